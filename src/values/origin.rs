@@ -1,0 +1,245 @@
+//! Hosts and origins: how the browser, the configuration and the `Host` header name the same place.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// `http` or `https`: what browsers speak to this gateway, or to an allowed return address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that a URL without one means.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    /// Reads a scheme in any letter case.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Http, Self::Https].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))
+    }
+}
+
+/// A host name without port: lower-case letters, digits, hyphens and dots, an IPv4 address, or an IPv6 address
+/// in brackets. No trailing dot, no userinfo, no escapes, nothing beyond ASCII.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Host(Box<str>);
+
+/// The longest host name there is (RFC 1035 2.3.4).
+const MAX_HOST: usize = 253;
+
+impl Host {
+    /// Reads a host name in any letter case.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Some(literal) = text.strip_prefix('[') {
+            let address: Ipv6Addr = literal.strip_suffix(']')?.parse().ok()?;
+            return Some(Self(format!("[{address}]").into()));
+        }
+        let named = !text.is_empty() && text.len() <= MAX_HOST && text.split('.').all(is_label);
+        // A last label of digits is an IPv4 address to a browser, in whatever notation; one is allowed.
+        let numeric = text.rsplit('.').next().is_some_and(is_number);
+        let sound = named && (!numeric || text.parse::<Ipv4Addr>().is_ok());
+        sound.then(|| Self(text.to_ascii_lowercase().into()))
+    }
+
+    /// The name in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// One of the three names of this machine that browsers use for a program under trial.
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.as_str(), "localhost" | "[::1]") || self.is_loopback_v4()
+    }
+
+    fn is_loopback_v4(&self) -> bool {
+        self.0.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether this host lies under `parent`, on a dot boundary.
+    pub fn is_subdomain_of(&self, parent: &Host) -> bool {
+        self.0.strip_suffix(parent.as_str()).is_some_and(|head| head.len() > 1 && head.ends_with('.'))
+    }
+}
+
+fn is_label(label: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=63).contains(&label.len())
+        && label.bytes().all(sound)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+/// What the URL standard takes for a number at the end of a host: digits, or `0x` and hexadecimal digits.
+fn is_number(label: &str) -> bool {
+    let hexadecimal = label.get(..2).is_some_and(|head| head.eq_ignore_ascii_case("0x"));
+    hexadecimal || (!label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A host and, where one was written, a port: the value of a `Host` header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The host, folded.
+    pub host: Host,
+    /// The port, if one was written.
+    pub port: Option<u16>,
+}
+
+impl Authority {
+    /// Reads `host` or `host:port`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (host, port) = split_port(text)?;
+        Some(Self { host: Host::parse(host)?, port })
+    }
+
+    /// The origin that a page at this authority has under `scheme`.
+    pub fn origin(&self, scheme: Scheme) -> Origin {
+        Origin {
+            scheme,
+            host: self.host.clone(),
+            port: self.port.unwrap_or(scheme.default_port()),
+        }
+    }
+}
+
+/// Splits a port off. `None` where there is a colon but no valid port behind it.
+fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let colon = match text.rfind(']') {
+        Some(bracket) => text.get(bracket..)?.find(':').map(|at| bracket + at),
+        None => text.find(':'),
+    };
+    let Some(colon) = colon else { return Some((text, None)) };
+    let (host, port) = text.split_at_checked(colon)?;
+    parse_port(port.strip_prefix(':')?).map(|port| (host, Some(port)))
+}
+
+/// A port as people write it: digits only, so `+80` and an empty one are refused.
+pub fn parse_port(text: &str) -> Option<u16> {
+    let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+/// Scheme, host and port (RFC 6454): who a page is to a browser.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// How it is reached.
+    pub scheme: Scheme,
+    /// Where it is.
+    pub host: Host,
+    /// The port, the scheme's own filled in.
+    pub port: u16,
+}
+
+impl Origin {
+    /// Reads the value of an `Origin` header or of a configuration key: `scheme://host[:port]` and nothing
+    /// behind it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        Some(Authority::parse(rest)?.origin(Scheme::parse(scheme)?))
+    }
+
+    /// Whether the port is the scheme's own.
+    pub fn has_default_port(&self) -> bool {
+        self.port == self.scheme.default_port()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.as_str(), self.host)?;
+        if self.has_default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_folded_and_odd_ones_refused() {
+        let cases = [
+            ("app.test", Some("app.test")),
+            ("APP.Test", Some("app.test")),
+            ("a_b.test", Some("a_b.test")),
+            ("127.0.0.1", Some("127.0.0.1")),
+            ("[::1]", Some("[::1]")),
+            ("[0:0:0:0:0:0:0:1]", Some("[::1]")),
+            ("", None),
+            ("app.test.", None),
+            ("app..test", None),
+            ("-a.test", None),
+            ("a b", None),
+            ("app.test/evil", None),
+            ("user@app.test", None),
+            ("äpp.test", None),
+            ("app%2etest", None),
+            ("127.1", None),
+            ("0x7f.0.0.1", None),
+            ("2130706433", None),
+            ("0177.0.0.1", None),
+            ("[::1", None),
+            ("[fe80::1%25eth0]", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Host::parse(text).as_ref().map(Host::as_str), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ports_are_digits() {
+        let cases = [
+            ("app.test", Some(None)),
+            ("app.test:443", Some(Some(443))),
+            ("[::1]:8080", Some(Some(8080))),
+            ("[::1]", Some(None)),
+            ("app.test:", None),
+            ("app.test:+80", None),
+            ("app.test:99999", None),
+            ("app.test:80:80", None),
+            ("a, b", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(Authority::parse(text).map(|authority| authority.port), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_reads_back() {
+        for text in ["http://app.test", "https://app.test:8443", "http://[::1]:8080"] {
+            assert_eq!(Origin::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Origin::parse("https://app.test:443"), Origin::parse("HTTPS://APP.test"));
+        for text in ["null", "", "app.test", "ftp://app.test", "https://app.test/", "https://u@app.test"] {
+            assert_eq!(Origin::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn subdomains_are_cut_at_a_dot() {
+        let parent = Host::parse("app.test").unwrap();
+        let under = |text: &str| Host::parse(text).unwrap().is_subdomain_of(&parent);
+        assert!(under("a.app.test") && under("a.b.app.test"));
+        assert!(!under("app.test") && !under("xapp.test") && !under("app.test.evil"));
+    }
+}

@@ -1,0 +1,138 @@
+//! The only clock of the program. Everything that depends on time is given a [`Clock`], so that a test turns
+//! the hands itself.
+
+use std::ops::Add;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment of monotonic time, in milliseconds since the clock was made. It never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// A moment from whole seconds since the clock was made.
+    pub const fn from_seconds(seconds: u32) -> Self {
+        Self(seconds as u64 * 1000)
+    }
+
+    /// Whole seconds since the clock was made: what sessions store (136 years fit).
+    pub fn seconds(self) -> u32 {
+        u32::try_from(self.0 / 1000).unwrap_or(u32::MAX)
+    }
+
+    /// Milliseconds since the clock was made.
+    pub const fn millis(self) -> u64 {
+        self.0
+    }
+
+    /// The time since `earlier`; zero if that lies ahead.
+    pub fn duration_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+/// Seconds since 1970, for people and for other systems; never for measuring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WallTime(pub u64);
+
+/// Where the time comes from. Cheap to clone; clones show the same time.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Source>);
+
+#[derive(Debug)]
+enum Source {
+    System { origin: Instant },
+    Manual { millis: AtomicU64 },
+}
+
+/// Moves a manual clock.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<Source>);
+
+/// What a manual clock shows as wall time at its start: 2026-01-01T00:00:00Z.
+const MANUAL_WALL_START: u64 = 1_767_225_600;
+
+impl Clock {
+    /// The machine's clock: monotonic moments, wall time for display.
+    pub fn system() -> Self {
+        Self(Arc::new(Source::System { origin: Instant::now() }))
+    }
+
+    /// A clock that stands still until it is moved.
+    pub fn manual() -> (Self, ManualClock) {
+        let source = Arc::new(Source::Manual { millis: AtomicU64::new(0) });
+        (Self(Arc::clone(&source)), ManualClock(source))
+    }
+
+    /// The current moment.
+    pub fn now(&self) -> Moment {
+        match &*self.0 {
+            Source::System { origin } => {
+                Moment(u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX))
+            }
+            Source::Manual { millis } => Moment(millis.load(Ordering::Acquire)),
+        }
+    }
+
+    /// The current wall time.
+    pub fn wall(&self) -> WallTime {
+        match &*self.0 {
+            Source::System { .. } => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                WallTime(since.as_secs())
+            }
+            Source::Manual { millis } => {
+                WallTime(MANUAL_WALL_START + millis.load(Ordering::Acquire) / 1000)
+            }
+        }
+    }
+
+    /// The wall time of a moment of this clock.
+    pub fn wall_at(&self, moment: Moment) -> WallTime {
+        let ago = self.now().duration_since(moment).as_secs();
+        let ahead = moment.duration_since(self.now()).as_secs();
+        WallTime(self.wall().0.saturating_sub(ago).saturating_add(ahead))
+    }
+}
+
+impl ManualClock {
+    /// Turns the clock forward.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Manual { millis } = &*self.0 {
+            millis.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::AcqRel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let (clock, hands) = Clock::manual();
+        let before = clock.now();
+        assert_eq!(clock.now(), before);
+        hands.advance(Duration::from_millis(2500));
+        assert_eq!(clock.now().duration_since(before), Duration::from_millis(2500));
+        assert_eq!(clock.now().seconds(), 2);
+        assert_eq!(clock.wall().0, MANUAL_WALL_START + 2);
+        assert_eq!(clock.wall_at(before).0, MANUAL_WALL_START);
+    }
+
+    #[test]
+    fn a_later_moment_is_no_negative_duration() {
+        let later = Moment::default() + Duration::from_secs(1);
+        assert_eq!(Moment::default().duration_since(later), Duration::ZERO);
+    }
+}
