@@ -1,0 +1,64 @@
+//! `[limits]` and `[log]`: how long the gateway waits, how much it takes, and how it writes.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::proxy::settings::Settings as DoorSettings;
+use crate::values::listen_address::ListenAddress;
+
+use super::duration::{self, ONE_HOUR, ONE_SECOND};
+use super::raw::Table;
+use super::schema;
+use super::shapes::{LogFormat, UpstreamTimeouts};
+
+/// The limits of several parts, read from their one table.
+#[derive(Debug)]
+pub struct Limits {
+    /// The client side.
+    pub door: DoorSettings,
+    /// The application's side.
+    pub upstream: UpstreamTimeouts,
+    /// The largest body of a sign-in, in bytes.
+    pub login_body: usize,
+}
+
+/// Reads `[limits]`.
+pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>) -> Limits {
+    let table = file.table("limits", &schema::LIMITS);
+    let default = DoorSettings::default();
+    let door = DoorSettings {
+        listen,
+        head_timeout: wait(&table, "head_timeout", default.head_timeout),
+        idle_timeout: wait(&table, "idle", default.idle_timeout),
+        silent_timeout: wait(&table, "silent_timeout", default.silent_timeout),
+        body_timeout: wait(&table, "body_timeout", default.body_timeout),
+        send_timeout: wait(&table, "send_timeout", default.send_timeout),
+        drain: wait(&table, "drain", default.drain),
+        connections: count(&table, "connections", 1_000_000, default.connections),
+        ..default
+    };
+    let upstream = UpstreamTimeouts {
+        connect: wait(&table, "connect_timeout", Duration::from_secs(5)),
+        response: wait(&table, "response_timeout", Duration::from_secs(60)),
+    };
+    Limits { door, upstream, login_body: count(&table, "login_body", 1024 * 1024, 16 * 1024) }
+}
+
+fn wait(table: &Table<'_>, key: &str, default: Duration) -> Duration {
+    const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_HOUR;
+    let read = table.item(key).and_then(|item| item.parse(|text| duration::parse(text, &LIMITS)));
+    read.unwrap_or(default)
+}
+
+fn count(table: &Table<'_>, key: &str, most: u64, default: usize) -> usize {
+    let read = table.item(key).and_then(|item| item.number(1, most));
+    read.and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
+}
+
+/// Reads `[log]`.
+pub fn log(file: &Table<'_>) -> LogFormat {
+    const FORMATS: [(&str, LogFormat); 3] =
+        [("text", LogFormat::Text), ("json", LogFormat::Json), ("combined", LogFormat::Combined)];
+    let table = file.table("log", &schema::LOG);
+    table.item("format").and_then(|item| item.word(&FORMATS)).unwrap_or(LogFormat::Text)
+}

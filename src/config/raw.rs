@@ -1,0 +1,300 @@
+//! The TOML tree with the place of every value. Readers take values out of it; what does not fit becomes a finding,
+//! and reading goes on, so that one run names everything that is wrong.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::report::{Finding, Severity};
+use super::schema::Schema;
+
+/// Why a value is refused: what is wrong with it, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong, one line.
+    pub what: String,
+    /// What to write, a line each.
+    pub write: Vec<String>,
+}
+
+impl Refusal {
+    /// What is wrong, with no advice yet.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), write: Vec::new() }
+    }
+
+    /// Adds a line of advice.
+    pub fn write(mut self, line: impl Into<String>) -> Self {
+        self.write.push(line.into());
+        self
+    }
+}
+
+/// Where findings are gathered.
+#[derive(Debug, Default)]
+pub struct Findings(RefCell<Vec<Finding>>);
+
+impl Findings {
+    fn add(&self, severity: Severity, place: &Place<'_>, refusal: Refusal) {
+        let Refusal { what, write } = refusal;
+        let (key, span) = (place.key.clone(), place.span.clone());
+        let finding = Finding { severity, key, what, write, span };
+        self.0.borrow_mut().push(finding);
+    }
+
+    /// Everything gathered.
+    pub fn into_vec(self) -> Vec<Finding> {
+        self.0.into_inner()
+    }
+}
+
+/// A place of the file that something can be said about.
+#[derive(Clone, Debug)]
+pub struct Place<'f> {
+    /// The key's full path.
+    pub key: String,
+    /// `None` for what is not written in the file.
+    span: Option<Range<usize>>,
+    findings: &'f Findings,
+}
+
+impl Place<'_> {
+    /// The configuration is refused because of this place.
+    pub fn problem(&self, refusal: Refusal) {
+        self.findings.add(Severity::Problem, self, refusal);
+    }
+
+    /// The operator should know about this place.
+    pub fn warning(&self, refusal: Refusal) {
+        self.findings.add(Severity::Warning, self, refusal);
+    }
+}
+
+/// A table, and the schema that its keys were checked against.
+#[derive(Debug)]
+pub struct Table<'f> {
+    /// Where it stands.
+    pub place: Place<'f>,
+    values: Option<&'f DeTable<'f>>,
+}
+
+/// A value, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Item<'f> {
+    /// Where it stands.
+    pub place: Place<'f>,
+    value: &'f DeValue<'f>,
+}
+
+impl<'f> Table<'f> {
+    /// The whole file.
+    pub fn file(root: &'f Spanned<DeTable<'f>>, schema: &Schema, findings: &'f Findings) -> Self {
+        let place = Place { key: String::new(), span: None, findings };
+        let table = Self { place, values: Some(root.get_ref()) };
+        table.refuse_strangers(schema);
+        table
+    }
+
+    /// The table under `key`. One that is absent reads like an empty one.
+    pub fn table(&self, key: &str, schema: &Schema) -> Table<'f> {
+        let absent = || Table { place: self.place_of(key, None), values: None };
+        self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(absent)
+    }
+
+    /// The value under `key`.
+    pub fn item(&self, key: &str) -> Option<Item<'f>> {
+        let value = self.values?.get(key)?;
+        Some(Item { place: self.place_of(key, Some(value.span())), value: value.get_ref() })
+    }
+
+    /// The value of a key of one of the file's tables, for rules that look at several; an empty `table` is the file.
+    pub fn find(&self, table: &str, key: &str) -> Option<Item<'f>> {
+        if table.is_empty() {
+            return self.item(key);
+        }
+        self.item(table)?.open_table()?.item(key)
+    }
+
+    /// The value under `key`; a problem if it is absent. `example` is the line to write.
+    pub fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
+        let item = self.item(key);
+        if item.is_none() {
+            let refusal = Refusal::new("is missing").write(format!("write `{example}`"));
+            self.place_of(key, self.place.span.clone()).problem(refusal);
+        }
+        item
+    }
+
+    /// The values of the list under `key`; none where there is no such key.
+    pub fn list(&self, key: &str) -> Vec<Item<'f>> {
+        self.item(key).map(|item| item.list()).unwrap_or_default()
+    }
+
+    /// All keys with their values, for tables whose keys the operator makes up.
+    pub fn entries(&self) -> Vec<(&'f str, Item<'f>)> {
+        let entries = self.values.into_iter().flat_map(DeTable::iter);
+        entries
+            .map(|(key, value)| {
+                let place = self.place_of(key.get_ref(), Some(value.span()));
+                (key.get_ref().as_ref(), Item { place, value: value.get_ref() })
+            })
+            .collect()
+    }
+
+    fn place_of(&self, key: &str, span: Option<Range<usize>>) -> Place<'f> {
+        let key = match self.place.key.as_str() {
+            "" => key.to_owned(),
+            table => format!("{table}.{key}"),
+        };
+        Place { key, span, findings: self.place.findings }
+    }
+
+    fn refuse_strangers(&self, schema: &Schema) {
+        for key in self.values.into_iter().flat_map(DeTable::keys) {
+            let name = key.get_ref().as_ref();
+            if !schema.keys.contains(&name) {
+                self.place_of(name, Some(key.span())).problem(stranger(name, schema));
+            }
+        }
+    }
+}
+
+fn stranger(name: &str, schema: &Schema) -> Refusal {
+    if schema.later.contains(&name) {
+        return Refusal::new("comes with a later version")
+            .write("this version does nothing with it, so it is refused: remove it");
+    }
+    let noun = if schema.table.is_empty() { "key or table" } else { "key" };
+    let refusal = Refusal::new(format!("there is no such {noun}"));
+    let refusal = match schema.nearest(name) {
+        Some(near) => refusal.write(format!("did you mean `{near}`?")),
+        None => refusal,
+    };
+    let place = if schema.table.is_empty() { "the file".into() } else { format!("[{}]", schema.table) };
+    refusal.write(format!("{place} takes: {}", schema.keys.join(", ")))
+}
+
+impl<'f> Item<'f> {
+    /// The text, read by `parse`; a refusal becomes a problem here.
+    pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, Refusal>) -> Option<T> {
+        let text = self.text()?;
+        parse(text).map_err(|refusal| self.place.problem(refusal)).ok()
+    }
+
+    /// The text.
+    pub fn text(&self) -> Option<&'f str> {
+        match self.value {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => self.wrong("a text in quotes"),
+        }
+    }
+
+    /// One of a few words.
+    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        self.parse(|text| {
+            let found = words.iter().find(|(word, _)| *word == text);
+            found.map(|(_, value)| *value).ok_or_else(|| {
+                let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                not_a_word(text, &names)
+            })
+        })
+    }
+
+    /// A whole number between two others, both included.
+    pub fn number(&self, least: u64, most: u64) -> Option<u64> {
+        let DeValue::Integer(number) = self.value else { return self.wrong("a whole number") };
+        let read = i128::from_str_radix(number.as_str(), number.radix()).ok();
+        let read = read.and_then(|number| u64::try_from(number).ok());
+        let fits = read.filter(|number| (least..=most).contains(number));
+        if fits.is_none() {
+            let refusal = Refusal::new(format!("must lie between {least} and {most}"));
+            self.place.problem(refusal);
+        }
+        fits
+    }
+
+    /// The values of a list.
+    pub fn list(&self) -> Vec<Item<'f>> {
+        match self.value {
+            DeValue::Array(values) => self.numbered(values.iter()),
+            _ => self.wrong("a list: [\"…\", \"…\"]").unwrap_or_default(),
+        }
+    }
+
+    /// The values of a list, or this one value where no list was written.
+    pub fn one_or_list(&self) -> Vec<Item<'f>> {
+        match self.value {
+            DeValue::Array(_) => self.list(),
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// The tables of a list of tables.
+    pub fn tables(&self, schema: &Schema) -> Vec<Table<'f>> {
+        match self.value {
+            DeValue::Array(values) => {
+                self.numbered(values.iter()).iter().filter_map(|item| item.table(schema)).collect()
+            }
+            _ => {
+                let double = format!("tables with doubled brackets: [[{}]]", self.place.key);
+                self.wrong(&double).unwrap_or_default()
+            }
+        }
+    }
+
+    /// A table with known keys.
+    pub fn table(&self, schema: &Schema) -> Option<Table<'f>> {
+        let table = self.open_table()?;
+        table.refuse_strangers(schema);
+        Some(table)
+    }
+
+    /// A table whose keys the operator makes up.
+    pub fn open_table(&self) -> Option<Table<'f>> {
+        match self.value {
+            DeValue::Table(values) => Some(Table { place: self.place.clone(), values: Some(values) }),
+            _ => self.wrong("a table"),
+        }
+    }
+
+    fn numbered(&self, values: impl Iterator<Item = &'f Spanned<DeValue<'f>>>) -> Vec<Item<'f>> {
+        let numbered = values.zip(1_usize..);
+        numbered
+            .map(|(value, number)| {
+                let key = format!("{}[{number}]", self.place.key);
+                let place = Place { key, span: Some(value.span()), findings: self.place.findings };
+                Item { place, value: value.get_ref() }
+            })
+            .collect()
+    }
+
+    fn wrong<T>(&self, wanted: &str) -> Option<T> {
+        let refusal = Refusal::new(format!("must be {wanted}, not {}", kind(self.value)));
+        self.place.problem(refusal);
+        None
+    }
+}
+
+fn not_a_word(text: &str, words: &[&str]) -> Refusal {
+    let listed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    let refusal = Refusal::new(format!("\"{text}\" is none of its values"));
+    let refusal = match super::schema::nearest(text, words) {
+        Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
+        None => refusal,
+    };
+    refusal.write(format!("it takes: {}", listed.join(", ")))
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

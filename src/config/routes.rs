@@ -1,0 +1,195 @@
+//! `[[route]]`: which application answers, and for whom.
+
+use std::path::Path;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::values::listen_address::ListenAddress;
+use crate::values::origin::{Authority, Host};
+use crate::values::upstream_address::UpstreamAddress;
+
+use super::raw::{Item, Place, Refusal, Table};
+use super::shapes::{Access, PathPrefix, RouteSettings};
+use super::{door, files, headers, origins, paths, schema};
+
+/// What the rules of a route look at besides its own table.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// Where relative paths start.
+    pub folder: &'a Path,
+    /// Our own listeners, which no route may lead back to.
+    pub listen: &'a [ListenAddress],
+}
+
+/// Reads all routes.
+pub fn read(file: &Table<'_>, around: Around<'_>) -> Vec<RouteSettings> {
+    let example = "[[route]] path = \"/\" upstream = \"http://127.0.0.1:9000\"";
+    let Some(item) = file.required("route", example) else { return Vec::new() };
+    let mut routes: Vec<RouteSettings> = Vec::new();
+    for table in item.tables(&schema::ROUTE) {
+        let Some(route) = route(&table, around) else { continue };
+        refuse_twin(&table.place, &route, &routes);
+        routes.push(route);
+    }
+    routes
+}
+
+fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
+    let host = table.item("host").map(|item| item.parse(origins::host));
+    let path = table.item("path").map_or(Some("/".to_owned()), |item| item.parse(path));
+    let upstreams = upstreams(table, around);
+    let upstream_host = table.item("upstream_host").and_then(|item| item.parse(authority));
+    let upstream_ca = table.item("upstream_ca_file").and_then(|item| certificates(&item, around.folder));
+    let access = access(table);
+    let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
+    let (request_headers, response_headers) = headers::edits(table);
+    Some(RouteSettings {
+        host: match host {
+            Some(host) => Some(host?),
+            None => None,
+        },
+        path: PathPrefix::parse(&path?)?,
+        upstreams,
+        upstream_host,
+        upstream_ca,
+        access: access?,
+        origins,
+        request_headers,
+        response_headers,
+    })
+}
+
+fn path(text: &str) -> Result<String, Refusal> {
+    let path = paths::canonical(text)?;
+    if paths::lies_within(&path, paths::OWN) {
+        return Err(Refusal::new(format!("{}/ belongs to the gateway and is never forwarded", paths::OWN)));
+    }
+    Ok(path)
+}
+
+fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {
+    let Some(item) = table.required("upstream", "upstream = \"http://127.0.0.1:9000\"") else {
+        return Vec::new();
+    };
+    let items = item.one_or_list();
+    if items.is_empty() {
+        item.place.problem(Refusal::new("names no application"));
+    }
+    let mut read: Vec<UpstreamAddress> = Vec::new();
+    for item in items {
+        let Some(address) = item.parse(|text| upstream(text, around)) else { continue };
+        if read.contains(&address) {
+            item.place.problem(Refusal::new(format!("{address} is named twice")));
+        } else {
+            read.push(address);
+        }
+    }
+    read
+}
+
+fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> {
+    if text == "demo" {
+        return Err(Refusal::new("the sample application comes with a later version")
+            .write("write the address of yours: \"http://127.0.0.1:9000\""));
+    }
+    let absolute = text.strip_prefix("unix:").map(|path| format!("unix:{}", around.folder.join(path).display()));
+    let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
+        Refusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
+    })?;
+    if leads_home(&address, around.listen) {
+        return Err(Refusal::new(format!("{address} is this gateway itself"))
+            .write("write the address that the application listens at"));
+    }
+    Ok(address)
+}
+
+fn leads_home(address: &UpstreamAddress, listen: &[ListenAddress]) -> bool {
+    match address {
+        UpstreamAddress::Unix(path) => listen.contains(&ListenAddress::Unix(path.clone())),
+        UpstreamAddress::Tcp { host, port, .. } if host.as_str() == "localhost" => {
+            let loopback = [([127, 0, 0, 1], *port).into(), (std::net::Ipv6Addr::LOCALHOST, *port).into()];
+            loopback.iter().any(|address| door::reaches(address, listen))
+        }
+        UpstreamAddress::Tcp { .. } => {
+            address.literal().is_some_and(|address| door::reaches(&address, listen))
+        }
+    }
+}
+
+fn authority(text: &str) -> Result<Authority, Refusal> {
+    Authority::parse(text).ok_or_else(|| {
+        Refusal::new(format!("\"{text}\" is no value of a Host header")).write("write \"app.internal\" or \"app.internal:8080\"")
+    })
+}
+
+fn certificates(item: &Item<'_>, folder: &Path) -> Option<Vec<u8>> {
+    item.parse(|text| {
+        let path = files::resolve(folder, text)?;
+        let content = files::read(&path)?;
+        let mut certificates = CertificateDer::pem_slice_iter(&content);
+        match certificates.next() {
+            Some(Ok(_)) if certificates.all(|certificate| certificate.is_ok()) => Ok(content),
+            _ => Err(Refusal::new(format!("{} holds no certificate in PEM", path.display()))
+                .write("its text begins with -----BEGIN CERTIFICATE-----")),
+        }
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Public,
+    SignedIn,
+}
+
+fn access(table: &Table<'_>) -> Option<Access> {
+    let words = [("public", Word::Public), ("signed-in", Word::SignedIn)];
+    let word = table.item("access").map_or(Some(Word::SignedIn), |item| item.word(&words))?;
+    let Some(item) = table.item("groups") else {
+        return Some(if word == Word::Public { Access::Public } else { Access::SignedIn });
+    };
+    if word == Word::Public {
+        item.place.problem(
+            Refusal::new("a public route asks nobody for a group").write("remove groups, or access = \"public\""),
+        );
+        return None;
+    }
+    let groups: Vec<String> = item.list().iter().filter_map(|item| item.parse(group)).collect();
+    if groups.is_empty() {
+        item.place.problem(
+            Refusal::new("names no group, so nobody could pass").write("remove it, or write groups = [\"staff\"]"),
+        );
+        return None;
+    }
+    Some(Access::Groups(groups))
+}
+
+fn group(text: &str) -> Result<String, Refusal> {
+    let sound = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    sound.then(|| text.to_owned()).ok_or_else(|| Refusal::new("is no name of a group"))
+}
+
+fn refuse_twin(place: &Place<'_>, route: &RouteSettings, earlier: &[RouteSettings]) {
+    let twin = earlier.iter().zip(1_usize..).find(|(other, _)| {
+        same_host(other.host.as_ref(), route.host.as_ref()) && same_path(&other.path.0, &route.path.0)
+    });
+    if let Some((_, number)) = twin {
+        place.problem(
+            Refusal::new(format!("route[{number}] has the same host and path"))
+                .write("change one of them, or list both applications in one route's upstream"),
+        );
+    }
+}
+
+/// The three names of this machine are one host.
+fn same_host(one: Option<&Host>, other: Option<&Host>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one == other || (one.is_loopback() && other.is_loopback()),
+        (one, other) => one == other,
+    }
+}
+
+/// A prefix matches on segment boundaries, with or without its last slash.
+fn same_path(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
+}

@@ -1,0 +1,113 @@
+//! Rules between tables: what each of them allows, and all of them together do not.
+
+use crate::values::origin::{Host, Origin};
+use crate::values::return_to::ReturnTo;
+use crate::values::target::Target;
+
+use super::paths;
+use super::raw::{Place, Refusal, Table};
+use super::shapes::{Access, LoginSettings, LogoutSettings, RouteSettings};
+
+/// What the rules look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// What browsers type.
+    pub public_url: &'a Origin,
+    /// Every accepted host, that of `public_url` first.
+    pub own_hosts: &'a [Host],
+    /// The routes.
+    pub routes: &'a [RouteSettings],
+    /// The sign-in.
+    pub login: &'a LoginSettings,
+    /// The sign-out.
+    pub logout: &'a LogoutSettings,
+}
+
+/// The goodbye page: the one address under `/.exeunt/` where a sign-out may lead.
+const GOODBYE: &str = "/.exeunt/goodbye";
+
+/// Applies all rules.
+pub fn check(file: &Table<'_>, parts: Parts<'_>) {
+    own_paths(file, parts);
+    unserved_login_host(file, parts);
+    if let (Some(item), Some(next)) = (file.find("logout", "next"), &parts.logout.next) {
+        after_logout(&item.place, next, parts);
+    }
+}
+
+/// The gateway's own addresses must be told apart.
+fn own_paths(file: &Table<'_>, parts: Parts<'_>) {
+    let login = &parts.login.path;
+    let within = |path: &&String| paths::lies_within(path, login) || paths::lies_within(login, path);
+    let Some(path) = parts.logout.paths.iter().find(within) else { return };
+    let written = file.find("login", "path").or_else(|| file.find("logout", "paths"));
+    if let Some(item) = written {
+        let what = format!("the sign-in page {login} and the logout path {path} lie within one another");
+        item.place.problem(Refusal::new(what).write("give each a path of its own"));
+    }
+}
+
+/// People who sign in go on to the login host's front page.
+fn unserved_login_host(file: &Table<'_>, parts: Parts<'_>) {
+    let host = &parts.public_url.host;
+    let served = parts.routes.iter().any(|route| answers_for(route, host));
+    if let (Some(item), false) = (file.find("", "public_url"), served) {
+        item.place.warning(
+            Refusal::new(format!("no [[route]] answers for {host}: after signing in there, people see a 404"))
+                .write("add a route without host, or set login.next"),
+        );
+    }
+}
+
+/// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
+fn after_logout(place: &Place<'_>, next: &ReturnTo, parts: Parts<'_>) {
+    let hosts: Vec<&Host> = match next.origin() {
+        None => parts.own_hosts.iter().collect(),
+        Some(origin) => parts.own_hosts.iter().filter(|host| same_host(host, &origin.host)).collect(),
+    };
+    let path = next.path_and_query().split('#').next().unwrap_or("/");
+    let Ok(target) = Target::parse(path.as_bytes()) else {
+        return place.problem(Refusal::new("can be read in two ways, so no request for it passes"));
+    };
+    let found = hosts.iter().find_map(|host| objection(host, target.path(), parts));
+    if let Some(refusal) = found {
+        place.problem(refusal);
+    }
+}
+
+fn objection(host: &Host, path: &str, parts: Parts<'_>) -> Option<Refusal> {
+    let is = |own: &str| path.trim_end_matches('/').eq_ignore_ascii_case(own.trim_end_matches('/'));
+    if parts.logout.paths.iter().any(|own| is(own)) {
+        return Some(Refusal::new(format!("{path} is itself a logout path")));
+    }
+    if is(&parts.login.path) || is(GOODBYE) {
+        return None;
+    }
+    if paths::lies_within(path, paths::OWN) {
+        return Some(Refusal::new(format!("of the gateway's own pages only {GOODBYE} can follow a logout")));
+    }
+    match best(parts.routes, host, path) {
+        None => Some(
+            Refusal::new(format!("no [[route]] answers {path} on {host}"))
+                .write("name a page that is there, or leave it out: the goodbye page is shown"),
+        ),
+        Some(route) if route.access == Access::Public => None,
+        Some(_) => Some(
+            Refusal::new(format!("{path} on {host} asks people to sign in again"))
+                .write(format!("add a [[route]] with path = \"{path}\" and access = \"public\"")),
+        ),
+    }
+}
+
+fn best<'a>(routes: &'a [RouteSettings], host: &Host, path: &str) -> Option<&'a RouteSettings> {
+    let matching = routes.iter().filter(|route| answers_for(route, host) && route.path.matches(path));
+    matching.max_by_key(|route| (route.host.is_some(), route.path.0.len()))
+}
+
+fn answers_for(route: &RouteSettings, host: &Host) -> bool {
+    route.host.as_ref().is_none_or(|own| same_host(own, host))
+}
+
+fn same_host(one: &Host, other: &Host) -> bool {
+    one == other || (one.is_loopback() && other.is_loopback())
+}
