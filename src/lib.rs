@@ -41,4 +41,6 @@
 
 pub mod values;
 
+pub mod routes;
+
 pub mod session;
