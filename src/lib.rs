@@ -44,3 +44,5 @@ pub mod values;
 pub mod routes;
 
 pub mod session;
+
+pub mod admission;
