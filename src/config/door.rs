@@ -5,12 +5,12 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
+use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
 use crate::values::origin::{Host, Origin, Scheme};
 
 use super::origins;
-use super::raw::{Item, Refusal, Table};
-use super::shapes::TrustedProxy;
+use super::raw::{Refusal, Table};
 
 /// The addresses to listen at.
 pub fn listen(file: &Table<'_>, folder: &Path) -> Vec<ListenAddress> {
@@ -96,15 +96,14 @@ pub fn hosts(file: &Table<'_>) -> Vec<Host> {
 }
 
 /// The proxies whose `X-Forwarded-For` and `-Proto` are believed.
-pub fn trusted_proxies(file: &Table<'_>) -> Vec<TrustedProxy> {
-    file.list("trusted_proxies").iter().filter_map(trusted_proxy).collect()
-}
-
-fn trusted_proxy(item: &Item<'_>) -> Option<TrustedProxy> {
-    item.parse(|text| match text {
-        "unix" => Ok(TrustedProxy::Unix),
-        text => network(text).map(TrustedProxy::Net),
-    })
+pub fn trusted_proxies(file: &Table<'_>) -> TrustedProxies {
+    let items = file.list("trusted_proxies");
+    let is_unix = |text: Option<&str>| text == Some("unix");
+    let (unix, networks): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_unix(item.peek()));
+    TrustedProxies {
+        networks: networks.iter().filter_map(|item| item.parse(network)).collect(),
+        unix: !unix.is_empty(),
+    }
 }
 
 fn network(text: &str) -> Result<IpNet, Refusal> {

@@ -1,64 +1,49 @@
 //! `[identity]`: under which names the application learns who is there.
 
-use crate::values::identity::Field;
+use http::HeaderName;
+
+use crate::admission::identity_headers::{IdentityHeaders, PRESETS, Template};
 
 use super::headers;
-use super::raw::{Refusal, Table};
+use super::raw::{Item, Refusal, Table};
 use super::schema;
-use super::shapes::{IdentitySettings, Piece, Preset};
 
 /// Reads the table.
-pub fn read(file: &Table<'_>) -> IdentitySettings {
+pub fn read(file: &Table<'_>) -> IdentityHeaders {
     let table = file.table("identity", &schema::IDENTITY);
-    let headers = match table.item("headers") {
-        Some(item) => item.list().iter().filter_map(|item| item.word(&PRESETS)).collect(),
-        None => PRESETS.map(|(_, preset)| preset).to_vec(),
+    let mut headers = match table.item("headers") {
+        Some(item) => sets(item.list().iter().filter_map(preset)),
+        None => sets(PRESETS.iter().map(|(name, _)| *name)),
     };
-    IdentitySettings { headers, custom: custom(&table) }
+    for (name, template) in custom(&table) {
+        headers.insert(name, template);
+    }
+    headers
 }
 
-const PRESETS: [(&str, Preset); 2] = [("x-forwarded", Preset::XForwarded), ("remote", Preset::Remote)];
+fn preset(item: &Item<'_>) -> Option<&'static str> {
+    item.word(&PRESETS.map(|(name, _)| (name, name)))
+}
 
-fn custom(table: &Table<'_>) -> Vec<(http::HeaderName, Vec<Piece>)> {
+fn sets(names: impl Iterator<Item = &'static str>) -> IdentityHeaders {
+    let mut headers = IdentityHeaders::default();
+    names.filter_map(IdentityHeaders::preset).for_each(|set| headers.extend(set));
+    headers
+}
+
+fn custom(table: &Table<'_>) -> Vec<(HeaderName, Template)> {
     let custom = table.item("custom").and_then(|item| item.open_table());
-    let mut read: Vec<(http::HeaderName, Vec<Piece>)> = Vec::new();
+    let mut read: Vec<(HeaderName, Template)> = Vec::new();
     for (name, item) in custom.iter().flat_map(Table::entries) {
         let name = headers::for_identity(name).map_err(|refusal| item.place.problem(refusal));
-        let (Ok(name), Some(pieces)) = (name, item.parse(template)) else { continue };
-        match read.iter().find(|(other, _)| folded(other.as_str()) == folded(name.as_str())) {
-            Some((other, _)) => {
-                item.place.problem(Refusal::new(format!("applications cannot tell this name from {other}")));
-            }
-            None => read.push((name, pieces)),
+        let template = item.parse(|text| {
+            Template::parse(text).map_err(|error| Refusal::new(format!("\"{text}\" cannot be sent")).write(error))
+        });
+        let (Ok(name), Some(template)) = (name, template) else { continue };
+        if read.iter().any(|(other, _)| *other == name) {
+            item.place.problem(Refusal::new("is set twice: letter case makes no difference"));
         }
+        read.push((name, template));
     }
     read
-}
-
-/// A header name as CGI and WSGI see it, where `-`, `_` and `.` are one character.
-fn folded(name: &str) -> String {
-    name.replace(['_', '.'], "-").to_ascii_lowercase()
-}
-
-/// Reads `{user}@example.com` into its pieces.
-fn template(text: &str) -> Result<Vec<Piece>, Refusal> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((plain, behind)) = rest.split_once('{') {
-        let (name, behind) = behind.split_once('}').ok_or_else(|| Refusal::new("a { has no }"))?;
-        let field = Field::parse(name).ok_or_else(|| {
-            Refusal::new(format!("there is no field {{{name}}}")).write("the fields are {user}, {email}, {name}, {groups}")
-        })?;
-        pieces.extend((!plain.is_empty()).then(|| Piece::Text(plain.to_owned())));
-        pieces.push(Piece::Field(field));
-        rest = behind;
-    }
-    pieces.extend((!rest.is_empty()).then(|| Piece::Text(rest.to_owned())));
-    if !pieces.iter().any(|piece| matches!(piece, Piece::Field(_))) {
-        return Err(Refusal::new("says the same of everybody").write("write \"{user}\""));
-    }
-    if text.contains(|c: char| !c.is_ascii_graphic() && c != ' ') {
-        return Err(Refusal::new("a header value is visible ASCII in one line"));
-    }
-    Ok(pieces)
 }

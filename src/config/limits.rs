@@ -3,13 +3,14 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::audit::{Format, Settings as LogSettings};
 use crate::proxy::settings::Settings as DoorSettings;
+use crate::routes::settings::UpstreamTimeouts;
 use crate::values::listen_address::ListenAddress;
 
-use super::duration::{self, ONE_HOUR, ONE_SECOND};
+use super::duration::{self, ONE_DAY, ONE_SECOND};
 use super::raw::Table;
 use super::schema;
-use super::shapes::{LogFormat, UpstreamTimeouts};
 
 /// The limits of several parts, read from their one table.
 #[derive(Debug)]
@@ -37,15 +38,17 @@ pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>) -> Limits {
         connections: count(&table, "connections", 1_000_000, default.connections),
         ..default
     };
+    let default = UpstreamTimeouts::default();
     let upstream = UpstreamTimeouts {
-        connect: wait(&table, "connect_timeout", Duration::from_secs(5)),
-        response: wait(&table, "response_timeout", Duration::from_secs(60)),
+        connect: wait(&table, "connect_timeout", default.connect),
+        response: wait(&table, "response_timeout", default.response),
+        stream: wait(&table, "stream_timeout", default.stream),
     };
     Limits { door, upstream, login_body: count(&table, "login_body", 1024 * 1024, 16 * 1024) }
 }
 
 fn wait(table: &Table<'_>, key: &str, default: Duration) -> Duration {
-    const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_HOUR;
+    const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
     let read = table.item(key).and_then(|item| item.parse(|text| duration::parse(text, &LIMITS)));
     read.unwrap_or(default)
 }
@@ -56,9 +59,12 @@ fn count(table: &Table<'_>, key: &str, most: u64, default: usize) -> usize {
 }
 
 /// Reads `[log]`.
-pub fn log(file: &Table<'_>) -> LogFormat {
-    const FORMATS: [(&str, LogFormat); 3] =
-        [("text", LogFormat::Text), ("json", LogFormat::Json), ("combined", LogFormat::Combined)];
+pub fn log(file: &Table<'_>) -> LogSettings {
+    const FORMATS: [(&str, Format); 3] =
+        [("text", Format::Text), ("json", Format::Json), ("combined", Format::Combined)];
     let table = file.table("log", &schema::LOG);
-    table.item("format").and_then(|item| item.word(&FORMATS)).unwrap_or(LogFormat::Text)
+    LogSettings {
+        format: table.item("format").and_then(|item| item.word(&FORMATS)).unwrap_or_default(),
+        access: table.item("access").and_then(|item| item.switch()).unwrap_or(true),
+    }
 }

@@ -2,48 +2,61 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::credentials::problem::FileProblems;
+use crate::credentials::user_file::{Users, nobody_yet};
+use crate::login::settings::Settings;
+use crate::values::own_path::OwnPath;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
 
+use super::files;
 use super::raw::{Item, Refusal, Table};
-use super::shapes::LoginSettings;
-use super::{files, paths, schema};
 
-/// Reads the table.
-pub fn read(file: &Table<'_>, folder: &Path, own: &AllowedOrigins, body: usize) -> LoginSettings {
-    let table = file.table("login", &schema::LOGIN);
-    LoginSettings {
-        users: users(&table, folder),
-        path: table.item("path").and_then(|item| item.parse(paths::of_gateway)).unwrap_or("/login".into()),
-        next: table.item("next").and_then(|item| next(&item, own)).map_or("/".into(), |next| next.to_string()),
-        body,
-    }
+/// Reads where people sign in. `own` are the gateway's own origins; `None` while they are not known.
+pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, body_limit: usize) -> Option<Settings> {
+    let path = match table.item("path") {
+        Some(item) => item.parse(own_path),
+        None => own_path("/login").ok(),
+    };
+    let next = match (table.item("next"), own) {
+        (Some(item), Some(own)) => next(&item, own),
+        _ => ReturnTo::parse("/", &AllowedOrigins::default()),
+    };
+    Some(Settings { path: path?, next: next?, body_limit })
+}
+
+/// An address that the gateway answers itself.
+pub fn own_path(text: &str) -> Result<OwnPath, Refusal> {
+    OwnPath::parse(text).map_err(|said| Refusal::of(text, &said))
 }
 
 fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
     item.parse(|text| {
         ReturnTo::parse(text, own).ok_or_else(|| {
-            Refusal::new(format!("\"{text}\" is no page of ours")).write("write a path (\"/\") or a URL of an own host")
+            Refusal::new(format!("\"{text}\" is no page of an own host"))
+                .write("write a path (\"/\") or a whole URL of an own host")
         })
     })
 }
 
-fn users(table: &Table<'_>, folder: &Path) -> PathBuf {
-    let item = table.required("users", "users = \"users.toml\"");
-    let read = item.and_then(|item| {
-        let path = item.parse(|text| files::resolve(folder, text))?;
-        check_users(&item, &path);
-        Some(path)
-    });
-    read.unwrap_or_default()
+/// Reads who may sign in: the users' file, which is looked into. It may not be there yet.
+pub fn users(table: &Table<'_>, folder: &Path) -> Option<PathBuf> {
+    let item = table.required("users", "users = \"users.toml\"")?;
+    let path = item.parse(|text| files::resolve(folder, text))?;
+    match Users::load(&path) {
+        Ok(users) if users.count() == 0 => item.place.warning(Refusal::of("", &nobody_yet(&path))),
+        Ok(_) => {}
+        Err(problems) => item.place.problem(refused(&path, problems)),
+    }
+    Some(path)
 }
 
-fn check_users(item: &Item<'_>, path: &Path) {
-    match files::secret_metadata(path) {
-        Ok(Some(_)) => {}
-        Ok(None) => item.place.warning(
-            Refusal::new(format!("{} is not there yet: nobody can sign in", path.display()))
-                .write(format!("type `exeunt user set NAME --file {}`", path.display())),
-        ),
-        Err(refusal) => item.place.problem(refusal),
+/// What is wrong with the file as a whole is said here; what is wrong with its lines is shown with them.
+fn refused(path: &Path, problems: FileProblems) -> Refusal {
+    let path = path.display();
+    match problems.problems() {
+        [only] if only.span.is_none() => {
+            Refusal::new(format!("{path}: {}", only.message)).write(only.help.as_str())
+        }
+        _ => Refusal::new(format!("{path} is refused for what follows")).attach(problems),
     }
 }

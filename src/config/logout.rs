@@ -3,41 +3,44 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use http::HeaderValue;
+
+use crate::admission::cross_site::GetPolicy;
+use crate::logout::settings::Settings;
+use crate::values::own_path::OwnPath;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 
 use super::duration::{self, ONE_SECOND};
+use super::login::own_path;
 use super::raw::{Item, Refusal, Table};
-use super::shapes::{LogoutSettings, OnGet};
-use super::{paths, schema};
 
-const ON_GET: [(&str, OnGet); 3] =
-    [("navigate", OnGet::Navigate), ("confirm", OnGet::Confirm), ("never", OnGet::Never)];
+const ON_GET: [(&str, GetPolicy); 3] =
+    [("navigate", GetPolicy::Navigate), ("confirm", GetPolicy::Confirm), ("never", GetPolicy::Never)];
 
-/// Reads the table. `own` are the origins of this gateway itself.
-pub fn read(file: &Table<'_>, own: &[OriginPattern]) -> LogoutSettings {
-    let table = file.table("logout", &schema::LOGOUT);
-    let allowed = allowed_origins(&table);
-    let reachable = AllowedOrigins::new(own.iter().chain(&allowed).cloned());
-    LogoutSettings {
-        paths: logout_paths(&table),
-        get: table.item("get").and_then(|item| item.word(&ON_GET)).unwrap_or(OnGet::Navigate),
-        next: table.item("next").and_then(|item| next(&item, &reachable)),
-        allowed_origins: allowed,
-        grace: table.item("grace").and_then(|item| grace(&item)).unwrap_or(Duration::from_secs(5)),
-        clear_site_data: table.list("clear_site_data").iter().filter_map(clear_site_data).collect(),
+/// Reads the table. `own` are the gateway's own origins; `None` while they are not known.
+pub fn read(table: &Table<'_>, own: Option<&[OriginPattern]>) -> Settings {
+    let others = allowed_origins(table);
+    let allowed = AllowedOrigins::new(own.into_iter().flatten().cloned().chain(others));
+    Settings {
+        paths: logout_paths(table),
+        get: table.item("get").and_then(|item| item.word(&ON_GET)).unwrap_or_default(),
+        next: table.item("next").filter(|_| own.is_some()).and_then(|item| next(&item, &allowed)),
+        allowed,
+        grace: table.item("grace").and_then(|item| grace(&item)).unwrap_or(ONE_SECOND.saturating_mul(5)),
+        clear_site_data: clear_site_data(table),
     }
 }
 
-fn logout_paths(table: &Table<'_>) -> Vec<String> {
-    let Some(item) = table.item("paths") else { return vec!["/logout".to_owned()] };
+fn logout_paths(table: &Table<'_>) -> Vec<OwnPath> {
+    let Some(item) = table.item("paths") else { return OwnPath::parse("/logout").into_iter().collect() };
     let items = item.list();
     if items.is_empty() {
         item.place.problem(Refusal::new("nobody could sign out").write("write [\"/logout\"]"));
     }
-    let mut read: Vec<String> = Vec::new();
+    let mut read: Vec<OwnPath> = Vec::new();
     for item in items {
-        let Some(path) = item.parse(paths::of_gateway) else { continue };
-        if read.iter().any(|other| other.eq_ignore_ascii_case(&path)) {
+        let Some(path) = item.parse(own_path) else { continue };
+        if read.iter().any(|other| other.matches(path.as_str())) {
             item.place.problem(Refusal::new(format!("{path} is named twice")));
         } else {
             read.push(path);
@@ -76,15 +79,23 @@ fn grace(item: &Item<'_>) -> Option<Duration> {
     item.parse(|text| duration::parse(text, &LIMITS))
 }
 
-fn clear_site_data(item: &Item<'_>) -> Option<&'static str> {
-    const KINDS: [(&str, &str); 3] =
-        [("storage", "storage"), ("cookies", "cookies"), ("executionContexts", "executionContexts")];
-    if item.text() == Some("cache") {
+const CLEARED: [(&str, &str); 3] =
+    [("storage", "\"storage\""), ("cookies", "\"cookies\""), ("executionContexts", "\"executionContexts\"")];
+
+/// The header's value: a list of quoted words.
+fn clear_site_data(table: &Table<'_>) -> Option<HeaderValue> {
+    let items = table.list("clear_site_data");
+    let words: Vec<&str> = items.iter().filter_map(cleared).collect();
+    (!words.is_empty()).then(|| HeaderValue::try_from(words.join(", ")).ok()).flatten()
+}
+
+fn cleared(item: &Item<'_>) -> Option<&'static str> {
+    if item.peek() == Some("cache") {
         item.place.problem(
-            Refusal::new("makes browsers stall for seconds at every logout")
-                .write("leave it out: pages of a session are not stored in the first place"),
+            Refusal::new("\"cache\" makes browsers stall for seconds at every logout")
+                .write("leave it out: pages of a session are not kept in the first place"),
         );
         return None;
     }
-    item.word(&KINDS)
+    item.word(&CLEARED)
 }

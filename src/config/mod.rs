@@ -13,28 +13,34 @@ mod limits;
 mod login;
 mod logout;
 mod origins;
-mod paths;
 mod raw;
 mod report;
 mod routes;
 mod rules;
-pub mod schema;
+mod schema;
 mod session;
-pub mod shapes;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::admission::identity_headers::IdentityHeaders;
+use crate::audit::Settings as LogSettings;
+use crate::login::settings::Settings as LoginSettings;
+use crate::logout::settings::Settings as LogoutSettings;
 use crate::proxy::settings::Settings as DoorSettings;
-use crate::values::origin::{Host, Origin};
+use crate::routes::settings::{RouteSettings, UpstreamTimeouts};
+use crate::session::table::Settings as SessionSettings;
+use crate::values::client_address::TrustedProxies;
+use crate::values::cookie::SessionCookie;
+use crate::values::origin::Origin;
+use crate::values::own_hosts::OwnHosts;
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
 
 pub use report::{Finding, Report, Severity};
 
 use raw::{Findings, Table};
-use shapes::{IdentitySettings, LogFormat, LoginSettings, LogoutSettings, RouteSettings, SessionSettings, TrustedProxy, UpstreamTimeouts};
 
 /// Everything that an operator set, checked.
 #[derive(Clone, Debug)]
@@ -44,23 +50,27 @@ pub struct Settings {
     /// What browsers type.
     pub public_url: Origin,
     /// Every accepted host: that of `public_url` first, then those of the routes, then `hosts`.
-    pub own_hosts: Vec<Host>,
+    pub hosts: OwnHosts,
     /// Whose `X-Forwarded-For` and `-Proto` are believed.
-    pub trusted_proxies: Vec<TrustedProxy>,
+    pub trusted_proxies: TrustedProxies,
     /// The routes, in the order of the file.
     pub routes: Vec<RouteSettings>,
     /// How long applications may take.
     pub upstream: UpstreamTimeouts,
     /// How applications learn who is there.
-    pub identity: IdentitySettings,
-    /// Lifetimes and the cookie.
+    pub identity: IdentityHeaders,
+    /// Lifetimes and numbers of sessions.
     pub session: SessionSettings,
+    /// How the session cookie is named and sent.
+    pub cookie: SessionCookie,
+    /// The users' file; it may not be there yet.
+    pub users: PathBuf,
     /// The sign-in.
     pub login: LoginSettings,
     /// The sign-out.
     pub logout: LogoutSettings,
     /// How the access log is written.
-    pub log: LogFormat,
+    pub log: LogSettings,
 }
 
 /// Where a configuration is looked for when none is named.
@@ -109,6 +119,7 @@ fn syntax(error: &toml::de::Error) -> Finding {
         what: format!("this is no TOML: {}", error.message().replace('\n', ", ")),
         write: Vec::new(),
         span: error.span(),
+        within: None,
     }
 }
 
@@ -116,59 +127,41 @@ fn syntax(error: &toml::de::Error) -> Finding {
 fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let limits = limits::read(file, door::listen(file, folder));
     let public_url = door::public_url(file);
-    let hosts = door::hosts(file);
+    let further = door::hosts(file);
     let trusted_proxies = door::trusted_proxies(file);
     let routes = routes::read(file, routes::Around { folder, listen: &limits.door.listen });
-    let own_hosts = own_hosts(public_url.as_ref(), &routes, &hosts);
-    let own = own_origins(public_url.as_ref(), &own_hosts);
     let identity = identity::read(file);
-    let session = session::read(file, public_url.as_ref());
-    let login = login::read(file, folder, &AllowedOrigins::new(own.clone()), limits.login_body);
-    let logout = logout::read(file, &own);
+    let [session, login, logout] = [&schema::SESSION, &schema::LOGIN, &schema::LOGOUT]
+        .map(|schema| file.table(schema.table, schema));
+    let cookie = session::cookie(&session, public_url.as_ref());
+    let session = session::read(&session);
+    let users = login::users(&login, folder);
+    // Without public_url the own hosts are not known, and what is compared with them is not judged.
+    let hosts = public_url.as_ref().map(|url| {
+        OwnHosts::new(url, routes.iter().filter_map(|route| route.host.clone()).chain(further))
+    });
+    let own: Option<Vec<OriginPattern>> =
+        hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
+    let own_origins = own.clone().map(AllowedOrigins::new);
+    let login = login::read(&login, own_origins.as_ref(), limits.login_body);
+    let logout = logout::read(&logout, own.as_deref());
     let log = limits::log(file);
-    let public_url = public_url?;
-    rules::check(
-        file,
-        rules::Parts {
-            public_url: &public_url,
-            own_hosts: &own_hosts,
-            routes: &routes,
-            login: &login,
-            logout: &logout,
-        },
-    );
+    let (hosts, login, public_url) = (hosts?, login?, public_url?);
+    rules::check(file, rules::Parts { public_url: &public_url, hosts: &hosts, routes: &routes, login: &login, logout: &logout });
     let limits::Limits { door, upstream, .. } = limits;
     Some(Settings {
         door,
         public_url,
-        own_hosts,
+        hosts,
         trusted_proxies,
         routes,
         upstream,
         identity,
         session,
+        cookie: cookie?,
+        users: users?,
         login,
         logout,
         log,
     })
-}
-
-fn own_hosts(public_url: Option<&Origin>, routes: &[RouteSettings], further: &[Host]) -> Vec<Host> {
-    let of_routes = routes.iter().filter_map(|route| route.host.as_ref());
-    let all = public_url.map(|url| &url.host).into_iter().chain(of_routes).chain(further);
-    let mut hosts: Vec<Host> = Vec::new();
-    for host in all {
-        if !hosts.contains(host) {
-            hosts.push(host.clone());
-        }
-    }
-    hosts
-}
-
-/// The origins of the own hosts as browsers see them: all under the scheme and port of `public_url`.
-fn own_origins(public_url: Option<&Origin>, hosts: &[Host]) -> Vec<OriginPattern> {
-    let origins = public_url.into_iter().flat_map(|url| {
-        hosts.iter().map(|host| Origin { scheme: url.scheme, host: host.clone(), port: url.port })
-    });
-    origins.map(OriginPattern::from).collect()
 }

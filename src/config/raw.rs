@@ -7,6 +7,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::credentials::problem::FileProblems;
+
 use super::report::{Finding, Severity};
 use super::schema::Schema;
 
@@ -17,12 +19,28 @@ pub struct Refusal {
     pub what: String,
     /// What to write, a line each.
     pub write: Vec<String>,
+    /// What is wrong with a file that the value names.
+    pub within: Option<FileProblems>,
 }
 
 impl Refusal {
     /// What is wrong, with no advice yet.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), write: Vec::new() }
+        Self { what: what.into(), write: Vec::new(), within: None }
+    }
+
+    /// What the parser of a value says of `text`: what is wrong, and behind a colon what to write.
+    pub fn of(text: &str, said: &str) -> Self {
+        match said.split_once(": ") {
+            Some((what, write)) if !what.starts_with("write") => Self::new(what).write(write),
+            _ => Self::new(format!("\"{text}\" is not accepted")).write(said),
+        }
+    }
+
+    /// Adds what is wrong within the file that the value names.
+    pub fn attach(mut self, problems: FileProblems) -> Self {
+        self.within = Some(problems);
+        self
     }
 
     /// Adds a line of advice.
@@ -38,9 +56,9 @@ pub struct Findings(RefCell<Vec<Finding>>);
 
 impl Findings {
     fn add(&self, severity: Severity, place: &Place<'_>, refusal: Refusal) {
-        let Refusal { what, write } = refusal;
+        let Refusal { what, write, within } = refusal;
         let (key, span) = (place.key.clone(), place.span.clone());
-        let finding = Finding { severity, key, what, write, span };
+        let finding = Finding { severity, key, what, write, span, within };
         self.0.borrow_mut().push(finding);
     }
 
@@ -183,12 +201,17 @@ impl<'f> Item<'f> {
         parse(text).map_err(|refusal| self.place.problem(refusal)).ok()
     }
 
-    /// The text.
-    pub fn text(&self) -> Option<&'f str> {
+    /// The text, if it is one: for a look that says nothing.
+    pub fn peek(&self) -> Option<&'f str> {
         match self.value {
             DeValue::String(text) => Some(text.as_ref()),
-            _ => self.wrong("a text in quotes"),
+            _ => None,
         }
+    }
+
+    /// The text.
+    pub fn text(&self) -> Option<&'f str> {
+        self.peek().or_else(|| self.wrong("a text in quotes"))
     }
 
     /// One of a few words.
@@ -200,6 +223,14 @@ impl<'f> Item<'f> {
                 not_a_word(text, &names)
             })
         })
+    }
+
+    /// `true` or `false`.
+    pub fn switch(&self) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(on) => Some(*on),
+            _ => self.wrong("true or false, without quotes"),
+        }
     }
 
     /// A whole number between two others, both included.

@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::credentials::problem::FileProblems;
+
 /// Whether a finding stops the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -28,6 +30,8 @@ pub struct Finding {
     pub write: Vec<String>,
     /// Where, in bytes of the file's text. `None`: nowhere in particular.
     pub span: Option<Range<usize>>,
+    /// What is wrong within a file that is named here.
+    pub within: Option<FileProblems>,
 }
 
 /// Everything found in one file, in the order of its lines.
@@ -39,9 +43,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts findings by their place. `file` is the name that is shown.
+    /// Sorts findings by their place; warnings are kept only where there are no problems. `file` is the name that is shown.
     pub fn new(file: impl Into<String>, text: impl Into<String>, mut findings: Vec<Finding>) -> Self {
-        findings.sort_by_key(|finding| (finding.span.as_ref().map(|span| span.start), finding.severity));
+        // What stops the start is told first, and alone: a warning beside it would be read as one more reason.
+        if findings.iter().any(|finding| finding.severity == Severity::Problem) {
+            findings.retain(|finding| finding.severity == Severity::Problem);
+        }
+        findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
         Self { file: file.into(), text: text.into(), findings }
     }
 
@@ -53,6 +61,7 @@ impl Report {
             what: what.into(),
             write,
             span: None,
+            within: None,
         };
         Self::new(file, String::new(), vec![finding])
     }
@@ -64,37 +73,32 @@ impl Report {
 
     /// Whether the configuration is refused.
     pub fn has_problems(&self) -> bool {
-        self.count(Severity::Problem) > 0
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity).count()
+        self.findings.iter().any(|finding| finding.severity == Severity::Problem)
     }
 
     /// The whole report as text, colours as ANSI escapes if wanted, with a closing line that counts.
     /// Empty if nothing was found.
     pub fn render(&self, colour: bool) -> String {
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let mut text: String = self.findings.iter().map(|finding| self.one(finding, &renderer)).collect();
+        let mut text: String = self.findings.iter().map(|finding| self.one(finding, colour)).collect();
         if let Some(sum) = self.sum() {
             text.push_str(&sum);
         }
         text
     }
 
-    /// "3 problems and 1 warning in ./config.toml"
+    /// "3 problems in ./config.toml"
     fn sum(&self) -> Option<String> {
-        let counted = |severity, word| match self.count(severity) {
-            0 => None,
-            1 => Some(format!("1 {word}")),
-            n => Some(format!("{n} {word}s")),
+        let first = self.findings.first()?;
+        let word = match first.severity {
+            Severity::Problem => "problem",
+            Severity::Warning => "warning",
         };
-        let parts = [counted(Severity::Problem, "problem"), counted(Severity::Warning, "warning")];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| format!("{} in {}\n", parts.join(" and "), self.file))
+        let count = self.findings.len();
+        Some(format!("{count} {word}{} in {}\n", if count == 1 { "" } else { "s" }, self.file))
     }
 
-    fn one(&self, finding: &Finding, renderer: &Renderer) -> String {
+    fn one(&self, finding: &Finding, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let level = match finding.severity {
             Severity::Problem => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -110,7 +114,8 @@ impl Report {
         });
         let help = finding.write.iter().map(|line| Level::HELP.message(line.as_str()));
         let group = level.primary_title(title).elements(place).elements(help);
-        format!("{}\n\n", renderer.render(&[group]))
+        let within = finding.within.as_ref().map(|problems| problems.render(colour) + "\n\n");
+        format!("{}\n\n{}", renderer.render(&[group]), within.unwrap_or_default())
     }
 }
 

@@ -1,17 +1,19 @@
 //! `[[route]]`: which application answers, and for whom.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
-
+use crate::routes::access::Access;
+use crate::routes::path_prefix::PathPrefix;
+use crate::routes::settings::RouteSettings;
+use crate::routes::upstream_trust::UpstreamTrust;
 use crate::values::listen_address::ListenAddress;
 use crate::values::origin::{Authority, Host};
+use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::raw::{Item, Place, Refusal, Table};
-use super::shapes::{Access, PathPrefix, RouteSettings};
-use super::{door, files, headers, origins, paths, schema};
+use super::{door, files, headers, origins, schema};
 
 /// What the rules of a route look at besides its own table.
 #[derive(Clone, Copy, Debug)]
@@ -36,23 +38,22 @@ pub fn read(file: &Table<'_>, around: Around<'_>) -> Vec<RouteSettings> {
 }
 
 fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
+    // Everything is read before anything is given up, so that all problems are told.
     let host = table.item("host").map(|item| item.parse(origins::host));
-    let path = table.item("path").map_or(Some("/".to_owned()), |item| item.parse(path));
+    let path = table.item("path").map_or_else(|| path("/").ok(), |item| item.parse(path));
     let upstreams = upstreams(table, around);
     let upstream_host = table.item("upstream_host").and_then(|item| item.parse(authority));
-    let upstream_ca = table.item("upstream_ca_file").and_then(|item| certificates(&item, around.folder));
+    let upstream_trust = table.item("upstream_ca_file").and_then(|item| trust(&item, around.folder));
     let access = access(table);
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
     let (request_headers, response_headers) = headers::edits(table);
+    let host = host.map_or(Some(None), |host| host.map(Some))?;
     Some(RouteSettings {
-        host: match host {
-            Some(host) => Some(host?),
-            None => None,
-        },
-        path: PathPrefix::parse(&path?)?,
+        host,
+        path: path?,
         upstreams,
         upstream_host,
-        upstream_ca,
+        upstream_trust,
         access: access?,
         origins,
         request_headers,
@@ -60,12 +61,11 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     })
 }
 
-fn path(text: &str) -> Result<String, Refusal> {
-    let path = paths::canonical(text)?;
-    if paths::lies_within(&path, paths::OWN) {
-        return Err(Refusal::new(format!("{}/ belongs to the gateway and is never forwarded", paths::OWN)));
+fn path(text: &str) -> Result<PathPrefix, Refusal> {
+    if is_reserved(text) {
+        return Err(Refusal::new(format!("{RESERVED}/ belongs to the gateway and is never forwarded")));
     }
-    Ok(path)
+    PathPrefix::parse(text).map_err(|said| Refusal::of(text, &said))
 }
 
 fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {
@@ -123,16 +123,11 @@ fn authority(text: &str) -> Result<Authority, Refusal> {
     })
 }
 
-fn certificates(item: &Item<'_>, folder: &Path) -> Option<Vec<u8>> {
+fn trust(item: &Item<'_>, folder: &Path) -> Option<Arc<UpstreamTrust>> {
     item.parse(|text| {
         let path = files::resolve(folder, text)?;
         let content = files::read(&path)?;
-        let mut certificates = CertificateDer::pem_slice_iter(&content);
-        match certificates.next() {
-            Some(Ok(_)) if certificates.all(|certificate| certificate.is_ok()) => Ok(content),
-            _ => Err(Refusal::new(format!("{} holds no certificate in PEM", path.display()))
-                .write("its text begins with -----BEGIN CERTIFICATE-----")),
-        }
+        UpstreamTrust::from_pem(&content).map_err(|error| Refusal::new(format!("{} {error}", path.display())))
     })
 }
 
@@ -171,7 +166,7 @@ fn group(text: &str) -> Result<String, Refusal> {
 
 fn refuse_twin(place: &Place<'_>, route: &RouteSettings, earlier: &[RouteSettings]) {
     let twin = earlier.iter().zip(1_usize..).find(|(other, _)| {
-        same_host(other.host.as_ref(), route.host.as_ref()) && same_path(&other.path.0, &route.path.0)
+        same_host(other.host.as_ref(), route.host.as_ref()) && other.path == route.path
     });
     if let Some((_, number)) = twin {
         place.problem(
@@ -187,9 +182,4 @@ fn same_host(one: Option<&Host>, other: Option<&Host>) -> bool {
         (Some(one), Some(other)) => one == other || (one.is_loopback() && other.is_loopback()),
         (one, other) => one == other,
     }
-}
-
-/// A prefix matches on segment boundaries, with or without its last slash.
-fn same_path(one: &str, other: &str) -> bool {
-    one.trim_end_matches('/') == other.trim_end_matches('/')
 }

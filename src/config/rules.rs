@@ -1,20 +1,24 @@
 //! Rules between tables: what each of them allows, and all of them together do not.
 
+use crate::login::settings::Settings as LoginSettings;
+use crate::logout::settings::Settings as LogoutSettings;
+use crate::routes::access::Access;
+use crate::routes::settings::RouteSettings;
 use crate::values::origin::{Host, Origin};
+use crate::values::own_hosts::OwnHosts;
+use crate::values::own_path::{OwnPath, RESERVED, below_reserved};
 use crate::values::return_to::ReturnTo;
 use crate::values::target::Target;
 
-use super::paths;
 use super::raw::{Place, Refusal, Table};
-use super::shapes::{Access, LoginSettings, LogoutSettings, RouteSettings};
 
 /// What the rules look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// What browsers type.
     pub public_url: &'a Origin,
-    /// Every accepted host, that of `public_url` first.
-    pub own_hosts: &'a [Host],
+    /// Every accepted host.
+    pub hosts: &'a OwnHosts,
     /// The routes.
     pub routes: &'a [RouteSettings],
     /// The sign-in.
@@ -22,9 +26,6 @@ pub struct Parts<'a> {
     /// The sign-out.
     pub logout: &'a LogoutSettings,
 }
-
-/// The goodbye page: the one address under `/.exeunt/` where a sign-out may lead.
-const GOODBYE: &str = "/.exeunt/goodbye";
 
 /// Applies all rules.
 pub fn check(file: &Table<'_>, parts: Parts<'_>) {
@@ -37,14 +38,20 @@ pub fn check(file: &Table<'_>, parts: Parts<'_>) {
 
 /// The gateway's own addresses must be told apart.
 fn own_paths(file: &Table<'_>, parts: Parts<'_>) {
-    let login = &parts.login.path;
-    let within = |path: &&String| paths::lies_within(path, login) || paths::lies_within(login, path);
-    let Some(path) = parts.logout.paths.iter().find(within) else { return };
+    let login = parts.login.path.as_str();
+    let nested = |path: &&OwnPath| lies_within(path.as_str(), login) || lies_within(login, path.as_str());
+    let Some(path) = parts.logout.paths.iter().find(nested) else { return };
     let written = file.find("login", "path").or_else(|| file.find("logout", "paths"));
     if let Some(item) = written {
         let what = format!("the sign-in page {login} and the logout path {path} lie within one another");
         item.place.problem(Refusal::new(what).write("give each a path of its own"));
     }
+}
+
+/// Whether `path` is `prefix` or lies below it, in any letter case.
+fn lies_within(path: &str, prefix: &str) -> bool {
+    let Some((head, tail)) = path.split_at_checked(prefix.len()) else { return false };
+    head.eq_ignore_ascii_case(prefix) && (tail.is_empty() || tail.starts_with('/'))
 }
 
 /// People who sign in go on to the login host's front page.
@@ -62,8 +69,8 @@ fn unserved_login_host(file: &Table<'_>, parts: Parts<'_>) {
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
 fn after_logout(place: &Place<'_>, next: &ReturnTo, parts: Parts<'_>) {
     let hosts: Vec<&Host> = match next.origin() {
-        None => parts.own_hosts.iter().collect(),
-        Some(origin) => parts.own_hosts.iter().filter(|host| same_host(host, &origin.host)).collect(),
+        None => parts.hosts.names().iter().collect(),
+        Some(origin) => parts.hosts.names().iter().filter(|host| same_host(host, &origin.host)).collect(),
     };
     let path = next.path_and_query().split('#').next().unwrap_or("/");
     let Ok(target) = Target::parse(path.as_bytes()) else {
@@ -76,15 +83,15 @@ fn after_logout(place: &Place<'_>, next: &ReturnTo, parts: Parts<'_>) {
 }
 
 fn objection(host: &Host, path: &str, parts: Parts<'_>) -> Option<Refusal> {
-    let is = |own: &str| path.trim_end_matches('/').eq_ignore_ascii_case(own.trim_end_matches('/'));
-    if parts.logout.paths.iter().any(|own| is(own)) {
+    if parts.logout.is_logout(path) {
         return Some(Refusal::new(format!("{path} is itself a logout path")));
     }
-    if is(&parts.login.path) || is(GOODBYE) {
+    if parts.login.path.matches(path) {
         return None;
     }
-    if paths::lies_within(path, paths::OWN) {
-        return Some(Refusal::new(format!("of the gateway's own pages only {GOODBYE} can follow a logout")));
+    if let Some(page) = below_reserved(path) {
+        let refusal = Refusal::new(format!("of {RESERVED}/ only the goodbye page can follow a logout"));
+        return (!page.eq_ignore_ascii_case("goodbye")).then_some(refusal);
     }
     match best(parts.routes, host, path) {
         None => Some(
@@ -100,8 +107,8 @@ fn objection(host: &Host, path: &str, parts: Parts<'_>) -> Option<Refusal> {
 }
 
 fn best<'a>(routes: &'a [RouteSettings], host: &Host, path: &str) -> Option<&'a RouteSettings> {
-    let matching = routes.iter().filter(|route| answers_for(route, host) && route.path.matches(path));
-    matching.max_by_key(|route| (route.host.is_some(), route.path.0.len()))
+    let matching = routes.iter().filter(|route| answers_for(route, host) && route.path.covers(path));
+    matching.max_by_key(|route| (route.host.is_some(), route.path.specificity()))
 }
 
 fn answers_for(route: &RouteSettings, host: &Host) -> bool {

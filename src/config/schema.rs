@@ -104,6 +104,7 @@ pub const LIMITS: Schema = Schema {
         "idle",
         "connect_timeout",
         "response_timeout",
+        "stream_timeout",
         "drain",
         "connections",
         "login_body",
@@ -112,7 +113,7 @@ pub const LIMITS: Schema = Schema {
 };
 
 /// `[log]`
-pub const LOG: Schema = Schema { table: "log", keys: &["format"], later: &[] };
+pub const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
 
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[

@@ -3,12 +3,15 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ::cookie::SameSite;
+
+use crate::session::lifetime::Lifetime;
+use crate::session::table::Settings;
+use crate::values::cookie::SessionCookie;
 use crate::values::origin::{Origin, Scheme};
 
-use super::duration::{self, ONE_DAY, ONE_SECOND};
+use super::duration::{self, ONE_DAY, ONE_HOUR, ONE_SECOND};
 use super::raw::{Item, Refusal, Table};
-use super::schema;
-use super::shapes::{SameSite, SessionSettings};
 
 /// The most sessions that a table may be asked to hold: some 4 GiB of records.
 const MOST_SESSIONS: u64 = 10_000_000;
@@ -18,38 +21,53 @@ const LONGEST_NAME: usize = 64;
 const SAME_SITE: [(&str, SameSite); 3] =
     [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)];
 
-/// Reads the table.
-pub fn read(file: &Table<'_>, public_url: Option<&Origin>) -> SessionSettings {
-    let table = file.table("session", &schema::SESSION);
-    check_store(&table);
-    check_scheme(&table, public_url);
-    let settings = SessionSettings {
-        idle_timeout: span(&table, "idle_timeout").unwrap_or(Duration::from_secs(3600)),
-        max_lifetime: span(&table, "max_lifetime").unwrap_or(Duration::from_secs(12 * 3600)),
-        max_per_user: number(&table, "max_per_user", 10_000).unwrap_or(20),
-        sessions: number(&table, "sessions", MOST_SESSIONS).unwrap_or(1_000_000),
-        same_site: table.item("same_site").and_then(|item| item.word(&SAME_SITE)).unwrap_or(SameSite::Lax),
-        cookie: table.item("cookie").and_then(|item| item.parse(cookie)).unwrap_or("exeunt".into()),
+/// Reads the limits of sessions.
+pub fn read(table: &Table<'_>) -> Settings {
+    check_store(table);
+    let lifetime = Lifetime {
+        idle: span(table, "idle_timeout").unwrap_or(ONE_HOUR),
+        absolute: span(table, "max_lifetime").unwrap_or(ONE_HOUR.saturating_mul(12)),
     };
-    check_lifetimes(&table, &settings);
-    settings
+    check_lifetimes(table, lifetime);
+    Settings {
+        lifetime,
+        max_per_user: number(table, "max_per_user", 10_000).unwrap_or(20),
+        capacity: number(table, "sessions", MOST_SESSIONS).unwrap_or(1_000_000),
+    }
+}
+
+/// Reads how the session cookie is named and sent.
+pub fn cookie(table: &Table<'_>, public_url: Option<&Origin>) -> Option<SessionCookie> {
+    let name = table.item("cookie").and_then(|item| item.parse(cookie_name)).unwrap_or("exeunt".into());
+    let same_site = table.item("same_site").and_then(|item| item.word(&SAME_SITE)).unwrap_or(SameSite::Lax);
+    let public_url = public_url?;
+    check_scheme(table, public_url);
+    Some(SessionCookie::new(&name, public_url.scheme, same_site))
 }
 
 fn span(table: &Table<'_>, key: &str) -> Option<Duration> {
     // Above a year nobody means it.
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY.saturating_mul(365);
-    table.item(key)?.parse(|text| duration::parse(text, &LIMITS))
+    table.item(key)?.parse(|text| duration::parse(text, &LIMITS).and_then(whole_seconds))
+}
+
+/// Sessions count in whole seconds.
+fn whole_seconds(duration: Duration) -> Result<Duration, Refusal> {
+    match duration.subsec_millis() {
+        0 => Ok(duration),
+        _ => Err(Refusal::new("sessions count in whole seconds")),
+    }
 }
 
 fn number(table: &Table<'_>, key: &str, most: u64) -> Option<usize> {
     table.item(key)?.number(1, most).and_then(|number| usize::try_from(number).ok())
 }
 
-fn check_lifetimes(table: &Table<'_>, settings: &SessionSettings) {
-    if settings.idle_timeout <= settings.max_lifetime {
+fn check_lifetimes(table: &Table<'_>, lifetime: Lifetime) {
+    if lifetime.idle <= lifetime.absolute {
         return;
     }
-    let (idle, life) = (duration::show(settings.idle_timeout), duration::show(settings.max_lifetime));
+    let (idle, life) = (duration::show(lifetime.idle), duration::show(lifetime.absolute));
     let refusal = Refusal::new(format!("idle_timeout ({idle}) is longer than max_lifetime ({life})"));
     let item = table.item("idle_timeout").or_else(|| table.item("max_lifetime"));
     if let Some(item) = item {
@@ -57,10 +75,9 @@ fn check_lifetimes(table: &Table<'_>, settings: &SessionSettings) {
     }
 }
 
-fn check_scheme(table: &Table<'_>, public_url: Option<&Origin>) {
+fn check_scheme(table: &Table<'_>, public_url: &Origin) {
     let Some(item) = table.item("same_site") else { return };
-    let plain = public_url.is_some_and(|url| url.scheme == Scheme::Http);
-    if plain && item.text() == Some("none") {
+    if public_url.scheme == Scheme::Http && item.peek() == Some("none") {
         item.place.problem(
             Refusal::new("browsers drop a SameSite=None cookie that came over http")
                 .write("write \"lax\", or serve over https"),
@@ -90,7 +107,7 @@ fn store<'f>(item: &Item<'f>) -> Option<super::raw::Place<'f>> {
     known.map(|()| item.place.clone())
 }
 
-fn cookie(text: &str) -> Result<String, Refusal> {
+fn cookie_name(text: &str) -> Result<String, Refusal> {
     for prefix in ["__host-", "__secure-"] {
         let head = text.get(..prefix.len()).unwrap_or_default();
         if head.eq_ignore_ascii_case(prefix) {
