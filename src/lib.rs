@@ -42,3 +42,7 @@
 pub mod values;
 
 pub mod session;
+
+pub mod credentials;
+
+pub mod cli;

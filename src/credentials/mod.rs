@@ -6,7 +6,7 @@ pub mod problem;
 pub mod user_edit;
 pub mod user_file;
 pub mod user_lock;
-mod user_reader;
+pub mod user_reader;
 
 use std::sync::Arc;
 

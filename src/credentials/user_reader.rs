@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::credentials::password::{Cost, PasswordHash};
 use crate::credentials::problem::{Problem, mask, mask_values};
 use crate::credentials::user_file::{MAX_USERS, UserEntry};
-use crate::values::identity::{Identity, IdentityProblem};
+use crate::values::identity::{Identity, IdentityProblem, MAX_GROUPS};
 
 /// The keys of one user.
 const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
@@ -38,18 +38,19 @@ pub fn read(text: &str) -> Result<Vec<UserEntry>, Faults> {
 }
 
 fn not_toml(error: &toml::de::Error) -> Problem {
-    Problem {
-        span: error.span(),
-        message: format!("this is not TOML: {}", error.message()),
-        help: "one table a user: [users.alice], and below it password = \"…\", groups = [\"…\"]".to_owned(),
-    }
+    let help = match error.message() {
+        "duplicate key" => "keep one of them",
+        _ => "one table a user: [users.alice], and below it password = \"…\", groups = [\"…\"]",
+    };
+    let message = format!("this is not TOML: {}", error.message());
+    Problem { span: error.span(), message, help: help.to_owned() }
 }
 
 type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
 type Value<'a> = Spanned<DeValue<'a>>;
 
 /// What a check says: what is wrong, and what to write.
-type Fault = (String, String);
+pub type Fault = (String, String);
 
 struct Reader<'a> {
     text: &'a str,
@@ -73,7 +74,7 @@ impl Reader<'_> {
 
     fn users(&mut self, key: &Key, value: &Value) -> Vec<UserEntry> {
         let Some(users) = value.get_ref().as_table() else {
-            self.secrets.push(value.span());
+            self.hide(value);
             self.say(key.span(), "`users` is no table".to_owned(), "write [users.NAME]".to_owned());
             return Vec::new();
         };
@@ -102,7 +103,7 @@ impl Reader<'_> {
         let name = key.get_ref();
         self.check(key.span(), check_name(name));
         let Some(table) = value.get_ref().as_table() else {
-            self.secrets.push(value.span());
+            self.hide(value);
             let help = format!("write [users.{}] and the keys below it", quoted(name));
             self.say(key.span(), format!("user `{}` is no table", name.escape_debug()), help);
             return None;
@@ -126,11 +127,11 @@ impl Reader<'_> {
             self.say(user.span(), message, help);
             return None;
         };
-        self.secrets.push(value.span());
+        self.hide(value);
         let text = value.get_ref().as_str();
         match text.map(PasswordHash::parse) {
             None => self.say(key.span(), "`password` is no text".to_owned(), help),
-            Some(Err(problem)) => self.say(key.span(), format!("`password` is not usable: {problem}"), help),
+            Some(Err(problem)) => self.say(key.span(), format!("`password` cannot be used: {problem}"), help),
             Some(Ok(hash)) => return Some(hash),
         }
         None
@@ -178,11 +179,19 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, key: &Key, value: &Value, known: &[&str], help: &str) {
-        self.secrets.push(value.span());
+        self.hide(value);
         let written = key.get_ref().to_lowercase();
         let near = known.iter().find(|known| strsim::damerau_levenshtein(known, &written) <= 2);
         let help = near.map_or_else(|| help.to_owned(), |near| format!("did you mean `{near}`?"));
         self.say(key.span(), format!("unknown key `{}`", key.get_ref().escape_debug()), help);
+    }
+
+    /// Of a table its values, not itself: the span of `[users.alice]` is that of its name.
+    fn hide(&mut self, value: &Value) {
+        match value.get_ref().as_table() {
+            Some(table) => table.values().for_each(|value| self.hide(value)),
+            None => self.secrets.push(value.span()),
+        }
     }
 
     fn check(&mut self, span: Range<usize>, result: Result<(), Fault>) {
