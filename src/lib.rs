@@ -41,8 +41,12 @@
 
 pub mod values;
 
+pub mod routes;
+
 pub mod session;
 
 pub mod credentials;
+
+pub mod admission;
 
 pub mod cli;

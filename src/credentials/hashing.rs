@@ -171,9 +171,10 @@ mod tests {
         drop(waiting);
         assert_eq!(checker.computed(), 0, "nobody waited for it any more");
         let waiting = checker.verify(&users, "alice", typed("open sesame"));
-        drop((place, turn));
+        drop(turn);
         assert!(matches!(waiting.await, Verdict::Accept(..)), "its place was given back");
         assert_eq!(checker.computed(), 1);
+        drop(place);
     }
 
     /// The gate: the runtime's only thread for such work is kept busy by the test.

@@ -111,7 +111,7 @@ impl std::error::Error for FileProblems {}
 pub fn mask(text: &str, secrets: &[Range<usize>]) -> String {
     let mut masked = text.to_owned();
     for span in secrets {
-        let hidden = text.get(span.clone()).map(|secret| hide(secret));
+        let hidden = text.get(span.clone()).map(hide);
         if let Some(hidden) = hidden {
             masked.replace_range(span.clone(), &hidden);
         }
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn masks_keep_every_byte_in_its_place() {
         let text = "password = \"Grüße\"\nemail = \"a\"\n";
-        assert_eq!(mask(text, &[11..20]), "password = \"*******\"\nemail = \"a\"\n");
+        assert_eq!(mask(text, &[11..20, 29..32]), "password = \"*******\"\nemail = \"*\"\n");
         assert_eq!(mask(text, &[]), text);
     }
 

@@ -51,11 +51,9 @@ pub enum EditProblem {
 /// Adds a user, or changes one; answers with the new text.
 pub fn set(text: &str, user: &str, change: &UserChange) -> Result<(String, Done), EditProblem> {
     let mut document = parse(text)?;
-    if let Some(users) = users(&mut document)? {
-        if let Some(entry) = users.get_mut(user) {
-            apply(entry.as_table_like_mut().ok_or(EditProblem::Unreadable)?, change);
-            return Ok((document.to_string(), Done::Changed));
-        }
+    if let Some(entry) = users(&mut document)?.and_then(|users| users.get_mut(user)) {
+        apply(entry.as_table_like_mut().ok_or(EditProblem::Unreadable)?, change);
+        return Ok((document.to_string(), Done::Changed));
     }
     let added = if change.password.is_none() { Err(EditProblem::NoSuchUser) } else { add(document, user, change) };
     added.map(|text| (text, Done::Added))
@@ -225,7 +223,7 @@ password = "$b"
             assert_eq!((after, done), (format!("{text}{gap}{entry}"), Done::Added));
         }
         let (inline, _) = set("users = { a = { password = '$x' } }\n", "bob", &password("$y")).unwrap();
-        assert_eq!(inline, "users = { a = { password = '$x' }, bob = { password = \"$y\" } }\n");
+        assert_eq!(inline, "users = { a = { password = '$x' } , bob = { password = \"$y\" } }\n");
     }
 
     #[test]

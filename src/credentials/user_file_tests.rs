@@ -226,7 +226,7 @@ error: unknown key `pasword`
   = help: did you mean `password`?
 
 error: unknown key `grups`
- --> users.toml:6:102
+ --> users.toml:6:95
   |
 6 | bob = { password = '***********=****=*,*=*,*=**********************************************', grups = [] }
   |                                                                                               ^^^^^
@@ -269,7 +269,7 @@ fn a_file_that_others_can_use_is_refused() {
         (0o666, "others may read this file, and more than its owner may write it (mode 0666)"),
     ];
     for (mode, want) in cases {
-        let report = format!("error: {want}\n --> DIR/users.toml\n  |\n  = help: type: chmod 640 DIR/users.toml");
+        let report = format!("error: {want}\n--> DIR/users.toml\n = help: type: chmod 640 DIR/users.toml");
         assert_eq!(load(mode, text.as_bytes()), Err(report));
     }
 }

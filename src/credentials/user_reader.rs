@@ -17,7 +17,9 @@ const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
 
 /// What is wrong, and the text as it may be shown.
 pub struct Faults {
+    /// What is wrong, in no particular order.
     pub problems: Vec<Problem>,
+    /// The text without its secrets, of the same length.
     pub masked: String,
 }
 

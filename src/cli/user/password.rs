@@ -1,7 +1,7 @@
 //! Where a new password comes from: a person at a terminal, or the first line of standard input.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::os::fd::AsFd;
 
 use zeroize::Zeroizing;
@@ -37,15 +37,24 @@ fn from_line(input: &mut impl Read) -> Result<Password, Failure> {
     const HELP: &str = "the password is the first line of standard input: printf '%s\\n' … | exeunt user set NAME; \
                         to keep the old one: --keep-password";
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD + 2));
-    for byte in input.bytes().take(MAX_PASSWORD + 2) {
-        match byte.map_err(|error| unreadable(&error))? {
-            b'\n' => break,
-            byte => line.push(byte),
+    while line.len() < MAX_PASSWORD + 2 {
+        match next_byte(input).map_err(|error| unreadable(&error))? {
+            None | Some(b'\n') => break,
+            Some(byte) => line.push(byte),
         }
     }
     let line = line.strip_suffix(b"\r").unwrap_or(&line);
     let text = std::str::from_utf8(line).map_err(|_| Failure::new("the password is not UTF-8", HELP))?;
     Password::new(text.to_owned()).map_err(|problem| Failure::new(problem, HELP))
+}
+
+fn next_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    match input.read_exact(&mut byte) {
+        Ok(()) => Ok(byte.first().copied()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn unreadable(error: &io::Error) -> Failure {
