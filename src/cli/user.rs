@@ -33,9 +33,9 @@ pub enum UserCommand {
 }
 
 const SET_HELP: &str = "\
-The password is asked for twice on a terminal; otherwise it is the first line of standard input. It is never an
-argument, where everybody on this machine could see it. With --keep-password an existing user keeps the old one.
-Of an existing user, what is not given stays as it is.
+The password is asked for twice on a terminal; otherwise it is the first line of standard input. It is never \
+an argument, where everybody on this machine could see it. With --keep-password an existing user keeps the old \
+one. Of an existing user, what is not given stays as it is.
 
 Examples:
   exeunt user set alice --group staff --group admins --email alice@example.com

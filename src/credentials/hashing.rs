@@ -18,16 +18,18 @@ use crate::values::reason::Reason;
 /// How many passwords are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// At once, each on a thread of its own. Default: one a core, at most 4.
-    pub threads: usize,
+    /// At once, each on one of the runtime's threads for blocking work, which are not those that serve
+    /// requests. Default: one a core, at most 4.
+    pub threads: NonZero<usize>,
     /// Waiting for their turn; further ones are refused with [`Reason::SignInBusy`]. Default: 64.
     pub waiting: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        Self { threads: cores.min(4), waiting: 64 }
+        const MOST: NonZero<usize> = NonZero::new(4).unwrap();
+        let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        Self { threads: cores.min(MOST), waiting: 64 }
     }
 }
 
@@ -46,9 +48,10 @@ pub struct PasswordChecker {
 impl PasswordChecker {
     /// A checker with these limits.
     pub fn new(settings: Settings) -> Self {
+        let threads = settings.threads.get();
         Self {
-            places: Arc::new(Semaphore::new(settings.threads + settings.waiting)),
-            turns: Arc::new(Semaphore::new(settings.threads)),
+            places: Arc::new(Semaphore::new(threads + settings.waiting)),
+            turns: Arc::new(Semaphore::new(threads)),
             computed: Arc::default(),
         }
     }
@@ -112,13 +115,14 @@ mod tests {
         Zeroizing::new(text.to_owned())
     }
 
-    fn checker(threads: usize, waiting: usize) -> PasswordChecker {
-        PasswordChecker::new(Settings { threads, waiting })
+    /// One at a time.
+    fn checker(waiting: usize) -> PasswordChecker {
+        PasswordChecker::new(Settings { threads: NonZero::<usize>::MIN, waiting })
     }
 
     #[tokio::test]
     async fn right_wrong_unknown_and_disabled_compute_one_hash_each() {
-        let (users, checker) = (users(), checker(1, 1));
+        let (users, checker) = (users(), checker(1));
         let wrong = Verdict::Refuse(Reason::CredentialsWrong);
         let alice = users.find("alice").unwrap();
         let cases = [
@@ -137,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn impossible_passwords_are_wrong_for_everybody() {
-        let (users, checker) = (users(), checker(1, 1));
+        let (users, checker) = (users(), checker(1));
         for name in ["alice", "bob"] {
             for password in [String::new(), "a".repeat(password::MAX_PASSWORD + 1)] {
                 let verdict = checker.verify(&users, name, Zeroizing::new(password)).await;
@@ -149,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_users_a_name_costs_what_a_new_hash_costs() {
-        let (users, checker) = (Users::none(), checker(1, 1));
+        let (users, checker) = (Users::none(), checker(1));
         assert_eq!(users.decoy().cost(), password::Cost::NEW);
         let verdict = checker.verify(&users, "alice", typed("x")).await;
         assert_eq!((verdict, checker.computed()), (Verdict::Refuse(Reason::CredentialsWrong), 1));
@@ -158,7 +162,7 @@ mod tests {
     /// The gate: while the test holds the only turn, nothing is computed.
     #[tokio::test]
     async fn a_full_queue_is_busy_and_a_caller_who_left_is_not_served() {
-        let (users, checker) = (users(), checker(1, 1));
+        let (users, checker) = (users(), checker(1));
         let place = Arc::clone(&checker.places).try_acquire_owned().unwrap();
         let turn = Arc::clone(&checker.turns).try_acquire_owned().unwrap();
         let mut context = Context::from_waker(Waker::noop());
@@ -181,7 +185,7 @@ mod tests {
     #[test]
     fn a_check_that_has_begun_keeps_its_turn() {
         let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
-        let (users, checker) = (users(), checker(1, 0));
+        let (users, checker) = (users(), checker(0));
         runtime.block_on(async {
             let (gate, closed) = mpsc::channel::<()>();
             let busy = task::spawn_blocking(move || closed.recv());
