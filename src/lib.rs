@@ -41,6 +41,10 @@
 
 pub mod values;
 
+pub mod audit;
+
+pub mod pages;
+
 pub mod routes;
 
 pub mod session;

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::live::{Cut, LiveConnections};
 use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::session_id::{Handle, SessionKey};
@@ -25,7 +26,7 @@ pub struct SignIn {
     /// Who, for people and applications.
     pub identity: Arc<Identity>,
     /// The browser, as people call it.
-    pub device: Arc<str>,
+    pub device: Device,
     /// Where the sign-in came from.
     pub address: ClientAddress,
 }
@@ -68,8 +69,8 @@ impl Session {
     }
 
     /// The browser of the sign-in.
-    pub fn device(&self) -> &str {
-        &self.sign_in.device
+    pub fn device(&self) -> Device {
+        self.sign_in.device
     }
 
     /// Where the sign-in came from.
