@@ -49,4 +49,8 @@ pub mod routes;
 
 pub mod session;
 
+pub mod credentials;
+
 pub mod admission;
+
+pub mod cli;
