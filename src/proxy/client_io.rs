@@ -197,3 +197,81 @@ impl GetProxyDigest for ClientIo {
 impl Ssl for ClientIo {}
 
 impl Peek for ClientIo {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::time::Clock;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::UnixStream;
+
+    fn pair() -> (ClientIo, UnixStream, Arc<Connection>) {
+        let (ours, clients) = UnixStream::pair().unwrap();
+        let connection = Connection::new(Peer::Unix, Clock::manual().0, Arc::default());
+        connection.begin_head();
+        (ClientIo::new(Transport::Unix(ours), Arc::clone(&connection)), clients, connection)
+    }
+
+    #[tokio::test]
+    async fn a_head_and_a_small_body_leave_together_at_the_flush() {
+        let (mut io, clients, connection) = pair();
+        io.write_all(b"head").await.unwrap();
+        io.write_all(b"body").await.unwrap();
+        let mut buffer = [0; 64];
+        let nothing = clients.try_read(&mut buffer).unwrap_err();
+        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        io.flush().await.unwrap();
+        clients.readable().await.unwrap();
+        assert_eq!(clients.try_read(&mut buffer).unwrap(), 8);
+        assert_eq!(connection.bytes_out(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_large_body_arrives_whole_and_in_order() {
+        let (mut io, mut clients, _) = pair();
+        let body: Vec<u8> = (0..1_000_000_u32).map(|number| number as u8).collect();
+        let sending = async {
+            for piece in [&body[..10], &body[10..16_390], &body[16_390..17_000], &body[17_000..]] {
+                io.write_all(piece).await.unwrap();
+            }
+            io.flush().await.unwrap();
+            drop(io.into_transport());
+        };
+        let mut received = Vec::new();
+        let (_, read) = tokio::join!(sending, clients.read_to_end(&mut received));
+        read.unwrap();
+        assert_eq!(received, body);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_stalls_the_exchange_and_progress_ends_that() {
+        let (mut io, mut clients, connection) = pair();
+        clients.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        io.read_exact(&mut [0; 18]).await.unwrap();
+        assert_eq!(connection.stage(), Stage::Exchange);
+        let body = vec![0; 4_000_000];
+        let mut sending = std::pin::pin!(io.write_all(&body));
+        assert!(futures_util::poll!(sending.as_mut()).is_pending());
+        assert_eq!(connection.stage(), Stage::Stalled);
+        let mut received = vec![0; body.len() - GATHER_LIMIT];
+        let (sent, _) = tokio::join!(sending, clients.read_exact(&mut received));
+        sent.unwrap();
+        assert_eq!(connection.stage(), Stage::Exchange);
+    }
+
+    #[tokio::test]
+    async fn the_raw_stream_comes_back_when_the_engine_drops_it() {
+        let (mut io, mut clients, connection) = pair();
+        connection.left_behind().handover = Some(super::super::connection::Handover {
+            early: bytes::Bytes::new(),
+            take_over: Box::new(|_, _, _| Box::pin(async {})),
+        });
+        Shutdown::shutdown(&mut io).await;
+        drop(io);
+        let mut transport = connection.left_behind().transport.take().unwrap();
+        transport.write_all(b"still open").await.unwrap();
+        let mut received = [0; 10];
+        clients.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"still open");
+    }
+}

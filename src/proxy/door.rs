@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use pingora::apps::HttpServerApp;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 use super::accept::accept_loop;
@@ -23,7 +22,8 @@ use crate::values::time::Clock;
 pub struct Door {
     control: Control,
     addresses: Vec<ListenAddress>,
-    tasks: tokio::sync::Mutex<JoinSet<()>>,
+    /// Closed when the last of the door's own tasks is over: each holds a receiver.
+    running: watch::Sender<()>,
 }
 
 /// What all connections share.
@@ -77,12 +77,12 @@ impl Door {
             accept_log: SparseLog::default(),
         });
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
-        let mut tasks = JoinSet::new();
+        let (running, runs) = watch::channel(());
         for listener in listeners {
-            tasks.spawn(accept_loop(Arc::clone(&house), listener));
+            spawn_holding(runs.clone(), accept_loop(Arc::clone(&house), listener));
         }
-        tasks.spawn(sweep_until_empty(control.clone()));
-        Self { control, addresses, tasks: tokio::sync::Mutex::new(tasks) }
+        spawn_holding(runs, sweep_until_empty(control.clone()));
+        Self { control, addresses, running }
     }
 
     /// Where it listens, in the order of the listeners.
@@ -118,8 +118,8 @@ impl Door {
 
     /// Waits until the door was stopped and everything is over: no listener, no connection is left.
     pub async fn stopped(&self) {
-        let mut tasks = self.tasks.lock().await;
-        while tasks.join_next().await.is_some() {}
+        self.running.closed().await;
+        self.control.table.empty().await;
     }
 }
 
@@ -164,6 +164,13 @@ impl Control {
         self.stop.send_replace(true);
         self.table.for_each(|connection| connection.end(Ending::Stopped));
     }
+}
+
+fn spawn_holding(runs: watch::Receiver<()>, task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        task.await;
+        drop(runs);
+    });
 }
 
 /// Keeps all deadlines until the door was stopped and the last connection is gone.

@@ -30,7 +30,7 @@ enum After {
     Gone,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end, and gives its place back when the socket is closed.
 pub(super) async fn serve<A>(
     house: Arc<House<A>>,
     transport: Transport,
@@ -39,30 +39,33 @@ pub(super) async fn serve<A>(
 ) where
     A: HttpServerApp + Send + Sync + 'static,
 {
-    let mut transport = transport;
+    serve_requests(&house, transport, &connection).await;
+    drop(place);
+}
+
+async fn serve_requests<A>(house: &House<A>, mut transport: Transport, connection: &Arc<Connection>)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
     let mut kept = None;
-    while request_comes(&transport, &connection).await {
+    while request_comes(&transport, connection).await {
         // Boxed, so that an idle connection does not carry the room of a busy one.
-        match Box::pin(exchange(&house, transport, &connection, kept)).await {
+        match Box::pin(exchange(house, transport, connection, kept)).await {
             After::Again(stream, settings) if connection.enter(Stage::Idle) => {
                 (transport, kept) = (stream, settings);
             }
             After::HandedOver(stream, handover) => {
-                Box::pin(hand_over(stream, handover, &connection)).await;
-                break;
+                return Box::pin(hand_over(stream, handover, connection)).await;
             }
             After::Farewell(stream) if !connection.is_draining() => {
-                Box::pin(farewell(stream, &connection)).await;
-                break;
+                return Box::pin(farewell(stream, connection)).await;
             }
             After::Ended(Ending::HeadTimeout, Some(stream)) => {
-                too_slow(&stream);
-                break;
+                return too_slow(&stream);
             }
-            After::Again(..) | After::Farewell(_) | After::Ended(..) | After::Gone => break,
+            After::Again(..) | After::Farewell(_) | After::Ended(..) | After::Gone => return,
         }
     }
-    drop(place);
 }
 
 /// Waits for the first byte of a request, with no engine object alive. False: the connection is over.
