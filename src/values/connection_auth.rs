@@ -1,0 +1,88 @@
+//! Authentication that belongs to a connection instead of a request.
+//!
+//! NTLM, and Negotiate where it carries NTLM, authenticate the TCP connection: whoever sends the next request on
+//! it is that user. A connection that has seen one of them must never serve somebody else.
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
+
+/// The schemes that authenticate connections. Kerberos under Negotiate authenticates the request alone, but
+/// servers keep the connection authenticated for it as well (IIS, `authPersistNonNTLM`).
+const SCHEMES: [&str; 2] = ["NTLM", "Negotiate"];
+
+/// Whether a request carries credentials that may authenticate the connection it is sent on.
+pub fn request_touches_connection(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(AUTHORIZATION).iter().chain(headers.get_all(PROXY_AUTHORIZATION));
+    lines.into_iter().any(|value| names_scheme(value.as_bytes()))
+}
+
+/// Whether a response offers, or goes on with, an authentication of the connection it came on.
+///
+/// The challenges of several schemes may share a line (RFC 9110 11.6.1), so every element of the list counts.
+pub fn response_touches_connection(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(WWW_AUTHENTICATE).iter().chain(headers.get_all(PROXY_AUTHENTICATE));
+    lines.into_iter().any(|value| value.as_bytes().split(|&byte| byte == b',').any(names_scheme))
+}
+
+/// Whether an element begins with one of the schemes as a whole word.
+fn names_scheme(element: &[u8]) -> bool {
+    let element = element.trim_ascii();
+    let word = element.split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
+    SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn headers(lines: &[(&str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            map.append(name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn requests() {
+        let cases: [(&[(&str, &'static str)], bool); 13] = [
+            (&[], false),
+            (&[("authorization", "NTLM TlRMTVNTUAAB")], true),
+            (&[("authorization", "ntlm TlRMTVNTUAAB")], true),
+            (&[("authorization", "nTLm")], true),
+            (&[("authorization", "  Negotiate YII")], true),
+            (&[("authorization", "NEGOTIATE\tYII")], true),
+            (&[("proxy-authorization", "Negotiate YII")], true),
+            (&[("authorization", "Basic abc"), ("authorization", "NTLM abc")], true),
+            (&[("authorization", "Basic TlRMTVNTUAAB")], false),
+            (&[("authorization", "Bearer NTLM")], false),
+            (&[("authorization", "NTLMv9 abc")], false),
+            (&[("x-authorization", "NTLM abc")], false),
+            (&[("www-authenticate", "NTLM")], false),
+        ];
+        for (lines, want) in cases {
+            assert_eq!(request_touches_connection(&headers(lines)), want, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn responses() {
+        let cases: [(&[(&str, &'static str)], bool); 10] = [
+            (&[], false),
+            (&[("www-authenticate", "NTLM")], true),
+            (&[("www-authenticate", "Negotiate oYG2=")], true),
+            (&[("proxy-authenticate", "ntlm")], true),
+            (&[("www-authenticate", "Basic realm=\"x\""), ("www-authenticate", "NTLM")], true),
+            (&[("www-authenticate", "Basic realm=\"x\", NTLM")], true),
+            (&[("www-authenticate", "Basic realm=\"x\",negotiate")], true),
+            (&[("www-authenticate", "Basic realm=\"NTLM\"")], false),
+            (&[("www-authenticate", "Digest realm=\"NTLM users\"")], false),
+            (&[("authorization", "NTLM")], false),
+        ];
+        for (lines, want) in cases {
+            assert_eq!(response_touches_connection(&headers(lines)), want, "{lines:?}");
+        }
+    }
+}

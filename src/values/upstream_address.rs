@@ -1,0 +1,223 @@
+//! Where an application is reached, as an operator writes it.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::origin::{Authority, Host, Scheme};
+
+/// One upstream as configured: `http://host[:port]`, `https://host[:port]` or `unix:/path`.
+///
+/// Nothing behind the port: the path that the application sees is the one that was judged, so an upstream has
+/// none of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamAddress {
+    /// An application reached over TCP.
+    Tcp {
+        /// Plain, or over TLS with the certificate checked against `host`.
+        scheme: Scheme,
+        /// A name to resolve, or an address.
+        host: Host,
+        /// Where it listens; the scheme's own port where none was written.
+        port: u16,
+    },
+    /// Plain HTTP over a unix socket with this absolute path.
+    Unix(PathBuf),
+}
+
+/// The longest path that fits a unix socket address on Linux: 108 bytes with the final NUL.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// What is wrong with an upstream address, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadUpstreamAddress {
+    /// What is wrong, as the end of a sentence that begins with the text.
+    pub problem: &'static str,
+    /// What to write.
+    pub write: String,
+}
+
+impl fmt::Display for BadUpstreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; write {}", self.problem, self.write)
+    }
+}
+
+impl std::error::Error for BadUpstreamAddress {}
+
+impl UpstreamAddress {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// The problem and what to write: for a bare `host:port` the same with `http://`, for an address with a
+    /// path the same without it.
+    pub fn parse(text: &str) -> Result<Self, BadUpstreamAddress> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return parse_unix(path);
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(without_scheme(text));
+        };
+        let Some(scheme) = Scheme::parse(scheme) else {
+            return Err(bad("has a scheme that is not spoken to upstreams", format!("\"http://{rest}\"")));
+        };
+        parse_tcp(scheme, rest)
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Self::Tcp { scheme: Scheme::Https, .. })
+    }
+
+    /// The socket address, where the host is an address already and needs no resolving.
+    pub fn literal(&self) -> Option<SocketAddr> {
+        let Self::Tcp { host, port, .. } = self else { return None };
+        Some(SocketAddr::new(ip_of(host)?, *port))
+    }
+
+    /// The name or address that a TLS certificate must be valid for, IPv6 without brackets; `None` without TLS.
+    /// Never empty.
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Tcp { scheme: Scheme::Https, host, .. } => Some(unbracketed(host)),
+            _ => None,
+        }
+    }
+}
+
+fn parse_tcp(scheme: Scheme, rest: &str) -> Result<UpstreamAddress, BadUpstreamAddress> {
+    let name = scheme.as_str();
+    if let Some(end) = rest.find(['/', '?', '#']) {
+        let (authority, _) = rest.split_at(end);
+        return Err(bad("has something behind the host", format!("\"{name}://{authority}\"")));
+    }
+    if let Some((_, authority)) = rest.rsplit_once('@') {
+        return Err(bad("carries a user name", format!("\"{name}://{authority}\"")));
+    }
+    let authority = Authority::parse(rest).filter(|authority| authority.port != Some(0));
+    let Some(Authority { host, port }) = authority else {
+        return Err(bad("has no sound host and port", format!("\"{name}://127.0.0.1:9000\"")));
+    };
+    // The engine checks a certificate for `a_b.example.com` against `a-b.example.com`.
+    if scheme == Scheme::Https && host.as_str().contains('_') {
+        return Err(bad(
+            "has an underscore, which no certificate can vouch for",
+            "a host name of letters, digits and hyphens".into(),
+        ));
+    }
+    Ok(UpstreamAddress::Tcp { scheme, host, port: port.unwrap_or(scheme.default_port()) })
+}
+
+fn parse_unix(path: &str) -> Result<UpstreamAddress, BadUpstreamAddress> {
+    let example = || "\"unix:/run/app/http.sock\"".to_owned();
+    if !path.starts_with('/') {
+        return Err(bad("does not name its socket by an absolute path", example()));
+    }
+    if path.len() > MAX_SOCKET_PATH || path.contains('\0') || path.ends_with('/') {
+        return Err(bad("is not a path that a socket can have (107 bytes at most)", example()));
+    }
+    Ok(UpstreamAddress::Unix(PathBuf::from(path)))
+}
+
+fn without_scheme(text: &str) -> BadUpstreamAddress {
+    if text.starts_with('/') {
+        return bad("does not say how to speak", format!("\"unix:{text}\""));
+    }
+    let rest = if Authority::parse(text).is_some() { text } else { "127.0.0.1:9000" };
+    bad("does not say how to speak", format!("\"http://{rest}\""))
+}
+
+fn bad(problem: &'static str, write: String) -> BadUpstreamAddress {
+    BadUpstreamAddress { problem, write }
+}
+
+fn unbracketed(host: &Host) -> &str {
+    let text = host.as_str();
+    text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text)
+}
+
+fn ip_of(host: &Host) -> Option<IpAddr> {
+    unbracketed(host).parse().ok()
+}
+
+impl fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", Path::display(path)),
+            Self::Tcp { scheme, host, port } => write!(f, "{}://{host}:{port}", scheme.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_folded() {
+        let cases = [
+            ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+            ("HTTP://App.Internal", "http://app.internal:80"),
+            ("https://app.internal", "https://app.internal:443"),
+            ("http://[::1]", "http://[::1]:80"),
+            ("https://[0:0::1]:8443", "https://[::1]:8443"),
+            ("http://my_app:3000", "http://my_app:3000"),
+            ("unix:/run/app.sock", "unix:/run/app.sock"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(UpstreamAddress::parse(text).unwrap().to_string(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_write() {
+        let cases = [
+            ("127.0.0.1:9000", "\"http://127.0.0.1:9000\""),
+            ("localhost:9000", "\"http://localhost:9000\""),
+            ("app", "\"http://app\""),
+            ("", "\"http://127.0.0.1:9000\""),
+            ("/run/app.sock", "\"unix:/run/app.sock\""),
+            ("http://app:80/", "\"http://app:80\""),
+            ("http://app/base?x#y", "\"http://app\""),
+            ("https://app?x", "\"https://app\""),
+            ("http://user:secret@app:80", "\"http://app:80\""),
+            ("ftp://app", "\"http://app\""),
+            ("http://app:0", "\"http://127.0.0.1:9000\""),
+            ("http://app:99999", "\"http://127.0.0.1:9000\""),
+            ("http://", "\"http://127.0.0.1:9000\""),
+            ("http://a b", "\"http://127.0.0.1:9000\""),
+            ("https://a_b.example.com", "a host name of letters, digits and hyphens"),
+            ("unix:run/app.sock", "\"unix:/run/app/http.sock\""),
+            ("unix:", "\"unix:/run/app/http.sock\""),
+            ("unix:/run/app/", "\"unix:/run/app/http.sock\""),
+        ];
+        for (text, want) in cases {
+            assert_eq!(UpstreamAddress::parse(text).unwrap_err().write, want, "{text}");
+        }
+        let long = format!("unix:/{}", "x".repeat(MAX_SOCKET_PATH));
+        assert!(UpstreamAddress::parse(&long).is_err());
+    }
+
+    #[test]
+    fn every_tls_upstream_has_a_server_name() {
+        let name = |text: &str| {
+            let address = UpstreamAddress::parse(text).unwrap();
+            assert_eq!(address.is_tls(), address.server_name().is_some());
+            address.server_name().map(str::to_owned)
+        };
+        assert_eq!(name("https://App.test").as_deref(), Some("app.test"));
+        assert_eq!(name("https://[::1]:8443").as_deref(), Some("::1"));
+        assert_eq!(name("https://10.0.0.1").as_deref(), Some("10.0.0.1"));
+        assert_eq!(name("http://app.test"), None);
+        assert_eq!(name("unix:/run/app.sock"), None);
+    }
+
+    #[test]
+    fn literals_need_no_resolving() {
+        let literal = |text: &str| UpstreamAddress::parse(text).unwrap().literal();
+        assert_eq!(literal("http://10.0.0.1"), Some("10.0.0.1:80".parse().unwrap()));
+        assert_eq!(literal("https://[::1]"), Some("[::1]:443".parse().unwrap()));
+        assert_eq!(literal("http://app.test"), None);
+        assert_eq!(literal("unix:/run/app.sock"), None);
+    }
+}
