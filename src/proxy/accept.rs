@@ -11,7 +11,8 @@ use super::connection::Connection;
 use super::door::House;
 use super::listener::Listener;
 use super::serve::serve;
-use super::transport::{Peer, Transport};
+use super::transport::Transport;
+use crate::values::client_address::Peer;
 
 /// The pause after an error that will come again at once, such as too many open files.
 const BACK_OFF: Duration = Duration::from_millis(100);

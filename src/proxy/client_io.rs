@@ -22,7 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::connection::Connection;
 use super::head_scan::HeadScan;
 use super::stage::Stage;
-use super::transport::{Peer, Transport};
+use super::transport::Transport;
+use crate::values::client_address::Peer;
 
 /// One exchange's view of a client's stream.
 #[derive(Debug)]

@@ -13,8 +13,9 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::stage::{Ending, Limits, Stage, StageWord};
-use super::transport::{Peer, Transport};
+use super::transport::Transport;
 use crate::session::live::Cut;
+use crate::values::client_address::Peer;
 use crate::values::time::{Clock, Moment};
 
 /// One client connection. An exchange finds its own by [`super::connection_of`].

@@ -11,7 +11,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::transport::{Peer, Transport};
+use super::transport::Transport;
+use crate::values::client_address::Peer;
 use crate::values::listen_address::ListenAddress;
 
 /// A bound socket that clients can connect to already; what comes waits until somebody accepts.

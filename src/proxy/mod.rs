@@ -20,4 +20,4 @@ pub use door::Door;
 pub use hand_over::{connection_of, hand_over};
 pub use signals::Signals;
 pub use stage::Ending;
-pub use transport::{Peer, Transport};
+pub use transport::Transport;

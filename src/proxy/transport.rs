@@ -2,7 +2,6 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,15 +16,6 @@ pub enum Transport {
     Tcp(TcpStream),
     /// Over a unix socket.
     Unix(UnixStream),
-}
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// A client over TCP. IPv4 is IPv4 here, also where the listener speaks IPv6.
-    Tcp(SocketAddr),
-    /// A process on this machine.
-    Unix,
 }
 
 impl Transport {

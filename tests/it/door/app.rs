@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use exeunt::proxy::{Connection, Door, Peer, Transport, connection_of, hand_over, listener, settings::Settings};
+use exeunt::proxy::{Connection, Door, Transport, connection_of, hand_over, listener, settings::Settings};
 use exeunt::session::live::Cut;
+use exeunt::values::client_address::Peer;
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::time::{Clock, ManualClock};
 use pingora::http::ResponseHeader;
