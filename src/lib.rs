@@ -53,4 +53,15 @@ pub mod credentials;
 
 pub mod admission;
 
+pub mod logout;
+
+pub mod login;
+
+#[cfg(feature = "engine")]
+pub mod proxy;
+
+#[cfg(feature = "engine")]
+pub mod config;
+
+#[cfg(feature = "engine")]
 pub mod cli;

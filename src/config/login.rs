@@ -5,28 +5,18 @@ use std::path::{Path, PathBuf};
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_file::{Users, nobody_yet};
 use crate::login::settings::Settings;
-use crate::values::own_path::OwnPath;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
 
 use super::files;
 use super::raw::{Item, Refusal, Table};
 
-/// Reads where people sign in. `own` are the gateway's own origins; `None` while they are not known.
+/// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known.
 pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, body_limit: usize) -> Option<Settings> {
-    let path = match table.item("path") {
-        Some(item) => item.parse(own_path),
-        None => own_path("/login").ok(),
-    };
     let next = match (table.item("next"), own) {
         (Some(item), Some(own)) => next(&item, own),
         _ => ReturnTo::parse("/", &AllowedOrigins::default()),
     };
-    Some(Settings { path: path?, next: next?, body_limit })
-}
-
-/// An address that the gateway answers itself.
-pub fn own_path(text: &str) -> Result<OwnPath, Refusal> {
-    OwnPath::parse(text).map_err(|said| Refusal::of(text, &said))
+    Some(Settings { next: next?, body_limit })
 }
 
 fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {

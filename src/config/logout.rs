@@ -7,11 +7,9 @@ use http::HeaderValue;
 
 use crate::admission::cross_site::GetPolicy;
 use crate::logout::settings::Settings;
-use crate::values::own_path::OwnPath;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 
 use super::duration::{self, ONE_SECOND};
-use super::login::own_path;
 use super::raw::{Item, Refusal, Table};
 
 const ON_GET: [(&str, GetPolicy); 3] =
@@ -22,31 +20,12 @@ pub fn read(table: &Table<'_>, own: Option<&[OriginPattern]>) -> Settings {
     let others = allowed_origins(table);
     let allowed = AllowedOrigins::new(own.into_iter().flatten().cloned().chain(others));
     Settings {
-        paths: logout_paths(table),
         get: table.item("get").and_then(|item| item.word(&ON_GET)).unwrap_or_default(),
         next: table.item("next").filter(|_| own.is_some()).and_then(|item| next(&item, &allowed)),
         allowed,
         grace: table.item("grace").and_then(|item| grace(&item)).unwrap_or(ONE_SECOND.saturating_mul(5)),
         clear_site_data: clear_site_data(table),
     }
-}
-
-fn logout_paths(table: &Table<'_>) -> Vec<OwnPath> {
-    let Some(item) = table.item("paths") else { return OwnPath::parse("/logout").into_iter().collect() };
-    let items = item.list();
-    if items.is_empty() {
-        item.place.problem(Refusal::new("nobody could sign out").write("write [\"/logout\"]"));
-    }
-    let mut read: Vec<OwnPath> = Vec::new();
-    for item in items {
-        let Some(path) = item.parse(own_path) else { continue };
-        if read.iter().any(|other| other.matches(path.as_str())) {
-            item.place.problem(Refusal::new(format!("{path} is named twice")));
-        } else {
-            read.push(path);
-        }
-    }
-    read
 }
 
 fn next(item: &Item<'_>, reachable: &AllowedOrigins) -> Option<ReturnTo> {

@@ -13,6 +13,7 @@ mod limits;
 mod login;
 mod logout;
 mod origins;
+mod own_pages;
 mod raw;
 mod report;
 mod routes;
@@ -36,6 +37,7 @@ use crate::values::client_address::TrustedProxies;
 use crate::values::cookie::SessionCookie;
 use crate::values::origin::Origin;
 use crate::values::own_hosts::OwnHosts;
+use crate::values::own_path::OwnPages;
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
 
 pub use report::{Finding, Report, Severity};
@@ -65,6 +67,8 @@ pub struct Settings {
     pub cookie: SessionCookie,
     /// The users' file; it may not be there yet.
     pub users: PathBuf,
+    /// The addresses that the gateway answers itself.
+    pub pages: OwnPages,
     /// The sign-in.
     pub login: LoginSettings,
     /// The sign-out.
@@ -143,11 +147,12 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let own: Option<Vec<OriginPattern>> =
         hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let own_origins = own.clone().map(AllowedOrigins::new);
+    let pages = own_pages::read(&login, &logout);
     let login = login::read(&login, own_origins.as_ref(), limits.login_body);
     let logout = logout::read(&logout, own.as_deref());
     let log = limits::log(file);
-    let (hosts, login, public_url) = (hosts?, login?, public_url?);
-    rules::check(file, rules::Parts { public_url: &public_url, hosts: &hosts, routes: &routes, login: &login, logout: &logout });
+    let (public_url, hosts, pages) = (public_url?, hosts?, pages?);
+    rules::check(file, rules::Parts { hosts: &hosts, routes: &routes, pages: &pages, after_logout: logout.next.as_ref() });
     let limits::Limits { door, upstream, .. } = limits;
     Some(Settings {
         door,
@@ -160,7 +165,8 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
         session,
         cookie: cookie?,
         users: users?,
-        login,
+        pages,
+        login: login?,
         logout,
         log,
     })

@@ -1,62 +1,40 @@
 //! Rules between tables: what each of them allows, and all of them together do not.
 
-use crate::login::settings::Settings as LoginSettings;
-use crate::logout::settings::Settings as LogoutSettings;
 use crate::routes::access::Access;
 use crate::routes::settings::RouteSettings;
-use crate::values::origin::{Host, Origin};
+use crate::values::origin::Host;
 use crate::values::own_hosts::OwnHosts;
-use crate::values::own_path::{OwnPath, RESERVED, below_reserved};
+use crate::values::own_path::OwnPages;
 use crate::values::return_to::ReturnTo;
 use crate::values::target::Target;
 
+use super::own_pages;
 use super::raw::{Place, Refusal, Table};
 
 /// What the rules look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
-    /// What browsers type.
-    pub public_url: &'a Origin,
     /// Every accepted host.
     pub hosts: &'a OwnHosts,
     /// The routes.
     pub routes: &'a [RouteSettings],
-    /// The sign-in.
-    pub login: &'a LoginSettings,
-    /// The sign-out.
-    pub logout: &'a LogoutSettings,
+    /// The gateway's own addresses.
+    pub pages: &'a OwnPages,
+    /// Where a sign-out leads.
+    pub after_logout: Option<&'a ReturnTo>,
 }
 
 /// Applies all rules.
 pub fn check(file: &Table<'_>, parts: Parts<'_>) {
-    own_paths(file, parts);
     unserved_login_host(file, parts);
-    if let (Some(item), Some(next)) = (file.find("logout", "next"), &parts.logout.next) {
+    if let (Some(item), Some(next)) = (file.find("logout", "next"), parts.after_logout) {
         after_logout(&item.place, next, parts);
     }
 }
 
-/// The gateway's own addresses must be told apart.
-fn own_paths(file: &Table<'_>, parts: Parts<'_>) {
-    let login = parts.login.path.as_str();
-    let nested = |path: &&OwnPath| lies_within(path.as_str(), login) || lies_within(login, path.as_str());
-    let Some(path) = parts.logout.paths.iter().find(nested) else { return };
-    let written = file.find("login", "path").or_else(|| file.find("logout", "paths"));
-    if let Some(item) = written {
-        let what = format!("the sign-in page {login} and the logout path {path} lie within one another");
-        item.place.problem(Refusal::new(what).write("give each a path of its own"));
-    }
-}
-
-/// Whether `path` is `prefix` or lies below it, in any letter case.
-fn lies_within(path: &str, prefix: &str) -> bool {
-    let Some((head, tail)) = path.split_at_checked(prefix.len()) else { return false };
-    head.eq_ignore_ascii_case(prefix) && (tail.is_empty() || tail.starts_with('/'))
-}
-
 /// People who sign in go on to the login host's front page.
 fn unserved_login_host(file: &Table<'_>, parts: Parts<'_>) {
-    let host = &parts.public_url.host;
+    let Some(host) = parts.hosts.names().first() else { return };
     let served = parts.routes.iter().any(|route| answers_for(route, host));
     if let (Some(item), false) = (file.find("", "public_url"), served) {
         item.place.warning(
@@ -83,15 +61,8 @@ fn after_logout(place: &Place<'_>, next: &ReturnTo, parts: Parts<'_>) {
 }
 
 fn objection(host: &Host, path: &str, parts: Parts<'_>) -> Option<Refusal> {
-    if parts.logout.is_logout(path) {
-        return Some(Refusal::new(format!("{path} is itself a logout path")));
-    }
-    if parts.login.path.matches(path) {
-        return None;
-    }
-    if let Some(page) = below_reserved(path) {
-        let refusal = Refusal::new(format!("of {RESERVED}/ only the goodbye page can follow a logout"));
-        return (!page.eq_ignore_ascii_case("goodbye")).then_some(refusal);
+    if parts.pages.find(path).is_some() {
+        return own_pages::objection_after_logout(parts.pages, path);
     }
     match best(parts.routes, host, path) {
         None => Some(
