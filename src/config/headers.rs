@@ -1,6 +1,7 @@
 //! `[route.headers]` and the names of identity headers: which headers an operator may write, and which belong to the
 //! protocol or to the gateway.
 
+use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
@@ -8,12 +9,11 @@ use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use super::raw::{Refusal, Table};
 use super::schema;
 
-/// Fields of one connection (RFC 9110 7.6.1), the frame of a message, and who is asked: never edited.
+/// Fields of one connection (RFC 9110 7.6.1) and the frame of a message: never edited.
 const OF_THE_PROTOCOL: &[&str] = &[
     "connection",
     "content-length",
     "expect",
-    "host",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
@@ -38,17 +38,30 @@ const OF_THE_GATEWAY: &[&str] = &[
 
 const FORWARDED: &str = "x-forwarded-";
 
-/// Identity headers of the operator's making must not be one of these either.
-const OF_THE_CLIENT: &[&str] = &["authorization", "cookie", "origin", "referer", "set-cookie", "user-agent"];
+/// What no header of an identity may be called: applications take these for something else.
+const TAKEN: &[&str] = &[
+    "authorization",
+    "cookie",
+    "forwarded",
+    "origin",
+    "referer",
+    "set-cookie",
+    "user-agent",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
 
 /// The edits of one route: towards the application, and towards the client.
 pub fn edits(route: &Table<'_>) -> (HeaderEdits, HeaderEdits) {
     let headers = route.table("headers", &schema::ROUTE_HEADERS);
-    let one_way = |way| {
-        let table = headers.table(way, &schema::HEADER_EDITS);
+    let one_way = |way, schema| {
+        let table = headers.table(way, schema);
         removals(&table).into_iter().chain(additions(&table)).collect()
     };
-    (one_way("request"), one_way("response"))
+    (one_way("request", &schema::REQUEST_HEADERS), one_way("response", &schema::RESPONSE_HEADERS))
 }
 
 fn removals(table: &Table<'_>) -> Vec<HeaderEdit> {
@@ -59,9 +72,10 @@ fn additions(table: &Table<'_>) -> Vec<HeaderEdit> {
     let added = table.item("add").and_then(|item| item.open_table());
     let entries = added.iter().flat_map(Table::entries);
     entries
-        .filter_map(|(name, item)| {
-            let name = editable(name).map_err(|refusal| item.place.problem(refusal)).ok()?;
-            Some(HeaderEdit::Set(name, item.parse(value)?))
+        .filter_map(|entry| {
+            let name = editable(entry.name).map_err(|refusal| entry.place.problem(refusal)).ok();
+            let value = entry.item.parse(value);
+            Some(HeaderEdit::Set(name?, value?))
         })
         .collect()
 }
@@ -78,8 +92,11 @@ fn editable(text: &str) -> Result<HeaderName, Refusal> {
 /// A header name that may carry an identity: also one of the usual ones, but nothing that means something else.
 pub fn for_identity(text: &str) -> Result<HeaderName, Refusal> {
     let name = name(text)?;
-    let addresses = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip", "forwarded"];
-    if OF_THE_CLIENT.contains(&name.as_str()) || addresses.contains(&name.as_str()) || name.as_str().starts_with("content-") {
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(Refusal::new(format!("servers in front of applications drop {text}"))
+            .write("write letters, digits and hyphens: \"X-WEBAUTH-USER\""));
+    }
+    if TAKEN.contains(&name.as_str()) || name.as_str().starts_with("content-") {
         return Err(Refusal::new(format!("{text} means something else to applications"))
             .write("take a name of its own: \"X-WEBAUTH-USER\""));
     }
@@ -89,6 +106,9 @@ pub fn for_identity(text: &str) -> Result<HeaderName, Refusal> {
 fn name(text: &str) -> Result<HeaderName, Refusal> {
     let name: HeaderName =
         text.parse().map_err(|_| Refusal::new(format!("\"{text}\" is no header name")))?;
+    if name == HOST {
+        return Err(Refusal::new("Host says which application is asked").write("write upstream_host instead"));
+    }
     if OF_THE_PROTOCOL.contains(&name.as_str()) {
         return Err(Refusal::new(format!("{text} belongs to the connection, not to the message")));
     }

@@ -12,7 +12,7 @@ use super::schema;
 pub fn read(file: &Table<'_>) -> IdentityHeaders {
     let table = file.table("identity", &schema::IDENTITY);
     let mut headers = match table.item("headers") {
-        Some(item) => sets(item.list().iter().filter_map(preset)),
+        Some(item) => sets(item.list().iter().flatten().filter_map(preset)),
         None => sets(PRESETS.iter().map(|(name, _)| *name)),
     };
     for (name, template) in custom(&table) {
@@ -34,14 +34,14 @@ fn sets(names: impl Iterator<Item = &'static str>) -> IdentityHeaders {
 fn custom(table: &Table<'_>) -> Vec<(HeaderName, Template)> {
     let custom = table.item("custom").and_then(|item| item.open_table());
     let mut read: Vec<(HeaderName, Template)> = Vec::new();
-    for (name, item) in custom.iter().flat_map(Table::entries) {
-        let name = headers::for_identity(name).map_err(|refusal| item.place.problem(refusal));
-        let template = item.parse(|text| {
+    for entry in custom.iter().flat_map(Table::entries) {
+        let name = headers::for_identity(entry.name).map_err(|refusal| entry.place.problem(refusal));
+        let template = entry.item.parse(|text| {
             Template::parse(text).map_err(|error| Refusal::new(format!("\"{text}\" cannot be sent")).write(error))
         });
         let (Ok(name), Some(template)) = (name, template) else { continue };
         if read.iter().any(|(other, _)| *other == name) {
-            item.place.problem(Refusal::new("is set twice: letter case makes no difference"));
+            entry.place.problem(Refusal::new("is set twice: letter case makes no difference"));
         }
         read.push((name, template));
     }

@@ -18,7 +18,7 @@ mod raw;
 mod report;
 mod routes;
 mod rules;
-mod schema;
+pub mod schema;
 mod session;
 
 use std::fs;
@@ -104,8 +104,9 @@ pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
 /// Everything that is wrong with it.
 pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report), Report> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        return Err(Report::new(name, text, errors.iter().map(syntax).collect()));
+    // One slip makes a parser stumble many times: only the first place helps.
+    if let Some(first) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) {
+        return Err(Report::new(name, text, vec![syntax(first)]));
     }
     let findings = Findings::default();
     let settings = read(&Table::file(&root, &schema::FILE, &findings), folder);

@@ -1,6 +1,6 @@
 //! Hosts and origins as operators write them, and what to say to the slips they make.
 
-use crate::values::origin::{Host, Origin, Scheme};
+use crate::values::origin::{Authority, Host, Origin, Scheme};
 
 use super::raw::Refusal;
 
@@ -35,19 +35,26 @@ pub fn public_url(text: &str) -> Result<Origin, Refusal> {
 
 fn explain(text: &str) -> Refusal {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Refusal::new("has no scheme").write(format!("write \"https://{text}\" or \"http://{text}\""));
+        let host = if Authority::parse(text).is_some() { text } else { "app.example.com" };
+        return Refusal::new("has no scheme").write(format!("write \"https://{host}\" or \"http://{host}\""));
     };
     let Some(scheme) = Scheme::parse(scheme) else {
         return Refusal::new(format!("\"{scheme}\" is no scheme of browsers")).write("write http or https");
     };
-    if rest.contains('@') {
-        return Refusal::new("a user name or password has no place here");
+    if let Some((_, host)) = rest.rsplit_once('@') {
+        return Refusal::new("a user name or password has no place here")
+            .write(format!("write \"{}://{host}\"", scheme.as_str()));
     }
     if let Some((authority, _)) = rest.split_once(['/', '?', '#']) {
         return Refusal::new("only scheme, host and port belong here")
             .write(format!("write \"{}://{authority}\"", scheme.as_str()));
     }
-    not_a_host(rest)
+    match rest.rsplit_once(':') {
+        Some((host, port)) if Host::parse(host).is_some() => {
+            Refusal::new(format!("\"{port}\" is no port")).write("write a number up to 65535, or none")
+        }
+        _ => not_a_host(rest),
+    }
 }
 
 fn not_a_host(text: &str) -> Refusal {

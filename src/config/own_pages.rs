@@ -11,7 +11,7 @@ pub fn read(login: &Table<'_>, logout: &Table<'_>) -> Option<OwnPages> {
         None => own_path("/login").ok(),
     };
     let sign_out = match logout.item("paths") {
-        Some(item) => sign_out(&item),
+        Some(item) => sign_out(&item)?,
         None => own_path("/logout").into_iter().collect(),
     };
     let pages = OwnPages::new(sign_in.clone()?, sign_out.clone());
@@ -27,8 +27,8 @@ fn own_path(text: &str) -> Result<OwnPath, Refusal> {
     OwnPath::parse(text).map_err(|said| Refusal::of(text, &said))
 }
 
-fn sign_out(item: &Item<'_>) -> Vec<OwnPath> {
-    let items = item.list();
+fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
+    let items = item.list()?;
     if items.is_empty() {
         item.place.problem(Refusal::new("nobody could sign out").write("write [\"/logout\"]"));
     }
@@ -41,13 +41,16 @@ fn sign_out(item: &Item<'_>) -> Vec<OwnPath> {
             paths.push(path);
         }
     }
-    paths
+    Some(paths)
 }
 
 /// Why a canonical path of ours cannot be where a sign-out leads; `None` if it can, or is not ours.
 pub fn objection_after_logout(pages: &OwnPages, path: &str) -> Option<Refusal> {
     match pages.find(path)? {
-        OwnPage::Logout => Some(Refusal::new(format!("{path} is itself an address that signs out"))),
+        OwnPage::Logout => {
+            let refusal = Refusal::new(format!("{path} is itself an address that signs out"));
+            Some(refusal.write("name another page, or leave it out: the goodbye page is shown"))
+        }
         OwnPage::Login => None,
         OwnPage::Further(page) if page.eq_ignore_ascii_case("goodbye") => None,
         OwnPage::Further(_) => {

@@ -29,9 +29,10 @@ impl Refusal {
         Self { what: what.into(), write: Vec::new(), within: None }
     }
 
-    /// What the parser of a value says of `text`: what is wrong, and behind a colon what to write.
+    /// What the parser of a value says of `text`: what is wrong, and behind a colon or semicolon what to write.
     pub fn of(text: &str, said: &str) -> Self {
-        match said.split_once(": ") {
+        let parts = said.split_once(": ").or_else(|| said.split_once("; "));
+        match parts {
             Some((what, write)) if !what.starts_with("write") => Self::new(what).write(write),
             _ => Self::new(format!("\"{text}\" is not accepted")).write(said),
         }
@@ -96,6 +97,8 @@ pub struct Table<'f> {
     /// Where it stands.
     pub place: Place<'f>,
     values: Option<&'f DeTable<'f>>,
+    /// `None` where the operator makes up the keys.
+    schema: Option<&'static Schema>,
 }
 
 /// A value, and where it stands.
@@ -106,18 +109,27 @@ pub struct Item<'f> {
     value: &'f DeValue<'f>,
 }
 
+/// A key that the operator made up.
+#[derive(Debug)]
+pub struct Entry<'f> {
+    /// The key.
+    pub name: &'f str,
+    /// Where the key stands.
+    pub place: Place<'f>,
+    /// Its value.
+    pub item: Item<'f>,
+}
+
 impl<'f> Table<'f> {
     /// The whole file.
-    pub fn file(root: &'f Spanned<DeTable<'f>>, schema: &Schema, findings: &'f Findings) -> Self {
+    pub fn file(root: &'f Spanned<DeTable<'f>>, schema: &'static Schema, findings: &'f Findings) -> Self {
         let place = Place { key: String::new(), span: None, findings };
-        let table = Self { place, values: Some(root.get_ref()) };
-        table.refuse_strangers(schema);
-        table
+        Self { place, values: Some(root.get_ref()), schema: Some(schema) }.without_strangers()
     }
 
     /// The table under `key`. One that is absent reads like an empty one.
-    pub fn table(&self, key: &str, schema: &Schema) -> Table<'f> {
-        let absent = || Table { place: self.place_of(key, None), values: None };
+    pub fn table(&self, key: &str, schema: &'static Schema) -> Table<'f> {
+        let absent = || Table { place: self.place_of(key, None), values: None, schema: Some(schema) };
         self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(absent)
     }
 
@@ -132,31 +144,46 @@ impl<'f> Table<'f> {
         if table.is_empty() {
             return self.item(key);
         }
-        self.item(table)?.open_table()?.item(key)
+        let DeValue::Table(values) = self.item(table)?.value else { return None };
+        let place = self.place_of(table, None);
+        Table { place, values: Some(values), schema: None }.item(key)
     }
 
     /// The value under `key`; a problem if it is absent. `example` is the line to write.
     pub fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
         let item = self.item(key);
-        if item.is_none() {
-            let refusal = Refusal::new("is missing").write(format!("write `{example}`"));
-            self.place_of(key, self.place.span.clone()).problem(refusal);
+        if item.is_none() && !self.has_misspelt(key) {
+            let place = self.place_of(key, self.place.span.clone());
+            let table = self.schema.map_or("", |schema| schema.table);
+            let under = if table.is_empty() { String::new() } else { format!(" under {}", header(table)) };
+            place.problem(Refusal::new("is missing").write(format!("write {example}{under}")));
         }
         item
     }
 
+    /// Whether a key is there that was meant to be this one, and is refused already.
+    fn has_misspelt(&self, key: &str) -> bool {
+        let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key));
+        self.values.into_iter().flat_map(DeTable::keys).any(|name| meant(name.get_ref()))
+    }
+
     /// The values of the list under `key`; none where there is no such key.
     pub fn list(&self, key: &str) -> Vec<Item<'f>> {
-        self.item(key).map(|item| item.list()).unwrap_or_default()
+        self.item(key).and_then(|item| item.list()).unwrap_or_default()
     }
 
     /// All keys with their values, for tables whose keys the operator makes up.
-    pub fn entries(&self) -> Vec<(&'f str, Item<'f>)> {
+    pub fn entries(&self) -> Vec<Entry<'f>> {
         let entries = self.values.into_iter().flat_map(DeTable::iter);
         entries
             .map(|(key, value)| {
-                let place = self.place_of(key.get_ref(), Some(value.span()));
-                (key.get_ref().as_ref(), Item { place, value: value.get_ref() })
+                let name = key.get_ref().as_ref();
+                let value_place = self.place_of(name, Some(value.span()));
+                Entry {
+                    name,
+                    place: self.place_of(name, Some(key.span())),
+                    item: Item { place: value_place, value: value.get_ref() },
+                }
             })
             .collect()
     }
@@ -169,14 +196,21 @@ impl<'f> Table<'f> {
         Place { key, span, findings: self.place.findings }
     }
 
-    fn refuse_strangers(&self, schema: &Schema) {
+    /// Refuses every key that the schema does not know.
+    fn without_strangers(self) -> Self {
         for key in self.values.into_iter().flat_map(DeTable::keys) {
             let name = key.get_ref().as_ref();
-            if !schema.keys.contains(&name) {
+            if let Some(schema) = self.schema.filter(|schema| !schema.keys.contains(&name)) {
                 self.place_of(name, Some(key.span())).problem(stranger(name, schema));
             }
         }
+        self
     }
+}
+
+/// A table's name as it stands in the file.
+fn header(table: &str) -> String {
+    if table == "route" { "[[route]]".to_owned() } else { format!("[{table}]") }
 }
 
 fn stranger(name: &str, schema: &Schema) -> Refusal {
@@ -186,11 +220,11 @@ fn stranger(name: &str, schema: &Schema) -> Refusal {
     }
     let noun = if schema.table.is_empty() { "key or table" } else { "key" };
     let refusal = Refusal::new(format!("there is no such {noun}"));
-    let refusal = match schema.nearest(name) {
+    let refusal = match schema.means(name) {
         Some(near) => refusal.write(format!("did you mean `{near}`?")),
         None => refusal,
     };
-    let place = if schema.table.is_empty() { "the file".into() } else { format!("[{}]", schema.table) };
+    let place = if schema.table.is_empty() { "the file".to_owned() } else { header(schema.table) };
     refusal.write(format!("{place} takes: {}", schema.keys.join(", ")))
 }
 
@@ -247,45 +281,50 @@ impl<'f> Item<'f> {
     }
 
     /// The values of a list.
-    pub fn list(&self) -> Vec<Item<'f>> {
+    pub fn list(&self) -> Option<Vec<Item<'f>>> {
         match self.value {
-            DeValue::Array(values) => self.numbered(values.iter()),
-            _ => self.wrong("a list: [\"…\", \"…\"]").unwrap_or_default(),
+            DeValue::Array(values) => Some(self.numbered(values.iter())),
+            _ => self.wrong("a list: [\"…\", \"…\"]"),
         }
     }
 
     /// The values of a list, or this one value where no list was written.
     pub fn one_or_list(&self) -> Vec<Item<'f>> {
         match self.value {
-            DeValue::Array(_) => self.list(),
+            DeValue::Array(values) => self.numbered(values.iter()),
             _ => vec![self.clone()],
         }
     }
 
     /// The tables of a list of tables.
-    pub fn tables(&self, schema: &Schema) -> Vec<Table<'f>> {
+    pub fn tables(&self, schema: &'static Schema) -> Vec<Table<'f>> {
         match self.value {
             DeValue::Array(values) => {
                 self.numbered(values.iter()).iter().filter_map(|item| item.table(schema)).collect()
             }
             _ => {
-                let double = format!("tables with doubled brackets: [[{}]]", self.place.key);
-                self.wrong(&double).unwrap_or_default()
+                let doubled = format!("a list of tables, each begun by [[{}]]", self.place.key);
+                self.wrong(&doubled).unwrap_or_default()
             }
         }
     }
 
     /// A table with known keys.
-    pub fn table(&self, schema: &Schema) -> Option<Table<'f>> {
-        let table = self.open_table()?;
-        table.refuse_strangers(schema);
-        Some(table)
+    pub fn table(&self, schema: &'static Schema) -> Option<Table<'f>> {
+        self.values().map(|values| {
+            let place = self.place.clone();
+            Table { place, values: Some(values), schema: Some(schema) }.without_strangers()
+        })
     }
 
     /// A table whose keys the operator makes up.
     pub fn open_table(&self) -> Option<Table<'f>> {
+        self.values().map(|values| Table { place: self.place.clone(), values: Some(values), schema: None })
+    }
+
+    fn values(&self) -> Option<&'f DeTable<'f>> {
         match self.value {
-            DeValue::Table(values) => Some(Table { place: self.place.clone(), values: Some(values) }),
+            DeValue::Table(values) => Some(values),
             _ => self.wrong("a table"),
         }
     }

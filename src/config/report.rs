@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
 use crate::credentials::problem::FileProblems;
 
@@ -50,7 +50,10 @@ impl Report {
             findings.retain(|finding| finding.severity == Severity::Problem);
         }
         findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
-        Self { file: file.into(), text: text.into(), findings }
+        for finding in &mut findings {
+            finding.what = without_passwords(&finding.what);
+        }
+        Self { file: file.into(), text: without_passwords(&text.into()), findings }
     }
 
     /// A file that could not even be read.
@@ -107,16 +110,34 @@ impl Report {
             "" => finding.what.clone(),
             key => format!("{key}: {}", finding.what),
         };
-        let place = finding.span.clone().map(|span| {
-            Snippet::source(self.text.as_str())
+        let place: Element<'_> = match finding.span.clone() {
+            Some(span) => Snippet::source(self.text.as_str())
                 .path(self.file.as_str())
                 .annotation(AnnotationKind::Primary.span(span))
-        });
+                .into(),
+            None => Origin::path(self.file.as_str()).into(),
+        };
         let help = finding.write.iter().map(|line| Level::HELP.message(line.as_str()));
-        let group = level.primary_title(title).elements(place).elements(help);
+        let group = level.primary_title(title).element(place).elements(help);
         let within = finding.within.as_ref().map(|problems| problems.render(colour) + "\n\n");
         format!("{}\n\n{}", renderer.render(&[group]), within.unwrap_or_default())
     }
+}
+
+/// Hides what stands before the `@` of an address, byte for byte: reports are kept in journals.
+fn without_passwords(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("://") {
+        let end = behind.find(|c: char| c.is_whitespace() || "/\"'".contains(c)).unwrap_or(behind.len());
+        let (authority, after) = behind.split_at_checked(end).unwrap_or((behind, ""));
+        let (secret, host) = authority.rsplit_once('@').map_or(("", authority), |(secret, _)| {
+            (secret, authority.get(secret.len()..).unwrap_or_default())
+        });
+        shown.extend([before, "://", &"*".repeat(secret.len()), host]);
+        rest = after;
+    }
+    shown + rest
 }
 
 impl fmt::Display for Report {
@@ -128,5 +149,31 @@ impl fmt::Display for Report {
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_not_shown_and_nothing_moves() {
+        let cases = [
+            ("a = \"http://user:pä@ss@app:80/x\" # b", "a = \"http://*************@app:80/x\" # b"),
+            ("https://a.test b@c http://@d", "https://a.test b@c http://@d"),
+            ("'x://k@h' y://", "'x://*@h' y://"),
+            ("no address", "no address"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(without_passwords(text), want);
+            assert_eq!(want.len(), text.len());
+        }
+    }
+
+    #[test]
+    fn colours_only_where_wanted() {
+        let report = Report::unreadable("f", "gone", vec!["look".to_owned()]);
+        assert!(!report.render(false).contains('\u{1b}') && report.render(true).contains('\u{1b}'));
+        assert!(report.to_string().ends_with("1 problem in f\n"));
     }
 }

@@ -26,7 +26,7 @@ pub struct Around<'a> {
 
 /// Reads all routes.
 pub fn read(file: &Table<'_>, around: Around<'_>) -> Vec<RouteSettings> {
-    let example = "[[route]] path = \"/\" upstream = \"http://127.0.0.1:9000\"";
+    let example = "these two lines\n[[route]]\nupstream = \"http://127.0.0.1:9000\"";
     let Some(item) = file.required("route", example) else { return Vec::new() };
     let mut routes: Vec<RouteSettings> = Vec::new();
     for table in item.tables(&schema::ROUTE) {
@@ -127,7 +127,8 @@ fn trust(item: &Item<'_>, folder: &Path) -> Option<Arc<UpstreamTrust>> {
     item.parse(|text| {
         let path = files::resolve(folder, text)?;
         let content = files::read(&path)?;
-        UpstreamTrust::from_pem(&content).map_err(|error| Refusal::new(format!("{} {error}", path.display())))
+        UpstreamTrust::from_pem(&content)
+            .map_err(|error| Refusal::of(text, &format!("{} {error}", path.display())))
     })
 }
 
@@ -149,7 +150,7 @@ fn access(table: &Table<'_>) -> Option<Access> {
         );
         return None;
     }
-    let groups: Vec<String> = item.list().iter().filter_map(|item| item.parse(group)).collect();
+    let groups: Vec<String> = item.list()?.iter().filter_map(|item| item.parse(group)).collect();
     if groups.is_empty() {
         item.place.problem(
             Refusal::new("names no group, so nobody could pass").write("remove it, or write groups = [\"staff\"]"),

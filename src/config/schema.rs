@@ -64,9 +64,13 @@ pub const ROUTE: Schema = Schema {
 pub const ROUTE_HEADERS: Schema =
     Schema { table: "route.headers", keys: &["request", "response"], later: &[] };
 
-/// `[route.headers.request]` and `[route.headers.response]`
-pub const HEADER_EDITS: Schema =
+/// `[route.headers.request]`
+pub const REQUEST_HEADERS: Schema =
     Schema { table: "route.headers.request", keys: &["add", "remove"], later: &[] };
+
+/// `[route.headers.response]`
+pub const RESPONSE_HEADERS: Schema =
+    Schema { table: "route.headers.response", keys: &["add", "remove"], later: &[] };
 
 /// `[identity]`
 pub const IDENTITY: Schema = Schema {
@@ -120,7 +124,8 @@ pub const ALL: &[&Schema] = &[
     &FILE,
     &ROUTE,
     &ROUTE_HEADERS,
-    &HEADER_EDITS,
+    &REQUEST_HEADERS,
+    &RESPONSE_HEADERS,
     &IDENTITY,
     &SESSION,
     &LOGIN,
@@ -130,9 +135,10 @@ pub const ALL: &[&Schema] = &[
 ];
 
 impl Schema {
-    /// The nearest valid key to a misspelt one, if one is near.
-    pub fn nearest(&self, word: &str) -> Option<&'static str> {
-        nearest(word, self.keys)
+    /// The key that was meant by a misspelt one, if one is near.
+    pub fn means(&self, word: &str) -> Option<&'static str> {
+        let stranger = !self.keys.contains(&word) && !self.later.contains(&word);
+        stranger.then(|| nearest(word, self.keys)).flatten()
     }
 }
 
@@ -159,7 +165,7 @@ mod tests {
             (&FILE, "xyzzy", None),
         ];
         for (schema, word, want) in cases {
-            assert_eq!(schema.nearest(word), want, "{word}");
+            assert_eq!(schema.means(word), want, "{word}");
         }
     }
 

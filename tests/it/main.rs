@@ -1,3 +1,4 @@
 //! The integration tests, in one binary: everything in process, on ports that the system chooses.
 
+mod check;
 mod door;

@@ -1,0 +1,5 @@
+//! What `exeunt check` says: golden files for broken configurations, and the annotated reference.
+
+mod command;
+mod golden;
+mod reference;
