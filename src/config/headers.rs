@@ -73,6 +73,8 @@ fn additions(table: &Table<'_>) -> Vec<HeaderEdit> {
     let entries = added.iter().flat_map(Table::entries);
     entries
         .filter_map(|entry| {
+            // It may be the key to the application.
+            entry.item.place.hide();
             let name = editable(entry.name).map_err(|refusal| entry.place.problem(refusal)).ok();
             let value = entry.item.parse(value);
             Some(HeaderEdit::Set(name?, value?))
@@ -119,5 +121,7 @@ fn value(text: &str) -> Result<HeaderValue, Refusal> {
     // Only what every program reads alike: visible ASCII and blanks.
     let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let value = plain.then(|| HeaderValue::try_from(text).ok()).flatten();
-    value.ok_or_else(|| Refusal::new("a header value is visible ASCII in one line"))
+    let mut value = value.ok_or_else(|| Refusal::new("a header value is visible ASCII in one line"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }

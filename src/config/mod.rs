@@ -28,6 +28,7 @@ use toml::de::DeTable;
 
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::audit::Settings as LogSettings;
+use crate::credentials::problem::mask;
 use crate::login::settings::Settings as LoginSettings;
 use crate::logout::settings::Settings as LogoutSettings;
 use crate::proxy::settings::Settings as DoorSettings;
@@ -110,7 +111,8 @@ pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report)
     }
     let findings = Findings::default();
     let settings = read(&Table::file(&root, &schema::FILE, &findings), folder);
-    let report = Report::new(name, text, findings.into_vec());
+    let (findings, secrets) = findings.into_parts();
+    let report = Report::new(name, mask(text, &secrets), findings);
     match settings {
         Some(settings) if !report.has_problems() => Ok((settings, report)),
         _ => Err(report),
@@ -142,9 +144,10 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let session = session::read(&session);
     let users = login::users(&login, folder);
     // Without public_url the own hosts are not known, and what is compared with them is not judged.
-    let hosts = public_url.as_ref().map(|url| {
-        OwnHosts::new(url, routes.iter().filter_map(|route| route.host.clone()).chain(further))
-    });
+    let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
+    let hosts = public_url.as_ref().map(|url| OwnHosts::new(url, of_routes.chain(further)));
+    rules::refuse_twins(&routes, hosts.as_ref());
+    let routes: Vec<RouteSettings> = routes.into_iter().map(|(_, route)| route).collect();
     let own: Option<Vec<OriginPattern>> =
         hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let own_origins = own.clone().map(AllowedOrigins::new);
@@ -152,8 +155,9 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let login = login::read(&login, own_origins.as_ref(), limits.login_body);
     let logout = logout::read(&logout, own.as_deref());
     let log = limits::log(file);
-    let (public_url, hosts, pages) = (public_url?, hosts?, pages?);
-    rules::check(file, rules::Parts { hosts: &hosts, routes: &routes, pages: &pages, after_logout: logout.next.as_ref() });
+    let (public_url, hosts, pages, login) = (public_url?, hosts?, pages?, login?);
+    let next = rules::Next { login: &login.next, logout: logout.next.as_ref() };
+    rules::check(file, rules::Parts { hosts: &hosts, proxies: &trusted_proxies, routes: &routes, pages: &pages, next });
     let limits::Limits { door, upstream, .. } = limits;
     Some(Settings {
         door,
@@ -167,7 +171,7 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
         cookie: cookie?,
         users: users?,
         pages,
-        login: login?,
+        login,
         logout,
         log,
     })

@@ -53,19 +53,22 @@ impl Refusal {
 
 /// Where findings are gathered.
 #[derive(Debug, Default)]
-pub struct Findings(RefCell<Vec<Finding>>);
+pub struct Findings {
+    found: RefCell<Vec<Finding>>,
+    secrets: RefCell<Vec<Range<usize>>>,
+}
 
 impl Findings {
     fn add(&self, severity: Severity, place: &Place<'_>, refusal: Refusal) {
         let Refusal { what, write, within } = refusal;
         let (key, span) = (place.key.clone(), place.span.clone());
         let finding = Finding { severity, key, what, write, span, within };
-        self.0.borrow_mut().push(finding);
+        self.found.borrow_mut().push(finding);
     }
 
-    /// Everything gathered.
-    pub fn into_vec(self) -> Vec<Finding> {
-        self.0.into_inner()
+    /// Everything gathered, and the places of the file that no report may show.
+    pub fn into_parts(self) -> (Vec<Finding>, Vec<Range<usize>>) {
+        (self.found.into_inner(), self.secrets.into_inner())
     }
 }
 
@@ -83,6 +86,11 @@ impl Place<'_> {
     /// The configuration is refused because of this place.
     pub fn problem(&self, refusal: Refusal) {
         self.findings.add(Severity::Problem, self, refusal);
+    }
+
+    /// What stands at this place may be a secret: reports show asterisks.
+    pub fn hide(&self) {
+        self.findings.secrets.borrow_mut().extend(self.span.clone());
     }
 
     /// The operator should know about this place.
@@ -153,7 +161,7 @@ impl<'f> Table<'f> {
     pub fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
         let item = self.item(key);
         if item.is_none() && !self.has_misspelt(key) {
-            let place = self.place_of(key, self.place.span.clone());
+            let place = self.place_without(key);
             let table = self.schema.map_or("", |schema| schema.table);
             let under = if table.is_empty() { String::new() } else { format!(" under {}", header(table)) };
             place.problem(Refusal::new("is missing").write(format!("write {example}{under}")));
@@ -186,6 +194,11 @@ impl<'f> Table<'f> {
                 }
             })
             .collect()
+    }
+
+    /// Where a key would stand that is not there.
+    pub fn place_without(&self, key: &str) -> Place<'f> {
+        self.place_of(key, self.place.span.clone())
     }
 
     fn place_of(&self, key: &str, span: Option<Range<usize>>) -> Place<'f> {

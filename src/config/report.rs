@@ -43,9 +43,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts findings by their place; warnings are kept only where there are no problems. `file` is the name that is shown.
+    /// Sorts findings by their place; warnings are kept only where there are no problems. `file` is the name that
+    /// is shown.
     pub fn new(file: impl Into<String>, text: impl Into<String>, mut findings: Vec<Finding>) -> Self {
-        // What stops the start is told first, and alone: a warning beside it would be read as one more reason.
+        // What stops the start is told alone: a warning beside it would be read as one more reason.
         if findings.iter().any(|finding| finding.severity == Severity::Problem) {
             findings.retain(|finding| finding.severity == Severity::Problem);
         }
@@ -129,13 +130,10 @@ fn without_passwords(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("://") {
-        let end = behind.find(|c: char| c.is_whitespace() || "/\"'".contains(c)).unwrap_or(behind.len());
-        let (authority, after) = behind.split_at_checked(end).unwrap_or((behind, ""));
-        let (secret, host) = authority.rsplit_once('@').map_or(("", authority), |(secret, _)| {
-            (secret, authority.get(secret.len()..).unwrap_or_default())
-        });
-        shown.extend([before, "://", &"*".repeat(secret.len()), host]);
-        rest = after;
+        let end = behind.find(|c: char| c.is_whitespace() || "\"'".contains(c)).unwrap_or(behind.len());
+        let at = behind.get(..end).and_then(|address| address.rfind('@')).unwrap_or(0);
+        shown.extend([before, "://", &"*".repeat(at)]);
+        rest = behind.get(at..).unwrap_or_default();
     }
     shown + rest
 }
@@ -159,8 +157,9 @@ mod tests {
     #[test]
     fn passwords_in_addresses_are_not_shown_and_nothing_moves() {
         let cases = [
-            ("a = \"http://user:pä@ss@app:80/x\" # b", "a = \"http://*************@app:80/x\" # b"),
+            ("a = \"http://user:pä@ss@app:80/x\" # b", "a = \"http://***********@app:80/x\" # b"),
             ("https://a.test b@c http://@d", "https://a.test b@c http://@d"),
+            ("\"http://u:a/b@app\" http://c/d", "\"http://*****@app\" http://c/d"),
             ("'x://k@h' y://", "'x://*@h' y://"),
             ("no address", "no address"),
         ];

@@ -8,7 +8,7 @@ use crate::routes::path_prefix::PathPrefix;
 use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::values::listen_address::ListenAddress;
-use crate::values::origin::{Authority, Host};
+use crate::values::origin::Authority;
 use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
@@ -24,17 +24,12 @@ pub struct Around<'a> {
     pub listen: &'a [ListenAddress],
 }
 
-/// Reads all routes.
-pub fn read(file: &Table<'_>, around: Around<'_>) -> Vec<RouteSettings> {
+/// Reads all routes, each with its place in the file.
+pub fn read<'f>(file: &Table<'f>, around: Around<'_>) -> Vec<(Place<'f>, RouteSettings)> {
     let example = "these two lines\n[[route]]\nupstream = \"http://127.0.0.1:9000\"";
     let Some(item) = file.required("route", example) else { return Vec::new() };
-    let mut routes: Vec<RouteSettings> = Vec::new();
-    for table in item.tables(&schema::ROUTE) {
-        let Some(route) = route(&table, around) else { continue };
-        refuse_twin(&table.place, &route, &routes);
-        routes.push(route);
-    }
-    routes
+    let tables = item.tables(&schema::ROUTE);
+    tables.into_iter().filter_map(|table| Some((table.place.clone(), route(&table, around)?))).collect()
 }
 
 fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
@@ -119,7 +114,8 @@ fn leads_home(address: &UpstreamAddress, listen: &[ListenAddress]) -> bool {
 
 fn authority(text: &str) -> Result<Authority, Refusal> {
     Authority::parse(text).ok_or_else(|| {
-        Refusal::new(format!("\"{text}\" is no value of a Host header")).write("write \"app.internal\" or \"app.internal:8080\"")
+        Refusal::new(format!("\"{text}\" is no value of a Host header"))
+            .write("write \"app.internal\" or \"app.internal:8080\"")
     })
 }
 
@@ -163,24 +159,4 @@ fn access(table: &Table<'_>) -> Option<Access> {
 fn group(text: &str) -> Result<String, Refusal> {
     let sound = !text.trim().is_empty() && !text.chars().any(char::is_control);
     sound.then(|| text.to_owned()).ok_or_else(|| Refusal::new("is no name of a group"))
-}
-
-fn refuse_twin(place: &Place<'_>, route: &RouteSettings, earlier: &[RouteSettings]) {
-    let twin = earlier.iter().zip(1_usize..).find(|(other, _)| {
-        same_host(other.host.as_ref(), route.host.as_ref()) && other.path == route.path
-    });
-    if let Some((_, number)) = twin {
-        place.problem(
-            Refusal::new(format!("route[{number}] has the same host and path"))
-                .write("change one of them, or list both applications in one route's upstream"),
-        );
-    }
-}
-
-/// The three names of this machine are one host.
-fn same_host(one: Option<&Host>, other: Option<&Host>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => one == other || (one.is_loopback() && other.is_loopback()),
-        (one, other) => one == other,
-    }
 }

@@ -2,7 +2,8 @@
 
 use crate::routes::access::Access;
 use crate::routes::settings::RouteSettings;
-use crate::values::origin::Host;
+use crate::values::client_address::TrustedProxies;
+use crate::values::origin::{Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::OwnPages;
 use crate::values::return_to::ReturnTo;
@@ -16,46 +17,97 @@ use super::raw::{Place, Refusal, Table};
 pub struct Parts<'a> {
     /// Every accepted host.
     pub hosts: &'a OwnHosts,
+    /// Who is believed.
+    pub proxies: &'a TrustedProxies,
     /// The routes.
     pub routes: &'a [RouteSettings],
     /// The gateway's own addresses.
     pub pages: &'a OwnPages,
-    /// Where a sign-out leads.
-    pub after_logout: Option<&'a ReturnTo>,
+    /// Where people are led.
+    pub next: Next<'a>,
 }
 
-/// Applies all rules.
+/// Where people are led who did not ask for a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Next<'a> {
+    /// After a sign-in.
+    pub login: &'a ReturnTo,
+    /// After a sign-out.
+    pub logout: Option<&'a ReturnTo>,
+}
+
+/// Applies all rules but those about single routes.
 pub fn check(file: &Table<'_>, parts: Parts<'_>) {
-    unserved_login_host(file, parts);
-    if let (Some(item), Some(next)) = (file.find("logout", "next"), parts.after_logout) {
+    if let Some(item) = file.item("public_url") {
+        tls_in_front(&item.place, parts);
+        lost_after_login(&item.place, parts);
+    }
+    if let (Some(item), Some(next)) = (file.find("logout", "next"), parts.next.logout) {
         after_logout(&item.place, next, parts);
     }
 }
 
-/// People who sign in go on to the login host's front page.
-fn unserved_login_host(file: &Table<'_>, parts: Parts<'_>) {
-    let Some(host) = parts.hosts.names().first() else { return };
-    let served = parts.routes.iter().any(|route| answers_for(route, host));
-    if let (Some(item), false) = (file.find("", "public_url"), served) {
-        item.place.warning(
-            Refusal::new(format!("no [[route]] answers for {host}: after signing in there, people see a 404"))
-                .write("add a route without host, or set login.next"),
+/// Two routes of one host and path: only one of them could ever answer. Where the own hosts are not known, names
+/// are compared as they are written.
+pub fn refuse_twins(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHosts>) {
+    let same_host = |one: &RouteSettings, other: &RouteSettings| match (&one.host, &other.host, hosts) {
+        (Some(one), Some(other), Some(hosts)) => hosts.host_id(one) == hosts.host_id(other),
+        (one, other, _) => one == other,
+    };
+    for (at, (place, route)) in routes.iter().enumerate() {
+        let mut earlier = routes.iter().take(at);
+        let twin = earlier.find(|(_, other)| same_host(route, other) && route.path == other.path);
+        if let Some((twin, _)) = twin {
+            place.problem(
+                Refusal::new(format!("{} has the same host and path", twin.key))
+                    .write("change one of them, or list both applications in one route's upstream"),
+            );
+        }
+    }
+}
+
+/// Whoever types https must meet TLS somewhere.
+fn tls_in_front(place: &Place<'_>, parts: Parts<'_>) {
+    let nobody = parts.proxies.networks.is_empty() && !parts.proxies.unix;
+    if parts.hosts.scheme() == Scheme::Https && nobody {
+        place.warning(
+            Refusal::new("TLS is up to a proxy in front, and trusted_proxies names none")
+                .write("write its address, so that clients are told apart: trusted_proxies = [\"127.0.0.1\"]"),
         );
     }
 }
 
+/// People who sign in without having asked for a page must be led to one that is there.
+fn lost_after_login(place: &Place<'_>, parts: Parts<'_>) {
+    let (Some(host), true) = (parts.hosts.names().first(), parts.next.login.is_local()) else { return };
+    let path = path_of(parts.next.login);
+    let answered = path.is_some_and(|path| best(parts, host, &path).is_some());
+    if !answered {
+        place.warning(
+            Refusal::new(format!("who signs in on {host} is led to {}, where no [[route]] answers", parts.next.login))
+                .write("add a route for it, or lead them elsewhere with login.next"),
+        );
+    }
+}
+
+/// The canonical path of a target; `None` where it has no single reading.
+fn path_of(target: &ReturnTo) -> Option<String> {
+    let without_fragment = target.path_and_query().split('#').next()?;
+    Some(Target::parse(without_fragment.as_bytes()).ok()?.path().to_owned())
+}
+
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
 fn after_logout(place: &Place<'_>, next: &ReturnTo, parts: Parts<'_>) {
-    let hosts: Vec<&Host> = match next.origin() {
-        None => parts.hosts.names().iter().collect(),
-        Some(origin) => parts.hosts.names().iter().filter(|host| same_host(host, &origin.host)).collect(),
-    };
-    let path = next.path_and_query().split('#').next().unwrap_or("/");
-    let Ok(target) = Target::parse(path.as_bytes()) else {
+    let ours = |origin: &Origin| parts.hosts.origins().any(|own| own == *origin);
+    let hosts = parts.hosts.names().iter().filter(|host| match next.origin() {
+        None => true,
+        Some(origin) => ours(origin) && origin.host == **host,
+    });
+    let Some(path) = path_of(next) else {
         return place.problem(Refusal::new("can be read in two ways, so no request for it passes"));
     };
-    let found = hosts.iter().find_map(|host| objection(host, target.path(), parts));
-    if let Some(refusal) = found {
+    let refusal = hosts.filter_map(|host| objection(host, &path, parts)).next();
+    if let Some(refusal) = refusal {
         place.problem(refusal);
     }
 }
@@ -64,7 +116,7 @@ fn objection(host: &Host, path: &str, parts: Parts<'_>) -> Option<Refusal> {
     if parts.pages.find(path).is_some() {
         return own_pages::objection_after_logout(parts.pages, path);
     }
-    match best(parts.routes, host, path) {
+    match best(parts, host, path) {
         None => Some(
             Refusal::new(format!("no [[route]] answers {path} on {host}"))
                 .write("name a page that is there, or leave it out: the goodbye page is shown"),
@@ -77,15 +129,11 @@ fn objection(host: &Host, path: &str, parts: Parts<'_>) -> Option<Refusal> {
     }
 }
 
-fn best<'a>(routes: &'a [RouteSettings], host: &Host, path: &str) -> Option<&'a RouteSettings> {
-    let matching = routes.iter().filter(|route| answers_for(route, host) && route.path.covers(path));
+/// The route that answers: one with this host before one without, then the longest path.
+fn best<'a>(parts: Parts<'a>, host: &Host, path: &str) -> Option<&'a RouteSettings> {
+    let of_host = |route: &&RouteSettings| {
+        route.host.as_ref().is_none_or(|own| parts.hosts.host_id(own) == parts.hosts.host_id(host))
+    };
+    let matching = parts.routes.iter().filter(of_host).filter(|route| route.path.covers(path));
     matching.max_by_key(|route| (route.host.is_some(), route.path.specificity()))
-}
-
-fn answers_for(route: &RouteSettings, host: &Host) -> bool {
-    route.host.as_ref().is_none_or(|own| same_host(own, host))
-}
-
-fn same_host(one: &Host, other: &Host) -> bool {
-    one == other || (one.is_loopback() && other.is_loopback())
 }

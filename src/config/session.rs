@@ -89,7 +89,7 @@ fn check_scheme(table: &Table<'_>, public_url: &Origin) {
 fn check_store(table: &Table<'_>) {
     let place = match table.item("store") {
         Some(item) => store(&item),
-        None => Some(table.place.clone()),
+        None => Some(table.place_without("store")),
     };
     if let Some(place) = place {
         place.warning(Refusal::new("sessions are kept in memory: a restart signs everybody out"));
