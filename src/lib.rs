@@ -49,4 +49,12 @@ pub mod routes;
 
 pub mod session;
 
+pub mod credentials;
+
 pub mod admission;
+
+pub mod logout;
+
+pub mod login;
+
+pub mod cli;
