@@ -57,4 +57,6 @@ pub mod logout;
 
 pub mod login;
 
+pub mod gateway;
+
 pub mod cli;
