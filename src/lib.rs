@@ -41,9 +41,23 @@
 
 pub mod values;
 
+pub mod audit;
+
+pub mod pages;
+
 pub mod routes;
 
 pub mod session;
 
+pub mod credentials;
+
+pub mod admission;
+
+pub mod logout;
+
+pub mod login;
+
 #[cfg(feature = "engine")]
 pub mod proxy;
+
+pub mod cli;

@@ -3,13 +3,16 @@
 pub mod client_address;
 pub mod connection_auth;
 pub mod cookie;
+pub mod device;
 pub mod end_cause;
+pub mod form;
 pub mod header_edits;
 pub mod header_names;
 pub mod identity;
 pub mod listen_address;
 pub mod origin;
 pub mod own_hosts;
+pub mod own_path;
 pub mod reason;
 pub mod receipt;
 pub mod reply;

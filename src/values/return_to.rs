@@ -180,6 +180,20 @@ impl AllowedOrigins {
     }
 }
 
+/// The entries as a browser's content security policy lists them, each after a space.
+impl std::fmt::Display for AllowedOrigins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|pattern| {
+            let wildcard = if pattern.subdomains { "*." } else { "" };
+            write!(f, " {}://{wildcard}{}", pattern.scheme.as_str(), pattern.host)?;
+            match pattern.port {
+                Some(port) => write!(f, ":{port}"),
+                None => f.write_str(":*"),
+            }
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use super::*;
 use crate::session::live::Cut;
 use crate::session::store::{MemoryStore, Unavailable};
 use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
 use crate::values::identity::Identity;
 
 const AT_START: Moment = Moment::from_seconds(0);
@@ -23,7 +24,7 @@ fn sign_in(user: &str) -> SignIn {
     SignIn {
         user: UserKey { source: "file".into(), subject: user.into() },
         identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
-        device: "curl".into(),
+        device: Device::from_user_agent("curl/8"),
         address: ClientAddress::Unix,
     }
 }
