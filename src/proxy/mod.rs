@@ -19,5 +19,4 @@ pub use connection::Connection;
 pub use door::Door;
 pub use hand_over::{connection_of, hand_over};
 pub use signals::Signals;
-pub use stage::Ending;
 pub use transport::Transport;

@@ -110,7 +110,10 @@ where
     match answered {
         Ok(Some(reused)) => again(reused),
         Ok(None) => what_is_left(connection),
-        Err(ending) => After::Ended(ending, connection.left_behind().transport.take()),
+        Err(ending) => {
+            tracing::debug!(peer = ?connection.peer(), ?ending, "exchange ended from this side");
+            After::Ended(ending, connection.left_behind().transport.take())
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) enum Stage {
 
 /// Why a connection was ended from this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(super) enum Ending {
     /// It never sent a byte.
     SilentTimeout,
     /// Its request's head took too long.
