@@ -59,4 +59,7 @@ pub mod login;
 
 pub mod gateway;
 
+#[cfg(feature = "engine")]
+pub mod proxy;
+
 pub mod cli;

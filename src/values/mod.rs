@@ -9,6 +9,7 @@ pub mod form;
 pub mod header_edits;
 pub mod header_names;
 pub mod identity;
+pub mod listen_address;
 pub mod origin;
 pub mod own_hosts;
 pub mod own_path;
