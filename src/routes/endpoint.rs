@@ -1,0 +1,195 @@
+//! One place where an application is reached, and what is known of it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::values::time::Moment;
+
+/// How long an endpoint that could not be connected to is left alone while there are others.
+pub const REST: Duration = Duration::from_secs(10);
+
+/// How many endpoints one exchange tries to connect to.
+pub const MAX_CONNECTS: usize = 3;
+
+/// What a connection is made to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// The absolute path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// One place of an upstream: shared by all routes that name it, and the same object for as long as the name
+/// resolves to it.
+#[derive(Debug)]
+pub struct Endpoint {
+    place: Place,
+    server_name: Option<Box<str>>,
+    id: u64,
+    /// Milliseconds of the moment until which it rests; zero while it is thought well.
+    rests_until: AtomicU64,
+    generation: AtomicU64,
+    generations: Generations,
+}
+
+/// Numbers that are given once in the life of the process. Pooled connections are shared only within one
+/// number, so that a new number makes every connection of the old one unreachable.
+#[derive(Clone, Debug, Default)]
+pub struct Generations(Arc<AtomicU64>);
+
+impl Generations {
+    /// A number that nobody had before.
+    pub fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+}
+
+impl Endpoint {
+    /// An endpoint that nothing is known of yet. With a server name it is reached over TLS.
+    pub fn new(place: Place, server_name: Option<&str>, generations: &Generations) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&place, server_name).hash(&mut hasher);
+        Self {
+            id: hasher.finish(),
+            place,
+            server_name: server_name.map(Into::into),
+            rests_until: AtomicU64::new(0),
+            generation: AtomicU64::new(generations.next()),
+            generations: generations.clone(),
+        }
+    }
+
+    /// Where to connect.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The name that the certificate must be valid for; `None` for plain HTTP. Never empty.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// The same number for the same place and name, also in the next run.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The number under which its connections are shared at present.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// From now on no connection that is open or pooled at this moment is used for another request. Called when
+    /// one of them may have been authenticated, and which one cannot be told to the engine.
+    pub fn retire_connections(&self) {
+        self.generation.store(self.generations.next(), Ordering::Release);
+    }
+
+    /// A number for a connection that nobody else may use.
+    pub fn lonely_generation(&self) -> u64 {
+        self.generations.next()
+    }
+
+    /// Leaves the endpoint alone for [`REST`], as long as there are others.
+    pub fn failed_to_connect(&self, now: Moment) {
+        self.rests_until.store((now + REST).millis(), Ordering::Relaxed);
+    }
+
+    /// Ends a rest early: it has been reached.
+    pub fn connected(&self) {
+        if self.rests_until.load(Ordering::Relaxed) != 0 {
+            self.rests_until.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Milliseconds of the moment at which its rest ends, zero if it does not rest.
+    pub(super) fn rest_ends(&self, now: Moment) -> u64 {
+        let until = self.rests_until.load(Ordering::Relaxed);
+        if until > now.millis() { until } else { 0 }
+    }
+}
+
+/// The endpoints that one exchange has failed to connect to.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried {
+    ids: [u64; MAX_CONNECTS],
+    count: usize,
+}
+
+impl Tried {
+    /// The beginning.
+    pub const NOTHING: Self = Self { ids: [0; MAX_CONNECTS], count: 0 };
+
+    /// Notes an endpoint; without effect once there are [`MAX_CONNECTS`].
+    pub fn insert(&mut self, endpoint: &Endpoint) {
+        if let Some(free) = self.ids.get_mut(self.count) {
+            *free = endpoint.id();
+            self.count += 1;
+        }
+    }
+
+    /// Whether the endpoint was tried.
+    pub fn contains(&self, endpoint: &Endpoint) -> bool {
+        self.ids.iter().take(self.count).any(|&id| id == endpoint.id())
+    }
+
+    /// Whether nothing has been tried.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether no further endpoint is to be tried.
+    pub fn is_full(&self) -> bool {
+        self.count == MAX_CONNECTS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(generations: &Generations, text: &str) -> Endpoint {
+        Endpoint::new(Place::Tcp(text.parse().unwrap()), None, generations)
+    }
+
+    #[test]
+    fn identity_is_place_and_name() {
+        let generations = Generations::default();
+        let place = || Place::Tcp("10.0.0.1:443".parse().unwrap());
+        let plain = Endpoint::new(place(), None, &generations);
+        let tls = Endpoint::new(place(), Some("app.test"), &generations);
+        assert_ne!(plain.id(), tls.id());
+        assert_eq!(plain.id(), Endpoint::new(place(), None, &generations).id());
+    }
+
+    #[test]
+    fn no_two_groups_of_connections_ever_have_the_same_number() {
+        let generations = Generations::default();
+        let (one, other) = (endpoint(&generations, "10.0.0.1:80"), endpoint(&generations, "10.0.0.1:80"));
+        let mut seen = vec![one.generation(), other.generation(), one.lonely_generation()];
+        one.retire_connections();
+        seen.push(one.generation());
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 4);
+    }
+
+    #[test]
+    fn three_are_tried_and_no_more() {
+        let generations = Generations::default();
+        let all = [1, 2, 3, 4].map(|n| endpoint(&generations, &format!("10.0.0.{n}:80")));
+        let mut tried = Tried::NOTHING;
+        assert!(tried.is_empty());
+        for one in &all {
+            assert!(!tried.contains(one));
+            tried.insert(one);
+        }
+        assert!(tried.is_full());
+        assert_eq!(all.iter().map(|one| tried.contains(one)).collect::<Vec<_>>(), [true, true, true, false]);
+    }
+}

@@ -1,0 +1,226 @@
+//! The upstreams of one route: which of them serves an exchange.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::endpoint::{Endpoint, Tried};
+use super::resolver::Upstream;
+use super::upstream_trust::UpstreamTrust;
+use crate::values::time::Clock;
+
+/// How a route's upstreams are spoken to.
+#[derive(Clone, Debug)]
+pub struct UpstreamSettings {
+    /// Limit of making a connection, and of its TLS handshake; also of waiting for a name's first address. 5 s.
+    pub connect_timeout: Duration,
+    /// The longest silence of an upstream that owes a response, and the longest time it may refuse to take a
+    /// piece of the request. 60 s.
+    pub response_timeout: Duration,
+    /// The longest silence of an event stream (`text/event-stream`). 1 h.
+    pub stream_timeout: Duration,
+    /// How long an unused connection is kept for the next request. 60 s.
+    pub idle_timeout: Duration,
+    /// Who may vouch for upstreams that are reached over TLS.
+    pub trust: Arc<UpstreamTrust>,
+}
+
+impl UpstreamSettings {
+    /// The documented defaults, with this trust.
+    pub fn new(trust: Arc<UpstreamTrust>) -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(60),
+            stream_timeout: Duration::from_secs(3600),
+            idle_timeout: Duration::from_secs(60),
+            trust,
+        }
+    }
+}
+
+/// The upstreams of one route.
+#[derive(Debug)]
+pub struct Pool {
+    upstreams: Box<[Arc<Upstream>]>,
+    settings: UpstreamSettings,
+    clock: Clock,
+}
+
+impl Pool {
+    /// A pool of these upstreams.
+    pub fn new(upstreams: Vec<Arc<Upstream>>, settings: UpstreamSettings, clock: Clock) -> Self {
+        Self { upstreams: upstreams.into(), settings, clock }
+    }
+
+    /// How its upstreams are spoken to.
+    pub fn settings(&self) -> &UpstreamSettings {
+        &self.settings
+    }
+
+    /// The endpoint for an exchange, out of those that it has not tried: the same for the same `affinity` (a hash
+    /// of the session, or of the client's address) as long as that one is well. If all are resting, the one whose
+    /// rest ends first.
+    ///
+    /// `None` when nothing is left to try, or no name has been resolved yet.
+    pub fn pick(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
+        if tried.is_full() {
+            return None;
+        }
+        let now = self.clock.now();
+        let mut best: Option<(_, Arc<Endpoint>)> = None;
+        for upstream in &self.upstreams {
+            for endpoint in upstream.endpoints().iter().filter(|endpoint| !tried.contains(endpoint)) {
+                let rank = (endpoint.rest_ends(now), Reverse(score(affinity, endpoint.id())));
+                if best.as_ref().is_none_or(|(lowest, _)| rank < *lowest) {
+                    best = Some((rank, Arc::clone(endpoint)));
+                }
+            }
+        }
+        best.map(|(_, endpoint)| endpoint)
+    }
+
+    /// Like [`Pool::pick`], but right after the start it waits for the first address of a name, at most
+    /// `connect_timeout`.
+    pub async fn choose(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
+        let picked = self.pick(affinity, tried);
+        if picked.is_some() || !tried.is_empty() {
+            return picked;
+        }
+        let first = async {
+            for upstream in &self.upstreams {
+                upstream.first_attempt().await;
+                if !upstream.endpoints().is_empty() {
+                    return;
+                }
+            }
+        };
+        // Late or not: what there is then is what there is.
+        let _ = timeout(self.settings.connect_timeout, first).await;
+        self.pick(affinity, tried)
+    }
+
+    /// Rests an endpoint that could not be connected to.
+    pub fn failed_to_connect(&self, endpoint: &Endpoint) {
+        endpoint.failed_to_connect(self.clock.now());
+    }
+}
+
+/// Rendezvous hashing: every endpoint draws a number for this affinity, the highest wins. A new endpoint takes
+/// only what it wins, one that goes leaves the others alone.
+fn score(affinity: u64, id: u64) -> u64 {
+    // The finaliser of splitmix64: every bit of the input reaches every bit of the output.
+    let mut mixed = (affinity ^ id).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::endpoint::REST;
+    use super::super::resolver::Upstreams;
+    use super::*;
+    use crate::values::upstream_address::UpstreamAddress;
+    use tokio::runtime::Handle;
+
+    fn pool_of(texts: &[&str], clock: Clock) -> Pool {
+        let upstreams = Upstreams::new(Handle::current());
+        let addresses = texts.iter().map(|text| UpstreamAddress::parse(text).unwrap());
+        let settings = UpstreamSettings::new(UpstreamTrust::nobody());
+        Pool::new(addresses.map(|address| upstreams.get(&address)).collect(), settings, clock)
+    }
+
+    fn numbered(count: u8) -> Vec<String> {
+        (1..=count).map(|n| format!("http://10.0.0.{n}")).collect()
+    }
+
+    fn pool(count: u8, clock: Clock) -> Pool {
+        pool_of(&numbered(count).iter().map(String::as_str).collect::<Vec<_>>(), clock)
+    }
+
+    const NOTHING: Tried = Tried::NOTHING;
+
+    #[tokio::test]
+    async fn an_affinity_keeps_its_endpoint_and_all_endpoints_are_used() {
+        let pool = pool(4, Clock::manual().0);
+        let mut used = std::collections::HashMap::new();
+        for affinity in 0..4000 {
+            let picked = pool.pick(affinity, &NOTHING).unwrap();
+            assert!(Arc::ptr_eq(&picked, &pool.pick(affinity, &NOTHING).unwrap()));
+            *used.entry(picked.id()).or_insert(0) += 1;
+        }
+        assert_eq!(used.len(), 4);
+        assert!(used.values().all(|&count| (800..1200).contains(&count)), "{used:?}");
+    }
+
+    #[tokio::test]
+    async fn a_new_endpoint_takes_only_its_share() {
+        let (few, more) = (pool(4, Clock::manual().0), pool(5, Clock::manual().0));
+        let moved = (0..4000).filter(|&affinity| {
+            let (before, after) = (few.pick(affinity, &NOTHING).unwrap(), more.pick(affinity, &NOTHING).unwrap());
+            before.id() != after.id()
+        });
+        let moved = moved.count();
+        assert!((600..1000).contains(&moved), "a fifth of 4000 is expected to move, {moved} did");
+    }
+
+    #[tokio::test]
+    async fn a_failed_endpoint_rests_and_comes_back() {
+        let (clock, hands) = Clock::manual();
+        let pool = pool(2, clock);
+        let first = pool.pick(7, &NOTHING).unwrap();
+        pool.failed_to_connect(&first);
+        assert_ne!(pool.pick(7, &NOTHING).unwrap().id(), first.id());
+        hands.advance(REST);
+        assert_eq!(pool.pick(7, &NOTHING).unwrap().id(), first.id());
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_is_reached_ends_its_rest() {
+        let pool = pool(2, Clock::manual().0);
+        let first = pool.pick(7, &NOTHING).unwrap();
+        pool.failed_to_connect(&first);
+        first.connected();
+        assert_eq!(pool.pick(7, &NOTHING).unwrap().id(), first.id());
+    }
+
+    #[tokio::test]
+    async fn when_all_rest_the_one_whose_rest_ends_first_is_taken() {
+        let (clock, hands) = Clock::manual();
+        let pool = pool(2, clock);
+        let first = pool.pick(7, &NOTHING).unwrap();
+        pool.failed_to_connect(&first);
+        hands.advance(Duration::from_secs(1));
+        let second = pool.pick(7, &NOTHING).unwrap();
+        pool.failed_to_connect(&second);
+        assert_eq!(pool.pick(7, &NOTHING).unwrap().id(), first.id());
+        let mut tried = NOTHING;
+        tried.insert(&first);
+        assert_eq!(pool.pick(7, &tried).unwrap().id(), second.id());
+    }
+
+    #[tokio::test]
+    async fn each_endpoint_is_tried_once_and_three_at_most() {
+        for (count, want) in [(1, 1), (2, 2), (3, 3), (8, 3)] {
+            let pool = pool(count, Clock::manual().0);
+            let mut tried = NOTHING;
+            let mut picks = 0;
+            while let Some(endpoint) = pool.pick(7, &tried) {
+                tried.insert(&endpoint);
+                pool.failed_to_connect(&endpoint);
+                picks += 1;
+            }
+            assert_eq!(picks, want, "of {count}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_exchange_waits_for_the_name() {
+        let pool = pool_of(&["http://localhost:9"], Clock::system());
+        assert!(pool.choose(7, &NOTHING).await.is_some());
+        let pool = pool_of(&["http://no-such-name.invalid:9"], Clock::system());
+        assert!(pool.choose(7, &NOTHING).await.is_none());
+    }
+}

@@ -1,0 +1,243 @@
+//! From an upstream's name to its endpoints, in the background.
+//!
+//! The engine would resolve synchronously, on the thread that serves requests, and panic on a failure. Here every
+//! upstream that is a name has one task of its own, which lives as long as a route uses the upstream.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::endpoint::{Endpoint, Generations, Place};
+use crate::values::upstream_address::UpstreamAddress;
+
+/// How old an answer becomes before the name is resolved again.
+const REFRESH: Duration = Duration::from_secs(30);
+/// The pause after a failure, as long as there has been no answer at all.
+const RETRY: Duration = Duration::from_secs(2);
+/// How long one answer is waited for.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many addresses of one name are used; the lowest ones, so that a rotated answer changes nothing.
+const MAX_ADDRESSES: usize = 16;
+
+/// One configured upstream and the endpoints that it has at present.
+#[derive(Debug)]
+pub struct Upstream {
+    address: UpstreamAddress,
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// Whether the first resolution has ended, well or not.
+    attempted: watch::Sender<bool>,
+    generations: Generations,
+}
+
+/// All upstreams in use. It outlives a reload, and with it what is known of each endpoint: its health, and which
+/// of its connections may still be shared.
+#[derive(Debug)]
+pub struct Upstreams {
+    in_use: Mutex<HashMap<UpstreamAddress, Weak<Upstream>>>,
+    generations: Generations,
+    runtime: Handle,
+}
+
+impl Upstreams {
+    /// None yet. The tasks that resolve names run on `runtime`.
+    pub fn new(runtime: Handle) -> Self {
+        Self { in_use: Mutex::default(), generations: Generations::default(), runtime }
+    }
+
+    /// The upstream of this address: the one that is in use already, or a new one whose name begins to be
+    /// resolved now.
+    pub fn get(&self, address: &UpstreamAddress) -> Arc<Upstream> {
+        let mut in_use = self.in_use.lock();
+        if let Some(upstream) = in_use.get(address).and_then(Weak::upgrade) {
+            return upstream;
+        }
+        in_use.retain(|_, upstream| upstream.strong_count() > 0);
+        let upstream = Arc::new(Upstream::new(address.clone(), &self.generations));
+        in_use.insert(address.clone(), Arc::downgrade(&upstream));
+        if !*upstream.attempted.borrow() {
+            let task = keep_resolved(Arc::downgrade(&upstream), look_up);
+            self.runtime.spawn(task);
+        }
+        upstream
+    }
+}
+
+impl Upstream {
+    fn new(address: UpstreamAddress, generations: &Generations) -> Self {
+        let place = match &address {
+            UpstreamAddress::Unix(path) => Some(Place::Unix(path.clone())),
+            UpstreamAddress::Tcp { .. } => address.literal().map(Place::Tcp),
+        };
+        let fixed = place.map(|place| Arc::new(Endpoint::new(place, address.server_name(), generations)));
+        Self {
+            attempted: watch::Sender::new(fixed.is_some()),
+            endpoints: ArcSwap::from_pointee(fixed.into_iter().collect()),
+            generations: generations.clone(),
+            address,
+        }
+    }
+
+    /// Its endpoints at this moment; none before the first answer.
+    pub(super) fn endpoints(&self) -> Guard<Arc<Vec<Arc<Endpoint>>>> {
+        self.endpoints.load()
+    }
+
+    /// Ends as soon as the first resolution has ended, well or not. The caller sets the limit.
+    pub(super) async fn first_attempt(&self) {
+        // It fails only without a sender, and `self` is the sender.
+        let _ = self.attempted.subscribe().wait_for(|attempted| *attempted).await;
+    }
+
+    /// Takes an answer over, or keeps the last good one. An endpoint that is named again stays the same object.
+    fn accept(&self, answer: io::Result<Vec<SocketAddr>>) {
+        match answer {
+            Ok(addresses) if !addresses.is_empty() => self.endpoints.store(Arc::new(self.renew(addresses))),
+            Ok(_) => tracing::warn!(upstream = %self.address, "the name has no address"),
+            Err(error) => tracing::warn!(upstream = %self.address, %error, "the name is not resolved"),
+        }
+        self.attempted.send_replace(true);
+    }
+
+    fn renew(&self, mut addresses: Vec<SocketAddr>) -> Vec<Arc<Endpoint>> {
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses.truncate(MAX_ADDRESSES);
+        let known = self.endpoints.load();
+        let endpoint = |address| {
+            let place = Place::Tcp(address);
+            let same = known.iter().find(|endpoint| *endpoint.place() == place);
+            let new = || Arc::new(Endpoint::new(place.clone(), self.address.server_name(), &self.generations));
+            same.map_or_else(new, Arc::clone)
+        };
+        addresses.into_iter().map(endpoint).collect()
+    }
+
+    fn pause(&self) -> Duration {
+        if self.endpoints.load().is_empty() { RETRY } else { REFRESH }
+    }
+}
+
+async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, port)).await?.collect())
+}
+
+/// Resolves the upstream's name again and again, until nobody uses the upstream any more.
+async fn keep_resolved<L, A>(upstream: Weak<Upstream>, look_up: L)
+where
+    L: Fn(String, u16) -> A,
+    A: Future<Output = io::Result<Vec<SocketAddr>>>,
+{
+    while let Some(upstream) = upstream.upgrade() {
+        let UpstreamAddress::Tcp { host, port, .. } = &upstream.address else { return };
+        let answer = timeout(LOOKUP_TIMEOUT, look_up(host.as_str().to_owned(), *port)).await;
+        upstream.accept(answer.unwrap_or_else(|elapsed| Err(elapsed.into())));
+        let pause = upstream.pause();
+        drop(upstream);
+        sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upstream(text: &str) -> Upstream {
+        Upstream::new(UpstreamAddress::parse(text).unwrap(), &Generations::default())
+    }
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|text| format!("{text}:80").parse().unwrap()).collect()
+    }
+
+    fn places(upstream: &Upstream) -> Vec<Place> {
+        upstream.endpoints().iter().map(|endpoint| endpoint.place().clone()).collect()
+    }
+
+    #[test]
+    fn an_address_needs_no_resolving() {
+        for text in ["http://127.0.0.1:9000", "https://[::1]", "unix:/run/app.sock"] {
+            let upstream = upstream(text);
+            assert!(*upstream.attempted.borrow());
+            assert_eq!(upstream.endpoints().len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_failure_keeps_the_last_good_answer() {
+        let upstream = upstream("http://app.test");
+        upstream.accept(Err(io::ErrorKind::NotFound.into()));
+        assert!(upstream.endpoints().is_empty());
+        assert_eq!(upstream.pause(), RETRY);
+        upstream.accept(Ok(addresses(&["10.0.0.2", "10.0.0.1"])));
+        let before = places(&upstream);
+        assert_eq!(before.len(), 2);
+        upstream.accept(Err(io::ErrorKind::NotFound.into()));
+        upstream.accept(Ok(Vec::new()));
+        assert_eq!(places(&upstream), before);
+        assert_eq!(upstream.pause(), REFRESH);
+    }
+
+    #[test]
+    fn an_endpoint_that_is_named_again_is_the_same_object() {
+        let upstream = upstream("http://app.test");
+        upstream.accept(Ok(addresses(&["10.0.0.1", "10.0.0.2"])));
+        let first = upstream.endpoints().first().cloned().unwrap();
+        upstream.accept(Ok(addresses(&["10.0.0.3", "10.0.0.1"])));
+        assert!(Arc::ptr_eq(&first, upstream.endpoints().first().unwrap()));
+        upstream.accept(Ok(addresses(&["10.0.0.3"])));
+        upstream.accept(Ok(addresses(&["10.0.0.1"])));
+        let again = upstream.endpoints().first().cloned().unwrap();
+        assert_ne!(first.generation(), again.generation(), "its old connections stay out of reach");
+    }
+
+    #[test]
+    fn at_most_sixteen_addresses_and_always_the_same_ones() {
+        let upstream = upstream("http://app.test");
+        let mut many: Vec<String> = (1..=40).map(|n| format!("10.0.0.{n}")).collect();
+        upstream.accept(Ok(addresses(&many.iter().map(String::as_str).collect::<Vec<_>>())));
+        let before = places(&upstream);
+        assert_eq!(before.len(), MAX_ADDRESSES);
+        many.rotate_left(17);
+        upstream.accept(Ok(addresses(&many.iter().map(String::as_str).collect::<Vec<_>>())));
+        assert_eq!(places(&upstream), before);
+    }
+
+    #[tokio::test]
+    async fn a_name_is_resolved_in_the_background_and_shared() {
+        let upstreams = Upstreams::new(Handle::current());
+        let address = UpstreamAddress::parse("http://localhost:9").unwrap();
+        let upstream = upstreams.get(&address);
+        assert!(Arc::ptr_eq(&upstream, &upstreams.get(&address)));
+        upstream.first_attempt().await;
+        assert!(!upstream.endpoints().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_task_refreshes_and_ends_with_its_upstream() {
+        let upstream = Arc::new(upstream("http://app.test"));
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&calls);
+        let answer = move |host: String, port| {
+            let mut calls = seen.lock();
+            calls.push((host, port));
+            let round = calls.len();
+            async move { Ok(vec![SocketAddr::from(([10, 0, 0, u8::try_from(round).unwrap()], port))]) }
+        };
+        let task = tokio::spawn(keep_resolved(Arc::downgrade(&upstream), answer));
+        upstream.first_attempt().await;
+        let first = places(&upstream);
+        sleep(REFRESH + Duration::from_secs(1)).await;
+        assert_eq!(*calls.lock(), vec![("app.test".to_owned(), 80); 2]);
+        assert_ne!(places(&upstream), first);
+        drop(upstream);
+        task.await.unwrap();
+    }
+}

@@ -1,0 +1,131 @@
+//! Who may vouch for an upstream that is reached over TLS.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+/// The certificates that upstreams are checked against: the machine's, or those of `upstream_ca_file` alone.
+///
+/// There is no way to switch the check off.
+pub struct UpstreamTrust {
+    id: u64,
+    own: Vec<CertificateDer<'static>>,
+    client: Arc<ClientConfig>,
+}
+
+/// What is wrong with a file of certificates, as the end of a sentence that begins with its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadCertificates {
+    /// No `BEGIN CERTIFICATE` in it.
+    Empty,
+    /// Something in it is no PEM, or no certificate that can be used as an authority.
+    Unreadable,
+}
+
+impl fmt::Display for BadCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "holds no certificate; write the authority's certificate in PEM form into it",
+            Self::Unreadable => "holds a certificate that cannot be read; write PEM certificates only into it",
+        })
+    }
+}
+
+impl std::error::Error for BadCertificates {}
+
+impl UpstreamTrust {
+    /// The machine's own authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Certificates that
+    /// cannot be read are left out: fewer are trusted, never more.
+    pub fn platform() -> Arc<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Self::of(Vec::new(), roots)
+    }
+
+    /// Trust in nobody: no TLS upstream is accepted.
+    pub fn nobody() -> Arc<Self> {
+        Self::of(Vec::new(), RootCertStore::empty())
+    }
+
+    /// The certificates of a PEM file, and nobody else.
+    ///
+    /// # Errors
+    /// The file holds no certificate, or one that cannot be used.
+    pub fn from_pem(pem: &[u8]) -> Result<Arc<Self>, BadCertificates> {
+        let own: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| BadCertificates::Unreadable)?;
+        if own.is_empty() {
+            return Err(BadCertificates::Empty);
+        }
+        let mut roots = RootCertStore::empty();
+        for certificate in &own {
+            roots.add(certificate.clone()).map_err(|_| BadCertificates::Unreadable)?;
+        }
+        Ok(Self::of(own, roots))
+    }
+
+    fn of(own: Vec<CertificateDer<'static>>, roots: RootCertStore) -> Arc<Self> {
+        let mut hasher = DefaultHasher::new();
+        own.iter().for_each(|certificate| certificate.as_ref().hash(&mut hasher));
+        let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        Arc::new(Self { id: hasher.finish(), own, client: Arc::new(client) })
+    }
+
+    /// The same number for the same own certificates. Connections that were made under different trust are never
+    /// shared: their group is made of this number too.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The certificates of `upstream_ca_file`; empty where the machine's are used.
+    pub fn own_certificates(&self) -> &[CertificateDer<'static>] {
+        &self.own
+    }
+
+    /// For connections that the gateway makes without the engine. Certificate and name are checked.
+    pub fn client_config(&self) -> &Arc<ClientConfig> {
+        &self.client
+    }
+}
+
+impl fmt::Debug for UpstreamTrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamTrust").field("own", &self.own.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        rcgen::CertificateParams::new(vec!["ca.test".to_owned()]).unwrap().self_signed(&key).unwrap().pem()
+    }
+
+    #[test]
+    fn a_file_of_certificates_is_read_whole_or_refused() {
+        let (one, other) = (authority(), authority());
+        let both = UpstreamTrust::from_pem(format!("# ours\n{one}{other}").as_bytes()).unwrap();
+        assert_eq!(both.own_certificates().len(), 2);
+        let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let refused = |text: &str| UpstreamTrust::from_pem(text.as_bytes()).unwrap_err();
+        assert_eq!(refused(""), BadCertificates::Empty);
+        assert_eq!(refused("hello"), BadCertificates::Empty);
+        assert_eq!(refused(broken), BadCertificates::Unreadable);
+        assert_eq!(refused(&format!("{one}{broken}")), BadCertificates::Unreadable);
+    }
+
+    #[test]
+    fn trust_is_told_apart_by_its_certificates() {
+        let (one, other) = (authority(), authority());
+        let id = |pem: &str| UpstreamTrust::from_pem(pem.as_bytes()).unwrap().id();
+        assert_eq!(id(&one), id(&one));
+        assert_ne!(id(&one), id(&other));
+        assert_ne!(id(&one), UpstreamTrust::nobody().id());
+    }
+}

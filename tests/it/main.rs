@@ -1,0 +1,3 @@
+//! Tests over real sockets, in process, on ports that the system chooses.
+
+mod tunnel;
