@@ -5,3 +5,4 @@ pub mod origin;
 pub mod session_id;
 pub mod time;
 pub mod upstream_address;
+pub mod websocket_request;
