@@ -1,3 +1,5 @@
 //! Tests over real sockets, in process, on ports that the system chooses.
 
+mod dispatch;
 mod tunnel;
+mod upstream;
