@@ -370,7 +370,7 @@ async fn an_event_stream_may_be_silent_for_longer_than_a_response() {
 }
 
 async fn over_tls(identity: &Identity, host: &str, authority_pem: &str) -> (u16, String) {
-    let address = upstream::start_tls(identity, "secure").await;
+    let address = upstream::start_tls(identity, |connection| upstream::answer_all(connection, "secure")).await;
     let trust = UpstreamTrust::from_pem(authority_pem.as_bytes()).unwrap();
     let upstreams = [format!("https://{host}:{}", address.port())];
     let gateway = Gateway::with(&upstreams, |settings| settings.trust = trust, true).await;

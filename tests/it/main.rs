@@ -3,3 +3,4 @@
 mod dispatch;
 mod tunnel;
 mod upstream;
+mod websocket;

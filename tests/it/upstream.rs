@@ -43,17 +43,22 @@ where
     address
 }
 
-/// An upstream over TLS that answers every request with 200 and this text.
-pub async fn start_tls(identity: &Identity, text: &'static str) -> SocketAddr {
+/// An upstream over TLS. `serve` is given each connection.
+pub async fn start_tls<F, S>(identity: &Identity, serve: F) -> SocketAddr
+where
+    F: Fn(Connection) -> S + Send + Sync + 'static,
+    S: Future<Output = ()> + Send + 'static,
+{
     let acceptor = identity.acceptor();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let serve = Arc::new(serve);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, serve) = (acceptor.clone(), Arc::clone(&serve));
             tokio::spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    answer_all(Connection::of(stream), text).await;
+                    serve(Connection::of(stream)).await;
                 }
             });
         }
@@ -76,7 +81,8 @@ pub async fn dead_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
-async fn answer_all(mut connection: Connection, text: &str) {
+/// Answers every request with 200 and this text.
+pub async fn answer_all(mut connection: Connection, text: &str) {
     while connection.request().await.is_some() {
         connection.answer(200, "", text).await;
     }
@@ -89,7 +95,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    fn of(stream: impl Io + 'static) -> Self {
+    pub fn of(stream: impl Io + 'static) -> Self {
         Self { stream: Box::new(stream), unread: Vec::new() }
     }
 
