@@ -1,4 +1,54 @@
+//! # Exeunt: an authentication gateway whose logout really logs out
+//!
+//! This page is the map. Exeunt is a reverse proxy in front of any web application: it signs people in, tells the
+//! application who they are, and, when they sign out, makes sure they are out.
+//!
+//! ## The life of a request
+//!
+//! 1. `proxy` accepts the connection; the engine reads the head, under a deadline of ours.
+//! 2. `gateway::receive` turns the head into [`admission::facts::RequestFacts`]. An odd target, host or framing is
+//!    answered here and goes no further.
+//! 3. One step a line: is it a page of our own? which route covers it? whose session is it? register with the
+//!    session, then read its end mark; decide.
+//! 4. *Allow* is a [`admission::permit::Permit`], *ask to sign in* and *refuse* are answers. Without a permit no
+//!    request reaches an upstream, and permits are made in one place.
+//! 5. `proxy` chooses an upstream from the permit and applies the permit's header edits in the engine's last request
+//!    phase, so that a client's `Connection:` line cannot undo them.
+//! 6. While the exchange runs it is registered with its session: the session's end cuts it.
+//! 7. On the way back, cookies of ours are removed from the answer and private pages are kept out of caches.
+//! 8. One access line; the registration is dropped.
+//!
+//! ## The order of the modules
+//!
+//! A module names only modules above it in the list at the end of this page; `tests/tidy.rs` reads that list.
+//! A crate that is a door to the outside has one home: the engine in `proxy`, HTML in `pages`, the clock in
+//! `values::time`. Parts that come with later versions have their place in the list of the design: metrics first
+//! after values, then outbound, jwt and throttle before pages, admin before config.
+//!
+//! ## What always holds
+//!
+//! 1. Once a logout has been answered, no permit is made for that session any more.
+//! 2. A request reaches an upstream only with a permit.
+//! 3. The bytes that were judged are the bytes that are forwarded ([`values::target`]).
+//! 4. No client header speaks for the gateway ([`values::header_names`]).
+//! 5. A redirect is made only of a checked target ([`values::return_to`]).
+//! 6. Errors close the door.
+//! 7. No secret is written anywhere; tables know a cookie by the hash of its value ([`values::session_id`]).
+//! 8. Logout needs nothing: without a session it still clears cookies and ends on the same page.
+//! 9. Every wait, queue, body, header and table has a limit, with a documented default.
+//! 10. A stranger's request leaves nothing behind.
+//! 11. No upstream connection carries one user's authentication to another.
+
 pub mod values;
+
+pub mod audit;
+
+pub mod pages;
+
 pub mod routes;
+
+pub mod session;
+
+pub mod admission;
+
 pub mod proxy;
-pub mod session { pub mod live; }

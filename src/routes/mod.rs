@@ -1,6 +1,9 @@
 //! Which application a request is for, and where that application is reached.
 
+pub mod access;
 pub mod endpoint;
+pub mod path_prefix;
 pub mod pool;
 pub mod resolver;
+pub mod table;
 pub mod upstream_trust;

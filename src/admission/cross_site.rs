@@ -1,0 +1,175 @@
+//! Which requests may change something because a person of ours wanted it, and not another web site.
+//!
+//! The threat: a page of another site makes a signed-in person's browser send a request here, cookies and all
+//! (CSRF): it signs the person out, or in as somebody else. Browsers tell where a request comes from: in
+//! `Sec-Fetch-Site`, which scripts cannot forge, over https and on loopback; in `Origin` with every POST, everywhere. A
+//! request with neither is no browser's, and carries no cookies but its owner's. There is no token and no list of exceptions: exceptions
+//! matched by path are how this check has been bypassed elsewhere.
+
+use http::Method;
+
+use super::facts::RequestFacts;
+use crate::values::origin::Origin;
+use crate::values::own_hosts::OwnHosts;
+use crate::values::reason::Reason;
+
+/// Whether a POST to an address of our own may act.
+pub fn own_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
+    match (facts.fetch_site(), facts.origin()) {
+        (Some("same-origin" | "none"), _) => Ok(()),
+        (Some(_), _) => Err(Reason::CrossSite),
+        (None, None) if facts.has_fetch_metadata() => Err(Reason::CrossSite),
+        (None, None) => Ok(()),
+        (None, Some(Ok(origin))) if facts.own_origin(hosts).as_ref() == Some(&origin) => Ok(()),
+        (None, Some(_)) => Err(Reason::CrossSite),
+    }
+}
+
+/// Whether a POST may sign out: as [`own_post`], or from another own origin.
+pub fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
+    match facts.origin() {
+        Some(Ok(origin)) if hosts.owns(&origin) => Ok(()),
+        _ => own_post(facts, hosts),
+    }
+}
+
+/// What a GET of a logout path does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogoutByGet {
+    /// A person clicked our link or typed the address: it ends the session.
+    End,
+    /// A person came from somewhere else, or the browser does not say: it asks.
+    Confirm,
+    /// No person asked for it: it does nothing.
+    Refuse(Reason),
+}
+
+/// What `logout.get` allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GetPolicy {
+    /// A navigation of our own ends the session.
+    #[default]
+    Navigate,
+    /// A navigation always asks first.
+    Confirm,
+    /// GET never signs out.
+    Never,
+}
+
+/// Judges a GET of a logout path.
+pub fn logout_get(facts: &RequestFacts<'_>, policy: GetPolicy) -> LogoutByGet {
+    if policy == GetPolicy::Never {
+        return LogoutByGet::Refuse(Reason::LogoutByGet);
+    }
+    if facts.is_prefetch() {
+        return LogoutByGet::Refuse(Reason::NotANavigation);
+    }
+    if !facts.has_fetch_metadata() {
+        let person = facts.is_browser();
+        return if person { LogoutByGet::Confirm } else { LogoutByGet::Refuse(Reason::LogoutByGet) };
+    }
+    match (facts.is_document_navigation(), facts.fetch_site()) {
+        (false, _) => LogoutByGet::Refuse(Reason::NotANavigation),
+        (true, Some("none" | "same-origin")) if policy == GetPolicy::Navigate => LogoutByGet::End,
+        (true, _) => LogoutByGet::Confirm,
+    }
+}
+
+/// Whether a page may open a WebSocket in the name of a session. Sockets know no same-origin policy: any page may
+/// try, and the cookie would go along.
+pub fn socket(facts: &RequestFacts<'_>, hosts: &OwnHosts, allowed: &[Origin]) -> Result<(), Reason> {
+    match facts.origin() {
+        None => Ok(()),
+        Some(Ok(origin)) if hosts.owns(&origin) || allowed.contains(&origin) => Ok(()),
+        Some(_) => Err(Reason::SocketOrigin),
+    }
+}
+
+/// Whether a method asks for something without changing it (RFC 9110 9.2.1), as far as own addresses go.
+pub fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::facts::tests::{facts, hosts, request};
+
+    #[test]
+    fn posts_of_other_sites_do_nothing() {
+        let cases: [(&[&str], bool, bool); 14] = [
+            (&[], true, true),
+            (&["Sec-Fetch-Site: same-origin"], true, true),
+            (&["Sec-Fetch-Site: none"], true, true),
+            (&["Sec-Fetch-Site: same-site"], false, false),
+            (&["Sec-Fetch-Site: cross-site"], false, false),
+            (&["Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"], false, false),
+            (&["Sec-Fetch-Mode: navigate"], false, false),
+            (&["Origin: http://app.test"], true, true),
+            (&["Origin: http://app.test:80"], true, true),
+            (&["Origin: https://app.test"], false, false),
+            (&["Origin: http://app.test:8080"], false, true),
+            (&["Origin: null"], false, false),
+            (&["Origin: http://evil.test"], false, false),
+            (&["Origin: http://shop.test", "Sec-Fetch-Site: cross-site"], false, true),
+        ];
+        for (head, own, logout) in cases {
+            let hosts = hosts();
+            let head = request("POST", "/logout", head);
+            let facts = facts(&head, &hosts).unwrap();
+            assert_eq!(own_post(&facts, &hosts).is_ok(), own, "{:?}", head.headers);
+            assert_eq!(logout_post(&facts, &hosts).is_ok(), logout, "{:?}", head.headers);
+        }
+    }
+
+    #[test]
+    fn a_get_signs_out_only_where_a_person_asked_for_it() {
+        use GetPolicy::{Confirm as Ask, Navigate, Never};
+        use LogoutByGet::{Confirm, End, Refuse};
+        const NAVIGATION: &str = "Sec-Fetch-Mode: navigate";
+        const DOCUMENT: &str = "Sec-Fetch-Dest: document";
+        let no_person = Refuse(Reason::NotANavigation);
+        let cases: [(GetPolicy, &[&str], LogoutByGet); 17] = [
+            (Navigate, &["Sec-Fetch-Site: none", NAVIGATION, DOCUMENT], End),
+            (Navigate, &["Sec-Fetch-Site: same-origin", NAVIGATION, DOCUMENT], End),
+            (Navigate, &["Sec-Fetch-Site: same-site", NAVIGATION, DOCUMENT], Confirm),
+            (Navigate, &["Sec-Fetch-Site: cross-site", NAVIGATION, DOCUMENT], Confirm),
+            (Navigate, &["Sec-Fetch-Site: same-origin", NAVIGATION, "Sec-Fetch-Dest: iframe"], no_person),
+            (Navigate, &["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"], no_person),
+            (Navigate, &["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty"], no_person),
+            (Navigate, &["Sec-Fetch-Site: none", NAVIGATION, DOCUMENT, "Sec-Purpose: prefetch"], no_person),
+            (Navigate, &["Sec-Fetch-Site: none", NAVIGATION, DOCUMENT, "Purpose: prefetch"], no_person),
+            (Navigate, &["Accept: text/html", "X-Moz: prefetch"], no_person),
+            (Navigate, &["Accept: text/html"], Confirm),
+            (Navigate, &["Accept: */*"], Refuse(Reason::LogoutByGet)),
+            (Navigate, &["Sec-Fetch-Site: none"], no_person),
+            (Ask, &["Sec-Fetch-Site: none", NAVIGATION, DOCUMENT], Confirm),
+            (Ask, &["Accept: text/html"], Confirm),
+            (Never, &["Sec-Fetch-Site: none", NAVIGATION, DOCUMENT], Refuse(Reason::LogoutByGet)),
+            (Never, &["Accept: text/html"], Refuse(Reason::LogoutByGet)),
+        ];
+        for (policy, head, want) in cases {
+            let hosts = hosts();
+            let head = request("GET", "/logout", head);
+            assert_eq!(logout_get(&facts(&head, &hosts).unwrap(), policy), want, "{policy:?} {:?}", head.headers);
+        }
+    }
+
+    #[test]
+    fn sockets_open_for_our_pages_and_for_programs() {
+        let allowed = [Origin::parse("https://dash.test").unwrap()];
+        let cases: [(&[&str], bool); 6] = [
+            (&[], true),
+            (&["Origin: http://app.test"], true),
+            (&["Origin: http://shop.test"], true),
+            (&["Origin: https://dash.test"], true),
+            (&["Origin: http://evil.test"], false),
+            (&["Origin: null"], false),
+        ];
+        for (head, want) in cases {
+            let hosts = hosts();
+            let head = request("GET", "/", head);
+            assert_eq!(socket(&facts(&head, &hosts).unwrap(), &hosts, &allowed).is_ok(), want, "{:?}", head.headers);
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Everything a rule may look at, parsed once and without the engine.
+
+use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, Method, request};
+
+use crate::values::client_address::{Peer, Provenance, TrustedProxies};
+use crate::values::origin::{Authority, Origin};
+use crate::values::own_hosts::{HostId, NotOwn, OwnHosts};
+use crate::values::reason::{Reason, Refusal};
+use crate::values::target::Target;
+
+static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+/// Under these names browsers say that they fetch ahead of a person's wish.
+static PREFETCH: [HeaderName; 4] = [
+    HeaderName::from_static("sec-purpose"),
+    HeaderName::from_static("purpose"),
+    HeaderName::from_static("x-purpose"),
+    HeaderName::from_static("x-moz"),
+];
+
+/// Methods that are passed on: the registered ones (RFC 9110 16.1.1), WebDAV and its relatives included. `TRACE` and
+/// `CONNECT` never are, nor `PRI`, which is no method.
+const METHODS: [&str; 37] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN",
+    "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF",
+    "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND", "PROPPATCH", "QUERY", "REBIND", "REPORT", "SEARCH", "UNBIND",
+    "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
+];
+
+/// One request, as far as rules care.
+#[derive(Debug)]
+pub struct RequestFacts<'a> {
+    /// The method, one of the registered ones.
+    pub method: &'a Method,
+    /// The canonical target.
+    pub target: Target<'a>,
+    /// The own host that was asked.
+    pub host: HostId,
+    /// The `Host` as the client wrote it, port included.
+    pub authority: &'a str,
+    /// Header lines as they came.
+    pub headers: &'a HeaderMap,
+    /// Where the request comes from.
+    pub provenance: Provenance,
+}
+
+impl<'a> RequestFacts<'a> {
+    /// Reads a head. `raw_target` is the target of the request line byte for byte.
+    ///
+    /// # Errors
+    /// The refusal that the client gets: nothing that fails here is forwarded.
+    pub fn read(
+        head: &'a request::Parts,
+        raw_target: &'a [u8],
+        peer: Peer,
+        hosts: &OwnHosts,
+        trusted: &TrustedProxies,
+    ) -> Result<Self, Refusal> {
+        let target = Target::parse(raw_target).map_err(|_| Reason::TargetAmbiguous)?;
+        let authority = authority(&head.headers, &target)?;
+        let host = hosts.find(authority).map_err(|problem| not_own(problem, hosts))?;
+        check_framing(&head.headers)?;
+        check_method(&head.method)?;
+        let provenance = trusted.provenance(peer, &head.headers);
+        Ok(Self { method: &head.method, target, host, authority, headers: &head.headers, provenance })
+    }
+
+    /// A header's value, if there is exactly one line of it and it is text.
+    pub fn header(&self, name: &HeaderName) -> Option<&'a str> {
+        let mut lines = self.headers.get_all(name).iter();
+        let first = lines.next()?;
+        if lines.next().is_some() { None } else { first.to_str().ok() }
+    }
+
+    /// Whether a browser shows the answer as a page; everything else is a program and gets JSON.
+    pub fn is_browser(&self) -> bool {
+        match self.header(&SEC_FETCH_MODE) {
+            Some(mode) => mode == "navigate",
+            None => {
+                !self.has_fetch_metadata()
+                    && self.accepts("text/html")
+                    && !self.headers.contains_key(&X_REQUESTED_WITH)
+            }
+        }
+    }
+
+    /// Whether the client names a media type in `Accept`.
+    pub fn accepts(&self, media_type: &str) -> bool {
+        let lines = self.headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split(',')).any(|range| {
+            range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type))
+        })
+    }
+
+    /// Whether the client sends `Sec-Fetch-*` (W3C Fetch Metadata), as browsers do over https and on loopback.
+    pub fn has_fetch_metadata(&self) -> bool {
+        [&SEC_FETCH_SITE, &SEC_FETCH_MODE, &SEC_FETCH_DEST].iter().any(|name| self.headers.contains_key(*name))
+    }
+
+    /// `Sec-Fetch-Site`.
+    pub fn fetch_site(&self) -> Option<&'a str> {
+        self.header(&SEC_FETCH_SITE)
+    }
+
+    /// Whether a document is navigated to, in a tab or window of its own.
+    pub fn is_document_navigation(&self) -> bool {
+        self.header(&SEC_FETCH_MODE) == Some("navigate") && self.header(&SEC_FETCH_DEST) == Some("document")
+    }
+
+    /// Whether the browser fetches ahead of a person's wish.
+    pub fn is_prefetch(&self) -> bool {
+        PREFETCH.iter().any(|name| self.headers.contains_key(name))
+    }
+
+    /// The `Origin` header: absent, an origin, or something that is none (`null` too).
+    pub fn origin(&self) -> Option<Result<Origin, ()>> {
+        self.headers.contains_key(ORIGIN).then(|| self.header(&ORIGIN).and_then(Origin::parse).ok_or(()))
+    }
+
+    /// The origin that a page at this request's own address has.
+    pub fn own_origin(&self, hosts: &OwnHosts) -> Option<Origin> {
+        Authority::parse(self.authority).map(|authority| authority.origin(hosts.scheme()))
+    }
+
+    /// Whether this asks to become a WebSocket (RFC 6455 4.1).
+    pub fn is_websocket(&self) -> bool {
+        self.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+    }
+}
+
+/// The one `Host`. An absolute target has to name the same authority.
+fn authority<'a>(headers: &'a HeaderMap, target: &Target<'_>) -> Result<&'a str, Refusal> {
+    let mut lines = headers.get_all(HOST).iter();
+    let (Some(host), None) = (lines.next(), lines.next()) else { return Err(Reason::HeadMalformed.into()) };
+    let host = host.to_str().map_err(|_| Reason::HeadMalformed)?;
+    match target.authority() {
+        Some(other) if !other.eq_ignore_ascii_case(host) => Err(Reason::HeadMalformed.into()),
+        _ => Ok(host),
+    }
+}
+
+fn not_own(problem: NotOwn, hosts: &OwnHosts) -> Refusal {
+    if problem == NotOwn::Malformed {
+        return Reason::HeadMalformed.into();
+    }
+    let names = hosts.names().iter().map(|host| host.as_str()).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "This host name is not served here. Served: {names}. A proxy in front must pass the name on that the browser \
+         asked for (nginx: proxy_set_header Host $host), or the name belongs into `hosts` of the configuration."
+    );
+    Refusal { reason: Reason::HostNotServed, message: message.into() }
+}
+
+/// One length, told once, in one way (RFC 9112 6.3); the one expectation there is.
+fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
+    let digits = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    let one_line_or_none = |name| headers.get_all(name).iter().nth(1).is_none();
+    let length = headers.get(CONTENT_LENGTH).is_none_or(|value| digits(value.as_bytes()));
+    let coding = headers.get(TRANSFER_ENCODING).map(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    let both = coding.is_some() && headers.contains_key(CONTENT_LENGTH);
+    let single = one_line_or_none(CONTENT_LENGTH) && one_line_or_none(TRANSFER_ENCODING);
+    if !length || coding == Some(false) || both || !single {
+        return Err(Reason::HeadMalformed.into());
+    }
+    let expectation = headers.get(EXPECT).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if expectation { Ok(()) } else { Err(Reason::ExpectationUnknown.into()) }
+}
+
+fn check_method(method: &Method) -> Result<(), Refusal> {
+    if METHODS.contains(&method.as_str()) { Ok(()) } else { Err(Reason::MethodNotAllowed.into()) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use http::Request;
+
+    /// A request of `head` lines (`Name: value`) to `http://app.test`, which is the gateway itself.
+    pub(crate) fn request(method: &str, target: &str, head: &[&str]) -> request::Parts {
+        let mut request = Request::builder().method(method).uri("/");
+        if !head.iter().any(|line| line.starts_with("Host:")) {
+            request = request.header("Host", "app.test");
+        }
+        for line in head {
+            let (name, value) = line.split_once(": ").unwrap();
+            request = request.header(name, value);
+        }
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        parts.extensions.insert(target.to_owned());
+        parts
+    }
+
+    pub(crate) fn hosts() -> OwnHosts {
+        let shop = crate::values::origin::Host::parse("shop.test").unwrap();
+        OwnHosts::new(&Origin::parse("http://app.test").unwrap(), [shop])
+    }
+
+    pub(crate) fn facts<'a>(head: &'a request::Parts, hosts: &OwnHosts) -> Result<RequestFacts<'a>, Refusal> {
+        let target = head.extensions.get::<String>().unwrap().as_bytes();
+        RequestFacts::read(head, target, Peer::Unix, hosts, &TrustedProxies::default())
+    }
+
+    fn verdict(method: &str, target: &str, head: &[&str]) -> Result<(), Reason> {
+        facts(&request(method, target, head), &hosts()).map(|_| ()).map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn heads_that_contradict_themselves_are_refused() {
+        use Reason::*;
+        let cases: [(&str, &str, &[&str], Result<(), Reason>); 26] = [
+            ("GET", "/", &[], Ok(())),
+            ("GET", "/", &["Host: APP.test:80"], Ok(())),
+            ("GET", "http://app.test/x", &[], Ok(())),
+            ("GET", "http://APP.TEST/x", &[], Ok(())),
+            ("GET", "http://evil.test/x", &[], Err(HeadMalformed)),
+            ("GET", "http://u@app.test/x", &[], Err(HeadMalformed)),
+            ("GET", "admin/x", &[], Err(TargetAmbiguous)),
+            ("OPTIONS", "*", &[], Err(TargetAmbiguous)),
+            ("GET", "/", &["Host: evil.test"], Err(HostNotServed)),
+            ("GET", "/", &["Host: app.test", "Host: app.test"], Err(HeadMalformed)),
+            ("GET", "/", &["Host: app.test@evil.test"], Err(HeadMalformed)),
+            ("GET", "/", &["Host: app.test, evil.test"], Err(HeadMalformed)),
+            ("POST", "/", &["Content-Length: 5"], Ok(())),
+            ("POST", "/", &["Content-Length: 5", "Content-Length: 5"], Err(HeadMalformed)),
+            ("POST", "/", &["Content-Length: 5, 5"], Err(HeadMalformed)),
+            ("POST", "/", &["Content-Length: +5"], Err(HeadMalformed)),
+            ("POST", "/", &["Transfer-Encoding: chunked"], Ok(())),
+            ("POST", "/", &["Transfer-Encoding: identity, chunked"], Err(HeadMalformed)),
+            ("POST", "/", &["Transfer-Encoding: chunked", "Content-Length: 5"], Err(HeadMalformed)),
+            ("POST", "/", &["Expect: 100-continue"], Ok(())),
+            ("POST", "/", &["Expect: foo"], Err(ExpectationUnknown)),
+            ("PROPFIND", "/", &[], Ok(())),
+            ("TRACE", "/", &[], Err(MethodNotAllowed)),
+            ("CONNECT", "/", &[], Err(MethodNotAllowed)),
+            ("get", "/", &[], Err(MethodNotAllowed)),
+            ("FOO", "/", &[], Err(MethodNotAllowed)),
+        ];
+        for (method, target, head, want) in cases {
+            assert_eq!(verdict(method, target, head), want, "{method} {target} {head:?}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_host_is_told_what_is_served_and_what_to_write() {
+        let head = request("GET", "/", &["Host: evil.test"]);
+        let refusal = facts(&head, &hosts()).unwrap_err();
+        assert!(refusal.message.contains("app.test, shop.test") && refusal.message.contains("proxy_set_header Host $host"));
+        assert!(!refusal.message.contains("evil"), "what the client sent is not echoed");
+    }
+
+    #[test]
+    fn browsers_are_told_from_programs() {
+        let cases: [(&[&str], bool); 8] = [
+            (&["Sec-Fetch-Mode: navigate"], true),
+            (&["Sec-Fetch-Mode: navigate", "Accept: application/json"], true),
+            (&["Sec-Fetch-Mode: cors", "Accept: text/html"], false),
+            (&["Sec-Fetch-Site: none", "Accept: text/html"], false),
+            (&["Accept: text/html,application/xhtml+xml;q=0.9"], true),
+            (&["Accept: text/html", "X-Requested-With: XMLHttpRequest"], false),
+            (&["Accept: */*"], false),
+            (&[], false),
+        ];
+        for (head, want) in cases {
+            let hosts = hosts();
+            let head = request("GET", "/", head);
+            assert_eq!(facts(&head, &hosts).unwrap().is_browser(), want, "{:?}", head.headers);
+        }
+    }
+}

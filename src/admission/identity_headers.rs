@@ -1,0 +1,160 @@
+//! How the application is told who is signed in.
+
+use http::{HeaderName, HeaderValue};
+
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::identity::{Field, Identity};
+
+/// The headers of `[identity]`, in order. All of them are removed from every request before these are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdentityHeaders(Vec<(HeaderName, Template)>);
+
+/// The value of one header: text with fields in it. A header whose field the user does not have is not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Field(Field),
+}
+
+/// The named sets of `identity.headers`.
+pub const PRESETS: [(&str, [(&str, Field); 4]); 2] = [
+    ("x-forwarded", [
+        ("x-forwarded-user", Field::User),
+        ("x-forwarded-email", Field::Email),
+        ("x-forwarded-groups", Field::Groups),
+        ("x-forwarded-preferred-username", Field::User),
+    ]),
+    ("remote", [
+        ("remote-user", Field::User),
+        ("remote-email", Field::Email),
+        ("remote-groups", Field::Groups),
+        ("remote-name", Field::Name),
+    ]),
+];
+
+impl IdentityHeaders {
+    /// The headers of a preset; `None` if there is no such preset.
+    pub fn preset(name: &str) -> Option<Self> {
+        let (_, headers) = PRESETS.iter().find(|(preset, _)| *preset == name)?;
+        let header = |&(name, field): &(&'static str, Field)| {
+            (HeaderName::from_static(name), Template(vec![Piece::Field(field)]))
+        };
+        Some(Self(headers.iter().map(header).collect()))
+    }
+
+    /// Adds a header, in place of one of the same name.
+    pub fn insert(&mut self, name: HeaderName, template: Template) {
+        self.0.retain(|(other, _)| *other != name);
+        self.0.push((name, template));
+    }
+
+    /// Adds all headers of another set.
+    pub fn extend(&mut self, other: Self) {
+        other.0.into_iter().for_each(|(name, template)| self.insert(name, template));
+    }
+
+    /// The names: a client's headers of these names are never believed.
+    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.0.iter().map(|(name, _)| name)
+    }
+
+    /// The edits that tell the application who this is.
+    pub fn edits(&self, identity: &Identity, edits: &mut HeaderEdits) {
+        let header = |(name, template): &(HeaderName, Template)| {
+            Some(HeaderEdit::Set(name.clone(), template.render(identity)?))
+        };
+        edits.extend(self.0.iter().filter_map(header));
+    }
+}
+
+impl Template {
+    /// Reads `{user}`, `{email}`, `{name}`, `{groups}` and text around them. The error says what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, behind) = after.split_once('}').ok_or("a brace is not closed")?;
+            let known = "write one of {user}, {email}, {name}, {groups}";
+            let field = Field::parse(name).ok_or_else(|| format!("there is no field {{{name}}}: {known}"))?;
+            pieces.extend((!before.is_empty()).then(|| Piece::Text(before.to_owned())));
+            pieces.push(Piece::Field(field));
+            rest = behind;
+        }
+        pieces.extend((!rest.is_empty()).then(|| Piece::Text(rest.to_owned())));
+        if HeaderValue::from_str(text).is_err() || text.contains('}') && pieces.is_empty() {
+            return Err("only printable ASCII characters can be in a header".to_owned());
+        }
+        if !pieces.iter().any(|piece| matches!(piece, Piece::Field(_))) {
+            return Err("it says the same for everybody: write a field, such as {user}".to_owned());
+        }
+        Ok(Self(pieces))
+    }
+
+    fn render(&self, identity: &Identity) -> Option<HeaderValue> {
+        // The usual template is one field, whose value is there already.
+        if let [Piece::Field(field)] = self.0.as_slice() {
+            return identity.header(*field).cloned();
+        }
+        let mut value = Vec::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => value.extend_from_slice(text.as_bytes()),
+                Piece::Field(field) => value.extend_from_slice(identity.header(*field)?.as_bytes()),
+            }
+        }
+        HeaderValue::from_bytes(&value).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(headers: &IdentityHeaders, identity: &Identity) -> Vec<String> {
+        let mut edits = Vec::new();
+        headers.edits(identity, &mut edits);
+        let line = |edit: HeaderEdit| match edit {
+            HeaderEdit::Set(name, value) => format!("{name}: {}", value.to_str().unwrap()),
+            other => panic!("{other:?}"),
+        };
+        edits.into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn presets_send_what_the_user_has() {
+        let alice = Identity::new("alice", Some("a@x"), Some("Alice"), &["b".into(), "a".into()]).unwrap();
+        let mut headers = IdentityHeaders::preset("x-forwarded").unwrap();
+        assert_eq!(sent(&headers, &alice), [
+            "x-forwarded-user: alice", "x-forwarded-email: a@x", "x-forwarded-groups: b,a",
+            "x-forwarded-preferred-username: alice",
+        ]);
+        headers.extend(IdentityHeaders::preset("remote").unwrap());
+        let bob = Identity::new("bob", None, None, &[]).unwrap();
+        assert_eq!(sent(&headers, &bob), [
+            "x-forwarded-user: bob", "x-forwarded-preferred-username: bob", "remote-user: bob",
+        ]);
+        assert!(IdentityHeaders::preset("x").is_none());
+    }
+
+    #[test]
+    fn custom_headers_are_templates() {
+        let alice = Identity::new("alice", None, None, &[]).unwrap();
+        let mut headers = IdentityHeaders::default();
+        let name = HeaderName::from_static("x-webauth-user");
+        headers.insert(name.clone(), Template::parse("{email}").unwrap());
+        headers.insert(name, Template::parse("dir\\{user}!").unwrap());
+        headers.insert(HeaderName::from_static("x-mail"), Template::parse("<{email}>").unwrap());
+        assert_eq!(sent(&headers, &alice), ["x-webauth-user: dir\\alice!"]);
+    }
+
+    #[test]
+    fn broken_templates_say_what_to_write() {
+        for text in ["{usr}", "{user", "root", "", "{user}\n", "}"] {
+            assert!(Template::parse(text).is_err(), "{text:?}");
+        }
+        assert!(Template::parse("{usr}").unwrap_err().contains("{groups}"));
+    }
+}

@@ -1,0 +1,97 @@
+//! The proof that a request may reach an upstream. Made here, and only from a route that asks for nothing or a
+//! session that was registered with and had not ended.
+
+use std::sync::Arc;
+
+use super::cross_site;
+use super::facts::RequestFacts;
+use crate::routes::access::Access;
+use crate::routes::table::Route;
+use crate::session::record::{Hold, Session};
+use crate::values::identity::Identity;
+use crate::values::own_hosts::OwnHosts;
+use crate::values::reason::Reason;
+
+/// A request may go to this route's upstream, in this session's name. As long as it lives, the exchange is
+/// registered with the session.
+#[derive(Debug)]
+pub struct Permit {
+    route: Arc<Route>,
+    hold: Option<Hold>,
+}
+
+impl Permit {
+    /// The route that covers the request.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// The session in whose name it goes.
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        self.hold.as_ref().map(Hold::session)
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Decision {
+    /// It is forwarded.
+    Allow(Permit),
+    /// Somebody has to sign in first.
+    AskLogin,
+    /// It is refused.
+    Refuse(Reason),
+}
+
+/// Decides a request to a route, for whoever holds a session.
+pub fn decide(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Arc<Route>, hold: Option<Hold>) -> Decision {
+    match judge(&route.access, hold.as_ref().map(|hold| &**hold.session().identity())) {
+        Judgement::AskLogin => return Decision::AskLogin,
+        Judgement::Refuse(reason) => return Decision::Refuse(reason),
+        Judgement::Allow => {}
+    }
+    if hold.is_some() && facts.is_websocket() && let Err(reason) = cross_site::socket(facts, hosts, &route.origins) {
+        return Decision::Refuse(reason);
+    }
+    Decision::Allow(Permit { route: Arc::clone(route), hold })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Judgement {
+    Allow,
+    AskLogin,
+    Refuse(Reason),
+}
+
+fn judge(access: &Access, who: Option<&Identity>) -> Judgement {
+    match (access, who) {
+        (Access::Public, _) | (Access::SignedIn, Some(_)) => Judgement::Allow,
+        (Access::SignedIn | Access::Groups(_), None) => Judgement::AskLogin,
+        (Access::Groups(groups), Some(who)) if groups.iter().any(|group| who.is_in(group)) => Judgement::Allow,
+        (Access::Groups(_), Some(_)) => Judgement::Refuse(Reason::GroupMissing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_use_what() {
+        let staff = Identity::new("alice", None, None, &["staff".into()]).unwrap();
+        let nobody = Identity::new("bob", None, None, &["Staff".into(), "staffing".into()]).unwrap();
+        let groups = || Access::Groups(vec!["admins".into(), "staff".into()]);
+        let cases = [
+            (Access::Public, None, Judgement::Allow),
+            (Access::Public, Some(&nobody), Judgement::Allow),
+            (Access::SignedIn, None, Judgement::AskLogin),
+            (Access::SignedIn, Some(&nobody), Judgement::Allow),
+            (groups(), None, Judgement::AskLogin),
+            (groups(), Some(&staff), Judgement::Allow),
+            (groups(), Some(&nobody), Judgement::Refuse(Reason::GroupMissing)),
+        ];
+        for (access, who, want) in cases {
+            assert_eq!(judge(&access, who), want, "{access:?} {who:?}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What the application is told, and what it may tell the browser: the head of a forwarded request and of its answer.
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, EXPECT, HOST, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::facts::RequestFacts;
+use super::identity_headers::IdentityHeaders;
+use super::permit::Permit;
+use crate::values::client_address::Provenance;
+use crate::values::cookie::SessionCookie;
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::header_names::OwnHeaders;
+use crate::values::origin::{Authority, Scheme};
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// The rules for heads of one configuration.
+#[derive(Debug)]
+pub struct HeadRules {
+    own: OwnHeaders,
+    identity: IdentityHeaders,
+    cookie: SessionCookie,
+    scheme: Scheme,
+}
+
+impl HeadRules {
+    /// Rules that send the identity under these headers and keep this cookie to ourselves.
+    pub fn new(identity: IdentityHeaders, cookie: SessionCookie, scheme: Scheme) -> Self {
+        let own = OwnHeaders::new(identity.names().cloned());
+        Self { own, identity, cookie, scheme }
+    }
+
+    /// What the application is told about a request: where it comes from, and who it is.
+    pub fn tell(&self, facts: &RequestFacts<'_>, permit: &Permit) -> HeaderEdits {
+        let mut edits = Vec::with_capacity(12);
+        forwarded(&facts.provenance, facts.authority, self.scheme, &mut edits);
+        if let Some(session) = permit.session() {
+            self.identity.edits(session.identity(), &mut edits);
+        }
+        edits
+    }
+
+    /// The edits of the request as it leaves: what clients may not say goes, then the operator's changes, then what
+    /// we tell, so that nothing stands over it.
+    pub fn request(&self, headers: &HeaderMap, permit: &Permit, told: HeaderEdits) -> HeaderEdits {
+        let claimed = headers.keys().filter(|name| self.own.claims(name));
+        let mut edits: HeaderEdits = claimed.cloned().map(HeaderEdit::Remove).collect();
+        self.cookie.request_edits(headers, &mut edits);
+        let route = permit.route();
+        edits.extend(route.request_headers.iter().cloned());
+        edits.extend(told);
+        if let Some(host) = route.upstream_host.as_ref().and_then(host_value) {
+            edits.push(HeaderEdit::Set(HOST, host));
+        }
+        edits
+    }
+
+    /// The edits of an answer as it is passed on.
+    pub fn response(&self, headers: &HeaderMap, permit: &Permit) -> HeaderEdits {
+        let mut edits = HeaderEdits::new();
+        match permit.session() {
+            // Whatever this answer sets belongs to somebody who is not signed in any more.
+            Some(session) if session.has_ended() => edits.push(HeaderEdit::Remove(SET_COOKIE)),
+            _ => self.cookie.response_edits(headers, &mut edits),
+        }
+        let leaked = self.identity.names().filter(|name| headers.contains_key(*name));
+        edits.extend(leaked.cloned().map(HeaderEdit::Remove));
+        edits.extend(permit.route().response_headers.iter().cloned());
+        if permit.session().is_some() {
+            edits.extend(cache_protection(headers));
+        }
+        edits
+    }
+}
+
+/// Names that `[route.headers]` may not set: they are ours, the connection's, or decide how a message is read.
+pub fn is_reserved(name: &HeaderName) -> bool {
+    const CONNECTION: [&str; 5] = ["connection", "transfer-encoding", "content-length", "upgrade", "te"];
+    let own = OwnHeaders::new([HOST, COOKIE, SET_COOKIE, EXPECT]);
+    own.claims(name) || CONNECTION.contains(&name.as_str())
+}
+
+fn host_value(host: &Authority) -> Option<HeaderValue> {
+    HeaderValue::try_from(host.to_string()).ok()
+}
+
+/// `X-Forwarded-*` from what we know ourselves.
+fn forwarded(provenance: &Provenance, authority: &str, public: Scheme, edits: &mut HeaderEdits) {
+    let scheme = provenance.scheme.unwrap_or(public);
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    let port = port.and_then(|port| HeaderValue::from_str(port).ok());
+    let port = port.unwrap_or_else(|| HeaderValue::from_static(default_port(scheme)));
+    let client = HeaderValue::from_str(&provenance.forwarded_for).ok().filter(|value| !value.is_empty());
+    edits.extend(client.map(|value| HeaderEdit::Set(X_FORWARDED_FOR.clone(), value)));
+    edits.push(HeaderEdit::Set(X_FORWARDED_PROTO.clone(), HeaderValue::from_static(scheme.as_str())));
+    edits.extend(HeaderValue::from_str(authority).ok().map(|value| HeaderEdit::Set(X_FORWARDED_HOST.clone(), value)));
+    edits.push(HeaderEdit::Set(X_FORWARDED_PORT.clone(), port));
+}
+
+const fn default_port(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Http => "80",
+        Scheme::Https => "443",
+    }
+}
+
+/// Keeps what a signed-in person sees out of the next person's back button, and out of shared caches. An
+/// application that marks its answer as public knows better.
+fn cache_protection(headers: &HeaderMap) -> Option<HeaderEdit> {
+    let text = |value: &HeaderValue| value.to_str().unwrap_or("").to_ascii_lowercase();
+    let control = headers.get_all(CACHE_CONTROL).iter().map(text).collect::<Vec<_>>().join(", ");
+    let directives = || control.split(',').map(|directive| directive.trim().split('=').next().unwrap_or(""));
+    let has = |names: &[&str]| directives().any(|directive| names.contains(&directive));
+    if has(&["public", "s-maxage", "immutable"]) {
+        return None;
+    }
+    let html = headers.get(CONTENT_TYPE).is_some_and(|value| text(value).trim_start().starts_with("text/html"));
+    let value = match (html, control.as_str()) {
+        (true, _) => "no-store".to_owned(),
+        (false, _) if has(&["private", "no-store"]) => return None,
+        (false, "") => "private".to_owned(),
+        (false, control) => format!("{control}, private"),
+    };
+    HeaderValue::try_from(value).ok().map(|value| HeaderEdit::Set(CACHE_CONTROL, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signed_in_pages_are_not_kept() {
+        let cases = [
+            (Some("text/html; charset=utf-8"), None, Some("no-store")),
+            (Some("Text/HTML"), Some("private, no-cache"), Some("no-store")),
+            (Some("text/html"), Some("public, max-age=60"), None),
+            (Some("text/html"), Some("s-maxage=60"), None),
+            (Some("text/css"), None, Some("private")),
+            (Some("text/css"), Some("max-age=60"), Some("max-age=60, private")),
+            (Some("text/css"), Some("Max-Age=60, Immutable"), None),
+            (Some("text/css"), Some("private"), None),
+            (Some("text/css"), Some("no-store"), None),
+            (None, None, Some("private")),
+        ];
+        for (content_type, control, want) in cases {
+            let mut headers = HeaderMap::new();
+            content_type.map(|value| headers.insert(CONTENT_TYPE, HeaderValue::from_static(value)));
+            control.map(|value| headers.insert(CACHE_CONTROL, HeaderValue::from_static(value)));
+            let want = want.map(|value| HeaderEdit::Set(CACHE_CONTROL, HeaderValue::from_static(value)));
+            assert_eq!(cache_protection(&headers), want, "{content_type:?} {control:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_request_comes_from_is_told_by_us() {
+        let provenance = |scheme| Provenance {
+            client: crate::values::client_address::ClientAddress::Unix,
+            scheme,
+            forwarded_for: "192.0.2.7".into(),
+        };
+        let told = |scheme, authority, public| {
+            let mut edits = Vec::new();
+            forwarded(&provenance(scheme), authority, public, &mut edits);
+            let line = |edit: HeaderEdit| match edit {
+                HeaderEdit::Set(_, value) => value.to_str().unwrap().to_owned(),
+                other => panic!("{other:?}"),
+            };
+            edits.into_iter().map(line).collect::<Vec<_>>()
+        };
+        assert_eq!(told(None, "app.test", Scheme::Http), ["192.0.2.7", "http", "app.test", "80"]);
+        assert_eq!(told(None, "app.test:8443", Scheme::Https), ["192.0.2.7", "https", "app.test:8443", "8443"]);
+        assert_eq!(told(Some(Scheme::Http), "[::1]", Scheme::Https), ["192.0.2.7", "http", "[::1]", "80"]);
+    }
+
+    #[test]
+    fn operators_cannot_set_what_is_ours() {
+        for name in ["x-forwarded-user", "remote-user", "host", "cookie", "set-cookie", "content-length", "connection"] {
+            assert!(is_reserved(&HeaderName::from_static(name)), "{name}");
+        }
+        assert!(!is_reserved(&HeaderName::from_static("x-frame-options")));
+    }
+}

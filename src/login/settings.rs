@@ -1,0 +1,12 @@
+//! What `[login]` says.
+
+use crate::values::return_to::ReturnTo;
+
+/// How people sign in.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where people go who did not come from anywhere.
+    pub next: ReturnTo,
+    /// The largest form that is read, in bytes.
+    pub body_limit: usize,
+}

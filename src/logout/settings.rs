@@ -1,0 +1,23 @@
+//! What `[logout]` says.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::admission::cross_site::GetPolicy;
+use crate::values::return_to::{AllowedOrigins, ReturnTo};
+
+/// How people sign out.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What a GET of a logout path may do.
+    pub get: GetPolicy,
+    /// Where people go from there; the goodbye page without it.
+    pub next: Option<ReturnTo>,
+    /// Where `next` of a request may lead: the own origins and `logout.allowed_origins`.
+    pub allowed: AllowedOrigins,
+    /// How long an exchange that began before the end may take to finish. Streams have no grace.
+    pub grace: Duration,
+    /// The value of `Clear-Site-Data`, where something is configured.
+    pub clear_site_data: Option<HeaderValue>,
+}

@@ -1,0 +1,10 @@
+//! Who is signed in. One owner of every session: [`table::SessionTable`].
+//!
+//! Nothing here acts on an end: whoever ends a session gets it back as [`record::Ended`] and gives it to `logout`.
+
+pub mod lifetime;
+pub mod live;
+pub mod record;
+pub mod store;
+mod sweep;
+pub mod table;

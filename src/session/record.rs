@@ -1,0 +1,188 @@
+//! One session. Shared by everything that acts in its name.
+//!
+//! Size of a plain local user's session, in bytes, with all indexes: the record 216 (its `Arc` included), its
+//! key 32 on the heap, its place in the key index 40 and in the user index 24, its turn in the sweeper 32: about
+//! 350, under the budget of 400. User, identity and device are shared between the sessions of a user.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::live::{Cut, LiveConnections};
+use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
+use crate::values::end_cause::EndCause;
+use crate::values::identity::{Identity, UserKey};
+use crate::values::session_id::{Handle, SessionKey};
+use crate::values::time::Moment;
+
+/// What is known at a sign-in.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// Who, for indexes and limits.
+    pub user: UserKey,
+    /// Who, for people and applications.
+    pub identity: Arc<Identity>,
+    /// The browser, as people call it.
+    pub device: Device,
+    /// Where the sign-in came from.
+    pub address: ClientAddress,
+}
+
+/// A session: who is signed in, since when, and whether that is over.
+#[derive(Debug)]
+pub struct Session {
+    sign_in: SignIn,
+    created: u32,
+    last_seen: AtomicU32,
+    ended: AtomicU8,
+    keys: Mutex<Vec<SessionKey>>,
+    live: LiveConnections,
+}
+
+/// The mark of a session that has not ended.
+const LIVE: u8 = 0;
+const ENDED: u8 = 1;
+
+impl Session {
+    pub(super) fn new(sign_in: SignIn, key: SessionKey, now: Moment) -> Self {
+        Self {
+            sign_in,
+            created: now.seconds(),
+            last_seen: AtomicU32::new(now.seconds()),
+            ended: AtomicU8::new(LIVE),
+            keys: Mutex::new(vec![key]),
+            live: LiveConnections::default(),
+        }
+    }
+
+    /// Who is signed in, for indexes and limits.
+    pub fn user(&self) -> &UserKey {
+        &self.sign_in.user
+    }
+
+    /// Who is signed in, for people and applications.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.sign_in.identity
+    }
+
+    /// The browser of the sign-in.
+    pub fn device(&self) -> Device {
+        self.sign_in.device
+    }
+
+    /// Where the sign-in came from.
+    pub fn address(&self) -> ClientAddress {
+        self.sign_in.address
+    }
+
+    /// When the sign-in was.
+    pub fn created(&self) -> Moment {
+        Moment::from_seconds(self.created)
+    }
+
+    /// When the session was last used, to the second.
+    pub fn last_seen(&self) -> Moment {
+        Moment::from_seconds(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    /// The public name of the session.
+    pub fn handle(&self) -> Option<Handle> {
+        self.keys.lock().first().map(SessionKey::handle)
+    }
+
+    /// Whether the end mark is set. It is never taken back.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::SeqCst) != LIVE
+    }
+
+    /// How many connections act in its name at this moment.
+    pub fn live_connections(&self) -> usize {
+        self.live.count()
+    }
+
+    /// Notes that the session is used. Never brings one back: there is nothing here to insert into.
+    pub fn touch(&self, now: Moment) {
+        let now = now.seconds();
+        // Most requests of one second find it noted already; a load is cheaper than a write to a shared line.
+        if self.last_seen.load(Ordering::Relaxed) < now {
+            self.last_seen.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Registers an exchange of a connection, then reads the end mark: `None` if the session has ended, so a
+    /// logout between the look-up and this moment is not missed.
+    pub fn hold(self: Arc<Self>, cut: &Arc<Cut>) -> Option<Hold> {
+        self.live.register(cut);
+        let hold = Hold { session: self, cut: Arc::clone(cut) };
+        (!hold.session.has_ended()).then_some(hold)
+    }
+
+    /// Asks everything that acts in the session's name to end, and answers how many connections that were.
+    pub fn cut(&self, grace: Duration) -> usize {
+        self.live.cut_all(grace)
+    }
+
+    /// Sets the end mark. True for the one caller that set it.
+    pub(super) fn mark(&self) -> bool {
+        self.ended.swap(ENDED, Ordering::SeqCst) == LIVE
+    }
+
+    /// Adds the key of another own host, unless the session has ended.
+    pub(super) fn add_key(&self, key: SessionKey) -> bool {
+        let mut keys = self.keys.lock();
+        let live = !self.has_ended();
+        if live {
+            keys.push(key);
+        }
+        live
+    }
+
+    pub(super) fn keys(&self) -> Vec<SessionKey> {
+        self.keys.lock().clone()
+    }
+}
+
+/// The proof that an exchange is registered with a session that had not ended. Dropped, it deregisters.
+#[derive(Debug)]
+pub struct Hold {
+    session: Arc<Session>,
+    cut: Arc<Cut>,
+}
+
+impl Hold {
+    /// The session.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.session.live.deregister(&self.cut);
+    }
+}
+
+/// A session that has ended, and why. Whoever gets one has to run the rest of the logout.
+#[derive(Clone, Debug)]
+#[must_use = "an ended session still has connections to cut and an audit line to write: give it to logout::run"]
+pub struct Ended {
+    /// The session, marked.
+    pub session: Arc<Session>,
+    /// Why.
+    pub cause: EndCause,
+    /// Whether the store has confirmed the end.
+    pub confirmed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_keeps_its_budget() {
+        assert!(size_of::<Session>() + 2 * size_of::<usize>() <= 216, "{}", size_of::<Session>());
+    }
+}

@@ -1,0 +1,236 @@
+//! All sessions, by key and by user. The only place that makes a session or ends one.
+//!
+//! The order is what makes the promise. A sign-in: store, then table, then answer. An end: mark, table, store,
+//! then answer. A look-up reads the table and the mark; nothing that looks up or touches ever inserts.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+
+use super::lifetime::Lifetime;
+use super::record::{Ended, Session, SignIn};
+use super::store::SessionStore;
+use super::sweep::Calendar;
+use crate::values::end_cause::EndCause;
+use crate::values::identity::UserKey;
+use crate::values::session_id::{SessionId, SessionKey};
+use crate::values::time::Moment;
+
+/// Limits of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long sessions live.
+    pub lifetime: Lifetime,
+    /// Sessions of one user; one more ends the least recently used.
+    pub max_per_user: usize,
+    /// Sessions in all; one more is refused.
+    pub capacity: usize,
+}
+
+/// Why no session was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOpened {
+    /// The table is full.
+    Full,
+    /// The store did not confirm it.
+    StoreUnavailable,
+    /// The operating system gave no random bytes.
+    NoRandomness,
+}
+
+/// A new session: the secret for the browser, and whoever had to make room.
+#[derive(Debug)]
+pub struct Opened {
+    /// What the browser gets.
+    pub id: SessionId,
+    /// The session.
+    pub session: Arc<Session>,
+    /// Sessions of the same user that were one too many.
+    pub evicted: Vec<Ended>,
+}
+
+/// The concurrent session table.
+#[derive(Debug)]
+pub struct SessionTable {
+    by_key: DashMap<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
+    by_user: DashMap<UserKey, Vec<Arc<Session>>>,
+    count: AtomicUsize,
+    calendar: Calendar,
+    store: Arc<dyn SessionStore>,
+    settings: Settings,
+}
+
+impl SessionTable {
+    /// An empty table over a store.
+    pub fn new(settings: Settings, store: Arc<dyn SessionStore>) -> Self {
+        Self {
+            by_key: DashMap::default(),
+            by_user: DashMap::default(),
+            count: AtomicUsize::new(0),
+            calendar: Calendar::default(),
+            store,
+            settings,
+        }
+    }
+
+    /// How many sessions there are.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody is signed in.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Signs somebody in: always a new id. Ends the least recently used sessions of a user who has too many.
+    pub async fn open(&self, sign_in: SignIn, now: Moment) -> Result<Opened, NotOpened> {
+        let id = SessionId::generate().map_err(|_| NotOpened::NoRandomness)?;
+        let place = self.reserve()?;
+        let key = id.key();
+        let session = Arc::new(Session::new(sign_in, key, now));
+        self.store.open(&session).await.map_err(|_| NotOpened::StoreUnavailable)?;
+        place.keep();
+        self.by_key.insert(key, Arc::clone(&session));
+        let too_many = self.enter_user(&session);
+        self.calendar.enter(key, self.settings.lifetime.earliest_end(now, now));
+        let mut evicted = Vec::new();
+        for session in too_many {
+            evicted.extend(self.end(&session, EndCause::OneTooMany).await);
+        }
+        Ok(Opened { id, session, evicted })
+    }
+
+    /// The live session of a key. One whose time is up is not found, swept or not.
+    pub fn find(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
+        let session = Arc::clone(self.by_key.get(key)?.value());
+        let over = session.has_ended() || self.verdict(&session, now).is_some();
+        (!over).then_some(session)
+    }
+
+    /// Gives a session a further key: the cookie of another own host. False if it has ended.
+    pub fn add_key(&self, session: &Arc<Session>, key: SessionKey) -> bool {
+        self.by_key.insert(key, Arc::clone(session));
+        let added = session.add_key(key);
+        if !added {
+            self.by_key.remove(&key);
+        }
+        added
+    }
+
+    /// Ends a session: mark, table, store. `None` if somebody else has ended it.
+    pub async fn end(&self, session: &Arc<Session>, cause: EndCause) -> Option<Ended> {
+        if !session.mark() {
+            return None;
+        }
+        self.remove(session);
+        let (removed, confirmed) = match self.store.end(session).await {
+            Ok(removed) => (removed, true),
+            Err(_) => (true, false),
+        };
+        removed.then(|| Ended { session: Arc::clone(session), cause, confirmed })
+    }
+
+    /// Ends every session of a user.
+    pub async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> Vec<Ended> {
+        let sessions = self.list(user);
+        let mut ended = Vec::with_capacity(sessions.len());
+        for session in sessions {
+            ended.extend(self.end(&session, cause).await);
+        }
+        ended
+    }
+
+    /// The sessions of a user.
+    pub fn list(&self, user: &UserKey) -> Vec<Arc<Session>> {
+        self.by_user.get(user).map(|sessions| sessions.value().clone()).unwrap_or_default()
+    }
+
+    /// Ends the sessions whose time is up.
+    pub async fn expired(&self, now: Moment) -> Vec<Ended> {
+        let mut ended = Vec::new();
+        for key in self.calendar.due(now) {
+            // The guard of the map must not live into the await below.
+            let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
+            match self.verdict(&session, now) {
+                Some(cause) => ended.extend(self.end(&session, cause).await),
+                None => self.calendar.enter(key, self.earliest_end(&session)),
+            }
+        }
+        ended
+    }
+
+    fn verdict(&self, session: &Session, now: Moment) -> Option<EndCause> {
+        self.settings.lifetime.verdict(session.created(), session.last_seen(), now)
+    }
+
+    fn earliest_end(&self, session: &Session) -> Moment {
+        self.settings.lifetime.earliest_end(session.created(), session.last_seen())
+    }
+
+    fn reserve(&self) -> Result<Place<'_>, NotOpened> {
+        let free = |count: usize| (count < self.settings.capacity).then_some(count + 1);
+        let reserved = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
+        reserved.map(|_| Place(&self.count)).map_err(|_| NotOpened::Full)
+    }
+
+    /// Enters a session in its user's list and answers those that must go.
+    fn enter_user(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
+        let mut sessions = self.by_user.entry(session.user().clone()).or_default();
+        sessions.push(Arc::clone(session));
+        let mut others: Vec<_> = sessions.iter().filter(|other| !Arc::ptr_eq(other, session)).cloned().collect();
+        let surplus = sessions.len().saturating_sub(self.settings.max_per_user);
+        others.sort_by_key(|other| other.last_seen());
+        others.truncate(surplus);
+        others
+    }
+
+    fn remove(&self, session: &Arc<Session>) {
+        for key in session.keys() {
+            self.by_key.remove(&key);
+        }
+        if let Some(mut sessions) = self.by_user.get_mut(session.user()) {
+            sessions.retain(|other| !Arc::ptr_eq(other, session));
+        }
+        self.by_user.remove_if(session.user(), |_, sessions| sessions.is_empty());
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A place in the table, given back unless it is kept.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Place<'_> {
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Keys are SHA-256 hashes of our own random bits: their first bytes are as good a hash as any.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(head) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*head);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests;

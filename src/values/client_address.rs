@@ -1,0 +1,157 @@
+//! Where a request comes from: the connection's other end, or what a trusted proxy in front says.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+use super::origin::Scheme;
+
+/// The other end of a client's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Over TCP.
+    Tcp(SocketAddr),
+    /// Over a unix socket: a program on this machine.
+    Unix,
+}
+
+/// Where a request comes from, as far as anybody believable knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientAddress {
+    /// An address; IPv4 within IPv6 is told as IPv4.
+    Ip(IpAddr),
+    /// A program on this machine that gave no address.
+    Unix,
+}
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => write!(f, "{address}"),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// The proxies in front whose `X-Forwarded-For` and `-Proto` are believed. Nobody by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Networks.
+    pub networks: Vec<IpNet>,
+    /// Whoever reaches a unix socket of ours.
+    pub unix: bool,
+}
+
+/// What the way to us says about a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The client.
+    pub client: ClientAddress,
+    /// What the client speaks to the first believed hop, if a believed hop says so.
+    pub scheme: Option<Scheme>,
+    /// What the application gets as `X-Forwarded-For`; empty where no address is known.
+    pub forwarded_for: String,
+}
+
+/// Hops that are looked at in a trusted proxy's `X-Forwarded-For`; the rest is not believed.
+const MAX_HOPS: usize = 32;
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+impl TrustedProxies {
+    fn trusts(&self, address: ClientAddress) -> bool {
+        match address {
+            ClientAddress::Ip(address) => self.networks.iter().any(|network| network.contains(&address)),
+            ClientAddress::Unix => self.unix,
+        }
+    }
+
+    /// Walks from the connection's other end towards the client, for as long as the hop that speaks is trusted.
+    pub fn provenance(&self, peer: Peer, headers: &HeaderMap) -> Provenance {
+        let mut client = match peer {
+            Peer::Tcp(address) => ClientAddress::Ip(address.ip().to_canonical()),
+            Peer::Unix => ClientAddress::Unix,
+        };
+        let mut forwarded_for = match client {
+            ClientAddress::Ip(address) => address.to_string(),
+            ClientAddress::Unix => String::new(),
+        };
+        if !self.trusts(client) {
+            return Provenance { client, scheme: None, forwarded_for };
+        }
+        let scheme = last_value(headers, &X_FORWARDED_PROTO).and_then(Scheme::parse);
+        for hop in hops_from_the_nearest(headers).take(MAX_HOPS) {
+            let Some(hop) = parse_hop(hop) else { break };
+            client = ClientAddress::Ip(hop);
+            let separator = if forwarded_for.is_empty() { "" } else { ", " };
+            forwarded_for = format!("{hop}{separator}{forwarded_for}");
+            if !self.trusts(client) {
+                break;
+            }
+        }
+        Provenance { client, scheme, forwarded_for }
+    }
+}
+
+fn last_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get_all(name).iter().next_back()?.to_str().ok()?.rsplit(',').next().map(str::trim)
+}
+
+fn hops_from_the_nearest(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(&X_FORWARDED_FOR).iter().rev();
+    lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(',').map(str::trim))
+}
+
+/// An address, with or without a port.
+fn parse_hop(text: &str) -> Option<IpAddr> {
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split(']').next());
+    let address = bracketed.and_then(|text| text.parse().ok()).or_else(|| text.parse().ok());
+    address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())).map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn provenance(trusted: &[&str], peer: &str, forwarded_for: &[&str], proto: &str) -> Provenance {
+        let networks = trusted.iter().filter_map(|text| text.parse().ok()).collect();
+        let trusted = TrustedProxies { networks, unix: trusted.contains(&"unix") };
+        let value = |text: &&str| HeaderValue::from_str(text).unwrap();
+        let mut headers: HeaderMap =
+            forwarded_for.iter().map(|line| (X_FORWARDED_FOR.clone(), value(line))).collect();
+        headers.insert(X_FORWARDED_PROTO.clone(), value(&proto));
+        let peer = peer.parse().map_or(Peer::Unix, Peer::Tcp);
+        trusted.provenance(peer, &headers)
+    }
+
+    #[test]
+    fn nobody_is_believed_by_default() {
+        let got = provenance(&[], "192.0.2.7:1000", &["127.0.0.1"], "https");
+        let client = ClientAddress::Ip("192.0.2.7".parse().unwrap());
+        assert_eq!(got, Provenance { client, scheme: None, forwarded_for: "192.0.2.7".into() });
+        assert_eq!(provenance(&[], "x", &["127.0.0.1"], "https").client, ClientAddress::Unix);
+    }
+
+    #[test]
+    fn trust_ends_at_the_first_hop_that_is_not_trusted() {
+        let cases: [(&[&str], &[&str], &str, &str); 6] = [
+            (&["10.0.0.0/8"], &["203.0.113.9"], "203.0.113.9", "203.0.113.9, 10.0.0.1"),
+            (&["10.0.0.0/8"], &["1.1.1.1, 203.0.113.9, 10.0.0.2"], "203.0.113.9", "203.0.113.9, 10.0.0.2, 10.0.0.1"),
+            (&["10.0.0.0/8"], &["1.1.1.1", "203.0.113.9"], "203.0.113.9", "203.0.113.9, 10.0.0.1"),
+            (&["10.0.0.0/8"], &["unknown"], "10.0.0.1", "10.0.0.1"),
+            (&["10.0.0.0/8"], &["[2001:db8::1]:99"], "2001:db8::1", "2001:db8::1, 10.0.0.1"),
+            (&["10.0.0.0/8"], &[], "10.0.0.1", "10.0.0.1"),
+        ];
+        for (trusted, lines, client, forwarded_for) in cases {
+            let got = provenance(trusted, "10.0.0.1:1", lines, "https");
+            assert_eq!(got.client.to_string(), client, "{lines:?}");
+            assert_eq!(got.forwarded_for, forwarded_for, "{lines:?}");
+            assert_eq!(got.scheme, Some(Scheme::Https));
+        }
+        assert_eq!(provenance(&["unix"], "x", &["203.0.113.9"], "http").forwarded_for, "203.0.113.9");
+    }
+}

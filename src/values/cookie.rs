@@ -1,0 +1,254 @@
+//! Our own cookie: found in a request, kept from the application, written and expired in an answer.
+
+use std::collections::BTreeSet;
+
+use cookie::{Cookie, SameSite};
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+use super::header_edits::{HeaderEdit, HeaderEdits};
+use super::origin::Scheme;
+use super::session_id::SessionId;
+
+/// The names that one configured cookie name stands for, and how the cookie is set.
+#[derive(Clone, Debug)]
+pub struct SessionCookie {
+    name: String,
+    secure: bool,
+    same_site: SameSite,
+    own_names: BTreeSet<String>,
+}
+
+/// What a request shows as session cookie.
+#[derive(Debug)]
+pub enum Presented {
+    /// No cookie of ours.
+    Nothing,
+    /// One, well formed. Two with the same value are one.
+    One(SessionId),
+    /// Something that is no cookie we could have set, or two that differ: as without a session, and the answer
+    /// expires them.
+    Unusable,
+}
+
+impl SessionCookie {
+    /// The cookie `base`: with the prefix `__Host-` and `Secure` where browsers speak https.
+    pub fn new(base: &str, scheme: Scheme, same_site: SameSite) -> Self {
+        let secure = scheme == Scheme::Https;
+        let prefixed = format!("__Host-{base}");
+        let name = if secure { prefixed.clone() } else { base.to_owned() };
+        let own_names = BTreeSet::from([base.to_owned(), prefixed, format!("__Secure-{base}")]);
+        Self { name, secure, same_site, own_names }
+    }
+
+    /// Looks for the session cookie. Cookie lines are read as one (RFC 9113 8.2.3).
+    pub fn find(&self, headers: &HeaderMap) -> Presented {
+        let mut found: Option<&[u8]> = None;
+        let mut quoted = false;
+        for pair in headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())) {
+            let (name, value) = split_pair(pair);
+            if name == self.name.as_bytes() {
+                // Behind an open quote or an RFC 2109 version, a reader of the old rules sees no cookie here.
+                if quoted || found.is_some_and(|other| other != value) {
+                    return Presented::Unusable;
+                }
+                found = Some(value);
+            }
+            quoted |= opens_quote(value) || name == b"$Version";
+        }
+        match found.map(SessionId::parse) {
+            None => Presented::Nothing,
+            Some(Some(id)) => Presented::One(id),
+            Some(None) => Presented::Unusable,
+        }
+    }
+
+    /// What to do so that the application gets the browser's cookies as one line, in order and byte for byte, but
+    /// none of ours.
+    pub fn request_edits(&self, headers: &HeaderMap, edits: &mut HeaderEdits) {
+        let mut lines = headers.get_all(COOKIE).iter();
+        let (Some(first), second) = (lines.next(), lines.next()) else { return };
+        let ours = |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| self.is_own(split_pair(pair).0));
+        if second.is_none() && !ours(first) {
+            return;
+        }
+        let mut kept = Vec::new();
+        for pair in headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())) {
+            if pair.is_empty() || self.is_own(split_pair(pair).0) {
+                continue;
+            }
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(pair);
+        }
+        edits.push(match HeaderValue::from_bytes(&kept) {
+            Ok(value) if !kept.is_empty() => HeaderEdit::Set(COOKIE, value),
+            _ => HeaderEdit::Remove(COOKIE),
+        });
+    }
+
+    /// What to do so that an application's answer neither sets nor expires a cookie of ours.
+    pub fn response_edits(&self, headers: &HeaderMap, edits: &mut HeaderEdits) {
+        let lines = || headers.get_all(SET_COOKIE).iter();
+        let ours = |line: &&HeaderValue| {
+            let pair = line.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+            self.is_own(split_pair(pair.trim_ascii()).0)
+        };
+        if lines().any(|line| ours(&line)) {
+            edits.push(HeaderEdit::Remove(SET_COOKIE));
+            edits.extend(lines().filter(|line| !ours(line)).map(|line| HeaderEdit::Add(SET_COOKIE, line.clone())));
+        }
+    }
+
+    /// The `Set-Cookie` line of a new session: no `Max-Age`, so it goes when the browser is closed.
+    pub fn set(&self, id: &SessionId) -> HeaderValue {
+        let value = id.cookie_value();
+        let mut cookie = self.cookie(&self.name, &value);
+        cookie.set_same_site(self.same_site);
+        let mut line = header_value(&cookie);
+        line.set_sensitive(true);
+        line
+    }
+
+    /// The lines that make a browser forget every cookie of ours that it may hold.
+    pub fn expire(&self) -> Vec<HeaderValue> {
+        let expired = |name: &String| {
+            // A browser takes a prefixed cookie only with `Secure`, be it to set or to expire it.
+            let mut cookie = self.cookie(name, "");
+            cookie.set_secure(self.secure || name.starts_with("__"));
+            cookie.set_same_site(self.same_site);
+            cookie.make_removal();
+            header_value(&cookie)
+        };
+        self.own_names.iter().filter(|name| self.secure || !name.starts_with("__")).map(expired).collect()
+    }
+
+    fn cookie<'a>(&self, name: &'a str, value: &'a str) -> Cookie<'a> {
+        Cookie::build((name, value)).path("/").http_only(true).secure(self.secure).build()
+    }
+
+    fn is_own(&self, name: &[u8]) -> bool {
+        self.own_names.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+fn header_value(cookie: &Cookie<'_>) -> HeaderValue {
+    // Cookie names are checked by the configuration, and our values are base64url.
+    HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static("invalid=; Max-Age=0"))
+}
+
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b';').map(<[u8]>::trim_ascii)
+}
+
+fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = pair.splitn(2, |&byte| byte == b'=');
+    let name = parts.next().unwrap_or_default();
+    (name.trim_ascii_end(), parts.next().unwrap_or_default().trim_ascii_start())
+}
+
+fn opens_quote(value: &[u8]) -> bool {
+    value.first() == Some(&b'"') && (value.len() == 1 || value.last() != Some(&b'"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cookie() -> SessionCookie {
+        SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax)
+    }
+
+    fn headers(name: http::HeaderName, lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (name.clone(), HeaderValue::from_str(line).unwrap())).collect()
+    }
+
+    #[test]
+    fn only_one_clear_cookie_is_a_session() {
+        let id = SessionId::generate().unwrap();
+        let other = SessionId::generate().unwrap().cookie_value();
+        let value = id.cookie_value();
+        let own = format!("__Host-exeunt={value}");
+        let cases: [(&[&str], &str); 16] = [
+            (&[], "nothing"),
+            (&["a=b; c"], "nothing"),
+            (&[&own], "one"),
+            (&[&format!("a=b;{own} ;c=d")], "one"),
+            (&["a=b", &own], "one"),
+            (&[&own, &own], "one"),
+            (&[&own, &format!("__Host-exeunt={other}")], "unusable"),
+            (&["__Host-exeunt="], "unusable"),
+            (&["__Host-exeunt=x"], "unusable"),
+            (&[&format!("__Host-exeunt=\"{value}\"")], "unusable"),
+            (&[&format!("=__Host-exeunt={value}")], "nothing"),
+            (&[&format!("a=\"; {own}; \"")], "unusable"),
+            (&[&format!("$Version=1; {own}")], "unusable"),
+            (&[&format!("exeunt={value}")], "nothing"),
+            (&[&format!("__host-exeunt={value}")], "nothing"),
+            (&["__Host-exeunt_chunks=99999999"], "nothing"),
+        ];
+        for (lines, want) in cases {
+            let got = match cookie().find(&headers(COOKIE, lines)) {
+                Presented::Nothing => "nothing",
+                Presented::One(found) => {
+                    assert_eq!(found.key(), id.key());
+                    "one"
+                }
+                Presented::Unusable => "unusable",
+            };
+            assert_eq!(got, want, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_application_gets_the_others_byte_for_byte() {
+        let cases: [(&[&str], Option<Option<&str>>); 7] = [
+            (&["a=b; c=\"d;e\""], None),
+            (&["__Host-exeunt=x"], Some(None)),
+            (&["a=b; __Host-exeunt=x; c=d=e"], Some(Some("a=b; c=d=e"))),
+            (&["a=b;exeunt=x;c"], Some(Some("a=b; c"))),
+            (&["__SECURE-Exeunt=x; a=b"], Some(Some("a=b"))),
+            (&["a=b", "c=d"], Some(Some("a=b; c=d"))),
+            (&["a=b", "exeunt=x", "a=c"], Some(Some("a=b; a=c"))),
+        ];
+        for (lines, want) in cases {
+            let mut edits = Vec::new();
+            cookie().request_edits(&headers(COOKIE, lines), &mut edits);
+            let want = want.map(|line| match line {
+                Some(line) => HeaderEdit::Set(COOKIE, HeaderValue::from_str(line).unwrap()),
+                None => HeaderEdit::Remove(COOKIE),
+            });
+            assert_eq!(edits, Vec::from_iter(want), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_application_cannot_set_our_cookie() {
+        let set = headers(SET_COOKIE, &["a=b; Path=/", "__Host-exeunt=x; Path=/", " EXEUNT =; Max-Age=0", "c=d"]);
+        let mut edits = Vec::new();
+        cookie().response_edits(&set, &mut edits);
+        let kept = ["a=b; Path=/", "c=d"].map(|line| HeaderEdit::Add(SET_COOKIE, HeaderValue::from_static(line)));
+        assert_eq!(edits, [vec![HeaderEdit::Remove(SET_COOKIE)], kept.to_vec()].concat());
+        edits.clear();
+        cookie().response_edits(&headers(SET_COOKIE, &["a=b"]), &mut edits);
+        assert!(edits.is_empty());
+    }
+
+    #[test]
+    fn set_and_expired_in_one_form() {
+        let id = SessionId::generate().unwrap();
+        let value = id.cookie_value();
+        let set = cookie().set(&id);
+        assert_eq!(set, format!("__Host-exeunt={value}; HttpOnly; SameSite=Lax; Secure; Path=/"));
+        assert!(!format!("{set:?}").contains(&value));
+        let expired: Vec<_> = cookie().expire().iter().map(|line| line.to_str().unwrap().to_owned()).collect();
+        assert_eq!(expired.len(), 3);
+        for line in expired {
+            assert!(line.contains("Path=/") && line.contains("Max-Age=0") && line.contains("Secure"), "{line}");
+        }
+        let plain = SessionCookie::new("exeunt", Scheme::Http, SameSite::Strict);
+        assert_eq!(plain.set(&id), format!("exeunt={value}; HttpOnly; SameSite=Strict; Path=/"));
+        assert!(plain.expire().iter().all(|line| line.to_str().unwrap().starts_with("exeunt=;")));
+    }
+}

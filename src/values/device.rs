@@ -1,0 +1,71 @@
+//! What people call the thing they sign in with: "Firefox on Linux".
+
+use std::fmt;
+
+/// A browser and a system, as far as `User-Agent` tells. For people to recognise a session by, never for a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    program: &'static str,
+    system: Option<&'static str>,
+}
+
+/// What `User-Agent` contains and what that is, the more telling first: every browser also claims to be others.
+const PROGRAMS: [(&str, &str); 10] = [
+    ("curl/", "curl"),
+    ("Wget/", "Wget"),
+    ("python-requests", "Python"),
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+];
+
+const SYSTEMS: [(&str, &str); 7] = [
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"),
+    ("Mac OS X", "Mac"),
+    ("Linux", "Linux"),
+];
+
+impl Device {
+    /// Reads a `User-Agent`.
+    pub fn from_user_agent(agent: &str) -> Self {
+        let known = |table: &[(&str, &'static str)]| {
+            table.iter().find(|(mark, _)| agent.contains(mark)).map(|&(_, name)| name)
+        };
+        Self { program: known(&PROGRAMS).unwrap_or("a program"), system: known(&SYSTEMS) }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.program)?;
+        self.system.map_or(Ok(()), |system| write!(f, " on {system}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_recognise_their_devices() {
+        let cases = [
+            ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+            ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156 Safari/537.36 Edg/156", "Edge on Windows"),
+            ("Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156 Mobile Safari/537.36", "Chrome on Android"),
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605 Version/19 Safari/604", "Safari on iPhone"),
+            ("curl/7.88.1", "curl"),
+            ("", "a program"),
+        ];
+        for (agent, want) in cases {
+            assert_eq!(Device::from_user_agent(agent).to_string(), want);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Why a session ended.
+
+/// The causes of an end. All of them run through the one pipeline in `logout/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// The user signed out.
+    Logout,
+    /// Nobody used the session for the idle timeout.
+    Idle,
+    /// The session reached its longest life, however much it was used.
+    Absolute,
+    /// The user signed in once more than `max_per_user`, and this was the least recently used.
+    OneTooMany,
+    /// Somebody signed in again in this browser.
+    SignedInAgain,
+}
+
+impl EndCause {
+    /// The word for log and audit.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::Idle => "idle",
+            Self::Absolute => "absolute",
+            Self::OneTooMany => "one_too_many",
+            Self::SignedInAgain => "signed_in_again",
+        }
+    }
+
+    /// Whether the browser of the session is waiting for the answer.
+    pub const fn faces_browser(self) -> bool {
+        matches!(self, Self::Logout | Self::SignedInAgain)
+    }
+}

@@ -1,0 +1,118 @@
+//! Which request headers belong to the gateway: no client header speaks for it.
+//!
+//! Applications behind CGI, WSGI and their kin see `X-Forwarded-User` and `X_Forwarded_User` as one name, and some
+//! fold more characters than that. Chasing spellings is a race that others have lost, so a name is forwarded only if it is
+//! plain (letters, digits, single inner hyphens: folding cannot change it), and a plain name is dropped if it is one of ours.
+
+use std::collections::HashSet;
+
+use http::HeaderName;
+
+/// Names of which the whole family is ours: nothing that a client sends under them is true.
+const OWN_PREFIXES: [&str; 5] = ["x-forwarded-", "x-exeunt-", "remote-", "x-ssl-client-", "http-"];
+
+/// Single names that a client could use to speak for a proxy, to choose another path, method or host, or to set
+/// what only the hop before the application may set.
+const OWN_NAMES: [&str; 32] = [
+    // Who and where the client is.
+    "forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip", "x-client-ip", "x-cluster-client-ip",
+    "front-end-https", "x-url-scheme", "x-remote-user", "x-authenticated-user", "via",
+    // What is asked for.
+    "x-original-url", "x-original-uri", "x-rewrite-url", "x-accel-redirect", "x-sendfile", "x-http-method-override",
+    "x-http-method", "x-method-override", "x-middleware-subrequest",
+    // TLS client certificates of a proxy that there is not.
+    "x-client-cert", "client-cert", "client-cert-chain", "ssl-client-cert", "x-arr-clientcert",
+    // The connection between two hops.
+    "proxy", "proxy-authorization", "proxy-connection", "keep-alive", "te", "trailer", "http2-settings",
+];
+
+/// The names that are removed from every forwarded request, on public routes too.
+#[derive(Clone, Debug)]
+pub struct OwnHeaders {
+    names: HashSet<Box<str>>,
+    /// By first letter, a bit for every length that some own name has: most names are dismissed by one look.
+    lengths: [u64; 26],
+}
+
+impl OwnHeaders {
+    /// The fixed names, and those under which this configuration sends the identity.
+    pub fn new(configured: impl IntoIterator<Item = HeaderName>) -> Self {
+        let configured = configured.into_iter().map(|name| name.as_str().into());
+        let names: HashSet<Box<str>> = OWN_NAMES.iter().map(|&name| name.into()).chain(configured).collect();
+        let mut lengths = [0; 26];
+        for name in &names {
+            if let Some(known) = letter(name).and_then(|at| lengths.get_mut(at)) {
+                *known |= length_bit(name);
+            }
+        }
+        Self { names, lengths }
+    }
+
+    /// Whether a request header of this name may not reach an upstream. `name` is in lower case.
+    pub fn claims(&self, name: &HeaderName) -> bool {
+        let name = name.as_str();
+        !is_plain(name) || OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.lists(name)
+    }
+
+    fn lists(&self, name: &str) -> bool {
+        let lengths = letter(name).and_then(|at| self.lengths.get(at)).copied().unwrap_or(u64::MAX);
+        lengths & length_bit(name) != 0 && self.names.contains(name)
+    }
+}
+
+fn letter(name: &str) -> Option<usize> {
+    let first = name.bytes().next()?;
+    first.is_ascii_lowercase().then(|| usize::from(first - b'a'))
+}
+
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
+}
+
+/// Letters, digits and single hyphens between them.
+fn is_plain(name: &str) -> bool {
+    let mut after_hyphen = true;
+    for byte in name.bytes() {
+        let hyphen = byte == b'-';
+        if (hyphen && after_hyphen) || !(hyphen || byte.is_ascii_alphanumeric()) {
+            return false;
+        }
+        after_hyphen = hyphen;
+    }
+    !after_hyphen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_identity_header_is_ours() {
+        let own = OwnHeaders::new([HeaderName::from_static("x-webauth-user")]);
+        let spellings = [
+            "X-Forwarded-User", "X-FORWARDED-USER", "X_Forwarded_User", "X-Forwarded_User", "X_Forwarded-User",
+            "x_forwarded_user", "X-Forwarded-User-", "-X-Forwarded-User", "X--Forwarded-User", "X.Forwarded.User",
+            "X-Forwarded~User", "X!Forwarded!User", "X-Forwarded'User", "HTTP_X_FORWARDED_USER",
+            "HTTP-X-Forwarded-User", "REMOTE_USER", "Remote-User", "Remote-Groups", "X-Forwarded-Email",
+            "X_Forwarded_Groups", "X-Webauth-User", "X_WEBAUTH_USER", "X-Forwarded-For", "X-Forwarded-Prefix", "Forwarded",
+            "X-Real-IP", "Proxy", "X-Original-URL", "X-HTTP-Method-Override", "X-SSL-Client-Cert", "Content_Length",
+        ];
+        for name in spellings {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            assert!(own.claims(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_browsers_and_applications_need_passes() {
+        let own = OwnHeaders::new([]);
+        let names = [
+            "host", "user-agent", "accept", "accept-language", "cookie", "content-type", "content-length", "authorization",
+            "origin", "referer", "sec-fetch-site", "sec-websocket-key", "upgrade", "connection", "x-requested-with", "range",
+            "x-csrftoken", "if-none-match", "traceparent", "depth", "destination", "x-webauth-user", "dnt", "priority",
+        ];
+        for name in names {
+            assert!(!own.claims(&HeaderName::from_static(name)), "{name}");
+        }
+    }
+}

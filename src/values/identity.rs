@@ -1,0 +1,230 @@
+//! Who somebody is: to tables ([`UserKey`]) and to people and applications ([`Identity`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// Who somebody is in indexes, limits and revocations. Two sources may both have an `alice`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UserKey {
+    /// The method that vouches for the user: `file`, later a directory or a provider's issuer.
+    pub source: Arc<str>,
+    /// The user within that source, in the source's spelling.
+    pub subject: Arc<str>,
+}
+
+/// The longest user name, e-mail address, display name or group, in bytes.
+pub const MAX_VALUE: usize = 256;
+/// The longest list of groups, in bytes as the application receives it.
+pub const MAX_GROUPS: usize = 8 * 1024;
+
+/// What is shown of a user and sent to the application, in the source's spelling.
+///
+/// As header values, bytes beyond ASCII and `%` are percent-encoded, so that one value has one reading; in the
+/// comma-separated list of groups a comma within a group's name is encoded too.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    user: Text,
+    email: Option<Text>,
+    name: Option<Text>,
+    groups: Box<[Box<str>]>,
+    groups_header: Option<HeaderValue>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Text {
+    shown: Box<str>,
+    header: HeaderValue,
+}
+
+/// Why a value cannot be part of an identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityProblem {
+    /// A user without a name.
+    Empty,
+    /// A control character: line breaks would be further header lines.
+    ControlCharacter,
+    /// Longer than [`MAX_VALUE`] bytes, or all groups together than [`MAX_GROUPS`].
+    TooLong,
+}
+
+impl fmt::Display for IdentityProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("it is empty"),
+            Self::ControlCharacter => f.write_str("it has a control character in it"),
+            Self::TooLong => write!(f, "it is longer than {MAX_VALUE} bytes"),
+        }
+    }
+}
+
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+const ENCODED_GROUP: &AsciiSet = &ENCODED.add(b',');
+
+impl Identity {
+    /// An identity of checked values.
+    pub fn new(
+        user: &str,
+        email: Option<&str>,
+        name: Option<&str>,
+        groups: &[String],
+    ) -> Result<Self, IdentityProblem> {
+        let optional = |text: Option<&str>| {
+            text.filter(|text| !text.trim().is_empty()).map(Text::parse).transpose()
+        };
+        Ok(Self {
+            user: Text::parse(user)?,
+            email: optional(email)?,
+            name: optional(name)?,
+            groups: groups.iter().map(|group| group.as_str().into()).collect(),
+            groups_header: groups_header(groups)?,
+        })
+    }
+
+    /// The user's name.
+    pub fn user(&self) -> &str {
+        &self.user.shown
+    }
+
+    /// The e-mail address, if the source knows one.
+    pub fn email(&self) -> Option<&str> {
+        self.email.as_ref().map(|text| &*text.shown)
+    }
+
+    /// The display name, if the source knows one.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_ref().map(|text| &*text.shown)
+    }
+
+    /// The groups, in the source's order and spelling.
+    pub fn groups(&self) -> &[Box<str>] {
+        &self.groups
+    }
+
+    /// Whether the user is in a group of this exact name.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|own| &**own == group)
+    }
+
+    /// A field as a header value; `None` where the user has none, so that no empty header is sent.
+    pub fn header(&self, field: Field) -> Option<&HeaderValue> {
+        match field {
+            Field::User => Some(&self.user.header),
+            Field::Email => self.email.as_ref().map(|text| &text.header),
+            Field::Name => self.name.as_ref().map(|text| &text.header),
+            Field::Groups => self.groups_header.as_ref(),
+        }
+    }
+}
+
+/// A part of an identity that a header can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    /// The user's name.
+    User,
+    /// The e-mail address.
+    Email,
+    /// The display name.
+    Name,
+    /// The groups, separated by commas.
+    Groups,
+}
+
+impl Field {
+    /// Reads a field's name, as written between braces in `identity.custom`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "user" => Some(Self::User),
+            "email" => Some(Self::Email),
+            "name" => Some(Self::Name),
+            "groups" => Some(Self::Groups),
+            _ => None,
+        }
+    }
+}
+
+impl Text {
+    fn parse(text: &str) -> Result<Self, IdentityProblem> {
+        let header = header_value(check(text)?, ENCODED)?;
+        Ok(Self { shown: text.into(), header })
+    }
+}
+
+fn check(text: &str) -> Result<&str, IdentityProblem> {
+    if text.trim().is_empty() {
+        Err(IdentityProblem::Empty)
+    } else if text.len() > MAX_VALUE {
+        Err(IdentityProblem::TooLong)
+    } else if text.chars().any(char::is_control) {
+        Err(IdentityProblem::ControlCharacter)
+    } else {
+        Ok(text)
+    }
+}
+
+fn header_value(text: &str, set: &'static AsciiSet) -> Result<HeaderValue, IdentityProblem> {
+    let encoded = utf8_percent_encode(text, set).to_string();
+    HeaderValue::try_from(encoded).map_err(|_| IdentityProblem::ControlCharacter)
+}
+
+fn groups_header(groups: &[String]) -> Result<Option<HeaderValue>, IdentityProblem> {
+    let mut list = String::new();
+    for group in groups {
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.extend(utf8_percent_encode(check(group)?, ENCODED_GROUP));
+    }
+    if list.len() > MAX_GROUPS {
+        return Err(IdentityProblem::TooLong);
+    }
+    let value = (!list.is_empty()).then(|| HeaderValue::try_from(list));
+    value.transpose().map_err(|_| IdentityProblem::ControlCharacter)
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("user", &self.user()).field("groups", &self.groups).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(user: &str, groups: &[&str]) -> Result<Identity, IdentityProblem> {
+        let groups: Vec<_> = groups.iter().map(|&group| group.to_owned()).collect();
+        Identity::new(user, None, None, &groups)
+    }
+
+    #[test]
+    fn header_values_have_one_reading() {
+        let cases = [("alice", "alice"), ("jürgen", "j%C3%BCrgen"), ("50%", "50%25"), ("a b", "a b"), ("a,b", "a,b")];
+        for (user, want) in cases {
+            assert_eq!(of(user, &[]).unwrap().header(Field::User).unwrap(), want);
+        }
+        let identity = of("alice", &["staff", "a,b", "käse"]).unwrap();
+        assert_eq!(identity.header(Field::Groups).unwrap(), "staff,a%2Cb,k%C3%A4se");
+        assert!(identity.is_in("a,b") && !identity.is_in("Staff") && !identity.is_in("a"));
+    }
+
+    #[test]
+    fn what_a_user_does_not_have_is_absent() {
+        let identity = Identity::new("alice", Some(" "), None, &[]).unwrap();
+        assert!([Field::Email, Field::Name, Field::Groups].iter().all(|&field| identity.header(field).is_none()));
+    }
+
+    #[test]
+    fn dangerous_values_are_refused() {
+        for user in ["a\r\nX-Forwarded-Groups: admin", "a\rb", "a\0", "a\u{85}b", "\t"] {
+            assert!(of(user, &[]).is_err(), "{user:?}");
+            assert!(of("alice", &[user]).is_err(), "{user:?}");
+        }
+        assert_eq!(of(" ", &[]), Err(IdentityProblem::Empty));
+        assert_eq!(of(&"a".repeat(MAX_VALUE + 1), &[]), Err(IdentityProblem::TooLong));
+        let many: Vec<_> = (0..100).map(|_| "g".repeat(MAX_VALUE)).collect();
+        assert_eq!(Identity::new("alice", None, None, &many), Err(IdentityProblem::TooLong));
+    }
+}

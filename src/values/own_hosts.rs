@@ -1,0 +1,157 @@
+//! The host names that this gateway serves, and which of them a `Host` header means.
+
+use std::collections::HashMap;
+
+use super::origin::{Authority, Host, Origin, Scheme};
+
+/// The own hosts: the login host first, then every route's and the further ones.
+#[derive(Clone, Debug)]
+pub struct OwnHosts {
+    scheme: Scheme,
+    port: u16,
+    names: Vec<Host>,
+    index: HashMap<Box<str>, HostId>,
+}
+
+/// One own host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostId(usize);
+
+impl HostId {
+    /// The login host: the one of `public_url`.
+    pub const LOGIN: Self = Self(0);
+
+    /// The place of this host in lists by host.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Why a `Host` header names no own host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotOwn {
+    /// It is no host at all.
+    Malformed,
+    /// It is somebody else's.
+    Foreign,
+}
+
+/// The names that mean this machine, where `public_url` is one of them.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
+impl OwnHosts {
+    /// The hosts of a configuration. `public` is the origin that browsers type; ports are not compared, and if it
+    /// is a loopback name then all loopback names are that one.
+    pub fn new(public: &Origin, further: impl IntoIterator<Item = Host>) -> Self {
+        let login = public.host.clone();
+        let mut hosts = Self { scheme: public.scheme, port: public.port, names: Vec::new(), index: HashMap::new() };
+        if login.is_loopback() {
+            hosts.index.extend(LOOPBACK.map(|name| (name.into(), HostId::LOGIN)));
+        }
+        for host in std::iter::once(login).chain(further) {
+            let next = HostId(hosts.names.len());
+            let known = *hosts.index.entry(host.as_str().into()).or_insert(next);
+            if known == next || hosts.names.is_empty() {
+                hosts.names.push(host);
+            }
+        }
+        hosts
+    }
+
+    /// How browsers reach the own hosts.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// How many own hosts there are.
+    pub fn count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The names, the login host first.
+    pub fn names(&self) -> &[Host] {
+        &self.names
+    }
+
+    /// Which own host is meant by the value of a `Host` header, in any letter case.
+    pub fn find(&self, header: &str) -> Result<HostId, NotOwn> {
+        // Most clients write the name as we do, without a port.
+        if let Some(&host) = self.index.get(header) {
+            return Ok(host);
+        }
+        let authority = Authority::parse(header).ok_or(NotOwn::Malformed)?;
+        self.host_id(&authority.host).ok_or(NotOwn::Foreign)
+    }
+
+    /// Which own host this is.
+    pub fn host_id(&self, host: &Host) -> Option<HostId> {
+        self.index.get(host.as_str()).copied()
+    }
+
+    /// The origins of the own hosts, at the port of `public_url`.
+    pub fn origins(&self) -> impl Iterator<Item = Origin> + '_ {
+        let origin = |host: &Host| Origin { scheme: self.scheme, host: host.clone(), port: self.port };
+        self.names.iter().map(origin)
+    }
+
+    /// Whether an origin is one of ours: our scheme, one of our hosts, any port, as with `Host`.
+    pub fn owns(&self, origin: &Origin) -> bool {
+        origin.scheme == self.scheme && self.host_id(&origin.host).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(public: &str, further: &[&str]) -> OwnHosts {
+        let further = further.iter().map(|host| Host::parse(host).unwrap());
+        OwnHosts::new(&Origin::parse(public).unwrap(), further)
+    }
+
+    #[test]
+    fn a_host_header_names_one_host_whatever_its_port_and_case() {
+        let own = hosts("https://app.test", &["shop.test", "app.test"]);
+        assert_eq!(own.count(), 2);
+        let cases = [
+            ("app.test", Ok(0)),
+            ("APP.Test", Ok(0)),
+            ("app.test:443", Ok(0)),
+            ("app.test:8080", Ok(0)),
+            ("shop.test", Ok(1)),
+            ("evil.test", Err(NotOwn::Foreign)),
+            ("a.app.test", Err(NotOwn::Foreign)),
+            ("localhost", Err(NotOwn::Foreign)),
+            ("app.test.", Err(NotOwn::Malformed)),
+            ("", Err(NotOwn::Malformed)),
+            ("app.test:", Err(NotOwn::Malformed)),
+            ("app.test:99999", Err(NotOwn::Malformed)),
+            ("app.test/evil", Err(NotOwn::Malformed)),
+            ("app.test@evil.test", Err(NotOwn::Malformed)),
+            ("app.test, evil.test", Err(NotOwn::Malformed)),
+        ];
+        for (header, want) in cases {
+            assert_eq!(own.find(header).map(HostId::index), want, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_names_are_one_where_the_public_url_is_one_of_them() {
+        for public in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:80"] {
+            let own = hosts(public, &["shop.test", "127.0.0.1"]);
+            for header in ["localhost", "localhost:1", "127.0.0.1:8080", "[::1]", "[::1]:8080", "[0::1]:8080"] {
+                assert_eq!(own.find(header), Ok(HostId::LOGIN), "{public} {header}");
+            }
+            assert_eq!(own.find("shop.test").map(HostId::index), Ok(1));
+        }
+    }
+
+    #[test]
+    fn our_origins_are_ours_by_scheme_and_host() {
+        let own = hosts("https://app.test", &["shop.test"]);
+        let owns = |text: &str| own.owns(&Origin::parse(text).unwrap());
+        assert!(owns("https://app.test") && owns("https://shop.test:8443"));
+        assert!(!owns("http://app.test") && !owns("https://evil.test"));
+        assert_eq!(own.origins().map(|origin| origin.to_string()).collect::<Vec<_>>(), ["https://app.test", "https://shop.test"]);
+    }
+}

@@ -1,0 +1,149 @@
+//! The addresses that the gateway answers itself. They are never forwarded.
+
+use std::fmt;
+
+use super::target::Target;
+
+/// A canonical path of ours, such as `/logout`. It is meant in any letter case and with a slash at its end too: an
+/// application that folds case behind us would take `/Logout` for its own sign-out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPath(Box<str>);
+
+impl OwnPath {
+    /// Reads a path from the configuration. The error says what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if !text.starts_with('/') {
+            return Err(format!("a path starts with a slash: write \"/{text}\""));
+        }
+        let target = Target::parse(text.as_bytes()).map_err(|_| {
+            "it can be read in more than one way: leave out //, .., backslashes and escapes".to_owned()
+        })?;
+        let plain = target.query().is_none() && target.path() == text && !text.contains([';', '%']);
+        if !plain {
+            return Err("write a plain path, without query, escapes or semicolons".to_owned());
+        }
+        match text.trim_end_matches('/') {
+            "" => Err("the whole site cannot be this: name a path such as \"/logout\"".to_owned()),
+            path if is_reserved(path) => Err("addresses under /.exeunt/ are taken: name another path".to_owned()),
+            path => Ok(Self(path.into())),
+        }
+    }
+
+    /// Whether a canonical path means this address.
+    pub fn matches(&self, path: &str) -> bool {
+        path.strip_suffix('/').unwrap_or(path).eq_ignore_ascii_case(&self.0)
+    }
+
+    /// The path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OwnPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Every address of ours.
+#[derive(Clone, Debug)]
+pub struct OwnPages {
+    login: OwnPath,
+    logout: Vec<OwnPath>,
+}
+
+/// What one of our addresses is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnPage<'a> {
+    /// The sign-in form.
+    Login,
+    /// One of the addresses that sign out.
+    Logout,
+    /// A further page, by its path below [`RESERVED`].
+    Further(&'a str),
+}
+
+impl OwnPages {
+    /// The address to sign in at, and those to sign out at. `None` if one of them is both, or there is none to
+    /// sign out at.
+    pub fn new(login: OwnPath, logout: Vec<OwnPath>) -> Option<Self> {
+        let distinct = !logout.is_empty() && !logout.iter().any(|path| path.matches(login.as_str()));
+        distinct.then_some(Self { login, logout })
+    }
+
+    /// Which of our addresses a canonical path means.
+    pub fn find<'a>(&self, path: &'a str) -> Option<OwnPage<'a>> {
+        if self.login.matches(path) {
+            Some(OwnPage::Login)
+        } else if self.logout.iter().any(|own| own.matches(path)) {
+            Some(OwnPage::Logout)
+        } else {
+            below_reserved(path).map(OwnPage::Further)
+        }
+    }
+
+    /// Where people sign in.
+    pub fn login(&self) -> &OwnPath {
+        &self.login
+    }
+
+    /// Where our own pages let people sign out: the first of the addresses.
+    pub fn logout(&self) -> &str {
+        self.logout.first().map_or("", OwnPath::as_str)
+    }
+}
+
+/// Where the gateway's further pages live.
+pub const RESERVED: &str = "/.exeunt";
+
+/// The part of a canonical path below [`RESERVED`], without its slash; `None` outside of it.
+pub fn below_reserved(path: &str) -> Option<&str> {
+    let (head, rest) = path.split_at_checked(RESERVED.len())?;
+    let inside = head.eq_ignore_ascii_case(RESERVED) && (rest.is_empty() || rest.starts_with('/'));
+    inside.then(|| rest.trim_matches('/'))
+}
+
+/// Whether a canonical path is [`RESERVED`] or below it.
+pub fn is_reserved(path: &str) -> bool {
+    below_reserved(path).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_addresses_are_ours_in_any_spelling() {
+        let logout = OwnPath::parse("/logout").unwrap();
+        for path in ["/logout", "/logout/", "/LOGOUT", "/Logout/"] {
+            assert!(logout.matches(path), "{path}");
+        }
+        for path in ["/", "/logoutx", "/logout/x", "/a/logout"] {
+            assert!(!logout.matches(path), "{path}");
+        }
+        assert_eq!(below_reserved("/.Exeunt/Goodbye/"), Some("Goodbye"));
+        assert_eq!(below_reserved("/.exeunt"), Some(""));
+        assert_eq!(below_reserved("/.exeuntx"), None);
+        assert_eq!(below_reserved("/é"), None);
+    }
+
+    #[test]
+    fn no_address_is_for_two_things() {
+        let path = |text| OwnPath::parse(text).unwrap();
+        let pages = OwnPages::new(path("/login"), vec![path("/logout"), path("/bye/")]).unwrap();
+        assert_eq!(pages.find("/Login"), Some(OwnPage::Login));
+        assert_eq!(pages.find("/bye"), Some(OwnPage::Logout));
+        assert_eq!(pages.find("/.exeunt/session"), Some(OwnPage::Further("session")));
+        assert_eq!(pages.find("/loginx"), None);
+        assert!(OwnPages::new(path("/x"), vec![path("/X/")]).is_none());
+        assert!(OwnPages::new(path("/x"), Vec::new()).is_none());
+    }
+
+    #[test]
+    fn odd_addresses_are_refused() {
+        for text in ["", "/", "//", "logout", "/a?b", "/a;b", "/%61", "/a/../b", "/.exeunt/x", "/.EXEUNT"] {
+            assert!(OwnPath::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Why something was refused: one word for log, audit, metric and JSON alike.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+
+/// The stable reason of a refusal. Adding one is fine; renaming one breaks people's alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The request target has no single reading, or is no path.
+    TargetAmbiguous,
+    /// The head contradicts itself: framing, `Host`, `Expect`.
+    HeadMalformed,
+    /// The `Host` is none that this gateway serves.
+    HostNotServed,
+    /// A method that is not registered, or `TRACE`, `CONNECT`.
+    MethodNotAllowed,
+    /// An `Expect` other than `100-continue`.
+    ExpectationUnknown,
+    /// No route covers this host and path.
+    NoRoute,
+    /// A protected address, and nobody is signed in.
+    SignInRequired,
+    /// Signed in, but in none of the groups that the route names.
+    GroupMissing,
+    /// Another site asked for something only our own pages may ask for.
+    CrossSite,
+    /// A WebSocket handshake from a page of another origin.
+    SocketOrigin,
+    /// A sign-out that no person asked for: an image, a frame, a script, a prefetch.
+    NotANavigation,
+    /// A program tried to sign out by GET.
+    LogoutByGet,
+    /// User name or password are wrong, or the account is disabled.
+    CredentialsWrong,
+    /// The sign-in form cannot be read: wrong type, broken encoding, a field missing or given twice.
+    FormMalformed,
+    /// The form is larger than any form of ours.
+    FormTooLarge,
+    /// The body did not arrive.
+    BodyIncomplete,
+    /// More people sign in at this moment than passwords can be checked.
+    SignInBusy,
+    /// The session table is full.
+    SessionsFull,
+    /// The session store did not confirm in time.
+    StoreUnavailable,
+    /// No upstream of the route could be reached.
+    UpstreamUnreachable,
+    /// The upstream's answer is no HTTP, or broke off before its head was whole.
+    UpstreamBroken,
+    /// The upstream did not answer in time.
+    UpstreamTooSlow,
+    /// Something in the gateway itself failed.
+    Internal,
+}
+
+impl Reason {
+    /// The word.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::TargetAmbiguous => "target_ambiguous",
+            Self::HeadMalformed => "head_malformed",
+            Self::HostNotServed => "host_not_served",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::ExpectationUnknown => "expectation_unknown",
+            Self::NoRoute => "no_route",
+            Self::SignInRequired => "sign_in_required",
+            Self::GroupMissing => "group_missing",
+            Self::CrossSite => "cross_site",
+            Self::SocketOrigin => "socket_origin",
+            Self::NotANavigation => "not_a_navigation",
+            Self::LogoutByGet => "logout_by_get",
+            Self::CredentialsWrong => "credentials_wrong",
+            Self::FormMalformed => "form_malformed",
+            Self::FormTooLarge => "form_too_large",
+            Self::BodyIncomplete => "body_incomplete",
+            Self::SignInBusy => "sign_in_busy",
+            Self::SessionsFull => "sessions_full",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamBroken => "upstream_broken",
+            Self::UpstreamTooSlow => "upstream_too_slow",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The status of the answer.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::TargetAmbiguous | Self::HeadMalformed | Self::FormMalformed | Self::BodyIncomplete => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::HostNotServed => StatusCode::MISDIRECTED_REQUEST,
+            Self::MethodNotAllowed | Self::LogoutByGet => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ExpectationUnknown => StatusCode::EXPECTATION_FAILED,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::SignInRequired | Self::CredentialsWrong => StatusCode::UNAUTHORIZED,
+            Self::GroupMissing | Self::CrossSite | Self::SocketOrigin | Self::NotANavigation => {
+                StatusCode::FORBIDDEN
+            }
+            Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::SignInBusy | Self::SessionsFull | Self::StoreUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
+            Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What it means, for the person who reads the answer.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::TargetAmbiguous => "This address can be read in more than one way, so it was not passed on.",
+            Self::HeadMalformed => "This request contradicts itself, so it was not passed on.",
+            Self::HostNotServed => "This host name is not served here.",
+            Self::MethodNotAllowed => "This method is not allowed here.",
+            Self::ExpectationUnknown => "The only expectation that is met here is 100-continue.",
+            Self::NoRoute => "There is nothing at this address.",
+            Self::SignInRequired => "Sign in to see this.",
+            Self::GroupMissing => "You are signed in, but your account may not see this.",
+            Self::CrossSite => "Another web site sent this request. Nothing was done.",
+            Self::SocketOrigin => "A page of another web site tried to open this connection.",
+            Self::NotANavigation => "Signing out needs a click of yours. Nothing was done.",
+            Self::LogoutByGet => "Sign out with POST: curl -X POST.",
+            Self::CredentialsWrong => "User name or password are wrong.",
+            Self::FormMalformed => "The form could not be read: send username and password, each once.",
+            Self::FormTooLarge => "The form is too large.",
+            Self::BodyIncomplete => "The request's body did not arrive.",
+            Self::SignInBusy => "Too many people are signing in at this moment. Try again shortly.",
+            Self::SessionsFull => "Too many people are signed in at this moment. Try again later.",
+            Self::StoreUnavailable => "The session store does not answer. Try again shortly.",
+            Self::UpstreamUnreachable => "The application cannot be reached at this moment.",
+            Self::UpstreamBroken => "The application sent an answer that cannot be passed on.",
+            Self::UpstreamTooSlow => "The application did not answer in time.",
+            Self::Internal => "Something went wrong in the gateway.",
+        }
+    }
+}
+
+/// A refusal with what there is to say about this one case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The stable reason.
+    pub reason: Reason,
+    /// For people; never repeats anything secret.
+    pub message: Cow<'static, str>,
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, message: Cow::Borrowed(reason.message()) }
+    }
+}

@@ -1,0 +1,52 @@
+//! An answer that the gateway gives itself, as a value.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::return_to::ReturnTo;
+
+/// Status, headers and whole body. Everything the gateway answers itself is `no-store` from the start.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// Header lines in order; length and connection are the engine's.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body; empty for redirects.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// An answer without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Self { status, headers: vec![no_store], body: Bytes::new() }
+    }
+
+    /// 303: the next request is a GET of a checked target.
+    pub fn see_other(target: &ReturnTo) -> Self {
+        Self::empty(StatusCode::SEE_OTHER).with(LOCATION, target.header_value())
+    }
+
+    /// An answer with a body of the given type.
+    pub fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        let mut reply = Self::empty(status).with(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        reply.body = body.into();
+        reply
+    }
+
+    /// A JSON answer, ended by a line feed so that a terminal's prompt stays on its own line.
+    pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
+        let mut body = serde_json::to_vec(value).unwrap_or_default();
+        body.push(b'\n');
+        Self::with_body(status, "application/json", body)
+    }
+
+    /// One more header line.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}

@@ -1,0 +1,265 @@
+//! The only thing that a redirect can be made of.
+//!
+//! An attacker who chooses where a sign-in or a sign-out ends borrows our name for a page of theirs. So a target
+//! from a request is accepted only as a path of ours or as a whole URL of an allowed origin, in the plainest
+//! spelling, and everything that some browser or framework reads differently is refused: backslashes, control
+//! characters, white space, `//`, userinfo, escapes of slashes and controls, odd hosts and ports. A refused
+//! target is never an error and never echoed: the caller goes on to its default.
+
+use http::HeaderValue;
+
+use super::origin::{Authority, Host, Origin, Scheme};
+
+/// The longest target that is accepted, in bytes.
+pub const MAX_TARGET: usize = 2048;
+
+/// A checked redirect target: a path on the host that was asked, or a URL of an allowed origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnTo {
+    origin: Option<Origin>,
+    rest: Box<str>,
+}
+
+impl ReturnTo {
+    /// A path of ours that the program itself wrote.
+    pub const fn is_local(&self) -> bool {
+        self.origin.is_none()
+    }
+
+    /// Reads a target from a request or the configuration.
+    pub fn parse(text: &str, allowed: &AllowedOrigins) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
+        if text.is_empty() || text.len() > MAX_TARGET || !text.bytes().all(plain) {
+            return None;
+        }
+        let (origin, rest) = split_origin(text)?;
+        let listed = origin.as_ref().is_none_or(|origin| allowed.contains(origin));
+        (listed && is_safe_rest(rest)).then(|| Self { origin, rest: rest.into() })
+    }
+
+    /// The origin of a whole URL; `None` for a path on the host that was asked.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Path, query and fragment, at least `/`.
+    pub fn path_and_query(&self) -> &str {
+        &self.rest
+    }
+
+    /// The value of a `Location` header.
+    pub fn header_value(&self) -> HeaderValue {
+        // Only graphic ASCII got here, which every header value may hold.
+        HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("/"))
+    }
+}
+
+impl std::fmt::Display for ReturnTo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.origin.as_ref().map_or(Ok(()), |origin| write!(f, "{origin}"))?;
+        f.write_str(&self.rest)
+    }
+}
+
+fn split_origin(text: &str) -> Option<(Option<Origin>, &str)> {
+    if text.starts_with('/') {
+        return Some((None, text));
+    }
+    let (scheme, rest) = text.split_once("://")?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at_checked(end)?;
+    let scheme = Scheme::parse(scheme)?;
+    if has_odd_port(authority) {
+        return None;
+    }
+    let origin = Authority::parse(authority)?.origin(scheme);
+    let rest = match rest {
+        "" => "/",
+        rest if rest.starts_with('/') => rest,
+        _ => return None,
+    };
+    Some((Some(origin), rest))
+}
+
+/// A port with a leading zero, which some readers take for octal, or for none.
+fn has_odd_port(authority: &str) -> bool {
+    authority.rsplit_once(':').is_some_and(|(_, port)| port.starts_with('0') && !port.ends_with(']'))
+}
+
+fn is_safe_rest(rest: &str) -> bool {
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    let Some((path, tail)) = rest.split_at_checked(end) else { return false };
+    let empty_to_some = |segment: &str| !segment.is_empty() && segment.replace("%20", "").is_empty();
+    !path.contains("//")
+        && !path.split('/').any(empty_to_some)
+        && escapes(path).all(|escape| escape.is_some_and(is_safe_in_path))
+        && escapes(tail).flatten().all(|byte| !byte.is_ascii_control())
+}
+
+/// Slashes and controls might be decoded by a later reader; `%c0` and `%c1` begin overlong forms of them.
+fn is_safe_in_path(byte: u8) -> bool {
+    !byte.is_ascii_control() && !matches!(byte, b'/' | b'\\' | b'%' | 0xc0 | 0xc1)
+}
+
+/// The bytes that the percent escapes of a text stand for; `None` for a broken one.
+fn escapes(text: &str) -> impl Iterator<Item = Option<u8>> + '_ {
+    text.split('%').skip(1).map(|after| {
+        let digits = after.get(..2)?;
+        let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        hexadecimal.then(|| u8::from_str_radix(digits, 16).ok()).flatten()
+    })
+}
+
+/// Where redirects may lead besides paths of the host that was asked: the own origins, and what
+/// `logout.allowed_origins` names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowedOrigins(Vec<OriginPattern>);
+
+/// One entry of `logout.allowed_origins`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginPattern {
+    scheme: Scheme,
+    host: Host,
+    subdomains: bool,
+    port: Option<u16>,
+}
+
+impl OriginPattern {
+    /// Reads `https://h`, `https://h:8443`, `https://h:*` (any port) or `https://*.h` (every host below `h`, not `h`
+    /// itself). The error says what to write.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = text
+            .split_once("://")
+            .and_then(|(scheme, rest)| Some((Scheme::parse(scheme)?, rest)))
+            .ok_or("write the scheme too: \"https://example.com\"")?;
+        let (rest, subdomains) = match rest.strip_prefix("*.") {
+            Some(parent) => (parent, true),
+            None => (rest, false),
+        };
+        let (rest, any_port) = match rest.strip_suffix(":*") {
+            Some(host) => (host, true),
+            None => (rest, false),
+        };
+        let authority = Authority::parse(rest)
+            .filter(|authority| !(any_port && authority.port.is_some()))
+            .ok_or("write \"https://host\", \"https://*.host\" or \"https://host:*\", without path")?;
+        if subdomains && !authority.host.as_str().contains('.') {
+            return Err("a wildcard over a whole top-level domain trusts strangers: name the domain");
+        }
+        let origin = authority.origin(scheme);
+        let port = (!any_port).then_some(origin.port);
+        Ok(Self { scheme, host: origin.host, subdomains, port })
+    }
+
+    fn matches(&self, origin: &Origin) -> bool {
+        let host = if self.subdomains {
+            origin.host.is_subdomain_of(&self.host)
+        } else {
+            origin.host == self.host
+        };
+        host && origin.scheme == self.scheme && self.port.is_none_or(|port| port == origin.port)
+    }
+}
+
+impl From<Origin> for OriginPattern {
+    fn from(origin: Origin) -> Self {
+        let port = Some(origin.port);
+        Self { scheme: origin.scheme, host: origin.host, subdomains: false, port }
+    }
+}
+
+impl AllowedOrigins {
+    /// These, and no others.
+    pub fn new(patterns: impl IntoIterator<Item = OriginPattern>) -> Self {
+        Self(patterns.into_iter().collect())
+    }
+
+    /// Whether a redirect may lead there.
+    pub fn contains(&self, origin: &Origin) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(origin))
+    }
+}
+
+/// The entries as a browser's content security policy lists them, each after a space.
+impl std::fmt::Display for AllowedOrigins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|pattern| {
+            let wildcard = if pattern.subdomains { "*." } else { "" };
+            write!(f, " {}://{wildcard}{}", pattern.scheme.as_str(), pattern.host)?;
+            match pattern.port {
+                Some(port) => write!(f, ":{port}"),
+                None => f.write_str(":*"),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        input: String,
+        allowed_hosts: Vec<String>,
+        require_https: bool,
+        safe: bool,
+        why: String,
+    }
+
+    /// How an `allowed_hosts` entry of the corpus is written in `allowed_origins`: `h` is `https://h`; `.h`, which
+    /// there means the domain and everything below it, is two entries; without `require_https` the same again
+    /// with `http`. An entry that is no host at all would stop the start, so it allows nothing here.
+    fn allowed(case: &Case) -> AllowedOrigins {
+        let schemes: &[&str] = if case.require_https { &["https"] } else { &["https", "http"] };
+        let entries = schemes.iter().flat_map(|scheme| {
+            case.allowed_hosts.iter().filter(|host| !host.contains("://")).flat_map(move |host| {
+                match host.strip_prefix('.') {
+                    Some(domain) => vec![format!("{scheme}://{domain}"), format!("{scheme}://*.{domain}")],
+                    None => vec![format!("{scheme}://{host}")],
+                }
+            })
+        });
+        AllowedOrigins::new(entries.filter_map(|entry| OriginPattern::parse(&entry).ok()))
+    }
+
+    #[test]
+    fn the_whole_corpus() {
+        let corpus = include_str!("../../tests/corpus/redirect_cases.json");
+        let cases: Vec<Case> = serde_json::from_str(corpus).unwrap();
+        assert!(cases.len() >= 178);
+        for case in cases {
+            let accepted = ReturnTo::parse(&case.input, &allowed(&case));
+            assert_eq!(accepted.is_some(), case.safe, "{:?}: {}", case.input, case.why);
+        }
+    }
+
+    #[test]
+    fn an_accepted_url_means_the_same_to_a_browser() {
+        let allowed = AllowedOrigins::new(OriginPattern::parse("https://*.app.test"));
+        for text in ["https://A.app.test/x?y#z", "https://a.app.test", "https://a.app.test:443/"] {
+            let target = ReturnTo::parse(text, &allowed).unwrap();
+            let url = url::Url::parse(&target.to_string()).unwrap();
+            assert_eq!(url.host_str(), Some("a.app.test"), "{text}");
+        }
+        assert_eq!(ReturnTo::parse("https://app.test/", &allowed), None);
+    }
+
+    #[test]
+    fn patterns_say_what_to_write() {
+        for good in ["https://app.test", "http://localhost:8080", "https://app.test:*", "https://[::1]:*"] {
+            assert!(OriginPattern::parse(good).is_ok(), "{good}");
+        }
+        let bad = ["*", ".", ".com", "app.test", "https://*.com", "https://app.test/", "https://*", "https://a:1:*"];
+        for bad in bad {
+            assert!(OriginPattern::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_overlong_target_is_not_cut_but_refused() {
+        let long = format!("/{}", "a".repeat(MAX_TARGET - 1));
+        assert!(ReturnTo::parse(&long, &AllowedOrigins::default()).is_some());
+        assert!(ReturnTo::parse(&format!("{long}a"), &AllowedOrigins::default()).is_none());
+    }
+}
