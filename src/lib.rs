@@ -51,4 +51,5 @@ pub mod session;
 
 pub mod admission;
 
+#[cfg(feature = "engine")]
 pub mod proxy;

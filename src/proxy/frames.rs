@@ -33,7 +33,7 @@ pub struct Piece {
 
 impl FrameTracker {
     /// At the boundary before the first frame.
-    pub fn new() -> Self {
+    pub fn at_start() -> Self {
         Self { state: BOUNDARY }
     }
 
@@ -129,7 +129,7 @@ mod tests {
                 let one = frame(2, masked, payload);
                 let mut two = one.clone();
                 two.extend(frame(9, masked, 3));
-                let mut tracker = FrameTracker::new();
+                let mut tracker = FrameTracker::at_start();
                 let piece = tracker.take(&two);
                 assert_eq!(piece, Piece { length: one.len(), is_data: true }, "{payload} {masked}");
                 assert!(tracker.at_boundary());
@@ -142,14 +142,14 @@ mod tests {
     #[test]
     fn data_and_control_are_told_apart() {
         for opcode in 0..16 {
-            let is_data = FrameTracker::new().take_all(&frame(opcode, true, 20));
+            let is_data = FrameTracker::at_start().take_all(&frame(opcode, true, 20));
             assert_eq!(is_data, opcode < 8, "opcode {opcode}");
         }
     }
 
     #[test]
     fn a_length_that_nobody_can_send_does_not_overflow() {
-        let mut tracker = FrameTracker::new();
+        let mut tracker = FrameTracker::at_start();
         let mut bytes = vec![0x82, 0xff];
         bytes.extend([0xff; 8]);
         tracker.take_all(&bytes);
@@ -171,7 +171,7 @@ mod tests {
                 expected.push(at);
             }
             let stream = frames.concat();
-            let (mut tracker, mut found, mut at, mut cut) = (FrameTracker::new(), Vec::new(), 0, cuts.iter().cycle());
+            let (mut tracker, mut found, mut at, mut cut) = (FrameTracker::at_start(), Vec::new(), 0, cuts.iter().cycle());
             while at < stream.len() {
                 let end = (at + cut.next().unwrap()).min(stream.len());
                 while at < end {

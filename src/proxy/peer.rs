@@ -43,7 +43,8 @@ pub enum Patience {
 impl Patience {
     /// The patience with a request: browsers ask for event streams by name (WHATWG HTML, `EventSource`).
     pub fn with_request(headers: &HeaderMap) -> Self {
-        let mut accepted = headers.get_all(ACCEPT).into_iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
+        let mut accepted =
+            headers.get_all(ACCEPT).into_iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
         let asks = accepted.any(|range| {
             let range = range.split(|&byte| byte == b';').next().unwrap_or_default();
             range.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
@@ -128,7 +129,8 @@ impl OwnAuthorities {
         }
         let mut known = self.0.lock();
         let authorities = known.entry(trust.id()).or_insert_with(|| {
-            let wrap = |der: &rustls::pki_types::CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
+            let wrap =
+                |der: &rustls::pki_types::CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
             trust.own_certificates().iter().map(wrap).collect()
         });
         Some(Arc::clone(authorities))
@@ -173,7 +175,11 @@ mod tests {
         let own = trust();
         assert_eq!(peer(&endpoint(Some("app.test")), &own, Sharing::Everybody).get_ca().unwrap().len(), 1);
         assert!(peer(&endpoint(None), &own, Sharing::Everybody).get_ca().is_none());
-        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody(), Sharing::Everybody).get_ca().is_none());
+        assert!(
+            peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody(), Sharing::Everybody)
+                .get_ca()
+                .is_none()
+        );
     }
 
     #[test]

@@ -212,7 +212,7 @@ struct Flow {
 
 impl Flow {
     fn new(already_read: &[u8]) -> Self {
-        let mut tracker = FrameTracker::new();
+        let mut tracker = FrameTracker::at_start();
         tracker.take_all(already_read);
         Self {
             tracker,
@@ -241,14 +241,22 @@ impl Flow {
     }
 
     /// Moves what can be moved. Ready when this direction has ended, and again whenever it is asked after that.
-    fn poll<R, W>(&mut self, context: &mut Context<'_>, reader: &mut R, writer: &mut W, active: impl Fn()) -> Poll<End>
+    fn poll<R, W>(
+        &mut self,
+        context: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        active: impl Fn(),
+    ) -> Poll<End>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
         while self.end.is_none() {
             ready!(self.poll_write_pending(context, writer));
-            if self.tracker.at_boundary() && let Some(frame) = self.farewell.take() {
+            if self.tracker.at_boundary()
+                && let Some(frame) = self.farewell.take()
+            {
                 self.pending.extend_from_slice(frame);
                 self.complete = true;
             } else if self.complete && self.end.is_none() {
@@ -279,7 +287,13 @@ impl Flow {
     }
 
     /// Reads one piece and writes on at once what the writer takes.
-    fn poll_read_on<R, W>(&mut self, context: &mut Context<'_>, reader: &mut R, writer: &mut W, active: &impl Fn()) -> Poll<()>
+    fn poll_read_on<R, W>(
+        &mut self,
+        context: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        active: &impl Fn(),
+    ) -> Poll<()>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,

@@ -178,7 +178,10 @@ impl Client {
                     return (head[9..12].parse().unwrap(), body);
                 }
                 if got.ends_with(b"0\r\n\r\n") {
-                    return (head[9..12].parse().unwrap(), String::from_utf8(got[at + 4..].to_vec()).unwrap());
+                    return (
+                        head[9..12].parse().unwrap(),
+                        String::from_utf8(got[at + 4..].to_vec()).unwrap(),
+                    );
                 }
             }
             let mut piece = [0; 4096];
@@ -335,10 +338,8 @@ async fn a_failed_connect_moves_on_for_every_method() {
 #[tokio::test]
 async fn a_silent_upstream_is_504_and_nonsense_502() {
     let quick = |settings: &mut UpstreamSettings| settings.response_timeout = Duration::from_millis(100);
-    let silent = upstream::start(async |mut connection, _| {
-        while connection.request().await.is_some() {}
-    })
-    .await;
+    let silent =
+        upstream::start(async |mut connection, _| while connection.request().await.is_some() {}).await;
     let gateway = Gateway::with(&http(silent), quick, true).await;
     assert_eq!(gateway.once("GET", "").await.0, 504);
     assert_eq!(gateway.once("POST", "").await.0, 504);
@@ -370,7 +371,8 @@ async fn an_event_stream_may_be_silent_for_longer_than_a_response() {
 }
 
 async fn over_tls(identity: &Identity, host: &str, authority_pem: &str) -> (u16, String) {
-    let address = upstream::start_tls(identity, |connection| upstream::answer_all(connection, "secure")).await;
+    let address =
+        upstream::start_tls(identity, |connection| upstream::answer_all(connection, "secure")).await;
     let trust = UpstreamTrust::from_pem(authority_pem.as_bytes()).unwrap();
     let upstreams = [format!("https://{host}:{}", address.port())];
     let gateway = Gateway::with(&upstreams, |settings| settings.trust = trust, true).await;
