@@ -49,7 +49,15 @@ pub mod routes;
 
 pub mod session;
 
+pub mod credentials;
+
 pub mod admission;
+
+pub mod logout;
+
+pub mod login;
 
 #[cfg(feature = "engine")]
 pub mod proxy;
+
+pub mod cli;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use pingora::Result;
 use pingora::protocols::TcpKeepalive;
 use pingora::protocols::tls::CaType;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer};
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
 use crate::routes::endpoint::{Endpoint, Place};
@@ -71,7 +71,8 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
 /// The engine's peer for an exchange with this endpoint.
 ///
 /// Over TLS the name is always set, since the engine checks no certificate without one, and certificate and name
-/// are always checked; a name that is an address must be in the certificate as one. HTTP/1.1 only.
+/// are always checked; a name that is an address must be in the certificate as one. HTTP/1.1 only, and
+/// no upgrades: WebSockets are opened without the engine.
 ///
 /// # Errors
 /// The path of a unix socket is too long for one; configured addresses are not.
@@ -93,6 +94,7 @@ pub fn http_peer(
     options.verify_cert = true;
     options.verify_hostname = true;
     options.ca = if name.is_some() { own_authorities.get(&settings.trust) } else { None };
+    options.http_upstream_request_policy.h1_upgrade = H1UpgradePolicy::Deny;
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
     options.read_timeout = Some(patience.limit(settings));

@@ -5,5 +5,6 @@ pub mod endpoint;
 pub mod path_prefix;
 pub mod pool;
 pub mod resolver;
+pub mod settings;
 pub mod table;
 pub mod upstream_trust;

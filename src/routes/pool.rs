@@ -14,7 +14,8 @@ use crate::values::time::Clock;
 /// How a route's upstreams are spoken to.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
-    /// Limit of making a connection, and of its TLS handshake; also of waiting for a name's first address. 5 s.
+    /// Limit of making one connection, its TLS handshake included, and of waiting for a name's first address. An
+    /// exchange may try three. 5 s.
     pub connect_timeout: Duration,
     /// The longest silence of an upstream that owes a response, and the longest time it may refuse to take a
     /// piece of the request. 60 s.

@@ -353,6 +353,21 @@ async fn a_silent_upstream_is_504_and_nonsense_502() {
 }
 
 #[tokio::test]
+async fn the_engine_forwards_no_upgrade() {
+    let mirror = upstream::start(async |mut connection, _| {
+        while let Some(head) = connection.request().await {
+            connection.answer(200, "", &head.to_ascii_lowercase()).await;
+        }
+    })
+    .await;
+    let websocket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let (status, head) = Gateway::before(&http(mirror)).await.once("GET", websocket).await;
+    assert_eq!(status, 200);
+    assert!(head.contains("host: app.test") && !head.contains("upgrade"), "{head}");
+}
+
+#[tokio::test]
 async fn an_event_stream_may_be_silent_for_longer_than_a_response() {
     const LIMIT: Duration = Duration::from_millis(100);
     let stream = upstream::start(async |mut connection, _| {

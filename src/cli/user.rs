@@ -1,0 +1,308 @@
+//! `exeunt user`: the people who sign in with a password that is kept in `users.toml`.
+
+mod default_file;
+mod listing;
+mod password;
+
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::credentials::password::{Password, hash};
+use crate::credentials::problem::FileProblems;
+use crate::credentials::user_edit::{self, Change, Done, EditProblem, UserChange};
+use crate::credentials::user_file::{Users, nobody_yet};
+use crate::credentials::user_lock::{LockedFile, WriteProblem};
+use crate::credentials::user_reader::{Fault, check_name, check_text};
+
+/// Adds, changes, removes and lists the users of the users' file.
+#[derive(Clone, Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user, or change one: the password, groups, e-mail address, display name
+    #[command(after_help = SET_HELP)]
+    Set(SetUser),
+    /// Remove a user
+    #[command(after_help = "Example:\n  exeunt user remove alice")]
+    Remove(RemoveUser),
+    /// List all users, or one: name, groups, e-mail address, display name, state
+    #[command(after_help = "Examples:\n  exeunt user list\n  exeunt user list --json | jq -r '.[].user'")]
+    List(ListUsers),
+}
+
+const SET_HELP: &str = "\
+The password is asked for twice on a terminal; otherwise it is the first line of standard input. It is never \
+an argument, where everybody on this machine could see it. With --keep-password an existing user keeps the old \
+one. Of an existing user, what is not given stays as it is.
+
+Examples:
+  exeunt user set alice --group staff --group admins --email alice@example.com
+  pwgen 20 1 | tee /dev/tty | exeunt user set bob
+  exeunt user set alice --keep-password --group staff      # takes her out of the other groups
+  exeunt user set alice --keep-password --disable          # she can no longer sign in";
+
+/// The arguments of `exeunt user set`.
+#[derive(Clone, Debug, Args)]
+pub struct SetUser {
+    /// The name typed at sign-in, matched exactly as written here
+    #[arg(value_name = "NAME")]
+    user: String,
+    #[command(flatten)]
+    file: UsersFile,
+    /// A group of this user; repeat it for several, and write --group "" for none [default: as before]
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// The e-mail address sent to applications; "" removes it [default: as before]
+    #[arg(long, value_name = "EMAIL")]
+    email: Option<String>,
+    /// The display name sent to applications; "" removes it [default: as before]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Leave the password of an existing user as it is
+    #[arg(long)]
+    keep_password: bool,
+    /// Let this user sign in no more, without forgetting anything
+    #[arg(long, conflicts_with = "enable")]
+    disable: bool,
+    /// Let this user sign in again
+    #[arg(long)]
+    enable: bool,
+}
+
+/// The arguments of `exeunt user remove`.
+#[derive(Clone, Debug, Args)]
+pub struct RemoveUser {
+    /// The user's name
+    #[arg(value_name = "NAME")]
+    user: String,
+    #[command(flatten)]
+    file: UsersFile,
+}
+
+/// The arguments of `exeunt user list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListUsers {
+    /// Only this user
+    #[arg(value_name = "NAME")]
+    user: Option<String>,
+    #[command(flatten)]
+    file: UsersFile,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+struct UsersFile {
+    /// The users' file [default: that of ./config.toml, else of /etc/exeunt/config.toml, else ./users.toml]
+    #[arg(long = "file", value_name = "FILE")]
+    path: Option<PathBuf>,
+}
+
+impl UsersFile {
+    fn path(self) -> Result<PathBuf, Failure> {
+        self.path.map_or_else(default_file::users_file, Ok)
+    }
+}
+
+/// Why a command failed, as it is said to the person: what, and what to do.
+#[derive(Debug)]
+struct Failure(String);
+
+impl Failure {
+    fn new(message: impl fmt::Display, help: impl fmt::Display) -> Self {
+        Self(format!("error: {message}\nhelp: {help}"))
+    }
+}
+
+impl From<FileProblems> for Failure {
+    fn from(problems: FileProblems) -> Self {
+        Self(problems.render(io::stderr().is_terminal()))
+    }
+}
+
+impl From<WriteProblem> for Failure {
+    fn from(problem: WriteProblem) -> Self {
+        Self::new(problem.message, problem.help)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from((message, help): Fault) -> Self {
+        Self::new(message, help)
+    }
+}
+
+/// What a command has to say: its result, and what else the person should know.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Said {
+    result: String,
+    notice: String,
+}
+
+/// Runs the command. Exit code 0, or 1 with the reason on standard error.
+pub fn run(command: UserCommand) -> ExitCode {
+    match execute(command, &mut password::ask) {
+        Ok(said) => {
+            eprint!("{}", said.notice);
+            print(&said.result)
+        }
+        Err(Failure(reason)) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A reader who has seen enough (`| head`) is no failure.
+fn print(result: &str) -> ExitCode {
+    let mut output = io::stdout().lock();
+    match output.write_all(result.as_bytes()).and_then(|()| output.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: cannot write the result: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where a password comes from: the user's name in, the password out.
+type Ask<'a> = &'a mut dyn FnMut(&str) -> Result<Password, Failure>;
+
+fn execute(command: UserCommand, ask: Ask) -> Result<Said, Failure> {
+    match command {
+        UserCommand::Set(arguments) => set(arguments, ask),
+        UserCommand::Remove(arguments) => remove(arguments),
+        UserCommand::List(arguments) => list(arguments),
+    }
+}
+
+fn set(arguments: SetUser, ask: Ask) -> Result<Said, Failure> {
+    arguments.check()?;
+    let (user, path) = (arguments.user.clone(), arguments.file.clone().path()?);
+    // Before the lock: people take their time to type, and a hash takes its own.
+    let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
+    let password = password.as_ref().map(hash).transpose();
+    let password = password.map_err(|_| Failure::new("the password could not be hashed", "free some memory"))?;
+    let change = UserChange { password, ..arguments.change() };
+    let (done, notice) = edit(&path, &user, |text| user_edit::set(text, &user, &change))?;
+    let done = match done {
+        Done::Added => "added to",
+        Done::Changed => "changed in",
+    };
+    Ok(Said { result: followed(&user, done, &path), notice })
+}
+
+fn remove(arguments: RemoveUser) -> Result<Said, Failure> {
+    let (user, path) = (arguments.user, arguments.file.path()?);
+    let ((), notice) = edit(&path, &user, |text| user_edit::remove(text, &user).map(|text| (text, ())))?;
+    Ok(Said { result: followed(&user, "removed from", &path), notice })
+}
+
+fn list(arguments: ListUsers) -> Result<Said, Failure> {
+    let path = arguments.file.path()?;
+    let users = Users::load(&path)?;
+    let entries = match &arguments.user {
+        None => users.sorted(),
+        Some(user) => vec![users.find(user).ok_or_else(|| no_such_user(user, &path))?],
+    };
+    let notice = if entries.is_empty() { format!("{}\n", nobody_yet(&path)) } else { String::new() };
+    let result = if arguments.json { listing::json(&entries) } else { listing::table(&entries) };
+    Ok(Said { result, notice })
+}
+
+fn followed(user: &str, done: &str, path: &Path) -> String {
+    format!("{user}: {done} {}; takes effect at the next start\n", path.display())
+}
+
+fn no_such_user(user: &str, path: &Path) -> Failure {
+    let message = format!("no user `{}` in {}", user.escape_debug(), path.display());
+    Failure::new(message, format!("see who is there: exeunt user list --file {}", path.display()))
+}
+
+impl SetUser {
+    /// Everything that can be known to be wrong before anybody types a password.
+    fn check(&self) -> Result<(), Failure> {
+        check_name(&self.user)?;
+        let texts = [("an e-mail address", &self.email), ("a display name", &self.name)];
+        for (what, text) in texts.iter().filter_map(|(what, text)| Some((what, text.as_ref()?))) {
+            if !text.is_empty() {
+                check_text(what, text)?;
+            }
+        }
+        if !self.has_no_groups() {
+            self.groups.iter().try_for_each(|group| check_text("a group", group))?;
+        }
+        Ok(())
+    }
+
+    fn change(self) -> UserChange {
+        let text = |text: Option<String>| match text {
+            None => Change::Keep,
+            Some(text) if text.is_empty() => Change::Remove,
+            Some(text) => Change::Set(text),
+        };
+        UserChange {
+            password: None,
+            groups: match self.groups.as_slice() {
+                [] => Change::Keep,
+                _ if self.has_no_groups() => Change::Remove,
+                _ => Change::Set(self.groups),
+            },
+            email: text(self.email),
+            name: text(self.name),
+            enabled: match (self.enable, self.disable) {
+                (true, _) => Change::Remove,
+                (_, true) => Change::Set(false),
+                _ => Change::Keep,
+            },
+        }
+    }
+
+    fn has_no_groups(&self) -> bool {
+        matches!(self.groups.as_slice(), [group] if group.is_empty())
+    }
+}
+
+/// Changes the file under its lock. A change that would break the file is refused; what was wrong before does
+/// not stand in the way of mending it, and is said in the notice.
+fn edit<T>(
+    path: &Path,
+    user: &str,
+    change: impl FnOnce(&str) -> Result<(String, T), EditProblem>,
+) -> Result<(T, String), Failure> {
+    let file = LockedFile::lock(path)?;
+    let before = file.read()?;
+    let problems_of = |text: &str| Users::parse(path, text).err();
+    let (after, done) = change(&before).map_err(|problem| match (problem, problems_of(&before)) {
+        (EditProblem::Unreadable, Some(problems)) => problems.into(),
+        _ => no_such_user(user, path),
+    })?;
+    refuse_new_problems(problems_of(&before), problems_of(&after))?;
+    file.replace(&after)?;
+    let notice = Users::load(path).err().map(|problems| {
+        let Failure(report) = problems.into();
+        format!("{report}\n\nwritten, but `exeunt serve` will not start with this file\n")
+    });
+    Ok((done, notice.unwrap_or_default()))
+}
+
+fn refuse_new_problems(before: Option<FileProblems>, after: Option<FileProblems>) -> Result<(), Failure> {
+    let messages = |problems: &Option<FileProblems>| -> Vec<String> {
+        let problems = problems.iter().flat_map(FileProblems::problems);
+        problems.map(|problem| problem.message.clone()).collect()
+    };
+    let old = messages(&before);
+    let mut new = after.iter().flat_map(FileProblems::problems);
+    match new.find(|problem| !old.contains(&problem.message)) {
+        Some(problem) => Err(Failure::new(format!("{}: nothing was written", problem.message), &problem.help)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "user/tests.rs"]
+mod tests;

@@ -1,0 +1,107 @@
+//! Where a new password comes from: a person at a terminal, or the first line of standard input.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Read};
+use std::os::fd::AsFd;
+
+use zeroize::Zeroizing;
+
+use super::Failure;
+use crate::credentials::password::{MAX_PASSWORD, Password};
+
+/// Asks twice on a terminal; reads one line where standard input is something else.
+pub(super) fn ask(user: &str) -> Result<Password, Failure> {
+    if io::stdin().is_terminal() {
+        let first = prompt(&format!("Password for {user}: "))?;
+        let again = prompt("The same again: ")?;
+        return twice(first, &again);
+    }
+    // Not through the buffered handle of the standard library: that would keep a copy, and take more than a line.
+    let input = io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(&error))?;
+    from_line(&mut File::from(input))
+}
+
+fn prompt(text: &str) -> Result<Zeroizing<String>, Failure> {
+    rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| unreadable(&error))
+}
+
+fn twice(first: Zeroizing<String>, again: &Zeroizing<String>) -> Result<Password, Failure> {
+    if first != *again {
+        return Err(Failure::new("these are two different passwords: nothing was changed", "try again"));
+    }
+    Password::new(first).map_err(|problem| Failure::new(problem, "try again with another one"))
+}
+
+/// The first line, without its end, and not a byte more of the input.
+fn from_line(input: &mut impl Read) -> Result<Password, Failure> {
+    const HELP: &str = "the password is the first line of standard input: printf '%s\\n' … | exeunt user set NAME; \
+                        to keep the old one: --keep-password";
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD + 2));
+    while line.len() < MAX_PASSWORD + 2 {
+        match next_byte(input).map_err(|error| unreadable(&error))? {
+            None | Some(b'\n') => break,
+            Some(byte) => line.push(byte),
+        }
+    }
+    let line = line.strip_suffix(b"\r").unwrap_or(&line);
+    let text = std::str::from_utf8(line).map_err(|_| Failure::new("the password is not UTF-8", HELP))?;
+    Password::new(text.to_owned()).map_err(|problem| Failure::new(problem, HELP))
+}
+
+fn next_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    match input.read_exact(&mut byte) {
+        Ok(()) => Ok(byte.first().copied()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(format!("the password could not be read: {error}"), "give it on standard input, in one line")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(mut input: &[u8]) -> Result<Password, String> {
+        from_line(&mut input).map_err(|Failure(reason)| reason)
+    }
+
+    #[test]
+    fn the_first_line_is_the_password() {
+        let want = Password::new("open sesame ".to_owned()).unwrap();
+        for input in ["open sesame ", "open sesame \n", "open sesame \r\n", "open sesame \nmore\n"] {
+            assert_eq!(line(input.as_bytes()).unwrap(), want, "{input:?}");
+        }
+        let mut rest: &[u8] = b"one\ntwo\n";
+        from_line(&mut rest).unwrap();
+        assert_eq!(rest, b"two\n", "the next command finds its own line");
+    }
+
+    #[test]
+    fn lines_that_are_no_password_are_refused() {
+        let long = "a".repeat(MAX_PASSWORD + 1);
+        let cases: [(&[u8], &str); 5] = [
+            (b"", "the password is empty"),
+            (b"\nsecond\n", "the password is empty"),
+            (b"\r\n", "the password is empty"),
+            (b"\xff\n", "not UTF-8"),
+            (long.as_bytes(), "longer than 1024 bytes"),
+        ];
+        for (input, want) in cases {
+            let reason = line(input).unwrap_err();
+            assert!(reason.contains(want) && reason.contains("--keep-password"), "{reason}");
+        }
+        assert!(line("a".repeat(MAX_PASSWORD).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_slip_is_noticed() {
+        let typed = |text: &str| Zeroizing::new(text.to_owned());
+        assert!(twice(typed("one"), &typed("one")).is_ok());
+        assert!(twice(typed("one"), &typed("two")).unwrap_err().0.contains("two different"));
+        assert!(twice(typed(""), &typed("")).unwrap_err().0.contains("empty"));
+    }
+}

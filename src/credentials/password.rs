@@ -1,0 +1,266 @@
+//! Passwords and what is stored of them: Argon2id (RFC 9106) in the PHC string format.
+
+use std::fmt;
+
+use argon2::password_hash::phc;
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, Version};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// The longest password, in bytes.
+pub const MAX_PASSWORD: usize = 1024;
+
+/// The dearest hash that is accepted, so that nobody's sign-in takes the machine from everybody else's.
+const DEAREST: Cost = Cost { memory_kib: 256 * 1024, passes: 16, lanes: 16 };
+
+/// The shortest output that is accepted, in bytes.
+const SHORTEST_OUTPUT: usize = 16;
+
+/// A password as typed: 1 to [`MAX_PASSWORD`] bytes of UTF-8, compared byte by byte. It is not normalised: who
+/// types the same letter in another Unicode form has typed another password. Wiped from memory when dropped.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+/// Why a text cannot be a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordProblem {
+    /// It has no characters.
+    Empty,
+    /// It is longer than [`MAX_PASSWORD`] bytes.
+    TooLong,
+}
+
+impl Password {
+    /// Takes a password as it was typed.
+    pub fn new(text: impl Into<Zeroizing<String>>) -> Result<Self, PasswordProblem> {
+        let text = text.into();
+        match text.len() {
+            0 => Err(PasswordProblem::Empty),
+            1..=MAX_PASSWORD => Ok(Self(text)),
+            _ => Err(PasswordProblem::TooLong),
+        }
+    }
+}
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+impl fmt::Display for PasswordProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the password is empty"),
+            Self::TooLong => write!(f, "the password is longer than {MAX_PASSWORD} bytes"),
+        }
+    }
+}
+
+/// What computing a hash takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cost {
+    /// Memory in KiB (`m`).
+    pub memory_kib: u32,
+    /// Passes over that memory (`t`).
+    pub passes: u32,
+    /// Lanes (`p`). They cost no time: one thread computes them all.
+    pub lanes: u32,
+}
+
+impl Cost {
+    /// What new hashes take: 19 MiB, two passes, one lane (OWASP's first choice for Argon2id).
+    pub const NEW: Self = Self { memory_kib: 19_456, passes: 2, lanes: 1 };
+}
+
+/// What is stored of a password. Its `Debug` is blank: whoever has it can guess at leisure.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash {
+    cost: Cost,
+    salt: Box<[u8]>,
+    output: Box<[u8]>,
+}
+
+/// Why a stored text is no hash that can be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HashProblem {
+    /// Not a hash at all: most likely the password itself.
+    NotAHash,
+    /// A hash of another kind.
+    NotArgon2id,
+    /// Argon2id, but damaged, or of a version or with parameters that are not known here.
+    Malformed,
+    /// Computing it would take more than any sign-in may take.
+    TooDear,
+}
+
+impl fmt::Display for HashProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAHash => f.write_str("it is no password hash"),
+            Self::NotArgon2id => f.write_str("it is a hash, but not an Argon2id one"),
+            Self::Malformed => f.write_str("it is a damaged Argon2id hash, or not one of version 19"),
+            Self::TooDear => write!(
+                f,
+                "computing this hash takes too much: at most m={}, t={}, p={}",
+                DEAREST.memory_kib, DEAREST.passes, DEAREST.lanes
+            ),
+        }
+    }
+}
+
+/// A hash could not be computed: no memory, or no random bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashingFailed;
+
+impl PasswordHash {
+    /// Reads a stored hash: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
+    pub fn parse(text: &str) -> Result<Self, HashProblem> {
+        let family = text.strip_prefix('$').and_then(|rest| rest.split('$').next());
+        match family {
+            None => Err(HashProblem::NotAHash),
+            Some("argon2id") => Self::parse_argon2id(text).ok_or(HashProblem::Malformed)?.affordable(),
+            Some(_) => Err(HashProblem::NotArgon2id),
+        }
+    }
+
+    fn parse_argon2id(text: &str) -> Option<Self> {
+        let phc = phc::PasswordHash::new(text).ok()?;
+        let known = phc.algorithm == ARGON2ID_IDENT && phc.version == Some(Version::V0x13.into());
+        let params = Params::try_from(&phc).ok()?;
+        let plain = params.keyid().is_empty() && params.data().is_empty();
+        let (salt, output) = (phc.salt?, phc.hash?);
+        let long_enough = salt.len() >= argon2::MIN_SALT_LEN && output.len() >= SHORTEST_OUTPUT;
+        (known && plain && long_enough).then(|| Self {
+            cost: Cost { memory_kib: params.m_cost(), passes: params.t_cost(), lanes: params.p_cost() },
+            salt: salt.as_ref().into(),
+            output: output.as_bytes().into(),
+        })
+    }
+
+    fn affordable(self) -> Result<Self, HashProblem> {
+        let Cost { memory_kib, passes, lanes } = self.cost;
+        let within =
+            memory_kib <= DEAREST.memory_kib && passes <= DEAREST.passes && lanes <= DEAREST.lanes;
+        if within { Ok(self) } else { Err(HashProblem::TooDear) }
+    }
+
+    /// A hash that takes `cost` to compute and that nobody knows a password for: it is computed where there is
+    /// no user, so that an answer takes the same time with and without one.
+    pub fn decoy(cost: Cost) -> Self {
+        Self { cost, salt: [0; 16].into(), output: [0; 32].into() }
+    }
+
+    /// What computing it takes.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// Computes the password's hash and compares. Blocks for as long as [`PasswordHash::cost`] says: 20 ms with
+    /// [`Cost::NEW`] on an ordinary core.
+    pub fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
+        let mut computed = Zeroizing::new(vec![0; self.output.len()]);
+        let argon2 = argon2id(self.cost, self.output.len()).ok_or(HashingFailed)?;
+        argon2
+            .hash_password_into(password.0.as_bytes(), &self.salt, &mut computed)
+            .map_err(|_| HashingFailed)?;
+        Ok(computed.ct_eq(&self.output).into())
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// The text to store for a new password: Argon2id with [`Cost::NEW`] and 16 random bytes of salt.
+pub fn hash(password: &Password) -> Result<String, HashingFailed> {
+    let argon2 = argon2id(Cost::NEW, Params::DEFAULT_OUTPUT_LEN).ok_or(HashingFailed)?;
+    let hash: phc::PasswordHash =
+        argon2.hash_password(password.0.as_bytes()).map_err(|_| HashingFailed)?;
+    Ok(hash.to_string())
+}
+
+fn argon2id(cost: Cost, output: usize) -> Option<Argon2<'static>> {
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(output)).ok()?;
+    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_new_hash_reads_back_and_knows_its_password() {
+        let text = hash(&password("correct horse")).unwrap();
+        assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
+        let stored = PasswordHash::parse(&text).unwrap();
+        assert_eq!(stored.cost(), Cost::NEW);
+        assert_eq!(stored.matches(&password("correct horse")), Ok(true));
+        assert_eq!(stored.matches(&password("correct horse ")), Ok(false));
+        assert_ne!(hash(&password("correct horse")).unwrap(), text, "the salt is random");
+    }
+
+    /// Made with Python's argon2-cffi (the reference implementation in C), so that our reading of the format is
+    /// not only checked against our own writing.
+    const FOREIGN: &str = "$argon2id$v=19$m=4096,t=3,p=2$Al+DzmitUdNWrBWbV5tMsA$bdpA7nXDIRdfC2HspcBEw1nNAj7IsvDM";
+
+    #[test]
+    fn hashes_of_other_programs_are_read() {
+        let stored = PasswordHash::parse(FOREIGN).unwrap();
+        assert_eq!(stored.cost(), Cost { memory_kib: 4096, passes: 3, lanes: 2 });
+        assert_eq!(stored.matches(&password("Grüße, 世界")), Ok(true));
+        assert_eq!(stored.matches(&password("Gruesse")), Ok(false));
+    }
+
+    #[test]
+    fn what_is_no_usable_hash_is_refused() {
+        let with = |from: &str, to: &str| FOREIGN.replace(from, to);
+        let cases = [
+            ("hunter2".to_owned(), HashProblem::NotAHash),
+            (String::new(), HashProblem::NotAHash),
+            ("$2y$10$abcdefghijklmnopqrstuv".to_owned(), HashProblem::NotArgon2id),
+            (with("argon2id", "argon2i"), HashProblem::NotArgon2id),
+            ("$argon2id".to_owned(), HashProblem::Malformed),
+            (with("v=19", "v=16"), HashProblem::Malformed),
+            (with("v=19$", ""), HashProblem::Malformed),
+            (with("m=4096", "m=x"), HashProblem::Malformed),
+            (with("p=2", "p=2,data=AAAA"), HashProblem::Malformed),
+            (with("m=4096", "m=262145"), HashProblem::TooDear),
+            (with("t=3", "t=17"), HashProblem::TooDear),
+            (with("p=2", "p=17"), HashProblem::TooDear),
+        ];
+        for (text, want) in cases {
+            assert_eq!(PasswordHash::parse(&text), Err(want), "{text}");
+        }
+        let (head, _) = FOREIGN.rsplit_once('$').unwrap();
+        assert_eq!(PasswordHash::parse(head), Err(HashProblem::Malformed), "no output");
+        assert_eq!(PasswordHash::parse(&format!("{head}$AAAAAA")), Err(HashProblem::Malformed), "short");
+    }
+
+    #[test]
+    fn nothing_prints_a_password_or_a_hash() {
+        let stored = PasswordHash::parse(FOREIGN).unwrap();
+        assert_eq!(format!("{:?} {stored:?}", password("secret")), "Password(…) PasswordHash(…)");
+    }
+
+    #[test]
+    fn passwords_have_a_length() {
+        let of = |length: usize| Password::new("a".repeat(length)).map(|_| ());
+        assert_eq!(of(0), Err(PasswordProblem::Empty));
+        assert_eq!(of(1), Ok(()));
+        assert_eq!(of(MAX_PASSWORD), Ok(()));
+        assert_eq!(of(MAX_PASSWORD + 1), Err(PasswordProblem::TooLong));
+    }
+}

@@ -1,0 +1,174 @@
+//! What is wrong with a file of users, all of it at once, the way a compiler says it: what, where, what to write.
+//!
+//! A line of this file may hold a password hash, or a password that somebody wrote in the clear. What is shown
+//! of it is masked before it comes here.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+/// How many problems are shown; of the rest only the number.
+const SHOWN: usize = 50;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, in bytes of the file; `None` where it is about the file as a whole.
+    pub span: Option<Range<usize>>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub help: String,
+}
+
+/// Everything that is wrong with one file. Displays as a report for people, without colours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileProblems {
+    path: PathBuf,
+    /// The file's text, of the same length, without secrets.
+    masked: String,
+    problems: Vec<Problem>,
+}
+
+impl FileProblems {
+    /// The problems of a file, in the order of its lines.
+    pub fn new(path: &Path, masked: String, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
+        Self { path: path.to_owned(), masked, problems }
+    }
+
+    /// One problem of a file as a whole.
+    pub fn whole_file(path: &Path, message: String, help: String) -> Self {
+        Self::new(path, String::new(), vec![Problem { span: None, message, help }])
+    }
+
+    /// The problems.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The report, with the terminal's colours if `styled`.
+    pub fn render(&self, styled: bool) -> String {
+        let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
+        let mut report = String::new();
+        for problem in self.problems.iter().take(SHOWN) {
+            report.push_str(&renderer.render(&[self.group(problem)]));
+            report.push_str("\n\n");
+        }
+        if self.problems.len() > SHOWN {
+            report.push_str(&format!("… and {} more problems\n\n", self.problems.len() - SHOWN));
+        }
+        report.truncate(report.trim_end().len());
+        report
+    }
+
+    fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
+        let title = Level::ERROR.primary_title(&problem.message);
+        let path = self.path.to_string_lossy();
+        let group = match problem.span.clone().and_then(|span| self.excerpt(span)) {
+            Some(excerpt) => title.element(
+                Snippet::source(excerpt.lines)
+                    .line_start(excerpt.first_line)
+                    .path(path)
+                    .annotation(AnnotationKind::Primary.span(excerpt.span)),
+            ),
+            None => title.element(Origin::path(path)),
+        };
+        group.element(Level::HELP.message(&problem.help))
+    }
+
+    /// The lines that a span touches: the renderer need not see the rest of a large file.
+    fn excerpt(&self, span: Range<usize>) -> Option<Excerpt<'_>> {
+        let (before, _) = self.masked.split_at_checked(span.start)?;
+        let (within, after) = self.masked.get(span.start..)?.split_at_checked(span.len())?;
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let end = span.end + if within.ends_with('\n') { 0 } else { after.find('\n').unwrap_or(after.len()) };
+        Some(Excerpt {
+            lines: self.masked.get(start..end)?,
+            first_line: before.matches('\n').count() + 1,
+            span: span.start - start..span.end - start,
+        })
+    }
+}
+
+struct Excerpt<'a> {
+    lines: &'a str,
+    first_line: usize,
+    span: Range<usize>,
+}
+
+impl fmt::Display for FileProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for FileProblems {}
+
+/// Hides the spans behind asterisks, one a byte, so that all other spans stay where they are.
+pub fn mask(text: &str, secrets: &[Range<usize>]) -> String {
+    let mut masked = text.to_owned();
+    for span in secrets {
+        let hidden = text.get(span.clone()).map(hide);
+        if let Some(hidden) = hidden {
+            masked.replace_range(span.clone(), &hidden);
+        }
+    }
+    masked
+}
+
+/// Hides everything that could be a value, in a text that cannot be read as TOML: all letters, digits and signs
+/// but those before the first `=` of a line, and those of table headers and comments.
+pub fn mask_values(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let open = line.trim_start().starts_with(['[', '#']);
+        let value = if open { line.len() } else { line.find('=').unwrap_or(0) };
+        let (shown, hidden) = line.split_at_checked(value).unwrap_or(("", line));
+        masked.push_str(shown);
+        masked.push_str(&hide(hidden));
+    }
+    masked
+}
+
+/// The same structure, white space and length in bytes, and nothing else.
+fn hide(secret: &str) -> String {
+    let mut hidden = String::with_capacity(secret.len());
+    for character in secret.chars() {
+        if character.is_ascii_whitespace() || "\"'[]{}=,".contains(character) {
+            hidden.push(character);
+        } else {
+            hidden.extend(std::iter::repeat_n('*', character.len_utf8()));
+        }
+    }
+    hidden
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_keep_every_byte_in_its_place() {
+        let text = "password = \"Grüße\"\nemail = \"a\"\n";
+        assert_eq!(mask(text, &[11..20, 29..32]), "password = \"*******\"\nemail = \"*\"\n");
+        assert_eq!(mask(text, &[]), text);
+    }
+
+    #[test]
+    fn a_broken_text_shows_its_structure_only() {
+        let text = "[users.alice]\npassword = \"hun=ter\n  more ]\n# why\nalice = { password = 'x y' }";
+        let want = "[users.alice]\npassword = \"***=***\n  **** ]\n# why\nalice = { ******** = '* *' }";
+        assert_eq!(mask_values(text), want);
+    }
+
+    #[test]
+    fn many_problems_are_counted() {
+        let one = Problem { span: Some(0..1), message: "odd".to_owned(), help: "mend it".to_owned() };
+        let report = FileProblems::new("f".as_ref(), "a = 1\n".to_owned(), vec![one; SHOWN + 2]).to_string();
+        assert_eq!(report.matches("error: odd").count(), SHOWN);
+        assert!(report.ends_with("… and 2 more problems"));
+    }
+}

@@ -1,0 +1,191 @@
+//! `users.toml`: the people who sign in with a password that is kept here.
+//!
+//! ```toml
+//! [users.alice]
+//! password = "$argon2id$v=19$m=19456,t=2,p=1$…"   # written by: exeunt user set alice
+//! groups   = ["staff"]                            # all but the password may be left out
+//! email    = "alice@example.com"
+//! name     = "Alice Liddell"
+//! enabled  = true
+//!
+//! [users."bob@example.com"]                       # odd names in quotes
+//! password = "…"
+//! ```
+//! Names are matched exactly as they are written.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::credentials::password::{Cost, PasswordHash};
+use crate::credentials::problem::FileProblems;
+use crate::credentials::user_reader::{self, most_common_cost};
+use crate::values::identity::{Identity, UserKey};
+
+/// The most users that one file holds.
+pub const MAX_USERS: usize = 100_000;
+/// The largest file, in bytes.
+pub const MAX_FILE: u64 = 64 * 1024 * 1024;
+/// The [`UserKey::source`] of these users.
+pub const SOURCE: &str = "file";
+
+/// One user of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserEntry {
+    /// What is stored of the password.
+    pub hash: PasswordHash,
+    /// What is shown and sent to applications.
+    pub identity: Arc<Identity>,
+    /// Whether this user may sign in.
+    pub enabled: bool,
+}
+
+impl UserEntry {
+    /// Who this is to indexes and limits.
+    pub fn key(&self) -> UserKey {
+        UserKey { source: SOURCE.into(), subject: self.identity.user().into() }
+    }
+}
+
+/// All users of a file, as of when it was read.
+#[derive(Clone, Debug)]
+pub struct Users {
+    by_name: HashMap<Box<str>, UserEntry>,
+    common_cost: Cost,
+}
+
+impl Users {
+    /// A file without users.
+    pub fn none() -> Self {
+        Self::of(Vec::new())
+    }
+
+    /// Reads a file. Where there is none there are no users yet: [`nobody_yet`] says what to type then.
+    ///
+    /// Refused, with everything that is wrong: what is no TOML of this form, a file that others may read or
+    /// that anybody but its owner may write, more than [`MAX_USERS`] users, more than [`MAX_FILE`] bytes.
+    pub fn load(path: &Path) -> Result<Self, FileProblems> {
+        match read_file(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(ReadError::Absent) => Ok(Self::none()),
+            Err(ReadError::Unfit { message, help }) => {
+                Err(FileProblems::whole_file(path, message, help))
+            }
+        }
+    }
+
+    /// Reads the text of a file; `path` is what the problems name.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, FileProblems> {
+        let faults = |faults: user_reader::Faults| FileProblems::new(path, faults.masked, faults.problems);
+        user_reader::read(text).map(Self::of).map_err(faults)
+    }
+
+    fn of(entries: Vec<UserEntry>) -> Self {
+        Self {
+            common_cost: most_common_cost(entries.iter().map(|entry| &entry.hash)),
+            by_name: entries.into_iter().map(|entry| (entry.identity.user().into(), entry)).collect(),
+        }
+    }
+
+    /// The user of exactly this name, enabled or not.
+    pub fn find(&self, name: &str) -> Option<&UserEntry> {
+        self.by_name.get(name)
+    }
+
+    /// How many users there are, the disabled ones included.
+    pub fn count(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// All users, by name.
+    pub fn sorted(&self) -> Vec<&UserEntry> {
+        let mut entries: Vec<_> = self.by_name.values().collect();
+        entries.sort_by_key(|entry| entry.identity.user());
+        entries
+    }
+
+    /// A hash to compute for a name that does not exist: as dear as most of the file's.
+    pub fn decoy(&self) -> PasswordHash {
+        PasswordHash::decoy(self.common_cost)
+    }
+}
+
+/// What to tell an operator whose file has no users.
+pub fn nobody_yet(path: &Path) -> String {
+    let path = path.display();
+    format!("no users yet in {path}: nobody can sign in. Type: exeunt user set NAME --file {path}")
+}
+
+/// Why a file's text is not there.
+pub enum ReadError {
+    /// There is no file.
+    Absent,
+    /// There is something, and it is not taken.
+    Unfit {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+}
+
+impl ReadError {
+    fn unfit(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Unfit { message: message.into(), help: help.into() }
+    }
+
+    fn failed(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound => Self::Absent,
+            io::ErrorKind::PermissionDenied => Self::unfit(
+                "this file may not be read",
+                "run as a user who may, or give the file that user's group: chgrp GROUP FILE",
+            ),
+            _ => Self::unfit(format!("this file cannot be read: {error}"), "see what is at this path: ls -l"),
+        }
+    }
+}
+
+/// Reads a file that [`check_mode`] has nothing against.
+fn read_file(path: &Path) -> Result<String, ReadError> {
+    let (text, metadata) = read_any(path)?;
+    check_mode(path, metadata.permissions().mode())?;
+    Ok(text)
+}
+
+/// Reads a regular file of at most [`MAX_FILE`] bytes of UTF-8, whoever may read it.
+pub fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    if !path.metadata().map_err(|error| ReadError::failed(&error))?.is_file() {
+        return Err(ReadError::unfit("this is no regular file", "name a file: users = \"users.toml\""));
+    }
+    let file = File::open(path).map_err(|error| ReadError::failed(&error))?;
+    let metadata = file.metadata().map_err(|error| ReadError::failed(&error))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| ReadError::failed(&error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        let message = format!("this file is larger than {} MiB", MAX_FILE / 1024 / 1024);
+        return Err(ReadError::unfit(message, "keep so many people in a directory"));
+    }
+    let text = String::from_utf8(bytes);
+    Ok((text.map_err(|_| ReadError::unfit("this file is not UTF-8", "save it as UTF-8"))?, metadata))
+}
+
+/// Whoever can read the hashes can guess at leisure, and whoever can write the file can be anybody.
+fn check_mode(path: &Path, mode: u32) -> Result<(), ReadError> {
+    let who = match (mode & 0o022 != 0, mode & 0o004 != 0) {
+        (true, true) => "others may read this file, and more than its owner may write it",
+        (true, false) => "more than its owner may write this file",
+        (false, true) => "others may read this file",
+        (false, false) => return Ok(()),
+    };
+    let message = format!("{who} (mode {:04o})", mode & 0o7777);
+    Err(ReadError::unfit(message, format!("type: chmod 640 {}", path.display())))
+}
+
+#[cfg(test)]
+#[path = "user_file_tests.rs"]
+mod tests;

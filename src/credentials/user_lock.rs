@@ -1,0 +1,234 @@
+//! Replacing a users' file as a whole: readers see the old text or the new one, two writers lose nothing, and
+//! the file keeps its owner, group and mode. (Access control lists and extended attributes are not kept.)
+
+use std::fmt;
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use nix::unistd::Group;
+use tempfile::Builder;
+
+use crate::credentials::user_file::{ReadError, read_any};
+
+/// How often the lock is tried, and the pause after each try: ten seconds in all.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The mode of a new file, and the group it gets where that group exists.
+const NEW_MODE: u32 = 0o640;
+const NEW_GROUP: &str = "exeunt";
+
+/// A users' file that nobody else changes as long as this value lives.
+#[derive(Debug)]
+pub struct LockedFile {
+    path: PathBuf,
+    /// The lock is on the folder: it outlives the file that is replaced, and leaves no litter.
+    folder: File,
+    folder_path: PathBuf,
+}
+
+/// Why a file cannot be changed.
+#[derive(Debug)]
+pub struct WriteProblem {
+    /// What is wrong, the path included.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl WriteProblem {
+    fn new(message: String, help: &str) -> Self {
+        Self { message, help: help.to_owned() }
+    }
+
+    /// A step that failed: what it was, of what.
+    fn io(step: &str, path: &Path, error: &io::Error) -> Self {
+        let help = match error.kind() {
+            io::ErrorKind::PermissionDenied => "run as the owner of this file and its folder, or with sudo",
+            io::ErrorKind::NotFound => "make the folder first, or name another file: --file FILE",
+            io::ErrorKind::StorageFull => "make room: nothing was changed",
+            _ => "nothing was changed",
+        };
+        Self::new(format!("cannot {step} {}: {error}", path.display()), help)
+    }
+}
+
+impl fmt::Display for WriteProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.message, self.help)
+    }
+}
+
+impl LockedFile {
+    /// Locks a file, which need not exist; its folder must. A link is followed to the file itself. Waits at
+    /// most ten seconds for another writer.
+    pub fn lock(path: &Path) -> Result<Self, WriteProblem> {
+        Self::lock_within(path, TRIES)
+    }
+
+    fn lock_within(path: &Path, tries: u32) -> Result<Self, WriteProblem> {
+        let path = real_path(path)?;
+        let folder_path = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let failed = |error: io::Error| WriteProblem::io("open the folder", &folder_path, &error);
+        let folder = File::open(&folder_path).map_err(failed)?;
+        wait_for(&folder, &folder_path, tries)?;
+        Ok(Self { path, folder, folder_path })
+    }
+
+    /// The text, empty where there is no file yet.
+    pub fn read(&self) -> Result<String, WriteProblem> {
+        match read_any(&self.path) {
+            Ok((text, _)) => Ok(text),
+            Err(ReadError::Absent) => Ok(String::new()),
+            Err(ReadError::Unfit { message, help }) => {
+                Err(WriteProblem { message: format!("{}: {message}", self.path.display()), help })
+            }
+        }
+    }
+
+    /// Puts `text` in the place of what is there, durably.
+    pub fn replace(&self, text: &str) -> Result<(), WriteProblem> {
+        let write = |error: io::Error| WriteProblem::io("write", &self.path, &error);
+        let mut new = Builder::new().prefix(".users-").tempfile_in(&self.folder_path).map_err(write)?;
+        self.dress(new.as_file())?;
+        new.write_all(text.as_bytes()).map_err(write)?;
+        new.as_file().sync_all().map_err(write)?;
+        new.persist(&self.path).map_err(|error| write(error.error))?;
+        self.folder.sync_all().map_err(write)
+    }
+
+    /// Gives the new file the owner, group and mode of the old one. The owner first: changing it may clear mode
+    /// bits, and until the mode is set nobody else can open the file.
+    fn dress(&self, new: &File) -> Result<(), WriteProblem> {
+        let keep = |error: io::Error| WriteProblem::io("keep owner, group and mode of", &self.path, &error);
+        let mode = match fs::metadata(&self.path) {
+            Ok(old) => {
+                let own = new.metadata().map_err(keep)?;
+                if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
+                    fchown(new, Some(old.uid()), Some(old.gid())).map_err(keep)?;
+                }
+                old.permissions().mode() & 0o7777
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                give_to_group(new);
+                NEW_MODE
+            }
+            Err(error) => return Err(keep(error)),
+        };
+        new.set_permissions(Permissions::from_mode(mode)).map_err(keep)
+    }
+}
+
+/// Lets the gateway's group read a new file. Somebody who may not give files to that group is trying things out
+/// as themselves: then the file stays theirs.
+fn give_to_group(new: &File) {
+    if let Ok(Some(group)) = Group::from_name(NEW_GROUP) {
+        let _ = fchown(new, None, Some(group.gid.as_raw()));
+    }
+}
+
+/// Where links lead to; the path itself where there is nothing yet.
+fn real_path(path: &Path) -> Result<PathBuf, WriteProblem> {
+    match fs::canonicalize(path) {
+        Ok(real) => Ok(real),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(WriteProblem::io("find", path, &error)),
+        Err(_) if path.is_symlink() => {
+            let message = format!("{} is a link that leads nowhere", path.display());
+            Err(WriteProblem::new(message, "remove the link, or make the file it points to"))
+        }
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+fn wait_for(folder: &File, path: &Path, tries: u32) -> Result<(), WriteProblem> {
+    for _ in 0..tries {
+        match folder.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(WriteProblem::io("lock the folder", path, &error)),
+        }
+    }
+    let message = format!("another command is changing users in {}", path.display());
+    Err(WriteProblem::new(message, "try again when it is done; see who it is with: lsof +d FOLDER"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{chown, symlink};
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn replace(path: &Path, text: &str) -> Result<(), String> {
+        let file = LockedFile::lock(path).map_err(|problem| problem.to_string())?;
+        file.replace(text).map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn a_new_file_is_not_for_everybody() {
+        let folder = folder();
+        let path = folder.path().join("users.toml");
+        assert_eq!(LockedFile::lock(&path).unwrap().read().unwrap(), "");
+        replace(&path, "new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no litter");
+    }
+
+    #[test]
+    fn mode_and_owner_are_kept() {
+        let folder = folder();
+        let path = folder.path().join("users.toml");
+        fs::write(&path, "old").unwrap();
+        // Only root can give a file away; anybody else sees here that the own one stays.
+        let given = chown(&path, Some(12), Some(34)).is_ok();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let before = fs::metadata(&path).unwrap();
+        replace(&path, "new").unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_ne!(before.ino(), after.ino(), "another file under the same name");
+        assert_eq!((after.uid(), after.gid(), after.mode()), (before.uid(), before.gid(), before.mode()));
+        assert!(!given || (after.uid(), after.gid()) == (12, 34));
+    }
+
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = folder();
+        let (link, real) = (folder.path().join("link"), folder.path().join("real.toml"));
+        symlink("real.toml", &link).unwrap();
+        let nowhere = replace(&link, "x").unwrap_err();
+        assert!(nowhere.contains("leads nowhere"), "{nowhere}");
+        fs::write(&real, "old").unwrap();
+        replace(&link, "new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), "new");
+    }
+
+    #[test]
+    fn one_writer_at_a_time() {
+        let folder = folder();
+        let path = folder.path().join("users.toml");
+        let first = LockedFile::lock(&path).unwrap();
+        let second = LockedFile::lock_within(&path, 1).unwrap_err();
+        assert!(second.message.starts_with("another command is changing users in"), "{}", second.message);
+        drop(first);
+        assert!(LockedFile::lock_within(&path, 1).is_ok());
+    }
+
+    #[test]
+    fn a_missing_folder_is_said() {
+        let folder = folder();
+        let problem = replace(&folder.path().join("none/users.toml"), "x").unwrap_err();
+        assert!(problem.contains("make the folder first"), "{problem}");
+    }
+}

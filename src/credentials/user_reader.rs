@@ -1,0 +1,265 @@
+//! From the text of a users' file to its entries, or to everything that is wrong with it.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::credentials::password::{Cost, PasswordHash};
+use crate::credentials::problem::{Problem, mask, mask_values};
+use crate::credentials::user_file::{MAX_USERS, UserEntry};
+use crate::values::identity::{Identity, IdentityProblem, MAX_GROUPS};
+
+/// The keys of one user.
+const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
+
+/// What is wrong, and the text as it may be shown.
+pub struct Faults {
+    /// What is wrong, in no particular order.
+    pub problems: Vec<Problem>,
+    /// The text without its secrets, of the same length.
+    pub masked: String,
+}
+
+/// Reads all users, in no particular order.
+pub fn read(text: &str) -> Result<Vec<UserEntry>, Faults> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let problems = errors.iter().map(not_toml).collect();
+        return Err(Faults { problems, masked: mask_values(text) });
+    }
+    let mut reader = Reader { text, problems: Vec::new(), secrets: Vec::new() };
+    let entries = reader.root(root.get_ref());
+    if reader.problems.is_empty() {
+        Ok(entries)
+    } else {
+        Err(Faults { masked: mask(text, &reader.secrets), problems: reader.problems })
+    }
+}
+
+fn not_toml(error: &toml::de::Error) -> Problem {
+    let help = match error.message() {
+        "duplicate key" => "keep one of them",
+        _ => "one table a user: [users.alice], and below it password = \"…\", groups = [\"…\"]",
+    };
+    let message = format!("this is not TOML: {}", error.message());
+    Problem { span: error.span(), message, help: help.to_owned() }
+}
+
+type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
+type Value<'a> = Spanned<DeValue<'a>>;
+
+/// What a check says: what is wrong, and what to write.
+pub type Fault = (String, String);
+
+struct Reader<'a> {
+    text: &'a str,
+    problems: Vec<Problem>,
+    /// Spans that are not shown: passwords, and whatever stands where it has no meaning.
+    secrets: Vec<Range<usize>>,
+}
+
+impl Reader<'_> {
+    fn root(&mut self, root: &DeTable) -> Vec<UserEntry> {
+        let mut entries = Vec::new();
+        for (key, value) in root {
+            if key.get_ref() == "users" {
+                entries = self.users(key, value);
+            } else {
+                self.unknown(key, value, &["users"], "users are written as tables: [users.NAME]");
+            }
+        }
+        entries
+    }
+
+    fn users(&mut self, key: &Key, value: &Value) -> Vec<UserEntry> {
+        let Some(users) = value.get_ref().as_table() else {
+            self.hide(value);
+            self.say(key.span(), "`users` is no table".to_owned(), "write [users.NAME]".to_owned());
+            return Vec::new();
+        };
+        if users.len() > MAX_USERS {
+            let message = format!("{} users: this file holds at most {MAX_USERS}", users.len());
+            self.say(key.span(), message, "keep so many people in a directory".to_owned());
+        }
+        self.twins(users);
+        users.iter().filter_map(|(key, value)| self.user(key, value)).collect()
+    }
+
+    /// Names are matched as written, but two that differ in letter case alone are a trap.
+    fn twins(&mut self, users: &DeTable) {
+        let mut keys: Vec<_> = users.keys().collect();
+        keys.sort_by_key(|key| key.span().start);
+        let mut seen: HashMap<String, &Key> = HashMap::new();
+        for key in keys {
+            let Some(first) = seen.insert(key.get_ref().to_lowercase(), key) else { continue };
+            let (first, line) = (first.get_ref(), self.line(first.span().start));
+            let message = format!("`{}` and `{first}` of line {line} differ in letter case alone", key.get_ref());
+            self.say(key.span(), message, "keep one of them: people type either".to_owned());
+        }
+    }
+
+    fn user(&mut self, key: &Key, value: &Value) -> Option<UserEntry> {
+        let name = key.get_ref();
+        self.check(key.span(), check_name(name));
+        let Some(table) = value.get_ref().as_table() else {
+            self.hide(value);
+            let help = format!("write [users.{}] and the keys below it", quoted(name));
+            self.say(key.span(), format!("user `{}` is no table", name.escape_debug()), help);
+            return None;
+        };
+        for (key, value) in table.iter().filter(|(key, _)| !KEYS.contains(&&**key.get_ref())) {
+            let help = format!("a user has {}", KEYS.join(", "));
+            self.unknown(key, value, &KEYS, &help);
+        }
+        let hash = self.password(key, table);
+        let groups = self.groups(name, table);
+        let [email, shown] = ["email", "name"].map(|field| self.text(table, field));
+        let enabled = self.enabled(table);
+        let identity = Identity::new(name, email, shown, &groups).ok()?;
+        Some(UserEntry { hash: hash?, identity: Arc::new(identity), enabled })
+    }
+
+    fn password(&mut self, user: &Key, table: &DeTable) -> Option<PasswordHash> {
+        let help = format!("type: exeunt user set {}", quoted(user.get_ref()));
+        let Some((key, value)) = table.get_key_value("password") else {
+            let message = format!("user `{}` has no password", user.get_ref().escape_debug());
+            self.say(user.span(), message, help);
+            return None;
+        };
+        self.hide(value);
+        let text = value.get_ref().as_str();
+        match text.map(PasswordHash::parse) {
+            None => self.say(key.span(), "`password` is no text".to_owned(), help),
+            Some(Err(problem)) => self.say(key.span(), format!("`password` cannot be used: {problem}"), help),
+            Some(Ok(hash)) => return Some(hash),
+        }
+        None
+    }
+
+    fn groups(&mut self, user: &str, table: &DeTable) -> Vec<String> {
+        let Some((key, value)) = table.get_key_value("groups") else { return Vec::new() };
+        let help = "write a list of names: groups = [\"staff\", \"admins\"]".to_owned();
+        let Some(list) = value.get_ref().as_array() else {
+            self.say(value.span(), "`groups` is no list".to_owned(), help);
+            return Vec::new();
+        };
+        let mut groups = Vec::new();
+        for item in list.iter() {
+            match item.get_ref().as_str() {
+                Some(group) => {
+                    self.check(item.span(), check_text("a group", group));
+                    groups.push(group.to_owned());
+                }
+                None => self.say(item.span(), "a group is no text".to_owned(), help.clone()),
+            }
+        }
+        self.check(key.span(), check_groups(user, &groups));
+        groups
+    }
+
+    fn text<'t>(&mut self, table: &'t DeTable, field: &str) -> Option<&'t str> {
+        let value = table.get(field)?;
+        let Some(text) = value.get_ref().as_str() else {
+            let help = format!("write it in quotes: {field} = \"…\"");
+            self.say(value.span(), format!("`{field}` is no text"), help);
+            return None;
+        };
+        self.check(value.span(), check_text(&format!("`{field}`"), text));
+        Some(text)
+    }
+
+    fn enabled(&mut self, table: &DeTable) -> bool {
+        let Some(value) = table.get("enabled") else { return true };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            let help = "write: enabled = false".to_owned();
+            self.say(value.span(), "`enabled` is neither true nor false".to_owned(), help);
+            false
+        })
+    }
+
+    fn unknown(&mut self, key: &Key, value: &Value, known: &[&str], help: &str) {
+        self.hide(value);
+        let written = key.get_ref().to_lowercase();
+        let near = known.iter().find(|known| strsim::damerau_levenshtein(known, &written) <= 2);
+        let help = near.map_or_else(|| help.to_owned(), |near| format!("did you mean `{near}`?"));
+        self.say(key.span(), format!("unknown key `{}`", key.get_ref().escape_debug()), help);
+    }
+
+    /// Of a table its values, not itself: the span of `[users.alice]` is that of its name.
+    fn hide(&mut self, value: &Value) {
+        match value.get_ref().as_table() {
+            Some(table) => table.values().for_each(|value| self.hide(value)),
+            None => self.secrets.push(value.span()),
+        }
+    }
+
+    fn check(&mut self, span: Range<usize>, result: Result<(), Fault>) {
+        if let Err((message, help)) = result {
+            self.say(span, message, help);
+        }
+    }
+
+    fn say(&mut self, span: Range<usize>, message: String, help: String) {
+        self.problems.push(Problem { span: Some(span), message, help });
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.text.get(..at).map_or(0, |before| before.matches('\n').count()) + 1
+    }
+}
+
+/// Whether somebody can have this name: 1 to 256 bytes, no control characters, no white space at its ends
+/// (which would be lost on the way to the application, and `" bob"` would be `bob` there).
+pub fn check_name(name: &str) -> Result<(), Fault> {
+    check_text("a user's name", name)
+}
+
+/// Whether this can be an e-mail address, a display name or a group; `what` says which in the message.
+pub fn check_text(what: &str, text: &str) -> Result<(), Fault> {
+    let shown: String = text.chars().take(40).collect();
+    let shown = shown.escape_debug();
+    match Identity::new(text, None, None, &[]).err() {
+        Some(IdentityProblem::Empty) => Err((format!("{what} is empty"), "leave it out, or fill it in".to_owned())),
+        Some(problem @ IdentityProblem::ControlCharacter) => {
+            Err((format!("{what} cannot be \"{shown}\": {problem}"), "write it without".to_owned()))
+        }
+        Some(problem @ IdentityProblem::TooLong) => {
+            Err((format!("{what} cannot be \"{shown}…\": {problem}"), "write a shorter one".to_owned()))
+        }
+        None if text.trim() != text => {
+            let message = format!("{what} cannot be \"{shown}\": it begins or ends with a space");
+            Err((message, format!("write \"{}\"", text.trim().escape_debug())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a user can be in all of these groups, each of which is sound by itself.
+pub fn check_groups(user: &str, groups: &[String]) -> Result<(), Fault> {
+    let each_sound = groups.iter().all(|group| check_text("", group).is_ok());
+    let all_sound = Identity::new(user, None, None, groups) != Err(IdentityProblem::TooLong);
+    if !each_sound || all_sound || check_name(user).is_err() {
+        return Ok(());
+    }
+    let message = format!("the groups together are longer than {MAX_GROUPS} bytes");
+    Err((message, "no application could receive them: keep those that one needs".to_owned()))
+}
+
+/// A name as a TOML key and as a word of a shell's command line.
+fn quoted(name: &str) -> String {
+    let bare = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
+    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("\"{}\"", name.escape_debug()) }
+}
+
+/// The cost that most hashes have; of equally frequent ones the highest.
+pub fn most_common_cost<'a>(hashes: impl Iterator<Item = &'a PasswordHash>) -> Cost {
+    let mut count: HashMap<Cost, usize> = HashMap::new();
+    for hash in hashes {
+        *count.entry(hash.cost()).or_default() += 1;
+    }
+    let most = count.into_iter().max_by_key(|&(cost, count)| (count, cost));
+    most.map_or(Cost::NEW, |(cost, _)| cost)
+}
