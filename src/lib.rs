@@ -57,6 +57,8 @@ pub mod logout;
 
 pub mod login;
 
+pub mod gateway;
+
 #[cfg(feature = "engine")]
 pub mod proxy;
 

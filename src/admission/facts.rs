@@ -70,34 +70,22 @@ impl<'a> RequestFacts<'a> {
 
     /// A header's value, if there is exactly one line of it and it is text.
     pub fn header(&self, name: &HeaderName) -> Option<&'a str> {
-        let mut lines = self.headers.get_all(name).iter();
-        let first = lines.next()?;
-        if lines.next().is_some() { None } else { first.to_str().ok() }
+        single(self.headers, name)
     }
 
-    /// Whether a browser shows the answer as a page; everything else is a program and gets JSON.
+    /// Whether a browser shows the answer as a page.
     pub fn is_browser(&self) -> bool {
-        match self.header(&SEC_FETCH_MODE) {
-            Some(mode) => mode == "navigate",
-            None => {
-                !self.has_fetch_metadata()
-                    && self.accepts("text/html")
-                    && !self.headers.contains_key(&X_REQUESTED_WITH)
-            }
-        }
+        is_browser(self.headers)
     }
 
-    /// Whether the client names a media type in `Accept`.
-    pub fn accepts(&self, media_type: &str) -> bool {
-        let lines = self.headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-        lines.flat_map(|line| line.split(',')).any(|range| {
-            range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type))
-        })
+    /// Whether the client asks for JSON by name.
+    pub fn wants_json(&self) -> bool {
+        accepts(self.headers, "application/json")
     }
 
     /// Whether the client sends `Sec-Fetch-*` (W3C Fetch Metadata), as browsers do over https and on loopback.
     pub fn has_fetch_metadata(&self) -> bool {
-        [&SEC_FETCH_SITE, &SEC_FETCH_MODE, &SEC_FETCH_DEST].iter().any(|name| self.headers.contains_key(*name))
+        has_fetch_metadata(self.headers)
     }
 
     /// `Sec-Fetch-Site`.
@@ -129,6 +117,34 @@ impl<'a> RequestFacts<'a> {
     pub fn is_websocket(&self) -> bool {
         self.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
+}
+
+/// Whether a browser shows the answer as a page; everything else is a program and gets JSON.
+pub fn is_browser(headers: &HeaderMap) -> bool {
+    match single(headers, &SEC_FETCH_MODE) {
+        Some(mode) => mode == "navigate",
+        None => {
+            let plain = !has_fetch_metadata(headers) && !headers.contains_key(&X_REQUESTED_WITH);
+            plain && accepts(headers, "text/html")
+        }
+    }
+}
+
+fn has_fetch_metadata(headers: &HeaderMap) -> bool {
+    [&SEC_FETCH_SITE, &SEC_FETCH_MODE, &SEC_FETCH_DEST].iter().any(|name| headers.contains_key(*name))
+}
+
+fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|range| {
+        range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type))
+    })
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    if lines.next().is_some() { None } else { first.to_str().ok() }
 }
 
 /// The one `Host`. An absolute target has to name the same authority.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::audit::{Format, Settings as LogSettings};
 use crate::proxy::settings::Settings as DoorSettings;
-use crate::routes::settings::UpstreamTimeouts;
 use crate::values::listen_address::ListenAddress;
 
 use super::duration::{self, ONE_DAY, ONE_SECOND};
@@ -17,8 +16,10 @@ use super::schema;
 pub struct Limits {
     /// The client side.
     pub door: DoorSettings,
-    /// The application's side.
-    pub upstream: UpstreamTimeouts,
+    /// Making a connection to an application.
+    pub connect_timeout: Duration,
+    /// An application that owes an answer.
+    pub response_timeout: Duration,
     /// The largest body of a sign-in, in bytes.
     pub login_body: usize,
 }
@@ -38,14 +39,16 @@ pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>) -> Limits {
         connections: count(&table, "connections", 1_000_000, default.connections),
         ..default
     };
-    let default = UpstreamTimeouts::default();
-    let upstream = UpstreamTimeouts {
-        connect: wait(&table, "connect_timeout", default.connect),
-        response: wait(&table, "response_timeout", default.response),
-        stream: wait(&table, "stream_timeout", default.stream),
-    };
-    Limits { door, upstream, login_body: count(&table, "login_body", 1024 * 1024, 16 * 1024) }
+    Limits {
+        door,
+        connect_timeout: wait(&table, "connect_timeout", CONNECT_TIMEOUT),
+        response_timeout: wait(&table, "response_timeout", RESPONSE_TIMEOUT),
+        login_body: count(&table, "login_body", 1024 * 1024, 16 * 1024),
+    }
 }
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn wait(table: &Table<'_>, key: &str, default: Duration) -> Duration {
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;

@@ -14,7 +14,7 @@ use super::raw::{Item, Refusal, Table};
 pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, body_limit: usize) -> Option<Settings> {
     let next = match (table.item("next"), own) {
         (Some(item), Some(own)) => next(&item, own),
-        _ => ReturnTo::parse("/", &AllowedOrigins::default()),
+        _ => Some(ReturnTo::own("/")),
     };
     Some(Settings { next: next?, body_limit })
 }
@@ -28,16 +28,15 @@ fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
     })
 }
 
-/// Reads who may sign in: the users' file, which is looked into. It may not be there yet.
-pub fn users(table: &Table<'_>, folder: &Path) -> Option<PathBuf> {
+/// Reads who may sign in: the users' file, and the users in it. The file may not be there yet.
+pub fn users(table: &Table<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
     let item = table.required("users", "users = \"users.toml\"")?;
     let path = item.parse(|text| files::resolve(folder, text))?;
-    match Users::load(&path) {
-        Ok(users) if users.count() == 0 => item.place.warning(Refusal::of("", &nobody_yet(&path))),
-        Ok(_) => {}
-        Err(problems) => item.place.problem(refused(&path, problems)),
+    let users = Users::load(&path).map_err(|problems| item.place.problem(refused(&path, problems))).ok()?;
+    if users.count() == 0 {
+        item.place.warning(Refusal::of("", &nobody_yet(&path)));
     }
-    Some(path)
+    Some((path, users))
 }
 
 /// What is wrong with the file as a whole is said here; what is wrong with its lines is shown with them.

@@ -21,61 +21,46 @@ mod rules;
 pub mod schema;
 mod session;
 
+use std::cell::LazyCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::admission::identity_headers::IdentityHeaders;
 use crate::audit::Settings as LogSettings;
 use crate::credentials::problem::mask;
-use crate::login::settings::Settings as LoginSettings;
-use crate::logout::settings::Settings as LogoutSettings;
+use crate::credentials::user_file::Users;
+use crate::gateway::Settings as GatewaySettings;
 use crate::proxy::settings::Settings as DoorSettings;
-use crate::routes::settings::{RouteSettings, UpstreamTimeouts};
+use crate::routes::settings::RouteSettings;
+use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::table::Settings as SessionSettings;
-use crate::values::client_address::TrustedProxies;
 use crate::values::cookie::SessionCookie;
 use crate::values::origin::Origin;
 use crate::values::own_hosts::OwnHosts;
-use crate::values::own_path::OwnPages;
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
 
 pub use report::{Finding, Report, Severity};
 
+use limits::Limits;
 use raw::{Findings, Table};
 
-/// Everything that an operator set, checked.
-#[derive(Clone, Debug)]
+/// Everything that an operator set, checked: the settings of every part.
+#[derive(Debug)]
 pub struct Settings {
     /// The client side: listeners and their limits.
     pub door: DoorSettings,
-    /// What browsers type.
-    pub public_url: Origin,
-    /// Every accepted host: that of `public_url` first, then those of the routes, then `hosts`.
-    pub hosts: OwnHosts,
-    /// Whose `X-Forwarded-For` and `-Proto` are believed.
-    pub trusted_proxies: TrustedProxies,
-    /// The routes, in the order of the file.
-    pub routes: Vec<RouteSettings>,
-    /// How long applications may take.
-    pub upstream: UpstreamTimeouts,
-    /// How applications learn who is there.
-    pub identity: IdentityHeaders,
+    /// Everything that requests are judged by.
+    pub gateway: GatewaySettings,
     /// Lifetimes and numbers of sessions.
     pub session: SessionSettings,
-    /// How the session cookie is named and sent.
-    pub cookie: SessionCookie,
-    /// The users' file; it may not be there yet.
-    pub users: PathBuf,
-    /// The addresses that the gateway answers itself.
-    pub pages: OwnPages,
-    /// The sign-in.
-    pub login: LoginSettings,
-    /// The sign-out.
-    pub logout: LogoutSettings,
-    /// How the access log is written.
+    /// How lines are logged.
     pub log: LogSettings,
+    /// What browsers type.
+    pub public_url: Origin,
+    /// Where the users of the gateway's settings were read from; it may not be there yet.
+    pub users_file: PathBuf,
 }
 
 /// Where a configuration is looked for when none is named.
@@ -134,45 +119,58 @@ fn syntax(error: &toml::de::Error) -> Finding {
 fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let limits = limits::read(file, door::listen(file, folder));
     let public_url = door::public_url(file);
-    let further = door::hosts(file);
-    let trusted_proxies = door::trusted_proxies(file);
-    let routes = routes::read(file, routes::Around { folder, listen: &limits.door.listen });
-    let identity = identity::read(file);
-    let [session, login, logout] = [&schema::SESSION, &schema::LOGIN, &schema::LOGOUT]
-        .map(|schema| file.table(schema.table, schema));
+    let session = file.table("session", &schema::SESSION);
+    let log = limits::log(file);
     let cookie = session::cookie(&session, public_url.as_ref());
     let session = session::read(&session);
-    let users = login::users(&login, folder);
-    // Without public_url the own hosts are not known, and what is compared with them is not judged.
-    let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
-    let hosts = public_url.as_ref().map(|url| OwnHosts::new(url, of_routes.chain(further)));
+    let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie).unzip();
+    Some(Settings {
+        door: limits.door,
+        gateway: gateway?,
+        session,
+        log,
+        public_url: public_url?,
+        users_file: users_file?,
+    })
+}
+
+/// Reads what requests are judged by. Without `public_url` the own hosts are not known, and what is compared with
+/// them is not judged.
+fn gateway(
+    file: &Table<'_>,
+    folder: &Path,
+    limits: &Limits,
+    public_url: Option<&Origin>,
+    cookie: Option<SessionCookie>,
+) -> Option<(PathBuf, GatewaySettings)> {
+    let (further, trusted, identity) = (door::hosts(file), door::trusted_proxies(file), identity::read(file));
+    let machine = LazyCell::new(UpstreamTrust::platform as fn() -> _);
+    let routes = routes::read(file, routes::Around { folder, limits, machine: &machine });
+    let hosts = public_url.map(|url| {
+        let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
+        OwnHosts::new(url, of_routes.chain(further))
+    });
     rules::refuse_twins(&routes, hosts.as_ref());
     let routes: Vec<RouteSettings> = routes.into_iter().map(|(_, route)| route).collect();
+    let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
+    let users = login::users(&login, folder);
+    let own_pages = own_pages::read(&login, &logout);
     let own: Option<Vec<OriginPattern>> =
         hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
-    let own_origins = own.clone().map(AllowedOrigins::new);
-    let pages = own_pages::read(&login, &logout);
-    let login = login::read(&login, own_origins.as_ref(), limits.login_body);
+    let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits.login_body);
     let logout = logout::read(&logout, own.as_deref());
-    let log = limits::log(file);
-    let (public_url, hosts, pages, login) = (public_url?, hosts?, pages?, login?);
-    let next = rules::Next { login: &login.next, logout: logout.next.as_ref() };
-    rules::check(file, rules::Parts { hosts: &hosts, proxies: &trusted_proxies, routes: &routes, pages: &pages, next });
-    let limits::Limits { door, upstream, .. } = limits;
-    Some(Settings {
-        door,
-        public_url,
-        hosts,
-        trusted_proxies,
-        routes,
-        upstream,
-        identity,
-        session,
+    let (users_file, users) = users.unzip();
+    let settings = GatewaySettings {
+        hosts: hosts?,
+        trusted,
+        own_pages: own_pages?,
         cookie: cookie?,
-        users: users?,
-        pages,
-        login,
+        identity,
+        routes,
+        users: Arc::new(users.unwrap_or_else(Users::none)),
+        login: login?,
         logout,
-        log,
-    })
+    };
+    rules::check(file, &settings);
+    Some((users_file?, settings))
 }

@@ -1,5 +1,6 @@
 //! `[[route]]`: which application answers, and for whom.
 
+use std::cell::LazyCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use crate::values::origin::Authority;
 use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
-use super::raw::{Item, Place, Refusal, Table};
+use super::limits::Limits;
+use super::raw::{Place, Refusal, Table};
 use super::{door, files, headers, origins, schema};
 
 /// What the rules of a route look at besides its own table.
@@ -20,8 +22,10 @@ use super::{door, files, headers, origins, schema};
 pub struct Around<'a> {
     /// Where relative paths start.
     pub folder: &'a Path,
-    /// Our own listeners, which no route may lead back to.
-    pub listen: &'a [ListenAddress],
+    /// Our own listeners, which no route may lead back to, and how long upstreams may take.
+    pub limits: &'a Limits,
+    /// The machine's own authorities: read from their files only where a route needs them.
+    pub machine: &'a LazyCell<Arc<UpstreamTrust>>,
 }
 
 /// Reads all routes, each with its place in the file.
@@ -38,7 +42,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let path = table.item("path").map_or_else(|| path("/").ok(), |item| item.parse(path));
     let upstreams = upstreams(table, around);
     let upstream_host = table.item("upstream_host").and_then(|item| item.parse(authority));
-    let upstream_trust = table.item("upstream_ca_file").and_then(|item| trust(&item, around.folder));
+    let trust = trust(table, &upstreams, around);
     let access = access(table);
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
     let (request_headers, response_headers) = headers::edits(table);
@@ -48,7 +52,9 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         path: path?,
         upstreams,
         upstream_host,
-        upstream_trust,
+        trust: trust?,
+        connect_timeout: around.limits.connect_timeout,
+        response_timeout: around.limits.response_timeout,
         access: access?,
         origins,
         request_headers,
@@ -92,7 +98,7 @@ fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> 
     let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
         Refusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
     })?;
-    if leads_home(&address, around.listen) {
+    if leads_home(&address, &around.limits.door.listen) {
         return Err(Refusal::new(format!("{address} is this gateway itself"))
             .write("write the address that the application listens at"));
     }
@@ -119,13 +125,20 @@ fn authority(text: &str) -> Result<Authority, Refusal> {
     })
 }
 
-fn trust(item: &Item<'_>, folder: &Path) -> Option<Arc<UpstreamTrust>> {
-    item.parse(|text| {
-        let path = files::resolve(folder, text)?;
-        let content = files::read(&path)?;
-        UpstreamTrust::from_pem(&content)
-            .map_err(|error| Refusal::of(text, &format!("{} {error}", path.display())))
-    })
+/// Whom upstreams over TLS are vouched for by; nobody where there are none.
+fn trust(table: &Table<'_>, upstreams: &[UpstreamAddress], around: Around<'_>) -> Option<Arc<UpstreamTrust>> {
+    match table.item("upstream_ca_file") {
+        Some(item) => item.parse(|text| authorities(text, around.folder)),
+        None if upstreams.iter().any(UpstreamAddress::is_tls) => Some(Arc::clone(around.machine)),
+        None => Some(UpstreamTrust::nobody()),
+    }
+}
+
+fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, Refusal> {
+    let path = files::resolve(folder, text)?;
+    let content = files::read(&path)?;
+    UpstreamTrust::from_pem(&content)
+        .map_err(|error| Refusal::of(text, &format!("{} {error}", path.display())))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,49 +1,24 @@
 //! Rules between tables: what each of them allows, and all of them together do not.
 
+use crate::gateway::Settings;
 use crate::routes::access::Access;
 use crate::routes::settings::RouteSettings;
-use crate::values::client_address::TrustedProxies;
 use crate::values::origin::{Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
-use crate::values::own_path::OwnPages;
 use crate::values::return_to::ReturnTo;
 use crate::values::target::Target;
 
 use super::own_pages;
 use super::raw::{Place, Refusal, Table};
 
-/// What the rules look at.
-#[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
-    /// Every accepted host.
-    pub hosts: &'a OwnHosts,
-    /// Who is believed.
-    pub proxies: &'a TrustedProxies,
-    /// The routes.
-    pub routes: &'a [RouteSettings],
-    /// The gateway's own addresses.
-    pub pages: &'a OwnPages,
-    /// Where people are led.
-    pub next: Next<'a>,
-}
-
-/// Where people are led who did not ask for a page.
-#[derive(Clone, Copy, Debug)]
-pub struct Next<'a> {
-    /// After a sign-in.
-    pub login: &'a ReturnTo,
-    /// After a sign-out.
-    pub logout: Option<&'a ReturnTo>,
-}
-
 /// Applies all rules but those about single routes.
-pub fn check(file: &Table<'_>, parts: Parts<'_>) {
+pub fn check(file: &Table<'_>, settings: &Settings) {
     if let Some(item) = file.item("public_url") {
-        tls_in_front(&item.place, parts);
-        lost_after_login(&item.place, parts);
+        tls_in_front(&item.place, settings);
+        lost_after_login(&item.place, settings);
     }
-    if let (Some(item), Some(next)) = (file.find("logout", "next"), parts.next.logout) {
-        after_logout(&item.place, next, parts);
+    if let (Some(item), Some(next)) = (file.find("logout", "next"), &settings.logout.next) {
+        after_logout(&item.place, next, settings);
     }
 }
 
@@ -67,9 +42,9 @@ pub fn refuse_twins(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHos
 }
 
 /// Whoever types https must meet TLS somewhere.
-fn tls_in_front(place: &Place<'_>, parts: Parts<'_>) {
-    let nobody = parts.proxies.networks.is_empty() && !parts.proxies.unix;
-    if parts.hosts.scheme() == Scheme::Https && nobody {
+fn tls_in_front(place: &Place<'_>, settings: &Settings) {
+    let nobody = settings.trusted.networks.is_empty() && !settings.trusted.unix;
+    if settings.hosts.scheme() == Scheme::Https && nobody {
         place.warning(
             Refusal::new("TLS is up to a proxy in front, and trusted_proxies names none")
                 .write("write its address, so that clients are told apart: trusted_proxies = [\"127.0.0.1\"]"),
@@ -78,13 +53,13 @@ fn tls_in_front(place: &Place<'_>, parts: Parts<'_>) {
 }
 
 /// People who sign in without having asked for a page must be led to one that is there.
-fn lost_after_login(place: &Place<'_>, parts: Parts<'_>) {
-    let (Some(host), true) = (parts.hosts.names().first(), parts.next.login.is_local()) else { return };
-    let path = path_of(parts.next.login);
-    let answered = path.is_some_and(|path| best(parts, host, &path).is_some());
+fn lost_after_login(place: &Place<'_>, settings: &Settings) {
+    let (Some(host), true) = (settings.hosts.names().first(), settings.login.next.origin().is_none()) else { return };
+    let path = path_of(&settings.login.next);
+    let answered = path.is_some_and(|path| best(settings, host, &path).is_some());
     if !answered {
         place.warning(
-            Refusal::new(format!("who signs in on {host} is led to {}, where no [[route]] answers", parts.next.login))
+            Refusal::new(format!("who signs in on {host} is led to {}, where no [[route]] answers", settings.login.next))
                 .write("add a route for it, or lead them elsewhere with login.next"),
         );
     }
@@ -97,26 +72,26 @@ fn path_of(target: &ReturnTo) -> Option<String> {
 }
 
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
-fn after_logout(place: &Place<'_>, next: &ReturnTo, parts: Parts<'_>) {
-    let ours = |origin: &Origin| parts.hosts.origins().any(|own| own == *origin);
-    let hosts = parts.hosts.names().iter().filter(|host| match next.origin() {
+fn after_logout(place: &Place<'_>, next: &ReturnTo, settings: &Settings) {
+    let ours = |origin: &Origin| settings.hosts.origins().any(|own| own == *origin);
+    let hosts = settings.hosts.names().iter().filter(|host| match next.origin() {
         None => true,
         Some(origin) => ours(origin) && origin.host == **host,
     });
     let Some(path) = path_of(next) else {
         return place.problem(Refusal::new("can be read in two ways, so no request for it passes"));
     };
-    let refusal = hosts.filter_map(|host| objection(host, &path, parts)).next();
+    let refusal = hosts.filter_map(|host| objection(host, &path, settings)).next();
     if let Some(refusal) = refusal {
         place.problem(refusal);
     }
 }
 
-fn objection(host: &Host, path: &str, parts: Parts<'_>) -> Option<Refusal> {
-    if parts.pages.find(path).is_some() {
-        return own_pages::objection_after_logout(parts.pages, path);
+fn objection(host: &Host, path: &str, settings: &Settings) -> Option<Refusal> {
+    if settings.own_pages.find(path).is_some() {
+        return own_pages::objection_after_logout(&settings.own_pages, path);
     }
-    match best(parts, host, path) {
+    match best(settings, host, path) {
         None => Some(
             Refusal::new(format!("no [[route]] answers {path} on {host}"))
                 .write("name a page that is there, or leave it out: the goodbye page is shown"),
@@ -130,10 +105,10 @@ fn objection(host: &Host, path: &str, parts: Parts<'_>) -> Option<Refusal> {
 }
 
 /// The route that answers: one with this host before one without, then the longest path.
-fn best<'a>(parts: Parts<'a>, host: &Host, path: &str) -> Option<&'a RouteSettings> {
+fn best<'a>(settings: &'a Settings, host: &Host, path: &str) -> Option<&'a RouteSettings> {
     let of_host = |route: &&RouteSettings| {
-        route.host.as_ref().is_none_or(|own| parts.hosts.host_id(own) == parts.hosts.host_id(host))
+        route.host.as_ref().is_none_or(|own| settings.hosts.host_id(own) == settings.hosts.host_id(host))
     };
-    let matching = parts.routes.iter().filter(of_host).filter(|route| route.path.covers(path));
+    let matching = settings.routes.iter().filter(of_host).filter(|route| route.path.covers(path));
     matching.max_by_key(|route| (route.host.is_some(), route.path.specificity()))
 }

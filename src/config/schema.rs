@@ -108,7 +108,6 @@ pub const LIMITS: Schema = Schema {
         "idle",
         "connect_timeout",
         "response_timeout",
-        "stream_timeout",
         "drain",
         "connections",
         "login_body",

@@ -1,7 +1,6 @@
 //! Replacing a users' file as a whole: readers see the old text or the new one, two writers lose nothing, and
 //! the file keeps its owner, group and mode. (Access control lists and extended attributes are not kept.)
 
-use std::fmt;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
@@ -54,12 +53,6 @@ impl WriteProblem {
             _ => "nothing was changed",
         };
         Self::new(format!("cannot {step} {}: {error}", path.display()), help)
-    }
-}
-
-impl fmt::Display for WriteProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}", self.message, self.help)
     }
 }
 
@@ -170,8 +163,8 @@ mod tests {
     }
 
     fn replace(path: &Path, text: &str) -> Result<(), String> {
-        let file = LockedFile::lock(path).map_err(|problem| problem.to_string())?;
-        file.replace(text).map_err(|problem| problem.to_string())
+        let said = |problem: WriteProblem| format!("{}: {}", problem.message, problem.help);
+        LockedFile::lock(path).and_then(|file| file.replace(text)).map_err(said)
     }
 
     #[test]

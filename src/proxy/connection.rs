@@ -138,14 +138,6 @@ impl Connection {
         }
     }
 
-    /// Ends the connection if it stands idle; a request that came at the same moment wins.
-    pub(super) fn end_if_idle(&self) {
-        let word = self.stage.load(Ordering::Acquire);
-        if matches!(StageWord(word).stage(), Stage::Idle | Stage::Silent) {
-            self.end_unless_changed(word, Ending::Drained);
-        }
-    }
-
     /// Ends the connection at `moment` whatever it does then; an earlier such moment stays.
     pub(super) fn end_by(&self, moment: Moment) {
         self.end_by.fetch_min(moment.millis(), Ordering::AcqRel);
@@ -156,22 +148,18 @@ impl Connection {
         self.end_by(self.clock.now() + grace);
     }
 
-    /// Ends the connection if its time is up.
+    /// Ends the connection if its time is up; a stage that it left at the same moment is not held against it.
     pub(super) fn sweep(&self, now: Moment, limits: &Limits) {
         let word = self.stage.load(Ordering::Acquire);
         let (stage, since) = (StageWord(word).stage(), StageWord(word).since_ms());
         let age = Duration::from_millis(now.millis().saturating_sub(since));
         if let Some(ending) = limits.ending(stage, age) {
-            self.end_unless_changed(word, ending);
+            let ended = StageWord::new(Stage::Ended(ending), now.millis());
+            if self.stage.compare_exchange(word, ended.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                self.waker.wake();
+            }
         } else if self.end_by.load(Ordering::Acquire) <= now.millis() {
             self.end(Ending::GraceOver);
-        }
-    }
-
-    fn end_unless_changed(&self, word: u64, ending: Ending) {
-        let ended = StageWord::new(Stage::Ended(ending), self.clock.now().millis());
-        if self.stage.compare_exchange(word, ended.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            self.waker.wake();
         }
     }
 
@@ -233,17 +221,5 @@ mod tests {
         hands.advance(Duration::from_secs(5));
         connection.sweep(clock.now(), &Limits::of(&Settings::default()));
         assert_eq!(connection.stage(), Stage::Ended(Ending::GraceOver));
-    }
-
-    #[test]
-    fn only_the_idle_are_drained() {
-        let (clock, _) = Clock::manual();
-        let (idle, busy) = (connection(&clock), connection(&clock));
-        idle.enter(Stage::Idle);
-        busy.begin_head();
-        idle.end_if_idle();
-        busy.end_if_idle();
-        assert_eq!(idle.stage(), Stage::Ended(Ending::Drained));
-        assert_eq!(busy.stage(), Stage::Head);
     }
 }

@@ -145,7 +145,8 @@ impl Control {
         self.table.sweep(self.clock.now(), &self.limits);
     }
 
-    /// The flag first, the connections after: one that goes idle in between sees the flag.
+    /// The flag first, the connections after: one that comes in between sees the flag. The cut closes what is
+    /// idle or streaming; exchanges have until the end.
     fn stop(&self) {
         if self.draining.swap(true, Ordering::AcqRel) {
             return;
@@ -154,7 +155,6 @@ impl Control {
         self.table.for_each(|connection| {
             connection.end_by(end);
             connection.cut().signal(self.drain);
-            connection.end_if_idle();
         });
         self.stop.send_replace(true);
     }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
@@ -50,7 +50,7 @@ where
     if !downstream.was_upgraded() {
         return Error::e_explain(ErrorType::InternalError, "the response is no upgrade, or came second");
     }
-    let early = early_bytes(downstream).await?;
+    let early = early_bytes(downstream)?;
     let take_over = Box::new(|transport, early, connection| -> super::connection::Rest {
         Box::pin(take_over(transport, early, connection))
     });
@@ -58,15 +58,9 @@ where
     Ok(())
 }
 
-/// What the client sent with its handshake is in the engine's body reader. Reading it must not wait for more, so
-/// every read is polled once: it gives what is there, or nothing and takes nothing.
-async fn early_bytes(downstream: &mut ServerSession) -> Result<Bytes> {
-    let mut early = BytesMut::new();
-    while let Some(read) = downstream.read_request_body().now_or_never() {
-        match read? {
-            Some(bytes) => early.extend_from_slice(&bytes),
-            None => break,
-        }
-    }
-    Ok(early.freeze())
+/// What the client sent with its handshake is in the engine's body reader, which gives it whole and first. The
+/// read must not wait, so it is polled once: what is not there yet comes from the raw stream later.
+fn early_bytes(downstream: &mut ServerSession) -> Result<Bytes> {
+    let read = downstream.read_request_body().now_or_never();
+    Ok(read.transpose()?.flatten().unwrap_or_default())
 }

@@ -72,7 +72,7 @@ where
 async fn request_comes(transport: &Transport, connection: &Connection) -> bool {
     let mut has_bytes = pin!(transport.has_bytes());
     let comes = poll_fn(|context| {
-        // A stop between the last exchange and now has found no idle connection: the flag tells.
+        // A connection that came while the door was closing is on nobody's list: the flag tells.
         if connection.is_draining() || poll_over(connection, context).is_ready() {
             return Poll::Ready(false);
         }
@@ -110,7 +110,10 @@ where
     match answered {
         Ok(Some(reused)) => again(reused),
         Ok(None) => what_is_left(connection),
-        Err(ending) => After::Ended(ending, connection.left_behind().transport.take()),
+        Err(ending) => {
+            tracing::debug!(peer = ?connection.peer(), ?ending, "exchange ended from this side");
+            After::Ended(ending, connection.left_behind().transport.take())
+        }
     }
 }
 
@@ -125,8 +128,8 @@ fn new_session<A>(
     if let Some(kept) = kept {
         kept.apply_to_session(&mut session);
     }
-    // The sweep keeps the real deadline; the engine's own only has to be there and not shorter.
-    session.set_keepalive(Some(house.settings.head_timeout.as_secs().saturating_add(1)));
+    // Zero: kept alive, with no timer of the engine's. The sweep keeps the head's deadline.
+    session.set_keepalive(Some(0));
     session.set_read_timeout(Some(house.settings.body_timeout));
     session
 }
@@ -202,4 +205,55 @@ const TOO_SLOW: &[u8] =
 fn too_slow(transport: &Transport) {
     // It is told if it still listens; if not, nothing is lost.
     let _ = transport.try_write(TOO_SLOW);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::client_address::Peer;
+    use crate::values::time::Clock;
+    use std::time::Duration;
+    use tokio::net::UnixStream;
+
+    /// A connection whose client has sent something.
+    async fn with_a_request(draining: bool) -> (Transport, UnixStream, Arc<Connection>) {
+        let (ours, mut clients) = UnixStream::pair().unwrap();
+        clients.write_all(b"GET").await.unwrap();
+        let connection = Connection::new(Peer::Unix, Clock::manual().0, Arc::new(draining.into()));
+        (Transport::Unix(ours), clients, connection)
+    }
+
+    #[tokio::test]
+    async fn a_request_is_taken() {
+        let (transport, _clients, connection) = with_a_request(false).await;
+        assert!(request_comes(&transport, &connection).await);
+        assert_eq!(connection.stage(), Stage::Head);
+    }
+
+    #[tokio::test]
+    async fn none_is_taken_while_the_door_closes_nor_after_a_cut() {
+        let (transport, _clients, connection) = with_a_request(true).await;
+        assert!(!request_comes(&transport, &connection).await);
+        let (transport, _clients, connection) = with_a_request(false).await;
+        connection.cut().signal(Duration::from_secs(5));
+        assert!(!request_comes(&transport, &connection).await);
+    }
+
+    #[tokio::test]
+    async fn readiness_that_is_left_over_is_no_request() {
+        let (mut transport, mut clients, connection) = with_a_request(false).await;
+        transport.read_exact(&mut [0; 3]).await.unwrap();
+        let mut waiting = pin!(request_comes(&transport, &connection));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        clients.write_all(b"GET").await.unwrap();
+        assert!(waiting.await);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_is_no_request() {
+        let (mut transport, clients, connection) = with_a_request(false).await;
+        transport.read_exact(&mut [0; 3]).await.unwrap();
+        drop(clients);
+        assert!(!request_comes(&transport, &connection).await);
+    }
 }

@@ -27,7 +27,7 @@ pub(super) enum Stage {
 
 /// Why a connection was ended from this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(super) enum Ending {
     /// It never sent a byte.
     SilentTimeout,
     /// Its request's head took too long.
@@ -42,8 +42,6 @@ pub enum Ending {
     GraceOver,
     /// It was cut without grace.
     Cut,
-    /// It stood idle when the door closed.
-    Drained,
     /// The door closed at once.
     Stopped,
 }
@@ -92,7 +90,7 @@ impl Limits {
 pub(super) struct StageWord(pub(super) u64);
 
 /// Every stage that a word can hold, by its number.
-const STAGES: [Stage; 16] = [
+const STAGES: [Stage; 15] = [
     Stage::Silent,
     Stage::Head,
     Stage::Exchange,
@@ -107,7 +105,6 @@ const STAGES: [Stage; 16] = [
     Stage::Ended(Ending::FarewellOver),
     Stage::Ended(Ending::GraceOver),
     Stage::Ended(Ending::Cut),
-    Stage::Ended(Ending::Drained),
     Stage::Ended(Ending::Stopped),
 ];
 

@@ -44,6 +44,7 @@ impl Table {
         self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.connections.insert(number, Arc::clone(connection));
+        self.changed.notify_waiters();
         Some(Place { table: Arc::clone(self), number })
     }
 

@@ -1,31 +1,38 @@
-//! What an operator can set about routes.
+//! What one `[[route]]` says.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Access;
 use super::path_prefix::PathPrefix;
-use super::pool::UpstreamSettings;
+use super::pool::{Pool, UpstreamSettings};
+use super::resolver::Upstreams;
+use super::table::Route;
 use super::upstream_trust::UpstreamTrust;
 use crate::values::header_edits::HeaderEdits;
 use crate::values::origin::{Authority, Host, Origin};
+use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
 
-/// One `[[route]]` as configured, before names are resolved and pools made.
+/// One route as configured.
 #[derive(Clone, Debug)]
 pub struct RouteSettings {
     /// The own host it is for; every own host without one.
     pub host: Option<Host>,
-    /// The paths it covers. Default: `/`.
+    /// The paths it covers.
     pub path: PathPrefix,
-    /// The applications behind it, at least one.
+    /// Who may use it.
+    pub access: Access,
+    /// Where the application is. At least one.
     pub upstreams: Vec<UpstreamAddress>,
+    /// Who vouches for upstreams over TLS.
+    pub trust: Arc<UpstreamTrust>,
+    /// The limit of making a connection to the application.
+    pub connect_timeout: Duration,
+    /// The limit of waiting for the head of an answer.
+    pub response_timeout: Duration,
     /// The `Host` that the application gets, where that is not the client's.
     pub upstream_host: Option<Authority>,
-    /// Who may vouch for upstreams over TLS; `None`: the machine's own authorities.
-    pub upstream_trust: Option<Arc<UpstreamTrust>>,
-    /// Who may use it. Default: whoever is signed in.
-    pub access: Access,
     /// Origins besides our own whose pages may open a WebSocket here.
     pub origins: Vec<Origin>,
     /// Changes to every request that is forwarded.
@@ -34,35 +41,25 @@ pub struct RouteSettings {
     pub response_headers: HeaderEdits,
 }
 
-/// How long upstreams may take, on every route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpstreamTimeouts {
-    /// Making a connection. Default: 5 s.
-    pub connect: Duration,
-    /// Silence of an upstream that owes a response. Default: 60 s.
-    pub response: Duration,
-    /// Silence of an event stream. Default: 1 h.
-    pub stream: Duration,
-}
-
-impl Default for UpstreamTimeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            response: Duration::from_secs(60),
-            stream: Duration::from_secs(3600),
-        }
-    }
-}
-
-impl UpstreamTimeouts {
-    /// The settings of a pool whose upstreams are vouched for by `trust`.
-    pub fn with_trust(self, trust: Arc<UpstreamTrust>) -> UpstreamSettings {
-        UpstreamSettings {
-            connect_timeout: self.connect,
-            response_timeout: self.response,
-            stream_timeout: self.stream,
-            ..UpstreamSettings::new(trust)
+impl RouteSettings {
+    /// The route, with its upstreams out of those that are known already: their connections and their health
+    /// outlive a configuration.
+    pub fn assemble(self, upstreams: &Upstreams, clock: &Clock) -> Route {
+        let addresses = self.upstreams.iter().map(|address| upstreams.get(address)).collect();
+        let settings = UpstreamSettings {
+            connect_timeout: self.connect_timeout,
+            response_timeout: self.response_timeout,
+            ..UpstreamSettings::new(self.trust)
+        };
+        Route {
+            host: self.host,
+            path: self.path,
+            access: self.access,
+            pool: Arc::new(Pool::new(addresses, settings, clock.clone())),
+            upstream_host: self.upstream_host,
+            origins: self.origins,
+            request_headers: self.request_headers,
+            response_headers: self.response_headers,
         }
     }
 }

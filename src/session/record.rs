@@ -1,6 +1,6 @@
 //! One session. Shared by everything that acts in its name.
 //!
-//! Size of a plain local user's session, in bytes, with all indexes: the record 216 (its `Arc` included), its
+//! Size of a plain local user's session, in bytes, with all indexes: the record 224 (its `Arc` included), its
 //! key 32 on the heap, its place in the key index 40 and in the user index 24, its turn in the sweeper 32: about
 //! 350, under the budget of 400. User, identity and device are shared between the sessions of a user.
 
@@ -35,6 +35,7 @@ pub struct SignIn {
 #[derive(Debug)]
 pub struct Session {
     sign_in: SignIn,
+    affinity: u64,
     created: u32,
     last_seen: AtomicU32,
     ended: AtomicU8,
@@ -50,6 +51,7 @@ impl Session {
     pub(super) fn new(sign_in: SignIn, key: SessionKey, now: Moment) -> Self {
         Self {
             sign_in,
+            affinity: key.affinity(),
             created: now.seconds(),
             last_seen: AtomicU32::new(now.seconds()),
             ended: AtomicU8::new(LIVE),
@@ -91,6 +93,11 @@ impl Session {
     /// The public name of the session.
     pub fn handle(&self) -> Option<Handle> {
         self.keys.lock().first().map(SessionKey::handle)
+    }
+
+    /// A number that stays the same for this session, to choose the same upstream by.
+    pub fn affinity(&self) -> u64 {
+        self.affinity
     }
 
     /// Whether the end mark is set. It is never taken back.
@@ -183,6 +190,6 @@ mod tests {
 
     #[test]
     fn the_record_keeps_its_budget() {
-        assert!(size_of::<Session>() + 2 * size_of::<usize>() <= 216, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() + 2 * size_of::<usize>() <= 224, "{}", size_of::<Session>());
     }
 }

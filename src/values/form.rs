@@ -53,6 +53,12 @@ impl Form {
     }
 }
 
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Form({} fields)", self.0.len())
+    }
+}
+
 fn decode(text: &[u8]) -> Result<String, Malformed> {
     let spaced: Cow<'_, [u8]> = if text.contains(&b'+') {
         text.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect()

@@ -21,3 +21,4 @@ pub mod session_id;
 pub mod target;
 pub mod time;
 pub mod upstream_address;
+pub mod websocket_request;

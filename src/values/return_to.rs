@@ -21,9 +21,10 @@ pub struct ReturnTo {
 }
 
 impl ReturnTo {
-    /// A path of ours that the program itself wrote.
-    pub const fn is_local(&self) -> bool {
-        self.origin.is_none()
+    /// A path of ours that the program or the configuration wrote; `/` if it is none.
+    pub fn own(path: &str) -> Self {
+        let root = || Self { origin: None, rest: "/".into() };
+        Self::parse(path, &AllowedOrigins::default()).unwrap_or_else(root)
     }
 
     /// Reads a target from a request or the configuration.

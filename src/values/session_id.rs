@@ -61,6 +61,11 @@ impl SessionId {
 }
 
 impl SessionKey {
+    /// A number that spreads sessions evenly. It never leaves the program.
+    pub fn affinity(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |head| u64::from_ne_bytes(*head))
+    }
+
     /// The public name that belongs to this key.
     pub fn handle(&self) -> Handle {
         let hash = Sha256::new().chain_update(b"handle").chain_update(self.0).finalize();

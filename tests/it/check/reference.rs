@@ -65,7 +65,7 @@ fn parse(text: &str) -> Settings {
 
 /// Settings as text, without what differs between runs: the folder, and the order of an index.
 fn shown(mut settings: Settings) -> String {
-    settings.users = settings.users.file_name().unwrap().into();
+    settings.users_file = settings.users_file.file_name().unwrap().into();
     let text = format!("{settings:?}");
     let (before, index) = text.split_once("index: {").unwrap();
     let (_, after) = index.split_once('}').unwrap();
@@ -75,7 +75,7 @@ fn shown(mut settings: Settings) -> String {
 #[test]
 fn it_starts_as_it_stands() {
     let settings = parse(&reference());
-    assert_eq!(settings.routes.len(), 1);
+    assert_eq!(settings.gateway.routes.len(), 1);
     assert_eq!(settings.public_url.to_string(), "http://localhost:8080");
 }
 

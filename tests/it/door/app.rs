@@ -75,6 +75,7 @@ impl ProxyHttp for App {
                     session.write_response_body(Some(Bytes::from(vec![b'x'; 65536])), false).await?;
                 }
             }
+            "/stubborn" => hand_over(session, switching(), keep_for_ever).await?,
             "/upgrade" => hand_over(session, switching(), echo_until_cut).await?,
             _ => return Ok(false),
         }
@@ -135,6 +136,11 @@ async fn echo_until_cut(mut stream: Transport, early: Bytes, connection: Arc<Con
             },
         }
     }
+}
+
+/// Listens to nobody.
+async fn keep_for_ever(_stream: Transport, _early: Bytes, _connection: Arc<Connection>) {
+    std::future::pending().await
 }
 
 async fn signalled(cut: &Cut) {

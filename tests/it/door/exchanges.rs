@@ -24,6 +24,32 @@ async fn one_connection_carries_many_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_connections_at_once() {
+    let house = House::open(local());
+    let clients = (0..100).map(|_| async {
+        let mut client = Client::of(&house).await;
+        for _ in 0..20 {
+            assert!(client.get("/hello").await.ends_with("hello"));
+        }
+    });
+    within(futures_util::future::join_all(clients)).await;
+    within(house.door.reached(0)).await;
+}
+
+/// The second request is not read as anything else, and its client learns by the close that it was not taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_does_not_wait_for_its_turn_is_not_taken() {
+    let mut house = House::open(local());
+    let mut client = Client::of(&house).await;
+    let request = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    client.say(&request.repeat(2)).await;
+    let said = client.rest().await;
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 1, "{said}");
+    assert_eq!(within(house.over.recv()).await.unwrap(), "/hello");
+    assert!(house.over.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_client_can_end_it() {
     let house = House::open(local());
     let mut client = Client::of(&house).await;
@@ -102,10 +128,9 @@ async fn an_early_answer_reaches_a_client_that_still_sends() {
     let house = House::open(local());
     let mut client = Client::of(&house).await;
     client.say("POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n").await;
-    for _ in 0..16 {
-        client.say(&"x".repeat(16384)).await;
-    }
-    assert!(client.rest().await.ends_with("hello"));
+    client.say(&"x".repeat(200_000)).await;
+    assert!(client.answer().await.ends_with("hello"));
+    client.say(&"x".repeat(9_800_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

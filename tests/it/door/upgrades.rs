@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::app::{House, local};
-use super::client::{Client, within};
+use super::client::{Client, turning, within};
 
 const HANDSHAKE: &str = "GET /upgrade HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 
@@ -59,6 +59,19 @@ async fn a_stop_reaches_it_as_a_cut() {
     client.exactly(1).await;
     house.door.stop();
     assert_eq!(client.rest().await, "goodbye");
+    within(house.door.stopped()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_listen_to_a_cut_is_ended_with_the_drain() {
+    let house = House::open(local());
+    let mut client = Client::of(&house).await;
+    client.say(&HANDSHAKE.replace("/upgrade", "/stubborn")).await;
+    client.answer().await;
+    house.door.stop();
+    let (time, said) = turning(&house, client.rest()).await;
+    assert_eq!(said, "");
+    assert!(time >= Duration::from_secs(20), "{time:?}");
     within(house.door.stopped()).await;
 }
 

@@ -1,0 +1,114 @@
+//! Everything made of one configuration, swapped whole. Sessions, live connections and warm pools outlive it.
+
+use std::sync::Arc;
+
+use crate::admission::facts::RequestFacts;
+use crate::admission::identity_headers::IdentityHeaders;
+use crate::admission::upstream_head::HeadRules;
+use crate::credentials::user_file::Users;
+use crate::pages::{BrokenPages, Pages};
+use crate::routes::resolver::Upstreams;
+use crate::routes::settings::RouteSettings;
+use crate::routes::table::{Route, RouteTable};
+use crate::values::client_address::TrustedProxies;
+use crate::values::cookie::SessionCookie;
+use crate::values::own_hosts::OwnHosts;
+use crate::values::own_path::{OwnPage, OwnPages};
+use crate::values::reason::Reason;
+use crate::values::return_to::{AllowedOrigins, OriginPattern};
+use crate::values::time::Clock;
+use crate::{login, logout};
+
+/// What the gateway is made of, as configured.
+#[derive(Debug)]
+pub struct Settings {
+    /// The host names that are served.
+    pub hosts: OwnHosts,
+    /// Whose `X-Forwarded-*` is believed.
+    pub trusted: TrustedProxies,
+    /// The addresses that the gateway answers itself.
+    pub own_pages: OwnPages,
+    /// The session cookie.
+    pub cookie: SessionCookie,
+    /// How applications are told who is signed in.
+    pub identity: IdentityHeaders,
+    /// What is behind the gateway.
+    pub routes: Vec<RouteSettings>,
+    /// Who may sign in.
+    pub users: Arc<Users>,
+    /// How people sign in.
+    pub login: login::settings::Settings,
+    /// How people sign out.
+    pub logout: logout::settings::Settings,
+}
+
+/// A configuration at work.
+#[derive(Debug)]
+pub struct Assembled {
+    pub(super) hosts: OwnHosts,
+    pub(super) trusted: TrustedProxies,
+    pub(super) own_pages: OwnPages,
+    pub(super) cookie: SessionCookie,
+    pub(super) heads: HeadRules,
+    pub(super) routes: RouteTable,
+    pub(super) users: Arc<Users>,
+    pub(super) login: login::settings::Settings,
+    pub(super) logout: logout::settings::Settings,
+    pub(super) own_origins: AllowedOrigins,
+    pub(super) pages: Pages,
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(super) enum Asked<'a> {
+    /// A page of our own.
+    OwnPage(OwnPage<'a>),
+    /// Something of an application.
+    Route(&'a Arc<Route>),
+}
+
+impl Asked<'_> {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Route(route), Self::Route(other)) => Arc::ptr_eq(route, other),
+            _ => false,
+        }
+    }
+}
+
+impl Assembled {
+    /// Puts a configuration to work. Upstreams that are known already keep their connections.
+    pub fn new(settings: Settings, upstreams: &Upstreams, clock: &Clock) -> Result<Self, BrokenPages> {
+        let routes = settings.routes.into_iter().map(|route| route.assemble(upstreams, clock)).collect();
+        Ok(Self {
+            own_origins: AllowedOrigins::new(settings.hosts.origins().map(OriginPattern::from)),
+            routes: RouteTable::new(&settings.hosts, routes),
+            heads: HeadRules::new(settings.identity, settings.cookie.clone(), settings.hosts.scheme()),
+            pages: Pages::new(&settings.logout.allowed)?,
+            hosts: settings.hosts,
+            trusted: settings.trusted,
+            own_pages: settings.own_pages,
+            cookie: settings.cookie,
+            users: settings.users,
+            login: settings.login,
+            logout: settings.logout,
+        })
+    }
+
+    /// What a request asks for. A path that means something else to a program which knows path parameters (`/logout;x`)
+    /// has no single reading.
+    pub(super) fn asked<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Asked<'a>, Reason> {
+        let asked = self.at(facts, facts.target.path())?;
+        match facts.target.path_without_parameters() {
+            Some(plain) if !self.at(facts, &plain).is_ok_and(|other| asked.is(&other)) => Err(Reason::TargetAmbiguous),
+            _ => Ok(asked),
+        }
+    }
+
+    fn at<'a>(&'a self, facts: &RequestFacts<'_>, path: &'a str) -> Result<Asked<'a>, Reason> {
+        match self.own_pages.find(path) {
+            Some(page) => Ok(Asked::OwnPage(page)),
+            None => self.routes.find(facts.host, path).map(Asked::Route).ok_or(Reason::NoRoute),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! A request that may go on: what the proxy needs to carry it.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+
+use super::answers;
+use super::assembled::Assembled;
+use crate::admission::permit::Permit;
+use crate::routes::pool::Pool;
+use crate::session::record::Session;
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::reason::Reason;
+use crate::values::reply::Reply;
+
+/// A permit, and the rules under which it was made.
+#[derive(Debug)]
+pub struct Forward {
+    pub(super) assembled: Arc<Assembled>,
+    pub(super) permit: Permit,
+    pub(super) target: Option<String>,
+    pub(super) told: HeaderEdits,
+    pub(super) browser: bool,
+    pub(super) websocket: bool,
+    pub(super) affinity: u64,
+    pub(super) expire_cookies: bool,
+}
+
+impl Forward {
+    /// The upstreams to choose from.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.permit.route().pool
+    }
+
+    /// A number that stays the same for a session, or for an address without one: the same upstream serves both.
+    pub fn affinity(&self) -> u64 {
+        self.affinity
+    }
+
+    /// The request target to write where it differs from the one that came.
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// Whether this asks to become a WebSocket.
+    pub fn is_websocket(&self) -> bool {
+        self.websocket
+    }
+
+    /// The session in whose name it goes.
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        self.permit.session()
+    }
+
+    /// The edits of the request as it leaves. They can be asked for again when an upstream is tried again.
+    pub fn request_edits(&self, headers: &HeaderMap) -> HeaderEdits {
+        self.assembled.heads.request(headers, &self.permit, self.told.clone())
+    }
+
+    /// The edits of the answer as it is passed on.
+    pub fn response_edits(&self, headers: &HeaderMap) -> HeaderEdits {
+        let mut edits = self.assembled.heads.response(headers, &self.permit);
+        if self.expire_cookies {
+            let expired = self.assembled.cookie.expire().into_iter();
+            edits.extend(expired.map(|line| HeaderEdit::Add(SET_COOKIE, line)));
+        }
+        edits
+    }
+
+    /// Whether the session has ended since the permit was made.
+    pub fn has_ended(&self) -> bool {
+        self.permit.session().is_some_and(|session| session.has_ended())
+    }
+
+    /// The answer where the upstream gave none that can be passed on.
+    pub fn upstream_failed(&self, reason: Reason) -> Reply {
+        answers::refusal_for(&self.assembled, self.browser, &reason.into())
+    }
+}

@@ -1,0 +1,58 @@
+//! The gateway as one thing, without the engine: a head goes in, and out comes a permit to forward it or an answer.
+
+mod answers;
+mod assembled;
+mod exchange;
+mod forward;
+mod own;
+mod perform;
+mod receive;
+
+use arc_swap::ArcSwap;
+
+pub use self::assembled::{Assembled, Settings};
+pub use self::exchange::Exchange;
+pub use self::forward::Forward;
+pub use self::own::OwnRequest;
+pub use self::receive::Received;
+use crate::credentials::hashing::PasswordChecker;
+use crate::logout::reaper;
+use crate::logout::run::Pipeline;
+use crate::session::table::SessionTable;
+
+/// Everything that outlives a configuration, and the configuration at work.
+#[derive(Debug)]
+pub struct Gateway {
+    assembled: ArcSwap<Assembled>,
+    sessions: SessionTable,
+    passwords: PasswordChecker,
+    pipeline: Pipeline,
+}
+
+impl Gateway {
+    /// A gateway that serves this configuration.
+    pub fn new(assembled: Assembled, sessions: SessionTable, passwords: PasswordChecker, pipeline: Pipeline) -> Self {
+        Self { assembled: ArcSwap::from_pointee(assembled), sessions, passwords, pipeline }
+    }
+
+    /// The sessions.
+    pub fn sessions(&self) -> &SessionTable {
+        &self.sessions
+    }
+
+    /// Notes that a session is used, by something that goes on in its name.
+    pub fn touch(&self, forward: &Forward) {
+        if let Some(session) = forward.session() {
+            session.touch(self.pipeline.clock.now());
+        }
+    }
+
+    /// Ends the sessions whose time is up, and answers how many that were.
+    pub async fn reap(&self) -> usize {
+        let grace = self.assembled.load().logout.grace;
+        reaper::reap(&self.sessions, &self.pipeline, grace).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,230 @@
+//! The addresses that the gateway answers itself.
+
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::json;
+
+use super::answers;
+use super::assembled::Assembled;
+use super::receive::Visitor;
+use crate::admission::cross_site::{self, LogoutByGet};
+use crate::admission::facts::RequestFacts;
+use crate::logout::farewell::{self, Manner, Next};
+use crate::pages::STYLE;
+use crate::session::record::Session;
+use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
+use crate::values::form::{Field, Form};
+use crate::values::own_path::OwnPage;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::reply::Reply;
+
+/// An answer that changes something: it may need the body, and it takes its time.
+#[derive(Debug)]
+pub struct OwnRequest {
+    pub(super) action: Action,
+    pub(super) assembled: Arc<Assembled>,
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) unusable_cookie: bool,
+    pub(super) query: Form,
+    pub(super) is_form: bool,
+    pub(super) browser: bool,
+    pub(super) wants_json: bool,
+    pub(super) client: ClientAddress,
+    pub(super) device: Device,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Check a name and a password.
+    SignIn,
+    /// End the session, and answer in this manner.
+    SignOut(Manner),
+}
+
+impl OwnRequest {
+    /// The largest body that is read, in bytes; zero where none is needed.
+    pub fn body_limit(&self) -> usize {
+        match self.action {
+            Action::SignIn => self.assembled.login.body_limit,
+            Action::SignOut(Manner::Navigation) => 0,
+            Action::SignOut(_) => self.assembled.login.body_limit,
+        }
+    }
+
+    /// The word for the access line.
+    pub fn note(&self) -> &'static str {
+        match self.action {
+            Action::SignIn => "sign_in",
+            Action::SignOut(_) => "logout",
+        }
+    }
+}
+
+/// Either is an answer; one is still to be made.
+#[derive(Debug)]
+pub(super) enum Own {
+    Answer(Reply),
+    Perform(Box<OwnRequest>),
+}
+
+/// Answers a request to an address of ours.
+pub(super) fn answer(
+    page: OwnPage<'_>,
+    facts: &RequestFacts<'_>,
+    visitor: Visitor,
+    assembled: &Arc<Assembled>,
+) -> Result<Own, Refusal> {
+    match page {
+        OwnPage::Login => login(facts, visitor, assembled),
+        OwnPage::Logout => logout(facts, visitor, assembled),
+        OwnPage::Further(name) => further(name, facts, &visitor, assembled).map(Own::Answer),
+    }
+}
+
+fn login(facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>) -> Result<Own, Refusal> {
+    match *facts.method {
+        Method::GET | Method::HEAD => Ok(Own::Answer(login_page(facts, &visitor, assembled))),
+        Method::POST => {
+            cross_site::own_post(facts, &assembled.hosts)?;
+            Ok(Own::Perform(perform(Action::SignIn, facts, visitor, assembled)))
+        }
+        _ => Ok(Own::Answer(answers::method_not_allowed(assembled, facts, "GET, HEAD, POST"))),
+    }
+}
+
+fn logout(facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>) -> Result<Own, Refusal> {
+    let manner = match *facts.method {
+        Method::POST => match cross_site::logout_post(facts, &assembled.hosts) {
+            Ok(()) => post_manner(facts),
+            Err(reason) => return Ok(Own::Answer(refuse_logout(reason, facts, &visitor, assembled))),
+        },
+        Method::GET => match cross_site::logout_get(facts, assembled.logout.get) {
+            LogoutByGet::End => Manner::Navigation,
+            LogoutByGet::Confirm => {
+                return Ok(Own::Answer(confirm_page(StatusCode::OK, "", facts, &visitor, assembled)));
+            }
+            LogoutByGet::Refuse(reason) => return Err(reason.into()),
+        },
+        _ => return Ok(Own::Answer(answers::method_not_allowed(assembled, facts, "GET, POST"))),
+    };
+    Ok(Own::Perform(perform(Action::SignOut(manner), facts, visitor, assembled)))
+}
+
+fn post_manner(facts: &RequestFacts<'_>) -> Manner {
+    match (facts.is_browser(), facts.wants_json()) {
+        (true, _) => Manner::Page,
+        (false, true) => Manner::Json,
+        (false, false) => Manner::Program,
+    }
+}
+
+fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>) -> Box<OwnRequest> {
+    let content_type = facts.header(&CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or("");
+    Box::new(OwnRequest {
+        action,
+        assembled: Arc::clone(assembled),
+        session: visitor.session,
+        unusable_cookie: visitor.unusable,
+        query: query(facts),
+        is_form: content_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"),
+        browser: facts.is_browser(),
+        wants_json: facts.wants_json(),
+        client: facts.provenance.client,
+        device: Device::from_user_agent(facts.header(&USER_AGENT).unwrap_or("")),
+    })
+}
+
+/// A query that is no form says nothing.
+fn query(facts: &RequestFacts<'_>) -> Form {
+    Form::parse(facts.target.query().unwrap_or("").as_bytes()).unwrap_or_default()
+}
+
+/// The target of a sign-in: what was asked for, if it is a page of ours, or the configured one.
+pub(super) fn login_target(field: Field<'_>, assembled: &Assembled) -> crate::values::return_to::ReturnTo {
+    match farewell::next(field, &assembled.own_origins, &assembled.hosts, &assembled.own_pages) {
+        Next::Page(target) => target,
+        Next::Ignored | Next::Logout => assembled.login.next.clone(),
+    }
+}
+
+fn login_page(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+    let query = query(facts);
+    let action = assembled.own_pages.login().as_str();
+    let next = login_target(query.field(&farewell::NEXT), assembled).to_string();
+    let user = visitor.session.as_ref().map(|session| session.identity().user());
+    if !facts.is_browser() {
+        let fields = ["username", "password", "next"];
+        let body = json!({ "action": action, "method": "POST", "fields": fields, "next": next, "user": user });
+        return Reply::json(StatusCode::OK, &body);
+    }
+    match user {
+        Some(user) if query.field(&["switch"]) == Field::Absent => {
+            let switch = form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+            let switch = format!("{action}?switch=1&{switch}");
+            assembled.pages.signed_in(user, &next, &switch, assembled.own_pages.logout())
+        }
+        _ => assembled.pages.login(StatusCode::OK, action, Some(&next), "", None),
+    }
+}
+
+fn confirm_page(
+    status: StatusCode,
+    message: &str,
+    facts: &RequestFacts<'_>,
+    visitor: &Visitor,
+    assembled: &Assembled,
+) -> Reply {
+    let query = query(facts);
+    let next = match query.field(&farewell::NEXT) {
+        Field::One(next) => Some(next),
+        Field::Absent | Field::Several => None,
+    };
+    let user = visitor.session.as_ref().map(|session| session.identity().user());
+    assembled.pages.confirm(status, facts.target.path(), next, user, message)
+}
+
+/// A refused logout shows browsers the form: a person who did want it has the button.
+fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+    if facts.is_browser() {
+        confirm_page(reason.status(), reason.message(), facts, visitor, assembled)
+    } else {
+        answers::refuse(assembled, facts.headers, &reason.into())
+    }
+}
+
+fn further(name: &str, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Result<Reply, Refusal> {
+    let login = assembled.own_pages.login().as_str();
+    let reply = match name.to_ascii_lowercase().as_str() {
+        "goodbye" => assembled.pages.goodbye(StatusCode::OK, None, login),
+        "session" => session(facts, visitor, assembled),
+        "style.css" => style(),
+        _ => return Err(Reason::NoRoute.into()),
+    };
+    let reading = cross_site::is_read(facts.method);
+    Ok(if reading { reply } else { answers::method_not_allowed(assembled, facts, "GET, HEAD") })
+}
+
+/// Who is signed in. Asking does not prolong the session.
+fn session(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+    let Some(session) = &visitor.session else {
+        let refusal = Refusal::from(Reason::SignInRequired);
+        return answers::refusal_for(assembled, false, &refusal);
+    };
+    let identity = session.identity();
+    let body = json!({
+        "user": identity.user(), "email": identity.email(), "name": identity.name(), "groups": identity.groups(),
+        "device": session.device().to_string(), "address": session.address().to_string(),
+        "connections": session.live_connections(), "host": assembled.hosts.names().get(facts.host.index()).map(|host| host.as_str()),
+    });
+    Reply::json(StatusCode::OK, &body)
+}
+
+fn style() -> Reply {
+    let mut reply = Reply::with_body(StatusCode::OK, "text/css; charset=utf-8", STYLE);
+    reply.headers.retain(|(name, _)| name != CACHE_CONTROL);
+    reply.with(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"))
+}

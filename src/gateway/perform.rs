@@ -1,0 +1,158 @@
+//! Signing in and out: what takes its time, and must not stop half-way because somebody closed a tab.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::own::{Action, OwnRequest, login_target};
+use super::{Gateway, answers};
+use crate::audit::Event;
+use crate::credentials::Verdict;
+use crate::login::attempt::Attempt;
+use crate::logout::farewell::{self, Manner};
+use crate::session::record::{Ended, Session, SignIn};
+use crate::session::table::{NotOpened, Opened};
+use crate::values::end_cause::EndCause;
+use crate::values::form::Form;
+use crate::values::identity::{Identity, UserKey};
+use crate::values::reason::Reason;
+use crate::values::reply::Reply;
+use crate::values::return_to::ReturnTo;
+
+impl Gateway {
+    /// Signs in or out. Runs to its end even if the caller goes away. `body` is what arrived of it, or why it did not.
+    pub async fn perform(self: &Arc<Self>, request: Box<OwnRequest>, body: Result<Bytes, Reason>) -> Reply {
+        let gateway = Arc::clone(self);
+        let assembled = Arc::clone(&request.assembled);
+        let browser = request.browser;
+        let work = tokio::spawn(async move {
+            match request.action {
+                Action::SignIn => gateway.sign_in(&request, body).await,
+                Action::SignOut(manner) => gateway.sign_out(&request, manner, body).await,
+            }
+        });
+        work.await.unwrap_or_else(|_| answers::refusal_for(&assembled, browser, &Reason::Internal.into()))
+    }
+
+    async fn sign_in(&self, request: &OwnRequest, body: Result<Bytes, Reason>) -> Reply {
+        let form = match body.and_then(|body| read_form(request, &body)) {
+            Ok(form) => form,
+            Err(reason) => return answers::refusal_for(&request.assembled, request.browser, &reason.into()),
+        };
+        let next = login_target(farewell::requested(Some(&form), &request.query), &request.assembled);
+        let attempt = match Attempt::read(&form) {
+            Ok(attempt) => attempt,
+            Err(reason) => return self.sign_in_refused(request, "", &next, reason),
+        };
+        drop(form);
+        match self.passwords.verify(&request.assembled.users, &attempt.user, attempt.password).await {
+            Verdict::Accept(user, identity) => self.open(request, user, identity, &next).await,
+            Verdict::Refuse(reason) => self.sign_in_refused(request, &attempt.user, &next, reason),
+            Verdict::Absent => self.sign_in_refused(request, &attempt.user, &next, Reason::CredentialsWrong),
+        }
+    }
+
+    /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves
+    /// nobody without a session.
+    async fn open(&self, request: &OwnRequest, user: UserKey, identity: Arc<Identity>, next: &ReturnTo) -> Reply {
+        let begun = self.pipeline.clock.now();
+        let sign_in = SignIn { user, identity, device: request.device, address: request.client };
+        let Opened { id, session, evicted } = match self.sessions.open(sign_in, begun).await {
+            Ok(opened) => opened,
+            Err(problem) => {
+                let reason = not_opened(problem);
+                return answers::refusal_for(&request.assembled, request.browser, &reason.into());
+            }
+        };
+        let grace = request.assembled.logout.grace;
+        evicted.iter().for_each(|ended| drop(self.pipeline.run(ended, begun, grace, 0)));
+        if let Some(ended) = self.end_previous(request).await {
+            self.pipeline.run(&ended, begun, grace, 1);
+        }
+        self.note_sign_in(request, &session);
+        let reply = if request.wants_json && !request.browser {
+            let body = json!({ "user": session.identity().user(), "next": next.to_string() });
+            Reply::json(StatusCode::OK, &body)
+        } else {
+            Reply::see_other(next)
+        };
+        reply.with(SET_COOKIE, request.assembled.cookie.set(&id))
+    }
+
+    async fn end_previous(&self, request: &OwnRequest) -> Option<Ended> {
+        self.sessions.end(request.session.as_ref()?, EndCause::SignedInAgain).await
+    }
+
+    fn note_sign_in(&self, request: &OwnRequest, session: &Session) {
+        let event = Event::SignedIn {
+            user: session.identity().user(),
+            session: session.handle(),
+            client: request.client,
+            device: request.device,
+        };
+        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
+    }
+
+    /// Browsers get the form again, with the name in it and what was wrong; programs the reason.
+    fn sign_in_refused(&self, request: &OwnRequest, user: &str, next: &ReturnTo, reason: Reason) -> Reply {
+        let event = Event::SignInRefused { user, client: request.client, reason };
+        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
+        let assembled = &request.assembled;
+        let refusal = answers::refusal_for(assembled, false, &reason.into());
+        if !request.browser {
+            return refusal;
+        }
+        let (login, next) = (assembled.own_pages.login().as_str(), next.to_string());
+        let mut page = assembled.pages.login(refusal.status, login, Some(&next), user, Some(reason.message()));
+        let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);
+        let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
+        page.headers.extend(further);
+        page
+    }
+
+    /// Ends the session, if there is one, and says goodbye in any case: logout needs nothing.
+    async fn sign_out(&self, request: &OwnRequest, manner: Manner, body: Result<Bytes, Reason>) -> Reply {
+        let begun = self.pipeline.clock.now();
+        let assembled = &request.assembled;
+        let expired = assembled.cookie.expire();
+        let cookies = if request.session.is_some() || request.unusable_cookie { 1 } else { 0 };
+        let ended = match &request.session {
+            Some(session) => self.sessions.end(session, EndCause::Logout).await,
+            None => None,
+        };
+        let mut receipt = match &ended {
+            Some(ended) => self.pipeline.run(ended, begun, assembled.logout.grace, cookies),
+            None => self.pipeline.nobody(cookies),
+        };
+        let form = body.and_then(|body| read_form(request, &body)).ok();
+        let field = farewell::requested(form.as_ref(), &request.query);
+        let next = farewell::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
+        let target = farewell::target(next, &assembled.logout);
+        receipt.target = target.as_ref().map(ReturnTo::to_string);
+        let login = assembled.own_pages.login().as_str();
+        let goodbye = ReturnTo::own("/.exeunt/goodbye");
+        let reply = farewell::reply(&receipt, target.as_ref(), manner, &assembled.pages, login, &goodbye);
+        farewell::with_farewell(reply, expired, &assembled.logout)
+    }
+}
+
+fn page_has(page: &Reply, name: &HeaderName) -> bool {
+    page.headers.iter().any(|(other, _)| other == name)
+}
+
+fn read_form(request: &OwnRequest, body: &[u8]) -> Result<Form, Reason> {
+    if !request.is_form {
+        return Err(Reason::FormMalformed);
+    }
+    Form::parse(body).map_err(|_| Reason::FormMalformed)
+}
+
+fn not_opened(problem: NotOpened) -> Reason {
+    match problem {
+        NotOpened::Full => Reason::SessionsFull,
+        NotOpened::StoreUnavailable | NotOpened::NoRandomness => Reason::StoreUnavailable,
+    }
+}

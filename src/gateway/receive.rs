@@ -1,0 +1,147 @@
+//! The door: what becomes of a request, one step a line.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use http::request;
+
+use super::assembled::{Asked, Assembled};
+use super::exchange::Exchange;
+use super::forward::Forward;
+use super::own::{self, Own, OwnRequest};
+use super::{Gateway, answers};
+use crate::admission::facts::RequestFacts;
+use crate::admission::permit::{self, Decision, Permit};
+use crate::routes::table::Route;
+use crate::session::live::Cut;
+use crate::session::record::Session;
+use crate::values::client_address::Peer;
+use crate::values::cookie::Presented;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::reply::Reply;
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Received {
+    /// It goes to an upstream.
+    Forward(Box<Forward>),
+    /// This is the answer.
+    Answer(Reply),
+    /// It signs in or out: read the body, then [`Gateway::perform`].
+    Own(Box<OwnRequest>),
+}
+
+/// Who sends a request, as far as its cookie tells.
+#[derive(Debug)]
+pub(super) struct Visitor {
+    pub(super) session: Option<Arc<Session>>,
+    /// There is a cookie of ours that cannot be used.
+    pub(super) unusable: bool,
+}
+
+impl Gateway {
+    /// Judges a head. `raw_target` is the target byte for byte, `cut` the way to end this connection.
+    pub fn receive(
+        &self,
+        head: &request::Parts,
+        raw_target: &[u8],
+        peer: Peer,
+        cut: &Arc<Cut>,
+    ) -> (Exchange, Received) {
+        let assembled = self.assembled.load_full();
+        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head, raw_target);
+        let judged = self.judge(head, raw_target, peer, cut, &assembled, &mut exchange);
+        let received = judged.unwrap_or_else(|refusal| {
+            exchange.refused(refusal.reason);
+            Received::Answer(answers::refuse(&assembled, &head.headers, &refusal))
+        });
+        (exchange, received)
+    }
+
+    fn judge(
+        &self,
+        head: &request::Parts,
+        raw_target: &[u8],
+        peer: Peer,
+        cut: &Arc<Cut>,
+        assembled: &Arc<Assembled>,
+        exchange: &mut Exchange,
+    ) -> Result<Received, Refusal> {
+        let facts = RequestFacts::read(head, raw_target, peer, &assembled.hosts, &assembled.trusted)?;
+        exchange.comes_from(facts.provenance.client, facts.target.path());
+        let asked = assembled.asked(&facts)?;
+        let visitor = self.visitor(&facts, assembled);
+        match asked {
+            Asked::OwnPage(page) => match own::answer(page, &facts, visitor, assembled)? {
+                Own::Answer(reply) => Ok(Received::Answer(reply)),
+                Own::Perform(request) => Ok(Received::Own(request)),
+            },
+            Asked::Route(route) => self.admit(&facts, visitor, route, cut, assembled, exchange),
+        }
+    }
+
+    fn visitor(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Visitor {
+        match assembled.cookie.find(facts.headers) {
+            Presented::Nothing => Visitor { session: None, unusable: false },
+            Presented::Unusable => Visitor { session: None, unusable: true },
+            Presented::One(id) => {
+                let session = self.sessions.find(&id.key(), self.pipeline.clock.now());
+                Visitor { session, unusable: false }
+            }
+        }
+    }
+
+    /// Registers with the session first, and decides only then: an end that comes in between is seen.
+    fn admit(
+        &self,
+        facts: &RequestFacts<'_>,
+        visitor: Visitor,
+        route: &Arc<Route>,
+        cut: &Arc<Cut>,
+        assembled: &Arc<Assembled>,
+        exchange: &mut Exchange,
+    ) -> Result<Received, Refusal> {
+        let Visitor { session, unusable } = visitor;
+        let hold = session.and_then(|session| session.hold(cut));
+        exchange.goes_to(route, hold.as_ref().map(|hold| hold.session()));
+        match permit::decide(facts, &assembled.hosts, route, hold) {
+            Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, assembled)),
+            Decision::Refuse(reason) => Err(reason.into()),
+            Decision::AskLogin => {
+                exchange.refused(Reason::SignInRequired);
+                let mut reply = answers::ask_login(assembled, facts);
+                if unusable {
+                    answers::expire_cookies(assembled, &mut reply);
+                }
+                Ok(Received::Answer(reply))
+            }
+        }
+    }
+
+    fn forward(&self, facts: &RequestFacts<'_>, permit: Permit, unusable: bool, assembled: &Arc<Assembled>) -> Received {
+        if let Some(session) = permit.session() {
+            session.touch(self.pipeline.clock.now());
+        }
+        Received::Forward(Box::new(Forward {
+            told: assembled.heads.tell(facts, &permit),
+            target: facts.target.rewritten(),
+            browser: facts.is_browser(),
+            websocket: facts.is_websocket(),
+            affinity: affinity(facts, permit.session()),
+            expire_cookies: unusable,
+            assembled: Arc::clone(assembled),
+            permit,
+        }))
+    }
+}
+
+fn affinity(facts: &RequestFacts<'_>, session: Option<&Arc<Session>>) -> u64 {
+    session.map_or_else(
+        || {
+            let mut hasher = DefaultHasher::new();
+            facts.provenance.client.hash(&mut hasher);
+            hasher.finish()
+        },
+        |session| session.affinity(),
+    )
+}

@@ -1,0 +1,4 @@
+//! From a proof to a session.
+
+pub mod attempt;
+pub mod settings;

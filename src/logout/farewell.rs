@@ -1,0 +1,156 @@
+//! Where a logout ends: the target, and the answer that leads there.
+
+use http::header::SET_COOKIE;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::run::is_confirmed;
+use super::settings::Settings;
+use crate::pages::Pages;
+use crate::values::form::{Field, Form};
+use crate::values::own_hosts::OwnHosts;
+use crate::values::own_path::{OwnPage, OwnPages};
+use crate::values::receipt::Receipt;
+use crate::values::reply::Reply;
+use crate::values::return_to::{AllowedOrigins, ReturnTo};
+use crate::values::target::Target;
+
+static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// The names under which a request says where to go. `rd` is what other gateways call it.
+pub const NEXT: [&str; 2] = ["next", "rd"];
+
+/// What a request says about where to go: the form goes before the query.
+pub fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> Field<'a> {
+    match form.map(|form| form.field(&NEXT)) {
+        None | Some(Field::Absent) => query.field(&NEXT),
+        Some(field) => field,
+    }
+}
+
+/// What a redirect target is to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Unsafe, absent, given twice, or an address of our own: the default applies.
+    Ignored,
+    /// It would sign out again.
+    Logout,
+    /// A page of an application.
+    Page(ReturnTo),
+}
+
+/// Judges a requested target.
+pub fn next(field: Field<'_>, allowed: &AllowedOrigins, hosts: &OwnHosts, pages: &OwnPages) -> Next {
+    let Field::One(text) = field else { return Next::Ignored };
+    let Some(target) = ReturnTo::parse(text, allowed) else { return Next::Ignored };
+    if target.origin().is_some_and(|origin| !hosts.owns(origin)) {
+        return Next::Page(target);
+    }
+    let path = target.path_and_query().split('#').next().unwrap_or_default();
+    let Ok(canonical) = Target::parse(path.as_bytes()) else { return Next::Ignored };
+    match pages.find(canonical.path()) {
+        None => Next::Page(target),
+        Some(OwnPage::Logout) => Next::Logout,
+        Some(OwnPage::Login | OwnPage::Further(_)) => Next::Ignored,
+    }
+}
+
+/// Where a logout leads; `None` is the goodbye page. First that applies: a safe `next`, `logout.next`, goodbye.
+pub fn target(next: Next, settings: &Settings) -> Option<ReturnTo> {
+    match next {
+        Next::Page(target) => Some(target),
+        Next::Logout => None,
+        Next::Ignored => settings.next.clone(),
+    }
+}
+
+/// How the answer to a logout looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// After a GET by a person: a redirect always, since a reload of a page would log out again.
+    Navigation,
+    /// After a POST by a person.
+    Page,
+    /// After a POST by a program.
+    Program,
+    /// After a POST that asks for JSON by name: the receipt, whatever the target.
+    Json,
+}
+
+/// The answer: cookies expired, and on to the target or the goodbye page.
+pub fn reply(
+    receipt: &Receipt,
+    target: Option<&ReturnTo>,
+    manner: Manner,
+    pages: &Pages,
+    login: &str,
+    goodbye: &ReturnTo,
+) -> Reply {
+    let status = if is_confirmed(receipt) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    match (manner, target) {
+        (Manner::Json, _) => Reply::json(status, receipt),
+        // An end that the store has not confirmed is told, not papered over by a redirect.
+        (Manner::Program, _) if status != StatusCode::OK => Reply::json(status, receipt),
+        (_, _) if status != StatusCode::OK => pages.goodbye(status, Some(receipt), login),
+        (_, Some(target)) => Reply::see_other(target),
+        (Manner::Navigation, None) => Reply::see_other(goodbye),
+        (Manner::Page, None) => pages.goodbye(status, Some(receipt), login),
+        (Manner::Program, None) => Reply::json(status, receipt),
+    }
+}
+
+/// Adds what makes the browser forget us.
+pub fn with_farewell(mut reply: Reply, expired: Vec<HeaderValue>, settings: &Settings) -> Reply {
+    reply.headers.extend(expired.into_iter().map(|line| (SET_COOKIE, line)));
+    reply.headers.extend(settings.clear_site_data.clone().map(|value| (CLEAR_SITE_DATA.clone(), value)));
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::origin::{Host, Origin};
+    use crate::values::own_path::OwnPath;
+    use crate::values::return_to::OriginPattern;
+
+    #[test]
+    fn where_a_logout_leads() {
+        let hosts = OwnHosts::new(&Origin::parse("https://app.test").unwrap(), Host::parse("shop.test"));
+        let patterns = hosts.origins().map(OriginPattern::from).chain(OriginPattern::parse("https://other.test"));
+        let allowed = AllowedOrigins::new(patterns);
+        let path = |text| OwnPath::parse(text).unwrap();
+        let pages = OwnPages::new(path("/login"), vec![path("/logout"), path("/bye")]).unwrap();
+        let page = |text: &str| Next::Page(ReturnTo::parse(text, &allowed).unwrap());
+        let cases = [
+            ("/x?y#z", page("/x?y#z")),
+            ("https://shop.test/x", page("https://shop.test/x")),
+            ("https://other.test/logout", page("https://other.test/logout")),
+            ("https://evil.test/", Next::Ignored),
+            ("//evil.test/", Next::Ignored),
+            ("/login", Next::Ignored),
+            ("/.exeunt/sessions", Next::Ignored),
+            ("/logout", Next::Logout),
+            ("/Logout/", Next::Logout),
+            ("/a/../logout?x", Next::Logout),
+            ("/%6cogout#x", Next::Logout),
+            ("https://shop.test/bye", Next::Logout),
+            ("https://app.test/x/%2e%2e/logout", Next::Logout),
+            ("/../logout", Next::Ignored),
+        ];
+        for (text, want) in cases {
+            assert_eq!(next(Field::One(text), &allowed, &hosts, &pages), want, "{text}");
+        }
+        assert_eq!(next(Field::Several, &allowed, &hosts, &pages), Next::Ignored);
+        assert_eq!(next(Field::Absent, &allowed, &hosts, &pages), Next::Ignored);
+    }
+
+    #[test]
+    fn the_form_goes_before_the_query() {
+        let form = |text: &str| Form::parse(text.as_bytes()).unwrap();
+        let query = form("next=/query");
+        assert_eq!(requested(Some(&form("next=/form")), &query), Field::One("/form"));
+        assert_eq!(requested(Some(&form("rd=/form")), &query), Field::One("/form"));
+        assert_eq!(requested(Some(&form("a=b")), &query), Field::One("/query"));
+        assert_eq!(requested(Some(&form("next=/a&rd=/b")), &query), Field::Several);
+        assert_eq!(requested(None, &query), Field::One("/query"));
+    }
+}
