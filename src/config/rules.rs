@@ -81,7 +81,7 @@ fn after_logout(place: &Place<'_>, next: &ReturnTo, settings: &Settings) {
     let Some(path) = path_of(next) else {
         return place.problem(Refusal::new("can be read in two ways, so no request for it passes"));
     };
-    let refusal = hosts.filter_map(|host| objection(host, &path, settings)).next();
+    let refusal = hosts.into_iter().find_map(|host| objection(host, &path, settings));
     if let Some(refusal) = refusal {
         place.problem(refusal);
     }
