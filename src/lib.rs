@@ -59,4 +59,11 @@ pub mod login;
 
 pub mod gateway;
 
+#[cfg(feature = "engine")]
+pub mod proxy;
+
+#[cfg(feature = "engine")]
+pub mod config;
+
+#[cfg(feature = "engine")]
 pub mod cli;

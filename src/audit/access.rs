@@ -26,7 +26,7 @@ pub struct AccessLine<'a> {
     pub path: &'a str,
     /// The answer's status; `None` where there was no answer.
     pub status: Option<StatusCode>,
-    /// The answer's body, in bytes.
+    /// Bytes that went to the client, head included.
     pub bytes: u64,
     /// From the head to the end of the answer.
     pub took: Duration,

@@ -40,6 +40,13 @@ impl Gateway {
         &self.sessions
     }
 
+    /// Notes that a session is used, by something that goes on in its name.
+    pub fn touch(&self, forward: &Forward) {
+        if let Some(session) = forward.session() {
+            session.touch(self.pipeline.clock.now());
+        }
+    }
+
     /// Ends the sessions whose time is up, and answers how many that were.
     pub async fn reap(&self) -> usize {
         let grace = self.assembled.load().logout.grace;

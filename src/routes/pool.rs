@@ -14,7 +14,8 @@ use crate::values::time::Clock;
 /// How a route's upstreams are spoken to.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
-    /// Limit of making a connection, and of its TLS handshake; also of waiting for a name's first address. 5 s.
+    /// Limit of making one connection, its TLS handshake included, and of waiting for a name's first address. An
+    /// exchange may try three. 5 s.
     pub connect_timeout: Duration,
     /// The longest silence of an upstream that owes a response, and the longest time it may refuse to take a
     /// piece of the request. 60 s.
@@ -159,7 +160,8 @@ mod tests {
     async fn a_new_endpoint_takes_only_its_share() {
         let (few, more) = (pool(4, Clock::manual().0), pool(5, Clock::manual().0));
         let moved = (0..4000).filter(|&affinity| {
-            let (before, after) = (few.pick(affinity, &NOTHING).unwrap(), more.pick(affinity, &NOTHING).unwrap());
+            let (before, after) =
+                (few.pick(affinity, &NOTHING).unwrap(), more.pick(affinity, &NOTHING).unwrap());
             before.id() != after.id()
         });
         let moved = moved.count();

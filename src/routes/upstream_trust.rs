@@ -4,8 +4,8 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 /// The certificates that upstreams are checked against: the machine's, or those of `upstream_ca_file` alone.
@@ -30,7 +30,9 @@ impl fmt::Display for BadCertificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "holds no certificate; write the authority's certificate in PEM form into it",
-            Self::Unreadable => "holds a certificate that cannot be read; write PEM certificates only into it",
+            Self::Unreadable => {
+                "holds a certificate that cannot be read; write PEM certificates only into it"
+            }
         })
     }
 }
@@ -56,8 +58,9 @@ impl UpstreamTrust {
     /// # Errors
     /// The file holds no certificate, or one that cannot be used.
     pub fn from_pem(pem: &[u8]) -> Result<Arc<Self>, BadCertificates> {
-        let own: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| BadCertificates::Unreadable)?;
+        let own: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<_, _>>()
+            .map_err(|_| BadCertificates::Unreadable)?;
         if own.is_empty() {
             return Err(BadCertificates::Empty);
         }
@@ -70,7 +73,9 @@ impl UpstreamTrust {
 
     fn of(own: Vec<CertificateDer<'static>>, roots: RootCertStore) -> Arc<Self> {
         let mut hasher = DefaultHasher::new();
-        own.iter().for_each(|certificate| certificate.as_ref().hash(&mut hasher));
+        for certificate in &own {
+            certificate.as_ref().hash(&mut hasher);
+        }
         let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
         Arc::new(Self { id: hasher.finish(), own, client: Arc::new(client) })
     }

@@ -1,0 +1,110 @@
+//! Memory of an idle keep-alive connection: resident bytes of a process that only has the door, before and after
+//! many clients made one request each and stayed. `cargo bench --bench idle_memory [-- CONNECTIONS]`
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use exeunt::proxy::{Door, listener, settings::Settings};
+use exeunt::values::time::Clock;
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora::proxy::{ProxyHttp, Session, http_proxy};
+use pingora::server::configuration::ServerConf;
+use pingora::upstreams::peer::HttpPeer;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Fails above this.
+const LIMIT_KIB: f64 = 8.0;
+/// Connections that come and go first, so that pools and thread caches are filled.
+const WARM_UP: usize = 500;
+
+struct Hello;
+
+#[async_trait]
+impl ProxyHttp for Hello {
+    type CTX = ();
+
+    fn new_ctx(&self) {}
+
+    async fn request_filter(&self, session: &mut Session, (): &mut ()) -> Result<bool> {
+        let mut head = ResponseHeader::build(200, None)?;
+        head.insert_header("Content-Length", 5)?;
+        session.write_response_header(Box::new(head), false).await?;
+        session.write_response_body(Some(Bytes::from_static(b"hello")), true).await?;
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
+        pingora::Error::e_explain(pingora::ErrorType::HTTPStatus(404), "everything is answered here")
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "door") {
+        return serve();
+    }
+    let connections = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(5000);
+    measure(connections);
+}
+
+/// The measured process: serves until its standard input ends.
+fn serve() {
+    let settings = Settings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Settings::default() };
+    let runtime = settings.runtime().unwrap();
+    runtime.block_on(async {
+        let listeners = listener::bind(&settings.listen).unwrap();
+        let app = Arc::new(http_proxy(&Arc::new(ServerConf::default()), Hello));
+        let door = Door::open(settings, listeners, app, Clock::system());
+        println!("{}", door.addresses()[0]);
+        tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
+        door.stop_now();
+        door.stopped().await;
+    });
+}
+
+fn measure(connections: usize) {
+    let mut door = Command::new(std::env::current_exe().unwrap())
+        .arg("door")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut address = String::new();
+    BufReader::new(door.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    drop((0..WARM_UP).map(|_| idle_client(address.trim())).collect::<Vec<_>>());
+    let before = resident_kib(&door);
+    let clients: Vec<TcpStream> = (0..connections).map(|_| idle_client(address.trim())).collect();
+    let after = resident_kib(&door);
+    drop((clients, door.stdin.take()));
+    door.wait().unwrap();
+    let each = (after - before) as f64 / connections as f64;
+    println!("idle keep-alive connection: {each:.2} KiB resident each, over {connections} (limit {LIMIT_KIB})");
+    assert!(each <= LIMIT_KIB, "more than {LIMIT_KIB} KiB");
+}
+
+/// A client that asked once, read the answer, and stays.
+fn idle_client(address: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"hello") {
+        let mut buffer = [0; 1024];
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "closed early");
+        answer.extend_from_slice(&buffer[..count]);
+    }
+    stream
+}
+
+fn resident_kib(process: &Child) -> i64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}

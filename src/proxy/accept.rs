@@ -1,0 +1,114 @@
+//! The accept loop: one a listener. It never spins and never ends before the door closes.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::apps::HttpServerApp;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::connection::Connection;
+use super::door::House;
+use super::listener::Listener;
+use super::serve::serve;
+use super::transport::Transport;
+use crate::values::client_address::Peer;
+
+/// The pause after an error that will come again at once, such as too many open files.
+const BACK_OFF: Duration = Duration::from_millis(100);
+/// How long a client that was turned away may take to read why.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
+
+/// Accepts until the door closes, then releases the listener: a unix socket's file goes with it.
+pub(super) async fn accept_loop<A>(house: Arc<House<A>>, listener: Listener)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let mut stopping = house.stopping.clone();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((transport, peer)) => admit(&house, transport, peer),
+            Err(error) if concerns_one_client(&error) => {}
+            Err(error) => {
+                house.log_accept_error(listener.address(), &error);
+                tokio::select! {
+                    biased;
+                    _ = stopping.wait_for(|stopping| *stopping) => return,
+                    () = tokio::time::sleep(BACK_OFF) => {}
+                }
+            }
+        }
+    }
+}
+
+/// The client was gone before it was accepted: the next one may be fine.
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn admit<A>(house: &Arc<House<A>>, transport: Transport, peer: Peer)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    let connection = Connection::new(peer, house.clock.clone(), Arc::clone(&house.draining));
+    match house.table.enter(&connection) {
+        Some(place) => {
+            tokio::spawn(serve(Arc::clone(house), transport, connection, place));
+        }
+        None => turn_away(house, transport),
+    }
+}
+
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
+    Content-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: 27\r\n\r\n\
+    Too many connections here.\n";
+
+/// Answers 503. While there are few such clients each gets the time to read it; a flood is told and dropped.
+fn turn_away<A>(house: &Arc<House<A>>, mut transport: Transport)
+where
+    A: HttpServerApp + Send + Sync + 'static,
+{
+    house.log_refusal();
+    if transport.try_write(FULL).is_err() {
+        return;
+    }
+    let Ok(turn) = Arc::clone(&house.refusals).try_acquire_owned() else { return };
+    tokio::spawn(async move {
+        let until_gone = async {
+            transport.shutdown().await?;
+            let mut waste = [0; 256];
+            while transport.read(&mut waste).await? > 0 {}
+            Ok::<(), io::Error>(())
+        };
+        // Reading to its end or not: the client had its time.
+        let _ = tokio::time::timeout(REFUSAL_TIME, until_gone).await;
+        drop(turn);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_one_whole_answer() {
+        let mut headers = [httparse::EMPTY_HEADER; 8];
+        let mut response = httparse::Response::new(&mut headers);
+        let httparse::Status::Complete(head) = response.parse(FULL).unwrap() else { panic!("a whole head") };
+        assert_eq!(response.code, Some(503));
+        let length = response.headers.iter().find(|header| header.name == "Content-Length").unwrap();
+        assert_eq!(length.value, (FULL.len() - head).to_string().as_bytes());
+    }
+
+    #[test]
+    fn only_a_lost_client_is_passed_over_at_once() {
+        assert!(concerns_one_client(&io::ErrorKind::ConnectionAborted.into()));
+        assert!(!concerns_one_client(&io::Error::from_raw_os_error(libc::EMFILE)));
+    }
+}

@@ -1,0 +1,345 @@
+//! What the engine asks us about an exchange, in the order of its life. Every callback is thin: the gateway decides,
+//! `dispatch` chooses the upstream, and what is left here is to carry values to and fro.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Method, StatusCode};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session, http_proxy};
+use pingora::server::configuration::ServerConf;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use tokio::time::timeout;
+
+use super::connection::Connection;
+use super::dispatch::Dispatch;
+use super::failure::UpstreamFailure;
+use super::hand_over::connection_of;
+use super::peer::OwnAuthorities;
+use super::upgrade;
+use crate::gateway::{Exchange, Forward, Gateway, Received};
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::reason::Reason;
+use crate::values::reply::Reply;
+
+/// The longest time that the body of a form may take to arrive.
+const FORM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Attempts of one exchange: as many endpoints as may be tried, and one more for a connection that was closing.
+const ATTEMPTS: usize = 4;
+
+/// Idle connections to upstreams that are kept for the next request, in all.
+const WARM_CONNECTIONS: usize = 1024;
+
+/// The gateway as the engine sees it.
+pub struct App {
+    gateway: Arc<Gateway>,
+    authorities: OwnAuthorities,
+}
+
+/// What is kept of one exchange. Dropped with it, whether it finished or was cut.
+pub struct Context {
+    connection: Option<Arc<Connection>>,
+    exchange: Option<Exchange>,
+    forward: Option<Box<Forward>>,
+    dispatch: Option<Dispatch>,
+}
+
+/// The engine around a gateway, ready for [`super::Door::open`].
+pub fn engine(gateway: Arc<Gateway>) -> Arc<HttpProxy<App>> {
+    let conf = ServerConf {
+        max_retries: ATTEMPTS,
+        upstream_keepalive_pool_size: WARM_CONNECTIONS,
+        ..ServerConf::default()
+    };
+    Arc::new(http_proxy(&Arc::new(conf), App { gateway, authorities: OwnAuthorities::default() }))
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if let (Some(exchange), Some(connection)) = (&mut self.exchange, &self.connection) {
+            exchange.sent(connection.bytes_out());
+        }
+    }
+}
+
+impl Context {
+    fn exchange(&mut self, change: impl FnOnce(&mut Exchange)) {
+        if let Some(exchange) = &mut self.exchange {
+            change(exchange);
+        }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for App {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Self::CTX {
+        Context { connection: None, exchange: None, forward: None, dispatch: None }
+    }
+
+    fn init_downstream_modules(&self, _: &mut HttpModules) {
+        // Bodies are passed on as they are.
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
+        let Some(connection) = connection_of(session).map(Arc::clone) else {
+            return Error::e_explain(ErrorType::InternalError, "a stream that is not the door's");
+        };
+        let head = session.req_header();
+        let (exchange, received) =
+            self.gateway.receive(head.as_ref(), head.raw_path(), connection.peer(), connection.cut());
+        ctx.exchange = Some(exchange);
+        ctx.connection = Some(connection);
+        match received {
+            Received::Forward(forward) => self.forward(session, ctx, forward).await,
+            Received::Answer(reply) => answer(session, ctx, reply).await,
+            Received::Own(own) => {
+                ctx.exchange(|exchange| exchange.note(own.note()));
+                let body = read_body(session, own.body_limit()).await;
+                let reply = self.gateway.perform(own, body).await;
+                answer(session, ctx, reply).await
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
+        match &mut ctx.dispatch {
+            Some(dispatch) => dispatch.upstream_peer(&self.authorities).await,
+            None => Error::e_explain(ErrorType::InternalError, "no permit, no upstream"),
+        }
+    }
+
+    fn fail_to_connect(&self, _: &mut Session, peer: &HttpPeer, ctx: &mut Self::CTX, error: Box<Error>) -> Box<Error> {
+        tracing::warn!(upstream = %peer._address, %error, "cannot connect to an upstream");
+        match &mut ctx.dispatch {
+            Some(dispatch) => dispatch.fail_to_connect(error),
+            None => error,
+        }
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        _: std::os::unix::io::RawFd,
+        _: Option<&Digest>,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        ctx.dispatch.iter().for_each(Dispatch::connected);
+        Ok(())
+    }
+
+    /// The engine's last request phase: what a client's `Connection` line nominates is gone already, and what is
+    /// set here stays.
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        let (Some(forward), Some(dispatch)) = (&ctx.forward, &ctx.dispatch) else {
+            return Error::e_explain(ErrorType::InternalError, "no permit, no upstream");
+        };
+        if let Some(target) = forward.target() {
+            request.set_raw_path(target.as_bytes())?;
+        }
+        for edit in forward.request_edits(&request.headers) {
+            match edit {
+                HeaderEdit::Remove(name) => drop(request.remove_header(&name)),
+                HeaderEdit::Set(name, value) => request.insert_header(name, value)?,
+                HeaderEdit::Add(name, value) => drop(request.append_header(name, value)?),
+            }
+        }
+        dispatch.upstream_request(request)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        ctx.dispatch.iter().for_each(|dispatch| dispatch.upstream_response(response));
+        Ok(())
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Self::CTX,
+        reused: bool,
+    ) -> Box<Error> {
+        match &mut ctx.dispatch {
+            Some(dispatch) => dispatch.error_while_proxy(session, error, reused),
+            None => error,
+        }
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        let Some(forward) = ctx.forward.as_ref().filter(|_| !response.status.is_informational()) else {
+            return Ok(());
+        };
+        let edits = forward.response_edits(&response.headers);
+        apply_to_response(response, edits)?;
+        let connection = ctx.connection.as_ref();
+        if connection.is_some_and(|connection| connection.is_draining()) {
+            session.set_keepalive(None);
+        }
+        if is_event_stream(&response.headers) {
+            connection.iter().for_each(|connection| connection.cut().set_streaming());
+        }
+        let status = response.status;
+        ctx.exchange(|exchange| exchange.answered(status));
+        Ok(())
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
+        let failure = UpstreamFailure::of(error);
+        if failure == UpstreamFailure::ClientGone {
+            tracing::debug!(%error, "the client went away");
+        } else {
+            tracing::warn!(%error, "an exchange failed");
+        }
+        let reason = reason_of(failure);
+        reason.iter().for_each(|&reason| ctx.exchange(|exchange| exchange.refused(reason)));
+        let reply = reason.zip(ctx.forward.as_ref()).map(|(reason, forward)| forward.upstream_failed(reason));
+        let answerable = session.response_written().is_none();
+        session.set_keepalive(None);
+        let status = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
+        if let Some(reply) = reply.filter(|_| answerable) {
+            // Whoever is gone by now misses nothing.
+            let _ = answer(session, ctx, reply).await;
+        }
+        FailToProxy { error_code: status, can_reuse_downstream: false }
+    }
+
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Self::CTX, _: &Error, _: ProxyWarnLogContext) -> bool {
+        true
+    }
+}
+
+impl App {
+    async fn forward(&self, session: &mut Session, ctx: &mut Context, forward: Box<Forward>) -> Result<bool> {
+        if forward.is_websocket() && upgrade::is_asked_for(session) {
+            return upgrade::websocket(&self.gateway, session, ctx, forward).await;
+        }
+        let pool = Arc::clone(forward.pool());
+        ctx.dispatch = Some(Dispatch::new(pool, forward.affinity(), None, session.req_header()));
+        ctx.forward = Some(forward);
+        Ok(false)
+    }
+}
+
+impl Context {
+    /// Gives the exchange to somebody who outlives the engine's part of it.
+    pub(super) fn take_exchange(&mut self) -> Option<Exchange> {
+        self.exchange.take()
+    }
+
+    /// Notes the answer's status.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.exchange(|exchange| exchange.answered(status));
+    }
+
+    /// Notes why there is none of the application.
+    pub(super) fn refused(&mut self, reason: Reason) {
+        self.exchange(|exchange| exchange.refused(reason));
+    }
+}
+
+/// Why there is no answer of the application; `None` where nobody waits for one.
+pub(super) fn reason_of(failure: UpstreamFailure) -> Option<Reason> {
+    match failure {
+        UpstreamFailure::Unreachable => Some(Reason::UpstreamUnreachable),
+        UpstreamFailure::BadAnswer => Some(Reason::UpstreamBroken),
+        UpstreamFailure::TooSlow => Some(Reason::UpstreamTooSlow),
+        UpstreamFailure::BadRequest => Some(Reason::HeadMalformed),
+        UpstreamFailure::Internal => Some(Reason::Internal),
+        UpstreamFailure::ClientGone => None,
+    }
+}
+
+/// Writes an answer of our own. True: the request is answered.
+pub(super) async fn answer(session: &mut Session, ctx: &mut Context, reply: Reply) -> Result<bool> {
+    ctx.exchange(|exchange| exchange.answered(reply.status));
+    let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 4))?;
+    for (name, value) in reply.headers {
+        head.append_header(name, value)?;
+    }
+    head.insert_header(CONTENT_LENGTH, reply.body.len())?;
+    // A body that nobody reads would be taken for the next request.
+    let draining = ctx.connection.as_ref().is_some_and(|connection| connection.is_draining());
+    if draining || !session.as_downstream_mut().is_body_done() {
+        session.set_keepalive(None);
+    }
+    let without_body = session.req_header().method == Method::HEAD || reply.body.is_empty();
+    session.write_response_header(Box::new(head), without_body).await?;
+    if !without_body {
+        session.write_response_body(Some(reply.body), true).await?;
+    }
+    Ok(true)
+}
+
+/// Applies edits to an answer's head.
+pub(super) fn apply_to_response(response: &mut ResponseHeader, edits: HeaderEdits) -> Result<()> {
+    for edit in edits {
+        match edit {
+            HeaderEdit::Remove(name) => drop(response.remove_header(&name)),
+            HeaderEdit::Set(name, value) => response.insert_header(name, value)?,
+            HeaderEdit::Add(name, value) => drop(response.append_header(name, value)?),
+        }
+    }
+    Ok(())
+}
+
+/// Reads a form's body, at most `limit` bytes of it.
+async fn read_body(session: &mut Session, limit: usize) -> std::result::Result<Bytes, Reason> {
+    if limit == 0 || session.as_downstream_mut().is_body_empty() {
+        return Ok(Bytes::new());
+    }
+    let announced = session.req_header().headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > limit) {
+        return Err(Reason::FormTooLarge);
+    }
+    timeout(FORM_TIMEOUT, read_pieces(session, limit)).await.unwrap_or(Err(Reason::BodyIncomplete))
+}
+
+async fn read_pieces(session: &mut Session, limit: usize) -> std::result::Result<Bytes, Reason> {
+    let downstream = session.as_downstream_mut();
+    if downstream.req_header().headers.contains_key(http::header::EXPECT) {
+        downstream.write_continue_response().await.map_err(|_| Reason::BodyIncomplete)?;
+    }
+    let mut body = BytesMut::new();
+    while let Some(piece) = downstream.read_request_body().await.map_err(|_| Reason::BodyIncomplete)? {
+        if body.len() + piece.len() > limit {
+            return Err(Reason::FormTooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let mime = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|&byte| byte == b';').next());
+    mime.is_some_and(|mime| mime.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
+}

@@ -1,0 +1,225 @@
+//! What is known about one client connection while it lives, shared by the task that serves it, by the sweep
+//! that keeps its deadlines, and by the exchange that runs on it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+use super::stage::{Ending, Limits, Stage, StageWord};
+use super::transport::Transport;
+use crate::session::live::Cut;
+use crate::values::client_address::Peer;
+use crate::values::time::{Clock, Moment};
+
+/// One client connection. An exchange finds its own by [`super::connection_of`].
+#[derive(Debug)]
+pub struct Connection {
+    peer: Peer,
+    cut: Arc<Cut>,
+    clock: Clock,
+    draining: Arc<AtomicBool>,
+    stage: AtomicU64,
+    /// Millisecond of the clock at which the connection ends whatever it does; `u64::MAX`: none.
+    end_by: AtomicU64,
+    waker: AtomicWaker,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    left_behind: Mutex<LeftBehind>,
+}
+
+/// What an exchange leaves to the loop when the engine is done with its stream.
+#[derive(Debug, Default)]
+pub(super) struct LeftBehind {
+    pub(super) transport: Option<Transport>,
+    pub(super) handover: Option<Handover>,
+}
+
+/// The rest of a connection, as a task of its own.
+pub type Rest = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What makes the rest of a connection: it gets the raw stream, the bytes that the client sent after its
+/// handshake and that were read already (they come before everything that the stream still gives), and the
+/// connection with its [`Cut`].
+pub type TakeOver = Box<dyn FnOnce(Transport, Bytes, Arc<Connection>) -> Rest + Send>;
+
+pub(super) struct Handover {
+    pub(super) early: Bytes,
+    pub(super) take_over: TakeOver,
+}
+
+impl std::fmt::Debug for Handover {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Handover({} early bytes)", self.early.len())
+    }
+}
+
+impl Connection {
+    pub(super) fn new(peer: Peer, clock: Clock, draining: Arc<AtomicBool>) -> Arc<Self> {
+        let now = clock.now().millis();
+        Arc::new(Self {
+            peer,
+            cut: Cut::new(),
+            clock,
+            draining,
+            stage: AtomicU64::new(StageWord::new(Stage::Silent, now).0),
+            end_by: AtomicU64::new(u64::MAX),
+            waker: AtomicWaker::new(),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            left_behind: Mutex::default(),
+        })
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The way to end, from outside, what this connection is doing.
+    pub fn cut(&self) -> &Arc<Cut> {
+        &self.cut
+    }
+
+    /// Whether the gateway is stopping: the answer should say `Connection: close`.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Bytes that the client has sent in this exchange, head included.
+    pub fn bytes_in(&self) -> u64 {
+        self.bytes_in.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were written to the client in this exchange, head included.
+    pub fn bytes_out(&self) -> u64 {
+        self.bytes_out.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_in(&self, bytes: usize) {
+        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_out(&self, bytes: usize) {
+        self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A new exchange begins with the first byte of its head.
+    pub(super) fn begin_head(&self) -> bool {
+        self.bytes_in.store(0, Ordering::Relaxed);
+        self.bytes_out.store(0, Ordering::Relaxed);
+        self.enter(Stage::Head)
+    }
+
+    /// Goes on to `stage`, as of now; false if the connection was ended meanwhile.
+    pub(super) fn enter(&self, stage: Stage) -> bool {
+        let next = StageWord::new(stage, self.clock.now().millis());
+        let unless_ended = |word| match StageWord(word).stage() {
+            Stage::Ended(_) => None,
+            _ => Some(next.0),
+        };
+        self.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_ended).is_ok()
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        StageWord(self.stage.load(Ordering::Acquire)).stage()
+    }
+
+    /// Ends the connection. The first reason stays.
+    pub(super) fn end(&self, ending: Ending) {
+        if self.enter(Stage::Ended(ending)) {
+            self.waker.wake();
+        }
+    }
+
+    /// Ends the connection at `moment` whatever it does then; an earlier such moment stays.
+    pub(super) fn end_by(&self, moment: Moment) {
+        self.end_by.fetch_min(moment.millis(), Ordering::AcqRel);
+    }
+
+    /// Gives what is running this long from now.
+    pub(super) fn end_within(&self, grace: Duration) {
+        self.end_by(self.clock.now() + grace);
+    }
+
+    /// Ends the connection if its time is up; a stage that it left at the same moment is not held against it.
+    pub(super) fn sweep(&self, now: Moment, limits: &Limits) {
+        let word = self.stage.load(Ordering::Acquire);
+        let (stage, since) = (StageWord(word).stage(), StageWord(word).since_ms());
+        let age = Duration::from_millis(now.millis().saturating_sub(since));
+        if let Some(ending) = limits.ending(stage, age) {
+            let ended = StageWord::new(Stage::Ended(ending), now.millis());
+            if self.stage.compare_exchange(word, ended.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                self.waker.wake();
+            }
+        } else if self.end_by.load(Ordering::Acquire) <= now.millis() {
+            self.end(Ending::GraceOver);
+        }
+    }
+
+    /// Ready once the connection was ended. Polled by the task that serves it, and by no other.
+    pub(super) fn poll_ended(&self, context: &mut Context<'_>) -> Poll<Ending> {
+        self.waker.register(context.waker());
+        match self.stage() {
+            Stage::Ended(ending) => Poll::Ready(ending),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// What the exchange left. The lock is only ever held for a move.
+    pub(super) fn left_behind(&self) -> parking_lot::MutexGuard<'_, LeftBehind> {
+        self.left_behind.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::settings::Settings;
+
+    fn connection(clock: &Clock) -> Arc<Connection> {
+        Connection::new(Peer::Unix, clock.clone(), Arc::default())
+    }
+
+    #[test]
+    fn a_request_that_begins_in_time_is_not_taken_for_silence() {
+        let (clock, hands) = Clock::manual();
+        let connection = connection(&clock);
+        hands.advance(Duration::from_secs(9));
+        assert!(connection.begin_head());
+        hands.advance(Duration::from_secs(2));
+        connection.sweep(clock.now(), &Limits::of(&Settings::default()));
+        assert_eq!(connection.stage(), Stage::Head);
+        hands.advance(Duration::from_secs(8));
+        connection.sweep(clock.now(), &Limits::of(&Settings::default()));
+        assert_eq!(connection.stage(), Stage::Ended(Ending::HeadTimeout));
+    }
+
+    #[test]
+    fn nothing_goes_on_after_the_end() {
+        let (clock, _) = Clock::manual();
+        let connection = connection(&clock);
+        connection.end(Ending::Stopped);
+        connection.end(Ending::Cut);
+        assert!(!connection.begin_head());
+        assert_eq!(connection.stage(), Stage::Ended(Ending::Stopped));
+    }
+
+    #[test]
+    fn the_earliest_grace_counts() {
+        let (clock, hands) = Clock::manual();
+        let connection = connection(&clock);
+        connection.enter(Stage::Exchange);
+        connection.end_within(Duration::from_secs(5));
+        connection.end_within(Duration::from_secs(50));
+        hands.advance(Duration::from_secs(5));
+        connection.sweep(clock.now(), &Limits::of(&Settings::default()));
+        assert_eq!(connection.stage(), Stage::Ended(Ending::GraceOver));
+    }
+}

@@ -1,0 +1,246 @@
+//! The door: listeners, connections, deadlines, and the way all of it stops.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use pingora::apps::HttpServerApp;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::accept::accept_loop;
+use super::listener::Listener;
+use super::settings::Settings;
+use super::stage::{Ending, Limits};
+use super::table::Table;
+use crate::values::listen_address::ListenAddress;
+use crate::values::time::Clock;
+
+/// The running client side: accepts, serves and, when told, stops. Dropping it stops at once.
+#[derive(Debug)]
+pub struct Door {
+    control: Control,
+    addresses: Vec<ListenAddress>,
+    /// Closed when the last of the door's own tasks is over: each holds a receiver.
+    running: watch::Sender<()>,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct House<A> {
+    pub(super) app: Arc<A>,
+    pub(super) settings: Settings,
+    pub(super) clock: Clock,
+    pub(super) table: Arc<Table>,
+    /// True once the door closes: the engine and the accept loops look here.
+    pub(super) stopping: watch::Receiver<bool>,
+    /// The same for connections, which look often and wait for nothing.
+    pub(super) draining: Arc<AtomicBool>,
+    /// Clients that are being turned away at the same time.
+    pub(super) refusals: Arc<Semaphore>,
+    refusal_log: SparseLog,
+    accept_log: SparseLog,
+}
+
+/// Clients beyond the limit that get time to read their 503, at the same time.
+const REFUSALS_AT_ONCE: usize = 64;
+/// How often the deadlines are looked at: no deadline is kept more precisely.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
+
+impl Door {
+    /// Starts to serve on `listeners`; to be called within a tokio runtime. Of `settings`, what concerns
+    /// binding and threads was used before.
+    pub fn open<A>(settings: Settings, listeners: Vec<Listener>, app: Arc<A>, clock: Clock) -> Self
+    where
+        A: HttpServerApp + Send + Sync + 'static,
+    {
+        let (stop, stopping) = watch::channel(false);
+        let draining = Arc::new(AtomicBool::new(false));
+        let control = Control {
+            table: Table::new(settings.connections),
+            limits: Limits::of(&settings),
+            drain: settings.drain,
+            clock: clock.clone(),
+            draining: Arc::clone(&draining),
+            stop: Arc::new(stop),
+        };
+        let house = Arc::new(House {
+            app,
+            settings,
+            clock,
+            table: Arc::clone(&control.table),
+            stopping,
+            draining,
+            refusals: Arc::new(Semaphore::new(REFUSALS_AT_ONCE)),
+            refusal_log: SparseLog::default(),
+            accept_log: SparseLog::default(),
+        });
+        let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
+        let (running, runs) = watch::channel(());
+        for listener in listeners {
+            spawn_holding(runs.clone(), accept_loop(Arc::clone(&house), listener));
+        }
+        spawn_holding(runs, sweep_until_empty(control.clone()));
+        Self { control, addresses, running }
+    }
+
+    /// Where it listens, in the order of the listeners.
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.control.table.open()
+    }
+
+    /// Waits until exactly this many connections are open. For tests.
+    pub async fn reached(&self, connections: usize) {
+        self.control.table.reach(connections).await;
+    }
+
+    /// Looks at every deadline now instead of at the next tick. For tests that turn the clock.
+    pub fn sweep(&self) {
+        self.control.sweep();
+    }
+
+    /// Begins to stop: no connection is accepted any more, idle ones are closed, running exchanges may finish
+    /// within `drain`, upgraded connections and event streams are cut. Calling it again changes nothing.
+    pub fn stop(&self) {
+        self.control.stop();
+    }
+
+    /// Stops at once, whatever is running.
+    pub fn stop_now(&self) {
+        self.control.stop_now();
+    }
+
+    /// Waits until the door was stopped and everything is over: no listener, no connection is left.
+    pub async fn stopped(&self) {
+        self.running.closed().await;
+        self.control.table.empty().await;
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.control.stop_now();
+    }
+}
+
+/// The handles by which the door is stopped and its deadlines are kept.
+#[derive(Clone, Debug)]
+struct Control {
+    table: Arc<Table>,
+    limits: Limits,
+    drain: Duration,
+    clock: Clock,
+    draining: Arc<AtomicBool>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Control {
+    fn sweep(&self) {
+        self.table.sweep(self.clock.now(), &self.limits);
+    }
+
+    /// The flag first, the connections after: one that comes in between sees the flag. The cut closes what is
+    /// idle or streaming; exchanges have until the end.
+    fn stop(&self) {
+        if self.draining.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let end = self.clock.now() + self.drain;
+        self.table.for_each(|connection| {
+            connection.end_by(end);
+            connection.cut().signal(self.drain);
+        });
+        self.stop.send_replace(true);
+    }
+
+    fn stop_now(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.stop.send_replace(true);
+        self.table.for_each(|connection| connection.end(Ending::Stopped));
+    }
+}
+
+fn spawn_holding(runs: watch::Receiver<()>, task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(async move {
+        task.await;
+        drop(runs);
+    });
+}
+
+/// Keeps all deadlines until the door was stopped and the last connection is gone.
+async fn sweep_until_empty(control: Control) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let over = async {
+        let mut stopping = control.stop.subscribe();
+        // The sender lives in `control`: this cannot fail.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+        control.table.empty().await;
+    };
+    let mut over = std::pin::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => return,
+            _ = ticks.tick() => control.sweep(),
+        }
+    }
+}
+
+/// Says something at most once in a while, and how often it happened in between.
+#[derive(Debug, Default)]
+struct SparseLog {
+    silent_until_ms: AtomicU64,
+    unsaid: AtomicU64,
+}
+
+/// One line in this time, for what can happen thousands of times a second.
+const ONE_LINE_IN: Duration = Duration::from_secs(10);
+
+impl SparseLog {
+    /// How many times it happened since the last line, this time included, if now is the time for a line.
+    fn due(&self, clock: &Clock) -> Option<u64> {
+        self.unsaid.fetch_add(1, Ordering::Relaxed);
+        let now = clock.now();
+        let until = self.silent_until_ms.load(Ordering::Relaxed);
+        let next = (now + ONE_LINE_IN).millis();
+        let turn = now.millis() >= until
+            && self.silent_until_ms.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        turn.then(|| self.unsaid.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl<A> House<A> {
+    pub(super) fn log_refusal(&self) {
+        if let Some(times) = self.refusal_log.due(&self.clock) {
+            let limit = self.settings.connections;
+            tracing::warn!(times, limit, "connections refused with 503: limits.connections is reached");
+        }
+    }
+
+    pub(super) fn log_accept_error(&self, address: &ListenAddress, error: &io::Error) {
+        if let Some(times) = self.accept_log.due(&self.clock) {
+            tracing::error!(times, %address, %error, "cannot accept connections");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_one_line() {
+        let (clock, hands) = Clock::manual();
+        let log = SparseLog::default();
+        assert_eq!(log.due(&clock), Some(1));
+        assert_eq!((0..1000).filter_map(|_| log.due(&clock)).count(), 0);
+        hands.advance(ONE_LINE_IN);
+        assert_eq!(log.due(&clock), Some(1001));
+    }
+}

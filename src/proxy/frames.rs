@@ -1,0 +1,187 @@
+//! Where one WebSocket frame ends and the next begins (RFC 6455 5.2).
+//!
+//! Only headers are looked at: a tunnel forwards frames as they are, but may put one of its own between two of
+//! them only at a boundary.
+
+/// Follows one direction of a WebSocket connection.
+#[derive(Debug)]
+pub struct FrameTracker {
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// `have` bytes of a header are known; at a boundary, none.
+    Header { bytes: [u8; LENGTH_END], have: usize },
+    /// `left` bytes of masking key and payload are to come.
+    Payload { left: u64, is_data: bool },
+}
+
+/// Two fixed bytes and eight of length: as much of a header as is looked at. The masking key counts as payload.
+const LENGTH_END: usize = 10;
+
+const BOUNDARY: State = State::Header { bytes: [0; LENGTH_END], have: 0 };
+
+/// A piece of a frame, or the rest of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// How many bytes it has.
+    pub length: usize,
+    /// Whether it belongs to a data frame; `false` for control frames, and where that is not known yet.
+    pub is_data: bool,
+}
+
+impl FrameTracker {
+    /// At the boundary before the first frame.
+    pub fn at_start() -> Self {
+        Self { state: BOUNDARY }
+    }
+
+    /// Whether the bytes so far are whole frames.
+    pub fn at_boundary(&self) -> bool {
+        matches!(self.state, State::Header { have: 0, .. })
+    }
+
+    /// Takes from `bytes` what belongs to the present frame. Everything, if the frame does not end in them.
+    pub fn take(&mut self, bytes: &[u8]) -> Piece {
+        let mut rest = bytes;
+        while let Some((&first, after)) = rest.split_first() {
+            match &mut self.state {
+                State::Header { bytes: header, have } => {
+                    if let Some(place) = header.get_mut(*have) {
+                        *place = first;
+                    }
+                    *have += 1;
+                    rest = after;
+                    if let Some(payload) = payload_of(header, *have) {
+                        self.state = payload;
+                    }
+                }
+                State::Payload { left, .. } => {
+                    let step = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                    *left -= step as u64;
+                    rest = rest.get(step..).unwrap_or_default();
+                }
+            }
+            if let State::Payload { left: 0, is_data } = self.state {
+                self.state = BOUNDARY;
+                return Piece { length: bytes.len() - rest.len(), is_data };
+            }
+        }
+        Piece { length: bytes.len(), is_data: matches!(self.state, State::Payload { is_data: true, .. }) }
+    }
+
+    /// Takes all of `bytes`; whether any of them belong to a data frame.
+    pub fn take_all(&mut self, mut bytes: &[u8]) -> bool {
+        let mut any_data = false;
+        while !bytes.is_empty() {
+            let piece = self.take(bytes);
+            any_data |= piece.is_data;
+            bytes = bytes.get(piece.length..).unwrap_or_default();
+        }
+        any_data
+    }
+}
+
+/// What follows a header of which `have` bytes are known; `None` while its length is not.
+fn payload_of(header: &[u8; LENGTH_END], have: usize) -> Option<State> {
+    let [first, second, extended @ ..] = header;
+    let (length, end) = match second & 0x7f {
+        126 => (u64::from(u16::from_be_bytes([extended[0], extended[1]])), 4),
+        127 => (u64::from_be_bytes(*extended), LENGTH_END),
+        short => (u64::from(short), 2),
+    };
+    let masking_key = if second & 0x80 == 0 { 0 } else { 4 };
+    // Control frames have the highest bit of the opcode (5.5); what is reserved for data counts as data.
+    let is_data = first & 0x08 == 0;
+    (have >= end).then_some(State::Payload { left: length.saturating_add(masking_key), is_data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(opcode: u8, masked: bool, payload: usize) -> Vec<u8> {
+        let mask_bit = if masked { 0x80 } else { 0 };
+        let mut bytes = vec![0x80 | opcode];
+        match payload {
+            0..=125 => bytes.push(mask_bit | payload as u8),
+            126..=0xffff => {
+                bytes.push(mask_bit | 126);
+                bytes.extend((payload as u16).to_be_bytes());
+            }
+            _ => {
+                bytes.push(mask_bit | 127);
+                bytes.extend((payload as u64).to_be_bytes());
+            }
+        }
+        let body = payload + if masked { 4 } else { 0 };
+        // 0x81 looks like a header wherever the tracker has lost count.
+        bytes.extend(std::iter::repeat_n(0x81, body));
+        bytes
+    }
+
+    #[test]
+    fn each_kind_of_length_ends_where_it_ends() {
+        for payload in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
+            for masked in [false, true] {
+                let one = frame(2, masked, payload);
+                let mut two = one.clone();
+                two.extend(frame(9, masked, 3));
+                let mut tracker = FrameTracker::at_start();
+                let piece = tracker.take(&two);
+                assert_eq!(piece, Piece { length: one.len(), is_data: true }, "{payload} {masked}");
+                assert!(tracker.at_boundary());
+                assert!(!tracker.take_all(&two[one.len()..]));
+                assert!(tracker.at_boundary());
+            }
+        }
+    }
+
+    #[test]
+    fn data_and_control_are_told_apart() {
+        for opcode in 0..16 {
+            let is_data = FrameTracker::at_start().take_all(&frame(opcode, true, 20));
+            assert_eq!(is_data, opcode < 8, "opcode {opcode}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_nobody_can_send_does_not_overflow() {
+        let mut tracker = FrameTracker::at_start();
+        let mut bytes = vec![0x82, 0xff];
+        bytes.extend([0xff; 8]);
+        tracker.take_all(&bytes);
+        tracker.take_all(&[0; 100]);
+        assert!(!tracker.at_boundary());
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_boundaries(
+            frames in prop::collection::vec((0u8..16, any::<bool>(), prop_oneof![0usize..300, 65_000usize..66_000]), 1..6),
+            cuts in prop::collection::vec(1usize..5000, 1..40),
+        ) {
+            let frames: Vec<_> = frames.iter().map(|&(opcode, masked, length)| frame(opcode, masked, length)).collect();
+            let mut expected = Vec::new();
+            let mut at = 0;
+            for frame in &frames {
+                at += frame.len();
+                expected.push(at);
+            }
+            let stream = frames.concat();
+            let (mut tracker, mut found, mut at, mut cut) = (FrameTracker::at_start(), Vec::new(), 0, cuts.iter().cycle());
+            while at < stream.len() {
+                let end = (at + cut.next().unwrap()).min(stream.len());
+                while at < end {
+                    at += tracker.take(&stream[at..end]).length;
+                    if tracker.at_boundary() {
+                        found.push(at);
+                    }
+                }
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Binding the places where clients connect.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::transport::Transport;
+use crate::values::client_address::Peer;
+use crate::values::listen_address::ListenAddress;
+
+/// A bound socket that clients can connect to already; what comes waits until somebody accepts.
+#[derive(Debug)]
+pub struct Listener {
+    address: ListenAddress,
+    socket: Accepting,
+}
+
+#[derive(Debug)]
+enum Accepting {
+    Tcp(TcpListener),
+    // The file goes after the socket: declared later, dropped later.
+    Unix(UnixListener, #[expect(dead_code, reason = "it removes the file when dropped")] SocketFile),
+}
+
+/// A place that cannot be listened at, and why.
+#[derive(Debug)]
+pub struct BindError {
+    /// The place.
+    pub address: ListenAddress,
+    /// What the system said.
+    pub cause: io::Error,
+}
+
+impl std::fmt::Display for BindError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "cannot listen at {}: {}", self.address, self.cause)
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Connections that the system keeps for us until they are accepted.
+const BACKLOG: i32 = 4096;
+/// Owner and group may connect.
+const SOCKET_MODE: u32 = 0o660;
+/// A client that vanished without a word is noticed after about two minutes, also on an idle WebSocket.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
+
+/// Binds all places, or none. To be called within a tokio runtime.
+///
+/// # Errors
+/// The first place that cannot be bound. What was bound before is released.
+pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, BindError> {
+    let bind_one = |address: &ListenAddress| {
+        let listener = match address {
+            ListenAddress::Tcp(socket) => bind_tcp(*socket, takes_ipv4(*socket, addresses)),
+            ListenAddress::Unix(path) => bind_unix(path),
+        };
+        listener.map_err(|cause| BindError { address: address.clone(), cause })
+    };
+    addresses.iter().map(bind_one).collect()
+}
+
+/// An IPv6 socket takes IPv4 as well, unless an IPv4 place with the same port is listened at.
+fn takes_ipv4(address: SocketAddr, all: &[ListenAddress]) -> bool {
+    let same_port_ipv4 = |other: &ListenAddress| match other {
+        ListenAddress::Tcp(other) => other.is_ipv4() && other.port() == address.port(),
+        ListenAddress::Unix(_) => false,
+    };
+    !all.iter().any(same_port_ipv4)
+}
+
+fn bind_tcp(address: SocketAddr, takes_ipv4: bool) -> io::Result<Listener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!takes_ipv4)?;
+    }
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit these two on Linux.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = ListenAddress::Tcp(listener.local_addr()?);
+    Ok(Listener { address, socket: Accepting::Tcp(listener) })
+}
+
+/// Nobody can connect before `listen`, and the name appears with the right mode by the rename: there is no moment
+/// at which the umask of the process counts, and none at which a restart leaves no socket at the path.
+fn bind_unix(path: &Path) -> io::Result<Listener> {
+    refuse_what_is_in_use(path)?;
+    let staging = staging_path(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(&staging)?)?;
+    let listening = fs::set_permissions(&staging, fs::Permissions::from_mode(SOCKET_MODE))
+        .and_then(|()| socket.listen(BACKLOG))
+        .and_then(|()| fs::rename(&staging, path));
+    if let Err(error) = listening {
+        // The staged name is of no use to anybody; the error that matters is the first one.
+        let _ = fs::remove_file(&staging);
+        return Err(error);
+    }
+    let file = SocketFile::at(path)?;
+    let listener = UnixListener::from_std(socket.into())?;
+    Ok(Listener {
+        address: ListenAddress::Unix(path.to_owned()),
+        socket: Accepting::Unix(listener, file),
+    })
+}
+
+/// A socket that nobody answers on is a leftover and may be replaced; anything else at that path may not.
+fn refuse_what_is_in_use(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            let said = "there is a file at that path which is no socket: move it away, or choose another path";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, said));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match StdUnixStream::connect(path) {
+        Ok(_) => {
+            let said = "another process answers on that socket: stop it, or choose another path";
+            Err(io::Error::new(io::ErrorKind::AddrInUse, said))
+        }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn staging_path(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(path.with_file_name(format!(".{:08x}", u32::from_ne_bytes(random))))
+}
+
+/// The file of a unix socket, removed when dropped if it is still the one that we made.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: file_identity(path)? })
+    }
+}
+
+fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if file_identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            // It may have gone a moment ago: then there is nothing to remove.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Listener {
+    /// Where it listens: with the port that the system chose, where port 0 was asked for.
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// The next connection. Cancelling it loses none.
+    pub(super) async fn accept(&self) -> io::Result<(Transport, Peer)> {
+        match &self.socket {
+            Accepting::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+                Ok((Transport::Tcp(stream), Peer::Tcp(address)))
+            }
+            Accepting::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((Transport::Unix(stream), Peer::Unix))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unix(path: &Path) -> Vec<ListenAddress> {
+        vec![ListenAddress::Unix(path.to_owned())]
+    }
+
+    #[tokio::test]
+    async fn a_socket_has_the_mode_we_choose_and_goes_with_its_listener() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let listeners = bind(&unix(&path)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o660);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the staged name is gone");
+        drop(listeners);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_leftover_is_replaced_a_living_socket_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let leftover = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let refused = bind(&unix(&path)).unwrap_err();
+        assert_eq!(refused.cause.kind(), io::ErrorKind::AddrInUse);
+        assert!(refused.to_string().contains("another process answers"), "{refused}");
+        drop(leftover);
+        let listeners = bind(&unix(&path)).unwrap();
+        StdUnixStream::connect(&path).unwrap();
+        drop(listeners);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("precious");
+        fs::write(&path, "data").unwrap();
+        assert_eq!(bind(&unix(&path)).unwrap_err().cause.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "data");
+    }
+
+    #[tokio::test]
+    async fn a_successors_socket_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let listeners = bind(&unix(&path)).unwrap();
+        fs::remove_file(&path).unwrap();
+        let successor = bind(&unix(&path)).unwrap();
+        drop(listeners);
+        assert!(path.exists());
+        drop(successor);
+    }
+
+    #[tokio::test]
+    async fn accepted_sockets_send_at_once_and_ipv4_is_ipv4() {
+        let listeners = bind(&["[::]:0".parse().unwrap()]).unwrap();
+        let ListenAddress::Tcp(address) = *listeners[0].address() else { panic!("a TCP address") };
+        let client = std::net::TcpStream::connect(("127.0.0.1", address.port())).unwrap();
+        let (transport, peer) = listeners[0].accept().await.unwrap();
+        let Transport::Tcp(stream) = transport else { panic!("a TCP stream") };
+        assert!(stream.nodelay().unwrap());
+        assert!(socket2::SockRef::from(&stream).keepalive().unwrap());
+        assert_eq!(peer, Peer::Tcp(client.local_addr().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn both_families_at_one_port() {
+        let first = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
+        let ListenAddress::Tcp(address) = *first[0].address() else { panic!("a TCP address") };
+        drop(first);
+        let both = [address, SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], address.port()))];
+        assert_eq!(bind(&both.map(ListenAddress::Tcp)).unwrap().len(), 2);
+        assert!(takes_ipv4(both[1], &[]));
+    }
+}

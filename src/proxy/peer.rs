@@ -1,0 +1,217 @@
+//! From an endpoint to the engine's word for it.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::ACCEPT;
+use parking_lot::Mutex;
+use pingora::Result;
+use pingora::protocols::TcpKeepalive;
+use pingora::protocols::tls::CaType;
+use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer};
+use pingora::utils::tls::{WrappedX509, parse_x509};
+
+use crate::routes::endpoint::{Endpoint, Place};
+use crate::routes::pool::UpstreamSettings;
+use crate::routes::upstream_trust::UpstreamTrust;
+
+/// Who may use a connection after this exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Every exchange with the same endpoint.
+    Everybody,
+    /// Only exchanges of the same owner: routes with `connection_auth`. The number must be one of the client
+    /// connection and the session together, so that neither alone inherits an authentication.
+    Owner(u64),
+    /// Nobody, and none that was used before is taken.
+    Nobody,
+}
+
+/// How long an upstream may be silent. The engine knows one limit for all reads of an exchange, so it has to be
+/// chosen before the response is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// `response_timeout`, for the head and for each piece of the body.
+    Response,
+    /// `stream_timeout`.
+    EventStream,
+}
+
+impl Patience {
+    /// The patience with a request: browsers ask for event streams by name (WHATWG HTML, `EventSource`).
+    pub fn with_request(headers: &HeaderMap) -> Self {
+        let mut accepted =
+            headers.get_all(ACCEPT).into_iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
+        let asks = accepted.any(|range| {
+            let range = range.split(|&byte| byte == b';').next().unwrap_or_default();
+            range.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
+        });
+        if asks { Self::EventStream } else { Self::Response }
+    }
+
+    fn limit(self, settings: &UpstreamSettings) -> Duration {
+        match self {
+            Self::Response => settings.response_timeout,
+            Self::EventStream => settings.stream_timeout,
+        }
+    }
+}
+
+/// A dead machine or a forgotten connection is noticed after two minutes, however long a silence is allowed.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(60),
+    interval: Duration::from_secs(15),
+    count: 4,
+    user_timeout: Duration::ZERO,
+};
+
+/// The engine's peer for an exchange with this endpoint.
+///
+/// Over TLS the name is always set, since the engine checks no certificate without one, and certificate and name
+/// are always checked; a name that is an address must be in the certificate as one. HTTP/1.1 only, and
+/// no upgrades: WebSockets are opened without the engine.
+///
+/// # Errors
+/// The path of a unix socket is too long for one; configured addresses are not.
+pub fn http_peer(
+    endpoint: &Endpoint,
+    settings: &UpstreamSettings,
+    sharing: Sharing,
+    patience: Patience,
+    own_authorities: &OwnAuthorities,
+) -> Result<HttpPeer> {
+    let name = endpoint.server_name();
+    let sni = name.unwrap_or_default().to_owned();
+    let mut peer = match endpoint.place() {
+        Place::Tcp(address) => HttpPeer::new(*address, name.is_some(), sni),
+        Place::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), name.is_some(), sni)?,
+    };
+    peer.group_key = group(endpoint, &settings.trust, sharing);
+    let options = &mut peer.options;
+    options.verify_cert = true;
+    options.verify_hostname = true;
+    options.ca = if name.is_some() { own_authorities.get(&settings.trust) } else { None };
+    options.http_upstream_request_policy.h1_upgrade = H1UpgradePolicy::Deny;
+    options.connection_timeout = Some(settings.connect_timeout);
+    options.total_connection_timeout = Some(settings.connect_timeout);
+    options.read_timeout = Some(patience.limit(settings));
+    options.write_timeout = Some(settings.response_timeout);
+    options.idle_timeout = Some(settings.idle_timeout);
+    options.tcp_keepalive = Some(KEEPALIVE);
+    Ok(peer)
+}
+
+/// Connections are shared within one group. The engine leaves the authorities out of its own comparison of peers.
+fn group(endpoint: &Endpoint, trust: &UpstreamTrust, sharing: Sharing) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    trust.id().hash(&mut hasher);
+    match sharing {
+        Sharing::Everybody => (0u8, endpoint.generation(), 0).hash(&mut hasher),
+        Sharing::Owner(owner) => (1u8, endpoint.generation(), owner).hash(&mut hasher),
+        Sharing::Nobody => (2u8, endpoint.lonely_generation(), 0).hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
+/// The authorities of `upstream_ca_file`s in the engine's form, made once for each set.
+///
+/// With authorities of its own a route costs more for each new TLS connection: the engine then makes a new client
+/// configuration for every one, without session resumption. Requests on kept connections cost the same.
+#[derive(Default)]
+pub struct OwnAuthorities(Mutex<HashMap<u64, Arc<CaType>>>);
+
+impl OwnAuthorities {
+    /// Those of this trust; `None` where the machine's are used, which the engine knows.
+    fn get(&self, trust: &UpstreamTrust) -> Option<Arc<CaType>> {
+        if trust.own_certificates().is_empty() {
+            return None;
+        }
+        let mut known = self.0.lock();
+        let authorities = known.entry(trust.id()).or_insert_with(|| {
+            let wrap =
+                |der: &rustls::pki_types::CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
+            trust.own_certificates().iter().map(wrap).collect()
+        });
+        Some(Arc::clone(authorities))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::endpoint::Generations;
+    use http::HeaderValue;
+    use pingora::upstreams::peer::Peer;
+
+    fn endpoint(server_name: Option<&str>) -> Endpoint {
+        Endpoint::new(Place::Tcp("10.0.0.1:443".parse().unwrap()), server_name, &Generations::default())
+    }
+
+    fn trust() -> Arc<UpstreamTrust> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
+        UpstreamTrust::from_pem(pem.as_bytes()).unwrap()
+    }
+
+    fn peer(endpoint: &Endpoint, trust: &Arc<UpstreamTrust>, sharing: Sharing) -> HttpPeer {
+        let settings = UpstreamSettings::new(Arc::clone(trust));
+        http_peer(endpoint, &settings, sharing, Patience::Response, &OwnAuthorities::default()).unwrap()
+    }
+
+    #[test]
+    fn tls_is_always_verified_against_a_name() {
+        let nobody = UpstreamTrust::nobody();
+        for name in ["app.test", "10.0.0.1", "::1"] {
+            let peer = peer(&endpoint(Some(name)), &nobody, Sharing::Everybody);
+            assert!(peer.is_tls() && peer.verify_cert() && peer.verify_hostname());
+            assert_eq!(peer.sni(), name);
+        }
+        assert!(!peer(&endpoint(None), &nobody, Sharing::Everybody).is_tls());
+    }
+
+    #[test]
+    fn own_authorities_are_given_to_tls_peers_only() {
+        let own = trust();
+        assert_eq!(peer(&endpoint(Some("app.test")), &own, Sharing::Everybody).get_ca().unwrap().len(), 1);
+        assert!(peer(&endpoint(None), &own, Sharing::Everybody).get_ca().is_none());
+        assert!(
+            peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody(), Sharing::Everybody)
+                .get_ca()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn connections_are_shared_with_the_same_owner_under_the_same_trust() {
+        let (endpoint, trust, other) = (endpoint(Some("app.test")), trust(), trust());
+        let hash = |trust, sharing| peer(&endpoint, trust, sharing).reuse_hash();
+        let shared = hash(&trust, Sharing::Everybody);
+        assert_eq!(shared, hash(&trust, Sharing::Everybody));
+        assert_ne!(shared, hash(&other, Sharing::Everybody));
+        assert_ne!(shared, hash(&trust, Sharing::Owner(0)));
+        assert_eq!(hash(&trust, Sharing::Owner(7)), hash(&trust, Sharing::Owner(7)));
+        assert_ne!(hash(&trust, Sharing::Owner(7)), hash(&trust, Sharing::Owner(8)));
+        assert_ne!(hash(&trust, Sharing::Nobody), hash(&trust, Sharing::Nobody));
+        endpoint.retire_connections();
+        assert_ne!(shared, hash(&trust, Sharing::Everybody));
+    }
+
+    #[test]
+    fn event_streams_are_asked_for_by_name() {
+        let cases = [
+            ("text/event-stream", Patience::EventStream),
+            ("application/json, Text/Event-Stream;q=0.9", Patience::EventStream),
+            ("text/html", Patience::Response),
+            ("*/*", Patience::Response),
+            ("text/event-streams", Patience::Response),
+        ];
+        for (value, want) in cases {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]);
+            assert_eq!(Patience::with_request(&headers), want, "{value}");
+        }
+        assert_eq!(Patience::with_request(&HeaderMap::new()), Patience::Response);
+    }
+}

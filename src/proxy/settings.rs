@@ -1,0 +1,59 @@
+//! What an operator can set about the door.
+
+use std::time::Duration;
+
+use crate::values::listen_address::ListenAddress;
+
+/// The client side of the proxy: where it listens and how long it waits.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients connect. Default: `127.0.0.1:8080`.
+    pub listen: Vec<ListenAddress>,
+    /// Longest time from the first byte of a request to the end of its head, however the bytes trickle.
+    /// Default: 10 s.
+    pub head_timeout: Duration,
+    /// Longest time that a connection may stand idle between two requests. Default: 75 s.
+    pub idle_timeout: Duration,
+    /// Longest time that a new connection may stay silent. Default: 10 s.
+    pub silent_timeout: Duration,
+    /// Longest pause inside a request body that is still being sent. Default: 60 s.
+    pub body_timeout: Duration,
+    /// Longest time that a client may take nothing of what is being sent to it. Default: 60 s.
+    pub send_timeout: Duration,
+    /// Most connections at the same time, over all listeners; what comes above is answered 503. Default: 20,000.
+    pub connections: usize,
+    /// How long running exchanges may go on after a stop was asked for. Default: 20 s.
+    pub drain: Duration,
+    /// Worker threads; `None`: one a core. Default: `None`.
+    pub threads: Option<usize>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 8080).into())],
+            head_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            silent_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(60),
+            connections: 20_000,
+            drain: Duration::from_secs(20),
+            threads: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The runtime that everything of the gateway runs on.
+    ///
+    /// # Errors
+    /// When the system gives no threads or no event queue.
+    pub fn runtime(&self) -> std::io::Result<tokio::runtime::Runtime> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        if let Some(threads) = self.threads {
+            builder.worker_threads(threads.max(1));
+        }
+        builder.enable_all().thread_name("exeunt").build()
+    }
+}

@@ -1,0 +1,55 @@
+//! The signals of the process: how an operator, or systemd, stops or reloads the gateway.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::door::Door;
+
+/// The process's signals, taken over from the system's defaults: from here on a hang-up does not kill.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over. The first thing to do within the runtime: what comes before has the default
+    /// effect.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn take_over() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Runs the door until it is stopped: the first SIGTERM or SIGINT drains it, the second stops it at once.
+    /// Each SIGHUP calls `reload`, which must not block.
+    pub async fn run(mut self, door: &Door, mut reload: impl FnMut()) {
+        let mut stops = 0_u32;
+        loop {
+            tokio::select! {
+                () = door.stopped() => return,
+                Some(()) = self.hang_up.recv() => reload(),
+                Some(()) = self.terminate.recv() => stop(door, &mut stops),
+                Some(()) = self.interrupt.recv() => stop(door, &mut stops),
+            }
+        }
+    }
+}
+
+fn stop(door: &Door, stops: &mut u32) {
+    *stops += 1;
+    if *stops == 1 {
+        tracing::info!("stopping: running exchanges may finish; a second signal stops at once");
+        door.stop();
+    } else {
+        tracing::info!("stopping at once");
+        door.stop_now();
+    }
+}

@@ -1,0 +1,371 @@
+//! Two connections joined after a WebSocket handshake: bytes as they come, both ways at once, until one side ends
+//! or the session does.
+//!
+//! Nothing is allocated while the connections are idle: a piece is read onto the stack and written on at once,
+//! and only what the other side does not take is kept, so one direction holds one piece at most.
+
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{sleep, timeout};
+
+use super::frames::FrameTracker;
+use crate::session::live::Cut;
+
+/// How much is read at once.
+const PIECE: usize = 8 * 1024;
+/// How long the farewell of a cut may take, with all waiting for frame boundaries and slow readers in it.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// How long, after one side has ended, the other direction may be silent before both are closed.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// One of the two connections of a tunnel.
+#[derive(Debug)]
+pub struct Side<S> {
+    /// The connection.
+    pub stream: S,
+    /// What was read from it together with the handshake, to be forwarded first.
+    pub already_read: Bytes,
+}
+
+/// Who sent something, or ended first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The browser or program that asked for the WebSocket.
+    Client,
+    /// The application.
+    Upstream,
+}
+
+/// Why a tunnel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// This peer closed its connection or lost it.
+    Ended(Peer),
+    /// The session ended.
+    Cut,
+}
+
+/// How a tunnel ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TunnelEnd {
+    /// Why.
+    pub cause: Cause,
+    /// Bytes that were written to the client.
+    pub to_client: u64,
+    /// Bytes that were written to the upstream.
+    pub to_upstream: u64,
+}
+
+/// Joins the two connections until one of them ends or `cut` is signalled; returns when both are closed.
+///
+/// `on_activity` is called with the sender of every piece of a data frame, not for ping, pong and close.
+///
+/// After a cut the client gets the rest of the frame it is in, then Close 1008 "session ended"; nothing that it
+/// sends is forwarded any more. The upstream gets Close 1001, if it is not in the middle of a frame. All of this
+/// is over within half a second, with or without the Close frames.
+pub async fn run<C, U>(
+    client: Side<C>,
+    upstream: Side<U>,
+    cut: &Arc<Cut>,
+    on_activity: impl Fn(Peer),
+) -> TunnelEnd
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+{
+    cut.set_streaming();
+    let mut tunnel = Tunnel {
+        to_upstream: Flow::new(&client.already_read),
+        to_client: Flow::new(&upstream.already_read),
+        client: client.stream,
+        upstream: upstream.stream,
+        on_activity,
+    };
+    let cause = tunnel.join(cut).await;
+    if cause == Cause::Cut {
+        // Too slow for a farewell: closed without.
+        let _ = timeout(FAREWELL, tunnel.part()).await;
+    }
+    TunnelEnd { cause, to_client: tunnel.to_client.written, to_upstream: tunnel.to_upstream.written }
+}
+
+struct Tunnel<C, U, A> {
+    client: C,
+    upstream: U,
+    to_client: Flow,
+    to_upstream: Flow,
+    on_activity: A,
+}
+
+impl<C, U, A> Tunnel<C, U, A>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    U: AsyncRead + AsyncWrite + Unpin,
+    A: Fn(Peer),
+{
+    async fn join(&mut self, cut: &Cut) -> Cause {
+        let first = poll_fn(|context| {
+            if cut.poll_signalled(context).is_ready() {
+                return Poll::Ready(Cause::Cut);
+            }
+            self.poll_first_end(context).map(Cause::Ended)
+        });
+        match first.await {
+            Cause::Ended(peer) => self.finish(cut, peer).await,
+            Cause::Cut => Cause::Cut,
+        }
+    }
+
+    /// One direction has ended: what the other still carries is delivered, as long as it moves.
+    async fn finish(&mut self, cut: &Cut, first: Peer) -> Cause {
+        loop {
+            let before = (self.to_client.written, self.to_upstream.written);
+            let mut limit = pin!(sleep(LINGER));
+            let cause = poll_fn(|context| {
+                if cut.poll_signalled(context).is_ready() {
+                    return Poll::Ready(Some(Cause::Cut));
+                }
+                if self.poll_closed(context).is_ready() {
+                    return Poll::Ready(Some(Cause::Ended(first)));
+                }
+                limit.as_mut().poll(context).map(|()| None)
+            });
+            if let Some(cause) = cause.await {
+                return cause;
+            }
+            if before == (self.to_client.written, self.to_upstream.written) {
+                return Cause::Ended(first);
+            }
+        }
+    }
+
+    /// Says goodbye to both and closes both.
+    async fn part(&mut self) {
+        self.to_client.end_after_frame(CLOSE_1008);
+        self.to_upstream.end_now(&masked_close_1001());
+        poll_fn(|context| self.poll_closed(context)).await;
+    }
+
+    /// Ready when both directions have ended and both peers have closed. What they still send is read and
+    /// forgotten: a connection that is dropped with unread bytes is reset, and the reset may overtake the last
+    /// bytes that its peer has not read yet.
+    fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let to_upstream = self.poll_to_upstream(context).is_ready();
+        let to_client = self.poll_to_client(context).is_ready();
+        if !(to_upstream && to_client) {
+            return Poll::Pending;
+        }
+        let client = poll_discard(context, &mut self.client).is_ready();
+        let upstream = poll_discard(context, &mut self.upstream).is_ready();
+        if client && upstream { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn poll_first_end(&mut self, context: &mut Context<'_>) -> Poll<Peer> {
+        if let Poll::Ready(end) = self.poll_to_upstream(context) {
+            return Poll::Ready(if end == End::Reader { Peer::Client } else { Peer::Upstream });
+        }
+        self.poll_to_client(context).map(|end| if end == End::Reader { Peer::Upstream } else { Peer::Client })
+    }
+
+    fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let active = || (self.on_activity)(Peer::Client);
+        self.to_upstream.poll(context, &mut self.client, &mut self.upstream, active)
+    }
+
+    fn poll_to_client(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let active = || (self.on_activity)(Peer::Upstream);
+        self.to_client.poll(context, &mut self.upstream, &mut self.client, active)
+    }
+}
+
+/// Which end of a direction came to its end first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Nothing more comes; everything was delivered.
+    Reader,
+    /// Nothing more can be delivered.
+    Writer,
+}
+
+/// One direction.
+#[derive(Debug)]
+struct Flow {
+    tracker: FrameTracker,
+    /// Read and not yet taken by the writer.
+    pending: BytesMut,
+    /// Bytes written and not yet flushed.
+    unflushed: bool,
+    /// Nothing more is read.
+    complete: bool,
+    /// What to write instead of the next frame.
+    farewell: Option<&'static [u8]>,
+    end: Option<End>,
+    written: u64,
+}
+
+impl Flow {
+    fn new(already_read: &[u8]) -> Self {
+        let mut tracker = FrameTracker::at_start();
+        tracker.take_all(already_read);
+        Self {
+            tracker,
+            pending: BytesMut::from(already_read),
+            unflushed: false,
+            complete: false,
+            farewell: None,
+            end: None,
+            written: 0,
+        }
+    }
+
+    /// Stops at the next boundary, with this frame as the last.
+    fn end_after_frame(&mut self, frame: &'static [u8]) {
+        if !self.complete {
+            self.farewell = Some(frame);
+        }
+    }
+
+    /// Stops here, with this frame as the last if this is a boundary.
+    fn end_now(&mut self, frame: &[u8]) {
+        if !self.complete && self.tracker.at_boundary() {
+            self.pending.extend_from_slice(frame);
+        }
+        self.complete = true;
+    }
+
+    /// Moves what can be moved. Ready when this direction has ended, and again whenever it is asked after that.
+    fn poll<R, W>(
+        &mut self,
+        context: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        active: impl Fn(),
+    ) -> Poll<End>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        while self.end.is_none() {
+            ready!(self.poll_write_pending(context, writer));
+            if self.tracker.at_boundary()
+                && let Some(frame) = self.farewell.take()
+            {
+                self.pending.extend_from_slice(frame);
+                self.complete = true;
+            } else if self.complete && self.end.is_none() {
+                // A failure means that the writer is gone already: no difference to the reader's end.
+                let _ = ready!(Pin::new(&mut *writer).poll_shutdown(context));
+                self.end = Some(End::Reader);
+            } else if self.end.is_none() && self.poll_read_on(context, reader, writer, &active).is_pending() {
+                self.poll_flush(context, writer);
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(self.end.unwrap_or(End::Writer))
+    }
+
+    fn poll_write_pending<W>(&mut self, context: &mut Context<'_>, writer: &mut W) -> Poll<()>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        while !self.pending.is_empty() && self.end.is_none() {
+            let outcome = ready!(Pin::new(&mut *writer).poll_write(context, &self.pending));
+            let count = self.note_written(outcome);
+            self.pending.advance(count);
+        }
+        if self.pending.capacity() > 0 {
+            self.pending = BytesMut::new();
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads one piece and writes on at once what the writer takes.
+    fn poll_read_on<R, W>(
+        &mut self,
+        context: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        active: &impl Fn(),
+    ) -> Poll<()>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let mut space = [MaybeUninit::uninit(); PIECE];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        let outcome = ready!(Pin::new(reader).poll_read(context, &mut buffer));
+        if outcome.is_err() || buffer.filled().is_empty() {
+            self.complete = true;
+            return Poll::Ready(());
+        }
+        let bytes = self.take(buffer.filled(), active);
+        let count = match Pin::new(writer).poll_write(context, bytes) {
+            Poll::Ready(outcome) => self.note_written(outcome),
+            Poll::Pending => 0,
+        };
+        self.pending.extend_from_slice(bytes.get(count..).unwrap_or_default());
+        Poll::Ready(())
+    }
+
+    /// Follows the frames. Before a farewell only the rest of the present one is taken.
+    fn take<'bytes>(&mut self, bytes: &'bytes [u8], active: impl Fn()) -> &'bytes [u8] {
+        if self.farewell.is_some() {
+            let piece = self.tracker.take(bytes);
+            return bytes.get(..piece.length).unwrap_or_default();
+        }
+        if self.tracker.take_all(bytes) {
+            active();
+        }
+        bytes
+    }
+
+    fn note_written(&mut self, outcome: std::io::Result<usize>) -> usize {
+        let count = outcome.unwrap_or(0);
+        if count == 0 {
+            self.end = Some(End::Writer);
+        }
+        self.unflushed = true;
+        self.written += count as u64;
+        count
+    }
+
+    fn poll_flush<W: AsyncWrite + Unpin>(&mut self, context: &mut Context<'_>, writer: &mut W) {
+        // A failure shows at the next write.
+        if self.unflushed && Pin::new(writer).poll_flush(context).is_ready() {
+            self.unflushed = false;
+        }
+    }
+}
+
+/// Reads and forgets until the end.
+fn poll_discard<R: AsyncRead + Unpin>(context: &mut Context<'_>, reader: &mut R) -> Poll<()> {
+    loop {
+        let mut space = [MaybeUninit::uninit(); PIECE];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        let outcome = ready!(Pin::new(&mut *reader).poll_read(context, &mut buffer));
+        if outcome.is_err() || buffer.filled().is_empty() {
+            return Poll::Ready(());
+        }
+    }
+}
+
+/// Close, status 1008 (policy violation), "session ended" (RFC 6455 5.5.1, 7.4.1).
+const CLOSE_1008: &[u8] = b"\x88\x0f\x03\xf0session ended";
+
+/// Close, status 1001 (going away), masked as a client must. The key hides nothing here: the payload is no
+/// stranger's, and a peer only needs a mask to be there (RFC 6455 5.3, 10.3).
+fn masked_close_1001() -> [u8; 8] {
+    let mut key = [0; 4];
+    // Without randomness a key of zeroes is as good.
+    let _ = getrandom::fill(&mut key);
+    let [high, low] = 1001u16.to_be_bytes();
+    let [first, second, third, fourth] = key;
+    [0x88, 0x82, first, second, third, fourth, high ^ first, low ^ second]
+}

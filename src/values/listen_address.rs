@@ -1,0 +1,168 @@
+//! Where the gateway listens: a TCP socket address or the path of a unix socket.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// A place to listen at, as the configuration writes it: `127.0.0.1:8080`, `[::]:80`, `unix:/run/exeunt/http.sock`.
+///
+/// Port 0 asks the system for a free port. A relative unix path is kept as it is written; who reads the
+/// configuration joins it to the folder of its file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// An IP address and a port. `[::]` takes IPv4 as well, unless an IPv4 address listens at the same port.
+    Tcp(SocketAddr),
+    /// The path of a unix stream socket.
+    Unix(PathBuf),
+}
+
+/// Longest path of a unix socket, in bytes: what Linux takes, less the final zero.
+const UNIX_PATH_MAX: usize = 107;
+
+/// Why a text is no place to listen at. Its text says what to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddressError {
+    /// `:8080` or `8080`: the address is missing.
+    NoAddress {
+        /// The port that was written.
+        port: u16,
+    },
+    /// `127.0.0.1`: the port is missing.
+    NoPort {
+        /// The address with the brackets that IPv6 needs.
+        address: String,
+    },
+    /// `localhost:8080`: names are not looked up.
+    Name {
+        /// The port that was written.
+        port: u16,
+    },
+    /// `unix:` without a path.
+    NoPath,
+    /// A path that the system cannot bind.
+    LongPath {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// Anything else.
+    Unreadable,
+}
+
+impl FromStr for ListenAddress {
+    type Err = ListenAddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("unix:") {
+            Some(path) => unix_path(path).map(Self::Unix),
+            None => text.parse().map(Self::Tcp).map_err(|_| what_is_missing(text)),
+        }
+    }
+}
+
+fn unix_path(path: &str) -> Result<PathBuf, ListenAddressError> {
+    match path.len() {
+        0 => Err(ListenAddressError::NoPath),
+        1..=UNIX_PATH_MAX if path.contains('\0') => Err(ListenAddressError::Unreadable),
+        1..=UNIX_PATH_MAX => Ok(PathBuf::from(path)),
+        length => Err(ListenAddressError::LongPath { length }),
+    }
+}
+
+fn what_is_missing(text: &str) -> ListenAddressError {
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<std::net::IpAddr>() {
+        let address = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+        return ListenAddressError::NoPort { address };
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    match (host, port.parse()) {
+        ("", Ok(port)) => ListenAddressError::NoAddress { port },
+        (host, Ok(port)) if is_name(host) => ListenAddressError::Name { port },
+        _ => ListenAddressError::Unreadable,
+    }
+}
+
+fn is_name(host: &str) -> bool {
+    let is_name_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    host.bytes().all(is_name_byte) && host.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(formatter, "{address}"),
+            Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddressError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAddress { port } => write!(
+                formatter,
+                "the address before the port is missing: write \"127.0.0.1:{port}\" for this machine only, \
+                 \"[::]:{port}\" for everybody"
+            ),
+            Self::NoPort { address } => {
+                write!(formatter, "the port is missing: write \"{address}:8080\"")
+            }
+            Self::Name { port } => write!(
+                formatter,
+                "names are not looked up here: write an IP address, \"127.0.0.1:{port}\" for this machine only"
+            ),
+            Self::NoPath => {
+                formatter.write_str("the path is missing: write \"unix:/run/exeunt/http.sock\"")
+            }
+            Self::LongPath { length } => write!(
+                formatter,
+                "the path has {length} bytes, a unix socket takes {UNIX_PATH_MAX}: write a shorter one"
+            ),
+            Self::Unreadable => formatter
+                .write_str("write \"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/run/exeunt/http.sock\""),
+        }
+    }
+}
+
+impl std::error::Error for ListenAddressError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_written_form() {
+        for text in ["127.0.0.1:8080", "[::]:80", "[::1]:0", "unix:/run/exeunt/http.sock", "unix:a.sock"] {
+            let address: ListenAddress = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_write() {
+        let cases = [
+            (":8080", "\"127.0.0.1:8080\""),
+            ("8080", "\"127.0.0.1:8080\""),
+            ("127.0.0.1", "\"127.0.0.1:8080\""),
+            ("::1", "\"[::1]:8080\""),
+            ("[::1]", "\"[::1]:8080\""),
+            ("localhost:81", "names are not looked up here: write an IP address, \"127.0.0.1:81\""),
+            ("unix:", "\"unix:/run/exeunt/http.sock\""),
+            ("", "write \"127.0.0.1:8080\", \"[::]:8080\""),
+            ("127.0.0.1:99999", "write \"127.0.0.1:8080\", \"[::]:8080\""),
+            ("127.0.0.1:80 ", "write \"127.0.0.1:8080\", \"[::]:8080\""),
+            ("http://localhost:80", "write \"127.0.0.1:8080\", \"[::]:8080\""),
+        ];
+        for (text, said) in cases {
+            let error = text.parse::<ListenAddress>().unwrap_err().to_string();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_longest_path() {
+        let path = |length: usize| format!("unix:/{}", "a".repeat(length - 1)).parse::<ListenAddress>();
+        assert!(path(107).is_ok());
+        assert_eq!(path(108), Err(ListenAddressError::LongPath { length: 108 }));
+    }
+}

@@ -1,0 +1,142 @@
+//! Whether a request asks for a WebSocket (RFC 6455 4.1, 4.2.1), and whether it asks correctly.
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, Method, Version};
+
+/// Why a request for a WebSocket is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadWebSocketRequest {
+    /// Not `GET`, or not HTTP/1.1, or without `Host`: 400.
+    NoHandshake,
+    /// Not exactly one `Sec-WebSocket-Key` of 16 bytes in base64: 400.
+    Key,
+    /// Another version than 13: 426 with `Sec-WebSocket-Version: 13` (RFC 6455 4.2.2).
+    Version,
+    /// It announces a body, which would become the first bytes of the tunnel: 400.
+    Body,
+}
+
+/// Whether a request asks for a WebSocket: `Upgrade: websocket`, nominated by `Connection`. Other upgrades are no
+/// concern of anybody here: they are not forwarded.
+///
+/// # Errors
+/// It asks, but not as RFC 6455 says.
+pub fn is_websocket_request(
+    method: &Method,
+    version: Version,
+    headers: &HeaderMap,
+) -> Result<bool, BadWebSocketRequest> {
+    if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
+        return Ok(false);
+    }
+    if method != Method::GET || version != Version::HTTP_11 || !headers.contains_key(HOST) {
+        return Err(BadWebSocketRequest::NoHandshake);
+    }
+    if single(headers, &SEC_WEBSOCKET_VERSION) != Some(b"13") {
+        return Err(BadWebSocketRequest::Version);
+    }
+    if !single(headers, &SEC_WEBSOCKET_KEY).is_some_and(is_key) {
+        return Err(BadWebSocketRequest::Key);
+    }
+    let empty = headers.get_all(CONTENT_LENGTH).iter().all(|length| length.as_bytes() == b"0");
+    if !empty || headers.contains_key(TRANSFER_ENCODING) {
+        return Err(BadWebSocketRequest::Body);
+    }
+    Ok(true)
+}
+
+/// Whether a header whose value is a list of words has this one, in any letter case, on any of its lines.
+pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let elements =
+        headers.get_all(name).into_iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    elements.into_iter().any(|element| element.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// The value of a header that is there once.
+fn single<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers [u8]> {
+    let mut lines = headers.get_all(name).into_iter();
+    let first = lines.next()?;
+    lines.next().is_none().then(|| first.as_bytes().trim_ascii())
+}
+
+fn is_key(value: &[u8]) -> bool {
+    data_encoding::BASE64.decode(value).is_ok_and(|nonce| nonce.len() == 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use BadWebSocketRequest::{Body, Key, NoHandshake, Version as BadVersion};
+    use http::HeaderValue;
+
+    const GOOD: [(&str, &str); 5] = [
+        ("host", "app.test"),
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "WebSocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in lines {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            map.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    fn judge(lines: &[(&str, &str)]) -> Result<bool, BadWebSocketRequest> {
+        is_websocket_request(&Method::GET, Version::HTTP_11, &headers(lines))
+    }
+
+    /// The good request with one line replaced, or left out where the value is empty.
+    fn with(name: &'static str, value: &'static str) -> Vec<(&'static str, &'static str)> {
+        let mut lines: Vec<_> = GOOD.into_iter().filter(|line| line.0 != name).collect();
+        if !value.is_empty() {
+            lines.push((name, value));
+        }
+        lines
+    }
+
+    #[test]
+    fn a_handshake_is_recognised() {
+        assert_eq!(judge(&GOOD), Ok(true));
+        let mut two_lines = with("connection", "keep-alive");
+        two_lines.push(("connection", "upgrade"));
+        assert_eq!(judge(&two_lines), Ok(true));
+        assert_eq!(judge(&with("content-length", "0")), Ok(true));
+    }
+
+    #[test]
+    fn other_requests_are_none() {
+        for lines in [with("upgrade", ""), with("upgrade", "h2c"), with("connection", "keep-alive")] {
+            assert_eq!(judge(&lines), Ok(false), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_handshake_is_refused() {
+        let cases = [
+            (with("host", ""), NoHandshake),
+            (with("sec-websocket-version", ""), BadVersion),
+            (with("sec-websocket-version", "8"), BadVersion),
+            (with("sec-websocket-key", ""), Key),
+            (with("sec-websocket-key", "c2hvcnQ="), Key),
+            (with("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"), Key),
+            (with("content-length", "5"), Body),
+            (with("transfer-encoding", "chunked"), Body),
+        ];
+        for (lines, want) in cases {
+            assert_eq!(judge(&lines), Err(want), "{lines:?}");
+        }
+        let mut twice = GOOD.to_vec();
+        twice.push(("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="));
+        assert_eq!(judge(&twice), Err(Key));
+        let map = headers(&GOOD);
+        assert_eq!(is_websocket_request(&Method::POST, Version::HTTP_11, &map), Err(NoHandshake));
+        assert_eq!(is_websocket_request(&Method::GET, Version::HTTP_10, &map), Err(NoHandshake));
+    }
+}

@@ -1,0 +1,9 @@
+//! The door, driven by clients that speak raw bytes.
+
+mod app;
+mod client;
+mod deadlines;
+mod endings;
+mod exchanges;
+mod exhaustion;
+mod upgrades;

@@ -1,0 +1,8 @@
+//! The integration tests, in one binary: over real sockets, in process, on ports that the system chooses.
+
+mod check;
+mod dispatch;
+mod door;
+mod tunnel;
+mod upstream;
+mod websocket;

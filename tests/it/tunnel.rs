@@ -1,0 +1,313 @@
+//! The tunnel between real WebSocket peers on loopback sockets.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use exeunt::proxy::tunnel::{self, Cause, Peer, Side, TunnelEnd};
+use exeunt::session::live::Cut;
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+/// What a hung test is cut short by; nothing is measured against it.
+const HANG: Duration = Duration::from_secs(30);
+
+struct Joined {
+    client: TcpStream,
+    upstream: TcpStream,
+    cut: Arc<Cut>,
+    activity: Arc<[AtomicUsize; 2]>,
+    tunnel: JoinHandle<TunnelEnd>,
+}
+
+impl Joined {
+    fn sockets(self) -> (WebSocket, WebSocket, Rest) {
+        let rest = Rest { cut: self.cut, activity: self.activity, tunnel: self.tunnel };
+        (WebSocket::of(self.client, Role::Client), WebSocket::of(self.upstream, Role::Server), rest)
+    }
+}
+
+struct Rest {
+    cut: Arc<Cut>,
+    activity: Arc<[AtomicUsize; 2]>,
+    tunnel: JoinHandle<TunnelEnd>,
+}
+
+impl Rest {
+    async fn end(self) -> TunnelEnd {
+        tokio::time::timeout(HANG, self.tunnel).await.expect("the tunnel ends").unwrap()
+    }
+
+    fn activity(&self) -> [usize; 2] {
+        [0, 1].map(|side| self.activity[side].load(Ordering::SeqCst))
+    }
+}
+
+struct WebSocket(WebSocketStream<TcpStream>);
+
+impl WebSocket {
+    fn of(stream: TcpStream, role: Role) -> Self {
+        // `from_raw_socket` is async only in name: it reads nothing.
+        let socket =
+            futures_util::FutureExt::now_or_never(WebSocketStream::from_raw_socket(stream, role, None));
+        Self(socket.unwrap())
+    }
+
+    async fn send(&mut self, message: Message) {
+        self.0.send(message).await.unwrap();
+    }
+
+    async fn next(&mut self) -> Option<Message> {
+        let next = tokio::time::timeout(HANG, self.0.next()).await.expect("something comes");
+        next.and_then(Result::ok)
+    }
+
+    async fn closed_with(&mut self) -> Option<(CloseCode, String)> {
+        while let Some(message) = self.next().await {
+            if let Message::Close(frame) = message {
+                return frame.map(|frame| (frame.code, frame.reason.to_string()));
+            }
+        }
+        None
+    }
+}
+
+async fn socket_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (near.unwrap(), far.unwrap().0)
+}
+
+async fn joined_after(client_said: &'static [u8], upstream_said: &'static [u8]) -> Joined {
+    let (client, client_far) = socket_pair().await;
+    let (upstream, upstream_far) = socket_pair().await;
+    let (cut, activity) = (Cut::new(), Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]));
+    let (signal, counts) = (Arc::clone(&cut), Arc::clone(&activity));
+    let tunnel = tokio::spawn(async move {
+        let client = Side { stream: client_far, already_read: Bytes::from_static(client_said) };
+        let upstream = Side { stream: upstream_far, already_read: Bytes::from_static(upstream_said) };
+        let count = |sender| {
+            counts[usize::from(sender == Peer::Upstream)].fetch_add(1, Ordering::SeqCst);
+        };
+        tunnel::run(client, upstream, &signal, count).await
+    });
+    Joined { client, upstream, cut, activity, tunnel }
+}
+
+async fn joined() -> Joined {
+    joined_after(b"", b"").await
+}
+
+#[tokio::test]
+async fn messages_pass_both_ways_and_count_as_activity() {
+    let (mut client, mut upstream, rest) = joined().await.sockets();
+    client.send(Message::text("hello")).await;
+    assert_eq!(upstream.next().await, Some(Message::text("hello")));
+    upstream.send(Message::binary(vec![7; 300])).await;
+    assert_eq!(client.next().await, Some(Message::binary(vec![7; 300])));
+    assert_eq!(rest.activity(), [1, 1]);
+}
+
+#[tokio::test]
+async fn ping_and_pong_pass_and_are_no_activity() {
+    let Joined { mut client, mut upstream, activity, .. } = joined().await;
+    let (ping, pong) = (b"\x89\x83\0\0\0\0one", b"\x8a\x03one");
+    let mut got = [0; 9];
+    client.write_all(ping).await.unwrap();
+    upstream.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, ping);
+    let mut got = [0; 5];
+    upstream.write_all(pong).await.unwrap();
+    client.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, pong);
+    assert_eq!([0, 1].map(|side| activity[side].load(Ordering::SeqCst)), [0, 0]);
+}
+
+#[tokio::test]
+async fn large_messages_pass_intact_in_both_directions_at_once() {
+    let (client, upstream, _rest) = joined().await.sockets();
+    let up: Vec<u8> = (0..6_000_000u32).map(|n| (n % 251) as u8).collect();
+    let down: Vec<u8> = (0..5_000_000u32).map(|n| (n % 241) as u8).collect();
+    let exchange = async |socket: WebSocket, message: &[u8]| {
+        let (mut sink, mut stream) = socket.0.split();
+        let (sent, got) = tokio::join!(sink.send(Message::binary(message.to_vec())), stream.next());
+        sent.unwrap();
+        got.unwrap().unwrap().into_data()
+    };
+    let both = async { tokio::join!(exchange(client, &up), exchange(upstream, &down)) };
+    let (client_got, upstream_got) = tokio::time::timeout(HANG, both).await.unwrap();
+    assert!(upstream_got == up, "what the upstream got");
+    assert!(client_got == down, "what the client got");
+}
+
+#[tokio::test]
+async fn what_came_with_the_handshake_is_delivered_first() {
+    // A masked "hi" of the client, an unmasked "yo" of the upstream.
+    let joined = joined_after(b"\x81\x82\0\0\0\0hi", b"\x81\x02yo").await;
+    let (mut client, mut upstream, _rest) = joined.sockets();
+    assert_eq!(upstream.next().await, Some(Message::text("hi")));
+    assert_eq!(client.next().await, Some(Message::text("yo")));
+    client.send(Message::text("more")).await;
+    assert_eq!(upstream.next().await, Some(Message::text("more")));
+}
+
+#[tokio::test]
+async fn a_close_of_the_client_passes_and_ends_the_tunnel() {
+    let (mut client, mut upstream, rest) = joined().await.sockets();
+    client.send(Message::Close(None)).await;
+    assert_eq!(upstream.next().await, Some(Message::Close(None)));
+    assert_eq!(upstream.next().await, None);
+    assert_eq!(client.next().await, Some(Message::Close(None)));
+    drop((client, upstream));
+    let end = rest.end().await;
+    assert!(matches!(end.cause, Cause::Ended(_)), "{end:?}");
+    assert_eq!((end.to_upstream, end.to_client), (6, 2));
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_ends_the_tunnel() {
+    let Joined { client, mut upstream, tunnel, .. } = joined().await;
+    drop(client);
+    let mut rest = Vec::new();
+    upstream.read_to_end(&mut rest).await.unwrap();
+    drop(upstream);
+    assert_eq!(tunnel.await.unwrap().cause, Cause::Ended(Peer::Client));
+}
+
+#[tokio::test]
+async fn what_an_ending_upstream_said_last_arrives_although_the_client_keeps_talking() {
+    for round in 0..10 {
+        let Joined { client, mut upstream, tunnel, .. } = joined().await;
+        let (mut hearing, mut talking) = client.into_split();
+        // More than the upstream, which never reads, and the tunnel can hold.
+        let talk = tokio::spawn(async move { talking.write_all(&vec![0x82; 20_000_000]).await });
+        upstream.write_all(&vec![b'x'; 1_000_000]).await.unwrap();
+        // With the client's bytes unread, this is a reset.
+        drop(upstream);
+        let mut got = Vec::new();
+        let heard = tokio::time::timeout(HANG, hearing.read_to_end(&mut got)).await.unwrap();
+        assert!(heard.is_ok(), "round {round}: a reset, after {} bytes", got.len());
+        talk.await.unwrap().unwrap();
+        assert_eq!(got.len() as u64, tunnel.await.unwrap().to_client, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_of_an_idle_tunnel_tells_both_why() {
+    let (mut client, mut upstream, rest) = joined().await.sockets();
+    client.send(Message::text("hello")).await;
+    upstream.next().await;
+    rest.cut.signal(Duration::from_secs(5));
+    assert_eq!(client.closed_with().await, Some((CloseCode::Policy, "session ended".to_owned())));
+    assert_eq!(upstream.closed_with().await, Some((CloseCode::Away, String::new())));
+    assert_eq!(client.next().await, None);
+    assert_eq!(upstream.next().await, None);
+    drop((client, upstream));
+    assert_eq!(rest.end().await.cause, Cause::Cut);
+}
+
+#[tokio::test]
+async fn a_cut_before_the_tunnel_begins_is_not_missed() {
+    let (mut client, _upstream, rest) = {
+        let joined = joined().await;
+        joined.cut.signal(Duration::ZERO);
+        joined.sockets()
+    };
+    assert_eq!(client.closed_with().await, Some((CloseCode::Policy, "session ended".to_owned())));
+    drop(client);
+    assert_eq!(rest.end().await.cause, Cause::Cut);
+}
+
+#[tokio::test]
+async fn a_cut_in_a_long_frame_waits_for_its_end() {
+    let Joined { client, mut upstream, cut, activity, tunnel } = joined().await;
+    let mut client = WebSocket::of(client, Role::Client);
+    let mut frame = b"\x82\x7e\x10\x00".to_vec();
+    frame.extend([b'x'; 0x1000]);
+    let (first, second) = frame.split_at(1000);
+    upstream.write_all(first).await.unwrap();
+    let seen = || activity[1].load(Ordering::SeqCst) > 0;
+    tokio::time::timeout(HANG, async {
+        while !seen() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    cut.signal(Duration::ZERO);
+    // The rest of the frame, and one more that must not be forwarded.
+    upstream.write_all(second).await.unwrap();
+    upstream.write_all(b"\x81\x04late").await.unwrap();
+    assert_eq!(client.next().await, Some(Message::binary(vec![b'x'; 0x1000])));
+    assert_eq!(client.closed_with().await, Some((CloseCode::Policy, "session ended".to_owned())));
+    drop((client, upstream));
+    assert_eq!(tunnel.await.unwrap().cause, Cause::Cut);
+}
+
+#[tokio::test]
+async fn nothing_that_the_client_sends_after_a_cut_reaches_the_upstream() {
+    let (mut client, mut upstream, rest) = joined().await.sockets();
+    rest.cut.signal(Duration::ZERO);
+    let _ = client.0.send(Message::text("too late")).await;
+    assert_eq!(upstream.closed_with().await, Some((CloseCode::Away, String::new())));
+    assert_eq!(upstream.next().await, None);
+    drop((client, upstream));
+    assert_eq!(rest.end().await.cause, Cause::Cut);
+}
+
+#[tokio::test]
+async fn a_frame_that_the_client_has_begun_is_not_completed_after_a_cut() {
+    let Joined { mut client, mut upstream, cut, tunnel, .. } = joined().await;
+    let half = b"\x82\x88\0\0\0\0half";
+    client.write_all(half).await.unwrap();
+    let mut got = vec![0; half.len()];
+    upstream.read_exact(&mut got).await.unwrap();
+    cut.signal(Duration::ZERO);
+    client.write_all(b"done").await.unwrap();
+    got.clear();
+    upstream.read_to_end(&mut got).await.unwrap();
+    assert!(got.is_empty(), "neither the rest nor a Close in the middle: {got:?}");
+    drop((client, upstream));
+    assert_eq!(tunnel.await.unwrap().cause, Cause::Cut);
+}
+
+#[tokio::test]
+async fn a_cut_does_not_wait_for_a_frame_that_never_ends() {
+    let Joined { mut client, mut upstream, cut, tunnel, .. } = joined().await;
+    upstream.write_all(b"\x82\x7e\x10\x00half").await.unwrap();
+    let mut got = [0; 8];
+    client.read_exact(&mut got).await.unwrap();
+    cut.signal(Duration::ZERO);
+    let end = tokio::time::timeout(HANG, tunnel).await.expect("the cut is bounded").unwrap();
+    assert_eq!((end.cause, end.to_client), (Cause::Cut, 8));
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest).await;
+    assert!(rest.is_empty(), "no Close in the middle of a frame: {rest:?}");
+}
+
+#[tokio::test]
+async fn a_cut_does_not_wait_for_a_client_that_does_not_read() {
+    let Joined { client, upstream, cut, tunnel, .. } = joined().await;
+    let mut upstream = WebSocket::of(upstream, Role::Server);
+    // Until the buffers of both sockets are full and the tunnel stands.
+    let flood = async {
+        loop {
+            if upstream.0.send(Message::binary(vec![0; 100_000])).await.is_err() {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(300), flood).await;
+    cut.signal(Duration::ZERO);
+    let end = tokio::time::timeout(HANG, tunnel).await.expect("the cut is bounded").unwrap();
+    assert_eq!(end.cause, Cause::Cut);
+    drop(client);
+}
