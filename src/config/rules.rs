@@ -74,14 +74,14 @@ fn path_of(target: &ReturnTo) -> Option<String> {
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
 fn after_logout(place: &Place<'_>, next: &ReturnTo, settings: &Settings) {
     let ours = |origin: &Origin| settings.hosts.origins().any(|own| own == *origin);
-    let hosts = settings.hosts.names().iter().filter(|host| match next.origin() {
+    let mut hosts = settings.hosts.names().iter().filter(|host| match next.origin() {
         None => true,
         Some(origin) => ours(origin) && origin.host == **host,
     });
     let Some(path) = path_of(next) else {
         return place.problem(Refusal::new("can be read in two ways, so no request for it passes"));
     };
-    let refusal = hosts.into_iter().find_map(|host| objection(host, &path, settings));
+    let refusal = hosts.find_map(|host| objection(host, &path, settings));
     if let Some(refusal) = refusal {
         place.problem(refusal);
     }
