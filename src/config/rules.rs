@@ -59,7 +59,10 @@ fn lost_after_login(place: &Place<'_>, settings: &Settings) {
     let answered = path.is_some_and(|path| best(settings, host, &path).is_some());
     if !answered {
         place.warning(
-            Refusal::new(format!("who signs in on {host} is led to {}, where no [[route]] answers", settings.login.next))
+            Refusal::new(format!(
+                "who signs in on {host} is led to {}, where no [[route]] answers",
+                settings.login.next
+            ))
                 .write("add a route for it, or lead them elsewhere with login.next"),
         );
     }
