@@ -2,6 +2,7 @@
 
 mod dispatch;
 mod door;
+mod site;
 mod tunnel;
 mod upstream;
 mod websocket;
