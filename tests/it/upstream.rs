@@ -139,6 +139,11 @@ impl Connection {
         self.up_to(b"\r\n\r\n").await
     }
 
+    /// What came and was not looked at yet.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
     async fn up_to(&mut self, end: &[u8]) -> Option<String> {
         loop {
             if let Some(at) = self.unread.windows(end.len()).position(|window| window == end) {

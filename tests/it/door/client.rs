@@ -28,6 +28,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         Self { stream, unread: Vec::new() }
     }
 
+    /// What came and was not looked at yet.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
     pub async fn say(&mut self, bytes: &str) {
         self.stream.write_all(bytes.as_bytes()).await.unwrap();
     }

@@ -1,7 +1,7 @@
 //! A gateway for one test: its sockets are real, its clock is turned by the test.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use cookie::SameSite;
@@ -210,6 +210,20 @@ impl Site {
         self.door.sweep();
     }
 
+    /// Turns the clock on, second by second, until `future` is done.
+    pub async fn turning<F: Future>(&self, future: F) -> F::Output {
+        let turn = async {
+            loop {
+                self.advance(Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            output = within(future) => output,
+            () = turn => unreachable!(),
+        }
+    }
+
     /// The lines that were logged.
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().clone()
@@ -233,5 +247,5 @@ pub async fn until(holds: impl Fn() -> bool) {
     .await;
 }
 
-/// Collects values from several tasks.
-pub type Shared<T> = Arc<Mutex<Vec<T>>>;
+
+

@@ -4,6 +4,8 @@ mod answer;
 mod echo;
 mod house;
 
+mod bodies;
 mod identity;
+mod raw_corpus;
 mod sessions;
 mod targets;
