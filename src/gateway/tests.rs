@@ -469,10 +469,12 @@ async fn our_addresses_are_never_forwarded_in_any_spelling() {
     for target in [
         "/logout", "/logout/", "/LOGOUT", "/%6cogout", "/./logout", "/a/../logout", "/login", "/Login/", "/.exeunt/x",
         "/.EXEUNT/session", "/logout;x=1", "/logout;", "/a;b/../logout;x", "/login;x", "/.exeunt;x/session", "http://app.test/logout",
+        "/logout%20", "/login%20%20;x", "/.exeunt%20/session",
     ] {
         assert!(!matches!(bench.receive("GET", target, &[]), Received::Forward(_)), "{target}");
     }
     bench.forward("/x;y=z", &[]);
+    bench.forward("/a%20name%20", &[]);
 }
 
 #[tokio::test]
