@@ -76,6 +76,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         response_timeout: Duration::from_secs(60),
         upstream_host: None,
         origins: Vec::new(),
+        service_workers: false,
         request_headers: Vec::new(),
         response_headers: Vec::new(),
     }
