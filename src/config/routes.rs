@@ -50,6 +50,8 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let trust = trust(table, &upstreams, around);
     let access = access(table);
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
+    let workers = [("refuse", false), ("allow", true)];
+    let service_workers = table.item("service_workers").and_then(|item| item.word(&workers)).unwrap_or(false);
     let (request_headers, response_headers) = headers::edits(table, around.identity);
     let host = host.map_or(Some(None), |host| host.map(Some))?;
     Some(RouteSettings {
@@ -62,6 +64,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         response_timeout: around.limits.response_timeout,
         access: access?,
         origins,
+        service_workers,
         request_headers,
         response_headers,
     })

@@ -3,6 +3,7 @@
 mod check;
 mod dispatch;
 mod door;
+mod site;
 mod tunnel;
 mod upstream;
 mod websocket;
