@@ -1,5 +1,7 @@
 //! What an operator types.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to people")]
+
 mod check;
 mod print;
 mod serve;
