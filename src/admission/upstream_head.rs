@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn signed_in_pages_are_not_kept() {
         let cases = [
-            (Some("text/html; charset=utf-8"), None, Some("no-store")),
+            (Some("text/html;charset=utf-8"), None, Some("no-store")),
             (Some("Text/HTML"), Some("private, no-cache"), Some("no-store")),
             (Some("text/html"), Some("public, max-age=60"), None),
             (Some("text/html"), Some("s-maxage=60"), None),

@@ -1,23 +1,86 @@
-//! `exeunt serve`.
+//! `exeunt serve`: from a configuration to a running gateway, and to its end.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing_subscriber::EnvFilter;
+
+use crate::audit::Log;
 use crate::config::Settings;
+use crate::credentials::hashing::{self, PasswordChecker};
+use crate::gateway::{Assembled, Gateway};
+use crate::logout::reaper;
+use crate::logout::run::Pipeline;
+use crate::proxy::{Door, Signals, callbacks, listener};
+use crate::routes::resolver::Upstreams;
+use crate::session::store::MemoryStore;
+use crate::session::table::SessionTable;
+use crate::values::time::Clock;
 
 use super::{Configuration, REFUSED_CONFIGURATION, check};
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
-    match check::load(which) {
-        Ok((_, settings)) => run(settings),
-        Err(check::NotLoaded) => ExitCode::from(REFUSED_CONFIGURATION),
+    let Ok((_, settings)) = check::load(which) else {
+        return ExitCode::from(REFUSED_CONFIGURATION);
+    };
+    speak();
+    let served = settings.door.runtime().map_err(|error| format!("no threads: {error}"));
+    match served.and_then(|runtime| runtime.block_on(serve(settings))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-/// INTERIM: says where it would listen.
-fn run(settings: Settings) -> ExitCode {
-    for address in &settings.door.listen {
-        eprintln!("would listen at {address}");
+/// Messages of the program itself, the engine's warnings included, on standard error. `RUST_LOG` says more.
+fn speak() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Somebody else listens already only where this runs within another program.
+    let _ = subscriber.with_ansi(io::stderr().is_terminal()).with_target(false).try_init();
+}
+
+/// Runs until the door is closed.
+async fn serve(settings: Settings) -> Result<(), String> {
+    let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
+    let listeners = listener::bind(&settings.door.listen).map_err(|error| error.to_string())?;
+    let Settings { door, gateway, session, log, public_url, .. } = settings;
+    let clock = Clock::system();
+    let log = Log::to_standard_error(log).map_err(|error| format!("no thread for the log: {error}"))?;
+    let upstreams = Upstreams::new(Handle::current());
+    let gateway = Arc::new(Gateway::new(
+        Assembled::new(gateway, &upstreams, &clock).map_err(|error| error.to_string())?,
+        SessionTable::new(session, Arc::new(MemoryStore)),
+        PasswordChecker::new(hashing::Settings::default()),
+        Pipeline { log, clock: clock.clone() },
+    ));
+    let door = Door::open(door, listeners, callbacks::engine(Arc::clone(&gateway)), clock);
+    for address in door.addresses() {
+        tracing::info!(%address, %public_url, "listening");
     }
-    ExitCode::FAILURE
+    let reaper = keep_reaping(gateway);
+    signals.run(&door, say_no_reload).await;
+    reaper.abort();
+    Ok(())
+}
+
+/// Ends sessions whose time is up, for as long as the gateway runs.
+fn keep_reaping(gateway: Arc<Gateway>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(reaper::INTERVAL);
+        loop {
+            ticks.tick().await;
+            gateway.reap().await;
+        }
+    })
+}
+
+fn say_no_reload() {
+    tracing::warn!("SIGHUP: this version reads its configuration only at the start; restart it to apply changes");
 }

@@ -71,12 +71,16 @@ impl Gateway {
         exchange.comes_from(facts.provenance.client, facts.target.path());
         let asked = assembled.asked(&facts)?;
         let visitor = self.visitor(&facts, assembled);
+        exchange.belongs_to(visitor.session.as_ref());
         match asked {
             Asked::OwnPage(page) => match own::answer(page, &facts, visitor, assembled)? {
                 Own::Answer(reply) => Ok(Received::Answer(reply)),
                 Own::Perform(request) => Ok(Received::Own(request)),
             },
-            Asked::Route(route) => self.admit(&facts, visitor, route, cut, assembled, exchange),
+            Asked::Route(route) => {
+                exchange.goes_to(route);
+                self.admit(&facts, visitor, route, cut, assembled, exchange)
+            }
         }
     }
 
@@ -103,7 +107,6 @@ impl Gateway {
     ) -> Result<Received, Refusal> {
         let Visitor { session, unusable } = visitor;
         let hold = session.and_then(|session| session.hold(cut));
-        exchange.goes_to(route, hold.as_ref().map(|hold| hold.session()));
         match permit::decide(facts, &assembled.hosts, route, hold) {
             Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, assembled)),
             Decision::Refuse(reason) => Err(reason.into()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -197,6 +197,8 @@ impl ProxyHttp for App {
         };
         let edits = forward.response_edits(&response.headers);
         apply_to_response(response, edits)?;
+        // What the upstream speaks is between it and us (RFC 9110 7.6.3).
+        response.set_version(Version::HTTP_11);
         let connection = ctx.connection.as_ref();
         if connection.is_some_and(|connection| connection.is_draining()) {
             session.set_keepalive(None);
