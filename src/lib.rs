@@ -65,6 +65,7 @@ pub mod proxy;
 #[cfg(feature = "engine")]
 pub mod config;
 
+#[cfg(feature = "engine")]
 pub mod sample;
 
 #[cfg(feature = "engine")]

@@ -90,10 +90,6 @@ fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {
 }
 
 fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> {
-    if text == "demo" {
-        return Err(Refusal::new("the sample application comes with a later version")
-            .write("write the address of yours: \"http://127.0.0.1:9000\""));
-    }
     let absolute = text.strip_prefix("unix:").map(|path| format!("unix:{}", around.folder.join(path).display()));
     let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
         Refusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
@@ -107,6 +103,7 @@ fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> 
 
 fn leads_home(address: &UpstreamAddress, listen: &[ListenAddress]) -> bool {
     match address {
+        UpstreamAddress::Sample => false,
         UpstreamAddress::Unix(path) => listen.contains(&ListenAddress::Unix(path.clone())),
         UpstreamAddress::Tcp { host, port, .. } if host.as_str() == "localhost" => {
             let loopback = [([127, 0, 0, 1], *port).into(), (std::net::Ipv6Addr::LOCALHOST, *port).into()];

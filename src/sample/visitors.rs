@@ -111,7 +111,7 @@ mod tests {
     fn a_full_shop_forgets_who_did_nothing_for_longest() {
         let visitors = Visitors::default();
         let (first, second) = (visitors.enter().unwrap(), visitors.enter().unwrap());
-        (2..CAPACITY).for_each(|_| drop(visitors.enter()));
+        (2..CAPACITY).for_each(|_| _ = visitors.enter());
         assert!(is_known(&visitors, first));
         visitors.enter().unwrap();
         assert!(is_known(&visitors, first) && !is_known(&visitors, second));
