@@ -197,7 +197,7 @@ mod tests {
         for text in ["127.0.0.1:0", "127.9.9.9:80", "[::1]:8080"] {
             assert!(loopback(text).is_ok(), "{text}");
         }
-        for text in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:80", "[::ffff:192.0.2.1]:80", "localhost:8080", "8080", ""] {
+        for text in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[::ffff:192.0.2.1]:80", "localhost:80", "80", ""] {
             assert!(loopback(text).is_err(), "{text}");
         }
     }

@@ -17,7 +17,8 @@ use super::visitors::VisitorId;
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 /// No scripts, no foreign resources, no frames.
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// The same for the one page with a script, which opens connections of its own.
 const LIVE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -109,9 +109,8 @@ impl Pages {
     }
 
     fn render(&self, name: &str, visit: &Visit<'_>, values: Value) -> String {
-        let words = Serde(Words::of(visit.language));
-        let common = context! { words, lang => visit.language.code(), user => visit.user.as_deref(), path => visit.path };
-        let values = context! { ..values, ..common };
+        let (words, lang) = (Serde(Words::of(visit.language)), visit.language.code());
+        let values = context! { words, lang, user => visit.user.as_deref(), path => visit.path, ..values };
         let rendered = self.0.get_template(name).and_then(|template| template.render(values));
         rendered.unwrap_or_else(|error| error.to_string())
     }

@@ -49,7 +49,8 @@ fn at_home(source: &Source, homes: &[&str]) -> bool {
 }
 
 fn breaches(source: &Source, wall: &Wall) -> Vec<Finding> {
-    let breaches = wall.words.iter().flat_map(|words| source.places(words).into_iter().map(move |at| (at, words.concat())));
+    let breaches =
+        wall.words.iter().flat_map(|words| source.places(words).into_iter().map(move |at| (at, words.concat())));
     breaches
         .filter_map(|(at, name)| Some((source.words.get(at)?.line, name)))
         .map(|(line, name)| source.finding(line, format!("`{name}` here: {} (home: {:?})", wall.why, wall.homes)))
