@@ -3,6 +3,7 @@
 mod check;
 mod print;
 mod serve;
+mod service_manager;
 mod user;
 
 use std::ffi::OsString;

@@ -20,7 +20,7 @@ use crate::session::store::MemoryStore;
 use crate::session::table::SessionTable;
 use crate::values::time::Clock;
 
-use super::{Configuration, REFUSED_CONFIGURATION, check};
+use super::{Configuration, REFUSED_CONFIGURATION, check, service_manager};
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
@@ -65,7 +65,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
         tracing::info!(%address, %public_url, "listening");
     }
     let reaper = keep_reaping(gateway);
-    signals.run(&door, say_no_reload).await;
+    tokio::join!(signals.run(&door, say_no_reload), service_manager::keep_informed(&door));
     reaper.abort();
     Ok(())
 }

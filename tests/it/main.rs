@@ -3,6 +3,7 @@
 mod check;
 mod dispatch;
 mod door;
+mod service_manager;
 mod tunnel;
 mod upstream;
 mod websocket;
