@@ -1,19 +1,17 @@
 //! `exeunt check`, and what `serve` does first: find the configuration, read it, say what is wrong with it.
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::config::{self, Report, Settings};
 
-use super::Configuration;
+use super::{Configuration, print};
 
 /// Names everything that is wrong.
 pub(super) fn command(which: &Configuration) -> ExitCode {
     match load(which) {
         Ok((path, _)) => {
-            println!("{}: no problems", path.display());
-            ExitCode::SUCCESS
+            print::to_standard_output(format!("{}: no problems\n", path.display()).as_bytes())
         }
         Err(NotLoaded) => ExitCode::FAILURE,
     }
@@ -59,5 +57,5 @@ and add somebody who may sign in:  exeunt user set NAME
 ";
 
 fn show(report: &Report) {
-    eprint!("{}", report.render(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()));
+    eprint!("{}", report.render(print::colour()));
 }

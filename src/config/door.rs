@@ -57,12 +57,16 @@ fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
     }
 }
 
-/// Whether connecting to `target` may reach one of these listeners.
+/// Whether connecting to `target` may reach one of these listeners. Connecting to `0.0.0.0` is connecting to
+/// this machine.
 pub fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
     listen.iter().any(|address| match address {
         ListenAddress::Tcp(own) => {
-            let everywhere = own.ip().is_unspecified() && target.ip().is_loopback();
-            own.port() == target.port() && (everywhere || own.ip() == target.ip())
+            let this_machine = |ip: IpAddr| ip.is_unspecified() || ip.is_loopback();
+            let same = own.ip() == target.ip()
+                || (own.ip().is_unspecified() && this_machine(target.ip()))
+                || (target.ip().is_unspecified() && this_machine(own.ip()));
+            own.port() == target.port() && same
         }
         ListenAddress::Unix(_) => false,
     })
@@ -116,6 +120,10 @@ fn network(text: &str) -> Result<IpNet, Refusal> {
         return Err(Refusal::new(format!("{} is an address within a network", network.addr()))
             .write(format!("write \"{}\" or \"{}\"", network.trunc(), network.addr())));
     }
+    if is_ipv4_within_ipv6(&network) {
+        return Err(Refusal::new("IPv4 within IPv6 is known by its IPv4 address")
+            .write("write it as IPv4: \"10.0.0.7\", \"10.0.0.0/24\""));
+    }
     if is_nearly_everybody(&network) {
         return Err(Refusal::new("would believe nearly everybody who they say they are")
             .write("name the proxies in front by their own addresses: \"10.0.0.7\""));
@@ -123,15 +131,15 @@ fn network(text: &str) -> Result<IpNet, Refusal> {
     Ok(network)
 }
 
-/// Larger than any network that is one operator's own (10.0.0.0/8, fc00::/7), also where IPv6 writes IPv4.
+/// Larger than any network that is one operator's own: 10.0.0.0/8, fc00::/7.
 fn is_nearly_everybody(network: &IpNet) -> bool {
-    match network {
-        IpNet::V4(network) => network.prefix_len() < 8,
-        IpNet::V6(network) => {
-            let mapped = network.addr().to_ipv4_mapped().is_some() && network.prefix_len() < 96 + 8;
-            network.prefix_len() < 7 || mapped
-        }
-    }
+    let least = if network.addr().is_ipv4() { 8 } else { 7 };
+    network.prefix_len() < least
+}
+
+/// Mapped addresses (RFC 4291 2.5.5.2): a peer is compared in its IPv4 form, so that this would match nobody.
+fn is_ipv4_within_ipv6(network: &IpNet) -> bool {
+    matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some())
 }
 
 #[cfg(test)]
@@ -146,6 +154,23 @@ mod tests {
         let bad = ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3", "::ffff:0:0/96", "10.0.0.1/8", "*"];
         for bad in bad {
             assert!(network(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ways_back_to_ourselves_are_seen() {
+        let cases = [
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("[::]:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "0.0.0.0:80", true),
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("10.0.0.1:80", "127.0.0.1:80", false),
+            ("unix:/a", "127.0.0.1:80", false),
+        ];
+        for (own, target, want) in cases {
+            assert_eq!(reaches(&target.parse().unwrap(), &[own.parse().unwrap()]), want, "{own} {target}");
         }
     }
 

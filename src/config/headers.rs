@@ -4,6 +4,7 @@
 use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 
+use crate::admission::identity_headers::IdentityHeaders;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 
 use super::raw::{Refusal, Table};
@@ -55,27 +56,29 @@ const TAKEN: &[&str] = &[
 ];
 
 /// The edits of one route: towards the application, and towards the client.
-pub fn edits(route: &Table<'_>) -> (HeaderEdits, HeaderEdits) {
+pub fn edits(route: &Table<'_>, identity: &IdentityHeaders) -> (HeaderEdits, HeaderEdits) {
     let headers = route.table("headers", &schema::ROUTE_HEADERS);
     let one_way = |way, schema| {
         let table = headers.table(way, schema);
-        removals(&table).into_iter().chain(additions(&table)).collect()
+        removals(&table, identity).into_iter().chain(additions(&table, identity)).collect()
     };
     (one_way("request", &schema::REQUEST_HEADERS), one_way("response", &schema::RESPONSE_HEADERS))
 }
 
-fn removals(table: &Table<'_>) -> Vec<HeaderEdit> {
-    table.list("remove").iter().filter_map(|item| item.parse(editable)).map(HeaderEdit::Remove).collect()
+fn removals(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
+    let items = table.list("remove");
+    let names = items.iter().filter_map(|item| item.parse(|text| editable(text, identity)));
+    names.map(HeaderEdit::Remove).collect()
 }
 
-fn additions(table: &Table<'_>) -> Vec<HeaderEdit> {
+fn additions(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
     let added = table.item("add").and_then(|item| item.open_table());
     let entries = added.iter().flat_map(Table::entries);
     entries
         .filter_map(|entry| {
             // It may be the key to the application.
             entry.item.place.hide();
-            let name = editable(entry.name).map_err(|refusal| entry.place.problem(refusal)).ok();
+            let name = editable(entry.name, identity).map_err(|refusal| entry.place.problem(refusal)).ok();
             let value = entry.item.parse(value);
             Some(HeaderEdit::Set(name?, value?))
         })
@@ -83,9 +86,10 @@ fn additions(table: &Table<'_>) -> Vec<HeaderEdit> {
 }
 
 /// A header name that an operator may add or remove.
-fn editable(text: &str) -> Result<HeaderName, Refusal> {
+fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
     let name = name(text)?;
-    if OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED) {
+    let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
+    if fixed || identity.names().any(|own| *own == name) {
         return Err(Refusal::new(format!("the gateway writes {text} itself")));
     }
     Ok(name)

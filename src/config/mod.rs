@@ -77,11 +77,11 @@ pub fn find() -> Option<PathBuf> {
 /// Everything that is wrong with it, or that it cannot be read.
 pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|error| {
-        Report::unreadable(name.as_str(), format!("{name} cannot be read: {error}"), Vec::new())
-    })?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    parse(&name, &text, folder)
+    let unreadable = |error| Report::unreadable(&name, &error);
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    // What is said about files is true wherever it is read.
+    let absolute = std::path::absolute(path).map_err(unreadable)?;
+    parse(&name, &text, absolute.parent().unwrap_or(Path::new("/")))
 }
 
 /// Reads a configuration from `text`, shown as `name`; relative paths start at `folder`.
@@ -145,7 +145,8 @@ fn gateway(
 ) -> Option<(PathBuf, GatewaySettings)> {
     let (further, trusted, identity) = (door::hosts(file), door::trusted_proxies(file), identity::read(file));
     let machine = LazyCell::new(UpstreamTrust::platform as fn() -> _);
-    let routes = routes::read(file, routes::Around { folder, limits, machine: &machine });
+    let around = routes::Around { folder, limits, public_url, identity: &identity, machine: &machine };
+    let routes = routes::read(file, around);
     let hosts = public_url.map(|url| {
         let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
         OwnHosts::new(url, of_routes.chain(further))

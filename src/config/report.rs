@@ -2,6 +2,7 @@
 //! full path, what is wrong, what to write.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
@@ -58,12 +59,12 @@ impl Report {
     }
 
     /// A file that could not even be read.
-    pub fn unreadable(file: impl Into<String>, what: impl Into<String>, write: Vec<String>) -> Self {
+    pub fn unreadable(file: &str, error: &io::Error) -> Self {
         let finding = Finding {
             severity: Severity::Problem,
             key: String::new(),
-            what: what.into(),
-            write,
+            what: format!("the configuration cannot be read: {error}"),
+            write: vec!["name the file that is meant: --config FILE".to_owned()],
             span: None,
             within: None,
         };
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn colours_only_where_wanted() {
-        let report = Report::unreadable("f", "gone", vec!["look".to_owned()]);
+        let report = Report::unreadable("f", &io::ErrorKind::NotFound.into());
         assert!(!report.render(false).contains('\u{1b}') && report.render(true).contains('\u{1b}'));
         assert!(report.to_string().ends_with("1 problem in f\n"));
     }

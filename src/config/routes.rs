@@ -4,12 +4,13 @@ use std::cell::LazyCell;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::admission::identity_headers::IdentityHeaders;
 use crate::routes::access::Access;
 use crate::routes::path_prefix::PathPrefix;
 use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::values::listen_address::ListenAddress;
-use crate::values::origin::Authority;
+use crate::values::origin::{Authority, Origin};
 use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
@@ -24,6 +25,10 @@ pub struct Around<'a> {
     pub folder: &'a Path,
     /// Our own listeners, which no route may lead back to, and how long upstreams may take.
     pub limits: &'a Limits,
+    /// What browsers type, which no route may lead back to either.
+    pub public_url: Option<&'a Origin>,
+    /// How applications learn who is there: nothing else may write these headers.
+    pub identity: &'a IdentityHeaders,
     /// The machine's own authorities: read from their files only where a route needs them.
     pub machine: &'a LazyCell<Arc<UpstreamTrust>>,
 }
@@ -45,7 +50,9 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let trust = trust(table, &upstreams, around);
     let access = access(table);
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
-    let (request_headers, response_headers) = headers::edits(table);
+    let workers = [("refuse", false), ("allow", true)];
+    let service_workers = table.item("service_workers").and_then(|item| item.word(&workers)).unwrap_or(false);
+    let (request_headers, response_headers) = headers::edits(table, around.identity);
     let host = host.map_or(Some(None), |host| host.map(Some))?;
     Some(RouteSettings {
         host,
@@ -57,6 +64,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         response_timeout: around.limits.response_timeout,
         access: access?,
         origins,
+        service_workers,
         request_headers,
         response_headers,
     })
@@ -98,15 +106,21 @@ fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> 
     let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
         Refusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
     })?;
-    if leads_home(&address, &around.limits.door.listen) {
+    if leads_home(&address, around) {
         return Err(Refusal::new(format!("{address} is this gateway itself"))
             .write("write the address that the application listens at"));
     }
     Ok(address)
 }
 
-fn leads_home(address: &UpstreamAddress, listen: &[ListenAddress]) -> bool {
+fn leads_home(address: &UpstreamAddress, around: Around<'_>) -> bool {
+    let listen = &around.limits.door.listen;
     match address {
+        UpstreamAddress::Tcp { scheme, host, port }
+            if around.public_url == Some(&Origin { scheme: *scheme, host: host.clone(), port: *port }) =>
+        {
+            true
+        }
         UpstreamAddress::Unix(path) => listen.contains(&ListenAddress::Unix(path.clone())),
         UpstreamAddress::Tcp { host, port, .. } if host.as_str() == "localhost" => {
             let loopback = [([127, 0, 0, 1], *port).into(), (std::net::Ipv6Addr::LOCALHOST, *port).into()];

@@ -59,7 +59,10 @@ fn lost_after_login(place: &Place<'_>, settings: &Settings) {
     let answered = path.is_some_and(|path| best(settings, host, &path).is_some());
     if !answered {
         place.warning(
-            Refusal::new(format!("who signs in on {host} is led to {}, where no [[route]] answers", settings.login.next))
+            Refusal::new(format!(
+                "who signs in on {host} is led to {}, where no [[route]] answers",
+                settings.login.next
+            ))
                 .write("add a route for it, or lead them elsewhere with login.next"),
         );
     }
@@ -74,14 +77,14 @@ fn path_of(target: &ReturnTo) -> Option<String> {
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
 fn after_logout(place: &Place<'_>, next: &ReturnTo, settings: &Settings) {
     let ours = |origin: &Origin| settings.hosts.origins().any(|own| own == *origin);
-    let hosts = settings.hosts.names().iter().filter(|host| match next.origin() {
+    let mut hosts = settings.hosts.names().iter().filter(|host| match next.origin() {
         None => true,
         Some(origin) => ours(origin) && origin.host == **host,
     });
     let Some(path) = path_of(next) else {
         return place.problem(Refusal::new("can be read in two ways, so no request for it passes"));
     };
-    let refusal = hosts.filter_map(|host| objection(host, &path, settings)).next();
+    let refusal = hosts.find_map(|host| objection(host, &path, settings));
     if let Some(refusal) = refusal {
         place.problem(refusal);
     }

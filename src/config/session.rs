@@ -24,10 +24,10 @@ const SAME_SITE: [(&str, SameSite); 3] =
 /// Reads the limits of sessions.
 pub fn read(table: &Table<'_>) -> Settings {
     check_store(table);
-    let lifetime = Lifetime {
-        idle: span(table, "idle_timeout").unwrap_or(ONE_HOUR),
-        absolute: span(table, "max_lifetime").unwrap_or(ONE_HOUR.saturating_mul(12)),
-    };
+    let absolute = span(table, "max_lifetime").unwrap_or(ONE_HOUR.saturating_mul(12));
+    // Who shortens the life alone means both.
+    let idle = span(table, "idle_timeout").unwrap_or(ONE_HOUR.min(absolute));
+    let lifetime = Lifetime { idle, absolute };
     check_lifetimes(table, lifetime);
     Settings {
         lifetime,
@@ -69,8 +69,7 @@ fn check_lifetimes(table: &Table<'_>, lifetime: Lifetime) {
     }
     let (idle, life) = (duration::show(lifetime.idle), duration::show(lifetime.absolute));
     let refusal = Refusal::new(format!("idle_timeout ({idle}) is longer than max_lifetime ({life})"));
-    let item = table.item("idle_timeout").or_else(|| table.item("max_lifetime"));
-    if let Some(item) = item {
+    if let Some(item) = table.item("idle_timeout") {
         item.place.problem(refusal.write("a session ends at the latest after max_lifetime, however busy it is"));
     }
 }
@@ -116,8 +115,8 @@ fn cookie_name(text: &str) -> Result<String, Refusal> {
                 .write(format!("write \"{name}\"")));
         }
     }
-    // A token (RFC 9110 5.6.2), which is what a cookie's name must be (RFC 6265 4.1.1).
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    // Less than RFC 6265 4.1.1 allows, and what every program reads alike.
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if text.is_empty() || text.len() > LONGEST_NAME || !text.bytes().all(sound) {
         return Err(Refusal::new(format!("\"{text}\" is no name of a cookie"))
             .write("write letters, digits, - and _, 64 at most"));

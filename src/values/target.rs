@@ -57,12 +57,13 @@ impl<'a> Target<'a> {
         (!same).then(|| self.to_string())
     }
 
-    /// The path as a program sees it that takes `;` for the start of a parameter, where that differs.
-    pub fn path_without_parameters(&self) -> Option<String> {
-        self.path.contains(';').then(|| {
-            let names = self.path.split('/').map(|segment| segment.split(';').next().unwrap_or(""));
-            names.collect::<Vec<_>>().join("/")
-        })
+    /// The path as a program sees it that takes `;` for the start of a parameter and forgives spaces at the end of a
+    /// name, where that differs.
+    pub fn loose_path(&self) -> Option<String> {
+        let name = |segment: &'_ str| segment.split(';').next().unwrap_or("").trim_end_matches("%20").to_owned();
+        let differs = self.path.contains([';', '%']);
+        let loose = differs.then(|| self.path.split('/').map(name).collect::<Vec<_>>().join("/"));
+        loose.filter(|loose| *loose != self.path)
     }
 }
 
@@ -71,6 +72,23 @@ impl std::fmt::Display for Target<'_> {
         f.write_str(&self.path)?;
         self.query.map_or(Ok(()), |query| write!(f, "?{query}"))
     }
+}
+
+/// Checks a path that the configuration names: canonical, and nothing but a path. The error says what to write.
+pub fn plain_path(text: &str) -> Result<&str, String> {
+    if !text.starts_with('/') {
+        return Err(format!("a path starts with a slash: write \"/{text}\""));
+    }
+    let target = Target::parse(text.as_bytes()).map_err(|_| {
+        "it can be read in more than one way: leave out //, .., backslashes and escapes".to_owned()
+    })?;
+    if target.query().is_some() {
+        return Err("it is matched by its path alone: leave out the question mark and the rest".to_owned());
+    }
+    if target.path() != text {
+        return Err(format!("write it in its plain form: \"{}\"", target.path()));
+    }
+    Ok(text)
 }
 
 /// Splits `http://authority/path` into authority and path; a path alone passes through.
@@ -232,7 +250,7 @@ mod tests {
 
     #[test]
     fn parameters_are_seen_as_a_program_sees_them_that_knows_them() {
-        let without = |raw: &'static str| Target::parse(raw.as_bytes()).unwrap().path_without_parameters();
+        let without = |raw: &'static str| Target::parse(raw.as_bytes()).unwrap().loose_path();
         assert_eq!(without("/logout;x=1").as_deref(), Some("/logout"));
         assert_eq!(without("/a;b/c;d/e").as_deref(), Some("/a/c/e"));
         assert_eq!(without("/a/b"), None);
