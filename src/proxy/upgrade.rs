@@ -33,7 +33,8 @@ pub(super) async fn websocket(
     let head = session.req_header();
     if is_websocket_request(&head.method, head.version, &head.headers).is_err() {
         ctx.refused(Reason::HeadMalformed);
-        return answer(session, ctx, forward.upstream_failed(Reason::HeadMalformed)).await;
+        let reply = forward.upstream_failed(&head.headers, Reason::HeadMalformed);
+        return answer(session, ctx, reply).await;
     }
     let Some(request) = handshake(session, &forward) else {
         return Error::e_explain(ErrorType::InternalError, "a handshake that cannot be written");
@@ -44,7 +45,8 @@ pub(super) async fn websocket(
         Err(NotOpened::Failure(failure)) => match reason_of(failure) {
             Some(reason) => {
                 ctx.refused(reason);
-                answer(session, ctx, forward.upstream_failed(reason)).await
+                let reply = forward.upstream_failed(&session.req_header().headers, reason);
+                answer(session, ctx, reply).await
             }
             None => Ok(true),
         },
