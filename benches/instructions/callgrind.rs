@@ -17,16 +17,17 @@ const MANY: u32 = 1000;
 /// The instructions of one request of this scenario.
 pub fn instructions_per_request(scenario: &Scenario, upstream: &str, keep: Option<&Path>) -> Result<f64> {
     let folder = tempfile::tempdir()?;
-    let [few, many] = [FEW, MANY].map(|requests| {
-        let file = folder.path().join(format!("{}.{requests}.callgrind", scenario.name));
+    let count = |requests| {
+        let name = format!("{}.{requests}.callgrind", scenario.name);
+        let file = folder.path().join(&name);
         let total = run(scenario, upstream, requests, &file)?;
         if let Some(keep) = keep {
             fs::create_dir_all(keep)?;
-            fs::copy(&file, keep.join(file.file_name().unwrap_or_default()))?;
+            fs::copy(&file, keep.join(&name))?;
         }
-        Ok(total)
-    });
-    let (few, many): (u64, u64) = (few?, many?);
+        Result::Ok(total)
+    };
+    let (few, many) = (count(FEW)?, count(MANY)?);
     let requests = many.checked_sub(few).ok_or("more requests took fewer instructions")?;
     Ok(requests as f64 / f64::from(MANY - FEW))
 }
