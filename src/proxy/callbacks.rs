@@ -247,7 +247,7 @@ impl ProxyHttp for App {
         let reason = reason_of(failure);
         reason.iter().for_each(|&reason| ctx.exchange(|exchange| exchange.refused(reason)));
         let reply = reason.zip(ctx.forward.as_ref()).map(|(reason, forward)| forward.upstream_failed(reason));
-        let answerable = session.response_written().is_none();
+        let answerable = session.response_written().is_none_or(|head| head.status.is_informational());
         session.set_keepalive(None);
         let status = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
         if let Some(reply) = reply.filter(|_| answerable) {
