@@ -1,1 +1,164 @@
-pub mod user;
+//! What an operator types.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to people")]
+
+mod check;
+mod demo;
+mod print;
+mod serve;
+mod service_manager;
+mod user;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// `serve` refused its configuration (`EX_CONFIG` of sysexits.h): a service manager need not try again.
+const REFUSED_CONFIGURATION: u8 = 78;
+/// The arguments make no sense.
+const USAGE: u8 = 2;
+
+const AFTER_HELP: &str = "\
+Examples:
+  exeunt demo                              look at it: a sample application behind the gateway
+  exeunt user set alice --group staff      add somebody who may sign in
+  exeunt check                             name everything that is wrong with ./config.toml
+  exeunt serve --config /etc/exeunt/config.toml
+
+Exit codes: 0 fine, 1 the command failed, 2 wrong arguments, 78 serve refused its configuration";
+
+/// An authentication gateway whose logout really logs out
+///
+/// Exeunt stands in front of web applications: it signs people in, tells the applications who they are, and when
+/// people sign out it makes sure that they are out.
+#[derive(Debug, Parser)]
+#[command(name = "exeunt", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Stand in front of the applications: the main job
+    #[command(after_help = SERVE_HELP)]
+    Serve(Configuration),
+    /// Look at it: the gateway with a sample application behind it, on this machine alone
+    #[command(after_help = DEMO_HELP)]
+    Demo(demo::Demo),
+    /// Name everything that is wrong with a configuration: line, key, what to write
+    #[command(after_help = CHECK_HELP)]
+    Check(Configuration),
+    /// Add, change, remove and list the people who may sign in
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Print a script that completes commands in a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell that the script is for
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(after_help = MAN_HELP)]
+    Man,
+}
+
+const SERVE_HELP: &str = "\
+SIGTERM and SIGINT stop it: running exchanges may finish (limits.drain). Messages go to standard error.
+
+Examples:
+  exeunt serve
+  exeunt serve --config /etc/exeunt/config.toml
+
+Exit codes: 0 stopped as asked, 1 it failed, 78 it refused its configuration";
+
+const DEMO_HELP: &str = "\
+There is nothing to configure. It prints its address, an account, and curl lines to try. What it keeps is in memory
+and gone when it stops: Ctrl-C.
+
+Examples:
+  exeunt demo
+  exeunt demo --listen 127.0.0.1:9090
+
+Exit codes: 0 stopped as asked, 1 it failed, 2 wrong arguments";
+
+const CHECK_HELP: &str = "\
+Nothing is started and nothing is changed. Warnings alone do not make it fail.
+
+Examples:
+  exeunt check
+  exeunt check --config /etc/exeunt/config.toml && systemctl restart exeunt
+
+Exit codes: 0 serve would accept it, 1 it would not";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  exeunt completions bash > /etc/bash_completion.d/exeunt
+  exeunt completions zsh > ~/.zfunc/_exeunt";
+
+const MAN_HELP: &str = "\
+Examples:
+  exeunt man | man -l -
+  exeunt man > /usr/local/share/man/man1/exeunt.1";
+
+/// Which configuration is meant.
+#[derive(Clone, Debug, Args)]
+pub struct Configuration {
+    /// The configuration file [default: ./config.toml, then /etc/exeunt/config.toml]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the command that the arguments name. The first argument is the program's own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => dispatch(cli.command),
+        Err(error) => misused(&error),
+    }
+}
+
+fn dispatch(command: Command) -> ExitCode {
+    match command {
+        Command::Serve(which) => serve::command(&which),
+        Command::Demo(demo) => demo::command(&demo),
+        Command::Check(which) => check::command(&which),
+        Command::User(command) => user::run(command),
+        Command::Completions { shell } => print::completions(shell),
+        Command::Man => print::manual(),
+    }
+}
+
+/// Help and version are answers, not errors; everything else is wrong usage.
+fn misused(error: &clap::Error) -> ExitCode {
+    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let printed = error.print();
+    match (asked_for, printed) {
+        (true, Ok(())) => ExitCode::SUCCESS,
+        (true, Err(_)) => ExitCode::FAILURE,
+        (false, _) => ExitCode::from(USAGE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_examples() {
+        for command in Cli::command().get_subcommands().filter(|command| command.get_name() != "user") {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "{}", command.get_name());
+        }
+    }
+}

@@ -5,12 +5,12 @@ mod listing;
 mod password;
 
 use std::fmt;
-use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::print;
 use crate::credentials::password::{Password, hash};
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_edit::{self, Change, Done, EditProblem, UserChange};
@@ -119,7 +119,7 @@ impl Failure {
 
 impl From<FileProblems> for Failure {
     fn from(problems: FileProblems) -> Self {
-        Self(problems.render(io::stderr().is_terminal()))
+        Self(problems.render(print::colour()))
     }
 }
 
@@ -147,23 +147,10 @@ pub fn run(command: UserCommand) -> ExitCode {
     match execute(command, &mut password::ask) {
         Ok(said) => {
             eprint!("{}", said.notice);
-            print(&said.result)
+            print::to_standard_output(said.result.as_bytes())
         }
         Err(Failure(reason)) => {
             eprintln!("{reason}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// A reader who has seen enough (`| head`) is no failure.
-fn print(result: &str) -> ExitCode {
-    let mut output = io::stdout().lock();
-    match output.write_all(result.as_bytes()).and_then(|()| output.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: cannot write the result: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,3 +1,5 @@
+//! Files as people write them, and what is said about them.
+
 use std::fs::{self, Permissions};
 
 use super::*;

@@ -31,7 +31,7 @@ pub(super) fn refusal_for(assembled: &Assembled, browser: bool, refusal: &Refusa
     match status {
         StatusCode::UNAUTHORIZED => reply.with(WWW_AUTHENTICATE, challenge(assembled)),
         StatusCode::SERVICE_UNAVAILABLE => reply.with(RETRY_AFTER, RETRY_SECONDS.into()),
-        StatusCode::METHOD_NOT_ALLOWED => reply.with(ALLOW, HeaderValue::from_static("POST")),
+        _ if refusal.reason == Reason::LogoutByGet => reply.with(ALLOW, HeaderValue::from_static("POST")),
         // RFC 6455 4.2.2, RFC 9110 15.5.22.
         StatusCode::UPGRADE_REQUIRED => reply
             .with(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
@@ -42,9 +42,7 @@ pub(super) fn refusal_for(assembled: &Assembled, browser: bool, refusal: &Refusa
 
 /// 405 for an address of our own.
 pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>, allow: &'static str) -> Reply {
-    let mut reply = refuse(assembled, facts.headers, &Reason::MethodNotAllowed.into());
-    reply.headers.retain(|(name, _)| name != ALLOW);
-    reply.with(ALLOW, HeaderValue::from_static(allow))
+    refuse(assembled, facts.headers, &Reason::MethodNotAllowed.into()).with(ALLOW, HeaderValue::from_static(allow))
 }
 
 /// What somebody gets who has to sign in: browsers the form, and from there back; programs 401.

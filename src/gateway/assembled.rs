@@ -83,7 +83,12 @@ impl Assembled {
         Ok(Self {
             own_origins: AllowedOrigins::new(settings.hosts.origins().map(OriginPattern::from)),
             routes: RouteTable::new(&settings.hosts, routes),
-            heads: HeadRules::new(settings.identity, settings.cookie.clone(), settings.hosts.scheme()),
+            heads: HeadRules::new(
+                settings.identity,
+                settings.cookie.clone(),
+                settings.hosts.scheme(),
+                settings.own_pages.clone(),
+            ),
             pages: Pages::new(&settings.logout.allowed)?,
             hosts: settings.hosts,
             trusted: settings.trusted,

@@ -73,12 +73,14 @@ impl Exchange {
         });
     }
 
-    /// Notes the route and in whose name it goes.
-    pub(super) fn goes_to(&mut self, route: &Arc<Route>, session: Option<&Arc<Session>>) {
-        self.change(|record| {
-            record.route = Some(Arc::clone(route));
-            record.session = session.cloned();
-        });
+    /// Notes whose it is.
+    pub(super) fn belongs_to(&mut self, session: Option<&Arc<Session>>) {
+        self.change(|record| record.session = session.cloned());
+    }
+
+    /// Notes the route that covers it.
+    pub(super) fn goes_to(&mut self, route: &Arc<Route>) {
+        self.change(|record| record.route = Some(Arc::clone(route)));
     }
 
     /// Notes why it was refused.

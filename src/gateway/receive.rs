@@ -12,6 +12,7 @@ use super::own::{self, Own, OwnRequest};
 use super::{Gateway, answers};
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit};
+use crate::admission::service_worker;
 use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::session::record::Session;
@@ -71,12 +72,16 @@ impl Gateway {
         exchange.comes_from(facts.provenance.client, facts.target.path());
         let asked = assembled.asked(&facts)?;
         let visitor = self.visitor(&facts, assembled);
+        exchange.belongs_to(visitor.session.as_ref());
         match asked {
             Asked::OwnPage(page) => match own::answer(page, &facts, visitor, assembled)? {
                 Own::Answer(reply) => Ok(Received::Answer(reply)),
                 Own::Perform(request) => Ok(Received::Own(request)),
             },
-            Asked::Route(route) => self.admit(&facts, visitor, route, cut, assembled, exchange),
+            Asked::Route(route) => {
+                exchange.goes_to(route);
+                self.admit(&facts, visitor, route, cut, assembled, exchange)
+            }
         }
     }
 
@@ -84,8 +89,8 @@ impl Gateway {
         match assembled.cookie.find(facts.headers) {
             Presented::Nothing => Visitor { session: None, unusable: false },
             Presented::Unusable => Visitor { session: None, unusable: true },
-            Presented::One(id) => {
-                let session = self.sessions.find(&id.key(), self.pipeline.clock.now());
+            Presented::One(key) => {
+                let session = self.sessions.find(&key, self.pipeline.clock.now());
                 Visitor { session, unusable: false }
             }
         }
@@ -101,9 +106,9 @@ impl Gateway {
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
     ) -> Result<Received, Refusal> {
+        service_worker::script(facts, route, &assembled.own_pages)?;
         let Visitor { session, unusable } = visitor;
         let hold = session.and_then(|session| session.hold(cut));
-        exchange.goes_to(route, hold.as_ref().map(|hold| hold.session()));
         match permit::decide(facts, &assembled.hosts, route, hold) {
             Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, assembled)),
             Decision::Refuse(reason) => Err(reason.into()),
@@ -125,7 +130,6 @@ impl Gateway {
         Received::Forward(Box::new(Forward {
             told: assembled.heads.tell(facts, &permit),
             target: facts.target.rewritten(),
-            browser: facts.is_browser(),
             websocket: facts.is_websocket(),
             affinity: affinity(facts, permit.session()),
             expire_cookies: unusable,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -57,11 +57,11 @@ pub struct Context {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waits {
     /// The client still sends, and has its own time for that.
-    ForRequest,
+    Request,
     /// The application owes the head of an answer.
-    ForAnswer,
+    Answer,
     /// The head has come. The rest may take its time.
-    ForNothing,
+    Nothing,
 }
 
 /// The engine around a gateway, ready for [`super::Door::open`].
@@ -95,7 +95,7 @@ impl ProxyHttp for App {
     type CTX = Context;
 
     fn new_ctx(&self) -> Self::CTX {
-        Context { connection: None, exchange: None, forward: None, dispatch: None, waits: Waits::ForRequest }
+        Context { connection: None, exchange: None, forward: None, dispatch: None, waits: Waits::Request }
     }
 
     fn init_downstream_modules(&self, _: &mut HttpModules) {
@@ -224,6 +224,8 @@ impl ProxyHttp for App {
         };
         let edits = forward.response_edits(&response.headers);
         apply_to_response(response, edits)?;
+        // What the upstream speaks is between it and us (RFC 9110 7.6.3).
+        response.set_version(Version::HTTP_11);
         let connection = ctx.connection.as_ref();
         if connection.is_some_and(|connection| connection.is_draining()) {
             session.set_keepalive(None);
@@ -246,7 +248,9 @@ impl ProxyHttp for App {
         }
         let reason = reason_of(failure);
         reason.iter().for_each(|&reason| ctx.exchange(|exchange| exchange.refused(reason)));
-        let reply = reason.zip(ctx.forward.as_ref()).map(|(reason, forward)| forward.upstream_failed(reason));
+        let headers = &session.req_header().headers;
+        let failed = reason.zip(ctx.forward.as_ref());
+        let reply = failed.map(|(reason, forward)| forward.upstream_failed(headers, reason));
         let answerable = session.response_written().is_none_or(|head| head.status.is_informational());
         session.set_keepalive(None);
         let status = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
@@ -281,8 +285,8 @@ impl App {
 impl Context {
     /// The client has done its part: from now on the application owes an answer.
     fn request_complete(&mut self) {
-        if self.waits == Waits::ForRequest {
-            self.waits = Waits::ForAnswer;
+        if self.waits == Waits::Request {
+            self.waits = Waits::Answer;
             self.expect_answer();
         }
     }
@@ -290,9 +294,9 @@ impl Context {
     /// A head came; an interim one is a sign of life, and gives the application its time anew.
     fn head_came(&mut self, status: StatusCode) {
         if !status.is_informational() {
-            self.waits = Waits::ForNothing;
+            self.waits = Waits::Nothing;
             self.connection.iter().for_each(|connection| connection.answer_came());
-        } else if self.waits == Waits::ForAnswer {
+        } else if self.waits == Waits::Answer {
             self.expect_answer();
         }
     }

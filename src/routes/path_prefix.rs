@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::values::target::Target;
+use crate::values::target::plain_path;
 
 /// A canonical path that covers itself and everything below it, on segment boundaries: `/public` covers
 /// `/public` and `/public/x`, not `/publicx`. A slash at its end makes no difference.
@@ -12,18 +12,7 @@ pub struct PathPrefix(Box<str>);
 impl PathPrefix {
     /// Reads a path from the configuration. The error says what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if !text.starts_with('/') {
-            return Err(format!("a path starts with a slash: write \"/{text}\""));
-        }
-        let target = Target::parse(text.as_bytes()).map_err(|_| {
-            "it can be read in more than one way: leave out //, .., backslashes and escapes".to_owned()
-        })?;
-        if target.query().is_some() {
-            return Err("a route is chosen by its path alone: leave out the question mark and the rest".to_owned());
-        }
-        if target.path() != text {
-            return Err(format!("write it in its plain form: \"{}\"", target.path()));
-        }
+        let text = plain_path(text)?;
         Ok(Self(text.strip_suffix('/').unwrap_or(text).into()))
     }
 

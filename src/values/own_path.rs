@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::target::Target;
+use super::target::plain_path;
 
 /// A canonical path of ours, such as `/logout`. It is meant in any letter case and with a slash at its end too: an
 /// application that folds case behind us would take `/Logout` for its own sign-out.
@@ -12,15 +12,9 @@ pub struct OwnPath(Box<str>);
 impl OwnPath {
     /// Reads a path from the configuration. The error says what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if !text.starts_with('/') {
-            return Err(format!("a path starts with a slash: write \"/{text}\""));
-        }
-        let target = Target::parse(text.as_bytes()).map_err(|_| {
-            "it can be read in more than one way: leave out //, .., backslashes and escapes".to_owned()
-        })?;
-        let plain = target.query().is_none() && target.path() == text && !text.contains([';', '%']);
-        if !plain {
-            return Err("write a plain path, without query, escapes or semicolons".to_owned());
+        let text = plain_path(text)?;
+        if text.contains([';', '%']) {
+            return Err("programs read semicolons and escapes differently: leave them out".to_owned());
         }
         match text.trim_end_matches('/') {
             "" => Err("the whole site cannot be this: name a path such as \"/logout\"".to_owned()),
@@ -81,6 +75,15 @@ impl OwnPages {
         } else {
             below_reserved(path).map(OwnPage::Further)
         }
+    }
+
+    /// Whether one of our addresses begins with this text, as the scope of a service worker is compared.
+    pub fn any_below(&self, scope: &str) -> bool {
+        let begins = |address: &str| {
+            address.get(..scope.len()).is_some_and(|head| head.eq_ignore_ascii_case(scope))
+        };
+        let further = format!("{RESERVED}/");
+        begins(self.login.as_str()) || self.logout.iter().any(|path| begins(path.as_str())) || begins(&further)
     }
 
     /// Where people sign in.

@@ -74,6 +74,23 @@ impl std::fmt::Display for Target<'_> {
     }
 }
 
+/// Checks a path that the configuration names: canonical, and nothing but a path. The error says what to write.
+pub fn plain_path(text: &str) -> Result<&str, String> {
+    if !text.starts_with('/') {
+        return Err(format!("a path starts with a slash: write \"/{text}\""));
+    }
+    let target = Target::parse(text.as_bytes()).map_err(|_| {
+        "it can be read in more than one way: leave out //, .., backslashes and escapes".to_owned()
+    })?;
+    if target.query().is_some() {
+        return Err("it is matched by its path alone: leave out the question mark and the rest".to_owned());
+    }
+    if target.path() != text {
+        return Err(format!("write it in its plain form: \"{}\"", target.path()));
+    }
+    Ok(text)
+}
+
 /// Splits `http://authority/path` into authority and path; a path alone passes through.
 fn split_absolute_form(raw: &str) -> Result<(Option<&str>, &str), Ambiguous> {
     if raw.starts_with('/') {

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::Failure;
+use crate::config::DEFAULT_FILES;
 use crate::credentials::user_file::{ReadError, read_any};
-
-/// Where `serve` looks for its configuration, in this order.
-const CONFIGURATIONS: [&str; 2] = ["config.toml", "/etc/exeunt/config.toml"];
 
 /// The name of the users' file where the configuration does not say one.
 const DEFAULT: &str = "users.toml";
@@ -16,7 +14,7 @@ const DEFAULT: &str = "users.toml";
 /// The users' file of the configuration that is there, else `users.toml` in this folder. Only this one key is
 /// read: whatever else may be wrong with the configuration is no matter of this command.
 pub(super) fn users_file() -> Result<PathBuf, Failure> {
-    users_file_of(CONFIGURATIONS.map(Path::new))
+    users_file_of(DEFAULT_FILES.map(Path::new))
 }
 
 fn users_file_of<const N: usize>(configurations: [&Path; N]) -> Result<PathBuf, Failure> {

@@ -1,3 +1,5 @@
+//! The command as an operator runs it, on files of its own.
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 

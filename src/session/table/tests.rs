@@ -1,3 +1,5 @@
+//! The promises of the table, one by one.
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -78,6 +78,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         response_timeout: RESPONSE_TIMEOUT,
         upstream_host: None,
         origins: Vec::new(),
+        service_workers: false,
         request_headers: Vec::new(),
         response_headers: Vec::new(),
     }

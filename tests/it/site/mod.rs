@@ -1,8 +1,8 @@
 //! The whole gateway over real sockets: door, engine, gateway and upstreams, driven by clients that speak raw bytes.
 
-mod answer;
+pub mod answer;
 mod echo;
-mod house;
+pub mod house;
 
 mod bodies;
 mod failures;

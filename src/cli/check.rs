@@ -1,0 +1,61 @@
+//! `exeunt check`, and what `serve` does first: find the configuration, read it, say what is wrong with it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::config::{self, Report, Settings};
+
+use super::{Configuration, print};
+
+/// Names everything that is wrong.
+pub(super) fn command(which: &Configuration) -> ExitCode {
+    match load(which) {
+        Ok((path, _)) => {
+            print::to_standard_output(format!("{}: no problems\n", path.display()).as_bytes())
+        }
+        Err(NotLoaded) => ExitCode::FAILURE,
+    }
+}
+
+/// The reasons have been printed.
+pub(super) struct NotLoaded;
+
+/// Reads the configuration that is meant. Problems and warnings go to standard error.
+pub(super) fn load(which: &Configuration) -> Result<(PathBuf, Settings), NotLoaded> {
+    let path = which.config.clone().or_else(config::find).ok_or_else(|| {
+        eprint!("{NOTHING_FOUND}");
+        NotLoaded
+    })?;
+    match config::load(&path) {
+        Ok((settings, warnings)) => {
+            show(&warnings);
+            Ok((path, settings))
+        }
+        Err(problems) => {
+            show(&problems);
+            Err(NotLoaded)
+        }
+    }
+}
+
+const NOTHING_FOUND: &str = "\
+error: no configuration: there is neither ./config.toml nor /etc/exeunt/config.toml
+
+Name the file:              --config FILE
+Or write ./config.toml, for an application on port 9000 of this machine:
+
+    listen = [\"127.0.0.1:8080\"]
+    public_url = \"http://localhost:8080\"
+
+    [[route]]
+    upstream = \"http://127.0.0.1:9000\"
+
+    [login]
+    users = \"users.toml\"
+
+and add somebody who may sign in:  exeunt user set NAME
+";
+
+fn show(report: &Report) {
+    eprint!("{}", report.render(print::colour()));
+}

@@ -1,0 +1,193 @@
+//! `listen`, `public_url`, `hosts`, `trusted_proxies`: where the gateway is reached, and whom it believes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use ipnet::IpNet;
+
+use crate::values::client_address::TrustedProxies;
+use crate::values::listen_address::ListenAddress;
+use crate::values::origin::{Host, Origin, Scheme};
+
+use super::origins;
+use super::raw::{Refusal, Table};
+
+/// The addresses to listen at.
+pub fn listen(file: &Table<'_>, folder: &Path) -> Vec<ListenAddress> {
+    let Some(item) = file.required("listen", "listen = [\"127.0.0.1:8080\"]") else { return Vec::new() };
+    let items = item.one_or_list();
+    if items.is_empty() {
+        item.place.problem(Refusal::new("nothing to listen at").write("write [\"127.0.0.1:8080\"]"));
+    }
+    let mut seen: Vec<ListenAddress> = Vec::new();
+    for item in items {
+        let Some(address) = item.parse(|text| address(text, folder)) else { continue };
+        match seen.iter().find(|other| collide(&address, other)) {
+            Some(other) => item.place.problem(Refusal::new(format!("{other} listens there already"))),
+            None => seen.push(address),
+        }
+    }
+    seen
+}
+
+fn address(text: &str, folder: &Path) -> Result<ListenAddress, Refusal> {
+    let read = |text: &str| {
+        text.parse::<ListenAddress>().map_err(|error| {
+            Refusal::new(format!("\"{text}\" is no address to listen at")).write(error.to_string())
+        })
+    };
+    match read(text)? {
+        ListenAddress::Unix(path) if path.is_relative() => {
+            read(&format!("unix:{}", folder.join(path).display()))
+        }
+        address => Ok(address),
+    }
+}
+
+/// Whether the system would refuse to open the second of two addresses.
+fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
+    match (one, other) {
+        (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) => {
+            let same_family = one.is_ipv4() == other.is_ipv4();
+            let overlap = one.ip() == other.ip()
+                || (same_family && (one.ip().is_unspecified() || other.ip().is_unspecified()));
+            overlap && one.port() == other.port() && one.port() != 0
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// Whether connecting to `target` may reach one of these listeners. Connecting to `0.0.0.0` is connecting to
+/// this machine.
+pub fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
+    listen.iter().any(|address| match address {
+        ListenAddress::Tcp(own) => {
+            let this_machine = |ip: IpAddr| ip.is_unspecified() || ip.is_loopback();
+            let same = own.ip() == target.ip()
+                || (own.ip().is_unspecified() && this_machine(target.ip()))
+                || (target.ip().is_unspecified() && this_machine(own.ip()));
+            own.port() == target.port() && same
+        }
+        ListenAddress::Unix(_) => false,
+    })
+}
+
+/// What browsers type.
+pub fn public_url(file: &Table<'_>) -> Option<Origin> {
+    let item = file.required("public_url", "public_url = \"http://localhost:8080\"")?;
+    let url = item.parse(origins::public_url)?;
+    if url.scheme == Scheme::Http && !url.host.is_loopback() {
+        item.place.warning(
+            Refusal::new("over plain http everybody on the way reads passwords and cookies")
+                .write(format!("put TLS in front and write \"https://{}\"", url.host)),
+        );
+    }
+    Some(url)
+}
+
+/// Further accepted host names.
+pub fn hosts(file: &Table<'_>) -> Vec<Host> {
+    let mut hosts: Vec<Host> = Vec::new();
+    for item in file.list("hosts") {
+        let Some(host) = item.parse(origins::host) else { continue };
+        if hosts.contains(&host) {
+            item.place.problem(Refusal::new(format!("{host} is named twice")));
+        } else {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
+
+/// The proxies whose `X-Forwarded-For` and `-Proto` are believed.
+pub fn trusted_proxies(file: &Table<'_>) -> TrustedProxies {
+    let items = file.list("trusted_proxies");
+    let is_unix = |text: Option<&str>| text == Some("unix");
+    let (unix, networks): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_unix(item.peek()));
+    TrustedProxies {
+        networks: networks.iter().filter_map(|item| item.parse(network)).collect(),
+        unix: !unix.is_empty(),
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, Refusal> {
+    let single = |_| text.parse::<IpAddr>().map(IpNet::from);
+    let network = text.parse::<IpNet>().or_else(single).map_err(|_| {
+        Refusal::new(format!("\"{text}\" is no network"))
+            .write("write \"10.0.0.7\", \"10.0.0.0/24\" or \"unix\"")
+    })?;
+    if network.trunc() != network {
+        return Err(Refusal::new(format!("{} is an address within a network", network.addr()))
+            .write(format!("write \"{}\" or \"{}\"", network.trunc(), network.addr())));
+    }
+    if is_ipv4_within_ipv6(&network) {
+        return Err(Refusal::new("IPv4 within IPv6 is known by its IPv4 address")
+            .write("write it as IPv4: \"10.0.0.7\", \"10.0.0.0/24\""));
+    }
+    if is_nearly_everybody(&network) {
+        return Err(Refusal::new("would believe nearly everybody who they say they are")
+            .write("name the proxies in front by their own addresses: \"10.0.0.7\""));
+    }
+    Ok(network)
+}
+
+/// Larger than any network that is one operator's own: 10.0.0.0/8, fc00::/7.
+fn is_nearly_everybody(network: &IpNet) -> bool {
+    let least = if network.addr().is_ipv4() { 8 } else { 7 };
+    network.prefix_len() < least
+}
+
+/// Mapped addresses (RFC 4291 2.5.5.2): a peer is compared in its IPv4 form, so that this would match nobody.
+fn is_ipv4_within_ipv6(network: &IpNet) -> bool {
+    matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trust_has_bounds() {
+        for good in ["10.0.0.0/8", "127.0.0.1", "::1", "fc00::/7", "192.168.0.0/16", "10.1.2.3/32"] {
+            assert!(network(good).is_ok(), "{good}");
+        }
+        let bad = ["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "2000::/3", "::ffff:0:0/96", "10.0.0.1/8", "*"];
+        for bad in bad {
+            assert!(network(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ways_back_to_ourselves_are_seen() {
+        let cases = [
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("[::]:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "0.0.0.0:80", true),
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("10.0.0.1:80", "127.0.0.1:80", false),
+            ("unix:/a", "127.0.0.1:80", false),
+        ];
+        for (own, target, want) in cases {
+            assert_eq!(reaches(&target.parse().unwrap(), &[own.parse().unwrap()]), want, "{own} {target}");
+        }
+    }
+
+    #[test]
+    fn addresses_collide_as_the_system_sees_it() {
+        let cases = [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("[::]:80", "127.0.0.1:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("unix:/a", "unix:/a", true),
+            ("unix:/a", "unix:/b", false),
+        ];
+        for (one, other, want) in cases {
+            let parse = |text: &str| text.parse::<ListenAddress>().unwrap();
+            assert_eq!(collide(&parse(one), &parse(other)), want, "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Durations as people write them: a number with its unit, or several in a row.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::raw::Refusal;
+
+const MILLISECOND: u64 = 1;
+const SECOND: u64 = 1000 * MILLISECOND;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// The units, longest first.
+const UNITS: [(&str, u64); 5] =
+    [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", MILLISECOND)];
+
+/// One second.
+pub const ONE_SECOND: Duration = Duration::from_millis(SECOND);
+/// One hour.
+pub const ONE_HOUR: Duration = Duration::from_millis(HOUR);
+/// One day.
+pub const ONE_DAY: Duration = Duration::from_millis(DAY);
+
+/// Reads `30s`, `1h30m` or `500ms`, within limits.
+pub fn parse(text: &str, limits: &RangeInclusive<Duration>) -> Result<Duration, Refusal> {
+    let duration = read(text).ok_or_else(|| explain(text))?;
+    if limits.contains(&duration) {
+        return Ok(duration);
+    }
+    let (least, most) = (show(*limits.start()), show(*limits.end()));
+    Err(Refusal::new(format!("must lie between {least} and {most}")))
+}
+
+fn explain(text: &str) -> Refusal {
+    let number = text.trim();
+    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Refusal::new(format!("\"{text}\" has no unit"))
+            .write(format!("write \"{number}s\" for seconds, \"{number}m\" for minutes"));
+    }
+    Refusal::new(format!("\"{text}\" is no duration"))
+        .write("write a whole number and a unit (ms, s, m, h, d): \"30s\", \"5m\", \"1h30m\", \"7d\"")
+}
+
+fn read(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut millis: u64 = 0;
+    let mut largest = u64::MAX;
+    while !rest.is_empty() {
+        let (number, behind) = rest.split_at_checked(run(rest, |byte| byte.is_ascii_digit()))?;
+        let (unit, behind) = behind.split_at_checked(run(behind, |byte| byte.is_ascii_alphabetic()))?;
+        let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
+        // Units get smaller from left to right, so that a text has one reading.
+        if *factor >= largest {
+            return None;
+        }
+        largest = *factor;
+        millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(*factor)?)?;
+        rest = behind;
+    }
+    (!text.is_empty()).then(|| Duration::from_millis(millis))
+}
+
+fn run(text: &str, of: impl Fn(&u8) -> bool) -> usize {
+    text.bytes().take_while(|byte| of(byte)).count()
+}
+
+/// A duration as it would be written: `1h30m`.
+pub fn show(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, factor) in UNITS {
+        if rest >= factor {
+            text.push_str(&format!("{}{unit}", rest / factor));
+            rest %= factor;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        let cases = [
+            ("30s", Some(30_000)),
+            ("500ms", Some(500)),
+            ("1h30m", Some(5_400_000)),
+            ("7d", Some(604_800_000)),
+            ("0s", Some(0)),
+            ("", None),
+            ("30", None),
+            ("s", None),
+            ("1.5h", None),
+            ("-1s", None),
+            ("1 h", None),
+            ("30m1h", None),
+            ("1s1s", None),
+            ("1w", None),
+            ("1H", None),
+            ("99999999999999999999d", None),
+            ("999999999999999d", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(read(text), want.map(Duration::from_millis), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_reads_back() {
+        for text in ["0s", "1ms", "1s", "1h30m", "2d3h4m5s6ms"] {
+            assert_eq!(show(read(text).unwrap()), text);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Files that the configuration names.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::raw::Refusal;
+
+/// A path as written, from `folder` if it is relative.
+pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, Refusal> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Refusal::new("names no file"));
+    }
+    Ok(folder.join(text))
+}
+
+/// The content of a file that must be there.
+pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+    fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Refusal {
+    let refusal = Refusal::new(format!("{} cannot be read: {error}", path.display()));
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            refusal.write("check as the user that serves: sudo -u exeunt exeunt check")
+        }
+        _ => refusal,
+    }
+}

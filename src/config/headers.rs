@@ -1,0 +1,131 @@
+//! `[route.headers]` and the names of identity headers: which headers an operator may write, and which belong to the
+//! protocol or to the gateway.
+
+use http::header::HOST;
+use http::{HeaderName, HeaderValue};
+
+use crate::admission::identity_headers::IdentityHeaders;
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+
+use super::raw::{Refusal, Table};
+use super::schema;
+
+/// Fields of one connection (RFC 9110 7.6.1) and the frame of a message: never edited.
+const OF_THE_PROTOCOL: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What the gateway itself writes towards the application, besides everything with [`FORWARDED`].
+const OF_THE_GATEWAY: &[&str] = &[
+    "cookie",
+    "forwarded",
+    "remote-email",
+    "remote-groups",
+    "remote-name",
+    "remote-user",
+    "set-cookie",
+    "x-real-ip",
+];
+
+const FORWARDED: &str = "x-forwarded-";
+
+/// What no header of an identity may be called: applications take these for something else.
+const TAKEN: &[&str] = &[
+    "authorization",
+    "cookie",
+    "forwarded",
+    "origin",
+    "referer",
+    "set-cookie",
+    "user-agent",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// The edits of one route: towards the application, and towards the client.
+pub fn edits(route: &Table<'_>, identity: &IdentityHeaders) -> (HeaderEdits, HeaderEdits) {
+    let headers = route.table("headers", &schema::ROUTE_HEADERS);
+    let one_way = |way, schema| {
+        let table = headers.table(way, schema);
+        removals(&table, identity).into_iter().chain(additions(&table, identity)).collect()
+    };
+    (one_way("request", &schema::REQUEST_HEADERS), one_way("response", &schema::RESPONSE_HEADERS))
+}
+
+fn removals(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
+    let items = table.list("remove");
+    let names = items.iter().filter_map(|item| item.parse(|text| editable(text, identity)));
+    names.map(HeaderEdit::Remove).collect()
+}
+
+fn additions(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
+    let added = table.item("add").and_then(|item| item.open_table());
+    let entries = added.iter().flat_map(Table::entries);
+    entries
+        .filter_map(|entry| {
+            // It may be the key to the application.
+            entry.item.place.hide();
+            let name = editable(entry.name, identity).map_err(|refusal| entry.place.problem(refusal)).ok();
+            let value = entry.item.parse(value);
+            Some(HeaderEdit::Set(name?, value?))
+        })
+        .collect()
+}
+
+/// A header name that an operator may add or remove.
+fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
+    let name = name(text)?;
+    let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
+    if fixed || identity.names().any(|own| *own == name) {
+        return Err(Refusal::new(format!("the gateway writes {text} itself")));
+    }
+    Ok(name)
+}
+
+/// A header name that may carry an identity: also one of the usual ones, but nothing that means something else.
+pub fn for_identity(text: &str) -> Result<HeaderName, Refusal> {
+    let name = name(text)?;
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Err(Refusal::new(format!("servers in front of applications drop {text}"))
+            .write("write letters, digits and hyphens: \"X-WEBAUTH-USER\""));
+    }
+    if TAKEN.contains(&name.as_str()) || name.as_str().starts_with("content-") {
+        return Err(Refusal::new(format!("{text} means something else to applications"))
+            .write("take a name of its own: \"X-WEBAUTH-USER\""));
+    }
+    Ok(name)
+}
+
+fn name(text: &str) -> Result<HeaderName, Refusal> {
+    let name: HeaderName =
+        text.parse().map_err(|_| Refusal::new(format!("\"{text}\" is no header name")))?;
+    if name == HOST {
+        return Err(Refusal::new("Host says which application is asked").write("write upstream_host instead"));
+    }
+    if OF_THE_PROTOCOL.contains(&name.as_str()) {
+        return Err(Refusal::new(format!("{text} belongs to the connection, not to the message")));
+    }
+    Ok(name)
+}
+
+fn value(text: &str) -> Result<HeaderValue, Refusal> {
+    // Only what every program reads alike: visible ASCII and blanks.
+    let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    let value = plain.then(|| HeaderValue::try_from(text).ok()).flatten();
+    let mut value = value.ok_or_else(|| Refusal::new("a header value is visible ASCII in one line"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

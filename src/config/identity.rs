@@ -1,0 +1,49 @@
+//! `[identity]`: under which names the application learns who is there.
+
+use http::HeaderName;
+
+use crate::admission::identity_headers::{IdentityHeaders, PRESETS, Template};
+
+use super::headers;
+use super::raw::{Item, Refusal, Table};
+use super::schema;
+
+/// Reads the table.
+pub fn read(file: &Table<'_>) -> IdentityHeaders {
+    let table = file.table("identity", &schema::IDENTITY);
+    let mut headers = match table.item("headers") {
+        Some(item) => sets(item.list().iter().flatten().filter_map(preset)),
+        None => sets(PRESETS.iter().map(|(name, _)| *name)),
+    };
+    for (name, template) in custom(&table) {
+        headers.insert(name, template);
+    }
+    headers
+}
+
+fn preset(item: &Item<'_>) -> Option<&'static str> {
+    item.word(&PRESETS.map(|(name, _)| (name, name)))
+}
+
+fn sets(names: impl Iterator<Item = &'static str>) -> IdentityHeaders {
+    let mut headers = IdentityHeaders::default();
+    names.filter_map(IdentityHeaders::preset).for_each(|set| headers.extend(set));
+    headers
+}
+
+fn custom(table: &Table<'_>) -> Vec<(HeaderName, Template)> {
+    let custom = table.item("custom").and_then(|item| item.open_table());
+    let mut read: Vec<(HeaderName, Template)> = Vec::new();
+    for entry in custom.iter().flat_map(Table::entries) {
+        let name = headers::for_identity(entry.name).map_err(|refusal| entry.place.problem(refusal));
+        let template = entry.item.parse(|text| {
+            Template::parse(text).map_err(|error| Refusal::new(format!("\"{text}\" cannot be sent")).write(error))
+        });
+        let (Ok(name), Some(template)) = (name, template) else { continue };
+        if read.iter().any(|(other, _)| *other == name) {
+            entry.place.problem(Refusal::new("is set twice: letter case makes no difference"));
+        }
+        read.push((name, template));
+    }
+    read
+}

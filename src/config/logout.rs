@@ -1,0 +1,80 @@
+//! `[logout]`: what ends a session, and where people are then.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::admission::cross_site::GetPolicy;
+use crate::logout::settings::Settings;
+use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
+
+use super::duration::{self, ONE_SECOND};
+use super::raw::{Item, Refusal, Table};
+
+const ON_GET: [(&str, GetPolicy); 3] =
+    [("navigate", GetPolicy::Navigate), ("confirm", GetPolicy::Confirm), ("never", GetPolicy::Never)];
+
+/// Reads the table. `own` are the gateway's own origins; `None` while they are not known.
+pub fn read(table: &Table<'_>, own: Option<&[OriginPattern]>) -> Settings {
+    let others = allowed_origins(table);
+    let allowed = AllowedOrigins::new(own.into_iter().flatten().cloned().chain(others));
+    Settings {
+        get: table.item("get").and_then(|item| item.word(&ON_GET)).unwrap_or_default(),
+        next: table.item("next").filter(|_| own.is_some()).and_then(|item| next(&item, &allowed)),
+        allowed,
+        grace: table.item("grace").and_then(|item| grace(&item)).unwrap_or(ONE_SECOND.saturating_mul(5)),
+        clear_site_data: clear_site_data(table),
+    }
+}
+
+fn next(item: &Item<'_>, reachable: &AllowedOrigins) -> Option<ReturnTo> {
+    item.parse(|text| ReturnTo::parse(text, reachable).ok_or_else(|| unsafe_next(text)))
+}
+
+fn unsafe_next(text: &str) -> Refusal {
+    let foreign = text.split_once("://").and_then(|(scheme, rest)| {
+        let host = rest.split(['/', '?', '#']).next()?;
+        OriginPattern::parse(&format!("{scheme}://{host}")).ok().map(|_| format!("{scheme}://{host}"))
+    });
+    match foreign {
+        Some(origin) => Refusal::new(format!("{origin} is not an own host"))
+            .write(format!("if it is trusted, add `allowed_origins = [\"{origin}\"]` to [logout]")),
+        None => Refusal::new(format!("\"{text}\" is no safe target"))
+            .write("write a path (\"/bye\") or a whole URL (\"https://www.example.com/\")"),
+    }
+}
+
+fn allowed_origins(table: &Table<'_>) -> Vec<OriginPattern> {
+    let read = |text: &str| {
+        OriginPattern::parse(text)
+            .map_err(|write| Refusal::new(format!("\"{text}\" is no origin")).write(write))
+    };
+    table.list("allowed_origins").iter().filter_map(|item| item.parse(read)).collect()
+}
+
+fn grace(item: &Item<'_>) -> Option<Duration> {
+    const LIMITS: RangeInclusive<Duration> = Duration::ZERO..=ONE_SECOND.saturating_mul(60);
+    item.parse(|text| duration::parse(text, &LIMITS))
+}
+
+const CLEARED: [(&str, &str); 3] =
+    [("storage", "\"storage\""), ("cookies", "\"cookies\""), ("executionContexts", "\"executionContexts\"")];
+
+/// The header's value: a list of quoted words.
+fn clear_site_data(table: &Table<'_>) -> Option<HeaderValue> {
+    let items = table.list("clear_site_data");
+    let words: Vec<&str> = items.iter().filter_map(cleared).collect();
+    (!words.is_empty()).then(|| HeaderValue::try_from(words.join(", ")).ok()).flatten()
+}
+
+fn cleared(item: &Item<'_>) -> Option<&'static str> {
+    if item.peek() == Some("cache") {
+        item.place.problem(
+            Refusal::new("\"cache\" makes browsers stall for seconds at every logout")
+                .write("leave it out: pages of a session are not kept in the first place"),
+        );
+        return None;
+    }
+    item.word(&CLEARED)
+}

@@ -1,0 +1,177 @@
+//! One TOML file becomes the settings of every part, or a list of everything that is wrong with it.
+//!
+//! Reading never stops at the first problem: [`raw`] keeps the place of every value, each table has a reader that
+//! makes the settings of one part, [`rules`] compares the tables with each other, and the [`Report`] shows what all
+//! of them found in the order of the file's lines.
+
+mod door;
+mod duration;
+mod files;
+mod headers;
+mod identity;
+mod limits;
+mod login;
+mod logout;
+mod origins;
+mod own_pages;
+mod raw;
+mod report;
+mod routes;
+mod rules;
+pub mod schema;
+mod session;
+
+use std::cell::LazyCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use crate::audit::Settings as LogSettings;
+use crate::credentials::problem::mask;
+use crate::credentials::user_file::Users;
+use crate::gateway::Settings as GatewaySettings;
+use crate::proxy::settings::Settings as DoorSettings;
+use crate::routes::settings::RouteSettings;
+use crate::routes::upstream_trust::UpstreamTrust;
+use crate::session::table::Settings as SessionSettings;
+use crate::values::cookie::SessionCookie;
+use crate::values::origin::Origin;
+use crate::values::own_hosts::OwnHosts;
+use crate::values::return_to::{AllowedOrigins, OriginPattern};
+
+pub use report::{Finding, Report, Severity};
+
+use limits::Limits;
+use raw::{Findings, Table};
+
+/// Everything that an operator set, checked: the settings of every part.
+#[derive(Debug)]
+pub struct Settings {
+    /// The client side: listeners and their limits.
+    pub door: DoorSettings,
+    /// Everything that requests are judged by.
+    pub gateway: GatewaySettings,
+    /// Lifetimes and numbers of sessions.
+    pub session: SessionSettings,
+    /// How lines are logged.
+    pub log: LogSettings,
+    /// What browsers type.
+    pub public_url: Origin,
+    /// Where the users of the gateway's settings were read from; it may not be there yet.
+    pub users_file: PathBuf,
+}
+
+/// Where a configuration is looked for when none is named.
+pub const DEFAULT_FILES: [&str; 2] = ["./config.toml", "/etc/exeunt/config.toml"];
+
+/// The first default file that is there.
+pub fn find() -> Option<PathBuf> {
+    DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists())
+}
+
+/// Reads a configuration file. With the settings come the warnings.
+///
+/// # Errors
+/// Everything that is wrong with it, or that it cannot be read.
+pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
+    let name = path.display().to_string();
+    let unreadable = |error| Report::unreadable(&name, &error);
+    let text = fs::read_to_string(path).map_err(unreadable)?;
+    // What is said about files is true wherever it is read.
+    let absolute = std::path::absolute(path).map_err(unreadable)?;
+    parse(&name, &text, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+/// Reads a configuration from `text`, shown as `name`; relative paths start at `folder`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report), Report> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    // One slip makes a parser stumble many times: only the first place helps.
+    if let Some(first) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) {
+        return Err(Report::new(name, text, vec![syntax(first)]));
+    }
+    let findings = Findings::default();
+    let settings = read(&Table::file(&root, &schema::FILE, &findings), folder);
+    let (findings, secrets) = findings.into_parts();
+    let report = Report::new(name, mask(text, &secrets), findings);
+    match settings {
+        Some(settings) if !report.has_problems() => Ok((settings, report)),
+        _ => Err(report),
+    }
+}
+
+fn syntax(error: &toml::de::Error) -> Finding {
+    Finding {
+        severity: Severity::Problem,
+        key: String::new(),
+        what: format!("this is no TOML: {}", error.message().replace('\n', ", ")),
+        write: Vec::new(),
+        span: error.span(),
+        within: None,
+    }
+}
+
+/// Reads every part, whatever the others found. `None` only with a problem among the findings.
+fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
+    let limits = limits::read(file, door::listen(file, folder));
+    let public_url = door::public_url(file);
+    let session = file.table("session", &schema::SESSION);
+    let log = limits::log(file);
+    let cookie = session::cookie(&session, public_url.as_ref());
+    let session = session::read(&session);
+    let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie).unzip();
+    Some(Settings {
+        door: limits.door,
+        gateway: gateway?,
+        session,
+        log,
+        public_url: public_url?,
+        users_file: users_file?,
+    })
+}
+
+/// Reads what requests are judged by. Without `public_url` the own hosts are not known, and what is compared with
+/// them is not judged.
+fn gateway(
+    file: &Table<'_>,
+    folder: &Path,
+    limits: &Limits,
+    public_url: Option<&Origin>,
+    cookie: Option<SessionCookie>,
+) -> Option<(PathBuf, GatewaySettings)> {
+    let (further, trusted, identity) = (door::hosts(file), door::trusted_proxies(file), identity::read(file));
+    let machine = LazyCell::new(UpstreamTrust::platform as fn() -> _);
+    let around = routes::Around { folder, limits, public_url, identity: &identity, machine: &machine };
+    let routes = routes::read(file, around);
+    let hosts = public_url.map(|url| {
+        let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
+        OwnHosts::new(url, of_routes.chain(further))
+    });
+    rules::refuse_twins(&routes, hosts.as_ref());
+    let routes: Vec<RouteSettings> = routes.into_iter().map(|(_, route)| route).collect();
+    let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
+    let users = login::users(&login, folder);
+    let own_pages = own_pages::read(&login, &logout);
+    let own: Option<Vec<OriginPattern>> =
+        hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
+    let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits.login_body);
+    let logout = logout::read(&logout, own.as_deref());
+    let (users_file, users) = users.unzip();
+    let settings = GatewaySettings {
+        hosts: hosts?,
+        trusted,
+        own_pages: own_pages?,
+        cookie: cookie?,
+        identity,
+        routes,
+        users: Arc::new(users.unwrap_or_else(Users::none)),
+        login: login?,
+        logout,
+    };
+    rules::check(file, &settings);
+    Some((users_file?, settings))
+}

@@ -1,0 +1,60 @@
+//! `login.path` and `logout.paths`: the addresses that the gateway answers itself, on every host.
+
+use crate::values::own_path::{OwnPage, OwnPages, OwnPath};
+
+use super::raw::{Item, Refusal, Table};
+
+/// Reads both. `None` only with a problem found.
+pub fn read(login: &Table<'_>, logout: &Table<'_>) -> Option<OwnPages> {
+    let sign_in = match login.item("path") {
+        Some(item) => item.parse(own_path),
+        None => own_path("/login").ok(),
+    };
+    let sign_out = match logout.item("paths") {
+        Some(item) => sign_out(&item)?,
+        None => own_path("/logout").into_iter().collect(),
+    };
+    let pages = OwnPages::new(sign_in.clone()?, sign_out.clone());
+    if pages.is_none() && !sign_out.is_empty() {
+        let place = login.item("path").or_else(|| logout.item("paths"))?.place;
+        let what = format!("{} cannot both sign in and sign out", sign_in?);
+        place.problem(Refusal::new(what).write("give login.path and logout.paths different addresses"));
+    }
+    pages
+}
+
+fn own_path(text: &str) -> Result<OwnPath, Refusal> {
+    OwnPath::parse(text).map_err(|said| Refusal::of(text, &said))
+}
+
+fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
+    let items = item.list()?;
+    if items.is_empty() {
+        item.place.problem(Refusal::new("nobody could sign out").write("write [\"/logout\"]"));
+    }
+    let mut paths: Vec<OwnPath> = Vec::new();
+    for item in items {
+        let Some(path) = item.parse(own_path) else { continue };
+        if paths.iter().any(|other| other.matches(path.as_str())) {
+            item.place.problem(Refusal::new(format!("{path} is named twice")));
+        } else {
+            paths.push(path);
+        }
+    }
+    Some(paths)
+}
+
+/// Why a canonical path of ours cannot be where a sign-out leads; `None` if it can, or is not ours.
+pub fn objection_after_logout(pages: &OwnPages, path: &str) -> Option<Refusal> {
+    match pages.find(path)? {
+        OwnPage::Logout => {
+            let refusal = Refusal::new(format!("{path} is itself an address that signs out"));
+            Some(refusal.write("name another page, or leave it out: the goodbye page is shown"))
+        }
+        OwnPage::Login => None,
+        OwnPage::Further(page) if page.eq_ignore_ascii_case("goodbye") => None,
+        OwnPage::Further(_) => {
+            Some(Refusal::new("of the gateway's further pages only the goodbye page can follow a logout"))
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The TOML tree with the place of every value. Readers take values out of it; what does not fit becomes a finding,
+//! and reading goes on, so that one run names everything that is wrong.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::credentials::problem::FileProblems;
+
+use super::report::{Finding, Severity};
+use super::schema::Schema;
+
+/// Why a value is refused: what is wrong with it, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong, one line.
+    pub what: String,
+    /// What to write, a line each.
+    pub write: Vec<String>,
+    /// What is wrong with a file that the value names.
+    pub within: Option<FileProblems>,
+}
+
+impl Refusal {
+    /// What is wrong, with no advice yet.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), write: Vec::new(), within: None }
+    }
+
+    /// What the parser of a value says of `text`: what is wrong, and behind a colon or semicolon what to write.
+    pub fn of(text: &str, said: &str) -> Self {
+        let parts = said.split_once(": ").or_else(|| said.split_once("; "));
+        match parts {
+            Some((what, write)) if !what.starts_with("write") => Self::new(what).write(write),
+            _ => Self::new(format!("\"{text}\" is not accepted")).write(said),
+        }
+    }
+
+    /// Adds what is wrong within the file that the value names.
+    pub fn attach(mut self, problems: FileProblems) -> Self {
+        self.within = Some(problems);
+        self
+    }
+
+    /// Adds a line of advice.
+    pub fn write(mut self, line: impl Into<String>) -> Self {
+        self.write.push(line.into());
+        self
+    }
+}
+
+/// Where findings are gathered.
+#[derive(Debug, Default)]
+pub struct Findings {
+    found: RefCell<Vec<Finding>>,
+    secrets: RefCell<Vec<Range<usize>>>,
+}
+
+impl Findings {
+    fn add(&self, severity: Severity, place: &Place<'_>, refusal: Refusal) {
+        let Refusal { what, write, within } = refusal;
+        let (key, span) = (place.key.clone(), place.span.clone());
+        let finding = Finding { severity, key, what, write, span, within };
+        self.found.borrow_mut().push(finding);
+    }
+
+    /// Everything gathered, and the places of the file that no report may show.
+    pub fn into_parts(self) -> (Vec<Finding>, Vec<Range<usize>>) {
+        (self.found.into_inner(), self.secrets.into_inner())
+    }
+}
+
+/// A place of the file that something can be said about.
+#[derive(Clone, Debug)]
+pub struct Place<'f> {
+    /// The key's full path.
+    pub key: String,
+    /// `None` for what is not written in the file.
+    span: Option<Range<usize>>,
+    findings: &'f Findings,
+}
+
+impl Place<'_> {
+    /// The configuration is refused because of this place.
+    pub fn problem(&self, refusal: Refusal) {
+        self.findings.add(Severity::Problem, self, refusal);
+    }
+
+    /// What stands at this place may be a secret: reports show asterisks.
+    pub fn hide(&self) {
+        self.findings.secrets.borrow_mut().extend(self.span.clone());
+    }
+
+    /// The operator should know about this place.
+    pub fn warning(&self, refusal: Refusal) {
+        self.findings.add(Severity::Warning, self, refusal);
+    }
+}
+
+/// A table, and the schema that its keys were checked against.
+#[derive(Debug)]
+pub struct Table<'f> {
+    /// Where it stands.
+    pub place: Place<'f>,
+    values: Option<&'f DeTable<'f>>,
+    /// `None` where the operator makes up the keys.
+    schema: Option<&'static Schema>,
+}
+
+/// A value, and where it stands.
+#[derive(Clone, Debug)]
+pub struct Item<'f> {
+    /// Where it stands.
+    pub place: Place<'f>,
+    value: &'f DeValue<'f>,
+}
+
+/// A key that the operator made up.
+#[derive(Debug)]
+pub struct Entry<'f> {
+    /// The key.
+    pub name: &'f str,
+    /// Where the key stands.
+    pub place: Place<'f>,
+    /// Its value.
+    pub item: Item<'f>,
+}
+
+impl<'f> Table<'f> {
+    /// The whole file.
+    pub fn file(root: &'f Spanned<DeTable<'f>>, schema: &'static Schema, findings: &'f Findings) -> Self {
+        let place = Place { key: String::new(), span: None, findings };
+        Self { place, values: Some(root.get_ref()), schema: Some(schema) }.without_strangers()
+    }
+
+    /// The table under `key`. One that is absent reads like an empty one.
+    pub fn table(&self, key: &str, schema: &'static Schema) -> Table<'f> {
+        let absent = || Table { place: self.place_of(key, None), values: None, schema: Some(schema) };
+        self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(absent)
+    }
+
+    /// The value under `key`.
+    pub fn item(&self, key: &str) -> Option<Item<'f>> {
+        let value = self.values?.get(key)?;
+        Some(Item { place: self.place_of(key, Some(value.span())), value: value.get_ref() })
+    }
+
+    /// The value of a key of one of the file's tables, for rules that look at several; an empty `table` is the file.
+    pub fn find(&self, table: &str, key: &str) -> Option<Item<'f>> {
+        if table.is_empty() {
+            return self.item(key);
+        }
+        let DeValue::Table(values) = self.item(table)?.value else { return None };
+        let place = self.place_of(table, None);
+        Table { place, values: Some(values), schema: None }.item(key)
+    }
+
+    /// The value under `key`; a problem if it is absent. `example` is the line to write.
+    pub fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
+        let item = self.item(key);
+        if item.is_none() && !self.has_misspelt(key) {
+            let place = self.place_without(key);
+            let table = self.schema.map_or("", |schema| schema.table);
+            let under = if table.is_empty() { String::new() } else { format!(" under {}", header(table)) };
+            place.problem(Refusal::new("is missing").write(format!("write {example}{under}")));
+        }
+        item
+    }
+
+    /// Whether a key is there that was meant to be this one, and is refused already.
+    fn has_misspelt(&self, key: &str) -> bool {
+        let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key));
+        self.values.into_iter().flat_map(DeTable::keys).any(|name| meant(name.get_ref()))
+    }
+
+    /// The values of the list under `key`; none where there is no such key.
+    pub fn list(&self, key: &str) -> Vec<Item<'f>> {
+        self.item(key).and_then(|item| item.list()).unwrap_or_default()
+    }
+
+    /// All keys with their values, for tables whose keys the operator makes up.
+    pub fn entries(&self) -> Vec<Entry<'f>> {
+        let entries = self.values.into_iter().flat_map(DeTable::iter);
+        entries
+            .map(|(key, value)| {
+                let name = key.get_ref().as_ref();
+                let value_place = self.place_of(name, Some(value.span()));
+                Entry {
+                    name,
+                    place: self.place_of(name, Some(key.span())),
+                    item: Item { place: value_place, value: value.get_ref() },
+                }
+            })
+            .collect()
+    }
+
+    /// Where a key would stand that is not there.
+    pub fn place_without(&self, key: &str) -> Place<'f> {
+        self.place_of(key, self.place.span.clone())
+    }
+
+    fn place_of(&self, key: &str, span: Option<Range<usize>>) -> Place<'f> {
+        let key = match self.place.key.as_str() {
+            "" => key.to_owned(),
+            table => format!("{table}.{key}"),
+        };
+        Place { key, span, findings: self.place.findings }
+    }
+
+    /// Refuses every key that the schema does not know.
+    fn without_strangers(self) -> Self {
+        for key in self.values.into_iter().flat_map(DeTable::keys) {
+            let name = key.get_ref().as_ref();
+            if let Some(schema) = self.schema.filter(|schema| !schema.keys.contains(&name)) {
+                self.place_of(name, Some(key.span())).problem(stranger(name, schema));
+            }
+        }
+        self
+    }
+}
+
+/// A table's name as it stands in the file.
+fn header(table: &str) -> String {
+    if table == "route" { "[[route]]".to_owned() } else { format!("[{table}]") }
+}
+
+fn stranger(name: &str, schema: &Schema) -> Refusal {
+    if schema.later.contains(&name) {
+        return Refusal::new("comes with a later version")
+            .write("this version does nothing with it, so it is refused: remove it");
+    }
+    let noun = if schema.table.is_empty() { "key or table" } else { "key" };
+    let refusal = Refusal::new(format!("there is no such {noun}"));
+    let refusal = match schema.means(name) {
+        Some(near) => refusal.write(format!("did you mean `{near}`?")),
+        None => refusal,
+    };
+    let place = if schema.table.is_empty() { "the file".to_owned() } else { header(schema.table) };
+    refusal.write(format!("{place} takes: {}", schema.keys.join(", ")))
+}
+
+impl<'f> Item<'f> {
+    /// The text, read by `parse`; a refusal becomes a problem here.
+    pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, Refusal>) -> Option<T> {
+        let text = self.text()?;
+        parse(text).map_err(|refusal| self.place.problem(refusal)).ok()
+    }
+
+    /// The text, if it is one: for a look that says nothing.
+    pub fn peek(&self) -> Option<&'f str> {
+        match self.value {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// The text.
+    pub fn text(&self) -> Option<&'f str> {
+        self.peek().or_else(|| self.wrong("a text in quotes"))
+    }
+
+    /// One of a few words.
+    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        self.parse(|text| {
+            let found = words.iter().find(|(word, _)| *word == text);
+            found.map(|(_, value)| *value).ok_or_else(|| {
+                let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                not_a_word(text, &names)
+            })
+        })
+    }
+
+    /// `true` or `false`.
+    pub fn switch(&self) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(on) => Some(*on),
+            _ => self.wrong("true or false, without quotes"),
+        }
+    }
+
+    /// A whole number between two others, both included.
+    pub fn number(&self, least: u64, most: u64) -> Option<u64> {
+        let DeValue::Integer(number) = self.value else { return self.wrong("a whole number") };
+        let read = i128::from_str_radix(number.as_str(), number.radix()).ok();
+        let read = read.and_then(|number| u64::try_from(number).ok());
+        let fits = read.filter(|number| (least..=most).contains(number));
+        if fits.is_none() {
+            let refusal = Refusal::new(format!("must lie between {least} and {most}"));
+            self.place.problem(refusal);
+        }
+        fits
+    }
+
+    /// The values of a list.
+    pub fn list(&self) -> Option<Vec<Item<'f>>> {
+        match self.value {
+            DeValue::Array(values) => Some(self.numbered(values.iter())),
+            _ => self.wrong("a list: [\"…\", \"…\"]"),
+        }
+    }
+
+    /// The values of a list, or this one value where no list was written.
+    pub fn one_or_list(&self) -> Vec<Item<'f>> {
+        match self.value {
+            DeValue::Array(values) => self.numbered(values.iter()),
+            _ => vec![self.clone()],
+        }
+    }
+
+    /// The tables of a list of tables.
+    pub fn tables(&self, schema: &'static Schema) -> Vec<Table<'f>> {
+        match self.value {
+            DeValue::Array(values) => {
+                self.numbered(values.iter()).iter().filter_map(|item| item.table(schema)).collect()
+            }
+            _ => {
+                let doubled = format!("a list of tables, each begun by [[{}]]", self.place.key);
+                self.wrong(&doubled).unwrap_or_default()
+            }
+        }
+    }
+
+    /// A table with known keys.
+    pub fn table(&self, schema: &'static Schema) -> Option<Table<'f>> {
+        self.values().map(|values| {
+            let place = self.place.clone();
+            Table { place, values: Some(values), schema: Some(schema) }.without_strangers()
+        })
+    }
+
+    /// A table whose keys the operator makes up.
+    pub fn open_table(&self) -> Option<Table<'f>> {
+        self.values().map(|values| Table { place: self.place.clone(), values: Some(values), schema: None })
+    }
+
+    fn values(&self) -> Option<&'f DeTable<'f>> {
+        match self.value {
+            DeValue::Table(values) => Some(values),
+            _ => self.wrong("a table"),
+        }
+    }
+
+    fn numbered(&self, values: impl Iterator<Item = &'f Spanned<DeValue<'f>>>) -> Vec<Item<'f>> {
+        let numbered = values.zip(1_usize..);
+        numbered
+            .map(|(value, number)| {
+                let key = format!("{}[{number}]", self.place.key);
+                let place = Place { key, span: Some(value.span()), findings: self.place.findings };
+                Item { place, value: value.get_ref() }
+            })
+            .collect()
+    }
+
+    fn wrong<T>(&self, wanted: &str) -> Option<T> {
+        let refusal = Refusal::new(format!("must be {wanted}, not {}", kind(self.value)));
+        self.place.problem(refusal);
+        None
+    }
+}
+
+fn not_a_word(text: &str, words: &[&str]) -> Refusal {
+    let listed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    let refusal = Refusal::new(format!("\"{text}\" is none of its values"));
+    let refusal = match super::schema::nearest(text, words) {
+        Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
+        None => refusal,
+    };
+    refusal.write(format!("it takes: {}", listed.join(", ")))
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

@@ -1,0 +1,179 @@
+//! What is wrong with a configuration, or worth a second look, and how it is shown: file, line, caret, the key's
+//! full path, what is wrong, what to write.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+
+use crate::credentials::problem::FileProblems;
+
+/// Whether a finding stops the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The configuration is refused.
+    Problem,
+    /// It is accepted, and the operator should know.
+    Warning,
+}
+
+/// One thing to say about one place of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Problem or warning.
+    pub severity: Severity,
+    /// The key's full path, `route[2].path`; entries are counted from 1. Empty: the file as a whole.
+    pub key: String,
+    /// What is wrong, one line.
+    pub what: String,
+    /// What to write instead, a line each.
+    pub write: Vec<String>,
+    /// Where, in bytes of the file's text. `None`: nowhere in particular.
+    pub span: Option<Range<usize>>,
+    /// What is wrong within a file that is named here.
+    pub within: Option<FileProblems>,
+}
+
+/// Everything found in one file, in the order of its lines.
+#[derive(Clone, Default)]
+pub struct Report {
+    file: String,
+    text: String,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Sorts findings by their place; warnings are kept only where there are no problems. `file` is the name that
+    /// is shown.
+    pub fn new(file: impl Into<String>, text: impl Into<String>, mut findings: Vec<Finding>) -> Self {
+        // What stops the start is told alone: a warning beside it would be read as one more reason.
+        if findings.iter().any(|finding| finding.severity == Severity::Problem) {
+            findings.retain(|finding| finding.severity == Severity::Problem);
+        }
+        findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
+        for finding in &mut findings {
+            finding.what = without_passwords(&finding.what);
+        }
+        Self { file: file.into(), text: without_passwords(&text.into()), findings }
+    }
+
+    /// A file that could not even be read.
+    pub fn unreadable(file: &str, error: &io::Error) -> Self {
+        let finding = Finding {
+            severity: Severity::Problem,
+            key: String::new(),
+            what: format!("the configuration cannot be read: {error}"),
+            write: vec!["name the file that is meant: --config FILE".to_owned()],
+            span: None,
+            within: None,
+        };
+        Self::new(file, String::new(), vec![finding])
+    }
+
+    /// The findings, first line first.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Whether the configuration is refused.
+    pub fn has_problems(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Problem)
+    }
+
+    /// The whole report as text, colours as ANSI escapes if wanted, with a closing line that counts.
+    /// Empty if nothing was found.
+    pub fn render(&self, colour: bool) -> String {
+        let mut text: String = self.findings.iter().map(|finding| self.one(finding, colour)).collect();
+        if let Some(sum) = self.sum() {
+            text.push_str(&sum);
+        }
+        text
+    }
+
+    /// "3 problems in ./config.toml"
+    fn sum(&self) -> Option<String> {
+        let first = self.findings.first()?;
+        let word = match first.severity {
+            Severity::Problem => "problem",
+            Severity::Warning => "warning",
+        };
+        let count = self.findings.len();
+        Some(format!("{count} {word}{} in {}\n", if count == 1 { "" } else { "s" }, self.file))
+    }
+
+    fn one(&self, finding: &Finding, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let level = match finding.severity {
+            Severity::Problem => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = match finding.key.as_str() {
+            "" => finding.what.clone(),
+            key => format!("{key}: {}", finding.what),
+        };
+        let place: Element<'_> = match finding.span.clone() {
+            Some(span) => Snippet::source(self.text.as_str())
+                .path(self.file.as_str())
+                .annotation(AnnotationKind::Primary.span(span))
+                .into(),
+            None => Origin::path(self.file.as_str()).into(),
+        };
+        let help = finding.write.iter().map(|line| Level::HELP.message(line.as_str()));
+        let group = level.primary_title(title).element(place).elements(help);
+        let within = finding.within.as_ref().map(|problems| problems.render(colour) + "\n\n");
+        format!("{}\n\n{}", renderer.render(&[group]), within.unwrap_or_default())
+    }
+}
+
+/// Hides what stands before the `@` of an address, byte for byte: reports are kept in journals.
+fn without_passwords(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("://") {
+        let end = behind.find(|c: char| c.is_whitespace() || "\"'".contains(c)).unwrap_or(behind.len());
+        let at = behind.get(..end).and_then(|address| address.rfind('@')).unwrap_or(0);
+        shown.extend([before, "://", &"*".repeat(at)]);
+        rest = behind.get(at..).unwrap_or_default();
+    }
+    shown + rest
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_not_shown_and_nothing_moves() {
+        let cases = [
+            ("a = \"http://user:pä@ss@app:80/x\" # b", "a = \"http://***********@app:80/x\" # b"),
+            ("https://a.test b@c http://@d", "https://a.test b@c http://@d"),
+            ("\"http://u:a/b@app\" http://c/d", "\"http://*****@app\" http://c/d"),
+            ("'x://k@h' y://", "'x://*@h' y://"),
+            ("no address", "no address"),
+        ];
+        for (text, want) in cases {
+            assert_eq!(without_passwords(text), want);
+            assert_eq!(want.len(), text.len());
+        }
+    }
+
+    #[test]
+    fn colours_only_where_wanted() {
+        let report = Report::unreadable("f", &io::ErrorKind::NotFound.into());
+        assert!(!report.render(false).contains('\u{1b}') && report.render(true).contains('\u{1b}'));
+        assert!(report.to_string().ends_with("1 problem in f\n"));
+    }
+}

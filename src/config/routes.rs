@@ -1,0 +1,186 @@
+//! `[[route]]`: which application answers, and for whom.
+
+use std::cell::LazyCell;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::admission::identity_headers::IdentityHeaders;
+use crate::routes::access::Access;
+use crate::routes::path_prefix::PathPrefix;
+use crate::routes::settings::RouteSettings;
+use crate::routes::upstream_trust::UpstreamTrust;
+use crate::values::listen_address::ListenAddress;
+use crate::values::origin::{Authority, Origin};
+use crate::values::own_path::{RESERVED, is_reserved};
+use crate::values::upstream_address::UpstreamAddress;
+
+use super::limits::Limits;
+use super::raw::{Place, Refusal, Table};
+use super::{door, files, headers, origins, schema};
+
+/// What the rules of a route look at besides its own table.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// Where relative paths start.
+    pub folder: &'a Path,
+    /// Our own listeners, which no route may lead back to, and how long upstreams may take.
+    pub limits: &'a Limits,
+    /// What browsers type, which no route may lead back to either.
+    pub public_url: Option<&'a Origin>,
+    /// How applications learn who is there: nothing else may write these headers.
+    pub identity: &'a IdentityHeaders,
+    /// The machine's own authorities: read from their files only where a route needs them.
+    pub machine: &'a LazyCell<Arc<UpstreamTrust>>,
+}
+
+/// Reads all routes, each with its place in the file.
+pub fn read<'f>(file: &Table<'f>, around: Around<'_>) -> Vec<(Place<'f>, RouteSettings)> {
+    let example = "these two lines\n[[route]]\nupstream = \"http://127.0.0.1:9000\"";
+    let Some(item) = file.required("route", example) else { return Vec::new() };
+    let tables = item.tables(&schema::ROUTE);
+    tables.into_iter().filter_map(|table| Some((table.place.clone(), route(&table, around)?))).collect()
+}
+
+fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
+    // Everything is read before anything is given up, so that all problems are told.
+    let host = table.item("host").map(|item| item.parse(origins::host));
+    let path = table.item("path").map_or_else(|| path("/").ok(), |item| item.parse(path));
+    let upstreams = upstreams(table, around);
+    let upstream_host = table.item("upstream_host").and_then(|item| item.parse(authority));
+    let trust = trust(table, &upstreams, around);
+    let access = access(table);
+    let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
+    let workers = [("refuse", false), ("allow", true)];
+    let service_workers = table.item("service_workers").and_then(|item| item.word(&workers)).unwrap_or(false);
+    let (request_headers, response_headers) = headers::edits(table, around.identity);
+    let host = host.map_or(Some(None), |host| host.map(Some))?;
+    Some(RouteSettings {
+        host,
+        path: path?,
+        upstreams,
+        upstream_host,
+        trust: trust?,
+        connect_timeout: around.limits.connect_timeout,
+        response_timeout: around.limits.response_timeout,
+        access: access?,
+        origins,
+        service_workers,
+        request_headers,
+        response_headers,
+    })
+}
+
+fn path(text: &str) -> Result<PathPrefix, Refusal> {
+    if is_reserved(text) {
+        return Err(Refusal::new(format!("{RESERVED}/ belongs to the gateway and is never forwarded")));
+    }
+    PathPrefix::parse(text).map_err(|said| Refusal::of(text, &said))
+}
+
+fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {
+    let Some(item) = table.required("upstream", "upstream = \"http://127.0.0.1:9000\"") else {
+        return Vec::new();
+    };
+    let items = item.one_or_list();
+    if items.is_empty() {
+        item.place.problem(Refusal::new("names no application"));
+    }
+    let mut read: Vec<UpstreamAddress> = Vec::new();
+    for item in items {
+        let Some(address) = item.parse(|text| upstream(text, around)) else { continue };
+        if read.contains(&address) {
+            item.place.problem(Refusal::new(format!("{address} is named twice")));
+        } else {
+            read.push(address);
+        }
+    }
+    read
+}
+
+fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> {
+    let absolute = text.strip_prefix("unix:").map(|path| format!("unix:{}", around.folder.join(path).display()));
+    let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
+        Refusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
+    })?;
+    if leads_home(&address, around) {
+        return Err(Refusal::new(format!("{address} is this gateway itself"))
+            .write("write the address that the application listens at"));
+    }
+    Ok(address)
+}
+
+fn leads_home(address: &UpstreamAddress, around: Around<'_>) -> bool {
+    let listen = &around.limits.door.listen;
+    match address {
+        UpstreamAddress::Sample => false,
+        UpstreamAddress::Tcp { scheme, host, port }
+            if around.public_url == Some(&Origin { scheme: *scheme, host: host.clone(), port: *port }) =>
+        {
+            true
+        }
+        UpstreamAddress::Unix(path) => listen.contains(&ListenAddress::Unix(path.clone())),
+        UpstreamAddress::Tcp { host, port, .. } if host.as_str() == "localhost" => {
+            let loopback = [([127, 0, 0, 1], *port).into(), (std::net::Ipv6Addr::LOCALHOST, *port).into()];
+            loopback.iter().any(|address| door::reaches(address, listen))
+        }
+        UpstreamAddress::Tcp { .. } => {
+            address.literal().is_some_and(|address| door::reaches(&address, listen))
+        }
+    }
+}
+
+fn authority(text: &str) -> Result<Authority, Refusal> {
+    Authority::parse(text).ok_or_else(|| {
+        Refusal::new(format!("\"{text}\" is no value of a Host header"))
+            .write("write \"app.internal\" or \"app.internal:8080\"")
+    })
+}
+
+/// Whom upstreams over TLS are vouched for by; nobody where there are none.
+fn trust(table: &Table<'_>, upstreams: &[UpstreamAddress], around: Around<'_>) -> Option<Arc<UpstreamTrust>> {
+    match table.item("upstream_ca_file") {
+        Some(item) => item.parse(|text| authorities(text, around.folder)),
+        None if upstreams.iter().any(UpstreamAddress::is_tls) => Some(Arc::clone(around.machine)),
+        None => Some(UpstreamTrust::nobody()),
+    }
+}
+
+fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, Refusal> {
+    let path = files::resolve(folder, text)?;
+    let content = files::read(&path)?;
+    UpstreamTrust::from_pem(&content)
+        .map_err(|error| Refusal::of(text, &format!("{} {error}", path.display())))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Public,
+    SignedIn,
+}
+
+fn access(table: &Table<'_>) -> Option<Access> {
+    let words = [("public", Word::Public), ("signed-in", Word::SignedIn)];
+    let word = table.item("access").map_or(Some(Word::SignedIn), |item| item.word(&words))?;
+    let Some(item) = table.item("groups") else {
+        return Some(if word == Word::Public { Access::Public } else { Access::SignedIn });
+    };
+    if word == Word::Public {
+        item.place.problem(
+            Refusal::new("a public route asks nobody for a group").write("remove groups, or access = \"public\""),
+        );
+        return None;
+    }
+    let groups: Vec<String> = item.list()?.iter().filter_map(|item| item.parse(group)).collect();
+    if groups.is_empty() {
+        item.place.problem(
+            Refusal::new("names no group, so nobody could pass").write("remove it, or write groups = [\"staff\"]"),
+        );
+        return None;
+    }
+    Some(Access::Groups(groups))
+}
+
+fn group(text: &str) -> Result<String, Refusal> {
+    let sound = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    sound.then(|| text.to_owned()).ok_or_else(|| Refusal::new("is no name of a group"))
+}

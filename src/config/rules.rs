@@ -1,0 +1,117 @@
+//! Rules between tables: what each of them allows, and all of them together do not.
+
+use crate::gateway::Settings;
+use crate::routes::access::Access;
+use crate::routes::settings::RouteSettings;
+use crate::values::origin::{Host, Origin, Scheme};
+use crate::values::own_hosts::OwnHosts;
+use crate::values::return_to::ReturnTo;
+use crate::values::target::Target;
+
+use super::own_pages;
+use super::raw::{Place, Refusal, Table};
+
+/// Applies all rules but those about single routes.
+pub fn check(file: &Table<'_>, settings: &Settings) {
+    if let Some(item) = file.item("public_url") {
+        tls_in_front(&item.place, settings);
+        lost_after_login(&item.place, settings);
+    }
+    if let (Some(item), Some(next)) = (file.find("logout", "next"), &settings.logout.next) {
+        after_logout(&item.place, next, settings);
+    }
+}
+
+/// Two routes of one host and path: only one of them could ever answer. Where the own hosts are not known, names
+/// are compared as they are written.
+pub fn refuse_twins(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHosts>) {
+    let same_host = |one: &RouteSettings, other: &RouteSettings| match (&one.host, &other.host, hosts) {
+        (Some(one), Some(other), Some(hosts)) => hosts.host_id(one) == hosts.host_id(other),
+        (one, other, _) => one == other,
+    };
+    for (at, (place, route)) in routes.iter().enumerate() {
+        let mut earlier = routes.iter().take(at);
+        let twin = earlier.find(|(_, other)| same_host(route, other) && route.path == other.path);
+        if let Some((twin, _)) = twin {
+            place.problem(
+                Refusal::new(format!("{} has the same host and path", twin.key))
+                    .write("change one of them, or list both applications in one route's upstream"),
+            );
+        }
+    }
+}
+
+/// Whoever types https must meet TLS somewhere.
+fn tls_in_front(place: &Place<'_>, settings: &Settings) {
+    let nobody = settings.trusted.networks.is_empty() && !settings.trusted.unix;
+    if settings.hosts.scheme() == Scheme::Https && nobody {
+        place.warning(
+            Refusal::new("TLS is up to a proxy in front, and trusted_proxies names none")
+                .write("write its address, so that clients are told apart: trusted_proxies = [\"127.0.0.1\"]"),
+        );
+    }
+}
+
+/// People who sign in without having asked for a page must be led to one that is there.
+fn lost_after_login(place: &Place<'_>, settings: &Settings) {
+    let (Some(host), true) = (settings.hosts.names().first(), settings.login.next.origin().is_none()) else { return };
+    let path = path_of(&settings.login.next);
+    let answered = path.is_some_and(|path| best(settings, host, &path).is_some());
+    if !answered {
+        place.warning(
+            Refusal::new(format!(
+                "who signs in on {host} is led to {}, where no [[route]] answers",
+                settings.login.next
+            ))
+                .write("add a route for it, or lead them elsewhere with login.next"),
+        );
+    }
+}
+
+/// The canonical path of a target; `None` where it has no single reading.
+fn path_of(target: &ReturnTo) -> Option<String> {
+    let without_fragment = target.path_and_query().split('#').next()?;
+    Some(Target::parse(without_fragment.as_bytes()).ok()?.path().to_owned())
+}
+
+/// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
+fn after_logout(place: &Place<'_>, next: &ReturnTo, settings: &Settings) {
+    let ours = |origin: &Origin| settings.hosts.origins().any(|own| own == *origin);
+    let mut hosts = settings.hosts.names().iter().filter(|host| match next.origin() {
+        None => true,
+        Some(origin) => ours(origin) && origin.host == **host,
+    });
+    let Some(path) = path_of(next) else {
+        return place.problem(Refusal::new("can be read in two ways, so no request for it passes"));
+    };
+    let refusal = hosts.find_map(|host| objection(host, &path, settings));
+    if let Some(refusal) = refusal {
+        place.problem(refusal);
+    }
+}
+
+fn objection(host: &Host, path: &str, settings: &Settings) -> Option<Refusal> {
+    if settings.own_pages.find(path).is_some() {
+        return own_pages::objection_after_logout(&settings.own_pages, path);
+    }
+    match best(settings, host, path) {
+        None => Some(
+            Refusal::new(format!("no [[route]] answers {path} on {host}"))
+                .write("name a page that is there, or leave it out: the goodbye page is shown"),
+        ),
+        Some(route) if route.access == Access::Public => None,
+        Some(_) => Some(
+            Refusal::new(format!("{path} on {host} asks people to sign in again"))
+                .write(format!("add a [[route]] with path = \"{path}\" and access = \"public\"")),
+        ),
+    }
+}
+
+/// The route that answers: one with this host before one without, then the longest path.
+fn best<'a>(settings: &'a Settings, host: &Host, path: &str) -> Option<&'a RouteSettings> {
+    let of_host = |route: &&RouteSettings| {
+        route.host.as_ref().is_none_or(|own| settings.hosts.host_id(own) == settings.hosts.host_id(host))
+    };
+    let matching = settings.routes.iter().filter(of_host).filter(|route| route.path.covers(path));
+    matching.max_by_key(|route| (route.host.is_some(), route.path.specificity()))
+}

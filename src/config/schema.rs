@@ -1,0 +1,179 @@
+//! The keys of the file: those of this version, and those that later versions bring. The second kind is refused
+//! by name, so that nobody believes in a protection that is not there yet.
+
+/// The keys that one table may hold.
+#[derive(Debug)]
+pub struct Schema {
+    /// The table's own name as people write it; empty for the file itself.
+    pub table: &'static str,
+    /// Keys that this version reads.
+    pub keys: &'static [&'static str],
+    /// Keys that a later version will read.
+    pub later: &'static [&'static str],
+}
+
+/// The file itself.
+pub const FILE: Schema = Schema {
+    table: "",
+    keys: &[
+        "listen",
+        "public_url",
+        "hosts",
+        "trusted_proxies",
+        "route",
+        "identity",
+        "session",
+        "login",
+        "logout",
+        "limits",
+        "log",
+    ],
+    later: &["tls", "admin", "metrics", "brand", "pages"],
+};
+
+/// `[[route]]`
+pub const ROUTE: Schema = Schema {
+    table: "route",
+    keys: &[
+        "host",
+        "path",
+        "upstream",
+        "upstream_host",
+        "upstream_ca_file",
+        "access",
+        "groups",
+        "origins",
+        "service_workers",
+        "headers",
+    ],
+    later: &[
+        "app_cookies",
+        "keep_cookies",
+        "carry_cookies",
+        "browser_cookies",
+        "encoded",
+        "methods",
+        "cross_site",
+        "cache",
+        "connection_auth",
+        "activity",
+        "logout",
+    ],
+};
+
+/// `[route.headers]`
+pub const ROUTE_HEADERS: Schema =
+    Schema { table: "route.headers", keys: &["request", "response"], later: &[] };
+
+/// `[route.headers.request]`
+pub const REQUEST_HEADERS: Schema =
+    Schema { table: "route.headers.request", keys: &["add", "remove"], later: &[] };
+
+/// `[route.headers.response]`
+pub const RESPONSE_HEADERS: Schema =
+    Schema { table: "route.headers.response", keys: &["add", "remove"], later: &[] };
+
+/// `[identity]`
+pub const IDENTITY: Schema = Schema {
+    table: "identity",
+    keys: &["headers", "custom"],
+    later: &["assertion", "assertion_key_file"],
+};
+
+/// `[session]`
+pub const SESSION: Schema = Schema {
+    table: "session",
+    keys: &["idle_timeout", "max_lifetime", "max_per_user", "sessions", "same_site", "cookie", "store"],
+    later: &["share", "staleness", "cookie_debts", "max_cookie_header"],
+};
+
+/// `[login]`
+pub const LOGIN: Schema =
+    Schema { table: "login", keys: &["users", "path", "next"], later: &["ban_max"] };
+
+/// `[logout]`
+pub const LOGOUT: Schema = Schema {
+    table: "logout",
+    keys: &["paths", "get", "next", "allowed_origins", "grace", "clear_site_data"],
+    later: &[],
+};
+
+/// `[limits]`
+pub const LIMITS: Schema = Schema {
+    table: "limits",
+    keys: &[
+        "head_timeout",
+        "silent_timeout",
+        "body_timeout",
+        "send_timeout",
+        "idle",
+        "connect_timeout",
+        "response_timeout",
+        "drain",
+        "connections",
+        "login_body",
+    ],
+    later: &["head_size", "fields", "connections_per_address", "requests_per_session"],
+};
+
+/// `[log]`
+pub const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
+
+/// Every table of this version.
+pub const ALL: &[&Schema] = &[
+    &FILE,
+    &ROUTE,
+    &ROUTE_HEADERS,
+    &REQUEST_HEADERS,
+    &RESPONSE_HEADERS,
+    &IDENTITY,
+    &SESSION,
+    &LOGIN,
+    &LOGOUT,
+    &LIMITS,
+    &LOG,
+];
+
+impl Schema {
+    /// The key that was meant by a misspelt one, if one is near.
+    pub fn means(&self, word: &str) -> Option<&'static str> {
+        let stranger = !self.keys.contains(&word) && !self.later.contains(&word);
+        stranger.then(|| nearest(word, self.keys)).flatten()
+    }
+}
+
+/// The word of a list that somebody who wrote `word` most likely meant.
+pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase().replace('-', "_");
+    let likeness = |other: &str| strsim::jaro_winkler(&word, &other.replace('-', "_"));
+    let scored = words.iter().map(|other| (likeness(other), *other));
+    let best = scored.max_by(|left, right| left.0.total_cmp(&right.0));
+    best.filter(|(likeness, _)| *likeness > 0.8).map(|(_, other)| other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_of_the_pen_find_their_key() {
+        let cases = [
+            (&ROUTE, "upstrem", Some("upstream")),
+            (&ROUTE, "Path", Some("path")),
+            (&SESSION, "idle-timeout", Some("idle_timeout")),
+            (&FILE, "routes", Some("route")),
+            (&FILE, "xyzzy", None),
+        ];
+        for (schema, word, want) in cases {
+            assert_eq!(schema.means(word), want, "{word}");
+        }
+    }
+
+    #[test]
+    fn no_key_is_both_now_and_later() {
+        for schema in ALL {
+            let twice: Vec<_> = schema.keys.iter().filter(|key| schema.later.contains(key)).collect();
+            assert!(twice.is_empty(), "{}: {twice:?}", schema.table);
+        }
+    }
+}

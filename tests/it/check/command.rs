@@ -1,0 +1,120 @@
+//! The program itself: exit codes, and where things are written.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SOUND: &str = "\
+listen = [\"127.0.0.1:0\"]
+public_url = \"http://localhost:8080\"
+[[route]]
+upstream = \"http://127.0.0.1:9000\"
+[login]
+users = \"users.toml\"
+";
+
+fn exeunt(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_exeunt"));
+    command.current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn exit_codes_tell_what_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.toml"), SOUND).unwrap();
+    fs::write(folder.path().join("bad.toml"), SOUND.replace("listen", "lisen")).unwrap();
+    let cases: [(&[&str], i32); 11] = [
+        (&["check", "--config", "good.toml"], 0),
+        (&["check", "--config", "bad.toml"], 1),
+        (&["check", "--config", "absent.toml"], 1),
+        (&["serve", "--config", "bad.toml"], 78),
+        (&["serve", "--config", "absent.toml"], 78),
+        (&["check", "--confg", "good.toml"], 2),
+        (&["chek"], 2),
+        (&[], 2),
+        (&["--version"], 0),
+        (&["--help"], 0),
+        (&["man"], 0),
+    ];
+    for (arguments, code) in cases {
+        let output = exeunt(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once_and_without_colour_in_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = SOUND.replace("listen", "lisen").replace("upstream", "upstrem");
+    fs::write(folder.path().join("config.toml"), broken).unwrap();
+    let output = exeunt(folder.path(), &["check"]);
+    let said = text(&output.stderr);
+    let parts =
+        ["lisen", "did you mean `listen`", "route[1].upstrem", "./config.toml:4:1", "2 problems in ./config.toml"];
+    for part in parts {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+    assert!(!said.contains('\u{1b}') && output.stdout.is_empty());
+}
+
+#[test]
+fn warnings_do_not_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.toml"), SOUND).unwrap();
+    let output = exeunt(folder.path(), &["check"]);
+    assert!(text(&output.stderr).contains("exeunt user set NAME"), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "./config.toml: no problems\n");
+}
+
+#[test]
+fn the_file_of_users_is_for_its_owner_and_group() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.toml"), SOUND).unwrap();
+    let users = folder.path().join("users.toml");
+    fs::write(&users, "").unwrap();
+    for (mode, code) in [(0o644, 1), (0o604, 1), (0o666, 1), (0o640, 0), (0o600, 0)] {
+        fs::set_permissions(&users, fs::Permissions::from_mode(mode)).unwrap();
+        let output = exeunt(folder.path(), &["check"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{mode:o}: {said}");
+        assert_eq!(said.contains("chmod"), code == 1, "{mode:o}: {said}");
+    }
+}
+
+#[test]
+fn without_a_configuration_it_is_said_where_one_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(!Path::new("/etc/exeunt/config.toml").exists(), "this test needs a machine without Exeunt");
+    let output = exeunt(folder.path(), &["serve"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(78));
+    for part in ["./config.toml", "/etc/exeunt/config.toml", "--config FILE", "exeunt user set NAME"] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+}
+
+#[test]
+fn the_example_that_is_shown_is_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = text(&exeunt(folder.path(), &["serve"]).stderr);
+    let lines = said.lines().filter_map(|line| line.strip_prefix("    "));
+    let shown: String = lines.map(|line| format!("{line}\n")).collect();
+    fs::write(folder.path().join("config.toml"), shown).unwrap();
+    assert_eq!(exeunt(folder.path(), &["check"]).status.code(), Some(0));
+}
+
+#[test]
+fn manual_and_completions_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = |arguments: &[&str]| text(&exeunt(folder.path(), arguments).stdout);
+    for text in [printed(&["man"]), printed(&["completions", "bash"]), printed(&["completions", "zsh"])] {
+        for command in ["serve", "check", "user", "completions", "man"] {
+            assert!(text.contains(command), "{command}");
+        }
+    }
+}

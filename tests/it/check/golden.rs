@@ -1,0 +1,91 @@
+//! Every `tests/corpus/config/*.toml` is broken, and beside it stands what is said about it. `EXEUNT_BLESS=1`
+//! writes down what is said now; the difference is for a person to read.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use exeunt::config;
+
+/// What the files of the corpus find beside them, and who may read it.
+const BESIDE: [(&str, &str, u32); 5] = [
+    ("users.toml", "", 0o600),
+    ("open-users.toml", "", 0o644),
+    ("broken-users.toml", "[users.alice]\npasword = \"x\"\nemail = 3\n", 0o640),
+    ("no-ca.pem", "this is no certificate\n", 0o644),
+    ("folder/file", "", 0o600),
+];
+
+fn corpus() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/config");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    files.sort();
+    files
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content, mode) in BESIDE {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    folder
+}
+
+/// What is said about a file, as if it stood in `/etc/exeunt`.
+fn said(path: &Path, folder: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let report = config::parse("config.toml", &text, folder).expect_err(&path.display().to_string());
+    report.render(false).replace(folder.to_str().unwrap(), "/etc/exeunt")
+}
+
+#[test]
+fn every_broken_file_is_explained() {
+    let folder = folder();
+    let bless = std::env::var_os("EXEUNT_BLESS").is_some();
+    let mut differences = Vec::new();
+    for path in corpus() {
+        let expected = path.with_extension("expected");
+        let said = said(&path, folder.path());
+        if bless {
+            fs::write(&expected, &said).unwrap();
+        }
+        let wanted = fs::read_to_string(&expected).unwrap_or_default();
+        if said != wanted {
+            differences.push(format!("== {}\n{}", path.display(), difference(&wanted, &said)));
+        }
+    }
+    assert!(differences.is_empty(), "EXEUNT_BLESS=1 accepts what is said now\n{}", differences.join("\n"));
+}
+
+/// The lines that differ, `-` expected and `+` said.
+fn difference(wanted: &str, said: &str) -> String {
+    let (wanted, said): (Vec<_>, Vec<_>) = (wanted.lines().collect(), said.lines().collect());
+    let only = |sign, these: &[&str], those: &[&str]| -> String {
+        these.iter().filter(|line| !those.contains(line)).map(|line| format!("{sign} {line}\n")).collect()
+    };
+    only('-', &wanted, &said) + &only('+', &said, &wanted)
+}
+
+#[test]
+fn the_corpus_is_large() {
+    assert!(corpus().len() >= 40, "{}", corpus().len());
+}
+
+#[test]
+fn every_explanation_has_a_place() {
+    let folder = folder();
+    for path in corpus() {
+        let text = fs::read_to_string(&path).unwrap();
+        let report = config::parse("config.toml", &text, folder.path()).unwrap_err();
+        assert!(report.has_problems());
+        for finding in report.findings() {
+            let what = &finding.what;
+            let is_missing = what == "is missing";
+            assert!(finding.span.is_some() || is_missing, "{}: {what} has no place", path.display());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What is accepted, and still worth a word.
+
+use std::path::Path;
+
+use exeunt::config;
+
+const SOUND: &str = "\
+listen = [\"127.0.0.1:0\"]
+public_url = \"http://localhost:8080\"
+[login]
+users = \"users.toml\"
+[[route]]
+upstream = \"http://127.0.0.1:9000\"
+";
+
+fn warnings(text: &str) -> Vec<String> {
+    let (_, report) = config::parse("config.toml", text, Path::new("/nowhere")).unwrap();
+    report.findings().iter().map(|finding| format!("{}: {}", finding.key, finding.what)).collect()
+}
+
+/// That sessions are kept in memory and that there are no users yet is said of every one of these.
+#[test]
+fn each_is_said_under_its_key() {
+    let https = SOUND.replace("http://localhost:8080", "https://app.test");
+    let cases = [
+        (SOUND.to_owned(), None),
+        (SOUND.replace("localhost:8080", "app.test"), Some("public_url: over plain http")),
+        (https.clone(), Some("public_url: TLS is up to a proxy in front")),
+        (format!("trusted_proxies = [\"10.0.0.7\"]\n{https}"), None),
+        (format!("{SOUND}path = \"/app\"\n"), Some("public_url: who signs in on localhost is led to /,")),
+        (format!("{SOUND}host = \"shop.test\"\n"), Some("public_url: who signs in on localhost is led to /,")),
+        (format!("{SOUND}path = \"/app\"\n").replace("[[route]]", "next = \"/app/\"\n[[route]]"), None),
+    ];
+    for (text, further) in cases {
+        let said = warnings(&text);
+        let says = |start: &str| said.iter().any(|line| line.starts_with(start));
+        assert!(says("session.store: sessions are kept in memory"), "{said:?}");
+        assert!(says("login.users: no users yet in /nowhere/users.toml"), "{said:?}");
+        assert!(further.is_none_or(says), "{further:?} is not in {said:?}");
+        assert_eq!(said.len(), 2 + usize::from(further.is_some()), "{said:?}");
+    }
+}
+
+#[test]
+fn a_problem_is_told_without_warnings_beside_it() {
+    let report = config::parse("config.toml", &SOUND.replace("listen", "lisen"), Path::new("/nowhere")).unwrap_err();
+    assert_eq!(report.findings().len(), 1, "{report}");
+}

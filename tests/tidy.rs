@@ -1,0 +1,70 @@
+//! Reads the sources and fails where they leave the shape that `src/lib.rs` describes: the order of the modules, one
+//! home for each door to the outside, functions and files that fit into a head. Every rule is tried on a small wrong
+//! sample as well, so that none of them can stop working in silence.
+
+mod tidy {
+    pub mod order;
+    pub mod shape;
+    pub mod source;
+    pub mod walls;
+}
+
+use tidy::order::Order;
+use tidy::source::{Finding, Source};
+use tidy::{shape, source, walls};
+
+/// All sources, read once for each rule: parsing takes milliseconds.
+fn holds(rule: impl Fn(&Source) -> Vec<Finding>) {
+    let sources = source::tree();
+    let findings: Vec<String> = sources.iter().flat_map(rule).map(|finding| finding.to_string()).collect();
+    assert!(findings.is_empty(), "{} findings:\n  {}\n", findings.len(), findings.join("\n  "));
+}
+
+#[test]
+fn the_tree_is_read_whole() {
+    let sources = source::tree();
+    for file in ["lib.rs", "main.rs", "values/target.rs", "session/table.rs"] {
+        assert!(sources.iter().any(|source| source.path == file), "src/{file} was not found");
+    }
+}
+
+#[test]
+fn modules_name_only_modules_above_them() {
+    let order = Order::declared();
+    holds(|source| order.check(source));
+}
+
+#[test]
+fn doors_to_the_outside_have_one_home() {
+    holds(walls::check);
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    holds(shape::unfinished);
+}
+
+#[test]
+fn exceptions_from_lints_have_a_reason() {
+    holds(shape::exceptions);
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    holds(shape::functions);
+}
+
+#[test]
+fn files_hold_one_idea() {
+    holds(shape::files);
+}
+
+#[test]
+fn files_say_what_they_are_for() {
+    holds(shape::headings);
+}
+
+#[test]
+fn lines_fit_the_page() {
+    holds(shape::lines);
+}
