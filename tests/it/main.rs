@@ -3,6 +3,7 @@
 mod check;
 mod dispatch;
 mod door;
+mod sample;
 mod service_manager;
 mod site;
 mod tunnel;
