@@ -14,8 +14,10 @@ program=$(realpath "${1:?"the exeunt program to test with"}")
 # What is mounted below is seen by nobody else, and gone when this ends.
 [[ -n ${OWN_MOUNTS:-} ]] || OWN_MOUNTS=yes exec unshare --mount --propagation private "tests/e2e/${0##*/}" "$program"
 
-base=target/e2e/debian
-work=$(mktemp -d -p "$(mkdir -p target/e2e && realpath target/e2e)" deb.XXXXXX)
+mkdir -p "${CARGO_TARGET_DIR:-target}/e2e"
+target=$(realpath "${CARGO_TARGET_DIR:-target}/e2e")
+base=$target/debian
+work=$(mktemp -d -p "$target" deb.XXXXXX)
 root=$work/root
 processes=()
 finish() {
@@ -62,8 +64,8 @@ make_debian() {
     [[ ! -e $base/complete ]] || return 0
     rm -rf --one-file-system "$base"
     debootstrap --variant=minbase --include=systemd-standalone-sysusers,systemd-standalone-tmpfiles \
-        bookworm "$base" http://deb.debian.org/debian > target/e2e/debootstrap.log \
-        || fail "debootstrap: $(tail -n 3 target/e2e/debootstrap.log)"
+        bookworm "$base" http://deb.debian.org/debian > "$target/debootstrap.log" \
+        || fail "debootstrap: $(tail -n 3 "$target/debootstrap.log")"
     touch "$base/complete"
 }
 
