@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 
-use super::answers;
+use super::answers::{self, Reader};
 use super::assembled::Assembled;
 use crate::admission::permit::Permit;
 use crate::routes::pool::Pool;
@@ -21,7 +21,7 @@ pub struct Forward {
     pub(super) permit: Permit,
     pub(super) target: Option<String>,
     pub(super) told: HeaderEdits,
-    pub(super) browser: bool,
+    pub(super) reader: Reader,
     pub(super) websocket: bool,
     pub(super) affinity: u64,
     pub(super) expire_cookies: bool,
@@ -75,6 +75,6 @@ impl Forward {
 
     /// The answer where the upstream gave none that can be passed on.
     pub fn upstream_failed(&self, reason: Reason) -> Reply {
-        answers::refusal_for(&self.assembled, self.browser, &reason.into())
+        answers::refusal_for(&self.assembled, self.reader, &reason.into())
     }
 }

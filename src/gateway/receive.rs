@@ -9,7 +9,8 @@ use super::assembled::{Asked, Assembled};
 use super::exchange::Exchange;
 use super::forward::Forward;
 use super::own::{self, Own, OwnRequest};
-use super::{Gateway, answers};
+use super::answers::{self, Reader};
+use super::Gateway;
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit};
 use crate::routes::table::Route;
@@ -109,6 +110,10 @@ impl Gateway {
         let hold = session.and_then(|session| session.hold(cut));
         match permit::decide(facts, &assembled.hosts, route, hold) {
             Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, assembled)),
+            Decision::Refuse(reason @ Reason::GroupMissing) => {
+                exchange.refused(reason);
+                Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
+            }
             Decision::Refuse(reason) => Err(reason.into()),
             Decision::AskLogin => {
                 exchange.refused(Reason::SignInRequired);
@@ -128,7 +133,7 @@ impl Gateway {
         Received::Forward(Box::new(Forward {
             told: assembled.heads.tell(facts, &permit),
             target: facts.target.rewritten(),
-            browser: facts.is_browser(),
+            reader: Reader::of(facts.headers, assembled),
             websocket: facts.is_websocket(),
             affinity: affinity(facts, permit.session()),
             expire_cookies: unusable,
