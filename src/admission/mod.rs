@@ -4,4 +4,5 @@ pub mod cross_site;
 pub mod facts;
 pub mod identity_headers;
 pub mod permit;
+pub mod service_worker;
 pub mod upstream_head;

@@ -6,11 +6,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::facts::RequestFacts;
 use super::identity_headers::IdentityHeaders;
 use super::permit::Permit;
+use super::service_worker::{self, SERVICE_WORKER_ALLOWED};
 use crate::values::client_address::Provenance;
 use crate::values::cookie::SessionCookie;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::header_names::OwnHeaders;
 use crate::values::origin::{Authority, Scheme};
+use crate::values::own_path::OwnPages;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -24,13 +26,14 @@ pub struct HeadRules {
     identity: IdentityHeaders,
     cookie: SessionCookie,
     scheme: Scheme,
+    own_pages: OwnPages,
 }
 
 impl HeadRules {
     /// Rules that send the identity under these headers and keep this cookie to ourselves.
-    pub fn new(identity: IdentityHeaders, cookie: SessionCookie, scheme: Scheme) -> Self {
+    pub fn new(identity: IdentityHeaders, cookie: SessionCookie, scheme: Scheme, own_pages: OwnPages) -> Self {
         let own = OwnHeaders::new(identity.names().cloned());
-        Self { own, identity, cookie, scheme }
+        Self { own, identity, cookie, scheme, own_pages }
     }
 
     /// What the application is told about a request: where it comes from, and who it is.
@@ -68,6 +71,10 @@ impl HeadRules {
         }
         let leaked = self.identity.names().filter(|name| headers.contains_key(*name));
         edits.extend(leaked.cloned().map(HeaderEdit::Remove));
+        let allowed = headers.get(&SERVICE_WORKER_ALLOWED).filter(|_| !permit.route().service_workers);
+        if allowed.is_some_and(|scope| service_worker::widens(scope.to_str().unwrap_or(""), &self.own_pages)) {
+            edits.push(HeaderEdit::Remove(SERVICE_WORKER_ALLOWED.clone()));
+        }
         edits.extend(permit.route().response_headers.iter().cloned());
         if permit.session().is_some() {
             edits.extend(cache_protection(headers));

@@ -57,7 +57,9 @@ fn refuse(item: &Item<'_>, broken: Vec<BrokenFile>) {
         let problems: Vec<Problem> = problems.into_iter().map(into).collect();
         let shown = path.display().to_string();
         let refusal = match problems.as_slice() {
-            [only] if only.span.is_none() => Refusal::new(format!("{shown}: {}", only.message)).write(only.help.as_str()),
+            [only] if only.span.is_none() => {
+                Refusal::new(format!("{shown}: {}", only.message)).write(only.help.as_str())
+            }
             _ => Refusal::new(format!("{shown} is refused for what follows"))
                 .attach(FileProblems::new(&path, text, problems)),
         };

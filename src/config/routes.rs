@@ -50,6 +50,8 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let trust = trust(table, &upstreams, around);
     let access = access(table);
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
+    let workers = [("refuse", false), ("allow", true)];
+    let service_workers = table.item("service_workers").and_then(|item| item.word(&workers)).unwrap_or(false);
     let (request_headers, response_headers) = headers::edits(table, around.identity);
     let host = host.map_or(Some(None), |host| host.map(Some))?;
     Some(RouteSettings {
@@ -62,6 +64,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         response_timeout: around.limits.response_timeout,
         access: access?,
         origins,
+        service_workers,
         request_headers,
         response_headers,
     })
@@ -95,10 +98,6 @@ fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {
 }
 
 fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> {
-    if text == "demo" {
-        return Err(Refusal::new("the sample application comes with a later version")
-            .write("write the address of yours: \"http://127.0.0.1:9000\""));
-    }
     let absolute = text.strip_prefix("unix:").map(|path| format!("unix:{}", around.folder.join(path).display()));
     let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
         Refusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
@@ -113,6 +112,7 @@ fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> 
 fn leads_home(address: &UpstreamAddress, around: Around<'_>) -> bool {
     let listen = &around.limits.door.listen;
     match address {
+        UpstreamAddress::Sample => false,
         UpstreamAddress::Tcp { scheme, host, port }
             if around.public_url == Some(&Origin { scheme: *scheme, host: host.clone(), port: *port }) =>
         {

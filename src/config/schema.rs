@@ -45,6 +45,7 @@ pub const ROUTE: Schema = Schema {
         "access",
         "groups",
         "origins",
+        "service_workers",
         "headers",
     ],
     later: &[

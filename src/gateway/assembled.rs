@@ -90,7 +90,12 @@ impl Assembled {
         Ok(Self {
             own_origins: AllowedOrigins::new(settings.hosts.origins().map(OriginPattern::from)),
             routes: RouteTable::new(&settings.hosts, routes),
-            heads: HeadRules::new(settings.identity, settings.cookie.clone(), settings.hosts.scheme()),
+            heads: HeadRules::new(
+                settings.identity,
+                settings.cookie.clone(),
+                settings.hosts.scheme(),
+                settings.own_pages.clone(),
+            ),
             pages: Pages::new(settings.pages, &addresses, &settings.logout.allowed)?,
             hosts: settings.hosts,
             trusted: settings.trusted,
@@ -102,11 +107,11 @@ impl Assembled {
         })
     }
 
-    /// What a request asks for. A path that means something else to a program which knows path parameters (`/logout;x`)
-    /// has no single reading.
+    /// What a request asks for. A path that means something else to a program which reads loosely (`/logout;x`,
+    /// `/logout%20`) has no single reading.
     pub(super) fn asked<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Asked<'a>, Reason> {
         let asked = self.at(facts, facts.target.path())?;
-        match facts.target.path_without_parameters() {
+        match facts.target.loose_path() {
             Some(plain) if !self.at(facts, &plain).is_ok_and(|other| asked.is(&other)) => Err(Reason::TargetAmbiguous),
             _ => Ok(asked),
         }

@@ -13,6 +13,7 @@ use super::answers::{self, Reader};
 use super::Gateway;
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit};
+use crate::admission::service_worker;
 use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::session::record::Session;
@@ -106,6 +107,7 @@ impl Gateway {
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
     ) -> Result<Received, Refusal> {
+        service_worker::script(facts, route, &assembled.own_pages)?;
         let Visitor { session, unusable } = visitor;
         let hold = session.and_then(|session| session.hold(cut));
         match permit::decide(facts, &assembled.hosts, route, hold) {

@@ -55,6 +55,7 @@ fn route(path: &str, access: Access) -> RouteSettings {
         response_timeout: Duration::from_secs(1),
         upstream_host: None,
         origins: Vec::new(),
+        service_workers: false,
         request_headers: Vec::new(),
         response_headers: Vec::new(),
     }
@@ -469,10 +470,12 @@ async fn our_addresses_are_never_forwarded_in_any_spelling() {
     for target in [
         "/logout", "/logout/", "/LOGOUT", "/%6cogout", "/./logout", "/a/../logout", "/login", "/Login/", "/.exeunt/x",
         "/.EXEUNT/session", "/logout;x=1", "/logout;", "/a;b/../logout;x", "/login;x", "/.exeunt;x/session", "http://app.test/logout",
+        "/logout%20", "/login%20%20;x", "/.exeunt%20/session",
     ] {
         assert!(!matches!(bench.receive("GET", target, &[]), Received::Forward(_)), "{target}");
     }
     bench.forward("/x;y=z", &[]);
+    bench.forward("/a%20name%20", &[]);
 }
 
 #[tokio::test]
@@ -482,6 +485,25 @@ async fn a_path_parameter_cannot_choose_another_route() {
         assert_eq!(bench.ask("GET", target, &[], "").await.status, 400, "{target}");
     }
     assert_eq!(bench.ask("GET", "/admin/x;y", &[], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_service_worker_cannot_answer_for_us() {
+    const SCRIPT: &str = "Service-Worker: script";
+    let bench = bench_with(|settings| {
+        settings.routes = vec![route("/", Access::Public), route("/trusted", Access::Public)];
+        settings.routes[1].service_workers = true;
+    });
+    assert_eq!(bench.ask("GET", "/sw.js", &[SCRIPT], "").await.status, 403);
+    bench.forward("/sw.js", &[]);
+    bench.forward("/app/sw.js", &[SCRIPT]);
+    let widened = |target: &str, scope: &str| {
+        let mut answer = HeaderMap::new();
+        answer.insert("service-worker-allowed", scope.parse().unwrap());
+        let removed = HeaderEdit::Remove("service-worker-allowed".parse().unwrap());
+        bench.forward(target, &[SCRIPT]).response_edits(&answer).contains(&removed)
+    };
+    assert!(widened("/app/sw.js", "/") && !widened("/app/sw.js", "/app/") && !widened("/trusted/sw.js", "/"));
 }
 
 #[tokio::test]

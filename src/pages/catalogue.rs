@@ -61,9 +61,10 @@ impl Catalogue {
 
     /// The text under `key` with its values.
     fn say(&self, key: &str, values: &Kwargs) -> Result<String, Error> {
-        let text = self.0.get(key).ok_or_else(|| {
-            Error::new(ErrorKind::UndefinedError, format!("there is no text named {key}"))
-        })?;
+        let text = self
+            .0
+            .get(key)
+            .ok_or_else(|| Error::new(ErrorKind::UndefinedError, format!("there is no text named {key}")))?;
         let mut said = String::with_capacity(text.len());
         let mut rest = text.as_str();
         while let Some((before, word, after)) = next_word(rest) {

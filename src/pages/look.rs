@@ -118,7 +118,11 @@ impl Look {
     /// Every page in every language, with values of every kind: what fails, once for each place.
     fn failures(&self, files: &Files) -> Vec<BrokenFile> {
         let Some(environment) = self.environments.first() else { return Vec::new() };
-        let around = super::around(context! { name => "sample", beside_logo => "", logo => "sample" }, "sample", &super::Addresses::samples());
+        let around = super::around(
+            context! { name => "sample", beside_logo => "", logo => "sample" },
+            "sample",
+            &super::Addresses::samples(),
+        );
         let mut found: Vec<BrokenFile> = Vec::new();
         samples::each("sample", |page| {
             for language in 0..self.tags.len() {
@@ -172,7 +176,9 @@ fn languages(
     for (tag, text) in [("en", ENGLISH), ("de", GERMAN)] {
         match Catalogue::parse(text) {
             Ok(catalogue) => languages.push((tag.to_owned(), catalogue)),
-            Err(problems) => broken.push(BrokenFile { path: format!("{tag}.toml").into(), text: text.into(), problems }),
+            Err(problems) => {
+                broken.push(BrokenFile { path: format!("{tag}.toml").into(), text: text.into(), problems })
+            }
         }
     }
     for (name, (path, text)) in files {
@@ -257,7 +263,11 @@ fn read_folder(folder: &Path) -> Result<Files, Vec<BrokenFile>> {
     };
     let entries = fs::read_dir(folder).and_then(|entries| entries.take(MAX_FILES + 1).collect::<Result<Vec<_>, _>>());
     let entries = entries.map_err(|error| {
-        vec![unreadable(folder, format!("the folder cannot be read: {error}"), "name a folder that the server may read")]
+        vec![unreadable(
+            folder,
+            format!("the folder cannot be read: {error}"),
+            "name a folder that the server may read",
+        )]
     })?;
     if entries.len() > MAX_FILES {
         let what = format!("there are more than {MAX_FILES} files");
@@ -298,7 +308,11 @@ mod tests {
     }
 
     fn rendered(look: &Look, language: usize) -> String {
-        let around = super::super::around(context! { name => "Shop", beside_logo => "Shop", logo => "x" }, "x", &super::super::Addresses::samples());
+        let around = super::super::around(
+            context! { name => "Shop", beside_logo => "Shop", logo => "x" },
+            "x",
+            &super::super::Addresses::samples(),
+        );
         let page = Page::SignedIn { user: "alice", next: "/", switch: "/" };
         look.render(Language(language), &page, &around).unwrap()
     }
@@ -348,7 +362,12 @@ mod tests {
             ("layout.html", "<p>\n{% block main %}", None, "syntax error"),
             ("refused.html", "{{ t('refused.agian') }}", Some("t('refused.agian')"), "no text named refused.agian"),
             ("login.html", "{% include 'gone.html' %}", None, "template not found"),
-            ("login.html", "{% for x in range(9000) %}{% for y in range(9000) %}{% endfor %}{% endfor %}", None, "fuel"),
+            (
+                "login.html",
+                "{% for x in range(9000) %}{% for y in range(9000) %}{% endfor %}{% endfor %}",
+                None,
+                "fuel",
+            ),
             ("logn.html", "", None, "takes the place of nothing"),
             ("french.toml", "", None, "takes the place of nothing"),
         ];

@@ -104,7 +104,14 @@ impl Pages {
     }
 
     /// The sign-in form, with what went wrong at the last try.
-    pub fn login(&self, language: Language, status: StatusCode, next: &str, user: &str, problem: Option<&Refusal>) -> Reply {
+    pub fn login(
+        &self,
+        language: Language,
+        status: StatusCode,
+        next: &str,
+        user: &str,
+        problem: Option<&Refusal>,
+    ) -> Reply {
         self.page(language, status, &Page::Login { next, user, problem })
     }
 

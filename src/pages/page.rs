@@ -110,7 +110,7 @@ fn ways(reason: Reason) -> &'static [Way] {
         | Reason::NoRoute
         | Reason::CrossSite
         | Reason::NotANavigation => &[Way::Home],
-        Reason::HostNotServed | Reason::SocketOrigin => &[],
+        Reason::HostNotServed | Reason::SocketOrigin | Reason::ServiceWorker | Reason::SocketVersion => &[],
         Reason::SignInRequired | Reason::CredentialsWrong => &[Way::Login],
         Reason::GroupMissing => &[Way::Switch, Way::Home],
         Reason::LogoutByGet => &[Way::Logout, Way::Home],

@@ -56,7 +56,9 @@ fn the_receipt_is_in_words() {
     let receipt = Receipt { logout_id: "k3f9".into(), user: Some("alice".into()), target: None, steps };
     let pages = pages();
     let english = pages.goodbye(Language(0), StatusCode::OK, Some(&receipt));
-    for words in ["Your session has ended", "3 open connections were closed", "nothing to forget", "Goodbye, alice.", "k3f9"] {
+    for words in
+        ["Your session has ended", "3 open connections were closed", "nothing to forget", "Goodbye, alice.", "k3f9"]
+    {
         assert!(text(&english).contains(words), "{words}: {}", text(&english));
     }
     let german = pages.goodbye(pages.language(&german()), StatusCode::OK, Some(&receipt));
@@ -123,7 +125,10 @@ fn style_and_logo_can_be_kept_and_run_nothing() {
     assert_eq!(header(&logo, "x-content-type-options"), "nosniff");
     assert_eq!(header(&logo, "content-security-policy"), PICTURE_POLICY);
     let other = pages_of(Brand { colour: Colour::parse("#123").unwrap(), ..Brand::default() });
-    let address = |pages: &Pages| text(&pages.login(Language(0), StatusCode::OK, "/", "", None)).split("style.css?v=").nth(1).unwrap()[..8].to_owned();
+    let address = |pages: &Pages| {
+        text(&pages.login(Language(0), StatusCode::OK, "/", "", None)).split("style.css?v=").nth(1).unwrap()[..8]
+            .to_owned()
+    };
     assert_ne!(address(&pages), address(&other), "another style has another address");
 }
 

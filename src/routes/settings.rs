@@ -35,6 +35,8 @@ pub struct RouteSettings {
     pub upstream_host: Option<Authority>,
     /// Origins besides our own whose pages may open a WebSocket here.
     pub origins: Vec<Origin>,
+    /// Whether the application's service workers may stand in front of our own addresses.
+    pub service_workers: bool,
     /// Changes to every request that is forwarded.
     pub request_headers: HeaderEdits,
     /// Changes to every answer that is passed on.
@@ -58,6 +60,7 @@ impl RouteSettings {
             pool: Arc::new(Pool::new(addresses, settings, clock.clone())),
             upstream_host: self.upstream_host,
             origins: self.origins,
+            service_workers: self.service_workers,
             request_headers: self.request_headers,
             response_headers: self.response_headers,
         }

@@ -25,6 +25,8 @@ pub struct Route {
     pub upstream_host: Option<Authority>,
     /// Origins besides our own whose pages may open a WebSocket here.
     pub origins: Vec<Origin>,
+    /// Whether the application's service workers may stand in front of our own addresses.
+    pub service_workers: bool,
     /// Changes to every request that is forwarded.
     pub request_headers: HeaderEdits,
     /// Changes to every answer that is passed on.
@@ -85,6 +87,7 @@ mod tests {
             pool: Arc::new(Pool::new(Vec::new(), settings, Clock::system())),
             upstream_host: None,
             origins: Vec::new(),
+            service_workers: false,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         }

@@ -27,6 +27,10 @@ pub enum Reason {
     CrossSite,
     /// A WebSocket handshake from a page of another origin.
     SocketOrigin,
+    /// The script of a service worker that could answer in our place.
+    ServiceWorker,
+    /// A WebSocket handshake of another version than 13, the only one there is.
+    SocketVersion,
     /// A sign-out that no person asked for: an image, a frame, a script, a prefetch.
     NotANavigation,
     /// A program tried to sign out by GET.
@@ -68,6 +72,8 @@ impl Reason {
         Self::GroupMissing,
         Self::CrossSite,
         Self::SocketOrigin,
+        Self::ServiceWorker,
+        Self::SocketVersion,
         Self::NotANavigation,
         Self::LogoutByGet,
         Self::CredentialsWrong,
@@ -96,6 +102,8 @@ impl Reason {
             Self::GroupMissing => "group_missing",
             Self::CrossSite => "cross_site",
             Self::SocketOrigin => "socket_origin",
+            Self::ServiceWorker => "service_worker",
+            Self::SocketVersion => "socket_version",
             Self::NotANavigation => "not_a_navigation",
             Self::LogoutByGet => "logout_by_get",
             Self::CredentialsWrong => "credentials_wrong",
@@ -120,12 +128,15 @@ impl Reason {
             }
             Self::HostNotServed => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed | Self::LogoutByGet => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::ExpectationUnknown => StatusCode::EXPECTATION_FAILED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::SignInRequired | Self::CredentialsWrong => StatusCode::UNAUTHORIZED,
-            Self::GroupMissing | Self::CrossSite | Self::SocketOrigin | Self::NotANavigation => {
-                StatusCode::FORBIDDEN
-            }
+            Self::GroupMissing
+            | Self::CrossSite
+            | Self::SocketOrigin
+            | Self::ServiceWorker
+            | Self::NotANavigation => StatusCode::FORBIDDEN,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SignInBusy | Self::SessionsFull | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -149,6 +160,8 @@ impl Reason {
             Self::GroupMissing => "You are signed in, but your account may not see this.",
             Self::CrossSite => "Another web site sent this request. Nothing was done.",
             Self::SocketOrigin => "A page of another web site tried to open this connection.",
+            Self::ServiceWorker => "A service worker here could answer in place of the sign-in page.",
+            Self::SocketVersion => "The only version of WebSocket that is spoken here is 13.",
             Self::NotANavigation => "Signing out needs a click of yours. Nothing was done.",
             Self::LogoutByGet => "Sign out with POST: curl -X POST.",
             Self::CredentialsWrong => "User name or password are wrong.",

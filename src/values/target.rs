@@ -57,12 +57,13 @@ impl<'a> Target<'a> {
         (!same).then(|| self.to_string())
     }
 
-    /// The path as a program sees it that takes `;` for the start of a parameter, where that differs.
-    pub fn path_without_parameters(&self) -> Option<String> {
-        self.path.contains(';').then(|| {
-            let names = self.path.split('/').map(|segment| segment.split(';').next().unwrap_or(""));
-            names.collect::<Vec<_>>().join("/")
-        })
+    /// The path as a program sees it that takes `;` for the start of a parameter and forgives spaces at the end of a
+    /// name, where that differs.
+    pub fn loose_path(&self) -> Option<String> {
+        let name = |segment: &'_ str| segment.split(';').next().unwrap_or("").trim_end_matches("%20").to_owned();
+        let differs = self.path.contains([';', '%']);
+        let loose = differs.then(|| self.path.split('/').map(name).collect::<Vec<_>>().join("/"));
+        loose.filter(|loose| *loose != self.path)
     }
 }
 
@@ -249,7 +250,7 @@ mod tests {
 
     #[test]
     fn parameters_are_seen_as_a_program_sees_them_that_knows_them() {
-        let without = |raw: &'static str| Target::parse(raw.as_bytes()).unwrap().path_without_parameters();
+        let without = |raw: &'static str| Target::parse(raw.as_bytes()).unwrap().loose_path();
         assert_eq!(without("/logout;x=1").as_deref(), Some("/logout"));
         assert_eq!(without("/a;b/c;d/e").as_deref(), Some("/a/c/e"));
         assert_eq!(without("/a/b"), None);

@@ -112,16 +112,59 @@ impl Connection {
         Some(head)
     }
 
-    async fn head(&mut self) -> Option<String> {
-        loop {
-            if let Some(end) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
-                let head: Vec<u8> = self.unread.drain(..end + 4).collect();
-                return Some(String::from_utf8(head).unwrap());
-            }
-            let mut piece = [0; 4096];
-            let count = self.stream.read(&mut piece).await.ok().filter(|&count| count > 0)?;
-            self.unread.extend_from_slice(&piece[..count]);
+    /// The next request byte for byte, with its body as it is framed; each byte is one character.
+    pub async fn raw_request(&mut self) -> Option<String> {
+        let mut raw = self.head().await?;
+        if header(&raw, "transfer-encoding").is_none() {
+            let length = content_length(&raw);
+            return Some(raw + &self.exactly(length).await?);
         }
+        loop {
+            let line = self.up_to(b"\r\n").await?;
+            let size = usize::from_str_radix(line.trim_end(), 16).unwrap();
+            raw += &line;
+            if size == 0 {
+                break;
+            }
+            raw += &self.exactly(size + 2).await?;
+        }
+        while !raw.ends_with("\r\n\r\n") {
+            raw += &self.up_to(b"\r\n").await?;
+        }
+        Some(raw)
+    }
+
+    /// The next request's head, each byte as one character.
+    pub async fn head(&mut self) -> Option<String> {
+        self.up_to(b"\r\n\r\n").await
+    }
+
+    /// What came and was not looked at yet.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
+    }
+
+    async fn up_to(&mut self, end: &[u8]) -> Option<String> {
+        loop {
+            if let Some(at) = self.unread.windows(end.len()).position(|window| window == end) {
+                return self.exactly(at + end.len()).await;
+            }
+            self.read_on().await?;
+        }
+    }
+
+    pub async fn exactly(&mut self, count: usize) -> Option<String> {
+        while self.unread.len() < count {
+            self.read_on().await?;
+        }
+        Some(self.unread.drain(..count).map(char::from).collect())
+    }
+
+    async fn read_on(&mut self) -> Option<()> {
+        let mut piece = [0; 4096];
+        let count = self.stream.read(&mut piece).await.ok().filter(|&count| count > 0)?;
+        self.unread.extend_from_slice(&piece[..count]);
+        Some(())
     }
 
     /// Answers, and keeps the connection open. `headers` end with CRLF each.

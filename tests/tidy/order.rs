@@ -36,7 +36,9 @@ impl Order {
         let named = roots(source).into_iter().flat_map(|after| modules_named(source, after));
         named
             .filter(|(_, module)| !allowed(module))
-            .map(|(line, module)| source.finding(line, format!("`{own}` must not name `{module}`, which is not above it")))
+            .map(|(line, module)| {
+                source.finding(line, format!("`{own}` must not name `{module}`, which is not above it"))
+            })
             .collect()
     }
 }
@@ -95,7 +97,8 @@ mod tests {
     use super::*;
 
     fn found(path: &str, text: &str) -> usize {
-        let order = Order::of(&Source::new("lib.rs", "pub mod low;\n#[cfg(feature = \"x\")]\npub mod mid;\npub mod high;"));
+        let order =
+            Order::of(&Source::new("lib.rs", "pub mod low;\n#[cfg(feature = \"x\")]\npub mod mid;\npub mod high;"));
         order.check(&Source::new(path, text)).len()
     }
 
@@ -121,7 +124,10 @@ mod tests {
     #[test]
     fn what_lies_above_is_fine() {
         assert_eq!(found("high/a.rs", "use crate::{low::A, mid}; pub(crate) fn b() { crate::high::c() }"), 0);
-        assert_eq!(found("mid/a/b.rs", "use super::super::c; #[cfg(test)] mod tests { use super::super::super::d; }"), 0);
+        assert_eq!(
+            found("mid/a/b.rs", "use super::super::c; #[cfg(test)] mod tests { use super::super::super::d; }"),
+            0
+        );
         assert_eq!(found("mid/mod.rs", "use super::low; mod a { use super::high_in_mid; }"), 0);
         assert_eq!(found("low/tests.rs", "use crate::high::A;"), 0);
     }

@@ -23,9 +23,9 @@ pub fn unfinished(source: &Source) -> Vec<Finding> {
 
 /// `#[allow(…)]` and `#[expect(…)]`, also within `cfg_attr`.
 pub fn exceptions(source: &Source) -> Vec<Finding> {
-    let lists = ["[", ","].into_iter().flat_map(|before| {
-        ["allow", "expect"].into_iter().flat_map(move |name| source.places(&[before, name, "("]))
-    });
+    let lists = ["[", ","]
+        .into_iter()
+        .flat_map(|before| ["allow", "expect"].into_iter().flat_map(move |name| source.places(&[before, name, "("])));
     let without_reason = lists.filter(|at| {
         let (open, close) = (at + 2, source.closing(at + 2));
         !(open..close).any(|at| source.reads(at, &["reason", "="]))
@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn unfinished_work_is_found() {
-        for text in ["fn a() { todo!() }", "fn a() { unimplemented!() }", "fn a() { dbg!(b) }", "// FIXME", "//XXX: b", "/* HACK */"] {
+        for text in [
+            "fn a() { todo!() }", "fn a() { unimplemented!() }", "fn a() { dbg!(b) }", "// FIXME", "//XXX: b",
+            "/* HACK */",
+        ] {
             assert_eq!(found(unfinished, text), 1, "{text}");
         }
         assert_eq!(found(unfinished, "//! todo is a word; \nfn todo() { todo(\"dbg!\") } // HACKATHON"), 0);
@@ -101,7 +104,11 @@ mod tests {
 
     #[test]
     fn exceptions_without_a_reason_are_found() {
-        for text in ["#[allow(dead_code)] fn a() {}", "#![expect(clippy::panic)]", "#[cfg_attr(test, allow(dead_code))] fn a() {}"] {
+        for text in [
+            "#[allow(dead_code)] fn a() {}",
+            "#![expect(clippy::panic)]",
+            "#[cfg_attr(test, allow(dead_code))] fn a() {}",
+        ] {
             assert_eq!(found(exceptions, text), 1, "{text}");
         }
         assert_eq!(found(exceptions, "#[expect(dead_code, reason = \"b\")] fn a() { b.expect(\"c\"); }"), 0);

@@ -1,5 +1,6 @@
 //! A client that says exactly the bytes it is told, and reads one answer at a time.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,13 +15,22 @@ pub struct Client<S = TcpStream> {
 
 impl Client {
     pub async fn of(house: &House) -> Self {
-        Self::over(TcpStream::connect(house.tcp_address()).await.unwrap())
+        Self::to(house.tcp_address()).await
+    }
+
+    pub async fn to(address: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(address).await.unwrap())
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub fn over(stream: S) -> Self {
         Self { stream, unread: Vec::new() }
+    }
+
+    /// What came and was not looked at yet.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.unread)
     }
 
     pub async fn say(&mut self, bytes: &str) {
@@ -63,15 +73,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn until(&mut self, enough: impl Fn(&[u8]) -> Option<usize>) -> usize {
+        let count = self.until_or_closed(enough).await;
+        count.unwrap_or_else(|| panic!("closed after {:?}", String::from_utf8_lossy(&self.unread)))
+    }
+
+    /// How many of the unread bytes are `enough`; `None` if the other side closes before that.
+    async fn until_or_closed(&mut self, enough: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
         let mut buffer = [0; 4096];
         loop {
             if let Some(count) = enough(&self.unread) {
-                return count;
+                return Some(count);
             }
-            let count = within(self.stream.read(&mut buffer)).await.unwrap();
-            assert!(count > 0, "closed after {:?}", String::from_utf8_lossy(&self.unread));
+            let count = within(self.stream.read(&mut buffer)).await.ok().filter(|&count| count > 0)?;
             self.unread.extend_from_slice(&buffer[..count]);
         }
+    }
+
+    /// So many bytes; `None` if the other side closes before that.
+    pub async fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        self.until_or_closed(|bytes| (bytes.len() >= count).then_some(count)).await?;
+        Some(self.unread.drain(..count).collect())
+    }
+
+    /// What comes up to and with `end`; `None` if the other side closes before that.
+    pub async fn up_to(&mut self, end: &[u8]) -> Option<Vec<u8>> {
+        let count = self.until_or_closed(|bytes| find(bytes, end).map(|at| at + end.len())).await?;
+        Some(self.unread.drain(..count).collect())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The door, driven by clients that speak raw bytes.
 
 mod app;
-mod client;
+pub mod client;
 mod deadlines;
 mod endings;
 mod exchanges;

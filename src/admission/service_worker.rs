@@ -1,0 +1,51 @@
+//! An application's service worker must not answer for us.
+//!
+//! A service worker stands in the browser between its pages and the network, for every address below its scope. One at
+//! `/` could show a sign-in form of its own at `/login`, or swallow a sign-out. Browsers say `Service-Worker: script` when they
+//! fetch a worker's script; its scope reaches no further than the script's own folder, unless the answer widens it with
+//! `Service-Worker-Allowed` (W3C Service Workers, 4.6 and 6).
+
+use http::HeaderName;
+
+use super::facts::RequestFacts;
+use crate::routes::table::Route;
+use crate::values::own_path::OwnPages;
+use crate::values::reason::Reason;
+use crate::values::target::Target;
+
+/// The answer's header that widens a worker's scope.
+pub static SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
+static SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
+
+/// Refuses the script of a worker that could stand in front of our addresses, unless the route trusts its application
+/// with that.
+pub fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Result<(), Reason> {
+    let asked = facts.headers.contains_key(&SERVICE_WORKER);
+    let folder = facts.target.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let covers = asked && !route.service_workers && pages.any_below(&format!("{folder}/"));
+    if covers { Err(Reason::ServiceWorker) } else { Ok(()) }
+}
+
+/// Whether a `Service-Worker-Allowed` would give a worker our addresses, or cannot be read.
+pub fn widens(allowed: &str, pages: &OwnPages) -> bool {
+    // It is resolved against the script's address; only a path that is one already is understood here.
+    Target::parse(allowed.as_bytes()).map_or(true, |scope| pages.any_below(scope.path()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::own_path::OwnPath;
+
+    #[test]
+    fn a_scope_covers_us_if_one_of_our_addresses_begins_with_it() {
+        let path = |text| OwnPath::parse(text).unwrap();
+        let pages = OwnPages::new(path("/auth/login"), vec![path("/auth/logout")]).unwrap();
+        for scope in ["/", "/auth/", "/auth/log", "/AUTH/", "/.exeunt/", "/.exe", "x", "/a/../", "//"] {
+            assert!(widens(scope, &pages), "{scope}");
+        }
+        for scope in ["/app/", "/authx", "/auth/login/x"] {
+            assert!(!widens(scope, &pages), "{scope}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+"""Sign in at the gateway, be that user for Django, sign out, be out."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+from parts import GUNICORN, WAITRESS, Visitor, start_gateway, start_shop
+
+SPELLINGS = [
+    "Remote-User", "remote-user", "REMOTE-USER", "Remote_User", "remote_user", "REMOTE_USER", "Remote-user",
+    "HTTP_REMOTE_USER", "Http-Remote-User", "Remote.User",
+]
+"""Names that some server folds into the HTTP_REMOTE_USER that Django reads."""
+
+
+class Running(unittest.TestCase):
+    """A shop and a gateway for all tests of a class."""
+
+    server = WAITRESS
+    identity = "EveryRequest"
+    configuration = ""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="exeunt-e2e-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = Path(folder.name)
+        cls.shop = start_shop(cls.folder, cls.server, cls.identity)
+        cls.addClassCleanup(cls.shop.stop)
+        cls.gateway = start_gateway(cls.folder, cls.shop.port, cls.configuration)
+        cls.addClassCleanup(cls.gateway.stop)
+
+    def setUp(self):
+        self.visitor = Visitor(self.gateway)
+
+
+class Shopping:
+    """The same under every server."""
+
+    def test_a_stranger_does_not_reach_django(self):
+        answer = self.visitor.get("/whoami?a=b")
+        self.assertEqual(answer.status, 401)
+        self.assertIn('login="/login"', answer.header("www-authenticate"))
+        self.assertEqual(answer.json()["login"], "/login?next=%2Fwhoami%3Fa%3Db")
+        self.assertEqual(self.visitor.whoami(), "", "a public page is open to strangers, who are nobody")
+
+    def test_who_signs_in_is_that_user_for_django(self):
+        self.assertEqual(self.visitor.sign_in().status, 303)
+        seen = self.visitor.get("/whoami").json()
+        self.assertEqual(seen["user"], "alice")
+        told = {name: seen["headers"][f"HTTP_{name}"] for name in
+                ["REMOTE_USER", "REMOTE_EMAIL", "REMOTE_GROUPS", "REMOTE_NAME", "X_FORWARDED_USER"]}
+        self.assertEqual(told, {"REMOTE_USER": "alice", "REMOTE_EMAIL": "alice@example.com", "REMOTE_GROUPS": "staff",
+                                "REMOTE_NAME": "Alice Liddell", "X_FORWARDED_USER": "alice"})
+        self.assertNotIn("exeunt", seen["cookies"], "the gateway's own cookie goes no further")
+        self.assertEqual(self.visitor.whoami(), "alice", "known on public pages too")
+
+    def test_nobody_becomes_somebody_else_by_a_header(self):
+        spoofed = [part for name in SPELLINGS for part in ("--header", f"{name}: root")]
+        for name in SPELLINGS:
+            with self.subTest(name=name):
+                self.assertEqual(self.visitor.whoami("--header", f"{name}: root"), "")
+        self.assertEqual(self.visitor.whoami(*spoofed), "")
+        self.assertEqual(self.visitor.get("/whoami", *spoofed).status, 401)
+        self.visitor.sign_in("bob")
+        for path in ["/whoami", "/public/whoami"]:
+            with self.subTest(path=path):
+                self.assertEqual(self.visitor.whoami(*spoofed, path=path), "bob")
+                nominated = ("--header", "Connection: close, Remote-User")
+                self.assertEqual(self.visitor.whoami(*nominated, path=path), "bob")
+        groups = self.visitor.get("/whoami", "--header", "Remote-Groups: staff").json()["headers"]
+        self.assertNotIn("HTTP_REMOTE_GROUPS", groups, "bob is in no group, whatever he says")
+
+    def test_groups_open_doors(self):
+        self.visitor.sign_in("bob")
+        answer = self.visitor.get("/staff/whoami", "--header", "Remote-Groups: staff")
+        self.assertEqual((answer.status, answer.json()["error"]), (403, "group_missing"))
+        self.visitor.sign_in("alice")
+        self.assertEqual(self.visitor.whoami(path="/staff/whoami"), "alice")
+
+    def test_a_cart_in_a_session_of_django(self):
+        self.visitor.sign_in()
+        self.assertEqual(self.visitor.get("/cart").json(), {"user": "alice", "items": []})
+        token = ("--header", f"X-CSRFToken: {self.visitor.cookie('csrftoken')}")
+        # Django compares a browser's Origin with the Host that it sees: it must be the one that the browser asked for.
+        origin = ("--header", f"Origin: {self.visitor.base}")
+        self.visitor.post("/cart", *token, *origin, item="lamp")
+        self.assertEqual(self.visitor.post("/cart", *token, item="rug").json()["items"], ["lamp", "rug"])
+        self.assertEqual(self.visitor.get("/cart").json(), {"user": "alice", "items": ["lamp", "rug"]})
+        foreign = self.visitor.post("/cart", *token, "--header", "Origin: http://evil.example", item="x")
+        self.assertEqual(foreign.status, 403, "Django's own protection works as without a gateway")
+
+    def test_who_signs_out_is_out(self):
+        self.visitor.sign_in()
+        self.assertEqual(self.visitor.whoami(path="/whoami"), "alice")
+        captured = f"exeunt={self.visitor.cookie('exeunt')}"
+        other, thief = Visitor(self.gateway), Visitor(self.gateway)
+        other.sign_in()
+        self.assertEqual(thief.whoami("--cookie", captured), "alice", "the cookie is all it takes, until the logout")
+
+        receipt = self.visitor.sign_out()
+        self.assertEqual((receipt.status, receipt.json()["user"]), (200, "alice"))
+        self.assertEqual(receipt.json()["steps"][0]["result"], "done")
+        self.assertIsNone(self.visitor.cookie("exeunt"), "the browser has forgotten it")
+
+        for path, status in [("/whoami", 401), ("/cart", 401), ("/.exeunt/session", 401)]:
+            self.assertEqual(thief.get(path, "--cookie", captured).status, status, f"{path} with the captured cookie")
+        self.assertEqual(thief.whoami("--cookie", captured), "")
+        self.assertEqual(self.visitor.whoami(), "", "Django sees nobody")
+        self.assertEqual(self.visitor.get("/whoami").status, 401)
+        self.assertTrue(other.is_signed_in(), "another device is signed in as before")
+
+    def test_targets_arrive_as_they_were_judged(self):
+        self.visitor.sign_in()
+        self.assertEqual(self.visitor.get("/a/../whoami?x=%2Fy").json()["path"], "/whoami?x=%2Fy")
+        for odd in ["/a%2f..%2fwhoami", "//whoami", "/whoami%00", "/a\\b"]:
+            with self.subTest(target=odd):
+                self.assertEqual(self.visitor.get(odd).status, 400)
+
+
+class UnderWaitress(Shopping, Running):
+    pass
+
+
+class UnderGunicorn(Shopping, Running):
+    server = GUNICORN
+
+    def test_where_a_request_comes_from_is_told_by_the_gateway_alone(self):
+        """Waitress removes these lines unless it is told to trust them."""
+        names = ["For", "Proto", "Host", "Port", "Prefix"]
+        lies = [part for name in names for part in ("--header", f"X-Forwarded-{name}: 192.0.2.7")]
+        seen = self.visitor.get("/public/whoami", *lies, "--header", "Forwarded: for=192.0.2.7").json()["headers"]
+        told = {name: value for name, value in seen.items() if "FORWARDED" in name}
+        self.assertEqual(told.pop("HTTP_X_FORWARDED_PORT"), str(self.gateway.port))
+        self.assertEqual(told, {"HTTP_X_FORWARDED_FOR": "127.0.0.1", "HTTP_X_FORWARDED_PROTO": "http",
+                                "HTTP_X_FORWARDED_HOST": f"localhost:{self.gateway.port}"})
+
+
+class OnceIsEnough(Running):
+    """Django's persistent variant: it remembers by its own session, which this version of the gateway leaves alone."""
+
+    identity = "OnceIsEnough"
+
+    def test_protected_pages_are_closed_after_the_logout(self):
+        self.visitor.sign_in()
+        self.assertEqual(self.visitor.whoami(path="/whoami"), "alice")
+        self.assertIsNotNone(self.visitor.cookie("sessionid"))
+        self.visitor.sign_out()
+        for path in ["/whoami", "/cart"]:
+            self.assertEqual(self.visitor.get(path).status, 401, "Django is not asked, so it cannot remember")
+
+
+class Ending(Running):
+    def test_the_gateway_stops_when_it_is_told_to(self):
+        self.assertEqual(self.visitor.get("/.exeunt/session").status, 401)
+        self.assertEqual(self.gateway.stop(), 0)

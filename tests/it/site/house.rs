@@ -1,0 +1,254 @@
+//! A gateway for one test: its sockets are real, its clock is turned by the test.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use cookie::SameSite;
+use exeunt::admission::cross_site::GetPolicy;
+use exeunt::admission::identity_headers::IdentityHeaders;
+use exeunt::audit::{self, Log};
+use exeunt::credentials::hashing::{self, PasswordChecker};
+use exeunt::credentials::password::{self, Password};
+use exeunt::credentials::user_file::Users;
+use exeunt::gateway::{self, Assembled, Gateway};
+use exeunt::logout::run::Pipeline;
+use exeunt::pages::{Brand, Look};
+use exeunt::proxy::{Door, callbacks, listener, settings::Settings as DoorSettings};
+use exeunt::routes::access::Access;
+use exeunt::routes::path_prefix::PathPrefix;
+use exeunt::routes::resolver::Upstreams;
+use exeunt::routes::settings::RouteSettings;
+use exeunt::routes::upstream_trust::UpstreamTrust;
+use exeunt::session::lifetime::Lifetime;
+use exeunt::session::record::SignIn;
+use exeunt::session::store::MemoryStore;
+use exeunt::session::table::{self, SessionTable};
+use exeunt::values::client_address::{ClientAddress, TrustedProxies};
+use exeunt::values::cookie::SessionCookie;
+use exeunt::values::device::Device;
+use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::listen_address::ListenAddress;
+use exeunt::values::origin::{Origin, Scheme};
+use exeunt::values::own_hosts::OwnHosts;
+use exeunt::values::own_path::{OwnPages, OwnPath};
+use exeunt::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
+use exeunt::values::time::{Clock, ManualClock};
+use exeunt::values::upstream_address::UpstreamAddress;
+
+use super::answer::{Answer, request};
+use super::echo::Echo;
+use crate::door::client::{Client, within};
+
+pub const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
+pub const PASSWORD: &str = "wonder land";
+
+/// Idle lifetime of the sessions of tests, absolute lifetime, and the grace of a logout.
+pub const IDLE: Duration = Duration::from_secs(600);
+pub const ABSOLUTE: Duration = Duration::from_secs(3600);
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// All that a test can set before it starts.
+pub struct Setup {
+    pub gateway: gateway::Settings,
+    pub door: DoorSettings,
+    pub log: audit::Format,
+    pub max_per_user: usize,
+}
+
+/// A running gateway.
+pub struct Site {
+    pub door: Door,
+    pub gateway: Arc<Gateway>,
+    pub clock: Clock,
+    pub hands: ManualClock,
+    lines: Arc<parking_lot::Mutex<Vec<String>>>,
+}
+
+/// A route to these upstreams.
+pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings {
+    RouteSettings {
+        host: None,
+        path: PathPrefix::parse(path).unwrap(),
+        access,
+        upstreams: upstreams.iter().map(|text| UpstreamAddress::parse(text).unwrap()).collect(),
+        trust: UpstreamTrust::nobody(),
+        connect_timeout: Duration::from_secs(5),
+        response_timeout: Duration::from_secs(60),
+        upstream_host: None,
+        origins: Vec::new(),
+        service_workers: false,
+        request_headers: Vec::new(),
+        response_headers: Vec::new(),
+    }
+}
+
+/// alice and bob; alice has a group, an address and a name.
+fn users() -> Arc<Users> {
+    static USERS: LazyLock<Arc<Users>> = LazyLock::new(|| {
+        let hash = password::hash(&Password::new(PASSWORD.to_owned()).unwrap()).unwrap();
+        let text = format!(
+            "[users.alice]\npassword = \"{hash}\"\ngroups = [\"staff\"]\nemail = \"alice@app.test\"\nname = \"Alice\"\n\
+             [users.bob]\npassword = \"{hash}\"\n"
+        );
+        Arc::new(Users::parse("users.toml".as_ref(), &text).unwrap())
+    });
+    Arc::clone(&USERS)
+}
+
+fn settings(upstreams: &[String]) -> gateway::Settings {
+    let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
+    let own = hosts.origins().map(OriginPattern::from);
+    let path = |text| OwnPath::parse(text).unwrap();
+    gateway::Settings {
+        trusted: TrustedProxies::default(),
+        own_pages: OwnPages::new(path("/login"), vec![path("/logout")]).unwrap(),
+        cookie: SessionCookie::new("exeunt", Scheme::Http, SameSite::Lax),
+        identity: IdentityHeaders::preset("x-forwarded").unwrap(),
+        routes: vec![
+            route("/", Access::SignedIn, upstreams),
+            route("/public", Access::Public, upstreams),
+            route("/staff", Access::Groups(vec!["staff".into()]), upstreams),
+        ],
+        users: users(),
+        login: exeunt::login::settings::Settings { next: ReturnTo::own("/"), body_limit: 16 * 1024 },
+        logout: exeunt::logout::settings::Settings {
+            get: GetPolicy::Navigate,
+            next: None,
+            allowed: AllowedOrigins::new(own),
+            grace: GRACE,
+            clear_site_data: None,
+        },
+        pages: exeunt::pages::Settings { brand: Brand::default(), look: Look::built_in().unwrap() },
+        hosts,
+    }
+}
+
+impl Site {
+    /// In front of an echo: `/` for who is signed in, `/public` for everybody, `/staff` for a group.
+    pub async fn with_echo() -> (Self, Echo) {
+        Self::with_echo_and(|_| {}).await
+    }
+
+    pub async fn with_echo_and(change: impl FnOnce(&mut Setup)) -> (Self, Echo) {
+        let echo = Echo::start().await;
+        (Self::before(&[echo.url()], change), echo)
+    }
+
+    /// In front of one upstream.
+    pub fn before_one(upstream: SocketAddr) -> Self {
+        Self::before(&[format!("http://{upstream}")], |_| {})
+    }
+
+    /// In front of these upstreams, with the same routes.
+    pub fn before(upstreams: &[String], change: impl FnOnce(&mut Setup)) -> Self {
+        let door = DoorSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..DoorSettings::default() };
+        let mut setup = Setup { gateway: settings(upstreams), door, log: audit::Format::Text, max_per_user: 1000 };
+        change(&mut setup);
+        let (clock, hands) = Clock::manual();
+        let (log, lines) = Log::to_memory(audit::Settings { format: setup.log, access: true });
+        let lifetime = Lifetime { idle: IDLE, absolute: ABSOLUTE };
+        let limits = table::Settings { lifetime, max_per_user: setup.max_per_user, capacity: 10_000 };
+        let known = Upstreams::new(tokio::runtime::Handle::current());
+        let gateway = Arc::new(Gateway::new(
+            Assembled::new(setup.gateway, &known, &clock).unwrap(),
+            SessionTable::new(limits, Arc::new(MemoryStore)),
+            PasswordChecker::new(hashing::Settings::default()),
+            Pipeline { log, clock: clock.clone() },
+        ));
+        let listeners = listener::bind(&setup.door.listen).unwrap();
+        let door = Door::open(setup.door, listeners, callbacks::engine(Arc::clone(&gateway)), clock.clone());
+        Self { door, gateway, clock, hands, lines }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        match self.door.addresses()[0] {
+            ListenAddress::Tcp(address) => address,
+            ListenAddress::Unix(_) => panic!("a unix socket"),
+        }
+    }
+
+    pub async fn client(&self) -> Client {
+        Client::to(self.address()).await
+    }
+
+    /// One exchange on a connection of its own.
+    pub async fn ask(&self, method: &str, target: &str, lines: &[&str], body: &str) -> Answer {
+        self.client().await.exchange(&request(method, target, lines, body)).await
+    }
+
+    pub async fn get(&self, target: &str, lines: &[&str]) -> Answer {
+        self.ask("GET", target, lines, "").await
+    }
+
+    /// Signs in over the wire and gives the `Cookie` line to send from then on.
+    pub async fn sign_in(&self, user: &str) -> String {
+        let form = format!("username={user}&password={}", PASSWORD.replace(' ', "+"));
+        let answer = self.ask("POST", "/login", &[FORM], &form).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        answer.cookie_line()
+    }
+
+    /// A session made without a password to be checked, for tests that need hundreds.
+    pub async fn session_of(&self, user: &str) -> String {
+        let sign_in = SignIn {
+            user: UserKey { source: "test".into(), subject: user.into() },
+            identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
+            device: Device::from_user_agent(""),
+            address: ClientAddress::Unix,
+        };
+        let opened = self.gateway.sessions().open(sign_in, self.clock.now()).await.unwrap();
+        assert!(opened.evicted.is_empty());
+        format!("Cookie: exeunt={}", opened.id.cookie_value())
+    }
+
+    pub async fn sign_out(&self, cookie: &str) {
+        assert_eq!(self.ask("POST", "/logout", &[cookie], "").await.status, 200);
+    }
+
+    /// Turns the clock on, and lets the door and the gateway see it.
+    pub async fn advance(&self, time: Duration) {
+        self.hands.advance(time);
+        self.gateway.reap().await;
+        self.door.sweep();
+    }
+
+    /// Turns the clock on, second by second, until `future` is done.
+    pub async fn turning<F: Future>(&self, future: F) -> F::Output {
+        let turn = async {
+            loop {
+                self.advance(Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            output = within(future) => output,
+            () = turn => unreachable!(),
+        }
+    }
+
+    /// The lines that were logged.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().clone()
+    }
+
+    /// Waits until there are so many access lines with this in them, and gives them.
+    pub async fn access_lines(&self, count: usize, with: &str) -> Vec<String> {
+        let having = || self.lines().into_iter().filter(|line| line.contains("access") && line.contains(with));
+        until(|| having().count() >= count).await;
+        having().collect()
+    }
+}
+
+/// Waits until something holds that nobody announces.
+pub async fn until(holds: impl Fn() -> bool) {
+    within(async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
+
+

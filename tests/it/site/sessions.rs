@@ -1,0 +1,142 @@
+//! Signed in, known, signed out: over the wire.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::answer::request;
+
+use super::house::{FORM, Site};
+use crate::door::client::{Client, within};
+use crate::upstream::header;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sign_in_be_known_sign_out() {
+    let (site, echo) = Site::with_echo().await;
+    assert_eq!(site.get("/cart", &[]).await.status, 401);
+    let form = "username=alice&password=wonder+land&next=/cart";
+    let signed_in = site.ask("POST", "/login", &[FORM], form).await;
+    assert_eq!((signed_in.status, signed_in.header("location")), (303, Some("/cart")));
+    let set = signed_in.header("set-cookie").unwrap();
+    assert!(set.starts_with("exeunt=") && set.contains("HttpOnly") && set.contains("SameSite=Lax"), "{set}");
+    let cookie = signed_in.cookie_line();
+
+    let page = site.get("/cart", &[&cookie]).await;
+    assert_eq!(page.status, 200);
+    assert_eq!(header(page.text(), "x-forwarded-user"), Some("alice"));
+    assert_eq!(header(page.text(), "x-forwarded-groups"), Some("staff"));
+    assert_eq!(echo.take().len(), 1);
+
+    let signed_out = site.ask("POST", "/logout", &[&cookie], "").await;
+    assert_eq!((signed_out.status, &signed_out.json()["user"]), (200, &"alice".into()));
+    assert!(signed_out.header("set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(site.get("/cart", &[&cookie]).await.status, 401);
+    assert_eq!(echo.take(), [""; 0]);
+}
+
+/// T54: no connection goes on knowing a session that was ended on another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_cookie_is_dead_on_every_connection_at_once() {
+    let (site, echo) = Site::with_echo().await;
+    let alice = site.sign_in("alice").await;
+    let bob = site.sign_in("bob").await;
+    let page = request("GET", "/x", &[&alice], "");
+    let (mut first, mut second) = (site.client().await, site.client().await);
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.exchange(&page).await.status, 200);
+    }
+    assert_eq!(first.exchange(&request("POST", "/logout", &[&alice], "")).await.status, 200);
+    echo.take();
+    for client in [&mut first, &mut second, &mut site.client().await] {
+        assert_eq!(client.exchange(&page).await.status, 401, "captured cookies are dead");
+    }
+    assert_eq!(echo.take(), [""; 0]);
+    assert_eq!(first.exchange(&request("GET", "/x", &[&bob], "")).await.status, 200, "nobody else is signed out");
+}
+
+/// T60: who plants a cookie does not know the session that follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_gives_a_new_cookie_and_ends_the_old_session() {
+    let (site, _echo) = Site::with_echo().await;
+    let first = site.sign_in("alice").await;
+    let form = "username=bob&password=wonder+land";
+    let second = site.ask("POST", "/login", &[FORM, &first], form).await.cookie_line();
+    assert_ne!(first, second);
+    assert_eq!(site.get("/x", &[&first]).await.status, 401);
+    assert_eq!(header(site.get("/x", &[&second]).await.text(), "x-forwarded-user"), Some("bob"));
+}
+
+/// What is sent after the answer to the logout was read never reaches the application, however many requests of the
+/// session are under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_sent_after_the_answer_reaches_the_application() {
+    const ROUNDS: usize = 300;
+    const CONNECTIONS: usize = 3;
+    let (site, echo) = Site::with_echo().await;
+    for _ in 0..ROUNDS {
+        let cookie = site.session_of("alice").await;
+        let out = Arc::new(AtomicBool::new(false));
+        let busy: Vec<_> = (0..CONNECTIONS).map(|_| keep_asking(&site, &cookie, &out)).collect();
+        let logout = async {
+            let answer = site.ask("POST", "/logout", &[&cookie], "").await;
+            out.store(true, Ordering::SeqCst);
+            assert_eq!(answer.status, 200);
+        };
+        within(async { tokio::join!(logout, futures_util::future::join_all(busy)) }).await;
+        let late = echo.take().into_iter().find(|request| request.contains("X-Sent: after"));
+        assert_eq!(late, None);
+    }
+}
+
+/// Asks until three requests were sent after the logout.
+async fn keep_asking(site: &Site, cookie: &str, out: &AtomicBool) {
+    let mut client: Option<Client> = None;
+    let mut after = 0;
+    while after < 3 {
+        let is_out = out.load(Ordering::SeqCst);
+        let sent = if is_out { "X-Sent: after" } else { "X-Sent: before" };
+        after += usize::from(is_out);
+        let mut open = match client.take() {
+            Some(open) => open,
+            None => site.client().await,
+        };
+        let page = request("GET", "/x", &[cookie, sent], "");
+        // A connection that is being cut takes nothing more.
+        if tokio::io::AsyncWriteExt::write_all(&mut open.stream, page.as_bytes()).await.is_err() {
+            continue;
+        }
+        if let Some(answer) = open.reply_to(&page).await {
+            assert!(!is_out || answer.status == 401, "{answer:?}");
+            client = Some(open);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_leaves_nothing_behind() {
+    let (site, _echo) = Site::with_echo().await;
+    for target in ["/x", "/public/x", "/login", "/logout", "/.exeunt/session", "/.exeunt/goodbye"] {
+        let answer = site.get(target, &["Accept: text/html"]).await;
+        assert!(answer.headers("set-cookie").is_empty(), "{target}");
+    }
+    assert!(site.gateway.sessions().is_empty());
+}
+
+/// The application is never asked by somebody who may not, and is told in the right words why.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_is_told_why() {
+    let (site, echo) = Site::with_echo().await;
+    let bob = site.sign_in("bob").await;
+    const BROWSER: &str = "Accept: text/html";
+    let page = site.get("/cart?x=1", &[BROWSER]).await;
+    assert_eq!((page.status, page.header("location")), (303, Some("/login?next=%2Fcart%3Fx%3D1")));
+    let program = site.get("/cart?x=1", &[]).await;
+    assert_eq!((program.status, &program.json()["error"]), (401, &"sign_in_required".into()));
+    assert_eq!(program.header("www-authenticate"), Some("Exeunt realm=\"app.test\", login=\"/login\""));
+    let refused = site.get("/staff/x", &[&bob]).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (403, &"group_missing".into()));
+    let foreign = site.get("/x", &["Host: evil.test", &bob]).await;
+    assert_eq!((foreign.status, &foreign.json()["error"]), (421, &"host_not_served".into()));
+    assert!(foreign.text().contains("app.test"));
+    assert_eq!(echo.take(), [""; 0]);
+}
+
