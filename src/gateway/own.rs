@@ -19,6 +19,7 @@ use crate::values::device::Device;
 use crate::values::form::{Field, Form};
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
+use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 
 /// An answer that changes something: it may need the body, and it takes its time.
@@ -223,7 +224,7 @@ fn goodbye(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -
             let (user, next) = (session.identity().user(), assembled.login.next.to_string());
             signed_in_page(language, user, &next, assembled)
         }
-        None => assembled.pages.goodbye(language, StatusCode::OK, None),
+        None => assembled.pages.goodbye(language, StatusCode::OK, Receipt::from_query(&query(facts)).as_ref()),
     }
 }
 

@@ -132,7 +132,7 @@ impl Gateway {
         let target = farewell::target(next, &assembled.logout);
         receipt.target = target.as_ref().map(ReturnTo::to_string);
         let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
-        let goodbye = ReturnTo::own("/.exeunt/goodbye");
+        let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query()));
         let reply = farewell::reply(&receipt, target.as_ref(), manner, &goodbye, page);
         farewell::with_farewell(reply, expired, &assembled.logout)
     }

@@ -99,42 +99,51 @@ impl Look {
     }
 
     fn of(files: &Files) -> Result<Self, Vec<BrokenFile>> {
-        let (mut broken, mut untranslated) = (Vec::new(), Vec::new());
+        let (mut broken, mut untranslated) = (strangers(files), Vec::new());
         let languages = languages(files, &mut broken, &mut untranslated);
         let style = files.get("style.css").map_or(STYLE, |(_, text)| text.as_str()).to_owned();
         let texts = languages.iter().map(|(_, catalogue)| Arc::new(catalogue.clone()).function()).collect();
         let tags = languages.into_iter().map(|(tag, _)| tag).collect();
         let mut look = Self { environments: Vec::new(), tags, texts, style, untranslated };
-        broken.extend(strangers(files));
-        let own = environment(&Files::new(), &mut broken);
-        look.environments.extend(files.keys().any(|name| is_template(name)).then(|| environment(files, &mut broken)));
-        look.environments.push(own);
-        if broken.is_empty() {
-            broken.extend(look.failures(files));
+        let theirs = files.keys().any(|name| is_template(name)).then_some(files);
+        for files in theirs.into_iter().chain([&Files::new()]) {
+            match environment(files) {
+                Ok(environment) => look.environments.push(environment),
+                Err(files) => broken.extend(files),
+            }
         }
+        broken.extend(look.failures(files));
         if broken.is_empty() { Ok(look) } else { Err(broken) }
     }
 
-    /// Every page in every language, with values of every kind: what fails, once for each place.
+    /// Every page in every language, with values of every kind: what fails, once for each place. Templates that
+    /// cannot even be read are not tried.
     fn failures(&self, files: &Files) -> Vec<BrokenFile> {
         let Some(environment) = self.environments.first() else { return Vec::new() };
-        let around = super::around(
-            context! { name => "sample", beside_logo => "", logo => "sample" },
-            "sample",
-            &super::Addresses::samples(),
-        );
-        let mut found: Vec<BrokenFile> = Vec::new();
+        let brand = context! { name => "sample", beside_logo => "", logo => "sample" };
+        let around = super::around(brand, "sample", &super::Addresses::samples());
+        let mut found = Vec::new();
         samples::each("sample", |page| {
             for language in 0..self.tags.len() {
                 let Some(values) = self.values(Language(language), &page, &around) else { continue };
-                let Err(error) = render(environment, &page, &values) else { continue };
-                let broken = explained(&error, page.template(), files);
-                if !found.contains(&broken) {
-                    found.push(broken);
+                if let Err(error) = render(environment, &page, &values) {
+                    note(&mut found, explained(&error, page.template(), files));
                 }
             }
         });
         found
+    }
+}
+
+/// Adds what is new about a file.
+fn note(found: &mut Vec<BrokenFile>, broken: BrokenFile) {
+    match found.iter_mut().find(|other| other.path == broken.path) {
+        Some(other) => {
+            let is_new = |problem: &Problem| !other.problems.iter().any(|known| known.span == problem.span);
+            let new: Vec<Problem> = broken.problems.into_iter().filter(is_new).collect();
+            other.problems.extend(new);
+        }
+        None => found.push(broken),
     }
 }
 
@@ -147,7 +156,7 @@ fn is_template(name: &str) -> bool {
 }
 
 /// Our templates, those of the folder over them.
-fn environment(files: &Files, broken: &mut Vec<BrokenFile>) -> Environment<'static> {
+fn environment(files: &Files) -> Result<Environment<'static>, Vec<BrokenFile>> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_debug(true);
@@ -158,12 +167,13 @@ fn environment(files: &Files, broken: &mut Vec<BrokenFile>) -> Environment<'stat
     let ours = ours.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     let theirs = files.iter().filter(|(name, _)| is_template(name));
     let theirs = theirs.map(|(name, (_, text))| (name.clone(), text.clone()));
+    let mut broken = Vec::new();
     for (name, text) in ours.chain(theirs) {
         if let Err(error) = environment.add_template_owned(name.clone(), text) {
             broken.push(explained(&error, &name, files));
         }
     }
-    environment
+    if broken.is_empty() { Ok(environment) } else { Err(broken) }
 }
 
 /// The languages: English first, German, then what the folder adds. A file with a mistake is left out.

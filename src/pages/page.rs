@@ -50,16 +50,13 @@ impl Page<'_> {
 
 fn in_words(receipt: &Receipt) -> Value {
     let steps: Vec<Value> = receipt.steps.iter().map(step_in_words).collect();
-    context! { id => receipt.logout_id.as_str(), user => receipt.user.as_deref(), steps }
+    let nobody = receipt.steps.iter().any(|step| step.step == Step::End && step.result == StepResult::Nothing);
+    context! { id => receipt.logout_id.as_str(), user => receipt.user.as_deref(), nobody, steps }
 }
 
 /// A step's result, and the name of the text that says it.
 fn step_in_words(step: &StepReceipt) -> Value {
-    let name = match step.step {
-        Step::End => "end",
-        Step::Cut => "cut",
-        Step::Answer => "answer",
-    };
+    let name = step.step.id();
     let (result, text) = match (step.result, step.count) {
         (StepResult::Failed, _) => ("failed", "failed"),
         (StepResult::Nothing, _) => ("nothing", "nothing"),

@@ -18,6 +18,7 @@ pub(super) fn receipt(text: &str) -> Receipt {
 /// Calls `each` with every page, made of `text` wherever a page takes one.
 pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     let (known, nobody) = (receipt(text), Receipt { user: None, steps: Vec::new(), ..receipt(text) });
+    let unnamed = Receipt { user: None, ..receipt(text) };
     let wrong = Refusal::from(Reason::CredentialsWrong);
     each(Page::Login { next: text, user: "", problem: None });
     each(Page::Login { next: text, user: text, problem: Some(&wrong) });
@@ -26,6 +27,8 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });
     each(Page::Goodbye { receipt: None, unconfirmed: false });
     each(Page::Goodbye { receipt: Some(&nobody), unconfirmed: false });
+    each(Page::Goodbye { receipt: Some(&unnamed), unconfirmed: false });
+    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false });
     each(Page::Goodbye { receipt: Some(&known), unconfirmed: true });
     for reason in Reason::ALL {
         each(Page::Refused { refusal: &reason.into(), switch: None });
