@@ -29,6 +29,8 @@ pub enum Reason {
     SocketOrigin,
     /// The script of a service worker that could answer in our place.
     ServiceWorker,
+    /// A WebSocket handshake of another version than 13, the only one there is.
+    SocketVersion,
     /// A sign-out that no person asked for: an image, a frame, a script, a prefetch.
     NotANavigation,
     /// A program tried to sign out by GET.
@@ -53,11 +55,40 @@ pub enum Reason {
     UpstreamBroken,
     /// The upstream did not answer in time.
     UpstreamTooSlow,
-    /// Something in the gateway itself failed.
+    /// Something in the gateway itself failed. Stays the last one: it tells how many there are.
     Internal,
 }
 
 impl Reason {
+    /// All of them, in their order.
+    pub const ALL: [Self; Self::Internal as usize + 1] = [
+        Self::TargetAmbiguous,
+        Self::HeadMalformed,
+        Self::HostNotServed,
+        Self::MethodNotAllowed,
+        Self::ExpectationUnknown,
+        Self::NoRoute,
+        Self::SignInRequired,
+        Self::GroupMissing,
+        Self::CrossSite,
+        Self::SocketOrigin,
+        Self::ServiceWorker,
+        Self::SocketVersion,
+        Self::NotANavigation,
+        Self::LogoutByGet,
+        Self::CredentialsWrong,
+        Self::FormMalformed,
+        Self::FormTooLarge,
+        Self::BodyIncomplete,
+        Self::SignInBusy,
+        Self::SessionsFull,
+        Self::StoreUnavailable,
+        Self::UpstreamUnreachable,
+        Self::UpstreamBroken,
+        Self::UpstreamTooSlow,
+        Self::Internal,
+    ];
+
     /// The word.
     pub const fn id(self) -> &'static str {
         match self {
@@ -72,6 +103,7 @@ impl Reason {
             Self::CrossSite => "cross_site",
             Self::SocketOrigin => "socket_origin",
             Self::ServiceWorker => "service_worker",
+            Self::SocketVersion => "socket_version",
             Self::NotANavigation => "not_a_navigation",
             Self::LogoutByGet => "logout_by_get",
             Self::CredentialsWrong => "credentials_wrong",
@@ -96,6 +128,7 @@ impl Reason {
             }
             Self::HostNotServed => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed | Self::LogoutByGet => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::ExpectationUnknown => StatusCode::EXPECTATION_FAILED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::SignInRequired | Self::CredentialsWrong => StatusCode::UNAUTHORIZED,
@@ -128,6 +161,7 @@ impl Reason {
             Self::CrossSite => "Another web site sent this request. Nothing was done.",
             Self::SocketOrigin => "A page of another web site tried to open this connection.",
             Self::ServiceWorker => "A service worker here could answer in place of the sign-in page.",
+            Self::SocketVersion => "The only version of WebSocket that is spoken here is 13.",
             Self::NotANavigation => "Signing out needs a click of yours. Nothing was done.",
             Self::LogoutByGet => "Sign out with POST: curl -X POST.",
             Self::CredentialsWrong => "User name or password are wrong.",
