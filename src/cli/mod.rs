@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod print;
 mod serve;
+mod service_manager;
 mod user;
 
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 
-use super::answers::{self, Reader};
+use super::answers;
 use super::assembled::Assembled;
 use crate::admission::permit::Permit;
 use crate::routes::pool::Pool;
@@ -21,7 +21,6 @@ pub struct Forward {
     pub(super) permit: Permit,
     pub(super) target: Option<String>,
     pub(super) told: HeaderEdits,
-    pub(super) reader: Reader,
     pub(super) websocket: bool,
     pub(super) affinity: u64,
     pub(super) expire_cookies: bool,
@@ -73,8 +72,8 @@ impl Forward {
         self.permit.session().is_some_and(|session| session.has_ended())
     }
 
-    /// The answer where the upstream gave none that can be passed on.
-    pub fn upstream_failed(&self, reason: Reason) -> Reply {
-        answers::refusal_for(&self.assembled, self.reader, &reason.into())
+    /// The answer to a request with these headers where the upstream gave none that can be passed on.
+    pub fn upstream_failed(&self, headers: &HeaderMap, reason: Reason) -> Reply {
+        answers::refuse(&self.assembled, headers, &reason.into())
     }
 }

@@ -9,7 +9,7 @@ use super::assembled::{Asked, Assembled};
 use super::exchange::Exchange;
 use super::forward::Forward;
 use super::own::{self, Own, OwnRequest};
-use super::answers::{self, Reader};
+use super::answers;
 use super::Gateway;
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit};
@@ -90,8 +90,8 @@ impl Gateway {
         match assembled.cookie.find(facts.headers) {
             Presented::Nothing => Visitor { session: None, unusable: false },
             Presented::Unusable => Visitor { session: None, unusable: true },
-            Presented::One(id) => {
-                let session = self.sessions.find(&id.key(), self.pipeline.clock.now());
+            Presented::One(key) => {
+                let session = self.sessions.find(&key, self.pipeline.clock.now());
                 Visitor { session, unusable: false }
             }
         }
@@ -135,7 +135,6 @@ impl Gateway {
         Received::Forward(Box::new(Forward {
             told: assembled.heads.tell(facts, &permit),
             target: facts.target.rewritten(),
-            reader: Reader::of(facts.headers, assembled),
             websocket: facts.is_websocket(),
             affinity: affinity(facts, permit.session()),
             expire_cookies: unusable,
