@@ -121,11 +121,11 @@ export class Gateway extends Part {
     return `http://${name}:${this.port}${path}`;
   }
 
-  /** The access line of an exchange with this path: the first after `since` lines. */
-  exchange(path, since) {
+  /** The access line of an exchange with this path: the first after `since` lines that is `like` it should be. */
+  exchange(path, since, like = () => true) {
     const read = (line) => {
       const said = line.startsWith("{") ? JSON.parse(line) : {};
-      return said.event === "access" && said.path === path && said;
+      return said.event === "access" && said.path === path && like(said) && said;
     };
     return this.until(read, `an exchange with ${path}`, since);
   }
