@@ -43,6 +43,8 @@ pub mod values;
 
 pub mod audit;
 
+pub mod throttle;
+
 pub mod pages;
 
 pub mod routes;

@@ -11,12 +11,13 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::print;
+use crate::credentials::htpasswd::{self, WeakHashes};
 use crate::credentials::password::{Password, hash};
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_edit::{self, Change, Done, EditProblem, UserChange};
-use crate::credentials::user_file::{Users, nobody_yet};
+use crate::credentials::user_file::{Users, nobody_yet, read_any};
 use crate::credentials::user_lock::{LockedFile, WriteProblem};
-use crate::credentials::user_reader::{Fault, check_name, check_text};
+use crate::credentials::user_reader::{Fault, check_name, check_text, quoted};
 
 /// Adds, changes, removes and lists the users of the users' file.
 #[derive(Clone, Debug, Subcommand)]
@@ -170,6 +171,7 @@ fn execute(command: UserCommand, ask: Ask) -> Result<Said, Failure> {
 fn set(arguments: SetUser, ask: Ask) -> Result<Said, Failure> {
     arguments.check()?;
     let (user, path) = (arguments.user.clone(), arguments.file.clone().path()?);
+    refuse_htpasswd(&path, "-B", &user)?;
     // Before the lock: people take their time to type, and a hash takes its own.
     let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
     let password = password.as_ref().map(hash).transpose();
@@ -185,13 +187,14 @@ fn set(arguments: SetUser, ask: Ask) -> Result<Said, Failure> {
 
 fn remove(arguments: RemoveUser) -> Result<Said, Failure> {
     let (user, path) = (arguments.user, arguments.file.path()?);
+    refuse_htpasswd(&path, "-D", &user)?;
     let ((), notice) = edit(&path, &user, |text| user_edit::remove(text, &user).map(|text| (text, ())))?;
     Ok(Said { result: followed(&user, "removed from", &path), notice })
 }
 
 fn list(arguments: ListUsers) -> Result<Said, Failure> {
     let path = arguments.file.path()?;
-    let users = Users::load(&path)?;
+    let users = Users::load(&path, WeakHashes::Accept)?;
     let entries = match &arguments.user {
         None => users.sorted(),
         Some(user) => vec![users.find(user).ok_or_else(|| no_such_user(user, &path))?],
@@ -203,6 +206,17 @@ fn list(arguments: ListUsers) -> Result<Said, Failure> {
 
 fn followed(user: &str, done: &str, path: &Path) -> String {
     format!("{user}: {done} {}; takes effect at the next start\n", path.display())
+}
+
+/// There is a tool for such files already, and it keeps their form.
+fn refuse_htpasswd(path: &Path, option: &str, user: &str) -> Result<(), Failure> {
+    let text = read_any(path).map(|(text, _)| text).unwrap_or_default();
+    if !htpasswd::is_htpasswd(path, &text) {
+        return Ok(());
+    }
+    let path = path.display();
+    let message = format!("{path} is an htpasswd file: this command writes users.toml only");
+    Err(Failure::new(message, format!("type: htpasswd {option} {path} {}", quoted(user))))
 }
 
 fn no_such_user(user: &str, path: &Path) -> Failure {
@@ -270,7 +284,7 @@ fn edit<T>(
     })?;
     refuse_new_problems(problems_of(&before), problems_of(&after))?;
     file.replace(&after)?;
-    let notice = Users::load(path).err().map(|problems| {
+    let notice = Users::load(path, WeakHashes::Accept).err().map(|problems| {
         let Failure(report) = problems.into();
         format!("{report}\n\nwritten, but `exeunt serve` will not start with this file\n")
     });

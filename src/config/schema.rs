@@ -89,7 +89,7 @@ pub const SESSION: Schema = Schema {
 
 /// `[login]`
 pub const LOGIN: Schema =
-    Schema { table: "login", keys: &["users", "path", "next"], later: &["ban_max"] };
+    Schema { table: "login", keys: &["users", "path", "next", "ban_max", "allow_weak_hashes"], later: &[] };
 
 /// `[logout]`
 pub const LOGOUT: Schema = Schema {

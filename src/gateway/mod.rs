@@ -19,6 +19,7 @@ use crate::credentials::hashing::PasswordChecker;
 use crate::logout::reaper;
 use crate::logout::run::Pipeline;
 use crate::session::table::SessionTable;
+use crate::throttle::Throttle;
 
 /// Everything that outlives a configuration, and the configuration at work.
 #[derive(Debug)]
@@ -26,18 +27,25 @@ pub struct Gateway {
     assembled: ArcSwap<Assembled>,
     sessions: SessionTable,
     passwords: PasswordChecker,
+    throttle: Throttle,
     pipeline: Pipeline,
 }
 
 impl Gateway {
     /// A gateway that serves this configuration.
     pub fn new(assembled: Assembled, sessions: SessionTable, passwords: PasswordChecker, pipeline: Pipeline) -> Self {
-        Self { assembled: ArcSwap::from_pointee(assembled), sessions, passwords, pipeline }
+        let assembled = ArcSwap::from_pointee(assembled);
+        Self { assembled, sessions, passwords, throttle: Throttle::default(), pipeline }
     }
 
     /// The sessions.
     pub fn sessions(&self) -> &SessionTable {
         &self.sessions
+    }
+
+    /// Forgets the wrong passwords of an account, or those from an address. Answers whether there were any.
+    pub fn unban(&self, user: &str) -> bool {
+        self.throttle.unban(user, self.pipeline.clock.now())
     }
 
     /// Notes that a session is used, by something that goes on in its name.

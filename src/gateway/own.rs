@@ -17,6 +17,7 @@ use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::form::{Field, Form};
+use crate::values::known_browser::KnownId;
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -33,6 +34,7 @@ pub struct OwnRequest {
     pub(super) browser: bool,
     pub(super) wants_json: bool,
     pub(super) client: ClientAddress,
+    pub(super) known: Option<KnownId>,
     pub(super) device: Device,
 }
 
@@ -134,6 +136,7 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
         browser: facts.is_browser(),
         wants_json: facts.wants_json(),
         client: facts.provenance.client,
+        known: assembled.cookie.find_known(facts.headers),
         device: Device::from_user_agent(facts.header(&USER_AGENT).unwrap_or("")),
     })
 }
