@@ -21,8 +21,8 @@
 //! ## The order of the modules
 //!
 //! A module names only modules above it in the list at the end of this page; `tests/tidy.rs` reads that list.
-//! A crate that is a door to the outside has one home: the engine in `proxy`, HTML in `pages`, the clock in
-//! `values::time`. Parts that come with later versions have their place in the list of the design: metrics first
+//! A crate that is a door to the outside has one home: the engine in `proxy`, the gateway's HTML in `pages`, the clock
+//! in `values::time`. `sample` is an application of its own, with its own pages, and knows nothing of the rest. Parts that come with later versions have their place in the list of the design: metrics first
 //! after values, then outbound, jwt and throttle before pages, admin before config.
 //!
 //! ## What always holds
@@ -66,6 +66,9 @@ pub mod proxy;
 
 #[cfg(feature = "engine")]
 pub mod config;
+
+#[cfg(feature = "engine")]
+pub mod sample;
 
 #[cfg(feature = "engine")]
 pub mod cli;

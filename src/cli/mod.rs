@@ -1,8 +1,12 @@
 //! What an operator types.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to people")]
+
 mod check;
+mod demo;
 mod print;
 mod serve;
+mod service_manager;
 mod user;
 
 use std::ffi::OsString;
@@ -20,6 +24,7 @@ const USAGE: u8 = 2;
 
 const AFTER_HELP: &str = "\
 Examples:
+  exeunt demo                              look at it: a sample application behind the gateway
   exeunt user set alice --group staff      add somebody who may sign in
   exeunt check                             name everything that is wrong with ./config.toml
   exeunt serve --config /etc/exeunt/config.toml
@@ -42,6 +47,9 @@ enum Command {
     /// Stand in front of the applications: the main job
     #[command(after_help = SERVE_HELP)]
     Serve(Configuration),
+    /// Look at it: the gateway with a sample application behind it, on this machine alone
+    #[command(after_help = DEMO_HELP)]
+    Demo(demo::Demo),
     /// Name everything that is wrong with a configuration: line, key, what to write
     #[command(after_help = CHECK_HELP)]
     Check(Configuration),
@@ -67,6 +75,16 @@ Examples:
   exeunt serve --config /etc/exeunt/config.toml
 
 Exit codes: 0 stopped as asked, 1 it failed, 78 it refused its configuration";
+
+const DEMO_HELP: &str = "\
+There is nothing to configure. It prints its address, an account, and curl lines to try. What it keeps is in memory
+and gone when it stops: Ctrl-C.
+
+Examples:
+  exeunt demo
+  exeunt demo --listen 127.0.0.1:9090
+
+Exit codes: 0 stopped as asked, 1 it failed, 2 wrong arguments";
 
 const CHECK_HELP: &str = "\
 Nothing is started and nothing is changed. Warnings alone do not make it fail.
@@ -106,6 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: Command) -> ExitCode {
     match command {
         Command::Serve(which) => serve::command(&which),
+        Command::Demo(demo) => demo::command(&demo),
         Command::Check(which) => check::command(&which),
         Command::User(command) => user::run(command),
         Command::Completions { shell } => print::completions(shell),

@@ -11,25 +11,35 @@ use tracing_subscriber::EnvFilter;
 use crate::audit::Log;
 use crate::config::Settings;
 use crate::credentials::hashing::{self, PasswordChecker};
-use crate::gateway::{Assembled, Gateway};
+use crate::gateway::{Assembled, Gateway, Settings as GatewaySettings};
 use crate::logout::reaper;
 use crate::logout::run::Pipeline;
-use crate::proxy::{Door, Signals, callbacks, listener};
+use crate::proxy::listener::{self, Listener};
+use crate::proxy::settings::Settings as DoorSettings;
+use crate::proxy::{Door, Signals, callbacks};
 use crate::routes::resolver::Upstreams;
+use crate::sample::Sample;
 use crate::session::store::MemoryStore;
 use crate::session::table::SessionTable;
 use crate::values::time::Clock;
+use crate::values::upstream_address::UpstreamAddress;
 
-use super::{Configuration, REFUSED_CONFIGURATION, check};
+use super::{Configuration, REFUSED_CONFIGURATION, check, service_manager};
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
     let Ok((_, settings)) = check::load(which) else {
         return ExitCode::from(REFUSED_CONFIGURATION);
     };
+    let door = settings.door.clone();
+    until_stopped(&door, serve(settings))
+}
+
+/// Runs a service on the runtime that the door's settings name, and says why it failed if it did.
+pub(super) fn until_stopped(door: &DoorSettings, service: impl Future<Output = Result<(), String>>) -> ExitCode {
     speak();
-    let served = settings.door.runtime().map_err(|error| format!("no threads: {error}"));
-    match served.and_then(|runtime| runtime.block_on(serve(settings))) {
+    let served = door.runtime().map_err(|error| format!("no threads: {error}"));
+    match served.and_then(|runtime| runtime.block_on(service)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("error: {problem}");
@@ -46,14 +56,19 @@ fn speak() {
     let _ = subscriber.with_ansi(io::stderr().is_terminal()).with_target(false).try_init();
 }
 
-/// Runs until the door is closed.
 async fn serve(settings: Settings) -> Result<(), String> {
     let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
     let listeners = listener::bind(&settings.door.listen).map_err(|error| error.to_string())?;
+    run(settings, listeners, signals).await
+}
+
+/// Runs with these listeners, in place of those that the settings name, until the door is closed.
+pub(super) async fn run(settings: Settings, listeners: Vec<Listener>, signals: Signals) -> Result<(), String> {
     let Settings { door, gateway, session, log, public_url, .. } = settings;
     let clock = Clock::system();
     let log = Log::to_standard_error(log).map_err(|error| format!("no thread for the log: {error}"))?;
     let upstreams = Upstreams::new(Handle::current());
+    let sample = start_sample(&gateway, &upstreams).await?;
     let gateway = Arc::new(Gateway::new(
         Assembled::new(gateway, &upstreams, &clock).map_err(|error| error.to_string())?,
         SessionTable::new(session, Arc::new(MemoryStore)),
@@ -65,9 +80,20 @@ async fn serve(settings: Settings) -> Result<(), String> {
         tracing::info!(%address, %public_url, "listening");
     }
     let reaper = keep_reaping(gateway);
-    signals.run(&door, say_no_reload).await;
+    tokio::join!(signals.run(&door, say_no_reload), service_manager::keep_informed(&door));
     reaper.abort();
+    drop(sample);
     Ok(())
+}
+
+/// Starts the built-in application if a route leads to it.
+async fn start_sample(settings: &GatewaySettings, upstreams: &Upstreams) -> Result<Option<Sample>, String> {
+    if !settings.routes.iter().any(|route| route.upstreams.contains(&UpstreamAddress::Sample)) {
+        return Ok(None);
+    }
+    let sample = Sample::start().await.map_err(|error| format!("the sample application cannot start: {error}"))?;
+    upstreams.sample_listens_at(sample.address());
+    Ok(Some(sample))
 }
 
 /// Ends sessions whose time is up, for as long as the gateway runs.

@@ -98,10 +98,6 @@ fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {
 }
 
 fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> {
-    if text == "demo" {
-        return Err(Refusal::new("the sample application comes with a later version")
-            .write("write the address of yours: \"http://127.0.0.1:9000\""));
-    }
     let absolute = text.strip_prefix("unix:").map(|path| format!("unix:{}", around.folder.join(path).display()));
     let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
         Refusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
@@ -116,6 +112,7 @@ fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> 
 fn leads_home(address: &UpstreamAddress, around: Around<'_>) -> bool {
     let listen = &around.limits.door.listen;
     match address {
+        UpstreamAddress::Sample => false,
         UpstreamAddress::Tcp { scheme, host, port }
             if around.public_url == Some(&Origin { scheme: *scheme, host: host.clone(), port: *port }) =>
         {

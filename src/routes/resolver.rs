@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -43,13 +43,21 @@ pub struct Upstream {
 pub struct Upstreams {
     in_use: Mutex<HashMap<UpstreamAddress, Weak<Upstream>>>,
     generations: Generations,
+    sample: OnceLock<SocketAddr>,
     runtime: Handle,
 }
 
 impl Upstreams {
     /// None yet. The tasks that resolve names run on `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self { in_use: Mutex::default(), generations: Generations::default(), runtime }
+        Self { in_use: Mutex::default(), generations: Generations::default(), sample: OnceLock::new(), runtime }
+    }
+
+    /// The built-in sample application has been started and listens here. To be called before an upstream names it:
+    /// one that does so earlier leads nowhere.
+    pub fn sample_listens_at(&self, address: SocketAddr) {
+        // It is started once in the life of the process.
+        self.sample.get_or_init(|| address);
     }
 
     /// The upstream of this address: the one that is in use already, or a new one whose name begins to be
@@ -60,7 +68,7 @@ impl Upstreams {
             return upstream;
         }
         in_use.retain(|_, upstream| upstream.strong_count() > 0);
-        let upstream = Arc::new(Upstream::new(address.clone(), &self.generations));
+        let upstream = Arc::new(Upstream::new(address.clone(), self.sample.get().copied(), &self.generations));
         in_use.insert(address.clone(), Arc::downgrade(&upstream));
         if !*upstream.attempted.borrow() {
             let task = keep_resolved(Arc::downgrade(&upstream), look_up);
@@ -71,14 +79,15 @@ impl Upstreams {
 }
 
 impl Upstream {
-    fn new(address: UpstreamAddress, generations: &Generations) -> Self {
+    fn new(address: UpstreamAddress, sample: Option<SocketAddr>, generations: &Generations) -> Self {
         let place = match &address {
             UpstreamAddress::Unix(path) => Some(Place::Unix(path.clone())),
             UpstreamAddress::Tcp { .. } => address.literal().map(Place::Tcp),
+            UpstreamAddress::Sample => sample.map(Place::Tcp),
         };
         let fixed = place.map(|place| Arc::new(Endpoint::new(place, address.server_name(), generations)));
         Self {
-            attempted: watch::Sender::new(fixed.is_some()),
+            attempted: watch::Sender::new(fixed.is_some() || address == UpstreamAddress::Sample),
             endpoints: ArcSwap::from_pointee(fixed.into_iter().collect()),
             generations: generations.clone(),
             address,
@@ -151,7 +160,7 @@ mod tests {
     use super::*;
 
     fn upstream(text: &str) -> Upstream {
-        Upstream::new(UpstreamAddress::parse(text).unwrap(), &Generations::default())
+        Upstream::new(UpstreamAddress::parse(text).unwrap(), None, &Generations::default())
     }
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
@@ -209,6 +218,18 @@ mod tests {
         many.rotate_left(17);
         upstream.accept(Ok(addresses(&many.iter().map(String::as_str).collect::<Vec<_>>())));
         assert_eq!(places(&upstream), before);
+    }
+
+    #[tokio::test]
+    async fn the_sample_is_where_it_was_started_and_nowhere_before() {
+        let upstreams = Upstreams::new(Handle::current());
+        let early = upstreams.get(&UpstreamAddress::Sample);
+        early.first_attempt().await;
+        assert!(early.endpoints().is_empty());
+        drop(early);
+        upstreams.sample_listens_at("127.0.0.1:4711".parse().unwrap());
+        let places = places(&upstreams.get(&UpstreamAddress::Sample));
+        assert_eq!(places, [Place::Tcp("127.0.0.1:4711".parse().unwrap())]);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::origin::{Authority, Host, Scheme};
 
-/// One upstream as configured: `http://host[:port]`, `https://host[:port]` or `unix:/path`.
+/// One upstream as configured: `http://host[:port]`, `https://host[:port]`, `unix:/path` or `demo`.
 ///
 /// Nothing behind the port: the path that the application sees is the one that was judged, so an upstream has
 /// none of its own.
@@ -23,7 +23,12 @@ pub enum UpstreamAddress {
     },
     /// Plain HTTP over a unix socket with this absolute path.
     Unix(PathBuf),
+    /// The built-in sample application. Where it listens is known once it has been started.
+    Sample,
 }
+
+/// The word for the sample application.
+const SAMPLE: &str = "demo";
 
 /// The longest path that fits a unix socket address on Linux: 108 bytes with the final NUL.
 const MAX_SOCKET_PATH: usize = 107;
@@ -52,6 +57,9 @@ impl UpstreamAddress {
     /// The problem and what to write: for a bare `host:port` the same with `http://`, for an address with a
     /// path the same without it.
     pub fn parse(text: &str) -> Result<Self, BadUpstreamAddress> {
+        if text == SAMPLE {
+            return Ok(Self::Sample);
+        }
         if let Some(path) = text.strip_prefix("unix:") {
             return parse_unix(path);
         }
@@ -143,6 +151,7 @@ fn ip_of(host: &Host) -> Option<IpAddr> {
 impl fmt::Display for UpstreamAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Sample => f.write_str(SAMPLE),
             Self::Unix(path) => write!(f, "unix:{}", Path::display(path)),
             Self::Tcp { scheme, host, port } => write!(f, "{}://{host}:{port}", scheme.as_str()),
         }
@@ -163,6 +172,7 @@ mod tests {
             ("https://[0:0::1]:8443", "https://[::1]:8443"),
             ("http://my_app:3000", "http://my_app:3000"),
             ("unix:/run/app.sock", "unix:/run/app.sock"),
+            ("demo", "demo"),
         ];
         for (text, want) in cases {
             assert_eq!(UpstreamAddress::parse(text).unwrap().to_string(), want, "{text}");
@@ -210,6 +220,7 @@ mod tests {
         assert_eq!(name("https://10.0.0.1").as_deref(), Some("10.0.0.1"));
         assert_eq!(name("http://app.test"), None);
         assert_eq!(name("unix:/run/app.sock"), None);
+        assert_eq!(name("demo"), None);
     }
 
     #[test]

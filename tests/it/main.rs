@@ -3,6 +3,8 @@
 mod check;
 mod dispatch;
 mod door;
+mod sample;
+mod service_manager;
 mod site;
 mod tunnel;
 mod upstream;

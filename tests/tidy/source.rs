@@ -79,7 +79,7 @@ impl Source {
 }
 
 fn collect(stream: TokenStream, words: &mut Vec<Word>) {
-    let mut push = |words: &mut Vec<Word>, text: String, start: LineColumn, literal: bool| {
+    let push = |words: &mut Vec<Word>, text: String, start: LineColumn, literal: bool| {
         words.push(Word { text, line: start.line, literal });
     };
     for tree in stream {

@@ -76,6 +76,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         response_timeout: Duration::from_secs(60),
         upstream_host: None,
         origins: Vec::new(),
+        service_workers: false,
         request_headers: Vec::new(),
         response_headers: Vec::new(),
     }
@@ -144,7 +145,7 @@ impl Site {
     /// In front of these upstreams, with the same routes.
     pub fn before(upstreams: &[String], change: impl FnOnce(&mut Setup)) -> Self {
         let door = DoorSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..DoorSettings::default() };
-        let mut setup = Setup { gateway: settings(upstreams), door, log: audit::Format::Text, max_per_user: 20 };
+        let mut setup = Setup { gateway: settings(upstreams), door, log: audit::Format::Text, max_per_user: 1000 };
         change(&mut setup);
         let (clock, hands) = Clock::manual();
         let (log, lines) = Log::to_memory(audit::Settings { format: setup.log, access: true });

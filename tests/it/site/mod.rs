@@ -1,11 +1,15 @@
 //! The whole gateway over real sockets: door, engine, gateway and upstreams, driven by clients that speak raw bytes.
 
-mod answer;
+pub mod answer;
 mod echo;
-mod house;
+pub mod house;
 
 mod bodies;
+mod failures;
 mod identity;
+mod lines;
 mod raw_corpus;
 mod sessions;
+mod sockets;
+mod streams;
 mod targets;

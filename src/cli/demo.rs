@@ -1,0 +1,225 @@
+//! `exeunt demo`: the gateway with the sample application behind it, on loopback, with nothing to configure.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use tempfile::NamedTempFile;
+
+use crate::config::{self, Settings};
+use crate::credentials::password::{self, Password};
+use crate::proxy::listener::{self, BindError, Listener};
+use crate::proxy::{self, Signals};
+use crate::values::listen_address::ListenAddress;
+
+use super::serve;
+
+/// The account of the demo. Always the same, so that lines which were copied once go on working. It protects
+/// nothing: behind it is the sample alone, and nobody but this machine can reach it.
+const USER: &str = "alice";
+const PASSWORD: &str = "wonderland";
+
+/// Ports that are tried, first to last.
+const PORTS: std::ops::RangeInclusive<u16> = 8080..=8099;
+
+/// How the demo is started.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where to listen, on this machine alone [default: port 8080 of localhost, or the next free one]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
+    listen: Option<SocketAddr>,
+}
+
+/// The account is no secret, so nobody else may ever reach it.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| "write an address and a port: 127.0.0.1:8080".to_owned())?;
+    let ours = address.ip().is_loopback();
+    ours.then_some(address).ok_or_else(|| "the demo only listens on loopback: 127.0.0.1:8080".to_owned())
+}
+
+/// Shows the demo until it is told to stop.
+pub(super) fn command(demo: &Demo) -> ExitCode {
+    serve::until_stopped(&proxy::settings::Settings::default(), run(demo))
+}
+
+async fn run(demo: &Demo) -> Result<(), String> {
+    let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
+    let listeners = listen(demo.listen).map_err(|error| error.to_string())?;
+    let address = address_of(&listeners).ok_or("no address to listen at")?;
+    let url = url_of(address);
+    let settings = settings(&listeners, &url)?;
+    if demo.listen.is_none() && address.port() != *PORTS.start() {
+        say(&format!("Port {} is taken by another program: this is port {}.\n\n", PORTS.start(), address.port()))?;
+    }
+    say(&welcome(&url))?;
+    serve::run(settings, listeners, signals).await
+}
+
+fn listen(wanted: Option<SocketAddr>) -> Result<Vec<Listener>, BindError> {
+    match wanted {
+        Some(address) => listener::bind(&[ListenAddress::Tcp(address)]),
+        None => first_free(PORTS),
+    }
+}
+
+/// Listens at the first of these ports that is free; if none is, it says so of the last.
+fn first_free(ports: impl IntoIterator<Item = u16>) -> Result<Vec<Listener>, BindError> {
+    let mut ports = ports.into_iter().peekable();
+    loop {
+        let bound = bind_localhost(ports.next().unwrap_or_default());
+        let taken = bound.as_ref().is_err_and(|error| error.cause.kind() == io::ErrorKind::AddrInUse);
+        if !taken || ports.peek().is_none() {
+            return bound;
+        }
+    }
+}
+
+/// Both addresses that `localhost` may stand for: on one alone, another program could answer in our place.
+fn bind_localhost(port: u16) -> Result<Vec<Listener>, BindError> {
+    let [four, six] = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
+        .map(|address| ListenAddress::Tcp(SocketAddr::new(address, port)));
+    match listener::bind(&[four.clone(), six.clone()]) {
+        // A machine without IPv6.
+        Err(error) if error.address == six && error.cause.kind() != io::ErrorKind::AddrInUse => listener::bind(&[four]),
+        bound => bound,
+    }
+}
+
+fn address_of(listeners: &[Listener]) -> Option<SocketAddr> {
+    listeners.iter().find_map(|listener| match listener.address() {
+        ListenAddress::Tcp(address) => Some(*address),
+        ListenAddress::Unix(_) => None,
+    })
+}
+
+/// What people type.
+fn url_of(address: SocketAddr) -> String {
+    if address.ip() == IpAddr::from(Ipv4Addr::LOCALHOST) {
+        format!("http://localhost:{}", address.port())
+    } else {
+        format!("http://{address}")
+    }
+}
+
+/// The demo is a configuration as anybody could write it.
+fn settings(listeners: &[Listener], url: &str) -> Result<Settings, String> {
+    let users = users_file().map_err(|error| format!("the demo account cannot be made: {error}"))?;
+    let listen = listeners.iter().map(|listener| toml::Value::from(listener.address().to_string())).collect();
+    let path = toml::Value::from(users.path().to_string_lossy().into_owned());
+    let text = CONFIGURATION
+        .replace("{listen}", &toml::Value::Array(listen).to_string())
+        .replace("{url}", url)
+        .replace("{users}", &path.to_string());
+    let read = config::parse("the demo's configuration", &text, Path::new(""));
+    read.map(|(settings, _)| settings).map_err(|report| report.render(false))
+}
+
+const CONFIGURATION: &str = "\
+listen = {listen}
+public_url = \"{url}\"
+
+[[route]]
+path = \"/\"
+upstream = \"demo\"
+
+[[route]]
+path = \"/public\"
+access = \"public\"
+upstream = \"demo\"
+
+[login]
+users = {users}
+";
+
+/// A users' file with the demo account, which goes when it has been read.
+fn users_file() -> io::Result<NamedTempFile> {
+    let password = Password::new(PASSWORD.to_owned()).map_err(|problem| io::Error::other(problem.to_string()))?;
+    let hash = password::hash(&password).map_err(|_| io::Error::other("no hash of its password"))?;
+    let mut file = NamedTempFile::new()?;
+    writeln!(file, "[users.{USER}]\npassword = \"{hash}\"\ngroups = [\"staff\"]")?;
+    Ok(file)
+}
+
+fn say(text: &str) -> Result<(), String> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))
+}
+
+/// What to try. Every line that begins with `curl` is run by a test.
+fn welcome(url: &str) -> String {
+    WELCOME.replace("{url}", url).replace("{user}", USER).replace("{password}", PASSWORD)
+}
+
+const WELCOME: &str = "\
+Exeunt demo: a small shop behind the gateway. Only this machine can reach it.
+
+  Address   {url}
+  Account   {user}, password {password}
+
+In a browser: sign in, fill the cart, open the live prices, and sign out in another window.
+With curl, in another terminal:
+
+  # Nobody is signed in: 401.
+  curl -i {url}/
+
+  # Sign in. The cookie goes into the file jar.
+  curl -i -c jar -d username={user} -d password={password} {url}/login
+
+  # Who am I?
+  curl -b jar {url}/.exeunt/session
+
+  # What the shop gets to see.
+  curl -b jar {url}/headers.json
+
+  # A client that calls itself root: the shop hears of {user}.
+  curl -b jar -H 'X-Forwarded-User: root' {url}/headers.json
+
+  # Live prices, for as long as the session lives ...
+  curl -sN -b jar {url}/ticker/sse &
+
+  # ... which is over now, and the prices stop.
+  curl -X POST -b jar {url}/logout
+
+  # The old cookie is still in the jar, and opens nothing: 401.
+  curl -i -b jar {url}/
+
+Ctrl-C ends the demo.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_reach_it() {
+        for text in ["127.0.0.1:0", "127.9.9.9:80", "[::1]:8080"] {
+            assert!(loopback(text).is_ok(), "{text}");
+        }
+        for text in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[::ffff:192.0.2.1]:80", "localhost:80", "80", ""] {
+            assert!(loopback(text).is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_passed_over() {
+        let held = listen(Some("127.0.0.1:0".parse().unwrap())).unwrap();
+        let taken = address_of(&held).unwrap().port();
+        let found = first_free([taken, 0]).unwrap();
+        assert_ne!(address_of(&found).unwrap().port(), taken);
+        let error = first_free([taken]).unwrap_err();
+        assert_eq!(error.cause.kind(), io::ErrorKind::AddrInUse);
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn its_configuration_is_sound() {
+        let listeners = listen(Some("127.0.0.1:0".parse().unwrap())).unwrap();
+        for url in ["http://localhost:8080", "http://[::1]:8080", "http://127.0.0.2:8080"] {
+            let settings = settings(&listeners, url).unwrap();
+            assert_eq!(settings.public_url.to_string(), url);
+            assert_eq!(settings.gateway.users.count(), 1);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! A cart: how many of each good.
+
+use super::goods::{COUNT, GOODS, Good};
+
+/// The most of one good.
+const MOST: u8 = 99;
+
+/// What somebody wants to buy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cart([u8; COUNT]);
+
+impl Cart {
+    /// One more of the good at this place of the list; no effect at 99.
+    pub fn add(&mut self, position: usize) {
+        if let Some(count) = self.0.get_mut(position) {
+            *count = (*count + 1).min(MOST);
+        }
+    }
+
+    /// None of it any more.
+    pub fn remove(&mut self, position: usize) {
+        if let Some(count) = self.0.get_mut(position) {
+            *count = 0;
+        }
+    }
+
+    /// What is in it, with how many there are.
+    pub fn lines(&self) -> impl Iterator<Item = (&'static Good, u32)> {
+        GOODS.iter().zip(self.0).filter(|(_, count)| *count > 0).map(|(good, count)| (good, u32::from(count)))
+    }
+
+    /// How many things are in it.
+    pub fn count(&self) -> u32 {
+        self.lines().map(|(_, count)| count).sum()
+    }
+
+    /// What they cost by the list, in cents.
+    pub fn cents(&self) -> u32 {
+        self.lines().map(|(good, count)| good.cents * count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cart_counts_and_has_an_end() {
+        let mut cart = Cart::default();
+        cart.add(0);
+        cart.add(5);
+        cart.add(0);
+        assert_eq!((cart.count(), cart.cents()), (3, 2 * 3900 + 1250));
+        cart.remove(0);
+        cart.remove(COUNT);
+        cart.add(COUNT);
+        assert_eq!((cart.count(), cart.cents()), (1, 1250));
+        (0..200).for_each(|_| cart.add(5));
+        assert_eq!(cart.count(), u32::from(MOST));
+    }
+}

@@ -1,0 +1,115 @@
+//! What is sold, and the prices of each moment.
+
+use super::language::Language;
+
+/// Something to buy.
+#[derive(Debug)]
+pub(super) struct Good {
+    /// Its name in forms and live prices.
+    pub id: &'static str,
+    /// Its list price in cents.
+    pub cents: u32,
+    english: [&'static str; 2],
+    german: [&'static str; 2],
+}
+
+impl Good {
+    /// Its name.
+    pub fn name(&self, language: Language) -> &'static str {
+        let [name, _] = self.words(language);
+        name
+    }
+
+    /// One line about it.
+    pub fn about(&self, language: Language) -> &'static str {
+        let [_, about] = self.words(language);
+        about
+    }
+
+    fn words(&self, language: Language) -> &[&'static str; 2] {
+        match language {
+            Language::English => &self.english,
+            Language::German => &self.german,
+        }
+    }
+}
+
+/// How many there are.
+pub(super) const COUNT: usize = 6;
+
+/// Everything there is.
+pub(super) const GOODS: [Good; COUNT] = [
+    Good {
+        id: "skull",
+        cents: 3900,
+        english: ["Skull of a jester", "Known well, or so they say. Plaster, hand-painted."],
+        german: ["Schädel eines Narren", "Ein guter Bekannter, heißt es. Gips, handbemalt."],
+    },
+    Good {
+        id: "bear",
+        cents: 24900,
+        english: ["Bear costume", "For hasty exits. Fits most pursuers."],
+        german: ["Bärenkostüm", "Für eilige Abgänge. Passt den meisten Verfolgern."],
+    },
+    Good {
+        id: "foil",
+        cents: 8950,
+        english: ["Fencing foil", "Blunt. The poison is not included."],
+        german: ["Florett", "Stumpf. Gift ist nicht enthalten."],
+    },
+    Good {
+        id: "donkey",
+        cents: 12000,
+        english: ["Donkey's head", "The ears move. Best seen by moonlight."],
+        german: ["Eselskopf", "Die Ohren wackeln. Am schönsten bei Mondschein."],
+    },
+    Good {
+        id: "cauldron",
+        cents: 17500,
+        english: ["Cauldron", "Seats three. Toil and trouble sold separately."],
+        german: ["Hexenkessel", "Für drei Personen. Müh und Plage gesondert erhältlich."],
+    },
+    Good {
+        id: "handkerchief",
+        cents: 1250,
+        english: ["Handkerchief with strawberries", "Do not lose it."],
+        german: ["Taschentuch mit Erdbeeren", "Bitte nicht verlieren."],
+    },
+];
+
+/// The place of a good in the list, by its id.
+pub(super) fn position(id: &str) -> Option<usize> {
+    GOODS.iter().position(|good| good.id == id)
+}
+
+/// Every good with its price in cents at a tick: around the list price, up and down by at most a tenth, each in its
+/// own rhythm. The same tick has the same prices.
+pub(super) fn prices(tick: u64) -> impl Iterator<Item = (&'static str, u32)> {
+    GOODS.iter().zip(0..).map(move |(good, number)| (good.id, price(good.cents, number, tick)))
+}
+
+/// A triangle wave: from a tenth below to a tenth above and back.
+fn price(cents: u32, number: u64, tick: u64) -> u32 {
+    let half = 5 + number;
+    let at = (tick % (2 * half) + 3 * number) % (2 * half);
+    let height = half.abs_diff(at);
+    let swing = u64::from(cents) / 10 * 2 * height / half;
+    let lowest = cents - cents / 10;
+    lowest + u32::try_from(swing).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_move_within_a_tenth_and_repeat() {
+        let listed = |id: &str| GOODS[position(id).unwrap()].cents;
+        for tick in (0..200).chain([u64::MAX]) {
+            for (id, cents) in prices(tick) {
+                assert!(cents.abs_diff(listed(id)) <= listed(id) / 10, "{id} {tick} {cents}");
+            }
+        }
+        assert!(prices(7).eq(prices(7)) && !prices(7).eq(prices(8)));
+    }
+}

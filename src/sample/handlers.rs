@@ -1,0 +1,147 @@
+//! From a request to its answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body as HttpBody;
+use tokio::time::timeout;
+
+use super::Shop;
+use super::answer::{self, Body};
+use super::cart::Cart;
+use super::language::Language;
+use super::pages::{self, headers_json};
+use super::place::{Place, page_to_return_to};
+use super::visit::Visit;
+use super::visitors::VisitorId;
+use super::{event_stream, goods, websocket};
+use crate::values::form::{Field, Form};
+
+/// The largest form, in bytes, and how long it may take to arrive.
+const MAX_FORM: usize = 4096;
+const FORM_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers a request.
+pub(super) async fn answer<B>(shop: &Shop, request: Request<B>) -> Response<Body>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let path = request.uri().path().to_owned();
+    let Some(place) = Place::find(&path) else {
+        let visit = Visit::of(&path, request.headers());
+        return answer::page(StatusCode::NOT_FOUND, shop.pages.missing(&visit));
+    };
+    if !place.allows(request.method()) {
+        return answer::wrong_method(place.methods());
+    }
+    if place == Place::WebSocket {
+        return websocket::answer(&shop.ticker, request);
+    }
+    if request.method() != Method::POST {
+        return show(shop, place, &Visit::of(&path, request.headers()));
+    }
+    let (head, body) = request.into_parts();
+    match read_form(body).await {
+        Some(form) => take(shop, place, &form, &head.headers),
+        None => answer::refusal(StatusCode::BAD_REQUEST, "no form that can be read\n"),
+    }
+}
+
+/// What a place shows.
+fn show(shop: &Shop, place: Place, visit: &Visit<'_>) -> Response<Body> {
+    let page = |html| answer::page(StatusCode::OK, html);
+    match place {
+        Place::Catalogue => with_cart(shop, visit, |cart| shop.pages.catalogue(visit, cart)),
+        Place::Cart => with_cart(shop, visit, |cart| shop.pages.cart(visit, cart)),
+        Place::Headers => page(shop.pages.headers(visit)),
+        Place::HeadersJson => {
+            let json = headers_json(visit.headers, visit.user.as_deref());
+            answer::content(StatusCode::OK, "application/json", json)
+        }
+        Place::Ticker => answer::live_page(shop.pages.ticker(visit)),
+        Place::TickerScript => answer::file("text/javascript; charset=utf-8", pages::SCRIPT),
+        Place::EventStream => event_stream::answer(&shop.ticker),
+        Place::Logout => page(shop.pages.logout(visit)),
+        Place::About => page(shop.pages.about(visit)),
+        Place::Style => answer::file("text/css; charset=utf-8", pages::STYLE),
+        Place::Language | Place::WebSocket => answer::wrong_method(place.methods()),
+    }
+}
+
+/// What a place does with a form.
+fn take(shop: &Shop, place: Place, form: &Form, headers: &HeaderMap) -> Response<Body> {
+    let visit = Visit::of("", headers);
+    match place {
+        Place::Cart => change_cart(shop, &visit, form),
+        Place::Language => choose_language(form),
+        Place::Logout => {
+            visit.visitor.into_iter().for_each(|id| shop.visitors.leave(id));
+            answer::with_visitor(answer::see_other("/public/"), None)
+        }
+        _ => answer::wrong_method(place.methods()),
+    }
+}
+
+/// A page of the visitor's cart. Who has none gets one, and the cookie for it.
+fn with_cart(shop: &Shop, visit: &Visit<'_>, html: impl FnOnce(&Cart) -> String) -> Response<Body> {
+    let page = |cart| answer::page(StatusCode::OK, html(cart));
+    match enter(shop, visit, |_| ()) {
+        None => answer::full(),
+        Some((cart, None)) => page(&cart),
+        Some((cart, new)) => answer::with_visitor(page(&cart), new),
+    }
+}
+
+fn change_cart(shop: &Shop, visit: &Visit<'_>, form: &Form) -> Response<Body> {
+    type Change = fn(&mut Cart, usize);
+    let (id, change) = match (form.field(&["add"]), form.field(&["remove"])) {
+        (Field::One(id), Field::Absent) => (id, Cart::add as Change),
+        (Field::Absent, Field::One(id)) => (id, Cart::remove as Change),
+        _ => return answer::refusal(StatusCode::BAD_REQUEST, "add or remove one thing\n"),
+    };
+    let Some(position) = goods::position(id) else {
+        return answer::refusal(StatusCode::BAD_REQUEST, "we do not sell that\n");
+    };
+    match enter(shop, visit, |cart| change(cart, position)) {
+        None => answer::full(),
+        Some((_, None)) => answer::see_other("/cart"),
+        Some((_, new)) => answer::with_visitor(answer::see_other("/cart"), new),
+    }
+}
+
+/// The visitor's cart after a change, and the visitor's number if it is a new one. A number that the shop has not
+/// given, or has forgotten, is not taken over.
+fn enter(shop: &Shop, visit: &Visit<'_>, change: impl Fn(&mut Cart)) -> Option<(Cart, Option<VisitorId>)> {
+    let known = visit.visitor.and_then(|id| shop.visitors.with_cart(id, &change));
+    if let Some(cart) = known {
+        return Some((cart, None));
+    }
+    let new = shop.visitors.enter()?;
+    Some((shop.visitors.with_cart(new, change)?, Some(new)))
+}
+
+fn choose_language(form: &Form) -> Response<Body> {
+    let Field::One(code) = form.field(&["lang"]) else {
+        return answer::refusal(StatusCode::BAD_REQUEST, "choose one language\n");
+    };
+    let Some(language) = Language::parse(code) else {
+        return answer::refusal(StatusCode::BAD_REQUEST, "we do not speak that\n");
+    };
+    let back = match form.field(&["back"]) {
+        Field::One(path) => page_to_return_to(path),
+        Field::Absent | Field::Several => "/",
+    };
+    answer::with_language(answer::see_other(back), language)
+}
+
+async fn read_form<B>(body: B) -> Option<Form>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let read = timeout(FORM_TIMEOUT, Limited::new(body, MAX_FORM).collect()).await;
+    Form::parse(&read.ok()?.ok()?.to_bytes()).ok()
+}

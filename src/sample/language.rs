@@ -1,0 +1,86 @@
+//! The language of a visitor: what the cookie says, else what the browser asks for.
+
+use http::header::{ACCEPT_LANGUAGE, HeaderMap};
+
+use super::visit::cookie;
+
+/// The cookie that keeps it, readable by scripts.
+pub(super) const COOKIE: &str = "lang";
+
+/// A language of the shop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Language {
+    /// English.
+    #[default]
+    English,
+    /// German.
+    German,
+}
+
+impl Language {
+    /// The language of a short name.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "en" => Some(Self::English),
+            "de" => Some(Self::German),
+            _ => None,
+        }
+    }
+
+    /// Its short name.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::German => "de",
+        }
+    }
+
+    /// The language for a request.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let chosen = cookie(headers, COOKIE).and_then(Self::parse);
+        let asked = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        chosen.or_else(|| asked.and_then(first_known)).unwrap_or_default()
+    }
+
+    /// An amount of cents as people of this language write it.
+    pub fn money(self, cents: u32) -> String {
+        let (whole, rest) = (cents / 100, cents % 100);
+        match self {
+            Self::English => format!("€{whole}.{rest:02}"),
+            Self::German => format!("{whole},{rest:02}\u{a0}€"),
+        }
+    }
+}
+
+/// Browsers name languages in the order of preference; that is all this shop looks at.
+fn first_known(accepted: &str) -> Option<Language> {
+    accepted.split(',').filter_map(|range| range.trim().get(..2)).find_map(|code| Language::parse(&code.to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::COOKIE as COOKIE_HEADER;
+
+    fn of(cookies: Option<&'static str>, accepted: Option<&'static str>) -> Language {
+        let mut headers = HeaderMap::new();
+        cookies.map(|value| headers.insert(COOKIE_HEADER, value.parse().unwrap()));
+        accepted.map(|value| headers.insert(ACCEPT_LANGUAGE, value.parse().unwrap()));
+        Language::of(&headers)
+    }
+
+    #[test]
+    fn the_cookie_goes_first_then_the_browser() {
+        assert_eq!(of(None, None), Language::English);
+        assert_eq!(of(None, Some("fr-FR, DE-at;q=0.8, en")), Language::German);
+        assert_eq!(of(Some("a=b; lang=en"), Some("de")), Language::English);
+        assert_eq!(of(Some("lang=xx"), Some("de")), Language::German);
+        assert_eq!(of(None, Some("é,f")), Language::English);
+    }
+
+    #[test]
+    fn money_is_written_as_people_write_it() {
+        assert_eq!(Language::English.money(1205), "€12.05");
+        assert_eq!(Language::German.money(90), "0,90\u{a0}€");
+    }
+}

@@ -1,0 +1,88 @@
+//! The built-in sample application: a small shop as legacy applications are. `exeunt demo` shows it, and a route
+//! with `upstream = "demo"` leads to it.
+//!
+//! It knows nothing of the gateway. It believes the `X-Forwarded-User` that it is sent, keeps a cart on the server
+//! under an HttpOnly cookie of its own, the language in a cookie that scripts may read, has its own way out at
+//! `/accounts/logout/`, and keeps connections open for live prices: whatever a logout has to deal with.
+
+mod answer;
+mod cart;
+mod event_stream;
+mod goods;
+mod handlers;
+mod language;
+mod pages;
+mod place;
+mod server;
+mod ticker;
+mod visit;
+mod visitors;
+mod websocket;
+mod words;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use pages::Pages;
+use ticker::Ticker;
+use visitors::Visitors;
+
+/// What all requests share.
+#[derive(Debug)]
+struct Shop {
+    pages: Pages,
+    visitors: Visitors,
+    ticker: Ticker,
+}
+
+impl Shop {
+    /// A shop whose prices move when the sender counts on.
+    fn new() -> io::Result<(Self, watch::Sender<u64>)> {
+        let (ticks, tick) = watch::channel(0);
+        let pages = Pages::new().map_err(io::Error::other)?;
+        Ok((Self { pages, visitors: Visitors::default(), ticker: Ticker::new(tick) }, ticks))
+    }
+}
+
+/// The running sample. Dropping it closes everything at once.
+#[derive(Debug)]
+pub struct Sample {
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl Sample {
+    /// Opens the shop at a port of 127.0.0.1 that the system chooses; to be called within a tokio runtime.
+    ///
+    /// At most 1,024 connections, 256 live streams and 1,000 carts: further connections wait, further streams are
+    /// answered 503, and a new cart takes the place of the one that was not used for the longest time.
+    ///
+    /// # Errors
+    /// When the system gives no port.
+    pub async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let (shop, ticks) = Shop::new()?;
+        let serving = tokio::spawn(server::serve(listener, Arc::new(shop), ticks));
+        Ok(Self { address, serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Sample {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! What a request says of who sends it.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+use percent_encoding::percent_decode_str;
+
+use super::language::Language;
+use super::visitors::VisitorId;
+
+/// The shop's own session cookie.
+pub(super) const SESSION_COOKIE: &str = "shopsession";
+
+/// The user's name comes in this header, from whoever stands in front. Believed, as legacy applications do.
+const USER: &str = "x-forwarded-user";
+
+/// One request, as far as all pages care.
+#[derive(Debug)]
+pub(super) struct Visit<'a> {
+    /// The path that was asked for.
+    pub path: &'a str,
+    /// All that came with it.
+    pub headers: &'a HeaderMap,
+    /// Who it is, if somebody in front has said so.
+    pub user: Option<String>,
+    /// What to speak.
+    pub language: Language,
+    /// What the session cookie says, known or not.
+    pub visitor: Option<VisitorId>,
+}
+
+impl<'a> Visit<'a> {
+    /// Reads the head of a request.
+    pub fn of(path: &'a str, headers: &'a HeaderMap) -> Self {
+        Self {
+            path,
+            headers,
+            user: user(headers),
+            language: Language::of(headers),
+            visitor: cookie(headers, SESSION_COOKIE).and_then(VisitorId::parse),
+        }
+    }
+}
+
+/// Names beyond ASCII arrive percent-encoded.
+fn user(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(USER)?.to_str().ok()?;
+    Some(percent_decode_str(value).decode_utf8_lossy().into_owned()).filter(|user| !user.is_empty())
+}
+
+/// Every cookie of a request, in order, as far as it is text.
+pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// The first cookie of a name.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    cookies(headers).find(|(other, _)| *other == name).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_says_who_it_is() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, "a=1;lang=de; b; a=2".parse().unwrap());
+        headers.insert(USER, "J%C3%BCrgen".parse().unwrap());
+        let visit = Visit::of("/", &headers);
+        assert_eq!((visit.user.as_deref(), visit.language), (Some("Jürgen"), Language::German));
+        assert_eq!((cookie(&headers, "a"), cookie(&headers, "b")), (Some("1"), None));
+        assert_eq!(cookies(&headers).count(), 3);
+        assert_eq!(visit.visitor, None);
+    }
+}

@@ -1,0 +1,130 @@
+//! The shop's own sessions: carts in memory, under random numbers that browsers keep in a cookie.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use parking_lot::Mutex;
+
+use super::cart::Cart;
+
+/// Carts at the same time.
+const CAPACITY: usize = 1000;
+
+/// The number of one visitor, which opens the cart. Not printed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct VisitorId([u8; 16]);
+
+impl VisitorId {
+    /// Reads a cookie's value.
+    pub fn parse(text: &str) -> Option<Self> {
+        HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+
+    /// The cookie's value.
+    pub fn cookie_value(self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+
+    fn random() -> Option<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).ok().map(|()| Self(bytes))
+    }
+}
+
+impl fmt::Debug for VisitorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VisitorId(…)")
+    }
+}
+
+/// All visitors with a cart.
+#[derive(Debug, Default)]
+pub(super) struct Visitors(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    carts: HashMap<VisitorId, Kept>,
+    /// Counts every use, so that the oldest is known without a clock.
+    uses: u64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    cart: Cart,
+    used: u64,
+}
+
+impl Visitors {
+    /// A new visitor with an empty cart, in place of the one that did nothing for the longest time where the table
+    /// is full. `None` where the system gives no random numbers.
+    pub fn enter(&self) -> Option<VisitorId> {
+        let id = VisitorId::random()?;
+        let mut table = self.0.lock();
+        if table.carts.len() >= CAPACITY {
+            let oldest = table.carts.iter().min_by_key(|(_, kept)| kept.used).map(|(id, _)| *id);
+            oldest.and_then(|id| table.carts.remove(&id));
+        }
+        table.uses += 1;
+        let kept = Kept { used: table.uses, ..Kept::default() };
+        table.carts.insert(id, kept);
+        Some(id)
+    }
+
+    /// The cart of a visitor, after `change`; `None` if there is no such visitor (any more).
+    pub fn with_cart(&self, id: VisitorId, change: impl FnOnce(&mut Cart)) -> Option<Cart> {
+        let mut table = self.0.lock();
+        table.uses += 1;
+        let uses = table.uses;
+        let kept = table.carts.get_mut(&id)?;
+        kept.used = uses;
+        change(&mut kept.cart);
+        Some(kept.cart)
+    }
+
+    /// Forgets a visitor.
+    pub fn leave(&self, id: VisitorId) {
+        self.0.lock().carts.remove(&id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_known(visitors: &Visitors, id: VisitorId) -> bool {
+        visitors.with_cart(id, |_| ()).is_some()
+    }
+
+    #[test]
+    fn a_cart_is_kept_until_its_visitor_leaves() {
+        let visitors = Visitors::default();
+        let (one, other) = (visitors.enter().unwrap(), visitors.enter().unwrap());
+        visitors.with_cart(one, |cart| cart.add(1)).unwrap();
+        assert_eq!(visitors.with_cart(one, |_| ()).unwrap().count(), 1);
+        assert_eq!(visitors.with_cart(other, |_| ()).unwrap().count(), 0);
+        visitors.leave(one);
+        assert!(!is_known(&visitors, one) && is_known(&visitors, other));
+    }
+
+    #[test]
+    fn a_full_shop_forgets_who_did_nothing_for_longest() {
+        let visitors = Visitors::default();
+        let (first, second) = (visitors.enter().unwrap(), visitors.enter().unwrap());
+        (2..CAPACITY).for_each(|_| _ = visitors.enter());
+        assert!(is_known(&visitors, first));
+        visitors.enter().unwrap();
+        assert!(is_known(&visitors, first) && !is_known(&visitors, second));
+        assert_eq!(visitors.0.lock().carts.len(), CAPACITY);
+    }
+
+    #[test]
+    fn a_cookie_is_read_back_and_nothing_else_is() {
+        let id = VisitorId::random().unwrap();
+        assert_eq!(VisitorId::parse(&id.cookie_value()), Some(id));
+        for text in ["", "00", "zz", &"0".repeat(33), &"A".repeat(32), &"0".repeat(64)] {
+            assert_eq!(VisitorId::parse(text), None, "{text}");
+        }
+        assert_eq!(format!("{id:?}"), "VisitorId(…)");
+    }
+}

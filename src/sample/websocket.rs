@@ -1,0 +1,75 @@
+//! Prices over a WebSocket (RFC 6455).
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use http::header::{
+    CONNECTION, HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode};
+
+use super::answer::{self, Body};
+use super::ticker::{Ticker, Ticks, message};
+use crate::values::websocket_request::is_websocket_request;
+
+/// What a listener may say, in bytes: nothing of it is read.
+const MAX_MESSAGE: usize = 4096;
+/// How long a listener may take to take a price.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// Accepts a handshake, and sends prices until the client leaves or the shop closes.
+pub(super) fn answer<B>(ticker: &Ticker, mut request: Request<B>) -> Response<Body> {
+    let Some(accept) = accept_value(request.method(), request.version(), request.headers()) else {
+        let refusal = answer::refusal(StatusCode::UPGRADE_REQUIRED, "this address speaks WebSocket, version 13\n");
+        let refusal = answer::with(refusal, UPGRADE, HeaderValue::from_static("websocket"));
+        return answer::with(refusal, SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+    };
+    let Some(ticks) = ticker.listen() else { return answer::full() };
+    tokio::spawn(talk(hyper::upgrade::on(&mut request), ticks));
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let response = answer::with(response, CONNECTION, HeaderValue::from_static("upgrade"));
+    let response = answer::with(response, UPGRADE, HeaderValue::from_static("websocket"));
+    answer::with(response, SEC_WEBSOCKET_ACCEPT, accept)
+}
+
+/// The answer to a sound handshake's key.
+fn accept_value(method: &Method, version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
+    is_websocket_request(method, version, headers).ok().filter(|asks| *asks)?;
+    let key = headers.get(SEC_WEBSOCKET_KEY)?;
+    HeaderValue::try_from(derive_accept_key(key.as_bytes().trim_ascii())).ok()
+}
+
+async fn talk(upgrade: OnUpgrade, mut ticks: Ticks) {
+    let Ok(stream) = upgrade.await else { return };
+    let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+    let config = config.read_buffer_size(MAX_MESSAGE).write_buffer_size(0).max_write_buffer_size(64 * 1024);
+    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, Some(config)).await;
+    // The client is gone, or too slow: there is nobody to tell.
+    let _ = tell(&mut socket, &mut ticks).await;
+}
+
+/// Sends every tick. Reading goes on meanwhile: that is what answers pings and notices the end.
+async fn tell(socket: &mut Socket, ticks: &mut Ticks) -> Option<()> {
+    loop {
+        tokio::select! {
+            tick = ticks.next() => match tick {
+                Some(tick) => timeout(SEND_TIMEOUT, socket.send(Message::text(message(tick)))).await.ok()?.ok()?,
+                None => {
+                    let farewell = CloseFrame { code: CloseCode::Away, reason: "the shop closes".into() };
+                    return timeout(SEND_TIMEOUT, socket.close(Some(farewell))).await.ok()?.ok();
+                }
+            },
+            said = socket.next() => drop(said?.ok()?),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What the pages say, in two languages.
+
+use serde::Serialize;
+
+use super::language::Language;
+
+/// The texts of one language.
+#[derive(Debug, Serialize)]
+pub(super) struct Words {
+    shop: &'static str,
+    motto: &'static str,
+    catalogue: &'static str,
+    cart: &'static str,
+    ticker: &'static str,
+    headers: &'static str,
+    about: &'static str,
+    hello: &'static str,
+    nobody: &'static str,
+    sign_in: &'static str,
+    sign_out: &'static str,
+    other_language: &'static str,
+    other_language_code: &'static str,
+    buy: &'static str,
+    remove: &'static str,
+    how_many: &'static str,
+    price: &'static str,
+    total: &'static str,
+    cart_empty: &'static str,
+    cart_where: &'static str,
+    own_logout: &'static str,
+    ticker_about: &'static str,
+    over_websocket: &'static str,
+    over_events: &'static str,
+    connecting: &'static str,
+    live: &'static str,
+    ended: &'static str,
+    needs_script: &'static str,
+    headers_about: &'static str,
+    header: &'static str,
+    value: &'static str,
+    cookies: &'static str,
+    no_cookies: &'static str,
+    logout_title: &'static str,
+    logout_about: &'static str,
+    logout_button: &'static str,
+    about_text: &'static str,
+    about_open: &'static str,
+    about_enter: &'static str,
+    missing: &'static str,
+    missing_about: &'static str,
+}
+
+impl Words {
+    /// The texts of a language.
+    pub fn of(language: Language) -> &'static Self {
+        match language {
+            Language::English => &ENGLISH,
+            Language::German => &GERMAN,
+        }
+    }
+}
+
+const ENGLISH: Words = Words {
+    shop: "The Prop Room",
+    motto: "Everything for the stage",
+    catalogue: "Catalogue",
+    cart: "Cart",
+    ticker: "Live prices",
+    headers: "Your request",
+    about: "About us",
+    hello: "Good evening,",
+    nobody: "Nobody is signed in.",
+    sign_in: "Sign in",
+    sign_out: "Sign out",
+    other_language: "Deutsch",
+    other_language_code: "de",
+    buy: "Into the cart",
+    remove: "Remove",
+    how_many: "Number",
+    price: "Price",
+    total: "Total",
+    cart_empty: "There is nothing in your cart yet.",
+    cart_where: "The cart is kept on the server, under the cookie “shopsession”, which scripts cannot read.",
+    own_logout: "Leave the shop and empty the cart",
+    ticker_about: "These prices move once a second, over connections that stay open. Sign out in another window and \
+        see what becomes of them.",
+    over_websocket: "WebSocket",
+    over_events: "Server-sent events",
+    connecting: "connecting …",
+    live: "live",
+    ended: "ended",
+    needs_script: "Live prices need a script.",
+    headers_about: "All that reached the shop with this request. It believes X-Forwarded-User, so whoever stands in \
+        front must not let visitors write it. The gateway's own cookie is not among these.",
+    header: "Header",
+    value: "Value",
+    cookies: "Cookies",
+    no_cookies: "The request brought no cookies.",
+    logout_title: "Leave the shop?",
+    logout_about: "This is the shop's own way out: it forgets your cart and its own session. Whoever signed you in \
+        does not hear of it.",
+    logout_button: "Leave the shop",
+    about_text: "We have furnished murders, shipwrecks and happy endings since 1599. Skulls are our speciality.",
+    about_open: "This page is open to everybody, signed in or not.",
+    about_enter: "To the catalogue",
+    missing: "Nothing here",
+    missing_about: "The stage is empty at this address.",
+};
+
+const GERMAN: Words = Words {
+    shop: "Die Requisite",
+    motto: "Alles für die Bühne",
+    catalogue: "Katalog",
+    cart: "Warenkorb",
+    ticker: "Preise live",
+    headers: "Deine Anfrage",
+    about: "Über uns",
+    hello: "Guten Abend,",
+    nobody: "Niemand ist angemeldet.",
+    sign_in: "Anmelden",
+    sign_out: "Abmelden",
+    other_language: "English",
+    other_language_code: "en",
+    buy: "In den Warenkorb",
+    remove: "Entfernen",
+    how_many: "Anzahl",
+    price: "Preis",
+    total: "Summe",
+    cart_empty: "Der Warenkorb ist noch leer.",
+    cart_where: "Der Warenkorb liegt auf dem Server, unter dem Cookie „shopsession“, das kein Skript lesen kann.",
+    own_logout: "Den Laden verlassen und den Warenkorb leeren",
+    ticker_about: "Diese Preise ändern sich jede Sekunde, über Verbindungen, die offen bleiben. Melde dich in einem \
+        anderen Fenster ab und sieh, was aus ihnen wird.",
+    over_websocket: "WebSocket",
+    over_events: "Server-sent events",
+    connecting: "verbinde …",
+    live: "live",
+    ended: "beendet",
+    needs_script: "Preise live brauchen ein Skript.",
+    headers_about: "Alles, was mit dieser Anfrage im Laden ankam. Er glaubt X-Forwarded-User; wer davor steht, darf \
+        Besucher das also nicht schreiben lassen. Das Cookie des Gateways selbst ist nicht dabei.",
+    header: "Kopfzeile",
+    value: "Wert",
+    cookies: "Cookies",
+    no_cookies: "Die Anfrage brachte keine Cookies mit.",
+    logout_title: "Den Laden verlassen?",
+    logout_about: "Das ist der eigene Ausgang des Ladens: Er vergisst deinen Warenkorb und seine eigene Sitzung. Wer \
+        dich angemeldet hat, erfährt davon nichts.",
+    logout_button: "Den Laden verlassen",
+    about_text: "Seit 1599 statten wir Morde, Schiffbrüche und glückliche Enden aus. Schädel sind unsere Spezialität.",
+    about_open: "Diese Seite steht allen offen, ob angemeldet oder nicht.",
+    about_enter: "Zum Katalog",
+    missing: "Hier ist nichts",
+    missing_about: "An dieser Adresse ist die Bühne leer.",
+};
