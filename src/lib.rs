@@ -65,6 +65,9 @@ pub mod gateway;
 pub mod proxy;
 
 #[cfg(feature = "engine")]
+pub mod admin;
+
+#[cfg(feature = "engine")]
 pub mod config;
 
 #[cfg(feature = "engine")]

@@ -26,9 +26,10 @@ pub const FILE: Schema = Schema {
         "login",
         "logout",
         "limits",
+        "admin",
         "log",
     ],
-    later: &["tls", "admin", "metrics", "brand", "pages"],
+    later: &["tls", "metrics", "brand", "pages"],
 };
 
 /// `[[route]]`
@@ -116,6 +117,9 @@ pub const LIMITS: Schema = Schema {
     later: &["head_size", "fields", "connections_per_address", "requests_per_session"],
 };
 
+/// `[admin]`
+pub const ADMIN: Schema = Schema { table: "admin", keys: &["listen", "group"], later: &[] };
+
 /// `[log]`
 pub const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
 
@@ -131,6 +135,7 @@ pub const ALL: &[&Schema] = &[
     &LOGIN,
     &LOGOUT,
     &LIMITS,
+    &ADMIN,
     &LOG,
 ];
 

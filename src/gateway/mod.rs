@@ -4,6 +4,7 @@ mod answers;
 mod assembled;
 mod exchange;
 mod forward;
+mod oversee;
 mod own;
 mod perform;
 mod receive;
@@ -41,11 +42,6 @@ impl Gateway {
     /// The sessions.
     pub fn sessions(&self) -> &SessionTable {
         &self.sessions
-    }
-
-    /// Forgets the wrong passwords of an account, or those from an address. Answers whether there were any.
-    pub fn unban(&self, user: &str) -> bool {
-        self.throttle.unban(user, self.pipeline.clock.now())
     }
 
     /// Notes that a session is used, by something that goes on in its name.

@@ -47,13 +47,15 @@ type Set = Mutex<[Place; WAYS]>;
 /// Counters of one kind.
 #[derive(Debug)]
 pub(super) struct Table {
-    sets: Box<[Set]>,
+    /// One set stands outside the slice: so there is a set for every key.
+    first: Set,
+    further: Box<[Set]>,
     policy: Policy,
 }
 
 impl Table {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { sets: (0..SETS).map(|_| Set::default()).collect(), policy }
+        Self { first: Set::default(), further: (1..SETS).map(|_| Set::default()).collect(), policy }
     }
 
     /// Begins an attempt, unless this counter is closed.
@@ -101,7 +103,7 @@ impl Table {
     /// Forgets all failures of an owner, and answers whether there were any.
     pub(super) fn forgive(&self, owner: u32, now: Moment) -> bool {
         let mut any = false;
-        for set in &self.sets {
+        for set in std::iter::once(&self.first).chain(&self.further) {
             for place in set.lock().iter_mut().filter(|place| place.tag != 0 && place.owner == owner) {
                 any |= place.standing.at(now, self.policy).failures > 0;
                 place.standing = place.standing.forgiven(now);
@@ -124,9 +126,8 @@ impl Table {
     }
 
     fn set(&self, key: Key) -> &Set {
-        let [first, further @ ..] = &*self.sets;
         let at = key.tag as usize % SETS;
-        at.checked_sub(1).and_then(|at| further.get(at)).unwrap_or(first)
+        at.checked_sub(1).and_then(|at| self.further.get(at)).unwrap_or(&self.first)
     }
 }
 
