@@ -78,23 +78,23 @@ impl Throttle {
     /// # Errors
     /// [`Banned`], whatever the password may be.
     pub fn attempt(&self, visitor: &Visitor<'_>, trusted: &TrustedProxies, now: Moment) -> Result<Ticket<'_>, Banned> {
-        let (account, is_known) = self.account_of(visitor);
-        account.table.begin(account.key, now)?;
+        let (table, key) = self.account_of(visitor);
+        let is_known = std::ptr::eq(table, &self.known);
+        let account = Counted::begin(table, key, now)?;
         let address = if is_known { None } else { self.key_of_address(visitor.client, trusted) };
-        match address.map_or(Ok(()), |key| self.addresses.begin(key, now)) {
+        let address = match address.map(|key| Counted::begin(&self.addresses, key, now)).transpose() {
             Err(banned) if is_banned_by_address(visitor.client) => return Err(banned),
-            Err(_) | Ok(()) => {}
-        }
-        let address = address.map(|key| Counted::new(&self.addresses, key));
+            begun => begun.unwrap_or_default(),
+        };
         Ok(Ticket { advised: &self.advised, client: visitor.client, account, address })
     }
 
     /// A known browser has a counter of its own for each user, all others share one.
-    fn account_of(&self, visitor: &Visitor<'_>) -> (Counted<'_>, bool) {
+    fn account_of(&self, visitor: &Visitor<'_>) -> (&Table, Key) {
         let known = visitor.known.map(|known| self.key_of_known(visitor.user, known));
         match known.filter(|&key| self.known.holds(key)) {
-            Some(key) => (Counted::new(&self.known, key), true),
-            None => (Counted::new(&self.accounts, self.key_of_account(visitor.user)), false),
+            Some(key) => (&self.known, key),
+            None => (&self.accounts, self.key_of_account(visitor.user)),
         }
     }
 
@@ -156,6 +156,7 @@ fn is_banned_by_address(client: ClientAddress) -> bool {
     }
 }
 
+/// One counter of an attempt under way.
 #[derive(Debug)]
 struct Counted<'a> {
     table: &'a Table,
@@ -164,8 +165,9 @@ struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    fn new(table: &'a Table, key: Key) -> Self {
-        Self { table, key, settled: false }
+    fn begin(table: &'a Table, key: Key, now: Moment) -> Result<Self, Banned> {
+        table.begin(key, now)?;
+        Ok(Self { table, key, settled: false })
     }
 
     /// Answers the ban that follows.

@@ -7,6 +7,7 @@
 //! one of them slowed by its own bans and by those of the addresses. Waiting for the ban to end is far cheaper.
 //! New counters push out each other first.
 
+use std::fmt;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -45,7 +46,6 @@ struct Place {
 type Set = Mutex<[Place; WAYS]>;
 
 /// Counters of one kind.
-#[derive(Debug)]
 pub(super) struct Table {
     /// One set stands outside the slice: so there is a set for every key.
     first: Set,
@@ -128,6 +128,12 @@ impl Table {
     fn set(&self, key: Key) -> &Set {
         let at = key.tag as usize % SETS;
         at.checked_sub(1).and_then(|at| self.further.get(at)).unwrap_or(&self.first)
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 

@@ -6,7 +6,7 @@ use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::secret::CookieSecret;
-pub use super::secret::{COOKIE_VALUE_LENGTH, NoRandomness};
+pub use super::secret::NoRandomness;
 
 /// The 256 random bits that a browser's cookie carries. Whoever has them is the user, so they have no
 /// `Display`, their `Debug` is blank, and nothing but the cookie ever holds them.
@@ -27,11 +27,6 @@ impl SessionId {
         CookieSecret::generate().map(Self)
     }
 
-    /// Reads a cookie value. `None` for anything but the one spelling that [`SessionId::cookie_value`] gives.
-    pub fn parse(value: &[u8]) -> Option<Self> {
-        CookieSecret::parse(value).map(Self)
-    }
-
     /// The cookie value. For the `Set-Cookie` line of the person it belongs to, and nothing else.
     pub fn cookie_value(&self) -> String {
         self.0.cookie_value()
@@ -44,6 +39,12 @@ impl SessionId {
 }
 
 impl SessionKey {
+    /// The key of the session that a cookie value opens. `None` for anything but the one spelling that
+    /// [`SessionId::cookie_value`] gives.
+    pub fn of_cookie_value(value: &[u8]) -> Option<Self> {
+        CookieSecret::parse(value).map(|secret| Self(secret.digest()))
+    }
+
     /// A number that spreads sessions evenly. It never leaves the program.
     pub fn affinity(&self) -> u64 {
         self.0.first_chunk().map_or(0, |head| u64::from_ne_bytes(*head))
@@ -91,14 +92,14 @@ impl fmt::Debug for Handle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::secret::COOKIE_VALUE_LENGTH;
 
     #[test]
     fn a_cookie_value_reads_back_and_names_one_key() {
         let id = SessionId::generate().unwrap();
         let value = id.cookie_value();
         assert_eq!(value.len(), COOKIE_VALUE_LENGTH);
-        let again = SessionId::parse(value.as_bytes()).unwrap();
-        assert_eq!(again.key(), id.key());
+        assert_eq!(SessionKey::of_cookie_value(value.as_bytes()), Some(id.key()));
         assert_eq!(id.key(), SessionKey(Sha256::digest(value.as_bytes()).into()));
     }
 

@@ -30,7 +30,7 @@ async fn site_with(change: impl FnOnce(&mut Setup)) -> (Site, Handshakes) {
         let log = Arc::clone(&log);
         async move {
             #[expect(clippy::result_large_err, reason = "the library's signature")]
-            let note = |request: &http::Request<()>, response| {
+            let note = |request: &Request<()>, response| {
                 let lines = request.headers().iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
                 log.lock().unwrap().push(format!("GET {}\r\n{}\r\n", request.uri(), lines.collect::<String>()));
                 Ok(response)
