@@ -116,7 +116,8 @@ fn ways(reason: Reason) -> &'static [Way] {
         Reason::SignInRequired | Reason::CredentialsWrong => &[Way::Login],
         Reason::GroupMissing => &[Way::Switch, Way::Home],
         Reason::LogoutByGet => &[Way::Logout, Way::Home],
-        Reason::FormMalformed
+        Reason::TooManyAttempts
+        | Reason::FormMalformed
         | Reason::FormTooLarge
         | Reason::BodyIncomplete
         | Reason::SignInBusy

@@ -149,6 +149,12 @@ impl SessionTable {
         self.by_user.get(user).map(|sessions| sessions.value().clone()).unwrap_or_default()
     }
 
+    /// The sessions of everybody, or of the users of this name whatever their source, in no particular order.
+    pub fn everybody(&self, user: Option<&str>) -> Vec<Arc<Session>> {
+        let users = self.by_user.iter().filter(|entry| user.is_none_or(|user| *entry.key().subject == *user));
+        users.flat_map(|entry| entry.value().clone()).collect()
+    }
+
     /// Ends the sessions whose time is up.
     pub async fn expired(&self, now: Moment) -> Vec<Ended> {
         let mut ended = Vec::new();
