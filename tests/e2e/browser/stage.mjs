@@ -116,6 +116,10 @@ export const PAGES = {
   "405-method": (page, stage) =>
     fromAnotherSite(page, `<form method=post action="${stage.at("/.exeunt/goodbye")}"><button data-go>x</button></form>`),
   "421-host": (page, stage) => page.goto(stage.at("/", "other.test")),
+  "429-banned": async (page, stage) => {
+    do await signIn(page, stage, "mallory", "wrong");
+    while ((await page.locator("#problem").textContent()).match(/wrong|falsch/));
+  },
   "502-down": (page, stage) => page.goto(stage.at("/dead/")),
   "504-slow": (page, stage) => page.goto(stage.at("/slow/")),
 };
