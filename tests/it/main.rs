@@ -1,5 +1,6 @@
 //! The integration tests, in one binary: over real sockets, in process, on ports that the system chooses.
 
+mod admin;
 mod check;
 mod dispatch;
 mod door;
