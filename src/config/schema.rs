@@ -28,8 +28,10 @@ pub const FILE: Schema = Schema {
         "limits",
         "admin",
         "log",
+        "brand",
+        "pages",
     ],
-    later: &["tls", "metrics", "brand", "pages"],
+    later: &["tls", "metrics"],
 };
 
 /// `[[route]]`
@@ -123,6 +125,12 @@ pub const ADMIN: Schema = Schema { table: "admin", keys: &["listen", "group"], l
 /// `[log]`
 pub const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
 
+/// `[brand]`
+pub const BRAND: Schema = Schema { table: "brand", keys: &["name", "logo", "colour"], later: &[] };
+
+/// `[pages]`
+pub const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later: &[] };
+
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[
     &FILE,
@@ -137,6 +145,8 @@ pub const ALL: &[&Schema] = &[
     &LIMITS,
     &ADMIN,
     &LOG,
+    &BRAND,
+    &PAGES,
 ];
 
 impl Schema {

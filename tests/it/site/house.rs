@@ -13,6 +13,7 @@ use exeunt::credentials::password::{self, Password};
 use exeunt::credentials::user_file::Users;
 use exeunt::gateway::{self, Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
+use exeunt::pages::{Brand, Look};
 use exeunt::proxy::{Door, callbacks, listener, settings::Settings as DoorSettings};
 use exeunt::routes::access::Access;
 use exeunt::routes::path_prefix::PathPrefix;
@@ -124,6 +125,7 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
             grace: GRACE,
             clear_site_data: None,
         },
+        pages: exeunt::pages::Settings { brand: Brand::default(), look: Look::built_in().unwrap() },
         hosts,
     }
 }
