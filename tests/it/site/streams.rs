@@ -40,7 +40,10 @@ impl Slow {
                 for _ in 1..PIECES {
                     tokio::select! {
                         permit = next.acquire() => permit.unwrap().forget(),
-                        _ = connection.request() => { let _ = gone.send(()); return }
+                        _ = connection.request() => {
+                            let _ = gone.send(());
+                            return;
+                        }
                     }
                     connection.write("5\r\npiece\r\n").await;
                 }
