@@ -28,7 +28,7 @@ pub fn own_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason
 /// Whether a POST may sign out: as [`own_post`], or from another own origin.
 pub fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match facts.origin() {
-        Some(Ok(origin)) if hosts.owns(&origin) => Ok(()),
+        Some(Ok(origin)) if is_own_page(facts, hosts, &origin) => Ok(()),
         _ => own_post(facts, hosts),
     }
 }
@@ -80,9 +80,15 @@ pub fn logout_get(facts: &RequestFacts<'_>, policy: GetPolicy) -> LogoutByGet {
 pub fn socket(facts: &RequestFacts<'_>, hosts: &OwnHosts, allowed: &[Origin]) -> Result<(), Reason> {
     match facts.origin() {
         None => Ok(()),
-        Some(Ok(origin)) if hosts.owns(&origin) || allowed.contains(&origin) => Ok(()),
+        Some(Ok(origin)) if is_own_page(facts, hosts, &origin) || allowed.contains(&origin) => Ok(()),
         Some(_) => Err(Reason::SocketOrigin),
     }
+}
+
+/// Whether a page is one that is served through here: at the address that this request came to, or at an own host
+/// under the public address. Another port of an own host is another program, which cookies do not tell apart.
+fn is_own_page(facts: &RequestFacts<'_>, hosts: &OwnHosts, origin: &Origin) -> bool {
+    facts.own_origin(hosts).as_ref() == Some(origin) || hosts.origins().any(|own| own == *origin)
 }
 
 /// Whether a method asks for something without changing it (RFC 9110 9.2.1), as far as own addresses go.
@@ -158,9 +164,12 @@ mod tests {
     #[test]
     fn sockets_open_for_our_pages_and_for_programs() {
         let allowed = [Origin::parse("https://dash.test").unwrap()];
-        let cases: [(&[&str], bool); 6] = [
+        let cases: [(&[&str], bool); 9] = [
             (&[], true),
             (&["Origin: http://app.test"], true),
+            (&["Origin: http://app.test:3000"], false),
+            (&["Origin: http://app.test:3000", "Host: app.test:3000"], true),
+            (&["Origin: https://app.test"], false),
             (&["Origin: http://shop.test"], true),
             (&["Origin: https://dash.test"], true),
             (&["Origin: http://evil.test"], false),

@@ -1,9 +1,12 @@
 //! What an operator types.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to people")]
+
 mod check;
 mod demo;
 mod print;
 mod serve;
+mod service_manager;
 mod user;
 
 use std::ffi::OsString;

@@ -24,7 +24,7 @@ use crate::session::table::SessionTable;
 use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
 
-use super::{Configuration, REFUSED_CONFIGURATION, check};
+use super::{Configuration, REFUSED_CONFIGURATION, check, service_manager};
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
@@ -80,7 +80,7 @@ pub(super) async fn run(settings: Settings, listeners: Vec<Listener>, signals: S
         tracing::info!(%address, %public_url, "listening");
     }
     let reaper = keep_reaping(gateway);
-    signals.run(&door, say_no_reload).await;
+    tokio::join!(signals.run(&door, say_no_reload), service_manager::keep_informed(&door));
     reaper.abort();
     drop(sample);
     Ok(())

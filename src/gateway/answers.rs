@@ -1,6 +1,8 @@
 //! Answers that are no page of their own: refusals, and the way to the sign-in form.
 
-use http::header::{ALLOW, REFERER, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -30,6 +32,10 @@ pub(super) fn refusal_for(assembled: &Assembled, browser: bool, refusal: &Refusa
         StatusCode::UNAUTHORIZED => reply.with(WWW_AUTHENTICATE, challenge(assembled)),
         StatusCode::SERVICE_UNAVAILABLE => reply.with(RETRY_AFTER, RETRY_SECONDS.into()),
         _ if refusal.reason == Reason::LogoutByGet => reply.with(ALLOW, HeaderValue::from_static("POST")),
+        // RFC 6455 4.2.2, RFC 9110 15.5.22.
+        StatusCode::UPGRADE_REQUIRED => reply
+            .with(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+            .with(UPGRADE, HeaderValue::from_static("websocket")),
         _ => reply,
     }
 }

@@ -220,7 +220,9 @@ impl ProxyHttp for App {
         }
         let reason = reason_of(failure);
         reason.iter().for_each(|&reason| ctx.exchange(|exchange| exchange.refused(reason)));
-        let reply = reason.zip(ctx.forward.as_ref()).map(|(reason, forward)| forward.upstream_failed(reason));
+        let headers = &session.req_header().headers;
+        let failed = reason.zip(ctx.forward.as_ref());
+        let reply = failed.map(|(reason, forward)| forward.upstream_failed(headers, reason));
         let answerable = session.response_written().is_none();
         session.set_keepalive(None);
         let status = reply.as_ref().map_or(0, |reply| reply.status.as_u16());

@@ -116,6 +116,13 @@ impl Door {
         self.control.stop_now();
     }
 
+    /// Waits until the door begins to stop.
+    pub async fn stopping(&self) {
+        let mut stopping = self.control.stop.subscribe();
+        // The sender lives in `control`: this cannot fail.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
     /// Waits until the door was stopped and everything is over: no listener, no connection is left.
     pub async fn stopped(&self) {
         self.running.closed().await;

@@ -14,7 +14,7 @@ use super::websocket::{self, Answer, NotOpened, Opened, remove_hop_by_hop};
 use crate::gateway::{Forward, Gateway};
 use crate::values::header_edits::HeaderEdit;
 use crate::values::reason::Reason;
-use crate::values::websocket_request::is_websocket_request;
+use crate::values::websocket_request::{BadWebSocketRequest, is_websocket_request};
 
 /// Whether the request asks for a WebSocket, be it well or badly.
 pub(super) fn is_asked_for(session: &Session) -> bool {
@@ -31,9 +31,12 @@ pub(super) async fn websocket(
     forward: Box<Forward>,
 ) -> Result<bool> {
     let head = session.req_header();
-    if is_websocket_request(&head.method, head.version, &head.headers).is_err() {
-        ctx.refused(Reason::HeadMalformed);
-        return answer(session, ctx, forward.upstream_failed(Reason::HeadMalformed)).await;
+    if let Err(bad) = is_websocket_request(&head.method, head.version, &head.headers) {
+        let version = bad == BadWebSocketRequest::Version;
+        let reason = if version { Reason::SocketVersion } else { Reason::HeadMalformed };
+        ctx.refused(reason);
+        let reply = forward.upstream_failed(&head.headers, reason);
+        return answer(session, ctx, reply).await;
     }
     let Some(request) = handshake(session, &forward) else {
         return Error::e_explain(ErrorType::InternalError, "a handshake that cannot be written");
@@ -44,7 +47,8 @@ pub(super) async fn websocket(
         Err(NotOpened::Failure(failure)) => match reason_of(failure) {
             Some(reason) => {
                 ctx.refused(reason);
-                answer(session, ctx, forward.upstream_failed(reason)).await
+                let reply = forward.upstream_failed(&session.req_header().headers, reason);
+                answer(session, ctx, reply).await
             }
             None => Ok(true),
         },

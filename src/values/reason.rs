@@ -29,6 +29,8 @@ pub enum Reason {
     SocketOrigin,
     /// The script of a service worker that could answer in our place.
     ServiceWorker,
+    /// A WebSocket handshake of another version than 13, the only one there is.
+    SocketVersion,
     /// A sign-out that no person asked for: an image, a frame, a script, a prefetch.
     NotANavigation,
     /// A program tried to sign out by GET.
@@ -72,6 +74,7 @@ impl Reason {
             Self::CrossSite => "cross_site",
             Self::SocketOrigin => "socket_origin",
             Self::ServiceWorker => "service_worker",
+            Self::SocketVersion => "socket_version",
             Self::NotANavigation => "not_a_navigation",
             Self::LogoutByGet => "logout_by_get",
             Self::CredentialsWrong => "credentials_wrong",
@@ -96,6 +99,7 @@ impl Reason {
             }
             Self::HostNotServed => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed | Self::LogoutByGet => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SocketVersion => StatusCode::UPGRADE_REQUIRED,
             Self::ExpectationUnknown => StatusCode::EXPECTATION_FAILED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::SignInRequired | Self::CredentialsWrong => StatusCode::UNAUTHORIZED,
@@ -128,6 +132,7 @@ impl Reason {
             Self::CrossSite => "Another web site sent this request. Nothing was done.",
             Self::SocketOrigin => "A page of another web site tried to open this connection.",
             Self::ServiceWorker => "A service worker here could answer in place of the sign-in page.",
+            Self::SocketVersion => "The only version of WebSocket that is spoken here is 13.",
             Self::NotANavigation => "Signing out needs a click of yours. Nothing was done.",
             Self::LogoutByGet => "Sign out with POST: curl -X POST.",
             Self::CredentialsWrong => "User name or password are wrong.",

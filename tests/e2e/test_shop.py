@@ -125,6 +125,16 @@ class UnderWaitress(Shopping, Running):
 class UnderGunicorn(Shopping, Running):
     server = GUNICORN
 
+    def test_where_a_request_comes_from_is_told_by_the_gateway_alone(self):
+        """Waitress removes these lines unless it is told to trust them."""
+        names = ["For", "Proto", "Host", "Port", "Prefix"]
+        lies = [part for name in names for part in ("--header", f"X-Forwarded-{name}: 192.0.2.7")]
+        seen = self.visitor.get("/public/whoami", *lies, "--header", "Forwarded: for=192.0.2.7").json()["headers"]
+        told = {name: value for name, value in seen.items() if "FORWARDED" in name}
+        self.assertEqual(told.pop("HTTP_X_FORWARDED_PORT"), str(self.gateway.port))
+        self.assertEqual(told, {"HTTP_X_FORWARDED_FOR": "127.0.0.1", "HTTP_X_FORWARDED_PROTO": "http",
+                                "HTTP_X_FORWARDED_HOST": f"localhost:{self.gateway.port}"})
+
 
 class OnceIsEnough(Running):
     """Django's persistent variant: it remembers by its own session, which this version of the gateway leaves alone."""

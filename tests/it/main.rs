@@ -4,6 +4,7 @@ mod check;
 mod dispatch;
 mod door;
 mod sample;
+mod service_manager;
 mod site;
 mod tunnel;
 mod upstream;

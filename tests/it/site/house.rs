@@ -141,7 +141,7 @@ impl Site {
     /// In front of these upstreams, with the same routes.
     pub fn before(upstreams: &[String], change: impl FnOnce(&mut Setup)) -> Self {
         let door = DoorSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..DoorSettings::default() };
-        let mut setup = Setup { gateway: settings(upstreams), door, log: audit::Format::Text, max_per_user: 20 };
+        let mut setup = Setup { gateway: settings(upstreams), door, log: audit::Format::Text, max_per_user: 1000 };
         change(&mut setup);
         let (clock, hands) = Clock::manual();
         let (log, lines) = Log::to_memory(audit::Settings { format: setup.log, access: true });

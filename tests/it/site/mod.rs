@@ -5,7 +5,11 @@ mod echo;
 pub mod house;
 
 mod bodies;
+mod failures;
 mod identity;
+mod lines;
 mod raw_corpus;
 mod sessions;
+mod sockets;
+mod streams;
 mod targets;

@@ -1,0 +1,63 @@
+//! What a service manager is told (systemd's `Type=notify`): that the gateway serves, lives, stops. Where nobody asked
+//! for it by `NOTIFY_SOCKET`, nothing is said.
+
+use std::future::pending;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::proxy::Door;
+
+/// Says that the open door serves, keeps saying that it lives, says when it begins to stop. Over when the door is.
+pub(super) async fn keep_informed(door: &Door) {
+    tell(NotifyState::Ready);
+    let until_stopped = async {
+        door.stopping().await;
+        tell(NotifyState::Stopping);
+        door.stopped().await;
+    };
+    tokio::select! {
+        () = until_stopped => {}
+        () = keep_pinging() => {}
+    }
+}
+
+/// Pings as often as the watchdog (`WATCHDOG_USEC`) wants it, while the door drains too; never over.
+async fn keep_pinging() {
+    let Some(period) = sd_notify::watchdog_enabled().and_then(ping_period) else {
+        return pending().await;
+    };
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // By one of the threads that serve: if all of them are stuck, no ping is sent and the manager restarts us.
+        let sent = tokio::spawn(async { tell(NotifyState::Watchdog) });
+        if let Err(error) = sent.await {
+            tracing::error!(%error, "the watchdog was not pinged");
+        }
+    }
+}
+
+/// Twice within the manager's patience, as sd_watchdog_enabled(3) advises. A patience of zero means no watchdog.
+fn ping_period(patience: Duration) -> Option<Duration> {
+    Some(patience / 2).filter(|period| !period.is_zero())
+}
+
+fn tell(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_come_twice_in_the_time_allowed() {
+        assert_eq!(ping_period(Duration::from_secs(30)), Some(Duration::from_secs(15)));
+        assert_eq!(ping_period(Duration::ZERO), None);
+    }
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Every snippet of deploy/proxies/, in a real proxy, in front of a real gateway: sign-in to logout (deploy/smoke), the
+# client's address, WebSockets, server-sent events. About 20 seconds once everything is installed.
+#
+#   tests/e2e/proxies.sh PROGRAM [nginx|apache|haproxy|caddy|traefik]...     PROGRAM: the exeunt to test
+#
+# What is missing is installed by name: nginx, apache2, haproxy, openssl with apt-get, Caddy and Traefik with pip, into
+# target/e2e/. Nothing listens beyond loopback, on ports that the system chooses, and everything ends with the test.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+program=$(realpath "${1:?"the exeunt program to test with"}")
+shift
+
+missing=()
+for command in nginx:nginx-light apache2:apache2-bin haproxy:haproxy openssl:openssl curl:curl python3:python3-venv; do
+    PATH=$PATH:/usr/sbin command -v "${command%%:*}" > /dev/null || missing+=("${command##*:}")
+done
+if ((${#missing[@]})); then
+    # Debian starts servers as they are installed; these are for tests alone.
+    sudo=$( ((EUID)) && echo sudo || true)
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends "${missing[@]}" > /dev/null
+fi
+
+venv=target/e2e/venv
+wanted=tests/e2e/proxies/requirements.txt
+if ! cmp -s "$wanted" "$venv/installed.txt"; then
+    mkdir -p target/e2e
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+    cp "$wanted" "$venv/installed.txt"
+fi
+PATH=$PWD/$venv/bin:$PATH:/usr/sbin exec "$venv/bin/python" -B tests/e2e/proxies "$program" "$@"

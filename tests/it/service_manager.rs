@@ -1,0 +1,85 @@
+//! The program under a service manager: a datagram socket listens where systemd would.
+
+use std::fs;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const CONFIGURATION: &str = "\
+listen = [\"unix:http.sock\"]
+public_url = \"http://localhost:8080\"
+[[route]]
+upstream = \"http://127.0.0.1:9000\"
+[login]
+users = \"users.toml\"
+";
+
+/// So long that only a program that says nothing runs into it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is there while the program runs. It is killed with the test.
+struct Service {
+    manager: UnixDatagram,
+    program: Child,
+}
+
+impl Service {
+    fn start(folder: &Path, watchdog: Duration) -> Self {
+        let manager = UnixDatagram::bind(folder.join("notify")).unwrap();
+        manager.set_read_timeout(Some(PATIENCE)).unwrap();
+        fs::write(folder.join("config.toml"), CONFIGURATION).unwrap();
+        fs::write(folder.join("users.toml"), "").unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_exeunt"));
+        program.arg("serve").current_dir(folder).stderr(Stdio::null());
+        program.env("NOTIFY_SOCKET", folder.join("notify")).env_remove("WATCHDOG_PID");
+        program.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
+        Self { manager, program: program.spawn().unwrap() }
+    }
+
+    fn told(&self) -> String {
+        let mut message = [0; 256];
+        let length = self.manager.recv(&mut message).unwrap();
+        String::from_utf8(message[..length].to_vec()).unwrap().trim_end().to_owned()
+    }
+
+    /// What is said next, pings aside.
+    fn told_besides_pings(&self) -> String {
+        std::iter::repeat_with(|| self.told()).find(|message| message != "WATCHDOG=1").unwrap()
+    }
+
+    fn terminate(&self) {
+        let id = self.program.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+#[test]
+fn the_manager_hears_of_readiness_life_and_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut service = Service::start(folder.path(), Duration::from_millis(20));
+    assert_eq!(service.told(), "READY=1");
+    UnixStream::connect(folder.path().join("http.sock")).expect("ready means that clients can connect");
+    for _ in 0..3 {
+        assert_eq!(service.told(), "WATCHDOG=1");
+    }
+    service.terminate();
+    assert_eq!(service.told_besides_pings(), "STOPPING=1");
+    assert_eq!(service.program.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn without_a_watchdog_nothing_is_pinged() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), Duration::ZERO);
+    assert_eq!(service.told(), "READY=1");
+    service.terminate();
+    assert_eq!(service.told(), "STOPPING=1");
+}

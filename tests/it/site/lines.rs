@@ -1,0 +1,100 @@
+//! One access line for every exchange, however it ends, and no secret in any.
+
+use exeunt::audit::Format;
+use tokio::sync::Semaphore;
+
+use super::answer::request;
+use super::house::{FORM, Site};
+use crate::upstream;
+
+/// Everything that opens something, or that is nobody's business: in a query, a cookie, a body, a header.
+const SECRETS: [&str; 4] = ["geheim-query", "geheim-password", "geheim-referer", "geheim-cookie"];
+
+async fn busy_site(format: Format) -> (Site, Vec<String>) {
+    let (site, _echo) = Site::with_echo_and(|setup| setup.log = format).await;
+    let alice = site.sign_in("alice").await;
+    let cookies = format!("{alice}; app=geheim-cookie");
+    let lines = [&*cookies, "Referer: http://app.test/y?token=geheim-referer", "User-Agent: tester\u{1b}[31m"];
+    assert_eq!(site.get("/a?token=geheim-query", &lines[..2]).await.status, 200);
+    assert_eq!(site.get("/b?token=geheim-query", &[]).await.status, 401);
+    assert_eq!(site.get("//c?token=geheim-query", &lines[..2]).await.status, 400);
+    let form = "username=alice%0aevent%3Dsigned_in&password=geheim-password&next=/d?geheim-query";
+    assert_eq!(site.ask("POST", "/login", &[FORM], form).await.status, 401);
+    assert_eq!(site.ask("POST", "/logout?next=/e%3Fgeheim-query", &[&cookies], "").await.status, 303);
+    (site, vec![alice.split_once('=').unwrap().1.to_owned()])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_exchange_has_one_line_in_every_format() {
+    for format in [Format::Text, Format::Json, Format::Combined] {
+        let (site, cookies) = busy_site(format).await;
+        // What one exchange's line has in it, and nobody else's.
+        let exchanges: [(&str, [&str; 3]); 6] = [
+            ("/login", ["303", "401", ""]), ("/a", ["200", "", ""]), ("/b", ["401", "", ""]), ("//c", ["400", "", ""]),
+            ("/logout", ["303", "", ""]), ("/none", ["", "", ""]),
+        ];
+        for (path, statuses) in exchanges {
+            let statuses: Vec<_> = statuses.into_iter().filter(|status| !status.is_empty()).collect();
+            super::house::until(|| access_lines(&site, format, path).len() >= statuses.len()).await;
+            let lines = access_lines(&site, format, path);
+            assert_eq!(lines.len(), statuses.len(), "{path} in {format:?}: {lines:?}");
+            for status in statuses {
+                assert_eq!(lines.iter().filter(|line| has_status(line, format, status)).count(), 1, "{lines:?}");
+            }
+        }
+        let all = site.lines().join("\n");
+        for secret in SECRETS.into_iter().chain(cookies.iter().map(String::as_str)) {
+            assert!(!all.contains(secret), "{secret} is in {format:?}:\n{all}");
+        }
+        assert!(!all.contains("\nevent=signed_in\n") && !all.contains('\u{1b}'));
+    }
+}
+
+fn access_lines(site: &Site, format: Format, path: &str) -> Vec<String> {
+    let wanted = match format {
+        Format::Text => format!(" path={path} "),
+        Format::Json => format!("\"path\":\"{path}\""),
+        Format::Combined => format!(" {path} HTTP/1.1\" "),
+    };
+    site.lines().into_iter().filter(|line| line.contains(&wanted)).collect()
+}
+
+fn has_status(line: &str, format: Format, status: &str) -> bool {
+    line.contains(&match format {
+        Format::Text => format!(" status={status} "),
+        Format::Json => format!("\"status\":{status}"),
+        Format::Combined => format!("\" {status} "),
+    })
+}
+
+/// Cut by a logout, left by its client, refused before it was read: one line each.
+#[tokio::test(flavor = "multi_thread")]
+async fn exchanges_that_are_cut_have_their_line() {
+    let asked = std::sync::Arc::new(Semaphore::new(0));
+    let note = std::sync::Arc::clone(&asked);
+    let silent = upstream::start(move |mut connection, _| {
+        let note = std::sync::Arc::clone(&note);
+        async move {
+            while connection.request().await.is_some() {
+                note.add_permits(1);
+            }
+        }
+    })
+    .await;
+    let site = Site::before_one(silent);
+    let alice = site.session_of("alice").await;
+    let mut cut = site.client().await;
+    cut.say(&request("GET", "/cut", &[&alice], "")).await;
+    let mut left = site.client().await;
+    left.say(&request("GET", "/left", &[&alice], "")).await;
+    asked.acquire_many(2).await.unwrap().forget();
+    drop(left);
+    assert_eq!(site.access_lines(1, "path=/left ").await.len(), 1);
+    site.sign_out(&alice).await;
+    site.advance(super::house::GRACE).await;
+    assert_eq!(cut.rest().await, "");
+    for path in ["/cut", "/left"] {
+        let lines = site.access_lines(1, &format!("path={path} ")).await;
+        assert!(lines.len() == 1 && lines[0].contains("user=alice") && lines[0].contains("status=-"), "{lines:?}");
+    }
+}
