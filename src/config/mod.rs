@@ -14,6 +14,7 @@ mod login;
 mod logout;
 mod origins;
 mod own_pages;
+mod pages;
 mod raw;
 mod report;
 mod routes;
@@ -156,6 +157,8 @@ fn gateway(
     let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
     let users = login::users(&login, folder);
     let own_pages = own_pages::read(&login, &logout);
+    let [brand, look] = [&schema::BRAND, &schema::PAGES].map(|schema| file.table(schema.table, schema));
+    let pages = pages::read(&brand, &look, folder);
     let own: Option<Vec<OriginPattern>> =
         hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits.login_body);
@@ -171,6 +174,7 @@ fn gateway(
         users: Arc::new(users.unwrap_or_else(Users::none)),
         login: login?,
         logout,
+        pages: pages?,
     };
     rules::check(file, &settings);
     Some((users_file?, settings))

@@ -27,8 +27,10 @@ pub const FILE: Schema = Schema {
         "logout",
         "limits",
         "log",
+        "brand",
+        "pages",
     ],
-    later: &["tls", "admin", "metrics", "brand", "pages"],
+    later: &["tls", "admin", "metrics"],
 };
 
 /// `[[route]]`
@@ -119,6 +121,12 @@ pub const LIMITS: Schema = Schema {
 /// `[log]`
 pub const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
 
+/// `[brand]`
+pub const BRAND: Schema = Schema { table: "brand", keys: &["name", "logo", "colour"], later: &[] };
+
+/// `[pages]`
+pub const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later: &[] };
+
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[
     &FILE,
@@ -132,6 +140,8 @@ pub const ALL: &[&Schema] = &[
     &LOGOUT,
     &LIMITS,
     &LOG,
+    &BRAND,
+    &PAGES,
 ];
 
 impl Schema {

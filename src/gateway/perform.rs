@@ -8,7 +8,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::own::{Action, OwnRequest, login_target};
-use super::{Gateway, answers};
+use super::answers::{self, Reader};
+use super::Gateway;
 use crate::audit::Event;
 use crate::credentials::Verdict;
 use crate::login::attempt::Attempt;
@@ -18,7 +19,7 @@ use crate::session::table::{NotOpened, Opened};
 use crate::values::end_cause::EndCause;
 use crate::values::form::Form;
 use crate::values::identity::{Identity, UserKey};
-use crate::values::reason::Reason;
+use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 
@@ -27,20 +28,20 @@ impl Gateway {
     pub async fn perform(self: &Arc<Self>, request: Box<OwnRequest>, body: Result<Bytes, Reason>) -> Reply {
         let gateway = Arc::clone(self);
         let assembled = Arc::clone(&request.assembled);
-        let browser = request.browser;
+        let reader = request.reader;
         let work = tokio::spawn(async move {
             match request.action {
                 Action::SignIn => gateway.sign_in(&request, body).await,
                 Action::SignOut(manner) => gateway.sign_out(&request, manner, body).await,
             }
         });
-        work.await.unwrap_or_else(|_| answers::refusal_for(&assembled, browser, &Reason::Internal.into()))
+        work.await.unwrap_or_else(|_| answers::refusal_for(&assembled, reader, &Reason::Internal.into()))
     }
 
     async fn sign_in(&self, request: &OwnRequest, body: Result<Bytes, Reason>) -> Reply {
         let form = match body.and_then(|body| read_form(request, &body)) {
             Ok(form) => form,
-            Err(reason) => return answers::refusal_for(&request.assembled, request.browser, &reason.into()),
+            Err(reason) => return answers::refusal_for(&request.assembled, request.reader, &reason.into()),
         };
         let next = login_target(farewell::requested(Some(&form), &request.query), &request.assembled);
         let attempt = match Attempt::read(&form) {
@@ -64,7 +65,7 @@ impl Gateway {
             Ok(opened) => opened,
             Err(problem) => {
                 let reason = not_opened(problem);
-                return answers::refusal_for(&request.assembled, request.browser, &reason.into());
+                return answers::refusal_for(&request.assembled, request.reader, &reason.into());
             }
         };
         let grace = request.assembled.logout.grace;
@@ -73,7 +74,7 @@ impl Gateway {
             self.pipeline.run(&ended, begun, grace, 1);
         }
         self.note_sign_in(request, &session);
-        let reply = if request.wants_json && !request.browser {
+        let reply = if request.wants_json && request.reader == Reader::Program {
             let body = json!({ "user": session.identity().user(), "next": next.to_string() });
             Reply::json(StatusCode::OK, &body)
         } else {
@@ -101,12 +102,10 @@ impl Gateway {
         let event = Event::SignInRefused { user, client: request.client, reason };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);
         let assembled = &request.assembled;
-        let refusal = answers::refusal_for(assembled, false, &reason.into());
-        if !request.browser {
-            return refusal;
-        }
-        let (login, next) = (assembled.own_pages.login().as_str(), next.to_string());
-        let mut page = assembled.pages.login(refusal.status, login, Some(&next), user, Some(reason.message()));
+        let problem = Refusal::from(reason);
+        let refusal = answers::refusal_for(assembled, Reader::Program, &problem);
+        let Reader::Person(language) = request.reader else { return refusal };
+        let mut page = assembled.pages.login(language, refusal.status, &next.to_string(), user, Some(&problem));
         let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);
         let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
         page.headers.extend(further);
@@ -132,9 +131,9 @@ impl Gateway {
         let next = farewell::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
         let target = farewell::target(next, &assembled.logout);
         receipt.target = target.as_ref().map(ReturnTo::to_string);
-        let login = assembled.own_pages.login().as_str();
-        let goodbye = ReturnTo::own("/.exeunt/goodbye");
-        let reply = farewell::reply(&receipt, target.as_ref(), manner, &assembled.pages, login, &goodbye);
+        let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
+        let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query()));
+        let reply = farewell::reply(&receipt, target.as_ref(), manner, &goodbye, page);
         farewell::with_farewell(reply, expired, &assembled.logout)
     }
 }

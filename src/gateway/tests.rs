@@ -92,6 +92,7 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
             grace: Duration::from_secs(5),
             clear_site_data: None,
         },
+        pages: crate::pages::Settings { brand: Default::default(), look: crate::pages::Look::built_in().unwrap() },
         hosts,
     };
     change(&mut settings);
@@ -363,9 +364,14 @@ async fn a_get_of_logout_does_what_a_person_meant() {
 
     let lines = [OWN.as_slice(), &[alice.as_str()]].concat();
     let reply = bench.ask("GET", "/Logout/", &lines, "").await;
-    assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some("/.exeunt/goodbye")));
+    let goodbye = header(&reply, "location").unwrap();
+    assert!(reply.status == 303 && goodbye.starts_with("/.exeunt/goodbye?receipt="), "{goodbye}");
     assert!(!bench.is_signed_in(&alice));
-    assert!(text(&bench.ask("GET", "/.exeunt/goodbye", &[BROWSER], "").await).contains("You are signed out"));
+    let page = bench.ask("GET", goodbye, &[BROWSER], "").await;
+    assert!(text(&page).contains("You are signed out") && text(&page).contains("Your session has ended"));
+    let bob = bench.sign_in("bob").await;
+    let page = bench.ask("GET", goodbye, &[&bob, BROWSER], "").await;
+    assert!(text(&page).contains("You are signed in as") && bench.is_signed_in(&bob), "a reload tells what is");
 }
 
 #[tokio::test]
@@ -530,4 +536,40 @@ async fn the_log_says_what_happened_and_no_secret() {
         assert!(!lines.contains(secret), "{secret} is in\n{lines}");
     }
     assert!(lines.contains("user=\"alice\\u{a}event=signed_in\""), "{lines}");
+}
+
+#[tokio::test]
+async fn people_read_their_language_and_programs_english() {
+    let bench = bench();
+    let german = "Accept-Language: de-AT,de;q=0.9,en;q=0.5";
+    let page = bench.ask("GET", "/login", &[BROWSER, german], "").await;
+    assert!(text(&page).contains("Anmelden"));
+    let wrong = bench.ask("POST", "/login", &[FORM, BROWSER, german], "username=alice&password=wrong").await;
+    assert!(text(&wrong).contains("Benutzername oder Passwort sind falsch"));
+    let goodbye = bench.ask("POST", "/logout", &[BROWSER, german], "").await;
+    assert!(text(&goodbye).contains("Sie sind abgemeldet"));
+    let program = bench.ask("GET", "/x", &[german], "").await;
+    assert_eq!(json(&program)["message"], "Sign in to see this.");
+}
+
+#[tokio::test]
+async fn who_may_not_see_a_page_is_led_to_another_account_and_back() {
+    let bench = bench();
+    let bob = bench.sign_in("bob").await;
+    let page = bench.ask("GET", "/staff/x?y=1", &[&bob, BROWSER], "").await;
+    assert_eq!(page.status, 403);
+    assert!(text(&page).contains("href=\"/login?switch=1&amp;next=%2Fstaff%2Fx%3Fy%3D1\""), "{}", text(&page));
+    let form = bench.ask("GET", "/login?switch=1&next=%2Fstaff%2Fx%3Fy%3D1", &[&bob, BROWSER], "").await;
+    assert!(text(&form).contains("type=\"password\"") && text(&form).contains("/staff/x?y=1"));
+    assert!(bench.is_signed_in(&bob));
+}
+
+#[tokio::test]
+async fn style_and_logo_are_for_everybody() {
+    let bench = bench();
+    for (target, kind) in [("/.exeunt/style.css", "text/css; charset=utf-8"), ("/.exeunt/logo", "image/svg+xml")] {
+        let reply = bench.ask("GET", target, &[], "").await;
+        assert_eq!((reply.status.as_u16(), header(&reply, "content-type")), (200, Some(kind)));
+        assert_eq!(header(&reply, "cache-control"), Some("public, max-age=3600"));
+    }
 }

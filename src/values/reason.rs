@@ -55,11 +55,40 @@ pub enum Reason {
     UpstreamBroken,
     /// The upstream did not answer in time.
     UpstreamTooSlow,
-    /// Something in the gateway itself failed.
+    /// Something in the gateway itself failed. Stays the last one: it tells how many there are.
     Internal,
 }
 
 impl Reason {
+    /// All of them, in their order.
+    pub const ALL: [Self; Self::Internal as usize + 1] = [
+        Self::TargetAmbiguous,
+        Self::HeadMalformed,
+        Self::HostNotServed,
+        Self::MethodNotAllowed,
+        Self::ExpectationUnknown,
+        Self::NoRoute,
+        Self::SignInRequired,
+        Self::GroupMissing,
+        Self::CrossSite,
+        Self::SocketOrigin,
+        Self::ServiceWorker,
+        Self::SocketVersion,
+        Self::NotANavigation,
+        Self::LogoutByGet,
+        Self::CredentialsWrong,
+        Self::FormMalformed,
+        Self::FormTooLarge,
+        Self::BodyIncomplete,
+        Self::SignInBusy,
+        Self::SessionsFull,
+        Self::StoreUnavailable,
+        Self::UpstreamUnreachable,
+        Self::UpstreamBroken,
+        Self::UpstreamTooSlow,
+        Self::Internal,
+    ];
+
     /// The word.
     pub const fn id(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ use exeunt::credentials::password::{self, Password};
 use exeunt::credentials::user_file::Users;
 use exeunt::gateway::{self, Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
+use exeunt::pages::{Brand, Look};
 use exeunt::proxy::{Door, callbacks, listener, settings::Settings as DoorSettings};
 use exeunt::routes::access::Access;
 use exeunt::routes::path_prefix::PathPrefix;
@@ -46,6 +47,8 @@ pub const PASSWORD: &str = "wonder land";
 pub const IDLE: Duration = Duration::from_secs(600);
 pub const ABSOLUTE: Duration = Duration::from_secs(3600);
 pub const GRACE: Duration = Duration::from_secs(5);
+/// How long an application may take to begin an answer.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// All that a test can set before it starts.
 pub struct Setup {
@@ -73,7 +76,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         upstreams: upstreams.iter().map(|text| UpstreamAddress::parse(text).unwrap()).collect(),
         trust: UpstreamTrust::nobody(),
         connect_timeout: Duration::from_secs(5),
-        response_timeout: Duration::from_secs(60),
+        response_timeout: RESPONSE_TIMEOUT,
         upstream_host: None,
         origins: Vec::new(),
         service_workers: false,
@@ -118,6 +121,7 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
             grace: GRACE,
             clear_site_data: None,
         },
+        pages: exeunt::pages::Settings { brand: Brand::default(), look: Look::built_in().unwrap() },
         hosts,
     }
 }
