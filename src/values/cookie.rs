@@ -66,15 +66,12 @@ impl SessionCookie {
     /// What to do so that the application gets the browser's cookies as one line, in order and byte for byte, but
     /// none of ours.
     pub fn request_edits(&self, headers: &HeaderMap, edits: &mut HeaderEdits) {
-        let mut lines = headers.get_all(COOKIE).iter();
-        let (Some(first), second) = (lines.next(), lines.next()) else { return };
-        let ours = |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| self.is_own(split_pair(pair).0));
-        if second.is_none() && !ours(first) {
-            return;
-        }
-        let mut kept = Vec::new();
-        for pair in headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())) {
-            if pair.is_empty() || self.is_own(split_pair(pair).0) {
+        let lines = || headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let mut kept = Vec::with_capacity(lines().map(<[u8]>::len).sum());
+        let mut ours = false;
+        for pair in lines().flat_map(pairs).filter(|pair| !pair.is_empty()) {
+            if self.is_own(split_pair(pair).0) {
+                ours = true;
                 continue;
             }
             if !kept.is_empty() {
@@ -82,10 +79,13 @@ impl SessionCookie {
             }
             kept.extend_from_slice(pair);
         }
-        edits.push(match HeaderValue::from_bytes(&kept) {
-            Ok(value) if !kept.is_empty() => HeaderEdit::Set(COOKIE, value),
-            _ => HeaderEdit::Remove(COOKIE),
-        });
+        // One line without a cookie of ours stays as it is.
+        if ours || lines().nth(1).is_some() {
+            edits.push(match HeaderValue::try_from(kept) {
+                Ok(value) if !value.is_empty() => HeaderEdit::Set(COOKIE, value),
+                _ => HeaderEdit::Remove(COOKIE),
+            });
+        }
     }
 
     /// What to do so that an application's answer neither sets nor expires a cookie of ours.
