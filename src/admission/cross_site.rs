@@ -28,7 +28,7 @@ pub fn own_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason
 /// Whether a POST may sign out: as [`own_post`], or from another own origin.
 pub fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match facts.origin() {
-        Some(Ok(origin)) if is_own_page(facts, hosts, &origin) => Ok(()),
+        Some(Ok(origin)) if hosts.owns(&origin) => Ok(()),
         _ => own_post(facts, hosts),
     }
 }

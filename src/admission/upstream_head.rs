@@ -69,7 +69,7 @@ impl HeadRules {
             Some(session) if session.has_ended() => edits.push(HeaderEdit::Remove(SET_COOKIE)),
             _ => self.cookie.response_edits(headers, &mut edits),
         }
-        let leaked = self.identity.names().filter(|name| headers.contains_key(*name));
+        let leaked = headers.keys().filter(|name| self.identity.names().any(|own| own == *name));
         edits.extend(leaked.cloned().map(HeaderEdit::Remove));
         let allowed = headers.get(&SERVICE_WORKER_ALLOWED).filter(|_| !permit.route().service_workers);
         if allowed.is_some_and(|scope| service_worker::widens(scope.to_str().unwrap_or(""), &self.own_pages)) {
@@ -117,21 +117,26 @@ const fn default_port(scheme: Scheme) -> &'static str {
 /// Keeps what a signed-in person sees out of the next person's back button, and out of shared caches. An
 /// application that marks its answer as public knows better.
 fn cache_protection(headers: &HeaderMap) -> Option<HeaderEdit> {
-    let text = |value: &HeaderValue| value.to_str().unwrap_or("").to_ascii_lowercase();
-    let control = headers.get_all(CACHE_CONTROL).iter().map(text).collect::<Vec<_>>().join(", ");
-    let directives = || control.split(',').map(|directive| directive.trim().split('=').next().unwrap_or(""));
-    let has = |names: &[&str]| directives().any(|directive| names.contains(&directive));
+    let lines = || headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap_or(""));
+    let directives = || lines().flat_map(|line| line.split(',')).map(|one| one.trim().split('=').next().unwrap_or(""));
+    let has = |names: &[&str]| directives().any(|one| names.iter().any(|name| name.eq_ignore_ascii_case(one)));
     if has(&["public", "s-maxage", "immutable"]) {
         return None;
     }
-    let html = headers.get(CONTENT_TYPE).is_some_and(|value| text(value).trim_start().starts_with("text/html"));
-    let value = match (html, control.as_str()) {
-        (true, _) => "no-store".to_owned(),
-        (false, _) if has(&["private", "no-store"]) => return None,
-        (false, "") => "private".to_owned(),
-        (false, control) => format!("{control}, private"),
+    let value = if is_html(headers) {
+        HeaderValue::from_static("no-store")
+    } else if has(&["private", "no-store"]) {
+        return None;
+    } else {
+        let control: String = lines().filter(|line| !line.is_empty()).flat_map(|line| [line, ", "]).collect();
+        HeaderValue::try_from(control.to_ascii_lowercase() + "private").ok()?
     };
-    HeaderValue::try_from(value).ok().map(|value| HeaderEdit::Set(CACHE_CONTROL, value))
+    Some(HeaderEdit::Set(CACHE_CONTROL, value))
+}
+
+fn is_html(headers: &HeaderMap) -> bool {
+    let html = |value: &[u8]| value.get(..9).is_some_and(|head| head.eq_ignore_ascii_case(b"text/html"));
+    headers.get(CONTENT_TYPE).is_some_and(|value| html(value.as_bytes().trim_ascii_start()))
 }
 
 #[cfg(test)]

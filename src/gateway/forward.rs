@@ -21,7 +21,6 @@ pub struct Forward {
     pub(super) permit: Permit,
     pub(super) target: Option<String>,
     pub(super) told: HeaderEdits,
-    pub(super) browser: bool,
     pub(super) websocket: bool,
     pub(super) affinity: u64,
     pub(super) expire_cookies: bool,
@@ -73,8 +72,8 @@ impl Forward {
         self.permit.session().is_some_and(|session| session.has_ended())
     }
 
-    /// The answer where the upstream gave none that can be passed on.
-    pub fn upstream_failed(&self, reason: Reason) -> Reply {
-        answers::refusal_for(&self.assembled, self.browser, &reason.into())
+    /// The answer to a request with these headers where the upstream gave none that can be passed on.
+    pub fn upstream_failed(&self, headers: &HeaderMap, reason: Reason) -> Reply {
+        answers::refuse(&self.assembled, headers, &reason.into())
     }
 }

@@ -89,8 +89,8 @@ impl Gateway {
         match assembled.cookie.find(facts.headers) {
             Presented::Nothing => Visitor { session: None, unusable: false },
             Presented::Unusable => Visitor { session: None, unusable: true },
-            Presented::One(id) => {
-                let session = self.sessions.find(&id.key(), self.pipeline.clock.now());
+            Presented::One(key) => {
+                let session = self.sessions.find(&key, self.pipeline.clock.now());
                 Visitor { session, unusable: false }
             }
         }
@@ -130,7 +130,6 @@ impl Gateway {
         Received::Forward(Box::new(Forward {
             told: assembled.heads.tell(facts, &permit),
             target: facts.target.rewritten(),
-            browser: facts.is_browser(),
             websocket: facts.is_websocket(),
             affinity: affinity(facts, permit.session()),
             expire_cookies: unusable,

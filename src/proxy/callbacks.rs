@@ -49,6 +49,19 @@ pub struct Context {
     exchange: Option<Exchange>,
     forward: Option<Box<Forward>>,
     dispatch: Option<Dispatch>,
+    /// The head of the application's answer, or the whole of the request.
+    waits: Waits,
+}
+
+/// What an exchange that is forwarded waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// The client still sends, and has its own time for that.
+    Request,
+    /// The application owes the head of an answer.
+    Answer,
+    /// The head has come. The rest may take its time.
+    Nothing,
 }
 
 /// The engine around a gateway, ready for [`super::Door::open`].
@@ -82,7 +95,7 @@ impl ProxyHttp for App {
     type CTX = Context;
 
     fn new_ctx(&self) -> Self::CTX {
-        Context { connection: None, exchange: None, forward: None, dispatch: None }
+        Context { connection: None, exchange: None, forward: None, dispatch: None, waits: Waits::Request }
     }
 
     fn init_downstream_modules(&self, _: &mut HttpModules) {
@@ -162,6 +175,19 @@ impl ProxyHttp for App {
         dispatch.upstream_request(request)
     }
 
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        complete: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        if complete {
+            ctx.request_complete();
+        }
+        Ok(())
+    }
+
     async fn upstream_response_filter(
         &self,
         _: &mut Session,
@@ -169,6 +195,7 @@ impl ProxyHttp for App {
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.dispatch.iter().for_each(|dispatch| dispatch.upstream_response(response));
+        ctx.head_came(response.status);
         Ok(())
     }
 
@@ -212,7 +239,8 @@ impl ProxyHttp for App {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
-        let failure = UpstreamFailure::of(error);
+        let overdue = ctx.connection.as_ref().is_some_and(|connection| connection.answer_is_overdue());
+        let failure = if overdue { UpstreamFailure::TooSlow } else { UpstreamFailure::of(error) };
         if failure == UpstreamFailure::ClientGone {
             tracing::debug!(%error, "the client went away");
         } else {
@@ -220,8 +248,10 @@ impl ProxyHttp for App {
         }
         let reason = reason_of(failure);
         reason.iter().for_each(|&reason| ctx.exchange(|exchange| exchange.refused(reason)));
-        let reply = reason.zip(ctx.forward.as_ref()).map(|(reason, forward)| forward.upstream_failed(reason));
-        let answerable = session.response_written().is_none();
+        let headers = &session.req_header().headers;
+        let failed = reason.zip(ctx.forward.as_ref());
+        let reply = failed.map(|(reason, forward)| forward.upstream_failed(headers, reason));
+        let answerable = session.response_written().is_none_or(|head| head.status.is_informational());
         session.set_keepalive(None);
         let status = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
         if let Some(reply) = reply.filter(|_| answerable) {
@@ -253,6 +283,30 @@ impl App {
 }
 
 impl Context {
+    /// The client has done its part: from now on the application owes an answer.
+    fn request_complete(&mut self) {
+        if self.waits == Waits::Request {
+            self.waits = Waits::Answer;
+            self.expect_answer();
+        }
+    }
+
+    /// A head came; an interim one is a sign of life, and gives the application its time anew.
+    fn head_came(&mut self, status: StatusCode) {
+        if !status.is_informational() {
+            self.waits = Waits::Nothing;
+            self.connection.iter().for_each(|connection| connection.answer_came());
+        } else if self.waits == Waits::Answer {
+            self.expect_answer();
+        }
+    }
+
+    fn expect_answer(&self) {
+        if let (Some(connection), Some(dispatch)) = (&self.connection, &self.dispatch) {
+            connection.answer_within(dispatch.patience());
+        }
+    }
+
     /// Gives the exchange to somebody who outlives the engine's part of it.
     pub(super) fn take_exchange(&mut self) -> Option<Exchange> {
         self.exchange.take()

@@ -119,7 +119,13 @@ impl AsyncRead for ClientIo {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         let before = buffer.filled().len();
-        ready!(transport.poll_read(context, buffer))?;
+        let read = transport.poll_read(context, buffer);
+        if read.is_pending() && self.connection.answer_is_overdue() {
+            // The engine waits for the application and for the client at once. This is how it learns that the first
+            // takes too long; the second can still be told.
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        ready!(read)?;
         self.note_read(buffer.filled().get(before..).unwrap_or_default());
         Poll::Ready(Ok(()))
     }

@@ -28,11 +28,17 @@ pub struct Connection {
     stage: AtomicU64,
     /// Millisecond of the clock at which the connection ends whatever it does; `u64::MAX`: none.
     end_by: AtomicU64,
+    /// Millisecond of the clock by which the application owes the head of its answer; `u64::MAX`: it owes none,
+    /// [`OVERDUE`]: the time is up.
+    answer_by: AtomicU64,
     waker: AtomicWaker,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     left_behind: Mutex<LeftBehind>,
 }
+
+/// Never a real deadline: no patience is that short.
+const OVERDUE: u64 = 0;
 
 /// What an exchange leaves to the loop when the engine is done with its stream.
 #[derive(Debug, Default)]
@@ -70,6 +76,7 @@ impl Connection {
             draining,
             stage: AtomicU64::new(StageWord::new(Stage::Silent, now).0),
             end_by: AtomicU64::new(u64::MAX),
+            answer_by: AtomicU64::new(u64::MAX),
             waker: AtomicWaker::new(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
@@ -114,6 +121,7 @@ impl Connection {
     pub(super) fn begin_head(&self) -> bool {
         self.bytes_in.store(0, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
+        self.answer_came();
         self.enter(Stage::Head)
     }
 
@@ -148,8 +156,33 @@ impl Connection {
         self.end_by(self.clock.now() + grace);
     }
 
+    /// From now on the application owes the head of an answer, within `patience`.
+    pub(super) fn answer_within(&self, patience: Duration) {
+        self.answer_by.store((self.clock.now() + patience).millis(), Ordering::Release);
+    }
+
+    /// The application owes nothing, or nothing any more.
+    pub(super) fn answer_came(&self) {
+        self.answer_by.store(u64::MAX, Ordering::Release);
+    }
+
+    /// Whether the application has not answered in time.
+    pub(super) fn answer_is_overdue(&self) -> bool {
+        self.answer_by.load(Ordering::Acquire) == OVERDUE
+    }
+
+    /// Wakes the exchange whose answer is overdue. One that comes at the same moment has come.
+    fn sweep_answer(&self, now: Moment) {
+        let by = self.answer_by.load(Ordering::Acquire);
+        let late = by != OVERDUE && by <= now.millis();
+        if late && self.answer_by.compare_exchange(by, OVERDUE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            self.waker.wake();
+        }
+    }
+
     /// Ends the connection if its time is up; a stage that it left at the same moment is not held against it.
     pub(super) fn sweep(&self, now: Moment, limits: &Limits) {
+        self.sweep_answer(now);
         let word = self.stage.load(Ordering::Acquire);
         let (stage, since) = (StageWord(word).stage(), StageWord(word).since_ms());
         let age = Duration::from_millis(now.millis().saturating_sub(since));
@@ -199,6 +232,30 @@ mod tests {
         hands.advance(Duration::from_secs(8));
         connection.sweep(clock.now(), &Limits::of(&Settings::default()));
         assert_eq!(connection.stage(), Stage::Ended(Ending::HeadTimeout));
+    }
+
+    #[test]
+    fn an_answer_is_overdue_until_something_is_begun_anew() {
+        let (clock, hands) = Clock::manual();
+        let connection = connection(&clock);
+        let sweep = || connection.sweep(clock.now(), &Limits::of(&Settings::default()));
+        connection.enter(Stage::Exchange);
+        connection.answer_within(Duration::from_secs(60));
+        hands.advance(Duration::from_millis(59_999));
+        sweep();
+        assert!(!connection.answer_is_overdue());
+        connection.answer_came();
+        hands.advance(Duration::from_secs(60));
+        sweep();
+        assert!(!connection.answer_is_overdue());
+        connection.answer_within(Duration::from_secs(60));
+        hands.advance(Duration::from_secs(60));
+        sweep();
+        assert!(connection.answer_is_overdue());
+        sweep();
+        assert!(connection.answer_is_overdue() && connection.stage() == Stage::Exchange);
+        connection.begin_head();
+        assert!(!connection.answer_is_overdue());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The callbacks of the engine call one function each, in the order of this file.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::CONNECTION;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -10,7 +11,7 @@ use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::peer::{OwnAuthorities, Patience, Sharing, http_peer};
+use super::peer::{OwnAuthorities, Sharing, http_peer};
 use super::retry::{Broken, may_send_again};
 use crate::routes::endpoint::{Endpoint, Tried};
 use crate::routes::pool::Pool;
@@ -22,7 +23,6 @@ pub struct Dispatch {
     pool: Arc<Pool>,
     affinity: u64,
     sharing: Sharing,
-    patience: Patience,
     tried: Tried,
     sent_again: bool,
     endpoint: Option<Arc<Endpoint>>,
@@ -37,8 +37,12 @@ impl Dispatch {
             None if request_touches_connection(&request.headers) => Sharing::Nobody,
             None => Sharing::Everybody,
         };
-        let patience = Patience::with_request(&request.headers);
-        Self { pool, affinity, sharing, patience, tried: Tried::NOTHING, sent_again: false, endpoint: None }
+        Self { pool, affinity, sharing, tried: Tried::NOTHING, sent_again: false, endpoint: None }
+    }
+
+    /// How long the application may take to answer.
+    pub fn patience(&self) -> Duration {
+        self.pool.settings().response_timeout
     }
 
     /// The endpoint of the present attempt, for the access line.
@@ -56,7 +60,7 @@ impl Dispatch {
         };
         let sharing = if self.sent_again { Sharing::Nobody } else { self.sharing };
         let endpoint = self.endpoint.insert(endpoint);
-        http_peer(endpoint, self.pool.settings(), sharing, self.patience, own_authorities).map(Box::new)
+        http_peer(endpoint, self.pool.settings(), sharing, own_authorities).map(Box::new)
     }
 
     /// `fail_to_connect`: nothing was sent, so whatever the method is, the next endpoint is tried if there is one.

@@ -5,8 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::ACCEPT;
 use parking_lot::Mutex;
 use pingora::Result;
 use pingora::protocols::TcpKeepalive;
@@ -30,36 +28,6 @@ pub enum Sharing {
     Nobody,
 }
 
-/// How long an upstream may be silent. The engine knows one limit for all reads of an exchange, so it has to be
-/// chosen before the response is seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Patience {
-    /// `response_timeout`, for the head and for each piece of the body.
-    Response,
-    /// `stream_timeout`.
-    EventStream,
-}
-
-impl Patience {
-    /// The patience with a request: browsers ask for event streams by name (WHATWG HTML, `EventSource`).
-    pub fn with_request(headers: &HeaderMap) -> Self {
-        let mut accepted =
-            headers.get_all(ACCEPT).into_iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
-        let asks = accepted.any(|range| {
-            let range = range.split(|&byte| byte == b';').next().unwrap_or_default();
-            range.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
-        });
-        if asks { Self::EventStream } else { Self::Response }
-    }
-
-    fn limit(self, settings: &UpstreamSettings) -> Duration {
-        match self {
-            Self::Response => settings.response_timeout,
-            Self::EventStream => settings.stream_timeout,
-        }
-    }
-}
-
 /// A dead machine or a forgotten connection is noticed after two minutes, however long a silence is allowed.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
     idle: Duration::from_secs(60),
@@ -80,7 +48,6 @@ pub fn http_peer(
     endpoint: &Endpoint,
     settings: &UpstreamSettings,
     sharing: Sharing,
-    patience: Patience,
     own_authorities: &OwnAuthorities,
 ) -> Result<HttpPeer> {
     let name = endpoint.server_name();
@@ -97,7 +64,8 @@ pub fn http_peer(
     options.http_upstream_request_policy.h1_upgrade = H1UpgradePolicy::Deny;
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
-    options.read_timeout = Some(patience.limit(settings));
+    // The head of the answer has its own, shorter limit: the engine knows one for all reads of an exchange.
+    options.read_timeout = Some(settings.stream_timeout);
     options.write_timeout = Some(settings.response_timeout);
     options.idle_timeout = Some(settings.idle_timeout);
     options.tcp_keepalive = Some(KEEPALIVE);
@@ -143,7 +111,6 @@ impl OwnAuthorities {
 mod tests {
     use super::*;
     use crate::routes::endpoint::Generations;
-    use http::HeaderValue;
     use pingora::upstreams::peer::Peer;
 
     fn endpoint(server_name: Option<&str>) -> Endpoint {
@@ -158,7 +125,7 @@ mod tests {
 
     fn peer(endpoint: &Endpoint, trust: &Arc<UpstreamTrust>, sharing: Sharing) -> HttpPeer {
         let settings = UpstreamSettings::new(Arc::clone(trust));
-        http_peer(endpoint, &settings, sharing, Patience::Response, &OwnAuthorities::default()).unwrap()
+        http_peer(endpoint, &settings, sharing, &OwnAuthorities::default()).unwrap()
     }
 
     #[test]
@@ -197,21 +164,5 @@ mod tests {
         assert_ne!(hash(&trust, Sharing::Nobody), hash(&trust, Sharing::Nobody));
         endpoint.retire_connections();
         assert_ne!(shared, hash(&trust, Sharing::Everybody));
-    }
-
-    #[test]
-    fn event_streams_are_asked_for_by_name() {
-        let cases = [
-            ("text/event-stream", Patience::EventStream),
-            ("application/json, Text/Event-Stream;q=0.9", Patience::EventStream),
-            ("text/html", Patience::Response),
-            ("*/*", Patience::Response),
-            ("text/event-streams", Patience::Response),
-        ];
-        for (value, want) in cases {
-            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(value))]);
-            assert_eq!(Patience::with_request(&headers), want, "{value}");
-        }
-        assert_eq!(Patience::with_request(&HeaderMap::new()), Patience::Response);
     }
 }

@@ -35,7 +35,8 @@ pub(super) async fn websocket(
         let version = bad == BadWebSocketRequest::Version;
         let reason = if version { Reason::SocketVersion } else { Reason::HeadMalformed };
         ctx.refused(reason);
-        return answer(session, ctx, forward.upstream_failed(reason)).await;
+        let reply = forward.upstream_failed(&head.headers, reason);
+        return answer(session, ctx, reply).await;
     }
     let Some(request) = handshake(session, &forward) else {
         return Error::e_explain(ErrorType::InternalError, "a handshake that cannot be written");
@@ -46,7 +47,8 @@ pub(super) async fn websocket(
         Err(NotOpened::Failure(failure)) => match reason_of(failure) {
             Some(reason) => {
                 ctx.refused(reason);
-                answer(session, ctx, forward.upstream_failed(reason)).await
+                let reply = forward.upstream_failed(&session.req_header().headers, reason);
+                answer(session, ctx, reply).await
             }
             None => Ok(true),
         },

@@ -17,10 +17,10 @@ pub struct UpstreamSettings {
     /// Limit of making one connection, its TLS handshake included, and of waiting for a name's first address. An
     /// exchange may try three. 5 s.
     pub connect_timeout: Duration,
-    /// The longest silence of an upstream that owes a response, and the longest time it may refuse to take a
-    /// piece of the request. 60 s.
+    /// The longest time from the end of a request to the head of its response, and the longest time that an upstream
+    /// may refuse to take a piece of the request. 60 s.
     pub response_timeout: Duration,
-    /// The longest silence of an event stream (`text/event-stream`). 1 h.
+    /// The longest silence within the body of a response: of an event stream, or of a download that pauses. 1 h.
     pub stream_timeout: Duration,
     /// How long an unused connection is kept for the next request. 60 s.
     pub idle_timeout: Duration,

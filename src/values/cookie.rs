@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::header_edits::{HeaderEdit, HeaderEdits};
 use super::origin::Scheme;
-use super::session_id::SessionId;
+use super::session_id::{SessionId, SessionKey};
 
 /// The names that one configured cookie name stands for, and how the cookie is set.
 #[derive(Clone, Debug)]
@@ -24,8 +24,8 @@ pub struct SessionCookie {
 pub enum Presented {
     /// No cookie of ours.
     Nothing,
-    /// One, well formed. Two with the same value are one.
-    One(SessionId),
+    /// One, well formed: the key of its session. Two with the same value are one.
+    One(SessionKey),
     /// Something that is no cookie we could have set, or two that differ: as without a session, and the answer
     /// expires them.
     Unusable,
@@ -56,9 +56,9 @@ impl SessionCookie {
             }
             quoted |= opens_quote(value) || name == b"$Version";
         }
-        match found.map(SessionId::parse) {
+        match found.map(SessionKey::of_cookie_value) {
             None => Presented::Nothing,
-            Some(Some(id)) => Presented::One(id),
+            Some(Some(key)) => Presented::One(key),
             Some(None) => Presented::Unusable,
         }
     }
@@ -192,7 +192,7 @@ mod tests {
             let got = match cookie().find(&headers(COOKIE, lines)) {
                 Presented::Nothing => "nothing",
                 Presented::One(found) => {
-                    assert_eq!(found.key(), id.key());
+                    assert_eq!(found, id.key());
                     "one"
                 }
                 Presented::Unusable => "unusable",

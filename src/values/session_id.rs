@@ -34,17 +34,6 @@ impl SessionId {
         Ok(Self(bytes))
     }
 
-    /// Reads a cookie value. `None` for anything but the one spelling that [`SessionId::cookie_value`] gives.
-    pub fn parse(value: &[u8]) -> Option<Self> {
-        if value.len() != COOKIE_VALUE_LENGTH {
-            return None;
-        }
-        // 43 characters carry 258 bits, and the decoder refuses the two extra ones unless they are zero.
-        let mut bytes = [0; 32];
-        let read = BASE64URL_NOPAD.decode_mut(value, &mut bytes).ok()?;
-        (read == bytes.len()).then_some(Self(bytes))
-    }
-
     /// The cookie value. For the `Set-Cookie` line of the person it belongs to, and nothing else.
     pub fn cookie_value(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
@@ -54,13 +43,30 @@ impl SessionId {
     pub fn key(&self) -> SessionKey {
         let mut value = [0; COOKIE_VALUE_LENGTH];
         BASE64URL_NOPAD.encode_mut(&self.0, &mut value);
-        let key = SessionKey(Sha256::digest(value).into());
+        let key = SessionKey::of(&value);
         value.zeroize();
         key
     }
 }
 
 impl SessionKey {
+    /// The key of the session that a cookie value opens. `None` for anything but the one spelling that
+    /// [`SessionId::cookie_value`] gives.
+    pub fn of_cookie_value(value: &[u8]) -> Option<Self> {
+        if value.len() != COOKIE_VALUE_LENGTH {
+            return None;
+        }
+        // 43 characters carry 258 bits, and the decoder refuses the two extra ones unless they are zero.
+        let mut bytes = [0; 32];
+        let read = BASE64URL_NOPAD.decode_mut(value, &mut bytes);
+        bytes.zeroize();
+        read.ok().map(|_| Self::of(value))
+    }
+
+    fn of(value: &[u8]) -> Self {
+        Self(Sha256::digest(value).into())
+    }
+
     /// A number that spreads sessions evenly. It never leaves the program.
     pub fn affinity(&self) -> u64 {
         self.0.first_chunk().map_or(0, |head| u64::from_ne_bytes(*head))
@@ -114,20 +120,19 @@ mod tests {
         let id = SessionId::generate().unwrap();
         let value = id.cookie_value();
         assert_eq!(value.len(), COOKIE_VALUE_LENGTH);
-        let again = SessionId::parse(value.as_bytes()).unwrap();
-        assert_eq!(again.key(), id.key());
+        assert_eq!(SessionKey::of_cookie_value(value.as_bytes()), Some(id.key()));
         assert_eq!(id.key(), SessionKey(Sha256::digest(value.as_bytes()).into()));
     }
 
     #[test]
     fn only_the_canonical_spelling_is_read() {
         let value = SessionId([0xff; 32]).cookie_value();
-        assert!(SessionId::parse(value.as_bytes()).is_some());
+        assert!(SessionKey::of_cookie_value(value.as_bytes()).is_some());
         let odd: [&[u8]; 6] = [b"", b"a", &[b'A'; 42], &[b'A'; 44], &[b'+'; 43], &[0xff; 43]];
-        assert!(odd.iter().all(|value| SessionId::parse(value).is_none()));
+        assert!(odd.iter().all(|value| SessionKey::of_cookie_value(value).is_none()));
         // The last character carries two bits that must be zero: "-" would be a second name of "_8".
         let twin = format!("{}-", &value[..42]);
-        assert!(SessionId::parse(twin.as_bytes()).is_none());
+        assert!(SessionKey::of_cookie_value(twin.as_bytes()).is_none());
     }
 
     #[test]

@@ -18,15 +18,16 @@ done
 if ((${#missing[@]})); then
     # Debian starts servers as they are installed; these are for tests alone.
     sudo=$( ((EUID)) && echo sudo || true)
-    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends "${missing[@]}" > /dev/null
+    $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+        apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
 fi
 
-venv=target/e2e/venv
+venv=${CARGO_TARGET_DIR:-target}/e2e/venv
 wanted=tests/e2e/proxies/requirements.txt
 if ! cmp -s "$wanted" "$venv/installed.txt"; then
-    mkdir -p target/e2e
+    mkdir -p "${venv%/*}"
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
     cp "$wanted" "$venv/installed.txt"
 fi
-PATH=$PWD/$venv/bin:$PATH:/usr/sbin exec "$venv/bin/python" -B tests/e2e/proxies "$program" "$@"
+PATH=$(realpath "$venv")/bin:$PATH:/usr/sbin exec "$venv/bin/python" -B tests/e2e/proxies "$program" "$@"

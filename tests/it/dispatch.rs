@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use exeunt::proxy::dispatch::Dispatch;
 use exeunt::proxy::failure::UpstreamFailure;
-use exeunt::proxy::peer::{OwnAuthorities, Patience, Sharing, http_peer};
+use exeunt::proxy::peer::{OwnAuthorities, Sharing, http_peer};
 use exeunt::routes::endpoint::Tried;
 use exeunt::routes::pool::{Pool, UpstreamSettings};
 use exeunt::routes::resolver::Upstreams;
@@ -48,8 +48,7 @@ impl ProxyHttp for Forward {
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         if !self.guarded {
             let endpoint = self.pool.pick(0, &Tried::NOTHING).unwrap();
-            let (sharing, patience) = (Sharing::Everybody, Patience::Response);
-            return http_peer(&endpoint, self.pool.settings(), sharing, patience, &self.own).map(Box::new);
+            return http_peer(&endpoint, self.pool.settings(), Sharing::Everybody, &self.own).map(Box::new);
         }
         let owner = session.get_header("x-owner").map(|owner| u64::from(owner.as_bytes()[0]));
         let new = || Dispatch::new(Arc::clone(&self.pool), 0, owner, session.req_header());
@@ -336,13 +335,7 @@ async fn a_failed_connect_moves_on_for_every_method() {
 }
 
 #[tokio::test]
-async fn a_silent_upstream_is_504_and_nonsense_502() {
-    let quick = |settings: &mut UpstreamSettings| settings.response_timeout = Duration::from_millis(100);
-    let silent =
-        upstream::start(async |mut connection, _| while connection.request().await.is_some() {}).await;
-    let gateway = Gateway::with(&http(silent), quick, true).await;
-    assert_eq!(gateway.once("GET", "").await.0, 504);
-    assert_eq!(gateway.once("POST", "").await.0, 504);
+async fn nonsense_is_502() {
     let nonsense = upstream::start(async |mut connection, _| {
         while connection.request().await.is_some() {
             connection.write("220 mail.example.com ESMTP\r\n\r\n").await;
@@ -365,24 +358,6 @@ async fn the_engine_forwards_no_upgrade() {
     let (status, head) = Gateway::before(&http(mirror)).await.once("GET", websocket).await;
     assert_eq!(status, 200);
     assert!(head.contains("host: app.test") && !head.contains("upgrade"), "{head}");
-}
-
-#[tokio::test]
-async fn an_event_stream_may_be_silent_for_longer_than_a_response() {
-    const LIMIT: Duration = Duration::from_millis(100);
-    let stream = upstream::start(async |mut connection, _| {
-        while connection.request().await.is_some() {
-            connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n").await;
-            // The silence that is under test.
-            tokio::time::sleep(LIMIT * 4).await;
-            connection.write("3\r\ntwo\r\n0\r\n\r\n").await;
-        }
-    })
-    .await;
-    let gateway = Gateway::with(&http(stream), |settings| settings.response_timeout = LIMIT, true).await;
-    let (status, body) = gateway.once("GET", "Accept: text/event-stream\r\n").await;
-    assert_eq!(status, 200);
-    assert!(body.contains("one") && body.contains("two"), "{body}");
 }
 
 async fn over_tls(identity: &Identity, host: &str, authority_pem: &str) -> (u16, String) {

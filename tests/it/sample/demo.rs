@@ -86,7 +86,8 @@ fn every_line_to_try_does_what_is_said() {
     assert_eq!(spoofed["headers"]["x-forwarded-user"], "alice");
     assert!(!spoofed.to_string().contains("root"), "{spoofed}");
 
-    let mut prices = shell(line("/ticker/sse &").trim_end_matches(" &"), folder).stdout(Stdio::piped()).spawn().unwrap();
+    let in_front = line("/ticker/sse &").trim_end_matches(" &");
+    let mut prices = shell(in_front, folder).stdout(Stdio::piped()).spawn().unwrap();
     let mut ticks = BufReader::new(prices.stdout.take().unwrap());
     let mut first = String::new();
     ticks.read_line(&mut first).unwrap();

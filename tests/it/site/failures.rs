@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use exeunt::gateway::Settings;
 use exeunt::routes::upstream_trust::UpstreamTrust;
 use http::StatusCode;
 use tokio::io::AsyncWriteExt;
@@ -36,10 +35,6 @@ fn http(address: std::net::SocketAddr) -> String {
     format!("http://{address}")
 }
 
-fn quick(settings: &mut Settings) {
-    settings.routes.iter_mut().for_each(|route| route.response_timeout = Duration::from_millis(100));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_application_is_502() {
     fails_with(&Site::before(&[http(dead_port().await)], |_| {}), 502, "upstream_unreachable").await;
@@ -48,8 +43,16 @@ async fn a_dead_application_is_502() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_application_is_504() {
-    let silent = upstream::start(async |mut connection, _| while connection.request().await.is_some() {}).await;
-    fails_with(&Site::before(&[http(silent)], |setup| quick(&mut setup.gateway)), 504, "upstream_too_slow").await;
+    // Some say nothing, and some do not stop.
+    let silent = upstream::start(async |mut connection, _| {
+        while let Some(head) = connection.request().await {
+            let begun = if head.contains("text/html") { "HTTP/1.1 200 OK\r\nX-Slow: " } else { "" };
+            connection.write(begun).await;
+        }
+    })
+    .await;
+    let site = Site::before_one(silent);
+    site.turning(fails_with(&site, 504, "upstream_too_slow")).await;
 }
 
 /// T117: whatever is no answer is 502, and its connection is not used again.

@@ -46,6 +46,8 @@ pub const PASSWORD: &str = "wonder land";
 pub const IDLE: Duration = Duration::from_secs(600);
 pub const ABSOLUTE: Duration = Duration::from_secs(3600);
 pub const GRACE: Duration = Duration::from_secs(5);
+/// How long an application may take to begin an answer.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// All that a test can set before it starts.
 pub struct Setup {
@@ -73,7 +75,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         upstreams: upstreams.iter().map(|text| UpstreamAddress::parse(text).unwrap()).collect(),
         trust: UpstreamTrust::nobody(),
         connect_timeout: Duration::from_secs(5),
-        response_timeout: Duration::from_secs(60),
+        response_timeout: RESPONSE_TIMEOUT,
         upstream_host: None,
         origins: Vec::new(),
         service_workers: false,

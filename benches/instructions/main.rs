@@ -1,0 +1,156 @@
+//! What a request costs, in instructions, counted by callgrind: the bare engine, a signed-in request through the whole
+//! gateway, a stranger who is sent to the form, a logout. Counts do not depend on what else the machine does, so a
+//! change shows its price to the per mille.
+//!
+//! Three processes take part, so that only the gateway's own instructions are counted: the gateway under callgrind, on one
+//! thread; a small upstream; and this one, which is the client. Every scenario runs twice, with few requests and with
+//! many: the difference is the requests' alone, start and end drop out.
+
+mod callgrind;
+mod client;
+mod measured;
+mod scenario;
+mod upstream;
+
+use std::env;
+use std::error::Error;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
+
+use scenario::{SCENARIOS, Scenario};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// A signed-in request may cost this much more than one through the bare engine.
+const SIGNED_IN_LIMIT: f64 = 1.20;
+/// With a million sessions a request may cost this much more than with a thousand.
+const MANY_SESSIONS_LIMIT: f64 = 1.05;
+
+const HELP: &str = "\
+Counts the instructions of a request: cargo bench --bench instructions [-- OPTIONS] [SCENARIO]...
+
+Needs valgrind (Debian: apt-get install valgrind). Takes a few minutes, most of them for a million sessions.
+Exits with 1 if a request costs more than it may.
+
+  SCENARIO         only these, by a part of their name: bare, page, stranger, logout; the ratios need their first part
+  --keep FOLDER    leave callgrind's profiles there: read them with callgrind_annotate FILE
+  --list           names all scenarios
+  --help           this text
+
+Callgrind's machine has no instructions for SHA-256: about 2,000 instructions of every look-up are 200 on a real one.
+";
+
+/// What was asked for on the command line.
+#[derive(Default)]
+struct Asked {
+    parts: Vec<String>,
+    keep: Option<PathBuf>,
+}
+
+fn main() -> Result<ExitCode> {
+    let mut arguments = env::args().skip(1);
+    let mut asked = Asked::default();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "upstream" => return upstream::run(),
+            "measured" => return measured::run(&arguments.collect::<Vec<_>>()),
+            "--keep" => asked.keep = Some(arguments.next().ok_or("--keep needs a folder")?.into()),
+            "--list" => return Ok(list()),
+            "--help" | "-h" => return Ok(print(HELP)),
+            // Cargo says so.
+            "--bench" => {}
+            option if option.starts_with('-') => return Err(format!("there is no {option}: see --help").into()),
+            part => asked.parts.push(part.to_owned()),
+        }
+    }
+    count_all(&asked)
+}
+
+fn list() -> ExitCode {
+    SCENARIOS.iter().for_each(|scenario| println!("{:<16} {}", scenario.name, scenario.about));
+    ExitCode::SUCCESS
+}
+
+fn print(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+/// Counts every scenario that was asked for, and compares.
+fn count_all(asked: &Asked) -> Result<ExitCode> {
+    let wanted = |scenario: &&Scenario| {
+        asked.parts.is_empty() || asked.parts.iter().any(|part| scenario.name.contains(part.as_str()))
+    };
+    let upstream = Role::start(Command::new(env::current_exe()?).arg("upstream"))?;
+    let mut counted = Vec::new();
+    for scenario in SCENARIOS.iter().filter(wanted) {
+        let each = callgrind::instructions_per_request(scenario, &upstream.address, asked.keep.as_deref())?;
+        println!("{:<16} {:>10.0} instructions a request: {}", scenario.name, each, scenario.about);
+        counted.push((scenario.name, each));
+    }
+    upstream.stop()?;
+    let of = |name| counted.iter().find(|(other, _)| *other == name).map(|&(_, each)| each);
+    let fine = [
+        within_limit("a signed-in request / the bare engine", of("page"), of("bare"), SIGNED_IN_LIMIT),
+        within_limit("1,000,000 sessions / 1,000", of("page-million"), of("page"), MANY_SESSIONS_LIMIT),
+    ];
+    Ok(if fine.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Prints a ratio, if both parts of it were counted, and whether it is within its limit.
+fn within_limit(name: &str, this: Option<f64>, that: Option<f64>, limit: f64) -> bool {
+    let Some(ratio) = this.zip(that).map(|(this, that)| this / that) else { return true };
+    let verdict = if ratio <= limit { "" } else { ": TOO MUCH" };
+    println!("{name}: {ratio:.3} (at most {limit:.2}){verdict}");
+    ratio <= limit
+}
+
+/// Another process of this benchmark. It says its address on the first line of its output and ends when its input
+/// does, so it cannot outlive this one.
+struct Role {
+    process: Child,
+    input: Option<ChildStdin>,
+    address: String,
+    /// What it said after its address, up to an empty line.
+    lines: Vec<String>,
+}
+
+impl Role {
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = process.stdin.take();
+        let output = process.stdout.take().ok_or("no output")?;
+        let mut lines: Vec<String> = Vec::new();
+        for line in BufReader::new(output).lines() {
+            match line? {
+                line if line.is_empty() => break,
+                line => lines.push(line),
+            }
+        }
+        let address = if lines.is_empty() { None } else { Some(lines.remove(0)) };
+        Ok(Self { address: address.ok_or("a part of the benchmark did not start")?, process, input, lines })
+    }
+
+    fn stop(mut self) -> Result<()> {
+        drop(self.input.take());
+        let status = self.process.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("a part of the benchmark ended with {status}").into()) }
+    }
+}
+
+impl Drop for Role {
+    /// After [`Role::stop`] there is nothing left to kill.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Waits until the parent closes the input.
+fn wait_for_the_end() {
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}

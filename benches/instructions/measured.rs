@@ -1,0 +1,137 @@
+//! The measured process: our door in front of the bare engine, or of the whole gateway.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use exeunt::audit::Log;
+use exeunt::config::{self, Settings};
+use exeunt::credentials::hashing::{self, PasswordChecker};
+use exeunt::gateway::{Assembled, Gateway};
+use exeunt::logout::run::Pipeline;
+use exeunt::proxy::callbacks::engine;
+use exeunt::proxy::{Door, listener};
+use exeunt::routes::resolver::Upstreams;
+use exeunt::session::record::SignIn;
+use exeunt::session::store::MemoryStore;
+use exeunt::session::table::SessionTable;
+use exeunt::values::client_address::ClientAddress;
+use exeunt::values::device::Device;
+use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::time::Clock;
+use pingora::proxy::{ProxyHttp, Session, http_proxy};
+use pingora::server::configuration::ServerConf;
+use pingora::upstreams::peer::HttpPeer;
+use tokio::runtime::Handle;
+
+use super::scenario::{Scenario, Server};
+use super::{Result, wait_for_the_end};
+
+/// Sessions of one user, and cookies that the client gets.
+const SESSIONS_EACH: usize = 10;
+const COOKIES: usize = 1000;
+
+/// Serves the scenario `arguments[0]` with the upstream `arguments[1]`, until the input ends.
+pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    let [name, upstream] = arguments else { return Err("which scenario, which upstream?".into()) };
+    let scenario = Scenario::named(name).ok_or("there is no such scenario")?;
+    // One thread: what is counted does not depend on how work was spread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(scenario, upstream))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(scenario: &Scenario, upstream: &str) -> Result<()> {
+    let access = scenario.server == Server::Gateway { access_log: true };
+    let settings = settings(upstream, access)?;
+    let clock = Clock::system();
+    let door = settings.door.clone();
+    let listeners = listener::bind(&door.listen)?;
+    let (door, cookies) = if scenario.server == Server::Engine {
+        let bare = Bare { upstream: HttpPeer::new(upstream, false, String::new()) };
+        let app = Arc::new(http_proxy(&Arc::new(ServerConf::default()), bare));
+        (Door::open(door, listeners, app, clock), vec![String::new()])
+    } else {
+        let gateway = Arc::new(gateway(settings, &clock)?);
+        let cookies = sign_in(gateway.sessions(), scenario.sessions, &clock).await?;
+        (Door::open(door, listeners, engine(gateway), clock), cookies)
+    };
+    let address = door.addresses().first().ok_or("no address")?;
+    println!("{address}\n{}\n", cookies.join("\n"));
+    tokio::task::spawn_blocking(wait_for_the_end).await?;
+    door.stop_now();
+    door.stopped().await;
+    Ok(())
+}
+
+/// The default configuration in front of this upstream.
+fn settings(upstream: &str, access: bool) -> Result<Settings> {
+    let text = format!(
+        r#"
+        listen = ["127.0.0.1:0"]
+        public_url = "http://localhost"
+        [[route]]
+        path = "/"
+        upstream = "http://{upstream}"
+        [login]
+        users = "none.toml"
+        [log]
+        access = {access}
+        "#
+    );
+    let (settings, _) = config::parse("benchmark", &text, Path::new("/nonexistent")).map_err(|report| report.to_string())?;
+    Ok(settings)
+}
+
+fn gateway(settings: Settings, clock: &Clock) -> Result<Gateway> {
+    let upstreams = Upstreams::new(Handle::current());
+    Ok(Gateway::new(
+        Assembled::new(settings.gateway, &upstreams, clock).map_err(|problem| format!("{problem:?}"))?,
+        SessionTable::new(settings.session, Arc::new(MemoryStore)),
+        PasswordChecker::new(hashing::Settings::default()),
+        Pipeline { log: Log::to_standard_error(settings.log)?, clock: clock.clone() },
+    ))
+}
+
+/// Signs in as many, several sessions to a user, and answers the first cookies.
+async fn sign_in(table: &SessionTable, sessions: usize, clock: &Clock) -> Result<Vec<String>> {
+    let mut cookies = Vec::with_capacity(COOKIES);
+    let device = Device::from_user_agent("Firefox/142.0 (Linux)");
+    for number in 0..sessions.div_ceil(SESSIONS_EACH) {
+        let name = format!("user{number}");
+        let groups = ["staff".to_owned(), "sales".to_owned()];
+        let identity = Arc::new(identity(&name, &groups)?);
+        let user = UserKey { source: "file".into(), subject: name.into() };
+        for _ in 0..SESSIONS_EACH {
+            let (user, identity) = (user.clone(), Arc::clone(&identity));
+            let sign_in = SignIn { user, identity, device, address: ClientAddress::Unix };
+            let opened = table.open(sign_in, clock.now()).await.map_err(|problem| format!("{problem:?}"))?;
+            if cookies.len() < COOKIES {
+                cookies.push(opened.id.cookie_value());
+            }
+        }
+    }
+    Ok(cookies)
+}
+
+fn identity(name: &str, groups: &[String]) -> Result<Identity> {
+    let address = format!("{name}@example.com");
+    Identity::new(name, Some(&address), Some("Some Body"), groups).map_err(|problem| problem.to_string().into())
+}
+
+/// An application of the engine that adds nothing.
+struct Bare {
+    upstream: HttpPeer,
+}
+
+#[async_trait]
+impl ProxyHttp for Bare {
+    type CTX = ();
+
+    fn new_ctx(&self) {}
+
+    async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> pingora::Result<Box<HttpPeer>> {
+        Ok(Box::new(self.upstream.clone()))
+    }
+}

@@ -1,0 +1,105 @@
+//! What is counted.
+
+/// One kind of request to one kind of server.
+pub struct Scenario {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub server: Server,
+    /// Sessions in the table.
+    pub sessions: usize,
+    pub request: Request,
+}
+
+/// Who answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// The engine behind our door, with an application that does nothing but name the upstream.
+    Engine,
+    /// The whole gateway; `access_log` is whether it writes a line for each exchange.
+    Gateway { access_log: bool },
+}
+
+/// What is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// A page of the application, by a browser that is signed in.
+    Page,
+    /// The same page, by a browser that is not.
+    Stranger,
+    /// `POST /logout`, each time of another session.
+    Logout,
+}
+
+const GATEWAY: Server = Server::Gateway { access_log: false };
+const LOGGING: Server = Server::Gateway { access_log: true };
+
+/// All of them, in the order of the table.
+pub const SCENARIOS: [Scenario; 7] = [
+    Scenario::new("bare", "the bare engine", Server::Engine, 1000, Request::Page),
+    Scenario::new("page", "signed in, 1,000 sessions", GATEWAY, 1000, Request::Page),
+    Scenario::new("page-logged", "the same, with an access line", LOGGING, 1000, Request::Page),
+    Scenario::new("page-million", "signed in, 1,000,000 sessions", GATEWAY, 1_000_000, Request::Page),
+    Scenario::new("stranger", "sent to the sign-in form", GATEWAY, 1000, Request::Stranger),
+    Scenario::new("logout", "a session ends", GATEWAY, 1000, Request::Logout),
+    Scenario::new("logout-logged", "the same, with an access line", LOGGING, 1000, Request::Logout),
+];
+
+impl Scenario {
+    const fn new(
+        name: &'static str,
+        about: &'static str,
+        server: Server,
+        sessions: usize,
+        request: Request,
+    ) -> Self {
+        Self { name, about, server, sessions, request }
+    }
+
+    /// The scenario of this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        SCENARIOS.iter().find(|scenario| scenario.name == name)
+    }
+}
+
+/// What a current browser sends with every request.
+const BROWSER: &str = "\
+Host: localhost\r\n\
+Connection: keep-alive\r\n\
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36\r\n\
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n\
+Sec-Fetch-Site: same-origin\r\n\
+Sec-Fetch-Mode: navigate\r\n\
+Sec-Fetch-Dest: document\r\n\
+Referer: http://localhost/shop/cart/\r\n\
+Accept-Encoding: gzip, deflate, br, zstd\r\n\
+Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n";
+
+/// The application's own cookie.
+const APPLICATION_COOKIE: &str = "sessionid=q3fz0w5yk2m1r8x7b6n4v9c0t5h2j1d8";
+
+impl Request {
+    /// The bytes of the request of a browser with this session cookie.
+    pub fn bytes(self, session: &str) -> Vec<u8> {
+        let cookie = match self {
+            Self::Stranger => format!("Cookie: {APPLICATION_COOKIE}\r\n"),
+            Self::Page | Self::Logout => format!("Cookie: {APPLICATION_COOKIE}; exeunt={session}\r\n"),
+        };
+        let (line, rest) = match self {
+            Self::Page | Self::Stranger => ("GET /shop/items/?page=2 HTTP/1.1", "\r\n"),
+            Self::Logout => (
+                "POST /logout HTTP/1.1",
+                "Origin: http://localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                 Content-Length: 11\r\n\r\nnext=%2Fbye",
+            ),
+        };
+        [line, "\r\n", BROWSER, &cookie, rest].concat().into_bytes()
+    }
+
+    /// The status that answers it.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Page => 200,
+            Self::Stranger | Self::Logout => 303,
+        }
+    }
+}
