@@ -7,7 +7,8 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
-use super::callbacks::{Context, answer, apply_to_response, reason_of};
+use super::callbacks::{answer, apply_to_response, reason_of};
+use super::context::Context;
 use super::hand_over::hand_over;
 use super::tunnel::{self, Side};
 use super::websocket::{self, Answer, NotOpened, Opened, remove_hop_by_hop};
