@@ -125,16 +125,7 @@ impl ProxyHttp for App {
         let (Some(forward), Some(dispatch)) = (&ctx.forward, &ctx.dispatch) else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no upstream");
         };
-        if let Some(target) = forward.target() {
-            request.set_raw_path(target.as_bytes())?;
-        }
-        for edit in forward.request_edits(&request.headers) {
-            match edit {
-                HeaderEdit::Remove(name) => drop(request.remove_header(&name)),
-                HeaderEdit::Set(name, value) => request.insert_header(name, value)?,
-                HeaderEdit::Add(name, value) => drop(request.append_header(name, value)?),
-            }
-        }
+        edit_request(request, forward)?;
         dispatch.upstream_request(request)
     }
 
@@ -275,6 +266,21 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Context, reply: Repl
         session.write_response_body(Some(reply.body), true).await?;
     }
     Ok(true)
+}
+
+/// Edits a request's head as it leaves.
+///
+/// The engine keeps a second table with every name as the client spelled it, and makes each edit in both. Names mean
+/// the same in any case (RFC 9110 5.1): they go on in lower case, as in HTTP/2, without that table.
+fn edit_request(request: &mut RequestHeader, forward: &Forward) -> Result<()> {
+    let (nothing, ()) = http::Request::new(()).into_parts();
+    let mut head = http::request::Parts::from(std::mem::replace(request, nothing.into()));
+    for edit in forward.request_edits(&head.headers) {
+        edit.apply(&mut head.headers);
+    }
+    // A target in origin-form is all in the URI; any other has its canonical form in `target`.
+    *request = head.into();
+    forward.target().map_or(Ok(()), |target| request.set_raw_path(target.as_bytes()))
 }
 
 /// Applies edits to an answer's head.
