@@ -1,6 +1,16 @@
 //! Memory of an idle keep-alive connection: resident bytes of a process that only has the door, before and after
 //! many clients made one request each and stayed. `cargo bench --bench idle_memory [-- CONNECTIONS]`
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measurement that goes wrong should stop"
+)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};

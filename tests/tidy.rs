@@ -2,6 +2,16 @@
 //! home for each door to the outside, functions and files that fit into a head. Every rule is tried on a small wrong
 //! sample as well, so that none of them can stop working in silence.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test says what it expects by stopping"
+)]
+
 mod tidy {
     pub mod order;
     pub mod shape;

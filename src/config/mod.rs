@@ -4,6 +4,7 @@
 //! makes the settings of one part, [`rules`] compares the tables with each other, and the [`Report`] shows what all
 //! of them found in the order of the file's lines.
 
+mod admin;
 mod door;
 mod duration;
 mod files;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use crate::admin::Settings as AdminSettings;
 use crate::audit::Settings as LogSettings;
 use crate::credentials::problem::mask;
 use crate::credentials::user_file::Users;
@@ -58,6 +60,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// How lines are logged.
     pub log: LogSettings,
+    /// The operator's socket; `None` where none is wanted.
+    pub admin: Option<AdminSettings>,
     /// What browsers type.
     pub public_url: Origin,
     /// Where the users of the gateway's settings were read from; it may not be there yet.
@@ -122,6 +126,7 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let public_url = door::public_url(file);
     let session = file.table("session", &schema::SESSION);
     let log = limits::log(file);
+    let admin = admin::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
     let session = session::read(&session);
     let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie).unzip();
@@ -130,6 +135,7 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
         gateway: gateway?,
         session,
         log,
+        admin,
         public_url: public_url?,
         users_file: users_file?,
     })

@@ -26,11 +26,12 @@ pub const FILE: Schema = Schema {
         "login",
         "logout",
         "limits",
+        "admin",
         "log",
         "brand",
         "pages",
     ],
-    later: &["tls", "admin", "metrics"],
+    later: &["tls", "metrics"],
 };
 
 /// `[[route]]`
@@ -91,7 +92,7 @@ pub const SESSION: Schema = Schema {
 
 /// `[login]`
 pub const LOGIN: Schema =
-    Schema { table: "login", keys: &["users", "path", "next"], later: &["ban_max"] };
+    Schema { table: "login", keys: &["users", "path", "next", "ban_max", "allow_weak_hashes"], later: &[] };
 
 /// `[logout]`
 pub const LOGOUT: Schema = Schema {
@@ -118,6 +119,9 @@ pub const LIMITS: Schema = Schema {
     later: &["head_size", "fields", "connections_per_address", "requests_per_session"],
 };
 
+/// `[admin]`
+pub const ADMIN: Schema = Schema { table: "admin", keys: &["listen", "group"], later: &[] };
+
 /// `[log]`
 pub const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
 
@@ -139,6 +143,7 @@ pub const ALL: &[&Schema] = &[
     &LOGIN,
     &LOGOUT,
     &LIMITS,
+    &ADMIN,
     &LOG,
     &BRAND,
     &PAGES,

@@ -17,6 +17,7 @@ use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::form::{Field, Form};
+use crate::values::known_browser::KnownId;
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
@@ -34,6 +35,7 @@ pub struct OwnRequest {
     pub(super) reader: Reader,
     pub(super) wants_json: bool,
     pub(super) client: ClientAddress,
+    pub(super) known: Option<KnownId>,
     pub(super) device: Device,
 }
 
@@ -135,6 +137,7 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
         reader: Reader::of(facts.headers, assembled),
         wants_json: facts.wants_json(),
         client: facts.provenance.client,
+        known: assembled.cookie.find_known(facts.headers),
         device: Device::from_user_agent(facts.header(&USER_AGENT).unwrap_or("")),
     })
 }

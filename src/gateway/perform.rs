@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -16,9 +16,11 @@ use crate::login::attempt::Attempt;
 use crate::logout::farewell::{self, Manner};
 use crate::session::record::{Ended, Session, SignIn};
 use crate::session::table::{NotOpened, Opened};
+use crate::throttle::{Banned, Ticket, Visitor};
 use crate::values::end_cause::EndCause;
 use crate::values::form::Form;
 use crate::values::identity::{Identity, UserKey};
+use crate::values::known_browser::KnownId;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
@@ -49,11 +51,56 @@ impl Gateway {
             Err(reason) => return self.sign_in_refused(request, "", &next, reason),
         };
         drop(form);
-        match self.passwords.verify(&request.assembled.users, &attempt.user, attempt.password).await {
-            Verdict::Accept(user, identity) => self.open(request, user, identity, &next).await,
-            Verdict::Refuse(reason) => self.sign_in_refused(request, &attempt.user, &next, reason),
-            Verdict::Absent => self.sign_in_refused(request, &attempt.user, &next, Reason::CredentialsWrong),
+        let Attempt { user, password } = attempt;
+        let visitor = Visitor { user: &user, client: request.client, known: request.known.as_ref().map(KnownId::key) };
+        let ticket = match self.throttle.attempt(&visitor, &request.assembled.trusted, self.pipeline.clock.now()) {
+            Ok(ticket) => ticket,
+            Err(banned) => return self.banned(request, &user, &next, banned),
+        };
+        let reason = match self.passwords.verify(&request.assembled.users, &user, password).await {
+            Verdict::Accept(key, identity) => {
+                ticket.succeeded(self.pipeline.clock.now());
+                let reply = self.open(request, key, identity, &next).await;
+                return self.make_known(request, &user, reply);
+            }
+            Verdict::Refuse(reason) => reason,
+            Verdict::Absent => Reason::CredentialsWrong,
+        };
+        self.count(request, ticket, reason);
+        self.sign_in_refused(request, &user, &next, reason)
+    }
+
+    /// Only a wrong password counts against anybody: a busy gateway is nobody's fault.
+    fn count(&self, request: &OwnRequest, ticket: Ticket<'_>, reason: Reason) {
+        if reason != Reason::CredentialsWrong {
+            return;
         }
+        let advice = ticket.failed(request.assembled.login.ban_max, self.pipeline.clock.now());
+        if let Some(client) = advice {
+            self.pipeline.log.event(self.pipeline.clock.wall(), &Event::LikelyProxy { client });
+        }
+    }
+
+    /// The one answer while a ban lasts, whatever the password.
+    fn banned(&self, request: &OwnRequest, user: &str, next: &ReturnTo, banned: Banned) -> Reply {
+        let wait = banned.until.duration_since(self.pipeline.clock.now());
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let after = match seconds {
+            1 => "a second".to_owned(),
+            2..120 => format!("{seconds} seconds"),
+            _ => format!("{} minutes", seconds.div_ceil(60)),
+        };
+        let message = format!("Too many attempts to sign in. Try again in {after}.").into();
+        let refusal = Refusal { reason: Reason::TooManyAttempts, message };
+        self.sign_in_refused(request, user, next, refusal).with(RETRY_AFTER, seconds.into())
+    }
+
+    /// Gives the browser what tells it from strangers at its next sign-in. Without random bytes it stays unknown.
+    fn make_known(&self, request: &OwnRequest, user: &str, reply: Reply) -> Reply {
+        let shown = request.known.clone().filter(|known| self.throttle.is_known(user, known.key()));
+        let Some(known) = shown.or_else(|| KnownId::generate().ok()) else { return reply };
+        self.throttle.remember(user, known.key(), self.pipeline.clock.now());
+        reply.with(SET_COOKIE, request.assembled.cookie.set_known(&known))
     }
 
     /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves
@@ -98,11 +145,12 @@ impl Gateway {
     }
 
     /// Browsers get the form again, with the name in it and what was wrong; programs the reason.
-    fn sign_in_refused(&self, request: &OwnRequest, user: &str, next: &ReturnTo, reason: Reason) -> Reply {
+    fn sign_in_refused(&self, request: &OwnRequest, user: &str, next: &ReturnTo, refusal: impl Into<Refusal>) -> Reply {
+        let Refusal { reason, message } = refusal.into();
         let event = Event::SignInRefused { user, client: request.client, reason };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);
         let assembled = &request.assembled;
-        let problem = Refusal::from(reason);
+        let problem = Refusal { reason, message };
         let refusal = answers::refusal_for(assembled, Reader::Program, &problem);
         let Reader::Person(language) = request.reader else { return refusal };
         let mut page = assembled.pages.login(language, refusal.status, &next.to_string(), user, Some(&problem));

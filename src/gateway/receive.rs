@@ -133,7 +133,7 @@ impl Gateway {
             session.touch(self.pipeline.clock.now());
         }
         Received::Forward(Box::new(Forward {
-            told: assembled.heads.tell(facts, &permit),
+            origin: assembled.heads.origin(facts),
             target: facts.target.rewritten(),
             websocket: facts.is_websocket(),
             affinity: affinity(facts, permit.session()),

@@ -6,6 +6,7 @@ mod accept;
 pub mod callbacks;
 mod client_io;
 mod connection;
+mod context;
 pub mod dial;
 pub mod dispatch;
 mod door;
@@ -23,6 +24,7 @@ mod stage;
 mod table;
 mod transport;
 pub mod tunnel;
+pub mod unix_socket;
 mod upgrade;
 pub mod websocket;
 

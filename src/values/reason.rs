@@ -37,6 +37,8 @@ pub enum Reason {
     LogoutByGet,
     /// User name or password are wrong, or the account is disabled.
     CredentialsWrong,
+    /// Too many wrong passwords for this account or from this address: right ones are not looked at either.
+    TooManyAttempts,
     /// The sign-in form cannot be read: wrong type, broken encoding, a field missing or given twice.
     FormMalformed,
     /// The form is larger than any form of ours.
@@ -77,6 +79,7 @@ impl Reason {
         Self::NotANavigation,
         Self::LogoutByGet,
         Self::CredentialsWrong,
+        Self::TooManyAttempts,
         Self::FormMalformed,
         Self::FormTooLarge,
         Self::BodyIncomplete,
@@ -107,6 +110,7 @@ impl Reason {
             Self::NotANavigation => "not_a_navigation",
             Self::LogoutByGet => "logout_by_get",
             Self::CredentialsWrong => "credentials_wrong",
+            Self::TooManyAttempts => "too_many_attempts",
             Self::FormMalformed => "form_malformed",
             Self::FormTooLarge => "form_too_large",
             Self::BodyIncomplete => "body_incomplete",
@@ -137,6 +141,7 @@ impl Reason {
             | Self::SocketOrigin
             | Self::ServiceWorker
             | Self::NotANavigation => StatusCode::FORBIDDEN,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SignInBusy | Self::SessionsFull | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -165,6 +170,7 @@ impl Reason {
             Self::NotANavigation => "Signing out needs a click of yours. Nothing was done.",
             Self::LogoutByGet => "Sign out with POST: curl -X POST.",
             Self::CredentialsWrong => "User name or password are wrong.",
+            Self::TooManyAttempts => "Too many attempts to sign in. Try again later.",
             Self::FormMalformed => "The form could not be read: send username and password, each once.",
             Self::FormTooLarge => "The form is too large.",
             Self::BodyIncomplete => "The request's body did not arrive.",

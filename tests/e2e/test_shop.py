@@ -1,10 +1,12 @@
 """Sign in at the gateway, be that user for Django, sign out, be out."""
 
+import signal
 import tempfile
 import unittest
 from pathlib import Path
+from urllib.parse import quote
 
-from parts import GUNICORN, WAITRESS, Visitor, start_gateway, start_shop
+from parts import GUNICORN, PASSWORD, WAITRESS, Visitor, start_gateway, start_shop
 
 SPELLINGS = [
     "Remote-User", "remote-user", "REMOTE-USER", "Remote_User", "remote_user", "REMOTE_USER", "Remote-user",
@@ -150,7 +152,16 @@ class OnceIsEnough(Running):
             self.assertEqual(self.visitor.get(path).status, 401, "Django is not asked, so it cannot remember")
 
 
-class Ending(Running):
-    def test_the_gateway_stops_when_it_is_told_to(self):
-        self.assertEqual(self.visitor.get("/.exeunt/session").status, 401)
+class LifeOfTheProgram(Running):
+    def test_a_hangup_does_not_end_it_and_a_stop_does(self):
+        self.visitor.sign_in()
+        captured = self.visitor.cookie("exeunt")
+        self.gateway.process.send_signal(signal.SIGHUP)
+        self.assertTrue(self.visitor.is_signed_in())
+        self.visitor.sign_out()
         self.assertEqual(self.gateway.stop(), 0)
+        log = self.gateway.log.read_text()
+        self.assertIn("SIGHUP", log)
+        self.assertIn("user=alice", log)
+        for secret in [PASSWORD, quote(PASSWORD), captured]:
+            self.assertNotIn(secret, log)

@@ -1,5 +1,16 @@
 //! The integration tests, in one binary: over real sockets, in process, on ports that the system chooses.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test says what it expects by stopping"
+)]
+
+mod admin;
 mod check;
 mod dispatch;
 mod door;

@@ -76,6 +76,8 @@ fn parse(text: &str) -> Settings {
 /// Settings as text, without what differs between runs: the folder, and the order of an index.
 fn shown(mut settings: Settings) -> String {
     settings.users_file = settings.users_file.file_name().unwrap().into();
+    let admin = settings.admin.as_mut().unwrap();
+    admin.path = admin.path.file_name().unwrap().into();
     let text = format!("{settings:?}");
     let (before, index) = text.split_once("index: {").unwrap();
     let (_, after) = index.split_once('}').unwrap();

@@ -29,12 +29,7 @@ impl Echo {
         format!("http://{}", self.address)
     }
 
-    /// Every request that came, with its body; each byte is one character.
-    pub fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    /// The requests since the last look.
+    /// Every request that came since the last look, with its body; each byte is one character.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }

@@ -113,7 +113,11 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
             route("/staff", Access::Groups(vec!["staff".into()]), upstreams),
         ],
         users: users(),
-        login: exeunt::login::settings::Settings { next: ReturnTo::own("/"), body_limit: 16 * 1024 },
+        login: exeunt::login::settings::Settings {
+            next: ReturnTo::own("/"),
+            ban_max: Duration::from_secs(900),
+            body_limit: 16 * 1024,
+        },
         logout: exeunt::logout::settings::Settings {
             get: GetPolicy::Navigate,
             next: None,
