@@ -43,6 +43,8 @@ pub mod values;
 
 pub mod audit;
 
+pub mod throttle;
+
 pub mod pages;
 
 pub mod routes;
@@ -61,6 +63,9 @@ pub mod gateway;
 
 #[cfg(feature = "engine")]
 pub mod proxy;
+
+#[cfg(feature = "engine")]
+pub mod admin;
 
 #[cfg(feature = "engine")]
 pub mod config;

@@ -37,7 +37,7 @@ fn run(scenario: &Scenario, upstream: &str, requests: u32, file: &Path) -> Resul
     let mut out = std::ffi::OsString::from("--callgrind-out-file=");
     out.push(file);
     let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--quiet"]).arg(out).arg(env::current_exe()?);
+    command.args(["--tool=callgrind", "--quiet", "--zero-before=*counting_begins*"]).arg(out).arg(env::current_exe()?);
     command.args(["measured", scenario.name, upstream]).stderr(Stdio::null());
     let server = Role::start(&mut command).map_err(|problem| {
         format!("{problem}: is valgrind there? (Debian: apt-get install valgrind)")

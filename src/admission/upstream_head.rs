@@ -19,6 +19,9 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
+/// Edits of a request that there is room for at once: two sets of identity headers and some.
+const USUAL_EDITS: usize = 20;
+
 /// The rules for heads of one configuration.
 #[derive(Debug)]
 pub struct HeadRules {
@@ -36,25 +39,25 @@ impl HeadRules {
         Self { own, identity, cookie, scheme, own_pages }
     }
 
-    /// What the application is told about a request: where it comes from, and who it is.
-    pub fn tell(&self, facts: &RequestFacts<'_>, permit: &Permit) -> HeaderEdits {
-        let mut edits = Vec::with_capacity(12);
+    /// Where a request comes from, as the application is told.
+    pub fn origin(&self, facts: &RequestFacts<'_>) -> HeaderEdits {
+        let mut edits = Vec::with_capacity(4);
         forwarded(&facts.provenance, facts.authority, self.scheme, &mut edits);
-        if let Some(session) = permit.session() {
-            self.identity.edits(session.identity(), &mut edits);
-        }
         edits
     }
 
     /// The edits of the request as it leaves: what clients may not say goes, then the operator's changes, then what
-    /// we tell, so that nothing stands over it.
-    pub fn request(&self, headers: &HeaderMap, permit: &Permit, told: HeaderEdits) -> HeaderEdits {
-        let claimed = headers.keys().filter(|name| self.own.claims(name));
-        let mut edits: HeaderEdits = claimed.cloned().map(HeaderEdit::Remove).collect();
+    /// we tell (where it comes from, and who it is), so that nothing stands over it.
+    pub fn request(&self, headers: &HeaderMap, permit: &Permit, origin: &[HeaderEdit]) -> HeaderEdits {
+        let mut edits = Vec::with_capacity(USUAL_EDITS);
+        edits.extend(headers.keys().filter(|name| self.own.claims(name)).cloned().map(HeaderEdit::Remove));
         self.cookie.request_edits(headers, &mut edits);
         let route = permit.route();
         edits.extend(route.request_headers.iter().cloned());
-        edits.extend(told);
+        edits.extend(origin.iter().cloned());
+        if let Some(session) = permit.session() {
+            self.identity.edits(session.identity(), &mut edits);
+        }
         if let Some(host) = route.upstream_host.as_ref().and_then(host_value) {
             edits.push(HeaderEdit::Set(HOST, host));
         }

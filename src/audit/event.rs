@@ -25,7 +25,8 @@ pub enum Event<'a> {
         /// With what.
         device: Device,
     },
-    /// A sign-in was refused.
+    /// A sign-in was refused. Programs that ban addresses read this line (`deploy/fail2ban`): what comes from
+    /// outside stands at its end, behind everything that they look at.
     SignInRefused {
         /// The name that was tried.
         user: &'a str,
@@ -33,6 +34,11 @@ pub enum Event<'a> {
         client: ClientAddress,
         /// Why.
         reason: Reason,
+    },
+    /// So many sign-ins fail behind one private address that it is most likely a proxy that nobody named.
+    LikelyProxy {
+        /// The address.
+        client: ClientAddress,
     },
     /// A session ended.
     Ended {
@@ -61,9 +67,15 @@ impl Event<'_> {
             ]),
             Self::SignInRefused { user, client, reason } => pairs.extend([
                 ("event", "sign_in_refused".into()),
-                ("user", string(user)),
                 ("client", client.to_string().into()),
                 ("reason", reason.id().into()),
+                ("user", string(user)),
+            ]),
+            Self::LikelyProxy { client } => pairs.extend([
+                ("event", "likely_proxy".into()),
+                ("client", client.to_string().into()),
+                ("meaning", "many wrong passwords from this one address: if a proxy stands there, name it".into()),
+                ("write", format!("trusted_proxies = [\"{client}\"]").into()),
             ]),
             Self::Ended { user, session, cause, receipt } => pairs.extend([
                 ("event", "session_ended".into()),

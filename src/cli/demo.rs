@@ -129,6 +129,9 @@ path = \"/public\"
 access = \"public\"
 upstream = \"demo\"
 
+[admin]
+listen = \"\"
+
 [login]
 users = {users}
 ";

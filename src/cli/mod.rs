@@ -4,9 +4,13 @@
 
 mod check;
 mod demo;
+mod failure;
 mod print;
+mod running;
 mod serve;
 mod service_manager;
+mod session;
+mod table;
 mod user;
 
 use std::ffi::OsString;
@@ -56,6 +60,9 @@ enum Command {
     /// Add, change, remove and list the people who may sign in
     #[command(subcommand)]
     User(user::UserCommand),
+    /// List, show and end the sessions of the running gateway
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// Print a script that completes commands in a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -127,6 +134,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Demo(demo) => demo::command(&demo),
         Command::Check(which) => check::command(&which),
         Command::User(command) => user::run(command),
+        Command::Session(command) => session::run(command),
         Command::Completions { shell } => print::completions(shell),
         Command::Man => print::manual(),
     }
@@ -156,7 +164,7 @@ mod tests {
 
     #[test]
     fn every_command_shows_examples() {
-        for command in Cli::command().get_subcommands().filter(|command| command.get_name() != "user") {
+        for command in Cli::command().get_subcommands().filter(|command| !matches!(command.get_name(), "user" | "session")) {
             let help = command.clone().render_long_help().to_string();
             assert!(help.contains("Example"), "{}", command.get_name());
         }

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::Cli;
+use super::failure::Failure;
 
 /// Prints the completion script of a shell.
 pub(super) fn completions(shell: Shell) -> ExitCode {
@@ -62,6 +63,17 @@ fn remarks(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
         writeln!(page, "\\&{}", line.replace('\\', "\\e").replace('-', "\\-"))?;
     }
     writeln!(page, ".fi")
+}
+
+/// The end of a command: its result on standard output, or why there is none on standard error.
+pub(super) fn finish(result: Result<String, Failure>) -> ExitCode {
+    match result {
+        Ok(result) => to_standard_output(result.as_bytes()),
+        Err(Failure(reason)) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Writes a command's result. A reader who has seen enough (`| head`) is no failure.

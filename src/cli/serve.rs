@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
+use crate::admin::{AdminSocket, Settings as AdminSettings};
 use crate::audit::Log;
 use crate::config::Settings;
 use crate::credentials::hashing::{self, PasswordChecker};
@@ -64,7 +65,7 @@ async fn serve(settings: Settings) -> Result<(), String> {
 
 /// Runs with these listeners, in place of those that the settings name, until the door is closed.
 pub(super) async fn run(settings: Settings, listeners: Vec<Listener>, signals: Signals) -> Result<(), String> {
-    let Settings { door, gateway, session, log, public_url, .. } = settings;
+    let Settings { door, gateway, session, log, public_url, admin, .. } = settings;
     let clock = Clock::system();
     let log = Log::to_standard_error(log).map_err(|error| format!("no thread for the log: {error}"))?;
     let upstreams = Upstreams::new(Handle::current());
@@ -79,11 +80,27 @@ pub(super) async fn run(settings: Settings, listeners: Vec<Listener>, signals: S
     for address in door.addresses() {
         tracing::info!(%address, %public_url, "listening");
     }
-    let reaper = keep_reaping(gateway);
-    tokio::join!(signals.run(&door, say_no_reload), service_manager::keep_informed(&door));
+    let reaper = keep_reaping(Arc::clone(&gateway));
+    tokio::select! {
+        () = async {
+            tokio::join!(signals.run(&door, say_no_reload), service_manager::keep_informed(&door));
+        } => {}
+        () = answer_operators(admin, gateway, &door) => {}
+    }
     reaper.abort();
     drop(sample);
     Ok(())
+}
+
+/// Answers at the admin socket for ever. A gateway without one serves people all the same.
+async fn answer_operators(settings: Option<AdminSettings>, gateway: Arc<Gateway>, door: &Door) {
+    if let Some(settings) = settings {
+        match AdminSocket::bind(&settings) {
+            Ok(socket) => socket.serve(gateway, door.stopping()).await,
+            Err(error) => tracing::error!(path = %settings.path.display(), %error, "no admin socket; see [admin] listen"),
+        }
+    }
+    std::future::pending().await
 }
 
 /// Starts the built-in application if a route leads to it.

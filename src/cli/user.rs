@@ -4,19 +4,23 @@ mod default_file;
 mod listing;
 mod password;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use http::Method;
 
+use super::failure::Failure;
 use super::print;
+use super::running::{Running, part};
+
+use crate::credentials::htpasswd::{self, WeakHashes};
 use crate::credentials::password::{Password, hash};
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_edit::{self, Change, Done, EditProblem, UserChange};
-use crate::credentials::user_file::{Users, nobody_yet};
-use crate::credentials::user_lock::{LockedFile, WriteProblem};
-use crate::credentials::user_reader::{Fault, check_name, check_text};
+use crate::credentials::user_file::{Users, nobody_yet, read_any};
+use crate::credentials::user_lock::LockedFile;
+use crate::credentials::user_reader::{check_name, check_text, quoted};
 
 /// Adds, changes, removes and lists the users of the users' file.
 #[derive(Clone, Debug, Subcommand)]
@@ -30,7 +34,17 @@ pub enum UserCommand {
     /// List all users, or one: name, groups, e-mail address, display name, state
     #[command(after_help = "Examples:\n  exeunt user list\n  exeunt user list --json | jq -r '.[].user'")]
     List(ListUsers),
+    /// Let a user sign in again who is banned for wrong passwords, at the running gateway
+    #[command(after_help = UNBAN_HELP)]
+    Unban(UnbanUser),
 }
+
+const UNBAN_HELP: &str = "\
+Bans end by themselves, after login.ban_max at the latest. An address can be given in place of a name.
+
+Examples:
+  exeunt user unban alice
+  exeunt user unban 192.0.2.1";
 
 const SET_HELP: &str = "\
 The password is asked for twice on a terminal; otherwise it is the first line of standard input. It is never \
@@ -94,6 +108,16 @@ pub struct ListUsers {
     json: bool,
 }
 
+/// The arguments of `exeunt user unban`.
+#[derive(Clone, Debug, Args)]
+pub struct UnbanUser {
+    /// The user's name, in any letter case, or an address
+    #[arg(value_name = "NAME")]
+    user: String,
+    #[command(flatten)]
+    running: Running,
+}
+
 #[derive(Clone, Debug, Args)]
 struct UsersFile {
     /// The users' file [default: that of ./config.toml, else of /etc/exeunt/config.toml, else ./users.toml]
@@ -107,34 +131,6 @@ impl UsersFile {
     }
 }
 
-/// Why a command failed, as it is said to the person: what, and what to do.
-#[derive(Debug)]
-struct Failure(String);
-
-impl Failure {
-    fn new(message: impl fmt::Display, help: impl fmt::Display) -> Self {
-        Self(format!("error: {message}\nhelp: {help}"))
-    }
-}
-
-impl From<FileProblems> for Failure {
-    fn from(problems: FileProblems) -> Self {
-        Self(problems.render(print::colour()))
-    }
-}
-
-impl From<WriteProblem> for Failure {
-    fn from(problem: WriteProblem) -> Self {
-        Self::new(problem.message, problem.help)
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from((message, help): Fault) -> Self {
-        Self::new(message, help)
-    }
-}
-
 /// What a command has to say: its result, and what else the person should know.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
@@ -144,16 +140,10 @@ struct Said {
 
 /// Runs the command. Exit code 0, or 1 with the reason on standard error.
 pub fn run(command: UserCommand) -> ExitCode {
-    match execute(command, &mut password::ask) {
-        Ok(said) => {
-            eprint!("{}", said.notice);
-            print::to_standard_output(said.result.as_bytes())
-        }
-        Err(Failure(reason)) => {
-            eprintln!("{reason}");
-            ExitCode::FAILURE
-        }
-    }
+    print::finish(execute(command, &mut password::ask).map(|said| {
+        eprint!("{}", said.notice);
+        said.result
+    }))
 }
 
 /// Where a password comes from: the user's name in, the password out.
@@ -164,12 +154,14 @@ fn execute(command: UserCommand, ask: Ask) -> Result<Said, Failure> {
         UserCommand::Set(arguments) => set(arguments, ask),
         UserCommand::Remove(arguments) => remove(arguments),
         UserCommand::List(arguments) => list(arguments),
+        UserCommand::Unban(arguments) => unban(&arguments),
     }
 }
 
 fn set(arguments: SetUser, ask: Ask) -> Result<Said, Failure> {
     arguments.check()?;
     let (user, path) = (arguments.user.clone(), arguments.file.clone().path()?);
+    refuse_htpasswd(&path, "-B", &user)?;
     // Before the lock: people take their time to type, and a hash takes its own.
     let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
     let password = password.as_ref().map(hash).transpose();
@@ -185,24 +177,44 @@ fn set(arguments: SetUser, ask: Ask) -> Result<Said, Failure> {
 
 fn remove(arguments: RemoveUser) -> Result<Said, Failure> {
     let (user, path) = (arguments.user, arguments.file.path()?);
+    refuse_htpasswd(&path, "-D", &user)?;
     let ((), notice) = edit(&path, &user, |text| user_edit::remove(text, &user).map(|text| (text, ())))?;
     Ok(Said { result: followed(&user, "removed from", &path), notice })
 }
 
 fn list(arguments: ListUsers) -> Result<Said, Failure> {
     let path = arguments.file.path()?;
-    let users = Users::load(&path)?;
+    let users = Users::load(&path, WeakHashes::Accept)?;
     let entries = match &arguments.user {
         None => users.sorted(),
         Some(user) => vec![users.find(user).ok_or_else(|| no_such_user(user, &path))?],
     };
     let notice = if entries.is_empty() { format!("{}\n", nobody_yet(&path)) } else { String::new() };
-    let result = if arguments.json { listing::json(&entries) } else { listing::table(&entries) };
+    let result = if arguments.json { listing::json(&entries) } else { listing::people(&entries) };
     Ok(Said { result, notice })
+}
+
+fn unban(arguments: &UnbanUser) -> Result<Said, Failure> {
+    let user = &arguments.user;
+    let answer = arguments.running.ask(Method::DELETE, &format!("/bans/{}", part(user)))?;
+    let was_banned = answer.get("was_banned").and_then(serde_json::Value::as_bool).unwrap_or_default();
+    let followed = if was_banned { "wrong passwords are forgotten" } else { "there were no wrong passwords" };
+    Ok(Said { result: format!("{user}: {followed}\n"), notice: String::new() })
 }
 
 fn followed(user: &str, done: &str, path: &Path) -> String {
     format!("{user}: {done} {}; takes effect at the next start\n", path.display())
+}
+
+/// There is a tool for such files already, and it keeps their form.
+fn refuse_htpasswd(path: &Path, option: &str, user: &str) -> Result<(), Failure> {
+    let text = read_any(path).map(|(text, _)| text).unwrap_or_default();
+    if !htpasswd::is_htpasswd(path, &text) {
+        return Ok(());
+    }
+    let path = path.display();
+    let message = format!("{path} is an htpasswd file: this command writes users.toml only");
+    Err(Failure::new(message, format!("type: htpasswd {option} {path} {}", quoted(user))))
 }
 
 fn no_such_user(user: &str, path: &Path) -> Failure {
@@ -270,7 +282,7 @@ fn edit<T>(
     })?;
     refuse_new_problems(problems_of(&before), problems_of(&after))?;
     file.replace(&after)?;
-    let notice = Users::load(path).err().map(|problems| {
+    let notice = Users::load(path, WeakHashes::Accept).err().map(|problems| {
         let Failure(report) = problems.into();
         format!("{report}\n\nwritten, but `exeunt serve` will not start with this file\n")
     });

@@ -30,7 +30,8 @@ pub fn listen(file: &Table<'_>, folder: &Path) -> Vec<ListenAddress> {
     seen
 }
 
-fn address(text: &str, folder: &Path) -> Result<ListenAddress, Refusal> {
+/// An address to listen at; the path of a socket starts at `folder`.
+pub fn address(text: &str, folder: &Path) -> Result<ListenAddress, Refusal> {
     let read = |text: &str| {
         text.parse::<ListenAddress>().map_err(|error| {
             Refusal::new(format!("\"{text}\" is no address to listen at")).write(error.to_string())

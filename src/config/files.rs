@@ -1,7 +1,7 @@
 //! Files that the configuration names.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::raw::Refusal;
@@ -17,6 +17,16 @@ pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, Refusal> {
 /// The content of a file that must be there.
 pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     fs::read(path).map_err(|error| unreadable(path, &error))
+}
+
+/// The content of a file that must be there, cut after `limit` bytes.
+pub fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, Refusal> {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let read = |file: fs::File| {
+        let mut content = Vec::new();
+        file.take(limit).read_to_end(&mut content).map(|_| content)
+    };
+    fs::File::open(path).and_then(read).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Refusal {

@@ -1,14 +1,23 @@
 //! `[login]`: who may sign in, where, and where it leads.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::credentials::htpasswd::WeakHashes;
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_file::{Users, nobody_yet};
 use crate::login::settings::Settings;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
 
+use super::duration::{self, ONE_DAY, ONE_SECOND};
 use super::files;
 use super::raw::{Item, Refusal, Table};
+
+/// The longest ban where nothing is written.
+const BAN_MAX: Duration = Duration::from_secs(15 * 60);
+/// A day of ban is a lock, and belongs into the users' file.
+const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
 /// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known.
 pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, body_limit: usize) -> Option<Settings> {
@@ -16,7 +25,8 @@ pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, body_limit: usize) 
         (Some(item), Some(own)) => next(&item, own),
         _ => Some(ReturnTo::own("/")),
     };
-    Some(Settings { next: next?, body_limit })
+    let ban_max = table.item("ban_max").and_then(|item| item.parse(|text| duration::parse(text, &BANS)));
+    Some(Settings { next: next?, ban_max: ban_max.unwrap_or(BAN_MAX), body_limit })
 }
 
 fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
@@ -32,9 +42,20 @@ fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
 pub fn users(table: &Table<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
     let item = table.required("users", "users = \"users.toml\"")?;
     let path = item.parse(|text| files::resolve(folder, text))?;
-    let users = Users::load(&path).map_err(|problems| item.place.problem(refused(&path, problems))).ok()?;
+    let weak = match table.item("allow_weak_hashes").and_then(|item| item.switch()) {
+        Some(true) => WeakHashes::Accept,
+        Some(false) | None => WeakHashes::Refuse,
+    };
+    let users = Users::load(&path, weak).map_err(|problems| item.place.problem(refused(&path, problems))).ok()?;
     if users.count() == 0 {
         item.place.warning(Refusal::of("", &nobody_yet(&path)));
+    }
+    if users.weak() > 0 {
+        let have = if users.weak() == 1 { "user has a weak hash" } else { "users have weak hashes" };
+        item.place.warning(
+            Refusal::new(format!("{} {have}: whoever gets the file gets the password", users.weak()))
+                .write(format!("give them new ones: htpasswd -B {} NAME", path.display())),
+        );
     }
     Some((path, users))
 }

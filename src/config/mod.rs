@@ -4,6 +4,7 @@
 //! makes the settings of one part, [`rules`] compares the tables with each other, and the [`Report`] shows what all
 //! of them found in the order of the file's lines.
 
+mod admin;
 mod door;
 mod duration;
 mod files;
@@ -14,6 +15,7 @@ mod login;
 mod logout;
 mod origins;
 mod own_pages;
+mod pages;
 mod raw;
 mod report;
 mod routes;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
+use crate::admin::Settings as AdminSettings;
 use crate::audit::Settings as LogSettings;
 use crate::credentials::problem::mask;
 use crate::credentials::user_file::Users;
@@ -57,6 +60,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// How lines are logged.
     pub log: LogSettings,
+    /// The operator's socket; `None` where none is wanted.
+    pub admin: Option<AdminSettings>,
     /// What browsers type.
     pub public_url: Origin,
     /// Where the users of the gateway's settings were read from; it may not be there yet.
@@ -121,6 +126,7 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let public_url = door::public_url(file);
     let session = file.table("session", &schema::SESSION);
     let log = limits::log(file);
+    let admin = admin::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
     let session = session::read(&session);
     let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie).unzip();
@@ -129,6 +135,7 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
         gateway: gateway?,
         session,
         log,
+        admin,
         public_url: public_url?,
         users_file: users_file?,
     })
@@ -156,6 +163,8 @@ fn gateway(
     let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
     let users = login::users(&login, folder);
     let own_pages = own_pages::read(&login, &logout);
+    let [brand, look] = [&schema::BRAND, &schema::PAGES].map(|schema| file.table(schema.table, schema));
+    let pages = pages::read(&brand, &look, folder);
     let own: Option<Vec<OriginPattern>> =
         hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits.login_body);
@@ -171,6 +180,7 @@ fn gateway(
         users: Arc::new(users.unwrap_or_else(Users::none)),
         login: login?,
         logout,
+        pages: pages?,
     };
     rules::check(file, &settings);
     Some((users_file?, settings))

@@ -26,9 +26,12 @@ pub const FILE: Schema = Schema {
         "login",
         "logout",
         "limits",
+        "admin",
         "log",
+        "brand",
+        "pages",
     ],
-    later: &["tls", "admin", "metrics", "brand", "pages"],
+    later: &["tls", "metrics"],
 };
 
 /// `[[route]]`
@@ -89,7 +92,7 @@ pub const SESSION: Schema = Schema {
 
 /// `[login]`
 pub const LOGIN: Schema =
-    Schema { table: "login", keys: &["users", "path", "next"], later: &["ban_max"] };
+    Schema { table: "login", keys: &["users", "path", "next", "ban_max", "allow_weak_hashes"], later: &[] };
 
 /// `[logout]`
 pub const LOGOUT: Schema = Schema {
@@ -116,8 +119,17 @@ pub const LIMITS: Schema = Schema {
     later: &["head_size", "fields", "connections_per_address", "requests_per_session"],
 };
 
+/// `[admin]`
+pub const ADMIN: Schema = Schema { table: "admin", keys: &["listen", "group"], later: &[] };
+
 /// `[log]`
 pub const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
+
+/// `[brand]`
+pub const BRAND: Schema = Schema { table: "brand", keys: &["name", "logo", "colour"], later: &[] };
+
+/// `[pages]`
+pub const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later: &[] };
 
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[
@@ -131,7 +143,10 @@ pub const ALL: &[&Schema] = &[
     &LOGIN,
     &LOGOUT,
     &LIMITS,
+    &ADMIN,
     &LOG,
+    &BRAND,
+    &PAGES,
 ];
 
 impl Schema {

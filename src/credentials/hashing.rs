@@ -11,7 +11,8 @@ use tokio::task;
 use zeroize::Zeroizing;
 
 use crate::credentials::Verdict;
-use crate::credentials::password::{HashingFailed, Password, PasswordHash};
+use crate::credentials::password::{HashingFailed, Password};
+use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::Users;
 use crate::values::reason::Reason;
 
@@ -59,8 +60,8 @@ impl PasswordChecker {
     /// Asks whether this is a user's password. Never [`Verdict::Absent`].
     ///
     /// One hash is computed whether the user exists, is disabled, or not, so that the time of the answer does
-    /// not tell. (Users whose stored hashes differ in cost can be told apart; `users` names the most common
-    /// cost, and that is what a stranger's name takes.) The password's own length is checked first: that says
+    /// not tell. (Users whose stored hashes differ in kind or cost can be told apart; `users` names the most common
+    /// work, and that is what a stranger's name takes.) The password's own length is checked first: that says
     /// nothing about users.
     pub async fn verify(&self, users: &Users, name: &str, password: Zeroizing<String>) -> Verdict {
         let Ok(password) = Password::new(password) else {
@@ -82,7 +83,7 @@ impl PasswordChecker {
         self.computed.load(Ordering::Relaxed)
     }
 
-    async fn compute(&self, hash: PasswordHash, password: Password) -> Result<bool, HashingFailed> {
+    async fn compute(&self, hash: StoredHash, password: Password) -> Result<bool, HashingFailed> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| HashingFailed)?;
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| HashingFailed)?;
         self.computed.fetch_add(1, Ordering::Relaxed);
@@ -102,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::credentials::password;
+    use crate::credentials::stored_hash::Work;
 
     fn users() -> Users {
         let hash = password::hash(&Password::new("open sesame".to_owned()).unwrap()).unwrap();
@@ -154,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn without_users_a_name_costs_what_a_new_hash_costs() {
         let (users, checker) = (Users::none(), checker(1));
-        assert_eq!(users.decoy().cost(), password::Cost::NEW);
+        assert_eq!(users.decoy().work(), Work::Argon2id(password::Cost::NEW));
         let verdict = checker.verify(&users, "alice", typed("x")).await;
         assert_eq!((verdict, checker.computed()), (Verdict::Refuse(Reason::CredentialsWrong), 1));
     }

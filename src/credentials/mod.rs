@@ -1,8 +1,11 @@
 //! Who somebody is: one file a method. Each is asked with what the request brought and answers a [`Verdict`].
 
+pub mod apr1;
 pub mod hashing;
+pub mod htpasswd;
 pub mod password;
 pub mod problem;
+pub mod stored_hash;
 pub mod user_edit;
 pub mod user_file;
 pub mod user_lock;

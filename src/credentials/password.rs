@@ -41,6 +41,11 @@ impl Password {
             _ => Err(PasswordProblem::TooLong),
         }
     }
+
+    /// Its bytes, for computing hashes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Debug for Password {

@@ -20,9 +20,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::credentials::password::{Cost, PasswordHash};
+use crate::credentials::htpasswd::{self, WeakHashes};
 use crate::credentials::problem::FileProblems;
-use crate::credentials::user_reader::{self, most_common_cost};
+use crate::credentials::stored_hash::{StoredHash, Work, most_common_work};
+use crate::credentials::user_reader;
 use crate::values::identity::{Identity, UserKey};
 
 /// The most users that one file holds.
@@ -36,7 +37,7 @@ pub const SOURCE: &str = "file";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserEntry {
     /// What is stored of the password.
-    pub hash: PasswordHash,
+    pub hash: StoredHash,
     /// What is shown and sent to applications.
     pub identity: Arc<Identity>,
     /// Whether this user may sign in.
@@ -54,7 +55,7 @@ impl UserEntry {
 #[derive(Clone, Debug)]
 pub struct Users {
     by_name: HashMap<Box<str>, UserEntry>,
-    common_cost: Cost,
+    common_work: Work,
 }
 
 impl Users {
@@ -65,11 +66,11 @@ impl Users {
 
     /// Reads a file. Where there is none there are no users yet: [`nobody_yet`] says what to type then.
     ///
-    /// Refused, with everything that is wrong: what is no TOML of this form, a file that others may read or
+    /// Refused, with everything that is wrong: what is neither TOML of this form nor an htpasswd file, a file that others may read or
     /// that anybody but its owner may write, more than [`MAX_USERS`] users, more than [`MAX_FILE`] bytes.
-    pub fn load(path: &Path) -> Result<Self, FileProblems> {
+    pub fn load(path: &Path, weak: WeakHashes) -> Result<Self, FileProblems> {
         match read_file(path) {
-            Ok(text) => Self::parse(path, &text),
+            Ok(text) => Self::parse_any(path, &text, weak),
             Err(ReadError::Absent) => Ok(Self::none()),
             Err(ReadError::Unfit { message, help }) => {
                 Err(FileProblems::whole_file(path, message, help))
@@ -77,7 +78,16 @@ impl Users {
         }
     }
 
-    /// Reads the text of a file; `path` is what the problems name.
+    /// Reads the text of a file of either form.
+    pub fn parse_any(path: &Path, text: &str, weak: WeakHashes) -> Result<Self, FileProblems> {
+        if !htpasswd::is_htpasswd(path, text) {
+            return Self::parse(path, text);
+        }
+        let faults = |faults: user_reader::Faults| FileProblems::new(path, faults.masked, faults.problems);
+        htpasswd::read(path, text, weak).map(Self::of).map_err(faults)
+    }
+
+    /// Reads the text of a `users.toml`; `path` is what the problems name.
     pub fn parse(path: &Path, text: &str) -> Result<Self, FileProblems> {
         let faults = |faults: user_reader::Faults| FileProblems::new(path, faults.masked, faults.problems);
         user_reader::read(text).map(Self::of).map_err(faults)
@@ -85,7 +95,7 @@ impl Users {
 
     fn of(entries: Vec<UserEntry>) -> Self {
         Self {
-            common_cost: most_common_cost(entries.iter().map(|entry| &entry.hash)),
+            common_work: most_common_work(entries.iter().map(|entry| &entry.hash)),
             by_name: entries.into_iter().map(|entry| (entry.identity.user().into(), entry)).collect(),
         }
     }
@@ -100,6 +110,11 @@ impl Users {
         self.by_name.len()
     }
 
+    /// How many of them have a weak hash.
+    pub fn weak(&self) -> usize {
+        self.by_name.values().filter(|entry| entry.hash.is_weak()).count()
+    }
+
     /// All users, by name.
     pub fn sorted(&self) -> Vec<&UserEntry> {
         let mut entries: Vec<_> = self.by_name.values().collect();
@@ -107,15 +122,19 @@ impl Users {
         entries
     }
 
-    /// A hash to compute for a name that does not exist: as dear as most of the file's.
-    pub fn decoy(&self) -> PasswordHash {
-        PasswordHash::decoy(self.common_cost)
+    /// A hash to compute for a name that does not exist: as much work as most of the file's.
+    pub fn decoy(&self) -> StoredHash {
+        StoredHash::decoy(self.common_work)
     }
 }
 
 /// What to tell an operator whose file has no users.
 pub fn nobody_yet(path: &Path) -> String {
+    let is_htpasswd = htpasswd::is_named_so(path);
     let path = path.display();
+    if is_htpasswd {
+        return format!("no users yet in {path}: nobody can sign in. Type: htpasswd -B -c {path} NAME");
+    }
     format!("no users yet in {path}: nobody can sign in. Type: exeunt user set NAME --file {path}")
 }
 

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 
 use super::*;
+use crate::credentials::password::Cost;
 
 const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$V1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dX";
 
@@ -56,7 +57,7 @@ fn a_strangers_name_costs_what_most_hashes_cost() {
         costs.iter().copied().enumerate().map(user).collect()
     };
     let decoy = |costs: &[&str]| {
-        let Cost { memory_kib, passes, .. } = parse(&text(costs)).unwrap().decoy().cost();
+        let Work::Argon2id(Cost { memory_kib, passes, .. }) = parse(&text(costs)).unwrap().decoy().work() else { panic!() };
         (memory_kib, passes)
     };
     assert_eq!(decoy(&[]), (19_456, 2));
@@ -255,7 +256,7 @@ fn load(mode: u32, content: &[u8]) -> Result<usize, String> {
     fs::write(&path, content).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
     let report = |problems: FileProblems| problems.to_string().replace(folder.path().to_str().unwrap(), "DIR");
-    Users::load(&path).map(|users| users.count()).map_err(report)
+    Users::load(&path, WeakHashes::Refuse).map(|users| users.count()).map_err(report)
 }
 
 #[test]
@@ -282,14 +283,14 @@ fn what_is_no_file_of_text_is_refused() {
     let large = vec![b'#'; usize::try_from(MAX_FILE).unwrap() + 1];
     assert!(load(0o640, &large).unwrap_err().contains("this file is larger than 64 MiB"));
     let folder = tempfile::tempdir().unwrap();
-    let report = Users::load(folder.path()).unwrap_err().to_string();
+    let report = Users::load(folder.path(), WeakHashes::Refuse).unwrap_err().to_string();
     assert!(report.contains("this is no regular file"), "{report}");
 }
 
 #[test]
 fn a_missing_file_is_nobody_yet() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(Users::load(&folder.path().join("users.toml")).unwrap().count(), 0);
+    assert_eq!(Users::load(&folder.path().join("users.toml"), WeakHashes::Refuse).unwrap().count(), 0);
     let line = "no users yet in users.toml: nobody can sign in. Type: exeunt user set NAME --file users.toml";
     assert_eq!(nobody_yet("users.toml".as_ref()), line);
 }

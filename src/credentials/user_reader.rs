@@ -7,8 +7,9 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::credentials::password::{Cost, PasswordHash};
+use crate::credentials::password::PasswordHash;
 use crate::credentials::problem::{Problem, mask, mask_values};
+use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::{MAX_USERS, UserEntry};
 use crate::values::identity::{Identity, IdentityProblem, MAX_GROUPS};
 
@@ -119,7 +120,7 @@ impl Reader<'_> {
         let [email, shown] = ["email", "name"].map(|field| self.text(table, field));
         let enabled = self.enabled(table);
         let identity = Identity::new(name, email, shown, &groups).ok()?;
-        Some(UserEntry { hash: hash?, identity: Arc::new(identity), enabled })
+        Some(UserEntry { hash: StoredHash::Argon2id(hash?), identity: Arc::new(identity), enabled })
     }
 
     fn password(&mut self, user: &Key, table: &DeTable) -> Option<PasswordHash> {
@@ -249,17 +250,7 @@ pub fn check_groups(user: &str, groups: &[String]) -> Result<(), Fault> {
 }
 
 /// A name as a TOML key and as a word of a shell's command line.
-fn quoted(name: &str) -> String {
+pub fn quoted(name: &str) -> String {
     let bare = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
     if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("\"{}\"", name.escape_debug()) }
-}
-
-/// The cost that most hashes have; of equally frequent ones the highest.
-pub fn most_common_cost<'a>(hashes: impl Iterator<Item = &'a PasswordHash>) -> Cost {
-    let mut count: HashMap<Cost, usize> = HashMap::new();
-    for hash in hashes {
-        *count.entry(hash.cost()).or_default() += 1;
-    }
-    let most = count.into_iter().max_by_key(|&(cost, count)| (count, cost));
-    most.map_or(Cost::NEW, |(cost, _)| cost)
 }

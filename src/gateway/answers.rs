@@ -9,6 +9,7 @@ use serde_json::json;
 use super::assembled::Assembled;
 use crate::admission::cross_site;
 use crate::admission::facts::{self, RequestFacts};
+use crate::pages::Language;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
@@ -16,17 +17,53 @@ use crate::values::return_to::ReturnTo;
 /// Seconds after which something that is too much at this moment may be tried again.
 const RETRY_SECONDS: u16 = 2;
 
-/// A refusal: a page for browsers, JSON for programs, with the same reason.
-pub(super) fn refuse(assembled: &Assembled, headers: &HeaderMap, refusal: &Refusal) -> Reply {
-    refusal_for(assembled, facts::is_browser(headers), refusal)
+/// Who reads an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Somebody before a browser: pages, in this language.
+    Person(Language),
+    /// curl, a script of a page: JSON.
+    Program,
 }
 
-pub(super) fn refusal_for(assembled: &Assembled, browser: bool, refusal: &Refusal) -> Reply {
+impl Reader {
+    /// Who sent these headers.
+    pub(super) fn of(headers: &HeaderMap, assembled: &Assembled) -> Self {
+        let is_browser = facts::is_browser(headers);
+        if is_browser { Self::Person(assembled.pages.language(headers)) } else { Self::Program }
+    }
+
+    /// The language of a page for this reader.
+    pub(super) fn language(self) -> Language {
+        match self {
+            Self::Person(language) => language,
+            Self::Program => Language::default(),
+        }
+    }
+}
+
+/// A refusal: a page for browsers, JSON for programs, with the same reason.
+pub(super) fn refuse(assembled: &Assembled, headers: &HeaderMap, refusal: &Refusal) -> Reply {
+    refusal_for(assembled, Reader::of(headers, assembled), refusal)
+}
+
+/// The same, for somebody who is known already.
+pub(super) fn refusal_for(assembled: &Assembled, reader: Reader, refusal: &Refusal) -> Reply {
+    refusal_with(assembled, reader, refusal, None)
+}
+
+/// The refusal of a page that another account may see: browsers are shown the way there and back.
+pub(super) fn refuse_account(assembled: &Assembled, facts: &RequestFacts<'_>, reason: Reason) -> Reply {
+    let switch = login_address(assembled, back(assembled, facts).as_deref(), true).to_string();
+    let reader = Reader::of(facts.headers, assembled);
+    refusal_with(assembled, reader, &reason.into(), Some(&switch))
+}
+
+fn refusal_with(assembled: &Assembled, reader: Reader, refusal: &Refusal, switch: Option<&str>) -> Reply {
     let status = refusal.reason.status();
-    let reply = if browser {
-        assembled.pages.refused(refusal)
-    } else {
-        Reply::json(status, &json!({ "error": refusal.reason.id(), "message": refusal.message }))
+    let reply = match reader {
+        Reader::Person(language) => assembled.pages.refused(language, refusal, switch),
+        Reader::Program => Reply::json(status, &json!({ "error": refusal.reason.id(), "message": refusal.message })),
     };
     match status {
         StatusCode::UNAUTHORIZED => reply.with(WWW_AUTHENTICATE, challenge(assembled)),
@@ -47,7 +84,7 @@ pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>
 
 /// What somebody gets who has to sign in: browsers the form, and from there back; programs 401.
 pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>) -> Reply {
-    let login = login_address(assembled, back(assembled, facts).as_deref());
+    let login = login_address(assembled, back(assembled, facts).as_deref(), false);
     if facts.is_browser() {
         return Reply::see_other(&login);
     }
@@ -71,15 +108,17 @@ fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
     same.then(|| referer.path_and_query().to_owned())
 }
 
-fn login_address(assembled: &Assembled, back: Option<&str>) -> ReturnTo {
+/// The sign-in form that leads `back`; with `switch` also for somebody who is signed in.
+fn login_address(assembled: &Assembled, back: Option<&str>, switch: bool) -> ReturnTo {
     let login = assembled.own_pages.login().as_str();
-    let with_next = back.map(|back| {
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", back).finish();
-        format!("{login}?{query}")
-    });
+    let address = |back: Option<&str>| {
+        let fields = switch.then_some(("switch", "1")).into_iter().chain(back.map(|back| ("next", back)));
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mark = if query.is_empty() { "" } else { "?" };
+        ReturnTo::parse(&format!("{login}{mark}{query}"), &assembled.own_origins)
+    };
     // A page to come back to that is too long for an address is left out.
-    let address = with_next.and_then(|address| ReturnTo::parse(&address, &assembled.own_origins));
-    address.unwrap_or_else(|| ReturnTo::own(login))
+    address(back).or_else(|| address(None)).unwrap_or_else(|| ReturnTo::own(login))
 }
 
 fn challenge(assembled: &Assembled) -> HeaderValue {

@@ -6,7 +6,7 @@ use crate::admission::facts::RequestFacts;
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::admission::upstream_head::HeadRules;
 use crate::credentials::user_file::Users;
-use crate::pages::{BrokenPages, Pages};
+use crate::pages::{self, Addresses, BrokenPages, Pages};
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
 use crate::routes::table::{Route, RouteTable};
@@ -40,6 +40,8 @@ pub struct Settings {
     pub login: login::settings::Settings,
     /// How people sign out.
     pub logout: logout::settings::Settings,
+    /// How our own pages look.
+    pub pages: pages::Settings,
 }
 
 /// A configuration at work.
@@ -79,6 +81,11 @@ impl Asked<'_> {
 impl Assembled {
     /// Puts a configuration to work. Upstreams that are known already keep their connections.
     pub fn new(settings: Settings, upstreams: &Upstreams, clock: &Clock) -> Result<Self, BrokenPages> {
+        let addresses = Addresses {
+            login: settings.own_pages.login().as_str().to_owned(),
+            logout: settings.own_pages.logout().to_owned(),
+            home: settings.login.next.to_string(),
+        };
         let routes = settings.routes.into_iter().map(|route| route.assemble(upstreams, clock)).collect();
         Ok(Self {
             own_origins: AllowedOrigins::new(settings.hosts.origins().map(OriginPattern::from)),
@@ -89,7 +96,7 @@ impl Assembled {
                 settings.hosts.scheme(),
                 settings.own_pages.clone(),
             ),
-            pages: Pages::new(&settings.logout.allowed)?,
+            pages: Pages::new(settings.pages, &addresses, &settings.logout.allowed)?,
             hosts: settings.hosts,
             trusted: settings.trusted,
             own_pages: settings.own_pages,

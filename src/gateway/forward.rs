@@ -20,7 +20,7 @@ pub struct Forward {
     pub(super) assembled: Arc<Assembled>,
     pub(super) permit: Permit,
     pub(super) target: Option<String>,
-    pub(super) told: HeaderEdits,
+    pub(super) origin: HeaderEdits,
     pub(super) websocket: bool,
     pub(super) affinity: u64,
     pub(super) expire_cookies: bool,
@@ -54,7 +54,7 @@ impl Forward {
 
     /// The edits of the request as it leaves. They can be asked for again when an upstream is tried again.
     pub fn request_edits(&self, headers: &HeaderMap) -> HeaderEdits {
-        self.assembled.heads.request(headers, &self.permit, self.told.clone())
+        self.assembled.heads.request(headers, &self.permit, &self.origin)
     }
 
     /// The edits of the answer as it is passed on.

@@ -4,6 +4,7 @@ mod answers;
 mod assembled;
 mod exchange;
 mod forward;
+mod oversee;
 mod own;
 mod perform;
 mod receive;
@@ -19,6 +20,7 @@ use crate::credentials::hashing::PasswordChecker;
 use crate::logout::reaper;
 use crate::logout::run::Pipeline;
 use crate::session::table::SessionTable;
+use crate::throttle::Throttle;
 
 /// Everything that outlives a configuration, and the configuration at work.
 #[derive(Debug)]
@@ -26,13 +28,15 @@ pub struct Gateway {
     assembled: ArcSwap<Assembled>,
     sessions: SessionTable,
     passwords: PasswordChecker,
+    throttle: Throttle,
     pipeline: Pipeline,
 }
 
 impl Gateway {
     /// A gateway that serves this configuration.
     pub fn new(assembled: Assembled, sessions: SessionTable, passwords: PasswordChecker, pipeline: Pipeline) -> Self {
-        Self { assembled: ArcSwap::from_pointee(assembled), sessions, passwords, pipeline }
+        let assembled = ArcSwap::from_pointee(assembled);
+        Self { assembled, sessions, passwords, throttle: Throttle::default(), pipeline }
     }
 
     /// The sessions.

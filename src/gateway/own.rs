@@ -2,23 +2,25 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{Method, StatusCode};
 use serde_json::json;
 
-use super::answers;
+use super::answers::{self, Reader};
 use super::assembled::Assembled;
 use super::receive::Visitor;
 use crate::admission::cross_site::{self, LogoutByGet};
 use crate::admission::facts::RequestFacts;
 use crate::logout::farewell::{self, Manner, Next};
-use crate::pages::STYLE;
+use crate::pages::Language;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::form::{Field, Form};
+use crate::values::known_browser::KnownId;
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
+use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 
 /// An answer that changes something: it may need the body, and it takes its time.
@@ -30,9 +32,10 @@ pub struct OwnRequest {
     pub(super) unusable_cookie: bool,
     pub(super) query: Form,
     pub(super) is_form: bool,
-    pub(super) browser: bool,
+    pub(super) reader: Reader,
     pub(super) wants_json: bool,
     pub(super) client: ClientAddress,
+    pub(super) known: Option<KnownId>,
     pub(super) device: Device,
 }
 
@@ -105,7 +108,7 @@ fn logout(facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>
         Method::GET => match cross_site::logout_get(facts, assembled.logout.get) {
             LogoutByGet::End => Manner::Navigation,
             LogoutByGet::Confirm => {
-                return Ok(Own::Answer(confirm_page(StatusCode::OK, "", facts, &visitor, assembled)));
+                return Ok(Own::Answer(confirm_page(None, facts, &visitor, assembled)));
             }
             LogoutByGet::Refuse(reason) => return Err(reason.into()),
         },
@@ -131,9 +134,10 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
         unusable_cookie: visitor.unusable,
         query: query(facts),
         is_form: content_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"),
-        browser: facts.is_browser(),
+        reader: Reader::of(facts.headers, assembled),
         wants_json: facts.wants_json(),
         client: facts.provenance.client,
+        known: assembled.cookie.find_known(facts.headers),
         device: Device::from_user_agent(facts.header(&USER_AGENT).unwrap_or("")),
     })
 }
@@ -153,27 +157,33 @@ pub(super) fn login_target(field: Field<'_>, assembled: &Assembled) -> crate::va
 
 fn login_page(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
     let query = query(facts);
-    let action = assembled.own_pages.login().as_str();
     let next = login_target(query.field(&farewell::NEXT), assembled).to_string();
     let user = visitor.session.as_ref().map(|session| session.identity().user());
-    if !facts.is_browser() {
-        let fields = ["username", "password", "next"];
-        let body = json!({ "action": action, "method": "POST", "fields": fields, "next": next, "user": user });
-        return Reply::json(StatusCode::OK, &body);
-    }
+    let language = match Reader::of(facts.headers, assembled) {
+        Reader::Person(language) => language,
+        Reader::Program => return login_fields(&next, user, assembled),
+    };
     match user {
-        Some(user) if query.field(&["switch"]) == Field::Absent => {
-            let switch = form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
-            let switch = format!("{action}?switch=1&{switch}");
-            assembled.pages.signed_in(user, &next, &switch, assembled.own_pages.logout())
-        }
-        _ => assembled.pages.login(StatusCode::OK, action, Some(&next), "", None),
+        Some(user) if query.field(&["switch"]) == Field::Absent => signed_in_page(language, user, &next, assembled),
+        _ => assembled.pages.login(language, StatusCode::OK, &next, "", None),
     }
 }
 
+/// What a program has to send to sign in.
+fn login_fields(next: &str, user: Option<&str>, assembled: &Assembled) -> Reply {
+    let (action, fields) = (assembled.own_pages.login().as_str(), ["username", "password", "next"]);
+    let body = json!({ "action": action, "method": "POST", "fields": fields, "next": next, "user": user });
+    Reply::json(StatusCode::OK, &body)
+}
+
+fn signed_in_page(language: Language, user: &str, next: &str, assembled: &Assembled) -> Reply {
+    let switch = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    let switch = format!("{}?switch=1&{switch}", assembled.own_pages.login());
+    assembled.pages.signed_in(language, user, next, &switch)
+}
+
 fn confirm_page(
-    status: StatusCode,
-    message: &str,
+    problem: Option<Reason>,
     facts: &RequestFacts<'_>,
     visitor: &Visitor,
     assembled: &Assembled,
@@ -184,35 +194,48 @@ fn confirm_page(
         Field::Absent | Field::Several => None,
     };
     let user = visitor.session.as_ref().map(|session| session.identity().user());
-    assembled.pages.confirm(status, facts.target.path(), next, user, message)
+    let language = assembled.pages.language(facts.headers);
+    assembled.pages.confirm(language, facts.target.path(), next, user, problem)
 }
 
 /// A refused logout shows browsers the form: a person who did want it has the button.
 fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
     if facts.is_browser() {
-        confirm_page(reason.status(), reason.message(), facts, visitor, assembled)
+        confirm_page(Some(reason), facts, visitor, assembled)
     } else {
         answers::refuse(assembled, facts.headers, &reason.into())
     }
 }
 
 fn further(name: &str, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Result<Reply, Refusal> {
-    let login = assembled.own_pages.login().as_str();
     let reply = match name.to_ascii_lowercase().as_str() {
-        "goodbye" => assembled.pages.goodbye(StatusCode::OK, None, login),
+        "goodbye" => goodbye(facts, visitor, assembled),
         "session" => session(facts, visitor, assembled),
-        "style.css" => style(),
+        "style.css" => assembled.pages.style(),
+        "logo" => assembled.pages.logo(),
         _ => return Err(Reason::NoRoute.into()),
     };
     let reading = cross_site::is_read(facts.method);
     Ok(if reading { reply } else { answers::method_not_allowed(assembled, facts, "GET, HEAD") })
 }
 
+/// The end of a sign-out by link. Whoever signed in meanwhile is not told to be signed out.
+fn goodbye(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+    let language = assembled.pages.language(facts.headers);
+    match &visitor.session {
+        Some(session) => {
+            let (user, next) = (session.identity().user(), assembled.login.next.to_string());
+            signed_in_page(language, user, &next, assembled)
+        }
+        None => assembled.pages.goodbye(language, StatusCode::OK, Receipt::from_query(&query(facts)).as_ref()),
+    }
+}
+
 /// Who is signed in. Asking does not prolong the session.
 fn session(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
     let Some(session) = &visitor.session else {
         let refusal = Refusal::from(Reason::SignInRequired);
-        return answers::refusal_for(assembled, false, &refusal);
+        return answers::refusal_for(assembled, Reader::Program, &refusal);
     };
     let identity = session.identity();
     let body = json!({
@@ -221,10 +244,4 @@ fn session(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -
         "connections": session.live_connections(), "host": assembled.hosts.names().get(facts.host.index()).map(|host| host.as_str()),
     });
     Reply::json(StatusCode::OK, &body)
-}
-
-fn style() -> Reply {
-    let mut reply = Reply::with_body(StatusCode::OK, "text/css; charset=utf-8", STYLE);
-    reply.headers.retain(|(name, _)| name != CACHE_CONTROL);
-    reply.with(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"))
 }

@@ -3,22 +3,25 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, SET_COOKIE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::own::{Action, OwnRequest, login_target};
-use super::{Gateway, answers};
+use super::answers::{self, Reader};
+use super::Gateway;
 use crate::audit::Event;
 use crate::credentials::Verdict;
 use crate::login::attempt::Attempt;
 use crate::logout::farewell::{self, Manner};
 use crate::session::record::{Ended, Session, SignIn};
 use crate::session::table::{NotOpened, Opened};
+use crate::throttle::{Banned, Ticket, Visitor};
 use crate::values::end_cause::EndCause;
 use crate::values::form::Form;
 use crate::values::identity::{Identity, UserKey};
-use crate::values::reason::Reason;
+use crate::values::known_browser::KnownId;
+use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 
@@ -27,20 +30,20 @@ impl Gateway {
     pub async fn perform(self: &Arc<Self>, request: Box<OwnRequest>, body: Result<Bytes, Reason>) -> Reply {
         let gateway = Arc::clone(self);
         let assembled = Arc::clone(&request.assembled);
-        let browser = request.browser;
+        let reader = request.reader;
         let work = tokio::spawn(async move {
             match request.action {
                 Action::SignIn => gateway.sign_in(&request, body).await,
                 Action::SignOut(manner) => gateway.sign_out(&request, manner, body).await,
             }
         });
-        work.await.unwrap_or_else(|_| answers::refusal_for(&assembled, browser, &Reason::Internal.into()))
+        work.await.unwrap_or_else(|_| answers::refusal_for(&assembled, reader, &Reason::Internal.into()))
     }
 
     async fn sign_in(&self, request: &OwnRequest, body: Result<Bytes, Reason>) -> Reply {
         let form = match body.and_then(|body| read_form(request, &body)) {
             Ok(form) => form,
-            Err(reason) => return answers::refusal_for(&request.assembled, request.browser, &reason.into()),
+            Err(reason) => return answers::refusal_for(&request.assembled, request.reader, &reason.into()),
         };
         let next = login_target(farewell::requested(Some(&form), &request.query), &request.assembled);
         let attempt = match Attempt::read(&form) {
@@ -48,11 +51,56 @@ impl Gateway {
             Err(reason) => return self.sign_in_refused(request, "", &next, reason),
         };
         drop(form);
-        match self.passwords.verify(&request.assembled.users, &attempt.user, attempt.password).await {
-            Verdict::Accept(user, identity) => self.open(request, user, identity, &next).await,
-            Verdict::Refuse(reason) => self.sign_in_refused(request, &attempt.user, &next, reason),
-            Verdict::Absent => self.sign_in_refused(request, &attempt.user, &next, Reason::CredentialsWrong),
+        let Attempt { user, password } = attempt;
+        let visitor = Visitor { user: &user, client: request.client, known: request.known.as_ref().map(KnownId::key) };
+        let ticket = match self.throttle.attempt(&visitor, &request.assembled.trusted, self.pipeline.clock.now()) {
+            Ok(ticket) => ticket,
+            Err(banned) => return self.banned(request, &user, &next, banned),
+        };
+        let reason = match self.passwords.verify(&request.assembled.users, &user, password).await {
+            Verdict::Accept(key, identity) => {
+                ticket.succeeded(self.pipeline.clock.now());
+                let reply = self.open(request, key, identity, &next).await;
+                return self.make_known(request, &user, reply);
+            }
+            Verdict::Refuse(reason) => reason,
+            Verdict::Absent => Reason::CredentialsWrong,
+        };
+        self.count(request, ticket, reason);
+        self.sign_in_refused(request, &user, &next, reason)
+    }
+
+    /// Only a wrong password counts against anybody: a busy gateway is nobody's fault.
+    fn count(&self, request: &OwnRequest, ticket: Ticket<'_>, reason: Reason) {
+        if reason != Reason::CredentialsWrong {
+            return;
         }
+        let advice = ticket.failed(request.assembled.login.ban_max, self.pipeline.clock.now());
+        if let Some(client) = advice {
+            self.pipeline.log.event(self.pipeline.clock.wall(), &Event::LikelyProxy { client });
+        }
+    }
+
+    /// The one answer while a ban lasts, whatever the password.
+    fn banned(&self, request: &OwnRequest, user: &str, next: &ReturnTo, banned: Banned) -> Reply {
+        let wait = banned.until.duration_since(self.pipeline.clock.now());
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let after = match seconds {
+            1 => "a second".to_owned(),
+            2..120 => format!("{seconds} seconds"),
+            _ => format!("{} minutes", seconds.div_ceil(60)),
+        };
+        let message = format!("Too many attempts to sign in. Try again in {after}.").into();
+        let refusal = Refusal { reason: Reason::TooManyAttempts, message };
+        self.sign_in_refused(request, user, next, refusal).with(RETRY_AFTER, seconds.into())
+    }
+
+    /// Gives the browser what tells it from strangers at its next sign-in. Without random bytes it stays unknown.
+    fn make_known(&self, request: &OwnRequest, user: &str, reply: Reply) -> Reply {
+        let shown = request.known.clone().filter(|known| self.throttle.is_known(user, known.key()));
+        let Some(known) = shown.or_else(|| KnownId::generate().ok()) else { return reply };
+        self.throttle.remember(user, known.key(), self.pipeline.clock.now());
+        reply.with(SET_COOKIE, request.assembled.cookie.set_known(&known))
     }
 
     /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves
@@ -64,7 +112,7 @@ impl Gateway {
             Ok(opened) => opened,
             Err(problem) => {
                 let reason = not_opened(problem);
-                return answers::refusal_for(&request.assembled, request.browser, &reason.into());
+                return answers::refusal_for(&request.assembled, request.reader, &reason.into());
             }
         };
         let grace = request.assembled.logout.grace;
@@ -73,7 +121,7 @@ impl Gateway {
             self.pipeline.run(&ended, begun, grace, 1);
         }
         self.note_sign_in(request, &session);
-        let reply = if request.wants_json && !request.browser {
+        let reply = if request.wants_json && request.reader == Reader::Program {
             let body = json!({ "user": session.identity().user(), "next": next.to_string() });
             Reply::json(StatusCode::OK, &body)
         } else {
@@ -97,16 +145,15 @@ impl Gateway {
     }
 
     /// Browsers get the form again, with the name in it and what was wrong; programs the reason.
-    fn sign_in_refused(&self, request: &OwnRequest, user: &str, next: &ReturnTo, reason: Reason) -> Reply {
+    fn sign_in_refused(&self, request: &OwnRequest, user: &str, next: &ReturnTo, refusal: impl Into<Refusal>) -> Reply {
+        let Refusal { reason, message } = refusal.into();
         let event = Event::SignInRefused { user, client: request.client, reason };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);
         let assembled = &request.assembled;
-        let refusal = answers::refusal_for(assembled, false, &reason.into());
-        if !request.browser {
-            return refusal;
-        }
-        let (login, next) = (assembled.own_pages.login().as_str(), next.to_string());
-        let mut page = assembled.pages.login(refusal.status, login, Some(&next), user, Some(reason.message()));
+        let problem = Refusal { reason, message };
+        let refusal = answers::refusal_for(assembled, Reader::Program, &problem);
+        let Reader::Person(language) = request.reader else { return refusal };
+        let mut page = assembled.pages.login(language, refusal.status, &next.to_string(), user, Some(&problem));
         let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);
         let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
         page.headers.extend(further);
@@ -132,9 +179,9 @@ impl Gateway {
         let next = farewell::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
         let target = farewell::target(next, &assembled.logout);
         receipt.target = target.as_ref().map(ReturnTo::to_string);
-        let login = assembled.own_pages.login().as_str();
-        let goodbye = ReturnTo::own("/.exeunt/goodbye");
-        let reply = farewell::reply(&receipt, target.as_ref(), manner, &assembled.pages, login, &goodbye);
+        let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
+        let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query()));
+        let reply = farewell::reply(&receipt, target.as_ref(), manner, &goodbye, page);
         farewell::with_farewell(reply, expired, &assembled.logout)
     }
 }

@@ -9,7 +9,8 @@ use super::assembled::{Asked, Assembled};
 use super::exchange::Exchange;
 use super::forward::Forward;
 use super::own::{self, Own, OwnRequest};
-use super::{Gateway, answers};
+use super::answers;
+use super::Gateway;
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit};
 use crate::admission::service_worker;
@@ -111,6 +112,10 @@ impl Gateway {
         let hold = session.and_then(|session| session.hold(cut));
         match permit::decide(facts, &assembled.hosts, route, hold) {
             Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, assembled)),
+            Decision::Refuse(reason @ Reason::GroupMissing) => {
+                exchange.refused(reason);
+                Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
+            }
             Decision::Refuse(reason) => Err(reason.into()),
             Decision::AskLogin => {
                 exchange.refused(Reason::SignInRequired);
@@ -128,7 +133,7 @@ impl Gateway {
             session.touch(self.pipeline.clock.now());
         }
         Received::Forward(Box::new(Forward {
-            told: assembled.heads.tell(facts, &permit),
+            origin: assembled.heads.origin(facts),
             target: facts.target.rewritten(),
             websocket: facts.is_websocket(),
             affinity: affinity(facts, permit.session()),

@@ -84,7 +84,11 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
             route("/staff", Access::Groups(vec!["staff".into()])),
         ],
         users: Arc::new(users()),
-        login: crate::login::settings::Settings { next: ReturnTo::own("/"), body_limit: 16 * 1024 },
+        login: crate::login::settings::Settings {
+            next: ReturnTo::own("/"),
+            ban_max: Duration::from_secs(900),
+            body_limit: 16 * 1024,
+        },
         logout: crate::logout::settings::Settings {
             get: crate::admission::cross_site::GetPolicy::Navigate,
             next: None,
@@ -92,6 +96,7 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
             grace: Duration::from_secs(5),
             clear_site_data: None,
         },
+        pages: crate::pages::Settings { brand: Default::default(), look: crate::pages::Look::built_in().unwrap() },
         hosts,
     };
     change(&mut settings);
@@ -363,9 +368,14 @@ async fn a_get_of_logout_does_what_a_person_meant() {
 
     let lines = [OWN.as_slice(), &[alice.as_str()]].concat();
     let reply = bench.ask("GET", "/Logout/", &lines, "").await;
-    assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some("/.exeunt/goodbye")));
+    let goodbye = header(&reply, "location").unwrap();
+    assert!(reply.status == 303 && goodbye.starts_with("/.exeunt/goodbye?receipt="), "{goodbye}");
     assert!(!bench.is_signed_in(&alice));
-    assert!(text(&bench.ask("GET", "/.exeunt/goodbye", &[BROWSER], "").await).contains("You are signed out"));
+    let page = bench.ask("GET", goodbye, &[BROWSER], "").await;
+    assert!(text(&page).contains("You are signed out") && text(&page).contains("Your session has ended"));
+    let bob = bench.sign_in("bob").await;
+    let page = bench.ask("GET", goodbye, &[&bob, BROWSER], "").await;
+    assert!(text(&page).contains("You are signed in as") && bench.is_signed_in(&bob), "a reload tells what is");
 }
 
 #[tokio::test]
@@ -530,4 +540,117 @@ async fn the_log_says_what_happened_and_no_secret() {
         assert!(!lines.contains(secret), "{secret} is in\n{lines}");
     }
     assert!(lines.contains("user=\"alice\\u{a}event=signed_in\""), "{lines}");
+}
+
+#[tokio::test]
+async fn people_read_their_language_and_programs_english() {
+    let bench = bench();
+    let german = "Accept-Language: de-AT,de;q=0.9,en;q=0.5";
+    let page = bench.ask("GET", "/login", &[BROWSER, german], "").await;
+    assert!(text(&page).contains("Anmelden"));
+    let wrong = bench.ask("POST", "/login", &[FORM, BROWSER, german], "username=alice&password=wrong").await;
+    assert!(text(&wrong).contains("Benutzername oder Passwort sind falsch"));
+    let goodbye = bench.ask("POST", "/logout", &[BROWSER, german], "").await;
+    assert!(text(&goodbye).contains("Sie sind abgemeldet"));
+    let program = bench.ask("GET", "/x", &[german], "").await;
+    assert_eq!(json(&program)["message"], "Sign in to see this.");
+}
+
+#[tokio::test]
+async fn who_may_not_see_a_page_is_led_to_another_account_and_back() {
+    let bench = bench();
+    let bob = bench.sign_in("bob").await;
+    let page = bench.ask("GET", "/staff/x?y=1", &[&bob, BROWSER], "").await;
+    assert_eq!(page.status, 403);
+    assert!(text(&page).contains("href=\"/login?switch=1&amp;next=%2Fstaff%2Fx%3Fy%3D1\""), "{}", text(&page));
+    let form = bench.ask("GET", "/login?switch=1&next=%2Fstaff%2Fx%3Fy%3D1", &[&bob, BROWSER], "").await;
+    assert!(text(&form).contains("type=\"password\"") && text(&form).contains("/staff/x?y=1"));
+    assert!(bench.is_signed_in(&bob));
+}
+
+#[tokio::test]
+async fn style_and_logo_are_for_everybody() {
+    let bench = bench();
+    for (target, kind) in [("/.exeunt/style.css", "text/css; charset=utf-8"), ("/.exeunt/logo", "image/svg+xml")] {
+        let reply = bench.ask("GET", target, &[], "").await;
+        assert_eq!((reply.status.as_u16(), header(&reply, "content-type")), (200, Some(kind)));
+        assert_eq!(header(&reply, "cache-control"), Some("public, max-age=3600"));
+    }
+}
+
+const WRONG: &str = "username=alice&password=wrong";
+const RIGHT: &str = "username=Alice&password=wonder+land";
+
+#[tokio::test]
+async fn a_banned_account_has_one_answer_and_costs_no_hash() {
+    let bench = bench();
+    for _ in 0..5 {
+        assert_eq!(bench.ask("POST", "/login", &[FORM], WRONG).await.status, 401);
+    }
+    let computed = bench.gateway.passwords.computed();
+    let [wrong, right] = [WRONG, "username=alice&password=wonder+land"];
+    let wrong = bench.ask("POST", "/login", &[FORM], wrong).await;
+    let right = bench.ask("POST", "/login", &[FORM], right).await;
+    assert_eq!((right.status.as_u16(), &json(&right)["error"]), (429, &"too_many_attempts".into()));
+    assert_eq!((wrong.status, wrong.headers, wrong.body), (right.status, right.headers.clone(), right.body.clone()));
+    assert_eq!(header(&right, "retry-after"), Some("5"));
+    assert_eq!(bench.gateway.passwords.computed(), computed);
+    assert_eq!(bench.ask("POST", "/login", &[FORM], RIGHT).await.status, 429, "in any letter case");
+    let page = bench.ask("POST", "/login", &[FORM, BROWSER], WRONG).await;
+    assert_eq!((page.status.as_u16(), header(&page, "retry-after")), (429, Some("5")));
+    assert!(text(&page).contains("name=\"password\""), "{}", text(&page));
+    let lines = bench.lines.lock().join("\n");
+    assert!(lines.contains("event=sign_in_refused client=unix reason=too_many_attempts user=alice"), "{lines}");
+    bench.clock.advance(Duration::from_secs(5));
+    bench.sign_in("alice").await;
+}
+
+#[tokio::test]
+async fn bans_touch_no_session_and_no_known_browser() {
+    let bench = bench();
+    let reply = bench.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await;
+    let session = cookie_line(&reply);
+    let known = reply.headers.iter().filter(|(name, _)| name == http::header::SET_COOKIE).nth(1).unwrap();
+    let known = format!("Cookie: {}", known.1.to_str().unwrap().split(';').next().unwrap());
+    assert!(known.starts_with("Cookie: exeunt-known="));
+    for _ in 0..9 {
+        bench.ask("POST", "/login", &[FORM], WRONG).await;
+    }
+    assert_eq!(bench.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await.status, 429);
+    assert!(bench.is_signed_in(&session));
+    let reply = bench.ask("POST", "/login", &[FORM, &known], "username=alice&password=wonder+land").await;
+    assert_eq!(reply.status, 303);
+    let again = reply.headers.iter().filter(|(name, _)| name == http::header::SET_COOKIE).nth(1).unwrap();
+    assert!(again.1.to_str().unwrap().starts_with(known.strip_prefix("Cookie: ").unwrap()), "it is still the same one");
+    assert!(bench.gateway.unban("alice"));
+    assert_eq!(bench.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await.status, 303);
+}
+
+#[tokio::test]
+async fn the_known_cookie_is_no_session_and_stays_with_us() {
+    let bench = bench();
+    let reply = bench.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await;
+    let known = reply.headers.iter().filter(|(name, _)| name == http::header::SET_COOKIE).nth(1).unwrap();
+    let value = known.1.to_str().unwrap().split(['=', ';']).nth(1).unwrap().to_owned();
+    assert!(!bench.is_signed_in(&format!("Cookie: exeunt={value}")));
+    let lines = [format!("Cookie: exeunt-known={value}")];
+    let lines = lines.each_ref().map(String::as_str);
+    let edits = bench.forward("/public/x", &lines).request_edits(&head("GET", &lines).headers);
+    assert!(edits.contains(&HeaderEdit::Remove(http::header::COOKIE)), "{edits:?}");
+    let goodbye = bench.ask("POST", "/logout", &[&cookie_line(&reply)], "").await;
+    let expired = goodbye.headers.iter().filter(|(name, _)| name == http::header::SET_COOKIE);
+    assert!(expired.map(|(_, line)| line.to_str().unwrap()).all(|line| !line.contains("known")));
+}
+
+#[tokio::test]
+async fn a_proxy_that_nobody_named_is_pointed_out_once() {
+    let bench = bench();
+    for number in 0..30 {
+        let body = format!("username=user{number}&password=wrong");
+        bench.ask("POST", "/login", &[FORM], body.leak()).await;
+    }
+    let lines = bench.lines.lock();
+    let advice: Vec<_> = lines.iter().filter(|line| line.contains("event=likely_proxy client=unix ")).collect();
+    assert_eq!(advice.len(), 1, "{lines:?}");
+    assert!(advice[0].contains("trusted_proxies = ["), "{advice:?}");
 }

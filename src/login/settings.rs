@@ -1,5 +1,7 @@
 //! What `[login]` says.
 
+use std::time::Duration;
+
 use crate::values::return_to::ReturnTo;
 
 /// How people sign in.
@@ -7,6 +9,8 @@ use crate::values::return_to::ReturnTo;
 pub struct Settings {
     /// Where people go who did not come from anywhere.
     pub next: ReturnTo,
+    /// The longest ban that wrong passwords lead to.
+    pub ban_max: Duration,
     /// The largest form that is read, in bytes.
     pub body_limit: usize,
 }

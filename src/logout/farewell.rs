@@ -5,7 +5,6 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::run::is_confirmed;
 use super::settings::Settings;
-use crate::pages::Pages;
 use crate::values::form::{Field, Form};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPage, OwnPages};
@@ -76,24 +75,23 @@ pub enum Manner {
     Json,
 }
 
-/// The answer: cookies expired, and on to the target or the goodbye page.
+/// The answer: on to the target or the goodbye page, which is at `goodbye` and made by `page`.
 pub fn reply(
     receipt: &Receipt,
     target: Option<&ReturnTo>,
     manner: Manner,
-    pages: &Pages,
-    login: &str,
     goodbye: &ReturnTo,
+    page: impl FnOnce(StatusCode) -> Reply,
 ) -> Reply {
     let status = if is_confirmed(receipt) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match (manner, target) {
         (Manner::Json, _) => Reply::json(status, receipt),
         // An end that the store has not confirmed is told, not papered over by a redirect.
         (Manner::Program, _) if status != StatusCode::OK => Reply::json(status, receipt),
-        (_, _) if status != StatusCode::OK => pages.goodbye(status, Some(receipt), login),
+        (_, _) if status != StatusCode::OK => page(status),
         (_, Some(target)) => Reply::see_other(target),
         (Manner::Navigation, None) => Reply::see_other(goodbye),
-        (Manner::Page, None) => pages.goodbye(status, Some(receipt), login),
+        (Manner::Page, None) => page(status),
         (Manner::Program, None) => Reply::json(status, receipt),
     }
 }

@@ -28,10 +28,11 @@ mod tests {
     #[test]
     fn what_follows_from_which_cause() {
         use Step::{Answer, Cut, End};
-        let cases: [(EndCause, &[Step]); 5] = [
+        let cases: [(EndCause, &[Step]); 6] = [
             (EndCause::Logout, &[End, Cut, Answer]),
             (EndCause::SignedInAgain, &[End, Cut, Answer]),
             (EndCause::Idle, &[End, Cut]),
+            (EndCause::Revoked, &[End, Cut]),
             (EndCause::Absolute, &[End, Cut]),
             (EndCause::OneTooMany, &[End, Cut]),
         ];

@@ -1,36 +1,75 @@
 //! The only place that makes HTML. Templates escape what they are given; no page needs a script.
 
-use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, StatusCode};
-use minijinja::value::Serde;
-use minijinja::{Environment, Value, context};
+mod brand;
+mod catalogue;
+mod colour;
+mod language;
+mod look;
+mod page;
+mod problem;
+mod samples;
 
-use crate::values::reason::Refusal;
+use bytes::Bytes;
+use data_encoding::BASE32_NOPAD;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use minijinja::{Value, context};
+use sha2::{Digest, Sha256};
+
+pub use self::brand::{Brand, Logo, MAX_LOGO};
+pub use self::colour::Colour;
+pub use self::language::Language;
+pub use self::look::Look;
+pub use self::problem::{BrokenFile, Problem};
+
+use self::page::Page;
+use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 use crate::values::return_to::AllowedOrigins;
 
-const TEMPLATES: [(&str, &str); 6] = [
-    ("layout.html", include_str!("templates/layout.html")),
-    ("login.html", include_str!("templates/login.html")),
-    ("signed_in.html", include_str!("templates/signed_in.html")),
-    ("confirm.html", include_str!("templates/confirm.html")),
-    ("goodbye.html", include_str!("templates/goodbye.html")),
-    ("refused.html", include_str!("templates/refused.html")),
-];
+/// What the cards of our pages are made of, by day and by night. `style.css` has the same colours.
+const PAPER: [&str; 2] = ["#f6f5f1", "#1b1e1d"];
+/// What browsers may do with a picture that is opened as a page: show it, nothing else.
+const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
-/// The style of every page, at `/.exeunt/style.css`.
-pub const STYLE: &str = include_str!("style.css");
+/// How the pages look, as configured.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name, picture and colour.
+    pub brand: Brand,
+    /// Templates, texts and style.
+    pub look: Look,
+}
+
+/// Addresses that pages lead to.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Where people sign in.
+    pub login: String,
+    /// Where people sign out.
+    pub logout: String,
+    /// Where a sign-in leads.
+    pub home: String,
+}
+
+impl Addresses {
+    fn samples() -> Self {
+        Self { login: "/login".to_owned(), logout: "/logout".to_owned(), home: "/".to_owned() }
+    }
+}
 
 /// Renders pages.
 #[derive(Debug)]
 pub struct Pages {
-    environment: Environment<'static>,
+    look: Look,
+    around: Value,
     policy: HeaderValue,
+    style: Bytes,
+    picture: Logo,
 }
 
-/// A template or the policy of the pages is broken.
+/// The policy of the pages cannot be written as a header.
 #[derive(Debug)]
 pub struct BrokenPages(String);
 
@@ -41,56 +80,84 @@ impl std::fmt::Display for BrokenPages {
 }
 
 impl Pages {
-    /// The built-in pages. Forms may end up at the allowed origins: browsers hold a form's redirect against the
-    /// policy of the page it was on.
-    pub fn new(allowed: &AllowedOrigins) -> Result<Self, BrokenPages> {
-        let mut environment = Environment::new();
-        for (name, source) in TEMPLATES {
-            environment.add_template(name, source).map_err(|error| BrokenPages(error.to_string()))?;
-        }
+    /// The pages. Forms may end up at the allowed origins: browsers hold a form's redirect against the policy of
+    /// the page it was on.
+    pub fn new(settings: Settings, addresses: &Addresses, allowed: &AllowedOrigins) -> Result<Self, BrokenPages> {
         let policy = format!(
-            "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{allowed}"
+            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
+             form-action 'self'{allowed}"
         );
         let policy = HeaderValue::try_from(policy).map_err(|error| BrokenPages(error.to_string()))?;
-        Ok(Self { environment, policy })
+        let Settings { brand, look } = settings;
+        let style = Bytes::from(colours(brand.colour) + look.style());
+        let picture = brand.picture();
+        let name = if brand.logo.is_none() { brand.name.as_str() } else { "" };
+        let (style_at, picture_at) = (versioned("style.css", &style), versioned("logo", &picture.bytes));
+        let brand = context! { name => brand.name.as_str(), beside_logo => name, logo => picture_at };
+        let around = around(brand, &style_at, addresses);
+        Ok(Self { look, around, policy, style, picture })
+    }
+
+    /// The language for whoever sent these headers.
+    pub fn language(&self, headers: &HeaderMap) -> Language {
+        self.look.language(headers)
     }
 
     /// The sign-in form, with what went wrong at the last try.
-    pub fn login(&self, status: StatusCode, action: &str, next: Option<&str>, user: &str, problem: Option<&str>) -> Reply {
-        self.page(status, "login.html", context! { action, next, user, problem })
+    pub fn login(
+        &self,
+        language: Language,
+        status: StatusCode,
+        next: &str,
+        user: &str,
+        problem: Option<&Refusal>,
+    ) -> Reply {
+        self.page(language, status, &Page::Login { next, user, problem })
     }
 
     /// What somebody sees at the sign-in address who is signed in: go on, be somebody else, sign out.
-    pub fn signed_in(&self, user: &str, next: &str, switch: &str, logout: &str) -> Reply {
-        self.page(StatusCode::OK, "signed_in.html", context! { user, next, switch, logout })
+    pub fn signed_in(&self, language: Language, user: &str, next: &str, switch: &str) -> Reply {
+        self.page(language, StatusCode::OK, &Page::SignedIn { user, next, switch })
     }
 
-    /// Asks whether to sign out.
-    pub fn confirm(&self, status: StatusCode, action: &str, next: Option<&str>, user: Option<&str>, message: &str) -> Reply {
-        self.page(status, "confirm.html", context! { action, next, user, message })
+    /// Asks whether to sign out; `problem` is why it was not done.
+    pub fn confirm(
+        &self,
+        language: Language,
+        action: &str,
+        next: Option<&str>,
+        user: Option<&str>,
+        problem: Option<Reason>,
+    ) -> Reply {
+        let status = problem.map_or(StatusCode::OK, Reason::status);
+        self.page(language, status, &Page::Confirm { action, next, user, problem })
     }
 
     /// The end of a sign-out.
-    pub fn goodbye(&self, status: StatusCode, receipt: Option<&Receipt>, login: &str) -> Reply {
+    pub fn goodbye(&self, language: Language, status: StatusCode, receipt: Option<&Receipt>) -> Reply {
         let unconfirmed = status == StatusCode::SERVICE_UNAVAILABLE;
-        let words = context! { end => "Session ended", cut => "Open connections closed", answer => "Cookies removed" };
-        let results = context! { done => "done", nothing => "nothing to do", failed => "not confirmed" };
-        self.page(status, "goodbye.html", context! { receipt => Serde(receipt), login, unconfirmed, words, results })
+        self.page(language, status, &Page::Goodbye { receipt, unconfirmed })
     }
 
-    /// A refusal.
-    pub fn refused(&self, refusal: &Refusal) -> Reply {
-        let status = refusal.reason.status();
-        let title = status.canonical_reason().unwrap_or("Refused");
-        let (message, reason) = (&refusal.message, refusal.reason.id());
-        let values = context! { title, message, reason, status => status.as_u16() };
-        self.page(status, "refused.html", values)
+    /// A refusal. `switch` is the sign-in form that leads back to what was asked for.
+    pub fn refused(&self, language: Language, refusal: &Refusal, switch: Option<&str>) -> Reply {
+        self.page(language, refusal.reason.status(), &Page::Refused { refusal, switch })
     }
 
-    fn page(&self, status: StatusCode, name: &str, values: Value) -> Reply {
-        let rendered = self.environment.get_template(name).and_then(|template| template.render(values));
-        // A template that fails at run time costs the page, not the answer's meaning.
-        let body = rendered.map_or_else(|_| Bytes::from_static(b"<!doctype html><title>Exeunt</title>"), Bytes::from);
+    /// The style of every page.
+    pub fn style(&self) -> Reply {
+        kept(Reply::with_body(StatusCode::OK, "text/css; charset=utf-8", self.style.clone()))
+    }
+
+    /// The picture of every page.
+    pub fn logo(&self) -> Reply {
+        kept(Reply::with_body(StatusCode::OK, self.picture.media_type, self.picture.bytes.clone()))
+            .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PICTURE_POLICY))
+    }
+
+    fn page(&self, language: Language, status: StatusCode, page: &Page<'_>) -> Reply {
+        // Our own templates were tried with every page: there is always a body.
+        let body = self.look.render(language, page, &self.around).unwrap_or_default();
         Reply::with_body(status, "text/html; charset=utf-8", body)
             .with(CONTENT_SECURITY_POLICY, self.policy.clone())
             .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
@@ -99,46 +166,37 @@ impl Pages {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::values::reason::Reason;
-
-    fn text(reply: &Reply) -> &str {
-        std::str::from_utf8(&reply.body).unwrap()
-    }
-
-    #[test]
-    fn pages_escape_what_they_are_given() {
-        let pages = Pages::new(&AllowedOrigins::default()).unwrap();
-        let evil = "\"><script>alert(1)</script>";
-        let receipt = Receipt { logout_id: evil.into(), user: Some(evil.into()), target: None, steps: Vec::new() };
-        let replies = [
-            pages.login(StatusCode::OK, evil, Some(evil), evil, Some(evil)),
-            pages.signed_in(evil, evil, evil, evil),
-            pages.confirm(StatusCode::OK, evil, Some(evil), Some(evil), evil),
-            pages.goodbye(StatusCode::OK, Some(&receipt), evil),
-            pages.refused(&Refusal { reason: Reason::Internal, message: evil.to_owned().into() }),
-        ];
-        for reply in &replies {
-            assert!(text(reply).contains("&lt;script&gt;") && !text(reply).contains("<script"), "{}", text(reply));
-            assert!(reply.headers.iter().any(|(name, _)| name == CONTENT_SECURITY_POLICY));
-        }
-    }
-
-    #[test]
-    fn the_receipt_is_in_words() {
-        use crate::values::receipt::{Step, StepReceipt};
-        let steps = vec![
-            StepReceipt::counted(Step::End, 1, std::time::Duration::ZERO),
-            StepReceipt::counted(Step::Cut, 3, std::time::Duration::ZERO),
-            StepReceipt::counted(Step::Answer, 0, std::time::Duration::ZERO),
-        ];
-        let receipt = Receipt { logout_id: "x".into(), user: Some("alice".into()), target: None, steps };
-        let pages = Pages::new(&AllowedOrigins::default()).unwrap();
-        let page = pages.goodbye(StatusCode::OK, Some(&receipt), "/login");
-        for words in ["Session ended</dt><dd>done", "Open connections closed</dt><dd>done (3)", "nothing to do", "Goodbye, alice."] {
-            assert!(text(&page).contains(words), "{words}: {}", text(&page));
-        }
-    }
+/// What every template is told, beside the values of its page.
+fn around(brand: Value, style: &str, addresses: &Addresses) -> Value {
+    let Addresses { login, logout, home } = addresses;
+    context! { brand, style, login, logout, home }
 }
+
+/// The accent colour as the style sheet wants it: as it is where it is an area, and readable where it is text.
+fn colours(accent: Colour) -> String {
+    let readable = |paper: &str| Colour::parse(paper).map_or(accent, |paper| accent.readable_on(paper));
+    let [day, night] = PAPER.map(readable);
+    format!(
+        ":root {{ --accent: {accent}; --on-accent: {}; --accent-text: {day}; }}\n\
+         @media (prefers-color-scheme: dark) {{ \
+         :root {{ --accent: {night}; --on-accent: {}; --accent-text: {night}; }} }}\n",
+        accent.ink(),
+        night.ink(),
+    )
+}
+
+/// An address below `/.exeunt/` that changes with what is there: it may be kept for a while.
+fn versioned(name: &str, content: &[u8]) -> String {
+    let digest = BASE32_NOPAD.encode(&Sha256::digest(content)).to_ascii_lowercase();
+    format!("/.exeunt/{name}?v={}", digest.get(..8).unwrap_or_default())
+}
+
+fn kept(mut reply: Reply) -> Reply {
+    reply.headers.retain(|(name, _)| name != CACHE_CONTROL);
+    reply
+        .with(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"))
+        .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,15 @@
 //! Binding the places where clients connect.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
 use super::transport::Transport;
+use super::unix_socket::{self, SocketFile};
 use crate::values::client_address::Peer;
 use crate::values::listen_address::ListenAddress;
 
@@ -46,8 +44,6 @@ impl std::fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// Connections that the system keeps for us until they are accepted.
-const BACKLOG: i32 = 4096;
 /// Owner and group may connect.
 const SOCKET_MODE: u32 = 0o660;
 /// A client that vanished without a word is noticed after about two minutes, also on an idle WebSocket.
@@ -91,87 +87,18 @@ fn bind_tcp(address: SocketAddr, takes_ipv4: bool) -> io::Result<Listener> {
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(unix_socket::BACKLOG)?;
     let listener = TcpListener::from_std(socket.into())?;
     let address = ListenAddress::Tcp(listener.local_addr()?);
     Ok(Listener { address, socket: Accepting::Tcp(listener) })
 }
 
-/// Nobody can connect before `listen`, and the name appears with the right mode by the rename: there is no moment
-/// at which the umask of the process counts, and none at which a restart leaves no socket at the path.
 fn bind_unix(path: &Path) -> io::Result<Listener> {
-    refuse_what_is_in_use(path)?;
-    let staging = staging_path(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(&staging)?)?;
-    let listening = fs::set_permissions(&staging, fs::Permissions::from_mode(SOCKET_MODE))
-        .and_then(|()| socket.listen(BACKLOG))
-        .and_then(|()| fs::rename(&staging, path));
-    if let Err(error) = listening {
-        // The staged name is of no use to anybody; the error that matters is the first one.
-        let _ = fs::remove_file(&staging);
-        return Err(error);
-    }
-    let file = SocketFile::at(path)?;
-    let listener = UnixListener::from_std(socket.into())?;
+    let (listener, file) = unix_socket::bind(path, SOCKET_MODE, None)?;
     Ok(Listener {
         address: ListenAddress::Unix(path.to_owned()),
         socket: Accepting::Unix(listener, file),
     })
-}
-
-/// A socket that nobody answers on is a leftover and may be replaced; anything else at that path may not.
-fn refuse_what_is_in_use(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            let said = "there is a file at that path which is no socket: move it away, or choose another path";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, said));
-        }
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    }
-    match StdUnixStream::connect(path) {
-        Ok(_) => {
-            let said = "another process answers on that socket: stop it, or choose another path";
-            Err(io::Error::new(io::ErrorKind::AddrInUse, said))
-        }
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn staging_path(path: &Path) -> io::Result<PathBuf> {
-    let mut random = [0; 4];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    Ok(path.with_file_name(format!(".{:08x}", u32::from_ne_bytes(random))))
-}
-
-/// The file of a unix socket, removed when dropped if it is still the one that we made.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn at(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), identity: file_identity(path)? })
-    }
-}
-
-fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if file_identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            // It may have gone a moment ago: then there is nothing to remove.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 impl Listener {
@@ -198,6 +125,9 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn unix(path: &Path) -> Vec<ListenAddress> {
@@ -225,7 +155,7 @@ mod tests {
         assert!(refused.to_string().contains("another process answers"), "{refused}");
         drop(leftover);
         let listeners = bind(&unix(&path)).unwrap();
-        StdUnixStream::connect(&path).unwrap();
+        std::os::unix::net::UnixStream::connect(&path).unwrap();
         drop(listeners);
     }
 

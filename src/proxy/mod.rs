@@ -23,6 +23,7 @@ mod stage;
 mod table;
 mod transport;
 pub mod tunnel;
+pub mod unix_socket;
 mod upgrade;
 pub mod websocket;
 

@@ -90,7 +90,8 @@ impl SessionTable {
         let id = SessionId::generate().map_err(|_| NotOpened::NoRandomness)?;
         let place = self.reserve()?;
         let key = id.key();
-        let session = Arc::new(Session::new(sign_in, key, now));
+        let user = self.shared(sign_in.user);
+        let session = Arc::new(Session::new(SignIn { user, ..sign_in }, key, now));
         self.store.open(&session).await.map_err(|_| NotOpened::StoreUnavailable)?;
         place.keep();
         self.by_key.insert(key, Arc::clone(&session));
@@ -148,6 +149,12 @@ impl SessionTable {
         self.by_user.get(user).map(|sessions| sessions.value().clone()).unwrap_or_default()
     }
 
+    /// The sessions of everybody, or of the users of this name whatever their source, in no particular order.
+    pub fn everybody(&self, user: Option<&str>) -> Vec<Arc<Session>> {
+        let users = self.by_user.iter().filter(|entry| user.is_none_or(|user| *entry.key().subject == *user));
+        users.flat_map(|entry| entry.value().clone()).collect()
+    }
+
     /// Ends the sessions whose time is up.
     pub async fn expired(&self, now: Moment) -> Vec<Ended> {
         let mut ended = Vec::new();
@@ -168,6 +175,12 @@ impl SessionTable {
 
     fn earliest_end(&self, session: &Session) -> Moment {
         self.settings.lifetime.earliest_end(session.created(), session.last_seen())
+    }
+
+    /// The same user, out of the memory of the sessions that are there already.
+    fn shared(&self, user: UserKey) -> UserKey {
+        let known = self.by_user.get(&user).map(|sessions| sessions.key().clone());
+        known.unwrap_or(user)
     }
 
     fn reserve(&self) -> Result<Place<'_>, NotOpened> {

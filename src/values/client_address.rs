@@ -62,7 +62,8 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 impl TrustedProxies {
-    fn trusts(&self, address: ClientAddress) -> bool {
+    /// Whether this hop's word is believed.
+    pub fn trusts(&self, address: ClientAddress) -> bool {
         match address {
             ClientAddress::Ip(address) => self.networks.iter().any(|network| network.contains(&address)),
             ClientAddress::Unix => self.unix,

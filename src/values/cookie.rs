@@ -1,4 +1,4 @@
-//! Our own cookie: found in a request, kept from the application, written and expired in an answer.
+//! Our own cookies: found in a request, kept from the application, written and expired in an answer.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,7 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 use super::header_edits::{HeaderEdit, HeaderEdits};
+use super::known_browser::KnownId;
 use super::origin::Scheme;
 use super::session_id::{SessionId, SessionKey};
 
@@ -14,10 +15,17 @@ use super::session_id::{SessionId, SessionKey};
 #[derive(Clone, Debug)]
 pub struct SessionCookie {
     name: String,
+    known: String,
     secure: bool,
     same_site: SameSite,
+    /// Every name that the session cookie may have in a browser.
+    session_names: BTreeSet<String>,
+    /// Those, and the names of the cookie of known browsers.
     own_names: BTreeSet<String>,
 }
+
+/// How long a browser stays known, in days. Every sign-in begins it anew.
+const KNOWN_DAYS: i64 = 180;
 
 /// What a request shows as session cookie.
 #[derive(Debug)]
@@ -35,10 +43,11 @@ impl SessionCookie {
     /// The cookie `base`: with the prefix `__Host-` and `Secure` where browsers speak https.
     pub fn new(base: &str, scheme: Scheme, same_site: SameSite) -> Self {
         let secure = scheme == Scheme::Https;
-        let prefixed = format!("__Host-{base}");
-        let name = if secure { prefixed.clone() } else { base.to_owned() };
-        let own_names = BTreeSet::from([base.to_owned(), prefixed, format!("__Secure-{base}")]);
-        Self { name, secure, same_site, own_names }
+        let name = |base: &str| if secure { format!("__Host-{base}") } else { base.to_owned() };
+        let known = format!("{base}-known");
+        let session_names = spellings(base);
+        let own_names = session_names.union(&spellings(&known)).cloned().collect();
+        Self { name: name(base), known: name(&known), secure, same_site, session_names, own_names }
     }
 
     /// Looks for the session cookie. Cookie lines are read as one (RFC 9113 8.2.3).
@@ -63,18 +72,21 @@ impl SessionCookie {
         }
     }
 
+    /// The cookie of a browser that somebody has signed in with before. One that cannot be used is none.
+    pub fn find_known(&self, headers: &HeaderMap) -> Option<KnownId> {
+        let pairs = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).map(split_pair);
+        pairs.filter(|(name, _)| *name == self.known.as_bytes()).find_map(|(_, value)| KnownId::parse(value))
+    }
+
     /// What to do so that the application gets the browser's cookies as one line, in order and byte for byte, but
     /// none of ours.
     pub fn request_edits(&self, headers: &HeaderMap, edits: &mut HeaderEdits) {
-        let mut lines = headers.get_all(COOKIE).iter();
-        let (Some(first), second) = (lines.next(), lines.next()) else { return };
-        let ours = |line: &HeaderValue| pairs(line.as_bytes()).any(|pair| self.is_own(split_pair(pair).0));
-        if second.is_none() && !ours(first) {
-            return;
-        }
-        let mut kept = Vec::new();
-        for pair in headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())) {
-            if pair.is_empty() || self.is_own(split_pair(pair).0) {
+        let lines = || headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let mut kept = Vec::with_capacity(lines().map(<[u8]>::len).sum());
+        let mut ours = false;
+        for pair in lines().flat_map(pairs).filter(|pair| !pair.is_empty()) {
+            if self.is_own(split_pair(pair).0) {
+                ours = true;
                 continue;
             }
             if !kept.is_empty() {
@@ -82,10 +94,13 @@ impl SessionCookie {
             }
             kept.extend_from_slice(pair);
         }
-        edits.push(match HeaderValue::from_bytes(&kept) {
-            Ok(value) if !kept.is_empty() => HeaderEdit::Set(COOKIE, value),
-            _ => HeaderEdit::Remove(COOKIE),
-        });
+        // One line without a cookie of ours stays as it is.
+        if ours || lines().nth(1).is_some() {
+            edits.push(match HeaderValue::try_from(kept) {
+                Ok(value) if !value.is_empty() => HeaderEdit::Set(COOKIE, value),
+                _ => HeaderEdit::Remove(COOKIE),
+            });
+        }
     }
 
     /// What to do so that an application's answer neither sets nor expires a cookie of ours.
@@ -111,7 +126,18 @@ impl SessionCookie {
         line
     }
 
-    /// The lines that make a browser forget every cookie of ours that it may hold.
+    /// The `Set-Cookie` line that makes a browser known. It outlives the session, and a sign-out too.
+    pub fn set_known(&self, id: &KnownId) -> HeaderValue {
+        let value = id.cookie_value();
+        let mut cookie = self.cookie(&self.known, &value);
+        cookie.set_same_site(self.same_site);
+        cookie.set_max_age(cookie::time::Duration::days(KNOWN_DAYS));
+        let mut line = header_value(&cookie);
+        line.set_sensitive(true);
+        line
+    }
+
+    /// The lines that make a browser forget every session cookie of ours that it may hold.
     pub fn expire(&self) -> Vec<HeaderValue> {
         let expired = |name: &String| {
             // A browser takes a prefixed cookie only with `Secure`, be it to set or to expire it.
@@ -121,7 +147,7 @@ impl SessionCookie {
             cookie.make_removal();
             header_value(&cookie)
         };
-        self.own_names.iter().filter(|name| self.secure || !name.starts_with("__")).map(expired).collect()
+        self.session_names.iter().filter(|name| self.secure || !name.starts_with("__")).map(expired).collect()
     }
 
     fn cookie<'a>(&self, name: &'a str, value: &'a str) -> Cookie<'a> {
@@ -131,6 +157,11 @@ impl SessionCookie {
     fn is_own(&self, name: &[u8]) -> bool {
         self.own_names.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
     }
+}
+
+/// A cookie's name in all the forms that browsers treat differently.
+fn spellings(base: &str) -> BTreeSet<String> {
+    BTreeSet::from([base.to_owned(), format!("__Host-{base}"), format!("__Secure-{base}")])
 }
 
 fn header_value(cookie: &Cookie<'_>) -> HeaderValue {
@@ -203,12 +234,13 @@ mod tests {
 
     #[test]
     fn the_application_gets_the_others_byte_for_byte() {
-        let cases: [(&[&str], Option<Option<&str>>); 7] = [
+        let cases: [(&[&str], Option<Option<&str>>); 8] = [
             (&["a=b; c=\"d;e\""], None),
             (&["__Host-exeunt=x"], Some(None)),
             (&["a=b; __Host-exeunt=x; c=d=e"], Some(Some("a=b; c=d=e"))),
             (&["a=b;exeunt=x;c"], Some(Some("a=b; c"))),
             (&["__SECURE-Exeunt=x; a=b"], Some(Some("a=b"))),
+            (&["__Host-exeunt-known=x; a=b; exeunt-known=y"], Some(Some("a=b"))),
             (&["a=b", "c=d"], Some(Some("a=b; c=d"))),
             (&["a=b", "exeunt=x", "a=c"], Some(Some("a=b; a=c"))),
         ];
@@ -247,6 +279,14 @@ mod tests {
         for line in expired {
             assert!(line.contains("Path=/") && line.contains("Max-Age=0") && line.contains("Secure"), "{line}");
         }
+        let known = KnownId::generate().unwrap();
+        let line = cookie().set_known(&known);
+        let text = line.to_str().unwrap().to_owned();
+        assert!(!format!("{line:?}").contains(&known.cookie_value()));
+        assert!(text.contains("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=15552000"), "{text}");
+        let presented = headers(COOKIE, &[&format!("a=b; {}", text.split(';').next().unwrap())]);
+        assert_eq!(cookie().find_known(&presented).unwrap().key(), known.key());
+        assert!(matches!(cookie().find(&presented), Presented::Nothing));
         let plain = SessionCookie::new("exeunt", Scheme::Http, SameSite::Strict);
         assert_eq!(plain.set(&id), format!("exeunt={value}; HttpOnly; SameSite=Strict; Path=/"));
         assert!(plain.expire().iter().all(|line| line.to_str().unwrap().starts_with("exeunt=;")));

@@ -13,6 +13,8 @@ pub enum EndCause {
     OneTooMany,
     /// Somebody signed in again in this browser.
     SignedInAgain,
+    /// An operator ended it.
+    Revoked,
 }
 
 impl EndCause {
@@ -24,6 +26,7 @@ impl EndCause {
             Self::Absolute => "absolute",
             Self::OneTooMany => "one_too_many",
             Self::SignedInAgain => "signed_in_again",
+            Self::Revoked => "revoked",
         }
     }
 

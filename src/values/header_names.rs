@@ -30,7 +30,8 @@ const OWN_NAMES: [&str; 32] = [
 #[derive(Clone, Debug)]
 pub struct OwnHeaders {
     names: HashSet<Box<str>>,
-    /// By first letter, a bit for every length that some own name has: most names are dismissed by one look.
+    /// By first letter, a bit for every length that some own name has, families included: most names are dismissed by
+    /// one look.
     lengths: [u64; 26],
 }
 
@@ -40,9 +41,11 @@ impl OwnHeaders {
         let configured = configured.into_iter().map(|name| name.as_str().into());
         let names: HashSet<Box<str>> = OWN_NAMES.iter().map(|&name| name.into()).chain(configured).collect();
         let mut lengths = [0; 26];
-        for name in &names {
+        let single = names.iter().map(|name| (&**name, length_bit(name)));
+        let families = OWN_PREFIXES.iter().map(|&prefix| (prefix, !0 << (prefix.len() + 1)));
+        for (name, bits) in single.chain(families) {
             if let Some(known) = letter(name).and_then(|at| lengths.get_mut(at)) {
-                *known |= length_bit(name);
+                *known |= bits;
             }
         }
         Self { names, lengths }
@@ -51,12 +54,16 @@ impl OwnHeaders {
     /// Whether a request header of this name may not reach an upstream. `name` is in lower case.
     pub fn claims(&self, name: &HeaderName) -> bool {
         let name = name.as_str();
-        !is_plain(name) || OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.lists(name)
+        !is_plain(name) || self.may_list(name) && self.lists(name)
+    }
+
+    fn may_list(&self, name: &str) -> bool {
+        let lengths = letter(name).and_then(|at| self.lengths.get(at)).copied().unwrap_or(u64::MAX);
+        lengths & length_bit(name) != 0
     }
 
     fn lists(&self, name: &str) -> bool {
-        let lengths = letter(name).and_then(|at| self.lengths.get(at)).copied().unwrap_or(u64::MAX);
-        lengths & length_bit(name) != 0 && self.names.contains(name)
+        OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.names.contains(name)
     }
 }
 

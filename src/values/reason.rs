@@ -37,6 +37,8 @@ pub enum Reason {
     LogoutByGet,
     /// User name or password are wrong, or the account is disabled.
     CredentialsWrong,
+    /// Too many wrong passwords for this account or from this address: right ones are not looked at either.
+    TooManyAttempts,
     /// The sign-in form cannot be read: wrong type, broken encoding, a field missing or given twice.
     FormMalformed,
     /// The form is larger than any form of ours.
@@ -55,11 +57,41 @@ pub enum Reason {
     UpstreamBroken,
     /// The upstream did not answer in time.
     UpstreamTooSlow,
-    /// Something in the gateway itself failed.
+    /// Something in the gateway itself failed. Stays the last one: it tells how many there are.
     Internal,
 }
 
 impl Reason {
+    /// All of them, in their order.
+    pub const ALL: [Self; Self::Internal as usize + 1] = [
+        Self::TargetAmbiguous,
+        Self::HeadMalformed,
+        Self::HostNotServed,
+        Self::MethodNotAllowed,
+        Self::ExpectationUnknown,
+        Self::NoRoute,
+        Self::SignInRequired,
+        Self::GroupMissing,
+        Self::CrossSite,
+        Self::SocketOrigin,
+        Self::ServiceWorker,
+        Self::SocketVersion,
+        Self::NotANavigation,
+        Self::LogoutByGet,
+        Self::CredentialsWrong,
+        Self::TooManyAttempts,
+        Self::FormMalformed,
+        Self::FormTooLarge,
+        Self::BodyIncomplete,
+        Self::SignInBusy,
+        Self::SessionsFull,
+        Self::StoreUnavailable,
+        Self::UpstreamUnreachable,
+        Self::UpstreamBroken,
+        Self::UpstreamTooSlow,
+        Self::Internal,
+    ];
+
     /// The word.
     pub const fn id(self) -> &'static str {
         match self {
@@ -78,6 +110,7 @@ impl Reason {
             Self::NotANavigation => "not_a_navigation",
             Self::LogoutByGet => "logout_by_get",
             Self::CredentialsWrong => "credentials_wrong",
+            Self::TooManyAttempts => "too_many_attempts",
             Self::FormMalformed => "form_malformed",
             Self::FormTooLarge => "form_too_large",
             Self::BodyIncomplete => "body_incomplete",
@@ -108,6 +141,7 @@ impl Reason {
             | Self::SocketOrigin
             | Self::ServiceWorker
             | Self::NotANavigation => StatusCode::FORBIDDEN,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SignInBusy | Self::SessionsFull | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -136,6 +170,7 @@ impl Reason {
             Self::NotANavigation => "Signing out needs a click of yours. Nothing was done.",
             Self::LogoutByGet => "Sign out with POST: curl -X POST.",
             Self::CredentialsWrong => "User name or password are wrong.",
+            Self::TooManyAttempts => "Too many attempts to sign in. Try again later.",
             Self::FormMalformed => "The form could not be read: send username and password, each once.",
             Self::FormTooLarge => "The form is too large.",
             Self::BodyIncomplete => "The request's body did not arrive.",

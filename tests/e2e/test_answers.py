@@ -72,7 +72,8 @@ class Answers(Running):
         click = ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"]
         headers = [part for line in click for part in ("--header", line)]
         answer = self.visitor.get("/logout", *headers)
-        self.assertEqual((answer.status, answer.header("location")), (303, "/.exeunt/goodbye"))
+        self.assertEqual(answer.status, 303)
+        self.assertTrue(answer.header("location").startswith("/.exeunt/goodbye?"), answer.header("location"))
         self.assertFalse(self.visitor.is_signed_in())
 
     def test_signing_out_needs_nothing(self):

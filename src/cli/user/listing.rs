@@ -2,29 +2,18 @@
 
 use serde_json::json;
 
+use crate::cli::table;
 use crate::credentials::user_file::UserEntry;
 
 const TITLES: [&str; 5] = ["USER", "GROUPS", "EMAIL", "NAME", "STATE"];
 
 /// Aligned columns; `-` where a user has nothing. Nothing at all without users.
-pub(super) fn table(entries: &[&UserEntry]) -> String {
+pub(super) fn people(entries: &[&UserEntry]) -> String {
     if entries.is_empty() {
         return String::new();
     }
-    let titles = TITLES.map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(titles).chain(entries.iter().map(|entry| row(entry))).collect();
-    let mut widths = [0; TITLES.len()];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    rows.iter().map(|row| line(row, &widths)).collect()
-}
-
-fn line(row: &[String], widths: &[usize]) -> String {
-    let cells: String = row.iter().zip(widths).map(|(cell, &width)| format!("{cell:width$}  ")).collect();
-    format!("{}\n", cells.trim_end())
+    let rows: Vec<_> = entries.iter().map(|entry| row(entry)).collect();
+    table::aligned(TITLES, &rows)
 }
 
 fn row(entry: &UserEntry) -> [String; TITLES.len()] {

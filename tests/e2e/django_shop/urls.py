@@ -1,8 +1,11 @@
+from django.contrib import admin
 from django.urls import path
 
 from . import views
 
 urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("", views.window),
     path("whoami", views.whoami),
     path("public/whoami", views.whoami),
     path("staff/whoami", views.whoami),

@@ -1,6 +1,7 @@
-"""The pages of the shop. They answer in JSON what Django itself has seen."""
+"""The pages of the shop: one for people; the others answer in JSON what Django itself has seen."""
 
 from django.http import JsonResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, ensure_csrf_cookie
 from django.views.decorators.http import require_POST
 
@@ -12,6 +13,15 @@ def whoami(request):
     headers = {name: value for name, value in request.META.items() if name.startswith(("HTTP_", "REMOTE_"))}
     return JsonResponse({"user": request.user.get_username(), "path": request.get_full_path(),
                          "headers": headers, "cookies": request.COOKIES})
+
+
+def window(request):
+    """The shop as people see it, with their cart and two ways out."""
+    items = request.session.get("items", [])
+    if request.method == "POST":
+        request.session["items"] = [*items, request.POST["item"]]
+        return redirect("/")
+    return render(request, "window.html", {"items": items})
 
 
 @ensure_csrf_cookie

@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 use exeunt::config;
 
 /// What the files of the corpus find beside them, and who may read it.
-const BESIDE: [(&str, &str, u32); 5] = [
+const BESIDE: [(&str, &str, u32); 9] = [
     ("users.toml", "", 0o600),
     ("open-users.toml", "", 0o644),
     ("broken-users.toml", "[users.alice]\npasword = \"x\"\nemail = 3\n", 0o640),
+    ("people.htpasswd", "alice:$apr1$ldmcqF4q$jhNVe0njMP2I.5rBUxoOD/\nbob:sesame\n", 0o640),
     ("no-ca.pem", "this is no certificate\n", 0o644),
     ("folder/file", "", 0o600),
+    ("broken-pages/login.html", "<h1>{{ t(\"login.title\") }}</h1>\n<p>{{ usr }}</p>\n", 0o644),
+    ("broken-pages/fr.toml", "login.titel = \"Connexion\"\n", 0o644),
+    ("broken-pages/logn.html", "", 0o644),
 ];
 
 fn corpus() -> Vec<PathBuf> {

@@ -7,8 +7,16 @@ use std::path::Path;
 use exeunt::config::{self, Settings, schema};
 
 /// Keys without a default: their line shows an example.
-const EXAMPLES: [&str; 6] =
-    ["route.host", "route.upstream_host", "route.upstream_ca_file", "route.groups", "logout.next", "route.access"];
+const EXAMPLES: [&str; 8] = [
+    "route.host",
+    "route.upstream_host",
+    "route.upstream_ca_file",
+    "route.groups",
+    "logout.next",
+    "route.access",
+    "brand.logo",
+    "pages.dir",
+];
 
 fn reference() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml")).unwrap()
@@ -59,6 +67,8 @@ fn parse(text: &str) -> Settings {
     let key = rcgen::KeyPair::generate().unwrap();
     let authority = rcgen::CertificateParams::new(vec!["ca.test".to_owned()]).unwrap().self_signed(&key).unwrap();
     fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+    fs::write(folder.path().join("logo.svg"), "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
+    fs::create_dir(folder.path().join("pages")).unwrap();
     let (settings, _) = config::parse("config.toml", text, folder.path()).unwrap();
     settings
 }
@@ -66,6 +76,8 @@ fn parse(text: &str) -> Settings {
 /// Settings as text, without what differs between runs: the folder, and the order of an index.
 fn shown(mut settings: Settings) -> String {
     settings.users_file = settings.users_file.file_name().unwrap().into();
+    let admin = settings.admin.as_mut().unwrap();
+    admin.path = admin.path.file_name().unwrap().into();
     let text = format!("{settings:?}");
     let (before, index) = text.split_once("index: {").unwrap();
     let (_, after) = index.split_once('}').unwrap();

@@ -1,5 +1,7 @@
 //! What is accepted, and still worth a word.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use exeunt::config;
@@ -39,6 +41,19 @@ fn each_is_said_under_its_key() {
         assert!(further.is_none_or(says), "{further:?} is not in {said:?}");
         assert_eq!(said.len(), 2 + usize::from(further.is_some()), "{said:?}");
     }
+}
+
+#[test]
+fn weak_hashes_are_let_in_with_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("people.htpasswd");
+    fs::write(&path, "alice:$apr1$ldmcqF4q$jhNVe0njMP2I.5rBUxoOD/\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let text = SOUND.replace("\"users.toml\"", "\"people.htpasswd\"\nallow_weak_hashes = true");
+    let (settings, report) = config::parse("config.toml", &text, folder.path()).unwrap();
+    assert_eq!(settings.gateway.users.weak(), 1);
+    let said = report.to_string();
+    assert!(said.contains("login.users: 1 user has a weak hash") && said.contains("htpasswd -B "), "{said}");
 }
 
 #[test]

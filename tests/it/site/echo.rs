@@ -29,7 +29,7 @@ impl Echo {
         format!("http://{}", self.address)
     }
 
-    /// The requests since the last look, with their bodies; each byte is one character.
+    /// Every request that came since the last look, with its body; each byte is one character.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.seen.lock().unwrap())
     }

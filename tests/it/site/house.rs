@@ -13,6 +13,7 @@ use exeunt::credentials::password::{self, Password};
 use exeunt::credentials::user_file::Users;
 use exeunt::gateway::{self, Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
+use exeunt::pages::{Brand, Look};
 use exeunt::proxy::{Door, callbacks, listener, settings::Settings as DoorSettings};
 use exeunt::routes::access::Access;
 use exeunt::routes::path_prefix::PathPrefix;
@@ -112,7 +113,11 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
             route("/staff", Access::Groups(vec!["staff".into()]), upstreams),
         ],
         users: users(),
-        login: exeunt::login::settings::Settings { next: ReturnTo::own("/"), body_limit: 16 * 1024 },
+        login: exeunt::login::settings::Settings {
+            next: ReturnTo::own("/"),
+            ban_max: Duration::from_secs(900),
+            body_limit: 16 * 1024,
+        },
         logout: exeunt::logout::settings::Settings {
             get: GetPolicy::Navigate,
             next: None,
@@ -120,6 +125,7 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
             grace: GRACE,
             clear_site_data: None,
         },
+        pages: exeunt::pages::Settings { brand: Brand::default(), look: Look::built_in().unwrap() },
         hosts,
     }
 }

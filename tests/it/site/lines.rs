@@ -43,6 +43,10 @@ async fn every_exchange_has_one_line_in_every_format() {
             }
         }
         let all = site.lines().join("\n");
+        if format == Format::Json {
+            let broken = |line: &String| serde_json::from_str::<serde_json::Value>(line).is_err();
+            assert_eq!(site.lines().into_iter().find(broken), None);
+        }
         for secret in SECRETS.into_iter().chain(cookies.iter().map(String::as_str)) {
             assert!(!all.contains(secret), "{secret} is in {format:?}:\n{all}");
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::answer::Answer;
+use super::echo::Echo;
+use super::house::Site;
 use super::targets::open_site_with;
 use crate::door::client::Client;
 use crate::upstream::header;
@@ -16,6 +18,7 @@ const BODY_TIMEOUT: Duration = Duration::from_millis(200);
 #[derive(Deserialize)]
 struct Case {
     id: String,
+    category: String,
     name: String,
     raw: Option<String>,
     raw_repeat: Option<Repeated>,
@@ -68,8 +71,12 @@ struct Outcome {
 
 async fn run(case: &Case) -> Outcome {
     let (site, echo) = open_site_with(BODY_TIMEOUT).await;
+    send(case, case.bytes(), &site, &echo).await
+}
+
+async fn send(case: &Case, bytes: Vec<u8>, site: &Site, echo: &Echo) -> Outcome {
     let mut client = site.client().await;
-    let (bytes, to_head) = (case.bytes(), case.bytes().starts_with(b"HEAD "));
+    let to_head = bytes.starts_with(b"HEAD ");
     // The connection may be closed before the last byte of a refused request is taken.
     let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, &bytes).await;
     let mut answers = Vec::new();
@@ -168,4 +175,18 @@ async fn every_row_of_the_corpus_holds() {
         }
     }
     assert!(wrong.is_empty(), "{} rows hold; these do not:\n{}", held, wrong.join("\n"));
+}
+
+/// The rows that speak for the gateway, from somebody who is signed in: the gateway's own word stands alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_row_changes_who_is_signed_in() {
+    let (site, echo) = open_site_with(BODY_TIMEOUT).await;
+    let alice = site.sign_in("alice").await;
+    for case in corpus().into_iter().filter(|case| case.category == "identity") {
+        let with_session = case.raw.as_ref().unwrap().replacen("\r\n\r\n", &format!("\r\n{alice}\r\n\r\n"), 1);
+        let outcome = send(&case, with_session.into_bytes(), &site, &echo).await;
+        let told: Vec<_> = outcome.seen.iter().map(|request| header(request, "x-forwarded-user")).collect();
+        assert!(outcome.is_refused(&[400]) || told == [Some("alice")], "{}: {told:?}", case.id);
+        assert!(!outcome.seen.concat().contains("root"), "{}", case.id);
+    }
 }

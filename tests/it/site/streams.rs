@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::answer::request;
-use super::house::{ABSOLUTE, GRACE, IDLE, RESPONSE_TIMEOUT, Setup, Site};
+use super::house::{ABSOLUTE, GRACE, IDLE, Setup, Site};
 use crate::door::client::{Client, within};
 use crate::upstream;
 
@@ -40,7 +40,10 @@ impl Slow {
                 for _ in 1..PIECES {
                     tokio::select! {
                         permit = next.acquire() => permit.unwrap().forget(),
-                        _ = connection.request() => { let _ = gone.send(()); return }
+                        _ = connection.request() => {
+                            let _ = gone.send(());
+                            return;
+                        }
                     }
                     connection.write("5\r\npiece\r\n").await;
                 }
@@ -193,71 +196,23 @@ async fn one_session_too_many_cuts_the_one_that_it_ends() {
     }
 }
 
-/// `response_timeout` is for an answer that does not begin. Whatever has begun may be silent, be it asked for by name
-/// as an event stream or not.
+/// `response_timeout` is for an answer that does not begin; event streams are silent as they please.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_has_begun_may_pause_for_longer_than_it_may_take_to_begin() {
-    for head in [STREAM, "Content-Type: application/zip\r\n"] {
-        let slow = Slow::answering(head).await;
-        let alice = slow.site.session_of("alice").await;
-        let (mut client, _) = slow.begun(&alice).await;
-        for _ in 1..PIECES {
-            slow.site.advance(RESPONSE_TIMEOUT * 2).await;
-            slow.go_on.add_permits(1);
-        }
-        assert!(finishes(&mut client).await);
-    }
-}
-
-/// A client that takes its time is not the application's fault.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_time_for_an_answer_begins_with_the_end_of_the_request() {
-    let (arrived_here, mut arrived) = mpsc::unbounded_channel();
-    let app = upstream::start(move |mut connection, _| {
-        let arrived = arrived_here.clone();
-        async move {
-            connection.head().await.unwrap();
-            arrived.send(()).unwrap();
-            let body = connection.exactly(5).await.unwrap();
-            connection.answer(200, "", &body).await;
+async fn an_event_stream_may_be_silent_for_longer_than_an_answer_may_take() {
+    const LIMIT: Duration = Duration::from_millis(150);
+    let app = upstream::start(async |mut connection, _| {
+        while connection.request().await.is_some() {
+            connection.write(&format!("HTTP/1.1 200 OK\r\n{STREAM}Transfer-Encoding: chunked\r\n\r\n5\r\npiece\r\n")).await;
+            // The silence that is under test.
+            tokio::time::sleep(LIMIT * 3).await;
+            connection.write("5\r\npiece\r\n0\r\n\r\n").await;
         }
     })
     .await;
-    let site = Site::before_one(app);
-    let mut client = site.client().await;
-    let whole = request("POST", "/public/x", &[], "hello");
-    let (begin, end) = whole.split_at(whole.len() - 2);
-    client.say(begin).await;
-    within(arrived.recv()).await.unwrap();
-    site.advance(RESPONSE_TIMEOUT * 2).await;
-    client.say(end).await;
-    assert_eq!(client.reply_to(&whole).await.unwrap().text(), "hello");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sign_of_life_gives_an_answer_its_time_anew() {
-    let go_on = Arc::new(Semaphore::new(0));
-    let next = Arc::clone(&go_on);
-    let app = upstream::start(move |mut connection, _| {
-        let next = Arc::clone(&next);
-        async move {
-            connection.request().await.unwrap();
-            for _ in 0..3 {
-                next.acquire().await.unwrap().forget();
-                connection.write("HTTP/1.1 102 Processing\r\n\r\n").await;
-            }
-            let _ = connection.request().await;
-        }
-    })
-    .await;
-    let site = Site::before_one(app);
-    let mut client = site.client().await;
-    client.say(&request("GET", "/public/x", &[], "")).await;
-    for _ in 0..3 {
-        go_on.add_permits(1);
-        assert_eq!(client.one_answer(false).await.unwrap().status, 102);
-        site.advance(RESPONSE_TIMEOUT - Duration::from_secs(1)).await;
-    }
-    site.advance(Duration::from_secs(1)).await;
-    assert_eq!(client.one_answer(false).await.unwrap().status, 504);
+    let site = Site::before(&[format!("http://{app}")], |setup| {
+        setup.gateway.routes.iter_mut().for_each(|route| route.response_timeout = LIMIT);
+    });
+    let alice = site.session_of("alice").await;
+    let stream = site.get("/x", &[&alice, "Accept: text/event-stream"]).await;
+    assert_eq!((stream.status, stream.text()), (200, "piecepiece"));
 }

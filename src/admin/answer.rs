@@ -1,0 +1,146 @@
+//! From a request to an answer.
+
+use std::borrow::Cow;
+
+use http::header::ALLOW;
+use http::{HeaderValue, Method, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::session::record::Session;
+use crate::values::form::{Field, Form};
+use crate::values::reply::Reply;
+
+/// What an operator asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked<'a> {
+    Health,
+    Readiness,
+    Unban(Cow<'a, str>),
+    Sessions(Option<String>),
+    Revoke(Cow<'a, str>),
+    RevokeAllOf(Cow<'a, str>),
+}
+
+/// Why a request is none of these.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// There is no such address.
+    Address,
+    /// There is, and this is the method for it.
+    Method(&'static str),
+    /// The query or the path cannot be read.
+    Malformed,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads a request's first line.
+    pub(super) fn read(method: &Method, uri: &'a Uri) -> Result<Self, Unknown> {
+        let parts: Vec<_> = uri.path().split('/').skip(1).collect();
+        let text = |part: &'a str| percent_decode_str(part).decode_utf8().map_err(|_| Unknown::Malformed);
+        let (wanted, asked) = match *parts.as_slice() {
+            ["healthz"] => ("GET", Self::Health),
+            ["readyz"] => ("GET", Self::Readiness),
+            ["sessions"] => ("GET", Self::Sessions(user_in(uri.query().unwrap_or_default())?)),
+            ["bans", user] => ("DELETE", Self::Unban(text(user)?)),
+            ["sessions", handle] => ("DELETE", Self::Revoke(text(handle)?)),
+            ["users", user, "sessions"] => ("DELETE", Self::RevokeAllOf(text(user)?)),
+            _ => return Err(Unknown::Address),
+        };
+        if method == wanted { Ok(asked) } else { Err(Unknown::Method(wanted)) }
+    }
+
+    /// Does it.
+    pub(super) async fn answer(self, gateway: &Gateway, ready: bool) -> Reply {
+        match self {
+            Self::Health => said("running"),
+            Self::Readiness if ready => said("ready"),
+            Self::Readiness => Reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" })),
+            Self::Unban(user) => Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": gateway.unban(&user) })),
+            Self::Sessions(user) => {
+                let sessions = gateway.everybody(user.as_deref());
+                let list: Vec<_> = sessions.iter().map(|session| shown(session, gateway)).collect();
+                Reply::json(StatusCode::OK, &list)
+            }
+            Self::Revoke(handle) => match gateway.revoke(&handle).await {
+                Some(receipt) => Reply::json(StatusCode::OK, &receipt),
+                None => refused(StatusCode::NOT_FOUND, "no_session", "There is no session of this handle."),
+            },
+            Self::RevokeAllOf(user) => Reply::json(StatusCode::OK, &gateway.revoke_all_of(&user).await),
+        }
+    }
+}
+
+impl Unknown {
+    pub(super) fn answer(&self) -> Reply {
+        match self {
+            Self::Address => refused(StatusCode::NOT_FOUND, "no_route", "There is nothing at this address."),
+            Self::Malformed => refused(StatusCode::BAD_REQUEST, "malformed", "This address cannot be read."),
+            Self::Method(method) => {
+                let message = "This address takes another method.";
+                refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+                    .with(ALLOW, HeaderValue::from_static(method))
+            }
+        }
+    }
+}
+
+fn user_in(query: &str) -> Result<Option<String>, Unknown> {
+    let form = Form::parse(query.as_bytes()).map_err(|_| Unknown::Malformed)?;
+    match form.field(&["user"]) {
+        Field::Absent => Ok(None),
+        Field::One(user) => Ok(Some(user.to_owned())),
+        Field::Several => Err(Unknown::Malformed),
+    }
+}
+
+fn said(status: &str) -> Reply {
+    Reply::json(StatusCode::OK, &json!({ "status": status }))
+}
+
+fn refused(status: StatusCode, error: &str, message: &str) -> Reply {
+    Reply::json(status, &json!({ "error": error, "message": message }))
+}
+
+fn shown(session: &Session, gateway: &Gateway) -> Value {
+    let (age, idle) = gateway.ages(session);
+    json!({
+        "session": session.handle().map(|handle| handle.to_string()),
+        "user": session.identity().user(),
+        "device": session.device().to_string(),
+        "address": session.address().to_string(),
+        "age_seconds": age.as_secs(),
+        "idle_seconds": idle.as_secs(),
+        "connections": session.live_connections(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_and_its_method() {
+        let cases = [
+            ("GET", "/healthz", Ok(Asked::Health)),
+            ("GET", "/readyz", Ok(Asked::Readiness)),
+            ("GET", "/sessions", Ok(Asked::Sessions(None))),
+            ("GET", "/sessions?user=j%C3%BCrgen+a", Ok(Asked::Sessions(Some("jürgen a".to_owned())))),
+            ("GET", "/sessions?user=a&user=b", Err(Unknown::Malformed)),
+            ("DELETE", "/bans/a%2Fb", Ok(Asked::Unban("a/b".into()))),
+            ("DELETE", "/bans/%ff", Err(Unknown::Malformed)),
+            ("DELETE", "/sessions/abc", Ok(Asked::Revoke("abc".into()))),
+            ("DELETE", "/users/alice/sessions", Ok(Asked::RevokeAllOf("alice".into()))),
+            ("POST", "/sessions", Err(Unknown::Method("GET"))),
+            ("GET", "/bans/alice", Err(Unknown::Method("DELETE"))),
+            ("GET", "/users/alice", Err(Unknown::Address)),
+            ("GET", "/", Err(Unknown::Address)),
+            ("GET", "/sessions/", Err(Unknown::Method("DELETE"))),
+        ];
+        for (method, target, want) in cases {
+            let uri: Uri = target.parse().unwrap();
+            assert_eq!(Asked::read(&method.parse().unwrap(), &uri), want, "{method} {target}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The other end of the operator's socket: one request, one answer.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+/// The largest answer, in bytes: a few million sessions.
+const MAX_ANSWER: usize = 1024 * 1024 * 1024;
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum NoAnswer {
+    /// Nobody listens there, or not for us.
+    Unreachable(io::Error),
+    /// Whoever listens there did not answer in time, or not in our words.
+    Broken(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => write!(f, "the running gateway cannot be reached: {error}"),
+            Self::Broken(error) => write!(f, "the running gateway did not answer: {error}"),
+        }
+    }
+}
+
+/// Sends one request to the socket at `path` and waits for the answer's status and JSON.
+///
+/// # Errors
+/// [`NoAnswer`]; an answer that refuses is an answer.
+pub async fn ask(path: &Path, method: Method, target: &str) -> Result<(StatusCode, Value), NoAnswer> {
+    let stream = UnixStream::connect(path).await.map_err(NoAnswer::Unreachable)?;
+    let answer = tokio::time::timeout(PATIENCE, exchange(stream, method, target));
+    let answer = answer.await.map_err(|_| NoAnswer::Broken("it took too long".to_owned()))?;
+    answer.map_err(|error| NoAnswer::Broken(error.to_string()))
+}
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+async fn exchange(stream: UnixStream, method: Method, target: &str) -> Result<(StatusCode, Value), AnyError> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::builder().method(method).uri(target).header("host", "admin").body(Empty::<Bytes>::new())?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+        Ok::<_, AnyError>((status, serde_json::from_slice(&body)?))
+    };
+    tokio::pin!(exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        // The connection is done when its last byte is read: the answer may still wait to be taken apart.
+        _ = connection => exchange.await,
+    }
+}

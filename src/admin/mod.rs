@@ -1,0 +1,30 @@
+//! The operator's door: HTTP on a unix socket, for whoever may open that file and nobody else.
+//!
+//! | request | what it does |
+//! |---|---|
+//! | `GET /healthz` | 200 as long as the program runs |
+//! | `GET /readyz` | 200 while connections are accepted, 503 once the program is stopping |
+//! | `DELETE /bans/{user}` | forgets the wrong passwords of an account, or of an address |
+//! | `GET /sessions[?user=NAME]` | who is signed in |
+//! | `DELETE /sessions/{handle}` | ends one session, and answers the receipt |
+//! | `DELETE /users/{user}/sessions` | ends all sessions of a user, and answers the receipts |
+
+mod answer;
+pub mod client;
+mod server;
+
+use std::path::PathBuf;
+
+pub use self::server::AdminSocket;
+
+/// Where the socket is unless the configuration says something else, from the folder of its file.
+pub const DEFAULT_SOCKET: &str = "exeunt-admin.sock";
+
+/// What `[admin]` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the socket is.
+    pub path: PathBuf,
+    /// The group that may connect too, by its number; without one only the owner of the process may.
+    pub group: Option<u32>,
+}

@@ -1,0 +1,37 @@
+//! Why a command failed.
+
+use std::fmt;
+
+use super::print;
+use crate::credentials::problem::FileProblems;
+use crate::credentials::user_lock::WriteProblem;
+use crate::credentials::user_reader::Fault;
+
+/// As it is said to the person: what, and what to do.
+#[derive(Debug)]
+pub(super) struct Failure(pub(super) String);
+
+impl Failure {
+    /// What failed, and what helps.
+    pub(super) fn new(message: impl fmt::Display, help: impl fmt::Display) -> Self {
+        Self(format!("error: {message}\nhelp: {help}"))
+    }
+}
+
+impl From<FileProblems> for Failure {
+    fn from(problems: FileProblems) -> Self {
+        Self(problems.render(print::colour()))
+    }
+}
+
+impl From<WriteProblem> for Failure {
+    fn from(problem: WriteProblem) -> Self {
+        Self::new(problem.message, problem.help)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from((message, help): Fault) -> Self {
+        Self::new(message, help)
+    }
+}

@@ -1,0 +1,111 @@
+//! htpasswd files as people have them, and what is said about them.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::credentials::password::Password;
+use crate::credentials::problem::FileProblems;
+use crate::credentials::stored_hash::Work;
+use crate::credentials::user_file::Users;
+
+const BCRYPT: &str = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
+const APR1: &str = "$apr1$ldmcqF4q$jhNVe0njMP2I.5rBUxoOD/";
+const SHA1: &str = "{SHA}W8r/fyL/UzygmbNAjq2HbA67qac=";
+
+fn parse(text: &str, weak: WeakHashes) -> Result<Users, FileProblems> {
+    Users::parse_any("people.htpasswd".as_ref(), text, weak)
+}
+
+#[test]
+fn the_form_is_seen_by_name_or_by_content() {
+    let cases = [
+        ("users.toml", "[users.alice]\npassword = 'a:b'\n", false),
+        ("users.toml", "users.\"a:b\".password = 'x'\n", false),
+        ("users.toml", "# alice:x\n\n[users]\n", false),
+        ("users.toml", "", false),
+        ("users", "# people\n\nalice:$2y$04$x\n", true),
+        ("users", "alice@example.com:x=\n", true),
+        ("users", "alice\n", false),
+        (".htpasswd", "", true),
+        ("x.HTPASSWD", "alice = 1", true),
+    ];
+    for (path, text, want) in cases {
+        assert_eq!(is_htpasswd(path.as_ref(), text), want, "{path} {text:?}");
+    }
+}
+
+#[test]
+fn a_user_has_a_name_and_a_password_and_nothing_else() {
+    let text = format!("# people\nalice:{BCRYPT}\r\n\n  # more\nbob smith:{BCRYPT}:a comment\n");
+    let users = parse(&text, WeakHashes::Refuse).unwrap();
+    assert_eq!(users.sorted().iter().map(|entry| entry.identity.user()).collect::<Vec<_>>(), ["alice", "bob smith"]);
+    let alice = users.find("alice").unwrap();
+    assert_eq!(alice.identity, Arc::new(Identity::new("alice", None, None, &[]).unwrap()));
+    assert!(alice.enabled && users.find("Alice").is_none());
+    let matches = |text: &str| alice.hash.matches(&Password::new(text.to_owned()).unwrap()).unwrap();
+    assert!(matches("open sesame") && !matches("open sesam"));
+    assert_eq!(users.weak(), 0);
+}
+
+#[test]
+fn a_strangers_name_takes_the_work_that_most_take() {
+    let decoy = |lines: &[&str]| {
+        let text: String = lines.iter().zip(0..).map(|(hash, number)| format!("u{number}:{hash}\n")).collect();
+        parse(&text, WeakHashes::Accept).unwrap().decoy().work()
+    };
+    assert_eq!(decoy(&[BCRYPT, APR1, APR1]), Work::Apr1);
+    assert_eq!(decoy(&[BCRYPT, APR1]), Work::Bcrypt(4));
+    assert_eq!(decoy(&[SHA1]), Work::Sha1);
+}
+
+#[test]
+fn weak_hashes_are_read_where_the_operator_says_so() {
+    let text = format!("alice:{APR1}\nbob:{SHA1}\ncarol:{BCRYPT}\n");
+    assert_eq!(parse(&text, WeakHashes::Accept).unwrap().weak(), 2);
+    let report = parse(&text, WeakHashes::Refuse).unwrap_err().to_string();
+    let want = "\
+error: the hash of `alice` is weak: whoever gets the file gets the password
+ --> people.htpasswd:1:1
+  |
+1 | alice:*************************************
+  | ^^^^^
+  |
+  = help: type: htpasswd -B people.htpasswd alice; until everybody has a new one: [login] allow_weak_hashes = true";
+    assert!(report.starts_with(want), "{report}");
+    assert!(report.contains("of `bob` is weak") && !report.contains("carol"), "{report}");
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_and_nothing_secret() {
+    let text = "hunter2\nalice:hunter2\nbob:sEzy2QcO5NhGM\ncarol:\n:hunter2\nALICE:$2y$04$hunter2\n\ttab:hunter2\n";
+    let report = parse(text, WeakHashes::Accept).unwrap_err().to_string();
+    for part in [
+        "error: this is no user: there is no `:`\n --> people.htpasswd:1:1",
+        "write NAME:HASH, as this does: htpasswd -B people.htpasswd NAME",
+        "error: the password of `alice` cannot be used: it is a DES hash, or the password itself",
+        "help: type: htpasswd -B people.htpasswd alice",
+        "error: the password of `bob` cannot be used: it is a DES hash, or the password itself",
+        "error: the password of `carol` cannot be used: it is empty",
+        "error: a user's name is empty\n --> people.htpasswd:5:1",
+        "error: `ALICE` and `alice` of line 2 differ in letter case alone",
+        "error: the password of `ALICE` cannot be used: it is a damaged hash",
+        "it has a control character in it",
+    ] {
+        assert!(report.contains(part), "{part} is not in\n{report}");
+    }
+    for secret in ["hunter2", "sEzy2QcO5NhGM"] {
+        assert!(!report.contains(secret), "{report}");
+    }
+}
+
+#[test]
+fn the_same_modes_as_for_every_file_of_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("people");
+    fs::write(&path, format!("alice:{BCRYPT}\n")).unwrap();
+    for (mode, want) in [(0o640, true), (0o600, true), (0o644, false), (0o660, false)] {
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        assert_eq!(Users::load(&path, WeakHashes::Refuse).is_ok(), want, "{mode:o}");
+    }
+}

@@ -1,0 +1,222 @@
+//! What files hold instead of passwords, of every kind that is read.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use data_encoding::BASE64;
+use sha1::{Digest, Sha1};
+use subtle::ConstantTimeEq;
+
+use crate::credentials::apr1::{self, Apr1Hash};
+use crate::credentials::password::{Cost, HashingFailed, Password, PasswordHash};
+
+/// The dearest bcrypt hash that is accepted: some two seconds.
+const MAX_ROUNDS: u32 = 14;
+/// How an unsalted SHA-1 begins.
+const SHA1_PREFIX: &str = "{SHA}";
+
+/// A hash. Its `Debug` is blank: whoever has it can guess at leisure.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoredHash {
+    /// Argon2id: what `exeunt user set` writes.
+    Argon2id(PasswordHash),
+    /// bcrypt: what `htpasswd -B` writes. Passwords count to their 72nd byte.
+    Bcrypt {
+        /// The binary logarithm of the number of rounds.
+        rounds: u32,
+        /// The hash as it stands in the file.
+        text: Box<str>,
+    },
+    /// Apache's MD5 scheme. Weak.
+    Apr1(Apr1Hash),
+    /// SHA-1 without a salt. Weak.
+    Sha1([u8; 20]),
+}
+
+/// What computing a hash takes, in growing order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Work {
+    /// One SHA-1.
+    Sha1,
+    /// A thousand MD5.
+    Apr1,
+    /// bcrypt with this cost.
+    Bcrypt(u32),
+    /// Argon2id with this cost.
+    Argon2id(Cost),
+}
+
+/// Why the password field of an htpasswd file cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldProblem {
+    /// There is nothing.
+    Empty,
+    /// The password itself, or a DES hash: the two cannot be told apart, and neither protects it.
+    Unprotected,
+    /// A hash of a kind that is not read here.
+    UnknownKind,
+    /// A known kind, but damaged.
+    Malformed,
+    /// Computing it would take more than any sign-in may take.
+    TooDear,
+}
+
+impl fmt::Display for FieldProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("it is empty"),
+            Self::Unprotected => f.write_str("it is a DES hash, or the password itself"),
+            Self::UnknownKind => f.write_str("it is a hash of a kind that is not read here"),
+            Self::Malformed => f.write_str("it is a damaged hash"),
+            Self::TooDear => write!(f, "computing this hash takes too much: at most a cost of {MAX_ROUNDS}"),
+        }
+    }
+}
+
+impl StoredHash {
+    /// Reads the password field of an htpasswd file.
+    pub fn parse_field(text: &str) -> Result<Self, FieldProblem> {
+        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| text.starts_with(prefix));
+        if text.is_empty() {
+            Err(FieldProblem::Empty)
+        } else if begins(&["$2y$", "$2b$", "$2a$"]) {
+            Self::bcrypt(text)
+        } else if begins(&[apr1::PREFIX]) {
+            Apr1Hash::parse(text).map(Self::Apr1).ok_or(FieldProblem::Malformed)
+        } else if let Some(digest) = text.strip_prefix(SHA1_PREFIX) {
+            let digest = BASE64.decode(digest.as_bytes()).ok().and_then(|digest| digest.try_into().ok());
+            digest.map(Self::Sha1).ok_or(FieldProblem::Malformed)
+        } else if begins(&["$", "{"]) {
+            Err(FieldProblem::UnknownKind)
+        } else {
+            Err(FieldProblem::Unprotected)
+        }
+    }
+
+    /// `$2y$12$`, 22 characters of salt, 31 of the hash.
+    fn bcrypt(text: &str) -> Result<Self, FieldProblem> {
+        let parts: bcrypt::HashParts = text.parse().map_err(|_| FieldProblem::Malformed)?;
+        match parts.get_cost() {
+            rounds @ 4..=MAX_ROUNDS => Ok(Self::Bcrypt { rounds, text: text.into() }),
+            0..4 => Err(FieldProblem::Malformed),
+            _ => Err(FieldProblem::TooDear),
+        }
+    }
+
+    /// A hash that takes this work and that nobody knows a password for: it is computed where there is no user, so
+    /// that an answer takes the same time with and without one.
+    pub fn decoy(work: Work) -> Self {
+        match work {
+            Work::Sha1 => Self::Sha1([0; 20]),
+            Work::Apr1 => Self::Apr1(Apr1Hash::decoy()),
+            Work::Bcrypt(rounds) => Self::Bcrypt { rounds, text: format!("$2b${rounds:02}${:.<53}", "").into() },
+            Work::Argon2id(cost) => Self::Argon2id(PasswordHash::decoy(cost)),
+        }
+    }
+
+    /// What computing it takes.
+    pub fn work(&self) -> Work {
+        match self {
+            Self::Argon2id(hash) => Work::Argon2id(hash.cost()),
+            Self::Bcrypt { rounds, .. } => Work::Bcrypt(*rounds),
+            Self::Apr1(_) => Work::Apr1,
+            Self::Sha1(_) => Work::Sha1,
+        }
+    }
+
+    /// Whether whoever gets the file gets the passwords too.
+    pub fn is_weak(&self) -> bool {
+        matches!(self, Self::Apr1(_) | Self::Sha1(_))
+    }
+
+    /// Computes the password's hash and compares. Blocks for as long as [`StoredHash::work`] says.
+    pub fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
+        match self {
+            Self::Argon2id(hash) => hash.matches(password),
+            Self::Bcrypt { text, .. } => bcrypt::verify(password.bytes(), text).map_err(|_| HashingFailed),
+            Self::Apr1(hash) => Ok(hash.matches(password.bytes())),
+            Self::Sha1(digest) => Ok(Sha1::digest(password.bytes()).as_slice().ct_eq(digest).into()),
+        }
+    }
+}
+
+impl fmt::Debug for StoredHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredHash(…)")
+    }
+}
+
+/// The work that most hashes take; of equally frequent ones the most.
+pub fn most_common_work<'a>(hashes: impl Iterator<Item = &'a StoredHash>) -> Work {
+    let mut count: HashMap<Work, usize> = HashMap::new();
+    for hash in hashes {
+        *count.entry(hash.work()).or_default() += 1;
+    }
+    let most = count.into_iter().max_by_key(|&(work, count)| (count, work));
+    most.map_or(Work::Argon2id(Cost::NEW), |(work, _)| work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned()).unwrap()
+    }
+
+    /// All made by `htpasswd` of Apache 2.4; `$2b$` and `$2a$` are the same scheme under its other names.
+    const BCRYPT: &str = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
+    const APR1: &str = "$apr1$ldmcqF4q$jhNVe0njMP2I.5rBUxoOD/";
+    const SHA1: &str = "{SHA}W8r/fyL/UzygmbNAjq2HbA67qac=";
+
+    #[test]
+    fn what_htpasswd_writes_is_read() {
+        for (text, work, weak) in [
+            (BCRYPT.to_owned(), Work::Bcrypt(4), false),
+            (BCRYPT.replace("$2y", "$2b"), Work::Bcrypt(4), false),
+            (BCRYPT.replace("$2y", "$2a"), Work::Bcrypt(4), false),
+            (APR1.to_owned(), Work::Apr1, true),
+            (SHA1.to_owned(), Work::Sha1, true),
+        ] {
+            let hash = StoredHash::parse_field(&text).unwrap();
+            assert_eq!((hash.work(), hash.is_weak()), (work, weak), "{text}");
+            assert_eq!(hash.matches(&password("open sesame")), Ok(true), "{text}");
+            assert_eq!(hash.matches(&password("open sesam")), Ok(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn decoys_take_the_work_and_open_nothing() {
+        for work in [Work::Sha1, Work::Apr1, Work::Bcrypt(4), Work::Bcrypt(14), Work::Argon2id(Cost::NEW)] {
+            let decoy = StoredHash::decoy(work);
+            assert_eq!(decoy.work(), work);
+            if work != Work::Bcrypt(14) {
+                assert_eq!(decoy.matches(&password("open sesame")), Ok(false), "{work:?}");
+            }
+        }
+        let StoredHash::Bcrypt { text, .. } = StoredHash::decoy(Work::Bcrypt(12)) else { panic!() };
+        assert_eq!(StoredHash::parse_field(&text).unwrap().work(), Work::Bcrypt(12), "it is well formed");
+    }
+
+    #[test]
+    fn what_protects_nothing_is_refused() {
+        let cases = [
+            (String::new(), FieldProblem::Empty),
+            ("sesame".to_owned(), FieldProblem::Unprotected),
+            ("sEzy2QcO5NhGM".to_owned(), FieldProblem::Unprotected),
+            ("$1$ab$x".to_owned(), FieldProblem::UnknownKind),
+            ("$5$IUvU8uehPgH6FEQ/$4mPQx9kwKPuCOU7bFjBSsTfJDVbPfn.85GhpJ1tGXW5".to_owned(), FieldProblem::UnknownKind),
+            (BCRYPT.replace("$2y", "$2x"), FieldProblem::UnknownKind),
+            ("{SSHA}AAAA".to_owned(), FieldProblem::UnknownKind),
+            ("{SHA}AAAA".to_owned(), FieldProblem::Malformed),
+            (BCRYPT[..59].to_owned(), FieldProblem::Malformed),
+            (BCRYPT.replace("$04$", "$03$"), FieldProblem::Malformed),
+            (BCRYPT.replace("$04$", "$xx$"), FieldProblem::Malformed),
+            (BCRYPT.replace("$04$", "$15$"), FieldProblem::TooDear),
+            (APR1[..20].to_owned(), FieldProblem::Malformed),
+        ];
+        for (text, want) in cases {
+            assert_eq!(StoredHash::parse_field(&text), Err(want), "{text}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The texts of the pages in one language: dotted keys, and `{word}` where a value goes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use minijinja::value::Kwargs;
+use minijinja::{Error, ErrorKind, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::Problem;
+
+/// Every text of one language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Catalogue(BTreeMap<String, String>);
+
+/// A text, its dotted key, and where it stands.
+type Entry = (String, String, Range<usize>);
+
+impl Catalogue {
+    /// Reads a language of our own.
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let entries = entries(text)?;
+        Ok(Self(entries.into_iter().map(|(key, text, _)| (key, text)).collect()))
+    }
+
+    /// This language with texts of a file over it.
+    ///
+    /// # Errors
+    /// Keys that do not exist here, and words that have no value here.
+    pub(super) fn overlaid(&self, text: &str) -> Result<Self, Vec<Problem>> {
+        let entries = entries(text)?;
+        let problems: Vec<_> = entries.iter().filter_map(|entry| self.objection(entry)).collect();
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut texts = self.0.clone();
+        texts.extend(entries.into_iter().map(|(key, text, _)| (key, text)));
+        Ok(Self(texts))
+    }
+
+    /// The keys that a file leaves as they are here.
+    pub(super) fn not_in(&self, text: &str) -> Vec<String> {
+        let entries = entries(text).unwrap_or_default();
+        self.0.keys().filter(|key| !entries.iter().any(|(other, ..)| other == *key)).cloned().collect()
+    }
+
+    fn objection(&self, (key, text, span): &Entry) -> Option<Problem> {
+        let Some(ours) = self.0.get(key) else {
+            let nearest = self.0.keys().max_by(|left, right| likeness(left, key).total_cmp(&likeness(right, key)));
+            let help = nearest.map_or_else(String::new, |near| format!("did you mean {near}?"));
+            return Some(Problem::at(span.clone(), format!("no page has a text named {key}"), help));
+        };
+        let stranger = words(text).find(|word| !words(ours).any(|other| other == *word))?;
+        let listed: Vec<String> = words(ours).map(|word| format!("{{{word}}}")).collect();
+        let known = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
+        let message = format!("there is no value {{{stranger}}} here");
+        Some(Problem::at(span.clone(), message, format!("this text takes: {known}")))
+    }
+
+    /// The text under `key` with its values.
+    fn say(&self, key: &str, values: &Kwargs) -> Result<String, Error> {
+        let text = self
+            .0
+            .get(key)
+            .ok_or_else(|| Error::new(ErrorKind::UndefinedError, format!("there is no text named {key}")))?;
+        let mut said = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some((before, word, after)) = next_word(rest) {
+            let value: Value = values.peek(word)?;
+            said.push_str(before);
+            said.push_str(&value.to_string());
+            rest = after;
+        }
+        Ok(said + rest)
+    }
+
+    /// The function that templates call: `t("login.title")`, `t("goodbye.farewell", user=…)`.
+    pub(super) fn function(self: &Arc<Self>) -> Value {
+        let texts = Arc::clone(self);
+        Value::from_function(move |key: &str, values: Kwargs| texts.say(key, &values))
+    }
+}
+
+fn likeness(one: &str, other: &str) -> f64 {
+    strsim::jaro_winkler(one, other)
+}
+
+/// What stands before the next `{word}`, the word, and what stands behind it.
+fn next_word(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (word, after) = rest.split_once('}')?;
+    Some((before, word, after))
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (_, word, after) = next_word(rest)?;
+        rest = after;
+        Some(word)
+    })
+}
+
+fn entries(text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
+    let root = DeTable::parse(text).map_err(|error| {
+        let message = format!("this is no TOML: {}", error.message().replace('\n', ", "));
+        let help = "write key = \"text\", below the [table] of its page";
+        vec![Problem { span: error.span(), message, help: help.to_owned() }]
+    })?;
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    flatten("", root.get_ref(), &mut found, &mut problems);
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<Entry>, problems: &mut Vec<Problem>) {
+    for (name, value) in table {
+        let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
+        match value.get_ref() {
+            DeValue::Table(table) => flatten(&key, table, found, problems),
+            DeValue::String(text) => found.push((key, text.to_string(), Spanned::span(value))),
+            _ => problems.push(Problem::at(value.span(), format!("{key} is no text"), "put it in quotes")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ours() -> Catalogue {
+        Catalogue::parse("[a]\nplain = \"Hello\"\nvalues = \"{one} and {two}\"\n").unwrap()
+    }
+
+    fn said(catalogue: &Catalogue, call: &str) -> Result<String, String> {
+        let mut environment = minijinja::Environment::new();
+        environment.add_function("x", || "");
+        let t = Arc::new(catalogue.clone()).function();
+        environment.render_named_str("x.html", call, minijinja::context! { t }).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn texts_take_their_values_and_values_stay_text() {
+        assert_eq!(said(&ours(), "{{ t('a.plain', more=1) }}").unwrap(), "Hello");
+        assert_eq!(said(&ours(), "{{ t('a.values', one='<b>{two}', two=2) }}").unwrap(), "&lt;b&gt;{two} and 2");
+        assert!(said(&ours(), "{{ t('a.plan') }}").unwrap_err().contains("a.plan"));
+        assert!(said(&ours(), "{{ t('a.values', one=1) }}").unwrap_err().contains("two"));
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names() {
+        let theirs = ours().overlaid("a.plain = \"Bonjour\"").unwrap();
+        assert_eq!(said(&theirs, "{{ t('a.plain') }}").unwrap(), "Bonjour");
+        assert_eq!(said(&theirs, "{{ t('a.values', one=1, two=2) }}").unwrap(), "1 and 2");
+        assert_eq!(ours().not_in("a.plain = \"Bonjour\""), ["a.values"]);
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_refused_with_its_place() {
+        let cases = [
+            ("[a]\nplane = \"x\"", 12..15, "did you mean a.plain?"),
+            ("[a]\nvalues = \"{one} {three}\"", 13..28, "this text takes: {one}, {two}"),
+            ("[a]\nplain = \"{one}\"", 12..19, "this text takes: none"),
+            ("[a]\nplain = 3", 12..13, "put it in quotes"),
+            ("[a\n", 2..3, "write key = \"text\", below the [table] of its page"),
+        ];
+        for (text, span, help) in cases {
+            let problems = ours().overlaid(text).unwrap_err();
+            assert_eq!(problems[0].help, help, "{text}");
+            assert_eq!(problems[0].span, Some(span), "{text}: {problems:?}");
+        }
+    }
+}

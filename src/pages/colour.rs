@@ -1,0 +1,144 @@
+//! One accent colour, and what has to be made of it so that everybody can read what is written in it or on it.
+
+use std::fmt;
+
+/// The least contrast of text with what is behind it (WCAG 2.2, 1.4.3).
+const READABLE: f64 = 4.5;
+/// Steps between a colour and black or white.
+const STEPS: u16 = 64;
+
+/// A colour, eight bits a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Colour {
+    red: u8,
+    green: u8,
+    blue: u8,
+}
+
+/// White.
+pub const WHITE: Colour = Colour { red: 255, green: 255, blue: 255 };
+/// Black.
+pub const BLACK: Colour = Colour { red: 0, green: 0, blue: 0 };
+
+impl Colour {
+    /// Reads `#rrggbb` or `#rgb`. The error says what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || "write it as \"#17694e\": red, green and blue, two hexadecimal digits each".to_owned();
+        let digits = text.strip_prefix('#').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let digits = digits.ok_or_else(wrong)?;
+        let number = u32::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        let channel = |bits: u32, shift: u32| ((number >> shift) & ((1 << bits) - 1)) as u8;
+        match digits.len() {
+            6 => Ok(Self { red: channel(8, 16), green: channel(8, 8), blue: channel(8, 0) }),
+            3 => Ok(Self { red: channel(4, 8) * 17, green: channel(4, 4) * 17, blue: channel(4, 0) * 17 }),
+            _ => Err(wrong()),
+        }
+    }
+
+    /// The contrast with another colour, 1 to 21 (WCAG 2.2, "contrast ratio").
+    pub fn contrast(self, other: Self) -> f64 {
+        let (one, two) = (self.luminance(), other.luminance());
+        (one.max(two) + 0.05) / (one.min(two) + 0.05)
+    }
+
+    /// Black or white, whichever is read better on this colour.
+    pub fn ink(self) -> Self {
+        if self.contrast(WHITE) >= self.contrast(BLACK) { WHITE } else { BLACK }
+    }
+
+    /// This colour, or the nearest one on the way to black or white that can be read on `paper`.
+    pub fn readable_on(self, paper: Self) -> Self {
+        let end = paper.ink();
+        let steps = (0..=STEPS).map(|step| self.towards(end, step));
+        steps.into_iter().find(|colour| colour.contrast(paper) >= READABLE).unwrap_or(end)
+    }
+
+    fn towards(self, end: Self, step: u16) -> Self {
+        let channel = |from: u8, to: u8| {
+            let mixed = (u16::from(from) * (STEPS - step) + u16::from(to) * step) / STEPS;
+            u8::try_from(mixed).unwrap_or(to)
+        };
+        Self {
+            red: channel(self.red, end.red),
+            green: channel(self.green, end.green),
+            blue: channel(self.blue, end.blue),
+        }
+    }
+
+    /// WCAG 2.2, "relative luminance".
+    fn luminance(self) -> f64 {
+        let linear = |channel: u8| {
+            let part = f64::from(channel) / 255.0;
+            if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(self.red) + 0.7152 * linear(self.green) + 0.0722 * linear(self.blue)
+    }
+}
+
+impl fmt::Display for Colour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn colour(text: &str) -> Colour {
+        Colour::parse(text).unwrap()
+    }
+
+    #[test]
+    fn colours_are_read_and_written() {
+        for (text, want) in [("#17694e", "#17694e"), ("#FFF", "#ffffff"), ("#1aF", "#11aaff")] {
+            assert_eq!(colour(text).to_string(), want);
+        }
+        for text in ["", "#", "red", "17694e", "#17694", "#17694ee", "#17694g", "#+7694e", "#ä1", "#1769 4"] {
+            assert!(Colour::parse(text).is_err(), "{text}");
+        }
+    }
+
+    /// Ratios as the W3C's own examples and well-known checkers give them.
+    #[test]
+    fn contrast_is_that_of_the_standard() {
+        let cases = [
+            ("#000", "#fff", 21.0),
+            ("#fff", "#fff", 1.0),
+            ("#777", "#fff", 4.48),
+            ("#767676", "#fff", 4.54),
+            ("#f00", "#fff", 4.0),
+            ("#00f", "#fff", 8.59),
+            ("#ff0", "#000", 19.56),
+        ];
+        for (one, two, want) in cases {
+            for (one, two) in [(one, two), (two, one)] {
+                let contrast = colour(one).contrast(colour(two));
+                assert!((contrast - want).abs() < 0.01, "{one} on {two}: {contrast}");
+            }
+        }
+    }
+
+    #[test]
+    fn ink_is_what_can_be_read() {
+        let cases = [("#17694e", WHITE), ("#ffd400", BLACK), ("#fff", BLACK), ("#000", WHITE), ("#e4572e", BLACK)];
+        for (text, want) in cases {
+            assert_eq!(colour(text).ink(), want, "{text}");
+        }
+        for grey in 0..=255 {
+            let grey = Colour { red: grey, green: grey, blue: grey };
+            assert!(grey.contrast(grey.ink()) >= READABLE, "{grey}");
+        }
+    }
+
+    #[test]
+    fn a_weak_colour_is_made_readable_and_a_strong_one_left_alone() {
+        let cases = [("#17694e", "#fff", true), ("#ffd400", "#fff", false), ("#17694e", "#1b1e1d", false)];
+        for (text, paper, stays) in cases {
+            let (given, paper) = (colour(text), colour(paper));
+            let made = given.readable_on(paper);
+            assert!(made.contrast(paper) >= READABLE, "{text} on {paper}: {made}");
+            assert_eq!(made == given, stays, "{text} on {paper}: {made}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Which language a page is in: the reader's browser says what it would like, and gets the nearest there is.
+
+use http::HeaderMap;
+use http::header::ACCEPT_LANGUAGE;
+
+/// Wishes that are looked at; browsers send a handful.
+const MAX_WISHES: usize = 32;
+
+/// One of the languages of the [`super::Pages`] that chose it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Language(pub(super) usize);
+
+/// The language of `tags` that is liked best; the first one where none is (RFC 9110 12.5.4, RFC 4647 3.4).
+pub(super) fn choose(headers: &HeaderMap, tags: &[String]) -> Language {
+    let lines = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
+    let mut wishes: Vec<_> = lines.flat_map(|line| line.split(',')).filter_map(wish).take(MAX_WISHES).collect();
+    wishes.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    let found = wishes.iter().find_map(|(_, range)| look_up(range, tags));
+    Language(found.unwrap_or_default())
+}
+
+/// A range and its weight in thousandths; what weighs nothing is not wanted.
+fn wish(text: &str) -> Option<(u16, &str)> {
+    let mut parts = text.split(';').map(str::trim);
+    let range = parts.next().filter(|range| !range.is_empty())?;
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    let weight = match weight {
+        Some(weight) => weight.parse::<f32>().ok().filter(|weight| (0.0..=1.0).contains(weight))?,
+        None => 1.0,
+    };
+    let thousandths = (weight * 1000.0) as u16;
+    (thousandths > 0).then_some((thousandths, range))
+}
+
+/// The tag itself, else what is left of it piece by piece (`de-AT`: `de`), else a kind of it (`pt`: `pt-br`).
+fn look_up(range: &str, tags: &[String]) -> Option<usize> {
+    if range == "*" {
+        return Some(0);
+    }
+    let shorter = std::iter::successors(Some(range), |range| range.rsplit_once('-').map(|(shorter, _)| shorter));
+    let exact = shorter.into_iter().find_map(|range| tags.iter().position(|tag| tag.eq_ignore_ascii_case(range)));
+    let kind = |tag: &String| {
+        let start = tag.split_at_checked(range.len());
+        start.is_some_and(|(start, rest)| start.eq_ignore_ascii_case(range) && rest.starts_with('-'))
+    };
+    exact.or_else(|| tags.iter().position(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_liked_language_there_is() {
+        let tags = ["en", "de", "pt-br"].map(str::to_owned);
+        let cases = [
+            ("", "en"),
+            ("de", "de"),
+            ("DE", "de"),
+            ("de-AT", "de"),
+            ("de-CH-1996", "de"),
+            ("deu", "en"),
+            ("pt", "pt-br"),
+            ("pt-BR", "pt-br"),
+            ("pt-PT", "en"),
+            ("fr", "en"),
+            ("fr, de;q=0.5", "de"),
+            ("fr, *;q=0.1, de;q=0.05", "en"),
+            ("en;q=0.3, de;q=0.7", "de"),
+            ("de;q=0.7,en;q=0.7", "de"),
+            ("de;q=0, en;q=0.1", "en"),
+            ("de;q=0", "en"),
+            ("de;q=x, pt-br;q=0.2", "pt-br"),
+            ("de;q=2", "en"),
+            ("de;q=NaN", "en"),
+            (" , ;q=1, de ; Q=0.9", "de"),
+            ("*", "en"),
+        ];
+        for (header, want) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_LANGUAGE, header.parse().unwrap());
+            assert_eq!(tags[choose(&headers, &tags).0], want, "{header}");
+        }
+        assert_eq!(choose(&HeaderMap::new(), &tags), Language::default());
+    }
+
+    #[test]
+    fn many_wishes_are_not_all_looked_at() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_LANGUAGE, format!("{}de", "xx,".repeat(MAX_WISHES)).parse().unwrap());
+        assert_eq!(choose(&headers, &["en".to_owned(), "de".to_owned()]), Language(0));
+    }
+}

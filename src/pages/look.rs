@@ -1,0 +1,410 @@
+//! Templates, texts and style: our own, and what an operator's folder puts over them. Everything is tried before
+//! anybody sees it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error, UndefinedBehavior, Value, context};
+
+use super::catalogue::Catalogue;
+use super::language::{self, Language};
+use super::page::Page;
+use super::problem::{BrokenFile, Problem};
+use super::samples;
+
+const TEMPLATES: [(&str, &str); 6] = [
+    ("layout.html", include_str!("templates/layout.html")),
+    ("login.html", include_str!("templates/login.html")),
+    ("signed_in.html", include_str!("templates/signed_in.html")),
+    ("confirm.html", include_str!("templates/confirm.html")),
+    ("goodbye.html", include_str!("templates/goodbye.html")),
+    ("refused.html", include_str!("templates/refused.html")),
+];
+const STYLE: &str = include_str!("style.css");
+const ENGLISH: &str = include_str!("languages/en.toml");
+const GERMAN: &str = include_str!("languages/de.toml");
+
+/// The largest file of an operator's folder, in bytes.
+const MAX_FILE: u64 = 256 * 1024;
+/// The most files of an operator's folder.
+const MAX_FILES: usize = 100;
+/// Steps that one page may take: a template that loops for ever ends here.
+const FUEL: u64 = 100_000;
+
+/// How the pages look and what they say.
+#[derive(Clone)]
+pub struct Look {
+    /// In the order in which they are tried: what an operator overrode, then our own.
+    environments: Vec<Environment<'static>>,
+    tags: Vec<String>,
+    texts: Vec<Value>,
+    style: String,
+    untranslated: Vec<(PathBuf, Vec<String>)>,
+}
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Look").field("languages", &self.tags).finish_non_exhaustive()
+    }
+}
+
+/// An operator's files, by name.
+type Files = BTreeMap<String, (PathBuf, String)>;
+
+impl Look {
+    /// Our own look, in English and German.
+    ///
+    /// # Errors
+    /// A mistake of ours.
+    pub fn built_in() -> Result<Self, Vec<BrokenFile>> {
+        Self::of(&Files::new())
+    }
+
+    /// Our own look with a folder's files over it: templates and `style.css` take the place of ours, `de.toml`
+    /// changes texts of a language or adds one, further templates can be included.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files.
+    pub fn with_folder(folder: &Path) -> Result<Self, Vec<BrokenFile>> {
+        Self::of(&read_folder(folder)?)
+    }
+
+    /// Files of languages, and the texts that they leave in English.
+    pub fn untranslated(&self) -> &[(PathBuf, Vec<String>)] {
+        &self.untranslated
+    }
+
+    pub(super) fn style(&self) -> &str {
+        &self.style
+    }
+
+    pub(super) fn language(&self, headers: &http::HeaderMap) -> Language {
+        language::choose(headers, &self.tags)
+    }
+
+    /// A page. `around` is what every template is told. What an operator wrote may still fail on values that it was
+    /// not tried with: then the page is ours.
+    pub(super) fn render(&self, language: Language, page: &Page<'_>, around: &Value) -> Option<String> {
+        let values = self.values(language, page, around)?;
+        self.environments.iter().find_map(|environment| render(environment, page, &values).ok())
+    }
+
+    fn values(&self, Language(language): Language, page: &Page<'_>, around: &Value) -> Option<Value> {
+        let (t, lang) = (self.texts.get(language)?, self.tags.get(language)?);
+        let page = context! { t, lang, ..page.values() };
+        Some(context! { ..page, ..around.clone() })
+    }
+
+    fn of(files: &Files) -> Result<Self, Vec<BrokenFile>> {
+        let (mut broken, mut untranslated) = (strangers(files), Vec::new());
+        let languages = languages(files, &mut broken, &mut untranslated);
+        let style = files.get("style.css").map_or(STYLE, |(_, text)| text.as_str()).to_owned();
+        let texts = languages.iter().map(|(_, catalogue)| Arc::new(catalogue.clone()).function()).collect();
+        let tags = languages.into_iter().map(|(tag, _)| tag).collect();
+        let mut look = Self { environments: Vec::new(), tags, texts, style, untranslated };
+        let theirs = files.keys().any(|name| is_template(name)).then_some(files);
+        for files in theirs.into_iter().chain([&Files::new()]) {
+            match environment(files) {
+                Ok(environment) => look.environments.push(environment),
+                Err(files) => broken.extend(files),
+            }
+        }
+        broken.extend(look.failures(files));
+        if broken.is_empty() { Ok(look) } else { Err(broken) }
+    }
+
+    /// Every page in every language, with values of every kind: what fails, once for each place. Templates that
+    /// cannot even be read are not tried.
+    fn failures(&self, files: &Files) -> Vec<BrokenFile> {
+        let Some(environment) = self.environments.first() else { return Vec::new() };
+        let brand = context! { name => "sample", beside_logo => "", logo => "sample" };
+        let around = super::around(brand, "sample", &super::Addresses::samples());
+        let mut found = Vec::new();
+        samples::each("sample", |page| {
+            for language in 0..self.tags.len() {
+                let Some(values) = self.values(Language(language), &page, &around) else { continue };
+                if let Err(error) = render(environment, &page, &values) {
+                    note(&mut found, explained(&error, page.template(), files));
+                }
+            }
+        });
+        found
+    }
+}
+
+/// Adds what is new about a file.
+fn note(found: &mut Vec<BrokenFile>, broken: BrokenFile) {
+    match found.iter_mut().find(|other| other.path == broken.path) {
+        Some(other) => {
+            let is_new = |problem: &Problem| !other.problems.iter().any(|known| known.span == problem.span);
+            let new: Vec<Problem> = broken.problems.into_iter().filter(is_new).collect();
+            other.problems.extend(new);
+        }
+        None => found.push(broken),
+    }
+}
+
+fn render(environment: &Environment<'_>, page: &Page<'_>, values: &Value) -> Result<String, Error> {
+    environment.get_template(page.template())?.render(values)
+}
+
+fn is_template(name: &str) -> bool {
+    name.ends_with(".html")
+}
+
+/// Our templates, those of the folder over them.
+fn environment(files: &Files) -> Result<Environment<'static>, Vec<BrokenFile>> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_debug(true);
+    // Without markers of its own, the usual syntax cannot be refused.
+    environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default());
+    environment.set_fuel(Some(FUEL));
+    let ours = TEMPLATES.iter().filter(|(name, _)| !files.contains_key(*name));
+    let ours = ours.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    let theirs = files.iter().filter(|(name, _)| is_template(name));
+    let theirs = theirs.map(|(name, (_, text))| (name.clone(), text.clone()));
+    let mut broken = Vec::new();
+    for (name, text) in ours.chain(theirs) {
+        if let Err(error) = environment.add_template_owned(name.clone(), text) {
+            broken.push(explained(&error, &name, files));
+        }
+    }
+    if broken.is_empty() { Ok(environment) } else { Err(broken) }
+}
+
+/// The languages: English first, German, then what the folder adds. A file with a mistake is left out.
+fn languages(
+    files: &Files,
+    broken: &mut Vec<BrokenFile>,
+    untranslated: &mut Vec<(PathBuf, Vec<String>)>,
+) -> Vec<(String, Catalogue)> {
+    let mut languages: Vec<(String, Catalogue)> = Vec::new();
+    for (tag, text) in [("en", ENGLISH), ("de", GERMAN)] {
+        match Catalogue::parse(text) {
+            Ok(catalogue) => languages.push((tag.to_owned(), catalogue)),
+            Err(problems) => {
+                broken.push(BrokenFile { path: format!("{tag}.toml").into(), text: text.into(), problems })
+            }
+        }
+    }
+    for (name, (path, text)) in files {
+        let Some(tag) = name.strip_suffix(".toml").map(str::to_ascii_lowercase) else { continue };
+        let known = languages.iter().position(|(other, _)| *other == tag);
+        let Some((_, base)) = languages.get(known.unwrap_or_default()) else { continue };
+        match base.overlaid(text) {
+            Err(problems) => broken.push(BrokenFile { path: path.clone(), text: text.clone(), problems }),
+            Ok(catalogue) => {
+                let left = if known.is_none() { base.not_in(text) } else { Vec::new() };
+                untranslated.extend((!left.is_empty()).then(|| (path.clone(), left)));
+                match known.and_then(|at| languages.get_mut(at)) {
+                    Some((_, texts)) => *texts = catalogue,
+                    None => languages.push((tag, catalogue)),
+                }
+            }
+        }
+    }
+    languages
+}
+
+/// Files that change nothing: most likely their names are misspelt.
+fn strangers(files: &Files) -> Vec<BrokenFile> {
+    let names = TEMPLATES.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = names.chain(["style.css"]).collect();
+    let included = |name: &str| files.values().any(|(_, text)| text.contains(&format!("\"{name}\"")));
+    let is_stranger = |name: &str| match name.rsplit_once('.') {
+        Some((_, "html")) => !known.contains(&name) && !included(name),
+        Some((_, "css")) => name != "style.css",
+        Some((tag, "toml")) => !is_tag(tag),
+        _ => false,
+    };
+    let strangers = files.iter().filter(|(name, _)| is_stranger(name));
+    strangers
+        .map(|(_, (path, _))| {
+            let help = format!("files of this folder are: {}, and languages such as fr.toml", known.join(", "));
+            let problem = Problem::whole("this file takes the place of nothing, and no template includes it", help);
+            BrokenFile { path: path.clone(), text: String::new(), problems: vec![problem] }
+        })
+        .collect()
+}
+
+/// The usual shape of a language tag (RFC 5646 2.1): `fr`, `pt-br`, `zh-hant`.
+fn is_tag(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let first = parts.next().is_some_and(|part| (2..=3).contains(&part.len()) && is_alphabetic(part));
+    first && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+fn is_alphabetic(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// What a failure says, with the file that it happened in. A failure within a template of ours is that of the file
+/// which made it fail, and the page is named.
+fn explained(error: &Error, page: &str, files: &Files) -> BrokenFile {
+    let innermost = std::iter::successors(Some(error), |error| {
+        std::error::Error::source(*error).and_then(|source| source.downcast_ref::<Error>())
+    });
+    let error = innermost.last().unwrap_or(error);
+    let name = error.name().unwrap_or(page);
+    let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+    let message = format!("{}{detail}", error.kind());
+    let help = format!("it was found while {page} was tried with sample values");
+    match files.get(name) {
+        Some((path, text)) => {
+            let problem = Problem { span: error.range().filter(|at| text.get(at.clone()).is_some()), message, help };
+            BrokenFile { path: path.clone(), text: text.clone(), problems: vec![problem] }
+        }
+        None => {
+            let problem = Problem::whole(message, help);
+            BrokenFile { path: name.into(), text: String::new(), problems: vec![problem] }
+        }
+    }
+}
+
+fn read_folder(folder: &Path) -> Result<Files, Vec<BrokenFile>> {
+    let unreadable = |path: &Path, what: String, help: &str| BrokenFile {
+        path: path.to_owned(),
+        text: String::new(),
+        problems: vec![Problem::whole(what, help)],
+    };
+    let entries = fs::read_dir(folder).and_then(|entries| entries.take(MAX_FILES + 1).collect::<Result<Vec<_>, _>>());
+    let entries = entries.map_err(|error| {
+        vec![unreadable(
+            folder,
+            format!("the folder cannot be read: {error}"),
+            "name a folder that the server may read",
+        )]
+    })?;
+    if entries.len() > MAX_FILES {
+        let what = format!("there are more than {MAX_FILES} files");
+        return Err(vec![unreadable(folder, what, "give the pages a folder of their own")]);
+    }
+    let (mut files, mut broken) = (Files::new(), Vec::new());
+    for path in entries.into_iter().map(|entry| entry.path()) {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+        if !matches!(path.extension().and_then(|end| end.to_str()), Some("html" | "css" | "toml")) {
+            continue;
+        }
+        match read_file(&path) {
+            Ok(text) => drop(files.insert(name, (path, text))),
+            Err(what) => broken.push(unreadable(&path, what, "write it as UTF-8 text, of at most 256 KiB")),
+        }
+    }
+    if broken.is_empty() { Ok(files) } else { Err(broken) }
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let wrong = |error: std::io::Error| format!("the file cannot be read: {error}");
+    if fs::metadata(path).map_err(wrong)?.len() > MAX_FILE {
+        return Err("the file is too large".to_owned());
+    }
+    fs::read_to_string(path).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(files: &[(&str, &str)]) -> Result<Look, Vec<BrokenFile>> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        Look::with_folder(folder.path())
+    }
+
+    fn rendered(look: &Look, language: usize) -> String {
+        let around = super::super::around(
+            context! { name => "Shop", beside_logo => "Shop", logo => "x" },
+            "x",
+            &super::super::Addresses::samples(),
+        );
+        let page = Page::SignedIn { user: "alice", next: "/", switch: "/" };
+        look.render(Language(language), &page, &around).unwrap()
+    }
+
+    #[test]
+    fn our_own_pages_render_in_every_language() {
+        let look = Look::built_in().unwrap();
+        assert_eq!(look.tags, ["en", "de"]);
+        assert!(rendered(&look, 0).contains("<html lang=\"en\"") && rendered(&look, 0).contains("Sign out"));
+        assert!(rendered(&look, 1).contains("<html lang=\"de\"") && rendered(&look, 1).contains("Abmelden"));
+    }
+
+    #[test]
+    fn english_and_german_say_the_same_things() {
+        let (english, german) = (Catalogue::parse(ENGLISH).unwrap(), Catalogue::parse(GERMAN).unwrap());
+        assert_eq!(english.not_in(GERMAN), Vec::<String>::new());
+        assert_eq!(german.not_in(ENGLISH), Vec::<String>::new());
+        assert!(english.overlaid(GERMAN).is_ok() && german.overlaid(ENGLISH).is_ok());
+    }
+
+    #[test]
+    fn a_folder_goes_over_our_own() {
+        let look = with(&[
+            ("signed_in.html", "{% include \"imprint.html\" %} {{ t('login.title') }} {{ brand.name }}"),
+            ("imprint.html", "Imprint of {{ user }}"),
+            ("fr.toml", "login.title = \"Connexion\""),
+            ("de.toml", "login.title = \"Einlass\""),
+            ("style.css", "body { color: red }"),
+            ("README", "{{ not a template"),
+        ]);
+        let look = look.unwrap();
+        assert_eq!(look.tags, ["en", "de", "fr"]);
+        let pages = [0, 1, 2].map(|language| rendered(&look, language));
+        assert_eq!(pages, ["Sign in", "Einlass", "Connexion"].map(|title| format!("Imprint of alice {title} Shop")));
+        assert_eq!(look.style(), "body { color: red }");
+        let [(file, left)] = look.untranslated() else { panic!("{:?}", look.untranslated()) };
+        assert!(file.ends_with("fr.toml") && left.contains(&"login.user".to_owned()));
+        assert!(!left.contains(&"login.title".to_owned()));
+    }
+
+    #[test]
+    fn what_is_broken_is_named_with_its_place() {
+        let cases: [(&str, &str, Option<&str>, &str); 9] = [
+            ("login.html", "<p>{{ usr }}</p>", Some("usr"), "undefined value"),
+            ("login.html", "{% if user %}\n{{ nxt }}{% endif %}", Some("nxt"), "undefined value"),
+            ("goodbye.html", "{% for step in receipt.steps %}{% endfor %}", Some("receipt.steps"), "undefined"),
+            ("layout.html", "<p>\n{% block main %}", None, "syntax error"),
+            ("refused.html", "{{ t('refused.agian') }}", Some("t('refused.agian')"), "no text named refused.agian"),
+            ("login.html", "{% include 'gone.html' %}", None, "template not found"),
+            (
+                "login.html",
+                "{% for x in range(9000) %}{% for y in range(9000) %}{% endfor %}{% endfor %}",
+                None,
+                "fuel",
+            ),
+            ("logn.html", "", None, "takes the place of nothing"),
+            ("french.toml", "", None, "takes the place of nothing"),
+        ];
+        for (name, text, place, what) in cases {
+            let broken = with(&[(name, text)]).unwrap_err();
+            let [BrokenFile { path, problems, .. }] = broken.as_slice() else { panic!("{name}: {broken:?}") };
+            assert!(path.ends_with(name), "{path:?}");
+            assert!(problems[0].message.contains(what), "{name}: {problems:?}");
+            if let Some(place) = place {
+                assert_eq!(problems[0].span.clone().map(|span| &text[span]), Some(place), "{problems:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_that_fails_after_all_costs_its_look_only() {
+        let look = with(&[("signed_in.html", "{% if user == \"alice\" %}{{ gone }}{% endif %}Hello")]).unwrap();
+        assert!(rendered(&look, 0).contains("You are signed in"));
+    }
+
+    #[test]
+    fn a_folder_that_is_none_is_a_problem() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Look::with_folder(&folder.path().join("gone")).is_err());
+        fs::write(folder.path().join("login.html"), b"\xff").unwrap();
+        assert!(Look::with_folder(folder.path()).unwrap_err()[0].problems[0].message.contains("UTF-8"));
+        fs::write(folder.path().join("login.html"), " ".repeat(300_000)).unwrap();
+        assert!(Look::with_folder(folder.path()).unwrap_err()[0].problems[0].message.contains("too large"));
+    }
+}

@@ -1,0 +1,126 @@
+//! The pages, and what their templates are told.
+
+use minijinja::{Value, context};
+
+use crate::values::reason::{Reason, Refusal};
+use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
+
+/// A page and its values.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Page<'a> {
+    Login { next: &'a str, user: &'a str, problem: Option<&'a Refusal> },
+    SignedIn { user: &'a str, next: &'a str, switch: &'a str },
+    Confirm { action: &'a str, next: Option<&'a str>, user: Option<&'a str>, problem: Option<Reason> },
+    Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool },
+    Refused { refusal: &'a Refusal, switch: Option<&'a str> },
+}
+
+impl Page<'_> {
+    /// The name of its template.
+    pub(super) const fn template(&self) -> &'static str {
+        match self {
+            Self::Login { .. } => "login.html",
+            Self::SignedIn { .. } => "signed_in.html",
+            Self::Confirm { .. } => "confirm.html",
+            Self::Goodbye { .. } => "goodbye.html",
+            Self::Refused { .. } => "refused.html",
+        }
+    }
+
+    /// What its template is told, beside what every template is told.
+    pub(super) fn values(&self) -> Value {
+        match *self {
+            Self::Login { next, user, problem } => {
+                context! { next, user, problem => problem.map(|refusal| refusal.reason.id()) }
+            }
+            Self::SignedIn { user, next, switch } => context! { user, next, switch },
+            Self::Confirm { action, next, user, problem } => {
+                context! { action, next, user, problem => problem.map(Reason::id) }
+            }
+            Self::Goodbye { receipt, unconfirmed } => context! { receipt => receipt.map(in_words), unconfirmed },
+            Self::Refused { refusal, switch } => {
+                let reason = refusal.reason;
+                let detail = (refusal.message != reason.message()).then_some(&refusal.message);
+                let ways: Vec<Value> = ways(reason).iter().map(|way| way.value(switch)).collect();
+                context! { reason => reason.id(), status => reason.status().as_u16(), detail, ways }
+            }
+        }
+    }
+}
+
+fn in_words(receipt: &Receipt) -> Value {
+    let steps: Vec<Value> = receipt.steps.iter().map(step_in_words).collect();
+    let nobody = receipt.steps.iter().any(|step| step.step == Step::End && step.result == StepResult::Nothing);
+    context! { id => receipt.logout_id.as_str(), user => receipt.user.as_deref(), nobody, steps }
+}
+
+/// A step's result, and the name of the text that says it.
+fn step_in_words(step: &StepReceipt) -> Value {
+    let name = step.step.id();
+    let (result, text) = match (step.result, step.count) {
+        (StepResult::Failed, _) => ("failed", "failed"),
+        (StepResult::Nothing, _) => ("nothing", "nothing"),
+        (StepResult::Done, 1) => ("done", "one"),
+        (StepResult::Done, _) => ("done", "other"),
+    };
+    let detail = (result == "done").then(|| format!("receipt.{name}.detail"));
+    context! { result, count => step.count, text => format!("receipt.{name}.{text}"), detail }
+}
+
+/// What somebody who was refused can do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Ask for the same page once more.
+    Again,
+    /// Where a sign-in leads.
+    Home,
+    /// The sign-in form.
+    Login,
+    /// The sign-in form that they came from.
+    LoginAgain,
+    /// The sign-in form, for another account.
+    Switch,
+    /// The button that signs out.
+    Logout,
+}
+
+impl Way {
+    fn value(self, switch: Option<&str>) -> Value {
+        let text = match self {
+            Self::Again => "again",
+            Self::Home => "home",
+            Self::Login => "login",
+            Self::LoginAgain => "login_again",
+            Self::Switch => "switch",
+            Self::Logout => "logout",
+        };
+        context! { name => text, text => format!("refused.{text}"), switch }
+    }
+}
+
+fn ways(reason: Reason) -> &'static [Way] {
+    match reason {
+        Reason::TargetAmbiguous
+        | Reason::HeadMalformed
+        | Reason::MethodNotAllowed
+        | Reason::ExpectationUnknown
+        | Reason::NoRoute
+        | Reason::CrossSite
+        | Reason::NotANavigation => &[Way::Home],
+        Reason::HostNotServed | Reason::SocketOrigin | Reason::ServiceWorker | Reason::SocketVersion => &[],
+        Reason::SignInRequired | Reason::CredentialsWrong => &[Way::Login],
+        Reason::GroupMissing => &[Way::Switch, Way::Home],
+        Reason::LogoutByGet => &[Way::Logout, Way::Home],
+        Reason::TooManyAttempts
+        | Reason::FormMalformed
+        | Reason::FormTooLarge
+        | Reason::BodyIncomplete
+        | Reason::SignInBusy
+        | Reason::SessionsFull => &[Way::LoginAgain],
+        Reason::StoreUnavailable
+        | Reason::UpstreamUnreachable
+        | Reason::UpstreamBroken
+        | Reason::UpstreamTooSlow
+        | Reason::Internal => &[Way::Again],
+    }
+}

@@ -1,0 +1,38 @@
+//! What is wrong with a file that an operator wrote for the pages.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, in bytes of the file; `None` where it is about the file as a whole.
+    pub span: Option<Range<usize>>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub help: String,
+}
+
+/// A file, and everything that is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text; empty where it could not be read.
+    pub text: String,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+impl Problem {
+    /// Something about a place in a file.
+    pub(super) fn at(span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { span: Some(span), message: message.into(), help: help.into() }
+    }
+
+    /// Something about a file as a whole.
+    pub(super) fn whole(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { span: None, message: message.into(), help: help.into() }
+    }
+}

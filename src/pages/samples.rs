@@ -1,0 +1,37 @@
+//! Every page with values of every kind: what a template is tried with before anybody sees it.
+
+use std::time::Duration;
+
+use super::page::Page;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
+
+/// A receipt whose steps came out in every way.
+pub(super) fn receipt(text: &str) -> Receipt {
+    let counted = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
+    let failed = StepReceipt { result: StepResult::Failed, ..counted(Step::End, 1) };
+    let done = [Step::End, Step::Cut, Step::Answer].into_iter();
+    let steps = done.flat_map(|step| [counted(step, 0), counted(step, 1), counted(step, 3)]).chain([failed]).collect();
+    Receipt { logout_id: text.to_owned(), user: Some(text.to_owned()), target: None, steps }
+}
+
+/// Calls `each` with every page, made of `text` wherever a page takes one.
+pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
+    let (known, nobody) = (receipt(text), Receipt { user: None, steps: Vec::new(), ..receipt(text) });
+    let unnamed = Receipt { user: None, ..receipt(text) };
+    let wrong = Refusal::from(Reason::CredentialsWrong);
+    each(Page::Login { next: text, user: "", problem: None });
+    each(Page::Login { next: text, user: text, problem: Some(&wrong) });
+    each(Page::SignedIn { user: text, next: text, switch: text });
+    each(Page::Confirm { action: text, next: None, user: None, problem: None });
+    each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });
+    each(Page::Goodbye { receipt: None, unconfirmed: false });
+    each(Page::Goodbye { receipt: Some(&nobody), unconfirmed: false });
+    each(Page::Goodbye { receipt: Some(&unnamed), unconfirmed: false });
+    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false });
+    each(Page::Goodbye { receipt: Some(&known), unconfirmed: true });
+    for reason in Reason::ALL {
+        each(Page::Refused { refusal: &reason.into(), switch: None });
+        each(Page::Refused { refusal: &Refusal { reason, message: text.to_owned().into() }, switch: Some(text) });
+    }
+}

@@ -1,0 +1,142 @@
+//! Pages as answers: escaping, languages, brand, headers.
+
+use super::*;
+use crate::values::receipt::{Step, StepReceipt};
+
+fn pages_of(brand: Brand) -> Pages {
+    let settings = Settings { brand, look: Look::built_in().unwrap() };
+    Pages::new(settings, &Addresses::samples(), &AllowedOrigins::default()).unwrap()
+}
+
+fn pages() -> Pages {
+    pages_of(Brand::default())
+}
+
+fn text(reply: &Reply) -> &str {
+    std::str::from_utf8(&reply.body).unwrap()
+}
+
+fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
+    reply.headers.iter().find(|(other, _)| other == name).unwrap().1.to_str().unwrap()
+}
+
+fn german() -> HeaderMap {
+    HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, HeaderValue::from_static("de-AT, en;q=0.5"))])
+}
+
+#[test]
+fn every_page_escapes_what_it_is_given() {
+    let pages = pages();
+    let evil = "\"><script>alert(1)</script>";
+    let mut seen = 0;
+    for language in [Language(0), Language(1)] {
+        samples::each(evil, |page| {
+            let reply = pages.page(language, StatusCode::OK, &page);
+            let text = text(&reply);
+            assert!(text.starts_with("<!doctype html>") && text.ends_with("</html>\n"), "{text}");
+            assert!(!text.contains("<script") && !text.contains("\"\">"), "{page:?}: {text}");
+            assert!(header(&reply, "content-security-policy").starts_with("default-src 'none'"));
+            seen += usize::from(text.contains("&lt;script&gt;"));
+        });
+    }
+    assert!(seen > 2 * Reason::ALL.len(), "the samples reach the pages: {seen}");
+}
+
+#[test]
+fn a_name_is_escaped_like_everything_else() {
+    let pages = pages_of(Brand { name: "<b>&\"".to_owned(), ..Brand::default() });
+    let page = pages.login(Language(0), StatusCode::OK, "/", "", None);
+    assert!(!text(&page).contains("<b>") && text(&page).contains("&lt;b&gt;&amp;&quot;"));
+}
+
+#[test]
+fn the_receipt_is_in_words() {
+    let step = |step, count| StepReceipt::counted(step, count, std::time::Duration::ZERO);
+    let steps = vec![step(Step::End, 1), step(Step::Cut, 3), step(Step::Answer, 0)];
+    let receipt = Receipt { logout_id: "k3f9".into(), user: Some("alice".into()), target: None, steps };
+    let pages = pages();
+    let english = pages.goodbye(Language(0), StatusCode::OK, Some(&receipt));
+    for words in
+        ["Your session has ended", "3 open connections were closed", "nothing to forget", "Goodbye, alice.", "k3f9"]
+    {
+        assert!(text(&english).contains(words), "{words}: {}", text(&english));
+    }
+    let german = pages.goodbye(pages.language(&german()), StatusCode::OK, Some(&receipt));
+    for words in ["Ihre Sitzung ist beendet", "3 offene Verbindungen", "Auf Wiedersehen, alice."] {
+        assert!(text(&german).contains(words), "{words}: {}", text(&german));
+    }
+}
+
+#[test]
+fn an_end_that_is_not_confirmed_says_so() {
+    let page = pages().goodbye(Language(0), StatusCode::SERVICE_UNAVAILABLE, Some(&samples::receipt("x")));
+    assert!(text(&page).contains("role=\"alert\"") && text(&page).contains("not confirmed"));
+    assert!(!text(&page).contains("You are signed out"));
+}
+
+#[test]
+fn a_refusal_says_what_to_do_next() {
+    let pages = pages();
+    let page = |reason: Reason, switch| text(&pages.refused(Language(0), &reason.into(), switch)).to_owned();
+    assert!(page(Reason::UpstreamUnreachable, None).contains("href=\"\">Try again"));
+    assert!(page(Reason::NoRoute, None).contains("href=\"/\">Go to the start page"));
+    assert!(page(Reason::GroupMissing, None).contains("href=\"/login?switch=1\">Sign in as somebody else"));
+    assert!(page(Reason::GroupMissing, Some("/login?x")).contains("href=\"/login?x\">Sign in as somebody else"));
+    assert!(page(Reason::LogoutByGet, None).contains("<form method=\"post\" action=\"/logout\""));
+    let detail = Refusal { reason: Reason::HostNotServed, message: "write $host".into() };
+    assert!(text(&pages.refused(Language(1), &detail, None)).contains("write $host"));
+}
+
+#[test]
+fn every_reason_has_its_words_in_german_too() {
+    let pages = pages();
+    for reason in Reason::ALL {
+        let page = pages.refused(pages.language(&german()), &reason.into(), None);
+        assert!(text(&page).contains("lang=\"de\"") && !text(&page).contains(reason.message()), "{reason:?}");
+        assert!(text(&page).contains(reason.id()) && page.status == reason.status());
+    }
+}
+
+#[test]
+fn the_colour_is_readable_in_every_role() {
+    for accent in ["#17694e", "#ffd400", "#000000", "#ffffff", "#808080", "#e4572e"] {
+        let style = colours(Colour::parse(accent).unwrap());
+        let values = |name: &str| -> Vec<Colour> {
+            let name = format!("{name}: ");
+            let found = style.split(&name).skip(1);
+            found.map(|rest| Colour::parse(rest.split(';').next().unwrap()).unwrap()).collect()
+        };
+        let (areas, inks, texts) = (values(" --accent"), values("--on-accent"), values("--accent-text"));
+        for theme in 0..2 {
+            let paper = Colour::parse(PAPER[theme]).unwrap();
+            assert!(areas[theme].contrast(inks[theme]) >= 4.5, "{accent} {theme}");
+            assert!(texts[theme].contrast(paper) >= 4.5, "{accent} {theme}");
+        }
+    }
+}
+
+#[test]
+fn style_and_logo_can_be_kept_and_run_nothing() {
+    let pages = pages();
+    assert!(text(&pages.style()).starts_with(":root { --accent: #17694e;"));
+    assert_eq!(header(&pages.style(), "cache-control"), "public, max-age=3600");
+    let logo = pages.logo();
+    assert_eq!(header(&logo, "content-type"), "image/svg+xml");
+    assert_eq!(header(&logo, "x-content-type-options"), "nosniff");
+    assert_eq!(header(&logo, "content-security-policy"), PICTURE_POLICY);
+    let other = pages_of(Brand { colour: Colour::parse("#123").unwrap(), ..Brand::default() });
+    let address = |pages: &Pages| {
+        text(&pages.login(Language(0), StatusCode::OK, "/", "", None)).split("style.css?v=").nth(1).unwrap()[..8]
+            .to_owned()
+    };
+    assert_ne!(address(&pages), address(&other), "another style has another address");
+}
+
+#[test]
+fn an_own_logo_stands_alone() {
+    let logo = Logo::parse(b"\x89PNG\r\n\x1a\n".to_vec()).unwrap();
+    let own = pages_of(Brand { name: "Shop".to_owned(), logo: Some(logo), ..Brand::default() });
+    let page = own.login(Language(0), StatusCode::OK, "/", "", None);
+    assert!(text(&page).contains("alt=\"Shop\""));
+    assert_eq!(header(&own.logo(), "content-type"), "image/png");
+}

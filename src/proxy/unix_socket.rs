@@ -1,0 +1,92 @@
+//! Binding a unix socket: with the mode that we choose, in the place of a leftover, and gone with its listener.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::UnixListener;
+
+/// Connections that the system keeps for us until they are accepted.
+pub const BACKLOG: i32 = 4096;
+
+/// Binds a socket at a path, for its owner and, with this mode, a group. To be called within a tokio runtime.
+///
+/// Nobody can connect before `listen`, and the name appears with the right mode by the rename: there is no moment
+/// at which the umask of the process counts, and none at which a restart leaves no socket at the path.
+///
+/// # Errors
+/// What the system says, or that something is at that path which must stay.
+pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
+    refuse_what_is_in_use(path)?;
+    let staging = staging_path(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(&staging)?)?;
+    let listening = fs::set_permissions(&staging, fs::Permissions::from_mode(mode))
+        .and_then(|()| group.map_or(Ok(()), |group| chown(&staging, None, Some(group))))
+        .and_then(|()| socket.listen(BACKLOG))
+        .and_then(|()| fs::rename(&staging, path));
+    if let Err(error) = listening {
+        // The staged name is of no use to anybody; the error that matters is the first one.
+        let _ = fs::remove_file(&staging);
+        return Err(error);
+    }
+    let file = SocketFile::at(path)?;
+    Ok((UnixListener::from_std(socket.into())?, file))
+}
+
+/// A socket that nobody answers on is a leftover and may be replaced; anything else at that path may not.
+fn refuse_what_is_in_use(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            let said = "there is a file at that path which is no socket: move it away, or choose another path";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, said));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => {
+            let said = "another process answers on that socket: stop it, or choose another path";
+            Err(io::Error::new(io::ErrorKind::AddrInUse, said))
+        }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn staging_path(path: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(path.with_file_name(format!(".{:08x}", u32::from_ne_bytes(random))))
+}
+
+/// The file of a unix socket, removed when dropped if it is still the one that we made.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: file_identity(path)? })
+    }
+}
+
+fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if file_identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            // It may have gone a moment ago: then there is nothing to remove.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! How often somebody may try to sign in.
+//!
+//! An attempt is counted for the account and for the address it comes from; the first wrong passwords cost
+//! nothing, then each one bans for twice as long as the one before, up to `login.ban_max`. While a ban lasts no
+//! password is looked at, so right and wrong ones are answered alike. What has gone wrong is forgotten little by
+//! little. Sessions that are there already never notice.
+//!
+//! A browser that has signed in as this user before is counted alone, for itself: whoever bans the account from
+//! elsewhere does not lock its owner out.
+//!
+//! Nothing here grows. Counters stand in three tables of a fixed size ([`table`]); a rate limiter with a map that
+//! grows by a stranger's words (governor's keyed one for instance) would be a way to fill the memory.
+
+mod name;
+mod policy;
+mod table;
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use self::policy::Policy;
+use self::table::{Key, Table};
+use crate::values::client_address::{ClientAddress, TrustedProxies};
+use crate::values::known_browser::KnownKey;
+use crate::values::time::Moment;
+
+/// For one account, and for one known browser's tries at it.
+const ACCOUNT: Policy = Policy { free: 5, forget: Duration::from_secs(600) };
+/// For one address: behind it may be a whole office.
+const ADDRESS: Policy = Policy { free: 20, forget: Duration::from_secs(60) };
+
+/// Who tries to sign in, before any password is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor<'a> {
+    /// The name as typed.
+    pub user: &'a str,
+    /// From where.
+    pub client: ClientAddress,
+    /// What the browser shows of an earlier sign-in.
+    pub known: Option<KnownKey>,
+}
+
+/// No attempt before this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Banned {
+    /// When the next attempt is looked at.
+    pub until: Moment,
+}
+
+/// The counters of all sign-ins. They outlive a configuration; a restart forgets them.
+#[derive(Debug)]
+pub struct Throttle {
+    accounts: Table,
+    addresses: Table,
+    known: Table,
+    hasher: RandomState,
+    advised: AtomicBool,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            accounts: Table::new(ACCOUNT),
+            addresses: Table::new(ADDRESS),
+            known: Table::new(ACCOUNT),
+            // Keys drawn at the start: nobody outside knows which names share a place.
+            hasher: RandomState::new(),
+            advised: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Throttle {
+    /// Asks for an attempt. Until its ticket is told how it went, it counts as if it had failed, so that many at
+    /// once are no way around the count.
+    ///
+    /// # Errors
+    /// [`Banned`], whatever the password may be.
+    pub fn attempt(&self, visitor: &Visitor<'_>, trusted: &TrustedProxies, now: Moment) -> Result<Ticket<'_>, Banned> {
+        let (table, key) = self.account_of(visitor);
+        let is_known = std::ptr::eq(table, &self.known);
+        let account = Counted::begin(table, key, now)?;
+        let address = if is_known { None } else { self.key_of_address(visitor.client, trusted) };
+        let address = match address.map(|key| Counted::begin(&self.addresses, key, now)).transpose() {
+            Err(banned) if is_banned_by_address(visitor.client) => return Err(banned),
+            begun => begun.unwrap_or_default(),
+        };
+        Ok(Ticket { advised: &self.advised, client: visitor.client, account, address })
+    }
+
+    /// A known browser has a counter of its own for each user, all others share one.
+    fn account_of(&self, visitor: &Visitor<'_>) -> (&Table, Key) {
+        let known = visitor.known.map(|known| self.key_of_known(visitor.user, known));
+        match known.filter(|&key| self.known.holds(key)) {
+            Some(key) => (&self.known, key),
+            None => (&self.accounts, self.key_of_account(visitor.user)),
+        }
+    }
+
+    /// Whether this browser is known to have signed in as this user.
+    pub fn is_known(&self, user: &str, known: KnownKey) -> bool {
+        self.known.holds(self.key_of_known(user, known))
+    }
+
+    /// From now on this browser is known to have signed in as this user.
+    pub fn remember(&self, user: &str, known: KnownKey, now: Moment) {
+        self.known.keep(self.key_of_known(user, known), now);
+    }
+
+    /// Forgets what went wrong for this account, in all browsers, or for this address. Answers whether there was
+    /// anything to forget.
+    pub fn unban(&self, user: &str, now: Moment) -> bool {
+        let owner = self.owner(user);
+        let address = user.trim().parse().ok().map(ClientAddress::Ip);
+        let address = address.and_then(|client| self.key_of_address(client, &TrustedProxies::default()));
+        let forgotten = [
+            self.accounts.forgive(owner, now),
+            self.known.forgive(owner, now),
+            address.is_some_and(|key| self.addresses.forgive(key.owner, now)),
+        ];
+        forgotten.contains(&true)
+    }
+
+    fn key_of_account(&self, user: &str) -> Key {
+        let name = name::folded(user);
+        Key::new(self.hasher.hash_one(("account", &*name)), self.owner(user))
+    }
+
+    fn key_of_known(&self, user: &str, known: KnownKey) -> Key {
+        let name = name::folded(user);
+        Key::new(self.hasher.hash_one(("known", &*name, known)), self.owner(user))
+    }
+
+    /// `None` for a trusted proxy: it speaks for everybody.
+    fn key_of_address(&self, client: ClientAddress, trusted: &TrustedProxies) -> Option<Key> {
+        let hash = self.hasher.hash_one(("address", name::network(client)));
+        (!trusted.trusts(client)).then(|| Key::new(hash, owner_of(hash)))
+    }
+
+    fn owner(&self, user: &str) -> u32 {
+        owner_of(self.hasher.hash_one(("owner", &*name::folded(user))))
+    }
+}
+
+/// Half of a hash, for finding everything that belongs to one name.
+const fn owner_of(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Loopback and unix sockets are counted for the advice alone: behind them is everybody of a proxy in front.
+fn is_banned_by_address(client: ClientAddress) -> bool {
+    match client {
+        ClientAddress::Ip(address) => !address.is_loopback(),
+        ClientAddress::Unix => false,
+    }
+}
+
+/// One counter of an attempt under way.
+#[derive(Debug)]
+struct Counted<'a> {
+    table: &'a Table,
+    key: Key,
+    settled: bool,
+}
+
+impl<'a> Counted<'a> {
+    fn begin(table: &'a Table, key: Key, now: Moment) -> Result<Self, Banned> {
+        table.begin(key, now)?;
+        Ok(Self { table, key, settled: false })
+    }
+
+    /// Answers the ban that follows.
+    fn failed(mut self, ban_max: Duration, now: Moment) -> Option<Banned> {
+        self.settled = true;
+        self.table.failed(self.key, ban_max, now)
+    }
+
+    fn succeeded(mut self, now: Moment) {
+        self.settled = true;
+        self.table.succeeded(self.key, now);
+    }
+}
+
+/// Nothing is known of how it went: as if it had not been.
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.table.abandoned(self.key);
+        }
+    }
+}
+
+/// One attempt under way. Dropped without a word it counts for nothing.
+#[derive(Debug)]
+#[must_use]
+pub struct Ticket<'a> {
+    advised: &'a AtomicBool,
+    client: ClientAddress,
+    account: Counted<'a>,
+    address: Option<Counted<'a>>,
+}
+
+impl Ticket<'_> {
+    /// The password was wrong. Answers an address that so much goes wrong behind that it is most likely a proxy of
+    /// the operator's own, worth a line in the log: at most once in the life of the program.
+    pub fn failed(self, ban_max: Duration, now: Moment) -> Option<ClientAddress> {
+        self.account.failed(ban_max, now);
+        let banned = self.address.and_then(|address| address.failed(ban_max, now));
+        let proxy = banned.is_some() && name::may_be_a_proxy(self.client);
+        let first = proxy && !self.advised.swap(true, Ordering::Relaxed);
+        first.then_some(self.client)
+    }
+
+    /// The password was right. The account starts afresh; the address does not, or whoever has one account of his
+    /// own could guess at all others in between.
+    pub fn succeeded(self, now: Moment) {
+        self.account.succeeded(now);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! What counts as one account and as one address.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use crate::values::client_address::ClientAddress;
+
+/// Hosts get a whole /64 of IPv6 and walk through it as they like.
+const PREFIX: u32 = 64;
+
+/// An account's name for counting: `John`, `JOHN` and `john ` are one, whatever the source of users makes of them.
+pub(super) fn folded(user: &str) -> String {
+    user.trim().to_lowercase()
+}
+
+/// The network that counts as one address.
+pub(super) fn network(client: ClientAddress) -> Option<IpAddr> {
+    match client {
+        ClientAddress::Ip(IpAddr::V6(address)) => {
+            let mask = u128::MAX << (128 - PREFIX);
+            Some(Ipv6Addr::from_bits(address.to_bits() & mask).into())
+        }
+        ClientAddress::Ip(address) => Some(address),
+        ClientAddress::Unix => None,
+    }
+}
+
+/// Whether this is an address that a proxy of the operator's own would have.
+pub(super) fn may_be_a_proxy(client: ClientAddress) -> bool {
+    match client {
+        ClientAddress::Ip(IpAddr::V4(address)) => address.is_private() || address.is_loopback(),
+        ClientAddress::Ip(IpAddr::V6(address)) => address.is_unique_local() || address.is_loopback(),
+        ClientAddress::Unix => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(text: &str) -> ClientAddress {
+        text.parse().map_or(ClientAddress::Unix, ClientAddress::Ip)
+    }
+
+    #[test]
+    fn letter_case_and_white_space_make_no_other_account() {
+        for user in ["John", "JOHN", "john ", "\tjohn"] {
+            assert_eq!(folded(user), "john");
+        }
+        assert_eq!(folded("JÜRGEN"), folded("jürgen"));
+        assert_ne!(folded("jo hn"), folded("john"));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let cases = [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("2001:db8::1", "2001:db8::ffff:1", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("unix", "unix", true),
+            ("unix", "127.0.0.1", false),
+        ];
+        for (one, other, same) in cases {
+            assert_eq!(network(client(one)) == network(client(other)), same, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn proxies_live_in_private_networks() {
+        for (address, want) in [
+            ("10.0.0.7", true), ("192.168.1.1", true), ("172.17.0.1", true), ("127.0.0.1", true), ("::1", true),
+            ("fd00::1", true), ("unix", true), ("192.0.2.1", false), ("2001:db8::1", false), ("172.32.0.1", false),
+        ] {
+            assert_eq!(may_be_a_proxy(client(address)), want, "{address}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! How failures become bans, and how they are forgotten. Pure.
+
+use std::time::Duration;
+
+use crate::values::time::Moment;
+
+/// The shortest ban.
+const FIRST_BAN: Duration = Duration::from_secs(5);
+/// Whoever finds too many attempts under way may come back this much later.
+const CROWDED: Duration = Duration::from_secs(1);
+
+/// What one counter allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Policy {
+    /// This failure is the first that bans.
+    pub free: u16,
+    /// One failure is forgotten after so much quiet.
+    pub forget: Duration,
+}
+
+/// Where one counter stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The end of the ban; without one, the last failure.
+    pub since: Moment,
+    /// Failures that are not forgotten yet.
+    pub failures: u16,
+    /// Attempts under way.
+    pub open: u16,
+}
+
+impl Policy {
+    /// The ban that follows so many failures: 5 s, 10 s, 20 s and so on up to `ban_max`.
+    pub(super) fn ban(self, failures: u16, ban_max: Duration) -> Duration {
+        let Some(times) = failures.checked_sub(self.free) else { return Duration::ZERO };
+        let factor = 1_u32.checked_shl(times.into()).unwrap_or(u32::MAX);
+        FIRST_BAN.saturating_mul(factor).min(ban_max)
+    }
+}
+
+impl Standing {
+    /// The same counter at a later moment: quiet has made it forget.
+    pub(super) fn at(mut self, now: Moment, policy: Policy) -> Self {
+        let quiet = now.duration_since(self.since);
+        let forgotten = quiet.as_millis() / policy.forget.as_millis().max(1);
+        let forgotten = u16::try_from(forgotten).unwrap_or(u16::MAX).min(self.failures);
+        self.failures -= forgotten;
+        self.since = self.since + policy.forget.saturating_mul(forgotten.into());
+        self
+    }
+
+    /// From when on an attempt may begin; `None` for at once. Attempts under way count as failures: of those that
+    /// would all have been free many may run, behind that only one at a time.
+    pub(super) fn closed_until(&self, now: Moment, policy: Policy) -> Option<Moment> {
+        if self.since > now {
+            return Some(self.since);
+        }
+        let crowded = self.open > 0 && self.failures.saturating_add(self.open) >= policy.free;
+        crowded.then(|| now + CROWDED)
+    }
+
+    /// The counter after one more failure.
+    pub(super) fn failed(mut self, now: Moment, policy: Policy, ban_max: Duration) -> Self {
+        self.open = self.open.saturating_sub(1);
+        self.failures = self.failures.saturating_add(1);
+        self.since = self.since.max(now + policy.ban(self.failures, ban_max));
+        self
+    }
+
+    /// The counter after a success.
+    pub(super) fn succeeded(self, now: Moment) -> Self {
+        Self { open: self.open.saturating_sub(1), ..self.forgiven(now) }
+    }
+
+    /// The counter without anything against anybody.
+    pub(super) fn forgiven(self, now: Moment) -> Self {
+        Self { since: now, failures: 0, open: self.open }
+    }
+
+    /// How much would be lost with this counter: failures first, then how fresh it is.
+    pub(super) fn weight(&self) -> (u16, Moment) {
+        (self.failures.saturating_add(self.open), self.since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy { free: 3, forget: Duration::from_secs(60) };
+    const BAN_MAX: Duration = Duration::from_secs(30);
+
+    fn seconds(seconds: u32) -> Moment {
+        Moment::from_seconds(seconds)
+    }
+
+    #[test]
+    fn bans_double_up_to_the_longest() {
+        let cases = [(0, 0), (2, 0), (3, 5), (4, 10), (5, 20), (6, 30), (7, 30), (40, 30), (u16::MAX, 30)];
+        for (failures, want) in cases {
+            assert_eq!(POLICY.ban(failures, BAN_MAX), Duration::from_secs(want), "{failures}");
+        }
+        assert_eq!(POLICY.ban(40, Duration::MAX).as_secs(), u64::from(u32::MAX) * 5, "nothing overflows");
+    }
+
+    #[test]
+    fn quiet_forgets_one_failure_after_the_other() {
+        let standing = Standing { since: seconds(100), failures: 3, open: 0 };
+        let cases = [(0, 3, 100), (159, 3, 100), (160, 2, 160), (161, 2, 160), (220, 1, 220), (280, 0, 280)];
+        for (now, failures, since) in cases {
+            let later = standing.at(seconds(now), POLICY);
+            assert_eq!((later.failures, later.since), (failures, seconds(since)), "{now}");
+        }
+        let at_rest = standing.at(seconds(u32::MAX), POLICY);
+        assert_eq!(at_rest, Standing { since: seconds(280), failures: 0, open: 0 }, "its age is kept");
+    }
+
+    #[test]
+    fn attempts_under_way_count() {
+        let cases = [
+            ((0, 0, 0), None),
+            ((0, 0, 2), None),
+            ((0, 0, 3), Some(11)),
+            ((0, 2, 0), None),
+            ((0, 2, 1), Some(11)),
+            ((0, 9, 0), None),
+            ((10, 9, 0), None),
+            ((11, 9, 0), Some(11)),
+            ((40, 3, 2), Some(40)),
+        ];
+        for ((since, failures, open), want) in cases {
+            let standing = Standing { since: seconds(since), failures, open };
+            let until = standing.closed_until(seconds(10), POLICY);
+            assert_eq!(until, want.map(seconds), "{standing:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_bans_and_a_success_clears() {
+        let standing = Standing { since: seconds(0), failures: 2, open: 2 };
+        let failed = standing.failed(seconds(10), POLICY, BAN_MAX);
+        assert_eq!(failed, Standing { since: seconds(15), failures: 3, open: 1 });
+        let again = failed.failed(seconds(11), POLICY, BAN_MAX);
+        assert_eq!(again, Standing { since: seconds(21), failures: 4, open: 0 });
+        assert_eq!(again.succeeded(seconds(12)), Standing { since: seconds(12), failures: 0, open: 0 });
+    }
+
+    #[test]
+    fn the_longest_ban_bounds_what_can_be_guessed_in_a_day() {
+        let (day, mut now, mut guesses, mut standing) = (86_400, 0, 0, Standing::default());
+        while now < day {
+            standing = standing.at(seconds(now), POLICY);
+            if let Some(until) = standing.closed_until(seconds(now), POLICY) {
+                now = until.seconds();
+                continue;
+            }
+            standing = Standing { open: 1, ..standing }.failed(seconds(now), POLICY, Duration::from_secs(900));
+            guesses += 1;
+        }
+        assert!((96..=110).contains(&guesses), "{guesses}");
+    }
+}

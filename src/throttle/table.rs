@@ -1,0 +1,237 @@
+//! Counters in a table of a fixed size: 2,048 sets of 8 places, 16,384 in all, 32 bytes each, 528 KiB a table
+//! with the locks. A key belongs to one set, by a hash that nobody outside can compute.
+//!
+//! A full set gives up the counter that is worth least: the fewest failures, of those the oldest. So whoever would
+//! push a ban out of the table by trying other names has to make eight other counters of the same set worse than
+//! that ban, without knowing which names share its set: tens of thousands of names with as many failures each, every
+//! one of them slowed by its own bans and by those of the addresses. Waiting for the ban to end is far cheaper.
+//! New counters push out each other first.
+
+use std::fmt;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Banned;
+use super::policy::{Policy, Standing};
+use crate::values::time::Moment;
+
+const SETS: usize = 2048;
+const WAYS: usize = 8;
+
+/// Names a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    tag: u64,
+    /// Shared by all counters of one user.
+    pub owner: u32,
+}
+
+impl Key {
+    /// A key of hashes under a secret key.
+    pub(super) const fn new(tag: u64, owner: u32) -> Self {
+        // Zero is the tag of an empty place.
+        Self { tag: tag | 1 << 63, owner }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    tag: u64,
+    owner: u32,
+    standing: Standing,
+}
+
+/// One set, under one lock.
+type Set = Mutex<[Place; WAYS]>;
+
+/// Counters of one kind.
+pub(super) struct Table {
+    /// One set stands outside the slice: so there is a set for every key.
+    first: Set,
+    further: Box<[Set]>,
+    policy: Policy,
+}
+
+impl Table {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self { first: Set::default(), further: (1..SETS).map(|_| Set::default()).collect(), policy }
+    }
+
+    /// Begins an attempt, unless this counter is closed.
+    pub(super) fn begin(&self, key: Key, now: Moment) -> Result<(), Banned> {
+        self.change(key, now, |standing| match standing.closed_until(now, self.policy) {
+            Some(until) => Err(Banned { until }),
+            None => {
+                standing.open = standing.open.saturating_add(1);
+                Ok(())
+            }
+        })
+    }
+
+    /// Ends an attempt that failed. Answers the ban that follows.
+    pub(super) fn failed(&self, key: Key, ban_max: Duration, now: Moment) -> Option<Banned> {
+        self.change(key, now, |standing| {
+            *standing = standing.failed(now, self.policy, ban_max);
+            (standing.since > now).then_some(Banned { until: standing.since })
+        })
+    }
+
+    /// Ends an attempt that went well: nothing is left against anybody.
+    pub(super) fn succeeded(&self, key: Key, now: Moment) {
+        self.change(key, now, |standing| *standing = standing.succeeded(now));
+    }
+
+    /// Makes a counter with nothing against anybody, or such a one of one that is there.
+    pub(super) fn keep(&self, key: Key, now: Moment) {
+        self.change(key, now, |standing| *standing = standing.forgiven(now));
+    }
+
+    /// Ends an attempt of which nothing is known.
+    pub(super) fn abandoned(&self, key: Key) {
+        let mut set = self.set(key).lock();
+        if let Some(place) = set.iter_mut().find(|place| place.tag == key.tag) {
+            place.standing.open = place.standing.open.saturating_sub(1);
+        }
+    }
+
+    /// Whether there is this counter.
+    pub(super) fn holds(&self, key: Key) -> bool {
+        self.set(key).lock().iter().any(|place| place.tag == key.tag)
+    }
+
+    /// Forgets all failures of an owner, and answers whether there were any.
+    pub(super) fn forgive(&self, owner: u32, now: Moment) -> bool {
+        let mut any = false;
+        for set in std::iter::once(&self.first).chain(&self.further) {
+            for place in set.lock().iter_mut().filter(|place| place.tag != 0 && place.owner == owner) {
+                any |= place.standing.at(now, self.policy).failures > 0;
+                place.standing = place.standing.forgiven(now);
+            }
+        }
+        any
+    }
+
+    /// Changes a counter as it stands now. One that is not there yet begins with nothing, in the place that is
+    /// worth least.
+    fn change<T>(&self, key: Key, now: Moment, change: impl FnOnce(&mut Standing) -> T) -> T {
+        let mut set = self.set(key).lock();
+        let place = place_for(&mut set, key, now, self.policy);
+        if place.tag != key.tag {
+            let standing = Standing { since: now, ..Standing::default() };
+            *place = Place { tag: key.tag, owner: key.owner, standing };
+        }
+        place.standing = place.standing.at(now, self.policy);
+        change(&mut place.standing)
+    }
+
+    fn set(&self, key: Key) -> &Set {
+        let at = key.tag as usize % SETS;
+        at.checked_sub(1).and_then(|at| self.further.get(at)).unwrap_or(&self.first)
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// The key's own place, else an empty one, else the one that is worth least.
+fn place_for(set: &mut [Place; WAYS], key: Key, now: Moment, policy: Policy) -> &mut Place {
+    let worth = |place: &Place| match place.tag {
+        tag if tag == key.tag => (0, (0, Moment::default())),
+        0 => (1, (0, Moment::default())),
+        _ => (2, place.standing.at(now, policy).weight()),
+    };
+    let [first, further @ ..] = set;
+    further.iter_mut().fold(first, |least, place| if worth(place) < worth(least) { place } else { least })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy { free: 3, forget: Duration::from_secs(60) };
+    const BAN_MAX: Duration = Duration::from_secs(900);
+    const NOW: Moment = Moment::from_seconds(0);
+
+    /// Keys of one set.
+    fn key(number: u64) -> Key {
+        Key::new(number * SETS as u64, number as u32)
+    }
+
+    fn fail(table: &Table, key: Key, times: usize, now: Moment) {
+        for _ in 0..times {
+            table.failed(key, BAN_MAX, now);
+        }
+    }
+
+    #[test]
+    fn it_has_the_size_it_says() {
+        assert_eq!(size_of::<Place>(), 32);
+        assert_eq!(SETS * size_of::<Set>(), 528 * 1024);
+    }
+
+    #[test]
+    fn a_ban_is_seen_and_ends() {
+        let table = Table::new(POLICY);
+        for _ in 0..3 {
+            assert_eq!(table.begin(key(1), NOW), Ok(()));
+            table.failed(key(1), BAN_MAX, NOW);
+        }
+        let until = Moment::from_seconds(5);
+        assert_eq!(table.begin(key(1), NOW), Err(Banned { until }));
+        assert_eq!(table.begin(key(2), NOW), Ok(()));
+        assert_eq!(table.begin(key(1), until), Ok(()));
+    }
+
+    #[test]
+    fn what_nobody_finished_counts_for_nothing() {
+        let table = Table::new(POLICY);
+        for _ in 0..100 {
+            assert_eq!(table.begin(key(1), NOW), Ok(()));
+            table.abandoned(key(1));
+        }
+    }
+
+    #[test]
+    fn a_flood_of_other_names_frees_no_ban() {
+        let table = Table::new(POLICY);
+        fail(&table, key(1), 4, NOW);
+        for number in 2..1000 {
+            fail(&table, key(number), 2, NOW + Duration::from_secs(1));
+        }
+        assert!(table.begin(key(1), NOW + Duration::from_secs(1)).is_err());
+        assert!(table.holds(key(999)) && !table.holds(key(2)), "the flood pushes out itself");
+    }
+
+    #[test]
+    fn seven_worse_ones_and_a_newcomer_leave_it_seven_places() {
+        let table = Table::new(POLICY);
+        (1..=8).for_each(|number| fail(&table, key(number), 3 + number as usize, NOW));
+        fail(&table, key(9), 1, NOW);
+        assert!(!table.holds(key(1)), "the least of them goes");
+        assert!((2..=9).all(|number| table.holds(key(number))));
+    }
+
+    #[test]
+    fn of_those_with_nothing_against_them_the_oldest_goes() {
+        let table = Table::new(POLICY);
+        let later = |seconds| Moment::from_seconds(seconds);
+        (1..=8).for_each(|number| table.keep(key(number), later(1_000 * number as u32)));
+        table.keep(key(1), later(100_000));
+        table.keep(key(9), later(200_000));
+        assert!(table.holds(key(1)) && !table.holds(key(2)) && table.holds(key(9)));
+    }
+
+    #[test]
+    fn an_owner_is_forgiven_everywhere() {
+        let table = Table::new(POLICY);
+        let keys = [Key::new(7, 42), Key::new(8, 42), Key::new(9, 43)];
+        keys.iter().for_each(|&key| fail(&table, key, 5, NOW));
+        assert!(table.forgive(42, NOW));
+        assert!(!table.forgive(42, NOW), "there is nothing left");
+        assert_eq!(keys.map(|key| table.begin(key, NOW).is_ok()), [true, true, false]);
+    }
+}

@@ -1,0 +1,156 @@
+use super::*;
+use crate::values::known_browser::KnownId;
+
+const BAN_MAX: Duration = Duration::from_secs(900);
+const NOW: Moment = Moment::from_seconds(0);
+const FAR: &str = "192.0.2.1";
+
+fn client(text: &str) -> ClientAddress {
+    text.parse().map_or(ClientAddress::Unix, ClientAddress::Ip)
+}
+
+fn visitor<'a>(user: &'a str, from: &str, known: Option<KnownKey>) -> Visitor<'a> {
+    Visitor { user, client: client(from), known }
+}
+
+fn nobody() -> TrustedProxies {
+    TrustedProxies::default()
+}
+
+impl Throttle {
+    /// Whether an attempt may begin; it counts for nothing.
+    fn lets(&self, user: &str, from: &str, known: Option<KnownKey>, now: Moment) -> bool {
+        self.attempt(&visitor(user, from, known), &nobody(), now).is_ok()
+    }
+
+    /// Fails as often as it may, at most so many times, and says how often that was.
+    fn fail(&self, times: usize, user: &str, from: &str, known: Option<KnownKey>) -> usize {
+        let tried = (0..times).map_while(|_| self.attempt(&visitor(user, from, known), &nobody(), NOW).ok());
+        tried.map(|ticket| ticket.failed(BAN_MAX, NOW)).count()
+    }
+}
+
+#[test]
+fn wrong_passwords_ban_an_account_from_everywhere() {
+    let throttle = Throttle::default();
+    for (number, user) in ["John", "JOHN", "john ", " john", "jOhN"].into_iter().enumerate() {
+        assert_eq!(throttle.fail(1, user, &format!("192.0.2.{number}"), None), 1, "{user}");
+    }
+    assert!(!throttle.lets("john", "198.51.100.1", None, NOW));
+    assert!(throttle.lets("jane", FAR, None, NOW), "nobody else is banned");
+    let banned = throttle.attempt(&visitor("john", FAR, None), &nobody(), NOW).unwrap_err();
+    assert_eq!(banned.until, NOW + Duration::from_secs(5));
+    assert!(throttle.lets("john", FAR, None, banned.until));
+}
+
+#[test]
+fn many_at_once_are_no_way_around_the_count() {
+    let throttle = Throttle::default();
+    let attempt = || throttle.attempt(&visitor("john", FAR, None), &TrustedProxies::default(), NOW);
+    let tickets: Vec<_> = (0..100).map_while(|_| attempt().ok()).collect();
+    assert_eq!(tickets.len(), 5);
+    assert_eq!(attempt().unwrap_err().until, NOW + Duration::from_secs(1), "no ban: come back when they are done");
+    drop(tickets);
+    assert!(attempt().is_ok(), "nothing was wrong");
+}
+
+#[test]
+fn an_address_is_banned_for_all_names() {
+    let throttle = Throttle::default();
+    let names: Vec<_> = (0..30).map(|number| format!("user{number}")).collect();
+    let tried: usize = names.iter().map(|user| throttle.fail(1, user, "2001:db8::1", None)).sum();
+    assert_eq!(tried, 20);
+    assert!(!throttle.lets("jane", "2001:db8::ffff", None, NOW), "the same /64");
+    assert!(throttle.lets("jane", "2001:db8:0:1::1", None, NOW));
+}
+
+#[test]
+fn an_own_account_in_between_frees_no_address() {
+    let throttle = Throttle::default();
+    let mut tried = 0;
+    for number in 0..100 {
+        tried += throttle.fail(1, &format!("user{number}"), FAR, None);
+        if let Ok(ticket) = throttle.attempt(&visitor("mallory", FAR, None), &nobody(), NOW) {
+            ticket.succeeded(NOW);
+        }
+    }
+    assert_eq!(tried, 20);
+}
+
+#[test]
+fn a_success_frees_the_account() {
+    let throttle = Throttle::default();
+    for _ in 0..3 {
+        assert_eq!(throttle.fail(4, "john", "127.0.0.1", None), 4);
+        throttle.attempt(&visitor("john", "127.0.0.1", None), &nobody(), NOW).unwrap().succeeded(NOW);
+    }
+}
+
+#[test]
+fn proxies_and_this_machine_are_never_banned_by_address() {
+    let trusted = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], unix: true };
+    for (from, trusted, banned) in [
+        ("127.0.0.1", &nobody(), false),
+        ("::1", &nobody(), false),
+        ("unix", &nobody(), false),
+        ("unix", &trusted, false),
+        ("10.0.0.7", &trusted, false),
+        ("10.0.0.7", &nobody(), true),
+    ] {
+        let throttle = Throttle::default();
+        for number in 0..100 {
+            let user = format!("user{number}");
+            if let Ok(ticket) = throttle.attempt(&visitor(&user, from, None), trusted, NOW) {
+                ticket.failed(BAN_MAX, NOW);
+            }
+        }
+        let last = throttle.attempt(&visitor("jane", from, None), trusted, NOW);
+        assert_eq!(last.is_err(), banned, "{from} {trusted:?}");
+    }
+}
+
+#[test]
+fn one_line_of_advice_and_not_more() {
+    for (from, want) in [("127.0.0.1", 1), ("unix", 1), ("10.0.0.7", 1), ("fd00::7", 1), ("192.0.2.7", 0)] {
+        let throttle = Throttle::default();
+        let advice = (0..50).filter_map(|number| {
+            let user = format!("user{number}");
+            let ticket = throttle.attempt(&visitor(&user, from, None), &nobody(), NOW).ok()?;
+            ticket.failed(BAN_MAX, NOW)
+        });
+        assert_eq!(advice.collect::<Vec<_>>(), vec![client(from); want], "{from}");
+    }
+}
+
+#[test]
+fn a_stranger_locks_nobody_out_of_a_known_browser() {
+    let throttle = Throttle::default();
+    let [own, other] = [(), ()].map(|()| KnownId::generate().unwrap().key());
+    throttle.remember("John", own, NOW);
+    assert!(throttle.is_known("john", own) && !throttle.is_known("jane", own) && !throttle.is_known("john", other));
+    throttle.fail(20, "john", FAR, None);
+    throttle.fail(20, "jane", FAR, Some(own));
+    let cases = [("john", Some(own), true), ("john", Some(other), false), ("john", None, false), ("jane", Some(own), false)];
+    for (user, known, want) in cases {
+        assert_eq!(throttle.lets(user, FAR, known, NOW), want, "{user} {known:?}");
+    }
+    assert_eq!(throttle.fail(20, "john", FAR, Some(own)), 5, "a stolen cookie is no way to guess on");
+}
+
+#[test]
+fn an_operator_can_forgive() {
+    let throttle = Throttle::default();
+    let known = KnownId::generate().unwrap().key();
+    throttle.remember("john", known, NOW);
+    throttle.fail(20, "john", "127.0.0.1", None);
+    throttle.fail(20, "john", "127.0.0.1", Some(known));
+    throttle.fail(20, "jane", "127.0.0.1", None);
+    assert!(throttle.unban("JOHN", NOW));
+    assert!(throttle.lets("john", FAR, None, NOW) && throttle.lets("john", FAR, Some(known), NOW));
+    assert!(throttle.is_known("john", known) && !throttle.lets("jane", FAR, None, NOW));
+    assert!(!throttle.unban("john", NOW) && !throttle.unban("nobody", NOW));
+    let tried: usize = (0..30).map(|number| throttle.fail(1, &format!("user{number}"), FAR, None)).sum();
+    assert_eq!(tried, 20);
+    assert!(!throttle.lets("bob", FAR, None, NOW));
+    assert!(throttle.unban(FAR, NOW) && throttle.lets("bob", FAR, None, NOW), "by address");
+}

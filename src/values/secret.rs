@@ -1,0 +1,67 @@
+//! Random secrets that browsers carry in cookies. Each kind has a type of its own around this one, and its own
+//! tables: none is ever accepted as another.
+
+use data_encoding::BASE64URL_NOPAD;
+use sha2::{Digest, Sha256};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Characters of a cookie value: 32 bytes in base64url without padding.
+pub const COOKIE_VALUE_LENGTH: usize = 43;
+
+/// 256 random bits. No `Display` and no `Debug`: nothing but the cookie ever holds them.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(super) struct CookieSecret([u8; 32]);
+
+/// The operating system gave no random bytes: no secret can be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NoRandomness;
+
+impl CookieSecret {
+    /// New bits from the operating system's generator.
+    pub(super) fn generate() -> Result<Self, NoRandomness> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads a cookie value. `None` for anything but the one spelling that [`CookieSecret::cookie_value`] gives.
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        if value.len() != COOKIE_VALUE_LENGTH {
+            return None;
+        }
+        // 43 characters carry 258 bits, and the decoder refuses the two extra ones unless they are zero.
+        let mut bytes = [0; 32];
+        let read = BASE64URL_NOPAD.decode_mut(value, &mut bytes).ok()?;
+        (read == bytes.len()).then_some(Self(bytes))
+    }
+
+    /// The cookie value.
+    pub(super) fn cookie_value(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.0)
+    }
+
+    /// The SHA-256 of the cookie value.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        let mut value = [0; COOKIE_VALUE_LENGTH];
+        BASE64URL_NOPAD.encode_mut(&self.0, &mut value);
+        let digest = Sha256::digest(value).into();
+        value.zeroize();
+        digest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_spelling_is_read() {
+        let value = CookieSecret([0xff; 32]).cookie_value();
+        assert!(CookieSecret::parse(value.as_bytes()).is_some());
+        let odd: [&[u8]; 6] = [b"", b"a", &[b'A'; 42], &[b'A'; 44], &[b'+'; 43], &[0xff; 43]];
+        assert!(odd.iter().all(|value| CookieSecret::parse(value).is_none()));
+        // The last character carries two bits that must be zero: "-" would be a second name of "_8".
+        let twin = format!("{}-", &value[..42]);
+        assert!(CookieSecret::parse(twin.as_bytes()).is_none());
+    }
+}

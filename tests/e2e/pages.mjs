@@ -1,0 +1,136 @@
+// What every page must do for everybody: no violation that axe-core knows of, all of it by keyboard, nothing to
+// scroll sideways on the narrowest phone, no script needed, nothing that its own policy forbids.
+// Run from the top of the repository: node --test tests/e2e/pages.mjs
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { PAGES, openBrowser, openGateway, openWindow, signIn } from "./stage.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const EVERY_RULE = { resultTypes: ["violations"], rules: { "target-size": { enabled: true } } };
+const NARROW = [320, 568];
+
+let gateway, browser;
+before(async () => ([gateway, browser] = await Promise.all([openGateway(), openBrowser()])));
+after(async () => {
+  await browser?.close();
+  gateway?.close();
+});
+
+/** Shows a page in a window of its own to `look`. */
+async function shown(name, options, look) {
+  const window = await openWindow(browser, options);
+  try {
+    const page = await window.newPage();
+    const complaints = [];
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    await PAGES[name](page, gateway);
+    await look(page, complaints);
+  } finally {
+    await window.close();
+  }
+}
+
+const violations = (page) =>
+  page.evaluate(async ([axe, options]) => {
+    new Function(axe)();
+    const { violations } = await globalThis.axe.run(document, options);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+  }, [AXE, EVERY_RULE]);
+
+for (const name of Object.keys(PAGES)) {
+  for (const locale of ["en", "de"])
+    for (const theme of ["light", "dark"])
+      test(`${name}, ${locale}, ${theme}: axe-core finds nothing`, () =>
+        shown(name, { theme, locale, bypassCSP: true }, async (page) => {
+          assert.equal(await page.getAttribute("html", "lang"), locale);
+          assert.deepEqual(await violations(page), []);
+        }));
+
+  test(`${name}: by keyboard, without scripts, on a narrow phone`, () =>
+    shown(name, { size: NARROW, javaScriptEnabled: false }, async (page, complaints) => {
+      const controls = await page.locator("a, button, input:not([type=hidden])").all();
+      const first = page.locator("[autofocus]");
+      if (await first.count()) assert.ok(await isFocused(first), "where typing goes");
+      for (const control of controls) {
+        await control.focus();
+        assert.ok(await isFocused(control), "a control that cannot be reached");
+        const { x, width, height } = await control.boundingBox();
+        assert.ok(x >= 0 && x + width <= NARROW[0] && height >= 44, `${x}, ${width}, ${height}`);
+      }
+      assert.deepEqual(complaints.filter((text) => !text.startsWith("Failed to load resource")), []);
+    }));
+
+  test(`${name}: nothing to scroll sideways, and the tab key goes through all of it in order`, () =>
+    shown(name, { size: NARROW, bypassCSP: true }, async (page) => {
+      const [wide, narrow] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(wide <= narrow, `${wide} > ${narrow}`);
+      await page.evaluate(() => document.activeElement.blur());
+      const wanted = await page.locator("a, button, input:not([type=hidden])").evaluateAll((all) => all.map((one) => one.outerHTML));
+      const reached = [];
+      for (let count = 0; count < wanted.length; count += 1) {
+        await page.keyboard.press("Tab");
+        reached.push(await page.evaluate(() => document.activeElement.outerHTML));
+      }
+      assert.deepEqual(reached.sort(), wanted.sort());
+    }));
+}
+
+const isFocused = async (locator) => (await locator.and(locator.page().locator(":focus")).count()) === 1;
+
+test("Enter signs in, and signs out", async () => {
+  const window = await openWindow(browser, { javaScriptEnabled: false });
+  const page = await window.newPage();
+  await page.goto(gateway.at("/app/"));
+  await page.keyboard.type("alice");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("correct horse battery");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(gateway.at("/app/"));
+  await page.goto(gateway.at("/login"));
+  for (const text of ["Continue", "Sign in as somebody else", "Sign out"]) {
+    await page.keyboard.press("Tab");
+    assert.equal(await page.locator(":focus").textContent(), text);
+  }
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("text=You are signed out");
+  await page.goto(gateway.at("/app/"));
+  assert.equal(new URL(page.url()).pathname, "/login");
+  await window.close();
+});
+
+test("a refused account is led to another one and back to the page", async () => {
+  const window = await openWindow(browser);
+  const page = await window.newPage();
+  await signIn(page, gateway, "bob");
+  await page.goto(gateway.at("/staff/x?y=z"));
+  await page.click("text=Sign in as somebody else");
+  assert.equal(await page.inputValue("[name=next]"), "/staff/x?y=z");
+  await window.close();
+});
+
+test("a brand of one's own: its name, a weak colour made readable, a logo that runs nothing", async () => {
+  const evil = `<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"><script>document.title = "ran"</script>
+    <rect width="90" height="30" fill="orange"/></svg>`;
+  const own = await openGateway('[brand]\nname = "Bücher &amp; Söhne"\nlogo = "logo.svg"\ncolour = "#ffe14d"\n', { "logo.svg": evil });
+  try {
+    for (const theme of ["light", "dark"]) {
+      const window = await openWindow(browser, { theme, bypassCSP: true });
+      const page = await window.newPage();
+      await page.goto(own.at("/login"));
+      assert.equal(await page.title(), "Sign in · Bücher &amp; Söhne");
+      assert.equal(await page.locator("img.logo").evaluate((picture) => picture.naturalWidth), 90);
+      assert.deepEqual(await violations(page), []);
+      await window.close();
+    }
+    const window = await openWindow(browser);
+    const page = await window.newPage();
+    await page.goto(own.at("/.exeunt/logo"));
+    assert.notEqual(await page.title(), "ran");
+    await window.close();
+  } finally {
+    own.close();
+  }
+});
