@@ -22,8 +22,9 @@
 //!
 //! A module names only modules above it in the list at the end of this page; `tests/tidy.rs` reads that list.
 //! A crate that is a door to the outside has one home: the engine in `proxy`, the gateway's HTML in `pages`, the clock
-//! in `values::time`. `sample` is an application of its own, with its own pages, and knows nothing of the rest. Parts that come with later versions have their place in the list of the design: metrics first
-//! after values, then outbound, jwt and throttle before pages, admin before config.
+//! in `values::time`. `sample` is an application of its own, with its own pages, and knows nothing of the rest.
+//! Parts that come with later versions have their place in the list of the design: metrics first after values, then
+//! outbound, jwt and throttle before pages, admin before config.
 //!
 //! ## What always holds
 //!

@@ -57,7 +57,9 @@ impl<'a> Asked<'a> {
             Self::Health => said("running"),
             Self::Readiness if ready => said("ready"),
             Self::Readiness => Reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" })),
-            Self::Unban(user) => Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": gateway.unban(&user) })),
+            Self::Unban(user) => {
+                Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": gateway.unban(&user) }))
+            }
             Self::Sessions(user) => {
                 let sessions = gateway.everybody(user.as_deref());
                 let list: Vec<_> = sessions.iter().map(|session| shown(session, gateway)).collect();

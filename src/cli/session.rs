@@ -93,7 +93,11 @@ fn list(arguments: &List) -> Result<String, Failure> {
         return Ok(json(&sessions));
     }
     let rows: Vec<_> = sessions.as_array().into_iter().flatten().map(row).collect();
-    Ok(if rows.is_empty() { "nobody is signed in\n".to_owned() } else { table::aligned(COLUMNS.map(|(title, _)| title), &rows) })
+    Ok(if rows.is_empty() {
+        "nobody is signed in\n".to_owned()
+    } else {
+        table::aligned(COLUMNS.map(|(title, _)| title), &rows)
+    })
 }
 
 fn show(arguments: &Show) -> Result<String, Failure> {
@@ -106,7 +110,8 @@ fn show(arguments: &Show) -> Result<String, Failure> {
     if arguments.json {
         return Ok(json(session));
     }
-    let lines = COLUMNS.iter().zip(row(session)).map(|((title, _), cell)| format!("{:12} {cell}\n", title.to_lowercase()));
+    let lines =
+        COLUMNS.iter().zip(row(session)).map(|((title, _), cell)| format!("{:12} {cell}\n", title.to_lowercase()));
     Ok(lines.collect())
 }
 

@@ -64,9 +64,7 @@ pub fn users(table: &Table<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
 fn refused(path: &Path, problems: FileProblems) -> Refusal {
     let path = path.display();
     match problems.problems() {
-        [only] if only.span.is_none() => {
-            Refusal::new(format!("{path}: {}", only.message)).write(only.help.as_str())
-        }
+        [only] if only.span.is_none() => Refusal::new(format!("{path}: {}", only.message)).write(only.help.as_str()),
         _ => Refusal::new(format!("{path} is refused for what follows")).attach(problems),
     }
 }

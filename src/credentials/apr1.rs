@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn what_is_damaged_is_no_hash() {
         let (_, text) = VECTORS[0];
-        let odd = [&text[..text.len() - 1], &text[6..], "$apr1$", "$apr1$$", "$apr1$toolongsalt$aaaaaaaaaaaaaaaaaaaaaa"];
+        let odd =
+            [&text[..text.len() - 1], &text[6..], "$apr1$", "$apr1$$", "$apr1$toolongsalt$aaaaaaaaaaaaaaaaaaaaaa"];
         for text in odd {
             assert!(Apr1Hash::parse(text).is_none(), "{text}");
         }

@@ -102,7 +102,8 @@ impl Reader<'_> {
         let renew = format!("htpasswd -B {} {}", self.path.display(), quoted(name));
         match StoredHash::parse_field(text) {
             Ok(hash) if hash.is_weak() && self.weak == WeakHashes::Refuse => {
-                let message = format!("the hash of `{}` is weak: whoever gets the file gets the password", name.escape_debug());
+                let message =
+                    format!("the hash of `{}` is weak: whoever gets the file gets the password", name.escape_debug());
                 let help = format!("type: {renew}; until everybody has a new one: [login] allow_weak_hashes = true");
                 self.say(span.clone(), message, help);
                 None

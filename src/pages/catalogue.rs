@@ -163,7 +163,7 @@ mod tests {
             ("[a]\nvalues = \"{one} {three}\"", 13..28, "this text takes: {one}, {two}"),
             ("[a]\nplain = \"{one}\"", 12..19, "this text takes: none"),
             ("[a]\nplain = 3", 12..13, "put it in quotes"),
-            ("[a\n", 2..3, "write key = \"text\", below the [table] of its page"),
+            ("[a\n", 2..2, "write key = \"text\", below the [table] of its page"),
         ];
         for (text, span, help) in cases {
             let problems = ours().overlaid(text).unwrap_err();

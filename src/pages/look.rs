@@ -94,7 +94,7 @@ impl Look {
 
     fn values(&self, Language(language): Language, page: &Page<'_>, around: &Value) -> Option<Value> {
         let (t, lang) = (self.texts.get(language)?, self.tags.get(language)?);
-        let page = context! { t, lang, ..page.values() };
+        let page = context! { t, lang, alone => page.is_alone(), ..page.values() };
         Some(context! { ..page, ..around.clone() })
     }
 
@@ -121,7 +121,7 @@ impl Look {
     fn failures(&self, files: &Files) -> Vec<BrokenFile> {
         let Some(environment) = self.environments.first() else { return Vec::new() };
         let brand = context! { name => "sample", beside_logo => "", logo => "sample" };
-        let around = super::around(brand, "sample", &super::Addresses::samples());
+        let around = super::around(brand, super::stylesheet("", ""), &super::Addresses::samples());
         let mut found = Vec::new();
         samples::each("sample", |page| {
             for language in 0..self.tags.len() {
@@ -318,11 +318,9 @@ mod tests {
     }
 
     fn rendered(look: &Look, language: usize) -> String {
-        let around = super::super::around(
-            context! { name => "Shop", beside_logo => "Shop", logo => "x" },
-            "x",
-            &super::super::Addresses::samples(),
-        );
+        let brand = context! { name => "Shop", beside_logo => "Shop", logo => "x" };
+        let addresses = super::super::Addresses::samples();
+        let around = super::super::around(brand, super::super::stylesheet("", ""), &addresses);
         let page = Page::SignedIn { user: "alice", next: "/", switch: "/" };
         look.render(Language(language), &page, &around).unwrap()
     }

@@ -10,7 +10,7 @@ mod problem;
 mod samples;
 
 use bytes::Bytes;
-use data_encoding::BASE32_NOPAD;
+use data_encoding::{BASE32_NOPAD, BASE64};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use minijinja::{Value, context};
@@ -83,19 +83,15 @@ impl Pages {
     /// The pages. Forms may end up at the allowed origins: browsers hold a form's redirect against the policy of
     /// the page it was on.
     pub fn new(settings: Settings, addresses: &Addresses, allowed: &AllowedOrigins) -> Result<Self, BrokenPages> {
-        let policy = format!(
-            "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
-             form-action 'self'{allowed}"
-        );
-        let policy = HeaderValue::try_from(policy).map_err(|error| BrokenPages(error.to_string()))?;
         let Settings { brand, look } = settings;
-        let style = Bytes::from(colours(brand.colour) + look.style());
+        let style = colours(brand.colour) + look.style();
+        let policy = HeaderValue::try_from(policy(&style, allowed)).map_err(|error| BrokenPages(error.to_string()))?;
         let picture = brand.picture();
         let name = if brand.logo.is_none() { brand.name.as_str() } else { "" };
-        let (style_at, picture_at) = (versioned("style.css", &style), versioned("logo", &picture.bytes));
+        let (style_at, picture_at) = (versioned("style.css", style.as_bytes()), versioned("logo", &picture.bytes));
         let brand = context! { name => brand.name.as_str(), beside_logo => name, logo => picture_at };
-        let around = around(brand, &style_at, addresses);
-        Ok(Self { look, around, policy, style, picture })
+        let around = around(brand, stylesheet(&style_at, &style), addresses);
+        Ok(Self { look, around, policy, style: style.into(), picture })
     }
 
     /// The language for whoever sent these headers.
@@ -166,8 +162,23 @@ impl Pages {
     }
 }
 
+/// What browsers may do with a page. Its style may also stand in the page itself, for those that are shown where the
+/// style sheet cannot be asked for.
+fn policy(style: &str, allowed: &AllowedOrigins) -> String {
+    let digest = BASE64.encode(&Sha256::digest(style));
+    format!(
+        "default-src 'none'; style-src 'self' 'sha256-{digest}'; img-src 'self'; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self'{allowed}"
+    )
+}
+
+/// Where the style is, and the style.
+fn stylesheet(at: &str, text: &str) -> Value {
+    context! { at, text => Value::from_safe_string(text.to_owned()) }
+}
+
 /// What every template is told, beside the values of its page.
-fn around(brand: Value, style: &str, addresses: &Addresses) -> Value {
+fn around(brand: Value, style: Value, addresses: &Addresses) -> Value {
     let Addresses { login, logout, home } = addresses;
     context! { brand, style, login, logout, home }
 }

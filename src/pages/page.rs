@@ -27,6 +27,11 @@ impl Page<'_> {
         }
     }
 
+    /// Whether no other address of ours can be asked from this page: it is shown under a name that is not ours.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self, Self::Refused { refusal, .. } if refusal.reason == Reason::HostNotServed)
+    }
+
     /// What its template is told, beside what every template is told.
     pub(super) fn values(&self) -> Value {
         match *self {

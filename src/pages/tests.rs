@@ -12,8 +12,9 @@ fn pages() -> Pages {
     pages_of(Brand::default())
 }
 
-fn text(reply: &Reply) -> &str {
-    std::str::from_utf8(&reply.body).unwrap()
+/// The body, with the slashes of addresses as they are meant.
+fn text(reply: &Reply) -> String {
+    std::str::from_utf8(&reply.body).unwrap().replace("&#x2f;", "/")
 }
 
 fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
@@ -33,8 +34,8 @@ fn every_page_escapes_what_it_is_given() {
         samples::each(evil, |page| {
             let reply = pages.page(language, StatusCode::OK, &page);
             let text = text(&reply);
-            assert!(text.starts_with("<!doctype html>") && text.ends_with("</html>\n"), "{text}");
-            assert!(!text.contains("<script") && !text.contains("\"\">"), "{page:?}: {text}");
+            assert!(text.starts_with("<!doctype html>") && text.ends_with("</html>"), "{text}");
+            assert!(!text.contains("<script") && !text.contains("\"\"><"), "{page:?}: {text}");
             assert!(header(&reply, "content-security-policy").starts_with("default-src 'none'"));
             seen += usize::from(text.contains("&lt;script&gt;"));
         });
@@ -77,7 +78,7 @@ fn an_end_that_is_not_confirmed_says_so() {
 #[test]
 fn a_refusal_says_what_to_do_next() {
     let pages = pages();
-    let page = |reason: Reason, switch| text(&pages.refused(Language(0), &reason.into(), switch)).to_owned();
+    let page = |reason: Reason, switch| text(&pages.refused(Language(0), &reason.into(), switch));
     assert!(page(Reason::UpstreamUnreachable, None).contains("href=\"\">Try again"));
     assert!(page(Reason::NoRoute, None).contains("href=\"/\">Go to the start page"));
     assert!(page(Reason::GroupMissing, None).contains("href=\"/login?switch=1\">Sign in as somebody else"));
@@ -139,4 +140,15 @@ fn an_own_logo_stands_alone() {
     let page = own.login(Language(0), StatusCode::OK, "/", "", None);
     assert!(text(&page).contains("alt=\"Shop\""));
     assert_eq!(header(&own.logo(), "content-type"), "image/png");
+}
+
+#[test]
+fn a_page_under_a_foreign_name_brings_its_style_along() {
+    let pages = pages();
+    let reply = pages.refused(Language(0), &Reason::HostNotServed.into(), None);
+    let text = text(&reply);
+    let style = text.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+    let digest = format!("'sha256-{}'", BASE64.encode(&Sha256::digest(style)));
+    assert!(header(&reply, "content-security-policy").contains(&digest), "{digest}");
+    assert!(!text.contains("/.exeunt/"), "nothing is asked for that is not there");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, Method, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -17,13 +17,13 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::timeout;
 
-use super::connection::Connection;
+use super::context::Context;
 use super::dispatch::Dispatch;
 use super::failure::UpstreamFailure;
 use super::hand_over::connection_of;
 use super::peer::OwnAuthorities;
 use super::upgrade;
-use crate::gateway::{Exchange, Forward, Gateway, Received};
+use crate::gateway::{Forward, Gateway, Received};
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
@@ -43,27 +43,6 @@ pub struct App {
     authorities: OwnAuthorities,
 }
 
-/// What is kept of one exchange. Dropped with it, whether it finished or was cut.
-pub struct Context {
-    connection: Option<Arc<Connection>>,
-    exchange: Option<Exchange>,
-    forward: Option<Box<Forward>>,
-    dispatch: Option<Dispatch>,
-    /// The head of the application's answer, or the whole of the request.
-    waits: Waits,
-}
-
-/// What an exchange that is forwarded waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waits {
-    /// The client still sends, and has its own time for that.
-    Request,
-    /// The application owes the head of an answer.
-    Answer,
-    /// The head has come. The rest may take its time.
-    Nothing,
-}
-
 /// The engine around a gateway, ready for [`super::Door::open`].
 pub fn engine(gateway: Arc<Gateway>) -> Arc<HttpProxy<App>> {
     let conf = ServerConf {
@@ -74,28 +53,12 @@ pub fn engine(gateway: Arc<Gateway>) -> Arc<HttpProxy<App>> {
     Arc::new(http_proxy(&Arc::new(conf), App { gateway, authorities: OwnAuthorities::default() }))
 }
 
-impl Drop for Context {
-    fn drop(&mut self) {
-        if let (Some(exchange), Some(connection)) = (&mut self.exchange, &self.connection) {
-            exchange.sent(connection.bytes_out());
-        }
-    }
-}
-
-impl Context {
-    fn exchange(&mut self, change: impl FnOnce(&mut Exchange)) {
-        if let Some(exchange) = &mut self.exchange {
-            change(exchange);
-        }
-    }
-}
-
 #[async_trait]
 impl ProxyHttp for App {
     type CTX = Context;
 
     fn new_ctx(&self) -> Self::CTX {
-        Context { connection: None, exchange: None, forward: None, dispatch: None, waits: Waits::Request }
+        Context::default()
     }
 
     fn init_downstream_modules(&self, _: &mut HttpModules) {
@@ -162,16 +125,7 @@ impl ProxyHttp for App {
         let (Some(forward), Some(dispatch)) = (&ctx.forward, &ctx.dispatch) else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no upstream");
         };
-        if let Some(target) = forward.target() {
-            request.set_raw_path(target.as_bytes())?;
-        }
-        for edit in forward.request_edits(&request.headers) {
-            match edit {
-                HeaderEdit::Remove(name) => drop(request.remove_header(&name)),
-                HeaderEdit::Set(name, value) => request.insert_header(name, value)?,
-                HeaderEdit::Add(name, value) => drop(request.append_header(name, value)?),
-            }
-        }
+        edit_request(request, forward)?;
         dispatch.upstream_request(request)
     }
 
@@ -234,20 +188,19 @@ impl ProxyHttp for App {
             connection.iter().for_each(|connection| connection.cut().set_streaming());
         }
         let status = response.status;
-        ctx.exchange(|exchange| exchange.answered(status));
+        ctx.answered(status);
         Ok(())
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
-        let overdue = ctx.connection.as_ref().is_some_and(|connection| connection.answer_is_overdue());
-        let failure = if overdue { UpstreamFailure::TooSlow } else { UpstreamFailure::of(error) };
+        let failure = if ctx.answer_is_overdue() { UpstreamFailure::TooSlow } else { UpstreamFailure::of(error) };
         if failure == UpstreamFailure::ClientGone {
             tracing::debug!(%error, "the client went away");
         } else {
             tracing::warn!(%error, "an exchange failed");
         }
         let reason = reason_of(failure);
-        reason.iter().for_each(|&reason| ctx.exchange(|exchange| exchange.refused(reason)));
+        reason.iter().for_each(|&reason| ctx.refused(reason));
         let headers = &session.req_header().headers;
         let failed = reason.zip(ctx.forward.as_ref());
         let reply = failed.map(|(reason, forward)| forward.upstream_failed(headers, reason));
@@ -282,47 +235,6 @@ impl App {
     }
 }
 
-impl Context {
-    /// The client has done its part: from now on the application owes an answer.
-    fn request_complete(&mut self) {
-        if self.waits == Waits::Request {
-            self.waits = Waits::Answer;
-            self.expect_answer();
-        }
-    }
-
-    /// A head came; an interim one is a sign of life, and gives the application its time anew.
-    fn head_came(&mut self, status: StatusCode) {
-        if !status.is_informational() {
-            self.waits = Waits::Nothing;
-            self.connection.iter().for_each(|connection| connection.answer_came());
-        } else if self.waits == Waits::Answer {
-            self.expect_answer();
-        }
-    }
-
-    fn expect_answer(&self) {
-        if let (Some(connection), Some(dispatch)) = (&self.connection, &self.dispatch) {
-            connection.answer_within(dispatch.patience());
-        }
-    }
-
-    /// Gives the exchange to somebody who outlives the engine's part of it.
-    pub(super) fn take_exchange(&mut self) -> Option<Exchange> {
-        self.exchange.take()
-    }
-
-    /// Notes the answer's status.
-    pub(super) fn answered(&mut self, status: StatusCode) {
-        self.exchange(|exchange| exchange.answered(status));
-    }
-
-    /// Notes why there is none of the application.
-    pub(super) fn refused(&mut self, reason: Reason) {
-        self.exchange(|exchange| exchange.refused(reason));
-    }
-}
-
 /// Why there is no answer of the application; `None` where nobody waits for one.
 pub(super) fn reason_of(failure: UpstreamFailure) -> Option<Reason> {
     match failure {
@@ -337,7 +249,7 @@ pub(super) fn reason_of(failure: UpstreamFailure) -> Option<Reason> {
 
 /// Writes an answer of our own. True: the request is answered.
 pub(super) async fn answer(session: &mut Session, ctx: &mut Context, reply: Reply) -> Result<bool> {
-    ctx.exchange(|exchange| exchange.answered(reply.status));
+    ctx.answered(reply.status);
     let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 4))?;
     for (name, value) in reply.headers {
         head.append_header(name, value)?;
@@ -354,6 +266,21 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Context, reply: Repl
         session.write_response_body(Some(reply.body), true).await?;
     }
     Ok(true)
+}
+
+/// Edits a request's head as it leaves.
+///
+/// The engine keeps a second table with every name as the client spelled it, and makes each edit in both. Names mean
+/// the same in any case (RFC 9110 5.1): they go on in lower case, as in HTTP/2, without that table.
+fn edit_request(request: &mut RequestHeader, forward: &Forward) -> Result<()> {
+    let (nothing, ()) = http::Request::new(()).into_parts();
+    let mut head = http::request::Parts::from(std::mem::replace(request, nothing.into()));
+    for edit in forward.request_edits(&head.headers) {
+        edit.apply(&mut head.headers);
+    }
+    // A target in origin-form is all in the URI; any other has its canonical form in `target`.
+    *request = head.into();
+    forward.target().map_or(Ok(()), |target| request.set_raw_path(target.as_bytes()))
 }
 
 /// Applies edits to an answer's head.

@@ -47,10 +47,8 @@ impl std::error::Error for BindError {}
 /// Owner and group may connect.
 const SOCKET_MODE: u32 = 0o660;
 /// A client that vanished without a word is noticed after about two minutes, also on an idle WebSocket.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(15))
-    .with_retries(4);
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
 
 /// Binds all places, or none. To be called within a tokio runtime.
 ///
@@ -95,10 +93,7 @@ fn bind_tcp(address: SocketAddr, takes_ipv4: bool) -> io::Result<Listener> {
 
 fn bind_unix(path: &Path) -> io::Result<Listener> {
     let (listener, file) = unix_socket::bind(path, SOCKET_MODE, None)?;
-    Ok(Listener {
-        address: ListenAddress::Unix(path.to_owned()),
-        socket: Accepting::Unix(listener, file),
-    })
+    Ok(Listener { address: ListenAddress::Unix(path.to_owned()), socket: Accepting::Unix(listener, file) })
 }
 
 impl Listener {

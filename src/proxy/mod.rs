@@ -6,6 +6,7 @@ mod accept;
 pub mod callbacks;
 mod client_io;
 mod connection;
+mod context;
 pub mod dial;
 pub mod dispatch;
 mod door;

@@ -7,12 +7,12 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
-use super::callbacks::{Context, answer, apply_to_response, reason_of};
+use super::callbacks::{answer, apply_to_response, reason_of};
+use super::context::Context;
 use super::hand_over::hand_over;
 use super::tunnel::{self, Side};
 use super::websocket::{self, Answer, NotOpened, Opened, remove_hop_by_hop};
 use crate::gateway::{Forward, Gateway};
-use crate::values::header_edits::HeaderEdit;
 use crate::values::reason::Reason;
 use crate::values::websocket_request::{BadWebSocketRequest, is_websocket_request};
 
@@ -61,20 +61,12 @@ fn handshake(session: &Session, forward: &Forward) -> Option<Request<()>> {
     let mut headers = head.headers.clone();
     remove_hop_by_hop(&mut headers);
     for edit in forward.request_edits(&headers) {
-        apply(&mut headers, edit);
+        edit.apply(&mut headers);
     }
     let target = forward.target().map_or_else(|| head.raw_path(), str::as_bytes);
     let mut request = Request::builder().uri(std::str::from_utf8(target).ok()?).body(()).ok()?;
     *request.headers_mut() = headers;
     Some(request)
-}
-
-fn apply(headers: &mut HeaderMap, edit: HeaderEdit) {
-    match edit {
-        HeaderEdit::Remove(name) => drop(headers.remove(&name)),
-        HeaderEdit::Set(name, value) => drop(headers.insert(name, value)),
-        HeaderEdit::Add(name, value) => drop(headers.append(name, value)),
-    }
 }
 
 /// Answers 101 and leaves the rest to the tunnel, which holds the permit for as long as it runs.

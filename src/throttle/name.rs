@@ -68,8 +68,16 @@ mod tests {
     #[test]
     fn proxies_live_in_private_networks() {
         for (address, want) in [
-            ("10.0.0.7", true), ("192.168.1.1", true), ("172.17.0.1", true), ("127.0.0.1", true), ("::1", true),
-            ("fd00::1", true), ("unix", true), ("192.0.2.1", false), ("2001:db8::1", false), ("172.32.0.1", false),
+            ("10.0.0.7", true),
+            ("192.168.1.1", true),
+            ("172.17.0.1", true),
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("fd00::1", true),
+            ("unix", true),
+            ("192.0.2.1", false),
+            ("2001:db8::1", false),
+            ("172.32.0.1", false),
         ] {
             assert_eq!(may_be_a_proxy(client(address)), want, "{address}");
         }

@@ -1,3 +1,5 @@
+//! Who is banned by what, and who is not.
+
 use super::*;
 use crate::values::known_browser::KnownId;
 
@@ -130,7 +132,8 @@ fn a_stranger_locks_nobody_out_of_a_known_browser() {
     assert!(throttle.is_known("john", own) && !throttle.is_known("jane", own) && !throttle.is_known("john", other));
     throttle.fail(20, "john", FAR, None);
     throttle.fail(20, "jane", FAR, Some(own));
-    let cases = [("john", Some(own), true), ("john", Some(other), false), ("john", None, false), ("jane", Some(own), false)];
+    let cases =
+        [("john", Some(own), true), ("john", Some(other), false), ("john", None, false), ("jane", Some(own), false)];
     for (user, known, want) in cases {
         assert_eq!(throttle.lets(user, FAR, known, NOW), want, "{user} {known:?}");
     }

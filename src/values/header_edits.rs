@@ -1,6 +1,6 @@
 //! Changes to a head as values: rules say what, the engine's glue does it.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,17 @@ pub enum HeaderEdit {
     Set(HeaderName, HeaderValue),
     /// One more line.
     Add(HeaderName, HeaderValue),
+}
+
+impl HeaderEdit {
+    /// Makes the change.
+    pub fn apply(self, headers: &mut HeaderMap) {
+        match self {
+            Self::Remove(name) => drop(headers.remove(&name)),
+            Self::Set(name, value) => drop(headers.insert(name, value)),
+            Self::Add(name, value) => drop(headers.append(name, value)),
+        }
+    }
 }
 
 /// Changes in the order in which they are made.

@@ -2,13 +2,25 @@
 # The lines of a running gateway, in all formats and under hostile names, read by the real fail2ban with the filter of
 # deploy/fail2ban: who was refused is found, and nobody else.
 #
-# Needs curl and fail2ban-regex (apt-get install fail2ban), and the program's path in EXEUNT.
+# Usage: tests/e2e/fail2ban.sh PROGRAM
+#
+# Where fail2ban is not installed its package is unpacked into a folder and used from there: installing it would start
+# a service that bans people.
 set -eu
 
+program=$1
 filter=$(dirname "$0")/../../deploy/fail2ban/exeunt.conf
 folder=$(mktemp -d)
 gateway=
 trap 'test -z "$gateway" || kill "$gateway" 2>/dev/null; rm -rf "$folder"' EXIT
+
+if ! command -v fail2ban-regex >/dev/null; then
+    (cd "$folder" && apt-get download -qq fail2ban && dpkg -x fail2ban_*.deb unpacked)
+    fail2ban-regex() {
+        PYTHONPATH="$folder/unpacked/usr/lib/python3/dist-packages" python3 -B "$folder/unpacked/usr/bin/fail2ban-regex" \
+            --config "$folder/unpacked/etc/fail2ban" "$@"
+    }
+fi
 
 # The address that is never refused here: whoever finds it was deceived.
 innocent=203.0.113.66
@@ -40,7 +52,8 @@ users = "users.toml"
 [log]
 format = "$1"
 CONFIG
-    "$EXEUNT" serve --config "$folder/config.toml" 2>"$folder/log" &
+    : >"$folder/log"
+    "$program" serve --config "$folder/config.toml" 2>"$folder/log" &
     gateway=$!
     tries=0
     until address=$(grep -ao 'listening.*' "$folder/log" | grep -o '127\.0\.0\.1:[0-9]*' | head -1) && test -n "$address"; do
@@ -86,9 +99,9 @@ for format in text json combined; do
     for log in log journal; do
         fail2ban-regex -o ip "$folder/$log" "$filter" >"$folder/found"
         if cmp -s "$folder/expected" "$folder/found"; then
-            echo "ok   $format, $log: $(wc -l <"$folder/found") addresses"
+            echo "ok    $format, $log: $(wc -l <"$folder/found") addresses"
         else
-            echo "FAIL $format, $log: expected and found differ"
+            echo "FAIL  $format, $log: expected and found differ"
             diff "$folder/expected" "$folder/found" || true
             failed=1
         fi

@@ -10,6 +10,7 @@
     reason = "a test says what it expects by stopping"
 )]
 
+mod admin;
 mod check;
 mod dispatch;
 mod door;

@@ -1,9 +1,9 @@
 //! The program under a service manager: a datagram socket listens where systemd would.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 const CONFIGURATION: &str = "\
@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Service {
     manager: UnixDatagram,
     program: Child,
+    log: PathBuf,
 }
 
 impl Service {
@@ -29,17 +30,18 @@ impl Service {
         let manager = UnixDatagram::bind(folder.join("notify")).unwrap();
         manager.set_read_timeout(Some(PATIENCE)).unwrap();
         fs::write(folder.join("config.toml"), CONFIGURATION).unwrap();
-        fs::write(folder.join("users.toml"), "").unwrap();
+        let log = folder.join("log");
         let mut program = Command::new(env!("CARGO_BIN_EXE_exeunt"));
-        program.arg("serve").current_dir(folder).stderr(Stdio::null());
+        program.arg("serve").current_dir(folder).stderr(File::create(&log).unwrap());
         program.env("NOTIFY_SOCKET", folder.join("notify")).env_remove("WATCHDOG_PID");
         program.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
-        Self { manager, program: program.spawn().unwrap() }
+        Self { manager, program: program.spawn().unwrap(), log }
     }
 
     fn told(&self) -> String {
         let mut message = [0; 256];
-        let length = self.manager.recv(&mut message).unwrap();
+        let received = self.manager.recv(&mut message);
+        let length = received.unwrap_or_else(|error| panic!("{error}: {}", fs::read_to_string(&self.log).unwrap()));
         String::from_utf8(message[..length].to_vec()).unwrap().trim_end().to_owned()
     }
 

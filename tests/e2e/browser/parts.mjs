@@ -106,14 +106,15 @@ paths = ${JSON.stringify(logout)}
 format = "json"
 `;
 
-/** The gateway in front of `upstream`; alice and bob may sign in. */
+/** The gateway in front of `upstream`, or with a whole configuration as text; alice and bob may sign in. */
 export class Gateway extends Part {
   static async start(folder, settings) {
     for (const name of ["alice", "bob"]) {
       const set = ["user", "set", name, "--file", "users.toml"];
       execFileSync(EXEUNT, set, { cwd: folder, input: `${PASSWORD}\n`, stdio: ["pipe", "ignore", "inherit"] });
     }
-    writeFileSync(join(folder, "config.toml"), configuration(settings));
+    const text = typeof settings === "string" ? settings : configuration(settings);
+    writeFileSync(join(folder, "config.toml"), text);
     return new Gateway([EXEUNT, "serve"], { cwd: folder }).listening(/listening.*?127\.0\.0\.1:(\d+)/);
   }
 

@@ -3,10 +3,10 @@
 use exeunt::sample::Sample;
 use futures_util::StreamExt;
 use tokio::net::TcpStream;
+use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::client_async;
 
 use crate::door::client::within;
 use crate::site::answer::request;

@@ -36,7 +36,9 @@ impl Answer {
 
     /// The `Cookie` line that a browser sends after this answer.
     pub fn cookie_line(&self) -> String {
-        format!("Cookie: {}", self.header("set-cookie").unwrap().split(';').next().unwrap())
+        let pairs: Vec<_> = self.headers("set-cookie").iter().map(|line| line.split(';').next().unwrap()).collect();
+        assert!(!pairs.is_empty(), "no cookie in {}", self.head);
+        format!("Cookie: {}", pairs.join("; "))
     }
 }
 

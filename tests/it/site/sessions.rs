@@ -16,7 +16,8 @@ async fn sign_in_be_known_sign_out() {
     let form = "username=alice&password=wonder+land&next=/cart";
     let signed_in = site.ask("POST", "/login", &[FORM], form).await;
     assert_eq!((signed_in.status, signed_in.header("location")), (303, Some("/cart")));
-    let set = signed_in.header("set-cookie").unwrap();
+    let [set, known] = signed_in.headers("set-cookie")[..] else { panic!("{}", signed_in.head) };
+    assert!(known.starts_with("exeunt-known=") && known.contains("HttpOnly"), "{known}");
     assert!(set.starts_with("exeunt=") && set.contains("HttpOnly") && set.contains("SameSite=Lax"), "{set}");
     let cookie = signed_in.cookie_line();
 

@@ -1,0 +1,125 @@
+// Every page of the gateway that people can meet, and how they come to see it.
+
+import { once } from "node:events";
+import http from "node:http";
+import { Gateway, PASSWORD, Site, makeFolder } from "./parts.mjs";
+import { press } from "./visitor.mjs";
+
+/** A greeting, a stream of events that stays open, and silence. */
+const APPLICATION = {
+  "/app/": "<!doctype html><html lang=en><title>Application</title><h1>Application</h1>",
+  "/app/events": (_, response) => response.writeHead(200, { "Content-Type": "text/event-stream" }).write("data: 1\n\n"),
+  "/slow/": () => {},
+};
+
+const configuration = (upstream, more) => `
+listen = ["127.0.0.1:0"]
+public_url = "http://localhost:8080"
+[[route]]
+path = "/app"
+upstream = "${upstream}"
+[[route]]
+path = "/staff"
+groups = ["staff"]
+upstream = "${upstream}"
+[[route]]
+path = "/slow"
+access = "public"
+upstream = "${upstream}"
+[[route]]
+path = "/dead"
+access = "public"
+upstream = "unix:gone.sock"
+[login]
+users = "users.toml"
+next = "/app/"
+[limits]
+response_timeout = "1s"
+${more}`;
+
+/** A gateway before that application; `more` are further lines of its configuration, `write` puts files beside it. */
+export async function openStage({ more = "", write = () => {} } = {}) {
+  const [{ folder, stop }, site] = [makeFolder(), await Site.start(APPLICATION)];
+  write(folder);
+  const gateway = await Gateway.start(folder, configuration(site.url, more));
+  const close = async () => {
+    await gateway.stop();
+    site.stop();
+    stop();
+  };
+  return { at: (path, name) => gateway.at(path, name), close };
+}
+
+/** A window of its own, in which nobody is signed in. */
+export function openWindow(browser, { theme = "light", size = [1280, 800], locale = "en", ...more } = {}) {
+  const [width, height] = size;
+  return browser.newContext({ colorScheme: theme, viewport: { width, height }, locale, reducedMotion: "reduce", ...more });
+}
+
+export async function signIn(page, stage, user = "alice", password = PASSWORD) {
+  await page.goto(stage.at("/login?switch=1"));
+  await page.fill("#username", user);
+  await page.fill("#password", password);
+  await press(page, page.locator("form button"));
+}
+
+/** Follows a link, or sends a form, that stands on a page of another site. */
+async function fromAnotherSite(page, html) {
+  await page.goto(`data:text/html,${encodeURIComponent(html)}`);
+  await press(page, page.locator("[data-go]"));
+}
+
+/** An event stream in the name of whoever is signed in, so that there is something to close. */
+async function holdOpen(page, stage) {
+  const cookies = await page.context().cookies();
+  const Cookie = cookies.map(({ name, value }) => `${name}=${value}`).join("; ");
+  const request = http.get(stage.at("/app/events", "127.0.0.1"), { headers: { Cookie } });
+  const [response] = await once(request, "response");
+  response.on("error", () => {});
+  await once(response, "data");
+}
+
+/** Every page: its name, and the way to it. */
+export const PAGES = {
+  login: (page, stage) => page.goto(stage.at("/login")),
+  "login-wrong": (page, stage) => signIn(page, stage, "alice", "wrong"),
+  "signed-in": async (page, stage) => {
+    await signIn(page, stage);
+    await page.goto(stage.at("/login"));
+  },
+  confirm: async (page, stage) => {
+    await signIn(page, stage);
+    await fromAnotherSite(page, `<a data-go href="${stage.at("/logout")}">x</a>`);
+  },
+  "confirm-nobody": (page, stage) => fromAnotherSite(page, `<a data-go href="${stage.at("/logout")}">x</a>`),
+  "confirm-refused": async (page, stage) => {
+    await signIn(page, stage);
+    await fromAnotherSite(page, `<form method=post action="${stage.at("/logout")}"><button data-go>x</button></form>`);
+  },
+  goodbye: async (page, stage) => {
+    await signIn(page, stage);
+    await holdOpen(page, stage);
+    await page.goto(stage.at("/login"));
+    await press(page, page.locator("form button"));
+  },
+  "goodbye-by-link": async (page, stage) => {
+    await signIn(page, stage);
+    await page.goto(stage.at("/logout"));
+  },
+  "goodbye-nobody": (page, stage) => page.goto(stage.at("/logout")),
+  "400-ambiguous": (page, stage) => page.goto(stage.at("/app/a%2Fb")),
+  "403-group": async (page, stage) => {
+    await signIn(page, stage, "bob");
+    await page.goto(stage.at("/staff/"));
+  },
+  "404-nothing": (page, stage) => page.goto(stage.at("/nothing")),
+  "405-method": (page, stage) =>
+    fromAnotherSite(page, `<form method=post action="${stage.at("/.exeunt/goodbye")}"><button data-go>x</button></form>`),
+  "421-host": (page, stage) => page.goto(stage.at("/", "other.test")),
+  "429-banned": async (page, stage) => {
+    do await signIn(page, stage, "mallory", "wrong");
+    while ((await page.locator("#problem").textContent()).match(/wrong|falsch/));
+  },
+  "502-down": (page, stage) => page.goto(stage.at("/dead/")),
+  "504-slow": (page, stage) => page.goto(stage.at("/slow/")),
+};
