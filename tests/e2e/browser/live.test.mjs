@@ -16,7 +16,7 @@ const PAGE = `<!doctype html><title>Live</title><p id="socket"></p><p id="stream
   stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) show("stream", "closed"); };
 </script>`;
 
-/** Says something, asks for a quick reconnect (RFC: HTML 9.2.6), and stays open. */
+/** Says something, asks for a quick reconnect (HTML 9.2.6), and stays open. */
 function stream(request, response) {
   response.writeHead(200, { "Content-Type": "text/event-stream" });
   response.write("retry: 1\ndata: live\n\n");
@@ -29,7 +29,7 @@ function socket(request, connection, ended) {
   connection.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n`
     + `Sec-WebSocket-Accept: ${accept}\r\n\r\n`);
   connection.write(Buffer.concat([Buffer.from([0x81, 4]), Buffer.from("live")]));
-  connection.on("error", () => {}).on("data", () => {}).on("close", ended);
+  connection.on("error", () => {}).on("data", () => {}).on("end", () => connection.end()).on("close", ended);
 }
 
 describe("live connections", () => {
@@ -51,8 +51,7 @@ describe("live connections", () => {
     for (const part of parts.reverse()) await part.stop();
   });
 
-  const shows = (visitor, id, text) => visitor.page.waitForFunction(
-    ([id, text]) => document.getElementById(id).textContent === text, [id, text]);
+  const shows = (visitor, id, text) => visitor.page.locator(`#${id}:text-is("${text}")`).waitFor();
 
   for (const name of ["localhost", PLAIN_NAME]) {
     it(`${name}: end when another tab signs out`, visiting(() => Visitor.open(browser, gateway, name), async (visitor) => {

@@ -14,7 +14,7 @@ const EXEUNT = resolve(process.env.EXEUNT);
 const PYTHON = process.env.PYTHON ?? "python3";
 const E2E = resolve(import.meta.dirname, "..");
 /** The longest that something may take that was waited for; most take milliseconds. */
-export const PATIENCE = 60_000;
+export const PATIENCE = 30_000;
 export const PASSWORD = "correct horse battery";
 /** A name on plain http that is not loopback: browsers send no Sec-Fetch-* there and trust nothing. */
 export const PLAIN_NAME = "shop.example.test";
