@@ -28,7 +28,7 @@ pub fn own_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason
 /// Whether a POST may sign out: as [`own_post`], or from another own origin.
 pub fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match facts.origin() {
-        Some(Ok(origin)) if hosts.owns(&origin) => Ok(()),
+        Some(Ok(origin)) if is_own_page(facts, hosts, &origin) => Ok(()),
         _ => own_post(facts, hosts),
     }
 }
@@ -114,7 +114,7 @@ mod tests {
             (&["Origin: http://app.test"], true, true),
             (&["Origin: http://app.test:80"], true, true),
             (&["Origin: https://app.test"], false, false),
-            (&["Origin: http://app.test:8080"], false, true),
+            (&["Origin: http://app.test:8080"], false, false),
             (&["Origin: null"], false, false),
             (&["Origin: http://evil.test"], false, false),
             (&["Origin: http://shop.test", "Sec-Fetch-Site: cross-site"], false, true),

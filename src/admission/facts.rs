@@ -167,7 +167,7 @@ fn not_own(problem: NotOwn, hosts: &OwnHosts) -> Refusal {
         "This host name is not served here. Served: {names}. A proxy in front must pass the name on that the browser \
          asked for (nginx: proxy_set_header Host $host), or the name belongs into `hosts` of the configuration."
     );
-    Refusal { reason: Reason::HostNotServed, message: message.into() }
+    Refusal { reason: Reason::HostNotServed, message: message.into(), retry_after: None }
 }
 
 /// One length, told once, in one way (RFC 9112 6.3); the one expectation there is.

@@ -68,6 +68,10 @@ fn refusal_with(assembled: &Assembled, reader: Reader, refusal: &Refusal, switch
     match status {
         StatusCode::UNAUTHORIZED => reply.with(WWW_AUTHENTICATE, challenge(assembled)),
         StatusCode::SERVICE_UNAVAILABLE => reply.with(RETRY_AFTER, RETRY_SECONDS.into()),
+        StatusCode::TOO_MANY_REQUESTS => match refusal.retry_after {
+            Some(seconds) => reply.with(RETRY_AFTER, seconds.into()),
+            None => reply,
+        },
         _ if refusal.reason == Reason::LogoutByGet => reply.with(ALLOW, HeaderValue::from_static("POST")),
         // RFC 6455 4.2.2, RFC 9110 15.5.22.
         StatusCode::UPGRADE_REQUIRED => reply

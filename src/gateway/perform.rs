@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
+use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -85,14 +85,9 @@ impl Gateway {
     fn banned(&self, request: &OwnRequest, user: &str, next: &ReturnTo, banned: Banned) -> Reply {
         let wait = banned.until.duration_since(self.pipeline.clock.now());
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let after = match seconds {
-            1 => "a second".to_owned(),
-            2..120 => format!("{seconds} seconds"),
-            _ => format!("{} minutes", seconds.div_ceil(60)),
-        };
-        let message = format!("Too many attempts to sign in. Try again in {after}.").into();
-        let refusal = Refusal { reason: Reason::TooManyAttempts, message };
-        self.sign_in_refused(request, user, next, refusal).with(RETRY_AFTER, seconds.into())
+        let message = format!("Too many attempts to sign in. Try again in {seconds} seconds.").into();
+        let refusal = Refusal { reason: Reason::TooManyAttempts, message, retry_after: Some(seconds) };
+        self.sign_in_refused(request, user, next, refusal)
     }
 
     /// Gives the browser what tells it from strangers at its next sign-in. Without random bytes it stays unknown.
@@ -146,11 +141,10 @@ impl Gateway {
 
     /// Browsers get the form again, with the name in it and what was wrong; programs the reason.
     fn sign_in_refused(&self, request: &OwnRequest, user: &str, next: &ReturnTo, refusal: impl Into<Refusal>) -> Reply {
-        let Refusal { reason, message } = refusal.into();
-        let event = Event::SignInRefused { user, client: request.client, reason };
+        let problem = refusal.into();
+        let event = Event::SignInRefused { user, client: request.client, reason: problem.reason };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);
         let assembled = &request.assembled;
-        let problem = Refusal { reason, message };
         let refusal = answers::refusal_for(assembled, Reader::Program, &problem);
         let Reader::Person(language) = request.reader else { return refusal };
         let mut page = assembled.pages.login(language, refusal.status, &next.to_string(), user, Some(&problem));

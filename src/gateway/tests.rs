@@ -598,7 +598,8 @@ async fn a_banned_account_has_one_answer_and_costs_no_hash() {
     assert_eq!(bench.ask("POST", "/login", &[FORM], RIGHT).await.status, 429, "in any letter case");
     let page = bench.ask("POST", "/login", &[FORM, BROWSER], WRONG).await;
     assert_eq!((page.status.as_u16(), header(&page, "retry-after")), (429, Some("5")));
-    assert!(text(&page).contains("name=\"password\""), "{}", text(&page));
+    let shown = text(&page);
+    assert!(shown.contains("It is possible again in 5 s.") && shown.contains("name=\"password\""), "{shown}");
     let lines = bench.lines.lock().join("\n");
     assert!(lines.contains("event=sign_in_refused client=unix reason=too_many_attempts user=alice"), "{lines}");
     bench.clock.advance(Duration::from_secs(5));

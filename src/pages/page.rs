@@ -36,7 +36,8 @@ impl Page<'_> {
     pub(super) fn values(&self) -> Value {
         match *self {
             Self::Login { next, user, problem } => {
-                context! { next, user, problem => problem.map(|refusal| refusal.reason.id()) }
+                let wait = problem.and_then(|refusal| refusal.retry_after);
+                context! { next, user, problem => problem.map(|refusal| refusal.reason.id()), wait }
             }
             Self::SignedIn { user, next, switch } => context! { user, next, switch },
             Self::Confirm { action, next, user, problem } => {

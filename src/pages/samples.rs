@@ -22,6 +22,10 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     let wrong = Refusal::from(Reason::CredentialsWrong);
     each(Page::Login { next: text, user: "", problem: None });
     each(Page::Login { next: text, user: text, problem: Some(&wrong) });
+    for seconds in [5, 900] {
+        let banned = Refusal { retry_after: Some(seconds), ..Refusal::from(Reason::TooManyAttempts) };
+        each(Page::Login { next: text, user: text, problem: Some(&banned) });
+    }
     each(Page::SignedIn { user: text, next: text, switch: text });
     each(Page::Confirm { action: text, next: None, user: None, problem: None });
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });
@@ -32,6 +36,6 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     each(Page::Goodbye { receipt: Some(&known), unconfirmed: true });
     for reason in Reason::ALL {
         each(Page::Refused { refusal: &reason.into(), switch: None });
-        each(Page::Refused { refusal: &Refusal { reason, message: text.to_owned().into() }, switch: Some(text) });
+        each(Page::Refused { refusal: &Refusal { reason, message: text.to_owned().into(), retry_after: None }, switch: Some(text) });
     }
 }

@@ -192,10 +192,12 @@ pub struct Refusal {
     pub reason: Reason,
     /// For people; never repeats anything secret.
     pub message: Cow<'static, str>,
+    /// After how many seconds it may be tried again, where that is known.
+    pub retry_after: Option<u64>,
 }
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, message: Cow::Borrowed(reason.message()) }
+        Self { reason, message: Cow::Borrowed(reason.message()), retry_after: None }
     }
 }

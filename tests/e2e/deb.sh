@@ -111,7 +111,7 @@ installs() {
 }
 
 configure() {
-    inside sed -i -e 's|^listen = .*|listen = ["127.0.0.1:0"]|' \
+    inside sed -i -e 's|^listen = \[.*|listen = ["127.0.0.1:0"]|' \
         -e "s|^upstream = .*|upstream = \"http://127.0.0.1:$application\"|" /etc/exeunt/config.toml
     echo 'correct horse battery' | inside exeunt user set alice > "$work/user.log" 2>&1 || fail "$(cat "$work/user.log")"
     is 'the users'"'"' file is for root and the service' "$(owner /etc/exeunt/users.toml)" '640 root:exeunt'
@@ -132,6 +132,9 @@ starts_and_stops() {
     echo 'correct horse battery' | deploy/smoke "http://127.0.0.1:$port" alice --host localhost --echo / > "$work/smoke.log" \
         || fail "$(cat "$work/smoke.log")"
     ok "the installed program passes deploy/smoke: $(tail -n 1 "$work/smoke.log")"
+    is 'its socket for operators' "$(owner /run/exeunt/admin.sock)" '600 exeunt:exeunt'
+    inside exeunt session list > "$work/list.log" 2>&1 || fail "exeunt session list: $(cat "$work/list.log")"
+    ok 'exeunt session list reaches it'
     kill -TERM "$service"
     local status=0
     wait "$service" || status=$?

@@ -14,11 +14,13 @@ folder=$(mktemp -d)
 gateway=
 trap 'test -z "$gateway" || kill "$gateway" 2>/dev/null; rm -rf "$folder"' EXIT
 
-if ! command -v fail2ban-regex >/dev/null; then
+if command -v fail2ban-regex >/dev/null; then
+    read_log() { fail2ban-regex -o ip "$1" "$filter"; }
+else
     (cd "$folder" && apt-get download -qq fail2ban && dpkg -x fail2ban_*.deb unpacked)
-    fail2ban-regex() {
+    read_log() {
         PYTHONPATH="$folder/unpacked/usr/lib/python3/dist-packages" python3 -B "$folder/unpacked/usr/bin/fail2ban-regex" \
-            --config "$folder/unpacked/etc/fail2ban" "$@"
+            --config "$folder/unpacked/etc/fail2ban" -o ip "$1" "$filter"
     }
 fi
 
@@ -97,7 +99,7 @@ for format in text json combined; do
     # As the journal shows them, too.
     sed 's/^/host exeunt[12]: /' "$folder/log" >"$folder/journal"
     for log in log journal; do
-        fail2ban-regex -o ip "$folder/$log" "$filter" >"$folder/found"
+        read_log "$folder/$log" >"$folder/found"
         if cmp -s "$folder/expected" "$folder/found"; then
             echo "ok    $format, $log: $(wc -l <"$folder/found") addresses"
         else
