@@ -54,7 +54,8 @@ describe("live connections", () => {
   const shows = (visitor, id, text) => visitor.page.locator(`#${id}:text-is("${text}")`).waitFor();
 
   for (const name of ["localhost", PLAIN_NAME]) {
-    it(`${name}: end when another tab signs out`, visiting(() => Visitor.open(browser, gateway, name), async (visitor) => {
+    const visit = () => Visitor.open(browser, gateway, name);
+    it(`${name}: end when another tab signs out`, visiting(visit, async (visitor) => {
       await visitor.type("/");
       await visitor.signIn("alice");
       await shows(visitor, "socket", "live");

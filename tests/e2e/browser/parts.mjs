@@ -60,13 +60,21 @@ export class Part {
   }
 
   async listening(pattern) {
-    this.port = Number((await this.until((line) => pattern.exec(line), "listening"))[1]);
-    return this;
+    try {
+      this.port = Number((await this.until((line) => pattern.exec(line), "listening"))[1]);
+      return this;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
+  /** Asks it to stop, and insists after a while. */
   async stop() {
     this.process.kill();
+    const insist = setTimeout(() => this.process.kill("SIGKILL"), PATIENCE);
     await this.ended;
+    clearTimeout(insist);
   }
 }
 
