@@ -39,9 +39,8 @@ fn run(scenario: &Scenario, upstream: &str, requests: u32, file: &Path) -> Resul
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet", "--zero-before=*counting_begins*"]).arg(out).arg(env::current_exe()?);
     command.args(["measured", scenario.name, upstream]).stderr(Stdio::null());
-    let server = Role::start(&mut command).map_err(|problem| {
-        format!("{problem}: is valgrind there? (Debian: apt-get install valgrind)")
-    })?;
+    let server = Role::start(&mut command)
+        .map_err(|problem| format!("{problem}: is valgrind there? (Debian: apt-get install valgrind)"))?;
     ask(scenario.request, &server, requests)?;
     server.stop()?;
     total(&fs::read_to_string(file)?)

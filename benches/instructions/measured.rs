@@ -86,7 +86,8 @@ fn settings(upstream: &str, access: bool) -> Result<Settings> {
         access = {access}
         "#
     );
-    let (settings, _) = config::parse("benchmark", &text, Path::new("/nonexistent")).map_err(|report| report.to_string())?;
+    let (settings, _) =
+        config::parse("benchmark", &text, Path::new("/nonexistent")).map_err(|report| report.to_string())?;
     Ok(settings)
 }
 

@@ -45,13 +45,7 @@ pub const SCENARIOS: [Scenario; 7] = [
 ];
 
 impl Scenario {
-    const fn new(
-        name: &'static str,
-        about: &'static str,
-        server: Server,
-        sessions: usize,
-        request: Request,
-    ) -> Self {
+    const fn new(name: &'static str, about: &'static str, server: Server, sessions: usize, request: Request) -> Self {
         Self { name, about, server, sessions, request }
     }
 

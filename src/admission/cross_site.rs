@@ -3,8 +3,8 @@
 //! The threat: a page of another site makes a signed-in person's browser send a request here, cookies and all
 //! (CSRF): it signs the person out, or in as somebody else. Browsers tell where a request comes from: in
 //! `Sec-Fetch-Site`, which scripts cannot forge, over https and on loopback; in `Origin` with every POST, everywhere. A
-//! request with neither is no browser's, and carries no cookies but its owner's. There is no token and no list of exceptions: exceptions
-//! matched by path are how this check has been bypassed elsewhere.
+//! request with neither is no browser's, and carries no cookies but its owner's. There is no token and no list of
+//! exceptions: exceptions matched by path are how this check has been bypassed elsewhere.
 
 use http::Method;
 

@@ -136,9 +136,9 @@ fn has_fetch_metadata(headers: &HeaderMap) -> bool {
 
 fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|range| {
-        range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type))
-    })
+    lines
+        .flat_map(|line| line.split(','))
+        .any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type)))
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -263,7 +263,9 @@ pub(crate) mod tests {
     fn a_foreign_host_is_told_what_is_served_and_what_to_write() {
         let head = request("GET", "/", &["Host: evil.test"]);
         let refusal = facts(&head, &hosts()).unwrap_err();
-        assert!(refusal.message.contains("app.test, shop.test") && refusal.message.contains("proxy_set_header Host $host"));
+        assert!(
+            refusal.message.contains("app.test, shop.test") && refusal.message.contains("proxy_set_header Host $host")
+        );
         assert!(!refusal.message.contains("evil"), "what the client sent is not echoed");
     }
 

@@ -21,18 +21,24 @@ enum Piece {
 
 /// The named sets of `identity.headers`.
 pub const PRESETS: [(&str, [(&str, Field); 4]); 2] = [
-    ("x-forwarded", [
-        ("x-forwarded-user", Field::User),
-        ("x-forwarded-email", Field::Email),
-        ("x-forwarded-groups", Field::Groups),
-        ("x-forwarded-preferred-username", Field::User),
-    ]),
-    ("remote", [
-        ("remote-user", Field::User),
-        ("remote-email", Field::Email),
-        ("remote-groups", Field::Groups),
-        ("remote-name", Field::Name),
-    ]),
+    (
+        "x-forwarded",
+        [
+            ("x-forwarded-user", Field::User),
+            ("x-forwarded-email", Field::Email),
+            ("x-forwarded-groups", Field::Groups),
+            ("x-forwarded-preferred-username", Field::User),
+        ],
+    ),
+    (
+        "remote",
+        [
+            ("remote-user", Field::User),
+            ("remote-email", Field::Email),
+            ("remote-groups", Field::Groups),
+            ("remote-name", Field::Name),
+        ],
+    ),
 ];
 
 impl IdentityHeaders {
@@ -63,9 +69,8 @@ impl IdentityHeaders {
 
     /// The edits that tell the application who this is.
     pub fn edits(&self, identity: &Identity, edits: &mut HeaderEdits) {
-        let header = |(name, template): &(HeaderName, Template)| {
-            Some(HeaderEdit::Set(name.clone(), template.render(identity)?))
-        };
+        let header =
+            |(name, template): &(HeaderName, Template)| Some(HeaderEdit::Set(name.clone(), template.render(identity)?));
         edits.extend(self.0.iter().filter_map(header));
     }
 }
@@ -127,15 +132,19 @@ mod tests {
     fn presets_send_what_the_user_has() {
         let alice = Identity::new("alice", Some("a@x"), Some("Alice"), &["b".into(), "a".into()]).unwrap();
         let mut headers = IdentityHeaders::preset("x-forwarded").unwrap();
-        assert_eq!(sent(&headers, &alice), [
-            "x-forwarded-user: alice", "x-forwarded-email: a@x", "x-forwarded-groups: b,a",
-            "x-forwarded-preferred-username: alice",
-        ]);
+        assert_eq!(
+            sent(&headers, &alice),
+            [
+                "x-forwarded-user: alice", "x-forwarded-email: a@x", "x-forwarded-groups: b,a",
+                "x-forwarded-preferred-username: alice",
+            ]
+        );
         headers.extend(IdentityHeaders::preset("remote").unwrap());
         let bob = Identity::new("bob", None, None, &[]).unwrap();
-        assert_eq!(sent(&headers, &bob), [
-            "x-forwarded-user: bob", "x-forwarded-preferred-username: bob", "remote-user: bob",
-        ]);
+        assert_eq!(
+            sent(&headers, &bob),
+            ["x-forwarded-user: bob", "x-forwarded-preferred-username: bob", "remote-user: bob",]
+        );
         assert!(IdentityHeaders::preset("x").is_none());
     }
 

@@ -50,7 +50,10 @@ pub fn decide(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Arc<Route>, ho
         Judgement::Refuse(reason) => return Decision::Refuse(reason),
         Judgement::Allow => {}
     }
-    if hold.is_some() && facts.is_websocket() && let Err(reason) = cross_site::socket(facts, hosts, &route.origins) {
+    if hold.is_some()
+        && facts.is_websocket()
+        && let Err(reason) = cross_site::socket(facts, hosts, &route.origins)
+    {
         return Decision::Refuse(reason);
     }
     Decision::Allow(Permit { route: Arc::clone(route), hold })

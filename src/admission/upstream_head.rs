@@ -192,7 +192,8 @@ mod tests {
 
     #[test]
     fn operators_cannot_set_what_is_ours() {
-        for name in ["x-forwarded-user", "remote-user", "host", "cookie", "set-cookie", "content-length", "connection"] {
+        for name in ["x-forwarded-user", "remote-user", "host", "cookie", "set-cookie", "content-length", "connection"]
+        {
             assert!(is_reserved(&HeaderName::from_static(name)), "{name}");
         }
         assert!(!is_reserved(&HeaderName::from_static("x-frame-options")));

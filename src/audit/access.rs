@@ -66,7 +66,11 @@ impl AccessLine<'_> {
         let status = self.status.map_or(0, |status| status.as_u16());
         let (user, time) = (self.user.unwrap_or("-"), format::common_timestamp(self.at));
         let mut line = format!("{client} - ");
-        if user == "-" { line.push('-') } else { format::quoted(user, &mut line) }
+        if user == "-" {
+            line.push('-')
+        } else {
+            format::quoted(user, &mut line)
+        }
         line.push_str(&format!(" [{time}] "));
         format::quoted(&format!("{} {} HTTP/1.1", self.method, self.path), &mut line);
         line.push_str(&format!(" {status} {} ", self.bytes));

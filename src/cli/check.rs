@@ -10,9 +10,7 @@ use super::{Configuration, print};
 /// Names everything that is wrong.
 pub(super) fn command(which: &Configuration) -> ExitCode {
     match load(which) {
-        Ok((path, _)) => {
-            print::to_standard_output(format!("{}: no problems\n", path.display()).as_bytes())
-        }
+        Ok((path, _)) => print::to_standard_output(format!("{}: no problems\n", path.display()).as_bytes()),
         Err(NotLoaded) => ExitCode::FAILURE,
     }
 }

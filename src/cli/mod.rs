@@ -164,7 +164,9 @@ mod tests {
 
     #[test]
     fn every_command_shows_examples() {
-        for command in Cli::command().get_subcommands().filter(|command| !matches!(command.get_name(), "user" | "session")) {
+        for command in
+            Cli::command().get_subcommands().filter(|command| !matches!(command.get_name(), "user" | "session"))
+        {
             let help = command.clone().render_long_help().to_string();
             assert!(help.contains("Example"), "{}", command.get_name());
         }

@@ -97,7 +97,9 @@ async fn answer_operators(settings: Option<AdminSettings>, gateway: Arc<Gateway>
     if let Some(settings) = settings {
         match AdminSocket::bind(&settings) {
             Ok(socket) => socket.serve(gateway, door.stopping()).await,
-            Err(error) => tracing::error!(path = %settings.path.display(), %error, "no admin socket; see [admin] listen"),
+            Err(error) => {
+                tracing::error!(path = %settings.path.display(), %error, "no admin socket; see [admin] listen")
+            }
         }
     }
     std::future::pending().await

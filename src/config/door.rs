@@ -33,14 +33,11 @@ pub fn listen(file: &Table<'_>, folder: &Path) -> Vec<ListenAddress> {
 /// An address to listen at; the path of a socket starts at `folder`.
 pub fn address(text: &str, folder: &Path) -> Result<ListenAddress, Refusal> {
     let read = |text: &str| {
-        text.parse::<ListenAddress>().map_err(|error| {
-            Refusal::new(format!("\"{text}\" is no address to listen at")).write(error.to_string())
-        })
+        text.parse::<ListenAddress>()
+            .map_err(|error| Refusal::new(format!("\"{text}\" is no address to listen at")).write(error.to_string()))
     };
     match read(text)? {
-        ListenAddress::Unix(path) if path.is_relative() => {
-            read(&format!("unix:{}", folder.join(path).display()))
-        }
+        ListenAddress::Unix(path) if path.is_relative() => read(&format!("unix:{}", folder.join(path).display())),
         address => Ok(address),
     }
 }
@@ -50,8 +47,8 @@ fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
     match (one, other) {
         (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) => {
             let same_family = one.is_ipv4() == other.is_ipv4();
-            let overlap = one.ip() == other.ip()
-                || (same_family && (one.ip().is_unspecified() || other.ip().is_unspecified()));
+            let overlap =
+                one.ip() == other.ip() || (same_family && (one.ip().is_unspecified() || other.ip().is_unspecified()));
             overlap && one.port() == other.port() && one.port() != 0
         }
         (one, other) => one == other,
@@ -114,12 +111,14 @@ pub fn trusted_proxies(file: &Table<'_>) -> TrustedProxies {
 fn network(text: &str) -> Result<IpNet, Refusal> {
     let single = |_| text.parse::<IpAddr>().map(IpNet::from);
     let network = text.parse::<IpNet>().or_else(single).map_err(|_| {
-        Refusal::new(format!("\"{text}\" is no network"))
-            .write("write \"10.0.0.7\", \"10.0.0.0/24\" or \"unix\"")
+        Refusal::new(format!("\"{text}\" is no network")).write("write \"10.0.0.7\", \"10.0.0.0/24\" or \"unix\"")
     })?;
     if network.trunc() != network {
-        return Err(Refusal::new(format!("{} is an address within a network", network.addr()))
-            .write(format!("write \"{}\" or \"{}\"", network.trunc(), network.addr())));
+        return Err(Refusal::new(format!("{} is an address within a network", network.addr())).write(format!(
+            "write \"{}\" or \"{}\"",
+            network.trunc(),
+            network.addr()
+        )));
     }
     if is_ipv4_within_ipv6(&network) {
         return Err(Refusal::new("IPv4 within IPv6 is known by its IPv4 address")

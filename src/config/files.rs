@@ -32,9 +32,7 @@ pub fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, Refusal> {
 fn unreadable(path: &Path, error: &io::Error) -> Refusal {
     let refusal = Refusal::new(format!("{} cannot be read: {error}", path.display()));
     match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            refusal.write("check as the user that serves: sudo -u exeunt exeunt check")
-        }
+        io::ErrorKind::PermissionDenied => refusal.write("check as the user that serves: sudo -u exeunt exeunt check"),
         _ => refusal,
     }
 }

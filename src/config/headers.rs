@@ -12,47 +12,20 @@ use super::schema;
 
 /// Fields of one connection (RFC 9110 7.6.1) and the frame of a message: never edited.
 const OF_THE_PROTOCOL: &[&str] = &[
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+    "connection", "content-length", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization",
+    "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 ];
 
 /// What the gateway itself writes towards the application, besides everything with [`FORWARDED`].
-const OF_THE_GATEWAY: &[&str] = &[
-    "cookie",
-    "forwarded",
-    "remote-email",
-    "remote-groups",
-    "remote-name",
-    "remote-user",
-    "set-cookie",
-    "x-real-ip",
-];
+const OF_THE_GATEWAY: &[&str] =
+    &["cookie", "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "set-cookie", "x-real-ip"];
 
 const FORWARDED: &str = "x-forwarded-";
 
 /// What no header of an identity may be called: applications take these for something else.
 const TAKEN: &[&str] = &[
-    "authorization",
-    "cookie",
-    "forwarded",
-    "origin",
-    "referer",
-    "set-cookie",
-    "user-agent",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-real-ip",
+    "authorization", "cookie", "forwarded", "origin", "referer", "set-cookie", "user-agent", "x-forwarded-for",
+    "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
 ];
 
 /// The edits of one route: towards the application, and towards the client.
@@ -110,8 +83,7 @@ pub fn for_identity(text: &str) -> Result<HeaderName, Refusal> {
 }
 
 fn name(text: &str) -> Result<HeaderName, Refusal> {
-    let name: HeaderName =
-        text.parse().map_err(|_| Refusal::new(format!("\"{text}\" is no header name")))?;
+    let name: HeaderName = text.parse().map_err(|_| Refusal::new(format!("\"{text}\" is no header name")))?;
     if name == HOST {
         return Err(Refusal::new("Host says which application is asked").write("write upstream_host instead"));
     }

@@ -47,8 +47,7 @@ fn unsafe_next(text: &str) -> Refusal {
 
 fn allowed_origins(table: &Table<'_>) -> Vec<OriginPattern> {
     let read = |text: &str| {
-        OriginPattern::parse(text)
-            .map_err(|write| Refusal::new(format!("\"{text}\" is no origin")).write(write))
+        OriginPattern::parse(text).map_err(|write| Refusal::new(format!("\"{text}\" is no origin")).write(write))
     };
     table.list("allowed_origins").iter().filter_map(|item| item.parse(read)).collect()
 }

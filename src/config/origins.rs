@@ -14,8 +14,7 @@ pub fn host(text: &str) -> Result<Host, Refusal> {
         return Err(Refusal::new("is a host name, not an address").write(format!("write \"{name}\"")));
     }
     if text.contains('*') {
-        return Err(Refusal::new("a wildcard would accept names that are not yours")
-            .write("name every host by itself"));
+        return Err(Refusal::new("a wildcard would accept names that are not yours").write("name every host by itself"));
     }
     if let Some((name, _)) = text.split_once(':').filter(|(name, _)| Host::parse(name).is_some()) {
         return Err(Refusal::new("ports are not compared").write(format!("write \"{name}\"")));

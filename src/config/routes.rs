@@ -123,9 +123,7 @@ fn leads_home(address: &UpstreamAddress, around: Around<'_>) -> bool {
             let loopback = [([127, 0, 0, 1], *port).into(), (std::net::Ipv6Addr::LOCALHOST, *port).into()];
             loopback.iter().any(|address| door::reaches(address, listen))
         }
-        UpstreamAddress::Tcp { .. } => {
-            address.literal().is_some_and(|address| door::reaches(&address, listen))
-        }
+        UpstreamAddress::Tcp { .. } => address.literal().is_some_and(|address| door::reaches(&address, listen)),
     }
 }
 
@@ -148,8 +146,7 @@ fn trust(table: &Table<'_>, upstreams: &[UpstreamAddress], around: Around<'_>) -
 fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, Refusal> {
     let path = files::resolve(folder, text)?;
     let content = files::read(&path)?;
-    UpstreamTrust::from_pem(&content)
-        .map_err(|error| Refusal::of(text, &format!("{} {error}", path.display())))
+    UpstreamTrust::from_pem(&content).map_err(|error| Refusal::of(text, &format!("{} {error}", path.display())))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -63,7 +63,7 @@ fn lost_after_login(place: &Place<'_>, settings: &Settings) {
                 "who signs in on {host} is led to {}, where no [[route]] answers",
                 settings.login.next
             ))
-                .write("add a route for it, or lead them elsewhere with login.next"),
+            .write("add a route for it, or lead them elsewhere with login.next"),
         );
     }
 }

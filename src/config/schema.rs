@@ -16,20 +16,8 @@ pub struct Schema {
 pub const FILE: Schema = Schema {
     table: "",
     keys: &[
-        "listen",
-        "public_url",
-        "hosts",
-        "trusted_proxies",
-        "route",
-        "identity",
-        "session",
-        "login",
-        "logout",
-        "limits",
-        "admin",
-        "log",
-        "brand",
-        "pages",
+        "listen", "public_url", "hosts", "trusted_proxies", "route", "identity", "session", "login", "logout",
+        "limits", "admin", "log", "brand", "pages",
     ],
     later: &["tls", "metrics"],
 };
@@ -38,50 +26,27 @@ pub const FILE: Schema = Schema {
 pub const ROUTE: Schema = Schema {
     table: "route",
     keys: &[
-        "host",
-        "path",
-        "upstream",
-        "upstream_host",
-        "upstream_ca_file",
-        "access",
-        "groups",
-        "origins",
-        "service_workers",
-        "headers",
+        "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "origins",
+        "service_workers", "headers",
     ],
     later: &[
-        "app_cookies",
-        "keep_cookies",
-        "carry_cookies",
-        "browser_cookies",
-        "encoded",
-        "methods",
-        "cross_site",
-        "cache",
-        "connection_auth",
-        "activity",
-        "logout",
+        "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "encoded", "methods", "cross_site", "cache",
+        "connection_auth", "activity", "logout",
     ],
 };
 
 /// `[route.headers]`
-pub const ROUTE_HEADERS: Schema =
-    Schema { table: "route.headers", keys: &["request", "response"], later: &[] };
+pub const ROUTE_HEADERS: Schema = Schema { table: "route.headers", keys: &["request", "response"], later: &[] };
 
 /// `[route.headers.request]`
-pub const REQUEST_HEADERS: Schema =
-    Schema { table: "route.headers.request", keys: &["add", "remove"], later: &[] };
+pub const REQUEST_HEADERS: Schema = Schema { table: "route.headers.request", keys: &["add", "remove"], later: &[] };
 
 /// `[route.headers.response]`
-pub const RESPONSE_HEADERS: Schema =
-    Schema { table: "route.headers.response", keys: &["add", "remove"], later: &[] };
+pub const RESPONSE_HEADERS: Schema = Schema { table: "route.headers.response", keys: &["add", "remove"], later: &[] };
 
 /// `[identity]`
-pub const IDENTITY: Schema = Schema {
-    table: "identity",
-    keys: &["headers", "custom"],
-    later: &["assertion", "assertion_key_file"],
-};
+pub const IDENTITY: Schema =
+    Schema { table: "identity", keys: &["headers", "custom"], later: &["assertion", "assertion_key_file"] };
 
 /// `[session]`
 pub const SESSION: Schema = Schema {
@@ -105,16 +70,8 @@ pub const LOGOUT: Schema = Schema {
 pub const LIMITS: Schema = Schema {
     table: "limits",
     keys: &[
-        "head_timeout",
-        "silent_timeout",
-        "body_timeout",
-        "send_timeout",
-        "idle",
-        "connect_timeout",
-        "response_timeout",
-        "drain",
-        "connections",
-        "login_body",
+        "head_timeout", "silent_timeout", "body_timeout", "send_timeout", "idle", "connect_timeout",
+        "response_timeout", "drain", "connections", "login_body",
     ],
     later: &["head_size", "fields", "connections_per_address", "requests_per_session"],
 };
@@ -133,20 +90,8 @@ pub const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later: &[] };
 
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[
-    &FILE,
-    &ROUTE,
-    &ROUTE_HEADERS,
-    &REQUEST_HEADERS,
-    &RESPONSE_HEADERS,
-    &IDENTITY,
-    &SESSION,
-    &LOGIN,
-    &LOGOUT,
-    &LIMITS,
-    &ADMIN,
-    &LOG,
-    &BRAND,
-    &PAGES,
+    &FILE, &ROUTE, &ROUTE_HEADERS, &REQUEST_HEADERS, &RESPONSE_HEADERS, &IDENTITY, &SESSION, &LOGIN, &LOGOUT, &LIMITS,
+    &ADMIN, &LOG, &BRAND, &PAGES,
 ];
 
 impl Schema {

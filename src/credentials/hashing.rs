@@ -108,7 +108,8 @@ mod tests {
     fn users() -> Users {
         let hash = password::hash(&Password::new("open sesame".to_owned()).unwrap()).unwrap();
         let text = format!(
-            "[users.alice]\npassword = '{hash}'\ngroups = ['staff']\n\n[users.carol]\npassword = '{hash}'\nenabled = false\n"
+            "[users.alice]\npassword = '{hash}'\ngroups = ['staff']\n\n\
+             [users.carol]\npassword = '{hash}'\nenabled = false\n"
         );
         Users::parse("users.toml".as_ref(), &text).unwrap()
     }

@@ -146,8 +146,7 @@ impl PasswordHash {
 
     fn affordable(self) -> Result<Self, HashProblem> {
         let Cost { memory_kib, passes, lanes } = self.cost;
-        let within =
-            memory_kib <= DEAREST.memory_kib && passes <= DEAREST.passes && lanes <= DEAREST.lanes;
+        let within = memory_kib <= DEAREST.memory_kib && passes <= DEAREST.passes && lanes <= DEAREST.lanes;
         if within { Ok(self) } else { Err(HashProblem::TooDear) }
     }
 
@@ -167,9 +166,7 @@ impl PasswordHash {
     pub fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
         let mut computed = Zeroizing::new(vec![0; self.output.len()]);
         let argon2 = argon2id(self.cost, self.output.len()).ok_or(HashingFailed)?;
-        argon2
-            .hash_password_into(password.0.as_bytes(), &self.salt, &mut computed)
-            .map_err(|_| HashingFailed)?;
+        argon2.hash_password_into(password.0.as_bytes(), &self.salt, &mut computed).map_err(|_| HashingFailed)?;
         Ok(computed.ct_eq(&self.output).into())
     }
 }
@@ -183,8 +180,7 @@ impl fmt::Debug for PasswordHash {
 /// The text to store for a new password: Argon2id with [`Cost::NEW`] and 16 random bytes of salt.
 pub fn hash(password: &Password) -> Result<String, HashingFailed> {
     let argon2 = argon2id(Cost::NEW, Params::DEFAULT_OUTPUT_LEN).ok_or(HashingFailed)?;
-    let hash: phc::PasswordHash =
-        argon2.hash_password(password.0.as_bytes()).map_err(|_| HashingFailed)?;
+    let hash: phc::PasswordHash = argon2.hash_password(password.0.as_bytes()).map_err(|_| HashingFailed)?;
     Ok(hash.to_string())
 }
 

@@ -57,7 +57,9 @@ fn a_strangers_name_costs_what_most_hashes_cost() {
         costs.iter().copied().enumerate().map(user).collect()
     };
     let decoy = |costs: &[&str]| {
-        let Work::Argon2id(Cost { memory_kib, passes, .. }) = parse(&text(costs)).unwrap().decoy().work() else { panic!() };
+        let Work::Argon2id(Cost { memory_kib, passes, .. }) = parse(&text(costs)).unwrap().decoy().work() else {
+            panic!()
+        };
         (memory_kib, passes)
     };
     assert_eq!(decoy(&[]), (19_456, 2));
@@ -92,10 +94,7 @@ const CASES: [Case; 23] = [
         &[("'a b'", "user `a b` is no table", "write [users.\"a b\"] and the keys below it")],
     ),
     ("[users.alice]\n", &[("alice", "user `alice` has no password", SET_ALICE)]),
-    (
-        "[users.\"a b\"]\n",
-        &[("\"a b\"", "user `a b` has no password", "type: exeunt user set \"a b\"")],
-    ),
+    ("[users.\"a b\"]\n", &[("\"a b\"", "user `a b` has no password", "type: exeunt user set \"a b\"")]),
     ("[users.alice]\npassword = 1\n", &[("password", "`password` is no text", SET_ALICE)]),
     (
         "[users.alice]\npassword = 'hunter2'\n",
@@ -162,21 +161,14 @@ const CASES: [Case; 23] = [
             "keep one of them: people type either",
         )],
     ),
-    (
-        "[users.'']\npassword = 'HASH'\n",
-        &[("''", "a user's name is empty", "leave it out, or fill it in")],
-    ),
+    ("[users.'']\npassword = 'HASH'\n", &[("''", "a user's name is empty", "leave it out, or fill it in")]),
     (
         "[users.'bob ']\npassword = 'HASH'\n",
         &[("'bob '", "a user's name cannot be \"bob \": it begins or ends with a space", "write \"bob\"")],
     ),
     (
         "[users.\"a\\u0000b\"]\npassword = 'HASH'\n",
-        &[(
-            "\"a\\u0000b\"",
-            "a user's name cannot be \"a\\0b\": it has a control character in it",
-            "write it without",
-        )],
+        &[("\"a\\u0000b\"", "a user's name cannot be \"a\\0b\": it has a control character in it", "write it without")],
     ),
 ];
 
@@ -240,9 +232,8 @@ error: unknown key `grups`
 
 #[test]
 fn many_users_are_read_and_too_many_refused() {
-    let text = |count: usize| -> String {
-        (0..count).map(|at| format!("[users.u{at}]\npassword = '{HASH}'\n")).collect()
-    };
+    let text =
+        |count: usize| -> String { (0..count).map(|at| format!("[users.u{at}]\npassword = '{HASH}'\n")).collect() };
     assert_eq!(parse(&text(MAX_USERS)).unwrap().count(), MAX_USERS);
     let problems = parse(&text(MAX_USERS + 1)).unwrap_err();
     let messages: Vec<_> = problems.problems().iter().map(|problem| &problem.message).collect();

@@ -1,8 +1,6 @@
 //! Answers that are no page of their own: refusals, and the way to the sign-in form.
 
-use http::header::{
-    ALLOW, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE, WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 

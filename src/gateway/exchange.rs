@@ -43,7 +43,10 @@ impl Exchange {
             return Self { record: None };
         }
         let header = |name| {
-            head.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+            head.headers
+                .get(name)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                .unwrap_or_default()
         };
         let path = raw_target.split(|&byte| byte == b'?').next().unwrap_or_default();
         let record = Record {

@@ -182,12 +182,7 @@ fn signed_in_page(language: Language, user: &str, next: &str, assembled: &Assemb
     assembled.pages.signed_in(language, user, next, &switch)
 }
 
-fn confirm_page(
-    problem: Option<Reason>,
-    facts: &RequestFacts<'_>,
-    visitor: &Visitor,
-    assembled: &Assembled,
-) -> Reply {
+fn confirm_page(problem: Option<Reason>, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
     let query = query(facts);
     let next = match query.field(&farewell::NEXT) {
         Field::One(next) => Some(next),
@@ -238,10 +233,11 @@ fn session(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -
         return answers::refusal_for(assembled, Reader::Program, &refusal);
     };
     let identity = session.identity();
+    let host = assembled.hosts.names().get(facts.host.index()).map(|host| host.as_str());
     let body = json!({
         "user": identity.user(), "email": identity.email(), "name": identity.name(), "groups": identity.groups(),
         "device": session.device().to_string(), "address": session.address().to_string(),
-        "connections": session.live_connections(), "host": assembled.hosts.names().get(facts.host.index()).map(|host| host.as_str()),
+        "connections": session.live_connections(), "host": host,
     });
     Reply::json(StatusCode::OK, &body)
 }

@@ -7,9 +7,9 @@ use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::own::{Action, OwnRequest, login_target};
-use super::answers::{self, Reader};
 use super::Gateway;
+use super::answers::{self, Reader};
+use super::own::{Action, OwnRequest, login_target};
 use crate::audit::Event;
 use crate::credentials::Verdict;
 use crate::login::attempt::Attempt;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use http::request;
 
+use super::Gateway;
+use super::answers;
 use super::assembled::{Asked, Assembled};
 use super::exchange::Exchange;
 use super::forward::Forward;
 use super::own::{self, Own, OwnRequest};
-use super::answers;
-use super::Gateway;
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit};
 use crate::admission::service_worker;
@@ -128,7 +128,13 @@ impl Gateway {
         }
     }
 
-    fn forward(&self, facts: &RequestFacts<'_>, permit: Permit, unusable: bool, assembled: &Arc<Assembled>) -> Received {
+    fn forward(
+        &self,
+        facts: &RequestFacts<'_>,
+        permit: Permit,
+        unusable: bool,
+        assembled: &Arc<Assembled>,
+    ) -> Received {
         if let Some(session) = permit.session() {
             session.touch(self.pipeline.clock.now());
         }

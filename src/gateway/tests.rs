@@ -28,7 +28,7 @@ use crate::values::cookie::SessionCookie;
 use crate::values::header_edits::HeaderEdit;
 use crate::values::origin::{Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
-use crate::values::own_path::{OwnPath, OwnPages};
+use crate::values::own_path::{OwnPages, OwnPath};
 use crate::values::reply::Reply;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
@@ -158,7 +158,8 @@ impl Bench {
 
     /// Signs in and gives the `Cookie` line to send from then on.
     async fn sign_in(&self, user: &'static str) -> String {
-        let body = if user == "bob" { "username=bob&password=wonder+land" } else { "username=alice&password=wonder+land" };
+        let body =
+            if user == "bob" { "username=bob&password=wonder+land" } else { "username=alice&password=wonder+land" };
         let reply = self.ask("POST", "/login", &[FORM], body).await;
         assert_eq!(reply.status, 303);
         cookie_line(&reply)
@@ -255,7 +256,9 @@ async fn signing_in_leads_to_a_checked_target() {
         let reply = bench.ask("POST", target, &[FORM], body).await;
         assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some(want)), "{target} {body}");
     }
-    let reply = bench.ask("POST", "/login", &[FORM, "Accept: application/json"], "username=bob&password=wonder+land&next=/a").await;
+    let reply = bench
+        .ask("POST", "/login", &[FORM, "Accept: application/json"], "username=bob&password=wonder+land&next=/a")
+        .await;
     assert_eq!((reply.status.as_u16(), json(&reply)), (200, serde_json::json!({ "user": "bob", "next": "/a" })));
     assert!(bench.is_signed_in(&cookie_line(&reply)));
 }
@@ -282,14 +285,19 @@ async fn wrong_credentials_and_odd_forms_open_nothing() {
     assert!(bench.gateway.sessions().is_empty());
     let page = bench.ask("POST", "/login", &[FORM, BROWSER], "username=al%22ice&password=wrong&next=/a").await;
     assert_eq!(page.status, 401);
-    assert!(text(&page).contains("are wrong") && text(&page).contains("value=\"al&quot;ice\"") && text(&page).contains("value=\"/a\""));
+    assert!(
+        text(&page).contains("are wrong")
+            && text(&page).contains("value=\"al&quot;ice\"")
+            && text(&page).contains("value=\"/a\"")
+    );
     assert!(!text(&page).contains("value=\"wrong\""));
 }
 
 #[tokio::test]
 async fn a_planted_cookie_does_not_survive_the_sign_in() {
     let bench = bench();
-    let planted = format!("Cookie: exeunt={}", crate::values::session_id::SessionId::generate().unwrap().cookie_value());
+    let planted =
+        format!("Cookie: exeunt={}", crate::values::session_id::SessionId::generate().unwrap().cookie_value());
     assert!(!bench.is_signed_in(&planted));
     let reply = bench.ask("POST", "/login", &[FORM, &planted], "username=alice&password=wonder+land").await;
     let own = cookie_line(&reply);
@@ -360,7 +368,11 @@ async fn a_get_of_logout_does_what_a_person_meant() {
     assert!(text(&program).contains("curl -X POST"));
     let confirm = bench.ask("GET", "/logout?next=/bye", &[&alice, BROWSER], "").await;
     assert_eq!(confirm.status, 200);
-    assert!(text(&confirm).contains("Sign out?") && text(&confirm).contains("value=\"/bye\"") && text(&confirm).contains("alice"));
+    assert!(
+        text(&confirm).contains("Sign out?")
+            && text(&confirm).contains("value=\"/bye\"")
+            && text(&confirm).contains("alice")
+    );
     for method in ["HEAD", "PUT", "DELETE"] {
         assert_eq!(bench.ask(method, "/logout", &[&alice], "").await.status, 405);
     }
@@ -382,7 +394,8 @@ async fn a_get_of_logout_does_what_a_person_meant() {
 async fn another_site_cannot_sign_anybody_out() {
     let bench = bench();
     let alice = bench.sign_in("alice").await;
-    for line in ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Origin: http://evil.test", "Origin: null"] {
+    for line in ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Origin: http://evil.test", "Origin: null"]
+    {
         let reply = bench.ask("POST", "/logout", &[&alice, line], "").await;
         assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (403, &"cross_site".into()), "{line}");
         assert_eq!(header(&reply, "set-cookie"), None);
@@ -459,10 +472,12 @@ async fn the_application_hears_of_the_user_from_us_alone() {
         let forward = bench.forward(target, &[&alice, spoof, "X-Forwarded-Groups: admin"]);
         let sent = head("GET", &[&alice, spoof, "X-Forwarded-Groups: admin"]);
         let edits = forward.request_edits(&sent.headers);
-        let set = |name: &str| edits.iter().rev().find_map(|edit| match edit {
-            HeaderEdit::Set(other, value) if other == name => value.to_str().ok(),
-            _ => None,
-        });
+        let set = |name: &str| {
+            edits.iter().rev().find_map(|edit| match edit {
+                HeaderEdit::Set(other, value) if other == name => value.to_str().ok(),
+                _ => None,
+            })
+        };
         assert_eq!((set("x-forwarded-user"), set("x-forwarded-groups")), (Some("alice"), Some("staff")), "{target}");
         assert!(edits.contains(&HeaderEdit::Remove("x_forwarded_user".parse().unwrap())));
         assert!(edits.contains(&HeaderEdit::Remove(http::header::COOKIE)));
@@ -478,8 +493,8 @@ async fn our_addresses_are_never_forwarded_in_any_spelling() {
     let bench = bench_with(|settings| settings.routes = vec![route("/", Access::Public)]);
     for target in [
         "/logout", "/logout/", "/LOGOUT", "/%6cogout", "/./logout", "/a/../logout", "/login", "/Login/", "/.exeunt/x",
-        "/.EXEUNT/session", "/logout;x=1", "/logout;", "/a;b/../logout;x", "/login;x", "/.exeunt;x/session", "http://app.test/logout",
-        "/logout%20", "/login%20%20;x", "/.exeunt%20/session",
+        "/.EXEUNT/session", "/logout;x=1", "/logout;", "/a;b/../logout;x", "/login;x", "/.exeunt;x/session",
+        "http://app.test/logout", "/logout%20", "/login%20%20;x", "/.exeunt%20/session",
     ] {
         assert!(!matches!(bench.receive("GET", target, &[]), Received::Forward(_)), "{target}");
     }
@@ -489,7 +504,8 @@ async fn our_addresses_are_never_forwarded_in_any_spelling() {
 
 #[tokio::test]
 async fn a_path_parameter_cannot_choose_another_route() {
-    let bench = bench_with(|settings| settings.routes = vec![route("/", Access::Public), route("/admin", Access::SignedIn)]);
+    let bench =
+        bench_with(|settings| settings.routes = vec![route("/", Access::Public), route("/admin", Access::SignedIn)]);
     for target in ["/admin;x/secret", "/admin;/secret", "/a;x/../admin;y"] {
         assert_eq!(bench.ask("GET", target, &[], "").await.status, 400, "{target}");
     }
@@ -532,7 +548,10 @@ async fn the_log_says_what_happened_and_no_secret() {
     bench.ask("POST", "/login", &[FORM], "username=alice%0aevent=signed_in&password=hunter22").await;
     bench.ask("POST", "/logout", &[&alice], "").await;
     let lines = bench.lines.lock().join("\n");
-    for want in ["event=signed_in user=alice", "event=access", "path=/x ", "event=session_ended", "steps=end:done:1,cut:nothing:0"] {
+    for want in [
+        "event=signed_in user=alice", "event=access", "path=/x ", "event=session_ended",
+        "steps=end:done:1,cut:nothing:0",
+    ] {
         assert!(lines.contains(want), "{want} is not in\n{lines}");
     }
     let cookie = alice.split('=').next_back().unwrap();

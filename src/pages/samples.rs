@@ -36,6 +36,9 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     each(Page::Goodbye { receipt: Some(&known), unconfirmed: true });
     for reason in Reason::ALL {
         each(Page::Refused { refusal: &reason.into(), switch: None });
-        each(Page::Refused { refusal: &Refusal { reason, message: text.to_owned().into(), retry_after: None }, switch: Some(text) });
+        each(Page::Refused {
+            refusal: &Refusal { reason, message: text.to_owned().into(), retry_after: None },
+            switch: Some(text),
+        });
     }
 }

@@ -45,11 +45,8 @@ pub struct App {
 
 /// The engine around a gateway, ready for [`super::Door::open`].
 pub fn engine(gateway: Arc<Gateway>) -> Arc<HttpProxy<App>> {
-    let conf = ServerConf {
-        max_retries: ATTEMPTS,
-        upstream_keepalive_pool_size: WARM_CONNECTIONS,
-        ..ServerConf::default()
-    };
+    let conf =
+        ServerConf { max_retries: ATTEMPTS, upstream_keepalive_pool_size: WARM_CONNECTIONS, ..ServerConf::default() };
     Arc::new(http_proxy(&Arc::new(conf), App { gateway, authorities: OwnAuthorities::default() }))
 }
 

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
-    UniqueID, UniqueIDType, l4::socket::SocketAddr,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType, l4::socket::SocketAddr,
 };
 use std::os::fd::AsRawFd;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -41,13 +41,7 @@ const GATHER_LIMIT: usize = 16 * 1024;
 
 impl ClientIo {
     pub(super) fn new(transport: Transport, connection: Arc<Connection>) -> Self {
-        Self {
-            transport: Some(transport),
-            connection,
-            scan: HeadScan::default(),
-            out: BytesMut::new(),
-            stalled: false,
-        }
+        Self { transport: Some(transport), connection, scan: HeadScan::default(), out: BytesMut::new(), stalled: false }
     }
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
@@ -132,11 +126,7 @@ impl AsyncRead for ClientIo {
 }
 
 impl AsyncWrite for ClientIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let taken = if self.out.len() + bytes.len() <= GATHER_LIMIT {
             self.out.extend_from_slice(bytes);
             bytes.len()

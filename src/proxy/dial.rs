@@ -22,10 +22,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 pub type Connection = Box<dyn Duplex>;
 
 /// A dead machine or a forgotten connection is noticed after two minutes, however quiet the tunnel is.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(15))
-    .with_retries(4);
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
 
 /// Connects to an endpoint within `connect_timeout`, over TLS where it has a server name: certificate and name are
 /// checked as for all upstreams.

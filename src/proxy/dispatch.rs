@@ -103,12 +103,7 @@ impl Dispatch {
     }
 
     /// `error_while_proxy`: whether the request is sent again. Always decides.
-    pub fn error_while_proxy(
-        &mut self,
-        session: &Session,
-        mut error: Box<Error>,
-        reused: bool,
-    ) -> Box<Error> {
+    pub fn error_while_proxy(&mut self, session: &Session, mut error: Box<Error>, reused: bool) -> Box<Error> {
         use ErrorType::{ConnectionClosed, ReadError, WriteError};
         let lost = matches!(error.etype(), ConnectionClosed | ReadError | WriteError);
         let again = may_send_again(Broken {

@@ -49,9 +49,9 @@ impl UpstreamFailure {
         match kind {
             ReadTimedout | WriteTimedout => Self::TooSlow,
             // A socket that cannot be made is an internal error of the upstream side.
-            BindError | ConnectError | ConnectNoRoute | ConnectProxyFailure | ConnectRefused
-            | ConnectTimedout | HandshakeError | InternalError | InvalidCert | SocketError
-            | TLSHandshakeFailure | TLSHandshakeTimedout | TLSWantX509Lookup => Self::Unreachable,
+            BindError | ConnectError | ConnectNoRoute | ConnectProxyFailure | ConnectRefused | ConnectTimedout
+            | HandshakeError | InternalError | InvalidCert | SocketError | TLSHandshakeFailure
+            | TLSHandshakeTimedout | TLSWantX509Lookup => Self::Unreachable,
             _ => Self::BadAnswer,
         }
     }

@@ -160,7 +160,10 @@ mod tests {
     proptest! {
         #[test]
         fn any_split_gives_the_same_boundaries(
-            frames in prop::collection::vec((0u8..16, any::<bool>(), prop_oneof![0usize..300, 65_000usize..66_000]), 1..6),
+            frames in prop::collection::vec(
+                (0u8..16, any::<bool>(), prop_oneof![0usize..300, 65_000usize..66_000]),
+                1..6,
+            ),
             cuts in prop::collection::vec(1usize..5000, 1..40),
         ) {
             let frames: Vec<_> = frames.iter().map(|&(opcode, masked, length)| frame(opcode, masked, length)).collect();
@@ -171,7 +174,8 @@ mod tests {
                 expected.push(at);
             }
             let stream = frames.concat();
-            let (mut tracker, mut found, mut at, mut cut) = (FrameTracker::at_start(), Vec::new(), 0, cuts.iter().cycle());
+            let mut tracker = FrameTracker::at_start();
+            let (mut found, mut at, mut cut) = (Vec::new(), 0, cuts.iter().cycle());
             while at < stream.len() {
                 let end = (at + cut.next().unwrap()).min(stream.len());
                 while at < end {

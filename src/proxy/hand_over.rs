@@ -17,9 +17,7 @@ use super::transport::Transport;
 /// The connection that an exchange runs on; `None` if its stream is not one of the door's.
 pub fn connection_of(session: &Session) -> Option<&Arc<Connection>> {
     match session.downstream_session.as_ref() {
-        ServerSession::H1(session) => {
-            session.stream().as_any().downcast_ref::<ClientIo>().map(ClientIo::connection)
-        }
+        ServerSession::H1(session) => session.stream().as_any().downcast_ref::<ClientIo>().map(ClientIo::connection),
         _ => None,
     }
 }

@@ -99,8 +99,7 @@ impl OwnAuthorities {
         }
         let mut known = self.0.lock();
         let authorities = known.entry(trust.id()).or_insert_with(|| {
-            let wrap =
-                |der: &rustls::pki_types::CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
+            let wrap = |der: &rustls::pki_types::CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
             trust.own_certificates().iter().map(wrap).collect()
         });
         Some(Arc::clone(authorities))
@@ -144,11 +143,7 @@ mod tests {
         let own = trust();
         assert_eq!(peer(&endpoint(Some("app.test")), &own, Sharing::Everybody).get_ca().unwrap().len(), 1);
         assert!(peer(&endpoint(None), &own, Sharing::Everybody).get_ca().is_none());
-        assert!(
-            peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody(), Sharing::Everybody)
-                .get_ca()
-                .is_none()
-        );
+        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody(), Sharing::Everybody).get_ca().is_none());
     }
 
     #[test]

@@ -31,12 +31,8 @@ enum After {
 }
 
 /// Serves one connection to its end, and gives its place back when the socket is closed.
-pub(super) async fn serve<A>(
-    house: Arc<House<A>>,
-    transport: Transport,
-    connection: Arc<Connection>,
-    place: Place,
-) where
+pub(super) async fn serve<A>(house: Arc<House<A>>, transport: Transport, connection: Arc<Connection>, place: Place)
+where
     A: HttpServerApp + Send + Sync + 'static,
 {
     serve_requests(&house, transport, &connection).await;
@@ -198,8 +194,7 @@ async fn farewell(mut transport: Transport, connection: &Connection) {
     }
 }
 
-const TOO_SLOW: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// The last word to a client that never finished its request's head.
 fn too_slow(transport: &Transport) {

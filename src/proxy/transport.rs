@@ -38,12 +38,8 @@ impl Transport {
     fn peek(&self) -> io::Result<usize> {
         let mut byte = [MaybeUninit::uninit()];
         match self {
-            Self::Tcp(stream) => {
-                stream.try_io(Interest::READABLE, || socket2::SockRef::from(stream).peek(&mut byte))
-            }
-            Self::Unix(stream) => {
-                stream.try_io(Interest::READABLE, || socket2::SockRef::from(stream).peek(&mut byte))
-            }
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || socket2::SockRef::from(stream).peek(&mut byte)),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, || socket2::SockRef::from(stream).peek(&mut byte)),
         }
     }
 
@@ -66,11 +62,7 @@ impl AsRawFd for Transport {
 }
 
 impl AsyncRead for Transport {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
@@ -79,11 +71,7 @@ impl AsyncRead for Transport {
 }
 
 impl AsyncWrite for Transport {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Unix(stream) => Pin::new(stream).poll_write(context, bytes),

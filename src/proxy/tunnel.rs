@@ -70,12 +70,7 @@ pub struct TunnelEnd {
 /// After a cut the client gets the rest of the frame it is in, then Close 1008 "session ended"; nothing that it
 /// sends is forwarded any more. The upstream gets Close 1001, if it is not in the middle of a frame. All of this
 /// is over within half a second, with or without the Close frames.
-pub async fn run<C, U>(
-    client: Side<C>,
-    upstream: Side<U>,
-    cut: &Arc<Cut>,
-    on_activity: impl Fn(Peer),
-) -> TunnelEnd
+pub async fn run<C, U>(client: Side<C>, upstream: Side<U>, cut: &Arc<Cut>, on_activity: impl Fn(Peer)) -> TunnelEnd
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
@@ -241,13 +236,7 @@ impl Flow {
     }
 
     /// Moves what can be moved. Ready when this direction has ended, and again whenever it is asked after that.
-    fn poll<R, W>(
-        &mut self,
-        context: &mut Context<'_>,
-        reader: &mut R,
-        writer: &mut W,
-        active: impl Fn(),
-    ) -> Poll<End>
+    fn poll<R, W>(&mut self, context: &mut Context<'_>, reader: &mut R, writer: &mut W, active: impl Fn()) -> Poll<End>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,

@@ -159,8 +159,7 @@ fn accept_of(key: &[u8]) -> String {
 
 /// Removes what concerns the connection to the upstream alone (RFC 9110 7.6.1).
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let lines =
-        headers.get_all(CONNECTION).into_iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let lines = headers.get_all(CONNECTION).into_iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     let nominated: Vec<_> = lines.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok()).collect();
     let own = [CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
     for name in nominated.into_iter().chain(own).chain([HeaderName::from_static("keep-alive")]) {

@@ -160,8 +160,7 @@ mod tests {
     async fn a_new_endpoint_takes_only_its_share() {
         let (few, more) = (pool(4, Clock::manual().0), pool(5, Clock::manual().0));
         let moved = (0..4000).filter(|&affinity| {
-            let (before, after) =
-                (few.pick(affinity, &NOTHING).unwrap(), more.pick(affinity, &NOTHING).unwrap());
+            let (before, after) = (few.pick(affinity, &NOTHING).unwrap(), more.pick(affinity, &NOTHING).unwrap());
             before.id() != after.id()
         });
         let moved = moved.count();

@@ -123,8 +123,7 @@ impl Upstream {
         let endpoint = |address| {
             let place = Place::Tcp(address);
             let same = known.iter().find(|endpoint| *endpoint.place() == place);
-            let new =
-                || Arc::new(Endpoint::new(place.clone(), self.address.server_name(), &self.generations));
+            let new = || Arc::new(Endpoint::new(place.clone(), self.address.server_name(), &self.generations));
             same.map_or_else(new, Arc::clone)
         };
         addresses.into_iter().map(endpoint).collect()

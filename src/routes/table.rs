@@ -57,9 +57,7 @@ impl RouteTable {
                 route.host.as_ref().is_none_or(|host| hosts.host_id(host).is_some_and(|own| own.index() == id))
             };
             let mut routes: Vec<_> = routes.iter().filter(covers).cloned().collect();
-            routes.sort_by_key(|route| {
-                (route.host.is_none(), std::cmp::Reverse(route.path.specificity()))
-            });
+            routes.sort_by_key(|route| (route.host.is_none(), std::cmp::Reverse(route.path.specificity())));
             routes
         };
         Self { by_host: (0..hosts.count()).map(of_host).collect() }
@@ -104,9 +102,7 @@ mod tests {
             route(Some("shop.test"), "/static/private"),
         ];
         let table = RouteTable::new(&hosts, routes);
-        let find = |host: &str, path: &str| {
-            table.find(hosts.find(host).unwrap(), path).map(|route| route.to_string())
-        };
+        let find = |host: &str, path: &str| table.find(hosts.find(host).unwrap(), path).map(|route| route.to_string());
         assert_eq!(find("app.test", "/x").as_deref(), Some("/"));
         assert_eq!(find("app.test", "/static/x").as_deref(), Some("/static"));
         assert_eq!(find("shop.test", "/static/x").as_deref(), Some("shop.test/"), "a route of the host wins");

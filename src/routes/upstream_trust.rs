@@ -30,9 +30,7 @@ impl fmt::Display for BadCertificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "holds no certificate; write the authority's certificate in PEM form into it",
-            Self::Unreadable => {
-                "holds a certificate that cannot be read; write PEM certificates only into it"
-            }
+            Self::Unreadable => "holds a certificate that cannot be read; write PEM certificates only into it",
         })
     }
 }
@@ -58,9 +56,8 @@ impl UpstreamTrust {
     /// # Errors
     /// The file holds no certificate, or one that cannot be used.
     pub fn from_pem(pem: &[u8]) -> Result<Arc<Self>, BadCertificates> {
-        let own: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<_, _>>()
-            .map_err(|_| BadCertificates::Unreadable)?;
+        let own: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| BadCertificates::Unreadable)?;
         if own.is_empty() {
             return Err(BadCertificates::Empty);
         }

@@ -122,8 +122,7 @@ mod tests {
         let networks = trusted.iter().filter_map(|text| text.parse().ok()).collect();
         let trusted = TrustedProxies { networks, unix: trusted.contains(&"unix") };
         let value = |text: &&str| HeaderValue::from_str(text).unwrap();
-        let mut headers: HeaderMap =
-            forwarded_for.iter().map(|line| (X_FORWARDED_FOR.clone(), value(line))).collect();
+        let mut headers: HeaderMap = forwarded_for.iter().map(|line| (X_FORWARDED_FOR.clone(), value(line))).collect();
         headers.insert(X_FORWARDED_PROTO.clone(), value(&proto));
         let peer = peer.parse().map_or(Peer::Unix, Peer::Tcp);
         trusted.provenance(peer, &headers)

@@ -1,8 +1,9 @@
 //! Which request headers belong to the gateway: no client header speaks for it.
 //!
 //! Applications behind CGI, WSGI and their kin see `X-Forwarded-User` and `X_Forwarded_User` as one name, and some
-//! fold more characters than that. Chasing spellings is a race that others have lost, so a name is forwarded only if it is
-//! plain (letters, digits, single inner hyphens: folding cannot change it), and a plain name is dropped if it is one of ours.
+//! fold more characters than that. Chasing spellings is a race that others have lost, so a name is forwarded only if
+//! it is plain (letters, digits, single inner hyphens: folding cannot change it), and a plain name is dropped if it is
+//! one of ours.
 
 use std::collections::HashSet;
 
@@ -101,8 +102,9 @@ mod tests {
             "x_forwarded_user", "X-Forwarded-User-", "-X-Forwarded-User", "X--Forwarded-User", "X.Forwarded.User",
             "X-Forwarded~User", "X!Forwarded!User", "X-Forwarded'User", "HTTP_X_FORWARDED_USER",
             "HTTP-X-Forwarded-User", "REMOTE_USER", "Remote-User", "Remote-Groups", "X-Forwarded-Email",
-            "X_Forwarded_Groups", "X-Webauth-User", "X_WEBAUTH_USER", "X-Forwarded-For", "X-Forwarded-Prefix", "Forwarded",
-            "X-Real-IP", "Proxy", "X-Original-URL", "X-HTTP-Method-Override", "X-SSL-Client-Cert", "Content_Length",
+            "X_Forwarded_Groups", "X-Webauth-User", "X_WEBAUTH_USER", "X-Forwarded-For", "X-Forwarded-Prefix",
+            "Forwarded", "X-Real-IP", "Proxy", "X-Original-URL", "X-HTTP-Method-Override", "X-SSL-Client-Cert",
+            "Content_Length",
         ];
         for name in spellings {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -114,9 +116,10 @@ mod tests {
     fn what_browsers_and_applications_need_passes() {
         let own = OwnHeaders::new([]);
         let names = [
-            "host", "user-agent", "accept", "accept-language", "cookie", "content-type", "content-length", "authorization",
-            "origin", "referer", "sec-fetch-site", "sec-websocket-key", "upgrade", "connection", "x-requested-with", "range",
-            "x-csrftoken", "if-none-match", "traceparent", "depth", "destination", "x-webauth-user", "dnt", "priority",
+            "host", "user-agent", "accept", "accept-language", "cookie", "content-type", "content-length",
+            "authorization", "origin", "referer", "sec-fetch-site", "sec-websocket-key", "upgrade", "connection",
+            "x-requested-with", "range", "x-csrftoken", "if-none-match", "traceparent", "depth", "destination",
+            "x-webauth-user", "dnt", "priority",
         ];
         for name in names {
             assert!(!own.claims(&HeaderName::from_static(name)), "{name}");

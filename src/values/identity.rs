@@ -71,9 +71,7 @@ impl Identity {
         name: Option<&str>,
         groups: &[String],
     ) -> Result<Self, IdentityProblem> {
-        let optional = |text: Option<&str>| {
-            text.filter(|text| !text.trim().is_empty()).map(Text::parse).transpose()
-        };
+        let optional = |text: Option<&str>| text.filter(|text| !text.trim().is_empty()).map(Text::parse).transpose();
         Ok(Self {
             user: Text::parse(user)?,
             email: optional(email)?,

@@ -111,15 +111,14 @@ impl fmt::Display for ListenAddressError {
                 formatter,
                 "names are not looked up here: write an IP address, \"127.0.0.1:{port}\" for this machine only"
             ),
-            Self::NoPath => {
-                formatter.write_str("the path is missing: write \"unix:/run/exeunt/http.sock\"")
-            }
+            Self::NoPath => formatter.write_str("the path is missing: write \"unix:/run/exeunt/http.sock\""),
             Self::LongPath { length } => write!(
                 formatter,
                 "the path has {length} bytes, a unix socket takes {UNIX_PATH_MAX}: write a shorter one"
             ),
-            Self::Unreadable => formatter
-                .write_str("write \"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/run/exeunt/http.sock\""),
+            Self::Unreadable => {
+                formatter.write_str("write \"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/run/exeunt/http.sock\"")
+            }
         }
     }
 }

@@ -79,10 +79,7 @@ impl Host {
 
 fn is_label(label: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (1..=63).contains(&label.len())
-        && label.bytes().all(sound)
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+    (1..=63).contains(&label.len()) && label.bytes().all(sound) && !label.starts_with('-') && !label.ends_with('-')
 }
 
 /// What the URL standard takes for a number at the end of a host: digits, or `0x` and hexadecimal digits.
@@ -115,11 +112,7 @@ impl Authority {
 
     /// The origin that a page at this authority has under `scheme`.
     pub fn origin(&self, scheme: Scheme) -> Origin {
-        Origin {
-            scheme,
-            host: self.host.clone(),
-            port: self.port.unwrap_or(scheme.default_port()),
-        }
+        Origin { scheme, host: self.host.clone(), port: self.port.unwrap_or(scheme.default_port()) }
     }
 }
 

@@ -152,6 +152,9 @@ mod tests {
         let owns = |text: &str| own.owns(&Origin::parse(text).unwrap());
         assert!(owns("https://app.test") && owns("https://shop.test:8443"));
         assert!(!owns("http://app.test") && !owns("https://evil.test"));
-        assert_eq!(own.origins().map(|origin| origin.to_string()).collect::<Vec<_>>(), ["https://app.test", "https://shop.test"]);
+        assert_eq!(
+            own.origins().map(|origin| origin.to_string()).collect::<Vec<_>>(),
+            ["https://app.test", "https://shop.test"]
+        );
     }
 }

@@ -79,9 +79,7 @@ impl OwnPages {
 
     /// Whether one of our addresses begins with this text, as the scope of a service worker is compared.
     pub fn any_below(&self, scope: &str) -> bool {
-        let begins = |address: &str| {
-            address.get(..scope.len()).is_some_and(|head| head.eq_ignore_ascii_case(scope))
-        };
+        let begins = |address: &str| address.get(..scope.len()).is_some_and(|head| head.eq_ignore_ascii_case(scope));
         let further = format!("{RESERVED}/");
         begins(self.login.as_str()) || self.logout.iter().any(|path| begins(path.as_str())) || begins(&further)
     }

@@ -136,16 +136,12 @@ impl Reason {
             Self::ExpectationUnknown => StatusCode::EXPECTATION_FAILED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::SignInRequired | Self::CredentialsWrong => StatusCode::UNAUTHORIZED,
-            Self::GroupMissing
-            | Self::CrossSite
-            | Self::SocketOrigin
-            | Self::ServiceWorker
-            | Self::NotANavigation => StatusCode::FORBIDDEN,
+            Self::GroupMissing | Self::CrossSite | Self::SocketOrigin | Self::ServiceWorker | Self::NotANavigation => {
+                StatusCode::FORBIDDEN
+            }
             Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SignInBusy | Self::SessionsFull | Self::StoreUnavailable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::SignInBusy | Self::SessionsFull | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
             Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

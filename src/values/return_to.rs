@@ -153,11 +153,7 @@ impl OriginPattern {
     }
 
     fn matches(&self, origin: &Origin) -> bool {
-        let host = if self.subdomains {
-            origin.host.is_subdomain_of(&self.host)
-        } else {
-            origin.host == self.host
-        };
+        let host = if self.subdomains { origin.host.is_subdomain_of(&self.host) } else { origin.host == self.host };
         host && origin.scheme == self.scheme && self.port.is_none_or(|port| port == origin.port)
     }
 }

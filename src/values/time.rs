@@ -77,9 +77,7 @@ impl Clock {
     /// The current moment.
     pub fn now(&self) -> Moment {
         match &*self.0 {
-            Source::System { origin } => {
-                Moment(u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX))
-            }
+            Source::System { origin } => Moment(u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX)),
             Source::Manual { millis } => Moment(millis.load(Ordering::Acquire)),
         }
     }
@@ -91,9 +89,7 @@ impl Clock {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 WallTime(since.as_secs())
             }
-            Source::Manual { millis } => {
-                WallTime(MANUAL_WALL_START + millis.load(Ordering::Acquire) / 1000)
-            }
+            Source::Manual { millis } => WallTime(MANUAL_WALL_START + millis.load(Ordering::Acquire) / 1000),
         }
     }
 

@@ -49,8 +49,7 @@ pub fn is_websocket_request(
 
 /// Whether a header whose value is a list of words has this one, in any letter case, on any of its lines.
 pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let elements =
-        headers.get_all(name).into_iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    let elements = headers.get_all(name).into_iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     elements.into_iter().any(|element| element.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 

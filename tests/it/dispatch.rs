@@ -87,13 +87,7 @@ impl ProxyHttp for Forward {
         Ok(())
     }
 
-    fn fail_to_connect(
-        &self,
-        _: &mut Session,
-        _: &HttpPeer,
-        ctx: &mut Self::CTX,
-        error: Box<Error>,
-    ) -> Box<Error> {
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Self::CTX, error: Box<Error>) -> Box<Error> {
         ctx.as_mut().unwrap().fail_to_connect(error)
     }
 
@@ -177,10 +171,7 @@ impl Client {
                     return (head[9..12].parse().unwrap(), body);
                 }
                 if got.ends_with(b"0\r\n\r\n") {
-                    return (
-                        head[9..12].parse().unwrap(),
-                        String::from_utf8(got[at + 4..].to_vec()).unwrap(),
-                    );
+                    return (head[9..12].parse().unwrap(), String::from_utf8(got[at + 4..].to_vec()).unwrap());
                 }
             }
             let mut piece = [0; 4096];
@@ -361,8 +352,7 @@ async fn the_engine_forwards_no_upgrade() {
 }
 
 async fn over_tls(identity: &Identity, host: &str, authority_pem: &str) -> (u16, String) {
-    let address =
-        upstream::start_tls(identity, |connection| upstream::answer_all(connection, "secure")).await;
+    let address = upstream::start_tls(identity, |connection| upstream::answer_all(connection, "secure")).await;
     let trust = UpstreamTrust::from_pem(authority_pem.as_bytes()).unwrap();
     let upstreams = [format!("https://{host}:{}", address.port())];
     let gateway = Gateway::with(&upstreams, |settings| settings.trust = trust, true).await;

@@ -55,8 +55,7 @@ struct WebSocket(WebSocketStream<TcpStream>);
 impl WebSocket {
     fn of(stream: TcpStream, role: Role) -> Self {
         // `from_raw_socket` is async only in name: it reads nothing.
-        let socket =
-            futures_util::FutureExt::now_or_never(WebSocketStream::from_raw_socket(stream, role, None));
+        let socket = futures_util::FutureExt::now_or_never(WebSocketStream::from_raw_socket(stream, role, None));
         Self(socket.unwrap())
     }
 

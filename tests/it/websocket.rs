@@ -139,9 +139,7 @@ async fn what_comes_with_the_101_is_kept_and_the_handshake_is_complete() {
     let address = upstream::start(async |mut connection, _| {
         let head = connection.request().await.unwrap().to_ascii_lowercase();
         assert!(head.starts_with("get /socket?room=1 http/1.1\r\n"), "{head}");
-        for line in
-            ["host: app.test", "upgrade: websocket", "connection: upgrade", "sec-websocket-version: 13"]
-        {
+        for line in ["host: app.test", "upgrade: websocket", "connection: upgrade", "sec-websocket-version: 13"] {
             assert!(head.contains(&format!("\r\n{line}\r\n")), "{line} in {head}");
         }
         connection.write(&format!("{ACCEPTED}\u{1}\u{2}hi")).await;
@@ -211,8 +209,7 @@ async fn what_is_no_answer_is_a_failure() {
 #[tokio::test]
 async fn no_connection_and_no_answer_are_told_apart() {
     assert_eq!(failure(&pool_at(dead_port().await)).await, UpstreamFailure::Unreachable);
-    let silent =
-        upstream::start(async |mut connection, _| while connection.request().await.is_some() {}).await;
+    let silent = upstream::start(async |mut connection, _| while connection.request().await.is_some() {}).await;
     let quick = |settings: &mut UpstreamSettings| settings.response_timeout = Duration::from_millis(100);
     assert_eq!(failure(&pool(&[format!("http://{silent}")], quick)).await, UpstreamFailure::TooSlow);
 }

@@ -72,7 +72,9 @@ fn html(source: &Source) -> Vec<Finding> {
     }
     let is_html = |text: &str| HTML.iter().any(|mark| text.to_ascii_lowercase().contains(mark));
     let literals = source.words.iter().filter(|word| word.literal && is_html(&word.text));
-    literals.map(|word| source.finding(word.line, format!("HTML outside src/pages/ and src/sample/: {}", word.text))).collect()
+    literals
+        .map(|word| source.finding(word.line, format!("HTML outside src/pages/ and src/sample/: {}", word.text)))
+        .collect()
 }
 
 #[cfg(test)]

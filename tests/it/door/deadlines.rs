@@ -26,9 +26,7 @@ async fn a_head_that_trickles_is_cut() {
             tokio::task::yield_now().await;
         }
     };
-    let reading = async {
-        Client::over(tokio::io::join(&mut reader, tokio::io::sink())).rest().await
-    };
+    let reading = async { Client::over(tokio::io::join(&mut reader, tokio::io::sink())).rest().await };
     let (time, said) = turning(&house, async {
         tokio::select! { said = reading => said, () = trickling => String::new() }
     })

@@ -112,11 +112,12 @@ async fn signals_reload_drain_and_stop() {
     let reloads = Arc::new(AtomicU32::new(0));
     let (reloaded, mut reload_seen) = tokio::sync::mpsc::unbounded_channel();
     let running = async {
-        signals.run(&house.door, || {
-            reloads.fetch_add(1, Ordering::Relaxed);
-            reloaded.send(()).unwrap();
-        })
-        .await;
+        signals
+            .run(&house.door, || {
+                reloads.fetch_add(1, Ordering::Relaxed);
+                reloaded.send(()).unwrap();
+            })
+            .await;
     };
     let operator = async {
         send("HUP");

@@ -44,8 +44,13 @@ async fn the_body_of_a_request_that_is_answered_here_is_no_request() {
     let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
     let measured = format!("Content-Length: {}\r\n\r\n{inner}", inner.len());
     let cases = [
-        ("POST /x", 401), ("POST /logout", 200), ("POST /login", 400), ("GET /login", 200), ("PUT /logout", 405),
-        ("POST //x", 400), ("POST /.exeunt/session", 405),
+        ("POST /x", 401),
+        ("POST /logout", 200),
+        ("POST /login", 400),
+        ("GET /login", 200),
+        ("PUT /logout", 405),
+        ("POST //x", 400),
+        ("POST /.exeunt/session", 405),
     ];
     for (line, status) in cases {
         for body in [&chunked, &measured] {
@@ -184,7 +189,8 @@ async fn expect_continue_is_between_client_and_application() {
     })
     .await;
     let site = Site::before_one(strict);
-    let head = |path| format!("POST {path} HTTP/1.1\r\nHost: app.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    let head =
+        |path| format!("POST {path} HTTP/1.1\r\nHost: app.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
     let mut client = site.client().await;
     client.say(&head("/public/x")).await;
     assert_eq!(client.one_answer(false).await.unwrap().status, 100);
@@ -201,7 +207,8 @@ async fn expect_continue_for_a_form_of_ours() {
     let (site, _echo) = Site::with_echo().await;
     let form = "username=alice&password=wonder+land";
     let mut client = site.client().await;
-    let head = request("POST", "/login", &[FORM, "Expect: 100-continue", &format!("Content-Length: {}", form.len())], "");
+    let head =
+        request("POST", "/login", &[FORM, "Expect: 100-continue", &format!("Content-Length: {}", form.len())], "");
     client.say(&head).await;
     assert_eq!(client.one_answer(false).await.unwrap().status, 100);
     client.say(form).await;
@@ -235,7 +242,9 @@ async fn answers_without_a_body_keep_their_framing() {
         while let Some(head) = connection.request().await {
             match head.split(' ').nth(1).unwrap() {
                 "/public/204" => connection.write("HTTP/1.1 204 No Content\r\n\r\n").await,
-                "/public/304" => connection.write("HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 9\r\n\r\n").await,
+                "/public/304" => {
+                    connection.write("HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 9\r\n\r\n").await
+                }
                 "/public/head" => connection.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").await,
                 "/public/until-close" => return connection.write("HTTP/1.0 200 OK\r\n\r\nuntil the end").await,
                 _ => connection.answer(200, "", "ok").await,
@@ -246,10 +255,17 @@ async fn answers_without_a_body_keep_their_framing() {
     let site = Site::before_one(app);
     let mut client = site.client().await;
     let cases = [
-        ("GET", "/public/204", 204, ""), ("GET", "/public/x", 200, "ok"), ("GET", "/public/304", 304, ""),
-        ("GET", "/public/x", 200, "ok"), ("HEAD", "/public/head", 200, ""), ("GET", "/public/x", 200, "ok"),
-        ("HEAD", "/login", 200, ""), ("HEAD", "/x", 401, ""), ("GET", "/public/x", 200, "ok"),
-        ("GET", "/public/until-close", 200, "until the end"), ("GET", "/public/x", 200, "ok"),
+        ("GET", "/public/204", 204, ""),
+        ("GET", "/public/x", 200, "ok"),
+        ("GET", "/public/304", 304, ""),
+        ("GET", "/public/x", 200, "ok"),
+        ("HEAD", "/public/head", 200, ""),
+        ("GET", "/public/x", 200, "ok"),
+        ("HEAD", "/login", 200, ""),
+        ("HEAD", "/x", 401, ""),
+        ("GET", "/public/x", 200, "ok"),
+        ("GET", "/public/until-close", 200, "until the end"),
+        ("GET", "/public/x", 200, "ok"),
     ];
     for (method, target, status, body) in cases {
         let answer = client.exchange(&request(method, target, &[], "")).await;

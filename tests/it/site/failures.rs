@@ -105,7 +105,8 @@ async fn half_an_answer_is_not_passed_off_as_a_whole_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_answers_are_cleaned_or_refused() {
     let both = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
-    let many: &'static str = Box::leak(("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(50) + OK).into_boxed_str());
+    let many: &'static str =
+        Box::leak(("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(50) + OK).into_boxed_str());
     for (bytes, bodies) in [(both, ["hello", ""]), (many, ["hello", ""])] {
         let app = upstream::start(move |mut connection, _| async move {
             connection.request().await;

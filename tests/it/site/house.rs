@@ -255,6 +255,3 @@ pub async fn until(holds: impl Fn() -> bool) {
     })
     .await;
 }
-
-
-

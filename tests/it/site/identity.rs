@@ -14,19 +14,18 @@ const SPELLINGS: [&str; 32] = [
     "X-Forwarded-User", "X-FORWARDED-USER", "x-forwarded-user", "x-FORWARDED-user", "X_Forwarded_User",
     "X-Forwarded_User", "X_Forwarded-User", "x_forwarded_user", "X.Forwarded.User", "X~Forwarded!User",
     "X'Forwarded-User", "X-Forwarded-User-", "-X-Forwarded-User", "X--Forwarded-User", "X-Forwarded~User",
-    "X!Forwarded!User", "HTTP_X_FORWARDED_USER", "HTTP-X-Forwarded-User", "REMOTE_USER", "Remote-User",
-    "Remote_User", "Remote_Groups", "X-Forwarded-Email", "X_Forwarded_Email", "X-Forwarded-Groups",
-    "X_Forwarded_Groups", "X-Forwarded-Preferred-Username", "X-Remote-User", "AUTH_USER", "X_Auth_User",
-    "SSL_CLIENT_S_DN", "X-Exeunt-User",
+    "X!Forwarded!User", "HTTP_X_FORWARDED_USER", "HTTP-X-Forwarded-User", "REMOTE_USER", "Remote-User", "Remote_User",
+    "Remote_Groups", "X-Forwarded-Email", "X_Forwarded_Email", "X-Forwarded-Groups", "X_Forwarded_Groups",
+    "X-Forwarded-Preferred-Username", "X-Remote-User", "AUTH_USER", "X_Auth_User", "SSL_CLIENT_S_DN", "X-Exeunt-User",
 ];
 
 /// Other names by which a client could speak for a proxy or change what is asked for (H17-H21, T10-T17, T42, T43).
 const FORBIDDEN: [&str; 38] = [
     "Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Real-IP",
-    "True-Client-IP", "CF-Connecting-IP", "X-Client-IP", "X-Cluster-Client-IP", "Front-End-Https", "X-Url-Scheme", "Via",
-    "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Accel-Redirect", "X-Sendfile", "X-HTTP-Method-Override",
-    "X-HTTP-Method", "X-Method-Override", "Proxy", "Proxy-Authorization", "Proxy-Connection", "Keep-Alive",
-    "HTTP2-Settings", "X-SSL-Client-Cert", "X-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert",
+    "True-Client-IP", "CF-Connecting-IP", "X-Client-IP", "X-Cluster-Client-IP", "Front-End-Https", "X-Url-Scheme",
+    "Via", "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Accel-Redirect", "X-Sendfile",
+    "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "Proxy", "Proxy-Authorization", "Proxy-Connection",
+    "Keep-Alive", "HTTP2-Settings", "X-SSL-Client-Cert", "X-Client-Cert", "X-Forwarded-Client-Cert", "Client-Cert",
     "Client-Cert-Chain", "X-Middleware-Subrequest", "X_Forwarded_Proto", "X_Forwarded_Host", "X_Forwarded_For",
     "X_Real_IP", "Content_Length", "TE",
 ];
@@ -35,7 +34,8 @@ const FORBIDDEN: [&str; 38] = [
 fn folded(request: &str, owned: &str) -> usize {
     let names = request.lines().skip(1).take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'));
     let fold = |name: &str| {
-        let parts: Vec<_> = name.split(|at: char| !at.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<_> =
+            name.split(|at: char| !at.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).collect();
         let folded = parts.join("-").to_ascii_lowercase();
         folded.strip_prefix("http-").map_or(folded.clone(), str::to_owned)
     };
@@ -120,9 +120,13 @@ async fn connection_cannot_nominate_the_identity_away() {
 async fn trailers_never_reach_the_application() {
     let (site, echo) = Site::with_echo().await;
     let alice = site.sign_in("alice").await;
-    let head = request("POST", "/x", &[&alice, "Transfer-Encoding: chunked", "Trailer: X-Forwarded-User", "TE: trailers"], "");
-    let answer =
-        site.client().await.exchange(&format!("{head}5\r\nhello\r\n0\r\nX-Forwarded-User: root\r\nX-T: 1\r\n\r\n")).await;
+    let head =
+        request("POST", "/x", &[&alice, "Transfer-Encoding: chunked", "Trailer: X-Forwarded-User", "TE: trailers"], "");
+    let answer = site
+        .client()
+        .await
+        .exchange(&format!("{head}5\r\nhello\r\n0\r\nX-Forwarded-User: root\r\nX-T: 1\r\n\r\n"))
+        .await;
     assert_eq!(answer.status, 200);
     let request = the_one(&echo);
     assert!(request.contains("hello") && !request.contains("root") && !request.contains("X-T"), "{request}");
@@ -239,7 +243,8 @@ async fn a_routes_own_headers_are_set_both_ways() {
     let site = Site::before(&[echo.url()], |setup| {
         let mut route = route("/public", Access::Public, &[echo.url()]);
         route.request_headers = vec![Set(name("x-site"), HeaderValue::from_static("a")), Remove(name("dnt"))];
-        route.response_headers = vec![Set(name("x-frame-options"), HeaderValue::from_static("DENY")), Remove(name("server"))];
+        route.response_headers =
+            vec![Set(name("x-frame-options"), HeaderValue::from_static("DENY")), Remove(name("server"))];
         setup.gateway.routes = vec![route];
     });
     let answer = site.get("/public/x", &["DNT: 1", "X-Site: b"]).await;

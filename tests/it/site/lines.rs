@@ -30,8 +30,12 @@ async fn every_exchange_has_one_line_in_every_format() {
         let (site, cookies) = busy_site(format).await;
         // What one exchange's line has in it, and nobody else's.
         let exchanges: [(&str, [&str; 3]); 6] = [
-            ("/login", ["303", "401", ""]), ("/a", ["200", "", ""]), ("/b", ["401", "", ""]), ("//c", ["400", "", ""]),
-            ("/logout", ["303", "", ""]), ("/none", ["", "", ""]),
+            ("/login", ["303", "401", ""]),
+            ("/a", ["200", "", ""]),
+            ("/b", ["401", "", ""]),
+            ("//c", ["400", "", ""]),
+            ("/logout", ["303", "", ""]),
+            ("/none", ["", "", ""]),
         ];
         for (path, statuses) in exchanges {
             let statuses: Vec<_> = statuses.into_iter().filter(|status| !status.is_empty()).collect();

@@ -81,11 +81,14 @@ async fn send(case: &Case, bytes: Vec<u8>, site: &Site, echo: &Echo) -> Outcome 
     let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, &bytes).await;
     let mut answers = Vec::new();
     let first = site.turning(client.one_answer(to_head)).await;
-    let goes_on = first.as_ref().is_some_and(|first| first.status >= 200 && first.header("connection") != Some("close"));
+    let goes_on =
+        first.as_ref().is_some_and(|first| first.status >= 200 && first.header("connection") != Some("close"));
     answers.extend(first);
     if goes_on {
         // An honest request behind it: answered if the connection is in step, not at all if it was closed.
-        let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, b"GET /after HTTP/1.1\r\nHost: app.test\r\n\r\n").await;
+        let _ =
+            tokio::io::AsyncWriteExt::write_all(&mut client.stream, b"GET /after HTTP/1.1\r\nHost: app.test\r\n\r\n")
+                .await;
         answers.extend(site.turning(client.one_answer(false)).await);
     }
     let mut other = Client::to(site.address()).await;
@@ -122,16 +125,21 @@ impl Outcome {
             "reject" => self.is_refused(&[400, 405, 408, 421, 501, 505]),
             "414-or-400" => self.is_refused(&[414, 400]),
             "431-or-400" => self.is_refused(&[431, 400]),
-            "417-or-dropped" => self.is_refused(&[417]) || (self.seen.len() == 1 && header(&self.seen[0], "expect").is_none()),
+            "417-or-dropped" => {
+                self.is_refused(&[417]) || (self.seen.len() == 1 && header(&self.seen[0], "expect").is_none())
+            }
             "either" => self.is_refused(&[400, 405]) || self.seen.len() == 1,
             "accept" => self.status() == 200 && self.seen.len() == 1,
             "dropped-or-reject" => {
-                self.is_refused(&[400]) || self.seen.iter().all(|request| !request.to_ascii_lowercase().contains("content_length"))
+                self.is_refused(&[400])
+                    || self.seen.iter().all(|request| !request.to_ascii_lowercase().contains("content_length"))
             }
             "one-request" => self.status() == 200 && self.is_in_step() && self.seen.is_empty(),
             "100-or-wait" => matches!(self.status(), 0 | 100),
             "no-upgrade" => {
-                self.status() == 200 && self.seen.len() == 1 && header(&self.seen[0], "upgrade").is_none()
+                self.status() == 200
+                    && self.seen.len() == 1
+                    && header(&self.seen[0], "upgrade").is_none()
                     && header(&self.seen[0], "http2-settings").is_none()
             }
             "first answered; bytes never reach the backend before a 101"
@@ -147,9 +155,13 @@ impl Outcome {
             }
             "local-or-reject" => self.is_refused(&[204, 400]),
             "authority-wins-or-reject" => self.is_refused(&[400, 421]),
-            "as-/logout-or-reject" | "normalise->intercept" | "intercept"
+            "as-/logout-or-reject"
+            | "normalise->intercept"
+            | "intercept"
             | "policy: 308 to /logout or intercept; never backend" => self.is_refused(&[200, 308, 405, 400]),
-            "normalise->/admin" | "normalise / 400" | "400 (double encoding) or literal" => self.is_refused(&[400, 401]),
+            "normalise->/admin" | "normalise / 400" | "400 (double encoding) or literal" => {
+                self.is_refused(&[400, 401])
+            }
             "protected: prefix rule must match on segment boundary" => {
                 self.seen.len() == 1 && self.seen[0].starts_with("GET /publicadmin ")
             }

@@ -140,4 +140,3 @@ async fn who_may_not_is_told_why() {
     assert!(foreign.text().contains("app.test"));
     assert_eq!(echo.take(), [""; 0]);
 }
-

@@ -31,7 +31,8 @@ async fn site_with(change: impl FnOnce(&mut Setup)) -> (Site, Handshakes) {
         async move {
             #[expect(clippy::result_large_err, reason = "the library's signature")]
             let note = |request: &Request<()>, response| {
-                let lines = request.headers().iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
+                let lines =
+                    request.headers().iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
                 log.lock().unwrap().push(format!("GET {}\r\n{}\r\n", request.uri(), lines.collect::<String>()));
                 Ok(response)
             };
@@ -182,7 +183,9 @@ async fn bad_handshakes_are_answered_and_go_nowhere() {
     for (method, lines, status) in cases {
         let lines = [&[&*alice][..], &upgrade, lines].concat();
         let mut client = site.client().await;
-        client.say(&(request(method, "/socket", &lines, "") + "GET /public/smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n")).await;
+        client
+            .say(&(request(method, "/socket", &lines, "") + "GET /public/smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n"))
+            .await;
         let answer = client.one_answer(false).await.unwrap();
         assert_eq!(answer.status, status, "{method} {lines:?}");
         assert_eq!(answer.header("sec-websocket-version"), (status == 426).then_some("13"), "RFC 6455 4.2.2");
@@ -194,7 +197,8 @@ async fn bad_handshakes_are_answered_and_go_nowhere() {
 async fn a_logout_closes_them_with_a_word() {
     let (site, _) = site().await;
     let (alice, bob) = (site.session_of("alice").await, site.session_of("bob").await);
-    let mut sockets = [open(&site, "/socket", &[&alice]).await.unwrap(), open(&site, "/socket", &[&alice]).await.unwrap()];
+    let mut sockets =
+        [open(&site, "/socket", &[&alice]).await.unwrap(), open(&site, "/socket", &[&alice]).await.unwrap()];
     let mut public = open(&site, "/public/socket", &[&alice]).await.unwrap();
     let mut other = open(&site, "/socket", &[&bob]).await.unwrap();
     for socket in &mut sockets {
@@ -207,7 +211,10 @@ async fn a_logout_closes_them_with_a_word() {
     assert_eq!(closed(&mut public).await, session_ended(), "it was opened in her name");
     echoes(&mut other, "hello").await;
     let lines = site.access_lines(2, "path=/socket ").await;
-    assert!(lines.len() == 2 && lines.iter().all(|line| line.contains("status=101") && line.contains("user=alice")), "{lines:?}");
+    assert!(
+        lines.len() == 2 && lines.iter().all(|line| line.contains("status=101") && line.contains("user=alice")),
+        "{lines:?}"
+    );
 }
 
 /// What a person does keeps the session; that both ends say they are there does not.

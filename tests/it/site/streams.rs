@@ -36,7 +36,9 @@ impl Slow {
             let (next, gone) = (Arc::clone(&next), gone_here.clone());
             async move {
                 connection.request().await.unwrap();
-                connection.write(&format!("HTTP/1.1 200 OK\r\n{head}Transfer-Encoding: chunked\r\n\r\n5\r\npiece\r\n")).await;
+                connection
+                    .write(&format!("HTTP/1.1 200 OK\r\n{head}Transfer-Encoding: chunked\r\n\r\n5\r\npiece\r\n"))
+                    .await;
                 for _ in 1..PIECES {
                     tokio::select! {
                         permit = next.acquire() => permit.unwrap().forget(),
@@ -202,7 +204,9 @@ async fn an_event_stream_may_be_silent_for_longer_than_an_answer_may_take() {
     const LIMIT: Duration = Duration::from_millis(150);
     let app = upstream::start(async |mut connection, _| {
         while connection.request().await.is_some() {
-            connection.write(&format!("HTTP/1.1 200 OK\r\n{STREAM}Transfer-Encoding: chunked\r\n\r\n5\r\npiece\r\n")).await;
+            connection
+                .write(&format!("HTTP/1.1 200 OK\r\n{STREAM}Transfer-Encoding: chunked\r\n\r\n5\r\npiece\r\n"))
+                .await;
             // The silence that is under test.
             tokio::time::sleep(LIMIT * 3).await;
             connection.write("5\r\npiece\r\n0\r\n\r\n").await;

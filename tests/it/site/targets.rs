@@ -16,7 +16,8 @@ async fn open_site() -> (Site, Echo) {
 /// The same, that waits only so long for a body to go on.
 pub async fn open_site_with(body_timeout: Duration) -> (Site, Echo) {
     let echo = Echo::start().await;
-    let routes = [("/", Access::Public), ("/admin", Access::SignedIn)].map(|(path, access)| route(path, access, &[echo.url()]));
+    let routes =
+        [("/", Access::Public), ("/admin", Access::SignedIn)].map(|(path, access)| route(path, access, &[echo.url()]));
     let site = Site::before(&[echo.url()], |setup| {
         setup.gateway.routes = routes.into();
         setup.door.body_timeout = body_timeout;
@@ -33,15 +34,17 @@ async fn status(site: &Site, method: &str, target: &str, lines: &[&str]) -> u16 
 async fn our_own_addresses_are_ours_in_every_spelling() {
     let (site, echo) = open_site().await;
     let logout = [
-        "/logout", "/logout?x", "/%6cogout", "/%6Cogout", "/./logout", "/a/../logout", "/a/%2e%2e/logout", "/.//logout",
-        "/logout/", "/LOGOUT", "/Logout", "http://app.test/logout", "/a//../logout", "/logout/.",
+        "/logout", "/logout?x", "/%6cogout", "/%6Cogout", "/./logout", "/a/../logout", "/a/%2e%2e/logout",
+        "/.//logout", "/logout/", "/LOGOUT", "/Logout", "http://app.test/logout", "/a//../logout", "/logout/.",
     ];
     for target in logout {
         let cookie = site.session_of("alice").await;
         assert_eq!(status(&site, "POST", target, &[&cookie]).await, 200, "{target}");
         assert_eq!(status(&site, "GET", "/admin", &[&cookie]).await, 401, "{target} ends the session");
     }
-    for target in ["/login", "/LOGIN/", "/%6cogin", "/.exeunt/session", "/.EXEUNT/goodbye", "/%2eexeunt/nothing", "/.exeunt"] {
+    for target in
+        ["/login", "/LOGIN/", "/%6cogin", "/.exeunt/session", "/.EXEUNT/goodbye", "/%2eexeunt/nothing", "/.exeunt"]
+    {
         status(&site, "GET", target, &[]).await;
     }
     assert_eq!(echo.take(), [""; 0]);
@@ -58,9 +61,9 @@ async fn ambiguous_targets_are_refused_and_never_forwarded() {
         "/%u006cogout", "/%c0%aflogout", "logout", "admin/x", "../admin", "?x", ";/admin", "@evil/", "app.test:80",
         "/public/..%2fadmin", "/public/..%5cadmin", "/public/..;/admin", "/public/%252e%252e/admin", "/public%2fadmin",
         "/public/%c0%ae%c0%ae/admin", "/public/%u002e/admin", "/public/%", "/public/%zz", "/../admin",
-        "/public/../../admin", "/admin%0d%0aX:y", "/admin%7f", "/admin%23/public/",
-        "/admin%3f/public", "ftp://app.test/x", "http://evil@app.test/x", "http://app.test@evil.test/", "http:/x",
-        "/admin;/x", "/p;x/../admin;y",
+        "/public/../../admin", "/admin%0d%0aX:y", "/admin%7f", "/admin%23/public/", "/admin%3f/public",
+        "ftp://app.test/x", "http://evil@app.test/x", "http://app.test@evil.test/", "http:/x", "/admin;/x",
+        "/p;x/../admin;y",
     ];
     for target in ambiguous {
         for lines in [&["Accept: */*"][..], &[&alice]] {
@@ -104,7 +107,9 @@ async fn what_is_judged_is_what_is_forwarded() {
         let line = format!("GET {canonical} HTTP/1.1\r\n");
         assert!(echo.take().concat().starts_with(&line), "{target}");
     }
-    for (target, canonical) in [("/publicadmin", "/publicadmin"), ("/administrator", "/administrator"), ("/x;y=z", "/x;y=z")] {
+    for (target, canonical) in
+        [("/publicadmin", "/publicadmin"), ("/administrator", "/administrator"), ("/x;y=z", "/x;y=z")]
+    {
         assert_eq!(status(&site, "GET", target, &[]).await, 200, "{target} is another path");
         assert!(echo.take().concat().starts_with(&format!("GET {canonical} HTTP/1.1\r\n")), "{target}");
     }
@@ -115,9 +120,18 @@ async fn what_is_judged_is_what_is_forwarded() {
 async fn odd_methods_and_forms_are_answered_here() {
     let (site, echo) = open_site().await;
     let cases = [
-        ("OPTIONS", "*", 400), ("GET", "*", 400), ("CONNECT", "app.test:443", 400), ("TRACE", "/", 405), ("PRI", "*", 400),
-        ("FOO", "/", 405), ("get", "/", 405), ("GET", "http://evil.test/x", 400), ("GET", "foo://app.test/x", 400),
-        ("HEAD", "/logout", 405), ("PUT", "/logout", 405), ("DELETE", "/login", 405),
+        ("OPTIONS", "*", 400),
+        ("GET", "*", 400),
+        ("CONNECT", "app.test:443", 400),
+        ("TRACE", "/", 405),
+        ("PRI", "*", 400),
+        ("FOO", "/", 405),
+        ("get", "/", 405),
+        ("GET", "http://evil.test/x", 400),
+        ("GET", "foo://app.test/x", 400),
+        ("HEAD", "/logout", 405),
+        ("PUT", "/logout", 405),
+        ("DELETE", "/login", 405),
     ];
     for (method, target, want) in cases {
         let got = status(&site, method, target, &[]).await;
@@ -142,7 +156,8 @@ async fn only_own_hosts_are_served() {
     for foreign in ["evil.test", "app.test.evil.test", "x.app.test", "[::1]", "127.0.0.1"] {
         assert_eq!(ask(&format!("HTTP/1.1\r\nHost: {foreign}")).await, 421, "{foreign}");
     }
-    let none = ["", "app.test, x", "app.test/evil", "app.test@evil.test", "app.test:99999", "app.test\r\nHost: app.test"];
+    let none =
+        ["", "app.test, x", "app.test/evil", "app.test@evil.test", "app.test:99999", "app.test\r\nHost: app.test"];
     for malformed in none {
         assert_eq!(ask(&format!("HTTP/1.1\r\nHost: {malformed}")).await, 400, "{malformed:?}");
     }
@@ -156,9 +171,17 @@ async fn only_own_hosts_are_served() {
 async fn no_other_header_opens_a_protected_path() {
     let (site, echo) = open_site().await;
     let attempts = [
-        "X-Forwarded-Uri: /public/", "X-Original-URL: /public/", "User-Agent: kube-probe/1.29", "User-Agent: GoogleHC/1.0",
-        "Authorization: Basic YWxpY2U6d29uZGVyIGxhbmQ=", "X-Forwarded-User: alice", "Cookie: exeunt=",
-        "Cookie: exeunt_chunks=99999999", "Cookie: exeunt=AAAA", "Cookie: \u{ff}exeunt=x", "X-Forwarded-For: 127.0.0.1",
+        "X-Forwarded-Uri: /public/",
+        "X-Original-URL: /public/",
+        "User-Agent: kube-probe/1.29",
+        "User-Agent: GoogleHC/1.0",
+        "Authorization: Basic YWxpY2U6d29uZGVyIGxhbmQ=",
+        "X-Forwarded-User: alice",
+        "Cookie: exeunt=",
+        "Cookie: exeunt_chunks=99999999",
+        "Cookie: exeunt=AAAA",
+        "Cookie: \u{ff}exeunt=x",
+        "X-Forwarded-For: 127.0.0.1",
     ];
     for line in attempts {
         assert_eq!(status(&site, "GET", "/admin", &[line]).await, 401, "{line}");
