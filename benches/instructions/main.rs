@@ -2,9 +2,10 @@
 //! gateway, a stranger who is sent to the form, a logout. Counts do not depend on what else the machine does, so a
 //! change shows its price to the per mille.
 //!
-//! Three processes take part, so that only the gateway's own instructions are counted: the gateway under callgrind, on one
-//! thread; a small upstream; and this one, which is the client. Counting begins when the sessions are there. Every
-//! scenario runs twice, with few requests and with many: the difference is the requests' alone, without warming up.
+//! Three processes take part, so that only the gateway's own instructions are counted: the gateway under callgrind,
+//! on one thread; a small upstream; and this one, which is the client. Counting begins when the sessions are there.
+//! Every scenario runs twice, with few requests and with many: the difference is the requests' alone, without warming
+//! up.
 
 mod callgrind;
 mod client;
