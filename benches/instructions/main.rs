@@ -7,6 +7,8 @@
 //! Every scenario runs twice, with few requests and with many: the difference is the requests' alone, without warming
 //! up.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a measurement prints its table")]
+
 mod callgrind;
 mod client;
 mod measured;

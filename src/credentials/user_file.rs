@@ -67,7 +67,8 @@ impl Users {
     /// Reads a file. Where there is none there are no users yet: [`nobody_yet`] says what to type then.
     ///
     /// Refused, with everything that is wrong: what is neither TOML of this form nor an htpasswd file, a file that
-    /// others may read or that anybody but its owner may write, more than [`MAX_USERS`] users, more than [`MAX_FILE`] bytes.
+    /// others may read or that anybody but its owner may write, more than [`MAX_USERS`] users, more than [`MAX_FILE`]
+    /// bytes.
     pub fn load(path: &Path, weak: WeakHashes) -> Result<Self, FileProblems> {
         match read_file(path) {
             Ok(text) => Self::parse_any(path, &text, weak),

@@ -324,6 +324,8 @@ async fn a_logout_by_post_ends_the_session_before_it_is_answered() {
     let again = bench.ask("POST", "/logout", &[&alice], "").await;
     assert_eq!((again.status.as_u16(), &json(&again)["user"]), (200, &serde_json::Value::Null));
     let page = bench.ask("POST", "/logout", &[&other, BROWSER], "").await;
+    let onward = header(&page, "refresh").unwrap();
+    assert!(onward.starts_with("0; url=/.exeunt/goodbye?"), "a reload would send the form again: {onward}");
     assert!(text(&page).contains("You are signed out") && text(&page).contains("Goodbye, alice"));
 }
 

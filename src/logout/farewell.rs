@@ -91,7 +91,12 @@ pub fn reply(
         (_, _) if status != StatusCode::OK => page(status),
         (_, Some(target)) => Reply::see_other(target),
         (Manner::Navigation, None) => Reply::see_other(goodbye),
-        (Manner::Page, None) => page(status),
+        // A reload would send the form again, and sign out whoever is signed in by then: the browser goes on to the
+        // same page under an address of its own.
+        (Manner::Page, None) => {
+            let refresh = HeaderValue::try_from(format!("0; url={goodbye}"));
+            refresh.into_iter().fold(page(status), |page, refresh| page.with(http::header::REFRESH, refresh))
+        }
         (Manner::Program, None) => Reply::json(status, receipt),
     }
 }

@@ -27,8 +27,14 @@ impl Throttle {
 
     /// Fails as often as it may, at most so many times, and says how often that was.
     fn fail(&self, times: usize, user: &str, from: &str, known: Option<KnownKey>) -> usize {
-        let tried = (0..times).map_while(|_| self.attempt(&visitor(user, from, known), &nobody(), NOW).ok());
-        tried.map(|ticket| ticket.failed(BAN_MAX, NOW)).count()
+        let mut tried = 0;
+        while let Some(ticket) =
+            self.attempt(&visitor(user, from, known), &nobody(), NOW).ok().filter(|_| tried < times)
+        {
+            ticket.failed(BAN_MAX, NOW);
+            tried += 1;
+        }
+        tried
     }
 }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Gateway, makeFolder, PLAIN_NAME, startShop } from "./parts.mjs";
-import { openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
+import { goodbye, openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
 const DJANGO = {
   start: async (parts, folder) => {
@@ -67,7 +67,7 @@ async function agrees(visitor, answer) {
   assert.equal(path(visitor.page), "/logout");
   assert.equal(await visitor.who(), "alice", "asking ends nothing");
   await press(visitor.page, visitor.page.locator("form[method=post] button"));
-  assert.equal(path(visitor.page), "/logout");
+  await goodbye(visitor.page);
 }
 
 for (const [title, application] of Object.entries({ "Django's admin": DJANGO, "the demo": DEMO })) {
@@ -105,7 +105,8 @@ for (const [title, application] of Object.entries({ "Django's admin": DJANGO, "t
       it(`${name}: signing out by the button`, signedIn(async (visitor, cookie) => {
         const answer = await press(visitor.page, await application.button(visitor));
         assert.equal(answer.status(), 200);
-        assert.match(await visitor.page.innerText("main"), /alice/, "the receipt says whose session it was");
+        await goodbye(visitor.page);
+        assert.match(await visitor.page.innerText("main"), /You are signed out/);
         await isOver(visitor, cookie);
       }));
 

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import { Gateway, PASSWORD, Site, makeFolder } from "./parts.mjs";
-import { press } from "./visitor.mjs";
+import { goodbye, press } from "./visitor.mjs";
 
 /** A greeting, a stream of events that stays open, and silence. */
 const APPLICATION = {
@@ -101,6 +101,7 @@ export const PAGES = {
     await holdOpen(page, stage);
     await page.goto(stage.at("/login"));
     await press(page, page.locator("form button"));
+    await goodbye(page);
   },
   "goodbye-by-link": async (page, stage) => {
     await signIn(page, stage);

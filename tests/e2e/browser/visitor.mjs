@@ -53,7 +53,8 @@ export class Visitor {
   /** By the button of the gateway's own page. */
   async signOut(page = this.page) {
     await this.type("/login", page);
-    return press(page, page.locator("form[action='/logout'] button"));
+    await press(page, page.locator("form[action='/logout'] button"));
+    await goodbye(page);
   }
 
   /** Who is signed in in this browser, or null; asked in a tab of its own. */
@@ -83,6 +84,11 @@ export async function press(page, locator) {
   const answered = page.waitForResponse((answer) => answer.request().isNavigationRequest() && !redirects(answer));
   await Promise.all([loaded, answered, locator.click()]);
   return answered;
+}
+
+/** Waits for the goodbye page, to which the answer to a sign-out moves on by itself. */
+export function goodbye(page) {
+  return page.waitForURL((url) => url.pathname === "/.exeunt/goodbye");
 }
 
 const redirects = (answer) => answer.status() >= 300 && answer.status() < 400;
