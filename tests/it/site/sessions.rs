@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use exeunt::values::identity::UserKey;
+
 use super::answer::request;
 
-use super::house::{FORM, Site};
+use super::house::{FORM, Site, until};
 use crate::door::client::{Client, within};
 use crate::upstream::header;
 
@@ -45,6 +47,9 @@ async fn a_dead_cookie_is_dead_on_every_connection_at_once() {
     for client in [&mut first, &mut second] {
         assert_eq!(client.exchange(&page).await.status, 200);
     }
+    // An answer can be read a moment before its exchange is over; a logout in between would close the connection.
+    let user = UserKey { source: "file".into(), subject: "alice".into() };
+    until(|| site.gateway.sessions().list(&user).iter().all(|session| session.live_connections() == 0)).await;
     assert_eq!(first.exchange(&request("POST", "/logout", &[&alice], "")).await.status, 200);
     echo.take();
     for client in [&mut first, &mut second, &mut site.client().await] {
