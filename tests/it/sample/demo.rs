@@ -24,6 +24,10 @@ impl Demo {
         Self { process, said, _output: output }
     }
 
+    fn url(&self) -> &str {
+        self.said.iter().find_map(|line| line.strip_prefix("Address")).unwrap().trim()
+    }
+
     /// The one line to try that has these words in it.
     fn line(&self, words: &str) -> &str {
         let lines = self.said.iter().filter(|line| line.starts_with("curl ") && line.ends_with(words));
@@ -75,7 +79,7 @@ fn every_line_to_try_does_what_is_said() {
         tried += 1;
         demo.line(words)
     };
-    let url = demo.said.iter().find_map(|line| line.strip_prefix("Address")).unwrap().trim();
+    let url = demo.url();
     let no_jar = line(&format!("-i {url}/"));
     assert!(no_jar.starts_with("curl -i ") && output(no_jar, folder).starts_with("HTTP/1.1 401 "));
     assert!(output(line("/login"), folder).starts_with("HTTP/1.1 303 "));
@@ -100,6 +104,15 @@ fn every_line_to_try_does_what_is_said() {
     assert!(std::fs::read_to_string(folder.join("jar")).unwrap().contains("exeunt"), "the cookie is still there");
     assert!(output(dead, folder).starts_with("HTTP/1.1 401 "));
     assert_eq!(tried, printed, "a line to try is not tried here");
+}
+
+/// What operators check a deployment with; its own faults are the business of tests/e2e/smoke.py.
+#[test]
+fn the_smoke_test_finds_nothing_wrong_with_it() {
+    let demo = Demo::start();
+    let line = format!("echo wonderland | deploy/smoke {} alice --echo /headers.json", demo.url());
+    let said = output(&line, Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(said.lines().filter(|line| line.starts_with("ok")).count() >= 19, "{said}");
 }
 
 #[test]
