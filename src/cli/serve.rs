@@ -25,7 +25,7 @@ use crate::session::table::SessionTable;
 use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
 
-use super::{Configuration, REFUSED_CONFIGURATION, check, service_manager};
+use super::{Configuration, REFUSED_CONFIGURATION, check, open_files, service_manager};
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
@@ -58,6 +58,7 @@ fn speak() {
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {
+    open_files::raise_limit(settings.door.connections);
     let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
     let listeners = listener::bind(&settings.door.listen).map_err(|error| error.to_string())?;
     run(settings, listeners, signals).await

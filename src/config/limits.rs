@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::audit::{Format, Settings as LogSettings};
 use crate::proxy::settings::Settings as DoorSettings;
+use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
+use crate::values::request_head::HeadLimits;
 
 use super::duration::{self, ONE_DAY, ONE_SECOND};
 use super::raw::Table;
@@ -22,10 +24,12 @@ pub struct Limits {
     pub response_timeout: Duration,
     /// The largest body of a sign-in, in bytes.
     pub login_body: usize,
+    /// Exchanges of one session at the same time.
+    pub requests_per_session: usize,
 }
 
 /// Reads `[limits]`.
-pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>) -> Limits {
+pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxies) -> Limits {
     let table = file.table("limits", &schema::LIMITS);
     let default = DoorSettings::default();
     let door = DoorSettings {
@@ -36,19 +40,35 @@ pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>) -> Limits {
         body_timeout: wait(&table, "body_timeout", default.body_timeout),
         send_timeout: wait(&table, "send_timeout", default.send_timeout),
         drain: wait(&table, "drain", default.drain),
-        connections: count(&table, "connections", 1_000_000, default.connections),
+        min_rate: number(&table, "min_rate", 1..=1_000_000, default.min_rate),
+        head: HeadLimits {
+            size: count(&table, "head_size", 1024..=MIB, default.head.size),
+            fields: count(&table, "fields", 10..=200, default.head.fields),
+        },
+        connections: count(&table, "connections", 1..=1_000_000, default.connections),
+        connections_per_address: count(
+            &table,
+            "connections_per_address",
+            1..=1_000_000,
+            default.connections_per_address,
+        ),
+        trusted,
         ..default
     };
     Limits {
         door,
         connect_timeout: wait(&table, "connect_timeout", CONNECT_TIMEOUT),
         response_timeout: wait(&table, "response_timeout", RESPONSE_TIMEOUT),
-        login_body: count(&table, "login_body", 1024 * 1024, 16 * 1024),
+        login_body: count(&table, "login_body", 1..=MIB, 16 * 1024),
+        requests_per_session: count(&table, "requests_per_session", 1..=1_000_000, REQUESTS_PER_SESSION),
     }
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// More than a person's browsers ask for at once, and few enough for an application to bear.
+const REQUESTS_PER_SESSION: usize = 500;
+const MIB: u64 = 1024 * 1024;
 
 fn wait(table: &Table<'_>, key: &str, default: Duration) -> Duration {
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
@@ -56,9 +76,13 @@ fn wait(table: &Table<'_>, key: &str, default: Duration) -> Duration {
     read.unwrap_or(default)
 }
 
-fn count(table: &Table<'_>, key: &str, most: u64, default: usize) -> usize {
-    let read = table.item(key).and_then(|item| item.number(1, most));
-    read.and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
+fn number(table: &Table<'_>, key: &str, range: RangeInclusive<u64>, default: u64) -> u64 {
+    let (least, most) = range.into_inner();
+    table.item(key).and_then(|item| item.number(least, most)).unwrap_or(default)
+}
+
+fn count(table: &Table<'_>, key: &str, range: RangeInclusive<u64>, default: usize) -> usize {
+    usize::try_from(number(table, key, range, default as u64)).unwrap_or(default)
 }
 
 /// Reads `[log]`.

@@ -122,7 +122,7 @@ fn syntax(error: &toml::de::Error) -> Finding {
 
 /// Reads every part, whatever the others found. `None` only with a problem among the findings.
 fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
-    let limits = limits::read(file, door::listen(file, folder));
+    let limits = limits::read(file, door::listen(file, folder), door::trusted_proxies(file));
     let public_url = door::public_url(file);
     let session = file.table("session", &schema::SESSION);
     let log = limits::log(file);
@@ -150,7 +150,7 @@ fn gateway(
     public_url: Option<&Origin>,
     cookie: Option<SessionCookie>,
 ) -> Option<(PathBuf, GatewaySettings)> {
-    let (further, trusted, identity) = (door::hosts(file), door::trusted_proxies(file), identity::read(file));
+    let (further, identity) = (door::hosts(file), identity::read(file));
     let machine = LazyCell::new(UpstreamTrust::platform as fn() -> _);
     let around = routes::Around { folder, limits, public_url, identity: &identity, machine: &machine };
     let routes = routes::read(file, around);
@@ -172,7 +172,7 @@ fn gateway(
     let (users_file, users) = users.unzip();
     let settings = GatewaySettings {
         hosts: hosts?,
-        trusted,
+        trusted: limits.door.trusted.clone(),
         own_pages: own_pages?,
         cookie: cookie?,
         identity,
@@ -181,6 +181,7 @@ fn gateway(
         login: login?,
         logout,
         pages: pages?,
+        requests_per_session: limits.requests_per_session,
     };
     rules::check(file, &settings);
     Some((users_file?, settings))

@@ -71,9 +71,10 @@ pub const LIMITS: Schema = Schema {
     table: "limits",
     keys: &[
         "head_timeout", "silent_timeout", "body_timeout", "send_timeout", "idle", "connect_timeout",
-        "response_timeout", "drain", "connections", "login_body",
+        "response_timeout", "drain", "head_size", "fields", "min_rate", "connections", "connections_per_address",
+        "requests_per_session", "login_body",
     ],
-    later: &["head_size", "fields", "connections_per_address", "requests_per_session"],
+    later: &[],
 };
 
 /// `[admin]`

@@ -68,7 +68,7 @@ fn refusal_with(assembled: &Assembled, reader: Reader, refusal: &Refusal, switch
         StatusCode::SERVICE_UNAVAILABLE => reply.with(RETRY_AFTER, RETRY_SECONDS.into()),
         StatusCode::TOO_MANY_REQUESTS => match refusal.retry_after {
             Some(seconds) => reply.with(RETRY_AFTER, seconds.into()),
-            None => reply,
+            None => reply.with(RETRY_AFTER, RETRY_SECONDS.into()),
         },
         _ if refusal.reason == Reason::LogoutByGet => reply.with(ALLOW, HeaderValue::from_static("POST")),
         // RFC 6455 4.2.2, RFC 9110 15.5.22.

@@ -42,6 +42,8 @@ pub struct Settings {
     pub logout: logout::settings::Settings,
     /// How our own pages look.
     pub pages: pages::Settings,
+    /// Exchanges that may run in the name of one session at the same time, WebSockets and event streams among them.
+    pub requests_per_session: usize,
 }
 
 /// A configuration at work.
@@ -58,6 +60,7 @@ pub struct Assembled {
     pub(super) logout: logout::settings::Settings,
     pub(super) own_origins: AllowedOrigins,
     pub(super) pages: Pages,
+    pub(super) requests_per_session: usize,
 }
 
 /// What a request asks for.
@@ -104,6 +107,7 @@ impl Assembled {
             users: settings.users,
             login: settings.login,
             logout: settings.logout,
+            requests_per_session: settings.requests_per_session,
         })
     }
 

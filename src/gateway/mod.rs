@@ -8,6 +8,7 @@ mod oversee;
 mod own;
 mod perform;
 mod receive;
+mod refuse;
 
 use arc_swap::ArcSwap;
 

@@ -70,7 +70,8 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<Received, Refusal> {
         let facts = RequestFacts::read(head, raw_target, peer, &assembled.hosts, &assembled.trusted)?;
-        exchange.comes_from(facts.provenance.client, facts.target.path());
+        exchange.is_from(facts.provenance.client);
+        exchange.asks_for(facts.target.path());
         let asked = assembled.asked(&facts)?;
         let visitor = self.visitor(&facts, assembled);
         exchange.belongs_to(visitor.session.as_ref());
@@ -110,6 +111,9 @@ impl Gateway {
         service_worker::script(facts, route, &assembled.own_pages)?;
         let Visitor { session, unusable } = visitor;
         let hold = session.and_then(|session| session.hold(cut));
+        if hold.as_ref().is_some_and(|hold| hold.among() > assembled.requests_per_session) {
+            return Err(Reason::SessionBusy.into());
+        }
         match permit::decide(facts, &assembled.hosts, route, hold) {
             Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, assembled)),
             Decision::Refuse(reason @ Reason::GroupMissing) => {

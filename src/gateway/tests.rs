@@ -96,6 +96,7 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
             grace: Duration::from_secs(5),
             clear_site_data: None,
         },
+        requests_per_session: 500,
         pages: crate::pages::Settings { brand: Default::default(), look: crate::pages::Look::built_in().unwrap() },
         hosts,
     };

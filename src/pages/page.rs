@@ -110,6 +110,9 @@ fn ways(reason: Reason) -> &'static [Way] {
         | Reason::HeadMalformed
         | Reason::MethodNotAllowed
         | Reason::ExpectationUnknown
+        | Reason::TargetTooLong
+        | Reason::VersionNotSupported
+        | Reason::BodyMalformed
         | Reason::NoRoute
         | Reason::CrossSite
         | Reason::NotANavigation => &[Way::Home],
@@ -124,6 +127,12 @@ fn ways(reason: Reason) -> &'static [Way] {
         | Reason::SignInBusy
         | Reason::SessionsFull => &[Way::LoginAgain],
         Reason::StoreUnavailable
+        | Reason::HeadTooLarge
+        | Reason::HeadTooSlow
+        | Reason::BodyTooSlow
+        | Reason::SessionBusy
+        | Reason::TooManyConnections
+        | Reason::AddressBusy
         | Reason::UpstreamUnreachable
         | Reason::UpstreamBroken
         | Reason::UpstreamTooSlow

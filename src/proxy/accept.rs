@@ -4,15 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::apps::HttpServerApp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connection::Connection;
 use super::door::House;
 use super::listener::Listener;
+use super::refusal::{Behind, no_room};
 use super::serve::serve;
 use super::transport::Transport;
 use crate::values::client_address::Peer;
+use crate::values::reason::Reason;
 
 /// The pause after an error that will come again at once, such as too many open files.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -22,7 +23,7 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// Accepts until the door closes, then releases the listener: a unix socket's file goes with it.
 pub(super) async fn accept_loop<A>(house: Arc<House<A>>, listener: Listener)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Behind,
 {
     let mut stopping = house.stopping.clone();
     loop {
@@ -54,28 +55,24 @@ fn concerns_one_client(error: &io::Error) -> bool {
 
 fn admit<A>(house: &Arc<House<A>>, transport: Transport, peer: Peer)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Behind,
 {
     let connection = Connection::new(peer, house.clock.clone(), Arc::clone(&house.draining));
     match house.table.enter(&connection) {
-        Some(place) => {
+        Ok(place) => {
             tokio::spawn(serve(Arc::clone(house), transport, connection, place));
         }
-        None => turn_away(house, transport),
+        Err(reason) => turn_away(house, transport, reason),
     }
 }
 
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
-    Content-Type: text/plain\r\nCache-Control: no-store\r\nContent-Length: 27\r\n\r\n\
-    Too many connections here.\n";
-
 /// Answers 503. While there are few such clients each gets the time to read it; a flood is told and dropped.
-fn turn_away<A>(house: &Arc<House<A>>, mut transport: Transport)
+fn turn_away<A>(house: &Arc<House<A>>, mut transport: Transport, reason: Reason)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Behind,
 {
-    house.log_refusal();
-    if transport.try_write(FULL).is_err() {
+    house.log_refusal(reason);
+    if transport.try_write(&no_room(reason)).is_err() {
         return;
     }
     let Ok(turn) = Arc::clone(&house.refusals).try_acquire_owned() else { return };
@@ -95,16 +92,6 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_refusal_is_one_whole_answer() {
-        let mut headers = [httparse::EMPTY_HEADER; 8];
-        let mut response = httparse::Response::new(&mut headers);
-        let httparse::Status::Complete(head) = response.parse(FULL).unwrap() else { panic!("a whole head") };
-        assert_eq!(response.code, Some(503));
-        let length = response.headers.iter().find(|header| header.name == "Content-Length").unwrap();
-        assert_eq!(length.value, (FULL.len() - head).to_string().as_bytes());
-    }
 
     #[test]
     fn only_a_lost_client_is_passed_over_at_once() {

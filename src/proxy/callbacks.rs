@@ -1,6 +1,7 @@
 //! What the engine asks us about an exchange, in the order of its life. Every callback is thin: the gateway decides,
 //! `dispatch` chooses the upstream, and what is left here is to carry values to and fro.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,16 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Version};
+use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session, http_proxy};
 use pingora::server::configuration::ServerConf;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::context::Context;
@@ -22,8 +26,10 @@ use super::dispatch::Dispatch;
 use super::failure::UpstreamFailure;
 use super::hand_over::connection_of;
 use super::peer::OwnAuthorities;
+use super::refusal::Behind;
 use super::upgrade;
 use crate::gateway::{Forward, Gateway, Received};
+use crate::values::client_address::Peer;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
@@ -44,10 +50,39 @@ pub struct App {
 }
 
 /// The engine around a gateway, ready for [`super::Door::open`].
-pub fn engine(gateway: Arc<Gateway>) -> Arc<HttpProxy<App>> {
+pub struct Engine {
+    proxy: Arc<HttpProxy<App>>,
+    gateway: Arc<Gateway>,
+}
+
+/// An engine around this gateway.
+pub fn engine(gateway: Arc<Gateway>) -> Arc<Engine> {
     let conf =
         ServerConf { max_retries: ATTEMPTS, upstream_keepalive_pool_size: WARM_CONNECTIONS, ..ServerConf::default() };
-    Arc::new(http_proxy(&Arc::new(conf), App { gateway, authorities: OwnAuthorities::default() }))
+    let app = App { gateway: Arc::clone(&gateway), authorities: OwnAuthorities::default() };
+    Arc::new(Engine { proxy: Arc::new(http_proxy(&Arc::new(conf), app)), gateway })
+}
+
+impl HttpServerApp for Engine {
+    // The engine's future as it is: `async fn` would put it into one more box.
+    fn process_new_http<'own, 'stop, 'both>(
+        self: &'own Arc<Self>,
+        session: ServerSession,
+        stopping: &'stop watch::Receiver<bool>,
+    ) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'both>>
+    where
+        'own: 'both,
+        'stop: 'both,
+        Self: 'both,
+    {
+        self.proxy.process_new_http(session, stopping)
+    }
+}
+
+impl Behind for Engine {
+    fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
+        self.gateway.refuse(peer, head, reason)
+    }
 }
 
 #[async_trait]
@@ -77,6 +112,7 @@ impl ProxyHttp for App {
             Received::Own(own) => {
                 ctx.exchange(|exchange| exchange.note(own.note()));
                 let body = read_body(session, own.body_limit()).await;
+                let body = body.map_err(|reason| ctx.body_fault().unwrap_or(reason));
                 let reply = self.gateway.perform(own, body).await;
                 answer(session, ctx, reply).await
             }
@@ -196,7 +232,7 @@ impl ProxyHttp for App {
         } else {
             tracing::warn!(%error, "an exchange failed");
         }
-        let reason = reason_of(failure);
+        let reason = ctx.body_fault().or_else(|| reason_of(failure));
         reason.iter().for_each(|&reason| ctx.refused(reason));
         let headers = &session.req_header().headers;
         let failed = reason.zip(ctx.forward.as_ref());

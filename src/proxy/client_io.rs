@@ -1,7 +1,7 @@
 //! The client's stream as the engine sees it.
 //!
-//! Writes are gathered until the engine flushes, so that a head and a small body leave in one packet. It tells
-//! the connection when a head is complete and when the client takes nothing. When the engine drops it, the raw
+//! Writes are gathered until the engine flushes, so that a head and a small body leave in one packet. It follows the
+//! request's body to its end, and tells the connection when the client sends or takes nothing. When the engine drops it, the raw
 //! stream goes back to the connection: only the loop closes a client's socket.
 
 use std::io::{self, IoSlice};
@@ -20,10 +20,10 @@ use std::os::fd::AsRawFd;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::connection::Connection;
-use super::head_scan::HeadScan;
 use super::stage::Stage;
 use super::transport::Transport;
 use crate::values::client_address::Peer;
+use crate::values::request_body::BodyReader;
 
 /// One exchange's view of a client's stream.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct ClientIo {
     /// `None` once it was taken back.
     transport: Option<Transport>,
     connection: Arc<Connection>,
-    scan: HeadScan,
+    body: BodyReader,
     out: BytesMut,
     stalled: bool,
 }
@@ -40,8 +40,9 @@ pub(super) struct ClientIo {
 const GATHER_LIMIT: usize = 16 * 1024;
 
 impl ClientIo {
-    pub(super) fn new(transport: Transport, connection: Arc<Connection>) -> Self {
-        Self { transport: Some(transport), connection, scan: HeadScan::default(), out: BytesMut::new(), stalled: false }
+    /// The stream of an exchange whose head was read; of its body `body` is still to come.
+    pub(super) fn new(transport: Transport, connection: Arc<Connection>, body: BodyReader) -> Self {
+        Self { transport: Some(transport), connection, body, out: BytesMut::new(), stalled: false }
     }
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
@@ -53,19 +54,40 @@ impl ClientIo {
         self.transport.take()
     }
 
-    fn note_read(&mut self, bytes: &[u8]) {
+    /// A body whose framing is broken goes no further.
+    fn note_read(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.connection.count_in(bytes.len());
-        if !self.scan.is_complete() && self.scan.feed(bytes) {
-            self.connection.enter(Stage::Exchange);
+        if self.body.is_over() {
+            return Ok(());
         }
+        self.connection.body_came();
+        self.body.feed(bytes).map_err(|_| {
+            self.connection.spoil_body();
+            io::ErrorKind::InvalidData.into()
+        })
+    }
+
+    /// The engine waits for the application and for the client at once. An error here is how it learns that one of
+    /// them takes too long; the client can still be told.
+    fn note_waiting(&self) -> io::Result<()> {
+        if self.connection.answer_is_overdue() || self.connection.body_fault().is_some() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if !self.body.is_over() {
+            self.connection.await_body();
+        }
+        Ok(())
     }
 
     /// Keeps the time that a client takes nothing; progress begins it anew.
     fn note_write<T>(&mut self, sent: &Poll<io::Result<T>>) {
         if sent.is_pending() != self.stalled {
             self.stalled = sent.is_pending();
-            let stage = if self.stalled { Stage::Stalled } else { Stage::Exchange };
-            self.connection.enter(stage);
+            if self.stalled {
+                self.connection.enter(Stage::Stalled);
+            } else {
+                self.connection.flows_again();
+            }
         }
     }
 
@@ -114,14 +136,11 @@ impl AsyncRead for ClientIo {
         };
         let before = buffer.filled().len();
         let read = transport.poll_read(context, buffer);
-        if read.is_pending() && self.connection.answer_is_overdue() {
-            // The engine waits for the application and for the client at once. This is how it learns that the first
-            // takes too long; the second can still be told.
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if read.is_pending() {
+            return self.note_waiting().map_or_else(|late| Poll::Ready(Err(late)), |()| Poll::Pending);
         }
         ready!(read)?;
-        self.note_read(buffer.filled().get(before..).unwrap_or_default());
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.note_read(buffer.filled().get(before..).unwrap_or_default()))
     }
 }
 
@@ -198,6 +217,7 @@ impl Peek for ClientIo {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::request_head::Framing;
     use crate::values::time::Clock;
     use tokio::io::AsyncReadExt;
     use tokio::net::UnixStream;
@@ -206,7 +226,12 @@ mod tests {
         let (ours, clients) = UnixStream::pair().unwrap();
         let connection = Connection::new(Peer::Unix, Clock::manual().0, Arc::default());
         connection.begin_head();
-        (ClientIo::new(Transport::Unix(ours), Arc::clone(&connection)), clients, connection)
+        connection.enter(Stage::Exchange);
+        (
+            ClientIo::new(Transport::Unix(ours), Arc::clone(&connection), BodyReader::new(Framing::Empty)),
+            clients,
+            connection,
+        )
     }
 
     #[tokio::test]
@@ -243,8 +268,6 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_nothing_stalls_the_exchange_and_progress_ends_that() {
         let (mut io, mut clients, connection) = pair();
-        clients.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        io.read_exact(&mut [0; 18]).await.unwrap();
         assert_eq!(connection.stage(), Stage::Exchange);
         let body = vec![0; 4_000_000];
         let mut sending = std::pin::pin!(io.write_all(&body));

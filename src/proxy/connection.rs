@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
-use super::stage::{Ending, Limits, Stage, StageWord};
+use super::stage::{Ending, Limits, Stage, StageWord, Waited};
 use super::transport::Transport;
 use crate::session::live::Cut;
 use crate::values::client_address::Peer;
+use crate::values::reason::Reason;
 use crate::values::time::{Clock, Moment};
 
 /// One client connection. An exchange finds its own by [`super::connection_of`].
@@ -34,11 +35,22 @@ pub struct Connection {
     waker: AtomicWaker,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    /// Millisecond of the clock since which the client owes more of its body; `u64::MAX`: it owes none.
+    body_awaited_since: AtomicU64,
+    /// Milliseconds that this exchange has waited for its client until now: for a body, and until it took an answer.
+    waited_for_body: AtomicU64,
+    waited_to_send: AtomicU64,
+    body_fault: AtomicU8,
     left_behind: Mutex<LeftBehind>,
 }
 
 /// Never a real deadline: no patience is that short.
 const OVERDUE: u64 = 0;
+
+/// What can be wrong with a body.
+const NO_FAULT: u8 = 0;
+const MALFORMED: u8 = 1;
+const TOO_SLOW: u8 = 2;
 
 /// What an exchange leaves to the loop when the engine is done with its stream.
 #[derive(Debug, Default)]
@@ -80,6 +92,10 @@ impl Connection {
             waker: AtomicWaker::new(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            body_awaited_since: AtomicU64::new(u64::MAX),
+            waited_for_body: AtomicU64::new(0),
+            waited_to_send: AtomicU64::new(0),
+            body_fault: AtomicU8::new(NO_FAULT),
             left_behind: Mutex::default(),
         })
     }
@@ -121,8 +137,49 @@ impl Connection {
     pub(super) fn begin_head(&self) -> bool {
         self.bytes_in.store(0, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
+        self.body_awaited_since.store(u64::MAX, Ordering::Relaxed);
+        self.waited_for_body.store(0, Ordering::Relaxed);
+        self.waited_to_send.store(0, Ordering::Relaxed);
         self.answer_came();
         self.enter(Stage::Head)
+    }
+
+    /// From now on the client owes more of its body.
+    pub(super) fn await_body(&self) {
+        let now = self.clock.now().millis();
+        // Asked again while it is owed, it is owed since the first time.
+        let _ = self.body_awaited_since.compare_exchange(u64::MAX, now, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// More of the body came.
+    pub(super) fn body_came(&self) {
+        let since = self.body_awaited_since.swap(u64::MAX, Ordering::AcqRel);
+        let waited = if since == u64::MAX { 0 } else { self.clock.now().millis().saturating_sub(since) };
+        self.waited_for_body.fetch_add(waited, Ordering::Relaxed);
+    }
+
+    /// The body is not framed as it has to be: nothing more of it is passed on.
+    pub(super) fn spoil_body(&self) {
+        self.body_fault.store(MALFORMED, Ordering::Release);
+    }
+
+    /// What is wrong with the body of the request.
+    pub(super) fn body_fault(&self) -> Option<Reason> {
+        match self.body_fault.load(Ordering::Acquire) {
+            MALFORMED => Some(Reason::BodyMalformed),
+            TOO_SLOW => Some(Reason::BodyTooSlow),
+            _ => None,
+        }
+    }
+
+    /// The client takes again what is sent to it.
+    pub(super) fn flows_again(&self) {
+        let word = StageWord(self.stage.load(Ordering::Acquire));
+        if word.stage() == Stage::Stalled {
+            let waited = self.clock.now().millis().saturating_sub(word.since_ms());
+            self.waited_to_send.fetch_add(waited, Ordering::Relaxed);
+        }
+        self.enter(Stage::Exchange);
     }
 
     /// Goes on to `stage`, as of now; false if the connection was ended meanwhile.
@@ -180,13 +237,31 @@ impl Connection {
         }
     }
 
+    /// Wakes the exchange whose client does not send its body, or lets it trickle.
+    fn sweep_body(&self, now: Moment, limits: &Limits) {
+        let since = self.body_awaited_since.load(Ordering::Acquire);
+        if since == u64::MAX {
+            return;
+        }
+        let pause = Duration::from_millis(now.millis().saturating_sub(since));
+        let before = Duration::from_millis(self.waited_for_body.load(Ordering::Relaxed));
+        if limits.body_is_too_slow(Waited { pause, before, bytes: self.bytes_in() })
+            && self.body_awaited_since.compare_exchange(since, u64::MAX, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        {
+            self.body_fault.store(TOO_SLOW, Ordering::Release);
+            self.waker.wake();
+        }
+    }
+
     /// Ends the connection if its time is up; a stage that it left at the same moment is not held against it.
     pub(super) fn sweep(&self, now: Moment, limits: &Limits) {
         self.sweep_answer(now);
+        self.sweep_body(now, limits);
         let word = self.stage.load(Ordering::Acquire);
         let (stage, since) = (StageWord(word).stage(), StageWord(word).since_ms());
-        let age = Duration::from_millis(now.millis().saturating_sub(since));
-        if let Some(ending) = limits.ending(stage, age) {
+        let pause = Duration::from_millis(now.millis().saturating_sub(since));
+        let before = Duration::from_millis(self.waited_to_send.load(Ordering::Relaxed));
+        if let Some(ending) = limits.ending(stage, Waited { pause, before, bytes: self.bytes_out() }) {
             let ended = StageWord::new(Stage::Ended(ending), now.millis());
             if self.stage.compare_exchange(word, ended.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 self.waker.wake();
@@ -208,6 +283,21 @@ impl Connection {
     /// What the exchange left. The lock is only ever held for a move.
     pub(super) fn left_behind(&self) -> parking_lot::MutexGuard<'_, LeftBehind> {
         self.left_behind.lock()
+    }
+}
+
+/// Ready when what runs on a connection must stop now. A cut with grace only sets the time by which it must be over.
+pub(super) fn poll_interrupted(connection: &Connection, context: &mut Context<'_>) -> Poll<Ending> {
+    if let Poll::Ready(ending) = connection.poll_ended(context) {
+        return Poll::Ready(ending);
+    }
+    match connection.cut().poll_signalled(context) {
+        Poll::Ready(grace) if grace.is_zero() => Poll::Ready(Ending::Cut),
+        Poll::Ready(grace) => {
+            connection.end_within(grace);
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Pending,
     }
 }
 

@@ -61,6 +61,11 @@ impl Context {
         self.connection.as_ref().is_some_and(|connection| connection.answer_is_overdue())
     }
 
+    /// What is wrong with the request's body.
+    pub(super) fn body_fault(&self) -> Option<Reason> {
+        self.connection.as_ref().and_then(|connection| connection.body_fault())
+    }
+
     /// Gives the exchange to somebody who outlives the engine's part of it.
     pub(super) fn take_exchange(&mut self) -> Option<Exchange> {
         self.exchange.take()

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use pingora::apps::HttpServerApp;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::accept::accept_loop;
 use super::listener::Listener;
+use super::refusal::Behind;
 use super::settings::Settings;
 use super::stage::{Ending, Limits};
-use super::table::Table;
+use super::table::{Room, Table};
 use crate::values::listen_address::ListenAddress;
+use crate::values::reason::Reason;
 use crate::values::time::Clock;
 
 /// The running client side: accepts, serves and, when told, stops. Dropping it stops at once.
@@ -53,12 +54,12 @@ impl Door {
     /// binding and threads was used before.
     pub fn open<A>(settings: Settings, listeners: Vec<Listener>, app: Arc<A>, clock: Clock) -> Self
     where
-        A: HttpServerApp + Send + Sync + 'static,
+        A: Behind,
     {
         let (stop, stopping) = watch::channel(false);
         let draining = Arc::new(AtomicBool::new(false));
         let control = Control {
-            table: Table::new(settings.connections),
+            table: Table::new(Room::of(&settings)),
             limits: Limits::of(&settings),
             drain: settings.drain,
             clock: clock.clone(),
@@ -223,10 +224,11 @@ impl SparseLog {
 }
 
 impl<A> House<A> {
-    pub(super) fn log_refusal(&self) {
+    pub(super) fn log_refusal(&self, reason: Reason) {
         if let Some(times) = self.refusal_log.due(&self.clock) {
-            let limit = self.settings.connections;
-            tracing::warn!(times, limit, "connections refused with 503: limits.connections is reached");
+            let Settings { connections, connections_per_address, .. } = self.settings;
+            let reason = reason.id();
+            tracing::warn!(times, reason, connections, connections_per_address, "connections refused: see [limits]");
         }
     }
 

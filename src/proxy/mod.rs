@@ -3,6 +3,7 @@
 //! them the callbacks, in the order of an exchange's life.
 
 mod accept;
+mod arrival;
 pub mod callbacks;
 mod client_io;
 mod connection;
@@ -13,9 +14,9 @@ mod door;
 pub mod failure;
 pub mod frames;
 mod hand_over;
-mod head_scan;
 pub mod listener;
 pub mod peer;
+mod refusal;
 pub mod retry;
 mod serve;
 pub mod settings;
@@ -31,5 +32,6 @@ pub mod websocket;
 pub use connection::Connection;
 pub use door::Door;
 pub use hand_over::{connection_of, hand_over};
+pub use refusal::Behind;
 pub use signals::Signals;
 pub use transport::Transport;

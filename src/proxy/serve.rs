@@ -5,14 +5,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
+use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::arrival::{Arrival, Begun, Refused, read_head};
 use super::client_io::ClientIo;
-use super::connection::{Connection, Handover};
+use super::connection::{Connection, Handover, poll_interrupted};
 use super::door::House;
-use super::stage::{Ending, Stage};
+use super::refusal::{Behind, last_words, say};
+use super::stage::Stage;
 use super::table::Place;
 use super::transport::Transport;
 
@@ -24,16 +26,14 @@ enum After {
     HandedOver(Transport, Handover),
     /// Nothing more is to be said.
     Farewell(Transport),
-    /// It was ended from this side, and the stream may still hold the time for a last word.
-    Ended(Ending, Option<Transport>),
-    /// The engine let go of the stream for good.
+    /// It was ended from this side, or the engine let go of the stream for good.
     Gone,
 }
 
 /// Serves one connection to its end, and gives its place back when the socket is closed.
 pub(super) async fn serve<A>(house: Arc<House<A>>, transport: Transport, connection: Arc<Connection>, place: Place)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Behind,
 {
     serve_requests(&house, transport, &connection).await;
     drop(place);
@@ -41,12 +41,17 @@ where
 
 async fn serve_requests<A>(house: &House<A>, mut transport: Transport, connection: &Arc<Connection>)
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Behind,
 {
     let mut kept = None;
     while request_comes(&transport, connection).await {
+        let begun = match read_head(&mut transport, connection, &house.settings.head).await {
+            Arrival::Request(begun) => begun,
+            Arrival::Refused(refused) => return Box::pin(refuse(house, transport, connection, refused)).await,
+            Arrival::Gone => return,
+        };
         // Boxed, so that an idle connection does not carry the room of a busy one.
-        match Box::pin(exchange(house, transport, connection, kept)).await {
+        match Box::pin(exchange(house, transport, connection, kept, begun)).await {
             After::Again(stream, settings) if connection.enter(Stage::Idle) => {
                 (transport, kept) = (stream, settings);
             }
@@ -56,11 +61,20 @@ where
             After::Farewell(stream) if !connection.is_draining() => {
                 return Box::pin(farewell(stream, connection)).await;
             }
-            After::Ended(Ending::HeadTimeout, Some(stream)) => {
-                return too_slow(&stream);
-            }
-            After::Again(..) | After::Farewell(_) | After::Ended(..) | After::Gone => return,
+            After::Again(..) | After::Farewell(_) | After::Gone => return,
         }
+    }
+}
+
+/// Says why a head is no request. What a client is told whose time is over is what the system takes at once.
+async fn refuse<A: Behind>(house: &House<A>, mut transport: Transport, connection: &Connection, refused: Refused) {
+    let words = last_words(house.app.refuse(connection.peer(), &refused.bytes, refused.reason));
+    if connection.enter(Stage::Farewell) {
+        say(&mut transport, connection, &words).await;
+        farewell(transport, connection).await;
+    } else {
+        // It is told if it still listens; if not, nothing is lost.
+        let _ = transport.try_write(&words);
     }
 }
 
@@ -91,11 +105,15 @@ async fn exchange<A>(
     transport: Transport,
     connection: &Arc<Connection>,
     kept: Option<HttpPersistentSettings>,
+    begun: Begun,
 ) -> After
 where
-    A: HttpServerApp + Send + Sync + 'static,
+    A: Behind,
 {
-    let session = new_session(house, transport, connection, kept);
+    if !connection.enter(Stage::Exchange) {
+        return After::Gone;
+    }
+    let session = new_session(transport, connection, kept, begun);
     let mut answer = house.app.process_new_http(session, &house.stopping);
     let answered = poll_fn(|context| match poll_interrupted(connection, context) {
         Poll::Ready(ending) => Poll::Ready(Err(ending)),
@@ -108,41 +126,29 @@ where
         Ok(None) => what_is_left(connection),
         Err(ending) => {
             tracing::debug!(peer = ?connection.peer(), ?ending, "exchange ended from this side");
-            After::Ended(ending, connection.left_behind().transport.take())
+            drop(connection.left_behind().transport.take());
+            After::Gone
         }
     }
 }
 
-fn new_session<A>(
-    house: &House<A>,
+/// The engine's object for a request that has begun. It has no timer of its own: the sweep keeps all times.
+fn new_session(
     transport: Transport,
     connection: &Arc<Connection>,
     kept: Option<HttpPersistentSettings>,
+    begun: Begun,
 ) -> ServerSession {
-    let io = ClientIo::new(transport, Arc::clone(connection));
+    let io = ClientIo::new(transport, Arc::clone(connection), begun.body);
     let mut session = ServerSession::new_http1(Box::new(io));
     if let Some(kept) = kept {
         kept.apply_to_session(&mut session);
     }
-    // Zero: kept alive, with no timer of the engine's. The sweep keeps the head's deadline.
+    session.set_pipelined_prefix(begun.bytes);
+    // Zero: kept alive.
     session.set_keepalive(Some(0));
-    session.set_read_timeout(Some(house.settings.body_timeout));
+    session.set_read_timeout(None);
     session
-}
-
-/// Ready when the exchange must stop now. A cut with grace only sets the time by which it must be over.
-fn poll_interrupted(connection: &Connection, context: &mut Context<'_>) -> Poll<Ending> {
-    if let Poll::Ready(ending) = connection.poll_ended(context) {
-        return Poll::Ready(ending);
-    }
-    match connection.cut().poll_signalled(context) {
-        Poll::Ready(grace) if grace.is_zero() => Poll::Ready(Ending::Cut),
-        Poll::Ready(grace) => {
-            connection.end_within(grace);
-            Poll::Pending
-        }
-        Poll::Pending => Poll::Pending,
-    }
 }
 
 fn again(reused: ReusedHttpStream) -> After {
@@ -192,14 +198,6 @@ async fn farewell(mut transport: Transport, connection: &Connection) {
             return;
         }
     }
-}
-
-const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-
-/// The last word to a client that never finished its request's head.
-fn too_slow(transport: &Transport) {
-    // It is told if it still listens; if not, nothing is lost.
-    let _ = transport.try_write(TOO_SLOW);
 }
 
 #[cfg(test)]

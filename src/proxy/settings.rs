@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
+use crate::values::request_head::HeadLimits;
 
 /// The client side of the proxy: where it listens and how long it waits.
 #[derive(Clone, Debug)]
@@ -20,6 +22,16 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Longest time that a client may take nothing of what is being sent to it. Default: 60 s.
     pub send_timeout: Duration,
+    /// Slowest rate, in bytes a second, at which a client may send a body or take an answer: its pauses together may
+    /// last `body_timeout` or `send_timeout`, and a second more for every so many bytes. Default: 100.
+    pub min_rate: u64,
+    /// The largest head of a request. Default: 32 KiB and 100 lines.
+    pub head: HeadLimits,
+    /// Most connections from one address at the same time, IPv6 by /64; never counted for loopback, unix sockets and
+    /// trusted proxies. What comes above is answered 503. Default: 1,000.
+    pub connections_per_address: usize,
+    /// The proxies in front, through which many people come.
+    pub trusted: TrustedProxies,
     /// Most connections at the same time, over all listeners; what comes above is answered 503. Default: 20,000.
     pub connections: usize,
     /// How long running exchanges may go on after a stop was asked for. Default: 20 s.
@@ -37,6 +49,10 @@ impl Default for Settings {
             silent_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(60),
+            min_rate: 100,
+            head: HeadLimits { size: 32 * 1024, fields: 100 },
+            connections_per_address: 1_000,
+            trusted: TrustedProxies::default(),
             connections: 20_000,
             drain: Duration::from_secs(20),
             threads: None,

@@ -54,6 +54,20 @@ pub(super) struct Limits {
     idle: Duration,
     send: Duration,
     farewell: Duration,
+    body: Duration,
+    /// Bytes a second, either way.
+    min_rate: u64,
+}
+
+/// How long a client was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waited {
+    /// This time, without a sign of it.
+    pub(super) pause: Duration,
+    /// Before, in the same exchange.
+    pub(super) before: Duration,
+    /// What it has sent or taken in that exchange.
+    pub(super) bytes: u64,
 }
 
 /// How long a client that is no longer answered may go on sending: long enough for it to read what it was told
@@ -68,20 +82,33 @@ impl Limits {
             idle: settings.idle_timeout,
             send: settings.send_timeout,
             farewell: FAREWELL,
+            body: settings.body_timeout,
+            min_rate: settings.min_rate,
         }
     }
 
-    /// The end of a connection that has been in `stage` for `age`, if its time is up.
-    pub(super) fn ending(&self, stage: Stage, age: Duration) -> Option<Ending> {
+    /// Whether a client that owes more of its body has had its time.
+    pub(super) fn body_is_too_slow(&self, waited: Waited) -> bool {
+        self.is_too_slow(self.body, waited)
+    }
+
+    /// A pause has a limit, and so have all pauses together: the same, and a second for every `min_rate` bytes.
+    fn is_too_slow(&self, limit: Duration, waited: Waited) -> bool {
+        let earned = Duration::from_secs(waited.bytes / self.min_rate.max(1));
+        waited.pause >= limit || waited.pause + waited.before >= limit + earned
+    }
+
+    /// The end of a connection that is in `stage`, if its time is up.
+    pub(super) fn ending(&self, stage: Stage, waited: Waited) -> Option<Ending> {
         let (limit, ending) = match stage {
             Stage::Silent => (self.silent, Ending::SilentTimeout),
             Stage::Head => (self.head, Ending::HeadTimeout),
             Stage::Idle => (self.idle, Ending::IdleTimeout),
-            Stage::Stalled => (self.send, Ending::SendTimeout),
+            Stage::Stalled => return self.is_too_slow(self.send, waited).then_some(Ending::SendTimeout),
             Stage::Farewell => (self.farewell, Ending::FarewellOver),
             Stage::Exchange | Stage::HandedOver | Stage::Ended(_) => return None,
         };
-        (age >= limit).then_some(ending)
+        (waited.pause >= limit).then_some(ending)
     }
 }
 
@@ -148,6 +175,7 @@ mod tests {
             send_timeout: Duration::from_secs(4),
             ..Settings::default()
         };
+        let after = |pause| Waited { pause, before: Duration::ZERO, bytes: 0 };
         let cases = [
             (Stage::Silent, Some((1, Ending::SilentTimeout))),
             (Stage::Head, Some((2, Ending::HeadTimeout))),
@@ -161,12 +189,31 @@ mod tests {
         let limits = Limits::of(&settings);
         for (stage, expected) in cases {
             let Some((seconds, ending)) = expected else {
-                assert_eq!(limits.ending(stage, Duration::MAX), None, "{stage:?}");
+                assert_eq!(limits.ending(stage, after(Duration::MAX)), None, "{stage:?}");
                 continue;
             };
             let limit = Duration::from_secs(seconds);
-            assert_eq!(limits.ending(stage, limit - Duration::from_millis(1)), None, "{stage:?}");
-            assert_eq!(limits.ending(stage, limit), Some(ending), "{stage:?}");
+            assert_eq!(limits.ending(stage, after(limit - Duration::from_millis(1))), None, "{stage:?}");
+            assert_eq!(limits.ending(stage, after(limit)), Some(ending), "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_trickles_has_had_its_time_as_well() {
+        let settings = Settings { body_timeout: Duration::from_secs(60), min_rate: 100, ..Settings::default() };
+        let limits = Limits::of(&settings);
+        let cases = [
+            (59, 0, 0, false),
+            (60, 0, 0, true),
+            (5, 54, 60, false),
+            (5, 55, 60, true),
+            (5, 55, 100, false),
+            (5, 600, 100_000, false),
+            (60, 0, 1_000_000, true),
+        ];
+        for (pause, before, bytes, want) in cases {
+            let waited = Waited { pause: Duration::from_secs(pause), before: Duration::from_secs(before), bytes };
+            assert_eq!(limits.body_is_too_slow(waited), want, "{waited:?}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The connections that are open: how many may be, which of them have overstayed, and when all are gone.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -7,7 +8,10 @@ use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use super::connection::Connection;
+use super::settings::Settings;
 use super::stage::Limits;
+use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
+use crate::values::reason::Reason;
 use crate::values::time::Moment;
 
 /// All open connections.
@@ -16,8 +20,40 @@ pub(super) struct Table {
     connections: DashMap<u64, Arc<Connection>>,
     next: AtomicU64,
     open: AtomicUsize,
-    most: usize,
+    by_address: DashMap<IpAddr, usize>,
+    room: Room,
     changed: Notify,
+}
+
+/// How many connections there may be.
+#[derive(Debug)]
+pub(super) struct Room {
+    all: usize,
+    each: usize,
+    trusted: TrustedProxies,
+}
+
+impl Room {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let Settings { connections, connections_per_address, trusted, .. } = settings;
+        Self { all: *connections, each: *connections_per_address, trusted: trusted.clone() }
+    }
+
+    /// Under which address a connection counts. Behind this machine and behind a proxy there are many people.
+    fn counts_as(&self, peer: Peer) -> Option<IpAddr> {
+        let Peer::Tcp(address) = peer else { return None };
+        let address = address.ip().to_canonical();
+        let many = address.is_loopback() || self.trusted.trusts(ClientAddress::Ip(address));
+        (!many).then(|| network_of(address))
+    }
+}
+
+/// Whoever has one address of IPv6 has all of its /64.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
 }
 
 /// One connection's place in the table, given back when dropped.
@@ -25,27 +61,45 @@ pub(super) struct Table {
 pub(super) struct Place {
     table: Arc<Table>,
     number: u64,
+    address: Option<IpAddr>,
 }
 
 impl Table {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(super) fn new(room: Room) -> Arc<Self> {
         Arc::new(Self {
             connections: DashMap::new(),
             next: AtomicU64::new(0),
             open: AtomicUsize::new(0),
-            most,
+            by_address: DashMap::new(),
+            room,
             changed: Notify::new(),
         })
     }
 
-    /// A place for one more connection, if there is one.
-    pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Option<Place> {
-        let one_more = |open| (open < self.most).then_some(open + 1);
-        self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+    /// A place for one more connection.
+    ///
+    /// # Errors
+    /// There is none: for nobody, or not for this address.
+    pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<Place, Reason> {
+        let one_more = |open| (open < self.room.all).then_some(open + 1);
+        if self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
+            return Err(Reason::TooManyConnections);
+        }
+        let address = self.room.counts_as(connection.peer());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let place = Place { table: Arc::clone(self), number, address };
+        if let Some(address) = address {
+            let mut count = self.by_address.entry(address).or_default();
+            *count += 1;
+            if *count > self.room.each {
+                // The place gives back what it counted, and locks the same entry for it.
+                drop(count);
+                return Err(Reason::AddressBusy);
+            }
+        }
         self.connections.insert(number, Arc::clone(connection));
         self.changed.notify_waiters();
-        Some(Place { table: Arc::clone(self), number })
+        Ok(place)
     }
 
     pub(super) fn open(&self) -> usize {
@@ -82,7 +136,57 @@ impl Table {
 impl Drop for Place {
     fn drop(&mut self) {
         self.table.connections.remove(&self.number);
+        if let Some(address) = self.address {
+            self.table.by_address.alter(&address, |_, count| count.saturating_sub(1));
+            self.table.by_address.remove_if(&address, |_, count| *count == 0);
+        }
         self.table.open.fetch_sub(1, Ordering::AcqRel);
         self.table.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::time::Clock;
+
+    fn enter(table: &Arc<Table>, address: &str) -> Result<Place, Reason> {
+        let peer = if address == "unix" { Peer::Unix } else { Peer::Tcp(format!("{address}:1").parse().unwrap()) };
+        table.enter(&Connection::new(peer, Clock::manual().0, Arc::default()))
+    }
+
+    fn table(all: usize, each: usize) -> Arc<Table> {
+        let trusted = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], unix: false };
+        Table::new(Room { all, each, trusted })
+    }
+
+    #[test]
+    fn an_address_has_its_share_and_gets_it_back() {
+        let table = table(100, 2);
+        let places = [enter(&table, "192.0.2.7").unwrap(), enter(&table, "192.0.2.7").unwrap()];
+        assert_eq!(enter(&table, "192.0.2.7").unwrap_err(), Reason::AddressBusy);
+        assert_eq!(enter(&table, "[::ffff:192.0.2.7]").unwrap_err(), Reason::AddressBusy);
+        let other = enter(&table, "192.0.2.8").unwrap();
+        assert_eq!((table.open(), table.connections.len()), (3, 3), "who was refused holds nothing");
+        drop((places, other));
+        assert!(table.by_address.is_empty() && table.open() == 0);
+        enter(&table, "192.0.2.7").unwrap();
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let table = table(100, 1);
+        let _first = enter(&table, "[2001:db8::1]").unwrap();
+        assert_eq!(enter(&table, "[2001:db8::ffff:1]").unwrap_err(), Reason::AddressBusy);
+        assert!(enter(&table, "[2001:db8:0:1::1]").is_ok());
+    }
+
+    #[test]
+    fn this_machine_and_proxies_have_no_share_but_all_have_a_limit() {
+        for many in ["127.0.0.1", "[::1]", "10.1.2.3", "unix"] {
+            let table = table(2, 1);
+            let _places = [enter(&table, many).unwrap(), enter(&table, many).unwrap()];
+            assert_eq!(enter(&table, many).unwrap_err(), Reason::TooManyConnections, "{many}");
+        }
     }
 }

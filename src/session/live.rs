@@ -71,8 +71,11 @@ impl Cut {
 pub(super) struct LiveConnections(Mutex<Vec<Arc<Cut>>>);
 
 impl LiveConnections {
-    pub(super) fn register(&self, cut: &Arc<Cut>) {
-        self.0.lock().push(Arc::clone(cut));
+    /// Answers how many there are now.
+    pub(super) fn register(&self, cut: &Arc<Cut>) -> usize {
+        let mut cuts = self.0.lock();
+        cuts.push(Arc::clone(cut));
+        cuts.len()
     }
 
     pub(super) fn deregister(&self, cut: &Arc<Cut>) {

@@ -131,8 +131,8 @@ impl Session {
     /// Registers an exchange of a connection, then reads the end mark: `None` if the session has ended, so a
     /// logout between the look-up and this moment is not missed.
     pub fn hold(self: Arc<Self>, cut: &Arc<Cut>) -> Option<Hold> {
-        self.live.register(cut);
-        let hold = Hold { session: self, cut: Arc::clone(cut) };
+        let among = self.live.register(cut);
+        let hold = Hold { session: self, cut: Arc::clone(cut), among };
         (!hold.session.has_ended()).then_some(hold)
     }
 
@@ -166,9 +166,15 @@ impl Session {
 pub struct Hold {
     session: Arc<Session>,
     cut: Arc<Cut>,
+    among: usize,
 }
 
 impl Hold {
+    /// How many exchanges were registered with the session when this one was, itself included.
+    pub fn among(&self) -> usize {
+        self.among
+    }
+
     /// The session.
     pub fn session(&self) -> &Arc<Session> {
         &self.session

@@ -1,11 +1,13 @@
 //! Plain words, each parsed once. No I/O, and nothing here knows the engine.
 
+pub mod chunks;
 pub mod client_address;
 pub mod connection_auth;
 pub mod cookie;
 pub mod device;
 pub mod end_cause;
 pub mod form;
+pub mod half_head;
 pub mod header_edits;
 pub mod header_names;
 pub mod identity;
@@ -17,6 +19,8 @@ pub mod own_path;
 pub mod reason;
 pub mod receipt;
 pub mod reply;
+pub mod request_body;
+pub mod request_head;
 pub mod return_to;
 pub mod secret;
 pub mod session_id;

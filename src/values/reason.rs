@@ -17,6 +17,24 @@ pub enum Reason {
     MethodNotAllowed,
     /// An `Expect` other than `100-continue`.
     ExpectationUnknown,
+    /// The head has too many lines, or too many bytes.
+    HeadTooLarge,
+    /// The request line alone is larger than a head may be.
+    TargetTooLong,
+    /// The head did not arrive in time.
+    HeadTooSlow,
+    /// A version of HTTP that is not spoken here.
+    VersionNotSupported,
+    /// The chunks of a request's body are not framed as they have to be.
+    BodyMalformed,
+    /// The body of a request stopped arriving, or trickles.
+    BodyTooSlow,
+    /// More requests at once than one session may have.
+    SessionBusy,
+    /// As many connections are open as there may be.
+    TooManyConnections,
+    /// As many connections are open from this address as there may be.
+    AddressBusy,
     /// No route covers this host and path.
     NoRoute,
     /// A protected address, and nobody is signed in.
@@ -69,6 +87,15 @@ impl Reason {
         Self::HostNotServed,
         Self::MethodNotAllowed,
         Self::ExpectationUnknown,
+        Self::HeadTooLarge,
+        Self::TargetTooLong,
+        Self::HeadTooSlow,
+        Self::VersionNotSupported,
+        Self::BodyMalformed,
+        Self::BodyTooSlow,
+        Self::SessionBusy,
+        Self::TooManyConnections,
+        Self::AddressBusy,
         Self::NoRoute,
         Self::SignInRequired,
         Self::GroupMissing,
@@ -100,6 +127,15 @@ impl Reason {
             Self::HostNotServed => "host_not_served",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ExpectationUnknown => "expectation_unknown",
+            Self::HeadTooLarge => "head_too_large",
+            Self::TargetTooLong => "target_too_long",
+            Self::HeadTooSlow => "head_too_slow",
+            Self::VersionNotSupported => "version_not_supported",
+            Self::BodyMalformed => "body_malformed",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::SessionBusy => "session_busy",
+            Self::TooManyConnections => "too_many_connections",
+            Self::AddressBusy => "address_busy",
             Self::NoRoute => "no_route",
             Self::SignInRequired => "sign_in_required",
             Self::GroupMissing => "group_missing",
@@ -127,9 +163,15 @@ impl Reason {
     /// The status of the answer.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::TargetAmbiguous | Self::HeadMalformed | Self::FormMalformed | Self::BodyIncomplete => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::TargetAmbiguous
+            | Self::HeadMalformed
+            | Self::BodyMalformed
+            | Self::FormMalformed
+            | Self::BodyIncomplete => StatusCode::BAD_REQUEST,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooSlow | Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::VersionNotSupported => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::HostNotServed => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodNotAllowed | Self::LogoutByGet => StatusCode::METHOD_NOT_ALLOWED,
             Self::SocketVersion => StatusCode::UPGRADE_REQUIRED,
@@ -139,9 +181,13 @@ impl Reason {
             Self::GroupMissing | Self::CrossSite | Self::SocketOrigin | Self::ServiceWorker | Self::NotANavigation => {
                 StatusCode::FORBIDDEN
             }
-            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts | Self::SessionBusy => StatusCode::TOO_MANY_REQUESTS,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SignInBusy | Self::SessionsFull | Self::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::SignInBusy
+            | Self::SessionsFull
+            | Self::StoreUnavailable
+            | Self::TooManyConnections
+            | Self::AddressBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
             Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -156,6 +202,15 @@ impl Reason {
             Self::HostNotServed => "This host name is not served here.",
             Self::MethodNotAllowed => "This method is not allowed here.",
             Self::ExpectationUnknown => "The only expectation that is met here is 100-continue.",
+            Self::HeadTooLarge => "The head of this request is larger than is read here.",
+            Self::TargetTooLong => "This address is longer than is read here.",
+            Self::HeadTooSlow => "The request did not arrive in time.",
+            Self::VersionNotSupported => "The versions of HTTP that are spoken here are 1.0 and 1.1.",
+            Self::BodyMalformed => "The body of this request is not framed as it has to be.",
+            Self::BodyTooSlow => "The body of this request did not arrive in time.",
+            Self::SessionBusy => "Too much is under way in this session at this moment. Try again shortly.",
+            Self::TooManyConnections => "Too many connections are open here at this moment. Try again shortly.",
+            Self::AddressBusy => "Too many connections are open from your address. Try again shortly.",
             Self::NoRoute => "There is nothing at this address.",
             Self::SignInRequired => "Sign in to see this.",
             Self::GroupMissing => "You are signed in, but your account may not see this.",

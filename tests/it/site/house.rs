@@ -125,6 +125,7 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
             grace: GRACE,
             clear_site_data: None,
         },
+        requests_per_session: 500,
         pages: exeunt::pages::Settings { brand: Brand::default(), look: Look::built_in().unwrap() },
         hosts,
     }

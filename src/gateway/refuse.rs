@@ -1,0 +1,23 @@
+//! What is told to a client whose head is no request.
+
+use super::Gateway;
+use super::answers;
+use super::exchange::Exchange;
+use crate::values::client_address::Peer;
+use crate::values::half_head;
+use crate::values::reason::Reason;
+use crate::values::reply::Reply;
+
+impl Gateway {
+    /// The answer to a head that was refused before it was parsed, and its access line. `head` is what came of it.
+    pub fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
+        let assembled = self.assembled.load_full();
+        let (parts, target) = half_head::read(head);
+        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, &parts, target);
+        exchange.is_from(assembled.trusted.provenance(peer, &parts.headers).client);
+        exchange.refused(reason);
+        let reply = answers::refuse(&assembled, &parts.headers, &reason.into());
+        exchange.answered(reply.status);
+        reply
+    }
+}

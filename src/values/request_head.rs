@@ -1,0 +1,349 @@
+//! The first reading of a request: where its head ends, and how long its body is.
+//!
+//! Done on the bytes as they come, before any parser sees them, and as strictly as RFC 9112 is written. What lenient
+//! parsers forgive (bare line feeds, spaces within a target, a length beside a transfer coding, folded lines) is read
+//! differently by another program in front or behind, and that difference is how requests are smuggled. The engine's
+//! parser reads the head again after this; a test holds the two together.
+
+use memchr::memchr;
+
+use super::reason::Reason;
+
+/// How large a head may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes, the request line included.
+    pub size: usize,
+    /// Lines after the request line.
+    pub fields: usize,
+}
+
+/// How a body is framed (RFC 9112 6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// There is none.
+    #[default]
+    Empty,
+    /// So many bytes.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+}
+
+/// A whole head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Where the body begins.
+    pub end: usize,
+    /// What the body is.
+    pub framing: Framing,
+}
+
+/// Reads a head piece by piece. Nothing is looked at twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadReader {
+    /// Where the line begins that is not whole yet.
+    line: usize,
+    /// Up to where there is no further line feed.
+    looked: usize,
+    /// Empty lines before the request line.
+    blank: u8,
+    begun: bool,
+    old_version: bool,
+    fields: usize,
+    length: Option<u64>,
+    chunked: bool,
+}
+
+/// Empty lines before a request line that are passed over (RFC 9112 2.2): old clients send some after a form.
+const BLANK_LINES: u8 = 2;
+
+impl HeadReader {
+    /// Goes on with `bytes`: everything that came of this request until now. `None`: more has to come.
+    ///
+    /// # Errors
+    /// The reason of the refusal. The connection has to be closed after it: nobody knows where the next request begins.
+    pub fn feed(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Reason> {
+        while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
+            let end = self.looked + at;
+            let line = bytes.get(self.line..end).and_then(|line| line.strip_suffix(b"\r"));
+            self.line = end + 1;
+            self.looked = end + 1;
+            let line = line.ok_or(Reason::HeadMalformed)?;
+            if self.line > limits.size {
+                return Err(self.too_large());
+            }
+            if self.read_line(line, limits)? {
+                return Ok(Some(Head { end: self.line, framing: self.framing()? }));
+            }
+        }
+        self.looked = bytes.len();
+        self.check_unfinished(bytes)?;
+        if bytes.len() >= limits.size { Err(self.too_large()) } else { Ok(None) }
+    }
+
+    /// Whether this cannot become a request any more: another protocol is told at once instead of after a time-out.
+    fn check_unfinished(&self, bytes: &[u8]) -> Result<(), Reason> {
+        match bytes.get(self.line) {
+            Some(&first) if !self.begun && first != b'\r' && !is_token(first) => Err(Reason::HeadMalformed),
+            _ => Ok(()),
+        }
+    }
+
+    fn too_large(&self) -> Reason {
+        if self.begun { Reason::HeadTooLarge } else { Reason::TargetTooLong }
+    }
+
+    /// Whether this line ends the head.
+    fn read_line(&mut self, line: &[u8], limits: &HeadLimits) -> Result<bool, Reason> {
+        match (self.begun, line.is_empty()) {
+            (true, true) => Ok(true),
+            (true, false) => self.field(line, limits).map(|()| false),
+            (false, true) if self.blank < BLANK_LINES => {
+                self.blank += 1;
+                Ok(false)
+            }
+            (false, true) => Err(Reason::HeadMalformed),
+            (false, false) => self.request_line(line).map(|()| false),
+        }
+    }
+
+    /// `method SP target SP version`, and not a space more (RFC 9112 3).
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Reason> {
+        let mut words = line.split(|&byte| byte == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return Err(Reason::HeadMalformed);
+        };
+        if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
+            return Err(Reason::HeadMalformed);
+        }
+        self.old_version = match version {
+            b"HTTP/1.1" => false,
+            b"HTTP/1.0" => true,
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
+                return Err(Reason::VersionNotSupported);
+            }
+            _ => return Err(Reason::HeadMalformed),
+        };
+        if method == b"CONNECT" {
+            return Err(Reason::MethodNotAllowed);
+        }
+        if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+            return Err(Reason::TargetAmbiguous);
+        }
+        self.begun = true;
+        Ok(())
+    }
+
+    /// `name: value` (RFC 9112 5). A line that begins with a space has no name, so folding is refused here as well.
+    fn field(&mut self, line: &[u8], limits: &HeadLimits) -> Result<(), Reason> {
+        self.fields += 1;
+        if self.fields > limits.fields {
+            return Err(Reason::HeadTooLarge);
+        }
+        let end = line.iter().position(|&byte| !is_token(byte)).unwrap_or(line.len());
+        let (name, rest) = line.split_at_checked(end).unwrap_or_default();
+        let value = rest.strip_prefix(b":").filter(|_| !name.is_empty()).ok_or(Reason::HeadMalformed)?;
+        if has_control(value) {
+            return Err(Reason::HeadMalformed);
+        }
+        match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value.trim_ascii()),
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value.trim_ascii()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Digits alone, once. A leading zero is a way to be read as an octal number.
+    fn content_length(&mut self, value: &[u8]) -> Result<(), Reason> {
+        let plain = value.iter().all(u8::is_ascii_digit) && (value.len() == 1 || !value.starts_with(b"0"));
+        let length = std::str::from_utf8(value).ok().filter(|_| plain).and_then(|digits| digits.parse().ok());
+        match (self.length, length) {
+            (None, Some(length)) => {
+                self.length = Some(length);
+                Ok(())
+            }
+            _ => Err(Reason::HeadMalformed),
+        }
+    }
+
+    /// The one transfer coding of a request that everybody understands, once.
+    fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Reason> {
+        if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            return Err(Reason::HeadMalformed);
+        }
+        self.chunked = true;
+        Ok(())
+    }
+
+    /// One length, told in one way (RFC 9112 6.3).
+    fn framing(&self) -> Result<Framing, Reason> {
+        match (self.length, self.chunked) {
+            (None, false) => Ok(Framing::Empty),
+            (Some(0), false) => Ok(Framing::Empty),
+            (Some(length), false) => Ok(Framing::Length(length)),
+            (None, true) if !self.old_version => Ok(Framing::Chunked),
+            (_, true) => Err(Reason::HeadMalformed),
+        }
+    }
+}
+
+/// Whether this is a character of names and methods (RFC 9110 5.6.2).
+pub(super) fn is_token(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
+}
+
+/// Control characters, the tab excepted. Looks at all of them without stopping: that is what goes many at a time.
+fn has_control(value: &[u8]) -> bool {
+    value.iter().fold(false, |found, &byte| found | ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: HeadLimits = HeadLimits { size: 400, fields: 5 };
+
+    /// Fed whole and byte by byte, which must come to the same.
+    fn read(bytes: &[u8]) -> Result<Option<Head>, Reason> {
+        let whole = HeadReader::default().feed(bytes, &LIMITS);
+        let mut reader = HeadReader::default();
+        let by_bytes = (1..=bytes.len()).map(|end| reader.feed(&bytes[..end], &LIMITS)).find(|read| *read != Ok(None));
+        assert_eq!(whole, by_bytes.unwrap_or(Ok(None)), "{:?}", String::from_utf8_lossy(bytes));
+        whole
+    }
+
+    fn framing(fields: &str) -> Result<Framing, Reason> {
+        let head = format!("POST / HTTP/1.1\r\n{fields}\r\n");
+        read(head.as_bytes()).map(|read| {
+            let head_read = read.unwrap();
+            assert_eq!(head_read.end, head.len());
+            head_read.framing
+        })
+    }
+
+    #[test]
+    fn bodies_have_one_length_told_in_one_way() {
+        use Framing::*;
+        let bad = Err(Reason::HeadMalformed);
+        let cases = [
+            ("", Ok(Empty)),
+            ("Host: a\r\nCONTENT-length:\t5 \r\n", Ok(Length(5))),
+            ("Content-Length: 0\r\n", Ok(Empty)),
+            ("Transfer-Encoding: Chunked\r\n", Ok(Chunked)),
+            ("Content-Length: 18446744073709551615\r\n", Ok(Length(u64::MAX))),
+            ("Content-Length: 18446744073709551616\r\n", bad),
+            ("Content-Length: 5\r\nContent-Length: 5\r\n", bad),
+            ("Content-Length: 5, 5\r\n", bad),
+            ("Content-Length: +5\r\n", bad),
+            ("Content-Length: -1\r\n", bad),
+            ("Content-Length: 0x5\r\n", bad),
+            ("Content-Length: 05\r\n", bad),
+            ("Content-Length: 5 5\r\n", bad),
+            ("Content-Length:\r\n", bad),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", bad),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", bad),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", bad),
+            ("Transfer-Encoding: identity\r\n", bad),
+            ("Transfer-Encoding: gzip, chunked\r\n", bad),
+            ("Transfer-Encoding: chunked, identity\r\n", bad),
+            ("Transfer-Encoding: \"chunked\"\r\n", bad),
+            ("Transfer-Encoding: \u{b}chunked\r\n", bad),
+            ("Transfer-Encoding:\r\n", bad),
+        ];
+        for (fields, want) in cases {
+            assert_eq!(framing(fields), want, "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused_and_says_why() {
+        use Reason::*;
+        let cases: [(&str, Reason); 30] = [
+            ("\u{16}", HeadMalformed),
+            (" GET / HTTP/1.1\r\n", HeadMalformed),
+            ("\r\n\r\n\r\nGET / HTTP/1.1\r\n", HeadMalformed),
+            ("\nGET / HTTP/1.1\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\n", HeadMalformed),
+            ("GET /\r\n", HeadMalformed),
+            ("GET  / HTTP/1.1\r\n", HeadMalformed),
+            ("GET /  HTTP/1.1\r\n", HeadMalformed),
+            ("GET / HTTP/1.1 \r\n", HeadMalformed),
+            ("GET\t/\tHTTP/1.1\r\n", HeadMalformed),
+            ("GET /a b HTTP/1.1\r\n", HeadMalformed),
+            ("G(T / HTTP/1.1\r\n", HeadMalformed),
+            ("GET / http/1.1\r\n", HeadMalformed),
+            ("GET / HTTP/1.1x\r\n", HeadMalformed),
+            ("GET / HTTP/11\r\n", HeadMalformed),
+            ("GET / HTTP/2.0\r\n", VersionNotSupported),
+            ("GET / HTTP/1.2\r\n", VersionNotSupported),
+            ("PRI * HTTP/2.0\r\n", VersionNotSupported),
+            ("CONNECT a:443 HTTP/1.1\r\n", MethodNotAllowed),
+            ("GET /\u{7f} HTTP/1.1\r\n", TargetAmbiguous),
+            ("GET /\u{e4} HTTP/1.1\r\n", TargetAmbiguous),
+            ("GET / HTTP/1.1\r\nHost\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\nHost : a\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\n: a\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\n X: a\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\nX: a\r\n b\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\nX: a\nY: b\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\nX: a\rb\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\nX: a\0b\r\n", HeadMalformed),
+            ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadMalformed),
+        ];
+        for (bytes, want) in cases {
+            assert_eq!(read(bytes.as_bytes()), Err(want), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_has_a_size() {
+        let line = |length: usize| format!("GET /{} HTTP/1.1\r\n", "a".repeat(length));
+        assert_eq!(read(line(400).as_bytes()), Err(Reason::TargetTooLong));
+        let field = |length: usize| format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(length));
+        assert_eq!(read(field(400).as_bytes()), Err(Reason::HeadTooLarge));
+        let fits = field(400 - field(0).len());
+        assert_eq!(read(fits.as_bytes()), Ok(Some(Head { end: 400, framing: Framing::Empty })));
+        assert_eq!(read(field(401 - field(0).len()).as_bytes()), Err(Reason::HeadTooLarge));
+        let fields = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "X: a\r\n".repeat(count));
+        assert!(read(fields(5).as_bytes()).is_ok());
+        assert_eq!(read(fields(6).as_bytes()), Err(Reason::HeadTooLarge));
+    }
+
+    #[test]
+    fn usual_heads_pass_and_what_follows_is_left() {
+        let cases = [
+            ("GET / HTTP/1.1\r\n\r\n", Some(18)),
+            ("\r\nGET / HTTP/1.0\r\n\r\n", Some(20)),
+            ("POST /a HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", Some(39)),
+            ("GET / HTTP/1.1\r\nX: \u{e4}\ttext\r\nY:\r\n\r\n", Some(34)),
+            ("M-SEARCH * HTTP/1.1\r\n\r\n", Some(23)),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", None),
+            ("GET / HTTP/1.1\r\n\r", None),
+            ("\r", None),
+            ("", None),
+        ];
+        for (bytes, end) in cases {
+            assert_eq!(read(bytes.as_bytes()).map(|head| head.map(|head| head.end)), Ok(end), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        /// What passes here is read by the engine's parser with the same end and the same fields; the rest it may read
+        /// as it likes, since it never gets it.
+        #[test]
+        fn agrees_with_the_parser(lines in "(\r\n)?[GP]ET? /a?b? HTTP/1.1\r\n((X|Content-Length|Host|)( ?):[ \t]?[a5\u{e4}\0]{0,2}(\r\n|\n|\r\n\r\n)){0,6}(\r\n)?") {
+            let bytes = lines.as_bytes();
+            if let Ok(Some(head)) = HeadReader::default().feed(bytes, &HeadLimits { size: 4096, fields: 20 }) {
+                let mut headers = [httparse::EMPTY_HEADER; 32];
+                let mut request = httparse::Request::new(&mut headers);
+                prop_assert_eq!(request.parse(bytes), Ok(httparse::Status::Complete(head.end)));
+            }
+        }
+    }
+}
