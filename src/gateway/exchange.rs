@@ -68,12 +68,14 @@ impl Exchange {
         Self { record: Some(Box::new(record)) }
     }
 
-    /// Notes where it comes from and the path as it was judged.
-    pub(super) fn comes_from(&mut self, client: ClientAddress, path: &str) {
-        self.change(|record| {
-            record.client = Some(client);
-            path.clone_into(&mut record.path);
-        });
+    /// Notes where it comes from.
+    pub(super) fn comes_from(&mut self, client: ClientAddress) {
+        self.change(|record| record.client = Some(client));
+    }
+
+    /// Notes the path as it is judged.
+    pub(super) fn asks_for(&mut self, path: &str) {
+        self.change(|record| path.clone_into(&mut record.path));
     }
 
     /// Notes whose it is.

@@ -5,6 +5,7 @@ mod echo;
 pub mod house;
 
 mod bodies;
+mod exceptions;
 mod failures;
 mod identity;
 mod lines;
