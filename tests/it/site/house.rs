@@ -201,9 +201,14 @@ impl Site {
 
     /// A session made without a password to be checked, for tests that need hundreds.
     pub async fn session_of(&self, user: &str) -> String {
+        self.session_as(Identity::new(user, None, None, &[]).unwrap()).await
+    }
+
+    /// The same for somebody with more than a name.
+    pub async fn session_as(&self, identity: Identity) -> String {
         let sign_in = SignIn {
-            user: UserKey { source: "test".into(), subject: user.into() },
-            identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
+            user: UserKey { source: "test".into(), subject: identity.user().into() },
+            identity: Arc::new(identity),
             device: Device::from_user_agent(""),
             address: ClientAddress::Unix,
         };
