@@ -13,8 +13,8 @@ use crate::values::origin::Origin;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
 
-/// Whether a POST to an address of our own may act.
-pub fn own_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
+/// Whether a request that changes something may act. Addresses of our own ask, and routes that say so.
+pub fn change(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match (facts.fetch_site(), facts.origin()) {
         (Some("same-origin" | "none"), _) => Ok(()),
         (Some(_), _) => Err(Reason::CrossSite),
@@ -25,11 +25,11 @@ pub fn own_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason
     }
 }
 
-/// Whether a POST may sign out: as [`own_post`], or from another own origin.
+/// Whether a POST may sign out: as [`change`], or from another own origin.
 pub fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match facts.origin() {
         Some(Ok(origin)) if is_own_page(facts, hosts, &origin) => Ok(()),
-        _ => own_post(facts, hosts),
+        _ => change(facts, hosts),
     }
 }
 
@@ -96,6 +96,12 @@ pub fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
+/// Whether a method is registered as safe (RFC 9110 16.1.1): what an application does on one is its own doing. An
+/// unknown method may change anything.
+pub fn is_safe(method: &Method) -> bool {
+    matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "QUERY" | "REPORT" | "SEARCH")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,7 +129,7 @@ mod tests {
             let hosts = hosts();
             let head = request("POST", "/logout", head);
             let facts = facts(&head, &hosts).unwrap();
-            assert_eq!(own_post(&facts, &hosts).is_ok(), own, "{:?}", head.headers);
+            assert_eq!(change(&facts, &hosts).is_ok(), own, "{:?}", head.headers);
             assert_eq!(logout_post(&facts, &hosts).is_ok(), logout, "{:?}", head.headers);
         }
     }

@@ -45,6 +45,9 @@ pub enum Decision {
 
 /// Decides a request to a route, for whoever holds a session.
 pub fn decide(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Arc<Route>, hold: Option<Hold>) -> Decision {
+    if let Err(reason) = passes(facts, hosts, route) {
+        return Decision::Refuse(reason);
+    }
     match judge(&route.access, hold.as_ref().map(|hold| &**hold.session().identity())) {
         Judgement::AskLogin => return Decision::AskLogin,
         Judgement::Refuse(reason) => return Decision::Refuse(reason),
@@ -57,6 +60,17 @@ pub fn decide(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Arc<Route>, ho
         return Decision::Refuse(reason);
     }
     Decision::Allow(Permit { route: Arc::clone(route), hold })
+}
+
+/// What a route asks of every request, whoever sends it.
+fn passes(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Route) -> Result<(), Reason> {
+    if !route.methods.allow(facts.method) {
+        return Err(Reason::MethodNotAllowed);
+    }
+    if route.refuse_cross_site && !cross_site::is_safe(facts.method) {
+        return cross_site::change(facts, hosts);
+    }
+    Ok(())
 }
 
 #[derive(Debug, PartialEq, Eq)]

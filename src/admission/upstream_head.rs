@@ -17,6 +17,7 @@ use crate::values::own_path::OwnPages;
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 /// Edits of a request that there is room for at once: two sets of identity headers and some.
@@ -72,6 +73,7 @@ impl HeadRules {
             Some(session) if session.has_ended() => edits.push(HeaderEdit::Remove(SET_COOKIE)),
             _ => self.cookie.response_edits(headers, &mut edits),
         }
+        edits.extend(clear_site_data(headers));
         let leaked = headers.keys().filter(|name| self.identity.names().any(|own| own == *name));
         edits.extend(leaked.cloned().map(HeaderEdit::Remove));
         let allowed = headers.get(&SERVICE_WORKER_ALLOWED).filter(|_| !permit.route().service_workers);
@@ -115,6 +117,23 @@ const fn default_port(scheme: Scheme) -> &'static str {
         Scheme::Http => "80",
         Scheme::Https => "443",
     }
+}
+
+/// An application may clear what it keeps in a browser, but not cookies: browsers take those of the whole domain, ours
+/// among them, and the session would go on here with nobody holding its cookie (W3C Clear Site Data 3.1).
+fn clear_site_data(headers: &HeaderMap) -> Option<HeaderEdit> {
+    let lines = || headers.get_all(&CLEAR_SITE_DATA).iter().map(|line| line.to_str().unwrap_or(""));
+    let kinds = || lines().flat_map(|line| line.split(',')).map(str::trim);
+    let ours = |kind: &str| matches!(kind, "\"cookies\"" | "\"*\"" | "");
+    if !headers.contains_key(&CLEAR_SITE_DATA) || !kinds().any(ours) {
+        return None;
+    }
+    let kept = kinds().filter(|kind| !ours(kind)).collect::<Vec<_>>().join(", ");
+    let kept = HeaderValue::try_from(kept).ok().filter(|kept| !kept.is_empty());
+    Some(kept.map_or_else(
+        || HeaderEdit::Remove(CLEAR_SITE_DATA.clone()),
+        |kept| HeaderEdit::Set(CLEAR_SITE_DATA.clone(), kept),
+    ))
 }
 
 /// Keeps what a signed-in person sees out of the next person's back button, and out of shared caches. An
@@ -166,6 +185,27 @@ mod tests {
             control.map(|value| headers.insert(CACHE_CONTROL, HeaderValue::from_static(value)));
             let want = want.map(|value| HeaderEdit::Set(CACHE_CONTROL, HeaderValue::from_static(value)));
             assert_eq!(cache_protection(&headers), want, "{content_type:?} {control:?}");
+        }
+    }
+
+    #[test]
+    fn an_application_clears_no_cookies() {
+        let cases: [(&[&str], Option<Option<&str>>); 6] = [
+            (&[], None),
+            (&["\"cache\", \"storage\""], None),
+            (&["\"cookies\""], Some(None)),
+            (&["\"*\""], Some(None)),
+            (&["\"storage\",\"cookies\"", "\"cache\""], Some(Some("\"storage\", \"cache\""))),
+            (&["\u{e4}"], Some(None)),
+        ];
+        for (lines, want) in cases {
+            let line = |line: &&str| (CLEAR_SITE_DATA.clone(), HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            let got = clear_site_data(&lines.iter().map(line).collect());
+            let want = want.map(|kept| match kept {
+                None => HeaderEdit::Remove(CLEAR_SITE_DATA.clone()),
+                Some(kept) => HeaderEdit::Set(CLEAR_SITE_DATA.clone(), HeaderValue::from_static(kept)),
+            });
+            assert_eq!(got, want, "{lines:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::routes::access::Access;
+use crate::routes::methods::Methods;
 use crate::routes::path_prefix::PathPrefix;
 use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
@@ -15,7 +16,7 @@ use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::limits::Limits;
-use super::raw::{Place, Refusal, Table};
+use super::raw::{Item, Place, Refusal, Table};
 use super::{door, files, headers, origins, schema};
 
 /// What the rules of a route look at besides its own table.
@@ -50,8 +51,11 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let trust = trust(table, &upstreams, around);
     let access = access(table);
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
-    let workers = [("refuse", false), ("allow", true)];
-    let service_workers = table.item("service_workers").and_then(|item| item.word(&workers)).unwrap_or(false);
+    let switch = |key, words: [(&str, bool); 2]| table.item(key).and_then(|item| item.word(&words)).unwrap_or(false);
+    let service_workers = switch("service_workers", [("refuse", false), ("allow", true)]);
+    let opaque = switch("encoded", [("refuse", false), ("opaque", true)]);
+    let refuse_cross_site = switch("cross_site", [("pass", false), ("refuse-unsafe", true)]);
+    let methods = table.item("methods").map_or_else(Methods::default, |item| methods(&item));
     let (request_headers, response_headers) = headers::edits(table, around.identity);
     let host = host.map_or(Some(None), |host| host.map(Some))?;
     Some(RouteSettings {
@@ -63,6 +67,9 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         connect_timeout: around.limits.connect_timeout,
         response_timeout: around.limits.response_timeout,
         access: access?,
+        opaque,
+        methods,
+        refuse_cross_site,
         origins,
         service_workers,
         request_headers,
@@ -147,6 +154,15 @@ fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, Refusal>
     let path = files::resolve(folder, text)?;
     let content = files::read(&path)?;
     UpstreamTrust::from_pem(&content).map_err(|error| Refusal::of(text, &format!("{} {error}", path.display())))
+}
+
+fn methods(item: &Item<'_>) -> Methods {
+    let Some(items) = item.list() else { return Methods::default() };
+    let named = |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|said| Refusal::of(text, &said)));
+    if items.is_empty() {
+        item.place.problem(Refusal::new("names no method, so nobody could ask for anything").write("remove it"));
+    }
+    Methods::new(items.iter().filter_map(named).collect())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

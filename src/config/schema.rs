@@ -26,12 +26,12 @@ pub const FILE: Schema = Schema {
 pub const ROUTE: Schema = Schema {
     table: "route",
     keys: &[
-        "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "origins",
-        "service_workers", "headers",
+        "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "methods", "encoded",
+        "cross_site", "origins", "service_workers", "headers",
     ],
     later: &[
-        "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "encoded", "methods", "cross_site", "cache",
-        "connection_auth", "activity", "logout",
+        "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "cache", "connection_auth", "activity",
+        "logout",
     ],
 };
 

@@ -79,9 +79,9 @@ fn refusal_with(assembled: &Assembled, reader: Reader, refusal: &Refusal, switch
     }
 }
 
-/// 405 for an address of our own.
-pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>, allow: &'static str) -> Reply {
-    refuse(assembled, facts.headers, &Reason::MethodNotAllowed.into()).with(ALLOW, HeaderValue::from_static(allow))
+/// 405, where these methods are allowed.
+pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>, allow: HeaderValue) -> Reply {
+    refuse(assembled, facts.headers, &Reason::MethodNotAllowed.into()).with(ALLOW, allow)
 }
 
 /// What somebody gets who has to sign in: browsers the form, and from there back; programs 401.

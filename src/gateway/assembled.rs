@@ -111,6 +111,29 @@ impl Assembled {
         })
     }
 
+    /// Settles a target that some programs read literally and others do not. Where any reading of it leads to a route
+    /// that wants it literally, all of them have to lead to that one; elsewhere it is merged, or refused.
+    pub(super) fn settle(&self, facts: &mut RequestFacts<'_>) -> Result<(), Reason> {
+        if facts.target.is_settled() {
+            return Ok(());
+        }
+        let readings = facts.target.readings().map_err(|_| Reason::TargetAmbiguous)?;
+        let routes: Vec<_> = readings.iter().map(|path| self.literal_route(facts, path)).collect();
+        let same = routes.windows(2).all(|pair| matches!(pair, [Some(one), Some(other)] if Arc::ptr_eq(one, other)));
+        let settled = match routes.first() {
+            Some(Some(_)) if same => facts.target.keep(),
+            _ if routes.iter().all(Option::is_none) => facts.target.merge(),
+            _ => return Err(Reason::TargetAmbiguous),
+        };
+        settled.map_err(|_| Reason::TargetAmbiguous)
+    }
+
+    /// The route that covers a path, if it wants paths literally.
+    fn literal_route(&self, facts: &RequestFacts<'_>, path: &str) -> Option<&Arc<Route>> {
+        let route = self.routes.find(facts.host, path).filter(|route| route.opaque);
+        route.filter(|_| self.own_pages.find(path).is_none())
+    }
+
     /// What a request asks for. A path that means something else to a program which reads loosely (`/logout;x`,
     /// `/logout%20`) has no single reading.
     pub(super) fn asked<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Asked<'a>, Reason> {

@@ -69,11 +69,11 @@ impl Exchange {
     }
 
     /// Notes where it comes from.
-    pub(super) fn is_from(&mut self, client: ClientAddress) {
+    pub(super) fn comes_from(&mut self, client: ClientAddress) {
         self.change(|record| record.client = Some(client));
     }
 
-    /// Notes the path as it was judged.
+    /// Notes the path as it is judged.
     pub(super) fn asks_for(&mut self, path: &str) {
         self.change(|record| path.clone_into(&mut record.path));
     }

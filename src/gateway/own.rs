@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use super::answers::{self, Reader};
@@ -92,10 +92,12 @@ fn login(facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>)
     match *facts.method {
         Method::GET | Method::HEAD => Ok(Own::Answer(login_page(facts, &visitor, assembled))),
         Method::POST => {
-            cross_site::own_post(facts, &assembled.hosts)?;
+            cross_site::change(facts, &assembled.hosts)?;
             Ok(Own::Perform(perform(Action::SignIn, facts, visitor, assembled)))
         }
-        _ => Ok(Own::Answer(answers::method_not_allowed(assembled, facts, "GET, HEAD, POST"))),
+        _ => {
+            Ok(Own::Answer(answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET, HEAD, POST"))))
+        }
     }
 }
 
@@ -112,7 +114,13 @@ fn logout(facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>
             }
             LogoutByGet::Refuse(reason) => return Err(reason.into()),
         },
-        _ => return Ok(Own::Answer(answers::method_not_allowed(assembled, facts, "GET, POST"))),
+        _ => {
+            return Ok(Own::Answer(answers::method_not_allowed(
+                assembled,
+                facts,
+                HeaderValue::from_static("GET, POST"),
+            )));
+        }
     };
     Ok(Own::Perform(perform(Action::SignOut(manner), facts, visitor, assembled)))
 }
@@ -211,7 +219,11 @@ fn further(name: &str, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &
         _ => return Err(Reason::NoRoute.into()),
     };
     let reading = cross_site::is_read(facts.method);
-    Ok(if reading { reply } else { answers::method_not_allowed(assembled, facts, "GET, HEAD") })
+    Ok(if reading {
+        reply
+    } else {
+        answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET, HEAD"))
+    })
 }
 
 /// The end of a sign-out by link. Whoever signed in meanwhile is not told to be signed out.

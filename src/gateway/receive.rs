@@ -69,8 +69,9 @@ impl Gateway {
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
     ) -> Result<Received, Refusal> {
-        let facts = RequestFacts::read(head, raw_target, peer, &assembled.hosts, &assembled.trusted)?;
-        exchange.is_from(facts.provenance.client);
+        let mut facts = RequestFacts::read(head, raw_target, peer, &assembled.hosts, &assembled.trusted)?;
+        exchange.comes_from(facts.provenance.client);
+        assembled.settle(&mut facts)?;
         exchange.asks_for(facts.target.path());
         let asked = assembled.asked(&facts)?;
         let visitor = self.visitor(&facts, assembled);
@@ -119,6 +120,10 @@ impl Gateway {
             Decision::Refuse(reason @ Reason::GroupMissing) => {
                 exchange.refused(reason);
                 Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
+            }
+            Decision::Refuse(reason @ Reason::MethodNotAllowed) => {
+                exchange.refused(reason);
+                Ok(Received::Answer(answers::method_not_allowed(assembled, facts, route.methods.list())))
             }
             Decision::Refuse(reason) => Err(reason.into()),
             Decision::AskLogin => {

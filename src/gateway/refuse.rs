@@ -14,7 +14,7 @@ impl Gateway {
         let assembled = self.assembled.load_full();
         let (parts, target) = half_head::read(head);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, &parts, target);
-        exchange.is_from(assembled.trusted.provenance(peer, &parts.headers).client);
+        exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
         exchange.refused(reason);
         let reply = answers::refuse(&assembled, &parts.headers, &reason.into());
         exchange.answered(reply.status);

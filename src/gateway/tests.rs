@@ -15,6 +15,7 @@ use crate::credentials::hashing;
 use crate::credentials::password::{self, Password};
 use crate::credentials::user_file::Users;
 use crate::routes::access::Access;
+use crate::routes::methods::Methods;
 use crate::routes::path_prefix::PathPrefix;
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
@@ -54,6 +55,9 @@ fn route(path: &str, access: Access) -> RouteSettings {
         connect_timeout: Duration::from_secs(1),
         response_timeout: Duration::from_secs(1),
         upstream_host: None,
+        opaque: false,
+        methods: Methods::default(),
+        refuse_cross_site: false,
         origins: Vec::new(),
         service_workers: false,
         request_headers: Vec::new(),

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod endpoint;
+pub mod methods;
 pub mod path_prefix;
 pub mod pool;
 pub mod resolver;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Access;
+use super::methods::Methods;
 use super::path_prefix::PathPrefix;
 use super::pool::{Pool, UpstreamSettings};
 use super::resolver::Upstreams;
@@ -33,6 +34,12 @@ pub struct RouteSettings {
     pub response_timeout: Duration,
     /// The `Host` that the application gets, where that is not the client's.
     pub upstream_host: Option<Authority>,
+    /// Whether the application is asked for `%2F`, `%25`, `%3B` and `//` literally.
+    pub opaque: bool,
+    /// The methods that are passed on.
+    pub methods: Methods,
+    /// Whether requests of other sites that could change something are refused.
+    pub refuse_cross_site: bool,
     /// Origins besides our own whose pages may open a WebSocket here.
     pub origins: Vec<Origin>,
     /// Whether the application's service workers may stand in front of our own addresses.
@@ -59,6 +66,9 @@ impl RouteSettings {
             access: self.access,
             pool: Arc::new(Pool::new(addresses, settings, clock.clone())),
             upstream_host: self.upstream_host,
+            opaque: self.opaque,
+            methods: self.methods,
+            refuse_cross_site: self.refuse_cross_site,
             origins: self.origins,
             service_workers: self.service_workers,
             request_headers: self.request_headers,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::access::Access;
+use super::methods::Methods;
 use super::path_prefix::PathPrefix;
 use super::pool::Pool;
 use crate::values::header_edits::HeaderEdits;
@@ -23,6 +24,12 @@ pub struct Route {
     pub pool: Arc<Pool>,
     /// The `Host` that the application gets, where that is not the client's.
     pub upstream_host: Option<Authority>,
+    /// Whether the application is asked for `%2F`, `%25`, `%3B` and `//` literally.
+    pub opaque: bool,
+    /// The methods that are passed on.
+    pub methods: Methods,
+    /// Whether requests of other sites that could change something are refused.
+    pub refuse_cross_site: bool,
     /// Origins besides our own whose pages may open a WebSocket here.
     pub origins: Vec<Origin>,
     /// Whether the application's service workers may stand in front of our own addresses.
@@ -84,6 +91,9 @@ mod tests {
             access: Access::SignedIn,
             pool: Arc::new(Pool::new(Vec::new(), settings, Clock::system())),
             upstream_host: None,
+            opaque: false,
+            methods: Methods::default(),
+            refuse_cross_site: false,
             origins: Vec::new(),
             service_workers: false,
             request_headers: Vec::new(),

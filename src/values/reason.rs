@@ -13,7 +13,7 @@ pub enum Reason {
     HeadMalformed,
     /// The `Host` is none that this gateway serves.
     HostNotServed,
-    /// A method that is not registered, or `TRACE`, `CONNECT`.
+    /// A method that the route does not pass on, or that no route does.
     MethodNotAllowed,
     /// An `Expect` other than `100-continue`.
     ExpectationUnknown,

@@ -7,9 +7,9 @@ use std::path::Path;
 use exeunt::config::{self, Settings, schema};
 
 /// Keys without a default: their line shows an example.
-const EXAMPLES: [&str; 8] = [
-    "route.host", "route.upstream_host", "route.upstream_ca_file", "route.groups", "logout.next", "route.access",
-    "brand.logo", "pages.dir",
+const EXAMPLES: [&str; 9] = [
+    "route.host", "route.upstream_host", "route.upstream_ca_file", "route.groups", "route.methods", "logout.next",
+    "route.access", "brand.logo", "pages.dir",
 ];
 
 fn reference() -> String {

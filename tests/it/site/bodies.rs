@@ -36,41 +36,6 @@ async fn bodies_are_framed_anew() {
     assert!(seen.contains("hel") && !seen.contains("ext"), "{seen}");
 }
 
-/// G13, R044, R045, T99: a body that nobody reads is not the next request.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_body_of_a_request_that_is_answered_here_is_no_request() {
-    let (site, echo) = Site::with_echo().await;
-    let inner = "GET /public/smuggled HTTP/1.1\r\nHost: app.test\r\n\r\n";
-    let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
-    let measured = format!("Content-Length: {}\r\n\r\n{inner}", inner.len());
-    let cases = [
-        ("POST /x", 401),
-        ("POST /logout", 200),
-        ("POST /login", 400),
-        ("GET /login", 200),
-        ("PUT /logout", 405),
-        ("POST //x", 400),
-        ("POST /.exeunt/session", 405),
-    ];
-    for (line, status) in cases {
-        for body in [&chunked, &measured] {
-            let mut client = site.client().await;
-            client.say(&format!("{line} HTTP/1.1\r\nHost: app.test\r\n{body}")).await;
-            let answer = client.one_answer(false).await.unwrap();
-            assert_eq!(answer.status, status, "{line}");
-            // Closed, or in step: what follows is answered as what it is, or not at all.
-            let closed = answer.header("connection") == Some("close");
-            let next = "GET /public/next HTTP/1.1\r\nHost: app.test\r\n\r\n";
-            let _ = client.stream.write_all(next.as_bytes()).await;
-            match client.one_answer(false).await {
-                Some(next) => assert!(!closed && next.text().starts_with("GET /public/next "), "{line}: {next:?}"),
-                None => assert!(closed, "{line}"),
-            }
-        }
-    }
-    assert!(echo.take().iter().all(|request| request.starts_with("GET /public/next ")));
-}
-
 /// 64 MiB to an application that begins late: the client is held back meanwhile, and nothing is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_is_no_faster_than_its_application() {
@@ -173,34 +138,6 @@ async fn stalled(sent: &AtomicU64) -> u64 {
     }
 }
 
-/// R047, T107: the application is asked before the client sends, and its word is passed on.
-#[tokio::test(flavor = "multi_thread")]
-async fn expect_continue_is_between_client_and_application() {
-    let strict = upstream::start(async |mut connection, _| {
-        while let Some(head) = connection.head().await {
-            assert_eq!(header(&head, "expect"), Some("100-continue"));
-            if head.starts_with("POST /public/refused") {
-                return connection.answer(413, "Connection: close\r\n", "").await;
-            }
-            connection.write("HTTP/1.1 100 Continue\r\n\r\n").await;
-            let body = connection.exactly(5).await.unwrap();
-            connection.answer(200, "", &body).await;
-        }
-    })
-    .await;
-    let site = Site::before_one(strict);
-    let head =
-        |path| format!("POST {path} HTTP/1.1\r\nHost: app.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
-    let mut client = site.client().await;
-    client.say(&head("/public/x")).await;
-    assert_eq!(client.one_answer(false).await.unwrap().status, 100);
-    client.say("hello").await;
-    assert_eq!(client.one_answer(false).await.unwrap().text(), "hello");
-    let mut client = site.client().await;
-    client.say(&head("/public/refused")).await;
-    assert_eq!(client.one_answer(false).await.unwrap().status, 413, "before the body is sent");
-}
-
 /// Our own forms are asked for as well; what is refused is refused without them.
 #[tokio::test(flavor = "multi_thread")]
 async fn expect_continue_for_a_form_of_ours() {
@@ -233,44 +170,6 @@ async fn a_form_has_a_limit_however_it_is_framed() {
         client.say(&chunk).await;
     }
     assert_eq!(client.one_answer(false).await.unwrap().status, 413);
-}
-
-/// T125: what has no body has none, whatever its head says.
-#[tokio::test(flavor = "multi_thread")]
-async fn answers_without_a_body_keep_their_framing() {
-    let app = upstream::start(async |mut connection, _| {
-        while let Some(head) = connection.request().await {
-            match head.split(' ').nth(1).unwrap() {
-                "/public/204" => connection.write("HTTP/1.1 204 No Content\r\n\r\n").await,
-                "/public/304" => {
-                    connection.write("HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 9\r\n\r\n").await
-                }
-                "/public/head" => connection.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").await,
-                "/public/until-close" => return connection.write("HTTP/1.0 200 OK\r\n\r\nuntil the end").await,
-                _ => connection.answer(200, "", "ok").await,
-            }
-        }
-    })
-    .await;
-    let site = Site::before_one(app);
-    let mut client = site.client().await;
-    let cases = [
-        ("GET", "/public/204", 204, ""),
-        ("GET", "/public/x", 200, "ok"),
-        ("GET", "/public/304", 304, ""),
-        ("GET", "/public/x", 200, "ok"),
-        ("HEAD", "/public/head", 200, ""),
-        ("GET", "/public/x", 200, "ok"),
-        ("HEAD", "/login", 200, ""),
-        ("HEAD", "/x", 401, ""),
-        ("GET", "/public/x", 200, "ok"),
-        ("GET", "/public/until-close", 200, "until the end"),
-        ("GET", "/public/x", 200, "ok"),
-    ];
-    for (method, target, status, body) in cases {
-        let answer = client.exchange(&request(method, target, &[], "")).await;
-        assert_eq!((answer.status, answer.text()), (status, body), "{method} {target}");
-    }
 }
 
 /// Whoever goes away is not worked for any longer.

@@ -224,9 +224,9 @@ async fn no_user_comes_by_the_connection_of_another() {
     }
 }
 
-/// T126: what may do something twice is done once.
+/// What may do something twice is done once.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_post_is_never_sent_twice() {
+async fn t126_a_post_is_never_sent_twice() {
     let posts = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&posts);
     let app = upstream::start(move |mut connection, _| {

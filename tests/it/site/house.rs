@@ -16,6 +16,7 @@ use exeunt::logout::run::Pipeline;
 use exeunt::pages::{Brand, Look};
 use exeunt::proxy::{Door, callbacks, listener, settings::Settings as DoorSettings};
 use exeunt::routes::access::Access;
+use exeunt::routes::methods::Methods;
 use exeunt::routes::path_prefix::PathPrefix;
 use exeunt::routes::resolver::Upstreams;
 use exeunt::routes::settings::RouteSettings;
@@ -78,6 +79,9 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         connect_timeout: Duration::from_secs(5),
         response_timeout: RESPONSE_TIMEOUT,
         upstream_host: None,
+        opaque: false,
+        methods: Methods::default(),
+        refuse_cross_site: false,
         origins: Vec::new(),
         service_workers: false,
         request_headers: Vec::new(),
@@ -198,9 +202,14 @@ impl Site {
 
     /// A session made without a password to be checked, for tests that need hundreds.
     pub async fn session_of(&self, user: &str) -> String {
+        self.session_as(Identity::new(user, None, None, &[]).unwrap()).await
+    }
+
+    /// The same for somebody with more than a name.
+    pub async fn session_as(&self, identity: Identity) -> String {
         let sign_in = SignIn {
-            user: UserKey { source: "test".into(), subject: user.into() },
-            identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
+            user: UserKey { source: "test".into(), subject: identity.user().into() },
+            identity: Arc::new(identity),
             device: Device::from_user_agent(""),
             address: ClientAddress::Unix,
         };

@@ -1,15 +1,15 @@
 //! The whole gateway over real sockets: door, engine, gateway and upstreams, driven by clients that speak raw bytes.
 
 pub mod answer;
-mod echo;
+pub mod echo;
 pub mod house;
 
 mod bodies;
+mod exceptions;
 mod failures;
-mod identity;
+mod heads;
 mod lines;
 mod raw_corpus;
 mod sessions;
 mod sockets;
 mod streams;
-mod targets;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::answer::Answer;
 use super::echo::Echo;
 use super::house::Site;
-use super::targets::open_site_with;
 use crate::door::client::Client;
+use crate::rows::bench::open_site_with;
 use crate::upstream::header;
 
 /// Some bodies of the corpus never come.

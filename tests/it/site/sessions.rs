@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use exeunt::values::identity::UserKey;
-
 use super::answer::request;
 
-use super::house::{FORM, Site, until};
+use super::house::{FORM, Site};
 use crate::door::client::{Client, within};
 use crate::upstream::header;
 
@@ -34,41 +32,6 @@ async fn sign_in_be_known_sign_out() {
     assert!(signed_out.header("set-cookie").unwrap().contains("Max-Age=0"));
     assert_eq!(site.get("/cart", &[&cookie]).await.status, 401);
     assert_eq!(echo.take(), [""; 0]);
-}
-
-/// T54: no connection goes on knowing a session that was ended on another.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dead_cookie_is_dead_on_every_connection_at_once() {
-    let (site, echo) = Site::with_echo().await;
-    let alice = site.sign_in("alice").await;
-    let bob = site.sign_in("bob").await;
-    let page = request("GET", "/x", &[&alice], "");
-    let (mut first, mut second) = (site.client().await, site.client().await);
-    for client in [&mut first, &mut second] {
-        assert_eq!(client.exchange(&page).await.status, 200);
-    }
-    // An answer can be read a moment before its exchange is over; a logout in between would close the connection.
-    let user = UserKey { source: "file".into(), subject: "alice".into() };
-    until(|| site.gateway.sessions().list(&user).iter().all(|session| session.live_connections() == 0)).await;
-    assert_eq!(first.exchange(&request("POST", "/logout", &[&alice], "")).await.status, 200);
-    echo.take();
-    for client in [&mut first, &mut second, &mut site.client().await] {
-        assert_eq!(client.exchange(&page).await.status, 401, "captured cookies are dead");
-    }
-    assert_eq!(echo.take(), [""; 0]);
-    assert_eq!(first.exchange(&request("GET", "/x", &[&bob], "")).await.status, 200, "nobody else is signed out");
-}
-
-/// T60: who plants a cookie does not know the session that follows.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sign_in_gives_a_new_cookie_and_ends_the_old_session() {
-    let (site, _echo) = Site::with_echo().await;
-    let first = site.sign_in("alice").await;
-    let form = "username=bob&password=wonder+land";
-    let second = site.ask("POST", "/login", &[FORM, &first], form).await.cookie_line();
-    assert_ne!(first, second);
-    assert_eq!(site.get("/x", &[&first]).await.status, 401);
-    assert_eq!(header(site.get("/x", &[&second]).await.text(), "x-forwarded-user"), Some("bob"));
 }
 
 /// What is sent after the answer to the logout was read never reaches the application, however many requests of the

@@ -77,9 +77,9 @@ async fn finishes(client: &mut Client) -> bool {
     }
 }
 
-/// T78: nothing of a session's streams outlives it.
+/// Nothing of a session's streams outlives it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_logout_cuts_event_streams_at_once() {
+async fn t78_a_logout_cuts_event_streams_at_once() {
     let mut slow = Slow::answering(STREAM).await;
     let (alice, bob) = (slow.site.session_of("alice").await, slow.site.session_of("bob").await);
     let (mut stream, _) = slow.begun(&alice).await;
@@ -117,9 +117,9 @@ async fn an_exchange_under_way_is_cut_after_its_grace() {
     assert!(lines.len() == 1 && lines[0].contains("user=alice") && lines[0].contains("status=200"), "{lines:?}");
 }
 
-/// T56: an answer that comes after the logout sets no cookie, nor does it bring the session back.
+/// An answer that comes after the logout sets no cookie, nor does it bring the session back.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_answered_after_the_logout_sets_no_cookie() {
+async fn t56_what_is_answered_after_the_logout_sets_no_cookie() {
     let go_on = Arc::new(Semaphore::new(0));
     let (asked_here, mut asked) = mpsc::unbounded_channel();
     let wait = Arc::clone(&go_on);

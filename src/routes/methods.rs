@@ -1,0 +1,106 @@
+//! The methods that a route passes on.
+
+use http::{HeaderValue, Method};
+
+/// The registered ones (RFC 9110 16.1.1), WebDAV and its relatives included.
+const REGISTERED: [&str; 37] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "ACL", "BASELINE-CONTROL", "BIND", "CHECKIN",
+    "CHECKOUT", "COPY", "LABEL", "LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MKREDIRECTREF",
+    "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND", "PROPPATCH", "QUERY", "REBIND", "REPORT", "SEARCH", "UNBIND",
+    "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
+];
+
+/// Never passed on: they are meant for the proxy, show what it adds, or are no method at all.
+const NEVER: [&str; 3] = ["TRACE", "CONNECT", "PRI"];
+
+/// Whether a method is one that no route passes on.
+pub fn is_never_passed(method: &Method) -> bool {
+    NEVER.contains(&method.as_str())
+}
+
+/// The methods of one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Methods {
+    names: Vec<Method>,
+    allow: HeaderValue,
+}
+
+impl Default for Methods {
+    /// Every registered method but those that are never passed on.
+    fn default() -> Self {
+        Self::new(REGISTERED.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+}
+
+impl Methods {
+    /// These methods.
+    pub fn new(names: Vec<Method>) -> Self {
+        let list = names.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        // Methods are tokens: every list of them is a value of a header.
+        let allow = HeaderValue::try_from(list).unwrap_or_else(|_| HeaderValue::from_static(""));
+        Self { names, allow }
+    }
+
+    /// Reads a method from the configuration. The error says what to write.
+    pub fn parse(text: &str) -> Result<Method, String> {
+        let token = text.parse::<Method>().map_err(|_| "it is no method: write one such as \"GET\"".to_owned())?;
+        let upper = text.to_ascii_uppercase();
+        if NEVER.contains(&upper.as_str()) {
+            return Err(format!("{upper} is never passed on: leave it out"));
+        }
+        if upper != text && REGISTERED.contains(&upper.as_str()) {
+            return Err(format!("upper and lower case differ in methods: write \"{upper}\""));
+        }
+        Ok(token)
+    }
+
+    /// Whether a method is among them.
+    pub fn allow(&self, method: &Method) -> bool {
+        self.names.contains(method)
+    }
+
+    /// All of them, as the header `Allow` lists them.
+    pub fn list(&self) -> HeaderValue {
+        self.allow.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_named_is_not_passed() {
+        let method = |name: &str| name.parse::<Method>().unwrap();
+        let usual = Methods::default();
+        for name in REGISTERED {
+            assert!(usual.allow(&method(name)), "{name}");
+        }
+        for name in ["TRACE", "CONNECT", "PRI", "get", "Get", "BREW", "M-SEARCH"] {
+            assert!(!usual.allow(&method(name)), "{name}");
+        }
+        let own = Methods::new(vec![Methods::parse("GET").unwrap(), Methods::parse("BREW").unwrap()]);
+        assert!(own.allow(&method("BREW")) && !own.allow(&method("POST")) && !own.allow(&method("HEAD")));
+        assert_eq!(own.list(), "GET, BREW");
+        assert!(usual.list().to_str().unwrap().starts_with("GET, HEAD, POST, "));
+    }
+
+    #[test]
+    fn odd_names_say_what_to_write() {
+        let cases = [
+            ("", "it is no method"),
+            ("GET POST", "it is no method"),
+            ("GÉT", "it is no method"),
+            ("TRACE", "TRACE is never passed on"),
+            ("connect", "CONNECT is never passed on"),
+            ("PRI", "PRI is never passed on"),
+            ("get", "write \"GET\""),
+            ("PropFind", "write \"PROPFIND\""),
+        ];
+        for (text, want) in cases {
+            assert!(Methods::parse(text).unwrap_err().contains(want), "{text}");
+        }
+        assert_eq!(Methods::parse("M-SEARCH").unwrap().as_str(), "M-SEARCH");
+        assert!(is_never_passed(&Method::TRACE) && !is_never_passed(&Method::OPTIONS));
+    }
+}

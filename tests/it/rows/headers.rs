@@ -1,0 +1,229 @@
+//! H1-H26: every spelling of a header that somebody behind the gateway could take for one of ours. Rows that are the
+//! same as a T row stand with that.
+
+use super::bench::{folded, open_site, send, the_one};
+use super::identity::none_gets_through;
+use crate::site::answer::request;
+use crate::site::echo::Echo;
+use crate::site::house::Site;
+use crate::upstream::header;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h02_t01_underscores_are_hyphens_to_some() {
+    none_gets_through(&[
+        "X_Forwarded_User", "X-Forwarded_User", "X_Forwarded-User", "x_forwarded_user", "X_Forwarded_Email",
+        "X_Forwarded_Groups", "X_Real_IP", "Content_Length",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h03_dots_are_underscores_to_php() {
+    none_gets_through(&["X.Forwarded.User", "X.Forwarded-User", "x.forwarded_user", "Remote.User"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h04_no_other_sign_of_a_token_gets_a_name_through() {
+    let signs = ["~", "!", "'", "#", "$", "%", "&", "*", "+", "^", "`", "|", "--", "-_"];
+    let mut names: Vec<_> = signs.iter().map(|sign| format!("X{sign}Forwarded{sign}User")).collect();
+    names
+        .extend(["X-Forwarded-User-", "-X-Forwarded-User", "X--Forwarded-User", "X'Forwarded-User"].map(str::to_owned));
+    none_gets_through(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h05_names_of_cgi_variables_are_removed() {
+    none_gets_through(&[
+        "HTTP_X_FORWARDED_USER", "HTTP-X-Forwarded-User", "REMOTE_USER", "Remote-User", "Remote_User", "AUTH_USER",
+        "X_Auth_User", "SSL_CLIENT_S_DN", "X-Remote-User",
+    ])
+    .await;
+}
+
+async fn all_malformed(lines: &[&str]) {
+    let (site, echo) = open_site().await;
+    for line in lines {
+        // Each character is one byte.
+        let bytes: Vec<u8> =
+            format!("GET / HTTP/1.1\r\nHost: app.test\r\n{line}\r\n\r\n").chars().map(|at| at as u8).collect();
+        let outcome = send(&site, &echo, &bytes).await;
+        assert!(
+            outcome.status() == 400 && outcome.seen.is_empty(),
+            "{line:?}: {} {:?}",
+            outcome.status(),
+            outcome.seen
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h06_a_name_with_anything_else_in_it_is_refused() {
+    all_malformed(&[
+        "X-Forwarded-User : root",
+        "X-Forwarded-User\t: root",
+        "X Forwarded-User: root",
+        "X\tForwarded-User: root",
+        "X-Forwarded\0-User: root",
+        "X\u{e2}\u{80}\u{90}Forwarded-User: root",
+        "X-Forwarded-User",
+        ": root",
+        "X(Forwarded)User: root",
+        "X/Forwarded: root",
+        "X\u{ff}: root",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h07_a_line_that_goes_on_is_refused() {
+    all_malformed(&["X-A: b\r\n X-Forwarded-User: root", "X-A: b\r\n\tX-Forwarded-User: root", "X-A: b\r\n c"]).await;
+    let (site, echo) = open_site().await;
+    let outcome = send(&site, &echo, b"GET / HTTP/1.1\r\n X-Forwarded-User: root\r\nHost: app.test\r\n\r\n").await;
+    assert!(outcome.status() == 400 && outcome.seen.is_empty(), "{}", outcome.status());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h08_no_half_of_a_line_end_brings_a_line_in() {
+    all_malformed(&["X-A: b\rX-Forwarded-User: root", "X-A: b\r", "X-A: b\0c"]).await;
+    let (site, echo) = open_site().await;
+    let bytes = b"GET / HTTP/1.1\r\nHost: app.test\r\nX-A: b\nX-Forwarded-User: root\r\n\r\n";
+    let outcome = send(&site, &echo, bytes).await;
+    assert!(matches!(outcome.status(), 200 | 400), "{}", outcome.status());
+    assert!(!outcome.seen.concat().contains("root"), "{:?}", outcome.seen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h12_nominated_and_spoofed_at_once() {
+    let (site, echo) = Site::with_echo().await;
+    let alice = site.sign_in("alice").await;
+    let lines = [&*alice, "Connection: X-Forwarded-User, X_Forwarded_User", "X_Forwarded_User: root"];
+    assert_eq!(site.get("/x", &lines).await.status, 200);
+    let request = the_one(&echo);
+    assert_eq!((header(&request, "x-forwarded-user"), folded(&request, "x-forwarded-user")), (Some("alice"), 1));
+    assert!(!request.contains("root"), "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h13_a_websocket_handshake_is_cleaned_too() {
+    let (site, echo) = Site::with_echo().await;
+    let alice = site.session_of("alice").await;
+    let lines = [
+        &*alice,
+        "Connection: Upgrade, X-Forwarded-User",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "X-Forwarded-User: root",
+        "X_Forwarded_User: root",
+        "REMOTE_USER: root",
+        "X-Real-IP: 10.0.0.1",
+    ];
+    // The application declines; what it was asked is what matters here.
+    assert_eq!(site.get("/socket", &lines).await.status, 200);
+    let request = the_one(&echo);
+    assert_eq!((header(&request, "upgrade"), header(&request, "x-forwarded-user")), (Some("websocket"), Some("alice")));
+    assert!(!request.contains("root") && !request.contains("10.0.0.1"), "{request}");
+    assert_eq!(folded(&request, "cookie"), 0, "{request}");
+}
+
+/// Over HTTP/1 several lines; the crumbs of HTTP/2 come with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn h16_cookie_lines_are_joined_once() {
+    let (site, echo) = Site::with_echo().await;
+    let alice = site.sign_in("alice").await;
+    for lines in [&["Cookie: a=1; b=\"x y\"", &*alice, "Cookie: c=3"][..], &["Cookie: a=1; b=\"x y\"", "Cookie: c=3"]] {
+        assert_eq!(site.get("/public/x", lines).await.status, 200);
+        let request = the_one(&echo);
+        assert_eq!(folded(&request, "cookie"), 1, "{request}");
+        assert_eq!(header(&request, "cookie"), Some("a=1; b=\"x y\"; c=3"));
+        assert_eq!(folded(&request, "x-forwarded-user"), usize::from(lines.len() == 3), "and read as one");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h17_the_way_of_a_request_is_told_by_us() {
+    let names = [
+        "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix",
+        "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri", "Forwarded", "X-Real-IP", "True-Client-IP",
+        "CF-Connecting-IP", "X-Client-IP", "X-Cluster-Client-IP", "Front-End-Https", "X-Url-Scheme", "Via",
+    ];
+    none_gets_through(&names).await;
+    let (site, echo) = Site::with_echo_and(|setup| {
+        setup.gateway.trusted.networks = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let claims = ["X-Forwarded-For: 192.0.2.7", "X-Forwarded-Host: evil.test", "X-Forwarded-Port: 1", "Via: 1.1 x"];
+    site.get("/public/x", &claims).await;
+    let request = the_one(&echo);
+    let told = ["for", "host", "port"].map(|name| header(&request, &format!("x-forwarded-{name}")).unwrap());
+    assert_eq!(told, ["192.0.2.7, 127.0.0.1", "app.test", "80"], "who is trusted is appended to, and believed no more");
+    assert_eq!(folded(&request, "via"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h18_t43_no_header_names_another_path() {
+    none_gets_through(&[
+        "X-Original-URL", "X-Rewrite-URL", "X-Original-URI", "X-Forwarded-Uri", "X-Accel-Redirect", "X-Sendfile",
+    ])
+    .await;
+    let echo = Echo::answering("X-Accel-Redirect: /admin/secret\r\nX-Sendfile: /etc/passwd\r\n").await;
+    let site = Site::before_one(echo.address);
+    assert!(site.get("/public/x", &[]).await.text().starts_with("GET /public/x "), "an answer's own names do nothing");
+    assert_eq!(echo.take().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h19_t42_no_header_names_another_method() {
+    none_gets_through(&["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override"])
+        .await;
+    let (site, echo) = Site::with_echo().await;
+    site.ask("POST", "/public/x", &["X-HTTP-Method-Override: DELETE"], "a=b").await;
+    let request = the_one(&echo);
+    assert!(request.starts_with("POST ") && !request.contains("DELETE"), "{request}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h20_what_concerns_the_connection_stays_on_it() {
+    none_gets_through(&[
+        "Proxy", "Proxy-Authorization", "Proxy-Connection", "Keep-Alive", "TE", "Trailer", "HTTP2-Settings",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h21_certificates_of_clients_are_nobodys_to_tell() {
+    none_gets_through(&[
+        "X-SSL-Client-Cert", "X-SSL-Client-S-DN", "X-SSL-Client-Verify", "X-Client-Cert", "X-Forwarded-Client-Cert",
+        "Client-Cert", "Client-Cert-Chain", "SSL-Client-Cert", "X-ARR-ClientCert",
+    ])
+    .await;
+}
+
+/// Until credentials in headers are ours to read, they are the application's: as they came, and none beside them.
+#[tokio::test(flavor = "multi_thread")]
+async fn h22_authorization_is_the_clients_alone() {
+    let (site, echo) = Site::with_echo().await;
+    let alice = site.sign_in("alice").await;
+    let cases: [(&str, Option<&str>); 3] = [
+        ("Authorization: Basic cm9vdDpyb290", Some("Basic cm9vdDpyb290")),
+        ("Authorization: Bearer  x.y", Some("Bearer  x.y")),
+        ("Accept: */*", None),
+    ];
+    for (line, want) in cases {
+        assert_eq!(site.get("/x", &[line]).await.status, 401, "it opens nothing here");
+        site.get("/x", &[&alice, line]).await;
+        let request = the_one(&echo);
+        assert_eq!((header(&request, "authorization"), folded(&request, "authorization")), (want, want.iter().len()));
+        assert_eq!(header(&request, "x-forwarded-user"), Some("alice"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_takes_no_cookie_of_ours_away() {
+    let echo = Echo::answering("Clear-Site-Data: \"cookies\", \"storage\"\r\n").await;
+    let site = Site::before_one(echo.address);
+    let alice = site.session_of("alice").await;
+    let answer = site.client().await.exchange(&request("GET", "/x", &[&alice], "")).await;
+    let cleared = answer.header("clear-site-data").unwrap_or_default();
+    assert!(!cleared.contains("cookies") && !cleared.contains('*'), "Clear-Site-Data is passed on: {cleared}");
+}

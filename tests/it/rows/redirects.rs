@@ -1,0 +1,177 @@
+//! T44-T53: a redirect leads where it was checked to lead. `redirect_cases.json`, T44, is read beside the parser.
+
+use exeunt::values::return_to::{AllowedOrigins, OriginPattern};
+
+use crate::site::answer::Answer;
+use crate::site::house::{FORM, Setup, Site};
+
+const BROWSER: &str = "Accept: text/html";
+
+/// Targets are refused wherever one can be named: sign-in by query and form, sign-out by query and form, its
+/// confirmation, the goodbye page. None of them is echoed.
+async fn is_refused_everywhere(site: &Site, target: &str, evil: &str) {
+    let escaped: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
+    for field in ["next", "rd"] {
+        let query = format!("{field}={escaped}");
+        let form = format!("username=alice&password=wonder+land&{query}");
+        let answers = [
+            site.ask("POST", &format!("/login?{query}"), &[FORM], "username=alice&password=wonder+land").await,
+            site.ask("POST", "/login", &[FORM], &form).await,
+            site.ask("POST", &format!("/logout?{query}"), &[BROWSER], "").await,
+            site.ask("POST", "/logout", &[FORM, BROWSER], &query).await,
+            site.get(&format!("/login?{query}"), &[BROWSER]).await,
+            site.get(&format!("/login?{query}"), &[]).await,
+            site.get(&format!("/.exeunt/goodbye?{query}"), &[BROWSER]).await,
+        ];
+        for answer in answers {
+            assert!(matches!(answer.header("location"), None | Some("/")), "{target}: {}", answer.head);
+            let refresh = answer.header("refresh").unwrap_or_default();
+            assert!(!refresh.contains(evil), "{target}: {refresh}");
+            assert!(!answer.text().contains(evil), "{target} is echoed: {}", answer.text());
+        }
+    }
+}
+
+async fn lead_nowhere(cases: &[(&str, &str)]) {
+    let (site, _echo) = Site::with_echo_and(allow_app_hosts).await;
+    for (target, evil) in cases {
+        is_refused_everywhere(&site, target, evil).await;
+    }
+}
+
+/// What looks most like the refused targets is allowed.
+fn allow_app_hosts(setup: &mut Setup) {
+    let allowed = ["http://app.test", "https://app.test", "https://*.ok.test", "https://ok.test"];
+    setup.gateway.logout.allowed = AllowedOrigins::new(allowed.iter().map(|text| OriginPattern::parse(text).unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t45_backslashes_slashes_and_length_lead_nowhere() {
+    let long = format!("/evil{}", "x".repeat(2048));
+    lead_nowhere(&[
+        ("/\\evil.test", "evil"),
+        ("\\\\evil.test", "evil"),
+        ("///evil.test", "evil"),
+        ("/\t/evil.test", "evil"),
+        ("/%09/evil.test", "evil"),
+        ("//evil.test", "evil"),
+        ("https://evil.ok.test.evil.test/", "evil"),
+        ("https://evilok.test/", "evil"),
+        (&long, "evil"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t46_one_rule_for_sign_in_sign_out_and_errors() {
+    lead_nowhere(&[
+        ("https://evil.test/", "evil"),
+        ("javascript:alert(1)", "alert"),
+        ("data:text/html,evil", "evil"),
+        ("evil", "value=\"evil"),
+        ("?evil", "evil"),
+        ("https:evil.test", "evil"),
+        ("ftp://app.test/evil", "evil"),
+    ])
+    .await;
+    let (site, _echo) = Site::with_echo_and(allow_app_hosts).await;
+    let wrong = site.ask("POST", "/login", &[FORM, BROWSER], "username=a&password=b&next=//evil.test").await;
+    assert!(wrong.status == 401 && !wrong.text().contains("evil"), "{}", wrong.text());
+    let foreign =
+        site.ask("POST", "/logout", &[FORM, BROWSER, "Origin: http://x.test"], "next=https://evil.test/").await;
+    assert!(foreign.status == 403 && foreign.header("location").is_none(), "{}", foreign.head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t47_nothing_is_normalised_after_it_was_checked() {
+    lead_nowhere(&[("/a/../\\evil", "evil"), ("/a/..//evil.test", "evil"), ("/./\\evil.test", "evil")]).await;
+    let (site, _echo) = Site::with_echo().await;
+    let form = "username=alice&password=wonder+land&next=/a/../b";
+    let answer = site.ask("POST", "/login", &[FORM], form).await;
+    assert_eq!(answer.header("location"), Some("/a/../b"), "what was checked is what is sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t48_neither_user_names_nor_patterns_open_a_host() {
+    lead_nowhere(&[
+        ("https://app.test@evil.test/", "evil"),
+        ("https://app.test:x@evil.test/", "evil"),
+        ("https://u:evil@app.test/", "evil"),
+        ("https://appxtest/evil", "evil"),
+        ("https://app.test.evil.test/", "evil"),
+        ("https://*.ok.test/evil", "evil"),
+        ("https://ok.test%2eevil.test/", "evil"),
+        ("https://x..ok.test/evil", "evil"),
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t49_controls_and_odd_hosts_lead_nowhere() {
+    lead_nowhere(&[
+        ("http:\\\\\\evil.test", "evil"),
+        ("\u{1}https://evil.test", "evil"),
+        ("https://evil.test\u{0}", "evil"),
+        ("https://0x7f000001/evil", "evil"),
+        ("https://2130706433/evil", "evil"),
+        ("https://[::ffff:1.2.3.4]/evil", "evil"),
+        (" //evil.test", "evil"),
+    ])
+    .await;
+    let (site, echo) = Site::with_echo().await;
+    for target in ["//evil.test/", "//evil.test", "/%2fevil.test/", "/x/..//evil.test/.."] {
+        let answer = site.get(target, &[BROWSER]).await;
+        assert!(!answer.header("location").unwrap_or_default().starts_with("//"), "{target}: {}", answer.head);
+        assert!(answer.status == 400 || answer.status == 303, "{target}");
+    }
+    assert_eq!(echo.take(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t51_a_location_is_never_made_of_the_request() {
+    let (site, echo) = Site::with_echo().await;
+    let alice = site.session_of("alice").await;
+    let claims = ["X-Forwarded-Host: evil.test", "X-Forwarded-Proto: https", "Forwarded: host=evil.test", BROWSER];
+    let of = |answer: &Answer| {
+        assert!(!answer.head.contains("evil"), "{}", answer.head);
+        answer.header("location").map(str::to_owned)
+    };
+    let page = site.get("/x", &claims).await;
+    assert_eq!(of(&page).as_deref(), Some("/login?next=%2Fx"));
+    let out = site.ask("POST", "/logout?next=/bye", &[&claims[..], &[&alice]].concat(), "").await;
+    assert_eq!(of(&out).as_deref(), Some("/bye"));
+    let foreign = site.ask("POST", "/logout?next=/bye", &["Host: evil.test", BROWSER], "").await;
+    assert_eq!((foreign.status, of(&foreign)), (421, None));
+    assert_eq!(echo.take(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t52_no_line_break_gets_into_a_location() {
+    let (site, _echo) = Site::with_echo().await;
+    for next in ["/x%0d%0aSet-Cookie:a=b", "/x%0aSet-Cookie:a=b", "/x%250d%250aSet-Cookie:a=b", "/x%0d", "/x%e5%98%8a"]
+    {
+        let answers = [
+            site.ask("POST", &format!("/logout?next={next}"), &[], "").await,
+            site.ask("POST", "/logout", &[FORM], &format!("next={next}")).await,
+            site.ask("POST", "/login", &[FORM], &format!("username=alice&password=wonder+land&next={next}")).await,
+        ];
+        for answer in answers {
+            assert!(answer.headers("location").len() <= 1 && !answer.head.contains("a=b"), "{next}: {}", answer.head);
+            assert!(matches!(answer.header("location"), None | Some("/")), "{next}: {}", answer.head);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t53_a_target_that_is_named_twice_is_none() {
+    let (site, _echo) = Site::with_echo().await;
+    for query in
+        ["next=/ok&next=//evil.test", "next=//evil.test&next=/ok", "next=/a&next=/b", "next=/a&rd=/b", "rd=/a&rd=/a"]
+    {
+        let out = site.ask("POST", &format!("/logout?{query}"), &[], "").await;
+        assert_eq!((out.status, out.header("location")), (200, None), "{query}");
+        let form = format!("username=alice&password=wonder+land&{query}");
+        let answer = site.ask("POST", "/login", &[FORM], &form).await;
+        assert_eq!(answer.header("location"), Some("/"), "{query}");
+    }
+}
