@@ -1,7 +1,7 @@
 //! Everything a rule may look at, parsed once and without the engine.
 
 use http::header::{ACCEPT, CONTENT_LENGTH, EXPECT, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, Method, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 
 use crate::values::client_address::{Peer, Provenance, TrustedProxies};
 use crate::values::origin::{Authority, Origin};
@@ -181,8 +181,8 @@ fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     if !length || coding == Some(false) || both || !single {
         return Err(Reason::HeadMalformed.into());
     }
-    let expectation = headers.get(EXPECT).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
-    if expectation { Ok(()) } else { Err(Reason::ExpectationUnknown.into()) }
+    let expected = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(EXPECT).iter().all(expected) { Ok(()) } else { Err(Reason::ExpectationUnknown.into()) }
 }
 
 fn check_method(method: &Method) -> Result<(), Refusal> {
@@ -226,7 +226,7 @@ pub(crate) mod tests {
     #[test]
     fn heads_that_contradict_themselves_are_refused() {
         use Reason::*;
-        let cases: [(&str, &str, &[&str], Result<(), Reason>); 26] = [
+        let cases: [(&str, &str, &[&str], Result<(), Reason>); 27] = [
             ("GET", "/", &[], Ok(())),
             ("GET", "/", &["Host: APP.test:80"], Ok(())),
             ("GET", "http://app.test/x", &[], Ok(())),
@@ -248,6 +248,7 @@ pub(crate) mod tests {
             ("POST", "/", &["Transfer-Encoding: chunked", "Content-Length: 5"], Err(HeadMalformed)),
             ("POST", "/", &["Expect: 100-continue"], Ok(())),
             ("POST", "/", &["Expect: foo"], Err(ExpectationUnknown)),
+            ("POST", "/", &["Expect: 100-continue", "Expect: foo"], Err(ExpectationUnknown)),
             ("PROPFIND", "/", &[], Ok(())),
             ("TRACE", "/", &[], Err(MethodNotAllowed)),
             ("CONNECT", "/", &[], Err(MethodNotAllowed)),
