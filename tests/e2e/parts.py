@@ -26,14 +26,16 @@ PASSWORD = "correct horse battery"
 class Part:
     """A program that runs beside the test, and ends with it."""
 
-    def __init__(self, folder, name, command, listening, **environment):
+    def __init__(self, folder, name, command, listening, port=None, **environment):
+        """It listens when `listening` is in what it says, on `port` or where it says."""
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **environment}
             )
         try:
-            self.port = self._wait_until(re.compile(listening))
+            found = self._wait_until(re.compile(listening))
+            self.port = port or int(found[1])
         except BaseException:
             self.stop()
             raise
@@ -42,7 +44,7 @@ class Part:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := listening.search(self.log.read_text()):
-                return int(found[1])
+                return found
             time.sleep(0.02)
         raise AssertionError(f"{self.process.args} does not listen; it said:\n{self.log.read_text()}")
 
