@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import evidence
+
 HERE = Path(__file__).parent
 EXEUNT = Path(os.environ["EXEUNT"])
 """The program under test."""
@@ -21,6 +23,7 @@ READY_SECONDS = 60
 CURL_SECONDS = 120
 """The longest that any exchange may take, those of 2 GiB included."""
 PASSWORD = "correct horse battery"
+WRONG_PASSWORD = "wrong horse battery"
 
 
 class Part:
@@ -50,13 +53,17 @@ class Part:
 
     def stop(self):
         """Asks it to stop, insists after a while, and gives the exit code."""
-        if self.process.poll() is None:
-            self.process.terminate()
+        if self.process.returncode is not None:
+            return self.process.returncode
+        self.process.terminate()
         try:
-            return self.process.wait(READY_SECONDS)
+            self.process.wait(READY_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            return self.process.wait()
+            self.process.wait()
+        if self.process.args[0] == EXEUNT:
+            evidence.log(self.log)
+        return self.process.returncode
 
     def memory(self, key):
         """A line of /proc/PID/status in bytes: `VmRSS` is what it holds, `VmHWM` the most it ever held."""
@@ -105,6 +112,7 @@ users = "users.toml"
 
 
 def add_user(folder, name, *arguments):
+    evidence.secret(PASSWORD)
     command = [EXEUNT, "user", "set", name, "--file", folder / "users.toml", *arguments]
     subprocess.run(command, check=True, input=PASSWORD + "\n", text=True, capture_output=True)
 
@@ -155,12 +163,14 @@ class Visitor:
                    "--cookie", self.jar, "--cookie-jar", self.jar, *arguments]
         done = subprocess.run(command, capture_output=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr.decode()}"
+        evidence.cookies(done.stdout)
         return Answer(done.stdout)
 
     def get(self, path, *arguments):
         return self.run(*arguments, self.base + path)
 
     def post(self, path, *arguments, **form):
+        evidence.secret(form.get("password", ""))
         fields = [part for name, value in form.items() for part in ("--data-urlencode", f"{name}={value}")]
         return self.run("--request", "POST", *fields, *arguments, self.base + path)
 

@@ -2,6 +2,8 @@
 
 import socket
 
+import evidence
+
 PATIENCE = 30
 """The longest that anything here may take; what hangs is a failure."""
 
@@ -29,6 +31,7 @@ def converse(port, raw, to_head, then):
                 pass
         except ConnectionError:
             pass  # A refused request is not always taken to its last byte.
+        evidence.cookies(answer.received)
         return answer
 
 
