@@ -26,6 +26,7 @@ fi
 
 # The address that is never refused here: whoever finds it was deceived.
 innocent=203.0.113.66
+password=wrong-horse-battery
 
 # One name a line; each is tried from an address of its own.
 cat >"$folder/names" <<NAMES
@@ -69,6 +70,10 @@ stop() {
     kill "$gateway"
     wait "$gateway" || true
     gateway=
+    if test -n "${EXEUNT_TEST_EVIDENCE:-}"; then
+        cat "$folder/log" >>"$EXEUNT_TEST_EVIDENCE/fail2ban.log"
+        echo "$password" >>"$EXEUNT_TEST_EVIDENCE/fail2ban.secrets"
+    fi
 }
 
 # try ADDRESS CURL-OPTION...: a wrong password that must be answered 401.
@@ -76,7 +81,7 @@ try() {
     from=$1
     shift
     status=$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: localhost' -H "X-Forwarded-For: $from" "$@" \
-        -d 'password=wrong' "http://$address/login")
+        -d "password=$password" "http://$address/login")
     test "$status" = 401 || { echo "$from: answered $status"; exit 1; }
 }
 

@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import evidence
+
 HERE = Path(__file__).parent
 EXEUNT = Path(os.environ["EXEUNT"])
 """The program under test."""
@@ -21,19 +23,22 @@ READY_SECONDS = 60
 CURL_SECONDS = 120
 """The longest that any exchange may take, those of 2 GiB included."""
 PASSWORD = "correct horse battery"
+WRONG_PASSWORD = "wrong horse battery"
 
 
 class Part:
     """A program that runs beside the test, and ends with it."""
 
-    def __init__(self, folder, name, command, listening, **environment):
+    def __init__(self, folder, name, command, listening, port=None, **environment):
+        """It listens when `listening` is in what it says, on `port` or where it says."""
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **environment}
             )
         try:
-            self.port = self._wait_until(re.compile(listening))
+            found = self._wait_until(re.compile(listening))
+            self.port = port or int(found[1])
         except BaseException:
             self.stop()
             raise
@@ -42,19 +47,23 @@ class Part:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             if found := listening.search(self.log.read_text()):
-                return int(found[1])
+                return found
             time.sleep(0.02)
         raise AssertionError(f"{self.process.args} does not listen; it said:\n{self.log.read_text()}")
 
     def stop(self):
         """Asks it to stop, insists after a while, and gives the exit code."""
-        if self.process.poll() is None:
-            self.process.terminate()
+        if self.process.returncode is not None:
+            return self.process.returncode
+        self.process.terminate()
         try:
-            return self.process.wait(READY_SECONDS)
+            self.process.wait(READY_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            return self.process.wait()
+            self.process.wait()
+        if self.process.args[0] == EXEUNT:
+            evidence.log(self.log)
+        return self.process.returncode
 
     def memory(self, key):
         """A line of /proc/PID/status in bytes: `VmRSS` is what it holds, `VmHWM` the most it ever held."""
@@ -103,6 +112,7 @@ users = "users.toml"
 
 
 def add_user(folder, name, *arguments):
+    evidence.secret(PASSWORD)
     command = [EXEUNT, "user", "set", name, "--file", folder / "users.toml", *arguments]
     subprocess.run(command, check=True, input=PASSWORD + "\n", text=True, capture_output=True)
 
@@ -153,12 +163,14 @@ class Visitor:
                    "--cookie", self.jar, "--cookie-jar", self.jar, *arguments]
         done = subprocess.run(command, capture_output=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr.decode()}"
+        evidence.cookies(done.stdout)
         return Answer(done.stdout)
 
     def get(self, path, *arguments):
         return self.run(*arguments, self.base + path)
 
     def post(self, path, *arguments, **form):
+        evidence.secret(form.get("password", ""))
         fields = [part for name, value in form.items() for part in ("--data-urlencode", f"{name}={value}")]
         return self.run("--request", "POST", *fields, *arguments, self.base + path)
 

@@ -17,6 +17,8 @@ import threading
 import time
 from pathlib import Path
 
+import evidence
+
 SMOKE = Path(__file__).parents[2] / "deploy" / "smoke"
 EXEUNT = os.environ["EXEUNT"]
 PASSWORD = "correct horse battery"
@@ -173,6 +175,7 @@ class Relay(http.server.BaseHTTPRequestHandler):
         response = connection.getresponse()
         exchange.status, exchange.answer_headers = response.status, response.getheaders()
         exchange.answer_body = response.read()
+        evidence.cookies(str(response.headers))
         connection.close()
 
     def log_message(self, *_):
@@ -200,6 +203,7 @@ def serve(handler):
 
 
 def start_gateway(folder, application):
+    evidence.secret(PASSWORD)
     (folder / "config.toml").write_text(f"""
 listen = ["127.0.0.1:0"]
 public_url = "http://localhost"
@@ -251,6 +255,7 @@ def main():
         finally:
             gateway.terminate()
             gateway.wait()
+            evidence.log(Path(folder) / "log")
     sys.exit(1 if failures else 0)
 
 

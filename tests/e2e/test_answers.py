@@ -1,6 +1,6 @@
 """What the gateway's own addresses answer to programs, asked by curl."""
 
-from parts import Visitor
+from parts import WRONG_PASSWORD, Visitor
 from test_shop import Running
 
 HTML = ("--header", "Accept: text/html")
@@ -31,7 +31,7 @@ class Answers(Running):
         self.assertEqual((answer.status, answer.json()), (200, {"user": "bob", "next": "/cart"}))
 
     def test_wrong_passwords_and_unknown_users_are_answered_alike(self):
-        wrong, unknown = self.visitor.sign_in(password="wrong"), self.visitor.sign_in("nobody")
+        wrong, unknown = self.visitor.sign_in(password=WRONG_PASSWORD), self.visitor.sign_in("nobody")
         self.refused(wrong, 401, "credentials_wrong")
         self.refused(unknown, 401, "credentials_wrong")
         self.assertEqual(wrong.body, unknown.body)

@@ -14,7 +14,7 @@ Answered differently, on purpose:
 
 from urllib.parse import quote
 
-from parts import Visitor
+from parts import WRONG_PASSWORD, Visitor
 from test_shop import Running
 
 OWN = "http://localhost:8080"
@@ -88,7 +88,7 @@ class Login(TheMeasure):
 
     def test_a_failed_sign_in_changes_nothing(self):
         before = self.signed_in().cookie("exeunt")
-        self.assertEqual(self.visitor.sign_in("bob", "wrong").status, 401)
+        self.assertEqual(self.visitor.sign_in("bob", WRONG_PASSWORD).status, 401)
         self.assertEqual(self.visitor.cookie("exeunt"), before)
         self.assertEqual(self.visitor.get("/.exeunt/session").json()["user"], "alice")
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import evidence
 from parts import PASSWORD
 from test_shop import Running
 
@@ -27,6 +28,7 @@ class Readme(Running):
         elsewhere = f'curl() {{ command curl -sS --connect-to localhost:8080:127.0.0.1:{self.gateway.port} "$@"; }}\n'
         done = subprocess.run(["bash", "-euc", elsewhere + lines], capture_output=True, text=True, check=True,
                               cwd=self.folder, env={**os.environ, "PASSWORD": PASSWORD})
+        evidence.cookies(done.stdout)
         return done.stdout
 
     def assert_shows(self, answer, shown):

@@ -9,6 +9,7 @@ import http from "node:http";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import * as evidence from "./evidence.mjs";
 
 const EXEUNT = resolve(process.env.EXEUNT);
 const PYTHON = process.env.PYTHON ?? "python3";
@@ -16,6 +17,7 @@ const E2E = resolve(import.meta.dirname, "..");
 /** The longest that something may take that was waited for; most take milliseconds. */
 export const PATIENCE = 30_000;
 export const PASSWORD = "correct horse battery";
+export const WRONG_PASSWORD = "wrong horse battery";
 /** A name on plain http that is not loopback: browsers send no Sec-Fetch-* there and trust nothing. */
 export const PLAIN_NAME = "shop.example.test";
 
@@ -124,6 +126,11 @@ export class Gateway extends Part {
     const text = typeof settings === "string" ? settings : configuration(settings);
     writeFileSync(join(folder, "config.toml"), text);
     return new Gateway([EXEUNT, "serve"], { cwd: folder }).listening(/listening.*?127\.0\.0\.1:(\d+)/);
+  }
+
+  async stop() {
+    await super.stop();
+    evidence.log(this.lines);
   }
 
   at(path, name = "localhost") {

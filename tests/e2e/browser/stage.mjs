@@ -2,7 +2,8 @@
 
 import { once } from "node:events";
 import http from "node:http";
-import { Gateway, PASSWORD, Site, makeFolder } from "./parts.mjs";
+import * as evidence from "./evidence.mjs";
+import { Gateway, PASSWORD, Site, WRONG_PASSWORD, makeFolder } from "./parts.mjs";
 import { goodbye, press } from "./visitor.mjs";
 
 /** A greeting, a stream of events that stays open, and silence. */
@@ -51,12 +52,14 @@ export async function openStage({ more = "", write = () => {} } = {}) {
 }
 
 /** A window of its own, in which nobody is signed in. */
-export function openWindow(browser, { theme = "light", size = [1280, 800], locale = "en", ...more } = {}) {
+export async function openWindow(browser, { theme = "light", size = [1280, 800], locale = "en", ...more } = {}) {
   const [width, height] = size;
-  return browser.newContext({ colorScheme: theme, viewport: { width, height }, locale, reducedMotion: "reduce", ...more });
+  const settings = { colorScheme: theme, viewport: { width, height }, locale, reducedMotion: "reduce", ...more };
+  return evidence.watch(await browser.newContext(settings));
 }
 
 export async function signIn(page, stage, user = "alice", password = PASSWORD) {
+  evidence.secret(password);
   await page.goto(stage.at("/login?switch=1"));
   await page.fill("#username", user);
   await page.fill("#password", password);
@@ -82,7 +85,7 @@ async function holdOpen(page, stage) {
 /** Every page: its name, and the way to it. */
 export const PAGES = {
   login: (page, stage) => page.goto(stage.at("/login")),
-  "login-wrong": (page, stage) => signIn(page, stage, "alice", "wrong"),
+  "login-wrong": (page, stage) => signIn(page, stage, "alice", WRONG_PASSWORD),
   "signed-in": async (page, stage) => {
     await signIn(page, stage);
     await page.goto(stage.at("/login"));
@@ -118,7 +121,7 @@ export const PAGES = {
     fromAnotherSite(page, `<form method=post action="${stage.at("/.exeunt/goodbye")}"><button data-go>x</button></form>`),
   "421-host": (page, stage) => page.goto(stage.at("/", "other.test")),
   "429-banned": async (page, stage) => {
-    do await signIn(page, stage, "mallory", "wrong");
+    do await signIn(page, stage, "mallory", WRONG_PASSWORD);
     while ((await page.locator("#problem").textContent()).match(/wrong|falsch/));
   },
   "502-down": (page, stage) => page.goto(stage.at("/dead/")),

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
+import * as evidence from "./evidence.mjs";
 import { PASSWORD, PATIENCE } from "./parts.mjs";
 
 const FLAGS = [
@@ -22,7 +23,7 @@ export function openBrowser() {
 export class Visitor {
   static async open(browser, gateway, name = "localhost") {
     const visitor = new Visitor();
-    Object.assign(visitor, { gateway, name, context: await browser.newContext({ locale: "en-GB" }) });
+    Object.assign(visitor, { gateway, name, context: evidence.watch(await browser.newContext({ locale: "en-GB" })) });
     visitor.context.setDefaultTimeout(PATIENCE);
     visitor.page = await visitor.tab();
     return visitor;
@@ -44,6 +45,7 @@ export class Visitor {
   /** Through the form, as everybody does. */
   async signIn(user = "alice", { page = this.page, password = PASSWORD } = {}) {
     if (!(await page.locator("#password").count())) await this.type("/login?switch=1", page);
+    evidence.secret(password);
     await page.fill("#username", user);
     await page.fill("#password", password);
     await press(page, page.locator("form", { has: page.locator("#password") }).locator("button"));

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import checks
+import evidence
 import fronts
 from application import Application
 from processes import running
@@ -36,6 +37,7 @@ def make_certificate(folder):
 def configure_gateway(program, folder, application):
     configuration = GATEWAY.format(name=fronts.NAME, application=application.port)
     (folder / "config.toml").write_text(configuration)
+    evidence.secret(checks.PASSWORD)
     subprocess.run(
         [program, "user", "set", checks.USER], cwd=folder, input=f"{checks.PASSWORD}\n", text=True, check=True,
         capture_output=True)

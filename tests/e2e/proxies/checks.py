@@ -5,6 +5,7 @@ import ssl
 from pathlib import Path
 
 import aiohttp
+import evidence
 from aiohttp.abc import AbstractResolver
 
 from fronts import NAME
@@ -58,6 +59,7 @@ class Browser:
         answer = await self.client.post(
             self.url("/login"), data=form, headers=self.headers | origin, allow_redirects=False)
         assert answer.status == 303, answer.status
+        evidence.cookies(str(answer.headers))
         cookies = [value.split(";")[0] for value in answer.headers.getall("Set-Cookie")]
         cookie = next(cookie for cookie in cookies if cookie.startswith("__Host-exeunt="))
         self.headers["Cookie"] = cookie

@@ -39,6 +39,7 @@ use exeunt::values::upstream_address::UpstreamAddress;
 
 use super::answer::{Answer, request};
 use super::echo::Echo;
+use super::evidence;
 use crate::door::client::{Client, within};
 
 pub const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
@@ -185,6 +186,7 @@ impl Site {
 
     /// One exchange on a connection of its own.
     pub async fn ask(&self, method: &str, target: &str, lines: &[&str], body: &str) -> Answer {
+        evidence::passwords(body);
         self.client().await.exchange(&request(method, target, lines, body)).await
     }
 
@@ -215,7 +217,9 @@ impl Site {
         };
         let opened = self.gateway.sessions().open(sign_in, self.clock.now()).await.unwrap();
         assert!(opened.evicted.is_empty());
-        format!("Cookie: exeunt={}", opened.id.cookie_value())
+        let cookie = opened.id.cookie_value();
+        evidence::secret(&cookie);
+        format!("Cookie: exeunt={cookie}")
     }
 
     pub async fn sign_out(&self, cookie: &str) {
@@ -253,6 +257,13 @@ impl Site {
         let having = || self.lines().into_iter().filter(|line| line.contains("access") && line.contains(with));
         until(|| having().count() >= count).await;
         having().collect()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        evidence::secret(PASSWORD);
+        evidence::lines(&self.lines());
     }
 }
 

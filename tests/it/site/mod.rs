@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod echo;
+mod evidence;
 pub mod house;
 
 mod bodies;

@@ -1,5 +1,5 @@
-//! `tests/corpus/raw_requests.json`, byte for byte, against the whole gateway: what reached the application is what
-//! was judged, or nothing did.
+//! `tests/corpus/raw_requests.json` and `raw_requests_more.json`, byte for byte, against the whole gateway: what reached
+//! the application is what was judged, or nothing did. `tests/e2e/raw` puts them to real servers behind it.
 
 use std::time::Duration;
 
@@ -49,8 +49,11 @@ impl Case {
 }
 
 fn corpus() -> Vec<Case> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/raw_requests.json");
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    let read = |name| {
+        let path = format!("{}/tests/corpus/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice::<Vec<Case>>(&std::fs::read(path).unwrap()).unwrap()
+    };
+    ["raw_requests", "raw_requests_more"].into_iter().flat_map(read).collect()
 }
 
 /// What came of a case: the answers until the connection was closed, and what the application saw.
@@ -112,13 +115,13 @@ impl Outcome {
 
     fn is_as_expected(&self, expect: &str) -> bool {
         match expect {
-            "reject" => self.is_refused(&[400, 405, 408, 421, 501, 505]),
+            "reject" => self.is_refused(&[400, 405, 408, 414, 421, 431, 501, 505]),
             "414-or-400" => self.is_refused(&[414, 400]),
             "431-or-400" => self.is_refused(&[431, 400]),
             "417-or-dropped" => {
                 self.is_refused(&[417]) || (self.seen.len() == 1 && header(&self.seen[0], "expect").is_none())
             }
-            "either" => self.is_refused(&[400, 405]) || self.seen.len() == 1,
+            "either" => self.is_refused(&[400, 405, 408]) || self.seen.len() == 1,
             "accept" => self.status() == 200 && self.seen.len() == 1,
             "dropped-or-reject" => {
                 self.is_refused(&[400])
@@ -150,6 +153,7 @@ impl Outcome {
             | "normalise->intercept"
             | "intercept"
             | "policy: 308 to /logout or intercept; never backend" => self.is_refused(&[200, 308, 405, 400]),
+            "own" => self.is_refused(&[200, 400, 401, 404, 405]),
             "normalise->/admin" | "normalise / 400" | "400 (double encoding) or literal" => {
                 self.is_refused(&[400, 401])
             }
