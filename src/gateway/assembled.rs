@@ -114,8 +114,8 @@ impl Assembled {
     /// Settles a target that some programs read literally and others do not. Where any reading of it leads to a route
     /// that wants it literally, all of them have to lead to that one; elsewhere it is merged, or refused.
     pub(super) fn settle(&self, facts: &mut RequestFacts<'_>) -> Result<(), Reason> {
-        if facts.target.is_settled() {
-            return Ok(());
+        if facts.target.is_settled() || !self.routes.wants_literal(facts.host) {
+            return facts.target.merge().map_err(|_| Reason::TargetAmbiguous);
         }
         let readings = facts.target.readings().map_err(|_| Reason::TargetAmbiguous)?;
         let routes: Vec<_> = readings.iter().map(|path| self.literal_route(facts, path)).collect();

@@ -70,6 +70,11 @@ impl RouteTable {
         Self { by_host: (0..hosts.count()).map(of_host).collect() }
     }
 
+    /// Whether any route of an own host wants paths literally.
+    pub fn wants_literal(&self, host: HostId) -> bool {
+        self.by_host.get(host.index()).is_some_and(|routes| routes.iter().any(|route| route.opaque))
+    }
+
     /// The route that covers a canonical path of an own host.
     pub fn find(&self, host: HostId, path: &str) -> Option<&Arc<Route>> {
         self.by_host.get(host.index())?.iter().find(|route| route.path.covers(path))

@@ -9,11 +9,16 @@ use super::target::Ambiguous;
 
 /// More readings than an honest path has.
 const MOST: usize = 48;
+/// A longer path than an honest one, in bytes.
+const LONGEST: usize = 8 * 1024;
 
 /// Everything that some chain of programs makes of these paths, the paths themselves included. Refused where one of
 /// the readings climbs (`..`), stands still (`.`), begins like an authority (`//`) or is no path.
 pub fn all(paths: impl IntoIterator<Item = String>) -> Result<Vec<String>, Ambiguous> {
     let mut readings: Vec<String> = paths.into_iter().collect();
+    if readings.iter().any(|path| path.len() > LONGEST) {
+        return Err(Ambiguous);
+    }
     let mut at = 0;
     while let Some(reading) = readings.get(at) {
         let further = [decoded(reading)?, cut(reading), merged(reading)];
@@ -108,5 +113,6 @@ mod tests {
             assert_eq!(of(path), None, "{path}");
         }
         assert_eq!(of(&format!("/%{}2F", "25".repeat(60))), None, "however deep it is hidden");
+        assert_eq!(of(&format!("/{}%2Fb", "a".repeat(LONGEST))), None, "reading it so often would cost much");
     }
 }

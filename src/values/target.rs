@@ -75,12 +75,15 @@ impl<'a> Target<'a> {
         matches!(self.path, Path::Settled(_))
     }
 
-    /// Settles the target to what it literally is.
+    /// Settles the target to what it literally is. Whether all its readings mean the same, the caller has looked.
     pub fn keep(&mut self) -> Result<(), Ambiguous> {
         let literal = match &mut self.path {
             Path::Settled(_) => return Ok(()),
             Path::Doubled { literal, .. } => literal.take().ok_or(Ambiguous)?,
-            Path::Escaped(literal) => std::mem::take(literal),
+            Path::Escaped(literal) => {
+                readings::all([literal.clone()])?;
+                std::mem::take(literal)
+            }
         };
         self.path = Path::Settled(Cow::Owned(literal));
         Ok(())
@@ -183,9 +186,7 @@ impl<'a> Path<'a> {
             if segments.iter().any(Segment::moves) {
                 return Err(Ambiguous);
             }
-            let literal = resolve(&segments, Empty::Kept)?;
-            readings::all([literal.clone()])?;
-            return Ok(Self::Escaped(literal));
+            return Ok(Self::Escaped(resolve(&segments, Empty::Kept)?));
         }
         let merged = resolve(&segments, Empty::Removed)?;
         if !path.contains("//") {
