@@ -55,6 +55,11 @@ fn speak() {
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // Somebody else listens already only where this runs within another program.
     let _ = subscriber.with_ansi(io::stderr().is_terminal()).with_target(false).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        // Without its message: that could repeat what somebody sent.
+        let at = panic.location().map(ToString::to_string);
+        tracing::error!(at, "a fault of this program ended one exchange; please report it");
+    }));
 }
 
 async fn serve(settings: Settings) -> Result<(), String> {

@@ -182,8 +182,12 @@ impl ProxyHttp for App {
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.dispatch.iter().for_each(|dispatch| dispatch.upstream_response(response));
-        ctx.head_came(response.status);
-        Ok(())
+        if ctx.head_came(response.status) {
+            Ok(())
+        } else {
+            Err(Error::explain(ErrorType::InvalidHTTPHeader, "interim answers without end, or a switch of protocols")
+                .into_up())
+        }
     }
 
     fn error_while_proxy(

@@ -17,7 +17,11 @@ pub struct Context {
     pub(super) dispatch: Option<Dispatch>,
     pub(super) exchange: Option<Exchange>,
     waits: Waits,
+    interim: u8,
 }
+
+/// Interim answers (1xx) that one exchange may have.
+const MAX_INTERIM: u8 = 32;
 
 /// What an exchange that is forwarded waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,14 +44,17 @@ impl Context {
         }
     }
 
-    /// A head came; an interim one is a sign of life, and gives the application its time anew.
-    pub(super) fn head_came(&mut self, status: StatusCode) {
+    /// A head came; an interim one is a sign of life, and gives the application its time anew. False: it has given
+    /// more of them than any application needs, or switches protocols, which nobody asked for on this way.
+    pub(super) fn head_came(&mut self, status: StatusCode) -> bool {
+        self.interim = self.interim.saturating_add(u8::from(status.is_informational()));
         if !status.is_informational() {
             self.waits = Waits::Nothing;
             self.connection.iter().for_each(|connection| connection.answer_came());
         } else if self.waits == Waits::Answer {
             self.expect_answer();
         }
+        self.interim <= MAX_INTERIM && status != StatusCode::SWITCHING_PROTOCOLS
     }
 
     fn expect_answer(&self) {

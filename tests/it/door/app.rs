@@ -75,6 +75,7 @@ impl ProxyHttp for App {
                     session.write_response_body(Some(Bytes::from(vec![b'x'; 65536])), false).await?;
                 }
             }
+            "/panic" => panic!("as a bug would"),
             "/stubborn" => hand_over(session, switching(), keep_for_ever).await?,
             "/upgrade" => hand_over(session, switching(), echo_until_cut).await?,
             _ => return Ok(false),

@@ -104,6 +104,22 @@ async fn a_second_stop_is_at_once() {
     within(house.door.stopped()).await;
 }
 
+/// A bug ends the exchange that met it, and nothing else: its place is free again, and its accounting is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_its_exchange_alone() {
+    let (mut house, mut other, _) = waiting_exchange().await;
+    for _ in 0..3 {
+        let mut client = Client::of(&house).await;
+        client.ask("/panic").await;
+        assert_eq!(client.rest().await, "");
+        assert_eq!(within(house.over.recv()).await.unwrap(), "/panic");
+    }
+    within(house.door.reached(1)).await;
+    assert!(Client::of(&house).await.get("/hello").await.ends_with("hello"));
+    house.stage.go_on.notify_one();
+    assert!(other.answer().await.ends_with("waited"), "who was there before is not disturbed");
+}
+
 /// One test for all signals: they reach every handler of the process.
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_reload_drain_and_stop() {

@@ -32,10 +32,9 @@ const ROWS: [(char, RangeInclusive<u32>); 12] = [
 ];
 
 /// Rows that are tested by what stands beside these tests, and where.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 3] = [
     ("t41", "a million random targets: the property tests beside values::target"),
     ("t113", "clients that trickle: tests/it/door/deadlines.rs by the clock, tests/e2e with thousands"),
-    ("t117", "applications that answer nonsense: tests/it/site"),
     ("t127", "real applications behind real servers: tests/e2e"),
 ];
 
@@ -59,7 +58,7 @@ const WAITING: [(&str, &str); 12] = [
 const LEFT: [(&str, &str); 0] = [];
 
 /// The sources with tests that bear the name of a row.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     include_str!("framing.rs"),
     include_str!("headers.rs"),
     include_str!("identity.rs"),
@@ -69,6 +68,7 @@ const SOURCES: [&str; 11] = [
     include_str!("sessions.rs"),
     include_str!("targets.rs"),
     include_str!("../site/failures.rs"),
+    include_str!("../site/hostile.rs"),
     include_str!("../site/streams.rs"),
     include_str!("../../../src/values/return_to.rs"),
 ];

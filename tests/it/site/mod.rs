@@ -9,6 +9,8 @@ mod bodies;
 mod exceptions;
 mod failures;
 mod heads;
+mod hostile;
+mod limits;
 mod lines;
 mod raw_corpus;
 mod sessions;
