@@ -34,7 +34,21 @@ pub fn text(pairs: &Pairs) -> String {
 /// One JSON object.
 pub fn json(pairs: Pairs) -> String {
     let object: serde_json::Map<_, _> = pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    Value::Object(object).to_string()
+    let line = Value::Object(object).to_string();
+    if line.contains(char::is_control) { without_controls(&line) } else { line }
+}
+
+/// JSON may hold DEL and the C1 controls as they are; some terminals obey them.
+fn without_controls(json: &str) -> String {
+    let mut line = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if character.is_control() {
+            let _ = write!(line, "\\u{:04x}", u32::from(character));
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// A string as a value, cut to what a line may hold.
@@ -82,7 +96,7 @@ mod tests {
     fn nothing_from_outside_leaves_its_line() {
         let line = text(&vec![("user", string("a\r\nb=\"c\"\u{1b}[31m")), ("n", 3.into()), ("none", Value::Null)]);
         assert_eq!(line, "user=\"a\\u{d}\\u{a}b=\\\"c\\\"\\u{1b}[31m\" n=3 none=-");
-        assert!(!json(vec![("user", string("a\n\u{1b}"))]).contains(['\n', '\u{1b}']));
+        assert_eq!(json(vec![("user", string("a\n\u{1b}\u{7f}\u{9b}"))]), r#"{"user":"a\n\u001b\u007f\u009b"}"#);
     }
 
     #[test]

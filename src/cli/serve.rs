@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::admin::{AdminSocket, Settings as AdminSettings};
 use crate::audit::Log;
@@ -49,16 +53,19 @@ pub(super) fn until_stopped(door: &DoorSettings, service: impl Future<Output = R
     }
 }
 
-/// Messages of the program itself, the engine's warnings included, on standard error. `RUST_LOG` says more.
+/// Messages of the program itself, the engine's warnings included, on standard error. `RUST_LOG` says more of the
+/// program, and of nothing else: below its warnings the engine writes whole heads, cookies included.
 fn speak() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
+    let discreet = filter_fn(|of| *of.level() <= Level::WARN || of.target().starts_with("exeunt"));
+    let filter = chosen.and(discreet.with_max_level_hint(LevelFilter::TRACE));
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
     // Somebody else listens already only where this runs within another program.
-    let _ = subscriber.with_ansi(io::stderr().is_terminal()).with_target(false).try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     std::panic::set_hook(Box::new(|panic| {
         // Without its message: that could repeat what somebody sent.
         let at = panic.location().map(ToString::to_string);
-        tracing::error!(at, "a fault of this program ended one exchange; please report it");
+        tracing::error!(at, "panicked: a fault of this program ended one exchange; please report it");
     }));
 }
 

@@ -117,13 +117,14 @@ def add_user(folder, name, *arguments):
     subprocess.run(command, check=True, input=PASSWORD + "\n", text=True, capture_output=True)
 
 
-def start_gateway(folder, shop_port, more=""):
+def start_gateway(folder, shop_port, more="", **environment):
     """The gateway in front of the shop: alice is of the staff, bob is not."""
     add_user(folder, "alice", "--group", "staff", "--email", "alice@example.com", "--name", "Alice Liddell")
     add_user(folder, "bob")
     configuration = folder / "config.toml"
     configuration.write_text(CONFIGURATION.format(port=shop_port) + more)
-    return Part(folder, "gateway", [EXEUNT, "serve", "--config", configuration], r"listening.*127\.0\.0\.1:(\d+)")
+    command = [EXEUNT, "serve", "--config", configuration]
+    return Part(folder, "gateway", command, r"listening.*127\.0\.0\.1:(\d+)", **environment)
 
 
 class Answer:

@@ -21,6 +21,7 @@ class Running(unittest.TestCase):
     server = WAITRESS
     identity = "EveryRequest"
     configuration = ""
+    environment = {}
 
     @classmethod
     def setUpClass(cls):
@@ -29,7 +30,7 @@ class Running(unittest.TestCase):
         cls.folder = Path(folder.name)
         cls.shop = start_shop(cls.folder, cls.server, cls.identity)
         cls.addClassCleanup(cls.shop.stop)
-        cls.gateway = start_gateway(cls.folder, cls.shop.port, cls.configuration)
+        cls.gateway = start_gateway(cls.folder, cls.shop.port, cls.configuration, **cls.environment)
         cls.addClassCleanup(cls.gateway.stop)
 
     def setUp(self):

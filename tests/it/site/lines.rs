@@ -95,3 +95,38 @@ async fn exchanges_that_are_cut_have_their_line() {
         assert!(lines.len() == 1 && lines[0].contains("user=alice") && lines[0].contains("status=-"), "{lines:?}");
     }
 }
+
+/// What moves a terminal or ends a line, in every place that a stranger can fill: as bytes where the wire takes them,
+/// else as the form of a sign-in takes them.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_control_character_leaves_its_line() {
+    for format in [Format::Text, Format::Json, Format::Combined] {
+        let (site, _echo) = Site::with_echo_and(|setup| setup.log = format).await;
+        let heads = [
+            "GET /public/agent HTTP/1.1\r\nHost: app.test\r\nUser-Agent: a\u{9b}31m\u{85}\r\n",
+            "GET /public/referer HTTP/1.1\r\nHost: app.test\r\nReferer: http://app.test/\u{9b}31m\r\n",
+            "GET /path/\u{9b}31m HTTP/1.1\r\nHost: app.test\r\n",
+            "GET /escape/\u{1b}[31m\u{7f}\u{7} HTTP/1.1\r\nHost: app.test\r\n",
+            "GET /encoded/%0d%0aevent=signed_in%1b%00 HTTP/1.1\r\nHost: app.test\r\n",
+            "GET /host HTTP/1.1\r\nHost: app.test\u{9b}31m\r\n",
+            "G\u{1b}ET /method HTTP/1.1\r\nHost: app.test\r\n",
+            "GET /return HTTP/1.1\r\nHost: app.test\r\nUser-Agent: a\rb\r\n",
+            "GET /nothing HTTP/1.1\r\nHost: app.test\r\nReferer: a\0b\r\n",
+        ];
+        for head in heads {
+            let mut client = site.client().await;
+            client.say(&format!("{head}Connection: close\r\n\r\n")).await;
+            client.rest().await;
+        }
+        let name = "eve%0d%0aevent%3Dsigned_in%1b%5b31m%00%08%7f%c2%9b%c2%85";
+        let answer = site.ask("POST", "/login", &[FORM], &format!("username={name}&password=geheim-password")).await;
+        assert!(answer.status >= 400, "{answer:?}");
+        for path in ["/public/agent", "/public/referer", "/path/", "/host"] {
+            super::house::until(|| site.lines().iter().any(|line| line.contains(path))).await;
+        }
+        let lines = site.lines();
+        assert_eq!(lines.iter().find(|line| line.contains(char::is_control)), None, "{format:?}");
+        let all = lines.join("\n");
+        assert!(all.contains("9b") && !all.contains("\nevent=signed_in"), "they are there, and escaped: {all}");
+    }
+}
