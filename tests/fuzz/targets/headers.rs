@@ -1,0 +1,60 @@
+//! Header names: no spelling of a name of the gateway's is forwarded, however an application folds it. Each line of
+//! the input is a name; beside it, every owned name is tried in the spelling that the input's bytes choose.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use exeunt::values::header_names::OwnHeaders;
+use http::HeaderName;
+
+static OWN: LazyLock<OwnHeaders> = LazyLock::new(|| OwnHeaders::new([HeaderName::from_static("x-webauth-user")]));
+
+/// What is never believed from a client, as an application under CGI sees it.
+const OWNED: [&str; 14] = [
+    "X_WEBAUTH_USER", "X_FORWARDED_USER", "X_FORWARDED_FOR", "X_FORWARDED_HOST", "X_FORWARDED_EMAIL", "REMOTE_USER",
+    "REMOTE_GROUPS", "X_EXEUNT_ASSERTION", "FORWARDED", "X_REAL_IP", "X_ORIGINAL_URL", "X_HTTP_METHOD_OVERRIDE",
+    "PROXY", "X_SSL_CLIENT_CERT",
+];
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    for line in input.split(|&byte| byte == b'\n').take(16) {
+        let Ok(name) = HeaderName::from_bytes(line) else { continue };
+        if !OWN.claims(&name) {
+            passes(&name);
+        }
+    }
+    for owned in OWNED {
+        let Ok(name) = HeaderName::from_bytes(&spelled(owned, input)) else { continue };
+        assert!(OWN.claims(&name), "{name} is {owned}");
+    }
+});
+
+/// A name that passes is the same name however it is folded, and none of ours.
+fn passes(name: &HeaderName) {
+    let plain = name.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    assert!(plain, "{name}");
+    let folded = name.as_str().to_ascii_uppercase().replace('-', "_");
+    for seen in [folded.as_str(), folded.trim_start_matches("HTTP_")] {
+        assert!(!OWNED.contains(&seen), "{name}");
+        let families = ["X_FORWARDED_", "REMOTE_", "X_EXEUNT_", "X_SSL_CLIENT_", "HTTP_"];
+        assert!(!families.iter().any(|family| seen.starts_with(family)), "{name}");
+    }
+}
+
+/// The name with the case and the separators that these bytes choose, perhaps behind `HTTP_`.
+fn spelled(owned: &str, bytes: &[u8]) -> Vec<u8> {
+    const BETWEEN: [&str; 8] = ["-", "_", ".", "--", "~", "_-", "!", "'"];
+    let mut choices = bytes.iter().copied().cycle().take(if bytes.is_empty() { 0 } else { usize::MAX });
+    let mut choose = |from: usize| usize::from(choices.next().unwrap_or_default()) % from;
+    let mut name = ["", "", "HTTP_", "http-", "-"][choose(5)].as_bytes().to_vec();
+    for letter in owned.chars() {
+        match letter {
+            '_' => name.extend(BETWEEN[choose(BETWEEN.len())].bytes()),
+            letter if choose(2) == 0 => name.push(u8::try_from(letter.to_ascii_lowercase()).unwrap()),
+            letter => name.push(u8::try_from(letter).unwrap()),
+        }
+    }
+    name.extend(["", "", "", "-", "_"][choose(5)].bytes());
+    name
+}

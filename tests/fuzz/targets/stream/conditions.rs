@@ -1,0 +1,98 @@
+//! What has to hold of everything that reached the application.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use exeunt::values::target::Target;
+use serde_json::Value;
+
+use super::upstream::Seen;
+
+/// Families of names that are the gateway's, without what stands between their words.
+const OWN: [&str; 5] = ["xforwarded", "xexeunt", "remote", "xsslclient", "http"];
+/// The longest value in an access line.
+const LOGGED: usize = 1024;
+
+/// Compares what the application parsed with the access lines. `session`: whether somebody was signed in.
+pub fn check(seen: &[Seen], lines: Vec<String>, session: bool) {
+    let mut lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for request in seen {
+        let target =
+            Target::parse(request.target.as_bytes()).unwrap_or_else(|_| panic!("(2) two readings: {request:?}"));
+        assert_eq!(target.to_string(), request.target, "(2) no canonical target");
+        let path = &target.path()[..target.path().len().min(LOGGED)];
+        let line = lines.iter().position(|line| {
+            line["method"] == request.method.as_str() && line["path"] == path && line["route"].is_string()
+        });
+        let line = line.unwrap_or_else(|| panic!("(2) no access line: {request:?} in {lines:?}"));
+        let user = lines.swap_remove(line)["user"].as_str().map(str::to_owned);
+        has_identity(request, target.path(), user.as_deref(), session);
+        speaks_for_nobody(request);
+    }
+}
+
+/// (3): only public paths are there for everybody.
+fn has_identity(request: &Seen, path: &str, user: Option<&str>, session: bool) {
+    let told: Vec<&str> = request.values("x-forwarded-user").chain(request.values("remote-user")).collect();
+    let public = path == "/public" || path.starts_with("/public/");
+    match user {
+        Some(user) => assert_eq!(told, [user, user], "(4) {request:?}"),
+        None => assert!(public && told.is_empty(), "(3) {request:?}"),
+    }
+    assert!(user != Some("alice") || session, "(3) alice was not there: {request:?}");
+    assert!(!path.starts_with("/staff/") || user == Some("alice"), "(3) {request:?}");
+}
+
+/// (4): of the gateway's names there are only those that it writes, with its values.
+fn speaks_for_nobody(request: &Seen) {
+    for (name, value) in &request.headers {
+        let folded: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        let holds = match name.as_str() {
+            "x-forwarded-user" | "x-forwarded-preferred-username" | "remote-user" => {
+                ["alice", "bob"].contains(&&**value)
+            }
+            "x-forwarded-groups" | "remote-groups" => value == "staff",
+            "x-forwarded-for" => value == "127.0.0.1",
+            "x-forwarded-proto" => value == "http",
+            "x-forwarded-port" => value.bytes().all(|byte| byte.is_ascii_digit()),
+            "x-forwarded-host" => request.values("host").eq([value.as_str()]),
+            _ => !OWN.iter().any(|own| folded.starts_with(own)) && name.chars().all(is_plain),
+        };
+        assert!(holds, "(4) {name}: {value}");
+    }
+    let cookies = request.values("cookie").flat_map(|line| line.split(';')).map(|pair| pair.split('=').next().unwrap());
+    let ours = |name: &str| name.trim().to_ascii_lowercase().trim_start_matches("__host-").starts_with("exeunt");
+    let own = ["exeunt", "exeunt-known"];
+    assert!(!cookies.map(str::trim).any(|name| ours(name) && own.iter().any(|own| own.eq_ignore_ascii_case(name))));
+}
+
+fn is_plain(sign: char) -> bool {
+    sign == '-' || sign.is_ascii_alphanumeric()
+}
+
+/// (6): the memory of this process, as the system counts it.
+#[derive(Default)]
+pub struct Memory {
+    runs: AtomicU64,
+    base: AtomicU64,
+}
+
+impl Memory {
+    /// Runs after which everything that is kept for good is there.
+    const WARM: u64 = 1024;
+    /// What the fuzzer's own lists may take, in pages of 4 KiB.
+    const GROWTH: u64 = 64 * 1024;
+
+    pub fn check(&self) {
+        let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
+        if runs % Self::WARM != 0 {
+            return;
+        }
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let resident: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        if runs == Self::WARM {
+            self.base.store(resident, Ordering::Relaxed);
+        }
+        let base = self.base.load(Ordering::Relaxed);
+        assert!(resident < base + Self::GROWTH, "(6) {resident} pages after {runs} runs, {base} before");
+    }
+}

@@ -1,0 +1,39 @@
+//! User files of both forms: whoever is read can be found and told to an application, and nobody's hash is shown.
+
+#![no_main]
+
+use std::path::Path;
+
+use exeunt::credentials::htpasswd::WeakHashes;
+use exeunt::credentials::user_file::Users;
+
+/// Put in the place of `{secret}`; what is said about a file never holds it.
+const SECRET: &str = "s3cr3t-h4sh";
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let text = text.replace("{secret}", SECRET);
+    for (path, weak) in [
+        ("users.toml", WeakHashes::Refuse),
+        ("htpasswd", WeakHashes::Refuse),
+        ("htpasswd", WeakHashes::Accept),
+        ("people", WeakHashes::Accept),
+    ] {
+        match Users::parse_any(Path::new(path), &text, weak) {
+            Ok(users) => are_usable(&users, path == "htpasswd" && weak == WeakHashes::Refuse),
+            Err(problems) => assert!(!format!("{problems:?}").is_empty() && !problems.to_string().is_empty()),
+        }
+    }
+});
+
+fn are_usable(users: &Users, strong: bool) {
+    let sorted = users.sorted();
+    assert_eq!(sorted.len(), users.count());
+    assert!(!strong || users.weak() == 0);
+    for entry in sorted {
+        let name = entry.identity.user();
+        assert!(!name.is_empty() && !name.chars().any(char::is_control), "{name:?}");
+        assert_eq!(users.find(name), Some(entry));
+        assert!(!format!("{entry:?}").contains(SECRET));
+    }
+}
