@@ -59,4 +59,6 @@ impl Gateway {
 }
 
 #[cfg(test)]
+mod literal_tests;
+#[cfg(test)]
 mod tests;
