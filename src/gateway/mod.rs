@@ -60,4 +60,6 @@ impl Gateway {
 }
 
 #[cfg(test)]
+mod literal_tests;
+#[cfg(test)]
 mod tests;

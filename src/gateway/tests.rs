@@ -39,13 +39,13 @@ use crate::values::upstream_address::UpstreamAddress;
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 
-struct Bench {
+pub(super) struct Bench {
     gateway: Arc<Gateway>,
     clock: ManualClock,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
-fn route(path: &str, access: Access) -> RouteSettings {
+pub(super) fn route(path: &str, access: Access) -> RouteSettings {
     RouteSettings {
         host: None,
         path: PathPrefix::parse(path).unwrap(),
@@ -72,7 +72,7 @@ fn users() -> Users {
     Users::parse("users.toml".as_ref(), &text).unwrap()
 }
 
-fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
+pub(super) fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
     let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
     let own = hosts.origins().map(OriginPattern::from);
     let allowed = AllowedOrigins::new(own.chain(OriginPattern::parse("https://other.test")));
@@ -137,7 +137,7 @@ fn head(method: &str, lines: &[&str]) -> request::Parts {
 }
 
 impl Bench {
-    fn receive(&self, method: &str, target: &str, lines: &[&str]) -> Received {
+    pub(super) fn receive(&self, method: &str, target: &str, lines: &[&str]) -> Received {
         self.gateway.receive(&head(method, lines), target.as_bytes(), Peer::Unix, &Cut::new()).1
     }
 
