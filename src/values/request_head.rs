@@ -46,6 +46,7 @@ pub struct HeadReader {
     line: usize,
     /// Up to where there is no further line feed.
     looked: usize,
+    lines: usize,
     /// Empty lines before the request line.
     blank: u8,
     begun: bool,
@@ -73,7 +74,9 @@ impl HeadReader {
             if self.line > limits.size {
                 return Err(self.too_large());
             }
+            self.lines += 1;
             if self.read_line(line, limits)? {
+                self.check_characters(bytes.get(..self.line).unwrap_or_default())?;
                 return Ok(Some(Head { end: self.line, framing: self.framing()? }));
             }
         }
@@ -137,6 +140,13 @@ impl HeadReader {
         Ok(())
     }
 
+    /// No control characters but tabs and the ends of lines. All of a head is looked at in one go, many bytes at a time.
+    fn check_characters(&self, head: &[u8]) -> Result<(), Reason> {
+        // Every line ends with a carriage return: one more is within a line.
+        let returns = head.iter().filter(|&&byte| byte == b'\r').count();
+        if has_control(head) || returns != self.lines { Err(Reason::HeadMalformed) } else { Ok(()) }
+    }
+
     /// `name: value` (RFC 9112 5). A line that begins with a space has no name, so folding is refused here as well.
     fn field(&mut self, line: &[u8], limits: &HeadLimits) -> Result<(), Reason> {
         self.fields += 1;
@@ -146,9 +156,6 @@ impl HeadReader {
         let end = line.iter().position(|&byte| !is_token(byte)).unwrap_or(line.len());
         let (name, rest) = line.split_at_checked(end).unwrap_or_default();
         let value = rest.strip_prefix(b":").filter(|_| !name.is_empty()).ok_or(Reason::HeadMalformed)?;
-        if has_control(value) {
-            return Err(Reason::HeadMalformed);
-        }
         match name.len() {
             14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value.trim_ascii()),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value.trim_ascii()),
@@ -190,14 +197,28 @@ impl HeadReader {
     }
 }
 
-/// Whether this is a character of names and methods (RFC 9110 5.6.2).
+/// The characters of names and methods (RFC 9110 5.6.2).
+#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut bytes = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".as_slice();
+    while let [byte, rest @ ..] = bytes {
+        table[*byte as usize] = true;
+        bytes = rest;
+    }
+    table
+};
+
+/// Whether this is one of them.
 pub(super) fn is_token(byte: u8) -> bool {
-    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'z' | b'|' | b'~')
+    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
-/// Control characters, the tab excepted. Looks at all of them without stopping: that is what goes many at a time.
-fn has_control(value: &[u8]) -> bool {
-    value.iter().fold(false, |found, &byte| found | ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f))
+/// Without stopping at the first, so that the compiler compares many bytes at once.
+fn has_control(head: &[u8]) -> bool {
+    let is_control =
+        |byte: u8| u8::from(byte < b' ') & u8::from(!matches!(byte, b'\t' | b'\r' | b'\n')) | u8::from(byte == 0x7f);
+    head.iter().fold(0, |found, &byte| found | is_control(byte)) != 0
 }
 
 #[cfg(test)]
@@ -252,6 +273,8 @@ mod tests {
             ("Transfer-Encoding: chunked, identity\r\n", bad),
             ("Transfer-Encoding: \"chunked\"\r\n", bad),
             ("Transfer-Encoding: \u{b}chunked\r\n", bad),
+            ("X: \u{7f}\r\n", bad),
+            ("X: \u{1b}[1m\r\n", bad),
             ("Transfer-Encoding:\r\n", bad),
         ];
         for (fields, want) in cases {
@@ -290,8 +313,8 @@ mod tests {
             ("GET / HTTP/1.1\r\n X: a\r\n", HeadMalformed),
             ("GET / HTTP/1.1\r\nX: a\r\n b\r\n", HeadMalformed),
             ("GET / HTTP/1.1\r\nX: a\nY: b\r\n", HeadMalformed),
-            ("GET / HTTP/1.1\r\nX: a\rb\r\n", HeadMalformed),
-            ("GET / HTTP/1.1\r\nX: a\0b\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\nX: a\rb\r\n\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\nX: a\0b\r\n\r\n", HeadMalformed),
             ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadMalformed),
         ];
         for (bytes, want) in cases {
