@@ -150,6 +150,17 @@ impl ProxyHttp for App {
         Ok(())
     }
 
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        last: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<Duration>> {
+        ctx.piece_came(last);
+        Ok(None)
+    }
+
     fn error_while_proxy(
         &self,
         _: &HttpPeer,

@@ -27,8 +27,8 @@ enum Waits {
     Request,
     /// The head of an answer, which the application owes.
     Answer,
-    /// Nothing: what has begun may take its time.
-    Nothing,
+    /// The next piece of its body: what has begun may take its time, but not for ever.
+    Piece,
 }
 
 impl Context {
@@ -43,10 +43,19 @@ impl Context {
     /// A head came; an interim one is a sign of life, and gives the application its time anew.
     pub(super) fn head_came(&mut self, status: StatusCode) {
         if !status.is_informational() {
-            self.waits = Waits::Nothing;
-            self.connection.iter().for_each(|connection| connection.answer_came());
+            self.waits = Waits::Piece;
+            self.piece_came(false);
         } else if self.waits == Waits::Answer {
             self.expect_answer();
+        }
+    }
+
+    /// A piece of the answer's body came, or its end.
+    pub(super) fn piece_came(&self, last: bool) {
+        match (&self.connection, &self.dispatch) {
+            (Some(connection), Some(dispatch)) if !last => connection.answer_within(dispatch.stream_patience()),
+            (Some(connection), _) => connection.answer_came(),
+            (None, _) => {}
         }
     }
 
@@ -56,7 +65,7 @@ impl Context {
         }
     }
 
-    /// Whether the application has not answered in time.
+    /// Whether the application has not answered in time, or fell silent within its answer.
     pub(super) fn answer_is_overdue(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.answer_is_overdue())
     }
