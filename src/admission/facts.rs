@@ -115,7 +115,8 @@ impl<'a> RequestFacts<'a> {
 
     /// Whether this asks to become a WebSocket (RFC 6455 4.1).
     pub fn is_websocket(&self) -> bool {
-        self.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        let asks = self.headers.contains_key(UPGRADE);
+        asks && self.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 }
 
@@ -173,16 +174,20 @@ fn not_own(problem: NotOwn, hosts: &OwnHosts) -> Refusal {
 /// One length, told once, in one way (RFC 9112 6.3); the one expectation there is.
 fn check_framing(headers: &HeaderMap) -> Result<(), Refusal> {
     let digits = |value: &[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    let one_line_or_none = |name| headers.get_all(name).iter().nth(1).is_none();
-    let length = headers.get(CONTENT_LENGTH).is_none_or(|value| digits(value.as_bytes()));
-    let coding = headers.get(TRANSFER_ENCODING).map(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    let both = coding.is_some() && headers.contains_key(CONTENT_LENGTH);
-    let single = one_line_or_none(CONTENT_LENGTH) && one_line_or_none(TRANSFER_ENCODING);
-    if !length || coding == Some(false) || both || !single {
+    let length = one_line_or_none(headers, &CONTENT_LENGTH)?;
+    let coding = one_line_or_none(headers, &TRANSFER_ENCODING)?;
+    let known = coding.is_none_or(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    if !length.is_none_or(digits) || !known || length.and(coding).is_some() {
         return Err(Reason::HeadMalformed.into());
     }
     let expectation = headers.get(EXPECT).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     if expectation { Ok(()) } else { Err(Reason::ExpectationUnknown.into()) }
+}
+
+fn one_line_or_none<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, Reason> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next();
+    if lines.next().is_some() { Err(Reason::HeadMalformed) } else { Ok(first.map(|value| value.as_bytes())) }
 }
 
 fn check_method(method: &Method) -> Result<(), Refusal> {
