@@ -109,7 +109,8 @@ impl<'a> RequestFacts<'a> {
 
     /// Whether this asks to become a WebSocket (RFC 6455 4.1).
     pub fn is_websocket(&self) -> bool {
-        self.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        let asks = self.headers.contains_key(UPGRADE);
+        asks && self.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
     }
 }
 

@@ -1,8 +1,7 @@
 //! How the application is told who is signed in.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::identity::{Field, Identity};
 
 /// The headers of `[identity]`, in order. All of them are removed from every request before these are set.
@@ -67,11 +66,18 @@ impl IdentityHeaders {
         self.0.iter().map(|(name, _)| name)
     }
 
-    /// The edits that tell the application who this is.
-    pub fn edits(&self, identity: &Identity, edits: &mut HeaderEdits) {
-        let header =
-            |(name, template): &(HeaderName, Template)| Some(HeaderEdit::Set(name.clone(), template.render(identity)?));
-        edits.extend(self.0.iter().filter_map(header));
+    /// How many headers there are at most.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Tells the application who this is.
+    pub fn tell(&self, identity: &Identity, headers: &mut HeaderMap) {
+        for (name, template) in &self.0 {
+            if let Some(value) = template.render(identity) {
+                headers.insert(name, value);
+            }
+        }
     }
 }
 
@@ -119,13 +125,9 @@ mod tests {
     use super::*;
 
     fn sent(headers: &IdentityHeaders, identity: &Identity) -> Vec<String> {
-        let mut edits = Vec::new();
-        headers.edits(identity, &mut edits);
-        let line = |edit: HeaderEdit| match edit {
-            HeaderEdit::Set(name, value) => format!("{name}: {}", value.to_str().unwrap()),
-            other => panic!("{other:?}"),
-        };
-        edits.into_iter().map(line).collect()
+        let mut told = HeaderMap::new();
+        headers.tell(identity, &mut told);
+        told.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
     }
 
     #[test]

@@ -20,10 +20,11 @@ static SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 /// Refuses the script of a worker that could stand in front of our addresses, unless the route trusts its application
 /// with that.
 pub fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Result<(), Reason> {
-    let asked = facts.headers.contains_key(&SERVICE_WORKER);
+    if route.service_workers || !facts.headers.contains_key(&SERVICE_WORKER) {
+        return Ok(());
+    }
     let folder = facts.target.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-    let covers = asked && !route.service_workers && pages.any_below(&format!("{folder}/"));
-    if covers { Err(Reason::ServiceWorker) } else { Ok(()) }
+    if pages.any_below(&format!("{folder}/")) { Err(Reason::ServiceWorker) } else { Ok(()) }
 }
 
 /// Whether a `Service-Worker-Allowed` would give a worker our addresses, or cannot be read.

@@ -10,7 +10,7 @@ use super::service_worker::{self, SERVICE_WORKER_ALLOWED};
 use crate::values::client_address::Provenance;
 use crate::values::cookie::SessionCookie;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
-use crate::values::header_names::OwnHeaders;
+use crate::values::header_names::{NameSet, OwnHeaders};
 use crate::values::origin::{Authority, Scheme};
 use crate::values::own_path::OwnPages;
 
@@ -20,14 +20,21 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
-/// Edits of a request that there is room for at once: two sets of identity headers and some.
-const USUAL_EDITS: usize = 20;
+/// Where a request comes from, as the application is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    client: Option<HeaderValue>,
+    proto: HeaderValue,
+    host: HeaderValue,
+    port: HeaderValue,
+}
 
 /// The rules for heads of one configuration.
 #[derive(Debug)]
 pub struct HeadRules {
     own: OwnHeaders,
     identity: IdentityHeaders,
+    identity_names: NameSet,
     cookie: SessionCookie,
     scheme: Scheme,
     own_pages: OwnPages,
@@ -37,32 +44,34 @@ impl HeadRules {
     /// Rules that send the identity under these headers and keep this cookie to ourselves.
     pub fn new(identity: IdentityHeaders, cookie: SessionCookie, scheme: Scheme, own_pages: OwnPages) -> Self {
         let own = OwnHeaders::new(identity.names().cloned());
-        Self { own, identity, cookie, scheme, own_pages }
+        let identity_names = NameSet::new(identity.names().cloned().collect());
+        Self { own, identity, identity_names, cookie, scheme, own_pages }
     }
 
     /// Where a request comes from, as the application is told.
-    pub fn origin(&self, facts: &RequestFacts<'_>) -> HeaderEdits {
-        let mut edits = Vec::with_capacity(4);
-        forwarded(&facts.provenance, facts.authority, self.scheme, &mut edits);
-        edits
+    pub fn origin(&self, facts: &RequestFacts<'_>) -> Forwarded {
+        // There is one, it is where the authority comes from.
+        let host = facts.headers.get(HOST).cloned();
+        forwarded(&facts.provenance, facts.authority, host.unwrap_or(HeaderValue::from_static("")), self.scheme)
     }
 
-    /// The edits of the request as it leaves: what clients may not say goes, then the operator's changes, then what
-    /// we tell (where it comes from, and who it is), so that nothing stands over it.
-    pub fn request(&self, headers: &HeaderMap, permit: &Permit, origin: &[HeaderEdit]) -> HeaderEdits {
-        let mut edits = Vec::with_capacity(USUAL_EDITS);
-        edits.extend(headers.keys().filter(|name| self.own.claims(name)).cloned().map(HeaderEdit::Remove));
-        self.cookie.request_edits(headers, &mut edits);
+    /// Edits the request as it leaves: what clients may not say goes, then the operator's changes, then what we tell
+    /// (where it comes from, and who it is), so that nothing stands over it.
+    pub fn request(&self, headers: &mut HeaderMap, permit: &Permit, origin: &Forwarded) {
+        let claimed: Vec<HeaderName> = headers.keys().filter(|name| self.own.claims(name)).cloned().collect();
+        claimed.iter().for_each(|name| drop(headers.remove(name)));
+        self.cookie.keep_from_application(headers);
+        // Room for all that comes, so that the table grows once.
+        headers.reserve(FORWARDED_LINES + self.identity.count());
         let route = permit.route();
-        edits.extend(route.request_headers.iter().cloned());
-        edits.extend(origin.iter().cloned());
+        route.request_headers.iter().for_each(|edit| edit.apply(headers));
+        origin.tell(headers);
         if let Some(session) = permit.session() {
-            self.identity.edits(session.identity(), &mut edits);
+            self.identity.tell(session.identity(), headers);
         }
         if let Some(host) = route.upstream_host.as_ref().and_then(host_value) {
-            edits.push(HeaderEdit::Set(HOST, host));
+            headers.insert(HOST, host);
         }
-        edits
     }
 
     /// The edits of an answer as it is passed on.
@@ -74,7 +83,7 @@ impl HeadRules {
             _ => self.cookie.response_edits(headers, &mut edits),
         }
         edits.extend(clear_site_data(headers));
-        let leaked = headers.keys().filter(|name| self.identity.names().any(|own| own == *name));
+        let leaked = headers.keys().filter(|name| self.identity_names.contains(name));
         edits.extend(leaked.cloned().map(HeaderEdit::Remove));
         let allowed = headers.get(&SERVICE_WORKER_ALLOWED).filter(|_| !permit.route().service_workers);
         if allowed.is_some_and(|scope| service_worker::widens(scope.to_str().unwrap_or(""), &self.own_pages)) {
@@ -99,17 +108,31 @@ fn host_value(host: &Authority) -> Option<HeaderValue> {
     HeaderValue::try_from(host.to_string()).ok()
 }
 
-/// `X-Forwarded-*` from what we know ourselves.
-fn forwarded(provenance: &Provenance, authority: &str, public: Scheme, edits: &mut HeaderEdits) {
+/// `X-Forwarded-*` from what we know ourselves. `host` is the authority as a header's value.
+fn forwarded(provenance: &Provenance, authority: &str, host: HeaderValue, public: Scheme) -> Forwarded {
     let scheme = provenance.scheme.unwrap_or(public);
     let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
     let port = port.and_then(|port| HeaderValue::from_str(port).ok());
-    let port = port.unwrap_or_else(|| HeaderValue::from_static(default_port(scheme)));
-    let client = HeaderValue::from_str(&provenance.forwarded_for).ok().filter(|value| !value.is_empty());
-    edits.extend(client.map(|value| HeaderEdit::Set(X_FORWARDED_FOR.clone(), value)));
-    edits.push(HeaderEdit::Set(X_FORWARDED_PROTO.clone(), HeaderValue::from_static(scheme.as_str())));
-    edits.extend(HeaderValue::from_str(authority).ok().map(|value| HeaderEdit::Set(X_FORWARDED_HOST.clone(), value)));
-    edits.push(HeaderEdit::Set(X_FORWARDED_PORT.clone(), port));
+    Forwarded {
+        client: provenance.forwarded_for.clone(),
+        proto: HeaderValue::from_static(scheme.as_str()),
+        host,
+        port: port.unwrap_or_else(|| HeaderValue::from_static(default_port(scheme))),
+    }
+}
+
+/// How many lines [`Forwarded::tell`] writes.
+const FORWARDED_LINES: usize = 4;
+
+impl Forwarded {
+    fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(client) = &self.client {
+            headers.insert(&X_FORWARDED_FOR, client.clone());
+        }
+        headers.insert(&X_FORWARDED_PROTO, self.proto.clone());
+        headers.insert(&X_FORWARDED_HOST, self.host.clone());
+        headers.insert(&X_FORWARDED_PORT, self.port.clone());
+    }
 }
 
 const fn default_port(scheme: Scheme) -> &'static str {
@@ -139,7 +162,8 @@ fn clear_site_data(headers: &HeaderMap) -> Option<HeaderEdit> {
 /// Keeps what a signed-in person sees out of the next person's back button, and out of shared caches. An
 /// application that marks its answer as public knows better.
 fn cache_protection(headers: &HeaderMap) -> Option<HeaderEdit> {
-    let lines = || headers.get_all(CACHE_CONTROL).iter().map(|line| line.to_str().unwrap_or(""));
+    let all = headers.get_all(CACHE_CONTROL);
+    let lines = || all.iter().map(|line| line.to_str().unwrap_or(""));
     let directives = || lines().flat_map(|line| line.split(',')).map(|one| one.trim().split('=').next().unwrap_or(""));
     let has = |names: &[&str]| directives().any(|one| names.iter().any(|name| name.eq_ignore_ascii_case(one)));
     if has(&["public", "s-maxage", "immutable"]) {
@@ -214,16 +238,12 @@ mod tests {
         let provenance = |scheme| Provenance {
             client: crate::values::client_address::ClientAddress::Unix,
             scheme,
-            forwarded_for: "192.0.2.7".into(),
+            forwarded_for: Some(HeaderValue::from_static("192.0.2.7")),
         };
         let told = |scheme, authority, public| {
-            let mut edits = Vec::new();
-            forwarded(&provenance(scheme), authority, public, &mut edits);
-            let line = |edit: HeaderEdit| match edit {
-                HeaderEdit::Set(_, value) => value.to_str().unwrap().to_owned(),
-                other => panic!("{other:?}"),
-            };
-            edits.into_iter().map(line).collect::<Vec<_>>()
+            let mut headers = HeaderMap::new();
+            forwarded(&provenance(scheme), authority, HeaderValue::from_static(authority), public).tell(&mut headers);
+            headers.values().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(told(None, "app.test", Scheme::Http), ["192.0.2.7", "http", "app.test", "80"]);
         assert_eq!(told(None, "app.test:8443", Scheme::Https), ["192.0.2.7", "https", "app.test:8443", "8443"]);

@@ -8,6 +8,7 @@ use http::header::SET_COOKIE;
 use super::answers;
 use super::assembled::Assembled;
 use crate::admission::permit::Permit;
+use crate::admission::upstream_head::Forwarded;
 use crate::routes::pool::Pool;
 use crate::session::record::Session;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
@@ -20,7 +21,7 @@ pub struct Forward {
     pub(super) assembled: Arc<Assembled>,
     pub(super) permit: Permit,
     pub(super) target: Option<String>,
-    pub(super) origin: HeaderEdits,
+    pub(super) origin: Forwarded,
     pub(super) websocket: bool,
     pub(super) affinity: u64,
     pub(super) expire_cookies: bool,
@@ -52,9 +53,9 @@ impl Forward {
         self.permit.session()
     }
 
-    /// The edits of the request as it leaves. They can be asked for again when an upstream is tried again.
-    pub fn request_edits(&self, headers: &HeaderMap) -> HeaderEdits {
-        self.assembled.heads.request(headers, &self.permit, &self.origin)
+    /// Edits the request as it leaves; anew when an upstream is tried again.
+    pub fn edit_request(&self, headers: &mut HeaderMap) {
+        self.assembled.heads.request(headers, &self.permit, &self.origin);
     }
 
     /// The edits of the answer as it is passed on.

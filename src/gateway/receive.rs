@@ -21,6 +21,7 @@ use crate::values::client_address::Peer;
 use crate::values::cookie::Presented;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
+use crate::values::time::Moment;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(super) struct Visitor {
     pub(super) session: Option<Arc<Session>>,
     /// There is a cookie of ours that cannot be used.
     pub(super) unusable: bool,
+    /// When that was looked up.
+    pub(super) at: Moment,
 }
 
 impl Gateway {
@@ -89,13 +92,11 @@ impl Gateway {
     }
 
     fn visitor(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Visitor {
+        let at = self.pipeline.clock.now();
         match assembled.cookie.find(facts.headers) {
-            Presented::Nothing => Visitor { session: None, unusable: false },
-            Presented::Unusable => Visitor { session: None, unusable: true },
-            Presented::One(key) => {
-                let session = self.sessions.find(&key, self.pipeline.clock.now());
-                Visitor { session, unusable: false }
-            }
+            Presented::Nothing => Visitor { session: None, unusable: false, at },
+            Presented::Unusable => Visitor { session: None, unusable: true, at },
+            Presented::One(key) => Visitor { session: self.sessions.find(&key, at), unusable: false, at },
         }
     }
 
@@ -110,13 +111,13 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
-        let Visitor { session, unusable } = visitor;
+        let Visitor { session, unusable, at } = visitor;
         let hold = session.and_then(|session| session.hold(cut));
         if hold.as_ref().is_some_and(|hold| hold.among() > assembled.requests_per_session) {
             return Err(Reason::SessionBusy.into());
         }
         match permit::decide(facts, &assembled.hosts, route, hold) {
-            Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, assembled)),
+            Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, at, assembled)),
             Decision::Refuse(reason @ Reason::GroupMissing) => {
                 exchange.refused(reason);
                 Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
@@ -142,10 +143,11 @@ impl Gateway {
         facts: &RequestFacts<'_>,
         permit: Permit,
         unusable: bool,
+        at: Moment,
         assembled: &Arc<Assembled>,
     ) -> Received {
         if let Some(session) = permit.session() {
-            session.touch(self.pipeline.clock.now());
+            session.touch(at);
         }
         Received::Forward(Box::new(Forward {
             origin: assembled.heads.origin(facts),

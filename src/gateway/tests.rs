@@ -478,21 +478,16 @@ async fn the_application_hears_of_the_user_from_us_alone() {
     for target in ["/x", "/public/x"] {
         let forward = bench.forward(target, &[&alice, spoof, "X-Forwarded-Groups: admin"]);
         let sent = head("GET", &[&alice, spoof, "X-Forwarded-Groups: admin"]);
-        let edits = forward.request_edits(&sent.headers);
-        let set = |name: &str| {
-            edits.iter().rev().find_map(|edit| match edit {
-                HeaderEdit::Set(other, value) if other == name => value.to_str().ok(),
-                _ => None,
-            })
-        };
-        assert_eq!((set("x-forwarded-user"), set("x-forwarded-groups")), (Some("alice"), Some("staff")), "{target}");
-        assert!(edits.contains(&HeaderEdit::Remove("x_forwarded_user".parse().unwrap())));
-        assert!(edits.contains(&HeaderEdit::Remove(http::header::COOKIE)));
+        let mut headers = sent.headers;
+        forward.edit_request(&mut headers);
+        let told = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!((told("x-forwarded-user"), told("x-forwarded-groups")), (vec!["alice"], vec!["staff"]), "{target}");
+        assert!(!headers.contains_key("x_forwarded_user") && !headers.contains_key(http::header::COOKIE));
     }
     let stranger = bench.forward("/public/x", &[spoof]);
-    let edits = stranger.request_edits(&head("GET", &[spoof]).headers);
-    assert!(!edits.iter().any(|edit| matches!(edit, HeaderEdit::Set(name, _) if name == "x-forwarded-user")));
-    assert!(edits.contains(&HeaderEdit::Remove("x_forwarded_user".parse().unwrap())));
+    let mut headers = head("GET", &[spoof]).headers;
+    stranger.edit_request(&mut headers);
+    assert!(!headers.contains_key("x-forwarded-user") && !headers.contains_key("x_forwarded_user"));
 }
 
 #[tokio::test]
@@ -662,8 +657,9 @@ async fn the_known_cookie_is_no_session_and_stays_with_us() {
     assert!(!bench.is_signed_in(&format!("Cookie: exeunt={value}")));
     let lines = [format!("Cookie: exeunt-known={value}")];
     let lines = lines.each_ref().map(String::as_str);
-    let edits = bench.forward("/public/x", &lines).request_edits(&head("GET", &lines).headers);
-    assert!(edits.contains(&HeaderEdit::Remove(http::header::COOKIE)), "{edits:?}");
+    let mut headers = head("GET", &lines).headers;
+    bench.forward("/public/x", &lines).edit_request(&mut headers);
+    assert!(!headers.contains_key(http::header::COOKIE), "{headers:?}");
     let goodbye = bench.ask("POST", "/logout", &[&cookie_line(&reply)], "").await;
     let expired = goodbye.headers.iter().filter(|(name, _)| name == http::header::SET_COOKIE);
     assert!(expired.map(|(_, line)| line.to_str().unwrap()).all(|line| !line.contains("known")));

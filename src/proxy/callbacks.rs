@@ -28,7 +28,7 @@ use super::hand_over::connection_of;
 use super::peer::OwnAuthorities;
 use super::refusal::Behind;
 use super::upgrade;
-use crate::gateway::{Forward, Gateway, Received};
+use crate::gateway::{Forward, Gateway, OwnRequest, Received};
 use crate::values::client_address::Peer;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::reason::Reason;
@@ -107,15 +107,13 @@ impl ProxyHttp for App {
         ctx.exchange = Some(exchange);
         ctx.connection = Some(connection);
         match received {
-            Received::Forward(forward) => self.forward(session, ctx, forward).await,
-            Received::Answer(reply) => answer(session, ctx, reply).await,
-            Received::Own(own) => {
-                ctx.exchange(|exchange| exchange.note(own.note()));
-                let body = read_body(session, own.body_limit()).await;
-                let body = body.map_err(|reason| ctx.body_fault().unwrap_or(reason));
-                let reply = self.gateway.perform(own, body).await;
-                answer(session, ctx, reply).await
+            Received::Forward(forward) if forward.is_websocket() && upgrade::is_asked_for(session) => {
+                Box::pin(upgrade::websocket(&self.gateway, session, ctx, forward)).await
             }
+            Received::Forward(forward) => forward_to_upstream(session, ctx, forward),
+            // Boxed, so that what is forwarded does not carry the room of what is answered here.
+            Received::Answer(reply) => Box::pin(answer(session, ctx, reply)).await,
+            Received::Own(own) => Box::pin(self.perform(session, ctx, own)).await,
         }
     }
 
@@ -158,7 +156,7 @@ impl ProxyHttp for App {
         let (Some(forward), Some(dispatch)) = (&ctx.forward, &ctx.dispatch) else {
             return Error::e_explain(ErrorType::InternalError, "no permit, no upstream");
         };
-        edit_request(request, forward)?;
+        edit_request(request, forward);
         dispatch.upstream_request(request)
     }
 
@@ -188,6 +186,17 @@ impl ProxyHttp for App {
             Err(Error::explain(ErrorType::InvalidHTTPHeader, "interim answers without end, or a switch of protocols")
                 .into_up())
         }
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        last: bool,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<Duration>> {
+        ctx.piece_came(last);
+        Ok(None)
     }
 
     fn error_while_proxy(
@@ -261,15 +270,22 @@ impl ProxyHttp for App {
 }
 
 impl App {
-    async fn forward(&self, session: &mut Session, ctx: &mut Context, forward: Box<Forward>) -> Result<bool> {
-        if forward.is_websocket() && upgrade::is_asked_for(session) {
-            return upgrade::websocket(&self.gateway, session, ctx, forward).await;
-        }
-        let pool = Arc::clone(forward.pool());
-        ctx.dispatch = Some(Dispatch::new(pool, forward.affinity(), None, session.req_header()));
-        ctx.forward = Some(forward);
-        Ok(false)
+    async fn perform(&self, session: &mut Session, ctx: &mut Context, own: Box<OwnRequest>) -> Result<bool> {
+        ctx.exchange(|exchange| exchange.note(own.note()));
+        let body = read_body(session, own.body_limit()).await;
+        let body = body.map_err(|reason| ctx.body_fault().unwrap_or(reason));
+        let reply = self.gateway.perform(own, body).await;
+        answer(session, ctx, reply).await
     }
+}
+
+/// Leaves a request to the engine. False: it is not answered yet.
+fn forward_to_upstream(session: &mut Session, ctx: &mut Context, forward: Box<Forward>) -> Result<bool> {
+    simplify(session.req_header_mut(), &forward)?;
+    let pool = Arc::clone(forward.pool());
+    ctx.dispatch = Some(Dispatch::new(pool, forward.affinity(), None, session.req_header()));
+    ctx.forward = Some(forward);
+    Ok(false)
 }
 
 /// Why there is no answer of the application; `None` where nobody waits for one.
@@ -306,18 +322,25 @@ pub(super) async fn answer(session: &mut Session, ctx: &mut Context, reply: Repl
 }
 
 /// Edits a request's head as it leaves.
-///
-/// The engine keeps a second table with every name as the client spelled it, and makes each edit in both. Names mean
-/// the same in any case (RFC 9110 5.1): they go on in lower case, as in HTTP/2, without that table.
-fn edit_request(request: &mut RequestHeader, forward: &Forward) -> Result<()> {
-    let (nothing, ()) = http::Request::new(()).into_parts();
-    let mut head = http::request::Parts::from(std::mem::replace(request, nothing.into()));
-    for edit in forward.request_edits(&head.headers) {
-        edit.apply(&mut head.headers);
-    }
-    // A target in origin-form is all in the URI; any other has its canonical form in `target`.
+fn edit_request(request: &mut RequestHeader, forward: &Forward) {
+    let mut head = take_head(request);
+    forward.edit_request(&mut head.headers);
     *request = head.into();
+}
+
+/// Takes the names as the client spelled them out of a head, and the target as it was judged into it.
+///
+/// The engine keeps a second table with every name as the client spelled it, copies it for every upstream, and makes
+/// each edit in both. Names mean the same in any case (RFC 9110 5.1): they go on without that table.
+fn simplify(request: &mut RequestHeader, forward: &Forward) -> Result<()> {
+    // A target in origin-form is all in the URI; any other has its canonical form in `target`.
+    *request = take_head(request).into();
     forward.target().map_or(Ok(()), |target| request.set_raw_path(target.as_bytes()))
+}
+
+fn take_head(request: &mut RequestHeader) -> http::request::Parts {
+    let (nothing, ()) = http::Request::new(()).into_parts();
+    std::mem::replace(request, nothing.into()).into()
 }
 
 /// Applies edits to an answer's head.

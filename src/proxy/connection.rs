@@ -29,8 +29,8 @@ pub struct Connection {
     stage: AtomicU64,
     /// Millisecond of the clock at which the connection ends whatever it does; `u64::MAX`: none.
     end_by: AtomicU64,
-    /// Millisecond of the clock by which the application owes the head of its answer; `u64::MAX`: it owes none,
-    /// [`OVERDUE`]: the time is up.
+    /// Millisecond of the clock by which the application owes the head of its answer, or the next piece of it;
+    /// `u64::MAX`: it owes none, [`OVERDUE`]: the time is up.
     answer_by: AtomicU64,
     waker: AtomicWaker,
     bytes_in: AtomicU64,
@@ -185,11 +185,22 @@ impl Connection {
     /// Goes on to `stage`, as of now; false if the connection was ended meanwhile.
     pub(super) fn enter(&self, stage: Stage) -> bool {
         let next = StageWord::new(stage, self.clock.now().millis());
+        self.forgive_stall(next.since_ms());
         let unless_ended = |word| match StageWord(word).stage() {
             Stage::Ended(_) => None,
             _ => Some(next.0),
         };
         self.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_ended).is_ok()
+    }
+
+    /// While its client takes nothing the application is not read, so that time is not its own.
+    fn forgive_stall(&self, now_ms: u64) {
+        let word = StageWord(self.stage.load(Ordering::Acquire));
+        if word.stage() == Stage::Stalled {
+            let stalled = now_ms.saturating_sub(word.since_ms());
+            let later = |by: u64| (by != OVERDUE).then_some(by.saturating_add(stalled));
+            let _ = self.answer_by.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
+        }
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -213,7 +224,7 @@ impl Connection {
         self.end_by(self.clock.now() + grace);
     }
 
-    /// From now on the application owes the head of an answer, within `patience`.
+    /// From now on the application owes the head of an answer, or the next piece of it, within `patience`.
     pub(super) fn answer_within(&self, patience: Duration) {
         self.answer_by.store((self.clock.now() + patience).millis(), Ordering::Release);
     }
@@ -230,6 +241,9 @@ impl Connection {
 
     /// Wakes the exchange whose answer is overdue. One that comes at the same moment has come.
     fn sweep_answer(&self, now: Moment) {
+        if self.stage() != Stage::Exchange {
+            return;
+        }
         let by = self.answer_by.load(Ordering::Acquire);
         let late = by != OVERDUE && by <= now.millis();
         if late && self.answer_by.compare_exchange(by, OVERDUE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
@@ -346,6 +360,27 @@ mod tests {
         assert!(connection.answer_is_overdue() && connection.stage() == Stage::Exchange);
         connection.begin_head();
         assert!(!connection.answer_is_overdue());
+    }
+
+    #[test]
+    fn while_its_client_takes_nothing_no_answer_is_overdue() {
+        let (clock, hands) = Clock::manual();
+        let connection = connection(&clock);
+        let sweep = || connection.sweep(clock.now(), &Limits::of(&Settings::default()));
+        connection.enter(Stage::Exchange);
+        connection.answer_within(Duration::from_secs(10));
+        hands.advance(Duration::from_secs(4));
+        connection.enter(Stage::Stalled);
+        hands.advance(Duration::from_secs(20));
+        sweep();
+        assert!(!connection.answer_is_overdue());
+        connection.enter(Stage::Exchange);
+        hands.advance(Duration::from_millis(5_999));
+        sweep();
+        assert!(!connection.answer_is_overdue());
+        hands.advance(Duration::from_millis(1));
+        sweep();
+        assert!(connection.answer_is_overdue());
     }
 
     #[test]

@@ -31,8 +31,8 @@ enum Waits {
     Request,
     /// The head of an answer, which the application owes.
     Answer,
-    /// Nothing: what has begun may take its time.
-    Nothing,
+    /// The next piece of its body: what has begun may take its time, but not for ever.
+    Piece,
 }
 
 impl Context {
@@ -49,12 +49,21 @@ impl Context {
     pub(super) fn head_came(&mut self, status: StatusCode) -> bool {
         self.interim = self.interim.saturating_add(u8::from(status.is_informational()));
         if !status.is_informational() {
-            self.waits = Waits::Nothing;
-            self.connection.iter().for_each(|connection| connection.answer_came());
+            self.waits = Waits::Piece;
+            self.piece_came(false);
         } else if self.waits == Waits::Answer {
             self.expect_answer();
         }
         self.interim <= MAX_INTERIM && status != StatusCode::SWITCHING_PROTOCOLS
+    }
+
+    /// A piece of the answer's body came, or its end.
+    pub(super) fn piece_came(&self, last: bool) {
+        match (&self.connection, &self.dispatch) {
+            (Some(connection), Some(dispatch)) if !last => connection.answer_within(dispatch.stream_patience()),
+            (Some(connection), _) => connection.answer_came(),
+            (None, _) => {}
+        }
     }
 
     fn expect_answer(&self) {
@@ -63,7 +72,7 @@ impl Context {
         }
     }
 
-    /// Whether the application has not answered in time.
+    /// Whether the application has not answered in time, or fell silent within its answer.
     pub(super) fn answer_is_overdue(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.answer_is_overdue())
     }

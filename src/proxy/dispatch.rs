@@ -45,6 +45,11 @@ impl Dispatch {
         self.pool.settings().response_timeout
     }
 
+    /// How long it may be silent within its answer.
+    pub fn stream_patience(&self) -> Duration {
+        self.pool.settings().stream_timeout
+    }
+
     /// The endpoint of the present attempt, for the access line.
     pub fn endpoint(&self) -> Option<&Endpoint> {
         self.endpoint.as_deref()

@@ -1,7 +1,6 @@
 //! From an endpoint to the engine's word for it.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,8 +63,8 @@ pub fn http_peer(
     options.http_upstream_request_policy.h1_upgrade = H1UpgradePolicy::Deny;
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
-    // The head of the answer has its own, shorter limit: the engine knows one for all reads of an exchange.
-    options.read_timeout = Some(settings.stream_timeout);
+    // Silence is the client connection's business (`Connection::answer_within`): the engine would make and drop a
+    // timer for each read.
     options.write_timeout = Some(settings.response_timeout);
     options.idle_timeout = Some(settings.idle_timeout);
     options.tcp_keepalive = Some(KEEPALIVE);
@@ -74,14 +73,21 @@ pub fn http_peer(
 
 /// Connections are shared within one group. The engine leaves the authorities out of its own comparison of peers.
 fn group(endpoint: &Endpoint, trust: &UpstreamTrust, sharing: Sharing) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    trust.id().hash(&mut hasher);
-    match sharing {
-        Sharing::Everybody => (0u8, endpoint.generation(), 0).hash(&mut hasher),
-        Sharing::Owner(owner) => (1u8, endpoint.generation(), owner).hash(&mut hasher),
-        Sharing::Nobody => (2u8, endpoint.lonely_generation(), 0).hash(&mut hasher),
-    }
-    hasher.finish()
+    let (kind, number) = match sharing {
+        Sharing::Everybody => ([1, endpoint.generation()], 0),
+        Sharing::Owner(owner) => ([2, endpoint.generation()], owner),
+        Sharing::Nobody => ([3, endpoint.lonely_generation()], 0),
+    };
+    kind.into_iter().chain([number]).fold(mixed(trust.id()), |group, number| mixed(group ^ number))
+}
+
+/// The finaliser of splitmix64: every bit of the input reaches every bit of the output, and no two inputs have the
+/// same output. What it mixes here are numbers of our own.
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 /// The authorities of `upstream_ca_file`s in the engine's form, made once for each set.

@@ -60,9 +60,7 @@ fn handshake(session: &Session, forward: &Forward) -> Option<Request<()>> {
     let head = session.req_header();
     let mut headers = head.headers.clone();
     remove_hop_by_hop(&mut headers);
-    for edit in forward.request_edits(&headers) {
-        edit.apply(&mut headers);
-    }
+    forward.edit_request(&mut headers);
     let target = forward.target().map_or_else(|| head.raw_path(), str::as_bytes);
     let mut request = Request::builder().uri(std::str::from_utf8(target).ok()?).body(()).ok()?;
     *request.headers_mut() = headers;

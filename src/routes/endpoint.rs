@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::values::time::Moment;
+use crate::values::time::{Clock, Moment};
 
 /// How long an endpoint that could not be connected to is left alone while there are others.
 pub const REST: Duration = Duration::from_secs(10);
@@ -108,9 +108,10 @@ impl Endpoint {
     }
 
     /// Milliseconds of the moment at which its rest ends, zero if it does not rest.
-    pub(super) fn rest_ends(&self, now: Moment) -> u64 {
+    pub(super) fn rest_ends(&self, clock: &Clock) -> u64 {
         let until = self.rests_until.load(Ordering::Relaxed);
-        if until > now.millis() { until } else { 0 }
+        // Most never rested, and what time it is makes no difference to them.
+        if until != 0 && until > clock.now().millis() { until } else { 0 }
     }
 }
 

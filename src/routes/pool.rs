@@ -69,11 +69,10 @@ impl Pool {
         if tried.is_full() {
             return None;
         }
-        let now = self.clock.now();
         let mut best: Option<(_, Arc<Endpoint>)> = None;
         for upstream in &self.upstreams {
             for endpoint in upstream.endpoints().iter().filter(|endpoint| !tried.contains(endpoint)) {
-                let rank = (endpoint.rest_ends(now), Reverse(score(affinity, endpoint.id())));
+                let rank = (endpoint.rest_ends(&self.clock), Reverse(score(affinity, endpoint.id())));
                 if best.as_ref().is_none_or(|(lowest, _)| rank < *lowest) {
                     best = Some((rank, Arc::clone(endpoint)));
                 }

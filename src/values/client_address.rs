@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::origin::Scheme;
@@ -51,8 +51,8 @@ pub struct Provenance {
     pub client: ClientAddress,
     /// What the client speaks to the first believed hop, if a believed hop says so.
     pub scheme: Option<Scheme>,
-    /// What the application gets as `X-Forwarded-For`; empty where no address is known.
-    pub forwarded_for: String,
+    /// What the application gets as `X-Forwarded-For`, where an address is known.
+    pub forwarded_for: Option<HeaderValue>,
 }
 
 /// Hops that are looked at in a trusted proxy's `X-Forwarded-For`; the rest is not believed.
@@ -76,14 +76,18 @@ impl TrustedProxies {
             Peer::Tcp(address) => ClientAddress::Ip(address.ip().to_canonical()),
             Peer::Unix => ClientAddress::Unix,
         };
+        if !self.trusts(client) {
+            let forwarded_for = match client {
+                ClientAddress::Ip(address) => address_value(address),
+                ClientAddress::Unix => None,
+            };
+            return Provenance { client, scheme: None, forwarded_for };
+        }
+        let scheme = last_value(headers, &X_FORWARDED_PROTO).and_then(Scheme::parse);
         let mut forwarded_for = match client {
             ClientAddress::Ip(address) => address.to_string(),
             ClientAddress::Unix => String::new(),
         };
-        if !self.trusts(client) {
-            return Provenance { client, scheme: None, forwarded_for };
-        }
-        let scheme = last_value(headers, &X_FORWARDED_PROTO).and_then(Scheme::parse);
         for hop in hops_from_the_nearest(headers).take(MAX_HOPS) {
             let Some(hop) = parse_hop(hop) else { break };
             client = ClientAddress::Ip(hop);
@@ -93,8 +97,29 @@ impl TrustedProxies {
                 break;
             }
         }
-        Provenance { client, scheme, forwarded_for }
+        let known = (!forwarded_for.is_empty()).then(|| HeaderValue::try_from(forwarded_for));
+        Provenance { client, scheme, forwarded_for: known.and_then(Result::ok) }
     }
+}
+
+/// An address as a header's value. Every request needs one, and the library's way to write an IPv4 address takes a
+/// thousand instructions.
+fn address_value(address: IpAddr) -> Option<HeaderValue> {
+    let IpAddr::V4(address) = address else { return HeaderValue::try_from(address.to_string()).ok() };
+    let mut text = Vec::with_capacity("255.255.255.255".len());
+    for octet in address.octets() {
+        if !text.is_empty() {
+            text.push(b'.');
+        }
+        if octet >= 100 {
+            text.push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            text.push(b'0' + octet / 10 % 10);
+        }
+        text.push(b'0' + octet % 10);
+    }
+    HeaderValue::try_from(text).ok()
 }
 
 fn last_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -116,7 +141,10 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+
+    fn told(provenance: &Provenance) -> &str {
+        provenance.forwarded_for.as_ref().map_or("", |value| value.to_str().unwrap())
+    }
 
     fn provenance(trusted: &[&str], peer: &str, forwarded_for: &[&str], proto: &str) -> Provenance {
         let networks = trusted.iter().filter_map(|text| text.parse().ok()).collect();
@@ -132,8 +160,18 @@ mod tests {
     fn nobody_is_believed_by_default() {
         let got = provenance(&[], "192.0.2.7:1000", &["127.0.0.1"], "https");
         let client = ClientAddress::Ip("192.0.2.7".parse().unwrap());
-        assert_eq!(got, Provenance { client, scheme: None, forwarded_for: "192.0.2.7".into() });
-        assert_eq!(provenance(&[], "x", &["127.0.0.1"], "https").client, ClientAddress::Unix);
+        let forwarded_for = Some(HeaderValue::from_static("192.0.2.7"));
+        assert_eq!(got, Provenance { client, scheme: None, forwarded_for });
+        let unknown = provenance(&[], "x", &["127.0.0.1"], "https");
+        assert_eq!(unknown, Provenance { client: ClientAddress::Unix, scheme: None, forwarded_for: None });
+    }
+
+    #[test]
+    fn an_address_is_written_as_everywhere() {
+        for address in ["0.0.0.0", "1.20.99.100", "127.0.0.1", "109.110.200.255", "2001:db8::1", "::1"] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(address_value(address).unwrap(), address.to_string().as_str());
+        }
     }
 
     #[test]
@@ -149,9 +187,9 @@ mod tests {
         for (trusted, lines, client, forwarded_for) in cases {
             let got = provenance(trusted, "10.0.0.1:1", lines, "https");
             assert_eq!(got.client.to_string(), client, "{lines:?}");
-            assert_eq!(got.forwarded_for, forwarded_for, "{lines:?}");
+            assert_eq!(told(&got), forwarded_for, "{lines:?}");
             assert_eq!(got.scheme, Some(Scheme::Https));
         }
-        assert_eq!(provenance(&["unix"], "x", &["203.0.113.9"], "http").forwarded_for, "203.0.113.9");
+        assert_eq!(told(&provenance(&["unix"], "x", &["203.0.113.9"], "http")), "203.0.113.9");
     }
 }

@@ -21,7 +21,7 @@ pub struct SessionCookie {
     /// Every name that the session cookie may have in a browser.
     session_names: BTreeSet<String>,
     /// Those, and the names of the cookie of known browsers.
-    own_names: BTreeSet<String>,
+    own_names: Vec<String>,
 }
 
 /// How long a browser stays known, in days. Every sign-in begins it anew.
@@ -46,7 +46,7 @@ impl SessionCookie {
         let name = |base: &str| if secure { format!("__Host-{base}") } else { base.to_owned() };
         let known = format!("{base}-known");
         let session_names = spellings(base);
-        let own_names = session_names.union(&spellings(&known)).cloned().collect();
+        let own_names = session_names.iter().cloned().chain(spellings(&known)).collect();
         Self { name: name(base), known: name(&known), secure, same_site, session_names, own_names }
     }
 
@@ -78,29 +78,35 @@ impl SessionCookie {
         pairs.filter(|(name, _)| *name == self.known.as_bytes()).find_map(|(_, value)| KnownId::parse(value))
     }
 
-    /// What to do so that the application gets the browser's cookies as one line, in order and byte for byte, but
-    /// none of ours.
-    pub fn request_edits(&self, headers: &HeaderMap, edits: &mut HeaderEdits) {
-        let lines = || headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-        let mut kept = Vec::with_capacity(lines().map(<[u8]>::len).sum());
-        let mut ours = false;
-        for pair in lines().flat_map(pairs).filter(|pair| !pair.is_empty()) {
-            if self.is_own(split_pair(pair).0) {
-                ours = true;
-                continue;
+    /// Leaves the application the browser's cookies as one line, in order and byte for byte, but none of ours.
+    pub fn keep_from_application(&self, headers: &mut HeaderMap) {
+        if let Some(kept) = self.without_ours(headers) {
+            match HeaderValue::try_from(kept) {
+                Ok(value) if !value.is_empty() => drop(headers.insert(COOKIE, value)),
+                _ => drop(headers.remove(COOKIE)),
             }
-            if !kept.is_empty() {
-                kept.extend_from_slice(b"; ");
+        }
+    }
+
+    /// The line of the others; `None` where one line without a cookie of ours stays as it is.
+    fn without_ours(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
+        let mut kept = Vec::new();
+        let (mut lines, mut ours) = (0, false);
+        for line in headers.get_all(COOKIE) {
+            lines += 1;
+            kept.reserve(line.len() + 2);
+            for pair in pairs(line.as_bytes()).filter(|pair| !pair.is_empty()) {
+                if self.is_own(split_pair(pair).0) {
+                    ours = true;
+                    continue;
+                }
+                if !kept.is_empty() {
+                    kept.extend_from_slice(b"; ");
+                }
+                kept.extend_from_slice(pair);
             }
-            kept.extend_from_slice(pair);
         }
-        // One line without a cookie of ours stays as it is.
-        if ours || lines().nth(1).is_some() {
-            edits.push(match HeaderValue::try_from(kept) {
-                Ok(value) if !value.is_empty() => HeaderEdit::Set(COOKIE, value),
-                _ => HeaderEdit::Remove(COOKIE),
-            });
-        }
+        (ours || lines > 1).then_some(kept)
     }
 
     /// What to do so that an application's answer neither sets nor expires a cookie of ours.
@@ -170,13 +176,25 @@ fn header_value(cookie: &Cookie<'_>) -> HeaderValue {
 }
 
 fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| byte == b';').map(<[u8]>::trim_ascii)
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let (pair, others) = split_at_byte(b';', line);
+        rest = others;
+        Some(pair.trim_ascii())
+    })
 }
 
 fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
-    let mut parts = pair.splitn(2, |&byte| byte == b'=');
-    let name = parts.next().unwrap_or_default();
-    (name.trim_ascii_end(), parts.next().unwrap_or_default().trim_ascii_start())
+    let (name, value) = split_at_byte(b'=', pair);
+    (name.trim_ascii_end(), value.unwrap_or_default().trim_ascii_start())
+}
+
+/// What is before the first such byte, and what is behind it if there is one. Cookie lines are long, and every request
+/// has one.
+fn split_at_byte(byte: u8, text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let split = memchr::memchr(byte, text).and_then(|at| text.split_at_checked(at));
+    split.map_or((text, None), |(before, rest)| (before, rest.get(1..)))
 }
 
 fn opens_quote(value: &[u8]) -> bool {
@@ -234,24 +252,22 @@ mod tests {
 
     #[test]
     fn the_application_gets_the_others_byte_for_byte() {
-        let cases: [(&[&str], Option<Option<&str>>); 8] = [
-            (&["a=b; c=\"d;e\""], None),
-            (&["__Host-exeunt=x"], Some(None)),
-            (&["a=b; __Host-exeunt=x; c=d=e"], Some(Some("a=b; c=d=e"))),
-            (&["a=b;exeunt=x;c"], Some(Some("a=b; c"))),
-            (&["__SECURE-Exeunt=x; a=b"], Some(Some("a=b"))),
-            (&["__Host-exeunt-known=x; a=b; exeunt-known=y"], Some(Some("a=b"))),
-            (&["a=b", "c=d"], Some(Some("a=b; c=d"))),
-            (&["a=b", "exeunt=x", "a=c"], Some(Some("a=b; a=c"))),
+        let cases: [(&[&str], &[&str]); 9] = [
+            (&[], &[]),
+            (&["a=b;  c=\"d;e\" ;"], &["a=b;  c=\"d;e\" ;"]),
+            (&["__Host-exeunt=x"], &[]),
+            (&["a=b; __Host-exeunt=x; c=d=e"], &["a=b; c=d=e"]),
+            (&["a=b;exeunt=x;c"], &["a=b; c"]),
+            (&["__SECURE-Exeunt=x; a=b"], &["a=b"]),
+            (&["__Host-exeunt-known=x; a=b; exeunt-known=y"], &["a=b"]),
+            (&["a=b", "c=d"], &["a=b; c=d"]),
+            (&["a=b", "exeunt=x", "a=c"], &["a=b; a=c"]),
         ];
         for (lines, want) in cases {
-            let mut edits = Vec::new();
-            cookie().request_edits(&headers(COOKIE, lines), &mut edits);
-            let want = want.map(|line| match line {
-                Some(line) => HeaderEdit::Set(COOKIE, HeaderValue::from_str(line).unwrap()),
-                None => HeaderEdit::Remove(COOKIE),
-            });
-            assert_eq!(edits, Vec::from_iter(want), "{lines:?}");
+            let mut headers = headers(COOKIE, lines);
+            cookie().keep_from_application(&mut headers);
+            let kept: Vec<_> = headers.get_all(COOKIE).iter().map(|line| line.to_str().unwrap()).collect();
+            assert_eq!(kept, want, "{lines:?}");
         }
     }
 

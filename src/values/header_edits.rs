@@ -15,11 +15,11 @@ pub enum HeaderEdit {
 
 impl HeaderEdit {
     /// Makes the change.
-    pub fn apply(self, headers: &mut HeaderMap) {
+    pub fn apply(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Remove(name) => drop(headers.remove(&name)),
-            Self::Set(name, value) => drop(headers.insert(name, value)),
-            Self::Add(name, value) => drop(headers.append(name, value)),
+            Self::Remove(name) => drop(headers.remove(name)),
+            Self::Set(name, value) => drop(headers.insert(name, value.clone())),
+            Self::Add(name, value) => drop(headers.append(name, value.clone())),
         }
     }
 }

@@ -31,9 +31,45 @@ const OWN_NAMES: [&str; 32] = [
 #[derive(Clone, Debug)]
 pub struct OwnHeaders {
     names: HashSet<Box<str>>,
-    /// By first letter, a bit for every length that some own name has, families included: most names are dismissed by
-    /// one look.
-    lengths: [u64; 26],
+    lengths: Lengths,
+}
+
+/// Names for a quick look: most others are dismissed by it.
+#[derive(Clone, Debug)]
+pub struct NameSet {
+    names: Vec<HeaderName>,
+    lengths: Lengths,
+}
+
+/// By first letter, a bit for every length that some name has.
+#[derive(Clone, Debug, Default)]
+struct Lengths([u64; 26]);
+
+impl Lengths {
+    fn insert(&mut self, name: &str, bits: u64) {
+        if let Some(known) = letter(name).and_then(|at| self.0.get_mut(at)) {
+            *known |= bits;
+        }
+    }
+
+    fn may_have(&self, name: &str) -> bool {
+        let known = letter(name).and_then(|at| self.0.get(at)).copied().unwrap_or(u64::MAX);
+        known & length_bit(name) != 0
+    }
+}
+
+impl NameSet {
+    /// These names.
+    pub fn new(names: Vec<HeaderName>) -> Self {
+        let mut lengths = Lengths::default();
+        names.iter().for_each(|name| lengths.insert(name.as_str(), length_bit(name.as_str())));
+        Self { names, lengths }
+    }
+
+    /// Whether this is one of them.
+    pub fn contains(&self, name: &HeaderName) -> bool {
+        self.lengths.may_have(name.as_str()) && self.names.contains(name)
+    }
 }
 
 impl OwnHeaders {
@@ -41,26 +77,16 @@ impl OwnHeaders {
     pub fn new(configured: impl IntoIterator<Item = HeaderName>) -> Self {
         let configured = configured.into_iter().map(|name| name.as_str().into());
         let names: HashSet<Box<str>> = OWN_NAMES.iter().map(|&name| name.into()).chain(configured).collect();
-        let mut lengths = [0; 26];
-        let single = names.iter().map(|name| (&**name, length_bit(name)));
-        let families = OWN_PREFIXES.iter().map(|&prefix| (prefix, !0 << (prefix.len() + 1)));
-        for (name, bits) in single.chain(families) {
-            if let Some(known) = letter(name).and_then(|at| lengths.get_mut(at)) {
-                *known |= bits;
-            }
-        }
+        let mut lengths = Lengths::default();
+        names.iter().for_each(|name| lengths.insert(name, length_bit(name)));
+        OWN_PREFIXES.iter().for_each(|prefix| lengths.insert(prefix, !0 << (prefix.len() + 1)));
         Self { names, lengths }
     }
 
     /// Whether a request header of this name may not reach an upstream. `name` is in lower case.
     pub fn claims(&self, name: &HeaderName) -> bool {
         let name = name.as_str();
-        !is_plain(name) || self.may_list(name) && self.lists(name)
-    }
-
-    fn may_list(&self, name: &str) -> bool {
-        let lengths = letter(name).and_then(|at| self.lengths.get(at)).copied().unwrap_or(u64::MAX);
-        lengths & length_bit(name) != 0
+        !is_plain(name) || self.lengths.may_have(name) && self.lists(name)
     }
 
     fn lists(&self, name: &str) -> bool {
@@ -77,17 +103,36 @@ fn length_bit(name: &str) -> u64 {
     1 << name.len().min(63)
 }
 
-/// Letters, digits and single hyphens between them.
+/// Letters, digits and single hyphens between them. Every byte of every name is looked at, so it takes no branch.
 fn is_plain(name: &str) -> bool {
-    let mut after_hyphen = true;
+    let (mut odd, mut previous) = (0, HYPHEN);
     for byte in name.bytes() {
-        let hyphen = byte == b'-';
-        if (hyphen && after_hyphen) || !(hyphen || byte.is_ascii_alphanumeric()) {
-            return false;
-        }
-        after_hyphen = hyphen;
+        let kind = KINDS.get(usize::from(byte)).copied().unwrap_or(ODD);
+        odd |= kind & (previous | ODD);
+        previous = kind;
     }
-    !after_hyphen
+    odd == 0 && previous != HYPHEN
+}
+
+const LETTER: u8 = 0;
+const HYPHEN: u8 = 1;
+const ODD: u8 = 2;
+
+/// The kind of each byte.
+static KINDS: [u8; 256] = kinds();
+
+#[allow(clippy::indexing_slicing, reason = "computed at build time: an index out of bounds would not compile")]
+const fn kinds() -> [u8; 256] {
+    let mut kinds = [ODD; 256];
+    let mut byte = 0_u8;
+    while byte < u8::MAX {
+        if byte.is_ascii_alphanumeric() {
+            kinds[byte as usize] = LETTER;
+        }
+        byte += 1;
+    }
+    kinds[b'-' as usize] = HYPHEN;
+    kinds
 }
 
 #[cfg(test)]
@@ -109,6 +154,15 @@ mod tests {
         for name in spellings {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             assert!(own.claims(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_set_has_its_names_and_no_others() {
+        let set = NameSet::new(vec![HeaderName::from_static("remote-user"), HeaderName::from_static("1-user")]);
+        let cases = [("remote-user", true), ("1-user", true), ("remote-name", false), ("2-user", false), ("x", false)];
+        for (name, want) in cases {
+            assert_eq!(set.contains(&HeaderName::from_static(name)), want, "{name}");
         }
     }
 

@@ -22,6 +22,9 @@ struct Slow {
 const STREAM: &str = "Content-Type: text/event-stream; charset=utf-8\r\n";
 const PIECES: usize = 3;
 
+/// The longest silence within an answer.
+const SILENCE: Duration = Duration::from_secs(3600);
+
 impl Slow {
     /// `head`: header lines of the answer. It has three pieces, the first of them at once.
     async fn answering(head: &'static str) -> Self {
@@ -58,8 +61,12 @@ impl Slow {
 
     /// A client that has the head and the first piece of an answer.
     async fn begun(&self, cookie: &str) -> (Client, String) {
+        self.begun_at("/x", &[cookie]).await
+    }
+
+    async fn begun_at(&self, target: &str, head: &[&str]) -> (Client, String) {
         let mut client = self.site.client().await;
-        client.say(&request("GET", "/x", &[cookie], "")).await;
+        client.say(&request("GET", target, head, "")).await;
         let head = client.answer_head().await.unwrap();
         assert_eq!(client.chunk().await.unwrap(), b"piece");
         (client, head)
@@ -198,25 +205,26 @@ async fn one_session_too_many_cuts_the_one_that_it_ends() {
     }
 }
 
-/// `response_timeout` is for an answer that does not begin; event streams are silent as they please.
+/// `response_timeout` is for an answer that does not begin; event streams are silent as they please, almost.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_stream_may_be_silent_for_longer_than_an_answer_may_take() {
-    const LIMIT: Duration = Duration::from_millis(150);
-    let app = upstream::start(async |mut connection, _| {
-        while connection.request().await.is_some() {
-            connection
-                .write(&format!("HTTP/1.1 200 OK\r\n{STREAM}Transfer-Encoding: chunked\r\n\r\n5\r\npiece\r\n"))
-                .await;
-            // The silence that is under test.
-            tokio::time::sleep(LIMIT * 3).await;
-            connection.write("5\r\npiece\r\n0\r\n\r\n").await;
-        }
-    })
-    .await;
-    let site = Site::before(&[format!("http://{app}")], |setup| {
-        setup.gateway.routes.iter_mut().for_each(|route| route.response_timeout = LIMIT);
-    });
-    let alice = site.session_of("alice").await;
-    let stream = site.get("/x", &[&alice, "Accept: text/event-stream"]).await;
-    assert_eq!((stream.status, stream.text()), (200, "piecepiece"));
+async fn an_answer_may_be_silent_for_longer_than_it_may_take_to_begin() {
+    let slow = Slow::answering(STREAM).await;
+    let (mut stream, _) = slow.begun_at("/public/x", &[]).await;
+    slow.site.advance(SILENCE - Duration::from_millis(1)).await;
+    slow.go_on.add_permits(1);
+    assert_eq!(stream.chunk().await.unwrap(), b"piece");
+    slow.site.advance(SILENCE - Duration::from_millis(1)).await;
+    slow.go_on.add_permits(1);
+    assert!(finishes(&mut stream).await, "each piece begins the time anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_falls_silent_is_cut_where_it_was() {
+    let mut slow = Slow::answering(STREAM).await;
+    let (mut stream, _) = slow.begun_at("/public/x", &[]).await;
+    slow.site.advance(SILENCE).await;
+    assert!(!finishes(&mut stream).await);
+    within(slow.gone.recv()).await.unwrap();
+    let lines = slow.site.access_lines(1, "path=/public/x ").await;
+    assert!(lines[0].contains("status=200") && lines[0].contains("note=upstream_too_slow"), "{lines:?}");
 }
