@@ -7,14 +7,6 @@ from pathlib import Path
 CORPUS = Path(__file__).parents[2] / "corpus"
 HOST = "app.test"
 
-LEFT = {
-    "R001", "R039", "R042", "R060", "R080", "R111", "M034", "M038", "M039", "M041", "M042", "M049", "M057", "M059",
-    "M060", "M089", "M104", "M105",
-}
-"""Rows that ought to be refused and are not yet: tests/it/site/raw_corpus.rs says why. All else holds for them too."""
-UNREADABLE = {"R111"} & LEFT
-"""Those of them that a server behind refuses in its turn."""
-
 SPELLINGS = {
     # Ours, in every spelling that has one reading.
     "P1": ["/logout", "/logout?x", "/%6cogout", "/%6Cogout", "/./logout", "/a/../logout", "/a/%2e%2e/logout",
@@ -52,7 +44,7 @@ class Row:
     expect: str
 
     def must_be_refused(self):
-        return self.id not in LEFT and self.expect.startswith(("reject", "400", "414", "431"))
+        return self.expect.startswith(("reject", "400", "414", "431"))
 
     def has_a_fine_head(self):
         """It is refused for its body alone: an application may have been told of it by then, and gets no end of it."""
