@@ -11,8 +11,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-PAUSE = 5
-"""Seconds between two bytes."""
 PATIENCE = 30
 """Seconds after which whoever is still connected is told of, and everything ends."""
 AT_ONCE = 500
@@ -20,14 +18,17 @@ AT_ONCE = 500
 
 HEAD = b"GET /shop HTTP/1.1\r\nHost: localhost\r\nUser-Agent: slow\r\nAccept: */*\r\n"
 FORM = b"POST /%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+BODY = b"x" * 1000
 KINDS = {
-    "a head, byte by byte": (10_000, b"", HEAD),
-    "nothing": (200, b"", b""),
-    "half a head": (200, HEAD[:40], b""),
-    "a body, byte by byte": (200, FORM % b"silent", b"x" * 1000),
-    "a form of ours, byte by byte": (200, FORM % b"login", b"x" * 1000),
+    "a head, byte by byte": (10_000, b"", HEAD, 5),
+    "nothing": (200, b"", b"", 5),
+    "half a head": (200, HEAD[:40], b"", 5),
+    "a body with long pauses": (200, FORM % b"silent", BODY, 5),
+    "a body, drop by drop": (200, FORM % b"silent", BODY, 1),
+    "a form of ours with long pauses": (200, FORM % b"login", BODY, 5),
+    "a form of ours, drop by drop": (200, FORM % b"login", BODY, 1),
 }
-"""What they say: how many of them, what at once, and what byte by byte."""
+"""What they say: how many of them, what at once, what byte by byte, and how many seconds are between two bytes."""
 
 
 @dataclass
@@ -40,10 +41,10 @@ class Tally:
 
 
 class Client:
-    def __init__(self, port, tally, at_once, slowly):
+    def __init__(self, port, tally, at_once, slowly, pause):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.socket.setblocking(False)
-        self.tally, self.slowly = tally, slowly
+        self.tally, self.slowly, self.pause = tally, slowly, pause
         self.begun = self.said = time.monotonic()
         self.heard = b""
         tally.opened += 1
@@ -57,7 +58,7 @@ class Client:
             pass  # What came of it is read.
 
     def go_on(self, now):
-        if self.slowly and now - self.said >= PAUSE:
+        if self.slowly and now - self.said >= self.pause:
             self.said = now
             self.say(self.slowly[:1])
 
@@ -81,10 +82,10 @@ class Client:
 
 
 def waiting(tallies):
-    """What is still to be opened: of every kind the tally and the two texts, as often as it is wanted."""
-    for name, (count, at_once, slowly) in KINDS.items():
+    """What is still to be opened: of every kind its tally and what it says, as often as it is wanted."""
+    for name, (count, *says) in KINDS.items():
         for _ in range(count):
-            yield tallies[name], at_once, slowly
+            yield tallies[name], *says
 
 
 def main(port):
