@@ -1,8 +1,8 @@
 //! The client's stream as the engine sees it.
 //!
 //! Writes are gathered until the engine flushes, so that a head and a small body leave in one packet. It follows the
-//! request's body to its end, and tells the connection when the client sends or takes nothing. When the engine drops it, the raw
-//! stream goes back to the connection: only the loop closes a client's socket.
+//! request's body to its end, and tells the connection when the client sends or takes nothing. When the engine drops
+//! it, the raw stream goes back to the connection: only the loop closes a client's socket.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

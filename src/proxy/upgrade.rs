@@ -114,6 +114,6 @@ fn response(headers: &HeaderMap, status: StatusCode, forward: &Forward) -> Resul
         head.append_header(name.clone(), value.clone())?;
     }
     let edits = forward.response_edits(headers);
-    apply_to_response(&mut head, edits)?;
+    apply_to_response(&mut head, edits);
     Ok(head)
 }

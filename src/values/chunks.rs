@@ -1,7 +1,7 @@
 //! The framing of a body in chunks (RFC 9112 7.1), read as strictly as it is written.
 //!
 //! The engine reads the chunks again and frames the body anew for the application, but forgives what another reader in
-//! front of us may not: white space after a size, a bare line feed, extensions without end. Such a body is refused here.
+//! front of us may not: white space after a size, a bare line feed, extensions without end. Such a body is refused.
 
 use super::request_head::is_token;
 
