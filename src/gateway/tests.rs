@@ -35,6 +35,9 @@ use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 use crate::values::upstream_address::UpstreamAddress;
 
+#[path = "property_tests.rs"]
+mod property_tests;
+
 /// What a browser says on plain http beyond loopback: no fetch metadata.
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
