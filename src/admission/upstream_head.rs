@@ -74,6 +74,12 @@ impl HeadRules {
         }
     }
 
+    /// Whether an answer would let a service worker stand in front of our addresses.
+    fn is_widened(&self, headers: &HeaderMap, permit: &Permit) -> bool {
+        let scope = headers.get(&SERVICE_WORKER_ALLOWED).filter(|_| !permit.route().service_workers);
+        scope.is_some_and(|scope| service_worker::widens(scope.to_str().unwrap_or(""), &self.own_pages))
+    }
+
     /// The edits of an answer as it is passed on.
     pub fn response(&self, headers: &HeaderMap, permit: &Permit) -> HeaderEdits {
         let mut edits = HeaderEdits::new();
@@ -82,12 +88,15 @@ impl HeadRules {
             Some(session) if session.has_ended() => edits.push(HeaderEdit::Remove(SET_COOKIE)),
             _ => self.cookie.response_edits(headers, &mut edits),
         }
-        edits.extend(clear_site_data(headers));
-        let leaked = headers.keys().filter(|name| self.identity_names.contains(name));
-        edits.extend(leaked.cloned().map(HeaderEdit::Remove));
-        let allowed = headers.get(&SERVICE_WORKER_ALLOWED).filter(|_| !permit.route().service_workers);
-        if allowed.is_some_and(|scope| service_worker::widens(scope.to_str().unwrap_or(""), &self.own_pages)) {
-            edits.push(HeaderEdit::Remove(SERVICE_WORKER_ALLOWED.clone()));
+        // One pass over the few names instead of a look for each rare one.
+        for name in headers.keys() {
+            if self.identity_names.contains(name) {
+                edits.push(HeaderEdit::Remove(name.clone()));
+            } else if *name == CLEAR_SITE_DATA {
+                edits.extend(clear_site_data(headers));
+            } else if *name == SERVICE_WORKER_ALLOWED && self.is_widened(headers, permit) {
+                edits.push(HeaderEdit::Remove(name.clone()));
+            }
         }
         edits.extend(permit.route().response_headers.iter().cloned());
         if permit.session().is_some() {
@@ -148,7 +157,7 @@ fn clear_site_data(headers: &HeaderMap) -> Option<HeaderEdit> {
     let lines = || headers.get_all(&CLEAR_SITE_DATA).iter().map(|line| line.to_str().unwrap_or(""));
     let kinds = || lines().flat_map(|line| line.split(',')).map(str::trim);
     let ours = |kind: &str| matches!(kind, "\"cookies\"" | "\"*\"" | "");
-    if !headers.contains_key(&CLEAR_SITE_DATA) || !kinds().any(ours) {
+    if !kinds().any(ours) {
         return None;
     }
     let kept = kinds().filter(|kind| !ours(kind)).collect::<Vec<_>>().join(", ");

@@ -3,8 +3,8 @@
 //! NTLM, and Negotiate where it carries NTLM, authenticate the TCP connection: whoever sends the next request on
 //! it is that user. A connection that has seen one of them must never serve somebody else.
 
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The schemes that authenticate connections. Kerberos under Negotiate authenticates the request alone, but
 /// servers keep the connection authenticated for it as well (IIS, `authPersistNonNTLM`).
@@ -12,16 +12,25 @@ const SCHEMES: [&str; 2] = ["NTLM", "Negotiate"];
 
 /// Whether a request carries credentials that may authenticate the connection it is sent on.
 pub fn request_touches_connection(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(AUTHORIZATION).iter().chain(headers.get_all(PROXY_AUTHORIZATION));
-    lines.into_iter().any(|value| names_scheme(value.as_bytes()))
+    [AUTHORIZATION, PROXY_AUTHORIZATION]
+        .iter()
+        .flat_map(|name| lines(headers, name))
+        .any(|value| names_scheme(value.as_bytes()))
 }
 
 /// Whether a response offers, or goes on with, an authentication of the connection it came on.
 ///
 /// The challenges of several schemes may share a line (RFC 9110 11.6.1), so every element of the list counts.
 pub fn response_touches_connection(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(WWW_AUTHENTICATE).iter().chain(headers.get_all(PROXY_AUTHENTICATE));
-    lines.into_iter().any(|value| value.as_bytes().split(|&byte| byte == b',').any(names_scheme))
+    let names = [WWW_AUTHENTICATE, PROXY_AUTHENTICATE];
+    let mut lines = names.iter().flat_map(|name| lines(headers, name));
+    lines.any(|value| value.as_bytes().split(|&byte| byte == b',').any(names_scheme))
+}
+
+/// All lines of a name. Nearly always there is none, which one look tells.
+fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a HeaderValue> {
+    let there = headers.contains_key(name).then(|| headers.get_all(name));
+    there.into_iter().flatten()
 }
 
 /// Whether an element begins with one of the schemes as a whole word.

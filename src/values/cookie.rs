@@ -111,6 +111,9 @@ impl SessionCookie {
 
     /// What to do so that an application's answer neither sets nor expires a cookie of ours.
     pub fn response_edits(&self, headers: &HeaderMap, edits: &mut HeaderEdits) {
+        if !headers.contains_key(SET_COOKIE) {
+            return;
+        }
         let lines = || headers.get_all(SET_COOKIE).iter();
         let ours = |line: &&HeaderValue| {
             let pair = line.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();

@@ -50,6 +50,17 @@ impl CookieSecret {
     }
 }
 
+/// Whether this is the one spelling of some secret, told without reading the secret.
+pub(super) fn is_cookie_value(value: &[u8]) -> bool {
+    let spelled = |byte: u8| {
+        byte.is_ascii_lowercase() | byte.is_ascii_uppercase() | byte.is_ascii_digit() | (byte == b'-') | (byte == b'_')
+    };
+    // 43 characters carry 258 bits: the last one has two that are zero.
+    let whole =
+        value.len() == COOKIE_VALUE_LENGTH && value.last().is_some_and(|last| b"AEIMQUYcgkosw048".contains(last));
+    whole && value.iter().fold(true, |fine, &byte| fine & spelled(byte))
+}
+
 /// The SHA-256 of a cookie value. Every request with a cookie needs one: this library has it in assembly for every
 /// processor, with and without instructions of its own for it.
 pub(super) fn digest_of(value: &[u8]) -> [u8; 32] {
@@ -70,5 +81,18 @@ mod tests {
         // The last character carries two bits that must be zero: "-" would be a second name of "_8".
         let twin = format!("{}-", &value[..42]);
         assert!(CookieSecret::parse(twin.as_bytes()).is_none());
+    }
+
+    #[test]
+    fn a_value_is_told_as_it_is_read() {
+        let value = CookieSecret::generate().unwrap().cookie_value().into_bytes();
+        for at in 0..value.len() {
+            for byte in 0..=u8::MAX {
+                let mut other = value.clone();
+                other[at] = byte;
+                assert_eq!(is_cookie_value(&other), CookieSecret::parse(&other).is_some(), "{byte} at {at}");
+            }
+        }
+        assert!(!is_cookie_value(b"") && !is_cookie_value(&value[1..]));
     }
 }

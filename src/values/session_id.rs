@@ -6,7 +6,7 @@ use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
 pub use super::secret::NoRandomness;
-use super::secret::{CookieSecret, digest_of};
+use super::secret::{CookieSecret, digest_of, is_cookie_value};
 
 /// The 256 random bits that a browser's cookie carries. Whoever has them is the user, so they have no
 /// `Display`, their `Debug` is blank, and nothing but the cookie ever holds them.
@@ -42,7 +42,7 @@ impl SessionKey {
     /// The key of the session that a cookie value opens. `None` for anything but the one spelling that
     /// [`SessionId::cookie_value`] gives.
     pub fn of_cookie_value(value: &[u8]) -> Option<Self> {
-        CookieSecret::parse(value).map(|_| Self(digest_of(value)))
+        is_cookie_value(value).then(|| Self(digest_of(value)))
     }
 
     /// A number that spreads sessions evenly. It never leaves the program.
