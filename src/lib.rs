@@ -5,9 +5,9 @@
 //!
 //! ## The life of a request
 //!
-//! 1. `proxy` accepts the connection; the engine reads the head, under a deadline of ours.
-//! 2. `gateway::receive` turns the head into [`admission::facts::RequestFacts`]. An odd target, host or framing is
-//!    answered here and goes no further.
+//! 1. `proxy` accepts the connection and reads the head, strictly and under a deadline, before there is an object of
+//!    the engine ([`values::request_head`]): what is no request, or has no single framing, is answered here.
+//! 2. `gateway::receive` turns the head into [`admission::facts::RequestFacts`]. An odd target or host goes no further.
 //! 3. One step a line: is it a page of our own? which route covers it? whose session is it? register with the
 //!    session, then read its end mark; decide.
 //! 4. *Allow* is a [`admission::permit::Permit`], *ask to sign in* and *refuse* are answers. Without a permit no
