@@ -37,6 +37,7 @@ pub struct RequestFacts<'a> {
     pub headers: &'a HeaderMap,
     /// Where the request comes from.
     pub provenance: Provenance,
+    websocket: bool,
 }
 
 impl<'a> RequestFacts<'a> {
@@ -59,7 +60,8 @@ impl<'a> RequestFacts<'a> {
             return Err(Reason::MethodNotAllowed.into());
         }
         let provenance = trusted.provenance(peer, &head.headers);
-        Ok(Self { method: &head.method, target, host, authority, headers: &head.headers, provenance })
+        let websocket = asks_for_websocket(&head.headers);
+        Ok(Self { method: &head.method, target, host, authority, headers: &head.headers, provenance, websocket })
     }
 
     /// A header's value, if there is exactly one line of it and it is text.
@@ -109,9 +111,13 @@ impl<'a> RequestFacts<'a> {
 
     /// Whether this asks to become a WebSocket (RFC 6455 4.1).
     pub fn is_websocket(&self) -> bool {
-        let asks = self.headers.contains_key(UPGRADE);
-        asks && self.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        self.websocket
     }
+}
+
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let asks = headers.contains_key(UPGRADE);
+    asks && single(headers, &UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 
 /// Whether a browser shows the answer as a page; everything else is a program and gets JSON.

@@ -30,7 +30,7 @@ pub struct Connection {
     /// Millisecond of the clock at which the connection ends whatever it does; `u64::MAX`: none.
     end_by: AtomicU64,
     /// Millisecond of the clock by which the application owes the head of its answer, or the next piece of it;
-    /// `u64::MAX`: it owes none, [`OVERDUE`]: the time is up.
+    /// `u64::MAX`: it owes none, [`OVERDUE`]: the time is up, with [`FRESH`]: so many milliseconds from the next sweep.
     answer_by: AtomicU64,
     waker: AtomicWaker,
     bytes_in: AtomicU64,
@@ -46,6 +46,9 @@ pub struct Connection {
 
 /// Never a real deadline: no patience is that short.
 const OVERDUE: u64 = 0;
+/// Marks a patience whose time has not begun: the sweep begins it, so that nobody asks the clock for each piece of an
+/// answer.
+const FRESH: u64 = 1 << 63;
 
 /// What can be wrong with a body.
 const NO_FAULT: u8 = 0;
@@ -198,7 +201,7 @@ impl Connection {
         let word = StageWord(self.stage.load(Ordering::Acquire));
         if word.stage() == Stage::Stalled {
             let stalled = now_ms.saturating_sub(word.since_ms());
-            let later = |by: u64| (by != OVERDUE).then_some(by.saturating_add(stalled));
+            let later = |by: u64| (by != OVERDUE && by & FRESH == 0).then_some(by.saturating_add(stalled));
             let _ = self.answer_by.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
         }
     }
@@ -226,7 +229,8 @@ impl Connection {
 
     /// From now on the application owes the head of an answer, or the next piece of it, within `patience`.
     pub(super) fn answer_within(&self, patience: Duration) {
-        self.answer_by.store((self.clock.now() + patience).millis(), Ordering::Release);
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX) & !FRESH;
+        self.answer_by.store(FRESH | patience, Ordering::Release);
     }
 
     /// The application owes nothing, or nothing any more.
@@ -245,6 +249,12 @@ impl Connection {
             return;
         }
         let by = self.answer_by.load(Ordering::Acquire);
+        if by != u64::MAX && by & FRESH != 0 {
+            let due = now.millis().saturating_add(by & !FRESH);
+            // If a piece came at this moment, its own patience begins at the next sweep.
+            let _ = self.answer_by.compare_exchange(by, due, Ordering::AcqRel, Ordering::Acquire);
+            return;
+        }
         let late = by != OVERDUE && by <= now.millis();
         if late && self.answer_by.compare_exchange(by, OVERDUE, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             self.waker.wake();
@@ -345,6 +355,7 @@ mod tests {
         let sweep = || connection.sweep(clock.now(), &Limits::of(&Settings::default()));
         connection.enter(Stage::Exchange);
         connection.answer_within(Duration::from_secs(60));
+        sweep();
         hands.advance(Duration::from_millis(59_999));
         sweep();
         assert!(!connection.answer_is_overdue());
@@ -353,6 +364,7 @@ mod tests {
         sweep();
         assert!(!connection.answer_is_overdue());
         connection.answer_within(Duration::from_secs(60));
+        sweep();
         hands.advance(Duration::from_secs(60));
         sweep();
         assert!(connection.answer_is_overdue());
@@ -369,6 +381,7 @@ mod tests {
         let sweep = || connection.sweep(clock.now(), &Limits::of(&Settings::default()));
         connection.enter(Stage::Exchange);
         connection.answer_within(Duration::from_secs(10));
+        sweep();
         hands.advance(Duration::from_secs(4));
         connection.enter(Stage::Stalled);
         hands.advance(Duration::from_secs(20));

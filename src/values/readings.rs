@@ -40,7 +40,8 @@ pub fn all(paths: impl IntoIterator<Item = String>) -> Result<Vec<String>, Ambig
 /// where that differs.
 pub fn cut(path: &str) -> Option<String> {
     let name = |segment| name_of(segment).to_owned();
-    let cut = path.contains([';', '%']).then(|| path.split('/').map(name).collect::<Vec<_>>().join("/"));
+    let may_differ = path.bytes().any(|byte| matches!(byte, b';' | b'%'));
+    let cut = may_differ.then(|| path.split('/').map(name).collect::<Vec<_>>().join("/"));
     cut.filter(|cut| cut != path)
 }
 

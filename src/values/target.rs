@@ -174,11 +174,11 @@ fn split_absolute_form(raw: &str) -> Result<(Option<&str>, &str), Ambiguous> {
 impl<'a> Path<'a> {
     /// Brings a path to its one spelling. Most are there already and are only looked at.
     fn read(path: &'a str) -> Result<Self, Ambiguous> {
-        if path.starts_with("//") || path.contains('\\') {
-            return Err(Ambiguous);
-        }
         if is_canonical(path.as_bytes()) {
             return Ok(Self::Settled(Cow::Borrowed(path)));
+        }
+        if path.starts_with("//") || path.contains('\\') {
+            return Err(Ambiguous);
         }
         let segments = path.split('/').skip(1).map(Segment::read).collect::<Result<Vec<_>, _>>()?;
         if segments.iter().any(|segment| segment.opaque) {
@@ -198,10 +198,14 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Whether there is nothing to decide: no escape, no parameter, no empty or dot segment.
+/// Whether there is nothing to decide: no escape, no parameter, no backslash, no empty or dot segment.
 fn is_canonical(path: &[u8]) -> bool {
-    let plain = !path.iter().any(|byte| matches!(byte, b'%' | b';'));
-    plain && !path.windows(2).any(|pair| matches!(pair, b"//" | b"/."))
+    let mut after_slash = false;
+    path.iter().all(|&byte| {
+        let odd = matches!(byte, b'%' | b';' | b'\\') || (after_slash && matches!(byte, b'/' | b'.'));
+        after_slash = byte == b'/';
+        !odd
+    })
 }
 
 /// What stands between two slashes, its escapes in their one spelling.

@@ -222,6 +222,8 @@ async fn an_answer_may_be_silent_for_longer_than_it_may_take_to_begin() {
 async fn an_answer_that_falls_silent_is_cut_where_it_was() {
     let mut slow = Slow::answering(STREAM).await;
     let (mut stream, _) = slow.begun_at("/public/x", &[]).await;
+    // Its time begins when it is looked at next.
+    slow.site.door.sweep();
     slow.site.advance(SILENCE).await;
     assert!(!finishes(&mut stream).await);
     within(slow.gone.recv()).await.unwrap();
