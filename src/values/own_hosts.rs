@@ -1,6 +1,6 @@
 //! The host names that this gateway serves, and which of them a `Host` header means.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::origin::{Authority, Host, Origin, Scheme};
 
@@ -10,7 +10,8 @@ pub struct OwnHosts {
     scheme: Scheme,
     port: u16,
     names: Vec<Host>,
-    index: HashMap<Box<str>, HostId>,
+    /// Few names: comparing them costs less than a hash.
+    index: BTreeMap<Box<str>, HostId>,
 }
 
 /// One own host.
@@ -44,7 +45,7 @@ impl OwnHosts {
     /// is a loopback name then all loopback names are that one.
     pub fn new(public: &Origin, further: impl IntoIterator<Item = Host>) -> Self {
         let login = public.host.clone();
-        let mut hosts = Self { scheme: public.scheme, port: public.port, names: Vec::new(), index: HashMap::new() };
+        let mut hosts = Self { scheme: public.scheme, port: public.port, names: Vec::new(), index: BTreeMap::new() };
         if login.is_loopback() {
             hosts.index.extend(LOOPBACK.map(|name| (name.into(), HostId::LOGIN)));
         }
