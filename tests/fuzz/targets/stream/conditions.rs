@@ -84,7 +84,7 @@ impl Memory {
 
     pub fn check(&self) {
         let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
-        if runs % Self::WARM != 0 {
+        if !runs.is_multiple_of(Self::WARM) {
             return;
         }
         let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
