@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(pages.find("/bye"), Some(OwnPage::Logout));
         assert_eq!(pages.find("/.exeunt/session"), Some(OwnPage::Further("session")));
         assert_eq!(pages.find("/loginx"), None);
+        assert_eq!((pages.login().as_str(), pages.logout()), ("/login", "/logout"), "the first of several");
         assert!(OwnPages::new(path("/x"), vec![path("/X/")]).is_none());
         assert!(OwnPages::new(path("/x"), Vec::new()).is_none());
     }

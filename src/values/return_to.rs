@@ -243,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn escapes_are_what_nobody_decodes_to_something_else() {
+        let is_accepted = |text: &str| ReturnTo::parse(text, &AllowedOrigins::default()).is_some();
+        for good in ["/a%20b", "/caf%C3%A9", "/%41", "/a?b=%2F%5C%25%c0", "/a#%2f"] {
+            assert!(is_accepted(good), "{good}");
+        }
+        let bad = [
+            "/%2f", "/%5C", "/%25", "/%00", "/%0a", "/%7F", "/%c0%af", "/%C1%9c", "/%", "/%2", "/%g0", "/%20/a",
+            "/a?%0d", "/a#%00", "/a?%7f",
+        ];
+        for bad in bad {
+            assert!(!is_accepted(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn patterns_say_what_to_write() {
         for good in ["https://app.test", "http://localhost:8080", "https://app.test:*", "https://[::1]:*"] {
             assert!(OriginPattern::parse(good).is_ok(), "{good}");
