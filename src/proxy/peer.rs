@@ -66,7 +66,6 @@ pub fn http_peer(
     // Silence is the client connection's business (`Connection::answer_within`): the engine would make and drop a
     // timer for each read.
     options.write_timeout = Some(settings.response_timeout);
-    options.idle_timeout = Some(settings.idle_timeout);
     options.tcp_keepalive = Some(KEEPALIVE);
     Ok(peer)
 }

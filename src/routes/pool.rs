@@ -22,8 +22,6 @@ pub struct UpstreamSettings {
     pub response_timeout: Duration,
     /// The longest silence within the body of a response: of an event stream, or of a download that pauses. 1 h.
     pub stream_timeout: Duration,
-    /// How long an unused connection is kept for the next request. 60 s.
-    pub idle_timeout: Duration,
     /// Who may vouch for upstreams that are reached over TLS.
     pub trust: Arc<UpstreamTrust>,
 }
@@ -35,7 +33,6 @@ impl UpstreamSettings {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),
             stream_timeout: Duration::from_secs(3600),
-            idle_timeout: Duration::from_secs(60),
             trust,
         }
     }
