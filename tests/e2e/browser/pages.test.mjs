@@ -26,6 +26,8 @@ async function shown(name, options, look) {
     const complaints = [];
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     await PAGES[name](page, stage);
+    // A page that a click led to is there before its style is.
+    await page.waitForLoadState("load");
     await look(page, complaints);
   } finally {
     await window.close();
