@@ -154,7 +154,7 @@ fn authority<'a>(headers: &'a HeaderMap, target: &Target<'_>) -> Result<&'a str,
     let (Some(host), None) = (lines.next(), lines.next()) else { return Err(Reason::HeadMalformed.into()) };
     let host = host.to_str().map_err(|_| Reason::HeadMalformed)?;
     match target.authority() {
-        Some(other) if !other.eq_ignore_ascii_case(host) => Err(Reason::HeadMalformed.into()),
+        Some(other) if other != host => Err(Reason::HeadMalformed.into()),
         _ => Ok(host),
     }
 }
@@ -219,7 +219,7 @@ pub(crate) mod tests {
             ("GET", "/", &[], Ok(())),
             ("GET", "/", &["Host: APP.test:80"], Ok(())),
             ("GET", "http://app.test/x", &[], Ok(())),
-            ("GET", "http://APP.TEST/x", &[], Ok(())),
+            ("GET", "http://APP.TEST/x", &[], Err(HeadMalformed)),
             ("GET", "http://evil.test/x", &[], Err(HeadMalformed)),
             ("GET", "http://u@app.test/x", &[], Err(HeadMalformed)),
             ("GET", "admin/x", &[], Err(TargetAmbiguous)),

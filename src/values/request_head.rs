@@ -5,9 +5,11 @@
 //! differently by another program in front or behind, and that difference is how requests are smuggled. The engine's
 //! parser reads the head again after this; a test holds the two together.
 
+use http::uri::Authority;
 use memchr::{memchr, memchr_iter};
 
 use super::reason::Reason;
+use super::target::Target;
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub struct Head {
 }
 
 /// Reads a head piece by piece. Nothing is looked at twice.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct HeadReader {
     /// Where the line begins that is not whole yet.
     line: usize,
@@ -51,6 +53,9 @@ pub struct HeadReader {
     blank: u8,
     begun: bool,
     old_version: bool,
+    /// What a target in absolute form goes to.
+    authority: Option<Box<[u8]>>,
+    host: bool,
     fields: usize,
     length: Option<u64>,
     chunked: bool,
@@ -67,13 +72,14 @@ impl HeadReader {
     pub fn feed(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Reason> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
+            if end >= limits.size {
+                // Refused below as if the line had not ended: the reason is the same however the bytes come.
+                break;
+            }
             let line = bytes.get(self.line..end).and_then(|line| line.strip_suffix(b"\r"));
             self.line = end + 1;
             self.looked = end + 1;
             let line = line.ok_or(Reason::HeadMalformed)?;
-            if self.line > limits.size {
-                return Err(self.too_large());
-            }
             self.lines += 1;
             if self.read_line(line, limits)? {
                 self.check_characters(bytes.get(..self.line).unwrap_or_default())?;
@@ -136,7 +142,20 @@ impl HeadReader {
         if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
             return Err(Reason::TargetAmbiguous);
         }
+        if !target.starts_with(b"/") {
+            self.authority = Some(authority(target)?.into());
+        }
         self.begun = true;
+        Ok(())
+    }
+
+    /// One `Host`, without a user name, and the authority of a target in absolute form to the letter (RFC 9112 3.2.2).
+    fn host(&mut self, host: &[u8]) -> Result<(), Reason> {
+        let same = self.authority.as_deref().is_none_or(|authority| authority == host);
+        if self.host || !same || host.contains(&b'@') {
+            return Err(Reason::HeadMalformed);
+        }
+        self.host = true;
         Ok(())
     }
 
@@ -157,6 +176,7 @@ impl HeadReader {
         let (name, rest) = line.split_at_checked(end).unwrap_or_default();
         let value = rest.strip_prefix(b":").filter(|_| !name.is_empty()).ok_or(Reason::HeadMalformed)?;
         match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => self.host(value.trim_ascii()),
             14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value.trim_ascii()),
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value.trim_ascii()),
             _ => Ok(()),
@@ -195,6 +215,13 @@ impl HeadReader {
             (_, true) => Err(Reason::HeadMalformed),
         }
     }
+}
+
+/// Where a target in absolute form goes to (RFC 9112 3.2.2). There is no other form but that of a path.
+fn authority(target: &[u8]) -> Result<&[u8], Reason> {
+    let target = Target::of_request(target).map_err(|_| Reason::TargetAmbiguous)?;
+    let authority = target.authority().filter(|authority| Authority::try_from(*authority).is_ok());
+    authority.filter(|authority| !authority.contains('@')).map(str::as_bytes).ok_or(Reason::HeadMalformed)
 }
 
 /// The characters of names and methods (RFC 9110 5.6.2).
@@ -322,6 +349,37 @@ mod tests {
     }
 
     #[test]
+    fn a_request_goes_to_one_place() {
+        let (target, head) = (Err(Reason::TargetAmbiguous), Err(Reason::HeadMalformed));
+        let cases = [
+            ("/", "Host: a\r\n", Ok(())),
+            ("/", "Host: a\r\nhost: a\r\n", head),
+            ("/", "Host: a\r\nHost:\r\n", head),
+            ("/", "Host: b@a\r\n", head),
+            ("http://a/", "Host: a\r\n", Ok(())),
+            ("http://a?b", "Host: a\r\n", target),
+            ("http://a/", "Host: b\r\n", head),
+            ("http://a/", "Host: A\r\n", head),
+            ("http://a/", "Host: a:80\r\n", head),
+            ("http://a/", "Host: a\r\nHost: a\r\n", head),
+            ("http://b@a/", "Host: a\r\n", head),
+            ("http://b@a/", "Host: b@a\r\n", head),
+            ("http://b@a/", "", head),
+            ("http://a%/", "Host: a%\r\n", head),
+            ("http:///", "Host:\r\n", head),
+            ("http:/a", "Host: a\r\n", target),
+            ("http:\\\\a/", "Host: a\r\n", target),
+            ("ftp://a/", "Host: a\r\n", target),
+            ("a", "Host: a\r\n", target),
+            ("*", "Host: a\r\n", target),
+        ];
+        for (target, fields, want) in cases {
+            let head = format!("GET {target} HTTP/1.1\r\n{fields}\r\n");
+            assert_eq!(read(head.as_bytes()).map(|head| assert!(head.is_some())), want, "{head}");
+        }
+    }
+
+    #[test]
     fn a_head_has_a_size() {
         let line = |length: usize| format!("GET /{} HTTP/1.1\r\n", "a".repeat(length));
         assert_eq!(read(line(400).as_bytes()), Err(Reason::TargetTooLong));
@@ -330,6 +388,10 @@ mod tests {
         let fits = field(400 - field(0).len());
         assert_eq!(read(fits.as_bytes()), Ok(Some(Head { end: 400, framing: Framing::Empty })));
         assert_eq!(read(field(401 - field(0).len()).as_bytes()), Err(Reason::HeadTooLarge));
+        // Whatever else is wrong with a line beyond the limit, and however it comes.
+        let bare = field(400).replace("\r\n\r\n", "\n");
+        assert_eq!(read(bare.as_bytes()), Err(Reason::HeadTooLarge));
+        assert_eq!(read(format!("({}", line(400)).as_bytes()), Err(Reason::HeadMalformed));
         let fields = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "X: a\r\n".repeat(count));
         assert!(read(fields(5).as_bytes()).is_ok());
         assert_eq!(read(fields(6).as_bytes()), Err(Reason::HeadTooLarge));
@@ -342,7 +404,9 @@ mod tests {
             ("\r\nGET / HTTP/1.0\r\n\r\n", Some(20)),
             ("POST /a HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", Some(39)),
             ("GET / HTTP/1.1\r\nX: \u{e4}\ttext\r\nY:\r\n\r\n", Some(34)),
-            ("M-SEARCH * HTTP/1.1\r\n\r\n", Some(23)),
+            ("M-SEARCH / HTTP/1.1\r\n\r\n", Some(23)),
+            ("GET http://a:8/ HTTP/1.1\r\nHOST: a:8 \r\n\r\n", Some(40)),
+            ("GET HTTPS://a HTTP/1.0\r\n\r\n", Some(26)),
             ("GET / HTTP/1.1\r\nHost: a\r\n", None),
             ("GET / HTTP/1.1\r\n\r", None),
             ("\r", None),
