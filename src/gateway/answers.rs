@@ -63,6 +63,7 @@ fn refusal_with(assembled: &Assembled, reader: Reader, refusal: &Refusal, switch
         Reader::Person(language) => assembled.pages.refused(language, refusal, switch),
         Reader::Program => Reply::json(status, &json!({ "error": refusal.reason.id(), "message": refusal.message })),
     };
+    let reply = reply.refusing(refusal.reason);
     match status {
         StatusCode::UNAUTHORIZED => reply.with(WWW_AUTHENTICATE, challenge(assembled)),
         StatusCode::SERVICE_UNAVAILABLE => reply.with(RETRY_AFTER, RETRY_SECONDS.into()),
@@ -87,12 +88,12 @@ pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>
 /// What somebody gets who has to sign in: browsers the form, and from there back; programs 401.
 pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>) -> Reply {
     let login = login_address(assembled, back(assembled, facts).as_deref(), false);
-    if facts.is_browser() {
-        return Reply::see_other(&login);
-    }
     let reason = Reason::SignInRequired;
+    if facts.is_browser() {
+        return Reply::see_other(&login).refusing(reason);
+    }
     let body = json!({ "error": reason.id(), "message": reason.message(), "login": login.to_string() });
-    Reply::json(reason.status(), &body).with(WWW_AUTHENTICATE, challenge(assembled))
+    Reply::json(reason.status(), &body).with(WWW_AUTHENTICATE, challenge(assembled)).refusing(reason)
 }
 
 /// Makes a browser forget cookies of ours that cannot be used.

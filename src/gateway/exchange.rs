@@ -10,6 +10,7 @@ use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::reason::Reason;
+use crate::values::reply::Reply;
 use crate::values::time::{Clock, Moment};
 
 /// Writes the access line when it is dropped, so that an exchange which is cut has one too.
@@ -96,6 +97,12 @@ impl Exchange {
     /// Notes something about it, the gateway's page that answered for one.
     pub fn note(&mut self, note: &'static str) {
         self.change(|record| record.note = Some(note));
+    }
+
+    /// Notes an answer of the gateway's own, and why it refuses.
+    pub fn replied(&mut self, reply: &Reply) {
+        self.answered(reply.status);
+        reply.reason.iter().for_each(|&reason| self.refused(reason));
     }
 
     /// Notes the status of the answer.

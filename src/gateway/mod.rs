@@ -60,6 +60,4 @@ impl Gateway {
 }
 
 #[cfg(test)]
-mod literal_tests;
-#[cfg(test)]
 mod tests;

@@ -204,7 +204,7 @@ fn confirm_page(problem: Option<Reason>, facts: &RequestFacts<'_>, visitor: &Vis
 /// A refused logout shows browsers the form: a person who did want it has the button.
 fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
     if facts.is_browser() {
-        confirm_page(Some(reason), facts, visitor, assembled)
+        confirm_page(Some(reason), facts, visitor, assembled).refusing(reason)
     } else {
         answers::refuse(assembled, facts.headers, &reason.into())
     }

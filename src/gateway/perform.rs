@@ -147,7 +147,10 @@ impl Gateway {
         let assembled = &request.assembled;
         let refusal = answers::refusal_for(assembled, Reader::Program, &problem);
         let Reader::Person(language) = request.reader else { return refusal };
-        let mut page = assembled.pages.login(language, refusal.status, &next.to_string(), user, Some(&problem));
+        let mut page = assembled
+            .pages
+            .login(language, refusal.status, &next.to_string(), user, Some(&problem))
+            .refusing(problem.reason);
         let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);
         let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
         page.headers.extend(further);

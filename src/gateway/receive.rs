@@ -56,10 +56,8 @@ impl Gateway {
         let assembled = self.assembled.load_full();
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head, raw_target);
         let judged = self.judge(head, raw_target, peer, cut, &assembled, &mut exchange);
-        let received = judged.unwrap_or_else(|refusal| {
-            exchange.refused(refusal.reason);
-            Received::Answer(answers::refuse(&assembled, &head.headers, &refusal))
-        });
+        let refuse = |refusal| Received::Answer(answers::refuse(&assembled, &head.headers, &refusal));
+        let received = judged.unwrap_or_else(refuse);
         (exchange, received)
     }
 
@@ -86,7 +84,7 @@ impl Gateway {
             },
             Asked::Route(route) => {
                 exchange.goes_to(route);
-                self.admit(&facts, visitor, route, cut, assembled, exchange)
+                self.admit(&facts, visitor, route, cut, assembled)
             }
         }
     }
@@ -108,7 +106,6 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        exchange: &mut Exchange,
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
         let Visitor { session, unusable, at } = visitor;
@@ -119,16 +116,13 @@ impl Gateway {
         match permit::decide(facts, &assembled.hosts, route, hold) {
             Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, at, assembled)),
             Decision::Refuse(reason @ Reason::GroupMissing) => {
-                exchange.refused(reason);
                 Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
             }
-            Decision::Refuse(reason @ Reason::MethodNotAllowed) => {
-                exchange.refused(reason);
+            Decision::Refuse(Reason::MethodNotAllowed) => {
                 Ok(Received::Answer(answers::method_not_allowed(assembled, facts, route.methods.list())))
             }
             Decision::Refuse(reason) => Err(reason.into()),
             Decision::AskLogin => {
-                exchange.refused(Reason::SignInRequired);
                 let mut reply = answers::ask_login(assembled, facts);
                 if unusable {
                     answers::expire_cookies(assembled, &mut reply);

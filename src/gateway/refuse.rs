@@ -15,9 +15,8 @@ impl Gateway {
         let (parts, target) = half_head::read(head);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, &parts, target);
         exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
-        exchange.refused(reason);
         let reply = answers::refuse(&assembled, &parts.headers, &reason.into());
-        exchange.answered(reply.status);
+        exchange.replied(&reply);
         reply
     }
 }

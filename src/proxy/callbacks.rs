@@ -242,12 +242,14 @@ impl ProxyHttp for App {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
         let failure = if ctx.answer_is_overdue() { UpstreamFailure::TooSlow } else { UpstreamFailure::of(error) };
-        if failure == UpstreamFailure::ClientGone {
-            tracing::debug!(%error, "the client went away");
+        let fault = ctx.body_fault();
+        if fault.is_some() || failure == UpstreamFailure::ClientGone {
+            // Nothing that clients can do fills the log: the access line tells it.
+            tracing::debug!(%error, "the client went away, or its body is none");
         } else {
             tracing::warn!(%error, "an exchange failed");
         }
-        let reason = ctx.body_fault().or_else(|| reason_of(failure));
+        let reason = fault.or_else(|| reason_of(failure));
         reason.iter().for_each(|&reason| ctx.refused(reason));
         let headers = &session.req_header().headers;
         let failed = reason.zip(ctx.forward.as_ref());
@@ -304,7 +306,7 @@ pub(super) fn reason_of(failure: UpstreamFailure) -> Option<Reason> {
 
 /// Writes an answer of our own. True: the request is answered.
 pub(super) async fn answer(session: &mut Session, ctx: &mut Context, reply: Reply) -> Result<bool> {
-    ctx.answered(reply.status);
+    ctx.exchange(|exchange| exchange.replied(&reply));
     let mut head = ResponseHeader::build(reply.status, Some(reply.headers.len() + 4))?;
     for (name, value) in reply.headers {
         head.append_header(name, value)?;

@@ -34,7 +34,6 @@ pub(super) async fn websocket(
     if let Err(bad) = is_websocket_request(&head.method, head.version, &head.headers) {
         let version = bad == BadWebSocketRequest::Version;
         let reason = if version { Reason::SocketVersion } else { Reason::HeadMalformed };
-        ctx.refused(reason);
         let reply = forward.upstream_failed(&head.headers, reason);
         return answer(session, ctx, reply).await;
     }
@@ -46,7 +45,6 @@ pub(super) async fn websocket(
         Err(NotOpened::Answer(other)) => relay(session, ctx, &forward, *other).await,
         Err(NotOpened::Failure(failure)) => match reason_of(failure) {
             Some(reason) => {
-                ctx.refused(reason);
                 let reply = forward.upstream_failed(&session.req_header().headers, reason);
                 answer(session, ctx, reply).await
             }

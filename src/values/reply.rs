@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::reason::Reason;
 use super::return_to::ReturnTo;
 
 /// Status, headers and whole body. Everything the gateway answers itself is `no-store` from the start.
@@ -15,13 +16,15 @@ pub struct Reply {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body; empty for redirects.
     pub body: Bytes,
+    /// Why it refuses, for the access line.
+    pub reason: Option<Reason>,
 }
 
 impl Reply {
     /// An answer without a body.
     pub fn empty(status: StatusCode) -> Self {
         let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { status, headers: vec![no_store], body: Bytes::new() }
+        Self { status, headers: vec![no_store], body: Bytes::new(), reason: None }
     }
 
     /// 303: the next request is a GET of a checked target.
@@ -41,6 +44,13 @@ impl Reply {
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
         Self::with_body(status, "application/json", body)
+    }
+
+    /// A refusal for this reason, whatever it looks like.
+    #[must_use]
+    pub fn refusing(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
     }
 
     /// One more header line.

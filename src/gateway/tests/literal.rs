@@ -4,9 +4,7 @@ use percent_encoding::percent_decode;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::Received;
-use super::tests::{bench_with, route};
-use crate::routes::access::Access;
+use super::*;
 
 /// What one program does to a path before it looks at it.
 #[derive(Clone, Copy, Debug)]

@@ -84,6 +84,11 @@ async fn send(case: &Case, bytes: Vec<u8>, site: &Site, echo: &Echo) -> Outcome 
                 .await;
         answers.extend(site.turning(client.one_answer(false)).await);
     }
+    for refusal in answers.iter().filter(|answer| answer.status >= 400 && !to_head) {
+        let reason = refusal.json()["error"].as_str().map(|id| format!("note={id}"));
+        let line = reason.unwrap_or_else(|| panic!("{} is not told why: {refusal:?}", case.id));
+        site.access_lines(1, &line).await;
+    }
     let mut other = Client::to(site.address()).await;
     assert_eq!(other.get("/x").await.split(' ').nth(1), Some("421"), "{}: the gateway lives", case.id);
     Outcome { answers, seen: echo.take().into_iter().filter(|request| !request.starts_with("GET /after ")).collect() }

@@ -1,0 +1,199 @@
+//! The table of answers (who asks what how, and what comes back), against the whole gateway without the engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cookie::SameSite;
+use http::{HeaderMap, Request, request};
+use parking_lot::Mutex;
+
+use super::*;
+use crate::admission::identity_headers::IdentityHeaders;
+use crate::audit::{self, Log};
+use crate::credentials::hashing;
+use crate::credentials::password::{self, Password};
+use crate::credentials::user_file::Users;
+use crate::routes::access::Access;
+use crate::routes::methods::Methods;
+use crate::routes::path_prefix::PathPrefix;
+use crate::routes::resolver::Upstreams;
+use crate::routes::settings::RouteSettings;
+use crate::routes::upstream_trust::UpstreamTrust;
+use crate::session::lifetime::Lifetime;
+use crate::session::live::Cut;
+use crate::session::store::MemoryStore;
+use crate::session::table;
+use crate::values::client_address::{Peer, TrustedProxies};
+use crate::values::cookie::SessionCookie;
+use crate::values::header_edits::HeaderEdit;
+use crate::values::origin::{Origin, Scheme};
+use crate::values::own_hosts::OwnHosts;
+use crate::values::own_path::{OwnPages, OwnPath};
+use crate::values::reply::Reply;
+use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
+use crate::values::time::{Clock, ManualClock};
+use crate::values::upstream_address::UpstreamAddress;
+
+mod literal;
+mod passing;
+mod properties;
+mod sessions;
+mod sign_in;
+mod sign_out;
+mod telling;
+mod throttling;
+
+/// What a browser says on plain http beyond loopback: no fetch metadata.
+const BROWSER: &str = "Accept: text/html,application/xhtml+xml";
+const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
+
+struct Bench {
+    gateway: Arc<Gateway>,
+    clock: ManualClock,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+fn route(path: &str, access: Access) -> RouteSettings {
+    RouteSettings {
+        host: None,
+        path: PathPrefix::parse(path).unwrap(),
+        access,
+        upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:9").unwrap()],
+        trust: UpstreamTrust::nobody(),
+        connect_timeout: Duration::from_secs(1),
+        response_timeout: Duration::from_secs(1),
+        upstream_host: None,
+        opaque: false,
+        methods: Methods::default(),
+        refuse_cross_site: false,
+        origins: Vec::new(),
+        service_workers: false,
+        request_headers: Vec::new(),
+        response_headers: Vec::new(),
+    }
+}
+
+fn users() -> Users {
+    let hash = password::hash(&Password::new("wonder land".to_owned()).unwrap()).unwrap();
+    let user = |name: &str, more: &str| format!("[users.{name}]\npassword = \"{hash}\"\n{more}\n");
+    let text = [user("alice", "groups = [\"staff\"]"), user("bob", ""), user("carol", "enabled = false")].concat();
+    Users::parse("users.toml".as_ref(), &text).unwrap()
+}
+
+fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
+    let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
+    let own = hosts.origins().map(OriginPattern::from);
+    let allowed = AllowedOrigins::new(own.chain(OriginPattern::parse("https://other.test")));
+    let path = |text| OwnPath::parse(text).unwrap();
+    let mut settings = Settings {
+        trusted: TrustedProxies::default(),
+        own_pages: OwnPages::new(path("/login"), vec![path("/logout")]).unwrap(),
+        cookie: SessionCookie::new("exeunt", Scheme::Http, SameSite::Lax),
+        identity: IdentityHeaders::preset("x-forwarded").unwrap(),
+        routes: vec![
+            route("/", Access::SignedIn),
+            route("/public", Access::Public),
+            route("/staff", Access::Groups(vec!["staff".into()])),
+        ],
+        users: Arc::new(users()),
+        login: crate::login::settings::Settings {
+            next: ReturnTo::own("/"),
+            ban_max: Duration::from_secs(900),
+            body_limit: 16 * 1024,
+        },
+        logout: crate::logout::settings::Settings {
+            get: crate::admission::cross_site::GetPolicy::Navigate,
+            next: None,
+            allowed,
+            grace: Duration::from_secs(5),
+            clear_site_data: None,
+        },
+        requests_per_session: 500,
+        pages: crate::pages::Settings { brand: Default::default(), look: crate::pages::Look::built_in().unwrap() },
+        hosts,
+    };
+    change(&mut settings);
+    let (clock, hands) = Clock::manual();
+    let lifetime = Lifetime { idle: Duration::from_secs(600), absolute: Duration::from_secs(3600) };
+    let limits = table::Settings { lifetime, max_per_user: 2, capacity: 3 };
+    let (log, lines) = Log::to_memory(audit::Settings { format: audit::Format::Text, access: true });
+    let upstreams = Upstreams::new(tokio::runtime::Handle::current());
+    let gateway = Gateway::new(
+        Assembled::new(settings, &upstreams, &clock).unwrap(),
+        SessionTable::new(limits, Arc::new(MemoryStore)),
+        PasswordChecker::new(hashing::Settings::default()),
+        Pipeline { log, clock },
+    );
+    Bench { gateway: Arc::new(gateway), clock: hands, lines }
+}
+
+fn bench() -> Bench {
+    bench_with(|_| {})
+}
+
+/// `lines` are header lines; one of them may be a `Host`.
+fn head(method: &str, lines: &[&str]) -> request::Parts {
+    let mut request = Request::builder().method(method).uri("/");
+    if !lines.iter().any(|line| line.starts_with("Host: ")) {
+        request = request.header("Host", "app.test");
+    }
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        request = request.header(name, value);
+    }
+    request.body(()).unwrap().into_parts().0
+}
+
+impl Bench {
+    fn receive(&self, method: &str, target: &str, lines: &[&str]) -> Received {
+        self.gateway.receive(&head(method, lines), target.as_bytes(), Peer::Unix, &Cut::new()).1
+    }
+
+    /// The gateway's own answer, whatever it takes.
+    async fn ask(&self, method: &str, target: &str, lines: &[&str], body: &'static str) -> Reply {
+        match self.receive(method, target, lines) {
+            Received::Answer(reply) => reply,
+            Received::Own(own) => self.gateway.perform(own, Ok(Bytes::from_static(body.as_bytes()))).await,
+            Received::Forward(_) => panic!("{method} {target} was forwarded"),
+        }
+    }
+
+    fn forward(&self, target: &str, lines: &[&str]) -> Box<Forward> {
+        match self.receive("GET", target, lines) {
+            Received::Forward(forward) => forward,
+            other => panic!("{target} was not forwarded: {other:?}"),
+        }
+    }
+
+    fn is_signed_in(&self, cookie: &str) -> bool {
+        matches!(self.receive("GET", "/x", &[cookie]), Received::Forward(_))
+    }
+
+    /// Signs in and gives the `Cookie` line to send from then on.
+    async fn sign_in(&self, user: &'static str) -> String {
+        let body =
+            if user == "bob" { "username=bob&password=wonder+land" } else { "username=alice&password=wonder+land" };
+        let reply = self.ask("POST", "/login", &[FORM], body).await;
+        assert_eq!(reply.status, 303);
+        cookie_line(&reply)
+    }
+}
+
+fn cookie_line(reply: &Reply) -> String {
+    let line = header(reply, "set-cookie").unwrap();
+    format!("Cookie: {}", line.split(';').next().unwrap())
+}
+
+fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+    reply.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.to_str().unwrap())
+}
+
+/// The body, with the one escape undone that the templates use for harmless slashes.
+fn text(reply: &Reply) -> String {
+    std::str::from_utf8(&reply.body).unwrap().replace("&#x2f;", "/")
+}
+
+fn json(reply: &Reply) -> serde_json::Value {
+    serde_json::from_slice(&reply.body).unwrap_or_else(|_| panic!("no JSON: {}", text(reply)))
+}

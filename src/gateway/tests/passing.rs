@@ -1,0 +1,100 @@
+//! What passes to the application, and as whose request.
+
+use super::*;
+
+#[tokio::test]
+async fn a_protected_address_asks_browsers_to_sign_in_and_tells_programs() {
+    let bench = bench();
+    let page = bench.ask("GET", "/a/b?c=d", &[BROWSER], "").await;
+    assert_eq!((page.status.as_u16(), header(&page, "location")), (303, Some("/login?next=%2Fa%2Fb%3Fc%3Dd")));
+    assert_eq!(header(&page, "cache-control"), Some("no-store"));
+
+    let program = bench.ask("GET", "/a/b?c=d", &[], "").await;
+    assert_eq!(program.status, 401);
+    assert_eq!(header(&program, "www-authenticate"), Some("Exeunt realm=\"app.test\", login=\"/login\""));
+    assert_eq!(json(&program)["error"], "sign_in_required");
+    assert_eq!(json(&program)["login"], "/login?next=%2Fa%2Fb%3Fc%3Dd");
+
+    let posted = ["POST", "Referer: http://app.test/form?x"];
+    let page = bench.ask(posted[0], "/save", &[BROWSER, posted[1]], "").await;
+    assert_eq!(header(&page, "location"), Some("/login?next=%2Fform%3Fx"));
+    let page = bench.ask("POST", "/save", &[BROWSER, "Referer: http://evil.test/form"], "").await;
+    assert_eq!(header(&page, "location"), Some("/login"));
+}
+
+#[tokio::test]
+async fn a_missing_group_and_a_missing_route_are_told_apart() {
+    let bench = bench();
+    let bob = bench.sign_in("bob").await;
+    let refused = bench.ask("GET", "/staff/x", &[&bob], "").await;
+    assert_eq!((refused.status.as_u16(), &json(&refused)["error"]), (403, &"group_missing".into()));
+    assert!(text(&bench.ask("GET", "/staff/x", &[&bob, BROWSER], "").await).contains("may not see this"));
+    let alice = bench.sign_in("alice").await;
+    bench.forward("/staff/x", &[&alice]);
+
+    let bench = bench_with(|settings| settings.routes.truncate(0));
+    assert_eq!(bench.ask("GET", "/x", &[], "").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_application_hears_of_the_user_from_us_alone() {
+    let bench = bench();
+    let alice = bench.sign_in("alice").await;
+    let spoof = "X_Forwarded_User: root";
+    for target in ["/x", "/public/x"] {
+        let forward = bench.forward(target, &[&alice, spoof, "X-Forwarded-Groups: admin"]);
+        let sent = head("GET", &[&alice, spoof, "X-Forwarded-Groups: admin"]);
+        let mut headers = sent.headers;
+        forward.edit_request(&mut headers);
+        let told = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!((told("x-forwarded-user"), told("x-forwarded-groups")), (vec!["alice"], vec!["staff"]), "{target}");
+        assert!(!headers.contains_key("x_forwarded_user") && !headers.contains_key(http::header::COOKIE));
+    }
+    let stranger = bench.forward("/public/x", &[spoof]);
+    let mut headers = head("GET", &[spoof]).headers;
+    stranger.edit_request(&mut headers);
+    assert!(!headers.contains_key("x-forwarded-user") && !headers.contains_key("x_forwarded_user"));
+}
+
+#[tokio::test]
+async fn our_addresses_are_never_forwarded_in_any_spelling() {
+    let bench = bench_with(|settings| settings.routes = vec![route("/", Access::Public)]);
+    for target in [
+        "/logout", "/logout/", "/LOGOUT", "/%6cogout", "/./logout", "/a/../logout", "/login", "/Login/", "/.exeunt/x",
+        "/.EXEUNT/session", "/logout;x=1", "/logout;", "/a;b/../logout;x", "/login;x", "/.exeunt;x/session",
+        "http://app.test/logout", "/logout%20", "/login%20%20;x", "/.exeunt%20/session",
+    ] {
+        assert!(!matches!(bench.receive("GET", target, &[]), Received::Forward(_)), "{target}");
+    }
+    bench.forward("/x;y=z", &[]);
+    bench.forward("/a%20name%20", &[]);
+}
+
+#[tokio::test]
+async fn a_path_parameter_cannot_choose_another_route() {
+    let bench =
+        bench_with(|settings| settings.routes = vec![route("/", Access::Public), route("/admin", Access::SignedIn)]);
+    for target in ["/admin;x/secret", "/admin;/secret", "/a;x/../admin;y"] {
+        assert_eq!(bench.ask("GET", target, &[], "").await.status, 400, "{target}");
+    }
+    assert_eq!(bench.ask("GET", "/admin/x;y", &[], "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_service_worker_cannot_answer_for_us() {
+    const SCRIPT: &str = "Service-Worker: script";
+    let bench = bench_with(|settings| {
+        settings.routes = vec![route("/", Access::Public), route("/trusted", Access::Public)];
+        settings.routes[1].service_workers = true;
+    });
+    assert_eq!(bench.ask("GET", "/sw.js", &[SCRIPT], "").await.status, 403);
+    bench.forward("/sw.js", &[]);
+    bench.forward("/app/sw.js", &[SCRIPT]);
+    let widened = |target: &str, scope: &str| {
+        let mut answer = HeaderMap::new();
+        answer.insert("service-worker-allowed", scope.parse().unwrap());
+        let removed = HeaderEdit::Remove("service-worker-allowed".parse().unwrap());
+        bench.forward(target, &[SCRIPT]).response_edits(&answer).contains(&removed)
+    };
+    assert!(widened("/app/sw.js", "/") && !widened("/app/sw.js", "/app/") && !widened("/trusted/sw.js", "/"));
+}

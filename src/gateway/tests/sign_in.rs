@@ -1,0 +1,93 @@
+//! Signing in: the form, the target, what opens nothing.
+
+use super::*;
+
+#[tokio::test]
+async fn the_sign_in_address_shows_a_form_and_never_redirects() {
+    let bench = bench();
+    let form = bench.ask("GET", "/login?next=/a%3Fb", &[BROWSER], "").await;
+    assert_eq!(form.status, 200);
+    assert!(text(&form).contains("name=\"username\"") && text(&form).contains("value=\"/a?b\""));
+    let program = bench.ask("GET", "/login", &[], "").await;
+    assert_eq!(json(&program)["fields"], serde_json::json!(["username", "password", "next"]));
+    let alice = bench.sign_in("alice").await;
+    let page = bench.ask("GET", "/login?next=/a", &[BROWSER, &alice], "").await;
+    assert_eq!(page.status, 200);
+    assert!(text(&page).contains("<h1 class=\"who\">alice</h1>") && text(&page).contains("href=\"/a\""));
+    let switch = bench.ask("GET", "/login?switch=1", &[BROWSER, &alice], "").await;
+    assert!(text(&switch).contains("name=\"password\""));
+    let evil = bench.ask("GET", "/login?next=//evil.test", &[BROWSER], "").await;
+    assert!(!text(&evil).contains("evil"));
+}
+
+#[tokio::test]
+async fn signing_in_leads_to_a_checked_target() {
+    let bench = bench();
+    let cases = [
+        ("/login", "username=alice&password=wonder+land", "/"),
+        ("/login", "username=alice&password=wonder+land&next=/a%3Fb", "/a?b"),
+        ("/login?next=/q", "username=alice&password=wonder+land&next=/f", "/f"),
+        ("/login?next=/q", "username=alice&password=wonder+land", "/q"),
+        ("/login?rd=/q", "username=alice&password=wonder+land", "/q"),
+        ("/login", "username=alice&password=wonder+land&next=http://app.test/a", "http://app.test/a"),
+        ("/login", "username=alice&password=wonder+land&next=//evil.test", "/"),
+        ("/login", "username=alice&password=wonder+land&next=https://other.test/", "/"),
+        ("/login", "username=alice&password=wonder+land&next=/a&next=/b", "/"),
+        ("/login", "username=alice&password=wonder+land&next=/logout", "/"),
+        ("/login", "username=alice&password=wonder+land&next=/login", "/"),
+    ];
+    for (target, body, want) in cases {
+        let reply = bench.ask("POST", target, &[FORM], body).await;
+        assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some(want)), "{target} {body}");
+    }
+    let reply = bench
+        .ask("POST", "/login", &[FORM, "Accept: application/json"], "username=bob&password=wonder+land&next=/a")
+        .await;
+    assert_eq!((reply.status.as_u16(), json(&reply)), (200, serde_json::json!({ "user": "bob", "next": "/a" })));
+    assert!(bench.is_signed_in(&cookie_line(&reply)));
+}
+
+#[tokio::test]
+async fn wrong_credentials_and_odd_forms_open_nothing() {
+    let bench = bench();
+    let cases: [(&[&str], &str, u16, &str); 9] = [
+        (&[FORM], "username=alice&password=wrong", 401, "credentials_wrong"),
+        (&[FORM], "username=nobody&password=wonder+land", 401, "credentials_wrong"),
+        (&[FORM], "username=carol&password=wonder+land", 401, "credentials_wrong"),
+        (&[FORM], "username=alice", 400, "form_malformed"),
+        (&[FORM], "username=alice&username=bob&password=wonder+land", 400, "form_malformed"),
+        (&[FORM], "username=%ff&password=wonder+land", 400, "form_malformed"),
+        (&["Content-Type: application/json"], "{}", 400, "form_malformed"),
+        (&[FORM, "Origin: http://evil.test"], "username=alice&password=wonder+land", 403, "cross_site"),
+        (&[FORM, "Sec-Fetch-Site: cross-site"], "username=alice&password=wonder+land", 403, "cross_site"),
+    ];
+    for (lines, body, status, reason) in cases {
+        let reply = bench.ask("POST", "/login", lines, body).await;
+        assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (status, &reason.into()), "{body}");
+        assert_eq!(header(&reply, "set-cookie"), None);
+    }
+    assert!(bench.gateway.sessions().is_empty());
+    let page = bench.ask("POST", "/login", &[FORM, BROWSER], "username=al%22ice&password=wrong&next=/a").await;
+    assert_eq!(page.status, 401);
+    assert!(
+        text(&page).contains("are wrong")
+            && text(&page).contains("value=\"al&quot;ice\"")
+            && text(&page).contains("value=\"/a\"")
+    );
+    assert!(!text(&page).contains("value=\"wrong\""));
+}
+
+#[tokio::test]
+async fn a_planted_cookie_does_not_survive_the_sign_in() {
+    let bench = bench();
+    let planted =
+        format!("Cookie: exeunt={}", crate::values::session_id::SessionId::generate().unwrap().cookie_value());
+    assert!(!bench.is_signed_in(&planted));
+    let reply = bench.ask("POST", "/login", &[FORM, &planted], "username=alice&password=wonder+land").await;
+    let own = cookie_line(&reply);
+    assert_ne!(own, planted);
+    assert!(bench.is_signed_in(&own) && !bench.is_signed_in(&planted));
+    let again = bench.ask("POST", "/login", &[FORM, &own], "username=bob&password=wonder+land").await;
+    let again = cookie_line(&again);
+    assert!(bench.is_signed_in(&again) && !bench.is_signed_in(&own), "the session before it lives on");
+}
