@@ -53,7 +53,7 @@ impl Host {
         let named = !text.is_empty() && text.len() <= MAX_HOST && text.split('.').all(is_label);
         // A last label of digits is an IPv4 address to a browser, in whatever notation; one is allowed.
         let numeric = text.rsplit('.').next().is_some_and(is_number);
-        let sound = named && (!numeric || text.parse::<Ipv4Addr>().is_ok());
+        let sound = named && (!numeric || text.parse::<Ipv4Addr>().is_ok()) && is_readable(text);
         sound.then(|| Self(text.to_ascii_lowercase().into()))
     }
 
@@ -80,6 +80,12 @@ impl Host {
 fn is_label(label: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=63).contains(&label.len()) && label.bytes().all(sound) && !label.starts_with('-') && !label.ends_with('-')
+}
+
+/// Whether a browser goes to a name that stands for one beyond ASCII: not if what is written is no such name.
+fn is_readable(text: &str) -> bool {
+    let encoded = |label: &str| label.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--"));
+    !text.split('.').any(encoded) || url::Host::parse(text).is_ok()
 }
 
 /// What the URL standard takes for a number at the end of a host: digits, or `0x` and hexadecimal digits.
@@ -193,6 +199,9 @@ mod tests {
             ("app.test/evil", None),
             ("user@app.test", None),
             ("äpp.test", None),
+            ("XN--bcher-kva.test", Some("xn--bcher-kva.test")),
+            ("xn--a.test", None),
+            ("app.xn--99999999.test", None),
             ("app%2etest", None),
             ("127.1", None),
             ("0x7f.0.0.1", None),

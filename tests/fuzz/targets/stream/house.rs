@@ -29,6 +29,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Handle, Runtime};
 
 use super::conditions::Memory;
+use super::mood;
 use super::script::{Connection, Script};
 use super::upstream::Upstream;
 
@@ -137,6 +138,9 @@ impl House {
         }
         self.hear(&mut stream, &mut said, usize::MAX).await;
         assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 "), "(5) no answer: {said:?}");
+        let steals = |bytes: &[u8]| bytes.windows(mood::STOLEN.len()).any(|word| word == mood::STOLEN);
+        let honest = !steals(&connection.writes.concat());
+        assert!(!(honest && steals(&said)), "(4) the application set a cookie of ours: {said:?}");
     }
 
     /// Reads until the other side closes, or until it was silent so often.

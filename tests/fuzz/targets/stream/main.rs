@@ -5,7 +5,8 @@
 //! 1. the gateway lives: an honest request is answered afterwards;
 //! 2. what the application parsed is what the access line says;
 //! 3. nothing reaches a protected path without an identity;
-//! 4. no header of the gateway's reaches the application that the gateway did not write;
+//! 4. no header of the gateway's reaches the application that the gateway did not write, and no cookie of the gateway's
+//!    a client that the application wrote;
 //! 5. there is an answer or an end within the deadline;
 //! 6. connections, sessions and memory are back where they were.
 
@@ -13,6 +14,7 @@
 
 mod conditions;
 mod house;
+mod mood;
 mod script;
 mod upstream;
 

@@ -1,4 +1,5 @@
-//! The application: it reads HTTP as strictly as the RFC allows, keeps what it read, and answers with the head it got.
+//! The application: it reads HTTP as strictly as the RFC allows, keeps what it read, and answers with the head it got
+//! or in the mood that was asked for.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -6,8 +7,10 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::mood::Answer;
+
 /// One request as the application understood it; each byte is one character.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Seen {
     pub method: String,
     pub target: String,
@@ -79,7 +82,7 @@ impl Connection {
             let seen = Seen::parse(&head);
             let (length, coding) = (seen.single("content-length").map(str::to_owned), seen.single("transfer-encoding"));
             let coding = coding.map(str::to_owned);
-            let to_head = seen.method == "HEAD";
+            let answer = Answer::to(seen.values("x-mood").next(), &head, seen.method == "HEAD");
             log.lock().unwrap().push(seen);
             let whole = match (length, coding) {
                 (None, None) => Some(()),
@@ -93,9 +96,10 @@ impl Connection {
             if whole.is_none() {
                 return;
             }
-            let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", head.len()).into_bytes();
-            answer.extend(head.chars().filter(|_| !to_head).map(|at| u8::try_from(u32::from(at)).unwrap()));
-            let _ = self.stream.write_all(&answer).await;
+            let _ = self.stream.write_all(&answer.bytes).await;
+            if answer.closes {
+                return;
+            }
         }
         let rest = std::mem::take(&mut self.unread);
         assert!(rest.is_empty() || !rest.starts_with(b"\r\n"), "bytes between two requests: {rest:?}");
