@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tempfile::NamedTempFile;
 
+use crate::audit::Format;
 use crate::config::{self, Settings};
 use crate::credentials::password::{self, Password};
 use crate::proxy::listener::{self, BindError, Listener};
@@ -41,7 +42,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 /// Shows the demo until it is told to stop.
 pub(super) fn command(demo: &Demo) -> ExitCode {
-    serve::until_stopped(&proxy::settings::Settings::default(), run(demo))
+    serve::until_stopped(&proxy::settings::Settings::default(), Format::Text, run(demo))
 }
 
 async fn run(demo: &Demo) -> Result<(), String> {

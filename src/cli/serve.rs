@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::admin::{AdminSocket, Settings as AdminSettings};
-use crate::audit::Log;
+use crate::audit::{Format, Log};
 use crate::config::Settings;
 use crate::credentials::hashing::{self, PasswordChecker};
 use crate::gateway::{Assembled, Gateway, Settings as GatewaySettings};
@@ -36,30 +36,42 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
     let Ok((_, settings)) = check::load(which) else {
         return ExitCode::from(REFUSED_CONFIGURATION);
     };
-    let door = settings.door.clone();
-    until_stopped(&door, serve(settings))
+    let (door, format) = (settings.door.clone(), settings.log.format);
+    until_stopped(&door, format, serve(settings))
 }
 
 /// Runs a service on the runtime that the door's settings name, and says why it failed if it did.
-pub(super) fn until_stopped(door: &DoorSettings, service: impl Future<Output = Result<(), String>>) -> ExitCode {
-    speak();
+pub(super) fn until_stopped(
+    door: &DoorSettings,
+    format: Format,
+    service: impl Future<Output = Result<(), String>>,
+) -> ExitCode {
+    speak(format);
     let served = door.runtime().map_err(|error| format!("no threads: {error}"));
     match served.and_then(|runtime| runtime.block_on(service)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("error: {problem}");
+            match format {
+                Format::Json => tracing::error!("{problem}"),
+                Format::Text | Format::Combined => eprintln!("error: {problem}"),
+            }
             ExitCode::FAILURE
         }
     }
 }
 
-/// Messages of the program itself, the engine's warnings included, on standard error. `RUST_LOG` says more of the
-/// program, and of nothing else: below its warnings the engine writes whole heads, cookies included.
-fn speak() {
+/// Messages of the program itself, the engine's warnings included, on standard error: as JSON where the log is, so that
+/// a collector reads every line. `RUST_LOG` says more of the program, and of nothing else: below its warnings the engine
+/// writes whole heads, cookies included.
+fn speak(format: Format) {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
     let discreet = filter_fn(|of| *of.level() <= Level::WARN || of.target().starts_with("exeunt"));
     let filter = chosen.and(discreet.with_max_level_hint(LevelFilter::TRACE));
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).with_target(false);
+    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
+    let lines = match format {
+        Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        Format::Text | Format::Combined => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+    };
     // Somebody else listens already only where this runs within another program.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     std::panic::set_hook(Box::new(|panic| {

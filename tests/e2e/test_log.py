@@ -1,5 +1,6 @@
-"""However much is asked for, no secret is logged."""
+"""However much is asked for, no secret is logged; and what is promised to be JSON is nothing else."""
 
+import json
 import socket
 from urllib.parse import quote
 
@@ -28,3 +29,17 @@ class EverythingIsLogged(Running):
         with socket.create_connection(("127.0.0.1", self.gateway.port), timeout=10) as connection:
             connection.sendall(head.encode("latin-1"))
             self.assertIn(b" 400 ", connection.recv(4096))
+
+
+class ACollectorReads(Running):
+    configuration = '[log]\nformat = "json"\n'
+
+    def test_every_line_is_json(self):
+        self.visitor.sign_in(password=WRONG_PASSWORD)
+        self.visitor.sign_in()
+        self.shop.stop()
+        self.assertEqual(self.visitor.get("/whoami").status, 502)
+        self.assertEqual(self.gateway.stop(), 0)
+        lines = [json.loads(line) for line in self.gateway.log.read_text().splitlines()]
+        said = {line.get("message") or line["event"] for line in lines}
+        self.assertLessEqual({"listening", "an exchange failed", "access", "signed_in", "sign_in_refused"}, said)
