@@ -107,7 +107,7 @@ impl ChunkReader {
 
     fn digit(&mut self, byte: u8) -> Result<State, BrokenChunks> {
         let digit = char::from(byte).to_digit(16).filter(|_| self.digits < MAX_DIGITS).ok_or(BrokenChunks)?;
-        self.left = self.left << 4 | u64::from(digit);
+        self.left = self.left * 16 + u64::from(digit);
         self.digits += 1;
         Ok(State::Size)
     }
