@@ -222,7 +222,7 @@ mod tests {
         let other = SessionId::generate().unwrap().cookie_value();
         let value = id.cookie_value();
         let own = format!("__Host-exeunt={value}");
-        let cases: [(&[&str], &str); 16] = [
+        let cases: [(&[&str], &str); 18] = [
             (&[], "nothing"),
             (&["a=b; c"], "nothing"),
             (&[&own], "one"),
@@ -235,6 +235,8 @@ mod tests {
             (&[&format!("__Host-exeunt=\"{value}\"")], "unusable"),
             (&[&format!("=__Host-exeunt={value}")], "nothing"),
             (&[&format!("a=\"; {own}; \"")], "unusable"),
+            (&[&format!("a=\"b; {own}")], "unusable"),
+            (&[&format!("a=\"b\"; {own}")], "one"),
             (&[&format!("$Version=1; {own}")], "unusable"),
             (&[&format!("exeunt={value}")], "nothing"),
             (&[&format!("__host-exeunt={value}")], "nothing"),

@@ -35,3 +35,14 @@ impl EndCause {
         matches!(self, Self::Logout | Self::SignedInAgain)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::EndCause::*;
+
+    #[test]
+    fn a_browser_waits_where_somebody_did_it_there() {
+        let waits = [Logout, SignedInAgain, Idle, Absolute, OneTooMany, Revoked].map(|cause| cause.faces_browser());
+        assert_eq!(waits, [true, true, false, false, false, false]);
+    }
+}

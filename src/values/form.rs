@@ -81,6 +81,7 @@ mod tests {
         assert_eq!(form.field(&["next"]), Field::One("/a"));
         assert_eq!(form.field(&["empty"]), Field::One(""));
         assert_eq!(form.field(&["absent"]), Field::Absent);
+        assert_eq!(format!("{form:?}"), "Form(5 fields)", "no password in a log");
     }
 
     #[test]

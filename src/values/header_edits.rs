@@ -26,3 +26,24 @@ impl HeaderEdit {
 
 /// Changes in the order in which they are made.
 pub type HeaderEdits = Vec<HeaderEdit>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::COOKIE;
+
+    #[test]
+    fn an_edit_does_what_it_says() {
+        let value = HeaderValue::from_static;
+        let cases = [
+            (HeaderEdit::Remove(COOKIE), vec![]),
+            (HeaderEdit::Set(COOKIE, value("c")), vec!["c"]),
+            (HeaderEdit::Add(COOKIE, value("c")), vec!["a", "b", "c"]),
+        ];
+        for (edit, want) in cases {
+            let mut headers: HeaderMap = [(COOKIE, value("a")), (COOKIE, value("b"))].into_iter().collect();
+            edit.apply(&mut headers);
+            assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), want, "{edit:?}");
+        }
+    }
+}

@@ -73,7 +73,7 @@ impl Host {
 
     /// Whether this host lies under `parent`, on a dot boundary.
     pub fn is_subdomain_of(&self, parent: &Host) -> bool {
-        self.0.strip_suffix(parent.as_str()).is_some_and(|head| head.len() > 1 && head.ends_with('.'))
+        self.0.strip_suffix(parent.as_str()).is_some_and(|head| head.ends_with('.'))
     }
 }
 
@@ -229,7 +229,9 @@ mod tests {
             ("a, b", None),
         ];
         for (text, want) in cases {
-            assert_eq!(Authority::parse(text).map(|authority| authority.port), want, "{text:?}");
+            let read = Authority::parse(text);
+            assert_eq!(read.as_ref().map(|authority| authority.port), want, "{text:?}");
+            assert!(read.is_none_or(|authority| authority.to_string() == text), "{text:?}");
         }
     }
 
@@ -249,6 +251,6 @@ mod tests {
         let parent = Host::parse("app.test").unwrap();
         let under = |text: &str| Host::parse(text).unwrap().is_subdomain_of(&parent);
         assert!(under("a.app.test") && under("a.b.app.test"));
-        assert!(!under("app.test") && !under("xapp.test") && !under("app.test.evil"));
+        assert!(!under("app.test") && !under("xapp.test") && !under("a.xapp.test") && !under("app.test.evil"));
     }
 }

@@ -114,6 +114,8 @@ mod tests {
             assert_eq!(of(path), None, "{path}");
         }
         assert_eq!(of(&format!("/%{}2F", "25".repeat(60))), None, "however deep it is hidden");
-        assert_eq!(of(&format!("/{}%2Fb", "a".repeat(LONGEST))), None, "reading it so often would cost much");
+        let long = |length: usize| of(&format!("/{}%2Fb", "a".repeat(length - 5)));
+        assert!(long(8192).is_some());
+        assert_eq!(long(8193), None, "reading it so often would cost much");
     }
 }
