@@ -143,6 +143,16 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_covers_what_begins_with_it() {
+        let path = |text| OwnPath::parse(text).unwrap();
+        let pages = OwnPages::new(path("/in"), vec![path("/out"), path("/bye")]).unwrap();
+        let covers = ["/", "/in", "/I", "/o", "/bye", "/.exeunt/", "/.E"];
+        assert!(covers.iter().all(|scope| pages.any_below(scope)));
+        let others = ["/inn/", "/in/", "/out/", "/app/", "/.exeunt/x"];
+        assert!(!others.iter().any(|scope| pages.any_below(scope)));
+    }
+
+    #[test]
     fn odd_addresses_are_refused() {
         for text in ["", "/", "//", "logout", "/a?b", "/a;b", "/%61", "/a/../b", "/.exeunt/x", "/.EXEUNT"] {
             assert!(OwnPath::parse(text).is_err(), "{text}");

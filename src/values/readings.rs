@@ -113,7 +113,9 @@ mod tests {
         for path in cases {
             assert_eq!(of(path), None, "{path}");
         }
-        assert_eq!(of(&format!("/%{}2F", "25".repeat(60))), None, "however deep it is hidden");
+        let hidden = |depth: usize| of(&format!("/a%{}2Fb", "25".repeat(depth)));
+        assert_eq!(hidden(46).unwrap().len(), 48);
+        assert_eq!(hidden(47), None, "however deep it is hidden");
         let long = |length: usize| of(&format!("/{}%2Fb", "a".repeat(length - 5)));
         assert!(long(8192).is_some());
         assert_eq!(long(8193), None, "reading it so often would cost much");

@@ -278,6 +278,7 @@ mod tests {
         let bad = Err(Reason::HeadMalformed);
         let cases = [
             ("", Ok(Empty)),
+            ("Date: a\r\nDate: b\r\nAccept-Charset: c\r\nIf-Modified-Since: d\r\n", Ok(Empty)),
             ("Host: a\r\nCONTENT-length:\t5 \r\n", Ok(Length(5))),
             ("Content-Length: 0\r\n", Ok(Empty)),
             ("Transfer-Encoding: Chunked\r\n", Ok(Chunked)),

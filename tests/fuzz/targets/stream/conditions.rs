@@ -33,9 +33,11 @@ pub fn check(seen: &[Seen], lines: Vec<String>, session: bool) {
     }
 }
 
-/// A request without a body goes to the application once more if a connection that was used before ends under it.
+/// A request that may be made twice is, if a connection that was used before ends under it without an answer.
 fn is_sent_again(request: &Seen, before: &[Seen]) -> bool {
-    request.values("x-mood").next() == Some("gone") && before.contains(request)
+    let broken = matches!(request.values("x-mood").next(), Some("gone" | "half"));
+    let idempotent = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"].contains(&request.method.as_str());
+    broken && idempotent && before.contains(request)
 }
 
 /// (3): only public paths are there for everybody.
