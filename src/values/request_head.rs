@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn what_is_no_head_is_refused_and_says_why() {
         use Reason::*;
-        let cases: [(&str, Reason); 30] = [
+        let cases: [(&str, Reason); 31] = [
             ("\u{16}", HeadMalformed),
             (" GET / HTTP/1.1\r\n", HeadMalformed),
             ("\r\n\r\n\r\nGET / HTTP/1.1\r\n", HeadMalformed),
@@ -342,6 +342,7 @@ mod tests {
             ("GET / HTTP/1.1\r\nX: a\nY: b\r\n", HeadMalformed),
             ("GET / HTTP/1.1\r\nX: a\rb\r\n\r\n", HeadMalformed),
             ("GET / HTTP/1.1\r\nX: a\0b\r\n\r\n", HeadMalformed),
+            ("GET / HTTP/1.1\r\nX: a\0\u{7f}b\r\n\r\n", HeadMalformed),
             ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", HeadMalformed),
         ];
         for (bytes, want) in cases {

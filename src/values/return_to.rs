@@ -239,7 +239,9 @@ mod tests {
             let url = url::Url::parse(&target.to_string()).unwrap();
             assert_eq!(url.host_str(), Some("a.app.test"), "{text}");
         }
-        assert_eq!(ReturnTo::parse("https://app.test/", &allowed), None);
+        for text in ["https://app.test/", "https://a.app.test?x", "https://a.app.test#x"] {
+            assert_eq!(ReturnTo::parse(text, &allowed), None, "{text}");
+        }
     }
 
     #[test]

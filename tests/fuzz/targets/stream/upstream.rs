@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::mood::Answer;
 
 /// One request as the application understood it; each byte is one character.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Seen {
     pub method: String,
     pub target: String,
