@@ -243,7 +243,7 @@ pub(super) fn is_token(byte: u8) -> bool {
 
 /// Without stopping at the first, so that the compiler compares many bytes at once.
 fn has_control(head: &[u8]) -> bool {
-    let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n') | (byte == 0x7f);
+    let is_control = |byte: u8| byte.is_ascii_control() & (byte != b'\t') & (byte != b'\r') & (byte != b'\n');
     head.iter().fold(false, |found, &byte| found | is_control(byte))
 }
 

@@ -106,9 +106,17 @@ mod tests {
     #[test]
     fn nothing_prints_the_secret() {
         let id = SessionId::generate().unwrap();
-        let prints = format!("{id:?} {:?} {}", id.key(), id.key().handle());
-        assert!(!prints.contains(&id.cookie_value()));
-        assert!(!id.key().handle().as_str().is_empty());
+        assert_eq!(format!("{id:?}"), "SessionId(…)");
+        let key = SessionKey([7; 32]);
+        let handle = key.handle();
+        assert_eq!((handle.as_str(), handle.to_string().as_str()), ("jjonlkvsptrekz2u", "jjonlkvsptrekz2u"));
+        assert_eq!(format!("{key:?} {handle:?}"), "SessionKey(jjonlkvsptrekz2u) Handle(jjonlkvsptrekz2u)");
+    }
+
+    #[test]
+    fn affinities_are_a_part_of_the_key() {
+        let of = |byte| SessionKey([byte; 32]).affinity();
+        assert_eq!([of(0), of(1), of(0xff)], [0, 0x0101_0101_0101_0101, u64::MAX]);
     }
 
     #[test]
