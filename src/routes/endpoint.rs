@@ -166,18 +166,19 @@ mod tests {
         let tls = Endpoint::new(place(), Some("app.test"), &generations);
         assert_ne!(plain.id(), tls.id());
         assert_eq!(plain.id(), Endpoint::new(place(), None, &generations).id());
+        assert_eq!((plain.server_name(), tls.server_name()), (None, Some("app.test")));
     }
 
     #[test]
     fn no_two_groups_of_connections_ever_have_the_same_number() {
         let generations = Generations::default();
         let (one, other) = (endpoint(&generations, "10.0.0.1:80"), endpoint(&generations, "10.0.0.1:80"));
-        let mut seen = vec![one.generation(), other.generation(), one.lonely_generation()];
+        let mut seen = vec![one.generation(), other.generation(), one.lonely_generation(), one.lonely_generation()];
         one.retire_connections();
         seen.push(one.generation());
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), 4);
+        assert_eq!(seen.len(), 5);
     }
 
     #[test]
@@ -190,7 +191,7 @@ mod tests {
             assert!(!tried.contains(one));
             tried.insert(one);
         }
-        assert!(tried.is_full());
+        assert!(tried.is_full() && !tried.is_empty());
         assert_eq!(all.iter().map(|one| tried.contains(one)).collect::<Vec<_>>(), [true, true, true, false]);
     }
 }

@@ -120,6 +120,7 @@ mod tests {
     use super::super::resolver::Upstreams;
     use super::*;
     use crate::values::upstream_address::UpstreamAddress;
+    use futures_util::FutureExt;
     use tokio::runtime::Handle;
 
     fn pool_of(texts: &[&str], clock: Clock) -> Pool {
@@ -219,5 +220,11 @@ mod tests {
         assert!(pool.choose(7, &NOTHING).await.is_some());
         let pool = pool_of(&["http://no-such-name.invalid:9"], Clock::system());
         assert!(pool.choose(7, &NOTHING).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_name_while_there_is_another_place() {
+        let pool = pool_of(&["http://no-such-name.invalid:9", "http://10.0.0.1"], Clock::system());
+        assert!(pool.choose(7, &NOTHING).now_or_never().unwrap().is_some());
     }
 }

@@ -370,6 +370,8 @@ mod tests {
         for (raw, kept, merged) in cases {
             assert_eq!(settled(raw, Target::keep).as_deref(), kept, "{raw} is kept");
             assert_eq!(settled(raw, Target::merge).as_deref(), merged, "{raw} is merged");
+            let at_once = Target::of_request(raw.as_bytes()).is_ok_and(|target| target.is_settled());
+            assert_eq!(at_once, kept.is_some() && kept == merged, "{raw}");
         }
     }
 

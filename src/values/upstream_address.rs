@@ -204,8 +204,10 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(UpstreamAddress::parse(text).unwrap_err().write, want, "{text}");
         }
-        let long = format!("unix:/{}", "x".repeat(MAX_SOCKET_PATH));
-        assert!(UpstreamAddress::parse(&long).is_err());
+        let path = |length: usize| UpstreamAddress::parse(&format!("unix:/{}", "x".repeat(length - 1)));
+        assert!(path(107).is_ok() && path(108).is_err());
+        let said = UpstreamAddress::parse("app").unwrap_err().to_string();
+        assert_eq!(said, "does not say how to speak; write \"http://app\"");
     }
 
     #[test]
