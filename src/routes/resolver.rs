@@ -241,6 +241,19 @@ mod tests {
         assert!(!upstream.endpoints().is_empty());
     }
 
+    #[tokio::test]
+    async fn what_is_in_use_is_shared_and_the_rest_forgotten() {
+        let upstreams = Upstreams::new(Handle::current());
+        let [one, other, third] =
+            ["http://10.0.0.1", "http://10.0.0.2", "http://10.0.0.3"].map(|text| UpstreamAddress::parse(text).unwrap());
+        let (kept, dropped) = (upstreams.get(&one), upstreams.get(&other));
+        assert!(Arc::ptr_eq(&kept, &upstreams.get(&one)));
+        drop(dropped);
+        let _third = upstreams.get(&third);
+        assert!(Arc::ptr_eq(&kept, &upstreams.get(&one)));
+        assert_eq!(upstreams.in_use.lock().len(), 2);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_task_refreshes_and_ends_with_its_upstream() {
         let upstream = Arc::new(upstream("http://app.test"));

@@ -76,3 +76,34 @@ impl RouteSettings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::runtime::Handle;
+
+    #[tokio::test]
+    async fn a_route_waits_as_long_as_it_is_told_to() {
+        let settings = RouteSettings {
+            host: None,
+            path: PathPrefix::parse("/").unwrap(),
+            access: Access::SignedIn,
+            upstreams: vec![UpstreamAddress::parse("http://10.0.0.1").unwrap()],
+            trust: UpstreamTrust::nobody(),
+            connect_timeout: Duration::from_secs(7),
+            response_timeout: Duration::from_secs(11),
+            upstream_host: None,
+            opaque: false,
+            methods: Methods::default(),
+            refuse_cross_site: false,
+            origins: Vec::new(),
+            service_workers: false,
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+        };
+        let route = settings.assemble(&Upstreams::new(Handle::current()), &Clock::system());
+        let waits = route.pool.settings();
+        let seconds = (waits.connect_timeout.as_secs(), waits.response_timeout.as_secs());
+        assert_eq!(seconds, (7, 11));
+    }
+}

@@ -107,6 +107,16 @@ mod tests {
     }
 
     #[test]
+    fn only_hosts_with_such_a_route_want_paths_literally() {
+        let public = Origin::parse("http://app.test").unwrap();
+        let hosts = OwnHosts::new(&public, [Host::parse("shop.test").unwrap()]);
+        let opaque = Route { opaque: true, ..route(Some("shop.test"), "/a") };
+        let table = RouteTable::new(&hosts, vec![route(None, "/"), opaque]);
+        let wants = ["app.test", "shop.test"].map(|host| table.wants_literal(hosts.find(host).unwrap()));
+        assert_eq!(wants, [false, true]);
+    }
+
+    #[test]
     fn the_most_specific_route_wins() {
         let public = Origin::parse("http://app.test").unwrap();
         let hosts = OwnHosts::new(&public, [Host::parse("shop.test").unwrap()]);

@@ -120,6 +120,12 @@ mod tests {
         assert_eq!(refused("hello"), BadCertificates::Empty);
         assert_eq!(refused(broken), BadCertificates::Unreadable);
         assert_eq!(refused(&format!("{one}{broken}")), BadCertificates::Unreadable);
+        for (problem, write) in
+            [(BadCertificates::Empty, "PEM form"), (BadCertificates::Unreadable, "PEM certificates")]
+        {
+            assert!(problem.to_string().contains(write), "{problem}");
+        }
+        assert_eq!(format!("{both:?}"), "UpstreamTrust { own: 2, .. }");
     }
 
     #[test]
