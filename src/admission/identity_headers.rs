@@ -141,6 +141,9 @@ mod tests {
                 "x-forwarded-preferred-username: alice",
             ]
         );
+        let names: Vec<_> = headers.names().map(HeaderName::as_str).collect();
+        let known = ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username"];
+        assert_eq!((names, headers.count()), (known.to_vec(), 4));
         headers.extend(IdentityHeaders::preset("remote").unwrap());
         let bob = Identity::new("bob", None, None, &[]).unwrap();
         assert_eq!(

@@ -30,6 +30,7 @@ use crate::values::header_edits::HeaderEdit;
 use crate::values::origin::{Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPages, OwnPath};
+use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};

@@ -98,3 +98,49 @@ async fn a_service_worker_cannot_answer_for_us() {
     };
     assert!(widened("/app/sw.js", "/") && !widened("/app/sw.js", "/app/") && !widened("/trusted/sw.js", "/"));
 }
+
+#[tokio::test]
+async fn another_site_changes_nothing_where_a_route_says_so() {
+    let careful = RouteSettings { refuse_cross_site: true, ..route("/public/form", Access::Public) };
+    let bench = bench_with(|settings| settings.routes.push(careful));
+    let (own, evil) = ("Origin: http://app.test", "Origin: http://evil.test");
+    let cases = [
+        ("POST", "/public/form", own, true),
+        ("POST", "/public/form", evil, false),
+        ("DELETE", "/public/form/x", evil, false),
+        ("GET", "/public/form", evil, true),
+        ("OPTIONS", "/public/form", evil, true),
+        ("POST", "/public/other", evil, true),
+    ];
+    for (method, path, origin, passes) in cases {
+        match bench.receive(method, path, &[origin]) {
+            Received::Forward(_) => assert!(passes, "{method} {path} {origin}"),
+            Received::Answer(reply) => assert_eq!((passes, reply.reason), (false, Some(Reason::CrossSite)), "{method}"),
+            Received::Own(_) => panic!("{path} is no address of ours"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_opens_no_socket_in_the_name_of_a_session() {
+    let bench = bench();
+    let alice = bench.sign_in("alice").await;
+    let (own, evil) = ("Origin: http://app.test", "Origin: http://evil.test");
+    let (socket, other) = ("Upgrade: WebSocket", "Upgrade: h2c");
+    let cases = [
+        (&*alice, own, socket, true),
+        (&*alice, evil, socket, false),
+        (&*alice, "X: y", socket, true),
+        (&*alice, evil, other, true),
+        (&*alice, evil, "X: y", true),
+        ("X: y", evil, socket, true),
+    ];
+    for (cookie, origin, upgrade, passes) in cases {
+        let received = bench.receive("GET", "/public/socket", &[cookie, origin, upgrade, "Connection: Upgrade"]);
+        match received {
+            Received::Forward(_) => assert!(passes, "{cookie} {origin} {upgrade}"),
+            Received::Answer(reply) => assert_eq!((passes, reply.reason), (false, Some(Reason::SocketOrigin))),
+            Received::Own(_) => panic!("it is no address of ours"),
+        }
+    }
+}
