@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn what_is_no_head_is_refused_and_says_why() {
         use Reason::*;
-        let cases: [(&str, Reason); 31] = [
+        let cases: [(&str, Reason); 33] = [
             ("\u{16}", HeadMalformed),
             (" GET / HTTP/1.1\r\n", HeadMalformed),
             ("\r\n\r\n\r\nGET / HTTP/1.1\r\n", HeadMalformed),
@@ -328,6 +328,8 @@ mod tests {
             ("GET / http/1.1\r\n", HeadMalformed),
             ("GET / HTTP/1.1x\r\n", HeadMalformed),
             ("GET / HTTP/11\r\n", HeadMalformed),
+            ("GET / HTTP/a.1\r\n", HeadMalformed),
+            ("GET / HTTP/1.a\r\n", HeadMalformed),
             ("GET / HTTP/2.0\r\n", VersionNotSupported),
             ("GET / HTTP/1.2\r\n", VersionNotSupported),
             ("PRI * HTTP/2.0\r\n", VersionNotSupported),

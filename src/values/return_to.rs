@@ -271,6 +271,14 @@ mod tests {
     }
 
     #[test]
+    fn patterns_are_listed_for_browsers() {
+        let patterns = ["https://app.test", "https://*.app.test", "http://port.test:8080", "https://any.test:*"];
+        let allowed = AllowedOrigins::new(patterns.map(|pattern| OriginPattern::parse(pattern).unwrap()));
+        let listed = " https://app.test:443 https://*.app.test:443 http://port.test:8080 https://any.test:*";
+        assert_eq!(allowed.to_string(), listed);
+    }
+
+    #[test]
     fn an_overlong_target_is_not_cut_but_refused() {
         let long = format!("/{}", "a".repeat(MAX_TARGET - 1));
         assert!(ReturnTo::parse(&long, &AllowedOrigins::default()).is_some());
