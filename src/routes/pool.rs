@@ -153,6 +153,13 @@ mod tests {
         assert!(used.values().all(|&count| (800..1200).contains(&count)), "{used:?}");
     }
 
+    /// A session stays with its endpoint over restarts and from one version to the next.
+    #[test]
+    fn scores_are_those_of_splitmix64() {
+        let scores = [(0, 0), (1, 2), (u64::MAX, 5)].map(|(affinity, id)| score(affinity, id));
+        assert_eq!(scores, [0xe220_a839_7b1d_cdaf, 0x1d0b_14e4_db01_8fed, 0xe8f9_38e3_d92c_0f81]);
+    }
+
     #[tokio::test]
     async fn a_new_endpoint_takes_only_its_share() {
         let (few, more) = (pool(4, Clock::manual().0), pool(5, Clock::manual().0));
