@@ -27,7 +27,7 @@ use crate::session::table;
 use crate::values::client_address::{Peer, TrustedProxies};
 use crate::values::cookie::SessionCookie;
 use crate::values::header_edits::HeaderEdit;
-use crate::values::origin::{Origin, Scheme};
+use crate::values::origin::{Authority, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPages, OwnPath};
 use crate::values::reason::Reason;

@@ -144,3 +144,16 @@ async fn a_page_of_another_site_opens_no_socket_in_the_name_of_a_session() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_application_may_be_asked_under_another_name() {
+    let inner =
+        RouteSettings { upstream_host: Authority::parse("inner.test:81"), ..route("/public/in", Access::Public) };
+    let bench = bench_with(|settings| settings.routes.push(inner));
+    let mut headers = head("GET", &[]).headers;
+    bench.forward("/public/in", &[]).edit_request(&mut headers);
+    assert_eq!(
+        (&headers["host"], &headers["x-forwarded-host"]),
+        (&"inner.test:81".parse().unwrap(), &"app.test".parse().unwrap())
+    );
+}
