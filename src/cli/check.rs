@@ -10,25 +10,33 @@ use super::{Configuration, print};
 /// Names everything that is wrong.
 pub(super) fn command(which: &Configuration) -> ExitCode {
     match load(which) {
-        Ok((path, _)) => print::to_standard_output(format!("{}: no problems\n", path.display()).as_bytes()),
+        Ok(Loaded { path, warnings, .. }) => {
+            show(&warnings);
+            print::to_standard_output(format!("{}: no problems\n", path.display()).as_bytes())
+        }
         Err(NotLoaded) => ExitCode::FAILURE,
     }
+}
+
+/// A configuration that can be used.
+pub(super) struct Loaded {
+    pub(super) path: PathBuf,
+    pub(super) settings: Settings,
+    /// What the operator should know; to be shown.
+    pub(super) warnings: Report,
 }
 
 /// The reasons have been printed.
 pub(super) struct NotLoaded;
 
-/// Reads the configuration that is meant. Problems and warnings go to standard error.
-pub(super) fn load(which: &Configuration) -> Result<(PathBuf, Settings), NotLoaded> {
+/// Reads the configuration that is meant. Problems go to standard error.
+pub(super) fn load(which: &Configuration) -> Result<Loaded, NotLoaded> {
     let path = which.config.clone().or_else(config::find).ok_or_else(|| {
         eprint!("{NOTHING_FOUND}");
         NotLoaded
     })?;
     match config::load(&path) {
-        Ok((settings, warnings)) => {
-            show(&warnings);
-            Ok((path, settings))
-        }
+        Ok((settings, warnings)) => Ok(Loaded { path, settings, warnings }),
         Err(problems) => {
             show(&problems);
             Err(NotLoaded)
@@ -54,6 +62,7 @@ Or write ./config.toml, for an application on port 9000 of this machine:
 and add somebody who may sign in:  exeunt user set NAME
 ";
 
-fn show(report: &Report) {
+/// Shows a report to people.
+pub(super) fn show(report: &Report) {
     eprint!("{}", report.render(print::colour()));
 }

@@ -42,6 +42,7 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 /// Shows the demo until it is told to stop.
 pub(super) fn command(demo: &Demo) -> ExitCode {
+    serve::speak(Format::Text);
     serve::until_stopped(&proxy::settings::Settings::default(), Format::Text, run(demo))
 }
 

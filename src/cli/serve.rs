@@ -29,14 +29,20 @@ use crate::session::table::SessionTable;
 use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
 
-use super::{Configuration, REFUSED_CONFIGURATION, check, open_files, service_manager};
+use super::check::{self, Loaded};
+use super::{Configuration, REFUSED_CONFIGURATION, open_files, service_manager};
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
-    let Ok((_, settings)) = check::load(which) else {
+    let Ok(Loaded { settings, warnings, .. }) = check::load(which) else {
         return ExitCode::from(REFUSED_CONFIGURATION);
     };
     let (door, format) = (settings.door.clone(), settings.log.format);
+    speak(format);
+    match format {
+        Format::Json => warnings.findings().iter().for_each(|found| tracing::warn!(key = found.key, "{}", found.what)),
+        Format::Text | Format::Combined => check::show(&warnings),
+    }
     until_stopped(&door, format, serve(settings))
 }
 
@@ -46,7 +52,6 @@ pub(super) fn until_stopped(
     format: Format,
     service: impl Future<Output = Result<(), String>>,
 ) -> ExitCode {
-    speak(format);
     let served = door.runtime().map_err(|error| format!("no threads: {error}"));
     match served.and_then(|runtime| runtime.block_on(service)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,10 +65,10 @@ pub(super) fn until_stopped(
     }
 }
 
-/// Messages of the program itself, the engine's warnings included, on standard error: as JSON where the log is, so that
-/// a collector reads every line. `RUST_LOG` says more of the program, and of nothing else: below its warnings the engine
-/// writes whole heads, cookies included.
-fn speak(format: Format) {
+/// From now on messages of the program itself go to standard error, the engine's warnings included: as JSON where the
+/// log is, so that a collector reads every line. `RUST_LOG` says more of the program, and of nothing else: below its
+/// warnings the engine writes whole heads, cookies included.
+pub(super) fn speak(format: Format) {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
     let discreet = filter_fn(|of| *of.level() <= Level::WARN || of.target().starts_with("exeunt"));
     let filter = chosen.and(discreet.with_max_level_hint(LevelFilter::TRACE));
