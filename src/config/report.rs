@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
-use crate::credentials::problem::FileProblems;
+use crate::credentials::problem::{FileProblems, printable, without_c1};
 
 /// Whether a finding stops the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,9 +53,11 @@ impl Report {
         }
         findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
         for finding in &mut findings {
-            finding.what = without_passwords(&finding.what);
+            finding.what = printable(&without_passwords(&finding.what));
+            finding.key = printable(&finding.key);
+            finding.write.iter_mut().for_each(|line| *line = printable(line));
         }
-        Self { file: file.into(), text: without_passwords(&text.into()), findings }
+        Self { file: file.into(), text: without_c1(&without_passwords(&text.into())), findings }
     }
 
     /// A file that could not even be read.
@@ -168,6 +170,22 @@ mod tests {
             assert_eq!(without_passwords(text), want);
             assert_eq!(want.len(), text.len());
         }
+    }
+
+    #[test]
+    fn nothing_in_a_file_moves_a_terminal() {
+        let odd = "a\u{90}\u{1b}[31m\u{7f}ä";
+        let finding = Finding {
+            severity: Severity::Problem,
+            key: format!("key.{odd}"),
+            what: format!("wrong: {odd}"),
+            write: vec![format!("write {odd}")],
+            span: Some(0..1),
+            within: None,
+        };
+        let shown = Report::new("f", format!("x = \"{odd}\"\r\n"), vec![finding]).to_string();
+        assert!(!shown.chars().any(|sign| sign.is_control() && sign != '\n'), "{shown:?}");
+        assert!(shown.contains("key.a·?[31m?ä: wrong: a·?[31m?ä"), "{shown}");
     }
 
     #[test]

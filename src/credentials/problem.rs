@@ -36,7 +36,10 @@ impl FileProblems {
     /// The problems of a file, in the order of its lines.
     pub fn new(path: &Path, masked: String, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
-        Self { path: path.to_owned(), masked, problems }
+        for problem in &mut problems {
+            (problem.message, problem.help) = (printable(&problem.message), printable(&problem.help));
+        }
+        Self { path: path.to_owned(), masked: without_c1(&masked), problems }
     }
 
     /// One problem of a file as a whole.
@@ -107,6 +110,22 @@ impl fmt::Display for FileProblems {
 
 impl std::error::Error for FileProblems {}
 
+/// A text of ours with words of a file in it: control characters move a terminal or end a line of a journal.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|sign| if sign.is_ascii_control() && sign != '\n' { '?' } else { sign })
+        .collect::<String>()
+        .replace(C1, "·")
+}
+
+/// The text of a file, of the same length, without the control characters that its excerpts would show as they are.
+pub fn without_c1(text: &str) -> String {
+    text.replace(C1, "·")
+}
+
+/// The control characters beyond ASCII.
+const C1: fn(char) -> bool = |sign| ('\u{80}'..='\u{9f}').contains(&sign);
+
 /// Hides the spans behind asterisks, one a byte, so that all other spans stay where they are.
 pub fn mask(text: &str, secrets: &[Range<usize>]) -> String {
     let mut masked = text.to_owned();
@@ -120,17 +139,23 @@ pub fn mask(text: &str, secrets: &[Range<usize>]) -> String {
 }
 
 /// Hides everything that could be a value, in a text that cannot be read as TOML: all letters, digits and signs
-/// but those before the first `=` of a line, and those of table headers and comments.
+/// but those of a key before the first `=` of a line, and those of table headers and comments. A line of htpasswd may
+/// have its `=` within the hash.
 pub fn mask_values(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let open = line.trim_start().starts_with(['[', '#']);
-        let value = if open { line.len() } else { line.find('=').unwrap_or(0) };
+        let key = line.find('=').filter(|&at| line.get(..at).is_some_and(|key| key.chars().all(is_of_key)));
+        let value = if open { line.len() } else { key.unwrap_or(0) };
         let (shown, hidden) = line.split_at_checked(value).unwrap_or(("", line));
         masked.push_str(shown);
         masked.push_str(&hide(hidden));
     }
     masked
+}
+
+fn is_of_key(sign: char) -> bool {
+    sign.is_ascii_alphanumeric() || "_-.\"' \t".contains(sign)
 }
 
 /// The same structure, white space and length in bytes, and nothing else.
@@ -159,8 +184,8 @@ mod tests {
 
     #[test]
     fn a_broken_text_shows_its_structure_only() {
-        let text = "[users.alice]\npassword = \"hun=ter\n  more ]\n# why\nalice = { password = 'x y' }";
-        let want = "[users.alice]\npassword = \"***=***\n  **** ]\n# why\nalice = { ******** = '* *' }";
+        let text = "[users.alice]\npassword = \"hun=ter\n  more ]\n# why\nalice = { password = 'x y' }\nbob:{SHA}W6ph=";
+        let want = "[users.alice]\npassword = \"***=***\n  **** ]\n# why\nalice = { ******** = '* *' }\n****{***}****=";
         assert_eq!(mask_values(text), want);
     }
 
