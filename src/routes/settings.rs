@@ -78,20 +78,20 @@ impl RouteSettings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use tokio::runtime::Handle;
 
-    #[tokio::test]
-    async fn a_route_waits_as_long_as_it_is_told_to() {
-        let settings = RouteSettings {
+    /// A route to an application that is never reached.
+    pub(crate) fn route(path: &str, access: Access) -> RouteSettings {
+        RouteSettings {
             host: None,
-            path: PathPrefix::parse("/").unwrap(),
-            access: Access::SignedIn,
-            upstreams: vec![UpstreamAddress::parse("http://10.0.0.1").unwrap()],
+            path: PathPrefix::parse(path).unwrap(),
+            access,
+            upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:9").unwrap()],
             trust: UpstreamTrust::nobody(),
-            connect_timeout: Duration::from_secs(7),
-            response_timeout: Duration::from_secs(11),
+            connect_timeout: Duration::from_secs(1),
+            response_timeout: Duration::from_secs(1),
             upstream_host: None,
             opaque: false,
             methods: Methods::default(),
@@ -100,10 +100,15 @@ mod tests {
             service_workers: false,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_route_waits_as_long_as_it_is_told_to() {
+        let (connect_timeout, response_timeout) = (Duration::from_secs(7), Duration::from_secs(11));
+        let settings = RouteSettings { connect_timeout, response_timeout, ..route("/", Access::SignedIn) };
         let route = settings.assemble(&Upstreams::new(Handle::current()), &Clock::system());
         let waits = route.pool.settings();
-        let seconds = (waits.connect_timeout.as_secs(), waits.response_timeout.as_secs());
-        assert_eq!(seconds, (7, 11));
+        assert_eq!((waits.connect_timeout, waits.response_timeout), (connect_timeout, response_timeout));
     }
 }

@@ -15,11 +15,9 @@ use crate::credentials::hashing;
 use crate::credentials::password::{self, Password};
 use crate::credentials::user_file::Users;
 use crate::routes::access::Access;
-use crate::routes::methods::Methods;
-use crate::routes::path_prefix::PathPrefix;
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
-use crate::routes::upstream_trust::UpstreamTrust;
+use crate::routes::settings::tests::route;
 use crate::session::lifetime::Lifetime;
 use crate::session::live::Cut;
 use crate::session::store::MemoryStore;
@@ -34,7 +32,6 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
-use crate::values::upstream_address::UpstreamAddress;
 
 mod literal;
 mod passing;
@@ -53,26 +50,6 @@ struct Bench {
     gateway: Arc<Gateway>,
     clock: ManualClock,
     lines: Arc<Mutex<Vec<String>>>,
-}
-
-fn route(path: &str, access: Access) -> RouteSettings {
-    RouteSettings {
-        host: None,
-        path: PathPrefix::parse(path).unwrap(),
-        access,
-        upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:9").unwrap()],
-        trust: UpstreamTrust::nobody(),
-        connect_timeout: Duration::from_secs(1),
-        response_timeout: Duration::from_secs(1),
-        upstream_host: None,
-        opaque: false,
-        methods: Methods::default(),
-        refuse_cross_site: false,
-        origins: Vec::new(),
-        service_workers: false,
-        request_headers: Vec::new(),
-        response_headers: Vec::new(),
-    }
 }
 
 fn users() -> Users {
