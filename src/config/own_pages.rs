@@ -1,13 +1,13 @@
 //! `login.path` and `logout.paths`: the addresses that the gateway answers itself, on every host.
 
-use crate::values::own_path::{OwnPage, OwnPages, OwnPath};
+use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath};
 
 use super::raw::{Item, Refusal, Table};
 
 /// Reads both. `None` only with a problem found.
 pub fn read(login: &Table<'_>, logout: &Table<'_>) -> Option<OwnPages> {
     let sign_in = match login.item("path") {
-        Some(item) => item.parse(own_path),
+        Some(item) => item.parse(|text| path_but(text, LOGOUT, "signs out")),
         None => own_path("/login").ok(),
     };
     let sign_out = match logout.item("paths") {
@@ -27,6 +27,15 @@ fn own_path(text: &str) -> Result<OwnPath, Refusal> {
     OwnPath::parse(text).map_err(|said| Refusal::of(text, &said))
 }
 
+/// A path other than `taken`, which always does something else.
+fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, Refusal> {
+    let path = own_path(text)?;
+    if path.matches(taken) {
+        return Err(Refusal::new(format!("{taken} always {does}")).write("name another path"));
+    }
+    Ok(path)
+}
+
 fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     let items = item.list()?;
     if items.is_empty() {
@@ -34,7 +43,7 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     }
     let mut paths: Vec<OwnPath> = Vec::new();
     for item in items {
-        let Some(path) = item.parse(own_path) else { continue };
+        let Some(path) = item.parse(|text| path_but(text, LOGIN, "signs in")) else { continue };
         if paths.iter().any(|other| other.matches(path.as_str())) {
             item.place.problem(Refusal::new(format!("{path} is named twice")));
         } else {

@@ -18,7 +18,9 @@ impl OwnPath {
         }
         match text.trim_end_matches('/') {
             "" => Err("the whole site cannot be this: name a path such as \"/logout\"".to_owned()),
-            path if is_reserved(path) => Err("addresses under /.exeunt/ are taken: name another path".to_owned()),
+            path if is_reserved(path) && always(path).is_none() => {
+                Err(format!("of the addresses under /.exeunt/ only {LOGIN} and {LOGOUT} can be named here"))
+            }
             path => Ok(Self(path.into())),
         }
     }
@@ -59,10 +61,11 @@ pub enum OwnPage<'a> {
 }
 
 impl OwnPages {
-    /// The address to sign in at, and those to sign out at. `None` if one of them is both, or there is none to
-    /// sign out at.
+    /// The address to sign in at, and those to sign out at, beside [`LOGIN`] and [`LOGOUT`]. `None` if one of them
+    /// is both, or there is none to sign out at.
     pub fn new(login: OwnPath, logout: Vec<OwnPath>) -> Option<Self> {
-        let distinct = !logout.is_empty() && !logout.iter().any(|path| path.matches(login.as_str()));
+        let both = |path: &OwnPath| path.matches(login.as_str()) || path.matches(LOGIN);
+        let distinct = !logout.is_empty() && !logout.iter().any(both) && !login.matches(LOGOUT);
         distinct.then_some(Self { login, logout })
     }
 
@@ -73,15 +76,18 @@ impl OwnPages {
         } else if self.logout.iter().any(|own| own.matches(path)) {
             Some(OwnPage::Logout)
         } else {
-            below_reserved(path).map(OwnPage::Further)
+            always(path).or_else(|| below_reserved(path).map(OwnPage::Further))
         }
     }
 
-    /// Whether one of our addresses begins with this text, as the scope of a service worker is compared.
+    /// Whether one of our addresses begins with this text, as the scope of a service worker is compared; every scope
+    /// below [`RESERVED`] is among ours.
     pub fn any_below(&self, scope: &str) -> bool {
         let begins = |address: &str| address.get(..scope.len()).is_some_and(|head| head.eq_ignore_ascii_case(scope));
         let further = format!("{RESERVED}/");
-        begins(self.login.as_str()) || self.logout.iter().any(|path| begins(path.as_str())) || begins(&further)
+        let inside = scope.get(..further.len()).is_some_and(|head| head.eq_ignore_ascii_case(&further));
+        let named = begins(self.login.as_str()) || self.logout.iter().any(|path| begins(path.as_str()));
+        named || begins(&further) || inside
     }
 
     /// Where people sign in.
@@ -97,6 +103,17 @@ impl OwnPages {
 
 /// Where the gateway's further pages live.
 pub const RESERVED: &str = "/.exeunt";
+/// Where people can always sign in, whatever the configuration says.
+pub const LOGIN: &str = "/.exeunt/login";
+/// Where people can always sign out, whatever the configuration says.
+pub const LOGOUT: &str = "/.exeunt/logout";
+
+/// Which of the two addresses that are always there a canonical path means.
+fn always(path: &str) -> Option<OwnPage<'static>> {
+    let page = below_reserved(path)?;
+    let is = |address: &str| below_reserved(address).is_some_and(|name| name.eq_ignore_ascii_case(page));
+    if is(LOGIN) { Some(OwnPage::Login) } else { is(LOGOUT).then_some(OwnPage::Logout) }
+}
 
 /// The part of a canonical path below [`RESERVED`], without its slash; `None` outside of it.
 pub fn below_reserved(path: &str) -> Option<&str> {
@@ -143,18 +160,41 @@ mod tests {
     }
 
     #[test]
+    fn two_addresses_are_always_there() {
+        let path = |text| OwnPath::parse(text).unwrap();
+        let moved = OwnPages::new(path("/.exeunt/login"), vec![path("/.exeunt/logout/")]).unwrap();
+        let usual = OwnPages::new(path("/login"), vec![path("/logout")]).unwrap();
+        for (address, page) in [
+            ("/.exeunt/login", OwnPage::Login),
+            ("/.Exeunt/LOGIN/", OwnPage::Login),
+            ("/.exeunt/logout", OwnPage::Logout),
+            ("/.exeunt/Logout/", OwnPage::Logout),
+            ("/.exeunt/loginx", OwnPage::Further("loginx")),
+            ("/.exeunt/login/x", OwnPage::Further("login/x")),
+        ] {
+            assert_eq!((moved.find(address), usual.find(address)), (Some(page), Some(page)), "{address}");
+        }
+        assert_eq!((moved.find("/login"), moved.find("/logout")), (None, None), "the application's");
+        assert_eq!((moved.login().as_str(), moved.logout()), ("/.exeunt/login", "/.exeunt/logout"));
+        assert!(OwnPages::new(path("/.exeunt/logout"), vec![path("/x")]).is_none());
+        assert!(OwnPages::new(path("/x"), vec![path("/y"), path("/.exeunt/login")]).is_none());
+    }
+
+    #[test]
     fn a_scope_covers_what_begins_with_it() {
         let path = |text| OwnPath::parse(text).unwrap();
         let pages = OwnPages::new(path("/in"), vec![path("/out"), path("/bye")]).unwrap();
-        let covers = ["/", "/in", "/I", "/o", "/bye", "/.exeunt/", "/.E"];
+        let covers = ["/", "/in", "/I", "/o", "/bye", "/.exeunt/", "/.E", "/.exeunt/l", "/.Exeunt/x/"];
         assert!(covers.iter().all(|scope| pages.any_below(scope)));
-        let others = ["/inn/", "/in/", "/out/", "/app/", "/.exeunt/x"];
+        let others = ["/inn/", "/in/", "/out/", "/app/", "/.exeuntx/"];
         assert!(!others.iter().any(|scope| pages.any_below(scope)));
     }
 
     #[test]
     fn odd_addresses_are_refused() {
-        for text in ["", "/", "//", "logout", "/a?b", "/a;b", "/%61", "/a/../b", "/.exeunt/x", "/.EXEUNT"] {
+        for text in
+            ["", "/", "//", "logout", "/a?b", "/a;b", "/%61", "/a/../b", "/.exeunt/x", "/.EXEUNT", "/.exeunt/login/x"]
+        {
             assert!(OwnPath::parse(text).is_err(), "{text}");
         }
     }

@@ -91,3 +91,27 @@ async fn a_planted_cookie_does_not_survive_the_sign_in() {
     let again = cookie_line(&again);
     assert!(bench.is_signed_in(&again) && !bench.is_signed_in(&own), "the session before it lives on");
 }
+
+#[tokio::test]
+async fn an_application_may_have_login_and_logout_for_itself() {
+    let usual = bench();
+    let moved = bench_with(|settings| {
+        let path = |text| OwnPath::parse(text).unwrap();
+        settings.own_pages = OwnPages::new(path("/.exeunt/login"), vec![path("/.exeunt/logout")]).unwrap();
+    });
+    for bench in [&usual, &moved] {
+        let form = bench.ask("GET", "/.Exeunt/login/?next=/a", &[BROWSER], "").await;
+        assert!(text(&form).contains("name=\"password\"") && text(&form).contains("value=\"/a\""));
+        let reply =
+            bench.ask("POST", "/.exeunt/login", &[FORM], "username=alice&password=wonder+land&next=/.exeunt/logout");
+        let alice = cookie_line(&reply.await);
+        let reply = bench.ask("POST", "/.exeunt/logout", &[&alice, BROWSER], "next=/.exeunt/login").await;
+        assert!(text(&reply).contains("Goodbye, alice") && !bench.is_signed_in(&alice));
+    }
+    let alice = cookie_line(&moved.ask("POST", "/.exeunt/login", &[FORM], "username=alice&password=wonder+land").await);
+    moved.forward("/login", &[&alice]);
+    moved.forward("/logout", &[&alice]);
+    assert_eq!(header(&moved.ask("GET", "/x", &[BROWSER], "").await, "location"), Some("/.exeunt/login?next=%2Fx"));
+    let page = moved.ask("GET", "/.exeunt/login", &[BROWSER, &alice], "").await;
+    assert!(text(&page).contains("action=\"/.exeunt/logout\""), "{}", text(&page));
+}
