@@ -10,8 +10,8 @@ use tokio::io::AsyncReadExt;
 use super::connection::{Connection, poll_interrupted};
 use super::stage::Ending;
 use super::transport::Transport;
+use crate::values::body::BodyReader;
 use crate::values::reason::Reason;
-use crate::values::request_body::BodyReader;
 use crate::values::request_head::{HeadLimits, HeadReader};
 
 /// What became of waiting for a head.

@@ -22,8 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::connection::Connection;
 use super::stage::Stage;
 use super::transport::Transport;
+use crate::values::body::BodyReader;
 use crate::values::client_address::Peer;
-use crate::values::request_body::BodyReader;
 
 /// One exchange's view of a client's stream.
 #[derive(Debug)]

@@ -1,7 +1,11 @@
-//! The framing of a body in chunks (RFC 9112 7.1), read as strictly as it is written.
+//! The framing of a body in chunks (RFC 9112 7.1), read as strictly as it is written, and taken away: what is passed on
+//! is framed anew, without extensions and trailers.
 //!
-//! The engine reads the chunks again and frames the body anew for the application, but forgives what another reader in
-//! front of us may not: white space after a size, a bare line feed, extensions without end. Such a body is refused.
+//! What some readers forgive and others do not (white space after a size, a bare line feed, extensions without end) is
+//! refused in a request. Old applications are known to fill the place of a size up with spaces: in an answer that is
+//! forgiven, and its connection is not used again.
+
+use std::ops::Range;
 
 use super::request_head::is_token;
 
@@ -17,6 +21,26 @@ pub struct ChunkReader {
     extensions: usize,
     /// Bytes of the trailer section.
     trailers: usize,
+    leniency: Leniency,
+}
+
+/// What becomes of small mistakes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Leniency {
+    #[default]
+    Strict,
+    Lenient,
+    /// It was needed.
+    Forgave,
+}
+
+/// What was gone over, and what of it is the body's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Data. Empty where there was nothing but framing.
+    pub data: Range<usize>,
+    /// All that was gone over.
+    pub taken: usize,
 }
 
 /// What comes next.
@@ -24,6 +48,8 @@ pub struct ChunkReader {
 enum State {
     #[default]
     Size,
+    /// White space behind a size.
+    Blank,
     Extension,
     SizeLineFeed,
     Data,
@@ -49,21 +75,43 @@ const MAX_EXTENSIONS: usize = 4096;
 const MAX_TRAILERS: usize = 8192;
 
 impl ChunkReader {
+    /// A reader for an answer, which may be a little wrong.
+    pub fn lenient() -> Self {
+        Self { leniency: Leniency::Lenient, ..Self::default() }
+    }
+
     /// Goes over `bytes`. Answers how many of them belong to the body.
     ///
     /// # Errors
     /// The body has no single end any more.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
         let mut at = 0;
-        while let Some(&byte) = bytes.get(at).filter(|_| self.state != State::Over) {
-            if self.state == State::Data {
-                at += self.pass_over(bytes.len() - at);
-            } else {
-                self.state = self.next(byte)?;
-                at += 1;
-            }
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && self.state != State::Over) {
+            at += self.step(rest)?.taken;
         }
         Ok(at)
+    }
+
+    /// Goes over `bytes` to the end of the next data in them, of all of them where there is none, or of the body.
+    ///
+    /// # Errors
+    /// The body has no single end any more.
+    pub fn step(&mut self, bytes: &[u8]) -> Result<Piece, BrokenChunks> {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at).filter(|_| self.state != State::Over) {
+            if self.state == State::Data {
+                let end = at + self.pass_over(bytes.len() - at);
+                return Ok(Piece { data: at..end, taken: end });
+            }
+            self.state = self.next(byte)?;
+            at += 1;
+        }
+        Ok(Piece { data: at..at, taken: at })
+    }
+
+    /// Whether something was forgiven: the end of this body is a guess.
+    pub fn forgave(&self) -> bool {
+        self.leniency == Leniency::Forgave
     }
 
     /// Whether the body is over.
@@ -82,10 +130,32 @@ impl ChunkReader {
     }
 
     fn next(&mut self, byte: u8) -> Result<State, BrokenChunks> {
+        use State::{DataLineFeed, LastLineFeed, SizeLineFeed, TrailerLineFeed};
+        let after_return = matches!(self.state, SizeLineFeed | DataLineFeed | TrailerLineFeed | LastLineFeed);
+        if byte == b'\n' && !after_return {
+            self.forgive()?;
+            self.state = self.next_strictly(b'\r')?;
+        }
+        self.next_strictly(byte)
+    }
+
+    fn forgive(&mut self) -> Result<(), BrokenChunks> {
+        if self.leniency == Leniency::Strict {
+            return Err(BrokenChunks);
+        }
+        self.leniency = Leniency::Forgave;
+        Ok(())
+    }
+
+    fn next_strictly(&mut self, byte: u8) -> Result<State, BrokenChunks> {
         use State::*;
         match (self.state, byte) {
             (Size, b'\r') if self.digits > 0 => Ok(SizeLineFeed),
             (Size, b';') if self.digits > 0 => Ok(Extension),
+            (Size, b' ' | b'\t') if self.digits > 0 => self.forgive().map(|()| Blank),
+            (Blank, b' ' | b'\t') => limited(&mut self.extensions, MAX_EXTENSIONS, byte, Blank),
+            (Blank, b'\r') => Ok(SizeLineFeed),
+            (Blank, b';') => Ok(Extension),
             (Size, _) => self.digit(byte),
             (Extension, b'\r') => Ok(SizeLineFeed),
             (Extension, _) => limited(&mut self.extensions, MAX_EXTENSIONS, byte, Extension),
@@ -173,6 +243,59 @@ mod tests {
         for bytes in cases {
             assert_eq!(read(bytes.as_bytes()), Err(BrokenChunks), "{bytes:?}");
         }
+    }
+
+    /// What a body says, read whole and byte by byte, and whether something was forgiven.
+    fn data(mut reader: ChunkReader, bytes: &[u8]) -> Result<(Vec<u8>, bool), BrokenChunks> {
+        let mut by_bytes = reader;
+        let (mut said, mut at) = (Vec::new(), 0);
+        while at < bytes.len() && !reader.is_over() {
+            let piece = reader.step(&bytes[at..])?;
+            said.extend_from_slice(&bytes[at..][piece.data]);
+            at += piece.taken;
+        }
+        let mut one_by_one = Vec::new();
+        for byte in bytes.chunks(1) {
+            one_by_one.extend_from_slice(&byte[by_bytes.step(byte)?.data]);
+        }
+        assert_eq!((&said, reader.is_over()), (&one_by_one, by_bytes.is_over()));
+        assert_eq!(reader.forgave(), by_bytes.forgave());
+        Ok((said, reader.forgave()))
+    }
+
+    #[test]
+    fn data_is_what_is_left_without_the_framing() {
+        let cases: [(&str, &str); 4] = [
+            ("5;x\r\nhel\n\r\r\n0\r\nX: y\r\n\r\nmore", "hel\n\r"),
+            ("1\r\na\r\n1\r\nb\r\n2\r\n", "ab"),
+            ("0\r\n\r\n1\r\na\r\n", ""),
+            ("5\r\nhe", "he"),
+        ];
+        for (bytes, want) in cases {
+            let read = data(ChunkReader::default(), bytes.as_bytes());
+            assert_eq!(read, Ok((want.as_bytes().to_vec(), false)), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_forgiven_what_a_request_is_not() {
+        let forgiven = [
+            "5  \r\nhello\r\n0 \r\n\r\n", "5 ;x\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n",
+            "5\r\nhello\n0\r\n\r\n", "5;x\nhello\n0\nX: y\n\n", "5\t\nhello\r\n0\r\n\r\n",
+        ];
+        for bytes in forgiven {
+            assert_eq!(data(ChunkReader::default(), bytes.as_bytes()), Err(BrokenChunks), "{bytes:?}");
+            assert_eq!(data(ChunkReader::lenient(), bytes.as_bytes()), Ok((b"hello".to_vec(), true)), "{bytes:?}");
+        }
+        let blanks = format!("5{}\r\nhello\r\n", " ".repeat(MAX_EXTENSIONS + 2));
+        let broken = [
+            " 5\r\nhello\r\n", "5 5\r\nhello\r\n", "5\rhello", "\nhello", "5\r\nhelloX\n", "0\r\nX\n\n", "-5\n",
+            &blanks,
+        ];
+        for bytes in broken {
+            assert_eq!(data(ChunkReader::lenient(), bytes.as_bytes()), Err(BrokenChunks), "{bytes:?}");
+        }
+        assert_eq!(data(ChunkReader::lenient(), b"5\r\nhello\r\n0\r\n\r\n"), Ok((b"hello".to_vec(), false)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Plain words, each parsed once. No I/O, and nothing here knows the engine.
 
+pub mod answer_head;
+pub mod body;
 pub mod chunks;
 pub mod client_address;
 pub mod connection_auth;
@@ -9,6 +11,7 @@ pub mod end_cause;
 pub mod escapes;
 pub mod form;
 pub mod half_head;
+pub mod head_lines;
 pub mod header_edits;
 pub mod header_names;
 pub mod identity;
@@ -21,7 +24,6 @@ pub mod readings;
 pub mod reason;
 pub mod receipt;
 pub mod reply;
-pub mod request_body;
 pub mod request_head;
 pub mod return_to;
 pub mod secret;

@@ -2,12 +2,13 @@
 //!
 //! Done on the bytes as they come, before any parser sees them, and as strictly as RFC 9112 is written. What lenient
 //! parsers forgive (bare line feeds, spaces within a target, a length beside a transfer coding, folded lines) is read
-//! differently by another program in front or behind, and that difference is how requests are smuggled. The engine's
-//! parser reads the head again after this; a test holds the two together.
+//! differently by another program in front or behind, and that difference is how requests are smuggled. What was read is
+//! kept as ranges, so that nobody has to read the head again; a test holds them together with another's parser.
 
 use http::uri::Authority;
 use memchr::{memchr, memchr_iter};
 
+use super::head_lines::{self, Known, Line, Lines, Span};
 use super::reason::Reason;
 use super::target::Target;
 
@@ -33,12 +34,22 @@ pub enum Framing {
 }
 
 /// A whole head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Where the body begins.
     pub end: usize,
     /// What the body is.
     pub framing: Framing,
+    /// Where the method is.
+    pub method: Span,
+    /// Where the target is.
+    pub target: Span,
+    /// Whether it is HTTP/1.0.
+    pub is_old: bool,
+    /// Whether the client wants the connection to go on after the answer.
+    pub keeps_alive: bool,
+    /// The lines after the request line.
+    pub lines: Lines,
 }
 
 /// Reads a head piece by piece. Nothing is looked at twice.
@@ -53,10 +64,12 @@ pub struct HeadReader {
     blank: u8,
     begun: bool,
     old_version: bool,
+    method: Span,
+    target: Span,
     /// What a target in absolute form goes to.
     authority: Option<Box<[u8]>>,
     host: bool,
-    fields: usize,
+    fields: Lines,
     length: Option<u64>,
     chunked: bool,
 }
@@ -76,14 +89,12 @@ impl HeadReader {
                 // Refused below as if the line had not ended: the reason is the same however the bytes come.
                 break;
             }
-            let line = bytes.get(self.line..end).and_then(|line| line.strip_suffix(b"\r"));
-            self.line = end + 1;
+            let start = std::mem::replace(&mut self.line, end + 1);
             self.looked = end + 1;
-            let line = line.ok_or(Reason::HeadMalformed)?;
+            let line = bytes.get(start..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(Reason::HeadMalformed)?;
             self.lines += 1;
-            if self.read_line(line, limits)? {
-                self.check_characters(bytes.get(..self.line).unwrap_or_default())?;
-                return Ok(Some(Head { end: self.line, framing: self.framing()? }));
+            if self.read_line(line, start, limits)? {
+                return self.finish(bytes.get(..=end).unwrap_or_default()).map(Some);
             }
         }
         self.looked = bytes.len();
@@ -103,22 +114,36 @@ impl HeadReader {
         if self.begun { Reason::HeadTooLarge } else { Reason::TargetTooLong }
     }
 
-    /// Whether this line ends the head.
-    fn read_line(&mut self, line: &[u8], limits: &HeadLimits) -> Result<bool, Reason> {
+    fn finish(&mut self, head: &[u8]) -> Result<Head, Reason> {
+        self.check_characters(head)?;
+        let lines = std::mem::take(&mut self.fields);
+        Ok(Head {
+            end: head.len(),
+            framing: self.framing()?,
+            method: self.method,
+            target: self.target,
+            is_old: self.old_version,
+            keeps_alive: head_lines::keeps_alive(&lines, head, self.old_version),
+            lines,
+        })
+    }
+
+    /// Whether this line, which stands at `start`, ends the head.
+    fn read_line(&mut self, line: &[u8], start: usize, limits: &HeadLimits) -> Result<bool, Reason> {
         match (self.begun, line.is_empty()) {
             (true, true) => Ok(true),
-            (true, false) => self.field(line, limits).map(|()| false),
+            (true, false) => self.field(line, start, limits).map(|()| false),
             (false, true) if self.blank < BLANK_LINES => {
                 self.blank += 1;
                 Ok(false)
             }
             (false, true) => Err(Reason::HeadMalformed),
-            (false, false) => self.request_line(line).map(|()| false),
+            (false, false) => self.request_line(line, start).map(|()| false),
         }
     }
 
     /// `method SP target SP version`, and not a space more (RFC 9112 3).
-    fn request_line(&mut self, line: &[u8]) -> Result<(), Reason> {
+    fn request_line(&mut self, line: &[u8], start: usize) -> Result<(), Reason> {
         let mut words = line.split(|&byte| byte == b' ');
         let (Some(method), Some(target), Some(version), None) =
             (words.next(), words.next(), words.next(), words.next())
@@ -145,6 +170,9 @@ impl HeadReader {
         if !target.starts_with(b"/") {
             self.authority = Some(authority(target)?.into());
         }
+        let target_start = start + method.len() + 1;
+        self.method = Span::new(start..start + method.len());
+        self.target = Span::new(target_start..target_start + target.len());
         self.begun = true;
         Ok(())
     }
@@ -167,26 +195,31 @@ impl HeadReader {
     }
 
     /// `name: value` (RFC 9112 5). A line that begins with a space has no name, so folding is refused here as well.
-    fn field(&mut self, line: &[u8], limits: &HeadLimits) -> Result<(), Reason> {
-        self.fields += 1;
-        if self.fields > limits.fields {
+    fn field(&mut self, text: &[u8], start: usize, limits: &HeadLimits) -> Result<(), Reason> {
+        if self.fields.len() >= limits.fields {
             return Err(Reason::HeadTooLarge);
         }
-        let end = line.iter().position(|&byte| !is_token(byte)).unwrap_or(line.len());
-        let (name, rest) = line.split_at_checked(end).unwrap_or_default();
-        let value = rest.strip_prefix(b":").filter(|_| !name.is_empty()).ok_or(Reason::HeadMalformed)?;
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => self.host(value.trim_ascii()),
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.content_length(value.trim_ascii()),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value.trim_ascii()),
-            _ => Ok(()),
+        let name = text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len());
+        if name == 0 || text.get(name) != Some(&b':') {
+            return Err(Reason::HeadMalformed);
+        }
+        let line = Line::read(text, start, name, 1);
+        self.fields.push(line);
+        let value = text.get(name + 1..).unwrap_or_default().trim_ascii();
+        if line.known == Known::Host {
+            self.host(value)
+        } else if line.known == Known::ContentLength {
+            self.content_length(value)
+        } else if line.known == Known::TransferEncoding {
+            self.transfer_encoding(value)
+        } else {
+            Ok(())
         }
     }
 
     /// Digits alone, once. A leading zero is a way to be read as an octal number.
     fn content_length(&mut self, value: &[u8]) -> Result<(), Reason> {
-        let plain = value.iter().all(u8::is_ascii_digit) && (value.len() == 1 || !value.starts_with(b"0"));
-        let length = std::str::from_utf8(value).ok().filter(|_| plain).and_then(|digits| digits.parse().ok());
+        let length = head_lines::length(value).filter(|_| value.len() == 1 || !value.starts_with(b"0"));
         match (self.length, length) {
             (None, Some(length)) => {
                 self.length = Some(length);
@@ -263,6 +296,24 @@ mod tests {
         whole
     }
 
+    /// What is at the ranges is what the line says.
+    #[test]
+    fn ranges_are_where_things_are() {
+        let bytes = b"\r\nBREW /a?b HTTP/1.1\r\nHost: a\r\nX-Y:\t b \t\r\nCookie:\r\nConnection: x, close\r\n\r\nbody";
+        let head = read(bytes).unwrap().unwrap();
+        assert_eq!((head.method.of(bytes), head.target.of(bytes)), (b"BREW".as_slice(), b"/a?b".as_slice()));
+        let line = |line: &Line| (line.known, line.name.of(bytes).to_vec(), line.value.of(bytes).to_vec());
+        let want = [
+            (Known::Host, "Host", "a"),
+            (Known::Other, "X-Y", "b"),
+            (Known::Cookie, "Cookie", ""),
+            (Known::Connection, "Connection", "x, close"),
+        ];
+        let want = want.map(|(known, name, value)| (known, name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        assert_eq!(head.lines.iter().map(line).collect::<Vec<_>>(), want);
+        assert!(!head.is_old && !head.keeps_alive && head.end == bytes.len() - 4);
+    }
+
     fn framing(fields: &str) -> Result<Framing, Reason> {
         let head = format!("POST / HTTP/1.1\r\n{fields}\r\n");
         read(head.as_bytes()).map(|read| {
@@ -282,7 +333,9 @@ mod tests {
             ("Host: a\r\nCONTENT-length:\t5 \r\n", Ok(Length(5))),
             ("Content-Length: 0\r\n", Ok(Empty)),
             ("Transfer-Encoding: Chunked\r\n", Ok(Chunked)),
-            ("Content-Length: 18446744073709551615\r\n", Ok(Length(u64::MAX))),
+            ("Content-Length: 9223372036854775807\r\n", Ok(Length(i64::MAX as u64))),
+            ("Content-Length: 9223372036854775808\r\n", bad),
+            ("Content-Length: 18446744073709551615\r\n", bad),
             ("Content-Length: 18446744073709551616\r\n", bad),
             ("Content-Length: 5\r\nContent-Length: 5\r\n", bad),
             ("Content-Length: 5, 5\r\n", bad),
@@ -390,7 +443,7 @@ mod tests {
         let field = |length: usize| format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(length));
         assert_eq!(read(field(400).as_bytes()), Err(Reason::HeadTooLarge));
         let fits = field(400 - field(0).len());
-        assert_eq!(read(fits.as_bytes()), Ok(Some(Head { end: 400, framing: Framing::Empty })));
+        assert_eq!(read(fits.as_bytes()).unwrap().unwrap().end, 400);
         assert_eq!(read(field(401 - field(0).len()).as_bytes()), Err(Reason::HeadTooLarge));
         // Whatever else is wrong with a line beyond the limit, and however it comes.
         let bare = field(400).replace("\r\n\r\n", "\n");
@@ -437,6 +490,9 @@ mod tests {
                 let mut headers = [httparse::EMPTY_HEADER; 32];
                 let mut request = httparse::Request::new(&mut headers);
                 prop_assert_eq!(request.parse(bytes), Ok(httparse::Status::Complete(head.end)));
+                let theirs: Vec<_> = request.headers.iter().map(|line| (line.name.as_bytes(), line.value)).collect();
+                let ours: Vec<_> = head.lines.iter().map(|line| (line.name.of(bytes), line.value.of(bytes))).collect();
+                prop_assert_eq!(ours, theirs);
             }
         }
     }

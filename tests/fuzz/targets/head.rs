@@ -1,5 +1,5 @@
 //! The first reading of a request: head and chunks come to the same in whichever pieces they come, and what passes is
-//! read by a parser of another's with the same end and the same number of lines.
+//! read by a parser of another's with the same end, the same words and the same lines, byte for byte.
 
 #![no_main]
 
@@ -17,19 +17,25 @@ fuzz_target!(|input: (u8, &[u8])| {
     let pieces = ends.map(|end| reader.feed(&bytes[..end], &LIMITS)).find(|read| *read != Ok(None)).unwrap_or(Ok(None));
     assert_eq!(whole, pieces, "it matters how the bytes come");
     if let Ok(Some(head)) = whole {
-        agrees_with_a_parser(bytes, head);
+        agrees_with_a_parser(bytes, &head);
         if head.framing == Framing::Chunked {
             chunks(&bytes[head.end..], cut);
         }
     }
 });
 
-fn agrees_with_a_parser(bytes: &[u8], head: Head) {
+fn agrees_with_a_parser(bytes: &[u8], head: &Head) {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);
     // A parser may refuse more: a character of a target, for one.
     if let Ok(status) = request.parse(bytes) {
         assert_eq!(status, httparse::Status::Complete(head.end), "two ends of one head");
+        let theirs = request.headers.iter().map(|line| (line.name.as_bytes(), line.value));
+        let ours = head.lines.iter().map(|line| (line.name.of(bytes), line.value.of(bytes)));
+        assert!(theirs.eq(ours), "two readings of one line");
+        let words = (head.method.of(bytes), head.target.of(bytes), head.is_old);
+        let version = request.version == Some(0);
+        assert_eq!(words, (request.method.unwrap().as_bytes(), request.path.unwrap().as_bytes(), version));
         let named = |name: &str| request.headers.iter().filter(|line| line.name.eq_ignore_ascii_case(name)).count();
         let lengths = (named("content-length"), named("transfer-encoding"));
         let told = match head.framing {

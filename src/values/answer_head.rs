@@ -1,0 +1,303 @@
+//! The head of an application's answer: where it ends, how long its body is, and whether its connection may be used
+//! again.
+//!
+//! Requests come from strangers and are read strictly; answers come from programs that the operator chose, some of them
+//! old. What they are known to do wrong without meaning harm is mended here: a folded line is joined, a bare line feed
+//! ends a line, a length that is told twice is one length. But a message that had to be mended may be read differently
+//! by its writer: where it ends is a guess, so nothing further is read from that connection. What has no single reading
+//! (a bare carriage return, two lengths, an unknown coding) is no answer at all.
+//!
+//! Nothing of the framing is passed on: the body is framed anew for the client.
+
+use memchr::memchr;
+
+use super::head_lines::{self, Known, Line, Lines, Span, items};
+use super::request_head::{HeadLimits, is_token};
+
+/// What a request asked for, as far as its answer is read by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Whether it was a HEAD: the answer has no body.
+    pub by_head: bool,
+    /// Whether it asked for another protocol: the answer may be a 101.
+    pub upgrade: bool,
+}
+
+/// How the body of an answer is framed (RFC 9112 6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerBody {
+    /// There is none.
+    #[default]
+    Empty,
+    /// So many bytes.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+    /// It ends with the connection.
+    UntilClose,
+}
+
+/// The head of an answer, an interim one (1xx) or the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerHead {
+    /// Where the body begins.
+    pub end: usize,
+    /// Three digits, at least 100.
+    pub status: u16,
+    /// Where the reason phrase is.
+    pub reason: Span,
+    /// Whether it is HTTP/1.0.
+    pub is_old: bool,
+    /// What the head says of the body, also where none follows: an answer to HEAD and a 304 tell how long it would be.
+    pub announced: AnswerBody,
+    /// The body that follows.
+    pub body: AnswerBody,
+    /// Whether another request may be sent when the body is over.
+    pub reusable: bool,
+    /// The lines after the status line.
+    pub lines: Lines,
+}
+
+/// It is no answer, or has no single reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenAnswer;
+
+/// Reads the heads of one answer: interim ones, then the last. Nothing is looked at twice but a folded line.
+#[derive(Debug, Default)]
+pub struct AnswerReader {
+    asked: Asked,
+    /// Whether something had to be mended, in this head or in one before it.
+    mended: bool,
+    /// Where the line begins that is not whole yet.
+    line: usize,
+    /// Up to where there is no further line feed.
+    looked: usize,
+    status: Option<StatusLine>,
+    lines: Lines,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct StatusLine {
+    status: u16,
+    reason: Span,
+    is_old: bool,
+}
+
+impl AnswerReader {
+    /// A reader for the answer to such a request.
+    pub fn new(asked: Asked) -> Self {
+        Self { asked, ..Self::default() }
+    }
+
+    /// Goes on with `bytes`: everything that came of this head until now. `None`: more has to come. Folded lines are
+    /// joined in place, so that every value is one range of `bytes`; what is between the ranges means nothing then.
+    ///
+    /// After an interim head the same reader goes on with what is behind it.
+    ///
+    /// # Errors
+    /// This becomes no answer. The connection is worth nothing any more.
+    pub fn feed(&mut self, bytes: &mut [u8], limits: &HeadLimits) -> Result<Option<AnswerHead>, BrokenAnswer> {
+        while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
+            let end = self.looked + at;
+            if end >= limits.size {
+                return Err(BrokenAnswer);
+            }
+            let start = std::mem::replace(&mut self.line, end + 1);
+            self.looked = end + 1;
+            if self.read_line(bytes, start, end, limits)? {
+                return self.finish(bytes, end + 1).map(Some);
+            }
+        }
+        self.looked = bytes.len();
+        if bytes.len() >= limits.size || self.is_no_status_line(bytes) { Err(BrokenAnswer) } else { Ok(None) }
+    }
+
+    /// Whether this cannot become an answer any more: another protocol is told at once instead of after a time-out.
+    fn is_no_status_line(&self, bytes: &[u8]) -> bool {
+        const BEGIN: &[u8] = b"HTTP/1.";
+        self.status.is_none() && !bytes.iter().zip(BEGIN).all(|(byte, want)| byte == want)
+    }
+
+    /// Whether this line ends the head.
+    fn read_line(
+        &mut self,
+        bytes: &mut [u8],
+        start: usize,
+        end: usize,
+        limits: &HeadLimits,
+    ) -> Result<bool, BrokenAnswer> {
+        let line = bytes.get(start..end).unwrap_or_default();
+        let (text, bare) = line.strip_suffix(b"\r").map_or((line, true), |text| (text, false));
+        // A line feed alone ends the line, a carriage return alone does not.
+        self.mended |= bare;
+        if has_control(text) {
+            return Err(BrokenAnswer);
+        }
+        match (&self.status, text.first()) {
+            (None, _) => self.status = Some(StatusLine::read(text, start)?),
+            (Some(_), None) => return Ok(true),
+            (Some(_), Some(b' ' | b'\t')) => {
+                let text_end = start + text.len();
+                self.fold(bytes, start, text_end)?;
+            }
+            (Some(_), Some(_)) => self.field(text, start, limits)?,
+        }
+        Ok(false)
+    }
+
+    /// `name: value`. White space before the colon is taken away (RFC 9112 5.1).
+    fn field(&mut self, text: &[u8], start: usize, limits: &HeadLimits) -> Result<(), BrokenAnswer> {
+        if self.lines.len() >= limits.fields {
+            return Err(BrokenAnswer);
+        }
+        let name = text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len());
+        let rest = text.get(name..).unwrap_or_default();
+        let colon = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(rest.len());
+        if name == 0 || rest.get(colon) != Some(&b':') {
+            return Err(BrokenAnswer);
+        }
+        self.mended |= colon > 0;
+        self.lines.push(Line::read(text, start, name, colon + 1));
+        Ok(())
+    }
+
+    /// Joins a folded line to the value before it, with one space between (RFC 9112 5.2).
+    fn fold(&mut self, bytes: &mut [u8], start: usize, end: usize) -> Result<(), BrokenAnswer> {
+        self.mended = true;
+        let line = self.lines.last_mut().ok_or(BrokenAnswer)?;
+        let more = bytes.get(start..end).unwrap_or_default();
+        let from = end - more.trim_ascii_start().len();
+        let length = more.trim_ascii().len();
+        if length > 0 {
+            let value = line.value.range();
+            let to = if value.is_empty() { value.start } else { value.end + 1 };
+            // What is folded begins behind the end of its line: there is room.
+            if let Some(space) = bytes.get_mut(value.end).filter(|_| !value.is_empty()) {
+                *space = b' ';
+            }
+            bytes.copy_within(from..from + length, to);
+            line.value = Span::new(value.start..to + length);
+        }
+        Ok(())
+    }
+
+    /// The whole head. The reader begins anew, but does not forget that something had to be mended.
+    fn finish(&mut self, bytes: &[u8], end: usize) -> Result<AnswerHead, BrokenAnswer> {
+        let StatusLine { status, reason, is_old } = self.status.take().ok_or(BrokenAnswer)?;
+        let lines = std::mem::take(&mut self.lines);
+        (self.line, self.looked) = (0, 0);
+        let announced = self.announced(&lines, bytes, is_old)?;
+        let body = self.body(status, announced)?;
+        let goes_on = head_lines::keeps_alive(&lines, bytes, is_old) && body != AnswerBody::UntilClose;
+        Ok(AnswerHead { end, status, reason, is_old, announced, body, reusable: goes_on && !self.mended, lines })
+    }
+
+    /// How the head frames its message.
+    fn announced(&mut self, lines: &Lines, bytes: &[u8], is_old: bool) -> Result<AnswerBody, BrokenAnswer> {
+        let length = self.length(lines, bytes)?;
+        let chunked = self.is_chunked(lines, bytes)?;
+        // HTTP/1.0 knows no chunks, and a length beside them is somebody's mistake.
+        self.mended |= chunked && (is_old || length.is_some());
+        Ok(match (chunked, length) {
+            (true, _) => AnswerBody::Chunked,
+            (false, Some(length)) => AnswerBody::Length(length),
+            (false, None) => AnswerBody::UntilClose,
+        })
+    }
+
+    /// One length, however often it is told (RFC 9112 6.3).
+    fn length(&mut self, lines: &Lines, bytes: &[u8]) -> Result<Option<u64>, BrokenAnswer> {
+        let mut length = None;
+        for value in lines.known(bytes, Known::ContentLength) {
+            for one in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                let told = head_lines::length(one).ok_or(BrokenAnswer)?;
+                self.mended |= length.is_some() || one.len() > 1 && one.starts_with(b"0");
+                if length.is_some_and(|known| known != told) {
+                    return Err(BrokenAnswer);
+                }
+                length = Some(told);
+            }
+        }
+        Ok(length)
+    }
+
+    /// Whether the one coding that everybody understands is there, once. `identity` means that there is none.
+    fn is_chunked(&mut self, lines: &Lines, bytes: &[u8]) -> Result<bool, BrokenAnswer> {
+        let mut chunked = false;
+        for value in lines.known(bytes, Known::TransferEncoding) {
+            self.mended |= !value.eq_ignore_ascii_case(b"chunked");
+            for coding in items(value).filter(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+                if chunked || !coding.eq_ignore_ascii_case(b"chunked") {
+                    return Err(BrokenAnswer);
+                }
+                chunked = true;
+            }
+        }
+        Ok(chunked)
+    }
+
+    /// The body that follows (RFC 9112 6.3).
+    fn body(&mut self, status: u16, announced: AnswerBody) -> Result<AnswerBody, BrokenAnswer> {
+        if status == 101 && !self.asked.upgrade {
+            return Err(BrokenAnswer);
+        }
+        let none = matches!(status, 100..=199 | 204 | 304);
+        // Who announces a body where there is none may send one.
+        self.mended |= match announced {
+            AnswerBody::Chunked => none,
+            AnswerBody::Length(length) => none && status != 304 && length > 0,
+            AnswerBody::Empty | AnswerBody::UntilClose => false,
+        };
+        Ok(match announced {
+            _ if none || self.asked.by_head => AnswerBody::Empty,
+            AnswerBody::Length(0) => AnswerBody::Empty,
+            announced => announced,
+        })
+    }
+}
+
+impl StatusLine {
+    /// `version SP status SP reason`; without a reason the last space is often missing (RFC 9112 4).
+    fn read(line: &[u8], start: usize) -> Result<Self, BrokenAnswer> {
+        let (is_old, rest) = match line.split_at_checked(b"HTTP/1.x ".len()) {
+            Some((b"HTTP/1.1 ", rest)) => (false, rest),
+            Some((b"HTTP/1.0 ", rest)) => (true, rest),
+            _ => return Err(BrokenAnswer),
+        };
+        let (digits, reason) = rest.split_at_checked(3).ok_or(BrokenAnswer)?;
+        let status = head_lines::length(digits).and_then(|status| u16::try_from(status).ok());
+        let status = status.filter(|&status| status >= 100).ok_or(BrokenAnswer)?;
+        if !matches!(reason.first(), None | Some(b' ')) {
+            return Err(BrokenAnswer);
+        }
+        let end = start + line.len();
+        let reason = reason.get(1..).unwrap_or_default().len();
+        Ok(Self { status, reason: Span::new(end - reason..end), is_old })
+    }
+}
+
+impl AnswerHead {
+    /// Whether another answer follows: this one only says that it takes time, or what to fetch meanwhile.
+    pub fn is_interim(&self) -> bool {
+        (100..200).contains(&self.status) && self.status != 101
+    }
+
+    /// How many seconds an application says that it keeps an idle connection open.
+    pub fn keep_alive_timeout(&self, bytes: &[u8]) -> Option<u64> {
+        let mut parameters = self.lines.known(bytes, Known::KeepAlive).flat_map(items);
+        parameters.find_map(|parameter| {
+            let at = memchr(b'=', parameter)?;
+            let (name, value) = parameter.split_at_checked(at)?;
+            let is_it = name.trim_ascii().eq_ignore_ascii_case(b"timeout");
+            is_it.then(|| head_lines::length(value.get(1..)?.trim_ascii())).flatten()
+        })
+    }
+}
+
+/// Without stopping at the first, so that the compiler compares many bytes at once.
+fn has_control(line: &[u8]) -> bool {
+    line.iter().fold(false, |found, &byte| found | (byte.is_ascii_control() & (byte != b'\t')))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! How much of a message's body has come, and which of its bytes are the body's own.
+
+use super::answer_head::AnswerBody;
+use super::chunks::{BrokenChunks, ChunkReader, Piece};
+use super::request_head::Framing;
+
+/// Follows a body to its end. What comes after that belongs to the next message.
+#[derive(Clone, Copy, Debug)]
+pub enum BodyReader {
+    /// So many bytes are still to come.
+    Length(u64),
+    /// Chunks are to come.
+    Chunked(ChunkReader),
+    /// It ends with the connection.
+    UntilClose,
+}
+
+impl BodyReader {
+    /// The body of a request with this framing.
+    pub fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::Empty => Self::Length(0),
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked(ChunkReader::default()),
+        }
+    }
+
+    /// The body of an answer.
+    pub fn of_answer(body: AnswerBody) -> Self {
+        match body {
+            AnswerBody::Empty => Self::Length(0),
+            AnswerBody::Length(length) => Self::Length(length),
+            AnswerBody::Chunked => Self::Chunked(ChunkReader::lenient()),
+            AnswerBody::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Goes over bytes that came.
+    ///
+    /// # Errors
+    /// They are no body in chunks.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), BrokenChunks> {
+        match self {
+            Self::Chunked(chunks) => chunks.feed(bytes).map(|_| ()),
+            Self::Length(_) | Self::UntilClose => self.step(bytes).map(|_| ()),
+        }
+    }
+
+    /// Goes over bytes that came, to the end of the next data in them. Behind the body nothing is taken.
+    ///
+    /// # Errors
+    /// They are no body in chunks.
+    pub fn step(&mut self, bytes: &[u8]) -> Result<Piece, BrokenChunks> {
+        let taken = match self {
+            Self::Chunked(chunks) => return chunks.step(bytes),
+            Self::UntilClose => bytes.len(),
+            Self::Length(left) => {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= taken as u64;
+                taken
+            }
+        };
+        Ok(Piece { data: 0..taken, taken })
+    }
+
+    /// Whether all of it has come. Of a body that ends with the connection, nobody knows before.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::Length(left) => *left == 0,
+            Self::Chunked(chunks) => chunks.is_over(),
+            Self::UntilClose => false,
+        }
+    }
+
+    /// Whether its framing was a little wrong: nothing further is read from such a connection.
+    pub fn forgave(&self) -> bool {
+        matches!(self, Self::Chunked(chunks) if chunks.forgave())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_over_when_all_of_it_has_come() {
+        let cases: [(Framing, &[&str], bool); 6] = [
+            (Framing::Empty, &[], true),
+            (Framing::Length(5), &["hel"], false),
+            (Framing::Length(5), &["hel", "lo"], true),
+            (Framing::Length(5), &["hello and more"], true),
+            (Framing::Chunked, &["5\r\nhello\r\n"], false),
+            (Framing::Chunked, &["5\r\nhel", "lo\r\n0\r\n", "\r\nand more"], true),
+        ];
+        for (framing, pieces, over) in cases {
+            let mut body = BodyReader::new(framing);
+            pieces.iter().for_each(|piece| body.feed(piece.as_bytes()).unwrap());
+            assert_eq!(body.is_over(), over, "{framing:?} {pieces:?}");
+        }
+        assert!(BodyReader::new(Framing::Chunked).feed(b"5 \r\n").is_err());
+    }
+
+    #[test]
+    fn data_is_told_from_framing_and_from_what_follows() {
+        use AnswerBody::*;
+        let cases: [(AnswerBody, &str, &str, &str); 4] = [
+            (Empty, "more", "", "more"),
+            (Length(5), "hello, more", "hello", ", more"),
+            (Chunked, "3 \r\nhel\r\n2;x\nlo\r\n0\r\n\r\nmore", "hello", "more"),
+            (UntilClose, "hello", "hello", ""),
+        ];
+        for (framing, bytes, want, rest) in cases {
+            let mut body = BodyReader::of_answer(framing);
+            let (mut data, mut at) = (String::new(), 0);
+            while at < bytes.len() && !body.is_over() {
+                let piece = body.step(&bytes.as_bytes()[at..]).unwrap();
+                data += &bytes[at..][piece.data];
+                at += piece.taken;
+            }
+            assert_eq!((data.as_str(), &bytes[at..]), (want, rest), "{framing:?}");
+            assert_eq!((body.is_over(), body.forgave()), (framing != UntilClose, framing == Chunked), "{framing:?}");
+            assert_eq!(body.step(b"").unwrap(), Piece { data: 0..0, taken: 0 });
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The lines of a head as ranges of the bytes that came: read once, copied never.
+//!
+//! A reader notes where every name and every value is, and which of the names it knows. Whoever asks later brings the
+//! bytes along.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// A range of a head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// This range. Nothing that is longer than a head may be is ever noted.
+    pub(super) fn new(range: Range<usize>) -> Self {
+        let narrow = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: narrow(range.start), end: narrow(range.end) }
+    }
+
+    /// As a range of indices.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// What is there.
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.range()).unwrap_or_default()
+    }
+
+    /// How long it is.
+    pub fn len(self) -> usize {
+        self.range().len()
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+}
+
+/// Names that decide how a message is read, and what becomes of its connection. Rules know many more; they ask by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// `Connection`
+    Connection,
+    /// `Content-Length`
+    ContentLength,
+    /// `Content-Type`
+    ContentType,
+    /// `Cookie`
+    Cookie,
+    /// `Expect`
+    Expect,
+    /// `Host`
+    Host,
+    /// `Keep-Alive`
+    KeepAlive,
+    /// `Proxy-Connection`
+    ProxyConnection,
+    /// `Set-Cookie`
+    SetCookie,
+    /// `TE`
+    Te,
+    /// `Trailer`
+    Trailer,
+    /// `Transfer-Encoding`
+    TransferEncoding,
+    /// `Upgrade`
+    Upgrade,
+    /// Any other
+    Other,
+}
+
+impl Known {
+    /// Which of them this name is, in any case.
+    pub fn of(name: &[u8]) -> Self {
+        // Length and first letter leave at most one.
+        let (known, text): (_, &[u8]) = match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
+            (2, Some(b't')) => (Self::Te, b"te"),
+            (4, Some(b'h')) => (Self::Host, b"host"),
+            (6, Some(b'c')) => (Self::Cookie, b"cookie"),
+            (6, Some(b'e')) => (Self::Expect, b"expect"),
+            (7, Some(b'u')) => (Self::Upgrade, b"upgrade"),
+            (7, Some(b't')) => (Self::Trailer, b"trailer"),
+            (10, Some(b'c')) => (Self::Connection, b"connection"),
+            (10, Some(b'k')) => (Self::KeepAlive, b"keep-alive"),
+            (10, Some(b's')) => (Self::SetCookie, b"set-cookie"),
+            (12, Some(b'c')) => (Self::ContentType, b"content-type"),
+            (14, Some(b'c')) => (Self::ContentLength, b"content-length"),
+            (16, Some(b'p')) => (Self::ProxyConnection, b"proxy-connection"),
+            (17, Some(b't')) => (Self::TransferEncoding, b"transfer-encoding"),
+            _ => return Self::Other,
+        };
+        if name.eq_ignore_ascii_case(text) { known } else { Self::Other }
+    }
+}
+
+/// One line, without the white space around its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Which name it is.
+    pub known: Known,
+    /// Where the name is, as it was written.
+    pub name: Span,
+    /// Where the value is.
+    pub value: Span,
+}
+
+impl Line {
+    /// A line that stands at `start`; its name is so long, and its value begins `gap` bytes behind that.
+    pub(super) fn read(line: &[u8], start: usize, name: usize, gap: usize) -> Self {
+        let (name_text, rest) = line.split_at_checked(name).unwrap_or_default();
+        let value = rest.get(gap..).unwrap_or_default();
+        let from = value.trim_ascii_start();
+        let value_start = start + line.len() - from.len();
+        Self {
+            known: Known::of(name_text),
+            name: Span::new(start..start + name),
+            value: Span::new(value_start..value_start + from.trim_ascii_end().len()),
+        }
+    }
+}
+
+/// The lines of a head, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    lines: Vec<Line>,
+    /// A bit for every length of a name that there is: most questions are answered by it.
+    lengths: u64,
+}
+
+/// Room for the lines of most heads.
+const USUAL_LINES: usize = 24;
+
+impl Lines {
+    pub(super) fn push(&mut self, line: Line) {
+        if self.lines.is_empty() {
+            self.lines.reserve(USUAL_LINES);
+        }
+        self.lengths |= length_bit(line.name.len());
+        self.lines.push(line);
+    }
+
+    pub(super) fn last_mut(&mut self) -> Option<&mut Line> {
+        self.lines.last_mut()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter()
+    }
+
+    /// The values of all lines of a known name.
+    pub fn known<'a>(&'a self, bytes: &'a [u8], known: Known) -> impl Iterator<Item = &'a [u8]> {
+        self.lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(bytes))
+    }
+
+    /// The values of all lines of a name, in any case.
+    pub fn named<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let there = self.lengths & length_bit(name.len()) != 0;
+        let lines = if there { self.lines.as_slice() } else { &[] };
+        let is_it = move |line: &&Line| {
+            line.name.len() == name.len() && line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes())
+        };
+        lines.iter().filter(is_it).map(|line| line.value.of(bytes))
+    }
+
+    /// The lines as a map. The values share the bytes. What such a map cannot hold is left out: the readers let nothing
+    /// of that kind pass.
+    pub fn to_map(&self, bytes: &Bytes) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(self.lines.len() + USUAL_LINES);
+        for line in &self.lines {
+            let name = HeaderName::from_bytes(line.name.of(bytes));
+            let value = bytes.get(line.value.range()).map(|_| bytes.slice(line.value.range()));
+            if let (Ok(name), Some(Ok(value))) = (name, value.map(HeaderValue::from_maybe_shared)) {
+                map.append(name, value);
+            }
+        }
+        map
+    }
+}
+
+fn length_bit(length: usize) -> u64 {
+    1 << length.min(63)
+}
+
+/// The items of a header that is a list, without the empty ones (RFC 9110 5.6.1).
+pub fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
+}
+
+/// Whether a connection goes on after a message (RFC 9112 9.3): a `close` is heard in any company.
+pub(super) fn keeps_alive(lines: &Lines, bytes: &[u8], is_old: bool) -> bool {
+    let mut asked = !is_old;
+    for item in lines.known(bytes, Known::Connection).flat_map(items) {
+        if item.eq_ignore_ascii_case(b"close") {
+            return false;
+        }
+        asked |= item.eq_ignore_ascii_case(b"keep-alive");
+    }
+    asked
+}
+
+/// A length in decimal digits that is below 2^63: more fits into no file, and not into everybody's numbers.
+pub(super) fn length(digits: &[u8]) -> Option<u64> {
+    let plain = digits.iter().all(u8::is_ascii_digit);
+    let length: u64 = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
+    i64::try_from(length).is_ok().then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Lines {
+        let mut lines = Lines::default();
+        let mut start = 0;
+        for line in text.split_inclusive("\r\n") {
+            let name = line.find(':').unwrap();
+            lines.push(Line::read(line.trim_end_matches("\r\n").as_bytes(), start, name, 1));
+            start += line.len();
+        }
+        lines
+    }
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        use Known::*;
+        let cases = [
+            ("Connection", Connection),
+            ("CONTENT-LENGTH", ContentLength),
+            ("content-type", ContentType),
+            ("cookie", Cookie),
+            ("Expect", Expect),
+            ("host", Host),
+            ("Keep-Alive", KeepAlive),
+            ("Proxy-Connection", ProxyConnection),
+            ("Set-Cookie", SetCookie),
+            ("TE", Te),
+            ("trailer", Trailer),
+            ("Transfer-Encoding", TransferEncoding),
+            ("Upgrade", Upgrade),
+            ("", Other),
+            ("Hos", Other),
+            ("Hosx", Other),
+            ("Te-", Other),
+            ("transfer_encoding", Other),
+        ];
+        for (name, want) in cases {
+            assert_eq!(Known::of(name.as_bytes()), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn lines_are_found_by_name() {
+        let text = "Host: a\r\nX-A:\t b c \r\nx-a:\r\nCookie:d\r\n";
+        let lines = lines(text);
+        let named = |name| lines.named(text.as_bytes(), name).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        assert_eq!(named("x-A"), [b"b c".to_vec(), b"".to_vec()]);
+        assert_eq!((named("host"), named("x-b"), named("cookies").len()), (vec![b"a".to_vec()], vec![], 0));
+        assert_eq!(lines.known(text.as_bytes(), Known::Cookie).collect::<Vec<_>>(), [b"d"]);
+        assert_eq!((lines.len(), lines.is_empty(), lines.iter().count()), (4, false, 4));
+        let map = lines.to_map(&Bytes::from_static(b"Host: a\r\nX-A:\t b c \r\nx-a:\r\nCookie:d\r\n"));
+        assert_eq!(map.get_all("x-a").iter().collect::<Vec<_>>(), ["b c", ""]);
+        assert_eq!((map.len(), &map["host"], &map["cookie"]), (4, &"a".parse().unwrap(), &"d".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_connection_goes_on_where_both_sides_know_it() {
+        let cases = [
+            ("", false, true),
+            ("", true, false),
+            ("Connection: keep-alive\r\n", true, true),
+            ("Connection: Upgrade, Keep-Alive\r\n", true, true),
+            ("Connection: close\r\n", false, false),
+            ("Connection: keep-alive\r\nConnection: x, CLOSE ,\r\n", false, false),
+            ("Connection: keep-alive, close\r\n", true, false),
+            ("Connection: closed\r\n", false, true),
+        ];
+        for (text, is_old, want) in cases {
+            assert_eq!(keeps_alive(&lines(text), text.as_bytes(), is_old), want, "{text} {is_old}");
+        }
+    }
+
+    #[test]
+    fn lengths_fit_into_everybodys_numbers() {
+        let cases = [
+            ("0", Some(0)),
+            ("9223372036854775807", Some(i64::MAX as u64)),
+            ("9223372036854775808", None),
+            ("18446744073709551616", None),
+            ("", None),
+            ("+1", None),
+            ("1 ", None),
+            ("0x1", None),
+        ];
+        for (digits, want) in cases {
+            assert_eq!(length(digits.as_bytes()), want, "{digits}");
+        }
+    }
+}
