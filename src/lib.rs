@@ -42,6 +42,8 @@
 
 pub mod values;
 
+pub mod state;
+
 pub mod audit;
 
 pub mod throttle;

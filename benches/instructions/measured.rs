@@ -19,6 +19,7 @@ use exeunt::session::table::SessionTable;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;
 use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::mac::MacKeys;
 use exeunt::values::time::Clock;
 use pingora::proxy::{ProxyHttp, Session, http_proxy};
 use pingora::server::configuration::ServerConf;
@@ -93,8 +94,10 @@ fn settings(upstream: &str, access: bool) -> Result<Settings> {
 
 fn gateway(settings: Settings, clock: &Clock) -> Result<Gateway> {
     let upstreams = Upstreams::new(Handle::current());
+    let keys = MacKeys::generate().map_err(|problem| format!("{problem:?}"))?;
     Ok(Gateway::new(
-        Assembled::new(settings.gateway, &upstreams, clock).map_err(|problem| format!("{problem:?}"))?,
+        Assembled::new(settings.gateway, Arc::new(keys), &upstreams, clock)
+            .map_err(|problem| format!("{problem:?}"))?,
         SessionTable::new(settings.session, Arc::new(MemoryStore)),
         PasswordChecker::new(hashing::Settings::default()),
         Pipeline { log: Log::to_standard_error(settings.log)?, clock: clock.clone() },

@@ -5,13 +5,17 @@ use std::process::ExitCode;
 
 use crate::config::{self, Report, Settings};
 
-use super::{Configuration, print};
+use super::{Configuration, keys, print};
 
 /// Names everything that is wrong.
 pub(super) fn command(which: &Configuration) -> ExitCode {
     match load(which) {
-        Ok(Loaded { path, warnings, .. }) => {
+        Ok(Loaded { path, warnings, settings }) => {
             show(&warnings);
+            if let Err(problem) = keys::check(&settings.state) {
+                eprintln!("error: {problem}");
+                return ExitCode::FAILURE;
+            }
             print::to_standard_output(format!("{}: no problems\n", path.display()).as_bytes())
         }
         Err(NotLoaded) => ExitCode::FAILURE,

@@ -15,7 +15,7 @@ use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::{self, Signals};
 use crate::values::listen_address::ListenAddress;
 
-use super::serve;
+use super::{keys, serve};
 
 /// The account of the demo. Always the same, so that lines which were copied once go on working. It protects
 /// nothing: behind it is the sample alone, and nobody but this machine can reach it.
@@ -56,7 +56,7 @@ async fn run(demo: &Demo) -> Result<(), String> {
         say(&format!("Port {} is taken by another program: this is port {}.\n\n", PORTS.start(), address.port()))?;
     }
     say(&welcome(&url))?;
-    serve::run(settings, listeners, signals).await
+    serve::run(settings, keys::in_memory()?, listeners, signals).await
 }
 
 fn listen(wanted: Option<SocketAddr>) -> Result<Vec<Listener>, BindError> {

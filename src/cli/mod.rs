@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod failure;
+mod keys;
 mod open_files;
 mod print;
 mod running;

@@ -26,11 +26,12 @@ use crate::routes::resolver::Upstreams;
 use crate::sample::Sample;
 use crate::session::store::MemoryStore;
 use crate::session::table::SessionTable;
+use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::check::{self, Loaded};
-use super::{Configuration, REFUSED_CONFIGURATION, open_files, service_manager};
+use super::{Configuration, REFUSED_CONFIGURATION, keys, open_files, service_manager};
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
@@ -43,7 +44,13 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
         Format::Json => warnings.findings().iter().for_each(|found| tracing::warn!(key = found.key, "{}", found.what)),
         Format::Text | Format::Combined => check::show(&warnings),
     }
-    until_stopped(&door, format, serve(settings))
+    match keys::open(&settings.state) {
+        Ok(keys) => until_stopped(&door, format, serve(settings, keys)),
+        Err(problem) => {
+            fail(format, &problem);
+            ExitCode::from(REFUSED_CONFIGURATION)
+        }
+    }
 }
 
 /// Runs a service on the runtime that the door's settings name, and says why it failed if it did.
@@ -56,12 +63,17 @@ pub(super) fn until_stopped(
     match served.and_then(|runtime| runtime.block_on(service)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            match format {
-                Format::Json => tracing::error!("{problem}"),
-                Format::Text | Format::Combined => eprintln!("error: {problem}"),
-            }
+            fail(format, &problem);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Says why the program ends.
+fn fail(format: Format, problem: &str) {
+    match format {
+        Format::Json => tracing::error!("{problem}"),
+        Format::Text | Format::Combined => eprintln!("error: {problem}"),
     }
 }
 
@@ -86,22 +98,27 @@ pub(super) fn speak(format: Format) {
     }));
 }
 
-async fn serve(settings: Settings) -> Result<(), String> {
+async fn serve(settings: Settings, keys: MacKeys) -> Result<(), String> {
     open_files::raise_limit(settings.door.connections);
     let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
     let listeners = listener::bind(&settings.door.listen).map_err(|error| error.to_string())?;
-    run(settings, listeners, signals).await
+    run(settings, keys, listeners, signals).await
 }
 
 /// Runs with these listeners, in place of those that the settings name, until the door is closed.
-pub(super) async fn run(settings: Settings, listeners: Vec<Listener>, signals: Signals) -> Result<(), String> {
+pub(super) async fn run(
+    settings: Settings,
+    keys: MacKeys,
+    listeners: Vec<Listener>,
+    signals: Signals,
+) -> Result<(), String> {
     let Settings { door, gateway, session, log, public_url, admin, .. } = settings;
     let clock = Clock::system();
     let log = Log::to_standard_error(log).map_err(|error| format!("no thread for the log: {error}"))?;
     let upstreams = Upstreams::new(Handle::current());
     let sample = start_sample(&gateway, &upstreams).await?;
     let gateway = Arc::new(Gateway::new(
-        Assembled::new(gateway, &upstreams, &clock).map_err(|error| error.to_string())?,
+        Assembled::new(gateway, Arc::new(keys), &upstreams, &clock).map_err(|error| error.to_string())?,
         SessionTable::new(session, Arc::new(MemoryStore)),
         PasswordChecker::new(hashing::Settings::default()),
         Pipeline { log, clock: clock.clone() },

@@ -22,6 +22,7 @@ mod routes;
 mod rules;
 pub mod schema;
 mod session;
+mod state;
 
 use std::cell::LazyCell;
 use std::fs;
@@ -43,6 +44,8 @@ use crate::values::cookie::SessionCookie;
 use crate::values::origin::Origin;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
+
+pub use state::StateFolder;
 
 pub use report::{Finding, Report, Severity};
 
@@ -66,6 +69,8 @@ pub struct Settings {
     pub public_url: Origin,
     /// Where the users of the gateway's settings were read from; it may not be there yet.
     pub users_file: PathBuf,
+    /// Where the state folder is.
+    pub state: StateFolder,
 }
 
 /// Where a configuration is looked for when none is named.
@@ -127,6 +132,7 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let session = file.table("session", &schema::SESSION);
     let log = limits::log(file);
     let admin = admin::read(file, folder);
+    let state = state::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
     let session = session::read(&session);
     let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie).unzip();
@@ -138,6 +144,7 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
         admin,
         public_url: public_url?,
         users_file: users_file?,
+        state,
     })
 }
 

@@ -17,7 +17,7 @@ pub const FILE: Schema = Schema {
     table: "",
     keys: &[
         "listen", "public_url", "hosts", "trusted_proxies", "route", "identity", "session", "login", "logout",
-        "limits", "admin", "log", "brand", "pages",
+        "limits", "admin", "log", "brand", "pages", "state",
     ],
     later: &["tls", "metrics"],
 };

@@ -12,6 +12,7 @@ use crate::routes::settings::RouteSettings;
 use crate::routes::table::{Route, RouteTable};
 use crate::values::client_address::TrustedProxies;
 use crate::values::cookie::SessionCookie;
+use crate::values::mac::MacKeys;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPage, OwnPages};
 use crate::values::reason::Reason;
@@ -61,6 +62,8 @@ pub struct Assembled {
     pub(super) own_origins: AllowedOrigins,
     pub(super) pages: Pages,
     pub(super) requests_per_session: usize,
+    /// What the gateway writes and reads back is signed with these. They outlive the configuration.
+    pub(super) keys: Arc<MacKeys>,
 }
 
 /// What a request asks for.
@@ -83,7 +86,12 @@ impl Asked<'_> {
 
 impl Assembled {
     /// Puts a configuration to work. Upstreams that are known already keep their connections.
-    pub fn new(settings: Settings, upstreams: &Upstreams, clock: &Clock) -> Result<Self, BrokenPages> {
+    pub fn new(
+        settings: Settings,
+        keys: Arc<MacKeys>,
+        upstreams: &Upstreams,
+        clock: &Clock,
+    ) -> Result<Self, BrokenPages> {
         let addresses = Addresses {
             login: settings.own_pages.login().as_str().to_owned(),
             logout: settings.own_pages.logout().to_owned(),
@@ -108,6 +116,7 @@ impl Assembled {
             login: settings.login,
             logout: settings.logout,
             requests_per_session: settings.requests_per_session,
+            keys,
         })
     }
 

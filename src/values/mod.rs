@@ -17,6 +17,7 @@ pub mod header_names;
 pub mod identity;
 pub mod known_browser;
 pub mod listen_address;
+pub mod mac;
 pub mod origin;
 pub mod own_hosts;
 pub mod own_path;

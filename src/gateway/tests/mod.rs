@@ -25,6 +25,7 @@ use crate::session::table;
 use crate::values::client_address::{Peer, TrustedProxies};
 use crate::values::cookie::SessionCookie;
 use crate::values::header_edits::HeaderEdit;
+use crate::values::mac::MacKeys;
 use crate::values::origin::{Authority, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPages, OwnPath};
@@ -98,7 +99,7 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
     let (log, lines) = Log::to_memory(audit::Settings { format: audit::Format::Text, access: true });
     let upstreams = Upstreams::new(tokio::runtime::Handle::current());
     let gateway = Gateway::new(
-        Assembled::new(settings, &upstreams, &clock).unwrap(),
+        Assembled::new(settings, Arc::new(MacKeys::generate().unwrap()), &upstreams, &clock).unwrap(),
         SessionTable::new(limits, Arc::new(MemoryStore)),
         PasswordChecker::new(hashing::Settings::default()),
         Pipeline { log, clock },

@@ -86,6 +86,58 @@ fn the_file_of_users_is_for_its_owner_and_group() {
     }
 }
 
+/// Only a start makes the key file. One that is broken is refused, by `check` too.
+#[test]
+fn the_key_file_is_made_by_the_first_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // So that it ends at once.
+    let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
+    let key = folder.path().join("state/exeunt.key");
+    for (written, state_directory) in
+        [("state = 'state'\n", "/nowhere"), ("", folder.path().join("state").to_str().unwrap())]
+    {
+        let _ = fs::remove_dir_all(folder.path().join("state"));
+        fs::write(folder.path().join("config.toml"), format!("{written}{configuration}")).unwrap();
+        let run = |command: &str| {
+            let mut program = Command::new(env!("CARGO_BIN_EXE_exeunt"));
+            let output =
+                program.current_dir(folder.path()).arg(command).env("STATE_DIRECTORY", state_directory).output();
+            let output = output.unwrap();
+            (output.status.code(), text(&output.stderr))
+        };
+        assert_eq!(run("check").0, Some(0));
+        assert!(!key.exists(), "check changes nothing");
+        assert_eq!(run("serve").0, Some(1));
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&key, "sesame\n").unwrap();
+        for (command, code) in [("check", 1), ("serve", 78)] {
+            let (status, said) = run(command);
+            assert_eq!(status, Some(code), "{said}");
+            assert!(said.contains("openssl rand -hex 32") && !said.contains("sesame"), "{said}");
+        }
+    }
+}
+
+/// A configuration of before, in a folder that cannot be written: a warning. A folder that was named has to be right.
+#[test]
+fn without_a_folder_to_write_the_keys_are_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
+    for (written, code, want) in
+        [("", 1, "state = \"/var/lib/exeunt\""), ("state = '/proc/no'\n", 78, "cannot be made")]
+    {
+        fs::write(folder.path().join("config.toml"), format!("{written}{configuration}")).unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_exeunt"));
+        let output =
+            program.current_dir(folder.path()).arg("serve").env("STATE_DIRECTORY", "/proc/no").output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains(want) && !folder.path().join("exeunt.key").exists(), "{said}");
+    }
+}
+
 #[test]
 fn without_a_configuration_it_is_said_where_one_was_looked_for() {
     let folder = tempfile::tempdir().unwrap();

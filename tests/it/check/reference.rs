@@ -4,12 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use exeunt::config::{self, Settings, schema};
+use exeunt::config::{self, Settings, StateFolder, schema};
 
 /// Keys without a default: their line shows an example.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 10] = [
     "route.host", "route.upstream_host", "route.upstream_ca_file", "route.groups", "route.methods", "logout.next",
-    "route.access", "brand.logo", "pages.dir",
+    "route.access", "brand.logo", "pages.dir", "state",
 ];
 
 fn reference() -> String {
@@ -70,6 +70,7 @@ fn parse(text: &str) -> Settings {
 /// Settings as text, without what differs between runs: the folder, and the order of an index.
 fn shown(mut settings: Settings) -> String {
     settings.users_file = settings.users_file.file_name().unwrap().into();
+    settings.state = StateFolder::Beside("".into());
     let admin = settings.admin.as_mut().unwrap();
     admin.path = admin.path.file_name().unwrap().into();
     let text = format!("{settings:?}");

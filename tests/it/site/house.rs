@@ -30,6 +30,7 @@ use exeunt::values::cookie::SessionCookie;
 use exeunt::values::device::Device;
 use exeunt::values::identity::{Identity, UserKey};
 use exeunt::values::listen_address::ListenAddress;
+use exeunt::values::mac::MacKeys;
 use exeunt::values::origin::{Origin, Scheme};
 use exeunt::values::own_hosts::OwnHosts;
 use exeunt::values::own_path::{OwnPages, OwnPath};
@@ -163,7 +164,7 @@ impl Site {
         let limits = table::Settings { lifetime, max_per_user: setup.max_per_user, capacity: 10_000 };
         let known = Upstreams::new(tokio::runtime::Handle::current());
         let gateway = Arc::new(Gateway::new(
-            Assembled::new(setup.gateway, &known, &clock).unwrap(),
+            Assembled::new(setup.gateway, Arc::new(MacKeys::generate().unwrap()), &known, &clock).unwrap(),
             SessionTable::new(limits, Arc::new(MemoryStore)),
             PasswordChecker::new(hashing::Settings::default()),
             Pipeline { log, clock: clock.clone() },

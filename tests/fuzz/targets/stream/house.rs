@@ -23,6 +23,7 @@ use exeunt::values::device::Device;
 use exeunt::values::end_cause::EndCause;
 use exeunt::values::identity::{Identity, UserKey};
 use exeunt::values::listen_address::ListenAddress;
+use exeunt::values::mac::MacKeys;
 use exeunt::values::time::{Clock, ManualClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -79,7 +80,13 @@ impl House {
             let (clock, hands) = Clock::manual();
             let (log, lines) = Log::to_memory(audit::Settings { format: audit::Format::Json, access: true });
             let gateway = Arc::new(Gateway::new(
-                Assembled::new(gateway, &Upstreams::new(Handle::current()), &clock).unwrap(),
+                Assembled::new(
+                    gateway,
+                    Arc::new(MacKeys::generate().unwrap()),
+                    &Upstreams::new(Handle::current()),
+                    &clock,
+                )
+                .unwrap(),
                 SessionTable::new(session, Arc::new(MemoryStore)),
                 PasswordChecker::new(hashing::Settings::default()),
                 Pipeline { log, clock: clock.clone() },

@@ -1,0 +1,42 @@
+//! The gateway's keys: of the state folder where there is one, else of this run alone.
+
+use std::env;
+use std::path::PathBuf;
+
+use crate::config::StateFolder;
+use crate::state::{self, Problem};
+use crate::values::mac::MacKeys;
+
+/// The keys of the state folder, made at the first start. Where no folder was named and none can be written, they are
+/// new ones in memory, with a warning: so that a configuration in a read-only folder starts.
+pub(super) fn open(folder: &StateFolder) -> Result<MacKeys, String> {
+    match (state::open(&resolved(folder)), folder) {
+        (Ok(keys), _) => Ok(keys),
+        (Err(problem @ Problem::NotMade(..)), StateFolder::Beside(_)) => {
+            tracing::warn!(
+                "{problem}; until it can, each restart forgets which browsers are known, and return targets and \
+                 receipts of before: write state = \"/var/lib/exeunt\", a folder that the gateway may write"
+            );
+            in_memory()
+        }
+        (Err(problem), _) => Err(problem.to_string()),
+    }
+}
+
+/// Keys that nobody else has, gone with the program.
+pub(super) fn in_memory() -> Result<MacKeys, String> {
+    MacKeys::generate().map_err(|_| "the system gives no random bytes".to_owned())
+}
+
+/// What is wrong with the keys that are there. Nothing is made, and what this user may not read is no matter here.
+pub(super) fn check(folder: &StateFolder) -> Result<(), String> {
+    let path = resolved(folder).join(state::KEY_FILE);
+    match std::fs::File::open(&path) {
+        Ok(_) => state::read(&path).map(drop).map_err(|problem| problem.to_string()),
+        Err(_) => Ok(()),
+    }
+}
+
+fn resolved(folder: &StateFolder) -> PathBuf {
+    folder.resolve(env::var_os("STATE_DIRECTORY").as_deref())
+}

@@ -1,0 +1,68 @@
+//! `state`: the folder of what has to survive a restart.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::files;
+use super::raw::{Refusal, Table};
+
+/// Where the state folder is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateFolder {
+    /// Where the operator wrote that it is.
+    Named(PathBuf),
+    /// Where the service manager says; without one here, beside the configuration.
+    Beside(PathBuf),
+}
+
+impl StateFolder {
+    /// The folder, `state_directory` being what the service manager says: folders with colons between them, of which
+    /// the first counts (systemd.exec(5)).
+    pub fn resolve(&self, state_directory: Option<&OsStr>) -> PathBuf {
+        let first = state_directory.and_then(|folders| folders.as_bytes().split(|&byte| byte == b':').next());
+        let given = first.map(|folder| PathBuf::from(OsStr::from_bytes(folder))).filter(|path| path.is_absolute());
+        match self {
+            Self::Named(path) => path.clone(),
+            Self::Beside(folder) => given.unwrap_or_else(|| folder.clone()),
+        }
+    }
+}
+
+/// Reads where the state folder is. One that is not there yet is made at the start.
+pub fn read(file: &Table<'_>, folder: &Path) -> StateFolder {
+    let named = file.item("state").and_then(|item| item.parse(|text| named(folder, text)));
+    named.map_or_else(|| StateFolder::Beside(folder.to_owned()), StateFolder::Named)
+}
+
+fn named(folder: &Path, text: &str) -> Result<PathBuf, Refusal> {
+    let path = files::resolve(folder, text)?;
+    if path.exists() && !path.is_dir() {
+        let refusal = Refusal::new(format!("{} must be a folder", path.display()));
+        return Err(refusal.write("write \"/var/lib/exeunt\", or another folder that the gateway may write"));
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_comes_first_then_the_service_manager() {
+        let named = StateFolder::Named("/srv/state".into());
+        let beside = StateFolder::Beside("/etc/exeunt".into());
+        let cases = [
+            (&named, Some("/var/lib/exeunt"), "/srv/state"),
+            (&named, None, "/srv/state"),
+            (&beside, Some("/var/lib/exeunt"), "/var/lib/exeunt"),
+            (&beside, Some("/var/lib/exeunt:/var/lib/other"), "/var/lib/exeunt"),
+            (&beside, Some(""), "/etc/exeunt"),
+            (&beside, Some("relative"), "/etc/exeunt"),
+            (&beside, None, "/etc/exeunt"),
+        ];
+        for (folder, given, want) in cases {
+            assert_eq!(folder.resolve(given.map(OsStr::new)), Path::new(want), "{folder:?} {given:?}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The state folder, and in it the key file: what has to be the same after a restart, and on every replica.
+//!
+//! The keys are made at the first start. To rotate them write a new key above the others; to share them copy the file
+//! to every replica.
+
+use std::fmt;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::values::mac::MacKeys;
+
+/// The key file's name in the state folder.
+pub const KEY_FILE: &str = "exeunt.key";
+
+/// Far more than the most keys with a comment each.
+const MAX_SIZE: u64 = 64 * 1024;
+
+/// The head of a new key file.
+const HEAD: &str = "\
+# Keys of Exeunt, one to a line, made at the first start. The first one signs, all of them are accepted: to rotate,
+# write a new one above (openssl rand -hex 32) and restart; take the old one away half a year later.
+# Replicas need the same file.
+";
+
+/// Why there are no keys.
+#[derive(Debug)]
+pub enum Problem {
+    /// The key file is there and cannot be used: what is wrong, and what to do.
+    Unusable(PathBuf, String),
+    /// There is no key file, and none can be made.
+    NotMade(PathBuf, io::Error),
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unusable(path, what) => write!(f, "the key file {} cannot be used: {what}", path.display()),
+            Self::NotMade(path, error) => write!(f, "the key file {} cannot be made: {error}", path.display()),
+        }
+    }
+}
+
+/// Reads the keys of this state folder. At the first start they are made, and the folder too.
+///
+/// # Errors
+/// [`Problem::NotMade`] where the folder cannot be written.
+pub fn open(folder: &Path) -> Result<MacKeys, Problem> {
+    let path = folder.join(KEY_FILE);
+    if let Some(keys) = read(&path)? {
+        return Ok(keys);
+    }
+    make(folder, &path).map_err(|error| Problem::NotMade(path.clone(), error))?;
+    let gone = || Problem::Unusable(path.clone(), "it was removed at once: see who else uses this folder".to_owned());
+    read(&path)?.ok_or_else(gone)
+}
+
+/// Reads the keys of a file; `None` where there is no such file. Nothing is changed.
+///
+/// # Errors
+/// [`Problem::Unusable`]
+pub fn read(path: &Path) -> Result<Option<MacKeys>, Problem> {
+    let unusable = |what: String| Problem::Unusable(path.to_owned(), what);
+    let text = match text_of(path) {
+        Ok(Ok(text)) => text,
+        Ok(Err(unfit)) => return Err(unusable(unfit)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(error.to_string())),
+    };
+    let advice = "write one with: openssl rand -hex 32";
+    MacKeys::parse(&text).map(Some).map_err(|problem| unusable(format!("{problem}; {advice}")))
+}
+
+/// The content, or what is wrong with the file.
+fn text_of(path: &Path) -> io::Result<Result<Zeroizing<String>, String>> {
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    if !path.metadata()?.is_file() {
+        return Ok(Err("it must be a regular file".to_owned()));
+    }
+    let file = File::open(path)?;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o026 != 0 {
+        let mode = mode & 0o7777;
+        return Ok(Err(format!("others can read or write it (mode {mode:04o}); type: chmod 600 {}", path.display())));
+    }
+    let mut text = Zeroizing::new(String::new());
+    match file.take(MAX_SIZE + 1).read_to_string(&mut text) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Err("it must be a text".to_owned())),
+        Err(error) => Err(error),
+        Ok(length) if length as u64 > MAX_SIZE => Ok(Err(format!("it must not be larger than {MAX_SIZE} bytes"))),
+        Ok(_) => Ok(Ok(text)),
+    }
+}
+
+/// Makes the key file, unless somebody else made it meanwhile: then theirs is the one.
+fn make(folder: &Path, path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let key = MacKeys::generate_text().map_err(|_| io::Error::other("the system gives no random bytes"))?;
+    // Complete before it has its name: nobody ever reads half of it. The temporary file's mode is 0600.
+    let mut file = tempfile::Builder::new().prefix(".exeunt.key.").tempfile_in(folder)?;
+    file.write_all(HEAD.as_bytes())?;
+    writeln!(file, "{}", *key)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.error),
+        Ok(_) => File::open(folder)?.sync_all(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::values::mac::Purpose;
+
+    fn same(one: &MacKeys, other: &MacKeys) -> bool {
+        other.verify(Purpose::Receipt, &[b"a"], &one.sign(Purpose::Receipt, &[b"a"]))
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_first_start_makes_the_keys_and_the_next_ones_read_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        assert!(read(&state.join(KEY_FILE)).unwrap().is_none());
+        let keys = open(&state).unwrap();
+        assert!(same(&keys, &open(&state).unwrap()) && same(&keys, &read(&state.join(KEY_FILE)).unwrap().unwrap()));
+        assert_eq!(names(&state), [KEY_FILE], "nothing else is left");
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o7777;
+        assert_eq!((mode(&state), mode(&state.join(KEY_FILE))), (0o700, 0o600));
+        fs::remove_file(state.join(KEY_FILE)).unwrap();
+        assert!(!same(&keys, &open(&state).unwrap()), "new ones");
+    }
+
+    #[test]
+    fn of_many_first_starts_at_once_all_have_the_same_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let starts = std::sync::Barrier::new(16);
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let start = || {
+                starts.wait();
+                open(folder.path()).unwrap()
+            };
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|other| same(&keys[0], other)));
+        assert_eq!(names(folder.path()), [KEY_FILE]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told_apart_from_a_file_that_cannot_be_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "").unwrap();
+        for absent in [path("file"), path("no/such/folder"), PathBuf::from("/proc/exeunt")] {
+            let problem = open(&absent).unwrap_err();
+            let fits = matches!(problem, Problem::NotMade(..) | Problem::Unusable(..));
+            assert!(fits && problem.to_string().contains(KEY_FILE), "{absent:?}: {problem}");
+        }
+        assert!(matches!(open(&path("no/such/folder")), Err(Problem::NotMade(..))));
+        symlink("nowhere", path(KEY_FILE)).unwrap();
+        assert!(matches!(open(folder.path()), Err(Problem::Unusable(..))), "a link that leads nowhere");
+    }
+
+    #[test]
+    fn a_key_file_is_refused_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(KEY_FILE);
+        let good = "ab".repeat(32);
+        let cases = [
+            (good.as_bytes(), 0o600, ""),
+            (good.as_bytes(), 0o400, ""),
+            (good.as_bytes(), 0o640, ""),
+            (good.as_bytes(), 0o644, "chmod 600"),
+            (good.as_bytes(), 0o660, "chmod 600"),
+            (good.as_bytes(), 0o602, "chmod 600"),
+            (b"", 0o600, "openssl rand -hex 32"),
+            (b"# lost\nsecret-of-ours", 0o600, "line 2"),
+            (&[0xff; 64], 0o600, "must be a text"),
+            (&[b'\n'; 65 * 1024], 0o600, "must not be larger"),
+        ];
+        for (content, mode, want) in cases {
+            let _ = fs::remove_file(&path);
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let said = open(folder.path()).err().map(|problem| problem.to_string()).unwrap_or_default();
+            assert!(said.contains(want) && said.is_empty() == want.is_empty(), "{mode:o}: {said}");
+            assert!(!said.contains("secret"), "{said}");
+            assert_eq!(fs::read(&path).unwrap(), content, "it stays as it is");
+        }
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(matches!(open(folder.path()), Err(Problem::Unusable(..))), "a folder in its place");
+    }
+}
