@@ -17,7 +17,7 @@ use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::form::{Field, Form};
-use crate::values::known_browser::KnownId;
+use crate::values::known_browser::KnownBrowser;
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
@@ -35,7 +35,7 @@ pub struct OwnRequest {
     pub(super) reader: Reader,
     pub(super) wants_json: bool,
     pub(super) client: ClientAddress,
-    pub(super) known: Option<KnownId>,
+    pub(super) known: Vec<KnownBrowser>,
     pub(super) device: Device,
 }
 

@@ -16,11 +16,12 @@ use crate::login::attempt::Attempt;
 use crate::logout::farewell::{self, Manner};
 use crate::session::record::{Ended, Session, SignIn};
 use crate::session::table::{NotOpened, Opened};
+use crate::throttle::name::folded;
 use crate::throttle::{Banned, Ticket, Visitor};
 use crate::values::end_cause::EndCause;
 use crate::values::form::Form;
 use crate::values::identity::{Identity, UserKey};
-use crate::values::known_browser::KnownId;
+use crate::values::known_browser::KnownBrowser;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
@@ -52,7 +53,8 @@ impl Gateway {
         };
         drop(form);
         let Attempt { user, password } = attempt;
-        let visitor = Visitor { user: &user, client: request.client, known: request.known.as_ref().map(KnownId::key) };
+        let known = self.known_as(request, &user);
+        let visitor = Visitor { user: &user, client: request.client, known: known.map(KnownBrowser::id) };
         let ticket = match self.throttle.attempt(&visitor, &request.assembled.trusted, self.pipeline.clock.now()) {
             Ok(ticket) => ticket,
             Err(banned) => return self.banned(request, &user, &next, banned),
@@ -61,7 +63,7 @@ impl Gateway {
             Verdict::Accept(key, identity) => {
                 ticket.succeeded(self.pipeline.clock.now());
                 let reply = self.open(request, key, identity, &next).await;
-                return self.make_known(request, &user, reply);
+                return self.make_known(request, &user, known, reply);
             }
             Verdict::Refuse(reason) => reason,
             Verdict::Absent => Reason::CredentialsWrong,
@@ -90,12 +92,20 @@ impl Gateway {
         self.sign_in_refused(request, user, next, refusal)
     }
 
+    /// What proves that this user signed in with this browser before.
+    fn known_as<'a>(&self, request: &'a OwnRequest, user: &str) -> Option<&'a KnownBrowser> {
+        let (name, keys, now) = (folded(user), &request.assembled.keys, self.pipeline.clock.wall());
+        request.known.iter().find(|known| known.vouches_for(&name, keys, now))
+    }
+
     /// Gives the browser what tells it from strangers at its next sign-in. Without random bytes it stays unknown.
-    fn make_known(&self, request: &OwnRequest, user: &str, reply: Reply) -> Reply {
-        let shown = request.known.clone().filter(|known| self.throttle.is_known(user, known.key()));
-        let Some(known) = shown.or_else(|| KnownId::generate().ok()) else { return reply };
-        self.throttle.remember(user, known.key(), self.pipeline.clock.now());
-        reply.with(SET_COOKIE, request.assembled.cookie.set_known(&known))
+    fn make_known(&self, request: &OwnRequest, user: &str, known: Option<&KnownBrowser>, reply: Reply) -> Reply {
+        let before = known.or(request.known.first());
+        let (keys, now) = (&request.assembled.keys, self.pipeline.clock.wall());
+        match KnownBrowser::after_sign_in(before, &folded(user), keys, now) {
+            Ok(known) => reply.with(SET_COOKIE, request.assembled.cookie.set_known(&known)),
+            Err(_) => reply,
+        }
     }
 
     /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves

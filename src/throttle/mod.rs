@@ -5,13 +5,16 @@
 //! password is looked at, so right and wrong ones are answered alike. What has gone wrong is forgotten little by
 //! little. Sessions that are there already never notice.
 //!
-//! A browser that has signed in as this user before is counted alone, for itself: whoever bans the account from
-//! elsewhere does not lock its owner out.
+//! A browser that proves that this user signed in with it before ([`KnownBrowser`]) is counted alone, for itself:
+//! whoever bans the account from elsewhere does not lock its owner out.
 //!
-//! Nothing here grows. Counters stand in three tables of a fixed size ([`table`]); a rate limiter with a map that
-//! grows by a stranger's words (governor's keyed one for instance) would be a way to fill the memory.
+//! Nothing here grows. Counters stand in four tables of a fixed size ([`table`]), and only failures and attempts under
+//! way take a place; a rate limiter with a map that grows by a stranger's words (governor's keyed one for instance)
+//! would be a way to fill the memory.
+//!
+//! [`KnownBrowser`]: crate::values::known_browser::KnownBrowser
 
-mod name;
+pub mod name;
 mod policy;
 mod table;
 
@@ -22,13 +25,15 @@ use std::time::Duration;
 use self::policy::Policy;
 use self::table::{Key, Table};
 use crate::values::client_address::{ClientAddress, TrustedProxies};
-use crate::values::known_browser::KnownKey;
+use crate::values::known_browser::BrowserId;
 use crate::values::time::Moment;
 
 /// For one account, and for one known browser's tries at it.
 const ACCOUNT: Policy = Policy { free: 5, forget: Duration::from_secs(600) };
 /// For one address: behind it may be a whole office.
 const ADDRESS: Policy = Policy { free: 20, forget: Duration::from_secs(60) };
+/// For a site of IPv6: behind it may be a whole town.
+const SITE: Policy = Policy { free: 100, forget: Duration::from_secs(12) };
 
 /// Who tries to sign in, before any password is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +42,8 @@ pub struct Visitor<'a> {
     pub user: &'a str,
     /// From where.
     pub client: ClientAddress,
-    /// What the browser shows of an earlier sign-in.
-    pub known: Option<KnownKey>,
+    /// The browser, if it has proved that this user signed in with it before.
+    pub known: Option<BrowserId>,
 }
 
 /// No attempt before this moment.
@@ -53,6 +58,7 @@ pub struct Banned {
 pub struct Throttle {
     accounts: Table,
     addresses: Table,
+    sites: Table,
     known: Table,
     hasher: RandomState,
     advised: AtomicBool,
@@ -63,6 +69,7 @@ impl Default for Throttle {
         Self {
             accounts: Table::new(ACCOUNT),
             addresses: Table::new(ADDRESS),
+            sites: Table::new(SITE),
             known: Table::new(ACCOUNT),
             // Keys drawn at the start: nobody outside knows which names share a place.
             hasher: RandomState::new(),
@@ -78,48 +85,40 @@ impl Throttle {
     /// # Errors
     /// [`Banned`], whatever the password may be.
     pub fn attempt(&self, visitor: &Visitor<'_>, trusted: &TrustedProxies, now: Moment) -> Result<Ticket<'_>, Banned> {
-        let (table, key) = self.account_of(visitor);
-        let is_known = std::ptr::eq(table, &self.known);
-        let account = Counted::begin(table, key, now)?;
-        let address = if is_known { None } else { self.key_of_address(visitor.client, trusted) };
-        let address = match address.map(|key| Counted::begin(&self.addresses, key, now)).transpose() {
-            Err(banned) if is_banned_by_address(visitor.client) => return Err(banned),
-            begun => begun.unwrap_or_default(),
+        let account = match visitor.known {
+            Some(browser) => Counted::begin(&self.known, self.key_of_known(visitor.user, browser), now)?,
+            None => Counted::begin(&self.accounts, self.key_of_account(visitor.user), now)?,
         };
-        Ok(Ticket { advised: &self.advised, client: visitor.client, account, address })
+        let networks = if visitor.known.is_some() { [None, None] } else { self.networks_of(visitor.client, trusted) };
+        let [address, site] = networks.map(|counter| counter.map(|(table, key)| Counted::begin(table, key, now)));
+        let banned = is_banned_by_address(visitor.client);
+        let [address, site] = [address, site].map(|begun| match begun.transpose() {
+            Err(until) if banned => Err(until),
+            begun => Ok(begun.unwrap_or_default()),
+        });
+        Ok(Ticket { advised: &self.advised, client: visitor.client, account, address: address?, site: site? })
     }
 
-    /// A known browser has a counter of its own for each user, all others share one.
-    fn account_of(&self, visitor: &Visitor<'_>) -> (&Table, Key) {
-        let known = visitor.known.map(|known| self.key_of_known(visitor.user, known));
-        match known.filter(|&key| self.known.holds(key)) {
-            Some(key) => (&self.known, key),
-            None => (&self.accounts, self.key_of_account(visitor.user)),
+    /// The counters of where an attempt comes from. None for a trusted proxy: it speaks for everybody.
+    fn networks_of(&self, client: ClientAddress, trusted: &TrustedProxies) -> [Option<(&Table, Key)>; 2] {
+        if trusted.trusts(client) {
+            return [None, None];
         }
-    }
-
-    /// Whether this browser is known to have signed in as this user.
-    pub fn is_known(&self, user: &str, known: KnownKey) -> bool {
-        self.known.holds(self.key_of_known(user, known))
-    }
-
-    /// From now on this browser is known to have signed in as this user.
-    pub fn remember(&self, user: &str, known: KnownKey, now: Moment) {
-        self.known.keep(self.key_of_known(user, known), now);
+        let key = |hash| Key::new(hash, owner_of(hash));
+        let address = self.hasher.hash_one(("address", name::network(client)));
+        let site = name::site(client).map(|site| self.hasher.hash_one(("site", site)));
+        [Some((&self.addresses, key(address))), site.map(|site| (&self.sites, key(site)))]
     }
 
     /// Forgets what went wrong for this account, in all browsers, or for this address. Answers whether there was
     /// anything to forget.
     pub fn unban(&self, user: &str, now: Moment) -> bool {
         let owner = self.owner(user);
-        let address = user.trim().parse().ok().map(ClientAddress::Ip);
-        let address = address.and_then(|client| self.key_of_address(client, &TrustedProxies::default()));
-        let forgotten = [
-            self.accounts.forgive(owner, now),
-            self.known.forgive(owner, now),
-            address.is_some_and(|key| self.addresses.forgive(key.owner, now)),
-        ];
-        forgotten.contains(&true)
+        let account = [self.accounts.forgive(owner, now), self.known.forgive(owner, now)].contains(&true);
+        let client = user.trim().parse().ok().map(ClientAddress::Ip);
+        let networks = client.map(|client| self.networks_of(client, &TrustedProxies::default()));
+        let forgiven = networks.into_iter().flatten().flatten().map(|(table, key)| table.forgive(key.owner, now));
+        forgiven.fold(account, |any, forgiven| any | forgiven)
     }
 
     fn key_of_account(&self, user: &str) -> Key {
@@ -127,15 +126,9 @@ impl Throttle {
         Key::new(self.hasher.hash_one(("account", &*name)), self.owner(user))
     }
 
-    fn key_of_known(&self, user: &str, known: KnownKey) -> Key {
+    fn key_of_known(&self, user: &str, browser: BrowserId) -> Key {
         let name = name::folded(user);
-        Key::new(self.hasher.hash_one(("known", &*name, known)), self.owner(user))
-    }
-
-    /// `None` for a trusted proxy: it speaks for everybody.
-    fn key_of_address(&self, client: ClientAddress, trusted: &TrustedProxies) -> Option<Key> {
-        let hash = self.hasher.hash_one(("address", name::network(client)));
-        (!trusted.trusts(client)).then(|| Key::new(hash, owner_of(hash)))
+        Key::new(self.hasher.hash_one(("known", &*name, browser)), self.owner(user))
     }
 
     fn owner(&self, user: &str) -> u32 {
@@ -199,6 +192,7 @@ pub struct Ticket<'a> {
     client: ClientAddress,
     account: Counted<'a>,
     address: Option<Counted<'a>>,
+    site: Option<Counted<'a>>,
 }
 
 impl Ticket<'_> {
@@ -206,6 +200,7 @@ impl Ticket<'_> {
     /// the operator's own, worth a line in the log: at most once in the life of the program.
     pub fn failed(self, ban_max: Duration, now: Moment) -> Option<ClientAddress> {
         self.account.failed(ban_max, now);
+        self.site.and_then(|site| site.failed(ban_max, now));
         let banned = self.address.and_then(|address| address.failed(ban_max, now));
         let proxy = banned.is_some() && name::may_be_a_proxy(self.client);
         let first = proxy && !self.advised.swap(true, Ordering::Relaxed);

@@ -5,23 +5,34 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::values::client_address::ClientAddress;
 
 /// Hosts get a whole /64 of IPv6 and walk through it as they like.
-const PREFIX: u32 = 64;
+const HOST: u32 = 64;
+/// Sites get a whole /48, 65,536 times as much.
+const SITE: u32 = 48;
 
 /// An account's name for counting: `John`, `JOHN` and `john ` are one, whatever the source of users makes of them.
-pub(super) fn folded(user: &str) -> String {
+pub fn folded(user: &str) -> String {
     user.trim().to_lowercase()
 }
 
 /// The network that counts as one address.
 pub(super) fn network(client: ClientAddress) -> Option<IpAddr> {
     match client {
-        ClientAddress::Ip(IpAddr::V6(address)) => {
-            let mask = u128::MAX << (128 - PREFIX);
-            Some(Ipv6Addr::from_bits(address.to_bits() & mask).into())
-        }
+        ClientAddress::Ip(IpAddr::V6(address)) => Some(prefix(address, HOST).into()),
         ClientAddress::Ip(address) => Some(address),
         ClientAddress::Unix => None,
     }
+}
+
+/// The larger network that is counted beside it: of IPv6 alone.
+pub(super) fn site(client: ClientAddress) -> Option<Ipv6Addr> {
+    match client {
+        ClientAddress::Ip(IpAddr::V6(address)) => Some(prefix(address, SITE)),
+        ClientAddress::Ip(IpAddr::V4(_)) | ClientAddress::Unix => None,
+    }
+}
+
+fn prefix(address: Ipv6Addr, length: u32) -> Ipv6Addr {
+    Ipv6Addr::from_bits(address.to_bits() & u128::MAX << (128 - length))
 }
 
 /// Whether this is an address that a proxy of the operator's own would have.
@@ -63,6 +74,19 @@ mod tests {
         for (one, other, same) in cases {
             assert_eq!(network(client(one)) == network(client(other)), same, "{one} {other}");
         }
+    }
+
+    #[test]
+    fn a_site_has_many_networks() {
+        let cases = [
+            ("2001:db8:0:1::1", "2001:db8:0:ffff::1", true),
+            ("2001:db8:0:1::1", "2001:db8:1:1::1", false),
+            ("192.0.2.1", "unix", true),
+        ];
+        for (one, other, same) in cases {
+            assert_eq!(site(client(one)) == site(client(other)), same, "{one} {other}");
+        }
+        assert_eq!(site(client("192.0.2.1")), None);
     }
 
     #[test]

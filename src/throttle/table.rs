@@ -5,7 +5,8 @@
 //! push a ban out of the table by trying other names has to make eight other counters of the same set worse than
 //! that ban, without knowing which names share its set: tens of thousands of names with as many failures each, every
 //! one of them slowed by its own bans and by those of the addresses. Waiting for the ban to end is far cheaper.
-//! New counters push out each other first.
+//! New counters push out each other first. A counter with nothing against anybody is given up at once: sign-ins that go
+//! well push out nothing, however many there are.
 
 use std::fmt;
 use std::time::Duration;
@@ -42,6 +43,15 @@ struct Place {
     standing: Standing,
 }
 
+impl Place {
+    /// What holds nothing against anybody is worth no place.
+    fn give_up_if_empty(&mut self) {
+        if self.standing.failures == 0 && self.standing.open == 0 {
+            *self = Self::default();
+        }
+    }
+}
+
 /// One set, under one lock.
 type Set = Mutex<[Place; WAYS]>;
 
@@ -58,13 +68,13 @@ impl Table {
         Self { first: Set::default(), further: (1..SETS).map(|_| Set::default()).collect(), policy }
     }
 
-    /// Begins an attempt, unless this counter is closed.
-    pub(super) fn begin(&self, key: Key, now: Moment) -> Result<(), Banned> {
+    /// Begins an attempt, unless this counter is closed. Answers how many failures are not forgotten.
+    pub(super) fn begin(&self, key: Key, now: Moment) -> Result<u16, Banned> {
         self.change(key, now, |standing| match standing.closed_until(now, self.policy) {
             Some(until) => Err(Banned { until }),
             None => {
                 standing.open = standing.open.saturating_add(1);
-                Ok(())
+                Ok(standing.failures)
             }
         })
     }
@@ -82,22 +92,20 @@ impl Table {
         self.change(key, now, |standing| *standing = standing.succeeded(now));
     }
 
-    /// Makes a counter with nothing against anybody, or such a one of one that is there.
-    pub(super) fn keep(&self, key: Key, now: Moment) {
-        self.change(key, now, |standing| *standing = standing.forgiven(now));
-    }
-
     /// Ends an attempt of which nothing is known.
     pub(super) fn abandoned(&self, key: Key) {
         let mut set = self.set(key).lock();
         if let Some(place) = set.iter_mut().find(|place| place.tag == key.tag) {
             place.standing.open = place.standing.open.saturating_sub(1);
+            place.give_up_if_empty();
         }
     }
 
-    /// Whether there is this counter.
-    pub(super) fn holds(&self, key: Key) -> bool {
-        self.set(key).lock().iter().any(|place| place.tag == key.tag)
+    /// How many counters there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let sets = std::iter::once(&self.first).chain(&self.further);
+        sets.map(|set| set.lock().iter().filter(|place| place.tag != 0).count()).sum()
     }
 
     /// Forgets all failures of an owner, and answers whether there were any.
@@ -107,6 +115,7 @@ impl Table {
             for place in set.lock().iter_mut().filter(|place| place.tag != 0 && place.owner == owner) {
                 any |= place.standing.at(now, self.policy).failures > 0;
                 place.standing = place.standing.forgiven(now);
+                place.give_up_if_empty();
             }
         }
         any
@@ -122,7 +131,9 @@ impl Table {
             *place = Place { tag: key.tag, owner: key.owner, standing };
         }
         place.standing = place.standing.at(now, self.policy);
-        change(&mut place.standing)
+        let changed = change(&mut place.standing);
+        place.give_up_if_empty();
+        changed
     }
 
     fn set(&self, key: Key) -> &Set {
@@ -161,6 +172,12 @@ mod tests {
         Key::new(number * SETS as u64, number as u32)
     }
 
+    impl Table {
+        fn holds(&self, key: Key) -> bool {
+            self.set(key).lock().iter().any(|place| place.tag == key.tag)
+        }
+    }
+
     fn fail(table: &Table, key: Key, times: usize, now: Moment) {
         for _ in 0..times {
             table.failed(key, BAN_MAX, now);
@@ -177,22 +194,23 @@ mod tests {
     fn a_ban_is_seen_and_ends() {
         let table = Table::new(POLICY);
         for _ in 0..3 {
-            assert_eq!(table.begin(key(1), NOW), Ok(()));
+            assert!(table.begin(key(1), NOW).is_ok());
             table.failed(key(1), BAN_MAX, NOW);
         }
         let until = Moment::from_seconds(5);
         assert_eq!(table.begin(key(1), NOW), Err(Banned { until }));
-        assert_eq!(table.begin(key(2), NOW), Ok(()));
-        assert_eq!(table.begin(key(1), until), Ok(()));
+        assert_eq!(table.begin(key(2), NOW), Ok(0));
+        assert_eq!(table.begin(key(1), until), Ok(3));
     }
 
     #[test]
     fn what_nobody_finished_counts_for_nothing() {
         let table = Table::new(POLICY);
         for _ in 0..100 {
-            assert_eq!(table.begin(key(1), NOW), Ok(()));
+            assert_eq!(table.begin(key(1), NOW), Ok(0));
             table.abandoned(key(1));
         }
+        assert_eq!(table.len(), 0);
     }
 
     #[test]
@@ -216,13 +234,16 @@ mod tests {
     }
 
     #[test]
-    fn of_those_with_nothing_against_them_the_oldest_goes() {
+    fn what_went_well_takes_no_place() {
         let table = Table::new(POLICY);
-        let later = |seconds| Moment::from_seconds(seconds);
-        (1..=8).for_each(|number| table.keep(key(number), later(1_000 * number as u32)));
-        table.keep(key(1), later(100_000));
-        table.keep(key(9), later(200_000));
-        assert!(table.holds(key(1)) && !table.holds(key(2)) && table.holds(key(9)));
+        (1..=8).for_each(|number| fail(&table, key(number), 1, NOW));
+        for number in 9..1000 {
+            assert!(table.begin(key(number), NOW).is_ok());
+            table.succeeded(key(number), NOW);
+        }
+        assert_eq!(table.len(), 7, "while it is under way it needs one");
+        (2..=8).for_each(|number| table.succeeded(key(number), NOW));
+        assert_eq!(table.len(), 0);
     }
 
     #[test]

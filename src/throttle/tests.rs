@@ -1,7 +1,9 @@
 //! Who is banned by what, and who is not.
 
 use super::*;
-use crate::values::known_browser::KnownId;
+use crate::values::known_browser::KnownBrowser;
+use crate::values::mac::MacKeys;
+use crate::values::time::WallTime;
 
 const BAN_MAX: Duration = Duration::from_secs(900);
 const NOW: Moment = Moment::from_seconds(0);
@@ -11,7 +13,7 @@ fn client(text: &str) -> ClientAddress {
     text.parse().map_or(ClientAddress::Unix, ClientAddress::Ip)
 }
 
-fn visitor<'a>(user: &'a str, from: &str, known: Option<KnownKey>) -> Visitor<'a> {
+fn visitor<'a>(user: &'a str, from: &str, known: Option<BrowserId>) -> Visitor<'a> {
     Visitor { user, client: client(from), known }
 }
 
@@ -21,12 +23,12 @@ fn nobody() -> TrustedProxies {
 
 impl Throttle {
     /// Whether an attempt may begin; it counts for nothing.
-    fn lets(&self, user: &str, from: &str, known: Option<KnownKey>, now: Moment) -> bool {
+    fn lets(&self, user: &str, from: &str, known: Option<BrowserId>, now: Moment) -> bool {
         self.attempt(&visitor(user, from, known), &nobody(), now).is_ok()
     }
 
     /// Fails as often as it may, at most so many times, and says how often that was.
-    fn fail(&self, times: usize, user: &str, from: &str, known: Option<KnownKey>) -> usize {
+    fn fail(&self, times: usize, user: &str, from: &str, known: Option<BrowserId>) -> usize {
         let mut tried = 0;
         while let Some(ticket) =
             self.attempt(&visitor(user, from, known), &nobody(), NOW).ok().filter(|_| tried < times)
@@ -130,33 +132,68 @@ fn one_line_of_advice_and_not_more() {
     }
 }
 
+/// A new browser.
+fn browser() -> BrowserId {
+    KnownBrowser::after_sign_in(None, "", &MacKeys::generate().unwrap(), WallTime(0)).unwrap().id()
+}
+
 #[test]
 fn a_stranger_locks_nobody_out_of_a_known_browser() {
     let throttle = Throttle::default();
-    let [own, other] = [(), ()].map(|()| KnownId::generate().unwrap().key());
-    throttle.remember("John", own, NOW);
-    assert!(throttle.is_known("john", own) && !throttle.is_known("jane", own) && !throttle.is_known("john", other));
+    let [own, other] = [browser(), browser()];
     throttle.fail(20, "john", FAR, None);
-    throttle.fail(20, "jane", FAR, Some(own));
-    let cases =
-        [("john", Some(own), true), ("john", Some(other), false), ("john", None, false), ("jane", Some(own), false)];
-    for (user, known, want) in cases {
-        assert_eq!(throttle.lets(user, FAR, known, NOW), want, "{user} {known:?}");
+    throttle.fail(20, "john", FAR, Some(other));
+    for number in 0..40 {
+        throttle.fail(1, &format!("user{number}"), FAR, None);
     }
-    assert_eq!(throttle.fail(20, "john", FAR, Some(own)), 5, "a stolen cookie is no way to guess on");
+    for (known, want) in [(Some(own), true), (Some(other), false), (None, false)] {
+        assert_eq!(throttle.lets("john", FAR, known, NOW), want, "{known:?}");
+    }
+    assert_eq!(throttle.fail(20, "John ", FAR, Some(own)), 5, "a stolen cookie is no way to guess on");
+    assert!(!throttle.lets("john", FAR, Some(own), NOW) && throttle.lets("jane", FAR, Some(own), NOW));
+}
+
+/// However often somebody signs in: there is no table of known browsers to be pushed out of, and of what went wrong
+/// elsewhere nothing is forgotten.
+#[test]
+fn sign_ins_of_one_account_push_nobody_out() {
+    let throttle = Throttle::default();
+    let known = browser();
+    throttle.fail(20, "john", FAR, None);
+    throttle.fail(20, "jane", FAR, Some(known));
+    for number in 0..36_000_u32 {
+        let from = format!("2001:db8:{:x}:{:x}::1", number % 9000, number / 9000);
+        let browser = if number % 2 == 0 { Some(browser()) } else { None };
+        throttle.attempt(&visitor("mallory", &from, browser), &nobody(), NOW).unwrap().succeeded(NOW);
+    }
+    assert!(!throttle.lets("john", FAR, None, NOW) && !throttle.lets("jane", FAR, Some(known), NOW));
+    assert_eq!([&throttle.accounts, &throttle.known].map(Table::len), [1, 1], "failures alone take a place");
+}
+
+#[test]
+fn a_site_of_ipv6_is_banned_more_generously() {
+    let throttle = Throttle::default();
+    let fails = |number: u32| {
+        let from = format!("2001:db8:7:{number:x}::1");
+        (0..30).map(|name| throttle.fail(1, &format!("user{number}-{name}"), &from, None)).sum::<usize>()
+    };
+    let tried: Vec<_> = (0..10).map(fails).collect();
+    assert_eq!(tried, [20, 20, 20, 20, 20, 0, 0, 0, 0, 0]);
+    assert!(!throttle.lets("jane", "2001:db8:7:ffff::1", None, NOW));
+    assert!(throttle.lets("jane", "2001:db8:8::1", None, NOW), "the next site");
+    assert!(throttle.unban("2001:db8:7:ffff::1", NOW) && throttle.lets("jane", "2001:db8:7:ffff::1", None, NOW));
 }
 
 #[test]
 fn an_operator_can_forgive() {
     let throttle = Throttle::default();
-    let known = KnownId::generate().unwrap().key();
-    throttle.remember("john", known, NOW);
+    let known = browser();
     throttle.fail(20, "john", "127.0.0.1", None);
     throttle.fail(20, "john", "127.0.0.1", Some(known));
     throttle.fail(20, "jane", "127.0.0.1", None);
     assert!(throttle.unban("JOHN", NOW));
     assert!(throttle.lets("john", FAR, None, NOW) && throttle.lets("john", FAR, Some(known), NOW));
-    assert!(throttle.is_known("john", known) && !throttle.lets("jane", FAR, None, NOW));
+    assert!(!throttle.lets("jane", FAR, None, NOW));
     assert!(!throttle.unban("john", NOW) && !throttle.unban("nobody", NOW));
     let tried: usize = (0..30).map(|number| throttle.fail(1, &format!("user{number}"), FAR, None)).sum();
     assert_eq!(tried, 20);

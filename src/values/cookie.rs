@@ -7,7 +7,7 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
 use super::header_edits::{HeaderEdit, HeaderEdits};
-use super::known_browser::KnownId;
+use super::known_browser::{KNOWN_DAYS, KnownBrowser};
 use super::origin::Scheme;
 use super::session_id::{SessionId, SessionKey};
 
@@ -24,8 +24,8 @@ pub struct SessionCookie {
     own_names: Vec<String>,
 }
 
-/// How long a browser stays known, in days. Every sign-in begins it anew.
-const KNOWN_DAYS: i64 = 180;
+/// Cookies under the name of known browsers that are looked at: one is ours, others may have been planted.
+const MAX_KNOWN: usize = 4;
 
 /// What a request shows as session cookie.
 #[derive(Debug)]
@@ -72,10 +72,11 @@ impl SessionCookie {
         }
     }
 
-    /// The cookie of a browser that somebody has signed in with before. One that cannot be used is none.
-    pub fn find_known(&self, headers: &HeaderMap) -> Option<KnownId> {
+    /// What the browser shows of earlier sign-ins. What is not well formed is passed over.
+    pub fn find_known(&self, headers: &HeaderMap) -> Vec<KnownBrowser> {
         let pairs = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).map(split_pair);
-        pairs.filter(|(name, _)| *name == self.known.as_bytes()).find_map(|(_, value)| KnownId::parse(value))
+        let ours = pairs.filter(|(name, _)| *name == self.known.as_bytes());
+        ours.filter_map(|(_, value)| KnownBrowser::parse(value)).take(MAX_KNOWN).collect()
     }
 
     /// Leaves the application the browser's cookies as one line, in order and byte for byte, but none of ours.
@@ -136,11 +137,11 @@ impl SessionCookie {
     }
 
     /// The `Set-Cookie` line that makes a browser known. It outlives the session, and a sign-out too.
-    pub fn set_known(&self, id: &KnownId) -> HeaderValue {
-        let value = id.cookie_value();
+    pub fn set_known(&self, known: &KnownBrowser) -> HeaderValue {
+        let value = known.cookie_value();
         let mut cookie = self.cookie(&self.known, &value);
         cookie.set_same_site(self.same_site);
-        cookie.set_max_age(cookie::time::Duration::days(KNOWN_DAYS));
+        cookie.set_max_age(cookie::time::Duration::days(KNOWN_DAYS.into()));
         let mut line = header_value(&cookie);
         line.set_sensitive(true);
         line
@@ -207,6 +208,8 @@ fn opens_quote(value: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::mac::MacKeys;
+    use crate::values::time::WallTime;
 
     fn cookie() -> SessionCookie {
         SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax)
@@ -300,13 +303,14 @@ mod tests {
         for line in expired {
             assert!(line.contains("Path=/") && line.contains("Max-Age=0") && line.contains("Secure"), "{line}");
         }
-        let known = KnownId::generate().unwrap();
+        let keys = MacKeys::generate().unwrap();
+        let known = KnownBrowser::after_sign_in(None, "alice", &keys, WallTime(0)).unwrap();
         let line = cookie().set_known(&known);
         let text = line.to_str().unwrap().to_owned();
         assert!(!format!("{line:?}").contains(&known.cookie_value()));
         assert!(text.contains("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=15552000"), "{text}");
         let presented = headers(COOKIE, &[&format!("a=b; {}", text.split(';').next().unwrap())]);
-        assert_eq!(cookie().find_known(&presented).unwrap().key(), known.key());
+        assert_eq!(cookie().find_known(&presented).iter().map(KnownBrowser::id).collect::<Vec<_>>(), [known.id()]);
         assert!(matches!(cookie().find(&presented), Presented::Nothing));
         let plain = SessionCookie::new("exeunt", Scheme::Http, SameSite::Strict);
         assert_eq!(plain.set(&id), format!("exeunt={value}; HttpOnly; SameSite=Strict; Path=/"));

@@ -51,6 +51,50 @@ async fn bans_touch_no_session_and_no_known_browser() {
     assert_eq!(bench.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await.status, 303);
 }
 
+/// The `Cookie` pair that makes a browser known.
+fn known_pair(reply: &Reply) -> String {
+    let lines = reply.headers.iter().filter(|(name, _)| name == http::header::SET_COOKIE);
+    let pairs = lines.map(|(_, line)| line.to_str().unwrap().split(';').next().unwrap().to_owned());
+    pairs.into_iter().find(|pair| pair.starts_with("exeunt-known=")).unwrap()
+}
+
+/// One browser, two people; somebody bans both accounts from elsewhere.
+#[tokio::test]
+async fn a_browser_is_known_for_each_of_its_users() {
+    const RIGHT: [&str; 2] = ["username=alice&password=wonder+land", "username=BOB&password=wonder+land"];
+    let bench = bench();
+    let sign_in = async |lines: &[&str], body| bench.ask("POST", "/login", &[&[FORM], lines].concat(), body).await;
+    let alone = known_pair(&sign_in(&[], RIGHT[0]).await);
+    let both = format!("Cookie: {alone}");
+    let both = known_pair(&sign_in(&[&both], "username=bob&password=wonder+land").await);
+    for body in ["username=alice&password=wrong", "username=bob&password=wrong"] {
+        for _ in 0..9 {
+            sign_in(&[], body).await;
+        }
+    }
+    let planted = known_pair(&self::bench().ask("POST", "/login", &[FORM], RIGHT[0]).await);
+    for (pairs, want) in [
+        (both.clone(), [false, false]),
+        (alone.clone(), [false, true]),
+        (planted.clone(), [true, true]),
+        (format!("exeunt-known=x; {planted}; {both}"), [false, false]),
+    ] {
+        let cookie = format!("Cookie: {pairs}");
+        let is_banned = async |body| sign_in(&[&cookie], body).await.status == 429;
+        let got = [is_banned(RIGHT[0]).await, is_banned(RIGHT[1]).await];
+        assert_eq!(got, want, "{pairs}");
+    }
+    bench.clock.advance(Duration::from_secs(180 * 24 * 3600));
+    for _ in 0..9 {
+        sign_in(&[], "username=alice&password=wrong").await;
+    }
+    assert_eq!(
+        sign_in(&[&format!("Cookie: {both}")], RIGHT[0]).await.status,
+        429,
+        "half a year later it is a stranger"
+    );
+}
+
 #[tokio::test]
 async fn the_known_cookie_is_no_session_and_stays_with_us() {
     let bench = bench();
