@@ -20,7 +20,7 @@ pub fn change(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> 
         (Some(_), _) => Err(Reason::CrossSite),
         (None, None) if facts.has_fetch_metadata() => Err(Reason::CrossSite),
         (None, None) => Ok(()),
-        (None, Some(Ok(origin))) if facts.own_origin(hosts).as_ref() == Some(&origin) => Ok(()),
+        (None, Some(Ok(origin))) if facts.comes_from_own_address(&origin, hosts) => Ok(()),
         (None, Some(_)) => Err(Reason::CrossSite),
     }
 }
@@ -88,7 +88,7 @@ pub fn socket(facts: &RequestFacts<'_>, hosts: &OwnHosts, allowed: &[Origin]) ->
 /// Whether a page is one that is served through here: at the address that this request came to, or at an own host
 /// under the public address. Another port of an own host is another program, which cookies do not tell apart.
 fn is_own_page(facts: &RequestFacts<'_>, hosts: &OwnHosts, origin: &Origin) -> bool {
-    facts.own_origin(hosts).as_ref() == Some(origin) || hosts.origins().any(|own| own == *origin)
+    facts.comes_from_own_address(origin, hosts) || hosts.origins().any(|own| own == *origin)
 }
 
 /// Whether a method asks for something without changing it (RFC 9110 9.2.1), as far as own addresses go.
@@ -131,6 +131,76 @@ mod tests {
             let facts = facts(&head, &hosts).unwrap();
             assert_eq!(change(&facts, &hosts).is_ok(), own, "{:?}", head.headers);
             assert_eq!(logout_post(&facts, &hosts).is_ok(), logout, "{:?}", head.headers);
+        }
+    }
+
+    /// Sign-in; sign-out and sockets.
+    type Allowed = (bool, bool);
+    const SIGN_IN: Allowed = (true, true);
+    const LOGOUT_ONLY: Allowed = (false, true);
+    const NEITHER: Allowed = (false, false);
+
+    /// `public_url`, what a browser sends as `Origin`, what `Host` a proxy in front makes of it.
+    const ORIGINS: [(&str, &str, &str, Allowed); 41] = [
+        // nginx's $host (no port), $http_host (as it came), $host:$server_port, and the gateway without a proxy.
+        ("http://app.test:8080", "http://app.test:8080", "app.test", SIGN_IN),
+        ("http://app.test:8080", "http://app.test:8080", "app.test:8080", SIGN_IN),
+        ("http://app.test:8080", "http://app.test:8080", "app.test:9000", SIGN_IN),
+        ("http://app.test:8080", "http://app.test:9000", "app.test:9000", SIGN_IN),
+        ("http://app.test:8080", "http://app.test", "app.test:80", SIGN_IN),
+        ("http://app.test:8080", "http://app.test:3000", "app.test", NEITHER),
+        ("http://app.test:8080", "http://app.test:3000", "app.test:8080", NEITHER),
+        ("http://app.test:8080", "https://app.test:8080", "app.test:8080", NEITHER),
+        // Without a port in public_url nobody knows what a proxy has cut off.
+        ("http://app.test", "http://app.test:8080", "app.test", NEITHER),
+        ("http://app.test", "http://app.test:8080", "app.test:8080", SIGN_IN),
+        ("http://app.test", "http://app.test", "app.test:8080", SIGN_IN),
+        ("http://app.test", "http://app.test:80", "app.test", SIGN_IN),
+        ("http://app.test:80", "http://app.test", "app.test:80", SIGN_IN),
+        // TLS ends in front.
+        ("https://app.test", "https://app.test", "app.test", SIGN_IN),
+        ("https://app.test", "https://app.test", "app.test:443", SIGN_IN),
+        ("https://app.test", "https://app.test:443", "app.test", SIGN_IN),
+        ("https://app.test", "https://app.test", "app.test:8080", SIGN_IN),
+        ("https://app.test", "http://app.test", "app.test", NEITHER),
+        ("https://app.test:8443", "https://app.test:8443", "app.test", SIGN_IN),
+        ("https://app.test:8443", "https://app.test:8443", "app.test:8443", SIGN_IN),
+        ("https://app.test:8443", "https://app.test", "app.test", SIGN_IN),
+        // Other own hosts, and strangers.
+        ("http://app.test:8080", "http://shop.test:8080", "shop.test", SIGN_IN),
+        ("http://app.test:8080", "http://shop.test:8080", "app.test", LOGOUT_ONLY),
+        ("http://app.test:8080", "http://app.test:8080", "shop.test", LOGOUT_ONLY),
+        ("http://app.test:8080", "http://shop.test", "app.test", NEITHER),
+        ("http://app.test:8080", "http://evil.test:8080", "app.test", NEITHER),
+        ("http://app.test:8080", "http://app.test.evil.test", "app.test", NEITHER),
+        ("http://app.test:8080", "http://evil.app.test:8080", "app.test", NEITHER),
+        // The root's dot, empty ports, upper case.
+        ("http://app.test:8080", "http://app.test.:8080", "app.test.", SIGN_IN),
+        ("http://app.test:8080", "http://app.test.:8080", "app.test.:8080", SIGN_IN),
+        ("http://app.test", "http://app.test", "app.test:", SIGN_IN),
+        ("http://app.test", "http://app.test", "APP.Test", SIGN_IN),
+        // The names of this machine are one host, and three origins.
+        ("http://localhost:8080", "http://localhost.:8080", "localhost.", SIGN_IN),
+        ("http://localhost:8080", "http://127.0.0.1:8080", "127.0.0.1", SIGN_IN),
+        ("http://localhost:8080", "http://127.0.0.1:8080", "localhost", NEITHER),
+        ("http://localhost:8080", "http://localhost:8080", "127.0.0.1", LOGOUT_ONLY),
+        ("http://localhost:8080", "http://[::1]:8080", "[::1]", SIGN_IN),
+        ("http://localhost:8080", "http://[::1]:8080", "[::1]:", SIGN_IN),
+        ("http://localhost:8080", "http://[0:0:0:0:0:0:0:1]:8080", "[::1]:8080", SIGN_IN),
+        ("http://[2001:db8::1]:8080", "http://[2001:db8::1]:8080", "[2001:db8::1]", SIGN_IN),
+        ("http://[2001:db8::1]:8080", "http://[2001:db8::2]:8080", "[2001:db8::1]", NEITHER),
+    ];
+
+    #[test]
+    fn an_origin_is_compared_with_the_host_that_was_asked() {
+        for (public, origin, host, (sign_in, logout)) in ORIGINS {
+            let shop = crate::values::origin::Host::parse("shop.test").unwrap();
+            let hosts = OwnHosts::new(&Origin::parse(public).unwrap(), [shop]);
+            let head = request("POST", "/login", &[&format!("Origin: {origin}"), &format!("Host: {host}")]);
+            let facts = facts(&head, &hosts).unwrap();
+            assert_eq!(change(&facts, &hosts).is_ok(), sign_in, "{public}: {origin} at {host}");
+            assert_eq!(logout_post(&facts, &hosts).is_ok(), logout, "{public}: {origin} at {host}");
+            assert_eq!(socket(&facts, &hosts, &[]).is_ok(), logout, "{public}: {origin} at {host}");
         }
     }
 

@@ -4,7 +4,7 @@ use http::header::{ACCEPT, EXPECT, HOST, ORIGIN, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 
 use crate::routes::methods;
-use crate::values::client_address::{Peer, Provenance, TrustedProxies};
+use crate::values::client_address::Provenance;
 use crate::values::origin::{Authority, Origin};
 use crate::values::own_hosts::{HostId, NotOwn, OwnHosts};
 use crate::values::reason::{Reason, Refusal};
@@ -41,25 +41,23 @@ pub struct RequestFacts<'a> {
 }
 
 impl<'a> RequestFacts<'a> {
-    /// Reads a head. `raw_target` is the target of the request line byte for byte.
+    /// Reads a head. `raw_target` is the target of the request line byte for byte, `provenance` where it comes from.
     ///
     /// # Errors
     /// The refusal that the client gets: nothing that fails here is forwarded.
     pub fn read(
         head: &'a request::Parts,
         raw_target: &'a [u8],
-        peer: Peer,
+        provenance: Provenance,
         hosts: &OwnHosts,
-        trusted: &TrustedProxies,
     ) -> Result<Self, Refusal> {
         let target = Target::of_request(raw_target).map_err(|_| Reason::TargetAmbiguous)?;
         let authority = authority(&head.headers, &target)?;
-        let host = hosts.find(authority).map_err(|problem| not_own(problem, hosts))?;
+        let host = hosts.find(authority).map_err(not_own)?;
         check_expectation(&head.headers)?;
         if methods::is_never_passed(&head.method) {
             return Err(Reason::MethodNotAllowed.into());
         }
-        let provenance = trusted.provenance(peer, &head.headers);
         let websocket = asks_for_websocket(&head.headers);
         Ok(Self { method: &head.method, target, host, authority, headers: &head.headers, provenance, websocket })
     }
@@ -101,12 +99,12 @@ impl<'a> RequestFacts<'a> {
 
     /// The `Origin` header: absent, an origin, or something that is none (`null` too).
     pub fn origin(&self) -> Option<Result<Origin, ()>> {
-        self.headers.contains_key(ORIGIN).then(|| self.header(&ORIGIN).and_then(Origin::parse).ok_or(()))
+        self.headers.contains_key(ORIGIN).then(|| self.header(&ORIGIN).and_then(Origin::of_header).ok_or(()))
     }
 
-    /// The origin that a page at this request's own address has.
-    pub fn own_origin(&self, hosts: &OwnHosts) -> Option<Origin> {
-        Authority::parse(self.authority).map(|authority| authority.origin(hosts.scheme()))
+    /// Whether an origin is the one that a page at this request's own address has.
+    pub fn comes_from_own_address(&self, origin: &Origin, hosts: &OwnHosts) -> bool {
+        Authority::of_header(self.authority).is_some_and(|authority| hosts.is_origin_of(&authority, origin))
     }
 
     /// Whether this asks to become a WebSocket (RFC 6455 4.1).
@@ -151,7 +149,10 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// The one `Host`. An absolute target has to name the same authority.
 fn authority<'a>(headers: &'a HeaderMap, target: &Target<'_>) -> Result<&'a str, Refusal> {
     let mut lines = headers.get_all(HOST).iter();
-    let (Some(host), None) = (lines.next(), lines.next()) else { return Err(Reason::HeadMalformed.into()) };
+    let host = lines.next().ok_or(Reason::HostMissing)?;
+    if lines.next().is_some() {
+        return Err(Reason::HeadMalformed.into());
+    }
     let host = host.to_str().map_err(|_| Reason::HeadMalformed)?;
     match target.authority() {
         Some(other) if other != host => Err(Reason::HeadMalformed.into()),
@@ -159,16 +160,13 @@ fn authority<'a>(headers: &'a HeaderMap, target: &Target<'_>) -> Result<&'a str,
     }
 }
 
-fn not_own(problem: NotOwn, hosts: &OwnHosts) -> Refusal {
-    if problem == NotOwn::Malformed {
-        return Reason::HeadMalformed.into();
+/// Nobody is told which names are served: behind a proxy on this machine a stranger comes from this machine, too.
+fn not_own(problem: NotOwn) -> Refusal {
+    match problem {
+        NotOwn::Missing => Reason::HostMissing.into(),
+        NotOwn::Malformed => Reason::HeadMalformed.into(),
+        NotOwn::Foreign => Reason::HostNotServed.into(),
     }
-    let names = hosts.names().iter().map(|host| host.as_str()).collect::<Vec<_>>().join(", ");
-    let message = format!(
-        "This host name is not served here. Served: {names}. A proxy in front must pass the name on that the browser \
-         asked for (nginx: proxy_set_header Host $host), or the name belongs into `hosts` of the configuration."
-    );
-    Refusal { reason: Reason::HostNotServed, message: message.into(), retry_after: None }
 }
 
 /// The one expectation there is (RFC 9110 10.1.1). How long the body is, was judged before the head was parsed
@@ -182,6 +180,8 @@ fn check_expectation(headers: &HeaderMap) -> Result<(), Refusal> {
 pub(crate) mod tests {
     use super::*;
     use http::Request;
+
+    use crate::values::client_address::{Peer, TrustedProxies};
 
     /// A request of `head` lines (`Name: value`) to `http://app.test`, which is the gateway itself.
     pub(crate) fn request(method: &str, target: &str, head: &[&str]) -> request::Parts {
@@ -205,7 +205,8 @@ pub(crate) mod tests {
 
     pub(crate) fn facts<'a>(head: &'a request::Parts, hosts: &OwnHosts) -> Result<RequestFacts<'a>, Refusal> {
         let target = head.extensions.get::<String>().unwrap().as_bytes();
-        RequestFacts::read(head, target, Peer::Unix, hosts, &TrustedProxies::default())
+        let provenance = TrustedProxies::default().provenance(Peer::Unix, &head.headers);
+        RequestFacts::read(head, target, provenance, hosts)
     }
 
     fn verdict(method: &str, target: &str, head: &[&str]) -> Result<(), Reason> {
@@ -215,8 +216,10 @@ pub(crate) mod tests {
     #[test]
     fn heads_that_contradict_themselves_are_refused() {
         use Reason::*;
-        let cases: [(&str, &str, &[&str], Result<(), Reason>); 20] = [
+        let cases: [(&str, &str, &[&str], Result<(), Reason>); 22] = [
             ("GET", "/", &[], Ok(())),
+            ("GET", "/", &["Host: app.test."], Ok(())),
+            ("GET", "/", &["Host: app.test:"], Ok(())),
             ("GET", "/", &["Host: APP.test:80"], Ok(())),
             ("GET", "http://app.test/x", &[], Ok(())),
             ("GET", "http://APP.TEST/x", &[], Err(HeadMalformed)),
@@ -243,13 +246,23 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_foreign_host_is_told_what_is_served_and_what_to_write() {
+    fn a_foreign_host_is_told_what_to_do_and_no_name() {
         let head = request("GET", "/", &["Host: evil.test"]);
         let refusal = facts(&head, &hosts()).unwrap_err();
-        assert!(
-            refusal.message.contains("app.test, shop.test") && refusal.message.contains("proxy_set_header Host $host")
-        );
-        assert!(!refusal.message.contains("evil"), "what the client sent is not echoed");
+        assert!(refusal.message.contains("exeunt check"), "{}", refusal.message);
+        for name in ["app.test", "shop.test", "evil"] {
+            assert!(!refusal.message.contains(name), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn a_missing_host_is_named() {
+        let mut head = request("GET", "/", &["Host: "]);
+        assert_eq!(facts(&head, &hosts()).unwrap_err().reason, Reason::HostMissing);
+        head.headers.remove(HOST);
+        let refusal = facts(&head, &hosts()).unwrap_err();
+        assert_eq!(refusal.reason, Reason::HostMissing);
+        assert!(refusal.message.contains("no Host header") && refusal.message.contains("health check"));
     }
 
     #[test]

@@ -120,7 +120,8 @@ fn host_value(host: &Authority) -> Option<HeaderValue> {
 /// `X-Forwarded-*` from what we know ourselves. `host` is the authority as a header's value.
 fn forwarded(provenance: &Provenance, authority: &str, host: HeaderValue, public: Scheme) -> Forwarded {
     let scheme = provenance.scheme.unwrap_or(public);
-    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    let port = port.filter(|port| !port.is_empty() && !port.ends_with(']'));
     let port = port.and_then(|port| HeaderValue::from_str(port).ok());
     Forwarded {
         client: provenance.forwarded_for.clone(),
@@ -256,6 +257,7 @@ mod tests {
         };
         assert_eq!(told(None, "app.test", Scheme::Http), ["192.0.2.7", "http", "app.test", "80"]);
         assert_eq!(told(None, "app.test:8443", Scheme::Https), ["192.0.2.7", "https", "app.test:8443", "8443"]);
+        assert_eq!(told(None, "app.test:", Scheme::Http), ["192.0.2.7", "http", "app.test:", "80"]);
         assert_eq!(told(Some(Scheme::Http), "[::1]", Scheme::Https), ["192.0.2.7", "http", "[::1]", "80"]);
     }
 

@@ -1,9 +1,10 @@
 //! `exeunt check`, and what `serve` does first: find the configuration, read it, say what is wrong with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::config::{self, Report, Settings};
+use crate::values::own_hosts::OwnHosts;
 
 use super::{Configuration, keys, print};
 
@@ -16,10 +17,21 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
                 eprintln!("error: {problem}");
                 return ExitCode::FAILURE;
             }
-            print::to_standard_output(format!("{}: no problems\n", path.display()).as_bytes())
+            print::to_standard_output(verdict(&path, &settings.gateway.hosts).as_bytes())
         }
         Err(NotLoaded) => ExitCode::FAILURE,
     }
+}
+
+/// What is said of a sound configuration. Strangers are not told which names are served: operators find them here.
+fn verdict(path: &Path, hosts: &OwnHosts) -> String {
+    format!(
+        "{}: no problems\n\
+         served host names: {}\n\
+         a proxy in front must pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host)\n",
+        path.display(),
+        hosts.list()
+    )
 }
 
 /// A configuration that can be used.

@@ -107,7 +107,7 @@ fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
         return Some(facts.target.to_string());
     }
     let referer = ReturnTo::parse(facts.header(&REFERER)?, &assembled.own_origins)?;
-    let same = referer.origin() == facts.own_origin(&assembled.hosts).as_ref();
+    let same = referer.origin().is_some_and(|origin| facts.comes_from_own_address(origin, &assembled.hosts));
     same.then(|| referer.path_and_query().to_owned())
 }
 

@@ -70,8 +70,9 @@ impl Gateway {
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
     ) -> Result<Received, Refusal> {
-        let mut facts = RequestFacts::read(head, raw_target, peer, &assembled.hosts, &assembled.trusted)?;
-        exchange.comes_from(facts.provenance.client);
+        let provenance = assembled.trusted.provenance(peer, &head.headers);
+        exchange.comes_from(provenance.client);
+        let mut facts = RequestFacts::read(head, raw_target, provenance, &assembled.hosts)?;
         assembled.settle(&mut facts)?;
         exchange.asks_for(facts.target.path());
         let asked = assembled.asked(&facts)?;

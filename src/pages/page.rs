@@ -108,6 +108,7 @@ fn ways(reason: Reason) -> &'static [Way] {
     match reason {
         Reason::TargetAmbiguous
         | Reason::HeadMalformed
+        | Reason::HostMissing
         | Reason::MethodNotAllowed
         | Reason::ExpectationUnknown
         | Reason::TargetTooLong

@@ -116,6 +116,14 @@ impl Authority {
         Some(Self { host: Host::parse(host)?, port })
     }
 
+    /// Reads the value of a `Host` header: also a name with the root's dot (`localhost.`), and a colon without a port
+    /// (`localhost:`, RFC 3986 3.2.3).
+    pub fn of_header(text: &str) -> Option<Self> {
+        let (host, port) = split_port(text.strip_suffix(':').unwrap_or(text))?;
+        let name = host.strip_suffix('.').filter(|name| !name.ends_with(']'));
+        Some(Self { host: Host::parse(name.unwrap_or(host))?, port })
+    }
+
     /// The origin that a page at this authority has under `scheme`.
     pub fn origin(&self, scheme: Scheme) -> Origin {
         Origin { scheme, host: self.host.clone(), port: self.port.unwrap_or(scheme.default_port()) }
@@ -163,6 +171,12 @@ impl Origin {
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         Some(Authority::parse(rest)?.origin(Scheme::parse(scheme)?))
+    }
+
+    /// Reads the value of an `Origin` header: also a name with the root's dot, which browsers keep.
+    pub fn of_header(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        Some(Authority::of_header(rest)?.origin(Scheme::parse(scheme)?))
     }
 
     /// Whether the port is the scheme's own.
@@ -233,6 +247,35 @@ mod tests {
             assert_eq!(read.as_ref().map(|authority| authority.port), want, "{text:?}");
             assert!(read.is_none_or(|authority| authority.to_string() == text), "{text:?}");
         }
+    }
+
+    #[test]
+    fn headers_name_hosts_more_loosely_than_configurations() {
+        let cases = [
+            ("localhost.", Some(("localhost", None))),
+            ("localhost:", Some(("localhost", None))),
+            ("localhost.:", Some(("localhost", None))),
+            ("LocalHost.:8080", Some(("localhost", Some(8080)))),
+            ("127.0.0.1.", Some(("127.0.0.1", None))),
+            ("[::1]:", Some(("[::1]", None))),
+            ("[::1].", None),
+            ("[::1.]", None),
+            ("localhost..", None),
+            ("localhost::", None),
+            ("localhost:.", None),
+            (".", None),
+            (":", None),
+            (":80", None),
+            ("", None),
+        ];
+        for (text, want) in cases {
+            let read = Authority::of_header(text);
+            let read = read.as_ref().map(|authority| (authority.host.as_str(), authority.port));
+            assert_eq!(read, want, "{text:?}");
+            let origin = Origin::of_header(&format!("http://{text}"));
+            assert_eq!(origin.is_some(), want.is_some(), "{text:?}");
+        }
+        assert_eq!(Origin::of_header("http://app.test."), Origin::parse("http://app.test"));
     }
 
     #[test]

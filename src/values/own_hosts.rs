@@ -31,6 +31,8 @@ impl HostId {
 /// Why a `Host` header names no own host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotOwn {
+    /// There is none: the line is empty.
+    Missing,
     /// It is no host at all.
     Malformed,
     /// It is somebody else's.
@@ -74,13 +76,23 @@ impl OwnHosts {
         &self.names
     }
 
+    /// Every name that is served, the login host first, as a list for people.
+    pub fn list(&self) -> String {
+        let aliases =
+            self.index.keys().map(|name| &**name).filter(|name| self.names.iter().all(|own| own.as_str() != *name));
+        self.names.iter().map(Host::as_str).chain(aliases).collect::<Vec<_>>().join(", ")
+    }
+
     /// Which own host is meant by the value of a `Host` header, in any letter case.
     pub fn find(&self, header: &str) -> Result<HostId, NotOwn> {
         // Most clients write the name as we do, without a port.
         if let Some(&host) = self.index.get(header) {
             return Ok(host);
         }
-        let authority = Authority::parse(header).ok_or(NotOwn::Malformed)?;
+        if header.is_empty() {
+            return Err(NotOwn::Missing);
+        }
+        let authority = Authority::of_header(header).ok_or(NotOwn::Malformed)?;
         self.host_id(&authority.host).ok_or(NotOwn::Foreign)
     }
 
@@ -93,6 +105,13 @@ impl OwnHosts {
     pub fn origins(&self) -> impl Iterator<Item = Origin> + '_ {
         let origin = |host: &Host| Origin { scheme: self.scheme, host: host.clone(), port: self.port };
         self.names.iter().map(origin)
+    }
+
+    /// Whether an origin is the one that a page of ours has at this address: at the port that the `Host` header names,
+    /// or at that of `public_url`, since a proxy in front may have cut the port off.
+    pub fn is_origin_of(&self, authority: &Authority, origin: &Origin) -> bool {
+        let same_host = origin.scheme == self.scheme && origin.host == authority.host;
+        same_host && (origin.port == authority.origin(self.scheme).port || origin.port == self.port)
     }
 
     /// Whether an origin is one of ours: our scheme, one of our hosts, any port, as with `Host`.
@@ -123,9 +142,14 @@ mod tests {
             ("evil.test", Err(NotOwn::Foreign)),
             ("a.app.test", Err(NotOwn::Foreign)),
             ("localhost", Err(NotOwn::Foreign)),
-            ("app.test.", Err(NotOwn::Malformed)),
-            ("", Err(NotOwn::Malformed)),
-            ("app.test:", Err(NotOwn::Malformed)),
+            ("app.test.", Ok(0)),
+            ("app.test:", Ok(0)),
+            ("Shop.test.:", Ok(1)),
+            ("evil.test.", Err(NotOwn::Foreign)),
+            ("", Err(NotOwn::Missing)),
+            (".", Err(NotOwn::Malformed)),
+            ("app.test..", Err(NotOwn::Malformed)),
+            ("app.test::", Err(NotOwn::Malformed)),
             ("app.test:99999", Err(NotOwn::Malformed)),
             ("app.test/evil", Err(NotOwn::Malformed)),
             ("app.test@evil.test", Err(NotOwn::Malformed)),
@@ -140,11 +164,21 @@ mod tests {
     fn loopback_names_are_one_where_the_public_url_is_one_of_them() {
         for public in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:80"] {
             let own = hosts(public, &["shop.test", "127.0.0.1"]);
-            for header in ["localhost", "localhost:1", "127.0.0.1:8080", "[::1]", "[::1]:8080", "[0::1]:8080"] {
+            for header in [
+                "localhost", "localhost.", "localhost:", "127.0.0.1.", "[::1]:", "localhost:1", "127.0.0.1:8080",
+                "[::1]", "[::1]:8080", "[0::1]:8080",
+            ] {
                 assert_eq!(own.find(header), Ok(HostId::LOGIN), "{public} {header}");
             }
             assert_eq!(own.find("shop.test").map(HostId::index), Ok(1));
         }
+    }
+
+    #[test]
+    fn the_list_has_every_name_that_is_found() {
+        assert_eq!(hosts("https://app.test", &["shop.test", "app.test"]).list(), "app.test, shop.test");
+        assert_eq!(hosts("http://localhost", &["shop.test"]).list(), "localhost, shop.test, 127.0.0.1, [::1]");
+        assert_eq!(hosts("http://127.0.0.2", &[]).list(), "127.0.0.2, 127.0.0.1, [::1], localhost");
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum Reason {
     TargetAmbiguous,
     /// The head contradicts itself: framing, `Host`, `Expect`.
     HeadMalformed,
+    /// There is no `Host`.
+    HostMissing,
     /// The `Host` is none that this gateway serves.
     HostNotServed,
     /// A method that the route does not pass on, or that no route does.
@@ -84,6 +86,7 @@ impl Reason {
     pub const ALL: [Self; Self::Internal as usize + 1] = [
         Self::TargetAmbiguous,
         Self::HeadMalformed,
+        Self::HostMissing,
         Self::HostNotServed,
         Self::MethodNotAllowed,
         Self::ExpectationUnknown,
@@ -124,6 +127,7 @@ impl Reason {
         match self {
             Self::TargetAmbiguous => "target_ambiguous",
             Self::HeadMalformed => "head_malformed",
+            Self::HostMissing => "host_missing",
             Self::HostNotServed => "host_not_served",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ExpectationUnknown => "expectation_unknown",
@@ -165,6 +169,7 @@ impl Reason {
         match self {
             Self::TargetAmbiguous
             | Self::HeadMalformed
+            | Self::HostMissing
             | Self::BodyMalformed
             | Self::FormMalformed
             | Self::BodyIncomplete => StatusCode::BAD_REQUEST,
@@ -199,7 +204,13 @@ impl Reason {
         match self {
             Self::TargetAmbiguous => "This address can be read in more than one way, so it was not passed on.",
             Self::HeadMalformed => "This request contradicts itself, so it was not passed on.",
-            Self::HostNotServed => "This host name is not served here.",
+            Self::HostMissing => {
+                "This request has no Host header. Send the name that browsers ask for: health checks over HTTP/1.0 too."
+            }
+            Self::HostNotServed => {
+                "This host name is not served here. The names that are, and what to write in a proxy in front, are in \
+                 the gateway's log, and `exeunt check` shows them."
+            }
             Self::MethodNotAllowed => "This method is not allowed here.",
             Self::ExpectationUnknown => "The only expectation that is met here is 100-continue.",
             Self::HeadTooLarge => "The head of this request is larger than is read here.",

@@ -48,6 +48,19 @@ fn exit_codes_tell_what_happened() {
 }
 
 #[test]
+fn a_sound_configuration_is_told_which_hosts_it_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.toml"), format!("hosts = [\"shop.test\"]\n{SOUND}")).unwrap();
+    let output = exeunt(folder.path(), &["check"]);
+    assert_eq!(
+        text(&output.stdout),
+        "./config.toml: no problems\n\
+         served host names: localhost, shop.test, 127.0.0.1, [::1]\n\
+         a proxy in front must pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host)\n"
+    );
+}
+
+#[test]
 fn all_problems_are_told_at_once_and_without_colour_in_a_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let broken = SOUND.replace("listen", "lisen").replace("upstream", "upstrem");
@@ -68,7 +81,7 @@ fn warnings_do_not_fail() {
     fs::write(folder.path().join("config.toml"), SOUND).unwrap();
     let output = exeunt(folder.path(), &["check"]);
     assert!(text(&output.stderr).contains("exeunt user set NAME"), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "./config.toml: no problems\n");
+    assert!(text(&output.stdout).starts_with("./config.toml: no problems\n"));
 }
 
 #[test]

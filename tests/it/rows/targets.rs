@@ -180,7 +180,7 @@ async fn p16_only_own_hosts_are_served() {
         assert_eq!(answer.header("location"), None, "{head}");
         answer.status
     };
-    for own in ["app.test", "APP.TEST", "app.test:443", "App.Test:80"] {
+    for own in ["app.test", "APP.TEST", "app.test:443", "App.Test:80", "app.test.", "app.test:", "app.test.:80"] {
         assert_eq!(ask(&format!("HTTP/1.1\r\nHost: {own}")).await, 401, "{own}");
     }
     for foreign in ["evil.test", "app.test.evil.test", "x.app.test", "[::1]", "127.0.0.1"] {
@@ -193,7 +193,6 @@ async fn p16_only_own_hosts_are_served() {
     for malformed in none {
         assert_eq!(ask(&format!("HTTP/1.1\r\nHost: {malformed}")).await, 400, "{malformed:?}");
     }
-    assert!(matches!(ask("HTTP/1.1\r\nHost: app.test.").await, 400 | 401 | 421));
     assert_eq!(ask("HTTP/1.1\r\nX-Forwarded-Host: app.test").await, 400);
     assert_eq!(ask("HTTP/1.0").await, 400);
     assert_eq!(echo.take(), [""; 0]);
