@@ -100,7 +100,7 @@ fn gateway(settings: Settings, clock: &Clock) -> Result<Gateway> {
             .map_err(|problem| format!("{problem:?}"))?,
         SessionTable::new(settings.session, Arc::new(MemoryStore)),
         PasswordChecker::new(hashing::Settings::default()),
-        Pipeline { log: Log::to_standard_error(settings.log)?, clock: clock.clone() },
+        Pipeline { log: Log::to_standard_error(settings.log, clock)?, clock: clock.clone() },
     ))
 }
 

@@ -1,16 +1,19 @@
 //! The line of one exchange.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use serde_json::Value;
 
-use super::format::{self, Pairs, string};
+use super::line::{Line, decimal, escaped, quoted};
+use super::log::Format;
+use super::stamp::{self, Stamp};
 use crate::values::client_address::ClientAddress;
+use crate::values::interruption::Interruption;
 use crate::values::time::WallTime;
 
-/// What an access line says. The query is not logged: it may hold what opens something.
-#[derive(Debug)]
+/// What an access line says. The query is not logged: it may hold what opens something. What came from outside is
+/// bytes, as it came.
 pub struct AccessLine<'a> {
     /// When the answer was done.
     pub at: WallTime,
@@ -21,9 +24,9 @@ pub struct AccessLine<'a> {
     /// The method.
     pub method: &'a str,
     /// The `Host` as the client wrote it.
-    pub host: &'a str,
+    pub host: &'a [u8],
     /// The path as it was judged, or as it came where it was refused.
-    pub path: &'a str,
+    pub path: &'a [u8],
     /// The answer's status; `None` where there was no answer.
     pub status: Option<StatusCode>,
     /// Bytes that went to the client, head included.
@@ -31,59 +34,111 @@ pub struct AccessLine<'a> {
     /// From the head to the end of the answer.
     pub took: Duration,
     /// The route that covered it.
-    pub route: Option<String>,
+    pub route: Option<&'a dyn fmt::Display>,
     /// Why it was refused, or the gateway's own page that answered.
     pub note: Option<&'static str>,
+    /// Why the answer or the socket ended before it was whole.
+    pub cut: Option<Interruption>,
+    /// The names that are served, where the one that was asked for is not.
+    pub served: Option<&'a str>,
     /// `User-Agent`, for the combined format.
-    pub agent: &'a str,
+    pub agent: &'a [u8],
     /// `Referer`, for the combined format.
-    pub referer: &'a str,
+    pub referer: &'a [u8],
 }
 
 impl AccessLine<'_> {
-    /// The pairs of the text and JSON formats.
-    pub(super) fn pairs(&self) -> Pairs {
-        let optional = |text: Option<&str>| text.map_or(Value::Null, string);
-        vec![
-            ("time", format::timestamp(self.at).into()),
-            ("event", "access".into()),
-            ("client", optional(self.client.map(|client| client.to_string()).as_deref())),
-            ("user", optional(self.user)),
-            ("method", string(self.method)),
-            ("host", string(self.host)),
-            ("path", string(self.path)),
-            ("status", self.status.map_or(Value::Null, |status| status.as_u16().into())),
-            ("bytes", self.bytes.into()),
-            ("ms", u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX).into()),
-            ("route", optional(self.route.as_deref())),
-            ("note", optional(self.note)),
-        ]
+    /// Appends the line.
+    pub(super) fn write(&self, format: Format, stamp: &mut Stamp, out: &mut Vec<u8>) {
+        match format {
+            Format::Text => self.pairs(Line::begin(out, false), stamp),
+            Format::Json => self.pairs(Line::begin(out, true), stamp),
+            Format::Combined => self.combined(stamp, out),
+        }
     }
 
-    /// The combined log format of the Apache server, which every log reader knows.
-    pub(super) fn combined(&self) -> String {
-        let client = self.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
-        let status = self.status.map_or(0, |status| status.as_u16());
-        let (user, time) = (self.user.unwrap_or("-"), format::common_timestamp(self.at));
-        let mut line = format!("{client} - ");
-        if user == "-" {
-            line.push('-')
-        } else {
-            format::quoted(user, &mut line)
+    fn pairs(&self, mut line: Line<'_>, stamp: &mut Stamp) {
+        line.value("time", stamp.of(self.at, stamp::rfc3339));
+        line.value("event", "access");
+        match self.client {
+            Some(client) => line.client("client", client),
+            None => line.nothing("client"),
         }
-        line.push_str(&format!(" [{time}] "));
-        format::quoted(&format!("{} {} HTTP/1.1", self.method, self.path), &mut line);
-        line.push_str(&format!(" {status} {} ", self.bytes));
-        format::quoted(self.referer, &mut line);
-        line.push(' ');
-        format::quoted(self.agent, &mut line);
-        line
+        line.optional("user", self.user);
+        line.value("method", self.method);
+        line.value("host", self.host);
+        line.value("path", self.path);
+        match self.status {
+            Some(status) => line.number("status", status.as_u16().into()),
+            None => line.nothing("status"),
+        }
+        line.number("bytes", self.bytes);
+        line.number("ms", u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX));
+        match self.route {
+            Some(route) => line.display("route", route),
+            None => line.nothing("route"),
+        }
+        line.optional("note", self.note);
+        line.optional("cut", self.cut.map(Interruption::id));
+        if let Some(served) = self.served {
+            line.value("served", served);
+        }
+        line.end();
+    }
+
+    /// The combined log format of the Apache server, which every log reader knows. What that has no place for stands
+    /// behind it, and only where there is something to say.
+    fn combined(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+        match self.client {
+            Some(client) => client.write_to(out),
+            None => out.push(b'-'),
+        }
+        out.extend_from_slice(b" - ");
+        match self.user {
+            Some(user) => quoted(user.as_bytes(), false, out),
+            None => out.push(b'-'),
+        }
+        out.extend_from_slice(b" [");
+        out.extend_from_slice(stamp.of(self.at, stamp::common).as_bytes());
+        out.extend_from_slice(b"] ");
+        out.push(b'"');
+        escaped(self.method.as_bytes(), false, out);
+        out.push(b' ');
+        escaped(self.path, false, out);
+        out.extend_from_slice(b" HTTP/1.1\" ");
+        decimal(self.status.map_or(0, |status| status.as_u16()).into(), out);
+        out.push(b' ');
+        decimal(self.bytes, out);
+        for field in [self.referer, self.agent] {
+            out.push(b' ');
+            quoted(field, false, out);
+        }
+        for (key, value) in [("cut", self.cut.map(Interruption::id)), ("served", self.served)] {
+            if let Some(value) = value {
+                out.extend_from_slice(format!(" {key}=").as_bytes());
+                quoted(value.as_bytes(), false, out);
+            }
+        }
+        out.push(b'\n');
+    }
+}
+
+impl fmt::Debug for AccessLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = Vec::new();
+        self.write(Format::Text, &mut Stamp::default(), &mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::values::invisible::is_invisible;
+
+    const ODD: &str = "\u{1b}[31m\u{202e}\u{7f}\u{9b}\n\"";
 
     fn line() -> AccessLine<'static> {
         AccessLine {
@@ -91,30 +146,74 @@ mod tests {
             client: Some(ClientAddress::Unix),
             user: Some("alice"),
             method: "GET",
-            host: "app.test",
-            path: "/a b",
+            host: b"app.test",
+            path: b"/a b",
             status: Some(StatusCode::OK),
             bytes: 12,
             took: Duration::from_millis(3),
-            route: Some("/".into()),
+            route: Some(&"/"),
             note: None,
-            agent: "curl\"\n",
-            referer: "",
+            cut: None,
+            served: None,
+            agent: b"curl\"\n",
+            referer: b"",
         }
+    }
+
+    fn written(line: &AccessLine<'_>, format: Format) -> String {
+        let mut out = Vec::new();
+        line.write(format, &mut Stamp::default(), &mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn three_formats_of_one_line() {
         assert_eq!(
-            format::text(&line().pairs()),
+            written(&line(), Format::Text),
             "time=2026-01-01T00:00:00Z event=access client=unix user=alice method=GET host=app.test path=\"/a b\" \
-             status=200 bytes=12 ms=3 route=/ note=-"
+             status=200 bytes=12 ms=3 route=/ note=- cut=-\n"
         );
-        let json: Value = serde_json::from_str(&format::json(line().pairs())).unwrap();
-        assert_eq!((&json["status"], &json["user"], &json["note"]), (&200.into(), &"alice".into(), &Value::Null));
+        let json: Value = serde_json::from_str(&written(&line(), Format::Json)).unwrap();
+        let want = json!({
+            "time": "2026-01-01T00:00:00Z", "event": "access", "client": "unix", "user": "alice", "method": "GET",
+            "host": "app.test", "path": "/a b", "status": 200, "bytes": 12, "ms": 3, "route": "/", "note": null,
+            "cut": null,
+        });
+        assert_eq!(json, want);
         assert_eq!(
-            line().combined(),
-            "unix - \"alice\" [01/Jan/2026:00:00:00 +0000] \"GET /a b HTTP/1.1\" 200 12 \"\" \"curl\\\"\\u{a}\""
+            written(&line(), Format::Combined),
+            "unix - \"alice\" [01/Jan/2026:00:00:00 +0000] \"GET /a b HTTP/1.1\" 200 12 \"\" \"curl\\\"\\u{a}\"\n"
         );
+    }
+
+    #[test]
+    fn a_cut_and_the_served_names_are_in_every_format() {
+        let line = AccessLine { cut: Some(Interruption::Stopping), served: Some("a.test, b.test"), ..line() };
+        assert!(written(&line, Format::Text).ends_with(" note=- cut=stopping served=\"a.test, b.test\"\n"));
+        let json: Value = serde_json::from_str(&written(&line, Format::Json)).unwrap();
+        assert_eq!((&json["cut"], &json["served"]), (&json!("stopping"), &json!("a.test, b.test")));
+        assert!(written(&line, Format::Combined).ends_with("\" cut=\"stopping\" served=\"a.test, b.test\"\n"));
+    }
+
+    #[test]
+    fn no_field_moves_a_terminal_and_no_line_grows_without_end() {
+        let long = ODD.repeat(2000);
+        let odd = AccessLine {
+            user: Some(&long),
+            method: &long,
+            host: long.as_bytes(),
+            path: long.as_bytes(),
+            route: Some(&long),
+            served: Some(&long),
+            agent: long.as_bytes(),
+            referer: long.as_bytes(),
+            ..line()
+        };
+        for format in [Format::Text, Format::Json, Format::Combined] {
+            let written = written(&odd, format);
+            assert!(written.len() < 8 * 1100, "{format:?}: {}", written.len());
+            let text = written.strip_suffix('\n').unwrap();
+            assert_eq!(text.chars().find(|&sign| is_invisible(sign)), None, "{format:?}: {text}");
+        }
     }
 }

@@ -1,13 +1,12 @@
 //! What happened to sessions, whatever the access log says.
 
-use serde_json::Value;
-
-use super::format::{self, Pairs, string};
+use super::line::Line;
+use super::stamp;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
-use crate::values::receipt::Receipt;
+use crate::values::receipt::{Receipt, StepReceipt, StepResult};
 use crate::values::session_id::Handle;
 use crate::values::time::WallTime;
 
@@ -54,48 +53,60 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
-    pub(super) fn pairs(&self, at: WallTime) -> Pairs {
-        let handle = |handle: &Option<Handle>| handle.as_ref().map_or(Value::Null, |handle| handle.as_str().into());
-        let mut pairs = vec![("time", format::timestamp(at).into())];
+    /// Whether somebody who is not let in can cause it, by the thousand.
+    pub(super) fn is_strangers(&self) -> bool {
         match self {
-            Self::SignedIn { user, session, client, device } => pairs.extend([
-                ("event", "signed_in".into()),
-                ("user", string(user)),
-                ("session", handle(session)),
-                ("client", client.to_string().into()),
-                ("device", string(&device.to_string())),
-            ]),
-            Self::SignInRefused { user, client, reason } => pairs.extend([
-                ("event", "sign_in_refused".into()),
-                ("client", client.to_string().into()),
-                ("reason", reason.id().into()),
-                ("user", string(user)),
-            ]),
-            Self::LikelyProxy { client } => pairs.extend([
-                ("event", "likely_proxy".into()),
-                ("client", client.to_string().into()),
-                ("meaning", "many wrong passwords from this one address: if a proxy stands there, name it".into()),
-                ("write", format!("trusted_proxies = [\"{client}\"]").into()),
-            ]),
-            Self::Ended { user, session, cause, receipt } => pairs.extend([
-                ("event", "session_ended".into()),
-                ("user", string(user)),
-                ("session", handle(session)),
-                ("cause", cause.id().into()),
-                ("logout_id", string(&receipt.logout_id)),
-                ("steps", string(&steps(receipt))),
-            ]),
+            Self::SignInRefused { .. } | Self::LikelyProxy { .. } => true,
+            Self::SignedIn { .. } | Self::Ended { .. } => false,
         }
-        pairs
+    }
+
+    /// Appends the line.
+    pub(super) fn write(&self, at: WallTime, json: bool, out: &mut Vec<u8>) {
+        let mut line = Line::begin(out, json);
+        line.value("time", stamp::rfc3339(at));
+        match self {
+            Self::SignedIn { user, session, client, device } => {
+                line.value("event", "signed_in");
+                line.value("user", user);
+                line.optional("session", session.as_ref().map(Handle::as_str));
+                line.client("client", *client);
+                line.display("device", device);
+            }
+            Self::SignInRefused { user, client, reason } => {
+                line.value("event", "sign_in_refused");
+                line.client("client", *client);
+                line.value("reason", reason.id());
+                line.value("user", user);
+            }
+            Self::LikelyProxy { client } => {
+                line.value("event", "likely_proxy");
+                line.client("client", *client);
+                line.value("meaning", "many wrong passwords from this one address: if a proxy stands there, name it");
+                line.value("write", format!("trusted_proxies = [\"{client}\"]"));
+            }
+            Self::Ended { user, session, cause, receipt } => {
+                line.value("event", "session_ended");
+                line.value("user", user);
+                line.optional("session", session.as_ref().map(Handle::as_str));
+                line.value("cause", cause.id());
+                line.value("logout_id", &receipt.logout_id);
+                line.value("steps", steps(receipt));
+            }
+        }
+        line.end();
     }
 }
 
 fn steps(receipt: &Receipt) -> String {
-    let word = |value: Value| value.as_str().unwrap_or("").to_owned();
-    let step = |step: &crate::values::receipt::StepReceipt| {
-        let name = word(serde_json::to_value(step.step).unwrap_or_default());
-        let result = word(serde_json::to_value(step.result).unwrap_or_default());
-        format!("{name}:{result}:{}", step.count)
-    };
+    let step = |step: &StepReceipt| format!("{}:{}:{}", step.step.id(), result(step.result), step.count);
     receipt.steps.iter().map(step).collect::<Vec<_>>().join(",")
+}
+
+const fn result(result: StepResult) -> &'static str {
+    match result {
+        StepResult::Done => "done",
+        StepResult::Nothing => "nothing",
+        StepResult::Failed => "failed",
+    }
 }

@@ -1,19 +1,21 @@
 //! The way out for lines.
 
-use std::io::Write;
+use std::cell::RefCell;
+use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::access::AccessLine;
 use super::event::Event;
-use super::format;
-use crate::values::time::WallTime;
+use super::line::{self, Line};
+use super::queue::{Lost, Queue, Rank};
+use super::stamp::{self, Stamp};
+use crate::values::time::{Clock, WallTime};
 
-/// Lines that may wait for the writer.
-const QUEUE: usize = 8192;
+/// Access lines are written in pieces of this many bytes, so that an event waits for no more than one of them.
+const PIECE: usize = 64 * 1024;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,18 +47,45 @@ pub struct Log {
 
 #[derive(Clone, Debug)]
 enum Sink {
-    StandardError { queue: SyncSender<String>, dropped: Arc<AtomicU64> },
+    Thread(Arc<Entrance>),
     Memory(Arc<Mutex<Vec<String>>>),
+}
+
+/// The queue, from the side of those who make lines: when the last of them is gone, the thread writes the rest and
+/// ends.
+#[derive(Debug)]
+struct Entrance(Arc<Queue>);
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Where a thread makes its lines.
+#[derive(Default)]
+struct Draft {
+    line: Vec<u8>,
+    stamp: Stamp,
+}
+
+thread_local! {
+    static DRAFT: RefCell<Draft> = RefCell::default();
 }
 
 impl Log {
     /// To standard error, by a thread of its own.
-    pub fn to_standard_error(settings: Settings) -> std::io::Result<Self> {
-        let (queue, lines) = sync_channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&dropped);
-        std::thread::Builder::new().name("log".into()).spawn(move || write_all(&lines, &counter))?;
-        Ok(Self { settings, sink: Sink::StandardError { queue, dropped } })
+    pub fn to_standard_error(settings: Settings, clock: &Clock) -> io::Result<Self> {
+        Self::to(settings, clock, io::stderr())
+    }
+
+    /// To `output`, by a thread of its own.
+    pub fn to(settings: Settings, clock: &Clock, output: impl Write + Send + 'static) -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
+        let (of_thread, clock) = (Arc::clone(&queue), clock.clone());
+        let write = move || write_all(&of_thread, output, &clock, settings.format);
+        std::thread::Builder::new().name("log".into()).spawn(write)?;
+        Ok(Self { settings, sink: Sink::Thread(Arc::new(Entrance(queue))) })
     }
 
     /// To memory, for tests.
@@ -65,57 +94,107 @@ impl Log {
         (Self { settings, sink: Sink::Memory(Arc::clone(&lines)) }, lines)
     }
 
-    /// Whether access lines are wanted: nothing is formatted that nobody reads.
+    /// How lines are written.
+    pub fn format(&self) -> Format {
+        self.settings.format
+    }
+
+    /// Whether access lines are wanted: nothing is noted that nobody reads.
     pub fn wants_access(&self) -> bool {
         self.settings.access
     }
 
-    /// Writes the line of an exchange.
+    /// Writes the line of an exchange: the same buffer for every line of a thread, and no wake-up while the writing
+    /// thread is at work.
     pub fn access(&self, line: &AccessLine<'_>) {
-        if self.settings.access {
-            self.write(match self.settings.format {
-                Format::Text => format::text(&line.pairs()),
-                Format::Json => format::json(line.pairs()),
-                Format::Combined => line.combined(),
-            });
+        if !self.settings.access {
+            return;
         }
+        // A thread that ends has no draft any more.
+        let _ = DRAFT.try_with(|draft| {
+            let draft = &mut *draft.borrow_mut();
+            draft.line.clear();
+            line.write(self.settings.format, &mut draft.stamp, &mut draft.line);
+            self.push(Rank::Access, &draft.line);
+        });
     }
 
     /// Writes the line of an event.
     pub fn event(&self, at: WallTime, event: &Event<'_>) {
-        let pairs = event.pairs(at);
-        self.write(match self.settings.format {
-            Format::Json => format::json(pairs),
-            Format::Text | Format::Combined => format::text(&pairs),
-        });
+        let mut line = Vec::with_capacity(256);
+        event.write(at, self.settings.format == Format::Json, &mut line);
+        self.push(if event.is_strangers() { Rank::Stranger } else { Rank::Event }, &line);
     }
 
-    fn write(&self, line: String) {
+    /// Where the program's own messages are written: in the same order, and without waiting for whoever reads.
+    pub fn messages(&self) -> Messages {
+        Messages(self.clone())
+    }
+
+    /// Waits until everything is written, but not longer than this.
+    pub fn flush(&self, patience: Duration) {
         match &self.sink {
-            Sink::StandardError { queue, dropped } => {
-                if queue.try_send(line).is_err() {
-                    dropped.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            Sink::Memory(lines) => lines.lock().push(line),
+            Sink::Thread(entrance) => entrance.0.flush(patience),
+            Sink::Memory(_) => {}
+        }
+    }
+
+    fn push(&self, rank: Rank, line: &[u8]) {
+        match &self.sink {
+            Sink::Thread(entrance) => entrance.0.push(rank, line),
+            Sink::Memory(lines) => lines.lock().push(String::from_utf8_lossy(line).trim_end().to_owned()),
         }
     }
 }
 
-/// Writes what comes, in as few system calls as there are moments of rest.
-fn write_all(lines: &Receiver<String>, dropped: &AtomicU64) {
-    let mut batch = String::new();
-    while let Ok(first) = lines.recv() {
-        batch.clear();
-        for line in std::iter::once(first).chain(lines.try_iter().take(256)) {
-            batch.push_str(&line);
-            batch.push('\n');
-        }
-        let lost = dropped.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            batch.push_str(&format!("event=log_overflow dropped={lost}\n"));
-        }
-        // There is nowhere to report to that standard error is gone.
-        let _ = std::io::stderr().lock().write_all(batch.as_bytes());
+/// Takes whole messages of the program, one a call.
+#[derive(Debug)]
+pub struct Messages(Log);
+
+impl Write for Messages {
+    fn write(&mut self, message: &[u8]) -> io::Result<usize> {
+        let mut line = Vec::with_capacity(message.len());
+        line::message(message, self.0.settings.format == Format::Json, &mut line);
+        self.0.push(Rank::Stranger, &line);
+        Ok(message.len())
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes what comes, events first, until nothing can come any more.
+fn write_all(queue: &Queue, mut output: impl Write, clock: &Clock, format: Format) {
+    let (mut events, mut access, mut written) = (Vec::new(), Vec::new(), 0);
+    while let Some(lost) = queue.take(&mut events, &mut access) {
+        if lost != Lost::default() {
+            overflow(lost, clock.wall(), format, &mut events);
+        }
+        let piece = first_lines(access.get(written..).unwrap_or_default());
+        // There is nowhere to report to that standard error is gone.
+        let _ = output.write_all(&events).and_then(|()| output.write_all(piece));
+        written += piece.len();
+        if written == access.len() {
+            access.clear();
+            written = 0;
+        }
+    }
+}
+
+/// Says how many lines there was no room for.
+fn overflow(lost: Lost, at: WallTime, format: Format, out: &mut Vec<u8>) {
+    let mut line = Line::begin(out, format == Format::Json);
+    line.value("time", stamp::rfc3339(at));
+    line.value("event", "log_overflow");
+    line.number("dropped", lost.access.saturating_add(lost.events));
+    line.number("events", lost.events);
+    line.end();
+}
+
+/// Whole lines, a piece of them.
+fn first_lines(lines: &[u8]) -> &[u8] {
+    let Some(most) = lines.get(..PIECE) else { return lines };
+    let end = memchr::memrchr(b'\n', most).map_or(PIECE, |at| at + 1);
+    most.get(..end).unwrap_or(most)
 }

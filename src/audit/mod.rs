@@ -1,13 +1,18 @@
 //! What happened, for operators: one line an exchange, one line an event, on standard error.
 //!
-//! Lines are made by whoever knows, and written by one thread. The queue between them is bounded: a log that
-//! nobody reads must not stop the gateway, so what does not fit is dropped and counted.
+//! Lines are made by whoever knows, and written by one thread. What waits for it is bounded: a log that nobody reads
+//! must not stop the gateway, so what does not fit is dropped and counted. Events have room of their own and go before
+//! access lines.
 
 mod access;
 mod event;
-mod format;
+mod line;
 mod log;
+mod queue;
+mod stamp;
+#[cfg(test)]
+mod tests;
 
 pub use self::access::AccessLine;
 pub use self::event::Event;
-pub use self::log::{Format, Log, Settings};
+pub use self::log::{Format, Log, Messages, Settings};

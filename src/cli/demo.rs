@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tempfile::NamedTempFile;
 
-use crate::audit::Format;
+use crate::audit::{self, Format, Log};
 use crate::config::{self, Settings};
 use crate::credentials::password::{self, Password};
 use crate::proxy::listener::{self, BindError, Listener};
@@ -42,11 +42,12 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 /// Shows the demo until it is told to stop.
 pub(super) fn command(demo: &Demo) -> ExitCode {
-    serve::speak(Format::Text);
-    serve::until_stopped(&proxy::settings::Settings::default(), Format::Text, run(demo))
+    let settings = audit::Settings { format: Format::Text, access: true };
+    let Some(log) = serve::open_log(settings) else { return ExitCode::FAILURE };
+    serve::until_stopped(&proxy::settings::Settings::default(), &log, run(demo, log.clone()))
 }
 
-async fn run(demo: &Demo) -> Result<(), String> {
+async fn run(demo: &Demo, log: Log) -> Result<(), String> {
     let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
     let listeners = listen(demo.listen).map_err(|error| error.to_string())?;
     let address = address_of(&listeners).ok_or("no address to listen at")?;
@@ -56,7 +57,7 @@ async fn run(demo: &Demo) -> Result<(), String> {
         say(&format!("Port {} is taken by another program: this is port {}.\n\n", PORTS.start(), address.port()))?;
     }
     say(&welcome(&url))?;
-    serve::run(settings, keys::in_memory()?, listeners, signals).await
+    serve::run(settings, keys::in_memory()?, log, listeners, signals).await
 }
 
 fn listen(wanted: Option<SocketAddr>) -> Result<Vec<Listener>, BindError> {

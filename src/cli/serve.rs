@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -13,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::admin::{AdminSocket, Settings as AdminSettings};
-use crate::audit::{Format, Log};
+use crate::audit::{Format, Log, Settings as LogSettings};
 use crate::config::Settings;
 use crate::credentials::hashing::{self, PasswordChecker};
 use crate::gateway::{Assembled, Gateway, Settings as GatewaySettings};
@@ -38,17 +39,31 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
     let Ok(Loaded { settings, warnings, .. }) = check::load(which) else {
         return ExitCode::from(REFUSED_CONFIGURATION);
     };
-    let (door, format) = (settings.door.clone(), settings.log.format);
-    speak(format);
-    match format {
+    let Some(log) = open_log(settings.log) else { return ExitCode::FAILURE };
+    match log.format() {
         Format::Json => warnings.findings().iter().for_each(|found| tracing::warn!(key = found.key, "{}", found.what)),
         Format::Text | Format::Combined => check::show(&warnings),
     }
+    let door = settings.door.clone();
     match keys::open(&settings.state) {
-        Ok(keys) => until_stopped(&door, format, serve(settings, keys)),
+        Ok(keys) => until_stopped(&door, &log, serve(settings, keys, log.clone())),
         Err(problem) => {
-            fail(format, &problem);
+            fail(&log, &problem);
             ExitCode::from(REFUSED_CONFIGURATION)
+        }
+    }
+}
+
+/// The log, which the program's own messages are written to from now on as well.
+pub(super) fn open_log(settings: LogSettings) -> Option<Log> {
+    match Log::to_standard_error(settings, &Clock::system()) {
+        Ok(log) => {
+            speak(&log);
+            Some(log)
+        }
+        Err(error) => {
+            eprintln!("error: no thread for the log: {error}");
+            None
         }
     }
 }
@@ -56,36 +71,44 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
 /// Runs a service on the runtime that the door's settings name, and says why it failed if it did.
 pub(super) fn until_stopped(
     door: &DoorSettings,
-    format: Format,
+    log: &Log,
     service: impl Future<Output = Result<(), String>>,
 ) -> ExitCode {
     let served = door.runtime().map_err(|error| format!("no threads: {error}"));
     match served.and_then(|runtime| runtime.block_on(service)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            log.flush(LAST_LINES);
+            ExitCode::SUCCESS
+        }
         Err(problem) => {
-            fail(format, &problem);
+            fail(log, &problem);
             ExitCode::FAILURE
         }
     }
 }
 
 /// Says why the program ends.
-fn fail(format: Format, problem: &str) {
-    match format {
+fn fail(log: &Log, problem: &str) {
+    match log.format() {
         Format::Json => tracing::error!("{problem}"),
         Format::Text | Format::Combined => eprintln!("error: {problem}"),
     }
+    log.flush(LAST_LINES);
 }
 
-/// From now on messages of the program itself go to standard error, the engine's warnings included: as JSON where the
-/// log is, so that a collector reads every line. `RUST_LOG` says more of the program, and of nothing else: below its
-/// warnings the engine writes whole heads, cookies included.
-pub(super) fn speak(format: Format) {
+/// How long the last lines may take, where the reader of the log has stopped.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// From now on messages of the program itself go to the log, the engine's warnings included: as JSON where the log is,
+/// so that a collector reads every line. Nobody who has something to say waits for its reader. `RUST_LOG` says more of
+/// the program, and of nothing else: below its warnings the engine writes whole heads, cookies included.
+fn speak(log: &Log) {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
     let discreet = filter_fn(|of| *of.level() <= Level::WARN || of.target().starts_with("exeunt"));
     let filter = chosen.and(discreet.with_max_level_hint(LevelFilter::TRACE));
-    let lines = fmt::layer().with_writer(io::stderr).with_target(false);
-    let lines = match format {
+    let messages = log.clone();
+    let lines = fmt::layer().with_writer(move || messages.messages()).with_target(false);
+    let lines = match log.format() {
         Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
         Format::Text | Format::Combined => lines.with_ansi(io::stderr().is_terminal()).boxed(),
     };
@@ -98,23 +121,24 @@ pub(super) fn speak(format: Format) {
     }));
 }
 
-async fn serve(settings: Settings, keys: MacKeys) -> Result<(), String> {
+async fn serve(settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.door.connections);
     let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
     let listeners = listener::bind(&settings.door.listen).map_err(|error| error.to_string())?;
-    run(settings, keys, listeners, signals).await
+    run(settings, keys, log, listeners, signals).await
 }
 
 /// Runs with these listeners, in place of those that the settings name, until the door is closed.
 pub(super) async fn run(
     settings: Settings,
     keys: MacKeys,
+    log: Log,
     listeners: Vec<Listener>,
     signals: Signals,
 ) -> Result<(), String> {
-    let Settings { door, gateway, session, log, public_url, admin, .. } = settings;
+    let Settings { door, gateway, session, public_url, admin, .. } = settings;
     let clock = Clock::system();
-    let log = Log::to_standard_error(log).map_err(|error| format!("no thread for the log: {error}"))?;
+    let hosts = gateway.hosts.list();
     let upstreams = Upstreams::new(Handle::current());
     let sample = start_sample(&gateway, &upstreams).await?;
     let gateway = Arc::new(Gateway::new(
@@ -125,7 +149,7 @@ pub(super) async fn run(
     ));
     let door = Door::open(door, listeners, callbacks::engine(Arc::clone(&gateway)), clock);
     for address in door.addresses() {
-        tracing::info!(%address, %public_url, "listening");
+        tracing::info!(%address, %public_url, hosts, "listening");
     }
     let reaper = keep_reaping(Arc::clone(&gateway));
     tokio::select! {

@@ -1,14 +1,18 @@
 //! One request and its answer, from the gateway's side: what the access line will say, and the way out.
 
+use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use http::header::{REFERER, USER_AGENT};
-use http::{StatusCode, request};
+use http::header::{HOST, REFERER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, request};
 
-use crate::audit::{AccessLine, Log};
+use crate::audit::{AccessLine, Format, Log};
 use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
+use crate::values::interruption::Interruption;
+use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::time::{Clock, Moment};
@@ -24,17 +28,75 @@ struct Record {
     log: Log,
     clock: Clock,
     begun: Moment,
-    method: String,
-    host: String,
-    path: String,
-    agent: String,
-    referer: String,
+    method: Method,
+    words: Words,
     client: Option<ClientAddress>,
     session: Option<Arc<Session>>,
     route: Option<Arc<Route>>,
     note: Option<&'static str>,
+    cut: Option<Interruption>,
+    served: Option<Box<str>>,
     status: Option<StatusCode>,
     bytes: u64,
+}
+
+/// What the client wrote, in one buffer, which lives longer than the head: `Host`, `User-Agent`, `Referer`, path.
+#[derive(Debug, Default)]
+struct Words {
+    bytes: Vec<u8>,
+    ends: [usize; 3],
+}
+
+impl Words {
+    fn read(headers: &HeaderMap, raw_target: &[u8], whole: bool) -> Self {
+        let line = |name| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+        let (agent, referer) = if whole { (line(USER_AGENT), line(REFERER)) } else { Default::default() };
+        let mut words = Self { bytes: Vec::with_capacity(ROOM), ends: [0; 3] };
+        let [host, agent, referer] = [without_user(line(HOST)), agent, without_user(without_query(referer))];
+        for (end, word) in words.ends.iter_mut().zip([host, agent, referer]) {
+            words.bytes.extend_from_slice(word.get(..MAX_WORD).unwrap_or(word));
+            *end = words.bytes.len();
+        }
+        words.set_path(without_user(without_query(raw_target)));
+        words
+    }
+
+    fn set_path(&mut self, path: &[u8]) {
+        let [.., begin] = self.ends;
+        self.bytes.truncate(begin);
+        self.bytes.extend_from_slice(path.get(..MAX_WORD).unwrap_or(path));
+    }
+
+    /// `Host`, `User-Agent`, `Referer`, path.
+    fn split(&self) -> [&[u8]; 4] {
+        let [host, agent, referer] = self.ends;
+        let range = |range: Range<usize>| self.bytes.get(range).unwrap_or_default();
+        [range(0..host), range(host..agent), range(agent..referer), range(referer..self.bytes.len())]
+    }
+}
+
+/// What a request's words need in most cases.
+const ROOM: usize = 256;
+/// What a line has room for, of one word.
+const MAX_WORD: usize = 1024;
+
+/// Queries are not logged, wherever they stand.
+fn without_query(address: &[u8]) -> &[u8] {
+    address.split(|&byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
+}
+
+/// A user name and a password are not logged where a client writes them into an address: `http://u:p@host/`,
+/// `u:p@host`. A path may have an `@`.
+fn without_user(address: &[u8]) -> &[u8] {
+    let authority = match memchr::memmem::find(address, b"//") {
+        Some(slashes) if slashes == 0 || address.get(slashes - 1) == Some(&b':') => slashes + 2,
+        _ if address.starts_with(b"/") => return address,
+        _ => 0,
+    };
+    let rest = address.get(authority..).unwrap_or_default();
+    let end = if authority == 0 { rest.len() } else { memchr::memchr(b'/', rest).unwrap_or(rest.len()) };
+    let user = rest.get(..end).and_then(|authority| memchr::memrchr(b'@', authority));
+    user.map_or(address, |at| rest.get(at + 1..).unwrap_or_default())
 }
 
 impl Exchange {
@@ -43,26 +105,18 @@ impl Exchange {
         if !log.wants_access() {
             return Self { record: None };
         }
-        let header = |name| {
-            head.headers
-                .get(name)
-                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-                .unwrap_or_default()
-        };
-        let path = raw_target.split(|&byte| byte == b'?').next().unwrap_or_default();
         let record = Record {
             log: log.clone(),
             clock: clock.clone(),
             begun: clock.now(),
-            method: head.method.to_string(),
-            host: header(http::header::HOST),
-            path: String::from_utf8_lossy(path).into_owned(),
-            agent: header(USER_AGENT),
-            referer: without_query(header(REFERER)),
+            method: head.method.clone(),
+            words: Words::read(&head.headers, raw_target, log.format() == Format::Combined),
             client: None,
             session: None,
             route: None,
             note: None,
+            cut: None,
+            served: None,
             status: None,
             bytes: 0,
         };
@@ -76,7 +130,7 @@ impl Exchange {
 
     /// Notes the path as it is judged.
     pub(super) fn asks_for(&mut self, path: &str) {
-        self.change(|record| path.clone_into(&mut record.path));
+        self.change(|record| record.words.set_path(path.as_bytes()));
     }
 
     /// Notes whose it is.
@@ -97,6 +151,16 @@ impl Exchange {
     /// Notes something about it, the gateway's page that answered for one.
     pub fn note(&mut self, note: &'static str) {
         self.change(|record| record.note = Some(note));
+    }
+
+    /// Notes why the answer, or the socket, ended before it was whole. What is noted first is the cause.
+    pub fn cut(&mut self, why: Interruption) {
+        self.change(|record| record.cut = record.cut.or(Some(why)));
+    }
+
+    /// Notes the names that are served, for a request that asked for none of them.
+    pub(super) fn could_have_asked(&mut self, hosts: &OwnHosts) {
+        self.change(|record| record.served = Some(hosts.list().into()));
     }
 
     /// Notes an answer of the gateway's own, and why it refuses.
@@ -122,29 +186,54 @@ impl Exchange {
     }
 }
 
-/// Queries are not logged, wherever they stand.
-fn without_query(mut address: String) -> String {
-    address.truncate(address.find(['?', '#']).unwrap_or(address.len()));
-    address
-}
-
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(record) = &self.record else { return };
+        let [host, agent, referer, path] = record.words.split();
         record.log.access(&AccessLine {
             at: record.clock.wall(),
             client: record.client,
             user: record.session.as_ref().map(|session| session.identity().user()),
-            method: &record.method,
-            host: &record.host,
-            path: &record.path,
+            method: record.method.as_str(),
+            host,
+            path,
             status: record.status,
             bytes: record.bytes,
             took: record.clock.now().duration_since(record.begun),
-            route: record.route.as_ref().map(|route| route.to_string()),
+            route: record.route.as_deref().map(|route| route as &dyn fmt::Display),
             note: record.note,
-            agent: &record.agent,
-            referer: &record.referer,
+            cut: record.cut,
+            served: record.served.as_deref(),
+            agent,
+            referer,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_and_no_query_is_logged() {
+        let cases = [
+            ("/a@b?mail=c@d", "/a@b"),
+            ("/a//b@c", "/a//b@c"),
+            ("/a#b", "/a"),
+            ("http://u:p@h/a@b?q", "h/a@b"),
+            ("http://u:p@x@h/a", "h/a"),
+            ("http://h/a@b", "http://h/a@b"),
+            ("http://h", "http://h"),
+            ("//u:p@h/a", "h/a"),
+            ("u:p@h:443", "h:443"),
+            ("http:/u:p@h/a", "h/a"),
+            ("http:\\\\u:p@h/a", "h/a"),
+            ("*", "*"),
+            ("", ""),
+        ];
+        for (address, want) in cases {
+            let shown = without_user(without_query(address.as_bytes()));
+            assert_eq!(String::from_utf8_lossy(shown), want, "{address}");
+        }
     }
 }

@@ -72,7 +72,11 @@ impl Gateway {
     ) -> Result<Received, Refusal> {
         let provenance = assembled.trusted.provenance(peer, &head.headers);
         exchange.comes_from(provenance.client);
-        let mut facts = RequestFacts::read(head, raw_target, provenance, &assembled.hosts)?;
+        let mut facts = RequestFacts::read(head, raw_target, provenance, &assembled.hosts).inspect_err(|refusal| {
+            if refusal.reason == Reason::HostNotServed {
+                exchange.could_have_asked(&assembled.hosts);
+            }
+        })?;
         assembled.settle(&mut facts)?;
         exchange.asks_for(facts.target.path());
         let asked = assembled.asked(&facts)?;

@@ -26,6 +26,29 @@ pub enum ClientAddress {
     Unix,
 }
 
+impl ClientAddress {
+    /// Appends what [`fmt::Display`] writes. Every request needs it, and the library's way to write an IPv4 address
+    /// takes a thousand instructions.
+    pub fn write_to(self, out: &mut Vec<u8>) {
+        let address = match self {
+            Self::Ip(IpAddr::V4(address)) => address,
+            other => return out.extend_from_slice(other.to_string().as_bytes()),
+        };
+        for (at, octet) in address.octets().into_iter().enumerate() {
+            if at > 0 {
+                out.push(b'.');
+            }
+            if octet >= 100 {
+                out.push(b'0' + octet / 100);
+            }
+            if octet >= 10 {
+                out.push(b'0' + octet / 10 % 10);
+            }
+            out.push(b'0' + octet % 10);
+        }
+    }
+}
+
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,23 +125,9 @@ impl TrustedProxies {
     }
 }
 
-/// An address as a header's value. Every request needs one, and the library's way to write an IPv4 address takes a
-/// thousand instructions.
 fn address_value(address: IpAddr) -> Option<HeaderValue> {
-    let IpAddr::V4(address) = address else { return HeaderValue::try_from(address.to_string()).ok() };
     let mut text = Vec::with_capacity("255.255.255.255".len());
-    for octet in address.octets() {
-        if !text.is_empty() {
-            text.push(b'.');
-        }
-        if octet >= 100 {
-            text.push(b'0' + octet / 100);
-        }
-        if octet >= 10 {
-            text.push(b'0' + octet / 10 % 10);
-        }
-        text.push(b'0' + octet % 10);
-    }
+    ClientAddress::Ip(address).write_to(&mut text);
     HeaderValue::try_from(text).ok()
 }
 

@@ -15,6 +15,8 @@ pub mod head_lines;
 pub mod header_edits;
 pub mod header_names;
 pub mod identity;
+pub mod interruption;
+pub mod invisible;
 pub mod known_browser;
 pub mod listen_address;
 pub mod mac;

@@ -105,4 +105,10 @@ class Answers(Running):
     def test_a_name_that_is_not_served_is_refused(self):
         answer = self.visitor.get("/public/whoami", "--header", "Host: other.example")
         self.assertEqual(answer.status, 421)
-        self.assertIn("localhost", answer.json()["message"])
+        self.assertIn("exeunt check", answer.json()["message"])
+        self.assertNotIn(b"localhost", answer.body)
+        self.assertEqual(self.gateway.stop(), 0)
+        line = next(line for line in self.gateway.log.read_text().splitlines() if "note=host_not_served" in line)
+        self.assertIn(" client=127.0.0.1 ", line)
+        self.assertIn(" host=other.example ", line)
+        self.assertIn(' served="localhost, 127.0.0.1, [::1]"', line)

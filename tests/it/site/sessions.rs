@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answer::request;
 
-use super::house::{FORM, Site};
+use super::house::{FORM, Site, until};
 use crate::door::client::{Client, within};
 use crate::upstream::header;
 
@@ -105,6 +105,13 @@ async fn who_may_not_is_told_why() {
     assert_eq!((refused.status, &refused.json()["error"]), (403, &"group_missing".into()));
     let foreign = site.get("/x", &["Host: evil.test", &bob]).await;
     assert_eq!((foreign.status, &foreign.json()["error"]), (421, &"host_not_served".into()));
-    assert!(foreign.text().contains("app.test"));
+    assert!(!foreign.text().contains("app.test") && foreign.text().contains("exeunt check"), "{}", foreign.text());
+    let named = |line: &String| line.contains("client=127.0.0.1 ") && line.contains(" served=app.test");
+    until(|| site.lines().iter().any(named)).await;
+    for version in ["1.0", "1.1"] {
+        let missing = site.client().await.exchange(&format!("GET /x HTTP/{version}\r\n\r\n")).await;
+        assert_eq!((missing.status, &missing.json()["error"]), (400, &"host_missing".into()));
+        assert!(missing.text().contains("no Host header"));
+    }
     assert_eq!(echo.take(), [""; 0]);
 }

@@ -1,0 +1,265 @@
+//! How lines are written: `key=value` text, or one JSON object, as bytes into a buffer that is used again. Whatever
+//! comes from outside is escaped and cut here, the same way in every format.
+
+use std::fmt::{self, Write};
+
+use crate::values::client_address::ClientAddress;
+use crate::values::invisible::is_invisible;
+
+/// The longest value of a line, in bytes as it is written; the rest of it is not logged.
+const MAX_VALUE: usize = 1024;
+
+/// One line under construction.
+#[derive(Debug)]
+pub(super) struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    json: bool,
+    empty: bool,
+}
+
+impl<'a> Line<'a> {
+    /// A line of text, or of JSON, behind what is in the buffer.
+    pub(super) fn begin(out: &'a mut Vec<u8>, json: bool) -> Self {
+        if json {
+            out.push(b'{');
+        }
+        Self { out, json, empty: true }
+    }
+
+    /// A value as it came: text, or bytes that should be text.
+    pub(super) fn value(&mut self, key: &str, value: impl AsRef<[u8]>) {
+        self.key(key);
+        let value = value.as_ref();
+        if !self.json && is_bare(value) {
+            self.out.extend_from_slice(value);
+        } else {
+            quoted(value, self.json, self.out);
+        }
+    }
+
+    /// The same, where there is one.
+    pub(super) fn optional(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
+        match value {
+            Some(value) => self.value(key, value),
+            None => self.nothing(key),
+        }
+    }
+
+    /// What says itself how it is written.
+    pub(super) fn display(&mut self, key: &str, value: &dyn fmt::Display) {
+        self.key(key);
+        let begun = self.out.len();
+        // Writing to memory does not fail.
+        let _ = write!(Bytes(self.out), "{value}");
+        let written = self.out.get(begun..).unwrap_or_default();
+        if self.json || !is_bare(written) {
+            let written = self.out.split_off(begun);
+            quoted(&written, self.json, self.out);
+        }
+    }
+
+    /// Where a request comes from: every line has it, and needs no formatting for it.
+    pub(super) fn client(&mut self, key: &str, client: ClientAddress) {
+        self.key(key);
+        let quotes = if self.json { "\"" } else { "" }.as_bytes();
+        self.out.extend_from_slice(quotes);
+        client.write_to(self.out);
+        self.out.extend_from_slice(quotes);
+    }
+
+    /// A number.
+    pub(super) fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        decimal(value, self.out);
+    }
+
+    /// No value.
+    pub(super) fn nothing(&mut self, key: &str) {
+        self.key(key);
+        self.out.extend_from_slice(if self.json { b"null" } else { b"-" });
+    }
+
+    /// The end of the line.
+    pub(super) fn end(self) {
+        if self.json {
+            self.out.push(b'}');
+        }
+        self.out.push(b'\n');
+    }
+
+    /// Keys are our own words.
+    fn key(&mut self, key: &str) {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(if self.json { b',' } else { b' ' });
+        }
+        if self.json {
+            self.out.push(b'"');
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.extend_from_slice(b"\":");
+        } else {
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.push(b'=');
+        }
+    }
+}
+
+/// Appends a value between quotes, so that it stays on its line and inside its quotes, and moves no terminal.
+pub(super) fn quoted(value: &[u8], json: bool, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escaped(value, json, out);
+    out.push(b'"');
+}
+
+/// Appends a value as it stands between quotes.
+pub(super) fn escaped(value: &[u8], json: bool, out: &mut Vec<u8>) {
+    if value.len() <= MAX_VALUE && value.iter().all(|&byte| is_plain(byte)) {
+        return out.extend_from_slice(value);
+    }
+    let end = out.len() + MAX_VALUE;
+    let mut sign = String::new();
+    let characters = value.utf8_chunks().flat_map(|chunk| {
+        let broken = (!chunk.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER);
+        chunk.valid().chars().chain(broken)
+    });
+    for character in characters {
+        sign.clear();
+        write_sign(character, json, &mut sign);
+        if out.len() + sign.len() > end {
+            return;
+        }
+        out.extend_from_slice(sign.as_bytes());
+    }
+}
+
+fn write_sign(character: char, json: bool, sign: &mut String) {
+    match character {
+        '"' | '\\' => sign.extend(['\\', character]),
+        _ if !is_invisible(character) => sign.push(character),
+        _ if json => {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(sign, "\\u{unit:04x}");
+            }
+        }
+        _ => sign.extend(character.escape_unicode()),
+    }
+}
+
+/// Appends a message of the program: what it has in it from outside may move no terminal either. Its colours, where
+/// there are any, are our own.
+pub(super) fn message(text: &[u8], json: bool, out: &mut Vec<u8>) {
+    let mut sign = String::new();
+    for character in String::from_utf8_lossy(text).chars() {
+        sign.clear();
+        if character == '\n' || character == '\u{1b}' || !is_invisible(character) {
+            sign.push(character);
+        } else {
+            write_sign(character, json, &mut sign);
+        }
+        out.extend_from_slice(sign.as_bytes());
+    }
+}
+
+/// Neither ended nor changed by quotes.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
+}
+
+/// Needs no quotes. One dash alone is the sign for no value.
+fn is_bare(value: &[u8]) -> bool {
+    let plain = |&byte: &u8| is_plain(byte) && !matches!(byte, b' ' | b'=');
+    (1..=MAX_VALUE).contains(&value.len()) && value != b"-" && value.iter().all(plain)
+}
+
+/// Appends a number in decimal digits.
+pub(super) fn decimal(mut number: u64, out: &mut Vec<u8>) {
+    let begun = out.len();
+    loop {
+        out.push(b'0' + u8::try_from(number % 10).unwrap_or(0));
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.get_mut(begun..).unwrap_or_default().reverse();
+}
+
+/// A buffer that formatted text is written to.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl Write for Bytes<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ODD: &str = "a\r\nb=\"c\\\"\u{1b}[31m\u{7f}\u{9b}\u{202e}\u{2066}\u{e0041}ä";
+
+    fn line(json: bool, write: impl Fn(&mut Line<'_>)) -> String {
+        let mut out = Vec::new();
+        let mut line = Line::begin(&mut out, json);
+        write(&mut line);
+        line.end();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn nothing_from_outside_leaves_its_line() {
+        let write = |line: &mut Line<'_>| {
+            line.value("user", ODD);
+            line.number("n", 30);
+            line.nothing("none");
+            line.display("shown", &ODD);
+            line.value("bytes", b"\xff\xc3");
+        };
+        let odd = "\"a\\u{d}\\u{a}b=\\\"c\\\\\\\"\\u{1b}[31m\\u{7f}\\u{9b}\\u{202e}\\u{2066}\\u{e0041}ä\"";
+        assert_eq!(line(false, write), format!("user={odd} n=30 none=- shown={odd} bytes=\"\u{fffd}\u{fffd}\"\n"));
+        let json = line(true, write);
+        assert!(!json.trim_end().chars().any(is_invisible), "{json}");
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let want = serde_json::json!({ "user": ODD, "n": 30, "none": null, "shown": ODD, "bytes": "\u{fffd}\u{fffd}" });
+        assert_eq!(json, want);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_a_dash() {
+        let write = |line: &mut Line<'_>| {
+            line.optional("user", Some("-"));
+            line.optional("note", None::<&str>);
+            line.value("empty", "");
+        };
+        assert_eq!(line(false, write), "user=\"-\" note=- empty=\"\"\n");
+        assert_eq!(line(true, write), "{\"user\":\"-\",\"note\":null,\"empty\":\"\"}\n");
+    }
+
+    #[test]
+    fn long_values_are_cut_at_a_character_however_they_are_written() {
+        for value in ["x".repeat(5000), "ä".repeat(5000), "\u{202e}".repeat(5000), "\"".repeat(5000)] {
+            for json in [false, true] {
+                let written = line(json, |line| line.value("v", &value));
+                assert!((MAX_VALUE - 12..=MAX_VALUE + 12).contains(&written.len()), "{}", written.len());
+                assert!(!json || serde_json::from_str::<serde_json::Value>(&written).is_ok(), "{written}");
+            }
+        }
+    }
+
+    #[test]
+    fn messages_keep_their_lines_and_colours_alone() {
+        let mut out = Vec::new();
+        message("\u{1b}[31mWARN\u{1b}[0m \u{202e}x\u{7f}\n".as_bytes(), false, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "\u{1b}[31mWARN\u{1b}[0m \\u{202e}x\\u{7f}\n");
+    }
+
+    #[test]
+    fn numbers_are_written_as_everywhere() {
+        for number in [0, 7, 10, 65_535, u64::MAX] {
+            let mut out = b"x".to_vec();
+            decimal(number, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("x{number}"));
+        }
+    }
+}

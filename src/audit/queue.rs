@@ -1,0 +1,156 @@
+//! Lines between those who make them and the one thread that writes them. Two queues, both bounded, since a log that
+//! nobody reads must not stop the gateway: events go before access lines and have room of their own, so that no load of
+//! requests pushes a sign-in or a receipt out. What does not fit is counted.
+
+use std::mem;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+/// Bytes of events that may wait.
+pub(super) const EVENT_ROOM: usize = 4 * 1024 * 1024;
+/// Of these, what lines may take that any stranger can cause by the thousand.
+const STRANGERS_ROOM: usize = EVENT_ROOM / 2;
+/// Bytes of access lines that may wait.
+pub(super) const ACCESS_ROOM: usize = 2 * 1024 * 1024;
+/// So many bytes of access lines do not wait for the tick.
+const PROMPT: usize = ACCESS_ROOM / 4;
+/// Access lines of one such time are written together.
+const TICK: Duration = Duration::from_millis(50);
+/// Buffers of a quiet time are not larger.
+const KEPT: usize = 64 * 1024;
+
+/// Which lines are written first, and which are left out first where there is no more room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rank {
+    /// What happened to a session.
+    Event,
+    /// An event that anybody can cause without being let in, or a message of the program.
+    Stranger,
+    /// One exchange.
+    Access,
+}
+
+/// The two queues.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Something is to be written.
+    comes: Condvar,
+    /// Nothing is left to be written.
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: Vec<u8>,
+    access: Vec<u8>,
+    lost: Lost,
+    writer: Writer,
+    /// Somebody waits for the end.
+    hurry: bool,
+    closed: bool,
+}
+
+/// Lines that were left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) events: u64,
+    pub(super) access: u64,
+}
+
+/// What the writing thread does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Writer {
+    /// It writes, or gathers what comes within a tick.
+    #[default]
+    Busy,
+    /// It sleeps until it is woken.
+    Resting,
+}
+
+impl Queue {
+    /// Puts a line, or several, behind the others of its rank.
+    pub(super) fn push(&self, rank: Rank, line: &[u8]) {
+        let mut state = self.state.lock();
+        let (queue, room) = match rank {
+            Rank::Event => (&mut state.events, EVENT_ROOM),
+            Rank::Stranger => (&mut state.events, STRANGERS_ROOM),
+            Rank::Access => (&mut state.access, ACCESS_ROOM),
+        };
+        if queue.len() + line.len() > room {
+            let lost = if rank == Rank::Access { &mut state.lost.access } else { &mut state.lost.events };
+            *lost = lost.saturating_add(1);
+            return;
+        }
+        queue.extend_from_slice(line);
+        // No system call for an access line while the writer is awake anyway.
+        if rank != Rank::Access || state.writer == Writer::Resting || state.access.len() >= PROMPT {
+            state.writer = Writer::Busy;
+            self.comes.notify_one();
+        }
+    }
+
+    /// Nobody writes lines any more: what is there is the rest.
+    pub(super) fn close(&self) {
+        self.state.lock().closed = true;
+        self.comes.notify_one();
+    }
+
+    /// Waits until everything is written, but not longer than this.
+    pub(super) fn flush(&self, patience: Duration) {
+        let mut state = self.state.lock();
+        while !(state.is_empty() && state.writer == Writer::Resting) {
+            state.hurry = true;
+            self.comes.notify_one();
+            if self.done.wait_for(&mut state, patience).timed_out() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for lines and hands them over: events at once, access lines by the tick, `access` only where it has been
+    /// emptied. `None` when there is nothing any more and nothing will come.
+    pub(super) fn take(&self, events: &mut Vec<u8>, access: &mut Vec<u8>) -> Option<Lost> {
+        events.clear();
+        let mut state = self.state.lock();
+        if access.is_empty() {
+            self.gather(&mut state);
+        }
+        let over = state.closed && state.is_empty() && access.is_empty();
+        mem::swap(&mut state.events, events);
+        if access.is_empty() {
+            mem::swap(&mut state.access, access);
+        }
+        (!over).then(|| mem::take(&mut state.lost))
+    }
+
+    /// Lets a tick pass in which access lines come together. Where none did, rests until a line comes, which is then
+    /// written at once.
+    fn gather(&self, state: &mut MutexGuard<'_, State>) {
+        while !state.is_urgent() && !self.comes.wait_for(state, TICK).timed_out() {}
+        while state.is_empty() && !state.closed {
+            state.rest();
+            self.done.notify_all();
+            self.comes.wait(state);
+        }
+        state.writer = Writer::Busy;
+    }
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.access.is_empty() && self.lost == Lost::default()
+    }
+
+    fn is_urgent(&self) -> bool {
+        !self.events.is_empty() || self.access.len() >= PROMPT || self.hurry || self.closed
+    }
+
+    fn rest(&mut self) {
+        self.events.shrink_to(KEPT);
+        self.access.shrink_to(KEPT);
+        self.hurry = false;
+        self.writer = Writer::Resting;
+    }
+}

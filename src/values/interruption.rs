@@ -1,0 +1,32 @@
+//! Why an answer or a socket ended before it was whole.
+
+/// The word that the access line has for it. Adding one is fine; renaming one breaks people's alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// The session ended: a logout, an expiry, an operator.
+    SessionEnded,
+    /// The gateway stops or restarts.
+    Stopping,
+    /// The client closed its connection.
+    ClientGone,
+    /// The client sent its body, or took its answer, too slowly.
+    ClientTooSlow,
+    /// The upstream's answer broke off, or the upstream closed a socket without a word.
+    UpstreamBroke,
+    /// The upstream paused for too long in the middle of its answer.
+    UpstreamTooSlow,
+}
+
+impl Interruption {
+    /// The word.
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::SessionEnded => "session_ended",
+            Self::Stopping => "stopping",
+            Self::ClientGone => "client_gone",
+            Self::ClientTooSlow => "client_too_slow",
+            Self::UpstreamBroke => "upstream_broke",
+            Self::UpstreamTooSlow => "upstream_too_slow",
+        }
+    }
+}

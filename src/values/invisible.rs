@@ -1,0 +1,47 @@
+//! Characters that show nothing themselves but change how a terminal or a viewer shows the rest.
+
+/// Characters beyond ASCII of the kinds "format" (Cf: directions, joiners, tags) and "separator" (Zl, Zp) of Unicode
+/// 16, first and last of each range. Ranges that are mostly of that kind are taken whole.
+const FORMAT: [(char, char); 20] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'),
+    ('\u{70f}', '\u{70f}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8e2}', '\u{8e2}'),
+    ('\u{180e}', '\u{180e}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{fff9}', '\u{fffb}'),
+    ('\u{110bd}', '\u{110bd}'),
+    ('\u{110cd}', '\u{110cd}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0001}', '\u{e0001}'),
+    ('\u{e0020}', '\u{e007f}'),
+];
+
+/// Whether a character is a control character, or one that changes the direction, the joining or the lines of others.
+pub fn is_invisible(sign: char) -> bool {
+    let of_format = || FORMAT.iter().any(|(first, last)| (first..=last).contains(&&sign));
+    sign.is_control() || (!sign.is_ascii() && of_format())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_text_is_told_from_text() {
+        let invisible = "\0\n\t\r\u{1b}\u{7f}\u{85}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\
+                         \u{2029}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2060}\u{2066}\u{2067}\u{2068}\u{2069}\
+                         \u{feff}\u{fffb}\u{e0041}";
+        assert_eq!(invisible.chars().find(|&sign| !is_invisible(sign)), None);
+        let visible = " aZ~äß€\u{a0}あ\u{202f}אبक\u{1f600}\u{fffd}·";
+        assert_eq!(visible.chars().find(|&sign| is_invisible(sign)), None);
+    }
+}
