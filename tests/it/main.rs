@@ -14,6 +14,7 @@ mod admin;
 mod check;
 mod dispatch;
 mod door;
+mod exchange;
 mod rows;
 mod sample;
 mod service_manager;

@@ -177,6 +177,8 @@ async fn t104_neither_names_nor_lengths_are_empty() {
             "Content-Length:",
             "Content-Length: 99999999999999999999999999",
             "Content-Length: 18446744073709551616",
+            "Content-Length: 18446744073709551615",
+            "Content-Length: 9223372036854775808",
             "Content-Length: 5\r\n: x",
         ],
         SMUGGLED,

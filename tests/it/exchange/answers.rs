@@ -1,0 +1,110 @@
+//! Answers are framed anew: one length, or chunks, or the end of the connection, and nothing that belongs to the
+//! application's own connection.
+
+use super::bench::{Script, ask, get, says, says_and_closes, site_of};
+use crate::site::answer::Answer;
+
+/// How the client is told where the body ends.
+fn framing(answer: &Answer) -> (Option<&str>, Option<&str>) {
+    (answer.header("content-length"), answer.header("transfer-encoding"))
+}
+
+const HELLO: &str = "Content-Length: 5\r\n\r\nhello";
+const CHUNKS: &str = "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n";
+
+/// Whatever the application says of its connection, the client's goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_application_says_of_its_connection_is_about_that_alone() {
+    let measured = (Some("5"), None);
+    let chunked = (None, Some("chunked"));
+    let cases: [(&str, Script, (Option<&str>, Option<&str>), bool); 11] = [
+        ("a length", says(&format!("HTTP/1.1 200 OK\r\n{HELLO}")), measured, true),
+        ("chunks", says(&format!("HTTP/1.1 200 OK\r\n{CHUNKS}")), chunked, true),
+        ("close", says_and_closes(&format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{HELLO}")), measured, false),
+        (
+            "close that is only said",
+            says(&format!("HTTP/1.1 200 OK\r\nConnection: x, Close\r\n{HELLO}")),
+            measured,
+            false,
+        ),
+        ("chunks and close", says(&format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{CHUNKS}")), chunked, false),
+        ("a close that is not said", says_and_closes(&format!("HTTP/1.1 200 OK\r\n{HELLO}")), measured, false),
+        ("an old one", says(&format!("HTTP/1.0 200 OK\r\n{HELLO}")), measured, false),
+        (
+            "an old one that keeps",
+            says(&format!("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n{HELLO}")),
+            measured,
+            true,
+        ),
+        ("until it closes", says_and_closes("HTTP/1.1 200 OK\r\n\r\nhello"), chunked, false),
+        ("an old one until it closes", says_and_closes("HTTP/1.0 200 OK\r\n\r\nhello"), chunked, false),
+        ("a limit of its own", says(&format!("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\n{HELLO}")), measured, true),
+    ];
+    for (name, script, framed, reused) in cases {
+        let outcome = get(script).await;
+        let answer = outcome.answer.unwrap_or_else(|| panic!("{name}: no answer"));
+        assert_eq!((answer.status, answer.text(), framing(&answer)), (200, "hello", framed), "{name}");
+        assert_eq!((outcome.kept, outcome.reused), (true, reused), "{name}");
+    }
+}
+
+/// The framing of chunks ends here: extensions, trailers, sizes as they were written.
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_are_written_anew() {
+    let bodies = [
+        "5;a=b\r\nhello\r\n0;last\r\n\r\n",
+        "5\r\nhello\r\n0\r\nX-Sum: 5\r\nSet-Cookie: exeunt=x\r\n\r\n",
+        "00000005\r\nhello\r\n000\r\n\r\n",
+        "1\r\nh\r\n4;x=\"y\"\r\nello\r\n0\r\n\r\n",
+    ];
+    for body in bodies {
+        let head = "HTTP/1.1 200 OK\r\nTrailer: X-Sum, Set-Cookie\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let outcome = get(says(&format!("{head}{body}"))).await;
+        let answer = outcome.answer.unwrap();
+        assert_eq!((answer.text(), framing(&answer)), ("hello", (None, Some("chunked"))), "{body:?}");
+        assert!(outcome.kept && outcome.reused, "{body:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_head_says_what_a_get_would_bring() {
+    let cases = [
+        ("Content-Length: 9\r\n", Some("9"), true),
+        ("Transfer-Encoding: chunked\r\n", None, true),
+        ("", None, true),
+        ("Content-Length: 9\r\nConnection: close\r\n", Some("9"), false),
+    ];
+    for (lines, length, reused) in cases {
+        let site = site_of(says(&format!("HTTP/1.1 200 OK\r\nETag: x\r\n{lines}\r\n"))).await;
+        let outcome = ask(&site, "HEAD", &[]).await;
+        let answer = outcome.answer.unwrap();
+        assert_eq!((answer.status, answer.header("content-length")), (200, length), "{lines:?}");
+        assert_eq!((answer.header("etag"), outcome.kept, outcome.reused), (Some("x"), true, reused), "{lines:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_is_passed_on_whatever_it_is() {
+    for (line, status) in [("226 IM Used", 226), ("451", 451), ("599 ", 599), ("299 a  b", 299), ("307 \u{e9}", 307)] {
+        let outcome = get(says(&format!("HTTP/1.1 {line}\r\n{HELLO}"))).await;
+        assert_eq!(outcome.answer.map(|answer| answer.status), Some(status), "{line}");
+        assert!(outcome.kept && outcome.reused, "{line}");
+    }
+}
+
+/// An application that breaks off has not answered, whoever may take a part for the whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_is_not_passed_off_as_the_whole() {
+    let cases = [
+        "Content-Length: 10\r\n\r\nhello",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 5\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n",
+    ];
+    for body in cases {
+        let outcome = get(says_and_closes(&format!("HTTP/1.1 200 OK\r\n{body}"))).await;
+        assert!(outcome.answer.is_none_or(|answer| answer.status == 502) && !outcome.reused, "{body:?}");
+    }
+}
