@@ -2,8 +2,8 @@
 //!
 //! Done on the bytes as they come, before any parser sees them, and as strictly as RFC 9112 is written. What lenient
 //! parsers forgive (bare line feeds, spaces within a target, a length beside a transfer coding, folded lines) is read
-//! differently by another program in front or behind, and that difference is how requests are smuggled. What was read is
-//! kept as ranges, so that nobody has to read the head again; a test holds them together with another's parser.
+//! differently by another program in front or behind, and that difference is how requests are smuggled. What was read
+//! is kept as ranges, so that nobody has to read the head again; a test holds them together with another's parser.
 
 use http::uri::Authority;
 use memchr::{memchr, memchr_iter};

@@ -1,3 +1,5 @@
+//! What is read of answers, whole and byte by byte.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -277,7 +279,7 @@ proptest! {
     #[test]
     fn agrees_with_another_parser(
         line in "HTTP/1[.][01] [12][0-9]{2}( [aO]{0,2})?(\r\n|\n)",
-        fields in "((X|Content-Length|Connection|)( ?):[ \t]?[a5\u{e4}\0\r]{0,2}(\r\n|\n|\r\n[ \t]|\r\n\r\n)){0,5}(\r\n)?",
+        fields in "((X|Content-Length|)( ?):[ \t]?[a5\u{e4}\0\r]{0,2}(\r\n|\n|\r\n[ \t]|\r\n\r\n)){0,5}(\r\n)?",
     ) {
         let text = line + &fields;
         let mut bytes = text.clone().into_bytes();
@@ -292,7 +294,8 @@ proptest! {
             prop_assert_eq!(response.code, Some(head.status));
             let plain = |value: &[u8]| value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
                 .map(<[u8]>::to_vec).collect::<Vec<_>>().join(&b' ');
-            let theirs: Vec<_> = response.headers.iter().map(|line| (line.name.as_bytes(), plain(line.value))).collect();
+            let theirs: Vec<_> =
+                response.headers.iter().map(|line| (line.name.as_bytes(), plain(line.value))).collect();
             let ours: Vec<_> = head.lines.iter()
                 .map(|line| (line.name.of(&bytes), plain(line.value.of(&bytes)))).collect();
             prop_assert_eq!(ours, theirs);
