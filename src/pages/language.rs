@@ -1,7 +1,8 @@
 //! Which language a page is in: the reader's browser says what it would like, and gets the nearest there is.
 
-use http::HeaderMap;
 use http::header::ACCEPT_LANGUAGE;
+
+use crate::values::headers::Headers;
 
 /// Wishes that are looked at; browsers send a handful.
 const MAX_WISHES: usize = 32;
@@ -11,9 +12,9 @@ const MAX_WISHES: usize = 32;
 pub struct Language(pub(super) usize);
 
 /// The language of `tags` that is liked best; the first one where none is (RFC 9110 12.5.4, RFC 4647 3.4).
-pub(super) fn choose(headers: &HeaderMap, tags: &[String]) -> Language {
-    let lines = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
-    let mut wishes: Vec<_> = lines.flat_map(|line| line.split(',')).filter_map(wish).take(MAX_WISHES).collect();
+pub(super) fn choose(headers: &dyn Headers, tags: &[String]) -> Language {
+    let texts = headers.texts(&ACCEPT_LANGUAGE);
+    let mut wishes: Vec<_> = texts.flat_map(|line| line.split(',')).filter_map(wish).take(MAX_WISHES).collect();
     wishes.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
     let found = wishes.iter().find_map(|(_, range)| look_up(range, tags));
     Language(found.unwrap_or_default())
@@ -49,6 +50,7 @@ fn look_up(range: &str, tags: &[String]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     #[test]
     fn the_best_liked_language_there_is() {

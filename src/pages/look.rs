@@ -14,6 +14,7 @@ use super::language::{self, Language};
 use super::page::Page;
 use super::problem::{BrokenFile, Problem};
 use super::samples;
+use crate::values::headers::Headers;
 
 const TEMPLATES: [(&str, &str); 6] = [
     ("layout.html", include_str!("templates/layout.html")),
@@ -81,7 +82,7 @@ impl Look {
         &self.style
     }
 
-    pub(super) fn language(&self, headers: &http::HeaderMap) -> Language {
+    pub(super) fn language(&self, headers: &dyn Headers) -> Language {
         language::choose(headers, &self.tags)
     }
 

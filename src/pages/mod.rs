@@ -12,7 +12,7 @@ mod samples;
 use bytes::Bytes;
 use data_encoding::{BASE32_NOPAD, BASE64};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use minijinja::{Value, context};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,7 @@ pub use self::look::Look;
 pub use self::problem::{BrokenFile, Problem};
 
 use self::page::Page;
+use crate::values::headers::Headers;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
@@ -95,7 +96,7 @@ impl Pages {
     }
 
     /// The language for whoever sent these headers.
-    pub fn language(&self, headers: &HeaderMap) -> Language {
+    pub fn language(&self, headers: &dyn Headers) -> Language {
         self.look.language(headers)
     }
 

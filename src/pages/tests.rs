@@ -21,8 +21,8 @@ fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
     reply.headers.iter().find(|(other, _)| other == name).unwrap().1.to_str().unwrap()
 }
 
-fn german() -> HeaderMap {
-    HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, HeaderValue::from_static("de-AT, en;q=0.5"))])
+fn german() -> http::HeaderMap {
+    http::HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, HeaderValue::from_static("de-AT, en;q=0.5"))])
 }
 
 #[test]

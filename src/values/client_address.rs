@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+use super::headers::{Headers, text};
 use super::origin::Scheme;
 
 /// The other end of a client's connection.
@@ -94,7 +95,7 @@ impl TrustedProxies {
     }
 
     /// Walks from the connection's other end towards the client, for as long as the hop that speaks is trusted.
-    pub fn provenance(&self, peer: Peer, headers: &HeaderMap) -> Provenance {
+    pub fn provenance(&self, peer: Peer, headers: &dyn Headers) -> Provenance {
         let mut client = match peer {
             Peer::Tcp(address) => ClientAddress::Ip(address.ip().to_canonical()),
             Peer::Unix => ClientAddress::Unix,
@@ -131,13 +132,13 @@ fn address_value(address: IpAddr) -> Option<HeaderValue> {
     HeaderValue::try_from(text).ok()
 }
 
-fn last_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get_all(name).iter().next_back()?.to_str().ok()?.rsplit(',').next().map(str::trim)
+fn last_value<'a>(headers: &'a dyn Headers, name: &'a HeaderName) -> Option<&'a str> {
+    text(headers.lines(name).last()?)?.rsplit(',').next().map(str::trim)
 }
 
-fn hops_from_the_nearest(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lines = headers.get_all(&X_FORWARDED_FOR).iter().rev();
-    lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(',').map(str::trim))
+fn hops_from_the_nearest(headers: &dyn Headers) -> impl Iterator<Item = &str> {
+    let lines: Vec<_> = headers.lines(&X_FORWARDED_FOR).collect();
+    lines.into_iter().rev().flat_map(|line| text(line).unwrap_or("").rsplit(',').map(str::trim))
 }
 
 /// An address, with or without a port.
@@ -150,6 +151,7 @@ fn parse_hop(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     fn told(provenance: &Provenance) -> &str {
         provenance.forwarded_for.as_ref().map_or("", |value| value.to_str().unwrap())

@@ -4,33 +4,25 @@
 //! it is that user. A connection that has seen one of them must never serve somebody else.
 
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::headers::Headers;
 
 /// The schemes that authenticate connections. Kerberos under Negotiate authenticates the request alone, but
 /// servers keep the connection authenticated for it as well (IIS, `authPersistNonNTLM`).
 const SCHEMES: [&str; 2] = ["NTLM", "Negotiate"];
 
 /// Whether a request carries credentials that may authenticate the connection it is sent on.
-pub fn request_touches_connection(headers: &HeaderMap) -> bool {
-    [AUTHORIZATION, PROXY_AUTHORIZATION]
-        .iter()
-        .flat_map(|name| lines(headers, name))
-        .any(|value| names_scheme(value.as_bytes()))
+pub fn request_touches_connection(headers: &dyn Headers) -> bool {
+    [AUTHORIZATION, PROXY_AUTHORIZATION].iter().flat_map(|name| headers.lines(name)).any(names_scheme)
 }
 
 /// Whether a response offers, or goes on with, an authentication of the connection it came on.
 ///
 /// The challenges of several schemes may share a line (RFC 9110 11.6.1), so every element of the list counts.
-pub fn response_touches_connection(headers: &HeaderMap) -> bool {
+pub fn response_touches_connection(headers: &dyn Headers) -> bool {
     let names = [WWW_AUTHENTICATE, PROXY_AUTHENTICATE];
-    let mut lines = names.iter().flat_map(|name| lines(headers, name));
-    lines.any(|value| value.as_bytes().split(|&byte| byte == b',').any(names_scheme))
-}
-
-/// All lines of a name. Nearly always there is none, which one look tells.
-fn lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a HeaderValue> {
-    let there = headers.contains_key(name).then(|| headers.get_all(name));
-    there.into_iter().flatten()
+    let mut lines = names.iter().flat_map(|name| headers.lines(name));
+    lines.any(|value| value.split(|&byte| byte == b',').any(names_scheme))
 }
 
 /// Whether an element begins with one of the schemes as a whole word.
@@ -43,7 +35,7 @@ fn names_scheme(element: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use http::{HeaderMap, HeaderName, HeaderValue};
 
     fn headers(lines: &[(&str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();

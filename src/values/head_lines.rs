@@ -8,6 +8,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::headers::Headers;
+
 /// A range of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -170,14 +172,13 @@ impl Lines {
         self.lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(bytes))
     }
 
-    /// The values of all lines of a name, in any case.
-    pub fn named<'a>(&'a self, bytes: &'a [u8], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let there = self.lengths & length_bit(name.len()) != 0;
-        let lines = if there { self.lines.as_slice() } else { &[] };
-        let is_it = move |line: &&Line| {
-            line.name.len() == name.len() && line.name.of(bytes).eq_ignore_ascii_case(name.as_bytes())
-        };
-        lines.iter().filter(is_it).map(|line| line.value.of(bytes))
+    /// The next line of a name, in any case, from the one at `from` on.
+    fn find(&self, bytes: &[u8], name: &[u8], from: usize) -> Option<(usize, &Line)> {
+        if self.lengths & length_bit(name.len()) == 0 {
+            return None;
+        }
+        let is_it = |line: &Line| line.name.len() == name.len() && line.name.of(bytes).eq_ignore_ascii_case(name);
+        self.lines.iter().enumerate().skip(from).find(|(_, line)| is_it(line))
     }
 
     /// The lines as a map. The values share the bytes. What such a map cannot hold is left out: the readers let nothing
@@ -192,6 +193,37 @@ impl Lines {
             }
         }
         map
+    }
+}
+
+/// Lines with the bytes that they are ranges of.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    bytes: Bytes,
+    lines: Lines,
+}
+
+impl Fields {
+    /// These lines of this head.
+    pub fn new(bytes: Bytes, lines: Lines) -> Self {
+        Self { bytes, lines }
+    }
+
+    /// The head.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Where its lines are.
+    pub fn lines(&self) -> &Lines {
+        &self.lines
+    }
+}
+
+impl Headers for Fields {
+    fn next_line(&self, name: &HeaderName, from: usize) -> Option<(&[u8], usize)> {
+        let (at, line) = self.lines.find(&self.bytes, name.as_str().as_bytes(), from)?;
+        Some((line.value.of(&self.bytes), at + 1))
     }
 }
 
@@ -270,9 +302,9 @@ mod tests {
     fn lines_are_found_by_name() {
         let text = "Host: a\r\nX-A:\t b c \r\nx-a:\r\nCookie:d\r\n";
         let lines = lines(text);
-        let named = |name| lines.named(text.as_bytes(), name).map(<[u8]>::to_vec).collect::<Vec<_>>();
-        assert_eq!(named("x-A"), [b"b c".to_vec(), b"".to_vec()]);
-        assert_eq!((named("host"), named("x-b"), named("cookies").len()), (vec![b"a".to_vec()], vec![], 0));
+        let found = |name: &str, from| lines.find(text.as_bytes(), name.as_bytes(), from).map(|(at, _)| at);
+        assert_eq!((found("x-a", 0), found("x-a", 2), found("x-a", 3)), (Some(1), Some(2), None));
+        assert_eq!((found("host", 0), found("host", 1), found("x-b", 0)), (Some(0), None, None));
         assert_eq!(lines.known(text.as_bytes(), Known::Cookie).collect::<Vec<_>>(), [b"d"]);
         assert_eq!((lines.len(), lines.is_empty(), lines.iter().count()), (4, false, 4));
         let map = lines.to_map(&Bytes::from_static(b"Host: a\r\nX-A:\t b c \r\nx-a:\r\nCookie:d\r\n"));

@@ -14,6 +14,7 @@ pub mod half_head;
 pub mod head_lines;
 pub mod header_edits;
 pub mod header_names;
+pub mod headers;
 pub mod identity;
 pub mod interruption;
 pub mod invisible;

@@ -3,7 +3,10 @@
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderName, Method, Version};
+use http::{HeaderName, Method, Version};
+
+use super::head_lines::items;
+use super::headers::Headers;
 
 /// Why a request for a WebSocket is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,38 +29,30 @@ pub enum BadWebSocketRequest {
 pub fn is_websocket_request(
     method: &Method,
     version: Version,
-    headers: &HeaderMap,
+    headers: &dyn Headers,
 ) -> Result<bool, BadWebSocketRequest> {
     if !has_token(headers, &UPGRADE, "websocket") || !has_token(headers, &CONNECTION, "upgrade") {
         return Ok(false);
     }
-    if method != Method::GET || version != Version::HTTP_11 || !headers.contains_key(HOST) {
+    if method != Method::GET || version != Version::HTTP_11 || !headers.has(&HOST) {
         return Err(BadWebSocketRequest::NoHandshake);
     }
-    if single(headers, &SEC_WEBSOCKET_VERSION) != Some(b"13") {
+    if headers.single(&SEC_WEBSOCKET_VERSION).map(<[u8]>::trim_ascii) != Some(b"13") {
         return Err(BadWebSocketRequest::Version);
     }
-    if !single(headers, &SEC_WEBSOCKET_KEY).is_some_and(is_key) {
+    if !headers.single(&SEC_WEBSOCKET_KEY).map(<[u8]>::trim_ascii).is_some_and(is_key) {
         return Err(BadWebSocketRequest::Key);
     }
-    let empty = headers.get_all(CONTENT_LENGTH).iter().all(|length| length.as_bytes() == b"0");
-    if !empty || headers.contains_key(TRANSFER_ENCODING) {
+    let empty = headers.lines(&CONTENT_LENGTH).all(|length| length == b"0");
+    if !empty || headers.has(&TRANSFER_ENCODING) {
         return Err(BadWebSocketRequest::Body);
     }
     Ok(true)
 }
 
 /// Whether a header whose value is a list of words has this one, in any letter case, on any of its lines.
-pub fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let elements = headers.get_all(name).into_iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
-    elements.into_iter().any(|element| element.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-}
-
-/// The value of a header that is there once.
-fn single<'headers>(headers: &'headers HeaderMap, name: &HeaderName) -> Option<&'headers [u8]> {
-    let mut lines = headers.get_all(name).into_iter();
-    let first = lines.next()?;
-    lines.next().is_none().then(|| first.as_bytes().trim_ascii())
+pub fn has_token(headers: &dyn Headers, name: &HeaderName, token: &str) -> bool {
+    headers.lines(name).flat_map(items).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }
 
 fn is_key(value: &[u8]) -> bool {
@@ -68,7 +63,7 @@ fn is_key(value: &[u8]) -> bool {
 mod tests {
     use super::*;
     use BadWebSocketRequest::{Body, Key, NoHandshake, Version as BadVersion};
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     const GOOD: [(&str, &str); 5] = [
         ("host", "app.test"),
