@@ -184,7 +184,10 @@ impl AnswerReader {
     /// The whole head. The reader begins anew, but does not forget that something had to be mended.
     fn finish(&mut self, bytes: &[u8], end: usize) -> Result<AnswerHead, BrokenAnswer> {
         let StatusLine { status, reason, is_old } = self.status.take().ok_or(BrokenAnswer)?;
-        let lines = std::mem::take(&mut self.lines);
+        let mut lines = std::mem::take(&mut self.lines);
+        if self.mended {
+            lines.mark_odd();
+        }
         (self.line, self.looked) = (0, 0);
         let announced = self.announced(&lines, bytes, is_old)?;
         let body = self.body(status, announced)?;

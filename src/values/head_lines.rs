@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::headers::Headers;
@@ -132,6 +132,8 @@ impl Line {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
     lines: Vec<Line>,
+    /// Whether every line has to be written anew: some are folded or end in odd ways.
+    are_odd: bool,
     /// A bit for every length of a name that there is: most questions are answered by it.
     lengths: u64,
 }
@@ -146,6 +148,10 @@ impl Lines {
         }
         self.lengths |= length_bit(line.name.len());
         self.lines.push(line);
+    }
+
+    pub(super) fn mark_odd(&mut self) {
+        self.are_odd = true;
     }
 
     pub(super) fn last_mut(&mut self) -> Option<&mut Line> {
@@ -217,6 +223,37 @@ impl Fields {
     /// Where its lines are.
     pub fn lines(&self) -> &Lines {
         &self.lines
+    }
+
+    /// Writes the lines that `keeps` says, in their order and byte for byte. Lines that stand together are written
+    /// together.
+    pub fn put(&self, to: &mut BytesMut, mut keeps: impl FnMut(&Line) -> bool) {
+        if self.lines.are_odd {
+            return self.lines.iter().filter(|line| keeps(line)).for_each(|line| self.put_anew(to, line));
+        }
+        let mut run: Option<usize> = None;
+        for line in self.lines.iter() {
+            let start = line.name.range().start;
+            match (keeps(line), run) {
+                (true, None) => run = Some(start),
+                (false, Some(from)) => {
+                    to.extend_from_slice(self.bytes.get(from..start).unwrap_or_default());
+                    run = None;
+                }
+                _ => {}
+            }
+        }
+        if let Some(from) = run {
+            // Behind the last line there is the empty one.
+            let end = self.bytes.len().saturating_sub(b"\r\n".len());
+            to.extend_from_slice(self.bytes.get(from..end).unwrap_or_default());
+        }
+    }
+
+    fn put_anew(&self, to: &mut BytesMut, line: &Line) {
+        for part in [line.name.of(&self.bytes), b": ", line.value.of(&self.bytes), b"\r\n"] {
+            to.extend_from_slice(part);
+        }
     }
 }
 
@@ -310,6 +347,31 @@ mod tests {
         let map = lines.to_map(&Bytes::from_static(b"Host: a\r\nX-A:\t b c \r\nx-a:\r\nCookie:d\r\n"));
         assert_eq!(map.get_all("x-a").iter().collect::<Vec<_>>(), ["b c", ""]);
         assert_eq!((map.len(), &map["host"], &map["cookie"]), (4, &"a".parse().unwrap(), &"d".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_kept_is_written_as_it_came() {
+        let head = b"X: a \r\nY:b\r\nZ:\tc\r\nx: d\r\n\r\n";
+        let cases = [
+            ("", "X: a \r\nY:b\r\nZ:\tc\r\nx: d\r\n"),
+            ("x", "Y:b\r\nZ:\tc\r\n"),
+            ("y", "X: a \r\nZ:\tc\r\nx: d\r\n"),
+            ("z", "X: a \r\nY:b\r\nx: d\r\n"),
+            ("xyz", ""),
+        ];
+        for (left_out, want) in cases {
+            let text = std::str::from_utf8(head).unwrap().strip_suffix("\r\n").unwrap();
+            let mut fields = Fields::new(Bytes::from_static(head), lines(text));
+            let keeps = |line: &Line| !left_out.contains(char::from(line.name.of(head)[0].to_ascii_lowercase()));
+            let mut written = BytesMut::new();
+            fields.put(&mut written, keeps);
+            assert_eq!(written, want, "without {left_out}");
+            fields.lines.mark_odd();
+            written.clear();
+            fields.put(&mut written, keeps);
+            let anew = want.replace(": a ", ": a").replace("Y:b", "Y: b").replace(":\t", ": ");
+            assert_eq!(written, anew, "without {left_out}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Changes to a head as values: rules say what, the engine's glue does it.
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// One change.
@@ -14,6 +15,22 @@ pub enum HeaderEdit {
 }
 
 impl HeaderEdit {
+    /// The name whose lines go; `None` where they stay.
+    fn replaced(&self) -> Option<&HeaderName> {
+        match self {
+            Self::Remove(name) | Self::Set(name, _) => Some(name),
+            Self::Add(..) => None,
+        }
+    }
+
+    /// The line that comes.
+    fn added(&self) -> Option<(&HeaderName, &HeaderValue)> {
+        match self {
+            Self::Set(name, value) | Self::Add(name, value) => Some((name, value)),
+            Self::Remove(_) => None,
+        }
+    }
+
     /// Makes the change.
     pub fn apply(&self, headers: &mut HeaderMap) {
         match self {
@@ -27,10 +44,73 @@ impl HeaderEdit {
 /// Changes in the order in which they are made.
 pub type HeaderEdits = Vec<HeaderEdit>;
 
+/// Whether the lines of this name, in any case, go.
+pub fn replaces(edits: &[HeaderEdit], name: &[u8]) -> bool {
+    let is_it = |other: &HeaderName| other.as_str().len() == name.len() && name.eq_ignore_ascii_case(other.as_ref());
+    edits.iter().filter_map(HeaderEdit::replaced).any(is_it)
+}
+
+/// Writes the lines that are there when all changes have been made, behind those that were there before.
+pub fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
+    for (at, edit) in edits.iter().enumerate() {
+        let later = edits.get(at + 1..).unwrap_or_default();
+        let added = edit.added().filter(|(name, _)| !later.iter().any(|edit| edit.replaced() == Some(name)));
+        if let Some((name, value)) = added {
+            put_line(to, name, value.as_bytes());
+        }
+    }
+}
+
+/// Writes `Name: value`, the name as people write it.
+pub fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
+    let from = to.len();
+    to.extend_from_slice(name.as_str().as_bytes());
+    let mut begins = true;
+    for byte in to.get_mut(from..).unwrap_or_default() {
+        if begins {
+            byte.make_ascii_uppercase();
+        }
+        begins = *byte == b'-';
+    }
+    for part in [b": ", value, b"\r\n"] {
+        to.extend_from_slice(part);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::header::COOKIE;
+
+    /// However they are made, on a map or while a head is written.
+    #[test]
+    fn edits_are_made_in_their_order() {
+        let (a, b) = (|| HeaderName::from_static("a-one"), || HeaderName::from_static("b"));
+        let value = HeaderValue::from_static;
+        use HeaderEdit::{Add, Remove, Set};
+        let cases: [(&[HeaderEdit], &str); 8] = [
+            (&[], ""),
+            (&[Add(a(), value("1")), Add(b(), value("2")), Add(a(), value("3"))], "A-One: 1,B: 2,A-One: 3,"),
+            (&[Set(a(), value("1")), Set(a(), value("2"))], "A-One: 2,"),
+            (&[Add(a(), value("1")), Remove(a())], ""),
+            (&[Remove(a()), Add(a(), value("1")), Add(a(), value("2"))], "A-One: 1,A-One: 2,"),
+            (&[Add(a(), value("1")), Set(a(), value("2")), Add(a(), value("3"))], "A-One: 2,A-One: 3,"),
+            (&[Add(a(), value("1")), Remove(b())], "A-One: 1,"),
+            (&[Set(b(), value("1")), Remove(a())], "B: 1,"),
+        ];
+        for (edits, want) in cases {
+            let mut written = BytesMut::new();
+            put_added(edits, &mut written);
+            let written = String::from_utf8(written.to_vec()).unwrap().replace("\r\n", ",");
+            assert_eq!(written, want, "{edits:?}");
+            let mut map: HeaderMap = [(a(), value("old"))].into_iter().collect();
+            edits.iter().for_each(|edit| edit.apply(&mut map));
+            let stays = !replaces(edits, b"A-ONE");
+            assert_eq!(map.get("a-one").is_some_and(|line| line == "old"), stays, "{edits:?}");
+            assert_eq!(map.len(), want.matches(',').count() + usize::from(stays), "{edits:?}");
+        }
+        assert!(!replaces(&[Remove(a())], b"a-on") && !replaces(&[Add(a(), value("1"))], b"a-one"));
+    }
 
     #[test]
     fn an_edit_does_what_it_says() {
