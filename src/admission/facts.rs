@@ -5,6 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
 
 use crate::routes::methods;
 use crate::values::client_address::Provenance;
+use crate::values::method_override::{NoSingleMethod, method_override};
+use crate::values::nominated;
 use crate::values::origin::{Authority, Origin};
 use crate::values::own_hosts::{HostId, NotOwn, OwnHosts};
 use crate::values::reason::{Reason, Refusal};
@@ -37,6 +39,8 @@ pub struct RequestFacts<'a> {
     pub headers: &'a HeaderMap,
     /// Where the request comes from.
     pub provenance: Provenance,
+    /// The method that a header names in place of the request line's, for applications that obey it.
+    pub method_override: Result<Option<Method>, NoSingleMethod>,
     websocket: bool,
 }
 
@@ -55,11 +59,22 @@ impl<'a> RequestFacts<'a> {
         let authority = authority(&head.headers, &target)?;
         let host = hosts.find(authority).map_err(not_own)?;
         check_expectation(&head.headers)?;
+        if nominated::nominates_end_to_end(&head.headers) {
+            return Err(Reason::HeadMalformed.into());
+        }
         if methods::is_never_passed(&head.method) {
             return Err(Reason::MethodNotAllowed.into());
         }
-        let websocket = asks_for_websocket(&head.headers);
-        Ok(Self { method: &head.method, target, host, authority, headers: &head.headers, provenance, websocket })
+        Ok(Self {
+            method: &head.method,
+            target,
+            host,
+            authority,
+            headers: &head.headers,
+            provenance,
+            method_override: method_override(&head.headers),
+            websocket: asks_for_websocket(&head.headers),
+        })
     }
 
     /// A header's value, if there is exactly one line of it and it is text.
@@ -216,7 +231,7 @@ pub(crate) mod tests {
     #[test]
     fn heads_that_contradict_themselves_are_refused() {
         use Reason::*;
-        let cases: [(&str, &str, &[&str], Result<(), Reason>); 22] = [
+        let cases: [(&str, &str, &[&str], Result<(), Reason>); 24] = [
             ("GET", "/", &[], Ok(())),
             ("GET", "/", &["Host: app.test."], Ok(())),
             ("GET", "/", &["Host: app.test:"], Ok(())),
@@ -234,6 +249,8 @@ pub(crate) mod tests {
             ("POST", "/", &["Expect: 100-continue"], Ok(())),
             ("POST", "/", &["Expect: foo"], Err(ExpectationUnknown)),
             ("POST", "/", &["Expect: 100-continue", "Expect: foo"], Err(ExpectationUnknown)),
+            ("GET", "/", &["Connection: close, Host"], Err(HeadMalformed)),
+            ("GET", "/", &["Connection: X-Forwarded-User"], Ok(())),
             ("PROPFIND", "/", &[], Ok(())),
             ("TRACE", "/", &[], Err(MethodNotAllowed)),
             ("CONNECT", "/", &[], Err(MethodNotAllowed)),

@@ -9,6 +9,7 @@ use crate::routes::access::Access;
 use crate::routes::table::Route;
 use crate::session::record::{Hold, Session};
 use crate::values::identity::Identity;
+use crate::values::method_override::NoSingleMethod;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
 
@@ -64,10 +65,13 @@ pub fn decide(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Arc<Route>, ho
 
 /// What a route asks of every request, whoever sends it.
 fn passes(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Route) -> Result<(), Reason> {
-    if !route.methods.allow(facts.method) {
+    let other = facts.method_override.as_ref().map_err(|NoSingleMethod| Reason::HeadMalformed)?;
+    // Which of both an application obeys is its own affair, so that both have to be allowed.
+    let mut methods = [Some(facts.method), other.as_ref()].into_iter().flatten();
+    if !methods.clone().all(|method| route.methods.allow(method)) {
         return Err(Reason::MethodNotAllowed);
     }
-    if route.refuse_cross_site && !cross_site::is_safe(facts.method) {
+    if route.refuse_cross_site && !methods.all(cross_site::is_safe) {
         return cross_site::change(facts, hosts);
     }
     Ok(())

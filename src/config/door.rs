@@ -58,12 +58,15 @@ fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
 /// Whether connecting to `target` may reach one of these listeners. Connecting to `0.0.0.0` is connecting to
 /// this machine.
 pub fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
+    // IPv4 within IPv6 is the same address to the system.
+    let target_ip = target.ip().to_canonical();
     listen.iter().any(|address| match address {
         ListenAddress::Tcp(own) => {
+            let own_ip = own.ip().to_canonical();
             let this_machine = |ip: IpAddr| ip.is_unspecified() || ip.is_loopback();
-            let same = own.ip() == target.ip()
-                || (own.ip().is_unspecified() && this_machine(target.ip()))
-                || (target.ip().is_unspecified() && this_machine(own.ip()));
+            let same = own_ip == target_ip
+                || (own_ip.is_unspecified() && this_machine(target_ip))
+                || (target_ip.is_unspecified() && this_machine(own_ip));
             own.port() == target.port() && same
         }
         ListenAddress::Unix(_) => false,
@@ -166,6 +169,10 @@ mod tests {
             ("127.0.0.1:80", "127.0.0.1:80", true),
             ("127.0.0.1:80", "127.0.0.2:80", false),
             ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:80", "[::ffff:127.0.0.1]:80", true),
+            ("0.0.0.0:80", "[::ffff:127.0.0.2]:80", true),
+            ("[::ffff:10.0.0.1]:80", "10.0.0.1:80", true),
+            ("127.0.0.1:80", "[::ffff:0.0.0.0]:80", true),
             ("10.0.0.1:80", "127.0.0.1:80", false),
             ("unix:/a", "127.0.0.1:80", false),
         ];

@@ -14,6 +14,20 @@ pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, Refusal> {
     Ok(folder.join(text))
 }
 
+/// Whether two paths lead to the same file, which may not be there yet.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    place(one) == place(other)
+}
+
+/// A path without detours, as far as its folders are there.
+fn place(path: &Path) -> PathBuf {
+    let whole = fs::canonicalize(path);
+    whole.unwrap_or_else(|_| match (path.parent().map(fs::canonicalize), path.file_name()) {
+        (Some(Ok(folder)), Some(name)) => folder.join(name),
+        _ => path.components().collect(),
+    })
+}
+
 /// The content of a file that must be there.
 pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     fs::read(path).map_err(|error| unreadable(path, &error))

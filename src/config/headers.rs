@@ -8,7 +8,7 @@ use crate::admission::identity_headers::IdentityHeaders;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 
 use super::raw::{Refusal, Table};
-use super::schema;
+use super::{meanings, schema};
 
 /// Fields of one connection (RFC 9110 7.6.1) and the frame of a message: never edited.
 const OF_THE_PROTOCOL: &[&str] = &[
@@ -16,17 +16,14 @@ const OF_THE_PROTOCOL: &[&str] = &[
     "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 ];
 
-/// What the gateway itself writes towards the application, besides everything with [`FORWARDED`].
-const OF_THE_GATEWAY: &[&str] =
-    &["cookie", "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "set-cookie", "x-real-ip"];
-
-const FORWARDED: &str = "x-forwarded-";
-
-/// What no header of an identity may be called: applications take these for something else.
-const TAKEN: &[&str] = &[
-    "authorization", "cookie", "forwarded", "origin", "referer", "set-cookie", "user-agent", "x-forwarded-for",
-    "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
+/// What the gateway itself writes towards the application, besides its own family and the configured identity.
+const OF_THE_GATEWAY: &[&str] = &[
+    "cookie", "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "set-cookie",
+    "x-forwarded-email", "x-forwarded-for", "x-forwarded-groups", "x-forwarded-host", "x-forwarded-port",
+    "x-forwarded-preferred-username", "x-forwarded-proto", "x-forwarded-user", "x-real-ip",
 ];
+
+const OWN_FAMILY: &str = "x-exeunt-";
 
 /// The edits of one route: towards the application, and towards the client.
 pub fn edits(route: &Table<'_>, identity: &IdentityHeaders) -> (HeaderEdits, HeaderEdits) {
@@ -59,9 +56,9 @@ fn additions(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
 }
 
 /// A header name that an operator may add or remove.
-fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
+pub fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
     let name = name(text)?;
-    let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
+    let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(OWN_FAMILY);
     if fixed || identity.names().any(|own| *own == name) {
         return Err(Refusal::new(format!("the gateway writes {text} itself")));
     }
@@ -75,7 +72,7 @@ pub fn for_identity(text: &str) -> Result<HeaderName, Refusal> {
         return Err(Refusal::new(format!("servers in front of applications drop {text}"))
             .write("write letters, digits and hyphens: \"X-WEBAUTH-USER\""));
     }
-    if TAKEN.contains(&name.as_str()) || name.as_str().starts_with("content-") {
+    if meanings::has_one(name.as_str()) {
         return Err(Refusal::new(format!("{text} means something else to applications"))
             .write("take a name of its own: \"X-WEBAUTH-USER\""));
     }

@@ -7,6 +7,7 @@ use http::HeaderValue;
 
 use crate::admission::cross_site::GetPolicy;
 use crate::logout::settings::Settings;
+use crate::values::origin::Host;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 
 use super::duration::{self, ONE_SECOND};
@@ -47,9 +48,22 @@ fn unsafe_next(text: &str) -> Refusal {
 
 fn allowed_origins(table: &Table<'_>) -> Vec<OriginPattern> {
     let read = |text: &str| {
-        OriginPattern::parse(text).map_err(|write| Refusal::new(format!("\"{text}\" is no origin")).write(write))
+        let pattern = OriginPattern::parse(text)
+            .map_err(|write| Refusal::new(format!("\"{text}\" must be an origin")).write(write))?;
+        match pattern.wildcard_parent().filter(|parent| is_shared(parent)) {
+            Some(parent) => Err(Refusal::new(format!("names below {parent} are given to strangers"))
+                .write(format!("name your own domain: \"https://*.example.{parent}\""))),
+            None => Ok(pattern),
+        }
     };
     table.list("allowed_origins").iter().filter_map(|item| item.parse(read)).collect()
+}
+
+/// Whether anybody can have a name below this one (publicsuffix.org): `co.uk`, `github.io`.
+fn is_shared(parent: &Host) -> bool {
+    let below = format!("any.{parent}");
+    psl::suffix(below.as_bytes())
+        .is_some_and(|suffix| suffix.is_known() && suffix.as_bytes().len() >= parent.as_str().len())
 }
 
 fn grace(item: &Item<'_>) -> Option<Duration> {

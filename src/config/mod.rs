@@ -13,9 +13,11 @@ mod identity;
 mod limits;
 mod login;
 mod logout;
+mod meanings;
 mod origins;
 mod own_pages;
 mod pages;
+mod pass_headers;
 mod raw;
 mod report;
 mod routes;
@@ -135,7 +137,8 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
     let state = state::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
     let session = session::read(&session);
-    let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie).unzip();
+    let socket = admin.as_ref().map(|admin| admin.path.as_path());
+    let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie, socket).unzip();
     Some(Settings {
         door: limits.door,
         gateway: gateway?,
@@ -156,20 +159,23 @@ fn gateway(
     limits: &Limits,
     public_url: Option<&Origin>,
     cookie: Option<SessionCookie>,
+    admin: Option<&Path>,
 ) -> Option<(PathBuf, GatewaySettings)> {
     let (further, identity) = (door::hosts(file), identity::read(file));
     let machine = LazyCell::new(UpstreamTrust::platform as fn() -> _);
-    let around = routes::Around { folder, limits, public_url, identity: &identity, machine: &machine };
+    let around = routes::Around { folder, limits, public_url, admin, identity: &identity, machine: &machine };
     let routes = routes::read(file, around);
     let hosts = public_url.map(|url| {
         let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
         OwnHosts::new(url, of_routes.chain(further))
     });
     rules::refuse_twins(&routes, hosts.as_ref());
-    let routes: Vec<RouteSettings> = routes.into_iter().map(|(_, route)| route).collect();
+    rules::refuse_circles(&routes, hosts.as_ref(), &limits.door.listen);
     let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
     let users = login::users(&login, folder);
     let own_pages = own_pages::read(&login, &logout);
+    rules::refuse_hidden(&routes, own_pages.as_ref());
+    let routes: Vec<RouteSettings> = routes.into_iter().map(|(_, route)| route).collect();
     let [brand, look] = [&schema::BRAND, &schema::PAGES].map(|schema| file.table(schema.table, schema));
     let pages = pages::read(&brand, &look, folder);
     let own: Option<Vec<OriginPattern>> =

@@ -11,13 +11,13 @@ use crate::routes::path_prefix::PathPrefix;
 use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::values::listen_address::ListenAddress;
-use crate::values::origin::{Authority, Origin};
+use crate::values::origin::{Authority, Host, Origin};
 use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::limits::Limits;
 use super::raw::{Item, Place, Refusal, Table};
-use super::{door, files, headers, origins, schema};
+use super::{door, files, headers, origins, pass_headers, schema};
 
 /// What the rules of a route look at besides its own table.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub struct Around<'a> {
     pub limits: &'a Limits,
     /// What browsers type, which no route may lead back to either.
     pub public_url: Option<&'a Origin>,
+    /// The operator's socket, which no route may lead to.
+    pub admin: Option<&'a Path>,
     /// How applications learn who is there: nothing else may write these headers.
     pub identity: &'a IdentityHeaders,
     /// The machine's own authorities: read from their files only where a route needs them.
@@ -57,6 +59,8 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let refuse_cross_site = switch("cross_site", [("pass", false), ("refuse-unsafe", true)]);
     let methods = table.item("methods").map_or_else(Methods::default, |item| methods(&item));
     let (request_headers, response_headers) = headers::edits(table, around.identity);
+    let pass_headers = pass_headers::read(table, around.identity, &request_headers, &around.limits.door.trusted);
+    let keeps_cache_control = switch("cache", [("protect", false), ("app", true)]);
     let host = host.map_or(Some(None), |host| host.map(Some))?;
     Some(RouteSettings {
         host,
@@ -74,6 +78,8 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         service_workers,
         request_headers,
         response_headers,
+        pass_headers,
+        keeps_cache_control,
     })
 }
 
@@ -125,13 +131,28 @@ fn leads_home(address: &UpstreamAddress, around: Around<'_>) -> bool {
         {
             true
         }
-        UpstreamAddress::Unix(path) => listen.contains(&ListenAddress::Unix(path.clone())),
-        UpstreamAddress::Tcp { host, port, .. } if host.as_str() == "localhost" => {
+        UpstreamAddress::Unix(path) => own_sockets(around).any(|own| files::is_same(own, path)),
+        UpstreamAddress::Tcp { host, port, .. } if is_this_machine(host) => {
             let loopback = [([127, 0, 0, 1], *port).into(), (std::net::Ipv6Addr::LOCALHOST, *port).into()];
             loopback.iter().any(|address| door::reaches(address, listen))
         }
         UpstreamAddress::Tcp { .. } => address.literal().is_some_and(|address| door::reaches(&address, listen)),
     }
+}
+
+fn own_sockets<'a>(around: Around<'a>) -> impl Iterator<Item = &'a Path> {
+    let listeners = around.limits.door.listen.iter().filter_map(|address| match address {
+        ListenAddress::Unix(path) => Some(path.as_path()),
+        ListenAddress::Tcp(_) => None,
+    });
+    listeners.chain(around.admin)
+}
+
+/// The names that the system, or every browser, takes for this machine (RFC 6761 6.3, Debian's hosts file).
+fn is_this_machine(host: &Host) -> bool {
+    let name = host.as_str();
+    name.ends_with(".localhost")
+        || matches!(name, "localhost" | "localhost.localdomain" | "ip6-localhost" | "ip6-loopback")
 }
 
 fn authority(text: &str) -> Result<Authority, Refusal> {

@@ -3,10 +3,13 @@
 use crate::gateway::Settings;
 use crate::routes::access::Access;
 use crate::routes::settings::RouteSettings;
+use crate::values::listen_address::ListenAddress;
 use crate::values::origin::{Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
+use crate::values::own_path::{OwnPage, OwnPages};
 use crate::values::return_to::ReturnTo;
 use crate::values::target::Target;
+use crate::values::upstream_address::UpstreamAddress;
 
 use super::own_pages;
 use super::raw::{Place, Refusal, Table};
@@ -16,6 +19,9 @@ pub fn check(file: &Table<'_>, settings: &Settings) {
     if let Some(item) = file.item("public_url") {
         tls_in_front(&item.place, settings);
         lost_after_login(&item.place, settings);
+    }
+    if let Some(item) = file.find("login", "next") {
+        after_login(&item.place, settings);
     }
     if let (Some(item), Some(next)) = (file.find("logout", "next"), &settings.logout.next) {
         after_logout(&item.place, next, settings);
@@ -38,6 +44,43 @@ pub fn refuse_twins(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHos
                     .write("change one of them, or list both applications in one route's upstream"),
             );
         }
+    }
+}
+
+/// An upstream by the name of an own host and a port of ours: what leads here under another name is found when the
+/// request comes back.
+pub fn refuse_circles(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHosts>, listen: &[ListenAddress]) {
+    let Some(hosts) = hosts else { return };
+    let listens = |at: u16| listen.iter().any(|own| matches!(own, ListenAddress::Tcp(own) if own.port() == at));
+    let is_home = |address: &&UpstreamAddress| match address {
+        UpstreamAddress::Tcp { host, port, .. } => {
+            hosts.host_id(host).is_some() && (hosts.origins().any(|own| own.port == *port) || listens(*port))
+        }
+        UpstreamAddress::Unix(_) | UpstreamAddress::Sample => false,
+    };
+    for (place, route) in routes {
+        if let Some(address) = route.upstreams.iter().find(is_home) {
+            place.problem(
+                Refusal::new(format!("upstream {address} is this gateway itself"))
+                    .write("write the address that the application listens at"),
+            );
+        }
+    }
+}
+
+/// A route at an address that the gateway answers itself: its application would never be asked there.
+pub fn refuse_hidden(routes: &[(Place<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
+    for (place, route) in routes {
+        let path = route.path.to_string();
+        let (what, key) = match own_pages.and_then(|pages| pages.find(&path)) {
+            Some(OwnPage::Login) => ("signs people in", "login.path = \"/.exeunt/login\""),
+            Some(OwnPage::Logout) => ("signs people out", "logout.paths = [\"/.exeunt/logout\"]"),
+            Some(OwnPage::Further(_)) | None => continue,
+        };
+        place.problem(
+            Refusal::new(format!("the gateway itself answers {path} ({what}), so this application never gets it"))
+                .write(format!("give the route another path, or move the gateway's page: {key}")),
+        );
     }
 }
 
@@ -72,6 +115,19 @@ fn lost_after_login(place: &Place<'_>, settings: &Settings) {
 fn path_of(target: &ReturnTo) -> Option<String> {
     let without_fragment = target.path_and_query().split('#').next()?;
     Some(Target::parse(without_fragment.as_bytes()).ok()?.path().to_owned())
+}
+
+/// Where a sign-in leads is a page of an application: ours would sign out again, or ask to sign in.
+fn after_login(place: &Place<'_>, settings: &Settings) {
+    let next = &settings.login.next;
+    let refusal = match path_of(next) {
+        None => Refusal::new("can be read in two ways, so no request for it passes"),
+        Some(path) if settings.own_pages.find(&path).is_some() => {
+            Refusal::new(format!("{path} is an address of the gateway itself"))
+        }
+        Some(_) => return,
+    };
+    place.problem(refusal.write("name a page of an application: \"/\""));
 }
 
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.

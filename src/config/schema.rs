@@ -27,11 +27,10 @@ pub const ROUTE: Schema = Schema {
     table: "route",
     keys: &[
         "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "methods", "encoded",
-        "cross_site", "origins", "service_workers", "headers",
+        "cross_site", "origins", "service_workers", "cache", "pass_headers", "headers",
     ],
     later: &[
-        "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "cache", "connection_auth", "activity",
-        "logout",
+        "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "connection_auth", "activity", "logout",
     ],
 };
 
@@ -43,6 +42,9 @@ pub const REQUEST_HEADERS: Schema = Schema { table: "route.headers.request", key
 
 /// `[route.headers.response]`
 pub const RESPONSE_HEADERS: Schema = Schema { table: "route.headers.response", keys: &["add", "remove"], later: &[] };
+
+/// An entry of `pass_headers` that is more than a name.
+pub const PASS_HEADER: Schema = Schema { table: "pass_headers", keys: &["name", "from"], later: &[] };
 
 /// `[identity]`
 pub const IDENTITY: Schema =

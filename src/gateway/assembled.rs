@@ -104,7 +104,7 @@ impl Assembled {
             heads: HeadRules::new(
                 settings.identity,
                 settings.cookie.clone(),
-                settings.hosts.scheme(),
+                settings.hosts.clone(),
                 settings.own_pages.clone(),
             ),
             pages: Pages::new(settings.pages, &addresses, &settings.logout.allowed)?,

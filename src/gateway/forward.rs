@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
 
 use super::answers;
 use super::assembled::Assembled;
 use crate::admission::permit::Permit;
-use crate::admission::upstream_head::Forwarded;
+use crate::admission::upstream_head::Asked;
 use crate::routes::pool::Pool;
 use crate::session::record::Session;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
@@ -21,8 +21,9 @@ pub struct Forward {
     pub(super) assembled: Arc<Assembled>,
     pub(super) permit: Permit,
     pub(super) target: Option<String>,
-    pub(super) origin: Forwarded,
+    pub(super) asked: Asked,
     pub(super) websocket: bool,
+    pub(super) may_repeat: bool,
     pub(super) affinity: u64,
     pub(super) expire_cookies: bool,
 }
@@ -48,6 +49,11 @@ impl Forward {
         self.websocket
     }
 
+    /// Whether doing it twice is doing it once (RFC 9110 9.2.2), whichever method the application obeys.
+    pub fn may_repeat(&self) -> bool {
+        self.may_repeat
+    }
+
     /// The session in whose name it goes.
     pub fn session(&self) -> Option<&Arc<Session>> {
         self.permit.session()
@@ -55,12 +61,12 @@ impl Forward {
 
     /// Edits the request as it leaves; anew when an upstream is tried again.
     pub fn edit_request(&self, headers: &mut HeaderMap) {
-        self.assembled.heads.request(headers, &self.permit, &self.origin);
+        self.assembled.heads.request(headers, &self.permit, &self.asked);
     }
 
     /// The edits of the answer as it is passed on.
-    pub fn response_edits(&self, headers: &HeaderMap) -> HeaderEdits {
-        let mut edits = self.assembled.heads.response(headers, &self.permit);
+    pub fn response_edits(&self, status: StatusCode, headers: &HeaderMap) -> HeaderEdits {
+        let mut edits = self.assembled.heads.response(status, headers, &self.permit, &self.asked);
         if self.expire_cookies {
             let expired = self.assembled.cookie.expire().into_iter();
             edits.extend(expired.map(|line| HeaderEdit::Add(SET_COOKIE, line)));

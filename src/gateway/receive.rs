@@ -72,6 +72,9 @@ impl Gateway {
     ) -> Result<Received, Refusal> {
         let provenance = assembled.trusted.provenance(peer, &head.headers);
         exchange.comes_from(provenance.client);
+        if assembled.heads.went_in_a_circle(&head.headers) {
+            return Err(Reason::UpstreamLoop.into());
+        }
         let mut facts = RequestFacts::read(head, raw_target, provenance, &assembled.hosts).inspect_err(|refusal| {
             if refusal.reason == Reason::HostNotServed {
                 exchange.could_have_asked(&assembled.hosts);
@@ -149,9 +152,10 @@ impl Gateway {
             session.touch(at);
         }
         Received::Forward(Box::new(Forward {
-            origin: assembled.heads.origin(facts),
+            asked: assembled.heads.asked(facts, &permit),
             target: facts.target.rewritten(),
             websocket: facts.is_websocket(),
+            may_repeat: facts.method.is_idempotent() && facts.method_override == Ok(None),
             affinity: affinity(facts, permit.session()),
             expire_cookies: unusable,
             assembled: Arc::clone(assembled),

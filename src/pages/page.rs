@@ -117,7 +117,11 @@ fn ways(reason: Reason) -> &'static [Way] {
         | Reason::NoRoute
         | Reason::CrossSite
         | Reason::NotANavigation => &[Way::Home],
-        Reason::HostNotServed | Reason::SocketOrigin | Reason::ServiceWorker | Reason::SocketVersion => &[],
+        Reason::HostNotServed
+        | Reason::SocketOrigin
+        | Reason::ServiceWorker
+        | Reason::SocketVersion
+        | Reason::UpstreamLoop => &[],
         Reason::SignInRequired | Reason::CredentialsWrong => &[Way::Login],
         Reason::GroupMissing => &[Way::Switch, Way::Home],
         Reason::LogoutByGet => &[Way::Logout, Way::Home],

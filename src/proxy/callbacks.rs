@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, Method, Version};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Version};
 use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -31,6 +31,7 @@ use super::upgrade;
 use crate::gateway::{Forward, Gateway, OwnRequest, Received};
 use crate::values::client_address::Peer;
 use crate::values::header_edits::HeaderEdits;
+use crate::values::media_type::is_push_stream;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
@@ -224,7 +225,7 @@ impl ProxyHttp for App {
         let Some(forward) = ctx.forward.as_ref().filter(|_| !response.status.is_informational()) else {
             return Ok(());
         };
-        let edits = forward.response_edits(&response.headers);
+        let edits = forward.response_edits(response.status, &response.headers);
         apply_to_response(response, edits);
         // What the upstream speaks is between it and us (RFC 9110 7.6.3).
         response.set_version(Version::HTTP_11);
@@ -232,7 +233,7 @@ impl ProxyHttp for App {
         if connection.is_some_and(|connection| connection.is_draining()) {
             session.set_keepalive(None);
         }
-        if is_event_stream(&response.headers) {
+        if is_push_stream(&response.headers) {
             connection.iter().for_each(|connection| connection.cut().set_streaming());
         }
         let status = response.status;
@@ -383,9 +384,4 @@ async fn read_pieces(session: &mut Session, limit: usize) -> std::result::Result
         body.extend_from_slice(&piece);
     }
     Ok(body.freeze())
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let mime = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().split(|&byte| byte == b';').next());
-    mime.is_some_and(|mime| mime.trim_ascii().eq_ignore_ascii_case(b"text/event-stream"))
 }

@@ -16,6 +16,7 @@ use super::retry::{Broken, may_send_again};
 use crate::routes::endpoint::{Endpoint, Tried};
 use crate::routes::pool::Pool;
 use crate::values::connection_auth::{request_touches_connection, response_touches_connection};
+use crate::values::method_override::method_override;
 
 /// Kept in the context of an exchange from the moment its pool is known.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub struct Dispatch {
     affinity: u64,
     sharing: Sharing,
     tried: Tried,
+    may_repeat: bool,
     sent_again: bool,
     endpoint: Option<Arc<Endpoint>>,
 }
@@ -37,7 +39,8 @@ impl Dispatch {
             None if request_touches_connection(&request.headers) => Sharing::Nobody,
             None => Sharing::Everybody,
         };
-        Self { pool, affinity, sharing, tried: Tried::NOTHING, sent_again: false, endpoint: None }
+        let may_repeat = request.method.is_idempotent() && method_override(&request.headers) == Ok(None);
+        Self { pool, affinity, sharing, tried: Tried::NOTHING, may_repeat, sent_again: false, endpoint: None }
     }
 
     /// How long the application may take to answer.
@@ -114,7 +117,7 @@ impl Dispatch {
         let again = may_send_again(Broken {
             connection_lost: lost && *error.esource() == ErrorSource::Upstream,
             reused,
-            idempotent: session.req_header().method.is_idempotent(),
+            idempotent: self.may_repeat,
             response_begun: session.response_written().is_some(),
             body_at_hand: !session.as_ref().retry_buffer_truncated(),
             sent_again: self.sent_again,

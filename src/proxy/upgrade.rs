@@ -111,7 +111,7 @@ fn response(headers: &HeaderMap, status: StatusCode, forward: &Forward) -> Resul
     for (name, value) in headers {
         head.append_header(name.clone(), value.clone())?;
     }
-    let edits = forward.response_edits(headers);
+    let edits = forward.response_edits(status, headers);
     apply_to_response(&mut head, edits);
     Ok(head)
 }

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod endpoint;
 pub mod methods;
+pub mod pass_headers;
 pub mod path_prefix;
 pub mod pool;
 pub mod resolver;

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use super::endpoint::{Endpoint, Tried};
 use super::resolver::Upstream;
 use super::upstream_trust::UpstreamTrust;
+use crate::values::origin::{Host, Scheme};
 use crate::values::time::Clock;
 
 /// How a route's upstreams are spoken to.
@@ -55,6 +56,16 @@ impl Pool {
     /// How its upstreams are spoken to.
     pub fn settings(&self) -> &UpstreamSettings {
         &self.settings
+    }
+
+    /// Whether an address with this scheme, host and port leads to one of its upstreams, around the gateway.
+    pub fn is_at(&self, scheme: Scheme, host: &Host, port: u16) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.is_at(scheme, host, port))
+    }
+
+    /// Whether one of its upstreams listens at this port.
+    pub fn listens_at(&self, port: u16) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.listens_at(port))
     }
 
     /// The endpoint for an exchange, out of those that it has not tried: the same for the same `affinity` (a hash

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::endpoint::{Endpoint, Generations, Place};
+use crate::values::origin::{Host, Scheme};
 use crate::values::upstream_address::UpstreamAddress;
 
 /// How old an answer becomes before the name is resolved again.
@@ -91,6 +92,32 @@ impl Upstream {
             endpoints: ArcSwap::from_pointee(fixed.into_iter().collect()),
             generations: generations.clone(),
             address,
+        }
+    }
+
+    /// Whether an address with this scheme, host and port leads here: by the configured name, or by one of the
+    /// addresses that it has. A port that is not written is the scheme's own, as this upstream's may be.
+    pub(super) fn is_at(&self, scheme: Scheme, host: &Host, port: u16) -> bool {
+        let named = match &self.address {
+            UpstreamAddress::Tcp { scheme: own, host: named, port: at } => {
+                let usual = port == scheme.default_port() && *at == own.default_port();
+                named == host && (*at == port || usual)
+            }
+            UpstreamAddress::Unix(_) | UpstreamAddress::Sample => false,
+        };
+        let at = |endpoint: &Arc<Endpoint>| match endpoint.place() {
+            Place::Tcp(place) => place.port() == port && host.ip() == Some(place.ip()),
+            Place::Unix(_) => false,
+        };
+        named || self.endpoints().iter().any(at)
+    }
+
+    /// Whether it listens at this port. Programs at a unix socket have none, and name the usual one.
+    pub(super) fn listens_at(&self, port: u16) -> bool {
+        match &self.address {
+            UpstreamAddress::Tcp { port: own, .. } => *own == port,
+            UpstreamAddress::Unix(_) => port == Scheme::Http.default_port(),
+            UpstreamAddress::Sample => false,
         }
     }
 

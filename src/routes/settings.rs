@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::methods::Methods;
+use super::pass_headers::PassHeaders;
 use super::path_prefix::PathPrefix;
 use super::pool::{Pool, UpstreamSettings};
 use super::resolver::Upstreams;
@@ -48,6 +49,10 @@ pub struct RouteSettings {
     pub request_headers: HeaderEdits,
     /// Changes to every answer that is passed on.
     pub response_headers: HeaderEdits,
+    /// Request headers that would be removed, and pass here.
+    pub pass_headers: PassHeaders,
+    /// Whether the application alone says what browsers keep of its answers.
+    pub keeps_cache_control: bool,
 }
 
 impl RouteSettings {
@@ -73,6 +78,8 @@ impl RouteSettings {
             service_workers: self.service_workers,
             request_headers: self.request_headers,
             response_headers: self.response_headers,
+            pass_headers: self.pass_headers,
+            keeps_cache_control: self.keeps_cache_control,
         }
     }
 }
@@ -100,6 +107,8 @@ pub(crate) mod tests {
             service_workers: false,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
+            pass_headers: PassHeaders::default(),
+            keeps_cache_control: false,
         }
     }
 

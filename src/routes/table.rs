@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::access::Access;
 use super::methods::Methods;
+use super::pass_headers::PassHeaders;
 use super::path_prefix::PathPrefix;
 use super::pool::Pool;
 use crate::values::header_edits::HeaderEdits;
@@ -38,6 +39,10 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to every answer that is passed on.
     pub response_headers: HeaderEdits,
+    /// Request headers that would be removed, and pass here.
+    pub pass_headers: PassHeaders,
+    /// Whether the application alone says what browsers keep of its answers.
+    pub keeps_cache_control: bool,
 }
 
 impl fmt::Display for Route {
@@ -103,6 +108,8 @@ mod tests {
             service_workers: false,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
+            pass_headers: PassHeaders::default(),
+            keeps_cache_control: false,
         }
     }
 

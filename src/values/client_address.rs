@@ -75,6 +75,8 @@ pub struct Provenance {
     pub client: ClientAddress,
     /// What the client speaks to the first believed hop, if a believed hop says so.
     pub scheme: Option<Scheme>,
+    /// Whether the connection's other end is one of the trusted proxies.
+    pub by_trusted_proxy: bool,
     /// What the application gets as `X-Forwarded-For`, where an address is known.
     pub forwarded_for: Option<HeaderValue>,
 }
@@ -105,7 +107,7 @@ impl TrustedProxies {
                 ClientAddress::Ip(address) => address_value(address),
                 ClientAddress::Unix => None,
             };
-            return Provenance { client, scheme: None, forwarded_for };
+            return Provenance { client, scheme: None, by_trusted_proxy: false, forwarded_for };
         }
         let scheme = last_value(headers, &X_FORWARDED_PROTO).and_then(Scheme::parse);
         let mut forwarded_for = match client {
@@ -122,7 +124,7 @@ impl TrustedProxies {
             }
         }
         let known = (!forwarded_for.is_empty()).then(|| HeaderValue::try_from(forwarded_for));
-        Provenance { client, scheme, forwarded_for: known.and_then(Result::ok) }
+        Provenance { client, scheme, by_trusted_proxy: true, forwarded_for: known.and_then(Result::ok) }
     }
 }
 
@@ -172,9 +174,12 @@ mod tests {
         let got = provenance(&[], "192.0.2.7:1000", &["127.0.0.1"], "https");
         let client = ClientAddress::Ip("192.0.2.7".parse().unwrap());
         let forwarded_for = Some(HeaderValue::from_static("192.0.2.7"));
-        assert_eq!(got, Provenance { client, scheme: None, forwarded_for });
+        assert_eq!(got, Provenance { client, scheme: None, by_trusted_proxy: false, forwarded_for });
         let unknown = provenance(&[], "x", &["127.0.0.1"], "https");
-        assert_eq!(unknown, Provenance { client: ClientAddress::Unix, scheme: None, forwarded_for: None });
+        assert_eq!(
+            unknown,
+            Provenance { client: ClientAddress::Unix, scheme: None, by_trusted_proxy: false, forwarded_for: None }
+        );
     }
 
     #[test]

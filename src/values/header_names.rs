@@ -5,32 +5,15 @@
 //! it is plain (letters, digits, single inner hyphens: folding cannot change it), and a plain name is dropped if it is
 //! one of ours.
 
-use std::collections::HashSet;
-
 use http::HeaderName;
 
-/// Names of which the whole family is ours: nothing that a client sends under them is true.
-const OWN_PREFIXES: [&str; 5] = ["x-forwarded-", "x-exeunt-", "remote-", "x-ssl-client-", "http-"];
-
-/// Single names that a client could use to speak for a proxy, to choose another path, method or host, or to set
-/// what only the hop before the application may set.
-const OWN_NAMES: [&str; 32] = [
-    // Who and where the client is.
-    "forwarded", "x-real-ip", "true-client-ip", "cf-connecting-ip", "x-client-ip", "x-cluster-client-ip",
-    "front-end-https", "x-url-scheme", "x-remote-user", "x-authenticated-user", "via",
-    // What is asked for.
-    "x-original-url", "x-original-uri", "x-rewrite-url", "x-accel-redirect", "x-sendfile", "x-http-method-override",
-    "x-http-method", "x-method-override", "x-middleware-subrequest",
-    // TLS client certificates of a proxy that there is not.
-    "x-client-cert", "client-cert", "client-cert-chain", "ssl-client-cert", "x-arr-clientcert",
-    // The connection between two hops.
-    "proxy", "proxy-authorization", "proxy-connection", "keep-alive", "te", "trailer", "http2-settings",
-];
+use super::removed_headers::{self, FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// The names that are removed from every forwarded request, on public routes too.
 #[derive(Clone, Debug)]
 pub struct OwnHeaders {
-    names: HashSet<Box<str>>,
+    /// What this configuration adds to the fixed list, sorted.
+    configured: Vec<Box<str>>,
     lengths: Lengths,
 }
 
@@ -41,19 +24,25 @@ pub struct NameSet {
     lengths: Lengths,
 }
 
-/// By first letter, a bit for every length that some name has.
-#[derive(Clone, Debug, Default)]
-struct Lengths([u64; 26]);
+/// By the first two letters, a bit for every length that some name has.
+#[derive(Clone, Debug)]
+struct Lengths(Box<[u64; 1024]>);
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Self(Box::new([0; 1024]))
+    }
+}
 
 impl Lengths {
     fn insert(&mut self, name: &str, bits: u64) {
-        if let Some(known) = letter(name).and_then(|at| self.0.get_mut(at)) {
+        if let Some(known) = letters(name).and_then(|at| self.0.get_mut(at)) {
             *known |= bits;
         }
     }
 
     fn may_have(&self, name: &str) -> bool {
-        let known = letter(name).and_then(|at| self.0.get(at)).copied().unwrap_or(u64::MAX);
+        let known = letters(name).and_then(|at| self.0.get(at)).copied().unwrap_or(u64::MAX);
         known & length_bit(name) != 0
     }
 }
@@ -73,14 +62,17 @@ impl NameSet {
 }
 
 impl OwnHeaders {
-    /// The fixed names, and those under which this configuration sends the identity.
-    pub fn new(configured: impl IntoIterator<Item = HeaderName>) -> Self {
-        let configured = configured.into_iter().map(|name| name.as_str().into());
-        let names: HashSet<Box<str>> = OWN_NAMES.iter().map(|&name| name.into()).chain(configured).collect();
+    /// The fixed list, and the names under which this configuration sends the identity, with those beside them.
+    pub fn new(identity: impl IntoIterator<Item = HeaderName>) -> Self {
+        let taken = |name: HeaderName| removed_headers::related_to(&name).chain([name.to_string()]).collect::<Vec<_>>();
+        let mut configured: Vec<Box<str>> = identity.into_iter().flat_map(taken).map(String::into).collect();
+        configured.sort_unstable();
+        configured.dedup();
         let mut lengths = Lengths::default();
-        names.iter().for_each(|name| lengths.insert(name, length_bit(name)));
-        OWN_PREFIXES.iter().for_each(|prefix| lengths.insert(prefix, !0 << (prefix.len() + 1)));
-        Self { names, lengths }
+        let fixed = NAMES.iter().chain(&OF_THE_CONNECTION).copied();
+        fixed.chain(configured.iter().map(|name| &**name)).for_each(|name| lengths.insert(name, length_bit(name)));
+        FAMILIES.iter().for_each(|family| lengths.insert(family, !0 << family.len().min(63)));
+        Self { configured, lengths }
     }
 
     /// Whether a request header of this name may not reach an upstream. `name` is in lower case.
@@ -90,21 +82,23 @@ impl OwnHeaders {
     }
 
     fn lists(&self, name: &str) -> bool {
-        OWN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || self.names.contains(name)
+        removed_headers::lists(name) || self.configured.binary_search_by(|own| (**own).cmp(name)).is_ok()
     }
 }
 
-fn letter(name: &str) -> Option<usize> {
-    let first = name.bytes().next()?;
-    first.is_ascii_lowercase().then(|| usize::from(first - b'a'))
+/// A number for the first two characters; `None` for names that have no two.
+fn letters(name: &str) -> Option<usize> {
+    let [first, second, ..] = name.as_bytes() else { return None };
+    Some(usize::from(first & 31) << 5 | usize::from(second & 31))
 }
 
 fn length_bit(name: &str) -> u64 {
     1 << name.len().min(63)
 }
 
-/// Letters, digits and single hyphens between them. Every byte of every name is looked at, so it takes no branch.
-fn is_plain(name: &str) -> bool {
+/// Whether a name is the same however an application folds it: letters, digits and single hyphens between them. Every
+/// byte of every name is looked at, so it takes no branch.
+pub fn is_plain(name: &str) -> bool {
     let (mut odd, mut previous) = (0, HYPHEN);
     for byte in name.bytes() {
         let kind = KINDS.get(usize::from(byte)).copied().unwrap_or(ODD);
@@ -148,8 +142,8 @@ mod tests {
             "X-Forwarded~User", "X!Forwarded!User", "X-Forwarded'User", "HTTP_X_FORWARDED_USER",
             "HTTP-X-Forwarded-User", "REMOTE_USER", "Remote-User", "Remote-Groups", "X-Forwarded-Email",
             "X_Forwarded_Groups", "X-Webauth-User", "X_WEBAUTH_USER", "X-Forwarded-For", "X-Forwarded-Prefix",
-            "Forwarded", "X-Real-IP", "Proxy", "X-Original-URL", "X-HTTP-Method-Override", "X-SSL-Client-Cert",
-            "Content_Length",
+            "Forwarded", "X-Real-IP", "Proxy", "X-Original-URL", "X_HTTP_Method_Override", "X-SSL-Client-Cert",
+            "Content_Length", "X-Webauth-Email", "X-Remote-Group", "TE",
         ];
         for name in spellings {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -172,8 +166,8 @@ mod tests {
         let names = [
             "host", "user-agent", "accept", "accept-language", "cookie", "content-type", "content-length",
             "authorization", "origin", "referer", "sec-fetch-site", "sec-websocket-key", "upgrade", "connection",
-            "x-requested-with", "range", "x-csrftoken", "if-none-match", "traceparent", "depth", "destination",
-            "x-webauth-user", "dnt", "priority",
+            "x-requested-with", "range", "x-csrftoken", "if-none-match", "traceparent", "depth", "destination", "dnt",
+            "priority", "x-user", "x-auth-token", "x-http-method-override", "x-http-method", "x-method-override", "x",
         ];
         for name in names {
             assert!(!own.claims(&HeaderName::from_static(name)), "{name}");

@@ -1,7 +1,7 @@
 //! Hosts and origins: how the browser, the configuration and the `Host` header name the same place.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// `http` or `https`: what browsers speak to this gateway, or to an allowed return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +60,12 @@ impl Host {
     /// The name in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The address, where the host is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        let unbracketed = self.0.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+        unbracketed.unwrap_or(&self.0).parse().ok()
     }
 
     /// One of the three names of this machine that browsers use for a program under trial.

@@ -114,6 +114,12 @@ impl OwnHosts {
         same_host && (origin.port == authority.origin(self.scheme).port || origin.port == self.port)
     }
 
+    /// The origin of an own host, at the port of `public_url`.
+    pub fn public_origin(&self, host: HostId) -> Option<Origin> {
+        let host = self.names.get(host.index())?.clone();
+        Some(Origin { scheme: self.scheme, host, port: self.port })
+    }
+
     /// Whether an origin is one of ours: our scheme, one of our hosts, any port, as with `Host`.
     pub fn owns(&self, origin: &Origin) -> bool {
         origin.scheme == self.scheme && self.host_id(&origin.host).is_some()

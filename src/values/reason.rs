@@ -77,6 +77,8 @@ pub enum Reason {
     UpstreamBroken,
     /// The upstream did not answer in time.
     UpstreamTooSlow,
+    /// The request came back to the gateway that forwarded it.
+    UpstreamLoop,
     /// Something in the gateway itself failed. Stays the last one: it tells how many there are.
     Internal,
 }
@@ -119,6 +121,7 @@ impl Reason {
         Self::UpstreamUnreachable,
         Self::UpstreamBroken,
         Self::UpstreamTooSlow,
+        Self::UpstreamLoop,
         Self::Internal,
     ];
 
@@ -160,6 +163,7 @@ impl Reason {
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamBroken => "upstream_broken",
             Self::UpstreamTooSlow => "upstream_too_slow",
+            Self::UpstreamLoop => "upstream_loop",
             Self::Internal => "internal",
         }
     }
@@ -195,6 +199,7 @@ impl Reason {
             | Self::AddressBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
             Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamLoop => StatusCode::LOOP_DETECTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -242,6 +247,7 @@ impl Reason {
             Self::UpstreamUnreachable => "The application cannot be reached at this moment.",
             Self::UpstreamBroken => "The application sent an answer that cannot be passed on.",
             Self::UpstreamTooSlow => "The application did not answer in time.",
+            Self::UpstreamLoop => "The upstream of this route leads back to this gateway.",
             Self::Internal => "Something went wrong in the gateway.",
         }
     }

@@ -152,6 +152,11 @@ impl OriginPattern {
         Ok(Self { scheme, host: origin.host, subdomains, port })
     }
 
+    /// The host below which every name is meant, where it is a wildcard.
+    pub fn wildcard_parent(&self) -> Option<&Host> {
+        self.subdomains.then_some(&self.host)
+    }
+
     fn matches(&self, origin: &Origin) -> bool {
         let host = if self.subdomains { origin.host.is_subdomain_of(&self.host) } else { origin.host == self.host };
         host && origin.scheme == self.scheme && self.port.is_none_or(|port| port == origin.port)

@@ -1,7 +1,7 @@
 //! Where an application is reached, as an operator writes it.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::origin::{Authority, Host, Scheme};
@@ -80,7 +80,7 @@ impl UpstreamAddress {
     /// The socket address, where the host is an address already and needs no resolving.
     pub fn literal(&self) -> Option<SocketAddr> {
         let Self::Tcp { host, port, .. } = self else { return None };
-        Some(SocketAddr::new(ip_of(host)?, *port))
+        Some(SocketAddr::new(host.ip()?, *port))
     }
 
     /// The name or address that a TLS certificate must be valid for, IPv6 without brackets; `None` without TLS.
@@ -142,10 +142,6 @@ fn bad(problem: &'static str, write: String) -> BadUpstreamAddress {
 fn unbracketed(host: &Host) -> &str {
     let text = host.as_str();
     text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text)
-}
-
-fn ip_of(host: &Host) -> Option<IpAddr> {
-    unbracketed(host).parse().ok()
 }
 
 impl fmt::Display for UpstreamAddress {

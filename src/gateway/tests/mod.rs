@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cookie::SameSite;
-use http::{HeaderMap, Request, request};
+use http::{HeaderMap, Request, StatusCode, request};
 use parking_lot::Mutex;
 
 use super::*;

@@ -11,7 +11,8 @@ async fn a_protected_address_asks_browsers_to_sign_in_and_tells_programs() {
 
     let program = bench.ask("GET", "/a/b?c=d", &[], "").await;
     assert_eq!(program.status, 401);
-    assert_eq!(header(&program, "www-authenticate"), Some("Exeunt realm=\"app.test\", login=\"/login\""));
+    assert_eq!(header(&program, "www-authenticate"), None, "clients fall over a scheme that they do not know");
+    assert_eq!(header(&program, "link"), Some("</login?next=%2Fa%2Fb%3Fc%3Dd>; rel=\"login\""));
     assert_eq!(json(&program)["error"], "sign_in_required");
     assert_eq!(json(&program)["login"], "/login?next=%2Fa%2Fb%3Fc%3Dd");
 
@@ -57,6 +58,51 @@ async fn the_application_hears_of_the_user_from_us_alone() {
 }
 
 #[tokio::test]
+async fn the_debug_log_names_what_was_removed_and_no_value() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&told);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || LogWriter(Arc::clone(&writer)))
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let bench = bench();
+    let forward = bench.forward("/public/x", &[]);
+    let mut headers = head("GET", &["X-Original-Host: geheim", "X_Any: geheim", "Accept: */*"]).headers;
+    forward.edit_request(&mut headers);
+    let lines = String::from_utf8(told.lock().clone()).unwrap();
+    assert!(lines.contains("x-original-host, x_any") && lines.contains("route=/public"), "{lines}");
+    assert!(!lines.contains("geheim") && !lines.contains("accept"), "{lines}");
+}
+
+struct LogWriter(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_done_twice_is_what_every_method_allows() {
+    let bench = bench();
+    let cases = [("GET", "X: y", true), ("PUT", "X: y", true), ("POST", "X: y", false)];
+    let overrides = [("GET", "X-HTTP-Method-Override: GET", false), ("PUT", "X-Method-Override: PUT", false)];
+    for (method, line, want) in cases.into_iter().chain(overrides) {
+        match bench.receive(method, "/public/x", &[line]) {
+            Received::Forward(forward) => assert_eq!(forward.may_repeat(), want, "{method} {line}"),
+            other => panic!("{method} {line}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn our_addresses_are_never_forwarded_in_any_spelling() {
     let bench = bench_with(|settings| settings.routes = vec![route("/", Access::Public)]);
     for target in [
@@ -94,7 +140,7 @@ async fn a_service_worker_cannot_answer_for_us() {
         let mut answer = HeaderMap::new();
         answer.insert("service-worker-allowed", scope.parse().unwrap());
         let removed = HeaderEdit::Remove("service-worker-allowed".parse().unwrap());
-        bench.forward(target, &[SCRIPT]).response_edits(&answer).contains(&removed)
+        bench.forward(target, &[SCRIPT]).response_edits(StatusCode::OK, &answer).contains(&removed)
     };
     assert!(widened("/app/sw.js", "/") && !widened("/app/sw.js", "/app/") && !widened("/trusted/sw.js", "/"));
 }

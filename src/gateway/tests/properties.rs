@@ -71,7 +71,7 @@ impl Dice {
             "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
             "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix", "remote-user",
             "remote-groups", "x-exeunt-assertion", "forwarded", "x-real-ip", "x-remote-user", "x-original-url",
-            "x-http-method-override", "x-ssl-client-cert", "proxy",
+            "x-original-host", "x-ssl-client-cert", "proxy",
         ];
         const BETWEEN: [&str; 10] = ["-", "-", "-", "_", ".", "--", "~", "-_", "!", "|"];
         let mut name = self.pick(&["", "", "", "HTTP_", "http-", "Http_", "-", "_"]).to_owned();

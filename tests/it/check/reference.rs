@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use exeunt::config::{self, Settings, StateFolder, schema};
+use exeunt::values::removed_headers::{FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// Keys without a default: their line shows an example.
 const EXAMPLES: [&str; 10] = [
@@ -142,6 +143,20 @@ fn a_file_that_breaks_off_is_no_accident() {
             assert!(report.has_problems() && !report.render(true).is_empty());
         }
     }
+}
+
+/// The list of removed request headers is the one that the code has: families with an asterisk, then single names.
+#[test]
+fn the_removed_request_headers_are_listed() {
+    let text = reference();
+    let mut written: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("#   ")).flat_map(str::split_whitespace).collect();
+    written.sort_unstable();
+    let families = FAMILIES.iter().map(|family| format!("{family}*"));
+    let mut listed: Vec<_> =
+        families.chain(NAMES.iter().chain(&OF_THE_CONNECTION).map(|name| (*name).to_owned())).collect();
+    listed.sort_unstable();
+    assert_eq!(written, listed);
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! H1-H26: every spelling of a header that somebody behind the gateway could take for one of ours. Rows that are the
 //! same as a T row stand with that.
 
+use exeunt::admission::identity_headers::Template;
+use exeunt::routes::methods::Methods;
+use http::Method;
+
 use super::bench::{folded, open_site, send, the_one};
 use super::identity::none_gets_through;
 use crate::site::answer::request;
@@ -174,12 +178,42 @@ async fn h18_t43_no_header_names_another_path() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn h19_t42_no_header_names_another_method() {
-    none_gets_through(&["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X_HTTP_Method_Override"])
-        .await;
-    let (site, echo) = Site::with_echo().await;
-    site.ask("POST", "/public/x", &["X-HTTP-Method-Override: DELETE"], "a=b").await;
-    let request = the_one(&echo);
-    assert!(request.starts_with("POST ") && !request.contains("DELETE"), "{request}");
+    none_gets_through(&["X_HTTP_Method_Override", "X.HTTP.Method", "HTTP-X-Method-Override"]).await;
+    let (site, echo) = Site::with_echo_and(|setup| {
+        let careful = &mut setup.gateway.routes[1];
+        careful.methods = Methods::new(vec![Method::GET, Method::POST, Method::PUT]);
+        careful.refuse_cross_site = true;
+    })
+    .await;
+    for name in ["X-HTTP-Method-Override", "x-http-method", "X-METHOD-OVERRIDE"] {
+        let cases: [(&[&str], u16); 9] = [
+            (&["PUT"], 200),
+            (&["put"], 200),
+            (&["DELETE"], 405),
+            (&["delete"], 405),
+            (&["TRACE"], 405),
+            (&["Connect"], 405),
+            (&["PUT", "PUT"], 400),
+            (&["PUT, DELETE"], 400),
+            (&[""], 400),
+        ];
+        for (values, want) in cases {
+            let lines: Vec<_> = values.iter().map(|value| format!("{name}: {value}")).collect();
+            let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+            assert_eq!(site.ask("POST", "/public/x", &lines, "a=b").await.status, want, "{lines:?}");
+            let passed = echo.take();
+            assert_eq!(passed.len(), usize::from(want == 200), "{passed:?}");
+            assert!(passed.iter().all(|request| header(request, &name.to_ascii_lowercase()) == Some(values[0])));
+            assert_eq!(site.ask("POST", "/logout", &lines, "").await.status, 200, "own addresses ignore it");
+        }
+        let line = format!("{name}: POST");
+        let foreign = "Origin: http://evil.test";
+        assert_eq!(site.ask("GET", "/public/x", &[&line, foreign], "").await.status, 403, "the worse of both");
+        assert_eq!(site.ask("POST", "/public/x", &[&line.replace("POST", "GET"), foreign], "").await.status, 403);
+        let other = ["X-HTTP-Method-Override: PUT", "X-Method-Override: POST"];
+        assert_eq!(site.ask("POST", "/public/x", &other, "").await.status, 400, "they disagree");
+    }
+    assert_eq!(echo.take(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,6 +222,38 @@ async fn h20_what_concerns_the_connection_stays_on_it() {
         "Proxy", "Proxy-Authorization", "Proxy-Connection", "Keep-Alive", "TE", "Trailer", "HTTP2-Settings",
     ])
     .await;
+}
+
+/// Each is how some other product tells an application who somebody is, or where.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_client_speaks_for_another_product() {
+    none_gets_through(&[
+        "X-Remote-Group", "X-Original-Host", "X-Original-Forwarded-For", "X-Auth-Request-User", "X-Authentik-Username",
+        "Cf-Access-Authenticated-User-Email", "Cf-Access-Jwt-Assertion", "Tailscale-User-Login",
+        "X-MS-CLIENT-PRINCIPAL-NAME", "X-MS-CLIENT-PRINCIPAL", "X-Amzn-Oidc-Identity", "X-Vouch-User",
+        "X-Pomerium-Jwt-Assertion", "X-Goog-Authenticated-User-Email", "X-Goog-Iap-Jwt-Assertion",
+        "X-Envoy-External-Address", "Client-IP", "Fastly-Client-IP", "X-Scheme", "X-Host", "X-Script-Name",
+        "X-Webauth-User", "X-Consumer-Username", "Shib-Session-ID", "OIDC_CLAIM_sub", "OIDC-CLAIM-sub", "SM_USER",
+        "WL-Proxy-Client-IP", "X-Forwarded", "Forwarded-For", "X_Remote_Group", "Cf_Access_Token", "cf-ACCESS-token",
+    ])
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_beside_a_configured_name_is_not_believed() {
+    let (site, echo) = Site::with_echo_and(|setup| {
+        let name = http::HeaderName::from_static("x-shop-user");
+        setup.gateway.identity.insert(name, Template::parse("{user}").unwrap());
+    })
+    .await;
+    let alice = site.session_of("alice").await;
+    let names = ["User", "Username", "Name", "Login", "Email", "Groups", "Roles", "Id", "User-Email"];
+    let lines: Vec<_> = names.iter().map(|name| format!("X-Shop-{name}: root")).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).chain([&*alice, "X-Shop-Cart: 7"]).collect();
+    site.get("/x", &lines).await;
+    let request = the_one(&echo);
+    assert!(!request.contains("root"), "{request}");
+    assert_eq!((header(&request, "x-shop-user"), header(&request, "x-shop-cart")), (Some("alice"), Some("7")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use exeunt::pages::{Brand, Look};
 use exeunt::proxy::{Door, callbacks, listener, settings::Settings as DoorSettings};
 use exeunt::routes::access::Access;
 use exeunt::routes::methods::Methods;
+use exeunt::routes::pass_headers::PassHeaders;
 use exeunt::routes::path_prefix::PathPrefix;
 use exeunt::routes::resolver::Upstreams;
 use exeunt::routes::settings::RouteSettings;
@@ -88,6 +89,8 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         service_workers: false,
         request_headers: Vec::new(),
         response_headers: Vec::new(),
+        pass_headers: PassHeaders::default(),
+        keeps_cache_control: false,
     }
 }
 

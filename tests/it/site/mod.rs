@@ -8,6 +8,7 @@ pub mod house;
 mod bodies;
 mod exceptions;
 mod failures;
+mod head_rules;
 mod heads;
 mod hostile;
 mod limits;

@@ -1,0 +1,269 @@
+//! What a browser may keep of an answer to somebody who is signed in.
+//!
+//! After the sign-out the next person sits down at the same browser. Pages come back by the back button, from the
+//! back/forward cache and the disk; pictures and scripts from the memory cache, which looks at no `Vary`. So pages are
+//! not stored at all, and everything else is asked for again each time. An application that says that an answer is for
+//! everybody keeps that lifetime.
+
+use http::header::{CACHE_CONTROL, EXPIRES, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::media_type::may_be_page;
+
+/// Answers that say to caches between us and the browser what `Cache-Control` does not (RFC 9213 and its forerunners).
+static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
+    HeaderName::from_static("cdn-cache-control"),
+    HeaderName::from_static("cloudflare-cdn-cache-control"),
+    HeaderName::from_static("netlify-cdn-cache-control"),
+    HeaderName::from_static("vercel-cdn-cache-control"),
+    HeaderName::from_static("surrogate-control"),
+    HeaderName::from_static("edge-control"),
+    HeaderName::from_static("x-accel-expires"),
+];
+
+/// An answer to a request that was made in the name of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedInAnswer<'a> {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its head as the application sent it.
+    pub headers: &'a HeaderMap,
+    /// Whether a browser shows it in place of the page before.
+    pub is_navigation: bool,
+    /// Whether strangers get answers of this route, too.
+    pub is_public_route: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kept {
+    /// Nothing is kept.
+    Nothing,
+    /// What the application said is strict enough, or meant for everybody.
+    AsItIs,
+    /// The browser keeps it as long as the application said, and nobody else does.
+    ByTheBrowser(HeaderValue),
+    /// It is kept, and asked for again before it is used.
+    AskedForAgain(HeaderValue),
+}
+
+impl SignedInAnswer<'_> {
+    /// Adds the edits that keep this answer from whoever signs in next.
+    pub fn protect(&self, edits: &mut HeaderEdits) {
+        let control = match self.kept() {
+            Kept::AsItIs if self.is_public_route => return,
+            Kept::AsItIs => None,
+            Kept::Nothing => Some(HeaderValue::from_static("no-store")),
+            Kept::ByTheBrowser(value) => Some(value),
+            Kept::AskedForAgain(value) => {
+                edits.extend(varying_by_cookie(self.headers));
+                // For caches that know no `Cache-Control`.
+                if self.headers.contains_key(EXPIRES) {
+                    edits.push(HeaderEdit::Set(EXPIRES, HeaderValue::from_static("0")));
+                }
+                Some(value)
+            }
+        };
+        edits.extend(control.map(|value| HeaderEdit::Set(CACHE_CONTROL, value)));
+        let between = FOR_CACHES_BETWEEN.iter().filter(|name| self.headers.contains_key(*name));
+        edits.extend(between.map(|name| HeaderEdit::Remove(name.clone())));
+    }
+
+    fn kept(&self) -> Kept {
+        let control = CacheControl::of(self.headers);
+        // A 304 has no body and no type: `no-store` on it would discard the copy that it confirms.
+        if self.status != StatusCode::NOT_MODIFIED && (self.is_navigation || may_be_page(self.headers)) {
+            Kept::Nothing
+        } else if control.has("no-store") {
+            Kept::AsItIs
+        } else if control.is_for_everybody() {
+            if self.is_public_route { Kept::AsItIs } else { Kept::ByTheBrowser(control.for_the_browser()) }
+        } else {
+            let unchanged = if control.has("no-transform") { ", no-transform" } else { "" };
+            let value = HeaderValue::try_from(format!("private, no-cache{unchanged}"));
+            Kept::AskedForAgain(value.unwrap_or_else(|_| HeaderValue::from_static("private, no-cache")))
+        }
+    }
+}
+
+/// The directives of all lines of `Cache-Control` (RFC 9111 5.2).
+struct CacheControl<'a>(Vec<&'a str>);
+
+impl<'a> CacheControl<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let lines = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|line| line.to_str().ok());
+        Self(lines.flat_map(elements).map(str::trim).filter(|one| !one.is_empty()).collect())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|directive| named(directive, &[name]))
+    }
+
+    /// Whether the application means the answer for more than one person.
+    fn is_for_everybody(&self) -> bool {
+        self.has("public") || self.has("s-maxage") || self.has("immutable") && !self.has("private")
+    }
+
+    /// The same lifetime for the one browser that asked.
+    fn for_the_browser(&self) -> HeaderValue {
+        let of_shared_caches = ["public", "private", "s-maxage", "proxy-revalidate"];
+        let kept = self.0.iter().copied().filter(|directive| !named(directive, &of_shared_caches));
+        let value = std::iter::once("private").chain(kept).collect::<Vec<_>>().join(", ");
+        HeaderValue::try_from(value).unwrap_or_else(|_| HeaderValue::from_static("private"))
+    }
+}
+
+/// The elements of a list, whose commas may also stand within quotes.
+fn elements(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |sign| {
+        quoted ^= sign == '"';
+        sign == ',' && !quoted
+    })
+}
+
+fn named(directive: &str, names: &[&str]) -> bool {
+    let name = directive.split('=').next().unwrap_or_default().trim();
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// `Vary: Cookie` in addition to what the application says.
+fn varying_by_cookie(headers: &HeaderMap) -> Option<HeaderEdit> {
+    let lines = || headers.get_all(VARY).into_iter().map(|line| line.as_bytes());
+    let mut names = lines().flat_map(|line| line.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    if names.any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie")) {
+        return None;
+    }
+    let lines: Vec<&[u8]> = lines().filter(|line| !line.is_empty()).chain([b"Cookie".as_slice()]).collect();
+    HeaderValue::from_bytes(&lines.join(b", ".as_slice())).ok().map(|value| HeaderEdit::Set(VARY, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::CONTENT_TYPE;
+
+    /// `Cache-Control` and `Vary` after the edits.
+    fn told(
+        status: u16,
+        lines: &[(&'static str, &'static str)],
+        navigation: bool,
+        public: bool,
+    ) -> [Option<String>; 2] {
+        let line = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        let mut headers: HeaderMap = lines.iter().map(line).collect();
+        let mut edits = HeaderEdits::new();
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = SignedInAnswer { status, headers: &headers, is_navigation: navigation, is_public_route: public };
+        answer.protect(&mut edits);
+        edits.iter().for_each(|edit| edit.apply(&mut headers));
+        [CACHE_CONTROL, VARY].map(|name| {
+            let lines: Vec<_> = headers.get_all(name).iter().map(|line| line.to_str().unwrap()).collect();
+            (!lines.is_empty()).then(|| lines.join(" | "))
+        })
+    }
+
+    fn control(content_type: &'static str, control: &'static str) -> Vec<(&'static str, &'static str)> {
+        let lines = [("content-type", content_type), ("cache-control", control)];
+        lines.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    #[test]
+    fn pages_are_not_stored_whatever_the_application_says() {
+        for said in ["", "public, max-age=0", "s-maxage=60", "immutable", "private", "no-cache", "max-age=60"] {
+            for kind in ["text/html;charset=utf-8", "application/xhtml+xml", "TEXT/HTML", ""] {
+                for public in [false, true] {
+                    let told = told(200, &control(kind, said), false, public);
+                    assert_eq!(told[0].as_deref(), Some("no-store"), "{kind} {said} {public}");
+                }
+            }
+            let told = told(200, &control("application/pdf", said), true, false);
+            assert_eq!(told[0].as_deref(), Some("no-store"), "a navigation, {said}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_asked_for_again_unless_it_is_for_everybody() {
+        const AGAIN: &str = "private, no-cache";
+        let cases = [
+            ("", AGAIN, AGAIN),
+            ("private", AGAIN, AGAIN),
+            ("max-age=60", AGAIN, AGAIN),
+            ("private, max-age=60", AGAIN, AGAIN),
+            ("private, max-age=60, immutable", AGAIN, AGAIN),
+            ("must-revalidate, no-transform", "private, no-cache, no-transform", "private, no-cache, no-transform"),
+            ("no-cache", AGAIN, AGAIN),
+            ("no-store", "no-store", "no-store"),
+            ("No-Store, public", "No-Store, public", "No-Store, public"),
+            ("public", "private", "public"),
+            ("public, max-age=60", "private, max-age=60", "public, max-age=60"),
+            ("Public,max-age=60 , S-MaxAge=90", "private, max-age=60", "Public,max-age=60 , S-MaxAge=90"),
+            ("s-maxage=60", "private", "s-maxage=60"),
+            ("private, s-maxage=60", "private", "private, s-maxage=60"),
+            ("max-age=60, immutable", "private, max-age=60, immutable", "max-age=60, immutable"),
+            ("public, private=\"a, b\", max-age=1", "private, max-age=1", "public, private=\"a, b\", max-age=1"),
+            ("extension=\"public, s-maxage=1\"", AGAIN, AGAIN),
+            ("publicity", AGAIN, AGAIN),
+        ];
+        for (said, signed_in, public) in cases {
+            for (want, is_public) in [(signed_in, false), (public, true)] {
+                let [control, vary] = told(200, &control("text/css", said), false, is_public);
+                assert_eq!(control.as_deref(), Some(want), "{said} {is_public}");
+                assert_eq!(vary.is_some(), want.contains("private, no-cache"), "{said} {is_public}");
+            }
+        }
+        let two = [("content-type", "text/css"), ("cache-control", "max-age=60"), ("cache-control", "public")];
+        assert_eq!(told(200, &two, false, false)[0].as_deref(), Some("private, max-age=60"), "all lines count");
+    }
+
+    #[test]
+    fn the_copy_that_is_confirmed_is_not_discarded() {
+        assert_eq!(told(304, &[], true, false)[0].as_deref(), Some("private, no-cache"));
+        assert_eq!(
+            told(304, &control("text/html", "max-age=60"), false, false)[0].as_deref(),
+            Some("private, no-cache")
+        );
+        assert_eq!(told(304, &control("", "public, max-age=9"), true, false)[0].as_deref(), Some("private, max-age=9"));
+    }
+
+    #[test]
+    fn vary_keeps_what_the_application_says() {
+        let cases: [(&[&'static str], &str); 6] = [
+            (&[], "Cookie"),
+            (&["Accept-Encoding"], "Accept-Encoding, Cookie"),
+            (&["Accept-Encoding", "Origin"], "Accept-Encoding, Origin, Cookie"),
+            (&["*"], "*"),
+            (&["Accept, cookie"], "Accept, cookie"),
+            (&["Cookies"], "Cookies, Cookie"),
+        ];
+        for (lines, want) in cases {
+            let lines = lines.iter().map(|line| ("vary", *line)).chain([("content-type", "text/css")]);
+            assert_eq!(told(200, &lines.collect::<Vec<_>>(), false, false)[1].as_deref(), Some(want));
+        }
+    }
+
+    #[test]
+    fn caches_between_are_told_nothing_else() {
+        for public in [false, true] {
+            let mut headers: HeaderMap = [(CONTENT_TYPE, HeaderValue::from_static("text/css"))].into_iter().collect();
+            headers.insert(EXPIRES, HeaderValue::from_static("Thu, 01 Jan 2037 00:00:00 GMT"));
+            FOR_CACHES_BETWEEN
+                .iter()
+                .for_each(|name| drop(headers.insert(name, HeaderValue::from_static("max-age=60"))));
+            let after = |headers: &HeaderMap| {
+                let mut edits = HeaderEdits::new();
+                let (status, is_navigation) = (StatusCode::OK, false);
+                SignedInAnswer { status, headers, is_navigation, is_public_route: public }.protect(&mut edits);
+                let mut headers = headers.clone();
+                edits.iter().for_each(|edit| edit.apply(&mut headers));
+                headers
+            };
+            let told = after(&headers);
+            assert!(!FOR_CACHES_BETWEEN.iter().any(|name| told.contains_key(name)) && told[EXPIRES] == "0");
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+            assert_eq!(FOR_CACHES_BETWEEN.iter().all(|name| after(&headers).contains_key(name)), public);
+        }
+    }
+}

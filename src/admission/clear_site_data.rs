@@ -1,0 +1,51 @@
+//! What an application may not make a browser forget.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::values::header_edits::HeaderEdit;
+
+/// The header that makes a browser forget.
+pub static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// An application may clear what it keeps in a browser, but not cookies: browsers take those of the whole domain, ours
+/// among them, and the session would go on here with nobody holding its cookie (W3C Clear Site Data 3.1).
+pub fn without_cookies(headers: &HeaderMap) -> Option<HeaderEdit> {
+    let lines = || headers.get_all(&CLEAR_SITE_DATA).iter().map(|line| line.to_str().unwrap_or(""));
+    let kinds = || lines().flat_map(|line| line.split(',')).map(str::trim);
+    let ours = |kind: &str| matches!(kind, "\"cookies\"" | "\"*\"" | "");
+    if !kinds().any(ours) {
+        return None;
+    }
+    let kept = kinds().filter(|kind| !ours(kind)).collect::<Vec<_>>().join(", ");
+    let kept = HeaderValue::try_from(kept).ok().filter(|kept| !kept.is_empty());
+    Some(kept.map_or_else(
+        || HeaderEdit::Remove(CLEAR_SITE_DATA.clone()),
+        |kept| HeaderEdit::Set(CLEAR_SITE_DATA.clone(), kept),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_clears_no_cookies() {
+        let cases: [(&[&str], Option<Option<&str>>); 6] = [
+            (&[], None),
+            (&["\"cache\", \"storage\""], None),
+            (&["\"cookies\""], Some(None)),
+            (&["\"*\""], Some(None)),
+            (&["\"storage\",\"cookies\"", "\"cache\""], Some(Some("\"storage\", \"cache\""))),
+            (&["\u{e4}"], Some(None)),
+        ];
+        for (lines, want) in cases {
+            let line = |line: &&str| (CLEAR_SITE_DATA.clone(), HeaderValue::from_bytes(line.as_bytes()).unwrap());
+            let got = without_cookies(&lines.iter().map(line).collect());
+            let want = want.map(|kept| match kept {
+                None => HeaderEdit::Remove(CLEAR_SITE_DATA.clone()),
+                Some(kept) => HeaderEdit::Set(CLEAR_SITE_DATA.clone(), HeaderValue::from_static(kept)),
+            });
+            assert_eq!(got, want, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `X-Forwarded-*`: where a request comes from, as the application is told. Written by us alone.
+
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::facts::RequestFacts;
+use crate::values::client_address::Provenance;
+use crate::values::origin::Scheme;
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// Where a request comes from, as the application is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    client: Option<HeaderValue>,
+    proto: HeaderValue,
+    host: HeaderValue,
+    port: HeaderValue,
+}
+
+impl Forwarded {
+    /// Where this request comes from. `public` is how browsers reach us where nobody who is believed says more.
+    pub(super) fn of(facts: &RequestFacts<'_>, public: Scheme) -> Self {
+        // There is one, it is where the authority comes from.
+        let host = facts.headers.get(HOST).cloned();
+        forwarded(&facts.provenance, facts.authority, host.unwrap_or(HeaderValue::from_static("")), public)
+    }
+
+    /// The `Host` that was asked, as the client wrote it.
+    pub(super) fn host(&self) -> &str {
+        self.host.to_str().unwrap_or("")
+    }
+}
+
+/// `X-Forwarded-*` from what we know ourselves. `host` is the authority as a header's value.
+fn forwarded(provenance: &Provenance, authority: &str, host: HeaderValue, public: Scheme) -> Forwarded {
+    let scheme = provenance.scheme.unwrap_or(public);
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    let port = port.filter(|port| !port.is_empty() && !port.ends_with(']'));
+    let port = port.and_then(|port| HeaderValue::from_str(port).ok());
+    Forwarded {
+        client: provenance.forwarded_for.clone(),
+        proto: HeaderValue::from_static(scheme.as_str()),
+        host,
+        port: port.unwrap_or_else(|| HeaderValue::from_static(default_port(scheme))),
+    }
+}
+
+/// How many lines [`Forwarded::tell`] writes.
+pub(super) const LINES: usize = 4;
+
+impl Forwarded {
+    /// Tells the application.
+    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+        if let Some(client) = &self.client {
+            headers.insert(&X_FORWARDED_FOR, client.clone());
+        }
+        headers.insert(&X_FORWARDED_PROTO, self.proto.clone());
+        headers.insert(&X_FORWARDED_HOST, self.host.clone());
+        headers.insert(&X_FORWARDED_PORT, self.port.clone());
+    }
+}
+
+const fn default_port(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Http => "80",
+        Scheme::Https => "443",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_request_comes_from_is_told_by_us() {
+        let provenance = |scheme| Provenance {
+            client: crate::values::client_address::ClientAddress::Unix,
+            scheme,
+            by_trusted_proxy: false,
+            forwarded_for: Some(HeaderValue::from_static("192.0.2.7")),
+        };
+        let told = |scheme, authority, public| {
+            let mut headers = HeaderMap::new();
+            forwarded(&provenance(scheme), authority, HeaderValue::from_static(authority), public).tell(&mut headers);
+            headers.values().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(told(None, "app.test", Scheme::Http), ["192.0.2.7", "http", "app.test", "80"]);
+        assert_eq!(told(None, "app.test:8443", Scheme::Https), ["192.0.2.7", "https", "app.test:8443", "8443"]);
+        assert_eq!(told(None, "app.test:", Scheme::Http), ["192.0.2.7", "http", "app.test:", "80"]);
+        assert_eq!(told(Some(Scheme::Http), "[::1]", Scheme::Https), ["192.0.2.7", "http", "[::1]", "80"]);
+    }
+}

@@ -1,0 +1,232 @@
+//! Redirects that would lead around the gateway.
+//!
+//! An application that does not know its public address answers `Location: http://localhost:9000/dir/`: a browser that
+//! follows it cannot get there, or gets there without us. An address whose authority is the application's own becomes
+//! the one that the browser asked.
+
+use http::header::{CONTENT_LOCATION, LOCATION, REFRESH};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use crate::routes::table::Route;
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::origin::{Authority, Host, Origin, Scheme};
+use crate::values::own_hosts::OwnHosts;
+use crate::values::refresh;
+
+/// The headers of an answer that lead a browser somewhere.
+pub static LEADING: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, REFRESH];
+
+/// What the application's own addresses are, and what they become.
+#[derive(Clone, Copy, Debug)]
+pub struct PublicAddress<'a> {
+    /// Whose application answers.
+    pub route: &'a Route,
+    /// The hosts that are served here.
+    pub hosts: &'a OwnHosts,
+    /// The `Host` that the browser asked, port included.
+    pub asked: &'a str,
+}
+
+impl PublicAddress<'_> {
+    /// Adds the edits that make every line of one of the [`LEADING`] headers lead here.
+    pub fn edit(&self, name: &HeaderName, headers: &HeaderMap, edits: &mut HeaderEdits) {
+        let lines: Vec<_> = headers.get_all(name).iter().map(|line| (line, self.rewritten(name, line))).collect();
+        if lines.iter().all(|(_, rewritten)| rewritten.is_none()) {
+            return;
+        }
+        edits.push(HeaderEdit::Remove(name.clone()));
+        let lines = lines.into_iter().map(|(line, rewritten)| rewritten.unwrap_or_else(|| line.clone()));
+        edits.extend(lines.map(|line| HeaderEdit::Add(name.clone(), line)));
+    }
+
+    fn rewritten(&self, name: &HeaderName, line: &HeaderValue) -> Option<HeaderValue> {
+        let value = line.as_bytes();
+        let place = if *name == REFRESH { refresh::address(value)? } else { 0..value.len() };
+        let absolute = Absolute::read(value.get(place.clone())?)?;
+        let origin = self.public(&absolute)?.to_string();
+        let before = value.get(..place.start)?;
+        let behind = value.get(place.start + absolute.length..)?;
+        HeaderValue::from_bytes(&[before, origin.as_bytes(), behind].concat()).ok()
+    }
+
+    /// The public origin of an address that is the application's own; `None` for every other one.
+    fn public(&self, absolute: &Absolute) -> Option<Origin> {
+        let origin =
+            if self.is_the_applications(absolute) { self.asked_origin()? } else { self.of_an_own_host(absolute)? };
+        let lowers = absolute.scheme == Scheme::Https && origin.scheme == Scheme::Http;
+        (!lowers).then_some(origin)
+    }
+
+    fn is_the_applications(&self, absolute: &Absolute) -> bool {
+        let Absolute { scheme, host, port, .. } = absolute;
+        let told = self.route.upstream_host.as_ref().filter(|told| told.host == *host);
+        let its_port = |told: &Authority| told.port.unwrap_or(scheme.default_port()) == *port;
+        told.is_some_and(|told| its_port(told) || self.route.pool.listens_at(*port))
+            || self.route.pool.is_at(*scheme, host, *port)
+    }
+
+    /// The application took the host that it was asked for and the port that it listens at, or a plain scheme where
+    /// browsers speak TLS.
+    fn of_an_own_host(&self, absolute: &Absolute) -> Option<Origin> {
+        let asked = self.asked_origin()?;
+        let id = self.hosts.host_id(&absolute.host)?;
+        let same = self.hosts.host_id(&asked.host) == Some(id);
+        let public = if same { asked } else { Origin { host: absolute.host.clone(), ..self.hosts.public_origin(id)? } };
+        let plain = absolute.scheme == Scheme::Http && public.scheme == Scheme::Https;
+        let its_port = self.route.pool.listens_at(absolute.port);
+        (its_port || plain && matches!(absolute.port, 80 | 443) || plain && absolute.port == public.port)
+            .then_some(public)
+    }
+
+    /// The origin that the browser asked. A proxy in front may have cut the port off.
+    fn asked_origin(&self) -> Option<Origin> {
+        let asked = Authority::parse(self.asked)?;
+        let public = self.hosts.public_origin(self.hosts.host_id(&asked.host)?)?;
+        Some(Origin { port: asked.port.unwrap_or(public.port), host: asked.host, ..public })
+    }
+}
+
+/// The beginning of an absolute address, as browsers read it.
+#[derive(Debug, PartialEq, Eq)]
+struct Absolute {
+    scheme: Scheme,
+    host: Host,
+    port: u16,
+    /// How many bytes scheme and authority are.
+    length: usize,
+}
+
+impl Absolute {
+    /// `None` for everything else, and for what only some programs take for an address with this authority: a user
+    /// name, a backslash, control characters.
+    fn read(text: &[u8]) -> Option<Self> {
+        let colon = text.iter().position(|&byte| byte == b':')?;
+        let scheme = Scheme::parse(std::str::from_utf8(text.get(..colon)?).ok()?)?;
+        let behind = text.get(colon..)?.strip_prefix(b"://")?;
+        let end = behind.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(behind.len());
+        let authority = behind.get(..end)?;
+        let odd = |byte: &u8| !byte.is_ascii_graphic() || matches!(byte, b'@' | b'\\');
+        if authority.is_empty() || authority.iter().any(odd) {
+            return None;
+        }
+        let url = Url::parse(&format!("{}://{}/", scheme.as_str(), std::str::from_utf8(authority).ok()?)).ok()?;
+        let host = url.host_str()?;
+        let host = Host::parse(host.strip_suffix('.').unwrap_or(host))?;
+        Some(Self { scheme, host, port: url.port_or_known_default()?, length: colon + "://".len() + end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::access::Access;
+    use crate::routes::resolver::Upstreams;
+    use crate::routes::settings::tests::route;
+    use crate::values::time::Clock;
+    use crate::values::upstream_address::UpstreamAddress;
+    use tokio::runtime::Handle;
+
+    /// What becomes of a `Location`, behind a public address and before an application.
+    fn seen(public: &str, upstream: &str, asked: &str, location: &str) -> String {
+        told(public, upstream, None, asked, &LOCATION, location)
+    }
+
+    fn told(public: &str, upstream: &str, host: Option<&str>, asked: &str, name: &HeaderName, value: &str) -> String {
+        let mut settings = route("/", Access::SignedIn);
+        settings.upstreams = upstream.split(' ').map(|text| UpstreamAddress::parse(text).unwrap()).collect();
+        settings.upstream_host = host.map(|host| Authority::parse(host).unwrap());
+        let route = settings.assemble(&Upstreams::new(Handle::current()), &Clock::system());
+        let hosts = OwnHosts::new(&Origin::parse(public).unwrap(), [Host::parse("shop.test").unwrap()]);
+        let mut headers: HeaderMap =
+            [(name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap())].into_iter().collect();
+        let mut edits = HeaderEdits::new();
+        PublicAddress { route: &route, hosts: &hosts, asked }.edit(name, &headers, &mut edits);
+        edits.iter().for_each(|edit| edit.apply(&mut headers));
+        let lines: Vec<_> = headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        lines.join(" | ")
+    }
+
+    #[tokio::test]
+    async fn what_leads_to_the_application_leads_here() {
+        let (local, named) = ("http://localhost:9000", "http://app.internal");
+        let cases = [
+            (local, "http://localhost:9000/dir/", "https://wiki.test/dir/"),
+            (local, "HTTP://LOCALHOST:9000", "https://wiki.test"),
+            (local, "http://localhost:09000?x#y", "https://wiki.test?x#y"),
+            (local, "https://localhost:9000/%zz\u{e4}", "https://wiki.test/%zz\u{e4}"),
+            (local, "http://localhost.:9000/", "https://wiki.test/"),
+            (local, "http://%6cocalhost:9000/", "https://wiki.test/"),
+            ("http://127.0.0.1:9000", "http://127.1:9000/", "https://wiki.test/"),
+            ("http://[::1]:9000", "http://[0:0::1]:9000/", "https://wiki.test/"),
+            ("http://10.0.0.1 http://10.0.0.2:81", "http://10.0.0.2:81/x", "https://wiki.test/x"),
+            (named, "http://app.internal/x", "https://wiki.test/x"),
+            (named, "http://app.internal:80/x", "https://wiki.test/x"),
+            (named, "http://app.internal:/x", "https://wiki.test/x"),
+            (named, "https://app.internal/x", "https://wiki.test/x"),
+            (local, "http://wiki.test:9000/x", "https://wiki.test/x"),
+            (local, "http://wiki.test/x", "https://wiki.test/x"),
+            (local, "http://wiki.test:443/x", "https://wiki.test/x"),
+            (local, "http://shop.test:9000/x", "https://shop.test/x"),
+            ("unix:/run/app.sock", "http://wiki.test/x", "https://wiki.test/x"),
+        ];
+        for (upstream, location, want) in cases {
+            assert_eq!(seen("https://wiki.test", upstream, "wiki.test", location), want, "{upstream} {location}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_other_address_is_left_alone() {
+        let kept = [
+            "/dir/", "dir", "?x", "", "//localhost:9000/x", "http:/localhost:9000/", "http:localhost:9000",
+            "http://u@localhost:9000/", "http://localhost:9000@evil.test/", "http://localhost:9000\\x",
+            "http:\\\\localhost:9000/", "http://local\thost:9000/", "http://localhost:9001/", "http://localhost/",
+            "http://localhost:9000x/", "http://localhost:99999/", "http://evil.test:9000/", "http://xlocalhost:9000/",
+            "https://wiki.test/x", "https://wiki.test:8443/", "http://wiki.test:8080/", "ftp://localhost:9000/",
+            "javascript:alert(1)", "http://", "http:///x", "https://sso.test/",
+        ];
+        for location in kept {
+            let seen = seen("https://wiki.test", "http://localhost:9000", "wiki.test", location);
+            assert_eq!(seen, location);
+        }
+        for location in ["https://wiki.test/x", "https://localhost:9000/x", "http://wiki.test/x"] {
+            let seen = seen("http://wiki.test", "http://localhost:9000", "wiki.test", location);
+            assert_eq!(seen, location, "never from https to http");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_browser_stays_at_the_port_and_the_name_that_it_asked() {
+        let cases = [
+            ("http://localhost:8080", "localhost:8080", "http://localhost:9000/x", "http://localhost:8080/x"),
+            ("http://localhost:8080", "localhost", "http://localhost:9000/x", "http://localhost:8080/x"),
+            ("http://localhost:8080", "127.0.0.1:8080", "http://localhost:9000/x", "http://127.0.0.1:8080/x"),
+            ("http://localhost:8080", "localhost:8080", "http://localhost:8080/x", "http://localhost:8080/x"),
+            ("https://wiki.test:8443", "wiki.test", "http://wiki.test/x", "https://wiki.test:8443/x"),
+            ("https://wiki.test", "shop.test", "http://localhost:9000/x", "https://shop.test/x"),
+        ];
+        for (public, asked, location, want) in cases {
+            assert_eq!(seen(public, "http://localhost:9000", asked, location), want, "{public} {asked} {location}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_host_that_the_application_is_asked_for_is_its_own() {
+        let told = |host, location| {
+            told("https://wiki.test", "http://127.0.0.1:9000", Some(host), "wiki.test", &LOCATION, location)
+        };
+        assert_eq!(told("inner", "http://inner/x"), "https://wiki.test/x");
+        assert_eq!(told("inner", "http://inner:9000/x"), "https://wiki.test/x");
+        assert_eq!(told("inner:81", "http://inner:81/x"), "https://wiki.test/x");
+        assert_eq!(told("inner:81", "http://inner:82/x"), "http://inner:82/x");
+    }
+
+    #[tokio::test]
+    async fn a_refresh_leads_here_in_every_spelling() {
+        let refresh = |value| told("https://wiki.test", "http://localhost:9000", None, "wiki.test", &REFRESH, value);
+        assert_eq!(refresh("0; url=http://localhost:9000/x"), "0; url=https://wiki.test/x");
+        assert_eq!(refresh("3;URL='http://localhost:9000/x'; y"), "3;URL='https://wiki.test/x'; y");
+        assert_eq!(refresh("0; url=/x"), "0; url=/x");
+        assert_eq!(refresh("5"), "5");
+    }
+}

@@ -1,0 +1,78 @@
+//! `pass_headers`: request headers that would be removed, and pass on one route.
+
+use http::HeaderName;
+
+use crate::admission::identity_headers::IdentityHeaders;
+use crate::routes::pass_headers::{PassHeaders, Sender};
+use crate::values::client_address::TrustedProxies;
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::header_names::{OwnHeaders, is_plain};
+use crate::values::removed_headers;
+
+use super::raw::{Item, Refusal, Table};
+use super::{headers, schema};
+
+/// Reads the list of a route whose requests are edited like this.
+pub fn read(
+    route: &Table<'_>,
+    identity: &IdentityHeaders,
+    edits: &HeaderEdits,
+    trusted: &TrustedProxies,
+) -> PassHeaders {
+    let removed = OwnHeaders::new(identity.names().cloned());
+    let mut read: Vec<(HeaderName, Sender)> = Vec::new();
+    for item in route.list("pass_headers") {
+        let Some((name, sender)) = entry(&item) else { continue };
+        let Some(header) = name.parse(|text| passable(text, identity, edits, &removed)) else { continue };
+        if read.iter().any(|(other, _)| *other == header) {
+            item.place.problem(Refusal::new(format!("{header} is named twice")));
+        }
+        if sender == Sender::TrustedProxy && trusted.networks.is_empty() && !trusted.unix {
+            item.place.warning(
+                Refusal::new(format!("trusted_proxies names nobody, so {header} never passes"))
+                    .write("write the address of the proxy that sets it: trusted_proxies = [\"127.0.0.1\"]"),
+            );
+        }
+        read.push((header, sender));
+    }
+    PassHeaders::new(read)
+}
+
+/// A name, or a table with a name and who may send it.
+fn entry<'f>(item: &Item<'f>) -> Option<(Item<'f>, Sender)> {
+    if item.peek().is_some() {
+        return Some((item.clone(), Sender::TrustedProxy));
+    }
+    let table = item.table(&schema::PASS_HEADER)?;
+    let words = [("trusted", Sender::TrustedProxy), ("any", Sender::Anybody)];
+    let sender = table.item("from").map_or(Some(Sender::TrustedProxy), |from| from.word(&words));
+    let name = table.item("name");
+    if name.is_none() {
+        let example = "write { name = \"X-Original-Host\", from = \"any\" }";
+        item.place.problem(Refusal::new("has no name").write(example));
+    }
+    Some((name?, sender?))
+}
+
+fn passable(
+    text: &str,
+    identity: &IdentityHeaders,
+    edits: &HeaderEdits,
+    removed: &OwnHeaders,
+) -> Result<HeaderName, Refusal> {
+    let name = headers::editable(text, identity)?;
+    if !is_plain(name.as_str()) {
+        return Err(Refusal::new(format!("applications may take {text} for another name"))
+            .write("write letters, digits and single hyphens: \"X-Original-Host\""));
+    }
+    if !removed_headers::may_pass(name.as_str()) {
+        return Err(Refusal::new(format!("{text} is never passed on")).write("leave it out"));
+    }
+    if !removed.claims(&name) {
+        return Err(Refusal::new(format!("{text} passes anyway")).write("leave it out"));
+    }
+    if edits.iter().any(|edit| matches!(edit, HeaderEdit::Set(set, _) if *set == name)) {
+        return Err(Refusal::new(format!("[route.headers.request] sets {text}")).write("leave out one of them"));
+    }
+    Ok(name)
+}

@@ -1,0 +1,45 @@
+//! Headers that are removed from every request, but that a route lets pass.
+
+use http::HeaderName;
+
+/// Who may send such a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// One of `trusted_proxies`, when it is the other end of the connection.
+    TrustedProxy,
+    /// Whoever wants to.
+    Anybody,
+}
+
+/// The headers of one route, each with its senders.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PassHeaders(Vec<(HeaderName, Sender)>);
+
+impl PassHeaders {
+    /// These.
+    pub fn new(headers: Vec<(HeaderName, Sender)>) -> Self {
+        Self(headers)
+    }
+
+    /// Whether a header passes that came over a connection of a trusted proxy, or not.
+    pub fn pass(&self, name: &HeaderName, by_trusted_proxy: bool) -> bool {
+        let passes = |sender: Sender| sender == Sender::Anybody || by_trusted_proxy;
+        self.0.iter().any(|(known, sender)| known == name && passes(*sender))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_passes_from_whom_the_route_believes() {
+        let [host, scheme] = ["x-original-host", "x-scheme"].map(HeaderName::from_static);
+        let passed = PassHeaders::new(vec![(host.clone(), Sender::TrustedProxy), (scheme.clone(), Sender::Anybody)]);
+        let cases = [(&host, true, true), (&host, false, false), (&scheme, true, true), (&scheme, false, true)];
+        for (name, trusted, want) in cases {
+            assert_eq!(passed.pass(name, trusted), want, "{name} {trusted}");
+        }
+        assert!(!passed.pass(&HeaderName::from_static("x-host"), true));
+    }
+}

@@ -1,0 +1,54 @@
+//! A random name of this running gateway, which it writes into every request that it forwards: one that comes back to
+//! it went in a circle.
+
+use data_encoding::BASE32_NOPAD;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::secret::NoRandomness;
+
+/// The header that carries it. `Via` would do, but nginx compresses nothing for requests that have one.
+pub static X_EXEUNT_INSTANCE: HeaderName = HeaderName::from_static("x-exeunt-instance");
+
+/// 80 random bits. No secret: applications see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceId(HeaderValue);
+
+impl InstanceId {
+    /// A new name from the operating system's generator.
+    ///
+    /// # Errors
+    /// There are no random bytes.
+    pub fn generate() -> Result<Self, NoRandomness> {
+        let mut bytes = [0; 10];
+        getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+        let name = BASE32_NOPAD.encode(&bytes).to_ascii_lowercase();
+        HeaderValue::try_from(name).map(Self).map_err(|_| NoRandomness)
+    }
+
+    /// Whether a request was forwarded by this instance.
+    pub fn has_forwarded(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(&X_EXEUNT_INSTANCE).into_iter().any(|name| *name == self.0)
+    }
+
+    /// Writes the name into a request.
+    pub fn mark(&self, headers: &mut HeaderMap) {
+        headers.insert(&X_EXEUNT_INSTANCE, self.0.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_was_marked_is_known_again() {
+        let (own, other) = (InstanceId::generate().unwrap(), InstanceId::generate().unwrap());
+        assert_ne!(own, other);
+        let mut headers = HeaderMap::new();
+        assert!(!own.has_forwarded(&headers));
+        own.mark(&mut headers);
+        assert!(own.has_forwarded(&headers) && !other.has_forwarded(&headers));
+        headers.append(&X_EXEUNT_INSTANCE, HeaderValue::from_static("x"));
+        assert!(own.has_forwarded(&headers), "every line is looked at");
+    }
+}

@@ -1,0 +1,74 @@
+//! Request headers that name another method than the request line does. Clients behind networks that let nothing but
+//! GET and POST pass send them, and applications obey them: WordPress deletes a page by a POST with one.
+
+use http::{HeaderMap, HeaderName, Method};
+
+/// The names that applications obey. In any other spelling they are removed as names that are not plain
+/// (`values::header_names`).
+static NAMES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
+/// Why a head names no single method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSingleMethod;
+
+/// The method that a head names beside the one of its request line. Applications compare it in capitals.
+///
+/// # Errors
+/// It is named twice, or it is no method.
+pub fn method_override(headers: &HeaderMap) -> Result<Option<Method>, NoSingleMethod> {
+    let mut lines = headers.iter().filter(|(name, _)| is_override(name)).map(|(_, value)| value);
+    let Some(value) = lines.next() else { return Ok(None) };
+    let named = |value: &[u8]| Method::from_bytes(&value.to_ascii_uppercase()).map_err(|_| NoSingleMethod);
+    let method = named(value.as_bytes())?;
+    let names_twice = NAMES.iter().any(|name| headers.get_all(name).into_iter().nth(1).is_some());
+    let differs = lines.any(|other| named(other.as_bytes()) != Ok(method.clone()));
+    if names_twice || differs { Err(NoSingleMethod) } else { Ok(Some(method)) }
+}
+
+/// Whether this is one of the names. Looked at for every line of every request, so the length comes first.
+pub fn is_override(name: &HeaderName) -> bool {
+    matches!(name.as_str().len(), 13 | 17 | 22) && NAMES.contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn one_method_is_named_once() {
+        const ONE: &str = "x-http-method-override";
+        let cases: [(&[(&str, &str)], Result<Option<&str>, NoSingleMethod>); 14] = [
+            (&[], Ok(None)),
+            (&[("x-http-methods", "PUT"), ("x-method", "PUT")], Ok(None)),
+            (&[(ONE, "DELETE")], Ok(Some("DELETE"))),
+            (&[("x-http-method", "delete")], Ok(Some("DELETE"))),
+            (&[("x-method-override", "PropFind")], Ok(Some("PROPFIND"))),
+            (&[(ONE, "TRACE")], Ok(Some("TRACE"))),
+            (&[(ONE, "PUT"), ("x-http-method", "put"), ("x-method-override", "PUT")], Ok(Some("PUT"))),
+            (&[(ONE, "PUT"), ("x-http-method", "DELETE")], Err(NoSingleMethod)),
+            (&[(ONE, "PUT"), (ONE, "PUT")], Err(NoSingleMethod)),
+            (&[("x-method-override", "PUT"), ("x-method-override", "GET")], Err(NoSingleMethod)),
+            (&[(ONE, "PUT, DELETE")], Err(NoSingleMethod)),
+            (&[(ONE, "")], Err(NoSingleMethod)),
+            (&[(ONE, "PUT"), ("x-http-method", "")], Err(NoSingleMethod)),
+            (&[(ONE, "\u{e4}")], Err(NoSingleMethod)),
+        ];
+        for (lines, want) in cases {
+            let line = |(name, value): &(&str, &str)| {
+                (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+            };
+            let headers: HeaderMap = lines.iter().map(line).collect();
+            let read = method_override(&headers);
+            assert_eq!(
+                read.as_ref().map(|method| method.as_ref().map(Method::as_str)),
+                want.as_ref().map(|m| *m),
+                "{lines:?}"
+            );
+        }
+    }
+}
