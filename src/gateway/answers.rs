@@ -1,6 +1,8 @@
 //! Answers that are no page of their own: refusals, and the way to the sign-in form.
 
-use http::header::{ALLOW, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, AUTHORIZATION, LINK, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -65,7 +67,7 @@ fn refusal_with(assembled: &Assembled, reader: Reader, refusal: &Refusal, switch
     };
     let reply = reply.refusing(refusal.reason);
     match status {
-        StatusCode::UNAUTHORIZED => reply.with(WWW_AUTHENTICATE, challenge(assembled)),
+        StatusCode::UNAUTHORIZED => reply.with(LINK, link_to(&login_address(assembled, None, false))),
         StatusCode::SERVICE_UNAVAILABLE => reply.with(RETRY_AFTER, RETRY_SECONDS.into()),
         StatusCode::TOO_MANY_REQUESTS => match refusal.retry_after {
             Some(seconds) => reply.with(RETRY_AFTER, seconds.into()),
@@ -93,7 +95,21 @@ pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>) -> Repl
         return Reply::see_other(&login).refusing(reason);
     }
     let body = json!({ "error": reason.id(), "message": reason.message(), "login": login.to_string() });
-    Reply::json(reason.status(), &body).with(WWW_AUTHENTICATE, challenge(assembled)).refusing(reason)
+    let reply = Reply::json(reason.status(), &body).with(LINK, link_to(&login)).refusing(reason);
+    if has_sent_bearer(facts) { reply.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")) } else { reply }
+}
+
+/// Where to sign in, for programs (RFC 8288). A 401 should have a challenge (RFC 9110 15.5.2), but there is no scheme
+/// for a form, and clients fall over a scheme that they do not know: Mercurial and Python's urllib crash.
+fn link_to(login: &ReturnTo) -> HeaderValue {
+    HeaderValue::try_from(format!("<{login}>; rel=\"login\"")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// Whether a client presents a token (RFC 6750): it knows the scheme, and learns that the token opens nothing here.
+fn has_sent_bearer(facts: &RequestFacts<'_>) -> bool {
+    let scheme =
+        |value: &HeaderValue| value.as_bytes().split(|&byte| byte == b' ').next().map(<[u8]>::to_ascii_lowercase);
+    facts.headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value).as_deref() == Some(b"bearer"))
 }
 
 /// Makes a browser forget cookies of ours that cannot be used.
@@ -122,10 +138,4 @@ fn login_address(assembled: &Assembled, back: Option<&str>, switch: bool) -> Ret
     };
     // A page to come back to that is too long for an address is left out.
     address(back).or_else(|| address(None)).unwrap_or_else(|| ReturnTo::own(login))
-}
-
-fn challenge(assembled: &Assembled) -> HeaderValue {
-    let realm = assembled.hosts.names().first().map_or("", |host| host.as_str());
-    let challenge = format!("Exeunt realm=\"{realm}\", login=\"{}\"", assembled.own_pages.login());
-    HeaderValue::try_from(challenge).unwrap_or_else(|_| HeaderValue::from_static("Exeunt"))
 }

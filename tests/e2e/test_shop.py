@@ -43,7 +43,8 @@ class Shopping:
     def test_a_stranger_does_not_reach_django(self):
         answer = self.visitor.get("/whoami?a=b")
         self.assertEqual(answer.status, 401)
-        self.assertIn('login="/login"', answer.header("www-authenticate"))
+        self.assertEqual(answer.header("link"), '</login?next=%2Fwhoami%3Fa%3Db>; rel="login"')
+        self.assertIsNone(answer.header("www-authenticate"))
         self.assertEqual(answer.json()["login"], "/login?next=%2Fwhoami%3Fa%3Db")
         self.assertEqual(self.visitor.whoami(), "", "a public page is open to strangers, who are nobody")
 

@@ -100,7 +100,8 @@ async fn who_may_not_is_told_why() {
     assert_eq!((page.status, page.header("location")), (303, Some("/login?next=%2Fcart%3Fx%3D1")));
     let program = site.get("/cart?x=1", &[]).await;
     assert_eq!((program.status, &program.json()["error"]), (401, &"sign_in_required".into()));
-    assert_eq!(program.header("www-authenticate"), Some("Exeunt realm=\"app.test\", login=\"/login\""));
+    assert_eq!(program.header("www-authenticate"), None);
+    assert_eq!(program.header("link"), Some("</login?next=%2Fcart%3Fx%3D1>; rel=\"login\""));
     let refused = site.get("/staff/x", &[&bob]).await;
     assert_eq!((refused.status, &refused.json()["error"]), (403, &"group_missing".into()));
     let foreign = site.get("/x", &["Host: evil.test", &bob]).await;
