@@ -11,7 +11,6 @@ use super::facts::RequestFacts;
 use crate::routes::table::Route;
 use crate::values::own_path::OwnPages;
 use crate::values::reason::Reason;
-use crate::values::target::Target;
 
 /// The answer's header that widens a worker's scope.
 pub static SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
@@ -27,10 +26,13 @@ pub fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Resu
     if pages.any_below(&format!("{folder}/")) { Err(Reason::ServiceWorker) } else { Ok(()) }
 }
 
-/// Whether a `Service-Worker-Allowed` would give a worker our addresses, or cannot be read.
+/// Whether a `Service-Worker-Allowed` would give a worker our addresses, or may be read in more than one way. Browsers
+/// resolve it against the script's address, and some take a comma for the end of the value.
 pub fn widens(allowed: &str, pages: &OwnPages) -> bool {
-    // It is resolved against the script's address; only a path that is one already is understood here.
-    Target::parse(allowed.as_bytes()).map_or(true, |scope| pages.any_below(scope.path()))
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'~' | b'-');
+    let climbs = || allowed.split('/').any(|segment| matches!(segment, "." | ".."));
+    let is_path = allowed.starts_with('/') && !allowed.contains("//") && allowed.bytes().all(plain);
+    !is_path || climbs() || pages.any_below(allowed)
 }
 
 #[cfg(test)]
@@ -42,10 +44,19 @@ mod tests {
     fn a_scope_covers_us_if_one_of_our_addresses_begins_with_it() {
         let path = |text| OwnPath::parse(text).unwrap();
         let pages = OwnPages::new(path("/auth/login"), vec![path("/auth/logout")]).unwrap();
-        for scope in ["/", "/auth/", "/auth/log", "/AUTH/", "/.exeunt/", "/.exe", "x", "/a/../", "//"] {
+        let covering = [
+            "/", "/auth/", "/auth/log", "/AUTH/", "/auth/login", "/auth/login/", "/.exeunt/", "/.exe",
+            "/.exeunt/login", "/.EXEUNT/x",
+        ];
+        let unclear = [
+            "", "x", "x/", "./", "/a/../", "/app/..", "/./", "/app/.", "//", "//app/", "/app//", "/,", "/app/,/",
+            "/app/, /", "/app/;x", "/app/?x", "/app/#x", "/app/%2e", "/app\\", "/app/ ", "/app/\t",
+            "http://app.test/app/", "/app/*", "/app/\u{e4}",
+        ];
+        for scope in covering.iter().chain(&unclear) {
             assert!(widens(scope, &pages), "{scope}");
         }
-        for scope in ["/app/", "/authx", "/auth/login/x"] {
+        for scope in ["/app/", "/authx", "/auth/login/x", "/app/v1.2/~me_-", "/.exeuntx/"] {
             assert!(!widens(scope, &pages), "{scope}");
         }
     }

@@ -84,6 +84,8 @@ impl OwnPages {
     /// below [`RESERVED`] is among ours.
     pub fn any_below(&self, scope: &str) -> bool {
         let begins = |address: &str| address.get(..scope.len()).is_some_and(|head| head.eq_ignore_ascii_case(scope));
+        // With a slash at its end it is the same address.
+        let begins = |address: &str| begins(address) || begins(&format!("{address}/"));
         let further = format!("{RESERVED}/");
         let inside = scope.get(..further.len()).is_some_and(|head| head.eq_ignore_ascii_case(&further));
         let named = begins(self.login.as_str()) || self.logout.iter().any(|path| begins(path.as_str()));
@@ -184,9 +186,9 @@ mod tests {
     fn a_scope_covers_what_begins_with_it() {
         let path = |text| OwnPath::parse(text).unwrap();
         let pages = OwnPages::new(path("/in"), vec![path("/out"), path("/bye")]).unwrap();
-        let covers = ["/", "/in", "/I", "/o", "/bye", "/.exeunt/", "/.E", "/.exeunt/l", "/.Exeunt/x/"];
+        let covers = ["/", "/in", "/I", "/o", "/bye", "/in/", "/Out/", "/.exeunt/", "/.E", "/.exeunt/l", "/.Exeunt/x/"];
         assert!(covers.iter().all(|scope| pages.any_below(scope)));
-        let others = ["/inn/", "/in/", "/out/", "/app/", "/.exeuntx/"];
+        let others = ["/inn/", "/in/x", "/out//", "/app/", "/.exeuntx/"];
         assert!(!others.iter().any(|scope| pages.any_below(scope)));
     }
 
