@@ -107,7 +107,7 @@ impl Assembled {
                 settings.hosts.clone(),
                 settings.own_pages.clone(),
             ),
-            pages: Pages::new(settings.pages, &addresses, &settings.logout.allowed)?,
+            pages: Pages::new(settings.pages, &addresses)?,
             hosts: settings.hosts,
             trusted: settings.trusted,
             own_pages: settings.own_pages,

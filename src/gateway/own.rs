@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
@@ -12,22 +12,25 @@ use super::receive::Visitor;
 use crate::admission::cross_site::{self, LogoutByGet};
 use crate::admission::facts::RequestFacts;
 use crate::logout::farewell::{self, Manner, Next};
-use crate::pages::Language;
+use crate::pages::{Language, SignIn, SignedIn};
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::form::{Field, Form};
 use crate::values::known_browser::KnownBrowser;
-use crate::values::own_path::OwnPage;
+use crate::values::own_hosts::HostId;
+use crate::values::own_path::{OwnPage, is_reserved};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
+use crate::values::return_to::ReturnTo;
 
 /// An answer that changes something: it may need the body, and it takes its time.
 #[derive(Debug)]
 pub struct OwnRequest {
     pub(super) action: Action,
     pub(super) assembled: Arc<Assembled>,
+    pub(super) host: HostId,
     pub(super) session: Option<Arc<Session>>,
     pub(super) unusable_cookie: bool,
     pub(super) query: Form,
@@ -138,6 +141,7 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
     Box::new(OwnRequest {
         action,
         assembled: Arc::clone(assembled),
+        host: facts.host,
         session: visitor.session,
         unusable_cookie: visitor.unusable,
         query: query(facts),
@@ -156,25 +160,57 @@ fn query(facts: &RequestFacts<'_>) -> Form {
 }
 
 /// The target of a sign-in: what was asked for, if it is a page of ours, or the configured one.
-pub(super) fn login_target(field: Field<'_>, assembled: &Assembled) -> crate::values::return_to::ReturnTo {
+pub(super) fn login_target(field: Field<'_>, assembled: &Assembled) -> ReturnTo {
     match farewell::next(field, &assembled.own_origins, &assembled.hosts, &assembled.own_pages) {
         Next::Page(target) => target,
         Next::Ignored | Next::Logout => assembled.login.next.clone(),
     }
 }
 
+/// The host that people sign in to: that of the target, else the one that was asked.
+pub(super) fn site<'a>(host: HostId, next: &'a ReturnTo, assembled: &'a Assembled) -> &'a str {
+    let target = next.origin().map(|origin| &origin.host);
+    target.or_else(|| assembled.hosts.names().get(host.index())).map_or("", |host| host.as_str())
+}
+
 fn login_page(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
     let query = query(facts);
-    let next = login_target(query.field(&farewell::NEXT), assembled).to_string();
+    let target = login_target(query.field(&farewell::NEXT), assembled);
+    let next = target.to_string();
     let user = visitor.session.as_ref().map(|session| session.identity().user());
     let language = match Reader::of(facts.headers, assembled) {
         Reader::Person(language) => language,
         Reader::Program => return login_fields(&next, user, assembled),
     };
     match user {
-        Some(user) if query.field(&["switch"]) == Field::Absent => signed_in_page(language, user, &next, assembled),
-        _ => assembled.pages.login(language, StatusCode::OK, &next, "", None),
+        Some(user) if query.field(&["switch"]) == Field::Absent => {
+            signed_in_at_login(language, user, &next, facts, assembled)
+        }
+        _ => {
+            let form = SignIn { site: site(facts.host, &target, assembled), next: &next, user: "", problem: None };
+            assembled.pages.login(language, StatusCode::OK, form)
+        }
     }
+}
+
+/// If the application has a page of its own at this address, Continue ends up here again. A cookie of a few seconds
+/// tells.
+fn signed_in_at_login(
+    language: Language,
+    user: &str,
+    next: &str,
+    facts: &RequestFacts<'_>,
+    assembled: &Assembled,
+) -> Reply {
+    let came_back = may_be_meant_for_an_application(facts) && assembled.cookie.has_continued(facts.headers);
+    signed_in_page(language, user, next, came_back, assembled)
+        .with(SET_COOKIE, assembled.cookie.set_continued(assembled.own_pages.login()))
+}
+
+/// Whether the address could be an application's, and nobody typed it or loaded it anew.
+fn may_be_meant_for_an_application(facts: &RequestFacts<'_>) -> bool {
+    let reloaded = facts.header(&CACHE_CONTROL).is_some_and(|value| matches!(value, "no-cache" | "max-age=0"));
+    !is_reserved(facts.target.path()) && facts.fetch_site() != Some("none") && !reloaded
 }
 
 /// What a program has to send to sign in.
@@ -184,10 +220,10 @@ fn login_fields(next: &str, user: Option<&str>, assembled: &Assembled) -> Reply 
     Reply::json(StatusCode::OK, &body)
 }
 
-fn signed_in_page(language: Language, user: &str, next: &str, assembled: &Assembled) -> Reply {
+fn signed_in_page(language: Language, user: &str, next: &str, came_back: bool, assembled: &Assembled) -> Reply {
     let switch = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
     let switch = format!("{}?switch=1&{switch}", assembled.own_pages.login());
-    assembled.pages.signed_in(language, user, next, &switch)
+    assembled.pages.signed_in(language, SignedIn { user, next, switch: &switch, came_back })
 }
 
 fn confirm_page(problem: Option<Reason>, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
@@ -232,9 +268,12 @@ fn goodbye(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -
     match &visitor.session {
         Some(session) => {
             let (user, next) = (session.identity().user(), assembled.login.next.to_string());
-            signed_in_page(language, user, &next, assembled)
+            signed_in_page(language, user, &next, false, assembled)
         }
-        None => assembled.pages.goodbye(language, StatusCode::OK, Receipt::from_query(&query(facts)).as_ref()),
+        None => {
+            let receipt = Receipt::from_query(&query(facts), &assembled.keys);
+            assembled.pages.goodbye(language, StatusCode::OK, receipt.as_ref())
+        }
     }
 }
 

@@ -9,11 +9,12 @@ use serde_json::json;
 
 use super::Gateway;
 use super::answers::{self, Reader};
-use super::own::{Action, OwnRequest, login_target};
+use super::own::{Action, OwnRequest, login_target, site};
 use crate::audit::Event;
 use crate::credentials::Verdict;
 use crate::login::attempt::Attempt;
 use crate::logout::farewell::{self, Manner};
+use crate::pages;
 use crate::session::record::{Ended, Session, SignIn};
 use crate::session::table::{NotOpened, Opened};
 use crate::throttle::name::folded;
@@ -44,7 +45,10 @@ impl Gateway {
     async fn sign_in(&self, request: &OwnRequest, body: Result<Bytes, Reason>) -> Reply {
         let form = match body.and_then(|body| read_form(request, &body)) {
             Ok(form) => form,
-            Err(reason) => return answers::refusal_for(&request.assembled, request.reader, &reason.into()),
+            Err(reason) => {
+                let next = login_target(farewell::requested(None, &request.query), &request.assembled);
+                return form_again(request, "", &next, &reason.into());
+            }
         };
         let next = login_target(farewell::requested(Some(&form), &request.query), &request.assembled);
         let attempt = match Attempt::read(&form) {
@@ -112,12 +116,12 @@ impl Gateway {
     /// nobody without a session.
     async fn open(&self, request: &OwnRequest, user: UserKey, identity: Arc<Identity>, next: &ReturnTo) -> Reply {
         let begun = self.pipeline.clock.now();
+        let name = identity.user().to_owned();
         let sign_in = SignIn { user, identity, device: request.device, address: request.client };
         let Opened { id, session, evicted } = match self.sessions.open(sign_in, begun).await {
             Ok(opened) => opened,
             Err(problem) => {
-                let reason = not_opened(problem);
-                return answers::refusal_for(&request.assembled, request.reader, &reason.into());
+                return form_again(request, &name, next, &not_opened(problem).into());
             }
         };
         let grace = request.assembled.logout.grace;
@@ -149,22 +153,11 @@ impl Gateway {
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);
     }
 
-    /// Browsers get the form again, with the name in it and what was wrong; programs the reason.
     fn sign_in_refused(&self, request: &OwnRequest, user: &str, next: &ReturnTo, refusal: impl Into<Refusal>) -> Reply {
         let problem = refusal.into();
         let event = Event::SignInRefused { user, client: request.client, reason: problem.reason };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);
-        let assembled = &request.assembled;
-        let refusal = answers::refusal_for(assembled, Reader::Program, &problem);
-        let Reader::Person(language) = request.reader else { return refusal };
-        let mut page = assembled
-            .pages
-            .login(language, refusal.status, &next.to_string(), user, Some(&problem))
-            .refusing(problem.reason);
-        let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);
-        let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
-        page.headers.extend(further);
-        page
+        form_again(request, user, next, &problem)
     }
 
     /// Ends the session, if there is one, and says goodbye in any case: logout needs nothing.
@@ -187,10 +180,24 @@ impl Gateway {
         let target = farewell::target(next, &assembled.logout);
         receipt.target = target.as_ref().map(ReturnTo::to_string);
         let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
-        let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query()));
+        let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(&assembled.keys)));
         let reply = farewell::reply(&receipt, target.as_ref(), manner, &goodbye, page);
         farewell::with_farewell(reply, expired, &assembled.logout)
     }
+}
+
+/// Browsers get the form again, with the name in it and what was wrong; programs the reason.
+fn form_again(request: &OwnRequest, user: &str, next: &ReturnTo, problem: &Refusal) -> Reply {
+    let assembled = &request.assembled;
+    let refusal = answers::refusal_for(assembled, Reader::Program, problem);
+    let Reader::Person(language) = request.reader else { return refusal };
+    let (site, next) = (site(request.host, next, assembled), &*next.to_string());
+    let form = pages::SignIn { site, next, user, problem: Some(problem) };
+    let mut page = assembled.pages.login(language, refusal.status, form).refusing(problem.reason);
+    let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);
+    let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
+    page.headers.extend(further);
+    page
 }
 
 fn page_has(page: &Reply, name: &HeaderName) -> bool {

@@ -308,6 +308,7 @@ fn read_file(path: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SignedIn;
     use super::*;
 
     fn with(files: &[(&str, &str)]) -> Result<Look, Vec<BrokenFile>> {
@@ -322,7 +323,7 @@ mod tests {
         let brand = context! { name => "Shop", beside_logo => "Shop", logo => "x" };
         let addresses = super::super::Addresses::samples();
         let around = super::super::around(brand, super::super::stylesheet("", ""), &addresses);
-        let page = Page::SignedIn { user: "alice", next: "/", switch: "/" };
+        let page = Page::SignedIn(SignedIn { user: "alice", next: "/", switch: "/", came_back: false });
         look.render(Language(language), &page, &around).unwrap()
     }
 

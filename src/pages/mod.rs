@@ -6,11 +6,12 @@ mod colour;
 mod language;
 mod look;
 mod page;
+mod policy;
 mod problem;
 mod samples;
 
 use bytes::Bytes;
-use data_encoding::{BASE32_NOPAD, BASE64};
+use data_encoding::BASE32_NOPAD;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
 use minijinja::{Value, context};
@@ -20,14 +21,15 @@ pub use self::brand::{Brand, Logo, MAX_LOGO};
 pub use self::colour::Colour;
 pub use self::language::Language;
 pub use self::look::Look;
+pub use self::page::{SignIn, SignedIn};
 pub use self::problem::{BrokenFile, Problem};
 
 use self::page::Page;
+use self::policy::Policies;
 use crate::values::headers::Headers;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
-use crate::values::return_to::AllowedOrigins;
 
 /// What the cards of our pages are made of, by day and by night. `style.css` has the same colours.
 const PAPER: [&str; 2] = ["#f6f5f1", "#1b1e1d"];
@@ -65,7 +67,7 @@ impl Addresses {
 pub struct Pages {
     look: Look,
     around: Value,
-    policy: HeaderValue,
+    policies: Policies,
     style: Bytes,
     picture: Logo,
 }
@@ -81,18 +83,17 @@ impl std::fmt::Display for BrokenPages {
 }
 
 impl Pages {
-    /// The pages. Forms may end up at the allowed origins: browsers hold a form's redirect against the policy of
-    /// the page it was on.
-    pub fn new(settings: Settings, addresses: &Addresses, allowed: &AllowedOrigins) -> Result<Self, BrokenPages> {
+    /// The pages.
+    pub fn new(settings: Settings, addresses: &Addresses) -> Result<Self, BrokenPages> {
         let Settings { brand, look } = settings;
         let style = colours(brand.colour) + look.style();
-        let policy = HeaderValue::try_from(policy(&style, allowed)).map_err(|error| BrokenPages(error.to_string()))?;
+        let policies = Policies::new(&style).map_err(|error| BrokenPages(error.to_string()))?;
         let picture = brand.picture();
         let name = if brand.logo.is_none() { brand.name.as_str() } else { "" };
         let (style_at, picture_at) = (versioned("style.css", style.as_bytes()), versioned("logo", &picture.bytes));
         let brand = context! { name => brand.name.as_str(), beside_logo => name, logo => picture_at };
         let around = around(brand, stylesheet(&style_at, &style), addresses);
-        Ok(Self { look, around, policy, style: style.into(), picture })
+        Ok(Self { look, around, policies, style: style.into(), picture })
     }
 
     /// The language for whoever sent these headers.
@@ -100,21 +101,14 @@ impl Pages {
         self.look.language(headers)
     }
 
-    /// The sign-in form, with what went wrong at the last try.
-    pub fn login(
-        &self,
-        language: Language,
-        status: StatusCode,
-        next: &str,
-        user: &str,
-        problem: Option<&Refusal>,
-    ) -> Reply {
-        self.page(language, status, &Page::Login { next, user, problem })
+    /// The sign-in form.
+    pub fn login(&self, language: Language, status: StatusCode, form: SignIn<'_>) -> Reply {
+        self.page(language, status, &Page::Login(form))
     }
 
     /// What somebody sees at the sign-in address who is signed in: go on, be somebody else, sign out.
-    pub fn signed_in(&self, language: Language, user: &str, next: &str, switch: &str) -> Reply {
-        self.page(language, StatusCode::OK, &Page::SignedIn { user, next, switch })
+    pub fn signed_in(&self, language: Language, page: SignedIn<'_>) -> Reply {
+        self.page(language, StatusCode::OK, &Page::SignedIn(page))
     }
 
     /// Asks whether to sign out; `problem` is why it was not done.
@@ -156,21 +150,11 @@ impl Pages {
         // Our own templates were tried with every page: there is always a body.
         let body = self.look.render(language, page, &self.around).unwrap_or_default();
         Reply::with_body(status, "text/html; charset=utf-8", body)
-            .with(CONTENT_SECURITY_POLICY, self.policy.clone())
+            .with(CONTENT_SECURITY_POLICY, self.policies.of(page.needs()).clone())
             .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
             // With no-referrer, browsers send `Origin: null` from our own forms, and nobody could sign in.
             .with(REFERRER_POLICY, HeaderValue::from_static("same-origin"))
     }
-}
-
-/// What browsers may do with a page. Its style may also stand in the page itself, for those that are shown where the
-/// style sheet cannot be asked for.
-fn policy(style: &str, allowed: &AllowedOrigins) -> String {
-    let digest = BASE64.encode(&Sha256::digest(style));
-    format!(
-        "default-src 'none'; style-src 'self' 'sha256-{digest}'; img-src 'self'; base-uri 'none'; \
-         frame-ancestors 'none'; form-action 'self'{allowed}"
-    )
 }
 
 /// Where the style is, and the style.

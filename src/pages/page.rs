@@ -2,14 +2,42 @@
 
 use minijinja::{Value, context};
 
+use super::policy::{Needs, SHOW_PASSWORD};
+use crate::values::own_path;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
+
+/// What the sign-in form shows.
+#[derive(Clone, Copy, Debug)]
+pub struct SignIn<'a> {
+    /// The host that people sign in to.
+    pub site: &'a str,
+    /// Where the sign-in leads.
+    pub next: &'a str,
+    /// The name that was typed before.
+    pub user: &'a str,
+    /// What went wrong at the last try.
+    pub problem: Option<&'a Refusal>,
+}
+
+/// What somebody sees at the sign-in address who is signed in.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedIn<'a> {
+    /// Who that is.
+    pub user: &'a str,
+    /// Where Continue leads.
+    pub next: &'a str,
+    /// The sign-in form for somebody else.
+    pub switch: &'a str,
+    /// Whether Continue led back to this page.
+    pub came_back: bool,
+}
 
 /// A page and its values.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Page<'a> {
-    Login { next: &'a str, user: &'a str, problem: Option<&'a Refusal> },
-    SignedIn { user: &'a str, next: &'a str, switch: &'a str },
+    Login(SignIn<'a>),
+    SignedIn(SignedIn<'a>),
     Confirm { action: &'a str, next: Option<&'a str>, user: Option<&'a str>, problem: Option<Reason> },
     Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool },
     Refused { refusal: &'a Refusal, switch: Option<&'a str> },
@@ -19,11 +47,21 @@ impl Page<'_> {
     /// The name of its template.
     pub(super) const fn template(&self) -> &'static str {
         match self {
-            Self::Login { .. } => "login.html",
-            Self::SignedIn { .. } => "signed_in.html",
+            Self::Login(_) => "login.html",
+            Self::SignedIn(_) => "signed_in.html",
             Self::Confirm { .. } => "confirm.html",
             Self::Goodbye { .. } => "goodbye.html",
             Self::Refused { .. } => "refused.html",
+        }
+    }
+
+    /// What the policy of this page has to let it do.
+    pub(super) fn needs(&self) -> Needs {
+        match self {
+            Self::Login(_) => Needs::FormAndScript,
+            Self::SignedIn(_) | Self::Confirm { .. } => Needs::Form,
+            Self::Refused { refusal, .. } if ways(refusal.reason).contains(&Way::Logout) => Needs::Form,
+            Self::Goodbye { .. } | Self::Refused { .. } => Needs::Nothing,
         }
     }
 
@@ -35,11 +73,14 @@ impl Page<'_> {
     /// What its template is told, beside what every template is told.
     pub(super) fn values(&self) -> Value {
         match *self {
-            Self::Login { next, user, problem } => {
+            Self::Login(SignIn { site, next, user, problem }) => {
                 let wait = problem.and_then(|refusal| refusal.retry_after);
-                context! { next, user, problem => problem.map(|refusal| refusal.reason.id()), wait }
+                let script = Value::from_safe_string(SHOW_PASSWORD.to_owned());
+                context! { site, next, user, problem => problem.map(|refusal| refusal.reason.id()), wait, script }
             }
-            Self::SignedIn { user, next, switch } => context! { user, next, switch },
+            Self::SignedIn(SignedIn { user, next, switch, came_back }) => {
+                context! { user, next, switch, came_back, always => [own_path::LOGIN, own_path::LOGOUT] }
+            }
             Self::Confirm { action, next, user, problem } => {
                 context! { action, next, user, problem => problem.map(Reason::id) }
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::page::Page;
+use super::page::{Page, SignIn, SignedIn};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 
@@ -20,13 +20,16 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     let (known, nobody) = (receipt(text), Receipt { user: None, steps: Vec::new(), ..receipt(text) });
     let unnamed = Receipt { user: None, ..receipt(text) };
     let wrong = Refusal::from(Reason::CredentialsWrong);
-    each(Page::Login { next: text, user: "", problem: None });
-    each(Page::Login { next: text, user: text, problem: Some(&wrong) });
+    let form = SignIn { site: text, next: text, user: "", problem: None };
+    each(Page::Login(form));
+    each(Page::Login(SignIn { user: text, problem: Some(&wrong), ..form }));
     for seconds in [5, 900] {
         let banned = Refusal { retry_after: Some(seconds), ..Refusal::from(Reason::TooManyAttempts) };
-        each(Page::Login { next: text, user: text, problem: Some(&banned) });
+        each(Page::Login(SignIn { user: text, problem: Some(&banned), ..form }));
     }
-    each(Page::SignedIn { user: text, next: text, switch: text });
+    for came_back in [false, true] {
+        each(Page::SignedIn(SignedIn { user: text, next: text, switch: text, came_back }));
+    }
     each(Page::Confirm { action: text, next: None, user: None, problem: None });
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });
     each(Page::Goodbye { receipt: None, unconfirmed: false });

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::values::receipt::{Step, StepReceipt};
+use data_encoding::BASE64;
 
 fn pages_of(brand: Brand) -> Pages {
     let settings = Settings { brand, look: Look::built_in().unwrap() };
-    Pages::new(settings, &Addresses::samples(), &AllowedOrigins::default()).unwrap()
+    Pages::new(settings, &Addresses::samples()).unwrap()
 }
 
 fn pages() -> Pages {
@@ -21,6 +22,8 @@ fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
     reply.headers.iter().find(|(other, _)| other == name).unwrap().1.to_str().unwrap()
 }
 
+const FORM: SignIn<'_> = SignIn { site: "app.test", next: "/", user: "", problem: None };
+
 fn german() -> http::HeaderMap {
     http::HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, HeaderValue::from_static("de-AT, en;q=0.5"))])
 }
@@ -35,7 +38,9 @@ fn every_page_escapes_what_it_is_given() {
             let reply = pages.page(language, StatusCode::OK, &page);
             let text = text(&reply);
             assert!(text.starts_with("<!doctype html>") && text.ends_with("</html>"), "{text}");
-            assert!(!text.contains("<script") && !text.contains("\"\"><"), "{page:?}: {text}");
+            let ours = usize::from(page.needs() == policy::Needs::FormAndScript);
+            assert_eq!(text.matches("<script").count(), ours, "{page:?}: {text}");
+            assert!(!text.contains("\"\"><"), "{page:?}: {text}");
             assert!(header(&reply, "content-security-policy").starts_with("default-src 'none'"));
             seen += usize::from(text.contains("&lt;script&gt;"));
         });
@@ -43,10 +48,62 @@ fn every_page_escapes_what_it_is_given() {
     assert!(seen > 2 * Reason::ALL.len(), "the samples reach the pages: {seen}");
 }
 
+fn digest(text: &str) -> String {
+    format!("'sha256-{}'", BASE64.encode(&Sha256::digest(text)))
+}
+
+#[test]
+fn each_page_may_do_what_it_has_to_and_nothing_else() {
+    let pages = pages();
+    samples::each("sample", |page| {
+        let reply = pages.page(Language(0), StatusCode::OK, &page);
+        let (text, policy) = (text(&reply), header(&reply, "content-security-policy"));
+        assert!(!policy.contains("unsafe") && policy.contains("base-uri 'none'"), "{policy}");
+        // A form's redirects are held against form-action, so a page with a form must not have one.
+        assert_eq!(policy.contains("form-action 'self'"), !text.contains("<form"), "{page:?}");
+        let script = text.split("<script").nth(1).map(|rest| rest.split('>').nth(1).unwrap());
+        assert_eq!(script.is_some(), policy.contains("script-src"), "{page:?}");
+        assert!(script.is_none_or(|_| policy.contains("script-src 'sha256-")), "{policy}");
+    });
+}
+
+#[test]
+fn the_script_of_the_form_is_the_one_that_its_policy_names() {
+    let pages = pages();
+    let reply = pages.login(Language(0), StatusCode::OK, FORM);
+    let body = std::str::from_utf8(&reply.body).unwrap();
+    let (before, rest) = body.split_once("<script").unwrap();
+    let script = rest.split_once("\">").unwrap().1.split_once("</script>").unwrap().0;
+    assert!(script.contains("getElementById") && before.contains("id=\"password\""));
+    let policy = header(&reply, "content-security-policy");
+    assert!(policy.ends_with(&format!("; script-src {}", digest(script))), "{policy}");
+}
+
+#[test]
+fn the_sign_in_form_says_where_to_and_goes_to_its_own_address() {
+    let pages = pages();
+    let english = text(&pages.login(Language(0), StatusCode::OK, SignIn { site: "wiki.example.com", ..FORM }));
+    assert!(english.contains("to wiki.example.com") && english.contains("<form method=\"post\">"), "{english}");
+    let german = text(&pages.login(Language(1), StatusCode::OK, SignIn { site: "wiki.example.com", ..FORM }));
+    assert!(german.contains("bei wiki.example.com"));
+}
+
+#[test]
+fn who_came_back_is_told_why_and_what_to_write() {
+    let pages = pages();
+    let page = SignedIn { user: "alice", next: "/", switch: "/", came_back: false };
+    let usual = text(&pages.signed_in(Language(0), page));
+    assert!(!usual.contains("role=\"alert\"") && !usual.contains("[login]"));
+    let back = text(&pages.signed_in(Language(0), SignedIn { came_back: true, ..page }));
+    for words in ["role=\"alert\"", "path = \"/.exeunt/login\"", "paths = [\"/.exeunt/logout\"]"] {
+        assert!(back.contains(words), "{words}: {back}");
+    }
+}
+
 #[test]
 fn a_name_is_escaped_like_everything_else() {
     let pages = pages_of(Brand { name: "<b>&\"".to_owned(), ..Brand::default() });
-    let page = pages.login(Language(0), StatusCode::OK, "/", "", None);
+    let page = pages.login(Language(0), StatusCode::OK, FORM);
     assert!(!text(&page).contains("<b>") && text(&page).contains("&lt;b&gt;&amp;&quot;"));
 }
 
@@ -127,8 +184,7 @@ fn style_and_logo_can_be_kept_and_run_nothing() {
     assert_eq!(header(&logo, "content-security-policy"), PICTURE_POLICY);
     let other = pages_of(Brand { colour: Colour::parse("#123").unwrap(), ..Brand::default() });
     let address = |pages: &Pages| {
-        text(&pages.login(Language(0), StatusCode::OK, "/", "", None)).split("style.css?v=").nth(1).unwrap()[..8]
-            .to_owned()
+        text(&pages.login(Language(0), StatusCode::OK, FORM)).split("style.css?v=").nth(1).unwrap()[..8].to_owned()
     };
     assert_ne!(address(&pages), address(&other), "another style has another address");
 }
@@ -137,7 +193,7 @@ fn style_and_logo_can_be_kept_and_run_nothing() {
 fn an_own_logo_stands_alone() {
     let logo = Logo::parse(b"\x89PNG\r\n\x1a\n".to_vec()).unwrap();
     let own = pages_of(Brand { name: "Shop".to_owned(), logo: Some(logo), ..Brand::default() });
-    let page = own.login(Language(0), StatusCode::OK, "/", "", None);
+    let page = own.login(Language(0), StatusCode::OK, FORM);
     assert!(text(&page).contains("alt=\"Shop\""));
     assert_eq!(header(&own.logo(), "content-type"), "image/png");
 }
@@ -148,7 +204,6 @@ fn a_page_under_a_foreign_name_brings_its_style_along() {
     let reply = pages.refused(Language(0), &Reason::HostNotServed.into(), None);
     let text = text(&reply);
     let style = text.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
-    let digest = format!("'sha256-{}'", BASE64.encode(&Sha256::digest(style)));
-    assert!(header(&reply, "content-security-policy").contains(&digest), "{digest}");
+    assert!(header(&reply, "content-security-policy").contains(&digest(style)));
     assert!(!text.contains("/.exeunt/"), "nothing is asked for that is not there");
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue};
 use super::header_edits::{HeaderEdit, HeaderEdits};
 use super::known_browser::{KNOWN_DAYS, KnownBrowser};
 use super::origin::Scheme;
+use super::own_path::OwnPath;
 use super::session_id::{SessionId, SessionKey};
 
 /// The names that one configured cookie name stands for, and how the cookie is set.
@@ -16,16 +17,19 @@ use super::session_id::{SessionId, SessionKey};
 pub struct SessionCookie {
     name: String,
     known: String,
+    continued: String,
     secure: bool,
     same_site: SameSite,
     /// Every name that the session cookie may have in a browser.
     session_names: BTreeSet<String>,
-    /// Those, and the names of the cookie of known browsers.
+    /// Those, and the names of the other cookies.
     own_names: Vec<String>,
 }
 
 /// Cookies under the name of known browsers that are looked at: one is ours, others may have been planted.
 const MAX_KNOWN: usize = 4;
+/// How soon after the page that says who is signed in the same page means that Continue led back to it.
+const CONTINUED_SECONDS: i64 = 10;
 
 /// What a request shows as session cookie.
 #[derive(Debug)]
@@ -45,9 +49,13 @@ impl SessionCookie {
         let secure = scheme == Scheme::Https;
         let name = |base: &str| if secure { format!("__Host-{base}") } else { base.to_owned() };
         let known = format!("{base}-known");
+        let continued = format!("{base}-continued");
         let session_names = spellings(base);
-        let own_names = session_names.iter().cloned().chain(spellings(&known)).collect();
-        Self { name: name(base), known: name(&known), secure, same_site, session_names, own_names }
+        let others = [&known, &continued].into_iter().flat_map(|base| spellings(base));
+        let own_names = session_names.iter().cloned().chain(others).collect();
+        let continued = if secure { format!("__Secure-{continued}") } else { continued };
+        let known = name(&known);
+        Self { name: name(base), known, continued, secure, same_site, session_names, own_names }
     }
 
     /// Looks for the session cookie. Cookie lines are read as one (RFC 9113 8.2.3).
@@ -77,6 +85,12 @@ impl SessionCookie {
         let pairs = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).map(split_pair);
         let ours = pairs.filter(|(name, _)| *name == self.known.as_bytes());
         ours.filter_map(|(_, value)| KnownBrowser::parse(value)).take(MAX_KNOWN).collect()
+    }
+
+    /// Whether this browser was told a few seconds ago who is signed in.
+    pub fn has_continued(&self, headers: &HeaderMap) -> bool {
+        let mut pairs = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).map(split_pair);
+        pairs.any(|(name, _)| name == self.continued.as_bytes())
     }
 
     /// Leaves the application the browser's cookies as one line, in order and byte for byte, but none of ours.
@@ -145,6 +159,16 @@ impl SessionCookie {
         let mut line = header_value(&cookie);
         line.set_sensitive(true);
         line
+    }
+
+    /// The `Set-Cookie` line that says, for a few seconds and on this page alone, that this browser was told who is
+    /// signed in.
+    pub fn set_continued(&self, page: &OwnPath) -> HeaderValue {
+        let mut cookie = self.cookie(&self.continued, "1");
+        cookie.set_path(page.as_str());
+        cookie.set_same_site(self.same_site);
+        cookie.set_max_age(cookie::time::Duration::seconds(CONTINUED_SECONDS));
+        header_value(&cookie)
     }
 
     /// The lines that make a browser forget every session cookie of ours that it may hold.
@@ -267,7 +291,7 @@ mod tests {
             (&["a=b; __Host-exeunt=x; c=d=e"], &["a=b; c=d=e"]),
             (&["a=b;exeunt=x;c"], &["a=b; c"]),
             (&["__SECURE-Exeunt=x; a=b"], &["a=b"]),
-            (&["__Host-exeunt-known=x; a=b; exeunt-known=y"], &["a=b"]),
+            (&["__Host-exeunt-known=x; a=b; exeunt-known=y; __Secure-exeunt-continued=1"], &["a=b"]),
             (&["a=b", "c=d"], &["a=b; c=d"]),
             (&["a=b", "exeunt=x", "a=c"], &["a=b; a=c"]),
         ];
@@ -312,7 +336,14 @@ mod tests {
         let presented = headers(COOKIE, &[&format!("a=b; {}", text.split(';').next().unwrap())]);
         assert_eq!(cookie().find_known(&presented).iter().map(KnownBrowser::id).collect::<Vec<_>>(), [known.id()]);
         assert!(matches!(cookie().find(&presented), Presented::Nothing));
+        let page = OwnPath::parse("/login").unwrap();
+        let line = cookie().set_continued(&page).to_str().unwrap().to_owned();
+        let want = "__Secure-exeunt-continued=1; HttpOnly; SameSite=Lax; Secure; Path=/login; Max-Age=10";
+        assert_eq!(line, want);
+        assert!(cookie().has_continued(&headers(COOKIE, &["a=b; __Secure-exeunt-continued=1"])));
+        assert!(!cookie().has_continued(&headers(COOKIE, &["a=b; exeunt-continued=1"])));
         let plain = SessionCookie::new("exeunt", Scheme::Http, SameSite::Strict);
+        assert!(plain.set_continued(&page).to_str().unwrap().starts_with("exeunt-continued=1;"));
         assert_eq!(plain.set(&id), format!("exeunt={value}; HttpOnly; SameSite=Strict; Path=/"));
         assert!(plain.expire().iter().all(|line| line.to_str().unwrap().starts_with("exeunt=;")));
     }

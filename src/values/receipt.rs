@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::form::{Field, Form};
+use super::mac::{Mac, MacKeys, Purpose};
 
 /// A step of the logout pipeline (SESSIONS.md 4.1), in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -70,34 +71,53 @@ impl Step {
     }
 }
 
-/// What a form calls the id of a receipt.
+/// What a query calls the id of a receipt.
 const ID: &str = "receipt";
-/// The length of an id, in characters.
-const ID_LENGTH: usize = 16;
+/// What a query calls the one who was signed in.
+const USER: &str = "user";
+/// What a query calls the code that shows who wrote it.
+const MAC: &str = "mac";
 
 impl Receipt {
-    /// The receipt as a query, for the page that a redirect leads to. It says how much was ended and not whose, so
-    /// that it may stand in a history. Only for receipts without a failure.
-    pub fn to_query(&self) -> String {
+    /// The receipt as a query, for the page that a redirect leads to. Only for receipts without a failure.
+    pub fn to_query(&self, keys: &MacKeys) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair(ID, &self.logout_id);
         for step in &self.steps {
             query.append_pair(step.step.id(), &step.count.to_string());
         }
+        query.extend_pairs(self.user.iter().map(|user| (USER, user)));
+        query.append_pair(MAC, &keys.sign(Purpose::Receipt, &bytes(&self.parts())).encode());
         query.finish()
     }
 
-    /// The receipt of such a query; `None` if it is not of that shape. Anybody can write one: it proves nothing.
-    pub fn from_query(query: &Form) -> Option<Self> {
-        let Field::One(id) = query.field(&[ID]) else { return None };
-        let is_id = id.len() == ID_LENGTH && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        let step = |step: Step| {
-            let Field::One(count) = query.field(&[step.id()]) else { return None };
-            Some(StepReceipt::counted(step, count.parse::<u16>().ok()?.into(), Duration::ZERO))
+    /// The receipt of such a query; `None` for what the gateway did not write itself: anybody can make up a link to
+    /// our page, and would choose what it says.
+    pub fn from_query(query: &Form, keys: &MacKeys) -> Option<Self> {
+        let field = |name: &str| match query.field(&[name]) {
+            Field::One(text) => Some(text),
+            Field::Absent | Field::Several => None,
         };
-        let steps = Step::ALL.into_iter().filter_map(step).collect();
-        is_id.then(|| Self { logout_id: id.to_owned(), user: None, target: None, steps })
+        let step = |step: Step| Some(StepReceipt::counted(step, field(step.id())?.parse().ok()?, Duration::ZERO));
+        let receipt = Self {
+            logout_id: field(ID)?.to_owned(),
+            user: field(USER).map(str::to_owned),
+            target: None,
+            steps: Step::ALL.into_iter().filter_map(step).collect(),
+        };
+        let mac = Mac::parse(field(MAC)?.as_bytes())?;
+        keys.verify(Purpose::Receipt, &bytes(&receipt.parts()), &mac).then_some(receipt)
     }
+
+    /// What a code vouches for.
+    fn parts(&self) -> Vec<String> {
+        let steps = self.steps.iter().flat_map(|step| [step.step.id().to_owned(), step.count.to_string()]);
+        std::iter::once(self.logout_id.clone()).chain(steps).chain(self.user.clone()).collect()
+    }
+}
+
+fn bytes(parts: &[String]) -> Vec<&[u8]> {
+    parts.iter().map(String::as_bytes).collect()
 }
 
 impl StepReceipt {
@@ -112,25 +132,52 @@ impl StepReceipt {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_receipt_survives_a_redirect_without_its_name() {
+    fn receipt(user: Option<&str>) -> Receipt {
         let steps = [1, 3, 0].into_iter().zip(Step::ALL);
         let steps = steps.map(|(count, step)| StepReceipt::counted(step, count, Duration::ZERO)).collect();
-        let id = "k3f9x2m7qhw4zz5a".to_owned();
-        let receipt = Receipt { logout_id: id, user: Some("alice".into()), target: None, steps };
-        let query = receipt.to_query();
-        assert_eq!(query, "receipt=k3f9x2m7qhw4zz5a&end=1&cut=3&answer=0");
-        let read = Receipt::from_query(&Form::parse(query.as_bytes()).unwrap());
-        assert_eq!(read, Some(Receipt { user: None, ..receipt }));
+        Receipt { logout_id: "k3f9x2m7qhw4zz5a".to_owned(), user: user.map(str::to_owned), target: None, steps }
+    }
+
+    fn read(query: &str, keys: &MacKeys) -> Option<Receipt> {
+        Receipt::from_query(&Form::parse(query.as_bytes()).unwrap(), keys)
     }
 
     #[test]
-    fn what_is_no_receipt_is_none() {
-        for query in ["", "end=1", "receipt=", "receipt=K3F9X2M7QHW4ZZ5A", "receipt=you+owe+us+money"] {
-            assert_eq!(Receipt::from_query(&Form::parse(query.as_bytes()).unwrap()), None, "{query}");
+    fn a_receipt_survives_a_redirect() {
+        let keys = MacKeys::generate().unwrap();
+        for user in [None, Some("alice"), Some("Zoë & co=1")] {
+            let query = receipt(user).to_query(&keys);
+            assert!(query.starts_with("receipt=k3f9x2m7qhw4zz5a&end=1&cut=3&answer=0&"), "{query}");
+            assert_eq!(read(&query, &keys), Some(receipt(user)), "{query}");
         }
-        let odd = "receipt=k3f9x2m7qhw4zz5a&end=-1&cut=99999999&answer=1&answer=2&more=3";
-        let read = Receipt::from_query(&Form::parse(odd.as_bytes()).unwrap()).unwrap();
-        assert!(read.steps.is_empty(), "{read:?}");
+    }
+
+    #[test]
+    fn what_somebody_else_wrote_or_changed_is_none() {
+        let keys = MacKeys::generate().unwrap();
+        let query = receipt(Some("alice")).to_query(&keys);
+        assert_eq!(read(&query, &MacKeys::generate().unwrap()), None);
+        let (without_code, code) = query.split_once("&mac=").unwrap();
+        let changed = [
+            ("alice", "mallory"),
+            ("&user=alice", ""),
+            ("&user=alice", "&user=alice&user=alice"),
+            ("k3f9", "k3f8"),
+            ("end=1", "end=2"),
+            ("&end=1", ""),
+            ("cut=3", "cut=-3"),
+            ("&answer=0&user=alice", "&user=answer&user=0"),
+            ("mac=", "mac=A"),
+        ];
+        for (from, to) in changed {
+            let other = query.replace(from, to);
+            assert_ne!(other, query);
+            assert_eq!(read(&other, &keys), None, "{other}");
+        }
+        for query in ["", "end=1", without_code, &format!("mac={code}"), &format!("{without_code}&mac=")] {
+            assert_eq!(read(query, &keys), None, "{query}");
+        }
+        let nobody = receipt(None).to_query(&keys);
+        assert_eq!(read(&format!("{nobody}&user=mallory"), &keys), None, "a name cannot be added");
     }
 }

@@ -26,7 +26,7 @@ use crate::values::client_address::{Peer, TrustedProxies};
 use crate::values::cookie::SessionCookie;
 use crate::values::header_edits::HeaderEdit;
 use crate::values::mac::MacKeys;
-use crate::values::origin::{Authority, Origin, Scheme};
+use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPages, OwnPath};
 use crate::values::reason::Reason;

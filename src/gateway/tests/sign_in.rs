@@ -115,3 +115,59 @@ async fn an_application_may_have_login_and_logout_for_itself() {
     let page = moved.ask("GET", "/.exeunt/login", &[BROWSER, &alice], "").await;
     assert!(text(&page).contains("action=\"/.exeunt/logout\""), "{}", text(&page));
 }
+
+#[tokio::test]
+async fn the_form_says_which_host_and_comes_again_with_its_target() {
+    let other = Host::parse("wiki.test").unwrap();
+    let bench =
+        bench_with(|settings| settings.hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), [other]));
+    let cases: [(&str, &str, &str); 5] = [
+        ("/login", "Host: app.test:81", "to app.test<"),
+        ("/login", "Host: WIKI.test", "to wiki.test<"),
+        ("/login?next=/x", "Host: wiki.test", "to wiki.test<"),
+        ("/login?next=http://wiki.test/x", "Host: app.test", "to wiki.test<"),
+        ("/login?next=http://evil.test/x", "Host: app.test", "to app.test<"),
+    ];
+    for (target, host, want) in cases {
+        let form = text(&bench.ask("GET", target, &[BROWSER, host], "").await);
+        assert!(form.contains(want) && form.contains("<form method=\"post\">"), "{target} {host}: {form}");
+        let wrong = bench.ask("POST", target, &[BROWSER, host, FORM], "username=eve&password=x").await;
+        assert!(wrong.status == 401 && text(&wrong).contains(want), "{target} {host}");
+    }
+    let mended = bench.ask("POST", "/login?next=/x", &[BROWSER, "Content-Type: text/plain"], "username=eve").await;
+    assert_eq!((mended.status.as_u16(), mended.reason), (400, Some(Reason::FormMalformed)));
+    assert!(text(&mended).contains("name=\"password\"") && text(&mended).contains("value=\"/x\""));
+    let large = bench.receive("POST", "/login?next=/x", &[BROWSER, FORM]);
+    let Received::Own(large) = large else { panic!("{large:?}") };
+    let large = bench.gateway.perform(large, Err(Reason::FormTooLarge)).await;
+    assert!(large.status == 413 && text(&large).contains("value=\"/x\""), "{}", text(&large));
+}
+
+#[tokio::test]
+async fn continue_that_comes_back_says_what_to_write() {
+    let bench = bench();
+    let alice = bench.sign_in("alice").await;
+    let page = bench.ask("GET", "/login?next=/a", &[BROWSER, &alice], "").await;
+    let mark = header(&page, "set-cookie").unwrap();
+    assert_eq!(mark, "exeunt-continued=1; HttpOnly; SameSite=Lax; Path=/login; Max-Age=10");
+    assert!(!text(&page).contains("[login]"));
+    let cookies = format!("{alice}; exeunt-continued=1");
+    let (site, none) = ("Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: none");
+    let navigate = "Sec-Fetch-Mode: navigate";
+    let cases: [(&str, &[&str], bool); 7] = [
+        ("/login?next=/a", &[BROWSER], true),
+        ("/Login/?next=/b", &[BROWSER], true),
+        ("/login", &[site, navigate], true),
+        ("/login", &[none, navigate], false),
+        ("/login", &[site, navigate, "Cache-Control: max-age=0"], false),
+        ("/login", &[BROWSER, "Cache-Control: no-cache"], false),
+        ("/.exeunt/login", &[BROWSER], false),
+    ];
+    for (target, lines, told) in cases {
+        let page = bench.ask("GET", target, &[lines, &[&cookies]].concat(), "").await;
+        assert_eq!(text(&page).contains("path = \"/.exeunt/login\""), told, "{target} {lines:?}");
+        assert!(text(&page).contains("You are signed in as"));
+    }
+    let form = bench.ask("GET", "/login", &[BROWSER, "Cookie: exeunt-continued=1"], "").await;
+    assert!(text(&form).contains("name=\"password\"") && header(&form, "set-cookie").is_none());
+}

@@ -81,6 +81,13 @@ async fn a_get_of_logout_does_what_a_person_meant() {
     assert!(!bench.is_signed_in(&alice));
     let page = bench.ask("GET", goodbye, &[BROWSER], "").await;
     assert!(text(&page).contains("You are signed out") && text(&page).contains("Your session has ended"));
+    assert!(text(&page).contains("Goodbye, alice"), "the next page names who was signed in");
+    for (from, to) in [("alice", "mallory"), ("end=1", "end=9"), ("mac=", "mac=x"), ("receipt=", "receipt=1")] {
+        let crafted = bench.ask("GET", &goodbye.replace(from, to), &[BROWSER], "").await;
+        let page = text(&crafted);
+        assert!(crafted.status == 200 && page.contains("Your session on this browser is over."), "{page}");
+        assert!(!page.contains("What was ended") && !page.contains("mallory") && !page.contains("alice"), "{page}");
+    }
     let bob = bench.sign_in("bob").await;
     let page = bench.ask("GET", goodbye, &[&bob, BROWSER], "").await;
     assert!(text(&page).contains("You are signed in as") && bench.is_signed_in(&bob), "a reload tells what is");

@@ -1,0 +1,60 @@
+//! What browsers may do with our pages (W3C Content Security Policy 3).
+
+use data_encoding::BASE64;
+use http::HeaderValue;
+use http::header::InvalidHeaderValue;
+use sha2::{Digest, Sha256};
+
+/// The script of the sign-in form: a button that shows the password. Without scripts there is no such button.
+pub(super) const SHOW_PASSWORD: &str = include_str!("show_password.js");
+
+/// What a page has to be let do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// It has a form and the script of the form.
+    FormAndScript,
+    /// It has a form.
+    Form,
+    /// It is read.
+    Nothing,
+}
+
+/// The policies, as header values.
+#[derive(Debug)]
+pub(super) struct Policies {
+    form_and_script: HeaderValue,
+    form: HeaderValue,
+    nothing: HeaderValue,
+}
+
+impl Policies {
+    /// The policies of pages with this style. It may also stand in the page itself, for those that are shown where
+    /// the style sheet cannot be asked for.
+    pub(super) fn new(style: &str) -> Result<Self, InvalidHeaderValue> {
+        let always = format!(
+            "default-src 'none'; style-src 'self' {}; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+            hash(style)
+        );
+        Ok(Self {
+            form_and_script: format!("{always}; script-src {}", hash(SHOW_PASSWORD)).try_into()?,
+            nothing: format!("{always}; form-action 'self'").try_into()?,
+            form: always.try_into()?,
+        })
+    }
+
+    /// The policy for a page. There is no `form-action` where there is a form: Chromium holds every redirect that
+    /// follows on a form against it, so that whoever the application sends on to another origin after signing in or
+    /// out (its own single sign-on, its canonical name) would stay on the form as if nothing had happened.
+    pub(super) fn of(&self, needs: Needs) -> &HeaderValue {
+        match needs {
+            Needs::FormAndScript => &self.form_and_script,
+            Needs::Form => &self.form,
+            Needs::Nothing => &self.nothing,
+        }
+    }
+}
+
+/// The source expression for exactly this text.
+fn hash(text: &str) -> String {
+    format!("'sha256-{}'", BASE64.encode(&Sha256::digest(text)))
+}
