@@ -1,10 +1,9 @@
-//! The measured process: our door in front of the bare engine, or of the whole gateway.
+//! The measured process: the whole gateway.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use exeunt::audit::Log;
 use exeunt::config::{self, Settings};
 use exeunt::credentials::hashing::{self, PasswordChecker};
@@ -21,12 +20,9 @@ use exeunt::values::device::Device;
 use exeunt::values::identity::{Identity, UserKey};
 use exeunt::values::mac::MacKeys;
 use exeunt::values::time::Clock;
-use pingora::proxy::{ProxyHttp, Session, http_proxy};
-use pingora::server::configuration::ServerConf;
-use pingora::upstreams::peer::HttpPeer;
 use tokio::runtime::Handle;
 
-use super::scenario::{Scenario, Server};
+use super::scenario::Scenario;
 use super::{Result, wait_for_the_end};
 
 /// Sessions of one user, and cookies that the client gets.
@@ -44,20 +40,13 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 async fn serve(scenario: &Scenario, upstream: &str) -> Result<()> {
-    let access = scenario.server == Server::Gateway { access_log: true };
-    let settings = settings(upstream, access)?;
+    let settings = settings(upstream, scenario.access_log)?;
     let clock = Clock::system();
     let door = settings.door.clone();
     let listeners = listener::bind(&door.listen)?;
-    let (door, cookies) = if scenario.server == Server::Engine {
-        let bare = Bare { upstream: HttpPeer::new(upstream, false, String::new()) };
-        let app = Arc::new(http_proxy(&Arc::new(ServerConf::default()), bare));
-        (Door::open(door, listeners, app, clock), vec!["none".to_owned()])
-    } else {
-        let gateway = Arc::new(gateway(settings, &clock)?);
-        let cookies = sign_in(gateway.sessions(), scenario.sessions, &clock).await?;
-        (Door::open(door, listeners, engine(gateway), clock), cookies)
-    };
+    let gateway = Arc::new(gateway(settings, &clock)?);
+    let cookies = sign_in(gateway.sessions(), scenario.sessions, &clock).await?;
+    let door = Door::open(door, listeners, engine(gateway), clock);
     let address = door.addresses().first().ok_or("no address")?;
     println!("{address}\n{}\n", cookies.join("\n"));
     counting_begins();
@@ -128,20 +117,4 @@ async fn sign_in(table: &SessionTable, sessions: usize, clock: &Clock) -> Result
 fn identity(name: &str, groups: &[String]) -> Result<Identity> {
     let address = format!("{name}@example.com");
     Identity::new(name, Some(&address), Some("Some Body"), groups).map_err(|problem| problem.to_string().into())
-}
-
-/// An application of the engine that adds nothing.
-struct Bare {
-    upstream: HttpPeer,
-}
-
-#[async_trait]
-impl ProxyHttp for Bare {
-    type CTX = ();
-
-    fn new_ctx(&self) {}
-
-    async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> pingora::Result<Box<HttpPeer>> {
-        Ok(Box::new(self.upstream.clone()))
-    }
 }
