@@ -66,6 +66,7 @@ fn main() -> Result<ExitCode> {
         match argument.as_str() {
             "upstream" => return upstream::run(),
             "measured" => return measured::run(&arguments.collect::<Vec<_>>()),
+            "outside" => return measured::run_outside(&arguments.collect::<Vec<_>>()),
             "--keep" => asked.keep = Some(arguments.next().ok_or("--keep needs a folder")?.into()),
             "--list" => return Ok(list()),
             "--help" | "-h" => return Ok(print(HELP)),

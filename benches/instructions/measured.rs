@@ -20,32 +20,51 @@ use exeunt::values::device::Device;
 use exeunt::values::identity::{Identity, UserKey};
 use exeunt::values::mac::MacKeys;
 use exeunt::values::time::Clock;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 
 use super::scenario::Scenario;
 use super::{Result, wait_for_the_end};
 
-/// Sessions of one user, and cookies that the client gets.
+/// Sessions of one user.
 const SESSIONS_EACH: usize = 10;
+/// Cookies that the client gets: to count with, and to measure with, where every logout needs one of its own.
 const COOKIES: usize = 1000;
+const MANY_COOKIES: usize = 300_000;
+
+/// What is served.
+struct Served<'a> {
+    upstream: &'a str,
+    access_log: bool,
+    sessions: usize,
+    cookies: usize,
+}
 
 /// Serves the scenario `arguments[0]` with the upstream `arguments[1]`, until the input ends.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let [name, upstream] = arguments else { return Err("which scenario, which upstream?".into()) };
-    let scenario = Scenario::named(name).ok_or("there is no such scenario")?;
+    let Scenario { access_log, sessions, .. } = *Scenario::named(name).ok_or("there is no such scenario")?;
     // One thread: what is counted does not depend on how work was spread.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(scenario, upstream))?;
+    runtime.block_on(serve(Served { upstream, access_log, sessions, cookies: COOKIES }))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(scenario: &Scenario, upstream: &str) -> Result<()> {
-    let settings = settings(upstream, scenario.access_log)?;
+/// Serves the upstream `arguments[0]` for so many sessions, `arguments[1]`, on all processors that it may use:
+/// `benches/run` measures it from outside.
+pub fn run_outside(arguments: &[String]) -> Result<ExitCode> {
+    let [upstream, sessions] = arguments else { return Err("which upstream, how many sessions?".into()) };
+    let served = Served { upstream, access_log: false, sessions: sessions.parse()?, cookies: MANY_COOKIES };
+    Runtime::new()?.block_on(serve(served))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(served: Served<'_>) -> Result<()> {
+    let settings = settings(served.upstream, served.access_log)?;
     let clock = Clock::system();
     let door = settings.door.clone();
     let listeners = listener::bind(&door.listen)?;
     let gateway = Arc::new(gateway(settings, &clock)?);
-    let cookies = sign_in(gateway.sessions(), scenario.sessions, &clock).await?;
+    let cookies = sign_in(gateway.sessions(), &served, &clock).await?;
     let door = Door::open(door, listeners, engine(gateway), clock);
     let address = door.addresses().first().ok_or("no address")?;
     println!("{address}\n{}\n", cookies.join("\n"));
@@ -94,10 +113,10 @@ fn gateway(settings: Settings, clock: &Clock) -> Result<Gateway> {
 }
 
 /// Signs in as many, several sessions to a user, and answers the first cookies.
-async fn sign_in(table: &SessionTable, sessions: usize, clock: &Clock) -> Result<Vec<String>> {
-    let mut cookies = Vec::with_capacity(COOKIES);
+async fn sign_in(table: &SessionTable, served: &Served<'_>, clock: &Clock) -> Result<Vec<String>> {
+    let mut cookies = Vec::with_capacity(served.cookies.min(served.sessions));
     let device = Device::from_user_agent("Firefox/142.0 (Linux)");
-    for number in 0..sessions.div_ceil(SESSIONS_EACH) {
+    for number in 0..served.sessions.div_ceil(SESSIONS_EACH) {
         let name = format!("user{number}");
         let groups = ["staff".to_owned(), "sales".to_owned()];
         let identity = Arc::new(identity(&name, &groups)?);
@@ -106,7 +125,7 @@ async fn sign_in(table: &SessionTable, sessions: usize, clock: &Clock) -> Result
             let identity = Arc::clone(&identity);
             let sign_in = SignIn { user, identity, device, address: ClientAddress::Unix };
             let opened = table.open(sign_in, clock.now()).await.map_err(|problem| format!("{problem:?}"))?;
-            if cookies.len() < COOKIES {
+            if cookies.len() < served.cookies {
                 cookies.push(opened.id.cookie_value());
             }
         }
