@@ -102,7 +102,7 @@ class Stage:
             ("page", self.contestants, lambda one: self.load(one, one.head("/page"))),
             ("large", self.among(LARGE) + silent, lambda one: self.load(one, one.head("/large"))),
             ("short", self.among(SHORT_HEAD) + silent, lambda one: self.load(one, one.head("/page", lines=load.SHORT))),
-            ("strangers", silent, lambda one: self.load(one, load.page("/page"))),
+            ("strangers", silent, lambda one: self.load(one, load.page("/page"), status=303)),
             ("sessions", self.crowds, lambda one: self.load(one, load.page("/page", cookie="exeunt=COOKIE"), one.cookies)),
             ("rate", self.contestants, lambda one: self.load(one, one.head("/page"), rate=RATE)),
         ]
@@ -115,7 +115,8 @@ class Stage:
     def among(self, names):
         return [one for one in self.contestants if one.name in names]
 
-    def load(self, contestant, head, cookies=None, rate=None):
+    def load(self, contestant, head, cookies=None, rate=None, status=200):
+        load.check(contestant.port, head, status, cookies)
         load.run(self.place, contestant.port, head, 1, cookies=cookies, rate=rate)
         return load.measure(self.place, contestant, head, self.asked.seconds, cookies=cookies, rate=rate)
 

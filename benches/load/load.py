@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,18 @@ def logout():
     """The request that ends a session, each time another one."""
     head = f"POST /logout HTTP/1.1\n{BROWSER}{LOGOUT}Cookie: {APPLICATION_COOKIE}; exeunt=COOKIE\n\n"
     return head.replace("\n", "\r\n") + "next=%2Fbye"
+
+
+def check(port, head, status, cookies=None):
+    """Insists that the request is answered as it should be: wrk takes a redirect for a success, too."""
+    if cookies:
+        with open(cookies) as lines:
+            head = head.replace("COOKIE", lines.readline().strip())
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(head.encode())
+        first = connection.makefile("rb").readline().decode()
+    if first.split()[1:2] != [str(status)]:
+        raise RuntimeError(f"{first.strip()!r} in place of {status}")
 
 
 def run(place, port, head, seconds, cookies=None, rate=None):
