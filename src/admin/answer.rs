@@ -1,6 +1,7 @@
 //! From a request to an answer.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode, Uri};
@@ -52,7 +53,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Does it.
-    pub(super) async fn answer(self, gateway: &Gateway, ready: bool) -> Reply {
+    pub(super) async fn answer(self, gateway: &Arc<Gateway>, ready: bool) -> Reply {
         match self {
             Self::Health => said("running"),
             Self::Readiness if ready => said("ready"),

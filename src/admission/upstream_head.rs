@@ -18,6 +18,7 @@ use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::header_names::{NameSet, OwnHeaders};
 use crate::values::instance_id::InstanceId;
 use crate::values::origin::Authority;
+use crate::values::own_cookies::Kept;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::OwnPages;
 
@@ -87,10 +88,10 @@ impl HeadRules {
 
     /// Edits the request as it leaves: what clients may not say goes, then the operator's changes, then what we tell
     /// (where it comes from, and who it is), so that nothing stands over it.
-    pub fn request(&self, headers: &mut HeaderMap, permit: &Permit, asked: &Asked) {
+    pub fn request(&self, headers: &mut HeaderMap, permit: &Permit, asked: &Asked, cookies: &Kept) {
         let route = permit.route();
         self.remove_claims(headers, route, asked.by_trusted_proxy);
-        self.cookie.keep_from_application(headers);
+        cookies.apply(headers);
         // Room for all that comes, so that the table grows once.
         headers.reserve(forwarded::LINES + 1 + self.identity.count());
         route.request_headers.iter().for_each(|edit| edit.apply(headers));

@@ -106,6 +106,7 @@ fn steps(receipt: &Receipt) -> String {
 const fn result(result: StepResult) -> &'static str {
     match result {
         StepResult::Done => "done",
+        StepResult::TimedOut => "timed_out",
         StepResult::Nothing => "nothing",
         StepResult::Failed => "failed",
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode};
 
 use super::answers;
@@ -10,8 +9,10 @@ use super::assembled::Assembled;
 use crate::admission::permit::Permit;
 use crate::admission::upstream_head::Asked;
 use crate::routes::pool::Pool;
+use crate::session::Leaving;
 use crate::session::record::Session;
-use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::header_edits::HeaderEdits;
+use crate::values::own_cookies::Kept;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
@@ -25,7 +26,7 @@ pub struct Forward {
     pub(super) websocket: bool,
     pub(super) may_repeat: bool,
     pub(super) affinity: u64,
-    pub(super) expire_cookies: bool,
+    pub(super) cookies: Kept,
 }
 
 impl Forward {
@@ -61,17 +62,19 @@ impl Forward {
 
     /// Edits the request as it leaves; anew when an upstream is tried again.
     pub fn edit_request(&self, headers: &mut HeaderMap) {
-        self.assembled.heads.request(headers, &self.permit, &self.asked);
+        self.assembled.heads.request(headers, &self.permit, &self.asked, &self.cookies);
     }
 
-    /// The edits of the answer as it is passed on.
+    /// The edits of the answer as it is passed on. None of them is a cookie of ours: an answer that is not ours may be
+    /// one that caches keep for everybody.
     pub fn response_edits(&self, status: StatusCode, headers: &HeaderMap) -> HeaderEdits {
-        let mut edits = self.assembled.heads.response(status, headers, &self.permit, &self.asked);
-        if self.expire_cookies {
-            let expired = self.assembled.cookie.expire().into_iter();
-            edits.extend(expired.map(|line| HeaderEdit::Add(SET_COOKIE, line)));
-        }
-        edits
+        self.assembled.heads.response(status, headers, &self.permit, &self.asked)
+    }
+
+    /// Asks for leave to write the head, or bytes of a tunnel, towards the application: to be asked for anew right
+    /// before each write, which must not wait. `None`: the session has ended, and nothing may leave in its name.
+    pub fn leave(&self) -> Option<Leaving<'_>> {
+        self.permit.leave()
     }
 
     /// Whether the session has ended since the permit was made.

@@ -10,6 +10,9 @@ mod perform;
 mod receive;
 mod refuse;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use arc_swap::ArcSwap;
 
 pub use self::assembled::{Assembled, Settings};
@@ -20,8 +23,17 @@ pub use self::receive::Received;
 use crate::credentials::hashing::PasswordChecker;
 use crate::logout::reaper;
 use crate::logout::run::Pipeline;
+use crate::session::record::Session;
 use crate::session::table::SessionTable;
 use crate::throttle::Throttle;
+use crate::values::end_cause::EndCause;
+use crate::values::receipt::Receipt;
+
+/// Runs something to its end, even if whoever waits for it goes away: what was begun to end is ended, and audited.
+/// `None` if it broke down.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    tokio::spawn(work).await.ok()
+}
 
 /// Everything that outlives a configuration, and the configuration at work.
 #[derive(Debug)]
@@ -50,6 +62,19 @@ impl Gateway {
         if let Some(session) = forward.session() {
             session.touch(self.pipeline.clock.now());
         }
+    }
+
+    /// Ends these sessions for one reason, and gives one receipt about all of them.
+    async fn end_together(
+        &self,
+        sessions: Vec<Arc<Session>>,
+        cause: EndCause,
+        grace: Duration,
+        cookies: usize,
+    ) -> Receipt {
+        let begun = self.pipeline.clock.now();
+        let ended = self.sessions.end_all(sessions, cause).await;
+        self.pipeline.run(&ended, begun, grace, cookies)
     }
 
     /// Ends the sessions whose time is up, and answers how many that were.

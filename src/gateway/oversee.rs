@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Gateway;
-use crate::session::record::{Ended, Session};
+use super::{Gateway, to_the_end};
+use crate::session::record::Session;
 use crate::values::end_cause::EndCause;
 use crate::values::receipt::Receipt;
 
@@ -27,27 +27,27 @@ impl Gateway {
         (now.duration_since(session.created()), now.duration_since(session.last_seen()))
     }
 
-    /// Ends the session of this handle. `None` if there is none.
-    pub async fn revoke(&self, handle: &str) -> Option<Receipt> {
-        let named = |session: &&Arc<Session>| session.handle().is_some_and(|own| own.as_str() == handle);
-        let sessions = self.sessions.everybody(None);
-        let session = sessions.iter().find(named)?;
-        self.revoke_one(session).await
+    /// Ends the session of this handle; `None` if there is none. It ends, and is audited, even if the caller goes away.
+    pub async fn revoke(self: &Arc<Self>, handle: &str) -> Option<Receipt> {
+        let named = |session: &Arc<Session>| session.handle().is_some_and(|own| own.as_str() == handle);
+        let session = self.sessions.everybody(None).into_iter().find(named)?;
+        self.revoke_each(vec![session]).await.pop()
     }
 
-    /// Ends every session of a user.
-    pub async fn revoke_all_of(&self, user: &str) -> Vec<Receipt> {
-        let mut receipts = Vec::new();
-        for session in self.sessions.everybody(Some(user)) {
-            receipts.extend(self.revoke_one(&session).await);
-        }
-        receipts
+    /// Ends every session of a user, in the same way.
+    pub async fn revoke_all_of(self: &Arc<Self>, user: &str) -> Vec<Receipt> {
+        self.revoke_each(self.sessions.everybody(Some(user))).await
     }
 
-    async fn revoke_one(&self, session: &Arc<Session>) -> Option<Receipt> {
-        let begun = self.pipeline.clock.now();
-        let grace = self.assembled.load().logout.grace;
-        let ended: Ended = self.sessions.end(session, EndCause::Revoked).await?;
-        Some(self.pipeline.run(&ended, begun, grace, 0))
+    async fn revoke_each(self: &Arc<Self>, sessions: Vec<Arc<Session>>) -> Vec<Receipt> {
+        let gateway = Arc::clone(self);
+        let work = to_the_end(async move {
+            let begun = gateway.pipeline.clock.now();
+            let grace = gateway.assembled.load().logout.grace;
+            let ended = gateway.sessions.end_all(sessions, EndCause::Revoked).await;
+            let receipt = |one| gateway.pipeline.run(std::slice::from_ref(one), begun, grace, 0);
+            ended.iter().map(receipt).collect()
+        });
+        work.await.unwrap_or_default()
     }
 }

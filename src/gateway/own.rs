@@ -31,8 +31,10 @@ pub struct OwnRequest {
     pub(super) action: Action,
     pub(super) assembled: Arc<Assembled>,
     pub(super) host: HostId,
-    pub(super) session: Option<Arc<Session>>,
-    pub(super) unusable_cookie: bool,
+    /// Every live session that the request names.
+    pub(super) sessions: Vec<Arc<Session>>,
+    /// Whether it has a cookie of ours, live or not.
+    pub(super) has_cookie: bool,
     pub(super) query: Form,
     pub(super) is_form: bool,
     pub(super) reader: Reader,
@@ -142,8 +144,8 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
         action,
         assembled: Arc::clone(assembled),
         host: facts.host,
-        session: visitor.session,
-        unusable_cookie: visitor.unusable,
+        has_cookie: visitor.presented,
+        sessions: visitor.into_sessions(),
         query: query(facts),
         is_form: content_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"),
         reader: Reader::of(facts.headers, assembled),

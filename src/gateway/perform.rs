@@ -7,15 +7,15 @@ use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::Gateway;
 use super::answers::{self, Reader};
 use super::own::{Action, OwnRequest, login_target, site};
+use super::{Gateway, to_the_end};
 use crate::audit::Event;
 use crate::credentials::Verdict;
 use crate::login::attempt::Attempt;
 use crate::logout::farewell::{self, Manner};
 use crate::pages;
-use crate::session::record::{Ended, Session, SignIn};
+use crate::session::record::{Session, SignIn};
 use crate::session::table::{NotOpened, Opened};
 use crate::throttle::name::folded;
 use crate::throttle::{Banned, Ticket, Visitor};
@@ -24,22 +24,32 @@ use crate::values::form::Form;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::known_browser::KnownBrowser;
 use crate::values::reason::{Reason, Refusal};
+use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 
 impl Gateway {
-    /// Signs in or out. Runs to its end even if the caller goes away. `body` is what arrived of it, or why it did not.
-    pub async fn perform(self: &Arc<Self>, request: Box<OwnRequest>, body: Result<Bytes, Reason>) -> Reply {
-        let gateway = Arc::clone(self);
-        let assembled = Arc::clone(&request.assembled);
-        let reader = request.reader;
-        let work = tokio::spawn(async move {
-            match request.action {
-                Action::SignIn => gateway.sign_in(&request, body).await,
-                Action::SignOut(manner) => gateway.sign_out(&request, manner, body).await,
+    /// Signs in or out. What it begins to end or to open is finished even if the caller goes away. `body` gives what
+    /// arrives of the request's body, or why it does not; a logout waits for it only when everything is over.
+    pub async fn perform(
+        self: &Arc<Self>,
+        request: Box<OwnRequest>,
+        body: impl Future<Output = Result<Bytes, Reason>>,
+    ) -> Reply {
+        let (gateway, request) = (Arc::clone(self), Arc::<OwnRequest>::from(request));
+        let asked = Arc::clone(&request);
+        let done = match request.action {
+            Action::SignIn => {
+                let body = body.await;
+                to_the_end(async move { gateway.sign_in(&asked, body).await }).await
             }
-        });
-        work.await.unwrap_or_else(|_| answers::refusal_for(&assembled, reader, &Reason::Internal.into()))
+            Action::SignOut(manner) => match to_the_end(async move { gateway.end_named(&asked).await }).await {
+                Some(receipt) => Some(farewell_to(&request, manner, receipt, body.await)),
+                None => None,
+            },
+        };
+        let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
+        done.unwrap_or_else(broken_down)
     }
 
     async fn sign_in(&self, request: &OwnRequest, body: Result<Bytes, Reason>) -> Reply {
@@ -125,10 +135,10 @@ impl Gateway {
             }
         };
         let grace = request.assembled.logout.grace;
-        evicted.iter().for_each(|ended| drop(self.pipeline.run(ended, begun, grace, 0)));
-        if let Some(ended) = self.end_previous(request).await {
-            self.pipeline.run(&ended, begun, grace, 1);
+        for ended in &evicted {
+            self.pipeline.run(std::slice::from_ref(ended), begun, grace, 0);
         }
+        self.end_together(request.sessions.clone(), EndCause::SignedInAgain, grace, 1).await;
         self.note_sign_in(request, &session);
         let reply = if request.wants_json && request.reader == Reader::Program {
             let body = json!({ "user": session.identity().user(), "next": next.to_string() });
@@ -137,10 +147,6 @@ impl Gateway {
             Reply::see_other(next)
         };
         reply.with(SET_COOKIE, request.assembled.cookie.set(&id))
-    }
-
-    async fn end_previous(&self, request: &OwnRequest) -> Option<Ended> {
-        self.sessions.end(request.session.as_ref()?, EndCause::SignedInAgain).await
     }
 
     fn note_sign_in(&self, request: &OwnRequest, session: &Session) {
@@ -160,29 +166,10 @@ impl Gateway {
         form_again(request, user, next, &problem)
     }
 
-    /// Ends the session, if there is one, and says goodbye in any case: logout needs nothing.
-    async fn sign_out(&self, request: &OwnRequest, manner: Manner, body: Result<Bytes, Reason>) -> Reply {
-        let begun = self.pipeline.clock.now();
-        let assembled = &request.assembled;
-        let expired = assembled.cookie.expire();
-        let cookies = if request.session.is_some() || request.unusable_cookie { 1 } else { 0 };
-        let ended = match &request.session {
-            Some(session) => self.sessions.end(session, EndCause::Logout).await,
-            None => None,
-        };
-        let mut receipt = match &ended {
-            Some(ended) => self.pipeline.run(ended, begun, assembled.logout.grace, cookies),
-            None => self.pipeline.nobody(cookies),
-        };
-        let form = body.and_then(|body| read_form(request, &body)).ok();
-        let field = farewell::requested(form.as_ref(), &request.query);
-        let next = farewell::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
-        let target = farewell::target(next, &assembled.logout);
-        receipt.target = target.as_ref().map(ReturnTo::to_string);
-        let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
-        let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(&assembled.keys)));
-        let reply = farewell::reply(&receipt, target.as_ref(), manner, &goodbye, page);
-        farewell::with_farewell(reply, expired, &assembled.logout)
+    /// Ends every session that the request names. Logout needs nothing: there may be none.
+    async fn end_named(&self, request: &OwnRequest) -> Receipt {
+        let cookies = usize::from(request.has_cookie);
+        self.end_together(request.sessions.clone(), EndCause::Logout, request.assembled.logout.grace, cookies).await
     }
 }
 
@@ -198,6 +185,20 @@ fn form_again(request: &OwnRequest, user: &str, next: &ReturnTo, problem: &Refus
     let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
     page.headers.extend(further);
     page
+}
+
+/// Says goodbye, and where to go from here. A body that says nothing usable is none.
+fn farewell_to(request: &OwnRequest, manner: Manner, mut receipt: Receipt, body: Result<Bytes, Reason>) -> Reply {
+    let assembled = &request.assembled;
+    let form = body.and_then(|body| read_form(request, &body)).ok();
+    let field = farewell::requested(form.as_ref(), &request.query);
+    let next = farewell::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
+    let target = farewell::target(next, &assembled.logout);
+    receipt.target = target.as_ref().map(ReturnTo::to_string);
+    let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
+    let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(&assembled.keys)));
+    let reply = farewell::reply(&receipt, target.as_ref(), manner, &goodbye, page);
+    farewell::with_farewell(reply, assembled.cookie.expire(), &assembled.logout)
 }
 
 fn page_has(page: &Reply, name: &HeaderName) -> bool {

@@ -1,16 +1,15 @@
 //! The door: what becomes of a request, one step a line.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::request;
 
-use super::Gateway;
 use super::answers;
 use super::assembled::{Asked, Assembled};
 use super::exchange::Exchange;
 use super::forward::Forward;
 use super::own::{self, Own, OwnRequest};
+use super::{Gateway, to_the_end};
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit};
 use crate::admission::service_worker;
@@ -18,7 +17,9 @@ use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::session::record::Session;
 use crate::values::client_address::Peer;
-use crate::values::cookie::Presented;
+use crate::values::end_cause::EndCause;
+use crate::values::own_cookies::Kept;
+use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::time::Moment;
@@ -34,20 +35,50 @@ pub enum Received {
     Own(Box<OwnRequest>),
 }
 
-/// Who sends a request, as far as its cookie tells.
+/// Who sends a request, as far as its cookies tell.
 #[derive(Debug)]
 pub(super) struct Visitor {
+    /// The one live session under the name that opens sessions.
     pub(super) session: Option<Arc<Session>>,
-    /// There is a cookie of ours that cannot be used.
-    pub(super) unusable: bool,
+    /// Two and more of them: none counts.
+    rivals: Vec<Arc<Session>>,
+    /// Live sessions under other spellings of our name: they only end.
+    others: Vec<Arc<Session>>,
+    /// There is a cookie under a name of ours.
+    pub(super) presented: bool,
+    /// There is one that should go from the browser.
+    strays: bool,
+    /// What is left for the application.
+    cookies: Kept,
     /// When that was looked up.
-    pub(super) at: Moment,
+    at: Moment,
+}
+
+/// Why a request is not decided yet, or refused.
+enum Stop {
+    /// It shows the cookies of several live sessions.
+    Conflict(Vec<Arc<Session>>),
+    Refused(Refusal),
+}
+
+impl<R: Into<Refusal>> From<R> for Stop {
+    fn from(refusal: R) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+impl Visitor {
+    /// Every live session that the request names.
+    pub(super) fn into_sessions(self) -> Vec<Arc<Session>> {
+        self.session.into_iter().chain(self.rivals).chain(self.others).collect()
+    }
 }
 
 impl Gateway {
-    /// Judges a head. `raw_target` is the target byte for byte, `cut` the way to end this connection.
-    pub fn receive(
-        &self,
+    /// Judges a head. `raw_target` is the target byte for byte, `cut` the way to end this connection. It waits for
+    /// nothing, unless the head shows the cookies of two live sessions: both of them end first.
+    pub async fn receive(
+        self: &Arc<Self>,
         head: &request::Parts,
         raw_target: &[u8],
         peer: Peer,
@@ -55,10 +86,16 @@ impl Gateway {
     ) -> (Exchange, Received) {
         let assembled = self.assembled.load_full();
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head, raw_target);
-        let judged = self.judge(head, raw_target, peer, cut, &assembled, &mut exchange);
-        let refuse = |refusal| Received::Answer(answers::refuse(&assembled, &head.headers, &refusal));
-        let received = judged.unwrap_or_else(refuse);
-        (exchange, received)
+        loop {
+            match self.judge(head, raw_target, peer, cut, &assembled, &mut exchange) {
+                Ok(received) => return (exchange, received),
+                Err(Stop::Refused(refusal)) => {
+                    return (exchange, Received::Answer(answers::refuse(&assembled, &head.headers, &refusal)));
+                }
+                // None of them is live the next time.
+                Err(Stop::Conflict(rivals)) => Box::pin(self.end_rivals(rivals)).await,
+            }
+        }
     }
 
     fn judge(
@@ -69,7 +106,7 @@ impl Gateway {
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
-    ) -> Result<Received, Refusal> {
+    ) -> Result<Received, Stop> {
         let provenance = assembled.trusted.provenance(peer, &head.headers);
         exchange.comes_from(provenance.client);
         if assembled.heads.went_in_a_circle(&head.headers) {
@@ -83,7 +120,11 @@ impl Gateway {
         assembled.settle(&mut facts)?;
         exchange.asks_for(facts.target.path());
         let asked = assembled.asked(&facts)?;
-        let visitor = self.visitor(&facts, assembled);
+        let mut visitor = self.visitor(&facts, assembled);
+        // A logout ends them anyway, and one that is refused ends nothing.
+        if !visitor.rivals.is_empty() && !matches!(asked, Asked::OwnPage(OwnPage::Logout)) {
+            return Err(Stop::Conflict(std::mem::take(&mut visitor.rivals)));
+        }
         exchange.belongs_to(visitor.session.as_ref());
         match asked {
             Asked::OwnPage(page) => match own::answer(page, &facts, visitor, assembled)? {
@@ -92,18 +133,36 @@ impl Gateway {
             },
             Asked::Route(route) => {
                 exchange.goes_to(route);
-                self.admit(&facts, visitor, route, cut, assembled)
+                self.admit(&facts, visitor, route, cut, assembled).map_err(Stop::Refused)
             }
         }
     }
 
     fn visitor(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Visitor {
         let at = self.pipeline.clock.now();
-        match assembled.cookie.find(facts.headers) {
-            Presented::Nothing => Visitor { session: None, unusable: false, at },
-            Presented::Unusable => Visitor { session: None, unusable: true, at },
-            Presented::One(key) => Visitor { session: self.sessions.find(&key, at), unusable: false, at },
+        let found = assembled.cookie.read(facts.headers);
+        let (mut session, mut rivals, mut others) = (None, Vec::new(), Vec::new());
+        for named in found.named() {
+            match self.sessions.find(&named.key, at) {
+                Some(live) if !named.opens => others.push(live),
+                // A session has several keys, and may be named by more than one of them.
+                Some(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => session = Some(live),
+                Some(live) => rivals.push(live),
+                None => {}
+            }
         }
+        if !rivals.is_empty() {
+            rivals.extend(session.take());
+        }
+        let (presented, strays) = (found.are_presented(), found.have_strays());
+        Visitor { session, rivals, others, presented, strays, cookies: found.into_kept(), at }
+    }
+
+    /// Of two live sessions in one browser one was planted there, and nobody can tell which.
+    async fn end_rivals(self: &Arc<Self>, rivals: Vec<Arc<Session>>) {
+        let gateway = Arc::clone(self);
+        let grace = self.assembled.load().logout.grace;
+        to_the_end(async move { gateway.end_together(rivals, EndCause::CookieConflict, grace, 0).await }).await;
     }
 
     /// Registers with the session first, and decides only then: an end that comes in between is seen.
@@ -116,13 +175,13 @@ impl Gateway {
         assembled: &Arc<Assembled>,
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
-        let Visitor { session, unusable, at } = visitor;
+        let Visitor { session, cookies, strays, at, .. } = visitor;
         let hold = session.and_then(|session| session.hold(cut));
         if hold.as_ref().is_some_and(|hold| hold.among() > assembled.requests_per_session) {
             return Err(Reason::SessionBusy.into());
         }
         match permit::decide(facts, &assembled.hosts, route, hold) {
-            Decision::Allow(permit) => Ok(self.forward(facts, permit, unusable, at, assembled)),
+            Decision::Allow(permit) => Ok(self.forward(facts, permit, cookies, at, assembled)),
             Decision::Refuse(reason @ Reason::GroupMissing) => {
                 Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
             }
@@ -132,7 +191,7 @@ impl Gateway {
             Decision::Refuse(reason) => Err(reason.into()),
             Decision::AskLogin => {
                 let mut reply = answers::ask_login(assembled, facts);
-                if unusable {
+                if strays {
                     answers::expire_cookies(assembled, &mut reply);
                 }
                 Ok(Received::Answer(reply))
@@ -144,7 +203,7 @@ impl Gateway {
         &self,
         facts: &RequestFacts<'_>,
         permit: Permit,
-        unusable: bool,
+        cookies: Kept,
         at: Moment,
         assembled: &Arc<Assembled>,
     ) -> Received {
@@ -157,7 +216,7 @@ impl Gateway {
             websocket: facts.is_websocket(),
             may_repeat: facts.method.is_idempotent() && facts.method_override == Ok(None),
             affinity: affinity(facts, permit.session()),
-            expire_cookies: unusable,
+            cookies,
             assembled: Arc::clone(assembled),
             permit,
         }))
@@ -165,12 +224,5 @@ impl Gateway {
 }
 
 fn affinity(facts: &RequestFacts<'_>, session: Option<&Arc<Session>>) -> u64 {
-    session.map_or_else(
-        || {
-            let mut hasher = DefaultHasher::new();
-            facts.provenance.client.hash(&mut hasher);
-            hasher.finish()
-        },
-        |session| session.affinity(),
-    )
+    session.map_or_else(|| facts.provenance.client.affinity(), |session| session.affinity())
 }

@@ -28,13 +28,14 @@ mod tests {
     #[test]
     fn what_follows_from_which_cause() {
         use Step::{Answer, Cut, End};
-        let cases: [(EndCause, &[Step]); 6] = [
+        let cases: [(EndCause, &[Step]); 7] = [
             (EndCause::Logout, &[End, Cut, Answer]),
             (EndCause::SignedInAgain, &[End, Cut, Answer]),
             (EndCause::Idle, &[End, Cut]),
             (EndCause::Revoked, &[End, Cut]),
             (EndCause::Absolute, &[End, Cut]),
             (EndCause::OneTooMany, &[End, Cut]),
+            (EndCause::CookieConflict, &[End, Cut]),
         ];
         for (cause, want) in cases {
             assert_eq!(LogoutPlan::of(cause).steps(), want, "{cause:?}");

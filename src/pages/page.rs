@@ -106,10 +106,13 @@ fn step_in_words(step: &StepReceipt) -> Value {
     let name = step.step.id();
     let (result, text) = match (step.result, step.count) {
         (StepResult::Failed, _) => ("failed", "failed"),
+        (StepResult::TimedOut, _) => ("failed", "late"),
         (StepResult::Nothing, _) => ("nothing", "nothing"),
         (StepResult::Done, 1) => ("done", "one"),
         (StepResult::Done, _) => ("done", "other"),
     };
+    // Only the cut waits for anything that can be late.
+    let name = if text == "late" { Step::Cut.id() } else { name };
     let detail = (result == "done").then(|| format!("receipt.{name}.detail"));
     context! { result, count => step.count, text => format!("receipt.{name}.{text}"), detail }
 }

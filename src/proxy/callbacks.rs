@@ -106,7 +106,7 @@ impl ProxyHttp for App {
         };
         let head = session.req_header();
         let (exchange, received) =
-            self.gateway.receive(head.as_ref(), head.raw_path(), connection.peer(), connection.cut());
+            self.gateway.receive(head.as_ref(), head.raw_path(), connection.peer(), connection.cut()).await;
         ctx.exchange = Some(exchange);
         ctx.connection = Some(connection);
         match received {
@@ -277,8 +277,8 @@ impl ProxyHttp for App {
 impl App {
     async fn perform(&self, session: &mut Session, ctx: &mut Context, own: Box<OwnRequest>) -> Result<bool> {
         ctx.exchange(|exchange| exchange.note(own.note()));
-        let body = read_body(session, own.body_limit()).await;
-        let body = body.map_err(|reason| ctx.body_fault().unwrap_or(reason));
+        let limit = own.body_limit();
+        let body = async { read_body(session, limit).await.map_err(|reason| ctx.body_fault().unwrap_or(reason)) };
         let reply = self.gateway.perform(own, body).await;
         answer(session, ctx, reply).await
     }

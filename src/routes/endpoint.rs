@@ -1,12 +1,13 @@
 //! One place where an application is reached, and what is known of it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::values::affinity;
 use crate::values::time::{Clock, Moment};
 
 /// How long an endpoint that could not be connected to is left alone while there are others.
@@ -16,7 +17,7 @@ pub const REST: Duration = Duration::from_secs(10);
 pub const MAX_CONNECTS: usize = 3;
 
 /// What a connection is made to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// An address and port.
     Tcp(SocketAddr),
@@ -52,10 +53,8 @@ impl Generations {
 impl Endpoint {
     /// An endpoint that nothing is known of yet. With a server name it is reached over TLS.
     pub fn new(place: Place, server_name: Option<&str>, generations: &Generations) -> Self {
-        let mut hasher = DefaultHasher::new();
-        (&place, server_name).hash(&mut hasher);
         Self {
-            id: hasher.finish(),
+            id: id_of(&place, server_name),
             place,
             server_name: server_name.map(Into::into),
             rests_until: AtomicU64::new(0),
@@ -115,6 +114,17 @@ impl Endpoint {
     }
 }
 
+fn id_of(place: &Place, server_name: Option<&str>) -> u64 {
+    let name = server_name.unwrap_or("").as_bytes();
+    match place {
+        Place::Tcp(SocketAddr::V4(at)) => affinity::of(&[&at.ip().octets(), &at.port().to_be_bytes(), name]),
+        Place::Tcp(SocketAddr::V6(at)) => {
+            affinity::of(&[&at.ip().octets(), &at.scope_id().to_be_bytes(), &at.port().to_be_bytes(), name])
+        }
+        Place::Unix(path) => affinity::of(&[path.as_os_str().as_bytes(), name]),
+    }
+}
+
 /// The endpoints that one exchange has failed to connect to.
 #[derive(Clone, Copy, Debug)]
 pub struct Tried {
@@ -167,6 +177,8 @@ mod tests {
         assert_ne!(plain.id(), tls.id());
         assert_eq!(plain.id(), Endpoint::new(place(), None, &generations).id());
         assert_eq!((plain.server_name(), tls.server_name()), (None, Some("app.test")));
+        // Another number would send everybody to another upstream after an update.
+        assert_eq!(plain.id(), 0xa54f_26af_a026_85be);
     }
 
     #[test]

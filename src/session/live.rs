@@ -6,7 +6,7 @@
 //! so whichever comes second sees the other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,14 +16,20 @@ use parking_lot::Mutex;
 /// The way to end, from outside, whatever one client connection is doing.
 ///
 /// One a connection, shared by its exchanges in turn. It is polled by one task at a time: the one that serves
-/// the connection. Once signalled it stays so: the connection closes after it.
+/// the connection. What the end of a session asks for is over with the exchange that acted in its name; what is asked
+/// for otherwise, because the gateway stops, stays.
 #[derive(Debug, Default)]
 pub struct Cut {
-    signalled: AtomicBool,
-    grace_ms: AtomicU32,
-    streaming: AtomicBool,
+    /// Who asked, whether it is a stream, and the shortest grace: one word, so that all of it changes together.
+    word: AtomicU64,
     waker: AtomicWaker,
 }
+
+/// The low half of the word is the grace in milliseconds, where somebody asked.
+const GRACE: u64 = u32::MAX as u64;
+const BY_SESSION: u64 = 1 << 32;
+const BY_GATEWAY: u64 = 1 << 33;
+const STREAMING: u64 = 1 << 34;
 
 impl Cut {
     /// A cut that nobody has signalled.
@@ -31,28 +37,49 @@ impl Cut {
         Arc::new(Self::default())
     }
 
-    /// Asks the connection to end within `grace`, at once if it is streaming.
+    /// Asks the connection to end within `grace`, at once if it is streaming, whatever it does from now on.
     pub fn signal(&self, grace: Duration) {
-        let grace_ms = u32::try_from(grace.as_millis()).unwrap_or(u32::MAX);
-        self.grace_ms.store(grace_ms, Ordering::Relaxed);
-        self.signalled.store(true, Ordering::Release);
+        self.ask(BY_GATEWAY, grace);
+    }
+
+    /// Asks the exchange to end, because its session has ended.
+    fn signal_end_of_session(&self, grace: Duration) {
+        self.ask(BY_SESSION, grace);
+    }
+
+    fn ask(&self, who: u64, grace: Duration) {
+        let grace = u64::try_from(grace.as_millis()).unwrap_or(GRACE).min(GRACE);
+        self.change(|word| {
+            let earlier = if is_signalled(word) { word & GRACE } else { GRACE };
+            (word & !GRACE) | who | grace.min(earlier)
+        });
         self.waker.wake();
     }
 
-    /// From now on this connection has no grace: it carries an upgraded connection or an event stream.
+    /// From now on this exchange has no grace: it carries an upgraded connection or an event stream.
     pub fn set_streaming(&self) {
-        self.streaming.store(true, Ordering::Release);
+        self.change(|word| word | STREAMING);
         self.waker.wake();
+    }
+
+    /// The exchange is over: what concerned it alone is forgotten.
+    pub(super) fn disarm(&self) {
+        if self.word.load(Ordering::Acquire) != 0 {
+            let kept = |word| if word & BY_GATEWAY == 0 { 0 } else { word & (BY_GATEWAY | GRACE) };
+            self.change(kept);
+        }
+    }
+
+    fn change(&self, change: impl Fn(u64) -> u64) {
+        // It always changes, so it never fails.
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(change(word)));
     }
 
     /// The grace of an exchange that was asked to end, zero for a stream; `None` while nobody asked.
     pub fn signalled(&self) -> Option<Duration> {
-        if !self.signalled.load(Ordering::Acquire) {
-            return None;
-        }
-        let streaming = self.streaming.load(Ordering::Acquire);
-        let grace_ms = if streaming { 0 } else { self.grace_ms.load(Ordering::Relaxed) };
-        Some(Duration::from_millis(u64::from(grace_ms)))
+        let word = self.word.load(Ordering::Acquire);
+        let grace = if word & STREAMING == 0 { word & GRACE } else { 0 };
+        is_signalled(word).then_some(Duration::from_millis(grace))
     }
 
     /// Ready with the grace once the end was asked for. Registers the task first and looks after, so that a
@@ -64,6 +91,10 @@ impl Cut {
             None => Poll::Pending,
         }
     }
+}
+
+const fn is_signalled(word: u64) -> bool {
+    word & (BY_SESSION | BY_GATEWAY) != 0
 }
 
 /// The connections that act in one session's name at this moment.
@@ -89,11 +120,46 @@ impl LiveConnections {
     /// another session's exchange is not on the list any more when its cut is signalled.
     pub(super) fn cut_all(&self, grace: Duration) -> usize {
         let cuts = self.0.lock();
-        cuts.iter().for_each(|cut| cut.signal(grace));
+        cuts.iter().for_each(|cut| cut.signal_end_of_session(grace));
         cuts.len()
     }
 
     pub(super) fn count(&self) -> usize {
         self.0.lock().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_a_session_asked_for_is_over_with_its_exchange() {
+        let (cut, live) = (Cut::new(), LiveConnections::default());
+        live.register(&cut);
+        cut.set_streaming();
+        assert_eq!((live.cut_all(SECOND), cut.signalled()), (1, Some(Duration::ZERO)));
+        live.deregister(&cut);
+        cut.disarm();
+        assert_eq!(cut.signalled(), None);
+        live.register(&cut);
+        live.cut_all(SECOND);
+        assert_eq!(cut.signalled(), Some(SECOND), "the next exchange is no stream");
+    }
+
+    #[test]
+    fn what_the_gateway_asked_for_stays_and_the_shortest_grace_counts() {
+        let (cut, live) = (Cut::new(), LiveConnections::default());
+        live.register(&cut);
+        cut.signal(2 * SECOND);
+        live.cut_all(SECOND);
+        cut.signal(3 * SECOND);
+        assert_eq!(cut.signalled(), Some(SECOND));
+        cut.disarm();
+        assert!(cut.signalled().is_some());
+        cut.signal(Duration::MAX);
+        assert_eq!(cut.signalled(), Some(SECOND));
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! Size of a plain local user's session, in bytes, with all indexes: the record 160 (its `Arc` included), its
 //! key 32 on the heap, its place in the key index 47 to 94 and in the user index about 30 (tables and lists double
-//! when they are full), its turn in the sweeper 32 to 64: 300 to 380, under the budget of 400. The user's name and
+//! when they are full), its turn in the sweeper 40 to 75: 310 to 390, under the budget of 400. The user's name and
 //! identity are shared between the sessions of a user.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::end_mark::{EndMark, Leaving};
 use super::live::{Cut, LiveConnections};
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
@@ -42,14 +43,10 @@ pub struct Session {
     affinity: u64,
     created: u32,
     last_seen: AtomicU32,
-    ended: AtomicU8,
+    ended: EndMark,
     keys: Mutex<Vec<SessionKey>>,
     live: LiveConnections,
 }
-
-/// The mark of a session that has not ended.
-const LIVE: u8 = 0;
-const ENDED: u8 = 1;
 
 impl Session {
     pub(super) fn new(sign_in: SignIn, key: SessionKey, now: Moment) -> Self {
@@ -63,7 +60,7 @@ impl Session {
             affinity: key.affinity(),
             created: now.seconds(),
             last_seen: AtomicU32::new(now.seconds()),
-            ended: AtomicU8::new(LIVE),
+            ended: EndMark::default(),
             keys: Mutex::new(vec![key]),
             live: LiveConnections::default(),
         }
@@ -111,7 +108,12 @@ impl Session {
 
     /// Whether the end mark is set. It is never taken back.
     pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::SeqCst) != LIVE
+        self.ended.is_set()
+    }
+
+    /// Why it ended; `None` while it lives.
+    pub fn ended(&self) -> Option<EndCause> {
+        self.ended.cause()
     }
 
     /// How many connections act in its name at this moment.
@@ -142,8 +144,13 @@ impl Session {
     }
 
     /// Sets the end mark. True for the one caller that set it.
-    pub(super) fn mark(&self) -> bool {
-        self.ended.swap(ENDED, Ordering::SeqCst) == LIVE
+    pub(super) fn mark(&self, cause: EndCause) -> bool {
+        self.ended.set(cause)
+    }
+
+    /// Whether somebody has announced a write in its name and not made it yet.
+    pub(super) fn is_being_left(&self) -> bool {
+        self.ended.is_awaited()
     }
 
     /// Adds the key of another own host, unless the session has ended.
@@ -179,11 +186,19 @@ impl Hold {
     pub fn session(&self) -> &Arc<Session> {
         &self.session
     }
+
+    /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
+    /// session has ended.
+    pub fn leave(&self) -> Option<Leaving<'_>> {
+        self.session.ended.announce()
+    }
 }
 
 impl Drop for Hold {
+    /// The cut is over with its exchange: between two requests a connection belongs to nobody's session.
     fn drop(&mut self) {
         self.session.live.deregister(&self.cut);
+        self.cut.disarm();
     }
 }
 
@@ -197,6 +212,8 @@ pub struct Ended {
     pub cause: EndCause,
     /// Whether the store has confirmed the end.
     pub confirmed: bool,
+    /// Whether all writes that were announced in its name were made, or given up, in time.
+    pub quiet: bool,
 }
 
 #[cfg(test)]

@@ -1,30 +1,29 @@
-//! Which sessions may be over by now: a coarse calendar, not a timer a session.
+//! Which sessions may be over by now: a calendar, not a timer a session.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// The width of a day in this calendar, in seconds. Sessions are refused to the second whatever it is; it only
-/// delays the rest of their end.
-const WIDTH: u32 = 4;
-
-/// Keys by the time at which their session should be looked at again. A session that ended early leaves its 32
-/// bytes here until then.
+/// Keys by the second at which their session should be looked at again. A session that ended early leaves its entry
+/// here until then.
 #[derive(Debug, Default)]
-pub(super) struct Calendar(Mutex<BTreeMap<u32, Vec<SessionKey>>>);
+pub(super) struct Calendar(Mutex<BTreeSet<(u32, SessionKey)>>);
 
 impl Calendar {
     pub(super) fn enter(&self, key: SessionKey, at: Moment) {
-        self.0.lock().entry(at.seconds() / WIDTH).or_default().push(key);
+        self.0.lock().insert((at.seconds(), key));
     }
 
     /// Takes out everything that is due.
     pub(super) fn due(&self, now: Moment) -> Vec<SessionKey> {
-        let mut days = self.0.lock();
-        let later = days.split_off(&(now.seconds() / WIDTH));
-        std::mem::replace(&mut *days, later).into_values().flatten().collect()
+        let mut entries = self.0.lock();
+        let mut due = Vec::new();
+        while entries.first().is_some_and(|(second, _)| *second <= now.seconds()) {
+            due.extend(entries.pop_first().map(|(_, key)| key));
+        }
+        due
     }
 }

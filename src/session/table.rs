@@ -6,8 +6,11 @@
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
+use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session, SignIn};
@@ -97,10 +100,7 @@ impl SessionTable {
         self.by_key.insert(key, Arc::clone(&session));
         let too_many = self.enter_user(&session);
         self.calendar.enter(key, self.settings.lifetime.earliest_end(now, now));
-        let mut evicted = Vec::new();
-        for session in too_many {
-            evicted.extend(self.end(&session, EndCause::OneTooMany).await);
-        }
+        let evicted = self.end_all(too_many, EndCause::OneTooMany).await;
         Ok(Opened { id, session, evicted })
     }
 
@@ -123,25 +123,32 @@ impl SessionTable {
 
     /// Ends a session: mark, table, store. `None` if somebody else has ended it.
     pub async fn end(&self, session: &Arc<Session>, cause: EndCause) -> Option<Ended> {
-        if !session.mark() {
-            return None;
-        }
-        self.remove(session);
-        let (removed, confirmed) = match self.store.end(session).await {
-            Ok(removed) => (removed, true),
-            Err(_) => (true, false),
-        };
-        removed.then(|| Ended { session: Arc::clone(session), cause, confirmed })
+        self.end_each([(Arc::clone(session), cause)]).await.pop()
+    }
+
+    /// Ends these sessions, for one reason. Those that somebody else has ended are not among the answer.
+    pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
+        self.end_each(sessions.into_iter().map(|session| (session, cause))).await
     }
 
     /// Ends every session of a user.
     pub async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> Vec<Ended> {
-        let sessions = self.list(user);
-        let mut ended = Vec::with_capacity(sessions.len());
-        for session in sessions {
-            ended.extend(self.end(&session, cause).await);
-        }
-        ended
+        self.end_all(self.list(user), cause).await
+    }
+
+    /// All marks first: from then on none of them is served, however long the store takes. What was being written in
+    /// their names is awaited once for all, while the store works.
+    async fn end_each(&self, sessions: impl IntoIterator<Item = (Arc<Session>, EndCause)>) -> Vec<Ended> {
+        let marked: Vec<_> = sessions.into_iter().filter(|(session, cause)| session.mark(*cause)).collect();
+        marked.iter().for_each(|(session, _)| self.remove(session));
+        let stored = join_all(marked.iter().map(|(session, _)| self.store.end(session)));
+        let (stored, ()) = tokio::join!(stored, until_quiet(&marked));
+        let ended = marked.into_iter().zip(stored).filter(|(_, stored)| *stored != Ok(false));
+        let ended = ended.map(|((session, cause), stored)| {
+            let quiet = !session.is_being_left();
+            Ended { session, cause, confirmed: stored.is_ok(), quiet }
+        });
+        ended.collect()
     }
 
     /// The sessions of a user.
@@ -157,16 +164,15 @@ impl SessionTable {
 
     /// Ends the sessions whose time is up.
     pub async fn expired(&self, now: Moment) -> Vec<Ended> {
-        let mut ended = Vec::new();
+        let mut over = Vec::new();
         for key in self.calendar.due(now) {
-            // The guard of the map must not live into the await below.
             let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
             match self.verdict(&session, now) {
-                Some(cause) => ended.extend(self.end(&session, cause).await),
+                Some(cause) => over.push((session, cause)),
                 None => self.calendar.enter(key, self.earliest_end(&session)),
             }
         }
-        ended
+        self.end_each(over).await
     }
 
     fn verdict(&self, session: &Session, now: Moment) -> Option<EndCause> {
@@ -209,6 +215,24 @@ impl SessionTable {
         }
         self.by_user.remove_if(session.user(), |_, sessions| sessions.is_empty());
         self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The longest wait for what was being written when a session ended.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Waits until every write that was announced before the marks were set is made. Such a write waits for nothing: what
+/// takes longer than `PATIENCE` is a thread that does not get its turn.
+async fn until_quiet(marked: &[(Arc<Session>, EndCause)]) {
+    let awaited = || marked.iter().any(|(session, _)| session.is_being_left());
+    let all_quiet = async {
+        while awaited() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    if awaited() {
+        // The end goes on in any case, and its receipt tells.
+        let _ = timeout(PATIENCE, all_quiet).await;
     }
 }
 

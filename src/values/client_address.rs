@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+use super::affinity;
 use super::headers::{Headers, text};
 use super::origin::Scheme;
 
@@ -46,6 +47,15 @@ impl ClientAddress {
                 out.push(b'0' + octet / 10 % 10);
             }
             out.push(b'0' + octet % 10);
+        }
+    }
+
+    /// The number by which this client's upstream is chosen.
+    pub fn affinity(self) -> u64 {
+        match self {
+            Self::Ip(IpAddr::V4(address)) => affinity::of(&[&address.octets()]),
+            Self::Ip(IpAddr::V6(address)) => affinity::of(&[&address.octets()]),
+            Self::Unix => affinity::of(&[]),
         }
     }
 }

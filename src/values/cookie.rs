@@ -1,4 +1,5 @@
-//! Our own cookies: found in a request, kept from the application, written and expired in an answer.
+//! Our own cookies: their names, and how they are written and expired in an answer. What a request holds of them is
+//! read in [`super::own_cookies`].
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use super::header_edits::{HeaderEdit, HeaderEdits};
 use super::known_browser::{KNOWN_DAYS, KnownBrowser};
 use super::origin::Scheme;
 use super::own_path::OwnPath;
-use super::session_id::{SessionId, SessionKey};
+use super::session_id::SessionId;
 
 /// The names that one configured cookie name stands for, and how the cookie is set.
 #[derive(Clone, Debug)]
@@ -31,16 +32,15 @@ const MAX_KNOWN: usize = 4;
 /// How soon after the page that says who is signed in the same page means that Continue led back to it.
 const CONTINUED_SECONDS: i64 = 10;
 
-/// What a request shows as session cookie.
-#[derive(Debug)]
-pub enum Presented {
-    /// No cookie of ours.
-    Nothing,
-    /// One, well formed: the key of its session. Two with the same value are one.
-    One(SessionKey),
-    /// Something that is no cookie we could have set, or two that differ: as without a session, and the answer
-    /// expires them.
-    Unusable,
+/// What a cookie's name is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnName {
+    /// The one name that opens sessions.
+    Session,
+    /// Any other spelling of it: it opens nothing.
+    OtherSpelling,
+    /// Any other cookie of ours, in any spelling.
+    NoSession,
 }
 
 impl SessionCookie {
@@ -58,28 +58,6 @@ impl SessionCookie {
         Self { name: name(base), known, continued, secure, same_site, session_names, own_names }
     }
 
-    /// Looks for the session cookie. Cookie lines are read as one (RFC 9113 8.2.3).
-    pub fn find(&self, headers: &HeaderMap) -> Presented {
-        let mut found: Option<&[u8]> = None;
-        let mut quoted = false;
-        for pair in headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())) {
-            let (name, value) = split_pair(pair);
-            if name == self.name.as_bytes() {
-                // Behind an open quote or an RFC 2109 version, a reader of the old rules sees no cookie here.
-                if quoted || found.is_some_and(|other| other != value) {
-                    return Presented::Unusable;
-                }
-                found = Some(value);
-            }
-            quoted |= opens_quote(value) || name == b"$Version";
-        }
-        match found.map(SessionKey::of_cookie_value) {
-            None => Presented::Nothing,
-            Some(Some(key)) => Presented::One(key),
-            Some(None) => Presented::Unusable,
-        }
-    }
-
     /// What the browser shows of earlier sign-ins. What is not well formed is passed over.
     pub fn find_known(&self, headers: &HeaderMap) -> Vec<KnownBrowser> {
         let pairs = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).map(split_pair);
@@ -93,47 +71,13 @@ impl SessionCookie {
         pairs.any(|(name, _)| name == self.continued.as_bytes())
     }
 
-    /// Leaves the application the browser's cookies as one line, in order and byte for byte, but none of ours.
-    pub fn keep_from_application(&self, headers: &mut HeaderMap) {
-        if let Some(kept) = self.without_ours(headers) {
-            match HeaderValue::try_from(kept) {
-                Ok(value) if !value.is_empty() => drop(headers.insert(COOKIE, value)),
-                _ => drop(headers.remove(COOKIE)),
-            }
-        }
-    }
-
-    /// The line of the others; `None` where one line without a cookie of ours stays as it is.
-    fn without_ours(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
-        let mut kept = Vec::new();
-        let (mut lines, mut ours) = (0, false);
-        for line in headers.get_all(COOKIE) {
-            lines += 1;
-            kept.reserve(line.len() + 2);
-            for pair in pairs(line.as_bytes()).filter(|pair| !pair.is_empty()) {
-                if self.is_own(split_pair(pair).0) {
-                    ours = true;
-                    continue;
-                }
-                if !kept.is_empty() {
-                    kept.extend_from_slice(b"; ");
-                }
-                kept.extend_from_slice(pair);
-            }
-        }
-        (ours || lines > 1).then_some(kept)
-    }
-
     /// What to do so that an application's answer neither sets nor expires a cookie of ours.
     pub fn response_edits(&self, headers: &HeaderMap, edits: &mut HeaderEdits) {
         if !headers.contains_key(SET_COOKIE) {
             return;
         }
         let lines = || headers.get_all(SET_COOKIE).iter();
-        let ours = |line: &&HeaderValue| {
-            let pair = line.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-            self.is_own(split_pair(pair.trim_ascii()).0)
-        };
+        let ours = |line: &&HeaderValue| self.own_name(name_as_sent(line.as_bytes())).is_some();
         if lines().any(|line| ours(&line)) {
             edits.push(HeaderEdit::Remove(SET_COOKIE));
             edits.extend(lines().filter(|line| !ours(line)).map(|line| HeaderEdit::Add(SET_COOKIE, line.clone())));
@@ -188,9 +132,24 @@ impl SessionCookie {
         Cookie::build((name, value)).path("/").http_only(true).secure(self.secure).build()
     }
 
-    fn is_own(&self, name: &[u8]) -> bool {
-        self.own_names.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
+    /// What a name is to us; `None` where it is somebody else's.
+    pub(super) fn own_name(&self, name: &[u8]) -> Option<OwnName> {
+        if name == self.name.as_bytes() {
+            return Some(OwnName::Session);
+        }
+        let place = self.own_names.iter().position(|own| own.as_bytes().eq_ignore_ascii_case(name))?;
+        Some(if place < self.session_names.len() { OwnName::OtherSpelling } else { OwnName::NoSession })
     }
+}
+
+/// The name under which a browser will send the cookie of a `Set-Cookie` line. One without a name is sent as its bare
+/// value, and that is read as a pair again: `=exeunt=x` comes back as `exeunt=x`.
+fn name_as_sent(line: &[u8]) -> &[u8] {
+    let mut pair = split_at_byte(b';', line).0.trim_ascii();
+    while let Some(rest) = pair.strip_prefix(b"=") {
+        pair = rest.trim_ascii_start();
+    }
+    split_pair(pair).0
 }
 
 /// A cookie's name in all the forms that browsers treat differently.
@@ -213,9 +172,10 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
+/// A pair's name and value, without the blanks around them.
+pub(super) fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     let (name, value) = split_at_byte(b'=', pair);
-    (name.trim_ascii_end(), value.unwrap_or_default().trim_ascii_start())
+    (name.trim_ascii(), value.unwrap_or_default().trim_ascii())
 }
 
 /// What is before the first such byte, and what is behind it if there is one. Cookie lines are long, and every request
@@ -223,10 +183,6 @@ fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
 fn split_at_byte(byte: u8, text: &[u8]) -> (&[u8], Option<&[u8]>) {
     let split = memchr::memchr(byte, text).and_then(|at| text.split_at_checked(at));
     split.map_or((text, None), |(before, rest)| (before, rest.get(1..)))
-}
-
-fn opens_quote(value: &[u8]) -> bool {
-    value.first() == Some(&b'"') && (value.len() == 1 || value.last() != Some(&b'"'))
 }
 
 #[cfg(test)]
@@ -244,71 +200,16 @@ mod tests {
     }
 
     #[test]
-    fn only_one_clear_cookie_is_a_session() {
-        let id = SessionId::generate().unwrap();
-        let other = SessionId::generate().unwrap().cookie_value();
-        let value = id.cookie_value();
-        let own = format!("__Host-exeunt={value}");
-        let cases: [(&[&str], &str); 18] = [
-            (&[], "nothing"),
-            (&["a=b; c"], "nothing"),
-            (&[&own], "one"),
-            (&[&format!("a=b;{own} ;c=d")], "one"),
-            (&["a=b", &own], "one"),
-            (&[&own, &own], "one"),
-            (&[&own, &format!("__Host-exeunt={other}")], "unusable"),
-            (&["__Host-exeunt="], "unusable"),
-            (&["__Host-exeunt=x"], "unusable"),
-            (&[&format!("__Host-exeunt=\"{value}\"")], "unusable"),
-            (&[&format!("=__Host-exeunt={value}")], "nothing"),
-            (&[&format!("a=\"; {own}; \"")], "unusable"),
-            (&[&format!("a=\"b; {own}")], "unusable"),
-            (&[&format!("a=\"b\"; {own}")], "one"),
-            (&[&format!("$Version=1; {own}")], "unusable"),
-            (&[&format!("exeunt={value}")], "nothing"),
-            (&[&format!("__host-exeunt={value}")], "nothing"),
-            (&["__Host-exeunt_chunks=99999999"], "nothing"),
-        ];
-        for (lines, want) in cases {
-            let got = match cookie().find(&headers(COOKIE, lines)) {
-                Presented::Nothing => "nothing",
-                Presented::One(found) => {
-                    assert_eq!(found, id.key());
-                    "one"
-                }
-                Presented::Unusable => "unusable",
-            };
-            assert_eq!(got, want, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn the_application_gets_the_others_byte_for_byte() {
-        let cases: [(&[&str], &[&str]); 9] = [
-            (&[], &[]),
-            (&["a=b;  c=\"d;e\" ;"], &["a=b;  c=\"d;e\" ;"]),
-            (&["__Host-exeunt=x"], &[]),
-            (&["a=b; __Host-exeunt=x; c=d=e"], &["a=b; c=d=e"]),
-            (&["a=b;exeunt=x;c"], &["a=b; c"]),
-            (&["__SECURE-Exeunt=x; a=b"], &["a=b"]),
-            (&["__Host-exeunt-known=x; a=b; exeunt-known=y; __Secure-exeunt-continued=1"], &["a=b"]),
-            (&["a=b", "c=d"], &["a=b; c=d"]),
-            (&["a=b", "exeunt=x", "a=c"], &["a=b; a=c"]),
-        ];
-        for (lines, want) in cases {
-            let mut headers = headers(COOKIE, lines);
-            cookie().keep_from_application(&mut headers);
-            let kept: Vec<_> = headers.get_all(COOKIE).iter().map(|line| line.to_str().unwrap()).collect();
-            assert_eq!(kept, want, "{lines:?}");
-        }
-    }
-
-    #[test]
     fn an_application_cannot_set_our_cookie() {
-        let set = headers(SET_COOKIE, &["a=b; Path=/", "__Host-exeunt=x; Path=/", " EXEUNT =; Max-Age=0", "c=d"]);
+        let ours = [
+            "__Host-exeunt=x; Path=/", " EXEUNT =; Max-Age=0", "\t__Secure-exeunt\t=x", "exeunt", "exeunt; Path=/",
+            "=exeunt", "=exeunt=x", " = exeunt = x", "==exeunt=x", "=__host-exeunt-known=x", "exeunt-known",
+        ];
+        let others = ["a=b; Path=/", "=", "", "=a", "a=exeunt=x", "xexeunt=x", "a; exeunt=x", "\"exeunt\"=x", "c=d"];
+        let set = headers(SET_COOKIE, &[&ours[..], &others].concat());
         let mut edits = Vec::new();
         cookie().response_edits(&set, &mut edits);
-        let kept = ["a=b; Path=/", "c=d"].map(|line| HeaderEdit::Add(SET_COOKIE, HeaderValue::from_static(line)));
+        let kept = others.map(|line| HeaderEdit::Add(SET_COOKIE, HeaderValue::from_static(line)));
         assert_eq!(edits, [vec![HeaderEdit::Remove(SET_COOKIE)], kept.to_vec()].concat());
         edits.clear();
         cookie().response_edits(&headers(SET_COOKIE, &["a=b"]), &mut edits);
@@ -335,7 +236,7 @@ mod tests {
         assert!(text.contains("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=15552000"), "{text}");
         let presented = headers(COOKIE, &[&format!("a=b; {}", text.split(';').next().unwrap())]);
         assert_eq!(cookie().find_known(&presented).iter().map(KnownBrowser::id).collect::<Vec<_>>(), [known.id()]);
-        assert!(matches!(cookie().find(&presented), Presented::Nothing));
+        assert!(!cookie().read(&presented).are_presented());
         let page = OwnPath::parse("/login").unwrap();
         let line = cookie().set_continued(&page).to_str().unwrap().to_owned();
         let want = "__Secure-exeunt-continued=1; HttpOnly; SameSite=Lax; Secure; Path=/login; Max-Age=10";

@@ -15,9 +15,22 @@ pub enum EndCause {
     SignedInAgain,
     /// An operator ended it.
     Revoked,
+    /// One request showed the cookies of two live sessions: one of them was planted, and nobody can tell which.
+    CookieConflict,
 }
 
 impl EndCause {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Logout,
+        Self::Idle,
+        Self::Absolute,
+        Self::OneTooMany,
+        Self::SignedInAgain,
+        Self::Revoked,
+        Self::CookieConflict,
+    ];
+
     /// The word for log and audit.
     pub const fn id(self) -> &'static str {
         match self {
@@ -27,6 +40,7 @@ impl EndCause {
             Self::OneTooMany => "one_too_many",
             Self::SignedInAgain => "signed_in_again",
             Self::Revoked => "revoked",
+            Self::CookieConflict => "cookie_conflict",
         }
     }
 
@@ -38,11 +52,11 @@ impl EndCause {
 
 #[cfg(test)]
 mod tests {
-    use super::EndCause::*;
+    use super::EndCause::{self, *};
 
     #[test]
     fn a_browser_waits_where_somebody_did_it_there() {
-        let waits = [Logout, SignedInAgain, Idle, Absolute, OneTooMany, Revoked].map(|cause| cause.faces_browser());
-        assert_eq!(waits, [true, true, false, false, false, false]);
+        let waits: Vec<_> = EndCause::ALL.into_iter().filter(|cause| cause.faces_browser()).collect();
+        assert_eq!(waits, [Logout, SignedInAgain]);
     }
 }

@@ -1,5 +1,6 @@
 //! Plain words, each parsed once. No I/O, and nothing here knows the engine.
 
+pub mod affinity;
 pub mod answer_head;
 pub mod body;
 pub mod chunks;
@@ -26,6 +27,7 @@ pub mod media_type;
 pub mod method_override;
 pub mod nominated;
 pub mod origin;
+pub mod own_cookies;
 pub mod own_hosts;
 pub mod own_path;
 pub mod readings;

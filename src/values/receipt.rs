@@ -19,14 +19,16 @@ pub enum Step {
     Answer,
 }
 
-/// How a step came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+/// How a step came out; of several, the greatest tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepResult {
-    /// Done.
-    Done,
     /// There was nothing to do.
     Nothing,
+    /// Done.
+    Done,
+    /// Done, but something that was under way took longer than it was waited for.
+    TimedOut,
     /// It could not be done.
     Failed,
 }
@@ -44,7 +46,8 @@ pub struct StepReceipt {
     pub ms: u64,
 }
 
-/// What one logout did. Its id is the same in the answer, the audit line and the log.
+/// What one logout did, be it to one session or to several. Its id is the same in the answer, the audit line and the
+/// log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
     /// Names this logout; opens nothing.
@@ -121,6 +124,13 @@ fn bytes(parts: &[String]) -> Vec<&[u8]> {
 }
 
 impl StepReceipt {
+    /// Adds the same step of another session.
+    pub fn add(&mut self, other: &Self) {
+        self.result = self.result.max(other.result);
+        self.count = self.count.saturating_add(other.count);
+        self.ms = self.ms.max(other.ms);
+    }
+
     /// A step that took `took`, with `count` things done.
     pub fn counted(step: Step, count: usize, took: Duration) -> Self {
         let result = if count == 0 { StepResult::Nothing } else { StepResult::Done };

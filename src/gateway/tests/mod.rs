@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cookie::SameSite;
+use futures_util::FutureExt;
 use http::{HeaderMap, Request, StatusCode, request};
 use parking_lot::Mutex;
 
@@ -20,11 +21,14 @@ use crate::routes::settings::RouteSettings;
 use crate::routes::settings::tests::route;
 use crate::session::lifetime::Lifetime;
 use crate::session::live::Cut;
+use crate::session::record::SignIn;
 use crate::session::store::MemoryStore;
 use crate::session::table;
-use crate::values::client_address::{Peer, TrustedProxies};
+use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::cookie::SessionCookie;
+use crate::values::device::Device;
 use crate::values::header_edits::HeaderEdit;
+use crate::values::identity::{Identity, UserKey};
 use crate::values::mac::MacKeys;
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
@@ -34,6 +38,7 @@ use crate::values::reply::Reply;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 
+mod cookies;
 mod literal;
 mod passing;
 mod properties;
@@ -126,14 +131,18 @@ fn head(method: &str, lines: &[&str]) -> request::Parts {
 
 impl Bench {
     fn receive(&self, method: &str, target: &str, lines: &[&str]) -> Received {
-        self.gateway.receive(&head(method, lines), target.as_bytes(), Peer::Unix, &Cut::new()).1
+        self.receive_later(method, target, lines).now_or_never().expect("nothing has to end first")
+    }
+
+    async fn receive_later(&self, method: &str, target: &str, lines: &[&str]) -> Received {
+        self.gateway.receive(&head(method, lines), target.as_bytes(), Peer::Unix, &Cut::new()).await.1
     }
 
     /// The gateway's own answer, whatever it takes.
     async fn ask(&self, method: &str, target: &str, lines: &[&str], body: &'static str) -> Reply {
-        match self.receive(method, target, lines) {
+        match self.receive_later(method, target, lines).await {
             Received::Answer(reply) => reply,
-            Received::Own(own) => self.gateway.perform(own, Ok(Bytes::from_static(body.as_bytes()))).await,
+            Received::Own(own) => self.gateway.perform(own, async { Ok(Bytes::from_static(body.as_bytes())) }).await,
             Received::Forward(_) => panic!("{method} {target} was forwarded"),
         }
     }
@@ -149,6 +158,18 @@ impl Bench {
         matches!(self.receive("GET", "/x", &[cookie]), Received::Forward(_))
     }
 
+    /// A session without a password to be checked, as a `Cookie` line.
+    async fn session_of(&self, user: &str) -> String {
+        let sign_in = SignIn {
+            user: UserKey { source: "test".into(), subject: user.into() },
+            identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
+            device: Device::from_user_agent(""),
+            address: ClientAddress::Unix,
+        };
+        let opened = self.gateway.sessions().open(sign_in, self.gateway.pipeline.clock.now()).await.unwrap();
+        format!("Cookie: exeunt={}", opened.id.cookie_value())
+    }
+
     /// Signs in and gives the `Cookie` line to send from then on.
     async fn sign_in(&self, user: &'static str) -> String {
         let body =
@@ -156,6 +177,13 @@ impl Bench {
         let reply = self.ask("POST", "/login", &[FORM], body).await;
         assert_eq!(reply.status, 303);
         cookie_line(&reply)
+    }
+}
+
+/// Lets everything run that can.
+async fn until_idle() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
     }
 }
 

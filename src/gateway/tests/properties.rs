@@ -123,7 +123,8 @@ async fn what_is_judged_is_what_is_forwarded() {
     for _ in 0..50_000 {
         dice.target(&mut raw);
         for (head, signed_in) in heads.iter().zip([false, true]) {
-            let (exchange, received) = bench.gateway.receive(head, raw.as_bytes(), Peer::Unix, &Cut::new());
+            let (exchange, received) =
+                bench.gateway.receive(head, raw.as_bytes(), Peer::Unix, &Cut::new()).now_or_never().unwrap();
             drop(exchange);
             let line = std::mem::take(&mut *bench.lines.lock()).pop().unwrap();
             let Received::Forward(forward) = received else { continue };
@@ -187,7 +188,9 @@ async fn no_client_speaks_for_the_gateway() {
         if round % 2 == 0 {
             head.headers.insert(http::header::COOKIE, HeaderValue::from_str(&alice["Cookie: ".len()..]).unwrap());
         }
-        let Received::Forward(forward) = bench.gateway.receive(&head, b"/public/x", Peer::Unix, &Cut::new()).1 else {
+        let Received::Forward(forward) =
+            bench.gateway.receive(&head, b"/public/x", Peer::Unix, &Cut::new()).now_or_never().unwrap().1
+        else {
             panic!("{:?} is refused", head.headers);
         };
         let mut goes = head.headers.clone();

@@ -3,21 +3,6 @@
 use super::*;
 
 #[tokio::test]
-async fn two_different_session_cookies_are_none_and_expire() {
-    let bench = bench();
-    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
-    let both = format!("{alice}; {}", bob.strip_prefix("Cookie: ").unwrap());
-    let reply = bench.ask("GET", "/x", &[&both], "").await;
-    assert_eq!(reply.status, 401);
-    assert!(header(&reply, "set-cookie").unwrap().contains("Max-Age=0"));
-    let public = bench.forward("/public/x", &[&both]);
-    assert!(public.session().is_none());
-    assert!(matches!(public.response_edits(StatusCode::OK, &HeaderMap::new()).as_slice(), [HeaderEdit::Add(..)]));
-    assert!(bench.ask("POST", "/logout", &[&both], "").await.status == 200);
-    assert!(bench.is_signed_in(&alice) && bench.is_signed_in(&bob));
-}
-
-#[tokio::test]
 async fn sessions_end_by_time_and_their_end_is_written() {
     let bench = bench();
     let alice = bench.sign_in("alice").await;
@@ -53,4 +38,46 @@ async fn nobody_is_created_for_a_stranger() {
         drop(bench.receive("GET", target, &[BROWSER]));
     }
     assert!(bench.gateway.sessions().is_empty());
+}
+
+/// An operator's program that goes away while a head is being written: what it asked for is done, and audited.
+#[tokio::test(start_paused = true)]
+async fn a_revoke_that_its_caller_abandons_is_finished() {
+    for all in [false, true] {
+        let bench = bench();
+        let alice = bench.sign_in("alice").await;
+        let forward = bench.forward("/x", &[&alice]);
+        let handle = forward.session().unwrap().handle().unwrap();
+        let revoke = async {
+            if all {
+                bench.gateway.revoke_all_of("alice").await;
+            } else {
+                bench.gateway.revoke(handle.as_str()).await;
+            }
+        };
+        let leaving = forward.leave().unwrap();
+        let mut revoke = Box::pin(revoke);
+        assert!(futures_util::poll!(revoke.as_mut()).is_pending());
+        until_idle().await;
+        assert!(futures_util::poll!(revoke.as_mut()).is_pending(), "a head is being written");
+        drop(revoke);
+        drop(leaving);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(forward.leave().is_none() && !bench.is_signed_in(&alice));
+        let lines = bench.lines.lock().join("\n");
+        assert!(lines.contains("cause=revoked"), "{lines}");
+    }
+}
+
+/// What is late is told, and does not hold the end up for ever.
+#[tokio::test(start_paused = true)]
+async fn a_receipt_says_what_did_not_leave_in_time() {
+    let bench = bench();
+    let alice = bench.sign_in("alice").await;
+    let forward = bench.forward("/x", &[&alice]);
+    let stuck = forward.leave().unwrap();
+    let receipt = json(&bench.ask("POST", "/logout", &[&alice], "").await);
+    assert_eq!((&receipt["steps"][1]["step"], &receipt["steps"][1]["result"]), (&"cut".into(), &"timed_out".into()));
+    assert!(bench.lines.lock().join("\n").contains("cut:timed_out:1"));
+    drop(stuck);
 }

@@ -139,7 +139,7 @@ async fn the_form_says_which_host_and_comes_again_with_its_target() {
     assert!(text(&mended).contains("name=\"password\"") && text(&mended).contains("value=\"/x\""));
     let large = bench.receive("POST", "/login?next=/x", &[BROWSER, FORM]);
     let Received::Own(large) = large else { panic!("{large:?}") };
-    let large = bench.gateway.perform(large, Err(Reason::FormTooLarge)).await;
+    let large = bench.gateway.perform(large, async { Err(Reason::FormTooLarge) }).await;
     assert!(large.status == 413 && text(&large).contains("value=\"/x\""), "{}", text(&large));
 }
 

@@ -186,6 +186,44 @@ async fn an_end_reaches_whoever_holds_the_session() {
     assert_eq!(session.live_connections(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_end_waits_for_what_was_announced_before_it() {
+    let table = table();
+    let session = open(&table, "alice", AT_START).await.session;
+    let hold = Arc::clone(&session).hold(&Cut::new()).unwrap();
+    let leaving = hold.leave().unwrap();
+    let mut end = std::pin::pin!(table.end(&session, EndCause::Logout));
+    assert!(futures_util::poll!(end.as_mut()).is_pending(), "a head is being written");
+    assert_eq!(session.ended(), Some(EndCause::Logout), "the mark comes first");
+    assert!(hold.leave().is_none(), "the mark is read again before each write");
+    drop(leaving);
+    assert!(end.await.unwrap().quiet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ends_of_a_batch_wait_once_and_not_for_ever() {
+    let table = table();
+    let sessions = [open(&table, "alice", AT_START).await.session, open(&table, "alice", AT_START).await.session];
+    let holds = sessions.clone().map(|session| session.hold(&Cut::new()).unwrap());
+    let stuck = holds.iter().map(|hold| hold.leave().unwrap()).collect::<Vec<_>>();
+    let end = table.end_all_of(sessions[0].user(), EndCause::Logout);
+    let ended = timeout(PATIENCE + Duration::from_millis(1), end).await.expect("one wait for all");
+    assert!(ended.len() == 2 && ended.iter().all(|ended| ended.confirmed && !ended.quiet));
+    drop(stuck);
+}
+
+/// Sessions end at the second at which their time is up: `find` and the sweeper say the same.
+#[tokio::test]
+async fn the_sweeper_is_as_exact_as_the_look_up() {
+    let table = table();
+    let at = |millis| AT_START + Duration::from_millis(millis);
+    let opened = open(&table, "alice", at(7_300)).await;
+    for (millis, over) in [(66_999, false), (67_000, true)] {
+        assert_eq!(table.find(&opened.id.key(), at(millis)).is_none(), over);
+        assert_eq!(table.expired(at(millis)).await.len(), usize::from(over), "{millis}");
+    }
+}
+
 /// A logout and an exchange that begins, in every order the machine finds: either the exchange gets no hold, or it
 /// is signalled.
 #[test]
@@ -195,7 +233,7 @@ fn no_exchange_slips_between_a_mark_and_a_cut() {
         let cut = Cut::new();
         let hold = std::thread::scope(|scope| {
             let ender = scope.spawn(|| {
-                session.mark();
+                session.mark(EndCause::Logout);
                 session.cut(Duration::ZERO)
             });
             let hold = Arc::clone(&session).hold(&cut);

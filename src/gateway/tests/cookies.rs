@@ -1,0 +1,193 @@
+//! What a request's cookies name: the one live session counts, of two both end, and a logout ends them all.
+
+use super::*;
+use crate::values::session_id::SessionId;
+
+/// A line of these pairs.
+fn line(pairs: &[&str]) -> String {
+    format!("Cookie: {}", pairs.join("; "))
+}
+
+fn pair(cookie: &str) -> &str {
+    cookie.strip_prefix("Cookie: ").unwrap()
+}
+
+fn dead() -> String {
+    format!("exeunt={}", SessionId::generate().unwrap().cookie_value())
+}
+
+/// Lines as browsers and clients send them where something else stands beside our cookie.
+fn with_strays(own: &str) -> Vec<String> {
+    let value = own.split('=').nth(1).unwrap();
+    let quoted = format!("exeunt=\"{value}\"");
+    let many = vec!["exeunt=x"; 100].join("; ");
+    let dead = dead();
+    let strays: [&str; 14] = [
+        "prefs=\"dark", "$Version=1", "$Version=\"1\"", "exeunt=", "exeunt", "exeunt=\"\"", "exeunt=x", "EXEUNT=x",
+        "__Host-exeunt=x", "exeunt-known=x", &quoted, &dead, &many, "=exeunt=x",
+    ];
+    strays.iter().flat_map(|stray| [line(&[stray, own]), line(&[own, stray]), line(&[stray, own, stray])]).collect()
+}
+
+#[tokio::test]
+async fn a_stray_cookie_locks_nobody_out_and_saves_no_session() {
+    let bench = bench();
+    let alice = bench.sign_in("alice").await;
+    for cookie in with_strays(pair(&alice)) {
+        assert_eq!(bench.forward("/x", &[&cookie]).session().unwrap().identity().user(), "alice", "{cookie}");
+        let mut passed = head("GET", &[&cookie]).headers;
+        bench.forward("/x", &[&cookie]).edit_request(&mut passed);
+        let passed = passed.get("cookie").map_or("", |line| line.to_str().unwrap());
+        assert!(!passed.replace("=exeunt=x", "").to_lowercase().contains("exeunt"), "{cookie}: {passed}");
+    }
+    bench.ask("POST", "/logout", &[&alice], "").await;
+    for at in 0..with_strays(pair(&alice)).len() {
+        let alice = bench.session_of("alice").await;
+        let cookie = with_strays(pair(&alice)).remove(at);
+        let receipt = json(&bench.ask("POST", "/logout", &[&cookie], "").await);
+        assert_eq!((&receipt["user"], &receipt["steps"][0]["count"]), (&"alice".into(), &1.into()), "{cookie}");
+        assert!(!bench.is_signed_in(&alice), "{cookie}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_live_sessions_both_end() {
+    let asks: [(&str, &str, &[&str]); 6] = [
+        ("GET", "/x", &[]),
+        ("GET", "/x", &[BROWSER]),
+        ("GET", "/login", &[BROWSER]),
+        ("GET", "/.exeunt/session", &[]),
+        ("PUT", "/login", &[]),
+        ("POST", "/login", &[FORM]),
+    ];
+    for (method, target, lines) in asks {
+        let bench = bench();
+        let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+        let both = line(&[pair(&alice), &dead(), "exeunt=x", pair(&bob)]);
+        let reply = bench.ask(method, target, &[lines, &[&*both]].concat(), "username=carol&password=wrong").await;
+        assert!(!text(&reply).contains("alice") && !text(&reply).contains("bob"), "{method} {target}");
+        assert!(!bench.is_signed_in(&alice) && !bench.is_signed_in(&bob), "{method} {target}");
+        assert!(bench.gateway.sessions().is_empty());
+        let log = bench.lines.lock().join("\n");
+        assert_eq!(log.matches("cause=cookie_conflict").count(), 2, "{log}");
+        assert!(log.contains("event=session_ended user=alice") && log.contains("event=session_ended user=bob"));
+    }
+}
+
+#[tokio::test]
+async fn after_a_conflict_the_request_has_no_session() {
+    let bench = bench();
+    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+    let both = line(&[pair(&alice), pair(&bob)]);
+    let Received::Forward(public) = bench.receive_later("GET", "/public/x", &[&both]).await else { panic!() };
+    assert!(public.session().is_none());
+    let edits = format!("{:?}", public.response_edits(StatusCode::OK, &HeaderMap::new()));
+    assert!(!edits.contains("set-cookie"), "what caches may keep expires nobody's cookie: {edits}");
+    let reply = bench.ask("GET", "/x", &[&both], "").await;
+    assert_eq!(reply.status, 401);
+    assert!(header(&reply, "set-cookie").unwrap().contains("Max-Age=0"));
+    assert_eq!(header(&reply, "cache-control"), Some("no-store"));
+    let again = bench.sign_in("alice").await;
+    assert!(bench.is_signed_in(&line(&[pair(&alice), pair(&again), pair(&bob)])), "nobody is locked out");
+}
+
+/// A session has a key for each host: two of them are one session.
+#[tokio::test]
+async fn two_keys_of_one_session_are_no_conflict() {
+    let bench = bench();
+    let alice = bench.sign_in("alice").await;
+    let other_host = SessionId::generate().unwrap();
+    let session = bench.gateway.sessions().everybody(None).remove(0);
+    assert!(bench.gateway.sessions().add_key(&session, other_host.key()));
+    let both = line(&[pair(&alice), &format!("exeunt={}", other_host.cookie_value())]);
+    assert!(bench.is_signed_in(&both) && bench.is_signed_in(&alice));
+}
+
+fn https() -> Bench {
+    bench_with(|settings| settings.cookie = SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax))
+}
+
+#[tokio::test]
+async fn one_name_opens_and_all_spellings_end() {
+    for spelling in ["exeunt", "EXEUNT", "__Secure-exeunt", "__host-exeunt"] {
+        let bench = https();
+        let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+        let other = pair(&bob).replacen("__Host-exeunt", spelling, 1);
+        assert!(!bench.is_signed_in(&line(&[&other])), "{spelling}");
+        assert!(bench.is_signed_in(&line(&[&other, pair(&alice)])), "it is no rival either");
+        assert!(bench.is_signed_in(&bob));
+        let reply = bench.ask("POST", "/logout", &[&line(&[&other, pair(&alice)])], "").await;
+        let receipt = json(&reply);
+        assert_eq!((&receipt["steps"][0]["count"], &receipt["user"]), (&2.into(), &serde_json::Value::Null));
+        assert!(!bench.is_signed_in(&alice) && !bench.is_signed_in(&bob), "{spelling}");
+        assert_eq!(bench.lines.lock().join("\n").matches("cause=logout").count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_every_session_that_is_named() {
+    const NAVIGATE: [&str; 3] = ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
+    let asks: [(&str, &[&str]); 4] =
+        [("POST", &[]), ("POST", &[BROWSER]), ("POST", &["Accept: application/json"]), ("GET", &NAVIGATE)];
+    for (method, lines) in asks {
+        let bench = bench();
+        let (one, other) = (bench.sign_in("alice").await, bench.sign_in("alice").await);
+        let bob = bench.sign_in("bob").await;
+        let both = line(&["a=\"", pair(&one), "exeunt=x"]);
+        let reply = bench.ask(method, "/logout", &[lines, &[&both, &other]].concat(), "").await;
+        let counted = header(&reply, "location").is_some_and(|to| to.contains("&end=2&"))
+            || text(&reply).contains("2 sessions have ended")
+            || (json(&reply)["steps"][0]["count"] == 2 && json(&reply)["user"] == "alice");
+        assert!(counted, "{}", text(&reply));
+        assert!(!bench.is_signed_in(&one) && !bench.is_signed_in(&other) && bench.is_signed_in(&bob));
+        assert_eq!(bench.lines.lock().join("\n").matches("cause=logout").count(), 2, "each has its line");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_that_is_refused_ends_nothing() {
+    let bench = bench();
+    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+    let both = line(&[pair(&alice), pair(&bob)]);
+    let refused: [(&str, &[&str], u16); 6] = [
+        ("POST", &["Sec-Fetch-Site: cross-site"], 403),
+        ("POST", &["Origin: null", BROWSER], 403),
+        ("GET", &[BROWSER], 200),
+        ("GET", &[], 405),
+        ("GET", &["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"], 403),
+        ("DELETE", &[], 405),
+    ];
+    for (method, lines, status) in refused {
+        let reply = bench.ask(method, "/logout", &[lines, &[&*both]].concat(), "").await;
+        assert_eq!((reply.status.as_u16(), header(&reply, "set-cookie")), (status, None), "{method} {lines:?}");
+        assert!(!text(&reply).contains("alice") && !text(&reply).contains("bob"), "neither of them is told");
+        assert!(bench.is_signed_in(&alice) && bench.is_signed_in(&bob), "{method} {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_all_that_its_request_names() {
+    let bench = https();
+    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+    let other = pair(&bob).replacen("__Host-exeunt", "exeunt", 1);
+    let named = line(&[&other, "__Host-exeunt=\"x", pair(&alice)]);
+    let wrong = bench.ask("POST", "/login", &[FORM, &named], "username=alice&password=wrong").await;
+    assert_eq!(wrong.status, 401);
+    assert!(bench.is_signed_in(&alice) && bench.is_signed_in(&bob), "nobody signed in");
+    let reply = bench.ask("POST", "/login", &[FORM, &named], "username=alice&password=wonder+land").await;
+    let new = cookie_line(&reply);
+    assert!(!bench.is_signed_in(&alice) && !bench.is_signed_in(&bob) && bench.is_signed_in(&new));
+    assert_eq!(bench.lines.lock().join("\n").matches("cause=signed_in_again").count(), 2);
+}
+
+#[tokio::test]
+async fn a_sign_in_while_two_are_live_leaves_the_new_one_alone() {
+    let bench = bench();
+    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+    let both = line(&[pair(&alice), pair(&bob)]);
+    let reply = bench.ask("POST", "/login", &[FORM, &both], "username=alice&password=wonder+land").await;
+    assert_eq!(reply.status, 303);
+    assert_eq!(bench.gateway.sessions().len(), 1);
+    let new = cookie_line(&reply);
+    assert!(bench.is_signed_in(&line(&[pair(&alice), pair(&new), pair(&bob)])));
+}

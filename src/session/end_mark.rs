@@ -1,0 +1,129 @@
+//! The end of a session and the writes that are announced in its name, in one word.
+//!
+//! An exchange announces that it is about to write a head, writes, and takes the announcement back. To announce is to
+//! add one to the word and to read the mark in the same step, so there is no order in which an end and a write miss
+//! each other: either the announcement comes first, and the end sees and awaits it, or the mark does, and the exchange
+//! sees that and writes nothing.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::values::end_cause::EndCause;
+
+/// The low bits count the announced writes; above them is the number of the cause, zero while the session lives.
+#[derive(Debug, Default)]
+pub(super) struct EndMark(AtomicU32);
+
+const COUNT_BITS: u32 = 24;
+const COUNT_MASK: u32 = (1 << COUNT_BITS) - 1;
+
+impl EndMark {
+    /// Sets the mark, for good. True for the one caller that set it.
+    pub(super) fn set(&self, cause: EndCause) -> bool {
+        let marked = |word: u32| (word <= COUNT_MASK).then_some(word | number_of(cause) << COUNT_BITS);
+        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, marked).is_ok()
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire) > COUNT_MASK
+    }
+
+    /// Why the session ended; `None` while it lives.
+    pub(super) fn cause(&self) -> Option<EndCause> {
+        let number = self.0.load(Ordering::Acquire) >> COUNT_BITS;
+        number.checked_sub(1).and_then(|at| EndCause::ALL.get(at as usize).copied())
+    }
+
+    /// Announces a write. `None` if the mark is set: nothing may be written.
+    pub(super) fn announce(&self) -> Option<Leaving<'_>> {
+        let before = self.0.fetch_add(1, Ordering::AcqRel);
+        let leaving = Leaving { mark: Some(self), stays_here: PhantomData };
+        (before <= COUNT_MASK).then_some(leaving)
+    }
+
+    /// Whether writes are announced at this moment.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.0.load(Ordering::Acquire) & COUNT_MASK != 0
+    }
+}
+
+/// The leave to write a head, or bytes of a tunnel, once and without waiting: whoever ends the session waits until this
+/// is dropped. It cannot be sent to another thread, so that no future that holds it across an `await` can be spawned.
+#[derive(Debug)]
+#[must_use = "it is the leave for one write: hold it until that is made"]
+pub struct Leaving<'a> {
+    mark: Option<&'a EndMark>,
+    stays_here: PhantomData<*const ()>,
+}
+
+impl Leaving<'_> {
+    /// For what goes in nobody's name.
+    pub const fn nobody() -> Self {
+        Self { mark: None, stays_here: PhantomData }
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some(mark) = self.mark {
+            mark.0.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// One more than its place, so that it is not zero.
+fn number_of(cause: EndCause) -> u32 {
+    EndCause::ALL.iter().zip(1..).find(|(other, _)| **other == cause).map_or(1, |(_, number)| number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cause_stays() {
+        for cause in EndCause::ALL {
+            let mark = EndMark::default();
+            assert!(!mark.is_set() && mark.cause().is_none());
+            assert!(mark.set(cause) && !mark.set(EndCause::Idle));
+            assert!(mark.is_set());
+            assert_eq!(mark.cause(), Some(cause));
+        }
+    }
+
+    #[test]
+    fn an_announcement_is_seen_or_sees() {
+        let mark = EndMark::default();
+        let (one, other) = (mark.announce().unwrap(), mark.announce().unwrap());
+        assert!(mark.set(EndCause::Logout));
+        assert_eq!((mark.is_awaited(), mark.cause()), (true, Some(EndCause::Logout)));
+        assert!(mark.announce().is_none(), "the mark was not read again");
+        drop(one);
+        assert!(mark.is_awaited());
+        drop(other);
+        assert!(!mark.is_awaited() && mark.is_set(), "a refused announcement is taken back");
+    }
+
+    /// Writers and an end, in every order the machine finds: after the end saw nobody, nobody writes.
+    #[test]
+    fn nothing_is_written_after_the_end_saw_nobody() {
+        use std::sync::atomic::AtomicBool;
+        for _ in 0..500 {
+            let (mark, over) = (EndMark::default(), AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        while let Some(_leaving) = mark.announce() {
+                            assert!(!over.load(Ordering::SeqCst), "written after the end");
+                        }
+                    });
+                }
+                assert!(mark.set(EndCause::Logout));
+                while mark.is_awaited() {
+                    std::thread::yield_now();
+                }
+                over.store(true, Ordering::SeqCst);
+            });
+        }
+    }
+}

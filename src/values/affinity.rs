@@ -1,0 +1,25 @@
+//! The number by which the same upstream is chosen again: the same on every replica, every machine and in every
+//! version, so that a restart or a second gateway sends nobody elsewhere.
+
+/// FNV-1a over the parts, each behind its length. Whoever chooses an upstream mixes the bits.
+pub fn of(parts: &[&[u8]]) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(PRIME);
+    let part = |hash, part: &&[u8]| part.iter().fold((part.len() as u64).to_le_bytes().iter().fold(hash, step), step);
+    parts.iter().fold(BASIS, part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of;
+
+    /// These numbers stand for ever: another one would move everybody to another upstream.
+    #[test]
+    fn the_numbers_are_fixed() {
+        assert_eq!(of(&[]), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(of(&[b"a"]), 0x529a_4ddc_8ff5_6bbf);
+        assert_eq!(of(&[b"10.0.0.1", b"app"]), 0xe253_cfe7_fb1b_522d);
+        assert_ne!(of(&[b"ab", b"c"]), of(&[b"a", b"bc"]));
+    }
+}

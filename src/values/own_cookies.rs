@@ -1,0 +1,260 @@
+//! What a request's cookie lines hold of ours, and what is left of them for the application: one walk over them.
+//!
+//! A line is read as RFC 6265 says: pairs between semicolons, to which quotes and `$Version` mean nothing. Every value
+//! is looked at; how many there can be is bounded by the size of the head.
+
+use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
+use memchr::memchr;
+
+use super::cookie::{OwnName, SessionCookie, split_pair};
+use super::session_id::SessionKey;
+
+/// A session that a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Its key.
+    pub key: SessionKey,
+    /// Whether it stands under the one name that opens sessions. Under any other spelling of our name it only ends.
+    pub opens: bool,
+}
+
+/// What the cookie lines of one request hold of ours.
+#[derive(Debug, Default)]
+pub struct OwnCookies {
+    /// Most requests name one, and it costs no memory of its own.
+    first: Option<Named>,
+    further: Vec<Named>,
+    presented: bool,
+    malformed: bool,
+    kept: Kept,
+}
+
+/// What the application gets of the browser's cookies: all of them in order and byte for byte, but none of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// There is one line or none, with no cookie of ours.
+    #[default]
+    Untouched,
+    /// One line with all the others.
+    Line(HeaderValue),
+    /// There are no others.
+    Nothing,
+}
+
+impl OwnCookies {
+    /// Every session that is named by a well-formed value under a name of ours, in order.
+    pub fn named(&self) -> impl Iterator<Item = Named> {
+        self.first.into_iter().chain(self.further.iter().copied())
+    }
+
+    /// Whether there is a cookie under any spelling of our name.
+    pub fn are_presented(&self) -> bool {
+        self.presented
+    }
+
+    /// Whether something stands under the name that opens sessions which is not the one value that we set: it should
+    /// go from the browser.
+    pub fn have_strays(&self) -> bool {
+        self.malformed || self.named().filter(|named| named.opens).nth(1).is_some()
+    }
+
+    /// Takes out what is left for the application.
+    pub fn into_kept(self) -> Kept {
+        self.kept
+    }
+
+    fn note(&mut self, name: OwnName, value: &[u8]) {
+        let opens = match name {
+            OwnName::Session => true,
+            OwnName::OtherSpelling => false,
+            OwnName::NoSession => return,
+        };
+        self.presented = true;
+        let named = SessionKey::of_cookie_value(value).map(|key| Named { key, opens });
+        match (named, self.first) {
+            (None, _) => self.malformed |= opens,
+            (Some(named), None) => self.first = Some(named),
+            (Some(named), Some(first)) if named != first => self.further.push(named),
+            _ => {}
+        }
+    }
+}
+
+impl Kept {
+    /// Leaves it in a request's head.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Untouched => {}
+            Self::Line(line) => drop(headers.insert(COOKIE, line.clone())),
+            Self::Nothing => drop(headers.remove(COOKIE)),
+        }
+    }
+}
+
+impl SessionCookie {
+    /// Reads the cookie lines of a request, all of them as one (RFC 9113 8.2.3).
+    pub fn read(&self, headers: &HeaderMap) -> OwnCookies {
+        let mut found = OwnCookies::default();
+        let lines = headers.get_all(COOKIE);
+        let mut changed = lines.iter().nth(1).is_some();
+        let mut kept = Vec::new();
+        for line in lines {
+            self.read_line(line.as_bytes(), &mut found, &mut changed, &mut kept);
+        }
+        if changed {
+            let line = HeaderValue::try_from(kept).ok().filter(|line| !line.is_empty());
+            found.kept = line.map_or(Kept::Nothing, Kept::Line);
+        }
+        found
+    }
+
+    /// `changed`: whether what is kept differs from what came, so that it has to be written down.
+    fn read_line(&self, line: &[u8], found: &mut OwnCookies, changed: &mut bool, kept: &mut Vec<u8>) {
+        let part = |from: usize, to: usize| line.get(from..to).unwrap_or_default();
+        let (mut run, mut at) = (0, 0);
+        while at <= line.len() {
+            let end = memchr(b';', part(at, line.len())).map_or(line.len(), |length| at + length);
+            let (name, value) = split_pair(part(at, end));
+            if let Some(own) = self.own_name(name) {
+                found.note(own, value);
+                keep(part(run, at), kept, line.len());
+                (run, *changed) = (end + 1, true);
+            }
+            at = end + 1;
+        }
+        if *changed {
+            keep(part(run, line.len()), kept, line.len());
+        }
+    }
+}
+
+/// Adds a run of pairs.
+fn keep(run: &[u8], kept: &mut Vec<u8>, room: usize) {
+    let is_edge = |byte: &u8| byte.is_ascii_whitespace() || *byte == b';';
+    let from = run.iter().position(|byte| !is_edge(byte)).unwrap_or(run.len());
+    let to = run.iter().rposition(|byte| !is_edge(byte)).map_or(from, |last| last + 1);
+    let Some(run) = run.get(from..to).filter(|run| !run.is_empty()) else { return };
+    kept.reserve(room);
+    if !kept.is_empty() {
+        kept.extend_from_slice(b"; ");
+    }
+    kept.extend_from_slice(run);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::origin::Scheme;
+    use crate::values::session_id::SessionId;
+    use cookie::SameSite;
+
+    fn cookie() -> SessionCookie {
+        SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax)
+    }
+
+    fn read(lines: &[&str]) -> OwnCookies {
+        let headers: HeaderMap =
+            lines.iter().map(|line| (COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect();
+        cookie().read(&headers)
+    }
+
+    /// A value that could be ours, and the session that it names.
+    fn value() -> (String, SessionKey) {
+        let id = SessionId::generate().unwrap();
+        (id.cookie_value(), id.key())
+    }
+
+    #[test]
+    fn every_value_under_our_names_is_looked_at() {
+        let ((a, key_a), (b, key_b)) = (value(), value());
+        let own = format!("__Host-exeunt={a}");
+        let opens = Named { key: key_a, opens: true };
+        let ends = Named { key: key_a, opens: false };
+        let other = Named { key: key_b, opens: true };
+        let cases: [(&[&str], &[Named], bool); 29] = [
+            (&[], &[], false),
+            (&["a=b; c"], &[], false),
+            (&[&own], &[opens], false),
+            (&[&format!("a=b;{own} ;c=d")], &[opens], false),
+            (&[&format!("a=b;\t__Host-exeunt\t= {a}\t; c")], &[opens], false),
+            (&["a=b", &own, "c"], &[opens], false),
+            (&[&own, &own], &[opens], false),
+            (&[&format!("a=\"; {own}; \"")], &[opens], false),
+            (&[&format!("a=\"b; {own}")], &[opens], false),
+            (&[&format!("$Version=1; {own}; $Path=/")], &[opens], false),
+            (&[&own, &format!("__Host-exeunt={b}")], &[opens, other], true),
+            (&[&format!("__Host-exeunt=x; {own}")], &[opens], true),
+            (&[&format!("__Host-exeunt=; {own}")], &[opens], true),
+            (&[&format!("__Host-exeunt; {own}")], &[opens], true),
+            (&[&format!("{own}; __Host-exeunt=\"{a}\"")], &[opens], true),
+            (&[&format!("{own}; __Host-exeunt={a}x")], &[opens], true),
+            (&["__Host-exeunt="], &[], true),
+            (&["__Host-exeunt"], &[], true),
+            (&[&format!("__Host-exeunt=\"{a}\"")], &[], true),
+            (&[&format!("exeunt={a}")], &[ends], false),
+            (&[&format!("EXEUNT={a}")], &[ends], false),
+            (&[&format!("__Secure-exeunt={a}; {own}")], &[ends, opens], false),
+            (&[&format!("__host-exeunt={a}; __Host-Exeunt={b}")], &[ends, Named { opens: false, ..other }], false),
+            (&["exeunt=x; __Secure-exeunt"], &[], false),
+            (&[&format!("={own}")], &[], false),
+            (&[&format!("x{own}; a={own}; a,{own}")], &[], false),
+            (&[&format!("\u{a0}{own}; \u{2000}{own}")], &[], false),
+            (&[&format!("__Host-exeunt-known={a}; exeunt-known={b}")], &[], false),
+            (&["__Host-exeunt_chunks=99999999"], &[], false),
+        ];
+        for (lines, want, strays) in cases {
+            let found = read(lines);
+            assert_eq!(found.named().collect::<Vec<_>>(), want, "{lines:?}");
+            assert_eq!(found.have_strays(), strays, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_values_hide_none() {
+        let values: Vec<_> = (0..100).map(|_| value()).collect();
+        let pairs: Vec<_> = values.iter().map(|(value, _)| format!("__Host-exeunt={value}")).collect();
+        let found = read(&[&pairs[..50].join(";"), &pairs[50..].join("; a=b; ")]);
+        assert!(found.named().map(|named| named.key).eq(values.iter().map(|(_, key)| *key)));
+    }
+
+    #[test]
+    fn what_was_presented_is_known() {
+        let cases = [
+            ("a=b", false),
+            ("exeunt-known=x", false),
+            ("exeunt", true),
+            ("__secure-Exeunt=x", true),
+            ("exeunt=", true),
+        ];
+        for (line, want) in cases {
+            assert_eq!(read(&[line]).are_presented(), want, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_application_gets_the_others_byte_for_byte() {
+        let cases: [(&[&str], &[&str]); 13] = [
+            (&[], &[]),
+            (&["a=b;  c=\"d;e\" ;"], &["a=b;  c=\"d;e\" ;"]),
+            (&["__Host-exeunt=x"], &[]),
+            (&["; ; exeunt=x;"], &[]),
+            (&["a=b; __Host-exeunt=x; c=d=e"], &["a=b; c=d=e"]),
+            (&["a=b;exeunt=x;c"], &["a=b; c"]),
+            (&["a=b;;  c;d ; exeunt=x"], &["a=b;;  c;d"]),
+            (&["__SECURE-Exeunt=x; a=b"], &["a=b"]),
+            (&["__Host-exeunt-known=x; a=b; exeunt-known=y; __Secure-exeunt-continued=1"], &["a=b"]),
+            (&["a=b", "c=d"], &["a=b; c=d"]),
+            (&["a=b", "exeunt=x", "a=c"], &["a=b; a=c"]),
+            (&["exeunt=x;exeunt=y; a=\"; exeunt=z", "b"], &["a=\"; b"]),
+            (&["a=b", ""], &["a=b"]),
+        ];
+        for (lines, want) in cases {
+            let mut headers: HeaderMap =
+                lines.iter().map(|line| (COOKIE, HeaderValue::from_str(line).unwrap())).collect();
+            cookie().read(&headers).into_kept().apply(&mut headers);
+            let kept: Vec<_> = headers.get_all(COOKIE).iter().map(|line| line.to_str().unwrap()).collect();
+            assert_eq!(kept, want, "{lines:?}");
+        }
+    }
+}
