@@ -107,7 +107,7 @@ fn gateway(settings: Settings, clock: &Clock) -> Result<Gateway> {
         Assembled::new(settings.gateway, Arc::new(keys), &upstreams, clock)
             .map_err(|problem| format!("{problem:?}"))?,
         SessionTable::new(settings.session, Arc::new(MemoryStore)),
-        PasswordChecker::new(hashing::Settings::default()),
+        PasswordChecker::new(hashing::Settings::default())?,
         Pipeline { log: Log::to_standard_error(settings.log, clock)?, clock: clock.clone() },
     ))
 }

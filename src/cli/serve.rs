@@ -144,7 +144,7 @@ pub(super) async fn run(
     let gateway = Arc::new(Gateway::new(
         Assembled::new(gateway, Arc::new(keys), &upstreams, &clock).map_err(|error| error.to_string())?,
         SessionTable::new(session, Arc::new(MemoryStore)),
-        PasswordChecker::new(hashing::Settings::default()),
+        PasswordChecker::new(hashing::Settings::default()).map_err(|error| format!("no threads: {error}"))?,
         Pipeline { log, clock: clock.clone() },
     ));
     let door = Door::open(door, listeners, callbacks::engine(Arc::clone(&gateway)), clock);

@@ -73,7 +73,7 @@ impl Gateway {
             Ok(ticket) => ticket,
             Err(banned) => return self.banned(request, &user, &next, banned),
         };
-        let reason = match self.passwords.verify(&request.assembled.users, &user, password).await {
+        let reason = match self.passwords.verify(&request.assembled.users, &user, password, ticket.share()).await {
             Verdict::Accept(key, identity) => {
                 ticket.succeeded(self.pipeline.clock.now());
                 let reply = self.open(request, key, identity, &next).await;

@@ -174,6 +174,7 @@ fn ways(reason: Reason) -> &'static [Way] {
         | Reason::FormTooLarge
         | Reason::BodyIncomplete
         | Reason::SignInBusy
+        | Reason::SignInCrowded
         | Reason::SessionsFull => &[Way::LoginAgain],
         Reason::StoreUnavailable
         | Reason::HeadTooLarge

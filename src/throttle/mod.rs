@@ -16,6 +16,7 @@
 
 pub mod name;
 mod policy;
+pub mod shares;
 mod table;
 
 use std::hash::{BuildHasher, RandomState};
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use self::policy::Policy;
+use self::shares::Share;
 use self::table::{Key, Table};
 use crate::values::client_address::{ClientAddress, TrustedProxies};
 use crate::values::known_browser::BrowserId;
@@ -96,7 +98,17 @@ impl Throttle {
             Err(until) if banned => Err(until),
             begun => Ok(begun.unwrap_or_default()),
         });
-        Ok(Ticket { advised: &self.advised, client: visitor.client, account, address: address?, site: site? })
+        let share = self.share_of(visitor, account.failures);
+        Ok(Ticket { advised: &self.advised, client: visitor.client, account, address: address?, site: site?, share })
+    }
+
+    /// Whose share of the checks an attempt takes. Trusted proxies and this machine are addresses like all others: the
+    /// accounts behind them share theirs.
+    fn share_of(&self, visitor: &Visitor<'_>, failures: u16) -> Share {
+        let address = self.hasher.hash_one(("address", name::network(visitor.client)));
+        let site = name::site(visitor.client).map_or(address, |site| self.hasher.hash_one(("site", site)));
+        let account = self.hasher.hash_one(("account", &*name::folded(visitor.user)));
+        Share { account, address, site, is_known: visitor.known.is_some() && failures == 0 }
     }
 
     /// The counters of where an attempt comes from. None for a trusted proxy: it speaks for everybody.
@@ -154,13 +166,15 @@ fn is_banned_by_address(client: ClientAddress) -> bool {
 struct Counted<'a> {
     table: &'a Table,
     key: Key,
+    /// What was not forgotten when it began.
+    failures: u16,
     settled: bool,
 }
 
 impl<'a> Counted<'a> {
     fn begin(table: &'a Table, key: Key, now: Moment) -> Result<Self, Banned> {
-        table.begin(key, now)?;
-        Ok(Self { table, key, settled: false })
+        let failures = table.begin(key, now)?;
+        Ok(Self { table, key, failures, settled: false })
     }
 
     /// Answers the ban that follows.
@@ -193,9 +207,15 @@ pub struct Ticket<'a> {
     account: Counted<'a>,
     address: Option<Counted<'a>>,
     site: Option<Counted<'a>>,
+    share: Share,
 }
 
 impl Ticket<'_> {
+    /// Whose share of the password checks this attempt takes.
+    pub fn share(&self) -> Share {
+        self.share
+    }
+
     /// The password was wrong. Answers an address that so much goes wrong behind that it is most likely a proxy of
     /// the operator's own, worth a line in the log: at most once in the life of the program.
     pub fn failed(self, ban_max: Duration, now: Moment) -> Option<ClientAddress> {

@@ -185,6 +185,27 @@ fn a_site_of_ipv6_is_banned_more_generously() {
 }
 
 #[test]
+fn shares_are_of_the_account_the_address_and_the_site() {
+    let throttle = Throttle::default();
+    let share = |user, from, known| throttle.attempt(&visitor(user, from, known), &nobody(), NOW).unwrap().share();
+    let john = share("John", "2001:db8::1", None);
+    assert_eq!(john, share("john ", "2001:db8::ffff", None));
+    let [jane, next_door, elsewhere] = [("jane", "2001:db8::2"), ("john", "2001:db8:0:1::1"), ("john", "2001:db9::1")]
+        .map(|(user, from)| share(user, from, None));
+    let same = |other: Share| (john.account == other.account, john.address == other.address, john.site == other.site);
+    assert_eq!(
+        [jane, next_door, elsewhere].map(same),
+        [(false, true, true), (true, false, true), (true, false, false)]
+    );
+    let old = share("john", "192.0.2.1", None);
+    assert_eq!(old.address, old.site);
+    let known = browser();
+    assert!(share("john", FAR, Some(known)).is_known && !share("john", FAR, None).is_known);
+    throttle.fail(1, "john", FAR, Some(known));
+    assert!(!share("john", FAR, Some(known)).is_known, "something is against it");
+}
+
+#[test]
 fn an_operator_can_forgive() {
     let throttle = Throttle::default();
     let known = browser();

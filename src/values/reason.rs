@@ -67,6 +67,8 @@ pub enum Reason {
     BodyIncomplete,
     /// More people sign in at this moment than passwords can be checked.
     SignInBusy,
+    /// Too many sign-ins of this account, or from this address, wait at this moment.
+    SignInCrowded,
     /// The session table is full.
     SessionsFull,
     /// The session store did not confirm in time.
@@ -116,6 +118,7 @@ impl Reason {
         Self::FormTooLarge,
         Self::BodyIncomplete,
         Self::SignInBusy,
+        Self::SignInCrowded,
         Self::SessionsFull,
         Self::StoreUnavailable,
         Self::UpstreamUnreachable,
@@ -158,6 +161,7 @@ impl Reason {
             Self::FormTooLarge => "form_too_large",
             Self::BodyIncomplete => "body_incomplete",
             Self::SignInBusy => "sign_in_busy",
+            Self::SignInCrowded => "sign_in_crowded",
             Self::SessionsFull => "sessions_full",
             Self::StoreUnavailable => "store_unavailable",
             Self::UpstreamUnreachable => "upstream_unreachable",
@@ -190,7 +194,7 @@ impl Reason {
             Self::GroupMissing | Self::CrossSite | Self::SocketOrigin | Self::ServiceWorker | Self::NotANavigation => {
                 StatusCode::FORBIDDEN
             }
-            Self::TooManyAttempts | Self::SessionBusy => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts | Self::SignInCrowded | Self::SessionBusy => StatusCode::TOO_MANY_REQUESTS,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SignInBusy
             | Self::SessionsFull
@@ -242,6 +246,9 @@ impl Reason {
             Self::FormTooLarge => "The form is too large.",
             Self::BodyIncomplete => "The request's body did not arrive.",
             Self::SignInBusy => "Too many people are signing in at this moment. Try again shortly.",
+            Self::SignInCrowded => {
+                "Too many sign-ins of this account or from this address wait at this moment. Try again shortly."
+            }
             Self::SessionsFull => "Too many people are signed in at this moment. Try again later.",
             Self::StoreUnavailable => "The session store does not answer. Try again shortly.",
             Self::UpstreamUnreachable => "The application cannot be reached at this moment.",

@@ -24,7 +24,8 @@ impl CookieSecret {
         Ok(Self(bytes))
     }
 
-    /// Reads a cookie value, to compare [`is_cookie_value`] with. `None` for anything but the one spelling that [`CookieSecret::cookie_value`] gives.
+    /// Reads a cookie value, to compare [`is_cookie_value`] with. `None` for anything but the one spelling that
+    /// [`CookieSecret::cookie_value`] gives.
     #[cfg(test)]
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
         if value.len() != COOKIE_VALUE_LENGTH {

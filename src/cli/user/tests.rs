@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::credentials::hashing::{PasswordChecker, Settings};
+use crate::throttle::shares::Share;
 
 #[derive(Parser)]
 struct Program {
@@ -58,8 +59,9 @@ impl Desk {
 
     async fn signs_in(&self, user: &str, password: &str) -> bool {
         let users = Users::load(&self.path(), WeakHashes::Accept).unwrap();
-        let checker = PasswordChecker::new(Settings::default());
-        let verdict = checker.verify(&users, user, Zeroizing::new(password.to_owned())).await;
+        let checker = PasswordChecker::new(Settings::default()).unwrap();
+        let share = Share { account: 0, address: 0, site: 0, is_known: false };
+        let verdict = checker.verify(&users, user, Zeroizing::new(password.to_owned()), share).await;
         matches!(verdict, crate::credentials::Verdict::Accept(..))
     }
 }

@@ -106,7 +106,7 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
     let gateway = Gateway::new(
         Assembled::new(settings, Arc::new(MacKeys::generate().unwrap()), &upstreams, &clock).unwrap(),
         SessionTable::new(limits, Arc::new(MemoryStore)),
-        PasswordChecker::new(hashing::Settings::default()),
+        PasswordChecker::new(hashing::Settings::default()).unwrap(),
         Pipeline { log, clock },
     );
     Bench { gateway: Arc::new(gateway), clock: hands, lines }

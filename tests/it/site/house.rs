@@ -169,7 +169,7 @@ impl Site {
         let gateway = Arc::new(Gateway::new(
             Assembled::new(setup.gateway, Arc::new(MacKeys::generate().unwrap()), &known, &clock).unwrap(),
             SessionTable::new(limits, Arc::new(MemoryStore)),
-            PasswordChecker::new(hashing::Settings::default()),
+            PasswordChecker::new(hashing::Settings::default()).unwrap(),
             Pipeline { log, clock: clock.clone() },
         ));
         let listeners = listener::bind(&setup.door.listen).unwrap();

@@ -6,6 +6,7 @@ mod evidence;
 pub mod house;
 
 mod bodies;
+mod crowds;
 mod exceptions;
 mod failures;
 mod head_rules;

@@ -88,7 +88,7 @@ impl House {
                 )
                 .unwrap(),
                 SessionTable::new(session, Arc::new(MemoryStore)),
-                PasswordChecker::new(hashing::Settings::default()),
+                PasswordChecker::new(hashing::Settings::default()).unwrap(),
                 Pipeline { log, clock: clock.clone() },
             ));
             let listeners = listener::bind(&door.listen).unwrap();

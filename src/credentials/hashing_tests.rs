@@ -1,0 +1,160 @@
+//! One hash for everybody, fair shares, and threads that stand back.
+
+use std::task::{Context, Poll, Waker};
+
+use futures_util::FutureExt;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::*;
+use crate::credentials::htpasswd::WeakHashes;
+use crate::credentials::password;
+use crate::credentials::stored_hash::Work;
+
+fn users() -> Users {
+    let hash = password::hash(&Password::new("open sesame".to_owned()).unwrap()).unwrap();
+    let text = format!(
+        "[users.alice]\npassword = '{hash}'\ngroups = ['staff']\n\n\
+         [users.carol]\npassword = '{hash}'\nenabled = false\n"
+    );
+    Users::parse("users.toml".as_ref(), &text).unwrap()
+}
+
+fn typed(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(text.to_owned())
+}
+
+/// Of somebody who comes alone.
+const SHARE: Share = Share { account: 1, address: 1, site: 1, is_known: false };
+
+/// One at a time.
+fn checker(waiting: usize) -> PasswordChecker {
+    let waiting = Places { for_all: waiting, for_known: 0 };
+    PasswordChecker::new(Settings { threads: NonZero::<usize>::MIN, waiting }).unwrap()
+}
+
+#[tokio::test]
+async fn right_wrong_unknown_and_disabled_compute_one_hash_each() {
+    let (users, checker) = (users(), checker(1));
+    let wrong = Verdict::Refuse(Reason::CredentialsWrong);
+    let alice = users.find("alice").unwrap();
+    let cases = [
+        ("alice", "open sesame", Verdict::Accept(alice.key(), Arc::clone(&alice.identity))),
+        ("alice", "open sesam", wrong.clone()),
+        ("Alice", "open sesame", wrong.clone()),
+        ("bob", "open sesame", wrong.clone()),
+        ("", "open sesame", wrong.clone()),
+        ("carol", "open sesame", wrong.clone()),
+    ];
+    for (count, (name, password, want)) in (1..).zip(cases) {
+        assert_eq!(checker.verify(&users, name, typed(password), SHARE).await, want, "{name} {password}");
+        assert_eq!(checker.computed(), count, "{name} {password}");
+    }
+}
+
+#[tokio::test]
+async fn impossible_passwords_are_wrong_for_everybody() {
+    let (users, checker) = (users(), checker(1));
+    for name in ["alice", "bob"] {
+        for password in [String::new(), "a".repeat(password::MAX_PASSWORD + 1)] {
+            let verdict = checker.verify(&users, name, Zeroizing::new(password), SHARE).await;
+            assert_eq!(verdict, Verdict::Refuse(Reason::CredentialsWrong));
+        }
+    }
+    assert_eq!(checker.computed(), 0);
+}
+
+#[tokio::test]
+async fn without_users_a_name_costs_what_a_new_hash_costs() {
+    let (users, checker) = (Users::none(), checker(1));
+    assert_eq!(users.decoy().work(), Work::Argon2id(password::Cost::NEW));
+    let verdict = checker.verify(&users, "alice", typed("x"), SHARE).await;
+    assert_eq!((verdict, checker.computed()), (Verdict::Refuse(Reason::CredentialsWrong), 1));
+}
+
+/// Nothing is computed before there is a thread.
+#[tokio::test]
+async fn a_full_queue_refuses_and_a_caller_who_left_is_not_served() {
+    let users = users();
+    let checker = PasswordChecker::without_threads(Places { for_all: 1, for_known: 0 });
+    let mut context = Context::from_waker(Waker::noop());
+    let other = Share { account: 2, address: 2, site: 2, is_known: false };
+
+    let mut waiting = Box::pin(checker.verify(&users, "alice", typed("open sesame"), SHARE));
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    for (share, reason) in [(other, Reason::SignInBusy), (SHARE, Reason::SignInCrowded)] {
+        let mut late = Box::pin(checker.verify(&users, "alice", typed("open sesame"), share));
+        assert_eq!(late.as_mut().poll(&mut context), Poll::Ready(Verdict::Refuse(reason)));
+    }
+
+    drop(waiting);
+    let waiting = checker.verify(&users, "alice", typed("open sesame"), SHARE);
+    checker.start_thread().unwrap();
+    assert!(matches!(waiting.await, Verdict::Accept(..)), "its place was given back");
+    assert_eq!(checker.computed(), 1, "nobody waited for the first one any more");
+}
+
+/// 96 of one account or of random names, and 20 people who come last, from the account's address or another.
+#[tokio::test]
+async fn real_passwords_are_checked_in_fair_shares() {
+    // bcrypt with its least cost: a millisecond.
+    let hash = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
+    let text: String = (0..=20).map(|number| format!("user{number}:{hash}\n")).collect();
+    let users = Users::parse_any("htpasswd".as_ref(), &text, WeakHashes::Refuse).unwrap();
+    let share = |account, address| Share { account, address, site: address, is_known: false };
+    let one_account = |_| ("user0".to_owned(), share(0, 0));
+    let random_name = |number: u64| (format!("x{number}"), share(100 + number, 1 + number % 8));
+    let crowds = [(0..96).map(one_account).collect::<Vec<_>>(), (0..96).map(random_name).collect()];
+    for crowd in crowds {
+        let checker = PasswordChecker::without_threads(Settings::default().waiting);
+        let people = (1..=20).map(|number| (format!("user{number}"), share(number, 0)));
+        let mut asked: FuturesUnordered<_> = crowd
+            .into_iter()
+            .map(|asks| (false, asks))
+            .chain(people.map(|asks| (true, asks)))
+            .map(|(is_person, (name, share))| {
+                let (checker, users) = (&checker, &users);
+                async move { (is_person, checker.verify(users, &name, typed("open sesame"), share).await) }
+            })
+            .collect();
+        assert!(asked.next().now_or_never().is_none(), "all have a place, and none its turn");
+        checker.start_thread().unwrap();
+        let answered: Vec<_> = asked.collect().await;
+        assert!(answered.iter().all(|(person, verdict)| !person || matches!(verdict, Verdict::Accept(..))));
+        let last = answered.iter().rposition(|(person, _)| *person).unwrap();
+        assert!(last < 60, "the last of 20 people is number {last} of 116");
+    }
+}
+
+/// Where the priority can be seen: in the sixth line of fields behind the thread's name (proc_pid_stat(5)).
+#[test]
+fn the_threads_stand_back() {
+    let checker = checker(1);
+    let of_thread = |folder: std::fs::DirEntry| std::fs::read_to_string(folder.path().join("stat")).ok();
+    let niceness = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let stats: Vec<_> = threads.filter_map(|folder| of_thread(folder.unwrap())).collect();
+        let of = |stat: &String| {
+            let (name, rest) = stat.rsplit_once(") ").unwrap();
+            (name.ends_with("(passwords"), rest.split(' ').nth(16).unwrap().parse::<i32>().unwrap())
+        };
+        stats.iter().map(of).collect::<Vec<_>>()
+    };
+    let own = getpriority_process(None).unwrap();
+    // The thread does so itself, a moment after it was started.
+    while !niceness().contains(&(true, (own + NICENESS).min(19))) {
+        thread::yield_now();
+    }
+    assert!(niceness().iter().all(|&(passwords, nice)| passwords || nice == own), "no other thread does");
+    drop(checker);
+}
+
+/// A weak reference tells when the last thread has let go.
+#[test]
+fn the_threads_end_with_the_checker() {
+    let checker = checker(1);
+    let queue = Arc::downgrade(&checker.queue);
+    drop(checker);
+    while queue.upgrade().is_some() {
+        thread::yield_now();
+    }
+}

@@ -1,0 +1,436 @@
+//! Who is next where many want something that only a few can have at a time: fair shares by account, by address and
+//! by site. Pure; for checking passwords, which cost a core's time each.
+//!
+//! What somebody uses is counted for the account, the address and the site: what waits or runs now, and what was
+//! served lately, failures more than successes. Next is whoever uses least; where no place is free, the last of whoever
+//! uses most loses his. So nobody gains by many connections, many names or many addresses of one network, and whoever
+//! comes alone does not wait for those who come with many.
+//!
+//! Some of the places, and every second turn, are kept for browsers that are known and have nothing against them:
+//! strangers from many networks cannot take those.
+
+/// Counters of each kind. Two names may share one, by a hash that nobody outside can compute: then they share what is
+/// fair for one.
+const COUNTERS: usize = 1024;
+/// So many turns later, what somebody was served counts half.
+const HALF_LIFE: u32 = 64;
+/// A site's counter weighs a quarter: there may be many in it.
+const ADDRESSES_OF_A_SITE: u32 = 4;
+/// A failure counts as much as so many successes.
+const FAILURE: u16 = 4;
+
+/// For whom something is asked. The numbers are hashes under a secret key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The account.
+    pub account: u64,
+    /// The address, or the /64 of IPv6.
+    pub address: u64,
+    /// The /48 of IPv6; without one, the address.
+    pub site: u64,
+    /// A known browser with nothing against it.
+    pub is_known: bool,
+}
+
+/// How many may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Anybody.
+    pub for_all: usize,
+    /// Known browsers beside them.
+    pub for_known: usize,
+}
+
+/// Why somebody has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowded {
+    /// Others of this account, address or site have theirs.
+    OwnShare,
+    /// All are taken, each by somebody else.
+    Everywhere,
+}
+
+/// Names one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Number(u64);
+
+struct Waiting<T> {
+    number: Number,
+    share: Share,
+    job: T,
+}
+
+/// Those who wait, and what everybody uses.
+pub struct Shares<T> {
+    places: Places,
+    usage: Usage,
+    known: Vec<Waiting<T>>,
+    others: Vec<Waiting<T>>,
+    last_number: u64,
+    last_was_known: bool,
+}
+
+impl<T> Shares<T> {
+    /// Nobody waits yet.
+    pub fn new(places: Places) -> Self {
+        Self {
+            places,
+            usage: Usage::new(),
+            known: Vec::new(),
+            others: Vec::new(),
+            last_number: 0,
+            last_was_known: false,
+        }
+    }
+
+    /// Takes a place for a job. Where none is free somebody loses it: answers whose job that is, maybe this one.
+    pub fn enter(&mut self, share: Share, job: T) -> (Number, Option<(T, Crowded)>) {
+        self.last_number += 1;
+        let number = Number(self.last_number);
+        self.usage.enter(share);
+        let entrant = Waiting { number, share, job };
+        let Self { places, usage, known, others, .. } = self;
+        let without = if share.is_known { admit(known, places.for_known, usage, entrant) } else { Some(entrant) };
+        // Whoever has no place among the known ones takes one with all others.
+        let without = without.and_then(|waiting| admit(others, places.for_all, usage, waiting));
+        let lost = without.map(|waiting| {
+            let crowded = usage.crowded(waiting.share);
+            usage.leave(waiting.share);
+            (waiting.job, crowded)
+        });
+        (number, lost)
+    }
+
+    /// Whose turn it is. The job is under way until it is told as [`Shares::done`].
+    pub fn next(&mut self) -> Option<(Share, T)> {
+        let known_first = !self.last_was_known;
+        let is_known = if known_first { !self.known.is_empty() } else { self.others.is_empty() };
+        let lane = if is_known { &mut self.known } else { &mut self.others };
+        let least = |waiting: &&Waiting<T>| (self.usage.of(waiting.share), waiting.number);
+        let number = lane.iter().min_by_key(least)?.number;
+        let waiting = take(lane, number)?;
+        self.last_was_known = is_known;
+        Some((waiting.share, waiting.job))
+    }
+
+    /// A job is finished.
+    pub fn done(&mut self, share: Share, went_well: bool) {
+        self.usage.served(share, if went_well { 1 } else { FAILURE });
+    }
+
+    /// Somebody waits no more. Answers the job, unless it was taken already.
+    pub fn leave(&mut self, number: Number) -> Option<T> {
+        let waiting = take(&mut self.known, number).or_else(|| take(&mut self.others, number))?;
+        self.usage.leave(waiting.share);
+        Some(waiting.job)
+    }
+}
+
+/// Adds somebody; of too many, the last of those who use most is left over.
+fn admit<T>(lane: &mut Vec<Waiting<T>>, places: usize, usage: &Usage, entrant: Waiting<T>) -> Option<Waiting<T>> {
+    lane.push(entrant);
+    if lane.len() <= places {
+        return None;
+    }
+    let most = lane.iter().map(|waiting| (usage.of(waiting.share), waiting.number)).max();
+    most.and_then(|(_, number)| take(lane, number))
+}
+
+fn take<T>(lane: &mut Vec<Waiting<T>>, number: Number) -> Option<Waiting<T>> {
+    let at = lane.iter().position(|waiting| waiting.number == number)?;
+    Some(lane.remove(at))
+}
+
+/// What one account, address or site uses.
+#[derive(Clone, Copy, Default)]
+struct Counter {
+    /// Waits or runs.
+    present: u16,
+    /// Was served, less and less as time passes.
+    served: u16,
+}
+
+/// What everybody uses.
+struct Usage {
+    accounts: Box<[Counter]>,
+    addresses: Box<[Counter]>,
+    sites: Box<[Counter]>,
+    turns: u32,
+}
+
+impl Usage {
+    fn new() -> Self {
+        let counters = || vec![Counter::default(); COUNTERS].into_boxed_slice();
+        Self { accounts: counters(), addresses: counters(), sites: counters(), turns: 0 }
+    }
+
+    fn enter(&mut self, share: Share) {
+        self.change(share, |counter| counter.present = counter.present.saturating_add(1));
+    }
+
+    fn leave(&mut self, share: Share) {
+        self.change(share, |counter| counter.present = counter.present.saturating_sub(1));
+    }
+
+    fn served(&mut self, share: Share, weight: u16) {
+        self.change(share, |counter| {
+            counter.present = counter.present.saturating_sub(1);
+            counter.served = counter.served.saturating_add(weight);
+        });
+        self.turns += 1;
+        if self.turns.is_multiple_of(HALF_LIFE) {
+            let all = [&mut self.accounts, &mut self.addresses, &mut self.sites];
+            all.into_iter().flatten().for_each(|counter| counter.served /= 2);
+        }
+    }
+
+    /// What this share uses in all, as a number to compare.
+    fn of(&self, share: Share) -> u32 {
+        let [account, address, site] =
+            self.counters(share).map(|Counter { present, served }| u32::from(present) + u32::from(served));
+        (account + address) * ADDRESSES_OF_A_SITE + site
+    }
+
+    fn crowded(&self, share: Share) -> Crowded {
+        let has_others = self.counters(share).iter().any(|counter| counter.present > 1);
+        if has_others { Crowded::OwnShare } else { Crowded::Everywhere }
+    }
+
+    fn counters(&self, share: Share) -> [Counter; 3] {
+        let of = |counters: &[Counter], hash| counters.get(index(hash)).copied().unwrap_or_default();
+        [of(&self.accounts, share.account), of(&self.addresses, share.address), of(&self.sites, share.site)]
+    }
+
+    fn change(&mut self, share: Share, change: impl Fn(&mut Counter)) {
+        let places =
+            [(&mut self.accounts, share.account), (&mut self.addresses, share.address), (&mut self.sites, share.site)];
+        for (counters, hash) in places {
+            counters.get_mut(index(hash)).into_iter().for_each(&change);
+        }
+    }
+}
+
+fn index(hash: u64) -> usize {
+    hash as usize % COUNTERS
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PLACES: Places = Places { for_all: 48, for_known: 16 };
+
+    /// One account at one address, each by its number.
+    fn share(account: u64, address: u64) -> Share {
+        Share { account, address: 300 + address, site: 300 + address, is_known: false }
+    }
+
+    fn known(account: u64, address: u64) -> Share {
+        Share { is_known: true, ..share(account, address) }
+    }
+
+    /// Those whose job is 0, as many as there is room for.
+    fn crowd(shares: &mut Shares<u64>, crowd: impl Iterator<Item = Share>) {
+        for share in crowd {
+            shares.enter(share, 0);
+        }
+    }
+
+    /// Serves so many turns, of which these go well, and says whose they were.
+    fn serve(shares: &mut Shares<u64>, turns: usize, goes_well: impl Fn(u64) -> bool) -> Vec<u64> {
+        let one = |_| {
+            let (share, job) = shares.next()?;
+            shares.done(share, goes_well(job));
+            Some(job)
+        };
+        (0..turns).map_while(one).collect()
+    }
+
+    #[test]
+    fn alone_it_is_first_come_first_served() {
+        let mut shares = Shares::new(PLACES);
+        for job in 0..20 {
+            assert_eq!(shares.enter(share(job, job), job).1, None);
+        }
+        assert_eq!(serve(&mut shares, 100, |_| true), (0..20).collect::<Vec<_>>());
+        assert!(shares.next().is_none());
+    }
+
+    /// 96 connections that ask again at once; 20 people who ask one after the other, from the same address or not.
+    #[test]
+    fn one_account_on_many_connections_holds_nobody_up() {
+        for address in [0, 7] {
+            let mut shares = Shares::new(PLACES);
+            crowd(&mut shares, (0..96).map(|_| share(0, 0)));
+            for person in 1..=20 {
+                assert_eq!(shares.enter(share(person, address), person).1, Some((0, Crowded::OwnShare)));
+                assert_eq!(serve(&mut shares, 1, |_| true), [person], "at {address}");
+                serve(&mut shares, 4, |_| true);
+                crowd(&mut shares, (0..10).map(|_| share(0, 0)));
+            }
+        }
+    }
+
+    /// Each name is a new one. The people come all at once, each from an own address, or all from one: they look like a
+    /// crowd, too, until the others have failed.
+    #[test]
+    fn random_names_from_eight_addresses_hold_nobody_up() {
+        let places = Places { for_all: 256, ..PLACES };
+        for (own_addresses, most) in [(true, 20), (false, 48)] {
+            let mut shares = Shares::new(places);
+            crowd(&mut shares, (0..96).map(|number| share(400 + number, number % 8)));
+            for person in 1..=20 {
+                let address = if own_addresses { 20 + person } else { 20 };
+                assert_eq!(shares.enter(share(person, address), person).1, None);
+            }
+            let served = serve(&mut shares, 200, |job| job > 0);
+            let last = served.iter().rposition(|&job| job > 0).unwrap();
+            assert!(last < most, "the last of 20 is served as number {last}: {served:?}");
+        }
+    }
+
+    #[test]
+    fn a_site_of_many_networks_is_one_stranger_among_others() {
+        let mut shares = Shares::new(PLACES);
+        let of_site = |number| Share { site: 900, ..share(400 + number, number) };
+        crowd(&mut shares, (0..100).map(of_site));
+        assert_eq!(shares.enter(share(1, 200), 1).1, Some((0, Crowded::OwnShare)));
+        assert_eq!(serve(&mut shares, 1, |_| false), [1]);
+    }
+
+    #[test]
+    fn whoever_was_served_much_lately_waits_for_whoever_was_not() {
+        let mut shares = Shares::new(PLACES);
+        for _ in 0..10 {
+            shares.enter(share(1, 1), 1);
+            serve(&mut shares, 1, |_| true);
+        }
+        shares.enter(share(1, 1), 1);
+        shares.enter(share(2, 2), 2);
+        assert_eq!(serve(&mut shares, 2, |_| true), [2, 1]);
+        for number in 0..1000 {
+            shares.enter(share(3 + number % 50, 3 + number % 50), 3);
+            serve(&mut shares, 1, |_| true);
+        }
+        shares.enter(share(1, 1), 1);
+        shares.enter(share(2, 2), 2);
+        assert_eq!(serve(&mut shares, 2, |_| true), [1, 2], "that is forgotten");
+    }
+
+    #[test]
+    fn failures_count_more_than_successes() {
+        let mut shares = Shares::new(PLACES);
+        for job in [1, 1, 2] {
+            shares.enter(share(job, job), job);
+            serve(&mut shares, 1, |job| job == 1);
+        }
+        shares.enter(share(2, 2), 2);
+        shares.enter(share(1, 1), 1);
+        assert_eq!(serve(&mut shares, 2, |_| true), [1, 2]);
+    }
+
+    /// Strangers from a thousand networks: no share is smaller than theirs.
+    #[test]
+    fn known_browsers_have_places_and_turns_of_their_own() {
+        let mut shares = Shares::new(PLACES);
+        let lost = |entered: (Number, Option<(u64, Crowded)>)| entered.1;
+        let strangers = (100..148).map(|number| lost(shares.enter(share(number, number), 0)));
+        assert!(strangers.eq(std::iter::repeat_n(None, 48)));
+        assert_eq!(lost(shares.enter(share(150, 150), 1)), Some((1, Crowded::Everywhere)));
+        for person in 2..=17 {
+            assert_eq!(lost(shares.enter(known(person, person), person)), None);
+        }
+        assert_eq!(lost(shares.enter(known(18, 18), 18)), Some((18, Crowded::Everywhere)));
+        let served = serve(&mut shares, 8, |_| true);
+        assert_eq!(served, [2, 0, 3, 0, 4, 0, 5, 0], "every second turn");
+    }
+
+    #[test]
+    fn nobody_takes_all_places_of_known_browsers() {
+        let mut shares = Shares::new(PLACES);
+        crowd(&mut shares, (0..96).map(|_| known(0, 0)));
+        assert_eq!(shares.enter(known(1, 1), 1).1, Some((0, Crowded::OwnShare)));
+        assert_eq!(shares.enter(share(2, 2), 2).1, Some((0, Crowded::OwnShare)));
+        let mut served = serve(&mut shares, 2, |_| true);
+        served.sort_unstable();
+        assert_eq!(served, [1, 2]);
+    }
+
+    #[test]
+    fn whoever_leaves_gives_the_place_back() {
+        let mut shares = Shares::new(Places { for_all: 1, for_known: 1 });
+        let (stranger, _) = shares.enter(share(1, 1), 1);
+        let (person, _) = shares.enter(known(2, 2), 2);
+        assert_eq!((shares.leave(stranger), shares.leave(person)), (Some(1), Some(2)));
+        assert_eq!(shares.leave(stranger), None);
+        assert_eq!(shares.enter(share(3, 3), 3).1, None);
+        let (share, _) = shares.next().unwrap();
+        shares.done(share, true);
+        assert!(shares.next().is_none());
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Enter(u64, u64, bool),
+        Serve(bool),
+        Leave(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..6_u64, 0..4_u64, any::<bool>()).prop_map(|(account, address, is_known)| {
+                Step::Enter(account, address, is_known)
+            }),
+            2 => any::<bool>().prop_map(Step::Serve),
+            1 => any::<usize>().prop_map(Step::Leave),
+        ]
+    }
+
+    proptest! {
+        /// Every job is served, lost or taken back, once; then nobody uses anything; and there are never more than
+        /// there are places.
+        #[test]
+        fn nothing_is_lost_and_nothing_is_left(steps in prop::collection::vec(step(), 0..300)) {
+            let mut shares = Shares::new(Places { for_all: 5, for_known: 2 });
+            let (mut entered, mut gone, mut numbers) = (0, 0, Vec::new());
+            for step in steps {
+                match step {
+                    Step::Enter(account, address, is_known) => {
+                        let (number, lost) = shares.enter(Share { is_known, ..share(account, address) }, entered);
+                        numbers.push(number);
+                        entered += 1;
+                        gone += usize::from(lost.is_some());
+                    }
+                    Step::Serve(went_well) => gone += serve(&mut shares, 1, |_| went_well).len(),
+                    Step::Leave(at) if !numbers.is_empty() => {
+                        gone += usize::from(shares.leave(numbers[at % numbers.len()]).is_some());
+                    }
+                    Step::Leave(_) => {}
+                }
+                prop_assert!(shares.others.len() <= 5 && shares.known.len() <= 2);
+                prop_assert_eq!(shares.others.len() + shares.known.len(), entered as usize - gone);
+            }
+            serve(&mut shares, 7, |_| true);
+            let usage = &shares.usage;
+            let counters = usage.accounts.iter().chain(&usage.addresses).chain(&usage.sites);
+            prop_assert_eq!(counters.map(|counter| u32::from(counter.present)).sum::<u32>(), 0);
+        }
+
+        /// Whoever comes alone is next, however many are there, unless others came alone before.
+        #[test]
+        fn whoever_comes_alone_is_next(steps in prop::collection::vec((0..6_u64, 0..4_u64), 100..300)) {
+            let mut shares = Shares::new(PLACES);
+            for (account, address) in steps {
+                shares.enter(share(account, address), 0);
+                if account == 0 {
+                    serve(&mut shares, 1, |_| true);
+                }
+            }
+            let (_, lost) = shares.enter(share(100, 100), 1);
+            prop_assert!(lost.is_none_or(|(job, crowded)| job == 0 && crowded == Crowded::OwnShare));
+            prop_assert_eq!(serve(&mut shares, 1, |_| true), [1]);
+        }
+    }
+}
