@@ -31,6 +31,14 @@ pub struct PublicAddress<'a> {
 impl PublicAddress<'_> {
     /// Adds the edits that make every line of one of the [`LEADING`] headers lead here.
     pub fn edit(&self, name: &HeaderName, headers: &HeaderMap, edits: &mut HeaderEdits) {
+        if *name == REFRESH
+            && let Some(joined) = joined(name, headers)
+        {
+            // Browsers read all lines of it as one.
+            let rewritten = self.rewritten(name, &joined);
+            edits.extend(rewritten.map(|value| HeaderEdit::Set(name.clone(), value)));
+            return;
+        }
         let lines: Vec<_> = headers.get_all(name).iter().map(|line| (line, self.rewritten(name, line))).collect();
         if lines.iter().all(|(_, rewritten)| rewritten.is_none()) {
             return;
@@ -87,6 +95,13 @@ impl PublicAddress<'_> {
     }
 }
 
+/// The lines of a header as one; `None` where there is only one.
+fn joined(name: &HeaderName, headers: &HeaderMap) -> Option<HeaderValue> {
+    let lines: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    let joined = (lines.len() > 1).then(|| HeaderValue::from_bytes(&lines.join(b", ".as_slice())));
+    joined.and_then(Result::ok)
+}
+
 /// The beginning of an absolute address, as browsers read it.
 #[derive(Debug, PartialEq, Eq)]
 struct Absolute {
@@ -138,8 +153,8 @@ mod tests {
         settings.upstream_host = host.map(|host| Authority::parse(host).unwrap());
         let route = settings.assemble(&Upstreams::new(Handle::current()), &Clock::system());
         let hosts = OwnHosts::new(&Origin::parse(public).unwrap(), [Host::parse("shop.test").unwrap()]);
-        let mut headers: HeaderMap =
-            [(name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap())].into_iter().collect();
+        let line = |line: &str| (name.clone(), HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        let mut headers: HeaderMap = value.split(" | ").map(line).collect();
         let mut edits = HeaderEdits::new();
         PublicAddress { route: &route, hosts: &hosts, asked }.edit(name, &headers, &mut edits);
         edits.iter().for_each(|edit| edit.apply(&mut headers));
@@ -222,11 +237,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn every_line_leads_here() {
+        let two = "http://localhost:9000/x | /y | http://evil.test/ | http://localhost:9000/z";
+        let want = "https://wiki.test/x | /y | http://evil.test/ | https://wiki.test/z";
+        assert_eq!(seen("https://wiki.test", "http://localhost:9000", "wiki.test", two), want);
+    }
+
+    #[tokio::test]
     async fn a_refresh_leads_here_in_every_spelling() {
         let refresh = |value| told("https://wiki.test", "http://localhost:9000", None, "wiki.test", &REFRESH, value);
         assert_eq!(refresh("0; url=http://localhost:9000/x"), "0; url=https://wiki.test/x");
         assert_eq!(refresh("3;URL='http://localhost:9000/x'; y"), "3;URL='https://wiki.test/x'; y");
         assert_eq!(refresh("0; url=/x"), "0; url=/x");
         assert_eq!(refresh("5"), "5");
+        assert_eq!(refresh("0 | url=http://localhost:9000/x"), "0, url=https://wiki.test/x", "lines are read as one");
+        assert_eq!(refresh("0 | url=/x"), "0 | url=/x");
     }
 }

@@ -131,7 +131,7 @@ impl HeadRules {
         for name in headers.keys().filter(|name| self.noticed.contains(name)) {
             self.edit(name, headers, route, asked, &mut edits);
         }
-        if permit.session().is_some() && !route.keeps_cache_control {
+        if permit.session().is_some() && !route.keeps_cache_control && !status.is_informational() {
             let is_public_route = route.access == Access::Public;
             let is_navigation = asked.is_navigation;
             SignedInAnswer { status, headers, is_navigation, is_public_route }.protect(&mut edits);

@@ -17,10 +17,13 @@ const OF_THE_PROTOCOL: &[&str] = &[
 ];
 
 /// What the gateway itself writes towards the application, besides its own family and the configured identity.
-const OF_THE_GATEWAY: &[&str] = &[
-    "cookie", "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "set-cookie",
-    "x-forwarded-email", "x-forwarded-for", "x-forwarded-groups", "x-forwarded-host", "x-forwarded-port",
-    "x-forwarded-preferred-username", "x-forwarded-proto", "x-forwarded-user", "x-real-ip",
+const OF_THE_GATEWAY: &[&str] =
+    &["cookie", "set-cookie", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+
+/// The usual names of an identity, and of where a client is: the same for everybody, they would tell lies.
+const OF_ONE_PERSON: &[&str] = &[
+    "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "x-forwarded-email",
+    "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-user", "x-real-ip",
 ];
 
 const OWN_FAMILY: &str = "x-exeunt-";
@@ -56,7 +59,17 @@ fn additions(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
 }
 
 /// A header name that an operator may add or remove.
-pub fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
+fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
+    let name = not_written_here(text, identity)?;
+    if OF_ONE_PERSON.contains(&name.as_str()) {
+        return Err(Refusal::new(format!("{text} differs from one person to the next"))
+            .write("the gateway tells who and where somebody is: see [identity]"));
+    }
+    Ok(name)
+}
+
+/// A header name under which the gateway itself tells an application nothing.
+pub fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
     let name = name(text)?;
     let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(OWN_FAMILY);
     if fixed || identity.names().any(|own| *own == name) {

@@ -60,7 +60,7 @@ fn passable(
     edits: &HeaderEdits,
     removed: &OwnHeaders,
 ) -> Result<HeaderName, Refusal> {
-    let name = headers::editable(text, identity)?;
+    let name = headers::not_written_here(text, identity)?;
     if !is_plain(name.as_str()) {
         return Err(Refusal::new(format!("applications may take {text} for another name"))
             .write("write letters, digits and single hyphens: \"X-Original-Host\""));

@@ -15,6 +15,13 @@ users = \"users.toml\"
 upstream = \"http://127.0.0.1:9000\"
 ";
 
+/// A header of another product that passes, and one that the operator sets.
+const PASSED: &str = "\
+pass_headers = [{ name = \"X-Real-IP\", from = \"any\" }, { name = \"X-Scheme\", from = \"any\" }]
+[route.headers.request]
+add = { \"X-Forwarded-Prefix\" = \"/app\" }
+";
+
 fn warnings(text: &str) -> Vec<String> {
     let (_, report) = config::parse("config.toml", text, Path::new("/nowhere")).unwrap();
     report.findings().iter().map(|finding| format!("{}: {}", finding.key, finding.what)).collect()
@@ -31,6 +38,11 @@ fn each_is_said_under_its_key() {
         (format!("trusted_proxies = [\"10.0.0.7\"]\n{https}"), None),
         (format!("{SOUND}path = \"/app\"\n"), Some("public_url: who signs in on localhost is led to /,")),
         (format!("{SOUND}host = \"shop.test\"\n"), Some("public_url: who signs in on localhost is led to /,")),
+        (
+            format!("{SOUND}pass_headers = [\"X-Scheme\"]\n"),
+            Some("route[1].pass_headers[1]: trusted_proxies names nobody"),
+        ),
+        (format!("{SOUND}{PASSED}"), None),
         (format!("{SOUND}path = \"/app\"\n").replace("[[route]]", "next = \"/app/\"\n[[route]]"), None),
     ];
     for (text, further) in cases {

@@ -35,13 +35,18 @@ async fn a_routes_own_headers_are_set_both_ways() {
     let echo = Echo::answering("Server: app\r\n").await;
     let site = Site::before(&[echo.url()], |setup| {
         let mut route = route("/public", Access::Public, &[echo.url()]);
-        route.request_headers = vec![Set(name("x-site"), HeaderValue::from_static("a")), Remove(name("dnt"))];
+        route.request_headers = vec![
+            Set(name("x-site"), HeaderValue::from_static("a")),
+            Set(name("x-forwarded-prefix"), HeaderValue::from_static("/app")),
+            Remove(name("dnt")),
+        ];
         route.response_headers =
             vec![Set(name("x-frame-options"), HeaderValue::from_static("DENY")), Remove(name("server"))];
         setup.gateway.routes = vec![route];
     });
-    let answer = site.get("/public/x", &["DNT: 1", "X-Site: b"]).await;
+    let answer = site.get("/public/x", &["DNT: 1", "X-Site: b", "X-Forwarded-Prefix: /evil"]).await;
     assert_eq!((answer.header("x-frame-options"), answer.header("server")), (Some("DENY"), None));
     let request = the_one(&echo);
+    assert_eq!((header(&request, "x-forwarded-prefix"), folded(&request, "x-forwarded-prefix")), (Some("/app"), 1));
     assert_eq!((header(&request, "x-site"), folded(&request, "dnt"), folded(&request, "x-site")), (Some("a"), 0, 1));
 }
