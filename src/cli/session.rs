@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::print;
 use super::running::{Running, part};
 use super::table;
+use crate::values::invisible::visible;
 
 /// Lists, shows and ends sessions.
 #[derive(Clone, Debug, Subcommand)]
@@ -110,8 +111,10 @@ fn show(arguments: &Show) -> Result<String, Failure> {
     if arguments.json {
         return Ok(json(session));
     }
-    let lines =
-        COLUMNS.iter().zip(row(session)).map(|((title, _), cell)| format!("{:12} {cell}\n", title.to_lowercase()));
+    let lines = COLUMNS
+        .iter()
+        .zip(row(session))
+        .map(|((title, _), cell)| format!("{:12} {}\n", title.to_lowercase(), visible(&cell)));
     Ok(lines.collect())
 }
 

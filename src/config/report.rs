@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
-use crate::credentials::problem::{FileProblems, printable, without_c1};
+use crate::credentials::problem::FileProblems;
+use crate::values::invisible::{excerpt, visible};
 
 /// Whether a finding stops the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,11 +54,11 @@ impl Report {
         }
         findings.sort_by_key(|finding| finding.span.as_ref().map(|span| span.start));
         for finding in &mut findings {
-            finding.what = printable(&without_passwords(&finding.what));
-            finding.key = printable(&finding.key);
-            finding.write.iter_mut().for_each(|line| *line = printable(line));
+            finding.what = visible(&without_passwords(&finding.what));
+            finding.key = visible(&finding.key);
+            finding.write.iter_mut().for_each(|line| *line = visible(line));
         }
-        Self { file: file.into(), text: without_c1(&without_passwords(&text.into())), findings }
+        Self { file: file.into(), text: excerpt(&without_passwords(&text.into())), findings }
     }
 
     /// A file that could not even be read.
@@ -156,6 +157,7 @@ impl fmt::Debug for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::invisible::is_invisible;
 
     #[test]
     fn passwords_in_addresses_are_not_shown_and_nothing_moves() {
@@ -174,7 +176,7 @@ mod tests {
 
     #[test]
     fn nothing_in_a_file_moves_a_terminal() {
-        let odd = "a\u{90}\u{1b}[31m\u{7f}ä";
+        let odd = "a\u{90}\u{1b}[31m\u{7f}\u{202e}ä";
         let finding = Finding {
             severity: Severity::Problem,
             key: format!("key.{odd}"),
@@ -184,8 +186,8 @@ mod tests {
             within: None,
         };
         let shown = Report::new("f", format!("x = \"{odd}\"\r\n"), vec![finding]).to_string();
-        assert!(!shown.chars().any(|sign| sign.is_control() && sign != '\n'), "{shown:?}");
-        assert!(shown.contains("key.a·?[31m?ä: wrong: a·?[31m?ä"), "{shown}");
+        assert!(!shown.chars().any(|sign| is_invisible(sign) && sign != '\n'), "{shown:?}");
+        assert!(shown.contains("key.a·?[31m?\u{fffd}ä: wrong: a·?[31m?\u{fffd}ä"), "{shown}");
     }
 
     #[test]

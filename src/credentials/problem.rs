@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use crate::values::invisible::{excerpt, visible};
+
 /// How many problems are shown; of the rest only the number.
 const SHOWN: usize = 50;
 
@@ -37,9 +39,9 @@ impl FileProblems {
     pub fn new(path: &Path, masked: String, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         for problem in &mut problems {
-            (problem.message, problem.help) = (printable(&problem.message), printable(&problem.help));
+            (problem.message, problem.help) = (visible(&problem.message), visible(&problem.help));
         }
-        Self { path: path.to_owned(), masked: without_c1(&masked), problems }
+        Self { path: path.to_owned(), masked: excerpt(&masked), problems }
     }
 
     /// One problem of a file as a whole.
@@ -109,22 +111,6 @@ impl fmt::Display for FileProblems {
 }
 
 impl std::error::Error for FileProblems {}
-
-/// A text of ours with words of a file in it: control characters move a terminal or end a line of a journal.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|sign| if sign.is_ascii_control() && sign != '\n' { '?' } else { sign })
-        .collect::<String>()
-        .replace(C1, "·")
-}
-
-/// The text of a file, of the same length, without the control characters that its excerpts would show as they are.
-pub fn without_c1(text: &str) -> String {
-    text.replace(C1, "·")
-}
-
-/// The control characters beyond ASCII.
-const C1: fn(char) -> bool = |sign| ('\u{80}'..='\u{9f}').contains(&sign);
 
 /// Hides the spans behind asterisks, one a byte, so that all other spans stay where they are.
 pub fn mask(text: &str, secrets: &[Range<usize>]) -> String {

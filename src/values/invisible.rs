@@ -31,9 +31,46 @@ pub fn is_invisible(sign: char) -> bool {
     sign.is_control() || (!sign.is_ascii() && of_format())
 }
 
+/// A sign of the same length in bytes, for reports whose places are counted in bytes.
+fn in_place_of(sign: char) -> &'static str {
+    match sign.len_utf8() {
+        1 => "?",
+        2 => "·",
+        3 => "\u{fffd}",
+        _ => "··",
+    }
+}
+
+/// A message of the same length in bytes, without what cannot be seen. Lines stay.
+pub fn visible(text: &str) -> String {
+    without(text, |sign| sign != '\n' && is_invisible(sign))
+}
+
+/// The text of a file, of the same length in bytes, without what cannot be seen beyond ASCII: tabs and the ends of lines
+/// mean something there, and whoever shows excerpts knows the rest of ASCII.
+pub fn excerpt(text: &str) -> String {
+    without(text, |sign| !sign.is_ascii() && is_invisible(sign))
+}
+
+fn without(text: &str, goes: impl Fn(char) -> bool) -> String {
+    let mut seen = String::with_capacity(text.len());
+    for sign in text.chars() {
+        if goes(sign) { seen.push_str(in_place_of(sign)) } else { seen.push(sign) }
+    }
+    seen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_keeps_its_places() {
+        let text = "a\u{1b}[1m\n\u{9b}\u{202e}b\u{e0041}ä";
+        assert_eq!(visible(text), "a?[1m\n·\u{fffd}b··ä");
+        assert_eq!(excerpt(text), "a\u{1b}[1m\n·\u{fffd}b··ä");
+        assert_eq!((visible(text).len(), excerpt(text).len()), (text.len(), text.len()));
+    }
 
     #[test]
     fn what_moves_text_is_told_from_text() {

@@ -15,6 +15,7 @@ mod check;
 mod dispatch;
 mod door;
 mod exchange;
+mod log_reader;
 mod rows;
 mod sample;
 mod service_manager;
