@@ -91,7 +91,7 @@ export async function startShop(folder) {
   return new Part(server, { cwd: folder, env }).listening(/Serving on http:\/\/127\.0\.0\.1:(\d+)/);
 }
 
-const configuration = ({ upstream, route = "", logout = ["/logout"] }) => `
+const configuration = ({ upstream, route = "", login = "/login", logout = ["/logout"], next }) => `
 listen = ["127.0.0.1:0"]
 public_url = "http://localhost:8080"
 hosts = ["${PLAIN_NAME}"]
@@ -108,9 +108,11 @@ upstream = "${upstream}"
 
 [login]
 users = "users.toml"
+path = "${login}"
 
 [logout]
 paths = ${JSON.stringify(logout)}
+${next ? `next = "${next}"` : ""}
 
 [log]
 format = "json"
