@@ -6,9 +6,10 @@
 //! everybody keeps that lifetime.
 
 use http::header::{CACHE_CONTROL, EXPIRES, VARY};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::headers::Headers;
 use crate::values::media_type::may_be_page;
 
 /// Answers that say to caches between us and the browser what `Cache-Control` does not (RFC 9213 and its forerunners).
@@ -28,7 +29,7 @@ pub struct SignedInAnswer<'a> {
     /// Its status.
     pub status: StatusCode,
     /// Its head as the application sent it.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a dyn Headers,
     /// Whether a browser shows it in place of the page before.
     pub is_navigation: bool,
     /// Whether strangers get answers of this route, too.
@@ -58,14 +59,14 @@ impl SignedInAnswer<'_> {
             Kept::AskedForAgain(value) => {
                 edits.extend(varying_by_cookie(self.headers));
                 // For caches that know no `Cache-Control`.
-                if self.headers.contains_key(EXPIRES) {
+                if self.headers.has(&EXPIRES) {
                     edits.push(HeaderEdit::Set(EXPIRES, HeaderValue::from_static("0")));
                 }
                 Some(value)
             }
         };
         edits.extend(control.map(|value| HeaderEdit::Set(CACHE_CONTROL, value)));
-        let between = FOR_CACHES_BETWEEN.iter().filter(|name| self.headers.contains_key(*name));
+        let between = FOR_CACHES_BETWEEN.iter().filter(|name| self.headers.has(name));
         edits.extend(between.map(|name| HeaderEdit::Remove(name.clone())));
     }
 
@@ -90,8 +91,8 @@ impl SignedInAnswer<'_> {
 struct CacheControl<'a>(Vec<&'a str>);
 
 impl<'a> CacheControl<'a> {
-    fn of(headers: &'a HeaderMap) -> Self {
-        let lines = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|line| line.to_str().ok());
+    fn of(headers: &'a dyn Headers) -> Self {
+        let lines = headers.texts(&CACHE_CONTROL);
         Self(lines.flat_map(elements).map(str::trim).filter(|one| !one.is_empty()).collect())
     }
 
@@ -128,8 +129,8 @@ fn named(directive: &str, names: &[&str]) -> bool {
 }
 
 /// `Vary: Cookie` in addition to what the application says.
-fn varying_by_cookie(headers: &HeaderMap) -> Option<HeaderEdit> {
-    let lines = || headers.get_all(VARY).into_iter().map(|line| line.as_bytes());
+fn varying_by_cookie(headers: &dyn Headers) -> Option<HeaderEdit> {
+    let lines = || headers.lines(&VARY);
     let mut names = lines().flat_map(|line| line.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
     if names.any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie")) {
         return None;
@@ -141,6 +142,7 @@ fn varying_by_cookie(headers: &HeaderMap) -> Option<HeaderEdit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
     use http::header::CONTENT_TYPE;
 
     /// `Cache-Control` and `Vary` after the edits.

@@ -1,16 +1,17 @@
 //! What an application may not make a browser forget.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use crate::values::header_edits::HeaderEdit;
+use crate::values::headers::{Headers, text};
 
 /// The header that makes a browser forget.
 pub static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// An application may clear what it keeps in a browser, but not cookies: browsers take those of the whole domain, ours
 /// among them, and the session would go on here with nobody holding its cookie (W3C Clear Site Data 3.1).
-pub fn without_cookies(headers: &HeaderMap) -> Option<HeaderEdit> {
-    let lines = || headers.get_all(&CLEAR_SITE_DATA).iter().map(|line| line.to_str().unwrap_or(""));
+pub fn without_cookies(headers: &dyn Headers) -> Option<HeaderEdit> {
+    let lines = || headers.lines(&CLEAR_SITE_DATA).map(|line| text(line).unwrap_or(""));
     let kinds = || lines().flat_map(|line| line.split(',')).map(str::trim);
     let ours = |kind: &str| matches!(kind, "\"cookies\"" | "\"*\"" | "");
     if !kinds().any(ours) {
@@ -27,6 +28,7 @@ pub fn without_cookies(headers: &HeaderMap) -> Option<HeaderEdit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     #[test]
     fn an_application_clears_no_cookies() {
@@ -40,7 +42,7 @@ mod tests {
         ];
         for (lines, want) in cases {
             let line = |line: &&str| (CLEAR_SITE_DATA.clone(), HeaderValue::from_bytes(line.as_bytes()).unwrap());
-            let got = without_cookies(&lines.iter().map(line).collect());
+            let got = without_cookies(&lines.iter().map(line).collect::<HeaderMap>());
             let want = want.map(|kept| match kept {
                 None => HeaderEdit::Remove(CLEAR_SITE_DATA.clone()),
                 Some(kept) => HeaderEdit::Set(CLEAR_SITE_DATA.clone(), HeaderValue::from_static(kept)),

@@ -1,10 +1,11 @@
 //! Everything a rule may look at, parsed once and without the engine.
 
 use http::header::{ACCEPT, EXPECT, HOST, ORIGIN, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, request};
+use http::{HeaderName, Method, request};
 
 use crate::routes::methods;
 use crate::values::client_address::Provenance;
+use crate::values::headers::Headers;
 use crate::values::method_override::{NoSingleMethod, method_override};
 use crate::values::nominated;
 use crate::values::origin::{Authority, Origin};
@@ -36,7 +37,7 @@ pub struct RequestFacts<'a> {
     /// The `Host` as the client wrote it, port included.
     pub authority: &'a str,
     /// Header lines as they came.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a dyn Headers,
     /// Where the request comes from.
     pub provenance: Provenance,
     /// The method that a header names in place of the request line's, for applications that obey it.
@@ -79,7 +80,7 @@ impl<'a> RequestFacts<'a> {
 
     /// A header's value, if there is exactly one line of it and it is text.
     pub fn header(&self, name: &HeaderName) -> Option<&'a str> {
-        single(self.headers, name)
+        self.headers.header(name)
     }
 
     /// Whether a browser shows the answer as a page.
@@ -109,12 +110,12 @@ impl<'a> RequestFacts<'a> {
 
     /// Whether the browser fetches ahead of a person's wish.
     pub fn is_prefetch(&self) -> bool {
-        PREFETCH.iter().any(|name| self.headers.contains_key(name))
+        PREFETCH.iter().any(|name| self.headers.has(name))
     }
 
     /// The `Origin` header: absent, an origin, or something that is none (`null` too).
     pub fn origin(&self) -> Option<Result<Origin, ()>> {
-        self.headers.contains_key(ORIGIN).then(|| self.header(&ORIGIN).and_then(Origin::of_header).ok_or(()))
+        self.headers.has(&ORIGIN).then(|| self.header(&ORIGIN).and_then(Origin::of_header).ok_or(()))
     }
 
     /// Whether an origin is the one that a page at this request's own address has.
@@ -128,47 +129,38 @@ impl<'a> RequestFacts<'a> {
     }
 }
 
-fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    let asks = headers.contains_key(UPGRADE);
-    asks && single(headers, &UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+fn asks_for_websocket(headers: &dyn Headers) -> bool {
+    headers.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 
 /// Whether a browser shows the answer as a page; everything else is a program and gets JSON.
-pub fn is_browser(headers: &HeaderMap) -> bool {
-    match single(headers, &SEC_FETCH_MODE) {
+pub fn is_browser(headers: &dyn Headers) -> bool {
+    match headers.header(&SEC_FETCH_MODE) {
         Some(mode) => mode == "navigate",
         None => {
-            let plain = !has_fetch_metadata(headers) && !headers.contains_key(&X_REQUESTED_WITH);
+            let plain = !has_fetch_metadata(headers) && !headers.has(&X_REQUESTED_WITH);
             plain && accepts(headers, "text/html")
         }
     }
 }
 
-fn has_fetch_metadata(headers: &HeaderMap) -> bool {
-    [&SEC_FETCH_SITE, &SEC_FETCH_MODE, &SEC_FETCH_DEST].iter().any(|name| headers.contains_key(*name))
+fn has_fetch_metadata(headers: &dyn Headers) -> bool {
+    [&SEC_FETCH_SITE, &SEC_FETCH_MODE, &SEC_FETCH_DEST].iter().any(|name| headers.has(name))
 }
 
-fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    lines
+fn accepts(headers: &dyn Headers, media_type: &str) -> bool {
+    headers
+        .texts(&ACCEPT)
         .flat_map(|line| line.split(','))
         .any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type)))
 }
 
-fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next()?;
-    if lines.next().is_some() { None } else { first.to_str().ok() }
-}
-
 /// The one `Host`. An absolute target has to name the same authority.
-fn authority<'a>(headers: &'a HeaderMap, target: &Target<'_>) -> Result<&'a str, Refusal> {
-    let mut lines = headers.get_all(HOST).iter();
-    let host = lines.next().ok_or(Reason::HostMissing)?;
-    if lines.next().is_some() {
-        return Err(Reason::HeadMalformed.into());
+fn authority<'a>(headers: &'a dyn Headers, target: &Target<'_>) -> Result<&'a str, Refusal> {
+    if !headers.has(&HOST) {
+        return Err(Reason::HostMissing.into());
     }
-    let host = host.to_str().map_err(|_| Reason::HeadMalformed)?;
+    let host = headers.header(&HOST).ok_or(Reason::HeadMalformed)?;
     match target.authority() {
         Some(other) if other != host => Err(Reason::HeadMalformed.into()),
         _ => Ok(host),
@@ -186,9 +178,9 @@ fn not_own(problem: NotOwn) -> Refusal {
 
 /// The one expectation there is (RFC 9110 10.1.1). How long the body is, was judged before the head was parsed
 /// (`values::request_head`).
-fn check_expectation(headers: &HeaderMap) -> Result<(), Refusal> {
-    let expected = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if headers.get_all(EXPECT).iter().all(expected) { Ok(()) } else { Err(Reason::ExpectationUnknown.into()) }
+fn check_expectation(headers: &dyn Headers) -> Result<(), Refusal> {
+    let expected = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
+    if headers.lines(&EXPECT).all(expected) { Ok(()) } else { Err(Reason::ExpectationUnknown.into()) }
 }
 
 #[cfg(test)]

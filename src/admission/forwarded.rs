@@ -25,7 +25,7 @@ impl Forwarded {
     /// Where this request comes from. `public` is how browsers reach us where nobody who is believed says more.
     pub(super) fn of(facts: &RequestFacts<'_>, public: Scheme) -> Self {
         // There is one, it is where the authority comes from.
-        let host = facts.headers.get(HOST).cloned();
+        let host = facts.headers.first(&HOST).and_then(|host| HeaderValue::from_bytes(host).ok());
         forwarded(&facts.provenance, facts.authority, host.unwrap_or(HeaderValue::from_static("")), public)
     }
 

@@ -5,11 +5,12 @@
 //! the one that the browser asked.
 
 use http::header::{CONTENT_LOCATION, LOCATION, REFRESH};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use url::Url;
 
 use crate::routes::table::Route;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::headers::Headers;
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::refresh;
@@ -30,7 +31,7 @@ pub struct PublicAddress<'a> {
 
 impl PublicAddress<'_> {
     /// Adds the edits that make every line of one of the [`LEADING`] headers lead here.
-    pub fn edit(&self, name: &HeaderName, headers: &HeaderMap, edits: &mut HeaderEdits) {
+    pub fn edit(&self, name: &HeaderName, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if *name == REFRESH
             && let Some(joined) = joined(name, headers)
         {
@@ -39,17 +40,16 @@ impl PublicAddress<'_> {
             edits.extend(rewritten.map(|value| HeaderEdit::Set(name.clone(), value)));
             return;
         }
-        let lines: Vec<_> = headers.get_all(name).iter().map(|line| (line, self.rewritten(name, line))).collect();
+        let lines: Vec<_> = headers.lines(name).map(|line| (line, self.rewritten(name, line))).collect();
         if lines.iter().all(|(_, rewritten)| rewritten.is_none()) {
             return;
         }
         edits.push(HeaderEdit::Remove(name.clone()));
-        let lines = lines.into_iter().map(|(line, rewritten)| rewritten.unwrap_or_else(|| line.clone()));
-        edits.extend(lines.map(|line| HeaderEdit::Add(name.clone(), line)));
+        let lines = lines.into_iter().map(|(line, rewritten)| rewritten.or_else(|| HeaderValue::from_bytes(line).ok()));
+        edits.extend(lines.flatten().map(|line| HeaderEdit::Add(name.clone(), line)));
     }
 
-    fn rewritten(&self, name: &HeaderName, line: &HeaderValue) -> Option<HeaderValue> {
-        let value = line.as_bytes();
+    fn rewritten(&self, name: &HeaderName, value: &[u8]) -> Option<HeaderValue> {
         let place = if *name == REFRESH { refresh::address(value)? } else { 0..value.len() };
         let absolute = Absolute::read(value.get(place.clone())?)?;
         let origin = self.public(&absolute)?.to_string();
@@ -96,10 +96,9 @@ impl PublicAddress<'_> {
 }
 
 /// The lines of a header as one; `None` where there is only one.
-fn joined(name: &HeaderName, headers: &HeaderMap) -> Option<HeaderValue> {
-    let lines: Vec<_> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    let joined = (lines.len() > 1).then(|| HeaderValue::from_bytes(&lines.join(b", ".as_slice())));
-    joined.and_then(Result::ok)
+fn joined(name: &HeaderName, headers: &dyn Headers) -> Option<Vec<u8>> {
+    let lines: Vec<_> = headers.lines(name).collect();
+    (lines.len() > 1).then(|| lines.join(b", ".as_slice()))
 }
 
 /// The beginning of an absolute address, as browsers read it.
@@ -140,6 +139,7 @@ mod tests {
     use crate::routes::settings::tests::route;
     use crate::values::time::Clock;
     use crate::values::upstream_address::UpstreamAddress;
+    use http::HeaderMap;
     use tokio::runtime::Handle;
 
     /// What becomes of a `Location`, behind a public address and before an application.

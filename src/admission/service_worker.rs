@@ -19,7 +19,7 @@ static SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 /// Refuses the script of a worker that could stand in front of our addresses, unless the route trusts its application
 /// with that.
 pub fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Result<(), Reason> {
-    if route.service_workers || !facts.headers.contains_key(&SERVICE_WORKER) {
+    if route.service_workers || !facts.headers.has(&SERVICE_WORKER) {
         return Ok(());
     }
     let folder = facts.target.path().rsplit_once('/').map_or("", |(folder, _)| folder);

@@ -16,6 +16,7 @@ use crate::routes::table::Route;
 use crate::values::cookie::SessionCookie;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::header_names::{NameSet, OwnHeaders};
+use crate::values::headers::Headers;
 use crate::values::instance_id::InstanceId;
 use crate::values::origin::Authority;
 use crate::values::own_cookies::Kept;
@@ -72,7 +73,7 @@ impl HeadRules {
     }
 
     /// Whether a request was forwarded by this gateway already: an upstream of its route leads here.
-    pub fn went_in_a_circle(&self, headers: &HeaderMap) -> bool {
+    pub fn went_in_a_circle(&self, headers: &dyn Headers) -> bool {
         self.instance.as_ref().is_some_and(|instance| instance.has_forwarded(headers))
     }
 
@@ -119,7 +120,7 @@ impl HeadRules {
     }
 
     /// The edits of an answer as it is passed on. The operator's own come last.
-    pub fn response(&self, status: StatusCode, headers: &HeaderMap, permit: &Permit, asked: &Asked) -> HeaderEdits {
+    pub fn response(&self, status: StatusCode, headers: &dyn Headers, permit: &Permit, asked: &Asked) -> HeaderEdits {
         let mut edits = HeaderEdits::new();
         match permit.session() {
             // Whatever this answer sets belongs to somebody who is not signed in any more.
@@ -127,8 +128,7 @@ impl HeadRules {
             _ => self.cookie.response_edits(headers, &mut edits),
         }
         let route = permit.route();
-        // One pass over the few names instead of a look for each rare one.
-        for name in headers.keys().filter(|name| self.noticed.contains(name)) {
+        for name in self.noticed.iter().filter(|name| headers.has(name)) {
             self.edit(name, headers, route, asked, &mut edits);
         }
         if permit.session().is_some() && !route.keeps_cache_control && !status.is_informational() {
@@ -141,7 +141,7 @@ impl HeadRules {
     }
 
     /// What becomes of one header of an answer.
-    fn edit(&self, name: &HeaderName, headers: &HeaderMap, route: &Route, asked: &Asked, edits: &mut HeaderEdits) {
+    fn edit(&self, name: &HeaderName, headers: &dyn Headers, route: &Route, asked: &Asked, edits: &mut HeaderEdits) {
         if self.removed.contains(name) || *name == SERVICE_WORKER_ALLOWED && self.is_widened(headers, route) {
             edits.push(HeaderEdit::Remove(name.clone()));
         } else if *name == CLEAR_SITE_DATA {
@@ -153,10 +153,9 @@ impl HeadRules {
     }
 
     /// Whether an answer would let a service worker stand in front of our addresses.
-    fn is_widened(&self, headers: &HeaderMap, route: &Route) -> bool {
-        let mut scopes = headers.get_all(&SERVICE_WORKER_ALLOWED).into_iter();
-        let scope = scopes.next().map_or("", |scope| scope.to_str().unwrap_or(""));
-        !route.service_workers && (scopes.next().is_some() || service_worker::widens(scope, &self.own_pages))
+    fn is_widened(&self, headers: &dyn Headers, route: &Route) -> bool {
+        let widens = |scope| service_worker::widens(scope, &self.own_pages);
+        !route.service_workers && headers.header(&SERVICE_WORKER_ALLOWED).is_none_or(widens)
     }
 }
 

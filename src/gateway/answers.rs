@@ -3,13 +3,14 @@
 use http::header::{
     ALLOW, AUTHORIZATION, LINK, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::assembled::Assembled;
 use crate::admission::cross_site;
 use crate::admission::facts::{self, RequestFacts};
 use crate::pages::Language;
+use crate::values::headers::Headers;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
@@ -28,7 +29,7 @@ pub(super) enum Reader {
 
 impl Reader {
     /// Who sent these headers.
-    pub(super) fn of(headers: &HeaderMap, assembled: &Assembled) -> Self {
+    pub(super) fn of(headers: &dyn Headers, assembled: &Assembled) -> Self {
         let is_browser = facts::is_browser(headers);
         if is_browser { Self::Person(assembled.pages.language(headers)) } else { Self::Program }
     }
@@ -43,7 +44,7 @@ impl Reader {
 }
 
 /// A refusal: a page for browsers, JSON for programs, with the same reason.
-pub(super) fn refuse(assembled: &Assembled, headers: &HeaderMap, refusal: &Refusal) -> Reply {
+pub(super) fn refuse(assembled: &Assembled, headers: &dyn Headers, refusal: &Refusal) -> Reply {
     refusal_for(assembled, Reader::of(headers, assembled), refusal)
 }
 
@@ -107,9 +108,8 @@ fn link_to(login: &ReturnTo) -> HeaderValue {
 
 /// Whether a client presents a token (RFC 6750): it knows the scheme, and learns that the token opens nothing here.
 fn has_sent_bearer(facts: &RequestFacts<'_>) -> bool {
-    let scheme =
-        |value: &HeaderValue| value.as_bytes().split(|&byte| byte == b' ').next().map(<[u8]>::to_ascii_lowercase);
-    facts.headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value).as_deref() == Some(b"bearer"))
+    let scheme = |value: &[u8]| value.split(|&byte| byte == b' ').next().map(<[u8]>::to_ascii_lowercase);
+    facts.headers.lines(&AUTHORIZATION).any(|value| scheme(value).as_deref() == Some(b"bearer"))
 }
 
 /// Makes a browser forget cookies of ours that cannot be used.

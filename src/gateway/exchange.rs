@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, request};
+use http::{Method, StatusCode, request};
 
 use crate::audit::{AccessLine, Format, Log};
 use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
+use crate::values::headers::Headers;
 use crate::values::interruption::Interruption;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
@@ -48,8 +49,8 @@ struct Words {
 }
 
 impl Words {
-    fn read(headers: &HeaderMap, raw_target: &[u8], whole: bool) -> Self {
-        let line = |name| headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    fn read(headers: &dyn Headers, raw_target: &[u8], whole: bool) -> Self {
+        let line = |name| headers.first(&name).unwrap_or_default();
         let (agent, referer) = if whole { (line(USER_AGENT), line(REFERER)) } else { Default::default() };
         let mut words = Self { bytes: Vec::with_capacity(ROOM), ends: [0; 3] };
         let [host, agent, referer] = [without_user(line(HOST)), agent, without_user(without_query(referer))];

@@ -12,6 +12,7 @@ use crate::routes::pool::Pool;
 use crate::session::Leaving;
 use crate::session::record::Session;
 use crate::values::header_edits::HeaderEdits;
+use crate::values::headers::Headers;
 use crate::values::own_cookies::Kept;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
@@ -67,7 +68,7 @@ impl Forward {
 
     /// The edits of the answer as it is passed on. None of them is a cookie of ours: an answer that is not ours may be
     /// one that caches keep for everybody.
-    pub fn response_edits(&self, status: StatusCode, headers: &HeaderMap) -> HeaderEdits {
+    pub fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
         self.assembled.heads.response(status, headers, &self.permit, &self.asked)
     }
 
@@ -83,7 +84,7 @@ impl Forward {
     }
 
     /// The answer to a request with these headers where the upstream gave none that can be passed on.
-    pub fn upstream_failed(&self, headers: &HeaderMap, reason: Reason) -> Reply {
+    pub fn upstream_failed(&self, headers: &dyn Headers, reason: Reason) -> Reply {
         answers::refuse(&self.assembled, headers, &reason.into())
     }
 }

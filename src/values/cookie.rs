@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use cookie::{Cookie, SameSite};
+use http::HeaderValue;
 use http::header::{COOKIE, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
 
 use super::header_edits::{HeaderEdit, HeaderEdits};
+use super::headers::Headers;
 use super::known_browser::{KNOWN_DAYS, KnownBrowser};
 use super::origin::Scheme;
 use super::own_path::OwnPath;
@@ -59,28 +60,29 @@ impl SessionCookie {
     }
 
     /// What the browser shows of earlier sign-ins. What is not well formed is passed over.
-    pub fn find_known(&self, headers: &HeaderMap) -> Vec<KnownBrowser> {
-        let pairs = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).map(split_pair);
+    pub fn find_known(&self, headers: &dyn Headers) -> Vec<KnownBrowser> {
+        let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         let ours = pairs.filter(|(name, _)| *name == self.known.as_bytes());
         ours.filter_map(|(_, value)| KnownBrowser::parse(value)).take(MAX_KNOWN).collect()
     }
 
     /// Whether this browser was told a few seconds ago who is signed in.
-    pub fn has_continued(&self, headers: &HeaderMap) -> bool {
-        let mut pairs = headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).map(split_pair);
+    pub fn has_continued(&self, headers: &dyn Headers) -> bool {
+        let mut pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         pairs.any(|(name, _)| name == self.continued.as_bytes())
     }
 
     /// What to do so that an application's answer neither sets nor expires a cookie of ours.
-    pub fn response_edits(&self, headers: &HeaderMap, edits: &mut HeaderEdits) {
-        if !headers.contains_key(SET_COOKIE) {
+    pub fn response_edits(&self, headers: &dyn Headers, edits: &mut HeaderEdits) {
+        if !headers.has(&SET_COOKIE) {
             return;
         }
-        let lines = || headers.get_all(SET_COOKIE).iter();
-        let ours = |line: &&HeaderValue| self.own_name(name_as_sent(line.as_bytes())).is_some();
-        if lines().any(|line| ours(&line)) {
+        let lines = || headers.lines(&SET_COOKIE);
+        let ours = |line: &[u8]| self.own_name(name_as_sent(line)).is_some();
+        if lines().any(ours) {
             edits.push(HeaderEdit::Remove(SET_COOKIE));
-            edits.extend(lines().filter(|line| !ours(line)).map(|line| HeaderEdit::Add(SET_COOKIE, line.clone())));
+            let others = lines().filter(|line| !ours(line)).filter_map(|line| HeaderValue::from_bytes(line).ok());
+            edits.extend(others.map(|line| HeaderEdit::Add(SET_COOKIE, line)));
         }
     }
 
@@ -190,6 +192,7 @@ mod tests {
     use super::*;
     use crate::values::mac::MacKeys;
     use crate::values::time::WallTime;
+    use http::HeaderMap;
 
     fn cookie() -> SessionCookie {
         SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax)

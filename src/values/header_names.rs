@@ -55,6 +55,11 @@ impl NameSet {
         Self { names, lengths }
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &HeaderName> {
+        self.names.iter()
+    }
+
     /// Whether this is one of them.
     pub fn contains(&self, name: &HeaderName) -> bool {
         self.lengths.may_have(name.as_str()) && self.names.contains(name)

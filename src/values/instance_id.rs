@@ -4,6 +4,7 @@
 use data_encoding::BASE32_NOPAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::headers::Headers;
 use super::secret::NoRandomness;
 
 /// The header that carries it. `Via` would do, but nginx compresses nothing for requests that have one.
@@ -26,8 +27,8 @@ impl InstanceId {
     }
 
     /// Whether a request was forwarded by this instance.
-    pub fn has_forwarded(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(&X_EXEUNT_INSTANCE).into_iter().any(|name| *name == self.0)
+    pub fn has_forwarded(&self, headers: &dyn Headers) -> bool {
+        headers.lines(&X_EXEUNT_INSTANCE).any(|name| self.0 == *name)
     }
 
     /// Writes the name into a request.

@@ -3,8 +3,9 @@
 //! One line with one type is the rule. Where there are several, separated by commas or on lines of their own, browsers
 //! and programs differ about which one counts (WHATWG Fetch, "extract a MIME type"), so that all of them count here.
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+
+use super::headers::Headers;
 
 /// Types of answers that go on for as long as the application likes: event streams, pictures that replace each other,
 /// records one after another.
@@ -22,12 +23,12 @@ const PAGES: [&[u8]; 2] = [b"text/html", b"application/xhtml+xml"];
 const UNKNOWN: [&[u8]; 3] = [b"unknown/unknown", b"application/unknown", b"*/*"];
 
 /// Whether an answer may be one that its application pushes for as long as it likes.
-pub fn is_push_stream(headers: &HeaderMap) -> bool {
+pub fn is_push_stream(headers: &dyn Headers) -> bool {
     types(headers).any(|one| is_one_of(one, &PUSHED))
 }
 
 /// Whether a browser may show an answer as a page: HTML, XHTML, or a body whose type it has to guess.
-pub fn may_be_page(headers: &HeaderMap) -> bool {
+pub fn may_be_page(headers: &dyn Headers) -> bool {
     let mut typed = false;
     for one in types(headers) {
         if is_one_of(one, &PAGES) {
@@ -39,8 +40,8 @@ pub fn may_be_page(headers: &HeaderMap) -> bool {
 }
 
 /// All types of all lines, without their parameters.
-fn types(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let lines = headers.get_all(CONTENT_TYPE).into_iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+fn types(headers: &dyn Headers) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.lines(&CONTENT_TYPE).flat_map(|line| line.split(|&byte| byte == b','));
     lines.map(|one| one.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii())
 }
 
@@ -57,6 +58,7 @@ fn is_type(one: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
     use http::HeaderValue;
 
     fn headers(lines: &[&'static str]) -> HeaderMap {

@@ -1,7 +1,9 @@
 //! Request headers that name another method than the request line does. Clients behind networks that let nothing but
 //! GET and POST pass send them, and applications obey them: WordPress deletes a page by a POST with one.
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderName, Method};
+
+use super::headers::Headers;
 
 /// The names that applications obey. In any other spelling they are removed as names that are not plain
 /// (`values::header_names`).
@@ -19,13 +21,13 @@ pub struct NoSingleMethod;
 ///
 /// # Errors
 /// It is named twice, or it is no method.
-pub fn method_override(headers: &HeaderMap) -> Result<Option<Method>, NoSingleMethod> {
-    let mut lines = headers.iter().filter(|(name, _)| is_override(name)).map(|(_, value)| value);
+pub fn method_override(headers: &dyn Headers) -> Result<Option<Method>, NoSingleMethod> {
+    let mut lines = NAMES.iter().flat_map(|name| headers.lines(name));
     let Some(value) = lines.next() else { return Ok(None) };
     let named = |value: &[u8]| Method::from_bytes(&value.to_ascii_uppercase()).map_err(|_| NoSingleMethod);
-    let method = named(value.as_bytes())?;
-    let names_twice = NAMES.iter().any(|name| headers.get_all(name).into_iter().nth(1).is_some());
-    let differs = lines.any(|other| named(other.as_bytes()) != Ok(method.clone()));
+    let method = named(value)?;
+    let names_twice = NAMES.iter().any(|name| headers.has(name) && headers.single(name).is_none());
+    let differs = lines.any(|other| named(other) != Ok(method.clone()));
     if names_twice || differs { Err(NoSingleMethod) } else { Ok(Some(method)) }
 }
 
@@ -37,6 +39,7 @@ pub fn is_override(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
     use http::HeaderValue;
 
     #[test]

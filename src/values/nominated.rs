@@ -4,8 +4,9 @@
 //! `Host`, `Cookie` or `Sec-Fetch-Site` there wants a header removed between the place where it is judged and the place
 //! where it is used.
 
-use http::HeaderMap;
 use http::header::CONNECTION;
+
+use super::headers::Headers;
 
 /// Headers that are judged here, or that mean something to an application, and belong to no connection.
 const END_TO_END: [&str; 41] = [
@@ -21,8 +22,8 @@ const END_TO_END: [&str; 41] = [
 const FAMILIES: [&str; 5] = ["accept", "access-control-", "content-", "if-", "sec-"];
 
 /// Whether the `Connection` lines of a request name a header that is no business of a connection.
-pub fn nominates_end_to_end(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(CONNECTION).into_iter().map(|line| line.as_bytes());
+pub fn nominates_end_to_end(headers: &dyn Headers) -> bool {
+    let lines = headers.lines(&CONNECTION);
     // What nearly every request says needs no second look.
     let unusual =
         lines.filter(|line| !line.eq_ignore_ascii_case(b"keep-alive") && !line.eq_ignore_ascii_case(b"close"));
@@ -38,7 +39,7 @@ fn is_end_to_end(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     #[test]
     fn a_connection_line_names_nothing_that_is_judged() {

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue};
 use memchr::memchr;
 
 use super::cookie::{OwnName, SessionCookie, split_pair};
+use super::headers::Headers;
 use super::session_id::SessionKey;
 
 /// A session that a request names.
@@ -94,13 +95,12 @@ impl Kept {
 
 impl SessionCookie {
     /// Reads the cookie lines of a request, all of them as one (RFC 9113 8.2.3).
-    pub fn read(&self, headers: &HeaderMap) -> OwnCookies {
+    pub fn read(&self, headers: &dyn Headers) -> OwnCookies {
         let mut found = OwnCookies::default();
-        let lines = headers.get_all(COOKIE);
-        let mut changed = lines.iter().nth(1).is_some();
+        let mut changed = headers.lines(&COOKIE).nth(1).is_some();
         let mut kept = Vec::new();
-        for line in lines {
-            self.read_line(line.as_bytes(), &mut found, &mut changed, &mut kept);
+        for line in headers.lines(&COOKIE) {
+            self.read_line(line, &mut found, &mut changed, &mut kept);
         }
         if changed {
             let line = HeaderValue::try_from(kept).ok().filter(|line| !line.is_empty());
