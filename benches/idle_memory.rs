@@ -16,42 +16,26 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use exeunt::proxy::{Door, listener, settings::Settings};
+use exeunt::proxy::{After, Behind, Client, Door, Request, listener, settings::Settings};
 use exeunt::values::time::Clock;
-use pingora::Result;
-use pingora::http::ResponseHeader;
-use pingora::proxy::{ProxyHttp, Session, http_proxy};
-use pingora::server::configuration::ServerConf;
-use pingora::upstreams::peer::HttpPeer;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Fails above this.
-const LIMIT_KIB: f64 = 8.0;
+const LIMIT_KIB: f64 = 2.0;
 /// Connections that come and go first, so that pools and thread caches are filled.
 const WARM_UP: usize = 500;
 
+/// Everything is answered here.
 struct Hello;
 
-#[async_trait]
-impl ProxyHttp for Hello {
-    type CTX = ();
-
-    fn new_ctx(&self) {}
-
-    async fn request_filter(&self, session: &mut Session, (): &mut ()) -> Result<bool> {
-        let mut head = ResponseHeader::build(200, None)?;
-        head.insert_header("Content-Length", 5)?;
-        session.write_response_header(Box::new(head), false).await?;
-        session.write_response_body(Some(Bytes::from_static(b"hello")), true).await?;
-        Ok(true)
-    }
-
-    async fn upstream_peer(&self, _session: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
-        pingora::Error::e_explain(pingora::ErrorType::HTTPStatus(404), "everything is answered here")
+impl Behind for Hello {
+    async fn exchange(&self, client: &mut Client, _: Request) -> After {
+        match client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await {
+            Ok(()) => After::Again,
+            Err(_) => After::Gone,
+        }
     }
 }
 
@@ -70,8 +54,7 @@ fn serve() {
     let runtime = settings.runtime().unwrap();
     runtime.block_on(async {
         let listeners = listener::bind(&settings.listen).unwrap();
-        let app = Arc::new(http_proxy(&Arc::new(ServerConf::default()), Hello));
-        let door = Door::open(settings, listeners, app, Clock::system());
+        let door = Door::open(settings, listeners, Arc::new(Hello), Clock::system());
         println!("{}", door.addresses()[0]);
         tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
         door.stop_now();

@@ -5,17 +5,20 @@
 //!
 //! ## The life of a request
 //!
-//! 1. `proxy` accepts the connection and reads the head, strictly and under a deadline, before there is an object of
-//!    the engine ([`values::request_head`]): what is no request, or has no single framing, is answered here.
+//! 1. `proxy` accepts the connection and reads the head, strictly and under a deadline ([`values::request_head`]): what
+//!    is no request, or has no single framing, is answered here. Nobody reads the head again.
 //! 2. `gateway::receive` turns the head into [`admission::facts::RequestFacts`]. An odd target or host goes no further.
 //! 3. One step a line: is it a page of our own? which route covers it? whose session is it? register with the
 //!    session, then read its end mark; decide.
 //! 4. *Allow* is a [`admission::permit::Permit`], *ask to sign in* and *refuse* are answers. Without a permit no
 //!    request reaches an upstream, and permits are made in one place.
-//! 5. `proxy` chooses an upstream from the permit and applies the permit's header edits in the engine's last request
-//!    phase, so that a client's `Connection:` line cannot undo them.
-//! 6. While the exchange runs it is registered with its session: the session's end cuts it.
-//! 7. On the way back, cookies of ours are removed from the answer and private pages are kept out of caches.
+//! 5. `proxy` chooses an upstream from the permit and takes a connection to it, a kept one or a new one. The lines that
+//!    concern the client's connection alone go first, then the permit edits the head, so that a client's `Connection:`
+//!    line undoes nothing. Right before each write of the head the session's end mark is read again.
+//! 6. One task moves the request up and the answer down (`proxy::relay`). While it runs it is registered with the
+//!    session: the session's end cuts it.
+//! 7. On the way back the head is read as strictly ([`values::answer_head`]), let out by one function, and the body is
+//!    framed anew; cookies of ours are removed from the answer and private pages are kept out of caches.
 //! 8. One access line; the registration is dropped.
 //!
 //! ## The order of the modules

@@ -22,7 +22,7 @@ use crate::logout::reaper;
 use crate::logout::run::Pipeline;
 use crate::proxy::listener::{self, Listener};
 use crate::proxy::settings::Settings as DoorSettings;
-use crate::proxy::{Door, Signals, callbacks};
+use crate::proxy::{Door, Proxy, Signals};
 use crate::routes::resolver::Upstreams;
 use crate::sample::Sample;
 use crate::session::store::MemoryStore;
@@ -147,7 +147,8 @@ pub(super) async fn run(
         PasswordChecker::new(hashing::Settings::default()).map_err(|error| format!("no threads: {error}"))?,
         Pipeline { log, clock: clock.clone() },
     ));
-    let door = Door::open(door, listeners, callbacks::engine(Arc::clone(&gateway)), clock);
+    let proxy = Proxy::new(Arc::clone(&gateway), &door, clock.clone());
+    let door = Door::open(door, listeners, proxy, clock);
     for address in door.addresses() {
         tracing::info!(%address, %public_url, hosts, "listening");
     }

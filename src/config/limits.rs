@@ -39,6 +39,7 @@ pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxie
         silent_timeout: wait(&table, "silent_timeout", default.silent_timeout),
         body_timeout: wait(&table, "body_timeout", default.body_timeout),
         send_timeout: wait(&table, "send_timeout", default.send_timeout),
+        upstream_idle: wait(&table, "upstream_idle", default.upstream_idle),
         drain: wait(&table, "drain", default.drain),
         min_rate: number(&table, "min_rate", 1..=1_000_000, default.min_rate),
         head: HeadLimits {

@@ -72,7 +72,7 @@ pub const LOGOUT: Schema = Schema {
 pub const LIMITS: Schema = Schema {
     table: "limits",
     keys: &[
-        "head_timeout", "silent_timeout", "body_timeout", "send_timeout", "idle", "connect_timeout",
+        "head_timeout", "silent_timeout", "body_timeout", "send_timeout", "idle", "upstream_idle", "connect_timeout",
         "response_timeout", "drain", "head_size", "fields", "min_rate", "connections", "connections_per_address",
         "requests_per_session", "login_body",
     ],

@@ -5,6 +5,7 @@ use super::answers;
 use super::exchange::Exchange;
 use crate::values::client_address::Peer;
 use crate::values::half_head;
+use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
@@ -18,5 +19,14 @@ impl Gateway {
         let reply = answers::refuse(&assembled, &parts.headers, &reason.into());
         exchange.replied(&reply);
         reply
+    }
+
+    /// The access line of a client that went away in the middle of a head. `head` is what came of it.
+    pub fn left(&self, peer: Peer, head: &[u8]) {
+        let assembled = self.assembled.load_full();
+        let (parts, target) = half_head::read(head);
+        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, &parts, target);
+        exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
+        exchange.cut(Interruption::ClientGone);
     }
 }

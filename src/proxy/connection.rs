@@ -1,25 +1,20 @@
 //! What is known about one client connection while it lives, shared by the task that serves it, by the sweep
 //! that keeps its deadlines, and by the exchange that runs on it.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
 
 use super::stage::{Ending, Limits, Stage, StageWord, Waited};
-use super::transport::Transport;
 use crate::session::live::Cut;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
 use crate::values::time::{Clock, Moment};
 
-/// One client connection. An exchange finds its own by [`super::connection_of`].
+/// One client connection.
 #[derive(Debug)]
 pub struct Connection {
     peer: Peer,
@@ -40,8 +35,8 @@ pub struct Connection {
     /// Milliseconds that this exchange has waited for its client until now: for a body, and until it took an answer.
     waited_for_body: AtomicU64,
     waited_to_send: AtomicU64,
-    body_fault: AtomicU8,
-    left_behind: Mutex<LeftBehind>,
+    /// The client has had its time for the body.
+    body_is_late: AtomicBool,
 }
 
 /// Never a real deadline: no patience is that short.
@@ -49,37 +44,6 @@ const OVERDUE: u64 = 0;
 /// Marks a patience whose time has not begun: the sweep begins it, so that nobody asks the clock for each piece of an
 /// answer.
 const FRESH: u64 = 1 << 63;
-
-/// What can be wrong with a body.
-const NO_FAULT: u8 = 0;
-const MALFORMED: u8 = 1;
-const TOO_SLOW: u8 = 2;
-
-/// What an exchange leaves to the loop when the engine is done with its stream.
-#[derive(Debug, Default)]
-pub(super) struct LeftBehind {
-    pub(super) transport: Option<Transport>,
-    pub(super) handover: Option<Handover>,
-}
-
-/// The rest of a connection, as a task of its own.
-pub type Rest = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What makes the rest of a connection: it gets the raw stream, the bytes that the client sent after its
-/// handshake and that were read already (they come before everything that the stream still gives), and the
-/// connection with its [`Cut`].
-pub type TakeOver = Box<dyn FnOnce(Transport, Bytes, Arc<Connection>) -> Rest + Send>;
-
-pub(super) struct Handover {
-    pub(super) early: Bytes,
-    pub(super) take_over: TakeOver,
-}
-
-impl std::fmt::Debug for Handover {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Handover({} early bytes)", self.early.len())
-    }
-}
 
 impl Connection {
     pub(super) fn new(peer: Peer, clock: Clock, draining: Arc<AtomicBool>) -> Arc<Self> {
@@ -98,8 +62,7 @@ impl Connection {
             body_awaited_since: AtomicU64::new(u64::MAX),
             waited_for_body: AtomicU64::new(0),
             waited_to_send: AtomicU64::new(0),
-            body_fault: AtomicU8::new(NO_FAULT),
-            left_behind: Mutex::default(),
+            body_is_late: AtomicBool::new(false),
         })
     }
 
@@ -136,15 +99,26 @@ impl Connection {
         self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A new exchange begins with the first byte of its head.
-    pub(super) fn begin_head(&self) -> bool {
-        self.bytes_in.store(0, Ordering::Relaxed);
+    /// A new exchange begins with the first bytes of its head: so many are here already.
+    pub(super) fn begin_head(&self, bytes: usize) -> bool {
+        self.bytes_in.store(bytes as u64, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
         self.body_awaited_since.store(u64::MAX, Ordering::Relaxed);
         self.waited_for_body.store(0, Ordering::Relaxed);
         self.waited_to_send.store(0, Ordering::Relaxed);
         self.answer_came();
         self.enter(Stage::Head)
+    }
+
+    /// The exchange is over: what it was cut by concerns nobody any more. False: the connection closes.
+    pub(super) fn goes_idle(&self) -> bool {
+        if self.is_draining() {
+            return false;
+        }
+        self.cut.disarm();
+        self.end_by.store(u64::MAX, Ordering::Release);
+        // A door that begins to close sets the flag before it sets a time: one that was just taken back is not missed.
+        self.enter(Stage::Idle) && !self.is_draining()
     }
 
     /// From now on the client owes more of its body.
@@ -161,18 +135,9 @@ impl Connection {
         self.waited_for_body.fetch_add(waited, Ordering::Relaxed);
     }
 
-    /// The body is not framed as it has to be: nothing more of it is passed on.
-    pub(super) fn spoil_body(&self) {
-        self.body_fault.store(MALFORMED, Ordering::Release);
-    }
-
     /// What is wrong with the body of the request.
     pub(super) fn body_fault(&self) -> Option<Reason> {
-        match self.body_fault.load(Ordering::Acquire) {
-            MALFORMED => Some(Reason::BodyMalformed),
-            TOO_SLOW => Some(Reason::BodyTooSlow),
-            _ => None,
-        }
+        self.body_is_late.load(Ordering::Acquire).then_some(Reason::BodyTooSlow)
     }
 
     /// The client takes again what is sent to it.
@@ -272,7 +237,7 @@ impl Connection {
         if limits.body_is_too_slow(Waited { pause, before, bytes: self.bytes_in() })
             && self.body_awaited_since.compare_exchange(since, u64::MAX, Ordering::AcqRel, Ordering::Acquire).is_ok()
         {
-            self.body_fault.store(TOO_SLOW, Ordering::Release);
+            self.body_is_late.store(true, Ordering::Release);
             self.waker.wake();
         }
     }
@@ -302,11 +267,6 @@ impl Connection {
             Stage::Ended(ending) => Poll::Ready(ending),
             _ => Poll::Pending,
         }
-    }
-
-    /// What the exchange left. The lock is only ever held for a move.
-    pub(super) fn left_behind(&self) -> parking_lot::MutexGuard<'_, LeftBehind> {
-        self.left_behind.lock()
     }
 }
 
@@ -339,7 +299,7 @@ mod tests {
         let (clock, hands) = Clock::manual();
         let connection = connection(&clock);
         hands.advance(Duration::from_secs(9));
-        assert!(connection.begin_head());
+        assert!(connection.begin_head(1));
         hands.advance(Duration::from_secs(2));
         connection.sweep(clock.now(), &Limits::of(&Settings::default()));
         assert_eq!(connection.stage(), Stage::Head);
@@ -370,7 +330,7 @@ mod tests {
         assert!(connection.answer_is_overdue());
         sweep();
         assert!(connection.answer_is_overdue() && connection.stage() == Stage::Exchange);
-        connection.begin_head();
+        connection.begin_head(1);
         assert!(!connection.answer_is_overdue());
     }
 
@@ -402,7 +362,7 @@ mod tests {
         let connection = connection(&clock);
         connection.end(Ending::Stopped);
         connection.end(Ending::Cut);
-        assert!(!connection.begin_head());
+        assert!(!connection.begin_head(1));
         assert_eq!(connection.stage(), Stage::Ended(Ending::Stopped));
     }
 

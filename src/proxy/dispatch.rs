@@ -1,129 +1,172 @@
-//! One exchange's way to its upstream: which endpoint, whose connection, and what follows when it fails.
-//!
-//! The callbacks of the engine call one function each, in the order of this file.
+//! One exchange's way to its upstream: which endpoint, a kept connection or a new one, and what becomes of it after.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONNECTION;
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::Session;
-use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use bytes::BytesMut;
+use pingora::connectors::TransportConnector;
+use pingora::protocols::Stream;
 
-use super::peer::{OwnAuthorities, Sharing, http_peer};
-use super::retry::{Broken, may_send_again};
+use super::client::Client;
+use super::failure::Failure;
+use super::idle::{Bound, IdleConnections, Key, is_silent};
+use super::peer::{OwnAuthorities, http_peer};
+use super::request::Request;
+use crate::gateway::Forward;
 use crate::routes::endpoint::{Endpoint, Tried};
-use crate::routes::pool::Pool;
-use crate::values::connection_auth::{request_touches_connection, response_touches_connection};
-use crate::values::method_override::method_override;
+use crate::values::connection_auth::request_touches_connection;
+use crate::values::time::Clock;
 
-/// Kept in the context of an exchange from the moment its pool is known.
-#[derive(Debug)]
-pub struct Dispatch {
-    pool: Arc<Pool>,
-    affinity: u64,
-    sharing: Sharing,
-    tried: Tried,
-    may_repeat: bool,
-    sent_again: bool,
-    endpoint: Option<Arc<Endpoint>>,
+/// Makes connections to upstreams, and keeps them.
+pub(super) struct Connector {
+    transport: TransportConnector,
+    authorities: OwnAuthorities,
+    pub(super) idle: IdleConnections,
+    clock: Clock,
 }
 
-impl Dispatch {
-    /// The exchange of this request with this pool. `affinity` is a hash of the session, or of the client's
-    /// address without one. `owner` is given on routes with `connection_auth`: see [`Sharing::Owner`].
-    pub fn new(pool: Arc<Pool>, affinity: u64, owner: Option<u64>, request: &RequestHeader) -> Self {
-        let sharing = match owner {
-            Some(owner) => Sharing::Owner(owner),
-            None if request_touches_connection(&request.headers) => Sharing::Nobody,
-            None => Sharing::Everybody,
+/// A connection to an upstream, and what was read of it and not used yet.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) stream: Stream,
+    pub(super) input: BytesMut,
+    /// It has carried a request before: the upstream may close it at any moment.
+    pub(super) reused: bool,
+    key: Key,
+}
+
+/// Who may use a connection after this exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// Every exchange with the same endpoint.
+    Everybody,
+    /// Only exchanges of the same session on the same client connection: it was authenticated, or may have been.
+    Owner,
+}
+
+/// The attempts of one exchange.
+pub(super) struct Dispatch<'a> {
+    forward: &'a Forward,
+    tried: Tried,
+    sharing: Sharing,
+    /// Only a new connection will do.
+    anew: bool,
+    may_repeat: bool,
+}
+
+impl Connector {
+    pub(super) fn new(clock: Clock, idle: Duration) -> Self {
+        Self {
+            transport: TransportConnector::new(None),
+            authorities: OwnAuthorities::default(),
+            idle: IdleConnections::new(idle),
+            clock,
+        }
+    }
+
+    async fn connect(&self, forward: &Forward, endpoint: &Endpoint) -> Result<Upstream, ()> {
+        let pool = forward.pool();
+        let peer = http_peer(endpoint, pool.settings(), &self.authorities);
+        let made = match peer {
+            Ok(peer) => self.transport.new_stream(&peer).await,
+            Err(error) => Err(error),
         };
-        let may_repeat = request.method.is_idempotent() && method_override(&request.headers) == Ok(None);
-        Self { pool, affinity, sharing, tried: Tried::NOTHING, may_repeat, sent_again: false, endpoint: None }
+        let stream = made.map_err(|error| {
+            tracing::warn!(place = ?endpoint.place(), %error, "no connection to an upstream");
+            pool.failed_to_connect(endpoint);
+        })?;
+        endpoint.connected();
+        let key = Key::of(endpoint, &pool.settings().trust);
+        Ok(Upstream { stream, input: BytesMut::new(), reused: false, key })
     }
 
-    /// How long the application may take to answer.
-    pub fn patience(&self) -> Duration {
-        self.pool.settings().response_timeout
+    /// Gives a connection back that may carry another request.
+    pub(super) fn release(
+        &self,
+        client: &mut Client,
+        forward: &Forward,
+        upstream: Upstream,
+        sharing: Sharing,
+        promised: Option<Duration>,
+    ) {
+        let Upstream { stream, key, .. } = upstream;
+        match (sharing, forward.session()) {
+            (Sharing::Everybody, _) => self.idle.put(key, stream, self.clock.now(), promised),
+            (Sharing::Owner, Some(owner)) => {
+                client.bound = Some(Box::new(Bound { key, owner: Arc::clone(owner), stream }));
+            }
+            // Nobody is known to whom it could belong: it is closed.
+            (Sharing::Owner, None) => {}
+        }
+    }
+}
+
+impl<'a> Dispatch<'a> {
+    /// The exchange that this permit is for. `anew`: it takes no connection that was used before.
+    pub(super) fn new(forward: &'a Forward, request: &Request, anew: bool) -> Self {
+        let touches = request_touches_connection(&request.parts().headers);
+        let sharing = if touches { Sharing::Owner } else { Sharing::Everybody };
+        Self { forward, tried: Tried::NOTHING, sharing, anew, may_repeat: forward.may_repeat() }
     }
 
-    /// How long it may be silent within its answer.
-    pub fn stream_patience(&self) -> Duration {
-        self.pool.settings().stream_timeout
+    /// Whether sending the request twice does no harm.
+    pub(super) fn may_repeat(&self) -> bool {
+        self.may_repeat
     }
 
-    /// The endpoint of the present attempt, for the access line.
-    pub fn endpoint(&self) -> Option<&Endpoint> {
-        self.endpoint.as_deref()
+    pub(super) fn sharing(&self) -> Sharing {
+        self.sharing
     }
 
-    /// `upstream_peer`: the endpoint to try next.
+    /// The request is sent a second time: on a new connection, so that it does not meet another one that is closing.
+    pub(super) fn again(&mut self) {
+        self.anew = true;
+    }
+
+    /// A connection. A failed connect moves on to the next endpoint, whatever the method is: nothing was sent.
     ///
     /// # Errors
     /// No endpoint is left, or no name has an address.
-    pub async fn upstream_peer(&mut self, own_authorities: &OwnAuthorities) -> Result<Box<HttpPeer>> {
-        let Some(endpoint) = self.pool.choose(self.affinity, &self.tried).await else {
-            return Err(Error::explain(ErrorType::ConnectError, "no endpoint to connect to").into_up());
+    pub(super) async fn connect(&mut self, connector: &Connector, client: &mut Client) -> Result<Upstream, Failure> {
+        let (pool, affinity) = (self.forward.pool(), self.forward.affinity());
+        loop {
+            let endpoint = match pool.pick(affinity, &self.tried) {
+                Some(endpoint) => endpoint,
+                None => Box::pin(pool.choose(affinity, &self.tried)).await.ok_or(Failure::Unreachable)?,
+            };
+            if let Some(kept) = self.kept(connector, client, &endpoint) {
+                return Ok(kept);
+            }
+            // Boxed: most exchanges find a connection, and none should carry the room of making one.
+            match Box::pin(connector.connect(self.forward, &endpoint)).await {
+                Ok(made) => return Ok(made),
+                Err(()) => self.tried.insert(&endpoint),
+            }
+        }
+    }
+
+    /// A connection that is there already: the owner's own, or one that everybody shares.
+    fn kept(&mut self, connector: &Connector, client: &mut Client, endpoint: &Endpoint) -> Option<Upstream> {
+        if self.anew {
+            return None;
+        }
+        let key = Key::of(endpoint, &self.forward.pool().settings().trust);
+        let stream = match self.own(client, key) {
+            Some(own) => {
+                self.sharing = Sharing::Owner;
+                own
+            }
+            None if self.sharing == Sharing::Owner => return None,
+            None => connector.idle.take(key, connector.clock.now(), self.may_repeat)?,
         };
-        let sharing = if self.sent_again { Sharing::Nobody } else { self.sharing };
-        let endpoint = self.endpoint.insert(endpoint);
-        http_peer(endpoint, self.pool.settings(), sharing, own_authorities).map(Box::new)
+        Some(Upstream { stream, input: BytesMut::new(), reused: true, key })
     }
 
-    /// `fail_to_connect`: nothing was sent, so whatever the method is, the next endpoint is tried if there is one.
-    pub fn fail_to_connect(&mut self, mut error: Box<Error>) -> Box<Error> {
-        if let Some(endpoint) = &self.endpoint {
-            self.pool.failed_to_connect(endpoint);
-            self.tried.insert(endpoint);
-        }
-        error.set_retry(self.pool.pick(self.affinity, &self.tried).is_some());
-        error
-    }
-
-    /// `connected_to_upstream`.
-    pub fn connected(&self) {
-        if let Some(endpoint) = &self.endpoint {
-            endpoint.connected();
-        }
-    }
-
-    /// `upstream_request_filter`, after all other edits: a connection that nobody may use is closed by both sides.
-    ///
-    /// # Errors
-    /// None that is known: the engine's insertion of a header may fail.
-    pub fn upstream_request(&self, request: &mut RequestHeader) -> Result<()> {
-        if self.sharing == Sharing::Nobody || self.sent_again {
-            request.insert_header(CONNECTION, "close")?;
-        }
-        Ok(())
-    }
-
-    /// `upstream_response_filter`: an upstream that asks for, or goes on with, an authentication of connections
-    /// makes all of its connections unfit for others. The engine cannot be told to close this one.
-    pub fn upstream_response(&self, response: &ResponseHeader) {
-        if self.sharing == Sharing::Everybody
-            && response_touches_connection(&response.headers)
-            && let Some(endpoint) = &self.endpoint
-        {
-            endpoint.retire_connections();
-        }
-    }
-
-    /// `error_while_proxy`: whether the request is sent again. Always decides.
-    pub fn error_while_proxy(&mut self, session: &Session, mut error: Box<Error>, reused: bool) -> Box<Error> {
-        use ErrorType::{ConnectionClosed, ReadError, WriteError};
-        let lost = matches!(error.etype(), ConnectionClosed | ReadError | WriteError);
-        let again = may_send_again(Broken {
-            connection_lost: lost && *error.esource() == ErrorSource::Upstream,
-            reused,
-            idempotent: self.may_repeat,
-            response_begun: session.response_written().is_some(),
-            body_at_hand: !session.as_ref().retry_buffer_truncated(),
-            sent_again: self.sent_again,
-        });
-        self.sent_again |= again;
-        error.set_retry(again);
-        error
+    /// The connection that an earlier request of the same session has authenticated.
+    fn own(&self, client: &mut Client, key: Key) -> Option<Stream> {
+        let session = self.forward.session()?;
+        let bound = client.bound.take_if(|bound| bound.key == key && Arc::ptr_eq(&bound.owner, session))?;
+        let mut stream = bound.stream;
+        is_silent(&mut stream).then_some(stream)
     }
 }

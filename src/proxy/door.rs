@@ -10,13 +10,13 @@ use tokio::time::MissedTickBehavior;
 
 use super::accept::accept_loop;
 use super::listener::Listener;
-use super::refusal::Behind;
+use super::serve::Behind;
 use super::settings::Settings;
 use super::stage::{Ending, Limits};
 use super::table::{Room, Table};
 use crate::values::listen_address::ListenAddress;
 use crate::values::reason::Reason;
-use crate::values::time::Clock;
+use crate::values::time::{Clock, Moment};
 
 /// The running client side: accepts, serves and, when told, stops. Dropping it stops at once.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(super) struct House<A> {
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) table: Arc<Table>,
-    /// True once the door closes: the engine and the accept loops look here.
+    /// True once the door closes: the accept loops look here.
     pub(super) stopping: watch::Receiver<bool>,
     /// The same for connections, which look often and wait for nothing.
     pub(super) draining: Arc<AtomicBool>,
@@ -65,6 +65,10 @@ impl Door {
             clock: clock.clone(),
             draining: Arc::clone(&draining),
             stop: Arc::new(stop),
+            behind: Sweep({
+                let app = Arc::clone(&app);
+                Arc::new(move |now| app.sweep(now))
+            }),
         };
         let house = Arc::new(House {
             app,
@@ -146,11 +150,24 @@ struct Control {
     clock: Clock,
     draining: Arc<AtomicBool>,
     stop: Arc<watch::Sender<bool>>,
+    behind: Sweep,
+}
+
+/// What else is swept with the connections.
+#[derive(Clone)]
+struct Sweep(Arc<dyn Fn(Moment) + Send + Sync>);
+
+impl std::fmt::Debug for Sweep {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Sweep")
+    }
 }
 
 impl Control {
     fn sweep(&self) {
-        self.table.sweep(self.clock.now(), &self.limits);
+        let now = self.clock.now();
+        self.table.sweep(now, &self.limits);
+        (self.behind.0)(now);
     }
 
     /// The flag first, the connections after: one that comes in between sees the flag. The cut closes what is

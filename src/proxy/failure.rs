@@ -1,67 +1,54 @@
-//! What an exchange with an upstream can fail of, and what the client is told.
+//! What an exchange with an upstream can fail of.
 
-use pingora::{Error, ErrorSource, ErrorType};
+use crate::values::interruption::Interruption;
+use crate::values::reason::Reason;
 
-/// Why there is no answer of the application.
+/// Why there is no answer of the application, or no whole one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpstreamFailure {
+pub(super) enum Failure {
     /// No connection: refused, no route, no address, no TLS, or not within `connect_timeout`.
     Unreachable,
-    /// The connection broke, or what came was no HTTP.
-    BadAnswer,
+    /// The connection broke before a byte of an answer came.
+    Lost,
+    /// The answer broke off, or what came was no answer.
+    Broken,
     /// Silent for `response_timeout`, or it did not take the request for as long.
     TooSlow,
-    /// The client went away, or stopped sending: there is nobody to answer.
+    /// The client went away: there is nobody to answer.
     ClientGone,
-    /// The engine found the request unfit to be forwarded.
-    BadRequest,
-    /// A fault of our own.
-    Internal,
+    /// The body of the request is none.
+    Body(Reason),
+    /// The session ended before the request had left.
+    SessionEnded,
 }
 
-impl UpstreamFailure {
-    /// The status of our answer; `None` where there is nobody to answer.
-    pub fn status(self) -> Option<u16> {
+impl Failure {
+    /// What the client is told; `None` where nobody waits for an answer.
+    pub(super) fn reason(self) -> Option<Reason> {
         match self {
-            Self::Unreachable | Self::BadAnswer => Some(502),
-            Self::TooSlow => Some(504),
-            Self::BadRequest => Some(400),
-            Self::Internal => Some(500),
+            Self::Unreachable => Some(Reason::UpstreamUnreachable),
+            Self::Lost | Self::Broken => Some(Reason::UpstreamBroken),
+            Self::TooSlow => Some(Reason::UpstreamTooSlow),
+            Self::Body(reason) => Some(reason),
+            Self::SessionEnded => Some(Reason::SignInRequired),
             Self::ClientGone => None,
         }
     }
 
-    /// What an error of the engine means.
-    pub fn of(error: &Error) -> Self {
-        match error.esource() {
-            ErrorSource::Upstream => Self::of_upstream(error.etype()),
-            ErrorSource::Downstream => Self::of_client(error.etype()),
-            ErrorSource::Internal | ErrorSource::Unset => Self::Internal,
+    /// What the access line says of an answer that has begun.
+    pub(super) fn interruption(self) -> Interruption {
+        match self {
+            Self::Unreachable | Self::Lost | Self::Broken => Interruption::UpstreamBroke,
+            Self::TooSlow => Interruption::UpstreamTooSlow,
+            Self::Body(Reason::BodyTooSlow) => Interruption::ClientTooSlow,
+            Self::Body(_) | Self::ClientGone => Interruption::ClientGone,
+            Self::SessionEnded => Interruption::SessionEnded,
         }
     }
 
-    fn of_upstream(kind: &ErrorType) -> Self {
-        use ErrorType::{
-            BindError, ConnectError, ConnectNoRoute, ConnectProxyFailure, ConnectRefused, ConnectTimedout,
-            HandshakeError, InternalError, InvalidCert, ReadTimedout, SocketError, TLSHandshakeFailure,
-            TLSHandshakeTimedout, TLSWantX509Lookup, WriteTimedout,
-        };
-        match kind {
-            ReadTimedout | WriteTimedout => Self::TooSlow,
-            // A socket that cannot be made is an internal error of the upstream side.
-            BindError | ConnectError | ConnectNoRoute | ConnectProxyFailure | ConnectRefused | ConnectTimedout
-            | HandshakeError | InternalError | InvalidCert | SocketError | TLSHandshakeFailure
-            | TLSHandshakeTimedout | TLSWantX509Lookup => Self::Unreachable,
-            _ => Self::BadAnswer,
-        }
-    }
-
-    fn of_client(kind: &ErrorType) -> Self {
-        use ErrorType::{ConnectionClosed, ReadError, ReadTimedout, WriteError, WriteTimedout};
-        match kind {
-            ConnectionClosed | ReadError | ReadTimedout | WriteError | WriteTimedout => Self::ClientGone,
-            _ => Self::BadRequest,
-        }
+    /// Whether the operator should hear of it. Nothing that clients can do fills the log: the access line tells it.
+    pub(super) fn is_the_upstreams(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Lost | Self::Broken | Self::TooSlow)
     }
 }
 
@@ -71,29 +58,18 @@ mod tests {
 
     #[test]
     fn every_failure_has_its_answer() {
-        use ErrorSource::{Downstream, Internal, Unset, Upstream};
         let cases = [
-            (Upstream, ErrorType::ConnectRefused, Some(502)),
-            (Upstream, ErrorType::ConnectTimedout, Some(502)),
-            (Upstream, ErrorType::ConnectNoRoute, Some(502)),
-            (Upstream, ErrorType::TLSHandshakeFailure, Some(502)),
-            (Upstream, ErrorType::InvalidCert, Some(502)),
-            (Upstream, ErrorType::InternalError, Some(502)),
-            (Upstream, ErrorType::ConnectionClosed, Some(502)),
-            (Upstream, ErrorType::ReadError, Some(502)),
-            (Upstream, ErrorType::InvalidHTTPHeader, Some(502)),
-            (Upstream, ErrorType::ReadTimedout, Some(504)),
-            (Upstream, ErrorType::WriteTimedout, Some(504)),
-            (Downstream, ErrorType::ConnectionClosed, None),
-            (Downstream, ErrorType::WriteError, None),
-            (Downstream, ErrorType::ReadTimedout, None),
-            (Downstream, ErrorType::InvalidHTTPHeader, Some(400)),
-            (Internal, ErrorType::InternalError, Some(500)),
-            (Unset, ErrorType::UnknownError, Some(500)),
+            (Failure::Unreachable, Some(502)),
+            (Failure::Lost, Some(502)),
+            (Failure::Broken, Some(502)),
+            (Failure::TooSlow, Some(504)),
+            (Failure::Body(Reason::BodyMalformed), Some(400)),
+            (Failure::Body(Reason::BodyTooSlow), Some(408)),
+            (Failure::SessionEnded, Some(401)),
+            (Failure::ClientGone, None),
         ];
-        for (source, kind, want) in cases {
-            let error = Error::create(kind.clone(), source.clone(), None, None);
-            assert_eq!(UpstreamFailure::of(&error).status(), want, "{source:?} {kind:?}");
+        for (failure, want) in cases {
+            assert_eq!(failure.reason().map(|reason| reason.status().as_u16()), want, "{failure:?}");
         }
     }
 }

@@ -7,6 +7,7 @@
 #[derive(Debug)]
 pub struct FrameTracker {
     state: State,
+    closes: bool,
 }
 
 #[derive(Debug)]
@@ -14,11 +15,14 @@ enum State {
     /// `have` bytes of a header are known; at a boundary, none.
     Header { bytes: [u8; LENGTH_END], have: usize },
     /// `left` bytes of masking key and payload are to come.
-    Payload { left: u64, is_data: bool },
+    Payload { left: u64, is_activity: bool },
 }
 
 /// Two fixed bytes and eight of length: as much of a header as is looked at. The masking key counts as payload.
 const LENGTH_END: usize = 10;
+
+/// Applications keep their sockets open with data frames of so few bytes.
+const HEARTBEAT: u64 = 2;
 
 const BOUNDARY: State = State::Header { bytes: [0; LENGTH_END], have: 0 };
 
@@ -27,19 +31,25 @@ const BOUNDARY: State = State::Header { bytes: [0; LENGTH_END], have: 0 };
 pub struct Piece {
     /// How many bytes it has.
     pub length: usize,
-    /// Whether it belongs to a data frame; `false` for control frames, and where that is not known yet.
-    pub is_data: bool,
+    /// Whether it belongs to a data frame that says something about a person: control frames do not, nor do heartbeats
+    /// of at most [`HEARTBEAT`] bytes; `false` where that is not known yet.
+    pub is_activity: bool,
 }
 
 impl FrameTracker {
     /// At the boundary before the first frame.
     pub fn at_start() -> Self {
-        Self { state: BOUNDARY }
+        Self { state: BOUNDARY, closes: false }
     }
 
     /// Whether the bytes so far are whole frames.
     pub fn at_boundary(&self) -> bool {
         matches!(self.state, State::Header { have: 0, .. })
+    }
+
+    /// Whether a Close frame has begun: what ends after it ends in order.
+    pub fn closes(&self) -> bool {
+        self.closes
     }
 
     /// Takes from `bytes` what belongs to the present frame. Everything, if the frame does not end in them.
@@ -54,6 +64,7 @@ impl FrameTracker {
                     *have += 1;
                     rest = after;
                     if let Some(payload) = payload_of(header, *have) {
+                        self.closes |= header[0] & 0x0f == CLOSE;
                         self.state = payload;
                     }
                 }
@@ -63,25 +74,28 @@ impl FrameTracker {
                     rest = rest.get(step..).unwrap_or_default();
                 }
             }
-            if let State::Payload { left: 0, is_data } = self.state {
+            if let State::Payload { left: 0, is_activity } = self.state {
                 self.state = BOUNDARY;
-                return Piece { length: bytes.len() - rest.len(), is_data };
+                return Piece { length: bytes.len() - rest.len(), is_activity };
             }
         }
-        Piece { length: bytes.len(), is_data: matches!(self.state, State::Payload { is_data: true, .. }) }
+        Piece { length: bytes.len(), is_activity: matches!(self.state, State::Payload { is_activity: true, .. }) }
     }
 
-    /// Takes all of `bytes`; whether any of them belong to a data frame.
+    /// Takes all of `bytes`; whether any of them are activity.
     pub fn take_all(&mut self, mut bytes: &[u8]) -> bool {
-        let mut any_data = false;
+        let mut any_activity = false;
         while !bytes.is_empty() {
             let piece = self.take(bytes);
-            any_data |= piece.is_data;
+            any_activity |= piece.is_activity;
             bytes = bytes.get(piece.length..).unwrap_or_default();
         }
-        any_data
+        any_activity
     }
 }
+
+/// The opcode of a Close frame.
+const CLOSE: u8 = 8;
 
 /// What follows a header of which `have` bytes are known; `None` while its length is not.
 fn payload_of(header: &[u8; LENGTH_END], have: usize) -> Option<State> {
@@ -93,8 +107,8 @@ fn payload_of(header: &[u8; LENGTH_END], have: usize) -> Option<State> {
     };
     let masking_key = if second & 0x80 == 0 { 0 } else { 4 };
     // Control frames have the highest bit of the opcode (5.5); what is reserved for data counts as data.
-    let is_data = first & 0x08 == 0;
-    (have >= end).then_some(State::Payload { left: length.saturating_add(masking_key), is_data })
+    let is_activity = first & 0x08 == 0 && length > HEARTBEAT;
+    (have >= end).then_some(State::Payload { left: length.saturating_add(masking_key), is_activity })
 }
 
 #[cfg(test)]
@@ -131,7 +145,7 @@ mod tests {
                 two.extend(frame(9, masked, 3));
                 let mut tracker = FrameTracker::at_start();
                 let piece = tracker.take(&two);
-                assert_eq!(piece, Piece { length: one.len(), is_data: true }, "{payload} {masked}");
+                assert_eq!(piece, Piece { length: one.len(), is_activity: payload > 2 }, "{payload} {masked}");
                 assert!(tracker.at_boundary());
                 assert!(!tracker.take_all(&two[one.len()..]));
                 assert!(tracker.at_boundary());
@@ -142,8 +156,9 @@ mod tests {
     #[test]
     fn data_and_control_are_told_apart() {
         for opcode in 0..16 {
-            let is_data = FrameTracker::at_start().take_all(&frame(opcode, true, 20));
-            assert_eq!(is_data, opcode < 8, "opcode {opcode}");
+            let mut tracker = FrameTracker::at_start();
+            assert_eq!(tracker.take_all(&frame(opcode, true, 20)), opcode < 8, "opcode {opcode}");
+            assert_eq!(tracker.closes(), opcode == 8, "opcode {opcode}");
         }
     }
 

@@ -1,37 +1,42 @@
-//! The only place that names the engine. Towards clients: listeners, the life of a connection, its deadlines, the
-//! way to hand a connection over, and the stop. Towards upstreams: peers, what may be sent again, what failed. Between
-//! them the callbacks, in the order of an exchange's life.
+//! Between clients and upstreams. Towards clients: listeners, the life of a connection, its deadlines, and the stop.
+//! Towards upstreams: connections, kept ones and new ones, which the engine makes: it is named nowhere else. Between
+//! them the exchange: one request and its answer in one task.
 
 mod accept;
+mod answer;
 mod arrival;
-pub mod callbacks;
-mod client_io;
+mod client;
 mod connection;
-mod context;
-pub mod dial;
-pub mod dispatch;
+mod dispatch;
 mod door;
-pub mod failure;
+mod exchange;
+mod failure;
 pub mod frames;
-mod hand_over;
+mod idle;
 pub mod listener;
-pub mod peer;
+mod peer;
 mod refusal;
-pub mod retry;
+mod relay;
+mod reply;
+mod request;
+mod retry;
+mod sending;
 mod serve;
 pub mod settings;
 mod signals;
+mod socket;
 mod stage;
 mod table;
 mod transport;
 pub mod tunnel;
 pub mod unix_socket;
-mod upgrade;
-pub mod websocket;
+mod wire;
 
+pub use client::Client;
 pub use connection::Connection;
 pub use door::Door;
-pub use hand_over::{connection_of, hand_over};
-pub use refusal::Behind;
+pub use exchange::Proxy;
+pub use request::Request;
+pub use serve::{After, Behind, Rest, TakeOver};
 pub use signals::Signals;
 pub use transport::Transport;

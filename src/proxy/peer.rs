@@ -8,24 +8,12 @@ use parking_lot::Mutex;
 use pingora::Result;
 use pingora::protocols::TcpKeepalive;
 use pingora::protocols::tls::CaType;
-use pingora::upstreams::peer::{H1UpgradePolicy, HttpPeer};
+use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
 use crate::routes::endpoint::{Endpoint, Place};
 use crate::routes::pool::UpstreamSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
-
-/// Who may use a connection after this exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    /// Every exchange with the same endpoint.
-    Everybody,
-    /// Only exchanges of the same owner: routes with `connection_auth`. The number must be one of the client
-    /// connection and the session together, so that neither alone inherits an authentication.
-    Owner(u64),
-    /// Nobody, and none that was used before is taken.
-    Nobody,
-}
 
 /// A dead machine or a forgotten connection is noticed after two minutes, however long a silence is allowed.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
@@ -35,7 +23,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
     user_timeout: Duration::ZERO,
 };
 
-/// The engine's peer for an exchange with this endpoint.
+/// The engine's word for an endpoint.
 ///
 /// Over TLS the name is always set, since the engine checks no certificate without one, and certificate and name
 /// are always checked; a name that is an address must be in the certificate as one. HTTP/1.1 only, and
@@ -46,7 +34,6 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
 pub fn http_peer(
     endpoint: &Endpoint,
     settings: &UpstreamSettings,
-    sharing: Sharing,
     own_authorities: &OwnAuthorities,
 ) -> Result<HttpPeer> {
     let name = endpoint.server_name();
@@ -55,38 +42,14 @@ pub fn http_peer(
         Place::Tcp(address) => HttpPeer::new(*address, name.is_some(), sni),
         Place::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), name.is_some(), sni)?,
     };
-    peer.group_key = group(endpoint, &settings.trust, sharing);
     let options = &mut peer.options;
     options.verify_cert = true;
     options.verify_hostname = true;
     options.ca = if name.is_some() { own_authorities.get(&settings.trust) } else { None };
-    options.http_upstream_request_policy.h1_upgrade = H1UpgradePolicy::Deny;
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
-    // Silence is the client connection's business (`Connection::answer_within`): the engine would make and drop a
-    // timer for each read.
-    options.write_timeout = Some(settings.response_timeout);
     options.tcp_keepalive = Some(KEEPALIVE);
     Ok(peer)
-}
-
-/// Connections are shared within one group. The engine leaves the authorities out of its own comparison of peers.
-fn group(endpoint: &Endpoint, trust: &UpstreamTrust, sharing: Sharing) -> u64 {
-    let (kind, number) = match sharing {
-        Sharing::Everybody => ([1, endpoint.generation()], 0),
-        Sharing::Owner(owner) => ([2, endpoint.generation()], owner),
-        Sharing::Nobody => ([3, endpoint.lonely_generation()], 0),
-    };
-    kind.into_iter().chain([number]).fold(mixed(trust.id()), |group, number| mixed(group ^ number))
-}
-
-/// The finaliser of splitmix64: every bit of the input reaches every bit of the output, and no two inputs have the
-/// same output. What it mixes here are numbers of our own.
-fn mixed(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// The authorities of `upstream_ca_file`s in the engine's form, made once for each set.
@@ -127,42 +90,27 @@ mod tests {
         UpstreamTrust::from_pem(pem.as_bytes()).unwrap()
     }
 
-    fn peer(endpoint: &Endpoint, trust: &Arc<UpstreamTrust>, sharing: Sharing) -> HttpPeer {
+    fn peer(endpoint: &Endpoint, trust: &Arc<UpstreamTrust>) -> HttpPeer {
         let settings = UpstreamSettings::new(Arc::clone(trust));
-        http_peer(endpoint, &settings, sharing, &OwnAuthorities::default()).unwrap()
+        http_peer(endpoint, &settings, &OwnAuthorities::default()).unwrap()
     }
 
     #[test]
     fn tls_is_always_verified_against_a_name() {
         let nobody = UpstreamTrust::nobody();
         for name in ["app.test", "10.0.0.1", "::1"] {
-            let peer = peer(&endpoint(Some(name)), &nobody, Sharing::Everybody);
+            let peer = peer(&endpoint(Some(name)), &nobody);
             assert!(peer.is_tls() && peer.verify_cert() && peer.verify_hostname());
             assert_eq!(peer.sni(), name);
         }
-        assert!(!peer(&endpoint(None), &nobody, Sharing::Everybody).is_tls());
+        assert!(!peer(&endpoint(None), &nobody).is_tls());
     }
 
     #[test]
     fn own_authorities_are_given_to_tls_peers_only() {
         let own = trust();
-        assert_eq!(peer(&endpoint(Some("app.test")), &own, Sharing::Everybody).get_ca().unwrap().len(), 1);
-        assert!(peer(&endpoint(None), &own, Sharing::Everybody).get_ca().is_none());
-        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody(), Sharing::Everybody).get_ca().is_none());
-    }
-
-    #[test]
-    fn connections_are_shared_with_the_same_owner_under_the_same_trust() {
-        let (endpoint, trust, other) = (endpoint(Some("app.test")), trust(), trust());
-        let hash = |trust, sharing| peer(&endpoint, trust, sharing).reuse_hash();
-        let shared = hash(&trust, Sharing::Everybody);
-        assert_eq!(shared, hash(&trust, Sharing::Everybody));
-        assert_ne!(shared, hash(&other, Sharing::Everybody));
-        assert_ne!(shared, hash(&trust, Sharing::Owner(0)));
-        assert_eq!(hash(&trust, Sharing::Owner(7)), hash(&trust, Sharing::Owner(7)));
-        assert_ne!(hash(&trust, Sharing::Owner(7)), hash(&trust, Sharing::Owner(8)));
-        assert_ne!(hash(&trust, Sharing::Nobody), hash(&trust, Sharing::Nobody));
-        endpoint.retire_connections();
-        assert_ne!(shared, hash(&trust, Sharing::Everybody));
+        assert_eq!(peer(&endpoint(Some("app.test")), &own).get_ca().unwrap().len(), 1);
+        assert!(peer(&endpoint(None), &own).get_ca().is_none());
+        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody()).get_ca().is_none());
     }
 }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub trusted: TrustedProxies,
     /// Most connections at the same time, over all listeners; what comes above is answered 503. Default: 20,000.
     pub connections: usize,
+    /// Longest time that a connection to an upstream is kept for the next request. Default: 60 s.
+    pub upstream_idle: Duration,
     /// How long running exchanges may go on after a stop was asked for. Default: 20 s.
     pub drain: Duration,
     /// Worker threads; `None`: one a core. Default: `None`.
@@ -54,6 +56,7 @@ impl Default for Settings {
             connections_per_address: 1_000,
             trusted: TrustedProxies::default(),
             connections: 20_000,
+            upstream_idle: Duration::from_secs(60),
             drain: Duration::from_secs(20),
             threads: None,
         }

@@ -1,12 +1,12 @@
 //! A client's socket, TCP or unix.
 
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// An accepted connection, as the system gave it.
@@ -19,27 +19,19 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Waits for the client without holding a buffer: true when bytes are there to read, false at its end.
-    pub(super) async fn has_bytes(&self) -> io::Result<bool> {
-        loop {
-            match self {
-                Self::Tcp(stream) => stream.readable().await?,
-                Self::Unix(stream) => stream.readable().await?,
-            }
-            // The readiness may be a leftover of bytes that were read since: only looking tells.
-            match self.peek() {
-                Ok(count) => return Ok(count > 0),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
+    /// Ready when there may be something to read: bytes, or the end.
+    pub(super) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            Self::Unix(stream) => stream.poll_read_ready(context),
         }
     }
 
-    fn peek(&self) -> io::Result<usize> {
-        let mut byte = [MaybeUninit::uninit()];
-        match self {
-            Self::Tcp(stream) => stream.try_io(Interest::READABLE, || socket2::SockRef::from(stream).peek(&mut byte)),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, || socket2::SockRef::from(stream).peek(&mut byte)),
+    /// The system resets the connection instead of closing it, where there is such a thing.
+    pub(super) fn reset_when_dropped(&self) {
+        if let Self::Tcp(stream) = self {
+            // If it cannot be set, the connection is gone already.
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 
@@ -48,15 +40,6 @@ impl Transport {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
-        }
-    }
-}
-
-impl AsRawFd for Transport {
-    fn as_raw_fd(&self) -> RawFd {
-        match self {
-            Self::Tcp(stream) => stream.as_raw_fd(),
-            Self::Unix(stream) => stream.as_raw_fd(),
         }
     }
 }

@@ -43,12 +43,51 @@ pub enum Peer {
     Upstream,
 }
 
+/// What a tunnel asks those who opened it.
+pub trait Rules {
+    /// Holds back the end of the session for the length of one write.
+    type Leaving<'a>
+    where
+        Self: 'a;
+
+    /// Announces a write to the upstream; `None`: the session has ended, and nothing more of it goes there.
+    fn leave(&self) -> Option<Self::Leaving<'_>>;
+
+    /// The client has sent something that says that a person is there.
+    fn note_activity(&self);
+
+    /// What the client is told when the tunnel is cut.
+    fn farewell(&self) -> Farewell;
+}
+
+/// The last word of a tunnel that is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// 1008 (policy violation), "session ended".
+    SessionEnded,
+    /// 1012 (service restart): whoever gets it comes back.
+    Restart,
+    /// 1001 (going away), for who does not know 1012.
+    GoingAway,
+}
+
+impl Farewell {
+    /// The Close frame (RFC 6455 5.5.1, 7.4.1; 1012 is in the registry since).
+    const fn frame(self) -> &'static [u8] {
+        match self {
+            Self::SessionEnded => b"\x88\x0f\x03\xf0session ended",
+            Self::Restart => b"\x88\x11\x03\xf4service restart",
+            Self::GoingAway => b"\x88\x0c\x03\xe9going away",
+        }
+    }
+}
+
 /// Why a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// This peer closed its connection or lost it.
     Ended(Peer),
-    /// The session ended.
+    /// The session ended, or the gateway stops.
     Cut,
 }
 
@@ -57,6 +96,8 @@ pub enum Cause {
 pub struct TunnelEnd {
     /// Why.
     pub cause: Cause,
+    /// Whether one of the peers said so before, with a Close frame.
+    pub in_order: bool,
     /// Bytes that were written to the client.
     pub to_client: u64,
     /// Bytes that were written to the upstream.
@@ -65,15 +106,14 @@ pub struct TunnelEnd {
 
 /// Joins the two connections until one of them ends or `cut` is signalled; returns when both are closed.
 ///
-/// `on_activity` is called with the sender of every piece of a data frame, not for ping, pong and close.
-///
-/// After a cut the client gets the rest of the frame it is in, then Close 1008 "session ended"; nothing that it
-/// sends is forwarded any more. The upstream gets Close 1001, if it is not in the middle of a frame. All of this
-/// is over within half a second, with or without the Close frames.
-pub async fn run<C, U>(client: Side<C>, upstream: Side<U>, cut: &Arc<Cut>, on_activity: impl Fn(Peer)) -> TunnelEnd
+/// After a cut the client gets the rest of the frame it is in, then a Close frame; nothing that it sends is forwarded
+/// any more, and what the upstream has not taken yet is forgotten. The upstream gets Close 1001, if it is not in the
+/// middle of a frame. All of this is over within half a second, with or without the Close frames.
+pub async fn run<C, U, R>(client: Side<C>, upstream: Side<U>, cut: &Arc<Cut>, rules: &R) -> TunnelEnd
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
+    R: Rules,
 {
     cut.set_streaming();
     let mut tunnel = Tunnel {
@@ -81,29 +121,31 @@ where
         to_client: Flow::new(&upstream.already_read),
         client: client.stream,
         upstream: upstream.stream,
-        on_activity,
+        rules,
     };
     let cause = tunnel.join(cut).await;
     if cause == Cause::Cut {
         // Too slow for a farewell: closed without.
         let _ = timeout(FAREWELL, tunnel.part()).await;
     }
-    TunnelEnd { cause, to_client: tunnel.to_client.written, to_upstream: tunnel.to_upstream.written }
+    let Tunnel { to_client, to_upstream, .. } = tunnel;
+    let in_order = to_client.tracker.closes() || to_upstream.tracker.closes();
+    TunnelEnd { cause, in_order, to_client: to_client.written, to_upstream: to_upstream.written }
 }
 
-struct Tunnel<C, U, A> {
+struct Tunnel<'a, C, U, R> {
     client: C,
     upstream: U,
     to_client: Flow,
     to_upstream: Flow,
-    on_activity: A,
+    rules: &'a R,
 }
 
-impl<C, U, A> Tunnel<C, U, A>
+impl<C, U, R> Tunnel<'_, C, U, R>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
-    A: Fn(Peer),
+    R: Rules,
 {
     async fn join(&mut self, cut: &Cut) -> Cause {
         let first = poll_fn(|context| {
@@ -143,7 +185,7 @@ where
 
     /// Says goodbye to both and closes both.
     async fn part(&mut self) {
-        self.to_client.end_after_frame(CLOSE_1008);
+        self.to_client.end_after_frame(self.rules.farewell().frame());
         self.to_upstream.end_now(&masked_close_1001());
         poll_fn(|context| self.poll_closed(context)).await;
     }
@@ -169,14 +211,24 @@ where
         self.poll_to_client(context).map(|end| if end == End::Reader { Peer::Upstream } else { Peer::Client })
     }
 
+    /// Each step of it is announced to the session. Once that has ended nothing moves here until the cut comes, and
+    /// after the cut only our own last word.
     fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<End> {
-        let active = || (self.on_activity)(Peer::Client);
-        self.to_upstream.poll(context, &mut self.client, &mut self.upstream, active)
+        let leaving = match self.to_upstream.complete {
+            true => None,
+            false => match self.rules.leave() {
+                None => return Poll::Pending,
+                leaving => leaving,
+            },
+        };
+        let active = || self.rules.note_activity();
+        let polled = self.to_upstream.poll(context, &mut self.client, &mut self.upstream, active);
+        drop(leaving);
+        polled
     }
 
     fn poll_to_client(&mut self, context: &mut Context<'_>) -> Poll<End> {
-        let active = || (self.on_activity)(Peer::Upstream);
-        self.to_client.poll(context, &mut self.upstream, &mut self.client, active)
+        self.to_client.poll(context, &mut self.upstream, &mut self.client, || ())
     }
 }
 
@@ -227,9 +279,11 @@ impl Flow {
         }
     }
 
-    /// Stops here, with this frame as the last if this is a boundary.
+    /// Stops here, with this frame as the last if this is a boundary. What was not taken yet is forgotten.
     fn end_now(&mut self, frame: &[u8]) {
-        if !self.complete && self.tracker.at_boundary() {
+        let is_boundary = !self.complete && self.tracker.at_boundary() && self.pending.is_empty();
+        self.pending.clear();
+        if is_boundary {
             self.pending.extend_from_slice(frame);
         }
         self.complete = true;
@@ -344,9 +398,6 @@ fn poll_discard<R: AsyncRead + Unpin>(context: &mut Context<'_>, reader: &mut R)
         }
     }
 }
-
-/// Close, status 1008 (policy violation), "session ended" (RFC 6455 5.5.1, 7.4.1).
-const CLOSE_1008: &[u8] = b"\x88\x0f\x03\xf0session ended";
 
 /// Close, status 1001 (going away), masked as a client must. The key hides nothing here: the payload is no
 /// stranger's, and a peer only needs a mask to be there (RFC 6455 5.3, 10.3).

@@ -63,7 +63,7 @@ impl Cut {
     }
 
     /// The exchange is over: what concerned it alone is forgotten.
-    pub(super) fn disarm(&self) {
+    pub fn disarm(&self) {
         if self.word.load(Ordering::Acquire) != 0 {
             let kept = |word| if word & BY_GATEWAY == 0 { 0 } else { word & (BY_GATEWAY | GRACE) };
             self.change(kept);

@@ -6,28 +6,38 @@
 
 use http::header::CONNECTION;
 
+use super::head_lines::items;
 use super::headers::Headers;
+use super::request_head::is_token;
 
 /// Headers that are judged here, or that mean something to an application, and belong to no connection.
-const END_TO_END: [&str; 41] = [
+const END_TO_END: [&str; 44] = [
     "authorization", "cache-control", "cookie", "cookie2", "date", "depth", "destination", "dnt", "early-data",
     "expect", "forwarded", "from", "host", "if", "last-event-id", "lock-token", "max-forwards", "origin", "overwrite",
     "pragma", "prefer", "priority", "purpose", "range", "referer", "save-data", "service-worker",
     "service-worker-navigation-preload", "timeout", "traceparent", "tracestate", "translate",
-    "upgrade-insecure-requests", "user-agent", "via", "x-http-method", "x-http-method-override", "x-method-override",
-    "x-moz", "x-purpose", "x-requested-with",
+    "upgrade-insecure-requests", "user-agent", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+    "x-http-method", "x-http-method-override", "x-method-override", "x-moz", "x-purpose", "x-requested-with",
 ];
 
 /// Families of them.
 const FAMILIES: [&str; 5] = ["accept", "access-control-", "content-", "if-", "sec-"];
 
-/// Whether the `Connection` lines of a request name a header that is no business of a connection.
+/// Names in one request: nobody needs more, and each is a look at every line.
+const MOST: usize = 10;
+
+/// Whether the `Connection` lines of a request name a header that is no business of a connection, what is no name, or
+/// too many.
 pub fn nominates_end_to_end(headers: &dyn Headers) -> bool {
     let lines = headers.lines(&CONNECTION);
     // What nearly every request says needs no second look.
     let unusual =
         lines.filter(|line| !line.eq_ignore_ascii_case(b"keep-alive") && !line.eq_ignore_ascii_case(b"close"));
-    unusual.flat_map(|line| line.split(|&byte| byte == b',')).any(|name| is_end_to_end(name.trim_ascii()))
+    let mut names = unusual.flat_map(items).peekable();
+    names.peek().is_some() && {
+        let names: Vec<_> = names.take(MOST + 1).collect();
+        names.len() > MOST || names.into_iter().any(|name| is_end_to_end(name) || !name.iter().all(|&at| is_token(at)))
+    }
 }
 
 fn is_end_to_end(name: &[u8]) -> bool {
@@ -43,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_connection_line_names_nothing_that_is_judged() {
-        let cases: [(&[&str], bool); 20] = [
+        let cases: [(&[&str], bool); 24] = [
             (&[], false),
             (&["keep-alive"], false),
             (&["Close"], false),
@@ -64,6 +74,10 @@ mod tests {
             (&["Accept"], true),
             (&["If-None-Match"], true),
             (&["X-HTTP-Method-Override"], true),
+            (&["X-Forwarded-For"], true),
+            (&[":path"], true),
+            (&["a, b, c, d, e", "f, g, h, i, j"], false),
+            (&["a, b, c, d, e", "f, g, h, i, j, k"], true),
         ];
         for (lines, want) in cases {
             let headers: HeaderMap = lines.iter().map(|line| (CONNECTION, HeaderValue::from_static(line))).collect();

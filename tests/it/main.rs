@@ -12,7 +12,6 @@
 
 mod admin;
 mod check;
-mod dispatch;
 mod door;
 mod exchange;
 mod log_reader;
@@ -22,4 +21,3 @@ mod service_manager;
 mod site;
 mod tunnel;
 mod upstream;
-mod websocket;

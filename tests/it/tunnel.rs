@@ -1,11 +1,11 @@
 //! The tunnel between real WebSocket peers on loopback sockets.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exeunt::proxy::tunnel::{self, Cause, Peer, Side, TunnelEnd};
+use exeunt::proxy::tunnel::{self, Cause, Farewell, Peer, Rules, Side, TunnelEnd};
 use exeunt::session::live::Cut;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,24 +19,48 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 /// What a hung test is cut short by; nothing is measured against it.
 const HANG: Duration = Duration::from_secs(30);
 
+/// What the session does, and what is noted about it.
+#[derive(Default)]
+struct Watched {
+    activity: AtomicUsize,
+    has_ended: AtomicBool,
+    restarts: AtomicBool,
+}
+
+impl Rules for Watched {
+    type Leaving<'a> = ();
+
+    fn leave(&self) -> Option<()> {
+        (!self.has_ended.load(Ordering::SeqCst)).then_some(())
+    }
+
+    fn note_activity(&self) {
+        self.activity.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn farewell(&self) -> Farewell {
+        if self.restarts.load(Ordering::SeqCst) { Farewell::Restart } else { Farewell::SessionEnded }
+    }
+}
+
 struct Joined {
     client: TcpStream,
     upstream: TcpStream,
     cut: Arc<Cut>,
-    activity: Arc<[AtomicUsize; 2]>,
+    watched: Arc<Watched>,
     tunnel: JoinHandle<TunnelEnd>,
 }
 
 impl Joined {
     fn sockets(self) -> (WebSocket, WebSocket, Rest) {
-        let rest = Rest { cut: self.cut, activity: self.activity, tunnel: self.tunnel };
+        let rest = Rest { cut: self.cut, watched: self.watched, tunnel: self.tunnel };
         (WebSocket::of(self.client, Role::Client), WebSocket::of(self.upstream, Role::Server), rest)
     }
 }
 
 struct Rest {
     cut: Arc<Cut>,
-    activity: Arc<[AtomicUsize; 2]>,
+    watched: Arc<Watched>,
     tunnel: JoinHandle<TunnelEnd>,
 }
 
@@ -45,8 +69,8 @@ impl Rest {
         tokio::time::timeout(HANG, self.tunnel).await.expect("the tunnel ends").unwrap()
     }
 
-    fn activity(&self) -> [usize; 2] {
-        [0, 1].map(|side| self.activity[side].load(Ordering::SeqCst))
+    fn activity(&self) -> usize {
+        self.watched.activity.load(Ordering::SeqCst)
     }
 }
 
@@ -88,17 +112,14 @@ async fn socket_pair() -> (TcpStream, TcpStream) {
 async fn joined_after(client_said: &'static [u8], upstream_said: &'static [u8]) -> Joined {
     let (client, client_far) = socket_pair().await;
     let (upstream, upstream_far) = socket_pair().await;
-    let (cut, activity) = (Cut::new(), Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]));
-    let (signal, counts) = (Arc::clone(&cut), Arc::clone(&activity));
+    let (cut, watched) = (Cut::new(), Arc::new(Watched::default()));
+    let (signal, rules) = (Arc::clone(&cut), Arc::clone(&watched));
     let tunnel = tokio::spawn(async move {
         let client = Side { stream: client_far, already_read: Bytes::from_static(client_said) };
         let upstream = Side { stream: upstream_far, already_read: Bytes::from_static(upstream_said) };
-        let count = |sender| {
-            counts[usize::from(sender == Peer::Upstream)].fetch_add(1, Ordering::SeqCst);
-        };
-        tunnel::run(client, upstream, &signal, count).await
+        tunnel::run(client, upstream, &signal, &*rules).await
     });
-    Joined { client, upstream, cut, activity, tunnel }
+    Joined { client, upstream, cut, watched, tunnel }
 }
 
 async fn joined() -> Joined {
@@ -112,12 +133,12 @@ async fn messages_pass_both_ways_and_count_as_activity() {
     assert_eq!(upstream.next().await, Some(Message::text("hello")));
     upstream.send(Message::binary(vec![7; 300])).await;
     assert_eq!(client.next().await, Some(Message::binary(vec![7; 300])));
-    assert_eq!(rest.activity(), [1, 1]);
+    assert_eq!(rest.activity(), 1, "what the application pushes is none of the person's");
 }
 
 #[tokio::test]
 async fn ping_and_pong_pass_and_are_no_activity() {
-    let Joined { mut client, mut upstream, activity, .. } = joined().await;
+    let Joined { mut client, mut upstream, watched, .. } = joined().await;
     let (ping, pong) = (b"\x89\x83\0\0\0\0one", b"\x8a\x03one");
     let mut got = [0; 9];
     client.write_all(ping).await.unwrap();
@@ -127,7 +148,13 @@ async fn ping_and_pong_pass_and_are_no_activity() {
     upstream.write_all(pong).await.unwrap();
     client.read_exact(&mut got).await.unwrap();
     assert_eq!(&got, pong);
-    assert_eq!([0, 1].map(|side| activity[side].load(Ordering::SeqCst)), [0, 0]);
+    // A heartbeat of two bytes, as some applications send it, in a data frame.
+    let heartbeat = b"\x81\x82\0\0\0\0{}";
+    let mut got = [0; 8];
+    client.write_all(heartbeat).await.unwrap();
+    upstream.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, heartbeat);
+    assert_eq!(watched.activity.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
@@ -168,7 +195,7 @@ async fn a_close_of_the_client_passes_and_ends_the_tunnel() {
     drop((client, upstream));
     let end = rest.end().await;
     assert!(matches!(end.cause, Cause::Ended(_)), "{end:?}");
-    assert_eq!((end.to_upstream, end.to_client), (6, 2));
+    assert_eq!((end.to_upstream, end.to_client, end.in_order), (6, 2, true));
 }
 
 #[tokio::test]
@@ -178,7 +205,8 @@ async fn a_client_that_vanishes_ends_the_tunnel() {
     let mut rest = Vec::new();
     upstream.read_to_end(&mut rest).await.unwrap();
     drop(upstream);
-    assert_eq!(tunnel.await.unwrap().cause, Cause::Ended(Peer::Client));
+    let end = tunnel.await.unwrap();
+    assert_eq!((end.cause, end.in_order), (Cause::Ended(Peer::Client), false));
 }
 
 #[tokio::test]
@@ -227,28 +255,49 @@ async fn a_cut_before_the_tunnel_begins_is_not_missed() {
 
 #[tokio::test]
 async fn a_cut_in_a_long_frame_waits_for_its_end() {
-    let Joined { client, mut upstream, cut, activity, tunnel } = joined().await;
-    let mut client = WebSocket::of(client, Role::Client);
+    let Joined { mut client, mut upstream, cut, tunnel, .. } = joined().await;
     let mut frame = b"\x82\x7e\x10\x00".to_vec();
     frame.extend([b'x'; 0x1000]);
     let (first, second) = frame.split_at(1000);
     upstream.write_all(first).await.unwrap();
-    let seen = || activity[1].load(Ordering::SeqCst) > 0;
-    tokio::time::timeout(HANG, async {
-        while !seen() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    client.read_exact(&mut [0; 1000]).await.unwrap();
     cut.signal(Duration::ZERO);
     // The rest of the frame, and one more that must not be forwarded.
     upstream.write_all(second).await.unwrap();
     upstream.write_all(b"\x81\x04late").await.unwrap();
-    assert_eq!(client.next().await, Some(Message::binary(vec![b'x'; 0x1000])));
-    assert_eq!(client.closed_with().await, Some((CloseCode::Policy, "session ended".to_owned())));
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.unwrap();
+    assert_eq!(got, [second, b"\x88\x0f\x03\xf0session ended"].concat());
     drop((client, upstream));
     assert_eq!(tunnel.await.unwrap().cause, Cause::Cut);
+}
+
+/// Between the end of the session and its cut nothing more goes out, not even what was read before.
+#[tokio::test]
+async fn nothing_reaches_the_upstream_once_the_session_has_ended() {
+    let Joined { mut client, mut upstream, cut, watched, tunnel } = joined().await;
+    client.write_all(b"\x81\x83\0\0\0\0hey").await.unwrap();
+    upstream.read_exact(&mut [0; 9]).await.unwrap();
+    watched.has_ended.store(true, Ordering::SeqCst);
+    client.write_all(b"\x81\x84\0\0\0\0late").await.unwrap();
+    // It goes the other way still: by then what the client sent was seen.
+    upstream.write_all(b"\x81\x02yo").await.unwrap();
+    client.read_exact(&mut [0; 4]).await.unwrap();
+    cut.signal(Duration::ZERO);
+    let mut got = Vec::new();
+    upstream.read_to_end(&mut got).await.unwrap();
+    assert_eq!((got.len(), got[0]), (8, 0x88), "a Close frame alone: {got:?}");
+    drop((client, upstream));
+    assert_eq!(tunnel.await.unwrap().cause, Cause::Cut);
+}
+
+#[tokio::test]
+async fn a_restart_is_told_as_one() {
+    let (mut client, mut upstream, rest) = joined().await.sockets();
+    rest.watched.restarts.store(true, Ordering::SeqCst);
+    rest.cut.signal(Duration::ZERO);
+    assert_eq!(client.closed_with().await, Some((CloseCode::Restart, "service restart".to_owned())));
+    assert_eq!(upstream.closed_with().await, Some((CloseCode::Away, String::new())));
 }
 
 #[tokio::test]

@@ -1,20 +1,14 @@
-//! A small application on the engine, for tests of the door: it answers some paths itself and forwards the rest.
+//! A small application behind a door, for tests of what the door itself does.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use exeunt::proxy::{Connection, Door, Transport, connection_of, hand_over, listener, settings::Settings};
+use exeunt::proxy::{After, Behind, Client, Connection, Door, Request, Rest, Transport, listener, settings::Settings};
 use exeunt::session::live::Cut;
 use exeunt::values::client_address::Peer;
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::time::{Clock, ManualClock};
-use pingora::http::ResponseHeader;
-use pingora::proxy::{ProxyHttp, Session, http_proxy};
-use pingora::server::configuration::ServerConf;
-use pingora::upstreams::peer::HttpPeer;
-use pingora::{ErrorType, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
@@ -26,13 +20,12 @@ pub struct Stage {
     pub go_on: Notify,
     /// One message for each exchange that is over, however it ended: its path.
     over: mpsc::UnboundedSender<String>,
-    upstream: Option<SocketAddr>,
 }
 
 pub struct App(Arc<Stage>);
 
 /// Says that its exchange is over when it is dropped, as accounting does.
-pub struct Context {
+struct Context {
     path: String,
     over: mpsc::UnboundedSender<String>,
 }
@@ -43,49 +36,36 @@ impl Drop for Context {
     }
 }
 
-#[async_trait]
-impl ProxyHttp for App {
-    type CTX = Context;
-
-    fn new_ctx(&self) -> Context {
-        Context { path: String::new(), over: self.0.over.clone() }
-    }
-
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        context.path = session.req_header().uri.path().to_owned();
-        let connection = Arc::clone(connection_of(session).unwrap());
+impl Behind for App {
+    async fn exchange(&self, client: &mut Client, request: Request) -> After {
+        let path = String::from_utf8(request.target().to_vec()).unwrap();
+        let context = Context { path, over: self.0.over.clone() };
+        let connection = Arc::clone(client.connection());
         match context.path.as_str() {
-            "/hello" => answer(session, "hello").await?,
-            "/peer" => answer(session, &name(connection.peer())).await?,
+            "/hello" => answer(client, &request, "hello").await,
+            "/peer" => answer(client, &request, &name(connection.peer())).await,
             "/wait" => {
                 let _ = self.0.begun.send(connection);
                 self.0.go_on.notified().await;
-                answer(session, "waited").await?;
+                answer(client, &request, "waited").await
             }
             "/stream" => {
-                begin_stream(session).await?;
+                begin_stream(client).await;
                 connection.cut().set_streaming();
                 let _ = self.0.begun.send(connection);
-                std::future::pending::<()>().await;
+                std::future::pending().await
             }
             "/endless" => {
-                begin_stream(session).await?;
+                begin_stream(client).await;
                 let _ = self.0.begun.send(connection);
-                loop {
-                    session.write_response_body(Some(Bytes::from(vec![b'x'; 65536])), false).await?;
-                }
+                while client.send(&[b'x'; 65536]).await.is_ok() {}
+                After::Gone
             }
             "/panic" => panic!("as a bug would"),
-            "/stubborn" => hand_over(session, switching(), keep_for_ever).await?,
-            "/upgrade" => hand_over(session, switching(), echo_until_cut).await?,
-            _ => return Ok(false),
+            "/stubborn" => switch(client, |stream, _, _| Box::pin(keep_for_ever(stream))).await,
+            "/upgrade" => switch(client, |stream, early, on| Box::pin(echo_until_cut(stream, early, on))).await,
+            path => panic!("no such page: {path}"),
         }
-        Ok(true)
-    }
-
-    async fn upstream_peer(&self, _session: &mut Session, _context: &mut Context) -> Result<Box<HttpPeer>> {
-        let upstream = self.0.upstream.ok_or_else(|| pingora::Error::new(ErrorType::HTTPStatus(502)))?;
-        Ok(Box::new(HttpPeer::new(upstream, false, String::new())))
     }
 }
 
@@ -96,25 +76,28 @@ fn name(peer: Peer) -> String {
     }
 }
 
-async fn answer(session: &mut Session, body: &str) -> Result<()> {
-    let mut head = ResponseHeader::build(200, None)?;
-    head.insert_header("Content-Length", body.len())?;
-    session.write_response_header(Box::new(head), false).await?;
-    session.write_response_body(Some(Bytes::copy_from_slice(body.as_bytes())), true).await
+async fn answer(client: &mut Client, request: &Request, body: &str) -> After {
+    let closes = request.parts().headers.contains_key("content-length");
+    let close = if closes || client.connection().is_draining() { "Connection: close\r\n" } else { "" };
+    let answer = format!("HTTP/1.1 200 OK\r\n{close}Content-Length: {}\r\n\r\n{body}", body.len());
+    match client.send(answer.as_bytes()).await {
+        Ok(()) if closes => After::Close,
+        Ok(()) => After::Again,
+        Err(_) => After::Gone,
+    }
 }
 
-async fn begin_stream(session: &mut Session) -> Result<()> {
-    let mut head = ResponseHeader::build(200, None)?;
-    head.insert_header("Transfer-Encoding", "chunked")?;
-    session.write_response_header(Box::new(head), false).await?;
-    session.write_response_body(Some(Bytes::from_static(b"begun")), false).await
+async fn begin_stream(client: &mut Client) {
+    client.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n").await.unwrap();
 }
 
-fn switching() -> ResponseHeader {
-    let mut head = ResponseHeader::build(101, None).unwrap();
-    head.insert_header("Connection", "Upgrade").unwrap();
-    head.insert_header("Upgrade", "echo").unwrap();
-    head
+async fn switch(
+    client: &mut Client,
+    take_over: impl FnOnce(Transport, Bytes, Arc<Connection>) -> Rest + Send + 'static,
+) -> After {
+    let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    client.send(head).await.unwrap();
+    After::HandedOver(Box::new(take_over))
 }
 
 /// Echoes, and says goodbye when it is cut.
@@ -140,7 +123,7 @@ async fn echo_until_cut(mut stream: Transport, early: Bytes, connection: Arc<Con
 }
 
 /// Listens to nobody.
-async fn keep_for_ever(_stream: Transport, _early: Bytes, _connection: Arc<Connection>) {
+async fn keep_for_ever(_stream: Transport) {
     std::future::pending().await
 }
 
@@ -160,17 +143,12 @@ pub struct House {
 
 impl House {
     pub fn open(settings: Settings) -> Self {
-        Self::open_with_upstream(settings, None)
-    }
-
-    pub fn open_with_upstream(settings: Settings, upstream: Option<SocketAddr>) -> Self {
         let (begun_here, begun) = mpsc::unbounded_channel();
         let (over_here, over) = mpsc::unbounded_channel();
-        let stage = Arc::new(Stage { begun: begun_here, go_on: Notify::new(), over: over_here, upstream });
-        let app = Arc::new(http_proxy(&Arc::new(ServerConf::default()), App(Arc::clone(&stage))));
+        let stage = Arc::new(Stage { begun: begun_here, go_on: Notify::new(), over: over_here });
         let (clock, hands) = Clock::manual();
         let listeners = listener::bind(&settings.listen).unwrap();
-        let door = Door::open(settings, listeners, app, clock.clone());
+        let door = Door::open(settings, listeners, Arc::new(App(Arc::clone(&stage))), clock.clone());
         Self { door, hands, clock, stage, begun, over }
     }
 

@@ -34,7 +34,7 @@ async fn within_its_grace_an_exchange_finishes() {
     house.hands.advance(Duration::from_secs(4));
     house.door.sweep();
     house.stage.go_on.notify_one();
-    assert!(client.rest().await.ends_with("waited"), "answered, and closed after it");
+    assert!(client.answer().await.ends_with("waited"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,17 +55,6 @@ async fn a_stream_has_no_grace() {
     connection.cut().signal(Duration::from_secs(5));
     let said = client.rest().await;
     assert!(said.contains("begun") && !said.ends_with("0\r\n\r\n"), "cut, and not ended: {said}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_ends_its_exchange() {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut house = House::open_with_upstream(local(), Some(silent.local_addr().unwrap()));
-    let mut client = Client::of(&house).await;
-    client.ask("/slow").await;
-    let (_upstream, _) = within(silent.accept()).await.unwrap();
-    drop(client);
-    assert_eq!(within(house.over.recv()).await.unwrap(), "/slow");
 }
 
 #[tokio::test(flavor = "multi_thread")]

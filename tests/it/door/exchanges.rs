@@ -1,13 +1,7 @@
 //! Requests and answers, as long as all is well.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-
 use exeunt::proxy::settings::Settings;
-use http_body_util::BodyExt;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::UnixStream;
 
 use super::app::{House, local};
 use super::client::{Client, within};
@@ -36,27 +30,22 @@ async fn many_connections_at_once() {
     within(house.door.reached(0)).await;
 }
 
-/// The second request is not read as anything else, and its client learns by the close that it was not taken.
+/// Whoever does not wait for an answer before the next request has its answers all the same, in order.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_does_not_wait_for_its_turn_is_not_taken() {
+async fn requests_that_come_together_are_answered_one_after_the_other() {
     let mut house = House::open(local());
     let mut client = Client::of(&house).await;
-    let request = "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    client.say(&request.repeat(2)).await;
-    let said = client.rest().await;
-    assert_eq!(said.matches("HTTP/1.1 200").count(), 1, "{said}");
-    assert_eq!(within(house.over.recv()).await.unwrap(), "/hello");
-    assert!(house.over.try_recv().is_err());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_client_can_end_it() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
-    client.say("GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await;
-    assert!(client.rest().await.ends_with("hello"));
-    drop(client);
-    within(house.door.reached(0)).await;
+    let request = |path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.say(&(request("/hello").repeat(3) + &request("/peer") + "GET /hel")).await;
+    for _ in 0..3 {
+        assert!(client.answer().await.ends_with("hello"));
+    }
+    assert!(client.answer().await.contains("127.0.0.1"));
+    client.say("lo HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(client.answer().await.ends_with("hello"));
+    for path in ["/hello", "/hello", "/hello", "/peer", "/hello"] {
+        assert_eq!(within(house.over.recv()).await.unwrap(), path);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,48 +71,6 @@ async fn a_unix_socket_serves_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bodies_pass_both_ways() {
-    let house = House::open_with_upstream(local(), Some(echoing_upstream().await));
-    let mut client = Client::of(&house).await;
-    let body = "0123456789abcdef".repeat(65536);
-    for _ in 0..2 {
-        let head = format!("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
-        let (mut reader, mut writer) = client.stream.split();
-        let sending = async {
-            use tokio::io::AsyncWriteExt;
-            writer.write_all(head.as_bytes()).await.unwrap();
-            writer.write_all(body.as_bytes()).await.unwrap();
-        };
-        let mut answer = String::new();
-        let reading = async {
-            let mut reader = Client::over(tokio::io::join(&mut reader, tokio::io::sink()));
-            answer = reader.answer().await;
-        };
-        tokio::join!(sending, reading);
-        assert!(answer.ends_with(&body));
-    }
-    assert_eq!(house.door.connections(), 1);
-}
-
-/// Answers every request with its body, once all of it has come.
-async fn echoing_upstream() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let echo = service_fn(|request: hyper::Request<hyper::body::Incoming>| async {
-                let body = request.into_body().collect().await.unwrap().to_bytes();
-                Ok::<_, Infallible>(hyper::Response::new(http_body_util::Full::new(body)))
-            });
-            let serving = hyper::server::conn::http1::Builder::new();
-            tokio::spawn(async move { serving.serve_connection(TokioIo::new(stream), echo).await });
-        }
-    });
-    address
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_early_answer_reaches_a_client_that_still_sends() {
     let house = House::open(local());
     let mut client = Client::of(&house).await;
@@ -142,7 +89,7 @@ async fn over_the_limit_is_503() {
     second.ask("/hello").await;
     let refused = second.rest().await;
     assert!(refused.contains("\"error\":\"too_many_connections\""), "{refused}");
-    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after: 1\r\n"), "{refused}");
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("Retry-After: 1\r\n"), "{refused}");
     assert!(first.get("/hello").await.ends_with("hello"), "the first is not disturbed");
     drop(first);
     within(house.door.reached(0)).await;

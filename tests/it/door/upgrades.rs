@@ -1,4 +1,4 @@
-//! Connections that leave the engine.
+//! Connections that become something else.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn no_byte_is_lost_and_none_comes_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_the_engine_reads_at_once_arrives_whole() {
+async fn more_than_is_read_at_once_arrives_whole() {
     let first: String = (0..20_000).map(|number| format!("{number} ")).collect();
     let (_house, mut client) = upgraded(&first).await;
     assert_eq!(client.exactly(first.len()).await, first);
@@ -73,16 +73,4 @@ async fn who_does_not_listen_to_a_cut_is_ended_with_the_drain() {
     assert_eq!(said, "");
     assert!(time >= Duration::from_secs(20), "{time:?}");
     within(house.door.stopped()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_asks_for_no_upgrade_is_not_handed_over() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
-    client.ask("/upgrade").await;
-    assert!(!client.rest().await.contains(" 101 "));
-    let mut client = Client::of(&house).await;
-    let with_body = HANDSHAKE.replace("Host", "Content-Length: 3\r\nHost");
-    client.say(&format!("{with_body}abc")).await;
-    assert!(!client.rest().await.contains(" 101 "));
 }

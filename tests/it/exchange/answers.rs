@@ -83,6 +83,58 @@ async fn an_answer_to_head_says_what_a_get_would_bring() {
     }
 }
 
+/// No content has no framing, and what does not change has no body.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_have_no_body_have_none() {
+    let cases: [(&str, bool); 8] = [
+        ("204 No Content\r\n", true),
+        ("204 No Content\r\nContent-Length: 0\r\n", true),
+        ("204 No Content\r\nContent-Length: 5\r\n", false),
+        ("204 No Content\r\nTransfer-Encoding: chunked\r\n", false),
+        ("304 Not Modified\r\n", true),
+        ("304 Not Modified\r\nContent-Length: 9\r\n", true),
+        ("304 Not Modified\r\nTransfer-Encoding: chunked\r\n", false),
+        ("200 OK\r\nContent-Length: 0\r\n", true),
+    ];
+    for (head, reused) in cases {
+        let outcome = get(says(&format!("HTTP/1.1 {head}ETag: x\r\n\r\n"))).await;
+        let answer = outcome.answer.unwrap_or_else(|| panic!("{head:?}: no answer"));
+        assert_eq!((answer.text(), answer.header("transfer-encoding"), answer.header("etag")), ("", None, Some("x")));
+        assert!(answer.status != 204 || answer.header("content-length").is_none(), "{head:?}: {}", answer.head);
+        assert!(answer.status != 304 || matches!(answer.header("content-length"), None | Some("9")), "{head:?}");
+        assert_eq!((outcome.kept, outcome.reused), (true, reused), "{head:?}");
+    }
+}
+
+/// What is between two hops stays there, and so does what the application nominates.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_one_connection_is_not_passed_on() {
+    let lines = "Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nTrailer: X-Sum\r\n\
+                 Proxy-Connection: keep-alive\r\nTE: trailers\r\nUpgrade: h2c\r\nX-End: 2\r\n";
+    let outcome = get(says(&format!("HTTP/1.1 200 OK\r\n{lines}{HELLO}"))).await;
+    let answer = outcome.answer.unwrap();
+    for name in ["x-hop", "keep-alive", "trailer", "proxy-connection", "te", "upgrade"] {
+        assert_eq!(answer.header(name), None, "{}", answer.head);
+    }
+    assert!(answer.header("connection").is_none_or(|value| value == "keep-alive"), "{}", answer.head);
+    assert_eq!((answer.header("x-end"), outcome.kept, outcome.reused), (Some("2"), true, true));
+}
+
+/// Everything else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_are_passed_on_as_they_came() {
+    let lines = "X-A: 1\r\nSet-Cookie: a=1\r\nX-Empty:\r\nX-A: 2\r\nx-latin: \u{e9}\"\t,;\r\nSet-Cookie: b=2; Path=/\r\n\
+                 Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nServer: old\r\n";
+    let outcome = get(says(&format!("HTTP/1.1 200 OK\r\n{lines}{HELLO}"))).await;
+    let answer = outcome.answer.unwrap();
+    assert_eq!(answer.headers("x-a"), ["1", "2"]);
+    assert_eq!(answer.headers("set-cookie"), ["a=1", "b=2; Path=/"]);
+    assert_eq!(answer.header("x-latin"), Some("\u{e9}\"\t,;"));
+    assert_eq!(answer.headers("date"), ["Thu, 01 Jan 1970 00:00:00 GMT"]);
+    assert_eq!(answer.headers("server"), ["old"]);
+    assert!(answer.head.to_ascii_lowercase().contains("x-empty:"), "{}", answer.head);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_is_passed_on_whatever_it_is() {
     for (line, status) in [("226 IM Used", 226), ("451", 451), ("599 ", 599), ("299 a  b", 299), ("307 \u{e9}", 307)] {

@@ -7,7 +7,55 @@ use tokio::sync::Semaphore;
 
 use crate::site::answer::request;
 use crate::site::house::Site;
-use crate::upstream::{self, header};
+use crate::upstream::{self, Connection, header};
+
+const EXPECT: &str = "Expect: 100-continue";
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Reads a body of five bytes after saying `first`, and answers with it.
+async fn echo_five(mut connection: Connection, first: &'static str) {
+    while let Some(head) = connection.head().await {
+        let length = upstream::content_length(&head);
+        connection.write(first).await;
+        let Some(body) = connection.exactly(length).await else { return };
+        connection.answer(200, "", &body).await;
+    }
+}
+
+/// Who asks is told; who does not is not, whatever the application says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_100_is_passed_on_to_who_asked_for_it() {
+    let site = Site::before_one(upstream::start(|connection, _| echo_five(connection, CONTINUE)).await);
+    let mut client = site.client().await;
+    for _ in 0..2 {
+        client.say(&request("POST", "/public/x", &[EXPECT, "Content-Length: 5"], "")).await;
+        assert_eq!(client.one_answer(false).await.unwrap().status, 100);
+        client.say("hello").await;
+        assert_eq!(client.one_answer(false).await.unwrap().text(), "hello");
+        client.say(&request("POST", "/public/x", &[], "hello")).await;
+        let answer = client.one_answer(false).await.unwrap();
+        assert_eq!((answer.status, answer.text()), (200, "hello"));
+    }
+}
+
+/// Who does not wait for it need not get it, and an application may do without saying it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_wait_is_taken() {
+    for first in ["", CONTINUE] {
+        let site = Site::before_one(upstream::start(move |connection, _| echo_five(connection, first)).await);
+        let mut client = site.client().await;
+        for _ in 0..2 {
+            let answer = client.exchange(&request("POST", "/public/x", &[EXPECT], "hello")).await;
+            assert_eq!((answer.status, answer.text()), (200, "hello"));
+        }
+        client
+            .say("POST /public/x HTTP/1.0\r\nHost: app.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+            .await;
+        client.say("hello").await;
+        let all = client.rest().await;
+        assert!(all.matches("HTTP/1.").count() == 1 && all.ends_with("\r\n\r\nhello"), "{all}");
+    }
+}
 
 /// An application that has heard enough is heard, and nothing that its client still sends is taken for a request.
 #[tokio::test(flavor = "multi_thread")]
@@ -40,6 +88,33 @@ async fn an_early_answer_is_passed_on_at_once() {
             assert!(!rest.contains("HTTP/1.1 2"), "{framing}: {rest}");
             let seen = seen.lock().unwrap();
             assert!(seen.iter().all(|head| head.starts_with("POST /public/x ")), "{seen:?}");
+        }
+    }
+}
+
+/// An application that answers while it reads: both ways flow at the same time, to the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_may_begin_before_the_body_is_over() {
+    let app = upstream::start(|mut connection, _| async move {
+        while connection.head().await.is_some() {
+            connection.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").await;
+            for _ in 0..2 {
+                let Some(piece) = connection.exactly(5).await else { return };
+                connection.write(&piece).await;
+            }
+        }
+    })
+    .await;
+    let site = Site::before_one(app);
+    for _ in 0..2 {
+        let mut client = site.client().await;
+        client.say(&request("POST", "/public/x", &["Content-Length: 10"], "")).await;
+        let head = client.answer_head().await.unwrap();
+        // Nobody knows yet whether all of the body will be taken.
+        assert!(head.contains("Connection: close\r\n"), "{head}");
+        for piece in ["hello", "world"] {
+            client.say(piece).await;
+            assert_eq!(client.bytes(5).await.unwrap(), piece.as_bytes());
         }
     }
 }

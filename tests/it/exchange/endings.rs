@@ -6,12 +6,34 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
+use super::bench::{ask, says, says_and_closes, site_of};
 use crate::door::client::within;
 use crate::site::answer::request;
 use crate::site::house::Site;
 use crate::upstream;
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+/// A client that says `close` is told so too, and its connection ends behind the answer; the application's goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_close_is_closed() {
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    for lines in
+        [&["Connection: close"][..], &["Connection: x, Close"], &["Connection: keep-alive", "Connection: close"]]
+    {
+        for script in [says(HELLO), says(chunks)] {
+            let outcome = ask(&site_of(script).await, "GET", lines).await;
+            let answer = outcome.answer.unwrap();
+            assert_eq!((answer.text(), answer.header("connection")), ("hello", Some("close")), "{lines:?}");
+            assert!(!outcome.kept && outcome.reused, "{lines:?}");
+        }
+    }
+    let both = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
+    let outcome = ask(&site_of(says_and_closes(both)).await, "GET", &["Connection: close"]).await;
+    let answer = outcome.answer.unwrap();
+    assert_eq!((answer.text(), answer.header("connection")), ("hello", Some("close")));
+    assert!(!outcome.kept && !outcome.reused);
+}
 
 /// A connection that the application closed while it was idle is not used, whatever the method.
 #[tokio::test(flavor = "multi_thread")]
@@ -39,6 +61,34 @@ async fn a_connection_that_was_closed_meanwhile_is_not_used() {
             assert_eq!(requests.load(Ordering::SeqCst), round, "{method}: each is sent once");
             within(closed.acquire()).await.unwrap().forget();
         }
+    }
+}
+
+/// A client that has said all it has to say still listens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_closed_client_gets_its_answer() {
+    let go_on = Arc::new(Semaphore::new(0));
+    let waits = Arc::clone(&go_on);
+    let app = upstream::start(move |mut connection, _| {
+        let waits = Arc::clone(&waits);
+        async move {
+            while let Some(head) = connection.head().await {
+                let body = connection.exactly(upstream::content_length(&head)).await.unwrap();
+                waits.acquire().await.unwrap().forget();
+                connection.answer(200, "", &format!("got {body}")).await;
+            }
+        }
+    })
+    .await;
+    let site = Site::before_one(app);
+    for (method, body) in [("GET", ""), ("POST", "hello")] {
+        let mut client = site.client().await;
+        client.say(&request(method, "/public/x", &[], body)).await;
+        client.stream.shutdown().await.unwrap();
+        go_on.add_permits(1);
+        let answer = client.one_answer(false).await.unwrap();
+        assert_eq!((answer.status, answer.text()), (200, &*format!("got {body}")), "{method}");
+        assert_eq!(client.rest().await, "");
     }
 }
 
@@ -70,4 +120,36 @@ async fn half_a_body_is_not_passed_off_as_a_whole_one() {
         within(over.acquire()).await.unwrap().forget();
     }
     assert_eq!(*bodies.lock().unwrap(), [""; 0]);
+}
+
+/// Requests that do not wait for their turn are answered in their order, or the connection ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_come_in_the_order_of_their_requests() {
+    let app = upstream::start(|mut connection, _| async move {
+        while let Some(whole) = connection.raw_request().await {
+            let target = whole.split(' ').nth(1).unwrap().to_owned();
+            connection.answer(200, "", &target).await;
+        }
+    })
+    .await;
+    let site = Site::before_one(app);
+    let page = |at: usize| request("GET", &format!("/public/{at}"), &[], "");
+    let form = |at: usize| request("POST", &format!("/public/{at}"), &[], "GET /public/9 HTTP/1.1\r\n\r\n");
+    let pieces = |at: usize| {
+        request("POST", &format!("/public/{at}"), &["Transfer-Encoding: chunked"], "") + "2\r\nhi\r\n0\r\n\r\n"
+    };
+    for rows in [[page(1), page(2), page(3)], [form(1), page(2), form(3)], [pieces(1), form(2), pieces(3)]] {
+        let mut client = site.client().await;
+        client.say(&rows.concat()).await;
+        let mut said_close = false;
+        for at in 1..=3 {
+            let Some(answer) = client.one_answer(false).await else {
+                assert!(said_close, "a connection that says nothing of an end goes on");
+                break;
+            };
+            assert_eq!(answer.text(), format!("/public/{at}"));
+            said_close = answer.header("connection") == Some("close");
+        }
+    }
+    assert_eq!(site.get("/public/4", &[]).await.text(), "/public/4");
 }

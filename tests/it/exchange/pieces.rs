@@ -114,6 +114,21 @@ async fn answers_come_byte_by_byte() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_answer_is_none_however_it_comes() {
+    for bytes in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nX: a\rb\r\n\r\n",
+        "220 ESMTP\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 101 X\r\nUpgrade: x\r\n\r\n",
+    ] {
+        let site = trickling(bytes, false).await;
+        let answer = site.get("/public/x", &[]).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (502, &"upstream_broken".into()), "{bytes:?}");
+    }
+}
+
 async fn trickling(bytes: &str, closes: bool) -> Site {
     let bytes: Arc<str> = bytes.into();
     let app = upstream::start(move |mut connection, _| {

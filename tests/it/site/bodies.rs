@@ -172,6 +172,11 @@ async fn a_form_has_a_limit_however_it_is_framed() {
     assert_eq!(client.one_answer(false).await.unwrap().status, 413);
 }
 
+/// Goes away for good: whoever only says that nothing more comes waits for the answer.
+fn leave(client: Client) {
+    client.stream.set_zero_linger().unwrap();
+}
+
 /// Whoever goes away is not worked for any longer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_ends_the_applications_work() {
@@ -193,7 +198,7 @@ async fn a_client_that_leaves_ends_the_applications_work() {
     let session = site.get("/.exeunt/session", &[&alice]).await.json();
     assert_eq!(session["user"], "alice");
     until(|| site.door.connections() >= 1).await;
-    drop(client);
+    leave(client);
     let _ = within(over.acquire()).await.unwrap();
     within(site.door.reached(0)).await;
     assert_eq!(site.access_lines(1, "path=/x ").await.len(), 1);

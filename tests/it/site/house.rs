@@ -14,7 +14,7 @@ use exeunt::credentials::user_file::Users;
 use exeunt::gateway::{self, Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
 use exeunt::pages::{Brand, Look};
-use exeunt::proxy::{Door, callbacks, listener, settings::Settings as DoorSettings};
+use exeunt::proxy::{Door, Proxy, listener, settings::Settings as DoorSettings};
 use exeunt::routes::access::Access;
 use exeunt::routes::methods::Methods;
 use exeunt::routes::pass_headers::PassHeaders;
@@ -173,7 +173,8 @@ impl Site {
             Pipeline { log, clock: clock.clone() },
         ));
         let listeners = listener::bind(&setup.door.listen).unwrap();
-        let door = Door::open(setup.door, listeners, callbacks::engine(Arc::clone(&gateway)), clock.clone());
+        let proxy = Proxy::new(Arc::clone(&gateway), &setup.door, clock.clone());
+        let door = Door::open(setup.door, listeners, proxy, clock.clone());
         Self { door, gateway, clock, hands, lines }
     }
 

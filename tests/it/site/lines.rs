@@ -85,6 +85,7 @@ async fn exchanges_that_are_cut_have_their_line() {
     let mut left = site.client().await;
     left.say(&request("GET", "/left", &[&alice], "")).await;
     asked.acquire_many(2).await.unwrap().forget();
+    left.stream.set_zero_linger().unwrap();
     drop(left);
     assert_eq!(site.access_lines(1, "path=/left ").await.len(), 1);
     site.sign_out(&alice).await;

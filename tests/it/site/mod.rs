@@ -1,4 +1,4 @@
-//! The whole gateway over real sockets: door, engine, gateway and upstreams, driven by clients that speak raw bytes.
+//! The whole gateway over real sockets: door, exchange, gateway and upstreams, driven by clients that speak raw bytes.
 
 pub mod answer;
 pub mod echo;
@@ -7,8 +7,10 @@ pub mod house;
 
 mod bodies;
 mod crowds;
+mod dispatch;
 mod exceptions;
 mod failures;
+mod handshakes;
 mod head_rules;
 mod heads;
 mod hostile;

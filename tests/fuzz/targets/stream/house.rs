@@ -13,7 +13,7 @@ use exeunt::credentials::htpasswd::WeakHashes;
 use exeunt::credentials::user_file::Users;
 use exeunt::gateway::{Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
-use exeunt::proxy::{Door, callbacks, listener};
+use exeunt::proxy::{Door, Proxy, listener};
 use exeunt::routes::resolver::Upstreams;
 use exeunt::session::record::SignIn;
 use exeunt::session::store::MemoryStore;
@@ -92,7 +92,8 @@ impl House {
                 Pipeline { log, clock: clock.clone() },
             ));
             let listeners = listener::bind(&door.listen).unwrap();
-            let door = Door::open(door, listeners, callbacks::engine(Arc::clone(&gateway)), clock.clone());
+            let proxy = Proxy::new(Arc::clone(&gateway), &door, clock.clone());
+            let door = Door::open(door, listeners, proxy, clock.clone());
             (upstream, gateway, door, clock, hands, lines)
         });
         Self { runtime, upstream, gateway, door, clock, hands, lines, memory: Memory::default() }

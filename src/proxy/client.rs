@@ -1,0 +1,334 @@
+//! The client's side of a connection: what was read of it and not used yet, and what is still to be sent to it.
+//!
+//! An idle connection holds no buffer.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::connection::Connection;
+use super::idle::Bound;
+use super::request::Request;
+use super::serve::After;
+use super::stage::{Ending, Stage};
+use super::transport::Transport;
+use super::wire;
+use crate::gateway::Exchange;
+use crate::values::body::BodyReader;
+use crate::values::interruption::Interruption;
+use crate::values::reason::Reason;
+
+/// A client, from its first byte to its last.
+#[derive(Debug)]
+pub struct Client {
+    transport: Transport,
+    connection: Arc<Connection>,
+    /// Read, and not used yet.
+    pub(super) input: BytesMut,
+    /// To be sent.
+    pub(super) out: BytesMut,
+    /// What is still to come of the body of the present request.
+    pub(super) body: BodyReader,
+    /// Writes the access line of the present exchange when it is dropped.
+    pub(super) record: Option<Exchange>,
+    /// The head of the final answer is among what was sent, or is to be.
+    pub(super) has_answer: bool,
+    /// It ends with the connection.
+    pub(super) ends_by_close: bool,
+    /// The answer that is being sent is an event stream in chunks, which ends with its last chunk whatever happens.
+    pub(super) chunked_stream: bool,
+    /// The client has closed its direction.
+    pub(super) is_half_closed: bool,
+    /// A connection to an upstream that one of its requests has authenticated: for its owner and for nobody else.
+    pub(super) bound: Option<Box<Bound>>,
+}
+
+/// Room for most heads; twice as much whenever it is full.
+const FIRST_ROOM: usize = 2048;
+/// As much of a body as is read at once.
+pub(super) const PIECE: usize = 64 * 1024;
+/// Of small chunks so much is gathered before it is passed on.
+const GATHERED: usize = 16 * 1024;
+
+impl Client {
+    pub(super) fn new(transport: Transport, connection: Arc<Connection>) -> Self {
+        Self {
+            transport,
+            connection,
+            input: BytesMut::new(),
+            out: BytesMut::new(),
+            body: BodyReader::Length(0),
+            record: None,
+            has_answer: false,
+            ends_by_close: false,
+            chunked_stream: false,
+            is_half_closed: false,
+            bound: None,
+        }
+    }
+
+    /// What is known of the connection.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// The bare connection, and what was read of it and not used.
+    pub(super) fn into_parts(self) -> (Transport, Bytes) {
+        (self.transport, self.input.freeze())
+    }
+
+    /// Waits for the first byte of a request without holding a buffer. False: the client has closed.
+    pub(super) fn poll_comes(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if !self.input.is_empty() {
+            return Poll::Ready(true);
+        }
+        if self.is_half_closed || ready!(self.transport.poll_read_ready(context)).is_err() {
+            return Poll::Ready(false);
+        }
+        let read = self.poll_read(context);
+        if read.is_pending() {
+            // The readiness was a leftover of bytes that were read since.
+            self.input = BytesMut::new();
+        }
+        read.map(|read| read.is_ok_and(|count| count > 0))
+    }
+
+    /// Reads more into `input`; zero at the end of what the client sends.
+    pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.len() == self.input.capacity() {
+            self.input.reserve(self.input.len().max(FIRST_ROOM));
+        }
+        let read = ready!(poll_read_into(&mut self.transport, &mut self.input, context));
+        Poll::Ready(self.note_read(read))
+    }
+
+    fn note_read(&mut self, read: io::Result<usize>) -> io::Result<usize> {
+        let count = read?;
+        self.connection.count_in(count);
+        self.is_half_closed = count == 0;
+        Ok(count)
+    }
+
+    /// Looks whether the client goes away while it waits for its answer. What it sends meanwhile is the next request.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(super) fn poll_leaves(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if !self.input.is_empty() || self.is_half_closed {
+            return Ok(());
+        }
+        match self.transport.poll_read_ready(context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(ready) => ready.and_then(|()| match self.poll_read(context) {
+                Poll::Ready(read) => read.map(drop),
+                Poll::Pending => Ok(()),
+            }),
+        }
+    }
+
+    /// Moves more of the request's body to `to`, in chunks or as it is. False: all of it was moved.
+    ///
+    /// # Errors
+    /// It is broken, too slow, or ended early.
+    pub(super) fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut BytesMut,
+        in_chunks: bool,
+    ) -> Poll<Result<bool, Reason>> {
+        loop {
+            if let Some(reason) = self.connection.body_fault() {
+                return Poll::Ready(Err(reason));
+            }
+            let before = to.len();
+            let finished = self.take_body(to, in_chunks)?;
+            if finished || to.len() > before {
+                return Poll::Ready(Ok(to.len() > before));
+            }
+            let Poll::Ready(read) = self.poll_read_body(context, to, in_chunks) else {
+                self.connection.await_body();
+                return Poll::Pending;
+            };
+            self.connection.body_came();
+            if read.unwrap_or(0) == 0 {
+                return Poll::Ready(Err(Reason::BodyIncomplete));
+            }
+            if to.len() > before {
+                return Poll::Ready(Ok(true));
+            }
+        }
+    }
+
+    /// Reads straight to where a body of known length goes, else into `input`.
+    fn poll_read_body(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut BytesMut,
+        in_chunks: bool,
+    ) -> Poll<io::Result<usize>> {
+        let BodyReader::Length(left) = &mut self.body else { return self.poll_read(context) };
+        if in_chunks {
+            return self.poll_read(context);
+        }
+        let room = usize::try_from(*left).unwrap_or(PIECE).min(PIECE);
+        to.reserve(room);
+        let read = ready!(poll_read_into(&mut self.transport, &mut to.limit(room), context));
+        *left -= read.as_ref().map_or(0, |&count| count as u64);
+        Poll::Ready(self.note_read(read))
+    }
+
+    /// Takes from `input` what belongs to the body. True: that was the rest of it.
+    pub(super) fn take_body(&mut self, to: &mut BytesMut, in_chunks: bool) -> Result<bool, Reason> {
+        let enough = to.len() + GATHERED;
+        while !self.input.is_empty() && !self.body.is_over() && to.len() < enough {
+            let piece = self.body.step(&self.input).map_err(|_| Reason::BodyMalformed)?;
+            let data = self.input.get(piece.data).unwrap_or_default();
+            wire::put_data(to, data, in_chunks);
+            self.input.advance(piece.taken);
+            if in_chunks && self.body.is_over() {
+                wire::put_last_chunk(to);
+            }
+        }
+        Ok(self.body.is_over())
+    }
+
+    /// Passes over what has come of a body that nobody wants. True: the next request is behind it.
+    pub(super) fn pass_over_body(&mut self) -> bool {
+        let mut waste = BytesMut::new();
+        while !self.input.is_empty() && !self.body.is_over() {
+            waste.clear();
+            if self.take_body(&mut waste, false).is_err() {
+                return false;
+            }
+        }
+        self.body.is_over()
+    }
+
+    /// Sends what is to be sent, and keeps the time that the client takes nothing.
+    ///
+    /// # Errors
+    /// It takes nothing any more.
+    pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.out.is_empty() {
+            let sent = Pin::new(&mut self.transport).poll_write(context, &self.out);
+            match (sent.is_pending(), self.connection.stage() == Stage::Stalled) {
+                (true, false) => drop(self.connection.enter(Stage::Stalled)),
+                (false, true) => self.connection.flows_again(),
+                _ => {}
+            }
+            let count = ready!(sent)?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.connection.count_out(count);
+            self.out.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends `bytes` behind what is still to be sent.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.extend_from_slice(bytes);
+        self.send_rest().await
+    }
+
+    /// Sends what is still to be sent.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn send_rest(&mut self) -> io::Result<()> {
+        poll_fn(|context| self.poll_send(context)).await
+    }
+
+    /// Reads the body of a form, at most `limit` bytes of it. Asks for it where the client waits to be asked.
+    ///
+    /// # Errors
+    /// It is too large, too slow or broken.
+    pub(super) async fn read_form(&mut self, request: &Request, limit: usize) -> Result<Bytes, Reason> {
+        if limit == 0 || self.body.is_over() {
+            return Ok(Bytes::new());
+        }
+        if matches!(self.body, BodyReader::Length(length) if length > limit as u64) {
+            return Err(Reason::FormTooLarge);
+        }
+        if request.waits_to_be_asked() {
+            self.send(wire::CONTINUE).await.map_err(|_| Reason::BodyIncomplete)?;
+        }
+        let mut form = BytesMut::new();
+        while poll_fn(|context| self.poll_body(context, &mut form, false)).await? {
+            if form.len() > limit {
+                return Err(Reason::FormTooLarge);
+            }
+        }
+        Ok(form.freeze())
+    }
+
+    /// Notes why the exchange did not come to its end.
+    pub(super) fn note_cut(&mut self, why: Interruption) {
+        self.record.iter_mut().for_each(|record| record.cut(why));
+    }
+
+    /// Ends an exchange where it is. An event stream gets its last chunk, so that a reader sees an end and asks again.
+    pub(super) fn cut_short(&mut self, ending: Ending) {
+        self.note_cut(match ending {
+            Ending::SendTimeout => Interruption::ClientTooSlow,
+            _ if self.connection.is_draining() => Interruption::Stopping,
+            _ => Interruption::SessionEnded,
+        });
+        if self.chunked_stream && ending == Ending::Cut {
+            wire::put_last_chunk(&mut self.out);
+            // What the system does not take now is lost: this is the end.
+            if let Ok(count) = self.transport.try_write(&self.out) {
+                self.connection.count_out(count);
+            }
+        }
+    }
+
+    /// The exchange is over: its line is written, and nothing of it is left for the next.
+    pub(super) fn finish(&mut self) {
+        (self.has_answer, self.chunked_stream) = (false, false);
+        if let Some(mut record) = self.record.take() {
+            record.sent(self.connection.bytes_out());
+        }
+        if self.out.is_empty() {
+            self.out = BytesMut::new();
+        }
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+    }
+
+    /// Breaks an answer off in a way that nobody takes for its end: a connection that is closed in the middle of a
+    /// length or of chunks tells; of one that would end with the connection, only a reset does.
+    pub(super) fn break_off(&mut self) -> After {
+        if self.ends_by_close {
+            self.transport.reset_when_dropped();
+            return After::Gone;
+        }
+        // What the system does not take now is lost: it is a part of nothing.
+        let _ = self.transport.try_write(&self.out);
+        After::Close
+    }
+
+    pub(super) fn transport(&mut self) -> &mut Transport {
+        &mut self.transport
+    }
+}
+
+/// Reads what is there to `buffer`, which has room.
+pub(super) fn poll_read_into<R, B>(reader: &mut R, buffer: &mut B, context: &mut Context<'_>) -> Poll<io::Result<usize>>
+where
+    R: AsyncRead + Unpin + ?Sized,
+    B: BufMut + ?Sized,
+{
+    // The future keeps nothing between two polls.
+    pin!(reader.read_buf(buffer)).poll(context)
+}

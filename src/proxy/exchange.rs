@@ -1,0 +1,191 @@
+//! The life of a request: judged by the gateway, sent to an upstream, answered.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::client::Client;
+use super::dispatch::{Connector, Dispatch, Upstream};
+use super::failure::Failure;
+use super::relay::{Answer, Answered, End, Owes, Relay};
+use super::reply;
+use super::request::Request;
+use super::retry::{Attempt, may_send_again};
+use super::sending::Sending;
+use super::serve::{After, Behind, TakeOver};
+use super::settings::Settings;
+use super::socket::{self, Handshake, SocketRules};
+use super::tunnel::{self, Side};
+use crate::gateway::{Forward, Gateway, OwnRequest, Received};
+use crate::values::client_address::Peer;
+use crate::values::interruption::Interruption;
+use crate::values::reason::Reason;
+use crate::values::reply::Reply;
+use crate::values::time::{Clock, Moment};
+
+/// A gateway, and the way to its upstreams.
+pub struct Proxy {
+    gateway: Arc<Gateway>,
+    connector: Connector,
+}
+
+impl Proxy {
+    /// What stands between clients and upstreams, for [`super::Door::open`].
+    pub fn new(gateway: Arc<Gateway>, settings: &Settings, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { gateway, connector: Connector::new(clock, settings.upstream_idle) })
+    }
+}
+
+impl Behind for Proxy {
+    async fn exchange(&self, client: &mut Client, request: Request) -> After {
+        let connection = client.connection();
+        let (record, received) =
+            self.gateway.receive(request.parts(), request.target(), connection.peer(), connection.cut()).await;
+        client.record = Some(record);
+        match received {
+            Received::Forward(forward) => self.forward(client, &request, forward).await,
+            // Boxed, so that what is forwarded does not carry the room of what is answered here.
+            Received::Answer(reply) => Box::pin(reply::answer(client, &request, reply)).await,
+            Received::Own(own) => Box::pin(self.perform(client, &request, own)).await,
+        }
+    }
+
+    fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
+        self.gateway.refuse(peer, head, reason)
+    }
+
+    fn left(&self, peer: Peer, head: &[u8]) {
+        self.gateway.left(peer, head);
+    }
+
+    fn sweep(&self, now: Moment) {
+        self.connector.idle.sweep(now);
+    }
+}
+
+impl Proxy {
+    /// Signs in or out.
+    async fn perform(&self, client: &mut Client, request: &Request, own: Box<OwnRequest>) -> After {
+        client.record.iter_mut().for_each(|record| record.note(own.note()));
+        let limit = own.body_limit();
+        // Not awaited here: a logout ends its session first, and reads after that.
+        let reply = self.gateway.perform(own, client.read_form(request, limit)).await;
+        reply::answer(client, request, reply).await
+    }
+
+    /// Sends a request to an upstream, and its answer to the client.
+    async fn forward(&self, client: &mut Client, request: &Request, forward: Box<Forward>) -> After {
+        let handshake = match Handshake::of(request, &forward) {
+            Ok(handshake) => handshake,
+            Err(reason) => return Box::pin(refuse(client, request, &forward, reason)).await,
+        };
+        match self.attempt(client, request, &forward, handshake.as_ref()).await {
+            Ok(End::Answered(answered)) => self.answered(client, &forward, answered).await,
+            Ok(End::Switched(upstream)) => Box::pin(self.switch(client, request, forward, upstream)).await,
+            Err(failure) => Box::pin(fail(client, request, &forward, failure)).await,
+        }
+    }
+
+    /// Chooses an upstream and relays. Once, or twice where a kept connection was closing.
+    async fn attempt(
+        &self,
+        client: &mut Client,
+        request: &Request,
+        forward: &Forward,
+        handshake: Option<&Handshake>,
+    ) -> Result<End, Failure> {
+        let mut dispatch = Dispatch::new(forward, request, handshake.is_some());
+        let mut sending = Sending::new(client, request, forward, handshake.is_some());
+        let mut sent_again = false;
+        loop {
+            let upstream = dispatch.connect(&self.connector, client).await?;
+            let reused = upstream.reused;
+            let relay = Relay {
+                gateway: &self.gateway,
+                client,
+                request,
+                forward,
+                sending: &mut sending,
+                upstream,
+                sharing: dispatch.sharing(),
+                may_repeat: reused && dispatch.may_repeat(),
+                handshake,
+                answer: Answer::awaited(request, handshake.is_some()),
+                owes: Owes::Nothing,
+            };
+            let ended = relay.run().await;
+            let attempt =
+                Attempt { reused, may_repeat: dispatch.may_repeat(), body_at_hand: sending.is_whole(), sent_again };
+            if !matches!(ended, Err(Failure::Lost)) || !may_send_again(attempt) {
+                return ended;
+            }
+            sent_again = true;
+            sending.rewind();
+            dispatch.again();
+        }
+    }
+
+    /// Gives the upstream's connection to the next, and sends the rest of the answer.
+    async fn answered(&self, client: &mut Client, forward: &Forward, answered: Answered) -> After {
+        let Answered { keeps, upstream, sharing, promised } = answered;
+        if let Some(upstream) = upstream {
+            self.connector.release(client, forward, upstream, sharing, promised);
+        }
+        match client.send_rest().await {
+            Ok(()) if keeps => After::Again,
+            Ok(()) => After::Close,
+            Err(_) => {
+                client.note_cut(Interruption::ClientGone);
+                After::Gone
+            }
+        }
+    }
+
+    /// Leaves the rest to the tunnel, which holds the permit for as long as it runs.
+    async fn switch(&self, client: &mut Client, request: &Request, forward: Box<Forward>, upstream: Upstream) -> After {
+        if client.send_rest().await.is_err() {
+            client.note_cut(Interruption::ClientGone);
+            return After::Gone;
+        }
+        let knows_restart = socket::knows_restart(&request.parts().headers);
+        let (gateway, mut record) = (Arc::clone(&self.gateway), client.record.take());
+        let take_over: TakeOver = Box::new(move |stream, early, connection| {
+            Box::pin(async move {
+                let client = Side { stream, already_read: early };
+                let upstream = Side { stream: upstream.stream, already_read: upstream.input.freeze() };
+                let rules = SocketRules { gateway, forward, connection: &connection, knows_restart };
+                let end = tunnel::run(client, upstream, connection.cut(), &rules).await;
+                record.iter_mut().for_each(|record| record.sent(end.to_client));
+                record.iter_mut().zip(rules.interruption(&end)).for_each(|(record, why)| record.cut(why));
+            })
+        });
+        After::HandedOver(take_over)
+    }
+}
+
+/// Ends an exchange that has come to nothing: with an answer of ours, if there is none yet and somebody waits for one.
+async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure: Failure) -> After {
+    if failure.is_the_upstreams() {
+        tracing::warn!(?failure, "an exchange failed");
+    } else {
+        // Nothing that clients can do fills the log: the access line tells it.
+        tracing::debug!(?failure, "an exchange failed");
+    }
+    client.connection().answer_came();
+    if client.has_answer {
+        client.note_cut(failure.interruption());
+        return client.break_off();
+    }
+    match failure.reason() {
+        Some(reason) => refuse(client, request, forward, reason).await,
+        None => {
+            client.note_cut(Interruption::ClientGone);
+            After::Gone
+        }
+    }
+}
+
+async fn refuse(client: &mut Client, request: &Request, forward: &Forward, reason: Reason) -> After {
+    let headers: &HeaderMap = &request.parts().headers;
+    reply::answer(client, request, forward.upstream_failed(headers, reason)).await
+}

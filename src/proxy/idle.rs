@@ -1,0 +1,281 @@
+//! Connections to upstreams that are kept for the next request.
+//!
+//! A table of our own, under one short lock: a connection is taken out, or put back, in one step, and no task or timer
+//! waits on it meanwhile. The sweep of the deadlines closes what has stood too long.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+use parking_lot::Mutex;
+use pingora::protocols::Stream;
+
+use super::client::poll_read_into;
+use crate::routes::endpoint::Endpoint;
+use crate::routes::upstream_trust::UpstreamTrust;
+use crate::session::record::Session;
+use crate::values::time::Moment;
+
+/// What connections are shared by: where they lead, and who vouched for the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    endpoint: u64,
+    trust: u64,
+}
+
+impl Key {
+    /// The endpoint's number has its server name in it; what is reached in plain text has none.
+    pub(super) fn of(endpoint: &Endpoint, trust: &UpstreamTrust) -> Self {
+        Self { endpoint: endpoint.id(), trust: trust.id() }
+    }
+}
+
+/// A connection that one of its requests has authenticated. It serves the session of that request, on the client's
+/// connection that it came on.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) key: Key,
+    pub(super) owner: Arc<Session>,
+    pub(super) stream: Stream,
+}
+
+/// A request that may not be sent twice takes a connection only if it was used so recently: one that the application
+/// has closed is not met then.
+const JUST_USED: Duration = Duration::from_secs(1);
+/// Kept in all.
+const MOST: usize = 1024;
+/// Kept to one endpoint.
+const MOST_EACH: usize = 256;
+
+/// The connections that nobody uses at this moment.
+#[derive(Debug)]
+pub(super) struct IdleConnections {
+    kept: Mutex<Kept>,
+    /// How long one may stand.
+    limit: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// By endpoint, the one that was used last at the end.
+    shelves: HashMap<Key, VecDeque<One>>,
+    count: usize,
+}
+
+#[derive(Debug)]
+struct One {
+    stream: Stream,
+    used: Moment,
+    until: Moment,
+}
+
+impl IdleConnections {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { kept: Mutex::default(), limit }
+    }
+
+    /// A living connection, the one that was used last. For what may not be sent again only if that was just now, and
+    /// the system itself is asked whether it lives.
+    pub(super) fn take(&self, key: Key, now: Moment, may_repeat: bool) -> Option<Stream> {
+        let oldest = if may_repeat { Duration::MAX } else { JUST_USED };
+        loop {
+            let mut kept = self.kept.lock();
+            let shelf = kept.shelves.get_mut(&key)?;
+            let one = shelf.pop_back_if(|one| now.duration_since(one.used) <= oldest)?;
+            kept.count -= 1;
+            drop(kept);
+            let mut stream = one.stream;
+            if now < one.until && is_silent(&mut stream) && (may_repeat || is_open(&stream)) {
+                return Some(stream);
+            }
+        }
+    }
+
+    /// Keeps a connection that was used until now. `promised`: so long the upstream said that it keeps it.
+    pub(super) fn put(&self, key: Key, mut stream: Stream, now: Moment, promised: Option<Duration>) {
+        // A second earlier than the upstream, so that a request does not meet its close.
+        let promised = promised.map_or(Duration::MAX, |promised| promised.saturating_sub(Duration::from_secs(1)));
+        let limit = self.limit.min(promised);
+        if limit.is_zero() || !is_silent(&mut stream) {
+            return;
+        }
+        let one = One { stream, used: now, until: now + limit };
+        let mut kept = self.kept.lock();
+        let too_many = kept.make_room(key);
+        kept.shelves.entry(key).or_default().push_back(one);
+        kept.count += 1;
+        drop(kept);
+        // Closed without the lock.
+        drop(too_many);
+    }
+
+    /// Closes what has stood too long, and what the other side has closed.
+    pub(super) fn sweep(&self, now: Moment) {
+        let mut over = Vec::new();
+        let mut kept = self.kept.lock();
+        for shelf in kept.shelves.values_mut() {
+            let mut at = 0;
+            while let Some(one) = shelf.get_mut(at) {
+                if now < one.until && is_silent(&mut one.stream) {
+                    at += 1;
+                } else {
+                    over.extend(shelf.remove(at));
+                }
+            }
+        }
+        kept.count -= over.len();
+        kept.shelves.retain(|_, shelf| !shelf.is_empty());
+        drop(kept);
+    }
+
+    #[cfg(test)]
+    fn count(&self) -> usize {
+        self.kept.lock().count
+    }
+}
+
+impl Kept {
+    /// Takes out the one that was used least recently, if there is no room: of its endpoint, or of all.
+    fn make_room(&mut self, key: Key) -> Option<One> {
+        let full = self.shelves.get(&key).is_some_and(|shelf| shelf.len() >= MOST_EACH);
+        let from = if full { key } else { self.least_recent().filter(|_| self.count >= MOST)? };
+        let one = self.shelves.get_mut(&from)?.pop_front()?;
+        self.count -= 1;
+        Some(one)
+    }
+
+    fn least_recent(&self) -> Option<Key> {
+        let first = |(key, shelf): (&Key, &VecDeque<One>)| shelf.front().map(|one| (one.used, *key));
+        self.shelves.iter().filter_map(first).min_by_key(|(used, _)| *used).map(|(_, key)| key)
+    }
+}
+
+/// Whether nothing came and the other side has not closed: what comes while nobody asked answers nobody.
+pub(super) fn is_silent(stream: &mut Stream) -> bool {
+    let mut room = BytesMut::with_capacity(1);
+    poll_read_into(stream, &mut room, &mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+/// Whether the other side has not closed, by a question to the system: what the runtime knows may be a moment old.
+fn is_open(stream: &Stream) -> bool {
+    match recv(stream.id(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        // Over TLS there may be something that is no answer, such as a ticket for the next session.
+        Ok(count) => count > 0 && stream.get_ssl().is_some(),
+        Err(error) => error == Errno::EAGAIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::time::{Clock, ManualClock};
+    use pingora::protocols::l4::stream::Stream as Plain;
+    use tokio::net::UnixStream;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    struct Table {
+        idle: IdleConnections,
+        clock: Clock,
+        hands: ManualClock,
+    }
+
+    impl Table {
+        fn new() -> Self {
+            let (clock, hands) = Clock::manual();
+            Self { idle: IdleConnections::new(LIMIT), clock, hands }
+        }
+
+        /// Keeps a new connection, and gives its other end.
+        fn keep(&self, key: Key, promised: Option<Duration>) -> UnixStream {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            self.idle.put(key, Box::new(Plain::from(ours)), self.clock.now(), promised);
+            theirs
+        }
+
+        fn takes(&self, key: Key, may_repeat: bool) -> bool {
+            self.idle.take(key, self.clock.now(), may_repeat).is_some()
+        }
+    }
+
+    const ONE: Key = Key { endpoint: 1, trust: 1 };
+
+    #[tokio::test]
+    async fn one_is_taken_once_and_by_its_own_alone() {
+        let table = Table::new();
+        let _end = table.keep(ONE, None);
+        assert!(!table.takes(Key { endpoint: 2, ..ONE }, true) && !table.takes(Key { trust: 2, ..ONE }, true));
+        assert!(table.takes(ONE, true));
+        assert!(!table.takes(ONE, true) && table.idle.count() == 0);
+    }
+
+    #[tokio::test]
+    async fn what_may_not_be_repeated_takes_only_what_was_just_used() {
+        let table = Table::new();
+        let _end = table.keep(ONE, None);
+        table.hands.advance(Duration::from_millis(1001));
+        assert!(!table.takes(ONE, false) && table.takes(ONE, true));
+        let _end = table.keep(ONE, None);
+        table.hands.advance(Duration::from_secs(1));
+        assert!(table.takes(ONE, false));
+    }
+
+    #[tokio::test]
+    async fn what_has_stood_too_long_is_closed() {
+        let table = Table::new();
+        let _ends = [table.keep(ONE, None), table.keep(ONE, Some(Duration::from_secs(5)))];
+        assert!(table.keep(ONE, Some(Duration::from_secs(1))).try_write(b"x").is_err(), "closed at once");
+        table.hands.advance(Duration::from_secs(4));
+        assert_eq!(table.idle.count(), 2);
+        table.idle.sweep(table.clock.now());
+        assert_eq!(table.idle.count(), 1, "the upstream said five seconds");
+        table.hands.advance(LIMIT - Duration::from_secs(4));
+        assert!(!table.takes(ONE, true), "also before a sweep");
+        assert_eq!(table.idle.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_closed_or_speaks_unasked_is_not_used() {
+        let table = Table::new();
+        drop(table.keep(ONE, None));
+        let talkative = table.keep(ONE, None);
+        talkative.writable().await.unwrap();
+        talkative.try_write(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        // What has happened to a socket is known when the system has told.
+        while table.idle.count() > 0 {
+            tokio::task::yield_now().await;
+            table.idle.sweep(table.clock.now());
+        }
+        let _end = table.keep(ONE, None);
+        assert!(table.takes(ONE, true));
+    }
+
+    /// Without a turn of the runtime, which would tell.
+    #[tokio::test]
+    async fn what_may_not_be_repeated_meets_no_connection_that_was_closed_just_now() {
+        let table = Table::new();
+        drop(table.keep(ONE, None));
+        assert!(!table.takes(ONE, false));
+        let _end = table.keep(ONE, None);
+        assert!(table.takes(ONE, false));
+    }
+
+    #[tokio::test]
+    async fn there_is_room_for_so_many_and_the_least_recent_goes() {
+        let table = Table::new();
+        let mut ends = Vec::new();
+        for number in 0..MOST as u64 + 1 {
+            ends.push(table.keep(Key { endpoint: number, trust: 1 }, None));
+            table.hands.advance(Duration::from_millis(1));
+        }
+        assert_eq!(table.idle.count(), MOST);
+        assert!(!table.takes(Key { endpoint: 0, trust: 1 }, true) && table.takes(Key { endpoint: 1, trust: 1 }, true));
+        let table = Table::new();
+        let ends: Vec<_> = (0..=MOST_EACH).map(|_| table.keep(ONE, None)).collect();
+        assert_eq!((table.idle.count(), ends.len()), (MOST_EACH, MOST_EACH + 1));
+    }
+}

@@ -1,0 +1,330 @@
+//! One request and its answer, both ways at once in one task: what can be moved is moved, and nothing is read that has
+//! no place to go.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut};
+
+use super::client::{Client, PIECE, poll_read_into};
+use super::dispatch::{Sharing, Upstream};
+use super::failure::Failure;
+use super::request::Request;
+use super::sending::Sending;
+use super::socket::Handshake;
+use super::wire;
+use crate::gateway::{Forward, Gateway};
+use crate::values::answer_head::{AnswerReader, Asked};
+use crate::values::body::BodyReader;
+use crate::values::request_head::HeadLimits;
+
+/// The largest head of an answer.
+const HEAD: HeadLimits = HeadLimits { size: 64 * 1024, fields: 256 };
+/// Room for the head of most answers, and for a small body behind it.
+const FIRST_ROOM: usize = 4 * 1024;
+
+/// What an exchange came to.
+pub(super) enum End {
+    /// The whole answer came.
+    Answered(Answered),
+    /// The application has opened the WebSocket.
+    Switched(Upstream),
+}
+
+/// What follows a whole answer.
+pub(super) struct Answered {
+    /// The client was told that it may ask again.
+    pub(super) keeps: bool,
+    /// The connection to the upstream, if another request may be sent on it.
+    pub(super) upstream: Option<Upstream>,
+    /// Who may send it.
+    pub(super) sharing: Sharing,
+    /// How long the upstream said that it waits for it.
+    pub(super) promised: Option<Duration>,
+}
+
+/// One attempt of an exchange.
+pub(super) struct Relay<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) client: &'a mut Client,
+    pub(super) request: &'a Request,
+    pub(super) forward: &'a Forward,
+    pub(super) sending: &'a mut Sending,
+    pub(super) upstream: Upstream,
+    pub(super) sharing: Sharing,
+    pub(super) may_repeat: bool,
+    pub(super) handshake: Option<&'a Handshake>,
+    pub(super) answer: Answer,
+    pub(super) owes: Owes,
+}
+
+/// How far the answer is.
+pub(super) enum Answer {
+    /// Its head is to come, and so many interim ones came.
+    Awaited(AnswerReader, u8),
+    /// Its head was let out.
+    Begun(Begun),
+    /// The 101 was let out.
+    Switched,
+}
+
+/// An answer whose head was let out.
+pub(super) struct Begun {
+    pub(super) body: BodyReader,
+    /// What ends with the connection has ended.
+    pub(super) has_ended: bool,
+    pub(super) in_chunks: bool,
+    pub(super) keeps: bool,
+    pub(super) reusable: bool,
+    pub(super) promised: Option<Duration>,
+    /// It comes when the application likes: that the client takes it says nothing about the person.
+    pub(super) is_push: bool,
+    /// Something was sent in a poll before this one.
+    pub(super) goes_on: bool,
+}
+
+/// What the application owes while its answer is awaited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owes {
+    /// Nothing: the client has its own time for the request.
+    Nothing,
+    /// That it takes a piece of the request.
+    Taking,
+    /// An answer: it has the whole request.
+    Answer,
+}
+
+impl Answer {
+    pub(super) fn awaited(request: &Request, is_socket: bool) -> Self {
+        Self::Awaited(AnswerReader::new(Asked { by_head: request.is_head(), upgrade: is_socket }), 0)
+    }
+}
+
+impl Begun {
+    fn is_over(&self) -> bool {
+        self.has_ended || self.body.is_over()
+    }
+}
+
+impl Relay<'_> {
+    /// Moves everything until the answer is whole. What came last of it is still to be sent: the upstream is not kept
+    /// waiting for that.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(super) async fn run(mut self) -> Result<End, Failure> {
+        poll_fn(|context| self.poll(context)).await?;
+        Ok(self.end())
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        loop {
+            self.check_times()?;
+            let request_moved = self.poll_request(context)?;
+            let answer_moved = self.poll_answer(context)?;
+            if self.is_over() {
+                return Poll::Ready(Ok(()));
+            }
+            if !request_moved && !answer_moved {
+                break;
+            }
+        }
+        if let Answer::Begun(begun) = &mut self.answer {
+            begun.goes_on = true;
+        }
+        self.watch_client(context)?;
+        Poll::Pending
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.answer {
+            Answer::Awaited(..) => false,
+            Answer::Begun(begun) => begun.is_over(),
+            Answer::Switched => true,
+        }
+    }
+
+    fn end(self) -> End {
+        let Self { client, sending, upstream, sharing, answer, .. } = self;
+        client.connection().answer_came();
+        let Answer::Begun(begun) = answer else { return End::Switched(upstream) };
+        let reusable = begun.reusable
+            && !begun.body.forgave()
+            && client.body.is_over()
+            && !sending.is_broken
+            // What came behind the answer answers nobody.
+            && upstream.input.is_empty();
+        let upstream = reusable.then_some(upstream);
+        End::Answered(Answered { keeps: begun.keeps, upstream, sharing, promised: begun.promised })
+    }
+
+    /// The sweep has the time; it wakes this task when something is too late.
+    fn check_times(&self) -> Result<(), Failure> {
+        if self.client.connection().answer_is_overdue() { Err(Failure::TooSlow) } else { Ok(()) }
+    }
+
+    /// Moves the request. True: something moved.
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Result<bool, Failure> {
+        let mut moved = false;
+        loop {
+            match self.sending.poll_send(context, &mut self.upstream.stream, self.forward) {
+                Poll::Pending => {
+                    self.owes(Owes::Taking);
+                    return Ok(moved);
+                }
+                Poll::Ready(sent) => moved |= sent?,
+            }
+            if self.sending.is_broken {
+                return Ok(moved);
+            }
+            if self.client.body.is_over() {
+                self.owes(Owes::Answer);
+                return Ok(moved);
+            }
+            self.owes(Owes::Nothing);
+            match self.sending.poll_fill(context, self.client, self.may_repeat) {
+                Poll::Pending => return Ok(moved),
+                Poll::Ready(filled) => moved |= filled.map_err(Failure::Body)?,
+            }
+            self.gateway.touch(self.forward);
+        }
+    }
+
+    /// Begins the application's time where it owes something new.
+    fn owes(&mut self, owes: Owes) {
+        if matches!(self.answer, Answer::Awaited(..)) && self.owes != owes {
+            self.owes = owes;
+            let connection = self.client.connection();
+            match owes {
+                Owes::Nothing => connection.answer_came(),
+                Owes::Taking | Owes::Answer => {
+                    connection.answer_within(self.forward.pool().settings().response_timeout);
+                }
+            }
+        }
+    }
+
+    /// Moves the answer. True: something moved.
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Result<bool, Failure> {
+        let mut moved = false;
+        loop {
+            moved |= self.digest()?;
+            if self.is_over() {
+                return Ok(moved);
+            }
+            let to_send = !self.client.out.is_empty();
+            match self.client.poll_send(context) {
+                Poll::Pending => return Ok(moved),
+                Poll::Ready(sent) => sent.map_err(|_| Failure::ClientGone)?,
+            }
+            moved |= to_send;
+            self.note_activity(to_send);
+            match self.poll_read(context) {
+                Poll::Pending => return Ok(moved),
+                Poll::Ready(Ok(count)) if count > 0 => self.piece_came(),
+                Poll::Ready(read) => self.upstream_is_done(read.is_ok())?,
+            }
+            moved = true;
+        }
+    }
+
+    /// That a client takes a long answer is a sign of life; the beginning of it was noted with the request.
+    fn note_activity(&self, sent: bool) {
+        if let Answer::Begun(begun) = &self.answer
+            && sent
+            && begun.goes_on
+            && !begun.is_push
+        {
+            self.gateway.touch(self.forward);
+        }
+    }
+
+    /// Reads more from the upstream: straight to where it goes, if it needs no other framing.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Upstream { stream, input, .. } = &mut self.upstream;
+        let begun = match &mut self.answer {
+            Answer::Begun(begun) => begun,
+            Answer::Awaited(..) | Answer::Switched => {
+                if input.len() == input.capacity() {
+                    input.reserve(input.len().max(FIRST_ROOM));
+                }
+                return poll_read_into(stream, input, context);
+            }
+        };
+        let room = match &begun.body {
+            BodyReader::Length(left) => usize::try_from(*left).unwrap_or(PIECE).min(PIECE),
+            BodyReader::UntilClose if !begun.in_chunks => PIECE,
+            BodyReader::UntilClose | BodyReader::Chunked(_) => {
+                input.reserve(PIECE / 4);
+                return poll_read_into(stream, input, context);
+            }
+        };
+        let out = &mut self.client.out;
+        out.reserve(room);
+        let read = poll_read_into(stream, &mut out.limit(room), context);
+        if let (BodyReader::Length(left), Poll::Ready(Ok(count))) = (&mut begun.body, &read) {
+            *left -= *count as u64;
+        }
+        read
+    }
+
+    /// More of the answer came: the next piece has its own time.
+    pub(super) fn piece_came(&self) {
+        if matches!(self.answer, Answer::Begun(_)) {
+            self.client.connection().answer_within(self.forward.pool().settings().stream_timeout);
+        }
+    }
+
+    /// The upstream has closed (`cleanly`), or its connection broke.
+    fn upstream_is_done(&mut self, cleanly: bool) -> Result<(), Failure> {
+        match &mut self.answer {
+            Answer::Awaited(_, 0) if self.upstream.input.is_empty() => Err(Failure::Lost),
+            Answer::Begun(begun) if cleanly && matches!(begun.body, BodyReader::UntilClose) => {
+                begun.has_ended = true;
+                if begun.in_chunks {
+                    wire::put_last_chunk(&mut self.client.out);
+                }
+                Ok(())
+            }
+            Answer::Awaited(..) | Answer::Begun(_) | Answer::Switched => Err(Failure::Broken),
+        }
+    }
+
+    /// Turns what came into what goes out. True: something changed.
+    fn digest(&mut self) -> Result<bool, Failure> {
+        let mut changed = false;
+        while !self.upstream.input.is_empty() {
+            match &mut self.answer {
+                Answer::Awaited(reader, _) => {
+                    let read = reader.feed(&mut self.upstream.input, &HEAD).map_err(|_| Failure::Broken)?;
+                    let Some(head) = read else { return Ok(changed) };
+                    self.head_came(&head)?;
+                }
+                Answer::Begun(begun) if begun.is_over() => return Ok(changed),
+                Answer::Begun(begun) => {
+                    let piece = begun.body.step(&self.upstream.input).map_err(|_| Failure::Broken)?;
+                    let data = self.upstream.input.get(piece.data).unwrap_or_default();
+                    wire::put_data(&mut self.client.out, data, begun.in_chunks);
+                    self.upstream.input.advance(piece.taken);
+                    if begun.in_chunks && begun.body.is_over() {
+                        wire::put_last_chunk(&mut self.client.out);
+                    }
+                }
+                Answer::Switched => return Ok(changed),
+            }
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// A client that has only closed its own direction gets its answer, but no stream that would never end.
+    fn watch_client(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
+        if self.client.body.is_over() {
+            self.client.poll_leaves(context).map_err(|_| Failure::ClientGone)?;
+        }
+        let endless = matches!(&self.answer, Answer::Begun(begun) if begun.is_push);
+        if self.client.is_half_closed && endless { Err(Failure::ClientGone) } else { Ok(()) }
+    }
+}

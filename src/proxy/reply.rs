@@ -1,0 +1,62 @@
+//! The one way out for the head of an answer, and answers of our own.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::client::Client;
+use super::request::Request;
+use super::serve::After;
+use super::wire::{self, Framing, Persistence};
+use crate::values::reply::Reply;
+
+/// Lets the head of a final answer out. The client learns from it how the body is framed, and whether the connection
+/// goes on: true if it does.
+pub(super) fn put_head<'a>(
+    client: &mut Client,
+    request: &Request,
+    (status, reason): (StatusCode, &[u8]),
+    headers: impl wire::Headers<'a>,
+    framing: Framing,
+) -> bool {
+    let keeps = request.keeps_alive()
+        // What comes behind a handshake that was declined may be meant for the other protocol.
+        && !request.is_upgrade()
+        && framing != Framing::UntilClose
+        // What is still to come of the request would be taken for the next one. And whoever does not wait for its
+        // answer asks again on another connection: what came behind a request may be a part of it to somebody else.
+        && client.body.is_over()
+        && client.input.is_empty()
+        && !client.connection().is_draining();
+    let persistence = match (keeps, request.is_old()) {
+        (true, false) => Persistence::Usual,
+        (true, true) => Persistence::KeepAlive,
+        (false, _) => Persistence::Close,
+    };
+    (client.has_answer, client.ends_by_close) = (true, framing == Framing::UntilClose);
+    client.record.iter_mut().for_each(|record| record.answered(status));
+    wire::put_answer(&mut client.out, (status, reason), headers, framing, persistence);
+    keeps
+}
+
+/// Writes an answer of our own.
+pub(super) async fn answer(client: &mut Client, request: &Request, reply: Reply) -> After {
+    client.record.iter_mut().for_each(|record| record.replied(&reply));
+    client.pass_over_body();
+    let Reply { status, headers, body, .. } = reply;
+    let reason = status.canonical_reason().unwrap_or_default().as_bytes();
+    let lines = headers.iter().map(|(name, value)| (name, value));
+    let keeps = put_head(client, request, (status, reason), lines, framing_of(status, &body));
+    let body = if request.is_head() { Bytes::new() } else { body };
+    match client.send(&body).await {
+        Ok(()) if keeps => After::Again,
+        Ok(()) => After::Close,
+        Err(_) => After::Gone,
+    }
+}
+
+fn framing_of(status: StatusCode, body: &Bytes) -> Framing {
+    match status {
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Nothing,
+        _ => Framing::Length(body.len() as u64),
+    }
+}

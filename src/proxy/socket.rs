@@ -1,0 +1,142 @@
+//! The handshake of a WebSocket (RFC 6455 4), as far as a proxy takes part in it.
+
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use http::HeaderMap;
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE, USER_AGENT};
+use sha1::{Digest, Sha1};
+
+use super::connection::Connection;
+use super::request::Request;
+use super::tunnel::{Cause, Farewell, Peer, Rules, TunnelEnd};
+use crate::gateway::{Forward, Gateway};
+use crate::session::Leaving;
+use crate::values::interruption::Interruption;
+use crate::values::reason::Reason;
+use crate::values::websocket_request::{BadWebSocketRequest, has_token, is_websocket_request};
+
+/// A handshake that is asked for as it should be.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    /// The only right answer to its key.
+    accept: String,
+}
+
+impl Handshake {
+    /// The handshake that a request asks for, if it does.
+    ///
+    /// # Errors
+    /// It asks for one, but not as RFC 6455 says.
+    pub(super) fn of(request: &Request, forward: &Forward) -> Result<Option<Self>, Reason> {
+        if !forward.is_websocket() {
+            return Ok(None);
+        }
+        let parts = request.parts();
+        match is_websocket_request(&parts.method, parts.version, &parts.headers) {
+            Ok(false) => Ok(None),
+            Ok(true) => {
+                let key = parts.headers.get(SEC_WEBSOCKET_KEY).map_or(b"".as_slice(), HeaderValue::as_bytes);
+                Ok(Some(Self { accept: accept_of(key) }))
+            }
+            Err(BadWebSocketRequest::Version) => Err(Reason::SocketVersion),
+            Err(BadWebSocketRequest::NoHandshake | BadWebSocketRequest::Key | BadWebSocketRequest::Body) => {
+                Err(Reason::HeadMalformed)
+            }
+        }
+    }
+
+    /// Whether a 101 is what a client must find in it (RFC 6455 4.1).
+    pub(super) fn is_accepted_by(&self, headers: &HeaderMap) -> bool {
+        has_token(headers, &UPGRADE, "websocket")
+            && has_token(headers, &CONNECTION, "upgrade")
+            && headers.get(SEC_WEBSOCKET_ACCEPT).is_some_and(|accept| accept.as_bytes() == self.accept.as_bytes())
+    }
+}
+
+/// What a WebSocket may, as long as it is open: the permit under which it was opened says it.
+pub(super) struct SocketRules<'a> {
+    pub(super) gateway: Arc<Gateway>,
+    pub(super) forward: Box<Forward>,
+    pub(super) connection: &'a Connection,
+    pub(super) knows_restart: bool,
+}
+
+impl SocketRules<'_> {
+    /// Whether it is the gateway that stops, and not the session.
+    fn is_restart(&self) -> bool {
+        self.connection.is_draining() && !self.forward.has_ended()
+    }
+
+    /// Why the tunnel ended before its peers wanted it to.
+    pub(super) fn interruption(&self, end: &TunnelEnd) -> Option<Interruption> {
+        match end.cause {
+            Cause::Cut if self.is_restart() => Some(Interruption::Stopping),
+            Cause::Cut => Some(Interruption::SessionEnded),
+            Cause::Ended(_) if end.in_order => None,
+            Cause::Ended(Peer::Client) => Some(Interruption::ClientGone),
+            Cause::Ended(Peer::Upstream) => Some(Interruption::UpstreamBroke),
+        }
+    }
+}
+
+impl Rules for SocketRules<'_> {
+    type Leaving<'b>
+        = Leaving<'b>
+    where
+        Self: 'b;
+
+    fn leave(&self) -> Option<Leaving<'_>> {
+        self.forward.leave()
+    }
+
+    fn note_activity(&self) {
+        self.gateway.touch(&self.forward);
+    }
+
+    fn farewell(&self) -> Farewell {
+        match (self.is_restart(), self.knows_restart) {
+            (false, _) => Farewell::SessionEnded,
+            (true, true) => Farewell::Restart,
+            (true, false) => Farewell::GoingAway,
+        }
+    }
+}
+
+/// Whether a client knows the status 1012, which is younger than the protocol. Browsers that were still made when it
+/// came do.
+pub(super) fn knows_restart(headers: &HeaderMap) -> bool {
+    const OLD: [&str; 3] = ["MSIE ", "Trident/", "Edge/"];
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    !OLD.iter().any(|old| agent.contains(old))
+}
+
+/// RFC 6455 4.2.2.
+fn accept_of(key: &[u8]) -> String {
+    const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    BASE64.encode(&Sha1::new().chain_update(key.trim_ascii()).chain_update(MAGIC).finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_browsers_do_not_know_of_restarts() {
+        let cases = [
+            ("Mozilla/5.0 (Windows NT 10.0; Trident/7.0; rv:11.0) like Gecko", false),
+            ("Mozilla/5.0 (Windows NT 10.0) Chrome/64.0.3282.140 Safari/537.36 Edge/18.17763", false),
+            ("Mozilla/5.0 (Windows NT 10.0) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0", true),
+            ("", true),
+        ];
+        for (agent, want) in cases {
+            let headers = [(USER_AGENT, HeaderValue::from_static(agent))].into_iter().collect();
+            assert_eq!(knows_restart(&headers), want, "{agent}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_standard_has_the_accept_of_the_standard() {
+        assert_eq!(accept_of(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}

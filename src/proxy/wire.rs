@@ -1,0 +1,189 @@
+//! Heads and bodies as they go over the wire.
+
+use std::fmt::Write;
+
+use bytes::BytesMut;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::values::head_lines::items;
+
+/// How a body is framed. There is one way for each message, and it is ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// There is none, and nothing is said about one.
+    Nothing,
+    /// So many bytes: those that follow or, in answer to HEAD, those that would.
+    Length(u64),
+    /// In chunks.
+    Chunked,
+    /// It ends with the connection.
+    UntilClose,
+}
+
+/// The word for a client that waits to be asked for its body.
+pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What is said about the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Persistence {
+    /// Nothing: it goes on, as always in HTTP/1.1.
+    Usual,
+    /// To a client of HTTP/1.0, which has to be told.
+    KeepAlive,
+    /// It is closed behind this message.
+    Close,
+    /// It becomes a WebSocket.
+    WebSocket,
+}
+
+/// Header lines in order.
+pub(super) trait Headers<'a>: IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)> {}
+impl<'a, T: IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>> Headers<'a> for T {}
+
+/// The head of a request.
+pub(super) fn put_request<'a>(
+    to: &mut BytesMut,
+    (method, target): (&[u8], &[u8]),
+    headers: impl Headers<'a>,
+    framing: Framing,
+    persistence: Persistence,
+) {
+    for part in [method, b" ".as_slice(), target, b" HTTP/1.1\r\n"] {
+        to.extend_from_slice(part);
+    }
+    put_rest(to, headers, framing, persistence);
+}
+
+/// The head of an answer.
+pub(super) fn put_answer<'a>(
+    to: &mut BytesMut,
+    (status, reason): (StatusCode, &[u8]),
+    headers: impl Headers<'a>,
+    framing: Framing,
+    persistence: Persistence,
+) {
+    for part in [b"HTTP/1.1 ".as_slice(), status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
+        to.extend_from_slice(part);
+    }
+    put_rest(to, headers, framing, persistence);
+}
+
+fn put_rest<'a>(to: &mut BytesMut, headers: impl Headers<'a>, framing: Framing, persistence: Persistence) {
+    headers.into_iter().for_each(|(name, value)| put_line(to, name, value));
+    match framing {
+        Framing::Nothing | Framing::UntilClose => {}
+        // Writing to memory does not fail.
+        Framing::Length(length) => drop(write!(to, "Content-Length: {length}\r\n")),
+        Framing::Chunked => to.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+    }
+    to.extend_from_slice(match persistence {
+        Persistence::Usual => b"\r\n",
+        Persistence::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+        Persistence::Close => b"Connection: close\r\n\r\n",
+        Persistence::WebSocket => b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    });
+}
+
+/// `Name: value`, the name as people write it.
+pub(super) fn put_line(to: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+    let from = to.len();
+    to.extend_from_slice(name.as_str().as_bytes());
+    let mut begins = true;
+    for byte in to.get_mut(from..).unwrap_or_default() {
+        if begins {
+            byte.make_ascii_uppercase();
+        }
+        begins = *byte == b'-';
+    }
+    to.extend_from_slice(b": ");
+    to.extend_from_slice(value.as_bytes());
+    to.extend_from_slice(b"\r\n");
+}
+
+/// Data of a body, as one chunk or as it is. No data is no chunk: an empty one would be the last.
+pub(super) fn put_data(to: &mut BytesMut, data: &[u8], in_chunks: bool) {
+    if in_chunks && !data.is_empty() {
+        // Writing to memory does not fail.
+        let _ = write!(to, "{:x}\r\n", data.len());
+        to.extend_from_slice(data);
+        to.extend_from_slice(b"\r\n");
+    } else {
+        to.extend_from_slice(data);
+    }
+}
+
+/// The end of a body in chunks. Trailers are not passed on.
+pub(super) fn put_last_chunk(to: &mut BytesMut) {
+    to.extend_from_slice(b"0\r\n\r\n");
+}
+
+/// Removes what concerns one connection alone (RFC 9110 7.6.1), and the framing with it.
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    const FIXED: [HeaderName; 7] =
+        [CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+    const OLD: [HeaderName; 2] = [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
+    let nominated: Vec<_> = match headers.contains_key(CONNECTION) {
+        false => Vec::new(),
+        true => {
+            let lines = headers.get_all(CONNECTION).into_iter();
+            lines.flat_map(|line| items(line.as_bytes())).filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
+        }
+    };
+    nominated.iter().chain(&FIXED).chain(&OLD).for_each(|name| drop(headers.remove(name)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let line = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn what_concerns_one_connection_goes_no_further() {
+        let mut headers = headers(&[
+            ("connection", "close, X-Debug"),
+            ("keep-alive", "timeout=5"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("trailer", "x-sum"),
+            ("x-debug", "1"),
+            ("content-type", "text/plain"),
+        ]);
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
+    }
+
+    #[test]
+    fn a_message_is_framed_in_one_way() {
+        use Framing::*;
+        let cases = [
+            (Nothing, Persistence::Usual, "\r\n"),
+            (Length(0), Persistence::Usual, "Content-Length: 0\r\n\r\n"),
+            (Chunked, Persistence::Close, "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"),
+            (UntilClose, Persistence::Close, "Connection: close\r\n\r\n"),
+            (Length(7), Persistence::KeepAlive, "Content-Length: 7\r\nConnection: keep-alive\r\n\r\n"),
+            (Nothing, Persistence::WebSocket, "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+        ];
+        let headers = headers(&[("x-request-id", "a")]);
+        for (framing, persistence, rest) in cases {
+            let mut bytes = BytesMut::new();
+            put_answer(&mut bytes, (StatusCode::OK, b"Fine"), &headers, framing, persistence);
+            assert_eq!(bytes, format!("HTTP/1.1 200 Fine\r\nX-Request-Id: a\r\n{rest}"), "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn no_data_is_no_chunk() {
+        let mut bytes = BytesMut::new();
+        put_data(&mut bytes, b"", true);
+        put_data(&mut bytes, b"hello, world", true);
+        put_last_chunk(&mut bytes);
+        assert_eq!(bytes, "c\r\nhello, world\r\n0\r\n\r\n");
+    }
+}
