@@ -30,7 +30,7 @@ static PREFETCH: [HeaderName; 4] = [
 pub struct RequestFacts<'a> {
     /// The method: none that is never passed on. Whether this one is, routes say.
     pub method: &'a Method,
-    /// The canonical target. It is settled when the route is known.
+    /// The target, in all its readings.
     pub target: Target<'a>,
     /// The own host that was asked.
     pub host: HostId,
@@ -56,7 +56,7 @@ impl<'a> RequestFacts<'a> {
         provenance: Provenance,
         hosts: &OwnHosts,
     ) -> Result<Self, Refusal> {
-        let target = Target::of_request(raw_target).map_err(|_| Reason::TargetAmbiguous)?;
+        let target = Target::parse(raw_target)?;
         let authority = authority(&head.headers, &target)?;
         let host = hosts.find(authority).map_err(not_own)?;
         check_expectation(&head.headers)?;

@@ -10,6 +10,7 @@ use http::HeaderName;
 use super::facts::RequestFacts;
 use crate::routes::table::Route;
 use crate::values::own_path::OwnPages;
+use crate::values::readings::RequestPath;
 use crate::values::reason::Reason;
 
 /// The answer's header that widens a worker's scope.
@@ -22,8 +23,10 @@ pub fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Resu
     if route.service_workers || !facts.headers.has(&SERVICE_WORKER) {
         return Ok(());
     }
-    let folder = facts.target.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-    if pages.any_below(&format!("{folder}/")) { Err(Reason::ServiceWorker) } else { Ok(()) }
+    let path = facts.target.path().text();
+    let folder = path.rfind('/').and_then(|end| path.get(..=end)).unwrap_or("/");
+    let covers = RequestPath::read(folder).map_or(true, |folder| pages.any_below(&folder));
+    if covers { Err(Reason::ServiceWorker) } else { Ok(()) }
 }
 
 /// Whether a `Service-Worker-Allowed` would give a worker our addresses, or may be read in more than one way. Browsers
@@ -32,7 +35,7 @@ pub fn widens(allowed: &str, pages: &OwnPages) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'~' | b'-');
     let climbs = || allowed.split('/').any(|segment| matches!(segment, "." | ".."));
     let is_path = allowed.starts_with('/') && !allowed.contains("//") && allowed.bytes().all(plain);
-    !is_path || climbs() || pages.any_below(allowed)
+    !is_path || climbs() || RequestPath::read(allowed).map_or(true, |scope| pages.any_below(&scope))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn own_path(text: &str) -> Result<OwnPath, Refusal> {
 /// A path other than `taken`, which always does something else.
 fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, Refusal> {
     let path = own_path(text)?;
-    if path.matches(taken) {
+    if path.is(taken) {
         return Err(Refusal::new(format!("{taken} always {does}")).write("name another path"));
     }
     Ok(path)
@@ -44,7 +44,7 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     let mut paths: Vec<OwnPath> = Vec::new();
     for item in items {
         let Some(path) = item.parse(|text| path_but(text, LOGIN, "signs in")) else { continue };
-        if paths.iter().any(|other| other.matches(path.as_str())) {
+        if paths.iter().any(|other| other.resembles(&path)) {
             item.place.problem(Refusal::new(format!("{path} is named twice")));
         } else {
             paths.push(path);
@@ -53,9 +53,9 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     Some(paths)
 }
 
-/// Why a canonical path of ours cannot be where a sign-out leads; `None` if it can, or is not ours.
-pub fn objection_after_logout(pages: &OwnPages, path: &str) -> Option<Refusal> {
-    match pages.find(path)? {
+/// Why a page of ours cannot be where a sign-out leads; `None` if it can.
+pub fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<Refusal> {
+    match page {
         OwnPage::Logout => {
             let refusal = Refusal::new(format!("{path} is itself an address that signs out"));
             Some(refusal.write("name another page, or leave it out: the goodbye page is shown"))

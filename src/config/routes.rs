@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::routes::access::Access;
 use crate::routes::methods::Methods;
-use crate::routes::path_prefix::PathPrefix;
 use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
+use crate::values::configured_path::ConfiguredPath;
 use crate::values::listen_address::ListenAddress;
 use crate::values::origin::{Authority, Host, Origin};
 use crate::values::own_path::{RESERVED, is_reserved};
@@ -55,7 +55,9 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
     let switch = |key, words: [(&str, bool); 2]| table.item(key).and_then(|item| item.word(&words)).unwrap_or(false);
     let service_workers = switch("service_workers", [("refuse", false), ("allow", true)]);
-    let opaque = switch("encoded", [("refuse", false), ("opaque", true)]);
+    let encoded = [("refuse", false), ("opaque", true)];
+    let opaque = table.item("encoded").and_then(|item| item.word(&encoded)).unwrap_or(true);
+    let case_sensitive = table.item("case_sensitive").and_then(|item| item.switch()).unwrap_or(false);
     let refuse_cross_site = switch("cross_site", [("pass", false), ("refuse-unsafe", true)]);
     let methods = table.item("methods").map_or_else(Methods::default, |item| methods(&item));
     let (request_headers, response_headers) = headers::edits(table, around.identity);
@@ -72,6 +74,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         response_timeout: around.limits.response_timeout,
         access: access?,
         opaque,
+        case_sensitive,
         methods,
         refuse_cross_site,
         origins,
@@ -83,11 +86,11 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     })
 }
 
-fn path(text: &str) -> Result<PathPrefix, Refusal> {
+fn path(text: &str) -> Result<ConfiguredPath, Refusal> {
     if is_reserved(text) {
         return Err(Refusal::new(format!("{RESERVED}/ belongs to the gateway and is never forwarded")));
     }
-    PathPrefix::parse(text).map_err(|said| Refusal::of(text, &said))
+    ConfiguredPath::parse(text).map_err(|said| Refusal::of(text, &said))
 }
 
 fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {

@@ -2,11 +2,14 @@
 
 use crate::gateway::Settings;
 use crate::routes::access::Access;
+use crate::routes::path_table::PathTable;
 use crate::routes::settings::RouteSettings;
+use crate::values::ambiguous::Ambiguous;
 use crate::values::listen_address::ListenAddress;
 use crate::values::origin::{Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPage, OwnPages};
+use crate::values::readings::RequestPath;
 use crate::values::return_to::ReturnTo;
 use crate::values::target::Target;
 use crate::values::upstream_address::UpstreamAddress;
@@ -36,12 +39,20 @@ pub fn refuse_twins(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHos
         (one, other, _) => one == other,
     };
     for (at, (place, route)) in routes.iter().enumerate() {
-        let mut earlier = routes.iter().take(at);
-        let twin = earlier.find(|(_, other)| same_host(route, other) && route.path == other.path);
+        let mut earlier = routes.iter().take(at).filter(|(_, other)| same_host(route, other));
+        let twin = earlier.clone().find(|(_, other)| route.path == other.path);
         if let Some((twin, _)) = twin {
             place.problem(
                 Refusal::new(format!("{} has the same host and path", twin.key))
                     .write("change one of them, or list both applications in one route's upstream"),
+            );
+        } else if let Some((twin, other)) = earlier.find(|(_, other)| are_confused(route, other)) {
+            place.problem(
+                Refusal::new(format!(
+                    "programs that know no letter case, or forgive dots and blanks, take {} for {}, the path of {}",
+                    route.path, other.path, twin.key
+                ))
+                .write("if the applications tell them apart, write case_sensitive = true in both; else remove one"),
             );
         }
     }
@@ -72,16 +83,24 @@ pub fn refuse_circles(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnH
 pub fn refuse_hidden(routes: &[(Place<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
     for (place, route) in routes {
         let path = route.path.to_string();
-        let (what, key) = match own_pages.and_then(|pages| pages.find(&path)) {
-            Some(OwnPage::Login) => ("signs people in", "login.path = \"/.exeunt/login\""),
-            Some(OwnPage::Logout) => ("signs people out", "logout.paths = [\"/.exeunt/logout\"]"),
-            Some(OwnPage::Further(_)) | None => continue,
+        let asked = RequestPath::read(&path).ok();
+        let found = own_pages.zip(asked.as_ref()).map(|(pages, path)| pages.find(path));
+        let (what, key) = match found {
+            Some(Ok(Some(OwnPage::Logout))) => ("signs people out", "logout.paths = [\"/.exeunt/logout\"]"),
+            // In some reading it is one of ours.
+            Some(Ok(Some(OwnPage::Login)) | Err(_)) => ("signs people in", "login.path = \"/.exeunt/login\""),
+            Some(Ok(Some(OwnPage::Further(_)) | None)) | None => continue,
         };
         place.problem(
             Refusal::new(format!("the gateway itself answers {path} ({what}), so this application never gets it"))
                 .write(format!("give the route another path, or move the gateway's page: {key}")),
         );
     }
+}
+
+/// Whether requests for one route could be read as requests for the other, and nobody says that they are not.
+fn are_confused(one: &RouteSettings, other: &RouteSettings) -> bool {
+    one.path.resembles(&other.path) && !(one.case_sensitive && other.case_sensitive)
 }
 
 /// Whoever types https must meet TLS somewhere.
@@ -98,8 +117,8 @@ fn tls_in_front(place: &Place<'_>, settings: &Settings) {
 /// People who sign in without having asked for a page must be led to one that is there.
 fn lost_after_login(place: &Place<'_>, settings: &Settings) {
     let (Some(host), true) = (settings.hosts.names().first(), settings.login.next.origin().is_none()) else { return };
-    let path = path_of(&settings.login.next);
-    let answered = path.is_some_and(|path| best(settings, host, &path).is_some());
+    let answered =
+        read(&settings.login.next).is_some_and(|target| matches!(route(host, target.path(), settings), Ok(Some(_))));
     if !answered {
         place.warning(
             Refusal::new(format!(
@@ -111,21 +130,18 @@ fn lost_after_login(place: &Place<'_>, settings: &Settings) {
     }
 }
 
-/// The canonical path of a target; `None` where it has no single reading.
-fn path_of(target: &ReturnTo) -> Option<String> {
-    let without_fragment = target.path_and_query().split('#').next()?;
-    Some(Target::parse(without_fragment.as_bytes()).ok()?.path().to_owned())
+/// A target as a request for it would be read; `None` where that would be refused.
+fn read(target: &ReturnTo) -> Option<Target<'_>> {
+    Target::parse(target.path_and_query().split('#').next()?.as_bytes()).ok()
 }
 
 /// Where a sign-in leads is a page of an application: ours would sign out again, or ask to sign in.
 fn after_login(place: &Place<'_>, settings: &Settings) {
     let next = &settings.login.next;
-    let refusal = match path_of(next) {
-        None => Refusal::new("can be read in two ways, so no request for it passes"),
-        Some(path) if settings.own_pages.find(&path).is_some() => {
-            Refusal::new(format!("{path} is an address of the gateway itself"))
-        }
-        Some(_) => return,
+    let refusal = match read(next).as_ref().map(|target| settings.own_pages.find(target.path())) {
+        None | Some(Err(_)) => in_two_ways(),
+        Some(Ok(Some(_))) => Refusal::new(format!("{} is an address of the gateway itself", next.path_and_query())),
+        Some(Ok(None)) => return,
     };
     place.problem(refusal.write("name a page of an application: \"/\""));
 }
@@ -137,37 +153,47 @@ fn after_logout(place: &Place<'_>, next: &ReturnTo, settings: &Settings) {
         None => true,
         Some(origin) => ours(origin) && origin.host == **host,
     });
-    let Some(path) = path_of(next) else {
-        return place.problem(Refusal::new("can be read in two ways, so no request for it passes"));
+    let Some(target) = read(next) else {
+        return place.problem(in_two_ways());
     };
-    let refusal = hosts.find_map(|host| objection(host, &path, settings));
+    let refusal = hosts.find_map(|host| objection(host, target.path(), settings));
     if let Some(refusal) = refusal {
         place.problem(refusal);
     }
 }
 
-fn objection(host: &Host, path: &str, settings: &Settings) -> Option<Refusal> {
-    if settings.own_pages.find(path).is_some() {
-        return own_pages::objection_after_logout(&settings.own_pages, path);
+fn objection(host: &Host, path: &RequestPath<'_>, settings: &Settings) -> Option<Refusal> {
+    let text = path.text();
+    match settings.own_pages.find(path) {
+        Ok(Some(page)) => return own_pages::objection_after_logout(page, text),
+        Ok(None) => {}
+        Err(_) => return Some(in_two_ways()),
     }
-    match best(settings, host, path) {
-        None => Some(
-            Refusal::new(format!("no [[route]] answers {path} on {host}"))
+    match route(host, path, settings) {
+        Err(_) => Some(in_two_ways()),
+        Ok(None) => Some(
+            Refusal::new(format!("no [[route]] answers {text} on {host}"))
                 .write("name a page that is there, or leave it out: the goodbye page is shown"),
         ),
-        Some(route) if route.access == Access::Public => None,
-        Some(_) => Some(
-            Refusal::new(format!("{path} on {host} asks people to sign in again"))
-                .write(format!("add a [[route]] with path = \"{path}\" and access = \"public\"")),
+        Ok(Some(route)) if route.access == Access::Public => None,
+        Ok(Some(_)) => Some(
+            Refusal::new(format!("{text} on {host} asks people to sign in again"))
+                .write(format!("add a [[route]] with path = \"{text}\" and access = \"public\"")),
         ),
     }
 }
 
-/// The route that answers: one with this host before one without, then the longest path.
-fn best<'a>(settings: &'a Settings, host: &Host, path: &str) -> Option<&'a RouteSettings> {
-    let of_host = |route: &&RouteSettings| {
-        route.host.as_ref().is_none_or(|own| settings.hosts.host_id(own) == settings.hosts.host_id(host))
-    };
-    let matching = settings.routes.iter().filter(of_host).filter(|route| route.path.covers(path));
-    matching.max_by_key(|route| (route.host.is_some(), route.path.specificity()))
+fn in_two_ways() -> Refusal {
+    Refusal::new("can be read in two ways, so no request for it passes")
+}
+
+/// The route that answers.
+fn route<'a>(
+    host: &Host,
+    path: &RequestPath<'_>,
+    settings: &'a Settings,
+) -> Result<Option<&'a RouteSettings>, Ambiguous> {
+    let Some(host) = settings.hosts.host_id(host) else { return Ok(None) };
+    let entries: Vec<_> = settings.routes.iter().map(|route| (route.scope(), route)).collect();
+    Ok(PathTable::new(&settings.hosts, &entries).find(host, path)?.copied())
 }

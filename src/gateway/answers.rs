@@ -120,7 +120,7 @@ pub(super) fn expire_cookies(assembled: &Assembled, reply: &mut Reply) {
 /// The page to come back to: the one that was asked for or, where that was no page, the one it was asked from.
 fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
     if cross_site::is_read(facts.method) {
-        return Some(facts.target.to_string());
+        return String::from_utf8(facts.target.to_bytes()).ok();
     }
     let referer = ReturnTo::parse(facts.header(&REFERER)?, &assembled.own_origins)?;
     let same = referer.origin().is_some_and(|origin| facts.comes_from_own_address(origin, &assembled.hosts));

@@ -13,9 +13,10 @@ use crate::routes::table::{Route, RouteTable};
 use crate::values::client_address::TrustedProxies;
 use crate::values::cookie::SessionCookie;
 use crate::values::mac::MacKeys;
-use crate::values::own_hosts::OwnHosts;
+use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::own_path::{OwnPage, OwnPages};
-use crate::values::reason::Reason;
+use crate::values::readings::RequestPath;
+use crate::values::reason::{Reason, Refusal};
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
 use crate::values::time::Clock;
 use crate::{login, logout};
@@ -75,15 +76,6 @@ pub(super) enum Asked<'a> {
     Route(&'a Arc<Route>),
 }
 
-impl Asked<'_> {
-    fn is(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Route(route), Self::Route(other)) => Arc::ptr_eq(route, other),
-            _ => false,
-        }
-    }
-}
-
 impl Assembled {
     /// Puts a configuration to work. Upstreams that are known already keep their connections.
     pub fn new(
@@ -120,43 +112,30 @@ impl Assembled {
         })
     }
 
-    /// Settles a target that some programs read literally and others do not. Where any reading of it leads to a route
-    /// that wants it literally, all of them have to lead to that one; elsewhere it is merged, or refused.
-    pub(super) fn settle(&self, facts: &mut RequestFacts<'_>) -> Result<(), Reason> {
-        if facts.target.is_settled() || !self.routes.wants_literal(facts.host) {
-            return facts.target.merge().map_err(|_| Reason::TargetAmbiguous);
-        }
-        let readings = facts.target.readings().map_err(|_| Reason::TargetAmbiguous)?;
-        let routes: Vec<_> = readings.iter().map(|path| self.literal_route(facts, path)).collect();
-        let same = routes.windows(2).all(|pair| matches!(pair, [Some(one), Some(other)] if Arc::ptr_eq(one, other)));
-        let settled = match routes.first() {
-            Some(Some(_)) if same => facts.target.keep(),
-            _ if routes.iter().all(Option::is_none) => facts.target.merge(),
-            _ => return Err(Reason::TargetAmbiguous),
+    /// Settles which path is forwarded where one has empty segments: with them where the route passes such paths on
+    /// literally, elsewhere without. Our own addresses do not know the difference.
+    pub(super) fn settle(&self, facts: &mut RequestFacts<'_>) -> Result<(), Refusal> {
+        let Some(merged) = facts.target.path().merged().transpose()? else { return Ok(()) };
+        let merge = match self.at(facts.host, &merged) {
+            Ok(Asked::OwnPage(_)) => true,
+            Ok(Asked::Route(route)) => !route.opaque,
+            Err(_) => false,
         };
-        settled.map_err(|_| Reason::TargetAmbiguous)
-    }
-
-    /// The route that covers a path, if it wants paths literally.
-    fn literal_route(&self, facts: &RequestFacts<'_>, path: &str) -> Option<&Arc<Route>> {
-        let route = self.routes.find(facts.host, path).filter(|route| route.opaque);
-        route.filter(|_| self.own_pages.find(path).is_none())
-    }
-
-    /// What a request asks for. A path that means something else to a program which reads loosely (`/logout;x`,
-    /// `/logout%20`) has no single reading.
-    pub(super) fn asked<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Asked<'a>, Reason> {
-        let asked = self.at(facts, facts.target.path())?;
-        match facts.target.loose_path() {
-            Some(plain) if !self.at(facts, &plain).is_ok_and(|other| asked.is(&other)) => Err(Reason::TargetAmbiguous),
-            _ => Ok(asked),
+        if merge {
+            facts.target.set_path(merged);
         }
+        Ok(())
     }
 
-    fn at<'a>(&'a self, facts: &RequestFacts<'_>, path: &'a str) -> Result<Asked<'a>, Reason> {
-        match self.own_pages.find(path) {
+    /// What a request asks for, whoever reads its path.
+    pub(super) fn asked<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Asked<'a>, Refusal> {
+        self.at(facts.host, facts.target.path())
+    }
+
+    fn at<'a>(&'a self, host: HostId, path: &'a RequestPath<'_>) -> Result<Asked<'a>, Refusal> {
+        match self.own_pages.find(path)? {
             Some(page) => Ok(Asked::OwnPage(page)),
-            None => self.routes.find(facts.host, path).map(Asked::Route).ok_or(Reason::NoRoute),
+            None => Ok(Asked::Route(self.routes.find(host, path)?.ok_or(Reason::NoRoute)?)),
         }
     }
 }

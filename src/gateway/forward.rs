@@ -22,7 +22,7 @@ use crate::values::reply::Reply;
 pub struct Forward {
     pub(super) assembled: Arc<Assembled>,
     pub(super) permit: Permit,
-    pub(super) target: Option<String>,
+    pub(super) target: Option<Vec<u8>>,
     pub(super) asked: Asked,
     pub(super) websocket: bool,
     pub(super) may_repeat: bool,
@@ -42,7 +42,7 @@ impl Forward {
     }
 
     /// The request target to write where it differs from the one that came.
-    pub fn target(&self) -> Option<&str> {
+    pub fn target(&self) -> Option<&[u8]> {
         self.target.as_deref()
     }
 

@@ -158,7 +158,7 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
 
 /// A query that is no form says nothing.
 fn query(facts: &RequestFacts<'_>) -> Form {
-    Form::parse(facts.target.query().unwrap_or("").as_bytes()).unwrap_or_default()
+    Form::parse(facts.target.query().unwrap_or_default()).unwrap_or_default()
 }
 
 /// The target of a sign-in: what was asked for, if it is a page of ours, or the configured one.
@@ -212,7 +212,7 @@ fn signed_in_at_login(
 /// Whether the address could be an application's, and nobody typed it or loaded it anew.
 fn may_be_meant_for_an_application(facts: &RequestFacts<'_>) -> bool {
     let reloaded = facts.header(&CACHE_CONTROL).is_some_and(|value| matches!(value, "no-cache" | "max-age=0"));
-    !is_reserved(facts.target.path()) && facts.fetch_site() != Some("none") && !reloaded
+    !is_reserved(facts.target.path().text()) && facts.fetch_site() != Some("none") && !reloaded
 }
 
 /// What a program has to send to sign in.
@@ -236,7 +236,7 @@ fn confirm_page(problem: Option<Reason>, facts: &RequestFacts<'_>, visitor: &Vis
     };
     let user = visitor.session.as_ref().map(|session| session.identity().user());
     let language = assembled.pages.language(facts.headers);
-    assembled.pages.confirm(language, facts.target.path(), next, user, problem)
+    assembled.pages.confirm(language, facts.target.path().text(), next, user, problem)
 }
 
 /// A refused logout shows browsers the form: a person who did want it has the button.

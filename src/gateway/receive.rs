@@ -118,7 +118,7 @@ impl Gateway {
             }
         })?;
         assembled.settle(&mut facts)?;
-        exchange.asks_for(facts.target.path());
+        exchange.asks_for(facts.target.path().text());
         let asked = assembled.asked(&facts)?;
         let mut visitor = self.visitor(&facts, assembled);
         // A logout ends them anyway, and one that is refused ends nothing.

@@ -6,8 +6,9 @@ use super::exchange::Exchange;
 use crate::values::client_address::Peer;
 use crate::values::half_head;
 use crate::values::interruption::Interruption;
-use crate::values::reason::Reason;
+use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
+use crate::values::target::Target;
 
 impl Gateway {
     /// The answer to a head that was refused before it was parsed, and its access line. `head` is what came of it.
@@ -16,7 +17,7 @@ impl Gateway {
         let (parts, target) = half_head::read(head);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, &parts, target);
         exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
-        let reply = answers::refuse(&assembled, &parts.headers, &reason.into());
+        let reply = answers::refuse(&assembled, &parts.headers, &refusal(reason, target));
         exchange.replied(&reply);
         reply
     }
@@ -29,4 +30,10 @@ impl Gateway {
         exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
         exchange.cut(Interruption::ClientGone);
     }
+}
+
+/// The refusal, and what in the target is to blame where the target is.
+fn refusal(reason: Reason, target: &[u8]) -> Refusal {
+    let ambiguous = if reason == Reason::TargetAmbiguous { Target::parse(target).err() } else { None };
+    ambiguous.map_or_else(|| reason.into(), Refusal::from)
 }

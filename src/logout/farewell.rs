@@ -47,9 +47,9 @@ pub fn next(field: Field<'_>, allowed: &AllowedOrigins, hosts: &OwnHosts, pages:
     let path = target.path_and_query().split('#').next().unwrap_or_default();
     let Ok(canonical) = Target::parse(path.as_bytes()) else { return Next::Ignored };
     match pages.find(canonical.path()) {
-        None => Next::Page(target),
-        Some(OwnPage::Logout) => Next::Logout,
-        Some(OwnPage::Login | OwnPage::Further(_)) => Next::Ignored,
+        Ok(None) => Next::Page(target),
+        Ok(Some(OwnPage::Logout)) => Next::Logout,
+        Ok(Some(OwnPage::Login | OwnPage::Further(_))) | Err(_) => Next::Ignored,
     }
 }
 

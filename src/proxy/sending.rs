@@ -43,7 +43,7 @@ impl Sending {
         let mut headers = request.parts().headers.clone();
         wire::remove_hop_by_hop(&mut headers);
         forward.edit_request(&mut headers);
-        let target = forward.target().map_or_else(|| request.target(), str::as_bytes);
+        let target = forward.target().unwrap_or_else(|| request.target());
         let method = request.parts().method.as_str().as_bytes();
         let persistence = if is_socket { Persistence::WebSocket } else { Persistence::Usual };
         let mut bytes = BytesMut::with_capacity(1024 + target.len());

@@ -4,7 +4,7 @@ pub mod access;
 pub mod endpoint;
 pub mod methods;
 pub mod pass_headers;
-pub mod path_prefix;
+pub mod path_table;
 pub mod pool;
 pub mod resolver;
 pub mod settings;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use super::access::Access;
 use super::methods::Methods;
 use super::pass_headers::PassHeaders;
-use super::path_prefix::PathPrefix;
+use super::path_table::Scope;
 use super::pool::{Pool, UpstreamSettings};
 use super::resolver::Upstreams;
 use super::table::Route;
 use super::upstream_trust::UpstreamTrust;
+use crate::values::configured_path::ConfiguredPath;
 use crate::values::header_edits::HeaderEdits;
 use crate::values::origin::{Authority, Host, Origin};
 use crate::values::time::Clock;
@@ -22,7 +23,7 @@ pub struct RouteSettings {
     /// The own host it is for; every own host without one.
     pub host: Option<Host>,
     /// The paths it covers.
-    pub path: PathPrefix,
+    pub path: ConfiguredPath,
     /// Who may use it.
     pub access: Access,
     /// Where the application is. At least one.
@@ -35,8 +36,11 @@ pub struct RouteSettings {
     pub response_timeout: Duration,
     /// The `Host` that the application gets, where that is not the client's.
     pub upstream_host: Option<Authority>,
-    /// Whether the application is asked for `%2F`, `%25`, `%3B` and `//` literally.
+    /// Whether the application is asked for `%2F`, `%3F` and the like and for `//` literally, where all readings of
+    /// the path lead here.
     pub opaque: bool,
+    /// Whether the application knows letters by their case, and names by their last dot.
+    pub case_sensitive: bool,
     /// The methods that are passed on.
     pub methods: Methods,
     /// Whether requests of other sites that could change something are refused.
@@ -56,6 +60,11 @@ pub struct RouteSettings {
 }
 
 impl RouteSettings {
+    /// Which requests it is for.
+    pub fn scope(&self) -> Scope {
+        Scope { host: self.host.clone(), path: self.path.clone(), case_sensitive: self.case_sensitive }
+    }
+
     /// The route, with its upstreams out of those that are known already: their connections and their health
     /// outlive a configuration.
     pub fn assemble(self, upstreams: &Upstreams, clock: &Clock) -> Route {
@@ -72,6 +81,7 @@ impl RouteSettings {
             pool: Arc::new(Pool::new(addresses, settings, clock.clone())),
             upstream_host: self.upstream_host,
             opaque: self.opaque,
+            case_sensitive: self.case_sensitive,
             methods: self.methods,
             refuse_cross_site: self.refuse_cross_site,
             origins: self.origins,
@@ -93,14 +103,15 @@ pub(crate) mod tests {
     pub(crate) fn route(path: &str, access: Access) -> RouteSettings {
         RouteSettings {
             host: None,
-            path: PathPrefix::parse(path).unwrap(),
+            path: ConfiguredPath::parse(path).unwrap(),
             access,
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:9").unwrap()],
             trust: UpstreamTrust::nobody(),
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(1),
             upstream_host: None,
-            opaque: false,
+            opaque: true,
+            case_sensitive: false,
             methods: Methods::default(),
             refuse_cross_site: false,
             origins: Vec::new(),

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use super::access::Access;
 use super::methods::Methods;
 use super::pass_headers::PassHeaders;
-use super::path_prefix::PathPrefix;
+use super::path_table::{PathTable, Scope};
 use super::pool::Pool;
+use crate::values::ambiguous::Ambiguous;
+use crate::values::configured_path::ConfiguredPath;
 use crate::values::header_edits::HeaderEdits;
 use crate::values::origin::{Authority, Host, Origin};
 use crate::values::own_hosts::{HostId, OwnHosts};
+use crate::values::readings::RequestPath;
 
 /// One `[[route]]`.
 #[derive(Debug)]
@@ -18,15 +21,18 @@ pub struct Route {
     /// The own host it is for; every own host without one.
     pub host: Option<Host>,
     /// The paths it covers.
-    pub path: PathPrefix,
+    pub path: ConfiguredPath,
     /// Who may use it.
     pub access: Access,
     /// The applications behind it.
     pub pool: Arc<Pool>,
     /// The `Host` that the application gets, where that is not the client's.
     pub upstream_host: Option<Authority>,
-    /// Whether the application is asked for `%2F`, `%25`, `%3B` and `//` literally.
+    /// Whether the application is asked for `%2F`, `%3F` and the like and for `//` literally, where all readings of
+    /// the path lead here.
     pub opaque: bool,
+    /// Whether the application knows letters by their case, and names by their last dot.
+    pub case_sensitive: bool,
     /// The methods that are passed on.
     pub methods: Methods,
     /// Whether requests of other sites that could change something are refused.
@@ -55,97 +61,30 @@ impl fmt::Display for Route {
 /// Every route, by own host and path: a route with a host wins over one without, then the longest path. What no
 /// route covers is not forwarded at all.
 #[derive(Debug)]
-pub struct RouteTable {
-    by_host: Vec<Vec<Arc<Route>>>,
-}
+pub struct RouteTable(PathTable<Arc<Route>>);
 
 impl RouteTable {
     /// Routes for the own hosts. The configuration has refused two of one host and path, and hosts that are not
     /// own ones.
     pub fn new(hosts: &OwnHosts, routes: Vec<Route>) -> Self {
-        let routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
-        let of_host = |id: usize| {
-            let covers = |route: &&Arc<Route>| {
-                route.host.as_ref().is_none_or(|host| hosts.host_id(host).is_some_and(|own| own.index() == id))
-            };
-            let mut routes: Vec<_> = routes.iter().filter(covers).cloned().collect();
-            routes.sort_by_key(|route| (route.host.is_none(), std::cmp::Reverse(route.path.specificity())));
-            routes
+        let scope = |route: &Route| Scope {
+            host: route.host.clone(),
+            path: route.path.clone(),
+            case_sensitive: route.case_sensitive,
         };
-        Self { by_host: (0..hosts.count()).map(of_host).collect() }
+        let entries: Vec<_> = routes.into_iter().map(|route| (scope(&route), Arc::new(route))).collect();
+        Self(PathTable::new(hosts, &entries))
     }
 
-    /// Whether any route of an own host wants paths literally.
-    pub fn wants_literal(&self, host: HostId) -> bool {
-        self.by_host.get(host.index()).is_some_and(|routes| routes.iter().any(|route| route.opaque))
-    }
-
-    /// The route that covers a canonical path of an own host.
-    pub fn find(&self, host: HostId, path: &str) -> Option<&Arc<Route>> {
-        self.by_host.get(host.index())?.iter().find(|route| route.path.covers(path))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::routes::pool::UpstreamSettings;
-    use crate::routes::upstream_trust::UpstreamTrust;
-    use crate::values::time::Clock;
-
-    fn route(host: Option<&str>, path: &str) -> Route {
-        let settings = UpstreamSettings::new(UpstreamTrust::nobody());
-        Route {
-            host: host.map(|host| Host::parse(host).unwrap()),
-            path: PathPrefix::parse(path).unwrap(),
-            access: Access::SignedIn,
-            pool: Arc::new(Pool::new(Vec::new(), settings, Clock::system())),
-            upstream_host: None,
-            opaque: false,
-            methods: Methods::default(),
-            refuse_cross_site: false,
-            origins: Vec::new(),
-            service_workers: false,
-            request_headers: Vec::new(),
-            response_headers: Vec::new(),
-            pass_headers: PassHeaders::default(),
-            keeps_cache_control: false,
+    /// The route that covers a path of an own host.
+    ///
+    /// # Errors
+    /// The path's readings lead to different routes, or it has escapes that the route does not pass on.
+    pub fn find(&self, host: HostId, path: &RequestPath<'_>) -> Result<Option<&Arc<Route>>, Ambiguous> {
+        let route = self.0.find(host, path)?;
+        match (route, path.opaque()) {
+            (Some(route), Some(escape)) if !route.opaque => Err(escape.clone()),
+            _ => Ok(route),
         }
-    }
-
-    #[test]
-    fn only_hosts_with_such_a_route_want_paths_literally() {
-        let public = Origin::parse("http://app.test").unwrap();
-        let hosts = OwnHosts::new(&public, [Host::parse("shop.test").unwrap()]);
-        let opaque = Route { opaque: true, ..route(Some("shop.test"), "/a") };
-        let table = RouteTable::new(&hosts, vec![route(None, "/"), opaque]);
-        let wants = ["app.test", "shop.test"].map(|host| table.wants_literal(hosts.find(host).unwrap()));
-        assert_eq!(wants, [false, true]);
-    }
-
-    #[test]
-    fn the_most_specific_route_wins() {
-        let public = Origin::parse("http://app.test").unwrap();
-        let hosts = OwnHosts::new(&public, [Host::parse("shop.test").unwrap()]);
-        let routes = vec![
-            route(None, "/"),
-            route(None, "/static"),
-            route(Some("shop.test"), "/"),
-            route(Some("shop.test"), "/static/private"),
-        ];
-        let table = RouteTable::new(&hosts, routes);
-        let find = |host: &str, path: &str| table.find(hosts.find(host).unwrap(), path).map(|route| route.to_string());
-        assert_eq!(find("app.test", "/x").as_deref(), Some("/"));
-        assert_eq!(find("app.test", "/static/x").as_deref(), Some("/static"));
-        assert_eq!(find("shop.test", "/static/x").as_deref(), Some("shop.test/"), "a route of the host wins");
-        assert_eq!(find("shop.test", "/static/private/x").as_deref(), Some("shop.test/static/private"));
-    }
-
-    #[test]
-    fn what_no_route_names_is_not_served() {
-        let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
-        let table = RouteTable::new(&hosts, vec![route(None, "/app")]);
-        assert!(table.find(HostId::LOGIN, "/app/x").is_some());
-        assert!(table.find(HostId::LOGIN, "/").is_none() && table.find(HostId::LOGIN, "/apple").is_none());
     }
 }

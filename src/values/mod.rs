@@ -1,10 +1,12 @@
 //! Plain words, each parsed once. No I/O, and nothing here knows the engine.
 
 pub mod affinity;
+pub mod ambiguous;
 pub mod answer_head;
 pub mod body;
 pub mod chunks;
 pub mod client_address;
+pub mod configured_path;
 pub mod connection_auth;
 pub mod cookie;
 pub mod device;
@@ -44,3 +46,4 @@ pub mod target;
 pub mod time;
 pub mod upstream_address;
 pub mod websocket_request;
+pub mod wide_letters;

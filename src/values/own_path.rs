@@ -2,43 +2,49 @@
 
 use std::fmt;
 
-use super::target::plain_path;
+use super::ambiguous::Ambiguous;
+use super::configured_path::ConfiguredPath;
+use super::readings::RequestPath;
 
-/// A canonical path of ours, such as `/logout`. It is meant in any letter case and with a slash at its end too: an
-/// application that folds case behind us would take `/Logout` for its own sign-out.
+/// A path of ours, such as `/logout`. It is meant in any letter case and with a slash at its end too: an application
+/// that folds case behind us would take `/Logout` for its own sign-out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnPath(Box<str>);
+pub struct OwnPath(ConfiguredPath);
 
 impl OwnPath {
     /// Reads a path from the configuration. The error says what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let text = plain_path(text)?;
-        if text.contains([';', '%']) {
-            return Err("programs read semicolons and escapes differently: leave them out".to_owned());
+        let path = ConfiguredPath::parse(text)?;
+        if path.is_root() {
+            return Err("the whole site cannot be this: name a path such as \"/logout\"".to_owned());
         }
-        match text.trim_end_matches('/') {
-            "" => Err("the whole site cannot be this: name a path such as \"/logout\"".to_owned()),
-            path if is_reserved(path) && always(path).is_none() => {
-                Err(format!("of the addresses under /.exeunt/ only {LOGIN} and {LOGOUT} can be named here"))
-            }
-            path => Ok(Self(path.into())),
+        let resembles = |address: &str| ConfiguredPath::parse(address).is_ok_and(|address| path.resembles(&address));
+        let named = resembles(LOGIN) || resembles(LOGOUT);
+        if is_reserved(path.as_str()) && !named {
+            return Err(format!("of the addresses under /.exeunt/ only {LOGIN} and {LOGOUT} can be named here"));
         }
+        Ok(Self(path))
     }
 
-    /// Whether a canonical path means this address.
-    pub fn matches(&self, path: &str) -> bool {
-        path.strip_suffix('/').unwrap_or(path).eq_ignore_ascii_case(&self.0)
+    /// Whether programs could take two addresses for one.
+    pub fn resembles(&self, other: &Self) -> bool {
+        self.0.resembles(&other.0)
+    }
+
+    /// Whether this is one of the addresses that are always there.
+    pub fn is(&self, address: &str) -> bool {
+        self.0.is_loosely(address.as_bytes())
     }
 
     /// The path.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for OwnPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -64,32 +70,74 @@ impl OwnPages {
     /// The address to sign in at, and those to sign out at, beside [`LOGIN`] and [`LOGOUT`]. `None` if one of them
     /// is both, or there is none to sign out at.
     pub fn new(login: OwnPath, logout: Vec<OwnPath>) -> Option<Self> {
-        let both = |path: &OwnPath| path.matches(login.as_str()) || path.matches(LOGIN);
-        let distinct = !logout.is_empty() && !logout.iter().any(both) && !login.matches(LOGOUT);
+        let both = |path: &OwnPath| path.resembles(&login) || path.is(LOGIN);
+        let distinct = !logout.is_empty() && !logout.iter().any(both) && !login.is(LOGOUT);
         distinct.then_some(Self { login, logout })
     }
 
-    /// Which of our addresses a canonical path means.
-    pub fn find<'a>(&self, path: &'a str) -> Option<OwnPage<'a>> {
-        if self.login.matches(path) {
-            Some(OwnPage::Login)
-        } else if self.logout.iter().any(|own| own.matches(path)) {
-            Some(OwnPage::Logout)
-        } else {
-            always(path).or_else(|| below_reserved(path).map(OwnPage::Further))
+    /// Which of our addresses a path means.
+    ///
+    /// # Errors
+    /// It is one of ours in some reading, and in another it is not, or is another one.
+    pub fn find<'a>(&self, path: &'a RequestPath<'_>) -> Result<Option<OwnPage<'a>>, Ambiguous> {
+        if path.fork().is_some_and(|fork| self.any_within(fork)) {
+            return Err(path.differs());
+        }
+        let loose = self.of_form(path.loose(), ConfiguredPath::is_loosely);
+        let literal = match (loose, path.is_plain()) {
+            // For most requests this is the end of it.
+            (None, true) => return Ok(None),
+            _ => self.of_form(path.literal(), ConfiguredPath::is),
+        };
+        let strict = self.of_form(path.strict(), ConfiguredPath::is);
+        match (literal, loose) {
+            _ if literal != loose || strict != loose => Err(path.differs()),
+            (_, None) => Ok(None),
+            (_, Some(Kind::Login)) => Ok(Some(OwnPage::Login)),
+            (_, Some(Kind::Logout)) => Ok(Some(OwnPage::Logout)),
+            (_, Some(Kind::Further)) => Ok(Some(OwnPage::Further(below_reserved(path.text()).unwrap_or_default()))),
         }
     }
 
-    /// Whether one of our addresses begins with this text, as the scope of a service worker is compared; every scope
+    fn of_form(&self, path: &[u8], is: fn(&ConfiguredPath, &[u8]) -> bool) -> Option<Kind> {
+        if is(&self.login.0, path) {
+            return Some(Kind::Login);
+        }
+        if self.logout.iter().any(|own| is(&own.0, path)) {
+            return Some(Kind::Logout);
+        }
+        let below = |address: &str| path.strip_suffix(b"/").unwrap_or(path).eq_ignore_ascii_case(address.as_bytes());
+        if below(LOGIN) {
+            Some(Kind::Login)
+        } else if below(LOGOUT) {
+            Some(Kind::Logout)
+        } else {
+            is_within_reserved(path).then_some(Kind::Further)
+        }
+    }
+
+    /// Whether one of our addresses is this path, in its loose form, or below.
+    fn any_within(&self, loose: &[u8]) -> bool {
+        let mut named = std::iter::once(&self.login).chain(&self.logout);
+        is_within_reserved(loose) || loose.is_empty() || named.any(|own| own.0.is_within(loose))
+    }
+
+    /// Whether one of our addresses begins with this path, as the scope of a service worker is compared; every scope
     /// below [`RESERVED`] is among ours.
-    pub fn any_below(&self, scope: &str) -> bool {
-        let begins = |address: &str| address.get(..scope.len()).is_some_and(|head| head.eq_ignore_ascii_case(scope));
-        // With a slash at its end it is the same address.
-        let begins = |address: &str| begins(address) || begins(&format!("{address}/"));
+    pub fn any_below(&self, scope: &RequestPath<'_>) -> bool {
+        let slash: &[u8] = if scope.text().ends_with('/') { b"/" } else { b"" };
+        let of_form = |form: &[u8]| [form.strip_suffix(slash).unwrap_or(form), slash].concat();
+        [scope.literal(), scope.strict(), scope.loose()].iter().any(|form| self.any_begins(&of_form(form)))
+    }
+
+    fn any_begins(&self, scope: &[u8]) -> bool {
+        let starts =
+            |text: &[u8], start: &[u8]| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
         let further = format!("{RESERVED}/");
-        let inside = scope.get(..further.len()).is_some_and(|head| head.eq_ignore_ascii_case(&further));
-        let named = begins(self.login.as_str()) || self.logout.iter().any(|path| begins(path.as_str()));
-        named || begins(&further) || inside
+        let named = std::iter::once(&self.login).chain(&self.logout);
+        let mut addresses = named.map(OwnPath::as_str).chain([further.as_str()]);
+        // With a slash at its end it is the same address.
+        addresses.any(|address| starts(format!("{address}/").as_bytes(), scope)) || starts(scope, further.as_bytes())
     }
 
     /// Where people sign in.
@@ -103,6 +151,14 @@ impl OwnPages {
     }
 }
 
+/// What one of our addresses is for, by one form of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Login,
+    Logout,
+    Further,
+}
+
 /// Where the gateway's further pages live.
 pub const RESERVED: &str = "/.exeunt";
 /// Where people can always sign in, whatever the configuration says.
@@ -110,11 +166,10 @@ pub const LOGIN: &str = "/.exeunt/login";
 /// Where people can always sign out, whatever the configuration says.
 pub const LOGOUT: &str = "/.exeunt/logout";
 
-/// Which of the two addresses that are always there a canonical path means.
-fn always(path: &str) -> Option<OwnPage<'static>> {
-    let page = below_reserved(path)?;
-    let is = |address: &str| below_reserved(address).is_some_and(|name| name.eq_ignore_ascii_case(page));
-    if is(LOGIN) { Some(OwnPage::Login) } else { is(LOGOUT).then_some(OwnPage::Logout) }
+/// Whether a form of a path is [`RESERVED`] or below.
+fn is_within_reserved(path: &[u8]) -> bool {
+    let (head, rest) = path.split_at_checked(RESERVED.len()).unwrap_or_default();
+    matches!(rest, [] | [b'/', ..]) && head.eq_ignore_ascii_case(RESERVED.as_bytes())
 }
 
 /// The part of a canonical path below [`RESERVED`], without its slash; `None` outside of it.
@@ -133,14 +188,54 @@ pub fn is_reserved(path: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn pages(login: &str, logout: &[&str]) -> OwnPages {
+        let path = |text: &str| OwnPath::parse(text).unwrap();
+        OwnPages::new(path(login), logout.iter().map(|text| path(text)).collect()).unwrap()
+    }
+
+    /// What a path means, as text: it lives longer than the path.
+    fn found(pages: &OwnPages, text: &str) -> String {
+        match RequestPath::read(text).and_then(|path| pages.find(&path).map(|page| format!("{page:?}"))) {
+            Ok(page) => page,
+            Err(ambiguous) => ambiguous.culprit().to_owned(),
+        }
+    }
+
     #[test]
     fn our_addresses_are_ours_in_any_spelling() {
-        let logout = OwnPath::parse("/logout").unwrap();
-        for path in ["/logout", "/logout/", "/LOGOUT", "/Logout/"] {
-            assert!(logout.matches(path), "{path}");
+        let pages = pages("/login", &["/logout", "/user:logout"]);
+        let logout = [
+            "/logout", "/logout/", "/LOGOUT", "/Logout/", "/%6cogout", "/user%3Alogout", "/User%3alogout/", "/./logout",
+        ];
+        for path in logout {
+            assert_eq!(found(&pages, path), "Some(Logout)", "{path}");
         }
-        for path in ["/", "/logoutx", "/logout/x", "/a/logout"] {
-            assert!(!logout.matches(path), "{path}");
+        for path in ["/", "/logoutx", "/logout/x", "/a/logout", "/a//logout", "/user", "/logout-x.", "/a%3Fb"] {
+            assert_eq!(found(&pages, path), "None", "{path}");
+        }
+        let ambiguous = [
+            ("/logout;x", "a semicolon"),
+            ("/logout%3Bx%2Fy", "%3B"),
+            ("/logout%2F", "%2F"),
+            ("/logout%252F", "%25"),
+            ("/logout%3Fx", "%3F"),
+            ("/logout%23", "%23"),
+            ("/logout%5C", "%5C"),
+            ("/logout//", "\"//\""),
+            ("/logout%20", "%20"),
+            ("/logout.", "the end of a name"),
+            ("/LOGOUT. .", "the end of a name"),
+            ("/logout::$DATA", "the end of a name"),
+            ("/logout:$i30:$INDEX_ALLOCATION", "the end of a name"),
+            ("/%EF%BD%8Cogout", "%EF"),
+            ("/log%C2%ADout", "%C2"),
+            ("/login%E3%80%82x/..;", "a \".\" or \"..\" segment"),
+            ("/.exeunt%2Fx", "%2F"),
+            ("/.exeunt;x/y", "a semicolon"),
+            ("/.exeunt./y", "the end of a name"),
+        ];
+        for (path, culprit) in ambiguous {
+            assert_eq!(found(&pages, path), culprit, "{path}");
         }
         assert_eq!(below_reserved("/.Exeunt/Goodbye/"), Some("Goodbye"));
         assert_eq!(below_reserved("/.exeunt"), Some(""));
@@ -151,32 +246,34 @@ mod tests {
     #[test]
     fn no_address_is_for_two_things() {
         let path = |text| OwnPath::parse(text).unwrap();
-        let pages = OwnPages::new(path("/login"), vec![path("/logout"), path("/bye/")]).unwrap();
-        assert_eq!(pages.find("/Login"), Some(OwnPage::Login));
-        assert_eq!(pages.find("/bye"), Some(OwnPage::Logout));
-        assert_eq!(pages.find("/.exeunt/session"), Some(OwnPage::Further("session")));
-        assert_eq!(pages.find("/loginx"), None);
-        assert_eq!((pages.login().as_str(), pages.logout()), ("/login", "/logout"), "the first of several");
+        let usual = pages("/login", &["/logout", "/bye/"]);
+        assert_eq!(found(&usual, "/Login"), "Some(Login)");
+        assert_eq!(found(&usual, "/bye"), "Some(Logout)");
+        assert_eq!(found(&usual, "/.exeunt/session"), "Some(Further(\"session\"))");
+        assert_eq!(found(&usual, "/loginx"), "None");
+        assert_eq!((usual.login().as_str(), usual.logout()), ("/login", "/logout"), "the first of several");
         assert!(OwnPages::new(path("/x"), vec![path("/X/")]).is_none());
+        assert!(OwnPages::new(path("/x"), vec![path("/x.")]).is_none());
         assert!(OwnPages::new(path("/x"), Vec::new()).is_none());
     }
 
     #[test]
     fn two_addresses_are_always_there() {
         let path = |text| OwnPath::parse(text).unwrap();
-        let moved = OwnPages::new(path("/.exeunt/login"), vec![path("/.exeunt/logout/")]).unwrap();
-        let usual = OwnPages::new(path("/login"), vec![path("/logout")]).unwrap();
+        let moved = pages("/.exeunt/login", &["/.exeunt/logout/"]);
+        let usual = pages("/login", &["/logout"]);
         for (address, page) in [
-            ("/.exeunt/login", OwnPage::Login),
-            ("/.Exeunt/LOGIN/", OwnPage::Login),
-            ("/.exeunt/logout", OwnPage::Logout),
-            ("/.exeunt/Logout/", OwnPage::Logout),
-            ("/.exeunt/loginx", OwnPage::Further("loginx")),
-            ("/.exeunt/login/x", OwnPage::Further("login/x")),
+            ("/.exeunt/login", "Some(Login)"),
+            ("/.Exeunt/LOGIN/", "Some(Login)"),
+            ("/.exeunt/logout", "Some(Logout)"),
+            ("/.exeunt/Logout/", "Some(Logout)"),
+            ("/.exeunt/loginx", "Some(Further(\"loginx\"))"),
+            ("/.exeunt/login/x", "Some(Further(\"login/x\"))"),
         ] {
-            assert_eq!((moved.find(address), usual.find(address)), (Some(page), Some(page)), "{address}");
+            assert_eq!((found(&moved, address).as_str(), found(&usual, address).as_str()), (page, page), "{address}");
         }
-        assert_eq!((moved.find("/login"), moved.find("/logout")), (None, None), "the application's");
+        let free = ["/login", "/logout"].map(|path| found(&moved, path));
+        assert_eq!(free, ["None", "None"], "the application's");
         assert_eq!((moved.login().as_str(), moved.logout()), ("/.exeunt/login", "/.exeunt/logout"));
         assert!(OwnPages::new(path("/.exeunt/logout"), vec![path("/x")]).is_none());
         assert!(OwnPages::new(path("/x"), vec![path("/y"), path("/.exeunt/login")]).is_none());
@@ -184,19 +281,24 @@ mod tests {
 
     #[test]
     fn a_scope_covers_what_begins_with_it() {
-        let path = |text| OwnPath::parse(text).unwrap();
-        let pages = OwnPages::new(path("/in"), vec![path("/out"), path("/bye")]).unwrap();
-        let covers = ["/", "/in", "/I", "/o", "/bye", "/in/", "/Out/", "/.exeunt/", "/.E", "/.exeunt/l", "/.Exeunt/x/"];
-        assert!(covers.iter().all(|scope| pages.any_below(scope)));
-        let others = ["/inn/", "/in/x", "/out//", "/app/", "/.exeuntx/"];
-        assert!(!others.iter().any(|scope| pages.any_below(scope)));
+        let pages = pages("/in", &["/out", "/bye"]);
+        let covers = |scope: &str| pages.any_below(&RequestPath::read(scope).unwrap());
+        let ours = [
+            "/", "/in", "/I", "/o", "/bye", "/in/", "/Out/", "/.exeunt/", "/.E", "/.exeunt/l", "/.Exeunt/x/", "/%2Eex",
+            "/i%6E",
+        ];
+        let others = ["/inn/", "/in/x", "/outer/", "/app/", "/.exeuntx/", "/app%2F"];
+        assert_eq!(ours.map(covers), [true; 13], "{ours:?}");
+        assert!(!others.map(covers).contains(&true), "{others:?}");
     }
 
     #[test]
     fn odd_addresses_are_refused() {
-        for text in
-            ["", "/", "//", "logout", "/a?b", "/a;b", "/%61", "/a/../b", "/.exeunt/x", "/.EXEUNT", "/.exeunt/login/x"]
-        {
+        let odd = [
+            "", "/", "//", "logout", "/a?b", "/a;b", "/%61", "/a%2Fb", "/a/../b", "/.exeunt/x", "/.EXEUNT",
+            "/.exeunt/login/x",
+        ];
+        for text in odd {
             assert!(OwnPath::parse(text).is_err(), "{text}");
         }
     }

@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::head_lines::{self, Known, Line, Lines, Span};
 use super::reason::Reason;
-use super::target::Target;
+use super::target::{ASTERISK, Target};
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,10 +164,10 @@ impl HeadReader {
         if method == b"CONNECT" {
             return Err(Reason::MethodNotAllowed);
         }
-        if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
+        if !is_target(target) {
             return Err(Reason::TargetAmbiguous);
         }
-        if !target.starts_with(b"/") {
+        if !target.starts_with(b"/") && (method, target) != (b"OPTIONS", ASTERISK) {
             self.authority = Some(authority(target)?.into());
         }
         let target_start = start + method.len() + 1;
@@ -250,9 +250,18 @@ impl HeadReader {
     }
 }
 
+/// Whether a target could be one: graphic ASCII without a fragment, and anything beyond ASCII in a query. What its path
+/// means is judged later.
+fn is_target(target: &[u8]) -> bool {
+    let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
+    let in_query = |byte: &u8| byte.is_ascii_graphic() || !byte.is_ascii();
+    let sound = path.iter().all(u8::is_ascii_graphic) && query.iter().all(in_query);
+    !target.is_empty() && sound && memchr(b'#', target).is_none()
+}
+
 /// Where a target in absolute form goes to (RFC 9112 3.2.2). There is no other form but that of a path.
 fn authority(target: &[u8]) -> Result<&[u8], Reason> {
-    let target = Target::of_request(target).map_err(|_| Reason::TargetAmbiguous)?;
+    let target = Target::parse(target).map_err(|_| Reason::TargetAmbiguous)?;
     let authority = target.authority().filter(|authority| Authority::try_from(*authority).is_ok());
     authority.filter(|authority| !authority.contains('@')).map(str::as_bytes).ok_or(Reason::HeadMalformed)
 }

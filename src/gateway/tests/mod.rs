@@ -39,12 +39,12 @@ use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 
 mod cookies;
-mod literal;
 mod passing;
 mod properties;
 mod sessions;
 mod sign_in;
 mod sign_out;
+mod spellings;
 mod telling;
 mod throttling;
 

@@ -1,27 +1,31 @@
-//! Request targets: what is accepted has one reading, and is its own canonical form.
+//! Request targets: what is accepted is forwarded in one spelling, and nobody who reads it climbs.
 
 #![no_main]
 
-use exeunt::values::target::{Target, plain_path};
+use exeunt::values::configured_path::ConfiguredPath;
+use exeunt::values::target::Target;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Ok(target) = Target::parse(input) else { return };
     let path = target.path();
-    assert!(path.starts_with('/') && !path.contains("//"), "{path}");
-    assert!(path.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\?#".contains(&byte)), "{path}");
-    let names = || path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
-    assert!(!names().any(|name| name == "." || name == ".."), "{path}");
-    assert!(!path.split('/').any(|segment| segment.starts_with(';')), "{path}");
-    assert_eq!(target.query().unwrap_or_default().as_bytes(), query_of(input), "the query as it came");
+    let text = path.text();
+    assert!(text.starts_with('/') && !text.starts_with("//"), "{text}");
+    assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\?#".contains(&byte)), "{text}");
+    assert_eq!(target.query().unwrap_or_default(), query_of(input), "the query as it came");
     // What is written in the upstream's request line says the same once more, and is written so again.
-    let forwarded = target.rewritten().unwrap_or_else(|| String::from_utf8_lossy(input).into_owned());
-    assert_eq!(forwarded, target.to_string());
-    let again = Target::parse(forwarded.as_bytes()).expect("what is forwarded has one reading");
-    assert_eq!((again.path(), again.query(), again.authority()), (path, target.query(), None));
-    assert_eq!(again.to_string(), forwarded, "a fixed point");
-    decodes_to_one_path(path);
-    if target.query().is_none() {
-        assert_eq!(plain_path(path), Ok(path), "an operator may write it like this");
+    let forwarded = target.rewritten().unwrap_or_else(|| input.to_vec());
+    assert_eq!(forwarded, target.to_bytes());
+    let again = Target::parse(&forwarded).expect("what is forwarded is accepted");
+    assert_eq!((again.path().text(), again.query(), again.authority()), (text, target.query(), None));
+    assert!(again.rewritten().is_none(), "a fixed point");
+    nobody_climbs(text.as_bytes());
+    for form in [path.literal(), path.strict(), path.loose()] {
+        assert!(!form.starts_with(b"//"), "{text}");
+        assert!(!form.split(|&byte| byte == b'/').any(|name| name == b"." || name == b".."), "{text}");
+    }
+    if let Ok(configured) = ConfiguredPath::parse(text) {
+        assert!(configured.covers(path.literal()) && configured.covers(path.strict()), "{text}");
+        assert!(configured.covers_loosely(path.loose()), "{text}");
     }
 });
 
@@ -29,15 +33,17 @@ fn query_of(input: &[u8]) -> &[u8] {
     input.iter().position(|&byte| byte == b'?').map_or(&[], |at| &input[at + 1..])
 }
 
-/// A reader who decodes every escape, once or twice, finds no other segments than one who decodes none.
-fn decodes_to_one_path(path: &str) {
-    let once = decoded(path.as_bytes());
-    let segments = |text: &[u8]| text.split(|&byte| byte == b'/').count();
-    assert_eq!(segments(&once), segments(path.as_bytes()), "{path}");
-    assert_eq!(decoded(&once), once, "{path}");
-    assert!(std::str::from_utf8(&once).is_ok(), "{path}");
-    assert!(!once.split(|&byte| byte == b'/').any(|name| name == b"." || name == b".."), "{path}");
-    assert!(!once.iter().any(|byte| byte.is_ascii_control() || *byte == b'\\'), "{path}");
+/// A reader who decodes every escape, once, twice or three times, meets no dot segment and no control character.
+fn nobody_climbs(path: &[u8]) {
+    let mut read = path.to_vec();
+    for _ in 0..4 {
+        let mut names = read.split(|byte| b"/\\".contains(byte));
+        let name = |segment: &[u8]| segment.iter().position(|byte| b";?#".contains(byte)).unwrap_or(segment.len());
+        assert!(!names.any(|segment| matches!(&segment[..name(segment)], b"." | b"..")), "{read:?}");
+        assert!(!read.iter().any(u8::is_ascii_control), "{read:?}");
+        assert!(!read.starts_with(b"//") && !read.starts_with(b"/\\"), "{read:?}");
+        read = decoded(&read);
+    }
 }
 
 fn decoded(text: &[u8]) -> Vec<u8> {

@@ -17,8 +17,8 @@ pub async fn open_site() -> (Site, Echo) {
 /// The same, that waits only so long for a body to go on.
 pub async fn open_site_with(body_timeout: Duration) -> (Site, Echo) {
     let echo = Echo::start().await;
-    let routes =
-        [("/", Access::Public), ("/admin", Access::SignedIn)].map(|(path, access)| route(path, access, &[echo.url()]));
+    let routes = [("/", Access::Public), ("/public", Access::Public), ("/admin", Access::SignedIn)]
+        .map(|(path, access)| route(path, access, &[echo.url()]));
     let site = Site::before(&[echo.url()], |setup| {
         setup.gateway.routes = routes.into();
         setup.door.body_timeout = body_timeout;

@@ -47,7 +47,10 @@ async fn an_opaque_route_passes_escapes_and_slashes_on_as_they_came() {
         // Everything else has its one spelling here too.
         ("/%67it/a%2fb", "/git/a%2Fb"),
         ("/x/./y/../z", "/x/z"),
-        ("/x//../y", "/x/y"),
+        ("/x//../y", "/y"),
+        ("/wiki/What%3F%23", "/wiki/What%3F%23"),
+        ("/svn/%5Ctmp/caf%e9", "/svn/%5Ctmp/caf%E9"),
+        ("/x%255Cy%253F", "/x%255Cy%253F"),
         ("http://app.test/x%2Fy", "/x%2Fy"),
     ];
     for (target, forwarded) in targets {
@@ -64,8 +67,8 @@ async fn what_any_program_could_read_as_something_else_is_refused_there_too() {
     let (site, echo) = literal_site().await;
     let ambiguous = [
         // Our own addresses, decoded once, twice, cut or merged.
-        "/%2Flogout", "/x/../%2Flogout", "/logout%2F", "/logout%3Bx", "/logout%253Bx", "/logout%252F", "/login//",
-        "/.exeunt%2Fsession", "/.exeunt%252Fsession", "/LOGOUT%2F", "/logout%2520", "/login;x%2F",
+        "/%2Flogout", "/x/../%2Flogout", "/logout%2F", "/logout%3Bx", "/logout%253Bx", "/logout%252F",
+        "/.exeunt%2Fsession", "/.exeunt%252Fsession", "/LOGOUT%2F", "/logout%2520", "/login;x%2F", "/logout.//",
         // Another route.
         "/staff%2Fx", "/staff%252Fx", "/staff%3Bx", "/staff//%2Fx", "/git%2Fx", "/git%252Fx", "/git%3Bx", "/%2Fgit",
         "/public%2Fx", "/public/a%2Fb", "/public/100%25", "/staff/a%3Bb", "/staff/a%2Fb//",
@@ -73,10 +76,9 @@ async fn what_any_program_could_read_as_something_else_is_refused_there_too() {
         "/x/..%2fy", "/x/%2e%2e%2fy", "/x/%252e%252e/y", "/x%2F..%2F..%2Fy", "/x/..%3By/z", "/x/.%2Fy", "/x%2Fy/../z",
         "/x/..%2520/y", "/x/..;/y%2F", "/x%2F%2E%2E", "/%252e%252e%252fadmin",
         // What could begin an authority.
-        "//x", "//x%2Fy", "/.//x", "/x/..//y", "/%2Fevil.test/x", "/%252F%252Fevil.test",
-        // What no route gets.
-        "/x%5Cy", "/x%255Cy", "/x%00", "/x%2500%2F", "/x%250d%250ay", "/x%3Fy", "/x%253Fy", "/x%23", "/x%2", "/x%zz",
-        "/x%25C0%25AFy", "/x\\y",
+        "//x", "//x%2Fy", "/%2Fevil.test/x", "/%252F%252Fevil.test", // What no route gets.
+        "/x%00", "/x%2500%2F", "/x%250d%250ay", "/x%2", "/x%zz", "/x%25C0%25AFy", "/x%E0%80%AF", "/x%F8", "/x\\y",
+        "/x%25u0041",
     ];
     for target in ambiguous {
         let answer = site.get(target, &[]).await;
@@ -84,8 +86,9 @@ async fn what_any_program_could_read_as_something_else_is_refused_there_too() {
         assert_eq!(answer.json()["error"], "target_ambiguous", "{target}");
     }
     assert_eq!(site.get("/.exeunt//session", &[]).await.status, 401, "ours in every reading");
-    let deep = format!("/x%{}2F", "25".repeat(100));
-    assert_eq!(site.get(&deep, &[]).await.status, 400, "nobody encodes that often");
+    assert_eq!(site.get("/login//", &[]).await.status, 200, "this too");
+    let deep = format!("/staff%{}2Fx", "25".repeat(100));
+    assert_eq!(site.get(&deep, &[]).await.status, 400, "however often it is encoded");
     assert_eq!(echo.take(), [""; 0]);
     assert_eq!(site.get("/staff//x", &[]).await.status, 200, "elsewhere slashes are merged as ever");
     assert!(echo.take().concat().starts_with("GET /staff/x HTTP/1.1\r\n"));
@@ -103,6 +106,7 @@ async fn another_hosts_routes_do_not_matter() {
         let mut literal = route("/", Access::Public, &url);
         (literal.opaque, literal.host) = (true, Some(git));
         setup.gateway.routes = vec![literal, route("/", Access::Public, &url), route("/staff", Access::SignedIn, &url)];
+        setup.gateway.routes[1].opaque = false;
     });
     for target in ["/a%2Fx", "/staff%2Fx"] {
         assert_eq!(site.get(target, &["Host: git.test"]).await.status, 200, "a route of the host wins: {target}");

@@ -18,7 +18,6 @@ use exeunt::proxy::{Door, Proxy, listener, settings::Settings as DoorSettings};
 use exeunt::routes::access::Access;
 use exeunt::routes::methods::Methods;
 use exeunt::routes::pass_headers::PassHeaders;
-use exeunt::routes::path_prefix::PathPrefix;
 use exeunt::routes::resolver::Upstreams;
 use exeunt::routes::settings::RouteSettings;
 use exeunt::routes::upstream_trust::UpstreamTrust;
@@ -27,6 +26,7 @@ use exeunt::session::record::SignIn;
 use exeunt::session::store::MemoryStore;
 use exeunt::session::table::{self, SessionTable};
 use exeunt::values::client_address::{ClientAddress, TrustedProxies};
+use exeunt::values::configured_path::ConfiguredPath;
 use exeunt::values::cookie::SessionCookie;
 use exeunt::values::device::Device;
 use exeunt::values::identity::{Identity, UserKey};
@@ -75,14 +75,15 @@ pub struct Site {
 pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings {
     RouteSettings {
         host: None,
-        path: PathPrefix::parse(path).unwrap(),
+        path: ConfiguredPath::parse(path).unwrap(),
         access,
         upstreams: upstreams.iter().map(|text| UpstreamAddress::parse(text).unwrap()).collect(),
         trust: UpstreamTrust::nobody(),
         connect_timeout: Duration::from_secs(5),
         response_timeout: RESPONSE_TIMEOUT,
         upstream_host: None,
-        opaque: false,
+        opaque: true,
+        case_sensitive: false,
         methods: Methods::default(),
         refuse_cross_site: false,
         origins: Vec::new(),

@@ -21,14 +21,15 @@ pub fn check(seen: &[Seen], lines: Vec<String>, session: bool) {
         }
         let target =
             Target::parse(request.target.as_bytes()).unwrap_or_else(|_| panic!("(2) two readings: {request:?}"));
-        assert_eq!(target.to_string(), request.target, "(2) no canonical target");
-        let path = &target.path()[..target.path().len().min(LOGGED)];
+        assert_eq!(target.to_bytes(), request.target.as_bytes(), "(2) not the one spelling");
+        let text = target.path().text();
+        let path = &text[..text.len().min(LOGGED)];
         let line = lines.iter().position(|line| {
             line["method"] == request.method.as_str() && line["path"] == path && line["route"].is_string()
         });
         let line = line.unwrap_or_else(|| panic!("(2) no access line: {request:?} in {lines:?}"));
         let user = lines.swap_remove(line)["user"].as_str().map(str::to_owned);
-        has_identity(request, target.path(), user.as_deref(), session);
+        has_identity(request, text, user.as_deref(), session);
         speaks_for_nobody(request);
     }
 }

@@ -1,0 +1,49 @@
+//! Why a request target has no single reading.
+
+use std::borrow::Cow;
+
+use super::reason::{Reason, Refusal};
+
+/// The target has no single reading, or is no path at all. It knows what in it is to blame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguous(Cow<'static, str>);
+
+impl Ambiguous {
+    /// Because of something that has a name.
+    pub const fn because(what: &'static str) -> Self {
+        Self(Cow::Borrowed(what))
+    }
+
+    /// Because of these bytes, shown as escapes.
+    pub fn bytes(bytes: &[u8]) -> Self {
+        Self(Cow::Owned(bytes.iter().map(|byte| format!("%{byte:02X}")).collect()))
+    }
+
+    /// What is to blame: an escape such as `%2F`, or a few words. It never holds anything else of the target.
+    pub fn culprit(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Ambiguous> for Refusal {
+    fn from(ambiguous: Ambiguous) -> Self {
+        let message = format!(
+            "This address can be read in more than one way because of {}, so it was not passed on.",
+            ambiguous.culprit()
+        );
+        Self { message: message.into(), ..Self::from(Reason::TargetAmbiguous) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_names_what_is_to_blame() {
+        let refusal = Refusal::from(Ambiguous::bytes(&[0xe0, 0x80]));
+        assert_eq!(refusal.reason, Reason::TargetAmbiguous);
+        assert!(refusal.message.contains("because of %E0%80,"), "{}", refusal.message);
+        assert!(Refusal::from(Ambiguous::because("\"//\"")).message.contains("because of \"//\","));
+    }
+}

@@ -1,0 +1,182 @@
+//! A path that the configuration names, and which paths of requests are meant by it.
+
+use std::fmt;
+
+use super::readings::{LONGEST_FORM, RequestPath};
+
+/// A path of one reading. A slash at its end makes no difference.
+#[derive(Clone, Debug)]
+pub struct ConfiguredPath {
+    text: Box<str>,
+    /// Its escapes decoded.
+    literal: Box<[u8]>,
+    /// What it is to programs that forgive everything.
+    loose: Box<[u8]>,
+}
+
+/// Two are the same that the same requests mean.
+impl PartialEq for ConfiguredPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.literal == other.literal
+    }
+}
+
+impl Eq for ConfiguredPath {}
+
+impl ConfiguredPath {
+    /// Reads a path from the configuration. The error says what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if !text.starts_with('/') {
+            return Err(format!("a path starts with a slash: write \"/{text}\""));
+        }
+        if text.contains(['?', '#']) {
+            return Err("it is matched by its path alone: leave out the question mark and the rest".to_owned());
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("write blanks and letters beyond ASCII as escapes, as in \"/caf%C3%A9\"".to_owned());
+        }
+        let path = RequestPath::read(text).map_err(|_| several())?;
+        let bare = |form: &[u8]| Box::<[u8]>::from(form.strip_suffix(b"/").unwrap_or(form));
+        if path.opaque().is_some() || bare(path.literal()) != bare(path.strict()) {
+            return Err(several());
+        }
+        if path.text() != text {
+            return Err(format!("write it in its plain form: \"{}\"", path.text()));
+        }
+        let longest = path.literal().len().max(path.loose().len());
+        if longest > LONGEST_FORM {
+            return Err(format!("it is longer than {LONGEST_FORM} bytes"));
+        }
+        let text = text.strip_suffix('/').unwrap_or(text).into();
+        Ok(Self { text, literal: bare(path.literal()), loose: bare(path.loose()) })
+    }
+
+    /// The path as it was written, without a slash at its end; nothing for the root.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// How specific it is: the longer of two that cover a path.
+    pub fn length(&self) -> usize {
+        self.loose.len()
+    }
+
+    /// Whether it is what programs make of it that know no letter case and forgive what they can.
+    pub fn is_loose(&self) -> bool {
+        self.literal == self.loose && !self.literal.iter().any(u8::is_ascii_uppercase)
+    }
+
+    /// Whether both mean the same to programs that forgive everything.
+    pub fn resembles(&self, other: &Self) -> bool {
+        self.loose.eq_ignore_ascii_case(&other.loose)
+    }
+
+    /// Whether a path in its literal or strict form is this one or lies below.
+    pub fn covers(&self, path: &[u8]) -> bool {
+        path.strip_prefix(&*self.literal).is_some_and(begins_segment)
+    }
+
+    /// Whether a path in its loose form is this one or lies below, for programs that forgive everything.
+    pub fn covers_loosely(&self, loose: &[u8]) -> bool {
+        let (head, rest) = loose.split_at_checked(self.loose.len()).unwrap_or_default();
+        // Nothing is covered by nothing.
+        head.len() == self.loose.len() && begins_segment(rest) && head.eq_ignore_ascii_case(&self.loose)
+    }
+
+    /// Whether a path in its literal or strict form is this one, in any letter case.
+    pub fn is(&self, path: &[u8]) -> bool {
+        path.strip_suffix(b"/").unwrap_or(path).eq_ignore_ascii_case(&self.literal)
+    }
+
+    /// Whether a path in its loose form is this one.
+    pub fn is_loosely(&self, loose: &[u8]) -> bool {
+        loose.strip_suffix(b"/").unwrap_or(loose).eq_ignore_ascii_case(&self.loose)
+    }
+
+    /// Whether this path is the other, in its loose form, or lies below it.
+    pub fn is_within(&self, loose: &[u8]) -> bool {
+        let (head, rest) = self.loose.split_at_checked(loose.len()).unwrap_or_default();
+        head.len() == loose.len() && begins_segment(rest) && head.eq_ignore_ascii_case(loose)
+    }
+}
+
+fn begins_segment(rest: &[u8]) -> bool {
+    matches!(rest, [] | [b'/', ..])
+}
+
+fn several() -> String {
+    "it can be read in more than one way: leave out //, .., semicolons, backslashes and the escapes of / ; % ? # \\"
+        .to_owned()
+}
+
+impl fmt::Display for ConfiguredPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.text.is_empty() { "/" } else { &self.text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> ConfiguredPath {
+        ConfiguredPath::parse(text).unwrap()
+    }
+
+    #[test]
+    fn odd_paths_say_what_to_write() {
+        let odd = [
+            "", "public", "//a", "/a/../b", "/a?b", "/a%2fb", "/%61", "/a#b", "/a b", "/a;b", "/a%3Bb", "/a%25",
+            "/a\\b", "/a%5Cb", "/é", "/caf%c3%a9", "/%E9", "/.", "/a/.", "/a%0A", "/a//",
+        ];
+        for text in odd {
+            assert!(ConfiguredPath::parse(text).is_err(), "{text}");
+        }
+        let said = |text| ConfiguredPath::parse(text).unwrap_err();
+        assert!(said("public").contains("\"/public\""));
+        assert!(said("/%61").contains("\"/a\""));
+        assert!(said("/caf%c3%a9").contains("\"/caf%C3%A9\""));
+        assert!(said(&format!("/{}", "a".repeat(255))).contains("255 bytes"));
+        for text in
+            ["/", "/a", "/a/", "/%40admin", "/user:logout", "/caf%C3%A9", "/a%20b", "/.well-known", "/Admin", "/a."]
+        {
+            assert!(ConfiguredPath::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_end_at_segments() {
+        let cases = [
+            ("/", "/", true),
+            ("/", "/anything", true),
+            ("/public", "/public", true),
+            ("/public/", "/public", true),
+            ("/public/", "/public/x", true),
+            ("/public", "/publicadmin", false),
+            ("/public", "/publi", false),
+            ("/public", "/Public", false),
+            ("/pki/ca/prod", "/pki/ca/prod2", false),
+            ("/%40admin", "/@admin/x", true),
+        ];
+        for (covering, covered, want) in cases {
+            assert_eq!(path(covering).covers(covered.as_bytes()), want, "{covering} {covered}");
+        }
+        assert!(path("/public").covers_loosely(b"/PUBLIC/x") && !path("/public").covers_loosely(b"/PUBLICX"));
+        assert!(path("/Admin.").covers_loosely(b"/admin") && !path("/a").covers_loosely(b""));
+        assert!(path("/a/b").is_within(b"/A") && path("/a").is_within(b"/a") && path("/a").is_within(b""));
+        assert!(!path("/ab").is_within(b"/a") && !path("/a").is_within(b"/a/b"));
+        assert!(path("/a/").is(b"/A/") && !path("/a").is(b"/a/b"));
+    }
+
+    #[test]
+    fn two_spellings_are_one_path() {
+        assert_eq!(path("/%40admin"), path("/@admin"));
+        assert_ne!(path("/Admin"), path("/admin"));
+        assert!(path("/Admin").resembles(&path("/admin.")) && !path("/Admin").is_loose() && path("/a/b").is_loose());
+    }
+}
