@@ -41,6 +41,8 @@ pub struct AccessLine<'a> {
     pub cut: Option<Interruption>,
     /// The names that are served, where the one that was asked for is not.
     pub served: Option<&'a str>,
+    /// What in the request is to blame, where it was refused for a part of it.
+    pub because: Option<&'a str>,
     /// `User-Agent`, for the combined format.
     pub agent: &'a [u8],
     /// `Referer`, for the combined format.
@@ -83,6 +85,9 @@ impl AccessLine<'_> {
         if let Some(served) = self.served {
             line.value("served", served);
         }
+        if let Some(because) = self.because {
+            line.value("because", because);
+        }
         line.end();
     }
 
@@ -113,7 +118,9 @@ impl AccessLine<'_> {
             out.push(b' ');
             quoted(field, false, out);
         }
-        for (key, value) in [("cut", self.cut.map(Interruption::id)), ("served", self.served)] {
+        for (key, value) in
+            [("cut", self.cut.map(Interruption::id)), ("served", self.served), ("because", self.because)]
+        {
             if let Some(value) = value {
                 out.extend_from_slice(format!(" {key}=").as_bytes());
                 quoted(value.as_bytes(), false, out);
@@ -155,6 +162,7 @@ mod tests {
             note: None,
             cut: None,
             served: None,
+            because: None,
             agent: b"curl\"\n",
             referer: b"",
         }

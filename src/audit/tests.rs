@@ -37,6 +37,7 @@ fn request(log: &Log, path: &str) {
         note: None,
         cut: None,
         served: None,
+        because: None,
         agent: &[b'x'; 100],
         referer: b"",
     });

@@ -14,7 +14,7 @@ use crate::values::client_address::ClientAddress;
 use crate::values::headers::Headers;
 use crate::values::interruption::Interruption;
 use crate::values::own_hosts::OwnHosts;
-use crate::values::reason::Reason;
+use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::time::{Clock, Moment};
 
@@ -37,6 +37,7 @@ struct Record {
     note: Option<&'static str>,
     cut: Option<Interruption>,
     served: Option<Box<str>>,
+    because: Option<Box<str>>,
     status: Option<StatusCode>,
     bytes: u64,
 }
@@ -118,6 +119,7 @@ impl Exchange {
             note: None,
             cut: None,
             served: None,
+            because: None,
             status: None,
             bytes: 0,
         };
@@ -164,6 +166,11 @@ impl Exchange {
         self.change(|record| record.served = Some(hosts.list().into()));
     }
 
+    /// Notes what in the request is to blame for the refusal, if that is known.
+    pub(super) fn blames(&mut self, refusal: &Refusal) {
+        self.change(|record| record.because = refusal.because.clone());
+    }
+
     /// Notes an answer of the gateway's own, and why it refuses.
     pub fn replied(&mut self, reply: &Reply) {
         self.answered(reply.status);
@@ -205,6 +212,7 @@ impl Drop for Exchange {
             note: record.note,
             cut: record.cut,
             served: record.served.as_deref(),
+            because: record.because.as_deref(),
             agent,
             referer,
         });

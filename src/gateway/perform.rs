@@ -102,7 +102,7 @@ impl Gateway {
         let wait = banned.until.duration_since(self.pipeline.clock.now());
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         let message = format!("Too many attempts to sign in. Try again in {seconds} seconds.").into();
-        let refusal = Refusal { reason: Reason::TooManyAttempts, message, retry_after: Some(seconds) };
+        let refusal = Refusal { message, retry_after: Some(seconds), ..Refusal::from(Reason::TooManyAttempts) };
         self.sign_in_refused(request, user, next, refusal)
     }
 

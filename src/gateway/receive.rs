@@ -90,6 +90,7 @@ impl Gateway {
             match self.judge(head, raw_target, peer, cut, &assembled, &mut exchange) {
                 Ok(received) => return (exchange, received),
                 Err(Stop::Refused(refusal)) => {
+                    exchange.blames(&refusal);
                     return (exchange, Received::Answer(answers::refuse(&assembled, &head.headers, &refusal)));
                 }
                 // None of them is live the next time.

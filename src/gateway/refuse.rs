@@ -17,7 +17,9 @@ impl Gateway {
         let (parts, target) = half_head::read(head);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, &parts, target);
         exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
-        let reply = answers::refuse(&assembled, &parts.headers, &refusal(reason, target));
+        let refusal = refusal(reason, target);
+        exchange.blames(&refusal);
+        let reply = answers::refuse(&assembled, &parts.headers, &refusal);
         exchange.replied(&reply);
         reply
     }

@@ -42,7 +42,7 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     for reason in Reason::ALL {
         each(Page::Refused { refusal: &reason.into(), switch: None });
         each(Page::Refused {
-            refusal: &Refusal { reason, message: text.to_owned().into(), retry_after: None },
+            refusal: &Refusal { message: text.to_owned().into(), ..Refusal::from(reason) },
             switch: Some(text),
         });
     }

@@ -141,7 +141,7 @@ fn a_refusal_says_what_to_do_next() {
     assert!(page(Reason::GroupMissing, None).contains("href=\"/login?switch=1\">Sign in as somebody else"));
     assert!(page(Reason::GroupMissing, Some("/login?x")).contains("href=\"/login?x\">Sign in as somebody else"));
     assert!(page(Reason::LogoutByGet, None).contains("<form method=\"post\" action=\"/logout\""));
-    let detail = Refusal { reason: Reason::HostNotServed, message: "write $host".into(), retry_after: None };
+    let detail = Refusal { message: "write $host".into(), ..Refusal::from(Reason::HostNotServed) };
     assert!(text(&pages.refused(Language(1), &detail, None)).contains("write $host"));
 }
 

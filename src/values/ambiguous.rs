@@ -31,7 +31,8 @@ impl From<Ambiguous> for Refusal {
             "This address can be read in more than one way because of {}, so it was not passed on.",
             ambiguous.culprit()
         );
-        Self { message: message.into(), ..Self::from(Reason::TargetAmbiguous) }
+        let because = Some(ambiguous.culprit().into());
+        Self { message: message.into(), because, ..Self::from(Reason::TargetAmbiguous) }
     }
 }
 

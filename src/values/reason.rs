@@ -269,10 +269,12 @@ pub struct Refusal {
     pub message: Cow<'static, str>,
     /// After how many seconds it may be tried again, where that is known.
     pub retry_after: Option<u64>,
+    /// What in the request is to blame, in a word for the access line.
+    pub because: Option<Box<str>>,
 }
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, message: Cow::Borrowed(reason.message()), retry_after: None }
+        Self { reason, message: Cow::Borrowed(reason.message()), retry_after: None, because: None }
     }
 }

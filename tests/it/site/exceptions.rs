@@ -85,6 +85,13 @@ async fn what_any_program_could_read_as_something_else_is_refused_there_too() {
         assert_eq!(answer.status, 400, "{target}");
         assert_eq!(answer.json()["error"], "target_ambiguous", "{target}");
     }
+    // Page, JSON and log name the escape.
+    assert!(site.get("/staff%2Fx", &[]).await.json()["message"].as_str().unwrap().contains("because of %2F,"));
+    assert!(site.get("/x%E0%80%AF", &["Accept: text/html"]).await.text().contains("because of %E0%80,"));
+    let lines = site.access_lines(1, "path=/git%3Bx ").await;
+    assert!(lines[0].contains("note=target_ambiguous") && lines[0].contains("because=%3B"), "{lines:?}");
+    let lines = site.access_lines(1, "path=/staff%252Fx ").await;
+    assert!(lines[0].contains("because=%25"), "{lines:?}");
     assert_eq!(site.get("/.exeunt//session", &[]).await.status, 401, "ours in every reading");
     assert_eq!(site.get("/login//", &[]).await.status, 200, "this too");
     let deep = format!("/staff%{}2Fx", "25".repeat(100));
