@@ -138,10 +138,12 @@ fn read(target: &ReturnTo) -> Option<Target<'_>> {
 /// Where a sign-in leads is a page of an application: ours would sign out again, or ask to sign in.
 fn after_login(place: &Place<'_>, settings: &Settings) {
     let next = &settings.login.next;
-    let refusal = match read(next).as_ref().map(|target| settings.own_pages.find(target.path())) {
-        None | Some(Err(_)) => in_two_ways(),
-        Some(Ok(Some(_))) => Refusal::new(format!("{} is an address of the gateway itself", next.path_and_query())),
-        Some(Ok(None)) => return,
+    let target = read(next);
+    let path = target.as_ref().map(Target::path);
+    let refusal = match path.map(|path| (path.text(), settings.own_pages.find(path))) {
+        None | Some((_, Err(_))) => in_two_ways(),
+        Some((text, Ok(Some(_)))) => Refusal::new(format!("{text} is an address of the gateway itself")),
+        Some((_, Ok(None))) => return,
     };
     place.problem(refusal.write("name a page of an application: \"/\""));
 }
