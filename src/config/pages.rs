@@ -41,6 +41,9 @@ fn look(table: &Table<'_>, folder: &Path) -> Option<Look> {
     };
     let path = item.parse(|text| files::resolve(folder, text))?;
     let look = Look::with_folder(&path).map_err(|files| refuse(&item, files)).ok()?;
+    for advice in look.advice() {
+        item.place.warning(Refusal::new(advice.message.as_str()).write(advice.help.as_str()));
+    }
     for (file, texts) in look.untranslated() {
         let shown: Vec<&str> = texts.iter().take(3).map(String::as_str).collect();
         let more = if texts.len() > shown.len() { ", …" } else { "" };

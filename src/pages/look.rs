@@ -10,6 +10,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Error, UndefinedBehavior, Value, context};
 
 use super::catalogue::Catalogue;
+use super::forms;
 use super::language::{self, Language};
 use super::page::Page;
 use super::problem::{BrokenFile, Problem};
@@ -44,6 +45,7 @@ pub struct Look {
     texts: Vec<Value>,
     style: String,
     untranslated: Vec<(PathBuf, Vec<String>)>,
+    advice: Vec<Problem>,
 }
 
 impl std::fmt::Debug for Look {
@@ -78,6 +80,11 @@ impl Look {
         &self.untranslated
     }
 
+    /// What is odd about the forms of the templates.
+    pub fn advice(&self) -> &[Problem] {
+        &self.advice
+    }
+
     pub(super) fn style(&self) -> &str {
         &self.style
     }
@@ -105,7 +112,7 @@ impl Look {
         let style = files.get("style.css").map_or(STYLE, |(_, text)| text.as_str()).to_owned();
         let texts = languages.iter().map(|(_, catalogue)| Arc::new(catalogue.clone()).function()).collect();
         let tags = languages.into_iter().map(|(tag, _)| tag).collect();
-        let mut look = Self { environments: Vec::new(), tags, texts, style, untranslated };
+        let mut look = Self { environments: Vec::new(), tags, texts, style, untranslated, advice: Vec::new() };
         let theirs = files.keys().any(|name| is_template(name)).then_some(files);
         for files in theirs.into_iter().chain([&Files::new()]) {
             match environment(files) {
@@ -113,26 +120,32 @@ impl Look {
                 Err(files) => broken.extend(files),
             }
         }
-        broken.extend(look.failures(files));
+        let (failures, advice) = look.tried(files);
+        broken.extend(failures);
+        look.advice = advice;
         if broken.is_empty() { Ok(look) } else { Err(broken) }
     }
 
-    /// Every page in every language, with values of every kind: what fails, once for each place. Templates that
-    /// cannot even be read are not tried.
-    fn failures(&self, files: &Files) -> Vec<BrokenFile> {
-        let Some(environment) = self.environments.first() else { return Vec::new() };
+    /// Every page in every language, with values of every kind: what fails, once for each place, and what is odd.
+    /// Templates that cannot even be read are not tried.
+    fn tried(&self, files: &Files) -> (Vec<BrokenFile>, Vec<Problem>) {
+        let Some(environment) = self.environments.first() else { return Default::default() };
         let brand = context! { name => "sample", beside_logo => "", logo => "sample" };
         let around = super::around(brand, super::stylesheet("", ""), &super::Addresses::samples());
-        let mut found = Vec::new();
+        let (mut found, mut advice) = (Vec::new(), Vec::new());
         samples::each("sample", |page| {
             for language in 0..self.tags.len() {
                 let Some(values) = self.values(Language(language), &page, &around) else { continue };
-                if let Err(error) = render(environment, &page, &values) {
-                    note(&mut found, explained(&error, page.template(), files));
+                match render(environment, &page, &values) {
+                    Err(error) => note(&mut found, explained(&error, page.template(), files)),
+                    Ok(html) => {
+                        let new = forms::advice(&page, &html).into_iter().filter(|one| !advice.contains(one));
+                        advice.extend(new.collect::<Vec<_>>());
+                    }
                 }
             }
         });
-        found
+        (found, advice)
     }
 }
 
@@ -361,6 +374,21 @@ mod tests {
         let [(file, left)] = look.untranslated() else { panic!("{:?}", look.untranslated()) };
         assert!(file.ends_with("fr.toml") && left.contains(&"login.user".to_owned()));
         assert!(!left.contains(&"login.title".to_owned()));
+    }
+
+    #[test]
+    fn forms_of_templates_are_looked_at() {
+        assert_eq!(Look::built_in().unwrap().advice(), [], "ours lead where they should");
+        let look = with(&[
+            ("login.html", "<form method=\"post\" action=\"{{ login }}\"></form>"),
+            ("goodbye.html", "{% include \"search.html\" %}"),
+            ("search.html", "<form action=\"https://search.test/\"></form>"),
+        ]);
+        let look = look.unwrap();
+        let said: Vec<_> = look.advice().iter().map(|problem| problem.message.as_str()).collect();
+        let [fragment, elsewhere] = said[..] else { panic!("{said:?}") };
+        assert!(fragment.contains("form of login.html has an action"), "{fragment}");
+        assert!(elsewhere.contains("goodbye.html leads to https://search.test/"), "{elsewhere}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod brand;
 mod catalogue;
 mod colour;
+mod forms;
 mod language;
 mod look;
 mod page;

