@@ -12,8 +12,8 @@ use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::headers::Headers;
 use crate::values::media_type::may_be_page;
 
-/// Answers that say to caches between us and the browser what `Cache-Control` does not (RFC 9213 and its forerunners).
-static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
+/// Headers that tell caches between us and the browser what `Cache-Control` does not (RFC 9213 and its forerunners).
+pub static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
     HeaderName::from_static("cdn-cache-control"),
     HeaderName::from_static("cloudflare-cdn-cache-control"),
     HeaderName::from_static("netlify-cdn-cache-control"),
@@ -34,6 +34,8 @@ pub struct SignedInAnswer<'a> {
     pub is_navigation: bool,
     /// Whether strangers get answers of this route, too.
     pub is_public_route: bool,
+    /// Whether there is one of [`FOR_CACHES_BETWEEN`].
+    pub speaks_to_caches_between: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,23 +68,25 @@ impl SignedInAnswer<'_> {
             }
         };
         edits.extend(control.map(|value| HeaderEdit::Set(CACHE_CONTROL, value)));
-        let between = FOR_CACHES_BETWEEN.iter().filter(|name| self.headers.has(name));
-        edits.extend(between.map(|name| HeaderEdit::Remove(name.clone())));
+        if self.speaks_to_caches_between {
+            edits.extend(FOR_CACHES_BETWEEN.iter().cloned().map(HeaderEdit::Remove));
+        }
     }
 
     fn kept(&self) -> Kept {
-        let control = CacheControl::of(self.headers);
         // A 304 has no body and no type: `no-store` on it would discard the copy that it confirms.
         if self.status != StatusCode::NOT_MODIFIED && (self.is_navigation || may_be_page(self.headers)) {
-            Kept::Nothing
-        } else if control.has("no-store") {
+            return Kept::Nothing;
+        }
+        let control = CacheControl::of(self.headers);
+        if control.has("no-store") {
             Kept::AsItIs
         } else if control.is_for_everybody() {
             if self.is_public_route { Kept::AsItIs } else { Kept::ByTheBrowser(control.for_the_browser()) }
         } else {
-            let unchanged = if control.has("no-transform") { ", no-transform" } else { "" };
-            let value = HeaderValue::try_from(format!("private, no-cache{unchanged}"));
-            Kept::AskedForAgain(value.unwrap_or_else(|_| HeaderValue::from_static("private, no-cache")))
+            let unchanged = control.has("no-transform");
+            let value = if unchanged { "private, no-cache, no-transform" } else { "private, no-cache" };
+            Kept::AskedForAgain(HeaderValue::from_static(value))
         }
     }
 }
@@ -158,7 +162,13 @@ mod tests {
         let mut headers: HeaderMap = lines.iter().map(line).collect();
         let mut edits = HeaderEdits::new();
         let status = StatusCode::from_u16(status).unwrap();
-        let answer = SignedInAnswer { status, headers: &headers, is_navigation: navigation, is_public_route: public };
+        let answer = SignedInAnswer {
+            status,
+            headers: &headers,
+            is_navigation: navigation,
+            is_public_route: public,
+            speaks_to_caches_between: false,
+        };
         answer.protect(&mut edits);
         edits.iter().for_each(|edit| edit.apply(&mut headers));
         [CACHE_CONTROL, VARY].map(|name| {
@@ -257,7 +267,14 @@ mod tests {
             let after = |headers: &HeaderMap| {
                 let mut edits = HeaderEdits::new();
                 let (status, is_navigation) = (StatusCode::OK, false);
-                SignedInAnswer { status, headers, is_navigation, is_public_route: public }.protect(&mut edits);
+                SignedInAnswer {
+                    status,
+                    headers,
+                    is_navigation,
+                    is_public_route: public,
+                    speaks_to_caches_between: true,
+                }
+                .protect(&mut edits);
                 let mut headers = headers.clone();
                 edits.iter().for_each(|edit| edit.apply(&mut headers));
                 headers

@@ -3,7 +3,7 @@
 use http::header::{HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::cache_protection::SignedInAnswer;
+use super::cache_protection::{FOR_CACHES_BETWEEN, SignedInAnswer};
 use super::clear_site_data::{self, CLEAR_SITE_DATA};
 use super::facts::RequestFacts;
 use super::forwarded::{self, Forwarded};
@@ -58,7 +58,8 @@ impl HeadRules {
     pub fn new(identity: IdentityHeaders, cookie: SessionCookie, hosts: OwnHosts, own_pages: OwnPages) -> Self {
         let own = OwnHeaders::new(identity.names().cloned());
         let removed: Vec<_> = identity.names().chain(&OF_THE_WHOLE_HOST).cloned().collect();
-        let edited = LEADING.iter().chain([&CLEAR_SITE_DATA, &SERVICE_WORKER_ALLOWED]).cloned();
+        let edited =
+            LEADING.iter().chain(&FOR_CACHES_BETWEEN).chain([&CLEAR_SITE_DATA, &SERVICE_WORKER_ALLOWED]).cloned();
         Self {
             noticed: NameSet::new(removed.iter().cloned().chain(edited).collect()),
             removed: NameSet::new(removed),
@@ -128,13 +129,16 @@ impl HeadRules {
             _ => self.cookie.response_edits(headers, &mut edits),
         }
         let route = permit.route();
+        let mut speaks_to_caches_between = false;
         for name in self.noticed.iter().filter(|name| headers.has(name)) {
+            speaks_to_caches_between |= FOR_CACHES_BETWEEN.contains(name);
             self.edit(name, headers, route, asked, &mut edits);
         }
         if permit.session().is_some() && !route.keeps_cache_control && !status.is_informational() {
             let is_public_route = route.access == Access::Public;
             let is_navigation = asked.is_navigation;
-            SignedInAnswer { status, headers, is_navigation, is_public_route }.protect(&mut edits);
+            SignedInAnswer { status, headers, is_navigation, is_public_route, speaks_to_caches_between }
+                .protect(&mut edits);
         }
         edits.extend(route.response_headers.iter().cloned());
         edits

@@ -36,6 +36,12 @@ async fn what_a_browser_keeps_is_for_one_person() {
     assert_eq!(kept(&site.get("/public/x", &[&alice, NAVIGATION]).await)[0], "no-store");
     assert_eq!(kept(&site.get("/public/x", &[NAVIGATION]).await), ["max-age=60", "Origin"], "nobody is signed in");
 
+    let (site, alice) =
+        site_answering("Content-Type: text/css\r\nX-Accel-Expires: 60\r\nCDN-Cache-Control: a\r\n").await;
+    let answer = site.get("/x", &[&alice]).await;
+    assert_eq!((answer.header("x-accel-expires"), answer.header("cdn-cache-control")), (None, None));
+    assert_eq!(site.get("/public/x", &[]).await.header("x-accel-expires"), Some("60"));
+
     let (site, alice) = site_answering("Content-Type: text/css\r\nCache-Control: public, max-age=60\r\n").await;
     assert_eq!(kept(&site.get("/x", &[&alice]).await)[0], "private, max-age=60");
     assert_eq!(kept(&site.get("/public/x", &[&alice]).await)[0], "public, max-age=60");
