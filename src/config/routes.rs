@@ -63,6 +63,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let (request_headers, response_headers) = headers::edits(table, around.identity);
     let pass_headers = pass_headers::read(table, around.identity, &request_headers, &around.limits.door.trusted);
     let keeps_cache_control = switch("cache", [("protect", false), ("app", true)]);
+    let idle_paths = path.as_ref().map_or_else(Vec::new, |path| idle_paths(table, path));
     let host = host.map_or(Some(None), |host| host.map(Some))?;
     Some(RouteSettings {
         host,
@@ -83,7 +84,18 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         response_headers,
         pass_headers,
         keeps_cache_control,
+        idle_paths,
     })
+}
+
+/// Paths of this route that are asked for without anybody being there.
+fn idle_paths(table: &Table<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
+    let within = |text: &str| {
+        let path = ConfiguredPath::parse(text).map_err(|said| Refusal::of(text, &said))?;
+        let outside = || Refusal::new(format!("{text} is not covered by this route, whose path is {route}"));
+        if route.is_root() || route.covers(path.as_str().as_bytes()) { Ok(path) } else { Err(outside()) }
+    };
+    table.list("idle_paths").iter().filter_map(|item| item.parse(within)).collect()
 }
 
 fn path(text: &str) -> Result<ConfiguredPath, Refusal> {

@@ -28,6 +28,7 @@ pub struct Forward {
     pub(super) may_repeat: bool,
     pub(super) affinity: u64,
     pub(super) cookies: Kept,
+    pub(super) is_idle: bool,
 }
 
 impl Forward {
@@ -54,6 +55,11 @@ impl Forward {
     /// Whether doing it twice is doing it once (RFC 9110 9.2.2), whichever method the application obeys.
     pub fn may_repeat(&self) -> bool {
         self.may_repeat
+    }
+
+    /// Whether it is asked for without anybody being there.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_idle
     }
 
     /// The session in whose name it goes.

@@ -57,9 +57,9 @@ impl Gateway {
         &self.sessions
     }
 
-    /// Notes that a session is used, by something that goes on in its name.
+    /// Notes that a session is used, by something that goes on in its name; unless nobody has to be there for that.
     pub fn touch(&self, forward: &Forward) {
-        if let Some(session) = forward.session() {
+        if let Some(session) = forward.session().filter(|_| !forward.is_idle()) {
             session.touch(self.pipeline.clock.now());
         }
     }

@@ -208,7 +208,8 @@ impl Gateway {
         at: Moment,
         assembled: &Arc<Assembled>,
     ) -> Received {
-        if let Some(session) = permit.session() {
+        let is_idle = permit.route().idle_paths.iter().any(|path| path.covers(facts.target.path().literal()));
+        if let Some(session) = permit.session().filter(|_| !is_idle) {
             session.touch(at);
         }
         Received::Forward(Box::new(Forward {
@@ -218,6 +219,7 @@ impl Gateway {
             may_repeat: facts.method.is_idempotent() && facts.method_override == Ok(None),
             affinity: affinity(facts, permit.session()),
             cookies,
+            is_idle,
             assembled: Arc::clone(assembled),
             permit,
         }))

@@ -57,6 +57,8 @@ pub struct RouteSettings {
     pub pass_headers: PassHeaders,
     /// Whether the application alone says what browsers keep of its answers.
     pub keeps_cache_control: bool,
+    /// Addresses that pages ask for by themselves: that they are asked for keeps no session.
+    pub idle_paths: Vec<ConfiguredPath>,
 }
 
 impl RouteSettings {
@@ -90,6 +92,7 @@ impl RouteSettings {
             response_headers: self.response_headers,
             pass_headers: self.pass_headers,
             keeps_cache_control: self.keeps_cache_control,
+            idle_paths: self.idle_paths,
         }
     }
 }
@@ -120,6 +123,7 @@ pub(crate) mod tests {
             response_headers: Vec::new(),
             pass_headers: PassHeaders::default(),
             keeps_cache_control: false,
+            idle_paths: Vec::new(),
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Route {
     pub pass_headers: PassHeaders,
     /// Whether the application alone says what browsers keep of its answers.
     pub keeps_cache_control: bool,
+    /// Addresses that pages ask for by themselves: that they are asked for keeps no session.
+    pub idle_paths: Vec<ConfiguredPath>,
 }
 
 impl fmt::Display for Route {

@@ -92,6 +92,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         response_headers: Vec::new(),
         pass_headers: PassHeaders::default(),
         keeps_cache_control: false,
+        idle_paths: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod echo;
 mod evidence;
 pub mod house;
 
+mod activity;
 mod bodies;
 mod crowds;
 mod dispatch;
