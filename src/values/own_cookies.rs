@@ -218,6 +218,48 @@ mod tests {
         assert!(found.named().map(|named| named.key).eq(values.iter().map(|(_, key)| *key)));
     }
 
+    /// Against a reading that is written the long way.
+    #[test]
+    fn whatever_the_lines_are_every_session_is_found_and_nothing_of_ours_kept() {
+        use proptest::prelude::*;
+        let value = value().0;
+        let words =
+            ["__Host-exeunt", "exeunt", "EXEUNT-known", "a", "=", ";", "; ", " ", "\t", "\"", ",", &value, "\u{e9}"];
+        let words = words.map(str::to_owned);
+        let line = proptest::collection::vec(proptest::sample::select(words.to_vec()), 0..14);
+        let lines = proptest::collection::vec(line.prop_map(|words| words.concat()), 0..4);
+        proptest!(ProptestConfig::with_cases(2_000), |(lines in lines)| {
+            let pairs = |lines: &[String]| -> Vec<String> {
+                let pairs = lines.iter().flat_map(|line| line.split(';')).map(|pair| pair.trim_ascii().to_owned());
+                pairs.filter(|pair| !pair.is_empty()).collect()
+            };
+            let split = |pair: &str| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (name.trim_ascii().to_owned(), value.trim_ascii().to_owned())
+            };
+            let is_ours = |pair: &String| {
+                let name = split(pair).0.to_ascii_lowercase();
+                ["exeunt", "exeunt-known"].contains(&name.trim_start_matches("__host-"))
+            };
+            let sessions = || pairs(&lines).into_iter().map(|pair| split(&pair)).filter(|(name, _)| {
+                ["__host-exeunt", "exeunt"].contains(&&*name.to_ascii_lowercase())
+            });
+            let named: Vec<_> = sessions().filter(|(_, shown)| *shown == value).map(|(name, _)| name == "__Host-exeunt").collect();
+            let mut headers: HeaderMap =
+                lines.iter().map(|line| (COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect();
+            let found = cookie().read(&headers);
+            prop_assert_eq!(found.named().next().map(|named| named.opens), named.first().copied());
+            prop_assert_eq!(found.named().any(|named| named.opens), named.contains(&true));
+            prop_assert_eq!(found.are_presented(), sessions().next().is_some());
+            found.into_kept().apply(&mut headers);
+            let kept: Vec<_> =
+                headers.get_all(COOKIE).iter().map(|line| String::from_utf8(line.as_bytes().to_vec()).unwrap()).collect();
+            let want: Vec<_> = pairs(&lines).into_iter().filter(|pair| !is_ours(pair)).collect();
+            prop_assert_eq!(pairs(&kept), want);
+            prop_assert!(kept.len() <= 1);
+        });
+    }
+
     #[test]
     fn what_was_presented_is_known() {
         let cases = [

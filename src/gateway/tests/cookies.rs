@@ -191,3 +191,34 @@ async fn a_sign_in_while_two_are_live_leaves_the_new_one_alone() {
     let new = cookie_line(&reply);
     assert!(bench.is_signed_in(&line(&[pair(&alice), pair(&new), pair(&bob)])));
 }
+
+/// Caches in front keep what they may: only answers that they may not keep expire or set a cookie of ours.
+#[tokio::test]
+async fn whatever_sets_or_expires_a_cookie_of_ours_is_never_stored() {
+    let bench = bench();
+    let asks: [(&str, &str, &[&str], &str); 12] = [
+        ("GET", "/x", &[], ""),
+        ("GET", "/x", &[BROWSER], ""),
+        ("GET", "/staff/x", &[BROWSER], ""),
+        ("GET", "/login", &[BROWSER], ""),
+        ("GET", "/.exeunt/session", &[], ""),
+        ("GET", "/.exeunt/style.css", &[], ""),
+        ("POST", "/login", &[FORM], "username=alice&password=wonder+land"),
+        ("POST", "/login", &[FORM, "Accept: application/json"], "username=alice&password=wonder+land"),
+        ("POST", "/logout", &[], ""),
+        ("POST", "/logout?next=/bye", &[BROWSER], ""),
+        ("POST", "/logout", &[BROWSER], ""),
+        ("POST", "/logout", &[FORM, "Accept: application/json"], "next=/bye"),
+    ];
+    let mut with_cookies = 0;
+    for (method, target, lines, body) in asks {
+        for stray in ["exeunt=x", "exeunt=x; exeunt=y", "exeunt"] {
+            let reply = bench.ask(method, target, &[lines, &[&*line(&[stray])]].concat(), body).await;
+            if header(&reply, "set-cookie").is_some() {
+                assert_eq!(header(&reply, "cache-control"), Some("no-store"), "{method} {target}");
+                with_cookies += 1;
+            }
+        }
+    }
+    assert!(with_cookies >= 8 * 3, "{with_cookies}");
+}

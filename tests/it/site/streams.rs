@@ -180,14 +180,35 @@ async fn whatever_ends_a_session_cuts_its_streams() {
     let mut slow = Slow::answering(STREAM).await;
     let alice = slow.site.session_of("alice").await;
     let (mut stream, _) = slow.begun(&alice).await;
-    slow.site.advance(IDLE - Duration::from_secs(1)).await;
+    slow.site.advance(IDLE - Duration::from_millis(1)).await;
     slow.go_on.add_permits(1);
     assert_eq!(stream.chunk().await.unwrap(), b"piece");
-    slow.site.advance(Duration::from_secs(1 + 5)).await;
+    slow.site.advance(Duration::from_millis(1)).await;
     is_cut(&mut stream).await;
     within(slow.gone.recv()).await.unwrap();
     assert_eq!(slow.site.get("/x", &[&alice]).await.status, 401);
     assert!(slow.site.lines().iter().any(|line| line.contains("cause=idle")), "{:?}", slow.site.lines());
+}
+
+/// Not seconds later: the sweeper sees the end when it comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_the_absolute_life_does() {
+    let slow = Slow::answering(STREAM).await;
+    let alice = slow.site.session_of("alice").await;
+    slow.site.advance(Duration::from_millis(300)).await;
+    let (mut stream, _) = slow.begun(&alice).await;
+    for _ in 0..ABSOLUTE.as_secs() / 500 {
+        slow.site.advance(Duration::from_secs(500)).await;
+        assert_eq!(slow.site.get("/.exeunt/session", &[&alice]).await.status, 200);
+        drop(slow.begun(&alice).await);
+    }
+    slow.go_on.add_permits(1);
+    assert_eq!(stream.chunk().await.unwrap(), b"piece");
+    slow.site
+        .advance(ABSOLUTE - Duration::from_secs(ABSOLUTE.as_secs() / 500 * 500) - Duration::from_millis(300))
+        .await;
+    is_cut(&mut stream).await;
+    assert!(slow.site.lines().iter().any(|line| line.contains("cause=absolute")), "{:?}", slow.site.lines());
 }
 
 #[tokio::test(flavor = "multi_thread")]
