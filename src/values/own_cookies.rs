@@ -244,7 +244,8 @@ mod tests {
             let sessions = || pairs(&lines).into_iter().map(|pair| split(&pair)).filter(|(name, _)| {
                 ["__host-exeunt", "exeunt"].contains(&&*name.to_ascii_lowercase())
             });
-            let named: Vec<_> = sessions().filter(|(_, shown)| *shown == value).map(|(name, _)| name == "__Host-exeunt").collect();
+            let named = sessions().filter(|(_, shown)| *shown == value);
+            let named: Vec<_> = named.map(|(name, _)| name == "__Host-exeunt").collect();
             let mut headers: HeaderMap =
                 lines.iter().map(|line| (COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect();
             let found = cookie().read(&headers);
@@ -252,8 +253,8 @@ mod tests {
             prop_assert_eq!(found.named().any(|named| named.opens), named.contains(&true));
             prop_assert_eq!(found.are_presented(), sessions().next().is_some());
             found.into_kept().apply(&mut headers);
-            let kept: Vec<_> =
-                headers.get_all(COOKIE).iter().map(|line| String::from_utf8(line.as_bytes().to_vec()).unwrap()).collect();
+            let text = |line: &HeaderValue| String::from_utf8(line.as_bytes().to_vec()).unwrap();
+            let kept: Vec<_> = headers.get_all(COOKIE).iter().map(text).collect();
             let want: Vec<_> = pairs(&lines).into_iter().filter(|pair| !is_ours(pair)).collect();
             prop_assert_eq!(pairs(&kept), want);
             prop_assert!(kept.len() <= 1);

@@ -15,6 +15,7 @@ mod handshakes;
 mod head_rules;
 mod heads;
 mod hostile;
+mod leaving;
 mod limits;
 mod lines;
 mod raw_corpus;
