@@ -1,11 +1,11 @@
 //! Everything a rule may look at, parsed once and without the engine.
 
 use http::header::{ACCEPT, EXPECT, HOST, ORIGIN, UPGRADE};
-use http::{HeaderName, Method, request};
+use http::{HeaderName, Method};
 
 use crate::routes::methods;
 use crate::values::client_address::Provenance;
-use crate::values::headers::Headers;
+use crate::values::headers::{Headers, RequestHead};
 use crate::values::method_override::{NoSingleMethod, method_override};
 use crate::values::nominated;
 use crate::values::origin::{Authority, Origin};
@@ -46,35 +46,30 @@ pub struct RequestFacts<'a> {
 }
 
 impl<'a> RequestFacts<'a> {
-    /// Reads a head. `raw_target` is the target of the request line byte for byte, `provenance` where it comes from.
+    /// Reads a head. `provenance` is where it comes from.
     ///
     /// # Errors
     /// The refusal that the client gets: nothing that fails here is forwarded.
-    pub fn read(
-        head: &'a request::Parts,
-        raw_target: &'a [u8],
-        provenance: Provenance,
-        hosts: &OwnHosts,
-    ) -> Result<Self, Refusal> {
-        let target = Target::parse(raw_target)?;
-        let authority = authority(&head.headers, &target)?;
+    pub fn read(head: RequestHead<'a>, provenance: Provenance, hosts: &OwnHosts) -> Result<Self, Refusal> {
+        let target = Target::parse(head.target)?;
+        let authority = authority(head.headers, &target)?;
         let host = hosts.find(authority).map_err(not_own)?;
-        check_expectation(&head.headers)?;
-        if nominated::nominates_end_to_end(&head.headers) {
+        check_expectation(head.headers)?;
+        if nominated::nominates_end_to_end(head.headers) {
             return Err(Reason::HeadMalformed.into());
         }
-        if methods::is_never_passed(&head.method) {
+        if methods::is_never_passed(head.method) {
             return Err(Reason::MethodNotAllowed.into());
         }
         Ok(Self {
-            method: &head.method,
+            method: head.method,
             target,
             host,
             authority,
-            headers: &head.headers,
+            headers: head.headers,
             provenance,
-            method_override: method_override(&head.headers),
-            websocket: asks_for_websocket(&head.headers),
+            method_override: method_override(head.headers),
+            websocket: asks_for_websocket(head.headers),
         })
     }
 
@@ -186,7 +181,7 @@ fn check_expectation(headers: &dyn Headers) -> Result<(), Refusal> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use http::Request;
+    use http::{Request, request};
 
     use crate::values::client_address::{Peer, TrustedProxies};
 
@@ -213,7 +208,7 @@ pub(crate) mod tests {
     pub(crate) fn facts<'a>(head: &'a request::Parts, hosts: &OwnHosts) -> Result<RequestFacts<'a>, Refusal> {
         let target = head.extensions.get::<String>().unwrap().as_bytes();
         let provenance = TrustedProxies::default().provenance(Peer::Unix, &head.headers);
-        RequestFacts::read(head, target, provenance, hosts)
+        RequestFacts::read(RequestHead::of(head, target), provenance, hosts)
     }
 
     fn verdict(method: &str, target: &str, head: &[&str]) -> Result<(), Reason> {

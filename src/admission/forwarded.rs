@@ -1,10 +1,12 @@
 //! `X-Forwarded-*`: where a request comes from, as the application is told. Written by us alone.
 
+use bytes::BytesMut;
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::facts::RequestFacts;
 use crate::values::client_address::Provenance;
+use crate::values::header_edits::put_parts;
 use crate::values::origin::Scheme;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -61,6 +63,18 @@ impl Forwarded {
         headers.insert(&X_FORWARDED_PROTO, self.proto.clone());
         headers.insert(&X_FORWARDED_HOST, self.host.clone());
         headers.insert(&X_FORWARDED_PORT, self.port.clone());
+    }
+}
+
+impl Forwarded {
+    /// Writes it.
+    pub(super) fn put(&self, to: &mut BytesMut) {
+        if let Some(client) = &self.client {
+            put_parts(to, &[b"X-Forwarded-For: ", client.as_bytes(), b"\r\n"]);
+        }
+        let (proto, host, port) = (self.proto.as_bytes(), self.host.as_bytes(), self.port.as_bytes());
+        put_parts(to, &[b"X-Forwarded-Proto: ", proto, b"\r\nX-Forwarded-Host: ", host]);
+        put_parts(to, &[b"\r\nX-Forwarded-Port: ", port, b"\r\n"]);
     }
 }
 

@@ -1,7 +1,9 @@
 //! How the application is told who is signed in.
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::values::header_edits::put_line;
 use crate::values::identity::{Field, Identity};
 
 /// The headers of `[identity]`, in order. All of them are removed from every request before these are set.
@@ -69,6 +71,18 @@ impl IdentityHeaders {
     /// How many headers there are at most.
     pub fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// Writes who this is.
+    pub fn put(&self, identity: &Identity, to: &mut BytesMut) {
+        for (name, template) in &self.0 {
+            if let [Piece::Field(field)] = template.0.as_slice() {
+                // The usual template is one field, whose value is there already.
+                identity.header(*field).into_iter().for_each(|value| put_line(to, name, value.as_bytes()));
+            } else if let Some(value) = template.render(identity) {
+                put_line(to, name, value.as_bytes());
+            }
+        }
     }
 
     /// Tells the application who this is.

@@ -1,5 +1,6 @@
 //! What the application is told, and what it may tell the browser: the head of a forwarded request and of its answer.
 
+use bytes::BytesMut;
 use http::header::{HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -14,9 +15,11 @@ use super::service_worker::{self, SERVICE_WORKER_ALLOWED};
 use crate::routes::access::Access;
 use crate::routes::table::Route;
 use crate::values::cookie::SessionCookie;
-use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::head_lines::{Fields, Known};
+use crate::values::header_edits::{HeaderEdit, HeaderEdits, put_added, put_line, replaces};
 use crate::values::header_names::{NameSet, OwnHeaders};
 use crate::values::headers::Headers;
+use crate::values::hop_by_hop::HopByHop;
 use crate::values::instance_id::InstanceId;
 use crate::values::origin::Authority;
 use crate::values::own_cookies::Kept;
@@ -107,10 +110,61 @@ impl HeadRules {
         }
     }
 
+    /// Writes the lines of a request as it leaves, without its framing. Of the client's lines those of its connection
+    /// go, those that it nominates, and what clients may not say; then come the operator's, then ours, so that nothing
+    /// stands over what we tell.
+    pub fn put_request(&self, to: &mut BytesMut, head: &Fields, permit: &Permit, asked: &Asked, cookies: &Kept) {
+        let route = permit.route();
+        let hop = HopByHop::of(head);
+        let mut claims = Vec::new();
+        head.put(to, |line| {
+            let name = line.name.of(head.bytes());
+            match line.known {
+                Known::Host => route.upstream_host.is_none(),
+                Known::Cookie => matches!(cookies, Kept::Untouched) && !replaces(&route.request_headers, name),
+                _ if hop.is_one(line, name) || replaces(&route.request_headers, name) => false,
+                _ if self.is_claim(name, route, asked.by_trusted_proxy) => {
+                    claims.push(name);
+                    false
+                }
+                _ => true,
+            }
+        });
+        if !claims.is_empty() {
+            note_removed(route, &claims);
+        }
+        cookies.put(to);
+        put_added(&route.request_headers, to);
+        asked.forwarded.put(to);
+        self.instance.iter().for_each(|instance| instance.put(to));
+        if let Some(session) = permit.session() {
+            self.identity.put(session.identity(), to);
+        }
+        if let Some(host) = &route.upstream_host {
+            put_line(to, &HOST, host.to_string().as_bytes());
+        }
+    }
+
+    fn is_claim(&self, name: &[u8], route: &Route, by_trusted_proxy: bool) -> bool {
+        let passes = |name: HeaderName| route.pass_headers.pass(&name, by_trusted_proxy);
+        self.own.claims(name) && !HeaderName::from_bytes(name).is_ok_and(passes)
+    }
+
+    /// Writes the lines of an answer as it is passed on, without its framing.
+    pub fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &Fields, permit: &Permit, asked: &Asked) {
+        let edits = self.response(status, head, permit, asked);
+        let hop = HopByHop::of(head);
+        head.put(to, |line| {
+            let name = line.name.of(head.bytes());
+            !hop.is_one(line, name) && !replaces(&edits, name)
+        });
+        put_added(&edits, to);
+    }
+
     /// Removes what clients may not say. What is gone may have meant something to an application, so its name is told.
     fn remove_claims(&self, headers: &mut HeaderMap, route: &Route, by_trusted_proxy: bool) {
         let passes = |name: &HeaderName| route.pass_headers.pass(name, by_trusted_proxy);
-        let is_claim = |name: &&HeaderName| self.own.claims(name) && !passes(name);
+        let is_claim = |name: &&HeaderName| self.own.claims(name.as_ref()) && !passes(name);
         let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
         if claims.is_empty() {
             return;
@@ -161,6 +215,14 @@ impl HeadRules {
         let widens = |scope| service_worker::widens(scope, &self.own_pages);
         !route.service_workers && headers.header(&SERVICE_WORKER_ALLOWED).is_none_or(widens)
     }
+}
+
+/// What is gone may have meant something to an application, so its name is told.
+fn note_removed(route: &Route, claims: &[&[u8]]) {
+    let names = || {
+        claims.iter().map(|name| name.to_ascii_lowercase().escape_ascii().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    tracing::debug!(route = %route, removed = %names(), "request headers that no client can set");
 }
 
 fn host_value(host: &Authority) -> Option<HeaderValue> {

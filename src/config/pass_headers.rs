@@ -61,14 +61,14 @@ fn passable(
     removed: &OwnHeaders,
 ) -> Result<HeaderName, Refusal> {
     let name = headers::not_written_here(text, identity)?;
-    if !is_plain(name.as_str()) {
+    if !is_plain(name.as_ref()) {
         return Err(Refusal::new(format!("applications may take {text} for another name"))
             .write("write letters, digits and single hyphens: \"X-Original-Host\""));
     }
     if !removed_headers::may_pass(name.as_str()) {
         return Err(Refusal::new(format!("{text} is never passed on")).write("leave it out"));
     }
-    if !removed.claims(&name) {
+    if !removed.claims(name.as_ref()) {
         return Err(Refusal::new(format!("{text} passes anyway")).write("leave it out"));
     }
     if edits.iter().any(|edit| matches!(edit, HeaderEdit::Set(set, _) if *set == name)) {

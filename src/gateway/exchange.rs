@@ -5,13 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use http::header::{HOST, REFERER, USER_AGENT};
-use http::{Method, StatusCode, request};
+use http::{Method, StatusCode};
 
 use crate::audit::{AccessLine, Format, Log};
 use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
-use crate::values::headers::Headers;
+use crate::values::headers::{Headers, RequestHead};
 use crate::values::interruption::Interruption;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::{Reason, Refusal};
@@ -103,7 +103,7 @@ fn without_user(address: &[u8]) -> &[u8] {
 
 impl Exchange {
     /// Begins an exchange. Nothing is kept of it if nobody reads access lines.
-    pub(super) fn begin(log: &Log, clock: &Clock, head: &request::Parts, raw_target: &[u8]) -> Self {
+    pub(super) fn begin(log: &Log, clock: &Clock, head: RequestHead<'_>) -> Self {
         if !log.wants_access() {
             return Self { record: None };
         }
@@ -112,7 +112,7 @@ impl Exchange {
             clock: clock.clone(),
             begun: clock.now(),
             method: head.method.clone(),
-            words: Words::read(&head.headers, raw_target, log.format() == Format::Combined),
+            words: Words::read(head.headers, head.target, log.format() == Format::Combined),
             client: None,
             session: None,
             route: None,

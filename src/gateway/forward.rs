@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 
 use super::answers;
@@ -11,6 +12,7 @@ use crate::admission::upstream_head::Asked;
 use crate::routes::pool::Pool;
 use crate::session::Leaving;
 use crate::session::record::Session;
+use crate::values::head_lines::Fields;
 use crate::values::header_edits::HeaderEdits;
 use crate::values::headers::Headers;
 use crate::values::own_cookies::Kept;
@@ -70,6 +72,17 @@ impl Forward {
     /// Edits the request as it leaves; anew when an upstream is tried again.
     pub fn edit_request(&self, headers: &mut HeaderMap) {
         self.assembled.heads.request(headers, &self.permit, &self.asked, &self.cookies);
+    }
+
+    /// Writes the lines of the request as it leaves, without its framing.
+    pub fn put_request(&self, to: &mut BytesMut, head: &Fields) {
+        self.assembled.heads.put_request(to, head, &self.permit, &self.asked, &self.cookies);
+    }
+
+    /// Writes the lines of the answer as it is passed on, without its framing. None of them is a cookie of ours: an
+    /// answer that is not ours may be one that caches keep for everybody.
+    pub fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &Fields) {
+        self.assembled.heads.put_response(to, status, head, &self.permit, &self.asked);
     }
 
     /// The edits of the answer as it is passed on. None of them is a cookie of ours: an answer that is not ours may be

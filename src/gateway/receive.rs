@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use http::request;
-
 use super::answers;
 use super::assembled::{Asked, Assembled};
 use super::exchange::Exchange;
@@ -18,6 +16,7 @@ use crate::session::live::Cut;
 use crate::session::record::Session;
 use crate::values::client_address::Peer;
 use crate::values::end_cause::EndCause;
+use crate::values::headers::RequestHead;
 use crate::values::own_cookies::Kept;
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
@@ -75,23 +74,17 @@ impl Visitor {
 }
 
 impl Gateway {
-    /// Judges a head. `raw_target` is the target byte for byte, `cut` the way to end this connection. It waits for
+    /// Judges a head. `cut` is the way to end this connection. It waits for
     /// nothing, unless the head shows the cookies of two live sessions: both of them end first.
-    pub async fn receive(
-        self: &Arc<Self>,
-        head: &request::Parts,
-        raw_target: &[u8],
-        peer: Peer,
-        cut: &Arc<Cut>,
-    ) -> (Exchange, Received) {
+    pub async fn receive(self: &Arc<Self>, head: RequestHead<'_>, peer: Peer, cut: &Arc<Cut>) -> (Exchange, Received) {
         let assembled = self.assembled.load_full();
-        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head, raw_target);
+        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
         loop {
-            match self.judge(head, raw_target, peer, cut, &assembled, &mut exchange) {
+            match self.judge(head, peer, cut, &assembled, &mut exchange) {
                 Ok(received) => return (exchange, received),
                 Err(Stop::Refused(refusal)) => {
                     exchange.blames(&refusal);
-                    return (exchange, Received::Answer(answers::refuse(&assembled, &head.headers, &refusal)));
+                    return (exchange, Received::Answer(answers::refuse(&assembled, head.headers, &refusal)));
                 }
                 // None of them is live the next time.
                 Err(Stop::Conflict(rivals)) => Box::pin(self.end_rivals(rivals)).await,
@@ -101,19 +94,18 @@ impl Gateway {
 
     fn judge(
         &self,
-        head: &request::Parts,
-        raw_target: &[u8],
+        head: RequestHead<'_>,
         peer: Peer,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
     ) -> Result<Received, Stop> {
-        let provenance = assembled.trusted.provenance(peer, &head.headers);
+        let provenance = assembled.trusted.provenance(peer, head.headers);
         exchange.comes_from(provenance.client);
-        if assembled.heads.went_in_a_circle(&head.headers) {
+        if assembled.heads.went_in_a_circle(head.headers) {
             return Err(Reason::UpstreamLoop.into());
         }
-        let mut facts = RequestFacts::read(head, raw_target, provenance, &assembled.hosts).inspect_err(|refusal| {
+        let mut facts = RequestFacts::read(head, provenance, &assembled.hosts).inspect_err(|refusal| {
             if refusal.reason == Reason::HostNotServed {
                 exchange.could_have_asked(&assembled.hosts);
             }

@@ -5,6 +5,7 @@ use super::answers;
 use super::exchange::Exchange;
 use crate::values::client_address::Peer;
 use crate::values::half_head;
+use crate::values::headers::RequestHead;
 use crate::values::interruption::Interruption;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -15,7 +16,8 @@ impl Gateway {
     pub fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
         let assembled = self.assembled.load_full();
         let (parts, target) = half_head::read(head);
-        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, &parts, target);
+        let head = RequestHead::of(&parts, target);
+        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
         exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
         let refusal = refusal(reason, target);
         exchange.blames(&refusal);
@@ -28,7 +30,8 @@ impl Gateway {
     pub fn left(&self, peer: Peer, head: &[u8]) {
         let assembled = self.assembled.load_full();
         let (parts, target) = half_head::read(head);
-        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, &parts, target);
+        let head = RequestHead::of(&parts, target);
+        let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
         exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
         exchange.cut(Interruption::ClientGone);
     }

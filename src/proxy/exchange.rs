@@ -39,8 +39,7 @@ impl Proxy {
 impl Behind for Proxy {
     async fn exchange(&self, client: &mut Client, request: Request) -> After {
         let connection = client.connection();
-        let (record, received) =
-            self.gateway.receive(request.parts(), request.target(), connection.peer(), connection.cut()).await;
+        let (record, received) = self.gateway.receive(request.head(), connection.peer(), connection.cut()).await;
         client.record = Some(record);
         match received {
             Received::Forward(forward) => self.forward(client, &request, forward).await,

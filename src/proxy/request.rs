@@ -7,6 +7,7 @@ use http::{Method, Version, request};
 use super::wire::Framing;
 use crate::values::body::BodyReader;
 use crate::values::head_lines::{Known, Span};
+use crate::values::headers::RequestHead;
 use crate::values::request_head::{self, Head};
 
 /// One request, without its body.
@@ -42,6 +43,11 @@ impl Request {
     /// The target, byte for byte.
     pub fn target(&self) -> &[u8] {
         self.target.of(&self.head)
+    }
+
+    /// What the gateway judges.
+    pub(super) fn head(&self) -> RequestHead<'_> {
+        RequestHead::of(&self.parts, self.target())
     }
 
     /// Method, version and headers.

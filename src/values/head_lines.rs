@@ -62,6 +62,8 @@ pub enum Known {
     Host,
     /// `Keep-Alive`
     KeepAlive,
+    /// `Proxy-Authenticate`
+    ProxyAuthenticate,
     /// `Proxy-Connection`
     ProxyConnection,
     /// `Set-Cookie`
@@ -95,6 +97,7 @@ impl Known {
             (12, Some(b'c')) => (Self::ContentType, b"content-type"),
             (14, Some(b'c')) => (Self::ContentLength, b"content-length"),
             (16, Some(b'p')) => (Self::ProxyConnection, b"proxy-connection"),
+            (18, Some(b'p')) => (Self::ProxyAuthenticate, b"proxy-authenticate"),
             (17, Some(b't')) => (Self::TransferEncoding, b"transfer-encoding"),
             _ => return Self::Other,
         };
@@ -319,6 +322,7 @@ mod tests {
             ("host", Host),
             ("Keep-Alive", KeepAlive),
             ("Proxy-Connection", ProxyConnection),
+            ("Proxy-Authenticate", ProxyAuthenticate),
             ("Set-Cookie", SetCookie),
             ("TE", Te),
             ("trailer", Trailer),

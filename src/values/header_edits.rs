@@ -72,9 +72,12 @@ pub fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
         }
         begins = *byte == b'-';
     }
-    for part in [b": ", value, b"\r\n"] {
-        to.extend_from_slice(part);
-    }
+    put_parts(to, &[b": ", value, b"\r\n"]);
+}
+
+/// Writes these parts of lines.
+pub fn put_parts(to: &mut BytesMut, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| to.extend_from_slice(part));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method, request};
 
 /// The header lines of one message.
 pub trait Headers: fmt::Debug + Sync {
@@ -46,6 +46,24 @@ impl dyn Headers + '_ {
     /// The same, where it is text.
     pub fn header(&self, name: &HeaderName) -> Option<&str> {
         self.single(name).and_then(text)
+    }
+}
+
+/// The head of a request, however it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// What is to be done.
+    pub method: &'a Method,
+    /// The target of the request line, byte for byte.
+    pub target: &'a [u8],
+    /// The lines after it.
+    pub headers: &'a dyn Headers,
+}
+
+impl<'a> RequestHead<'a> {
+    /// Parts that a map is among, and the target that belongs to them.
+    pub fn of(parts: &'a request::Parts, target: &'a [u8]) -> Self {
+        Self { method: &parts.method, target, headers: &parts.headers }
     }
 }
 

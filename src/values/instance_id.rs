@@ -1,9 +1,11 @@
 //! A random name of this running gateway, which it writes into every request that it forwards: one that comes back to
 //! it went in a circle.
 
+use bytes::BytesMut;
 use data_encoding::BASE32_NOPAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::header_edits::put_parts;
 use super::headers::Headers;
 use super::secret::NoRandomness;
 
@@ -29,6 +31,11 @@ impl InstanceId {
     /// Whether a request was forwarded by this instance.
     pub fn has_forwarded(&self, headers: &dyn Headers) -> bool {
         headers.lines(&X_EXEUNT_INSTANCE).any(|name| self.0 == *name)
+    }
+
+    /// Writes the line.
+    pub fn put(&self, to: &mut BytesMut) {
+        put_parts(to, &[b"X-Exeunt-Instance: ", self.0.as_bytes(), b"\r\n"]);
     }
 
     /// Writes the name into a request.

@@ -18,6 +18,7 @@ pub mod head_lines;
 pub mod header_edits;
 pub mod header_names;
 pub mod headers;
+pub mod hop_by_hop;
 pub mod identity;
 pub mod instance_id;
 pub mod interruption;

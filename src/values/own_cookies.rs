@@ -3,11 +3,13 @@
 //! A line is read as RFC 6265 says: pairs between semicolons, to which quotes and `$Version` mean nothing. Every value
 //! is looked at; how many there can be is bounded by the size of the head.
 
+use bytes::BytesMut;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use memchr::memchr;
 
 use super::cookie::{OwnName, SessionCookie, split_pair};
+use super::header_edits::put_parts;
 use super::headers::Headers;
 use super::session_id::SessionKey;
 
@@ -83,6 +85,13 @@ impl OwnCookies {
 }
 
 impl Kept {
+    /// Writes the line, where it is another one than came.
+    pub fn put(&self, to: &mut BytesMut) {
+        if let Self::Line(line) = self {
+            put_parts(to, &[b"Cookie: ", line.as_bytes(), b"\r\n"]);
+        }
+    }
+
     /// Leaves it in a request's head.
     pub fn apply(&self, headers: &mut HeaderMap) {
         match self {

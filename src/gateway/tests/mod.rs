@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use cookie::SameSite;
 use futures_util::FutureExt;
 use http::{HeaderMap, Request, StatusCode, request};
@@ -27,7 +27,9 @@ use crate::session::table;
 use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::cookie::SessionCookie;
 use crate::values::device::Device;
+use crate::values::head_lines::Fields;
 use crate::values::header_edits::HeaderEdit;
+use crate::values::headers::RequestHead;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::mac::MacKeys;
 use crate::values::origin::{Authority, Host, Origin, Scheme};
@@ -35,6 +37,7 @@ use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPages, OwnPath};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
+use crate::values::request_head::{HeadLimits, HeadReader};
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 
@@ -129,13 +132,34 @@ fn head(method: &str, lines: &[&str]) -> request::Parts {
     request.body(()).unwrap().into_parts().0
 }
 
+/// A head with these lines, as it comes over the wire.
+fn fields(headers: &HeaderMap) -> Fields {
+    let mut head = b"GET / HTTP/1.1\r\n".to_vec();
+    for (name, value) in headers {
+        head.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    let bytes = Bytes::from([head.as_slice(), b"\r\n"].concat());
+    let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
+    Fields::new(bytes, read.lines)
+}
+
+/// The lines that the application gets of a request with these.
+fn sent(forward: &Forward, headers: &HeaderMap) -> HeaderMap {
+    let mut lines = BytesMut::new();
+    forward.put_request(&mut lines, &fields(headers));
+    let bytes = [b"GET / HTTP/1.1\r\n", &*lines, b"\r\n"].concat();
+    let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
+    assert_eq!(read.end, bytes.len(), "lines and nothing else: {:?}", String::from_utf8_lossy(&bytes));
+    read.lines.to_map(&bytes.into())
+}
+
 impl Bench {
     fn receive(&self, method: &str, target: &str, lines: &[&str]) -> Received {
         self.receive_later(method, target, lines).now_or_never().expect("nothing has to end first")
     }
 
     async fn receive_later(&self, method: &str, target: &str, lines: &[&str]) -> Received {
-        self.gateway.receive(&head(method, lines), target.as_bytes(), Peer::Unix, &Cut::new()).await.1
+        self.gateway.receive(RequestHead::of(&head(method, lines), target.as_bytes()), Peer::Unix, &Cut::new()).await.1
     }
 
     /// The gateway's own answer, whatever it takes.

@@ -128,8 +128,11 @@ async fn what_is_judged_is_what_is_forwarded() {
     for _ in 0..50_000 {
         dice.target(&mut raw);
         for (head, signed_in) in heads.iter().zip([false, true]) {
-            let (exchange, received) =
-                bench.gateway.receive(head, raw.as_bytes(), Peer::Unix, &Cut::new()).now_or_never().unwrap();
+            let (exchange, received) = bench
+                .gateway
+                .receive(RequestHead::of(head, raw.as_bytes()), Peer::Unix, &Cut::new())
+                .now_or_never()
+                .unwrap();
             drop(exchange);
             let line = std::mem::take(&mut *bench.lines.lock()).pop().unwrap();
             let Received::Forward(forward) = received else { continue };
@@ -193,13 +196,17 @@ async fn no_client_speaks_for_the_gateway() {
         if round % 2 == 0 {
             head.headers.insert(http::header::COOKIE, HeaderValue::from_str(&alice["Cookie: ".len()..]).unwrap());
         }
-        let Received::Forward(forward) =
-            bench.gateway.receive(&head, b"/public/x", Peer::Unix, &Cut::new()).now_or_never().unwrap().1
+        let Received::Forward(forward) = bench
+            .gateway
+            .receive(RequestHead::of(&head, b"/public/x"), Peer::Unix, &Cut::new())
+            .now_or_never()
+            .unwrap()
+            .1
         else {
             panic!("{:?} is refused", head.headers);
         };
-        let mut goes = head.headers.clone();
-        forward.edit_request(&mut goes);
+        let goes = head.headers.clone();
+        let goes = sent(&forward, &goes);
         assert!(goes.values().all(|value| value != "evil"), "{:?} becomes {goes:?}", head.headers);
         assert_eq!(goes.get("x-harmless").unwrap(), "kept");
         let told: Vec<_> = goes.get_all("x-forwarded-user").iter().collect();

@@ -104,8 +104,8 @@ async fn the_known_cookie_is_no_session_and_stays_with_us() {
     assert!(!bench.is_signed_in(&format!("Cookie: exeunt={value}")));
     let lines = [format!("Cookie: exeunt-known={value}")];
     let lines = lines.each_ref().map(String::as_str);
-    let mut headers = head("GET", &lines).headers;
-    bench.forward("/public/x", &lines).edit_request(&mut headers);
+    let headers = head("GET", &lines).headers;
+    let headers = sent(&bench.forward("/public/x", &lines), &headers);
     assert!(!headers.contains_key(http::header::COOKIE), "{headers:?}");
     let goodbye = bench.ask("POST", "/logout", &[&cookie_line(&reply)], "").await;
     let expired = goodbye.headers.iter().filter(|(name, _)| name == http::header::SET_COOKIE);

@@ -21,13 +21,13 @@ const OWNED: [&str; 18] = [
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     for line in input.split(|&byte| byte == b'\n').take(16) {
         let Ok(name) = HeaderName::from_bytes(line) else { continue };
-        if !OWN.claims(&name) {
+        if !OWN.claims(name.as_ref()) {
             passes(&name);
         }
     }
     for owned in OWNED {
         let Ok(name) = HeaderName::from_bytes(&spelled(owned, input)) else { continue };
-        assert!(OWN.claims(&name), "{name} is {owned}");
+        assert!(OWN.claims(name.as_ref()), "{name} is {owned}");
     }
 });
 

@@ -1,0 +1,61 @@
+//! The header lines that concern one connection alone (RFC 9110 7.6.1) go no further, and the framing with them: every
+//! message is framed anew.
+
+use super::head_lines::{Fields, Known, Line, items};
+
+/// Which lines of one head concern its connection.
+#[derive(Debug)]
+pub struct HopByHop<'a> {
+    nominated: Vec<&'a [u8]>,
+}
+
+impl<'a> HopByHop<'a> {
+    /// What this head says about it.
+    pub fn of(head: &'a Fields) -> Self {
+        let named = head.lines().known(head.bytes(), Known::Connection).flat_map(items);
+        Self { nominated: named.filter(|name| !is_usual(name)).collect() }
+    }
+
+    /// Whether this line, of this name, is one of them.
+    pub fn is_one(&self, line: &Line, name: &[u8]) -> bool {
+        let fixed = match line.known {
+            Known::Connection
+            | Known::ContentLength
+            | Known::KeepAlive
+            | Known::ProxyAuthenticate
+            | Known::ProxyConnection
+            | Known::Te
+            | Known::Trailer
+            | Known::TransferEncoding
+            | Known::Upgrade => true,
+            Known::ContentType | Known::Cookie | Known::Expect | Known::Host | Known::SetCookie | Known::Other => false,
+        };
+        fixed || self.nominated.iter().any(|nominated| nominated.eq_ignore_ascii_case(name))
+    }
+}
+
+/// What nearly every head says of its connection names nothing that is not one of them anyway.
+fn is_usual(name: &[u8]) -> bool {
+    [b"keep-alive".as_slice(), b"close", b"upgrade", b"te"].iter().any(|usual| name.eq_ignore_ascii_case(usual))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::request_head::{HeadLimits, HeadReader};
+    use bytes::Bytes;
+
+    #[test]
+    fn what_concerns_one_connection_is_known() {
+        let head = "GET / HTTP/1.1\r\nConnection: keep-alive, X-Debug\r\nconnection: x-second,,TE\r\nKeep-Alive: a\r\n\
+                    Transfer-Encoding: chunked\r\nTrailer: x\r\nTE: b\r\nUpgrade: c\r\nProxy-Connection: d\r\n\
+                    Proxy-Authenticate: e\r\nX-DEBUG: f\r\nX-Second: g\r\nX-Third: h\r\nContent-Type: i\r\nHost: j\r\n\r\n";
+        let bytes = Bytes::from_static(head.as_bytes());
+        let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 4096, fields: 50 }).unwrap().unwrap();
+        let head = Fields::new(bytes, read.lines);
+        let hop = HopByHop::of(&head);
+        let others = head.lines().iter().filter(|line| !hop.is_one(line, line.name.of(head.bytes())));
+        let others: Vec<_> = others.map(|line| line.name.of(head.bytes())).collect();
+        assert_eq!(others, [b"X-Third".as_slice(), b"Content-Type", b"Host"]);
+    }
+}
