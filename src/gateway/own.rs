@@ -16,7 +16,7 @@ use crate::pages::{Language, SignIn, SignedIn};
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
-use crate::values::form::{Field, Form};
+use crate::values::form::{Field, Form, FormType};
 use crate::values::known_browser::KnownBrowser;
 use crate::values::own_hosts::HostId;
 use crate::values::own_path::{OwnPage, is_reserved};
@@ -36,7 +36,8 @@ pub struct OwnRequest {
     /// Whether it has a cookie of ours, live or not.
     pub(super) has_cookie: bool,
     pub(super) query: Form,
-    pub(super) is_form: bool,
+    /// How the body is written; `None` for a type that is not read.
+    pub(super) form: Option<FormType>,
     pub(super) reader: Reader,
     pub(super) wants_json: bool,
     pub(super) client: ClientAddress,
@@ -139,7 +140,6 @@ fn post_manner(facts: &RequestFacts<'_>) -> Manner {
 }
 
 fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>) -> Box<OwnRequest> {
-    let content_type = facts.header(&CONTENT_TYPE).and_then(|value| value.split(';').next()).unwrap_or("");
     Box::new(OwnRequest {
         action,
         assembled: Arc::clone(assembled),
@@ -147,7 +147,7 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
         has_cookie: visitor.presented,
         sessions: visitor.into_sessions(),
         query: query(facts),
-        is_form: content_type.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"),
+        form: FormType::of(facts.header(&CONTENT_TYPE).unwrap_or("")),
         reader: Reader::of(facts.headers, assembled),
         wants_json: facts.wants_json(),
         client: facts.provenance.client,

@@ -53,11 +53,11 @@ impl Gateway {
     }
 
     async fn sign_in(&self, request: &OwnRequest, body: Result<Bytes, Reason>) -> Reply {
-        let form = match body.and_then(|body| read_form(request, &body)) {
+        let form = match body.map_err(Refusal::from).and_then(|body| read_form(request, &body)) {
             Ok(form) => form,
-            Err(reason) => {
+            Err(problem) => {
                 let next = login_target(farewell::requested(None, &request.query), &request.assembled);
-                return form_again(request, "", &next, &reason.into());
+                return form_again(request, "", &next, &problem);
             }
         };
         let next = login_target(farewell::requested(Some(&form), &request.query), &request.assembled);
@@ -190,7 +190,7 @@ fn form_again(request: &OwnRequest, user: &str, next: &ReturnTo, problem: &Refus
 /// Says goodbye, and where to go from here. A body that says nothing usable is none.
 fn farewell_to(request: &OwnRequest, manner: Manner, mut receipt: Receipt, body: Result<Bytes, Reason>) -> Reply {
     let assembled = &request.assembled;
-    let form = body.and_then(|body| read_form(request, &body)).ok();
+    let form = body.ok().and_then(|body| read_form(request, &body).ok());
     let field = farewell::requested(form.as_ref(), &request.query);
     let next = farewell::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
     let target = farewell::target(next, &assembled.logout);
@@ -205,12 +205,17 @@ fn page_has(page: &Reply, name: &HeaderName) -> bool {
     page.headers.iter().any(|(other, _)| other == name)
 }
 
-fn read_form(request: &OwnRequest, body: &[u8]) -> Result<Form, Reason> {
-    if !request.is_form {
-        return Err(Reason::FormMalformed);
+fn read_form(request: &OwnRequest, body: &[u8]) -> Result<Form, Refusal> {
+    let malformed = Refusal::from(Reason::FormMalformed);
+    match request.form {
+        Some(kind) => Form::read(kind, body).map_err(|_| malformed),
+        None => Err(Refusal { message: OTHER_TYPE.into(), ..malformed }),
     }
-    Form::parse(body).map_err(|_| Reason::FormMalformed)
 }
+
+/// To a form of another type, `multipart/form-data` for instance, or of none.
+const OTHER_TYPE: &str = "Send username, password and next as application/x-www-form-urlencoded (curl -d), or as one \
+                          object of application/json: other content types are not read here.";
 
 fn not_opened(problem: NotOpened) -> Reason {
     match problem {

@@ -1,8 +1,11 @@
-//! A form or a query: `application/x-www-form-urlencoded` (WHATWG URL 5), read strictly.
+//! A form or a query: `application/x-www-form-urlencoded` (WHATWG URL 5), or the same fields as one JSON object. Both
+//! are read strictly.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use percent_encoding::percent_decode;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Fields that a form of ours can have, with room to spare.
@@ -27,6 +30,27 @@ pub enum Field<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
+/// How a body that is a form is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormType {
+    /// `application/x-www-form-urlencoded`
+    UrlEncoded,
+    /// `application/json`: one object.
+    Json,
+}
+
+impl FormType {
+    /// What a `Content-Type` says; `None` for what is not read here.
+    pub fn of(content_type: &str) -> Option<Self> {
+        let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/x-www-form-urlencoded" => Some(Self::UrlEncoded),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
 impl Form {
     /// Reads a body or a query.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -42,6 +66,14 @@ impl Form {
         Ok(form)
     }
 
+    /// Reads a body of this type.
+    pub fn read(kind: FormType, bytes: &[u8]) -> Result<Self, Malformed> {
+        match kind {
+            FormType::UrlEncoded => Self::parse(bytes),
+            FormType::Json => serde_json::from_slice(bytes).map_err(|_| Malformed),
+        }
+    }
+
     /// What the form says under any of these names.
     pub fn field(&self, names: &[&str]) -> Field<'_> {
         let mut found = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));
@@ -53,9 +85,37 @@ impl Form {
     }
 }
 
-impl std::fmt::Debug for Form {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Form({} fields)", self.0.len())
+    }
+}
+
+/// An object whose values are texts; `null` is no field. A name that comes twice is kept twice, so that nobody picks one.
+impl<'de> Deserialize<'de> for Form {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Form;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Form, A::Error> {
+        let mut form = Form::default();
+        while let Some((name, value)) = object.next_entry::<String, Option<String>>()? {
+            if form.0.len() == MAX_FIELDS {
+                return Err(serde::de::Error::custom("too many fields"));
+            }
+            form.0.extend(value.map(|value| (name, value)));
+        }
+        Ok(form)
     }
 }
 
@@ -82,6 +142,56 @@ mod tests {
         assert_eq!(form.field(&["empty"]), Field::One(""));
         assert_eq!(form.field(&["absent"]), Field::Absent);
         assert_eq!(format!("{form:?}"), "Form(5 fields)", "no password in a log");
+    }
+
+    #[test]
+    fn json_has_the_same_fields() {
+        let read = |text: &str| Form::read(FormType::Json, text.as_bytes());
+        let text =
+            r#" {"username": "j\u00fcrgen", "password": "a b+&%41", "next": null, "rd": "/b", "a": "1", "a": "1"} "#;
+        let form = read(text).unwrap();
+        assert_eq!(form.field(&["username"]), Field::One("jürgen"));
+        assert_eq!(form.field(&["password"]), Field::One("a b+&%41"));
+        assert_eq!(form.field(&["next", "rd"]), Field::One("/b"));
+        assert_eq!(form.field(&["a"]), Field::Several);
+        assert_eq!(read("{}").unwrap().field(&["username"]), Field::Absent);
+        let many = |count: usize| format!("{{{}}}", vec!["\"a\":\"\""; count].join(","));
+        assert!(read(&many(MAX_FIELDS)).is_ok());
+        let odd = [
+            "",
+            "[]",
+            "\"a\"",
+            "null",
+            "{\"a\": 1}",
+            "{\"a\": [\"b\"]}",
+            "{\"a\": {\"b\": \"c\"}}",
+            "{\"a\": \"\\ud800\"}",
+            "{\"a\": \"b\"} x",
+            "{\"a\": \"b\",}",
+            "{'a': 'b'}",
+            "username=a&password=b",
+            &many(MAX_FIELDS + 1),
+        ];
+        for text in odd {
+            assert_eq!(read(text).err(), Some(Malformed), "{text}");
+        }
+        assert!(Form::read(FormType::Json, b"{\"a\": \"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn a_content_type_may_have_parameters() {
+        let cases = [
+            ("application/x-www-form-urlencoded", Some(FormType::UrlEncoded)),
+            ("Application/JSON ; charset=utf-8", Some(FormType::Json)),
+            ("application/json", Some(FormType::Json)),
+            ("multipart/form-data; boundary=application/json", None),
+            ("application/jsonp", None),
+            ("text/json", None),
+            ("", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(FormType::of(text), want, "{text}");
+        }
     }
 
     #[test]

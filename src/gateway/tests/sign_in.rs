@@ -78,6 +78,45 @@ async fn wrong_credentials_and_odd_forms_open_nothing() {
 }
 
 #[tokio::test]
+async fn json_signs_in_as_a_form_does() {
+    const JSON: &str = "Content-Type: application/json; charset=utf-8";
+    let bench = bench();
+    let body = r#"{"username": "alice", "password": "wonder land", "next": "/a"}"#;
+    let reply = bench.ask("POST", "/login?next=/q", &[JSON], body).await;
+    assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some("/a")));
+    assert!(bench.is_signed_in(&cookie_line(&reply)));
+    let reply = bench
+        .ask("POST", "/login?next=/q", &[JSON, "Accept: application/json"], body.replace("next", "x").leak())
+        .await;
+    assert_eq!((reply.status.as_u16(), &json(&reply)["next"]), (200, &"/q".into()));
+    let cases = [
+        (r#"{"username": "alice", "password": "wrong"}"#, 401),
+        (r#"{"username": "alice", "password": "wonder land", "password": "wonder land"}"#, 400),
+        (r#"{"username": ["alice"], "password": "wonder land"}"#, 400),
+        ("username=alice&password=wonder+land", 400),
+    ];
+    for (body, status) in cases {
+        assert_eq!(bench.ask("POST", "/login", &[JSON], body).await.status.as_u16(), status, "{body}");
+    }
+    let cross = [JSON, "Origin: http://evil.test"];
+    assert_eq!(bench.ask("POST", "/login", &cross, body).await.status, 403);
+}
+
+#[tokio::test]
+async fn other_content_types_are_told_what_to_send() {
+    let bench = bench();
+    let part = "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nalice\r\n--x--\r\n";
+    for line in ["Content-Type: multipart/form-data; boundary=x", "Content-Type: text/plain", "X-None: 1"] {
+        let reply = bench.ask("POST", "/login", &[line], part).await;
+        let said = json(&reply);
+        assert_eq!((reply.status.as_u16(), &said["error"]), (400, &"form_malformed".into()), "{line}");
+        let message = said["message"].as_str().unwrap();
+        let wants = ["username", "password", "application/x-www-form-urlencoded", "application/json"];
+        assert!(wants.iter().all(|want| message.contains(want)), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_planted_cookie_does_not_survive_the_sign_in() {
     let bench = bench();
     let planted =
