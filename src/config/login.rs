@@ -47,6 +47,17 @@ pub fn users(table: &Table<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
         Some(false) | None => WeakHashes::Refuse,
     };
     let users = Users::load(&path, weak).map_err(|problems| item.place.problem(refused(&path, problems))).ok()?;
+    if let Some(problems) = users.bad_lines() {
+        let count = problems.problems().len();
+        let (lines, what) = if count == 1 { ("line", "its user") } else { ("lines", "their users") };
+        let what =
+            format!("{count} {lines} of {} cannot be used: {what} cannot sign in, all others can", path.display());
+        item.place.flaw(Refusal::new(what).attach(problems.clone()));
+    }
+    if let Some(problems) = users.doubled() {
+        let what = format!("{} names a user twice: the first line counts", path.display());
+        item.place.warning(Refusal::new(what).attach(problems.clone()));
+    }
     if users.count() == 0 {
         item.place.warning(Refusal::of("", &nobody_yet(&path)));
     }

@@ -88,6 +88,11 @@ impl Place<'_> {
         self.findings.add(Severity::Problem, self, refusal);
     }
 
+    /// Something does not work because of this place; all else does.
+    pub fn flaw(&self, refusal: Refusal) {
+        self.findings.add(Severity::Flaw, self, refusal);
+    }
+
     /// What stands at this place may be a secret: reports show asterisks.
     pub fn hide(&self) {
         self.findings.secrets.borrow_mut().extend(self.span.clone());

@@ -15,6 +15,8 @@ use crate::values::invisible::{excerpt, visible};
 pub enum Severity {
     /// The configuration is refused.
     Problem,
+    /// `check` refuses it, a start does not: something does not work, and nothing else depends on it.
+    Flaw,
     /// It is accepted, and the operator should know.
     Warning,
 }
@@ -94,21 +96,27 @@ impl Report {
         text
     }
 
+    /// Whether `check` finds fault with it, be it that it starts.
+    pub fn has_flaws(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity != Severity::Warning)
+    }
+
     /// "3 problems in ./config.toml"
     fn sum(&self) -> Option<String> {
-        let first = self.findings.first()?;
-        let word = match first.severity {
-            Severity::Problem => "problem",
-            Severity::Warning => "warning",
-        };
-        let count = self.findings.len();
-        Some(format!("{count} {word}{} in {}\n", if count == 1 { "" } else { "s" }, self.file))
+        let warnings = self.findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+        let counts = [(self.findings.len() - warnings, "problem"), (warnings, "warning")];
+        let counts: Vec<_> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}{}", if *count == 1 { "" } else { "s" }))
+            .collect();
+        (!counts.is_empty()).then(|| format!("{} in {}\n", counts.join(", "), self.file))
     }
 
     fn one(&self, finding: &Finding, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let level = match finding.severity {
-            Severity::Problem => Level::ERROR,
+            Severity::Problem | Severity::Flaw => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
         let title = match finding.key.as_str() {

@@ -2,14 +2,17 @@
 //! and nothing else: no groups, no e-mail address.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use toml::de::DeTable;
+
 use crate::credentials::problem::{Problem, mask};
 use crate::credentials::stored_hash::StoredHash;
-use crate::credentials::user_file::{MAX_USERS, UserEntry};
-use crate::credentials::user_reader::{Faults, check_name, quoted};
+use crate::credentials::user_file::UserEntry;
+use crate::credentials::user_reader::{check_name, quoted};
 use crate::values::identity::Identity;
 
 /// What becomes of hashes that a graphics card breaks in a night.
@@ -21,14 +24,31 @@ pub enum WeakHashes {
     Accept,
 }
 
-/// Whether a file of this name and content is an htpasswd file, and not TOML.
+/// Whether a file of this name and content is an htpasswd file, and not TOML. Names may hold `=`, quotes and brackets:
+/// so the whole text decides, and not its first sign.
 pub fn is_htpasswd(path: &Path, text: &str) -> bool {
     if is_named_so(path) {
         return true;
     }
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let sign = lines.next().and_then(|line| line.find([':', '=', '[', '"', '\'']).and_then(|at| line.get(at..)));
-    sign.is_some_and(|rest| rest.starts_with(':'))
+    let looks_so = lines.clone().any(has_hash) || lines.next().is_some_and(|first| sign_of(first) == Some(':'));
+    looks_so && DeTable::parse(text).is_err()
+}
+
+/// Whether a hash stands behind the first colon.
+fn has_hash(line: &str) -> bool {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    line.split_once(':').is_some_and(|(_, rest)| {
+        let dollar = rest.strip_prefix('$').and_then(|rest| rest.split_once('$'));
+        dollar
+            .or_else(|| rest.strip_prefix('{').and_then(|rest| rest.split_once('}')))
+            .is_some_and(|(word, _)| is_word(word))
+    })
+}
+
+/// The sign that tells the two forms apart, where the line has an everyday name.
+fn sign_of(line: &str) -> Option<char> {
+    line.chars().find(|sign| [':', '=', '[', '"', '\''].contains(sign))
 }
 
 /// Whether the name alone says so.
@@ -36,30 +56,41 @@ pub fn is_named_so(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().ends_with("htpasswd"))
 }
 
-/// Reads all users, in the order of their lines.
-pub fn read(path: &Path, text: &str, weak: WeakHashes) -> Result<Vec<UserEntry>, Faults> {
-    let mut reader = Reader { path, weak, problems: Vec::new(), secrets: Vec::new(), seen: HashMap::new() };
+/// What a file holds.
+pub struct Lines {
+    /// The users, in the order of their lines.
+    pub entries: Vec<UserEntry>,
+    /// Lines that are no user's.
+    pub bad: Vec<Problem>,
+    /// Further lines of a user who is there already.
+    pub doubled: Vec<Problem>,
+    /// The text as it may be shown.
+    pub masked: String,
+}
+
+/// Reads all lines. One that is wrong says nothing about the others.
+pub fn read(path: &Path, text: &str, weak: WeakHashes) -> Lines {
+    let mut reader =
+        Reader { path, weak, bad: Vec::new(), doubled: Vec::new(), secrets: Vec::new(), seen: HashMap::new() };
     let mut entries = Vec::new();
-    let mut start = 0;
-    for (line, number) in text.split_inclusive('\n').zip(1_usize..) {
-        entries.extend(reader.line(line.trim_end_matches(['\n', '\r']), start, number));
+    // What some editors begin a file with.
+    let mut start = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    let lines = text.get(start..).unwrap_or_default();
+    for (line, number) in lines.split_inclusive('\n').zip(1_usize..) {
+        entries.extend(reader.line(line.trim_end(), start, number));
         start += line.len();
     }
-    if entries.len() > MAX_USERS {
-        let message = format!("{} users: this file holds at most {MAX_USERS}", entries.len());
-        reader.say(0..0, message, "keep so many people in a directory".to_owned());
-    }
-    if reader.problems.is_empty() {
-        Ok(entries)
-    } else {
-        Err(Faults { masked: mask(text, &reader.secrets), problems: reader.problems })
-    }
+    let Reader { bad, doubled, secrets, .. } = reader;
+    Lines { entries, bad, doubled, masked: mask(text, &secrets) }
 }
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 struct Reader<'a> {
     path: &'a Path,
     weak: WeakHashes,
-    problems: Vec<Problem>,
+    bad: Vec<Problem>,
+    doubled: Vec<Problem>,
     secrets: Vec<Range<usize>>,
     /// The name in small letters, the name, and its line.
     seen: HashMap<String, (String, usize)>,
@@ -79,23 +110,41 @@ impl Reader<'_> {
         };
         let span = start..start + name.len();
         self.secrets.push(span.end + 1..start + line.len());
-        self.name(name, &span, number);
+        // The first line of a user counts even where its hash is none: that is how some lock an account.
+        let is_new = self.name(name, &span) && self.is_new(name, &span, number);
         // Some programs allow a comment behind a second colon.
-        let hash = self.hash(name, rest.split(':').next().unwrap_or_default(), &span);
-        let identity = Identity::new(name, None, None, &[]).ok()?;
-        Some(UserEntry { hash: hash?, identity: Arc::new(identity), enabled: true })
+        let hash = self.hash(name, rest.split(':').next().unwrap_or_default().trim_end(), &span)?;
+        let identity = Identity::new(name, None, None, &[]).ok().filter(|_| is_new)?;
+        Some(UserEntry { hash, identity: Arc::new(identity), enabled: true })
     }
 
-    fn name(&mut self, name: &str, span: &Range<usize>, number: usize) {
-        if let Err((message, help)) = check_name(name) {
-            self.say(span.clone(), message, help);
-        }
-        let Some((first, line)) = self.seen.insert(name.to_lowercase(), (name.to_owned(), number)) else { return };
-        let message = match first == name {
-            true => format!("`{name}` is there already, in line {line}"),
-            false => format!("`{name}` and `{first}` of line {line} differ in letter case alone"),
+    fn name(&mut self, name: &str, span: &Range<usize>) -> bool {
+        let checked = check_name(name).and_then(|()| match name.contains(char::REPLACEMENT_CHARACTER) {
+            true => Err(("a user's name is not UTF-8".to_owned(), "save the file as UTF-8".to_owned())),
+            false => Ok(()),
+        });
+        checked.map_err(|(message, help)| self.say(span.clone(), message, help)).is_ok()
+    }
+
+    /// The first line of a user counts, as it does for nginx and Apache. Names that differ in letter case alone are
+    /// two users to those, but not to every application.
+    fn is_new(&mut self, name: &str, span: &Range<usize>, number: usize) -> bool {
+        let (first, line) = match self.seen.entry(name.to_lowercase()) {
+            Entry::Vacant(free) => {
+                free.insert((name.to_owned(), number));
+                return true;
+            }
+            Entry::Occupied(taken) => taken.get().clone(),
         };
-        self.say(span.clone(), message, "keep one of them".to_owned());
+        if first == name {
+            let message = format!("`{name}` is there already, in line {line}: that line counts");
+            let help = "remove this one".to_owned();
+            self.doubled.push(Problem { span: Some(span.clone()), message, help });
+        } else {
+            let message = format!("`{name}` and `{first}` of line {line} differ in letter case alone");
+            self.say(span.clone(), message, "keep one of them: people type either".to_owned());
+        }
+        false
     }
 
     fn hash(&mut self, name: &str, text: &str, span: &Range<usize>) -> Option<StoredHash> {
@@ -118,7 +167,7 @@ impl Reader<'_> {
     }
 
     fn say(&mut self, span: Range<usize>, message: String, help: String) {
-        self.problems.push(Problem { span: Some(span), message, help });
+        self.bad.push(Problem { span: Some(span), message, help });
     }
 }
 

@@ -26,6 +26,14 @@ fn the_form_is_seen_by_name_or_by_content() {
         ("users.toml", "", false),
         ("users", "# people\n\nalice:$2y$04$x\n", true),
         ("users", "alice@example.com:x=\n", true),
+        ("users", "a=b:$2y$04$x\n", true),
+        ("users", "\"q\":$2y$04$x\n", true),
+        ("users", "'q':{SHA}x=\n", true),
+        ("users", "[a]:$apr1$x$y\n", true),
+        ("users", "[users.alice]:$5$x$y\n", true),
+        ("users", "hunter2\nalice=:$6$x$y\n", true),
+        ("users.toml", "[users.\"a:$2y$04$\"]\npassword = 'x'\n", false),
+        ("users.toml", "[users.alice]\npassword = 'x\n# c:$d$\n", false),
         ("users", "alice\n", false),
         (".htpasswd", "", true),
         ("x.HTPASSWD", "alice = 1", true),
@@ -63,7 +71,9 @@ fn a_strangers_name_takes_the_work_that_most_take() {
 fn weak_hashes_are_read_where_the_operator_says_so() {
     let text = format!("alice:{APR1}\nbob:{SHA1}\ncarol:{BCRYPT}\n");
     assert_eq!(parse(&text, WeakHashes::Accept).unwrap().weak(), 2);
-    let report = parse(&text, WeakHashes::Refuse).unwrap_err().to_string();
+    let users = parse(&text, WeakHashes::Refuse).unwrap();
+    assert!(users.weak() == 0 && users.find("alice").is_none() && users.find("carol").is_some());
+    let report = users.bad_lines().unwrap().to_string();
     let want = "\
 error: the hash of `alice` is weak: whoever gets the file gets the password
  --> people.htpasswd:1:1
@@ -74,6 +84,73 @@ error: the hash of `alice` is weak: whoever gets the file gets the password
   = help: type: htpasswd -B people.htpasswd alice; until everybody has a new one: [login] allow_weak_hashes = true";
     assert!(report.starts_with(want), "{report}");
     assert!(report.contains("of `bob` is weak") && !report.contains("carol"), "{report}");
+}
+
+/// Written by `htpasswd -nbB -C 4`, each line as it came.
+#[test]
+fn names_are_as_people_have_them() {
+    let names =
+        ["a=b", "\"q\"", "'q'", "[x]", "[users.alice]", "a#b", "CORP\\\\bob", "jürgen", "a,b;c", "{SHA}", "$2y$"];
+    let text: String = names.iter().map(|name| format!("{name}:{BCRYPT}\n")).collect();
+    for path in ["people", "users.toml", ".htpasswd"] {
+        let users = Users::parse_any(path.as_ref(), &text, WeakHashes::Refuse).unwrap();
+        assert!(names.iter().all(|name| users.find(name).is_some()) && users.bad_lines().is_none(), "{path}");
+    }
+}
+
+#[test]
+fn blanks_at_the_end_and_a_mark_at_the_beginning_are_of_editors() {
+    let text = format!("\u{feff}alice:{BCRYPT} \t\r\nbob:{BCRYPT}  :a comment\n   \ncarol:{BCRYPT}");
+    let users = parse(&text, WeakHashes::Refuse).unwrap();
+    assert!(["alice", "bob", "carol"].iter().all(|name| users.find(name).is_some()));
+    assert!(users.bad_lines().is_none() && users.doubled().is_none());
+}
+
+#[test]
+fn the_first_of_two_lines_counts() {
+    let other = BCRYPT.replace("$04$", "$05$");
+    let users = parse(&format!("alice:{BCRYPT}\nbob:{BCRYPT}\nalice:{other}\n"), WeakHashes::Refuse).unwrap();
+    assert_eq!((users.find("alice").unwrap().hash.work(), users.count()), (Work::Bcrypt(4), 2));
+    let said = users.doubled().unwrap().to_string();
+    assert!(said.contains("warning: `alice` is there already, in line 1: that line counts"), "{said}");
+    assert!(said.contains("people.htpasswd:3:1") && !said.contains("$2y$"), "{said}");
+    // Even where it is a bad one: that is how some lock an account.
+    let users = parse(&format!("alice:!\nalice:{BCRYPT}\nbob:{BCRYPT}\n"), WeakHashes::Refuse).unwrap();
+    assert!(users.find("alice").is_none() && users.doubled().is_some() && users.bad_lines().is_some());
+}
+
+#[test]
+fn a_bad_line_keeps_nobody_else_out() {
+    let text =
+        format!("alice:{BCRYPT}\nbob:hunter2\nhunter2\ncarol:{APR1}\nALICE:{BCRYPT}\ndave:{BCRYPT}\nalice:hunter2\n");
+    let users = parse(&text, WeakHashes::Refuse).unwrap();
+    let names: Vec<_> = users.sorted().iter().map(|entry| entry.identity.user().to_owned()).collect();
+    assert_eq!(names, ["alice", "dave"]);
+    let bad = users.bad_lines().unwrap();
+    assert_eq!(bad.problems().len(), 5, "{bad}");
+    let said = bad.to_string();
+    for part in
+        ["of `bob` cannot", "no `:`", "of `carol` is weak", "`ALICE` and `alice` of line 1", "of `alice` cannot"]
+    {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+    assert!(!said.contains("hunter2"), "{said}");
+    assert!(parse("alice:hunter2\n", WeakHashes::Refuse).is_err(), "there is nobody else");
+}
+
+#[test]
+fn a_line_that_is_not_utf8_is_a_bad_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("people");
+    let lines = [format!("alice:{BCRYPT}").as_bytes(), b"\n# caf\xe9\nj\xfcrgen:", BCRYPT.as_bytes(), b"\n"].concat();
+    fs::write(&path, &lines).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    let users = Users::load(&path, WeakHashes::Refuse).unwrap();
+    assert_eq!(users.count(), 1);
+    let said = users.bad_lines().unwrap().to_string();
+    assert!(said.contains("a user's name is not UTF-8") && said.contains("people:3:1"), "{said}");
+    fs::write(&path, b"[users.j\xfcrgen]\n").unwrap();
+    assert!(Users::load(&path, WeakHashes::Refuse).unwrap_err().to_string().contains("not UTF-8"));
 }
 
 #[test]

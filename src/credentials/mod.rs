@@ -5,6 +5,7 @@ pub mod hashing;
 pub mod htpasswd;
 pub mod password;
 pub mod problem;
+pub mod sha2_crypt;
 pub mod stored_hash;
 pub mod user_edit;
 pub mod user_file;

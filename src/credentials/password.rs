@@ -5,6 +5,7 @@ use std::fmt;
 use argon2::password_hash::phc;
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Params, PasswordHasher, Version};
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 /// The longest password, in bytes.
@@ -16,11 +17,16 @@ const DEAREST: Cost = Cost { memory_kib: 256 * 1024, passes: 16, lanes: 16 };
 /// The shortest output that is accepted, in bytes.
 const SHORTEST_OUTPUT: usize = 16;
 
-/// A password as typed: 1 to [`MAX_PASSWORD`] bytes of UTF-8, compared byte by byte. It is not normalised: who
-/// types the same letter in another Unicode form has typed another password. Wiped from memory when dropped.
+/// A password as typed: 1 to [`MAX_PASSWORD`] bytes of UTF-8. It is hashed in the form of RFC 8265 (OpaqueString): NFC,
+/// and every kind of space is a plain one, so that a password is the same on every keyboard. Wiped from memory when
+/// dropped.
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq))]
-pub struct Password(Zeroizing<String>);
+pub struct Password {
+    prepared: Zeroizing<String>,
+    /// `None` where it is the same.
+    typed: Option<Zeroizing<String>>,
+}
 
 /// Why a text cannot be a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +43,34 @@ impl Password {
         let text = text.into();
         match text.len() {
             0 => Err(PasswordProblem::Empty),
-            1..=MAX_PASSWORD => Ok(Self(text)),
+            1..=MAX_PASSWORD => Ok(Self::prepare(text)),
             _ => Err(PasswordProblem::TooLong),
         }
     }
 
-    /// Its bytes, for computing hashes.
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    fn prepare(typed: Zeroizing<String>) -> Self {
+        if typed.is_ascii() {
+            return Self { prepared: typed, typed: None };
+        }
+        // As long as the longest form, so that no half of it stays behind in memory that was given back.
+        let mut prepared = Zeroizing::new(String::with_capacity(typed.len() * LONGEST_NFC));
+        prepared.extend(typed.chars().map(|sign| if is_space(sign) { ' ' } else { sign }).nfc());
+        let typed = (typed != prepared).then_some(typed);
+        Self { prepared, typed }
     }
+
+    /// Its bytes as new hashes take them; then, where they differ, as typed: for hashes of tools that know no form.
+    pub(super) fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.prepared).chain(&self.typed).map(|form| form.as_bytes())
+    }
+}
+
+/// NFC makes no text longer than this many times its length in UTF-8 (Unicode Standard Annex 15, Stability).
+const LONGEST_NFC: usize = 3;
+
+/// The spaces of Unicode beside the plain one (general category Zs).
+fn is_space(sign: char) -> bool {
+    matches!(sign, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
 
 impl fmt::Debug for Password {
@@ -163,10 +188,10 @@ impl PasswordHash {
 
     /// Computes the password's hash and compares. Blocks for as long as [`PasswordHash::cost`] says: 20 ms with
     /// [`Cost::NEW`] on an ordinary core.
-    pub fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
+    pub(super) fn matches(&self, password: &[u8]) -> Result<bool, HashingFailed> {
         let mut computed = Zeroizing::new(vec![0; self.output.len()]);
         let argon2 = argon2id(self.cost, self.output.len()).ok_or(HashingFailed)?;
-        argon2.hash_password_into(password.0.as_bytes(), &self.salt, &mut computed).map_err(|_| HashingFailed)?;
+        argon2.hash_password_into(password, &self.salt, &mut computed).map_err(|_| HashingFailed)?;
         Ok(computed.ct_eq(&self.output).into())
     }
 }
@@ -180,7 +205,7 @@ impl fmt::Debug for PasswordHash {
 /// The text to store for a new password: Argon2id with [`Cost::NEW`] and 16 random bytes of salt.
 pub fn hash(password: &Password) -> Result<String, HashingFailed> {
     let argon2 = argon2id(Cost::NEW, Params::DEFAULT_OUTPUT_LEN).ok_or(HashingFailed)?;
-    let hash: phc::PasswordHash = argon2.hash_password(password.0.as_bytes()).map_err(|_| HashingFailed)?;
+    let hash: phc::PasswordHash = argon2.hash_password(password.prepared.as_bytes()).map_err(|_| HashingFailed)?;
     Ok(hash.to_string())
 }
 
@@ -203,8 +228,8 @@ mod tests {
         assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
         let stored = PasswordHash::parse(&text).unwrap();
         assert_eq!(stored.cost(), Cost::NEW);
-        assert_eq!(stored.matches(&password("correct horse")), Ok(true));
-        assert_eq!(stored.matches(&password("correct horse ")), Ok(false));
+        assert_eq!(stored.matches("correct horse".as_bytes()), Ok(true));
+        assert_eq!(stored.matches("correct horse ".as_bytes()), Ok(false));
         assert_ne!(hash(&password("correct horse")).unwrap(), text, "the salt is random");
     }
 
@@ -216,8 +241,8 @@ mod tests {
     fn hashes_of_other_programs_are_read() {
         let stored = PasswordHash::parse(FOREIGN).unwrap();
         assert_eq!(stored.cost(), Cost { memory_kib: 4096, passes: 3, lanes: 2 });
-        assert_eq!(stored.matches(&password("Grüße, 世界")), Ok(true));
-        assert_eq!(stored.matches(&password("Gruesse")), Ok(false));
+        assert_eq!(stored.matches("Grüße, 世界".as_bytes()), Ok(true));
+        assert_eq!(stored.matches("Gruesse".as_bytes()), Ok(false));
     }
 
     #[test]
@@ -249,6 +274,25 @@ mod tests {
     fn nothing_prints_a_password_or_a_hash() {
         let stored = PasswordHash::parse(FOREIGN).unwrap();
         assert_eq!(format!("{:?} {stored:?}", password("secret")), "Password(…) PasswordHash(…)");
+    }
+
+    #[test]
+    fn a_password_is_the_same_on_every_keyboard() {
+        let forms = |text: &str| password(text).forms().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let cases: [(&str, &[&str]); 6] = [
+            ("open sesame", &["open sesame"]),
+            ("Gr\u{fc}\u{df}e", &["Gr\u{fc}\u{df}e"]),
+            ("Gru\u{308}\u{df}e", &["Gr\u{fc}\u{df}e", "Gru\u{308}\u{df}e"]),
+            ("a\u{a0}b\u{3000}c", &["a b c", "a\u{a0}b\u{3000}c"]),
+            ("\u{212b}", &["\u{c5}", "\u{212b}"]),
+            ("\u{fb01}", &["\u{fb01}"]),
+        ];
+        for (typed, want) in cases {
+            assert_eq!(forms(typed), want.iter().map(|form| form.as_bytes()).collect::<Vec<_>>(), "{typed:?}");
+        }
+        let longest = "\u{1d160}".repeat(MAX_PASSWORD / 4);
+        let prepared = password(&longest).prepared;
+        assert!(prepared.len() <= longest.len() * LONGEST_NFC && prepared.capacity() == longest.len() * LONGEST_NFC);
     }
 
     #[test]

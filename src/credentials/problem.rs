@@ -32,6 +32,8 @@ pub struct FileProblems {
     /// The file's text, of the same length, without secrets.
     masked: String,
     problems: Vec<Problem>,
+    /// Nobody is kept out by them.
+    are_warnings: bool,
 }
 
 impl FileProblems {
@@ -41,7 +43,12 @@ impl FileProblems {
         for problem in &mut problems {
             (problem.message, problem.help) = (visible(&problem.message), visible(&problem.help));
         }
-        Self { path: path.to_owned(), masked: excerpt(&masked), problems }
+        Self { path: path.to_owned(), masked: excerpt(&masked), problems, are_warnings: false }
+    }
+
+    /// The same, shown as warnings.
+    pub fn as_warnings(self) -> Self {
+        Self { are_warnings: true, ..self }
     }
 
     /// One problem of a file as a whole.
@@ -70,7 +77,8 @@ impl FileProblems {
     }
 
     fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
-        let title = Level::ERROR.primary_title(&problem.message);
+        let level = if self.are_warnings { Level::WARNING } else { Level::ERROR };
+        let title = level.primary_title(&problem.message);
         let path = self.path.to_string_lossy();
         let group = match problem.span.clone().and_then(|span| self.excerpt(span)) {
             Some(excerpt) => title.element(

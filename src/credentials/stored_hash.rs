@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 
 use data_encoding::BASE64;
-use sha1::{Digest, Sha1};
+use sha1::{Digest as _, Sha1};
 use subtle::ConstantTimeEq;
 
 use crate::credentials::apr1::{self, Apr1Hash};
 use crate::credentials::password::{Cost, HashingFailed, Password, PasswordHash};
+use crate::credentials::sha2_crypt::{self, Digest, Sha2Hash, Unusable};
 
 /// The dearest bcrypt hash that is accepted: some two seconds.
 const MAX_ROUNDS: u32 = 14;
@@ -27,6 +28,8 @@ pub enum StoredHash {
         /// The hash as it stands in the file.
         text: Box<str>,
     },
+    /// SHA-crypt: what `htpasswd -2` and `-5`, and `mkpasswd` write.
+    Sha2(Sha2Hash),
     /// Apache's MD5 scheme. Weak.
     Apr1(Apr1Hash),
     /// SHA-1 without a salt. Weak.
@@ -40,6 +43,8 @@ pub enum Work {
     Sha1,
     /// A thousand MD5.
     Apr1,
+    /// So many rounds of this digest.
+    Sha2(Digest, u32),
     /// bcrypt with this cost.
     Bcrypt(u32),
     /// Argon2id with this cost.
@@ -68,7 +73,11 @@ impl fmt::Display for FieldProblem {
             Self::Unprotected => f.write_str("it is a DES hash, or the password itself"),
             Self::UnknownKind => f.write_str("it is a hash of a kind that is not read here"),
             Self::Malformed => f.write_str("it is a damaged hash"),
-            Self::TooDear => write!(f, "computing this hash takes too much: at most a cost of {MAX_ROUNDS}"),
+            Self::TooDear => write!(
+                f,
+                "computing this hash takes too much: at most a cost of {MAX_ROUNDS}, or rounds={} of SHA-crypt",
+                sha2_crypt::MAX_ROUNDS
+            ),
         }
     }
 }
@@ -83,6 +92,12 @@ impl StoredHash {
             Self::bcrypt(text)
         } else if begins(&[apr1::PREFIX]) {
             Apr1Hash::parse(text).map(Self::Apr1).ok_or(FieldProblem::Malformed)
+        } else if let Some(digest) = [Digest::Sha256, Digest::Sha512].into_iter().find(|kind| begins(&[kind.prefix()]))
+        {
+            Sha2Hash::parse(digest, text).map(Self::Sha2).map_err(|problem| match problem {
+                Unusable::Malformed => FieldProblem::Malformed,
+                Unusable::TooDear => FieldProblem::TooDear,
+            })
         } else if let Some(digest) = text.strip_prefix(SHA1_PREFIX) {
             let digest = BASE64.decode(digest.as_bytes()).ok().and_then(|digest| digest.try_into().ok());
             digest.map(Self::Sha1).ok_or(FieldProblem::Malformed)
@@ -109,6 +124,7 @@ impl StoredHash {
         match work {
             Work::Sha1 => Self::Sha1([0; 20]),
             Work::Apr1 => Self::Apr1(Apr1Hash::decoy()),
+            Work::Sha2(digest, rounds) => Self::Sha2(Sha2Hash::decoy(digest, rounds)),
             Work::Bcrypt(rounds) => Self::Bcrypt { rounds, text: format!("$2b${rounds:02}${:.<53}", "").into() },
             Work::Argon2id(cost) => Self::Argon2id(PasswordHash::decoy(cost)),
         }
@@ -119,6 +135,10 @@ impl StoredHash {
         match self {
             Self::Argon2id(hash) => Work::Argon2id(hash.cost()),
             Self::Bcrypt { rounds, .. } => Work::Bcrypt(*rounds),
+            Self::Sha2(hash) => {
+                let (digest, rounds) = hash.work();
+                Work::Sha2(digest, rounds)
+            }
             Self::Apr1(_) => Work::Apr1,
             Self::Sha1(_) => Work::Sha1,
         }
@@ -129,13 +149,24 @@ impl StoredHash {
         matches!(self, Self::Apr1(_) | Self::Sha1(_))
     }
 
-    /// Computes the password's hash and compares. Blocks for as long as [`StoredHash::work`] says.
+    /// Computes the password's hash and compares. Blocks for as long as [`StoredHash::work`] says; twice as long for a
+    /// password that is typed in another Unicode form than NFC and does not match in that.
     pub fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
+        for form in password.forms() {
+            if self.matches_bytes(form)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn matches_bytes(&self, password: &[u8]) -> Result<bool, HashingFailed> {
         match self {
             Self::Argon2id(hash) => hash.matches(password),
-            Self::Bcrypt { text, .. } => bcrypt::verify(password.bytes(), text).map_err(|_| HashingFailed),
-            Self::Apr1(hash) => Ok(hash.matches(password.bytes())),
-            Self::Sha1(digest) => Ok(Sha1::digest(password.bytes()).as_slice().ct_eq(digest).into()),
+            Self::Bcrypt { text, .. } => bcrypt::verify(password, text).map_err(|_| HashingFailed),
+            Self::Sha2(hash) => hash.matches(password).ok_or(HashingFailed),
+            Self::Apr1(hash) => Ok(hash.matches(password)),
+            Self::Sha1(digest) => Ok(Sha1::digest(password).as_slice().ct_eq(digest).into()),
         }
     }
 }
@@ -168,6 +199,7 @@ mod tests {
     const BCRYPT: &str = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
     const APR1: &str = "$apr1$ldmcqF4q$jhNVe0njMP2I.5rBUxoOD/";
     const SHA1: &str = "{SHA}W8r/fyL/UzygmbNAjq2HbA67qac=";
+    const SHA256: &str = "$5$bzXMvy0twefzrm9V$PNxSS7nbtKQj0AVDapP0AkCG4ExfLAPDzmTAPcWFHyD";
 
     #[test]
     fn what_htpasswd_writes_is_read() {
@@ -177,6 +209,7 @@ mod tests {
             (BCRYPT.replace("$2y", "$2a"), Work::Bcrypt(4), false),
             (APR1.to_owned(), Work::Apr1, true),
             (SHA1.to_owned(), Work::Sha1, true),
+            (SHA256.to_owned(), Work::Sha2(Digest::Sha256, 5000), false),
         ] {
             let hash = StoredHash::parse_field(&text).unwrap();
             assert_eq!((hash.work(), hash.is_weak()), (work, weak), "{text}");
@@ -187,7 +220,9 @@ mod tests {
 
     #[test]
     fn decoys_take_the_work_and_open_nothing() {
-        for work in [Work::Sha1, Work::Apr1, Work::Bcrypt(4), Work::Bcrypt(14), Work::Argon2id(Cost::NEW)] {
+        let sha2 = [Work::Sha2(Digest::Sha256, 1000), Work::Sha2(Digest::Sha512, 5000)];
+        let further = [Work::Sha1, Work::Apr1, Work::Bcrypt(4), Work::Bcrypt(14), Work::Argon2id(Cost::NEW)];
+        for work in sha2.into_iter().chain(further) {
             let decoy = StoredHash::decoy(work);
             assert_eq!(decoy.work(), work);
             if work != Work::Bcrypt(14) {
@@ -205,7 +240,9 @@ mod tests {
             ("sesame".to_owned(), FieldProblem::Unprotected),
             ("sEzy2QcO5NhGM".to_owned(), FieldProblem::Unprotected),
             ("$1$ab$x".to_owned(), FieldProblem::UnknownKind),
-            ("$5$IUvU8uehPgH6FEQ/$4mPQx9kwKPuCOU7bFjBSsTfJDVbPfn.85GhpJ1tGXW5".to_owned(), FieldProblem::UnknownKind),
+            ("$y$j9T$x".to_owned(), FieldProblem::UnknownKind),
+            (SHA256[..60].to_owned(), FieldProblem::Malformed),
+            (SHA256.replace("$5$", "$5$rounds=2000000$"), FieldProblem::TooDear),
             (BCRYPT.replace("$2y", "$2x"), FieldProblem::UnknownKind),
             ("{SSHA}AAAA".to_owned(), FieldProblem::UnknownKind),
             ("{SHA}AAAA".to_owned(), FieldProblem::Malformed),
@@ -218,5 +255,18 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(StoredHash::parse_field(&text), Err(want), "{text}");
         }
+    }
+
+    /// Hashes of one password, in the composed form and in the decomposed one that old tools took as it came.
+    #[test]
+    fn the_form_of_letters_does_not_matter() {
+        const COMPOSED: &str = "$6$rounds=1000$abcdefgh$GH1d6corYCQUIm3RIhq24MxNMRPtnnE0J5ypkalHQoe9WtgBK9TcEGbdqWk7yKmyJf7fgbQ0gtszxA32IuB.j1";
+        const DECOMPOSED: &str = "$6$rounds=1000$abcdefgh$iC0D/zPz2osmuvFiKOPe5tE6FsTOsz3gq8SWZJithfYF3GKeAmghQdosbhokWvjdzMZ7Vw/JN/b0UZT22zQtm.";
+        let [composed, decomposed] = [COMPOSED, DECOMPOSED].map(|text| StoredHash::parse_field(text).unwrap());
+        let [typed, typed_apart] = ["Gr\u{fc}\u{df}e", "Gru\u{308}\u{df}e"].map(password);
+        assert_eq!((composed.matches(&typed), composed.matches(&typed_apart)), (Ok(true), Ok(true)));
+        assert_eq!(decomposed.matches(&typed_apart), Ok(true), "the bytes as typed");
+        assert_eq!(decomposed.matches(&typed), Ok(false), "nobody can know how it was typed then");
+        assert_eq!(composed.matches(&password("Grusse")), Ok(false));
     }
 }

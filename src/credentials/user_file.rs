@@ -20,8 +20,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::credentials::htpasswd::{self, WeakHashes};
-use crate::credentials::problem::FileProblems;
+use crate::credentials::htpasswd::{self, Lines, WeakHashes};
+use crate::credentials::problem::{FileProblems, Problem};
 use crate::credentials::stored_hash::{StoredHash, Work, most_common_work};
 use crate::credentials::user_reader;
 use crate::values::identity::{Identity, UserKey};
@@ -56,6 +56,8 @@ impl UserEntry {
 pub struct Users {
     by_name: HashMap<Box<str>, UserEntry>,
     common_work: Work,
+    bad_lines: Option<FileProblems>,
+    doubled: Option<FileProblems>,
 }
 
 impl Users {
@@ -68,7 +70,7 @@ impl Users {
     ///
     /// Refused, with everything that is wrong: what is neither TOML of this form nor an htpasswd file, a file that
     /// others may read or that anybody but its owner may write, more than [`MAX_USERS`] users, more than [`MAX_FILE`]
-    /// bytes.
+    /// bytes. Of an htpasswd file single lines may be bad: [`Users::bad_lines`].
     pub fn load(path: &Path, weak: WeakHashes) -> Result<Self, FileProblems> {
         match read_file(path) {
             Ok(text) => Self::parse_any(path, &text, weak),
@@ -82,8 +84,22 @@ impl Users {
         if !htpasswd::is_htpasswd(path, text) {
             return Self::parse(path, text);
         }
-        let faults = |faults: user_reader::Faults| FileProblems::new(path, faults.masked, faults.problems);
-        htpasswd::read(path, text, weak).map(Self::of).map_err(faults)
+        let Lines { entries, mut bad, doubled, masked } = htpasswd::read(path, text, weak);
+        if entries.len() > MAX_USERS {
+            let message = format!("{} users: this file holds at most {MAX_USERS}", entries.len());
+            bad.push(Problem { span: Some(0..0), message, help: "keep so many people in a directory".to_owned() });
+        }
+        let problems =
+            |problems: Vec<Problem>| (!problems.is_empty()).then(|| FileProblems::new(path, masked.clone(), problems));
+        let bad_lines = problems(bad);
+        // With bad lines alone there is nobody to keep in.
+        match bad_lines {
+            Some(problems) if entries.is_empty() || entries.len() > MAX_USERS => Err(problems),
+            bad_lines => {
+                let doubled = problems(doubled).map(FileProblems::as_warnings);
+                Ok(Self { bad_lines, doubled, ..Self::of(entries) })
+            }
+        }
     }
 
     /// Reads the text of a `users.toml`; `path` is what the problems name.
@@ -96,7 +112,20 @@ impl Users {
         Self {
             common_work: most_common_work(entries.iter().map(|entry| &entry.hash)),
             by_name: entries.into_iter().map(|entry| (entry.identity.user().into(), entry)).collect(),
+            bad_lines: None,
+            doubled: None,
         }
+    }
+
+    /// What is wrong with the lines of an htpasswd file that are nobody's: whoever was meant cannot sign in, all others
+    /// can.
+    pub fn bad_lines(&self) -> Option<&FileProblems> {
+        self.bad_lines.as_ref()
+    }
+
+    /// Users who are there twice, in an htpasswd file: the first line counts.
+    pub fn doubled(&self) -> Option<&FileProblems> {
+        self.doubled.as_ref()
     }
 
     /// The user of exactly this name, enabled or not.
@@ -155,6 +184,10 @@ impl ReadError {
         Self::Unfit { message: message.into(), help: help.into() }
     }
 
+    fn not_utf8() -> Self {
+        Self::unfit("this file is not UTF-8", "save it as UTF-8")
+    }
+
     fn failed(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Absent,
@@ -167,15 +200,21 @@ impl ReadError {
     }
 }
 
-/// Reads a file that [`check_mode`] has nothing against.
+/// Reads a file that [`check_mode`] has nothing against. Of an htpasswd file a line that is not UTF-8 is a bad one.
 fn read_file(path: &Path) -> Result<String, ReadError> {
-    let (text, metadata) = read_any(path)?;
+    let (bytes, metadata) = read_bytes(path)?;
     check_mode(path, metadata.permissions().mode())?;
-    Ok(text)
+    let as_text = |text: String| if htpasswd::is_htpasswd(path, &text) { Ok(text) } else { Err(ReadError::not_utf8()) };
+    String::from_utf8(bytes).or_else(|error| as_text(String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 /// Reads a regular file of at most [`MAX_FILE`] bytes of UTF-8, whoever may read it.
 pub fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
+    let (bytes, metadata) = read_bytes(path)?;
+    Ok((String::from_utf8(bytes).map_err(|_| ReadError::not_utf8())?, metadata))
+}
+
+fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
     // Looked at before it is opened: opening a pipe would wait for a writer.
     if !path.metadata().map_err(|error| ReadError::failed(&error))?.is_file() {
         return Err(ReadError::unfit("this is no regular file", "name a file: users = \"users.toml\""));
@@ -188,8 +227,7 @@ pub fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
         let message = format!("this file is larger than {} MiB", MAX_FILE / 1024 / 1024);
         return Err(ReadError::unfit(message, "keep so many people in a directory"));
     }
-    let text = String::from_utf8(bytes);
-    Ok((text.map_err(|_| ReadError::unfit("this file is not UTF-8", "save it as UTF-8"))?, metadata))
+    Ok((bytes, metadata))
 }
 
 /// Whoever can read the hashes can guess at leisure, and whoever can write the file can be anybody.

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use exeunt::credentials::htpasswd::WeakHashes;
+use exeunt::credentials::problem::FileProblems;
 use exeunt::credentials::user_file::Users;
 
 /// Put in the place of `{secret}`; what is said about a file never holds it.
@@ -20,17 +21,25 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         ("people", WeakHashes::Accept),
     ] {
         match Users::parse_any(Path::new(path), &text, weak) {
-            Ok(users) => are_usable(&users, path == "htpasswd" && weak == WeakHashes::Refuse),
-            Err(problems) => {
-                let said = format!("{problems:?}{problems}");
-                assert!(!said.is_empty());
-                let shown = problems.to_string();
-                assert!(!shown.chars().any(|sign| sign.is_control() && !"\n\t".contains(sign)), "{shown:?}");
-                assert!(!is_only_in_passwords(&text) || !said.contains(SECRET), "{said}");
+            Ok(users) => {
+                are_usable(&users, path == "htpasswd" && weak == WeakHashes::Refuse);
+                [users.bad_lines(), users.doubled()]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|problems| tell_nothing(problems, &text));
             }
+            Err(problems) => tell_nothing(&problems, &text),
         }
     }
 });
+
+fn tell_nothing(problems: &FileProblems, text: &str) {
+    let said = format!("{problems:?}{problems}");
+    assert!(!said.is_empty());
+    let shown = problems.to_string();
+    assert!(!shown.chars().any(|sign| sign.is_control() && !"\n\t".contains(sign)), "{shown:?}");
+    assert!(!is_only_in_passwords(text) || !said.contains(SECRET), "{said}");
+}
 
 /// Whether the secret stands nowhere but where passwords stand, in whichever form the file is read.
 fn is_only_in_passwords(text: &str) -> bool {

@@ -1,0 +1,204 @@
+//! SHA-crypt (Ulrich Drepper's scheme of glibc): `$5$` over SHA-256, `$6$` over SHA-512, as `htpasswd -2` and `-5`,
+//! `mkpasswd` and `openssl passwd` write them. Read for the sake of old files, never written.
+
+use sha_crypt::{PasswordVerifier, ShaCrypt, password_hash};
+
+/// The salt's greatest length, in bytes: the scheme looks at no more.
+const MAX_SALT: usize = 16;
+/// The rounds where none are written.
+const USUAL_ROUNDS: u32 = 5000;
+const LEAST_ROUNDS: u32 = 1000;
+/// The dearest hash that is accepted: some two seconds for a long password.
+pub const MAX_ROUNDS: u32 = 1_000_000;
+
+/// Which digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Digest {
+    /// `$5$`
+    Sha256,
+    /// `$6$`
+    Sha512,
+}
+
+impl Digest {
+    /// How such a hash begins.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Sha256 => "$5$",
+            Self::Sha512 => "$6$",
+        }
+    }
+
+    /// The hash's length, in characters.
+    const fn length(self) -> usize {
+        match self {
+            Self::Sha256 => 43,
+            Self::Sha512 => 86,
+        }
+    }
+}
+
+/// A stored hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sha2Hash {
+    digest: Digest,
+    rounds: u32,
+    text: Box<str>,
+}
+
+/// Why a text is no hash that can be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is damaged.
+    Malformed,
+    /// Computing it would take more than any sign-in may take.
+    TooDear,
+}
+
+impl Sha2Hash {
+    /// Reads `$6$salt$hash` or `$6$rounds=5000$salt$hash`.
+    pub fn parse(digest: Digest, text: &str) -> Result<Self, Unusable> {
+        let fields = text.strip_prefix(digest.prefix()).ok_or(Unusable::Malformed)?;
+        let (rounds, fields) = match fields.strip_prefix("rounds=").and_then(|fields| fields.split_once('$')) {
+            Some((rounds, fields)) => (read_rounds(rounds)?, fields),
+            None => (USUAL_ROUNDS, fields),
+        };
+        let (salt, hash) = fields.split_once('$').ok_or(Unusable::Malformed)?;
+        let whole = salt.len() <= MAX_SALT && hash.len() == digest.length();
+        if !whole || !salt.bytes().chain(hash.bytes()).all(is_of_alphabet) {
+            return Err(Unusable::Malformed);
+        }
+        Ok(Self { digest, rounds, text: text.into() })
+    }
+
+    /// A hash that takes this work and that nobody knows a password for.
+    pub fn decoy(digest: Digest, rounds: u32) -> Self {
+        let text =
+            format!("{}rounds={rounds}${:.<MAX_SALT$}${:.<length$}", digest.prefix(), "", "", length = digest.length());
+        Self { digest, rounds, text: text.into() }
+    }
+
+    /// Which digest, and how many rounds of it.
+    pub fn work(&self) -> (Digest, u32) {
+        (self.digest, self.rounds)
+    }
+
+    /// Whether this is the password; `None` where it cannot be told. Takes half a microsecond for each round.
+    pub fn matches(&self, password: &[u8]) -> Option<bool> {
+        match ShaCrypt::default().verify_password(password, &*self.text) {
+            Ok(()) => Some(true),
+            Err(password_hash::Error::PasswordInvalid) => Some(false),
+            Err(_) => None,
+        }
+    }
+}
+
+fn read_rounds(text: &str) -> Result<u32, Unusable> {
+    let plain = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    match (plain, text.parse::<u32>()) {
+        (true, Ok(LEAST_ROUNDS..=MAX_ROUNDS)) => text.parse().map_err(|_| Unusable::Malformed),
+        (true, Ok(0..LEAST_ROUNDS)) | (false, _) => Err(Unusable::Malformed),
+        (true, _) => Err(Unusable::TooDear),
+    }
+}
+
+fn is_of_alphabet(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'/'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: &str = "a-password-that-is-longer-than-64-bytes, by far: 0123456789 0123456789";
+
+    /// Made with `htpasswd` of Apache 2.4, `mkpasswd` of Debian's whois, `openssl passwd` and Python's `crypt`.
+    const VECTORS: [(&str, u32, &str); 10] = [
+        ("y", 5000, "$5$BNB0C57Hfh0MyWlh$ikTJpKnC3Qq0DYZMy9XVdZVpJxjjwVrMbwsSxcaWAe5"),
+        (
+            "y",
+            5000,
+            concat!(
+                "$6$aB93XSmpo4818deu$",
+                "gEo0AWoT/CGOg5iHJLR.Gpp8w2qU73kqkKgZkaO3beR10nA5la7JJjKA/2WteTf/NM0u4r751JKlwl.K9gBiY."
+            ),
+        ),
+        ("open sesame", 5000, "$5$AFxEHO7VIpXrPVyR$zjt0Z.i/rySEIeLhk2IrETzztvzC3wpg/TW422V8D0A"),
+        ("open sesame", 1000, "$5$rounds=1000$a.Cq5mDaPRD5QNz3$gTYF/xZ/lM4hL/H.x8wRtKwEZ.oaI.V57dXWuf.neK7"),
+        (
+            "open sesame",
+            1000,
+            concat!(
+                "$6$rounds=1000$aiShM0TgAXHGBqiZ$",
+                "YKyVOT2nUWpHkkPfW9qnGrAXMkQl0/rT4HH1GhL9Hkrbq3jvXkNMuZ7ggdCap6YNcgpexaFJ/KzhMqOhxAEGe1"
+            ),
+        ),
+        ("open sesame", 5000, "$5$bzXMvy0twefzrm9V$PNxSS7nbtKQj0AVDapP0AkCG4ExfLAPDzmTAPcWFHyD"),
+        (
+            "Grüße, 世界",
+            5000,
+            "$6$abc$nHuBx4HrAKGT3n2.r1gqTMIszdgKlBT.r.pSJB7btW8PPB3optt//J8DU9aJX2kg.M9DFVhQug46FJcXQIr7R/",
+        ),
+        (
+            LONG,
+            1000,
+            concat!(
+                "$6$rounds=1000$0123456789abcdef$",
+                "R0qRPj4hYkzXjcOdGcGLpTAGFWGK9xKC0YByDIcrkFfLIYncaax6D8c/dCF8Vsw7rvTMrwfqBoF4J8hQozCjG/"
+            ),
+        ),
+        (LONG, 1000, "$5$rounds=1000$0123456789abcdef$j109f1EdFaIfyMfgIoyqB15wBjOqV3fIi29cq4lTWX1"),
+        ("", 1000, "$5$rounds=1000$0123456789abcdef$xa0HvuaJLNMllIstBuhtBKeAOwj/tbHHFvO6oD8ygT1"),
+    ];
+
+    fn parse(text: &str) -> Result<Sha2Hash, Unusable> {
+        Sha2Hash::parse(if text.starts_with("$5$") { Digest::Sha256 } else { Digest::Sha512 }, text)
+    }
+
+    #[test]
+    fn hashes_of_other_programs_are_known() {
+        for (password, rounds, text) in VECTORS {
+            let hash = parse(text).unwrap();
+            assert_eq!(hash.work().1, rounds, "{text}");
+            assert_eq!(hash.matches(password.as_bytes()), Some(true), "{text}");
+            assert_eq!(hash.matches(format!("{password}x").as_bytes()), Some(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_damaged_or_too_dear_is_no_hash() {
+        let good = VECTORS[3].2;
+        let rounds = |rounds: &str| good.replace("rounds=1000", &format!("rounds={rounds}"));
+        for (text, want) in [
+            (good[..good.len() - 1].to_owned(), Unusable::Malformed),
+            (format!("{good}x"), Unusable::Malformed),
+            (good.replace("/x", "-x"), Unusable::Malformed),
+            (good.replace("a.Cq5", "a.Cq5xx"), Unusable::Malformed),
+            (good.replace("$a.C", "$$a.C"), Unusable::Malformed),
+            ("$5$".to_owned(), Unusable::Malformed),
+            ("$5$rounds=1000".to_owned(), Unusable::Malformed),
+            ("$5$rounds=1000$".to_owned(), Unusable::Malformed),
+            (rounds("999"), Unusable::Malformed),
+            (rounds("0"), Unusable::Malformed),
+            (rounds("-1"), Unusable::Malformed),
+            (rounds("+5000"), Unusable::Malformed),
+            (rounds("05000"), Unusable::Malformed),
+            (rounds(""), Unusable::Malformed),
+            (rounds("1000001"), Unusable::TooDear),
+            (rounds("999999999"), Unusable::TooDear),
+            (rounds("99999999999999999999"), Unusable::TooDear),
+        ] {
+            assert_eq!(parse(&text).err(), Some(want), "{text}");
+        }
+        assert!(parse(&rounds("656000")).is_ok() && parse(&rounds("1000000")).is_ok());
+    }
+
+    #[test]
+    fn decoys_are_well_formed_and_open_nothing() {
+        for digest in [Digest::Sha256, Digest::Sha512] {
+            let decoy = Sha2Hash::decoy(digest, 1000);
+            assert!(parse(&decoy.text).is_ok_and(|hash| hash == decoy));
+            assert_eq!((decoy.matches(b""), decoy.work()), (Some(false), (digest, 1000)));
+        }
+    }
+}
