@@ -3,16 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use nix::unistd::Uid;
+
 use crate::config::{self, Report, Settings};
 use crate::values::own_hosts::OwnHosts;
 
-use super::{Configuration, keys, print};
+use super::{Configuration, configured, keys, print};
 
 /// Names everything that is wrong.
 pub(super) fn command(which: &Configuration) -> ExitCode {
     match load(which) {
         Ok(Loaded { path, warnings, settings }) => {
             show(&warnings);
+            if warnings.has_flaws() {
+                return ExitCode::FAILURE;
+            }
             if let Err(problem) = keys::check(&settings.state) {
                 eprintln!("error: {problem}");
                 return ExitCode::FAILURE;
@@ -51,6 +56,9 @@ pub(super) fn load(which: &Configuration) -> Result<Loaded, NotLoaded> {
         eprint!("{NOTHING_FOUND}");
         NotLoaded
     })?;
+    if let (None, Ok(metadata)) = (&which.config, path.metadata()) {
+        eprint!("{}", configured::foreign(&path, &metadata, Uid::effective()).unwrap_or_default());
+    }
     match config::load(&path) {
         Ok((settings, warnings)) => Ok(Loaded { path, settings, warnings }),
         Err(problems) => {

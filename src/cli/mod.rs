@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to people")]
 
 mod check;
+mod configured;
 mod demo;
 mod failure;
 mod keys;

@@ -1,30 +1,39 @@
 //! Talking to the gateway that runs, over its admin socket.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use toml::de::DeTable;
 
+use super::configured::ConfigFile;
 use super::failure::Failure;
 use crate::admin::{DEFAULT_SOCKET, client};
-use crate::config::DEFAULT_FILES;
-use crate::credentials::user_file::read_any;
 
 /// Which gateway is meant.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Running {
-    /// The gateway's admin socket [default: that of ./config.toml, else of /etc/exeunt/config.toml]
-    #[arg(long, value_name = "FILE")]
+    /// The gateway's admin socket [default: that of the configuration]
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
     socket: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
 impl Running {
+    fn socket(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.socket {
+            return Ok(path.clone());
+        }
+        let Some(found) = self.config.read()? else { return Ok(PathBuf::from(DEFAULT_SOCKET)) };
+        let listen = found.text_at("admin", "listen");
+        Ok(found.beside(listen.as_deref().and_then(|listen| listen.strip_prefix("unix:")).unwrap_or(DEFAULT_SOCKET)))
+    }
+
     /// Asks it, and gives its answer; a refusal is a failure, in its own words.
     pub(super) fn ask(&self, method: Method, target: &str) -> Result<Value, Failure> {
-        let path = self.socket.clone().unwrap_or_else(|| socket_of(DEFAULT_FILES.map(Path::new)));
+        let path = self.socket()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(error, "free some memory"))?;
         let answer = runtime.block_on(client::ask(&path, method, target));
@@ -46,23 +55,6 @@ pub(super) fn part(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }
 
-/// The socket of the configuration that is there. Only this one key is read: whatever else may be wrong with the
-/// configuration is no matter of these commands.
-fn socket_of<const N: usize>(configurations: [&Path; N]) -> PathBuf {
-    let found = configurations.into_iter().find_map(|path| Some((path, read_any(path).ok()?.0)));
-    match found {
-        Some((path, text)) => path.with_file_name(named_in(&text)),
-        None => PathBuf::from(DEFAULT_SOCKET),
-    }
-}
-
-fn named_in(configuration: &str) -> String {
-    let (root, _) = DeTable::parse_recoverable(configuration);
-    let admin = root.get_ref().get("admin").and_then(|admin| admin.get_ref().as_table());
-    let listen = admin.and_then(|admin| admin.get("listen")).and_then(|listen| listen.get_ref().as_str());
-    listen.and_then(|listen| listen.strip_prefix("unix:")).unwrap_or(DEFAULT_SOCKET).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -73,13 +65,16 @@ mod tests {
     fn the_configuration_says_which_socket() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
-        assert_eq!(socket_of([&file]), Path::new("exeunt-admin.sock"));
-        fs::write(&file, "listen = []\n").unwrap();
-        assert_eq!(socket_of([&file]), folder.path().join("exeunt-admin.sock"));
-        fs::write(&file, "[admin]\nlisten = 'unix:/run/exeunt/admin.sock'\n[[broken\n").unwrap();
-        assert_eq!(socket_of([&file]), Path::new("/run/exeunt/admin.sock"));
-        fs::write(&file, "[admin]\nlisten = 'unix:in/a.sock'\n").unwrap();
-        assert_eq!(socket_of([&file]), folder.path().join("in/a.sock"), "relative to the configuration");
+        let socket = || Running { socket: None, config: ConfigFile { config: Some(file.clone()) } }.socket().ok();
+        assert_eq!(socket(), None, "no such file");
+        for (text, want) in [
+            ("listen = []\n", folder.path().join("exeunt-admin.sock")),
+            ("[admin]\nlisten = 'unix:/run/exeunt/admin.sock'\n[[broken\n", "/run/exeunt/admin.sock".into()),
+            ("[admin]\nlisten = 'unix:in/a.sock'\n", folder.path().join("in/a.sock")),
+        ] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(socket().unwrap(), want, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! `exeunt user`: the people who sign in with a password that is kept in `users.toml`.
 
-mod default_file;
 mod listing;
 mod password;
 
@@ -10,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use http::Method;
 
+use super::configured::ConfigFile;
 use super::failure::Failure;
 use super::print;
 use super::running::{Running, part};
@@ -120,14 +120,24 @@ pub struct UnbanUser {
 
 #[derive(Clone, Debug, Args)]
 struct UsersFile {
-    /// The users' file [default: that of ./config.toml, else of /etc/exeunt/config.toml, else ./users.toml]
-    #[arg(long = "file", value_name = "FILE")]
+    /// The users' file [default: that of the configuration, else ./users.toml]
+    #[arg(long = "file", value_name = "FILE", conflicts_with = "config")]
     path: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
 }
 
+/// The name of the users' file where the configuration does not say one.
+const DEFAULT_FILE: &str = "users.toml";
+
 impl UsersFile {
+    /// The one that `exeunt serve` reads, where none is named.
     fn path(self) -> Result<PathBuf, Failure> {
-        self.path.map_or_else(default_file::users_file, Ok)
+        if let Some(path) = self.path {
+            return Ok(path);
+        }
+        let Some(found) = self.config.read()? else { return Ok(PathBuf::from(DEFAULT_FILE)) };
+        Ok(found.beside(found.text_at("login", "users").as_deref().unwrap_or(DEFAULT_FILE)))
     }
 }
 
@@ -189,7 +199,10 @@ fn list(arguments: ListUsers) -> Result<Said, Failure> {
         None => users.sorted(),
         Some(user) => vec![users.find(user).ok_or_else(|| no_such_user(user, &path))?],
     };
-    let notice = if entries.is_empty() { format!("{}\n", nobody_yet(&path)) } else { String::new() };
+    let mut notice = if entries.is_empty() { format!("{}\n", nobody_yet(&path)) } else { String::new() };
+    for problems in [users.bad_lines(), users.doubled()].into_iter().flatten() {
+        notice.push_str(&format!("{}\n\n", problems.render(print::colour())));
+    }
     let result = if arguments.json { listing::json(&entries) } else { listing::people(&entries) };
     Ok(Said { result, notice })
 }

@@ -260,8 +260,14 @@ mod tests {
     /// Hashes of one password, in the composed form and in the decomposed one that old tools took as it came.
     #[test]
     fn the_form_of_letters_does_not_matter() {
-        const COMPOSED: &str = "$6$rounds=1000$abcdefgh$GH1d6corYCQUIm3RIhq24MxNMRPtnnE0J5ypkalHQoe9WtgBK9TcEGbdqWk7yKmyJf7fgbQ0gtszxA32IuB.j1";
-        const DECOMPOSED: &str = "$6$rounds=1000$abcdefgh$iC0D/zPz2osmuvFiKOPe5tE6FsTOsz3gq8SWZJithfYF3GKeAmghQdosbhokWvjdzMZ7Vw/JN/b0UZT22zQtm.";
+        const COMPOSED: &str = concat!(
+            "$6$rounds=1000$abcdefgh$",
+            "GH1d6corYCQUIm3RIhq24MxNMRPtnnE0J5ypkalHQoe9WtgBK9TcEGbdqWk7yKmyJf7fgbQ0gtszxA32IuB.j1"
+        );
+        const DECOMPOSED: &str = concat!(
+            "$6$rounds=1000$abcdefgh$",
+            "iC0D/zPz2osmuvFiKOPe5tE6FsTOsz3gq8SWZJithfYF3GKeAmghQdosbhokWvjdzMZ7Vw/JN/b0UZT22zQtm."
+        );
         let [composed, decomposed] = [COMPOSED, DECOMPOSED].map(|text| StoredHash::parse_field(text).unwrap());
         let [typed, typed_apart] = ["Gr\u{fc}\u{df}e", "Gru\u{308}\u{df}e"].map(password);
         assert_eq!((composed.matches(&typed), composed.matches(&typed_apart)), (Ok(true), Ok(true)));

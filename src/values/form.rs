@@ -91,7 +91,8 @@ impl fmt::Debug for Form {
     }
 }
 
-/// An object whose values are texts; `null` is no field. A name that comes twice is kept twice, so that nobody picks one.
+/// An object whose values are texts; `null` is no field. A name that comes twice is kept twice, so that nobody picks
+/// one.
 impl<'de> Deserialize<'de> for Form {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Fields)

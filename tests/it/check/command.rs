@@ -99,6 +99,35 @@ fn the_file_of_users_is_for_its_owner_and_group() {
     }
 }
 
+/// `check` fails, the start does not: everybody else may sign in.
+#[test]
+fn a_bad_line_of_htpasswd_keeps_nobody_else_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
+    fs::write(folder.path().join("config.toml"), configuration.replace("users.toml", "people")).unwrap();
+    let hash = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
+    let users = folder.path().join("people");
+    for (lines, checked, started) in [
+        (format!("a=b:{hash}\nalice:{hash}\n"), 0, 1),
+        (format!("alice:{hash}\nalice:{hash}\n"), 0, 1),
+        (format!("alice:{hash}\nbob:hunter2\n"), 1, 1),
+        ("bob:hunter2\n".to_owned(), 1, 78),
+    ] {
+        fs::write(&users, &lines).unwrap();
+        fs::set_permissions(&users, fs::Permissions::from_mode(0o600)).unwrap();
+        // The start goes as far as its address, which is taken.
+        for (command, code) in [("check", checked), ("serve", started)] {
+            let output = exeunt(folder.path(), &[command]);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{command} {lines}: {said}");
+            assert_eq!(said.contains("`bob` cannot be used"), lines.contains("hunter2"), "{said}");
+            assert_eq!(said.contains("twice: the first line counts"), lines.matches("alice").count() == 2, "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+}
+
 /// Only a start makes the key file. One that is broken is refused, by `check` too.
 #[test]
 fn the_key_file_is_made_by_the_first_start() {

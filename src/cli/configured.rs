@@ -1,0 +1,148 @@
+//! What other commands than `serve` and `check` take from the configuration: one key each. Whatever else may be wrong
+//! with it is no matter of theirs.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use nix::unistd::{Uid, User};
+use toml::de::DeTable;
+
+use super::failure::Failure;
+use crate::config::DEFAULT_FILES;
+use crate::credentials::user_file::{ReadError, read_any};
+
+/// Which configuration is meant.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ConfigFile {
+    /// The configuration of the gateway that is meant [default: ./config.toml, else /etc/exeunt/config.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// A configuration that is there.
+pub(super) struct Found {
+    path: PathBuf,
+    text: String,
+}
+
+impl ConfigFile {
+    /// Reads the file that is named, else the first default one that is there. With the latter comes a warning, if it
+    /// is somebody else's and this is root.
+    pub(super) fn read(&self) -> Result<Option<Found>, Failure> {
+        if let Some(path) = &self.config {
+            let absent = || Failure::new(format!("{}: there is no such file", path.display()), "name another one");
+            return read(path)?.map(|(found, _)| Some(found)).ok_or_else(absent);
+        }
+        let Some((found, metadata)) = first_of(DEFAULT_FILES.map(Path::new))? else { return Ok(None) };
+        eprint!("{}", foreign(&found.path, &metadata, Uid::effective()).unwrap_or_default());
+        Ok(Some(found))
+    }
+}
+
+impl Found {
+    /// The text of this key of this table.
+    pub(super) fn text_at(&self, table: &str, key: &str) -> Option<String> {
+        let (root, _) = DeTable::parse_recoverable(&self.text);
+        let table = root.get_ref().get(table)?.get_ref().as_table()?;
+        Some(table.get(key)?.get_ref().as_str()?.to_owned())
+    }
+
+    /// A path of this configuration: relative ones start at its folder.
+    pub(super) fn beside(&self, path: &str) -> PathBuf {
+        self.path.with_file_name(path)
+    }
+}
+
+fn first_of<const N: usize>(paths: [&Path; N]) -> Result<Option<(Found, Metadata)>, Failure> {
+    for path in paths {
+        if let Some(found) = read(path)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// `None` where there is no such file.
+fn read(path: &Path) -> Result<Option<(Found, Metadata)>, Failure> {
+    match read_any(path) {
+        Ok((text, metadata)) => Ok(Some((Found { path: path.to_owned(), text }, metadata))),
+        Err(ReadError::Absent) => Ok(None),
+        // Going on would mean another gateway than the one that is served.
+        Err(ReadError::Unfit { message, help }) => Err(Failure::new(
+            format!("{}: {message}", path.display()),
+            format!("{help}; or name the file that is meant"),
+        )),
+    }
+}
+
+/// What root is told before a configuration is followed that somebody else wrote, or may exchange: it says which files
+/// are written and which socket is asked.
+pub(super) fn foreign(path: &Path, metadata: &Metadata, who: Uid) -> Option<String> {
+    let link = path.symlink_metadata().map(|link| link.uid());
+    let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let folder = folder.and_then(|folder| folder.metadata().ok()).map(|folder| folder.uid());
+    let owners = [Some(metadata.uid()), link.ok(), folder];
+    let other = owners.into_iter().flatten().find(|&owner| owner != 0).filter(|_| who.is_root())?;
+    let name = User::from_uid(Uid::from_raw(other)).ok().flatten();
+    let name = name.map_or_else(|| format!("user {other}"), |user| user.name);
+    let path = path.display();
+    Some(format!(
+        "warning: {path} is not root's: {name} can change what it says, and this follows it as root\n\
+         help: name the file that is meant (see --help), or run this as {name}\n"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{chown, symlink};
+
+    use super::*;
+
+    #[test]
+    fn the_first_one_that_is_there_says_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["first.toml", "second.toml"].map(|name| folder.path().join(name));
+        let found = || first_of([&first, &second]).unwrap().map(|(found, _)| found);
+        let users = |found: Found| found.text_at("login", "users").map(|path| found.beside(&path));
+        assert!(found().is_none());
+        fs::write(&second, "[login]\nusers = '/srv/people.toml'\n").unwrap();
+        assert_eq!(found().and_then(users).unwrap(), Path::new("/srv/people.toml"));
+        fs::write(&first, "[login]\nusers = 'in/people.toml'\n[[broken\n").unwrap();
+        assert_eq!(found().and_then(users).unwrap(), folder.path().join("in/people.toml"), "relative to it");
+        fs::write(&first, "listen = []\nlogin = 3\n").unwrap();
+        assert_eq!(found().and_then(users), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let Failure(reason) = first_of([folder.path(), Path::new("/dev/null")]).err().unwrap();
+        assert!(reason.contains("no regular file") && reason.contains("name the file"), "{reason}");
+        let named = ConfigFile { config: Some(folder.path().join("absent.toml")) };
+        let Failure(reason) = named.read().err().unwrap();
+        assert!(reason.contains("absent.toml: there is no such file"), "{reason}");
+    }
+
+    #[test]
+    fn root_hears_of_a_configuration_of_somebody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, link] = ["config.toml", "link.toml"].map(|name| folder.path().join(name));
+        fs::write(&file, "").unwrap();
+        symlink(&file, &link).unwrap();
+        let told = |path: &Path, who: u32| foreign(path, &path.metadata().unwrap(), Uid::from_raw(who));
+        let owner = file.metadata().unwrap().uid();
+        assert!(told(&file, owner.max(1)).is_none(), "whoever is not root may follow it");
+        assert_eq!(told(&file, 0).is_some(), owner != 0);
+        if !Uid::effective().is_root() {
+            return;
+        }
+        chown(&file, Some(65_534), None).unwrap();
+        assert!([&file, &link].iter().all(|path| told(path, 0).unwrap().contains("nobody")));
+        chown(&file, Some(0), None).unwrap();
+        chown(folder.path(), Some(65_533), None).unwrap();
+        assert!(told(&file, 0).unwrap().contains("user 65533"), "who may exchange it");
+    }
+}
