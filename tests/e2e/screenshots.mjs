@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { PAGES, openStage, openWindow } from "./browser/stage.mjs";
 import { openBrowser } from "./browser/visitor.mjs";
 
-const SIZES = { phone: [390, 844], desk: [1280, 800] };
+const SIZES = { phone: [390, 844], desk: [1280, 720] };
 
 const variants = ["en", "de"].flatMap((locale) =>
   ["light", "dark"].flatMap((theme) => Object.keys(SIZES).map((device) => ({ locale, theme, device }))));
@@ -15,7 +15,7 @@ const wanted = process.argv[2] ?? "";
 async function take(browser, stage, name, { locale, theme, device }) {
   const picture = `${name}-${device}-${theme}-${locale}`;
   if (!picture.includes(wanted)) return;
-  const window = await openWindow(browser, { theme, locale, size: SIZES[device], javaScriptEnabled: false });
+  const window = await openWindow(browser, { theme, locale, size: SIZES[device] });
   const page = await window.newPage();
   await PAGES[name](page, stage);
   await page.screenshot({ path: `target/screenshots/${picture}.png`, fullPage: true });

@@ -136,3 +136,84 @@ test("a brand of one's own: its name, a weak colour made readable, a logo that r
     await own.close();
   }
 });
+
+test("the button shows the password, hides it again, and hides it before it is sent", async () => {
+  const window = await openWindow(browser);
+  const page = await window.newPage();
+  const complaints = [];
+  page.on("console", (message) => complaints.push(message.text()));
+  await page.goto(stage.at("/login"));
+  await page.fill("#password", "secret");
+  const type = () => page.getAttribute("#password", "type");
+  assert.equal(await type(), "password");
+  await page.getByRole("button", { name: "Show password" }).click();
+  assert.equal(await type(), "text");
+  assert.equal(await page.inputValue("#password"), "secret");
+  await page.getByRole("button", { name: "Hide password" }).press("Enter");
+  assert.equal(await type(), "password", "and the form was not sent");
+  await page.getByRole("button", { name: "Show password" }).press("Space");
+  await page.evaluate(() => document.forms[0].addEventListener("submit", (event) => event.preventDefault()));
+  await page.fill("#username", "alice");
+  await page.press("#password", "Enter");
+  assert.equal(await type(), "password", "browsers offer to keep it, and do not suggest it to the next person");
+  assert.deepEqual(complaints, [], "the policy allows the script");
+  await window.close();
+});
+
+test("without scripts there is no such button", async () => {
+  const window = await openWindow(browser, { javaScriptEnabled: false });
+  const page = await window.newPage();
+  await page.goto(stage.at("/login"));
+  assert.equal(await page.locator("[type=button], .reveal").count(), 0);
+  await window.close();
+});
+
+test("the policy runs no other script on the sign-in page", async () => {
+  const window = await openWindow(browser);
+  const page = await window.newPage();
+  await page.goto(stage.at("/login"));
+  const ran = await page.evaluate(() => {
+    const script = Object.assign(document.createElement("script"), { textContent: "globalThis.ran = true" });
+    document.body.append(script);
+    document.body.insertAdjacentHTML("beforeend", `<img src="/none" onerror="globalThis.ran = true">`);
+    return new Promise((done) => setTimeout(() => done(globalThis.ran ?? false), 300));
+  });
+  assert.equal(ran, false);
+  await window.close();
+});
+
+test("the sign-in page says for which site it is", async () => {
+  for (const [locale, text] of [["en", "to localhost"], ["de", "bei localhost"]]) {
+    const window = await openWindow(browser, { locale });
+    const page = await window.newPage();
+    await page.goto(stage.at("/login"));
+    assert.equal(await page.innerText(".site"), text);
+    await window.close();
+  }
+});
+
+for (const name of ["goodbye", "goodbye-by-link", "login", "login-wrong", "signed-in", "confirm-refused"])
+  for (const locale of ["en", "de"])
+    test(`${name}, ${locale}: a small screen shows all of it`, () =>
+      shown(name, { size: [1280, 720], locale }, async (page) => {
+        const [high, seen] = await page.evaluate(() => [document.documentElement.scrollHeight, innerHeight]);
+        assert.ok(high <= seen, `${high} > ${seen}`);
+      }));
+
+for (const [name, locale, farewell, close] of [
+  ["goodbye", "en", "Goodbye, alice.", "Close other tabs of these applications: a page that stayed open continues as whoever signs in next."],
+  ["goodbye-by-link", "de", "Auf Wiedersehen, alice.", "Schließen Sie andere Tabs dieser Anwendungen"],
+])
+  test(`${name}, ${locale}: it names who was signed in, and a crafted link shows nobody's text`, () =>
+    shown(name, { locale }, async (page) => {
+      const text = await page.innerText("main");
+      assert.ok(text.includes(farewell) && text.includes(close), text);
+      const [receipt, own] = [await page.innerText("code"), page.url()];
+      for (const [from, to] of [["user=alice", "user=Call+us"], ["end=1", "end=7"], [/mac=.*/, ""]]) {
+        const address = new URL(own);
+        address.search = address.search.replace(from, to);
+        await page.goto(address.href);
+        const crafted = await page.innerText("main");
+        for (const word of ["Call us", "alice", receipt]) assert.ok(!crafted.includes(word), crafted);
+      }
+    }));

@@ -90,6 +90,11 @@ export const PAGES = {
     await signIn(page, stage);
     await page.goto(stage.at("/login"));
   },
+  "signed-in-again": async (page, stage) => {
+    await PAGES["signed-in"](page, stage);
+    // As an application leads there that takes this address for its own.
+    await fromAnotherSite(page, `<a data-go href="${stage.at("/login")}">x</a>`);
+  },
   confirm: async (page, stage) => {
     await signIn(page, stage);
     await fromAnotherSite(page, `<a data-go href="${stage.at("/logout")}">x</a>`);
