@@ -10,16 +10,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import bulk
 import contestants as who
 import idle
 import load
 import machine
 import report
 
-PARTS = ["page", "large", "short", "strangers", "sessions", "logout", "rate", "memory"]
+PARTS = ["page", "large", "short", "strangers", "sessions", "logout", "rate", "memory", "bulk"]
 # Contestants of the parts that are not about everybody.
-SHORT_HEAD = ["nginx", "nginx + auth_request"]
-LARGE = ["direct", "nginx", "HAProxy", "nginx + auth_request"]
+SHORT_HEAD = ["nginx, no sign-in", "nginx + auth_request"]
+LARGE = ["direct", "nginx, no sign-in", "HAProxy, no sign-in", "nginx + auth_request"]
 # Requests a second at which latency is measured: what the slowest of them can do on one processor.
 RATE = 1000
 
@@ -141,6 +142,8 @@ class Stage:
                 print(f"round {number + 1}  {part:9} {name:28} {report.shown(result)}", flush=True)
         if "memory" in self.asked.parts:
             self.memory()
+        if "bulk" in self.asked.parts:
+            self.bulk()
 
     def memory(self):
         for one in self.contestants:
@@ -153,6 +156,22 @@ class Stage:
                 continue
             self.note("memory", one.name, result)
             print(f"memory    {one.name:28} {report.shown(result)}", flush=True)
+
+    def bulk(self):
+        """Once, before an application of its own."""
+        store = bulk.Store()
+        silent = [(one.name, one.program) for one in self.ours() if not one.access]
+        proxies = [lambda: who.Nginx(self.place, store.port)] if self.is_wanted(who.Nginx.name) else []
+        proxies += [lambda name=name, file=file: who.Exeunt(self.place, store.port, name, file) for name, file in silent]
+        for enter in proxies:
+            one = enter()
+            try:
+                result = bulk.measure(self.place, one)
+            finally:
+                one.stop()
+            self.note("bulk", one.name, result)
+            print(f"bulk      {one.name:28} {report.shown(result)}", flush=True)
+        store.close()
 
     def note(self, part, name, result):
         of_name = self.figures.setdefault(part, {}).setdefault(name, {})

@@ -30,7 +30,9 @@ class Contestant:
     name = ""
 
     def __init__(self, place, upstream):
-        self.place, self.upstream = place / re.sub(r"\W+", "-", self.name), upstream
+        self.upstream = upstream
+        # A proxy may be there twice, before two applications.
+        self.place = place / f"{re.sub('[^0-9A-Za-z]+', '-', self.name)}-{upstream}"
         self.place.mkdir()
         self.programs, self.more, self.cookie = [], "", None
         [self.port] = free_ports(1)
@@ -98,6 +100,7 @@ server {{
     location / {{
         {auth}
         proxy_pass http://application; proxy_http_version 1.1;
+        client_max_body_size 0; proxy_request_buffering off;
         proxy_set_header Connection ""; proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;
         {lines}
     }}
@@ -130,7 +133,7 @@ class Direct(Contestant):
 class Nginx(Contestant):
     """nginx as a plain proxy: it lets everybody in."""
 
-    name = "nginx"
+    name = "nginx, no sign-in"
 
     def start(self):
         lines = nginx_lines({name: value for name, value in LINES.items() if name != "X-Forwarded-For"})
@@ -176,7 +179,7 @@ class NginxAuth(Contestant):
 class HAProxy(Contestant):
     """HAProxy as a plain proxy: it lets everybody in."""
 
-    name = "HAProxy"
+    name = "HAProxy, no sign-in"
 
     def start(self):
         lines = "\n".join(f'    http-request set-header {name} "{value}"' for name, value in LINES.items())
