@@ -171,7 +171,7 @@ impl HeadRules {
         }
         claims.iter().for_each(|name| drop(headers.remove(name)));
         let names = || claims.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(", ");
-        tracing::debug!(route = %route, removed = %names(), "request headers that no client can set");
+        tracing::debug!(route = %route.name, removed = %names(), "request headers that no client can set");
     }
 
     /// The edits of an answer as it is passed on. The operator's own come last.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::line::{Line, decimal, escaped, quoted};
+use super::line::{Line, decimal, escaped, key, quoted};
 use super::log::Format;
 use super::stamp::{self, Stamp};
 use crate::values::client_address::ClientAddress;
@@ -34,7 +34,7 @@ pub struct AccessLine<'a> {
     /// From the head to the end of the answer.
     pub took: Duration,
     /// The route that covered it.
-    pub route: Option<&'a dyn fmt::Display>,
+    pub route: Option<&'a str>,
     /// Why it was refused, or the gateway's own page that answered.
     pub note: Option<&'static str>,
     /// Why the answer or the socket ended before it was whole.
@@ -60,33 +60,30 @@ impl AccessLine<'_> {
     }
 
     fn pairs(&self, mut line: Line<'_>, stamp: &mut Stamp) {
-        line.value("time", stamp.of(self.at, stamp::rfc3339));
-        line.value("event", "access");
+        line.word(key!("time"), stamp.of(self.at, stamp::rfc3339));
+        line.word(key!("event"), "access");
         match self.client {
-            Some(client) => line.client("client", client),
-            None => line.nothing("client"),
+            Some(client) => line.client(key!("client"), client),
+            None => line.nothing(key!("client")),
         }
-        line.optional("user", self.user);
-        line.value("method", self.method);
-        line.value("host", self.host);
-        line.value("path", self.path);
+        line.optional(key!("user"), self.user);
+        line.value(key!("method"), self.method);
+        line.value(key!("host"), self.host);
+        line.value(key!("path"), self.path);
         match self.status {
-            Some(status) => line.number("status", status.as_u16().into()),
-            None => line.nothing("status"),
+            Some(status) => line.number(key!("status"), status.as_u16().into()),
+            None => line.nothing(key!("status")),
         }
-        line.number("bytes", self.bytes);
-        line.number("ms", u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX));
-        match self.route {
-            Some(route) => line.display("route", route),
-            None => line.nothing("route"),
-        }
-        line.optional("note", self.note);
-        line.optional("cut", self.cut.map(Interruption::id));
+        line.number(key!("bytes"), self.bytes);
+        line.number(key!("ms"), u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX));
+        line.optional(key!("route"), self.route);
+        line.optional(key!("note"), self.note);
+        line.optional(key!("cut"), self.cut.map(Interruption::id));
         if let Some(served) = self.served {
-            line.value("served", served);
+            line.value(key!("served"), served);
         }
         if let Some(because) = self.because {
-            line.value("because", because);
+            line.value(key!("because"), because);
         }
         line.end();
     }
@@ -158,7 +155,7 @@ mod tests {
             status: Some(StatusCode::OK),
             bytes: 12,
             took: Duration::from_millis(3),
-            route: Some(&"/"),
+            route: Some("/"),
             note: None,
             cut: None,
             served: None,

@@ -1,6 +1,6 @@
 //! What happened to sessions, whatever the access log says.
 
-use super::line::Line;
+use super::line::{Line, key};
 use super::stamp;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
@@ -64,34 +64,37 @@ impl Event<'_> {
     /// Appends the line.
     pub(super) fn write(&self, at: WallTime, json: bool, out: &mut Vec<u8>) {
         let mut line = Line::begin(out, json);
-        line.value("time", stamp::rfc3339(at));
+        line.word(key!("time"), &stamp::rfc3339(at));
         match self {
             Self::SignedIn { user, session, client, device } => {
-                line.value("event", "signed_in");
-                line.value("user", user);
-                line.optional("session", session.as_ref().map(Handle::as_str));
-                line.client("client", *client);
-                line.display("device", device);
+                line.word(key!("event"), "signed_in");
+                line.value(key!("user"), user);
+                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
+                line.client(key!("client"), *client);
+                line.value(key!("device"), device.to_string());
             }
             Self::SignInRefused { user, client, reason } => {
-                line.value("event", "sign_in_refused");
-                line.client("client", *client);
-                line.value("reason", reason.id());
-                line.value("user", user);
+                line.word(key!("event"), "sign_in_refused");
+                line.client(key!("client"), *client);
+                line.word(key!("reason"), reason.id());
+                line.value(key!("user"), user);
             }
             Self::LikelyProxy { client } => {
-                line.value("event", "likely_proxy");
-                line.client("client", *client);
-                line.value("meaning", "many wrong passwords from this one address: if a proxy stands there, name it");
-                line.value("write", format!("trusted_proxies = [\"{client}\"]"));
+                line.word(key!("event"), "likely_proxy");
+                line.client(key!("client"), *client);
+                line.word(
+                    key!("meaning"),
+                    "many wrong passwords from this one address: if a proxy stands there, name it",
+                );
+                line.value(key!("write"), format!("trusted_proxies = [\"{client}\"]"));
             }
             Self::Ended { user, session, cause, receipt } => {
-                line.value("event", "session_ended");
-                line.value("user", user);
-                line.optional("session", session.as_ref().map(Handle::as_str));
-                line.value("cause", cause.id());
-                line.value("logout_id", &receipt.logout_id);
-                line.value("steps", steps(receipt));
+                line.word(key!("event"), "session_ended");
+                line.value(key!("user"), user);
+                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
+                line.word(key!("cause"), cause.id());
+                line.value(key!("logout_id"), &receipt.logout_id);
+                line.value(key!("steps"), steps(receipt));
             }
         }
         line.end();

@@ -1,13 +1,28 @@
 //! How lines are written: `key=value` text, or one JSON object, as bytes into a buffer that is used again. Whatever
 //! comes from outside is escaped and cut here, the same way in every format.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
 use crate::values::client_address::ClientAddress;
 use crate::values::invisible::is_invisible;
 
 /// The longest value of a line, in bytes as it is written; the rest of it is not logged.
 const MAX_VALUE: usize = 1024;
+
+/// A key as lines have it, what separates it from the value before it included. [`key!`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) text: &'static str,
+    pub(super) json: &'static str,
+}
+
+/// The [`Key`] of a name.
+macro_rules! key {
+    ($name:literal) => {
+        crate::audit::line::Key { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
+    };
+}
+pub(super) use key;
 
 /// One line under construction.
 #[derive(Debug)]
@@ -26,8 +41,16 @@ impl<'a> Line<'a> {
         Self { out, json, empty: true }
     }
 
+    /// A word of ours, which needs no look at what is in it.
+    pub(super) fn word(&mut self, key: Key, word: &str) {
+        self.key(key);
+        self.quotes();
+        self.out.extend_from_slice(word.as_bytes());
+        self.quotes();
+    }
+
     /// A value as it came: text, or bytes that should be text.
-    pub(super) fn value(&mut self, key: &str, value: impl AsRef<[u8]>) {
+    pub(super) fn value(&mut self, key: Key, value: impl AsRef<[u8]>) {
         self.key(key);
         let value = value.as_ref();
         if !self.json && is_bare(value) {
@@ -38,68 +61,48 @@ impl<'a> Line<'a> {
     }
 
     /// The same, where there is one.
-    pub(super) fn optional(&mut self, key: &str, value: Option<impl AsRef<[u8]>>) {
+    pub(super) fn optional(&mut self, key: Key, value: Option<impl AsRef<[u8]>>) {
         match value {
             Some(value) => self.value(key, value),
             None => self.nothing(key),
         }
     }
 
-    /// What says itself how it is written.
-    pub(super) fn display(&mut self, key: &str, value: &dyn fmt::Display) {
-        self.key(key);
-        let begun = self.out.len();
-        // Writing to memory does not fail.
-        let _ = write!(Bytes(self.out), "{value}");
-        let written = self.out.get(begun..).unwrap_or_default();
-        if self.json || !is_bare(written) {
-            let written = self.out.split_off(begun);
-            quoted(&written, self.json, self.out);
-        }
-    }
-
     /// Where a request comes from: every line has it, and needs no formatting for it.
-    pub(super) fn client(&mut self, key: &str, client: ClientAddress) {
+    pub(super) fn client(&mut self, key: Key, client: ClientAddress) {
         self.key(key);
-        let quotes = if self.json { "\"" } else { "" }.as_bytes();
-        self.out.extend_from_slice(quotes);
+        self.quotes();
         client.write_to(self.out);
-        self.out.extend_from_slice(quotes);
+        self.quotes();
     }
 
     /// A number.
-    pub(super) fn number(&mut self, key: &str, value: u64) {
+    pub(super) fn number(&mut self, key: Key, value: u64) {
         self.key(key);
         decimal(value, self.out);
     }
 
     /// No value.
-    pub(super) fn nothing(&mut self, key: &str) {
+    pub(super) fn nothing(&mut self, key: Key) {
         self.key(key);
         self.out.extend_from_slice(if self.json { b"null" } else { b"-" });
     }
 
     /// The end of the line.
     pub(super) fn end(self) {
-        if self.json {
-            self.out.push(b'}');
-        }
-        self.out.push(b'\n');
+        self.out.extend_from_slice(if self.json { b"}\n" } else { b"\n" });
     }
 
-    /// Keys are our own words.
-    fn key(&mut self, key: &str) {
-        if !std::mem::take(&mut self.empty) {
-            self.out.push(if self.json { b',' } else { b' ' });
-        }
+    fn quotes(&mut self) {
         if self.json {
             self.out.push(b'"');
-            self.out.extend_from_slice(key.as_bytes());
-            self.out.extend_from_slice(b"\":");
-        } else {
-            self.out.extend_from_slice(key.as_bytes());
-            self.out.push(b'=');
         }
+    }
+
+    fn key(&mut self, key: Key) {
+        let key = if self.json { key.json } else { key.text }.as_bytes();
+        let begin = usize::from(std::mem::take(&mut self.empty));
+        self.out.extend_from_slice(key.get(begin..).unwrap_or_default());
     }
 }
 
@@ -112,7 +115,7 @@ pub(super) fn quoted(value: &[u8], json: bool, out: &mut Vec<u8>) {
 
 /// Appends a value as it stands between quotes.
 pub(super) fn escaped(value: &[u8], json: bool, out: &mut Vec<u8>) {
-    if value.len() <= MAX_VALUE && value.iter().all(|&byte| is_plain(byte)) {
+    if value.len() <= MAX_VALUE && all(value, is_plain) {
         return out.extend_from_slice(value);
     }
     let end = out.len() + MAX_VALUE;
@@ -161,13 +164,18 @@ pub(super) fn message(text: &[u8], json: bool, out: &mut Vec<u8>) {
 
 /// Neither ended nor changed by quotes.
 fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
+    (byte >= b' ') & (byte <= b'~') & (byte != b'"') & (byte != b'\\')
 }
 
 /// Needs no quotes. One dash alone is the sign for no value.
 fn is_bare(value: &[u8]) -> bool {
-    let plain = |&byte: &u8| is_plain(byte) && !matches!(byte, b' ' | b'=');
-    (1..=MAX_VALUE).contains(&value.len()) && value != b"-" && value.iter().all(plain)
+    let plain = |byte: u8| is_plain(byte) & (byte != b' ') & (byte != b'=');
+    (1..=MAX_VALUE).contains(&value.len()) && value != b"-" && all(value, plain)
+}
+
+/// Without leaving early: many bytes are looked at in one step.
+fn all(value: &[u8], holds: impl Fn(u8) -> bool) -> bool {
+    value.iter().fold(true, |before, &byte| before & holds(byte))
 }
 
 /// Appends a number in decimal digits.
@@ -181,16 +189,6 @@ pub(super) fn decimal(mut number: u64, out: &mut Vec<u8>) {
         }
     }
     out.get_mut(begun..).unwrap_or_default().reverse();
-}
-
-/// A buffer that formatted text is written to.
-struct Bytes<'a>(&'a mut Vec<u8>);
-
-impl Write for Bytes<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -210,27 +208,28 @@ mod tests {
     #[test]
     fn nothing_from_outside_leaves_its_line() {
         let write = |line: &mut Line<'_>| {
-            line.value("user", ODD);
-            line.number("n", 30);
-            line.nothing("none");
-            line.display("shown", &ODD);
-            line.value("bytes", b"\xff\xc3");
+            line.value(key!("user"), ODD);
+            line.number(key!("n"), 30);
+            line.nothing(key!("none"));
+            line.word(key!("word"), "a_word");
+            line.value(key!("bytes"), b"\xff\xc3");
         };
         let odd = "\"a\\u{d}\\u{a}b=\\\"c\\\\\\\"\\u{1b}[31m\\u{7f}\\u{9b}\\u{202e}\\u{2066}\\u{e0041}ä\"";
-        assert_eq!(line(false, write), format!("user={odd} n=30 none=- shown={odd} bytes=\"\u{fffd}\u{fffd}\"\n"));
+        assert_eq!(line(false, write), format!("user={odd} n=30 none=- word=a_word bytes=\"\u{fffd}\u{fffd}\"\n"));
         let json = line(true, write);
         assert!(!json.trim_end().chars().any(is_invisible), "{json}");
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        let want = serde_json::json!({ "user": ODD, "n": 30, "none": null, "shown": ODD, "bytes": "\u{fffd}\u{fffd}" });
+        let want =
+            serde_json::json!({ "user": ODD, "n": 30, "none": null, "word": "a_word", "bytes": "\u{fffd}\u{fffd}" });
         assert_eq!(json, want);
     }
 
     #[test]
     fn what_is_not_there_is_told_from_a_dash() {
         let write = |line: &mut Line<'_>| {
-            line.optional("user", Some("-"));
-            line.optional("note", None::<&str>);
-            line.value("empty", "");
+            line.optional(key!("user"), Some("-"));
+            line.optional(key!("note"), None::<&str>);
+            line.value(key!("empty"), "");
         };
         assert_eq!(line(false, write), "user=\"-\" note=- empty=\"\"\n");
         assert_eq!(line(true, write), "{\"user\":\"-\",\"note\":null,\"empty\":\"\"}\n");
@@ -240,7 +239,7 @@ mod tests {
     fn long_values_are_cut_at_a_character_however_they_are_written() {
         for value in ["x".repeat(5000), "ä".repeat(5000), "\u{202e}".repeat(5000), "\"".repeat(5000)] {
             for json in [false, true] {
-                let written = line(json, |line| line.value("v", &value));
+                let written = line(json, |line| line.value(key!("v"), &value));
                 assert!((MAX_VALUE - 12..=MAX_VALUE + 12).contains(&written.len()), "{}", written.len());
                 assert!(!json || serde_json::from_str::<serde_json::Value>(&written).is_ok(), "{written}");
             }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::access::AccessLine;
 use super::event::Event;
-use super::line::{self, Line};
+use super::line::{self, Line, key};
 use super::queue::{Lost, Queue, Rank};
 use super::stamp::{self, Stamp};
 use crate::values::time::{Clock, WallTime};
@@ -185,10 +185,10 @@ fn write_all(queue: &Queue, mut output: impl Write, clock: &Clock, format: Forma
 /// Says how many lines there was no room for.
 fn overflow(lost: Lost, at: WallTime, format: Format, out: &mut Vec<u8>) {
     let mut line = Line::begin(out, format == Format::Json);
-    line.value("time", stamp::rfc3339(at));
-    line.value("event", "log_overflow");
-    line.number("dropped", lost.access.saturating_add(lost.events));
-    line.number("events", lost.events);
+    line.word(key!("time"), &stamp::rfc3339(at));
+    line.word(key!("event"), "log_overflow");
+    line.number(key!("dropped"), lost.access.saturating_add(lost.events));
+    line.number(key!("events"), lost.events);
     line.end();
 }
 

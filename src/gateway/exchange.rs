@@ -1,6 +1,5 @@
 //! One request and its answer, from the gateway's side: what the access line will say, and the way out.
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -84,12 +83,15 @@ const MAX_WORD: usize = 1024;
 
 /// Queries are not logged, wherever they stand.
 fn without_query(address: &[u8]) -> &[u8] {
-    address.split(|&byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default()
+    memchr::memchr2(b'?', b'#', address).and_then(|end| address.get(..end)).unwrap_or(address)
 }
 
 /// A user name and a password are not logged where a client writes them into an address: `http://u:p@host/`,
 /// `u:p@host`. A path may have an `@`.
 fn without_user(address: &[u8]) -> &[u8] {
+    if memchr::memchr(b'@', address).is_none() {
+        return address;
+    }
     let authority = match memchr::memmem::find(address, b"//") {
         Some(slashes) if slashes == 0 || address.get(slashes - 1) == Some(&b':') => slashes + 2,
         _ if address.starts_with(b"/") => return address,
@@ -208,7 +210,7 @@ impl Drop for Exchange {
             status: record.status,
             bytes: record.bytes,
             took: record.clock.now().duration_since(record.begun),
-            route: record.route.as_deref().map(|route| route as &dyn fmt::Display),
+            route: record.route.as_ref().map(|route| &*route.name),
             note: record.note,
             cut: record.cut,
             served: record.served.as_deref(),

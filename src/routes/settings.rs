@@ -76,7 +76,9 @@ impl RouteSettings {
             response_timeout: self.response_timeout,
             ..UpstreamSettings::new(self.trust)
         };
+        let host = self.host.as_ref().map_or("", Host::as_str);
         Route {
+            name: format!("{host}{}", self.path).into(),
             host: self.host,
             path: self.path,
             access: self.access,

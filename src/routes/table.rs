@@ -1,6 +1,5 @@
 //! Which route covers a request.
 
-use std::fmt;
 use std::sync::Arc;
 
 use super::access::Access;
@@ -18,6 +17,8 @@ use crate::values::readings::RequestPath;
 /// One `[[route]]`.
 #[derive(Debug)]
 pub struct Route {
+    /// What the log calls it: its host, where it has one, and its path.
+    pub name: Box<str>,
     /// The own host it is for; every own host without one.
     pub host: Option<Host>,
     /// The paths it covers.
@@ -51,13 +52,6 @@ pub struct Route {
     pub keeps_cache_control: bool,
     /// Addresses that pages ask for by themselves: that they are asked for keeps no session.
     pub idle_paths: Vec<ConfiguredPath>,
-}
-
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.host.as_ref().map_or(Ok(()), |host| write!(f, "{host}"))?;
-        write!(f, "{}", self.path)
-    }
 }
 
 /// Every route, by own host and path: a route with a host wins over one without, then the longest path. What no
