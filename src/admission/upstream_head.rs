@@ -222,7 +222,7 @@ fn note_removed(route: &Route, claims: &[&[u8]]) {
     let names = || {
         claims.iter().map(|name| name.to_ascii_lowercase().escape_ascii().to_string()).collect::<Vec<_>>().join(", ")
     };
-    tracing::debug!(route = %route, removed = %names(), "request headers that no client can set");
+    tracing::debug!(route = %route.name, removed = %names(), "request headers that no client can set");
 }
 
 fn host_value(host: &Authority) -> Option<HeaderValue> {

@@ -8,6 +8,7 @@ pub mod house;
 mod activity;
 mod bodies;
 mod crowds;
+mod cuts;
 mod dispatch;
 mod exceptions;
 mod failures;
