@@ -2,89 +2,78 @@
 
 use std::time::Duration;
 
-use bytes::Buf;
-use http::{HeaderMap, StatusCode};
+use bytes::{Buf, BytesMut};
+use http::StatusCode;
 
 use super::dispatch::Sharing;
 use super::failure::Failure;
 use super::relay::{Answer, Begun, Owes, Relay};
 use super::reply;
-use super::wire::{self, Framing};
+use super::wire::{self, Framing, Persistence};
 use crate::values::answer_head::{AnswerBody, AnswerHead};
 use crate::values::body::BodyReader;
 use crate::values::connection_auth::response_touches_connection;
+use crate::values::head_lines::{Fields, Span};
 use crate::values::media_type::is_push_stream;
 
 /// Interim answers (1xx) that one exchange may have.
 const MAX_INTERIM: u8 = 32;
 
 impl Relay<'_> {
-    pub(super) fn head_came(&mut self, head: &AnswerHead) -> Result<(), Failure> {
+    pub(super) fn head_came(&mut self, head: AnswerHead) -> Result<(), Failure> {
         if head.is_interim() {
-            return self.interim_came(head);
+            return self.interim_came(&head);
         }
         let status = StatusCode::from_u16(head.status).map_err(|_| Failure::Broken)?;
         let bytes = self.upstream.input.split_to(head.end).freeze();
-        let mut headers = head.lines.to_map(&bytes);
+        let promised = head.keep_alive_timeout(&bytes).map(Duration::from_secs);
+        let (body, reusable, framing) = (head.body, head.reusable, self.framing(&head, status));
+        let fields = Fields::new(bytes, head.lines);
         match self.handshake.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS) {
-            Some(handshake) if handshake.is_accepted_by(&headers) => {
-                self.edit(status, &mut headers);
-                let reason = head.reason.of(&bytes);
-                self.client.record.iter_mut().for_each(|record| record.answered(status));
-                let persistence = wire::Persistence::WebSocket;
-                wire::put_answer(&mut self.client.out, (status, reason), &headers, Framing::Nothing, persistence);
-                self.client.has_answer = true;
-                self.answer = Answer::Switched;
-                return Ok(());
-            }
+            Some(handshake) if handshake.is_accepted_by(&fields) => self.switch(status, head.reason, &fields),
             Some(_) => {
                 tracing::warn!("a 101 that does not accept the WebSocket it answers");
                 return Err(Failure::Broken);
             }
-            None => {}
+            None => {
+                let (keeps, is_push) = self.let_out(status, head.reason, &fields, framing);
+                let (body, in_chunks) = (BodyReader::of_answer(body), framing == Framing::Chunked);
+                let (has_ended, goes_on) = (false, false);
+                self.answer =
+                    Answer::Begun(Begun { body, has_ended, in_chunks, keeps, reusable, promised, is_push, goes_on });
+                self.piece_came();
+            }
         }
-        self.let_out(head, status, head.reason.of(&bytes), headers, head.keep_alive_timeout(&bytes));
-        self.piece_came();
         Ok(())
     }
 
-    /// The one function that lets the head of an application's answer out, whichever way it came.
-    fn let_out(
-        &mut self,
-        head: &AnswerHead,
-        status: StatusCode,
-        reason: &[u8],
-        mut headers: HeaderMap,
-        promised: Option<u64>,
-    ) {
-        if response_touches_connection(&headers) {
+    /// Lets the 101 out: what follows is another protocol.
+    fn switch(&mut self, status: StatusCode, reason: Span, fields: &Fields) {
+        let reason = reason.of(fields.bytes());
+        let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields);
+        let out = &mut self.client.out;
+        wire::put_answer(out, (status, reason), put_lines, Framing::Nothing, Persistence::WebSocket);
+        self.client.record.iter_mut().for_each(|record| record.answered(status));
+        self.client.has_answer = true;
+        self.answer = Answer::Switched;
+    }
+
+    /// The one function that lets the head of an application's answer out, whichever way it came: what the application
+    /// says about its own connection goes, and what the permit changes is changed. Answers whether the client's
+    /// connection goes on, and whether this is something that the application pushes.
+    fn let_out(&mut self, status: StatusCode, reason: Span, fields: &Fields, framing: Framing) -> (bool, bool) {
+        if response_touches_connection(fields) {
             self.sharing = Sharing::Owner;
         }
-        self.edit(status, &mut headers);
-        let is_push = is_push_stream(&headers);
+        let is_push = is_push_stream(fields);
         if is_push {
             self.client.connection().cut().set_streaming();
         }
-        let framing = self.framing(head, status);
-        let keeps = reply::put_head(self.client, self.request, (status, reason), &headers, framing);
+        let reason = reason.of(fields.bytes());
+        let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields);
+        let keeps = reply::put_head(self.client, self.request, (status, reason), put_lines, framing);
         self.client.chunked_stream = is_push && framing == Framing::Chunked;
-        self.answer = Answer::Begun(Begun {
-            body: BodyReader::of_answer(head.body),
-            has_ended: false,
-            in_chunks: framing == Framing::Chunked,
-            keeps,
-            reusable: head.reusable,
-            promised: promised.map(Duration::from_secs),
-            is_push,
-            goes_on: false,
-        });
-    }
-
-    /// What the application says about its own connection goes, and what the permit changes is changed.
-    fn edit(&self, status: StatusCode, headers: &mut HeaderMap) {
-        wire::remove_hop_by_hop(headers);
-        let edits = self.forward.response_edits(status, headers);
-        edits.iter().for_each(|edit| edit.apply(headers));
+        (keeps, is_push)
     }
 
     /// How the body is framed for the client, whatever framed it until here.

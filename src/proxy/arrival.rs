@@ -36,7 +36,7 @@ pub(super) async fn read_head(client: &mut Client, limits: &HeadLimits) -> Arriv
                     return Arrival::Refused(Reason::BodyMalformed);
                 }
                 client.body = body;
-                return Arrival::Request(Request::take(&mut client.input, &head));
+                return Arrival::Request(Request::take(&mut client.input, head));
             }
         }
         match read_more(client).await {

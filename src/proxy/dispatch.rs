@@ -104,7 +104,7 @@ impl Connector {
 impl<'a> Dispatch<'a> {
     /// The exchange that this permit is for. `anew`: it takes no connection that was used before.
     pub(super) fn new(forward: &'a Forward, request: &Request, anew: bool) -> Self {
-        let touches = request_touches_connection(&request.parts().headers);
+        let touches = request_touches_connection(request.fields());
         let sharing = if touches { Sharing::Owner } else { Sharing::Everybody };
         Self { forward, tried: Tried::NOTHING, sharing, anew, may_repeat: forward.may_repeat() }
     }

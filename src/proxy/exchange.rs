@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
-
 use super::client::Client;
 use super::dispatch::{Connector, Dispatch, Upstream};
 use super::failure::Failure;
@@ -146,7 +144,7 @@ impl Proxy {
             client.note_cut(Interruption::ClientGone);
             return After::Gone;
         }
-        let knows_restart = socket::knows_restart(&request.parts().headers);
+        let knows_restart = socket::knows_restart(request.fields());
         let (gateway, mut record) = (Arc::clone(&self.gateway), client.record.take());
         let take_over: TakeOver = Box::new(move |stream, early, connection| {
             Box::pin(async move {
@@ -185,6 +183,5 @@ async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure
 }
 
 async fn refuse(client: &mut Client, request: &Request, forward: &Forward, reason: Reason) -> After {
-    let headers: &HeaderMap = &request.parts().headers;
-    reply::answer(client, request, forward.upstream_failed(headers, reason)).await
+    reply::answer(client, request, forward.upstream_failed(request.fields(), reason)).await
 }

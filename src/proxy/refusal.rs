@@ -30,9 +30,9 @@ pub(super) fn no_room(reason: Reason) -> BytesMut {
 pub(super) fn last_words(reply: Reply) -> BytesMut {
     let mut bytes = BytesMut::new();
     let reason = reply.status.canonical_reason().unwrap_or_default().as_bytes();
-    let lines = reply.headers.iter().map(|(name, value)| (name, value));
+    let put_lines = |to: &mut BytesMut| wire::put_headers(to, reply.headers.iter().map(|(name, value)| (name, value)));
     let framing = Framing::Length(reply.body.len() as u64);
-    wire::put_answer(&mut bytes, (reply.status, reason), lines, framing, Persistence::Close);
+    wire::put_answer(&mut bytes, (reply.status, reason), put_lines, framing, Persistence::Close);
     bytes.extend_from_slice(&reply.body);
     bytes
 }

@@ -300,7 +300,7 @@ impl Relay<'_> {
                 Answer::Awaited(reader, _) => {
                     let read = reader.feed(&mut self.upstream.input, &HEAD).map_err(|_| Failure::Broken)?;
                     let Some(head) = read else { return Ok(changed) };
-                    self.head_came(&head)?;
+                    self.head_came(head)?;
                 }
                 Answer::Begun(begun) if begun.is_over() => return Ok(changed),
                 Answer::Begun(begun) => {

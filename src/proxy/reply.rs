@@ -1,6 +1,6 @@
 //! The one way out for the head of an answer, and answers of our own.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
 use super::client::Client;
@@ -11,21 +11,20 @@ use crate::values::reply::Reply;
 
 /// Lets the head of a final answer out. The client learns from it how the body is framed, and whether the connection
 /// goes on: true if it does.
-pub(super) fn put_head<'a>(
+pub(super) fn put_head(
     client: &mut Client,
     request: &Request,
     (status, reason): (StatusCode, &[u8]),
-    headers: impl wire::Headers<'a>,
+    put_lines: impl FnOnce(&mut BytesMut),
     framing: Framing,
 ) -> bool {
     let keeps = request.keeps_alive()
         // What comes behind a handshake that was declined may be meant for the other protocol.
         && !request.is_upgrade()
         && framing != Framing::UntilClose
-        // What is still to come of the request would be taken for the next one. And whoever does not wait for its
-        // answer asks again on another connection: what came behind a request may be a part of it to somebody else.
+        // What is still to come of the request would be taken for the next one.
         && client.body.is_over()
-        && client.input.is_empty()
+        && (client.input.is_empty() || request.may_be_followed())
         && !client.connection().is_draining();
     let persistence = match (keeps, request.is_old()) {
         (true, false) => Persistence::Usual,
@@ -34,7 +33,7 @@ pub(super) fn put_head<'a>(
     };
     (client.has_answer, client.ends_by_close) = (true, framing == Framing::UntilClose);
     client.record.iter_mut().for_each(|record| record.answered(status));
-    wire::put_answer(&mut client.out, (status, reason), headers, framing, persistence);
+    wire::put_answer(&mut client.out, (status, reason), put_lines, framing, persistence);
     keeps
 }
 
@@ -44,8 +43,8 @@ pub(super) async fn answer(client: &mut Client, request: &Request, reply: Reply)
     client.pass_over_body();
     let Reply { status, headers, body, .. } = reply;
     let reason = status.canonical_reason().unwrap_or_default().as_bytes();
-    let lines = headers.iter().map(|(name, value)| (name, value));
-    let keeps = put_head(client, request, (status, reason), lines, framing_of(status, &body));
+    let put_lines = |to: &mut BytesMut| wire::put_headers(to, headers.iter().map(|(name, value)| (name, value)));
+    let keeps = put_head(client, request, (status, reason), put_lines, framing_of(status, &body));
     let body = if request.is_head() { Bytes::new() } else { body };
     match client.send(&body).await {
         Ok(()) if keeps => After::Again,

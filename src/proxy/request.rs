@@ -1,20 +1,19 @@
 //! A request that came: its head as it was read.
 
-use bytes::{Bytes, BytesMut};
-use http::header::{EXPECT, UPGRADE};
-use http::{Method, Version, request};
+use bytes::BytesMut;
+use http::{Method, Version};
 
 use super::wire::Framing;
 use crate::values::body::BodyReader;
-use crate::values::head_lines::{Known, Span};
+use crate::values::head_lines::{Fields, Known, Span};
 use crate::values::headers::RequestHead;
 use crate::values::request_head::{self, Head};
 
 /// One request, without its body.
 #[derive(Debug)]
 pub struct Request {
-    head: Bytes,
-    parts: request::Parts,
+    fields: Fields,
+    method: Method,
     target: Span,
     framing: Framing,
     is_old: bool,
@@ -23,13 +22,10 @@ pub struct Request {
 
 impl Request {
     /// Takes a head from the bytes that came; what is behind it stays.
-    pub(super) fn take(bytes: &mut BytesMut, head: &Head) -> Self {
+    pub(super) fn take(bytes: &mut BytesMut, head: Head) -> Self {
         let text = bytes.split_to(head.end).freeze();
-        let (mut parts, ()) = http::Request::new(()).into_parts();
         // The reader lets no other methods pass than those that are words.
-        parts.method = Method::from_bytes(head.method.of(&text)).unwrap_or_default();
-        parts.version = if head.is_old { Version::HTTP_10 } else { Version::HTTP_11 };
-        parts.headers = head.lines.to_map(&text);
+        let method = Method::from_bytes(head.method.of(&text)).unwrap_or_default();
         let says_length = head.lines.known(&text, Known::ContentLength).next().is_some();
         let framing = match head.framing {
             request_head::Framing::Empty if says_length => Framing::Length(0),
@@ -37,22 +33,39 @@ impl Request {
             request_head::Framing::Length(length) => Framing::Length(length),
             request_head::Framing::Chunked => Framing::Chunked,
         };
-        Self { parts, target: head.target, framing, is_old: head.is_old, keeps_alive: head.keeps_alive, head: text }
+        let Head { target, is_old, keeps_alive, lines, .. } = head;
+        Self { method, target, framing, is_old, keeps_alive, fields: Fields::new(text, lines) }
     }
 
     /// The target, byte for byte.
     pub fn target(&self) -> &[u8] {
-        self.target.of(&self.head)
+        self.target.of(self.fields.bytes())
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Its lines.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     /// What the gateway judges.
     pub(super) fn head(&self) -> RequestHead<'_> {
-        RequestHead::of(&self.parts, self.target())
+        RequestHead { method: &self.method, target: self.target(), headers: &self.fields }
     }
 
-    /// Method, version and headers.
-    pub fn parts(&self) -> &request::Parts {
-        &self.parts
+    /// Whether what came right behind it, unasked, is another request to everybody: to somebody who reads a length that
+    /// we do not, it is a part of this one. Whoever sends that asks again, on another connection.
+    pub(super) fn may_be_followed(&self) -> bool {
+        self.framing == Framing::Nothing && !self.is_old && matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// The version of HTTP that its client speaks.
+    pub(super) fn version(&self) -> Version {
+        if self.is_old { Version::HTTP_10 } else { Version::HTTP_11 }
     }
 
     /// How its body is framed.
@@ -77,16 +90,20 @@ impl Request {
 
     /// Whether its client sends the body only when it is asked to, or after a while.
     pub(super) fn waits_to_be_asked(&self) -> bool {
-        !self.is_old && self.parts.headers.contains_key(EXPECT)
+        !self.is_old && self.has(Known::Expect)
+    }
+
+    fn has(&self, known: Known) -> bool {
+        self.fields.lines().known(self.fields.bytes(), known).next().is_some()
     }
 
     /// Whether it asks for another protocol.
     pub(super) fn is_upgrade(&self) -> bool {
-        self.parts.headers.contains_key(UPGRADE)
+        self.has(Known::Upgrade)
     }
 
     /// Whether its answer has a head alone.
     pub(super) fn is_head(&self) -> bool {
-        self.parts.method == Method::HEAD
+        self.method == Method::HEAD
     }
 }

@@ -40,14 +40,12 @@ impl Sending {
     /// The request as the application gets it: the client's lines without those that concern its connection alone, then
     /// edited by the permit, so that nothing which a client nominates removes what we say.
     pub(super) fn new(client: &mut Client, request: &Request, forward: &Forward, is_socket: bool) -> Self {
-        let mut headers = request.parts().headers.clone();
-        wire::remove_hop_by_hop(&mut headers);
-        forward.edit_request(&mut headers);
         let target = forward.target().unwrap_or_else(|| request.target());
-        let method = request.parts().method.as_str().as_bytes();
+        let method = request.method().as_str().as_bytes();
         let persistence = if is_socket { Persistence::WebSocket } else { Persistence::Usual };
         let mut bytes = BytesMut::with_capacity(1024 + target.len());
-        wire::put_request(&mut bytes, (method, target), &headers, request.framing(), persistence);
+        let put_lines = |to: &mut BytesMut| forward.put_request(to, request.fields());
+        wire::put_request(&mut bytes, (method, target), put_lines, request.framing(), persistence);
         let mut sending = Self {
             head: bytes.len(),
             bytes,

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use data_encoding::BASE64;
-use http::HeaderMap;
-use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE, USER_AGENT};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE, USER_AGENT};
 use sha1::{Digest, Sha1};
 
 use super::connection::Connection;
@@ -12,6 +11,7 @@ use super::request::Request;
 use super::tunnel::{Cause, Farewell, Peer, Rules, TunnelEnd};
 use crate::gateway::{Forward, Gateway};
 use crate::session::Leaving;
+use crate::values::headers::Headers;
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
 use crate::values::websocket_request::{BadWebSocketRequest, has_token, is_websocket_request};
@@ -32,12 +32,11 @@ impl Handshake {
         if !forward.is_websocket() {
             return Ok(None);
         }
-        let parts = request.parts();
-        match is_websocket_request(&parts.method, parts.version, &parts.headers) {
+        match is_websocket_request(request.method(), request.version(), request.fields()) {
             Ok(false) => Ok(None),
             Ok(true) => {
-                let key = parts.headers.get(SEC_WEBSOCKET_KEY).map_or(b"".as_slice(), HeaderValue::as_bytes);
-                Ok(Some(Self { accept: accept_of(key) }))
+                let fields: &dyn Headers = request.fields();
+                Ok(Some(Self { accept: accept_of(fields.first(&SEC_WEBSOCKET_KEY).unwrap_or_default()) }))
             }
             Err(BadWebSocketRequest::Version) => Err(Reason::SocketVersion),
             Err(BadWebSocketRequest::NoHandshake | BadWebSocketRequest::Key | BadWebSocketRequest::Body) => {
@@ -47,10 +46,10 @@ impl Handshake {
     }
 
     /// Whether a 101 is what a client must find in it (RFC 6455 4.1).
-    pub(super) fn is_accepted_by(&self, headers: &HeaderMap) -> bool {
+    pub(super) fn is_accepted_by(&self, headers: &dyn Headers) -> bool {
         has_token(headers, &UPGRADE, "websocket")
             && has_token(headers, &CONNECTION, "upgrade")
-            && headers.get(SEC_WEBSOCKET_ACCEPT).is_some_and(|accept| accept.as_bytes() == self.accept.as_bytes())
+            && headers.first(&SEC_WEBSOCKET_ACCEPT) == Some(self.accept.as_bytes())
     }
 }
 
@@ -105,9 +104,9 @@ impl Rules for SocketRules<'_> {
 
 /// Whether a client knows the status 1012, which is younger than the protocol. Browsers that were still made when it
 /// came do.
-pub(super) fn knows_restart(headers: &HeaderMap) -> bool {
+pub(super) fn knows_restart(headers: &dyn Headers) -> bool {
     const OLD: [&str; 3] = ["MSIE ", "Trident/", "Edge/"];
-    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent = headers.texts(&USER_AGENT).next().unwrap_or_default();
     !OLD.iter().any(|old| agent.contains(old))
 }
 
@@ -120,6 +119,7 @@ fn accept_of(key: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderMap, HeaderValue};
 
     #[test]
     fn old_browsers_do_not_know_of_restarts() {
@@ -130,7 +130,7 @@ mod tests {
             ("", true),
         ];
         for (agent, want) in cases {
-            let headers = [(USER_AGENT, HeaderValue::from_static(agent))].into_iter().collect();
+            let headers: HeaderMap = [(USER_AGENT, HeaderValue::from_static(agent))].into_iter().collect();
             assert_eq!(knows_restart(&headers), want, "{agent}");
         }
     }

@@ -3,12 +3,9 @@
 use std::fmt::Write;
 
 use bytes::BytesMut;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::values::head_lines::items;
+use crate::values::header_edits::put_line;
 
 /// How a body is framed. There is one way for each message, and it is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,40 +36,36 @@ pub(super) enum Persistence {
     WebSocket,
 }
 
-/// Header lines in order.
-pub(super) trait Headers<'a>: IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)> {}
-impl<'a, T: IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>> Headers<'a> for T {}
-
-/// The head of a request.
-pub(super) fn put_request<'a>(
+/// The head of a request, with these lines in it.
+pub(super) fn put_request(
     to: &mut BytesMut,
     (method, target): (&[u8], &[u8]),
-    headers: impl Headers<'a>,
+    put_lines: impl FnOnce(&mut BytesMut),
     framing: Framing,
     persistence: Persistence,
 ) {
     for part in [method, b" ".as_slice(), target, b" HTTP/1.1\r\n"] {
         to.extend_from_slice(part);
     }
-    put_rest(to, headers, framing, persistence);
+    put_rest(to, put_lines, framing, persistence);
 }
 
-/// The head of an answer.
-pub(super) fn put_answer<'a>(
+/// The head of an answer, with these lines in it.
+pub(super) fn put_answer(
     to: &mut BytesMut,
     (status, reason): (StatusCode, &[u8]),
-    headers: impl Headers<'a>,
+    put_lines: impl FnOnce(&mut BytesMut),
     framing: Framing,
     persistence: Persistence,
 ) {
     for part in [b"HTTP/1.1 ".as_slice(), status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
         to.extend_from_slice(part);
     }
-    put_rest(to, headers, framing, persistence);
+    put_rest(to, put_lines, framing, persistence);
 }
 
-fn put_rest<'a>(to: &mut BytesMut, headers: impl Headers<'a>, framing: Framing, persistence: Persistence) {
-    headers.into_iter().for_each(|(name, value)| put_line(to, name, value));
+fn put_rest(to: &mut BytesMut, put_lines: impl FnOnce(&mut BytesMut), framing: Framing, persistence: Persistence) {
+    put_lines(to);
     match framing {
         Framing::Nothing | Framing::UntilClose => {}
         // Writing to memory does not fail.
@@ -87,20 +80,9 @@ fn put_rest<'a>(to: &mut BytesMut, headers: impl Headers<'a>, framing: Framing, 
     });
 }
 
-/// `Name: value`, the name as people write it.
-pub(super) fn put_line(to: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
-    let from = to.len();
-    to.extend_from_slice(name.as_str().as_bytes());
-    let mut begins = true;
-    for byte in to.get_mut(from..).unwrap_or_default() {
-        if begins {
-            byte.make_ascii_uppercase();
-        }
-        begins = *byte == b'-';
-    }
-    to.extend_from_slice(b": ");
-    to.extend_from_slice(value.as_bytes());
-    to.extend_from_slice(b"\r\n");
+/// These lines.
+pub(super) fn put_headers<'a>(to: &mut BytesMut, headers: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>) {
+    headers.into_iter().for_each(|(name, value)| put_line(to, name, value.as_bytes()));
 }
 
 /// Data of a body, as one chunk or as it is. No data is no chunk: an empty one would be the last.
@@ -120,43 +102,14 @@ pub(super) fn put_last_chunk(to: &mut BytesMut) {
     to.extend_from_slice(b"0\r\n\r\n");
 }
 
-/// Removes what concerns one connection alone (RFC 9110 7.6.1), and the framing with it.
-pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    const FIXED: [HeaderName; 7] =
-        [CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
-    const OLD: [HeaderName; 2] = [HeaderName::from_static("keep-alive"), HeaderName::from_static("proxy-connection")];
-    let nominated: Vec<_> = match headers.contains_key(CONNECTION) {
-        false => Vec::new(),
-        true => {
-            let lines = headers.get_all(CONNECTION).into_iter();
-            lines.flat_map(|line| items(line.as_bytes())).filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
-        }
-    };
-    nominated.iter().chain(&FIXED).chain(&OLD).for_each(|name| drop(headers.remove(name)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let line = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
         lines.iter().map(line).collect()
-    }
-
-    #[test]
-    fn what_concerns_one_connection_goes_no_further() {
-        let mut headers = headers(&[
-            ("connection", "close, X-Debug"),
-            ("keep-alive", "timeout=5"),
-            ("transfer-encoding", "chunked"),
-            ("content-length", "5"),
-            ("trailer", "x-sum"),
-            ("x-debug", "1"),
-            ("content-type", "text/plain"),
-        ]);
-        remove_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type"]);
     }
 
     #[test]
@@ -173,7 +126,8 @@ mod tests {
         let headers = headers(&[("x-request-id", "a")]);
         for (framing, persistence, rest) in cases {
             let mut bytes = BytesMut::new();
-            put_answer(&mut bytes, (StatusCode::OK, b"Fine"), &headers, framing, persistence);
+            let put_lines = |to: &mut BytesMut| put_headers(to, &headers);
+            put_answer(&mut bytes, (StatusCode::OK, b"Fine"), put_lines, framing, persistence);
             assert_eq!(bytes, format!("HTTP/1.1 200 Fine\r\nX-Request-Id: a\r\n{rest}"), "{framing:?}");
         }
     }

@@ -19,6 +19,8 @@ trusted_proxies = ["127.0.0.1"]
 [[route]]
 path     = "/"
 upstream = "http://127.0.0.1:{application}"
+[session]
+max_per_user = 1000
 [login]
 users = "users.toml"
 """
@@ -70,6 +72,7 @@ async def check(place, front, application):
         await checks.websocket(browser)
         await checks.events(browser, application)
         await checks.logout(browser)
+        await checks.crowd(browser)
     finally:
         await browser.close()
 

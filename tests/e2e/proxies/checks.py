@@ -54,6 +54,10 @@ class Browser:
         return f"https://{NAME}:{self._place.https}{path}"
 
     async def sign_in(self):
+        self.headers["Cookie"] = await self.new_session()
+
+    async def new_session(self):
+        """The cookie of somebody who signs in."""
         form = {"username": USER, "password": PASSWORD}
         origin = {"Origin": f"https://{NAME}", "Sec-Fetch-Site": "same-origin"}
         answer = await self.client.post(
@@ -61,8 +65,7 @@ class Browser:
         assert answer.status == 303, answer.status
         evidence.cookies(str(answer.headers))
         cookies = [value.split(";")[0] for value in answer.headers.getall("Set-Cookie")]
-        cookie = next(cookie for cookie in cookies if cookie.startswith("__Host-exeunt="))
-        self.headers["Cookie"] = cookie
+        return next(cookie for cookie in cookies if cookie.startswith("__Host-exeunt="))
 
     async def close(self):
         await self.client.close()
@@ -138,3 +141,35 @@ async def logout(browser):
         assert (closed.type, closed.data) == (aiohttp.WSMsgType.CLOSE, 1008), closed
     answer = await browser.client.get(browser.url("/headers"), headers=browser.headers)
     assert answer.status == 401, answer.status
+
+
+LEAVERS, WORKERS = 60, 16
+
+
+async def crowd(browser):
+    """Who signs out over the connections that the proxy keeps disturbs nobody else's requests, nor another's sign-out."""
+    own = {"Origin": f"https://{NAME}", "Sec-Fetch-Site": "same-origin"}
+    stays = await browser.new_session()
+    leavers = [await browser.new_session() for _ in range(LEAVERS)]
+    statuses = []
+
+    async def ask(method, path, cookie):
+        headers = browser.headers | own | {"Cookie": cookie}
+        async with browser.client.request(method, browser.url(path), headers=headers, data=b"x") as answer:
+            await answer.read()
+            statuses.append((method, path, answer.status))
+
+    async def work(done):
+        while not done.is_set():
+            await ask("POST", "/work", stays)
+
+    async def leave(done):
+        for cookie in leavers:
+            # On several connections at once, which others use next.
+            await asyncio.gather(*(ask("GET", "/page", cookie) for _ in range(4)), ask("POST", "/logout", cookie))
+        done.set()
+
+    done = asyncio.Event()
+    await asyncio.gather(leave(done), *(work(done) for _ in range(WORKERS)))
+    wrong = [one for one in statuses if one[2] != 200 and one[1] != "/page"]
+    assert not wrong and len(statuses) > LEAVERS * 5, (len(statuses), wrong)

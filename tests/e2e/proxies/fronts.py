@@ -49,7 +49,9 @@ def free_ports(count):
 
 def nginx(place):
     listens = [("listen 443", f"listen 127.0.0.1:{place.https}"), ("listen 80", f"listen 127.0.0.1:{place.http}")]
-    site = place.snippet("nginx.conf", place.common() + listens)
+    # A request that fails is told, and not tried again in silence.
+    once = ("proxy_http_version 1.1;", "proxy_http_version 1.1; proxy_next_upstream off;")
+    site = place.snippet("nginx.conf", [*place.common(), *listens, once])
     scratch = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     paths = "\n".join(f"{name}_temp_path {place.folder}/{name};" for name in scratch)
     user = "user root;" if os.geteuid() == 0 else ""

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use exeunt::proxy::{After, Behind, Client, Connection, Door, Request, Rest, Transport, listener, settings::Settings};
 use exeunt::session::live::Cut;
 use exeunt::values::client_address::Peer;
+use exeunt::values::head_lines::Known;
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::time::{Clock, ManualClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,7 +78,7 @@ fn name(peer: Peer) -> String {
 }
 
 async fn answer(client: &mut Client, request: &Request, body: &str) -> After {
-    let closes = request.parts().headers.contains_key("content-length");
+    let closes = request.fields().lines().iter().any(|line| line.known == Known::ContentLength);
     let close = if closes || client.connection().is_draining() { "Connection: close\r\n" } else { "" };
     let answer = format!("HTTP/1.1 200 OK\r\n{close}Content-Length: {}\r\n\r\n{body}", body.len());
     match client.send(answer.as_bytes()).await {

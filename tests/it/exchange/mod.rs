@@ -10,3 +10,4 @@ mod interim;
 mod mended;
 mod old_clients;
 mod pieces;
+mod pipelined;

@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::answer::request;
 use super::house::{FORM, Site};
+use crate::door::client::within;
 use crate::upstream;
 
 async fn busy_site(format: Format) -> Site {
@@ -95,6 +96,37 @@ async fn exchanges_that_are_cut_have_their_line() {
     for path in ["/cut", "/left"] {
         let lines = site.access_lines(1, &format!("path={path} ")).await;
         assert!(lines.len() == 1 && lines[0].contains("user=alice") && lines[0].contains("status=-"), "{lines:?}");
+    }
+}
+
+/// Whoever sent a byte has a line, whatever became of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_connection_that_sent_a_byte_has_a_line() {
+    let (site, _echo) = Site::with_echo_and(|_| {}).await;
+    let gone = ["G", "GET /half HTTP/1.1\r\nHost: app.te", "POST /public/x HTTP/1.1\r\nHost: app.test\r\n"];
+    for (at, bytes) in gone.into_iter().enumerate() {
+        for resets in [false, true] {
+            let mut client = site.client().await;
+            client.say(bytes).await;
+            within(site.door.reached(1)).await;
+            // What was sent has come when the time for it begins to run: nothing else can be seen of it from outside.
+            super::house::until(|| site.door.connections() == 1).await;
+            if resets {
+                client.stream.set_zero_linger().unwrap();
+            }
+            drop(client);
+            within(site.door.reached(0)).await;
+            let lines = site.access_lines(at * 2 + usize::from(resets) + 1, "cut=client_gone").await;
+            assert!(lines.iter().all(|line| line.contains("status=-")), "{lines:?}");
+        }
+    }
+    for bytes in ["\x16\x03\x01", "GET / HTTP/9.9\r\n", "GET /a b HTTP/1.1\r\n", "POST / HTTP/1.1\r\nX: \0\r\n\r\n"] {
+        let before = site.lines().len();
+        let mut client = site.client().await;
+        client.say(bytes).await;
+        let said = client.rest().await;
+        assert!(said.starts_with("HTTP/1.1 ") && !said.to_ascii_lowercase().contains("pingora"), "{said}");
+        super::house::until(|| site.lines().len() == before + 1).await;
     }
 }
 

@@ -8,7 +8,6 @@ pub mod house;
 mod activity;
 mod bodies;
 mod crowds;
-mod cuts;
 mod dispatch;
 mod exceptions;
 mod failures;

@@ -183,6 +183,7 @@ async fn a_logout_closes_them_with_a_word() {
         lines.len() == 2 && lines.iter().all(|line| line.contains("status=101") && line.contains("user=alice")),
         "{lines:?}"
     );
+    assert!(lines.iter().all(|line| line.contains("cut=session_ended")), "{lines:?}");
 }
 
 /// What a person does keeps the session; that both ends say they are there does not.
@@ -213,10 +214,11 @@ async fn a_stop_closes_them() {
     let mut socket = open(&site, "/socket", &[&alice]).await.unwrap();
     echoes(&mut socket, "hello").await;
     site.door.stop();
-    closed(&mut socket).await;
+    assert_eq!(closed(&mut socket).await, (CloseCode::Restart, "service restart".to_owned()));
     drop(socket);
     within(site.door.stopped()).await;
-    assert_eq!(site.access_lines(1, "path=/socket ").await.len(), 1);
+    let lines = site.access_lines(1, "path=/socket ").await;
+    assert!(lines.len() == 1 && lines[0].contains("cut=stopping"), "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
