@@ -1,4 +1,4 @@
-//! Where the forms of an operator's templates lead. The policy of pages with a form stops none of them, so `check` looks.
+//! Where the forms of an operator's templates lead. The policy of pages with a form stops none of them: `check` warns.
 
 use super::page::Page;
 use super::problem::Problem;

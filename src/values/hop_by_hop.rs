@@ -49,7 +49,8 @@ mod tests {
     fn what_concerns_one_connection_is_known() {
         let head = "GET / HTTP/1.1\r\nConnection: keep-alive, X-Debug\r\nconnection: x-second,,TE\r\nKeep-Alive: a\r\n\
                     Transfer-Encoding: chunked\r\nTrailer: x\r\nTE: b\r\nUpgrade: c\r\nProxy-Connection: d\r\n\
-                    Proxy-Authenticate: e\r\nX-DEBUG: f\r\nX-Second: g\r\nX-Third: h\r\nContent-Type: i\r\nHost: j\r\n\r\n";
+                    Proxy-Authenticate: e\r\nX-DEBUG: f\r\nX-Second: g\r\nX-Third: h\r\n\
+                    Content-Type: i\r\nHost: j\r\n\r\n";
         let bytes = Bytes::from_static(head.as_bytes());
         let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 4096, fields: 50 }).unwrap().unwrap();
         let head = Fields::new(bytes, read.lines);

@@ -66,7 +66,7 @@ fn push_plain(letter: char, extent: Extent, plain: &mut Vec<u8>) {
     }
 }
 
-/// A letter without its case, by way of the capital: `ı` and `ſ` become `I` and `S` to programs that ask for capitals.
+/// A letter without its case, by way of the capital: `ı` and `ſ` become `I` and `S` to programs that ask for them.
 fn fold(letter: char, plain: &mut Vec<u8>) {
     if letter.is_whitespace() {
         return plain.push(b' ');
