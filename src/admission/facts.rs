@@ -11,7 +11,7 @@ use crate::values::nominated;
 use crate::values::origin::{Authority, Origin};
 use crate::values::own_hosts::{HostId, NotOwn, OwnHosts};
 use crate::values::reason::{Reason, Refusal};
-use crate::values::target::Target;
+use crate::values::target::{ASTERISK, Target};
 
 static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -43,6 +43,8 @@ pub struct RequestFacts<'a> {
     /// The method that a header names in place of the request line's, for applications that obey it.
     pub method_override: Result<Option<Method>, NoSingleMethod>,
     websocket: bool,
+    /// Whether an `OPTIONS` asks about the whole server, and not about a target (RFC 9112 3.2.4).
+    pub asks_server: bool,
 }
 
 impl<'a> RequestFacts<'a> {
@@ -51,7 +53,8 @@ impl<'a> RequestFacts<'a> {
     /// # Errors
     /// The refusal that the client gets: nothing that fails here is forwarded.
     pub fn read(head: RequestHead<'a>, provenance: Provenance, hosts: &OwnHosts) -> Result<Self, Refusal> {
-        let target = Target::parse(head.target)?;
+        let asks_server = head.target == ASTERISK && *head.method == Method::OPTIONS;
+        let target = if asks_server { Target::parse(b"/")? } else { Target::parse(head.target)? };
         let authority = authority(head.headers, &target)?;
         let host = hosts.find(authority).map_err(not_own)?;
         check_expectation(head.headers)?;
@@ -70,6 +73,7 @@ impl<'a> RequestFacts<'a> {
             provenance,
             method_override: method_override(head.headers),
             websocket: asks_for_websocket(head.headers),
+            asks_server,
         })
     }
 

@@ -3,6 +3,7 @@
 pub mod cache_protection;
 pub mod clear_site_data;
 pub mod cross_site;
+pub mod destination;
 pub mod facts;
 pub mod forwarded;
 pub mod identity_headers;

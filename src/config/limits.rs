@@ -24,6 +24,8 @@ pub struct Limits {
     pub response_timeout: Duration,
     /// The largest body of a sign-in, in bytes.
     pub login_body: usize,
+    /// The longest address of the sign-in page that leads back, in bytes.
+    pub return_size: usize,
     /// Exchanges of one session at the same time.
     pub requests_per_session: usize,
 }
@@ -60,6 +62,7 @@ pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxie
         door,
         connect_timeout: wait(&table, "connect_timeout", CONNECT_TIMEOUT),
         response_timeout: wait(&table, "response_timeout", RESPONSE_TIMEOUT),
+        return_size: count(&table, "return_size", 256..=64 * 1024, 3500),
         login_body: count(&table, "login_body", 1..=MIB, 16 * 1024),
         requests_per_session: count(&table, "requests_per_session", 1..=1_000_000, REQUESTS_PER_SESSION),
     }

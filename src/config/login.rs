@@ -12,6 +12,7 @@ use crate::values::return_to::{AllowedOrigins, ReturnTo};
 
 use super::duration::{self, ONE_DAY, ONE_SECOND};
 use super::files;
+use super::limits::Limits;
 use super::raw::{Item, Refusal, Table};
 
 /// The longest ban where nothing is written.
@@ -20,13 +21,18 @@ const BAN_MAX: Duration = Duration::from_secs(15 * 60);
 const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
 /// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known.
-pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, body_limit: usize) -> Option<Settings> {
+pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, limits: &Limits) -> Option<Settings> {
     let next = match (table.item("next"), own) {
         (Some(item), Some(own)) => next(&item, own),
         _ => Some(ReturnTo::own("/")),
     };
     let ban_max = table.item("ban_max").and_then(|item| item.parse(|text| duration::parse(text, &BANS)));
-    Some(Settings { next: next?, ban_max: ban_max.unwrap_or(BAN_MAX), body_limit })
+    Some(Settings {
+        next: next?,
+        ban_max: ban_max.unwrap_or(BAN_MAX),
+        return_size: limits.return_size,
+        body_limit: limits.login_body,
+    })
 }
 
 fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {

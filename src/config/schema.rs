@@ -74,7 +74,7 @@ pub const LIMITS: Schema = Schema {
     keys: &[
         "head_timeout", "silent_timeout", "body_timeout", "send_timeout", "idle", "upstream_idle", "connect_timeout",
         "response_timeout", "drain", "head_size", "fields", "min_rate", "connections", "connections_per_address",
-        "requests_per_session", "login_body",
+        "requests_per_session", "login_body", "return_size",
     ],
     later: &[],
 };

@@ -7,9 +7,11 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::assembled::Assembled;
+use super::landing::written;
 use crate::admission::cross_site;
 use crate::admission::facts::{self, RequestFacts};
 use crate::pages::Language;
+use crate::routes::methods::Methods;
 use crate::values::headers::Headers;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -83,6 +85,11 @@ fn refusal_with(assembled: &Assembled, reader: Reader, refusal: &Refusal, switch
     }
 }
 
+/// What the whole server can do (`OPTIONS *`): what a route passes on where nothing else is said.
+pub(super) fn whole_server() -> Reply {
+    Reply::empty(StatusCode::NO_CONTENT).with(ALLOW, Methods::default().list())
+}
+
 /// 405, where these methods are allowed.
 pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>, allow: HeaderValue) -> Reply {
     refuse(assembled, facts.headers, &Reason::MethodNotAllowed.into()).with(ALLOW, allow)
@@ -120,7 +127,7 @@ pub(super) fn expire_cookies(assembled: &Assembled, reply: &mut Reply) {
 /// The page to come back to: the one that was asked for or, where that was no page, the one it was asked from.
 fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
     if cross_site::is_read(facts.method) {
-        return String::from_utf8(facts.target.to_bytes()).ok();
+        return Some(written(&ReturnTo::of_target(&facts.target), facts.host, assembled));
     }
     let referer = ReturnTo::parse(facts.header(&REFERER)?, &assembled.own_origins)?;
     let same = referer.origin().is_some_and(|origin| facts.comes_from_own_address(origin, &assembled.hosts));
@@ -129,13 +136,12 @@ fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
 
 /// The sign-in form that leads `back`; with `switch` also for somebody who is signed in.
 fn login_address(assembled: &Assembled, back: Option<&str>, switch: bool) -> ReturnTo {
-    let login = assembled.own_pages.login().as_str();
+    let login = assembled.own_pages.login();
     let address = |back: Option<&str>| {
         let fields = switch.then_some(("switch", "1")).into_iter().chain(back.map(|back| ("next", back)));
-        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let mark = if query.is_empty() { "" } else { "?" };
-        ReturnTo::parse(&format!("{login}{mark}{query}"), &assembled.own_origins)
+        ReturnTo::own_form(login, &fields.collect::<Vec<_>>())
     };
-    // A page to come back to that is too long for an address is left out.
-    address(back).or_else(|| address(None)).unwrap_or_else(|| ReturnTo::own(login))
+    // A page to come back to that is too long for proxies in front is left out.
+    let whole = address(back);
+    if whole.path_and_query().len() <= assembled.login.return_size { whole } else { address(None) }
 }

@@ -18,6 +18,7 @@ use crate::values::own_path::{OwnPage, OwnPages};
 use crate::values::readings::RequestPath;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
+use crate::values::target::Target;
 use crate::values::time::Clock;
 use crate::{login, logout};
 
@@ -114,15 +115,15 @@ impl Assembled {
 
     /// Settles which path is forwarded where one has empty segments: with them where the route passes such paths on
     /// literally, elsewhere without. Our own addresses do not know the difference.
-    pub(super) fn settle(&self, facts: &mut RequestFacts<'_>) -> Result<(), Refusal> {
-        let Some(merged) = facts.target.path().merged().transpose()? else { return Ok(()) };
-        let merge = match self.at(facts.host, &merged) {
+    pub(super) fn settle(&self, host: HostId, target: &mut Target<'_>) -> Result<(), Refusal> {
+        let Some(merged) = target.path().merged().transpose()? else { return Ok(()) };
+        let merge = match self.at(host, &merged) {
             Ok(Asked::OwnPage(_)) => true,
             Ok(Asked::Route(route)) => !route.opaque,
             Err(_) => false,
         };
         if merge {
-            facts.target.set_path(merged);
+            target.set_path(merged);
         }
         Ok(())
     }
@@ -132,7 +133,8 @@ impl Assembled {
         self.at(facts.host, facts.target.path())
     }
 
-    fn at<'a>(&'a self, host: HostId, path: &'a RequestPath<'_>) -> Result<Asked<'a>, Refusal> {
+    /// The same for any path of an own host.
+    pub(super) fn at<'a>(&'a self, host: HostId, path: &'a RequestPath<'_>) -> Result<Asked<'a>, Refusal> {
         match self.own_pages.find(path)? {
             Some(page) => Ok(Asked::OwnPage(page)),
             None => Ok(Asked::Route(self.routes.find(host, path)?.ok_or(Reason::NoRoute)?)),

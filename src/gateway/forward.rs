@@ -29,6 +29,7 @@ pub struct Forward {
     pub(super) websocket: bool,
     pub(super) may_repeat: bool,
     pub(super) affinity: u64,
+    pub(super) resources: HeaderEdits,
     pub(super) cookies: Kept,
     pub(super) is_idle: bool,
 }
@@ -71,6 +72,7 @@ impl Forward {
 
     /// Edits the request as it leaves; anew when an upstream is tried again.
     pub fn edit_request(&self, headers: &mut HeaderMap) {
+        self.resources.iter().for_each(|edit| edit.apply(headers));
         self.assembled.heads.request(headers, &self.permit, &self.asked, &self.cookies);
     }
 

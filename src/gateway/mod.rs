@@ -4,11 +4,13 @@ mod answers;
 mod assembled;
 mod exchange;
 mod forward;
+mod landing;
 mod oversee;
 mod own;
 mod perform;
 mod receive;
 mod refuse;
+mod resources;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,10 +8,11 @@ use serde_json::json;
 
 use super::answers::{self, Reader};
 use super::assembled::Assembled;
+use super::landing::{login_target, written};
 use super::receive::Visitor;
 use crate::admission::cross_site::{self, LogoutByGet};
 use crate::admission::facts::RequestFacts;
-use crate::logout::farewell::{self, Manner, Next};
+use crate::logout::farewell::{self, Manner};
 use crate::pages::{Language, SignIn, SignedIn};
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
@@ -161,14 +162,6 @@ fn query(facts: &RequestFacts<'_>) -> Form {
     Form::parse(facts.target.query().unwrap_or_default()).unwrap_or_default()
 }
 
-/// The target of a sign-in: what was asked for, if it is a page of ours, or the configured one.
-pub(super) fn login_target(field: Field<'_>, assembled: &Assembled) -> ReturnTo {
-    match farewell::next(field, &assembled.own_origins, &assembled.hosts, &assembled.own_pages) {
-        Next::Page(target) => target,
-        Next::Ignored | Next::Logout => assembled.login.next.clone(),
-    }
-}
-
 /// The host that people sign in to: that of the target, else the one that was asked.
 pub(super) fn site<'a>(host: HostId, next: &'a ReturnTo, assembled: &'a Assembled) -> &'a str {
     let target = next.origin().map(|origin| &origin.host);
@@ -177,19 +170,19 @@ pub(super) fn site<'a>(host: HostId, next: &'a ReturnTo, assembled: &'a Assemble
 
 fn login_page(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
     let query = query(facts);
-    let target = login_target(query.field(&farewell::NEXT), assembled);
-    let next = target.to_string();
+    let target = login_target(query.field(&farewell::NEXT), facts.host, assembled);
     let user = visitor.session.as_ref().map(|session| session.identity().user());
     let language = match Reader::of(facts.headers, assembled) {
         Reader::Person(language) => language,
-        Reader::Program => return login_fields(&next, user, assembled),
+        Reader::Program => return login_fields(&written(&target, facts.host, assembled), user, assembled),
     };
     match user {
         Some(user) if query.field(&["switch"]) == Field::Absent => {
-            signed_in_at_login(language, user, &next, facts, assembled)
+            signed_in_at_login(language, user, &target, facts, assembled)
         }
         _ => {
-            let form = SignIn { site: site(facts.host, &target, assembled), next: &next, user: "", problem: None };
+            let next = &*written(&target, facts.host, assembled);
+            let form = SignIn { site: site(facts.host, &target, assembled), next, user: "", problem: None };
             assembled.pages.login(language, StatusCode::OK, form)
         }
     }
@@ -200,12 +193,12 @@ fn login_page(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled
 fn signed_in_at_login(
     language: Language,
     user: &str,
-    next: &str,
+    next: &ReturnTo,
     facts: &RequestFacts<'_>,
     assembled: &Assembled,
 ) -> Reply {
     let came_back = may_be_meant_for_an_application(facts) && assembled.cookie.has_continued(facts.headers);
-    signed_in_page(language, user, next, came_back, assembled)
+    signed_in_page(language, user, (next, facts.host), came_back, assembled)
         .with(SET_COOKIE, assembled.cookie.set_continued(assembled.own_pages.login()))
 }
 
@@ -222,9 +215,17 @@ fn login_fields(next: &str, user: Option<&str>, assembled: &Assembled) -> Reply 
     Reply::json(StatusCode::OK, &body)
 }
 
-fn signed_in_page(language: Language, user: &str, next: &str, came_back: bool, assembled: &Assembled) -> Reply {
-    let switch = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
-    let switch = format!("{}?switch=1&{switch}", assembled.own_pages.login());
+/// `next` is where Continue leads, on which host.
+fn signed_in_page(
+    language: Language,
+    user: &str,
+    (next, host): (&ReturnTo, HostId),
+    came_back: bool,
+    assembled: &Assembled,
+) -> Reply {
+    let fields = [("switch", "1"), ("next", &written(next, host, assembled))];
+    let switch = ReturnTo::own_form(assembled.own_pages.login(), &fields).to_string();
+    let next = &*next.to_string();
     assembled.pages.signed_in(language, SignedIn { user, next, switch: &switch, came_back })
 }
 
@@ -269,8 +270,8 @@ fn goodbye(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -
     let language = assembled.pages.language(facts.headers);
     match &visitor.session {
         Some(session) => {
-            let (user, next) = (session.identity().user(), assembled.login.next.to_string());
-            signed_in_page(language, user, &next, false, assembled)
+            let (user, next) = (session.identity().user(), &assembled.login.next);
+            signed_in_page(language, user, (next, facts.host), false, assembled)
         }
         None => {
             let receipt = Receipt::from_query(&query(facts), &assembled.keys);

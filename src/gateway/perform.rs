@@ -8,7 +8,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::answers::{self, Reader};
-use super::own::{Action, OwnRequest, login_target, site};
+use super::landing::{login_target, written};
+use super::own::{Action, OwnRequest, site};
 use super::{Gateway, to_the_end};
 use crate::audit::Event;
 use crate::credentials::Verdict;
@@ -56,11 +57,11 @@ impl Gateway {
         let form = match body.map_err(Refusal::from).and_then(|body| read_form(request, &body)) {
             Ok(form) => form,
             Err(problem) => {
-                let next = login_target(farewell::requested(None, &request.query), &request.assembled);
+                let next = login_target(farewell::requested(None, &request.query), request.host, &request.assembled);
                 return form_again(request, "", &next, &problem);
             }
         };
-        let next = login_target(farewell::requested(Some(&form), &request.query), &request.assembled);
+        let next = login_target(farewell::requested(Some(&form), &request.query), request.host, &request.assembled);
         let attempt = match Attempt::read(&form) {
             Ok(attempt) => attempt,
             Err(reason) => return self.sign_in_refused(request, "", &next, reason),
@@ -178,7 +179,7 @@ fn form_again(request: &OwnRequest, user: &str, next: &ReturnTo, problem: &Refus
     let assembled = &request.assembled;
     let refusal = answers::refusal_for(assembled, Reader::Program, problem);
     let Reader::Person(language) = request.reader else { return refusal };
-    let (site, next) = (site(request.host, next, assembled), &*next.to_string());
+    let (site, next) = (site(request.host, next, assembled), &*written(next, request.host, assembled));
     let form = pages::SignIn { site, next, user, problem: Some(problem) };
     let mut page = assembled.pages.login(language, refusal.status, form).refusing(problem.reason);
     let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);

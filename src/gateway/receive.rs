@@ -7,6 +7,7 @@ use super::assembled::{Asked, Assembled};
 use super::exchange::Exchange;
 use super::forward::Forward;
 use super::own::{self, Own, OwnRequest};
+use super::resources;
 use super::{Gateway, to_the_end};
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit};
@@ -16,6 +17,7 @@ use crate::session::live::Cut;
 use crate::session::record::Session;
 use crate::values::client_address::Peer;
 use crate::values::end_cause::EndCause;
+use crate::values::header_edits::HeaderEdits;
 use crate::values::headers::RequestHead;
 use crate::values::own_cookies::Kept;
 use crate::values::own_path::OwnPage;
@@ -110,7 +112,10 @@ impl Gateway {
                 exchange.could_have_asked(&assembled.hosts);
             }
         })?;
-        assembled.settle(&mut facts)?;
+        if facts.asks_server {
+            return Ok(Received::Answer(answers::whole_server()));
+        }
+        assembled.settle(facts.host, &mut facts.target)?;
         exchange.asks_for(facts.target.path().text());
         let asked = assembled.asked(&facts)?;
         let mut visitor = self.visitor(&facts, assembled);
@@ -174,7 +179,10 @@ impl Gateway {
             return Err(Reason::SessionBusy.into());
         }
         match permit::decide(facts, &assembled.hosts, route, hold) {
-            Decision::Allow(permit) => Ok(self.forward(facts, permit, cookies, at, assembled)),
+            Decision::Allow(permit) => {
+                let resources = resources::edits(facts, route, assembled)?;
+                Ok(self.forward(facts, permit, resources, cookies, at, assembled))
+            }
             Decision::Refuse(reason @ Reason::GroupMissing) => {
                 Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
             }
@@ -196,6 +204,7 @@ impl Gateway {
         &self,
         facts: &RequestFacts<'_>,
         permit: Permit,
+        resources: HeaderEdits,
         cookies: Kept,
         at: Moment,
         assembled: &Arc<Assembled>,
@@ -210,6 +219,7 @@ impl Gateway {
             websocket: facts.is_websocket(),
             may_repeat: facts.method.is_idempotent() && facts.method_override == Ok(None),
             affinity: affinity(facts, permit.session()),
+            resources,
             cookies,
             is_idle,
             assembled: Arc::clone(assembled),

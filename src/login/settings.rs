@@ -11,6 +11,8 @@ pub struct Settings {
     pub next: ReturnTo,
     /// The longest ban that wrong passwords lead to.
     pub ban_max: Duration,
+    /// The longest address that leads to the form and back to what was asked for, in bytes.
+    pub return_size: usize,
     /// The largest form that is read, in bytes.
     pub body_limit: usize,
 }

@@ -160,6 +160,8 @@ fn ways(reason: Reason) -> &'static [Way] {
         | Reason::BodyMalformed
         | Reason::NoRoute
         | Reason::CrossSite
+        | Reason::DestinationRefused
+        | Reason::DestinationForeign
         | Reason::NotANavigation => &[Way::Home],
         Reason::HostNotServed
         | Reason::SocketOrigin

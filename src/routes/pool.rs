@@ -63,6 +63,11 @@ impl Pool {
         self.upstreams.iter().any(|upstream| upstream.is_at(scheme, host, port))
     }
 
+    /// The scheme of its upstreams: that of the first, should they differ.
+    pub fn scheme(&self) -> Scheme {
+        self.upstreams.first().map_or(Scheme::Http, |upstream| upstream.scheme())
+    }
+
     /// Whether one of its upstreams listens at this port.
     pub fn listens_at(&self, port: u16) -> bool {
         self.upstreams.iter().any(|upstream| upstream.listens_at(port))

@@ -95,6 +95,11 @@ impl Upstream {
         }
     }
 
+    /// How it is spoken to.
+    pub(super) fn scheme(&self) -> Scheme {
+        if self.address.is_tls() { Scheme::Https } else { Scheme::Http }
+    }
+
     /// Whether an address with this scheme, host and port leads here: by the configured name, or by one of the
     /// addresses that it has. A port that is not written is the scheme's own, as this upstream's may be.
     pub(super) fn is_at(&self, scheme: Scheme, host: &Host, port: u16) -> bool {

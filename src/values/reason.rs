@@ -45,6 +45,10 @@ pub enum Reason {
     GroupMissing,
     /// Another site asked for something only our own pages may ask for.
     CrossSite,
+    /// A WebDAV request names a second resource that is none of the same route.
+    DestinationRefused,
+    /// A WebDAV request would write to another server.
+    DestinationForeign,
     /// A WebSocket handshake from a page of another origin.
     SocketOrigin,
     /// The script of a service worker that could answer in our place.
@@ -107,6 +111,8 @@ impl Reason {
         Self::SignInRequired,
         Self::GroupMissing,
         Self::CrossSite,
+        Self::DestinationRefused,
+        Self::DestinationForeign,
         Self::SocketOrigin,
         Self::ServiceWorker,
         Self::SocketVersion,
@@ -150,6 +156,8 @@ impl Reason {
             Self::SignInRequired => "sign_in_required",
             Self::GroupMissing => "group_missing",
             Self::CrossSite => "cross_site",
+            Self::DestinationRefused => "destination_refused",
+            Self::DestinationForeign => "destination_foreign",
             Self::SocketOrigin => "socket_origin",
             Self::ServiceWorker => "service_worker",
             Self::SocketVersion => "socket_version",
@@ -191,9 +199,12 @@ impl Reason {
             Self::ExpectationUnknown => StatusCode::EXPECTATION_FAILED,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::SignInRequired | Self::CredentialsWrong => StatusCode::UNAUTHORIZED,
-            Self::GroupMissing | Self::CrossSite | Self::SocketOrigin | Self::ServiceWorker | Self::NotANavigation => {
-                StatusCode::FORBIDDEN
-            }
+            Self::GroupMissing
+            | Self::CrossSite
+            | Self::DestinationRefused
+            | Self::SocketOrigin
+            | Self::ServiceWorker
+            | Self::NotANavigation => StatusCode::FORBIDDEN,
             Self::TooManyAttempts | Self::SignInCrowded | Self::SessionBusy => StatusCode::TOO_MANY_REQUESTS,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SignInBusy
@@ -201,7 +212,7 @@ impl Reason {
             | Self::StoreUnavailable
             | Self::TooManyConnections
             | Self::AddressBusy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
+            Self::UpstreamUnreachable | Self::UpstreamBroken | Self::DestinationForeign => StatusCode::BAD_GATEWAY,
             Self::UpstreamTooSlow => StatusCode::GATEWAY_TIMEOUT,
             Self::UpstreamLoop => StatusCode::LOOP_DETECTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -235,6 +246,8 @@ impl Reason {
             Self::SignInRequired => "Sign in to see this.",
             Self::GroupMissing => "You are signed in, but your account may not see this.",
             Self::CrossSite => "Another web site sent this request. Nothing was done.",
+            Self::DestinationRefused => "This request names a second address that is no part of the same application.",
+            Self::DestinationForeign => "Nothing can be written to another server from here.",
             Self::SocketOrigin => "A page of another web site tried to open this connection.",
             Self::ServiceWorker => "A service worker here could answer in place of the sign-in page.",
             Self::SocketVersion => "The only version of WebSocket that is spoken here is 13.",

@@ -414,6 +414,35 @@ mod tests {
         }
     }
 
+    /// Every byte of a path and of a query is passed on as it came, or refused with a reason.
+    #[test]
+    fn every_byte_of_a_target_is_passed_on_or_refused() {
+        let verdict = |target: &[u8]| {
+            let head = [b"GET ", target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+            read(&head)?.ok_or(Reason::HeadMalformed)?;
+            let target = Target::parse(target).map_err(|_| Reason::TargetAmbiguous)?;
+            assert!(target.rewritten().is_none(), "as it came");
+            Ok(())
+        };
+        for byte in 0..=u8::MAX {
+            let in_path = verdict(&[b"/a", &[byte][..], b"b"].concat());
+            let in_query = verdict(&[b"/a?b", &[byte][..], b"c"].concat());
+            match byte {
+                b' ' | b'\n' => assert!(in_path.is_err() && in_query.is_err(), "{byte:#x}"),
+                0..=0x1f | 0x7f => assert_eq!(
+                    (in_path, in_query),
+                    (Err(Reason::TargetAmbiguous), Err(Reason::TargetAmbiguous)),
+                    "{byte:#x}"
+                ),
+                b'#' => assert_eq!((in_path, in_query), (Err(Reason::TargetAmbiguous), Err(Reason::TargetAmbiguous))),
+                b'%' | b'\\' | 0x80.. => {
+                    assert_eq!((in_path, in_query), (Err(Reason::TargetAmbiguous), Ok(())), "{byte:#x}")
+                }
+                _ => assert_eq!((in_path, in_query), (Ok(()), Ok(())), "{byte:#x}"),
+            }
+        }
+    }
+
     #[test]
     fn a_request_goes_to_one_place() {
         let (target, head) = (Err(Reason::TargetAmbiguous), Err(Reason::HeadMalformed));
@@ -438,6 +467,7 @@ mod tests {
             ("ftp://a/", "Host: a\r\n", target),
             ("a", "Host: a\r\n", target),
             ("*", "Host: a\r\n", target),
+            ("/#", "Host: a\r\n", target),
         ];
         for (target, fields, want) in cases {
             let head = format!("GET {target} HTTP/1.1\r\n{fields}\r\n");

@@ -9,6 +9,8 @@
 use http::HeaderValue;
 
 use super::origin::{Authority, Host, Origin, Scheme};
+use super::own_path::OwnPath;
+use super::target::Target;
 
 /// The longest target that is accepted, in bytes.
 pub const MAX_TARGET: usize = 2048;
@@ -25,6 +27,21 @@ impl ReturnTo {
     pub fn own(path: &str) -> Self {
         let root = || Self { origin: None, rest: "/".into() };
         Self::parse(path, &AllowedOrigins::default()).unwrap_or_else(root)
+    }
+
+    /// A target that the gateway has judged as a request: it comes back as it was. What is no graphic ASCII, which only
+    /// a query can hold, is escaped.
+    pub fn of_target(target: &Target<'_>) -> Self {
+        const KEPT: &percent_encoding::AsciiSet = percent_encoding::CONTROLS;
+        let rest = percent_encoding::percent_encode(&target.to_bytes(), KEPT).to_string();
+        Self { origin: None, rest: rest.into() }
+    }
+
+    /// An address of ours with these fields in its query.
+    pub fn own_form(path: &OwnPath, fields: &[(&str, &str)]) -> Self {
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let mark = if query.is_empty() { "" } else { "?" };
+        Self { origin: None, rest: format!("{path}{mark}{query}").into() }
     }
 
     /// Reads a target from a request or the configuration.

@@ -42,8 +42,10 @@ use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 
 mod cookies;
+mod landing;
 mod passing;
 mod properties;
+mod resources;
 mod sessions;
 mod sign_in;
 mod sign_out;
@@ -87,6 +89,7 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
         login: crate::login::settings::Settings {
             next: ReturnTo::own("/"),
             ban_max: Duration::from_secs(900),
+            return_size: 3500,
             body_limit: 16 * 1024,
         },
         logout: crate::logout::settings::Settings {

@@ -127,6 +127,7 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
         login: exeunt::login::settings::Settings {
             next: ReturnTo::own("/"),
             ban_max: Duration::from_secs(900),
+            return_size: 3500,
             body_limit: 16 * 1024,
         },
         logout: exeunt::logout::settings::Settings {

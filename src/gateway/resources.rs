@@ -1,0 +1,74 @@
+//! What else a request names besides its target: judged like the target, and told to the application in its own terms.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+
+use super::assembled::{Asked, Assembled};
+use crate::admission::destination::{self, Conditions, DESTINATION, IF, Resource};
+use crate::admission::facts::RequestFacts;
+use crate::routes::table::Route;
+use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::values::reason::{Reason, Refusal};
+use crate::values::target::Target;
+
+/// Judges the further resources of a request that goes to this route: they have to be the route's in every reading. The
+/// edits name them as the application knows itself.
+pub(super) fn edits(
+    facts: &RequestFacts<'_>,
+    route: &Arc<Route>,
+    assembled: &Assembled,
+) -> Result<HeaderEdits, Refusal> {
+    let plain = matches!(*facts.method, Method::GET | Method::HEAD) && facts.method_override == Ok(None);
+    if plain {
+        return Ok(HeaderEdits::new());
+    }
+    let mut edits = HeaderEdits::new();
+    if let Some(target) = destination::read(facts, &assembled.hosts)? {
+        edits.push(HeaderEdit::Set(DESTINATION.clone(), value(&address(target, facts, route, assembled)?)?));
+    }
+    if facts.headers.has(&IF) {
+        edits.extend(conditions(facts, route, assembled)?);
+    }
+    Ok(edits)
+}
+
+fn conditions(
+    facts: &RequestFacts<'_>,
+    route: &Arc<Route>,
+    assembled: &Assembled,
+) -> Result<Option<HeaderEdit>, Refusal> {
+    let text = facts.header(&IF).ok_or(Reason::HeadMalformed)?;
+    let Some(conditions) = Conditions::read(text)? else { return Ok(None) };
+    let changed = conditions.with_tags(|tag| match destination::resource(tag, facts, &assembled.hosts)? {
+        Resource::Ours(target) => address(target, facts, route, assembled),
+        // Nothing here: no application has an answer to such a condition.
+        Resource::Foreign => Ok(tag.to_owned()),
+    })?;
+    Ok(Some(HeaderEdit::Set(IF.clone(), value(&changed)?)))
+}
+
+/// The address of a resource of this route, by the scheme and the `Host` that the application is asked with.
+fn address(
+    mut target: Target<'_>,
+    facts: &RequestFacts<'_>,
+    route: &Arc<Route>,
+    assembled: &Assembled,
+) -> Result<String, Refusal> {
+    let elsewhere = |_| Refusal::from(Reason::DestinationRefused);
+    assembled.settle(facts.host, &mut target).map_err(elsewhere)?;
+    match assembled.at(facts.host, target.path()).map_err(elsewhere)? {
+        Asked::Route(other) if Arc::ptr_eq(route, other) => {}
+        Asked::Route(_) | Asked::OwnPage(_) => return Err(Reason::DestinationRefused.into()),
+    }
+    let path = String::from_utf8(target.to_bytes()).map_err(|_| Reason::DestinationRefused)?;
+    let scheme = route.pool.scheme().as_str();
+    Ok(match &route.upstream_host {
+        Some(host) => format!("{scheme}://{host}{path}"),
+        None => format!("{scheme}://{}{path}", facts.authority),
+    })
+}
+
+fn value(text: &str) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_str(text).map_err(|_| Reason::HeadMalformed.into())
+}

@@ -1,0 +1,91 @@
+//! A request's further resources: `Destination` and the tags of `If`.
+
+use http::{HeaderName, header};
+
+use super::*;
+
+fn dav() -> Bench {
+    bench_with(|settings| {
+        settings.routes = vec![
+            route("/", Access::Public),
+            route("/dav", Access::Public),
+            route("/dav/staff", Access::Groups(vec!["staff".into()])),
+        ];
+        settings.routes[1].upstream_host = Authority::parse("dav.internal:8080");
+    })
+}
+
+/// What the application gets of a header, or why nothing goes there.
+fn told(bench: &Bench, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
+    match bench.receive(method, target, lines) {
+        Received::Forward(forward) => {
+            let mut headers = head(method, lines).headers;
+            forward.edit_request(&mut headers);
+            let value = headers.get(HeaderName::from_bytes(name.as_bytes()).unwrap());
+            Ok(value.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default())
+        }
+        Received::Answer(reply) => Err(reply.reason.unwrap()),
+        Received::Own(_) => panic!("{target} is ours"),
+    }
+}
+
+#[tokio::test]
+async fn a_destination_is_a_target_of_the_same_route() {
+    let bench = dav();
+    let passes = [
+        ("/dav/b", "http://dav.internal:8080/dav/b"),
+        ("http://app.test/dav/b%2fc", "http://dav.internal:8080/dav/b%2Fc"),
+        ("http://app.test:80/dav/./x/../b", "http://dav.internal:8080/dav/b"),
+    ];
+    for (destination, want) in passes {
+        for method in ["COPY", "MOVE"] {
+            let line = format!("Destination: {destination}");
+            let got = told(&bench, method, "/dav/a", &[&line], "destination");
+            assert_eq!(got.as_deref(), Ok(want), "{destination}");
+        }
+    }
+    let refused = [
+        "/dav/staff/b", "/dav/%73taff/b", "/dav%2Fstaff/b", "/dav/staff%2Fb", "/dav/STAFF/b", "/dav/staff./b",
+        "/dav/staff;x/b", "/dav/x/../staff/b", "/dav/x/..%2Fstaff/b", "/dav//staff/b", "/x", "/login", "/Logout",
+        "/.exeunt/session", "http://app.test/dav/staff/b", "/dav/%252e%252e/x", "dav/b",
+    ];
+    for destination in refused {
+        let line = format!("Destination: {destination}");
+        let got = told(&bench, "MOVE", "/dav/a", &[&line], "destination");
+        assert_eq!(got, Err(Reason::DestinationRefused), "{destination}");
+        let by_header = [&*line, "X-HTTP-Method-Override: MOVE"];
+        assert!(told(&bench, "GET", "/dav/a", &by_header, "destination").is_err(), "{destination}");
+        assert!(told(&bench, "POST", "/dav/a", &[&line], "destination").is_err(), "{destination}");
+    }
+    let foreign = told(&bench, "COPY", "/dav/a", &["Destination: http://evil.test/dav/b"], "destination");
+    assert_eq!(foreign, Err(Reason::DestinationForeign));
+    assert_eq!(Reason::DestinationForeign.status(), StatusCode::BAD_GATEWAY);
+    // Without a Host of its own the application is asked with the client's.
+    let plain = told(&bench, "MOVE", "/a", &["Destination: /b"], "destination");
+    assert_eq!(plain.as_deref(), Ok("http://app.test/b"));
+}
+
+#[tokio::test]
+async fn conditions_about_other_resources_are_about_the_same_route() {
+    let bench = dav();
+    let of = |value: &str| told(&bench, "PUT", "/dav/a", &[&format!("If: {value}")], "if");
+    let cases = [
+        ("(<urn:uuid:1>)", Ok("(<urn:uuid:1>)")),
+        (
+            "<http://app.test/dav/b> (<urn:uuid:1> [\"e\"])",
+            Ok("<http://dav.internal:8080/dav/b> (<urn:uuid:1> [\"e\"])"),
+        ),
+        ("</dav/b> (Not <DAV:no-lock>)", Ok("<http://dav.internal:8080/dav/b> (Not <DAV:no-lock>)")),
+        ("<http://evil.test/b> (<urn:uuid:1>)", Ok("<http://evil.test/b> (<urn:uuid:1>)")),
+        ("<http://app.test/dav/staff/b> ([\"e\"])", Err(Reason::DestinationRefused)),
+        ("</dav/b> (<urn:uuid:1>) </login> (<urn:uuid:1>)", Err(Reason::DestinationRefused)),
+        ("</dav/b", Err(Reason::HeadMalformed)),
+    ];
+    for (value, want) in cases {
+        assert_eq!(of(value), want.map(str::to_owned), "{value}");
+    }
+    let twice = told(&bench, "PUT", "/dav/a", &["If: (<urn:a>)", "If: </dav/b> (<urn:a>)"], "if");
+    assert_eq!(twice, Err(Reason::HeadMalformed));
+    let about = bench.receive("GET", "/dav/a", &[&format!("{}: (<urn:a>)", header::IF_MATCH)]);
+    assert!(matches!(about, Received::Forward(_)));
+}
