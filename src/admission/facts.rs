@@ -232,7 +232,7 @@ pub(crate) mod tests {
             ("GET", "http://evil.test/x", &[], Err(HeadMalformed)),
             ("GET", "http://u@app.test/x", &[], Err(HeadMalformed)),
             ("GET", "admin/x", &[], Err(TargetAmbiguous)),
-            ("OPTIONS", "*", &[], Err(TargetAmbiguous)),
+            ("OPTIONS", "*", &[], Ok(())),
             ("GET", "/", &["Host: evil.test"], Err(HostNotServed)),
             ("GET", "/", &["Host: app.test", "Host: app.test"], Err(HeadMalformed)),
             ("GET", "/", &["Host: app.test@evil.test"], Err(HeadMalformed)),

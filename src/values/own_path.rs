@@ -229,6 +229,7 @@ mod tests {
             ("/logout:$i30:$INDEX_ALLOCATION", "the end of a name"),
             ("/%EF%BD%8Cogout", "%EF"),
             ("/log%C2%ADout", "%C2"),
+            ("/%EF%BD%8Cogout;%EF%BC%8Fx", "a semicolon"),
             ("/login%E3%80%82x/..;", "a \".\" or \"..\" segment"),
             ("/.exeunt%2Fx", "%2F"),
             ("/.exeunt;x/y", "a semicolon"),

@@ -79,7 +79,7 @@ async fn p11_no_byte_breaks_out_of_the_line() {
 async fn p12_odd_methods_and_forms_are_answered_here() {
     let (site, echo) = open_site().await;
     let cases = [
-        ("OPTIONS", "*", 400),
+        ("OPTIONS", "*", 204),
         ("GET", "*", 400),
         ("CONNECT", "a:443", 400),
         ("CONNECT", "/", 405),
