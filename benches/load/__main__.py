@@ -32,11 +32,13 @@ def arguments():
     parser.add_argument("--program", action="append", default=[])
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--parts", default=",".join(PARTS))
-    parser.add_argument("--output", type=Path, default=Path("benches/report"))
+    parser.add_argument("--output", type=Path)
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--train", action="store_true")
     asked = parser.parse_args()
     asked.parts = asked.parts.split(",")
+    whole = asked.parts == PARTS and asked.rounds >= 5 and not asked.only and not asked.program
+    asked.output = asked.output or (report.OWN_FOLDER if whole else Path("target/benches/report"))
     unknown = set(asked.parts) - set(PARTS)
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}: see --help")

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+README = Path(__file__).resolve().parents[2] / "README.md"
+OWN_FOLDER = README.parent / "benches" / "report"
+
 UNITS = {
     "cpu_us": ("CPU a request", "µs", 1),
     "per_second": ("requests a second", "", 0),
@@ -135,6 +138,31 @@ def chart(data):
 """
 
 
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def summary(data):
+    """What the README shows: the chart, and the ratios as they are."""
+    machine, ratios = data["machine"], "\n".join(ratio_lines(data["figures"]))
+    return f"""{BEGIN}
+![CPU time of a signed-in request, by proxy](benches/report/chart.svg)
+
+{ratios}
+
+Measured on {machine["date"]} ({machine["processor"]}, {machine["processors"]} processors); all tables, with throughput,
+latency, memory and the spread of every figure: [`benches/report/report.md`](benches/report/report.md).
+{END}"""
+
+
+def tell_readme(data, readme):
+    """Puts the summary between its two marks."""
+    text = readme.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, behind = rest.partition(END)
+    if begin and end:
+        readme.write_text(before + summary(data) + behind)
+
+
 def compared(figures, one, other):
     """What the second of two programs costs, by the first."""
     for part in PARTS:
@@ -149,6 +177,8 @@ def write(data, folder):
     (folder / "data.json").write_text(json.dumps(data, indent=1) + "\n")
     (folder / "report.md").write_text(markdown(data))
     (folder / "chart.svg").write_text(chart(data))
+    if folder.resolve() == OWN_FOLDER:
+        tell_readme(data, README)
     print(f"{folder}: data.json, report.md, chart.svg")
     print("\n".join(ratio_lines(data["figures"])))
 
