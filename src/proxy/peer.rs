@@ -62,13 +62,11 @@ pub struct OwnAuthorities(Mutex<HashMap<u64, Arc<CaType>>>);
 impl OwnAuthorities {
     /// Those of this trust; `None` where the machine's are used, which the engine knows.
     fn get(&self, trust: &UpstreamTrust) -> Option<Arc<CaType>> {
-        if trust.own_certificates().is_empty() {
-            return None;
-        }
+        let own = trust.own_certificates()?;
         let mut known = self.0.lock();
         let authorities = known.entry(trust.id()).or_insert_with(|| {
             let wrap = |der: &rustls::pki_types::CertificateDer<'_>| WrappedX509::new(der.to_vec(), parse_x509);
-            trust.own_certificates().iter().map(wrap).collect()
+            own.iter().map(wrap).collect()
         });
         Some(Arc::clone(authorities))
     }
@@ -77,11 +75,10 @@ impl OwnAuthorities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::endpoint::Generations;
     use pingora::upstreams::peer::Peer;
 
     fn endpoint(server_name: Option<&str>) -> Endpoint {
-        Endpoint::new(Place::Tcp("10.0.0.1:443".parse().unwrap()), server_name, &Generations::default())
+        Endpoint::new(Place::Tcp("10.0.0.1:443".parse().unwrap()), server_name)
     }
 
     fn trust() -> Arc<UpstreamTrust> {
@@ -111,6 +108,8 @@ mod tests {
         let own = trust();
         assert_eq!(peer(&endpoint(Some("app.test")), &own).get_ca().unwrap().len(), 1);
         assert!(peer(&endpoint(None), &own).get_ca().is_none());
-        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody()).get_ca().is_none());
+        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::platform()).get_ca().is_none());
+        // The engine connects to nobody who has to be in an empty list.
+        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody()).get_ca().unwrap().is_empty());
     }
 }

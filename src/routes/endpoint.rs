@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -34,32 +33,16 @@ pub struct Endpoint {
     id: u64,
     /// Milliseconds of the moment until which it rests; zero while it is thought well.
     rests_until: AtomicU64,
-    generation: AtomicU64,
-    generations: Generations,
-}
-
-/// Numbers that are given once in the life of the process. Pooled connections are shared only within one
-/// number, so that a new number makes every connection of the old one unreachable.
-#[derive(Clone, Debug, Default)]
-pub struct Generations(Arc<AtomicU64>);
-
-impl Generations {
-    /// A number that nobody had before.
-    pub fn next(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
-    }
 }
 
 impl Endpoint {
     /// An endpoint that nothing is known of yet. With a server name it is reached over TLS.
-    pub fn new(place: Place, server_name: Option<&str>, generations: &Generations) -> Self {
+    pub fn new(place: Place, server_name: Option<&str>) -> Self {
         Self {
             id: id_of(&place, server_name),
             place,
             server_name: server_name.map(Into::into),
             rests_until: AtomicU64::new(0),
-            generation: AtomicU64::new(generations.next()),
-            generations: generations.clone(),
         }
     }
 
@@ -76,22 +59,6 @@ impl Endpoint {
     /// The same number for the same place and name, also in the next run.
     pub fn id(&self) -> u64 {
         self.id
-    }
-
-    /// The number under which its connections are shared at present.
-    pub fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// From now on no connection that is open or pooled at this moment is used for another request. Called when
-    /// one of them may have been authenticated, and which one cannot be told to the engine.
-    pub fn retire_connections(&self) {
-        self.generation.store(self.generations.next(), Ordering::Release);
-    }
-
-    /// A number for a connection that nobody else may use.
-    pub fn lonely_generation(&self) -> u64 {
-        self.generations.next()
     }
 
     /// Leaves the endpoint alone for [`REST`], as long as there are others.
@@ -164,39 +131,25 @@ impl Tried {
 mod tests {
     use super::*;
 
-    fn endpoint(generations: &Generations, text: &str) -> Endpoint {
-        Endpoint::new(Place::Tcp(text.parse().unwrap()), None, generations)
+    fn endpoint(text: &str) -> Endpoint {
+        Endpoint::new(Place::Tcp(text.parse().unwrap()), None)
     }
 
     #[test]
     fn identity_is_place_and_name() {
-        let generations = Generations::default();
         let place = || Place::Tcp("10.0.0.1:443".parse().unwrap());
-        let plain = Endpoint::new(place(), None, &generations);
-        let tls = Endpoint::new(place(), Some("app.test"), &generations);
+        let plain = Endpoint::new(place(), None);
+        let tls = Endpoint::new(place(), Some("app.test"));
         assert_ne!(plain.id(), tls.id());
-        assert_eq!(plain.id(), Endpoint::new(place(), None, &generations).id());
+        assert_eq!(plain.id(), Endpoint::new(place(), None).id());
         assert_eq!((plain.server_name(), tls.server_name()), (None, Some("app.test")));
         // Another number would send everybody to another upstream after an update.
         assert_eq!(plain.id(), 0xa54f_26af_a026_85be);
     }
 
     #[test]
-    fn no_two_groups_of_connections_ever_have_the_same_number() {
-        let generations = Generations::default();
-        let (one, other) = (endpoint(&generations, "10.0.0.1:80"), endpoint(&generations, "10.0.0.1:80"));
-        let mut seen = vec![one.generation(), other.generation(), one.lonely_generation(), one.lonely_generation()];
-        one.retire_connections();
-        seen.push(one.generation());
-        seen.sort_unstable();
-        seen.dedup();
-        assert_eq!(seen.len(), 5);
-    }
-
-    #[test]
     fn three_are_tried_and_no_more() {
-        let generations = Generations::default();
-        let all = [1, 2, 3, 4].map(|n| endpoint(&generations, &format!("10.0.0.{n}:80")));
+        let all = [1, 2, 3, 4].map(|n| endpoint(&format!("10.0.0.{n}:80")));
         let mut tried = Tried::NOTHING;
         assert!(tried.is_empty());
         for one in &all {

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::endpoint::{Endpoint, Generations, Place};
+use super::endpoint::{Endpoint, Place};
 use crate::values::origin::{Host, Scheme};
 use crate::values::upstream_address::UpstreamAddress;
 
@@ -35,7 +35,6 @@ pub struct Upstream {
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     /// Whether the first resolution has ended, well or not.
     attempted: watch::Sender<bool>,
-    generations: Generations,
 }
 
 /// All upstreams in use. It outlives a reload, and with it what is known of each endpoint: its health, and which
@@ -43,7 +42,6 @@ pub struct Upstream {
 #[derive(Debug)]
 pub struct Upstreams {
     in_use: Mutex<HashMap<UpstreamAddress, Weak<Upstream>>>,
-    generations: Generations,
     sample: OnceLock<SocketAddr>,
     runtime: Handle,
 }
@@ -51,7 +49,7 @@ pub struct Upstreams {
 impl Upstreams {
     /// None yet. The tasks that resolve names run on `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self { in_use: Mutex::default(), generations: Generations::default(), sample: OnceLock::new(), runtime }
+        Self { in_use: Mutex::default(), sample: OnceLock::new(), runtime }
     }
 
     /// The built-in sample application has been started and listens here. To be called before an upstream names it:
@@ -69,7 +67,7 @@ impl Upstreams {
             return upstream;
         }
         in_use.retain(|_, upstream| upstream.strong_count() > 0);
-        let upstream = Arc::new(Upstream::new(address.clone(), self.sample.get().copied(), &self.generations));
+        let upstream = Arc::new(Upstream::new(address.clone(), self.sample.get().copied()));
         in_use.insert(address.clone(), Arc::downgrade(&upstream));
         if !*upstream.attempted.borrow() {
             let task = keep_resolved(Arc::downgrade(&upstream), look_up);
@@ -80,17 +78,16 @@ impl Upstreams {
 }
 
 impl Upstream {
-    fn new(address: UpstreamAddress, sample: Option<SocketAddr>, generations: &Generations) -> Self {
+    fn new(address: UpstreamAddress, sample: Option<SocketAddr>) -> Self {
         let place = match &address {
             UpstreamAddress::Unix(path) => Some(Place::Unix(path.clone())),
             UpstreamAddress::Tcp { .. } => address.literal().map(Place::Tcp),
             UpstreamAddress::Sample => sample.map(Place::Tcp),
         };
-        let fixed = place.map(|place| Arc::new(Endpoint::new(place, address.server_name(), generations)));
+        let fixed = place.map(|place| Arc::new(Endpoint::new(place, address.server_name())));
         Self {
             attempted: watch::Sender::new(fixed.is_some() || address == UpstreamAddress::Sample),
             endpoints: ArcSwap::from_pointee(fixed.into_iter().collect()),
-            generations: generations.clone(),
             address,
         }
     }
@@ -155,7 +152,7 @@ impl Upstream {
         let endpoint = |address| {
             let place = Place::Tcp(address);
             let same = known.iter().find(|endpoint| *endpoint.place() == place);
-            let new = || Arc::new(Endpoint::new(place.clone(), self.address.server_name(), &self.generations));
+            let new = || Arc::new(Endpoint::new(place.clone(), self.address.server_name()));
             same.map_or_else(new, Arc::clone)
         };
         addresses.into_iter().map(endpoint).collect()
@@ -191,7 +188,7 @@ mod tests {
     use super::*;
 
     fn upstream(text: &str) -> Upstream {
-        Upstream::new(UpstreamAddress::parse(text).unwrap(), None, &Generations::default())
+        Upstream::new(UpstreamAddress::parse(text).unwrap(), None)
     }
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
@@ -236,7 +233,7 @@ mod tests {
         upstream.accept(Ok(addresses(&["10.0.0.3"])));
         upstream.accept(Ok(addresses(&["10.0.0.1"])));
         let again = upstream.endpoints().first().cloned().unwrap();
-        assert_ne!(first.generation(), again.generation(), "its old connections stay out of reach");
+        assert!(!Arc::ptr_eq(&first, &again), "nothing is remembered of it");
     }
 
     #[test]

@@ -4,17 +4,17 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 
 /// The certificates that upstreams are checked against: the machine's, or those of `upstream_ca_file` alone.
 ///
 /// There is no way to switch the check off.
 pub struct UpstreamTrust {
     id: u64,
-    own: Vec<CertificateDer<'static>>,
-    client: Arc<ClientConfig>,
+    /// `None`: the machine's.
+    own: Option<Vec<CertificateDer<'static>>>,
 }
 
 /// What is wrong with a file of certificates, as the end of a sentence that begins with its name.
@@ -41,14 +41,12 @@ impl UpstreamTrust {
     /// The machine's own authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Certificates that
     /// cannot be read are left out: fewer are trusted, never more.
     pub fn platform() -> Arc<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Self::of(Vec::new(), roots)
+        Self::of(None)
     }
 
     /// Trust in nobody: no TLS upstream is accepted.
     pub fn nobody() -> Arc<Self> {
-        Self::of(Vec::new(), RootCertStore::empty())
+        Self::of(Some(Vec::new()))
     }
 
     /// The certificates of a PEM file, and nobody else.
@@ -65,16 +63,13 @@ impl UpstreamTrust {
         for certificate in &own {
             roots.add(certificate.clone()).map_err(|_| BadCertificates::Unreadable)?;
         }
-        Ok(Self::of(own, roots))
+        Ok(Self::of(Some(own)))
     }
 
-    fn of(own: Vec<CertificateDer<'static>>, roots: RootCertStore) -> Arc<Self> {
+    fn of(own: Option<Vec<CertificateDer<'static>>>) -> Arc<Self> {
         let mut hasher = DefaultHasher::new();
-        for certificate in &own {
-            certificate.as_ref().hash(&mut hasher);
-        }
-        let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        Arc::new(Self { id: hasher.finish(), own, client: Arc::new(client) })
+        own.as_ref().map(|own| own.iter().map(AsRef::<[u8]>::as_ref).collect::<Vec<_>>()).hash(&mut hasher);
+        Arc::new(Self { id: hasher.finish(), own })
     }
 
     /// The same number for the same own certificates. Connections that were made under different trust are never
@@ -83,20 +78,15 @@ impl UpstreamTrust {
         self.id
     }
 
-    /// The certificates of `upstream_ca_file`; empty where the machine's are used.
-    pub fn own_certificates(&self) -> &[CertificateDer<'static>] {
-        &self.own
-    }
-
-    /// For connections that the gateway makes without the engine. Certificate and name are checked.
-    pub fn client_config(&self) -> &Arc<ClientConfig> {
-        &self.client
+    /// The certificates of `upstream_ca_file`; `None` where the machine's are used.
+    pub fn own_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        self.own.as_deref()
     }
 }
 
 impl fmt::Debug for UpstreamTrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamTrust").field("own", &self.own.len()).finish_non_exhaustive()
+        f.debug_struct("UpstreamTrust").field("own", &self.own.as_ref().map(Vec::len)).finish_non_exhaustive()
     }
 }
 
@@ -113,7 +103,7 @@ mod tests {
     fn a_file_of_certificates_is_read_whole_or_refused() {
         let (one, other) = (authority(), authority());
         let both = UpstreamTrust::from_pem(format!("# ours\n{one}{other}").as_bytes()).unwrap();
-        assert_eq!(both.own_certificates().len(), 2);
+        assert_eq!(both.own_certificates().unwrap().len(), 2);
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let refused = |text: &str| UpstreamTrust::from_pem(text.as_bytes()).unwrap_err();
         assert_eq!(refused(""), BadCertificates::Empty);
@@ -125,7 +115,7 @@ mod tests {
         {
             assert!(problem.to_string().contains(write), "{problem}");
         }
-        assert_eq!(format!("{both:?}"), "UpstreamTrust { own: 2, .. }");
+        assert_eq!(format!("{both:?}"), "UpstreamTrust { own: Some(2), .. }");
     }
 
     #[test]
@@ -134,6 +124,7 @@ mod tests {
         let id = |pem: &str| UpstreamTrust::from_pem(pem.as_bytes()).unwrap().id();
         assert_eq!(id(&one), id(&one));
         assert_ne!(id(&one), id(&other));
-        assert_ne!(id(&one), UpstreamTrust::nobody().id());
+        let others = [UpstreamTrust::nobody().id(), UpstreamTrust::platform().id()];
+        assert!(others[0] != others[1] && !others.contains(&id(&one)));
     }
 }
