@@ -102,6 +102,10 @@ class Answers(Running):
         self.assertEqual(answer.status, 401)
         self.assertIn("Max-Age=0", answer.header("set-cookie"))
 
+
+class HostNotServed(Running):
+    """With a gateway of its own: it is stopped so that its log is whole."""
+
     def test_a_name_that_is_not_served_is_refused(self):
         answer = self.visitor.get("/public/whoami", "--header", "Host: other.example")
         self.assertEqual(answer.status, 421)
