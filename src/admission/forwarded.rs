@@ -1,18 +1,13 @@
 //! `X-Forwarded-*`: where a request comes from, as the application is told. Written by us alone.
 
 use bytes::BytesMut;
+use http::HeaderValue;
 use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::facts::RequestFacts;
 use crate::values::client_address::Provenance;
 use crate::values::header_edits::put_parts;
 use crate::values::origin::Scheme;
-
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 /// Where a request comes from, as the application is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,21 +46,6 @@ fn forwarded(provenance: &Provenance, authority: &str, host: HeaderValue, public
     }
 }
 
-/// How many lines [`Forwarded::tell`] writes.
-pub(super) const LINES: usize = 4;
-
-impl Forwarded {
-    /// Tells the application.
-    pub(super) fn tell(&self, headers: &mut HeaderMap) {
-        if let Some(client) = &self.client {
-            headers.insert(&X_FORWARDED_FOR, client.clone());
-        }
-        headers.insert(&X_FORWARDED_PROTO, self.proto.clone());
-        headers.insert(&X_FORWARDED_HOST, self.host.clone());
-        headers.insert(&X_FORWARDED_PORT, self.port.clone());
-    }
-}
-
 impl Forwarded {
     /// Writes it.
     pub(super) fn put(&self, to: &mut BytesMut) {
@@ -98,9 +78,13 @@ mod tests {
             forwarded_for: Some(HeaderValue::from_static("192.0.2.7")),
         };
         let told = |scheme, authority, public| {
-            let mut headers = HeaderMap::new();
-            forwarded(&provenance(scheme), authority, HeaderValue::from_static(authority), public).tell(&mut headers);
-            headers.values().map(|value| value.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            let mut lines = BytesMut::new();
+            forwarded(&provenance(scheme), authority, HeaderValue::from_static(authority), public).put(&mut lines);
+            let lines = String::from_utf8(lines.to_vec()).unwrap();
+            let names =
+                ["X-Forwarded-For: ", "\r\nX-Forwarded-Proto: ", "\r\nX-Forwarded-Host: ", "\r\nX-Forwarded-Port: "];
+            let values = names.iter().fold(lines, |lines, name| lines.replacen(name, "|", 1));
+            values.trim_end().split('|').skip(1).map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(told(None, "app.test", Scheme::Http), ["192.0.2.7", "http", "app.test", "80"]);
         assert_eq!(told(None, "app.test:8443", Scheme::Https), ["192.0.2.7", "https", "app.test:8443", "8443"]);

@@ -1,13 +1,15 @@
 //! What the application is told, and what it may tell the browser: the head of a forwarded request and of its answer.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 use http::header::{HOST, SET_COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, StatusCode};
 
 use super::cache_protection::{FOR_CACHES_BETWEEN, SignedInAnswer};
 use super::clear_site_data::{self, CLEAR_SITE_DATA};
 use super::facts::RequestFacts;
-use super::forwarded::{self, Forwarded};
+use super::forwarded::Forwarded;
 use super::identity_headers::IdentityHeaders;
 use super::permit::Permit;
 use super::public_address::{LEADING, PublicAddress};
@@ -21,7 +23,6 @@ use crate::values::header_names::{NameSet, OwnHeaders};
 use crate::values::headers::Headers;
 use crate::values::hop_by_hop::HopByHop;
 use crate::values::instance_id::InstanceId;
-use crate::values::origin::Authority;
 use crate::values::own_cookies::Kept;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::OwnPages;
@@ -54,6 +55,25 @@ pub struct Asked {
     by_trusted_proxy: bool,
     /// Whether a browser shows the answer in place of the page before.
     is_navigation: bool,
+}
+
+/// What of the client's own words goes on in another form.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewritten<'a> {
+    /// The further resources that it names, as the application knows them.
+    pub resources: &'a [HeaderEdit],
+    /// Its cookies.
+    pub cookies: &'a Kept,
+}
+
+impl<'a> Rewritten<'a> {
+    /// The edits of the resources, and then the operator's.
+    fn and_then(&self, operators: &'a [HeaderEdit]) -> Cow<'a, [HeaderEdit]> {
+        match self.resources {
+            [] => Cow::Borrowed(operators),
+            resources => Cow::Owned([resources, operators].concat()),
+        }
+    }
 }
 
 impl HeadRules {
@@ -91,30 +111,12 @@ impl HeadRules {
         }
     }
 
-    /// Edits the request as it leaves: what clients may not say goes, then the operator's changes, then what we tell
-    /// (where it comes from, and who it is), so that nothing stands over it.
-    pub fn request(&self, headers: &mut HeaderMap, permit: &Permit, asked: &Asked, cookies: &Kept) {
-        let route = permit.route();
-        self.remove_claims(headers, route, asked.by_trusted_proxy);
-        cookies.apply(headers);
-        // Room for all that comes, so that the table grows once.
-        headers.reserve(forwarded::LINES + 1 + self.identity.count());
-        route.request_headers.iter().for_each(|edit| edit.apply(headers));
-        asked.forwarded.tell(headers);
-        self.instance.iter().for_each(|instance| instance.mark(headers));
-        if let Some(session) = permit.session() {
-            self.identity.tell(session.identity(), headers);
-        }
-        if let Some(host) = route.upstream_host.as_ref().and_then(host_value) {
-            headers.insert(HOST, host);
-        }
-    }
-
     /// Writes the lines of a request as it leaves, without its framing. Of the client's lines those of its connection
     /// go, those that it nominates, and what clients may not say; then come the operator's, then ours, so that nothing
     /// stands over what we tell.
-    pub fn put_request(&self, to: &mut BytesMut, head: &Fields, permit: &Permit, asked: &Asked, cookies: &Kept) {
-        let route = permit.route();
+    pub fn put_request(&self, to: &mut BytesMut, head: &Fields, permit: &Permit, asked: &Asked, said: Rewritten<'_>) {
+        let (route, cookies) = (permit.route(), said.cookies);
+        let edits = said.and_then(&route.request_headers);
         let hop = HopByHop::of(head);
         let mut claims = Vec::new();
         head.put(to, |line| {
@@ -122,7 +124,7 @@ impl HeadRules {
             match line.known {
                 Known::Host => route.upstream_host.is_none(),
                 Known::Cookie => matches!(cookies, Kept::Untouched) && !replaces(&route.request_headers, name),
-                _ if hop.is_one(line, name) || replaces(&route.request_headers, name) => false,
+                _ if hop.is_one(line, name) || replaces(&edits, name) => false,
                 _ if self.is_claim(name, route, asked.by_trusted_proxy) => {
                     claims.push(name);
                     false
@@ -134,7 +136,7 @@ impl HeadRules {
             note_removed(route, &claims);
         }
         cookies.put(to);
-        put_added(&route.request_headers, to);
+        put_added(&edits, to);
         asked.forwarded.put(to);
         self.instance.iter().for_each(|instance| instance.put(to));
         if let Some(session) = permit.session() {
@@ -159,19 +161,6 @@ impl HeadRules {
             !hop.is_one(line, name) && !replaces(&edits, name)
         });
         put_added(&edits, to);
-    }
-
-    /// Removes what clients may not say. What is gone may have meant something to an application, so its name is told.
-    fn remove_claims(&self, headers: &mut HeaderMap, route: &Route, by_trusted_proxy: bool) {
-        let passes = |name: &HeaderName| route.pass_headers.pass(name, by_trusted_proxy);
-        let is_claim = |name: &&HeaderName| self.own.claims(name.as_ref()) && !passes(name);
-        let claims: Vec<HeaderName> = headers.keys().filter(is_claim).cloned().collect();
-        if claims.is_empty() {
-            return;
-        }
-        claims.iter().for_each(|name| drop(headers.remove(name)));
-        let names = || claims.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(", ");
-        tracing::debug!(route = %route.name, removed = %names(), "request headers that no client can set");
     }
 
     /// The edits of an answer as it is passed on. The operator's own come last.
@@ -223,8 +212,4 @@ fn note_removed(route: &Route, claims: &[&[u8]]) {
         claims.iter().map(|name| name.to_ascii_lowercase().escape_ascii().to_string()).collect::<Vec<_>>().join(", ")
     };
     tracing::debug!(route = %route.name, removed = %names(), "request headers that no client can set");
-}
-
-fn host_value(host: &Authority) -> Option<HeaderValue> {
-    HeaderValue::try_from(host.to_string()).ok()
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use super::answers;
 use super::assembled::Assembled;
 use crate::admission::permit::Permit;
-use crate::admission::upstream_head::Asked;
+use crate::admission::upstream_head::{Asked, Rewritten};
 use crate::routes::pool::Pool;
 use crate::session::Leaving;
 use crate::session::record::Session;
@@ -70,15 +70,10 @@ impl Forward {
         self.permit.session()
     }
 
-    /// Edits the request as it leaves; anew when an upstream is tried again.
-    pub fn edit_request(&self, headers: &mut HeaderMap) {
-        self.resources.iter().for_each(|edit| edit.apply(headers));
-        self.assembled.heads.request(headers, &self.permit, &self.asked, &self.cookies);
-    }
-
     /// Writes the lines of the request as it leaves, without its framing.
     pub fn put_request(&self, to: &mut BytesMut, head: &Fields) {
-        self.assembled.heads.put_request(to, head, &self.permit, &self.asked, &self.cookies);
+        let said = Rewritten { resources: &self.resources, cookies: &self.cookies };
+        self.assembled.heads.put_request(to, head, &self.permit, &self.asked, said);
     }
 
     /// Writes the lines of the answer as it is passed on, without its framing. None of them is a cookie of ours: an

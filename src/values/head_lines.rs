@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderName;
+#[cfg(test)]
+use http::{HeaderMap, HeaderValue};
 
 use super::headers::Headers;
 
@@ -190,9 +192,10 @@ impl Lines {
         self.lines.iter().enumerate().skip(from).find(|(_, line)| is_it(line))
     }
 
-    /// The lines as a map. The values share the bytes. What such a map cannot hold is left out: the readers let nothing
+    /// The lines as a map, for tests. The values share the bytes. What such a map cannot hold is left out: the readers let nothing
     /// of that kind pass.
-    pub fn to_map(&self, bytes: &Bytes) -> HeaderMap {
+    #[cfg(test)]
+    pub(crate) fn to_map(&self, bytes: &Bytes) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.lines.len() + USUAL_LINES);
         for line in &self.lines {
             let name = HeaderName::from_bytes(line.name.of(bytes));

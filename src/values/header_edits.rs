@@ -1,7 +1,9 @@
 //! Changes to a head as values: rules say what, the engine's glue does it.
 
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderName, HeaderValue};
+#[cfg(test)]
+use http::HeaderMap;
+use http::{HeaderName, HeaderValue};
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +33,9 @@ impl HeaderEdit {
         }
     }
 
-    /// Makes the change.
-    pub fn apply(&self, headers: &mut HeaderMap) {
+    /// Makes the change in a map: for tests.
+    #[cfg(test)]
+    pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         match self {
             Self::Remove(name) => drop(headers.remove(name)),
             Self::Set(name, value) => drop(headers.insert(name, value.clone())),

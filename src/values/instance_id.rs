@@ -3,7 +3,7 @@
 
 use bytes::BytesMut;
 use data_encoding::BASE32_NOPAD;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::header_edits::put_parts;
 use super::headers::Headers;
@@ -37,16 +37,12 @@ impl InstanceId {
     pub fn put(&self, to: &mut BytesMut) {
         put_parts(to, &[b"X-Exeunt-Instance: ", self.0.as_bytes(), b"\r\n"]);
     }
-
-    /// Writes the name into a request.
-    pub fn mark(&self, headers: &mut HeaderMap) {
-        headers.insert(&X_EXEUNT_INSTANCE, self.0.clone());
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
 
     #[test]
     fn a_request_that_was_marked_is_known_again() {
@@ -54,9 +50,12 @@ mod tests {
         assert_ne!(own, other);
         let mut headers = HeaderMap::new();
         assert!(!own.has_forwarded(&headers));
-        own.mark(&mut headers);
+        headers.append(&X_EXEUNT_INSTANCE, own.0.clone());
         assert!(own.has_forwarded(&headers) && !other.has_forwarded(&headers));
         headers.append(&X_EXEUNT_INSTANCE, HeaderValue::from_static("x"));
         assert!(own.has_forwarded(&headers), "every line is looked at");
+        let mut line = BytesMut::new();
+        own.put(&mut line);
+        assert_eq!(line, format!("X-Exeunt-Instance: {}\r\n", own.0.to_str().unwrap()));
     }
 }

@@ -19,8 +19,7 @@ fn dav() -> Bench {
 fn told(bench: &Bench, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
     match bench.receive(method, target, lines) {
         Received::Forward(forward) => {
-            let mut headers = head(method, lines).headers;
-            forward.edit_request(&mut headers);
+            let headers = sent(&forward, &head(method, lines).headers);
             let value = headers.get(HeaderName::from_bytes(name.as_bytes()).unwrap());
             Ok(value.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default())
         }
