@@ -192,8 +192,8 @@ impl Lines {
         self.lines.iter().enumerate().skip(from).find(|(_, line)| is_it(line))
     }
 
-    /// The lines as a map, for tests. The values share the bytes. What such a map cannot hold is left out: the readers let nothing
-    /// of that kind pass.
+    /// The lines as a map, for tests. What such a map cannot hold is left out: the readers let nothing of that kind
+    /// pass.
     #[cfg(test)]
     pub(crate) fn to_map(&self, bytes: &Bytes) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.lines.len() + USUAL_LINES);
