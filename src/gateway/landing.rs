@@ -1,8 +1,8 @@
 //! Where a sign-in leads, and how that is written down until then.
 //!
-//! What strangers can write goes through the sieve of [`ReturnTo`]. A page that was asked for here, and judged here, comes
-//! back as it was: where the sieve would not let it through, it is written as base64url with a code that only the
-//! gateway can make.
+//! What strangers can write goes through the sieve of [`ReturnTo`]. A page that was asked for here, and judged here,
+//! comes back as it was: where the sieve would not let it through, it is written as base64url with a code that only
+//! the gateway can make.
 
 use data_encoding::BASE64URL_NOPAD;
 

@@ -14,12 +14,12 @@ use memchr::{memchr, memmem};
 
 use super::ambiguous::Ambiguous;
 use super::escapes;
-use super::wide_letters::{self, Extent};
+use super::wide_letters::{narrow_letters, narrow_signs};
 
 /// More of a form than this is not compared: configured paths are shorter.
 pub const LONGEST_FORM: usize = 255;
 /// A longer path than an honest one, in bytes, where there is anything to decide about it.
-const LONGEST: usize = 8 * 1024;
+const LONGEST: usize = 4 * 1024;
 
 /// The path of a request: one spelling to be forwarded, and what it could be read as. It begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,9 @@ impl<'a> RequestPath<'a> {
             if let Some(opaque) = opaque {
                 return Err(opaque);
             }
-            check_others(&text)?;
+            if text.contains(['%', ';']) {
+                check_others(&text)?;
+            }
             text = Cow::Owned(resolve(&text)?);
         }
         if is_plain(text.as_bytes()) {
@@ -173,8 +175,8 @@ fn is_plain(path: &[u8]) -> bool {
 }
 
 fn has_dot_segments(text: &str) -> bool {
-    let dots = memmem::find(text.as_bytes(), b"/.").is_some();
-    dots && text.split('/').any(|segment| matches!(segment, "." | ".."))
+    let within = |segment: &[u8]| memmem::find(text.as_bytes(), segment).is_some();
+    text.ends_with("/.") || text.ends_with("/..") || within(b"/./") || within(b"/../")
 }
 
 fn merge(text: &str) -> String {
@@ -214,8 +216,9 @@ impl Odd {
         escapes::decode_wholly(text, &mut decoded)?;
         check_encoding(&decoded)?;
         check_segments(&decoded)?;
-        let strict = Form::of(&decoded, |name| name)?;
-        let loose = if decoded.is_ascii() { Form::of(&decoded, trim)? } else { loose_form(&decoded)? };
+        let strict = Form::of(&decoded, |name| name.into())?;
+        let loose =
+            if decoded.is_ascii() { Form::of(&decoded, |name| trim(name).into())? } else { loose_form(&decoded)? };
         Ok(Self {
             doubled: memmem::find(text.as_bytes(), b"//").is_some(),
             opaque: opaque.or_else(|| not_utf8(&decoded)),
@@ -227,30 +230,25 @@ impl Odd {
 }
 
 fn loose_form(decoded: &[u8]) -> Result<Form, Ambiguous> {
+    let mut signs = Vec::with_capacity(decoded.len());
+    narrow_signs(decoded, &mut signs)?;
+    check_segments(&signs)?;
     // What is compared is plain in every letter, the rest as far as it could climb.
-    let (head, tail) = decoded.split_at_checked(end_of_head(decoded)).unwrap_or((decoded, &[]));
-    let mut plain = Vec::with_capacity(decoded.len());
-    wide_letters::narrow(head, Extent::All, &mut plain)?;
-    wide_letters::narrow(tail, Extent::Signs, &mut plain)?;
-    check_segments(&plain)?;
-    Form::of(&plain, trim)
-}
-
-/// Where a segment ends behind everything that is compared.
-fn end_of_head(decoded: &[u8]) -> usize {
-    let behind = decoded.iter().skip(LONGEST_FORM).position(|&byte| byte == b'/');
-    behind.map_or(decoded.len(), |at| at + LONGEST_FORM)
+    Form::of(&signs, |name| match narrow_letters(name, LONGEST_FORM) {
+        Cow::Borrowed(name) => trim(name).into(),
+        Cow::Owned(name) => trim(&name).to_vec().into(),
+    })
 }
 
 impl Form {
     /// The names of a path, each as far as it goes without parameters and as `shorten` leaves it.
-    fn of(decoded: &[u8], shorten: fn(&[u8]) -> &[u8]) -> Result<Self, Ambiguous> {
+    fn of(decoded: &[u8], shorten: fn(&[u8]) -> Cow<'_, [u8]>) -> Result<Self, Ambiguous> {
         let mut form = Self::default();
         let mut rest = decoded;
         while form.text.len() <= LONGEST_FORM && !rest.is_empty() {
             let end = rest.iter().position(|&byte| is_separator(byte) || ends_name(byte)).unwrap_or(rest.len());
             let (name, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-            match shorten(name) {
+            match &*shorten(name) {
                 // The second segment would begin an authority.
                 [] if !name.is_empty() && form.text.is_empty() => return Err(DOUBLED),
                 [] => {}
@@ -323,13 +321,10 @@ fn check_segments(decoded: &[u8]) -> Result<(), Ambiguous> {
     if decoded.get(1).is_some_and(|&byte| is_separator(byte)) {
         return Err(DOUBLED);
     }
-    let follows = decoded.iter().skip(1);
-    let suspects = decoded
-        .iter()
-        .zip(follows)
-        .enumerate()
-        .filter(|(_, (byte, next))| is_separator(**byte) && matches!(next, b'.' | b' ' | b';'));
-    for (at, _) in suspects {
+    for at in memchr::memchr3_iter(b'/', escapes::SLASH, b'\\', decoded) {
+        if !matches!(decoded.get(at + 1), Some(b'.' | b' ' | b';')) {
+            continue;
+        }
         let segment = decoded.get(at + 1..).unwrap_or_default();
         let end = segment.iter().position(|byte| !matches!(byte, b'.' | b' ')).unwrap_or(segment.len());
         let (name, behind) = segment.split_at_checked(end).unwrap_or((segment, &[]));

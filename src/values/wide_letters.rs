@@ -4,35 +4,29 @@
 //! Windows, macOS, Python's `unicodedata.normalize` and many databases read `ａdmin` as `admin`. Everything is brought
 //! to decomposed small letters here, whatever form it came in. A wide slash becomes [`SLASH`].
 
+use std::borrow::Cow;
+
 use unicode_normalization::char::decompose_compatible;
 
 use super::ambiguous::Ambiguous;
 use super::escapes::SLASH;
 
-/// How much is brought to its plain form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// Every letter.
-    All,
-    /// What could take a path apart or climb: a good deal cheaper.
-    Signs,
-}
-
-/// Appends `text` in its plain form. What is no UTF-8 stays as it is. Control characters above ASCII are refused, and
-/// so is what becomes an escape only by this.
-pub fn narrow(text: &[u8], extent: Extent, plain: &mut Vec<u8>) -> Result<(), Ambiguous> {
-    let start = plain.len();
+/// Appends `text` with the signs that could take a path apart or climb in their plain form, and small ASCII letters. What
+/// is no UTF-8 stays as it is. Control characters above ASCII are refused, and so is what becomes an escape only by this.
+pub fn narrow_signs(text: &[u8], plain: &mut Vec<u8>) -> Result<(), Ambiguous> {
     let mut wide_percent = false;
     for chunk in text.utf8_chunks() {
         for letter in chunk.valid().chars() {
-            if begins_escape(letter, wide_percent, plain.get(start..).unwrap_or_default()) {
-                return Err(Ambiguous::because("a wide percent sign or digit that makes an escape"));
+            if wide_percent || !letter.is_ascii() {
+                if begins_escape(letter, wide_percent, plain) {
+                    return Err(Ambiguous::because("a wide percent sign or digit that makes an escape"));
+                }
+                wide_percent = is_wide_percent(letter);
             }
-            wide_percent = is_wide_percent(letter);
             match letter {
                 '\0'..='\x7f' => plain.push(letter.to_ascii_lowercase() as u8),
                 '\u{80}'..='\u{9f}' => return Err(Ambiguous::bytes(letter.encode_utf8(&mut [0; 2]).as_bytes())),
-                _ => push_plain(letter, extent, plain),
+                _ => push_sign(letter, plain),
             }
         }
         // The blank that does not break, in the encodings of one byte.
@@ -41,13 +35,40 @@ pub fn narrow(text: &[u8], extent: Extent, plain: &mut Vec<u8>) -> Result<(), Am
     Ok(())
 }
 
-fn push_plain(letter: char, extent: Extent, plain: &mut Vec<u8>) {
+/// Every letter of a name in its plain form, as far as `most` bytes of it. Its signs are plain already.
+pub fn narrow_letters(name: &[u8], most: usize) -> Cow<'_, [u8]> {
+    if name.is_ascii() {
+        return Cow::Borrowed(name);
+    }
+    let mut plain = Vec::new();
+    for chunk in name.utf8_chunks() {
+        if plain.len() > most {
+            break;
+        }
+        for letter in chunk.valid().chars() {
+            if plain.len() > most {
+                break;
+            }
+            push_letter(letter, &mut plain);
+        }
+        plain.extend_from_slice(chunk.invalid());
+    }
+    Cow::Owned(plain)
+}
+
+fn push_sign(letter: char, plain: &mut Vec<u8>) {
     match letter {
+        // Han and Hangul, the bulk of honest letters here, are plain.
+        '\u{3041}'..='\u{3163}' | '\u{3165}'..='\u{d7a3}' => push(letter, plain),
         '\u{ff0f}' => plain.push(SLASH),
         '\u{ff01}'..='\u{ff5e}' => {
             let ascii = u8::try_from(u32::from(letter) - 0xfee0).unwrap_or(b'?');
             plain.push(ascii.to_ascii_lowercase());
         }
+        '\u{2100}' => plain.extend([b'a', SLASH, b'c']),
+        '\u{2101}' => plain.extend([b'a', SLASH, b's']),
+        '\u{2105}' => plain.extend([b'c', SLASH, b'o']),
+        '\u{2106}' => plain.extend([b'c', SLASH, b'u']),
         '\u{2024}' | '\u{fe52}' => plain.push(b'.'),
         '\u{2025}' | '\u{fe30}' => plain.extend(b".."),
         '\u{2026}' | '\u{fe19}' => plain.extend(b"..."),
@@ -59,35 +80,30 @@ fn push_plain(letter: char, extent: Extent, plain: &mut Vec<u8>) {
         '\u{fe5f}' => plain.push(b'#'),
         '\u{fe68}' => plain.push(b'\\'),
         '\u{fe6a}' => plain.push(b'%'),
-        // Han and Hangul, the bulk of honest letters here: they are plain.
-        '\u{4e00}'..='\u{9fff}' => push(letter, plain),
-        _ if letter.is_whitespace() => plain.push(b' '),
         _ if is_unseen(letter) => {}
-        _ if extent == Extent::Signs => push(letter, plain),
-        _ => decompose_compatible(letter, |part| fold(part, plain)),
+        _ if letter.is_whitespace() => plain.push(b' '),
+        _ => push(letter, plain),
     }
 }
 
-/// A letter without its case, by way of the capital: `ı` and `ſ` become `I` and `S` to programs that ask for them.
-fn fold(letter: char, plain: &mut Vec<u8>) {
-    if letter.is_whitespace() {
-        return plain.push(b' ');
+/// A letter without its case, by way of the capital: `ı` and `ſ` become `I` and `S` to programs that ask for capitals.
+fn push_letter(letter: char, plain: &mut Vec<u8>) {
+    if matches!(letter, '\u{4e00}'..='\u{9fff}') {
+        return push(letter, plain);
     }
-    let capitals = letter.to_lowercase().flat_map(char::to_uppercase);
-    for small in capitals.flat_map(char::to_lowercase) {
-        decompose_compatible(small, |part| {
-            if !is_unseen(part) {
-                push(part, plain);
-            }
-        });
-    }
+    decompose_compatible(letter, |part| {
+        let capitals = part.to_lowercase().flat_map(char::to_uppercase);
+        for small in capitals.flat_map(char::to_lowercase) {
+            decompose_compatible(small, |part| match part {
+                _ if is_unseen(part) => {}
+                _ if part.is_whitespace() => plain.push(b' '),
+                _ => push(part, plain),
+            });
+        }
+    });
 }
 
-/// A slash that was a wide letter is not one that everybody sees.
 fn push(letter: char, plain: &mut Vec<u8>) {
-    if letter == '/' {
-        return plain.push(SLASH);
-    }
     plain.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
@@ -124,10 +140,15 @@ mod tests {
     use super::*;
     use unicode_normalization::UnicodeNormalization;
 
-    fn plain(text: &str, extent: Extent) -> Option<String> {
+    fn signs(text: &str) -> Option<String> {
         let mut plain = Vec::new();
-        narrow(text.as_bytes(), extent, &mut plain).ok()?;
+        narrow_signs(text.as_bytes(), &mut plain).ok()?;
         Some(String::from_utf8(plain).unwrap())
+    }
+
+    fn letters(text: &str) -> Option<String> {
+        let signs = signs(text)?;
+        Some(String::from_utf8(narrow_letters(signs.as_bytes(), usize::MAX).into_owned()).unwrap())
     }
 
     #[test]
@@ -149,15 +170,17 @@ mod tests {
             ("百分之五十", "百分之五十"),
         ];
         for (text, want) in cases {
-            assert_eq!(plain(text, Extent::All).as_deref(), Some(want), "{text}");
+            assert_eq!(letters(text).as_deref(), Some(want), "{text}");
         }
         for escape in ["％2e", "%２e", "%2Ｅ", "﹪2", "%\u{1d7d0}e", "\u{85}", "a\u{9f}"] {
-            assert_eq!(plain(escape, Extent::Signs), None, "{escape}");
+            assert_eq!(signs(escape), None, "{escape}");
         }
-        assert_eq!(plain("％x%ü", Extent::Signs).as_deref(), Some("%x%ü"));
+        assert_eq!(signs("％x%ü").as_deref(), Some("%x%ü"));
         let mut latin = Vec::new();
-        narrow(b"caf\xe9\xa0", Extent::All, &mut latin).unwrap();
+        narrow_signs(b"caf\xe9\xa0", &mut latin).unwrap();
         assert_eq!(latin, b"caf\xe9 ");
+        assert_eq!(narrow_letters(b"caf\xe9", 9).as_ref(), b"caf\xe9");
+        assert!(narrow_letters("\u{fdfa}".repeat(99).as_bytes(), 9).len() < 99, "what is long is cut");
     }
 
     /// Whatever form a letter comes in, it has one plain form.
@@ -165,7 +188,7 @@ mod tests {
     fn every_form_of_a_letter_has_the_same_plain_form() {
         let mut odd: Vec<char> = Vec::new();
         for letter in ('\u{a0}'..=char::MAX).filter(|letter| !is_unseen(*letter)) {
-            let of = |text: String| plain(&text, Extent::All).map(|text| text.replace('\u{1}', "/"));
+            let of = |text: String| letters(&text).map(|text| text.replace('\u{1}', "/"));
             let want = of(letter.to_string());
             let forms = [
                 letter.to_string().nfkc().collect::<String>(),
@@ -187,8 +210,8 @@ mod tests {
         for letter in '\u{a0}'..=char::MAX {
             let full: String = letter.nfkd().collect();
             let only = |set: &str| full.chars().all(|part| set.contains(part));
-            let sign = full.contains([';', '?', '#', '\\', '%']) || only("./ ");
-            let cheap = plain(&letter.to_string(), Extent::Signs).unwrap();
+            let sign = full.contains([';', '?', '#', '\\', '%', '/']) || only(". ");
+            let cheap = signs(&letter.to_string()).unwrap();
             assert!(!sign || cheap.is_ascii(), "{letter:?} {full} {cheap}");
             assert!(
                 sign || is_unseen(letter)

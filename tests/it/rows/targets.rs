@@ -196,3 +196,31 @@ async fn p16_only_own_hosts_are_served() {
     assert_eq!(ask("HTTP/1.0").await, 400);
     assert_eq!(echo.take(), [""; 0]);
 }
+
+/// Every byte of a path and of a query is passed on as it came, or refused with a reason and a line.
+#[tokio::test(flavor = "multi_thread")]
+async fn p17_every_byte_is_passed_on_or_refused() {
+    let (site, echo) = open_site().await;
+    for byte in 0x21..=0xff_u8 {
+        for (before, in_path) in [("/a", true), ("/a?b", false)] {
+            let target = [before.as_bytes(), &[byte], b"c"].concat();
+            let head = [b"GET ", &*target, b" HTTP/1.1\r\nHost: app.test\r\n\r\n"].concat();
+            let outcome = send(&site, &echo, &head).await;
+            let refused = matches!(byte, b'#' | 0x7f) || (in_path && matches!(byte, b'%' | b'\\' | 0x80..));
+            let shown = String::from_utf8_lossy(&target);
+            if refused {
+                assert!(outcome.is_refused() && outcome.status() == 400, "{shown}: {}", outcome.status());
+                assert!(!outcome.answers[0].head.to_lowercase().contains("pingora"), "{shown}");
+            } else {
+                assert_eq!(outcome.status(), 200, "{shown}");
+                assert!(
+                    !byte.is_ascii() || outcome.seen[0].starts_with(&format!("GET {shown} ")),
+                    "{shown}: {:?}",
+                    outcome.seen
+                );
+            }
+        }
+    }
+    let lines = site.access_lines(134, "note=target_ambiguous").await;
+    assert!(lines.len() == 134 && lines.iter().all(|line| line.contains("because=")), "{lines:?}");
+}
