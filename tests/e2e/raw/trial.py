@@ -36,7 +36,7 @@ format = "json"
 """
 
 BEFORE_FORWARDING = {"sign_in_required", "group_missing", "cross_site", "socket_origin", "service_worker",
-                     "socket_version"}
+                     "socket_version", "destination_refused", "destination_foreign"}
 """Why a request that a route covers does not reach its application."""
 
 LONGEST_PATH = 1024
