@@ -121,3 +121,25 @@ fn what_is_left_is_listed_and_fails() {
         assert_eq!(block.contains("#[should_panic"), name.starts_with("left_"), "{name}");
     }
 }
+
+/// The page on which people look the rows up.
+const SECURITY_TABLE: &str = include_str!("../../../docs/security-table.md");
+
+/// The line of a row in the security table: `t04` is `T4` there.
+fn line_of(row: &str) -> Option<&'static str> {
+    let (letter, number) = row.split_at(1);
+    let start = format!("| {}{} |", letter.to_uppercase(), number.trim_start_matches('0'));
+    SECURITY_TABLE.lines().find(|line| line.starts_with(&start))
+}
+
+#[test]
+fn the_security_table_names_the_test_of_every_row() {
+    for (name, _) in SOURCES.iter().flat_map(|source| tests(source)) {
+        for row in rows_of(&name) {
+            assert!(line_of(&row).is_some_and(|line| line.contains(&format!("`{name}`"))), "{row}: {name}");
+        }
+    }
+    for (row, reason) in ELSEWHERE.iter().chain(&WAITING) {
+        assert!(line_of(row).is_some_and(|line| line.contains(reason)), "{row}: {reason}");
+    }
+}
