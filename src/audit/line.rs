@@ -164,7 +164,7 @@ pub(super) fn message(text: &[u8], json: bool, out: &mut Vec<u8>) {
 
 /// Neither ended nor changed by quotes.
 fn is_plain(byte: u8) -> bool {
-    (byte >= b' ') & (byte <= b'~') & (byte != b'"') & (byte != b'\\')
+    (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
 /// Needs no quotes. One dash alone is the sign for no value.

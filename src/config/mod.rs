@@ -180,7 +180,7 @@ fn gateway(
     let pages = pages::read(&brand, &look, folder);
     let own: Option<Vec<OriginPattern>> =
         hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
-    let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), &limits);
+    let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits);
     let logout = logout::read(&logout, own.as_deref());
     let (users_file, users) = users.unzip();
     let settings = GatewaySettings {

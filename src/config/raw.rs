@@ -20,7 +20,7 @@ pub struct Refusal {
     /// What to write, a line each.
     pub write: Vec<String>,
     /// What is wrong with a file that the value names.
-    pub within: Option<FileProblems>,
+    pub within: Option<Box<FileProblems>>,
 }
 
 impl Refusal {
@@ -40,7 +40,7 @@ impl Refusal {
 
     /// Adds what is wrong within the file that the value names.
     pub fn attach(mut self, problems: FileProblems) -> Self {
-        self.within = Some(problems);
+        self.within = Some(Box::new(problems));
         self
     }
 
@@ -62,7 +62,7 @@ impl Findings {
     fn add(&self, severity: Severity, place: &Place<'_>, refusal: Refusal) {
         let Refusal { what, write, within } = refusal;
         let (key, span) = (place.key.clone(), place.span.clone());
-        let finding = Finding { severity, key, what, write, span, within };
+        let finding = Finding { severity, key, what, write, span, within: within.map(|problems| *problems) };
         self.found.borrow_mut().push(finding);
     }
 

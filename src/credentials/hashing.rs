@@ -165,7 +165,7 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            match state.shares.next() {
+            match state.shares.take_turn() {
                 Some(next) => return Some(next),
                 None => self.changed.wait(&mut state),
             }

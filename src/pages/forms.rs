@@ -72,7 +72,7 @@ fn tags(html: &str) -> Vec<Tag<'_>> {
         rest = match after.strip_prefix("!--") {
             Some(comment) => comment.split_once("-->").map_or("", |(_, behind)| behind),
             None if after.starts_with(|sign: char| sign.is_ascii_alphabetic()) => {
-                let (name, behind) = split_where(after, |sign| ends_name(sign));
+                let (name, behind) = split_where(after, ends_name);
                 let (attributes, behind) = attributes(behind);
                 found.push(Tag { name, attributes });
                 behind

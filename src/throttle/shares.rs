@@ -102,7 +102,7 @@ impl<T> Shares<T> {
     }
 
     /// Whose turn it is. The job is under way until it is told as [`Shares::done`].
-    pub fn next(&mut self) -> Option<(Share, T)> {
+    pub fn take_turn(&mut self) -> Option<(Share, T)> {
         let known_first = !self.last_was_known;
         let is_known = if known_first { !self.known.is_empty() } else { self.others.is_empty() };
         let lane = if is_known { &mut self.known } else { &mut self.others };
@@ -241,7 +241,7 @@ mod tests {
     /// Serves so many turns, of which these go well, and says whose they were.
     fn serve(shares: &mut Shares<u64>, turns: usize, goes_well: impl Fn(u64) -> bool) -> Vec<u64> {
         let one = |_| {
-            let (share, job) = shares.next()?;
+            let (share, job) = shares.take_turn()?;
             shares.done(share, goes_well(job));
             Some(job)
         };
@@ -255,7 +255,7 @@ mod tests {
             assert_eq!(shares.enter(share(job, job), job).1, None);
         }
         assert_eq!(serve(&mut shares, 100, |_| true), (0..20).collect::<Vec<_>>());
-        assert!(shares.next().is_none());
+        assert!(shares.take_turn().is_none());
     }
 
     /// 96 connections that ask again at once; 20 people who ask one after the other, from the same address or not.
@@ -366,9 +366,9 @@ mod tests {
         assert_eq!((shares.leave(stranger), shares.leave(person)), (Some(1), Some(2)));
         assert_eq!(shares.leave(stranger), None);
         assert_eq!(shares.enter(share(3, 3), 3).1, None);
-        let (share, _) = shares.next().unwrap();
+        let (share, _) = shares.take_turn().unwrap();
         shares.done(share, true);
-        assert!(shares.next().is_none());
+        assert!(shares.take_turn().is_none());
     }
 
     #[derive(Clone, Copy, Debug)]
