@@ -81,7 +81,7 @@ pub(super) struct Begun {
     pub(super) promised: Option<Duration>,
     /// It comes when the application likes: that the client takes it says nothing about the person.
     pub(super) is_push: bool,
-    /// Something was sent in a poll before this one.
+    /// Its beginning was sent.
     pub(super) goes_on: bool,
 }
 
@@ -130,9 +130,6 @@ impl Relay<'_> {
             if !request_moved && !answer_moved {
                 break;
             }
-        }
-        if let Answer::Begun(begun) = &mut self.answer {
-            begun.goes_on = true;
         }
         self.watch_client(context)?;
         Poll::Pending
@@ -231,13 +228,14 @@ impl Relay<'_> {
     }
 
     /// That a client takes a long answer is a sign of life; the beginning of it was noted with the request.
-    fn note_activity(&self, sent: bool) {
-        if let Answer::Begun(begun) = &self.answer
+    fn note_activity(&mut self, sent: bool) {
+        if let Answer::Begun(begun) = &mut self.answer
             && sent
-            && begun.goes_on
-            && !begun.is_push
         {
-            self.gateway.touch(self.forward);
+            if begun.goes_on && !begun.is_push {
+                self.gateway.touch(self.forward);
+            }
+            begun.goes_on = true;
         }
     }
 
