@@ -3,6 +3,7 @@
 #![no_main]
 
 use exeunt::values::configured_path::ConfiguredPath;
+use exeunt::values::readings::LONGEST_FORM;
 use exeunt::values::target::Target;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
@@ -21,7 +22,12 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     nobody_climbs(text.as_bytes());
     for form in [path.literal(), path.strict(), path.loose()] {
         assert!(!form.starts_with(b"//"), "{text}");
-        assert!(!form.split(|&byte| byte == b'/').any(|name| name == b"." || name == b".."), "{text}");
+        let mut names: Vec<_> = form.split(|&byte| byte == b'/').collect();
+        if form.len() >= LONGEST_FORM {
+            // A form ends there, in the middle of a name.
+            names.pop();
+        }
+        assert!(!names.iter().any(|name| matches!(*name, b"." | b"..")), "{text}");
     }
     if let Ok(configured) = ConfiguredPath::parse(text) {
         assert!(configured.covers(path.literal()) && configured.covers(path.strict()), "{text}");

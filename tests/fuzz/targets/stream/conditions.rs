@@ -68,6 +68,8 @@ fn speaks_for_nobody(request: &Seen) {
             "x-forwarded-for" => value == "127.0.0.1",
             "x-forwarded-proto" => value == "http",
             "x-forwarded-port" => value.bytes().all(|byte| byte.is_ascii_digit()),
+            // Different in each process: a request that comes back is known by it.
+            "x-exeunt-instance" => value.len() == 16 && value.bytes().all(|byte| byte.is_ascii_alphanumeric()),
             "x-forwarded-host" => request.values("host").eq([value.as_str()]),
             _ => !OWN.iter().any(|own| folded.starts_with(own)) && name.chars().all(is_plain),
         };
