@@ -131,6 +131,13 @@ impl Line {
             value: Span::new(value_start..value_start + from.trim_ascii_end().len()),
         }
     }
+
+    /// Whether nothing but a colon and at most one blank stands before the value, and nothing behind it. The line ends
+    /// at `end`.
+    pub(super) fn is_usual(&self, end: usize) -> bool {
+        let (name, value) = (self.name.range(), self.value.range());
+        value.end == end && value.start <= name.end + b": ".len()
+    }
 }
 
 /// The lines of a head, in their order.

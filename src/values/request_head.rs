@@ -204,6 +204,10 @@ impl HeadReader {
             return Err(Reason::HeadMalformed);
         }
         let line = Line::read(text, start, name, 1);
+        if !line.is_usual(start + text.len()) {
+            // Servers differ about tabs around a value, and about more blanks than one.
+            self.fields.mark_odd();
+        }
         self.fields.push(line);
         let value = text.get(name + 1..).unwrap_or_default().trim_ascii();
         if line.known == Known::Host {
@@ -533,6 +537,24 @@ mod tests {
                 let ours: Vec<_> = head.lines.iter().map(|line| (line.name.of(bytes), line.value.of(bytes))).collect();
                 prop_assert_eq!(ours, theirs);
             }
+        }
+    }
+
+    #[test]
+    fn blanks_around_a_value_are_not_passed_on() {
+        let cases = [
+            ("Host: a\r\nX:b\r\n", "Host: a\r\nX:b\r\n"),
+            ("Host: \ta\t \r\nX: b\r\n", "Host: a\r\nX: b\r\n"),
+            ("Host: a\r\nX:  b\r\n", "Host: a\r\nX: b\r\n"),
+            ("Host: a\r\nX: b \r\n", "Host: a\r\nX: b\r\n"),
+            ("Host: a\r\nX:\r\n", "Host: a\r\nX:\r\n"),
+        ];
+        for (lines, want) in cases {
+            let bytes = bytes::Bytes::from(format!("GET / HTTP/1.1\r\n{lines}\r\n"));
+            let head = HeadReader::default().feed(&bytes, &LIMITS).unwrap().unwrap();
+            let mut written = bytes::BytesMut::new();
+            head_lines::Fields::new(bytes, head.lines).put(&mut written, |_| true);
+            assert_eq!(written, want.as_bytes(), "{lines:?}");
         }
     }
 }

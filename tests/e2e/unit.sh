@@ -28,7 +28,8 @@ at_most() { # NAME TENTHS
     printf 'ok    %s: exposure %s\n' "$1" "${exposure:?systemd-analyze named no exposure}"
 }
 
-at_most 'as it stands' 12
+# 1.2, and 0.2 for the priority of the threads that check passwords.
+at_most 'as it stands' 14
 # The drop-in that the unit's own comment offers.
 {
     echo '[Service]'
