@@ -16,7 +16,8 @@ impl Answer {
 
     /// The head that was read, each of its characters one byte again.
     fn echo(head: &str, to_head: bool) -> Self {
-        let mut bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", head.len()).into_bytes();
+        let length = head.chars().count();
+        let mut bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").into_bytes();
         bytes.extend(head.chars().filter(|_| !to_head).map(|at| u8::try_from(u32::from(at)).unwrap()));
         Self { bytes, closes: false }
     }
