@@ -154,8 +154,8 @@ class Trial:
         deadline = time.monotonic() + PATIENCE / 10
         while True:
             for line in self.judged:
-                judged = line[1] if path == line[1][:len(path)] else re.sub("/+", "/", line[1])
-                if line[0] == method and judged == path[:max(LONGEST_PATH, len(judged))][:len(path)]:
+                readings = (line[1], re.sub("/+", "/", line[1]))
+                if line[0] == method and any(r == path[:max(LONGEST_PATH, len(r))][:len(path)] for r in readings):
                     self.judged.remove(line)
                     return True
             if time.monotonic() > deadline:
