@@ -11,8 +11,9 @@ use unicode_normalization::char::decompose_compatible;
 use super::ambiguous::Ambiguous;
 use super::escapes::SLASH;
 
-/// Appends `text` with the signs that could take a path apart or climb in their plain form, and small ASCII letters. What
-/// is no UTF-8 stays as it is. Control characters above ASCII are refused, and so is what becomes an escape only by this.
+/// Appends `text` with the signs that could take a path apart or climb in their plain form, and small ASCII letters.
+/// What is not UTF-8 stays as it is. Control characters above ASCII are refused, and so is what becomes an escape only
+/// by this.
 pub fn narrow_signs(text: &[u8], plain: &mut Vec<u8>) -> Result<(), Ambiguous> {
     let mut wide_percent = false;
     for chunk in text.utf8_chunks() {

@@ -28,7 +28,7 @@ const ROWS: [(char, RangeInclusive<u32>); 12] = [
     ('t', 115..=117),
     ('t', 120..=127),
     ('h', 1..=26),
-    ('p', 1..=16),
+    ('p', 1..=17),
 ];
 
 /// Rows that are tested by what stands beside these tests, and where.
