@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Gateway, makeFolder, PLAIN_NAME, Site } from "./parts.mjs";
-import { openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
+import { goBack, openBrowser, path, press, visiting, Visitor } from "./visitor.mjs";
 
 const SECRET = "the balance of alice is 42";
 const tells = "<script>addEventListener('pageshow', (event) => { document.title = `kept: ${event.persisted}`; })</script>";
@@ -83,7 +83,7 @@ describe("afterwards", () => {
   /** Goes back so many pages, to one that was private. */
   async function nothingIsLeft(visitor, address, pages) {
     const since = gateway.lines.length;
-    await visitor.page.evaluate((pages) => history.go(-pages), pages);
+    await goBack(visitor.page, pages);
     await visitor.page.locator("#password").waitFor();
     assert.equal(path(visitor.page), "/login");
     assert.ok(!(await visitor.page.content()).includes(SECRET));
@@ -93,7 +93,7 @@ describe("afterwards", () => {
   it("this browser does keep pages that nothing protects", anybody("localhost", async (visitor) => {
     await visitor.type("/public/one");
     await visitor.type("/public/two");
-    await visitor.page.evaluate(() => history.back());
+    await goBack(visitor.page);
     await visitor.page.waitForFunction(() => document.title === "kept: true");
   }));
 

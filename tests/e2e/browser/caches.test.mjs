@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Gateway, makeFolder, PLAIN_NAME, Site } from "./parts.mjs";
-import { openBrowser, path, visiting, Visitor } from "./visitor.mjs";
+import { goBack, openBrowser, path, visiting, Visitor } from "./visitor.mjs";
 
 const HTML = "text/html", XHTML = "application/xhtml+xml", TEXT = "text/plain", JSON_TYPE = "application/json";
 const LONG_AGO = { "Last-Modified": "Mon, 01 Jan 2001 00:00:00 GMT" };
@@ -119,7 +119,7 @@ describe("caches", () => {
     await visitor.type("/text");
     await visitor.type("/other");
     await visitor.signOut(await visitor.tab());
-    await visitor.page.evaluate(() => history.back());
+    await goBack(visitor.page);
     await visitor.page.waitForFunction((text) => document.body?.innerText.includes(text), secretOf("alice"));
   }, () => careless));
 
@@ -130,7 +130,7 @@ describe("caches", () => {
         assert.match(await visitor.page.content(), /the balance of alice/);
         await visitor.type("/other");
         await visitor.signOut(await visitor.tab());
-        await isAskedFor(visitor, `/${kind}`, () => visitor.page.evaluate(() => history.back()));
+        await isAskedFor(visitor, `/${kind}`, () => goBack(visitor.page));
         await isAskedFor(visitor, `/${kind}`, () => visitor.type(`/${kind}`));
       }));
     }

@@ -85,6 +85,8 @@ test("Enter signs in, and signs out", async () => {
   const window = await openWindow(browser, { javaScriptEnabled: false });
   const page = await window.newPage();
   await page.goto(stage.at("/app/"));
+  // The focus is set when the page is first rendered, which may be after it has loaded.
+  await page.locator("#username:focus").waitFor();
   await page.keyboard.type("alice");
   await page.keyboard.press("Tab");
   await page.keyboard.type(PASSWORD);

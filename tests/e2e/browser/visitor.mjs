@@ -89,6 +89,11 @@ export async function press(page, locator) {
   return answered;
 }
 
+/** By the page's own script, after the call has returned: going back ends the page that is asked. */
+export function goBack(page, pages = 1) {
+  return page.evaluate((pages) => { setTimeout(() => history.go(-pages)); }, pages);
+}
+
 /** Waits for the goodbye page, to which the answer to a sign-out moves on by itself. */
 export function goodbye(page) {
   return page.waitForURL((url) => url.pathname === "/.exeunt/goodbye");
