@@ -74,7 +74,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 const REQUESTS_PER_SESSION: usize = 500;
 const MIB: u64 = 1024 * 1024;
 
-fn wait(table: &Table<'_>, key: &str, default: Duration) -> Duration {
+/// How long is waited for something: between a second and a day.
+pub fn wait(table: &Table<'_>, key: &str, default: Duration) -> Duration {
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
     let read = table.item(key).and_then(|item| item.parse(|text| duration::parse(text, &LIMITS)));
     read.unwrap_or(default)

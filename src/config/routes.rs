@@ -15,7 +15,7 @@ use crate::values::origin::{Authority, Host, Origin};
 use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
-use super::limits::Limits;
+use super::limits::{self, Limits};
 use super::raw::{Item, Place, Refusal, Table};
 use super::{door, files, headers, origins, pass_headers, schema};
 
@@ -72,7 +72,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         upstream_host,
         trust: trust?,
         connect_timeout: around.limits.connect_timeout,
-        response_timeout: around.limits.response_timeout,
+        response_timeout: limits::wait(table, "response_timeout", around.limits.response_timeout),
         access: access?,
         opaque,
         case_sensitive,
@@ -232,4 +232,21 @@ fn access(table: &Table<'_>) -> Option<Access> {
 fn group(text: &str) -> Result<String, Refusal> {
     let sound = !text.trim().is_empty() && !text.chars().any(char::is_control);
     sound.then(|| text.to_owned()).ok_or_else(|| Refusal::new("is no name of a group"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::config::parse;
+
+    #[test]
+    fn a_route_waits_as_long_as_it_says_or_as_the_limits_say() {
+        let text = "listen = ['127.0.0.1:80']\npublic_url = 'http://localhost'\n[login]\nusers = 'u.toml'\n\
+                    [limits]\nresponse_timeout = '7s'\n[[route]]\nupstream = 'http://127.0.0.1:9'\n\
+                    [[route]]\npath = '/reports'\nupstream = 'http://127.0.0.1:9'\nresponse_timeout = '5m'\n";
+        let (settings, _) = parse("config.toml", text, "/nowhere".as_ref()).unwrap();
+        let waits: Vec<_> = settings.gateway.routes.iter().map(|route| route.response_timeout).collect();
+        assert_eq!(waits, [7, 300].map(Duration::from_secs));
+    }
 }

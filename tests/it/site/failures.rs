@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use exeunt::routes::settings::RouteSettings;
 use exeunt::routes::upstream_trust::UpstreamTrust;
 use http::StatusCode;
 use tokio::io::AsyncWriteExt;
@@ -53,6 +54,25 @@ async fn a_silent_application_is_504() {
     .await;
     let site = Site::before_one(silent);
     site.turning(fails_with(&site, 504, "upstream_too_slow")).await;
+}
+
+/// An application that owes both answers: the route that waits less gives up, the other one goes on waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_route_waits_for_its_own_response_timeout() {
+    let silent = upstream::start(async |mut connection, _| while connection.request().await.is_some() {}).await;
+    let site = Site::before(&[http(silent)], |setup| {
+        let is_short = |route: &&mut RouteSettings| route.path.to_string() == "/public";
+        let short = setup.gateway.routes.iter_mut().find(is_short).unwrap();
+        short.response_timeout = Duration::from_secs(3);
+    });
+    let alice = site.session_of("alice").await;
+    let mut patient = site.client().await;
+    let page = request("GET", "/x", &[&alice], "");
+    patient.say(&page).await;
+    let answer = site.turning(site.get("/public/x", &[])).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (504, &"upstream_too_slow".into()));
+    assert!(site.lines().iter().all(|line| !line.contains("path=/x ")), "that one is still awaited");
+    assert_eq!(site.turning(patient.reply_to(&page)).await.unwrap().status, 504);
 }
 
 /// T117: whatever is no answer is 502, and its connection is not used again.
