@@ -13,6 +13,7 @@
 )]
 
 mod tidy {
+    pub mod dependencies;
     pub mod order;
     pub mod shape;
     pub mod source;
@@ -21,9 +22,9 @@ mod tidy {
 
 use tidy::order::Order;
 use tidy::source::{Finding, Source};
-use tidy::{shape, source, walls};
+use tidy::{dependencies, shape, source, walls};
 
-/// All sources, read once for each rule: parsing takes milliseconds.
+/// Every source, by one rule.
 fn holds(rule: impl Fn(&Source) -> Vec<Finding>) {
     let sources = source::tree();
     let findings: Vec<String> = sources.iter().flat_map(rule).map(|finding| finding.to_string()).collect();
@@ -77,4 +78,41 @@ fn files_say_what_they_are_for() {
 #[test]
 fn lines_fit_the_page() {
     holds(shape::lines);
+}
+
+#[test]
+fn crates_keep_to_deny_toml() {
+    let rules = dependencies::Rules::declared();
+    let crates = rules.crates();
+    assert!(crates.len() > 100, "cargo lists only {} crates", crates.len());
+    let mut findings: Vec<String> = crates.iter().filter_map(|used| rules.check(used)).collect();
+    findings.sort();
+    findings.dedup();
+    assert!(findings.is_empty(), "deny.toml:\n  {}\n", findings.join("\n  "));
+}
+
+/// The program's own sources name every dependency, and tests, benches and the tests beside the code every further one.
+#[test]
+fn every_dependency_is_used() {
+    let program: Vec<Source> = source::tree().iter().map(Source::outside_tests).collect();
+    let tests: Vec<Source> = ["tests", "benches"].into_iter().flat_map(source::below).collect();
+    let fuzz = source::below("tests/fuzz");
+    let tables = [
+        ("Cargo.toml", "dependencies", [&*program, &[]]),
+        ("Cargo.toml", "dev-dependencies", [&*tests, source::tree()]),
+        ("tests/fuzz/Cargo.toml", "dependencies", [&*fuzz, &[]]),
+    ];
+    let unused = tables.into_iter().flat_map(|(manifest, table, sources)| {
+        let named = dependencies::named_in(manifest, table).into_iter();
+        let unused = named.filter(move |name| !sources.iter().any(|sources| dependencies::is_used(name, sources)));
+        unused.map(move |name| format!("{manifest} [{table}] {name}"))
+    });
+    let unused: Vec<String> = unused.collect();
+    assert!(unused.is_empty(), "named nowhere outside of tests, or nowhere at all:\n  {}\n", unused.join("\n  "));
+}
+
+#[test]
+fn every_dependency_says_what_it_is_for() {
+    let unexplained = dependencies::unexplained();
+    assert!(unexplained.is_empty(), "Cargo.toml: no comment above {}", unexplained.join(", "));
 }

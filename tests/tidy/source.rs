@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use proc_macro2::{Delimiter, Group, LineColumn, TokenStream, TokenTree};
 
@@ -14,6 +15,7 @@ pub struct Source {
 }
 
 /// An identifier, a literal, a bracket, or one sign of punctuation (`::` is two words).
+#[derive(Clone)]
 pub struct Word {
     pub text: String,
     pub line: usize,
@@ -59,6 +61,32 @@ impl Source {
     /// The positions at which the words read like this.
     pub fn places(&self, texts: &[&str]) -> Vec<usize> {
         (0..self.words.len()).filter(|at| self.reads(*at, texts)).collect()
+    }
+
+    /// Whether the word at `at` can stand before a path: `use ::a::B`, `fn ::a::b`.
+    pub fn is_keyword(&self, at: usize) -> bool {
+        self.words
+            .get(at)
+            .is_some_and(|word| ["use", "return", "in", "as", "mut", "dyn", "impl"].contains(&&*word.text))
+    }
+
+    /// The file without the items that only tests have.
+    pub fn outside_tests(&self) -> Self {
+        let none = self.is_tests() || self.path.contains("/tests/");
+        let words = if none { Vec::new() } else { self.words.clone() };
+        let mut outside = Self { path: self.path.clone(), text: String::new(), words };
+        while let Some(&at) = outside.places(&["#", "[", "cfg", "(", "test", ")", "]"]).first() {
+            let end = outside.end_of_item(at + 7);
+            outside.words.drain(at..=end);
+        }
+        outside
+    }
+
+    /// The last word of the item that goes on at `at`: its semicolon, or its closing brace.
+    fn end_of_item(&self, at: usize) -> usize {
+        let end = (at..self.words.len()).find(|&at| self.reads(at, &[";"]) || self.reads(at, &["{"]));
+        let end = end.unwrap_or(self.words.len() - 1);
+        if self.reads(end, &["{"]) { self.closing(end) } else { end }
     }
 
     /// The position of the bracket that closes the one at `open`.
@@ -116,9 +144,15 @@ fn drop_hash(words: &mut Vec<Word>) {
     words.pop_if(|word| word.text == "#");
 }
 
-/// All files below `src/`.
-pub fn tree() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+/// All files below `src/`, read once.
+pub fn tree() -> &'static [Source] {
+    static TREE: LazyLock<Vec<Source>> = LazyLock::new(|| below("src"));
+    &TREE
+}
+
+/// All Rust files below a folder of the repository.
+pub fn below(folder: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut sources = Vec::new();
     walk(&root, &root, &mut sources);
     sources
