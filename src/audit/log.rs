@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -38,27 +39,62 @@ pub struct Settings {
     pub access: bool,
 }
 
+/// The settings that hold at this moment, in one byte: a reload changes them while every thread writes lines.
+#[derive(Debug)]
+struct Current(AtomicU8);
+
+const ACCESS: u8 = 1;
+const JSON: u8 = 2;
+const COMBINED: u8 = 4;
+
+impl Current {
+    fn new(settings: Settings) -> Self {
+        Self(AtomicU8::new(Self::byte(settings)))
+    }
+
+    fn byte(settings: Settings) -> u8 {
+        let format = match settings.format {
+            Format::Text => 0,
+            Format::Json => JSON,
+            Format::Combined => COMBINED,
+        };
+        format | if settings.access { ACCESS } else { 0 }
+    }
+
+    /// Nothing else is read because of what stands here, so no order is asked for.
+    fn get(&self) -> Settings {
+        let byte = self.0.load(Ordering::Relaxed);
+        let format = match byte & (JSON | COMBINED) {
+            JSON => Format::Json,
+            COMBINED => Format::Combined,
+            _ => Format::Text,
+        };
+        Settings { format, access: byte & ACCESS != 0 }
+    }
+}
+
 /// Writes lines. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Log {
-    settings: Settings,
+pub struct Log(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    current: Arc<Current>,
     sink: Sink,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Sink {
-    Thread(Arc<Entrance>),
+    Thread(Arc<Queue>),
     Memory(Arc<Mutex<Vec<String>>>),
 }
 
-/// The queue, from the side of those who make lines: when the last of them is gone, the thread writes the rest and
-/// ends.
-#[derive(Debug)]
-struct Entrance(Arc<Queue>);
-
-impl Drop for Entrance {
+impl Drop for Shared {
+    /// When the last of those who make lines is gone, the thread writes the rest and ends.
     fn drop(&mut self) {
-        self.0.close();
+        if let Sink::Thread(queue) = &self.sink {
+            queue.close();
+        }
     }
 }
 
@@ -81,40 +117,49 @@ impl Log {
 
     /// To `output`, by a thread of its own.
     pub fn to(settings: Settings, clock: &Clock, output: impl Write + Send + 'static) -> io::Result<Self> {
-        let queue = Arc::new(Queue::default());
-        let (of_thread, clock) = (Arc::clone(&queue), clock.clone());
-        let write = move || write_all(&of_thread, output, &clock, settings.format);
+        let (queue, current) = (Arc::new(Queue::default()), Arc::new(Current::new(settings)));
+        let (of_thread, format_now, clock) = (Arc::clone(&queue), Arc::clone(&current), clock.clone());
+        let write = move || write_all(&of_thread, output, &clock, &format_now);
         std::thread::Builder::new().name("log".into()).spawn(write)?;
-        Ok(Self { settings, sink: Sink::Thread(Arc::new(Entrance(queue))) })
+        Ok(Self(Arc::new(Shared { current, sink: Sink::Thread(queue) })))
     }
 
     /// To memory, for tests.
     pub fn to_memory(settings: Settings) -> (Self, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::new(Mutex::new(Vec::new()));
-        (Self { settings, sink: Sink::Memory(Arc::clone(&lines)) }, lines)
+        let current = Arc::new(Current::new(settings));
+        (Self(Arc::new(Shared { current, sink: Sink::Memory(Arc::clone(&lines)) })), lines)
+    }
+
+    /// Writes all further lines like this.
+    pub fn set(&self, settings: Settings) {
+        self.0.current.0.store(Current::byte(settings), Ordering::Relaxed);
     }
 
     /// How lines are written.
+    pub fn settings(&self) -> Settings {
+        self.0.current.get()
+    }
+
+    /// The format of lines.
     pub fn format(&self) -> Format {
-        self.settings.format
+        self.settings().format
     }
 
     /// Whether access lines are wanted: nothing is noted that nobody reads.
     pub fn wants_access(&self) -> bool {
-        self.settings.access
+        self.settings().access
     }
 
     /// Writes the line of an exchange: the same buffer for every line of a thread, and no wake-up while the writing
     /// thread is at work.
     pub fn access(&self, line: &AccessLine<'_>) {
-        if !self.settings.access {
-            return;
-        }
+        let Settings { format, access: true } = self.settings() else { return };
         // A thread that ends has no draft any more.
         let _ = DRAFT.try_with(|draft| {
             let draft = &mut *draft.borrow_mut();
             draft.line.clear();
-            line.write(self.settings.format, &mut draft.stamp, &mut draft.line);
+            line.write(format, &mut draft.stamp, &mut draft.line);
             self.push(Rank::Access, &draft.line);
         });
     }
@@ -122,7 +167,7 @@ impl Log {
     /// Writes the line of an event.
     pub fn event(&self, at: WallTime, event: &Event<'_>) {
         let mut line = Vec::with_capacity(256);
-        event.write(at, self.settings.format == Format::Json, &mut line);
+        event.write(at, self.format() == Format::Json, &mut line);
         self.push(if event.is_strangers() { Rank::Stranger } else { Rank::Event }, &line);
     }
 
@@ -133,15 +178,15 @@ impl Log {
 
     /// Waits until everything is written, but not longer than this.
     pub fn flush(&self, patience: Duration) {
-        match &self.sink {
-            Sink::Thread(entrance) => entrance.0.flush(patience),
+        match &self.0.sink {
+            Sink::Thread(queue) => queue.flush(patience),
             Sink::Memory(_) => {}
         }
     }
 
     fn push(&self, rank: Rank, line: &[u8]) {
-        match &self.sink {
-            Sink::Thread(entrance) => entrance.0.push(rank, line),
+        match &self.0.sink {
+            Sink::Thread(queue) => queue.push(rank, line),
             Sink::Memory(lines) => lines.lock().push(String::from_utf8_lossy(line).trim_end().to_owned()),
         }
     }
@@ -154,7 +199,7 @@ pub struct Messages(Log);
 impl Write for Messages {
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
         let mut line = Vec::with_capacity(message.len());
-        line::message(message, self.0.settings.format == Format::Json, &mut line);
+        line::message(message, self.0.format() == Format::Json, &mut line);
         self.0.push(Rank::Stranger, &line);
         Ok(message.len())
     }
@@ -165,11 +210,11 @@ impl Write for Messages {
 }
 
 /// Writes what comes, events first, until nothing can come any more.
-fn write_all(queue: &Queue, mut output: impl Write, clock: &Clock, format: Format) {
+fn write_all(queue: &Queue, mut output: impl Write, clock: &Clock, current: &Current) {
     let (mut events, mut access, mut written) = (Vec::new(), Vec::new(), 0);
     while let Some(lost) = queue.take(&mut events, &mut access) {
         if lost != Lost::default() {
-            overflow(lost, clock.wall(), format, &mut events);
+            overflow(lost, clock.wall(), current.get().format, &mut events);
         }
         let piece = first_lines(access.get(written..).unwrap_or_default());
         // There is nowhere to report to that standard error is gone.

@@ -171,3 +171,22 @@ fn messages_of_the_program_wait_in_the_same_queue() {
     assert!(lines[0].contains("\\u202e\\u007f") && !lines[0].chars().any(is_invisible), "{}", lines[0]);
     assert!(lines[1000].contains("session_ended"), "in order");
 }
+
+/// A reload changes the format and whether exchanges are logged, for all who write lines at that moment.
+#[test]
+fn settings_change_while_lines_are_written() {
+    for format in [Format::Text, Format::Json, Format::Combined] {
+        for access in [false, true] {
+            let (log, reader) = log(Format::Text);
+            let other = log.clone();
+            log.set(Settings { format, access });
+            assert_eq!(other.settings(), Settings { format, access });
+            request(&other, "/a");
+            ended(&other, "alice");
+            drop(other);
+            let lines = read_all(log, reader);
+            assert_eq!(lines.len(), 1 + usize::from(access), "{lines:?}");
+            assert!(lines.iter().all(|line| line.starts_with('{') == (format == Format::Json)), "{lines:?}");
+        }
+    }
+}
