@@ -7,6 +7,7 @@ mod configured;
 mod demo;
 mod failure;
 mod keys;
+mod messages;
 mod open_files;
 mod print;
 mod running;

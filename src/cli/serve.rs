@@ -1,17 +1,11 @@
 //! `exeunt serve`: from a configuration to a running gateway, and to its end.
 
-use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tracing::Level;
-use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
-use tracing_subscriber::layer::{Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::admin::{AdminSocket, Settings as AdminSettings};
 use crate::audit::{Format, Log, Settings as LogSettings};
@@ -32,7 +26,7 @@ use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::check::{self, Loaded};
-use super::{Configuration, REFUSED_CONFIGURATION, keys, open_files, service_manager};
+use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager};
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
@@ -58,7 +52,7 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
 pub(super) fn open_log(settings: LogSettings) -> Option<Log> {
     match Log::to_standard_error(settings, &Clock::system()) {
         Ok(log) => {
-            speak(&log);
+            messages::write_to(&log);
             Some(log)
         }
         Err(error) => {
@@ -98,28 +92,6 @@ fn fail(log: &Log, problem: &str) {
 
 /// How long the last lines may take, where the reader of the log has stopped.
 const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// From now on messages of the program itself go to the log, the engine's warnings included: as JSON where the log is,
-/// so that a collector reads every line. Nobody who has something to say waits for its reader. `RUST_LOG` says more of
-/// the program, and of nothing else: below its warnings the engine writes whole heads, cookies included.
-fn speak(log: &Log) {
-    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
-    let discreet = filter_fn(|of| *of.level() <= Level::WARN || of.target().starts_with("exeunt"));
-    let filter = chosen.and(discreet.with_max_level_hint(LevelFilter::TRACE));
-    let messages = log.clone();
-    let lines = fmt::layer().with_writer(move || messages.messages()).with_target(false);
-    let lines = match log.format() {
-        Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
-        Format::Text | Format::Combined => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-    };
-    // Somebody else listens already only where this runs within another program.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
-    std::panic::set_hook(Box::new(|panic| {
-        // Without its message: that could repeat what somebody sent.
-        let at = panic.location().map(ToString::to_string);
-        tracing::error!(at, "panicked: a fault of this program ended one exchange; please report it");
-    }));
-}
 
 async fn serve(settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.door.connections);

@@ -1,0 +1,92 @@
+//! The program's own messages: lines of the log, in its format.
+
+use std::io::{self, IsTerminal};
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::format::{Format as Lines, Full, Json, Writer};
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::audit::{Format, Log};
+
+/// From now on messages of the program itself go to the log, the engine's warnings included: as JSON where the log is,
+/// so that a collector reads every line. Nobody who has something to say waits for its reader. `RUST_LOG` says more of
+/// the program, and of nothing else: below its warnings the engine writes whole heads, cookies included.
+pub(super) fn write_to(log: &Log) {
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
+    let discreet = filter_fn(|of| *of.level() <= Level::WARN || of.target().starts_with("exeunt"));
+    let filter = chosen.and(discreet.with_max_level_hint(LevelFilter::TRACE));
+    let messages = log.clone();
+    let lines = fmt::layer()
+        .event_format(InFormatOf::new(log.clone()))
+        .with_writer(move || messages.messages())
+        .with_ansi(io::stderr().is_terminal());
+    // Somebody else listens already only where this runs within another program.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        // Without its message: that could repeat what somebody sent.
+        let at = panic.location().map(ToString::to_string);
+        tracing::error!(at, "panicked: a fault of this program ended one exchange; please report it");
+    }));
+}
+
+/// Asks the log for its format with every message: a reload may change it.
+struct InFormatOf {
+    log: Log,
+    text: Lines<Full>,
+    json: Lines<Json>,
+}
+
+impl InFormatOf {
+    fn new(log: Log) -> Self {
+        let text = fmt::format().with_target(false);
+        let json = text.clone().json().flatten_event(true).with_current_span(false).with_span_list(false);
+        Self { log, text, json }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for InFormatOf
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+        match self.log.format() {
+            Format::Json => self.json.format_event(context, writer, event),
+            Format::Text | Format::Combined => self.text.format_event(context, writer, event),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Settings;
+
+    #[test]
+    fn a_message_has_the_format_that_the_log_has_now() {
+        let (log, lines) = Log::to_memory(Settings { format: Format::Text, access: false });
+        let messages = log.clone();
+        let layer = fmt::layer().event_format(InFormatOf::new(log.clone())).with_writer(move || messages.messages());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer.with_ansi(false)), || {
+            for format in [Format::Text, Format::Json, Format::Combined] {
+                log.set(Settings { format, access: false });
+                tracing::warn!(key = "listen", "a message");
+            }
+        });
+        let lines = lines.lock();
+        let [text, json, combined] = lines.as_slice() else { panic!("{lines:?}") };
+        assert!(
+            text.ends_with(" WARN a message key=\"listen\"") && combined.ends_with(" WARN a message key=\"listen\"")
+        );
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            (&json["level"], &json["message"], &json["key"]),
+            (&"WARN".into(), &"a message".into(), &"listen".into())
+        );
+    }
+}
