@@ -1,10 +1,11 @@
 //! Everything a rule may look at, parsed once and without the engine.
 
-use http::header::{ACCEPT, EXPECT, HOST, ORIGIN, UPGRADE};
+use http::header::{ACCEPT, EXPECT, HOST, ORIGIN, UPGRADE, USER_AGENT};
 use http::{HeaderName, Method};
 
 use crate::routes::methods;
 use crate::values::client_address::Provenance;
+use crate::values::device::Device;
 use crate::values::headers::{Headers, RequestHead};
 use crate::values::method_override::{NoSingleMethod, method_override};
 use crate::values::nominated;
@@ -100,6 +101,16 @@ impl<'a> RequestFacts<'a> {
     /// `Sec-Fetch-Site`.
     pub fn fetch_site(&self) -> Option<&'a str> {
         self.header(&SEC_FETCH_SITE)
+    }
+
+    /// Whether a script or a part of a page asks, in a browser: no person and no program of its own.
+    pub fn comes_from_page(&self) -> bool {
+        self.headers.has(&X_REQUESTED_WITH) || self.has_fetch_metadata() && self.fetch_site() != Some("none")
+    }
+
+    /// The browser or program, as people call it.
+    pub fn device(&self) -> Device {
+        Device::from_user_agent(self.header(&USER_AGENT).unwrap_or(""))
     }
 
     /// Whether a document is navigated to, in a tab or window of its own.

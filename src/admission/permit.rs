@@ -51,9 +51,24 @@ pub enum Decision {
     Refuse(Reason),
 }
 
-/// Decides a request to a route, for whoever holds a session.
-pub fn decide(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Arc<Route>, hold: Option<Hold>) -> Decision {
-    if let Err(reason) = passes(facts, hosts, route) {
+/// How a request proves whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By the session cookie, if at all.
+    Cookie,
+    /// By a name and a password of its own (HTTP Basic).
+    Basic,
+}
+
+/// Decides a request to a route, for whoever holds a session, and has proved it so.
+pub fn decide(
+    facts: &RequestFacts<'_>,
+    hosts: &OwnHosts,
+    route: &Arc<Route>,
+    hold: Option<Hold>,
+    proof: Proof,
+) -> Decision {
+    if let Err(reason) = passes(facts, hosts, route, proof) {
         return Decision::Refuse(reason);
     }
     match judge(&route.access, hold.as_ref().map(|hold| &**hold.session().identity())) {
@@ -71,14 +86,15 @@ pub fn decide(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Arc<Route>, ho
 }
 
 /// What a route asks of every request, whoever sends it.
-fn passes(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Route) -> Result<(), Reason> {
+fn passes(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Route, proof: Proof) -> Result<(), Reason> {
     let other = facts.method_override.as_ref().map_err(|NoSingleMethod| Reason::HeadMalformed)?;
     // Which of both an application obeys is its own affair, so that both have to be allowed.
     let mut methods = [Some(facts.method), other.as_ref()].into_iter().flatten();
     if !methods.clone().all(|method| route.methods.allow(method)) {
         return Err(Reason::MethodNotAllowed);
     }
-    if route.refuse_cross_site && !methods.all(cross_site::is_safe) {
+    // Browsers send a password that they know from any page, and no `SameSite` holds it back as it does a cookie.
+    if (route.refuse_cross_site || proof == Proof::Basic) && !methods.all(cross_site::is_safe) {
         return cross_site::change(facts, hosts);
     }
     Ok(())

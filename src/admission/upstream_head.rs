@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::BytesMut;
-use http::header::{HOST, SET_COOKIE};
+use http::header::{AUTHORIZATION, HOST, SET_COOKIE};
 use http::{HeaderName, StatusCode};
 
 use super::cache_protection::{FOR_CACHES_BETWEEN, SignedInAnswer};
@@ -14,6 +14,7 @@ use super::identity_headers::IdentityHeaders;
 use super::permit::Permit;
 use super::public_address::{LEADING, PublicAddress};
 use super::service_worker::{self, SERVICE_WORKER_ALLOWED};
+use crate::credentials::basic::header::is_basic;
 use crate::routes::access::Access;
 use crate::routes::table::Route;
 use crate::values::cookie::SessionCookie;
@@ -125,6 +126,7 @@ impl HeadRules {
                 Known::Host => route.upstream_host.is_none(),
                 Known::Cookie => matches!(cookies, Kept::Untouched) && !replaces(&route.request_headers, name),
                 _ if hop.is_one(line, name) || replaces(&edits, name) => false,
+                _ if route.basic && is_our_password(name, line.value.of(head.bytes())) => false,
                 _ if self.is_claim(name, route, asked.by_trusted_proxy) => {
                     claims.push(name);
                     false
@@ -204,6 +206,11 @@ impl HeadRules {
         let widens = |scope| service_worker::widens(scope, &self.own_pages);
         !route.service_workers && headers.header(&SERVICE_WORKER_ALLOWED).is_none_or(widens)
     }
+}
+
+/// Whether a line may hold a password of ours, used or not: no application gets to see it.
+fn is_our_password(name: &[u8], value: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(AUTHORIZATION.as_str().as_bytes()) && is_basic(value)
 }
 
 /// What is gone may have meant something to an application, so its name is told.

@@ -21,6 +21,8 @@ pub enum Event<'a> {
         session: Option<Handle>,
         /// From where.
         client: ClientAddress,
+        /// By which sign-in method.
+        method: &'static str,
         /// With what.
         device: Device,
     },
@@ -66,11 +68,12 @@ impl Event<'_> {
         let mut line = Line::begin(out, json);
         line.word(key!("time"), &stamp::rfc3339(at));
         match self {
-            Self::SignedIn { user, session, client, device } => {
+            Self::SignedIn { user, session, client, method, device } => {
                 line.word(key!("event"), "signed_in");
                 line.value(key!("user"), user);
                 line.optional(key!("session"), session.as_ref().map(Handle::as_str));
                 line.client(key!("client"), *client);
+                line.word(key!("method"), method);
                 line.value(key!("device"), device.to_string());
             }
             Self::SignInRefused { user, client, reason } => {

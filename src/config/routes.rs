@@ -11,7 +11,7 @@ use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::values::configured_path::ConfiguredPath;
 use crate::values::listen_address::ListenAddress;
-use crate::values::origin::{Authority, Host, Origin};
+use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
@@ -52,6 +52,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
     let upstream_host = table.item("upstream_host").and_then(|item| item.parse(authority));
     let trust = trust(table, &upstreams, around);
     let access = access(table);
+    let basic = basic(table, around.public_url);
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
     let switch = |key, words: [(&str, bool); 2]| table.item(key).and_then(|item| item.word(&words)).unwrap_or(false);
     let service_workers = switch("service_workers", [("refuse", false), ("allow", true)]);
@@ -74,6 +75,7 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
         connect_timeout: around.limits.connect_timeout,
         response_timeout: limits::wait(table, "response_timeout", around.limits.response_timeout),
         access: access?,
+        basic,
         opaque,
         case_sensitive,
         methods,
@@ -227,6 +229,20 @@ fn access(table: &Table<'_>) -> Option<Access> {
         return None;
     }
     Some(Access::Groups(groups))
+}
+
+/// Whether programs may send name and password with every request.
+fn basic(table: &Table<'_>, public_url: Option<&Origin>) -> bool {
+    let Some(item) = table.item("basic") else { return false };
+    let basic = item.switch().unwrap_or(false);
+    let in_the_clear = public_url.is_some_and(|url| url.scheme == Scheme::Http && !url.host.is_loopback());
+    if basic && in_the_clear {
+        item.place.warning(
+            Refusal::new("programs send their password with every request, and anybody on the way can read it: http")
+                .write("put TLS in front and write public_url = \"https://…\", or remove basic"),
+        );
+    }
+    basic
 }
 
 fn group(text: &str) -> Result<String, Refusal> {

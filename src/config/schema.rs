@@ -26,9 +26,9 @@ pub const FILE: Schema = Schema {
 pub const ROUTE: Schema = Schema {
     table: "route",
     keys: &[
-        "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "methods", "encoded",
-        "case_sensitive", "cross_site", "origins", "service_workers", "cache", "idle_paths", "pass_headers", "headers",
-        "response_timeout",
+        "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "basic", "methods",
+        "encoded", "case_sensitive", "cross_site", "origins", "service_workers", "cache", "idle_paths", "pass_headers",
+        "headers", "response_timeout",
     ],
     later: &[
         "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "connection_auth", "activity", "logout",

@@ -14,10 +14,9 @@ use rustix::process::{getpriority_process, setpriority_process};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use crate::credentials::Verdict;
 use crate::credentials::password::{HashingFailed, Password};
 use crate::credentials::stored_hash::StoredHash;
-use crate::credentials::user_file::Users;
+use crate::credentials::user_file::{UserEntry, Users};
 use crate::throttle::shares::{Crowded, Number, Places, Share, Shares};
 use crate::values::reason::Reason;
 
@@ -95,26 +94,27 @@ impl PasswordChecker {
         thread::Builder::new().name("passwords".to_owned()).spawn(work).map(drop)
     }
 
-    /// Asks whether this is a user's password. Never [`Verdict::Absent`].
+    /// The user of this name, if this is the password.
     ///
     /// One hash is computed whether the user exists, is disabled, or not, so that the time of the answer does
     /// not tell. (Users whose stored hashes differ in kind or cost can be told apart; `users` names the most common
     /// work, and that is what a stranger's name takes.) The password's own length is checked first: that says
     /// nothing about users.
-    pub async fn verify(&self, users: &Users, name: &str, password: Zeroizing<String>, share: Share) -> Verdict {
-        let Ok(password) = Password::new(password) else {
-            return Verdict::Refuse(Reason::CredentialsWrong);
-        };
+    ///
+    /// # Errors
+    /// [`Reason::CredentialsWrong`], or that too many wait.
+    pub async fn verify<'u>(
+        &self,
+        users: &'u Users,
+        name: &str,
+        password: Zeroizing<String>,
+        share: Share,
+    ) -> Result<&'u UserEntry, Reason> {
+        let password = Password::new(password).map_err(|_| Reason::CredentialsWrong)?;
         let user = users.find(name);
         let hash = user.map_or_else(|| users.decoy(), |user| user.hash.clone());
-        let matches = match self.compute(hash, password, share).await {
-            Ok(matches) => matches,
-            Err(reason) => return Verdict::Refuse(reason),
-        };
-        match user.filter(|user| user.enabled && matches) {
-            Some(user) => Verdict::Accept(user.key(), Arc::clone(&user.identity)),
-            None => Verdict::Refuse(Reason::CredentialsWrong),
-        }
+        let matches = self.compute(hash, password, share).await?;
+        user.filter(|user| user.enabled && matches).ok_or(Reason::CredentialsWrong)
     }
 
     /// How many hashes were computed so far.

@@ -13,6 +13,8 @@
 //! ```
 //! Names are matched exactly as they are written.
 
+pub mod method;
+
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};

@@ -10,8 +10,10 @@ use super::assembled::Assembled;
 use super::landing::written;
 use crate::admission::cross_site;
 use crate::admission::facts::{self, RequestFacts};
+use crate::credentials::basic::header::challenge;
 use crate::pages::Language;
 use crate::routes::methods::Methods;
+use crate::routes::table::Route;
 use crate::values::headers::Headers;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -96,7 +98,7 @@ pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>
 }
 
 /// What somebody gets who has to sign in: browsers the form, and from there back; programs 401.
-pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>) -> Reply {
+pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>, route: &Route) -> Reply {
     let login = login_address(assembled, back(assembled, facts).as_deref(), false);
     let reason = Reason::SignInRequired;
     if facts.is_browser() {
@@ -104,7 +106,33 @@ pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>) -> Repl
     }
     let body = json!({ "error": reason.id(), "message": reason.message(), "login": login.to_string() });
     let reply = Reply::json(reason.status(), &body).with(LINK, link_to(&login)).refusing(reason);
+    let reply = challenged(reply, assembled, facts, route);
     if has_sent_bearer(facts) { reply.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")) } else { reply }
+}
+
+/// What somebody gets whose credentials open nothing: browsers the form, as without any; programs the reason, and where
+/// other credentials may help the challenge.
+pub(super) fn refuse_credentials(
+    assembled: &Assembled,
+    facts: &RequestFacts<'_>,
+    route: &Route,
+    refusal: &Refusal,
+) -> Reply {
+    match refusal.reason {
+        Reason::CredentialsWrong if facts.is_browser() => ask_login(assembled, facts, route),
+        Reason::CredentialsWrong => challenged(refuse(assembled, facts.headers, refusal), assembled, facts, route),
+        _ => refuse(assembled, facts.headers, refusal),
+    }
+}
+
+/// Asks a program for a name and a password where the route offers that. The scripts and pictures of a page are not
+/// asked: the browser would open a window of its own for a password, which no sign-out makes it forget.
+fn challenged(reply: Reply, assembled: &Assembled, facts: &RequestFacts<'_>, route: &Route) -> Reply {
+    if !route.basic || facts.comes_from_page() {
+        return reply;
+    }
+    let host = assembled.hosts.names().get(facts.host.index()).map_or("", |host| host.as_str());
+    reply.with(WWW_AUTHENTICATE, challenge(host))
 }
 
 /// Where to sign in, for programs (RFC 8288). A 401 should have a challenge (RFC 9110 15.5.2), but there is no scheme

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use crate::admission::facts::RequestFacts;
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::admission::upstream_head::HeadRules;
+use crate::credentials::basic::Basic;
+use crate::credentials::methods::Methods;
 use crate::credentials::user_file::Users;
+use crate::credentials::user_file::method::UserFile;
 use crate::pages::{self, Addresses, BrokenPages, Pages};
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
@@ -58,7 +61,7 @@ pub struct Assembled {
     pub(super) cookie: SessionCookie,
     pub(super) heads: HeadRules,
     pub(super) routes: RouteTable,
-    pub(super) users: Arc<Users>,
+    pub(super) methods: Methods,
     pub(super) login: login::settings::Settings,
     pub(super) logout: logout::settings::Settings,
     pub(super) own_origins: AllowedOrigins,
@@ -105,7 +108,10 @@ impl Assembled {
             trusted: settings.trusted,
             own_pages: settings.own_pages,
             cookie: settings.cookie,
-            users: settings.users,
+            methods: Methods::new(vec![
+                Box::new(UserFile::new(Arc::clone(&settings.users))),
+                Box::new(Basic::new(settings.users)),
+            ]),
             login: settings.login,
             logout: settings.logout,
             requests_per_session: settings.requests_per_session,

@@ -2,6 +2,7 @@
 
 mod answers;
 mod assembled;
+mod basic;
 mod exchange;
 mod forward;
 mod landing;
@@ -22,6 +23,7 @@ pub use self::exchange::Exchange;
 pub use self::forward::Forward;
 pub use self::own::OwnRequest;
 pub use self::receive::Received;
+use crate::credentials::basic::verified::Verified;
 use crate::credentials::hashing::PasswordChecker;
 use crate::logout::reaper;
 use crate::logout::run::Pipeline;
@@ -44,6 +46,7 @@ pub struct Gateway {
     sessions: SessionTable,
     passwords: PasswordChecker,
     throttle: Throttle,
+    basic: Verified,
     pipeline: Pipeline,
 }
 
@@ -51,7 +54,7 @@ impl Gateway {
     /// A gateway that serves this configuration.
     pub fn new(assembled: Assembled, sessions: SessionTable, passwords: PasswordChecker, pipeline: Pipeline) -> Self {
         let assembled = ArcSwap::from_pointee(assembled);
-        Self { assembled, sessions, passwords, throttle: Throttle::default(), pipeline }
+        Self { assembled, sessions, passwords, throttle: Throttle::default(), basic: Verified::default(), pipeline }
     }
 
     /// The sessions.
@@ -82,6 +85,7 @@ impl Gateway {
     /// Ends the sessions whose time is up, and answers how many that were.
     pub async fn reap(&self) -> usize {
         let grace = self.assembled.load().logout.grace;
+        self.basic.sweep(self.sessions.lifetime().absolute, grace, self.pipeline.clock.now());
         reaper::reap(&self.sessions, &self.pipeline, grace).await
     }
 }

@@ -34,8 +34,9 @@ impl Gateway {
         self.revoke_each(vec![session]).await.pop()
     }
 
-    /// Ends every session of a user, in the same way.
+    /// Ends every session of a user, in the same way, and what programs do with the user's password at this moment.
     pub async fn revoke_all_of(self: &Arc<Self>, user: &str) -> Vec<Receipt> {
+        self.forget_credentials(EndCause::Revoked, |session| session.identity().user() != user);
         self.revoke_each(self.sessions.everybody(Some(user))).await
     }
 

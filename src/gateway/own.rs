@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE, USER_AGENT};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
@@ -153,7 +153,7 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
         wants_json: facts.wants_json(),
         client: facts.provenance.client,
         known: assembled.cookie.find_known(facts.headers),
-        device: Device::from_user_agent(facts.header(&USER_AGENT).unwrap_or("")),
+        device: facts.device(),
     })
 }
 

@@ -11,18 +11,15 @@ use super::answers::{self, Reader};
 use super::landing::{login_target, written};
 use super::own::{Action, OwnRequest, site};
 use super::{Gateway, to_the_end};
-use crate::audit::Event;
-use crate::credentials::Verdict;
-use crate::login::attempt::Attempt;
+use crate::credentials::methods::Accepted;
+use crate::login::attempt;
 use crate::logout::farewell::{self, Manner};
 use crate::pages;
-use crate::session::record::{Session, SignIn};
+use crate::session::record::SignIn;
 use crate::session::table::{NotOpened, Opened};
 use crate::throttle::name::folded;
-use crate::throttle::{Banned, Ticket, Visitor};
 use crate::values::end_cause::EndCause;
 use crate::values::form::Form;
-use crate::values::identity::{Identity, UserKey};
 use crate::values::known_browser::KnownBrowser;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
@@ -62,49 +59,22 @@ impl Gateway {
             }
         };
         let next = login_target(farewell::requested(Some(&form), &request.query), request.host, &request.assembled);
-        let attempt = match Attempt::read(&form) {
-            Ok(attempt) => attempt,
-            Err(reason) => return self.sign_in_refused(request, "", &next, reason),
+        let attempts = self.attempts(&request.assembled);
+        let presented = match attempt::read(&form) {
+            Ok(presented) => presented,
+            Err(reason) => {
+                return form_again(request, "", &next, &attempts.refused("", request.client, reason.into()));
+            }
         };
         drop(form);
-        let Attempt { user, password } = attempt;
-        let known = self.known_as(request, &user);
-        let visitor = Visitor { user: &user, client: request.client, known: known.map(KnownBrowser::id) };
-        let ticket = match self.throttle.attempt(&visitor, &request.assembled.trusted, self.pipeline.clock.now()) {
-            Ok(ticket) => ticket,
-            Err(banned) => return self.banned(request, &user, &next, banned),
-        };
-        let reason = match self.passwords.verify(&request.assembled.users, &user, password, ticket.share()).await {
-            Verdict::Accept(key, identity) => {
-                ticket.succeeded(self.pipeline.clock.now());
-                let reply = self.open(request, key, identity, &next).await;
-                return self.make_known(request, &user, known, reply);
+        let known = self.known_as(request, &presented.user);
+        match attempts.check(&presented, request.client, known.map(KnownBrowser::id)).await {
+            Ok(accepted) => {
+                let reply = self.open(request, accepted, &next).await;
+                self.make_known(request, &presented.user, known, reply)
             }
-            Verdict::Refuse(reason) => reason,
-            Verdict::Absent => Reason::CredentialsWrong,
-        };
-        self.count(request, ticket, reason);
-        self.sign_in_refused(request, &user, &next, reason)
-    }
-
-    /// Only a wrong password counts against anybody: a busy gateway is nobody's fault.
-    fn count(&self, request: &OwnRequest, ticket: Ticket<'_>, reason: Reason) {
-        if reason != Reason::CredentialsWrong {
-            return;
+            Err(refusal) => form_again(request, &presented.user, &next, &refusal),
         }
-        let advice = ticket.failed(request.assembled.login.ban_max, self.pipeline.clock.now());
-        if let Some(client) = advice {
-            self.pipeline.log.event(self.pipeline.clock.wall(), &Event::LikelyProxy { client });
-        }
-    }
-
-    /// The one answer while a ban lasts, whatever the password.
-    fn banned(&self, request: &OwnRequest, user: &str, next: &ReturnTo, banned: Banned) -> Reply {
-        let wait = banned.until.duration_since(self.pipeline.clock.now());
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let message = format!("Too many attempts to sign in. Try again in {seconds} seconds.").into();
-        let refusal = Refusal { message, retry_after: Some(seconds), ..Refusal::from(Reason::TooManyAttempts) };
-        self.sign_in_refused(request, user, next, refusal)
     }
 
     /// What proves that this user signed in with this browser before.
@@ -125,7 +95,8 @@ impl Gateway {
 
     /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves
     /// nobody without a session.
-    async fn open(&self, request: &OwnRequest, user: UserKey, identity: Arc<Identity>, next: &ReturnTo) -> Reply {
+    async fn open(&self, request: &OwnRequest, accepted: Accepted, next: &ReturnTo) -> Reply {
+        let Accepted { user, identity, method } = accepted;
         let begun = self.pipeline.clock.now();
         let name = identity.user().to_owned();
         let sign_in = SignIn { user, identity, device: request.device, address: request.client };
@@ -140,7 +111,7 @@ impl Gateway {
             self.pipeline.run(std::slice::from_ref(ended), begun, grace, 0);
         }
         self.end_together(request.sessions.clone(), EndCause::SignedInAgain, grace, 1).await;
-        self.note_sign_in(request, &session);
+        self.note_sign_in(&session, method);
         let reply = if request.wants_json && request.reader == Reader::Program {
             let body = json!({ "user": session.identity().user(), "next": next.to_string() });
             Reply::json(StatusCode::OK, &body)
@@ -148,23 +119,6 @@ impl Gateway {
             Reply::see_other(next)
         };
         reply.with(SET_COOKIE, request.assembled.cookie.set(&id))
-    }
-
-    fn note_sign_in(&self, request: &OwnRequest, session: &Session) {
-        let event = Event::SignedIn {
-            user: session.identity().user(),
-            session: session.handle(),
-            client: request.client,
-            device: request.device,
-        };
-        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
-    }
-
-    fn sign_in_refused(&self, request: &OwnRequest, user: &str, next: &ReturnTo, refusal: impl Into<Refusal>) -> Reply {
-        let problem = refusal.into();
-        let event = Event::SignInRefused { user, client: request.client, reason: problem.reason };
-        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
-        form_again(request, user, next, &problem)
     }
 
     /// Ends every session that the request names. Logout needs nothing: there may be none.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use super::answers;
 use super::assembled::{Asked, Assembled};
+use super::basic::{Credentials, Unchecked};
 use super::exchange::Exchange;
 use super::forward::Forward;
 use super::own::{self, Own, OwnRequest};
 use super::resources;
 use super::{Gateway, to_the_end};
 use crate::admission::facts::RequestFacts;
-use crate::admission::permit::{self, Decision, Permit};
+use crate::admission::permit::{self, Decision, Permit, Proof};
 use crate::admission::service_worker;
+use crate::credentials::basic::verified::Outcome;
 use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::session::record::Session;
@@ -59,6 +61,8 @@ pub(super) struct Visitor {
 enum Stop {
     /// It shows the cookies of several live sessions.
     Conflict(Vec<Arc<Session>>),
+    /// It shows credentials that have to be checked.
+    Unchecked(Box<Unchecked>),
     Refused(Refusal),
 }
 
@@ -81,8 +85,9 @@ impl Gateway {
     pub async fn receive(self: &Arc<Self>, head: RequestHead<'_>, peer: Peer, cut: &Arc<Cut>) -> (Exchange, Received) {
         let assembled = self.assembled.load_full();
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
+        let mut checked = None;
         loop {
-            match self.judge(head, peer, cut, &assembled, &mut exchange) {
+            match self.judge(head, peer, cut, &assembled, &mut exchange, checked.as_ref()) {
                 Ok(received) => return (exchange, received),
                 Err(Stop::Refused(refusal)) => {
                     exchange.blames(&refusal);
@@ -90,6 +95,7 @@ impl Gateway {
                 }
                 // None of them is live the next time.
                 Err(Stop::Conflict(rivals)) => Box::pin(self.end_rivals(rivals)).await,
+                Err(Stop::Unchecked(unchecked)) => checked = Some(Box::pin(self.check(&unchecked)).await),
             }
         }
     }
@@ -101,6 +107,7 @@ impl Gateway {
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
+        checked: Option<&Outcome>,
     ) -> Result<Received, Stop> {
         let provenance = assembled.trusted.provenance(peer, head.headers);
         exchange.comes_from(provenance.client);
@@ -124,16 +131,31 @@ impl Gateway {
             return Err(Stop::Conflict(std::mem::take(&mut visitor.rivals)));
         }
         exchange.belongs_to(visitor.session.as_ref());
-        match asked {
-            Asked::OwnPage(page) => match own::answer(page, &facts, visitor, assembled)? {
-                Own::Answer(reply) => Ok(Received::Answer(reply)),
-                Own::Perform(request) => Ok(Received::Own(request)),
-            },
-            Asked::Route(route) => {
-                exchange.goes_to(route);
-                self.admit(&facts, visitor, route, cut, assembled).map_err(Stop::Refused)
+        let route = match asked {
+            Asked::OwnPage(page) => {
+                return Ok(match own::answer(page, &facts, visitor, assembled)? {
+                    Own::Answer(reply) => Received::Answer(reply),
+                    Own::Perform(request) => Received::Own(request),
+                });
+            }
+            Asked::Route(route) => route,
+        };
+        exchange.goes_to(route);
+        let mut proof = Proof::Cookie;
+        if route.basic && visitor.session.is_none() {
+            match self.credentials(&facts, route, checked, visitor.at) {
+                Credentials::Absent => {}
+                Credentials::Unchecked(unchecked) => return Err(Stop::Unchecked(unchecked)),
+                Credentials::Refused(refusal) => {
+                    return Ok(Received::Answer(answers::refuse_credentials(assembled, &facts, route, &refusal)));
+                }
+                Credentials::Right(session) => {
+                    exchange.belongs_to(Some(&session));
+                    (visitor.session, proof) = (Some(session), Proof::Basic);
+                }
             }
         }
+        self.admit(&facts, visitor, route, cut, assembled, proof).map_err(Stop::Refused)
     }
 
     fn visitor(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Visitor {
@@ -171,6 +193,7 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
+        proof: Proof,
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
         let Visitor { session, cookies, strays, at, .. } = visitor;
@@ -178,7 +201,7 @@ impl Gateway {
         if hold.as_ref().is_some_and(|hold| hold.among() > assembled.requests_per_session) {
             return Err(Reason::SessionBusy.into());
         }
-        match permit::decide(facts, &assembled.hosts, route, hold) {
+        match permit::decide(facts, &assembled.hosts, route, hold, proof) {
             Decision::Allow(permit) => {
                 let resources = resources::edits(facts, route, assembled)?;
                 Ok(self.forward(facts, permit, resources, cookies, at, assembled))
@@ -191,7 +214,7 @@ impl Gateway {
             }
             Decision::Refuse(reason) => Err(reason.into()),
             Decision::AskLogin => {
-                let mut reply = answers::ask_login(assembled, facts);
+                let mut reply = answers::ask_login(assembled, facts, route);
                 if strays {
                     answers::expire_cookies(assembled, &mut reply);
                 }

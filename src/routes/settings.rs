@@ -26,6 +26,8 @@ pub struct RouteSettings {
     pub path: ConfiguredPath,
     /// Who may use it.
     pub access: Access,
+    /// Whether programs may send name and password with every request (HTTP Basic).
+    pub basic: bool,
     /// Where the application is. At least one.
     pub upstreams: Vec<UpstreamAddress>,
     /// Who vouches for upstreams over TLS.
@@ -82,6 +84,7 @@ impl RouteSettings {
             host: self.host,
             path: self.path,
             access: self.access,
+            basic: self.basic,
             pool: Arc::new(Pool::new(addresses, settings, clock.clone())),
             upstream_host: self.upstream_host,
             opaque: self.opaque,
@@ -110,6 +113,7 @@ pub(crate) mod tests {
             host: None,
             path: ConfiguredPath::parse(path).unwrap(),
             access,
+            basic: false,
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:9").unwrap()],
             trust: UpstreamTrust::nobody(),
             connect_timeout: Duration::from_secs(1),

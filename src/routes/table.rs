@@ -25,6 +25,8 @@ pub struct Route {
     pub path: ConfiguredPath,
     /// Who may use it.
     pub access: Access,
+    /// Whether programs may send name and password with every request (HTTP Basic).
+    pub basic: bool,
     /// The applications behind it.
     pub pool: Arc<Pool>,
     /// The `Host` that the application gets, where that is not the client's.

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::end_mark::{EndMark, Leaving};
 use super::live::{Cut, LiveConnections};
+use crate::values::affinity;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
@@ -50,6 +51,17 @@ pub struct Session {
 
 impl Session {
     pub(super) fn new(sign_in: SignIn, key: SessionKey, now: Moment) -> Self {
+        Self::made(sign_in, key.affinity(), vec![key], now)
+    }
+
+    /// What requests register with that prove with every one who sends them (HTTP Basic): it has no key, so no cookie
+    /// opens it, and it is in no table.
+    pub fn without_key(sign_in: SignIn, now: Moment) -> Self {
+        let affinity = affinity::of(&[sign_in.user.source.as_bytes(), sign_in.user.subject.as_bytes()]);
+        Self::made(sign_in, affinity, Vec::new(), now)
+    }
+
+    fn made(sign_in: SignIn, affinity: u64, keys: Vec<SessionKey>, now: Moment) -> Self {
         // The sign-in's parts one by one: as one field its size would be rounded up.
         let SignIn { user, identity, device, address } = sign_in;
         Self {
@@ -57,11 +69,11 @@ impl Session {
             identity,
             device,
             address,
-            affinity: key.affinity(),
+            affinity,
             created: now.seconds(),
             last_seen: AtomicU32::new(now.seconds()),
             ended: EndMark::default(),
-            keys: Mutex::new(vec![key]),
+            keys: Mutex::new(keys),
             live: LiveConnections::default(),
         }
     }
@@ -141,6 +153,12 @@ impl Session {
     /// Asks everything that acts in the session's name to end, and answers how many connections that were.
     pub fn cut(&self, grace: Duration) -> usize {
         self.live.cut_all(grace)
+    }
+
+    /// Ends a session that is in no table: nobody finds it, so its mark and the cut are all there is to do. Answers how
+    /// many connections that were, none if somebody else has ended it.
+    pub fn end_without_key(&self, cause: EndCause, grace: Duration) -> usize {
+        if self.mark(cause) { self.cut(grace) } else { 0 }
     }
 
     /// Sets the end mark. True for the one caller that set it.

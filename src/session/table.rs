@@ -78,6 +78,11 @@ impl SessionTable {
         }
     }
 
+    /// How long sessions live.
+    pub fn lifetime(&self) -> Lifetime {
+        self.settings.lifetime
+    }
+
     /// How many sessions there are.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)

@@ -99,7 +99,11 @@ impl KnownBrowser {
 }
 
 impl BrowserId {
-    fn generate() -> Result<Self, NoRandomness> {
+    /// A new id.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn generate() -> Result<Self, NoRandomness> {
         let mut bytes = [0; ID_LENGTH];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
         Ok(Self(bytes))

@@ -28,6 +28,8 @@ pub enum Purpose {
     ReturnTarget,
     /// What a sign-out ended is told on the next page.
     Receipt,
+    /// A name and a password that were checked a short while ago. Never leaves the process.
+    BasicCredentials,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
             Self::KnownBrowser => b"exeunt known browser 1",
             Self::ReturnTarget => b"exeunt return target 1",
             Self::Receipt => b"exeunt receipt 1",
+            Self::BasicCredentials => b"exeunt basic credentials 1",
         }
     }
 }

@@ -41,6 +41,7 @@ use crate::values::request_head::{HeadLimits, HeadReader};
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 
+mod basic;
 mod cookies;
 mod landing;
 mod passing;

@@ -43,6 +43,11 @@ fn each_is_said_under_its_key() {
             Some("route[1].pass_headers[1]: trusted_proxies names nobody"),
         ),
         (format!("{SOUND}{PASSED}"), None),
+        (format!("{SOUND}basic = true\n"), None),
+        (
+            format!("{SOUND}basic = true\n").replace("http://localhost:8080", "https://app.test"),
+            Some("public_url: TLS is up"),
+        ),
         (format!("{SOUND}path = \"/app\"\n").replace("[[route]]", "next = \"/app/\"\n[[route]]"), None),
     ];
     for (text, further) in cases {
@@ -53,6 +58,14 @@ fn each_is_said_under_its_key() {
         assert!(further.is_none_or(says), "{further:?} is not in {said:?}");
         assert_eq!(said.len(), 2 + usize::from(further.is_some()), "{said:?}");
     }
+}
+
+/// Beside what is said of plain http anyway.
+#[test]
+fn passwords_over_plain_http_are_worth_a_word() {
+    let text = format!("{SOUND}basic = true\n").replace("localhost:8080", "app.test");
+    let said = warnings(&text);
+    assert!(said.iter().any(|line| line.starts_with("route[1].basic: programs send their password")), "{said:?}");
 }
 
 #[test]

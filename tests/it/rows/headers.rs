@@ -285,6 +285,34 @@ async fn h22_authorization_is_the_clients_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_password_of_ours_stays_with_us() {
+    let (site, echo) = Site::with_echo_and(|setup| {
+        for route in &mut setup.gateway.routes {
+            route.basic = true;
+        }
+    })
+    .await;
+    let alice = site.sign_in("alice").await;
+    // bob:wonder land
+    const BOB: &str = "Authorization: Basic Ym9iOndvbmRlciBsYW5k";
+    for (lines, user, passed) in [
+        (&[BOB][..], "bob", None),
+        (&["AUTHORIZATION:\tbasic  Ym9iOndvbmRlciBsYW5k"], "bob", None),
+        (&[&alice, BOB], "alice", None),
+        (&[&alice, "Authorization: Basic x, Basic y"], "alice", None),
+        (&[&alice, "Authorization: Bearer x.y"], "alice", Some("Bearer x.y")),
+    ] {
+        assert_eq!(site.get("/x", lines).await.status, 200, "{lines:?}");
+        let request = the_one(&echo);
+        assert_eq!(
+            (header(&request, "authorization"), folded(&request, "authorization")),
+            (passed, passed.iter().len())
+        );
+        assert_eq!(header(&request, "x-forwarded-user"), Some(user), "{lines:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_application_takes_no_cookie_of_ours_away() {
     let echo = Echo::answering("Clear-Site-Data: \"cookies\", \"storage\"\r\n").await;
     let site = Site::before_one(echo.address);

@@ -39,13 +39,12 @@ const ELSEWHERE: [(&str, &str); 3] = [
 ];
 
 /// Rows, or parts of rows, that wait for something this version does not have.
-const WAITING: [(&str, &str); 12] = [
+const WAITING: [(&str, &str); 11] = [
     ("t05", "its HTTP/2 half, for HTTP/2"),
     ("t14", "its HTTP/2 half, for HTTP/2"),
     ("h14", "its HTTP/2 half, for HTTP/2"),
     ("h15", "for HTTP/2"),
     ("h16", "its HTTP/2 half, for HTTP/2"),
-    ("h22", "its own credentials, for a method that reads them from a header"),
     ("h25", "for the signed assertion"),
     ("t21", "for a rule about the domain of an address"),
     ("t50", "for a state that leaves with a browser, and so for providers"),

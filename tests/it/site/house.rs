@@ -77,6 +77,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         host: None,
         path: ConfiguredPath::parse(path).unwrap(),
         access,
+        basic: false,
         upstreams: upstreams.iter().map(|text| UpstreamAddress::parse(text).unwrap()).collect(),
         trust: UpstreamTrust::nobody(),
         connect_timeout: Duration::from_secs(5),

@@ -1,0 +1,148 @@
+//! `Authorization: Basic` (RFC 7617): what a request says, and what it is asked with.
+
+use data_encoding::BASE64_NOPAD;
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use zeroize::Zeroizing;
+
+use crate::credentials::presented::{Presented, Way};
+use crate::values::headers::Headers;
+
+/// What the `Authorization` of a request is to us.
+#[derive(Debug)]
+pub enum Authorization {
+    /// Not ours: there is none, or it is of another scheme, which is the application's affair.
+    Absent,
+    /// It is of the scheme Basic, and nobody's name and password.
+    Malformed,
+    /// Several lines, Basic among them: programs would disagree about which one counts.
+    Several,
+    /// A name and a password.
+    Basic(Presented),
+}
+
+/// Reads the `Authorization` of a request.
+pub fn read(headers: &dyn Headers) -> Authorization {
+    let mut lines = headers.lines(&AUTHORIZATION);
+    let Some(first) = lines.next() else { return Authorization::Absent };
+    let further: Vec<_> = lines.collect();
+    if !further.iter().chain([&first]).any(|line| is_basic(line)) {
+        Authorization::Absent
+    } else if further.is_empty() {
+        presented(first).map_or(Authorization::Malformed, Authorization::Basic)
+    } else {
+        Authorization::Several
+    }
+}
+
+/// Whether a value names the scheme Basic, in any letter case and whatever follows: it may hold a password of ours.
+pub fn is_basic(value: &[u8]) -> bool {
+    let (scheme, rest) = value.trim_ascii_start().split_at_checked(SCHEME.len()).unwrap_or_default();
+    scheme.eq_ignore_ascii_case(SCHEME) && !rest.first().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+const SCHEME: &[u8] = b"basic";
+
+/// `Basic dXNlcjpwYXNz`: the scheme, blanks, and base64 of `user:password`, with its padding or without.
+fn presented(value: &[u8]) -> Option<Presented> {
+    let credentials = value.trim_ascii().get(SCHEME.len()..)?;
+    let encoded = credentials.strip_prefix(b" ")?.trim_ascii();
+    let padding = encoded.iter().rev().take_while(|&&byte| byte == b'=').count();
+    let digits = encoded.get(..encoded.len() - padding.min(MAX_PADDING))?;
+    let text = text(Zeroizing::new(BASE64_NOPAD.decode(digits).ok()?));
+    let (user, password) = text.split_once(':')?;
+    // Neither may hold control characters (RFC 7617 2).
+    let is_text = !text.chars().any(char::is_control);
+    is_text.then(|| Presented::new(Way::Basic, user, Zeroizing::new(password.to_owned())))?
+}
+
+const MAX_PADDING: usize = 2;
+
+/// UTF-8, as the challenge says, or else Latin-1, as programs send it that do not look: what is not UTF-8 can be
+/// nothing else.
+fn text(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Zeroizing::new(text.to_owned()),
+        Err(_) => Zeroizing::new(bytes.iter().map(|&byte| char::from(byte)).collect()),
+    }
+}
+
+/// The challenge (RFC 7617 2) for programs at this host: they keep one password for a realm. A host's name needs no
+/// escape in quotes.
+pub fn challenge(host: &str) -> HeaderValue {
+    let challenge = HeaderValue::try_from(format!("Basic realm=\"{host}\", charset=\"UTF-8\""));
+    challenge.unwrap_or_else(|_| HeaderValue::from_static("Basic realm=\"\", charset=\"UTF-8\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+
+    fn said(values: &[&[u8]]) -> String {
+        let lines = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap()));
+        match read(&lines.collect::<HeaderMap>()) {
+            Authorization::Absent => "absent".to_owned(),
+            Authorization::Malformed => "malformed".to_owned(),
+            Authorization::Several => "several".to_owned(),
+            Authorization::Basic(Presented { way, user, password }) => {
+                assert_eq!(way, Way::Basic);
+                format!("{user}|{}", *password)
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_and_a_password_are_read() {
+        let cases: [(&[u8], &str); 26] = [
+            (b"Basic YWxpY2U6b3BlbiBzZXNhbWU=", "alice|open sesame"),
+            (b"Basic YWxpY2U6b3BlbiBzZXNhbWU", "alice|open sesame"),
+            (b"bAsIc   YWxpY2U6b3BlbiBzZXNhbWU= ", "alice|open sesame"),
+            (b"Basic YTpiOmM=", "a|b:c"),
+            (b"Basic YTo=", "a|"),
+            // Grüße in UTF-8 and in Latin-1; so is the name.
+            (b"Basic asO8cmdlbjpHcsO8w59l", "j\u{fc}rgen|Gr\u{fc}\u{df}e"),
+            (b"Basic avxyZ2VuOkdy/N9l", "j\u{fc}rgen|Gr\u{fc}\u{df}e"),
+            (b"Basic", "malformed"),
+            (b"Basic ", "malformed"),
+            (b"Basic =", "malformed"),
+            (b"Basic ====", "malformed"),
+            (b"Basic YTpi====", "malformed"),
+            (b"Basic YTp", "malformed"),
+            (b"Basic Y Tpi", "malformed"),
+            (b"Basic YTpi, x", "malformed"),
+            (b"Basic YTpi Bearer", "malformed"),
+            (b"Basic\tYTpi", "malformed"),
+            (b"Basic\"YTpi", "malformed"),
+            (b"Basic,YTpi", "malformed"),
+            (b"Basic YWxpY2U=", "malformed"),
+            (b"Basic OnBhc3M=", "malformed"),
+            (b"Basic YToKYg==", "malformed"),
+            (b"Basic YTpigA", "malformed"),
+            (b"Basics YTpi", "absent"),
+            (b"Bearer YTpi", "absent"),
+            (b"", "absent"),
+        ];
+        for (value, want) in cases {
+            assert_eq!(said(&[value]), want, "{}", value.escape_ascii());
+        }
+        let long = format!("Basic {}", BASE64_NOPAD.encode(format!("{}:b", "a".repeat(257)).as_bytes()));
+        assert_eq!(said(&[long.as_bytes()]), "malformed", "nobody has such a name");
+    }
+
+    #[test]
+    fn one_line_counts() {
+        const ALICE: &[u8] = b"Basic YWxpY2U6eA==";
+        assert_eq!(said(&[]), "absent");
+        assert_eq!(said(&[b"Bearer x", b"Digest y"]), "absent");
+        for lines in [[ALICE, ALICE], [ALICE, b"Bearer x"], [b"Bearer x", ALICE], [b"", b"Basic"]] {
+            assert_eq!(said(&lines), "several");
+        }
+    }
+
+    #[test]
+    fn the_challenge_says_what_to_send() {
+        assert_eq!(challenge("app.test"), "Basic realm=\"app.test\", charset=\"UTF-8\"");
+        assert_eq!(challenge("[::1]"), "Basic realm=\"[::1]\", charset=\"UTF-8\"");
+    }
+}

@@ -1,0 +1,42 @@
+//! The second sign-in method: HTTP Basic (RFC 7617) against the users' file, on routes that say `basic = true`. For
+//! programs that keep no cookies: git, Subversion, Mercurial, WebDAV and CalDAV clients, Docker.
+//!
+//! [`header`] reads the credentials out of a request. They are checked once, like those of the sign-in form, and then
+//! remembered for a minute by [`verified`]: such programs send them with every request.
+
+pub mod header;
+pub mod verified;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::credentials::methods::{Means, Method, Verdict};
+use crate::credentials::presented::{Presented, Way};
+use crate::credentials::user_file::Users;
+use crate::credentials::user_file::method::check;
+
+/// The users of a file, whose programs send name and password with every request.
+#[derive(Debug)]
+pub struct Basic(Arc<Users>);
+
+impl Basic {
+    /// These users.
+    pub fn new(users: Arc<Users>) -> Self {
+        Self(users)
+    }
+}
+
+#[async_trait]
+impl Method for Basic {
+    fn name(&self) -> &'static str {
+        "basic"
+    }
+
+    async fn judge(&self, presented: &Presented, means: Means<'_>) -> Verdict {
+        match presented.way {
+            Way::Basic => check(&self.0, presented, means, self.name()).await,
+            Way::Form => Verdict::Absent,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Credentials that were checked a short while ago, so that a program which sends them with every request costs one
+//! hash a minute and not one a request.
+//!
+//! What is kept of a password is a code under a random key of this process ([`MacKeys`]): it proves that the same
+//! credentials came again, and dies with the process. Only right credentials are kept, one entry a user, so that
+//! strangers cannot fill the table. The code leaves the table an hour after it was last verified; within that hour it
+//! still tells its program from strangers, who cannot lock it out by wrong passwords of theirs.
+//!
+//! Requests register with a session that has no key: no cookie opens it and no list shows it, but whoever loses
+//! access is cut like everybody else ([`Verified::forget`]).
+
+use std::collections::{HashMap, hash_map};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::credentials::presented::Presented;
+use crate::session::record::Session;
+use crate::values::end_cause::EndCause;
+use crate::values::known_browser::BrowserId;
+use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::reason::Refusal;
+use crate::values::time::Moment;
+
+/// How long credentials count without being checked again.
+pub const VALID: Duration = Duration::from_secs(60);
+/// How long they still tell a program from strangers.
+const KNOWN: Duration = Duration::from_secs(60 * 60);
+/// Users that are remembered at the same time; of more, the one who was verified first is forgotten.
+const CAPACITY: usize = 10_000;
+
+/// What came of a check: who it is, or why not. For everybody who sent the same credentials meanwhile.
+pub type Outcome = Result<Arc<Session>, Refusal>;
+
+/// What is known of the credentials of a request.
+#[derive(Debug)]
+pub enum Found {
+    /// They were right a short while ago.
+    Valid(Arc<Session>),
+    /// They were right within the last hour, and have to be checked again.
+    Known(BrowserId),
+    /// Nothing.
+    Unknown,
+}
+
+/// The credentials that were checked, and those that are being checked.
+#[derive(Debug)]
+pub struct Verified {
+    /// Without random bytes for a key every request is checked.
+    keys: Option<MacKeys>,
+    table: Mutex<Table>,
+    under_way: Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_user: HashMap<Box<str>, Entry>,
+    /// Everybody in whose name something may still be under way.
+    sessions: Vec<Weak<Session>>,
+    /// How often everything was forgotten: what was checked before does not count after.
+    forgotten: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    code: Mac,
+    id: BrowserId,
+    verified: Moment,
+    session: Arc<Session>,
+}
+
+/// Whose turn it is to check credentials.
+#[derive(Debug)]
+pub enum Turn<'a> {
+    /// The caller's. The outcome has to be told.
+    Check(Check<'a>),
+    /// Somebody else's, who sent the same ones; `None` if he went away without an outcome.
+    Wait(watch::Receiver<Option<Outcome>>),
+}
+
+/// A check under way. Dropped without an outcome, somebody else takes over.
+#[derive(Debug)]
+pub struct Check<'a> {
+    verified: &'a Verified,
+    /// What is under way; `None` where it cannot be told from others.
+    code: Option<String>,
+    /// [`Table::forgotten`] when it began.
+    forgotten: u64,
+    outcome: watch::Sender<Option<Outcome>>,
+}
+
+impl Default for Verified {
+    fn default() -> Self {
+        Self { keys: MacKeys::generate().ok(), table: Mutex::default(), under_way: Mutex::default() }
+    }
+}
+
+impl Verified {
+    /// Looks credentials up.
+    pub fn find(&self, presented: &Presented, now: Moment) -> Found {
+        let table = self.table.lock();
+        let Some(entry) = table.by_user.get(presented.user.as_str()) else { return Found::Unknown };
+        let age = now.duration_since(entry.verified);
+        let verify = |keys: &MacKeys| keys.verify(Purpose::BasicCredentials, &parts(presented), &entry.code);
+        if age >= KNOWN || !self.keys.as_ref().is_some_and(verify) {
+            Found::Unknown
+        } else if age < VALID && !entry.session.has_ended() {
+            Found::Valid(Arc::clone(&entry.session))
+        } else {
+            Found::Known(entry.id)
+        }
+    }
+
+    /// Asks for the turn to check credentials: of many requests with the same ones, one checks.
+    pub fn turn(&self, presented: &Presented) -> Turn<'_> {
+        let code = self.code(presented).map(|code| code.encode());
+        let (outcome, others) = watch::channel(None);
+        if let Some(code) = code.clone() {
+            match self.under_way.lock().entry(code) {
+                hash_map::Entry::Occupied(taken) => return Turn::Wait(taken.get().clone()),
+                hash_map::Entry::Vacant(free) => drop(free.insert(others)),
+            }
+        }
+        Turn::Check(Check { verified: self, code, forgotten: self.table.lock().forgotten, outcome })
+    }
+
+    /// Forgets codes that are too old, and ends what has been running in the name of one check for `longest`. Answers
+    /// how many connections that were.
+    pub fn sweep(&self, longest: Duration, grace: Duration, now: Moment) -> usize {
+        let mut table = self.table.lock();
+        table.forget_old(now);
+        let is_over = |session: &Session| now.duration_since(session.created()) >= longest;
+        table.end(EndCause::Absolute, grace, is_over)
+    }
+
+    /// Forgets everything: whoever comes next is checked again. What is under way in the name of somebody whom `keeps`
+    /// does not accept ends for this cause; the rest goes on. Answers how many connections end. For a reload of the
+    /// users' file, a change to it, or an operator's word.
+    pub fn forget(&self, cause: EndCause, grace: Duration, keeps: impl Fn(&Session) -> bool) -> usize {
+        let mut table = self.table.lock();
+        // The marks come before the entries go: a request that has looked its entry up already is cut as well.
+        let connections = table.end(cause, grace, |session| !keeps(session));
+        table.by_user.clear();
+        table.forgotten += 1;
+        connections
+    }
+
+    fn code(&self, presented: &Presented) -> Option<Mac> {
+        self.keys.as_ref().map(|keys| keys.sign(Purpose::BasicCredentials, &parts(presented)))
+    }
+}
+
+impl Table {
+    fn forget_old(&mut self, now: Moment) {
+        self.by_user.retain(|_, entry| now.duration_since(entry.verified) < KNOWN);
+        self.sessions.retain(|session| session.strong_count() > 0);
+    }
+
+    fn insert(&mut self, user: Box<str>, entry: Entry) {
+        if self.by_user.len() >= CAPACITY {
+            let first = self.by_user.iter().min_by_key(|(_, entry)| entry.verified).map(|(user, _)| user.clone());
+            first.and_then(|user| self.by_user.remove(&user));
+        }
+        self.by_user.insert(user, entry);
+    }
+
+    fn end(&self, cause: EndCause, grace: Duration, is_over: impl Fn(&Session) -> bool) -> usize {
+        let all = self.sessions.iter().filter_map(Weak::upgrade);
+        all.filter(|session| is_over(session)).map(|session| session.end_without_key(cause, grace)).sum()
+    }
+}
+
+impl Check<'_> {
+    /// Remembers that these credentials are right. `known` is what they were known as before. False if everything was
+    /// forgotten meanwhile: they were compared with what does not count any more, and have to be checked again.
+    pub fn enter(&self, presented: &Presented, known: Option<BrowserId>, session: &Arc<Session>, now: Moment) -> bool {
+        let mut table = self.verified.table.lock();
+        if table.forgotten != self.forgotten {
+            return false;
+        }
+        table.forget_old(now);
+        table.sessions.push(Arc::downgrade(session));
+        let id = known.or_else(|| BrowserId::generate().ok());
+        if let (Some(code), Some(id)) = (self.verified.code(presented), id) {
+            let entry = Entry { code, id, verified: now, session: Arc::clone(session) };
+            table.insert(presented.user.as_str().into(), entry);
+        }
+        true
+    }
+
+    /// Tells what came of it, to everybody who waits.
+    pub fn tell(self, outcome: &Outcome) {
+        self.outcome.send_replace(Some(outcome.clone()));
+    }
+}
+
+/// Whoever comes next begins anew.
+impl Drop for Check<'_> {
+    fn drop(&mut self) {
+        self.code.as_ref().and_then(|code| self.verified.under_way.lock().remove(code));
+    }
+}
+
+/// The outcome of somebody else's check; `None` if there will be none.
+pub async fn outcome(mut others: watch::Receiver<Option<Outcome>>) -> Option<Outcome> {
+    others.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
+}
+
+fn parts(presented: &Presented) -> [&[u8]; 2] {
+    [presented.user.as_bytes(), presented.password.as_bytes()]
+}
+
+#[cfg(test)]
+mod tests;

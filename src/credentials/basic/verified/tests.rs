@@ -1,0 +1,152 @@
+//! One check for many requests, and nothing that outlives its reason.
+
+use futures_util::FutureExt;
+
+use super::*;
+use crate::credentials::presented::Way;
+use crate::session::live::Cut;
+use crate::session::record::SignIn;
+use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
+use crate::values::identity::{Identity, UserKey};
+use crate::values::reason::Reason;
+
+const GRACE: Duration = Duration::from_secs(5);
+const START: Moment = Moment::from_seconds(1000);
+
+fn presented(user: &str, password: &str) -> Presented {
+    Presented::new(Way::Basic, user, password.to_owned().into()).unwrap()
+}
+
+fn session(user: &str, now: Moment) -> Arc<Session> {
+    let sign_in = SignIn {
+        user: UserKey { source: "test".into(), subject: user.into() },
+        identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
+        device: Device::from_user_agent(""),
+        address: ClientAddress::Unix,
+    };
+    Arc::new(Session::without_key(sign_in, now))
+}
+
+fn check<'a>(verified: &'a Verified, presented: &Presented) -> Check<'a> {
+    match verified.turn(presented) {
+        Turn::Check(check) => check,
+        Turn::Wait(_) => panic!("somebody else checks"),
+    }
+}
+
+/// A user whose password was right at this moment.
+fn enter(verified: &Verified, user: &str, password: &str, now: Moment) -> Arc<Session> {
+    let (presented, session) = (presented(user, password), session(user, now));
+    let check = check(verified, &presented);
+    assert!(check.enter(&presented, None, &session, now));
+    session
+}
+
+fn found(verified: &Verified, user: &str, password: &str, now: Moment) -> &'static str {
+    match verified.find(&presented(user, password), now) {
+        Found::Valid(session) => {
+            assert_eq!(session.identity().user(), user);
+            "valid"
+        }
+        Found::Known(_) => "known",
+        Found::Unknown => "unknown",
+    }
+}
+
+#[test]
+fn credentials_count_for_a_minute_and_are_known_for_an_hour() {
+    let verified = Verified::default();
+    enter(&verified, "alice", "open sesame", START);
+    let after = |seconds| START + Duration::from_secs(seconds);
+    for (user, password, seconds, want) in [
+        ("alice", "open sesame", 0, "valid"),
+        ("alice", "open sesame", 59, "valid"),
+        ("alice", "open sesame", 60, "known"),
+        ("alice", "open sesame", 3599, "known"),
+        ("alice", "open sesame", 3600, "unknown"),
+        ("alice", "open sesam", 0, "unknown"),
+        ("alice", "", 0, "unknown"),
+        ("Alice", "open sesame", 0, "unknown"),
+        ("bob", "open sesame", 0, "unknown"),
+        ("aliceopen", " sesame", 0, "unknown"),
+    ] {
+        assert_eq!(found(&verified, user, password, after(seconds)), want, "{user} {password} {seconds}");
+    }
+    assert_eq!(verified.sweep(Duration::from_secs(7200), GRACE, after(3600)), 0);
+    assert!(verified.table.lock().by_user.is_empty(), "nothing of it is left");
+    let other = Verified::default();
+    assert_eq!(found(&other, "alice", "open sesame", START), "unknown", "another process, another key");
+}
+
+#[test]
+fn a_user_has_one_entry_and_the_table_an_end() {
+    let verified = Verified::default();
+    enter(&verified, "alice", "Gr\u{fc}\u{df}e", START);
+    enter(&verified, "alice", "Gru\u{308}\u{df}e", START);
+    assert_eq!(found(&verified, "alice", "Gr\u{fc}\u{df}e", START), "unknown");
+    assert_eq!(found(&verified, "alice", "Gru\u{308}\u{df}e", START), "valid");
+    let later = START + Duration::from_secs(1);
+    for number in 0..CAPACITY {
+        enter(&verified, &format!("user{number}"), "x", later);
+    }
+    assert_eq!(verified.table.lock().by_user.len(), CAPACITY);
+    assert_eq!(found(&verified, "alice", "Gru\u{308}\u{df}e", later), "unknown", "the first one went");
+    assert_eq!(found(&verified, "user0", "x", later), "valid");
+}
+
+#[tokio::test]
+async fn of_many_with_the_same_credentials_one_checks() {
+    let verified = Verified::default();
+    let alice = presented("alice", "x");
+    let first = check(&verified, &alice);
+    let Turn::Wait(others) = verified.turn(&alice) else { panic!() };
+    let other = check(&verified, &presented("alice", "y"));
+    drop(other);
+    let mut waiting = Box::pin(outcome(others.clone()));
+    assert!(waiting.as_mut().now_or_never().is_none());
+    first.tell(&Err(Reason::CredentialsWrong.into()));
+    let told = waiting.await.unwrap().unwrap_err();
+    assert_eq!(told.reason, Reason::CredentialsWrong);
+    let second = check(&verified, &alice);
+    let Turn::Wait(others) = verified.turn(&alice) else { panic!() };
+    drop(second);
+    assert!(outcome(others).await.is_none(), "whoever checked went away");
+    assert!(matches!(verified.turn(&alice), Turn::Check(_)), "somebody else takes over");
+    assert!(verified.under_way.lock().is_empty());
+}
+
+#[test]
+fn who_is_gone_is_cut_and_who_stays_is_not() {
+    let verified = Verified::default();
+    let users = ["alice", "bob"];
+    let sessions = users.map(|user| enter(&verified, user, "x", START));
+    let cuts = users.map(|_| Cut::new());
+    let _holds = [0, 1].map(|at| Arc::clone(&sessions[at]).hold(&cuts[at]).unwrap());
+    // A second check of the same user: what runs in the name of the first is not forgotten.
+    enter(&verified, "alice", "x", START + VALID);
+    let checked = check(&verified, &presented("carol", "x"));
+    let cut = verified.forget(EndCause::Revoked, GRACE, |session| session.identity().user() != "alice");
+    assert_eq!(cut, 1);
+    assert_eq!(cuts.map(|cut| cut.signalled()), [Some(GRACE), None]);
+    assert_eq!(sessions[0].ended(), Some(EndCause::Revoked));
+    for user in users {
+        assert_eq!(found(&verified, user, "x", START + VALID), "unknown");
+    }
+    let (presented, session) = (presented("carol", "x"), session("carol", START));
+    assert!(!checked.enter(&presented, None, &session, START), "checked before, and forgotten meanwhile");
+    assert_eq!(found(&verified, "carol", "x", START), "unknown");
+}
+
+#[test]
+fn nothing_runs_for_ever_in_the_name_of_one_check() {
+    let verified = Verified::default();
+    let alice = enter(&verified, "alice", "x", START);
+    let cut = Cut::new();
+    let _hold = alice.hold(&cut).unwrap();
+    let longest = Duration::from_secs(100);
+    assert_eq!(verified.sweep(longest, GRACE, START + Duration::from_secs(99)), 0);
+    assert_eq!((cut.signalled(), verified.sweep(longest, GRACE, START + longest)), (None, 1));
+    assert_eq!(cut.signalled(), Some(GRACE));
+    assert_eq!(found(&verified, "alice", "x", START + longest), "known", "the next request is checked");
+}

@@ -1,0 +1,132 @@
+//! The sign-in methods of one configuration, in their order.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::credentials::hashing::PasswordChecker;
+use crate::credentials::presented::Presented;
+use crate::throttle::shares::Share;
+use crate::values::identity::{Identity, UserKey};
+use crate::values::reason::Reason;
+
+/// What a method says to what one request presents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The request presents nothing that this method reads: the next one is asked.
+    Absent,
+    /// It presents something that this method reads, and that does not prove who it is.
+    Refuse(Reason),
+    /// It does: this is who it is.
+    Accept(Accepted),
+}
+
+/// Somebody who has proved who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Who, for indexes and limits.
+    pub user: UserKey,
+    /// Who, for people and applications.
+    pub identity: Arc<Identity>,
+    /// The name of the method, for the log.
+    pub method: &'static str,
+}
+
+/// What a method may use while it works.
+#[derive(Clone, Copy, Debug)]
+pub struct Means<'a> {
+    /// Checks passwords, a few at a time.
+    pub passwords: &'a PasswordChecker,
+    /// Whose share of that this attempt takes.
+    pub share: Share,
+}
+
+/// One way to find out who somebody is.
+#[async_trait]
+pub trait Method: fmt::Debug + Send + Sync {
+    /// Its name in the log. Stable.
+    fn name(&self) -> &'static str;
+
+    /// Judges what a request presents. What is counted against whom is not its affair: it is asked only while no ban
+    /// lasts.
+    async fn judge(&self, presented: &Presented, means: Means<'_>) -> Verdict;
+}
+
+/// The methods, in the order in which they are asked.
+#[derive(Debug, Default)]
+pub struct Methods(Vec<Box<dyn Method>>);
+
+impl Methods {
+    /// These methods, in this order.
+    pub fn new(methods: Vec<Box<dyn Method>>) -> Self {
+        Self(methods)
+    }
+
+    /// Asks one after the other until one reads what is presented.
+    ///
+    /// # Errors
+    /// That method's refusal; [`Reason::CredentialsWrong`] where no method reads it.
+    pub async fn judge(&self, presented: &Presented, means: Means<'_>) -> Result<Accepted, Reason> {
+        for method in &self.0 {
+            match method.judge(presented, means).await {
+                Verdict::Absent => {}
+                Verdict::Refuse(reason) => return Err(reason),
+                Verdict::Accept(accepted) => return Ok(accepted),
+            }
+        }
+        Err(Reason::CredentialsWrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::hashing::Settings;
+    use crate::credentials::presented::Way;
+
+    /// Says what it is told to say.
+    #[derive(Debug)]
+    struct Says(&'static str, Verdict);
+
+    #[async_trait]
+    impl Method for Says {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        async fn judge(&self, _: &Presented, _: Means<'_>) -> Verdict {
+            self.1.clone()
+        }
+    }
+
+    fn accept(method: &'static str) -> Verdict {
+        let user = UserKey { source: "test".into(), subject: "alice".into() };
+        Verdict::Accept(Accepted { user, identity: Arc::new(Identity::new("alice", None, None, &[]).unwrap()), method })
+    }
+
+    #[tokio::test]
+    async fn the_first_method_that_reads_it_decides() {
+        let passwords = PasswordChecker::new(Settings::default()).unwrap();
+        let share = Share { account: 1, address: 1, site: 1, is_known: false };
+        let presented = Presented::new(Way::Form, "alice", "x".to_owned().into()).unwrap();
+        let wrong = Verdict::Refuse(Reason::CredentialsWrong);
+        let busy = Verdict::Refuse(Reason::SignInBusy);
+        let cases: [(Vec<Verdict>, Result<usize, Reason>); 6] = [
+            (vec![], Err(Reason::CredentialsWrong)),
+            (vec![Verdict::Absent], Err(Reason::CredentialsWrong)),
+            (vec![Verdict::Absent, accept("b")], Ok(1)),
+            (vec![accept("a"), wrong.clone()], Ok(0)),
+            (vec![wrong, accept("b")], Err(Reason::CredentialsWrong)),
+            (vec![Verdict::Absent, busy, accept("c")], Err(Reason::SignInBusy)),
+        ];
+        for (verdicts, want) in cases {
+            let names = ["a", "b", "c"];
+            let said = verdicts.iter().zip(names).map(|(verdict, name)| Says(name, verdict.clone()));
+            let methods = Methods::new(said.map(|says| Box::new(says) as Box<dyn Method>).collect());
+            let judged = methods.judge(&presented, Means { passwords: &passwords, share }).await;
+            let by = judged.map(|accepted| names.iter().position(|name| *name == accepted.method).unwrap());
+            assert_eq!(by, want, "{verdicts:?}");
+        }
+    }
+}

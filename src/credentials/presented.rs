@@ -1,0 +1,59 @@
+//! What a request presents to prove who sends it, before anybody has looked whether it is right.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::values::identity::MAX_VALUE;
+
+/// How a name and a password came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Typed into the sign-in form.
+    Form,
+    /// In the `Authorization` header of a request, as HTTP Basic (RFC 7617).
+    Basic,
+}
+
+/// A user name and a password. Neither appears in `Debug`: names are typed into the wrong field, and passwords with
+/// them.
+pub struct Presented {
+    /// How they came.
+    pub way: Way,
+    /// The name, without white space around it: 1 to [`MAX_VALUE`] bytes.
+    pub user: String,
+    /// The password, byte for byte.
+    pub password: Zeroizing<String>,
+}
+
+impl Presented {
+    /// A name and a password as they came; `None` where nobody can have that name: it is empty, or too long.
+    pub fn new(way: Way, user: &str, password: Zeroizing<String>) -> Option<Self> {
+        let user = user.trim();
+        let fits = !user.is_empty() && user.len() <= MAX_VALUE;
+        fits.then(|| Self { way, user: user.to_owned(), password })
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_a_length_and_no_white_space_around_it() {
+        let presented = |user: &str| Presented::new(Way::Form, user, Zeroizing::new(" a ".to_owned()));
+        let alice = presented(" alice ").unwrap();
+        assert_eq!((alice.user.as_str(), alice.password.as_str()), ("alice", " a "));
+        assert_eq!(format!("{alice:?}"), "Presented { way: Form, .. }");
+        assert!(presented(&"x".repeat(MAX_VALUE)).is_some());
+        for user in ["", " \t", &"x".repeat(MAX_VALUE + 1)] {
+            assert!(presented(user).is_none(), "{user:?}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Whoever sends a name and a password with the request itself (HTTP Basic), on routes that offer it.
+//!
+//! A session counts before them. Otherwise a link such as `http://somebody:password@this-host/` would let people act as
+//! somebody else without noticing, and a sign-out would not be one while the browser still knows a password.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use super::assembled::Assembled;
+use crate::admission::facts::RequestFacts;
+use crate::audit::Event;
+use crate::credentials::basic::header::{self, Authorization};
+use crate::credentials::basic::verified::{Check, Found, Outcome, Turn, outcome};
+use crate::credentials::presented::Presented;
+use crate::login::verify::Attempts;
+use crate::routes::table::Route;
+use crate::session::record::{Session, SignIn};
+use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
+use crate::values::end_cause::EndCause;
+use crate::values::known_browser::BrowserId;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::time::Moment;
+
+/// What the credentials of a request come to.
+#[derive(Debug)]
+pub(super) enum Credentials {
+    /// There are none that count here.
+    Absent,
+    /// They are right.
+    Right(Arc<Session>),
+    /// They open nothing.
+    Refused(Refusal),
+    /// They have to be checked, which takes its time: [`Gateway::check`].
+    Unchecked(Box<Unchecked>),
+}
+
+/// Credentials that have to be checked.
+#[derive(Debug)]
+pub(super) struct Unchecked {
+    presented: Presented,
+    /// What they were known as a while ago.
+    known: Option<BrowserId>,
+    client: ClientAddress,
+    device: Device,
+}
+
+impl Gateway {
+    /// What the credentials of a request without a session come to. `checked` is what a check of them came to.
+    pub(super) fn credentials(
+        &self,
+        facts: &RequestFacts<'_>,
+        route: &Route,
+        checked: Option<&Outcome>,
+        at: Moment,
+    ) -> Credentials {
+        match (checked, route.basic) {
+            (_, false) => return Credentials::Absent,
+            (Some(Ok(session)), true) => return Credentials::Right(Arc::clone(session)),
+            (Some(Err(refusal)), true) => return Credentials::Refused(refusal.clone()),
+            (None, true) => {}
+        }
+        let presented = match header::read(facts.headers) {
+            Authorization::Absent => return Credentials::Absent,
+            Authorization::Malformed => return Credentials::Refused(Reason::CredentialsWrong.into()),
+            Authorization::Several => return Credentials::Refused(Reason::HeadMalformed.into()),
+            Authorization::Basic(presented) => presented,
+        };
+        let known = match self.basic.find(&presented, at) {
+            Found::Valid(session) => return Credentials::Right(session),
+            Found::Known(id) => Some(id),
+            Found::Unknown => None,
+        };
+        let (client, device) = (facts.provenance.client, facts.device());
+        Credentials::Unchecked(Box::new(Unchecked { presented, known, client, device }))
+    }
+
+    /// Checks credentials, or waits for whoever checks the same ones.
+    pub(super) async fn check(&self, unchecked: &Unchecked) -> Outcome {
+        loop {
+            match self.basic.turn(&unchecked.presented) {
+                Turn::Wait(others) => {
+                    if let Some(outcome) = outcome(others).await {
+                        return outcome;
+                    }
+                }
+                Turn::Check(check) => {
+                    if let Some(outcome) = self.check_now(unchecked, check).await {
+                        return outcome;
+                    }
+                }
+            }
+        }
+    }
+
+    /// `None` if the users changed meanwhile.
+    async fn check_now(&self, unchecked: &Unchecked, check: Check<'_>) -> Option<Outcome> {
+        let Unchecked { presented, known, client, device } = unchecked;
+        // Somebody may have finished the same check a moment ago.
+        let outcome = match self.basic.find(presented, self.pipeline.clock.now()) {
+            Found::Valid(session) => Ok(session),
+            Found::Known(_) | Found::Unknown => {
+                let assembled = self.assembled.load_full();
+                match self.attempts(&assembled).check(presented, *client, *known).await {
+                    Ok(accepted) => {
+                        let (method, now) = (accepted.method, self.pipeline.clock.now());
+                        let (user, identity) = (accepted.user, accepted.identity);
+                        let sign_in = SignIn { user, identity, device: *device, address: *client };
+                        let session = Arc::new(Session::without_key(sign_in, now));
+                        if !check.enter(presented, *known, &session, now) {
+                            return None;
+                        }
+                        self.note_sign_in(&session, method);
+                        Ok(session)
+                    }
+                    Err(refusal) => Err(refusal),
+                }
+            }
+        };
+        check.tell(&outcome);
+        Some(outcome)
+    }
+
+    /// Forgets whose credentials were right, so that everybody's are checked anew, and ends what goes on in the name
+    /// of those whom `keeps` does not accept. Answers how many connections that were. For a reload of the users.
+    pub fn forget_credentials(&self, cause: EndCause, keeps: impl Fn(&Session) -> bool) -> usize {
+        self.basic.forget(cause, self.assembled.load().logout.grace, keeps)
+    }
+
+    /// What attempts to sign in are judged with.
+    pub(super) fn attempts<'a>(&'a self, assembled: &'a Assembled) -> Attempts<'a> {
+        Attempts {
+            methods: &assembled.methods,
+            passwords: &self.passwords,
+            throttle: &self.throttle,
+            trusted: &assembled.trusted,
+            ban_max: assembled.login.ban_max,
+            log: &self.pipeline.log,
+            clock: &self.pipeline.clock,
+        }
+    }
+
+    pub(super) fn note_sign_in(&self, session: &Session, method: &'static str) {
+        let event = Event::SignedIn {
+            user: session.identity().user(),
+            session: session.handle(),
+            client: session.address(),
+            method,
+            device: session.device(),
+        };
+        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
+    }
+}

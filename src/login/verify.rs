@@ -1,0 +1,86 @@
+//! One attempt to sign in, whatever it is made with: whether a ban lasts, who it is, and what follows from a wrong
+//! password.
+
+use std::time::Duration;
+
+use crate::audit::{Event, Log};
+use crate::credentials::hashing::PasswordChecker;
+use crate::credentials::methods::{Accepted, Means, Methods};
+use crate::credentials::presented::Presented;
+use crate::throttle::{Banned, Throttle, Ticket, Visitor};
+use crate::values::client_address::{ClientAddress, TrustedProxies};
+use crate::values::known_browser::BrowserId;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::time::Clock;
+
+/// What attempts are judged with.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempts<'a> {
+    /// The methods, in their order.
+    pub methods: &'a Methods,
+    /// Checks passwords, a few at a time.
+    pub passwords: &'a PasswordChecker,
+    /// Counts what went wrong.
+    pub throttle: &'a Throttle,
+    /// Proxies in front, which are not banned.
+    pub trusted: &'a TrustedProxies,
+    /// The longest ban that wrong passwords lead to.
+    pub ban_max: Duration,
+    /// Where refused attempts are written.
+    pub log: &'a Log,
+    /// The time.
+    pub clock: &'a Clock,
+}
+
+impl Attempts<'_> {
+    /// Finds out who somebody is who presents this from there. `known` is the browser or the program, if it has proved
+    /// that this user signed in with it before: its attempts are counted alone.
+    ///
+    /// # Errors
+    /// The refusal, which is written to the log.
+    pub async fn check(
+        &self,
+        presented: &Presented,
+        client: ClientAddress,
+        known: Option<BrowserId>,
+    ) -> Result<Accepted, Refusal> {
+        let refused = |refusal| self.refused(&presented.user, client, refusal);
+        let visitor = Visitor { user: &presented.user, client, known };
+        let ticket = self.throttle.attempt(&visitor, self.trusted, self.clock.now());
+        let ticket = ticket.map_err(|banned| refused(self.banned(banned)))?;
+        match self.methods.judge(presented, Means { passwords: self.passwords, share: ticket.share() }).await {
+            Ok(accepted) => {
+                ticket.succeeded(self.clock.now());
+                Ok(accepted)
+            }
+            Err(reason) => {
+                self.count(ticket, reason);
+                Err(refused(reason.into()))
+            }
+        }
+    }
+
+    /// Writes a refused attempt to the log.
+    pub fn refused(&self, user: &str, client: ClientAddress, refusal: Refusal) -> Refusal {
+        self.log.event(self.clock.wall(), &Event::SignInRefused { user, client, reason: refusal.reason });
+        refusal
+    }
+
+    /// Only a wrong password counts against anybody: a busy gateway is nobody's fault.
+    fn count(&self, ticket: Ticket<'_>, reason: Reason) {
+        if reason != Reason::CredentialsWrong {
+            return;
+        }
+        if let Some(client) = ticket.failed(self.ban_max, self.clock.now()) {
+            self.log.event(self.clock.wall(), &Event::LikelyProxy { client });
+        }
+    }
+
+    /// The one answer while a ban lasts, whatever the password.
+    fn banned(&self, banned: Banned) -> Refusal {
+        let wait = banned.until.duration_since(self.clock.now());
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let message = format!("Too many attempts to sign in. Try again in {seconds} seconds.").into();
+        Refusal { message, retry_after: Some(seconds), ..Refusal::from(Reason::TooManyAttempts) }
+    }
+}
