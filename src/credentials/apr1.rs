@@ -22,6 +22,11 @@ pub struct Apr1Hash {
 }
 
 impl Apr1Hash {
+    /// The hash in parts.
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [b"apr1", self.salt.as_bytes(), self.text.as_bytes()]
+    }
+
     /// Reads `$apr1$salt$hash`.
     pub fn parse(text: &str) -> Option<Self> {
         let (salt, text) = text.strip_prefix(PREFIX)?.split_once('$')?;

@@ -10,6 +10,7 @@ pub mod password;
 pub mod presented;
 pub mod problem;
 pub mod sha2_crypt;
+pub mod standing;
 pub mod stored_hash;
 pub mod user_edit;
 pub mod user_file;

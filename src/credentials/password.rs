@@ -186,6 +186,11 @@ impl PasswordHash {
         self.cost
     }
 
+    /// The hash in parts; another cost with the same salt gives another output.
+    pub(super) fn parts(&self) -> [&[u8]; 3] {
+        [b"argon2id", &self.salt, &self.output]
+    }
+
     /// Computes the password's hash and compares. Blocks for as long as [`PasswordHash::cost`] says: 20 ms with
     /// [`Cost::NEW`] on an ordinary core.
     pub(super) fn matches(&self, password: &[u8]) -> Result<bool, HashingFailed> {

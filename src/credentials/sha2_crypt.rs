@@ -78,6 +78,11 @@ impl Sha2Hash {
         Self { digest, rounds, text: text.into() }
     }
 
+    /// The hash as it stands in the file.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Which digest, and how many rounds of it.
     pub fn work(&self) -> (Digest, u32) {
         (self.digest, self.rounds)

@@ -149,6 +149,17 @@ impl StoredHash {
         matches!(self, Self::Apr1(_) | Self::Sha1(_))
     }
 
+    /// The hash in parts, for a code over it: two hashes that differ, differ in one of them.
+    pub fn parts(&self) -> [&[u8]; 3] {
+        match self {
+            Self::Argon2id(hash) => hash.parts(),
+            Self::Bcrypt { text, .. } => [b"bcrypt", text.as_bytes(), b""],
+            Self::Sha2(hash) => [b"sha2", hash.text().as_bytes(), b""],
+            Self::Apr1(hash) => hash.parts(),
+            Self::Sha1(digest) => [b"sha1", digest, b""],
+        }
+    }
+
     /// Computes the password's hash and compares. Blocks for as long as [`StoredHash::work`] says; twice as long for a
     /// password that is typed in another Unicode form than NFC and does not match in that.
     pub fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
@@ -200,6 +211,31 @@ mod tests {
     const APR1: &str = "$apr1$ldmcqF4q$jhNVe0njMP2I.5rBUxoOD/";
     const SHA1: &str = "{SHA}W8r/fyL/UzygmbNAjq2HbA67qac=";
     const SHA256: &str = "$5$bzXMvy0twefzrm9V$PNxSS7nbtKQj0AVDapP0AkCG4ExfLAPDzmTAPcWFHyD";
+
+    #[test]
+    fn hashes_that_differ_have_other_parts() {
+        let argon2id = |salt: &str| {
+            let text = format!("$argon2id$v=19$m=19456,t=2,p=1${salt}$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+            StoredHash::Argon2id(PasswordHash::parse(&text).unwrap())
+        };
+        let last = |text: &str| text[..text.len() - 1].to_owned() + "1";
+        let mut hashes = vec![argon2id("c29tZXNhbHRzb21l"), argon2id("c29tZXNhbHRzb21m")];
+        for text in [BCRYPT, APR1, SHA1, SHA256] {
+            hashes.push(StoredHash::parse_field(text).unwrap());
+        }
+        let changed = [
+            BCRYPT.replace("xmpm6", "xmpm7"),
+            last(APR1),
+            APR1.replace("ldm", "ldn"),
+            SHA1.replace("W8r", "W8s"),
+            last(SHA256),
+        ];
+        hashes.extend(changed.iter().map(|text| StoredHash::parse_field(text).unwrap()));
+        for (at, hash) in hashes.iter().enumerate() {
+            assert_eq!(hash.parts(), hash.clone().parts());
+            assert!(hashes[at + 1..].iter().all(|other| other.parts() != hash.parts()), "{at}");
+        }
+    }
 
     #[test]
     fn what_htpasswd_writes_is_read() {

@@ -30,6 +30,8 @@ pub enum Purpose {
     Receipt,
     /// A name and a password that were checked a short while ago. Never leaves the process.
     BasicCredentials,
+    /// What is stored of a user's password has not changed since the sign-in.
+    Credential,
 }
 
 impl Purpose {
@@ -39,6 +41,7 @@ impl Purpose {
             Self::ReturnTarget => b"exeunt return target 1",
             Self::Receipt => b"exeunt receipt 1",
             Self::BasicCredentials => b"exeunt basic credentials 1",
+            Self::Credential => b"exeunt credential 1",
         }
     }
 }

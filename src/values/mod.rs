@@ -9,6 +9,7 @@ pub mod client_address;
 pub mod configured_path;
 pub mod connection_auth;
 pub mod cookie;
+pub mod credential_stamp;
 pub mod device;
 pub mod end_cause;
 pub mod escapes;

@@ -1,0 +1,46 @@
+//! What a session remembers of the credentials that opened it, so that it ends when they are replaced.
+
+use super::identity::UserKey;
+use super::mac::{Mac, MacKeys, Purpose};
+
+/// A keyed code of a user and of what the user's source stores of the password. Whoever sees it can neither tell the
+/// stored hash nor guess passwords against it.
+#[derive(Clone, Copy, Debug)]
+pub struct CredentialStamp(Mac);
+
+impl CredentialStamp {
+    /// The stamp of a user for whom `stored` is stored, in parts.
+    pub fn new(user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> Self {
+        Self(keys.sign(Purpose::Credential, &parts(user, stored)))
+    }
+
+    /// Whether the same is stored as when this stamp was made.
+    pub fn is_of(&self, user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> bool {
+        keys.verify(Purpose::Credential, &parts(user, stored), &self.0)
+    }
+}
+
+fn parts<'a>(user: &'a UserKey, stored: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    [user.source.as_bytes(), user.subject.as_bytes()].into_iter().chain(stored.iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_holds_for_its_user_and_hash_alone() {
+        let user = |source: &str, subject: &str| UserKey { source: source.into(), subject: subject.into() };
+        let (keys, alice) = (MacKeys::generate().unwrap(), user("file", "alice"));
+        let stamp = CredentialStamp::new(&alice, &[b"argon2id", b"salt", b"hash"], &keys);
+        assert!(stamp.is_of(&alice, &[b"argon2id", b"salt", b"hash"], &keys));
+        for stored in [&[&b"argon2id"[..], b"salt", b"other"][..], &[b"argon2id", b"salth", b"ash"], &[]] {
+            assert!(!stamp.is_of(&alice, stored, &keys), "{stored:?}");
+        }
+        for other in [user("file", "bob"), user("ldap", "alice"), user("filea", "lice")] {
+            assert!(!stamp.is_of(&other, &[b"argon2id", b"salt", b"hash"], &keys), "{other:?}");
+        }
+        assert!(!stamp.is_of(&alice, &[b"argon2id", b"salt", b"hash"], &MacKeys::generate().unwrap()));
+        assert!(!format!("{stamp:?}").contains("hash"));
+    }
+}
