@@ -16,7 +16,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use exeunt::proxy::{After, Behind, Client, Door, Request, listener, settings::Settings};
+use exeunt::proxy::{Application, Client, ExchangeOutcome, Request, Server, listener, settings::ServerSettings};
 use exeunt::values::time::Clock;
 
 #[global_allocator]
@@ -30,11 +30,11 @@ const WARM_UP: usize = 500;
 /// Everything is answered here.
 struct Hello;
 
-impl Behind for Hello {
-    async fn exchange(&self, client: &mut Client, _: Request) -> After {
+impl Application for Hello {
+    async fn exchange(&self, client: &mut Client, _: Request) -> ExchangeOutcome {
         match client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await {
-            Ok(()) => After::Again,
-            Err(_) => After::Gone,
+            Ok(()) => ExchangeOutcome::Again,
+            Err(_) => ExchangeOutcome::Gone,
         }
     }
 }
@@ -50,11 +50,11 @@ fn main() {
 
 /// The measured process: serves until its standard input ends.
 fn serve() {
-    let settings = Settings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Settings::default() };
+    let settings = ServerSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..ServerSettings::default() };
     let runtime = settings.runtime().unwrap();
     runtime.block_on(async {
         let listeners = listener::bind(&settings.listen).unwrap();
-        let door = Door::open(settings, listeners, Arc::new(Hello), Clock::system());
+        let door = Server::open(settings, listeners, Arc::new(Hello), Clock::system());
         println!("{}", door.addresses()[0]);
         tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
         door.stop_now();

@@ -28,14 +28,14 @@ const HEAD: &str = "\
 
 /// Why there are no keys.
 #[derive(Debug)]
-pub enum Problem {
+pub enum StateProblem {
     /// The key file is there and cannot be used: what is wrong, and what to do.
     Unusable(PathBuf, String),
     /// There is no key file, and none can be made.
     NotMade(PathBuf, io::Error),
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for StateProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unusable(path, what) => write!(f, "the key file {} cannot be used: {what}", path.display()),
@@ -48,13 +48,14 @@ impl fmt::Display for Problem {
 ///
 /// # Errors
 /// [`Problem::NotMade`] where the folder cannot be written.
-pub fn open(folder: &Path) -> Result<MacKeys, Problem> {
+pub fn open(folder: &Path) -> Result<MacKeys, StateProblem> {
     let path = folder.join(KEY_FILE);
     if let Some(keys) = read(&path)? {
         return Ok(keys);
     }
-    make(folder, &path).map_err(|error| Problem::NotMade(path.clone(), error))?;
-    let gone = || Problem::Unusable(path.clone(), "it was removed at once: see who else uses this folder".to_owned());
+    make(folder, &path).map_err(|error| StateProblem::NotMade(path.clone(), error))?;
+    let gone =
+        || StateProblem::Unusable(path.clone(), "it was removed at once: see who else uses this folder".to_owned());
     read(&path)?.ok_or_else(gone)
 }
 
@@ -62,8 +63,8 @@ pub fn open(folder: &Path) -> Result<MacKeys, Problem> {
 ///
 /// # Errors
 /// [`Problem::Unusable`]
-pub fn read(path: &Path) -> Result<Option<MacKeys>, Problem> {
-    let unusable = |what: String| Problem::Unusable(path.to_owned(), what);
+pub fn read(path: &Path) -> Result<Option<MacKeys>, StateProblem> {
+    let unusable = |what: String| StateProblem::Unusable(path.to_owned(), what);
     let text = match text_of(path) {
         Ok(Ok(text)) => text,
         Ok(Err(unfit)) => return Err(unusable(unfit)),
@@ -170,12 +171,12 @@ mod tests {
         fs::write(path("file"), "").unwrap();
         for absent in [path("file"), path("no/such/folder"), PathBuf::from("/proc/exeunt")] {
             let problem = open(&absent).unwrap_err();
-            let fits = matches!(problem, Problem::NotMade(..) | Problem::Unusable(..));
+            let fits = matches!(problem, StateProblem::NotMade(..) | StateProblem::Unusable(..));
             assert!(fits && problem.to_string().contains(KEY_FILE), "{absent:?}: {problem}");
         }
-        assert!(matches!(open(&path("no/such/folder")), Err(Problem::NotMade(..))));
+        assert!(matches!(open(&path("no/such/folder")), Err(StateProblem::NotMade(..))));
         symlink("nowhere", path(KEY_FILE)).unwrap();
-        assert!(matches!(open(folder.path()), Err(Problem::Unusable(..))), "a link that leads nowhere");
+        assert!(matches!(open(folder.path()), Err(StateProblem::Unusable(..))), "a link that leads nowhere");
     }
 
     #[test]
@@ -206,6 +207,6 @@ mod tests {
         }
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(open(folder.path()), Err(Problem::Unusable(..))), "a folder in its place");
+        assert!(matches!(open(folder.path()), Err(StateProblem::Unusable(..))), "a folder in its place");
     }
 }

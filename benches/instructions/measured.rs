@@ -9,7 +9,7 @@ use exeunt::config::{self, Settings};
 use exeunt::credentials::hashing::{self, PasswordChecker};
 use exeunt::gateway::{Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
-use exeunt::proxy::{Door, Proxy, listener};
+use exeunt::proxy::{Proxy, Server, listener};
 use exeunt::routes::resolver::Upstreams;
 use exeunt::session::record::SignIn;
 use exeunt::session::store::MemoryStore;
@@ -65,7 +65,7 @@ async fn serve(served: Served<'_>) -> Result<()> {
     let gateway = Arc::new(gateway(settings, &clock)?);
     let cookies = sign_in(gateway.sessions(), &served, &clock).await?;
     let proxy = Proxy::new(gateway, &door, clock.clone());
-    let door = Door::open(door, listeners, proxy, clock);
+    let door = Server::open(door, listeners, proxy, clock);
     let address = door.addresses().first().ok_or("no address")?;
     println!("{address}\n{}\n", cookies.join("\n"));
     counting_begins();
@@ -107,7 +107,7 @@ fn gateway(settings: Settings, clock: &Clock) -> Result<Gateway> {
         Assembled::new(settings.gateway, Arc::new(keys), &upstreams, clock)
             .map_err(|problem| format!("{problem:?}"))?,
         SessionTable::new(settings.session, Arc::new(MemoryStore)),
-        PasswordChecker::new(hashing::Settings::default())?,
+        PasswordChecker::new(hashing::HashingSettings::default())?,
         Pipeline { log: Log::to_standard_error(settings.log, clock)?, clock: clock.clone() },
     ))
 }

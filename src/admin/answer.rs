@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
 use crate::session::record::Session;
-use crate::values::form::{Field, Form};
+use crate::values::form::{Form, FormValue};
 use crate::values::reply::Reply;
 
 /// What an operator asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked<'a> {
+pub(super) enum AdminRequest<'a> {
     Health,
     Readiness,
     Unban(Cow<'a, str>),
@@ -26,7 +26,7 @@ pub(super) enum Asked<'a> {
 
 /// Why a request is none of these.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(super) enum UnknownRequest {
     /// There is no such address.
     Address,
     /// There is, and this is the method for it.
@@ -35,11 +35,11 @@ pub(super) enum Unknown {
     Malformed,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> AdminRequest<'a> {
     /// Reads a request's first line.
-    pub(super) fn read(method: &Method, uri: &'a Uri) -> Result<Self, Unknown> {
+    pub(super) fn read(method: &Method, uri: &'a Uri) -> Result<Self, UnknownRequest> {
         let parts: Vec<_> = uri.path().split('/').skip(1).collect();
-        let text = |part: &'a str| percent_decode_str(part).decode_utf8().map_err(|_| Unknown::Malformed);
+        let text = |part: &'a str| percent_decode_str(part).decode_utf8().map_err(|_| UnknownRequest::Malformed);
         let (wanted, asked) = match *parts.as_slice() {
             ["healthz"] => ("GET", Self::Health),
             ["readyz"] => ("GET", Self::Readiness),
@@ -47,23 +47,23 @@ impl<'a> Asked<'a> {
             ["bans", user] => ("DELETE", Self::Unban(text(user)?)),
             ["sessions", handle] => ("DELETE", Self::Revoke(text(handle)?)),
             ["users", user, "sessions"] => ("DELETE", Self::RevokeAllOf(text(user)?)),
-            _ => return Err(Unknown::Address),
+            _ => return Err(UnknownRequest::Address),
         };
-        if method == wanted { Ok(asked) } else { Err(Unknown::Method(wanted)) }
+        if method == wanted { Ok(asked) } else { Err(UnknownRequest::Method(wanted)) }
     }
 
     /// Does it.
     pub(super) async fn answer(self, gateway: &Arc<Gateway>, ready: bool) -> Reply {
         match self {
-            Self::Health => said("running"),
-            Self::Readiness if ready => said("ready"),
+            Self::Health => status_reply("running"),
+            Self::Readiness if ready => status_reply("ready"),
             Self::Readiness => Reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" })),
             Self::Unban(user) => {
                 Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": gateway.unban(&user) }))
             }
             Self::Sessions(user) => {
-                let sessions = gateway.everybody(user.as_deref());
-                let list: Vec<_> = sessions.iter().map(|session| shown(session, gateway)).collect();
+                let sessions = gateway.sessions_of(user.as_deref());
+                let list: Vec<_> = sessions.iter().map(|session| session_json(session, gateway)).collect();
                 Reply::json(StatusCode::OK, &list)
             }
             Self::Revoke(handle) => match gateway.revoke(&handle).await {
@@ -75,7 +75,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-impl Unknown {
+impl UnknownRequest {
     pub(super) fn answer(&self) -> Reply {
         match self {
             Self::Address => refused(StatusCode::NOT_FOUND, "no_route", "There is nothing at this address."),
@@ -89,16 +89,16 @@ impl Unknown {
     }
 }
 
-fn user_in(query: &str) -> Result<Option<String>, Unknown> {
-    let form = Form::parse(query.as_bytes()).map_err(|_| Unknown::Malformed)?;
+fn user_in(query: &str) -> Result<Option<String>, UnknownRequest> {
+    let form = Form::parse(query.as_bytes()).map_err(|_| UnknownRequest::Malformed)?;
     match form.field(&["user"]) {
-        Field::Absent => Ok(None),
-        Field::One(user) => Ok(Some(user.to_owned())),
-        Field::Several => Err(Unknown::Malformed),
+        FormValue::Absent => Ok(None),
+        FormValue::One(user) => Ok(Some(user.to_owned())),
+        FormValue::Several => Err(UnknownRequest::Malformed),
     }
 }
 
-fn said(status: &str) -> Reply {
+fn status_reply(status: &str) -> Reply {
     Reply::json(StatusCode::OK, &json!({ "status": status }))
 }
 
@@ -106,7 +106,7 @@ fn refused(status: StatusCode, error: &str, message: &str) -> Reply {
     Reply::json(status, &json!({ "error": error, "message": message }))
 }
 
-fn shown(session: &Session, gateway: &Gateway) -> Value {
+fn session_json(session: &Session, gateway: &Gateway) -> Value {
     let (age, idle) = gateway.ages(session);
     json!({
         "session": session.handle().map(|handle| handle.to_string()),
@@ -126,24 +126,24 @@ mod tests {
     #[test]
     fn every_address_and_its_method() {
         let cases = [
-            ("GET", "/healthz", Ok(Asked::Health)),
-            ("GET", "/readyz", Ok(Asked::Readiness)),
-            ("GET", "/sessions", Ok(Asked::Sessions(None))),
-            ("GET", "/sessions?user=j%C3%BCrgen+a", Ok(Asked::Sessions(Some("jürgen a".to_owned())))),
-            ("GET", "/sessions?user=a&user=b", Err(Unknown::Malformed)),
-            ("DELETE", "/bans/a%2Fb", Ok(Asked::Unban("a/b".into()))),
-            ("DELETE", "/bans/%ff", Err(Unknown::Malformed)),
-            ("DELETE", "/sessions/abc", Ok(Asked::Revoke("abc".into()))),
-            ("DELETE", "/users/alice/sessions", Ok(Asked::RevokeAllOf("alice".into()))),
-            ("POST", "/sessions", Err(Unknown::Method("GET"))),
-            ("GET", "/bans/alice", Err(Unknown::Method("DELETE"))),
-            ("GET", "/users/alice", Err(Unknown::Address)),
-            ("GET", "/", Err(Unknown::Address)),
-            ("GET", "/sessions/", Err(Unknown::Method("DELETE"))),
+            ("GET", "/healthz", Ok(AdminRequest::Health)),
+            ("GET", "/readyz", Ok(AdminRequest::Readiness)),
+            ("GET", "/sessions", Ok(AdminRequest::Sessions(None))),
+            ("GET", "/sessions?user=j%C3%BCrgen+a", Ok(AdminRequest::Sessions(Some("jürgen a".to_owned())))),
+            ("GET", "/sessions?user=a&user=b", Err(UnknownRequest::Malformed)),
+            ("DELETE", "/bans/a%2Fb", Ok(AdminRequest::Unban("a/b".into()))),
+            ("DELETE", "/bans/%ff", Err(UnknownRequest::Malformed)),
+            ("DELETE", "/sessions/abc", Ok(AdminRequest::Revoke("abc".into()))),
+            ("DELETE", "/users/alice/sessions", Ok(AdminRequest::RevokeAllOf("alice".into()))),
+            ("POST", "/sessions", Err(UnknownRequest::Method("GET"))),
+            ("GET", "/bans/alice", Err(UnknownRequest::Method("DELETE"))),
+            ("GET", "/users/alice", Err(UnknownRequest::Address)),
+            ("GET", "/", Err(UnknownRequest::Address)),
+            ("GET", "/sessions/", Err(UnknownRequest::Method("DELETE"))),
         ];
         for (method, target, want) in cases {
             let uri: Uri = target.parse().unwrap();
-            assert_eq!(Asked::read(&method.parse().unwrap(), &uri), want, "{method} {target}");
+            assert_eq!(AdminRequest::read(&method.parse().unwrap(), &uri), want, "{method} {target}");
         }
     }
 }

@@ -22,7 +22,7 @@ pub const DEFAULT_SOCKET: &str = "exeunt-admin.sock";
 
 /// What `[admin]` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct AdminSettings {
     /// Where the socket is.
     pub path: PathBuf,
     /// The group that may connect too, by its number; without one only the owner of the process may.

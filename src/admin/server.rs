@@ -16,8 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
-use super::Settings;
-use super::answer::Asked;
+use super::AdminSettings;
+use super::answer::AdminRequest;
 use crate::gateway::Gateway;
 use crate::proxy::unix_socket::{self, SocketFile};
 use crate::values::reply::Reply;
@@ -42,7 +42,7 @@ impl AdminSocket {
     ///
     /// # Errors
     /// What the system says.
-    pub fn bind(settings: &Settings) -> io::Result<Self> {
+    pub fn bind(settings: &AdminSettings) -> io::Result<Self> {
         let mode = if settings.group.is_some() { 0o660 } else { 0o600 };
         let (listener, file) = unix_socket::bind(&settings.path, mode, settings.group)?;
         Ok(Self { listener, ready: Arc::new(AtomicBool::new(true)), _file: file })
@@ -79,7 +79,7 @@ async fn converse(stream: UnixStream, gateway: Arc<Gateway>, ready: Arc<AtomicBo
     let service = service_fn(move |request: Request<Incoming>| {
         let (gateway, ready) = (Arc::clone(&gateway), ready.load(Ordering::Relaxed));
         async move {
-            let reply = match Asked::read(request.method(), request.uri()) {
+            let reply = match AdminRequest::read(request.method(), request.uri()) {
                 Ok(asked) => asked.answer(&gateway, ready).await,
                 Err(unknown) => unknown.answer(),
             };

@@ -39,7 +39,7 @@ pub struct SignedInAnswer<'a> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kept {
+enum CachePolicy {
     /// Nothing is kept.
     Nothing,
     /// What the application said is strict enough, or meant for everybody.
@@ -53,12 +53,12 @@ enum Kept {
 impl SignedInAnswer<'_> {
     /// Adds the edits that keep this answer from whoever signs in next.
     pub fn protect(&self, edits: &mut HeaderEdits) {
-        let control = match self.kept() {
-            Kept::AsItIs if self.is_public_route => return,
-            Kept::AsItIs => None,
-            Kept::Nothing => Some(HeaderValue::from_static("no-store")),
-            Kept::ByTheBrowser(value) => Some(value),
-            Kept::AskedForAgain(value) => {
+        let control = match self.cache_policy() {
+            CachePolicy::AsItIs if self.is_public_route => return,
+            CachePolicy::AsItIs => None,
+            CachePolicy::Nothing => Some(HeaderValue::from_static("no-store")),
+            CachePolicy::ByTheBrowser(value) => Some(value),
+            CachePolicy::AskedForAgain(value) => {
                 edits.extend(varying_by_cookie(self.headers));
                 // For caches that know no `Cache-Control`.
                 if self.headers.has(&EXPIRES) {
@@ -73,20 +73,24 @@ impl SignedInAnswer<'_> {
         }
     }
 
-    fn kept(&self) -> Kept {
+    fn cache_policy(&self) -> CachePolicy {
         // A 304 has no body and no type: `no-store` on it would discard the copy that it confirms.
         if self.status != StatusCode::NOT_MODIFIED && (self.is_navigation || may_be_page(self.headers)) {
-            return Kept::Nothing;
+            return CachePolicy::Nothing;
         }
         let control = CacheControl::of(self.headers);
         if control.has("no-store") {
-            Kept::AsItIs
+            CachePolicy::AsItIs
         } else if control.is_for_everybody() {
-            if self.is_public_route { Kept::AsItIs } else { Kept::ByTheBrowser(control.for_the_browser()) }
+            if self.is_public_route {
+                CachePolicy::AsItIs
+            } else {
+                CachePolicy::ByTheBrowser(control.for_the_browser())
+            }
         } else {
             let unchanged = control.has("no-transform");
             let value = if unchanged { "private, no-cache, no-transform" } else { "private, no-cache" };
-            Kept::AskedForAgain(HeaderValue::from_static(value))
+            CachePolicy::AskedForAgain(HeaderValue::from_static(value))
         }
     }
 }

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
 
 use crate::values::header_edits::put_line;
-use crate::values::identity::{Field, Identity};
+use crate::values::identity::{Identity, IdentityField};
 
 /// The headers of `[identity]`, in order. All of them are removed from every request before these are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,32 +12,32 @@ pub struct IdentityHeaders(Vec<(HeaderName, Template)>);
 
 /// The value of one header: text with fields in it. A header whose field the user does not have is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Piece>);
+pub struct Template(Vec<TemplatePart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum TemplatePart {
     Text(String),
-    Field(Field),
+    Field(IdentityField),
 }
 
 /// The named sets of `identity.headers`.
-pub const PRESETS: [(&str, [(&str, Field); 4]); 2] = [
+pub const PRESETS: [(&str, [(&str, IdentityField); 4]); 2] = [
     (
         "x-forwarded",
         [
-            ("x-forwarded-user", Field::User),
-            ("x-forwarded-email", Field::Email),
-            ("x-forwarded-groups", Field::Groups),
-            ("x-forwarded-preferred-username", Field::User),
+            ("x-forwarded-user", IdentityField::User),
+            ("x-forwarded-email", IdentityField::Email),
+            ("x-forwarded-groups", IdentityField::Groups),
+            ("x-forwarded-preferred-username", IdentityField::User),
         ],
     ),
     (
         "remote",
         [
-            ("remote-user", Field::User),
-            ("remote-email", Field::Email),
-            ("remote-groups", Field::Groups),
-            ("remote-name", Field::Name),
+            ("remote-user", IdentityField::User),
+            ("remote-email", IdentityField::Email),
+            ("remote-groups", IdentityField::Groups),
+            ("remote-name", IdentityField::Name),
         ],
     ),
 ];
@@ -46,8 +46,8 @@ impl IdentityHeaders {
     /// The headers of a preset; `None` if there is no such preset.
     pub fn preset(name: &str) -> Option<Self> {
         let (_, headers) = PRESETS.iter().find(|(preset, _)| *preset == name)?;
-        let header = |&(name, field): &(&'static str, Field)| {
-            (HeaderName::from_static(name), Template(vec![Piece::Field(field)]))
+        let header = |&(name, field): &(&'static str, IdentityField)| {
+            (HeaderName::from_static(name), Template(vec![TemplatePart::Field(field)]))
         };
         Some(Self(headers.iter().map(header).collect()))
     }
@@ -71,7 +71,7 @@ impl IdentityHeaders {
     /// Writes who this is.
     pub fn put(&self, identity: &Identity, to: &mut BytesMut) {
         for (name, template) in &self.0 {
-            if let [Piece::Field(field)] = template.0.as_slice() {
+            if let [TemplatePart::Field(field)] = template.0.as_slice() {
                 // The usual template is one field, whose value is there already.
                 identity.header(*field).into_iter().for_each(|value| put_line(to, name, value.as_bytes()));
             } else if let Some(value) = template.render(identity) {
@@ -89,16 +89,16 @@ impl Template {
         while let Some((before, after)) = rest.split_once('{') {
             let (name, behind) = after.split_once('}').ok_or("a brace is not closed")?;
             let known = "write one of {user}, {email}, {name}, {groups}";
-            let field = Field::parse(name).ok_or_else(|| format!("there is no field {{{name}}}: {known}"))?;
-            pieces.extend((!before.is_empty()).then(|| Piece::Text(before.to_owned())));
-            pieces.push(Piece::Field(field));
+            let field = IdentityField::parse(name).ok_or_else(|| format!("there is no field {{{name}}}: {known}"))?;
+            pieces.extend((!before.is_empty()).then(|| TemplatePart::Text(before.to_owned())));
+            pieces.push(TemplatePart::Field(field));
             rest = behind;
         }
-        pieces.extend((!rest.is_empty()).then(|| Piece::Text(rest.to_owned())));
+        pieces.extend((!rest.is_empty()).then(|| TemplatePart::Text(rest.to_owned())));
         if HeaderValue::from_str(text).is_err() || text.contains('}') && pieces.is_empty() {
             return Err("only printable ASCII characters can be in a header".to_owned());
         }
-        if !pieces.iter().any(|piece| matches!(piece, Piece::Field(_))) {
+        if !pieces.iter().any(|piece| matches!(piece, TemplatePart::Field(_))) {
             return Err("it says the same for everybody: write a field, such as {user}".to_owned());
         }
         Ok(Self(pieces))
@@ -106,14 +106,14 @@ impl Template {
 
     fn render(&self, identity: &Identity) -> Option<HeaderValue> {
         // The usual template is one field, whose value is there already.
-        if let [Piece::Field(field)] = self.0.as_slice() {
+        if let [TemplatePart::Field(field)] = self.0.as_slice() {
             return identity.header(*field).cloned();
         }
         let mut value = Vec::new();
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => value.extend_from_slice(text.as_bytes()),
-                Piece::Field(field) => value.extend_from_slice(identity.header(*field)?.as_bytes()),
+                TemplatePart::Text(text) => value.extend_from_slice(text.as_bytes()),
+                TemplatePart::Field(field) => value.extend_from_slice(identity.header(*field)?.as_bytes()),
             }
         }
         HeaderValue::from_bytes(&value).ok()

@@ -7,7 +7,7 @@ use super::cross_site;
 use super::facts::RequestFacts;
 use crate::routes::access::Access;
 use crate::routes::table::Route;
-use crate::session::Leaving;
+use crate::session::WriteGuard;
 use crate::session::record::{Hold, Session};
 use crate::values::identity::Identity;
 use crate::values::method_override::NoSingleMethod;
@@ -35,8 +35,8 @@ impl Permit {
 
     /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
     /// session has ended, and nothing may leave in its name.
-    pub fn leave(&self) -> Option<Leaving<'_>> {
-        self.hold.as_ref().map_or_else(|| Some(Leaving::nobody()), Hold::leave)
+    pub fn begin_write(&self) -> Option<WriteGuard<'_>> {
+        self.hold.as_ref().map_or_else(|| Some(WriteGuard::nobody()), Hold::begin_write)
     }
 }
 

@@ -51,7 +51,7 @@ impl PublicAddress<'_> {
 
     fn rewritten(&self, name: &HeaderName, value: &[u8]) -> Option<HeaderValue> {
         let place = if *name == REFRESH { refresh::address(value)? } else { 0..value.len() };
-        let absolute = Absolute::read(value.get(place.clone())?)?;
+        let absolute = AbsoluteAddress::read(value.get(place.clone())?)?;
         let origin = self.public(&absolute)?.to_string();
         let before = value.get(..place.start)?;
         let behind = value.get(place.start + absolute.length..)?;
@@ -59,15 +59,15 @@ impl PublicAddress<'_> {
     }
 
     /// The public origin of an address that is the application's own; `None` for every other one.
-    fn public(&self, absolute: &Absolute) -> Option<Origin> {
+    fn public(&self, absolute: &AbsoluteAddress) -> Option<Origin> {
         let origin =
             if self.is_the_applications(absolute) { self.asked_origin()? } else { self.of_an_own_host(absolute)? };
         let lowers = absolute.scheme == Scheme::Https && origin.scheme == Scheme::Http;
         (!lowers).then_some(origin)
     }
 
-    fn is_the_applications(&self, absolute: &Absolute) -> bool {
-        let Absolute { scheme, host, port, .. } = absolute;
+    fn is_the_applications(&self, absolute: &AbsoluteAddress) -> bool {
+        let AbsoluteAddress { scheme, host, port, .. } = absolute;
         let told = self.route.upstream_host.as_ref().filter(|told| told.host == *host);
         let its_port = |told: &Authority| told.port.unwrap_or(scheme.default_port()) == *port;
         told.is_some_and(|told| its_port(told) || self.route.pool.listens_at(*port))
@@ -76,7 +76,7 @@ impl PublicAddress<'_> {
 
     /// The application took the host that it was asked for and the port that it listens at, or a plain scheme where
     /// browsers speak TLS.
-    fn of_an_own_host(&self, absolute: &Absolute) -> Option<Origin> {
+    fn of_an_own_host(&self, absolute: &AbsoluteAddress) -> Option<Origin> {
         let asked = self.asked_origin()?;
         let id = self.hosts.host_id(&absolute.host)?;
         let same = self.hosts.host_id(&asked.host) == Some(id);
@@ -103,7 +103,7 @@ fn joined(name: &HeaderName, headers: &dyn Headers) -> Option<Vec<u8>> {
 
 /// The beginning of an absolute address, as browsers read it.
 #[derive(Debug, PartialEq, Eq)]
-struct Absolute {
+struct AbsoluteAddress {
     scheme: Scheme,
     host: Host,
     port: u16,
@@ -111,7 +111,7 @@ struct Absolute {
     length: usize,
 }
 
-impl Absolute {
+impl AbsoluteAddress {
     /// `None` for everything else, and for what only some programs take for an address with this authority: a user
     /// name, a backslash, control characters.
     fn read(text: &[u8]) -> Option<Self> {

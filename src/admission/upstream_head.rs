@@ -18,13 +18,13 @@ use crate::credentials::basic::header::is_basic;
 use crate::routes::access::Access;
 use crate::routes::table::Route;
 use crate::values::cookie::SessionCookie;
-use crate::values::head_lines::{Fields, Known};
+use crate::values::head_lines::{HeadFields, KnownName};
 use crate::values::header_edits::{HeaderEdit, HeaderEdits, put_added, put_line, replaces};
 use crate::values::header_names::{NameSet, OwnHeaders};
 use crate::values::headers::Headers;
 use crate::values::hop_by_hop::HopByHop;
 use crate::values::instance_id::InstanceId;
-use crate::values::own_cookies::Kept;
+use crate::values::own_cookies::ApplicationCookies;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::OwnPages;
 
@@ -50,7 +50,7 @@ pub struct HeadRules {
 
 /// What the rules remember of a request, for its answer too.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RequestContext {
     forwarded: Forwarded,
     /// Whether whoever sent it here is one of `trusted_proxies`.
     by_trusted_proxy: bool,
@@ -64,7 +64,7 @@ pub struct Rewritten<'a> {
     /// The further resources that it names, as the application knows them.
     pub resources: &'a [HeaderEdit],
     /// Its cookies.
-    pub cookies: &'a Kept,
+    pub cookies: &'a ApplicationCookies,
 }
 
 impl<'a> Rewritten<'a> {
@@ -98,13 +98,13 @@ impl HeadRules {
     }
 
     /// Whether a request was forwarded by this gateway already: an upstream of its route leads here.
-    pub fn went_in_a_circle(&self, headers: &dyn Headers) -> bool {
+    pub fn is_loop(&self, headers: &dyn Headers) -> bool {
         self.instance.as_ref().is_some_and(|instance| instance.has_forwarded(headers))
     }
 
     /// What is remembered of a request.
-    pub fn asked(&self, facts: &RequestFacts<'_>, permit: &Permit) -> Asked {
-        Asked {
+    pub fn context(&self, facts: &RequestFacts<'_>, permit: &Permit) -> RequestContext {
+        RequestContext {
             forwarded: Forwarded::of(facts, self.hosts.scheme()),
             by_trusted_proxy: facts.provenance.by_trusted_proxy,
             // Only answers to somebody who is signed in are protected.
@@ -115,7 +115,14 @@ impl HeadRules {
     /// Writes the lines of a request as it leaves, without its framing. Of the client's lines those of its connection
     /// go, those that it nominates, and what clients may not say; then come the operator's, then ours, so that nothing
     /// stands over what we tell.
-    pub fn put_request(&self, to: &mut BytesMut, head: &Fields, permit: &Permit, asked: &Asked, said: Rewritten<'_>) {
+    pub fn put_request(
+        &self,
+        to: &mut BytesMut,
+        head: &HeadFields,
+        permit: &Permit,
+        asked: &RequestContext,
+        said: Rewritten<'_>,
+    ) {
         let (route, cookies) = (permit.route(), said.cookies);
         let edits = said.and_then(&route.request_headers);
         let hop = HopByHop::of(head);
@@ -123,8 +130,10 @@ impl HeadRules {
         head.put(to, |line| {
             let name = line.name.of(head.bytes());
             match line.known {
-                Known::Host => route.upstream_host.is_none(),
-                Known::Cookie => matches!(cookies, Kept::Untouched) && !replaces(&route.request_headers, name),
+                KnownName::Host => route.upstream_host.is_none(),
+                KnownName::Cookie => {
+                    matches!(cookies, ApplicationCookies::Untouched) && !replaces(&route.request_headers, name)
+                }
                 _ if hop.is_one(line, name) || replaces(&edits, name) => false,
                 _ if route.basic && is_our_password(name, line.value.of(head.bytes())) => false,
                 _ if self.is_claim(name, route, asked.by_trusted_proxy) => {
@@ -155,7 +164,14 @@ impl HeadRules {
     }
 
     /// Writes the lines of an answer as it is passed on, without its framing.
-    pub fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &Fields, permit: &Permit, asked: &Asked) {
+    pub fn put_response(
+        &self,
+        to: &mut BytesMut,
+        status: StatusCode,
+        head: &HeadFields,
+        permit: &Permit,
+        asked: &RequestContext,
+    ) {
         let edits = self.response(status, head, permit, asked);
         let hop = HopByHop::of(head);
         head.put(to, |line| {
@@ -166,7 +182,13 @@ impl HeadRules {
     }
 
     /// The edits of an answer as it is passed on. The operator's own come last.
-    pub fn response(&self, status: StatusCode, headers: &dyn Headers, permit: &Permit, asked: &Asked) -> HeaderEdits {
+    pub fn response(
+        &self,
+        status: StatusCode,
+        headers: &dyn Headers,
+        permit: &Permit,
+        asked: &RequestContext,
+    ) -> HeaderEdits {
         let mut edits = HeaderEdits::new();
         match permit.session() {
             // Whatever this answer sets belongs to somebody who is not signed in any more.
@@ -190,7 +212,14 @@ impl HeadRules {
     }
 
     /// What becomes of one header of an answer.
-    fn edit(&self, name: &HeaderName, headers: &dyn Headers, route: &Route, asked: &Asked, edits: &mut HeaderEdits) {
+    fn edit(
+        &self,
+        name: &HeaderName,
+        headers: &dyn Headers,
+        route: &Route,
+        asked: &RequestContext,
+        edits: &mut HeaderEdits,
+    ) {
         if self.removed.contains(name) || *name == SERVICE_WORKER_ALLOWED && self.is_widened(headers, route) {
             edits.push(HeaderEdit::Remove(name.clone()));
         } else if *name == CLEAR_SITE_DATA {

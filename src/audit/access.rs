@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::line::{Line, decimal, escaped, key, quoted};
+use super::line::{LogLine, decimal, escaped, key, quoted};
 use super::log::Format;
-use super::stamp::{self, Stamp};
+use super::timestamp::{self, CachedTimestamp};
 use crate::values::client_address::ClientAddress;
 use crate::values::interruption::Interruption;
 use crate::values::time::WallTime;
@@ -51,16 +51,16 @@ pub struct AccessLine<'a> {
 
 impl AccessLine<'_> {
     /// Appends the line.
-    pub(super) fn write(&self, format: Format, stamp: &mut Stamp, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, format: Format, stamp: &mut CachedTimestamp, out: &mut Vec<u8>) {
         match format {
-            Format::Text => self.pairs(Line::begin(out, false), stamp),
-            Format::Json => self.pairs(Line::begin(out, true), stamp),
+            Format::Text => self.pairs(LogLine::begin(out, false), stamp),
+            Format::Json => self.pairs(LogLine::begin(out, true), stamp),
             Format::Combined => self.combined(stamp, out),
         }
     }
 
-    fn pairs(&self, mut line: Line<'_>, stamp: &mut Stamp) {
-        line.word(key!("time"), stamp.of(self.at, stamp::rfc3339));
+    fn pairs(&self, mut line: LogLine<'_>, stamp: &mut CachedTimestamp) {
+        line.word(key!("time"), stamp.of(self.at, timestamp::rfc3339));
         line.word(key!("event"), "access");
         match self.client {
             Some(client) => line.client(key!("client"), client),
@@ -90,7 +90,7 @@ impl AccessLine<'_> {
 
     /// The combined log format of the Apache server, which every log reader knows. What that has no place for stands
     /// behind it, and only where there is something to say.
-    fn combined(&self, stamp: &mut Stamp, out: &mut Vec<u8>) {
+    fn combined(&self, stamp: &mut CachedTimestamp, out: &mut Vec<u8>) {
         match self.client {
             Some(client) => client.write_to(out),
             None => out.push(b'-'),
@@ -101,7 +101,7 @@ impl AccessLine<'_> {
             None => out.push(b'-'),
         }
         out.extend_from_slice(b" [");
-        out.extend_from_slice(stamp.of(self.at, stamp::common).as_bytes());
+        out.extend_from_slice(stamp.of(self.at, timestamp::common).as_bytes());
         out.extend_from_slice(b"] ");
         out.push(b'"');
         escaped(self.method.as_bytes(), false, out);
@@ -130,7 +130,7 @@ impl AccessLine<'_> {
 impl fmt::Debug for AccessLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = Vec::new();
-        self.write(Format::Text, &mut Stamp::default(), &mut out);
+        self.write(Format::Text, &mut CachedTimestamp::default(), &mut out);
         f.write_str(&String::from_utf8_lossy(&out))
     }
 }
@@ -167,7 +167,7 @@ mod tests {
 
     fn written(line: &AccessLine<'_>, format: Format) -> String {
         let mut out = Vec::new();
-        line.write(format, &mut Stamp::default(), &mut out);
+        line.write(format, &mut CachedTimestamp::default(), &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! What happened to sessions, whatever the access log says.
 
-use super::line::{Line, key};
-use super::stamp;
+use super::line::{LogLine, key};
+use super::timestamp;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
@@ -65,8 +65,8 @@ impl Event<'_> {
 
     /// Appends the line.
     pub(super) fn write(&self, at: WallTime, json: bool, out: &mut Vec<u8>) {
-        let mut line = Line::begin(out, json);
-        line.word(key!("time"), &stamp::rfc3339(at));
+        let mut line = LogLine::begin(out, json);
+        line.word(key!("time"), &timestamp::rfc3339(at));
         match self {
             Self::SignedIn { user, session, client, method, device } => {
                 line.word(key!("event"), "signed_in");

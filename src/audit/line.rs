@@ -11,28 +11,28 @@ const MAX_VALUE: usize = 1024;
 
 /// A key as lines have it, what separates it from the value before it included. [`key!`] makes one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
+pub(super) struct LineKey {
     pub(super) text: &'static str,
     pub(super) json: &'static str,
 }
 
-/// The [`Key`] of a name.
+/// The [`LineKey`] of a name.
 macro_rules! key {
     ($name:literal) => {
-        crate::audit::line::Key { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
+        crate::audit::line::LineKey { text: concat!(" ", $name, "="), json: concat!(",\"", $name, "\":") }
     };
 }
 pub(super) use key;
 
 /// One line under construction.
 #[derive(Debug)]
-pub(super) struct Line<'a> {
+pub(super) struct LogLine<'a> {
     out: &'a mut Vec<u8>,
     json: bool,
     empty: bool,
 }
 
-impl<'a> Line<'a> {
+impl<'a> LogLine<'a> {
     /// A line of text, or of JSON, behind what is in the buffer.
     pub(super) fn begin(out: &'a mut Vec<u8>, json: bool) -> Self {
         if json {
@@ -42,7 +42,7 @@ impl<'a> Line<'a> {
     }
 
     /// A word of ours, which needs no look at what is in it.
-    pub(super) fn word(&mut self, key: Key, word: &str) {
+    pub(super) fn word(&mut self, key: LineKey, word: &str) {
         self.key(key);
         self.quotes();
         self.out.extend_from_slice(word.as_bytes());
@@ -50,7 +50,7 @@ impl<'a> Line<'a> {
     }
 
     /// A value as it came: text, or bytes that should be text.
-    pub(super) fn value(&mut self, key: Key, value: impl AsRef<[u8]>) {
+    pub(super) fn value(&mut self, key: LineKey, value: impl AsRef<[u8]>) {
         self.key(key);
         let value = value.as_ref();
         if !self.json && is_bare(value) {
@@ -61,7 +61,7 @@ impl<'a> Line<'a> {
     }
 
     /// The same, where there is one.
-    pub(super) fn optional(&mut self, key: Key, value: Option<impl AsRef<[u8]>>) {
+    pub(super) fn optional(&mut self, key: LineKey, value: Option<impl AsRef<[u8]>>) {
         match value {
             Some(value) => self.value(key, value),
             None => self.nothing(key),
@@ -69,7 +69,7 @@ impl<'a> Line<'a> {
     }
 
     /// Where a request comes from: every line has it, and needs no formatting for it.
-    pub(super) fn client(&mut self, key: Key, client: ClientAddress) {
+    pub(super) fn client(&mut self, key: LineKey, client: ClientAddress) {
         self.key(key);
         self.quotes();
         client.write_to(self.out);
@@ -77,13 +77,13 @@ impl<'a> Line<'a> {
     }
 
     /// A number.
-    pub(super) fn number(&mut self, key: Key, value: u64) {
+    pub(super) fn number(&mut self, key: LineKey, value: u64) {
         self.key(key);
         decimal(value, self.out);
     }
 
     /// No value.
-    pub(super) fn nothing(&mut self, key: Key) {
+    pub(super) fn nothing(&mut self, key: LineKey) {
         self.key(key);
         self.out.extend_from_slice(if self.json { b"null" } else { b"-" });
     }
@@ -99,7 +99,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn key(&mut self, key: Key) {
+    fn key(&mut self, key: LineKey) {
         let key = if self.json { key.json } else { key.text }.as_bytes();
         let begin = usize::from(std::mem::take(&mut self.empty));
         self.out.extend_from_slice(key.get(begin..).unwrap_or_default());
@@ -197,9 +197,9 @@ mod tests {
 
     const ODD: &str = "a\r\nb=\"c\\\"\u{1b}[31m\u{7f}\u{9b}\u{202e}\u{2066}\u{e0041}ä";
 
-    fn line(json: bool, write: impl Fn(&mut Line<'_>)) -> String {
+    fn line(json: bool, write: impl Fn(&mut LogLine<'_>)) -> String {
         let mut out = Vec::new();
-        let mut line = Line::begin(&mut out, json);
+        let mut line = LogLine::begin(&mut out, json);
         write(&mut line);
         line.end();
         String::from_utf8(out).unwrap()
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn nothing_from_outside_leaves_its_line() {
-        let write = |line: &mut Line<'_>| {
+        let write = |line: &mut LogLine<'_>| {
             line.value(key!("user"), ODD);
             line.number(key!("n"), 30);
             line.nothing(key!("none"));
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_told_from_a_dash() {
-        let write = |line: &mut Line<'_>| {
+        let write = |line: &mut LogLine<'_>| {
             line.optional(key!("user"), Some("-"));
             line.optional(key!("note"), None::<&str>);
             line.value(key!("empty"), "");

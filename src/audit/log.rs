@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 
 use super::access::AccessLine;
 use super::event::Event;
-use super::line::{self, Line, key};
-use super::queue::{Lost, Queue, Rank};
-use super::stamp::{self, Stamp};
+use super::line::{self, LogLine, key};
+use super::queue::{DroppedLines, LineQueue, Rank};
+use super::timestamp::{self, CachedTimestamp};
 use crate::values::time::{Clock, WallTime};
 
 /// Access lines are written in pieces of this many bytes, so that an event waits for no more than one of them.
@@ -32,7 +32,7 @@ pub enum Format {
 
 /// What `[log]` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct LogSettings {
     /// The format.
     pub format: Format,
     /// Whether exchanges are logged; events always are.
@@ -41,18 +41,18 @@ pub struct Settings {
 
 /// The settings that hold at this moment, in one byte: a reload changes them while every thread writes lines.
 #[derive(Debug)]
-struct Current(AtomicU8);
+struct CurrentSettings(AtomicU8);
 
 const ACCESS: u8 = 1;
 const JSON: u8 = 2;
 const COMBINED: u8 = 4;
 
-impl Current {
-    fn new(settings: Settings) -> Self {
+impl CurrentSettings {
+    fn new(settings: LogSettings) -> Self {
         Self(AtomicU8::new(Self::byte(settings)))
     }
 
-    fn byte(settings: Settings) -> u8 {
+    fn byte(settings: LogSettings) -> u8 {
         let format = match settings.format {
             Format::Text => 0,
             Format::Json => JSON,
@@ -62,34 +62,34 @@ impl Current {
     }
 
     /// Nothing else is read because of what stands here, so no order is asked for.
-    fn get(&self) -> Settings {
+    fn get(&self) -> LogSettings {
         let byte = self.0.load(Ordering::Relaxed);
         let format = match byte & (JSON | COMBINED) {
             JSON => Format::Json,
             COMBINED => Format::Combined,
             _ => Format::Text,
         };
-        Settings { format, access: byte & ACCESS != 0 }
+        LogSettings { format, access: byte & ACCESS != 0 }
     }
 }
 
 /// Writes lines. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Log(Arc<Shared>);
+pub struct Log(Arc<LogInner>);
 
 #[derive(Debug)]
-struct Shared {
-    current: Arc<Current>,
+struct LogInner {
+    current: Arc<CurrentSettings>,
     sink: Sink,
 }
 
 #[derive(Debug)]
 enum Sink {
-    Thread(Arc<Queue>),
+    Thread(Arc<LineQueue>),
     Memory(Arc<Mutex<Vec<String>>>),
 }
 
-impl Drop for Shared {
+impl Drop for LogInner {
     /// When the last of those who make lines is gone, the thread writes the rest and ends.
     fn drop(&mut self) {
         if let Sink::Thread(queue) = &self.sink {
@@ -100,44 +100,44 @@ impl Drop for Shared {
 
 /// Where a thread makes its lines.
 #[derive(Default)]
-struct Draft {
+struct LineBuffer {
     line: Vec<u8>,
-    stamp: Stamp,
+    stamp: CachedTimestamp,
 }
 
 thread_local! {
-    static DRAFT: RefCell<Draft> = RefCell::default();
+    static DRAFT: RefCell<LineBuffer> = RefCell::default();
 }
 
 impl Log {
     /// To standard error, by a thread of its own.
-    pub fn to_standard_error(settings: Settings, clock: &Clock) -> io::Result<Self> {
+    pub fn to_standard_error(settings: LogSettings, clock: &Clock) -> io::Result<Self> {
         Self::to(settings, clock, io::stderr())
     }
 
     /// To `output`, by a thread of its own.
-    pub fn to(settings: Settings, clock: &Clock, output: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, current) = (Arc::new(Queue::default()), Arc::new(Current::new(settings)));
+    pub fn to(settings: LogSettings, clock: &Clock, output: impl Write + Send + 'static) -> io::Result<Self> {
+        let (queue, current) = (Arc::new(LineQueue::default()), Arc::new(CurrentSettings::new(settings)));
         let (of_thread, format_now, clock) = (Arc::clone(&queue), Arc::clone(&current), clock.clone());
         let write = move || write_all(&of_thread, output, &clock, &format_now);
         std::thread::Builder::new().name("log".into()).spawn(write)?;
-        Ok(Self(Arc::new(Shared { current, sink: Sink::Thread(queue) })))
+        Ok(Self(Arc::new(LogInner { current, sink: Sink::Thread(queue) })))
     }
 
     /// To memory, for tests.
-    pub fn to_memory(settings: Settings) -> (Self, Arc<Mutex<Vec<String>>>) {
+    pub fn to_memory(settings: LogSettings) -> (Self, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let current = Arc::new(Current::new(settings));
-        (Self(Arc::new(Shared { current, sink: Sink::Memory(Arc::clone(&lines)) })), lines)
+        let current = Arc::new(CurrentSettings::new(settings));
+        (Self(Arc::new(LogInner { current, sink: Sink::Memory(Arc::clone(&lines)) })), lines)
     }
 
     /// Writes all further lines like this.
-    pub fn set(&self, settings: Settings) {
-        self.0.current.0.store(Current::byte(settings), Ordering::Relaxed);
+    pub fn set(&self, settings: LogSettings) {
+        self.0.current.0.store(CurrentSettings::byte(settings), Ordering::Relaxed);
     }
 
     /// How lines are written.
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> LogSettings {
         self.0.current.get()
     }
 
@@ -154,7 +154,7 @@ impl Log {
     /// Writes the line of an exchange: the same buffer for every line of a thread, and no wake-up while the writing
     /// thread is at work.
     pub fn access(&self, line: &AccessLine<'_>) {
-        let Settings { format, access: true } = self.settings() else { return };
+        let LogSettings { format, access: true } = self.settings() else { return };
         // A thread that ends has no draft any more.
         let _ = DRAFT.try_with(|draft| {
             let draft = &mut *draft.borrow_mut();
@@ -210,10 +210,10 @@ impl Write for Messages {
 }
 
 /// Writes what comes, events first, until nothing can come any more.
-fn write_all(queue: &Queue, mut output: impl Write, clock: &Clock, current: &Current) {
+fn write_all(queue: &LineQueue, mut output: impl Write, clock: &Clock, current: &CurrentSettings) {
     let (mut events, mut access, mut written) = (Vec::new(), Vec::new(), 0);
     while let Some(lost) = queue.take(&mut events, &mut access) {
-        if lost != Lost::default() {
+        if lost != DroppedLines::default() {
             overflow(lost, clock.wall(), current.get().format, &mut events);
         }
         let piece = first_lines(access.get(written..).unwrap_or_default());
@@ -228,9 +228,9 @@ fn write_all(queue: &Queue, mut output: impl Write, clock: &Clock, current: &Cur
 }
 
 /// Says how many lines there was no room for.
-fn overflow(lost: Lost, at: WallTime, format: Format, out: &mut Vec<u8>) {
-    let mut line = Line::begin(out, format == Format::Json);
-    line.word(key!("time"), &stamp::rfc3339(at));
+fn overflow(lost: DroppedLines, at: WallTime, format: Format, out: &mut Vec<u8>) {
+    let mut line = LogLine::begin(out, format == Format::Json);
+    line.word(key!("time"), &timestamp::rfc3339(at));
     line.word(key!("event"), "log_overflow");
     line.number(key!("dropped"), lost.access.saturating_add(lost.events));
     line.number(key!("events"), lost.events);

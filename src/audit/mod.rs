@@ -9,10 +9,10 @@ mod event;
 mod line;
 mod log;
 mod queue;
-mod stamp;
 #[cfg(test)]
 mod tests;
+mod timestamp;
 
 pub use self::access::AccessLine;
 pub use self::event::Event;
-pub use self::log::{Format, Log, Messages, Settings};
+pub use self::log::{Format, Log, LogSettings, Messages};

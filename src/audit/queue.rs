@@ -33,8 +33,8 @@ pub(super) enum Rank {
 
 /// The two queues.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    state: Mutex<State>,
+pub(super) struct LineQueue {
+    state: Mutex<LineQueueState>,
     /// Something is to be written.
     comes: Condvar,
     /// Nothing is left to be written.
@@ -42,10 +42,10 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LineQueueState {
     events: Vec<u8>,
     access: Vec<u8>,
-    lost: Lost,
+    lost: DroppedLines,
     writer: Writer,
     /// Somebody waits for the end.
     hurry: bool,
@@ -54,7 +54,7 @@ struct State {
 
 /// Lines that were left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lost {
+pub(super) struct DroppedLines {
     pub(super) events: u64,
     pub(super) access: u64,
 }
@@ -69,7 +69,7 @@ enum Writer {
     Resting,
 }
 
-impl Queue {
+impl LineQueue {
     /// Puts a line, or several, behind the others of its rank.
     pub(super) fn push(&self, rank: Rank, line: &[u8]) {
         let mut state = self.state.lock();
@@ -111,7 +111,7 @@ impl Queue {
 
     /// Waits for lines and hands them over: events at once, access lines by the tick, `access` only where it has been
     /// emptied. `None` when there is nothing any more and nothing will come.
-    pub(super) fn take(&self, events: &mut Vec<u8>, access: &mut Vec<u8>) -> Option<Lost> {
+    pub(super) fn take(&self, events: &mut Vec<u8>, access: &mut Vec<u8>) -> Option<DroppedLines> {
         events.clear();
         let mut state = self.state.lock();
         if access.is_empty() {
@@ -127,7 +127,7 @@ impl Queue {
 
     /// Lets a tick pass in which access lines come together. Where none did, rests until a line comes, which is then
     /// written at once.
-    fn gather(&self, state: &mut MutexGuard<'_, State>) {
+    fn gather(&self, state: &mut MutexGuard<'_, LineQueueState>) {
         while !state.is_urgent() && !self.comes.wait_for(state, TICK).timed_out() {}
         while state.is_empty() && !state.closed {
             state.rest();
@@ -138,9 +138,9 @@ impl Queue {
     }
 }
 
-impl State {
+impl LineQueueState {
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.access.is_empty() && self.lost == Lost::default()
+        self.events.is_empty() && self.access.is_empty() && self.lost == DroppedLines::default()
     }
 
     fn is_urgent(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{AccessLine, Event, Format, Log, Settings};
+use super::{AccessLine, Event, Format, Log, LogSettings};
 use crate::values::client_address::ClientAddress;
 use crate::values::reason::Reason;
 use crate::values::receipt::Receipt;
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn log(format: Format) -> (Log, PipeReader) {
     let (reader, writer) = pipe().unwrap();
     let (clock, _) = Clock::manual();
-    (Log::to(Settings { format, access: true }, &clock, writer).unwrap(), reader)
+    (Log::to(LogSettings { format, access: true }, &clock, writer).unwrap(), reader)
 }
 
 fn request(log: &Log, path: &str) {
@@ -179,8 +179,8 @@ fn settings_change_while_lines_are_written() {
         for access in [false, true] {
             let (log, reader) = log(Format::Text);
             let other = log.clone();
-            log.set(Settings { format, access });
-            assert_eq!(other.settings(), Settings { format, access });
+            log.set(LogSettings { format, access });
+            assert_eq!(other.settings(), LogSettings { format, access });
             request(&other, "/a");
             ended(&other, "alice");
             drop(other);

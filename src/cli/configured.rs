@@ -9,7 +9,7 @@ use clap::Args;
 use nix::unistd::{Uid, User};
 use toml::de::DeTable;
 
-use super::failure::Failure;
+use super::failure::CommandError;
 use crate::config::DEFAULT_FILES;
 use crate::credentials::user_file::{ReadError, read_any};
 
@@ -22,7 +22,7 @@ pub(super) struct ConfigFile {
 }
 
 /// A configuration that is there.
-pub(super) struct Found {
+pub(super) struct FoundConfig {
     path: PathBuf,
     text: String,
 }
@@ -30,9 +30,9 @@ pub(super) struct Found {
 impl ConfigFile {
     /// Reads the file that is named, else the first default one that is there. With the latter comes a warning, if it
     /// is somebody else's and this is root.
-    pub(super) fn read(&self) -> Result<Option<Found>, Failure> {
+    pub(super) fn read(&self) -> Result<Option<FoundConfig>, CommandError> {
         if let Some(path) = &self.config {
-            let absent = || Failure::new(format!("{}: there is no such file", path.display()), "name another one");
+            let absent = || CommandError::new(format!("{}: there is no such file", path.display()), "name another one");
             return read(path)?.map(|(found, _)| Some(found)).ok_or_else(absent);
         }
         let Some((found, metadata)) = first_of(DEFAULT_FILES.map(Path::new))? else { return Ok(None) };
@@ -41,7 +41,7 @@ impl ConfigFile {
     }
 }
 
-impl Found {
+impl FoundConfig {
     /// The text of this key of this table.
     pub(super) fn text_at(&self, table: &str, key: &str) -> Option<String> {
         let (root, _) = DeTable::parse_recoverable(&self.text);
@@ -55,7 +55,7 @@ impl Found {
     }
 }
 
-fn first_of<const N: usize>(paths: [&Path; N]) -> Result<Option<(Found, Metadata)>, Failure> {
+fn first_of<const N: usize>(paths: [&Path; N]) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
     for path in paths {
         if let Some(found) = read(path)? {
             return Ok(Some(found));
@@ -65,12 +65,12 @@ fn first_of<const N: usize>(paths: [&Path; N]) -> Result<Option<(Found, Metadata
 }
 
 /// `None` where there is no such file.
-fn read(path: &Path) -> Result<Option<(Found, Metadata)>, Failure> {
+fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
     match read_any(path) {
-        Ok((text, metadata)) => Ok(Some((Found { path: path.to_owned(), text }, metadata))),
+        Ok((text, metadata)) => Ok(Some((FoundConfig { path: path.to_owned(), text }, metadata))),
         Err(ReadError::Absent) => Ok(None),
         // Going on would mean another gateway than the one that is served.
-        Err(ReadError::Unfit { message, help }) => Err(Failure::new(
+        Err(ReadError::Unfit { message, help }) => Err(CommandError::new(
             format!("{}: {message}", path.display()),
             format!("{help}; or name the file that is meant"),
         )),
@@ -106,7 +106,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = ["first.toml", "second.toml"].map(|name| folder.path().join(name));
         let found = || first_of([&first, &second]).unwrap().map(|(found, _)| found);
-        let users = |found: Found| found.text_at("login", "users").map(|path| found.beside(&path));
+        let users = |found: FoundConfig| found.text_at("login", "users").map(|path| found.beside(&path));
         assert!(found().is_none());
         fs::write(&second, "[login]\nusers = '/srv/people.toml'\n").unwrap();
         assert_eq!(found().and_then(users).unwrap(), Path::new("/srv/people.toml"));
@@ -119,10 +119,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_not_passed_over() {
         let folder = tempfile::tempdir().unwrap();
-        let Failure(reason) = first_of([folder.path(), Path::new("/dev/null")]).err().unwrap();
+        let CommandError(reason) = first_of([folder.path(), Path::new("/dev/null")]).err().unwrap();
         assert!(reason.contains("no regular file") && reason.contains("name the file"), "{reason}");
         let named = ConfigFile { config: Some(folder.path().join("absent.toml")) };
-        let Failure(reason) = named.read().err().unwrap();
+        let CommandError(reason) = named.read().err().unwrap();
         assert!(reason.contains("absent.toml: there is no such file"), "{reason}");
     }
 

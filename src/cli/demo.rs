@@ -42,21 +42,21 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 /// Shows the demo until it is told to stop.
 pub(super) fn command(demo: &Demo) -> ExitCode {
-    let settings = audit::Settings { format: Format::Text, access: true };
+    let settings = audit::LogSettings { format: Format::Text, access: true };
     let Some(log) = serve::open_log(settings) else { return ExitCode::FAILURE };
-    serve::until_stopped(&proxy::settings::Settings::default(), &log, run(demo, log.clone()))
+    serve::until_stopped(&proxy::settings::ServerSettings::default(), &log, run(demo, log.clone()))
 }
 
 async fn run(demo: &Demo, log: Log) -> Result<(), String> {
-    let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
+    let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
     let listeners = listen(demo.listen).map_err(|error| error.to_string())?;
     let address = address_of(&listeners).ok_or("no address to listen at")?;
     let url = url_of(address);
     let settings = settings(&listeners, &url)?;
     if demo.listen.is_none() && address.port() != *PORTS.start() {
-        say(&format!("Port {} is taken by another program: this is port {}.\n\n", PORTS.start(), address.port()))?;
+        print(&format!("Port {} is taken by another program: this is port {}.\n\n", PORTS.start(), address.port()))?;
     }
-    say(&welcome(&url))?;
+    print(&welcome(&url))?;
     serve::run(settings, keys::in_memory()?, log, listeners, signals).await
 }
 
@@ -148,7 +148,7 @@ fn users_file() -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-fn say(text: &str) -> Result<(), String> {
+fn print(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))
 }

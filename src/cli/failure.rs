@@ -9,28 +9,28 @@ use crate::credentials::user_reader::Fault;
 
 /// As it is said to the person: what, and what to do.
 #[derive(Debug)]
-pub(super) struct Failure(pub(super) String);
+pub(super) struct CommandError(pub(super) String);
 
-impl Failure {
+impl CommandError {
     /// What failed, and what helps.
     pub(super) fn new(message: impl fmt::Display, help: impl fmt::Display) -> Self {
         Self(format!("error: {message}\nhelp: {help}"))
     }
 }
 
-impl From<FileProblems> for Failure {
+impl From<FileProblems> for CommandError {
     fn from(problems: FileProblems) -> Self {
         Self(problems.render(print::colour()))
     }
 }
 
-impl From<WriteProblem> for Failure {
+impl From<WriteProblem> for CommandError {
     fn from(problem: WriteProblem) -> Self {
         Self::new(problem.message, problem.help)
     }
 }
 
-impl From<Fault> for Failure {
+impl From<Fault> for CommandError {
     fn from((message, help): Fault) -> Self {
         Self::new(message, help)
     }

@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use crate::config::StateFolder;
-use crate::state::{self, Problem};
+use crate::state::{self, StateProblem};
 use crate::values::mac::MacKeys;
 
 /// The keys of the state folder, made at the first start. Where no folder was named and none can be written, they are
@@ -12,7 +12,7 @@ use crate::values::mac::MacKeys;
 pub(super) fn open(folder: &StateFolder) -> Result<MacKeys, String> {
     match (state::open(&resolved(folder)), folder) {
         (Ok(keys), _) => Ok(keys),
-        (Err(problem @ Problem::NotMade(..)), StateFolder::Beside(_)) => {
+        (Err(problem @ StateProblem::NotMade(..)), StateFolder::Beside(_)) => {
             tracing::warn!(
                 "{problem}; until it can, each restart forgets which browsers are known, and return targets and \
                  receipts of before: write state = \"/var/lib/exeunt\", a folder that the gateway may write"

@@ -65,16 +65,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Settings;
+    use crate::audit::LogSettings;
 
     #[test]
     fn a_message_has_the_format_that_the_log_has_now() {
-        let (log, lines) = Log::to_memory(Settings { format: Format::Text, access: false });
+        let (log, lines) = Log::to_memory(LogSettings { format: Format::Text, access: false });
         let messages = log.clone();
         let layer = fmt::layer().event_format(InFormatOf::new(log.clone())).with_writer(move || messages.messages());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer.with_ansi(false)), || {
             for format in [Format::Text, Format::Json, Format::Combined] {
-                log.set(Settings { format, access: false });
+                log.set(LogSettings { format, access: false });
                 tracing::warn!(key = "listen", "a message");
             }
         });

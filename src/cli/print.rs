@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::Cli;
-use super::failure::Failure;
+use super::failure::CommandError;
 
 /// Prints the completion script of a shell.
 pub(super) fn completions(shell: Shell) -> ExitCode {
@@ -66,10 +66,10 @@ fn remarks(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// The end of a command: its result on standard output, or why there is none on standard error.
-pub(super) fn finish(result: Result<String, Failure>) -> ExitCode {
+pub(super) fn finish(result: Result<String, CommandError>) -> ExitCode {
     match result {
         Ok(result) => to_standard_output(result.as_bytes()),
-        Err(Failure(reason)) => {
+        Err(CommandError(reason)) => {
             eprintln!("{reason}");
             ExitCode::FAILURE
         }

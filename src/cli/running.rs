@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::configured::ConfigFile;
-use super::failure::Failure;
+use super::failure::CommandError;
 use crate::admin::{DEFAULT_SOCKET, client};
 
 /// Which gateway is meant.
@@ -22,7 +22,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    fn socket(&self) -> Result<PathBuf, Failure> {
+    fn socket(&self) -> Result<PathBuf, CommandError> {
         if let Some(path) = &self.socket {
             return Ok(path.clone());
         }
@@ -32,21 +32,21 @@ impl Running {
     }
 
     /// Asks it, and gives its answer; a refusal is a failure, in its own words.
-    pub(super) fn ask(&self, method: Method, target: &str) -> Result<Value, Failure> {
+    pub(super) fn ask(&self, method: Method, target: &str) -> Result<Value, CommandError> {
         let path = self.socket()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::new(error, "free some memory"))?;
+        let runtime = runtime.map_err(|error| CommandError::new(error, "free some memory"))?;
         let answer = runtime.block_on(client::ask(&path, method, target));
         let help = format!(
             "this asked {}: is the gateway running, and may you open this file? Another one: --socket FILE",
             path.display()
         );
-        let (status, answer) = answer.map_err(|error| Failure::new(error, help))?;
+        let (status, answer) = answer.map_err(|error| CommandError::new(error, help))?;
         if status.is_success() {
             return Ok(answer);
         }
         let message = answer.get("message").and_then(Value::as_str).unwrap_or("the gateway refused").to_owned();
-        Err(Failure::new(message, "see who is signed in: exeunt session list"))
+        Err(CommandError::new(message, "see who is signed in: exeunt session list"))
     }
 }
 

@@ -7,16 +7,16 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::admin::{AdminSocket, Settings as AdminSettings};
-use crate::audit::{Format, Log, Settings as LogSettings};
+use crate::admin::{AdminSettings, AdminSocket};
+use crate::audit::{Format, Log, LogSettings};
 use crate::config::Settings;
 use crate::credentials::hashing::{self, PasswordChecker};
-use crate::gateway::{Assembled, Gateway, Settings as GatewaySettings};
+use crate::gateway::{Assembled, Gateway, GatewaySettings};
 use crate::logout::reaper;
 use crate::logout::run::Pipeline;
 use crate::proxy::listener::{self, Listener};
-use crate::proxy::settings::Settings as DoorSettings;
-use crate::proxy::{Door, Proxy, Signals};
+use crate::proxy::settings::ServerSettings as DoorSettings;
+use crate::proxy::{Proxy, Server, Signals};
 use crate::routes::resolver::Upstreams;
 use crate::sample::Sample;
 use crate::session::store::MemoryStore;
@@ -95,7 +95,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 async fn serve(settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.door.connections);
-    let signals = Signals::take_over().map_err(|error| format!("signals cannot be taken over: {error}"))?;
+    let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
     let listeners = listener::bind(&settings.door.listen).map_err(|error| error.to_string())?;
     run(settings, keys, log, listeners, signals).await
 }
@@ -116,11 +116,11 @@ pub(super) async fn run(
     let gateway = Arc::new(Gateway::new(
         Assembled::new(gateway, Arc::new(keys), &upstreams, &clock).map_err(|error| error.to_string())?,
         SessionTable::new(session, Arc::new(MemoryStore)),
-        PasswordChecker::new(hashing::Settings::default()).map_err(|error| format!("no threads: {error}"))?,
+        PasswordChecker::new(hashing::HashingSettings::default()).map_err(|error| format!("no threads: {error}"))?,
         Pipeline { log, clock: clock.clone() },
     ));
     let proxy = Proxy::new(Arc::clone(&gateway), &door, clock.clone());
-    let door = Door::open(door, listeners, proxy, clock);
+    let door = Server::open(door, listeners, proxy, clock);
     for address in door.addresses() {
         tracing::info!(%address, %public_url, hosts, "listening");
     }
@@ -137,7 +137,7 @@ pub(super) async fn run(
 }
 
 /// Answers at the admin socket for ever. A gateway without one serves people all the same.
-async fn answer_operators(settings: Option<AdminSettings>, gateway: Arc<Gateway>, door: &Door) {
+async fn answer_operators(settings: Option<AdminSettings>, gateway: Arc<Gateway>, door: &Server) {
     if let Some(settings) = settings {
         match AdminSocket::bind(&settings) {
             Ok(socket) => socket.serve(gateway, door.stopping()).await,

@@ -7,14 +7,14 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::proxy::Door;
+use crate::proxy::Server;
 
 /// Says that the open door serves, keeps saying that it lives, says when it begins to stop. Over when the door is.
-pub(super) async fn keep_informed(door: &Door) {
-    tell(NotifyState::Ready);
+pub(super) async fn keep_informed(door: &Server) {
+    notify(NotifyState::Ready);
     let until_stopped = async {
         door.stopping().await;
-        tell(NotifyState::Stopping);
+        notify(NotifyState::Stopping);
         door.stopped().await;
     };
     tokio::select! {
@@ -33,7 +33,7 @@ async fn keep_pinging() {
     loop {
         ticks.tick().await;
         // By one of the threads that serve: if all of them are stuck, no ping is sent and the manager restarts us.
-        let sent = tokio::spawn(async { tell(NotifyState::Watchdog) });
+        let sent = tokio::spawn(async { notify(NotifyState::Watchdog) });
         if let Err(error) = sent.await {
             tracing::error!(%error, "the watchdog was not pinged");
         }
@@ -45,7 +45,7 @@ fn ping_period(patience: Duration) -> Option<Duration> {
     Some(patience / 2).filter(|period| !period.is_zero())
 }
 
-fn tell(state: NotifyState<'_>) {
+fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "the service manager cannot be told");
     }

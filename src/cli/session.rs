@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 
-use super::failure::Failure;
+use super::failure::CommandError;
 use super::print;
 use super::running::{Running, part};
 use super::table;
@@ -87,7 +87,7 @@ const COLUMNS: [(&str, &str); 7] = [
     ("CONNECTIONS", "connections"),
 ];
 
-fn list(arguments: &List) -> Result<String, Failure> {
+fn list(arguments: &List) -> Result<String, CommandError> {
     let query = arguments.user.as_ref().map(|user| format!("?user={}", part(user))).unwrap_or_default();
     let sessions = arguments.running.ask(Method::GET, &format!("/sessions{query}"))?;
     if arguments.json {
@@ -101,12 +101,12 @@ fn list(arguments: &List) -> Result<String, Failure> {
     })
 }
 
-fn show(arguments: &Show) -> Result<String, Failure> {
+fn show(arguments: &Show) -> Result<String, CommandError> {
     let sessions = arguments.running.ask(Method::GET, "/sessions")?;
     let named = |session: &&Value| session.get("session").and_then(Value::as_str) == Some(&arguments.session);
     let Some(session) = sessions.as_array().into_iter().flatten().find(named) else {
         let message = format!("there is no session {}", arguments.session.escape_debug());
-        return Err(Failure::new(message, "see who is signed in: exeunt session list"));
+        return Err(CommandError::new(message, "see who is signed in: exeunt session list"));
     };
     if arguments.json {
         return Ok(json(session));
@@ -118,7 +118,7 @@ fn show(arguments: &Show) -> Result<String, Failure> {
     Ok(lines.collect())
 }
 
-fn revoke(arguments: &Revoke) -> Result<String, Failure> {
+fn revoke(arguments: &Revoke) -> Result<String, CommandError> {
     let target = match (&arguments.session, &arguments.user) {
         (Some(session), _) => format!("/sessions/{}", part(session)),
         (None, user) => format!("/users/{}/sessions", part(user.as_deref().unwrap_or_default())),

@@ -10,15 +10,15 @@ use clap::{Args, Subcommand};
 use http::Method;
 
 use super::configured::ConfigFile;
-use super::failure::Failure;
+use super::failure::CommandError;
 use super::print;
 use super::running::{Running, part};
 
 use crate::credentials::htpasswd::{self, WeakHashes};
 use crate::credentials::password::{Password, hash};
 use crate::credentials::problem::FileProblems;
-use crate::credentials::user_edit::{self, Change, Done, EditProblem, UserChange};
-use crate::credentials::user_file::{Users, nobody_yet, read_any};
+use crate::credentials::user_edit::{self, ChangeOutcome, EditProblem, FieldChange, UserChange};
+use crate::credentials::user_file::{Users, no_users_message, read_any};
 use crate::credentials::user_lock::LockedFile;
 use crate::credentials::user_reader::{check_name, check_text, quoted};
 
@@ -132,7 +132,7 @@ const DEFAULT_FILE: &str = "users.toml";
 
 impl UsersFile {
     /// The one that `exeunt serve` reads, where none is named.
-    fn path(self) -> Result<PathBuf, Failure> {
+    fn path(self) -> Result<PathBuf, CommandError> {
         if let Some(path) = self.path {
             return Ok(path);
         }
@@ -143,7 +143,7 @@ impl UsersFile {
 
 /// What a command has to say: its result, and what else the person should know.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
+struct CommandOutput {
     result: String,
     notice: String,
 }
@@ -157,9 +157,9 @@ pub fn run(command: UserCommand) -> ExitCode {
 }
 
 /// Where a password comes from: the user's name in, the password out.
-type Ask<'a> = &'a mut dyn FnMut(&str) -> Result<Password, Failure>;
+type PasswordPrompt<'a> = &'a mut dyn FnMut(&str) -> Result<Password, CommandError>;
 
-fn execute(command: UserCommand, ask: Ask) -> Result<Said, Failure> {
+fn execute(command: UserCommand, ask: PasswordPrompt) -> Result<CommandOutput, CommandError> {
     match command {
         UserCommand::Set(arguments) => set(arguments, ask),
         UserCommand::Remove(arguments) => remove(arguments),
@@ -168,51 +168,51 @@ fn execute(command: UserCommand, ask: Ask) -> Result<Said, Failure> {
     }
 }
 
-fn set(arguments: SetUser, ask: Ask) -> Result<Said, Failure> {
+fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, CommandError> {
     arguments.check()?;
     let (user, path) = (arguments.user.clone(), arguments.file.clone().path()?);
     refuse_htpasswd(&path, "-B", &user)?;
     // Before the lock: people take their time to type, and a hash takes its own.
     let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
     let password = password.as_ref().map(hash).transpose();
-    let password = password.map_err(|_| Failure::new("the password could not be hashed", "free some memory"))?;
+    let password = password.map_err(|_| CommandError::new("the password could not be hashed", "free some memory"))?;
     let change = UserChange { password, ..arguments.change() };
     let (done, notice) = edit(&path, &user, |text| user_edit::set(text, &user, &change))?;
     let done = match done {
-        Done::Added => "added to",
-        Done::Changed => "changed in",
+        ChangeOutcome::Added => "added to",
+        ChangeOutcome::Changed => "changed in",
     };
-    Ok(Said { result: followed(&user, done, &path), notice })
+    Ok(CommandOutput { result: followed(&user, done, &path), notice })
 }
 
-fn remove(arguments: RemoveUser) -> Result<Said, Failure> {
+fn remove(arguments: RemoveUser) -> Result<CommandOutput, CommandError> {
     let (user, path) = (arguments.user, arguments.file.path()?);
     refuse_htpasswd(&path, "-D", &user)?;
     let ((), notice) = edit(&path, &user, |text| user_edit::remove(text, &user).map(|text| (text, ())))?;
-    Ok(Said { result: followed(&user, "removed from", &path), notice })
+    Ok(CommandOutput { result: followed(&user, "removed from", &path), notice })
 }
 
-fn list(arguments: ListUsers) -> Result<Said, Failure> {
+fn list(arguments: ListUsers) -> Result<CommandOutput, CommandError> {
     let path = arguments.file.path()?;
     let users = Users::load(&path, WeakHashes::Accept)?;
     let entries = match &arguments.user {
         None => users.sorted(),
         Some(user) => vec![users.find(user).ok_or_else(|| no_such_user(user, &path))?],
     };
-    let mut notice = if entries.is_empty() { format!("{}\n", nobody_yet(&path)) } else { String::new() };
-    for problems in [users.bad_lines(), users.doubled()].into_iter().flatten() {
+    let mut notice = if entries.is_empty() { format!("{}\n", no_users_message(&path)) } else { String::new() };
+    for problems in [users.bad_lines(), users.duplicates()].into_iter().flatten() {
         notice.push_str(&format!("{}\n\n", problems.render(print::colour())));
     }
-    let result = if arguments.json { listing::json(&entries) } else { listing::people(&entries) };
-    Ok(Said { result, notice })
+    let result = if arguments.json { listing::json(&entries) } else { listing::user_table(&entries) };
+    Ok(CommandOutput { result, notice })
 }
 
-fn unban(arguments: &UnbanUser) -> Result<Said, Failure> {
+fn unban(arguments: &UnbanUser) -> Result<CommandOutput, CommandError> {
     let user = &arguments.user;
     let answer = arguments.running.ask(Method::DELETE, &format!("/bans/{}", part(user)))?;
     let was_banned = answer.get("was_banned").and_then(serde_json::Value::as_bool).unwrap_or_default();
     let followed = if was_banned { "wrong passwords are forgotten" } else { "there were no wrong passwords" };
-    Ok(Said { result: format!("{user}: {followed}\n"), notice: String::new() })
+    Ok(CommandOutput { result: format!("{user}: {followed}\n"), notice: String::new() })
 }
 
 fn followed(user: &str, done: &str, path: &Path) -> String {
@@ -220,24 +220,24 @@ fn followed(user: &str, done: &str, path: &Path) -> String {
 }
 
 /// There is a tool for such files already, and it keeps their form.
-fn refuse_htpasswd(path: &Path, option: &str, user: &str) -> Result<(), Failure> {
+fn refuse_htpasswd(path: &Path, option: &str, user: &str) -> Result<(), CommandError> {
     let text = read_any(path).map(|(text, _)| text).unwrap_or_default();
     if !htpasswd::is_htpasswd(path, &text) {
         return Ok(());
     }
     let path = path.display();
     let message = format!("{path} is an htpasswd file: this command writes users.toml only");
-    Err(Failure::new(message, format!("type: htpasswd {option} {path} {}", quoted(user))))
+    Err(CommandError::new(message, format!("type: htpasswd {option} {path} {}", quoted(user))))
 }
 
-fn no_such_user(user: &str, path: &Path) -> Failure {
+fn no_such_user(user: &str, path: &Path) -> CommandError {
     let message = format!("no user `{}` in {}", user.escape_debug(), path.display());
-    Failure::new(message, format!("see who is there: exeunt user list --file {}", path.display()))
+    CommandError::new(message, format!("see who is there: exeunt user list --file {}", path.display()))
 }
 
 impl SetUser {
     /// Everything that can be known to be wrong before anybody types a password.
-    fn check(&self) -> Result<(), Failure> {
+    fn check(&self) -> Result<(), CommandError> {
         check_name(&self.user)?;
         let texts = [("an e-mail address", &self.email), ("a display name", &self.name)];
         for (what, text) in texts.iter().filter_map(|(what, text)| Some((what, text.as_ref()?))) {
@@ -253,23 +253,23 @@ impl SetUser {
 
     fn change(self) -> UserChange {
         let text = |text: Option<String>| match text {
-            None => Change::Keep,
-            Some(text) if text.is_empty() => Change::Remove,
-            Some(text) => Change::Set(text),
+            None => FieldChange::Keep,
+            Some(text) if text.is_empty() => FieldChange::Remove,
+            Some(text) => FieldChange::Set(text),
         };
         UserChange {
             password: None,
             groups: match self.groups.as_slice() {
-                [] => Change::Keep,
-                _ if self.has_no_groups() => Change::Remove,
-                _ => Change::Set(self.groups),
+                [] => FieldChange::Keep,
+                _ if self.has_no_groups() => FieldChange::Remove,
+                _ => FieldChange::Set(self.groups),
             },
             email: text(self.email),
             name: text(self.name),
             enabled: match (self.enable, self.disable) {
-                (true, _) => Change::Remove,
-                (_, true) => Change::Set(false),
-                _ => Change::Keep,
+                (true, _) => FieldChange::Remove,
+                (_, true) => FieldChange::Set(false),
+                _ => FieldChange::Keep,
             },
         }
     }
@@ -285,7 +285,7 @@ fn edit<T>(
     path: &Path,
     user: &str,
     change: impl FnOnce(&str) -> Result<(String, T), EditProblem>,
-) -> Result<(T, String), Failure> {
+) -> Result<(T, String), CommandError> {
     let file = LockedFile::lock(path)?;
     let before = file.read()?;
     let problems_of = |text: &str| Users::parse(path, text).err();
@@ -296,13 +296,13 @@ fn edit<T>(
     refuse_new_problems(problems_of(&before), problems_of(&after))?;
     file.replace(&after)?;
     let notice = Users::load(path, WeakHashes::Accept).err().map(|problems| {
-        let Failure(report) = problems.into();
+        let CommandError(report) = problems.into();
         format!("{report}\n\nwritten, but `exeunt serve` will not start with this file\n")
     });
     Ok((done, notice.unwrap_or_default()))
 }
 
-fn refuse_new_problems(before: Option<FileProblems>, after: Option<FileProblems>) -> Result<(), Failure> {
+fn refuse_new_problems(before: Option<FileProblems>, after: Option<FileProblems>) -> Result<(), CommandError> {
     let messages = |problems: &Option<FileProblems>| -> Vec<String> {
         let problems = problems.iter().flat_map(FileProblems::problems);
         problems.map(|problem| problem.message.clone()).collect()
@@ -310,7 +310,7 @@ fn refuse_new_problems(before: Option<FileProblems>, after: Option<FileProblems>
     let old = messages(&before);
     let mut new = after.iter().flat_map(FileProblems::problems);
     match new.find(|problem| !old.contains(&problem.message)) {
-        Some(problem) => Err(Failure::new(format!("{}: nothing was written", problem.message), &problem.help)),
+        Some(problem) => Err(CommandError::new(format!("{}: nothing was written", problem.message), &problem.help)),
         None => Ok(()),
     }
 }

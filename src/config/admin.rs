@@ -4,38 +4,38 @@ use std::path::Path;
 
 use nix::unistd::Group;
 
-use crate::admin::{DEFAULT_SOCKET, Settings};
+use crate::admin::{AdminSettings, DEFAULT_SOCKET};
 use crate::values::listen_address::ListenAddress;
 
-use super::door;
-use super::raw::{Refusal, Table};
+use super::raw::{RawTable, ValueRefusal};
 use super::schema;
+use super::server;
 
 /// Reads where the socket is; `None` where the operator wants none.
-pub fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
+pub fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> {
     let table = file.table("admin", &schema::ADMIN);
     let group = table.item("group").and_then(|item| item.parse(group)).flatten();
     let path = match table.item("listen") {
         None => Some(folder.join(DEFAULT_SOCKET)),
         Some(item) if item.peek() == Some("") => None,
-        Some(item) => item.parse(|text| match door::address(text, folder)? {
+        Some(item) => item.parse(|text| match server::address(text, folder)? {
             ListenAddress::Unix(path) => Ok(path),
-            ListenAddress::Tcp(_) => Err(Refusal::new("this socket ends sessions, so it is no TCP port")
+            ListenAddress::Tcp(_) => Err(ValueRefusal::new("this socket ends sessions, so it is no TCP port")
                 .write(format!("write \"unix:{DEFAULT_SOCKET}\", or \"\" for none"))),
         }),
     };
-    path.map(|path| Settings { path, group })
+    path.map(|path| AdminSettings { path, group })
 }
 
 /// The number of a group of this machine; nothing written, no group.
-fn group(text: &str) -> Result<Option<u32>, Refusal> {
+fn group(text: &str) -> Result<Option<u32>, ValueRefusal> {
     if text.is_empty() {
         return Ok(None);
     }
     match Group::from_name(text) {
         Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
-        Ok(None) => Err(Refusal::new(format!("there is no group \"{text}\" on this machine"))
+        Ok(None) => Err(ValueRefusal::new(format!("there is no group \"{text}\" on this machine"))
             .write(format!("make it: groupadd --system {text}"))),
-        Err(error) => Err(Refusal::new(format!("the groups of this machine cannot be read: {error}"))),
+        Err(error) => Err(ValueRefusal::new(format!("the groups of this machine cannot be read: {error}"))),
     }
 }

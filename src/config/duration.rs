@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::raw::Refusal;
+use super::raw::ValueRefusal;
 
 const MILLISECOND: u64 = 1;
 const SECOND: u64 = 1000 * MILLISECOND;
@@ -22,22 +22,22 @@ pub const ONE_HOUR: Duration = Duration::from_millis(HOUR);
 pub const ONE_DAY: Duration = Duration::from_millis(DAY);
 
 /// Reads `30s`, `1h30m` or `500ms`, within limits.
-pub fn parse(text: &str, limits: &RangeInclusive<Duration>) -> Result<Duration, Refusal> {
+pub fn parse(text: &str, limits: &RangeInclusive<Duration>) -> Result<Duration, ValueRefusal> {
     let duration = read(text).ok_or_else(|| explain(text))?;
     if limits.contains(&duration) {
         return Ok(duration);
     }
     let (least, most) = (show(*limits.start()), show(*limits.end()));
-    Err(Refusal::new(format!("must lie between {least} and {most}")))
+    Err(ValueRefusal::new(format!("must lie between {least} and {most}")))
 }
 
-fn explain(text: &str) -> Refusal {
+fn explain(text: &str) -> ValueRefusal {
     let number = text.trim();
     if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Refusal::new(format!("\"{text}\" has no unit"))
+        return ValueRefusal::new(format!("\"{text}\" has no unit"))
             .write(format!("write \"{number}s\" for seconds, \"{number}m\" for minutes"));
     }
-    Refusal::new(format!("\"{text}\" is no duration"))
+    ValueRefusal::new(format!("\"{text}\" is no duration"))
         .write("write a whole number and a unit (ms, s, m, h, d): \"30s\", \"5m\", \"1h30m\", \"7d\"")
 }
 

@@ -4,12 +4,12 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::raw::Refusal;
+use super::raw::ValueRefusal;
 
 /// A path as written, from `folder` if it is relative.
-pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, Refusal> {
+pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
     if text.is_empty() || text.contains('\0') {
-        return Err(Refusal::new("names no file"));
+        return Err(ValueRefusal::new("names no file"));
     }
     Ok(folder.join(text))
 }
@@ -29,12 +29,12 @@ fn place(path: &Path) -> PathBuf {
 }
 
 /// The content of a file that must be there.
-pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+pub fn read(path: &Path) -> Result<Vec<u8>, ValueRefusal> {
     fs::read(path).map_err(|error| unreadable(path, &error))
 }
 
 /// The content of a file that must be there, cut after `limit` bytes.
-pub fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, Refusal> {
+pub fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, ValueRefusal> {
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let read = |file: fs::File| {
         let mut content = Vec::new();
@@ -43,8 +43,8 @@ pub fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, Refusal> {
     fs::File::open(path).and_then(read).map_err(|error| unreadable(path, &error))
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Refusal {
-    let refusal = Refusal::new(format!("{} cannot be read: {error}", path.display()));
+fn unreadable(path: &Path, error: &io::Error) -> ValueRefusal {
+    let refusal = ValueRefusal::new(format!("{} cannot be read: {error}", path.display()));
     match error.kind() {
         io::ErrorKind::PermissionDenied => refusal.write("check as the user that serves: sudo -u exeunt exeunt check"),
         _ => refusal,

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 
-use super::raw::{Refusal, Table};
+use super::raw::{RawTable, ValueRefusal};
 use super::{meanings, schema};
 
 /// Fields of one connection (RFC 9110 7.6.1) and the frame of a message: never edited.
@@ -29,7 +29,7 @@ const OF_ONE_PERSON: &[&str] = &[
 const OWN_FAMILY: &str = "x-exeunt-";
 
 /// The edits of one route: towards the application, and towards the client.
-pub fn edits(route: &Table<'_>, identity: &IdentityHeaders) -> (HeaderEdits, HeaderEdits) {
+pub fn edits(route: &RawTable<'_>, identity: &IdentityHeaders) -> (HeaderEdits, HeaderEdits) {
     let headers = route.table("headers", &schema::ROUTE_HEADERS);
     let one_way = |way, schema| {
         let table = headers.table(way, schema);
@@ -38,15 +38,15 @@ pub fn edits(route: &Table<'_>, identity: &IdentityHeaders) -> (HeaderEdits, Hea
     (one_way("request", &schema::REQUEST_HEADERS), one_way("response", &schema::RESPONSE_HEADERS))
 }
 
-fn removals(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
+fn removals(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
     let items = table.list("remove");
     let names = items.iter().filter_map(|item| item.parse(|text| editable(text, identity)));
     names.map(HeaderEdit::Remove).collect()
 }
 
-fn additions(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
+fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
     let added = table.item("add").and_then(|item| item.open_table());
-    let entries = added.iter().flat_map(Table::entries);
+    let entries = added.iter().flat_map(RawTable::entries);
     entries
         .filter_map(|entry| {
             // It may be the key to the application.
@@ -59,55 +59,55 @@ fn additions(table: &Table<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit> {
 }
 
 /// A header name that an operator may add or remove.
-fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
+fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
     let name = not_written_here(text, identity)?;
     if OF_ONE_PERSON.contains(&name.as_str()) {
-        return Err(Refusal::new(format!("{text} differs from one person to the next"))
+        return Err(ValueRefusal::new(format!("{text} differs from one person to the next"))
             .write("the gateway tells who and where somebody is: see [identity]"));
     }
     Ok(name)
 }
 
 /// A header name under which the gateway itself tells an application nothing.
-pub fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, Refusal> {
+pub fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(OWN_FAMILY);
     if fixed || identity.names().any(|own| *own == name) {
-        return Err(Refusal::new(format!("the gateway writes {text} itself")));
+        return Err(ValueRefusal::new(format!("the gateway writes {text} itself")));
     }
     Ok(name)
 }
 
 /// A header name that may carry an identity: also one of the usual ones, but nothing that means something else.
-pub fn for_identity(text: &str) -> Result<HeaderName, Refusal> {
+pub fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(Refusal::new(format!("servers in front of applications drop {text}"))
+        return Err(ValueRefusal::new(format!("servers in front of applications drop {text}"))
             .write("write letters, digits and hyphens: \"X-WEBAUTH-USER\""));
     }
     if meanings::has_one(name.as_str()) {
-        return Err(Refusal::new(format!("{text} means something else to applications"))
+        return Err(ValueRefusal::new(format!("{text} means something else to applications"))
             .write("take a name of its own: \"X-WEBAUTH-USER\""));
     }
     Ok(name)
 }
 
-fn name(text: &str) -> Result<HeaderName, Refusal> {
-    let name: HeaderName = text.parse().map_err(|_| Refusal::new(format!("\"{text}\" is no header name")))?;
+fn name(text: &str) -> Result<HeaderName, ValueRefusal> {
+    let name: HeaderName = text.parse().map_err(|_| ValueRefusal::new(format!("\"{text}\" is no header name")))?;
     if name == HOST {
-        return Err(Refusal::new("Host says which application is asked").write("write upstream_host instead"));
+        return Err(ValueRefusal::new("Host says which application is asked").write("write upstream_host instead"));
     }
     if OF_THE_PROTOCOL.contains(&name.as_str()) {
-        return Err(Refusal::new(format!("{text} belongs to the connection, not to the message")));
+        return Err(ValueRefusal::new(format!("{text} belongs to the connection, not to the message")));
     }
     Ok(name)
 }
 
-fn value(text: &str) -> Result<HeaderValue, Refusal> {
+fn value(text: &str) -> Result<HeaderValue, ValueRefusal> {
     // Only what every program reads alike: visible ASCII and blanks.
     let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let value = plain.then(|| HeaderValue::try_from(text).ok()).flatten();
-    let mut value = value.ok_or_else(|| Refusal::new("a header value is visible ASCII in one line"))?;
+    let mut value = value.ok_or_else(|| ValueRefusal::new("a header value is visible ASCII in one line"))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -5,11 +5,11 @@ use http::HeaderName;
 use crate::admission::identity_headers::{IdentityHeaders, PRESETS, Template};
 
 use super::headers;
-use super::raw::{Item, Refusal, Table};
+use super::raw::{Item, RawTable, ValueRefusal};
 use super::schema;
 
 /// Reads the table.
-pub fn read(file: &Table<'_>) -> IdentityHeaders {
+pub fn read(file: &RawTable<'_>) -> IdentityHeaders {
     let table = file.table("identity", &schema::IDENTITY);
     let mut headers = match table.item("headers") {
         Some(item) => sets(item.list().iter().flatten().filter_map(preset)),
@@ -31,17 +31,17 @@ fn sets(names: impl Iterator<Item = &'static str>) -> IdentityHeaders {
     headers
 }
 
-fn custom(table: &Table<'_>) -> Vec<(HeaderName, Template)> {
+fn custom(table: &RawTable<'_>) -> Vec<(HeaderName, Template)> {
     let custom = table.item("custom").and_then(|item| item.open_table());
     let mut read: Vec<(HeaderName, Template)> = Vec::new();
-    for entry in custom.iter().flat_map(Table::entries) {
+    for entry in custom.iter().flat_map(RawTable::entries) {
         let name = headers::for_identity(entry.name).map_err(|refusal| entry.place.problem(refusal));
         let template = entry.item.parse(|text| {
-            Template::parse(text).map_err(|error| Refusal::new(format!("\"{text}\" cannot be sent")).write(error))
+            Template::parse(text).map_err(|error| ValueRefusal::new(format!("\"{text}\" cannot be sent")).write(error))
         });
         let (Ok(name), Some(template)) = (name, template) else { continue };
         if read.iter().any(|(other, _)| *other == name) {
-            entry.place.problem(Refusal::new("is set twice: letter case makes no difference"));
+            entry.place.problem(ValueRefusal::new("is set twice: letter case makes no difference"));
         }
         read.push((name, template));
     }

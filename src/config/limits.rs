@@ -3,19 +3,19 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::audit::{Format, Settings as LogSettings};
-use crate::proxy::settings::Settings as DoorSettings;
+use crate::audit::{Format, LogSettings};
+use crate::proxy::settings::ServerSettings as DoorSettings;
 use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
-use crate::values::request_head::HeadLimits;
+use crate::values::request_head::ParsedHead;
 
 use super::duration::{self, ONE_DAY, ONE_SECOND};
-use super::raw::Table;
+use super::raw::RawTable;
 use super::schema;
 
 /// The limits of several parts, read from their one table.
 #[derive(Debug)]
-pub struct Limits {
+pub struct LimitSettings {
     /// The client side.
     pub door: DoorSettings,
     /// Making a connection to an application.
@@ -31,7 +31,7 @@ pub struct Limits {
 }
 
 /// Reads `[limits]`.
-pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxies) -> Limits {
+pub fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxies) -> LimitSettings {
     let table = file.table("limits", &schema::LIMITS);
     let default = DoorSettings::default();
     let door = DoorSettings {
@@ -44,7 +44,7 @@ pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxie
         upstream_idle: wait(&table, "upstream_idle", default.upstream_idle),
         drain: wait(&table, "drain", default.drain),
         min_rate: number(&table, "min_rate", 1..=1_000_000, default.min_rate),
-        head: HeadLimits {
+        head: ParsedHead {
             size: count(&table, "head_size", 1024..=MIB, default.head.size),
             fields: count(&table, "fields", 10..=200, default.head.fields),
         },
@@ -58,7 +58,7 @@ pub fn read(file: &Table<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxie
         trusted,
         ..default
     };
-    Limits {
+    LimitSettings {
         door,
         connect_timeout: wait(&table, "connect_timeout", CONNECT_TIMEOUT),
         response_timeout: wait(&table, "response_timeout", RESPONSE_TIMEOUT),
@@ -75,23 +75,23 @@ const REQUESTS_PER_SESSION: usize = 500;
 const MIB: u64 = 1024 * 1024;
 
 /// How long is waited for something: between a second and a day.
-pub fn wait(table: &Table<'_>, key: &str, default: Duration) -> Duration {
+pub fn wait(table: &RawTable<'_>, key: &str, default: Duration) -> Duration {
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
     let read = table.item(key).and_then(|item| item.parse(|text| duration::parse(text, &LIMITS)));
     read.unwrap_or(default)
 }
 
-fn number(table: &Table<'_>, key: &str, range: RangeInclusive<u64>, default: u64) -> u64 {
+fn number(table: &RawTable<'_>, key: &str, range: RangeInclusive<u64>, default: u64) -> u64 {
     let (least, most) = range.into_inner();
     table.item(key).and_then(|item| item.number(least, most)).unwrap_or(default)
 }
 
-fn count(table: &Table<'_>, key: &str, range: RangeInclusive<u64>, default: usize) -> usize {
+fn count(table: &RawTable<'_>, key: &str, range: RangeInclusive<u64>, default: usize) -> usize {
     usize::try_from(number(table, key, range, default as u64)).unwrap_or(default)
 }
 
 /// Reads `[log]`.
-pub fn log(file: &Table<'_>) -> LogSettings {
+pub fn log(file: &RawTable<'_>) -> LogSettings {
     const FORMATS: [(&str, Format); 3] =
         [("text", Format::Text), ("json", Format::Json), ("combined", Format::Combined)];
     let table = file.table("log", &schema::LOG);

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::credentials::htpasswd::WeakHashes;
 use crate::credentials::problem::FileProblems;
-use crate::credentials::user_file::{Users, nobody_yet};
-use crate::login::settings::Settings;
+use crate::credentials::user_file::{Users, no_users_message};
+use crate::login::settings::LoginSettings;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
 
 use super::duration::{self, ONE_DAY, ONE_SECOND};
 use super::files;
-use super::limits::Limits;
-use super::raw::{Item, Refusal, Table};
+use super::limits::LimitSettings;
+use super::raw::{Item, RawTable, ValueRefusal};
 
 /// The longest ban where nothing is written.
 const BAN_MAX: Duration = Duration::from_secs(15 * 60);
@@ -21,13 +21,13 @@ const BAN_MAX: Duration = Duration::from_secs(15 * 60);
 const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
 /// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known.
-pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, limits: &Limits) -> Option<Settings> {
+pub fn read(table: &RawTable<'_>, own: Option<&AllowedOrigins>, limits: &LimitSettings) -> Option<LoginSettings> {
     let next = match (table.item("next"), own) {
         (Some(item), Some(own)) => next(&item, own),
         _ => Some(ReturnTo::own("/")),
     };
     let ban_max = table.item("ban_max").and_then(|item| item.parse(|text| duration::parse(text, &BANS)));
-    Some(Settings {
+    Some(LoginSettings {
         next: next?,
         ban_max: ban_max.unwrap_or(BAN_MAX),
         return_size: limits.return_size,
@@ -38,14 +38,14 @@ pub fn read(table: &Table<'_>, own: Option<&AllowedOrigins>, limits: &Limits) ->
 fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
     item.parse(|text| {
         ReturnTo::parse(text, own).ok_or_else(|| {
-            Refusal::new(format!("\"{text}\" is no page of an own host"))
+            ValueRefusal::new(format!("\"{text}\" is no page of an own host"))
                 .write("write a path (\"/\") or a whole URL of an own host")
         })
     })
 }
 
 /// Reads who may sign in: the users' file, and the users in it. The file may not be there yet.
-pub fn users(table: &Table<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
+pub fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
     let item = table.required("users", "users = \"users.toml\"")?;
     let path = item.parse(|text| files::resolve(folder, text))?;
     let weak = match table.item("allow_weak_hashes").and_then(|item| item.switch()) {
@@ -58,19 +58,19 @@ pub fn users(table: &Table<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
         let (lines, what) = if count == 1 { ("line", "its user") } else { ("lines", "their users") };
         let what =
             format!("{count} {lines} of {} cannot be used: {what} cannot sign in, all others can", path.display());
-        item.place.flaw(Refusal::new(what).attach(problems.clone()));
+        item.place.flaw(ValueRefusal::new(what).attach(problems.clone()));
     }
-    if let Some(problems) = users.doubled() {
+    if let Some(problems) = users.duplicates() {
         let what = format!("{} names a user twice: the first line counts", path.display());
-        item.place.warning(Refusal::new(what).attach(problems.clone()));
+        item.place.warning(ValueRefusal::new(what).attach(problems.clone()));
     }
     if users.count() == 0 {
-        item.place.warning(Refusal::of("", &nobody_yet(&path)));
+        item.place.warning(ValueRefusal::of("", &no_users_message(&path)));
     }
     if users.weak() > 0 {
         let have = if users.weak() == 1 { "user has a weak hash" } else { "users have weak hashes" };
         item.place.warning(
-            Refusal::new(format!("{} {have}: whoever gets the file gets the password", users.weak()))
+            ValueRefusal::new(format!("{} {have}: whoever gets the file gets the password", users.weak()))
                 .write(format!("give them new ones: htpasswd -B {} NAME", path.display())),
         );
     }
@@ -78,10 +78,12 @@ pub fn users(table: &Table<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
 }
 
 /// What is wrong with the file as a whole is said here; what is wrong with its lines is shown with them.
-fn refused(path: &Path, problems: FileProblems) -> Refusal {
+fn refused(path: &Path, problems: FileProblems) -> ValueRefusal {
     let path = path.display();
     match problems.problems() {
-        [only] if only.span.is_none() => Refusal::new(format!("{path}: {}", only.message)).write(only.help.as_str()),
-        _ => Refusal::new(format!("{path} is refused for what follows")).attach(problems),
+        [only] if only.span.is_none() => {
+            ValueRefusal::new(format!("{path}: {}", only.message)).write(only.help.as_str())
+        }
+        _ => ValueRefusal::new(format!("{path} is refused for what follows")).attach(problems),
     }
 }

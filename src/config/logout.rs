@@ -6,21 +6,21 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::admission::cross_site::GetPolicy;
-use crate::logout::settings::Settings;
+use crate::logout::settings::LogoutSettings;
 use crate::values::origin::Host;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 
 use super::duration::{self, ONE_SECOND};
-use super::raw::{Item, Refusal, Table};
+use super::raw::{Item, RawTable, ValueRefusal};
 
 const ON_GET: [(&str, GetPolicy); 3] =
     [("navigate", GetPolicy::Navigate), ("confirm", GetPolicy::Confirm), ("never", GetPolicy::Never)];
 
 /// Reads the table. `own` are the gateway's own origins; `None` while they are not known.
-pub fn read(table: &Table<'_>, own: Option<&[OriginPattern]>) -> Settings {
+pub fn read(table: &RawTable<'_>, own: Option<&[OriginPattern]>) -> LogoutSettings {
     let others = allowed_origins(table);
     let allowed = AllowedOrigins::new(own.into_iter().flatten().cloned().chain(others));
-    Settings {
+    LogoutSettings {
         get: table.item("get").and_then(|item| item.word(&ON_GET)).unwrap_or_default(),
         next: table.item("next").filter(|_| own.is_some()).and_then(|item| next(&item, &allowed)),
         allowed,
@@ -33,25 +33,25 @@ fn next(item: &Item<'_>, reachable: &AllowedOrigins) -> Option<ReturnTo> {
     item.parse(|text| ReturnTo::parse(text, reachable).ok_or_else(|| unsafe_next(text)))
 }
 
-fn unsafe_next(text: &str) -> Refusal {
+fn unsafe_next(text: &str) -> ValueRefusal {
     let foreign = text.split_once("://").and_then(|(scheme, rest)| {
         let host = rest.split(['/', '?', '#']).next()?;
         OriginPattern::parse(&format!("{scheme}://{host}")).ok().map(|_| format!("{scheme}://{host}"))
     });
     match foreign {
-        Some(origin) => Refusal::new(format!("{origin} is not an own host"))
+        Some(origin) => ValueRefusal::new(format!("{origin} is not an own host"))
             .write(format!("if it is trusted, add `allowed_origins = [\"{origin}\"]` to [logout]")),
-        None => Refusal::new(format!("\"{text}\" is no safe target"))
+        None => ValueRefusal::new(format!("\"{text}\" is no safe target"))
             .write("write a path (\"/bye\") or a whole URL (\"https://www.example.com/\")"),
     }
 }
 
-fn allowed_origins(table: &Table<'_>) -> Vec<OriginPattern> {
+fn allowed_origins(table: &RawTable<'_>) -> Vec<OriginPattern> {
     let read = |text: &str| {
         let pattern = OriginPattern::parse(text)
-            .map_err(|write| Refusal::new(format!("\"{text}\" must be an origin")).write(write))?;
+            .map_err(|write| ValueRefusal::new(format!("\"{text}\" must be an origin")).write(write))?;
         match pattern.wildcard_parent().filter(|parent| is_shared(parent)) {
-            Some(parent) => Err(Refusal::new(format!("names below {parent} are given to strangers"))
+            Some(parent) => Err(ValueRefusal::new(format!("names below {parent} are given to strangers"))
                 .write(format!("name your own domain: \"https://*.example.{parent}\""))),
             None => Ok(pattern),
         }
@@ -75,7 +75,7 @@ const CLEARED: [(&str, &str); 3] =
     [("storage", "\"storage\""), ("cookies", "\"cookies\""), ("executionContexts", "\"executionContexts\"")];
 
 /// The header's value: a list of quoted words.
-fn clear_site_data(table: &Table<'_>) -> Option<HeaderValue> {
+fn clear_site_data(table: &RawTable<'_>) -> Option<HeaderValue> {
     let items = table.list("clear_site_data");
     let words: Vec<&str> = items.iter().filter_map(cleared).collect();
     (!words.is_empty()).then(|| HeaderValue::try_from(words.join(", ")).ok()).flatten()
@@ -84,7 +84,7 @@ fn clear_site_data(table: &Table<'_>) -> Option<HeaderValue> {
 fn cleared(item: &Item<'_>) -> Option<&'static str> {
     if item.peek() == Some("cache") {
         item.place.problem(
-            Refusal::new("\"cache\" makes browsers stall for seconds at every logout")
+            ValueRefusal::new("\"cache\" makes browsers stall for seconds at every logout")
                 .write("leave it out: pages of a session are not kept in the first place"),
         );
         return None;

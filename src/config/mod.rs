@@ -5,7 +5,6 @@
 //! of them found in the order of the file's lines.
 
 mod admin;
-mod door;
 mod duration;
 mod files;
 mod headers;
@@ -23,6 +22,7 @@ mod report;
 mod routes;
 mod rules;
 pub mod schema;
+mod server;
 mod session;
 mod state;
 
@@ -33,15 +33,15 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::admin::Settings as AdminSettings;
-use crate::audit::Settings as LogSettings;
+use crate::admin::AdminSettings;
+use crate::audit::LogSettings;
 use crate::credentials::problem::mask;
 use crate::credentials::user_file::Users;
-use crate::gateway::Settings as GatewaySettings;
-use crate::proxy::settings::Settings as DoorSettings;
+use crate::gateway::GatewaySettings;
+use crate::proxy::settings::ServerSettings as DoorSettings;
 use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
-use crate::session::table::Settings as SessionSettings;
+use crate::session::table::SessionSettings;
 use crate::values::cookie::SessionCookie;
 use crate::values::origin::Origin;
 use crate::values::own_hosts::OwnHosts;
@@ -51,8 +51,8 @@ pub use state::StateFolder;
 
 pub use report::{Finding, Report, Severity};
 
-use limits::Limits;
-use raw::{Findings, Table};
+use limits::LimitSettings;
+use raw::{Findings, RawTable};
 
 /// Everything that an operator set, checked: the settings of every part.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report)
         return Err(Report::new(name, text, vec![syntax(first)]));
     }
     let findings = Findings::default();
-    let settings = read(&Table::file(&root, &schema::FILE, &findings), folder);
+    let settings = read(&RawTable::file(&root, &schema::FILE, &findings), folder);
     let (findings, secrets) = findings.into_parts();
     let report = Report::new(name, mask(text, &secrets), findings);
     match settings {
@@ -128,9 +128,9 @@ fn syntax(error: &toml::de::Error) -> Finding {
 }
 
 /// Reads every part, whatever the others found. `None` only with a problem among the findings.
-fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
-    let limits = limits::read(file, door::listen(file, folder), door::trusted_proxies(file));
-    let public_url = door::public_url(file);
+fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
+    let limits = limits::read(file, server::listen(file, folder), server::trusted_proxies(file));
+    let public_url = server::public_url(file);
     let session = file.table("session", &schema::SESSION);
     let log = limits::log(file);
     let admin = admin::read(file, folder);
@@ -154,22 +154,22 @@ fn read(file: &Table<'_>, folder: &Path) -> Option<Settings> {
 /// Reads what requests are judged by. Without `public_url` the own hosts are not known, and what is compared with
 /// them is not judged.
 fn gateway(
-    file: &Table<'_>,
+    file: &RawTable<'_>,
     folder: &Path,
-    limits: &Limits,
+    limits: &LimitSettings,
     public_url: Option<&Origin>,
     cookie: Option<SessionCookie>,
     admin: Option<&Path>,
 ) -> Option<(PathBuf, GatewaySettings)> {
-    let (further, identity) = (door::hosts(file), identity::read(file));
+    let (further, identity) = (server::hosts(file), identity::read(file));
     let machine = LazyCell::new(UpstreamTrust::platform as fn() -> _);
-    let around = routes::Around { folder, limits, public_url, admin, identity: &identity, machine: &machine };
+    let around = routes::RouteContext { folder, limits, public_url, admin, identity: &identity, machine: &machine };
     let routes = routes::read(file, around);
     let hosts = public_url.map(|url| {
         let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
         OwnHosts::new(url, of_routes.chain(further))
     });
-    rules::refuse_twins(&routes, hosts.as_ref());
+    rules::refuse_duplicates(&routes, hosts.as_ref());
     rules::refuse_circles(&routes, hosts.as_ref(), &limits.door.listen);
     let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
     let users = login::users(&login, folder);

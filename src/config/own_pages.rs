@@ -2,10 +2,10 @@
 
 use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath};
 
-use super::raw::{Item, Refusal, Table};
+use super::raw::{Item, RawTable, ValueRefusal};
 
 /// Reads both. `None` only with a problem found.
-pub fn read(login: &Table<'_>, logout: &Table<'_>) -> Option<OwnPages> {
+pub fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPages> {
     let sign_in = match login.item("path") {
         Some(item) => item.parse(|text| path_but(text, LOGOUT, "signs out")),
         None => own_path("/login").ok(),
@@ -18,20 +18,20 @@ pub fn read(login: &Table<'_>, logout: &Table<'_>) -> Option<OwnPages> {
     if pages.is_none() && !sign_out.is_empty() {
         let place = login.item("path").or_else(|| logout.item("paths"))?.place;
         let what = format!("{} cannot both sign in and sign out", sign_in?);
-        place.problem(Refusal::new(what).write("give login.path and logout.paths different addresses"));
+        place.problem(ValueRefusal::new(what).write("give login.path and logout.paths different addresses"));
     }
     pages
 }
 
-fn own_path(text: &str) -> Result<OwnPath, Refusal> {
-    OwnPath::parse(text).map_err(|said| Refusal::of(text, &said))
+fn own_path(text: &str) -> Result<OwnPath, ValueRefusal> {
+    OwnPath::parse(text).map_err(|said| ValueRefusal::of(text, &said))
 }
 
 /// A path other than `taken`, which always does something else.
-fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, Refusal> {
+fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, ValueRefusal> {
     let path = own_path(text)?;
     if path.is(taken) {
-        return Err(Refusal::new(format!("{taken} always {does}")).write("name another path"));
+        return Err(ValueRefusal::new(format!("{taken} always {does}")).write("name another path"));
     }
     Ok(path)
 }
@@ -39,13 +39,13 @@ fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, Refusal> {
 fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     let items = item.list()?;
     if items.is_empty() {
-        item.place.problem(Refusal::new("nobody could sign out").write("write [\"/logout\"]"));
+        item.place.problem(ValueRefusal::new("nobody could sign out").write("write [\"/logout\"]"));
     }
     let mut paths: Vec<OwnPath> = Vec::new();
     for item in items {
         let Some(path) = item.parse(|text| path_but(text, LOGIN, "signs in")) else { continue };
-        if paths.iter().any(|other| other.resembles(&path)) {
-            item.place.problem(Refusal::new(format!("{path} is named twice")));
+        if paths.iter().any(|other| other.is_same_when_folded(&path)) {
+            item.place.problem(ValueRefusal::new(format!("{path} is named twice")));
         } else {
             paths.push(path);
         }
@@ -54,16 +54,16 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
 }
 
 /// Why a page of ours cannot be where a sign-out leads; `None` if it can.
-pub fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<Refusal> {
+pub fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<ValueRefusal> {
     match page {
         OwnPage::Logout => {
-            let refusal = Refusal::new(format!("{path} is itself an address that signs out"));
+            let refusal = ValueRefusal::new(format!("{path} is itself an address that signs out"));
             Some(refusal.write("name another page, or leave it out: the goodbye page is shown"))
         }
         OwnPage::Login => None,
         OwnPage::Further(page) if page.eq_ignore_ascii_case("goodbye") => None,
         OwnPage::Further(_) => {
-            Some(Refusal::new("of the gateway's further pages only the goodbye page can follow a logout"))
+            Some(ValueRefusal::new("of the gateway's further pages only the goodbye page can follow a logout"))
         }
     }
 }

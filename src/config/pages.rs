@@ -2,21 +2,21 @@
 
 use std::path::Path;
 
-use crate::credentials::problem::{FileProblems, Problem};
-use crate::pages::{Brand, BrokenFile, Colour, Logo, Look, MAX_LOGO, Settings};
+use crate::credentials::problem::{FileProblem, FileProblems};
+use crate::pages::{Brand, BrokenFile, Colour, Logo, MAX_LOGO, PageSettings, Theme};
 
 use super::files;
-use super::raw::{Item, Refusal, Table};
+use super::raw::{Item, RawTable, ValueRefusal};
 
 /// Reads both tables. `None` only with a problem found.
-pub fn read(brand: &Table<'_>, pages: &Table<'_>, folder: &Path) -> Option<Settings> {
+pub fn read(brand: &RawTable<'_>, pages: &RawTable<'_>, folder: &Path) -> Option<PageSettings> {
     let (brand, look) = (read_brand(brand, folder), look(pages, folder));
-    Some(Settings { brand, look: look? })
+    Some(PageSettings { brand, look: look? })
 }
 
-fn read_brand(table: &Table<'_>, folder: &Path) -> Brand {
+fn read_brand(table: &RawTable<'_>, folder: &Path) -> Brand {
     let usual = Brand::default();
-    let refused = |text: &str, said: String| Refusal::new(format!("\"{text}\" is not accepted")).write(said);
+    let refused = |text: &str, said: String| ValueRefusal::new(format!("\"{text}\" is not accepted")).write(said);
     let name = |text: &str| Brand::parse_name(text).map_err(|said| refused(text, said));
     let colour = |text: &str| Colour::parse(text).map_err(|said| refused(text, said));
     Brand {
@@ -26,29 +26,29 @@ fn read_brand(table: &Table<'_>, folder: &Path) -> Brand {
     }
 }
 
-fn logo(text: &str, folder: &Path) -> Result<Logo, Refusal> {
+fn logo(text: &str, folder: &Path) -> Result<Logo, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     Logo::parse(files::read_up_to(&path, MAX_LOGO + 1)?).map_err(|said| {
-        Refusal::new(format!("{}: {said}", path.display()))
+        ValueRefusal::new(format!("{}: {said}", path.display()))
             .write(format!("name a PNG, JPEG, GIF, WebP or SVG file of at most {} KiB", MAX_LOGO / 1024))
     })
 }
 
-fn look(table: &Table<'_>, folder: &Path) -> Option<Look> {
+fn look(table: &RawTable<'_>, folder: &Path) -> Option<Theme> {
     let Some(item) = table.item("dir") else {
         // A mistake in our own files would not get past our tests.
-        return Look::built_in().ok();
+        return Theme::built_in().ok();
     };
     let path = item.parse(|text| files::resolve(folder, text))?;
-    let look = Look::with_folder(&path).map_err(|files| refuse(&item, files)).ok()?;
-    for advice in look.advice() {
-        item.place.warning(Refusal::new(advice.message.as_str()).write(advice.help.as_str()));
+    let look = Theme::with_folder(&path).map_err(|files| refuse(&item, files)).ok()?;
+    for advice in look.form_problems() {
+        item.place.warning(ValueRefusal::new(advice.message.as_str()).write(advice.help.as_str()));
     }
     for (file, texts) in look.untranslated() {
         let shown: Vec<&str> = texts.iter().take(3).map(String::as_str).collect();
         let more = if texts.len() > shown.len() { ", …" } else { "" };
         let what = format!("{} leaves {} texts in English", file.display(), texts.len());
-        item.place.warning(Refusal::new(what).write(format!("add {}{more}", shown.join(", "))));
+        item.place.warning(ValueRefusal::new(what).write(format!("add {}{more}", shown.join(", "))));
     }
     Some(look)
 }
@@ -56,14 +56,14 @@ fn look(table: &Table<'_>, folder: &Path) -> Option<Look> {
 /// Every file is a problem of its own, shown with its lines.
 fn refuse(item: &Item<'_>, broken: Vec<BrokenFile>) {
     for BrokenFile { path, text, problems } in broken {
-        let into = |crate::pages::Problem { span, message, help }| Problem { span, message, help };
-        let problems: Vec<Problem> = problems.into_iter().map(into).collect();
+        let into = |crate::pages::TemplateProblem { span, message, help }| FileProblem { span, message, help };
+        let problems: Vec<FileProblem> = problems.into_iter().map(into).collect();
         let shown = path.display().to_string();
         let refusal = match problems.as_slice() {
             [only] if only.span.is_none() => {
-                Refusal::new(format!("{shown}: {}", only.message)).write(only.help.as_str())
+                ValueRefusal::new(format!("{shown}: {}", only.message)).write(only.help.as_str())
             }
-            _ => Refusal::new(format!("{shown} is refused for what follows"))
+            _ => ValueRefusal::new(format!("{shown} is refused for what follows"))
                 .attach(FileProblems::new(&path, text, problems)),
         };
         item.place.problem(refusal);

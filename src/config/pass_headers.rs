@@ -9,12 +9,12 @@ use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::header_names::{OwnHeaders, is_plain};
 use crate::values::removed_headers;
 
-use super::raw::{Item, Refusal, Table};
+use super::raw::{Item, RawTable, ValueRefusal};
 use super::{headers, schema};
 
 /// Reads the list of a route whose requests are edited like this.
 pub fn read(
-    route: &Table<'_>,
+    route: &RawTable<'_>,
     identity: &IdentityHeaders,
     edits: &HeaderEdits,
     trusted: &TrustedProxies,
@@ -25,11 +25,11 @@ pub fn read(
         let Some((name, sender)) = entry(&item) else { continue };
         let Some(header) = name.parse(|text| passable(text, identity, edits, &removed)) else { continue };
         if read.iter().any(|(other, _)| *other == header) {
-            item.place.problem(Refusal::new(format!("{header} is named twice")));
+            item.place.problem(ValueRefusal::new(format!("{header} is named twice")));
         }
         if sender == Sender::TrustedProxy && trusted.networks.is_empty() && !trusted.unix {
             item.place.warning(
-                Refusal::new(format!("trusted_proxies names nobody, so {header} never passes"))
+                ValueRefusal::new(format!("trusted_proxies names nobody, so {header} never passes"))
                     .write("write the address of the proxy that sets it: trusted_proxies = [\"127.0.0.1\"]"),
             );
         }
@@ -49,7 +49,7 @@ fn entry<'f>(item: &Item<'f>) -> Option<(Item<'f>, Sender)> {
     let name = table.item("name");
     if name.is_none() {
         let example = "write { name = \"X-Original-Host\", from = \"any\" }";
-        item.place.problem(Refusal::new("has no name").write(example));
+        item.place.problem(ValueRefusal::new("has no name").write(example));
     }
     Some((name?, sender?))
 }
@@ -59,20 +59,20 @@ fn passable(
     identity: &IdentityHeaders,
     edits: &HeaderEdits,
     removed: &OwnHeaders,
-) -> Result<HeaderName, Refusal> {
+) -> Result<HeaderName, ValueRefusal> {
     let name = headers::not_written_here(text, identity)?;
     if !is_plain(name.as_ref()) {
-        return Err(Refusal::new(format!("applications may take {text} for another name"))
+        return Err(ValueRefusal::new(format!("applications may take {text} for another name"))
             .write("write letters, digits and single hyphens: \"X-Original-Host\""));
     }
     if !removed_headers::may_pass(name.as_str()) {
-        return Err(Refusal::new(format!("{text} is never passed on")).write("leave it out"));
+        return Err(ValueRefusal::new(format!("{text} is never passed on")).write("leave it out"));
     }
     if !removed.claims(name.as_ref()) {
-        return Err(Refusal::new(format!("{text} passes anyway")).write("leave it out"));
+        return Err(ValueRefusal::new(format!("{text} passes anyway")).write("leave it out"));
     }
     if edits.iter().any(|edit| matches!(edit, HeaderEdit::Set(set, _) if *set == name)) {
-        return Err(Refusal::new(format!("[route.headers.request] sets {text}")).write("leave out one of them"));
+        return Err(ValueRefusal::new(format!("[route.headers.request] sets {text}")).write("leave out one of them"));
     }
     Ok(name)
 }

@@ -14,7 +14,7 @@ use super::schema::Schema;
 
 /// Why a value is refused: what is wrong with it, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ValueRefusal {
     /// What is wrong, one line.
     pub what: String,
     /// What to write, a line each.
@@ -23,7 +23,7 @@ pub struct Refusal {
     pub within: Option<Box<FileProblems>>,
 }
 
-impl Refusal {
+impl ValueRefusal {
     /// What is wrong, with no advice yet.
     pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), write: Vec::new(), within: None }
@@ -59,8 +59,8 @@ pub struct Findings {
 }
 
 impl Findings {
-    fn add(&self, severity: Severity, place: &Place<'_>, refusal: Refusal) {
-        let Refusal { what, write, within } = refusal;
+    fn add(&self, severity: Severity, place: &Location<'_>, refusal: ValueRefusal) {
+        let ValueRefusal { what, write, within } = refusal;
         let (key, span) = (place.key.clone(), place.span.clone());
         let finding = Finding { severity, key, what, write, span, within: within.map(|problems| *problems) };
         self.found.borrow_mut().push(finding);
@@ -74,7 +74,7 @@ impl Findings {
 
 /// A place of the file that something can be said about.
 #[derive(Clone, Debug)]
-pub struct Place<'f> {
+pub struct Location<'f> {
     /// The key's full path.
     pub key: String,
     /// `None` for what is not written in the file.
@@ -82,14 +82,14 @@ pub struct Place<'f> {
     findings: &'f Findings,
 }
 
-impl Place<'_> {
+impl Location<'_> {
     /// The configuration is refused because of this place.
-    pub fn problem(&self, refusal: Refusal) {
+    pub fn problem(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Problem, self, refusal);
     }
 
     /// Something does not work because of this place; all else does.
-    pub fn flaw(&self, refusal: Refusal) {
+    pub fn flaw(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Flaw, self, refusal);
     }
 
@@ -99,16 +99,16 @@ impl Place<'_> {
     }
 
     /// The operator should know about this place.
-    pub fn warning(&self, refusal: Refusal) {
+    pub fn warning(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Warning, self, refusal);
     }
 }
 
 /// A table, and the schema that its keys were checked against.
 #[derive(Debug)]
-pub struct Table<'f> {
+pub struct RawTable<'f> {
     /// Where it stands.
-    pub place: Place<'f>,
+    pub place: Location<'f>,
     values: Option<&'f DeTable<'f>>,
     /// `None` where the operator makes up the keys.
     schema: Option<&'static Schema>,
@@ -118,38 +118,38 @@ pub struct Table<'f> {
 #[derive(Clone, Debug)]
 pub struct Item<'f> {
     /// Where it stands.
-    pub place: Place<'f>,
+    pub place: Location<'f>,
     value: &'f DeValue<'f>,
 }
 
 /// A key that the operator made up.
 #[derive(Debug)]
-pub struct Entry<'f> {
+pub struct NamedEntry<'f> {
     /// The key.
     pub name: &'f str,
     /// Where the key stands.
-    pub place: Place<'f>,
+    pub place: Location<'f>,
     /// Its value.
     pub item: Item<'f>,
 }
 
-impl<'f> Table<'f> {
+impl<'f> RawTable<'f> {
     /// The whole file.
     pub fn file(root: &'f Spanned<DeTable<'f>>, schema: &'static Schema, findings: &'f Findings) -> Self {
-        let place = Place { key: String::new(), span: None, findings };
-        Self { place, values: Some(root.get_ref()), schema: Some(schema) }.without_strangers()
+        let place = Location { key: String::new(), span: None, findings };
+        Self { place, values: Some(root.get_ref()), schema: Some(schema) }.without_unknown_keys()
     }
 
     /// The table under `key`. One that is absent reads like an empty one.
-    pub fn table(&self, key: &str, schema: &'static Schema) -> Table<'f> {
-        let absent = || Table { place: self.place_of(key, None), values: None, schema: Some(schema) };
+    pub fn table(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
+        let absent = || RawTable { place: self.location_of(key, None), values: None, schema: Some(schema) };
         self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(absent)
     }
 
     /// The value under `key`.
     pub fn item(&self, key: &str) -> Option<Item<'f>> {
         let value = self.values?.get(key)?;
-        Some(Item { place: self.place_of(key, Some(value.span())), value: value.get_ref() })
+        Some(Item { place: self.location_of(key, Some(value.span())), value: value.get_ref() })
     }
 
     /// The value of a key of one of the file's tables, for rules that look at several; an empty `table` is the file.
@@ -158,18 +158,18 @@ impl<'f> Table<'f> {
             return self.item(key);
         }
         let DeValue::Table(values) = self.item(table)?.value else { return None };
-        let place = self.place_of(table, None);
-        Table { place, values: Some(values), schema: None }.item(key)
+        let place = self.location_of(table, None);
+        RawTable { place, values: Some(values), schema: None }.item(key)
     }
 
     /// The value under `key`; a problem if it is absent. `example` is the line to write.
     pub fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
         let item = self.item(key);
         if item.is_none() && !self.has_misspelt(key) {
-            let place = self.place_without(key);
+            let place = self.location_of_missing(key);
             let table = self.schema.map_or("", |schema| schema.table);
             let under = if table.is_empty() { String::new() } else { format!(" under {}", header(table)) };
-            place.problem(Refusal::new("is missing").write(format!("write {example}{under}")));
+            place.problem(ValueRefusal::new("is missing").write(format!("write {example}{under}")));
         }
         item
     }
@@ -186,15 +186,15 @@ impl<'f> Table<'f> {
     }
 
     /// All keys with their values, for tables whose keys the operator makes up.
-    pub fn entries(&self) -> Vec<Entry<'f>> {
+    pub fn entries(&self) -> Vec<NamedEntry<'f>> {
         let entries = self.values.into_iter().flat_map(DeTable::iter);
         entries
             .map(|(key, value)| {
                 let name = key.get_ref().as_ref();
-                let value_place = self.place_of(name, Some(value.span()));
-                Entry {
+                let value_place = self.location_of(name, Some(value.span()));
+                NamedEntry {
                     name,
-                    place: self.place_of(name, Some(key.span())),
+                    place: self.location_of(name, Some(key.span())),
                     item: Item { place: value_place, value: value.get_ref() },
                 }
             })
@@ -202,24 +202,24 @@ impl<'f> Table<'f> {
     }
 
     /// Where a key would stand that is not there.
-    pub fn place_without(&self, key: &str) -> Place<'f> {
-        self.place_of(key, self.place.span.clone())
+    pub fn location_of_missing(&self, key: &str) -> Location<'f> {
+        self.location_of(key, self.place.span.clone())
     }
 
-    fn place_of(&self, key: &str, span: Option<Range<usize>>) -> Place<'f> {
+    fn location_of(&self, key: &str, span: Option<Range<usize>>) -> Location<'f> {
         let key = match self.place.key.as_str() {
             "" => key.to_owned(),
             table => format!("{table}.{key}"),
         };
-        Place { key, span, findings: self.place.findings }
+        Location { key, span, findings: self.place.findings }
     }
 
     /// Refuses every key that the schema does not know.
-    fn without_strangers(self) -> Self {
+    fn without_unknown_keys(self) -> Self {
         for key in self.values.into_iter().flat_map(DeTable::keys) {
             let name = key.get_ref().as_ref();
             if let Some(schema) = self.schema.filter(|schema| !schema.keys.contains(&name)) {
-                self.place_of(name, Some(key.span())).problem(stranger(name, schema));
+                self.location_of(name, Some(key.span())).problem(unknown_key(name, schema));
             }
         }
         self
@@ -231,13 +231,13 @@ fn header(table: &str) -> String {
     if table == "route" { "[[route]]".to_owned() } else { format!("[{table}]") }
 }
 
-fn stranger(name: &str, schema: &Schema) -> Refusal {
+fn unknown_key(name: &str, schema: &Schema) -> ValueRefusal {
     if schema.later.contains(&name) {
-        return Refusal::new("comes with a later version")
+        return ValueRefusal::new("comes with a later version")
             .write("this version does nothing with it, so it is refused: remove it");
     }
     let noun = if schema.table.is_empty() { "key or table" } else { "key" };
-    let refusal = Refusal::new(format!("there is no such {noun}"));
+    let refusal = ValueRefusal::new(format!("there is no such {noun}"));
     let refusal = match schema.means(name) {
         Some(near) => refusal.write(format!("did you mean `{near}`?")),
         None => refusal,
@@ -248,7 +248,7 @@ fn stranger(name: &str, schema: &Schema) -> Refusal {
 
 impl<'f> Item<'f> {
     /// The text, read by `parse`; a refusal becomes a problem here.
-    pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, Refusal>) -> Option<T> {
+    pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
         let text = self.text()?;
         parse(text).map_err(|refusal| self.place.problem(refusal)).ok()
     }
@@ -292,7 +292,7 @@ impl<'f> Item<'f> {
         let read = read.and_then(|number| u64::try_from(number).ok());
         let fits = read.filter(|number| (least..=most).contains(number));
         if fits.is_none() {
-            let refusal = Refusal::new(format!("must lie between {least} and {most}"));
+            let refusal = ValueRefusal::new(format!("must lie between {least} and {most}"));
             self.place.problem(refusal);
         }
         fits
@@ -315,7 +315,7 @@ impl<'f> Item<'f> {
     }
 
     /// The tables of a list of tables.
-    pub fn tables(&self, schema: &'static Schema) -> Vec<Table<'f>> {
+    pub fn tables(&self, schema: &'static Schema) -> Vec<RawTable<'f>> {
         match self.value {
             DeValue::Array(values) => {
                 self.numbered(values.iter()).iter().filter_map(|item| item.table(schema)).collect()
@@ -328,16 +328,16 @@ impl<'f> Item<'f> {
     }
 
     /// A table with known keys.
-    pub fn table(&self, schema: &'static Schema) -> Option<Table<'f>> {
+    pub fn table(&self, schema: &'static Schema) -> Option<RawTable<'f>> {
         self.values().map(|values| {
             let place = self.place.clone();
-            Table { place, values: Some(values), schema: Some(schema) }.without_strangers()
+            RawTable { place, values: Some(values), schema: Some(schema) }.without_unknown_keys()
         })
     }
 
     /// A table whose keys the operator makes up.
-    pub fn open_table(&self) -> Option<Table<'f>> {
-        self.values().map(|values| Table { place: self.place.clone(), values: Some(values), schema: None })
+    pub fn open_table(&self) -> Option<RawTable<'f>> {
+        self.values().map(|values| RawTable { place: self.place.clone(), values: Some(values), schema: None })
     }
 
     fn values(&self) -> Option<&'f DeTable<'f>> {
@@ -352,22 +352,22 @@ impl<'f> Item<'f> {
         numbered
             .map(|(value, number)| {
                 let key = format!("{}[{number}]", self.place.key);
-                let place = Place { key, span: Some(value.span()), findings: self.place.findings };
+                let place = Location { key, span: Some(value.span()), findings: self.place.findings };
                 Item { place, value: value.get_ref() }
             })
             .collect()
     }
 
     fn wrong<T>(&self, wanted: &str) -> Option<T> {
-        let refusal = Refusal::new(format!("must be {wanted}, not {}", kind(self.value)));
+        let refusal = ValueRefusal::new(format!("must be {wanted}, not {}", kind(self.value)));
         self.place.problem(refusal);
         None
     }
 }
 
-fn not_a_word(text: &str, words: &[&str]) -> Refusal {
+fn not_a_word(text: &str, words: &[&str]) -> ValueRefusal {
     let listed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    let refusal = Refusal::new(format!("\"{text}\" is none of its values"));
+    let refusal = ValueRefusal::new(format!("\"{text}\" is none of its values"));
     let refusal = match super::schema::nearest(text, words) {
         Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
         None => refusal,

@@ -15,17 +15,17 @@ use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
-use super::limits::{self, Limits};
-use super::raw::{Item, Place, Refusal, Table};
-use super::{door, files, headers, origins, pass_headers, schema};
+use super::limits::{self, LimitSettings};
+use super::raw::{Item, Location, RawTable, ValueRefusal};
+use super::{files, headers, origins, pass_headers, schema, server};
 
 /// What the rules of a route look at besides its own table.
 #[derive(Clone, Copy, Debug)]
-pub struct Around<'a> {
+pub struct RouteContext<'a> {
     /// Where relative paths start.
     pub folder: &'a Path,
     /// Our own listeners, which no route may lead back to, and how long upstreams may take.
-    pub limits: &'a Limits,
+    pub limits: &'a LimitSettings,
     /// What browsers type, which no route may lead back to either.
     pub public_url: Option<&'a Origin>,
     /// The operator's socket, which no route may lead to.
@@ -37,14 +37,14 @@ pub struct Around<'a> {
 }
 
 /// Reads all routes, each with its place in the file.
-pub fn read<'f>(file: &Table<'f>, around: Around<'_>) -> Vec<(Place<'f>, RouteSettings)> {
+pub fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Location<'f>, RouteSettings)> {
     let example = "these two lines\n[[route]]\nupstream = \"http://127.0.0.1:9000\"";
     let Some(item) = file.required("route", example) else { return Vec::new() };
     let tables = item.tables(&schema::ROUTE);
     tables.into_iter().filter_map(|table| Some((table.place.clone(), route(&table, around)?))).collect()
 }
 
-fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
+fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings> {
     // Everything is read before anything is given up, so that all problems are told.
     let host = table.item("host").map(|item| item.parse(origins::host));
     let path = table.item("path").map_or_else(|| path("/").ok(), |item| item.parse(path));
@@ -91,35 +91,35 @@ fn route(table: &Table<'_>, around: Around<'_>) -> Option<RouteSettings> {
 }
 
 /// Paths of this route that are asked for without anybody being there.
-fn idle_paths(table: &Table<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
+fn idle_paths(table: &RawTable<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
     let within = |text: &str| {
-        let path = ConfiguredPath::parse(text).map_err(|said| Refusal::of(text, &said))?;
-        let outside = || Refusal::new(format!("{text} is not covered by this route, whose path is {route}"));
+        let path = ConfiguredPath::parse(text).map_err(|said| ValueRefusal::of(text, &said))?;
+        let outside = || ValueRefusal::new(format!("{text} is not covered by this route, whose path is {route}"));
         if route.is_root() || route.covers(path.as_str().as_bytes()) { Ok(path) } else { Err(outside()) }
     };
     table.list("idle_paths").iter().filter_map(|item| item.parse(within)).collect()
 }
 
-fn path(text: &str) -> Result<ConfiguredPath, Refusal> {
+fn path(text: &str) -> Result<ConfiguredPath, ValueRefusal> {
     if is_reserved(text) {
-        return Err(Refusal::new(format!("{RESERVED}/ belongs to the gateway and is never forwarded")));
+        return Err(ValueRefusal::new(format!("{RESERVED}/ belongs to the gateway and is never forwarded")));
     }
-    ConfiguredPath::parse(text).map_err(|said| Refusal::of(text, &said))
+    ConfiguredPath::parse(text).map_err(|said| ValueRefusal::of(text, &said))
 }
 
-fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {
+fn upstreams(table: &RawTable<'_>, around: RouteContext<'_>) -> Vec<UpstreamAddress> {
     let Some(item) = table.required("upstream", "upstream = \"http://127.0.0.1:9000\"") else {
         return Vec::new();
     };
     let items = item.one_or_list();
     if items.is_empty() {
-        item.place.problem(Refusal::new("names no application"));
+        item.place.problem(ValueRefusal::new("names no application"));
     }
     let mut read: Vec<UpstreamAddress> = Vec::new();
     for item in items {
         let Some(address) = item.parse(|text| upstream(text, around)) else { continue };
         if read.contains(&address) {
-            item.place.problem(Refusal::new(format!("{address} is named twice")));
+            item.place.problem(ValueRefusal::new(format!("{address} is named twice")));
         } else {
             read.push(address);
         }
@@ -127,19 +127,19 @@ fn upstreams(table: &Table<'_>, around: Around<'_>) -> Vec<UpstreamAddress> {
     read
 }
 
-fn upstream(text: &str, around: Around<'_>) -> Result<UpstreamAddress, Refusal> {
+fn upstream(text: &str, around: RouteContext<'_>) -> Result<UpstreamAddress, ValueRefusal> {
     let absolute = text.strip_prefix("unix:").map(|path| format!("unix:{}", around.folder.join(path).display()));
     let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
-        Refusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
+        ValueRefusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
     })?;
     if leads_home(&address, around) {
-        return Err(Refusal::new(format!("{address} is this gateway itself"))
+        return Err(ValueRefusal::new(format!("{address} is this gateway itself"))
             .write("write the address that the application listens at"));
     }
     Ok(address)
 }
 
-fn leads_home(address: &UpstreamAddress, around: Around<'_>) -> bool {
+fn leads_home(address: &UpstreamAddress, around: RouteContext<'_>) -> bool {
     let listen = &around.limits.door.listen;
     match address {
         UpstreamAddress::Sample => false,
@@ -151,13 +151,13 @@ fn leads_home(address: &UpstreamAddress, around: Around<'_>) -> bool {
         UpstreamAddress::Unix(path) => own_sockets(around).any(|own| files::is_same(own, path)),
         UpstreamAddress::Tcp { host, port, .. } if is_this_machine(host) => {
             let loopback = [([127, 0, 0, 1], *port).into(), (std::net::Ipv6Addr::LOCALHOST, *port).into()];
-            loopback.iter().any(|address| door::reaches(address, listen))
+            loopback.iter().any(|address| server::reaches(address, listen))
         }
-        UpstreamAddress::Tcp { .. } => address.literal().is_some_and(|address| door::reaches(&address, listen)),
+        UpstreamAddress::Tcp { .. } => address.literal().is_some_and(|address| server::reaches(&address, listen)),
     }
 }
 
-fn own_sockets<'a>(around: Around<'a>) -> impl Iterator<Item = &'a Path> {
+fn own_sockets<'a>(around: RouteContext<'a>) -> impl Iterator<Item = &'a Path> {
     let listeners = around.limits.door.listen.iter().filter_map(|address| match address {
         ListenAddress::Unix(path) => Some(path.as_path()),
         ListenAddress::Tcp(_) => None,
@@ -172,59 +172,59 @@ fn is_this_machine(host: &Host) -> bool {
         || matches!(name, "localhost" | "localhost.localdomain" | "ip6-localhost" | "ip6-loopback")
 }
 
-fn authority(text: &str) -> Result<Authority, Refusal> {
+fn authority(text: &str) -> Result<Authority, ValueRefusal> {
     Authority::parse(text).ok_or_else(|| {
-        Refusal::new(format!("\"{text}\" is no value of a Host header"))
+        ValueRefusal::new(format!("\"{text}\" is no value of a Host header"))
             .write("write \"app.internal\" or \"app.internal:8080\"")
     })
 }
 
 /// Whom upstreams over TLS are vouched for by; nobody where there are none.
-fn trust(table: &Table<'_>, upstreams: &[UpstreamAddress], around: Around<'_>) -> Option<Arc<UpstreamTrust>> {
+fn trust(table: &RawTable<'_>, upstreams: &[UpstreamAddress], around: RouteContext<'_>) -> Option<Arc<UpstreamTrust>> {
     match table.item("upstream_ca_file") {
         Some(item) => item.parse(|text| authorities(text, around.folder)),
         None if upstreams.iter().any(UpstreamAddress::is_tls) => Some(Arc::clone(around.machine)),
-        None => Some(UpstreamTrust::nobody()),
+        None => Some(UpstreamTrust::none()),
     }
 }
 
-fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, Refusal> {
+fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     let content = files::read(&path)?;
-    UpstreamTrust::from_pem(&content).map_err(|error| Refusal::of(text, &format!("{} {error}", path.display())))
+    UpstreamTrust::from_pem(&content).map_err(|error| ValueRefusal::of(text, &format!("{} {error}", path.display())))
 }
 
 fn methods(item: &Item<'_>) -> Methods {
     let Some(items) = item.list() else { return Methods::default() };
-    let named = |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|said| Refusal::of(text, &said)));
+    let named = |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|said| ValueRefusal::of(text, &said)));
     if items.is_empty() {
-        item.place.problem(Refusal::new("names no method, so nobody could ask for anything").write("remove it"));
+        item.place.problem(ValueRefusal::new("names no method, so nobody could ask for anything").write("remove it"));
     }
     Methods::new(items.iter().filter_map(named).collect())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
+enum AccessKeyword {
     Public,
     SignedIn,
 }
 
-fn access(table: &Table<'_>) -> Option<Access> {
-    let words = [("public", Word::Public), ("signed-in", Word::SignedIn)];
-    let word = table.item("access").map_or(Some(Word::SignedIn), |item| item.word(&words))?;
+fn access(table: &RawTable<'_>) -> Option<Access> {
+    let words = [("public", AccessKeyword::Public), ("signed-in", AccessKeyword::SignedIn)];
+    let word = table.item("access").map_or(Some(AccessKeyword::SignedIn), |item| item.word(&words))?;
     let Some(item) = table.item("groups") else {
-        return Some(if word == Word::Public { Access::Public } else { Access::SignedIn });
+        return Some(if word == AccessKeyword::Public { Access::Public } else { Access::SignedIn });
     };
-    if word == Word::Public {
+    if word == AccessKeyword::Public {
         item.place.problem(
-            Refusal::new("a public route asks nobody for a group").write("remove groups, or access = \"public\""),
+            ValueRefusal::new("a public route asks nobody for a group").write("remove groups, or access = \"public\""),
         );
         return None;
     }
     let groups: Vec<String> = item.list()?.iter().filter_map(|item| item.parse(group)).collect();
     if groups.is_empty() {
         item.place.problem(
-            Refusal::new("names no group, so nobody could pass").write("remove it, or write groups = [\"staff\"]"),
+            ValueRefusal::new("names no group, so nobody could pass").write("remove it, or write groups = [\"staff\"]"),
         );
         return None;
     }
@@ -232,22 +232,24 @@ fn access(table: &Table<'_>) -> Option<Access> {
 }
 
 /// Whether programs may send name and password with every request.
-fn basic(table: &Table<'_>, public_url: Option<&Origin>) -> bool {
+fn basic(table: &RawTable<'_>, public_url: Option<&Origin>) -> bool {
     let Some(item) = table.item("basic") else { return false };
     let basic = item.switch().unwrap_or(false);
     let in_the_clear = public_url.is_some_and(|url| url.scheme == Scheme::Http && !url.host.is_loopback());
     if basic && in_the_clear {
         item.place.warning(
-            Refusal::new("programs send their password with every request, and anybody on the way can read it: http")
-                .write("put TLS in front and write public_url = \"https://…\", or remove basic"),
+            ValueRefusal::new(
+                "programs send their password with every request, and anybody on the way can read it: http",
+            )
+            .write("put TLS in front and write public_url = \"https://…\", or remove basic"),
         );
     }
     basic
 }
 
-fn group(text: &str) -> Result<String, Refusal> {
+fn group(text: &str) -> Result<String, ValueRefusal> {
     let sound = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    sound.then(|| text.to_owned()).ok_or_else(|| Refusal::new("is no name of a group"))
+    sound.then(|| text.to_owned()).ok_or_else(|| ValueRefusal::new("is no name of a group"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Rules between tables: what each of them allows, and all of them together do not.
 
-use crate::gateway::Settings;
+use crate::gateway::GatewaySettings;
 use crate::routes::access::Access;
 use crate::routes::path_table::PathTable;
 use crate::routes::settings::RouteSettings;
@@ -15,10 +15,10 @@ use crate::values::target::Target;
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::own_pages;
-use super::raw::{Place, Refusal, Table};
+use super::raw::{Location, RawTable, ValueRefusal};
 
 /// Applies all rules but those about single routes.
-pub fn check(file: &Table<'_>, settings: &Settings) {
+pub fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
     if let Some(item) = file.item("public_url") {
         tls_in_front(&item.place, settings);
         lost_after_login(&item.place, settings);
@@ -33,7 +33,7 @@ pub fn check(file: &Table<'_>, settings: &Settings) {
 
 /// Two routes of one host and path: only one of them could ever answer. Where the own hosts are not known, names
 /// are compared as they are written.
-pub fn refuse_twins(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHosts>) {
+pub fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&OwnHosts>) {
     let same_host = |one: &RouteSettings, other: &RouteSettings| match (&one.host, &other.host, hosts) {
         (Some(one), Some(other), Some(hosts)) => hosts.host_id(one) == hosts.host_id(other),
         (one, other, _) => one == other,
@@ -43,12 +43,12 @@ pub fn refuse_twins(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHos
         let twin = earlier.clone().find(|(_, other)| route.path == other.path);
         if let Some((twin, _)) = twin {
             place.problem(
-                Refusal::new(format!("{} has the same host and path", twin.key))
+                ValueRefusal::new(format!("{} has the same host and path", twin.key))
                     .write("change one of them, or list both applications in one route's upstream"),
             );
         } else if let Some((twin, other)) = earlier.find(|(_, other)| are_confused(route, other)) {
             place.problem(
-                Refusal::new(format!(
+                ValueRefusal::new(format!(
                     "programs that know no letter case, or forgive dots and blanks, take {} for {}, the path of {}",
                     route.path, other.path, twin.key
                 ))
@@ -60,7 +60,7 @@ pub fn refuse_twins(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHos
 
 /// An upstream by the name of an own host and a port of ours: what leads here under another name is found when the
 /// request comes back.
-pub fn refuse_circles(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnHosts>, listen: &[ListenAddress]) {
+pub fn refuse_circles(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&OwnHosts>, listen: &[ListenAddress]) {
     let Some(hosts) = hosts else { return };
     let listens = |at: u16| listen.iter().any(|own| matches!(own, ListenAddress::Tcp(own) if own.port() == at));
     let is_home = |address: &&UpstreamAddress| match address {
@@ -72,7 +72,7 @@ pub fn refuse_circles(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnH
     for (place, route) in routes {
         if let Some(address) = route.upstreams.iter().find(is_home) {
             place.problem(
-                Refusal::new(format!("upstream {address} is this gateway itself"))
+                ValueRefusal::new(format!("upstream {address} is this gateway itself"))
                     .write("write the address that the application listens at"),
             );
         }
@@ -80,7 +80,7 @@ pub fn refuse_circles(routes: &[(Place<'_>, RouteSettings)], hosts: Option<&OwnH
 }
 
 /// A route at an address that the gateway answers itself: its application would never be asked there.
-pub fn refuse_hidden(routes: &[(Place<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
+pub fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
     for (place, route) in routes {
         let path = route.path.to_string();
         let asked = RequestPath::read(&path).ok();
@@ -92,7 +92,7 @@ pub fn refuse_hidden(routes: &[(Place<'_>, RouteSettings)], own_pages: Option<&O
             Some(Ok(Some(OwnPage::Further(_)) | None)) | None => continue,
         };
         place.problem(
-            Refusal::new(format!("the gateway itself answers {path} ({what}), so this application never gets it"))
+            ValueRefusal::new(format!("the gateway itself answers {path} ({what}), so this application never gets it"))
                 .write(format!("give the route another path, or move the gateway's page: {key}")),
         );
     }
@@ -100,28 +100,28 @@ pub fn refuse_hidden(routes: &[(Place<'_>, RouteSettings)], own_pages: Option<&O
 
 /// Whether requests for one route could be read as requests for the other, and nobody says that they are not.
 fn are_confused(one: &RouteSettings, other: &RouteSettings) -> bool {
-    one.path.resembles(&other.path) && !(one.case_sensitive && other.case_sensitive)
+    one.path.is_same_when_folded(&other.path) && !(one.case_sensitive && other.case_sensitive)
 }
 
 /// Whoever types https must meet TLS somewhere.
-fn tls_in_front(place: &Place<'_>, settings: &Settings) {
+fn tls_in_front(place: &Location<'_>, settings: &GatewaySettings) {
     let nobody = settings.trusted.networks.is_empty() && !settings.trusted.unix;
     if settings.hosts.scheme() == Scheme::Https && nobody {
         place.warning(
-            Refusal::new("TLS is up to a proxy in front, and trusted_proxies names none")
+            ValueRefusal::new("TLS is up to a proxy in front, and trusted_proxies names none")
                 .write("write its address, so that clients are told apart: trusted_proxies = [\"127.0.0.1\"]"),
         );
     }
 }
 
 /// People who sign in without having asked for a page must be led to one that is there.
-fn lost_after_login(place: &Place<'_>, settings: &Settings) {
+fn lost_after_login(place: &Location<'_>, settings: &GatewaySettings) {
     let (Some(host), true) = (settings.hosts.names().first(), settings.login.next.origin().is_none()) else { return };
     let answered =
         read(&settings.login.next).is_some_and(|target| matches!(route(host, target.path(), settings), Ok(Some(_))));
     if !answered {
         place.warning(
-            Refusal::new(format!(
+            ValueRefusal::new(format!(
                 "who signs in on {host} is led to {}, where no [[route]] answers",
                 settings.login.next
             ))
@@ -136,20 +136,20 @@ fn read(target: &ReturnTo) -> Option<Target<'_>> {
 }
 
 /// Where a sign-in leads is a page of an application: ours would sign out again, or ask to sign in.
-fn after_login(place: &Place<'_>, settings: &Settings) {
+fn after_login(place: &Location<'_>, settings: &GatewaySettings) {
     let next = &settings.login.next;
     let target = read(next);
     let path = target.as_ref().map(Target::path);
     let refusal = match path.map(|path| (path.text(), settings.own_pages.find(path))) {
         None | Some((_, Err(_))) => in_two_ways(),
-        Some((text, Ok(Some(_)))) => Refusal::new(format!("{text} is an address of the gateway itself")),
+        Some((text, Ok(Some(_)))) => ValueRefusal::new(format!("{text} is an address of the gateway itself")),
         Some((_, Ok(None))) => return,
     };
     place.problem(refusal.write("name a page of an application: \"/\""));
 }
 
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
-fn after_logout(place: &Place<'_>, next: &ReturnTo, settings: &Settings) {
+fn after_logout(place: &Location<'_>, next: &ReturnTo, settings: &GatewaySettings) {
     let ours = |origin: &Origin| settings.hosts.origins().any(|own| own == *origin);
     let mut hosts = settings.hosts.names().iter().filter(|host| match next.origin() {
         None => true,
@@ -164,7 +164,7 @@ fn after_logout(place: &Place<'_>, next: &ReturnTo, settings: &Settings) {
     }
 }
 
-fn objection(host: &Host, path: &RequestPath<'_>, settings: &Settings) -> Option<Refusal> {
+fn objection(host: &Host, path: &RequestPath<'_>, settings: &GatewaySettings) -> Option<ValueRefusal> {
     let text = path.text();
     match settings.own_pages.find(path) {
         Ok(Some(page)) => return own_pages::objection_after_logout(page, text),
@@ -174,26 +174,26 @@ fn objection(host: &Host, path: &RequestPath<'_>, settings: &Settings) -> Option
     match route(host, path, settings) {
         Err(_) => Some(in_two_ways()),
         Ok(None) => Some(
-            Refusal::new(format!("no [[route]] answers {text} on {host}"))
+            ValueRefusal::new(format!("no [[route]] answers {text} on {host}"))
                 .write("name a page that is there, or leave it out: the goodbye page is shown"),
         ),
         Ok(Some(route)) if route.access == Access::Public => None,
         Ok(Some(_)) => Some(
-            Refusal::new(format!("{text} on {host} asks people to sign in again"))
+            ValueRefusal::new(format!("{text} on {host} asks people to sign in again"))
                 .write(format!("add a [[route]] with path = \"{text}\" and access = \"public\"")),
         ),
     }
 }
 
-fn in_two_ways() -> Refusal {
-    Refusal::new("can be read in two ways, so no request for it passes")
+fn in_two_ways() -> ValueRefusal {
+    ValueRefusal::new("can be read in two ways, so no request for it passes")
 }
 
 /// The route that answers.
 fn route<'a>(
     host: &Host,
     path: &RequestPath<'_>,
-    settings: &'a Settings,
+    settings: &'a GatewaySettings,
 ) -> Result<Option<&'a RouteSettings>, Ambiguous> {
     let Some(host) = settings.hosts.host_id(host) else { return Ok(None) };
     let entries: Vec<_> = settings.routes.iter().map(|route| (route.scope(), route)).collect();

@@ -6,12 +6,12 @@ use std::time::Duration;
 use ::cookie::SameSite;
 
 use crate::session::lifetime::Lifetime;
-use crate::session::table::Settings;
+use crate::session::table::SessionSettings;
 use crate::values::cookie::SessionCookie;
 use crate::values::origin::{Origin, Scheme};
 
 use super::duration::{self, ONE_DAY, ONE_HOUR, ONE_SECOND};
-use super::raw::{Item, Refusal, Table};
+use super::raw::{Item, RawTable, ValueRefusal};
 
 /// The most sessions that a table may be asked to hold: some 4 GiB of records.
 const MOST_SESSIONS: u64 = 10_000_000;
@@ -22,14 +22,14 @@ const SAME_SITE: [(&str, SameSite); 3] =
     [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)];
 
 /// Reads the limits of sessions.
-pub fn read(table: &Table<'_>) -> Settings {
+pub fn read(table: &RawTable<'_>) -> SessionSettings {
     check_store(table);
     let absolute = span(table, "max_lifetime").unwrap_or(ONE_HOUR.saturating_mul(12));
     // Who shortens the life alone means both.
     let idle = span(table, "idle_timeout").unwrap_or(ONE_HOUR.min(absolute));
     let lifetime = Lifetime { idle, absolute };
     check_lifetimes(table, lifetime);
-    Settings {
+    SessionSettings {
         lifetime,
         max_per_user: number(table, "max_per_user", 10_000).unwrap_or(20),
         capacity: number(table, "sessions", MOST_SESSIONS).unwrap_or(1_000_000),
@@ -37,7 +37,7 @@ pub fn read(table: &Table<'_>) -> Settings {
 }
 
 /// Reads how the session cookie is named and sent.
-pub fn cookie(table: &Table<'_>, public_url: Option<&Origin>) -> Option<SessionCookie> {
+pub fn cookie(table: &RawTable<'_>, public_url: Option<&Origin>) -> Option<SessionCookie> {
     let name = table.item("cookie").and_then(|item| item.parse(cookie_name)).unwrap_or("exeunt".into());
     let same_site = table.item("same_site").and_then(|item| item.word(&SAME_SITE)).unwrap_or(SameSite::Lax);
     let public_url = public_url?;
@@ -45,80 +45,80 @@ pub fn cookie(table: &Table<'_>, public_url: Option<&Origin>) -> Option<SessionC
     Some(SessionCookie::new(&name, public_url.scheme, same_site))
 }
 
-fn span(table: &Table<'_>, key: &str) -> Option<Duration> {
+fn span(table: &RawTable<'_>, key: &str) -> Option<Duration> {
     // Above a year nobody means it.
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY.saturating_mul(365);
     table.item(key)?.parse(|text| duration::parse(text, &LIMITS).and_then(whole_seconds))
 }
 
 /// Sessions count in whole seconds.
-fn whole_seconds(duration: Duration) -> Result<Duration, Refusal> {
+fn whole_seconds(duration: Duration) -> Result<Duration, ValueRefusal> {
     match duration.subsec_millis() {
         0 => Ok(duration),
-        _ => Err(Refusal::new("sessions count in whole seconds")),
+        _ => Err(ValueRefusal::new("sessions count in whole seconds")),
     }
 }
 
-fn number(table: &Table<'_>, key: &str, most: u64) -> Option<usize> {
+fn number(table: &RawTable<'_>, key: &str, most: u64) -> Option<usize> {
     table.item(key)?.number(1, most).and_then(|number| usize::try_from(number).ok())
 }
 
-fn check_lifetimes(table: &Table<'_>, lifetime: Lifetime) {
+fn check_lifetimes(table: &RawTable<'_>, lifetime: Lifetime) {
     if lifetime.idle <= lifetime.absolute {
         return;
     }
     let (idle, life) = (duration::show(lifetime.idle), duration::show(lifetime.absolute));
-    let refusal = Refusal::new(format!("idle_timeout ({idle}) is longer than max_lifetime ({life})"));
+    let refusal = ValueRefusal::new(format!("idle_timeout ({idle}) is longer than max_lifetime ({life})"));
     if let Some(item) = table.item("idle_timeout") {
         item.place.problem(refusal.write("a session ends at the latest after max_lifetime, however busy it is"));
     }
 }
 
-fn check_scheme(table: &Table<'_>, public_url: &Origin) {
+fn check_scheme(table: &RawTable<'_>, public_url: &Origin) {
     let Some(item) = table.item("same_site") else { return };
     if public_url.scheme == Scheme::Http && item.peek() == Some("none") {
         item.place.problem(
-            Refusal::new("browsers drop a SameSite=None cookie that came over http")
+            ValueRefusal::new("browsers drop a SameSite=None cookie that came over http")
                 .write("write \"lax\", or serve over https"),
         );
     }
 }
 
 /// There is one store in this version; the names of the others are known, and refused.
-fn check_store(table: &Table<'_>) {
+fn check_store(table: &RawTable<'_>) {
     let place = match table.item("store") {
         Some(item) => store(&item),
-        None => Some(table.place_without("store")),
+        None => Some(table.location_of_missing("store")),
     };
     if let Some(place) = place {
-        place.warning(Refusal::new("sessions are kept in memory: a restart signs everybody out"));
+        place.warning(ValueRefusal::new("sessions are kept in memory: a restart signs everybody out"));
     }
 }
 
-fn store<'f>(item: &Item<'f>) -> Option<super::raw::Place<'f>> {
+fn store<'f>(item: &Item<'f>) -> Option<super::raw::Location<'f>> {
     let known = item.parse(|text| match text {
         "memory" => Ok(()),
         other if ["sqlite:", "redis:", "rediss:"].iter().any(|scheme| other.starts_with(scheme)) => {
-            Err(Refusal::new("durable stores come with a later version").write("write \"memory\""))
+            Err(ValueRefusal::new("durable stores come with a later version").write("write \"memory\""))
         }
-        _ => Err(Refusal::new(format!("there is no store \"{text}\"")).write("write \"memory\"")),
+        _ => Err(ValueRefusal::new(format!("there is no store \"{text}\"")).write("write \"memory\"")),
     });
     known.map(|()| item.place.clone())
 }
 
-fn cookie_name(text: &str) -> Result<String, Refusal> {
+fn cookie_name(text: &str) -> Result<String, ValueRefusal> {
     for prefix in ["__host-", "__secure-"] {
         let head = text.get(..prefix.len()).unwrap_or_default();
         if head.eq_ignore_ascii_case(prefix) {
             let name = text.get(prefix.len()..).unwrap_or_default();
-            return Err(Refusal::new("the prefix is added by itself where public_url is https")
+            return Err(ValueRefusal::new("the prefix is added by itself where public_url is https")
                 .write(format!("write \"{name}\"")));
         }
     }
     // Less than RFC 6265 4.1.1 allows, and what every program reads alike.
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if text.is_empty() || text.len() > LONGEST_NAME || !text.bytes().all(sound) {
-        return Err(Refusal::new(format!("\"{text}\" is no name of a cookie"))
+        return Err(ValueRefusal::new(format!("\"{text}\" is no name of a cookie"))
             .write("write letters, digits, - and _, 64 at most"));
     }
     Ok(text.to_owned())

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::files;
-use super::raw::{Refusal, Table};
+use super::raw::{RawTable, ValueRefusal};
 
 /// Where the state folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,15 +30,15 @@ impl StateFolder {
 }
 
 /// Reads where the state folder is. One that is not there yet is made at the start.
-pub fn read(file: &Table<'_>, folder: &Path) -> StateFolder {
+pub fn read(file: &RawTable<'_>, folder: &Path) -> StateFolder {
     let named = file.item("state").and_then(|item| item.parse(|text| named(folder, text)));
     named.map_or_else(|| StateFolder::Beside(folder.to_owned()), StateFolder::Named)
 }
 
-fn named(folder: &Path, text: &str) -> Result<PathBuf, Refusal> {
+fn named(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     if path.exists() && !path.is_dir() {
-        let refusal = Refusal::new(format!("{} must be a folder", path.display()));
+        let refusal = ValueRefusal::new(format!("{} must be a folder", path.display()));
         return Err(refusal.write("write \"/var/lib/exeunt\", or another folder that the gateway may write"));
     }
     Ok(path)

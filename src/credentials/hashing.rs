@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::credentials::password::{HashingFailed, Password};
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::{UserEntry, Users};
-use crate::throttle::shares::{Crowded, Number, Places, Share, Shares};
+use crate::throttle::fair_queue::{FairQueue, QueueFull, QueueLimits, Share, WaiterId};
 use crate::values::reason::Reason;
 
 /// How much nicer the threads are than those that serve: about a tenth of the processor time where both want it.
@@ -25,19 +25,19 @@ const NICENESS: i32 = 10;
 
 /// How many passwords are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct HashingSettings {
     /// At once, each on a thread of its own. Default: one a core, at most 4.
     pub threads: NonZero<usize>,
     /// Waiting for their turn; further ones are refused with [`Reason::SignInCrowded`] or [`Reason::SignInBusy`].
     /// Default: 256, and 64 known browsers.
-    pub waiting: Places,
+    pub waiting: QueueLimits,
 }
 
-impl Default for Settings {
+impl Default for HashingSettings {
     fn default() -> Self {
         const MOST: NonZero<usize> = NonZero::new(4).unwrap();
         let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-        Self { threads: cores.min(MOST), waiting: Places { for_all: 256, for_known: 64 } }
+        Self { threads: cores.min(MOST), waiting: QueueLimits { for_all: 256, for_known: 64 } }
     }
 }
 
@@ -47,18 +47,18 @@ impl Default for Settings {
 /// begun is finished.
 #[derive(Debug)]
 pub struct PasswordChecker {
-    queue: Arc<Queue>,
+    queue: Arc<CheckQueue>,
 }
 
-struct Queue {
-    state: Mutex<State>,
+struct CheckQueue {
+    state: Mutex<CheckQueueState>,
     /// Told to the threads when there is work, or no more at all.
     changed: Condvar,
     computed: AtomicU64,
 }
 
-struct State {
-    shares: Shares<Job>,
+struct CheckQueueState {
+    shares: FairQueue<Job>,
     closed: bool,
 }
 
@@ -73,15 +73,15 @@ impl PasswordChecker {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn new(settings: Settings) -> io::Result<Self> {
+    pub fn new(settings: HashingSettings) -> io::Result<Self> {
         let checker = Self::without_threads(settings.waiting);
         (0..settings.threads.get()).try_for_each(|_| checker.start_thread())?;
         Ok(checker)
     }
 
-    fn without_threads(waiting: Places) -> Self {
-        let state = Mutex::new(State { shares: Shares::new(waiting), closed: false });
-        Self { queue: Arc::new(Queue { state, changed: Condvar::new(), computed: AtomicU64::default() }) }
+    fn without_threads(waiting: QueueLimits) -> Self {
+        let state = Mutex::new(CheckQueueState { shares: FairQueue::new(waiting), closed: false });
+        Self { queue: Arc::new(CheckQueue { state, changed: Condvar::new(), computed: AtomicU64::default() }) }
     }
 
     /// The thread ends with the checker.
@@ -136,15 +136,15 @@ impl Drop for PasswordChecker {
     }
 }
 
-impl Queue {
-    fn enter(&self, share: Share, job: Job) -> Place<'_> {
+impl CheckQueue {
+    fn enter(&self, share: Share, job: Job) -> QueuedCheck<'_> {
         let (number, lost) = self.state.lock().shares.enter(share, job);
         self.changed.notify_one();
         if let Some((job, crowded)) = lost {
             // Whoever does not wait any more need not hear of it.
             let _ = job.answer.send(Err(reason(crowded)));
         }
-        Place { queue: self, number }
+        QueuedCheck { queue: self, number }
     }
 
     /// Waits for a job and does it; `false` when there will be none any more.
@@ -173,28 +173,28 @@ impl Queue {
     }
 }
 
-impl fmt::Debug for Queue {
+impl fmt::Debug for CheckQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("computed", &self.computed).finish_non_exhaustive()
     }
 }
 
 /// One who waits. Dropped, the place is free again.
-struct Place<'a> {
-    queue: &'a Queue,
-    number: Number,
+struct QueuedCheck<'a> {
+    queue: &'a CheckQueue,
+    number: WaiterId,
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuedCheck<'_> {
     fn drop(&mut self) {
         drop(self.queue.state.lock().shares.leave(self.number));
     }
 }
 
-fn reason(crowded: Crowded) -> Reason {
+fn reason(crowded: QueueFull) -> Reason {
     match crowded {
-        Crowded::OwnShare => Reason::SignInCrowded,
-        Crowded::Everywhere => Reason::SignInBusy,
+        QueueFull::OwnShare => Reason::SignInCrowded,
+        QueueFull::Everywhere => Reason::SignInBusy,
     }
 }
 

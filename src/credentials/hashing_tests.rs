@@ -28,8 +28,8 @@ const SHARE: Share = Share { account: 1, address: 1, site: 1, is_known: false };
 
 /// One at a time.
 fn checker(waiting: usize) -> PasswordChecker {
-    let waiting = Places { for_all: waiting, for_known: 0 };
-    PasswordChecker::new(Settings { threads: NonZero::<usize>::MIN, waiting }).unwrap()
+    let waiting = QueueLimits { for_all: waiting, for_known: 0 };
+    PasswordChecker::new(HashingSettings { threads: NonZero::<usize>::MIN, waiting }).unwrap()
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn without_users_a_name_costs_what_a_new_hash_costs() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_a_caller_who_left_is_not_served() {
     let users = users();
-    let checker = PasswordChecker::without_threads(Places { for_all: 1, for_known: 0 });
+    let checker = PasswordChecker::without_threads(QueueLimits { for_all: 1, for_known: 0 });
     let mut context = Context::from_waker(Waker::noop());
     let other = Share { account: 2, address: 2, site: 2, is_known: false };
 
@@ -105,7 +105,7 @@ async fn real_passwords_are_checked_in_fair_shares() {
     let random_name = |number: u64| (format!("x{number}"), share(100 + number, 1 + number % 8));
     let crowds = [(0..96).map(one_account).collect::<Vec<_>>(), (0..96).map(random_name).collect()];
     for crowd in crowds {
-        let checker = PasswordChecker::without_threads(Settings::default().waiting);
+        let checker = PasswordChecker::without_threads(HashingSettings::default().waiting);
         let people = (1..=20).map(|number| (format!("user{number}"), share(number, 0)));
         let mut asked: FuturesUnordered<_> = crowd
             .into_iter()

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::credentials::problem::{Problem, mask};
+use crate::credentials::problem::{FileProblem, mask};
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::UserEntry;
 use crate::credentials::user_reader::{check_name, quoted};
@@ -27,7 +27,7 @@ pub enum WeakHashes {
 /// Whether a file of this name and content is an htpasswd file, and not TOML. Names may hold `=`, quotes and brackets:
 /// so the whole text decides, and not its first sign.
 pub fn is_htpasswd(path: &Path, text: &str) -> bool {
-    if is_named_so(path) {
+    if has_htpasswd_name(path) {
         return true;
     }
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -52,26 +52,26 @@ fn sign_of(line: &str) -> Option<char> {
 }
 
 /// Whether the name alone says so.
-pub fn is_named_so(path: &Path) -> bool {
+pub fn has_htpasswd_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().ends_with("htpasswd"))
 }
 
 /// What a file holds.
-pub struct Lines {
+pub struct HtpasswdLines {
     /// The users, in the order of their lines.
     pub entries: Vec<UserEntry>,
     /// Lines that are no user's.
-    pub bad: Vec<Problem>,
+    pub bad: Vec<FileProblem>,
     /// Further lines of a user who is there already.
-    pub doubled: Vec<Problem>,
+    pub doubled: Vec<FileProblem>,
     /// The text as it may be shown.
     pub masked: String,
 }
 
 /// Reads all lines. One that is wrong says nothing about the others.
-pub fn read(path: &Path, text: &str, weak: WeakHashes) -> Lines {
+pub fn read(path: &Path, text: &str, weak: WeakHashes) -> HtpasswdLines {
     let mut reader =
-        Reader { path, weak, bad: Vec::new(), doubled: Vec::new(), secrets: Vec::new(), seen: HashMap::new() };
+        HtpasswdReader { path, weak, bad: Vec::new(), doubled: Vec::new(), secrets: Vec::new(), seen: HashMap::new() };
     let mut entries = Vec::new();
     // What some editors begin a file with.
     let mut start = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
@@ -80,23 +80,23 @@ pub fn read(path: &Path, text: &str, weak: WeakHashes) -> Lines {
         entries.extend(reader.line(line.trim_end(), start, number));
         start += line.len();
     }
-    let Reader { bad, doubled, secrets, .. } = reader;
-    Lines { entries, bad, doubled, masked: mask(text, &secrets) }
+    let HtpasswdReader { bad, doubled, secrets, .. } = reader;
+    HtpasswdLines { entries, bad, doubled, masked: mask(text, &secrets) }
 }
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-struct Reader<'a> {
+struct HtpasswdReader<'a> {
     path: &'a Path,
     weak: WeakHashes,
-    bad: Vec<Problem>,
-    doubled: Vec<Problem>,
+    bad: Vec<FileProblem>,
+    doubled: Vec<FileProblem>,
     secrets: Vec<Range<usize>>,
     /// The name in small letters, the name, and its line.
     seen: HashMap<String, (String, usize)>,
 }
 
-impl Reader<'_> {
+impl HtpasswdReader<'_> {
     /// Reads a line that begins at the byte `start` of the file.
     fn line(&mut self, line: &str, start: usize, number: usize) -> Option<UserEntry> {
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
@@ -105,7 +105,7 @@ impl Reader<'_> {
         let Some((name, rest)) = line.split_once(':') else {
             self.secrets.push(start..start + line.len());
             let help = format!("write NAME:HASH, as this does: htpasswd -B {} NAME", self.path.display());
-            self.say(start..start + line.len(), "this is no user: there is no `:`".to_owned(), help);
+            self.report(start..start + line.len(), "this is no user: there is no `:`".to_owned(), help);
             return None;
         };
         let span = start..start + name.len();
@@ -123,7 +123,7 @@ impl Reader<'_> {
             true => Err(("a user's name is not UTF-8".to_owned(), "save the file as UTF-8".to_owned())),
             false => Ok(()),
         });
-        checked.map_err(|(message, help)| self.say(span.clone(), message, help)).is_ok()
+        checked.map_err(|(message, help)| self.report(span.clone(), message, help)).is_ok()
     }
 
     /// The first line of a user counts, as it does for nginx and Apache. Names that differ in letter case alone are
@@ -139,10 +139,10 @@ impl Reader<'_> {
         if first == name {
             let message = format!("`{name}` is there already, in line {line}: that line counts");
             let help = "remove this one".to_owned();
-            self.doubled.push(Problem { span: Some(span.clone()), message, help });
+            self.doubled.push(FileProblem { span: Some(span.clone()), message, help });
         } else {
             let message = format!("`{name}` and `{first}` of line {line} differ in letter case alone");
-            self.say(span.clone(), message, "keep one of them: people type either".to_owned());
+            self.report(span.clone(), message, "keep one of them: people type either".to_owned());
         }
         false
     }
@@ -154,20 +154,20 @@ impl Reader<'_> {
                 let message =
                     format!("the hash of `{}` is weak: whoever gets the file gets the password", name.escape_debug());
                 let help = format!("type: {renew}; until everybody has a new one: [login] allow_weak_hashes = true");
-                self.say(span.clone(), message, help);
+                self.report(span.clone(), message, help);
                 None
             }
             Ok(hash) => Some(hash),
             Err(problem) => {
                 let message = format!("the password of `{}` cannot be used: {problem}", name.escape_debug());
-                self.say(span.clone(), message, format!("type: {renew}"));
+                self.report(span.clone(), message, format!("type: {renew}"));
                 None
             }
         }
     }
 
-    fn say(&mut self, span: Range<usize>, message: String, help: String) {
-        self.bad.push(Problem { span: Some(span), message, help });
+    fn report(&mut self, span: Range<usize>, message: String, help: String) {
+        self.bad.push(FileProblem { span: Some(span), message, help });
     }
 }
 

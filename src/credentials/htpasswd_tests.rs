@@ -103,7 +103,7 @@ fn blanks_at_the_end_and_a_mark_at_the_beginning_are_of_editors() {
     let text = format!("\u{feff}alice:{BCRYPT} \t\r\nbob:{BCRYPT}  :a comment\n   \ncarol:{BCRYPT}");
     let users = parse(&text, WeakHashes::Refuse).unwrap();
     assert!(["alice", "bob", "carol"].iter().all(|name| users.find(name).is_some()));
-    assert!(users.bad_lines().is_none() && users.doubled().is_none());
+    assert!(users.bad_lines().is_none() && users.duplicates().is_none());
 }
 
 #[test]
@@ -111,12 +111,12 @@ fn the_first_of_two_lines_counts() {
     let other = BCRYPT.replace("$04$", "$05$");
     let users = parse(&format!("alice:{BCRYPT}\nbob:{BCRYPT}\nalice:{other}\n"), WeakHashes::Refuse).unwrap();
     assert_eq!((users.find("alice").unwrap().hash.work(), users.count()), (Work::Bcrypt(4), 2));
-    let said = users.doubled().unwrap().to_string();
+    let said = users.duplicates().unwrap().to_string();
     assert!(said.contains("warning: `alice` is there already, in line 1: that line counts"), "{said}");
     assert!(said.contains("people.htpasswd:3:1") && !said.contains("$2y$"), "{said}");
     // Even where it is a bad one: that is how some lock an account.
     let users = parse(&format!("alice:!\nalice:{BCRYPT}\nbob:{BCRYPT}\n"), WeakHashes::Refuse).unwrap();
-    assert!(users.find("alice").is_none() && users.doubled().is_some() && users.bad_lines().is_some());
+    assert!(users.find("alice").is_none() && users.duplicates().is_some() && users.bad_lines().is_some());
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::credentials::hashing::PasswordChecker;
-use crate::credentials::presented::Presented;
-use crate::throttle::shares::Share;
+use crate::credentials::username_password::UsernamePassword;
+use crate::throttle::fair_queue::Share;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::reason::Reason;
 
@@ -44,22 +44,22 @@ pub struct Means<'a> {
 
 /// One way to find out who somebody is.
 #[async_trait]
-pub trait Method: fmt::Debug + Send + Sync {
+pub trait SignInMethod: fmt::Debug + Send + Sync {
     /// Its name in the log. Stable.
     fn name(&self) -> &'static str;
 
     /// Judges what a request presents. What is counted against whom is not its affair: it is asked only while no ban
     /// lasts.
-    async fn judge(&self, presented: &Presented, means: Means<'_>) -> Verdict;
+    async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict;
 }
 
 /// The methods, in the order in which they are asked.
 #[derive(Debug, Default)]
-pub struct Methods(Vec<Box<dyn Method>>);
+pub struct SignInMethods(Vec<Box<dyn SignInMethod>>);
 
-impl Methods {
+impl SignInMethods {
     /// These methods, in this order.
-    pub fn new(methods: Vec<Box<dyn Method>>) -> Self {
+    pub fn new(methods: Vec<Box<dyn SignInMethod>>) -> Self {
         Self(methods)
     }
 
@@ -67,7 +67,7 @@ impl Methods {
     ///
     /// # Errors
     /// That method's refusal; [`Reason::CredentialsWrong`] where no method reads it.
-    pub async fn judge(&self, presented: &Presented, means: Means<'_>) -> Result<Accepted, Reason> {
+    pub async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Result<Accepted, Reason> {
         for method in &self.0 {
             match method.judge(presented, means).await {
                 Verdict::Absent => {}
@@ -82,20 +82,20 @@ impl Methods {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::hashing::Settings;
-    use crate::credentials::presented::Way;
+    use crate::credentials::hashing::HashingSettings;
+    use crate::credentials::username_password::CredentialSource;
 
     /// Says what it is told to say.
     #[derive(Debug)]
     struct Says(&'static str, Verdict);
 
     #[async_trait]
-    impl Method for Says {
+    impl SignInMethod for Says {
         fn name(&self) -> &'static str {
             self.0
         }
 
-        async fn judge(&self, _: &Presented, _: Means<'_>) -> Verdict {
+        async fn judge(&self, _: &UsernamePassword, _: Means<'_>) -> Verdict {
             self.1.clone()
         }
     }
@@ -107,9 +107,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_first_method_that_reads_it_decides() {
-        let passwords = PasswordChecker::new(Settings::default()).unwrap();
+        let passwords = PasswordChecker::new(HashingSettings::default()).unwrap();
         let share = Share { account: 1, address: 1, site: 1, is_known: false };
-        let presented = Presented::new(Way::Form, "alice", "x".to_owned().into()).unwrap();
+        let presented = UsernamePassword::new(CredentialSource::Form, "alice", "x".to_owned().into()).unwrap();
         let wrong = Verdict::Refuse(Reason::CredentialsWrong);
         let busy = Verdict::Refuse(Reason::SignInBusy);
         let cases: [(Vec<Verdict>, Result<usize, Reason>); 6] = [
@@ -123,7 +123,7 @@ mod tests {
         for (verdicts, want) in cases {
             let names = ["a", "b", "c"];
             let said = verdicts.iter().zip(names).map(|(verdict, name)| Says(name, verdict.clone()));
-            let methods = Methods::new(said.map(|says| Box::new(says) as Box<dyn Method>).collect());
+            let methods = SignInMethods::new(said.map(|says| Box::new(says) as Box<dyn SignInMethod>).collect());
             let judged = methods.judge(&presented, Means { passwords: &passwords, share }).await;
             let by = judged.map(|accepted| names.iter().position(|name| *name == accepted.method).unwrap());
             assert_eq!(by, want, "{verdicts:?}");

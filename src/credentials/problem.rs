@@ -16,7 +16,7 @@ const SHOWN: usize = 50;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct FileProblem {
     /// Where, in bytes of the file; `None` where it is about the file as a whole.
     pub span: Option<Range<usize>>,
     /// What is wrong.
@@ -31,14 +31,14 @@ pub struct FileProblems {
     path: PathBuf,
     /// The file's text, of the same length, without secrets.
     masked: String,
-    problems: Vec<Problem>,
+    problems: Vec<FileProblem>,
     /// Nobody is kept out by them.
     are_warnings: bool,
 }
 
 impl FileProblems {
     /// The problems of a file, in the order of its lines.
-    pub fn new(path: &Path, masked: String, mut problems: Vec<Problem>) -> Self {
+    pub fn new(path: &Path, masked: String, mut problems: Vec<FileProblem>) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         for problem in &mut problems {
             (problem.message, problem.help) = (visible(&problem.message), visible(&problem.help));
@@ -53,11 +53,11 @@ impl FileProblems {
 
     /// One problem of a file as a whole.
     pub fn whole_file(path: &Path, message: String, help: String) -> Self {
-        Self::new(path, String::new(), vec![Problem { span: None, message, help }])
+        Self::new(path, String::new(), vec![FileProblem { span: None, message, help }])
     }
 
     /// The problems.
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> &[FileProblem] {
         &self.problems
     }
 
@@ -76,7 +76,7 @@ impl FileProblems {
         report
     }
 
-    fn group<'a>(&'a self, problem: &'a Problem) -> Group<'a> {
+    fn group<'a>(&'a self, problem: &'a FileProblem) -> Group<'a> {
         let level = if self.are_warnings { Level::WARNING } else { Level::ERROR };
         let title = level.primary_title(&problem.message);
         let path = self.path.to_string_lossy();
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn many_problems_are_counted() {
-        let one = Problem { span: Some(0..1), message: "odd".to_owned(), help: "mend it".to_owned() };
+        let one = FileProblem { span: Some(0..1), message: "odd".to_owned(), help: "mend it".to_owned() };
         let report = FileProblems::new("f".as_ref(), "a = 1\n".to_owned(), vec![one; SHOWN + 2]).to_string();
         assert_eq!(report.matches("error: odd").count(), SHOWN);
         assert!(report.ends_with("… and 2 more problems"));

@@ -5,7 +5,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, RawString, Table, TableLi
 
 /// What becomes of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Change<T> {
+pub enum FieldChange<T> {
     /// It stays as it is.
     #[default]
     Keep,
@@ -21,18 +21,18 @@ pub struct UserChange {
     /// The hash to store; `None` keeps the password of a user that exists.
     pub password: Option<String>,
     /// The groups, all of them.
-    pub groups: Change<Vec<String>>,
+    pub groups: FieldChange<Vec<String>>,
     /// The e-mail address.
-    pub email: Change<String>,
+    pub email: FieldChange<String>,
     /// The display name.
-    pub name: Change<String>,
+    pub name: FieldChange<String>,
     /// Whether the user may sign in.
-    pub enabled: Change<bool>,
+    pub enabled: FieldChange<bool>,
 }
 
 /// What a change came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
+pub enum ChangeOutcome {
     /// The user is new.
     Added,
     /// The user was there.
@@ -49,14 +49,14 @@ pub enum EditProblem {
 }
 
 /// Adds a user, or changes one; answers with the new text.
-pub fn set(text: &str, user: &str, change: &UserChange) -> Result<(String, Done), EditProblem> {
+pub fn set(text: &str, user: &str, change: &UserChange) -> Result<(String, ChangeOutcome), EditProblem> {
     let mut document = parse(text)?;
     if let Some(entry) = users(&mut document)?.and_then(|users| users.get_mut(user)) {
         apply(entry.as_table_like_mut().ok_or(EditProblem::Unreadable)?, change);
-        return Ok((document.to_string(), Done::Changed));
+        return Ok((document.to_string(), ChangeOutcome::Changed));
     }
     let added = if change.password.is_none() { Err(EditProblem::NoSuchUser) } else { add(document, user, change) };
-    added.map(|text| (text, Done::Added))
+    added.map(|text| (text, ChangeOutcome::Added))
 }
 
 /// A new user comes last: at the very end, below the comments there.
@@ -149,11 +149,11 @@ fn apply(entry: &mut dyn TableLike, change: &UserChange) {
     one(entry, "enabled", &change.enabled, |&enabled| enabled.into());
 }
 
-fn one<T>(entry: &mut dyn TableLike, key: &str, change: &Change<T>, value: impl Fn(&T) -> Value) {
+fn one<T>(entry: &mut dyn TableLike, key: &str, change: &FieldChange<T>, value: impl Fn(&T) -> Value) {
     match change {
-        Change::Keep => {}
-        Change::Remove => drop(entry.remove(key)),
-        Change::Set(new) => put(entry, key, value(new)),
+        FieldChange::Keep => {}
+        FieldChange::Remove => drop(entry.remove(key)),
+        FieldChange::Set(new) => put(entry, key, value(new)),
     }
 }
 
@@ -192,25 +192,25 @@ password = "$b"
     #[test]
     fn a_change_leaves_everything_else_as_it_was() {
         let (text, done) = set(FILE, "alice", &password("$new")).unwrap();
-        assert_eq!((text, done), (FILE.replace("$a", "$new"), Done::Changed));
+        assert_eq!((text, done), (FILE.replace("$a", "$new"), ChangeOutcome::Changed));
         let change = UserChange {
-            groups: Change::Set(vec!["a \"b\"".to_owned()]),
-            email: Change::Set("alice@example.com".to_owned()),
-            enabled: Change::Set(false),
+            groups: FieldChange::Set(vec!["a \"b\"".to_owned()]),
+            email: FieldChange::Set("alice@example.com".to_owned()),
+            enabled: FieldChange::Set(false),
             ..UserChange::default()
         };
         let (text, _) = set(FILE, "alice", &change).unwrap();
         let old = "groups = [\"staff\", \"admins\"]\n";
         let groups = "groups = ['a \"b\"']\nemail = \"alice@example.com\"\nenabled = false\n";
         assert_eq!(text, FILE.replace(old, groups));
-        let change = UserChange { email: Change::Remove, ..UserChange::default() };
+        let change = UserChange { email: FieldChange::Remove, ..UserChange::default() };
         let (text, _) = set(&text, "alice", &change).unwrap();
         assert_eq!(text, FILE.replace(old, "groups = ['a \"b\"']\nenabled = false\n"));
     }
 
     #[test]
     fn a_new_user_comes_last() {
-        let change = UserChange { groups: Change::Set(vec!["staff".to_owned()]), ..password("$c") };
+        let change = UserChange { groups: FieldChange::Set(vec!["staff".to_owned()]), ..password("$c") };
         let entry = "[users.\"carol s\"]\npassword = \"$c\"\ngroups = [\"staff\"]\n";
         let with_inline = "[users]\na = { password = '$x' }\n";
         for text in [FILE, "", "# nobody yet\n", "# no newline", "[users]\n", with_inline] {
@@ -220,7 +220,7 @@ password = "$b"
                 _ if text.ends_with('\n') => "\n",
                 _ => "\n\n",
             };
-            assert_eq!((after, done), (format!("{text}{gap}{entry}"), Done::Added));
+            assert_eq!((after, done), (format!("{text}{gap}{entry}"), ChangeOutcome::Added));
         }
         let (inline, _) = set("users = { a = { password = '$x' } }\n", "bob", &password("$y")).unwrap();
         assert_eq!(inline, "users = { a = { password = '$x' } , bob = { password = \"$y\" } }\n");
@@ -239,7 +239,7 @@ password = "$b"
 
     #[test]
     fn what_cannot_be_changed_is_said() {
-        let change = UserChange { email: Change::Remove, ..UserChange::default() };
+        let change = UserChange { email: FieldChange::Remove, ..UserChange::default() };
         assert_eq!(set(FILE, "carol", &change), Err(EditProblem::NoSuchUser));
         assert_eq!(remove(FILE, "carol"), Err(EditProblem::NoSuchUser));
         assert_eq!(remove("", "carol"), Err(EditProblem::NoSuchUser));

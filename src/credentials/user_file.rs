@@ -22,8 +22,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::credentials::htpasswd::{self, Lines, WeakHashes};
-use crate::credentials::problem::{FileProblems, Problem};
+use crate::credentials::htpasswd::{self, HtpasswdLines, WeakHashes};
+use crate::credentials::problem::{FileProblem, FileProblems};
 use crate::credentials::stored_hash::{StoredHash, Work, most_common_work};
 use crate::credentials::user_reader;
 use crate::values::identity::{Identity, UserKey};
@@ -86,13 +86,14 @@ impl Users {
         if !htpasswd::is_htpasswd(path, text) {
             return Self::parse(path, text);
         }
-        let Lines { entries, mut bad, doubled, masked } = htpasswd::read(path, text, weak);
+        let HtpasswdLines { entries, mut bad, doubled, masked } = htpasswd::read(path, text, weak);
         if entries.len() > MAX_USERS {
             let message = format!("{} users: this file holds at most {MAX_USERS}", entries.len());
-            bad.push(Problem { span: Some(0..0), message, help: "keep so many people in a directory".to_owned() });
+            bad.push(FileProblem { span: Some(0..0), message, help: "keep so many people in a directory".to_owned() });
         }
-        let problems =
-            |problems: Vec<Problem>| (!problems.is_empty()).then(|| FileProblems::new(path, masked.clone(), problems));
+        let problems = |problems: Vec<FileProblem>| {
+            (!problems.is_empty()).then(|| FileProblems::new(path, masked.clone(), problems))
+        };
         let bad_lines = problems(bad);
         // With bad lines alone there is nobody to keep in.
         match bad_lines {
@@ -126,7 +127,7 @@ impl Users {
     }
 
     /// Users who are there twice, in an htpasswd file: the first line counts.
-    pub fn doubled(&self) -> Option<&FileProblems> {
+    pub fn duplicates(&self) -> Option<&FileProblems> {
         self.doubled.as_ref()
     }
 
@@ -159,8 +160,8 @@ impl Users {
 }
 
 /// What to tell an operator whose file has no users.
-pub fn nobody_yet(path: &Path) -> String {
-    let is_htpasswd = htpasswd::is_named_so(path);
+pub fn no_users_message(path: &Path) -> String {
+    let is_htpasswd = htpasswd::has_htpasswd_name(path);
     let path = path.display();
     if is_htpasswd {
         return format!("no users yet in {path}: nobody can sign in. Type: htpasswd -B -c {path} NAME");
@@ -182,22 +183,22 @@ pub enum ReadError {
 }
 
 impl ReadError {
-    fn unfit(message: impl Into<String>, help: impl Into<String>) -> Self {
+    fn unusable(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Unfit { message: message.into(), help: help.into() }
     }
 
     fn not_utf8() -> Self {
-        Self::unfit("this file is not UTF-8", "save it as UTF-8")
+        Self::unusable("this file is not UTF-8", "save it as UTF-8")
     }
 
     fn failed(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Absent,
-            io::ErrorKind::PermissionDenied => Self::unfit(
+            io::ErrorKind::PermissionDenied => Self::unusable(
                 "this file may not be read",
                 "run as a user who may, or give the file that user's group: chgrp GROUP FILE",
             ),
-            _ => Self::unfit(format!("this file cannot be read: {error}"), "see what is at this path: ls -l"),
+            _ => Self::unusable(format!("this file cannot be read: {error}"), "see what is at this path: ls -l"),
         }
     }
 }
@@ -219,7 +220,7 @@ pub fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
 fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
     // Looked at before it is opened: opening a pipe would wait for a writer.
     if !path.metadata().map_err(|error| ReadError::failed(&error))?.is_file() {
-        return Err(ReadError::unfit("this is no regular file", "name a file: users = \"users.toml\""));
+        return Err(ReadError::unusable("this is no regular file", "name a file: users = \"users.toml\""));
     }
     let file = File::open(path).map_err(|error| ReadError::failed(&error))?;
     let metadata = file.metadata().map_err(|error| ReadError::failed(&error))?;
@@ -227,7 +228,7 @@ fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| ReadError::failed(&error))?;
     if bytes.len() as u64 > MAX_FILE {
         let message = format!("this file is larger than {} MiB", MAX_FILE / 1024 / 1024);
-        return Err(ReadError::unfit(message, "keep so many people in a directory"));
+        return Err(ReadError::unusable(message, "keep so many people in a directory"));
     }
     Ok((bytes, metadata))
 }
@@ -241,7 +242,7 @@ fn check_mode(path: &Path, mode: u32) -> Result<(), ReadError> {
         (false, false) => return Ok(()),
     };
     let message = format!("{who} (mode {:04o})", mode & 0o7777);
-    Err(ReadError::unfit(message, format!("type: chmod 640 {}", path.display())))
+    Err(ReadError::unusable(message, format!("type: chmod 640 {}", path.display())))
 }
 
 #[cfg(test)]

@@ -283,5 +283,5 @@ fn a_missing_file_is_nobody_yet() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(Users::load(&folder.path().join("users.toml"), WeakHashes::Refuse).unwrap().count(), 0);
     let line = "no users yet in users.toml: nobody can sign in. Type: exeunt user set NAME --file users.toml";
-    assert_eq!(nobody_yet("users.toml".as_ref()), line);
+    assert_eq!(no_users_message("users.toml".as_ref()), line);
 }

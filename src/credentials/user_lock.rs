@@ -90,7 +90,7 @@ impl LockedFile {
     pub fn replace(&self, text: &str) -> Result<(), WriteProblem> {
         let write = |error: io::Error| WriteProblem::io("write", &self.path, &error);
         let mut new = Builder::new().prefix(".users-").tempfile_in(&self.folder_path).map_err(write)?;
-        self.dress(new.as_file())?;
+        self.copy_ownership(new.as_file())?;
         new.write_all(text.as_bytes()).map_err(write)?;
         new.as_file().sync_all().map_err(write)?;
         new.persist(&self.path).map_err(|error| write(error.error))?;
@@ -99,7 +99,7 @@ impl LockedFile {
 
     /// Gives the new file the owner, group and mode of the old one. The owner first: changing it may clear mode
     /// bits, and until the mode is set nobody else can open the file.
-    fn dress(&self, new: &File) -> Result<(), WriteProblem> {
+    fn copy_ownership(&self, new: &File) -> Result<(), WriteProblem> {
         let keep = |error: io::Error| WriteProblem::io("keep owner, group and mode of", &self.path, &error);
         let mode = match fs::metadata(&self.path) {
             Ok(old) => {

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::credentials::password::PasswordHash;
-use crate::credentials::problem::{Problem, mask, mask_values};
+use crate::credentials::problem::{FileProblem, mask, mask_values};
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::{MAX_USERS, UserEntry};
 use crate::values::identity::{Identity, IdentityProblem, MAX_GROUPS};
@@ -19,7 +19,7 @@ const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
 /// What is wrong, and the text as it may be shown.
 pub struct Faults {
     /// What is wrong, in no particular order.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<FileProblem>,
     /// The text without its secrets, of the same length.
     pub masked: String,
 }
@@ -31,7 +31,7 @@ pub fn read(text: &str) -> Result<Vec<UserEntry>, Faults> {
         let problems = errors.iter().map(not_toml).collect();
         return Err(Faults { problems, masked: mask_values(text) });
     }
-    let mut reader = Reader { text, problems: Vec::new(), secrets: Vec::new() };
+    let mut reader = UserFileReader { text, problems: Vec::new(), secrets: Vec::new() };
     let entries = reader.root(root.get_ref());
     if reader.problems.is_empty() {
         Ok(entries)
@@ -40,29 +40,29 @@ pub fn read(text: &str) -> Result<Vec<UserEntry>, Faults> {
     }
 }
 
-fn not_toml(error: &toml::de::Error) -> Problem {
+fn not_toml(error: &toml::de::Error) -> FileProblem {
     let help = match error.message() {
         "duplicate key" => "keep one of them",
         _ => "one table a user: [users.alice], and below it password = \"…\", groups = [\"…\"]",
     };
     let message = format!("this is not TOML: {}", error.message());
-    Problem { span: error.span(), message, help: help.to_owned() }
+    FileProblem { span: error.span(), message, help: help.to_owned() }
 }
 
-type Key<'a> = Spanned<std::borrow::Cow<'a, str>>;
-type Value<'a> = Spanned<DeValue<'a>>;
+type SpannedKey<'a> = Spanned<std::borrow::Cow<'a, str>>;
+type SpannedValue<'a> = Spanned<DeValue<'a>>;
 
 /// What a check says: what is wrong, and what to write.
 pub type Fault = (String, String);
 
-struct Reader<'a> {
+struct UserFileReader<'a> {
     text: &'a str,
-    problems: Vec<Problem>,
+    problems: Vec<FileProblem>,
     /// Spans that are not shown: passwords, and whatever stands where it has no meaning.
     secrets: Vec<Range<usize>>,
 }
 
-impl Reader<'_> {
+impl UserFileReader<'_> {
     fn root(&mut self, root: &DeTable) -> Vec<UserEntry> {
         let mut entries = Vec::new();
         for (key, value) in root {
@@ -75,40 +75,40 @@ impl Reader<'_> {
         entries
     }
 
-    fn users(&mut self, key: &Key, value: &Value) -> Vec<UserEntry> {
+    fn users(&mut self, key: &SpannedKey, value: &SpannedValue) -> Vec<UserEntry> {
         let Some(users) = value.get_ref().as_table() else {
             self.hide(value);
-            self.say(key.span(), "`users` is no table".to_owned(), "write [users.NAME]".to_owned());
+            self.report(key.span(), "`users` is no table".to_owned(), "write [users.NAME]".to_owned());
             return Vec::new();
         };
         if users.len() > MAX_USERS {
             let message = format!("{} users: this file holds at most {MAX_USERS}", users.len());
-            self.say(key.span(), message, "keep so many people in a directory".to_owned());
+            self.report(key.span(), message, "keep so many people in a directory".to_owned());
         }
-        self.twins(users);
+        self.report_case_variants(users);
         users.iter().filter_map(|(key, value)| self.user(key, value)).collect()
     }
 
     /// Names are matched as written, but two that differ in letter case alone are a trap.
-    fn twins(&mut self, users: &DeTable) {
+    fn report_case_variants(&mut self, users: &DeTable) {
         let mut keys: Vec<_> = users.keys().collect();
         keys.sort_by_key(|key| key.span().start);
-        let mut seen: HashMap<String, &Key> = HashMap::new();
+        let mut seen: HashMap<String, &SpannedKey> = HashMap::new();
         for key in keys {
             let Some(first) = seen.insert(key.get_ref().to_lowercase(), key) else { continue };
             let (first, line) = (first.get_ref(), self.line(first.span().start));
             let message = format!("`{}` and `{first}` of line {line} differ in letter case alone", key.get_ref());
-            self.say(key.span(), message, "keep one of them: people type either".to_owned());
+            self.report(key.span(), message, "keep one of them: people type either".to_owned());
         }
     }
 
-    fn user(&mut self, key: &Key, value: &Value) -> Option<UserEntry> {
+    fn user(&mut self, key: &SpannedKey, value: &SpannedValue) -> Option<UserEntry> {
         let name = key.get_ref();
         self.check(key.span(), check_name(name));
         let Some(table) = value.get_ref().as_table() else {
             self.hide(value);
             let help = format!("write [users.{}] and the keys below it", quoted(name));
-            self.say(key.span(), format!("user `{}` is no table", name.escape_debug()), help);
+            self.report(key.span(), format!("user `{}` is no table", name.escape_debug()), help);
             return None;
         };
         for (key, value) in table.iter().filter(|(key, _)| !KEYS.contains(&&**key.get_ref())) {
@@ -123,18 +123,18 @@ impl Reader<'_> {
         Some(UserEntry { hash: StoredHash::Argon2id(hash?), identity: Arc::new(identity), enabled })
     }
 
-    fn password(&mut self, user: &Key, table: &DeTable) -> Option<PasswordHash> {
+    fn password(&mut self, user: &SpannedKey, table: &DeTable) -> Option<PasswordHash> {
         let help = format!("type: exeunt user set {}", quoted(user.get_ref()));
         let Some((key, value)) = table.get_key_value("password") else {
             let message = format!("user `{}` has no password", user.get_ref().escape_debug());
-            self.say(user.span(), message, help);
+            self.report(user.span(), message, help);
             return None;
         };
         self.hide(value);
         let text = value.get_ref().as_str();
         match text.map(PasswordHash::parse) {
-            None => self.say(key.span(), "`password` is no text".to_owned(), help),
-            Some(Err(problem)) => self.say(key.span(), format!("`password` cannot be used: {problem}"), help),
+            None => self.report(key.span(), "`password` is no text".to_owned(), help),
+            Some(Err(problem)) => self.report(key.span(), format!("`password` cannot be used: {problem}"), help),
             Some(Ok(hash)) => return Some(hash),
         }
         None
@@ -144,7 +144,7 @@ impl Reader<'_> {
         let Some((key, value)) = table.get_key_value("groups") else { return Vec::new() };
         let help = "write a list of names: groups = [\"staff\", \"admins\"]".to_owned();
         let Some(list) = value.get_ref().as_array() else {
-            self.say(value.span(), "`groups` is no list".to_owned(), help);
+            self.report(value.span(), "`groups` is no list".to_owned(), help);
             return Vec::new();
         };
         let mut groups = Vec::new();
@@ -154,7 +154,7 @@ impl Reader<'_> {
                     self.check(item.span(), check_text("a group", group));
                     groups.push(group.to_owned());
                 }
-                None => self.say(item.span(), "a group is no text".to_owned(), help.clone()),
+                None => self.report(item.span(), "a group is no text".to_owned(), help.clone()),
             }
         }
         self.check(key.span(), check_groups(user, &groups));
@@ -165,7 +165,7 @@ impl Reader<'_> {
         let value = table.get(field)?;
         let Some(text) = value.get_ref().as_str() else {
             let help = format!("write it in quotes: {field} = \"…\"");
-            self.say(value.span(), format!("`{field}` is no text"), help);
+            self.report(value.span(), format!("`{field}` is no text"), help);
             return None;
         };
         self.check(value.span(), check_text(&format!("`{field}`"), text));
@@ -176,21 +176,21 @@ impl Reader<'_> {
         let Some(value) = table.get("enabled") else { return true };
         value.get_ref().as_bool().unwrap_or_else(|| {
             let help = "write: enabled = false".to_owned();
-            self.say(value.span(), "`enabled` is neither true nor false".to_owned(), help);
+            self.report(value.span(), "`enabled` is neither true nor false".to_owned(), help);
             false
         })
     }
 
-    fn unknown(&mut self, key: &Key, value: &Value, known: &[&str], help: &str) {
+    fn unknown(&mut self, key: &SpannedKey, value: &SpannedValue, known: &[&str], help: &str) {
         self.hide(value);
         let written = key.get_ref().to_lowercase();
         let near = known.iter().find(|known| strsim::damerau_levenshtein(known, &written) <= 2);
         let help = near.map_or_else(|| help.to_owned(), |near| format!("did you mean `{near}`?"));
-        self.say(key.span(), format!("unknown key `{}`", key.get_ref().escape_debug()), help);
+        self.report(key.span(), format!("unknown key `{}`", key.get_ref().escape_debug()), help);
     }
 
     /// Of a table its values, not itself: the span of `[users.alice]` is that of its name.
-    fn hide(&mut self, value: &Value) {
+    fn hide(&mut self, value: &SpannedValue) {
         match value.get_ref().as_table() {
             Some(table) => table.values().for_each(|value| self.hide(value)),
             None => self.secrets.push(value.span()),
@@ -199,12 +199,12 @@ impl Reader<'_> {
 
     fn check(&mut self, span: Range<usize>, result: Result<(), Fault>) {
         if let Err((message, help)) = result {
-            self.say(span, message, help);
+            self.report(span, message, help);
         }
     }
 
-    fn say(&mut self, span: Range<usize>, message: String, help: String) {
-        self.problems.push(Problem { span: Some(span), message, help });
+    fn report(&mut self, span: Range<usize>, message: String, help: String) {
+        self.problems.push(FileProblem { span: Some(span), message, help });
     }
 
     fn line(&self, at: usize) -> usize {

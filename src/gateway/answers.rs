@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::assembled::Assembled;
-use super::landing::written;
+use super::login_target::encode_target;
 use crate::admission::cross_site;
 use crate::admission::facts::{self, RequestFacts};
 use crate::credentials::basic::header::challenge;
@@ -24,14 +24,14 @@ const RETRY_SECONDS: u16 = 2;
 
 /// Who reads an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
+pub(super) enum Audience {
     /// Somebody before a browser: pages, in this language.
     Person(Language),
     /// curl, a script of a page: JSON.
     Program,
 }
 
-impl Reader {
+impl Audience {
     /// Who sent these headers.
     pub(super) fn of(headers: &dyn Headers, assembled: &Assembled) -> Self {
         let is_browser = facts::is_browser(headers);
@@ -49,26 +49,26 @@ impl Reader {
 
 /// A refusal: a page for browsers, JSON for programs, with the same reason.
 pub(super) fn refuse(assembled: &Assembled, headers: &dyn Headers, refusal: &Refusal) -> Reply {
-    refusal_for(assembled, Reader::of(headers, assembled), refusal)
+    refusal_for(assembled, Audience::of(headers, assembled), refusal)
 }
 
 /// The same, for somebody who is known already.
-pub(super) fn refusal_for(assembled: &Assembled, reader: Reader, refusal: &Refusal) -> Reply {
+pub(super) fn refusal_for(assembled: &Assembled, reader: Audience, refusal: &Refusal) -> Reply {
     refusal_with(assembled, reader, refusal, None)
 }
 
 /// The refusal of a page that another account may see: browsers are shown the way there and back.
 pub(super) fn refuse_account(assembled: &Assembled, facts: &RequestFacts<'_>, reason: Reason) -> Reply {
     let switch = login_address(assembled, back(assembled, facts).as_deref(), true).to_string();
-    let reader = Reader::of(facts.headers, assembled);
+    let reader = Audience::of(facts.headers, assembled);
     refusal_with(assembled, reader, &reason.into(), Some(&switch))
 }
 
-fn refusal_with(assembled: &Assembled, reader: Reader, refusal: &Refusal, switch: Option<&str>) -> Reply {
+fn refusal_with(assembled: &Assembled, reader: Audience, refusal: &Refusal, switch: Option<&str>) -> Reply {
     let status = refusal.reason.status();
     let reply = match reader {
-        Reader::Person(language) => assembled.pages.refused(language, refusal, switch),
-        Reader::Program => Reply::json(status, &json!({ "error": refusal.reason.id(), "message": refusal.message })),
+        Audience::Person(language) => assembled.pages.refused(language, refusal, switch),
+        Audience::Program => Reply::json(status, &json!({ "error": refusal.reason.id(), "message": refusal.message })),
     };
     let reply = reply.refusing(refusal.reason);
     match status {
@@ -155,7 +155,7 @@ pub(super) fn expire_cookies(assembled: &Assembled, reply: &mut Reply) {
 /// The page to come back to: the one that was asked for or, where that was no page, the one it was asked from.
 fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
     if cross_site::is_read(facts.method) {
-        return Some(written(&ReturnTo::of_target(&facts.target), facts.host, assembled));
+        return Some(encode_target(&ReturnTo::of_target(&facts.target), facts.host, assembled));
     }
     let referer = ReturnTo::parse(facts.header(&REFERER)?, &assembled.own_origins)?;
     let same = referer.origin().is_some_and(|origin| facts.comes_from_own_address(origin, &assembled.hosts));

@@ -6,7 +6,7 @@ use crate::admission::facts::RequestFacts;
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::admission::upstream_head::HeadRules;
 use crate::credentials::basic::Basic;
-use crate::credentials::methods::Methods;
+use crate::credentials::methods::SignInMethods;
 use crate::credentials::user_file::Users;
 use crate::credentials::user_file::method::UserFile;
 use crate::pages::{self, Addresses, BrokenPages, Pages};
@@ -27,7 +27,7 @@ use crate::{login, logout};
 
 /// What the gateway is made of, as configured.
 #[derive(Debug)]
-pub struct Settings {
+pub struct GatewaySettings {
     /// The host names that are served.
     pub hosts: OwnHosts,
     /// Whose `X-Forwarded-*` is believed.
@@ -43,11 +43,11 @@ pub struct Settings {
     /// Who may sign in.
     pub users: Arc<Users>,
     /// How people sign in.
-    pub login: login::settings::Settings,
+    pub login: login::settings::LoginSettings,
     /// How people sign out.
-    pub logout: logout::settings::Settings,
+    pub logout: logout::settings::LogoutSettings,
     /// How our own pages look.
-    pub pages: pages::Settings,
+    pub pages: pages::PageSettings,
     /// Exchanges that may run in the name of one session at the same time, WebSockets and event streams among them.
     pub requests_per_session: usize,
 }
@@ -61,9 +61,9 @@ pub struct Assembled {
     pub(super) cookie: SessionCookie,
     pub(super) heads: HeadRules,
     pub(super) routes: RouteTable,
-    pub(super) methods: Methods,
-    pub(super) login: login::settings::Settings,
-    pub(super) logout: logout::settings::Settings,
+    pub(super) methods: SignInMethods,
+    pub(super) login: login::settings::LoginSettings,
+    pub(super) logout: logout::settings::LogoutSettings,
     pub(super) own_origins: AllowedOrigins,
     pub(super) pages: Pages,
     pub(super) requests_per_session: usize,
@@ -73,7 +73,7 @@ pub struct Assembled {
 
 /// What a request asks for.
 #[derive(Debug)]
-pub(super) enum Asked<'a> {
+pub(super) enum Requested<'a> {
     /// A page of our own.
     OwnPage(OwnPage<'a>),
     /// Something of an application.
@@ -83,7 +83,7 @@ pub(super) enum Asked<'a> {
 impl Assembled {
     /// Puts a configuration to work. Upstreams that are known already keep their connections.
     pub fn new(
-        settings: Settings,
+        settings: GatewaySettings,
         keys: Arc<MacKeys>,
         upstreams: &Upstreams,
         clock: &Clock,
@@ -108,7 +108,7 @@ impl Assembled {
             trusted: settings.trusted,
             own_pages: settings.own_pages,
             cookie: settings.cookie,
-            methods: Methods::new(vec![
+            methods: SignInMethods::new(vec![
                 Box::new(UserFile::new(Arc::clone(&settings.users))),
                 Box::new(Basic::new(settings.users)),
             ]),
@@ -121,11 +121,11 @@ impl Assembled {
 
     /// Settles which path is forwarded where one has empty segments: with them where the route passes such paths on
     /// literally, elsewhere without. Our own addresses do not know the difference.
-    pub(super) fn settle(&self, host: HostId, target: &mut Target<'_>) -> Result<(), Refusal> {
+    pub(super) fn merge_slashes(&self, host: HostId, target: &mut Target<'_>) -> Result<(), Refusal> {
         let Some(merged) = target.path().merged().transpose()? else { return Ok(()) };
         let merge = match self.at(host, &merged) {
-            Ok(Asked::OwnPage(_)) => true,
-            Ok(Asked::Route(route)) => !route.opaque,
+            Ok(Requested::OwnPage(_)) => true,
+            Ok(Requested::Route(route)) => !route.opaque,
             Err(_) => false,
         };
         if merge {
@@ -135,15 +135,15 @@ impl Assembled {
     }
 
     /// What a request asks for, whoever reads its path.
-    pub(super) fn asked<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Asked<'a>, Refusal> {
+    pub(super) fn requested<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Requested<'a>, Refusal> {
         self.at(facts.host, facts.target.path())
     }
 
     /// The same for any path of an own host.
-    pub(super) fn at<'a>(&'a self, host: HostId, path: &'a RequestPath<'_>) -> Result<Asked<'a>, Refusal> {
+    pub(super) fn at<'a>(&'a self, host: HostId, path: &'a RequestPath<'_>) -> Result<Requested<'a>, Refusal> {
         match self.own_pages.find(path)? {
-            Some(page) => Ok(Asked::OwnPage(page)),
-            None => Ok(Asked::Route(self.routes.find(host, path)?.ok_or(Reason::NoRoute)?)),
+            Some(page) => Ok(Requested::OwnPage(page)),
+            None => Ok(Requested::Route(self.routes.find(host, path)?.ok_or(Reason::NoRoute)?)),
         }
     }
 }

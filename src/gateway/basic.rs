@@ -11,7 +11,7 @@ use crate::admission::facts::RequestFacts;
 use crate::audit::Event;
 use crate::credentials::basic::header::{self, Authorization};
 use crate::credentials::basic::verified::{Check, Found, Outcome, Turn, outcome};
-use crate::credentials::presented::Presented;
+use crate::credentials::username_password::UsernamePassword;
 use crate::login::verify::Attempts;
 use crate::routes::table::Route;
 use crate::session::record::{Session, SignIn};
@@ -24,7 +24,7 @@ use crate::values::time::Moment;
 
 /// What the credentials of a request come to.
 #[derive(Debug)]
-pub(super) enum Credentials {
+pub(super) enum BasicCredentials {
     /// There are none that count here.
     Absent,
     /// They are right.
@@ -38,7 +38,7 @@ pub(super) enum Credentials {
 /// Credentials that have to be checked.
 #[derive(Debug)]
 pub(super) struct Unchecked {
-    presented: Presented,
+    presented: UsernamePassword,
     /// What they were known as a while ago.
     known: Option<BrowserId>,
     client: ClientAddress,
@@ -53,26 +53,26 @@ impl Gateway {
         route: &Route,
         checked: Option<&Outcome>,
         at: Moment,
-    ) -> Credentials {
+    ) -> BasicCredentials {
         match (checked, route.basic) {
-            (_, false) => return Credentials::Absent,
-            (Some(Ok(session)), true) => return Credentials::Right(Arc::clone(session)),
-            (Some(Err(refusal)), true) => return Credentials::Refused(refusal.clone()),
+            (_, false) => return BasicCredentials::Absent,
+            (Some(Ok(session)), true) => return BasicCredentials::Right(Arc::clone(session)),
+            (Some(Err(refusal)), true) => return BasicCredentials::Refused(refusal.clone()),
             (None, true) => {}
         }
         let presented = match header::read(facts.headers) {
-            Authorization::Absent => return Credentials::Absent,
-            Authorization::Malformed => return Credentials::Refused(Reason::CredentialsWrong.into()),
-            Authorization::Several => return Credentials::Refused(Reason::HeadMalformed.into()),
+            Authorization::Absent => return BasicCredentials::Absent,
+            Authorization::Malformed => return BasicCredentials::Refused(Reason::CredentialsWrong.into()),
+            Authorization::Several => return BasicCredentials::Refused(Reason::HeadMalformed.into()),
             Authorization::Basic(presented) => presented,
         };
         let known = match self.basic.find(&presented, at) {
-            Found::Valid(session) => return Credentials::Right(session),
+            Found::Valid(session) => return BasicCredentials::Right(session),
             Found::Known(id) => Some(id),
             Found::Unknown => None,
         };
         let (client, device) = (facts.provenance.client, facts.device());
-        Credentials::Unchecked(Box::new(Unchecked { presented, known, client, device }))
+        BasicCredentials::Unchecked(Box::new(Unchecked { presented, known, client, device }))
     }
 
     /// Checks credentials, or waits for whoever checks the same ones.

@@ -20,35 +20,35 @@ use crate::values::time::{Clock, Moment};
 /// Writes the access line when it is dropped, so that an exchange which is cut has one too.
 #[derive(Debug)]
 pub struct Exchange {
-    record: Option<Box<Record>>,
+    record: Option<Box<AccessRecord>>,
 }
 
 #[derive(Debug)]
-struct Record {
+struct AccessRecord {
     log: Log,
     clock: Clock,
     begun: Moment,
     method: Method,
-    words: Words,
+    words: ClientText,
     client: Option<ClientAddress>,
     session: Option<Arc<Session>>,
     route: Option<Arc<Route>>,
     note: Option<&'static str>,
     cut: Option<Interruption>,
     served: Option<Box<str>>,
-    because: Option<Box<str>>,
+    detail: Option<Box<str>>,
     status: Option<StatusCode>,
     bytes: u64,
 }
 
 /// What the client wrote, in one buffer, which lives longer than the head: `Host`, `User-Agent`, `Referer`, path.
 #[derive(Debug, Default)]
-struct Words {
+struct ClientText {
     bytes: Vec<u8>,
     ends: [usize; 3],
 }
 
-impl Words {
+impl ClientText {
     fn read(headers: &dyn Headers, raw_target: &[u8], whole: bool) -> Self {
         let line = |name| headers.first(&name).unwrap_or_default();
         let (agent, referer) = if whole { (line(USER_AGENT), line(REFERER)) } else { Default::default() };
@@ -109,19 +109,19 @@ impl Exchange {
         if !log.wants_access() {
             return Self { record: None };
         }
-        let record = Record {
+        let record = AccessRecord {
             log: log.clone(),
             clock: clock.clone(),
             begun: clock.now(),
             method: head.method.clone(),
-            words: Words::read(head.headers, head.target, log.format() == Format::Combined),
+            words: ClientText::read(head.headers, head.target, log.format() == Format::Combined),
             client: None,
             session: None,
             route: None,
             note: None,
             cut: None,
             served: None,
-            because: None,
+            detail: None,
             status: None,
             bytes: 0,
         };
@@ -129,22 +129,22 @@ impl Exchange {
     }
 
     /// Notes where it comes from.
-    pub(super) fn comes_from(&mut self, client: ClientAddress) {
+    pub(super) fn note_client(&mut self, client: ClientAddress) {
         self.change(|record| record.client = Some(client));
     }
 
     /// Notes the path as it is judged.
-    pub(super) fn asks_for(&mut self, path: &str) {
+    pub(super) fn note_path(&mut self, path: &str) {
         self.change(|record| record.words.set_path(path.as_bytes()));
     }
 
     /// Notes whose it is.
-    pub(super) fn belongs_to(&mut self, session: Option<&Arc<Session>>) {
+    pub(super) fn note_session(&mut self, session: Option<&Arc<Session>>) {
         self.change(|record| record.session = session.cloned());
     }
 
     /// Notes the route that covers it.
-    pub(super) fn goes_to(&mut self, route: &Arc<Route>) {
+    pub(super) fn note_route(&mut self, route: &Arc<Route>) {
         self.change(|record| record.route = Some(Arc::clone(route)));
     }
 
@@ -164,17 +164,17 @@ impl Exchange {
     }
 
     /// Notes the names that are served, for a request that asked for none of them.
-    pub(super) fn could_have_asked(&mut self, hosts: &OwnHosts) {
+    pub(super) fn note_served_hosts(&mut self, hosts: &OwnHosts) {
         self.change(|record| record.served = Some(hosts.list().into()));
     }
 
     /// Notes what in the request is to blame for the refusal, if that is known.
-    pub(super) fn blames(&mut self, refusal: &Refusal) {
-        self.change(|record| record.because = refusal.because.clone());
+    pub(super) fn note_refusal(&mut self, refusal: &Refusal) {
+        self.change(|record| record.detail = refusal.because.clone());
     }
 
     /// Notes an answer of the gateway's own, and why it refuses.
-    pub fn replied(&mut self, reply: &Reply) {
+    pub fn note_reply(&mut self, reply: &Reply) {
         self.answered(reply.status);
         reply.reason.iter().for_each(|&reason| self.refused(reason));
     }
@@ -189,7 +189,7 @@ impl Exchange {
         self.change(|record| record.bytes = record.bytes.saturating_add(bytes));
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Record)) {
+    fn change(&mut self, change: impl FnOnce(&mut AccessRecord)) {
         if let Some(record) = &mut self.record {
             change(record);
         }
@@ -214,7 +214,7 @@ impl Drop for Exchange {
             note: record.note,
             cut: record.cut,
             served: record.served.as_deref(),
-            because: record.because.as_deref(),
+            because: record.detail.as_deref(),
             agent,
             referer,
         });

@@ -8,14 +8,14 @@ use http::StatusCode;
 use super::answers;
 use super::assembled::Assembled;
 use crate::admission::permit::Permit;
-use crate::admission::upstream_head::{Asked, Rewritten};
+use crate::admission::upstream_head::{RequestContext, Rewritten};
 use crate::routes::pool::Pool;
-use crate::session::Leaving;
+use crate::session::WriteGuard;
 use crate::session::record::Session;
-use crate::values::head_lines::Fields;
+use crate::values::head_lines::HeadFields;
 use crate::values::header_edits::HeaderEdits;
 use crate::values::headers::Headers;
-use crate::values::own_cookies::Kept;
+use crate::values::own_cookies::ApplicationCookies;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
@@ -25,12 +25,12 @@ pub struct Forward {
     pub(super) assembled: Arc<Assembled>,
     pub(super) permit: Permit,
     pub(super) target: Option<Vec<u8>>,
-    pub(super) asked: Asked,
+    pub(super) context: RequestContext,
     pub(super) websocket: bool,
     pub(super) may_repeat: bool,
     pub(super) affinity: u64,
     pub(super) resources: HeaderEdits,
-    pub(super) cookies: Kept,
+    pub(super) cookies: ApplicationCookies,
     pub(super) is_idle: bool,
 }
 
@@ -71,27 +71,27 @@ impl Forward {
     }
 
     /// Writes the lines of the request as it leaves, without its framing.
-    pub fn put_request(&self, to: &mut BytesMut, head: &Fields) {
+    pub fn put_request(&self, to: &mut BytesMut, head: &HeadFields) {
         let said = Rewritten { resources: &self.resources, cookies: &self.cookies };
-        self.assembled.heads.put_request(to, head, &self.permit, &self.asked, said);
+        self.assembled.heads.put_request(to, head, &self.permit, &self.context, said);
     }
 
     /// Writes the lines of the answer as it is passed on, without its framing. None of them is a cookie of ours: an
     /// answer that is not ours may be one that caches keep for everybody.
-    pub fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &Fields) {
-        self.assembled.heads.put_response(to, status, head, &self.permit, &self.asked);
+    pub fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &HeadFields) {
+        self.assembled.heads.put_response(to, status, head, &self.permit, &self.context);
     }
 
     /// The edits of the answer as it is passed on. None of them is a cookie of ours: an answer that is not ours may be
     /// one that caches keep for everybody.
     pub fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
-        self.assembled.heads.response(status, headers, &self.permit, &self.asked)
+        self.assembled.heads.response(status, headers, &self.permit, &self.context)
     }
 
     /// Asks for leave to write the head, or bytes of a tunnel, towards the application: to be asked for anew right
     /// before each write, which must not wait. `None`: the session has ended, and nothing may leave in its name.
-    pub fn leave(&self) -> Option<Leaving<'_>> {
-        self.permit.leave()
+    pub fn begin_write(&self) -> Option<WriteGuard<'_>> {
+        self.permit.begin_write()
     }
 
     /// Whether the session has ended since the permit was made.

@@ -3,11 +3,11 @@
 mod answers;
 mod assembled;
 mod basic;
+mod built_in_pages;
 mod exchange;
 mod forward;
-mod landing;
-mod oversee;
-mod own;
+mod login_target;
+mod operations;
 mod perform;
 mod receive;
 mod refuse;
@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-pub use self::assembled::{Assembled, Settings};
+pub use self::assembled::{Assembled, GatewaySettings};
+pub use self::built_in_pages::SignInOutRequest;
 pub use self::exchange::Exchange;
 pub use self::forward::Forward;
-pub use self::own::OwnRequest;
 pub use self::receive::Received;
 use crate::credentials::basic::verified::Verified;
 use crate::credentials::hashing::PasswordChecker;

@@ -7,13 +7,13 @@ use http::header::{CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::answers::{self, Reader};
-use super::landing::{login_target, written};
-use super::own::{Action, OwnRequest, site};
+use super::answers::{self, Audience};
+use super::built_in_pages::{SignInOut, SignInOutRequest, site};
+use super::login_target::{encode_target, login_target};
 use super::{Gateway, to_the_end};
 use crate::credentials::methods::Accepted;
-use crate::login::attempt;
-use crate::logout::farewell::{self, Manner};
+use crate::login::sign_in_form;
+use crate::logout::answer::{self, ResponseStyle};
 use crate::pages;
 use crate::session::record::SignIn;
 use crate::session::table::{NotOpened, Opened};
@@ -29,20 +29,20 @@ use crate::values::return_to::ReturnTo;
 impl Gateway {
     /// Signs in or out. What it begins to end or to open is finished even if the caller goes away. `body` gives what
     /// arrives of the request's body, or why it does not; a logout waits for it only when everything is over.
-    pub async fn perform(
+    pub async fn sign_in_or_out(
         self: &Arc<Self>,
-        request: Box<OwnRequest>,
+        request: Box<SignInOutRequest>,
         body: impl Future<Output = Result<Bytes, Reason>>,
     ) -> Reply {
-        let (gateway, request) = (Arc::clone(self), Arc::<OwnRequest>::from(request));
+        let (gateway, request) = (Arc::clone(self), Arc::<SignInOutRequest>::from(request));
         let asked = Arc::clone(&request);
         let done = match request.action {
-            Action::SignIn => {
+            SignInOut::SignIn => {
                 let body = body.await;
                 to_the_end(async move { gateway.sign_in(&asked, body).await }).await
             }
-            Action::SignOut(manner) => match to_the_end(async move { gateway.end_named(&asked).await }).await {
-                Some(receipt) => Some(farewell_to(&request, manner, receipt, body.await)),
+            SignInOut::SignOut(manner) => match to_the_end(async move { gateway.end_named(&asked).await }).await {
+                Some(receipt) => Some(signed_out(&request, manner, receipt, body.await)),
                 None => None,
             },
         };
@@ -50,24 +50,24 @@ impl Gateway {
         done.unwrap_or_else(broken_down)
     }
 
-    async fn sign_in(&self, request: &OwnRequest, body: Result<Bytes, Reason>) -> Reply {
+    async fn sign_in(&self, request: &SignInOutRequest, body: Result<Bytes, Reason>) -> Reply {
         let form = match body.map_err(Refusal::from).and_then(|body| read_form(request, &body)) {
             Ok(form) => form,
             Err(problem) => {
-                let next = login_target(farewell::requested(None, &request.query), request.host, &request.assembled);
+                let next = login_target(answer::requested(None, &request.query), request.host, &request.assembled);
                 return form_again(request, "", &next, &problem);
             }
         };
-        let next = login_target(farewell::requested(Some(&form), &request.query), request.host, &request.assembled);
+        let next = login_target(answer::requested(Some(&form), &request.query), request.host, &request.assembled);
         let attempts = self.attempts(&request.assembled);
-        let presented = match attempt::read(&form) {
+        let presented = match sign_in_form::read(&form) {
             Ok(presented) => presented,
             Err(reason) => {
                 return form_again(request, "", &next, &attempts.refused("", request.client, reason.into()));
             }
         };
         drop(form);
-        let known = self.known_as(request, &presented.user);
+        let known = self.known_browser(request, &presented.user);
         match attempts.check(&presented, request.client, known.map(KnownBrowser::id)).await {
             Ok(accepted) => {
                 let reply = self.open(request, accepted, &next).await;
@@ -78,13 +78,13 @@ impl Gateway {
     }
 
     /// What proves that this user signed in with this browser before.
-    fn known_as<'a>(&self, request: &'a OwnRequest, user: &str) -> Option<&'a KnownBrowser> {
+    fn known_browser<'a>(&self, request: &'a SignInOutRequest, user: &str) -> Option<&'a KnownBrowser> {
         let (name, keys, now) = (folded(user), &request.assembled.keys, self.pipeline.clock.wall());
         request.known.iter().find(|known| known.vouches_for(&name, keys, now))
     }
 
     /// Gives the browser what tells it from strangers at its next sign-in. Without random bytes it stays unknown.
-    fn make_known(&self, request: &OwnRequest, user: &str, known: Option<&KnownBrowser>, reply: Reply) -> Reply {
+    fn make_known(&self, request: &SignInOutRequest, user: &str, known: Option<&KnownBrowser>, reply: Reply) -> Reply {
         let before = known.or(request.known.first());
         let (keys, now) = (&request.assembled.keys, self.pipeline.clock.wall());
         match KnownBrowser::after_sign_in(before, &folded(user), keys, now) {
@@ -95,7 +95,7 @@ impl Gateway {
 
     /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves
     /// nobody without a session.
-    async fn open(&self, request: &OwnRequest, accepted: Accepted, next: &ReturnTo) -> Reply {
+    async fn open(&self, request: &SignInOutRequest, accepted: Accepted, next: &ReturnTo) -> Reply {
         let Accepted { user, identity, method } = accepted;
         let begun = self.pipeline.clock.now();
         let name = identity.user().to_owned();
@@ -112,7 +112,7 @@ impl Gateway {
         }
         self.end_together(request.sessions.clone(), EndCause::SignedInAgain, grace, 1).await;
         self.note_sign_in(&session, method);
-        let reply = if request.wants_json && request.reader == Reader::Program {
+        let reply = if request.wants_json && request.reader == Audience::Program {
             let body = json!({ "user": session.identity().user(), "next": next.to_string() });
             Reply::json(StatusCode::OK, &body)
         } else {
@@ -122,19 +122,19 @@ impl Gateway {
     }
 
     /// Ends every session that the request names. Logout needs nothing: there may be none.
-    async fn end_named(&self, request: &OwnRequest) -> Receipt {
+    async fn end_named(&self, request: &SignInOutRequest) -> Receipt {
         let cookies = usize::from(request.has_cookie);
         self.end_together(request.sessions.clone(), EndCause::Logout, request.assembled.logout.grace, cookies).await
     }
 }
 
 /// Browsers get the form again, with the name in it and what was wrong; programs the reason.
-fn form_again(request: &OwnRequest, user: &str, next: &ReturnTo, problem: &Refusal) -> Reply {
+fn form_again(request: &SignInOutRequest, user: &str, next: &ReturnTo, problem: &Refusal) -> Reply {
     let assembled = &request.assembled;
-    let refusal = answers::refusal_for(assembled, Reader::Program, problem);
-    let Reader::Person(language) = request.reader else { return refusal };
-    let (site, next) = (site(request.host, next, assembled), &*written(next, request.host, assembled));
-    let form = pages::SignIn { site, next, user, problem: Some(problem) };
+    let refusal = answers::refusal_for(assembled, Audience::Program, problem);
+    let Audience::Person(language) = request.reader else { return refusal };
+    let (site, next) = (site(request.host, next, assembled), &*encode_target(next, request.host, assembled));
+    let form = pages::SignInForm { site, next, user, problem: Some(problem) };
     let mut page = assembled.pages.login(language, refusal.status, form).refusing(problem.reason);
     let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);
     let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
@@ -143,24 +143,29 @@ fn form_again(request: &OwnRequest, user: &str, next: &ReturnTo, problem: &Refus
 }
 
 /// Says goodbye, and where to go from here. A body that says nothing usable is none.
-fn farewell_to(request: &OwnRequest, manner: Manner, mut receipt: Receipt, body: Result<Bytes, Reason>) -> Reply {
+fn signed_out(
+    request: &SignInOutRequest,
+    manner: ResponseStyle,
+    mut receipt: Receipt,
+    body: Result<Bytes, Reason>,
+) -> Reply {
     let assembled = &request.assembled;
     let form = body.ok().and_then(|body| read_form(request, &body).ok());
-    let field = farewell::requested(form.as_ref(), &request.query);
-    let next = farewell::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
-    let target = farewell::target(next, &assembled.logout);
+    let field = answer::requested(form.as_ref(), &request.query);
+    let next = answer::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
+    let target = answer::target(next, &assembled.logout);
     receipt.target = target.as_ref().map(ReturnTo::to_string);
     let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
     let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(&assembled.keys)));
-    let reply = farewell::reply(&receipt, target.as_ref(), manner, &goodbye, page);
-    farewell::with_farewell(reply, assembled.cookie.expire(), &assembled.logout)
+    let reply = answer::reply(&receipt, target.as_ref(), manner, &goodbye, page);
+    answer::with_cleared_cookies(reply, assembled.cookie.expire(), &assembled.logout)
 }
 
 fn page_has(page: &Reply, name: &HeaderName) -> bool {
     page.headers.iter().any(|(other, _)| other == name)
 }
 
-fn read_form(request: &OwnRequest, body: &[u8]) -> Result<Form, Refusal> {
+fn read_form(request: &SignInOutRequest, body: &[u8]) -> Result<Form, Refusal> {
     let malformed = Refusal::from(Reason::FormMalformed);
     match request.form {
         Some(kind) => Form::read(kind, body).map_err(|_| malformed),

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::answers;
-use super::assembled::{Asked, Assembled};
-use super::basic::{Credentials, Unchecked};
+use super::assembled::{Assembled, Requested};
+use super::basic::{BasicCredentials, Unchecked};
+use super::built_in_pages::{self, BuiltInAnswer, SignInOutRequest};
 use super::exchange::Exchange;
 use super::forward::Forward;
-use super::own::{self, Own, OwnRequest};
 use super::resources;
 use super::{Gateway, to_the_end};
 use crate::admission::facts::RequestFacts;
@@ -21,7 +21,7 @@ use crate::values::client_address::Peer;
 use crate::values::end_cause::EndCause;
 use crate::values::header_edits::HeaderEdits;
 use crate::values::headers::RequestHead;
-use crate::values::own_cookies::Kept;
+use crate::values::own_cookies::ApplicationCookies;
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -35,12 +35,12 @@ pub enum Received {
     /// This is the answer.
     Answer(Reply),
     /// It signs in or out: read the body, then [`Gateway::perform`].
-    Own(Box<OwnRequest>),
+    BuiltIn(Box<SignInOutRequest>),
 }
 
 /// Who sends a request, as far as its cookies tell.
 #[derive(Debug)]
-pub(super) struct Visitor {
+pub(super) struct Requester {
     /// The one live session under the name that opens sessions.
     pub(super) session: Option<Arc<Session>>,
     /// Two and more of them: none counts.
@@ -52,7 +52,7 @@ pub(super) struct Visitor {
     /// There is one that should go from the browser.
     strays: bool,
     /// What is left for the application.
-    cookies: Kept,
+    cookies: ApplicationCookies,
     /// When that was looked up.
     at: Moment,
 }
@@ -72,7 +72,7 @@ impl<R: Into<Refusal>> From<R> for Stop {
     }
 }
 
-impl Visitor {
+impl Requester {
     /// Every live session that the request names.
     pub(super) fn into_sessions(self) -> Vec<Arc<Session>> {
         self.session.into_iter().chain(self.rivals).chain(self.others).collect()
@@ -90,7 +90,7 @@ impl Gateway {
             match self.judge(head, peer, cut, &assembled, &mut exchange, checked.as_ref()) {
                 Ok(received) => return (exchange, received),
                 Err(Stop::Refused(refusal)) => {
-                    exchange.blames(&refusal);
+                    exchange.note_refusal(&refusal);
                     return (exchange, Received::Answer(answers::refuse(&assembled, head.headers, &refusal)));
                 }
                 // None of them is live the next time.
@@ -110,47 +110,47 @@ impl Gateway {
         checked: Option<&Outcome>,
     ) -> Result<Received, Stop> {
         let provenance = assembled.trusted.provenance(peer, head.headers);
-        exchange.comes_from(provenance.client);
-        if assembled.heads.went_in_a_circle(head.headers) {
+        exchange.note_client(provenance.client);
+        if assembled.heads.is_loop(head.headers) {
             return Err(Reason::UpstreamLoop.into());
         }
         let mut facts = RequestFacts::read(head, provenance, &assembled.hosts).inspect_err(|refusal| {
             if refusal.reason == Reason::HostNotServed {
-                exchange.could_have_asked(&assembled.hosts);
+                exchange.note_served_hosts(&assembled.hosts);
             }
         })?;
         if facts.asks_server {
             return Ok(Received::Answer(answers::whole_server()));
         }
-        assembled.settle(facts.host, &mut facts.target)?;
-        exchange.asks_for(facts.target.path().text());
-        let asked = assembled.asked(&facts)?;
-        let mut visitor = self.visitor(&facts, assembled);
+        assembled.merge_slashes(facts.host, &mut facts.target)?;
+        exchange.note_path(facts.target.path().text());
+        let asked = assembled.requested(&facts)?;
+        let mut visitor = self.requester(&facts, assembled);
         // A logout ends them anyway, and one that is refused ends nothing.
-        if !visitor.rivals.is_empty() && !matches!(asked, Asked::OwnPage(OwnPage::Logout)) {
+        if !visitor.rivals.is_empty() && !matches!(asked, Requested::OwnPage(OwnPage::Logout)) {
             return Err(Stop::Conflict(std::mem::take(&mut visitor.rivals)));
         }
-        exchange.belongs_to(visitor.session.as_ref());
+        exchange.note_session(visitor.session.as_ref());
         let route = match asked {
-            Asked::OwnPage(page) => {
-                return Ok(match own::answer(page, &facts, visitor, assembled)? {
-                    Own::Answer(reply) => Received::Answer(reply),
-                    Own::Perform(request) => Received::Own(request),
+            Requested::OwnPage(page) => {
+                return Ok(match built_in_pages::answer(page, &facts, visitor, assembled)? {
+                    BuiltInAnswer::Answer(reply) => Received::Answer(reply),
+                    BuiltInAnswer::Perform(request) => Received::BuiltIn(request),
                 });
             }
-            Asked::Route(route) => route,
+            Requested::Route(route) => route,
         };
-        exchange.goes_to(route);
+        exchange.note_route(route);
         let mut proof = Proof::Cookie;
         if route.basic && visitor.session.is_none() {
             match self.credentials(&facts, route, checked, visitor.at) {
-                Credentials::Absent => {}
-                Credentials::Unchecked(unchecked) => return Err(Stop::Unchecked(unchecked)),
-                Credentials::Refused(refusal) => {
+                BasicCredentials::Absent => {}
+                BasicCredentials::Unchecked(unchecked) => return Err(Stop::Unchecked(unchecked)),
+                BasicCredentials::Refused(refusal) => {
                     return Ok(Received::Answer(answers::refuse_credentials(assembled, &facts, route, &refusal)));
                 }
-                Credentials::Right(session) => {
-                    exchange.belongs_to(Some(&session));
+                BasicCredentials::Right(session) => {
+                    exchange.note_session(Some(&session));
                     (visitor.session, proof) = (Some(session), Proof::Basic);
                 }
             }
@@ -158,7 +158,7 @@ impl Gateway {
         self.admit(&facts, visitor, route, cut, assembled, proof).map_err(Stop::Refused)
     }
 
-    fn visitor(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Visitor {
+    fn requester(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Requester {
         let at = self.pipeline.clock.now();
         let found = assembled.cookie.read(facts.headers);
         let (mut session, mut rivals, mut others) = (None, Vec::new(), Vec::new());
@@ -174,8 +174,8 @@ impl Gateway {
         if !rivals.is_empty() {
             rivals.extend(session.take());
         }
-        let (presented, strays) = (found.are_presented(), found.have_strays());
-        Visitor { session, rivals, others, presented, strays, cookies: found.into_kept(), at }
+        let (presented, strays) = (found.has_session_cookie(), found.has_unusable());
+        Requester { session, rivals, others, presented, strays, cookies: found.into_application_cookies(), at }
     }
 
     /// Of two live sessions in one browser one was planted there, and nobody can tell which.
@@ -189,14 +189,14 @@ impl Gateway {
     fn admit(
         &self,
         facts: &RequestFacts<'_>,
-        visitor: Visitor,
+        visitor: Requester,
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
         proof: Proof,
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
-        let Visitor { session, cookies, strays, at, .. } = visitor;
+        let Requester { session, cookies, strays, at, .. } = visitor;
         let hold = session.and_then(|session| session.hold(cut));
         if hold.as_ref().is_some_and(|hold| hold.among() > assembled.requests_per_session) {
             return Err(Reason::SessionBusy.into());
@@ -228,7 +228,7 @@ impl Gateway {
         facts: &RequestFacts<'_>,
         permit: Permit,
         resources: HeaderEdits,
-        cookies: Kept,
+        cookies: ApplicationCookies,
         at: Moment,
         assembled: &Arc<Assembled>,
     ) -> Received {
@@ -237,7 +237,7 @@ impl Gateway {
             session.touch(at);
         }
         Received::Forward(Box::new(Forward {
-            asked: assembled.heads.asked(facts, &permit),
+            context: assembled.heads.context(facts, &permit),
             target: facts.target.rewritten(),
             websocket: facts.is_websocket(),
             may_repeat: facts.method.is_idempotent() && facts.method_override == Ok(None),

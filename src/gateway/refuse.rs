@@ -18,11 +18,11 @@ impl Gateway {
         let (parts, target) = half_head::read(head);
         let head = RequestHead::of(&parts, target);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
-        exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
+        exchange.note_client(assembled.trusted.provenance(peer, &parts.headers).client);
         let refusal = refusal(reason, target);
-        exchange.blames(&refusal);
+        exchange.note_refusal(&refusal);
         let reply = answers::refuse(&assembled, &parts.headers, &refusal);
-        exchange.replied(&reply);
+        exchange.note_reply(&reply);
         reply
     }
 
@@ -32,7 +32,7 @@ impl Gateway {
         let (parts, target) = half_head::read(head);
         let head = RequestHead::of(&parts, target);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
-        exchange.comes_from(assembled.trusted.provenance(peer, &parts.headers).client);
+        exchange.note_client(assembled.trusted.provenance(peer, &parts.headers).client);
         exchange.cut(Interruption::ClientGone);
     }
 }

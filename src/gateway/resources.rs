@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Method};
 
-use super::assembled::{Asked, Assembled};
+use super::assembled::{Assembled, Requested};
 use crate::admission::destination::{self, Conditions, DESTINATION, IF, Resource};
 use crate::admission::facts::RequestFacts;
 use crate::routes::table::Route;
@@ -56,10 +56,10 @@ fn address(
     assembled: &Assembled,
 ) -> Result<String, Refusal> {
     let elsewhere = |_| Refusal::from(Reason::DestinationRefused);
-    assembled.settle(facts.host, &mut target).map_err(elsewhere)?;
+    assembled.merge_slashes(facts.host, &mut target).map_err(elsewhere)?;
     match assembled.at(facts.host, target.path()).map_err(elsewhere)? {
-        Asked::Route(other) if Arc::ptr_eq(route, other) => {}
-        Asked::Route(_) | Asked::OwnPage(_) => return Err(Reason::DestinationRefused.into()),
+        Requested::Route(other) if Arc::ptr_eq(route, other) => {}
+        Requested::Route(_) | Requested::OwnPage(_) => return Err(Reason::DestinationRefused.into()),
     }
     let path = String::from_utf8(target.to_bytes()).map_err(|_| Reason::DestinationRefused)?;
     let scheme = route.pool.scheme().as_str();

@@ -1,5 +1,5 @@
 //! From a proof to a session.
 
-pub mod attempt;
 pub mod settings;
+pub mod sign_in_form;
 pub mod verify;

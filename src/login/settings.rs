@@ -6,7 +6,7 @@ use crate::values::return_to::ReturnTo;
 
 /// How people sign in.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LoginSettings {
     /// Where people go who did not come from anywhere.
     pub next: ReturnTo,
     /// The longest ban that wrong passwords lead to.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::audit::{Event, Log};
 use crate::credentials::hashing::PasswordChecker;
-use crate::credentials::methods::{Accepted, Means, Methods};
-use crate::credentials::presented::Presented;
-use crate::throttle::{Banned, Throttle, Ticket, Visitor};
+use crate::credentials::methods::{Accepted, Means, SignInMethods};
+use crate::credentials::username_password::UsernamePassword;
+use crate::throttle::{Banned, SignInClient, Throttle, Ticket};
 use crate::values::client_address::{ClientAddress, TrustedProxies};
 use crate::values::known_browser::BrowserId;
 use crate::values::reason::{Reason, Refusal};
@@ -17,7 +17,7 @@ use crate::values::time::Clock;
 #[derive(Clone, Copy, Debug)]
 pub struct Attempts<'a> {
     /// The methods, in their order.
-    pub methods: &'a Methods,
+    pub methods: &'a SignInMethods,
     /// Checks passwords, a few at a time.
     pub passwords: &'a PasswordChecker,
     /// Counts what went wrong.
@@ -40,12 +40,12 @@ impl Attempts<'_> {
     /// The refusal, which is written to the log.
     pub async fn check(
         &self,
-        presented: &Presented,
+        presented: &UsernamePassword,
         client: ClientAddress,
         known: Option<BrowserId>,
     ) -> Result<Accepted, Refusal> {
         let refused = |refusal| self.refused(&presented.user, client, refusal);
-        let visitor = Visitor { user: &presented.user, client, known };
+        let visitor = SignInClient { user: &presented.user, client, known };
         let ticket = self.throttle.attempt(&visitor, self.trusted, self.clock.now());
         let ticket = ticket.map_err(|banned| refused(self.banned(banned)))?;
         match self.methods.judge(presented, Means { passwords: self.passwords, share: ticket.share() }).await {

@@ -4,7 +4,7 @@
 //! [`plan::LogoutPlan`], [`run::Pipeline`] does it and writes the receipt, and [`farewell`] is the answer to the
 //! browser that asked.
 
-pub mod farewell;
+pub mod answer;
 pub mod plan;
 pub mod reaper;
 pub mod run;

@@ -24,7 +24,7 @@ impl Pipeline {
     /// receipt is about all of them, or about nobody. `begun` is when their end began, `cookies` how many the answer
     /// expires.
     pub fn run(&self, ended: &[Ended], begun: Moment, grace: Duration, cookies: usize) -> Receipt {
-        let mut whole = self.nobody(cookies);
+        let mut whole = self.without_session(cookies);
         let receipts = ended.iter().map(|one| self.run_one(one, &whole.logout_id, begun, grace, cookies));
         if let Some(all) = receipts.reduce(together) {
             whole = all;
@@ -56,7 +56,7 @@ impl Pipeline {
     }
 
     /// The receipt of a logout where nobody was signed in: only the cookies go.
-    fn nobody(&self, cookies: usize) -> Receipt {
+    fn without_session(&self, cookies: usize) -> Receipt {
         let step = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
         let steps = vec![step(Step::End, 0), step(Step::Cut, 0), step(Step::Answer, cookies)];
         Receipt { logout_id: new_id(), user: None, target: None, steps }

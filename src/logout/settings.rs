@@ -9,7 +9,7 @@ use crate::values::return_to::{AllowedOrigins, ReturnTo};
 
 /// How people sign out.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LogoutSettings {
     /// What a GET of a logout path may do.
     pub get: GetPolicy,
     /// Where people go from there; the goodbye page without it.

@@ -88,7 +88,7 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
 
 /// A door that stands open.
 fn mark(colour: Colour) -> String {
-    let ink = colour.ink();
+    let ink = colour.readable_text();
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 40 40\">\
          <rect width=\"40\" height=\"40\" rx=\"10\" fill=\"{colour}\"/>\

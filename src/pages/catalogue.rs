@@ -9,18 +9,18 @@ use minijinja::{Error, ErrorKind, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::Problem;
+use super::problem::TemplateProblem;
 
 /// Every text of one language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Catalogue(BTreeMap<String, String>);
 
 /// A text, its dotted key, and where it stands.
-type Entry = (String, String, Range<usize>);
+type CatalogueEntry = (String, String, Range<usize>);
 
 impl Catalogue {
     /// Reads a language of our own.
-    pub(super) fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<TemplateProblem>> {
         let entries = entries(text)?;
         Ok(Self(entries.into_iter().map(|(key, text, _)| (key, text)).collect()))
     }
@@ -29,9 +29,9 @@ impl Catalogue {
     ///
     /// # Errors
     /// Keys that do not exist here, and words that have no value here.
-    pub(super) fn overlaid(&self, text: &str) -> Result<Self, Vec<Problem>> {
+    pub(super) fn overlaid(&self, text: &str) -> Result<Self, Vec<TemplateProblem>> {
         let entries = entries(text)?;
-        let problems: Vec<_> = entries.iter().filter_map(|entry| self.objection(entry)).collect();
+        let problems: Vec<_> = entries.iter().filter_map(|entry| self.problem(entry)).collect();
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -46,21 +46,21 @@ impl Catalogue {
         self.0.keys().filter(|key| !entries.iter().any(|(other, ..)| other == *key)).cloned().collect()
     }
 
-    fn objection(&self, (key, text, span): &Entry) -> Option<Problem> {
+    fn problem(&self, (key, text, span): &CatalogueEntry) -> Option<TemplateProblem> {
         let Some(ours) = self.0.get(key) else {
-            let nearest = self.0.keys().max_by(|left, right| likeness(left, key).total_cmp(&likeness(right, key)));
+            let nearest = self.0.keys().max_by(|left, right| similarity(left, key).total_cmp(&similarity(right, key)));
             let help = nearest.map_or_else(String::new, |near| format!("did you mean {near}?"));
-            return Some(Problem::at(span.clone(), format!("no page has a text named {key}"), help));
+            return Some(TemplateProblem::at(span.clone(), format!("no page has a text named {key}"), help));
         };
         let stranger = words(text).find(|word| !words(ours).any(|other| other == *word))?;
         let listed: Vec<String> = words(ours).map(|word| format!("{{{word}}}")).collect();
         let known = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
         let message = format!("there is no value {{{stranger}}} here");
-        Some(Problem::at(span.clone(), message, format!("this text takes: {known}")))
+        Some(TemplateProblem::at(span.clone(), message, format!("this text takes: {known}")))
     }
 
     /// The text under `key` with its values.
-    fn say(&self, key: &str, values: &Kwargs) -> Result<String, Error> {
+    fn render(&self, key: &str, values: &Kwargs) -> Result<String, Error> {
         let text = self
             .0
             .get(key)
@@ -79,11 +79,11 @@ impl Catalogue {
     /// The function that templates call: `t("login.title")`, `t("goodbye.farewell", user=…)`.
     pub(super) fn function(self: &Arc<Self>) -> Value {
         let texts = Arc::clone(self);
-        Value::from_function(move |key: &str, values: Kwargs| texts.say(key, &values))
+        Value::from_function(move |key: &str, values: Kwargs| texts.render(key, &values))
     }
 }
 
-fn likeness(one: &str, other: &str) -> f64 {
+fn similarity(one: &str, other: &str) -> f64 {
     strsim::jaro_winkler(one, other)
 }
 
@@ -103,24 +103,24 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn entries(text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
+fn entries(text: &str) -> Result<Vec<CatalogueEntry>, Vec<TemplateProblem>> {
     let root = DeTable::parse(text).map_err(|error| {
         let message = format!("this is no TOML: {}", error.message().replace('\n', ", "));
         let help = "write key = \"text\", below the [table] of its page";
-        vec![Problem { span: error.span(), message, help: help.to_owned() }]
+        vec![TemplateProblem { span: error.span(), message, help: help.to_owned() }]
     })?;
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     flatten("", root.get_ref(), &mut found, &mut problems);
     if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
-fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<Entry>, problems: &mut Vec<Problem>) {
+fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<CatalogueEntry>, problems: &mut Vec<TemplateProblem>) {
     for (name, value) in table {
         let key = if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
         match value.get_ref() {
             DeValue::Table(table) => flatten(&key, table, found, problems),
             DeValue::String(text) => found.push((key, text.to_string(), Spanned::span(value))),
-            _ => problems.push(Problem::at(value.span(), format!("{key} is no text"), "put it in quotes")),
+            _ => problems.push(TemplateProblem::at(value.span(), format!("{key} is no text"), "put it in quotes")),
         }
     }
 }
@@ -129,11 +129,11 @@ fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<Entry>, problems: 
 mod tests {
     use super::*;
 
-    fn ours() -> Catalogue {
+    fn built_in_catalogue() -> Catalogue {
         Catalogue::parse("[a]\nplain = \"Hello\"\nvalues = \"{one} and {two}\"\n").unwrap()
     }
 
-    fn said(catalogue: &Catalogue, call: &str) -> Result<String, String> {
+    fn rendered(catalogue: &Catalogue, call: &str) -> Result<String, String> {
         let mut environment = minijinja::Environment::new();
         environment.add_function("x", || "");
         let t = Arc::new(catalogue.clone()).function();
@@ -142,18 +142,21 @@ mod tests {
 
     #[test]
     fn texts_take_their_values_and_values_stay_text() {
-        assert_eq!(said(&ours(), "{{ t('a.plain', more=1) }}").unwrap(), "Hello");
-        assert_eq!(said(&ours(), "{{ t('a.values', one='<b>{two}', two=2) }}").unwrap(), "&lt;b&gt;{two} and 2");
-        assert!(said(&ours(), "{{ t('a.plan') }}").unwrap_err().contains("a.plan"));
-        assert!(said(&ours(), "{{ t('a.values', one=1) }}").unwrap_err().contains("two"));
+        assert_eq!(rendered(&built_in_catalogue(), "{{ t('a.plain', more=1) }}").unwrap(), "Hello");
+        assert_eq!(
+            rendered(&built_in_catalogue(), "{{ t('a.values', one='<b>{two}', two=2) }}").unwrap(),
+            "&lt;b&gt;{two} and 2"
+        );
+        assert!(rendered(&built_in_catalogue(), "{{ t('a.plan') }}").unwrap_err().contains("a.plan"));
+        assert!(rendered(&built_in_catalogue(), "{{ t('a.values', one=1) }}").unwrap_err().contains("two"));
     }
 
     #[test]
     fn a_file_changes_what_it_names() {
-        let theirs = ours().overlaid("a.plain = \"Bonjour\"").unwrap();
-        assert_eq!(said(&theirs, "{{ t('a.plain') }}").unwrap(), "Bonjour");
-        assert_eq!(said(&theirs, "{{ t('a.values', one=1, two=2) }}").unwrap(), "1 and 2");
-        assert_eq!(ours().not_in("a.plain = \"Bonjour\""), ["a.values"]);
+        let theirs = built_in_catalogue().overlaid("a.plain = \"Bonjour\"").unwrap();
+        assert_eq!(rendered(&theirs, "{{ t('a.plain') }}").unwrap(), "Bonjour");
+        assert_eq!(rendered(&theirs, "{{ t('a.values', one=1, two=2) }}").unwrap(), "1 and 2");
+        assert_eq!(built_in_catalogue().not_in("a.plain = \"Bonjour\""), ["a.values"]);
     }
 
     #[test]
@@ -166,7 +169,7 @@ mod tests {
             ("[a\n", 2..2, "write key = \"text\", below the [table] of its page"),
         ];
         for (text, span, help) in cases {
-            let problems = ours().overlaid(text).unwrap_err();
+            let problems = built_in_catalogue().overlaid(text).unwrap_err();
             assert_eq!(problems[0].help, help, "{text}");
             assert_eq!(problems[0].span, Some(span), "{text}: {problems:?}");
         }

@@ -42,18 +42,18 @@ impl Colour {
     }
 
     /// Black or white, whichever is read better on this colour.
-    pub fn ink(self) -> Self {
+    pub fn readable_text(self) -> Self {
         if self.contrast(WHITE) >= self.contrast(BLACK) { WHITE } else { BLACK }
     }
 
     /// This colour, or the nearest one on the way to black or white that can be read on `paper`.
     pub fn readable_on(self, paper: Self) -> Self {
-        let end = paper.ink();
-        let steps = (0..=STEPS).map(|step| self.towards(end, step));
+        let end = paper.readable_text();
+        let steps = (0..=STEPS).map(|step| self.mixed(end, step));
         steps.into_iter().find(|colour| colour.contrast(paper) >= READABLE).unwrap_or(end)
     }
 
-    fn towards(self, end: Self, step: u16) -> Self {
+    fn mixed(self, end: Self, step: u16) -> Self {
         let channel = |from: u8, to: u8| {
             let mixed = (u16::from(from) * (STEPS - step) + u16::from(to) * step) / STEPS;
             u8::try_from(mixed).unwrap_or(to)
@@ -123,11 +123,11 @@ mod tests {
     fn ink_is_what_can_be_read() {
         let cases = [("#17694e", WHITE), ("#ffd400", BLACK), ("#fff", BLACK), ("#000", WHITE), ("#e4572e", BLACK)];
         for (text, want) in cases {
-            assert_eq!(colour(text).ink(), want, "{text}");
+            assert_eq!(colour(text).readable_text(), want, "{text}");
         }
         for grey in 0..=255 {
             let grey = Colour { red: grey, green: grey, blue: grey };
-            assert!(grey.contrast(grey.ink()) >= READABLE, "{grey}");
+            assert!(grey.contrast(grey.readable_text()) >= READABLE, "{grey}");
         }
     }
 

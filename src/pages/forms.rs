@@ -1,10 +1,10 @@
 //! Where the forms of an operator's templates lead. The policy of pages with a form stops none of them: `check` warns.
 
 use super::page::Page;
-use super::problem::Problem;
+use super::problem::TemplateProblem;
 
 /// What is odd about the forms of a rendered page.
-pub(super) fn advice(page: &Page<'_>, html: &str) -> Vec<Problem> {
+pub(super) fn form_problems(page: &Page<'_>, html: &str) -> Vec<TemplateProblem> {
     let (mut found, mut posts) = (Vec::new(), false);
     for tag in tags(html) {
         if tag.is("form") {
@@ -24,15 +24,15 @@ pub(super) fn advice(page: &Page<'_>, html: &str) -> Vec<Problem> {
     found
 }
 
-fn elsewhere(template: &str, target: &str) -> Problem {
+fn elsewhere(template: &str, target: &str) -> TemplateProblem {
     let what = format!("a form of {template} leads to {target}: what is typed into it goes there");
-    Problem::whole(what, "leave action and formaction out, or name an address of the gateway")
+    TemplateProblem::whole(what, "leave action and formaction out, or name an address of the gateway")
 }
 
-fn loses_fragment(template: &str) -> Problem {
+fn loses_fragment(template: &str) -> TemplateProblem {
     let what =
         format!("the form of {template} has an action: what stands behind # in an address is lost at the sign-in");
-    Problem::whole(what, "write <form method=\"post\">: without action it goes to the address of its own page")
+    TemplateProblem::whole(what, "write <form method=\"post\">: without action it goes to the address of its own page")
 }
 
 /// Whether browsers take this for an address of another site (WHATWG URL 4.4): with a scheme, or with two slashes of
@@ -121,15 +121,16 @@ fn split_where(text: &str, ends: impl Fn(char) -> bool) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{SignIn, SignedIn};
+    use super::super::{SignInForm, SignedInPage};
     use super::*;
 
-    const LOGIN: Page<'_> = Page::Login(SignIn { site: "", next: "", user: "", problem: None });
-    const SIGNED_IN: Page<'_> = Page::SignedIn(SignedIn { user: "", next: "", switch: "", came_back: false });
+    const LOGIN: Page<'_> = Page::Login(SignInForm { site: "", next: "", user: "", problem: None });
+    const SIGNED_IN: Page<'_> = Page::SignedIn(SignedInPage { user: "", next: "", switch: "", came_back: false });
 
-    fn said(page: &Page<'_>, html: &str) -> Vec<&'static str> {
-        let kind = |problem: Problem| if problem.message.contains(" leads to ") { "elsewhere" } else { "fragment" };
-        advice(page, html).into_iter().map(kind).collect()
+    fn messages(page: &Page<'_>, html: &str) -> Vec<&'static str> {
+        let kind =
+            |problem: TemplateProblem| if problem.message.contains(" leads to ") { "elsewhere" } else { "fragment" };
+        form_problems(page, html).into_iter().map(kind).collect()
     }
 
     #[test]
@@ -155,9 +156,9 @@ mod tests {
             ("a < b <form method=post action=\"", &[]),
         ];
         for (html, want) in cases {
-            assert_eq!(said(&LOGIN, html), want, "{html}");
+            assert_eq!(messages(&LOGIN, html), want, "{html}");
             let elsewhere: Vec<_> = want.iter().copied().filter(|kind| *kind == "elsewhere").collect();
-            assert_eq!(said(&SIGNED_IN, html), elsewhere, "{html}");
+            assert_eq!(messages(&SIGNED_IN, html), elsewhere, "{html}");
         }
     }
 }

@@ -5,11 +5,11 @@ mod catalogue;
 mod colour;
 mod forms;
 mod language;
-mod look;
 mod page;
 mod policy;
 mod problem;
 mod samples;
+mod theme;
 
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
@@ -21,9 +21,9 @@ use sha2::{Digest, Sha256};
 pub use self::brand::{Brand, Logo, MAX_LOGO};
 pub use self::colour::Colour;
 pub use self::language::Language;
-pub use self::look::Look;
-pub use self::page::{SignIn, SignedIn};
-pub use self::problem::{BrokenFile, Problem};
+pub use self::page::{SignInForm, SignedInPage};
+pub use self::problem::{BrokenFile, TemplateProblem};
+pub use self::theme::Theme;
 
 use self::page::Page;
 use self::policy::Policies;
@@ -39,11 +39,11 @@ const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; san
 
 /// How the pages look, as configured.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct PageSettings {
     /// Name, picture and colour.
     pub brand: Brand,
     /// Templates, texts and style.
-    pub look: Look,
+    pub look: Theme,
 }
 
 /// Addresses that pages lead to.
@@ -66,7 +66,7 @@ impl Addresses {
 /// Renders pages.
 #[derive(Debug)]
 pub struct Pages {
-    look: Look,
+    look: Theme,
     around: Value,
     policies: Policies,
     style: Bytes,
@@ -85,8 +85,8 @@ impl std::fmt::Display for BrokenPages {
 
 impl Pages {
     /// The pages.
-    pub fn new(settings: Settings, addresses: &Addresses) -> Result<Self, BrokenPages> {
-        let Settings { brand, look } = settings;
+    pub fn new(settings: PageSettings, addresses: &Addresses) -> Result<Self, BrokenPages> {
+        let PageSettings { brand, look } = settings;
         let style = colours(brand.colour) + look.style();
         let policies = Policies::new(&style).map_err(|error| BrokenPages(error.to_string()))?;
         let picture = brand.picture();
@@ -103,12 +103,12 @@ impl Pages {
     }
 
     /// The sign-in form.
-    pub fn login(&self, language: Language, status: StatusCode, form: SignIn<'_>) -> Reply {
+    pub fn login(&self, language: Language, status: StatusCode, form: SignInForm<'_>) -> Reply {
         self.page(language, status, &Page::Login(form))
     }
 
     /// What somebody sees at the sign-in address who is signed in: go on, be somebody else, sign out.
-    pub fn signed_in(&self, language: Language, page: SignedIn<'_>) -> Reply {
+    pub fn signed_in(&self, language: Language, page: SignedInPage<'_>) -> Reply {
         self.page(language, StatusCode::OK, &Page::SignedIn(page))
     }
 
@@ -177,8 +177,8 @@ fn colours(accent: Colour) -> String {
         ":root {{ --accent: {accent}; --on-accent: {}; --accent-text: {day}; }}\n\
          @media (prefers-color-scheme: dark) {{ \
          :root {{ --accent: {night}; --on-accent: {}; --accent-text: {night}; }} }}\n",
-        accent.ink(),
-        night.ink(),
+        accent.readable_text(),
+        night.readable_text(),
     )
 }
 

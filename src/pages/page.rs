@@ -9,7 +9,7 @@ use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 
 /// What the sign-in form shows.
 #[derive(Clone, Copy, Debug)]
-pub struct SignIn<'a> {
+pub struct SignInForm<'a> {
     /// The host that people sign in to.
     pub site: &'a str,
     /// Where the sign-in leads.
@@ -22,7 +22,7 @@ pub struct SignIn<'a> {
 
 /// What somebody sees at the sign-in address who is signed in.
 #[derive(Clone, Copy, Debug)]
-pub struct SignedIn<'a> {
+pub struct SignedInPage<'a> {
     /// Who that is.
     pub user: &'a str,
     /// Where Continue leads.
@@ -36,8 +36,8 @@ pub struct SignedIn<'a> {
 /// A page and its values.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Page<'a> {
-    Login(SignIn<'a>),
-    SignedIn(SignedIn<'a>),
+    Login(SignInForm<'a>),
+    SignedIn(SignedInPage<'a>),
     Confirm { action: &'a str, next: Option<&'a str>, user: Option<&'a str>, problem: Option<Reason> },
     Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool },
     Refused { refusal: &'a Refusal, switch: Option<&'a str> },
@@ -60,49 +60,49 @@ impl Page<'_> {
         match self {
             Self::Login(_) => Needs::FormAndScript,
             Self::SignedIn(_) | Self::Confirm { .. } => Needs::Form,
-            Self::Refused { refusal, .. } if ways(refusal.reason).contains(&Way::Logout) => Needs::Form,
+            Self::Refused { refusal, .. } if next_steps(refusal.reason).contains(&NextStep::Logout) => Needs::Form,
             Self::Goodbye { .. } | Self::Refused { .. } => Needs::Nothing,
         }
     }
 
     /// Whether no other address of ours can be asked from this page: it is shown under a name that is not ours.
-    pub(super) fn is_alone(&self) -> bool {
+    pub(super) fn is_foreign_host(&self) -> bool {
         matches!(self, Self::Refused { refusal, .. } if refusal.reason == Reason::HostNotServed)
     }
 
     /// What its template is told, beside what every template is told.
     pub(super) fn values(&self) -> Value {
         match *self {
-            Self::Login(SignIn { site, next, user, problem }) => {
+            Self::Login(SignInForm { site, next, user, problem }) => {
                 let wait = problem.and_then(|refusal| refusal.retry_after);
                 let script = Value::from_safe_string(SHOW_PASSWORD.to_owned());
                 context! { site, next, user, problem => problem.map(|refusal| refusal.reason.id()), wait, script }
             }
-            Self::SignedIn(SignedIn { user, next, switch, came_back }) => {
+            Self::SignedIn(SignedInPage { user, next, switch, came_back }) => {
                 context! { user, next, switch, came_back, always => [own_path::LOGIN, own_path::LOGOUT] }
             }
             Self::Confirm { action, next, user, problem } => {
                 context! { action, next, user, problem => problem.map(Reason::id) }
             }
-            Self::Goodbye { receipt, unconfirmed } => context! { receipt => receipt.map(in_words), unconfirmed },
+            Self::Goodbye { receipt, unconfirmed } => context! { receipt => receipt.map(render_receipt), unconfirmed },
             Self::Refused { refusal, switch } => {
                 let reason = refusal.reason;
                 let detail = (refusal.message != reason.message()).then_some(&refusal.message);
-                let ways: Vec<Value> = ways(reason).iter().map(|way| way.value(switch)).collect();
+                let ways: Vec<Value> = next_steps(reason).iter().map(|way| way.value(switch)).collect();
                 context! { reason => reason.id(), status => reason.status().as_u16(), detail, ways }
             }
         }
     }
 }
 
-fn in_words(receipt: &Receipt) -> Value {
-    let steps: Vec<Value> = receipt.steps.iter().map(step_in_words).collect();
+fn render_receipt(receipt: &Receipt) -> Value {
+    let steps: Vec<Value> = receipt.steps.iter().map(render_step).collect();
     let nobody = receipt.steps.iter().any(|step| step.step == Step::End && step.result == StepResult::Nothing);
     context! { id => receipt.logout_id.as_str(), user => receipt.user.as_deref(), nobody, steps }
 }
 
 /// A step's result, and the name of the text that says it.
-fn step_in_words(step: &StepReceipt) -> Value {
+fn render_step(step: &StepReceipt) -> Value {
     let name = step.step.id();
     let (result, text) = match (step.result, step.count) {
         (StepResult::Failed, _) => ("failed", "failed"),
@@ -119,7 +119,7 @@ fn step_in_words(step: &StepReceipt) -> Value {
 
 /// What somebody who was refused can do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum NextStep {
     /// Ask for the same page once more.
     Again,
     /// Where a sign-in leads.
@@ -134,7 +134,7 @@ enum Way {
     Logout,
 }
 
-impl Way {
+impl NextStep {
     fn value(self, switch: Option<&str>) -> Value {
         let text = match self {
             Self::Again => "again",
@@ -148,7 +148,7 @@ impl Way {
     }
 }
 
-fn ways(reason: Reason) -> &'static [Way] {
+fn next_steps(reason: Reason) -> &'static [NextStep] {
     match reason {
         Reason::TargetAmbiguous
         | Reason::HeadMalformed
@@ -162,22 +162,22 @@ fn ways(reason: Reason) -> &'static [Way] {
         | Reason::CrossSite
         | Reason::DestinationRefused
         | Reason::DestinationForeign
-        | Reason::NotANavigation => &[Way::Home],
+        | Reason::NotANavigation => &[NextStep::Home],
         Reason::HostNotServed
         | Reason::SocketOrigin
         | Reason::ServiceWorker
         | Reason::SocketVersion
         | Reason::UpstreamLoop => &[],
-        Reason::SignInRequired | Reason::CredentialsWrong => &[Way::Login],
-        Reason::GroupMissing => &[Way::Switch, Way::Home],
-        Reason::LogoutByGet => &[Way::Logout, Way::Home],
+        Reason::SignInRequired | Reason::CredentialsWrong => &[NextStep::Login],
+        Reason::GroupMissing => &[NextStep::Switch, NextStep::Home],
+        Reason::LogoutByGet => &[NextStep::Logout, NextStep::Home],
         Reason::TooManyAttempts
         | Reason::FormMalformed
         | Reason::FormTooLarge
         | Reason::BodyIncomplete
         | Reason::SignInBusy
         | Reason::SignInCrowded
-        | Reason::SessionsFull => &[Way::LoginAgain],
+        | Reason::SessionsFull => &[NextStep::LoginAgain],
         Reason::StoreUnavailable
         | Reason::HeadTooLarge
         | Reason::HeadTooSlow
@@ -188,6 +188,6 @@ fn ways(reason: Reason) -> &'static [Way] {
         | Reason::UpstreamUnreachable
         | Reason::UpstreamBroken
         | Reason::UpstreamTooSlow
-        | Reason::Internal => &[Way::Again],
+        | Reason::Internal => &[NextStep::Again],
     }
 }

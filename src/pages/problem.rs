@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct TemplateProblem {
     /// Where, in bytes of the file; `None` where it is about the file as a whole.
     pub span: Option<Range<usize>>,
     /// What is wrong.
@@ -22,10 +22,10 @@ pub struct BrokenFile {
     /// Its text; empty where it could not be read.
     pub text: String,
     /// What is wrong.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<TemplateProblem>,
 }
 
-impl Problem {
+impl TemplateProblem {
     /// Something about a place in a file.
     pub(super) fn at(span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { span: Some(span), message: message.into(), help: help.into() }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::page::{Page, SignIn, SignedIn};
+use super::page::{Page, SignInForm, SignedInPage};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 
@@ -22,15 +22,15 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     let (known, nobody) = (receipt(text), Receipt { user: None, steps: Vec::new(), ..receipt(text) });
     let unnamed = Receipt { user: None, ..receipt(text) };
     let wrong = Refusal::from(Reason::CredentialsWrong);
-    let form = SignIn { site: text, next: text, user: "", problem: None };
+    let form = SignInForm { site: text, next: text, user: "", problem: None };
     each(Page::Login(form));
-    each(Page::Login(SignIn { user: text, problem: Some(&wrong), ..form }));
+    each(Page::Login(SignInForm { user: text, problem: Some(&wrong), ..form }));
     for seconds in [5, 900] {
         let banned = Refusal { retry_after: Some(seconds), ..Refusal::from(Reason::TooManyAttempts) };
-        each(Page::Login(SignIn { user: text, problem: Some(&banned), ..form }));
+        each(Page::Login(SignInForm { user: text, problem: Some(&banned), ..form }));
     }
     for came_back in [false, true] {
-        each(Page::SignedIn(SignedIn { user: text, next: text, switch: text, came_back }));
+        each(Page::SignedIn(SignedInPage { user: text, next: text, switch: text, came_back }));
     }
     each(Page::Confirm { action: text, next: None, user: None, problem: None });
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });

@@ -5,7 +5,7 @@ use crate::values::receipt::{Step, StepReceipt};
 use data_encoding::BASE64;
 
 fn pages_of(brand: Brand) -> Pages {
-    let settings = Settings { brand, look: Look::built_in().unwrap() };
+    let settings = PageSettings { brand, look: Theme::built_in().unwrap() };
     Pages::new(settings, &Addresses::samples()).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
     reply.headers.iter().find(|(other, _)| other == name).unwrap().1.to_str().unwrap()
 }
 
-const FORM: SignIn<'_> = SignIn { site: "app.test", next: "/", user: "", problem: None };
+const FORM: SignInForm<'_> = SignInForm { site: "app.test", next: "/", user: "", problem: None };
 
 fn german() -> http::HeaderMap {
     http::HeaderMap::from_iter([(http::header::ACCEPT_LANGUAGE, HeaderValue::from_static("de-AT, en;q=0.5"))])
@@ -82,19 +82,19 @@ fn the_script_of_the_form_is_the_one_that_its_policy_names() {
 #[test]
 fn the_sign_in_form_says_where_to_and_goes_to_its_own_address() {
     let pages = pages();
-    let english = text(&pages.login(Language(0), StatusCode::OK, SignIn { site: "wiki.example.com", ..FORM }));
+    let english = text(&pages.login(Language(0), StatusCode::OK, SignInForm { site: "wiki.example.com", ..FORM }));
     assert!(english.contains("to wiki.example.com") && english.contains("<form method=\"post\">"), "{english}");
-    let german = text(&pages.login(Language(1), StatusCode::OK, SignIn { site: "wiki.example.com", ..FORM }));
+    let german = text(&pages.login(Language(1), StatusCode::OK, SignInForm { site: "wiki.example.com", ..FORM }));
     assert!(german.contains("bei wiki.example.com"));
 }
 
 #[test]
 fn who_came_back_is_told_why_and_what_to_write() {
     let pages = pages();
-    let page = SignedIn { user: "alice", next: "/", switch: "/", came_back: false };
+    let page = SignedInPage { user: "alice", next: "/", switch: "/", came_back: false };
     let usual = text(&pages.signed_in(Language(0), page));
     assert!(!usual.contains("role=\"alert\"") && !usual.contains("[login]"));
-    let back = text(&pages.signed_in(Language(0), SignedIn { came_back: true, ..page }));
+    let back = text(&pages.signed_in(Language(0), SignedInPage { came_back: true, ..page }));
     for words in ["role=\"alert\"", "path = \"/.exeunt/login\"", "paths = [\"/.exeunt/logout\"]"] {
         assert!(back.contains(words), "{words}: {back}");
     }

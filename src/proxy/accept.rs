@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connection::Connection;
-use super::door::House;
 use super::listener::Listener;
 use super::refusal::no_room;
-use super::serve::{Behind, serve};
+use super::serve::{Application, serve};
+use super::server::Shared;
 use super::transport::Transport;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
@@ -21,9 +21,9 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
 /// Accepts until the door closes, then releases the listener: a unix socket's file goes with it.
-pub(super) async fn accept_loop<A>(house: Arc<House<A>>, listener: Listener)
+pub(super) async fn accept_loop<A>(house: Arc<Shared<A>>, listener: Listener)
 where
-    A: Behind,
+    A: Application,
 {
     let mut stopping = house.stopping.clone();
     loop {
@@ -53,9 +53,9 @@ fn concerns_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-fn admit<A>(house: &Arc<House<A>>, transport: Transport, peer: Peer)
+fn admit<A>(house: &Arc<Shared<A>>, transport: Transport, peer: Peer)
 where
-    A: Behind,
+    A: Application,
 {
     let connection = Connection::new(peer, house.clock.clone(), Arc::clone(&house.draining));
     match house.table.enter(&connection) {
@@ -67,9 +67,9 @@ where
 }
 
 /// Answers 503. While there are few such clients each gets the time to read it; a flood is told and dropped.
-fn turn_away<A>(house: &Arc<House<A>>, mut transport: Transport, reason: Reason)
+fn turn_away<A>(house: &Arc<Shared<A>>, mut transport: Transport, reason: Reason)
 where
-    A: Behind,
+    A: Application,
 {
     house.log_refusal(reason);
     if transport.try_write(&no_room(reason)).is_err() {

@@ -6,41 +6,49 @@ use bytes::{Buf, BytesMut};
 use http::StatusCode;
 
 use super::dispatch::Sharing;
-use super::failure::Failure;
-use super::relay::{Answer, Begun, Owes, Relay};
+use super::failure::ExchangeFailure;
+use super::relay::{AnswerProgress, Awaiting, Relay, StartedAnswer};
 use super::reply;
-use super::wire::{self, Framing, Persistence};
+use super::wire::{self, Persistence, SentFraming};
 use crate::values::answer_head::{AnswerBody, AnswerHead};
 use crate::values::body::BodyReader;
 use crate::values::connection_auth::response_touches_connection;
-use crate::values::head_lines::{Fields, Span};
+use crate::values::head_lines::{HeadFields, Span};
 use crate::values::media_type::is_push_stream;
 
 /// Interim answers (1xx) that one exchange may have.
 const MAX_INTERIM: u8 = 32;
 
 impl Relay<'_> {
-    pub(super) fn head_came(&mut self, head: AnswerHead) -> Result<(), Failure> {
+    pub(super) fn head_came(&mut self, head: AnswerHead) -> Result<(), ExchangeFailure> {
         if head.is_interim() {
             return self.interim_came(&head);
         }
-        let status = StatusCode::from_u16(head.status).map_err(|_| Failure::Broken)?;
+        let status = StatusCode::from_u16(head.status).map_err(|_| ExchangeFailure::Broken)?;
         let bytes = self.upstream.input.split_to(head.end).freeze();
         let promised = head.keep_alive_timeout(&bytes).map(Duration::from_secs);
         let (body, reusable, framing) = (head.body, head.reusable, self.framing(&head, status));
-        let fields = Fields::new(bytes, head.lines);
+        let fields = HeadFields::new(bytes, head.lines);
         match self.handshake.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS) {
             Some(handshake) if handshake.is_accepted_by(&fields) => self.switch(status, head.reason, &fields),
             Some(_) => {
                 tracing::warn!("a 101 that does not accept the WebSocket it answers");
-                return Err(Failure::Broken);
+                return Err(ExchangeFailure::Broken);
             }
             None => {
-                let (keeps, is_push) = self.let_out(status, head.reason, &fields, framing);
-                let (body, in_chunks) = (BodyReader::of_answer(body), framing == Framing::Chunked);
+                let (keeps, is_push) = self.send_head(status, head.reason, &fields, framing);
+                let (body, in_chunks) = (BodyReader::of_answer(body), framing == SentFraming::Chunked);
                 let (has_ended, goes_on) = (false, false);
-                self.answer =
-                    Answer::Begun(Begun { body, has_ended, in_chunks, keeps, reusable, promised, is_push, goes_on });
+                self.answer = AnswerProgress::Begun(StartedAnswer {
+                    body,
+                    has_ended,
+                    in_chunks,
+                    keeps,
+                    reusable,
+                    promised,
+                    is_push,
+                    goes_on,
+                });
                 self.piece_came();
             }
         }
@@ -48,20 +56,26 @@ impl Relay<'_> {
     }
 
     /// Lets the 101 out: what follows is another protocol.
-    fn switch(&mut self, status: StatusCode, reason: Span, fields: &Fields) {
+    fn switch(&mut self, status: StatusCode, reason: Span, fields: &HeadFields) {
         let reason = reason.of(fields.bytes());
         let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields);
         let out = &mut self.client.out;
-        wire::put_answer(out, (status, reason), put_lines, Framing::Nothing, Persistence::WebSocket);
+        wire::put_answer(out, (status, reason), put_lines, SentFraming::Nothing, Persistence::WebSocket);
         self.client.record.iter_mut().for_each(|record| record.answered(status));
         self.client.has_answer = true;
-        self.answer = Answer::Switched;
+        self.answer = AnswerProgress::Switched;
     }
 
     /// The one function that lets the head of an application's answer out, whichever way it came: what the application
     /// says about its own connection goes, and what the permit changes is changed. Answers whether the client's
     /// connection goes on, and whether this is something that the application pushes.
-    fn let_out(&mut self, status: StatusCode, reason: Span, fields: &Fields, framing: Framing) -> (bool, bool) {
+    fn send_head(
+        &mut self,
+        status: StatusCode,
+        reason: Span,
+        fields: &HeadFields,
+        framing: SentFraming,
+    ) -> (bool, bool) {
         if response_touches_connection(fields) {
             self.sharing = Sharing::Owner;
         }
@@ -72,34 +86,34 @@ impl Relay<'_> {
         let reason = reason.of(fields.bytes());
         let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields);
         let keeps = reply::put_head(self.client, self.request, (status, reason), put_lines, framing);
-        self.client.chunked_stream = is_push && framing == Framing::Chunked;
+        self.client.chunked_stream = is_push && framing == SentFraming::Chunked;
         (keeps, is_push)
     }
 
     /// How the body is framed for the client, whatever framed it until here.
-    fn framing(&self, head: &AnswerHead, status: StatusCode) -> Framing {
+    fn framing(&self, head: &AnswerHead, status: StatusCode) -> SentFraming {
         let none = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         match (head.body, head.announced) {
-            _ if none => Framing::Nothing,
-            (AnswerBody::Empty, AnswerBody::Length(length)) => Framing::Length(length),
-            (AnswerBody::Empty, _) => Framing::Nothing,
-            (AnswerBody::Length(length), _) => Framing::Length(length),
+            _ if none => SentFraming::Nothing,
+            (AnswerBody::Empty, AnswerBody::Length(length)) => SentFraming::Length(length),
+            (AnswerBody::Empty, _) => SentFraming::Nothing,
+            (AnswerBody::Length(length), _) => SentFraming::Length(length),
             // Who speaks HTTP/1.0 knows no chunks.
-            (AnswerBody::Chunked | AnswerBody::UntilClose, _) if self.request.is_old() => Framing::UntilClose,
-            (AnswerBody::Chunked | AnswerBody::UntilClose, _) => Framing::Chunked,
+            (AnswerBody::Chunked | AnswerBody::UntilClose, _) if self.request.is_http10() => SentFraming::UntilClose,
+            (AnswerBody::Chunked | AnswerBody::UntilClose, _) => SentFraming::Chunked,
         }
     }
 
     /// An interim answer is a sign of life, and gives the application its time anew. Few are anything for the client.
-    fn interim_came(&mut self, head: &AnswerHead) -> Result<(), Failure> {
-        let Answer::Awaited(_, interims) = &mut self.answer else { return Err(Failure::Broken) };
+    fn interim_came(&mut self, head: &AnswerHead) -> Result<(), ExchangeFailure> {
+        let AnswerProgress::Awaited(_, interims) = &mut self.answer else { return Err(ExchangeFailure::Broken) };
         *interims += 1;
         if *interims > MAX_INTERIM {
-            return Err(Failure::Broken);
+            return Err(ExchangeFailure::Broken);
         }
         self.put_interim(head);
         self.upstream.input.advance(head.end);
-        if self.owes == Owes::Answer {
+        if self.awaiting == Awaiting::Answer {
             self.client.connection().answer_within(self.forward.pool().settings().response_timeout);
         }
         Ok(())
@@ -114,8 +128,8 @@ impl Relay<'_> {
             !head.lines.is_empty() && lines.all(|line| line.name.of(bytes).eq_ignore_ascii_case(b"link"))
         };
         match head.status {
-            _ if self.request.is_old() || self.handshake.is_some() => {}
-            100 if self.request.waits_to_be_asked() && !self.client.body.is_over() => {
+            _ if self.request.is_http10() || self.handshake.is_some() => {}
+            100 if self.request.expects_continue() && !self.client.body.is_over() => {
                 out.extend_from_slice(wire::CONTINUE);
             }
             103 if only_links() && !self.forward.has_ended() => {

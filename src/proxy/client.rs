@@ -12,10 +12,10 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::connection::Connection;
-use super::idle::Bound;
+use super::connection_state::{CloseReason, ConnectionState};
+use super::idle::AuthenticatedConnection;
 use super::request::Request;
-use super::serve::After;
-use super::stage::{Ending, Stage};
+use super::serve::ExchangeOutcome;
 use super::transport::Transport;
 use super::wire;
 use crate::gateway::Exchange;
@@ -45,7 +45,7 @@ pub struct Client {
     /// The client has closed its direction.
     pub(super) is_half_closed: bool,
     /// A connection to an upstream that one of its requests has authenticated: for its owner and for nobody else.
-    pub(super) bound: Option<Box<Bound>>,
+    pub(super) bound: Option<Box<AuthenticatedConnection>>,
 }
 
 /// Room for most heads; twice as much whenever it is full.
@@ -216,9 +216,9 @@ impl Client {
     pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
             let sent = Pin::new(&mut self.transport).poll_write(context, &self.out);
-            match (sent.is_pending(), self.connection.stage() == Stage::Stalled) {
-                (true, false) => drop(self.connection.enter(Stage::Stalled)),
-                (false, true) => self.connection.flows_again(),
+            match (sent.is_pending(), self.connection.state() == ConnectionState::Stalled) {
+                (true, false) => drop(self.connection.enter(ConnectionState::Stalled)),
+                (false, true) => self.connection.client_reads_again(),
                 _ => {}
             }
             let count = ready!(sent)?;
@@ -259,7 +259,7 @@ impl Client {
         if matches!(self.body, BodyReader::Length(length) if length > limit as u64) {
             return Err(Reason::FormTooLarge);
         }
-        if request.waits_to_be_asked() {
+        if request.expects_continue() {
             self.send(wire::CONTINUE).await.map_err(|_| Reason::BodyIncomplete)?;
         }
         let mut form = BytesMut::new();
@@ -277,13 +277,13 @@ impl Client {
     }
 
     /// Ends an exchange where it is. An event stream gets its last chunk, so that a reader sees an end and asks again.
-    pub(super) fn cut_short(&mut self, ending: Ending) {
+    pub(super) fn cut_short(&mut self, ending: CloseReason) {
         self.note_cut(match ending {
-            Ending::SendTimeout => Interruption::ClientTooSlow,
+            CloseReason::SendTimeout => Interruption::ClientTooSlow,
             _ if self.connection.is_draining() => Interruption::Stopping,
             _ => Interruption::SessionEnded,
         });
-        if self.chunked_stream && ending == Ending::Cut {
+        if self.chunked_stream && ending == CloseReason::Cut {
             wire::put_last_chunk(&mut self.out);
             // What the system does not take now is lost: this is the end.
             if let Ok(count) = self.transport.try_write(&self.out) {
@@ -308,14 +308,14 @@ impl Client {
 
     /// Breaks an answer off in a way that nobody takes for its end: a connection that is closed in the middle of a
     /// length or of chunks tells; of one that would end with the connection, only a reset does.
-    pub(super) fn break_off(&mut self) -> After {
+    pub(super) fn break_off(&mut self) -> ExchangeOutcome {
         if self.ends_by_close {
             self.transport.reset_when_dropped();
-            return After::Gone;
+            return ExchangeOutcome::Gone;
         }
         // What the system does not take now is lost: it is a part of nothing.
         let _ = self.transport.try_write(&self.out);
-        After::Close
+        ExchangeOutcome::Close
     }
 
     pub(super) fn transport(&mut self) -> &mut Transport {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 
-use super::stage::{Ending, Limits, Stage, StageWord, Waited};
+use super::connection_state::{CloseReason, ConnectionState, ConnectionTimeouts, StateWord, Waited};
 use crate::session::live::Cut;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
@@ -53,7 +53,7 @@ impl Connection {
             cut: Cut::new(),
             clock,
             draining,
-            stage: AtomicU64::new(StageWord::new(Stage::Silent, now).0),
+            stage: AtomicU64::new(StateWord::new(ConnectionState::Silent, now).0),
             end_by: AtomicU64::new(u64::MAX),
             answer_by: AtomicU64::new(u64::MAX),
             waker: AtomicWaker::new(),
@@ -107,18 +107,18 @@ impl Connection {
         self.waited_for_body.store(0, Ordering::Relaxed);
         self.waited_to_send.store(0, Ordering::Relaxed);
         self.answer_came();
-        self.enter(Stage::Head)
+        self.enter(ConnectionState::Head)
     }
 
     /// The exchange is over: what it was cut by concerns nobody any more. False: the connection closes.
-    pub(super) fn goes_idle(&self) -> bool {
+    pub(super) fn enter_idle(&self) -> bool {
         if self.is_draining() {
             return false;
         }
         self.cut.disarm();
         self.end_by.store(u64::MAX, Ordering::Release);
         // A door that begins to close sets the flag before it sets a time: one that was just taken back is not missed.
-        self.enter(Stage::Idle) && !self.is_draining()
+        self.enter(ConnectionState::Idle) && !self.is_draining()
     }
 
     /// From now on the client owes more of its body.
@@ -141,21 +141,21 @@ impl Connection {
     }
 
     /// The client takes again what is sent to it.
-    pub(super) fn flows_again(&self) {
-        let word = StageWord(self.stage.load(Ordering::Acquire));
-        if word.stage() == Stage::Stalled {
+    pub(super) fn client_reads_again(&self) {
+        let word = StateWord(self.stage.load(Ordering::Acquire));
+        if word.state() == ConnectionState::Stalled {
             let waited = self.clock.now().millis().saturating_sub(word.since_ms());
             self.waited_to_send.fetch_add(waited, Ordering::Relaxed);
         }
-        self.enter(Stage::Exchange);
+        self.enter(ConnectionState::Exchange);
     }
 
     /// Goes on to `stage`, as of now; false if the connection was ended meanwhile.
-    pub(super) fn enter(&self, stage: Stage) -> bool {
-        let next = StageWord::new(stage, self.clock.now().millis());
+    pub(super) fn enter(&self, stage: ConnectionState) -> bool {
+        let next = StateWord::new(stage, self.clock.now().millis());
         self.forgive_stall(next.since_ms());
-        let unless_ended = |word| match StageWord(word).stage() {
-            Stage::Ended(_) => None,
+        let unless_ended = |word| match StateWord(word).state() {
+            ConnectionState::Ended(_) => None,
             _ => Some(next.0),
         };
         self.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_ended).is_ok()
@@ -163,21 +163,21 @@ impl Connection {
 
     /// While its client takes nothing the application is not read, so that time is not its own.
     fn forgive_stall(&self, now_ms: u64) {
-        let word = StageWord(self.stage.load(Ordering::Acquire));
-        if word.stage() == Stage::Stalled {
+        let word = StateWord(self.stage.load(Ordering::Acquire));
+        if word.state() == ConnectionState::Stalled {
             let stalled = now_ms.saturating_sub(word.since_ms());
             let later = |by: u64| (by != OVERDUE && by & FRESH == 0).then_some(by.saturating_add(stalled));
             let _ = self.answer_by.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
         }
     }
 
-    pub(super) fn stage(&self) -> Stage {
-        StageWord(self.stage.load(Ordering::Acquire)).stage()
+    pub(super) fn state(&self) -> ConnectionState {
+        StateWord(self.stage.load(Ordering::Acquire)).state()
     }
 
     /// Ends the connection. The first reason stays.
-    pub(super) fn end(&self, ending: Ending) {
-        if self.enter(Stage::Ended(ending)) {
+    pub(super) fn end(&self, ending: CloseReason) {
+        if self.enter(ConnectionState::Ended(ending)) {
             self.waker.wake();
         }
     }
@@ -210,7 +210,7 @@ impl Connection {
 
     /// Wakes the exchange whose answer is overdue. One that comes at the same moment has come.
     fn sweep_answer(&self, now: Moment) {
-        if self.stage() != Stage::Exchange {
+        if self.state() != ConnectionState::Exchange {
             return;
         }
         let by = self.answer_by.load(Ordering::Acquire);
@@ -227,7 +227,7 @@ impl Connection {
     }
 
     /// Wakes the exchange whose client does not send its body, or lets it trickle.
-    fn sweep_body(&self, now: Moment, limits: &Limits) {
+    fn sweep_body(&self, now: Moment, limits: &ConnectionTimeouts) {
         let since = self.body_awaited_since.load(Ordering::Acquire);
         if since == u64::MAX {
             return;
@@ -243,40 +243,40 @@ impl Connection {
     }
 
     /// Ends the connection if its time is up; a stage that it left at the same moment is not held against it.
-    pub(super) fn sweep(&self, now: Moment, limits: &Limits) {
+    pub(super) fn sweep(&self, now: Moment, limits: &ConnectionTimeouts) {
         self.sweep_answer(now);
         self.sweep_body(now, limits);
         let word = self.stage.load(Ordering::Acquire);
-        let (stage, since) = (StageWord(word).stage(), StageWord(word).since_ms());
+        let (stage, since) = (StateWord(word).state(), StateWord(word).since_ms());
         let pause = Duration::from_millis(now.millis().saturating_sub(since));
         let before = Duration::from_millis(self.waited_to_send.load(Ordering::Relaxed));
-        if let Some(ending) = limits.ending(stage, Waited { pause, before, bytes: self.bytes_out() }) {
-            let ended = StageWord::new(Stage::Ended(ending), now.millis());
+        if let Some(ending) = limits.close_reason(stage, Waited { pause, before, bytes: self.bytes_out() }) {
+            let ended = StateWord::new(ConnectionState::Ended(ending), now.millis());
             if self.stage.compare_exchange(word, ended.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 self.waker.wake();
             }
         } else if self.end_by.load(Ordering::Acquire) <= now.millis() {
-            self.end(Ending::GraceOver);
+            self.end(CloseReason::GraceOver);
         }
     }
 
     /// Ready once the connection was ended. Polled by the task that serves it, and by no other.
-    pub(super) fn poll_ended(&self, context: &mut Context<'_>) -> Poll<Ending> {
+    pub(super) fn poll_ended(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
         self.waker.register(context.waker());
-        match self.stage() {
-            Stage::Ended(ending) => Poll::Ready(ending),
+        match self.state() {
+            ConnectionState::Ended(ending) => Poll::Ready(ending),
             _ => Poll::Pending,
         }
     }
 }
 
 /// Ready when what runs on a connection must stop now. A cut with grace only sets the time by which it must be over.
-pub(super) fn poll_interrupted(connection: &Connection, context: &mut Context<'_>) -> Poll<Ending> {
+pub(super) fn poll_interrupted(connection: &Connection, context: &mut Context<'_>) -> Poll<CloseReason> {
     if let Poll::Ready(ending) = connection.poll_ended(context) {
         return Poll::Ready(ending);
     }
     match connection.cut().poll_signalled(context) {
-        Poll::Ready(grace) if grace.is_zero() => Poll::Ready(Ending::Cut),
+        Poll::Ready(grace) if grace.is_zero() => Poll::Ready(CloseReason::Cut),
         Poll::Ready(grace) => {
             connection.end_within(grace);
             Poll::Pending
@@ -288,7 +288,7 @@ pub(super) fn poll_interrupted(connection: &Connection, context: &mut Context<'_
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::settings::Settings;
+    use crate::proxy::settings::ServerSettings;
 
     fn connection(clock: &Clock) -> Arc<Connection> {
         Connection::new(Peer::Unix, clock.clone(), Arc::default())
@@ -301,19 +301,19 @@ mod tests {
         hands.advance(Duration::from_secs(9));
         assert!(connection.begin_head(1));
         hands.advance(Duration::from_secs(2));
-        connection.sweep(clock.now(), &Limits::of(&Settings::default()));
-        assert_eq!(connection.stage(), Stage::Head);
+        connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
+        assert_eq!(connection.state(), ConnectionState::Head);
         hands.advance(Duration::from_secs(8));
-        connection.sweep(clock.now(), &Limits::of(&Settings::default()));
-        assert_eq!(connection.stage(), Stage::Ended(Ending::HeadTimeout));
+        connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
+        assert_eq!(connection.state(), ConnectionState::Ended(CloseReason::HeadTimeout));
     }
 
     #[test]
     fn an_answer_is_overdue_until_something_is_begun_anew() {
         let (clock, hands) = Clock::manual();
         let connection = connection(&clock);
-        let sweep = || connection.sweep(clock.now(), &Limits::of(&Settings::default()));
-        connection.enter(Stage::Exchange);
+        let sweep = || connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
+        connection.enter(ConnectionState::Exchange);
         connection.answer_within(Duration::from_secs(60));
         sweep();
         hands.advance(Duration::from_millis(59_999));
@@ -329,7 +329,7 @@ mod tests {
         sweep();
         assert!(connection.answer_is_overdue());
         sweep();
-        assert!(connection.answer_is_overdue() && connection.stage() == Stage::Exchange);
+        assert!(connection.answer_is_overdue() && connection.state() == ConnectionState::Exchange);
         connection.begin_head(1);
         assert!(!connection.answer_is_overdue());
     }
@@ -338,16 +338,16 @@ mod tests {
     fn while_its_client_takes_nothing_no_answer_is_overdue() {
         let (clock, hands) = Clock::manual();
         let connection = connection(&clock);
-        let sweep = || connection.sweep(clock.now(), &Limits::of(&Settings::default()));
-        connection.enter(Stage::Exchange);
+        let sweep = || connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
+        connection.enter(ConnectionState::Exchange);
         connection.answer_within(Duration::from_secs(10));
         sweep();
         hands.advance(Duration::from_secs(4));
-        connection.enter(Stage::Stalled);
+        connection.enter(ConnectionState::Stalled);
         hands.advance(Duration::from_secs(20));
         sweep();
         assert!(!connection.answer_is_overdue());
-        connection.enter(Stage::Exchange);
+        connection.enter(ConnectionState::Exchange);
         hands.advance(Duration::from_millis(5_999));
         sweep();
         assert!(!connection.answer_is_overdue());
@@ -360,21 +360,21 @@ mod tests {
     fn nothing_goes_on_after_the_end() {
         let (clock, _) = Clock::manual();
         let connection = connection(&clock);
-        connection.end(Ending::Stopped);
-        connection.end(Ending::Cut);
+        connection.end(CloseReason::Stopped);
+        connection.end(CloseReason::Cut);
         assert!(!connection.begin_head(1));
-        assert_eq!(connection.stage(), Stage::Ended(Ending::Stopped));
+        assert_eq!(connection.state(), ConnectionState::Ended(CloseReason::Stopped));
     }
 
     #[test]
     fn the_earliest_grace_counts() {
         let (clock, hands) = Clock::manual();
         let connection = connection(&clock);
-        connection.enter(Stage::Exchange);
+        connection.enter(ConnectionState::Exchange);
         connection.end_within(Duration::from_secs(5));
         connection.end_within(Duration::from_secs(50));
         hands.advance(Duration::from_secs(5));
-        connection.sweep(clock.now(), &Limits::of(&Settings::default()));
-        assert_eq!(connection.stage(), Stage::Ended(Ending::GraceOver));
+        connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
+        assert_eq!(connection.state(), ConnectionState::Ended(CloseReason::GraceOver));
     }
 }

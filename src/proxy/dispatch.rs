@@ -8,8 +8,8 @@ use pingora::connectors::TransportConnector;
 use pingora::protocols::Stream;
 
 use super::client::Client;
-use super::failure::Failure;
-use super::idle::{Bound, IdleConnections, Key, is_silent};
+use super::failure::ExchangeFailure;
+use super::idle::{AuthenticatedConnection, IdleConnections, UpstreamKey, is_silent};
 use super::peer::{OwnAuthorities, http_peer};
 use super::request::Request;
 use crate::gateway::Forward;
@@ -27,12 +27,12 @@ pub(super) struct Connector {
 
 /// A connection to an upstream, and what was read of it and not used yet.
 #[derive(Debug)]
-pub(super) struct Upstream {
+pub(super) struct UpstreamConnection {
     pub(super) stream: Stream,
     pub(super) input: BytesMut,
     /// It has carried a request before: the upstream may close it at any moment.
     pub(super) reused: bool,
-    key: Key,
+    key: UpstreamKey,
 }
 
 /// Who may use a connection after this exchange.
@@ -64,7 +64,7 @@ impl Connector {
         }
     }
 
-    async fn connect(&self, forward: &Forward, endpoint: &Endpoint) -> Result<Upstream, ()> {
+    async fn connect(&self, forward: &Forward, endpoint: &Endpoint) -> Result<UpstreamConnection, ()> {
         let pool = forward.pool();
         let peer = http_peer(endpoint, pool.settings(), &self.authorities);
         let made = match peer {
@@ -72,12 +72,12 @@ impl Connector {
             Err(error) => Err(error),
         };
         let stream = made.map_err(|error| {
-            tracing::warn!(place = ?endpoint.place(), %error, "no connection to an upstream");
+            tracing::warn!(place = ?endpoint.address(), %error, "no connection to an upstream");
             pool.failed_to_connect(endpoint);
         })?;
         endpoint.connected();
-        let key = Key::of(endpoint, &pool.settings().trust);
-        Ok(Upstream { stream, input: BytesMut::new(), reused: false, key })
+        let key = UpstreamKey::of(endpoint, &pool.settings().trust);
+        Ok(UpstreamConnection { stream, input: BytesMut::new(), reused: false, key })
     }
 
     /// Gives a connection back that may carry another request.
@@ -85,15 +85,15 @@ impl Connector {
         &self,
         client: &mut Client,
         forward: &Forward,
-        upstream: Upstream,
+        upstream: UpstreamConnection,
         sharing: Sharing,
         promised: Option<Duration>,
     ) {
-        let Upstream { stream, key, .. } = upstream;
+        let UpstreamConnection { stream, key, .. } = upstream;
         match (sharing, forward.session()) {
             (Sharing::Everybody, _) => self.idle.put(key, stream, self.clock.now(), promised),
             (Sharing::Owner, Some(owner)) => {
-                client.bound = Some(Box::new(Bound { key, owner: Arc::clone(owner), stream }));
+                client.bound = Some(Box::new(AuthenticatedConnection { key, owner: Arc::clone(owner), stream }));
             }
             // Nobody is known to whom it could belong: it is closed.
             (Sharing::Owner, None) => {}
@@ -127,12 +127,16 @@ impl<'a> Dispatch<'a> {
     ///
     /// # Errors
     /// No endpoint is left, or no name has an address.
-    pub(super) async fn connect(&mut self, connector: &Connector, client: &mut Client) -> Result<Upstream, Failure> {
+    pub(super) async fn connect(
+        &mut self,
+        connector: &Connector,
+        client: &mut Client,
+    ) -> Result<UpstreamConnection, ExchangeFailure> {
         let (pool, affinity) = (self.forward.pool(), self.forward.affinity());
         loop {
             let endpoint = match pool.pick(affinity, &self.tried) {
                 Some(endpoint) => endpoint,
-                None => Box::pin(pool.choose(affinity, &self.tried)).await.ok_or(Failure::Unreachable)?,
+                None => Box::pin(pool.choose(affinity, &self.tried)).await.ok_or(ExchangeFailure::Unreachable)?,
             };
             if let Some(kept) = self.kept(connector, client, &endpoint) {
                 return Ok(kept);
@@ -146,12 +150,12 @@ impl<'a> Dispatch<'a> {
     }
 
     /// A connection that is there already: the owner's own, or one that everybody shares.
-    fn kept(&mut self, connector: &Connector, client: &mut Client, endpoint: &Endpoint) -> Option<Upstream> {
+    fn kept(&mut self, connector: &Connector, client: &mut Client, endpoint: &Endpoint) -> Option<UpstreamConnection> {
         if self.anew {
             return None;
         }
-        let key = Key::of(endpoint, &self.forward.pool().settings().trust);
-        let stream = match self.own(client, key) {
+        let key = UpstreamKey::of(endpoint, &self.forward.pool().settings().trust);
+        let stream = match self.take_authenticated(client, key) {
             Some(own) => {
                 self.sharing = Sharing::Owner;
                 own
@@ -159,11 +163,11 @@ impl<'a> Dispatch<'a> {
             None if self.sharing == Sharing::Owner => return None,
             None => connector.idle.take(key, connector.clock.now(), self.may_repeat)?,
         };
-        Some(Upstream { stream, input: BytesMut::new(), reused: true, key })
+        Some(UpstreamConnection { stream, input: BytesMut::new(), reused: true, key })
     }
 
     /// The connection that an earlier request of the same session has authenticated.
-    fn own(&self, client: &mut Client, key: Key) -> Option<Stream> {
+    fn take_authenticated(&self, client: &mut Client, key: UpstreamKey) -> Option<Stream> {
         let session = self.forward.session()?;
         let bound = client.bound.take_if(|bound| bound.key == key && Arc::ptr_eq(&bound.owner, session))?;
         let mut stream = bound.stream;

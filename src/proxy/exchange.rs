@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::dispatch::{Connector, Dispatch, Upstream};
-use super::failure::Failure;
-use super::relay::{Answer, Answered, End, Owes, Relay};
+use super::dispatch::{Connector, Dispatch, UpstreamConnection};
+use super::failure::ExchangeFailure;
+use super::relay::{AnswerProgress, Awaiting, CompletedAnswer, Relay, RelayOutcome};
 use super::reply;
 use super::request::Request;
-use super::retry::{Attempt, may_send_again};
+use super::retry::{FailedAttempt, may_send_again};
 use super::sending::Sending;
-use super::serve::{After, Behind, TakeOver};
-use super::settings::Settings;
+use super::serve::{Application, ExchangeOutcome, UpgradeHandler};
+use super::settings::ServerSettings;
 use super::socket::{self, Handshake, SocketRules};
 use super::tunnel::{self, Side};
-use crate::gateway::{Forward, Gateway, OwnRequest, Received};
+use crate::gateway::{Forward, Gateway, Received, SignInOutRequest};
 use crate::values::client_address::Peer;
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
@@ -29,13 +29,13 @@ pub struct Proxy {
 
 impl Proxy {
     /// What stands between clients and upstreams, for [`super::Door::open`].
-    pub fn new(gateway: Arc<Gateway>, settings: &Settings, clock: Clock) -> Arc<Self> {
+    pub fn new(gateway: Arc<Gateway>, settings: &ServerSettings, clock: Clock) -> Arc<Self> {
         Arc::new(Self { gateway, connector: Connector::new(clock, settings.upstream_idle) })
     }
 }
 
-impl Behind for Proxy {
-    async fn exchange(&self, client: &mut Client, request: Request) -> After {
+impl Application for Proxy {
+    async fn exchange(&self, client: &mut Client, request: Request) -> ExchangeOutcome {
         let connection = client.connection();
         let (record, received) = self.gateway.receive(request.head(), connection.peer(), connection.cut()).await;
         client.record = Some(record);
@@ -43,7 +43,7 @@ impl Behind for Proxy {
             Received::Forward(forward) => self.forward(client, &request, forward).await,
             // Boxed, so that what is forwarded does not carry the room of what is answered here.
             Received::Answer(reply) => Box::pin(reply::answer(client, &request, reply)).await,
-            Received::Own(own) => Box::pin(self.perform(client, &request, own)).await,
+            Received::BuiltIn(own) => Box::pin(self.sign_in_or_out(client, &request, own)).await,
         }
     }
 
@@ -62,23 +62,28 @@ impl Behind for Proxy {
 
 impl Proxy {
     /// Signs in or out.
-    async fn perform(&self, client: &mut Client, request: &Request, own: Box<OwnRequest>) -> After {
+    async fn sign_in_or_out(
+        &self,
+        client: &mut Client,
+        request: &Request,
+        own: Box<SignInOutRequest>,
+    ) -> ExchangeOutcome {
         client.record.iter_mut().for_each(|record| record.note(own.note()));
         let limit = own.body_limit();
         // Not awaited here: a logout ends its session first, and reads after that.
-        let reply = self.gateway.perform(own, client.read_form(request, limit)).await;
+        let reply = self.gateway.sign_in_or_out(own, client.read_form(request, limit)).await;
         reply::answer(client, request, reply).await
     }
 
     /// Sends a request to an upstream, and its answer to the client.
-    async fn forward(&self, client: &mut Client, request: &Request, forward: Box<Forward>) -> After {
+    async fn forward(&self, client: &mut Client, request: &Request, forward: Box<Forward>) -> ExchangeOutcome {
         let handshake = match Handshake::of(request, &forward) {
             Ok(handshake) => handshake,
             Err(reason) => return Box::pin(refuse(client, request, &forward, reason)).await,
         };
         match self.attempt(client, request, &forward, handshake.as_ref()).await {
-            Ok(End::Answered(answered)) => self.answered(client, &forward, answered).await,
-            Ok(End::Switched(upstream)) => Box::pin(self.switch(client, request, forward, upstream)).await,
+            Ok(RelayOutcome::Answered(answered)) => self.answered(client, &forward, answered).await,
+            Ok(RelayOutcome::Switched(upstream)) => Box::pin(self.switch(client, request, forward, upstream)).await,
             Err(failure) => Box::pin(fail(client, request, &forward, failure)).await,
         }
     }
@@ -90,7 +95,7 @@ impl Proxy {
         request: &Request,
         forward: &Forward,
         handshake: Option<&Handshake>,
-    ) -> Result<End, Failure> {
+    ) -> Result<RelayOutcome, ExchangeFailure> {
         let mut dispatch = Dispatch::new(forward, request, handshake.is_some());
         let mut sending = Sending::new(client, request, forward, handshake.is_some());
         let mut sent_again = false;
@@ -107,13 +112,17 @@ impl Proxy {
                 sharing: dispatch.sharing(),
                 may_repeat: reused && dispatch.may_repeat(),
                 handshake,
-                answer: Answer::awaited(request, handshake.is_some()),
-                owes: Owes::Nothing,
+                answer: AnswerProgress::awaited(request, handshake.is_some()),
+                awaiting: Awaiting::Nothing,
             };
             let ended = relay.run().await;
-            let attempt =
-                Attempt { reused, may_repeat: dispatch.may_repeat(), body_at_hand: sending.is_whole(), sent_again };
-            if !matches!(ended, Err(Failure::Lost)) || !may_send_again(attempt) {
+            let attempt = FailedAttempt {
+                reused,
+                may_repeat: dispatch.may_repeat(),
+                body_at_hand: sending.is_whole(),
+                sent_again,
+            };
+            if !matches!(ended, Err(ExchangeFailure::Lost)) || !may_send_again(attempt) {
                 return ended;
             }
             sent_again = true;
@@ -123,30 +132,36 @@ impl Proxy {
     }
 
     /// Gives the upstream's connection to the next, and sends the rest of the answer.
-    async fn answered(&self, client: &mut Client, forward: &Forward, answered: Answered) -> After {
-        let Answered { keeps, upstream, sharing, promised } = answered;
+    async fn answered(&self, client: &mut Client, forward: &Forward, answered: CompletedAnswer) -> ExchangeOutcome {
+        let CompletedAnswer { keeps, upstream, sharing, promised } = answered;
         if let Some(upstream) = upstream {
             self.connector.release(client, forward, upstream, sharing, promised);
         }
         match client.send_rest().await {
-            Ok(()) if keeps => After::Again,
-            Ok(()) => After::Close,
+            Ok(()) if keeps => ExchangeOutcome::Again,
+            Ok(()) => ExchangeOutcome::Close,
             Err(_) => {
                 client.note_cut(Interruption::ClientGone);
-                After::Gone
+                ExchangeOutcome::Gone
             }
         }
     }
 
     /// Leaves the rest to the tunnel, which holds the permit for as long as it runs.
-    async fn switch(&self, client: &mut Client, request: &Request, forward: Box<Forward>, upstream: Upstream) -> After {
+    async fn switch(
+        &self,
+        client: &mut Client,
+        request: &Request,
+        forward: Box<Forward>,
+        upstream: UpstreamConnection,
+    ) -> ExchangeOutcome {
         if client.send_rest().await.is_err() {
             client.note_cut(Interruption::ClientGone);
-            return After::Gone;
+            return ExchangeOutcome::Gone;
         }
         let knows_restart = socket::knows_restart(request.fields());
         let (gateway, mut record) = (Arc::clone(&self.gateway), client.record.take());
-        let take_over: TakeOver = Box::new(move |stream, early, connection| {
+        let take_over: UpgradeHandler = Box::new(move |stream, early, connection| {
             Box::pin(async move {
                 let client = Side { stream, already_read: early };
                 let upstream = Side { stream: upstream.stream, already_read: upstream.input.freeze() };
@@ -156,12 +171,12 @@ impl Proxy {
                 record.iter_mut().zip(rules.interruption(&end)).for_each(|(record, why)| record.cut(why));
             })
         });
-        After::HandedOver(take_over)
+        ExchangeOutcome::HandedOver(take_over)
     }
 }
 
 /// Ends an exchange that has come to nothing: with an answer of ours, if there is none yet and somebody waits for one.
-async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure: Failure) -> After {
+async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure: ExchangeFailure) -> ExchangeOutcome {
     if failure.is_the_upstreams() {
         tracing::warn!(?failure, "an exchange failed");
     } else {
@@ -177,11 +192,11 @@ async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure
         Some(reason) => refuse(client, request, forward, reason).await,
         None => {
             client.note_cut(Interruption::ClientGone);
-            After::Gone
+            ExchangeOutcome::Gone
         }
     }
 }
 
-async fn refuse(client: &mut Client, request: &Request, forward: &Forward, reason: Reason) -> After {
+async fn refuse(client: &mut Client, request: &Request, forward: &Forward, reason: Reason) -> ExchangeOutcome {
     reply::answer(client, request, forward.upstream_failed(request.fields(), reason)).await
 }

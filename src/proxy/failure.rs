@@ -5,7 +5,7 @@ use crate::values::reason::Reason;
 
 /// Why there is no answer of the application, or no whole one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum ExchangeFailure {
     /// No connection: refused, no route, no address, no TLS, or not within `connect_timeout`.
     Unreachable,
     /// The connection broke before a byte of an answer came.
@@ -22,7 +22,7 @@ pub(super) enum Failure {
     SessionEnded,
 }
 
-impl Failure {
+impl ExchangeFailure {
     /// What the client is told; `None` where nobody waits for an answer.
     pub(super) fn reason(self) -> Option<Reason> {
         match self {
@@ -59,14 +59,14 @@ mod tests {
     #[test]
     fn every_failure_has_its_answer() {
         let cases = [
-            (Failure::Unreachable, Some(502)),
-            (Failure::Lost, Some(502)),
-            (Failure::Broken, Some(502)),
-            (Failure::TooSlow, Some(504)),
-            (Failure::Body(Reason::BodyMalformed), Some(400)),
-            (Failure::Body(Reason::BodyTooSlow), Some(408)),
-            (Failure::SessionEnded, Some(401)),
-            (Failure::ClientGone, None),
+            (ExchangeFailure::Unreachable, Some(502)),
+            (ExchangeFailure::Lost, Some(502)),
+            (ExchangeFailure::Broken, Some(502)),
+            (ExchangeFailure::TooSlow, Some(504)),
+            (ExchangeFailure::Body(Reason::BodyMalformed), Some(400)),
+            (ExchangeFailure::Body(Reason::BodyTooSlow), Some(408)),
+            (ExchangeFailure::SessionEnded, Some(401)),
+            (ExchangeFailure::ClientGone, None),
         ];
         for (failure, want) in cases {
             assert_eq!(failure.reason().map(|reason| reason.status().as_u16()), want, "{failure:?}");

@@ -6,12 +6,12 @@
 /// Follows one direction of a WebSocket connection.
 #[derive(Debug)]
 pub struct FrameTracker {
-    state: State,
+    state: FrameState,
     closes: bool,
 }
 
 #[derive(Debug)]
-enum State {
+enum FrameState {
     /// `have` bytes of a header are known; at a boundary, none.
     Header { bytes: [u8; LENGTH_END], have: usize },
     /// `left` bytes of masking key and payload are to come.
@@ -24,11 +24,11 @@ const LENGTH_END: usize = 10;
 /// Applications keep their sockets open with data frames of so few bytes.
 const HEARTBEAT: u64 = 2;
 
-const BOUNDARY: State = State::Header { bytes: [0; LENGTH_END], have: 0 };
+const BOUNDARY: FrameState = FrameState::Header { bytes: [0; LENGTH_END], have: 0 };
 
 /// A piece of a frame, or the rest of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct FramePiece {
     /// How many bytes it has.
     pub length: usize,
     /// Whether it belongs to a data frame that says something about a person: control frames do not, nor do heartbeats
@@ -44,7 +44,7 @@ impl FrameTracker {
 
     /// Whether the bytes so far are whole frames.
     pub fn at_boundary(&self) -> bool {
-        matches!(self.state, State::Header { have: 0, .. })
+        matches!(self.state, FrameState::Header { have: 0, .. })
     }
 
     /// Whether a Close frame has begun: what ends after it ends in order.
@@ -53,11 +53,11 @@ impl FrameTracker {
     }
 
     /// Takes from `bytes` what belongs to the present frame. Everything, if the frame does not end in them.
-    pub fn take(&mut self, bytes: &[u8]) -> Piece {
+    pub fn take(&mut self, bytes: &[u8]) -> FramePiece {
         let mut rest = bytes;
         while let Some((&first, after)) = rest.split_first() {
             match &mut self.state {
-                State::Header { bytes: header, have } => {
+                FrameState::Header { bytes: header, have } => {
                     if let Some(place) = header.get_mut(*have) {
                         *place = first;
                     }
@@ -68,18 +68,21 @@ impl FrameTracker {
                         self.state = payload;
                     }
                 }
-                State::Payload { left, .. } => {
+                FrameState::Payload { left, .. } => {
                     let step = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                     *left -= step as u64;
                     rest = rest.get(step..).unwrap_or_default();
                 }
             }
-            if let State::Payload { left: 0, is_activity } = self.state {
+            if let FrameState::Payload { left: 0, is_activity } = self.state {
                 self.state = BOUNDARY;
-                return Piece { length: bytes.len() - rest.len(), is_activity };
+                return FramePiece { length: bytes.len() - rest.len(), is_activity };
             }
         }
-        Piece { length: bytes.len(), is_activity: matches!(self.state, State::Payload { is_activity: true, .. }) }
+        FramePiece {
+            length: bytes.len(),
+            is_activity: matches!(self.state, FrameState::Payload { is_activity: true, .. }),
+        }
     }
 
     /// Takes all of `bytes`; whether any of them are activity.
@@ -98,7 +101,7 @@ impl FrameTracker {
 const CLOSE: u8 = 8;
 
 /// What follows a header of which `have` bytes are known; `None` while its length is not.
-fn payload_of(header: &[u8; LENGTH_END], have: usize) -> Option<State> {
+fn payload_of(header: &[u8; LENGTH_END], have: usize) -> Option<FrameState> {
     let [first, second, extended @ ..] = header;
     let (length, end) = match second & 0x7f {
         126 => (u64::from(u16::from_be_bytes([extended[0], extended[1]])), 4),
@@ -108,7 +111,7 @@ fn payload_of(header: &[u8; LENGTH_END], have: usize) -> Option<State> {
     let masking_key = if second & 0x80 == 0 { 0 } else { 4 };
     // Control frames have the highest bit of the opcode (5.5); what is reserved for data counts as data.
     let is_activity = first & 0x08 == 0 && length > HEARTBEAT;
-    (have >= end).then_some(State::Payload { left: length.saturating_add(masking_key), is_activity })
+    (have >= end).then_some(FrameState::Payload { left: length.saturating_add(masking_key), is_activity })
 }
 
 #[cfg(test)]
@@ -145,7 +148,7 @@ mod tests {
                 two.extend(frame(9, masked, 3));
                 let mut tracker = FrameTracker::at_start();
                 let piece = tracker.take(&two);
-                assert_eq!(piece, Piece { length: one.len(), is_activity: payload > 2 }, "{payload} {masked}");
+                assert_eq!(piece, FramePiece { length: one.len(), is_activity: payload > 2 }, "{payload} {masked}");
                 assert!(tracker.at_boundary());
                 assert!(!tracker.take_all(&two[one.len()..]));
                 assert!(tracker.at_boundary());

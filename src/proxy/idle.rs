@@ -22,12 +22,12 @@ use crate::values::time::Moment;
 
 /// What connections are shared by: where they lead, and who vouched for the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(super) struct UpstreamKey {
     endpoint: u64,
     trust: u64,
 }
 
-impl Key {
+impl UpstreamKey {
     /// The endpoint's number has its server name in it; what is reached in plain text has none.
     pub(super) fn of(endpoint: &Endpoint, trust: &UpstreamTrust) -> Self {
         Self { endpoint: endpoint.id(), trust: trust.id() }
@@ -37,8 +37,8 @@ impl Key {
 /// A connection that one of its requests has authenticated. It serves the session of that request, on the client's
 /// connection that it came on.
 #[derive(Debug)]
-pub(super) struct Bound {
-    pub(super) key: Key,
+pub(super) struct AuthenticatedConnection {
+    pub(super) key: UpstreamKey,
     pub(super) owner: Arc<Session>,
     pub(super) stream: Stream,
 }
@@ -54,20 +54,20 @@ const MOST_EACH: usize = 256;
 /// The connections that nobody uses at this moment.
 #[derive(Debug)]
 pub(super) struct IdleConnections {
-    kept: Mutex<Kept>,
+    kept: Mutex<KeptConnections>,
     /// How long one may stand.
     limit: Duration,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct KeptConnections {
     /// By endpoint, the one that was used last at the end.
-    shelves: HashMap<Key, VecDeque<One>>,
+    shelves: HashMap<UpstreamKey, VecDeque<KeptConnection>>,
     count: usize,
 }
 
 #[derive(Debug)]
-struct One {
+struct KeptConnection {
     stream: Stream,
     used: Moment,
     until: Moment,
@@ -80,7 +80,7 @@ impl IdleConnections {
 
     /// A living connection, the one that was used last. For what may not be sent again only if that was just now, and
     /// the system itself is asked whether it lives.
-    pub(super) fn take(&self, key: Key, now: Moment, may_repeat: bool) -> Option<Stream> {
+    pub(super) fn take(&self, key: UpstreamKey, now: Moment, may_repeat: bool) -> Option<Stream> {
         let oldest = if may_repeat { Duration::MAX } else { JUST_USED };
         loop {
             let mut kept = self.kept.lock();
@@ -96,14 +96,14 @@ impl IdleConnections {
     }
 
     /// Keeps a connection that was used until now. `promised`: so long the upstream said that it keeps it.
-    pub(super) fn put(&self, key: Key, mut stream: Stream, now: Moment, promised: Option<Duration>) {
+    pub(super) fn put(&self, key: UpstreamKey, mut stream: Stream, now: Moment, promised: Option<Duration>) {
         // A second earlier than the upstream, so that a request does not meet its close.
         let promised = promised.map_or(Duration::MAX, |promised| promised.saturating_sub(Duration::from_secs(1)));
         let limit = self.limit.min(promised);
         if limit.is_zero() || !is_silent(&mut stream) {
             return;
         }
-        let one = One { stream, used: now, until: now + limit };
+        let one = KeptConnection { stream, used: now, until: now + limit };
         let mut kept = self.kept.lock();
         let too_many = kept.make_room(key);
         kept.shelves.entry(key).or_default().push_back(one);
@@ -138,9 +138,9 @@ impl IdleConnections {
     }
 }
 
-impl Kept {
+impl KeptConnections {
     /// Takes out the one that was used least recently, if there is no room: of its endpoint, or of all.
-    fn make_room(&mut self, key: Key) -> Option<One> {
+    fn make_room(&mut self, key: UpstreamKey) -> Option<KeptConnection> {
         let full = self.shelves.get(&key).is_some_and(|shelf| shelf.len() >= MOST_EACH);
         let from = if full { key } else { self.least_recent().filter(|_| self.count >= MOST)? };
         let one = self.shelves.get_mut(&from)?.pop_front()?;
@@ -148,8 +148,8 @@ impl Kept {
         Some(one)
     }
 
-    fn least_recent(&self) -> Option<Key> {
-        let first = |(key, shelf): (&Key, &VecDeque<One>)| shelf.front().map(|one| (one.used, *key));
+    fn least_recent(&self) -> Option<UpstreamKey> {
+        let first = |(key, shelf): (&UpstreamKey, &VecDeque<KeptConnection>)| shelf.front().map(|one| (one.used, *key));
         self.shelves.iter().filter_map(first).min_by_key(|(used, _)| *used).map(|(_, key)| key)
     }
 }
@@ -178,44 +178,47 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(60);
 
-    struct Table {
+    struct Harness {
         idle: IdleConnections,
         clock: Clock,
         hands: ManualClock,
     }
 
-    impl Table {
+    impl Harness {
         fn new() -> Self {
             let (clock, hands) = Clock::manual();
             Self { idle: IdleConnections::new(LIMIT), clock, hands }
         }
 
         /// Keeps a new connection, and gives its other end.
-        fn keep(&self, key: Key, promised: Option<Duration>) -> UnixStream {
+        fn keep(&self, key: UpstreamKey, promised: Option<Duration>) -> UnixStream {
             let (ours, theirs) = UnixStream::pair().unwrap();
             self.idle.put(key, Box::new(Plain::from(ours)), self.clock.now(), promised);
             theirs
         }
 
-        fn takes(&self, key: Key, may_repeat: bool) -> bool {
+        fn takes(&self, key: UpstreamKey, may_repeat: bool) -> bool {
             self.idle.take(key, self.clock.now(), may_repeat).is_some()
         }
     }
 
-    const ONE: Key = Key { endpoint: 1, trust: 1 };
+    const ONE: UpstreamKey = UpstreamKey { endpoint: 1, trust: 1 };
 
     #[tokio::test]
     async fn one_is_taken_once_and_by_its_own_alone() {
-        let table = Table::new();
+        let table = Harness::new();
         let _end = table.keep(ONE, None);
-        assert!(!table.takes(Key { endpoint: 2, ..ONE }, true) && !table.takes(Key { trust: 2, ..ONE }, true));
+        assert!(
+            !table.takes(UpstreamKey { endpoint: 2, ..ONE }, true)
+                && !table.takes(UpstreamKey { trust: 2, ..ONE }, true)
+        );
         assert!(table.takes(ONE, true));
         assert!(!table.takes(ONE, true) && table.idle.count() == 0);
     }
 
     #[tokio::test]
     async fn what_may_not_be_repeated_takes_only_what_was_just_used() {
-        let table = Table::new();
+        let table = Harness::new();
         let _end = table.keep(ONE, None);
         table.hands.advance(Duration::from_millis(1001));
         assert!(!table.takes(ONE, false) && table.takes(ONE, true));
@@ -226,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_stood_too_long_is_closed() {
-        let table = Table::new();
+        let table = Harness::new();
         let _ends = [table.keep(ONE, None), table.keep(ONE, Some(Duration::from_secs(5)))];
         assert!(table.keep(ONE, Some(Duration::from_secs(1))).try_write(b"x").is_err(), "closed at once");
         table.hands.advance(Duration::from_secs(4));
@@ -240,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_is_closed_or_speaks_unasked_is_not_used() {
-        let table = Table::new();
+        let table = Harness::new();
         drop(table.keep(ONE, None));
         let talkative = table.keep(ONE, None);
         talkative.writable().await.unwrap();
@@ -257,7 +260,7 @@ mod tests {
     /// Without a turn of the runtime, which would tell.
     #[tokio::test]
     async fn what_may_not_be_repeated_meets_no_connection_that_was_closed_just_now() {
-        let table = Table::new();
+        let table = Harness::new();
         drop(table.keep(ONE, None));
         assert!(!table.takes(ONE, false));
         let _end = table.keep(ONE, None);
@@ -266,15 +269,18 @@ mod tests {
 
     #[tokio::test]
     async fn there_is_room_for_so_many_and_the_least_recent_goes() {
-        let table = Table::new();
+        let table = Harness::new();
         let mut ends = Vec::new();
         for number in 0..MOST as u64 + 1 {
-            ends.push(table.keep(Key { endpoint: number, trust: 1 }, None));
+            ends.push(table.keep(UpstreamKey { endpoint: number, trust: 1 }, None));
             table.hands.advance(Duration::from_millis(1));
         }
         assert_eq!(table.idle.count(), MOST);
-        assert!(!table.takes(Key { endpoint: 0, trust: 1 }, true) && table.takes(Key { endpoint: 1, trust: 1 }, true));
-        let table = Table::new();
+        assert!(
+            !table.takes(UpstreamKey { endpoint: 0, trust: 1 }, true)
+                && table.takes(UpstreamKey { endpoint: 1, trust: 1 }, true)
+        );
+        let table = Harness::new();
         let ends: Vec<_> = (0..=MOST_EACH).map(|_| table.keep(ONE, None)).collect();
         assert_eq!((table.idle.count(), ends.len()), (MOST_EACH, MOST_EACH + 1));
     }

@@ -11,7 +11,7 @@ use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
-use crate::routes::endpoint::{Endpoint, Place};
+use crate::routes::endpoint::{Endpoint, EndpointAddress};
 use crate::routes::pool::UpstreamSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 
@@ -38,9 +38,9 @@ pub fn http_peer(
 ) -> Result<HttpPeer> {
     let name = endpoint.server_name();
     let sni = name.unwrap_or_default().to_owned();
-    let mut peer = match endpoint.place() {
-        Place::Tcp(address) => HttpPeer::new(*address, name.is_some(), sni),
-        Place::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), name.is_some(), sni)?,
+    let mut peer = match endpoint.address() {
+        EndpointAddress::Tcp(address) => HttpPeer::new(*address, name.is_some(), sni),
+        EndpointAddress::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), name.is_some(), sni)?,
     };
     let options = &mut peer.options;
     options.verify_cert = true;
@@ -78,7 +78,7 @@ mod tests {
     use pingora::upstreams::peer::Peer;
 
     fn endpoint(server_name: Option<&str>) -> Endpoint {
-        Endpoint::new(Place::Tcp("10.0.0.1:443".parse().unwrap()), server_name)
+        Endpoint::new(EndpointAddress::Tcp("10.0.0.1:443".parse().unwrap()), server_name)
     }
 
     fn trust() -> Arc<UpstreamTrust> {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn tls_is_always_verified_against_a_name() {
-        let nobody = UpstreamTrust::nobody();
+        let nobody = UpstreamTrust::none();
         for name in ["app.test", "10.0.0.1", "::1"] {
             let peer = peer(&endpoint(Some(name)), &nobody);
             assert!(peer.is_tls() && peer.verify_cert() && peer.verify_hostname());
@@ -110,6 +110,6 @@ mod tests {
         assert!(peer(&endpoint(None), &own).get_ca().is_none());
         assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::platform()).get_ca().is_none());
         // The engine connects to nobody who has to be in an empty list.
-        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::nobody()).get_ca().unwrap().is_empty());
+        assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::none()).get_ca().unwrap().is_empty());
     }
 }

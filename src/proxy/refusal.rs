@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::connection::{Connection, poll_interrupted};
 use super::transport::Transport;
-use super::wire::{self, Framing, Persistence};
+use super::wire::{self, Persistence, SentFraming};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
@@ -23,22 +23,22 @@ pub(super) fn plain(reason: Reason) -> Reply {
 
 /// The answer to a client that there is no room for: nobody has read what it wants.
 pub(super) fn no_room(reason: Reason) -> BytesMut {
-    last_words(plain(reason).with(RETRY_AFTER, HeaderValue::from_static("1")))
+    closing_answer(plain(reason).with(RETRY_AFTER, HeaderValue::from_static("1")))
 }
 
 /// An answer as it goes over the wire, after which the connection is closed.
-pub(super) fn last_words(reply: Reply) -> BytesMut {
+pub(super) fn closing_answer(reply: Reply) -> BytesMut {
     let mut bytes = BytesMut::new();
     let reason = reply.status.canonical_reason().unwrap_or_default().as_bytes();
     let put_lines = |to: &mut BytesMut| wire::put_headers(to, reply.headers.iter().map(|(name, value)| (name, value)));
-    let framing = Framing::Length(reply.body.len() as u64);
+    let framing = SentFraming::Length(reply.body.len() as u64);
     wire::put_answer(&mut bytes, (reply.status, reason), put_lines, framing, Persistence::Close);
     bytes.extend_from_slice(&reply.body);
     bytes
 }
 
 /// Sends an answer, for as long as the connection is not ended. A client that does not read it misses it.
-pub(super) async fn say(transport: &mut Transport, connection: &Connection, bytes: &[u8]) {
+pub(super) async fn send(transport: &mut Transport, connection: &Connection, bytes: &[u8]) {
     let mut write = pin!(transport.write_all(bytes));
     poll_fn(|context| match poll_interrupted(connection, context) {
         Poll::Ready(_) => Poll::Ready(()),

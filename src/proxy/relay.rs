@@ -9,36 +9,36 @@ use std::time::Duration;
 use bytes::{Buf, BufMut};
 
 use super::client::{Client, PIECE, poll_read_into};
-use super::dispatch::{Sharing, Upstream};
-use super::failure::Failure;
+use super::dispatch::{Sharing, UpstreamConnection};
+use super::failure::ExchangeFailure;
 use super::request::Request;
 use super::sending::Sending;
 use super::socket::Handshake;
 use super::wire;
 use crate::gateway::{Forward, Gateway};
-use crate::values::answer_head::{AnswerReader, Asked};
+use crate::values::answer_head::{AnswerContext, AnswerReader};
 use crate::values::body::BodyReader;
-use crate::values::request_head::HeadLimits;
+use crate::values::request_head::ParsedHead;
 
 /// The largest head of an answer.
-const HEAD: HeadLimits = HeadLimits { size: 64 * 1024, fields: 256 };
+const HEAD: ParsedHead = ParsedHead { size: 64 * 1024, fields: 256 };
 /// Room for the head of most answers, and for a small body behind it.
 const FIRST_ROOM: usize = 4 * 1024;
 
 /// What an exchange came to.
-pub(super) enum End {
+pub(super) enum RelayOutcome {
     /// The whole answer came.
-    Answered(Answered),
+    Answered(CompletedAnswer),
     /// The application has opened the WebSocket.
-    Switched(Upstream),
+    Switched(UpstreamConnection),
 }
 
 /// What follows a whole answer.
-pub(super) struct Answered {
+pub(super) struct CompletedAnswer {
     /// The client was told that it may ask again.
     pub(super) keeps: bool,
     /// The connection to the upstream, if another request may be sent on it.
-    pub(super) upstream: Option<Upstream>,
+    pub(super) upstream: Option<UpstreamConnection>,
     /// Who may send it.
     pub(super) sharing: Sharing,
     /// How long the upstream said that it waits for it.
@@ -52,26 +52,26 @@ pub(super) struct Relay<'a> {
     pub(super) request: &'a Request,
     pub(super) forward: &'a Forward,
     pub(super) sending: &'a mut Sending,
-    pub(super) upstream: Upstream,
+    pub(super) upstream: UpstreamConnection,
     pub(super) sharing: Sharing,
     pub(super) may_repeat: bool,
     pub(super) handshake: Option<&'a Handshake>,
-    pub(super) answer: Answer,
-    pub(super) owes: Owes,
+    pub(super) answer: AnswerProgress,
+    pub(super) awaiting: Awaiting,
 }
 
 /// How far the answer is.
-pub(super) enum Answer {
+pub(super) enum AnswerProgress {
     /// Its head is to come, and so many interim ones came.
     Awaited(AnswerReader, u8),
     /// Its head was let out.
-    Begun(Begun),
+    Begun(StartedAnswer),
     /// The 101 was let out.
     Switched,
 }
 
 /// An answer whose head was let out.
-pub(super) struct Begun {
+pub(super) struct StartedAnswer {
     pub(super) body: BodyReader,
     /// What ends with the connection has ended.
     pub(super) has_ended: bool,
@@ -87,7 +87,7 @@ pub(super) struct Begun {
 
 /// What the application owes while its answer is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owes {
+pub(super) enum Awaiting {
     /// Nothing: the client has its own time for the request.
     Nothing,
     /// That it takes a piece of the request.
@@ -96,13 +96,13 @@ pub(super) enum Owes {
     Answer,
 }
 
-impl Answer {
+impl AnswerProgress {
     pub(super) fn awaited(request: &Request, is_socket: bool) -> Self {
-        Self::Awaited(AnswerReader::new(Asked { by_head: request.is_head(), upgrade: is_socket }), 0)
+        Self::Awaited(AnswerReader::new(AnswerContext { by_head: request.is_head(), upgrade: is_socket }), 0)
     }
 }
 
-impl Begun {
+impl StartedAnswer {
     fn is_over(&self) -> bool {
         self.has_ended || self.body.is_over()
     }
@@ -114,12 +114,12 @@ impl Relay<'_> {
     ///
     /// # Errors
     /// Why it is not.
-    pub(super) async fn run(mut self) -> Result<End, Failure> {
+    pub(super) async fn run(mut self) -> Result<RelayOutcome, ExchangeFailure> {
         poll_fn(|context| self.poll(context)).await?;
         Ok(self.end())
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ExchangeFailure>> {
         loop {
             self.check_times()?;
             let request_moved = self.poll_request(context)?;
@@ -137,38 +137,38 @@ impl Relay<'_> {
 
     fn is_over(&self) -> bool {
         match &self.answer {
-            Answer::Awaited(..) => false,
-            Answer::Begun(begun) => begun.is_over(),
-            Answer::Switched => true,
+            AnswerProgress::Awaited(..) => false,
+            AnswerProgress::Begun(begun) => begun.is_over(),
+            AnswerProgress::Switched => true,
         }
     }
 
-    fn end(self) -> End {
+    fn end(self) -> RelayOutcome {
         let Self { client, sending, upstream, sharing, answer, .. } = self;
         client.connection().answer_came();
-        let Answer::Begun(begun) = answer else { return End::Switched(upstream) };
+        let AnswerProgress::Begun(begun) = answer else { return RelayOutcome::Switched(upstream) };
         let reusable = begun.reusable
-            && !begun.body.forgave()
+            && !begun.body.was_lenient()
             && client.body.is_over()
             && !sending.is_broken
             // What came behind the answer answers nobody.
             && upstream.input.is_empty();
         let upstream = reusable.then_some(upstream);
-        End::Answered(Answered { keeps: begun.keeps, upstream, sharing, promised: begun.promised })
+        RelayOutcome::CompletedAnswer(Answered { keeps: begun.keeps, upstream, sharing, promised: begun.promised })
     }
 
     /// The sweep has the time; it wakes this task when something is too late.
-    fn check_times(&self) -> Result<(), Failure> {
-        if self.client.connection().answer_is_overdue() { Err(Failure::TooSlow) } else { Ok(()) }
+    fn check_times(&self) -> Result<(), ExchangeFailure> {
+        if self.client.connection().answer_is_overdue() { Err(ExchangeFailure::TooSlow) } else { Ok(()) }
     }
 
     /// Moves the request. True: something moved.
-    fn poll_request(&mut self, context: &mut Context<'_>) -> Result<bool, Failure> {
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Result<bool, ExchangeFailure> {
         let mut moved = false;
         loop {
             match self.sending.poll_send(context, &mut self.upstream.stream, self.forward) {
                 Poll::Pending => {
-                    self.owes(Owes::Taking);
+                    self.awaits(Awaiting::Taking);
                     return Ok(moved);
                 }
                 Poll::Ready(sent) => moved |= sent?,
@@ -177,26 +177,26 @@ impl Relay<'_> {
                 return Ok(moved);
             }
             if self.client.body.is_over() {
-                self.owes(Owes::Answer);
+                self.awaits(Awaiting::Answer);
                 return Ok(moved);
             }
-            self.owes(Owes::Nothing);
+            self.awaits(Awaiting::Nothing);
             match self.sending.poll_fill(context, self.client, self.may_repeat) {
                 Poll::Pending => return Ok(moved),
-                Poll::Ready(filled) => moved |= filled.map_err(Failure::Body)?,
+                Poll::Ready(filled) => moved |= filled.map_err(ExchangeFailure::Body)?,
             }
             self.gateway.touch(self.forward);
         }
     }
 
     /// Begins the application's time where it owes something new.
-    fn owes(&mut self, owes: Owes) {
-        if matches!(self.answer, Answer::Awaited(..)) && self.owes != owes {
-            self.owes = owes;
+    fn awaits(&mut self, owes: Awaiting) {
+        if matches!(self.answer, AnswerProgress::Awaited(..)) && self.awaiting != owes {
+            self.awaiting = owes;
             let connection = self.client.connection();
             match owes {
-                Owes::Nothing => connection.answer_came(),
-                Owes::Taking | Owes::Answer => {
+                Awaiting::Nothing => connection.answer_came(),
+                Awaiting::Taking | Awaiting::Answer => {
                     connection.answer_within(self.forward.pool().settings().response_timeout);
                 }
             }
@@ -204,7 +204,7 @@ impl Relay<'_> {
     }
 
     /// Moves the answer. True: something moved.
-    fn poll_answer(&mut self, context: &mut Context<'_>) -> Result<bool, Failure> {
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Result<bool, ExchangeFailure> {
         let mut moved = false;
         loop {
             moved |= self.digest()?;
@@ -214,7 +214,7 @@ impl Relay<'_> {
             let to_send = !self.client.out.is_empty();
             match self.client.poll_send(context) {
                 Poll::Pending => return Ok(moved),
-                Poll::Ready(sent) => sent.map_err(|_| Failure::ClientGone)?,
+                Poll::Ready(sent) => sent.map_err(|_| ExchangeFailure::ClientGone)?,
             }
             moved |= to_send;
             self.note_activity(to_send);
@@ -229,7 +229,7 @@ impl Relay<'_> {
 
     /// That a client takes a long answer is a sign of life; the beginning of it was noted with the request.
     fn note_activity(&mut self, sent: bool) {
-        if let Answer::Begun(begun) = &mut self.answer
+        if let AnswerProgress::Begun(begun) = &mut self.answer
             && sent
         {
             if begun.goes_on && !begun.is_push {
@@ -241,10 +241,10 @@ impl Relay<'_> {
 
     /// Reads more from the upstream: straight to where it goes, if it needs no other framing.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Upstream { stream, input, .. } = &mut self.upstream;
+        let UpstreamConnection { stream, input, .. } = &mut self.upstream;
         let begun = match &mut self.answer {
-            Answer::Begun(begun) => begun,
-            Answer::Awaited(..) | Answer::Switched => {
+            AnswerProgress::Begun(begun) => begun,
+            AnswerProgress::Awaited(..) | AnswerProgress::Switched => {
                 if input.len() == input.capacity() {
                     input.reserve(input.len().max(FIRST_ROOM));
                 }
@@ -270,39 +270,41 @@ impl Relay<'_> {
 
     /// More of the answer came: the next piece has its own time.
     pub(super) fn piece_came(&self) {
-        if matches!(self.answer, Answer::Begun(_)) {
+        if matches!(self.answer, AnswerProgress::Begun(_)) {
             self.client.connection().answer_within(self.forward.pool().settings().stream_timeout);
         }
     }
 
     /// The upstream has closed (`cleanly`), or its connection broke.
-    fn upstream_is_done(&mut self, cleanly: bool) -> Result<(), Failure> {
+    fn upstream_is_done(&mut self, cleanly: bool) -> Result<(), ExchangeFailure> {
         match &mut self.answer {
-            Answer::Awaited(_, 0) if self.upstream.input.is_empty() => Err(Failure::Lost),
-            Answer::Begun(begun) if cleanly && matches!(begun.body, BodyReader::UntilClose) => {
+            AnswerProgress::Awaited(_, 0) if self.upstream.input.is_empty() => Err(ExchangeFailure::Lost),
+            AnswerProgress::Begun(begun) if cleanly && matches!(begun.body, BodyReader::UntilClose) => {
                 begun.has_ended = true;
                 if begun.in_chunks {
                     wire::put_last_chunk(&mut self.client.out);
                 }
                 Ok(())
             }
-            Answer::Awaited(..) | Answer::Begun(_) | Answer::Switched => Err(Failure::Broken),
+            AnswerProgress::Awaited(..) | AnswerProgress::Begun(_) | AnswerProgress::Switched => {
+                Err(ExchangeFailure::Broken)
+            }
         }
     }
 
     /// Turns what came into what goes out. True: something changed.
-    fn digest(&mut self) -> Result<bool, Failure> {
+    fn digest(&mut self) -> Result<bool, ExchangeFailure> {
         let mut changed = false;
         while !self.upstream.input.is_empty() {
             match &mut self.answer {
-                Answer::Awaited(reader, _) => {
-                    let read = reader.feed(&mut self.upstream.input, &HEAD).map_err(|_| Failure::Broken)?;
+                AnswerProgress::Awaited(reader, _) => {
+                    let read = reader.feed(&mut self.upstream.input, &HEAD).map_err(|_| ExchangeFailure::Broken)?;
                     let Some(head) = read else { return Ok(changed) };
                     self.head_came(head)?;
                 }
-                Answer::Begun(begun) if begun.is_over() => return Ok(changed),
-                Answer::Begun(begun) => {
-                    let piece = begun.body.step(&self.upstream.input).map_err(|_| Failure::Broken)?;
+                AnswerProgress::Begun(begun) if begun.is_over() => return Ok(changed),
+                AnswerProgress::Begun(begun) => {
+                    let piece = begun.body.step(&self.upstream.input).map_err(|_| ExchangeFailure::Broken)?;
                     let data = self.upstream.input.get(piece.data).unwrap_or_default();
                     wire::put_data(&mut self.client.out, data, begun.in_chunks);
                     self.upstream.input.advance(piece.taken);
@@ -310,7 +312,7 @@ impl Relay<'_> {
                         wire::put_last_chunk(&mut self.client.out);
                     }
                 }
-                Answer::Switched => return Ok(changed),
+                AnswerProgress::Switched => return Ok(changed),
             }
             changed = true;
         }
@@ -318,11 +320,11 @@ impl Relay<'_> {
     }
 
     /// A client that has only closed its own direction gets its answer, but no stream that would never end.
-    fn watch_client(&mut self, context: &mut Context<'_>) -> Result<(), Failure> {
+    fn watch_client(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeFailure> {
         if self.client.body.is_over() {
-            self.client.poll_leaves(context).map_err(|_| Failure::ClientGone)?;
+            self.client.poll_leaves(context).map_err(|_| ExchangeFailure::ClientGone)?;
         }
-        let endless = matches!(&self.answer, Answer::Begun(begun) if begun.is_push);
-        if self.client.is_half_closed && endless { Err(Failure::ClientGone) } else { Ok(()) }
+        let endless = matches!(&self.answer, AnswerProgress::Begun(begun) if begun.is_push);
+        if self.client.is_half_closed && endless { Err(ExchangeFailure::ClientGone) } else { Ok(()) }
     }
 }

@@ -5,8 +5,8 @@ use http::StatusCode;
 
 use super::client::Client;
 use super::request::Request;
-use super::serve::After;
-use super::wire::{self, Framing, Persistence};
+use super::serve::ExchangeOutcome;
+use super::wire::{self, Persistence, SentFraming};
 use crate::values::reply::Reply;
 
 /// Lets the head of a final answer out. The client learns from it how the body is framed, and whether the connection
@@ -16,30 +16,30 @@ pub(super) fn put_head(
     request: &Request,
     (status, reason): (StatusCode, &[u8]),
     put_lines: impl FnOnce(&mut BytesMut),
-    framing: Framing,
+    framing: SentFraming,
 ) -> bool {
     let keeps = request.keeps_alive()
         // What comes behind a handshake that was declined may be meant for the other protocol.
         && !request.is_upgrade()
-        && framing != Framing::UntilClose
+        && framing != SentFraming::UntilClose
         // What is still to come of the request would be taken for the next one.
         && client.body.is_over()
         && (client.input.is_empty() || request.may_be_followed())
         && !client.connection().is_draining();
-    let persistence = match (keeps, request.is_old()) {
+    let persistence = match (keeps, request.is_http10()) {
         (true, false) => Persistence::Usual,
         (true, true) => Persistence::KeepAlive,
         (false, _) => Persistence::Close,
     };
-    (client.has_answer, client.ends_by_close) = (true, framing == Framing::UntilClose);
+    (client.has_answer, client.ends_by_close) = (true, framing == SentFraming::UntilClose);
     client.record.iter_mut().for_each(|record| record.answered(status));
     wire::put_answer(&mut client.out, (status, reason), put_lines, framing, persistence);
     keeps
 }
 
 /// Writes an answer of our own.
-pub(super) async fn answer(client: &mut Client, request: &Request, reply: Reply) -> After {
-    client.record.iter_mut().for_each(|record| record.replied(&reply));
+pub(super) async fn answer(client: &mut Client, request: &Request, reply: Reply) -> ExchangeOutcome {
+    client.record.iter_mut().for_each(|record| record.note_reply(&reply));
     client.pass_over_body();
     let Reply { status, headers, body, .. } = reply;
     let reason = status.canonical_reason().unwrap_or_default().as_bytes();
@@ -47,15 +47,15 @@ pub(super) async fn answer(client: &mut Client, request: &Request, reply: Reply)
     let keeps = put_head(client, request, (status, reason), put_lines, framing_of(status, &body));
     let body = if request.is_head() { Bytes::new() } else { body };
     match client.send(&body).await {
-        Ok(()) if keeps => After::Again,
-        Ok(()) => After::Close,
-        Err(_) => After::Gone,
+        Ok(()) if keeps => ExchangeOutcome::Again,
+        Ok(()) => ExchangeOutcome::Close,
+        Err(_) => ExchangeOutcome::Gone,
     }
 }
 
-fn framing_of(status: StatusCode, body: &Bytes) -> Framing {
+fn framing_of(status: StatusCode, body: &Bytes) -> SentFraming {
     match status {
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Framing::Nothing,
-        _ => Framing::Length(body.len() as u64),
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => SentFraming::Nothing,
+        _ => SentFraming::Length(body.len() as u64),
     }
 }

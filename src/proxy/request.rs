@@ -3,19 +3,19 @@
 use bytes::BytesMut;
 use http::{Method, Version};
 
-use super::wire::Framing;
+use super::wire::SentFraming;
 use crate::values::body::BodyReader;
-use crate::values::head_lines::{Fields, Known, Span};
+use crate::values::head_lines::{HeadFields, KnownName, Span};
 use crate::values::headers::RequestHead;
 use crate::values::request_head::{self, Head};
 
 /// One request, without its body.
 #[derive(Debug)]
 pub struct Request {
-    fields: Fields,
+    fields: HeadFields,
     method: Method,
     target: Span,
-    framing: Framing,
+    framing: SentFraming,
     is_old: bool,
     keeps_alive: bool,
 }
@@ -26,15 +26,15 @@ impl Request {
         let text = bytes.split_to(head.end).freeze();
         // The reader lets no other methods pass than those that are words.
         let method = Method::from_bytes(head.method.of(&text)).unwrap_or_default();
-        let says_length = head.lines.known(&text, Known::ContentLength).next().is_some();
+        let says_length = head.lines.known(&text, KnownName::ContentLength).next().is_some();
         let framing = match head.framing {
-            request_head::Framing::Empty if says_length => Framing::Length(0),
-            request_head::Framing::Empty => Framing::Nothing,
-            request_head::Framing::Length(length) => Framing::Length(length),
-            request_head::Framing::Chunked => Framing::Chunked,
+            request_head::BodyFraming::Empty if says_length => SentFraming::Length(0),
+            request_head::BodyFraming::Empty => SentFraming::Nothing,
+            request_head::BodyFraming::Length(length) => SentFraming::Length(length),
+            request_head::BodyFraming::Chunked => SentFraming::Chunked,
         };
         let Head { target, is_old, keeps_alive, lines, .. } = head;
-        Self { method, target, framing, is_old, keeps_alive, fields: Fields::new(text, lines) }
+        Self { method, target, framing, is_old, keeps_alive, fields: HeadFields::new(text, lines) }
     }
 
     /// The target, byte for byte.
@@ -48,7 +48,7 @@ impl Request {
     }
 
     /// Its lines.
-    pub fn fields(&self) -> &Fields {
+    pub fn fields(&self) -> &HeadFields {
         &self.fields
     }
 
@@ -60,7 +60,7 @@ impl Request {
     /// Whether what came right behind it, unasked, is another request to everybody: to somebody who reads a length that
     /// we do not, it is a part of this one. Whoever sends that asks again, on another connection.
     pub(super) fn may_be_followed(&self) -> bool {
-        self.framing == Framing::Nothing && !self.is_old && matches!(self.method, Method::GET | Method::HEAD)
+        self.framing == SentFraming::Nothing && !self.is_old && matches!(self.method, Method::GET | Method::HEAD)
     }
 
     /// The version of HTTP that its client speaks.
@@ -69,7 +69,7 @@ impl Request {
     }
 
     /// How its body is framed.
-    pub(super) fn framing(&self) -> Framing {
+    pub(super) fn framing(&self) -> SentFraming {
         self.framing
     }
 
@@ -79,7 +79,7 @@ impl Request {
     }
 
     /// Whether it was sent by a client of HTTP/1.0, which knows neither chunks nor interim answers.
-    pub(super) fn is_old(&self) -> bool {
+    pub(super) fn is_http10(&self) -> bool {
         self.is_old
     }
 
@@ -89,17 +89,17 @@ impl Request {
     }
 
     /// Whether its client sends the body only when it is asked to, or after a while.
-    pub(super) fn waits_to_be_asked(&self) -> bool {
-        !self.is_old && self.has(Known::Expect)
+    pub(super) fn expects_continue(&self) -> bool {
+        !self.is_old && self.has(KnownName::Expect)
     }
 
-    fn has(&self, known: Known) -> bool {
+    fn has(&self, known: KnownName) -> bool {
         self.fields.lines().known(self.fields.bytes(), known).next().is_some()
     }
 
     /// Whether it asks for another protocol.
     pub(super) fn is_upgrade(&self) -> bool {
-        self.has(Known::Upgrade)
+        self.has(KnownName::Upgrade)
     }
 
     /// Whether its answer has a head alone.

@@ -2,7 +2,7 @@
 
 /// What is known of an attempt whose connection was lost before a byte of an answer came.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Attempt {
+pub(super) struct FailedAttempt {
     /// The connection was used before: the upstream may have closed it before it saw the request.
     pub(super) reused: bool,
     /// The request may be repeated without harm (RFC 9110 9.2.2).
@@ -18,7 +18,7 @@ pub(super) struct Attempt {
 ///
 /// An exchange whose connection could not be made is another matter: nothing was sent, so it may always go to the
 /// next endpoint.
-pub(super) fn may_send_again(attempt: Attempt) -> bool {
+pub(super) fn may_send_again(attempt: FailedAttempt) -> bool {
     attempt.reused && attempt.may_repeat && attempt.body_at_hand && !attempt.sent_again
 }
 
@@ -26,16 +26,16 @@ pub(super) fn may_send_again(attempt: Attempt) -> bool {
 mod tests {
     use super::*;
 
-    const GOOD: Attempt = Attempt { reused: true, may_repeat: true, body_at_hand: true, sent_again: false };
+    const GOOD: FailedAttempt = FailedAttempt { reused: true, may_repeat: true, body_at_hand: true, sent_again: false };
 
     #[test]
     fn each_condition_is_needed() {
         assert!(may_send_again(GOOD));
         let cases = [
-            ("a new connection", Attempt { reused: false, ..GOOD }),
-            ("POST", Attempt { may_repeat: false, ..GOOD }),
-            ("a part of the body is gone", Attempt { body_at_hand: false, ..GOOD }),
-            ("the second time", Attempt { sent_again: true, ..GOOD }),
+            ("a new connection", FailedAttempt { reused: false, ..GOOD }),
+            ("POST", FailedAttempt { may_repeat: false, ..GOOD }),
+            ("a part of the body is gone", FailedAttempt { body_at_hand: false, ..GOOD }),
+            ("the second time", FailedAttempt { sent_again: true, ..GOOD }),
         ];
         for (name, attempt) in cases {
             assert!(!may_send_again(attempt), "{name}");

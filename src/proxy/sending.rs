@@ -9,9 +9,9 @@ use pingora::protocols::Stream;
 use tokio::io::AsyncWrite;
 
 use super::client::Client;
-use super::failure::Failure;
+use super::failure::ExchangeFailure;
 use super::request::Request;
-use super::wire::{self, Framing, Persistence};
+use super::wire::{self, Persistence, SentFraming};
 use crate::gateway::Forward;
 use crate::values::reason::Reason;
 
@@ -52,7 +52,7 @@ impl Sending {
             written: 0,
             flushed: true,
             head_has_left: false,
-            in_chunks: request.framing() == Framing::Chunked,
+            in_chunks: request.framing() == SentFraming::Chunked,
             is_whole: true,
             is_broken: false,
         };
@@ -83,12 +83,12 @@ impl Sending {
         context: &mut Context<'_>,
         stream: &mut Stream,
         forward: &Forward,
-    ) -> Poll<Result<bool, Failure>> {
+    ) -> Poll<Result<bool, ExchangeFailure>> {
         let mut moved = false;
         while !self.is_broken && (self.written < self.bytes.len() || !self.flushed) {
             let leaving = match self.head_has_left {
                 true => None,
-                false => Some(forward.leave().ok_or(Failure::SessionEnded)?),
+                false => Some(forward.begin_write().ok_or(ExchangeFailure::SessionEnded)?),
             };
             let step = self.poll_write(context, stream);
             drop(leaving);

@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::arrival::{Arrival, read_head};
 use super::client::Client;
 use super::connection::{Connection, poll_interrupted};
-use super::door::House;
-use super::refusal::{last_words, plain, say};
+use super::connection_state::ConnectionState;
+use super::connection_table::ConnectionSlot;
+use super::read_head::{ReceivedHead, read_head};
+use super::refusal::{closing_answer, plain, send};
 use super::request::Request;
-use super::stage::Stage;
-use super::table::Place;
+use super::server::Shared;
 use super::transport::Transport;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
@@ -23,9 +23,9 @@ use crate::values::reply::Reply;
 use crate::values::time::Moment;
 
 /// What stands behind the door: it answers requests, and says what is told to a client whose head is no request.
-pub trait Behind: Send + Sync + 'static {
+pub trait Application: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the connection has to end.
-    fn exchange(&self, client: &mut Client, request: Request) -> impl Future<Output = After> + Send;
+    fn exchange(&self, client: &mut Client, request: Request) -> impl Future<Output = ExchangeOutcome> + Send;
 
     /// The answer to a head that was refused before anybody judged it, of which `head` is what came. `peer` sent it.
     fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
@@ -45,11 +45,11 @@ pub trait Behind: Send + Sync + 'static {
 }
 
 /// What an exchange came to.
-pub enum After {
+pub enum ExchangeOutcome {
     /// The client may ask again.
     Again,
     /// The rest of the connection belongs to somebody else.
-    HandedOver(TakeOver),
+    HandedOver(UpgradeHandler),
     /// Nothing more is to be said.
     Close,
     /// It was ended from this side, or its client is gone.
@@ -57,50 +57,54 @@ pub enum After {
 }
 
 /// The rest of a connection, as a task of its own.
-pub type Rest = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What makes the rest of a connection: it gets the raw stream, the bytes that the client sent after its
 /// handshake and that were read already (they come before everything that the stream still gives), and the
 /// connection with its cut, which it must watch itself. It is dropped when the connection is ended without grace.
-pub type TakeOver = Box<dyn FnOnce(Transport, Bytes, Arc<Connection>) -> Rest + Send>;
+pub type UpgradeHandler = Box<dyn FnOnce(Transport, Bytes, Arc<Connection>) -> ConnectionTask + Send>;
 
 /// Serves one connection to its end, and gives its place back when the socket is closed.
-pub(super) async fn serve<A>(house: Arc<House<A>>, transport: Transport, connection: Arc<Connection>, place: Place)
-where
-    A: Behind,
+pub(super) async fn serve<A>(
+    house: Arc<Shared<A>>,
+    transport: Transport,
+    connection: Arc<Connection>,
+    place: ConnectionSlot,
+) where
+    A: Application,
 {
     serve_requests(&house, Client::new(transport, Arc::clone(&connection)), &connection).await;
     drop(place);
 }
 
-async fn serve_requests<A>(house: &House<A>, mut client: Client, connection: &Arc<Connection>)
+async fn serve_requests<A>(house: &Shared<A>, mut client: Client, connection: &Arc<Connection>)
 where
-    A: Behind,
+    A: Application,
 {
     while request_comes(&mut client, connection).await {
         let request = match read_head(&mut client, &house.settings.head).await {
-            Arrival::Request(request) => request,
-            Arrival::Refused(reason) => return Box::pin(refuse(house, client, connection, reason)).await,
-            Arrival::Gone => return house.app.left(connection.peer(), &client.input),
+            ReceivedHead::Request(request) => request,
+            ReceivedHead::Refused(reason) => return Box::pin(refuse(house, client, connection, reason)).await,
+            ReceivedHead::Gone => return house.app.left(connection.peer(), &client.input),
         };
         // Boxed, so that an idle connection does not carry the room of a busy one.
         match Box::pin(exchange(house, &mut client, connection, request)).await {
-            After::Again if connection.goes_idle() => {}
-            After::HandedOver(take_over) => return Box::pin(hand_over(client, take_over, connection)).await,
-            After::Close if !connection.is_draining() => {
-                return Box::pin(farewell(client.into_parts().0, connection)).await;
+            ExchangeOutcome::Again if connection.enter_idle() => {}
+            ExchangeOutcome::HandedOver(take_over) => return Box::pin(hand_over(client, take_over, connection)).await,
+            ExchangeOutcome::Close if !connection.is_draining() => {
+                return Box::pin(lingering_close(client.into_parts().0, connection)).await;
             }
-            After::Again | After::Close | After::Gone => return,
+            ExchangeOutcome::Again | ExchangeOutcome::Close | ExchangeOutcome::Gone => return,
         }
     }
 }
 
 /// Says why a head is no request. What a client is told whose time is over is what the system takes at once.
-async fn refuse<A: Behind>(house: &House<A>, mut client: Client, connection: &Connection, reason: Reason) {
-    let words = last_words(house.app.refuse(connection.peer(), &client.input, reason));
-    if connection.enter(Stage::Farewell) {
-        say(client.transport(), connection, &words).await;
-        farewell(client.into_parts().0, connection).await;
+async fn refuse<A: Application>(house: &Shared<A>, mut client: Client, connection: &Connection, reason: Reason) {
+    let words = closing_answer(house.app.refuse(connection.peer(), &client.input, reason));
+    if connection.enter(ConnectionState::Lingering) {
+        send(client.transport(), connection, &words).await;
+        lingering_close(client.into_parts().0, connection).await;
     } else {
         // It is told if it still listens; if not, nothing is lost.
         let _ = client.transport().try_write(&words);
@@ -128,12 +132,17 @@ fn poll_over(connection: &Connection, context: &mut Context<'_>) -> Poll<()> {
 }
 
 /// One request and its answer. Whatever ends the connection drops the exchange, and with it both sides.
-async fn exchange<A>(house: &House<A>, client: &mut Client, connection: &Connection, request: Request) -> After
+async fn exchange<A>(
+    house: &Shared<A>,
+    client: &mut Client,
+    connection: &Connection,
+    request: Request,
+) -> ExchangeOutcome
 where
-    A: Behind,
+    A: Application,
 {
-    if !connection.enter(Stage::Exchange) {
-        return After::Gone;
+    if !connection.enter(ConnectionState::Exchange) {
+        return ExchangeOutcome::Gone;
     }
     let answered = {
         let mut answer = pin!(house.app.exchange(client, request));
@@ -146,15 +155,15 @@ where
     let after = answered.unwrap_or_else(|ending| {
         tracing::debug!(peer = ?connection.peer(), ?ending, "exchange ended from this side");
         client.cut_short(ending);
-        After::Gone
+        ExchangeOutcome::Gone
     });
     client.finish();
     after
 }
 
 /// Runs the rest of the connection. The cut is its own business: it has words to say before it goes.
-async fn hand_over(client: Client, take_over: TakeOver, connection: &Arc<Connection>) {
-    if !connection.enter(Stage::HandedOver) {
+async fn hand_over(client: Client, take_over: UpgradeHandler, connection: &Arc<Connection>) {
+    if !connection.enter(ConnectionState::HandedOver) {
         return;
     }
     let (transport, early) = client.into_parts();
@@ -168,8 +177,8 @@ async fn hand_over(client: Client, take_over: TakeOver, connection: &Arc<Connect
 
 /// Closes a connection so that the last answer arrives: closing while the client still sends makes the system
 /// reset the connection, and the answer is lost with it.
-async fn farewell(mut transport: Transport, connection: &Connection) {
-    if !connection.enter(Stage::Farewell) || transport.shutdown().await.is_err() {
+async fn lingering_close(mut transport: Transport, connection: &Connection) {
+    if !connection.enter(ConnectionState::Lingering) || transport.shutdown().await.is_err() {
         return;
     }
     let mut waste = [0; 1024];
@@ -204,7 +213,7 @@ mod tests {
     async fn a_request_is_taken() {
         let (mut client, _clients, connection) = with_a_request(false).await;
         assert!(request_comes(&mut client, &connection).await);
-        assert_eq!((connection.stage(), connection.bytes_in()), (Stage::Head, 3));
+        assert_eq!((connection.state(), connection.bytes_in()), (ConnectionState::Head, 3));
     }
 
     #[tokio::test]

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
-use crate::values::request_head::HeadLimits;
+use crate::values::request_head::ParsedHead;
 
 /// The client side of the proxy: where it listens and how long it waits.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ServerSettings {
     /// Where clients connect. Default: `127.0.0.1:8080`.
     pub listen: Vec<ListenAddress>,
     /// Longest time from the first byte of a request to the end of its head, however the bytes trickle.
@@ -26,7 +26,7 @@ pub struct Settings {
     /// last `body_timeout` or `send_timeout`, and a second more for every so many bytes. Default: 100.
     pub min_rate: u64,
     /// The largest head of a request. Default: 32 KiB and 100 lines.
-    pub head: HeadLimits,
+    pub head: ParsedHead,
     /// Most connections from one address at the same time, IPv6 by /64; never counted for loopback, unix sockets and
     /// trusted proxies. What comes above is answered 503. Default: 1,000.
     pub connections_per_address: usize,
@@ -42,7 +42,7 @@ pub struct Settings {
     pub threads: Option<usize>,
 }
 
-impl Default for Settings {
+impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: vec![ListenAddress::Tcp(([127, 0, 0, 1], 8080).into())],
@@ -52,7 +52,7 @@ impl Default for Settings {
             body_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(60),
             min_rate: 100,
-            head: HeadLimits { size: 32 * 1024, fields: 100 },
+            head: ParsedHead { size: 32 * 1024, fields: 100 },
             connections_per_address: 1_000,
             trusted: TrustedProxies::default(),
             connections: 20_000,
@@ -63,7 +63,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl ServerSettings {
     /// The runtime that everything of the gateway runs on.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::door::Door;
+use super::server::Server;
 
 /// The process's signals, taken over from the system's defaults: from here on a hang-up does not kill.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn take_over() -> io::Result<Self> {
+    pub fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -30,7 +30,7 @@ impl Signals {
 
     /// Runs the door until it is stopped: the first SIGTERM or SIGINT drains it, the second stops it at once.
     /// Each SIGHUP calls `reload`, which must not block.
-    pub async fn run(mut self, door: &Door, mut reload: impl FnMut()) {
+    pub async fn run(mut self, door: &Server, mut reload: impl FnMut()) {
         let mut stops = 0_u32;
         loop {
             tokio::select! {
@@ -43,7 +43,7 @@ impl Signals {
     }
 }
 
-fn stop(door: &Door, stops: &mut u32) {
+fn stop(door: &Server, stops: &mut u32) {
     *stops += 1;
     if *stops == 1 {
         tracing::info!("stopping: running exchanges may finish; a second signal stops at once");

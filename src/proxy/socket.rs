@@ -8,9 +8,9 @@ use sha1::{Digest, Sha1};
 
 use super::connection::Connection;
 use super::request::Request;
-use super::tunnel::{Cause, Farewell, Peer, Rules, TunnelEnd};
+use super::tunnel::{CloseMessage, TunnelEnd, TunnelEndCause, TunnelPeer, TunnelRules};
 use crate::gateway::{Forward, Gateway};
-use crate::session::Leaving;
+use crate::session::WriteGuard;
 use crate::values::headers::Headers;
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
@@ -70,34 +70,34 @@ impl SocketRules<'_> {
     /// Why the tunnel ended before its peers wanted it to.
     pub(super) fn interruption(&self, end: &TunnelEnd) -> Option<Interruption> {
         match end.cause {
-            Cause::Cut if self.is_restart() => Some(Interruption::Stopping),
-            Cause::Cut => Some(Interruption::SessionEnded),
-            Cause::Ended(_) if end.in_order => None,
-            Cause::Ended(Peer::Client) => Some(Interruption::ClientGone),
-            Cause::Ended(Peer::Upstream) => Some(Interruption::UpstreamBroke),
+            TunnelEndCause::Cut if self.is_restart() => Some(Interruption::Stopping),
+            TunnelEndCause::Cut => Some(Interruption::SessionEnded),
+            TunnelEndCause::Ended(_) if end.in_order => None,
+            TunnelEndCause::Ended(TunnelPeer::Client) => Some(Interruption::ClientGone),
+            TunnelEndCause::Ended(TunnelPeer::Upstream) => Some(Interruption::UpstreamBroke),
         }
     }
 }
 
-impl Rules for SocketRules<'_> {
-    type Leaving<'b>
-        = Leaving<'b>
+impl TunnelRules for SocketRules<'_> {
+    type WriteGuard<'b>
+        = WriteGuard<'b>
     where
         Self: 'b;
 
-    fn leave(&self) -> Option<Leaving<'_>> {
-        self.forward.leave()
+    fn begin_write(&self) -> Option<WriteGuard<'_>> {
+        self.forward.begin_write()
     }
 
     fn note_activity(&self) {
         self.gateway.touch(&self.forward);
     }
 
-    fn farewell(&self) -> Farewell {
+    fn close_message(&self) -> CloseMessage {
         match (self.is_restart(), self.knows_restart) {
-            (false, _) => Farewell::SessionEnded,
-            (true, true) => Farewell::Restart,
-            (true, false) => Farewell::GoingAway,
+            (false, _) => CloseMessage::SessionEnded,
+            (true, true) => CloseMessage::Restart,
+            (true, false) => CloseMessage::GoingAway,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::session::live::Cut;
 /// How much is read at once.
 const PIECE: usize = 8 * 1024;
 /// How long the farewell of a cut may take, with all waiting for frame boundaries and slow readers in it.
-const FAREWELL: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long, after one side has ended, the other direction may be silent before both are closed.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -36,7 +36,7 @@ pub struct Side<S> {
 
 /// Who sent something, or ended first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
+pub enum TunnelPeer {
     /// The browser or program that asked for the WebSocket.
     Client,
     /// The application.
@@ -44,25 +44,25 @@ pub enum Peer {
 }
 
 /// What a tunnel asks those who opened it.
-pub trait Rules {
+pub trait TunnelRules {
     /// Holds back the end of the session for the length of one write.
-    type Leaving<'a>
+    type WriteGuard<'a>
     where
         Self: 'a;
 
     /// Announces a write to the upstream; `None`: the session has ended, and nothing more of it goes there.
-    fn leave(&self) -> Option<Self::Leaving<'_>>;
+    fn begin_write(&self) -> Option<Self::WriteGuard<'_>>;
 
     /// The client has sent something that says that a person is there.
     fn note_activity(&self);
 
     /// What the client is told when the tunnel is cut.
-    fn farewell(&self) -> Farewell;
+    fn close_message(&self) -> CloseMessage;
 }
 
 /// The last word of a tunnel that is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Farewell {
+pub enum CloseMessage {
     /// 1008 (policy violation), "session ended".
     SessionEnded,
     /// 1012 (service restart): whoever gets it comes back.
@@ -71,7 +71,7 @@ pub enum Farewell {
     GoingAway,
 }
 
-impl Farewell {
+impl CloseMessage {
     /// The Close frame (RFC 6455 5.5.1, 7.4.1; 1012 is in the registry since).
     const fn frame(self) -> &'static [u8] {
         match self {
@@ -84,9 +84,9 @@ impl Farewell {
 
 /// Why a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum TunnelEndCause {
     /// This peer closed its connection or lost it.
-    Ended(Peer),
+    Ended(TunnelPeer),
     /// The session ended, or the gateway stops.
     Cut,
 }
@@ -95,7 +95,7 @@ pub enum Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TunnelEnd {
     /// Why.
-    pub cause: Cause,
+    pub cause: TunnelEndCause,
     /// Whether one of the peers said so before, with a Close frame.
     pub in_order: bool,
     /// Bytes that were written to the client.
@@ -113,7 +113,7 @@ pub async fn run<C, U, R>(client: Side<C>, upstream: Side<U>, cut: &Arc<Cut>, ru
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
-    R: Rules,
+    R: TunnelRules,
 {
     cut.set_streaming();
     let mut tunnel = Tunnel {
@@ -124,9 +124,9 @@ where
         rules,
     };
     let cause = tunnel.join(cut).await;
-    if cause == Cause::Cut {
+    if cause == TunnelEndCause::Cut {
         // Too slow for a farewell: closed without.
-        let _ = timeout(FAREWELL, tunnel.part()).await;
+        let _ = timeout(CLOSE_TIMEOUT, tunnel.close()).await;
     }
     let Tunnel { to_client, to_upstream, .. } = tunnel;
     let in_order = to_client.tracker.closes() || to_upstream.tracker.closes();
@@ -145,32 +145,32 @@ impl<C, U, R> Tunnel<'_, C, U, R>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
-    R: Rules,
+    R: TunnelRules,
 {
-    async fn join(&mut self, cut: &Cut) -> Cause {
+    async fn join(&mut self, cut: &Cut) -> TunnelEndCause {
         let first = poll_fn(|context| {
             if cut.poll_signalled(context).is_ready() {
-                return Poll::Ready(Cause::Cut);
+                return Poll::Ready(TunnelEndCause::Cut);
             }
-            self.poll_first_end(context).map(Cause::Ended)
+            self.poll_first_end(context).map(TunnelEndCause::Ended)
         });
         match first.await {
-            Cause::Ended(peer) => self.finish(cut, peer).await,
-            Cause::Cut => Cause::Cut,
+            TunnelEndCause::Ended(peer) => self.finish(cut, peer).await,
+            TunnelEndCause::Cut => TunnelEndCause::Cut,
         }
     }
 
     /// One direction has ended: what the other still carries is delivered, as long as it moves.
-    async fn finish(&mut self, cut: &Cut, first: Peer) -> Cause {
+    async fn finish(&mut self, cut: &Cut, first: TunnelPeer) -> TunnelEndCause {
         loop {
             let before = (self.to_client.written, self.to_upstream.written);
             let mut limit = pin!(sleep(LINGER));
             let cause = poll_fn(|context| {
                 if cut.poll_signalled(context).is_ready() {
-                    return Poll::Ready(Some(Cause::Cut));
+                    return Poll::Ready(Some(TunnelEndCause::Cut));
                 }
                 if self.poll_closed(context).is_ready() {
-                    return Poll::Ready(Some(Cause::Ended(first)));
+                    return Poll::Ready(Some(TunnelEndCause::Ended(first)));
                 }
                 limit.as_mut().poll(context).map(|()| None)
             });
@@ -178,14 +178,14 @@ where
                 return cause;
             }
             if before == (self.to_client.written, self.to_upstream.written) {
-                return Cause::Ended(first);
+                return TunnelEndCause::Ended(first);
             }
         }
     }
 
     /// Says goodbye to both and closes both.
-    async fn part(&mut self) {
-        self.to_client.end_after_frame(self.rules.farewell().frame());
+    async fn close(&mut self) {
+        self.to_client.end_after_frame(self.rules.close_message().frame());
         self.to_upstream.end_now(&masked_close_1001());
         poll_fn(|context| self.poll_closed(context)).await;
     }
@@ -204,19 +204,20 @@ where
         if client && upstream { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn poll_first_end(&mut self, context: &mut Context<'_>) -> Poll<Peer> {
+    fn poll_first_end(&mut self, context: &mut Context<'_>) -> Poll<TunnelPeer> {
         if let Poll::Ready(end) = self.poll_to_upstream(context) {
-            return Poll::Ready(if end == End::Reader { Peer::Client } else { Peer::Upstream });
+            return Poll::Ready(if end == FlowEnd::Reader { TunnelPeer::Client } else { TunnelPeer::Upstream });
         }
-        self.poll_to_client(context).map(|end| if end == End::Reader { Peer::Upstream } else { Peer::Client })
+        self.poll_to_client(context)
+            .map(|end| if end == FlowEnd::Reader { TunnelPeer::Upstream } else { TunnelPeer::Client })
     }
 
     /// Each step of it is announced to the session. Once that has ended nothing moves here until the cut comes, and
     /// after the cut only our own last word.
-    fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<FlowEnd> {
         let leaving = match self.to_upstream.complete {
             true => None,
-            false => match self.rules.leave() {
+            false => match self.rules.begin_write() {
                 None => return Poll::Pending,
                 leaving => leaving,
             },
@@ -227,14 +228,14 @@ where
         polled
     }
 
-    fn poll_to_client(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    fn poll_to_client(&mut self, context: &mut Context<'_>) -> Poll<FlowEnd> {
         self.to_client.poll(context, &mut self.upstream, &mut self.client, || ())
     }
 }
 
 /// Which end of a direction came to its end first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum FlowEnd {
     /// Nothing more comes; everything was delivered.
     Reader,
     /// Nothing more can be delivered.
@@ -252,8 +253,8 @@ struct Flow {
     /// Nothing more is read.
     complete: bool,
     /// What to write instead of the next frame.
-    farewell: Option<&'static [u8]>,
-    end: Option<End>,
+    close_frame: Option<&'static [u8]>,
+    end: Option<FlowEnd>,
     written: u64,
 }
 
@@ -266,7 +267,7 @@ impl Flow {
             pending: BytesMut::from(already_read),
             unflushed: false,
             complete: false,
-            farewell: None,
+            close_frame: None,
             end: None,
             written: 0,
         }
@@ -275,7 +276,7 @@ impl Flow {
     /// Stops at the next boundary, with this frame as the last.
     fn end_after_frame(&mut self, frame: &'static [u8]) {
         if !self.complete {
-            self.farewell = Some(frame);
+            self.close_frame = Some(frame);
         }
     }
 
@@ -290,7 +291,13 @@ impl Flow {
     }
 
     /// Moves what can be moved. Ready when this direction has ended, and again whenever it is asked after that.
-    fn poll<R, W>(&mut self, context: &mut Context<'_>, reader: &mut R, writer: &mut W, active: impl Fn()) -> Poll<End>
+    fn poll<R, W>(
+        &mut self,
+        context: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        active: impl Fn(),
+    ) -> Poll<FlowEnd>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -298,20 +305,20 @@ impl Flow {
         while self.end.is_none() {
             ready!(self.poll_write_pending(context, writer));
             if self.tracker.at_boundary()
-                && let Some(frame) = self.farewell.take()
+                && let Some(frame) = self.close_frame.take()
             {
                 self.pending.extend_from_slice(frame);
                 self.complete = true;
             } else if self.complete && self.end.is_none() {
                 // A failure means that the writer is gone already: no difference to the reader's end.
                 let _ = ready!(Pin::new(&mut *writer).poll_shutdown(context));
-                self.end = Some(End::Reader);
+                self.end = Some(FlowEnd::Reader);
             } else if self.end.is_none() && self.poll_read_on(context, reader, writer, &active).is_pending() {
                 self.poll_flush(context, writer);
                 return Poll::Pending;
             }
         }
-        Poll::Ready(self.end.unwrap_or(End::Writer))
+        Poll::Ready(self.end.unwrap_or(FlowEnd::Writer))
     }
 
     fn poll_write_pending<W>(&mut self, context: &mut Context<'_>, writer: &mut W) -> Poll<()>
@@ -359,7 +366,7 @@ impl Flow {
 
     /// Follows the frames. Before a farewell only the rest of the present one is taken.
     fn take<'bytes>(&mut self, bytes: &'bytes [u8], active: impl Fn()) -> &'bytes [u8] {
-        if self.farewell.is_some() {
+        if self.close_frame.is_some() {
             let piece = self.tracker.take(bytes);
             return bytes.get(..piece.length).unwrap_or_default();
         }
@@ -372,7 +379,7 @@ impl Flow {
     fn note_written(&mut self, outcome: std::io::Result<usize>) -> usize {
         let count = outcome.unwrap_or(0);
         if count == 0 {
-            self.end = Some(End::Writer);
+            self.end = Some(FlowEnd::Writer);
         }
         self.unflushed = true;
         self.written += count as u64;

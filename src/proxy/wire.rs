@@ -9,7 +9,7 @@ use crate::values::header_edits::put_line;
 
 /// How a body is framed. There is one way for each message, and it is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(super) enum SentFraming {
     /// There is none, and nothing is said about one.
     Nothing,
     /// So many bytes: those that follow or, in answer to HEAD, those that would.
@@ -41,7 +41,7 @@ pub(super) fn put_request(
     to: &mut BytesMut,
     (method, target): (&[u8], &[u8]),
     put_lines: impl FnOnce(&mut BytesMut),
-    framing: Framing,
+    framing: SentFraming,
     persistence: Persistence,
 ) {
     for part in [method, b" ".as_slice(), target, b" HTTP/1.1\r\n"] {
@@ -55,7 +55,7 @@ pub(super) fn put_answer(
     to: &mut BytesMut,
     (status, reason): (StatusCode, &[u8]),
     put_lines: impl FnOnce(&mut BytesMut),
-    framing: Framing,
+    framing: SentFraming,
     persistence: Persistence,
 ) {
     for part in [b"HTTP/1.1 ".as_slice(), status.as_str().as_bytes(), b" ", reason, b"\r\n"] {
@@ -64,13 +64,13 @@ pub(super) fn put_answer(
     put_rest(to, put_lines, framing, persistence);
 }
 
-fn put_rest(to: &mut BytesMut, put_lines: impl FnOnce(&mut BytesMut), framing: Framing, persistence: Persistence) {
+fn put_rest(to: &mut BytesMut, put_lines: impl FnOnce(&mut BytesMut), framing: SentFraming, persistence: Persistence) {
     put_lines(to);
     match framing {
-        Framing::Nothing | Framing::UntilClose => {}
+        SentFraming::Nothing | SentFraming::UntilClose => {}
         // Writing to memory does not fail.
-        Framing::Length(length) => drop(write!(to, "Content-Length: {length}\r\n")),
-        Framing::Chunked => to.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        SentFraming::Length(length) => drop(write!(to, "Content-Length: {length}\r\n")),
+        SentFraming::Chunked => to.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
     }
     to.extend_from_slice(match persistence {
         Persistence::Usual => b"\r\n",
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_message_is_framed_in_one_way() {
-        use Framing::*;
+        use SentFraming::*;
         let cases = [
             (Nothing, Persistence::Usual, "\r\n"),
             (Length(0), Persistence::Usual, "Content-Length: 0\r\n\r\n"),

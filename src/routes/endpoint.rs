@@ -17,7 +17,7 @@ pub const MAX_CONNECTS: usize = 3;
 
 /// What a connection is made to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum EndpointAddress {
     /// An address and port.
     Tcp(SocketAddr),
     /// The absolute path of a unix socket.
@@ -28,7 +28,7 @@ pub enum Place {
 /// resolves to it.
 #[derive(Debug)]
 pub struct Endpoint {
-    place: Place,
+    place: EndpointAddress,
     server_name: Option<Box<str>>,
     id: u64,
     /// Milliseconds of the moment until which it rests; zero while it is thought well.
@@ -37,7 +37,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// An endpoint that nothing is known of yet. With a server name it is reached over TLS.
-    pub fn new(place: Place, server_name: Option<&str>) -> Self {
+    pub fn new(place: EndpointAddress, server_name: Option<&str>) -> Self {
         Self {
             id: id_of(&place, server_name),
             place,
@@ -47,7 +47,7 @@ impl Endpoint {
     }
 
     /// Where to connect.
-    pub fn place(&self) -> &Place {
+    pub fn address(&self) -> &EndpointAddress {
         &self.place
     }
 
@@ -81,14 +81,14 @@ impl Endpoint {
     }
 }
 
-fn id_of(place: &Place, server_name: Option<&str>) -> u64 {
+fn id_of(place: &EndpointAddress, server_name: Option<&str>) -> u64 {
     let name = server_name.unwrap_or("").as_bytes();
     match place {
-        Place::Tcp(SocketAddr::V4(at)) => affinity::of(&[&at.ip().octets(), &at.port().to_be_bytes(), name]),
-        Place::Tcp(SocketAddr::V6(at)) => {
+        EndpointAddress::Tcp(SocketAddr::V4(at)) => affinity::of(&[&at.ip().octets(), &at.port().to_be_bytes(), name]),
+        EndpointAddress::Tcp(SocketAddr::V6(at)) => {
             affinity::of(&[&at.ip().octets(), &at.scope_id().to_be_bytes(), &at.port().to_be_bytes(), name])
         }
-        Place::Unix(path) => affinity::of(&[path.as_os_str().as_bytes(), name]),
+        EndpointAddress::Unix(path) => affinity::of(&[path.as_os_str().as_bytes(), name]),
     }
 }
 
@@ -132,12 +132,12 @@ mod tests {
     use super::*;
 
     fn endpoint(text: &str) -> Endpoint {
-        Endpoint::new(Place::Tcp(text.parse().unwrap()), None)
+        Endpoint::new(EndpointAddress::Tcp(text.parse().unwrap()), None)
     }
 
     #[test]
     fn identity_is_place_and_name() {
-        let place = || Place::Tcp("10.0.0.1:443".parse().unwrap());
+        let place = || EndpointAddress::Tcp("10.0.0.1:443".parse().unwrap());
         let plain = Endpoint::new(place(), None);
         let tls = Endpoint::new(place(), Some("app.test"));
         assert_ne!(plain.id(), tls.id());

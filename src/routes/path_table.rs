@@ -58,20 +58,20 @@ impl<T: Clone> PathTable<T> {
     }
 }
 
-type Entry<T> = (Scope, T);
+type ScopedEntry<T> = (Scope, T);
 
 fn first<'a, T>(
-    entries: &'a [Entry<T>],
+    entries: &'a [ScopedEntry<T>],
     path: &[u8],
     covers: fn(&ConfiguredPath, &[u8]) -> bool,
-) -> Option<&'a Entry<T>> {
+) -> Option<&'a ScopedEntry<T>> {
     entries.iter().find(|(scope, _)| covers(&scope.path, path))
 }
 
 fn find_odd<'a, T>(
-    entries: &'a [Entry<T>],
+    entries: &'a [ScopedEntry<T>],
     path: &RequestPath<'_>,
-    loose: Option<&'a Entry<T>>,
+    loose: Option<&'a ScopedEntry<T>>,
 ) -> Result<Option<&'a T>, Ambiguous> {
     let literal = first(entries, path.literal(), ConfiguredPath::covers);
     let strict = first(entries, path.strict(), ConfiguredPath::covers);
@@ -83,7 +83,7 @@ fn find_odd<'a, T>(
     if case_sensitive || is_same(literal, loose) { Ok(literal.map(|(_, item)| item)) } else { Err(path.differs()) }
 }
 
-fn is_same<T>(one: Option<&Entry<T>>, other: Option<&Entry<T>>) -> bool {
+fn is_same<T>(one: Option<&ScopedEntry<T>>, other: Option<&ScopedEntry<T>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => std::ptr::eq(one, other),
         (None, None) => true,
@@ -111,9 +111,9 @@ mod tests {
     }
 
     fn find(table: &PathTable<&'static str>, host: &str, path: &str) -> Result<Option<&'static str>, String> {
-        let path = RequestPath::read(path).map_err(|ambiguous| ambiguous.culprit().to_owned())?;
+        let path = RequestPath::read(path).map_err(|ambiguous| ambiguous.detail().to_owned())?;
         let found = table.find(hosts().find(host).unwrap(), &path);
-        found.map(Option::<&_>::copied).map_err(|ambiguous| ambiguous.culprit().to_owned())
+        found.map(Option::<&_>::copied).map_err(|ambiguous| ambiguous.detail().to_owned())
     }
 
     #[test]

@@ -142,7 +142,7 @@ mod tests {
     fn pool_of(texts: &[&str], clock: Clock) -> Pool {
         let upstreams = Upstreams::new(Handle::current());
         let addresses = texts.iter().map(|text| UpstreamAddress::parse(text).unwrap());
-        let settings = UpstreamSettings::new(UpstreamTrust::nobody());
+        let settings = UpstreamSettings::new(UpstreamTrust::none());
         Pool::new(addresses.map(|address| upstreams.get(&address)).collect(), settings, clock)
     }
 

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::endpoint::{Endpoint, Place};
+use super::endpoint::{Endpoint, EndpointAddress};
 use crate::values::origin::{Host, Scheme};
 use crate::values::upstream_address::UpstreamAddress;
 
@@ -80,9 +80,9 @@ impl Upstreams {
 impl Upstream {
     fn new(address: UpstreamAddress, sample: Option<SocketAddr>) -> Self {
         let place = match &address {
-            UpstreamAddress::Unix(path) => Some(Place::Unix(path.clone())),
-            UpstreamAddress::Tcp { .. } => address.literal().map(Place::Tcp),
-            UpstreamAddress::Sample => sample.map(Place::Tcp),
+            UpstreamAddress::Unix(path) => Some(EndpointAddress::Unix(path.clone())),
+            UpstreamAddress::Tcp { .. } => address.literal().map(EndpointAddress::Tcp),
+            UpstreamAddress::Sample => sample.map(EndpointAddress::Tcp),
         };
         let fixed = place.map(|place| Arc::new(Endpoint::new(place, address.server_name())));
         Self {
@@ -107,9 +107,9 @@ impl Upstream {
             }
             UpstreamAddress::Unix(_) | UpstreamAddress::Sample => false,
         };
-        let at = |endpoint: &Arc<Endpoint>| match endpoint.place() {
-            Place::Tcp(place) => place.port() == port && host.ip() == Some(place.ip()),
-            Place::Unix(_) => false,
+        let at = |endpoint: &Arc<Endpoint>| match endpoint.address() {
+            EndpointAddress::Tcp(place) => place.port() == port && host.ip() == Some(place.ip()),
+            EndpointAddress::Unix(_) => false,
         };
         named || self.endpoints().iter().any(at)
     }
@@ -150,8 +150,8 @@ impl Upstream {
         addresses.truncate(MAX_ADDRESSES);
         let known = self.endpoints.load();
         let endpoint = |address| {
-            let place = Place::Tcp(address);
-            let same = known.iter().find(|endpoint| *endpoint.place() == place);
+            let place = EndpointAddress::Tcp(address);
+            let same = known.iter().find(|endpoint| *endpoint.address() == place);
             let new = || Arc::new(Endpoint::new(place.clone(), self.address.server_name()));
             same.map_or_else(new, Arc::clone)
         };
@@ -195,8 +195,8 @@ mod tests {
         list.iter().map(|text| format!("{text}:80").parse().unwrap()).collect()
     }
 
-    fn places(upstream: &Upstream) -> Vec<Place> {
-        upstream.endpoints().iter().map(|endpoint| endpoint.place().clone()).collect()
+    fn places(upstream: &Upstream) -> Vec<EndpointAddress> {
+        upstream.endpoints().iter().map(|endpoint| endpoint.address().clone()).collect()
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         drop(early);
         upstreams.sample_listens_at("127.0.0.1:4711".parse().unwrap());
         let places = places(&upstreams.get(&UpstreamAddress::Sample));
-        assert_eq!(places, [Place::Tcp("127.0.0.1:4711".parse().unwrap())]);
+        assert_eq!(places, [EndpointAddress::Tcp("127.0.0.1:4711".parse().unwrap())]);
     }
 
     #[tokio::test]

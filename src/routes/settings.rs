@@ -115,7 +115,7 @@ pub(crate) mod tests {
             access,
             basic: false,
             upstreams: vec![UpstreamAddress::parse("http://127.0.0.1:9").unwrap()],
-            trust: UpstreamTrust::nobody(),
+            trust: UpstreamTrust::none(),
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_secs(1),
             upstream_host: None,

@@ -45,7 +45,7 @@ impl UpstreamTrust {
     }
 
     /// Trust in nobody: no TLS upstream is accepted.
-    pub fn nobody() -> Arc<Self> {
+    pub fn none() -> Arc<Self> {
         Self::of(Some(Vec::new()))
     }
 
@@ -124,7 +124,7 @@ mod tests {
         let id = |pem: &str| UpstreamTrust::from_pem(pem.as_bytes()).unwrap().id();
         assert_eq!(id(&one), id(&one));
         assert_ne!(id(&one), id(&other));
-        let others = [UpstreamTrust::nobody().id(), UpstreamTrust::platform().id()];
+        let others = [UpstreamTrust::none().id(), UpstreamTrust::platform().id()];
         assert!(others[0] != others[1] && !others.contains(&id(&one)));
     }
 }

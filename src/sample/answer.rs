@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
-use super::language::{self, Language};
+use super::language::{self, ShopLanguage};
 use super::visit::SESSION_COOKIE;
 use super::visitors::VisitorId;
 
@@ -87,7 +87,7 @@ pub(super) fn with_visitor(response: Response<Body>, visitor: Option<VisitorId>)
 }
 
 /// With the cookie that remembers a language.
-pub(super) fn with_language(response: Response<Body>, language: Language) -> Response<Body> {
+pub(super) fn with_language(response: Response<Body>, language: ShopLanguage) -> Response<Body> {
     let mut cookie = Cookie::new(language::COOKIE, language.code());
     cookie.set_max_age(cookie::time::Duration::days(365));
     with_cookie(response, cookie)

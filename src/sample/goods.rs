@@ -1,6 +1,6 @@
 //! What is sold, and the prices of each moment.
 
-use super::language::Language;
+use super::language::ShopLanguage;
 
 /// Something to buy.
 #[derive(Debug)]
@@ -15,21 +15,21 @@ pub(super) struct Good {
 
 impl Good {
     /// Its name.
-    pub fn name(&self, language: Language) -> &'static str {
+    pub fn name(&self, language: ShopLanguage) -> &'static str {
         let [name, _] = self.words(language);
         name
     }
 
     /// One line about it.
-    pub fn about(&self, language: Language) -> &'static str {
+    pub fn about(&self, language: ShopLanguage) -> &'static str {
         let [_, about] = self.words(language);
         about
     }
 
-    fn words(&self, language: Language) -> &[&'static str; 2] {
+    fn words(&self, language: ShopLanguage) -> &[&'static str; 2] {
         match language {
-            Language::English => &self.english,
-            Language::German => &self.german,
+            ShopLanguage::English => &self.english,
+            ShopLanguage::German => &self.german,
         }
     }
 }

@@ -11,13 +11,13 @@ use tokio::time::timeout;
 use super::Shop;
 use super::answer::{self, Body};
 use super::cart::Cart;
-use super::language::Language;
+use super::language::ShopLanguage;
 use super::pages::{self, headers_json};
-use super::place::{Place, page_to_return_to};
+use super::shop_path::{ShopPath, page_to_return_to};
 use super::visit::Visit;
 use super::visitors::VisitorId;
 use super::{event_stream, goods, websocket};
-use crate::values::form::{Field, Form};
+use crate::values::form::{Form, FormValue};
 
 /// The largest form, in bytes, and how long it may take to arrive.
 const MAX_FORM: usize = 4096;
@@ -30,14 +30,14 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let path = request.uri().path().to_owned();
-    let Some(place) = Place::find(&path) else {
+    let Some(place) = ShopPath::find(&path) else {
         let visit = Visit::of(&path, request.headers());
         return answer::page(StatusCode::NOT_FOUND, shop.pages.missing(&visit));
     };
     if !place.allows(request.method()) {
         return answer::wrong_method(place.methods());
     }
-    if place == Place::WebSocket {
+    if place == ShopPath::WebSocket {
         return websocket::answer(&shop.ticker, request);
     }
     if request.method() != Method::POST {
@@ -51,33 +51,33 @@ where
 }
 
 /// What a place shows.
-fn show(shop: &Shop, place: Place, visit: &Visit<'_>) -> Response<Body> {
+fn show(shop: &Shop, place: ShopPath, visit: &Visit<'_>) -> Response<Body> {
     let page = |html| answer::page(StatusCode::OK, html);
     match place {
-        Place::Catalogue => with_cart(shop, visit, |cart| shop.pages.catalogue(visit, cart)),
-        Place::Cart => with_cart(shop, visit, |cart| shop.pages.cart(visit, cart)),
-        Place::Headers => page(shop.pages.headers(visit)),
-        Place::HeadersJson => {
+        ShopPath::Catalogue => with_cart(shop, visit, |cart| shop.pages.catalogue(visit, cart)),
+        ShopPath::Cart => with_cart(shop, visit, |cart| shop.pages.cart(visit, cart)),
+        ShopPath::Headers => page(shop.pages.headers(visit)),
+        ShopPath::HeadersJson => {
             let json = headers_json(visit.headers, visit.user.as_deref());
             answer::content(StatusCode::OK, "application/json", json)
         }
-        Place::Ticker => answer::live_page(shop.pages.ticker(visit)),
-        Place::TickerScript => answer::file("text/javascript; charset=utf-8", pages::SCRIPT),
-        Place::EventStream => event_stream::answer(&shop.ticker),
-        Place::Logout => page(shop.pages.logout(visit)),
-        Place::About => page(shop.pages.about(visit)),
-        Place::Style => answer::file("text/css; charset=utf-8", pages::STYLE),
-        Place::Language | Place::WebSocket => answer::wrong_method(place.methods()),
+        ShopPath::Ticker => answer::live_page(shop.pages.ticker(visit)),
+        ShopPath::TickerScript => answer::file("text/javascript; charset=utf-8", pages::SCRIPT),
+        ShopPath::EventStream => event_stream::answer(&shop.ticker),
+        ShopPath::Logout => page(shop.pages.logout(visit)),
+        ShopPath::About => page(shop.pages.about(visit)),
+        ShopPath::Style => answer::file("text/css; charset=utf-8", pages::STYLE),
+        ShopPath::Language | ShopPath::WebSocket => answer::wrong_method(place.methods()),
     }
 }
 
 /// What a place does with a form.
-fn take(shop: &Shop, place: Place, form: &Form, headers: &HeaderMap) -> Response<Body> {
+fn take(shop: &Shop, place: ShopPath, form: &Form, headers: &HeaderMap) -> Response<Body> {
     let visit = Visit::of("", headers);
     match place {
-        Place::Cart => change_cart(shop, &visit, form),
-        Place::Language => choose_language(form),
-        Place::Logout => {
+        ShopPath::Cart => change_cart(shop, &visit, form),
+        ShopPath::Language => choose_language(form),
+        ShopPath::Logout => {
             visit.visitor.into_iter().for_each(|id| shop.visitors.leave(id));
             answer::with_visitor(answer::see_other("/public/"), None)
         }
@@ -96,10 +96,10 @@ fn with_cart(shop: &Shop, visit: &Visit<'_>, html: impl FnOnce(&Cart) -> String)
 }
 
 fn change_cart(shop: &Shop, visit: &Visit<'_>, form: &Form) -> Response<Body> {
-    type Change = fn(&mut Cart, usize);
+    type CartChange = fn(&mut Cart, usize);
     let (id, change) = match (form.field(&["add"]), form.field(&["remove"])) {
-        (Field::One(id), Field::Absent) => (id, Cart::add as Change),
-        (Field::Absent, Field::One(id)) => (id, Cart::remove as Change),
+        (FormValue::One(id), FormValue::Absent) => (id, Cart::add as CartChange),
+        (FormValue::Absent, FormValue::One(id)) => (id, Cart::remove as CartChange),
         _ => return answer::refusal(StatusCode::BAD_REQUEST, "add or remove one thing\n"),
     };
     let Some(position) = goods::position(id) else {
@@ -124,15 +124,15 @@ fn enter(shop: &Shop, visit: &Visit<'_>, change: impl Fn(&mut Cart)) -> Option<(
 }
 
 fn choose_language(form: &Form) -> Response<Body> {
-    let Field::One(code) = form.field(&["lang"]) else {
+    let FormValue::One(code) = form.field(&["lang"]) else {
         return answer::refusal(StatusCode::BAD_REQUEST, "choose one language\n");
     };
-    let Some(language) = Language::parse(code) else {
+    let Some(language) = ShopLanguage::parse(code) else {
         return answer::refusal(StatusCode::BAD_REQUEST, "we do not speak that\n");
     };
     let back = match form.field(&["back"]) {
-        Field::One(path) => page_to_return_to(path),
-        Field::Absent | Field::Several => "/",
+        FormValue::One(path) => page_to_return_to(path),
+        FormValue::Absent | FormValue::Several => "/",
     };
     answer::with_language(answer::see_other(back), language)
 }

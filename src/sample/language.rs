@@ -9,7 +9,7 @@ pub(super) const COOKIE: &str = "lang";
 
 /// A language of the shop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Language {
+pub(super) enum ShopLanguage {
     /// English.
     #[default]
     English,
@@ -17,7 +17,7 @@ pub(super) enum Language {
     German,
 }
 
-impl Language {
+impl ShopLanguage {
     /// The language of a short name.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -53,8 +53,11 @@ impl Language {
 }
 
 /// Browsers name languages in the order of preference; that is all this shop looks at.
-fn first_known(accepted: &str) -> Option<Language> {
-    accepted.split(',').filter_map(|range| range.trim().get(..2)).find_map(|code| Language::parse(&code.to_lowercase()))
+fn first_known(accepted: &str) -> Option<ShopLanguage> {
+    accepted
+        .split(',')
+        .filter_map(|range| range.trim().get(..2))
+        .find_map(|code| ShopLanguage::parse(&code.to_lowercase()))
 }
 
 #[cfg(test)]
@@ -62,25 +65,25 @@ mod tests {
     use super::*;
     use http::header::COOKIE as COOKIE_HEADER;
 
-    fn of(cookies: Option<&'static str>, accepted: Option<&'static str>) -> Language {
+    fn of(cookies: Option<&'static str>, accepted: Option<&'static str>) -> ShopLanguage {
         let mut headers = HeaderMap::new();
         cookies.map(|value| headers.insert(COOKIE_HEADER, value.parse().unwrap()));
         accepted.map(|value| headers.insert(ACCEPT_LANGUAGE, value.parse().unwrap()));
-        Language::of(&headers)
+        ShopLanguage::of(&headers)
     }
 
     #[test]
     fn the_cookie_goes_first_then_the_browser() {
-        assert_eq!(of(None, None), Language::English);
-        assert_eq!(of(None, Some("fr-FR, DE-at;q=0.8, en")), Language::German);
-        assert_eq!(of(Some("a=b; lang=en"), Some("de")), Language::English);
-        assert_eq!(of(Some("lang=xx"), Some("de")), Language::German);
-        assert_eq!(of(None, Some("é,f")), Language::English);
+        assert_eq!(of(None, None), ShopLanguage::English);
+        assert_eq!(of(None, Some("fr-FR, DE-at;q=0.8, en")), ShopLanguage::German);
+        assert_eq!(of(Some("a=b; lang=en"), Some("de")), ShopLanguage::English);
+        assert_eq!(of(Some("lang=xx"), Some("de")), ShopLanguage::German);
+        assert_eq!(of(None, Some("é,f")), ShopLanguage::English);
     }
 
     #[test]
     fn money_is_written_as_people_write_it() {
-        assert_eq!(Language::English.money(1205), "€12.05");
-        assert_eq!(Language::German.money(90), "0,90\u{a0}€");
+        assert_eq!(ShopLanguage::English.money(1205), "€12.05");
+        assert_eq!(ShopLanguage::German.money(90), "0,90\u{a0}€");
     }
 }

@@ -12,13 +12,13 @@ mod goods;
 mod handlers;
 mod language;
 mod pages;
-mod place;
 mod server;
+mod shop_path;
+mod texts;
 mod ticker;
 mod visit;
 mod visitors;
 mod websocket;
-mod words;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,14 +28,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use pages::Pages;
+use pages::ShopPages;
 use ticker::Ticker;
 use visitors::Visitors;
 
 /// What all requests share.
 #[derive(Debug)]
 struct Shop {
-    pages: Pages,
+    pages: ShopPages,
     visitors: Visitors,
     ticker: Ticker,
 }
@@ -44,7 +44,7 @@ impl Shop {
     /// A shop whose prices move when the sender counts on.
     fn new() -> io::Result<(Self, watch::Sender<u64>)> {
         let (ticks, tick) = watch::channel(0);
-        let pages = Pages::new().map_err(io::Error::other)?;
+        let pages = ShopPages::new().map_err(io::Error::other)?;
         Ok((Self { pages, visitors: Visitors::default(), ticker: Ticker::new(tick) }, ticks))
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::cart::Cart;
 use super::goods::{self, GOODS};
+use super::texts::Texts;
 use super::visit::{Visit, cookies};
-use super::words::Words;
 
 /// The style of all pages.
 pub(super) const STYLE: &str = include_str!("templates/shop.css");
@@ -28,10 +28,10 @@ const TEMPLATES: [(&str, &str); 8] = [
 
 /// Renders pages.
 #[derive(Debug)]
-pub(super) struct Pages(Environment<'static>);
+pub(super) struct ShopPages(Environment<'static>);
 
 #[derive(Serialize)]
-struct Line {
+struct CartLine {
     id: &'static str,
     name: &'static str,
     about: &'static str,
@@ -39,7 +39,7 @@ struct Line {
     price: String,
 }
 
-impl Pages {
+impl ShopPages {
     /// Reads the templates.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Pages {
 
     /// The goods.
     pub fn catalogue(&self, visit: &Visit<'_>, cart: &Cart) -> String {
-        let line = |good: &'static goods::Good| Line {
+        let line = |good: &'static goods::Good| CartLine {
             id: good.id,
             name: good.name(visit.language),
             about: good.about(visit.language),
@@ -67,7 +67,7 @@ impl Pages {
 
     /// The cart.
     pub fn cart(&self, visit: &Visit<'_>, cart: &Cart) -> String {
-        let line = |(good, count): (&'static goods::Good, u32)| Line {
+        let line = |(good, count): (&'static goods::Good, u32)| CartLine {
             id: good.id,
             name: good.name(visit.language),
             about: good.about(visit.language),
@@ -109,7 +109,7 @@ impl Pages {
     }
 
     fn render(&self, name: &str, visit: &Visit<'_>, values: Value) -> String {
-        let (words, lang) = (Serde(Words::of(visit.language)), visit.language.code());
+        let (words, lang) = (Serde(Texts::of(visit.language)), visit.language.code());
         let values = context! { words, lang, user => visit.user.as_deref(), path => visit.path, ..values };
         let rendered = self.0.get_template(name).and_then(|template| template.render(values));
         rendered.unwrap_or_else(|error| error.to_string())

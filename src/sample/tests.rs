@@ -9,18 +9,18 @@ use tokio::sync::watch;
 use super::answer::Body;
 use super::{Sample, Shop, handlers};
 
-struct Bench {
+struct Harness {
     shop: Shop,
     ticks: watch::Sender<u64>,
 }
 
-struct Answered {
+struct ShopAnswer {
     status: StatusCode,
     head: http::HeaderMap,
     text: String,
 }
 
-impl Bench {
+impl Harness {
     fn open() -> Self {
         let (shop, ticks) = Shop::new().unwrap();
         Self { shop, ticks }
@@ -37,13 +37,13 @@ impl Bench {
         handlers::answer(&self.shop, request.body(body).unwrap()).await
     }
 
-    async fn ask(&self, method: &str, path: &str, lines: &[&str], body: &str) -> Answered {
+    async fn ask(&self, method: &str, path: &str, lines: &[&str], body: &str) -> ShopAnswer {
         let (head, body) = self.raw(method, path, lines, body).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answered { status: head.status, head: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        ShopAnswer { status: head.status, head: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
     }
 
-    async fn get(&self, path: &str, lines: &[&str]) -> Answered {
+    async fn get(&self, path: &str, lines: &[&str]) -> ShopAnswer {
         self.ask("GET", path, lines, "").await
     }
 
@@ -55,7 +55,7 @@ impl Bench {
     }
 }
 
-impl Answered {
+impl ShopAnswer {
     fn header(&self, name: http::HeaderName) -> Option<&str> {
         self.head.get(name).map(|value| value.to_str().unwrap())
     }
@@ -67,7 +67,7 @@ impl Answered {
 
 #[tokio::test]
 async fn a_cart_lives_on_the_server_under_a_cookie() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     let me = bench.enter().await;
     for form in ["add=skull", "add=skull", "add=bear"] {
         let answer = bench.ask("POST", "/cart", &[&me], form).await;
@@ -85,7 +85,7 @@ async fn a_cart_lives_on_the_server_under_a_cookie() {
 
 #[tokio::test]
 async fn a_number_that_the_shop_did_not_give_is_not_taken_over() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     let planted = "0123456789abcdef0123456789abcdef";
     let answer = bench.ask("POST", "/cart", &[&format!("Cookie: shopsession={planted}")], "add=bear").await;
     assert!(!answer.cookie_set().unwrap().contains(planted));
@@ -95,7 +95,7 @@ async fn a_number_that_the_shop_did_not_give_is_not_taken_over() {
 
 #[tokio::test]
 async fn odd_forms_change_nothing() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     let me = bench.enter().await;
     let long = "add=bear&x=".repeat(800);
     let twice = ["add=bear&add=bear", "add=bear&remove=bear"];
@@ -110,7 +110,7 @@ async fn odd_forms_change_nothing() {
 
 #[tokio::test]
 async fn the_shops_own_way_out_ends_its_session_by_post_alone() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     let me = bench.enter().await;
     bench.ask("POST", "/cart", &[&me], "add=bear").await;
     let page = bench.get("/accounts/logout/", &[&me]).await;
@@ -126,7 +126,7 @@ async fn the_shops_own_way_out_ends_its_session_by_post_alone() {
 
 #[tokio::test]
 async fn the_language_is_in_a_cookie_that_scripts_may_read() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     let chosen = bench.ask("POST", "/language", &[], "lang=de&back=/cart").await;
     assert_eq!((chosen.status.as_u16(), chosen.header(LOCATION)), (303, Some("/cart")));
     let set = chosen.cookie_set().unwrap();
@@ -137,7 +137,7 @@ async fn the_language_is_in_a_cookie_that_scripts_may_read() {
 
 #[tokio::test]
 async fn every_page_is_whole_in_both_languages_and_escapes_what_it_is_told() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     let evil = "<script>alert(1)</script>";
     let told = [format!("X-Forwarded-User: {evil}"), format!("X-Other: {evil}"), format!("Cookie: c={evil}")];
     for path in ["/", "/cart", "/headers", "/ticker", "/accounts/logout/", "/public/", "/nowhere"] {
@@ -153,7 +153,7 @@ async fn every_page_is_whole_in_both_languages_and_escapes_what_it_is_told() {
 
 #[tokio::test]
 async fn only_the_page_with_live_prices_has_a_script() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     for (path, script) in [("/", false), ("/ticker", true), ("/headers", false)] {
         let page = bench.get(path, &[]).await;
         assert_eq!(page.text.contains("<script"), script, "{path}");
@@ -164,7 +164,7 @@ async fn only_the_page_with_live_prices_has_a_script() {
 
 #[tokio::test]
 async fn it_shows_what_it_was_sent() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     let lines = ["X-Forwarded-User: alice", "X-Twice: 1", "X-Twice: 2", "Cookie: lang=en; a=b"];
     let json: serde_json::Value = serde_json::from_str(&bench.get("/headers.json", &lines).await.text).unwrap();
     assert_eq!(json["user"], "alice");
@@ -178,7 +178,7 @@ async fn it_shows_what_it_was_sent() {
 
 #[tokio::test]
 async fn what_is_not_there_is_404_and_the_wrong_method_405() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     assert_eq!(bench.get("/nowhere", &[]).await.status, 404);
     let cases = [("POST", "/", "GET, HEAD"), ("GET", "/language", "POST"), ("DELETE", "/cart", "GET, HEAD, POST")];
     for (method, path, allow) in cases {
@@ -190,7 +190,7 @@ async fn what_is_not_there_is_404_and_the_wrong_method_405() {
 
 #[tokio::test]
 async fn events_follow_the_ticks_and_end_with_the_shop() {
-    let bench = Bench::open();
+    let bench = Harness::open();
     let mut body = bench.raw("GET", "/ticker/sse", &[], "").await.into_body();
     bench.ticks.send_replace(7);
     let event = body.frame().await.unwrap().unwrap().into_data().unwrap();

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::COOKIE;
 use percent_encoding::percent_decode_str;
 
-use super::language::Language;
+use super::language::ShopLanguage;
 use super::visitors::VisitorId;
 
 /// The shop's own session cookie.
@@ -23,7 +23,7 @@ pub(super) struct Visit<'a> {
     /// Who it is, if somebody in front has said so.
     pub user: Option<String>,
     /// What to speak.
-    pub language: Language,
+    pub language: ShopLanguage,
     /// What the session cookie says, known or not.
     pub visitor: Option<VisitorId>,
 }
@@ -35,7 +35,7 @@ impl<'a> Visit<'a> {
             path,
             headers,
             user: user(headers),
-            language: Language::of(headers),
+            language: ShopLanguage::of(headers),
             visitor: cookie(headers, SESSION_COOKIE).and_then(VisitorId::parse),
         }
     }
@@ -68,7 +68,7 @@ mod tests {
         headers.insert(COOKIE, "a=1;lang=de; b; a=2".parse().unwrap());
         headers.insert(USER, "J%C3%BCrgen".parse().unwrap());
         let visit = Visit::of("/", &headers);
-        assert_eq!((visit.user.as_deref(), visit.language), (Some("Jürgen"), Language::German));
+        assert_eq!((visit.user.as_deref(), visit.language), (Some("Jürgen"), ShopLanguage::German));
         assert_eq!((cookie(&headers, "a"), cookie(&headers, "b")), (Some("1"), None));
         assert_eq!(cookies(&headers).count(), 3);
         assert_eq!(visit.visitor, None);

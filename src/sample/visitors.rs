@@ -40,17 +40,17 @@ impl fmt::Debug for VisitorId {
 
 /// All visitors with a cart.
 #[derive(Debug, Default)]
-pub(super) struct Visitors(Mutex<Table>);
+pub(super) struct Visitors(Mutex<CartTable>);
 
 #[derive(Debug, Default)]
-struct Table {
-    carts: HashMap<VisitorId, Kept>,
+struct CartTable {
+    carts: HashMap<VisitorId, StoredCart>,
     /// Counts every use, so that the oldest is known without a clock.
     uses: u64,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct StoredCart {
     cart: Cart,
     used: u64,
 }
@@ -66,7 +66,7 @@ impl Visitors {
             oldest.and_then(|id| table.carts.remove(&id));
         }
         table.uses += 1;
-        let kept = Kept { used: table.uses, ..Kept::default() };
+        let kept = StoredCart { used: table.uses, ..StoredCart::default() };
         table.carts.insert(id, kept);
         Some(id)
     }

@@ -32,7 +32,7 @@ pub(super) fn answer<B>(ticker: &Ticker, mut request: Request<B>) -> Response<Bo
         return answer::with(refusal, SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     };
     let Some(ticks) = ticker.listen() else { return answer::full() };
-    tokio::spawn(talk(hyper::upgrade::on(&mut request), ticks));
+    tokio::spawn(serve_socket(hyper::upgrade::on(&mut request), ticks));
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let response = answer::with(response, CONNECTION, HeaderValue::from_static("upgrade"));
@@ -47,17 +47,17 @@ fn accept_value(method: &Method, version: Version, headers: &HeaderMap) -> Optio
     HeaderValue::try_from(derive_accept_key(key.as_bytes().trim_ascii())).ok()
 }
 
-async fn talk(upgrade: OnUpgrade, mut ticks: Ticks) {
+async fn serve_socket(upgrade: OnUpgrade, mut ticks: Ticks) {
     let Ok(stream) = upgrade.await else { return };
     let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
     let config = config.read_buffer_size(MAX_MESSAGE).write_buffer_size(0).max_write_buffer_size(64 * 1024);
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, Some(config)).await;
     // The client is gone, or too slow: there is nobody to tell.
-    let _ = tell(&mut socket, &mut ticks).await;
+    let _ = send_ticks(&mut socket, &mut ticks).await;
 }
 
 /// Sends every tick. Reading goes on meanwhile: that is what answers pings and notices the end.
-async fn tell(socket: &mut Socket, ticks: &mut Ticks) -> Option<()> {
+async fn send_ticks(socket: &mut Socket, ticks: &mut Ticks) -> Option<()> {
     loop {
         tokio::select! {
             tick = ticks.next() => match tick {

@@ -35,9 +35,9 @@ impl EndMark {
     }
 
     /// Announces a write. `None` if the mark is set: nothing may be written.
-    pub(super) fn announce(&self) -> Option<Leaving<'_>> {
+    pub(super) fn begin_write(&self) -> Option<WriteGuard<'_>> {
         let before = self.0.fetch_add(1, Ordering::AcqRel);
-        let leaving = Leaving { mark: Some(self), stays_here: PhantomData };
+        let leaving = WriteGuard { mark: Some(self), stays_here: PhantomData };
         (before <= COUNT_MASK).then_some(leaving)
     }
 
@@ -51,19 +51,19 @@ impl EndMark {
 /// is dropped. It cannot be sent to another thread, so that no future that holds it across an `await` can be spawned.
 #[derive(Debug)]
 #[must_use = "it is the leave for one write: hold it until that is made"]
-pub struct Leaving<'a> {
+pub struct WriteGuard<'a> {
     mark: Option<&'a EndMark>,
     stays_here: PhantomData<*const ()>,
 }
 
-impl Leaving<'_> {
+impl WriteGuard<'_> {
     /// For what goes in nobody's name.
     pub const fn nobody() -> Self {
         Self { mark: None, stays_here: PhantomData }
     }
 }
 
-impl Drop for Leaving<'_> {
+impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         if let Some(mark) = self.mark {
             mark.0.fetch_sub(1, Ordering::AcqRel);
@@ -94,10 +94,10 @@ mod tests {
     #[test]
     fn an_announcement_is_seen_or_sees() {
         let mark = EndMark::default();
-        let (one, other) = (mark.announce().unwrap(), mark.announce().unwrap());
+        let (one, other) = (mark.begin_write().unwrap(), mark.begin_write().unwrap());
         assert!(mark.set(EndCause::Logout));
         assert_eq!((mark.is_awaited(), mark.cause()), (true, Some(EndCause::Logout)));
-        assert!(mark.announce().is_none(), "the mark was not read again");
+        assert!(mark.begin_write().is_none(), "the mark was not read again");
         drop(one);
         assert!(mark.is_awaited());
         drop(other);
@@ -113,7 +113,7 @@ mod tests {
             std::thread::scope(|scope| {
                 for _ in 0..2 {
                     scope.spawn(|| {
-                        while let Some(_leaving) = mark.announce() {
+                        while let Some(_leaving) = mark.begin_write() {
                             assert!(!over.load(Ordering::SeqCst), "written after the end");
                         }
                     });

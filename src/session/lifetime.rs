@@ -17,7 +17,7 @@ pub struct Lifetime {
 
 impl Lifetime {
     /// Whether a session is over at `now`, and why.
-    pub fn verdict(&self, created: Moment, last_seen: Moment, now: Moment) -> Option<EndCause> {
+    pub fn expiry(&self, created: Moment, last_seen: Moment, now: Moment) -> Option<EndCause> {
         if now.duration_since(created) >= self.absolute {
             Some(EndCause::Absolute)
         } else if now.duration_since(last_seen) >= self.idle {
@@ -53,7 +53,7 @@ mod tests {
         ];
         for (created, last_seen, now, want) in cases {
             let [created, last_seen, now] = [created, last_seen, now].map(Moment::from_seconds);
-            assert_eq!(lifetime.verdict(created, last_seen, now), want, "{created:?} {last_seen:?} {now:?}");
+            assert_eq!(lifetime.expiry(created, last_seen, now), want, "{created:?} {last_seen:?} {now:?}");
         }
     }
 }

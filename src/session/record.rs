@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::end_mark::{EndMark, Leaving};
+use super::end_mark::{EndMark, WriteGuard};
 use super::live::{Cut, LiveConnections};
 use crate::values::affinity;
 use crate::values::client_address::ClientAddress;
@@ -167,7 +167,7 @@ impl Session {
     }
 
     /// Whether somebody has announced a write in its name and not made it yet.
-    pub(super) fn is_being_left(&self) -> bool {
+    pub(super) fn has_writes(&self) -> bool {
         self.ended.is_awaited()
     }
 
@@ -207,8 +207,8 @@ impl Hold {
 
     /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
     /// session has ended.
-    pub fn leave(&self) -> Option<Leaving<'_>> {
-        self.session.ended.announce()
+    pub fn begin_write(&self) -> Option<WriteGuard<'_>> {
+        self.session.ended.begin_write()
     }
 }
 

@@ -12,10 +12,10 @@ use dashmap::DashMap;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
+use super::expiry_queue::ExpiryQueue;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session, SignIn};
 use super::store::SessionStore;
-use super::sweep::Calendar;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
@@ -23,7 +23,7 @@ use crate::values::time::Moment;
 
 /// Limits of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct SessionSettings {
     /// How long sessions live.
     pub lifetime: Lifetime,
     /// Sessions of one user; one more ends the least recently used.
@@ -60,19 +60,19 @@ pub struct SessionTable {
     by_key: DashMap<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
     by_user: DashMap<UserKey, Vec<Arc<Session>>>,
     count: AtomicUsize,
-    calendar: Calendar,
+    calendar: ExpiryQueue,
     store: Arc<dyn SessionStore>,
-    settings: Settings,
+    settings: SessionSettings,
 }
 
 impl SessionTable {
     /// An empty table over a store.
-    pub fn new(settings: Settings, store: Arc<dyn SessionStore>) -> Self {
+    pub fn new(settings: SessionSettings, store: Arc<dyn SessionStore>) -> Self {
         Self {
             by_key: DashMap::default(),
             by_user: DashMap::default(),
             count: AtomicUsize::new(0),
-            calendar: Calendar::default(),
+            calendar: ExpiryQueue::default(),
             store,
             settings,
         }
@@ -104,7 +104,7 @@ impl SessionTable {
         place.keep();
         self.by_key.insert(key, Arc::clone(&session));
         let too_many = self.enter_user(&session);
-        self.calendar.enter(key, self.settings.lifetime.earliest_end(now, now));
+        self.calendar.schedule(key, self.settings.lifetime.earliest_end(now, now));
         let evicted = self.end_all(too_many, EndCause::OneTooMany).await;
         Ok(Opened { id, session, evicted })
     }
@@ -112,7 +112,7 @@ impl SessionTable {
     /// The live session of a key. One whose time is up is not found, swept or not.
     pub fn find(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
         let session = Arc::clone(self.by_key.get(key)?.value());
-        let over = session.has_ended() || self.verdict(&session, now).is_some();
+        let over = session.has_ended() || self.expiry(&session, now).is_some();
         (!over).then_some(session)
     }
 
@@ -147,10 +147,10 @@ impl SessionTable {
         let marked: Vec<_> = sessions.into_iter().filter(|(session, cause)| session.mark(*cause)).collect();
         marked.iter().for_each(|(session, _)| self.remove(session));
         let stored = join_all(marked.iter().map(|(session, _)| self.store.end(session)));
-        let (stored, ()) = tokio::join!(stored, until_quiet(&marked));
+        let (stored, ()) = tokio::join!(stored, wait_for_writes(&marked));
         let ended = marked.into_iter().zip(stored).filter(|(_, stored)| *stored != Ok(false));
         let ended = ended.map(|((session, cause), stored)| {
-            let quiet = !session.is_being_left();
+            let quiet = !session.has_writes();
             Ended { session, cause, confirmed: stored.is_ok(), quiet }
         });
         ended.collect()
@@ -162,7 +162,7 @@ impl SessionTable {
     }
 
     /// The sessions of everybody, or of the users of this name whatever their source, in no particular order.
-    pub fn everybody(&self, user: Option<&str>) -> Vec<Arc<Session>> {
+    pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
         let users = self.by_user.iter().filter(|entry| user.is_none_or(|user| *entry.key().subject == *user));
         users.flat_map(|entry| entry.value().clone()).collect()
     }
@@ -172,16 +172,16 @@ impl SessionTable {
         let mut over = Vec::new();
         for key in self.calendar.due(now) {
             let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
-            match self.verdict(&session, now) {
+            match self.expiry(&session, now) {
                 Some(cause) => over.push((session, cause)),
-                None => self.calendar.enter(key, self.earliest_end(&session)),
+                None => self.calendar.schedule(key, self.earliest_end(&session)),
             }
         }
         self.end_each(over).await
     }
 
-    fn verdict(&self, session: &Session, now: Moment) -> Option<EndCause> {
-        self.settings.lifetime.verdict(session.created(), session.last_seen(), now)
+    fn expiry(&self, session: &Session, now: Moment) -> Option<EndCause> {
+        self.settings.lifetime.expiry(session.created(), session.last_seen(), now)
     }
 
     fn earliest_end(&self, session: &Session) -> Moment {
@@ -194,10 +194,10 @@ impl SessionTable {
         known.unwrap_or(user)
     }
 
-    fn reserve(&self) -> Result<Place<'_>, NotOpened> {
+    fn reserve(&self) -> Result<SlotReservation<'_>, NotOpened> {
         let free = |count: usize| (count < self.settings.capacity).then_some(count + 1);
         let reserved = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
-        reserved.map(|_| Place(&self.count)).map_err(|_| NotOpened::Full)
+        reserved.map(|_| SlotReservation(&self.count)).map_err(|_| NotOpened::Full)
     }
 
     /// Enters a session in its user's list and answers those that must go.
@@ -228,8 +228,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Waits until every write that was announced before the marks were set is made. Such a write waits for nothing: what
 /// takes longer than `PATIENCE` is a thread that does not get its turn.
-async fn until_quiet(marked: &[(Arc<Session>, EndCause)]) {
-    let awaited = || marked.iter().any(|(session, _)| session.is_being_left());
+async fn wait_for_writes(marked: &[(Arc<Session>, EndCause)]) {
+    let awaited = || marked.iter().any(|(session, _)| session.has_writes());
     let all_quiet = async {
         while awaited() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -242,15 +242,15 @@ async fn until_quiet(marked: &[(Arc<Session>, EndCause)]) {
 }
 
 /// A place in the table, given back unless it is kept.
-struct Place<'a>(&'a AtomicUsize);
+struct SlotReservation<'a>(&'a AtomicUsize);
 
-impl Place<'_> {
+impl SlotReservation<'_> {
     fn keep(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for SlotReservation<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

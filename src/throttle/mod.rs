@@ -14,18 +14,18 @@
 //!
 //! [`KnownBrowser`]: crate::values::known_browser::KnownBrowser
 
+pub mod fair_queue;
 pub mod name;
 mod policy;
-pub mod shares;
 mod table;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use self::fair_queue::Share;
 use self::policy::Policy;
-use self::shares::Share;
-use self::table::{Key, Table};
+use self::table::{CounterKey, CounterTable};
 use crate::values::client_address::{ClientAddress, TrustedProxies};
 use crate::values::known_browser::BrowserId;
 use crate::values::time::Moment;
@@ -39,7 +39,7 @@ const SITE: Policy = Policy { free: 100, forget: Duration::from_secs(12) };
 
 /// Who tries to sign in, before any password is looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct Visitor<'a> {
+pub struct SignInClient<'a> {
     /// The name as typed.
     pub user: &'a str,
     /// From where.
@@ -58,10 +58,10 @@ pub struct Banned {
 /// The counters of all sign-ins. They outlive a configuration; a restart forgets them.
 #[derive(Debug)]
 pub struct Throttle {
-    accounts: Table,
-    addresses: Table,
-    sites: Table,
-    known: Table,
+    accounts: CounterTable,
+    addresses: CounterTable,
+    sites: CounterTable,
+    known: CounterTable,
     hasher: RandomState,
     advised: AtomicBool,
 }
@@ -69,10 +69,10 @@ pub struct Throttle {
 impl Default for Throttle {
     fn default() -> Self {
         Self {
-            accounts: Table::new(ACCOUNT),
-            addresses: Table::new(ADDRESS),
-            sites: Table::new(SITE),
-            known: Table::new(ACCOUNT),
+            accounts: CounterTable::new(ACCOUNT),
+            addresses: CounterTable::new(ADDRESS),
+            sites: CounterTable::new(SITE),
+            known: CounterTable::new(ACCOUNT),
             // Keys drawn at the start: nobody outside knows which names share a place.
             hasher: RandomState::new(),
             advised: AtomicBool::new(false),
@@ -86,7 +86,12 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Banned`], whatever the password may be.
-    pub fn attempt(&self, visitor: &Visitor<'_>, trusted: &TrustedProxies, now: Moment) -> Result<Ticket<'_>, Banned> {
+    pub fn attempt(
+        &self,
+        visitor: &SignInClient<'_>,
+        trusted: &TrustedProxies,
+        now: Moment,
+    ) -> Result<Ticket<'_>, Banned> {
         let account = match visitor.known {
             Some(browser) => Counted::begin(&self.known, self.key_of_known(visitor.user, browser), now)?,
             None => Counted::begin(&self.accounts, self.key_of_account(visitor.user), now)?,
@@ -104,7 +109,7 @@ impl Throttle {
 
     /// Whose share of the checks an attempt takes. Trusted proxies and this machine are addresses like all others: the
     /// accounts behind them share theirs.
-    fn share_of(&self, visitor: &Visitor<'_>, failures: u16) -> Share {
+    fn share_of(&self, visitor: &SignInClient<'_>, failures: u16) -> Share {
         let address = self.hasher.hash_one(("address", name::network(visitor.client)));
         let site = name::site(visitor.client).map_or(address, |site| self.hasher.hash_one(("site", site)));
         let account = self.hasher.hash_one(("account", &*name::folded(visitor.user)));
@@ -112,11 +117,11 @@ impl Throttle {
     }
 
     /// The counters of where an attempt comes from. None for a trusted proxy: it speaks for everybody.
-    fn networks_of(&self, client: ClientAddress, trusted: &TrustedProxies) -> [Option<(&Table, Key)>; 2] {
+    fn networks_of(&self, client: ClientAddress, trusted: &TrustedProxies) -> [Option<(&CounterTable, CounterKey)>; 2] {
         if trusted.trusts(client) {
             return [None, None];
         }
-        let key = |hash| Key::new(hash, owner_of(hash));
+        let key = |hash| CounterKey::new(hash, owner_of(hash));
         let address = self.hasher.hash_one(("address", name::network(client)));
         let site = name::site(client).map(|site| self.hasher.hash_one(("site", site)));
         [Some((&self.addresses, key(address))), site.map(|site| (&self.sites, key(site)))]
@@ -133,14 +138,14 @@ impl Throttle {
         forgiven.fold(account, |any, forgiven| any | forgiven)
     }
 
-    fn key_of_account(&self, user: &str) -> Key {
+    fn key_of_account(&self, user: &str) -> CounterKey {
         let name = name::folded(user);
-        Key::new(self.hasher.hash_one(("account", &*name)), self.owner(user))
+        CounterKey::new(self.hasher.hash_one(("account", &*name)), self.owner(user))
     }
 
-    fn key_of_known(&self, user: &str, browser: BrowserId) -> Key {
+    fn key_of_known(&self, user: &str, browser: BrowserId) -> CounterKey {
         let name = name::folded(user);
-        Key::new(self.hasher.hash_one(("known", &*name, browser)), self.owner(user))
+        CounterKey::new(self.hasher.hash_one(("known", &*name, browser)), self.owner(user))
     }
 
     fn owner(&self, user: &str) -> u32 {
@@ -164,15 +169,15 @@ fn is_banned_by_address(client: ClientAddress) -> bool {
 /// One counter of an attempt under way.
 #[derive(Debug)]
 struct Counted<'a> {
-    table: &'a Table,
-    key: Key,
+    table: &'a CounterTable,
+    key: CounterKey,
     /// What was not forgotten when it began.
     failures: u16,
     settled: bool,
 }
 
 impl<'a> Counted<'a> {
-    fn begin(table: &'a Table, key: Key, now: Moment) -> Result<Self, Banned> {
+    fn begin(table: &'a CounterTable, key: CounterKey, now: Moment) -> Result<Self, Banned> {
         let failures = table.begin(key, now)?;
         Ok(Self { table, key, failures, settled: false })
     }

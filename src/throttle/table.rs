@@ -22,13 +22,13 @@ const WAYS: usize = 8;
 
 /// Names a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct CounterKey {
     tag: u64,
     /// Shared by all counters of one user.
     pub owner: u32,
 }
 
-impl Key {
+impl CounterKey {
     /// A key of hashes under a secret key.
     pub(super) const fn new(tag: u64, owner: u32) -> Self {
         // Zero is the tag of an empty place.
@@ -37,15 +37,15 @@ impl Key {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct CounterSlot {
     tag: u64,
     owner: u32,
     standing: Standing,
 }
 
-impl Place {
+impl CounterSlot {
     /// What holds nothing against anybody is worth no place.
-    fn give_up_if_empty(&mut self) {
+    fn clear_if_empty(&mut self) {
         if self.standing.failures == 0 && self.standing.open == 0 {
             *self = Self::default();
         }
@@ -53,23 +53,23 @@ impl Place {
 }
 
 /// One set, under one lock.
-type Set = Mutex<[Place; WAYS]>;
+type SlotSet = Mutex<[CounterSlot; WAYS]>;
 
 /// Counters of one kind.
-pub(super) struct Table {
+pub(super) struct CounterTable {
     /// One set stands outside the slice: so there is a set for every key.
-    first: Set,
-    further: Box<[Set]>,
+    first: SlotSet,
+    further: Box<[SlotSet]>,
     policy: Policy,
 }
 
-impl Table {
+impl CounterTable {
     pub(super) fn new(policy: Policy) -> Self {
-        Self { first: Set::default(), further: (1..SETS).map(|_| Set::default()).collect(), policy }
+        Self { first: SlotSet::default(), further: (1..SETS).map(|_| SlotSet::default()).collect(), policy }
     }
 
     /// Begins an attempt, unless this counter is closed. Answers how many failures are not forgotten.
-    pub(super) fn begin(&self, key: Key, now: Moment) -> Result<u16, Banned> {
+    pub(super) fn begin(&self, key: CounterKey, now: Moment) -> Result<u16, Banned> {
         self.change(key, now, |standing| match standing.closed_until(now, self.policy) {
             Some(until) => Err(Banned { until }),
             None => {
@@ -80,7 +80,7 @@ impl Table {
     }
 
     /// Ends an attempt that failed. Answers the ban that follows.
-    pub(super) fn failed(&self, key: Key, ban_max: Duration, now: Moment) -> Option<Banned> {
+    pub(super) fn failed(&self, key: CounterKey, ban_max: Duration, now: Moment) -> Option<Banned> {
         self.change(key, now, |standing| {
             *standing = standing.failed(now, self.policy, ban_max);
             (standing.since > now).then_some(Banned { until: standing.since })
@@ -88,16 +88,16 @@ impl Table {
     }
 
     /// Ends an attempt that went well: nothing is left against anybody.
-    pub(super) fn succeeded(&self, key: Key, now: Moment) {
+    pub(super) fn succeeded(&self, key: CounterKey, now: Moment) {
         self.change(key, now, |standing| *standing = standing.succeeded(now));
     }
 
     /// Ends an attempt of which nothing is known.
-    pub(super) fn abandoned(&self, key: Key) {
+    pub(super) fn abandoned(&self, key: CounterKey) {
         let mut set = self.set(key).lock();
         if let Some(place) = set.iter_mut().find(|place| place.tag == key.tag) {
             place.standing.open = place.standing.open.saturating_sub(1);
-            place.give_up_if_empty();
+            place.clear_if_empty();
         }
     }
 
@@ -115,7 +115,7 @@ impl Table {
             for place in set.lock().iter_mut().filter(|place| place.tag != 0 && place.owner == owner) {
                 any |= place.standing.at(now, self.policy).failures > 0;
                 place.standing = place.standing.forgiven(now);
-                place.give_up_if_empty();
+                place.clear_if_empty();
             }
         }
         any
@@ -123,34 +123,34 @@ impl Table {
 
     /// Changes a counter as it stands now. One that is not there yet begins with nothing, in the place that is
     /// worth least.
-    fn change<T>(&self, key: Key, now: Moment, change: impl FnOnce(&mut Standing) -> T) -> T {
+    fn change<T>(&self, key: CounterKey, now: Moment, change: impl FnOnce(&mut Standing) -> T) -> T {
         let mut set = self.set(key).lock();
-        let place = place_for(&mut set, key, now, self.policy);
+        let place = slot_for(&mut set, key, now, self.policy);
         if place.tag != key.tag {
             let standing = Standing { since: now, ..Standing::default() };
-            *place = Place { tag: key.tag, owner: key.owner, standing };
+            *place = CounterSlot { tag: key.tag, owner: key.owner, standing };
         }
         place.standing = place.standing.at(now, self.policy);
         let changed = change(&mut place.standing);
-        place.give_up_if_empty();
+        place.clear_if_empty();
         changed
     }
 
-    fn set(&self, key: Key) -> &Set {
+    fn set(&self, key: CounterKey) -> &SlotSet {
         let at = key.tag as usize % SETS;
         at.checked_sub(1).and_then(|at| self.further.get(at)).unwrap_or(&self.first)
     }
 }
 
-impl fmt::Debug for Table {
+impl fmt::Debug for CounterTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
 /// The key's own place, else an empty one, else the one that is worth least.
-fn place_for(set: &mut [Place; WAYS], key: Key, now: Moment, policy: Policy) -> &mut Place {
-    let worth = |place: &Place| match place.tag {
+fn slot_for(set: &mut [CounterSlot; WAYS], key: CounterKey, now: Moment, policy: Policy) -> &mut CounterSlot {
+    let worth = |place: &CounterSlot| match place.tag {
         tag if tag == key.tag => (0, (0, Moment::default())),
         0 => (1, (0, Moment::default())),
         _ => (2, place.standing.at(now, policy).weight()),
@@ -168,17 +168,17 @@ mod tests {
     const NOW: Moment = Moment::from_seconds(0);
 
     /// Keys of one set.
-    fn key(number: u64) -> Key {
-        Key::new(number * SETS as u64, number as u32)
+    fn key(number: u64) -> CounterKey {
+        CounterKey::new(number * SETS as u64, number as u32)
     }
 
-    impl Table {
-        fn holds(&self, key: Key) -> bool {
+    impl CounterTable {
+        fn holds(&self, key: CounterKey) -> bool {
             self.set(key).lock().iter().any(|place| place.tag == key.tag)
         }
     }
 
-    fn fail(table: &Table, key: Key, times: usize, now: Moment) {
+    fn fail(table: &CounterTable, key: CounterKey, times: usize, now: Moment) {
         for _ in 0..times {
             table.failed(key, BAN_MAX, now);
         }
@@ -186,13 +186,13 @@ mod tests {
 
     #[test]
     fn it_has_the_size_it_says() {
-        assert_eq!(size_of::<Place>(), 32);
-        assert_eq!(SETS * size_of::<Set>(), 528 * 1024);
+        assert_eq!(size_of::<CounterSlot>(), 32);
+        assert_eq!(SETS * size_of::<SlotSet>(), 528 * 1024);
     }
 
     #[test]
     fn a_ban_is_seen_and_ends() {
-        let table = Table::new(POLICY);
+        let table = CounterTable::new(POLICY);
         for _ in 0..3 {
             assert!(table.begin(key(1), NOW).is_ok());
             table.failed(key(1), BAN_MAX, NOW);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn what_nobody_finished_counts_for_nothing() {
-        let table = Table::new(POLICY);
+        let table = CounterTable::new(POLICY);
         for _ in 0..100 {
             assert_eq!(table.begin(key(1), NOW), Ok(0));
             table.abandoned(key(1));
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_other_names_frees_no_ban() {
-        let table = Table::new(POLICY);
+        let table = CounterTable::new(POLICY);
         fail(&table, key(1), 4, NOW);
         for number in 2..1000 {
             fail(&table, key(number), 2, NOW + Duration::from_secs(1));
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn seven_worse_ones_and_a_newcomer_leave_it_seven_places() {
-        let table = Table::new(POLICY);
+        let table = CounterTable::new(POLICY);
         (1..=8).for_each(|number| fail(&table, key(number), 3 + number as usize, NOW));
         fail(&table, key(9), 1, NOW);
         assert!(!table.holds(key(1)), "the least of them goes");
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_went_well_takes_no_place() {
-        let table = Table::new(POLICY);
+        let table = CounterTable::new(POLICY);
         (1..=8).for_each(|number| fail(&table, key(number), 1, NOW));
         for number in 9..1000 {
             assert!(table.begin(key(number), NOW).is_ok());
@@ -248,8 +248,8 @@ mod tests {
 
     #[test]
     fn an_owner_is_forgiven_everywhere() {
-        let table = Table::new(POLICY);
-        let keys = [Key::new(7, 42), Key::new(8, 42), Key::new(9, 43)];
+        let table = CounterTable::new(POLICY);
+        let keys = [CounterKey::new(7, 42), CounterKey::new(8, 42), CounterKey::new(9, 43)];
         keys.iter().for_each(|&key| fail(&table, key, 5, NOW));
         assert!(table.forgive(42, NOW));
         assert!(!table.forgive(42, NOW), "there is nothing left");

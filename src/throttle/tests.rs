@@ -13,8 +13,8 @@ fn client(text: &str) -> ClientAddress {
     text.parse().map_or(ClientAddress::Unix, ClientAddress::Ip)
 }
 
-fn visitor<'a>(user: &'a str, from: &str, known: Option<BrowserId>) -> Visitor<'a> {
-    Visitor { user, client: client(from), known }
+fn visitor<'a>(user: &'a str, from: &str, known: Option<BrowserId>) -> SignInClient<'a> {
+    SignInClient { user, client: client(from), known }
 }
 
 fn nobody() -> TrustedProxies {
@@ -167,7 +167,7 @@ fn sign_ins_of_one_account_push_nobody_out() {
         throttle.attempt(&visitor("mallory", &from, browser), &nobody(), NOW).unwrap().succeeded(NOW);
     }
     assert!(!throttle.lets("john", FAR, None, NOW) && !throttle.lets("jane", FAR, Some(known), NOW));
-    assert_eq!([&throttle.accounts, &throttle.known].map(Table::len), [1, 1], "failures alone take a place");
+    assert_eq!([&throttle.accounts, &throttle.known].map(CounterTable::len), [1, 1], "failures alone take a place");
 }
 
 #[test]

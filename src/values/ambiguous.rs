@@ -20,7 +20,7 @@ impl Ambiguous {
     }
 
     /// What is to blame: an escape such as `%2F`, or a few words. It never holds anything else of the target.
-    pub fn culprit(&self) -> &str {
+    pub fn detail(&self) -> &str {
         &self.0
     }
 }
@@ -29,9 +29,9 @@ impl From<Ambiguous> for Refusal {
     fn from(ambiguous: Ambiguous) -> Self {
         let message = format!(
             "This address can be read in more than one way because of {}, so it was not passed on.",
-            ambiguous.culprit()
+            ambiguous.detail()
         );
-        let because = Some(ambiguous.culprit().into());
+        let because = Some(ambiguous.detail().into());
         Self { message: message.into(), because, ..Self::from(Reason::TargetAmbiguous) }
     }
 }

@@ -11,12 +11,12 @@
 
 use memchr::memchr;
 
-use super::head_lines::{self, Known, Line, Lines, Span, items};
-use super::request_head::{HeadLimits, is_token};
+use super::head_lines::{self, HeadLine, HeadLines, KnownName, Span, items};
+use super::request_head::{ParsedHead, is_token};
 
 /// What a request asked for, as far as its answer is read by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct AnswerContext {
     /// Whether it was a HEAD: the answer has no body.
     pub by_head: bool,
     /// Whether it asked for another protocol: the answer may be a 101.
@@ -55,7 +55,7 @@ pub struct AnswerHead {
     /// Whether another request may be sent when the body is over.
     pub reusable: bool,
     /// The lines after the status line.
-    pub lines: Lines,
+    pub lines: HeadLines,
 }
 
 /// It is no answer, or has no single reading.
@@ -65,7 +65,7 @@ pub struct BrokenAnswer;
 /// Reads the heads of one answer: interim ones, then the last. Nothing is looked at twice but a folded line.
 #[derive(Debug, Default)]
 pub struct AnswerReader {
-    asked: Asked,
+    asked: AnswerContext,
     /// Whether something had to be mended, in this head or in one before it.
     mended: bool,
     /// Where the line begins that is not whole yet.
@@ -73,7 +73,7 @@ pub struct AnswerReader {
     /// Up to where there is no further line feed.
     looked: usize,
     status: Option<StatusLine>,
-    lines: Lines,
+    lines: HeadLines,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ struct StatusLine {
 
 impl AnswerReader {
     /// A reader for the answer to such a request.
-    pub fn new(asked: Asked) -> Self {
+    pub fn new(asked: AnswerContext) -> Self {
         Self { asked, ..Self::default() }
     }
 
@@ -96,7 +96,7 @@ impl AnswerReader {
     ///
     /// # Errors
     /// This becomes no answer. The connection is worth nothing any more.
-    pub fn feed(&mut self, bytes: &mut [u8], limits: &HeadLimits) -> Result<Option<AnswerHead>, BrokenAnswer> {
+    pub fn feed(&mut self, bytes: &mut [u8], limits: &ParsedHead) -> Result<Option<AnswerHead>, BrokenAnswer> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
@@ -124,7 +124,7 @@ impl AnswerReader {
         bytes: &mut [u8],
         start: usize,
         end: usize,
-        limits: &HeadLimits,
+        limits: &ParsedHead,
     ) -> Result<bool, BrokenAnswer> {
         let line = bytes.get(start..end).unwrap_or_default();
         let (text, bare) = line.strip_suffix(b"\r").map_or((line, true), |text| (text, false));
@@ -146,7 +146,7 @@ impl AnswerReader {
     }
 
     /// `name: value`. White space before the colon is taken away (RFC 9112 5.1).
-    fn field(&mut self, text: &[u8], start: usize, limits: &HeadLimits) -> Result<(), BrokenAnswer> {
+    fn field(&mut self, text: &[u8], start: usize, limits: &ParsedHead) -> Result<(), BrokenAnswer> {
         if self.lines.len() >= limits.fields {
             return Err(BrokenAnswer);
         }
@@ -157,7 +157,7 @@ impl AnswerReader {
             return Err(BrokenAnswer);
         }
         self.mended |= colon > 0;
-        self.lines.push(Line::read(text, start, name, colon + 1));
+        self.lines.push(HeadLine::read(text, start, name, colon + 1));
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl AnswerReader {
     }
 
     /// How the head frames its message.
-    fn announced(&mut self, lines: &Lines, bytes: &[u8], is_old: bool) -> Result<AnswerBody, BrokenAnswer> {
+    fn announced(&mut self, lines: &HeadLines, bytes: &[u8], is_old: bool) -> Result<AnswerBody, BrokenAnswer> {
         let length = self.length(lines, bytes)?;
         let chunked = self.is_chunked(lines, bytes)?;
         // HTTP/1.0 knows no chunks, and a length beside them is somebody's mistake.
@@ -209,9 +209,9 @@ impl AnswerReader {
     }
 
     /// One length, however often it is told (RFC 9112 6.3).
-    fn length(&mut self, lines: &Lines, bytes: &[u8]) -> Result<Option<u64>, BrokenAnswer> {
+    fn length(&mut self, lines: &HeadLines, bytes: &[u8]) -> Result<Option<u64>, BrokenAnswer> {
         let mut length = None;
-        for value in lines.known(bytes, Known::ContentLength) {
+        for value in lines.known(bytes, KnownName::ContentLength) {
             for one in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                 let told = head_lines::length(one).ok_or(BrokenAnswer)?;
                 self.mended |= length.is_some() || one.len() > 1 && one.starts_with(b"0");
@@ -225,9 +225,9 @@ impl AnswerReader {
     }
 
     /// Whether the one coding that everybody understands is there, once. `identity` means that there is none.
-    fn is_chunked(&mut self, lines: &Lines, bytes: &[u8]) -> Result<bool, BrokenAnswer> {
+    fn is_chunked(&mut self, lines: &HeadLines, bytes: &[u8]) -> Result<bool, BrokenAnswer> {
         let mut chunked = false;
-        for value in lines.known(bytes, Known::TransferEncoding) {
+        for value in lines.known(bytes, KnownName::TransferEncoding) {
             self.mended |= !value.eq_ignore_ascii_case(b"chunked");
             for coding in items(value).filter(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
                 if chunked || !coding.eq_ignore_ascii_case(b"chunked") {
@@ -287,7 +287,7 @@ impl AnswerHead {
 
     /// How many seconds an application says that it keeps an idle connection open.
     pub fn keep_alive_timeout(&self, bytes: &[u8]) -> Option<u64> {
-        let mut parameters = self.lines.known(bytes, Known::KeepAlive).flat_map(items);
+        let mut parameters = self.lines.known(bytes, KnownName::KeepAlive).flat_map(items);
         parameters.find_map(|parameter| {
             let at = memchr(b'=', parameter)?;
             let (name, value) = parameter.split_at_checked(at)?;

@@ -1,8 +1,8 @@
 //! How much of a message's body has come, and which of its bytes are the body's own.
 
 use super::answer_head::AnswerBody;
-use super::chunks::{BrokenChunks, ChunkReader, Piece};
-use super::request_head::Framing;
+use super::chunks::{BrokenChunks, ChunkPiece, ChunkReader};
+use super::request_head::BodyFraming;
 
 /// Follows a body to its end. What comes after that belongs to the next message.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +17,11 @@ pub enum BodyReader {
 
 impl BodyReader {
     /// The body of a request with this framing.
-    pub fn new(framing: Framing) -> Self {
+    pub fn new(framing: BodyFraming) -> Self {
         match framing {
-            Framing::Empty => Self::Length(0),
-            Framing::Length(length) => Self::Length(length),
-            Framing::Chunked => Self::Chunked(ChunkReader::default()),
+            BodyFraming::Empty => Self::Length(0),
+            BodyFraming::Length(length) => Self::Length(length),
+            BodyFraming::Chunked => Self::Chunked(ChunkReader::default()),
         }
     }
 
@@ -50,7 +50,7 @@ impl BodyReader {
     ///
     /// # Errors
     /// They are no body in chunks.
-    pub fn step(&mut self, bytes: &[u8]) -> Result<Piece, BrokenChunks> {
+    pub fn step(&mut self, bytes: &[u8]) -> Result<ChunkPiece, BrokenChunks> {
         let taken = match self {
             Self::Chunked(chunks) => return chunks.step(bytes),
             Self::UntilClose => bytes.len(),
@@ -60,7 +60,7 @@ impl BodyReader {
                 taken
             }
         };
-        Ok(Piece { data: 0..taken, taken })
+        Ok(ChunkPiece { data: 0..taken, taken })
     }
 
     /// Whether all of it has come. Of a body that ends with the connection, nobody knows before.
@@ -73,8 +73,8 @@ impl BodyReader {
     }
 
     /// Whether its framing was a little wrong: nothing further is read from such a connection.
-    pub fn forgave(&self) -> bool {
-        matches!(self, Self::Chunked(chunks) if chunks.forgave())
+    pub fn was_lenient(&self) -> bool {
+        matches!(self, Self::Chunked(chunks) if chunks.was_lenient())
     }
 }
 
@@ -84,20 +84,20 @@ mod tests {
 
     #[test]
     fn a_body_is_over_when_all_of_it_has_come() {
-        let cases: [(Framing, &[&str], bool); 6] = [
-            (Framing::Empty, &[], true),
-            (Framing::Length(5), &["hel"], false),
-            (Framing::Length(5), &["hel", "lo"], true),
-            (Framing::Length(5), &["hello and more"], true),
-            (Framing::Chunked, &["5\r\nhello\r\n"], false),
-            (Framing::Chunked, &["5\r\nhel", "lo\r\n0\r\n", "\r\nand more"], true),
+        let cases: [(BodyFraming, &[&str], bool); 6] = [
+            (BodyFraming::Empty, &[], true),
+            (BodyFraming::Length(5), &["hel"], false),
+            (BodyFraming::Length(5), &["hel", "lo"], true),
+            (BodyFraming::Length(5), &["hello and more"], true),
+            (BodyFraming::Chunked, &["5\r\nhello\r\n"], false),
+            (BodyFraming::Chunked, &["5\r\nhel", "lo\r\n0\r\n", "\r\nand more"], true),
         ];
         for (framing, pieces, over) in cases {
             let mut body = BodyReader::new(framing);
             pieces.iter().for_each(|piece| body.feed(piece.as_bytes()).unwrap());
             assert_eq!(body.is_over(), over, "{framing:?} {pieces:?}");
         }
-        assert!(BodyReader::new(Framing::Chunked).feed(b"5 \r\n").is_err());
+        assert!(BodyReader::new(BodyFraming::Chunked).feed(b"5 \r\n").is_err());
     }
 
     #[test]
@@ -118,8 +118,12 @@ mod tests {
                 at += piece.taken;
             }
             assert_eq!((data.as_str(), &bytes[at..]), (want, rest), "{framing:?}");
-            assert_eq!((body.is_over(), body.forgave()), (framing != UntilClose, framing == Chunked), "{framing:?}");
-            assert_eq!(body.step(b"").unwrap(), Piece { data: 0..0, taken: 0 });
+            assert_eq!(
+                (body.is_over(), body.was_lenient()),
+                (framing != UntilClose, framing == Chunked),
+                "{framing:?}"
+            );
+            assert_eq!(body.step(b"").unwrap(), ChunkPiece { data: 0..0, taken: 0 });
         }
     }
 }

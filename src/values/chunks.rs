@@ -12,7 +12,7 @@ use super::request_head::is_token;
 /// Reads the framing of one body. What is in the chunks is not looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChunkReader {
-    state: State,
+    state: ChunkState,
     /// Bytes of the chunk that are still to come.
     left: u64,
     /// Digits of the size that is being read.
@@ -36,7 +36,7 @@ enum Leniency {
 
 /// What was gone over, and what of it is the body's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct ChunkPiece {
     /// Data. Empty where there was nothing but framing.
     pub data: Range<usize>,
     /// All that was gone over.
@@ -45,7 +45,7 @@ pub struct Piece {
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum ChunkState {
     #[default]
     Size,
     /// White space behind a size.
@@ -86,7 +86,7 @@ impl ChunkReader {
     /// The body has no single end any more.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
         let mut at = 0;
-        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && self.state != State::Over) {
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && self.state != ChunkState::Over) {
             at += self.step(rest)?.taken;
         }
         Ok(at)
@@ -96,27 +96,27 @@ impl ChunkReader {
     ///
     /// # Errors
     /// The body has no single end any more.
-    pub fn step(&mut self, bytes: &[u8]) -> Result<Piece, BrokenChunks> {
+    pub fn step(&mut self, bytes: &[u8]) -> Result<ChunkPiece, BrokenChunks> {
         let mut at = 0;
-        while let Some(&byte) = bytes.get(at).filter(|_| self.state != State::Over) {
-            if self.state == State::Data {
+        while let Some(&byte) = bytes.get(at).filter(|_| self.state != ChunkState::Over) {
+            if self.state == ChunkState::Data {
                 let end = at + self.pass_over(bytes.len() - at);
-                return Ok(Piece { data: at..end, taken: end });
+                return Ok(ChunkPiece { data: at..end, taken: end });
             }
             self.state = self.next(byte)?;
             at += 1;
         }
-        Ok(Piece { data: at..at, taken: at })
+        Ok(ChunkPiece { data: at..at, taken: at })
     }
 
     /// Whether something was forgiven: the end of this body is a guess.
-    pub fn forgave(&self) -> bool {
+    pub fn was_lenient(&self) -> bool {
         self.leniency == Leniency::Forgave
     }
 
     /// Whether the body is over.
     pub fn is_over(&self) -> bool {
-        self.state == State::Over
+        self.state == ChunkState::Over
     }
 
     /// Passes over data, of which so many bytes are there.
@@ -124,13 +124,13 @@ impl ChunkReader {
         let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(there);
         self.left -= count as u64;
         if self.left == 0 {
-            self.state = State::DataReturn;
+            self.state = ChunkState::DataReturn;
         }
         count
     }
 
-    fn next(&mut self, byte: u8) -> Result<State, BrokenChunks> {
-        use State::{DataLineFeed, LastLineFeed, SizeLineFeed, TrailerLineFeed};
+    fn next(&mut self, byte: u8) -> Result<ChunkState, BrokenChunks> {
+        use ChunkState::{DataLineFeed, LastLineFeed, SizeLineFeed, TrailerLineFeed};
         let after_return = matches!(self.state, SizeLineFeed | DataLineFeed | TrailerLineFeed | LastLineFeed);
         if byte == b'\n' && !after_return {
             self.forgive()?;
@@ -147,8 +147,8 @@ impl ChunkReader {
         Ok(())
     }
 
-    fn next_strictly(&mut self, byte: u8) -> Result<State, BrokenChunks> {
-        use State::*;
+    fn next_strictly(&mut self, byte: u8) -> Result<ChunkState, BrokenChunks> {
+        use ChunkState::*;
         match (self.state, byte) {
             (Size, b'\r') if self.digits > 0 => Ok(SizeLineFeed),
             (Size, b';') if self.digits > 0 => Ok(Extension),
@@ -175,21 +175,21 @@ impl ChunkReader {
         }
     }
 
-    fn digit(&mut self, byte: u8) -> Result<State, BrokenChunks> {
+    fn digit(&mut self, byte: u8) -> Result<ChunkState, BrokenChunks> {
         let digit = char::from(byte).to_digit(16).filter(|_| self.digits < MAX_DIGITS).ok_or(BrokenChunks)?;
         self.left = self.left * 16 + u64::from(digit);
         self.digits += 1;
-        Ok(State::Size)
+        Ok(ChunkState::Size)
     }
 
-    fn begin_data(&mut self) -> State {
+    fn begin_data(&mut self) -> ChunkState {
         self.digits = 0;
-        if self.left == 0 { State::TrailerStart } else { State::Data }
+        if self.left == 0 { ChunkState::TrailerStart } else { ChunkState::Data }
     }
 }
 
 /// Stays for one more byte of text, as long as there are not too many.
-fn limited(count: &mut usize, most: usize, byte: u8, state: State) -> Result<State, BrokenChunks> {
+fn limited(count: &mut usize, most: usize, byte: u8, state: ChunkState) -> Result<ChunkState, BrokenChunks> {
     *count += 1;
     let text = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
     if text && *count <= most { Ok(state) } else { Err(BrokenChunks) }
@@ -259,8 +259,8 @@ mod tests {
             one_by_one.extend_from_slice(&byte[by_bytes.step(byte)?.data]);
         }
         assert_eq!((&said, reader.is_over()), (&one_by_one, by_bytes.is_over()));
-        assert_eq!(reader.forgave(), by_bytes.forgave());
-        Ok((said, reader.forgave()))
+        assert_eq!(reader.was_lenient(), by_bytes.was_lenient());
+        Ok((said, reader.was_lenient()))
     }
 
     #[test]

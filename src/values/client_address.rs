@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use http::HeaderMap;
 
-    fn told(provenance: &Provenance) -> &str {
+    fn described(provenance: &Provenance) -> &str {
         provenance.forwarded_for.as_ref().map_or("", |value| value.to_str().unwrap())
     }
 
@@ -213,9 +213,9 @@ mod tests {
         for (trusted, lines, client, forwarded_for) in cases {
             let got = provenance(trusted, "10.0.0.1:1", lines, "https");
             assert_eq!(got.client.to_string(), client, "{lines:?}");
-            assert_eq!(told(&got), forwarded_for, "{lines:?}");
+            assert_eq!(described(&got), forwarded_for, "{lines:?}");
             assert_eq!(got.scheme, Some(Scheme::Https));
         }
-        assert_eq!(told(&provenance(&["unix"], "x", &["203.0.113.9"], "http")), "203.0.113.9");
+        assert_eq!(described(&provenance(&["unix"], "x", &["203.0.113.9"], "http")), "203.0.113.9");
     }
 }

@@ -72,7 +72,7 @@ impl ConfiguredPath {
     }
 
     /// Whether both mean the same to programs that forgive everything.
-    pub fn resembles(&self, other: &Self) -> bool {
+    pub fn is_same_when_folded(&self, other: &Self) -> bool {
         self.loose.eq_ignore_ascii_case(&other.loose)
     }
 
@@ -177,6 +177,10 @@ mod tests {
     fn two_spellings_are_one_path() {
         assert_eq!(path("/%40admin"), path("/@admin"));
         assert_ne!(path("/Admin"), path("/admin"));
-        assert!(path("/Admin").resembles(&path("/admin.")) && !path("/Admin").is_loose() && path("/a/b").is_loose());
+        assert!(
+            path("/Admin").is_same_when_folded(&path("/admin."))
+                && !path("/Admin").is_loose()
+                && path("/a/b").is_loose()
+        );
     }
 }

@@ -239,7 +239,7 @@ mod tests {
         assert!(text.contains("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=15552000"), "{text}");
         let presented = headers(COOKIE, &[&format!("a=b; {}", text.split(';').next().unwrap())]);
         assert_eq!(cookie().find_known(&presented).iter().map(KnownBrowser::id).collect::<Vec<_>>(), [known.id()]);
-        assert!(!cookie().read(&presented).are_presented());
+        assert!(!cookie().read(&presented).has_session_cookie());
         let page = OwnPath::parse("/login").unwrap();
         let line = cookie().set_continued(&page).to_str().unwrap().to_owned();
         let want = "__Secure-exeunt-continued=1; HttpOnly; SameSite=Lax; Secure; Path=/login; Max-Age=10";

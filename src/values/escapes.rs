@@ -156,8 +156,8 @@ mod tests {
         for raw in ["%", "100%", "%2", "%zz", "%+1", "%u0041", "%%41"] {
             assert!(spell(raw).is_err(), "{raw}");
         }
-        assert_eq!(spell("/a%0dx").unwrap_err().culprit(), "%0D");
-        assert_eq!(spell("/a%u0041").unwrap_err().culprit(), "%uXXXX");
+        assert_eq!(spell("/a%0dx").unwrap_err().detail(), "%0D");
+        assert_eq!(spell("/a%u0041").unwrap_err().detail(), "%uXXXX");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Form(Vec<(String, String)>);
 
 /// What a form says under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field<'a> {
+pub enum FormValue<'a> {
     /// Nothing.
     Absent,
     /// One value.
@@ -75,12 +75,12 @@ impl Form {
     }
 
     /// What the form says under any of these names.
-    pub fn field(&self, names: &[&str]) -> Field<'_> {
+    pub fn field(&self, names: &[&str]) -> FormValue<'_> {
         let mut found = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));
         match (found.next(), found.next()) {
-            (None, _) => Field::Absent,
-            (Some((_, value)), None) => Field::One(value),
-            (Some(_), Some(_)) => Field::Several,
+            (None, _) => FormValue::Absent,
+            (Some((_, value)), None) => FormValue::One(value),
+            (Some(_), Some(_)) => FormValue::Several,
         }
     }
 }
@@ -95,13 +95,13 @@ impl fmt::Debug for Form {
 /// one.
 impl<'de> Deserialize<'de> for Form {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 
-struct Fields;
+struct FieldsVisitor;
 
-impl<'de> Visitor<'de> for Fields {
+impl<'de> Visitor<'de> for FieldsVisitor {
     type Value = Form;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,12 +136,12 @@ mod tests {
     #[test]
     fn fields_are_read_once_or_not_at_all() {
         let form = Form::parse(b"username=j%C3%BCrgen&password=a+b%2B%26&next=/a&rd=/b&&empty").unwrap();
-        assert_eq!(form.field(&["username"]), Field::One("jürgen"));
-        assert_eq!(form.field(&["password"]), Field::One("a b+&"));
-        assert_eq!(form.field(&["next", "rd"]), Field::Several);
-        assert_eq!(form.field(&["next"]), Field::One("/a"));
-        assert_eq!(form.field(&["empty"]), Field::One(""));
-        assert_eq!(form.field(&["absent"]), Field::Absent);
+        assert_eq!(form.field(&["username"]), FormValue::One("jürgen"));
+        assert_eq!(form.field(&["password"]), FormValue::One("a b+&"));
+        assert_eq!(form.field(&["next", "rd"]), FormValue::Several);
+        assert_eq!(form.field(&["next"]), FormValue::One("/a"));
+        assert_eq!(form.field(&["empty"]), FormValue::One(""));
+        assert_eq!(form.field(&["absent"]), FormValue::Absent);
         assert_eq!(format!("{form:?}"), "Form(5 fields)", "no password in a log");
     }
 
@@ -151,11 +151,11 @@ mod tests {
         let text =
             r#" {"username": "j\u00fcrgen", "password": "a b+&%41", "next": null, "rd": "/b", "a": "1", "a": "1"} "#;
         let form = read(text).unwrap();
-        assert_eq!(form.field(&["username"]), Field::One("jürgen"));
-        assert_eq!(form.field(&["password"]), Field::One("a b+&%41"));
-        assert_eq!(form.field(&["next", "rd"]), Field::One("/b"));
-        assert_eq!(form.field(&["a"]), Field::Several);
-        assert_eq!(read("{}").unwrap().field(&["username"]), Field::Absent);
+        assert_eq!(form.field(&["username"]), FormValue::One("jürgen"));
+        assert_eq!(form.field(&["password"]), FormValue::One("a b+&%41"));
+        assert_eq!(form.field(&["next", "rd"]), FormValue::One("/b"));
+        assert_eq!(form.field(&["a"]), FormValue::Several);
+        assert_eq!(read("{}").unwrap().field(&["username"]), FormValue::Absent);
         let many = |count: usize| format!("{{{}}}", vec!["\"a\":\"\""; count].join(","));
         assert!(read(&many(MAX_FIELDS)).is_ok());
         let odd = [

@@ -49,7 +49,7 @@ impl Span {
 
 /// Names that decide how a message is read, and what becomes of its connection. Rules know many more; they ask by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum KnownName {
     /// `Connection`
     Connection,
     /// `Content-Length`
@@ -82,7 +82,7 @@ pub enum Known {
     Other,
 }
 
-impl Known {
+impl KnownName {
     /// Which of them this name is, in any case.
     pub fn of(name: &[u8]) -> Self {
         // Length and first letter leave at most one.
@@ -109,16 +109,16 @@ impl Known {
 
 /// One line, without the white space around its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct HeadLine {
     /// Which name it is.
-    pub known: Known,
+    pub known: KnownName,
     /// Where the name is, as it was written.
     pub name: Span,
     /// Where the value is.
     pub value: Span,
 }
 
-impl Line {
+impl HeadLine {
     /// A line that stands at `start`; its name is so long, and its value begins `gap` bytes behind that.
     pub(super) fn read(line: &[u8], start: usize, name: usize, gap: usize) -> Self {
         let (name_text, rest) = line.split_at_checked(name).unwrap_or_default();
@@ -126,7 +126,7 @@ impl Line {
         let from = value.trim_ascii_start();
         let value_start = start + line.len() - from.len();
         Self {
-            known: Known::of(name_text),
+            known: KnownName::of(name_text),
             name: Span::new(start..start + name),
             value: Span::new(value_start..value_start + from.trim_ascii_end().len()),
         }
@@ -142,8 +142,8 @@ impl Line {
 
 /// The lines of a head, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lines {
-    lines: Vec<Line>,
+pub struct HeadLines {
+    lines: Vec<HeadLine>,
     /// Whether every line has to be written anew: some are folded or end in odd ways.
     are_odd: bool,
     /// A bit for every length of a name that there is: most questions are answered by it.
@@ -153,8 +153,8 @@ pub struct Lines {
 /// Room for the lines of most heads.
 const USUAL_LINES: usize = 24;
 
-impl Lines {
-    pub(super) fn push(&mut self, line: Line) {
+impl HeadLines {
+    pub(super) fn push(&mut self, line: HeadLine) {
         if self.lines.is_empty() {
             self.lines.reserve(USUAL_LINES);
         }
@@ -166,7 +166,7 @@ impl Lines {
         self.are_odd = true;
     }
 
-    pub(super) fn last_mut(&mut self) -> Option<&mut Line> {
+    pub(super) fn last_mut(&mut self) -> Option<&mut HeadLine> {
         self.lines.last_mut()
     }
 
@@ -181,21 +181,21 @@ impl Lines {
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Line> {
+    pub fn iter(&self) -> impl Iterator<Item = &HeadLine> {
         self.lines.iter()
     }
 
     /// The values of all lines of a known name.
-    pub fn known<'a>(&'a self, bytes: &'a [u8], known: Known) -> impl Iterator<Item = &'a [u8]> {
+    pub fn known<'a>(&'a self, bytes: &'a [u8], known: KnownName) -> impl Iterator<Item = &'a [u8]> {
         self.lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(bytes))
     }
 
     /// The next line of a name, in any case, from the one at `from` on.
-    fn find(&self, bytes: &[u8], name: &[u8], from: usize) -> Option<(usize, &Line)> {
+    fn find(&self, bytes: &[u8], name: &[u8], from: usize) -> Option<(usize, &HeadLine)> {
         if self.lengths & length_bit(name.len()) == 0 {
             return None;
         }
-        let is_it = |line: &Line| line.name.len() == name.len() && line.name.of(bytes).eq_ignore_ascii_case(name);
+        let is_it = |line: &HeadLine| line.name.len() == name.len() && line.name.of(bytes).eq_ignore_ascii_case(name);
         self.lines.iter().enumerate().skip(from).find(|(_, line)| is_it(line))
     }
 
@@ -217,14 +217,14 @@ impl Lines {
 
 /// Lines with the bytes that they are ranges of.
 #[derive(Clone, Debug)]
-pub struct Fields {
+pub struct HeadFields {
     bytes: Bytes,
-    lines: Lines,
+    lines: HeadLines,
 }
 
-impl Fields {
+impl HeadFields {
     /// These lines of this head.
-    pub fn new(bytes: Bytes, lines: Lines) -> Self {
+    pub fn new(bytes: Bytes, lines: HeadLines) -> Self {
         Self { bytes, lines }
     }
 
@@ -234,13 +234,13 @@ impl Fields {
     }
 
     /// Where its lines are.
-    pub fn lines(&self) -> &Lines {
+    pub fn lines(&self) -> &HeadLines {
         &self.lines
     }
 
     /// Writes the lines that `keeps` says, in their order and byte for byte. Lines that stand together are written
     /// together.
-    pub fn put(&self, to: &mut BytesMut, mut keeps: impl FnMut(&Line) -> bool) {
+    pub fn put(&self, to: &mut BytesMut, mut keeps: impl FnMut(&HeadLine) -> bool) {
         if self.lines.are_odd {
             return self.lines.iter().filter(|line| keeps(line)).for_each(|line| self.put_anew(to, line));
         }
@@ -263,14 +263,14 @@ impl Fields {
         }
     }
 
-    fn put_anew(&self, to: &mut BytesMut, line: &Line) {
+    fn put_anew(&self, to: &mut BytesMut, line: &HeadLine) {
         for part in [line.name.of(&self.bytes), b": ", line.value.of(&self.bytes), b"\r\n"] {
             to.extend_from_slice(part);
         }
     }
 }
 
-impl Headers for Fields {
+impl Headers for HeadFields {
     fn next_line(&self, name: &HeaderName, from: usize) -> Option<(&[u8], usize)> {
         let (at, line) = self.lines.find(&self.bytes, name.as_str().as_bytes(), from)?;
         Some((line.value.of(&self.bytes), at + 1))
@@ -287,9 +287,9 @@ pub fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Whether a connection goes on after a message (RFC 9112 9.3): a `close` is heard in any company.
-pub(super) fn keeps_alive(lines: &Lines, bytes: &[u8], is_old: bool) -> bool {
+pub(super) fn keeps_alive(lines: &HeadLines, bytes: &[u8], is_old: bool) -> bool {
     let mut asked = !is_old;
-    for item in lines.known(bytes, Known::Connection).flat_map(items) {
+    for item in lines.known(bytes, KnownName::Connection).flat_map(items) {
         if item.eq_ignore_ascii_case(b"close") {
             return false;
         }
@@ -309,12 +309,12 @@ pub(super) fn length(digits: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn lines(text: &str) -> Lines {
-        let mut lines = Lines::default();
+    fn lines(text: &str) -> HeadLines {
+        let mut lines = HeadLines::default();
         let mut start = 0;
         for line in text.split_inclusive("\r\n") {
             let name = line.find(':').unwrap();
-            lines.push(Line::read(line.trim_end_matches("\r\n").as_bytes(), start, name, 1));
+            lines.push(HeadLine::read(line.trim_end_matches("\r\n").as_bytes(), start, name, 1));
             start += line.len();
         }
         lines
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn names_are_known_in_any_case() {
-        use Known::*;
+        use KnownName::*;
         let cases = [
             ("Connection", Connection),
             ("CONTENT-LENGTH", ContentLength),
@@ -345,7 +345,7 @@ mod tests {
             ("transfer_encoding", Other),
         ];
         for (name, want) in cases {
-            assert_eq!(Known::of(name.as_bytes()), want, "{name}");
+            assert_eq!(KnownName::of(name.as_bytes()), want, "{name}");
         }
     }
 
@@ -356,7 +356,7 @@ mod tests {
         let found = |name: &str, from| lines.find(text.as_bytes(), name.as_bytes(), from).map(|(at, _)| at);
         assert_eq!((found("x-a", 0), found("x-a", 2), found("x-a", 3)), (Some(1), Some(2), None));
         assert_eq!((found("host", 0), found("host", 1), found("x-b", 0)), (Some(0), None, None));
-        assert_eq!(lines.known(text.as_bytes(), Known::Cookie).collect::<Vec<_>>(), [b"d"]);
+        assert_eq!(lines.known(text.as_bytes(), KnownName::Cookie).collect::<Vec<_>>(), [b"d"]);
         assert_eq!((lines.len(), lines.is_empty(), lines.iter().count()), (4, false, 4));
         let map = lines.to_map(&Bytes::from_static(b"Host: a\r\nX-A:\t b c \r\nx-a:\r\nCookie:d\r\n"));
         assert_eq!(map.get_all("x-a").iter().collect::<Vec<_>>(), ["b c", ""]);
@@ -375,8 +375,8 @@ mod tests {
         ];
         for (left_out, want) in cases {
             let text = std::str::from_utf8(head).unwrap().strip_suffix("\r\n").unwrap();
-            let mut fields = Fields::new(Bytes::from_static(head), lines(text));
-            let keeps = |line: &Line| !left_out.contains(char::from(line.name.of(head)[0].to_ascii_lowercase()));
+            let mut fields = HeadFields::new(Bytes::from_static(head), lines(text));
+            let keeps = |line: &HeadLine| !left_out.contains(char::from(line.name.of(head)[0].to_ascii_lowercase()));
             let mut written = BytesMut::new();
             fields.put(&mut written, keeps);
             assert_eq!(written, want, "without {left_out}");

@@ -85,15 +85,15 @@ mod tests {
     use bytes::Bytes;
     use http::header::{ACCEPT, COOKIE, HOST};
 
-    use crate::values::head_lines::Fields;
-    use crate::values::request_head::{HeadLimits, HeadReader};
+    use crate::values::head_lines::HeadFields;
+    use crate::values::request_head::{HeadReader, ParsedHead};
 
     #[test]
     fn lines_are_found_however_they_are_kept() {
         let bytes = Bytes::from_static(b"GET / HTTP/1.1\r\nHOST: a\r\naccept: b \r\nX: y\r\nAccept: \xe9\r\n\r\n");
-        let head = HeadReader::default().feed(&bytes, &HeadLimits { size: 1000, fields: 9 }).unwrap().unwrap();
+        let head = HeadReader::default().feed(&bytes, &ParsedHead { size: 1000, fields: 9 }).unwrap().unwrap();
         let map = head.lines.to_map(&bytes);
-        let fields = Fields::new(bytes, head.lines);
+        let fields = HeadFields::new(bytes, head.lines);
         let kept: [&dyn Headers; 2] = [&map, &fields];
         for headers in kept {
             assert_eq!(headers.lines(&ACCEPT).collect::<Vec<_>>(), [b"b".as_slice(), b"\xe9"]);

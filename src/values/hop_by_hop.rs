@@ -1,7 +1,7 @@
 //! The header lines that concern one connection alone (RFC 9110 7.6.1) go no further, and the framing with them: every
 //! message is framed anew.
 
-use super::head_lines::{Fields, Known, Line, items};
+use super::head_lines::{HeadFields, HeadLine, KnownName, items};
 
 /// Which lines of one head concern its connection.
 #[derive(Debug)]
@@ -11,24 +11,29 @@ pub struct HopByHop<'a> {
 
 impl<'a> HopByHop<'a> {
     /// What this head says about it.
-    pub fn of(head: &'a Fields) -> Self {
-        let named = head.lines().known(head.bytes(), Known::Connection).flat_map(items);
+    pub fn of(head: &'a HeadFields) -> Self {
+        let named = head.lines().known(head.bytes(), KnownName::Connection).flat_map(items);
         Self { nominated: named.filter(|name| !is_usual(name)).collect() }
     }
 
     /// Whether this line, of this name, is one of them.
-    pub fn is_one(&self, line: &Line, name: &[u8]) -> bool {
+    pub fn is_one(&self, line: &HeadLine, name: &[u8]) -> bool {
         let fixed = match line.known {
-            Known::Connection
-            | Known::ContentLength
-            | Known::KeepAlive
-            | Known::ProxyAuthenticate
-            | Known::ProxyConnection
-            | Known::Te
-            | Known::Trailer
-            | Known::TransferEncoding
-            | Known::Upgrade => true,
-            Known::ContentType | Known::Cookie | Known::Expect | Known::Host | Known::SetCookie | Known::Other => false,
+            KnownName::Connection
+            | KnownName::ContentLength
+            | KnownName::KeepAlive
+            | KnownName::ProxyAuthenticate
+            | KnownName::ProxyConnection
+            | KnownName::Te
+            | KnownName::Trailer
+            | KnownName::TransferEncoding
+            | KnownName::Upgrade => true,
+            KnownName::ContentType
+            | KnownName::Cookie
+            | KnownName::Expect
+            | KnownName::Host
+            | KnownName::SetCookie
+            | KnownName::Other => false,
         };
         fixed || self.nominated.iter().any(|nominated| nominated.eq_ignore_ascii_case(name))
     }
@@ -42,7 +47,7 @@ fn is_usual(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::request_head::{HeadLimits, HeadReader};
+    use crate::values::request_head::{HeadReader, ParsedHead};
     use bytes::Bytes;
 
     #[test]
@@ -52,8 +57,8 @@ mod tests {
                     Proxy-Authenticate: e\r\nX-DEBUG: f\r\nX-Second: g\r\nX-Third: h\r\n\
                     Content-Type: i\r\nHost: j\r\n\r\n";
         let bytes = Bytes::from_static(head.as_bytes());
-        let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 4096, fields: 50 }).unwrap().unwrap();
-        let head = Fields::new(bytes, read.lines);
+        let read = HeadReader::default().feed(&bytes, &ParsedHead { size: 4096, fields: 50 }).unwrap().unwrap();
+        let head = HeadFields::new(bytes, read.lines);
         let hop = HopByHop::of(&head);
         let others = head.lines().iter().filter(|line| !hop.is_one(line, line.name.of(head.bytes())));
         let others: Vec<_> = others.map(|line| line.name.of(head.bytes())).collect();

@@ -107,19 +107,19 @@ impl Identity {
     }
 
     /// A field as a header value; `None` where the user has none, so that no empty header is sent.
-    pub fn header(&self, field: Field) -> Option<&HeaderValue> {
+    pub fn header(&self, field: IdentityField) -> Option<&HeaderValue> {
         match field {
-            Field::User => Some(&self.user.header),
-            Field::Email => self.email.as_ref().map(|text| &text.header),
-            Field::Name => self.name.as_ref().map(|text| &text.header),
-            Field::Groups => self.groups_header.as_ref(),
+            IdentityField::User => Some(&self.user.header),
+            IdentityField::Email => self.email.as_ref().map(|text| &text.header),
+            IdentityField::Name => self.name.as_ref().map(|text| &text.header),
+            IdentityField::Groups => self.groups_header.as_ref(),
         }
     }
 }
 
 /// A part of an identity that a header can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Field {
+pub enum IdentityField {
     /// The user's name.
     User,
     /// The e-mail address.
@@ -130,7 +130,7 @@ pub enum Field {
     Groups,
 }
 
-impl Field {
+impl IdentityField {
     /// Reads a field's name, as written between braces in `identity.custom`.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
@@ -201,17 +201,21 @@ mod tests {
     fn header_values_have_one_reading() {
         let cases = [("alice", "alice"), ("jürgen", "j%C3%BCrgen"), ("50%", "50%25"), ("a b", "a b"), ("a,b", "a,b")];
         for (user, want) in cases {
-            assert_eq!(of(user, &[]).unwrap().header(Field::User).unwrap(), want);
+            assert_eq!(of(user, &[]).unwrap().header(IdentityField::User).unwrap(), want);
         }
         let identity = of("alice", &["staff", "a,b", "käse"]).unwrap();
-        assert_eq!(identity.header(Field::Groups).unwrap(), "staff,a%2Cb,k%C3%A4se");
+        assert_eq!(identity.header(IdentityField::Groups).unwrap(), "staff,a%2Cb,k%C3%A4se");
         assert!(identity.is_in("a,b") && !identity.is_in("Staff") && !identity.is_in("a"));
     }
 
     #[test]
     fn what_a_user_does_not_have_is_absent() {
         let identity = Identity::new("alice", Some(" "), None, &[]).unwrap();
-        assert!([Field::Email, Field::Name, Field::Groups].iter().all(|&field| identity.header(field).is_none()));
+        assert!(
+            [IdentityField::Email, IdentityField::Name, IdentityField::Groups]
+                .iter()
+                .all(|&field| identity.header(field).is_none())
+        );
     }
 
     #[test]
@@ -219,10 +223,10 @@ mod tests {
         let identity = Identity::new("alice", Some("a@b.test"), Some("Alice L."), &["staff".to_owned()]).unwrap();
         assert_eq!((identity.email(), identity.name()), (Some("a@b.test"), Some("Alice L.")));
         assert_eq!((identity.user(), identity.groups()), ("alice", ["staff".into()].as_slice()));
-        let fields = ["user", "email", "name", "groups"].map(|name| Field::parse(name).unwrap());
+        let fields = ["user", "email", "name", "groups"].map(|name| IdentityField::parse(name).unwrap());
         let told = fields.map(|field| identity.header(field).unwrap().to_str().unwrap());
         assert_eq!(told, ["alice", "a@b.test", "Alice L.", "staff"]);
-        assert_eq!(Field::parse("User"), None);
+        assert_eq!(IdentityField::parse("User"), None);
         // No address in a log.
         assert_eq!(format!("{identity:?}"), r#"Identity { user: "alice", groups: ["staff"] }"#);
     }
@@ -235,7 +239,7 @@ mod tests {
         let mut groups = vec!["g".repeat(255); 32];
         groups[0].push('g');
         let all: Vec<_> = groups.iter().map(String::as_str).collect();
-        assert_eq!(of("alice", &all).unwrap().header(Field::Groups).unwrap().len(), 8192);
+        assert_eq!(of("alice", &all).unwrap().header(IdentityField::Groups).unwrap().len(), 8192);
         groups[1].push('g');
         let all: Vec<_> = groups.iter().map(String::as_str).collect();
         assert_eq!(of("alice", &all), Err(IdentityProblem::TooLong));

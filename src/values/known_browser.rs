@@ -30,11 +30,11 @@ pub struct BrowserId([u8; ID_LENGTH]);
 pub struct KnownBrowser {
     id: BrowserId,
     /// The last sign-in first.
-    sign_ins: Vec<SignedIn>,
+    sign_ins: Vec<KnownUser>,
 }
 
 #[derive(Clone, Copy)]
-struct SignedIn {
+struct KnownUser {
     /// In days since 1970.
     day: u32,
     mac: Mac,
@@ -49,7 +49,7 @@ impl KnownBrowser {
         let mut sign_ins = Vec::with_capacity(MAX_USERS);
         while let Some(day) = parts.next() {
             let day = day.bytes().all(|byte| byte.is_ascii_digit()).then(|| day.parse().ok())??;
-            sign_ins.push(SignedIn { day, mac: Mac::parse(parts.next()?.as_bytes())? });
+            sign_ins.push(KnownUser { day, mac: Mac::parse(parts.next()?.as_bytes())? });
         }
         (sign_ins.len() <= MAX_USERS).then_some(Self { id: BrowserId(id), sign_ins })
     }
@@ -57,7 +57,7 @@ impl KnownBrowser {
     /// The cookie value.
     pub fn cookie_value(&self) -> String {
         let id = BASE64URL_NOPAD.encode(&self.id.0);
-        self.sign_ins.iter().fold(id, |value, SignedIn { day, mac }| format!("{value}.{day}.{}", mac.encode()))
+        self.sign_ins.iter().fold(id, |value, KnownUser { day, mac }| format!("{value}.{day}.{}", mac.encode()))
     }
 
     /// Which browser it is.
@@ -81,7 +81,7 @@ impl KnownBrowser {
         let id = before.map_or_else(BrowserId::generate, |before| Ok(before.id))?;
         let day = day_of(now);
         let first =
-            SignedIn { day, mac: keys.sign(Purpose::KnownBrowser, &[name.as_bytes(), &id.0, &day.to_be_bytes()]) };
+            KnownUser { day, mac: keys.sign(Purpose::KnownBrowser, &[name.as_bytes(), &id.0, &day.to_be_bytes()]) };
         let others = before.into_iter().flat_map(|before| {
             before
                 .sign_ins
@@ -93,7 +93,7 @@ impl KnownBrowser {
         Ok(Self { id, sign_ins })
     }
 
-    fn is_of(&self, sign_in: &SignedIn, name: &str, keys: &MacKeys) -> bool {
+    fn is_of(&self, sign_in: &KnownUser, name: &str, keys: &MacKeys) -> bool {
         keys.verify(Purpose::KnownBrowser, &[name.as_bytes(), &self.id.0, &sign_in.day.to_be_bytes()], &sign_in.mac)
     }
 }

@@ -15,7 +15,7 @@ use super::session_id::SessionKey;
 
 /// A session that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct NamedSession {
     /// Its key.
     pub key: SessionKey,
     /// Whether it stands under the one name that opens sessions. Under any other spelling of our name it only ends.
@@ -26,16 +26,16 @@ pub struct Named {
 #[derive(Debug, Default)]
 pub struct OwnCookies {
     /// Most requests name one, and it costs no memory of its own.
-    first: Option<Named>,
-    further: Vec<Named>,
+    first: Option<NamedSession>,
+    further: Vec<NamedSession>,
     presented: bool,
     malformed: bool,
-    kept: Kept,
+    kept: ApplicationCookies,
 }
 
 /// What the application gets of the browser's cookies: all of them in order and byte for byte, but none of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Kept {
+pub enum ApplicationCookies {
     /// There is one line or none, with no cookie of ours.
     #[default]
     Untouched,
@@ -47,23 +47,23 @@ pub enum Kept {
 
 impl OwnCookies {
     /// Every session that is named by a well-formed value under a name of ours, in order.
-    pub fn named(&self) -> impl Iterator<Item = Named> {
+    pub fn named(&self) -> impl Iterator<Item = NamedSession> {
         self.first.into_iter().chain(self.further.iter().copied())
     }
 
     /// Whether there is a cookie under any spelling of our name.
-    pub fn are_presented(&self) -> bool {
+    pub fn has_session_cookie(&self) -> bool {
         self.presented
     }
 
     /// Whether something stands under the name that opens sessions which is not the one value that we set: it should
     /// go from the browser.
-    pub fn have_strays(&self) -> bool {
+    pub fn has_unusable(&self) -> bool {
         self.malformed || self.named().filter(|named| named.opens).nth(1).is_some()
     }
 
     /// Takes out what is left for the application.
-    pub fn into_kept(self) -> Kept {
+    pub fn into_application_cookies(self) -> ApplicationCookies {
         self.kept
     }
 
@@ -74,7 +74,7 @@ impl OwnCookies {
             OwnName::NoSession => return,
         };
         self.presented = true;
-        let named = SessionKey::of_cookie_value(value).map(|key| Named { key, opens });
+        let named = SessionKey::of_cookie_value(value).map(|key| NamedSession { key, opens });
         match (named, self.first) {
             (None, _) => self.malformed |= opens,
             (Some(named), None) => self.first = Some(named),
@@ -84,7 +84,7 @@ impl OwnCookies {
     }
 }
 
-impl Kept {
+impl ApplicationCookies {
     /// Writes the line, where it is another one than came.
     pub fn put(&self, to: &mut BytesMut) {
         if let Self::Line(line) = self {
@@ -104,7 +104,7 @@ impl SessionCookie {
         }
         if changed {
             let line = HeaderValue::try_from(kept).ok().filter(|line| !line.is_empty());
-            found.kept = line.map_or(Kept::Nothing, Kept::Line);
+            found.kept = line.map_or(ApplicationCookies::Nothing, ApplicationCookies::Line);
         }
         found
     }
@@ -155,12 +155,12 @@ mod tests {
     }
 
     /// The lines that the application gets.
-    fn left(kept: Kept, came: &HeaderMap) -> Vec<String> {
+    fn left(kept: ApplicationCookies, came: &HeaderMap) -> Vec<String> {
         let text = |line: &HeaderValue| String::from_utf8(line.as_bytes().to_vec()).unwrap();
         match kept {
-            Kept::Untouched => came.get_all(COOKIE).iter().map(text).collect(),
-            Kept::Line(line) => vec![text(&line)],
-            Kept::Nothing => Vec::new(),
+            ApplicationCookies::Untouched => came.get_all(COOKIE).iter().map(text).collect(),
+            ApplicationCookies::Line(line) => vec![text(&line)],
+            ApplicationCookies::Nothing => Vec::new(),
         }
     }
 
@@ -180,10 +180,10 @@ mod tests {
     fn every_value_under_our_names_is_looked_at() {
         let ((a, key_a), (b, key_b)) = (value(), value());
         let own = format!("__Host-exeunt={a}");
-        let opens = Named { key: key_a, opens: true };
-        let ends = Named { key: key_a, opens: false };
-        let other = Named { key: key_b, opens: true };
-        let cases: [(&[&str], &[Named], bool); 29] = [
+        let opens = NamedSession { key: key_a, opens: true };
+        let ends = NamedSession { key: key_a, opens: false };
+        let other = NamedSession { key: key_b, opens: true };
+        let cases: [(&[&str], &[NamedSession], bool); 29] = [
             (&[], &[], false),
             (&["a=b; c"], &[], false),
             (&[&own], &[opens], false),
@@ -206,7 +206,11 @@ mod tests {
             (&[&format!("exeunt={a}")], &[ends], false),
             (&[&format!("EXEUNT={a}")], &[ends], false),
             (&[&format!("__Secure-exeunt={a}; {own}")], &[ends, opens], false),
-            (&[&format!("__host-exeunt={a}; __Host-Exeunt={b}")], &[ends, Named { opens: false, ..other }], false),
+            (
+                &[&format!("__host-exeunt={a}; __Host-Exeunt={b}")],
+                &[ends, NamedSession { opens: false, ..other }],
+                false,
+            ),
             (&["exeunt=x; __Secure-exeunt"], &[], false),
             (&[&format!("={own}")], &[], false),
             (&[&format!("x{own}; a={own}; a,{own}")], &[], false),
@@ -217,7 +221,7 @@ mod tests {
         for (lines, want, strays) in cases {
             let found = read(lines);
             assert_eq!(found.named().collect::<Vec<_>>(), want, "{lines:?}");
-            assert_eq!(found.have_strays(), strays, "{lines:?}");
+            assert_eq!(found.has_unusable(), strays, "{lines:?}");
         }
     }
 
@@ -262,8 +266,8 @@ mod tests {
             let found = cookie().read(&headers);
             prop_assert_eq!(found.named().next().map(|named| named.opens), named.first().copied());
             prop_assert_eq!(found.named().any(|named| named.opens), named.contains(&true));
-            prop_assert_eq!(found.are_presented(), sessions().next().is_some());
-            let kept = left(found.into_kept(), &headers);
+            prop_assert_eq!(found.has_session_cookie(), sessions().next().is_some());
+            let kept = left(found.into_application_cookies(), &headers);
             let want: Vec<_> = pairs(&lines).into_iter().filter(|pair| !is_ours(pair)).collect();
             prop_assert_eq!(pairs(&kept), want);
             prop_assert!(kept.len() <= 1);
@@ -280,7 +284,7 @@ mod tests {
             ("exeunt=", true),
         ];
         for (line, want) in cases {
-            assert_eq!(read(&[line]).are_presented(), want, "{line}");
+            assert_eq!(read(&[line]).has_session_cookie(), want, "{line}");
         }
     }
 
@@ -303,7 +307,7 @@ mod tests {
         ];
         for (lines, want) in cases {
             let headers: HeaderMap = lines.iter().map(|line| (COOKIE, HeaderValue::from_str(line).unwrap())).collect();
-            assert_eq!(left(cookie().read(&headers).into_kept(), &headers), want, "{lines:?}");
+            assert_eq!(left(cookie().read(&headers).into_application_cookies(), &headers), want, "{lines:?}");
         }
     }
 }

@@ -18,7 +18,8 @@ impl OwnPath {
         if path.is_root() {
             return Err("the whole site cannot be this: name a path such as \"/logout\"".to_owned());
         }
-        let resembles = |address: &str| ConfiguredPath::parse(address).is_ok_and(|address| path.resembles(&address));
+        let resembles =
+            |address: &str| ConfiguredPath::parse(address).is_ok_and(|address| path.is_same_when_folded(&address));
         let named = resembles(LOGIN) || resembles(LOGOUT);
         if is_reserved(path.as_str()) && !named {
             return Err(format!("of the addresses under /.exeunt/ only {LOGIN} and {LOGOUT} can be named here"));
@@ -27,8 +28,8 @@ impl OwnPath {
     }
 
     /// Whether programs could take two addresses for one.
-    pub fn resembles(&self, other: &Self) -> bool {
-        self.0.resembles(&other.0)
+    pub fn is_same_when_folded(&self, other: &Self) -> bool {
+        self.0.is_same_when_folded(&other.0)
     }
 
     /// Whether this is one of the addresses that are always there.
@@ -70,7 +71,7 @@ impl OwnPages {
     /// The address to sign in at, and those to sign out at, beside [`LOGIN`] and [`LOGOUT`]. `None` if one of them
     /// is both, or there is none to sign out at.
     pub fn new(login: OwnPath, logout: Vec<OwnPath>) -> Option<Self> {
-        let both = |path: &OwnPath| path.resembles(&login) || path.is(LOGIN);
+        let both = |path: &OwnPath| path.is_same_when_folded(&login) || path.is(LOGIN);
         let distinct = !logout.is_empty() && !logout.iter().any(both) && !login.is(LOGOUT);
         distinct.then_some(Self { login, logout })
     }
@@ -197,7 +198,7 @@ mod tests {
     fn found(pages: &OwnPages, text: &str) -> String {
         match RequestPath::read(text).and_then(|path| pages.find(&path).map(|page| format!("{page:?}"))) {
             Ok(page) => page,
-            Err(ambiguous) => ambiguous.culprit().to_owned(),
+            Err(ambiguous) => ambiguous.detail().to_owned(),
         }
     }
 

@@ -34,13 +34,13 @@ struct Odd {
     doubled: bool,
     opaque: Option<Ambiguous>,
     literal: Vec<u8>,
-    strict: Form,
-    loose: Form,
+    strict: NormalForm,
+    loose: NormalForm,
 }
 
 /// A path as names without anything between them but single slashes; nothing for the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Form {
+struct NormalForm {
     text: Vec<u8>,
     /// Everything behind depends on when a parameter is cut off.
     forks: bool,
@@ -216,9 +216,12 @@ impl Odd {
         escapes::decode_wholly(text, &mut decoded)?;
         check_encoding(&decoded)?;
         check_segments(&decoded)?;
-        let strict = Form::of(&decoded, |name| name.into())?;
-        let loose =
-            if decoded.is_ascii() { Form::of(&decoded, |name| trim(name).into())? } else { loose_form(&decoded)? };
+        let strict = NormalForm::of(&decoded, |name| name.into())?;
+        let loose = if decoded.is_ascii() {
+            NormalForm::of(&decoded, |name| trim(name).into())?
+        } else {
+            loose_form(&decoded)?
+        };
         Ok(Self {
             doubled: memmem::find(text.as_bytes(), b"//").is_some(),
             opaque: opaque.or_else(|| not_utf8(&decoded)),
@@ -229,18 +232,18 @@ impl Odd {
     }
 }
 
-fn loose_form(decoded: &[u8]) -> Result<Form, Ambiguous> {
+fn loose_form(decoded: &[u8]) -> Result<NormalForm, Ambiguous> {
     let mut signs = Vec::with_capacity(decoded.len());
     narrow_signs(decoded, &mut signs)?;
     check_segments(&signs)?;
     // What is compared is plain in every letter, the rest as far as it could climb.
-    Form::of(&signs, |name| match narrow_letters(name, LONGEST_FORM) {
+    NormalForm::of(&signs, |name| match narrow_letters(name, LONGEST_FORM) {
         Cow::Borrowed(name) => trim(name).into(),
         Cow::Owned(name) => trim(&name).to_vec().into(),
     })
 }
 
-impl Form {
+impl NormalForm {
     /// The names of a path, each as far as it goes without parameters and as `shorten` leaves it.
     fn of(decoded: &[u8], shorten: fn(&[u8]) -> Cow<'_, [u8]>) -> Result<Self, Ambiguous> {
         let mut form = Self::default();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::form::{Field, Form};
+use super::form::{Form, FormValue};
 use super::mac::{Mac, MacKeys, Purpose};
 
 /// A step of the logout pipeline (SESSIONS.md 4.1), in its order.
@@ -98,8 +98,8 @@ impl Receipt {
     /// our page, and would choose what it says.
     pub fn from_query(query: &Form, keys: &MacKeys) -> Option<Self> {
         let field = |name: &str| match query.field(&[name]) {
-            Field::One(text) => Some(text),
-            Field::Absent | Field::Several => None,
+            FormValue::One(text) => Some(text),
+            FormValue::Absent | FormValue::Several => None,
         };
         let step = |step: Step| Some(StepReceipt::counted(step, field(step.id())?.parse().ok()?, Duration::ZERO));
         let receipt = Self {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Where in a value of `Refresh` its address stands; `None` if there is none.
 pub fn address(value: &[u8]) -> Option<Range<usize>> {
-    let mut reader = Reader { value, at: 0 };
+    let mut reader = RefreshReader { value, at: 0 };
     reader.skip(|byte| byte.is_ascii_whitespace());
     let time = reader.skip(|byte| byte.is_ascii_digit() || byte == b'.');
     let between = reader.skip(|byte| byte.is_ascii_whitespace()) + reader.skip_one(|byte| matches!(byte, b';' | b','));
@@ -20,12 +20,12 @@ pub fn address(value: &[u8]) -> Option<Range<usize>> {
     (end > 0).then(|| reader.at..reader.at + end)
 }
 
-struct Reader<'a> {
+struct RefreshReader<'a> {
     value: &'a [u8],
     at: usize,
 }
 
-impl Reader<'_> {
+impl RefreshReader<'_> {
     fn next(&self) -> Option<u8> {
         self.value.get(self.at).copied()
     }

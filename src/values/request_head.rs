@@ -8,13 +8,13 @@
 use http::uri::Authority;
 use memchr::{memchr, memchr_iter};
 
-use super::head_lines::{self, Known, Line, Lines, Span};
+use super::head_lines::{self, HeadLine, HeadLines, KnownName, Span};
 use super::reason::Reason;
 use super::target::{ASTERISK, Target};
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeadLimits {
+pub struct ParsedHead {
     /// Bytes, the request line included.
     pub size: usize,
     /// Lines after the request line.
@@ -23,7 +23,7 @@ pub struct HeadLimits {
 
 /// How a body is framed (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Framing {
+pub enum BodyFraming {
     /// There is none.
     #[default]
     Empty,
@@ -39,7 +39,7 @@ pub struct Head {
     /// Where the body begins.
     pub end: usize,
     /// What the body is.
-    pub framing: Framing,
+    pub framing: BodyFraming,
     /// Where the method is.
     pub method: Span,
     /// Where the target is.
@@ -49,7 +49,7 @@ pub struct Head {
     /// Whether the client wants the connection to go on after the answer.
     pub keeps_alive: bool,
     /// The lines after the request line.
-    pub lines: Lines,
+    pub lines: HeadLines,
 }
 
 /// Reads a head piece by piece. Nothing is looked at twice.
@@ -69,7 +69,7 @@ pub struct HeadReader {
     /// What a target in absolute form goes to.
     authority: Option<Box<[u8]>>,
     host: bool,
-    fields: Lines,
+    fields: HeadLines,
     length: Option<u64>,
     chunked: bool,
 }
@@ -82,7 +82,7 @@ impl HeadReader {
     ///
     /// # Errors
     /// The reason of the refusal. The connection has to be closed after it: nobody knows where the next request begins.
-    pub fn feed(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Reason> {
+    pub fn feed(&mut self, bytes: &[u8], limits: &ParsedHead) -> Result<Option<Head>, Reason> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
@@ -129,7 +129,7 @@ impl HeadReader {
     }
 
     /// Whether this line, which stands at `start`, ends the head.
-    fn read_line(&mut self, line: &[u8], start: usize, limits: &HeadLimits) -> Result<bool, Reason> {
+    fn read_line(&mut self, line: &[u8], start: usize, limits: &ParsedHead) -> Result<bool, Reason> {
         match (self.begun, line.is_empty()) {
             (true, true) => Ok(true),
             (true, false) => self.field(line, start, limits).map(|()| false),
@@ -195,7 +195,7 @@ impl HeadReader {
     }
 
     /// `name: value` (RFC 9112 5). A line that begins with a space has no name, so folding is refused here as well.
-    fn field(&mut self, text: &[u8], start: usize, limits: &HeadLimits) -> Result<(), Reason> {
+    fn field(&mut self, text: &[u8], start: usize, limits: &ParsedHead) -> Result<(), Reason> {
         if self.fields.len() >= limits.fields {
             return Err(Reason::HeadTooLarge);
         }
@@ -203,18 +203,18 @@ impl HeadReader {
         if name == 0 || text.get(name) != Some(&b':') {
             return Err(Reason::HeadMalformed);
         }
-        let line = Line::read(text, start, name, 1);
+        let line = HeadLine::read(text, start, name, 1);
         if !line.is_usual(start + text.len()) {
             // Servers differ about tabs around a value, and about more blanks than one.
             self.fields.mark_odd();
         }
         self.fields.push(line);
         let value = text.get(name + 1..).unwrap_or_default().trim_ascii();
-        if line.known == Known::Host {
+        if line.known == KnownName::Host {
             self.host(value)
-        } else if line.known == Known::ContentLength {
+        } else if line.known == KnownName::ContentLength {
             self.content_length(value)
-        } else if line.known == Known::TransferEncoding {
+        } else if line.known == KnownName::TransferEncoding {
             self.transfer_encoding(value)
         } else {
             Ok(())
@@ -243,12 +243,12 @@ impl HeadReader {
     }
 
     /// One length, told in one way (RFC 9112 6.3).
-    fn framing(&self) -> Result<Framing, Reason> {
+    fn framing(&self) -> Result<BodyFraming, Reason> {
         match (self.length, self.chunked) {
-            (None, false) => Ok(Framing::Empty),
-            (Some(0), false) => Ok(Framing::Empty),
-            (Some(length), false) => Ok(Framing::Length(length)),
-            (None, true) if !self.old_version => Ok(Framing::Chunked),
+            (None, false) => Ok(BodyFraming::Empty),
+            (Some(0), false) => Ok(BodyFraming::Empty),
+            (Some(length), false) => Ok(BodyFraming::Length(length)),
+            (None, true) if !self.old_version => Ok(BodyFraming::Chunked),
             (_, true) => Err(Reason::HeadMalformed),
         }
     }
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const LIMITS: HeadLimits = HeadLimits { size: 400, fields: 5 };
+    const LIMITS: ParsedHead = ParsedHead { size: 400, fields: 5 };
 
     /// Fed whole and byte by byte, which must come to the same.
     fn read(bytes: &[u8]) -> Result<Option<Head>, Reason> {
@@ -315,19 +315,19 @@ mod tests {
         let bytes = b"\r\nBREW /a?b HTTP/1.1\r\nHost: a\r\nX-Y:\t b \t\r\nCookie:\r\nConnection: x, close\r\n\r\nbody";
         let head = read(bytes).unwrap().unwrap();
         assert_eq!((head.method.of(bytes), head.target.of(bytes)), (b"BREW".as_slice(), b"/a?b".as_slice()));
-        let line = |line: &Line| (line.known, line.name.of(bytes).to_vec(), line.value.of(bytes).to_vec());
+        let line = |line: &HeadLine| (line.known, line.name.of(bytes).to_vec(), line.value.of(bytes).to_vec());
         let want = [
-            (Known::Host, "Host", "a"),
-            (Known::Other, "X-Y", "b"),
-            (Known::Cookie, "Cookie", ""),
-            (Known::Connection, "Connection", "x, close"),
+            (KnownName::Host, "Host", "a"),
+            (KnownName::Other, "X-Y", "b"),
+            (KnownName::Cookie, "Cookie", ""),
+            (KnownName::Connection, "Connection", "x, close"),
         ];
         let want = want.map(|(known, name, value)| (known, name.as_bytes().to_vec(), value.as_bytes().to_vec()));
         assert_eq!(head.lines.iter().map(line).collect::<Vec<_>>(), want);
         assert!(!head.is_old && !head.keeps_alive && head.end == bytes.len() - 4);
     }
 
-    fn framing(fields: &str) -> Result<Framing, Reason> {
+    fn framing(fields: &str) -> Result<BodyFraming, Reason> {
         let head = format!("POST / HTTP/1.1\r\n{fields}\r\n");
         read(head.as_bytes()).map(|read| {
             let head_read = read.unwrap();
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn bodies_have_one_length_told_in_one_way() {
-        use Framing::*;
+        use BodyFraming::*;
         let bad = Err(Reason::HeadMalformed);
         let cases = [
             ("", Ok(Empty)),
@@ -529,7 +529,7 @@ mod tests {
         ) {
             let lines = line + &fields;
             let bytes = lines.as_bytes();
-            if let Ok(Some(head)) = HeadReader::default().feed(bytes, &HeadLimits { size: 4096, fields: 20 }) {
+            if let Ok(Some(head)) = HeadReader::default().feed(bytes, &ParsedHead { size: 4096, fields: 20 }) {
                 let mut headers = [httparse::EMPTY_HEADER; 32];
                 let mut request = httparse::Request::new(&mut headers);
                 prop_assert_eq!(request.parse(bytes), Ok(httparse::Status::Complete(head.end)));
@@ -553,7 +553,7 @@ mod tests {
             let bytes = bytes::Bytes::from(format!("GET / HTTP/1.1\r\n{lines}\r\n"));
             let head = HeadReader::default().feed(&bytes, &LIMITS).unwrap().unwrap();
             let mut written = bytes::BytesMut::new();
-            head_lines::Fields::new(bytes, head.lines).put(&mut written, |_| true);
+            head_lines::HeadFields::new(bytes, head.lines).put(&mut written, |_| true);
             assert_eq!(written, want.as_bytes(), "{lines:?}");
         }
     }

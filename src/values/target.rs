@@ -196,7 +196,7 @@ mod tests {
             ("/a%2Fb/../c", "%2F"),
         ];
         for (raw, want) in cases {
-            assert_eq!(Target::parse(raw.as_bytes()).unwrap_err().culprit(), want, "{raw}");
+            assert_eq!(Target::parse(raw.as_bytes()).unwrap_err().detail(), want, "{raw}");
         }
     }
 

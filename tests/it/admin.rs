@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use exeunt::admin::client::{NoAnswer, ask};
-use exeunt::admin::{AdminSocket, Settings};
+use exeunt::admin::{AdminSettings, AdminSocket};
 use http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,7 +26,7 @@ impl Office {
     fn of(site: &Site) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.sock");
-        let socket = AdminSocket::bind(&Settings { path, group: None }).unwrap();
+        let socket = AdminSocket::bind(&AdminSettings { path, group: None }).unwrap();
         let stopping = Arc::new(Notify::new());
         let stop = Arc::clone(&stopping);
         let task = tokio::spawn(socket.serve(Arc::clone(&site.gateway), async move { stop.notified().await }));
@@ -57,7 +57,7 @@ async fn nobody_but_the_owner_may_open_it() {
     let shared = office.folder.path().join("shared.sock");
     // The group of the folder: one that this process may give files to.
     let group = std::os::unix::fs::MetadataExt::gid(&fs::metadata(office.folder.path()).unwrap());
-    let socket = AdminSocket::bind(&Settings { path: shared.clone(), group: Some(group) }).unwrap();
+    let socket = AdminSocket::bind(&AdminSettings { path: shared.clone(), group: Some(group) }).unwrap();
     assert_eq!(fs::metadata(&shared).unwrap().permissions().mode() & 0o777, 0o660);
     drop(socket);
     assert!(!shared.exists());

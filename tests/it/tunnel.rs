@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use exeunt::proxy::tunnel::{self, Cause, Farewell, Peer, Rules, Side, TunnelEnd};
+use exeunt::proxy::tunnel::{self, CloseMessage, Side, TunnelEnd, TunnelEndCause, TunnelPeer, TunnelRules};
 use exeunt::session::live::Cut;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,10 +27,10 @@ struct Watched {
     restarts: AtomicBool,
 }
 
-impl Rules for Watched {
-    type Leaving<'a> = ();
+impl TunnelRules for Watched {
+    type WriteGuard<'a> = ();
 
-    fn leave(&self) -> Option<()> {
+    fn begin_write(&self) -> Option<()> {
         (!self.has_ended.load(Ordering::SeqCst)).then_some(())
     }
 
@@ -38,8 +38,8 @@ impl Rules for Watched {
         self.activity.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn farewell(&self) -> Farewell {
-        if self.restarts.load(Ordering::SeqCst) { Farewell::Restart } else { Farewell::SessionEnded }
+    fn close_message(&self) -> CloseMessage {
+        if self.restarts.load(Ordering::SeqCst) { CloseMessage::Restart } else { CloseMessage::SessionEnded }
     }
 }
 
@@ -194,7 +194,7 @@ async fn a_close_of_the_client_passes_and_ends_the_tunnel() {
     assert_eq!(client.next().await, Some(Message::Close(None)));
     drop((client, upstream));
     let end = rest.end().await;
-    assert!(matches!(end.cause, Cause::Ended(_)), "{end:?}");
+    assert!(matches!(end.cause, TunnelEndCause::Ended(_)), "{end:?}");
     assert_eq!((end.to_upstream, end.to_client, end.in_order), (6, 2, true));
 }
 
@@ -206,7 +206,7 @@ async fn a_client_that_vanishes_ends_the_tunnel() {
     upstream.read_to_end(&mut rest).await.unwrap();
     drop(upstream);
     let end = tunnel.await.unwrap();
-    assert_eq!((end.cause, end.in_order), (Cause::Ended(Peer::Client), false));
+    assert_eq!((end.cause, end.in_order), (TunnelEndCause::Ended(TunnelPeer::Client), false));
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn a_cut_of_an_idle_tunnel_tells_both_why() {
     assert_eq!(client.next().await, None);
     assert_eq!(upstream.next().await, None);
     drop((client, upstream));
-    assert_eq!(rest.end().await.cause, Cause::Cut);
+    assert_eq!(rest.end().await.cause, TunnelEndCause::Cut);
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn a_cut_before_the_tunnel_begins_is_not_missed() {
     };
     assert_eq!(client.closed_with().await, Some((CloseCode::Policy, "session ended".to_owned())));
     drop(client);
-    assert_eq!(rest.end().await.cause, Cause::Cut);
+    assert_eq!(rest.end().await.cause, TunnelEndCause::Cut);
 }
 
 #[tokio::test]
@@ -269,7 +269,7 @@ async fn a_cut_in_a_long_frame_waits_for_its_end() {
     client.read_to_end(&mut got).await.unwrap();
     assert_eq!(got, [second, b"\x88\x0f\x03\xf0session ended"].concat());
     drop((client, upstream));
-    assert_eq!(tunnel.await.unwrap().cause, Cause::Cut);
+    assert_eq!(tunnel.await.unwrap().cause, TunnelEndCause::Cut);
 }
 
 /// Between the end of the session and its cut nothing more goes out, not even what was read before.
@@ -288,7 +288,7 @@ async fn nothing_reaches_the_upstream_once_the_session_has_ended() {
     upstream.read_to_end(&mut got).await.unwrap();
     assert_eq!((got.len(), got[0]), (8, 0x88), "a Close frame alone: {got:?}");
     drop((client, upstream));
-    assert_eq!(tunnel.await.unwrap().cause, Cause::Cut);
+    assert_eq!(tunnel.await.unwrap().cause, TunnelEndCause::Cut);
 }
 
 #[tokio::test]
@@ -308,7 +308,7 @@ async fn nothing_that_the_client_sends_after_a_cut_reaches_the_upstream() {
     assert_eq!(upstream.closed_with().await, Some((CloseCode::Away, String::new())));
     assert_eq!(upstream.next().await, None);
     drop((client, upstream));
-    assert_eq!(rest.end().await.cause, Cause::Cut);
+    assert_eq!(rest.end().await.cause, TunnelEndCause::Cut);
 }
 
 #[tokio::test]
@@ -324,7 +324,7 @@ async fn a_frame_that_the_client_has_begun_is_not_completed_after_a_cut() {
     upstream.read_to_end(&mut got).await.unwrap();
     assert!(got.is_empty(), "neither the rest nor a Close in the middle: {got:?}");
     drop((client, upstream));
-    assert_eq!(tunnel.await.unwrap().cause, Cause::Cut);
+    assert_eq!(tunnel.await.unwrap().cause, TunnelEndCause::Cut);
 }
 
 #[tokio::test]
@@ -335,7 +335,7 @@ async fn a_cut_does_not_wait_for_a_frame_that_never_ends() {
     client.read_exact(&mut got).await.unwrap();
     cut.signal(Duration::ZERO);
     let end = tokio::time::timeout(HANG, tunnel).await.expect("the cut is bounded").unwrap();
-    assert_eq!((end.cause, end.to_client), (Cause::Cut, 8));
+    assert_eq!((end.cause, end.to_client), (TunnelEndCause::Cut, 8));
     let mut rest = Vec::new();
     let _ = client.read_to_end(&mut rest).await;
     assert!(rest.is_empty(), "no Close in the middle of a frame: {rest:?}");
@@ -356,6 +356,6 @@ async fn a_cut_does_not_wait_for_a_client_that_does_not_read() {
     let _ = tokio::time::timeout(Duration::from_millis(300), flood).await;
     cut.signal(Duration::ZERO);
     let end = tokio::time::timeout(HANG, tunnel).await.expect("the cut is bounded").unwrap();
-    assert_eq!(end.cause, Cause::Cut);
+    assert_eq!(end.cause, TunnelEndCause::Cut);
     drop(client);
 }

@@ -8,7 +8,7 @@ use crate::credentials::user_file::UserEntry;
 const TITLES: [&str; 5] = ["USER", "GROUPS", "EMAIL", "NAME", "STATE"];
 
 /// Aligned columns; `-` where a user has nothing. Nothing at all without users.
-pub(super) fn people(entries: &[&UserEntry]) -> String {
+pub(super) fn user_table(entries: &[&UserEntry]) -> String {
     if entries.is_empty() {
         return String::new();
     }

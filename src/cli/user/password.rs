@@ -6,11 +6,11 @@ use std::os::fd::AsFd;
 
 use zeroize::Zeroizing;
 
-use super::Failure;
+use super::CommandError;
 use crate::credentials::password::{MAX_PASSWORD, Password};
 
 /// Asks twice on a terminal; reads one line where standard input is something else.
-pub(super) fn ask(user: &str) -> Result<Password, Failure> {
+pub(super) fn ask(user: &str) -> Result<Password, CommandError> {
     if io::stdin().is_terminal() {
         let first = prompt(&format!("Password for {user}: "))?;
         let again = prompt("The same again: ")?;
@@ -21,19 +21,19 @@ pub(super) fn ask(user: &str) -> Result<Password, Failure> {
     from_line(&mut File::from(input))
 }
 
-fn prompt(text: &str) -> Result<Zeroizing<String>, Failure> {
+fn prompt(text: &str) -> Result<Zeroizing<String>, CommandError> {
     rpassword::prompt_password(text).map(Zeroizing::new).map_err(|error| unreadable(&error))
 }
 
-fn twice(first: Zeroizing<String>, again: &Zeroizing<String>) -> Result<Password, Failure> {
+fn twice(first: Zeroizing<String>, again: &Zeroizing<String>) -> Result<Password, CommandError> {
     if first != *again {
-        return Err(Failure::new("these are two different passwords: nothing was changed", "try again"));
+        return Err(CommandError::new("these are two different passwords: nothing was changed", "try again"));
     }
-    Password::new(first).map_err(|problem| Failure::new(problem, "try again with another one"))
+    Password::new(first).map_err(|problem| CommandError::new(problem, "try again with another one"))
 }
 
 /// The first line, without its end, and not a byte more of the input.
-fn from_line(input: &mut impl Read) -> Result<Password, Failure> {
+fn from_line(input: &mut impl Read) -> Result<Password, CommandError> {
     const HELP: &str = "the password is the first line of standard input: printf '%s\\n' … | exeunt user set NAME; \
                         to keep the old one: --keep-password";
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSWORD + 2));
@@ -44,8 +44,8 @@ fn from_line(input: &mut impl Read) -> Result<Password, Failure> {
         }
     }
     let line = line.strip_suffix(b"\r").unwrap_or(&line);
-    let text = std::str::from_utf8(line).map_err(|_| Failure::new("the password is not UTF-8", HELP))?;
-    Password::new(text.to_owned()).map_err(|problem| Failure::new(problem, HELP))
+    let text = std::str::from_utf8(line).map_err(|_| CommandError::new("the password is not UTF-8", HELP))?;
+    Password::new(text.to_owned()).map_err(|problem| CommandError::new(problem, HELP))
 }
 
 fn next_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
@@ -57,8 +57,8 @@ fn next_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
     }
 }
 
-fn unreadable(error: &io::Error) -> Failure {
-    Failure::new(format!("the password could not be read: {error}"), "give it on standard input, in one line")
+fn unreadable(error: &io::Error) -> CommandError {
+    CommandError::new(format!("the password could not be read: {error}"), "give it on standard input, in one line")
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn line(mut input: &[u8]) -> Result<Password, String> {
-        from_line(&mut input).map_err(|Failure(reason)| reason)
+        from_line(&mut input).map_err(|CommandError(reason)| reason)
     }
 
     #[test]

@@ -7,8 +7,8 @@ use clap::Parser;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::credentials::hashing::{PasswordChecker, Settings};
-use crate::throttle::shares::Share;
+use crate::credentials::hashing::{HashingSettings, PasswordChecker};
+use crate::throttle::fair_queue::Share;
 
 #[derive(Parser)]
 struct Program {
@@ -17,11 +17,11 @@ struct Program {
 }
 
 /// A folder with a users' file, and the command as it is typed.
-struct Desk {
+struct Harness {
     folder: tempfile::TempDir,
 }
 
-impl Desk {
+impl Harness {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
@@ -35,19 +35,19 @@ impl Desk {
     }
 
     /// Runs a command line; `password` is what is typed when asked, and being asked without one is a failure.
-    fn run(&self, line: &[&str], password: Option<&str>) -> Result<Said, String> {
+    fn run(&self, line: &[&str], password: Option<&str>) -> Result<CommandOutput, String> {
         let path = self.path();
         let words = [&["exeunt"], line, &["--file", path.to_str().unwrap()]].concat();
         let command = Program::try_parse_from(words).map_err(|error| error.to_string())?.command;
         let mut ask = |_: &str| {
-            let password = password.ok_or_else(|| Failure::new("asked for a password", ""))?;
-            Password::new(password.to_owned()).map_err(|problem| Failure::new(problem, ""))
+            let password = password.ok_or_else(|| CommandError::new("asked for a password", ""))?;
+            Password::new(password.to_owned()).map_err(|problem| CommandError::new(problem, ""))
         };
         let folder = self.folder.path().to_str().unwrap();
         let shown = |text: String| text.replace(folder, "DIR");
         match execute(command, &mut ask) {
-            Ok(said) => Ok(Said { result: shown(said.result), notice: shown(said.notice) }),
-            Err(Failure(reason)) => Err(shown(reason)),
+            Ok(said) => Ok(CommandOutput { result: shown(said.result), notice: shown(said.notice) }),
+            Err(CommandError(reason)) => Err(shown(reason)),
         }
     }
 
@@ -59,7 +59,7 @@ impl Desk {
 
     async fn signs_in(&self, user: &str, password: &str) -> bool {
         let users = Users::load(&self.path(), WeakHashes::Accept).unwrap();
-        let checker = PasswordChecker::new(Settings::default()).unwrap();
+        let checker = PasswordChecker::new(HashingSettings::default()).unwrap();
         let share = Share { account: 0, address: 0, site: 0, is_known: false };
         checker.verify(&users, user, Zeroizing::new(password.to_owned()), share).await.is_ok()
     }
@@ -67,7 +67,7 @@ impl Desk {
 
 #[tokio::test]
 async fn a_user_is_added_changed_and_removed() {
-    let desk = Desk::new();
+    let desk = Harness::new();
     let set = ["set", "alice", "--group", "staff", "--group", "shop", "--email", "alice@example.com"];
     let said = desk.said(&set, Some("open sesame"));
     assert_eq!(said, "alice: added to DIR/users.toml; takes effect at the next start\n");
@@ -87,7 +87,7 @@ async fn a_user_is_added_changed_and_removed() {
 
 #[tokio::test]
 async fn without_a_new_password_the_old_one_stays() {
-    let desk = Desk::new();
+    let desk = Harness::new();
     desk.said(&["set", "alice", "--group", "staff", "--email", "a@b", "--name", "Al"], Some("open sesame"));
     let lines = [
         (vec!["set", "alice", "--keep-password", "--group", "shop"], "alice  shop  a@b  Al  enabled"),
@@ -108,7 +108,7 @@ async fn without_a_new_password_the_old_one_stays() {
 
 #[test]
 fn what_cannot_be_is_refused_before_a_password_is_asked_for() {
-    let desk = Desk::new();
+    let desk = Harness::new();
     let cases = [
         (vec!["set", ""], "a user's name is empty"),
         (vec!["set", " bob"], "begins or ends with a space"),
@@ -131,7 +131,7 @@ fn what_cannot_be_is_refused_before_a_password_is_asked_for() {
 
 #[test]
 fn a_change_that_would_break_the_file_is_not_written() {
-    let desk = Desk::new();
+    let desk = Harness::new();
     desk.said(&["set", "alice"], Some("x"));
     let before = desk.text();
     let reason = desk.run(&["set", "Alice"], Some("x")).unwrap_err();
@@ -142,7 +142,7 @@ fn a_change_that_would_break_the_file_is_not_written() {
 
 #[test]
 fn a_broken_file_can_be_mended_user_by_user() {
-    let desk = Desk::new();
+    let desk = Harness::new();
     fs::write(desk.path(), "[users.alice]\npassword = 'hunter2'\n\n[users.bob]\n").unwrap();
     fs::set_permissions(desk.path(), fs::Permissions::from_mode(0o640)).unwrap();
     let said = desk.run(&["set", "alice"], Some("x")).unwrap();
@@ -161,7 +161,7 @@ fn a_broken_file_can_be_mended_user_by_user() {
 
 #[test]
 fn comments_and_mode_survive() {
-    let desk = Desk::new();
+    let desk = Harness::new();
     desk.said(&["set", "alice"], Some("x"));
     assert_eq!(fs::metadata(desk.path()).unwrap().mode() & 0o7777, 0o640);
     let text = format!("# The shop.\n\n{}# the end\n", desk.text());
@@ -176,7 +176,7 @@ fn comments_and_mode_survive() {
 
 #[test]
 fn nothing_is_lost_when_many_write_at_once() {
-    let desk = Desk::new();
+    let desk = Harness::new();
     let users: Vec<_> = (0..8).map(|at| format!("user{at}")).collect();
     std::thread::scope(|scope| {
         for user in &users {
@@ -190,7 +190,7 @@ fn nothing_is_lost_when_many_write_at_once() {
 
 #[test]
 fn programs_get_json() {
-    let desk = Desk::new();
+    let desk = Harness::new();
     let nobody = desk.run(&["list", "--json"], None).unwrap();
     assert_eq!(nobody.result, "[]\n");
     assert!(nobody.notice.starts_with("no users yet in DIR/users.toml"), "{}", nobody.notice);

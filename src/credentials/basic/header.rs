@@ -5,7 +5,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
-use crate::credentials::presented::{Presented, Way};
+use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 use crate::values::headers::Headers;
 
 /// What the `Authorization` of a request is to us.
@@ -18,7 +18,7 @@ pub enum Authorization {
     /// Several lines, Basic among them: programs would disagree about which one counts.
     Several,
     /// A name and a password.
-    Basic(Presented),
+    Basic(UsernamePassword),
 }
 
 /// Reads the `Authorization` of a request.
@@ -44,7 +44,7 @@ pub fn is_basic(value: &[u8]) -> bool {
 const SCHEME: &[u8] = b"basic";
 
 /// `Basic dXNlcjpwYXNz`: the scheme, blanks, and base64 of `user:password`, with its padding or without.
-fn presented(value: &[u8]) -> Option<Presented> {
+fn presented(value: &[u8]) -> Option<UsernamePassword> {
     let credentials = value.trim_ascii().get(SCHEME.len()..)?;
     let encoded = credentials.strip_prefix(b" ")?.trim_ascii();
     let padding = encoded.iter().rev().take_while(|&&byte| byte == b'=').count();
@@ -53,7 +53,7 @@ fn presented(value: &[u8]) -> Option<Presented> {
     let (user, password) = text.split_once(':')?;
     // Neither may hold control characters (RFC 7617 2).
     let is_text = !text.chars().any(char::is_control);
-    is_text.then(|| Presented::new(Way::Basic, user, Zeroizing::new(password.to_owned())))?
+    is_text.then(|| UsernamePassword::new(CredentialSource::Basic, user, Zeroizing::new(password.to_owned())))?
 }
 
 const MAX_PADDING: usize = 2;
@@ -85,8 +85,8 @@ mod tests {
             Authorization::Absent => "absent".to_owned(),
             Authorization::Malformed => "malformed".to_owned(),
             Authorization::Several => "several".to_owned(),
-            Authorization::Basic(Presented { way, user, password }) => {
-                assert_eq!(way, Way::Basic);
+            Authorization::Basic(UsernamePassword { way, user, password }) => {
+                assert_eq!(way, CredentialSource::Basic);
                 format!("{user}|{}", *password)
             }
         }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::credentials::methods::{Means, Method, Verdict};
-use crate::credentials::presented::{Presented, Way};
+use crate::credentials::methods::{Means, SignInMethod, Verdict};
 use crate::credentials::user_file::Users;
 use crate::credentials::user_file::method::check;
+use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 
 /// The users of a file, whose programs send name and password with every request.
 #[derive(Debug)]
@@ -28,15 +28,15 @@ impl Basic {
 }
 
 #[async_trait]
-impl Method for Basic {
+impl SignInMethod for Basic {
     fn name(&self) -> &'static str {
         "basic"
     }
 
-    async fn judge(&self, presented: &Presented, means: Means<'_>) -> Verdict {
+    async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict {
         match presented.way {
-            Way::Basic => check(&self.0, presented, means, self.name()).await,
-            Way::Form => Verdict::Absent,
+            CredentialSource::Basic => check(&self.0, presented, means, self.name()).await,
+            CredentialSource::Form => Verdict::Absent,
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::credentials::presented::Presented;
+use crate::credentials::username_password::UsernamePassword;
 use crate::session::record::Session;
 use crate::values::end_cause::EndCause;
 use crate::values::known_browser::BrowserId;
@@ -50,13 +50,13 @@ pub enum Found {
 pub struct Verified {
     /// Without random bytes for a key every request is checked.
     keys: Option<MacKeys>,
-    table: Mutex<Table>,
+    table: Mutex<VerifiedTable>,
     under_way: Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    by_user: HashMap<Box<str>, Entry>,
+struct VerifiedTable {
+    by_user: HashMap<Box<str>, VerifiedEntry>,
     /// Everybody in whose name something may still be under way.
     sessions: Vec<Weak<Session>>,
     /// How often everything was forgotten: what was checked before does not count after.
@@ -64,7 +64,7 @@ struct Table {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct VerifiedEntry {
     code: Mac,
     id: BrowserId,
     verified: Moment,
@@ -99,7 +99,7 @@ impl Default for Verified {
 
 impl Verified {
     /// Looks credentials up.
-    pub fn find(&self, presented: &Presented, now: Moment) -> Found {
+    pub fn find(&self, presented: &UsernamePassword, now: Moment) -> Found {
         let table = self.table.lock();
         let Some(entry) = table.by_user.get(presented.user.as_str()) else { return Found::Unknown };
         let age = now.duration_since(entry.verified);
@@ -114,7 +114,7 @@ impl Verified {
     }
 
     /// Asks for the turn to check credentials: of many requests with the same ones, one checks.
-    pub fn turn(&self, presented: &Presented) -> Turn<'_> {
+    pub fn turn(&self, presented: &UsernamePassword) -> Turn<'_> {
         let code = self.code(presented).map(|code| code.encode());
         let (outcome, others) = watch::channel(None);
         if let Some(code) = code.clone() {
@@ -147,18 +147,18 @@ impl Verified {
         connections
     }
 
-    fn code(&self, presented: &Presented) -> Option<Mac> {
+    fn code(&self, presented: &UsernamePassword) -> Option<Mac> {
         self.keys.as_ref().map(|keys| keys.sign(Purpose::BasicCredentials, &parts(presented)))
     }
 }
 
-impl Table {
+impl VerifiedTable {
     fn forget_old(&mut self, now: Moment) {
         self.by_user.retain(|_, entry| now.duration_since(entry.verified) < KNOWN);
         self.sessions.retain(|session| session.strong_count() > 0);
     }
 
-    fn insert(&mut self, user: Box<str>, entry: Entry) {
+    fn insert(&mut self, user: Box<str>, entry: VerifiedEntry) {
         if self.by_user.len() >= CAPACITY {
             let first = self.by_user.iter().min_by_key(|(_, entry)| entry.verified).map(|(user, _)| user.clone());
             first.and_then(|user| self.by_user.remove(&user));
@@ -175,7 +175,13 @@ impl Table {
 impl Check<'_> {
     /// Remembers that these credentials are right. `known` is what they were known as before. False if everything was
     /// forgotten meanwhile: they were compared with what does not count any more, and have to be checked again.
-    pub fn enter(&self, presented: &Presented, known: Option<BrowserId>, session: &Arc<Session>, now: Moment) -> bool {
+    pub fn enter(
+        &self,
+        presented: &UsernamePassword,
+        known: Option<BrowserId>,
+        session: &Arc<Session>,
+        now: Moment,
+    ) -> bool {
         let mut table = self.verified.table.lock();
         if table.forgotten != self.forgotten {
             return false;
@@ -184,7 +190,7 @@ impl Check<'_> {
         table.sessions.push(Arc::downgrade(session));
         let id = known.or_else(|| BrowserId::generate().ok());
         if let (Some(code), Some(id)) = (self.verified.code(presented), id) {
-            let entry = Entry { code, id, verified: now, session: Arc::clone(session) };
+            let entry = VerifiedEntry { code, id, verified: now, session: Arc::clone(session) };
             table.insert(presented.user.as_str().into(), entry);
         }
         true
@@ -208,7 +214,7 @@ pub async fn outcome(mut others: watch::Receiver<Option<Outcome>>) -> Option<Out
     others.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
 }
 
-fn parts(presented: &Presented) -> [&[u8]; 2] {
+fn parts(presented: &UsernamePassword) -> [&[u8]; 2] {
     [presented.user.as_bytes(), presented.password.as_bytes()]
 }
 

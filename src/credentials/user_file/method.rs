@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Users;
-use crate::credentials::methods::{Accepted, Means, Method, Verdict};
-use crate::credentials::presented::{Presented, Way};
+use crate::credentials::methods::{Accepted, Means, SignInMethod, Verdict};
+use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 
 /// The users of a file, who sign in with the form.
 #[derive(Debug)]
@@ -20,21 +20,21 @@ impl UserFile {
 }
 
 #[async_trait]
-impl Method for UserFile {
+impl SignInMethod for UserFile {
     fn name(&self) -> &'static str {
         "form"
     }
 
-    async fn judge(&self, presented: &Presented, means: Means<'_>) -> Verdict {
+    async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict {
         match presented.way {
-            Way::Form => check(&self.0, presented, means, self.name()).await,
-            Way::Basic => Verdict::Absent,
+            CredentialSource::Form => check(&self.0, presented, means, self.name()).await,
+            CredentialSource::Basic => Verdict::Absent,
         }
     }
 }
 
 /// Checks a name and a password against a file of users, for the method of this name.
-pub async fn check(users: &Users, presented: &Presented, means: Means<'_>, method: &'static str) -> Verdict {
+pub async fn check(users: &Users, presented: &UsernamePassword, means: Means<'_>, method: &'static str) -> Verdict {
     match means.passwords.verify(users, &presented.user, presented.password.clone(), means.share).await {
         Ok(user) => Verdict::Accept(Accepted { user: user.key(), identity: Arc::clone(&user.identity), method }),
         Err(reason) => Verdict::Refuse(reason),

@@ -9,7 +9,7 @@ fn line(user: &str, password: &str) -> String {
 }
 
 /// `/dav` offers it to everybody, `/dav/staff` to a group, `/dav/open` to strangers too; `/` does not.
-fn bench() -> Bench {
+fn bench() -> Harness {
     bench_with(|settings| {
         let basic = |path, access| RouteSettings { basic: true, ..route(path, access) };
         settings.routes.extend([
@@ -21,20 +21,20 @@ fn bench() -> Bench {
 }
 
 /// What the application is told, or the status and the reason.
-async fn outcome(bench: &Bench, method: &str, target: &str, lines: &[&str]) -> Result<HeaderMap, (u16, String)> {
+async fn outcome(bench: &Harness, method: &str, target: &str, lines: &[&str]) -> Result<HeaderMap, (u16, String)> {
     match bench.receive_later(method, target, lines).await {
         Received::Forward(forward) => Ok(sent(&forward, &head(method, lines).headers)),
         Received::Answer(reply) => Err((reply.status.as_u16(), reply.reason.map_or("", Reason::id).to_owned())),
-        Received::Own(_) => panic!("{target} is no page of ours"),
+        Received::BuiltIn(_) => panic!("{target} is no page of ours"),
     }
 }
 
-async fn user(bench: &Bench, target: &str, lines: &[&str]) -> Result<String, (u16, String)> {
+async fn user(bench: &Harness, target: &str, lines: &[&str]) -> Result<String, (u16, String)> {
     let told = outcome(bench, "GET", target, lines).await?;
     Ok(told.get("x-forwarded-user").map_or("", |user| user.to_str().unwrap()).to_owned())
 }
 
-async fn reply(bench: &Bench, target: &str, lines: &[&str]) -> Reply {
+async fn reply(bench: &Harness, target: &str, lines: &[&str]) -> Reply {
     match bench.receive_later("GET", target, lines).await {
         Received::Answer(reply) => reply,
         other => panic!("{target} was not answered: {other:?}"),
@@ -261,5 +261,5 @@ async fn whoever_is_forgotten_is_cut() {
     assert_eq!(user(&bench, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
     assert_eq!(bench.gateway.passwords.computed(), hashes + 1);
     assert_eq!(bench.gateway.forget_credentials(EndCause::Revoked, |session| session.identity().user() != "alice"), 1);
-    assert!(forward.has_ended() && forward.leave().is_none() && cut.signalled().is_some());
+    assert!(forward.has_ended() && forward.begin_write().is_none() && cut.signalled().is_some());
 }

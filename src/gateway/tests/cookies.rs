@@ -97,13 +97,13 @@ async fn two_keys_of_one_session_are_no_conflict() {
     let bench = bench();
     let alice = bench.sign_in("alice").await;
     let other_host = SessionId::generate().unwrap();
-    let session = bench.gateway.sessions().everybody(None).remove(0);
+    let session = bench.gateway.sessions().sessions_of(None).remove(0);
     assert!(bench.gateway.sessions().add_key(&session, other_host.key()));
     let both = line(&[pair(&alice), &format!("exeunt={}", other_host.cookie_value())]);
     assert!(bench.is_signed_in(&both) && bench.is_signed_in(&alice));
 }
 
-fn https() -> Bench {
+fn https() -> Harness {
     bench_with(|settings| settings.cookie = SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax))
 }
 

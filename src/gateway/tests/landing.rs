@@ -17,7 +17,7 @@ fn form_field(page: &Reply) -> String {
 }
 
 /// From the address that was asked for to where the sign-in leads, with a wrong password in between.
-async fn comes_back_to(bench: &Bench, target: &str) -> String {
+async fn comes_back_to(bench: &Harness, target: &str) -> String {
     let reply = bench.ask("GET", target, &[BROWSER], "").await;
     let location = header(&reply, "location").unwrap().to_owned();
     assert!(location.len() <= 3500, "{target}: {}", location.len());
@@ -66,10 +66,10 @@ async fn what_is_too_long_for_a_proxy_leads_to_the_default() {
 #[tokio::test]
 async fn nobody_else_can_write_such_a_target() {
     let (one, other) = (bench(), bench());
-    let signed = async |bench: &Bench, target: &str| {
+    let signed = async |bench: &Harness, target: &str| {
         next_of(header(&bench.ask("GET", target, &[BROWSER], "").await, "location").unwrap())
     };
-    let lands = async |bench: &Bench, next: &str| {
+    let lands = async |bench: &Harness, next: &str| {
         let fields = [("username", "alice"), ("password", "wonder land"), ("next", next)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         header(&bench.ask("POST", "/login", &[FORM], body.leak()).await, "location").unwrap().to_owned()

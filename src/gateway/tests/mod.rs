@@ -27,7 +27,7 @@ use crate::session::table;
 use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::cookie::SessionCookie;
 use crate::values::device::Device;
-use crate::values::head_lines::Fields;
+use crate::values::head_lines::HeadFields;
 use crate::values::header_edits::HeaderEdit;
 use crate::values::headers::RequestHead;
 use crate::values::identity::{Identity, UserKey};
@@ -37,7 +37,7 @@ use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPages, OwnPath};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
-use crate::values::request_head::{HeadLimits, HeadReader};
+use crate::values::request_head::{HeadReader, ParsedHead};
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 
@@ -58,7 +58,7 @@ mod throttling;
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 
-struct Bench {
+struct Harness {
     gateway: Arc<Gateway>,
     clock: ManualClock,
     lines: Arc<Mutex<Vec<String>>>,
@@ -71,12 +71,12 @@ fn users() -> Users {
     Users::parse("users.toml".as_ref(), &text).unwrap()
 }
 
-fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
+fn bench_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
     let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
     let own = hosts.origins().map(OriginPattern::from);
     let allowed = AllowedOrigins::new(own.chain(OriginPattern::parse("https://other.test")));
     let path = |text| OwnPath::parse(text).unwrap();
-    let mut settings = Settings {
+    let mut settings = GatewaySettings {
         trusted: TrustedProxies::default(),
         own_pages: OwnPages::new(path("/login"), vec![path("/logout")]).unwrap(),
         cookie: SessionCookie::new("exeunt", Scheme::Http, SameSite::Lax),
@@ -87,13 +87,13 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
             route("/staff", Access::Groups(vec!["staff".into()])),
         ],
         users: Arc::new(users()),
-        login: crate::login::settings::Settings {
+        login: crate::login::settings::LoginSettings {
             next: ReturnTo::own("/"),
             ban_max: Duration::from_secs(900),
             return_size: 3500,
             body_limit: 16 * 1024,
         },
-        logout: crate::logout::settings::Settings {
+        logout: crate::logout::settings::LogoutSettings {
             get: crate::admission::cross_site::GetPolicy::Navigate,
             next: None,
             allowed,
@@ -101,25 +101,25 @@ fn bench_with(change: impl FnOnce(&mut Settings)) -> Bench {
             clear_site_data: None,
         },
         requests_per_session: 500,
-        pages: crate::pages::Settings { brand: Default::default(), look: crate::pages::Look::built_in().unwrap() },
+        pages: crate::pages::PageSettings { brand: Default::default(), look: crate::pages::Theme::built_in().unwrap() },
         hosts,
     };
     change(&mut settings);
     let (clock, hands) = Clock::manual();
     let lifetime = Lifetime { idle: Duration::from_secs(600), absolute: Duration::from_secs(3600) };
-    let limits = table::Settings { lifetime, max_per_user: 2, capacity: 3 };
-    let (log, lines) = Log::to_memory(audit::Settings { format: audit::Format::Text, access: true });
+    let limits = table::SessionSettings { lifetime, max_per_user: 2, capacity: 3 };
+    let (log, lines) = Log::to_memory(audit::LogSettings { format: audit::Format::Text, access: true });
     let upstreams = Upstreams::new(tokio::runtime::Handle::current());
     let gateway = Gateway::new(
         Assembled::new(settings, Arc::new(MacKeys::generate().unwrap()), &upstreams, &clock).unwrap(),
         SessionTable::new(limits, Arc::new(MemoryStore)),
-        PasswordChecker::new(hashing::Settings::default()).unwrap(),
+        PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
         Pipeline { log, clock },
     );
-    Bench { gateway: Arc::new(gateway), clock: hands, lines }
+    Harness { gateway: Arc::new(gateway), clock: hands, lines }
 }
 
-fn bench() -> Bench {
+fn bench() -> Harness {
     bench_with(|_| {})
 }
 
@@ -137,14 +137,14 @@ fn head(method: &str, lines: &[&str]) -> request::Parts {
 }
 
 /// A head with these lines, as it comes over the wire.
-fn fields(headers: &HeaderMap) -> Fields {
+fn fields(headers: &HeaderMap) -> HeadFields {
     let mut head = b"GET / HTTP/1.1\r\n".to_vec();
     for (name, value) in headers {
         head.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     let bytes = Bytes::from([head.as_slice(), b"\r\n"].concat());
-    let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
-    Fields::new(bytes, read.lines)
+    let read = HeadReader::default().feed(&bytes, &ParsedHead { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
+    HeadFields::new(bytes, read.lines)
 }
 
 /// The lines that the application gets of a request with these.
@@ -152,12 +152,12 @@ fn sent(forward: &Forward, headers: &HeaderMap) -> HeaderMap {
     let mut lines = BytesMut::new();
     forward.put_request(&mut lines, &fields(headers));
     let bytes = [b"GET / HTTP/1.1\r\n", &*lines, b"\r\n"].concat();
-    let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
+    let read = HeadReader::default().feed(&bytes, &ParsedHead { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
     assert_eq!(read.end, bytes.len(), "lines and nothing else: {:?}", String::from_utf8_lossy(&bytes));
     read.lines.to_map(&bytes.into())
 }
 
-impl Bench {
+impl Harness {
     fn receive(&self, method: &str, target: &str, lines: &[&str]) -> Received {
         self.receive_later(method, target, lines).now_or_never().expect("nothing has to end first")
     }
@@ -170,7 +170,9 @@ impl Bench {
     async fn ask(&self, method: &str, target: &str, lines: &[&str], body: &'static str) -> Reply {
         match self.receive_later(method, target, lines).await {
             Received::Answer(reply) => reply,
-            Received::Own(own) => self.gateway.perform(own, async { Ok(Bytes::from_static(body.as_bytes())) }).await,
+            Received::BuiltIn(own) => {
+                self.gateway.sign_in_or_out(own, async { Ok(Bytes::from_static(body.as_bytes())) }).await
+            }
             Received::Forward(_) => panic!("{method} {target} was forwarded"),
         }
     }

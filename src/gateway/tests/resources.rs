@@ -4,7 +4,7 @@ use http::{HeaderName, header};
 
 use super::*;
 
-fn dav() -> Bench {
+fn dav() -> Harness {
     bench_with(|settings| {
         settings.routes = vec![
             route("/", Access::Public),
@@ -16,7 +16,7 @@ fn dav() -> Bench {
 }
 
 /// What the application gets of a header, or why nothing goes there.
-fn told(bench: &Bench, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
+fn told(bench: &Harness, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
     match bench.receive(method, target, lines) {
         Received::Forward(forward) => {
             let headers = sent(&forward, &head(method, lines).headers);
@@ -24,7 +24,7 @@ fn told(bench: &Bench, method: &str, target: &str, lines: &[&str], name: &str) -
             Ok(value.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default())
         }
         Received::Answer(reply) => Err(reply.reason.unwrap()),
-        Received::Own(_) => panic!("{target} is ours"),
+        Received::BuiltIn(_) => panic!("{target} is ours"),
     }
 }
 

@@ -55,7 +55,7 @@ async fn a_revoke_that_its_caller_abandons_is_finished() {
                 bench.gateway.revoke(handle.as_str()).await;
             }
         };
-        let leaving = forward.leave().unwrap();
+        let leaving = forward.begin_write().unwrap();
         let mut revoke = Box::pin(revoke);
         assert!(futures_util::poll!(revoke.as_mut()).is_pending());
         until_idle().await;
@@ -63,7 +63,7 @@ async fn a_revoke_that_its_caller_abandons_is_finished() {
         drop(revoke);
         drop(leaving);
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert!(forward.leave().is_none() && !bench.is_signed_in(&alice));
+        assert!(forward.begin_write().is_none() && !bench.is_signed_in(&alice));
         let lines = bench.lines.lock().join("\n");
         assert!(lines.contains("cause=revoked"), "{lines}");
     }
@@ -75,7 +75,7 @@ async fn a_receipt_says_what_did_not_leave_in_time() {
     let bench = bench();
     let alice = bench.sign_in("alice").await;
     let forward = bench.forward("/x", &[&alice]);
-    let stuck = forward.leave().unwrap();
+    let stuck = forward.begin_write().unwrap();
     let receipt = json(&bench.ask("POST", "/logout", &[&alice], "").await);
     assert_eq!((&receipt["steps"][1]["step"], &receipt["steps"][1]["result"]), (&"cut".into(), &"timed_out".into()));
     assert!(bench.lines.lock().join("\n").contains("cut:timed_out:1"));

@@ -177,8 +177,8 @@ async fn the_form_says_which_host_and_comes_again_with_its_target() {
     assert_eq!((mended.status.as_u16(), mended.reason), (400, Some(Reason::FormMalformed)));
     assert!(text(&mended).contains("name=\"password\"") && text(&mended).contains("value=\"/x\""));
     let large = bench.receive("POST", "/login?next=/x", &[BROWSER, FORM]);
-    let Received::Own(large) = large else { panic!("{large:?}") };
-    let large = bench.gateway.perform(large, async { Err(Reason::FormTooLarge) }).await;
+    let Received::BuiltIn(large) = large else { panic!("{large:?}") };
+    let large = bench.gateway.sign_in_or_out(large, async { Err(Reason::FormTooLarge) }).await;
     assert!(large.status == 413 && text(&large).contains("value=\"/x\""), "{}", text(&large));
 }
 

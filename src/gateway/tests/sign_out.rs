@@ -128,19 +128,19 @@ async fn a_logout_ends_before_it_reads_its_body() {
     let bench = bench();
     for next in ["/bye", "//evil.test"] {
         let alice = bench.sign_in("alice").await;
-        let Received::Own(own) = bench.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
+        let Received::BuiltIn(own) = bench.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
         let body = async {
             assert!(!bench.is_signed_in(&alice), "the body is read first");
             assert!(bench.lines.lock().join("\n").contains("cause=logout"), "it is audited before, too");
             Ok(Bytes::from(format!("next={next}")))
         };
-        let reply = bench.gateway.perform(own, body).await;
+        let reply = bench.gateway.sign_in_or_out(own, body).await;
         assert_eq!(header(&reply, "location"), (next == "/bye").then_some(next), "the target is read all the same");
         bench.lines.lock().clear();
     }
     let alice = bench.sign_in("alice").await;
-    let Received::Own(own) = bench.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
-    let mut abandoned = Box::pin(bench.gateway.perform(own, std::future::pending()));
+    let Received::BuiltIn(own) = bench.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
+    let mut abandoned = Box::pin(bench.gateway.sign_in_or_out(own, std::future::pending()));
     assert!(futures_util::poll!(abandoned.as_mut()).is_pending());
     drop(abandoned);
     until_idle().await;

@@ -147,7 +147,7 @@ impl Paths {
         };
         for _ in 0..2 + dice.below(5) {
             let path = ConfiguredPath::parse(&random_path(dice)).unwrap();
-            if !configured.iter().any(|other| other.resembles(&path)) {
+            if !configured.iter().any(|other| other.is_same_when_folded(&path)) {
                 configured.push(path);
             }
         }

@@ -13,9 +13,9 @@ use crate::values::identity::Identity;
 
 const AT_START: Moment = Moment::from_seconds(0);
 
-fn settings() -> Settings {
+fn settings() -> SessionSettings {
     let lifetime = Lifetime { idle: Duration::from_secs(60), absolute: Duration::from_secs(300) };
-    Settings { lifetime, max_per_user: 3, capacity: 5 }
+    SessionSettings { lifetime, max_per_user: 3, capacity: 5 }
 }
 
 fn table() -> SessionTable {
@@ -191,11 +191,11 @@ async fn an_end_waits_for_what_was_announced_before_it() {
     let table = table();
     let session = open(&table, "alice", AT_START).await.session;
     let hold = Arc::clone(&session).hold(&Cut::new()).unwrap();
-    let leaving = hold.leave().unwrap();
+    let leaving = hold.begin_write().unwrap();
     let mut end = std::pin::pin!(table.end(&session, EndCause::Logout));
     assert!(futures_util::poll!(end.as_mut()).is_pending(), "a head is being written");
     assert_eq!(session.ended(), Some(EndCause::Logout), "the mark comes first");
-    assert!(hold.leave().is_none(), "the mark is read again before each write");
+    assert!(hold.begin_write().is_none(), "the mark is read again before each write");
     drop(leaving);
     assert!(end.await.unwrap().quiet);
 }
@@ -205,7 +205,7 @@ async fn the_ends_of_a_batch_wait_once_and_not_for_ever() {
     let table = table();
     let sessions = [open(&table, "alice", AT_START).await.session, open(&table, "alice", AT_START).await.session];
     let holds = sessions.clone().map(|session| session.hold(&Cut::new()).unwrap());
-    let stuck = holds.iter().map(|hold| hold.leave().unwrap()).collect::<Vec<_>>();
+    let stuck = holds.iter().map(|hold| hold.begin_write().unwrap()).collect::<Vec<_>>();
     let end = table.end_all_of(sessions[0].user(), EndCause::Logout);
     let ended = timeout(PATIENCE + Duration::from_millis(1), end).await.expect("one wait for all");
     assert!(ended.len() == 2 && ended.iter().all(|ended| ended.confirmed && !ended.quiet));

@@ -3,9 +3,9 @@
 use super::*;
 use proptest::prelude::*;
 
-const LIMITS: HeadLimits = HeadLimits { size: 400, fields: 5 };
-const HEAD: Asked = Asked { by_head: true, upgrade: false };
-const UPGRADE: Asked = Asked { by_head: false, upgrade: true };
+const LIMITS: ParsedHead = ParsedHead { size: 400, fields: 5 };
+const HEAD: AnswerContext = AnswerContext { by_head: true, upgrade: false };
+const UPGRADE: AnswerContext = AnswerContext { by_head: false, upgrade: true };
 
 /// What was read, in words: it does not depend on where the bytes are.
 #[derive(Debug, PartialEq)]
@@ -22,7 +22,7 @@ fn told(head: AnswerHead, bytes: &[u8]) -> Read {
 }
 
 /// Fed whole and byte by byte, which must come to the same.
-fn read_as(asked: Asked, text: &[u8]) -> Result<Option<Read>, BrokenAnswer> {
+fn read_as(asked: AnswerContext, text: &[u8]) -> Result<Option<Read>, BrokenAnswer> {
     let mut bytes = text.to_vec();
     let whole = AnswerReader::new(asked).feed(&mut bytes, &LIMITS);
     let whole = whole.map(|head| head.map(|head| told(head, &bytes)));
@@ -41,10 +41,10 @@ fn read_as(asked: Asked, text: &[u8]) -> Result<Option<Read>, BrokenAnswer> {
 }
 
 fn read(text: &str) -> Result<Option<Read>, BrokenAnswer> {
-    read_as(Asked::default(), text.as_bytes())
+    read_as(AnswerContext::default(), text.as_bytes())
 }
 
-fn one(asked: Asked, text: &str) -> Result<AnswerHead, BrokenAnswer> {
+fn one(asked: AnswerContext, text: &str) -> Result<AnswerHead, BrokenAnswer> {
     read_as(asked, text.as_bytes()).map(|read| read.unwrap().head)
 }
 
@@ -140,7 +140,7 @@ fn bodies_end_where_the_standard_says() {
         ("Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n", broken),
     ];
     for (lines, want) in cases {
-        let got = one(Asked::default(), &format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
+        let got = one(AnswerContext::default(), &format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
         assert_eq!(got.map(|head| (head.body, head.reusable)), want, "{lines}");
     }
 }
@@ -156,7 +156,7 @@ fn old_servers_keep_connections_only_where_they_say_so() {
         ("Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n", Chunked, false),
     ];
     for (lines, body, reusable) in cases {
-        let head = one(Asked::default(), &format!("HTTP/1.0 200 OK\r\n{lines}\r\n")).unwrap();
+        let head = one(AnswerContext::default(), &format!("HTTP/1.0 200 OK\r\n{lines}\r\n")).unwrap();
         assert_eq!((head.body, head.reusable, head.is_old), (body, reusable, true), "{lines}");
     }
 }
@@ -165,7 +165,7 @@ fn old_servers_keep_connections_only_where_they_say_so() {
 #[test]
 fn some_answers_have_no_body() {
     use AnswerBody::*;
-    let plain = Asked::default();
+    let plain = AnswerContext::default();
     let cases = [
         (HEAD, 200, "Content-Length: 9\r\n", Length(9), true),
         (HEAD, 200, "Transfer-Encoding: chunked\r\n", Chunked, true),
@@ -191,7 +191,7 @@ fn some_answers_have_no_body() {
 #[test]
 fn another_protocol_is_spoken_only_where_it_was_asked_for() {
     let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n";
-    assert_eq!(one(Asked::default(), text), Err(BrokenAnswer));
+    assert_eq!(one(AnswerContext::default(), text), Err(BrokenAnswer));
     assert_eq!(one(HEAD, text), Err(BrokenAnswer));
     let head = one(UPGRADE, text).unwrap();
     assert!(!head.is_interim() && head.end == text.len());
@@ -220,11 +220,12 @@ fn a_fold_is_a_space_and_a_line_feed_ends_a_line() {
         }
     }
     // What is folded counts.
-    let folded = one(Asked::default(), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n");
+    let folded = one(AnswerContext::default(), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n");
     assert_eq!(folded, Err(BrokenAnswer));
-    let close = one(Asked::default(), "HTTP/1.1 200 OK\r\nContent-Length:\r\n 12\r\nConnection: x,\r\n close\r\n\r\n");
+    let close =
+        one(AnswerContext::default(), "HTTP/1.1 200 OK\r\nContent-Length:\r\n 12\r\nConnection: x,\r\n close\r\n\r\n");
     assert_eq!(close.map(|head| head.body), Ok(AnswerBody::Length(12)));
-    let ends = one(Asked::default(), "HTTP/1.1 200 OK\nContent-Length: 5\n\n").unwrap();
+    let ends = one(AnswerContext::default(), "HTTP/1.1 200 OK\nContent-Length: 5\n\n").unwrap();
     assert_eq!((ends.body, ends.reusable, ends.end), (AnswerBody::Length(5), false, 35));
 }
 
@@ -267,7 +268,7 @@ fn an_application_says_how_long_it_waits() {
     ];
     for (lines, want) in cases {
         let text = format!("HTTP/1.1 204 X\r\n{lines}\r\n");
-        let head = one(Asked::default(), &text).unwrap();
+        let head = one(AnswerContext::default(), &text).unwrap();
         assert_eq!(head.keep_alive_timeout(text.as_bytes()), want, "{lines}");
     }
 }
@@ -283,7 +284,7 @@ proptest! {
     ) {
         let text = line + &fields;
         let mut bytes = text.clone().into_bytes();
-        if let Ok(Some(head)) = AnswerReader::new(UPGRADE).feed(&mut bytes, &HeadLimits { size: 4096, fields: 20 }) {
+        if let Ok(Some(head)) = AnswerReader::new(UPGRADE).feed(&mut bytes, &ParsedHead { size: 4096, fields: 20 }) {
             let mut headers = [httparse::EMPTY_HEADER; 32];
             let mut response = httparse::Response::new(&mut headers);
             let mut parser = httparse::ParserConfig::default();

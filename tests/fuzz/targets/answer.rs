@@ -6,18 +6,18 @@
 
 #![no_main]
 
-use exeunt::values::answer_head::{AnswerBody, AnswerHead, AnswerReader, Asked, BrokenAnswer};
+use exeunt::values::answer_head::{AnswerBody, AnswerContext, AnswerHead, AnswerReader, BrokenAnswer};
 use exeunt::values::body::BodyReader;
-use exeunt::values::request_head::HeadLimits;
+use exeunt::values::request_head::ParsedHead;
 
-const LIMITS: HeadLimits = HeadLimits { size: 2048, fields: 40 };
+const LIMITS: ParsedHead = ParsedHead { size: 2048, fields: 40 };
 /// As many as an exchange takes.
 const HEADS: usize = 32;
 
 libfuzzer_sys::fuzz_target!(|input: (u8, &[u8])| {
     let (how, mut bytes) = input;
     let cut = usize::from(how & 0x3f).max(1);
-    let asked = Asked { by_head: how & 0x40 != 0, upgrade: how & 0x80 != 0 };
+    let asked = AnswerContext { by_head: how & 0x40 != 0, upgrade: how & 0x80 != 0 };
     let (mut whole, mut by_pieces) = (AnswerReader::new(asked), AnswerReader::new(asked));
     for _ in 0..HEADS {
         let read = feed(&mut whole, bytes, bytes.len().max(1));
@@ -88,7 +88,7 @@ fn strictly_too(bytes: &[u8], head: &AnswerHead) {
 }
 
 /// What is announced is what the lines say, told in one way where the connection is used again.
-fn body_is_framed(asked: Asked, head: &AnswerHead, seen: &Seen) {
+fn body_is_framed(asked: AnswerContext, head: &AnswerHead, seen: &Seen) {
     let of = |known: &str| {
         let lines = seen.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(known.as_bytes()));
         lines.map(|(_, value)| value.to_ascii_lowercase()).collect::<Vec<_>>()
@@ -128,7 +128,7 @@ fn read_body(mut reader: BodyReader, bytes: &[u8], cut: usize) -> Option<(Vec<u8
             at += step.taken;
         }
     }
-    Some((data, at, reader.is_over(), reader.forgave()))
+    Some((data, at, reader.is_over(), reader.was_lenient()))
 }
 
 fn body(bytes: &[u8], head: &AnswerHead, cut: usize) {
@@ -141,8 +141,8 @@ fn body(bytes: &[u8], head: &AnswerHead, cut: usize) {
         AnswerBody::Length(length) => assert_eq!(data.len() as u64, length.min(bytes.len() as u64)),
         AnswerBody::UntilClose => assert!(data == bytes && !over),
         AnswerBody::Chunked if !forgave => {
-            use exeunt::values::request_head::Framing;
-            let strict = read_body(BodyReader::new(Framing::Chunked), bytes, cut);
+            use exeunt::values::request_head::BodyFraming;
+            let strict = read_body(BodyReader::new(BodyFraming::Chunked), bytes, cut);
             assert_eq!(strict, Some((data, taken, over, false)), "who reads strictly reads the same");
         }
         AnswerBody::Chunked => {}

@@ -9,7 +9,7 @@ use cookie::SameSite;
 use exeunt::values::cookie::SessionCookie;
 use exeunt::values::header_edits::{HeaderEdit, replaces};
 use exeunt::values::origin::Scheme;
-use exeunt::values::own_cookies::{Kept, Named};
+use exeunt::values::own_cookies::{ApplicationCookies, NamedSession};
 use exeunt::values::session_id::SessionKey;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -54,18 +54,18 @@ fn found(ours: &SessionCookie, name: &[u8], headers: &HeaderMap) {
     let sessions = pairs.iter().filter(|pair| NAMES[..3].contains(&name_of(pair).to_ascii_lowercase().as_slice()));
     let named = |pair: &Vec<u8>| {
         let key = SessionKey::of_cookie_value(value_of(pair))?;
-        Some(Named { key, opens: name_of(pair) == name })
+        Some(NamedSession { key, opens: name_of(pair) == name })
     };
     let want: Vec<_> = sessions.clone().filter_map(named).collect();
     let found = ours.read(headers);
     assert_eq!(found.named().next(), want.first().copied());
     assert!(found.named().all(|one| want.contains(&one)));
     assert!(want.iter().all(|one| found.named().any(|other| other == *one)));
-    assert_eq!(found.are_presented(), sessions.clone().next().is_some());
+    assert_eq!(found.has_session_cookie(), sessions.clone().next().is_some());
     let opening: Vec<_> = sessions.filter(|pair| name_of(pair) == name).collect();
     let malformed = opening.iter().any(|pair| named(pair).is_none());
     let differ = opening.iter().any(|pair| value_of(pair) != value_of(opening[0]));
-    assert_eq!(found.have_strays(), malformed || differ);
+    assert_eq!(found.has_unusable(), malformed || differ);
 }
 
 fn is_ours(pair: &[u8]) -> bool {
@@ -74,14 +74,14 @@ fn is_ours(pair: &[u8]) -> bool {
 
 fn forwarded(ours: &SessionCookie, came: HeaderMap) {
     let want: Vec<Vec<u8>> = pairs(&came).into_iter().filter(|pair| !is_ours(pair)).collect();
-    let goes = match ours.read(&came).into_kept() {
-        Kept::Untouched => came,
-        Kept::Line(line) => HeaderMap::from_iter([(COOKIE, line)]),
-        Kept::Nothing => HeaderMap::new(),
+    let goes = match ours.read(&came).into_application_cookies() {
+        ApplicationCookies::Untouched => came,
+        ApplicationCookies::Line(line) => HeaderMap::from_iter([(COOKIE, line)]),
+        ApplicationCookies::Nothing => HeaderMap::new(),
     };
     assert!(goes.get_all(COOKIE).iter().count() <= 1);
     assert_eq!(pairs(&goes), want);
-    assert!(!ours.read(&goes).are_presented());
+    assert!(!ours.read(&goes).has_session_cookie());
 }
 
 fn answered(ours: &SessionCookie, came: HeaderMap) {

@@ -4,10 +4,10 @@
 #![no_main]
 
 use exeunt::values::chunks::ChunkReader;
-use exeunt::values::request_head::{Framing, Head, HeadLimits, HeadReader};
+use exeunt::values::request_head::{BodyFraming, Head, HeadReader, ParsedHead};
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: HeadLimits = HeadLimits { size: 2048, fields: 40 };
+const LIMITS: ParsedHead = ParsedHead { size: 2048, fields: 40 };
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = (usize::from(input.0).max(1), input.1);
@@ -18,7 +18,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     assert_eq!(whole, pieces, "it matters how the bytes come");
     if let Ok(Some(head)) = whole {
         agrees_with_a_parser(bytes, &head);
-        if head.framing == Framing::Chunked {
+        if head.framing == BodyFraming::Chunked {
             chunks(&bytes[head.end..], cut);
         }
     }
@@ -39,9 +39,9 @@ fn agrees_with_a_parser(bytes: &[u8], head: &Head) {
         let named = |name: &str| request.headers.iter().filter(|line| line.name.eq_ignore_ascii_case(name)).count();
         let lengths = (named("content-length"), named("transfer-encoding"));
         let told = match head.framing {
-            Framing::Empty => lengths == (0, 0) || lengths == (1, 0),
-            Framing::Length(_) => lengths == (1, 0),
-            Framing::Chunked => lengths == (0, 1),
+            BodyFraming::Empty => lengths == (0, 0) || lengths == (1, 0),
+            BodyFraming::Length(_) => lengths == (1, 0),
+            BodyFraming::Chunked => lengths == (0, 1),
         };
         assert!(told, "{:?} out of {lengths:?}", head.framing);
     }

@@ -23,7 +23,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         match Users::parse_any(Path::new(path), &text, weak) {
             Ok(users) => {
                 are_usable(&users, path == "htpasswd" && weak == WeakHashes::Refuse);
-                [users.bad_lines(), users.doubled()]
+                [users.bad_lines(), users.duplicates()]
                     .into_iter()
                     .flatten()
                     .for_each(|problems| tell_nothing(problems, &text));

@@ -4,10 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use exeunt::proxy::{After, Behind, Client, Connection, Door, Request, Rest, Transport, listener, settings::Settings};
+use exeunt::proxy::{
+    Application, Client, Connection, ConnectionTask, ExchangeOutcome, Request, Server, Transport, listener,
+    settings::ServerSettings,
+};
 use exeunt::session::live::Cut;
 use exeunt::values::client_address::Peer;
-use exeunt::values::head_lines::Known;
+use exeunt::values::head_lines::KnownName;
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::time::{Clock, ManualClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,8 +40,8 @@ impl Drop for Context {
     }
 }
 
-impl Behind for App {
-    async fn exchange(&self, client: &mut Client, request: Request) -> After {
+impl Application for App {
+    async fn exchange(&self, client: &mut Client, request: Request) -> ExchangeOutcome {
         let path = String::from_utf8(request.target().to_vec()).unwrap();
         let context = Context { path, over: self.0.over.clone() };
         let connection = Arc::clone(client.connection());
@@ -60,7 +63,7 @@ impl Behind for App {
                 begin_stream(client).await;
                 let _ = self.0.begun.send(connection);
                 while client.send(&[b'x'; 65536]).await.is_ok() {}
-                After::Gone
+                ExchangeOutcome::Gone
             }
             "/panic" => panic!("as a bug would"),
             "/stubborn" => switch(client, |stream, _, _| Box::pin(keep_for_ever(stream))).await,
@@ -77,14 +80,14 @@ fn name(peer: Peer) -> String {
     }
 }
 
-async fn answer(client: &mut Client, request: &Request, body: &str) -> After {
-    let closes = request.fields().lines().iter().any(|line| line.known == Known::ContentLength);
+async fn answer(client: &mut Client, request: &Request, body: &str) -> ExchangeOutcome {
+    let closes = request.fields().lines().iter().any(|line| line.known == KnownName::ContentLength);
     let close = if closes || client.connection().is_draining() { "Connection: close\r\n" } else { "" };
     let answer = format!("HTTP/1.1 200 OK\r\n{close}Content-Length: {}\r\n\r\n{body}", body.len());
     match client.send(answer.as_bytes()).await {
-        Ok(()) if closes => After::Close,
-        Ok(()) => After::Again,
-        Err(_) => After::Gone,
+        Ok(()) if closes => ExchangeOutcome::Close,
+        Ok(()) => ExchangeOutcome::Again,
+        Err(_) => ExchangeOutcome::Gone,
     }
 }
 
@@ -94,11 +97,11 @@ async fn begin_stream(client: &mut Client) {
 
 async fn switch(
     client: &mut Client,
-    take_over: impl FnOnce(Transport, Bytes, Arc<Connection>) -> Rest + Send + 'static,
-) -> After {
+    take_over: impl FnOnce(Transport, Bytes, Arc<Connection>) -> ConnectionTask + Send + 'static,
+) -> ExchangeOutcome {
     let head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
     client.send(head).await.unwrap();
-    After::HandedOver(Box::new(take_over))
+    ExchangeOutcome::HandedOver(Box::new(take_over))
 }
 
 /// Echoes, and says goodbye when it is cut.
@@ -134,7 +137,7 @@ async fn signalled(cut: &Cut) {
 
 /// An open door with its application, and a clock that the test turns.
 pub struct House {
-    pub door: Door,
+    pub door: Server,
     pub hands: ManualClock,
     pub clock: Clock,
     pub stage: Arc<Stage>,
@@ -143,13 +146,13 @@ pub struct House {
 }
 
 impl House {
-    pub fn open(settings: Settings) -> Self {
+    pub fn open(settings: ServerSettings) -> Self {
         let (begun_here, begun) = mpsc::unbounded_channel();
         let (over_here, over) = mpsc::unbounded_channel();
         let stage = Arc::new(Stage { begun: begun_here, go_on: Notify::new(), over: over_here });
         let (clock, hands) = Clock::manual();
         let listeners = listener::bind(&settings.listen).unwrap();
-        let door = Door::open(settings, listeners, Arc::new(App(Arc::clone(&stage))), clock.clone());
+        let door = Server::open(settings, listeners, Arc::new(App(Arc::clone(&stage))), clock.clone());
         Self { door, hands, clock, stage, begun, over }
     }
 
@@ -161,6 +164,6 @@ impl House {
     }
 }
 
-pub fn local() -> Settings {
-    Settings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Settings::default() }
+pub fn local() -> ServerSettings {
+    ServerSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..ServerSettings::default() }
 }

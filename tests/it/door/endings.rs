@@ -112,7 +112,7 @@ async fn a_panic_ends_its_exchange_alone() {
 /// One test for all signals: they reach every handler of the process.
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_reload_drain_and_stop() {
-    let signals = Signals::take_over().unwrap();
+    let signals = Signals::install().unwrap();
     let (house, mut client, _) = waiting_exchange().await;
     let reloads = Arc::new(AtomicU32::new(0));
     let (reloaded, mut reload_seen) = tokio::sync::mpsc::unbounded_channel();

@@ -1,6 +1,6 @@
 //! Requests and answers, as long as all is well.
 
-use exeunt::proxy::settings::Settings;
+use exeunt::proxy::settings::ServerSettings;
 use tokio::net::UnixStream;
 
 use super::app::{House, local};
@@ -61,7 +61,7 @@ async fn a_unix_socket_serves_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("http.sock");
     let listen = vec![format!("unix:{}", path.display()).parse().unwrap()];
-    let house = House::open(Settings { listen, ..Settings::default() });
+    let house = House::open(ServerSettings { listen, ..ServerSettings::default() });
     let mut client = Client::over(UnixStream::connect(&path).await.unwrap());
     assert!(client.get("/peer").await.ends_with("unix"));
     assert!(client.get("/hello").await.ends_with("hello"));
@@ -82,7 +82,7 @@ async fn an_early_answer_reaches_a_client_that_still_sends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_the_limit_is_503() {
-    let house = House::open(Settings { connections: 1, ..local() });
+    let house = House::open(ServerSettings { connections: 1, ..local() });
     let mut first = Client::of(&house).await;
     first.get("/hello").await;
     let mut second = Client::of(&house).await;

@@ -13,8 +13,8 @@ use exeunt::credentials::password::{self, Password};
 use exeunt::credentials::user_file::Users;
 use exeunt::gateway::{self, Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
-use exeunt::pages::{Brand, Look};
-use exeunt::proxy::{Door, Proxy, listener, settings::Settings as DoorSettings};
+use exeunt::pages::{Brand, Theme};
+use exeunt::proxy::{Proxy, Server, listener, settings::ServerSettings as DoorSettings};
 use exeunt::routes::access::Access;
 use exeunt::routes::methods::Methods;
 use exeunt::routes::pass_headers::PassHeaders;
@@ -56,7 +56,7 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// All that a test can set before it starts.
 pub struct Setup {
-    pub gateway: gateway::Settings,
+    pub gateway: gateway::GatewaySettings,
     pub door: DoorSettings,
     pub log: audit::Format,
     pub max_per_user: usize,
@@ -64,7 +64,7 @@ pub struct Setup {
 
 /// A running gateway.
 pub struct Site {
-    pub door: Door,
+    pub door: Server,
     pub gateway: Arc<Gateway>,
     pub clock: Clock,
     pub hands: ManualClock,
@@ -79,7 +79,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         access,
         basic: false,
         upstreams: upstreams.iter().map(|text| UpstreamAddress::parse(text).unwrap()).collect(),
-        trust: UpstreamTrust::nobody(),
+        trust: UpstreamTrust::none(),
         connect_timeout: Duration::from_secs(5),
         response_timeout: RESPONSE_TIMEOUT,
         upstream_host: None,
@@ -110,11 +110,11 @@ fn users() -> Arc<Users> {
     Arc::clone(&USERS)
 }
 
-fn settings(upstreams: &[String]) -> gateway::Settings {
+fn settings(upstreams: &[String]) -> gateway::GatewaySettings {
     let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
     let own = hosts.origins().map(OriginPattern::from);
     let path = |text| OwnPath::parse(text).unwrap();
-    gateway::Settings {
+    gateway::GatewaySettings {
         trusted: TrustedProxies::default(),
         own_pages: OwnPages::new(path("/login"), vec![path("/logout")]).unwrap(),
         cookie: SessionCookie::new("exeunt", Scheme::Http, SameSite::Lax),
@@ -125,13 +125,13 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
             route("/staff", Access::Groups(vec!["staff".into()]), upstreams),
         ],
         users: users(),
-        login: exeunt::login::settings::Settings {
+        login: exeunt::login::settings::LoginSettings {
             next: ReturnTo::own("/"),
             ban_max: Duration::from_secs(900),
             return_size: 3500,
             body_limit: 16 * 1024,
         },
-        logout: exeunt::logout::settings::Settings {
+        logout: exeunt::logout::settings::LogoutSettings {
             get: GetPolicy::Navigate,
             next: None,
             allowed: AllowedOrigins::new(own),
@@ -139,7 +139,7 @@ fn settings(upstreams: &[String]) -> gateway::Settings {
             clear_site_data: None,
         },
         requests_per_session: 500,
-        pages: exeunt::pages::Settings { brand: Brand::default(), look: Look::built_in().unwrap() },
+        pages: exeunt::pages::PageSettings { brand: Brand::default(), look: Theme::built_in().unwrap() },
         hosts,
     }
 }
@@ -166,19 +166,19 @@ impl Site {
         let mut setup = Setup { gateway: settings(upstreams), door, log: audit::Format::Text, max_per_user: 1000 };
         change(&mut setup);
         let (clock, hands) = Clock::manual();
-        let (log, lines) = Log::to_memory(audit::Settings { format: setup.log, access: true });
+        let (log, lines) = Log::to_memory(audit::LogSettings { format: setup.log, access: true });
         let lifetime = Lifetime { idle: IDLE, absolute: ABSOLUTE };
-        let limits = table::Settings { lifetime, max_per_user: setup.max_per_user, capacity: 10_000 };
+        let limits = table::SessionSettings { lifetime, max_per_user: setup.max_per_user, capacity: 10_000 };
         let known = Upstreams::new(tokio::runtime::Handle::current());
         let gateway = Arc::new(Gateway::new(
             Assembled::new(setup.gateway, Arc::new(MacKeys::generate().unwrap()), &known, &clock).unwrap(),
             SessionTable::new(limits, Arc::new(MemoryStore)),
-            PasswordChecker::new(hashing::Settings::default()).unwrap(),
+            PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
             Pipeline { log, clock: clock.clone() },
         ));
         let listeners = listener::bind(&setup.door.listen).unwrap();
         let proxy = Proxy::new(Arc::clone(&gateway), &setup.door, clock.clone());
-        let door = Door::open(setup.door, listeners, proxy, clock.clone());
+        let door = Server::open(setup.door, listeners, proxy, clock.clone());
         Self { door, gateway, clock, hands, lines }
     }
 

@@ -110,7 +110,7 @@ async fn what_waits_for_a_connection_does_not_leave_after_the_logout() {
         let alice = site.session_of("alice").await;
         let mut client = site.client().await;
         client.say(&request(method, "/x", &[lines, &[&*alice]].concat(), body)).await;
-        let sessions = || site.gateway.sessions().everybody(None);
+        let sessions = || site.gateway.sessions().sessions_of(None);
         until(|| sessions().iter().map(|session| session.live_connections()).sum::<usize>() == 1).await;
         site.sign_out(&alice).await;
         waiting.push(client);

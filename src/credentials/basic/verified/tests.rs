@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 
 use super::*;
-use crate::credentials::presented::Way;
+use crate::credentials::username_password::CredentialSource;
 use crate::session::live::Cut;
 use crate::session::record::SignIn;
 use crate::values::client_address::ClientAddress;
@@ -14,8 +14,8 @@ use crate::values::reason::Reason;
 const GRACE: Duration = Duration::from_secs(5);
 const START: Moment = Moment::from_seconds(1000);
 
-fn presented(user: &str, password: &str) -> Presented {
-    Presented::new(Way::Basic, user, password.to_owned().into()).unwrap()
+fn presented(user: &str, password: &str) -> UsernamePassword {
+    UsernamePassword::new(CredentialSource::Basic, user, password.to_owned().into()).unwrap()
 }
 
 fn session(user: &str, now: Moment) -> Arc<Session> {
@@ -28,7 +28,7 @@ fn session(user: &str, now: Moment) -> Arc<Session> {
     Arc::new(Session::without_key(sign_in, now))
 }
 
-fn check<'a>(verified: &'a Verified, presented: &Presented) -> Check<'a> {
+fn check<'a>(verified: &'a Verified, presented: &UsernamePassword) -> Check<'a> {
     match verified.turn(presented) {
         Turn::Check(check) => check,
         Turn::Wait(_) => panic!("somebody else checks"),

@@ -13,7 +13,7 @@ use exeunt::credentials::htpasswd::WeakHashes;
 use exeunt::credentials::user_file::Users;
 use exeunt::gateway::{Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
-use exeunt::proxy::{Door, Proxy, listener};
+use exeunt::proxy::{Proxy, Server, listener};
 use exeunt::routes::resolver::Upstreams;
 use exeunt::session::record::SignIn;
 use exeunt::session::store::MemoryStore;
@@ -45,7 +45,7 @@ pub struct House {
     runtime: Runtime,
     pub upstream: Upstream,
     gateway: Arc<Gateway>,
-    door: Door,
+    door: Server,
     clock: Clock,
     hands: ManualClock,
     lines: Arc<parking_lot::Mutex<Vec<String>>>,
@@ -78,7 +78,7 @@ impl House {
             let upstream = Upstream::start().await;
             let Settings { door, gateway, session, .. } = settings(upstream.address);
             let (clock, hands) = Clock::manual();
-            let (log, lines) = Log::to_memory(audit::Settings { format: audit::Format::Json, access: true });
+            let (log, lines) = Log::to_memory(audit::LogSettings { format: audit::Format::Json, access: true });
             let gateway = Arc::new(Gateway::new(
                 Assembled::new(
                     gateway,
@@ -88,12 +88,12 @@ impl House {
                 )
                 .unwrap(),
                 SessionTable::new(session, Arc::new(MemoryStore)),
-                PasswordChecker::new(hashing::Settings::default()).unwrap(),
+                PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
                 Pipeline { log, clock: clock.clone() },
             ));
             let listeners = listener::bind(&door.listen).unwrap();
             let proxy = Proxy::new(Arc::clone(&gateway), &door, clock.clone());
-            let door = Door::open(door, listeners, proxy, clock.clone());
+            let door = Server::open(door, listeners, proxy, clock.clone());
             (upstream, gateway, door, clock, hands, lines)
         });
         Self { runtime, upstream, gateway, door, clock, hands, lines, memory: Memory::default() }
@@ -172,7 +172,7 @@ impl House {
     /// Waits until nothing of what was played is open any more, and ends the sessions that were made.
     pub async fn settle(&self) {
         tokio::time::timeout(DEADLINE, self.door.reached(0)).await.expect("(6) connections stay open");
-        for session in self.gateway.sessions().everybody(None) {
+        for session in self.gateway.sessions().sessions_of(None) {
             self.gateway.sessions().end(&session, EndCause::Logout).await;
         }
     }

@@ -8,7 +8,7 @@ use crate::values::identity::MAX_VALUE;
 
 /// How a name and a password came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum CredentialSource {
     /// Typed into the sign-in form.
     Form,
     /// In the `Authorization` header of a request, as HTTP Basic (RFC 7617).
@@ -17,25 +17,25 @@ pub enum Way {
 
 /// A user name and a password. Neither appears in `Debug`: names are typed into the wrong field, and passwords with
 /// them.
-pub struct Presented {
+pub struct UsernamePassword {
     /// How they came.
-    pub way: Way,
+    pub way: CredentialSource,
     /// The name, without white space around it: 1 to [`MAX_VALUE`] bytes.
     pub user: String,
     /// The password, byte for byte.
     pub password: Zeroizing<String>,
 }
 
-impl Presented {
+impl UsernamePassword {
     /// A name and a password as they came; `None` where nobody can have that name: it is empty, or too long.
-    pub fn new(way: Way, user: &str, password: Zeroizing<String>) -> Option<Self> {
+    pub fn new(way: CredentialSource, user: &str, password: Zeroizing<String>) -> Option<Self> {
         let user = user.trim();
         let fits = !user.is_empty() && user.len() <= MAX_VALUE;
         fits.then(|| Self { way, user: user.to_owned(), password })
     }
 }
 
-impl fmt::Debug for Presented {
+impl fmt::Debug for UsernamePassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Presented").field("way", &self.way).finish_non_exhaustive()
     }
@@ -47,7 +47,8 @@ mod tests {
 
     #[test]
     fn a_name_has_a_length_and_no_white_space_around_it() {
-        let presented = |user: &str| Presented::new(Way::Form, user, Zeroizing::new(" a ".to_owned()));
+        let presented =
+            |user: &str| UsernamePassword::new(CredentialSource::Form, user, Zeroizing::new(" a ".to_owned()));
         let alice = presented(" alice ").unwrap();
         assert_eq!((alice.user.as_str(), alice.password.as_str()), ("alice", " a "));
         assert_eq!(format!("{alice:?}"), "Presented { way: Form, .. }");

@@ -4,7 +4,7 @@ use http::Method;
 
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ShopPath {
     /// The goods.
     Catalogue,
     /// The cart: shown, and changed by a form.
@@ -31,7 +31,7 @@ pub(super) enum Place {
     Style,
 }
 
-impl Place {
+impl ShopPath {
     /// The place of a path; `None` where there is nothing.
     pub fn find(path: &str) -> Option<Self> {
         Some(match path {
@@ -86,10 +86,10 @@ mod tests {
 
     #[test]
     fn only_forms_are_posted_to() {
-        let post = |path| Place::find(path).unwrap().allows(&Method::POST);
+        let post = |path| ShopPath::find(path).unwrap().allows(&Method::POST);
         assert!(post("/cart") && post("/accounts/logout/") && post("/language"));
         assert!(!post("/") && !post("/headers") && !post("/ticker/ws"));
-        assert!(!Place::find("/language").unwrap().allows(&Method::GET));
-        assert!(!Place::find("/cart").unwrap().allows(&Method::DELETE));
+        assert!(!ShopPath::find("/language").unwrap().allows(&Method::GET));
+        assert!(!ShopPath::find("/cart").unwrap().allows(&Method::DELETE));
     }
 }

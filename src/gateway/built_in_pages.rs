@@ -6,18 +6,18 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
-use super::answers::{self, Reader};
+use super::answers::{self, Audience};
 use super::assembled::Assembled;
-use super::landing::{login_target, written};
-use super::receive::Visitor;
+use super::login_target::{encode_target, login_target};
+use super::receive::Requester;
 use crate::admission::cross_site::{self, LogoutByGet};
 use crate::admission::facts::RequestFacts;
-use crate::logout::farewell::{self, Manner};
-use crate::pages::{Language, SignIn, SignedIn};
+use crate::logout::answer::{self, ResponseStyle};
+use crate::pages::{Language, SignInForm, SignedInPage};
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
-use crate::values::form::{Field, Form, FormType};
+use crate::values::form::{Form, FormType, FormValue};
 use crate::values::known_browser::KnownBrowser;
 use crate::values::own_hosts::HostId;
 use crate::values::own_path::{OwnPage, is_reserved};
@@ -28,8 +28,8 @@ use crate::values::return_to::ReturnTo;
 
 /// An answer that changes something: it may need the body, and it takes its time.
 #[derive(Debug)]
-pub struct OwnRequest {
-    pub(super) action: Action,
+pub struct SignInOutRequest {
+    pub(super) action: SignInOut,
     pub(super) assembled: Arc<Assembled>,
     pub(super) host: HostId,
     /// Every live session that the request names.
@@ -39,7 +39,7 @@ pub struct OwnRequest {
     pub(super) query: Form,
     /// How the body is written; `None` for a type that is not read.
     pub(super) form: Option<FormType>,
-    pub(super) reader: Reader,
+    pub(super) reader: Audience,
     pub(super) wants_json: bool,
     pub(super) client: ClientAddress,
     pub(super) known: Vec<KnownBrowser>,
@@ -48,100 +48,107 @@ pub struct OwnRequest {
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum SignInOut {
     /// Check a name and a password.
     SignIn,
     /// End the session, and answer in this manner.
-    SignOut(Manner),
+    SignOut(ResponseStyle),
 }
 
-impl OwnRequest {
+impl SignInOutRequest {
     /// The largest body that is read, in bytes; zero where none is needed.
     pub fn body_limit(&self) -> usize {
         match self.action {
-            Action::SignIn => self.assembled.login.body_limit,
-            Action::SignOut(Manner::Navigation) => 0,
-            Action::SignOut(_) => self.assembled.login.body_limit,
+            SignInOut::SignIn => self.assembled.login.body_limit,
+            SignInOut::SignOut(ResponseStyle::Navigation) => 0,
+            SignInOut::SignOut(_) => self.assembled.login.body_limit,
         }
     }
 
     /// The word for the access line.
     pub fn note(&self) -> &'static str {
         match self.action {
-            Action::SignIn => "sign_in",
-            Action::SignOut(_) => "logout",
+            SignInOut::SignIn => "sign_in",
+            SignInOut::SignOut(_) => "logout",
         }
     }
 }
 
 /// Either is an answer; one is still to be made.
 #[derive(Debug)]
-pub(super) enum Own {
+pub(super) enum BuiltInAnswer {
     Answer(Reply),
-    Perform(Box<OwnRequest>),
+    Perform(Box<SignInOutRequest>),
 }
 
 /// Answers a request to an address of ours.
 pub(super) fn answer(
     page: OwnPage<'_>,
     facts: &RequestFacts<'_>,
-    visitor: Visitor,
+    visitor: Requester,
     assembled: &Arc<Assembled>,
-) -> Result<Own, Refusal> {
+) -> Result<BuiltInAnswer, Refusal> {
     match page {
         OwnPage::Login => login(facts, visitor, assembled),
         OwnPage::Logout => logout(facts, visitor, assembled),
-        OwnPage::Further(name) => further(name, facts, &visitor, assembled).map(Own::Answer),
+        OwnPage::Further(name) => further(name, facts, &visitor, assembled).map(BuiltInAnswer::Answer),
     }
 }
 
-fn login(facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>) -> Result<Own, Refusal> {
+fn login(facts: &RequestFacts<'_>, visitor: Requester, assembled: &Arc<Assembled>) -> Result<BuiltInAnswer, Refusal> {
     match *facts.method {
-        Method::GET | Method::HEAD => Ok(Own::Answer(login_page(facts, &visitor, assembled))),
+        Method::GET | Method::HEAD => Ok(BuiltInAnswer::Answer(login_page(facts, &visitor, assembled))),
         Method::POST => {
             cross_site::change(facts, &assembled.hosts)?;
-            Ok(Own::Perform(perform(Action::SignIn, facts, visitor, assembled)))
+            Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignIn, facts, visitor, assembled)))
         }
-        _ => {
-            Ok(Own::Answer(answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET, HEAD, POST"))))
-        }
+        _ => Ok(BuiltInAnswer::Answer(answers::method_not_allowed(
+            assembled,
+            facts,
+            HeaderValue::from_static("GET, HEAD, POST"),
+        ))),
     }
 }
 
-fn logout(facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>) -> Result<Own, Refusal> {
+fn logout(facts: &RequestFacts<'_>, visitor: Requester, assembled: &Arc<Assembled>) -> Result<BuiltInAnswer, Refusal> {
     let manner = match *facts.method {
         Method::POST => match cross_site::logout_post(facts, &assembled.hosts) {
-            Ok(()) => post_manner(facts),
-            Err(reason) => return Ok(Own::Answer(refuse_logout(reason, facts, &visitor, assembled))),
+            Ok(()) => post_style(facts),
+            Err(reason) => return Ok(BuiltInAnswer::Answer(refuse_logout(reason, facts, &visitor, assembled))),
         },
         Method::GET => match cross_site::logout_get(facts, assembled.logout.get) {
-            LogoutByGet::End => Manner::Navigation,
+            LogoutByGet::End => ResponseStyle::Navigation,
             LogoutByGet::Confirm => {
-                return Ok(Own::Answer(confirm_page(None, facts, &visitor, assembled)));
+                return Ok(BuiltInAnswer::Answer(confirm_page(None, facts, &visitor, assembled)));
             }
             LogoutByGet::Refuse(reason) => return Err(reason.into()),
         },
         _ => {
-            return Ok(Own::Answer(answers::method_not_allowed(
+            return Ok(BuiltInAnswer::Answer(answers::method_not_allowed(
                 assembled,
                 facts,
                 HeaderValue::from_static("GET, POST"),
             )));
         }
     };
-    Ok(Own::Perform(perform(Action::SignOut(manner), facts, visitor, assembled)))
+    Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignOut(manner), facts, visitor, assembled)))
 }
 
-fn post_manner(facts: &RequestFacts<'_>) -> Manner {
+fn post_style(facts: &RequestFacts<'_>) -> ResponseStyle {
     match (facts.is_browser(), facts.wants_json()) {
-        (true, _) => Manner::Page,
-        (false, true) => Manner::Json,
-        (false, false) => Manner::Program,
+        (true, _) => ResponseStyle::Page,
+        (false, true) => ResponseStyle::Json,
+        (false, false) => ResponseStyle::Program,
     }
 }
 
-fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled: &Arc<Assembled>) -> Box<OwnRequest> {
-    Box::new(OwnRequest {
+fn sign_in_out_request(
+    action: SignInOut,
+    facts: &RequestFacts<'_>,
+    visitor: Requester,
+    assembled: &Arc<Assembled>,
+) -> Box<SignInOutRequest> {
+    Box::new(SignInOutRequest {
         action,
         assembled: Arc::clone(assembled),
         host: facts.host,
@@ -149,7 +156,7 @@ fn perform(action: Action, facts: &RequestFacts<'_>, visitor: Visitor, assembled
         sessions: visitor.into_sessions(),
         query: query(facts),
         form: FormType::of(facts.header(&CONTENT_TYPE).unwrap_or("")),
-        reader: Reader::of(facts.headers, assembled),
+        reader: Audience::of(facts.headers, assembled),
         wants_json: facts.wants_json(),
         client: facts.provenance.client,
         known: assembled.cookie.find_known(facts.headers),
@@ -168,21 +175,21 @@ pub(super) fn site<'a>(host: HostId, next: &'a ReturnTo, assembled: &'a Assemble
     target.or_else(|| assembled.hosts.names().get(host.index())).map_or("", |host| host.as_str())
 }
 
-fn login_page(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+fn login_page(facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Reply {
     let query = query(facts);
-    let target = login_target(query.field(&farewell::NEXT), facts.host, assembled);
+    let target = login_target(query.field(&answer::NEXT), facts.host, assembled);
     let user = visitor.session.as_ref().map(|session| session.identity().user());
-    let language = match Reader::of(facts.headers, assembled) {
-        Reader::Person(language) => language,
-        Reader::Program => return login_fields(&written(&target, facts.host, assembled), user, assembled),
+    let language = match Audience::of(facts.headers, assembled) {
+        Audience::Person(language) => language,
+        Audience::Program => return login_fields(&encode_target(&target, facts.host, assembled), user, assembled),
     };
     match user {
-        Some(user) if query.field(&["switch"]) == Field::Absent => {
+        Some(user) if query.field(&["switch"]) == FormValue::Absent => {
             signed_in_at_login(language, user, &target, facts, assembled)
         }
         _ => {
-            let next = &*written(&target, facts.host, assembled);
-            let form = SignIn { site: site(facts.host, &target, assembled), next, user: "", problem: None };
+            let next = &*encode_target(&target, facts.host, assembled);
+            let form = SignInForm { site: site(facts.host, &target, assembled), next, user: "", problem: None };
             assembled.pages.login(language, StatusCode::OK, form)
         }
     }
@@ -223,17 +230,22 @@ fn signed_in_page(
     came_back: bool,
     assembled: &Assembled,
 ) -> Reply {
-    let fields = [("switch", "1"), ("next", &written(next, host, assembled))];
+    let fields = [("switch", "1"), ("next", &encode_target(next, host, assembled))];
     let switch = ReturnTo::own_form(assembled.own_pages.login(), &fields).to_string();
     let next = &*next.to_string();
-    assembled.pages.signed_in(language, SignedIn { user, next, switch: &switch, came_back })
+    assembled.pages.signed_in(language, SignedInPage { user, next, switch: &switch, came_back })
 }
 
-fn confirm_page(problem: Option<Reason>, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+fn confirm_page(
+    problem: Option<Reason>,
+    facts: &RequestFacts<'_>,
+    visitor: &Requester,
+    assembled: &Assembled,
+) -> Reply {
     let query = query(facts);
-    let next = match query.field(&farewell::NEXT) {
-        Field::One(next) => Some(next),
-        Field::Absent | Field::Several => None,
+    let next = match query.field(&answer::NEXT) {
+        FormValue::One(next) => Some(next),
+        FormValue::Absent | FormValue::Several => None,
     };
     let user = visitor.session.as_ref().map(|session| session.identity().user());
     let language = assembled.pages.language(facts.headers);
@@ -241,7 +253,7 @@ fn confirm_page(problem: Option<Reason>, facts: &RequestFacts<'_>, visitor: &Vis
 }
 
 /// A refused logout shows browsers the form: a person who did want it has the button.
-fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Reply {
     if facts.is_browser() {
         confirm_page(Some(reason), facts, visitor, assembled).refusing(reason)
     } else {
@@ -249,7 +261,7 @@ fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, visitor: &Visitor, as
     }
 }
 
-fn further(name: &str, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Result<Reply, Refusal> {
+fn further(name: &str, facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Result<Reply, Refusal> {
     let reply = match name.to_ascii_lowercase().as_str() {
         "goodbye" => goodbye(facts, visitor, assembled),
         "session" => session(facts, visitor, assembled),
@@ -266,7 +278,7 @@ fn further(name: &str, facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &
 }
 
 /// The end of a sign-out by link. Whoever signed in meanwhile is not told to be signed out.
-fn goodbye(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+fn goodbye(facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Reply {
     let language = assembled.pages.language(facts.headers);
     match &visitor.session {
         Some(session) => {
@@ -281,10 +293,10 @@ fn goodbye(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -
 }
 
 /// Who is signed in. Asking does not prolong the session.
-fn session(facts: &RequestFacts<'_>, visitor: &Visitor, assembled: &Assembled) -> Reply {
+fn session(facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Reply {
     let Some(session) = &visitor.session else {
         let refusal = Refusal::from(Reason::SignInRequired);
-        return answers::refusal_for(assembled, Reader::Program, &refusal);
+        return answers::refusal_for(assembled, Audience::Program, &refusal);
     };
     let identity = session.identity();
     let host = assembled.hosts.names().get(facts.host.index()).map(|host| host.as_str());

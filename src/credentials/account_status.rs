@@ -9,7 +9,7 @@ use crate::values::mac::MacKeys;
 
 /// Whether a user may still sign in, and with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing<'a> {
+pub enum AccountStatus<'a> {
     /// There is no such user, or not any more.
     Removed,
     /// The user may not sign in.
@@ -29,11 +29,11 @@ pub struct Account<'a> {
 
 impl Users {
     /// What this file says of a user. One of another source is not in it, whatever the name.
-    pub fn standing(&self, user: &UserKey) -> Standing<'_> {
+    pub fn standing(&self, user: &UserKey) -> AccountStatus<'_> {
         match self.find(&user.subject).filter(|_| *user.source == *SOURCE) {
-            None => Standing::Removed,
-            Some(entry) if !entry.enabled => Standing::Disabled,
-            Some(entry) => Standing::Active(Account { identity: &entry.identity, stored: entry.hash.parts() }),
+            None => AccountStatus::Removed,
+            Some(entry) if !entry.enabled => AccountStatus::Disabled,
+            Some(entry) => AccountStatus::Active(Account { identity: &entry.identity, stored: entry.hash.parts() }),
         }
     }
 }
@@ -63,19 +63,19 @@ mod tests {
         let key = |source: &str, subject: &str| UserKey { source: source.into(), subject: subject.into() };
         let (keys, alice) = (MacKeys::generate().unwrap(), key(SOURCE, "alice"));
         let before = users("alice:{SHA}W8r/fyL/UzygmbNAjq2HbA67qac=\n");
-        let Standing::Active(account) = before.standing(&alice) else { panic!("alice is there") };
+        let AccountStatus::Active(account) = before.standing(&alice) else { panic!("alice is there") };
         let stamp = account.stamp(&alice, &keys);
         assert_eq!(account.identity.user(), "alice");
         assert!(account.has_password_of(&stamp, &alice, &keys));
         for other in [key(SOURCE, "Alice"), key("test", "alice")] {
-            assert_eq!(before.standing(&other), Standing::Removed, "{other:?}");
+            assert_eq!(before.standing(&other), AccountStatus::Removed, "{other:?}");
         }
         let after = users("alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
-        let Standing::Active(account) = after.standing(&alice) else { panic!("alice is there") };
+        let AccountStatus::Active(account) = after.standing(&alice) else { panic!("alice is there") };
         assert!(!account.has_password_of(&stamp, &alice, &keys));
         let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21l$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let disabled = format!("[users.alice]\npassword = \"{hash}\"\nenabled = false\n");
         let disabled = Users::parse("users.toml".as_ref(), &disabled).unwrap();
-        assert_eq!(disabled.standing(&alice), Standing::Disabled);
+        assert_eq!(disabled.standing(&alice), AccountStatus::Disabled);
     }
 }

@@ -2,19 +2,21 @@
 
 use zeroize::Zeroizing;
 
-use crate::credentials::presented::{Presented, Way};
-use crate::values::form::{Field, Form};
+use crate::credentials::username_password::{CredentialSource, UsernamePassword};
+use crate::values::form::{Form, FormValue};
 use crate::values::reason::Reason;
 
 /// Reads a form: a user name and a password, each given once.
 ///
 /// # Errors
 /// [`Reason::FormMalformed`] where a field is missing, given twice, or longer than any name.
-pub fn read(form: &Form) -> Result<Presented, Reason> {
-    let (Field::One(user), Field::One(password)) = (form.field(&["username"]), form.field(&["password"])) else {
+pub fn read(form: &Form) -> Result<UsernamePassword, Reason> {
+    let (FormValue::One(user), FormValue::One(password)) = (form.field(&["username"]), form.field(&["password"]))
+    else {
         return Err(Reason::FormMalformed);
     };
-    Presented::new(Way::Form, user, Zeroizing::new(password.to_owned())).ok_or(Reason::FormMalformed)
+    UsernamePassword::new(CredentialSource::Form, user, Zeroizing::new(password.to_owned()))
+        .ok_or(Reason::FormMalformed)
 }
 
 #[cfg(test)]

@@ -9,18 +9,18 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::accept::accept_loop;
+use super::connection_state::{CloseReason, ConnectionTimeouts};
+use super::connection_table::{ConnectionLimits, ConnectionTable};
 use super::listener::Listener;
-use super::serve::Behind;
-use super::settings::Settings;
-use super::stage::{Ending, Limits};
-use super::table::{Room, Table};
+use super::serve::Application;
+use super::settings::ServerSettings;
 use crate::values::listen_address::ListenAddress;
 use crate::values::reason::Reason;
 use crate::values::time::{Clock, Moment};
 
 /// The running client side: accepts, serves and, when told, stops. Dropping it stops at once.
 #[derive(Debug)]
-pub struct Door {
+pub struct Server {
     control: Control,
     addresses: Vec<ListenAddress>,
     /// Closed when the last of the door's own tasks is over: each holds a receiver.
@@ -29,11 +29,11 @@ pub struct Door {
 
 /// What all connections share.
 #[derive(Debug)]
-pub(super) struct House<A> {
+pub(super) struct Shared<A> {
     pub(super) app: Arc<A>,
-    pub(super) settings: Settings,
+    pub(super) settings: ServerSettings,
     pub(super) clock: Clock,
-    pub(super) table: Arc<Table>,
+    pub(super) table: Arc<ConnectionTable>,
     /// True once the door closes: the accept loops look here.
     pub(super) stopping: watch::Receiver<bool>,
     /// The same for connections, which look often and wait for nothing.
@@ -49,28 +49,28 @@ const REFUSALS_AT_ONCE: usize = 64;
 /// How often the deadlines are looked at: no deadline is kept more precisely.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
-impl Door {
+impl Server {
     /// Starts to serve on `listeners`; to be called within a tokio runtime. Of `settings`, what concerns
     /// binding and threads was used before.
-    pub fn open<A>(settings: Settings, listeners: Vec<Listener>, app: Arc<A>, clock: Clock) -> Self
+    pub fn open<A>(settings: ServerSettings, listeners: Vec<Listener>, app: Arc<A>, clock: Clock) -> Self
     where
-        A: Behind,
+        A: Application,
     {
         let (stop, stopping) = watch::channel(false);
         let draining = Arc::new(AtomicBool::new(false));
         let control = Control {
-            table: Table::new(Room::of(&settings)),
-            limits: Limits::of(&settings),
+            table: ConnectionTable::new(ConnectionLimits::of(&settings)),
+            limits: ConnectionTimeouts::of(&settings),
             drain: settings.drain,
             clock: clock.clone(),
             draining: Arc::clone(&draining),
             stop: Arc::new(stop),
-            behind: Sweep({
+            application: Sweep({
                 let app = Arc::clone(&app);
                 Arc::new(move |now| app.sweep(now))
             }),
         };
-        let house = Arc::new(House {
+        let house = Arc::new(Shared {
             app,
             settings,
             clock,
@@ -135,7 +135,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for Server {
     fn drop(&mut self) {
         self.control.stop_now();
     }
@@ -144,13 +144,13 @@ impl Drop for Door {
 /// The handles by which the door is stopped and its deadlines are kept.
 #[derive(Clone, Debug)]
 struct Control {
-    table: Arc<Table>,
-    limits: Limits,
+    table: Arc<ConnectionTable>,
+    limits: ConnectionTimeouts,
     drain: Duration,
     clock: Clock,
     draining: Arc<AtomicBool>,
     stop: Arc<watch::Sender<bool>>,
-    behind: Sweep,
+    application: Sweep,
 }
 
 /// What else is swept with the connections.
@@ -167,7 +167,7 @@ impl Control {
     fn sweep(&self) {
         let now = self.clock.now();
         self.table.sweep(now, &self.limits);
-        (self.behind.0)(now);
+        (self.application.0)(now);
     }
 
     /// The flag first, the connections after: one that comes in between sees the flag. The cut closes what is
@@ -187,7 +187,7 @@ impl Control {
     fn stop_now(&self) {
         self.draining.store(true, Ordering::Release);
         self.stop.send_replace(true);
-        self.table.for_each(|connection| connection.end(Ending::Stopped));
+        self.table.for_each(|connection| connection.end(CloseReason::Stopped));
     }
 }
 
@@ -240,10 +240,10 @@ impl SparseLog {
     }
 }
 
-impl<A> House<A> {
+impl<A> Shared<A> {
     pub(super) fn log_refusal(&self, reason: Reason) {
         if let Some(times) = self.refusal_log.due(&self.clock) {
-            let Settings { connections, connections_per_address, .. } = self.settings;
+            let ServerSettings { connections, connections_per_address, .. } = self.settings;
             let reason = reason.id();
             tracing::warn!(times, reason, connections, connections_per_address, "connections refused: see [limits]");
         }

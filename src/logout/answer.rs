@@ -4,8 +4,8 @@ use http::header::SET_COOKIE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::run::is_confirmed;
-use super::settings::Settings;
-use crate::values::form::{Field, Form};
+use super::settings::LogoutSettings;
+use crate::values::form::{Form, FormValue};
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::{OwnPage, OwnPages};
 use crate::values::receipt::Receipt;
@@ -19,9 +19,9 @@ static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 pub const NEXT: [&str; 2] = ["next", "rd"];
 
 /// What a request says about where to go: the form goes before the query.
-pub fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> Field<'a> {
+pub fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> FormValue<'a> {
     match form.map(|form| form.field(&NEXT)) {
-        None | Some(Field::Absent) => query.field(&NEXT),
+        None | Some(FormValue::Absent) => query.field(&NEXT),
         Some(field) => field,
     }
 }
@@ -38,8 +38,8 @@ pub enum Next {
 }
 
 /// Judges a requested target.
-pub fn next(field: Field<'_>, allowed: &AllowedOrigins, hosts: &OwnHosts, pages: &OwnPages) -> Next {
-    let Field::One(text) = field else { return Next::Ignored };
+pub fn next(field: FormValue<'_>, allowed: &AllowedOrigins, hosts: &OwnHosts, pages: &OwnPages) -> Next {
+    let FormValue::One(text) = field else { return Next::Ignored };
     let Some(target) = ReturnTo::parse(text, allowed) else { return Next::Ignored };
     if target.origin().is_some_and(|origin| !hosts.owns(origin)) {
         return Next::Page(target);
@@ -54,7 +54,7 @@ pub fn next(field: Field<'_>, allowed: &AllowedOrigins, hosts: &OwnHosts, pages:
 }
 
 /// Where a logout leads; `None` is the goodbye page. First that applies: a safe `next`, `logout.next`, goodbye.
-pub fn target(next: Next, settings: &Settings) -> Option<ReturnTo> {
+pub fn target(next: Next, settings: &LogoutSettings) -> Option<ReturnTo> {
     match next {
         Next::Page(target) => Some(target),
         Next::Logout => None,
@@ -64,7 +64,7 @@ pub fn target(next: Next, settings: &Settings) -> Option<ReturnTo> {
 
 /// How the answer to a logout looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub enum ResponseStyle {
     /// After a GET by a person: a redirect always, since a reload of a page would log out again.
     Navigation,
     /// After a POST by a person.
@@ -79,30 +79,30 @@ pub enum Manner {
 pub fn reply(
     receipt: &Receipt,
     target: Option<&ReturnTo>,
-    manner: Manner,
+    manner: ResponseStyle,
     goodbye: &ReturnTo,
     page: impl FnOnce(StatusCode) -> Reply,
 ) -> Reply {
     let status = if is_confirmed(receipt) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match (manner, target) {
-        (Manner::Json, _) => Reply::json(status, receipt),
+        (ResponseStyle::Json, _) => Reply::json(status, receipt),
         // An end that the store has not confirmed is told, not papered over by a redirect.
-        (Manner::Program, _) if status != StatusCode::OK => Reply::json(status, receipt),
+        (ResponseStyle::Program, _) if status != StatusCode::OK => Reply::json(status, receipt),
         (_, _) if status != StatusCode::OK => page(status),
         (_, Some(target)) => Reply::see_other(target),
-        (Manner::Navigation, None) => Reply::see_other(goodbye),
+        (ResponseStyle::Navigation, None) => Reply::see_other(goodbye),
         // A reload would send the form again, and sign out whoever is signed in by then: the browser goes on to the
         // same page under an address of its own.
-        (Manner::Page, None) => {
+        (ResponseStyle::Page, None) => {
             let refresh = HeaderValue::try_from(format!("0; url={goodbye}"));
             refresh.into_iter().fold(page(status), |page, refresh| page.with(http::header::REFRESH, refresh))
         }
-        (Manner::Program, None) => Reply::json(status, receipt),
+        (ResponseStyle::Program, None) => Reply::json(status, receipt),
     }
 }
 
 /// Adds what makes the browser forget us.
-pub fn with_farewell(mut reply: Reply, expired: Vec<HeaderValue>, settings: &Settings) -> Reply {
+pub fn with_cleared_cookies(mut reply: Reply, expired: Vec<HeaderValue>, settings: &LogoutSettings) -> Reply {
     reply.headers.extend(expired.into_iter().map(|line| (SET_COOKIE, line)));
     reply.headers.extend(settings.clear_site_data.clone().map(|value| (CLEAR_SITE_DATA.clone(), value)));
     reply
@@ -140,20 +140,20 @@ mod tests {
             ("/../logout", Next::Ignored),
         ];
         for (text, want) in cases {
-            assert_eq!(next(Field::One(text), &allowed, &hosts, &pages), want, "{text}");
+            assert_eq!(next(FormValue::One(text), &allowed, &hosts, &pages), want, "{text}");
         }
-        assert_eq!(next(Field::Several, &allowed, &hosts, &pages), Next::Ignored);
-        assert_eq!(next(Field::Absent, &allowed, &hosts, &pages), Next::Ignored);
+        assert_eq!(next(FormValue::Several, &allowed, &hosts, &pages), Next::Ignored);
+        assert_eq!(next(FormValue::Absent, &allowed, &hosts, &pages), Next::Ignored);
     }
 
     #[test]
     fn the_form_goes_before_the_query() {
         let form = |text: &str| Form::parse(text.as_bytes()).unwrap();
         let query = form("next=/query");
-        assert_eq!(requested(Some(&form("next=/form")), &query), Field::One("/form"));
-        assert_eq!(requested(Some(&form("rd=/form")), &query), Field::One("/form"));
-        assert_eq!(requested(Some(&form("a=b")), &query), Field::One("/query"));
-        assert_eq!(requested(Some(&form("next=/a&rd=/b")), &query), Field::Several);
-        assert_eq!(requested(None, &query), Field::One("/query"));
+        assert_eq!(requested(Some(&form("next=/form")), &query), FormValue::One("/form"));
+        assert_eq!(requested(Some(&form("rd=/form")), &query), FormValue::One("/form"));
+        assert_eq!(requested(Some(&form("a=b")), &query), FormValue::One("/query"));
+        assert_eq!(requested(Some(&form("next=/a&rd=/b")), &query), FormValue::Several);
+        assert_eq!(requested(None, &query), FormValue::One("/query"));
     }
 }

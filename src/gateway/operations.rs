@@ -15,8 +15,8 @@ impl Gateway {
     }
 
     /// The sessions of everybody, or of one user, the last sign-in first.
-    pub fn everybody(&self, user: Option<&str>) -> Vec<Arc<Session>> {
-        let mut sessions = self.sessions.everybody(user);
+    pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
+        let mut sessions = self.sessions.sessions_of(user);
         sessions.sort_by_key(|session| std::cmp::Reverse(session.created()));
         sessions
     }
@@ -30,14 +30,14 @@ impl Gateway {
     /// Ends the session of this handle; `None` if there is none. It ends, and is audited, even if the caller goes away.
     pub async fn revoke(self: &Arc<Self>, handle: &str) -> Option<Receipt> {
         let named = |session: &Arc<Session>| session.handle().is_some_and(|own| own.as_str() == handle);
-        let session = self.sessions.everybody(None).into_iter().find(named)?;
+        let session = self.sessions.sessions_of(None).into_iter().find(named)?;
         self.revoke_each(vec![session]).await.pop()
     }
 
     /// Ends every session of a user, in the same way, and what programs do with the user's password at this moment.
     pub async fn revoke_all_of(self: &Arc<Self>, user: &str) -> Vec<Receipt> {
         self.forget_credentials(EndCause::Revoked, |session| session.identity().user() != user);
-        self.revoke_each(self.sessions.everybody(Some(user))).await
+        self.revoke_each(self.sessions.sessions_of(Some(user))).await
     }
 
     async fn revoke_each(self: &Arc<Self>, sessions: Vec<Arc<Session>>) -> Vec<Receipt> {

@@ -10,10 +10,10 @@ use crate::values::time::Moment;
 /// Keys by the second at which their session should be looked at again. A session that ended early leaves its entry
 /// here until then.
 #[derive(Debug, Default)]
-pub(super) struct Calendar(Mutex<BTreeSet<(u32, SessionKey)>>);
+pub(super) struct ExpiryQueue(Mutex<BTreeSet<(u32, SessionKey)>>);
 
-impl Calendar {
-    pub(super) fn enter(&self, key: SessionKey, at: Moment) {
+impl ExpiryQueue {
+    pub(super) fn schedule(&self, key: SessionKey, at: Moment) {
         self.0.lock().insert((at.seconds(), key));
     }
 

@@ -8,34 +8,34 @@ use dashmap::DashMap;
 use tokio::sync::Notify;
 
 use super::connection::Connection;
-use super::settings::Settings;
-use super::stage::Limits;
+use super::connection_state::ConnectionTimeouts;
+use super::settings::ServerSettings;
 use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::reason::Reason;
 use crate::values::time::Moment;
 
 /// All open connections.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct ConnectionTable {
     connections: DashMap<u64, Arc<Connection>>,
     next: AtomicU64,
     open: AtomicUsize,
     by_address: DashMap<IpAddr, usize>,
-    room: Room,
+    room: ConnectionLimits,
     changed: Notify,
 }
 
 /// How many connections there may be.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct ConnectionLimits {
     all: usize,
     each: usize,
     trusted: TrustedProxies,
 }
 
-impl Room {
-    pub(super) fn of(settings: &Settings) -> Self {
-        let Settings { connections, connections_per_address, trusted, .. } = settings;
+impl ConnectionLimits {
+    pub(super) fn of(settings: &ServerSettings) -> Self {
+        let ServerSettings { connections, connections_per_address, trusted, .. } = settings;
         Self { all: *connections, each: *connections_per_address, trusted: trusted.clone() }
     }
 
@@ -58,14 +58,14 @@ fn network_of(address: IpAddr) -> IpAddr {
 
 /// One connection's place in the table, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    table: Arc<Table>,
+pub(super) struct ConnectionSlot {
+    table: Arc<ConnectionTable>,
     number: u64,
     address: Option<IpAddr>,
 }
 
-impl Table {
-    pub(super) fn new(room: Room) -> Arc<Self> {
+impl ConnectionTable {
+    pub(super) fn new(room: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self {
             connections: DashMap::new(),
             next: AtomicU64::new(0),
@@ -80,14 +80,14 @@ impl Table {
     ///
     /// # Errors
     /// There is none: for nobody, or not for this address.
-    pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<Place, Reason> {
+    pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<ConnectionSlot, Reason> {
         let one_more = |open| (open < self.room.all).then_some(open + 1);
         if self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
             return Err(Reason::TooManyConnections);
         }
         let address = self.room.counts_as(connection.peer());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let place = Place { table: Arc::clone(self), number, address };
+        let place = ConnectionSlot { table: Arc::clone(self), number, address };
         if let Some(address) = address {
             let mut count = self.by_address.entry(address).or_default();
             *count += 1;
@@ -107,7 +107,7 @@ impl Table {
     }
 
     /// Ends what has overstayed.
-    pub(super) fn sweep(&self, now: Moment, limits: &Limits) {
+    pub(super) fn sweep(&self, now: Moment, limits: &ConnectionTimeouts) {
         self.for_each(|connection| connection.sweep(now, limits));
     }
 
@@ -133,7 +133,7 @@ impl Table {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.table.connections.remove(&self.number);
         if let Some(address) = self.address {
@@ -150,14 +150,14 @@ mod tests {
     use super::*;
     use crate::values::time::Clock;
 
-    fn enter(table: &Arc<Table>, address: &str) -> Result<Place, Reason> {
+    fn enter(table: &Arc<ConnectionTable>, address: &str) -> Result<ConnectionSlot, Reason> {
         let peer = if address == "unix" { Peer::Unix } else { Peer::Tcp(format!("{address}:1").parse().unwrap()) };
         table.enter(&Connection::new(peer, Clock::manual().0, Arc::default()))
     }
 
-    fn table(all: usize, each: usize) -> Arc<Table> {
+    fn table(all: usize, each: usize) -> Arc<ConnectionTable> {
         let trusted = TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], unix: false };
-        Table::new(Room { all, each, trusted })
+        ConnectionTable::new(ConnectionLimits { all, each, trusted })
     }
 
     #[test]

@@ -20,12 +20,12 @@ fn timestamp_of(at: WallTime) -> Timestamp {
 
 /// The last time that was written, since many lines have the same.
 #[derive(Debug, Default)]
-pub(super) struct Stamp {
+pub(super) struct CachedTimestamp {
     at: Option<(WallTime, fn(WallTime) -> String)>,
     text: String,
 }
 
-impl Stamp {
+impl CachedTimestamp {
     /// A time, written by `format`.
     pub(super) fn of(&mut self, at: WallTime, format: fn(WallTime) -> String) -> &str {
         let known = self.at.is_some_and(|(known, by)| known == at && std::ptr::fn_addr_eq(by, format));
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn times_are_utc() {
-        let mut stamp = Stamp::default();
+        let mut stamp = CachedTimestamp::default();
         for _ in 0..2 {
             assert_eq!(stamp.of(WallTime(1_767_225_600), rfc3339), "2026-01-01T00:00:00Z");
             assert_eq!(stamp.of(WallTime(1_767_225_600), common), "01/Jan/2026:00:00:00 +0000");

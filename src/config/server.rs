@@ -10,20 +10,20 @@ use crate::values::listen_address::ListenAddress;
 use crate::values::origin::{Host, Origin, Scheme};
 
 use super::origins;
-use super::raw::{Refusal, Table};
+use super::raw::{RawTable, ValueRefusal};
 
 /// The addresses to listen at.
-pub fn listen(file: &Table<'_>, folder: &Path) -> Vec<ListenAddress> {
+pub fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
     let Some(item) = file.required("listen", "listen = [\"127.0.0.1:8080\"]") else { return Vec::new() };
     let items = item.one_or_list();
     if items.is_empty() {
-        item.place.problem(Refusal::new("nothing to listen at").write("write [\"127.0.0.1:8080\"]"));
+        item.place.problem(ValueRefusal::new("nothing to listen at").write("write [\"127.0.0.1:8080\"]"));
     }
     let mut seen: Vec<ListenAddress> = Vec::new();
     for item in items {
         let Some(address) = item.parse(|text| address(text, folder)) else { continue };
         match seen.iter().find(|other| collide(&address, other)) {
-            Some(other) => item.place.problem(Refusal::new(format!("{other} listens there already"))),
+            Some(other) => item.place.problem(ValueRefusal::new(format!("{other} listens there already"))),
             None => seen.push(address),
         }
     }
@@ -31,10 +31,11 @@ pub fn listen(file: &Table<'_>, folder: &Path) -> Vec<ListenAddress> {
 }
 
 /// An address to listen at; the path of a socket starts at `folder`.
-pub fn address(text: &str, folder: &Path) -> Result<ListenAddress, Refusal> {
+pub fn address(text: &str, folder: &Path) -> Result<ListenAddress, ValueRefusal> {
     let read = |text: &str| {
-        text.parse::<ListenAddress>()
-            .map_err(|error| Refusal::new(format!("\"{text}\" is no address to listen at")).write(error.to_string()))
+        text.parse::<ListenAddress>().map_err(|error| {
+            ValueRefusal::new(format!("\"{text}\" is no address to listen at")).write(error.to_string())
+        })
     };
     match read(text)? {
         ListenAddress::Unix(path) if path.is_relative() => read(&format!("unix:{}", folder.join(path).display())),
@@ -74,12 +75,12 @@ pub fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
 }
 
 /// What browsers type.
-pub fn public_url(file: &Table<'_>) -> Option<Origin> {
+pub fn public_url(file: &RawTable<'_>) -> Option<Origin> {
     let item = file.required("public_url", "public_url = \"http://localhost:8080\"")?;
     let url = item.parse(origins::public_url)?;
     if url.scheme == Scheme::Http && !url.host.is_loopback() {
         item.place.warning(
-            Refusal::new("over plain http everybody on the way reads passwords and cookies")
+            ValueRefusal::new("over plain http everybody on the way reads passwords and cookies")
                 .write(format!("put TLS in front and write \"https://{}\"", url.host)),
         );
     }
@@ -87,12 +88,12 @@ pub fn public_url(file: &Table<'_>) -> Option<Origin> {
 }
 
 /// Further accepted host names.
-pub fn hosts(file: &Table<'_>) -> Vec<Host> {
+pub fn hosts(file: &RawTable<'_>) -> Vec<Host> {
     let mut hosts: Vec<Host> = Vec::new();
     for item in file.list("hosts") {
         let Some(host) = item.parse(origins::host) else { continue };
         if hosts.contains(&host) {
-            item.place.problem(Refusal::new(format!("{host} is named twice")));
+            item.place.problem(ValueRefusal::new(format!("{host} is named twice")));
         } else {
             hosts.push(host);
         }
@@ -101,7 +102,7 @@ pub fn hosts(file: &Table<'_>) -> Vec<Host> {
 }
 
 /// The proxies whose `X-Forwarded-For` and `-Proto` are believed.
-pub fn trusted_proxies(file: &Table<'_>) -> TrustedProxies {
+pub fn trusted_proxies(file: &RawTable<'_>) -> TrustedProxies {
     let items = file.list("trusted_proxies");
     let is_unix = |text: Option<&str>| text == Some("unix");
     let (unix, networks): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_unix(item.peek()));
@@ -111,24 +112,24 @@ pub fn trusted_proxies(file: &Table<'_>) -> TrustedProxies {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, Refusal> {
+fn network(text: &str) -> Result<IpNet, ValueRefusal> {
     let single = |_| text.parse::<IpAddr>().map(IpNet::from);
     let network = text.parse::<IpNet>().or_else(single).map_err(|_| {
-        Refusal::new(format!("\"{text}\" is no network")).write("write \"10.0.0.7\", \"10.0.0.0/24\" or \"unix\"")
+        ValueRefusal::new(format!("\"{text}\" is no network")).write("write \"10.0.0.7\", \"10.0.0.0/24\" or \"unix\"")
     })?;
     if network.trunc() != network {
-        return Err(Refusal::new(format!("{} is an address within a network", network.addr())).write(format!(
+        return Err(ValueRefusal::new(format!("{} is an address within a network", network.addr())).write(format!(
             "write \"{}\" or \"{}\"",
             network.trunc(),
             network.addr()
         )));
     }
     if is_ipv4_within_ipv6(&network) {
-        return Err(Refusal::new("IPv4 within IPv6 is known by its IPv4 address")
+        return Err(ValueRefusal::new("IPv4 within IPv6 is known by its IPv4 address")
             .write("write it as IPv4: \"10.0.0.7\", \"10.0.0.0/24\""));
     }
     if is_nearly_everybody(&network) {
-        return Err(Refusal::new("would believe nearly everybody who they say they are")
+        return Err(ValueRefusal::new("would believe nearly everybody who they say they are")
             .write("name the proxies in front by their own addresses: \"10.0.0.7\""));
     }
     Ok(network)

@@ -6,9 +6,9 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
-use super::assembled::{Asked, Assembled};
-use crate::logout::farewell::{self, Next};
-use crate::values::form::Field;
+use super::assembled::{Assembled, Requested};
+use crate::logout::answer::{self, Next};
+use crate::values::form::FormValue;
 use crate::values::mac::{Mac, Purpose};
 use crate::values::own_hosts::HostId;
 use crate::values::return_to::ReturnTo;
@@ -20,26 +20,26 @@ const MARK: char = '.';
 const CODE: usize = 22;
 
 /// The target of a sign-in: what was asked for, if it is a page of ours, or the configured one.
-pub(super) fn login_target(field: Field<'_>, host: HostId, assembled: &Assembled) -> ReturnTo {
+pub(super) fn login_target(field: FormValue<'_>, host: HostId, assembled: &Assembled) -> ReturnTo {
     let own = match field {
-        Field::One(text) => read(text, host, assembled),
-        Field::Absent | Field::Several => None,
+        FormValue::One(text) => read(text, host, assembled),
+        FormValue::Absent | FormValue::Several => None,
     };
-    own.or_else(|| sieved(field, assembled)).unwrap_or_else(|| assembled.login.next.clone())
+    own.or_else(|| checked_target(field, assembled)).unwrap_or_else(|| assembled.login.next.clone())
 }
 
 /// How a target is written so that [`login_target`] reads it again.
-pub(super) fn written(target: &ReturnTo, host: HostId, assembled: &Assembled) -> String {
+pub(super) fn encode_target(target: &ReturnTo, host: HostId, assembled: &Assembled) -> String {
     let text = target.to_string();
-    if sieved(Field::One(&text), assembled).as_ref() == Some(target) {
+    if checked_target(FormValue::One(&text), assembled).as_ref() == Some(target) {
         return text;
     }
     let code = assembled.keys.sign(Purpose::ReturnTarget, &[name_of(host, assembled), text.as_bytes()]).encode();
     format!("{MARK}{code}{}", BASE64URL_NOPAD.encode(text.as_bytes()))
 }
 
-fn sieved(field: Field<'_>, assembled: &Assembled) -> Option<ReturnTo> {
-    match farewell::next(field, &assembled.own_origins, &assembled.hosts, &assembled.own_pages) {
+fn checked_target(field: FormValue<'_>, assembled: &Assembled) -> Option<ReturnTo> {
+    match answer::next(field, &assembled.own_origins, &assembled.hosts, &assembled.own_pages) {
         Next::Page(target) => Some(target),
         Next::Ignored | Next::Logout => None,
     }
@@ -55,7 +55,7 @@ fn read(text: &str, host: HostId, assembled: &Assembled) -> Option<ReturnTo> {
         return None;
     }
     let target = Target::parse(&text).ok()?;
-    let is_page = matches!(assembled.at(host, target.path()), Ok(Asked::Route(_)));
+    let is_page = matches!(assembled.at(host, target.path()), Ok(Requested::Route(_)));
     is_page.then(|| ReturnTo::of_target(&target))
 }
 

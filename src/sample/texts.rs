@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::language::Language;
+use super::language::ShopLanguage;
 
 /// The texts of one language.
 #[derive(Debug, Serialize)]
-pub(super) struct Words {
+pub(super) struct Texts {
     shop: &'static str,
     motto: &'static str,
     catalogue: &'static str,
@@ -50,17 +50,17 @@ pub(super) struct Words {
     missing_about: &'static str,
 }
 
-impl Words {
+impl Texts {
     /// The texts of a language.
-    pub fn of(language: Language) -> &'static Self {
+    pub fn of(language: ShopLanguage) -> &'static Self {
         match language {
-            Language::English => &ENGLISH,
-            Language::German => &GERMAN,
+            ShopLanguage::English => &ENGLISH,
+            ShopLanguage::German => &GERMAN,
         }
     }
 }
 
-const ENGLISH: Words = Words {
+const ENGLISH: Texts = Texts {
     shop: "The Prop Room",
     motto: "Everything for the stage",
     catalogue: "Catalogue",
@@ -107,7 +107,7 @@ const ENGLISH: Words = Words {
     missing_about: "The stage is empty at this address.",
 };
 
-const GERMAN: Words = Words {
+const GERMAN: Texts = Texts {
     shop: "Die Requisite",
     motto: "Alles für die Bühne",
     catalogue: "Katalog",

@@ -13,7 +13,7 @@ use super::catalogue::Catalogue;
 use super::forms;
 use super::language::{self, Language};
 use super::page::Page;
-use super::problem::{BrokenFile, Problem};
+use super::problem::{BrokenFile, TemplateProblem};
 use super::samples;
 use crate::values::headers::Headers;
 
@@ -38,17 +38,17 @@ const FUEL: u64 = 100_000;
 
 /// How the pages look and what they say.
 #[derive(Clone)]
-pub struct Look {
+pub struct Theme {
     /// In the order in which they are tried: what an operator overrode, then our own.
     environments: Vec<Environment<'static>>,
     tags: Vec<String>,
     texts: Vec<Value>,
     style: String,
     untranslated: Vec<(PathBuf, Vec<String>)>,
-    advice: Vec<Problem>,
+    advice: Vec<TemplateProblem>,
 }
 
-impl std::fmt::Debug for Look {
+impl std::fmt::Debug for Theme {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Look").field("languages", &self.tags).finish_non_exhaustive()
     }
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Look {
 /// An operator's files, by name.
 type Files = BTreeMap<String, (PathBuf, String)>;
 
-impl Look {
+impl Theme {
     /// Our own look, in English and German.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Look {
     }
 
     /// What is odd about the forms of the templates.
-    pub fn advice(&self) -> &[Problem] {
+    pub fn form_problems(&self) -> &[TemplateProblem] {
         &self.advice
     }
 
@@ -102,12 +102,12 @@ impl Look {
 
     fn values(&self, Language(language): Language, page: &Page<'_>, around: &Value) -> Option<Value> {
         let (t, lang) = (self.texts.get(language)?, self.tags.get(language)?);
-        let page = context! { t, lang, alone => page.is_alone(), ..page.values() };
+        let page = context! { t, lang, alone => page.is_foreign_host(), ..page.values() };
         Some(context! { ..page, ..around.clone() })
     }
 
     fn of(files: &Files) -> Result<Self, Vec<BrokenFile>> {
-        let (mut broken, mut untranslated) = (strangers(files), Vec::new());
+        let (mut broken, mut untranslated) = (unknown_files(files), Vec::new());
         let languages = languages(files, &mut broken, &mut untranslated);
         let style = files.get("style.css").map_or(STYLE, |(_, text)| text.as_str()).to_owned();
         let texts = languages.iter().map(|(_, catalogue)| Arc::new(catalogue.clone()).function()).collect();
@@ -128,7 +128,7 @@ impl Look {
 
     /// Every page in every language, with values of every kind: what fails, once for each place, and what is odd.
     /// Templates that cannot even be read are not tried.
-    fn tried(&self, files: &Files) -> (Vec<BrokenFile>, Vec<Problem>) {
+    fn tried(&self, files: &Files) -> (Vec<BrokenFile>, Vec<TemplateProblem>) {
         let Some(environment) = self.environments.first() else { return Default::default() };
         let brand = context! { name => "sample", beside_logo => "", logo => "sample" };
         let around = super::around(brand, super::stylesheet("", ""), &super::Addresses::samples());
@@ -137,9 +137,9 @@ impl Look {
             for language in 0..self.tags.len() {
                 let Some(values) = self.values(Language(language), &page, &around) else { continue };
                 match render(environment, &page, &values) {
-                    Err(error) => note(&mut found, explained(&error, page.template(), files)),
+                    Err(error) => note(&mut found, broken_file(&error, page.template(), files)),
                     Ok(html) => {
-                        let new = forms::advice(&page, &html).into_iter().filter(|one| !advice.contains(one));
+                        let new = forms::form_problems(&page, &html).into_iter().filter(|one| !advice.contains(one));
                         advice.extend(new.collect::<Vec<_>>());
                     }
                 }
@@ -153,8 +153,8 @@ impl Look {
 fn note(found: &mut Vec<BrokenFile>, broken: BrokenFile) {
     match found.iter_mut().find(|other| other.path == broken.path) {
         Some(other) => {
-            let is_new = |problem: &Problem| !other.problems.iter().any(|known| known.span == problem.span);
-            let new: Vec<Problem> = broken.problems.into_iter().filter(is_new).collect();
+            let is_new = |problem: &TemplateProblem| !other.problems.iter().any(|known| known.span == problem.span);
+            let new: Vec<TemplateProblem> = broken.problems.into_iter().filter(is_new).collect();
             other.problems.extend(new);
         }
         None => found.push(broken),
@@ -184,7 +184,7 @@ fn environment(files: &Files) -> Result<Environment<'static>, Vec<BrokenFile>> {
     let mut broken = Vec::new();
     for (name, text) in ours.chain(theirs) {
         if let Err(error) = environment.add_template_owned(name.clone(), text) {
-            broken.push(explained(&error, &name, files));
+            broken.push(broken_file(&error, &name, files));
         }
     }
     if broken.is_empty() { Ok(environment) } else { Err(broken) }
@@ -225,7 +225,7 @@ fn languages(
 }
 
 /// Files that change nothing: most likely their names are misspelt.
-fn strangers(files: &Files) -> Vec<BrokenFile> {
+fn unknown_files(files: &Files) -> Vec<BrokenFile> {
     let names = TEMPLATES.iter().map(|(name, _)| *name);
     let known: Vec<&str> = names.chain(["style.css"]).collect();
     let included = |name: &str| files.values().any(|(_, text)| text.contains(&format!("\"{name}\"")));
@@ -239,7 +239,8 @@ fn strangers(files: &Files) -> Vec<BrokenFile> {
     strangers
         .map(|(_, (path, _))| {
             let help = format!("files of this folder are: {}, and languages such as fr.toml", known.join(", "));
-            let problem = Problem::whole("this file takes the place of nothing, and no template includes it", help);
+            let problem =
+                TemplateProblem::whole("this file takes the place of nothing, and no template includes it", help);
             BrokenFile { path: path.clone(), text: String::new(), problems: vec![problem] }
         })
         .collect()
@@ -258,7 +259,7 @@ fn is_alphabetic(text: &str) -> bool {
 
 /// What a failure says, with the file that it happened in. A failure within a template of ours is that of the file
 /// which made it fail, and the page is named.
-fn explained(error: &Error, page: &str, files: &Files) -> BrokenFile {
+fn broken_file(error: &Error, page: &str, files: &Files) -> BrokenFile {
     let innermost = std::iter::successors(Some(error), |error| {
         std::error::Error::source(*error).and_then(|source| source.downcast_ref::<Error>())
     });
@@ -269,11 +270,12 @@ fn explained(error: &Error, page: &str, files: &Files) -> BrokenFile {
     let help = format!("it was found while {page} was tried with sample values");
     match files.get(name) {
         Some((path, text)) => {
-            let problem = Problem { span: error.range().filter(|at| text.get(at.clone()).is_some()), message, help };
+            let problem =
+                TemplateProblem { span: error.range().filter(|at| text.get(at.clone()).is_some()), message, help };
             BrokenFile { path: path.clone(), text: text.clone(), problems: vec![problem] }
         }
         None => {
-            let problem = Problem::whole(message, help);
+            let problem = TemplateProblem::whole(message, help);
             BrokenFile { path: name.into(), text: String::new(), problems: vec![problem] }
         }
     }
@@ -283,7 +285,7 @@ fn read_folder(folder: &Path) -> Result<Files, Vec<BrokenFile>> {
     let unreadable = |path: &Path, what: String, help: &str| BrokenFile {
         path: path.to_owned(),
         text: String::new(),
-        problems: vec![Problem::whole(what, help)],
+        problems: vec![TemplateProblem::whole(what, help)],
     };
     let entries = fs::read_dir(folder).and_then(|entries| entries.take(MAX_FILES + 1).collect::<Result<Vec<_>, _>>());
     let entries = entries.map_err(|error| {
@@ -321,28 +323,28 @@ fn read_file(path: &Path) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SignedIn;
+    use super::super::SignedInPage;
     use super::*;
 
-    fn with(files: &[(&str, &str)]) -> Result<Look, Vec<BrokenFile>> {
+    fn with(files: &[(&str, &str)]) -> Result<Theme, Vec<BrokenFile>> {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
-        Look::with_folder(folder.path())
+        Theme::with_folder(folder.path())
     }
 
-    fn rendered(look: &Look, language: usize) -> String {
+    fn rendered(look: &Theme, language: usize) -> String {
         let brand = context! { name => "Shop", beside_logo => "Shop", logo => "x" };
         let addresses = super::super::Addresses::samples();
         let around = super::super::around(brand, super::super::stylesheet("", ""), &addresses);
-        let page = Page::SignedIn(SignedIn { user: "alice", next: "/", switch: "/", came_back: false });
+        let page = Page::SignedIn(SignedInPage { user: "alice", next: "/", switch: "/", came_back: false });
         look.render(Language(language), &page, &around).unwrap()
     }
 
     #[test]
     fn our_own_pages_render_in_every_language() {
-        let look = Look::built_in().unwrap();
+        let look = Theme::built_in().unwrap();
         assert_eq!(look.tags, ["en", "de"]);
         assert!(rendered(&look, 0).contains("<html lang=\"en\"") && rendered(&look, 0).contains("Sign out"));
         assert!(rendered(&look, 1).contains("<html lang=\"de\"") && rendered(&look, 1).contains("Abmelden"));
@@ -378,14 +380,14 @@ mod tests {
 
     #[test]
     fn forms_of_templates_are_looked_at() {
-        assert_eq!(Look::built_in().unwrap().advice(), [], "ours lead where they should");
+        assert_eq!(Theme::built_in().unwrap().form_problems(), [], "ours lead where they should");
         let look = with(&[
             ("login.html", "<form method=\"post\" action=\"{{ login }}\"></form>"),
             ("goodbye.html", "{% include \"search.html\" %}"),
             ("search.html", "<form action=\"https://search.test/\"></form>"),
         ]);
         let look = look.unwrap();
-        let said: Vec<_> = look.advice().iter().map(|problem| problem.message.as_str()).collect();
+        let said: Vec<_> = look.form_problems().iter().map(|problem| problem.message.as_str()).collect();
         let [fragment, elsewhere] = said[..] else { panic!("{said:?}") };
         assert!(fragment.contains("form of login.html has an action"), "{fragment}");
         assert!(elsewhere.contains("goodbye.html leads to https://search.test/"), "{elsewhere}");
@@ -429,10 +431,10 @@ mod tests {
     #[test]
     fn a_folder_that_is_none_is_a_problem() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Look::with_folder(&folder.path().join("gone")).is_err());
+        assert!(Theme::with_folder(&folder.path().join("gone")).is_err());
         fs::write(folder.path().join("login.html"), b"\xff").unwrap();
-        assert!(Look::with_folder(folder.path()).unwrap_err()[0].problems[0].message.contains("UTF-8"));
+        assert!(Theme::with_folder(folder.path()).unwrap_err()[0].problems[0].message.contains("UTF-8"));
         fs::write(folder.path().join("login.html"), " ".repeat(300_000)).unwrap();
-        assert!(Look::with_folder(folder.path()).unwrap_err()[0].problems[0].message.contains("too large"));
+        assert!(Theme::with_folder(folder.path()).unwrap_err()[0].problems[0].message.contains("too large"));
     }
 }

@@ -34,7 +34,7 @@ pub struct Share {
 
 /// How many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct QueueLimits {
     /// Anybody.
     pub for_all: usize,
     /// Known browsers beside them.
@@ -43,7 +43,7 @@ pub struct Places {
 
 /// Why somebody has no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Crowded {
+pub enum QueueFull {
     /// Others of this account, address or site have theirs.
     OwnShare,
     /// All are taken, each by somebody else.
@@ -52,27 +52,27 @@ pub enum Crowded {
 
 /// Names one who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Number(u64);
+pub struct WaiterId(u64);
 
-struct Waiting<T> {
-    number: Number,
+struct Waiter<T> {
+    number: WaiterId,
     share: Share,
     job: T,
 }
 
 /// Those who wait, and what everybody uses.
-pub struct Shares<T> {
-    places: Places,
+pub struct FairQueue<T> {
+    places: QueueLimits,
     usage: Usage,
-    known: Vec<Waiting<T>>,
-    others: Vec<Waiting<T>>,
+    known: Vec<Waiter<T>>,
+    others: Vec<Waiter<T>>,
     last_number: u64,
     last_was_known: bool,
 }
 
-impl<T> Shares<T> {
+impl<T> FairQueue<T> {
     /// Nobody waits yet.
-    pub fn new(places: Places) -> Self {
+    pub fn new(places: QueueLimits) -> Self {
         Self {
             places,
             usage: Usage::new(),
@@ -84,17 +84,17 @@ impl<T> Shares<T> {
     }
 
     /// Takes a place for a job. Where none is free somebody loses it: answers whose job that is, maybe this one.
-    pub fn enter(&mut self, share: Share, job: T) -> (Number, Option<(T, Crowded)>) {
+    pub fn enter(&mut self, share: Share, job: T) -> (WaiterId, Option<(T, QueueFull)>) {
         self.last_number += 1;
-        let number = Number(self.last_number);
+        let number = WaiterId(self.last_number);
         self.usage.enter(share);
-        let entrant = Waiting { number, share, job };
+        let entrant = Waiter { number, share, job };
         let Self { places, usage, known, others, .. } = self;
         let without = if share.is_known { admit(known, places.for_known, usage, entrant) } else { Some(entrant) };
         // Whoever has no place among the known ones takes one with all others.
         let without = without.and_then(|waiting| admit(others, places.for_all, usage, waiting));
         let lost = without.map(|waiting| {
-            let crowded = usage.crowded(waiting.share);
+            let crowded = usage.queue_full(waiting.share);
             usage.leave(waiting.share);
             (waiting.job, crowded)
         });
@@ -106,7 +106,7 @@ impl<T> Shares<T> {
         let known_first = !self.last_was_known;
         let is_known = if known_first { !self.known.is_empty() } else { self.others.is_empty() };
         let lane = if is_known { &mut self.known } else { &mut self.others };
-        let least = |waiting: &&Waiting<T>| (self.usage.of(waiting.share), waiting.number);
+        let least = |waiting: &&Waiter<T>| (self.usage.of(waiting.share), waiting.number);
         let number = lane.iter().min_by_key(least)?.number;
         let waiting = take(lane, number)?;
         self.last_was_known = is_known;
@@ -119,7 +119,7 @@ impl<T> Shares<T> {
     }
 
     /// Somebody waits no more. Answers the job, unless it was taken already.
-    pub fn leave(&mut self, number: Number) -> Option<T> {
+    pub fn leave(&mut self, number: WaiterId) -> Option<T> {
         let waiting = take(&mut self.known, number).or_else(|| take(&mut self.others, number))?;
         self.usage.leave(waiting.share);
         Some(waiting.job)
@@ -127,7 +127,7 @@ impl<T> Shares<T> {
 }
 
 /// Adds somebody; of too many, the last of those who use most is left over.
-fn admit<T>(lane: &mut Vec<Waiting<T>>, places: usize, usage: &Usage, entrant: Waiting<T>) -> Option<Waiting<T>> {
+fn admit<T>(lane: &mut Vec<Waiter<T>>, places: usize, usage: &Usage, entrant: Waiter<T>) -> Option<Waiter<T>> {
     lane.push(entrant);
     if lane.len() <= places {
         return None;
@@ -136,7 +136,7 @@ fn admit<T>(lane: &mut Vec<Waiting<T>>, places: usize, usage: &Usage, entrant: W
     most.and_then(|(_, number)| take(lane, number))
 }
 
-fn take<T>(lane: &mut Vec<Waiting<T>>, number: Number) -> Option<Waiting<T>> {
+fn take<T>(lane: &mut Vec<Waiter<T>>, number: WaiterId) -> Option<Waiter<T>> {
     let at = lane.iter().position(|waiting| waiting.number == number)?;
     Some(lane.remove(at))
 }
@@ -191,9 +191,9 @@ impl Usage {
         (account + address) * ADDRESSES_OF_A_SITE + site
     }
 
-    fn crowded(&self, share: Share) -> Crowded {
+    fn queue_full(&self, share: Share) -> QueueFull {
         let has_others = self.counters(share).iter().any(|counter| counter.present > 1);
-        if has_others { Crowded::OwnShare } else { Crowded::Everywhere }
+        if has_others { QueueFull::OwnShare } else { QueueFull::Everywhere }
     }
 
     fn counters(&self, share: Share) -> [Counter; 3] {
@@ -220,7 +220,7 @@ mod tests {
 
     use super::*;
 
-    const PLACES: Places = Places { for_all: 48, for_known: 16 };
+    const PLACES: QueueLimits = QueueLimits { for_all: 48, for_known: 16 };
 
     /// One account at one address, each by its number.
     fn share(account: u64, address: u64) -> Share {
@@ -232,14 +232,14 @@ mod tests {
     }
 
     /// Those whose job is 0, as many as there is room for.
-    fn crowd(shares: &mut Shares<u64>, crowd: impl Iterator<Item = Share>) {
+    fn enter_many(shares: &mut FairQueue<u64>, crowd: impl Iterator<Item = Share>) {
         for share in crowd {
             shares.enter(share, 0);
         }
     }
 
     /// Serves so many turns, of which these go well, and says whose they were.
-    fn serve(shares: &mut Shares<u64>, turns: usize, goes_well: impl Fn(u64) -> bool) -> Vec<u64> {
+    fn serve(shares: &mut FairQueue<u64>, turns: usize, goes_well: impl Fn(u64) -> bool) -> Vec<u64> {
         let one = |_| {
             let (share, job) = shares.take_turn()?;
             shares.done(share, goes_well(job));
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn alone_it_is_first_come_first_served() {
-        let mut shares = Shares::new(PLACES);
+        let mut shares = FairQueue::new(PLACES);
         for job in 0..20 {
             assert_eq!(shares.enter(share(job, job), job).1, None);
         }
@@ -262,13 +262,13 @@ mod tests {
     #[test]
     fn one_account_on_many_connections_holds_nobody_up() {
         for address in [0, 7] {
-            let mut shares = Shares::new(PLACES);
-            crowd(&mut shares, (0..96).map(|_| share(0, 0)));
+            let mut shares = FairQueue::new(PLACES);
+            enter_many(&mut shares, (0..96).map(|_| share(0, 0)));
             for person in 1..=20 {
-                assert_eq!(shares.enter(share(person, address), person).1, Some((0, Crowded::OwnShare)));
+                assert_eq!(shares.enter(share(person, address), person).1, Some((0, QueueFull::OwnShare)));
                 assert_eq!(serve(&mut shares, 1, |_| true), [person], "at {address}");
                 serve(&mut shares, 4, |_| true);
-                crowd(&mut shares, (0..10).map(|_| share(0, 0)));
+                enter_many(&mut shares, (0..10).map(|_| share(0, 0)));
             }
         }
     }
@@ -277,10 +277,10 @@ mod tests {
     /// crowd, too, until the others have failed.
     #[test]
     fn random_names_from_eight_addresses_hold_nobody_up() {
-        let places = Places { for_all: 256, ..PLACES };
+        let places = QueueLimits { for_all: 256, ..PLACES };
         for (own_addresses, most) in [(true, 20), (false, 48)] {
-            let mut shares = Shares::new(places);
-            crowd(&mut shares, (0..96).map(|number| share(400 + number, number % 8)));
+            let mut shares = FairQueue::new(places);
+            enter_many(&mut shares, (0..96).map(|number| share(400 + number, number % 8)));
             for person in 1..=20 {
                 let address = if own_addresses { 20 + person } else { 20 };
                 assert_eq!(shares.enter(share(person, address), person).1, None);
@@ -293,16 +293,16 @@ mod tests {
 
     #[test]
     fn a_site_of_many_networks_is_one_stranger_among_others() {
-        let mut shares = Shares::new(PLACES);
+        let mut shares = FairQueue::new(PLACES);
         let of_site = |number| Share { site: 900, ..share(400 + number, number) };
-        crowd(&mut shares, (0..100).map(of_site));
-        assert_eq!(shares.enter(share(1, 200), 1).1, Some((0, Crowded::OwnShare)));
+        enter_many(&mut shares, (0..100).map(of_site));
+        assert_eq!(shares.enter(share(1, 200), 1).1, Some((0, QueueFull::OwnShare)));
         assert_eq!(serve(&mut shares, 1, |_| false), [1]);
     }
 
     #[test]
     fn whoever_was_served_much_lately_waits_for_whoever_was_not() {
-        let mut shares = Shares::new(PLACES);
+        let mut shares = FairQueue::new(PLACES);
         for _ in 0..10 {
             shares.enter(share(1, 1), 1);
             serve(&mut shares, 1, |_| true);
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn failures_count_more_than_successes() {
-        let mut shares = Shares::new(PLACES);
+        let mut shares = FairQueue::new(PLACES);
         for job in [1, 1, 2] {
             shares.enter(share(job, job), job);
             serve(&mut shares, 1, |job| job == 1);
@@ -334,25 +334,25 @@ mod tests {
     /// Strangers from a thousand networks: no share is smaller than theirs.
     #[test]
     fn known_browsers_have_places_and_turns_of_their_own() {
-        let mut shares = Shares::new(PLACES);
-        let lost = |entered: (Number, Option<(u64, Crowded)>)| entered.1;
+        let mut shares = FairQueue::new(PLACES);
+        let lost = |entered: (WaiterId, Option<(u64, QueueFull)>)| entered.1;
         let strangers = (100..148).map(|number| lost(shares.enter(share(number, number), 0)));
         assert!(strangers.eq(std::iter::repeat_n(None, 48)));
-        assert_eq!(lost(shares.enter(share(150, 150), 1)), Some((1, Crowded::Everywhere)));
+        assert_eq!(lost(shares.enter(share(150, 150), 1)), Some((1, QueueFull::Everywhere)));
         for person in 2..=17 {
             assert_eq!(lost(shares.enter(known(person, person), person)), None);
         }
-        assert_eq!(lost(shares.enter(known(18, 18), 18)), Some((18, Crowded::Everywhere)));
+        assert_eq!(lost(shares.enter(known(18, 18), 18)), Some((18, QueueFull::Everywhere)));
         let served = serve(&mut shares, 8, |_| true);
         assert_eq!(served, [2, 0, 3, 0, 4, 0, 5, 0], "every second turn");
     }
 
     #[test]
     fn nobody_takes_all_places_of_known_browsers() {
-        let mut shares = Shares::new(PLACES);
-        crowd(&mut shares, (0..96).map(|_| known(0, 0)));
-        assert_eq!(shares.enter(known(1, 1), 1).1, Some((0, Crowded::OwnShare)));
-        assert_eq!(shares.enter(share(2, 2), 2).1, Some((0, Crowded::OwnShare)));
+        let mut shares = FairQueue::new(PLACES);
+        enter_many(&mut shares, (0..96).map(|_| known(0, 0)));
+        assert_eq!(shares.enter(known(1, 1), 1).1, Some((0, QueueFull::OwnShare)));
+        assert_eq!(shares.enter(share(2, 2), 2).1, Some((0, QueueFull::OwnShare)));
         let mut served = serve(&mut shares, 2, |_| true);
         served.sort_unstable();
         assert_eq!(served, [1, 2]);
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn whoever_leaves_gives_the_place_back() {
-        let mut shares = Shares::new(Places { for_all: 1, for_known: 1 });
+        let mut shares = FairQueue::new(QueueLimits { for_all: 1, for_known: 1 });
         let (stranger, _) = shares.enter(share(1, 1), 1);
         let (person, _) = shares.enter(known(2, 2), 2);
         assert_eq!((shares.leave(stranger), shares.leave(person)), (Some(1), Some(2)));
@@ -372,19 +372,19 @@ mod tests {
     }
 
     #[derive(Clone, Copy, Debug)]
-    enum Step {
+    enum Operation {
         Enter(u64, u64, bool),
         Serve(bool),
         Leave(usize),
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn step() -> impl Strategy<Value = Operation> {
         prop_oneof![
             4 => (0..6_u64, 0..4_u64, any::<bool>()).prop_map(|(account, address, is_known)| {
-                Step::Enter(account, address, is_known)
+                Operation::Enter(account, address, is_known)
             }),
-            2 => any::<bool>().prop_map(Step::Serve),
-            1 => any::<usize>().prop_map(Step::Leave),
+            2 => any::<bool>().prop_map(Operation::Serve),
+            1 => any::<usize>().prop_map(Operation::Leave),
         ]
     }
 
@@ -393,21 +393,21 @@ mod tests {
         /// there are places.
         #[test]
         fn nothing_is_lost_and_nothing_is_left(steps in prop::collection::vec(step(), 0..300)) {
-            let mut shares = Shares::new(Places { for_all: 5, for_known: 2 });
+            let mut shares = FairQueue::new(QueueLimits { for_all: 5, for_known: 2 });
             let (mut entered, mut gone, mut numbers) = (0, 0, Vec::new());
             for step in steps {
                 match step {
-                    Step::Enter(account, address, is_known) => {
+                    Operation::Enter(account, address, is_known) => {
                         let (number, lost) = shares.enter(Share { is_known, ..share(account, address) }, entered);
                         numbers.push(number);
                         entered += 1;
                         gone += usize::from(lost.is_some());
                     }
-                    Step::Serve(went_well) => gone += serve(&mut shares, 1, |_| went_well).len(),
-                    Step::Leave(at) if !numbers.is_empty() => {
+                    Operation::Serve(went_well) => gone += serve(&mut shares, 1, |_| went_well).len(),
+                    Operation::Leave(at) if !numbers.is_empty() => {
                         gone += usize::from(shares.leave(numbers[at % numbers.len()]).is_some());
                     }
-                    Step::Leave(_) => {}
+                    Operation::Leave(_) => {}
                 }
                 prop_assert!(shares.others.len() <= 5 && shares.known.len() <= 2);
                 prop_assert_eq!(shares.others.len() + shares.known.len(), entered as usize - gone);
@@ -421,7 +421,7 @@ mod tests {
         /// Whoever comes alone is next, however many are there, unless others came alone before.
         #[test]
         fn whoever_comes_alone_is_next(steps in prop::collection::vec((0..6_u64, 0..4_u64), 100..300)) {
-            let mut shares = Shares::new(PLACES);
+            let mut shares = FairQueue::new(PLACES);
             for (account, address) in steps {
                 shares.enter(share(account, address), 0);
                 if account == 0 {
@@ -429,7 +429,7 @@ mod tests {
                 }
             }
             let (_, lost) = shares.enter(share(100, 100), 1);
-            prop_assert!(lost.is_none_or(|(job, crowded)| job == 0 && crowded == Crowded::OwnShare));
+            prop_assert!(lost.is_none_or(|(job, crowded)| job == 0 && crowded == QueueFull::OwnShare));
             prop_assert_eq!(serve(&mut shares, 1, |_| true), [1]);
         }
     }

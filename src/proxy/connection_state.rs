@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::settings::Settings;
+use super::settings::ServerSettings;
 
 /// What a connection is doing at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ConnectionState {
     /// Accepted; no byte came yet.
     Silent,
     /// The first byte of a request came, its head is not complete.
@@ -18,16 +18,16 @@ pub(super) enum Stage {
     /// Between two requests.
     Idle,
     /// Everything was sent; what the client may still send is thrown away.
-    Farewell,
+    Lingering,
     /// The raw connection belongs to somebody else now.
     HandedOver,
     /// Over, for this reason.
-    Ended(Ending),
+    Ended(CloseReason),
 }
 
 /// Why a connection was ended from this side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(super) enum CloseReason {
     /// It never sent a byte.
     SilentTimeout,
     /// Its request's head took too long.
@@ -37,7 +37,7 @@ pub(super) enum Ending {
     /// Its client took nothing for too long.
     SendTimeout,
     /// The time after the last answer is over.
-    FarewellOver,
+    LingerOver,
     /// It was asked to end, and its grace is over.
     GraceOver,
     /// It was cut without grace.
@@ -48,12 +48,12 @@ pub(super) enum Ending {
 
 /// How long a connection may stay in each stage.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct ConnectionTimeouts {
     silent: Duration,
     head: Duration,
     idle: Duration,
     send: Duration,
-    farewell: Duration,
+    linger: Duration,
     body: Duration,
     /// Bytes a second, either way.
     min_rate: u64,
@@ -72,16 +72,16 @@ pub(super) struct Waited {
 
 /// How long a client that is no longer answered may go on sending: long enough for it to read what it was told
 /// before the system resets the connection.
-const FAREWELL: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(2);
 
-impl Limits {
-    pub(super) fn of(settings: &Settings) -> Self {
+impl ConnectionTimeouts {
+    pub(super) fn of(settings: &ServerSettings) -> Self {
         Self {
             silent: settings.silent_timeout,
             head: settings.head_timeout,
             idle: settings.idle_timeout,
             send: settings.send_timeout,
-            farewell: FAREWELL,
+            linger: LINGER,
             body: settings.body_timeout,
             min_rate: settings.min_rate,
         }
@@ -99,14 +99,14 @@ impl Limits {
     }
 
     /// The end of a connection that is in `stage`, if its time is up.
-    pub(super) fn ending(&self, stage: Stage, waited: Waited) -> Option<Ending> {
+    pub(super) fn close_reason(&self, stage: ConnectionState, waited: Waited) -> Option<CloseReason> {
         let (limit, ending) = match stage {
-            Stage::Silent => (self.silent, Ending::SilentTimeout),
-            Stage::Head => (self.head, Ending::HeadTimeout),
-            Stage::Idle => (self.idle, Ending::IdleTimeout),
-            Stage::Stalled => return self.is_too_slow(self.send, waited).then_some(Ending::SendTimeout),
-            Stage::Farewell => (self.farewell, Ending::FarewellOver),
-            Stage::Exchange | Stage::HandedOver | Stage::Ended(_) => return None,
+            ConnectionState::Silent => (self.silent, CloseReason::SilentTimeout),
+            ConnectionState::Head => (self.head, CloseReason::HeadTimeout),
+            ConnectionState::Idle => (self.idle, CloseReason::IdleTimeout),
+            ConnectionState::Stalled => return self.is_too_slow(self.send, waited).then_some(CloseReason::SendTimeout),
+            ConnectionState::Lingering => (self.linger, CloseReason::LingerOver),
+            ConnectionState::Exchange | ConnectionState::HandedOver | ConnectionState::Ended(_) => return None,
         };
         (waited.pause >= limit).then_some(ending)
     }
@@ -114,43 +114,43 @@ impl Limits {
 
 /// A stage and the millisecond of its beginning in one word, so that both change together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StageWord(pub(super) u64);
+pub(super) struct StateWord(pub(super) u64);
 
 /// Every stage that a word can hold, by its number.
-const STAGES: [Stage; 15] = [
-    Stage::Silent,
-    Stage::Head,
-    Stage::Exchange,
-    Stage::Stalled,
-    Stage::Idle,
-    Stage::Farewell,
-    Stage::HandedOver,
-    Stage::Ended(Ending::SilentTimeout),
-    Stage::Ended(Ending::HeadTimeout),
-    Stage::Ended(Ending::IdleTimeout),
-    Stage::Ended(Ending::SendTimeout),
-    Stage::Ended(Ending::FarewellOver),
-    Stage::Ended(Ending::GraceOver),
-    Stage::Ended(Ending::Cut),
-    Stage::Ended(Ending::Stopped),
+const STATES: [ConnectionState; 15] = [
+    ConnectionState::Silent,
+    ConnectionState::Head,
+    ConnectionState::Exchange,
+    ConnectionState::Stalled,
+    ConnectionState::Idle,
+    ConnectionState::Lingering,
+    ConnectionState::HandedOver,
+    ConnectionState::Ended(CloseReason::SilentTimeout),
+    ConnectionState::Ended(CloseReason::HeadTimeout),
+    ConnectionState::Ended(CloseReason::IdleTimeout),
+    ConnectionState::Ended(CloseReason::SendTimeout),
+    ConnectionState::Ended(CloseReason::LingerOver),
+    ConnectionState::Ended(CloseReason::GraceOver),
+    ConnectionState::Ended(CloseReason::Cut),
+    ConnectionState::Ended(CloseReason::Stopped),
 ];
 
-const STAGE_BITS: u32 = 4;
-const STAGE_MASK: u64 = (1 << STAGE_BITS) - 1;
+const STATE_BITS: u32 = 4;
+const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 
-impl StageWord {
-    pub(super) fn new(stage: Stage, since_ms: u64) -> Self {
-        let number = STAGES.iter().position(|other| *other == stage).unwrap_or_default();
-        Self(since_ms << STAGE_BITS | number as u64)
+impl StateWord {
+    pub(super) fn new(stage: ConnectionState, since_ms: u64) -> Self {
+        let number = STATES.iter().position(|other| *other == stage).unwrap_or_default();
+        Self(since_ms << STATE_BITS | number as u64)
     }
 
-    pub(super) fn stage(self) -> Stage {
-        let number = (self.0 & STAGE_MASK) as usize;
-        STAGES.get(number).copied().unwrap_or(Stage::Silent)
+    pub(super) fn state(self) -> ConnectionState {
+        let number = (self.0 & STATE_MASK) as usize;
+        STATES.get(number).copied().unwrap_or(ConnectionState::Silent)
     }
 
     pub(super) fn since_ms(self) -> u64 {
-        self.0 >> STAGE_BITS
+        self.0 >> STATE_BITS
     }
 }
 
@@ -160,48 +160,49 @@ mod tests {
 
     #[test]
     fn a_word_keeps_both() {
-        for stage in STAGES {
-            let word = StageWord::new(stage, 123_456_789);
-            assert_eq!((word.stage(), word.since_ms()), (stage, 123_456_789));
+        for stage in STATES {
+            let word = StateWord::new(stage, 123_456_789);
+            assert_eq!((word.state(), word.since_ms()), (stage, 123_456_789));
         }
     }
 
     #[test]
     fn each_stage_has_its_own_time() {
-        let settings = Settings {
+        let settings = ServerSettings {
             silent_timeout: Duration::from_secs(1),
             head_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(3),
             send_timeout: Duration::from_secs(4),
-            ..Settings::default()
+            ..ServerSettings::default()
         };
         let after = |pause| Waited { pause, before: Duration::ZERO, bytes: 0 };
         let cases = [
-            (Stage::Silent, Some((1, Ending::SilentTimeout))),
-            (Stage::Head, Some((2, Ending::HeadTimeout))),
-            (Stage::Idle, Some((3, Ending::IdleTimeout))),
-            (Stage::Stalled, Some((4, Ending::SendTimeout))),
-            (Stage::Farewell, Some((2, Ending::FarewellOver))),
-            (Stage::Exchange, None),
-            (Stage::HandedOver, None),
-            (Stage::Ended(Ending::Cut), None),
+            (ConnectionState::Silent, Some((1, CloseReason::SilentTimeout))),
+            (ConnectionState::Head, Some((2, CloseReason::HeadTimeout))),
+            (ConnectionState::Idle, Some((3, CloseReason::IdleTimeout))),
+            (ConnectionState::Stalled, Some((4, CloseReason::SendTimeout))),
+            (ConnectionState::Lingering, Some((2, CloseReason::LingerOver))),
+            (ConnectionState::Exchange, None),
+            (ConnectionState::HandedOver, None),
+            (ConnectionState::Ended(CloseReason::Cut), None),
         ];
-        let limits = Limits::of(&settings);
+        let limits = ConnectionTimeouts::of(&settings);
         for (stage, expected) in cases {
             let Some((seconds, ending)) = expected else {
-                assert_eq!(limits.ending(stage, after(Duration::MAX)), None, "{stage:?}");
+                assert_eq!(limits.close_reason(stage, after(Duration::MAX)), None, "{stage:?}");
                 continue;
             };
             let limit = Duration::from_secs(seconds);
-            assert_eq!(limits.ending(stage, after(limit - Duration::from_millis(1))), None, "{stage:?}");
-            assert_eq!(limits.ending(stage, after(limit)), Some(ending), "{stage:?}");
+            assert_eq!(limits.close_reason(stage, after(limit - Duration::from_millis(1))), None, "{stage:?}");
+            assert_eq!(limits.close_reason(stage, after(limit)), Some(ending), "{stage:?}");
         }
     }
 
     #[test]
     fn whoever_trickles_has_had_its_time_as_well() {
-        let settings = Settings { body_timeout: Duration::from_secs(60), min_rate: 100, ..Settings::default() };
-        let limits = Limits::of(&settings);
+        let settings =
+            ServerSettings { body_timeout: Duration::from_secs(60), min_rate: 100, ..ServerSettings::default() };
+        let limits = ConnectionTimeouts::of(&settings);
         let cases = [
             (59, 0, 0, false),
             (60, 0, 0, true),

@@ -5,13 +5,13 @@ use std::task::Poll;
 
 use super::client::Client;
 use super::connection::poll_interrupted;
+use super::connection_state::CloseReason;
 use super::request::Request;
-use super::stage::Ending;
 use crate::values::reason::Reason;
-use crate::values::request_head::{HeadLimits, HeadReader};
+use crate::values::request_head::{HeadReader, ParsedHead};
 
 /// What became of waiting for a head.
-pub(super) enum Arrival {
+pub(super) enum ReceivedHead {
     /// A head that has one reading.
     Request(Request),
     /// No request. Nobody knows where the next one would begin.
@@ -22,33 +22,33 @@ pub(super) enum Arrival {
 
 /// Reads until the head is whole. The sweep keeps its time. What was refused, or broke off, stays in the client's
 /// `input`.
-pub(super) async fn read_head(client: &mut Client, limits: &HeadLimits) -> Arrival {
+pub(super) async fn read_head(client: &mut Client, limits: &ParsedHead) -> ReceivedHead {
     let mut reader = HeadReader::default();
     loop {
         match reader.feed(&client.input, limits) {
             Ok(None) => {}
-            Err(reason) => return Arrival::Refused(reason),
+            Err(reason) => return ReceivedHead::Refused(reason),
             Ok(Some(head)) => {
                 let body = Request::body(&head);
                 let behind = client.input.get(head.end..).unwrap_or_default();
                 // What is broken from the start is answered before anybody is bothered with it.
                 if body.clone().feed(behind).is_err() {
-                    return Arrival::Refused(Reason::BodyMalformed);
+                    return ReceivedHead::Refused(Reason::BodyMalformed);
                 }
                 client.body = body;
-                return Arrival::Request(Request::take(&mut client.input, head));
+                return ReceivedHead::Request(Request::take(&mut client.input, head));
             }
         }
         match read_more(client).await {
             Ok(()) => {}
-            Err(Some(Ending::HeadTimeout)) => return Arrival::Refused(Reason::HeadTooSlow),
-            Err(_) => return Arrival::Gone,
+            Err(Some(CloseReason::HeadTimeout)) => return ReceivedHead::Refused(Reason::HeadTooSlow),
+            Err(_) => return ReceivedHead::Gone,
         }
     }
 }
 
 /// At least one more byte, unless the connection was ended from this side, or by the client (`None`).
-async fn read_more(client: &mut Client) -> Result<(), Option<Ending>> {
+async fn read_more(client: &mut Client) -> Result<(), Option<CloseReason>> {
     poll_fn(|context| match poll_interrupted(client.connection(), context) {
         Poll::Ready(ending) => Poll::Ready(Err(Some(ending))),
         Poll::Pending => client.poll_read(context).map(|read| match read {
