@@ -1,5 +1,5 @@
-//! Memory of an idle keep-alive connection: resident bytes of a process that only has the door, before and after
-//! many clients made one request each and stayed. `cargo bench --bench idle_memory [-- CONNECTIONS]`
+//! Memory of an idle keep-alive connection: resident bytes of a process that only has the server, before and after
+//! many clients made one request each and stayed. `cargo harness --harness idle_memory [-- CONNECTIONS]`
 
 #![allow(
     clippy::unwrap_used,
@@ -54,29 +54,29 @@ fn serve() {
     let runtime = settings.runtime().unwrap();
     runtime.block_on(async {
         let listeners = listener::bind(&settings.listen).unwrap();
-        let door = Server::open(settings, listeners, Arc::new(Hello), Clock::system());
-        println!("{}", door.addresses()[0]);
+        let server = Server::open(settings, listeners, Arc::new(Hello), Clock::system());
+        println!("{}", server.addresses()[0]);
         tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
-        door.stop_now();
-        door.stopped().await;
+        server.stop_now();
+        server.stopped().await;
     });
 }
 
 fn measure(connections: usize) {
-    let mut door = Command::new(std::env::current_exe().unwrap())
+    let mut server = Command::new(std::env::current_exe().unwrap())
         .arg("door")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut address = String::new();
-    BufReader::new(door.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut address).unwrap();
     drop((0..WARM_UP).map(|_| idle_client(address.trim())).collect::<Vec<_>>());
-    let before = resident_kib(&door);
+    let before = resident_kib(&server);
     let clients: Vec<TcpStream> = (0..connections).map(|_| idle_client(address.trim())).collect();
-    let after = resident_kib(&door);
-    drop((clients, door.stdin.take()));
-    door.wait().unwrap();
+    let after = resident_kib(&server);
+    drop((clients, server.stdin.take()));
+    server.wait().unwrap();
     let each = (after - before) as f64 / connections as f64;
     println!("idle keep-alive connection: {each:.2} KiB resident each, over {connections} (limit {LIMIT_KIB})");
     assert!(each <= LIMIT_KIB, "more than {LIMIT_KIB} KiB");

@@ -200,9 +200,9 @@ mod tests {
             let _ = fs::remove_file(&path);
             fs::write(&path, content).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let said = open(folder.path()).err().map(|problem| problem.to_string()).unwrap_or_default();
-            assert!(said.contains(want) && said.is_empty() == want.is_empty(), "{mode:o}: {said}");
-            assert!(!said.contains("secret"), "{said}");
+            let message = open(folder.path()).err().map(|problem| problem.to_string()).unwrap_or_default();
+            assert!(message.contains(want) && message.is_empty() == want.is_empty(), "{mode:o}: {message}");
+            assert!(!message.contains("secret"), "{message}");
             assert_eq!(fs::read(&path).unwrap(), content, "it stays as it is");
         }
         fs::remove_file(&path).unwrap();

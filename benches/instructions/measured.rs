@@ -60,13 +60,13 @@ pub fn run_outside(arguments: &[String]) -> Result<ExitCode> {
 async fn serve(served: Served<'_>) -> Result<()> {
     let settings = settings(served.upstream, served.access_log)?;
     let clock = Clock::system();
-    let door = settings.door.clone();
-    let listeners = listener::bind(&door.listen)?;
+    let server = settings.server.clone();
+    let listeners = listener::bind(&server.listen)?;
     let gateway = Arc::new(gateway(settings, &clock)?);
     let cookies = sign_in(gateway.sessions(), &served, &clock).await?;
-    let proxy = Proxy::new(gateway, &door, clock.clone());
-    let door = Server::open(door, listeners, proxy, clock);
-    let address = door.addresses().first().ok_or("no address")?;
+    let proxy = Proxy::new(gateway, &server, clock.clone());
+    let server = Server::open(server, listeners, proxy, clock);
+    let address = server.addresses().first().ok_or("no address")?;
     println!("{address}\n{}\n", cookies.join("\n"));
     counting_begins();
     tokio::task::spawn_blocking(wait_for_the_end).await?;

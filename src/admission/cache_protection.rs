@@ -188,15 +188,15 @@ mod tests {
 
     #[test]
     fn pages_are_not_stored_whatever_the_application_says() {
-        for said in ["", "public, max-age=0", "s-maxage=60", "immutable", "private", "no-cache", "max-age=60"] {
+        for message in ["", "public, max-age=0", "s-maxage=60", "immutable", "private", "no-cache", "max-age=60"] {
             for kind in ["text/html;charset=utf-8", "application/xhtml+xml", "TEXT/HTML", ""] {
                 for public in [false, true] {
-                    let told = told(200, &control(kind, said), false, public);
-                    assert_eq!(told[0].as_deref(), Some("no-store"), "{kind} {said} {public}");
+                    let told = told(200, &control(kind, message), false, public);
+                    assert_eq!(told[0].as_deref(), Some("no-store"), "{kind} {message} {public}");
                 }
             }
-            let told = told(200, &control("application/pdf", said), true, false);
-            assert_eq!(told[0].as_deref(), Some("no-store"), "a navigation, {said}");
+            let told = told(200, &control("application/pdf", message), true, false);
+            assert_eq!(told[0].as_deref(), Some("no-store"), "a navigation, {message}");
         }
     }
 
@@ -223,11 +223,11 @@ mod tests {
             ("extension=\"public, s-maxage=1\"", AGAIN, AGAIN),
             ("publicity", AGAIN, AGAIN),
         ];
-        for (said, signed_in, public) in cases {
+        for (message, signed_in, public) in cases {
             for (want, is_public) in [(signed_in, false), (public, true)] {
-                let [control, vary] = told(200, &control("text/css", said), false, is_public);
-                assert_eq!(control.as_deref(), Some(want), "{said} {is_public}");
-                assert_eq!(vary.is_some(), want.contains("private, no-cache"), "{said} {is_public}");
+                let [control, vary] = told(200, &control("text/css", message), false, is_public);
+                assert_eq!(control.as_deref(), Some(want), "{message} {is_public}");
+                assert_eq!(vary.is_some(), want.contains("private, no-cache"), "{message} {is_public}");
             }
         }
         let two = [("content-type", "text/css"), ("cache-control", "max-age=60"), ("cache-control", "public")];

@@ -121,10 +121,10 @@ impl HeadRules {
         head: &HeadFields,
         permit: &Permit,
         asked: &RequestContext,
-        said: Rewritten<'_>,
+        message: Rewritten<'_>,
     ) {
-        let (route, cookies) = (permit.route(), said.cookies);
-        let edits = said.and_then(&route.request_headers);
+        let (route, cookies) = (permit.route(), message.cookies);
+        let edits = message.and_then(&route.request_headers);
         let hop = HopByHop::of(head);
         let mut claims = Vec::new();
         head.put(to, |line| {

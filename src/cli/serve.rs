@@ -15,7 +15,7 @@ use crate::gateway::{Assembled, Gateway, GatewaySettings};
 use crate::logout::reaper;
 use crate::logout::run::Pipeline;
 use crate::proxy::listener::{self, Listener};
-use crate::proxy::settings::ServerSettings as DoorSettings;
+use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Proxy, Server, Signals};
 use crate::routes::resolver::Upstreams;
 use crate::sample::Sample;
@@ -38,9 +38,9 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
         Format::Json => warnings.findings().iter().for_each(|found| tracing::warn!(key = found.key, "{}", found.what)),
         Format::Text | Format::Combined => check::show(&warnings),
     }
-    let door = settings.door.clone();
+    let server = settings.server.clone();
     match keys::open(&settings.state) {
-        Ok(keys) => until_stopped(&door, &log, serve(settings, keys, log.clone())),
+        Ok(keys) => until_stopped(&server, &log, serve(settings, keys, log.clone())),
         Err(problem) => {
             fail(&log, &problem);
             ExitCode::from(REFUSED_CONFIGURATION)
@@ -62,13 +62,13 @@ pub(super) fn open_log(settings: LogSettings) -> Option<Log> {
     }
 }
 
-/// Runs a service on the runtime that the door's settings name, and says why it failed if it did.
+/// Runs a service on the runtime that the server's settings name, and says why it failed if it did.
 pub(super) fn until_stopped(
-    door: &DoorSettings,
+    server: &ServerSettings,
     log: &Log,
     service: impl Future<Output = Result<(), String>>,
 ) -> ExitCode {
-    let served = door.runtime().map_err(|error| format!("no threads: {error}"));
+    let served = server.runtime().map_err(|error| format!("no threads: {error}"));
     match served.and_then(|runtime| runtime.block_on(service)) {
         Ok(()) => {
             log.flush(LAST_LINES);
@@ -94,13 +94,13 @@ fn fail(log: &Log, problem: &str) {
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 async fn serve(settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
-    open_files::raise_limit(settings.door.connections);
+    open_files::raise_limit(settings.server.connections);
     let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
-    let listeners = listener::bind(&settings.door.listen).map_err(|error| error.to_string())?;
+    let listeners = listener::bind(&settings.server.listen).map_err(|error| error.to_string())?;
     run(settings, keys, log, listeners, signals).await
 }
 
-/// Runs with these listeners, in place of those that the settings name, until the door is closed.
+/// Runs with these listeners, in place of those that the settings name, until the server is closed.
 pub(super) async fn run(
     settings: Settings,
     keys: MacKeys,
@@ -108,7 +108,7 @@ pub(super) async fn run(
     listeners: Vec<Listener>,
     signals: Signals,
 ) -> Result<(), String> {
-    let Settings { door, gateway, session, public_url, admin, .. } = settings;
+    let Settings { server, gateway, session, public_url, admin, .. } = settings;
     let clock = Clock::system();
     let hosts = gateway.hosts.list();
     let upstreams = Upstreams::new(Handle::current());
@@ -119,17 +119,17 @@ pub(super) async fn run(
         PasswordChecker::new(hashing::HashingSettings::default()).map_err(|error| format!("no threads: {error}"))?,
         Pipeline { log, clock: clock.clone() },
     ));
-    let proxy = Proxy::new(Arc::clone(&gateway), &door, clock.clone());
-    let door = Server::open(door, listeners, proxy, clock);
-    for address in door.addresses() {
+    let proxy = Proxy::new(Arc::clone(&gateway), &server, clock.clone());
+    let server = Server::open(server, listeners, proxy, clock);
+    for address in server.addresses() {
         tracing::info!(%address, %public_url, hosts, "listening");
     }
     let reaper = keep_reaping(Arc::clone(&gateway));
     tokio::select! {
         () = async {
-            tokio::join!(signals.run(&door, say_no_reload), service_manager::keep_informed(&door));
+            tokio::join!(signals.run(&server, say_no_reload), service_manager::keep_informed(&server));
         } => {}
-        () = answer_operators(admin, gateway, &door) => {}
+        () = answer_operators(admin, gateway, &server) => {}
     }
     reaper.abort();
     drop(sample);
@@ -137,10 +137,10 @@ pub(super) async fn run(
 }
 
 /// Answers at the admin socket for ever. A gateway without one serves people all the same.
-async fn answer_operators(settings: Option<AdminSettings>, gateway: Arc<Gateway>, door: &Server) {
+async fn answer_operators(settings: Option<AdminSettings>, gateway: Arc<Gateway>, server: &Server) {
     if let Some(settings) = settings {
         match AdminSocket::bind(&settings) {
-            Ok(socket) => socket.serve(gateway, door.stopping()).await,
+            Ok(socket) => socket.serve(gateway, server.stopping()).await,
             Err(error) => {
                 tracing::error!(path = %settings.path.display(), %error, "no admin socket; see [admin] listen")
             }

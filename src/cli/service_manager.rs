@@ -9,13 +9,13 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::proxy::Server;
 
-/// Says that the open door serves, keeps saying that it lives, says when it begins to stop. Over when the door is.
-pub(super) async fn keep_informed(door: &Server) {
+/// Says that the server serves, keeps saying that it lives, says when it begins to stop. Over when the server is.
+pub(super) async fn keep_informed(server: &Server) {
     notify(NotifyState::Ready);
     let until_stopped = async {
-        door.stopping().await;
+        server.stopping().await;
         notify(NotifyState::Stopping);
-        door.stopped().await;
+        server.stopped().await;
     };
     tokio::select! {
         () = until_stopped => {}
@@ -23,7 +23,7 @@ pub(super) async fn keep_informed(door: &Server) {
     }
 }
 
-/// Pings as often as the watchdog (`WATCHDOG_USEC`) wants it, while the door drains too; never over.
+/// Pings as often as the watchdog (`WATCHDOG_USEC`) wants it, while the server drains too; never over.
 async fn keep_pinging() {
     let Some(period) = sd_notify::watchdog_enabled().and_then(ping_period) else {
         return pending().await;

@@ -150,9 +150,9 @@ struct CommandOutput {
 
 /// Runs the command. Exit code 0, or 1 with the reason on standard error.
 pub fn run(command: UserCommand) -> ExitCode {
-    print::finish(execute(command, &mut password::ask).map(|said| {
-        eprint!("{}", said.notice);
-        said.result
+    print::finish(execute(command, &mut password::ask).map(|output| {
+        eprint!("{}", output.notice);
+        output.result
     }))
 }
 

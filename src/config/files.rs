@@ -16,11 +16,11 @@ pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
 
 /// Whether two paths lead to the same file, which may not be there yet.
 pub fn is_same(one: &Path, other: &Path) -> bool {
-    place(one) == place(other)
+    location(one) == location(other)
 }
 
 /// A path without detours, as far as its folders are there.
-fn place(path: &Path) -> PathBuf {
+fn location(path: &Path) -> PathBuf {
     let whole = fs::canonicalize(path);
     whole.unwrap_or_else(|_| match (path.parent().map(fs::canonicalize), path.file_name()) {
         (Some(Ok(folder)), Some(name)) => folder.join(name),

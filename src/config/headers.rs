@@ -50,8 +50,8 @@ fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit
     entries
         .filter_map(|entry| {
             // It may be the key to the application.
-            entry.item.place.hide();
-            let name = editable(entry.name, identity).map_err(|refusal| entry.place.problem(refusal)).ok();
+            entry.item.location.hide();
+            let name = editable(entry.name, identity).map_err(|refusal| entry.location.problem(refusal)).ok();
             let value = entry.item.parse(value);
             Some(HeaderEdit::Set(name?, value?))
         })

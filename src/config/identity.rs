@@ -35,13 +35,13 @@ fn custom(table: &RawTable<'_>) -> Vec<(HeaderName, Template)> {
     let custom = table.item("custom").and_then(|item| item.open_table());
     let mut read: Vec<(HeaderName, Template)> = Vec::new();
     for entry in custom.iter().flat_map(RawTable::entries) {
-        let name = headers::for_identity(entry.name).map_err(|refusal| entry.place.problem(refusal));
+        let name = headers::for_identity(entry.name).map_err(|refusal| entry.location.problem(refusal));
         let template = entry.item.parse(|text| {
             Template::parse(text).map_err(|error| ValueRefusal::new(format!("\"{text}\" cannot be sent")).write(error))
         });
         let (Ok(name), Some(template)) = (name, template) else { continue };
         if read.iter().any(|(other, _)| *other == name) {
-            entry.place.problem(ValueRefusal::new("is set twice: letter case makes no difference"));
+            entry.location.problem(ValueRefusal::new("is set twice: letter case makes no difference"));
         }
         read.push((name, template));
     }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::audit::{Format, LogSettings};
-use crate::proxy::settings::ServerSettings as DoorSettings;
+use crate::proxy::settings::ServerSettings;
 use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
 use crate::values::request_head::ParsedHead;
@@ -17,7 +17,7 @@ use super::schema;
 #[derive(Debug)]
 pub struct LimitSettings {
     /// The client side.
-    pub door: DoorSettings,
+    pub server: ServerSettings,
     /// Making a connection to an application.
     pub connect_timeout: Duration,
     /// An application that owes an answer.
@@ -33,8 +33,8 @@ pub struct LimitSettings {
 /// Reads `[limits]`.
 pub fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxies) -> LimitSettings {
     let table = file.table("limits", &schema::LIMITS);
-    let default = DoorSettings::default();
-    let door = DoorSettings {
+    let default = ServerSettings::default();
+    let server = ServerSettings {
         listen,
         head_timeout: wait(&table, "head_timeout", default.head_timeout),
         idle_timeout: wait(&table, "idle", default.idle_timeout),
@@ -59,7 +59,7 @@ pub fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: TrustedPro
         ..default
     };
     LimitSettings {
-        door,
+        server,
         connect_timeout: wait(&table, "connect_timeout", CONNECT_TIMEOUT),
         response_timeout: wait(&table, "response_timeout", RESPONSE_TIMEOUT),
         return_size: count(&table, "return_size", 256..=64 * 1024, 3500),

@@ -52,24 +52,24 @@ pub fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
         Some(true) => WeakHashes::Accept,
         Some(false) | None => WeakHashes::Refuse,
     };
-    let users = Users::load(&path, weak).map_err(|problems| item.place.problem(refused(&path, problems))).ok()?;
+    let users = Users::load(&path, weak).map_err(|problems| item.location.problem(refused(&path, problems))).ok()?;
     if let Some(problems) = users.bad_lines() {
         let count = problems.problems().len();
         let (lines, what) = if count == 1 { ("line", "its user") } else { ("lines", "their users") };
         let what =
             format!("{count} {lines} of {} cannot be used: {what} cannot sign in, all others can", path.display());
-        item.place.flaw(ValueRefusal::new(what).attach(problems.clone()));
+        item.location.flaw(ValueRefusal::new(what).attach(problems.clone()));
     }
     if let Some(problems) = users.duplicates() {
         let what = format!("{} names a user twice: the first line counts", path.display());
-        item.place.warning(ValueRefusal::new(what).attach(problems.clone()));
+        item.location.warning(ValueRefusal::new(what).attach(problems.clone()));
     }
     if users.count() == 0 {
-        item.place.warning(ValueRefusal::of("", &no_users_message(&path)));
+        item.location.warning(ValueRefusal::of("", &no_users_message(&path)));
     }
     if users.weak() > 0 {
         let have = if users.weak() == 1 { "user has a weak hash" } else { "users have weak hashes" };
-        item.place.warning(
+        item.location.warning(
             ValueRefusal::new(format!("{} {have}: whoever gets the file gets the password", users.weak()))
                 .write(format!("give them new ones: htpasswd -B {} NAME", path.display())),
         );

@@ -83,7 +83,7 @@ fn clear_site_data(table: &RawTable<'_>) -> Option<HeaderValue> {
 
 fn cleared(item: &Item<'_>) -> Option<&'static str> {
     if item.peek() == Some("cache") {
-        item.place.problem(
+        item.location.problem(
             ValueRefusal::new("\"cache\" makes browsers stall for seconds at every logout")
                 .write("leave it out: pages of a session are not kept in the first place"),
         );

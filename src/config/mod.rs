@@ -38,7 +38,7 @@ use crate::audit::LogSettings;
 use crate::credentials::problem::mask;
 use crate::credentials::user_file::Users;
 use crate::gateway::GatewaySettings;
-use crate::proxy::settings::ServerSettings as DoorSettings;
+use crate::proxy::settings::ServerSettings;
 use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::table::SessionSettings;
@@ -58,7 +58,7 @@ use raw::{Findings, RawTable};
 #[derive(Debug)]
 pub struct Settings {
     /// The client side: listeners and their limits.
-    pub door: DoorSettings,
+    pub server: ServerSettings,
     /// Everything that requests are judged by.
     pub gateway: GatewaySettings,
     /// Lifetimes and numbers of sessions.
@@ -140,7 +140,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let socket = admin.as_ref().map(|admin| admin.path.as_path());
     let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie, socket).unzip();
     Some(Settings {
-        door: limits.door,
+        server: limits.server,
         gateway: gateway?,
         session,
         log,
@@ -170,14 +170,14 @@ fn gateway(
         OwnHosts::new(url, of_routes.chain(further))
     });
     rules::refuse_duplicates(&routes, hosts.as_ref());
-    rules::refuse_circles(&routes, hosts.as_ref(), &limits.door.listen);
+    rules::refuse_circles(&routes, hosts.as_ref(), &limits.server.listen);
     let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
     let users = login::users(&login, folder);
     let own_pages = own_pages::read(&login, &logout);
     rules::refuse_hidden(&routes, own_pages.as_ref());
     let routes: Vec<RouteSettings> = routes.into_iter().map(|(_, route)| route).collect();
-    let [brand, look] = [&schema::BRAND, &schema::PAGES].map(|schema| file.table(schema.table, schema));
-    let pages = pages::read(&brand, &look, folder);
+    let [brand, theme] = [&schema::BRAND, &schema::PAGES].map(|schema| file.table(schema.table, schema));
+    let pages = pages::read(&brand, &theme, folder);
     let own: Option<Vec<OriginPattern>> =
         hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits);
@@ -185,7 +185,7 @@ fn gateway(
     let (users_file, users) = users.unzip();
     let settings = GatewaySettings {
         hosts: hosts?,
-        trusted: limits.door.trusted.clone(),
+        trusted: limits.server.trusted.clone(),
         own_pages: own_pages?,
         cookie: cookie?,
         identity,

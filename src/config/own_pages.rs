@@ -16,15 +16,15 @@ pub fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPages> {
     };
     let pages = OwnPages::new(sign_in.clone()?, sign_out.clone());
     if pages.is_none() && !sign_out.is_empty() {
-        let place = login.item("path").or_else(|| logout.item("paths"))?.place;
+        let location = login.item("path").or_else(|| logout.item("paths"))?.location;
         let what = format!("{} cannot both sign in and sign out", sign_in?);
-        place.problem(ValueRefusal::new(what).write("give login.path and logout.paths different addresses"));
+        location.problem(ValueRefusal::new(what).write("give login.path and logout.paths different addresses"));
     }
     pages
 }
 
 fn own_path(text: &str) -> Result<OwnPath, ValueRefusal> {
-    OwnPath::parse(text).map_err(|said| ValueRefusal::of(text, &said))
+    OwnPath::parse(text).map_err(|message| ValueRefusal::of(text, &message))
 }
 
 /// A path other than `taken`, which always does something else.
@@ -39,13 +39,13 @@ fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, ValueRefusal
 fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     let items = item.list()?;
     if items.is_empty() {
-        item.place.problem(ValueRefusal::new("nobody could sign out").write("write [\"/logout\"]"));
+        item.location.problem(ValueRefusal::new("nobody could sign out").write("write [\"/logout\"]"));
     }
     let mut paths: Vec<OwnPath> = Vec::new();
     for item in items {
         let Some(path) = item.parse(|text| path_but(text, LOGIN, "signs in")) else { continue };
         if paths.iter().any(|other| other.is_same_when_folded(&path)) {
-            item.place.problem(ValueRefusal::new(format!("{path} is named twice")));
+            item.location.problem(ValueRefusal::new(format!("{path} is named twice")));
         } else {
             paths.push(path);
         }

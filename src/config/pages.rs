@@ -10,15 +10,15 @@ use super::raw::{Item, RawTable, ValueRefusal};
 
 /// Reads both tables. `None` only with a problem found.
 pub fn read(brand: &RawTable<'_>, pages: &RawTable<'_>, folder: &Path) -> Option<PageSettings> {
-    let (brand, look) = (read_brand(brand, folder), look(pages, folder));
-    Some(PageSettings { brand, look: look? })
+    let (brand, theme) = (read_brand(brand, folder), theme(pages, folder));
+    Some(PageSettings { brand, theme: theme? })
 }
 
 fn read_brand(table: &RawTable<'_>, folder: &Path) -> Brand {
     let usual = Brand::default();
-    let refused = |text: &str, said: String| ValueRefusal::new(format!("\"{text}\" is not accepted")).write(said);
-    let name = |text: &str| Brand::parse_name(text).map_err(|said| refused(text, said));
-    let colour = |text: &str| Colour::parse(text).map_err(|said| refused(text, said));
+    let refused = |text: &str, message: String| ValueRefusal::new(format!("\"{text}\" is not accepted")).write(message);
+    let name = |text: &str| Brand::parse_name(text).map_err(|message| refused(text, message));
+    let colour = |text: &str| Colour::parse(text).map_err(|message| refused(text, message));
     Brand {
         name: table.item("name").and_then(|item| item.parse(name)).unwrap_or(usual.name),
         colour: table.item("colour").and_then(|item| item.parse(colour)).unwrap_or(usual.colour),
@@ -28,29 +28,29 @@ fn read_brand(table: &RawTable<'_>, folder: &Path) -> Brand {
 
 fn logo(text: &str, folder: &Path) -> Result<Logo, ValueRefusal> {
     let path = files::resolve(folder, text)?;
-    Logo::parse(files::read_up_to(&path, MAX_LOGO + 1)?).map_err(|said| {
-        ValueRefusal::new(format!("{}: {said}", path.display()))
+    Logo::parse(files::read_up_to(&path, MAX_LOGO + 1)?).map_err(|message| {
+        ValueRefusal::new(format!("{}: {message}", path.display()))
             .write(format!("name a PNG, JPEG, GIF, WebP or SVG file of at most {} KiB", MAX_LOGO / 1024))
     })
 }
 
-fn look(table: &RawTable<'_>, folder: &Path) -> Option<Theme> {
+fn theme(table: &RawTable<'_>, folder: &Path) -> Option<Theme> {
     let Some(item) = table.item("dir") else {
         // A mistake in our own files would not get past our tests.
         return Theme::built_in().ok();
     };
     let path = item.parse(|text| files::resolve(folder, text))?;
-    let look = Theme::with_folder(&path).map_err(|files| refuse(&item, files)).ok()?;
-    for advice in look.form_problems() {
-        item.place.warning(ValueRefusal::new(advice.message.as_str()).write(advice.help.as_str()));
+    let theme = Theme::with_folder(&path).map_err(|files| refuse(&item, files)).ok()?;
+    for advice in theme.form_problems() {
+        item.location.warning(ValueRefusal::new(advice.message.as_str()).write(advice.help.as_str()));
     }
-    for (file, texts) in look.untranslated() {
+    for (file, texts) in theme.untranslated() {
         let shown: Vec<&str> = texts.iter().take(3).map(String::as_str).collect();
         let more = if texts.len() > shown.len() { ", …" } else { "" };
         let what = format!("{} leaves {} texts in English", file.display(), texts.len());
-        item.place.warning(ValueRefusal::new(what).write(format!("add {}{more}", shown.join(", "))));
+        item.location.warning(ValueRefusal::new(what).write(format!("add {}{more}", shown.join(", "))));
     }
-    Some(look)
+    Some(theme)
 }
 
 /// Every file is a problem of its own, shown with its lines.
@@ -66,6 +66,6 @@ fn refuse(item: &Item<'_>, broken: Vec<BrokenFile>) {
             _ => ValueRefusal::new(format!("{shown} is refused for what follows"))
                 .attach(FileProblems::new(&path, text, problems)),
         };
-        item.place.problem(refusal);
+        item.location.problem(refusal);
     }
 }

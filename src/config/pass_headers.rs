@@ -25,10 +25,10 @@ pub fn read(
         let Some((name, sender)) = entry(&item) else { continue };
         let Some(header) = name.parse(|text| passable(text, identity, edits, &removed)) else { continue };
         if read.iter().any(|(other, _)| *other == header) {
-            item.place.problem(ValueRefusal::new(format!("{header} is named twice")));
+            item.location.problem(ValueRefusal::new(format!("{header} is named twice")));
         }
         if sender == Sender::TrustedProxy && trusted.networks.is_empty() && !trusted.unix {
-            item.place.warning(
+            item.location.warning(
                 ValueRefusal::new(format!("trusted_proxies names nobody, so {header} never passes"))
                     .write("write the address of the proxy that sets it: trusted_proxies = [\"127.0.0.1\"]"),
             );
@@ -49,7 +49,7 @@ fn entry<'f>(item: &Item<'f>) -> Option<(Item<'f>, Sender)> {
     let name = table.item("name");
     if name.is_none() {
         let example = "write { name = \"X-Original-Host\", from = \"any\" }";
-        item.place.problem(ValueRefusal::new("has no name").write(example));
+        item.location.problem(ValueRefusal::new("has no name").write(example));
     }
     Some((name?, sender?))
 }

@@ -30,11 +30,11 @@ impl ValueRefusal {
     }
 
     /// What the parser of a value says of `text`: what is wrong, and behind a colon or semicolon what to write.
-    pub fn of(text: &str, said: &str) -> Self {
-        let parts = said.split_once(": ").or_else(|| said.split_once("; "));
+    pub fn of(text: &str, message: &str) -> Self {
+        let parts = message.split_once(": ").or_else(|| message.split_once("; "));
         match parts {
             Some((what, write)) if !what.starts_with("write") => Self::new(what).write(write),
-            _ => Self::new(format!("\"{text}\" is not accepted")).write(said),
+            _ => Self::new(format!("\"{text}\" is not accepted")).write(message),
         }
     }
 
@@ -59,9 +59,9 @@ pub struct Findings {
 }
 
 impl Findings {
-    fn add(&self, severity: Severity, place: &Location<'_>, refusal: ValueRefusal) {
+    fn add(&self, severity: Severity, location: &Location<'_>, refusal: ValueRefusal) {
         let ValueRefusal { what, write, within } = refusal;
-        let (key, span) = (place.key.clone(), place.span.clone());
+        let (key, span) = (location.key.clone(), location.span.clone());
         let finding = Finding { severity, key, what, write, span, within: within.map(|problems| *problems) };
         self.found.borrow_mut().push(finding);
     }
@@ -108,7 +108,7 @@ impl Location<'_> {
 #[derive(Debug)]
 pub struct RawTable<'f> {
     /// Where it stands.
-    pub place: Location<'f>,
+    pub location: Location<'f>,
     values: Option<&'f DeTable<'f>>,
     /// `None` where the operator makes up the keys.
     schema: Option<&'static Schema>,
@@ -118,7 +118,7 @@ pub struct RawTable<'f> {
 #[derive(Clone, Debug)]
 pub struct Item<'f> {
     /// Where it stands.
-    pub place: Location<'f>,
+    pub location: Location<'f>,
     value: &'f DeValue<'f>,
 }
 
@@ -128,7 +128,7 @@ pub struct NamedEntry<'f> {
     /// The key.
     pub name: &'f str,
     /// Where the key stands.
-    pub place: Location<'f>,
+    pub location: Location<'f>,
     /// Its value.
     pub item: Item<'f>,
 }
@@ -136,20 +136,20 @@ pub struct NamedEntry<'f> {
 impl<'f> RawTable<'f> {
     /// The whole file.
     pub fn file(root: &'f Spanned<DeTable<'f>>, schema: &'static Schema, findings: &'f Findings) -> Self {
-        let place = Location { key: String::new(), span: None, findings };
-        Self { place, values: Some(root.get_ref()), schema: Some(schema) }.without_unknown_keys()
+        let location = Location { key: String::new(), span: None, findings };
+        Self { location, values: Some(root.get_ref()), schema: Some(schema) }.without_unknown_keys()
     }
 
     /// The table under `key`. One that is absent reads like an empty one.
     pub fn table(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
-        let absent = || RawTable { place: self.location_of(key, None), values: None, schema: Some(schema) };
+        let absent = || RawTable { location: self.location_of(key, None), values: None, schema: Some(schema) };
         self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(absent)
     }
 
     /// The value under `key`.
     pub fn item(&self, key: &str) -> Option<Item<'f>> {
         let value = self.values?.get(key)?;
-        Some(Item { place: self.location_of(key, Some(value.span())), value: value.get_ref() })
+        Some(Item { location: self.location_of(key, Some(value.span())), value: value.get_ref() })
     }
 
     /// The value of a key of one of the file's tables, for rules that look at several; an empty `table` is the file.
@@ -158,18 +158,18 @@ impl<'f> RawTable<'f> {
             return self.item(key);
         }
         let DeValue::Table(values) = self.item(table)?.value else { return None };
-        let place = self.location_of(table, None);
-        RawTable { place, values: Some(values), schema: None }.item(key)
+        let location = self.location_of(table, None);
+        RawTable { location, values: Some(values), schema: None }.item(key)
     }
 
     /// The value under `key`; a problem if it is absent. `example` is the line to write.
     pub fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
         let item = self.item(key);
         if item.is_none() && !self.has_misspelt(key) {
-            let place = self.location_of_missing(key);
+            let location = self.location_of_missing(key);
             let table = self.schema.map_or("", |schema| schema.table);
             let under = if table.is_empty() { String::new() } else { format!(" under {}", header(table)) };
-            place.problem(ValueRefusal::new("is missing").write(format!("write {example}{under}")));
+            location.problem(ValueRefusal::new("is missing").write(format!("write {example}{under}")));
         }
         item
     }
@@ -194,8 +194,8 @@ impl<'f> RawTable<'f> {
                 let value_place = self.location_of(name, Some(value.span()));
                 NamedEntry {
                     name,
-                    place: self.location_of(name, Some(key.span())),
-                    item: Item { place: value_place, value: value.get_ref() },
+                    location: self.location_of(name, Some(key.span())),
+                    item: Item { location: value_place, value: value.get_ref() },
                 }
             })
             .collect()
@@ -203,15 +203,15 @@ impl<'f> RawTable<'f> {
 
     /// Where a key would stand that is not there.
     pub fn location_of_missing(&self, key: &str) -> Location<'f> {
-        self.location_of(key, self.place.span.clone())
+        self.location_of(key, self.location.span.clone())
     }
 
     fn location_of(&self, key: &str, span: Option<Range<usize>>) -> Location<'f> {
-        let key = match self.place.key.as_str() {
+        let key = match self.location.key.as_str() {
             "" => key.to_owned(),
             table => format!("{table}.{key}"),
         };
-        Location { key, span, findings: self.place.findings }
+        Location { key, span, findings: self.location.findings }
     }
 
     /// Refuses every key that the schema does not know.
@@ -242,15 +242,15 @@ fn unknown_key(name: &str, schema: &Schema) -> ValueRefusal {
         Some(near) => refusal.write(format!("did you mean `{near}`?")),
         None => refusal,
     };
-    let place = if schema.table.is_empty() { "the file".to_owned() } else { header(schema.table) };
-    refusal.write(format!("{place} takes: {}", schema.keys.join(", ")))
+    let location = if schema.table.is_empty() { "the file".to_owned() } else { header(schema.table) };
+    refusal.write(format!("{location} takes: {}", schema.keys.join(", ")))
 }
 
 impl<'f> Item<'f> {
     /// The text, read by `parse`; a refusal becomes a problem here.
     pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
         let text = self.text()?;
-        parse(text).map_err(|refusal| self.place.problem(refusal)).ok()
+        parse(text).map_err(|refusal| self.location.problem(refusal)).ok()
     }
 
     /// The text, if it is one: for a look that says nothing.
@@ -293,7 +293,7 @@ impl<'f> Item<'f> {
         let fits = read.filter(|number| (least..=most).contains(number));
         if fits.is_none() {
             let refusal = ValueRefusal::new(format!("must lie between {least} and {most}"));
-            self.place.problem(refusal);
+            self.location.problem(refusal);
         }
         fits
     }
@@ -321,7 +321,7 @@ impl<'f> Item<'f> {
                 self.numbered(values.iter()).iter().filter_map(|item| item.table(schema)).collect()
             }
             _ => {
-                let doubled = format!("a list of tables, each begun by [[{}]]", self.place.key);
+                let doubled = format!("a list of tables, each begun by [[{}]]", self.location.key);
                 self.wrong(&doubled).unwrap_or_default()
             }
         }
@@ -330,14 +330,14 @@ impl<'f> Item<'f> {
     /// A table with known keys.
     pub fn table(&self, schema: &'static Schema) -> Option<RawTable<'f>> {
         self.values().map(|values| {
-            let place = self.place.clone();
-            RawTable { place, values: Some(values), schema: Some(schema) }.without_unknown_keys()
+            let location = self.location.clone();
+            RawTable { location, values: Some(values), schema: Some(schema) }.without_unknown_keys()
         })
     }
 
     /// A table whose keys the operator makes up.
     pub fn open_table(&self) -> Option<RawTable<'f>> {
-        self.values().map(|values| RawTable { place: self.place.clone(), values: Some(values), schema: None })
+        self.values().map(|values| RawTable { location: self.location.clone(), values: Some(values), schema: None })
     }
 
     fn values(&self) -> Option<&'f DeTable<'f>> {
@@ -351,16 +351,16 @@ impl<'f> Item<'f> {
         let numbered = values.zip(1_usize..);
         numbered
             .map(|(value, number)| {
-                let key = format!("{}[{number}]", self.place.key);
-                let place = Location { key, span: Some(value.span()), findings: self.place.findings };
-                Item { place, value: value.get_ref() }
+                let key = format!("{}[{number}]", self.location.key);
+                let location = Location { key, span: Some(value.span()), findings: self.location.findings };
+                Item { location, value: value.get_ref() }
             })
             .collect()
     }
 
     fn wrong<T>(&self, wanted: &str) -> Option<T> {
         let refusal = ValueRefusal::new(format!("must be {wanted}, not {}", kind(self.value)));
-        self.place.problem(refusal);
+        self.location.problem(refusal);
         None
     }
 }

@@ -123,7 +123,7 @@ impl Report {
             "" => finding.what.clone(),
             key => format!("{key}: {}", finding.what),
         };
-        let place: Element<'_> = match finding.span.clone() {
+        let location: Element<'_> = match finding.span.clone() {
             Some(span) => Snippet::source(self.text.as_str())
                 .path(self.file.as_str())
                 .annotation(AnnotationKind::Primary.span(span))
@@ -131,7 +131,7 @@ impl Report {
             None => Origin::path(self.file.as_str()).into(),
         };
         let help = finding.write.iter().map(|line| Level::HELP.message(line.as_str()));
-        let group = level.primary_title(title).element(place).elements(help);
+        let group = level.primary_title(title).element(location).elements(help);
         let within = finding.within.as_ref().map(|problems| problems.render(colour) + "\n\n");
         format!("{}\n\n{}", renderer.render(&[group]), within.unwrap_or_default())
     }

@@ -41,7 +41,7 @@ pub fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Location<
     let example = "these two lines\n[[route]]\nupstream = \"http://127.0.0.1:9000\"";
     let Some(item) = file.required("route", example) else { return Vec::new() };
     let tables = item.tables(&schema::ROUTE);
-    tables.into_iter().filter_map(|table| Some((table.place.clone(), route(&table, around)?))).collect()
+    tables.into_iter().filter_map(|table| Some((table.location.clone(), route(&table, around)?))).collect()
 }
 
 fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings> {
@@ -62,7 +62,7 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
     let refuse_cross_site = switch("cross_site", [("pass", false), ("refuse-unsafe", true)]);
     let methods = table.item("methods").map_or_else(Methods::default, |item| methods(&item));
     let (request_headers, response_headers) = headers::edits(table, around.identity);
-    let pass_headers = pass_headers::read(table, around.identity, &request_headers, &around.limits.door.trusted);
+    let pass_headers = pass_headers::read(table, around.identity, &request_headers, &around.limits.server.trusted);
     let keeps_cache_control = switch("cache", [("protect", false), ("app", true)]);
     let idle_paths = path.as_ref().map_or_else(Vec::new, |path| idle_paths(table, path));
     let host = host.map_or(Some(None), |host| host.map(Some))?;
@@ -93,7 +93,7 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
 /// Paths of this route that are asked for without anybody being there.
 fn idle_paths(table: &RawTable<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
     let within = |text: &str| {
-        let path = ConfiguredPath::parse(text).map_err(|said| ValueRefusal::of(text, &said))?;
+        let path = ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message))?;
         let outside = || ValueRefusal::new(format!("{text} is not covered by this route, whose path is {route}"));
         if route.is_root() || route.covers(path.as_str().as_bytes()) { Ok(path) } else { Err(outside()) }
     };
@@ -104,7 +104,7 @@ fn path(text: &str) -> Result<ConfiguredPath, ValueRefusal> {
     if is_reserved(text) {
         return Err(ValueRefusal::new(format!("{RESERVED}/ belongs to the gateway and is never forwarded")));
     }
-    ConfiguredPath::parse(text).map_err(|said| ValueRefusal::of(text, &said))
+    ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message))
 }
 
 fn upstreams(table: &RawTable<'_>, around: RouteContext<'_>) -> Vec<UpstreamAddress> {
@@ -113,13 +113,13 @@ fn upstreams(table: &RawTable<'_>, around: RouteContext<'_>) -> Vec<UpstreamAddr
     };
     let items = item.one_or_list();
     if items.is_empty() {
-        item.place.problem(ValueRefusal::new("names no application"));
+        item.location.problem(ValueRefusal::new("names no application"));
     }
     let mut read: Vec<UpstreamAddress> = Vec::new();
     for item in items {
         let Some(address) = item.parse(|text| upstream(text, around)) else { continue };
         if read.contains(&address) {
-            item.place.problem(ValueRefusal::new(format!("{address} is named twice")));
+            item.location.problem(ValueRefusal::new(format!("{address} is named twice")));
         } else {
             read.push(address);
         }
@@ -140,7 +140,7 @@ fn upstream(text: &str, around: RouteContext<'_>) -> Result<UpstreamAddress, Val
 }
 
 fn leads_home(address: &UpstreamAddress, around: RouteContext<'_>) -> bool {
-    let listen = &around.limits.door.listen;
+    let listen = &around.limits.server.listen;
     match address {
         UpstreamAddress::Sample => false,
         UpstreamAddress::Tcp { scheme, host, port }
@@ -158,7 +158,7 @@ fn leads_home(address: &UpstreamAddress, around: RouteContext<'_>) -> bool {
 }
 
 fn own_sockets<'a>(around: RouteContext<'a>) -> impl Iterator<Item = &'a Path> {
-    let listeners = around.limits.door.listen.iter().filter_map(|address| match address {
+    let listeners = around.limits.server.listen.iter().filter_map(|address| match address {
         ListenAddress::Unix(path) => Some(path.as_path()),
         ListenAddress::Tcp(_) => None,
     });
@@ -196,9 +196,11 @@ fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, ValueRef
 
 fn methods(item: &Item<'_>) -> Methods {
     let Some(items) = item.list() else { return Methods::default() };
-    let named = |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|said| ValueRefusal::of(text, &said)));
+    let named =
+        |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|message| ValueRefusal::of(text, &message)));
     if items.is_empty() {
-        item.place.problem(ValueRefusal::new("names no method, so nobody could ask for anything").write("remove it"));
+        item.location
+            .problem(ValueRefusal::new("names no method, so nobody could ask for anything").write("remove it"));
     }
     Methods::new(items.iter().filter_map(named).collect())
 }
@@ -216,14 +218,14 @@ fn access(table: &RawTable<'_>) -> Option<Access> {
         return Some(if word == AccessKeyword::Public { Access::Public } else { Access::SignedIn });
     };
     if word == AccessKeyword::Public {
-        item.place.problem(
+        item.location.problem(
             ValueRefusal::new("a public route asks nobody for a group").write("remove groups, or access = \"public\""),
         );
         return None;
     }
     let groups: Vec<String> = item.list()?.iter().filter_map(|item| item.parse(group)).collect();
     if groups.is_empty() {
-        item.place.problem(
+        item.location.problem(
             ValueRefusal::new("names no group, so nobody could pass").write("remove it, or write groups = [\"staff\"]"),
         );
         return None;
@@ -237,7 +239,7 @@ fn basic(table: &RawTable<'_>, public_url: Option<&Origin>) -> bool {
     let basic = item.switch().unwrap_or(false);
     let in_the_clear = public_url.is_some_and(|url| url.scheme == Scheme::Http && !url.host.is_loopback());
     if basic && in_the_clear {
-        item.place.warning(
+        item.location.warning(
             ValueRefusal::new(
                 "programs send their password with every request, and anybody on the way can read it: http",
             )

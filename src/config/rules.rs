@@ -20,14 +20,14 @@ use super::raw::{Location, RawTable, ValueRefusal};
 /// Applies all rules but those about single routes.
 pub fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
     if let Some(item) = file.item("public_url") {
-        tls_in_front(&item.place, settings);
-        lost_after_login(&item.place, settings);
+        tls_in_front(&item.location, settings);
+        lost_after_login(&item.location, settings);
     }
     if let Some(item) = file.find("login", "next") {
-        after_login(&item.place, settings);
+        after_login(&item.location, settings);
     }
     if let (Some(item), Some(next)) = (file.find("logout", "next"), &settings.logout.next) {
-        after_logout(&item.place, next, settings);
+        after_logout(&item.location, next, settings);
     }
 }
 
@@ -38,16 +38,16 @@ pub fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts: Option
         (Some(one), Some(other), Some(hosts)) => hosts.host_id(one) == hosts.host_id(other),
         (one, other, _) => one == other,
     };
-    for (at, (place, route)) in routes.iter().enumerate() {
+    for (at, (location, route)) in routes.iter().enumerate() {
         let mut earlier = routes.iter().take(at).filter(|(_, other)| same_host(route, other));
         let twin = earlier.clone().find(|(_, other)| route.path == other.path);
         if let Some((twin, _)) = twin {
-            place.problem(
+            location.problem(
                 ValueRefusal::new(format!("{} has the same host and path", twin.key))
                     .write("change one of them, or list both applications in one route's upstream"),
             );
         } else if let Some((twin, other)) = earlier.find(|(_, other)| are_confused(route, other)) {
-            place.problem(
+            location.problem(
                 ValueRefusal::new(format!(
                     "programs that know no letter case, or forgive dots and blanks, take {} for {}, the path of {}",
                     route.path, other.path, twin.key
@@ -69,9 +69,9 @@ pub fn refuse_circles(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&O
         }
         UpstreamAddress::Unix(_) | UpstreamAddress::Sample => false,
     };
-    for (place, route) in routes {
+    for (location, route) in routes {
         if let Some(address) = route.upstreams.iter().find(is_home) {
-            place.problem(
+            location.problem(
                 ValueRefusal::new(format!("upstream {address} is this gateway itself"))
                     .write("write the address that the application listens at"),
             );
@@ -81,7 +81,7 @@ pub fn refuse_circles(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&O
 
 /// A route at an address that the gateway answers itself: its application would never be asked there.
 pub fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
-    for (place, route) in routes {
+    for (location, route) in routes {
         let path = route.path.to_string();
         let asked = RequestPath::read(&path).ok();
         let found = own_pages.zip(asked.as_ref()).map(|(pages, path)| pages.find(path));
@@ -91,7 +91,7 @@ pub fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages: Option
             Some(Ok(Some(OwnPage::Login)) | Err(_)) => ("signs people in", "login.path = \"/.exeunt/login\""),
             Some(Ok(Some(OwnPage::Further(_)) | None)) | None => continue,
         };
-        place.problem(
+        location.problem(
             ValueRefusal::new(format!("the gateway itself answers {path} ({what}), so this application never gets it"))
                 .write(format!("give the route another path, or move the gateway's page: {key}")),
         );
@@ -104,10 +104,10 @@ fn are_confused(one: &RouteSettings, other: &RouteSettings) -> bool {
 }
 
 /// Whoever types https must meet TLS somewhere.
-fn tls_in_front(place: &Location<'_>, settings: &GatewaySettings) {
+fn tls_in_front(location: &Location<'_>, settings: &GatewaySettings) {
     let nobody = settings.trusted.networks.is_empty() && !settings.trusted.unix;
     if settings.hosts.scheme() == Scheme::Https && nobody {
-        place.warning(
+        location.warning(
             ValueRefusal::new("TLS is up to a proxy in front, and trusted_proxies names none")
                 .write("write its address, so that clients are told apart: trusted_proxies = [\"127.0.0.1\"]"),
         );
@@ -115,12 +115,12 @@ fn tls_in_front(place: &Location<'_>, settings: &GatewaySettings) {
 }
 
 /// People who sign in without having asked for a page must be led to one that is there.
-fn lost_after_login(place: &Location<'_>, settings: &GatewaySettings) {
+fn lost_after_login(location: &Location<'_>, settings: &GatewaySettings) {
     let (Some(host), true) = (settings.hosts.names().first(), settings.login.next.origin().is_none()) else { return };
     let answered =
         read(&settings.login.next).is_some_and(|target| matches!(route(host, target.path(), settings), Ok(Some(_))));
     if !answered {
-        place.warning(
+        location.warning(
             ValueRefusal::new(format!(
                 "who signs in on {host} is led to {}, where no [[route]] answers",
                 settings.login.next
@@ -136,7 +136,7 @@ fn read(target: &ReturnTo) -> Option<Target<'_>> {
 }
 
 /// Where a sign-in leads is a page of an application: ours would sign out again, or ask to sign in.
-fn after_login(place: &Location<'_>, settings: &GatewaySettings) {
+fn after_login(location: &Location<'_>, settings: &GatewaySettings) {
     let next = &settings.login.next;
     let target = read(next);
     let path = target.as_ref().map(Target::path);
@@ -145,22 +145,22 @@ fn after_login(place: &Location<'_>, settings: &GatewaySettings) {
         Some((text, Ok(Some(_)))) => ValueRefusal::new(format!("{text} is an address of the gateway itself")),
         Some((_, Ok(None))) => return,
     };
-    place.problem(refusal.write("name a page of an application: \"/\""));
+    location.problem(refusal.write("name a page of an application: \"/\""));
 }
 
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
-fn after_logout(place: &Location<'_>, next: &ReturnTo, settings: &GatewaySettings) {
+fn after_logout(location: &Location<'_>, next: &ReturnTo, settings: &GatewaySettings) {
     let ours = |origin: &Origin| settings.hosts.origins().any(|own| own == *origin);
     let mut hosts = settings.hosts.names().iter().filter(|host| match next.origin() {
         None => true,
         Some(origin) => ours(origin) && origin.host == **host,
     });
     let Some(target) = read(next) else {
-        return place.problem(in_two_ways());
+        return location.problem(in_two_ways());
     };
     let refusal = hosts.find_map(|host| objection(host, target.path(), settings));
     if let Some(refusal) = refusal {
-        place.problem(refusal);
+        location.problem(refusal);
     }
 }
 

@@ -17,13 +17,13 @@ pub fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
     let Some(item) = file.required("listen", "listen = [\"127.0.0.1:8080\"]") else { return Vec::new() };
     let items = item.one_or_list();
     if items.is_empty() {
-        item.place.problem(ValueRefusal::new("nothing to listen at").write("write [\"127.0.0.1:8080\"]"));
+        item.location.problem(ValueRefusal::new("nothing to listen at").write("write [\"127.0.0.1:8080\"]"));
     }
     let mut seen: Vec<ListenAddress> = Vec::new();
     for item in items {
         let Some(address) = item.parse(|text| address(text, folder)) else { continue };
         match seen.iter().find(|other| collide(&address, other)) {
-            Some(other) => item.place.problem(ValueRefusal::new(format!("{other} listens there already"))),
+            Some(other) => item.location.problem(ValueRefusal::new(format!("{other} listens there already"))),
             None => seen.push(address),
         }
     }
@@ -79,7 +79,7 @@ pub fn public_url(file: &RawTable<'_>) -> Option<Origin> {
     let item = file.required("public_url", "public_url = \"http://localhost:8080\"")?;
     let url = item.parse(origins::public_url)?;
     if url.scheme == Scheme::Http && !url.host.is_loopback() {
-        item.place.warning(
+        item.location.warning(
             ValueRefusal::new("over plain http everybody on the way reads passwords and cookies")
                 .write(format!("put TLS in front and write \"https://{}\"", url.host)),
         );
@@ -93,7 +93,7 @@ pub fn hosts(file: &RawTable<'_>) -> Vec<Host> {
     for item in file.list("hosts") {
         let Some(host) = item.parse(origins::host) else { continue };
         if hosts.contains(&host) {
-            item.place.problem(ValueRefusal::new(format!("{host} is named twice")));
+            item.location.problem(ValueRefusal::new(format!("{host} is named twice")));
         } else {
             hosts.push(host);
         }

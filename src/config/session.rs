@@ -70,14 +70,14 @@ fn check_lifetimes(table: &RawTable<'_>, lifetime: Lifetime) {
     let (idle, life) = (duration::show(lifetime.idle), duration::show(lifetime.absolute));
     let refusal = ValueRefusal::new(format!("idle_timeout ({idle}) is longer than max_lifetime ({life})"));
     if let Some(item) = table.item("idle_timeout") {
-        item.place.problem(refusal.write("a session ends at the latest after max_lifetime, however busy it is"));
+        item.location.problem(refusal.write("a session ends at the latest after max_lifetime, however busy it is"));
     }
 }
 
 fn check_scheme(table: &RawTable<'_>, public_url: &Origin) {
     let Some(item) = table.item("same_site") else { return };
     if public_url.scheme == Scheme::Http && item.peek() == Some("none") {
-        item.place.problem(
+        item.location.problem(
             ValueRefusal::new("browsers drop a SameSite=None cookie that came over http")
                 .write("write \"lax\", or serve over https"),
         );
@@ -86,12 +86,12 @@ fn check_scheme(table: &RawTable<'_>, public_url: &Origin) {
 
 /// There is one store in this version; the names of the others are known, and refused.
 fn check_store(table: &RawTable<'_>) {
-    let place = match table.item("store") {
+    let location = match table.item("store") {
         Some(item) => store(&item),
         None => Some(table.location_of_missing("store")),
     };
-    if let Some(place) = place {
-        place.warning(ValueRefusal::new("sessions are kept in memory: a restart signs everybody out"));
+    if let Some(location) = location {
+        location.warning(ValueRefusal::new("sessions are kept in memory: a restart signs everybody out"));
     }
 }
 
@@ -103,7 +103,7 @@ fn store<'f>(item: &Item<'f>) -> Option<super::raw::Location<'f>> {
         }
         _ => Err(ValueRefusal::new(format!("there is no store \"{text}\"")).write("write \"memory\"")),
     });
-    known.map(|()| item.place.clone())
+    known.map(|()| item.location.clone())
 }
 
 fn cookie_name(text: &str) -> Result<String, ValueRefusal> {

@@ -111,9 +111,9 @@ fn the_first_of_two_lines_counts() {
     let other = BCRYPT.replace("$04$", "$05$");
     let users = parse(&format!("alice:{BCRYPT}\nbob:{BCRYPT}\nalice:{other}\n"), WeakHashes::Refuse).unwrap();
     assert_eq!((users.find("alice").unwrap().hash.work(), users.count()), (Work::Bcrypt(4), 2));
-    let said = users.duplicates().unwrap().to_string();
-    assert!(said.contains("warning: `alice` is there already, in line 1: that line counts"), "{said}");
-    assert!(said.contains("people.htpasswd:3:1") && !said.contains("$2y$"), "{said}");
+    let message = users.duplicates().unwrap().to_string();
+    assert!(message.contains("warning: `alice` is there already, in line 1: that line counts"), "{message}");
+    assert!(message.contains("people.htpasswd:3:1") && !message.contains("$2y$"), "{message}");
     // Even where it is a bad one: that is how some lock an account.
     let users = parse(&format!("alice:!\nalice:{BCRYPT}\nbob:{BCRYPT}\n"), WeakHashes::Refuse).unwrap();
     assert!(users.find("alice").is_none() && users.duplicates().is_some() && users.bad_lines().is_some());
@@ -128,13 +128,13 @@ fn a_bad_line_keeps_nobody_else_out() {
     assert_eq!(names, ["alice", "dave"]);
     let bad = users.bad_lines().unwrap();
     assert_eq!(bad.problems().len(), 5, "{bad}");
-    let said = bad.to_string();
+    let message = bad.to_string();
     for part in
         ["of `bob` cannot", "no `:`", "of `carol` is weak", "`ALICE` and `alice` of line 1", "of `alice` cannot"]
     {
-        assert!(said.contains(part), "{part} is not in\n{said}");
+        assert!(message.contains(part), "{part} is not in\n{message}");
     }
-    assert!(!said.contains("hunter2"), "{said}");
+    assert!(!message.contains("hunter2"), "{message}");
     assert!(parse("alice:hunter2\n", WeakHashes::Refuse).is_err(), "there is nobody else");
 }
 
@@ -147,8 +147,8 @@ fn a_line_that_is_not_utf8_is_a_bad_one() {
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     let users = Users::load(&path, WeakHashes::Refuse).unwrap();
     assert_eq!(users.count(), 1);
-    let said = users.bad_lines().unwrap().to_string();
-    assert!(said.contains("a user's name is not UTF-8") && said.contains("people:3:1"), "{said}");
+    let message = users.bad_lines().unwrap().to_string();
+    assert!(message.contains("a user's name is not UTF-8") && message.contains("people:3:1"), "{message}");
     fs::write(&path, b"[users.j\xfcrgen]\n").unwrap();
     assert!(Users::load(&path, WeakHashes::Refuse).unwrap_err().to_string().contains("not UTF-8"));
 }

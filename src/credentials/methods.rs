@@ -122,8 +122,8 @@ mod tests {
         ];
         for (verdicts, want) in cases {
             let names = ["a", "b", "c"];
-            let said = verdicts.iter().zip(names).map(|(verdict, name)| Says(name, verdict.clone()));
-            let methods = SignInMethods::new(said.map(|says| Box::new(says) as Box<dyn SignInMethod>).collect());
+            let message = verdicts.iter().zip(names).map(|(verdict, name)| Says(name, verdict.clone()));
+            let methods = SignInMethods::new(message.map(|says| Box::new(says) as Box<dyn SignInMethod>).collect());
             let judged = methods.judge(&presented, Means { passwords: &passwords, share }).await;
             let by = judged.map(|accepted| names.iter().position(|name| *name == accepted.method).unwrap());
             assert_eq!(by, want, "{verdicts:?}");

@@ -177,11 +177,11 @@ fn everything_that_is_wrong_is_said() {
     for (text, want) in CASES {
         let text = text.replace("HASH", HASH);
         let problems = parse(&text).unwrap_err();
-        let said = problems.problems().iter().map(|problem| {
+        let message = problems.problems().iter().map(|problem| {
             let underlined = &text[problem.span.clone().unwrap()];
             (underlined, problem.message.as_str(), problem.help.as_str())
         });
-        assert_eq!(said.collect::<Vec<_>>(), want, "{text}");
+        assert_eq!(message.collect::<Vec<_>>(), want, "{text}");
         assert!(!problems.to_string().contains("hunter"), "{problems}");
         assert!(!problems.to_string().contains("V1dX"), "{problems}");
     }

@@ -163,8 +163,8 @@ mod tests {
     }
 
     fn replace(path: &Path, text: &str) -> Result<(), String> {
-        let said = |problem: WriteProblem| format!("{}: {}", problem.message, problem.help);
-        LockedFile::lock(path).and_then(|file| file.replace(text)).map_err(said)
+        let message = |problem: WriteProblem| format!("{}: {}", problem.message, problem.help);
+        LockedFile::lock(path).and_then(|file| file.replace(text)).map_err(message)
     }
 
     #[test]

@@ -85,22 +85,22 @@ pub(super) enum BuiltInAnswer {
 pub(super) fn answer(
     page: OwnPage<'_>,
     facts: &RequestFacts<'_>,
-    visitor: Requester,
+    requester: Requester,
     assembled: &Arc<Assembled>,
 ) -> Result<BuiltInAnswer, Refusal> {
     match page {
-        OwnPage::Login => login(facts, visitor, assembled),
-        OwnPage::Logout => logout(facts, visitor, assembled),
-        OwnPage::Further(name) => further(name, facts, &visitor, assembled).map(BuiltInAnswer::Answer),
+        OwnPage::Login => login(facts, requester, assembled),
+        OwnPage::Logout => logout(facts, requester, assembled),
+        OwnPage::Further(name) => further(name, facts, &requester, assembled).map(BuiltInAnswer::Answer),
     }
 }
 
-fn login(facts: &RequestFacts<'_>, visitor: Requester, assembled: &Arc<Assembled>) -> Result<BuiltInAnswer, Refusal> {
+fn login(facts: &RequestFacts<'_>, requester: Requester, assembled: &Arc<Assembled>) -> Result<BuiltInAnswer, Refusal> {
     match *facts.method {
-        Method::GET | Method::HEAD => Ok(BuiltInAnswer::Answer(login_page(facts, &visitor, assembled))),
+        Method::GET | Method::HEAD => Ok(BuiltInAnswer::Answer(login_page(facts, &requester, assembled))),
         Method::POST => {
             cross_site::change(facts, &assembled.hosts)?;
-            Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignIn, facts, visitor, assembled)))
+            Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignIn, facts, requester, assembled)))
         }
         _ => Ok(BuiltInAnswer::Answer(answers::method_not_allowed(
             assembled,
@@ -110,16 +110,20 @@ fn login(facts: &RequestFacts<'_>, visitor: Requester, assembled: &Arc<Assembled
     }
 }
 
-fn logout(facts: &RequestFacts<'_>, visitor: Requester, assembled: &Arc<Assembled>) -> Result<BuiltInAnswer, Refusal> {
-    let manner = match *facts.method {
+fn logout(
+    facts: &RequestFacts<'_>,
+    requester: Requester,
+    assembled: &Arc<Assembled>,
+) -> Result<BuiltInAnswer, Refusal> {
+    let style = match *facts.method {
         Method::POST => match cross_site::logout_post(facts, &assembled.hosts) {
             Ok(()) => post_style(facts),
-            Err(reason) => return Ok(BuiltInAnswer::Answer(refuse_logout(reason, facts, &visitor, assembled))),
+            Err(reason) => return Ok(BuiltInAnswer::Answer(refuse_logout(reason, facts, &requester, assembled))),
         },
         Method::GET => match cross_site::logout_get(facts, assembled.logout.get) {
             LogoutByGet::End => ResponseStyle::Navigation,
             LogoutByGet::Confirm => {
-                return Ok(BuiltInAnswer::Answer(confirm_page(None, facts, &visitor, assembled)));
+                return Ok(BuiltInAnswer::Answer(confirm_page(None, facts, &requester, assembled)));
             }
             LogoutByGet::Refuse(reason) => return Err(reason.into()),
         },
@@ -131,7 +135,7 @@ fn logout(facts: &RequestFacts<'_>, visitor: Requester, assembled: &Arc<Assemble
             )));
         }
     };
-    Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignOut(manner), facts, visitor, assembled)))
+    Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignOut(style), facts, requester, assembled)))
 }
 
 fn post_style(facts: &RequestFacts<'_>) -> ResponseStyle {
@@ -145,15 +149,15 @@ fn post_style(facts: &RequestFacts<'_>) -> ResponseStyle {
 fn sign_in_out_request(
     action: SignInOut,
     facts: &RequestFacts<'_>,
-    visitor: Requester,
+    requester: Requester,
     assembled: &Arc<Assembled>,
 ) -> Box<SignInOutRequest> {
     Box::new(SignInOutRequest {
         action,
         assembled: Arc::clone(assembled),
         host: facts.host,
-        has_cookie: visitor.presented,
-        sessions: visitor.into_sessions(),
+        has_cookie: requester.presented,
+        sessions: requester.into_sessions(),
         query: query(facts),
         form: FormType::of(facts.header(&CONTENT_TYPE).unwrap_or("")),
         reader: Audience::of(facts.headers, assembled),
@@ -175,10 +179,10 @@ pub(super) fn site<'a>(host: HostId, next: &'a ReturnTo, assembled: &'a Assemble
     target.or_else(|| assembled.hosts.names().get(host.index())).map_or("", |host| host.as_str())
 }
 
-fn login_page(facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Reply {
+fn login_page(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     let query = query(facts);
     let target = login_target(query.field(&answer::NEXT), facts.host, assembled);
-    let user = visitor.session.as_ref().map(|session| session.identity().user());
+    let user = requester.session.as_ref().map(|session| session.identity().user());
     let language = match Audience::of(facts.headers, assembled) {
         Audience::Person(language) => language,
         Audience::Program => return login_fields(&encode_target(&target, facts.host, assembled), user, assembled),
@@ -239,7 +243,7 @@ fn signed_in_page(
 fn confirm_page(
     problem: Option<Reason>,
     facts: &RequestFacts<'_>,
-    visitor: &Requester,
+    requester: &Requester,
     assembled: &Assembled,
 ) -> Reply {
     let query = query(facts);
@@ -247,24 +251,29 @@ fn confirm_page(
         FormValue::One(next) => Some(next),
         FormValue::Absent | FormValue::Several => None,
     };
-    let user = visitor.session.as_ref().map(|session| session.identity().user());
+    let user = requester.session.as_ref().map(|session| session.identity().user());
     let language = assembled.pages.language(facts.headers);
     assembled.pages.confirm(language, facts.target.path().text(), next, user, problem)
 }
 
 /// A refused logout shows browsers the form: a person who did want it has the button.
-fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Reply {
+fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     if facts.is_browser() {
-        confirm_page(Some(reason), facts, visitor, assembled).refusing(reason)
+        confirm_page(Some(reason), facts, requester, assembled).refusing(reason)
     } else {
         answers::refuse(assembled, facts.headers, &reason.into())
     }
 }
 
-fn further(name: &str, facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Result<Reply, Refusal> {
+fn further(
+    name: &str,
+    facts: &RequestFacts<'_>,
+    requester: &Requester,
+    assembled: &Assembled,
+) -> Result<Reply, Refusal> {
     let reply = match name.to_ascii_lowercase().as_str() {
-        "goodbye" => goodbye(facts, visitor, assembled),
-        "session" => session(facts, visitor, assembled),
+        "goodbye" => goodbye(facts, requester, assembled),
+        "session" => session(facts, requester, assembled),
         "style.css" => assembled.pages.style(),
         "logo" => assembled.pages.logo(),
         _ => return Err(Reason::NoRoute.into()),
@@ -278,9 +287,9 @@ fn further(name: &str, facts: &RequestFacts<'_>, visitor: &Requester, assembled:
 }
 
 /// The end of a sign-out by link. Whoever signed in meanwhile is not told to be signed out.
-fn goodbye(facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Reply {
+fn goodbye(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     let language = assembled.pages.language(facts.headers);
-    match &visitor.session {
+    match &requester.session {
         Some(session) => {
             let (user, next) = (session.identity().user(), &assembled.login.next);
             signed_in_page(language, user, (next, facts.host), false, assembled)
@@ -293,8 +302,8 @@ fn goodbye(facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled)
 }
 
 /// Who is signed in. Asking does not prolong the session.
-fn session(facts: &RequestFacts<'_>, visitor: &Requester, assembled: &Assembled) -> Reply {
-    let Some(session) = &visitor.session else {
+fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
+    let Some(session) = &requester.session else {
         let refusal = Refusal::from(Reason::SignInRequired);
         return answers::refusal_for(assembled, Audience::Program, &refusal);
     };

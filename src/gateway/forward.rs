@@ -72,8 +72,8 @@ impl Forward {
 
     /// Writes the lines of the request as it leaves, without its framing.
     pub fn put_request(&self, to: &mut BytesMut, head: &HeadFields) {
-        let said = Rewritten { resources: &self.resources, cookies: &self.cookies };
-        self.assembled.heads.put_request(to, head, &self.permit, &self.context, said);
+        let rewritten = Rewritten { resources: &self.resources, cookies: &self.cookies };
+        self.assembled.heads.put_request(to, head, &self.permit, &self.context, rewritten);
     }
 
     /// Writes the lines of the answer as it is passed on, without its framing. None of them is a cookie of ours: an

@@ -41,8 +41,8 @@ impl Gateway {
                 let body = body.await;
                 to_the_end(async move { gateway.sign_in(&asked, body).await }).await
             }
-            SignInOut::SignOut(manner) => match to_the_end(async move { gateway.end_named(&asked).await }).await {
-                Some(receipt) => Some(signed_out(&request, manner, receipt, body.await)),
+            SignInOut::SignOut(style) => match to_the_end(async move { gateway.end_named(&asked).await }).await {
+                Some(receipt) => Some(signed_out(&request, style, receipt, body.await)),
                 None => None,
             },
         };
@@ -145,7 +145,7 @@ fn form_again(request: &SignInOutRequest, user: &str, next: &ReturnTo, problem: 
 /// Says goodbye, and where to go from here. A body that says nothing usable is none.
 fn signed_out(
     request: &SignInOutRequest,
-    manner: ResponseStyle,
+    style: ResponseStyle,
     mut receipt: Receipt,
     body: Result<Bytes, Reason>,
 ) -> Reply {
@@ -157,7 +157,7 @@ fn signed_out(
     receipt.target = target.as_ref().map(ReturnTo::to_string);
     let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
     let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(&assembled.keys)));
-    let reply = answer::reply(&receipt, target.as_ref(), manner, &goodbye, page);
+    let reply = answer::reply(&receipt, target.as_ref(), style, &goodbye, page);
     answer::with_cleared_cookies(reply, assembled.cookie.expire(), &assembled.logout)
 }
 

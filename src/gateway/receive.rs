@@ -1,4 +1,4 @@
-//! The door: what becomes of a request, one step a line.
+//! The server: what becomes of a request, one step a line.
 
 use std::sync::Arc;
 
@@ -125,15 +125,15 @@ impl Gateway {
         assembled.merge_slashes(facts.host, &mut facts.target)?;
         exchange.note_path(facts.target.path().text());
         let asked = assembled.requested(&facts)?;
-        let mut visitor = self.requester(&facts, assembled);
+        let mut requester = self.requester(&facts, assembled);
         // A logout ends them anyway, and one that is refused ends nothing.
-        if !visitor.rivals.is_empty() && !matches!(asked, Requested::OwnPage(OwnPage::Logout)) {
-            return Err(Stop::Conflict(std::mem::take(&mut visitor.rivals)));
+        if !requester.rivals.is_empty() && !matches!(asked, Requested::OwnPage(OwnPage::Logout)) {
+            return Err(Stop::Conflict(std::mem::take(&mut requester.rivals)));
         }
-        exchange.note_session(visitor.session.as_ref());
+        exchange.note_session(requester.session.as_ref());
         let route = match asked {
             Requested::OwnPage(page) => {
-                return Ok(match built_in_pages::answer(page, &facts, visitor, assembled)? {
+                return Ok(match built_in_pages::answer(page, &facts, requester, assembled)? {
                     BuiltInAnswer::Answer(reply) => Received::Answer(reply),
                     BuiltInAnswer::Perform(request) => Received::BuiltIn(request),
                 });
@@ -142,8 +142,8 @@ impl Gateway {
         };
         exchange.note_route(route);
         let mut proof = Proof::Cookie;
-        if route.basic && visitor.session.is_none() {
-            match self.credentials(&facts, route, checked, visitor.at) {
+        if route.basic && requester.session.is_none() {
+            match self.credentials(&facts, route, checked, requester.at) {
                 BasicCredentials::Absent => {}
                 BasicCredentials::Unchecked(unchecked) => return Err(Stop::Unchecked(unchecked)),
                 BasicCredentials::Refused(refusal) => {
@@ -151,11 +151,11 @@ impl Gateway {
                 }
                 BasicCredentials::Right(session) => {
                     exchange.note_session(Some(&session));
-                    (visitor.session, proof) = (Some(session), Proof::Basic);
+                    (requester.session, proof) = (Some(session), Proof::Basic);
                 }
             }
         }
-        self.admit(&facts, visitor, route, cut, assembled, proof).map_err(Stop::Refused)
+        self.admit(&facts, requester, route, cut, assembled, proof).map_err(Stop::Refused)
     }
 
     fn requester(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Requester {
@@ -189,14 +189,14 @@ impl Gateway {
     fn admit(
         &self,
         facts: &RequestFacts<'_>,
-        visitor: Requester,
+        requester: Requester,
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
         proof: Proof,
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
-        let Requester { session, cookies, strays, at, .. } = visitor;
+        let Requester { session, cookies, strays, at, .. } = requester;
         let hold = session.and_then(|session| session.hold(cut));
         if hold.as_ref().is_some_and(|hold| hold.among() > assembled.requests_per_session) {
             return Err(Reason::SessionBusy.into());

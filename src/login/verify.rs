@@ -45,8 +45,8 @@ impl Attempts<'_> {
         known: Option<BrowserId>,
     ) -> Result<Accepted, Refusal> {
         let refused = |refusal| self.refused(&presented.user, client, refusal);
-        let visitor = SignInClient { user: &presented.user, client, known };
-        let ticket = self.throttle.attempt(&visitor, self.trusted, self.clock.now());
+        let requester = SignInClient { user: &presented.user, client, known };
+        let ticket = self.throttle.attempt(&requester, self.trusted, self.clock.now());
         let ticket = ticket.map_err(|banned| refused(self.banned(banned)))?;
         match self.methods.judge(presented, Means { passwords: self.passwords, share: ticket.share() }).await {
             Ok(accepted) => {

@@ -79,12 +79,12 @@ pub enum ResponseStyle {
 pub fn reply(
     receipt: &Receipt,
     target: Option<&ReturnTo>,
-    manner: ResponseStyle,
+    style: ResponseStyle,
     goodbye: &ReturnTo,
     page: impl FnOnce(StatusCode) -> Reply,
 ) -> Reply {
     let status = if is_confirmed(receipt) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    match (manner, target) {
+    match (style, target) {
         (ResponseStyle::Json, _) => Reply::json(status, receipt),
         // An end that the store has not confirmed is told, not papered over by a redirect.
         (ResponseStyle::Program, _) if status != StatusCode::OK => Reply::json(status, receipt),

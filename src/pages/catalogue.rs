@@ -65,15 +65,15 @@ impl Catalogue {
             .0
             .get(key)
             .ok_or_else(|| Error::new(ErrorKind::UndefinedError, format!("there is no text named {key}")))?;
-        let mut said = String::with_capacity(text.len());
+        let mut message = String::with_capacity(text.len());
         let mut rest = text.as_str();
         while let Some((before, word, after)) = next_word(rest) {
             let value: Value = values.peek(word)?;
-            said.push_str(before);
-            said.push_str(&value.to_string());
+            message.push_str(before);
+            message.push_str(&value.to_string());
             rest = after;
         }
-        Ok(said + rest)
+        Ok(message + rest)
     }
 
     /// The function that templates call: `t("login.title")`, `t("goodbye.farewell", user=…)`.

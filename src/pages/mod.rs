@@ -43,7 +43,7 @@ pub struct PageSettings {
     /// Name, picture and colour.
     pub brand: Brand,
     /// Templates, texts and style.
-    pub look: Theme,
+    pub theme: Theme,
 }
 
 /// Addresses that pages lead to.
@@ -66,7 +66,7 @@ impl Addresses {
 /// Renders pages.
 #[derive(Debug)]
 pub struct Pages {
-    look: Theme,
+    theme: Theme,
     around: Value,
     policies: Policies,
     style: Bytes,
@@ -86,20 +86,20 @@ impl std::fmt::Display for BrokenPages {
 impl Pages {
     /// The pages.
     pub fn new(settings: PageSettings, addresses: &Addresses) -> Result<Self, BrokenPages> {
-        let PageSettings { brand, look } = settings;
-        let style = colours(brand.colour) + look.style();
+        let PageSettings { brand, theme } = settings;
+        let style = colours(brand.colour) + theme.style();
         let policies = Policies::new(&style).map_err(|error| BrokenPages(error.to_string()))?;
         let picture = brand.picture();
         let name = if brand.logo.is_none() { brand.name.as_str() } else { "" };
         let (style_at, picture_at) = (versioned("style.css", style.as_bytes()), versioned("logo", &picture.bytes));
         let brand = context! { name => brand.name.as_str(), beside_logo => name, logo => picture_at };
         let around = around(brand, stylesheet(&style_at, &style), addresses);
-        Ok(Self { look, around, policies, style: style.into(), picture })
+        Ok(Self { theme, around, policies, style: style.into(), picture })
     }
 
     /// The language for whoever sent these headers.
     pub fn language(&self, headers: &dyn Headers) -> Language {
-        self.look.language(headers)
+        self.theme.language(headers)
     }
 
     /// The sign-in form.
@@ -149,7 +149,7 @@ impl Pages {
 
     fn page(&self, language: Language, status: StatusCode, page: &Page<'_>) -> Reply {
         // Our own templates were tried with every page: there is always a body.
-        let body = self.look.render(language, page, &self.around).unwrap_or_default();
+        let body = self.theme.render(language, page, &self.around).unwrap_or_default();
         Reply::with_body(status, "text/html; charset=utf-8", body)
             .with(CONTENT_SECURITY_POLICY, self.policies.of(page.needs()).clone())
             .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))

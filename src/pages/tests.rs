@@ -5,7 +5,7 @@ use crate::values::receipt::{Step, StepReceipt};
 use data_encoding::BASE64;
 
 fn pages_of(brand: Brand) -> Pages {
-    let settings = PageSettings { brand, look: Theme::built_in().unwrap() };
+    let settings = PageSettings { brand, theme: Theme::built_in().unwrap() };
     Pages::new(settings, &Addresses::samples()).unwrap()
 }
 

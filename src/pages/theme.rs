@@ -112,18 +112,18 @@ impl Theme {
         let style = files.get("style.css").map_or(STYLE, |(_, text)| text.as_str()).to_owned();
         let texts = languages.iter().map(|(_, catalogue)| Arc::new(catalogue.clone()).function()).collect();
         let tags = languages.into_iter().map(|(tag, _)| tag).collect();
-        let mut look = Self { environments: Vec::new(), tags, texts, style, untranslated, advice: Vec::new() };
+        let mut theme = Self { environments: Vec::new(), tags, texts, style, untranslated, advice: Vec::new() };
         let theirs = files.keys().any(|name| is_template(name)).then_some(files);
         for files in theirs.into_iter().chain([&Files::new()]) {
             match environment(files) {
-                Ok(environment) => look.environments.push(environment),
+                Ok(environment) => theme.environments.push(environment),
                 Err(files) => broken.extend(files),
             }
         }
-        let (failures, advice) = look.tried(files);
+        let (failures, advice) = theme.tried(files);
         broken.extend(failures);
-        look.advice = advice;
-        if broken.is_empty() { Ok(look) } else { Err(broken) }
+        theme.advice = advice;
+        if broken.is_empty() { Ok(theme) } else { Err(broken) }
     }
 
     /// Every page in every language, with values of every kind: what fails, once for each place, and what is odd.
@@ -334,20 +334,20 @@ mod tests {
         Theme::with_folder(folder.path())
     }
 
-    fn rendered(look: &Theme, language: usize) -> String {
+    fn rendered(theme: &Theme, language: usize) -> String {
         let brand = context! { name => "Shop", beside_logo => "Shop", logo => "x" };
         let addresses = super::super::Addresses::samples();
         let around = super::super::around(brand, super::super::stylesheet("", ""), &addresses);
         let page = Page::SignedIn(SignedInPage { user: "alice", next: "/", switch: "/", came_back: false });
-        look.render(Language(language), &page, &around).unwrap()
+        theme.render(Language(language), &page, &around).unwrap()
     }
 
     #[test]
     fn our_own_pages_render_in_every_language() {
-        let look = Theme::built_in().unwrap();
-        assert_eq!(look.tags, ["en", "de"]);
-        assert!(rendered(&look, 0).contains("<html lang=\"en\"") && rendered(&look, 0).contains("Sign out"));
-        assert!(rendered(&look, 1).contains("<html lang=\"de\"") && rendered(&look, 1).contains("Abmelden"));
+        let theme = Theme::built_in().unwrap();
+        assert_eq!(theme.tags, ["en", "de"]);
+        assert!(rendered(&theme, 0).contains("<html lang=\"en\"") && rendered(&theme, 0).contains("Sign out"));
+        assert!(rendered(&theme, 1).contains("<html lang=\"de\"") && rendered(&theme, 1).contains("Abmelden"));
     }
 
     #[test]
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_folder_goes_over_our_own() {
-        let look = with(&[
+        let theme = with(&[
             ("signed_in.html", "{% include \"imprint.html\" %} {{ t('login.title') }} {{ brand.name }}"),
             ("imprint.html", "Imprint of {{ user }}"),
             ("fr.toml", "login.title = \"Connexion\""),
@@ -368,12 +368,12 @@ mod tests {
             ("style.css", "body { color: red }"),
             ("README", "{{ not a template"),
         ]);
-        let look = look.unwrap();
-        assert_eq!(look.tags, ["en", "de", "fr"]);
-        let pages = [0, 1, 2].map(|language| rendered(&look, language));
+        let theme = theme.unwrap();
+        assert_eq!(theme.tags, ["en", "de", "fr"]);
+        let pages = [0, 1, 2].map(|language| rendered(&theme, language));
         assert_eq!(pages, ["Sign in", "Einlass", "Connexion"].map(|title| format!("Imprint of alice {title} Shop")));
-        assert_eq!(look.style(), "body { color: red }");
-        let [(file, left)] = look.untranslated() else { panic!("{:?}", look.untranslated()) };
+        assert_eq!(theme.style(), "body { color: red }");
+        let [(file, left)] = theme.untranslated() else { panic!("{:?}", theme.untranslated()) };
         assert!(file.ends_with("fr.toml") && left.contains(&"login.user".to_owned()));
         assert!(!left.contains(&"login.title".to_owned()));
     }
@@ -381,14 +381,14 @@ mod tests {
     #[test]
     fn forms_of_templates_are_looked_at() {
         assert_eq!(Theme::built_in().unwrap().form_problems(), [], "ours lead where they should");
-        let look = with(&[
+        let theme = with(&[
             ("login.html", "<form method=\"post\" action=\"{{ login }}\"></form>"),
             ("goodbye.html", "{% include \"search.html\" %}"),
             ("search.html", "<form action=\"https://search.test/\"></form>"),
         ]);
-        let look = look.unwrap();
-        let said: Vec<_> = look.form_problems().iter().map(|problem| problem.message.as_str()).collect();
-        let [fragment, elsewhere] = said[..] else { panic!("{said:?}") };
+        let theme = theme.unwrap();
+        let message: Vec<_> = theme.form_problems().iter().map(|problem| problem.message.as_str()).collect();
+        let [fragment, elsewhere] = message[..] else { panic!("{message:?}") };
         assert!(fragment.contains("form of login.html has an action"), "{fragment}");
         assert!(elsewhere.contains("goodbye.html leads to https://search.test/"), "{elsewhere}");
     }
@@ -424,8 +424,8 @@ mod tests {
 
     #[test]
     fn a_template_that_fails_after_all_costs_its_look_only() {
-        let look = with(&[("signed_in.html", "{% if user == \"alice\" %}{{ gone }}{% endif %}Hello")]).unwrap();
-        assert!(rendered(&look, 0).contains("You are signed in"));
+        let theme = with(&[("signed_in.html", "{% if user == \"alice\" %}{{ gone }}{% endif %}Hello")]).unwrap();
+        assert!(rendered(&theme, 0).contains("You are signed in"));
     }
 
     #[test]

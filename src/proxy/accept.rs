@@ -1,4 +1,4 @@
-//! The accept loop: one a listener. It never spins and never ends before the door closes.
+//! The accept loop: one a listener. It never spins and never ends before the server closes.
 
 use std::io;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// How long a client that was turned away may take to read why.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// Accepts until the door closes, then releases the listener: a unix socket's file goes with it.
-pub(super) async fn accept_loop<A>(house: Arc<Shared<A>>, listener: Listener)
+/// Accepts until the server closes, then releases the listener: a unix socket's file goes with it.
+pub(super) async fn accept_loop<A>(shared: Arc<Shared<A>>, listener: Listener)
 where
     A: Application,
 {
-    let mut stopping = house.stopping.clone();
+    let mut stopping = shared.stopping.clone();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -33,10 +33,10 @@ where
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((transport, peer)) => admit(&house, transport, peer),
+            Ok((transport, peer)) => admit(&shared, transport, peer),
             Err(error) if concerns_one_client(&error) => {}
             Err(error) => {
-                house.log_accept_error(listener.address(), &error);
+                shared.log_accept_error(listener.address(), &error);
                 tokio::select! {
                     biased;
                     _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -53,29 +53,29 @@ fn concerns_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-fn admit<A>(house: &Arc<Shared<A>>, transport: Transport, peer: Peer)
+fn admit<A>(shared: &Arc<Shared<A>>, transport: Transport, peer: Peer)
 where
     A: Application,
 {
-    let connection = Connection::new(peer, house.clock.clone(), Arc::clone(&house.draining));
-    match house.table.enter(&connection) {
-        Ok(place) => {
-            tokio::spawn(serve(Arc::clone(house), transport, connection, place));
+    let connection = Connection::new(peer, shared.clock.clone(), Arc::clone(&shared.draining));
+    match shared.table.enter(&connection) {
+        Ok(slot) => {
+            tokio::spawn(serve(Arc::clone(shared), transport, connection, slot));
         }
-        Err(reason) => turn_away(house, transport, reason),
+        Err(reason) => turn_away(shared, transport, reason),
     }
 }
 
 /// Answers 503. While there are few such clients each gets the time to read it; a flood is told and dropped.
-fn turn_away<A>(house: &Arc<Shared<A>>, mut transport: Transport, reason: Reason)
+fn turn_away<A>(shared: &Arc<Shared<A>>, mut transport: Transport, reason: Reason)
 where
     A: Application,
 {
-    house.log_refusal(reason);
+    shared.log_refusal(reason);
     if transport.try_write(&no_room(reason)).is_err() {
         return;
     }
-    let Ok(turn) = Arc::clone(&house.refusals).try_acquire_owned() else { return };
+    let Ok(turn) = Arc::clone(&shared.refusals).try_acquire_owned() else { return };
     tokio::spawn(async move {
         let until_gone = async {
             transport.shutdown().await?;

@@ -21,7 +21,7 @@ pub struct Connection {
     cut: Arc<Cut>,
     clock: Clock,
     draining: Arc<AtomicBool>,
-    stage: AtomicU64,
+    state: AtomicU64,
     /// Millisecond of the clock at which the connection ends whatever it does; `u64::MAX`: none.
     end_by: AtomicU64,
     /// Millisecond of the clock by which the application owes the head of its answer, or the next piece of it;
@@ -53,7 +53,7 @@ impl Connection {
             cut: Cut::new(),
             clock,
             draining,
-            stage: AtomicU64::new(StateWord::new(ConnectionState::Silent, now).0),
+            state: AtomicU64::new(StateWord::new(ConnectionState::Silent, now).0),
             end_by: AtomicU64::new(u64::MAX),
             answer_by: AtomicU64::new(u64::MAX),
             waker: AtomicWaker::new(),
@@ -117,7 +117,7 @@ impl Connection {
         }
         self.cut.disarm();
         self.end_by.store(u64::MAX, Ordering::Release);
-        // A door that begins to close sets the flag before it sets a time: one that was just taken back is not missed.
+        // A server that begins to stop sets the flag before it sets a time: one that was just taken back is not missed.
         self.enter(ConnectionState::Idle) && !self.is_draining()
     }
 
@@ -142,7 +142,7 @@ impl Connection {
 
     /// The client takes again what is sent to it.
     pub(super) fn client_reads_again(&self) {
-        let word = StateWord(self.stage.load(Ordering::Acquire));
+        let word = StateWord(self.state.load(Ordering::Acquire));
         if word.state() == ConnectionState::Stalled {
             let waited = self.clock.now().millis().saturating_sub(word.since_ms());
             self.waited_to_send.fetch_add(waited, Ordering::Relaxed);
@@ -150,20 +150,20 @@ impl Connection {
         self.enter(ConnectionState::Exchange);
     }
 
-    /// Goes on to `stage`, as of now; false if the connection was ended meanwhile.
-    pub(super) fn enter(&self, stage: ConnectionState) -> bool {
-        let next = StateWord::new(stage, self.clock.now().millis());
+    /// Goes on to `state`, as of now; false if the connection was ended meanwhile.
+    pub(super) fn enter(&self, state: ConnectionState) -> bool {
+        let next = StateWord::new(state, self.clock.now().millis());
         self.forgive_stall(next.since_ms());
         let unless_ended = |word| match StateWord(word).state() {
             ConnectionState::Ended(_) => None,
             _ => Some(next.0),
         };
-        self.stage.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_ended).is_ok()
+        self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_ended).is_ok()
     }
 
     /// While its client takes nothing the application is not read, so that time is not its own.
     fn forgive_stall(&self, now_ms: u64) {
-        let word = StateWord(self.stage.load(Ordering::Acquire));
+        let word = StateWord(self.state.load(Ordering::Acquire));
         if word.state() == ConnectionState::Stalled {
             let stalled = now_ms.saturating_sub(word.since_ms());
             let later = |by: u64| (by != OVERDUE && by & FRESH == 0).then_some(by.saturating_add(stalled));
@@ -172,7 +172,7 @@ impl Connection {
     }
 
     pub(super) fn state(&self) -> ConnectionState {
-        StateWord(self.stage.load(Ordering::Acquire)).state()
+        StateWord(self.state.load(Ordering::Acquire)).state()
     }
 
     /// Ends the connection. The first reason stays.
@@ -242,17 +242,17 @@ impl Connection {
         }
     }
 
-    /// Ends the connection if its time is up; a stage that it left at the same moment is not held against it.
+    /// Ends the connection if its time is up; a state that it left at the same moment is not held against it.
     pub(super) fn sweep(&self, now: Moment, limits: &ConnectionTimeouts) {
         self.sweep_answer(now);
         self.sweep_body(now, limits);
-        let word = self.stage.load(Ordering::Acquire);
-        let (stage, since) = (StateWord(word).state(), StateWord(word).since_ms());
+        let word = self.state.load(Ordering::Acquire);
+        let (state, since) = (StateWord(word).state(), StateWord(word).since_ms());
         let pause = Duration::from_millis(now.millis().saturating_sub(since));
         let before = Duration::from_millis(self.waited_to_send.load(Ordering::Relaxed));
-        if let Some(ending) = limits.close_reason(stage, Waited { pause, before, bytes: self.bytes_out() }) {
+        if let Some(ending) = limits.close_reason(state, Waited { pause, before, bytes: self.bytes_out() }) {
             let ended = StateWord::new(ConnectionState::Ended(ending), now.millis());
-            if self.stage.compare_exchange(word, ended.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            if self.state.compare_exchange(word, ended.0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
                 self.waker.wake();
             }
         } else if self.end_by.load(Ordering::Acquire) <= now.millis() {
@@ -296,36 +296,36 @@ mod tests {
 
     #[test]
     fn a_request_that_begins_in_time_is_not_taken_for_silence() {
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let connection = connection(&clock);
-        hands.advance(Duration::from_secs(9));
+        clock_handle.advance(Duration::from_secs(9));
         assert!(connection.begin_head(1));
-        hands.advance(Duration::from_secs(2));
+        clock_handle.advance(Duration::from_secs(2));
         connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
         assert_eq!(connection.state(), ConnectionState::Head);
-        hands.advance(Duration::from_secs(8));
+        clock_handle.advance(Duration::from_secs(8));
         connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
         assert_eq!(connection.state(), ConnectionState::Ended(CloseReason::HeadTimeout));
     }
 
     #[test]
     fn an_answer_is_overdue_until_something_is_begun_anew() {
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let connection = connection(&clock);
         let sweep = || connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
         connection.enter(ConnectionState::Exchange);
         connection.answer_within(Duration::from_secs(60));
         sweep();
-        hands.advance(Duration::from_millis(59_999));
+        clock_handle.advance(Duration::from_millis(59_999));
         sweep();
         assert!(!connection.answer_is_overdue());
         connection.answer_came();
-        hands.advance(Duration::from_secs(60));
+        clock_handle.advance(Duration::from_secs(60));
         sweep();
         assert!(!connection.answer_is_overdue());
         connection.answer_within(Duration::from_secs(60));
         sweep();
-        hands.advance(Duration::from_secs(60));
+        clock_handle.advance(Duration::from_secs(60));
         sweep();
         assert!(connection.answer_is_overdue());
         sweep();
@@ -336,22 +336,22 @@ mod tests {
 
     #[test]
     fn while_its_client_takes_nothing_no_answer_is_overdue() {
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let connection = connection(&clock);
         let sweep = || connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
         connection.enter(ConnectionState::Exchange);
         connection.answer_within(Duration::from_secs(10));
         sweep();
-        hands.advance(Duration::from_secs(4));
+        clock_handle.advance(Duration::from_secs(4));
         connection.enter(ConnectionState::Stalled);
-        hands.advance(Duration::from_secs(20));
+        clock_handle.advance(Duration::from_secs(20));
         sweep();
         assert!(!connection.answer_is_overdue());
         connection.enter(ConnectionState::Exchange);
-        hands.advance(Duration::from_millis(5_999));
+        clock_handle.advance(Duration::from_millis(5_999));
         sweep();
         assert!(!connection.answer_is_overdue());
-        hands.advance(Duration::from_millis(1));
+        clock_handle.advance(Duration::from_millis(1));
         sweep();
         assert!(connection.answer_is_overdue());
     }
@@ -368,12 +368,12 @@ mod tests {
 
     #[test]
     fn the_earliest_grace_counts() {
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let connection = connection(&clock);
         connection.enter(ConnectionState::Exchange);
         connection.end_within(Duration::from_secs(5));
         connection.end_within(Duration::from_secs(50));
-        hands.advance(Duration::from_secs(5));
+        clock_handle.advance(Duration::from_secs(5));
         connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
         assert_eq!(connection.state(), ConnectionState::Ended(CloseReason::GraceOver));
     }

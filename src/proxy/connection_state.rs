@@ -42,11 +42,11 @@ pub(super) enum CloseReason {
     GraceOver,
     /// It was cut without grace.
     Cut,
-    /// The door closed at once.
+    /// The server closed at once.
     Stopped,
 }
 
-/// How long a connection may stay in each stage.
+/// How long a connection may stay in each state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionTimeouts {
     silent: Duration,
@@ -98,9 +98,9 @@ impl ConnectionTimeouts {
         waited.pause >= limit || waited.pause + waited.before >= limit + earned
     }
 
-    /// The end of a connection that is in `stage`, if its time is up.
-    pub(super) fn close_reason(&self, stage: ConnectionState, waited: Waited) -> Option<CloseReason> {
-        let (limit, ending) = match stage {
+    /// The end of a connection that is in `state`, if its time is up.
+    pub(super) fn close_reason(&self, state: ConnectionState, waited: Waited) -> Option<CloseReason> {
+        let (limit, ending) = match state {
             ConnectionState::Silent => (self.silent, CloseReason::SilentTimeout),
             ConnectionState::Head => (self.head, CloseReason::HeadTimeout),
             ConnectionState::Idle => (self.idle, CloseReason::IdleTimeout),
@@ -112,11 +112,11 @@ impl ConnectionTimeouts {
     }
 }
 
-/// A stage and the millisecond of its beginning in one word, so that both change together.
+/// A state and the millisecond of its beginning in one word, so that both change together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StateWord(pub(super) u64);
 
-/// Every stage that a word can hold, by its number.
+/// Every state that a word can hold, by its number.
 const STATES: [ConnectionState; 15] = [
     ConnectionState::Silent,
     ConnectionState::Head,
@@ -139,8 +139,8 @@ const STATE_BITS: u32 = 4;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 
 impl StateWord {
-    pub(super) fn new(stage: ConnectionState, since_ms: u64) -> Self {
-        let number = STATES.iter().position(|other| *other == stage).unwrap_or_default();
+    pub(super) fn new(state: ConnectionState, since_ms: u64) -> Self {
+        let number = STATES.iter().position(|other| *other == state).unwrap_or_default();
         Self(since_ms << STATE_BITS | number as u64)
     }
 
@@ -160,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_word_keeps_both() {
-        for stage in STATES {
-            let word = StateWord::new(stage, 123_456_789);
-            assert_eq!((word.state(), word.since_ms()), (stage, 123_456_789));
+        for state in STATES {
+            let word = StateWord::new(state, 123_456_789);
+            assert_eq!((word.state(), word.since_ms()), (state, 123_456_789));
         }
     }
 
@@ -187,14 +187,14 @@ mod tests {
             (ConnectionState::Ended(CloseReason::Cut), None),
         ];
         let limits = ConnectionTimeouts::of(&settings);
-        for (stage, expected) in cases {
+        for (state, expected) in cases {
             let Some((seconds, ending)) = expected else {
-                assert_eq!(limits.close_reason(stage, after(Duration::MAX)), None, "{stage:?}");
+                assert_eq!(limits.close_reason(state, after(Duration::MAX)), None, "{state:?}");
                 continue;
             };
             let limit = Duration::from_secs(seconds);
-            assert_eq!(limits.close_reason(stage, after(limit - Duration::from_millis(1))), None, "{stage:?}");
-            assert_eq!(limits.close_reason(stage, after(limit)), Some(ending), "{stage:?}");
+            assert_eq!(limits.close_reason(state, after(limit - Duration::from_millis(1))), None, "{state:?}");
+            assert_eq!(limits.close_reason(state, after(limit)), Some(ending), "{state:?}");
         }
     }
 

@@ -87,7 +87,7 @@ impl ConnectionTable {
         }
         let address = self.room.counts_as(connection.peer());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let place = ConnectionSlot { table: Arc::clone(self), number, address };
+        let slot = ConnectionSlot { table: Arc::clone(self), number, address };
         if let Some(address) = address {
             let mut count = self.by_address.entry(address).or_default();
             *count += 1;
@@ -99,7 +99,7 @@ impl ConnectionTable {
         }
         self.connections.insert(number, Arc::clone(connection));
         self.changed.notify_waiters();
-        Ok(place)
+        Ok(slot)
     }
 
     pub(super) fn open(&self) -> usize {
@@ -163,12 +163,12 @@ mod tests {
     #[test]
     fn an_address_has_its_share_and_gets_it_back() {
         let table = table(100, 2);
-        let places = [enter(&table, "192.0.2.7").unwrap(), enter(&table, "192.0.2.7").unwrap()];
+        let slots = [enter(&table, "192.0.2.7").unwrap(), enter(&table, "192.0.2.7").unwrap()];
         assert_eq!(enter(&table, "192.0.2.7").unwrap_err(), Reason::AddressBusy);
         assert_eq!(enter(&table, "[::ffff:192.0.2.7]").unwrap_err(), Reason::AddressBusy);
         let other = enter(&table, "192.0.2.8").unwrap();
         assert_eq!((table.open(), table.connections.len()), (3, 3), "who was refused holds nothing");
-        drop((places, other));
+        drop((slots, other));
         assert!(table.by_address.is_empty() && table.open() == 0);
         enter(&table, "192.0.2.7").unwrap();
     }

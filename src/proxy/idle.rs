@@ -181,13 +181,13 @@ mod tests {
     struct Harness {
         idle: IdleConnections,
         clock: Clock,
-        hands: ManualClock,
+        clock_handle: ManualClock,
     }
 
     impl Harness {
         fn new() -> Self {
-            let (clock, hands) = Clock::manual();
-            Self { idle: IdleConnections::new(LIMIT), clock, hands }
+            let (clock, clock_handle) = Clock::manual();
+            Self { idle: IdleConnections::new(LIMIT), clock, clock_handle }
         }
 
         /// Keeps a new connection, and gives its other end.
@@ -220,10 +220,10 @@ mod tests {
     async fn what_may_not_be_repeated_takes_only_what_was_just_used() {
         let table = Harness::new();
         let _end = table.keep(ONE, None);
-        table.hands.advance(Duration::from_millis(1001));
+        table.clock_handle.advance(Duration::from_millis(1001));
         assert!(!table.takes(ONE, false) && table.takes(ONE, true));
         let _end = table.keep(ONE, None);
-        table.hands.advance(Duration::from_secs(1));
+        table.clock_handle.advance(Duration::from_secs(1));
         assert!(table.takes(ONE, false));
     }
 
@@ -232,11 +232,11 @@ mod tests {
         let table = Harness::new();
         let _ends = [table.keep(ONE, None), table.keep(ONE, Some(Duration::from_secs(5)))];
         assert!(table.keep(ONE, Some(Duration::from_secs(1))).try_write(b"x").is_err(), "closed at once");
-        table.hands.advance(Duration::from_secs(4));
+        table.clock_handle.advance(Duration::from_secs(4));
         assert_eq!(table.idle.count(), 2);
         table.idle.sweep(table.clock.now());
         assert_eq!(table.idle.count(), 1, "the upstream said five seconds");
-        table.hands.advance(LIMIT - Duration::from_secs(4));
+        table.clock_handle.advance(LIMIT - Duration::from_secs(4));
         assert!(!table.takes(ONE, true), "also before a sweep");
         assert_eq!(table.idle.count(), 0);
     }
@@ -273,7 +273,7 @@ mod tests {
         let mut ends = Vec::new();
         for number in 0..MOST as u64 + 1 {
             ends.push(table.keep(UpstreamKey { endpoint: number, trust: 1 }, None));
-            table.hands.advance(Duration::from_millis(1));
+            table.clock_handle.advance(Duration::from_millis(1));
         }
         assert_eq!(table.idle.count(), MOST);
         assert!(

@@ -86,12 +86,12 @@ impl Sending {
     ) -> Poll<Result<bool, ExchangeFailure>> {
         let mut moved = false;
         while !self.is_broken && (self.written < self.bytes.len() || !self.flushed) {
-            let leaving = match self.head_has_left {
+            let write_guard = match self.head_has_left {
                 true => None,
                 false => Some(forward.begin_write().ok_or(ExchangeFailure::SessionEnded)?),
             };
             let step = self.poll_write(context, stream);
-            drop(leaving);
+            drop(write_guard);
             self.is_broken |= ready!(step).is_err();
             moved = true;
         }

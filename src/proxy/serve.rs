@@ -22,7 +22,7 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::time::Moment;
 
-/// What stands behind the door: it answers requests, and says what is told to a client whose head is no request.
+/// What stands behind the server: it answers requests, and says what is told to a client whose head is no request.
 pub trait Application: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the connection has to end.
     fn exchange(&self, client: &mut Client, request: Request) -> impl Future<Output = ExchangeOutcome> + Send;
@@ -66,29 +66,29 @@ pub type UpgradeHandler = Box<dyn FnOnce(Transport, Bytes, Arc<Connection>) -> C
 
 /// Serves one connection to its end, and gives its place back when the socket is closed.
 pub(super) async fn serve<A>(
-    house: Arc<Shared<A>>,
+    shared: Arc<Shared<A>>,
     transport: Transport,
     connection: Arc<Connection>,
-    place: ConnectionSlot,
+    slot: ConnectionSlot,
 ) where
     A: Application,
 {
-    serve_requests(&house, Client::new(transport, Arc::clone(&connection)), &connection).await;
-    drop(place);
+    serve_requests(&shared, Client::new(transport, Arc::clone(&connection)), &connection).await;
+    drop(slot);
 }
 
-async fn serve_requests<A>(house: &Shared<A>, mut client: Client, connection: &Arc<Connection>)
+async fn serve_requests<A>(shared: &Shared<A>, mut client: Client, connection: &Arc<Connection>)
 where
     A: Application,
 {
     while request_comes(&mut client, connection).await {
-        let request = match read_head(&mut client, &house.settings.head).await {
+        let request = match read_head(&mut client, &shared.settings.head).await {
             ReceivedHead::Request(request) => request,
-            ReceivedHead::Refused(reason) => return Box::pin(refuse(house, client, connection, reason)).await,
-            ReceivedHead::Gone => return house.app.left(connection.peer(), &client.input),
+            ReceivedHead::Refused(reason) => return Box::pin(refuse(shared, client, connection, reason)).await,
+            ReceivedHead::Gone => return shared.app.left(connection.peer(), &client.input),
         };
         // Boxed, so that an idle connection does not carry the room of a busy one.
-        match Box::pin(exchange(house, &mut client, connection, request)).await {
+        match Box::pin(exchange(shared, &mut client, connection, request)).await {
             ExchangeOutcome::Again if connection.enter_idle() => {}
             ExchangeOutcome::HandedOver(take_over) => return Box::pin(hand_over(client, take_over, connection)).await,
             ExchangeOutcome::Close if !connection.is_draining() => {
@@ -100,21 +100,21 @@ where
 }
 
 /// Says why a head is no request. What a client is told whose time is over is what the system takes at once.
-async fn refuse<A: Application>(house: &Shared<A>, mut client: Client, connection: &Connection, reason: Reason) {
-    let words = closing_answer(house.app.refuse(connection.peer(), &client.input, reason));
+async fn refuse<A: Application>(shared: &Shared<A>, mut client: Client, connection: &Connection, reason: Reason) {
+    let answer = closing_answer(shared.app.refuse(connection.peer(), &client.input, reason));
     if connection.enter(ConnectionState::Lingering) {
-        send(client.transport(), connection, &words).await;
+        send(client.transport(), connection, &answer).await;
         lingering_close(client.into_parts().0, connection).await;
     } else {
         // It is told if it still listens; if not, nothing is lost.
-        let _ = client.transport().try_write(&words);
+        let _ = client.transport().try_write(&answer);
     }
 }
 
 /// Waits for the first byte of a request, with no buffer and no exchange alive. False: the connection is over.
 async fn request_comes(client: &mut Client, connection: &Connection) -> bool {
     let comes = poll_fn(|context| {
-        // A connection that came while the door was closing is on nobody's list: the flag tells.
+        // A connection that came while the server was closing is on nobody's list: the flag tells.
         if connection.is_draining() || poll_over(connection, context).is_ready() {
             return Poll::Ready(false);
         }
@@ -133,7 +133,7 @@ fn poll_over(connection: &Connection, context: &mut Context<'_>) -> Poll<()> {
 
 /// One request and its answer. Whatever ends the connection drops the exchange, and with it both sides.
 async fn exchange<A>(
-    house: &Shared<A>,
+    shared: &Shared<A>,
     client: &mut Client,
     connection: &Connection,
     request: Request,
@@ -145,7 +145,7 @@ where
         return ExchangeOutcome::Gone;
     }
     let answered = {
-        let mut answer = pin!(house.app.exchange(client, request));
+        let mut answer = pin!(shared.app.exchange(client, request));
         poll_fn(|context| match poll_interrupted(connection, context) {
             Poll::Ready(ending) => Poll::Ready(Err(ending)),
             Poll::Pending => answer.as_mut().poll(context).map(Ok),

@@ -1,4 +1,4 @@
-//! The door: listeners, connections, deadlines, and the way all of it stops.
+//! The server: listeners, connections, deadlines, and the way all of it stops.
 
 use std::io;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::values::time::{Clock, Moment};
 pub struct Server {
     control: Control,
     addresses: Vec<ListenAddress>,
-    /// Closed when the last of the door's own tasks is over: each holds a receiver.
+    /// Closed when the last of the server's own tasks is over: each holds a receiver.
     running: watch::Sender<()>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Shared<A> {
     pub(super) settings: ServerSettings,
     pub(super) clock: Clock,
     pub(super) table: Arc<ConnectionTable>,
-    /// True once the door closes: the accept loops look here.
+    /// True once the server closes: the accept loops look here.
     pub(super) stopping: watch::Receiver<bool>,
     /// The same for connections, which look often and wait for nothing.
     pub(super) draining: Arc<AtomicBool>,
@@ -70,7 +70,7 @@ impl Server {
                 Arc::new(move |now| app.sweep(now))
             }),
         };
-        let house = Arc::new(Shared {
+        let shared = Arc::new(Shared {
             app,
             settings,
             clock,
@@ -84,7 +84,7 @@ impl Server {
         let addresses = listeners.iter().map(|listener| listener.address().clone()).collect();
         let (running, runs) = watch::channel(());
         for listener in listeners {
-            spawn_holding(runs.clone(), accept_loop(Arc::clone(&house), listener));
+            spawn_holding(runs.clone(), accept_loop(Arc::clone(&shared), listener));
         }
         spawn_holding(runs, sweep_until_empty(control.clone()));
         Self { control, addresses, running }
@@ -121,14 +121,14 @@ impl Server {
         self.control.stop_now();
     }
 
-    /// Waits until the door begins to stop.
+    /// Waits until the server begins to stop.
     pub async fn stopping(&self) {
         let mut stopping = self.control.stop.subscribe();
         // The sender lives in `control`: this cannot fail.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
-    /// Waits until the door was stopped and everything is over: no listener, no connection is left.
+    /// Waits until the server was stopped and everything is over: no listener, no connection is left.
     pub async fn stopped(&self) {
         self.running.closed().await;
         self.control.table.empty().await;
@@ -141,7 +141,7 @@ impl Drop for Server {
     }
 }
 
-/// The handles by which the door is stopped and its deadlines are kept.
+/// The handles by which the server is stopped and its deadlines are kept.
 #[derive(Clone, Debug)]
 struct Control {
     table: Arc<ConnectionTable>,
@@ -198,7 +198,7 @@ fn spawn_holding(runs: watch::Receiver<()>, task: impl Future<Output = ()> + Sen
     });
 }
 
-/// Keeps all deadlines until the door was stopped and the last connection is gone.
+/// Keeps all deadlines until the server was stopped and the last connection is gone.
 async fn sweep_until_empty(control: Control) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -262,11 +262,11 @@ mod tests {
 
     #[test]
     fn a_flood_is_one_line() {
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let log = SparseLog::default();
         assert_eq!(log.due(&clock), Some(1));
         assert_eq!((0..1000).filter_map(|_| log.due(&clock)).count(), 0);
-        hands.advance(ONE_LINE_IN);
+        clock_handle.advance(ONE_LINE_IN);
         assert_eq!(log.due(&clock), Some(1001));
     }
 }

@@ -28,28 +28,28 @@ impl Signals {
         })
     }
 
-    /// Runs the door until it is stopped: the first SIGTERM or SIGINT drains it, the second stops it at once.
+    /// Runs the server until it is stopped: the first SIGTERM or SIGINT drains it, the second stops it at once.
     /// Each SIGHUP calls `reload`, which must not block.
-    pub async fn run(mut self, door: &Server, mut reload: impl FnMut()) {
+    pub async fn run(mut self, server: &Server, mut reload: impl FnMut()) {
         let mut stops = 0_u32;
         loop {
             tokio::select! {
-                () = door.stopped() => return,
+                () = server.stopped() => return,
                 Some(()) = self.hang_up.recv() => reload(),
-                Some(()) = self.terminate.recv() => stop(door, &mut stops),
-                Some(()) = self.interrupt.recv() => stop(door, &mut stops),
+                Some(()) = self.terminate.recv() => stop(server, &mut stops),
+                Some(()) = self.interrupt.recv() => stop(server, &mut stops),
             }
         }
     }
 }
 
-fn stop(door: &Server, stops: &mut u32) {
+fn stop(server: &Server, stops: &mut u32) {
     *stops += 1;
     if *stops == 1 {
         tracing::info!("stopping: running exchanges may finish; a second signal stops at once");
-        door.stop();
+        server.stop();
     } else {
         tracing::info!("stopping at once");
-        door.stop_now();
+        server.stop_now();
     }
 }

@@ -215,16 +215,16 @@ where
     /// Each step of it is announced to the session. Once that has ended nothing moves here until the cut comes, and
     /// after the cut only our own last word.
     fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<FlowEnd> {
-        let leaving = match self.to_upstream.complete {
+        let write_guard = match self.to_upstream.complete {
             true => None,
             false => match self.rules.begin_write() {
                 None => return Poll::Pending,
-                leaving => leaving,
+                write_guard => write_guard,
             },
         };
         let active = || self.rules.note_activity();
         let polled = self.to_upstream.poll(context, &mut self.client, &mut self.upstream, active);
-        drop(leaving);
+        drop(write_guard);
         polled
     }
 

@@ -42,8 +42,8 @@ pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListe
 fn refuse_what_is_in_use(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
-            let said = "there is a file at that path which is no socket: move it away, or choose another path";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, said));
+            let message = "there is a file at that path which is no socket: move it away, or choose another path";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -51,8 +51,8 @@ fn refuse_what_is_in_use(path: &Path) -> io::Result<()> {
     }
     match UnixStream::connect(path) {
         Ok(_) => {
-            let said = "another process answers on that socket: stop it, or choose another path";
-            Err(io::Error::new(io::ErrorKind::AddrInUse, said))
+            let message = "another process answers on that socket: stop it, or choose another path";
+            Err(io::Error::new(io::ErrorKind::AddrInUse, message))
         }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) => Err(error),

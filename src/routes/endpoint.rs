@@ -28,7 +28,7 @@ pub enum EndpointAddress {
 /// resolves to it.
 #[derive(Debug)]
 pub struct Endpoint {
-    place: EndpointAddress,
+    address: EndpointAddress,
     server_name: Option<Box<str>>,
     id: u64,
     /// Milliseconds of the moment until which it rests; zero while it is thought well.
@@ -37,10 +37,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// An endpoint that nothing is known of yet. With a server name it is reached over TLS.
-    pub fn new(place: EndpointAddress, server_name: Option<&str>) -> Self {
+    pub fn new(address: EndpointAddress, server_name: Option<&str>) -> Self {
         Self {
-            id: id_of(&place, server_name),
-            place,
+            id: id_of(&address, server_name),
+            address,
             server_name: server_name.map(Into::into),
             rests_until: AtomicU64::new(0),
         }
@@ -48,7 +48,7 @@ impl Endpoint {
 
     /// Where to connect.
     pub fn address(&self) -> &EndpointAddress {
-        &self.place
+        &self.address
     }
 
     /// The name that the certificate must be valid for; `None` for plain HTTP. Never empty.
@@ -81,9 +81,9 @@ impl Endpoint {
     }
 }
 
-fn id_of(place: &EndpointAddress, server_name: Option<&str>) -> u64 {
+fn id_of(address: &EndpointAddress, server_name: Option<&str>) -> u64 {
     let name = server_name.unwrap_or("").as_bytes();
-    match place {
+    match address {
         EndpointAddress::Tcp(SocketAddr::V4(at)) => affinity::of(&[&at.ip().octets(), &at.port().to_be_bytes(), name]),
         EndpointAddress::Tcp(SocketAddr::V6(at)) => {
             affinity::of(&[&at.ip().octets(), &at.scope_id().to_be_bytes(), &at.port().to_be_bytes(), name])
@@ -137,11 +137,11 @@ mod tests {
 
     #[test]
     fn identity_is_place_and_name() {
-        let place = || EndpointAddress::Tcp("10.0.0.1:443".parse().unwrap());
-        let plain = Endpoint::new(place(), None);
-        let tls = Endpoint::new(place(), Some("app.test"));
+        let address = || EndpointAddress::Tcp("10.0.0.1:443".parse().unwrap());
+        let plain = Endpoint::new(address(), None);
+        let tls = Endpoint::new(address(), Some("app.test"));
         assert_ne!(plain.id(), tls.id());
-        assert_eq!(plain.id(), Endpoint::new(place(), None).id());
+        assert_eq!(plain.id(), Endpoint::new(address(), None).id());
         assert_eq!((plain.server_name(), tls.server_name()), (None, Some("app.test")));
         // Another number would send everybody to another upstream after an update.
         assert_eq!(plain.id(), 0xa54f_26af_a026_85be);

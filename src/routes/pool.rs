@@ -189,12 +189,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_endpoint_rests_and_comes_back() {
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let pool = pool(2, clock);
         let first = pool.pick(7, &NOTHING).unwrap();
         pool.failed_to_connect(&first);
         assert_ne!(pool.pick(7, &NOTHING).unwrap().id(), first.id());
-        hands.advance(REST);
+        clock_handle.advance(REST);
         assert_eq!(pool.pick(7, &NOTHING).unwrap().id(), first.id());
     }
 
@@ -209,11 +209,11 @@ mod tests {
 
     #[tokio::test]
     async fn when_all_rest_the_one_whose_rest_ends_first_is_taken() {
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let pool = pool(2, clock);
         let first = pool.pick(7, &NOTHING).unwrap();
         pool.failed_to_connect(&first);
-        hands.advance(Duration::from_secs(1));
+        clock_handle.advance(Duration::from_secs(1));
         let second = pool.pick(7, &NOTHING).unwrap();
         pool.failed_to_connect(&second);
         assert_eq!(pool.pick(7, &NOTHING).unwrap().id(), first.id());

@@ -79,12 +79,12 @@ impl Upstreams {
 
 impl Upstream {
     fn new(address: UpstreamAddress, sample: Option<SocketAddr>) -> Self {
-        let place = match &address {
+        let fixed = match &address {
             UpstreamAddress::Unix(path) => Some(EndpointAddress::Unix(path.clone())),
             UpstreamAddress::Tcp { .. } => address.literal().map(EndpointAddress::Tcp),
             UpstreamAddress::Sample => sample.map(EndpointAddress::Tcp),
         };
-        let fixed = place.map(|place| Arc::new(Endpoint::new(place, address.server_name())));
+        let fixed = fixed.map(|fixed| Arc::new(Endpoint::new(fixed, address.server_name())));
         Self {
             attempted: watch::Sender::new(fixed.is_some() || address == UpstreamAddress::Sample),
             endpoints: ArcSwap::from_pointee(fixed.into_iter().collect()),

@@ -30,30 +30,30 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let path = request.uri().path().to_owned();
-    let Some(place) = ShopPath::find(&path) else {
+    let Some(shop_path) = ShopPath::find(&path) else {
         let visit = Visit::of(&path, request.headers());
         return answer::page(StatusCode::NOT_FOUND, shop.pages.missing(&visit));
     };
-    if !place.allows(request.method()) {
-        return answer::wrong_method(place.methods());
+    if !shop_path.allows(request.method()) {
+        return answer::wrong_method(shop_path.methods());
     }
-    if place == ShopPath::WebSocket {
+    if shop_path == ShopPath::WebSocket {
         return websocket::answer(&shop.ticker, request);
     }
     if request.method() != Method::POST {
-        return show(shop, place, &Visit::of(&path, request.headers()));
+        return show(shop, shop_path, &Visit::of(&path, request.headers()));
     }
     let (head, body) = request.into_parts();
     match read_form(body).await {
-        Some(form) => take(shop, place, &form, &head.headers),
+        Some(form) => take(shop, shop_path, &form, &head.headers),
         None => answer::refusal(StatusCode::BAD_REQUEST, "no form that can be read\n"),
     }
 }
 
 /// What a place shows.
-fn show(shop: &Shop, place: ShopPath, visit: &Visit<'_>) -> Response<Body> {
+fn show(shop: &Shop, shop_path: ShopPath, visit: &Visit<'_>) -> Response<Body> {
     let page = |html| answer::page(StatusCode::OK, html);
-    match place {
+    match shop_path {
         ShopPath::Catalogue => with_cart(shop, visit, |cart| shop.pages.catalogue(visit, cart)),
         ShopPath::Cart => with_cart(shop, visit, |cart| shop.pages.cart(visit, cart)),
         ShopPath::Headers => page(shop.pages.headers(visit)),
@@ -67,21 +67,21 @@ fn show(shop: &Shop, place: ShopPath, visit: &Visit<'_>) -> Response<Body> {
         ShopPath::Logout => page(shop.pages.logout(visit)),
         ShopPath::About => page(shop.pages.about(visit)),
         ShopPath::Style => answer::file("text/css; charset=utf-8", pages::STYLE),
-        ShopPath::Language | ShopPath::WebSocket => answer::wrong_method(place.methods()),
+        ShopPath::Language | ShopPath::WebSocket => answer::wrong_method(shop_path.methods()),
     }
 }
 
 /// What a place does with a form.
-fn take(shop: &Shop, place: ShopPath, form: &Form, headers: &HeaderMap) -> Response<Body> {
+fn take(shop: &Shop, shop_path: ShopPath, form: &Form, headers: &HeaderMap) -> Response<Body> {
     let visit = Visit::of("", headers);
-    match place {
+    match shop_path {
         ShopPath::Cart => change_cart(shop, &visit, form),
         ShopPath::Language => choose_language(form),
         ShopPath::Logout => {
             visit.visitor.into_iter().for_each(|id| shop.visitors.leave(id));
             answer::with_visitor(answer::see_other("/public/"), None)
         }
-        _ => answer::wrong_method(place.methods()),
+        _ => answer::wrong_method(shop_path.methods()),
     }
 }
 

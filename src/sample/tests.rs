@@ -67,83 +67,83 @@ impl ShopAnswer {
 
 #[tokio::test]
 async fn a_cart_lives_on_the_server_under_a_cookie() {
-    let bench = Harness::open();
-    let me = bench.enter().await;
+    let harness = Harness::open();
+    let me = harness.enter().await;
     for form in ["add=skull", "add=skull", "add=bear"] {
-        let answer = bench.ask("POST", "/cart", &[&me], form).await;
+        let answer = harness.ask("POST", "/cart", &[&me], form).await;
         assert_eq!((answer.status.as_u16(), answer.header(LOCATION)), (303, Some("/cart")), "{form}");
         assert_eq!(answer.cookie_set(), None, "the session is known");
     }
-    let cart = bench.get("/cart", &[&me]).await;
+    let cart = harness.get("/cart", &[&me]).await;
     assert!(cart.text.contains("Skull of a jester") && cart.text.contains("€78.00") && cart.text.contains("€327.00"));
-    bench.ask("POST", "/cart", &[&me], "remove=skull").await;
-    let cart = bench.get("/cart", &[&me]).await;
+    harness.ask("POST", "/cart", &[&me], "remove=skull").await;
+    let cart = harness.get("/cart", &[&me]).await;
     assert!(!cart.text.contains("Skull of a jester") && cart.text.contains("€249.00"));
-    let stranger = bench.get("/cart", &[]).await;
+    let stranger = harness.get("/cart", &[]).await;
     assert!(stranger.text.contains("nothing in your cart") && stranger.cookie_set().is_some());
 }
 
 #[tokio::test]
 async fn a_number_that_the_shop_did_not_give_is_not_taken_over() {
-    let bench = Harness::open();
+    let harness = Harness::open();
     let planted = "0123456789abcdef0123456789abcdef";
-    let answer = bench.ask("POST", "/cart", &[&format!("Cookie: shopsession={planted}")], "add=bear").await;
+    let answer = harness.ask("POST", "/cart", &[&format!("Cookie: shopsession={planted}")], "add=bear").await;
     assert!(!answer.cookie_set().unwrap().contains(planted));
-    let planted = bench.get("/cart", &[&format!("Cookie: shopsession={planted}")]).await;
+    let planted = harness.get("/cart", &[&format!("Cookie: shopsession={planted}")]).await;
     assert!(planted.text.contains("nothing in your cart"));
 }
 
 #[tokio::test]
 async fn odd_forms_change_nothing() {
-    let bench = Harness::open();
-    let me = bench.enter().await;
+    let harness = Harness::open();
+    let me = harness.enter().await;
     let long = "add=bear&x=".repeat(800);
     let twice = ["add=bear&add=bear", "add=bear&remove=bear"];
     for form in ["", "add=", "add=elephant", "add=%ff", &long].into_iter().chain(twice) {
-        assert_eq!(bench.ask("POST", "/cart", &[&me], form).await.status, 400, "{form}");
+        assert_eq!(harness.ask("POST", "/cart", &[&me], form).await.status, 400, "{form}");
     }
-    assert!(bench.get("/cart", &[&me]).await.text.contains("nothing in your cart"));
+    assert!(harness.get("/cart", &[&me]).await.text.contains("nothing in your cart"));
     for form in ["", "lang=xx", "lang=de&lang=en"] {
-        assert_eq!(bench.ask("POST", "/language", &[], form).await.status, 400, "{form}");
+        assert_eq!(harness.ask("POST", "/language", &[], form).await.status, 400, "{form}");
     }
 }
 
 #[tokio::test]
 async fn the_shops_own_way_out_ends_its_session_by_post_alone() {
-    let bench = Harness::open();
-    let me = bench.enter().await;
-    bench.ask("POST", "/cart", &[&me], "add=bear").await;
-    let page = bench.get("/accounts/logout/", &[&me]).await;
+    let harness = Harness::open();
+    let me = harness.enter().await;
+    harness.ask("POST", "/cart", &[&me], "add=bear").await;
+    let page = harness.get("/accounts/logout/", &[&me]).await;
     assert!(page.status == 200 && page.text.contains("<form method=\"post\" action=\"/accounts/logout/\">"));
-    assert!(bench.get("/cart", &[&me]).await.text.contains("Bear costume"), "a GET ends nothing");
-    let left = bench.ask("POST", "/accounts/logout/", &[&me], "").await;
+    assert!(harness.get("/cart", &[&me]).await.text.contains("Bear costume"), "a GET ends nothing");
+    let left = harness.ask("POST", "/accounts/logout/", &[&me], "").await;
     assert_eq!((left.status.as_u16(), left.header(LOCATION)), (303, Some("/public/")));
     let set = left.cookie_set().unwrap();
     assert!(set.starts_with("shopsession=; ") && set.contains("Max-Age=0"), "{set}");
-    let after = bench.get("/cart", &[&me]).await;
+    let after = harness.get("/cart", &[&me]).await;
     assert!(after.text.contains("nothing in your cart") && after.cookie_set().is_some(), "the number is dead");
 }
 
 #[tokio::test]
 async fn the_language_is_in_a_cookie_that_scripts_may_read() {
-    let bench = Harness::open();
-    let chosen = bench.ask("POST", "/language", &[], "lang=de&back=/cart").await;
+    let harness = Harness::open();
+    let chosen = harness.ask("POST", "/language", &[], "lang=de&back=/cart").await;
     assert_eq!((chosen.status.as_u16(), chosen.header(LOCATION)), (303, Some("/cart")));
     let set = chosen.cookie_set().unwrap();
     assert!(set.starts_with("lang=de; ") && !set.contains("HttpOnly"), "{set}");
-    let page = bench.get("/public/", &["Cookie: lang=de", "Accept-Language: en"]).await;
+    let page = harness.get("/public/", &["Cookie: lang=de", "Accept-Language: en"]).await;
     assert!(page.text.contains("<html lang=\"de\">") && page.text.contains("Über uns"));
 }
 
 #[tokio::test]
 async fn every_page_is_whole_in_both_languages_and_escapes_what_it_is_told() {
-    let bench = Harness::open();
+    let harness = Harness::open();
     let evil = "<script>alert(1)</script>";
     let told = [format!("X-Forwarded-User: {evil}"), format!("X-Other: {evil}"), format!("Cookie: c={evil}")];
     for path in ["/", "/cart", "/headers", "/ticker", "/accounts/logout/", "/public/", "/nowhere"] {
         for language in ["Accept-Language: en", "Accept-Language: de"] {
             let lines = [told[0].as_str(), &told[1], &told[2], language];
-            let page = bench.get(path, &lines).await;
+            let page = harness.get(path, &lines).await;
             assert!(page.text.ends_with("</html>") && page.text.contains("&lt;script&gt;"), "{path} {}", page.text);
             assert!(!page.text.contains(evil), "{path}");
             assert!(page.header(CONTENT_SECURITY_POLICY).unwrap().starts_with("default-src 'none'; "), "{path}");
@@ -153,49 +153,49 @@ async fn every_page_is_whole_in_both_languages_and_escapes_what_it_is_told() {
 
 #[tokio::test]
 async fn only_the_page_with_live_prices_has_a_script() {
-    let bench = Harness::open();
+    let harness = Harness::open();
     for (path, script) in [("/", false), ("/ticker", true), ("/headers", false)] {
-        let page = bench.get(path, &[]).await;
+        let page = harness.get(path, &[]).await;
         assert_eq!(page.text.contains("<script"), script, "{path}");
         assert_eq!(page.header(CONTENT_SECURITY_POLICY).unwrap().contains("script-src"), script, "{path}");
     }
-    assert!(bench.get("/ticker.js", &[]).await.text.contains("document.cookie"));
+    assert!(harness.get("/ticker.js", &[]).await.text.contains("document.cookie"));
 }
 
 #[tokio::test]
 async fn it_shows_what_it_was_sent() {
-    let bench = Harness::open();
+    let harness = Harness::open();
     let lines = ["X-Forwarded-User: alice", "X-Twice: 1", "X-Twice: 2", "Cookie: lang=en; a=b"];
-    let json: serde_json::Value = serde_json::from_str(&bench.get("/headers.json", &lines).await.text).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&harness.get("/headers.json", &lines).await.text).unwrap();
     assert_eq!(json["user"], "alice");
     assert_eq!(json["headers"]["x-twice"], serde_json::json!(["1", "2"]));
     assert_eq!(json["headers"]["cookie"], "lang=en; a=b");
-    let page = bench.get("/headers", &lines).await.text;
+    let page = harness.get("/headers", &lines).await.text;
     assert!(page.contains("<code>x-forwarded-user</code>") && page.contains("<strong>alice</strong>"));
     assert!(page.contains("<code>a</code>") && page.contains("<code>b</code>"));
-    assert!(bench.get("/", &[]).await.text.contains("Nobody is signed in."));
+    assert!(harness.get("/", &[]).await.text.contains("Nobody is signed in."));
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_404_and_the_wrong_method_405() {
-    let bench = Harness::open();
-    assert_eq!(bench.get("/nowhere", &[]).await.status, 404);
+    let harness = Harness::open();
+    assert_eq!(harness.get("/nowhere", &[]).await.status, 404);
     let cases = [("POST", "/", "GET, HEAD"), ("GET", "/language", "POST"), ("DELETE", "/cart", "GET, HEAD, POST")];
     for (method, path, allow) in cases {
-        let answer = bench.ask(method, path, &[], "").await;
+        let answer = harness.ask(method, path, &[], "").await;
         assert_eq!((answer.status.as_u16(), answer.header(ALLOW)), (405, Some(allow)), "{method} {path}");
     }
-    assert_eq!(bench.get("/ticker/ws", &[]).await.status, 426);
+    assert_eq!(harness.get("/ticker/ws", &[]).await.status, 426);
 }
 
 #[tokio::test]
 async fn events_follow_the_ticks_and_end_with_the_shop() {
-    let bench = Harness::open();
-    let mut body = bench.raw("GET", "/ticker/sse", &[], "").await.into_body();
-    bench.ticks.send_replace(7);
+    let harness = Harness::open();
+    let mut body = harness.raw("GET", "/ticker/sse", &[], "").await.into_body();
+    harness.ticks.send_replace(7);
     let event = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert!(event.starts_with(b"id: 7\ndata: {\"prices\":{") && event.ends_with(b"}\n\n"), "{event:?}");
-    drop(bench.ticks);
+    drop(harness.ticks);
     assert!(body.frame().await.is_none());
 }
 

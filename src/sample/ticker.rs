@@ -32,11 +32,11 @@ impl Ticker {
 
     /// A new listener; `None` where there are 256 already.
     pub fn listen(&self) -> Option<Ticks> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let shop_path = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let mut tick = self.tick.clone();
         // The first price comes at once.
         tick.mark_changed();
-        Some(Ticks { tick, _place: place })
+        Some(Ticks { tick, _place: shop_path })
     }
 }
 

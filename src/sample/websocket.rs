@@ -67,7 +67,7 @@ async fn send_ticks(socket: &mut Socket, ticks: &mut Ticks) -> Option<()> {
                     return timeout(SEND_TIMEOUT, socket.close(Some(farewell))).await.ok()?.ok();
                 }
             },
-            said = socket.next() => drop(said?.ok()?),
+            message = socket.next() => drop(message?.ok()?),
         }
     }
 }

@@ -37,8 +37,8 @@ impl EndMark {
     /// Announces a write. `None` if the mark is set: nothing may be written.
     pub(super) fn begin_write(&self) -> Option<WriteGuard<'_>> {
         let before = self.0.fetch_add(1, Ordering::AcqRel);
-        let leaving = WriteGuard { mark: Some(self), stays_here: PhantomData };
-        (before <= COUNT_MASK).then_some(leaving)
+        let write_guard = WriteGuard { mark: Some(self), stays_here: PhantomData };
+        (before <= COUNT_MASK).then_some(write_guard)
     }
 
     /// Whether writes are announced at this moment.

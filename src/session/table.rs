@@ -96,12 +96,12 @@ impl SessionTable {
     /// Signs somebody in: always a new id. Ends the least recently used sessions of a user who has too many.
     pub async fn open(&self, sign_in: SignIn, now: Moment) -> Result<Opened, NotOpened> {
         let id = SessionId::generate().map_err(|_| NotOpened::NoRandomness)?;
-        let place = self.reserve()?;
+        let reservation = self.reserve()?;
         let key = id.key();
         let user = self.shared(sign_in.user);
         let session = Arc::new(Session::new(SignIn { user, ..sign_in }, key, now));
         self.store.open(&session).await.map_err(|_| NotOpened::StoreUnavailable)?;
-        place.keep();
+        reservation.keep();
         self.by_key.insert(key, Arc::clone(&session));
         let too_many = self.enter_user(&session);
         self.calendar.schedule(key, self.settings.lifetime.earliest_end(now, now));

@@ -88,32 +88,33 @@ impl Throttle {
     /// [`Banned`], whatever the password may be.
     pub fn attempt(
         &self,
-        visitor: &SignInClient<'_>,
+        requester: &SignInClient<'_>,
         trusted: &TrustedProxies,
         now: Moment,
     ) -> Result<Ticket<'_>, Banned> {
-        let account = match visitor.known {
-            Some(browser) => Counted::begin(&self.known, self.key_of_known(visitor.user, browser), now)?,
-            None => Counted::begin(&self.accounts, self.key_of_account(visitor.user), now)?,
+        let account = match requester.known {
+            Some(browser) => Counted::begin(&self.known, self.key_of_known(requester.user, browser), now)?,
+            None => Counted::begin(&self.accounts, self.key_of_account(requester.user), now)?,
         };
-        let networks = if visitor.known.is_some() { [None, None] } else { self.networks_of(visitor.client, trusted) };
+        let networks =
+            if requester.known.is_some() { [None, None] } else { self.networks_of(requester.client, trusted) };
         let [address, site] = networks.map(|counter| counter.map(|(table, key)| Counted::begin(table, key, now)));
-        let banned = is_banned_by_address(visitor.client);
+        let banned = is_banned_by_address(requester.client);
         let [address, site] = [address, site].map(|begun| match begun.transpose() {
             Err(until) if banned => Err(until),
             begun => Ok(begun.unwrap_or_default()),
         });
-        let share = self.share_of(visitor, account.failures);
-        Ok(Ticket { advised: &self.advised, client: visitor.client, account, address: address?, site: site?, share })
+        let share = self.share_of(requester, account.failures);
+        Ok(Ticket { advised: &self.advised, client: requester.client, account, address: address?, site: site?, share })
     }
 
     /// Whose share of the checks an attempt takes. Trusted proxies and this machine are addresses like all others: the
     /// accounts behind them share theirs.
-    fn share_of(&self, visitor: &SignInClient<'_>, failures: u16) -> Share {
-        let address = self.hasher.hash_one(("address", name::network(visitor.client)));
-        let site = name::site(visitor.client).map_or(address, |site| self.hasher.hash_one(("site", site)));
-        let account = self.hasher.hash_one(("account", &*name::folded(visitor.user)));
-        Share { account, address, site, is_known: visitor.known.is_some() && failures == 0 }
+    fn share_of(&self, requester: &SignInClient<'_>, failures: u16) -> Share {
+        let address = self.hasher.hash_one(("address", name::network(requester.client)));
+        let site = name::site(requester.client).map_or(address, |site| self.hasher.hash_one(("site", site)));
+        let account = self.hasher.hash_one(("account", &*name::folded(requester.user)));
+        Share { account, address, site, is_known: requester.known.is_some() && failures == 0 }
     }
 
     /// The counters of where an attempt comes from. None for a trusted proxy: it speaks for everybody.

@@ -95,9 +95,9 @@ impl CounterTable {
     /// Ends an attempt of which nothing is known.
     pub(super) fn abandoned(&self, key: CounterKey) {
         let mut set = self.set(key).lock();
-        if let Some(place) = set.iter_mut().find(|place| place.tag == key.tag) {
-            place.standing.open = place.standing.open.saturating_sub(1);
-            place.clear_if_empty();
+        if let Some(slot) = set.iter_mut().find(|slot| slot.tag == key.tag) {
+            slot.standing.open = slot.standing.open.saturating_sub(1);
+            slot.clear_if_empty();
         }
     }
 
@@ -105,17 +105,17 @@ impl CounterTable {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let sets = std::iter::once(&self.first).chain(&self.further);
-        sets.map(|set| set.lock().iter().filter(|place| place.tag != 0).count()).sum()
+        sets.map(|set| set.lock().iter().filter(|slot| slot.tag != 0).count()).sum()
     }
 
     /// Forgets all failures of an owner, and answers whether there were any.
     pub(super) fn forgive(&self, owner: u32, now: Moment) -> bool {
         let mut any = false;
         for set in std::iter::once(&self.first).chain(&self.further) {
-            for place in set.lock().iter_mut().filter(|place| place.tag != 0 && place.owner == owner) {
-                any |= place.standing.at(now, self.policy).failures > 0;
-                place.standing = place.standing.forgiven(now);
-                place.clear_if_empty();
+            for slot in set.lock().iter_mut().filter(|slot| slot.tag != 0 && slot.owner == owner) {
+                any |= slot.standing.at(now, self.policy).failures > 0;
+                slot.standing = slot.standing.forgiven(now);
+                slot.clear_if_empty();
             }
         }
         any
@@ -125,14 +125,14 @@ impl CounterTable {
     /// worth least.
     fn change<T>(&self, key: CounterKey, now: Moment, change: impl FnOnce(&mut Standing) -> T) -> T {
         let mut set = self.set(key).lock();
-        let place = slot_for(&mut set, key, now, self.policy);
-        if place.tag != key.tag {
+        let slot = slot_for(&mut set, key, now, self.policy);
+        if slot.tag != key.tag {
             let standing = Standing { since: now, ..Standing::default() };
-            *place = CounterSlot { tag: key.tag, owner: key.owner, standing };
+            *slot = CounterSlot { tag: key.tag, owner: key.owner, standing };
         }
-        place.standing = place.standing.at(now, self.policy);
-        let changed = change(&mut place.standing);
-        place.clear_if_empty();
+        slot.standing = slot.standing.at(now, self.policy);
+        let changed = change(&mut slot.standing);
+        slot.clear_if_empty();
         changed
     }
 
@@ -150,13 +150,13 @@ impl fmt::Debug for CounterTable {
 
 /// The key's own place, else an empty one, else the one that is worth least.
 fn slot_for(set: &mut [CounterSlot; WAYS], key: CounterKey, now: Moment, policy: Policy) -> &mut CounterSlot {
-    let worth = |place: &CounterSlot| match place.tag {
+    let worth = |slot: &CounterSlot| match slot.tag {
         tag if tag == key.tag => (0, (0, Moment::default())),
         0 => (1, (0, Moment::default())),
-        _ => (2, place.standing.at(now, policy).weight()),
+        _ => (2, slot.standing.at(now, policy).weight()),
     };
     let [first, further @ ..] = set;
-    further.iter_mut().fold(first, |least, place| if worth(place) < worth(least) { place } else { least })
+    further.iter_mut().fold(first, |least, slot| if worth(slot) < worth(least) { slot } else { least })
 }
 
 #[cfg(test)]
@@ -174,7 +174,7 @@ mod tests {
 
     impl CounterTable {
         fn holds(&self, key: CounterKey) -> bool {
-            self.set(key).lock().iter().any(|place| place.tag == key.tag)
+            self.set(key).lock().iter().any(|slot| slot.tag == key.tag)
         }
     }
 

@@ -13,7 +13,7 @@ fn client(text: &str) -> ClientAddress {
     text.parse().map_or(ClientAddress::Unix, ClientAddress::Ip)
 }
 
-fn visitor<'a>(user: &'a str, from: &str, known: Option<BrowserId>) -> SignInClient<'a> {
+fn requester<'a>(user: &'a str, from: &str, known: Option<BrowserId>) -> SignInClient<'a> {
     SignInClient { user, client: client(from), known }
 }
 
@@ -24,14 +24,14 @@ fn nobody() -> TrustedProxies {
 impl Throttle {
     /// Whether an attempt may begin; it counts for nothing.
     fn lets(&self, user: &str, from: &str, known: Option<BrowserId>, now: Moment) -> bool {
-        self.attempt(&visitor(user, from, known), &nobody(), now).is_ok()
+        self.attempt(&requester(user, from, known), &nobody(), now).is_ok()
     }
 
     /// Fails as often as it may, at most so many times, and says how often that was.
     fn fail(&self, times: usize, user: &str, from: &str, known: Option<BrowserId>) -> usize {
         let mut tried = 0;
         while let Some(ticket) =
-            self.attempt(&visitor(user, from, known), &nobody(), NOW).ok().filter(|_| tried < times)
+            self.attempt(&requester(user, from, known), &nobody(), NOW).ok().filter(|_| tried < times)
         {
             ticket.failed(BAN_MAX, NOW);
             tried += 1;
@@ -48,7 +48,7 @@ fn wrong_passwords_ban_an_account_from_everywhere() {
     }
     assert!(!throttle.lets("john", "198.51.100.1", None, NOW));
     assert!(throttle.lets("jane", FAR, None, NOW), "nobody else is banned");
-    let banned = throttle.attempt(&visitor("john", FAR, None), &nobody(), NOW).unwrap_err();
+    let banned = throttle.attempt(&requester("john", FAR, None), &nobody(), NOW).unwrap_err();
     assert_eq!(banned.until, NOW + Duration::from_secs(5));
     assert!(throttle.lets("john", FAR, None, banned.until));
 }
@@ -56,7 +56,7 @@ fn wrong_passwords_ban_an_account_from_everywhere() {
 #[test]
 fn many_at_once_are_no_way_around_the_count() {
     let throttle = Throttle::default();
-    let attempt = || throttle.attempt(&visitor("john", FAR, None), &TrustedProxies::default(), NOW);
+    let attempt = || throttle.attempt(&requester("john", FAR, None), &TrustedProxies::default(), NOW);
     let tickets: Vec<_> = (0..100).map_while(|_| attempt().ok()).collect();
     assert_eq!(tickets.len(), 5);
     assert_eq!(attempt().unwrap_err().until, NOW + Duration::from_secs(1), "no ban: come back when they are done");
@@ -80,7 +80,7 @@ fn an_own_account_in_between_frees_no_address() {
     let mut tried = 0;
     for number in 0..100 {
         tried += throttle.fail(1, &format!("user{number}"), FAR, None);
-        if let Ok(ticket) = throttle.attempt(&visitor("mallory", FAR, None), &nobody(), NOW) {
+        if let Ok(ticket) = throttle.attempt(&requester("mallory", FAR, None), &nobody(), NOW) {
             ticket.succeeded(NOW);
         }
     }
@@ -92,7 +92,7 @@ fn a_success_frees_the_account() {
     let throttle = Throttle::default();
     for _ in 0..3 {
         assert_eq!(throttle.fail(4, "john", "127.0.0.1", None), 4);
-        throttle.attempt(&visitor("john", "127.0.0.1", None), &nobody(), NOW).unwrap().succeeded(NOW);
+        throttle.attempt(&requester("john", "127.0.0.1", None), &nobody(), NOW).unwrap().succeeded(NOW);
     }
 }
 
@@ -110,11 +110,11 @@ fn proxies_and_this_machine_are_never_banned_by_address() {
         let throttle = Throttle::default();
         for number in 0..100 {
             let user = format!("user{number}");
-            if let Ok(ticket) = throttle.attempt(&visitor(&user, from, None), trusted, NOW) {
+            if let Ok(ticket) = throttle.attempt(&requester(&user, from, None), trusted, NOW) {
                 ticket.failed(BAN_MAX, NOW);
             }
         }
-        let last = throttle.attempt(&visitor("jane", from, None), trusted, NOW);
+        let last = throttle.attempt(&requester("jane", from, None), trusted, NOW);
         assert_eq!(last.is_err(), banned, "{from} {trusted:?}");
     }
 }
@@ -125,7 +125,7 @@ fn one_line_of_advice_and_not_more() {
         let throttle = Throttle::default();
         let advice = (0..50).filter_map(|number| {
             let user = format!("user{number}");
-            let ticket = throttle.attempt(&visitor(&user, from, None), &nobody(), NOW).ok()?;
+            let ticket = throttle.attempt(&requester(&user, from, None), &nobody(), NOW).ok()?;
             ticket.failed(BAN_MAX, NOW)
         });
         assert_eq!(advice.collect::<Vec<_>>(), vec![client(from); want], "{from}");
@@ -164,7 +164,7 @@ fn sign_ins_of_one_account_push_nobody_out() {
     for number in 0..36_000_u32 {
         let from = format!("2001:db8:{:x}:{:x}::1", number % 9000, number / 9000);
         let browser = if number % 2 == 0 { Some(browser()) } else { None };
-        throttle.attempt(&visitor("mallory", &from, browser), &nobody(), NOW).unwrap().succeeded(NOW);
+        throttle.attempt(&requester("mallory", &from, browser), &nobody(), NOW).unwrap().succeeded(NOW);
     }
     assert!(!throttle.lets("john", FAR, None, NOW) && !throttle.lets("jane", FAR, Some(known), NOW));
     assert_eq!([&throttle.accounts, &throttle.known].map(CounterTable::len), [1, 1], "failures alone take a place");
@@ -187,7 +187,7 @@ fn a_site_of_ipv6_is_banned_more_generously() {
 #[test]
 fn shares_are_of_the_account_the_address_and_the_site() {
     let throttle = Throttle::default();
-    let share = |user, from, known| throttle.attempt(&visitor(user, from, known), &nobody(), NOW).unwrap().share();
+    let share = |user, from, known| throttle.attempt(&requester(user, from, known), &nobody(), NOW).unwrap().share();
     let john = share("John", "2001:db8::1", None);
     assert_eq!(john, share("john ", "2001:db8::ffff", None));
     let [jane, next_door, elsewhere] = [("jane", "2001:db8::2"), ("john", "2001:db8:0:1::1"), ("john", "2001:db9::1")]

@@ -248,19 +248,19 @@ mod tests {
     /// What a body says, read whole and byte by byte, and whether something was forgiven.
     fn data(mut reader: ChunkReader, bytes: &[u8]) -> Result<(Vec<u8>, bool), BrokenChunks> {
         let mut by_bytes = reader;
-        let (mut said, mut at) = (Vec::new(), 0);
+        let (mut data, mut at) = (Vec::new(), 0);
         while at < bytes.len() && !reader.is_over() {
             let piece = reader.step(&bytes[at..])?;
-            said.extend_from_slice(&bytes[at..][piece.data]);
+            data.extend_from_slice(&bytes[at..][piece.data]);
             at += piece.taken;
         }
         let mut one_by_one = Vec::new();
         for byte in bytes.chunks(1) {
             one_by_one.extend_from_slice(&byte[by_bytes.step(byte)?.data]);
         }
-        assert_eq!((&said, reader.is_over()), (&one_by_one, by_bytes.is_over()));
+        assert_eq!((&data, reader.is_over()), (&one_by_one, by_bytes.is_over()));
         assert_eq!(reader.was_lenient(), by_bytes.was_lenient());
-        Ok((said, reader.was_lenient()))
+        Ok((data, reader.was_lenient()))
     }
 
     #[test]

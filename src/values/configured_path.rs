@@ -137,11 +137,11 @@ mod tests {
         for text in odd {
             assert!(ConfiguredPath::parse(text).is_err(), "{text}");
         }
-        let said = |text| ConfiguredPath::parse(text).unwrap_err();
-        assert!(said("public").contains("\"/public\""));
-        assert!(said("/%61").contains("\"/a\""));
-        assert!(said("/caf%c3%a9").contains("\"/caf%C3%A9\""));
-        assert!(said(&format!("/{}", "a".repeat(255))).contains("255 bytes"));
+        let message = |text| ConfiguredPath::parse(text).unwrap_err();
+        assert!(message("public").contains("\"/public\""));
+        assert!(message("/%61").contains("\"/a\""));
+        assert!(message("/caf%c3%a9").contains("\"/caf%C3%A9\""));
+        assert!(message(&format!("/{}", "a".repeat(255))).contains("255 bytes"));
         for text in
             ["/", "/a", "/a/", "/%40admin", "/user:logout", "/caf%C3%A9", "/a%20b", "/.well-known", "/Admin", "/a."]
         {

@@ -248,8 +248,8 @@ mod tests {
     #[test]
     fn problems_say_what_is_wrong() {
         let problems = [IdentityProblem::Empty, IdentityProblem::ControlCharacter, IdentityProblem::TooLong];
-        let said = problems.map(|problem| problem.to_string());
-        assert_eq!(said, ["it is empty", "it has a control character in it", "it is longer than 256 bytes"]);
+        let message = problems.map(|problem| problem.to_string());
+        assert_eq!(message, ["it is empty", "it has a control character in it", "it is longer than 256 bytes"]);
     }
 
     #[test]

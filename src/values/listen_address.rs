@@ -153,9 +153,9 @@ mod tests {
             ("127.0.0.1:80 ", "write \"127.0.0.1:8080\", \"[::]:8080\""),
             ("http://localhost:80", "write \"127.0.0.1:8080\", \"[::]:8080\""),
         ];
-        for (text, said) in cases {
+        for (text, message) in cases {
             let error = text.parse::<ListenAddress>().unwrap_err().to_string();
-            assert!(error.contains(said), "{text}: {error}");
+            assert!(error.contains(message), "{text}: {error}");
         }
     }
 

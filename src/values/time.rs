@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn a_manual_clock_moves_only_when_told() {
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let before = clock.now();
         assert_eq!(clock.now(), before);
-        hands.advance(Duration::from_millis(2500));
+        clock_handle.advance(Duration::from_millis(2500));
         assert_eq!(clock.now().duration_since(before), Duration::from_millis(2500));
         assert_eq!(clock.now().seconds(), 2);
         assert_eq!(clock.wall().0, MANUAL_WALL_START + 2);

@@ -202,8 +202,8 @@ mod tests {
         }
         let path = |length: usize| UpstreamAddress::parse(&format!("unix:/{}", "x".repeat(length - 1)));
         assert!(path(107).is_ok() && path(108).is_err());
-        let said = UpstreamAddress::parse("app").unwrap_err().to_string();
-        assert_eq!(said, "does not say how to speak; write \"http://app\"");
+        let message = UpstreamAddress::parse("app").unwrap_err().to_string();
+        assert_eq!(message, "does not say how to speak; write \"http://app\"");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::site::house::{FORM, Site};
+use crate::site::harness::{FORM, Site};
 
 /// The socket of a site. It is closed with this.
 struct Office {

@@ -43,10 +43,10 @@ impl Serving {
         let address = loop {
             let mut line = String::new();
             assert!(log.read_line(&mut line).unwrap() > 0, "it ended");
-            let said: Value = serde_json::from_str(&line).unwrap();
-            if said["message"] == "listening" {
-                assert_eq!(said["hosts"], "localhost, 127.0.0.1, [::1]");
-                break said["address"].as_str().unwrap().to_owned();
+            let message: Value = serde_json::from_str(&line).unwrap();
+            if message["message"] == "listening" {
+                assert_eq!(message["hosts"], "localhost, 127.0.0.1, [::1]");
+                break message["address"].as_str().unwrap().to_owned();
             }
         };
         Self { process, log, address, _folder: folder }

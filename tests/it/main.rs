@@ -12,11 +12,11 @@
 
 mod admin;
 mod check;
-mod door;
 mod exchange;
 mod log_reader;
 mod rows;
 mod sample;
+mod server;
 mod service_manager;
 mod site;
 mod tunnel;

@@ -46,15 +46,15 @@ impl Harness {
         let folder = self.folder.path().to_str().unwrap();
         let shown = |text: String| text.replace(folder, "DIR");
         match execute(command, &mut ask) {
-            Ok(said) => Ok(CommandOutput { result: shown(said.result), notice: shown(said.notice) }),
+            Ok(output) => Ok(CommandOutput { result: shown(output.result), notice: shown(output.notice) }),
             Err(CommandError(reason)) => Err(shown(reason)),
         }
     }
 
-    fn said(&self, line: &[&str], password: Option<&str>) -> String {
-        let said = self.run(line, password).unwrap();
-        assert_eq!(said.notice, "");
-        said.result
+    fn output(&self, line: &[&str], password: Option<&str>) -> String {
+        let output = self.run(line, password).unwrap();
+        assert_eq!(output.notice, "");
+        output.result
     }
 
     async fn signs_in(&self, user: &str, password: &str) -> bool {
@@ -67,28 +67,28 @@ impl Harness {
 
 #[tokio::test]
 async fn a_user_is_added_changed_and_removed() {
-    let desk = Harness::new();
+    let harness = Harness::new();
     let set = ["set", "alice", "--group", "staff", "--group", "shop", "--email", "alice@example.com"];
-    let said = desk.said(&set, Some("open sesame"));
-    assert_eq!(said, "alice: added to DIR/users.toml; takes effect at the next start\n");
-    assert!(desk.signs_in("alice", "open sesame").await);
+    let output = harness.output(&set, Some("open sesame"));
+    assert_eq!(output, "alice: added to DIR/users.toml; takes effect at the next start\n");
+    assert!(harness.signs_in("alice", "open sesame").await);
 
-    let said = desk.said(&["set", "alice", "--name", "Alice Liddell"], Some("another"));
-    assert_eq!(said, "alice: changed in DIR/users.toml; takes effect at the next start\n");
-    assert!(desk.signs_in("alice", "another").await && !desk.signs_in("alice", "open sesame").await);
+    let output = harness.output(&["set", "alice", "--name", "Alice Liddell"], Some("another"));
+    assert_eq!(output, "alice: changed in DIR/users.toml; takes effect at the next start\n");
+    assert!(harness.signs_in("alice", "another").await && !harness.signs_in("alice", "open sesame").await);
     let table = "USER   GROUPS      EMAIL              NAME           STATE\n\
                  alice  staff,shop  alice@example.com  Alice Liddell  enabled\n";
-    assert_eq!(desk.said(&["list"], None), table, "what was not given stayed");
+    assert_eq!(harness.output(&["list"], None), table, "what was not given stayed");
 
-    let said = desk.said(&["remove", "alice"], None);
-    assert_eq!(said, "alice: removed from DIR/users.toml; takes effect at the next start\n");
-    assert_eq!(desk.text(), "");
+    let output = harness.output(&["remove", "alice"], None);
+    assert_eq!(output, "alice: removed from DIR/users.toml; takes effect at the next start\n");
+    assert_eq!(harness.text(), "");
 }
 
 #[tokio::test]
 async fn without_a_new_password_the_old_one_stays() {
-    let desk = Harness::new();
-    desk.said(&["set", "alice", "--group", "staff", "--email", "a@b", "--name", "Al"], Some("open sesame"));
+    let harness = Harness::new();
+    harness.output(&["set", "alice", "--group", "staff", "--email", "a@b", "--name", "Al"], Some("open sesame"));
     let lines = [
         (vec!["set", "alice", "--keep-password", "--group", "shop"], "alice  shop  a@b  Al  enabled"),
         (vec!["set", "alice", "--keep-password", "--group", "", "--email", ""], "alice  -  -  Al  enabled"),
@@ -96,19 +96,19 @@ async fn without_a_new_password_the_old_one_stays() {
         (vec!["set", "alice", "--keep-password", "--enable"], "alice  -  -  -  enabled"),
     ];
     for (line, want) in lines {
-        desk.said(&line, None);
-        assert_eq!(desk.signs_in("alice", "open sesame").await, want.ends_with("enabled"), "{line:?}");
-        let table = desk.said(&["list", "alice"], None);
+        harness.output(&line, None);
+        assert_eq!(harness.signs_in("alice", "open sesame").await, want.ends_with("enabled"), "{line:?}");
+        let table = harness.output(&["list", "alice"], None);
         let row: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
         assert_eq!(row.join("  "), want);
     }
-    let reason = desk.run(&["set", "bob", "--keep-password"], None).unwrap_err();
+    let reason = harness.run(&["set", "bob", "--keep-password"], None).unwrap_err();
     assert!(reason.starts_with("error: no user `bob` in DIR/users.toml"), "{reason}");
 }
 
 #[test]
 fn what_cannot_be_is_refused_before_a_password_is_asked_for() {
-    let desk = Harness::new();
+    let harness = Harness::new();
     let cases = [
         (vec!["set", ""], "a user's name is empty"),
         (vec!["set", " bob"], "begins or ends with a space"),
@@ -123,37 +123,37 @@ fn what_cannot_be_is_refused_before_a_password_is_asked_for() {
         (vec!["list", "bob"], "error: no user `bob`"),
     ];
     for (line, want) in cases {
-        let reason = desk.run(&line, None).unwrap_err();
+        let reason = harness.run(&line, None).unwrap_err();
         assert!(reason.contains(want), "{line:?}: {reason}");
     }
-    assert_eq!(fs::read_dir(desk.folder.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(harness.folder.path()).unwrap().count(), 0);
 }
 
 #[test]
 fn a_change_that_would_break_the_file_is_not_written() {
-    let desk = Harness::new();
-    desk.said(&["set", "alice"], Some("x"));
-    let before = desk.text();
-    let reason = desk.run(&["set", "Alice"], Some("x")).unwrap_err();
+    let harness = Harness::new();
+    harness.output(&["set", "alice"], Some("x"));
+    let before = harness.text();
+    let reason = harness.run(&["set", "Alice"], Some("x")).unwrap_err();
     let want = "error: `Alice` and `alice` of line 1 differ in letter case alone: nothing was written\n\
                 help: keep one of them: people type either";
-    assert_eq!((reason.as_str(), desk.text()), (want, before));
+    assert_eq!((reason.as_str(), harness.text()), (want, before));
 }
 
 #[test]
 fn a_broken_file_can_be_mended_user_by_user() {
-    let desk = Harness::new();
-    fs::write(desk.path(), "[users.alice]\npassword = 'hunter2'\n\n[users.bob]\n").unwrap();
-    fs::set_permissions(desk.path(), fs::Permissions::from_mode(0o640)).unwrap();
-    let said = desk.run(&["set", "alice"], Some("x")).unwrap();
-    assert!(said.result.starts_with("alice: changed in"), "{}", said.result);
-    assert!(said.notice.contains("user `bob` has no password"), "{}", said.notice);
-    assert!(!said.notice.contains("alice`"), "{}", said.notice);
-    desk.said(&["remove", "bob"], None);
+    let harness = Harness::new();
+    fs::write(harness.path(), "[users.alice]\npassword = 'hunter2'\n\n[users.bob]\n").unwrap();
+    fs::set_permissions(harness.path(), fs::Permissions::from_mode(0o640)).unwrap();
+    let output = harness.run(&["set", "alice"], Some("x")).unwrap();
+    assert!(output.result.starts_with("alice: changed in"), "{}", output.result);
+    assert!(output.notice.contains("user `bob` has no password"), "{}", output.notice);
+    assert!(!output.notice.contains("alice`"), "{}", output.notice);
+    harness.output(&["remove", "bob"], None);
 
-    fs::write(desk.path(), "[users.alice\npassword = 'hunter2'\n").unwrap();
+    fs::write(harness.path(), "[users.alice\npassword = 'hunter2'\n").unwrap();
     for line in [["set", "alice"], ["remove", "alice"], ["list", "alice"]] {
-        let reason = desk.run(&line, Some("x")).unwrap_err();
+        let reason = harness.run(&line, Some("x")).unwrap_err();
         assert!(reason.contains("unclosed table") && reason.contains(" --> DIR/users.toml:1:"), "{reason}");
         assert!(!reason.contains("hunter2"), "{reason}");
     }
@@ -161,47 +161,47 @@ fn a_broken_file_can_be_mended_user_by_user() {
 
 #[test]
 fn comments_and_mode_survive() {
-    let desk = Harness::new();
-    desk.said(&["set", "alice"], Some("x"));
-    assert_eq!(fs::metadata(desk.path()).unwrap().mode() & 0o7777, 0o640);
-    let text = format!("# The shop.\n\n{}# the end\n", desk.text());
-    fs::write(desk.path(), &text).unwrap();
-    fs::set_permissions(desk.path(), fs::Permissions::from_mode(0o600)).unwrap();
-    desk.said(&["set", "bob", "--group", "staff"], Some("y"));
-    assert!(desk.text().starts_with(&text) && desk.text().len() > text.len());
-    assert_eq!(fs::metadata(desk.path()).unwrap().mode() & 0o7777, 0o600);
-    desk.said(&["remove", "bob"], None);
-    assert_eq!(desk.text(), text);
+    let harness = Harness::new();
+    harness.output(&["set", "alice"], Some("x"));
+    assert_eq!(fs::metadata(harness.path()).unwrap().mode() & 0o7777, 0o640);
+    let text = format!("# The shop.\n\n{}# the end\n", harness.text());
+    fs::write(harness.path(), &text).unwrap();
+    fs::set_permissions(harness.path(), fs::Permissions::from_mode(0o600)).unwrap();
+    harness.output(&["set", "bob", "--group", "staff"], Some("y"));
+    assert!(harness.text().starts_with(&text) && harness.text().len() > text.len());
+    assert_eq!(fs::metadata(harness.path()).unwrap().mode() & 0o7777, 0o600);
+    harness.output(&["remove", "bob"], None);
+    assert_eq!(harness.text(), text);
 }
 
 #[test]
 fn nothing_is_lost_when_many_write_at_once() {
-    let desk = Harness::new();
+    let harness = Harness::new();
     let users: Vec<_> = (0..8).map(|at| format!("user{at}")).collect();
     std::thread::scope(|scope| {
         for user in &users {
-            scope.spawn(|| desk.said(&["set", user, "--group", "staff"], Some("x")));
+            scope.spawn(|| harness.output(&["set", user, "--group", "staff"], Some("x")));
         }
     });
-    let listed = desk.said(&["list"], None);
+    let listed = harness.output(&["list"], None);
     let listed: Vec<_> = listed.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(listed, users);
 }
 
 #[test]
 fn programs_get_json() {
-    let desk = Harness::new();
-    let nobody = desk.run(&["list", "--json"], None).unwrap();
+    let harness = Harness::new();
+    let nobody = harness.run(&["list", "--json"], None).unwrap();
     assert_eq!(nobody.result, "[]\n");
     assert!(nobody.notice.starts_with("no users yet in DIR/users.toml"), "{}", nobody.notice);
-    desk.said(&["set", "zoë \"z\"", "--group", "a,b", "--email", "z@b"], Some("x"));
-    desk.said(&["set", "bob"], Some("x"));
-    desk.said(&["set", "bob", "--keep-password", "--disable"], None);
+    harness.output(&["set", "zoë \"z\"", "--group", "a,b", "--email", "z@b"], Some("x"));
+    harness.output(&["set", "bob"], Some("x"));
+    harness.output(&["set", "bob", "--keep-password", "--disable"], None);
     let want = serde_json::json!([
         { "user": "bob", "groups": [], "email": null, "name": null, "enabled": false },
         { "user": "zoë \"z\"", "groups": ["a,b"], "email": "z@b", "name": null, "enabled": true },
     ]);
-    let said: serde_json::Value = serde_json::from_str(&desk.said(&["list", "--json"], None)).unwrap();
-    assert_eq!(said, want);
-    assert!(!desk.said(&["list", "--json"], None).contains("argon2"));
+    let output: serde_json::Value = serde_json::from_str(&harness.output(&["list", "--json"], None)).unwrap();
+    assert_eq!(output, want);
+    assert!(!harness.output(&["list", "--json"], None).contains("argon2"));
 }

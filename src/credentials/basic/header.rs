@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use http::HeaderMap;
 
-    fn said(values: &[&[u8]]) -> String {
+    fn message(values: &[&[u8]]) -> String {
         let lines = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap()));
         match read(&lines.collect::<HeaderMap>()) {
             Authorization::Absent => "absent".to_owned(),
@@ -124,19 +124,19 @@ mod tests {
             (b"", "absent"),
         ];
         for (value, want) in cases {
-            assert_eq!(said(&[value]), want, "{}", value.escape_ascii());
+            assert_eq!(message(&[value]), want, "{}", value.escape_ascii());
         }
         let long = format!("Basic {}", BASE64_NOPAD.encode(format!("{}:b", "a".repeat(257)).as_bytes()));
-        assert_eq!(said(&[long.as_bytes()]), "malformed", "nobody has such a name");
+        assert_eq!(message(&[long.as_bytes()]), "malformed", "nobody has such a name");
     }
 
     #[test]
     fn one_line_counts() {
         const ALICE: &[u8] = b"Basic YWxpY2U6eA==";
-        assert_eq!(said(&[]), "absent");
-        assert_eq!(said(&[b"Bearer x", b"Digest y"]), "absent");
+        assert_eq!(message(&[]), "absent");
+        assert_eq!(message(&[b"Bearer x", b"Digest y"]), "absent");
         for lines in [[ALICE, ALICE], [ALICE, b"Bearer x"], [b"Bearer x", ALICE], [b"", b"Basic"]] {
-            assert_eq!(said(&lines), "several");
+            assert_eq!(message(&lines), "several");
         }
     }
 

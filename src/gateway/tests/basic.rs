@@ -9,7 +9,7 @@ fn line(user: &str, password: &str) -> String {
 }
 
 /// `/dav` offers it to everybody, `/dav/staff` to a group, `/dav/open` to strangers too; `/` does not.
-fn bench() -> Harness {
+fn harness() -> Harness {
     bench_with(|settings| {
         let basic = |path, access| RouteSettings { basic: true, ..route(path, access) };
         settings.routes.extend([
@@ -21,21 +21,21 @@ fn bench() -> Harness {
 }
 
 /// What the application is told, or the status and the reason.
-async fn outcome(bench: &Harness, method: &str, target: &str, lines: &[&str]) -> Result<HeaderMap, (u16, String)> {
-    match bench.receive_later(method, target, lines).await {
+async fn outcome(harness: &Harness, method: &str, target: &str, lines: &[&str]) -> Result<HeaderMap, (u16, String)> {
+    match harness.receive_later(method, target, lines).await {
         Received::Forward(forward) => Ok(sent(&forward, &head(method, lines).headers)),
         Received::Answer(reply) => Err((reply.status.as_u16(), reply.reason.map_or("", Reason::id).to_owned())),
         Received::BuiltIn(_) => panic!("{target} is no page of ours"),
     }
 }
 
-async fn user(bench: &Harness, target: &str, lines: &[&str]) -> Result<String, (u16, String)> {
-    let told = outcome(bench, "GET", target, lines).await?;
+async fn user(harness: &Harness, target: &str, lines: &[&str]) -> Result<String, (u16, String)> {
+    let told = outcome(harness, "GET", target, lines).await?;
     Ok(told.get("x-forwarded-user").map_or("", |user| user.to_str().unwrap()).to_owned())
 }
 
-async fn reply(bench: &Harness, target: &str, lines: &[&str]) -> Reply {
-    match bench.receive_later("GET", target, lines).await {
+async fn reply(harness: &Harness, target: &str, lines: &[&str]) -> Reply {
+    match harness.receive_later("GET", target, lines).await {
         Received::Answer(reply) => reply,
         other => panic!("{target} was not answered: {other:?}"),
     }
@@ -43,24 +43,24 @@ async fn reply(bench: &Harness, target: &str, lines: &[&str]) -> Reply {
 
 #[tokio::test]
 async fn a_program_is_known_by_its_password() {
-    let bench = bench();
+    let harness = harness();
     let alice = line("alice", "wonder land");
-    let told = outcome(&bench, "PROPFIND", "/dav/x", &[&alice]).await.unwrap();
+    let told = outcome(&harness, "PROPFIND", "/dav/x", &[&alice]).await.unwrap();
     assert_eq!(
         (&told["x-forwarded-user"], &told["x-forwarded-groups"]),
         (&"alice".parse().unwrap(), &"staff".parse().unwrap())
     );
     assert!(!told.contains_key("authorization"), "{told:?}");
-    let hashes = bench.gateway.passwords.computed();
+    let hashes = harness.gateway.passwords.computed();
     for _ in 0..3 {
-        assert_eq!(user(&bench, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
+        assert_eq!(user(&harness, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
     }
-    assert_eq!(bench.gateway.passwords.computed(), hashes, "checked once");
-    bench.clock.advance(Duration::from_secs(60));
-    assert_eq!(user(&bench, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
-    assert_eq!(bench.gateway.passwords.computed(), hashes + 1, "and once a minute");
-    assert!(bench.gateway.sessions().is_empty(), "there is no session");
-    let lines = bench.lines.lock().clone();
+    assert_eq!(harness.gateway.passwords.computed(), hashes, "checked once");
+    harness.clock.advance(Duration::from_secs(60));
+    assert_eq!(user(&harness, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
+    assert_eq!(harness.gateway.passwords.computed(), hashes + 1, "and once a minute");
+    assert!(harness.gateway.sessions().is_empty(), "there is no session");
+    let lines = harness.lines.lock().clone();
     let signed_in: Vec<_> = lines.iter().filter(|line| line.contains("event=signed_in")).collect();
     assert_eq!(signed_in.len(), 2, "{lines:?}");
     assert!(signed_in[0].contains("user=alice") && signed_in[0].contains("method=basic"), "{signed_in:?}");
@@ -70,7 +70,7 @@ async fn a_program_is_known_by_its_password() {
 
 #[tokio::test]
 async fn nobody_passes_without_the_right_password() {
-    let bench = bench();
+    let harness = harness();
     let wrong = Err((401, "credentials_wrong".to_owned()));
     let cases = [
         ("/dav/x", "", Err((401, "sign_in_required".to_owned()))),
@@ -91,17 +91,17 @@ async fn nobody_passes_without_the_right_password() {
     ];
     for (target, authorization, want) in cases {
         let lines: Vec<&str> = Some(authorization).into_iter().filter(|line| !line.is_empty()).collect();
-        assert_eq!(user(&bench, target, &lines).await, want, "{target} {authorization}");
+        assert_eq!(user(&harness, target, &lines).await, want, "{target} {authorization}");
     }
     let alice = line("alice", "wonder land");
-    assert_eq!(user(&bench, "/dav/x", &[&alice, &alice]).await, Err((400, "head_malformed".to_owned())));
+    assert_eq!(user(&harness, "/dav/x", &[&alice, &alice]).await, Err((400, "head_malformed".to_owned())));
 }
 
 /// Browsers get the form; parts of a page are not asked for a password.
 #[tokio::test]
 async fn programs_are_challenged_and_browsers_are_not() {
     const CHALLENGE: Option<&str> = Some("Basic realm=\"app.test\", charset=\"UTF-8\"");
-    let bench = bench();
+    let harness = harness();
     let wrong = line("dora", "wrong");
     let cases: [(&[&str], u16, Option<&str>); 11] = [
         (&[], 401, CHALLENGE),
@@ -117,90 +117,90 @@ async fn programs_are_challenged_and_browsers_are_not() {
         (&["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", &wrong], 401, None),
     ];
     for (lines, status, challenge) in cases {
-        let reply = reply(&bench, "/dav/x", lines).await;
+        let reply = reply(&harness, "/dav/x", lines).await;
         assert_eq!((reply.status.as_u16(), header(&reply, "www-authenticate")), (status, challenge), "{lines:?}");
     }
-    assert_eq!(header(&reply(&bench, "/x", &[]).await, "www-authenticate"), None, "not where it is not offered");
+    assert_eq!(header(&reply(&harness, "/x", &[]).await, "www-authenticate"), None, "not where it is not offered");
 }
 
 #[tokio::test]
 async fn wrong_passwords_ban_as_they_do_at_the_form() {
-    let bench = bench();
+    let harness = harness();
     let wrong = line("alice", "wrong");
     for _ in 0..5 {
-        assert_eq!(reply(&bench, "/dav/x", &[&wrong]).await.status, 401);
+        assert_eq!(reply(&harness, "/dav/x", &[&wrong]).await.status, 401);
     }
-    let (hashes, right) = (bench.gateway.passwords.computed(), line("alice", "wonder land"));
+    let (hashes, right) = (harness.gateway.passwords.computed(), line("alice", "wonder land"));
     for authorization in [&wrong, &right] {
-        let reply = reply(&bench, "/dav/x", &[authorization]).await;
+        let reply = reply(&harness, "/dav/x", &[authorization]).await;
         assert_eq!((reply.status.as_u16(), header(&reply, "retry-after")), (429, Some("5")));
         assert_eq!(header(&reply, "www-authenticate"), None);
     }
-    let form = bench.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await;
-    assert_eq!((form.status.as_u16(), bench.gateway.passwords.computed()), (429, hashes), "one count for both");
+    let form = harness.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await;
+    assert_eq!((form.status.as_u16(), harness.gateway.passwords.computed()), (429, hashes), "one count for both");
     let refused =
         |line: &String| line.contains("event=sign_in_refused client=unix reason=credentials_wrong user=alice");
-    assert_eq!(bench.lines.lock().iter().filter(|line| refused(line)).count(), 5);
-    bench.clock.advance(Duration::from_secs(5));
-    assert_eq!(user(&bench, "/dav/x", &[&right]).await, Ok("alice".to_owned()));
+    assert_eq!(harness.lines.lock().iter().filter(|line| refused(line)).count(), 5);
+    harness.clock.advance(Duration::from_secs(5));
+    assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()));
 }
 
 /// Strangers who guess do not lock a program out that has proved itself within the last hour.
 #[tokio::test]
 async fn a_program_that_was_right_before_is_counted_alone() {
-    let bench = bench();
+    let harness = harness();
     let (right, wrong) = (line("alice", "wonder land"), line("alice", "wrong"));
-    assert_eq!(user(&bench, "/dav/x", &[&right]).await, Ok("alice".to_owned()));
+    assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()));
     for _ in 0..9 {
-        reply(&bench, "/dav/x", &[&wrong]).await;
+        reply(&harness, "/dav/x", &[&wrong]).await;
     }
-    assert_eq!(user(&bench, "/dav/x", &[&right]).await, Ok("alice".to_owned()), "a ban touches nobody who is in");
-    bench.clock.advance(Duration::from_secs(60));
+    assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()), "a ban touches nobody who is in");
+    harness.clock.advance(Duration::from_secs(60));
     for _ in 0..9 {
-        reply(&bench, "/dav/x", &[&wrong]).await;
+        reply(&harness, "/dav/x", &[&wrong]).await;
     }
-    assert_eq!(reply(&bench, "/dav/x", &[&wrong]).await.status, 429);
-    assert_eq!(user(&bench, "/dav/x", &[&right]).await, Ok("alice".to_owned()), "nor when it is checked anew");
+    assert_eq!(reply(&harness, "/dav/x", &[&wrong]).await.status, 429);
+    assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()), "nor when it is checked anew");
 }
 
 #[tokio::test]
 async fn many_requests_at_once_are_one_attempt() {
-    let bench = bench();
+    let harness = harness();
     for (password, status) in [("wrong", 401), ("wonder land", 200)] {
-        let (alice, hashes) = (line("alice", password), bench.gateway.passwords.computed());
+        let (alice, hashes) = (line("alice", password), harness.gateway.passwords.computed());
         let lines = [alice.as_str()];
-        let asked = (0..20).map(|_| outcome(&bench, "GET", "/dav/x", &lines));
+        let asked = (0..20).map(|_| outcome(&harness, "GET", "/dav/x", &lines));
         for outcome in futures_util::future::join_all(asked).await {
             assert_eq!(outcome.map_or_else(|(status, _)| status, |_| 200), status);
         }
-        assert_eq!(bench.gateway.passwords.computed(), hashes + 1, "{password}");
+        assert_eq!(harness.gateway.passwords.computed(), hashes + 1, "{password}");
     }
 }
 
 /// A link with a password in it makes nobody act as somebody else.
 #[tokio::test]
 async fn a_session_counts_before_credentials() {
-    let bench = bench();
-    let cookie = bench.sign_in("bob").await;
-    let hashes = bench.gateway.passwords.computed();
+    let harness = harness();
+    let cookie = harness.sign_in("bob").await;
+    let hashes = harness.gateway.passwords.computed();
     for authorization in [line("alice", "wonder land"), line("alice", "wrong"), "Authorization: Basic ?".to_owned()] {
-        let told = outcome(&bench, "GET", "/dav/x", &[&cookie, &authorization]).await.unwrap();
+        let told = outcome(&harness, "GET", "/dav/x", &[&cookie, &authorization]).await.unwrap();
         assert_eq!(told["x-forwarded-user"], "bob", "{authorization}");
         assert!(!told.contains_key("authorization"), "{authorization} stays with us");
     }
-    assert_eq!(bench.gateway.passwords.computed(), hashes);
-    bench.ask("POST", "/logout", &[&cookie], "").await;
+    assert_eq!(harness.gateway.passwords.computed(), hashes);
+    harness.ask("POST", "/logout", &[&cookie], "").await;
     let alice = line("alice", "wonder land");
-    assert_eq!(user(&bench, "/dav/x", &[&cookie, &alice]).await, Ok("alice".to_owned()), "a dead cookie is none");
+    assert_eq!(user(&harness, "/dav/x", &[&cookie, &alice]).await, Ok("alice".to_owned()), "a dead cookie is none");
 }
 
 #[tokio::test]
 async fn only_basic_is_kept_from_applications_and_only_where_it_is_offered() {
-    let bench = bench();
-    let cookie = bench.sign_in("bob").await;
+    let harness = harness();
+    let cookie = harness.sign_in("bob").await;
     let alice = line("alice", "wonder land");
     let passes = async |target, authorization: &str| {
-        let told = outcome(&bench, "GET", target, &[&cookie, authorization]).await.unwrap();
+        let told = outcome(&harness, "GET", target, &[&cookie, authorization]).await.unwrap();
         told.get("authorization").is_some()
     };
     assert!(passes("/dav/x", "Authorization: Bearer x").await);
@@ -215,11 +215,11 @@ async fn only_basic_is_kept_from_applications_and_only_where_it_is_offered() {
 /// Browsers send a password that they know from every page, other sites' pages included.
 #[tokio::test]
 async fn other_sites_change_nothing_with_a_password_that_the_browser_knows() {
-    let bench = bench();
+    let harness = harness();
     let alice = line("alice", "wonder land");
     let allowed = async |method, lines: &[&str]| {
         let lines: Vec<&str> = std::iter::once(alice.as_str()).chain(lines.iter().copied()).collect();
-        match outcome(&bench, method, "/dav/x", &lines).await {
+        match outcome(&harness, method, "/dav/x", &lines).await {
             Ok(_) => true,
             Err(refused) => {
                 assert_eq!(refused, (403, "cross_site".to_owned()));
@@ -242,24 +242,27 @@ async fn other_sites_change_nothing_with_a_password_that_the_browser_knows() {
     ] {
         assert_eq!(allowed(method, lines).await, want, "{method} {lines:?}");
     }
-    let cookie = bench.sign_in("bob").await;
-    let other = outcome(&bench, "POST", "/dav/x", &[&cookie, "Sec-Fetch-Site: cross-site"]).await;
+    let cookie = harness.sign_in("bob").await;
+    let other = outcome(&harness, "POST", "/dav/x", &[&cookie, "Sec-Fetch-Site: cross-site"]).await;
     assert!(other.is_ok(), "a cookie is held back by SameSite; see cross_site");
 }
 
 /// What runs in the name of somebody who is gone is cut, and the next request is checked anew.
 #[tokio::test]
 async fn whoever_is_forgotten_is_cut() {
-    let bench = bench();
+    let harness = harness();
     let (alice, cut) = (line("alice", "wonder land"), Cut::new());
     let head = head("GET", &[&alice]);
-    let received = bench.gateway.receive(RequestHead::of(&head, b"/dav/x"), Peer::Unix, &cut).await.1;
+    let received = harness.gateway.receive(RequestHead::of(&head, b"/dav/x"), Peer::Unix, &cut).await.1;
     let Received::Forward(forward) = received else { panic!("{received:?}") };
-    let hashes = bench.gateway.passwords.computed();
-    assert_eq!(bench.gateway.forget_credentials(EndCause::Revoked, |_| true), 0);
+    let hashes = harness.gateway.passwords.computed();
+    assert_eq!(harness.gateway.forget_credentials(EndCause::Revoked, |_| true), 0);
     assert!(!forward.has_ended());
-    assert_eq!(user(&bench, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
-    assert_eq!(bench.gateway.passwords.computed(), hashes + 1);
-    assert_eq!(bench.gateway.forget_credentials(EndCause::Revoked, |session| session.identity().user() != "alice"), 1);
+    assert_eq!(user(&harness, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
+    assert_eq!(harness.gateway.passwords.computed(), hashes + 1);
+    assert_eq!(
+        harness.gateway.forget_credentials(EndCause::Revoked, |session| session.identity().user() != "alice"),
+        1
+    );
     assert!(forward.has_ended() && forward.begin_write().is_none() && cut.signalled().is_some());
 }

@@ -31,22 +31,22 @@ fn with_strays(own: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_stray_cookie_locks_nobody_out_and_saves_no_session() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
     for cookie in with_strays(pair(&alice)) {
-        assert_eq!(bench.forward("/x", &[&cookie]).session().unwrap().identity().user(), "alice", "{cookie}");
+        assert_eq!(harness.forward("/x", &[&cookie]).session().unwrap().identity().user(), "alice", "{cookie}");
         let passed = head("GET", &[&cookie]).headers;
-        let passed = sent(&bench.forward("/x", &[&cookie]), &passed);
+        let passed = sent(&harness.forward("/x", &[&cookie]), &passed);
         let passed = passed.get("cookie").map_or("", |line| line.to_str().unwrap());
         assert!(!passed.replace("=exeunt=x", "").to_lowercase().contains("exeunt"), "{cookie}: {passed}");
     }
-    bench.ask("POST", "/logout", &[&alice], "").await;
+    harness.ask("POST", "/logout", &[&alice], "").await;
     for at in 0..with_strays(pair(&alice)).len() {
-        let alice = bench.session_of("alice").await;
+        let alice = harness.session_of("alice").await;
         let cookie = with_strays(pair(&alice)).remove(at);
-        let receipt = json(&bench.ask("POST", "/logout", &[&cookie], "").await);
+        let receipt = json(&harness.ask("POST", "/logout", &[&cookie], "").await);
         assert_eq!((&receipt["user"], &receipt["steps"][0]["count"]), (&"alice".into(), &1.into()), "{cookie}");
-        assert!(!bench.is_signed_in(&alice), "{cookie}");
+        assert!(!harness.is_signed_in(&alice), "{cookie}");
     }
 }
 
@@ -61,14 +61,14 @@ async fn of_two_live_sessions_both_end() {
         ("POST", "/login", &[FORM]),
     ];
     for (method, target, lines) in asks {
-        let bench = bench();
-        let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+        let harness = harness();
+        let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
         let both = line(&[pair(&alice), &dead(), "exeunt=x", pair(&bob)]);
-        let reply = bench.ask(method, target, &[lines, &[&*both]].concat(), "username=carol&password=wrong").await;
+        let reply = harness.ask(method, target, &[lines, &[&*both]].concat(), "username=carol&password=wrong").await;
         assert!(!text(&reply).contains("alice") && !text(&reply).contains("bob"), "{method} {target}");
-        assert!(!bench.is_signed_in(&alice) && !bench.is_signed_in(&bob), "{method} {target}");
-        assert!(bench.gateway.sessions().is_empty());
-        let log = bench.lines.lock().join("\n");
+        assert!(!harness.is_signed_in(&alice) && !harness.is_signed_in(&bob), "{method} {target}");
+        assert!(harness.gateway.sessions().is_empty());
+        let log = harness.lines.lock().join("\n");
         assert_eq!(log.matches("cause=cookie_conflict").count(), 2, "{log}");
         assert!(log.contains("event=session_ended user=alice") && log.contains("event=session_ended user=bob"));
     }
@@ -76,31 +76,31 @@ async fn of_two_live_sessions_both_end() {
 
 #[tokio::test]
 async fn after_a_conflict_the_request_has_no_session() {
-    let bench = bench();
-    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+    let harness = harness();
+    let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     let both = line(&[pair(&alice), pair(&bob)]);
-    let Received::Forward(public) = bench.receive_later("GET", "/public/x", &[&both]).await else { panic!() };
+    let Received::Forward(public) = harness.receive_later("GET", "/public/x", &[&both]).await else { panic!() };
     assert!(public.session().is_none());
     let edits = format!("{:?}", public.response_edits(StatusCode::OK, &HeaderMap::new()));
     assert!(!edits.contains("set-cookie"), "what caches may keep expires nobody's cookie: {edits}");
-    let reply = bench.ask("GET", "/x", &[&both], "").await;
+    let reply = harness.ask("GET", "/x", &[&both], "").await;
     assert_eq!(reply.status, 401);
     assert!(header(&reply, "set-cookie").unwrap().contains("Max-Age=0"));
     assert_eq!(header(&reply, "cache-control"), Some("no-store"));
-    let again = bench.sign_in("alice").await;
-    assert!(bench.is_signed_in(&line(&[pair(&alice), pair(&again), pair(&bob)])), "nobody is locked out");
+    let again = harness.sign_in("alice").await;
+    assert!(harness.is_signed_in(&line(&[pair(&alice), pair(&again), pair(&bob)])), "nobody is locked out");
 }
 
 /// A session has a key for each host: two of them are one session.
 #[tokio::test]
 async fn two_keys_of_one_session_are_no_conflict() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
     let other_host = SessionId::generate().unwrap();
-    let session = bench.gateway.sessions().sessions_of(None).remove(0);
-    assert!(bench.gateway.sessions().add_key(&session, other_host.key()));
+    let session = harness.gateway.sessions().sessions_of(None).remove(0);
+    assert!(harness.gateway.sessions().add_key(&session, other_host.key()));
     let both = line(&[pair(&alice), &format!("exeunt={}", other_host.cookie_value())]);
-    assert!(bench.is_signed_in(&both) && bench.is_signed_in(&alice));
+    assert!(harness.is_signed_in(&both) && harness.is_signed_in(&alice));
 }
 
 fn https() -> Harness {
@@ -110,17 +110,17 @@ fn https() -> Harness {
 #[tokio::test]
 async fn one_name_opens_and_all_spellings_end() {
     for spelling in ["exeunt", "EXEUNT", "__Secure-exeunt", "__host-exeunt"] {
-        let bench = https();
-        let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+        let harness = https();
+        let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
         let other = pair(&bob).replacen("__Host-exeunt", spelling, 1);
-        assert!(!bench.is_signed_in(&line(&[&other])), "{spelling}");
-        assert!(bench.is_signed_in(&line(&[&other, pair(&alice)])), "it is no rival either");
-        assert!(bench.is_signed_in(&bob));
-        let reply = bench.ask("POST", "/logout", &[&line(&[&other, pair(&alice)])], "").await;
+        assert!(!harness.is_signed_in(&line(&[&other])), "{spelling}");
+        assert!(harness.is_signed_in(&line(&[&other, pair(&alice)])), "it is no rival either");
+        assert!(harness.is_signed_in(&bob));
+        let reply = harness.ask("POST", "/logout", &[&line(&[&other, pair(&alice)])], "").await;
         let receipt = json(&reply);
         assert_eq!((&receipt["steps"][0]["count"], &receipt["user"]), (&2.into(), &serde_json::Value::Null));
-        assert!(!bench.is_signed_in(&alice) && !bench.is_signed_in(&bob), "{spelling}");
-        assert_eq!(bench.lines.lock().join("\n").matches("cause=logout").count(), 2);
+        assert!(!harness.is_signed_in(&alice) && !harness.is_signed_in(&bob), "{spelling}");
+        assert_eq!(harness.lines.lock().join("\n").matches("cause=logout").count(), 2);
     }
 }
 
@@ -130,24 +130,24 @@ async fn a_logout_ends_every_session_that_is_named() {
     let asks: [(&str, &[&str]); 4] =
         [("POST", &[]), ("POST", &[BROWSER]), ("POST", &["Accept: application/json"]), ("GET", &NAVIGATE)];
     for (method, lines) in asks {
-        let bench = bench();
-        let (one, other) = (bench.sign_in("alice").await, bench.sign_in("alice").await);
-        let bob = bench.sign_in("bob").await;
+        let harness = harness();
+        let (one, other) = (harness.sign_in("alice").await, harness.sign_in("alice").await);
+        let bob = harness.sign_in("bob").await;
         let both = line(&["a=\"", pair(&one), "exeunt=x"]);
-        let reply = bench.ask(method, "/logout", &[lines, &[&both, &other]].concat(), "").await;
+        let reply = harness.ask(method, "/logout", &[lines, &[&both, &other]].concat(), "").await;
         let counted = header(&reply, "location").is_some_and(|to| to.contains("&end=2&"))
             || text(&reply).contains("2 sessions have ended")
             || (json(&reply)["steps"][0]["count"] == 2 && json(&reply)["user"] == "alice");
         assert!(counted, "{}", text(&reply));
-        assert!(!bench.is_signed_in(&one) && !bench.is_signed_in(&other) && bench.is_signed_in(&bob));
-        assert_eq!(bench.lines.lock().join("\n").matches("cause=logout").count(), 2, "each has its line");
+        assert!(!harness.is_signed_in(&one) && !harness.is_signed_in(&other) && harness.is_signed_in(&bob));
+        assert_eq!(harness.lines.lock().join("\n").matches("cause=logout").count(), 2, "each has its line");
     }
 }
 
 #[tokio::test]
 async fn a_logout_that_is_refused_ends_nothing() {
-    let bench = bench();
-    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+    let harness = harness();
+    let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     let both = line(&[pair(&alice), pair(&bob)]);
     let refused: [(&str, &[&str], u16); 6] = [
         ("POST", &["Sec-Fetch-Site: cross-site"], 403),
@@ -158,44 +158,44 @@ async fn a_logout_that_is_refused_ends_nothing() {
         ("DELETE", &[], 405),
     ];
     for (method, lines, status) in refused {
-        let reply = bench.ask(method, "/logout", &[lines, &[&*both]].concat(), "").await;
+        let reply = harness.ask(method, "/logout", &[lines, &[&*both]].concat(), "").await;
         assert_eq!((reply.status.as_u16(), header(&reply, "set-cookie")), (status, None), "{method} {lines:?}");
         assert!(!text(&reply).contains("alice") && !text(&reply).contains("bob"), "neither of them is told");
-        assert!(bench.is_signed_in(&alice) && bench.is_signed_in(&bob), "{method} {lines:?}");
+        assert!(harness.is_signed_in(&alice) && harness.is_signed_in(&bob), "{method} {lines:?}");
     }
 }
 
 #[tokio::test]
 async fn a_sign_in_ends_all_that_its_request_names() {
-    let bench = https();
-    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+    let harness = https();
+    let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     let other = pair(&bob).replacen("__Host-exeunt", "exeunt", 1);
     let named = line(&[&other, "__Host-exeunt=\"x", pair(&alice)]);
-    let wrong = bench.ask("POST", "/login", &[FORM, &named], "username=alice&password=wrong").await;
+    let wrong = harness.ask("POST", "/login", &[FORM, &named], "username=alice&password=wrong").await;
     assert_eq!(wrong.status, 401);
-    assert!(bench.is_signed_in(&alice) && bench.is_signed_in(&bob), "nobody signed in");
-    let reply = bench.ask("POST", "/login", &[FORM, &named], "username=alice&password=wonder+land").await;
+    assert!(harness.is_signed_in(&alice) && harness.is_signed_in(&bob), "nobody signed in");
+    let reply = harness.ask("POST", "/login", &[FORM, &named], "username=alice&password=wonder+land").await;
     let new = cookie_line(&reply);
-    assert!(!bench.is_signed_in(&alice) && !bench.is_signed_in(&bob) && bench.is_signed_in(&new));
-    assert_eq!(bench.lines.lock().join("\n").matches("cause=signed_in_again").count(), 2);
+    assert!(!harness.is_signed_in(&alice) && !harness.is_signed_in(&bob) && harness.is_signed_in(&new));
+    assert_eq!(harness.lines.lock().join("\n").matches("cause=signed_in_again").count(), 2);
 }
 
 #[tokio::test]
 async fn a_sign_in_while_two_are_live_leaves_the_new_one_alone() {
-    let bench = bench();
-    let (alice, bob) = (bench.sign_in("alice").await, bench.sign_in("bob").await);
+    let harness = harness();
+    let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     let both = line(&[pair(&alice), pair(&bob)]);
-    let reply = bench.ask("POST", "/login", &[FORM, &both], "username=alice&password=wonder+land").await;
+    let reply = harness.ask("POST", "/login", &[FORM, &both], "username=alice&password=wonder+land").await;
     assert_eq!(reply.status, 303);
-    assert_eq!(bench.gateway.sessions().len(), 1);
+    assert_eq!(harness.gateway.sessions().len(), 1);
     let new = cookie_line(&reply);
-    assert!(bench.is_signed_in(&line(&[pair(&alice), pair(&new), pair(&bob)])));
+    assert!(harness.is_signed_in(&line(&[pair(&alice), pair(&new), pair(&bob)])));
 }
 
 /// Caches in front keep what they may: only answers that they may not keep expire or set a cookie of ours.
 #[tokio::test]
 async fn whatever_sets_or_expires_a_cookie_of_ours_is_never_stored() {
-    let bench = bench();
+    let harness = harness();
     let asks: [(&str, &str, &[&str], &str); 12] = [
         ("GET", "/x", &[], ""),
         ("GET", "/x", &[BROWSER], ""),
@@ -213,7 +213,7 @@ async fn whatever_sets_or_expires_a_cookie_of_ours_is_never_stored() {
     let mut with_cookies = 0;
     for (method, target, lines, body) in asks {
         for stray in ["exeunt=x", "exeunt=x; exeunt=y", "exeunt"] {
-            let reply = bench.ask(method, target, &[lines, &[&*line(&[stray])]].concat(), body).await;
+            let reply = harness.ask(method, target, &[lines, &[&*line(&[stray])]].concat(), body).await;
             if header(&reply, "set-cookie").is_some() {
                 assert_eq!(header(&reply, "cache-control"), Some("no-store"), "{method} {target}");
                 with_cookies += 1;

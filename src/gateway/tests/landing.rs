@@ -17,19 +17,19 @@ fn form_field(page: &Reply) -> String {
 }
 
 /// From the address that was asked for to where the sign-in leads, with a wrong password in between.
-async fn comes_back_to(bench: &Harness, target: &str) -> String {
-    let reply = bench.ask("GET", target, &[BROWSER], "").await;
+async fn comes_back_to(harness: &Harness, target: &str) -> String {
+    let reply = harness.ask("GET", target, &[BROWSER], "").await;
     let location = header(&reply, "location").unwrap().to_owned();
     assert!(location.len() <= 3500, "{target}: {}", location.len());
-    let page = bench.ask("GET", &location, &[BROWSER], "").await;
+    let page = harness.ask("GET", &location, &[BROWSER], "").await;
     let next = form_field(&page);
     let body = |password: &str| {
         let fields = [("username", "alice"), ("password", password), ("next", &*next)];
         form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
     };
-    let wrong = bench.ask("POST", "/login", &[FORM, BROWSER], body("wrong").leak()).await;
+    let wrong = harness.ask("POST", "/login", &[FORM, BROWSER], body("wrong").leak()).await;
     assert_eq!(form_field(&wrong), next, "a wrong password loses nothing");
-    let right = bench.ask("POST", "/login", &[FORM, BROWSER], body("wonder land").leak()).await;
+    let right = harness.ask("POST", "/login", &[FORM, BROWSER], body("wonder land").leak()).await;
     header(&right, "location").unwrap().to_owned()
 }
 
@@ -42,21 +42,21 @@ async fn a_target_that_was_judged_comes_back_as_it_was() {
         "/a?next=//evil.test", &long, &escapes,
     ];
     for target in targets {
-        let bench = bench();
-        assert_eq!(comes_back_to(&bench, target).await, target);
-        let json = bench.ask("GET", target, &[], "").await;
+        let harness = harness();
+        assert_eq!(comes_back_to(&harness, target).await, target);
+        let json = harness.ask("GET", target, &[], "").await;
         let body: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         let login = body["login"].as_str().unwrap().to_owned();
-        let reply = bench.ask("POST", &login, &[FORM], SIGN_IN).await;
+        let reply = harness.ask("POST", &login, &[FORM], SIGN_IN).await;
         assert_eq!(header(&reply, "location"), Some(target), "programs too");
     }
-    assert_eq!(comes_back_to(&bench(), "/%41?b=c").await, "/A?b=c", "in the spelling that is forwarded");
+    assert_eq!(comes_back_to(&harness(), "/%41?b=c").await, "/A?b=c", "in the spelling that is forwarded");
 }
 
 #[tokio::test]
 async fn what_is_too_long_for_a_proxy_leads_to_the_default() {
     let long = format!("/a?q={}", "%0A".repeat(1000));
-    let reply = bench().ask("GET", &long, &[BROWSER], "").await;
+    let reply = harness().ask("GET", &long, &[BROWSER], "").await;
     assert_eq!(header(&reply, "location"), Some("/login"));
     let patient = bench_with(|settings| settings.login.return_size = 8000);
     let reply = patient.ask("GET", &long, &[BROWSER], "").await;
@@ -65,14 +65,14 @@ async fn what_is_too_long_for_a_proxy_leads_to_the_default() {
 
 #[tokio::test]
 async fn nobody_else_can_write_such_a_target() {
-    let (one, other) = (bench(), bench());
-    let signed = async |bench: &Harness, target: &str| {
-        next_of(header(&bench.ask("GET", target, &[BROWSER], "").await, "location").unwrap())
+    let (one, other) = (harness(), harness());
+    let signed = async |harness: &Harness, target: &str| {
+        next_of(header(&harness.ask("GET", target, &[BROWSER], "").await, "location").unwrap())
     };
-    let lands = async |bench: &Harness, next: &str| {
+    let lands = async |harness: &Harness, next: &str| {
         let fields = [("username", "alice"), ("password", "wonder land"), ("next", next)];
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        header(&bench.ask("POST", "/login", &[FORM], body.leak()).await, "location").unwrap().to_owned()
+        header(&harness.ask("POST", "/login", &[FORM], body.leak()).await, "location").unwrap().to_owned()
     };
     let ours = signed(&one, "/a%2Fb").await;
     assert_eq!(lands(&one, &ours).await, "/a%2Fb");
@@ -90,11 +90,11 @@ async fn nobody_else_can_write_such_a_target() {
 
 #[tokio::test]
 async fn a_question_about_the_whole_server_is_answered_here() {
-    let bench = bench();
-    let reply = bench.ask("OPTIONS", "*", &[], "").await;
+    let harness = harness();
+    let reply = harness.ask("OPTIONS", "*", &[], "").await;
     assert_eq!(reply.status, StatusCode::NO_CONTENT);
     assert!(header(&reply, "allow").unwrap().starts_with("GET, HEAD, POST, "));
-    let foreign = bench.ask("OPTIONS", "*", &["Host: evil.test"], "").await;
+    let foreign = harness.ask("OPTIONS", "*", &["Host: evil.test"], "").await;
     assert_eq!(foreign.reason, Some(Reason::HostNotServed));
-    assert_eq!(bench.ask("GET", "*", &[], "").await.reason, Some(Reason::TargetAmbiguous));
+    assert_eq!(harness.ask("GET", "*", &[], "").await.reason, Some(Reason::TargetAmbiguous));
 }

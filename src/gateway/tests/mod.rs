@@ -101,11 +101,14 @@ fn bench_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
             clear_site_data: None,
         },
         requests_per_session: 500,
-        pages: crate::pages::PageSettings { brand: Default::default(), look: crate::pages::Theme::built_in().unwrap() },
+        pages: crate::pages::PageSettings {
+            brand: Default::default(),
+            theme: crate::pages::Theme::built_in().unwrap(),
+        },
         hosts,
     };
     change(&mut settings);
-    let (clock, hands) = Clock::manual();
+    let (clock, clock_handle) = Clock::manual();
     let lifetime = Lifetime { idle: Duration::from_secs(600), absolute: Duration::from_secs(3600) };
     let limits = table::SessionSettings { lifetime, max_per_user: 2, capacity: 3 };
     let (log, lines) = Log::to_memory(audit::LogSettings { format: audit::Format::Text, access: true });
@@ -116,10 +119,10 @@ fn bench_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
         PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
         Pipeline { log, clock },
     );
-    Harness { gateway: Arc::new(gateway), clock: hands, lines }
+    Harness { gateway: Arc::new(gateway), clock: clock_handle, lines }
 }
 
-fn bench() -> Harness {
+fn harness() -> Harness {
     bench_with(|_| {})
 }
 

@@ -4,12 +4,12 @@ use super::*;
 
 #[tokio::test]
 async fn a_protected_address_asks_browsers_to_sign_in_and_tells_programs() {
-    let bench = bench();
-    let page = bench.ask("GET", "/a/b?c=d", &[BROWSER], "").await;
+    let harness = harness();
+    let page = harness.ask("GET", "/a/b?c=d", &[BROWSER], "").await;
     assert_eq!((page.status.as_u16(), header(&page, "location")), (303, Some("/login?next=%2Fa%2Fb%3Fc%3Dd")));
     assert_eq!(header(&page, "cache-control"), Some("no-store"));
 
-    let program = bench.ask("GET", "/a/b?c=d", &[], "").await;
+    let program = harness.ask("GET", "/a/b?c=d", &[], "").await;
     assert_eq!(program.status, 401);
     assert_eq!(header(&program, "www-authenticate"), None, "clients fall over a scheme that they do not know");
     assert_eq!(header(&program, "link"), Some("</login?next=%2Fa%2Fb%3Fc%3Dd>; rel=\"login\""));
@@ -17,40 +17,40 @@ async fn a_protected_address_asks_browsers_to_sign_in_and_tells_programs() {
     assert_eq!(json(&program)["login"], "/login?next=%2Fa%2Fb%3Fc%3Dd");
 
     let posted = ["POST", "Referer: http://app.test/form?x"];
-    let page = bench.ask(posted[0], "/save", &[BROWSER, posted[1]], "").await;
+    let page = harness.ask(posted[0], "/save", &[BROWSER, posted[1]], "").await;
     assert_eq!(header(&page, "location"), Some("/login?next=%2Fform%3Fx"));
-    let page = bench.ask("POST", "/save", &[BROWSER, "Referer: http://evil.test/form"], "").await;
+    let page = harness.ask("POST", "/save", &[BROWSER, "Referer: http://evil.test/form"], "").await;
     assert_eq!(header(&page, "location"), Some("/login"));
 }
 
 #[tokio::test]
 async fn a_missing_group_and_a_missing_route_are_told_apart() {
-    let bench = bench();
-    let bob = bench.sign_in("bob").await;
-    let refused = bench.ask("GET", "/staff/x", &[&bob], "").await;
+    let harness = harness();
+    let bob = harness.sign_in("bob").await;
+    let refused = harness.ask("GET", "/staff/x", &[&bob], "").await;
     assert_eq!((refused.status.as_u16(), &json(&refused)["error"]), (403, &"group_missing".into()));
-    assert!(text(&bench.ask("GET", "/staff/x", &[&bob, BROWSER], "").await).contains("may not see this"));
-    let alice = bench.sign_in("alice").await;
-    bench.forward("/staff/x", &[&alice]);
+    assert!(text(&harness.ask("GET", "/staff/x", &[&bob, BROWSER], "").await).contains("may not see this"));
+    let alice = harness.sign_in("alice").await;
+    harness.forward("/staff/x", &[&alice]);
 
-    let bench = bench_with(|settings| settings.routes.truncate(0));
-    assert_eq!(bench.ask("GET", "/x", &[], "").await.status, 404);
+    let harness = bench_with(|settings| settings.routes.truncate(0));
+    assert_eq!(harness.ask("GET", "/x", &[], "").await.status, 404);
 }
 
 #[tokio::test]
 async fn the_application_hears_of_the_user_from_us_alone() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
     let spoof = "X_Forwarded_User: root";
     for target in ["/x", "/public/x"] {
-        let forward = bench.forward(target, &[&alice, spoof, "X-Forwarded-Groups: admin"]);
+        let forward = harness.forward(target, &[&alice, spoof, "X-Forwarded-Groups: admin"]);
         let came = head("GET", &[&alice, spoof, "X-Forwarded-Groups: admin"]).headers;
         let headers = sent(&forward, &came);
         let told = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
         assert_eq!((told("x-forwarded-user"), told("x-forwarded-groups")), (vec!["alice"], vec!["staff"]), "{target}");
         assert!(!headers.contains_key("x_forwarded_user") && !headers.contains_key(http::header::COOKIE));
     }
-    let stranger = bench.forward("/public/x", &[spoof]);
+    let stranger = harness.forward("/public/x", &[spoof]);
     let headers = sent(&stranger, &head("GET", &[spoof]).headers);
     assert!(!headers.contains_key("x-forwarded-user") && !headers.contains_key("x_forwarded_user"));
 }
@@ -68,8 +68,8 @@ async fn the_debug_log_names_what_was_removed_and_no_value() {
     // threads that nobody wants to hear it.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _logging = tracing::subscriber::set_default(subscriber);
-    let bench = bench();
-    let forward = bench.forward("/public/x", &[]);
+    let harness = harness();
+    let forward = harness.forward("/public/x", &[]);
     let came = head("GET", &["X-Original-Host: geheim", "X_Any: geheim", "Accept: */*"]).headers;
     assert_eq!(sent(&forward, &came).get("accept").unwrap(), "*/*");
     let lines = String::from_utf8(told.lock().clone()).unwrap();
@@ -92,11 +92,11 @@ impl std::io::Write for LogWriter {
 
 #[tokio::test]
 async fn what_may_be_done_twice_is_what_every_method_allows() {
-    let bench = bench();
+    let harness = harness();
     let cases = [("GET", "X: y", true), ("PUT", "X: y", true), ("POST", "X: y", false)];
     let overrides = [("GET", "X-HTTP-Method-Override: GET", false), ("PUT", "X-Method-Override: PUT", false)];
     for (method, line, want) in cases.into_iter().chain(overrides) {
-        match bench.receive(method, "/public/x", &[line]) {
+        match harness.receive(method, "/public/x", &[line]) {
             Received::Forward(forward) => assert_eq!(forward.may_repeat(), want, "{method} {line}"),
             other => panic!("{method} {line}: {other:?}"),
         }
@@ -105,43 +105,43 @@ async fn what_may_be_done_twice_is_what_every_method_allows() {
 
 #[tokio::test]
 async fn our_addresses_are_never_forwarded_in_any_spelling() {
-    let bench = bench_with(|settings| settings.routes = vec![route("/", Access::Public)]);
+    let harness = bench_with(|settings| settings.routes = vec![route("/", Access::Public)]);
     for target in [
         "/logout", "/logout/", "/LOGOUT", "/%6cogout", "/./logout", "/a/../logout", "/login", "/Login/", "/.exeunt/x",
         "/.EXEUNT/session", "/logout;x=1", "/logout;", "/a;b/../logout;x", "/login;x", "/.exeunt;x/session",
         "http://app.test/logout", "/logout%20", "/login%20%20;x", "/.exeunt%20/session",
     ] {
-        assert!(!matches!(bench.receive("GET", target, &[]), Received::Forward(_)), "{target}");
+        assert!(!matches!(harness.receive("GET", target, &[]), Received::Forward(_)), "{target}");
     }
-    bench.forward("/x;y=z", &[]);
-    bench.forward("/a%20name%20", &[]);
+    harness.forward("/x;y=z", &[]);
+    harness.forward("/a%20name%20", &[]);
 }
 
 #[tokio::test]
 async fn a_path_parameter_cannot_choose_another_route() {
-    let bench =
+    let harness =
         bench_with(|settings| settings.routes = vec![route("/", Access::Public), route("/admin", Access::SignedIn)]);
     for target in ["/admin;x/secret", "/admin;/secret", "/a;x/../admin;y"] {
-        assert_eq!(bench.ask("GET", target, &[], "").await.status, 400, "{target}");
+        assert_eq!(harness.ask("GET", target, &[], "").await.status, 400, "{target}");
     }
-    assert_eq!(bench.ask("GET", "/admin/x;y", &[], "").await.status, 401);
+    assert_eq!(harness.ask("GET", "/admin/x;y", &[], "").await.status, 401);
 }
 
 #[tokio::test]
 async fn a_service_worker_cannot_answer_for_us() {
     const SCRIPT: &str = "Service-Worker: script";
-    let bench = bench_with(|settings| {
+    let harness = bench_with(|settings| {
         settings.routes = vec![route("/", Access::Public), route("/trusted", Access::Public)];
         settings.routes[1].service_workers = true;
     });
-    assert_eq!(bench.ask("GET", "/sw.js", &[SCRIPT], "").await.status, 403);
-    bench.forward("/sw.js", &[]);
-    bench.forward("/app/sw.js", &[SCRIPT]);
+    assert_eq!(harness.ask("GET", "/sw.js", &[SCRIPT], "").await.status, 403);
+    harness.forward("/sw.js", &[]);
+    harness.forward("/app/sw.js", &[SCRIPT]);
     let widened = |target: &str, scope: &str| {
         let mut answer = HeaderMap::new();
         answer.insert("service-worker-allowed", scope.parse().unwrap());
         let removed = HeaderEdit::Remove("service-worker-allowed".parse().unwrap());
-        bench.forward(target, &[SCRIPT]).response_edits(StatusCode::OK, &answer).contains(&removed)
+        harness.forward(target, &[SCRIPT]).response_edits(StatusCode::OK, &answer).contains(&removed)
     };
     assert!(widened("/app/sw.js", "/") && !widened("/app/sw.js", "/app/") && !widened("/trusted/sw.js", "/"));
 }
@@ -149,7 +149,7 @@ async fn a_service_worker_cannot_answer_for_us() {
 #[tokio::test]
 async fn another_site_changes_nothing_where_a_route_says_so() {
     let careful = RouteSettings { refuse_cross_site: true, ..route("/public/form", Access::Public) };
-    let bench = bench_with(|settings| settings.routes.push(careful));
+    let harness = bench_with(|settings| settings.routes.push(careful));
     let (own, evil) = ("Origin: http://app.test", "Origin: http://evil.test");
     let cases = [
         ("POST", "/public/form", own, true),
@@ -160,7 +160,7 @@ async fn another_site_changes_nothing_where_a_route_says_so() {
         ("POST", "/public/other", evil, true),
     ];
     for (method, path, origin, passes) in cases {
-        match bench.receive(method, path, &[origin]) {
+        match harness.receive(method, path, &[origin]) {
             Received::Forward(_) => assert!(passes, "{method} {path} {origin}"),
             Received::Answer(reply) => assert_eq!((passes, reply.reason), (false, Some(Reason::CrossSite)), "{method}"),
             Received::BuiltIn(_) => panic!("{path} is no address of ours"),
@@ -170,8 +170,8 @@ async fn another_site_changes_nothing_where_a_route_says_so() {
 
 #[tokio::test]
 async fn a_page_of_another_site_opens_no_socket_in_the_name_of_a_session() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
     let (own, evil) = ("Origin: http://app.test", "Origin: http://evil.test");
     let (socket, other) = ("Upgrade: WebSocket", "Upgrade: h2c");
     let cases = [
@@ -183,7 +183,7 @@ async fn a_page_of_another_site_opens_no_socket_in_the_name_of_a_session() {
         ("X: y", evil, socket, true),
     ];
     for (cookie, origin, upgrade, passes) in cases {
-        let received = bench.receive("GET", "/public/socket", &[cookie, origin, upgrade, "Connection: Upgrade"]);
+        let received = harness.receive("GET", "/public/socket", &[cookie, origin, upgrade, "Connection: Upgrade"]);
         match received {
             Received::Forward(_) => assert!(passes, "{cookie} {origin} {upgrade}"),
             Received::Answer(reply) => assert_eq!((passes, reply.reason), (false, Some(Reason::SocketOrigin))),
@@ -196,9 +196,9 @@ async fn a_page_of_another_site_opens_no_socket_in_the_name_of_a_session() {
 async fn an_application_may_be_asked_under_another_name() {
     let inner =
         RouteSettings { upstream_host: Authority::parse("inner.test:81"), ..route("/public/in", Access::Public) };
-    let bench = bench_with(|settings| settings.routes.push(inner));
+    let harness = bench_with(|settings| settings.routes.push(inner));
     let headers = head("GET", &[]).headers;
-    let headers = sent(&bench.forward("/public/in", &[]), &headers);
+    let headers = sent(&harness.forward("/public/in", &[]), &headers);
     assert_eq!(
         (&headers["host"], &headers["x-forwarded-host"]),
         (&"inner.test:81".parse().unwrap(), &"app.test".parse().unwrap())

@@ -121,20 +121,20 @@ fn a_million_targets_have_one_spelling_or_none() {
 
 #[tokio::test]
 async fn what_is_judged_is_what_is_forwarded() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
     let heads = [head("GET", &[]), head("GET", &[&alice])];
     let (mut dice, mut raw, mut forwarded) = (Dice(2), String::new(), 0);
     for _ in 0..50_000 {
         dice.target(&mut raw);
         for (head, signed_in) in heads.iter().zip([false, true]) {
-            let (exchange, received) = bench
+            let (exchange, received) = harness
                 .gateway
                 .receive(RequestHead::of(head, raw.as_bytes()), Peer::Unix, &Cut::new())
                 .now_or_never()
                 .unwrap();
             drop(exchange);
-            let line = std::mem::take(&mut *bench.lines.lock()).pop().unwrap();
+            let line = std::mem::take(&mut *harness.lines.lock()).pop().unwrap();
             let Received::Forward(forward) = received else { continue };
             forwarded += 1;
             let written = forward.target().map_or(&*raw, |target| std::str::from_utf8(target).unwrap());
@@ -184,8 +184,8 @@ fn a_million_redirects_stay_where_they_may_lead() {
 
 #[tokio::test]
 async fn no_client_speaks_for_the_gateway() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
     let mut dice = Dice(4);
     for round in 0..20_000 {
         let mut head = head("GET", &["X-Harmless: kept"]);
@@ -196,7 +196,7 @@ async fn no_client_speaks_for_the_gateway() {
         if round % 2 == 0 {
             head.headers.insert(http::header::COOKIE, HeaderValue::from_str(&alice["Cookie: ".len()..]).unwrap());
         }
-        let Received::Forward(forward) = bench
+        let Received::Forward(forward) = harness
             .gateway
             .receive(RequestHead::of(&head, b"/public/x"), Peer::Unix, &Cut::new())
             .now_or_never()

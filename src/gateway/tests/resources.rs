@@ -16,8 +16,8 @@ fn dav() -> Harness {
 }
 
 /// What the application gets of a header, or why nothing goes there.
-fn told(bench: &Harness, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
-    match bench.receive(method, target, lines) {
+fn told(harness: &Harness, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
+    match harness.receive(method, target, lines) {
         Received::Forward(forward) => {
             let headers = sent(&forward, &head(method, lines).headers);
             let value = headers.get(HeaderName::from_bytes(name.as_bytes()).unwrap());
@@ -30,7 +30,7 @@ fn told(bench: &Harness, method: &str, target: &str, lines: &[&str], name: &str)
 
 #[tokio::test]
 async fn a_destination_is_a_target_of_the_same_route() {
-    let bench = dav();
+    let harness = dav();
     let passes = [
         ("/dav/b", "http://dav.internal:8080/dav/b"),
         ("http://app.test/dav/b%2fc", "http://dav.internal:8080/dav/b%2Fc"),
@@ -39,7 +39,7 @@ async fn a_destination_is_a_target_of_the_same_route() {
     for (destination, want) in passes {
         for method in ["COPY", "MOVE"] {
             let line = format!("Destination: {destination}");
-            let got = told(&bench, method, "/dav/a", &[&line], "destination");
+            let got = told(&harness, method, "/dav/a", &[&line], "destination");
             assert_eq!(got.as_deref(), Ok(want), "{destination}");
         }
     }
@@ -50,24 +50,24 @@ async fn a_destination_is_a_target_of_the_same_route() {
     ];
     for destination in refused {
         let line = format!("Destination: {destination}");
-        let got = told(&bench, "MOVE", "/dav/a", &[&line], "destination");
+        let got = told(&harness, "MOVE", "/dav/a", &[&line], "destination");
         assert_eq!(got, Err(Reason::DestinationRefused), "{destination}");
         let by_header = [&*line, "X-HTTP-Method-Override: MOVE"];
-        assert!(told(&bench, "GET", "/dav/a", &by_header, "destination").is_err(), "{destination}");
-        assert!(told(&bench, "POST", "/dav/a", &[&line], "destination").is_err(), "{destination}");
+        assert!(told(&harness, "GET", "/dav/a", &by_header, "destination").is_err(), "{destination}");
+        assert!(told(&harness, "POST", "/dav/a", &[&line], "destination").is_err(), "{destination}");
     }
-    let foreign = told(&bench, "COPY", "/dav/a", &["Destination: http://evil.test/dav/b"], "destination");
+    let foreign = told(&harness, "COPY", "/dav/a", &["Destination: http://evil.test/dav/b"], "destination");
     assert_eq!(foreign, Err(Reason::DestinationForeign));
     assert_eq!(Reason::DestinationForeign.status(), StatusCode::BAD_GATEWAY);
     // Without a Host of its own the application is asked with the client's.
-    let plain = told(&bench, "MOVE", "/a", &["Destination: /b"], "destination");
+    let plain = told(&harness, "MOVE", "/a", &["Destination: /b"], "destination");
     assert_eq!(plain.as_deref(), Ok("http://app.test/b"));
 }
 
 #[tokio::test]
 async fn conditions_about_other_resources_are_about_the_same_route() {
-    let bench = dav();
-    let of = |value: &str| told(&bench, "PUT", "/dav/a", &[&format!("If: {value}")], "if");
+    let harness = dav();
+    let of = |value: &str| told(&harness, "PUT", "/dav/a", &[&format!("If: {value}")], "if");
     let cases = [
         ("(<urn:uuid:1>)", Ok("(<urn:uuid:1>)")),
         (
@@ -83,8 +83,8 @@ async fn conditions_about_other_resources_are_about_the_same_route() {
     for (value, want) in cases {
         assert_eq!(of(value), want.map(str::to_owned), "{value}");
     }
-    let twice = told(&bench, "PUT", "/dav/a", &["If: (<urn:a>)", "If: </dav/b> (<urn:a>)"], "if");
+    let twice = told(&harness, "PUT", "/dav/a", &["If: (<urn:a>)", "If: </dav/b> (<urn:a>)"], "if");
     assert_eq!(twice, Err(Reason::HeadMalformed));
-    let about = bench.receive("GET", "/dav/a", &[&format!("{}: (<urn:a>)", header::IF_MATCH)]);
+    let about = harness.receive("GET", "/dav/a", &[&format!("{}: (<urn:a>)", header::IF_MATCH)]);
     assert!(matches!(about, Received::Forward(_)));
 }

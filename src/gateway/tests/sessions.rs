@@ -4,67 +4,67 @@ use super::*;
 
 #[tokio::test]
 async fn sessions_end_by_time_and_their_end_is_written() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
-    bench.clock.advance(Duration::from_secs(599));
-    assert!(bench.is_signed_in(&alice));
-    bench.clock.advance(Duration::from_secs(599));
-    assert_eq!(bench.ask("GET", "/.exeunt/session", &[&alice], "").await.status, 200);
-    bench.clock.advance(Duration::from_secs(1));
-    assert!(!bench.is_signed_in(&alice), "asking who I am prolonged the session");
-    bench.clock.advance(Duration::from_secs(10));
-    assert_eq!(bench.gateway.reap().await, 1);
-    let lines = bench.lines.lock().join("\n");
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
+    harness.clock.advance(Duration::from_secs(599));
+    assert!(harness.is_signed_in(&alice));
+    harness.clock.advance(Duration::from_secs(599));
+    assert_eq!(harness.ask("GET", "/.exeunt/session", &[&alice], "").await.status, 200);
+    harness.clock.advance(Duration::from_secs(1));
+    assert!(!harness.is_signed_in(&alice), "asking who I am prolonged the session");
+    harness.clock.advance(Duration::from_secs(10));
+    assert_eq!(harness.gateway.reap().await, 1);
+    let lines = harness.lines.lock().join("\n");
     assert!(lines.contains("event=session_ended user=alice") && lines.contains("cause=idle"), "{lines}");
 }
 
 #[tokio::test]
 async fn one_session_too_many_and_a_full_table() {
-    let bench = bench();
-    let first = bench.sign_in("alice").await;
-    let second = bench.sign_in("alice").await;
-    let _third = bench.sign_in("alice").await;
-    assert!(!bench.is_signed_in(&first) && bench.is_signed_in(&second));
-    bench.sign_in("bob").await;
-    let reply = bench.ask("POST", "/login", &[FORM], "username=bob&password=wonder+land").await;
+    let harness = harness();
+    let first = harness.sign_in("alice").await;
+    let second = harness.sign_in("alice").await;
+    let _third = harness.sign_in("alice").await;
+    assert!(!harness.is_signed_in(&first) && harness.is_signed_in(&second));
+    harness.sign_in("bob").await;
+    let reply = harness.ask("POST", "/login", &[FORM], "username=bob&password=wonder+land").await;
     assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (503, &"sessions_full".into()));
     assert!(header(&reply, "retry-after").is_some());
 }
 
 #[tokio::test]
 async fn nobody_is_created_for_a_stranger() {
-    let bench = bench();
+    let harness = harness();
     for target in ["/x", "/public/x", "/login", "/.exeunt/session", "/.exeunt/goodbye", "/logout"] {
-        drop(bench.receive("GET", target, &[BROWSER]));
+        drop(harness.receive("GET", target, &[BROWSER]));
     }
-    assert!(bench.gateway.sessions().is_empty());
+    assert!(harness.gateway.sessions().is_empty());
 }
 
 /// An operator's program that goes away while a head is being written: what it asked for is done, and audited.
 #[tokio::test(start_paused = true)]
 async fn a_revoke_that_its_caller_abandons_is_finished() {
     for all in [false, true] {
-        let bench = bench();
-        let alice = bench.sign_in("alice").await;
-        let forward = bench.forward("/x", &[&alice]);
+        let harness = harness();
+        let alice = harness.sign_in("alice").await;
+        let forward = harness.forward("/x", &[&alice]);
         let handle = forward.session().unwrap().handle().unwrap();
         let revoke = async {
             if all {
-                bench.gateway.revoke_all_of("alice").await;
+                harness.gateway.revoke_all_of("alice").await;
             } else {
-                bench.gateway.revoke(handle.as_str()).await;
+                harness.gateway.revoke(handle.as_str()).await;
             }
         };
-        let leaving = forward.begin_write().unwrap();
+        let write_guard = forward.begin_write().unwrap();
         let mut revoke = Box::pin(revoke);
         assert!(futures_util::poll!(revoke.as_mut()).is_pending());
         until_idle().await;
         assert!(futures_util::poll!(revoke.as_mut()).is_pending(), "a head is being written");
         drop(revoke);
-        drop(leaving);
+        drop(write_guard);
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert!(forward.begin_write().is_none() && !bench.is_signed_in(&alice));
-        let lines = bench.lines.lock().join("\n");
+        assert!(forward.begin_write().is_none() && !harness.is_signed_in(&alice));
+        let lines = harness.lines.lock().join("\n");
         assert!(lines.contains("cause=revoked"), "{lines}");
     }
 }
@@ -72,12 +72,12 @@ async fn a_revoke_that_its_caller_abandons_is_finished() {
 /// What is late is told, and does not hold the end up for ever.
 #[tokio::test(start_paused = true)]
 async fn a_receipt_says_what_did_not_leave_in_time() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
-    let forward = bench.forward("/x", &[&alice]);
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
+    let forward = harness.forward("/x", &[&alice]);
     let stuck = forward.begin_write().unwrap();
-    let receipt = json(&bench.ask("POST", "/logout", &[&alice], "").await);
+    let receipt = json(&harness.ask("POST", "/logout", &[&alice], "").await);
     assert_eq!((&receipt["steps"][1]["step"], &receipt["steps"][1]["result"]), (&"cut".into(), &"timed_out".into()));
-    assert!(bench.lines.lock().join("\n").contains("cut:timed_out:1"));
+    assert!(harness.lines.lock().join("\n").contains("cut:timed_out:1"));
     drop(stuck);
 }

@@ -4,25 +4,25 @@ use super::*;
 
 #[tokio::test]
 async fn the_sign_in_address_shows_a_form_and_never_redirects() {
-    let bench = bench();
-    let form = bench.ask("GET", "/login?next=/a%3Fb", &[BROWSER], "").await;
+    let harness = harness();
+    let form = harness.ask("GET", "/login?next=/a%3Fb", &[BROWSER], "").await;
     assert_eq!(form.status, 200);
     assert!(text(&form).contains("name=\"username\"") && text(&form).contains("value=\"/a?b\""));
-    let program = bench.ask("GET", "/login", &[], "").await;
+    let program = harness.ask("GET", "/login", &[], "").await;
     assert_eq!(json(&program)["fields"], serde_json::json!(["username", "password", "next"]));
-    let alice = bench.sign_in("alice").await;
-    let page = bench.ask("GET", "/login?next=/a", &[BROWSER, &alice], "").await;
+    let alice = harness.sign_in("alice").await;
+    let page = harness.ask("GET", "/login?next=/a", &[BROWSER, &alice], "").await;
     assert_eq!(page.status, 200);
     assert!(text(&page).contains("<h1 class=\"who\">alice</h1>") && text(&page).contains("href=\"/a\""));
-    let switch = bench.ask("GET", "/login?switch=1", &[BROWSER, &alice], "").await;
+    let switch = harness.ask("GET", "/login?switch=1", &[BROWSER, &alice], "").await;
     assert!(text(&switch).contains("name=\"password\""));
-    let evil = bench.ask("GET", "/login?next=//evil.test", &[BROWSER], "").await;
+    let evil = harness.ask("GET", "/login?next=//evil.test", &[BROWSER], "").await;
     assert!(!text(&evil).contains("evil"));
 }
 
 #[tokio::test]
 async fn signing_in_leads_to_a_checked_target() {
-    let bench = bench();
+    let harness = harness();
     let cases = [
         ("/login", "username=alice&password=wonder+land", "/"),
         ("/login", "username=alice&password=wonder+land&next=/a%3Fb", "/a?b"),
@@ -37,19 +37,19 @@ async fn signing_in_leads_to_a_checked_target() {
         ("/login", "username=alice&password=wonder+land&next=/login", "/"),
     ];
     for (target, body, want) in cases {
-        let reply = bench.ask("POST", target, &[FORM], body).await;
+        let reply = harness.ask("POST", target, &[FORM], body).await;
         assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some(want)), "{target} {body}");
     }
-    let reply = bench
+    let reply = harness
         .ask("POST", "/login", &[FORM, "Accept: application/json"], "username=bob&password=wonder+land&next=/a")
         .await;
     assert_eq!((reply.status.as_u16(), json(&reply)), (200, serde_json::json!({ "user": "bob", "next": "/a" })));
-    assert!(bench.is_signed_in(&cookie_line(&reply)));
+    assert!(harness.is_signed_in(&cookie_line(&reply)));
 }
 
 #[tokio::test]
 async fn wrong_credentials_and_odd_forms_open_nothing() {
-    let bench = bench();
+    let harness = harness();
     let cases: [(&[&str], &str, u16, &str); 9] = [
         (&[FORM], "username=alice&password=wrong", 401, "credentials_wrong"),
         (&[FORM], "username=nobody&password=wonder+land", 401, "credentials_wrong"),
@@ -62,12 +62,12 @@ async fn wrong_credentials_and_odd_forms_open_nothing() {
         (&[FORM, "Sec-Fetch-Site: cross-site"], "username=alice&password=wonder+land", 403, "cross_site"),
     ];
     for (lines, body, status, reason) in cases {
-        let reply = bench.ask("POST", "/login", lines, body).await;
+        let reply = harness.ask("POST", "/login", lines, body).await;
         assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (status, &reason.into()), "{body}");
         assert_eq!(header(&reply, "set-cookie"), None);
     }
-    assert!(bench.gateway.sessions().is_empty());
-    let page = bench.ask("POST", "/login", &[FORM, BROWSER], "username=al%22ice&password=wrong&next=/a").await;
+    assert!(harness.gateway.sessions().is_empty());
+    let page = harness.ask("POST", "/login", &[FORM, BROWSER], "username=al%22ice&password=wrong&next=/a").await;
     assert_eq!(page.status, 401);
     assert!(
         text(&page).contains("are wrong")
@@ -80,12 +80,12 @@ async fn wrong_credentials_and_odd_forms_open_nothing() {
 #[tokio::test]
 async fn json_signs_in_as_a_form_does() {
     const JSON: &str = "Content-Type: application/json; charset=utf-8";
-    let bench = bench();
+    let harness = harness();
     let body = r#"{"username": "alice", "password": "wonder land", "next": "/a"}"#;
-    let reply = bench.ask("POST", "/login?next=/q", &[JSON], body).await;
+    let reply = harness.ask("POST", "/login?next=/q", &[JSON], body).await;
     assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some("/a")));
-    assert!(bench.is_signed_in(&cookie_line(&reply)));
-    let reply = bench
+    assert!(harness.is_signed_in(&cookie_line(&reply)));
+    let reply = harness
         .ask("POST", "/login?next=/q", &[JSON, "Accept: application/json"], body.replace("next", "x").leak())
         .await;
     assert_eq!((reply.status.as_u16(), &json(&reply)["next"]), (200, &"/q".into()));
@@ -96,21 +96,21 @@ async fn json_signs_in_as_a_form_does() {
         ("username=alice&password=wonder+land", 400),
     ];
     for (body, status) in cases {
-        assert_eq!(bench.ask("POST", "/login", &[JSON], body).await.status.as_u16(), status, "{body}");
+        assert_eq!(harness.ask("POST", "/login", &[JSON], body).await.status.as_u16(), status, "{body}");
     }
     let cross = [JSON, "Origin: http://evil.test"];
-    assert_eq!(bench.ask("POST", "/login", &cross, body).await.status, 403);
+    assert_eq!(harness.ask("POST", "/login", &cross, body).await.status, 403);
 }
 
 #[tokio::test]
 async fn other_content_types_are_told_what_to_send() {
-    let bench = bench();
+    let harness = harness();
     let part = "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nalice\r\n--x--\r\n";
     for line in ["Content-Type: multipart/form-data; boundary=x", "Content-Type: text/plain", "X-None: 1"] {
-        let reply = bench.ask("POST", "/login", &[line], part).await;
-        let said = json(&reply);
-        assert_eq!((reply.status.as_u16(), &said["error"]), (400, &"form_malformed".into()), "{line}");
-        let message = said["message"].as_str().unwrap();
+        let reply = harness.ask("POST", "/login", &[line], part).await;
+        let body = json(&reply);
+        assert_eq!((reply.status.as_u16(), &body["error"]), (400, &"form_malformed".into()), "{line}");
+        let message = body["message"].as_str().unwrap();
         let wants = ["username", "password", "application/x-www-form-urlencoded", "application/json"];
         assert!(wants.iter().all(|want| message.contains(want)), "{message}");
     }
@@ -118,34 +118,34 @@ async fn other_content_types_are_told_what_to_send() {
 
 #[tokio::test]
 async fn a_planted_cookie_does_not_survive_the_sign_in() {
-    let bench = bench();
+    let harness = harness();
     let planted =
         format!("Cookie: exeunt={}", crate::values::session_id::SessionId::generate().unwrap().cookie_value());
-    assert!(!bench.is_signed_in(&planted));
-    let reply = bench.ask("POST", "/login", &[FORM, &planted], "username=alice&password=wonder+land").await;
+    assert!(!harness.is_signed_in(&planted));
+    let reply = harness.ask("POST", "/login", &[FORM, &planted], "username=alice&password=wonder+land").await;
     let own = cookie_line(&reply);
     assert_ne!(own, planted);
-    assert!(bench.is_signed_in(&own) && !bench.is_signed_in(&planted));
-    let again = bench.ask("POST", "/login", &[FORM, &own], "username=bob&password=wonder+land").await;
+    assert!(harness.is_signed_in(&own) && !harness.is_signed_in(&planted));
+    let again = harness.ask("POST", "/login", &[FORM, &own], "username=bob&password=wonder+land").await;
     let again = cookie_line(&again);
-    assert!(bench.is_signed_in(&again) && !bench.is_signed_in(&own), "the session before it lives on");
+    assert!(harness.is_signed_in(&again) && !harness.is_signed_in(&own), "the session before it lives on");
 }
 
 #[tokio::test]
 async fn an_application_may_have_login_and_logout_for_itself() {
-    let usual = bench();
+    let usual = harness();
     let moved = bench_with(|settings| {
         let path = |text| OwnPath::parse(text).unwrap();
         settings.own_pages = OwnPages::new(path("/.exeunt/login"), vec![path("/.exeunt/logout")]).unwrap();
     });
-    for bench in [&usual, &moved] {
-        let form = bench.ask("GET", "/.Exeunt/login/?next=/a", &[BROWSER], "").await;
+    for harness in [&usual, &moved] {
+        let form = harness.ask("GET", "/.Exeunt/login/?next=/a", &[BROWSER], "").await;
         assert!(text(&form).contains("name=\"password\"") && text(&form).contains("value=\"/a\""));
         let reply =
-            bench.ask("POST", "/.exeunt/login", &[FORM], "username=alice&password=wonder+land&next=/.exeunt/logout");
+            harness.ask("POST", "/.exeunt/login", &[FORM], "username=alice&password=wonder+land&next=/.exeunt/logout");
         let alice = cookie_line(&reply.await);
-        let reply = bench.ask("POST", "/.exeunt/logout", &[&alice, BROWSER], "next=/.exeunt/login").await;
-        assert!(text(&reply).contains("Goodbye, alice") && !bench.is_signed_in(&alice));
+        let reply = harness.ask("POST", "/.exeunt/logout", &[&alice, BROWSER], "next=/.exeunt/login").await;
+        assert!(text(&reply).contains("Goodbye, alice") && !harness.is_signed_in(&alice));
     }
     let alice = cookie_line(&moved.ask("POST", "/.exeunt/login", &[FORM], "username=alice&password=wonder+land").await);
     moved.forward("/login", &[&alice]);
@@ -158,7 +158,7 @@ async fn an_application_may_have_login_and_logout_for_itself() {
 #[tokio::test]
 async fn the_form_says_which_host_and_comes_again_with_its_target() {
     let other = Host::parse("wiki.test").unwrap();
-    let bench =
+    let harness =
         bench_with(|settings| settings.hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), [other]));
     let cases: [(&str, &str, &str); 5] = [
         ("/login", "Host: app.test:81", "to app.test<"),
@@ -168,25 +168,25 @@ async fn the_form_says_which_host_and_comes_again_with_its_target() {
         ("/login?next=http://evil.test/x", "Host: app.test", "to app.test<"),
     ];
     for (target, host, want) in cases {
-        let form = text(&bench.ask("GET", target, &[BROWSER, host], "").await);
+        let form = text(&harness.ask("GET", target, &[BROWSER, host], "").await);
         assert!(form.contains(want) && form.contains("<form method=\"post\">"), "{target} {host}: {form}");
-        let wrong = bench.ask("POST", target, &[BROWSER, host, FORM], "username=eve&password=x").await;
+        let wrong = harness.ask("POST", target, &[BROWSER, host, FORM], "username=eve&password=x").await;
         assert!(wrong.status == 401 && text(&wrong).contains(want), "{target} {host}");
     }
-    let mended = bench.ask("POST", "/login?next=/x", &[BROWSER, "Content-Type: text/plain"], "username=eve").await;
+    let mended = harness.ask("POST", "/login?next=/x", &[BROWSER, "Content-Type: text/plain"], "username=eve").await;
     assert_eq!((mended.status.as_u16(), mended.reason), (400, Some(Reason::FormMalformed)));
     assert!(text(&mended).contains("name=\"password\"") && text(&mended).contains("value=\"/x\""));
-    let large = bench.receive("POST", "/login?next=/x", &[BROWSER, FORM]);
+    let large = harness.receive("POST", "/login?next=/x", &[BROWSER, FORM]);
     let Received::BuiltIn(large) = large else { panic!("{large:?}") };
-    let large = bench.gateway.sign_in_or_out(large, async { Err(Reason::FormTooLarge) }).await;
+    let large = harness.gateway.sign_in_or_out(large, async { Err(Reason::FormTooLarge) }).await;
     assert!(large.status == 413 && text(&large).contains("value=\"/x\""), "{}", text(&large));
 }
 
 #[tokio::test]
 async fn continue_that_comes_back_says_what_to_write() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
-    let page = bench.ask("GET", "/login?next=/a", &[BROWSER, &alice], "").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
+    let page = harness.ask("GET", "/login?next=/a", &[BROWSER, &alice], "").await;
     let mark = header(&page, "set-cookie").unwrap();
     assert_eq!(mark, "exeunt-continued=1; HttpOnly; SameSite=Lax; Path=/login; Max-Age=10");
     assert!(!text(&page).contains("[login]"));
@@ -203,10 +203,10 @@ async fn continue_that_comes_back_says_what_to_write() {
         ("/.exeunt/login", &[BROWSER], false),
     ];
     for (target, lines, told) in cases {
-        let page = bench.ask("GET", target, &[lines, &[&cookies]].concat(), "").await;
+        let page = harness.ask("GET", target, &[lines, &[&cookies]].concat(), "").await;
         assert_eq!(text(&page).contains("path = \"/.exeunt/login\""), told, "{target} {lines:?}");
         assert!(text(&page).contains("You are signed in as"));
     }
-    let form = bench.ask("GET", "/login", &[BROWSER, "Cookie: exeunt-continued=1"], "").await;
+    let form = harness.ask("GET", "/login", &[BROWSER, "Cookie: exeunt-continued=1"], "").await;
     assert!(text(&form).contains("name=\"password\"") && header(&form, "set-cookie").is_none());
 }

@@ -4,20 +4,20 @@ use super::*;
 
 #[tokio::test]
 async fn a_logout_by_post_ends_the_session_before_it_is_answered() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
-    let other = bench.sign_in("alice").await;
-    let reply = bench.ask("POST", "/logout", &[&alice], "").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
+    let other = harness.sign_in("alice").await;
+    let reply = harness.ask("POST", "/logout", &[&alice], "").await;
     assert_eq!(reply.status, 200);
     let receipt = json(&reply);
     assert_eq!((&receipt["user"], &receipt["target"]), (&"alice".into(), &serde_json::Value::Null));
     assert_eq!(receipt["steps"][0]["step"], "end");
     assert_eq!(receipt["steps"][0]["result"], "done");
     assert!(header(&reply, "set-cookie").unwrap().contains("Max-Age=0"));
-    assert!(!bench.is_signed_in(&alice) && bench.is_signed_in(&other));
-    let again = bench.ask("POST", "/logout", &[&alice], "").await;
+    assert!(!harness.is_signed_in(&alice) && harness.is_signed_in(&other));
+    let again = harness.ask("POST", "/logout", &[&alice], "").await;
     assert_eq!((again.status.as_u16(), &json(&again)["user"]), (200, &serde_json::Value::Null));
-    let page = bench.ask("POST", "/logout", &[&other, BROWSER], "").await;
+    let page = harness.ask("POST", "/logout", &[&other, BROWSER], "").await;
     let onward = header(&page, "refresh").unwrap();
     assert!(onward.starts_with("0; url=/.exeunt/goodbye?"), "a reload would send the form again: {onward}");
     assert!(text(&page).contains("You are signed out") && text(&page).contains("Goodbye, alice"));
@@ -38,31 +38,31 @@ async fn a_logout_leads_to_a_checked_target() {
         ("POST", "/logout", "next=%ff", &[FORM], None),
     ];
     for (method, target, body, lines, want) in cases {
-        let bench = bench();
-        let reply = bench.ask(method, target, lines, body).await;
+        let harness = harness();
+        let reply = harness.ask(method, target, lines, body).await;
         assert_eq!(header(&reply, "location"), want, "{target} {body}");
         assert_eq!(reply.status, if want.is_some() { 303 } else { 200 });
     }
-    let bench = bench_with(|settings| settings.logout.next = Some(ReturnTo::own("/public")));
-    let reply = bench.ask("POST", "/logout?next=//evil.test", &[], "").await;
+    let harness = bench_with(|settings| settings.logout.next = Some(ReturnTo::own("/public")));
+    let reply = harness.ask("POST", "/logout?next=//evil.test", &[], "").await;
     assert_eq!(header(&reply, "location"), Some("/public"));
-    let reply = bench.ask("POST", "/logout?next=/logout", &[], "").await;
+    let reply = harness.ask("POST", "/logout?next=/logout", &[], "").await;
     assert_eq!(header(&reply, "location"), None, "a target that signs out shows the goodbye page");
 }
 
 #[tokio::test]
 async fn a_get_of_logout_does_what_a_person_meant() {
     const OWN: [&str; 3] = ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
     let lines = [OWN.as_slice(), &[alice.as_str(), "Sec-Purpose: prefetch"]].concat();
-    assert_eq!(bench.ask("GET", "/logout", &lines, "").await.status, 403);
+    assert_eq!(harness.ask("GET", "/logout", &lines, "").await.status, 403);
     let image = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image", &alice];
-    assert_eq!(bench.ask("GET", "/logout", &image, "").await.status, 403);
-    let program = bench.ask("GET", "/logout", &[&alice], "").await;
+    assert_eq!(harness.ask("GET", "/logout", &image, "").await.status, 403);
+    let program = harness.ask("GET", "/logout", &[&alice], "").await;
     assert_eq!((program.status.as_u16(), header(&program, "allow")), (405, Some("POST")));
     assert!(text(&program).contains("curl -X POST"));
-    let confirm = bench.ask("GET", "/logout?next=/bye", &[&alice, BROWSER], "").await;
+    let confirm = harness.ask("GET", "/logout?next=/bye", &[&alice, BROWSER], "").await;
     assert_eq!(confirm.status, 200);
     assert!(
         text(&confirm).contains("Sign out?")
@@ -70,54 +70,54 @@ async fn a_get_of_logout_does_what_a_person_meant() {
             && text(&confirm).contains("alice")
     );
     for method in ["HEAD", "PUT", "DELETE"] {
-        assert_eq!(bench.ask(method, "/logout", &[&alice], "").await.status, 405);
+        assert_eq!(harness.ask(method, "/logout", &[&alice], "").await.status, 405);
     }
-    assert!(bench.is_signed_in(&alice), "none of these ends anything");
+    assert!(harness.is_signed_in(&alice), "none of these ends anything");
 
     let lines = [OWN.as_slice(), &[alice.as_str()]].concat();
-    let reply = bench.ask("GET", "/Logout/", &lines, "").await;
+    let reply = harness.ask("GET", "/Logout/", &lines, "").await;
     let goodbye = header(&reply, "location").unwrap();
     assert!(reply.status == 303 && goodbye.starts_with("/.exeunt/goodbye?receipt="), "{goodbye}");
-    assert!(!bench.is_signed_in(&alice));
-    let page = bench.ask("GET", goodbye, &[BROWSER], "").await;
+    assert!(!harness.is_signed_in(&alice));
+    let page = harness.ask("GET", goodbye, &[BROWSER], "").await;
     assert!(text(&page).contains("You are signed out") && text(&page).contains("Your session has ended"));
     assert!(text(&page).contains("Goodbye, alice"), "the next page names who was signed in");
     for (from, to) in [("alice", "mallory"), ("end=1", "end=9"), ("mac=", "mac=x"), ("receipt=", "receipt=1")] {
-        let crafted = bench.ask("GET", &goodbye.replace(from, to), &[BROWSER], "").await;
+        let crafted = harness.ask("GET", &goodbye.replace(from, to), &[BROWSER], "").await;
         let page = text(&crafted);
         assert!(crafted.status == 200 && page.contains("Your session on this browser is over."), "{page}");
         assert!(!page.contains("What was ended") && !page.contains("mallory") && !page.contains("alice"), "{page}");
     }
-    let bob = bench.sign_in("bob").await;
-    let page = bench.ask("GET", goodbye, &[&bob, BROWSER], "").await;
-    assert!(text(&page).contains("You are signed in as") && bench.is_signed_in(&bob), "a reload tells what is");
+    let bob = harness.sign_in("bob").await;
+    let page = harness.ask("GET", goodbye, &[&bob, BROWSER], "").await;
+    assert!(text(&page).contains("You are signed in as") && harness.is_signed_in(&bob), "a reload tells what is");
 }
 
 #[tokio::test]
 async fn another_site_cannot_sign_anybody_out() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
     for line in ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Origin: http://evil.test", "Origin: null"]
     {
-        let reply = bench.ask("POST", "/logout", &[&alice, line], "").await;
+        let reply = harness.ask("POST", "/logout", &[&alice, line], "").await;
         assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (403, &"cross_site".into()), "{line}");
         assert_eq!(header(&reply, "set-cookie"), None);
     }
-    let page = bench.ask("POST", "/logout", &[&alice, BROWSER, "Origin: http://evil.test"], "").await;
+    let page = harness.ask("POST", "/logout", &[&alice, BROWSER, "Origin: http://evil.test"], "").await;
     assert_eq!(page.status, 403);
     assert!(text(&page).contains("<form method=\"post\" action=\"/logout\">"));
-    assert!(bench.is_signed_in(&alice));
+    assert!(harness.is_signed_in(&alice));
 }
 
 #[tokio::test]
 async fn an_exchange_in_flight_sets_no_cookie_after_the_logout() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
-    let forward = bench.forward("/x", &[&alice]);
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
+    let forward = harness.forward("/x", &[&alice]);
     let mut answer = HeaderMap::new();
     answer.insert("set-cookie", "app=1".parse().unwrap());
     assert!(!forward.response_edits(StatusCode::OK, &answer).contains(&HeaderEdit::Remove(http::header::SET_COOKIE)));
-    bench.ask("POST", "/logout", &[&alice], "").await;
+    harness.ask("POST", "/logout", &[&alice], "").await;
     assert!(forward.has_ended());
     assert!(forward.response_edits(StatusCode::OK, &answer).contains(&HeaderEdit::Remove(http::header::SET_COOKIE)));
 }
@@ -125,24 +125,24 @@ async fn an_exchange_in_flight_sets_no_cookie_after_the_logout() {
 /// A body may take its time, or never come: the session is over by then.
 #[tokio::test]
 async fn a_logout_ends_before_it_reads_its_body() {
-    let bench = bench();
+    let harness = harness();
     for next in ["/bye", "//evil.test"] {
-        let alice = bench.sign_in("alice").await;
-        let Received::BuiltIn(own) = bench.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
+        let alice = harness.sign_in("alice").await;
+        let Received::BuiltIn(own) = harness.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
         let body = async {
-            assert!(!bench.is_signed_in(&alice), "the body is read first");
-            assert!(bench.lines.lock().join("\n").contains("cause=logout"), "it is audited before, too");
+            assert!(!harness.is_signed_in(&alice), "the body is read first");
+            assert!(harness.lines.lock().join("\n").contains("cause=logout"), "it is audited before, too");
             Ok(Bytes::from(format!("next={next}")))
         };
-        let reply = bench.gateway.sign_in_or_out(own, body).await;
+        let reply = harness.gateway.sign_in_or_out(own, body).await;
         assert_eq!(header(&reply, "location"), (next == "/bye").then_some(next), "the target is read all the same");
-        bench.lines.lock().clear();
+        harness.lines.lock().clear();
     }
-    let alice = bench.sign_in("alice").await;
-    let Received::BuiltIn(own) = bench.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
-    let mut abandoned = Box::pin(bench.gateway.sign_in_or_out(own, std::future::pending()));
+    let alice = harness.sign_in("alice").await;
+    let Received::BuiltIn(own) = harness.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
+    let mut abandoned = Box::pin(harness.gateway.sign_in_or_out(own, std::future::pending()));
     assert!(futures_util::poll!(abandoned.as_mut()).is_pending());
     drop(abandoned);
     until_idle().await;
-    assert!(!bench.is_signed_in(&alice), "whoever goes away meanwhile is signed out");
+    assert!(!harness.is_signed_in(&alice), "whoever goes away meanwhile is signed out");
 }

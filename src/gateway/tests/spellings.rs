@@ -99,7 +99,7 @@ fn is_elsewhere(path: &str) -> bool {
 
 #[tokio::test]
 async fn whatever_stands_behind_us_is_where_we_looked() {
-    let bench = bench_with(|settings| {
+    let harness = bench_with(|settings| {
         settings.routes = vec![route("/", Access::Public), route("/staff", Access::SignedIn)];
     });
     let piece = "(x|staff|logout|[lL]ogin|\\.exeunt|\\.\\.|\\.|;|/|%2[fFeE05]|%3[bBfF]|%5[cC]\
@@ -108,7 +108,7 @@ async fn whatever_stands_behind_us_is_where_we_looked() {
     let chains: Vec<_> = chains().collect();
     let mut runner = TestRunner::new(Config::with_cases(3_000));
     let result = runner.run(&targets, |target| {
-        let Received::Forward(forward) = bench.receive("GET", &target, &[]) else { return Ok(()) };
+        let Received::Forward(forward) = harness.receive("GET", &target, &[]) else { return Ok(()) };
         let forwarded = forward.target().map_or(target.clone(), |target| String::from_utf8(target.to_vec()).unwrap());
         for chain in &chains {
             let read = chain.iter().fold(forwarded.clone(), |path, habit| habit.read(&path));
@@ -120,7 +120,7 @@ async fn whatever_stands_behind_us_is_where_we_looked() {
     result.unwrap();
     for target in ["/x%2Fy", "/x//staff", "/x/%252Flogin", "/x%3Bstaff", "/wiki/What%3F", "/x%5Cy", "/caf%E9", "/a./b"]
     {
-        assert!(matches!(bench.receive("GET", target, &[]), Received::Forward(_)), "{target} passes");
+        assert!(matches!(harness.receive("GET", target, &[]), Received::Forward(_)), "{target} passes");
     }
 }
 

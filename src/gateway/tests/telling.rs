@@ -4,12 +4,12 @@ use super::*;
 
 #[tokio::test]
 async fn the_log_says_what_happened_and_no_secret() {
-    let bench = bench();
-    let alice = bench.sign_in("alice").await;
-    drop(bench.forward("/x?token=geheim", &[&alice, "Referer: http://app.test/y?token=geheim"]));
-    bench.ask("POST", "/login", &[FORM], "username=alice%0aevent=signed_in&password=hunter22").await;
-    bench.ask("POST", "/logout", &[&alice], "").await;
-    let lines = bench.lines.lock().join("\n");
+    let harness = harness();
+    let alice = harness.sign_in("alice").await;
+    drop(harness.forward("/x?token=geheim", &[&alice, "Referer: http://app.test/y?token=geheim"]));
+    harness.ask("POST", "/login", &[FORM], "username=alice%0aevent=signed_in&password=hunter22").await;
+    harness.ask("POST", "/logout", &[&alice], "").await;
+    let lines = harness.lines.lock().join("\n");
     for want in [
         "event=signed_in user=alice", "event=access", "path=/x ", "event=session_ended",
         "steps=end:done:1,cut:nothing:0",
@@ -25,35 +25,35 @@ async fn the_log_says_what_happened_and_no_secret() {
 
 #[tokio::test]
 async fn people_read_their_language_and_programs_english() {
-    let bench = bench();
+    let harness = harness();
     let german = "Accept-Language: de-AT,de;q=0.9,en;q=0.5";
-    let page = bench.ask("GET", "/login", &[BROWSER, german], "").await;
+    let page = harness.ask("GET", "/login", &[BROWSER, german], "").await;
     assert!(text(&page).contains("Anmelden"));
-    let wrong = bench.ask("POST", "/login", &[FORM, BROWSER, german], "username=alice&password=wrong").await;
+    let wrong = harness.ask("POST", "/login", &[FORM, BROWSER, german], "username=alice&password=wrong").await;
     assert!(text(&wrong).contains("Benutzername oder Passwort sind falsch"));
-    let goodbye = bench.ask("POST", "/logout", &[BROWSER, german], "").await;
+    let goodbye = harness.ask("POST", "/logout", &[BROWSER, german], "").await;
     assert!(text(&goodbye).contains("Sie sind abgemeldet"));
-    let program = bench.ask("GET", "/x", &[german], "").await;
+    let program = harness.ask("GET", "/x", &[german], "").await;
     assert_eq!(json(&program)["message"], "Sign in to see this.");
 }
 
 #[tokio::test]
 async fn who_may_not_see_a_page_is_led_to_another_account_and_back() {
-    let bench = bench();
-    let bob = bench.sign_in("bob").await;
-    let page = bench.ask("GET", "/staff/x?y=1", &[&bob, BROWSER], "").await;
+    let harness = harness();
+    let bob = harness.sign_in("bob").await;
+    let page = harness.ask("GET", "/staff/x?y=1", &[&bob, BROWSER], "").await;
     assert_eq!(page.status, 403);
     assert!(text(&page).contains("href=\"/login?switch=1&amp;next=%2Fstaff%2Fx%3Fy%3D1\""), "{}", text(&page));
-    let form = bench.ask("GET", "/login?switch=1&next=%2Fstaff%2Fx%3Fy%3D1", &[&bob, BROWSER], "").await;
+    let form = harness.ask("GET", "/login?switch=1&next=%2Fstaff%2Fx%3Fy%3D1", &[&bob, BROWSER], "").await;
     assert!(text(&form).contains("type=\"password\"") && text(&form).contains("/staff/x?y=1"));
-    assert!(bench.is_signed_in(&bob));
+    assert!(harness.is_signed_in(&bob));
 }
 
 #[tokio::test]
 async fn style_and_logo_are_for_everybody() {
-    let bench = bench();
+    let harness = harness();
     for (target, kind) in [("/.exeunt/style.css", "text/css; charset=utf-8"), ("/.exeunt/logo", "image/svg+xml")] {
-        let reply = bench.ask("GET", target, &[], "").await;
+        let reply = harness.ask("GET", target, &[], "").await;
         assert_eq!((reply.status.as_u16(), header(&reply, "content-type")), (200, Some(kind)));
         assert_eq!(header(&reply, "cache-control"), Some("public, max-age=3600"));
     }

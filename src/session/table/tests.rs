@@ -191,12 +191,12 @@ async fn an_end_waits_for_what_was_announced_before_it() {
     let table = table();
     let session = open(&table, "alice", AT_START).await.session;
     let hold = Arc::clone(&session).hold(&Cut::new()).unwrap();
-    let leaving = hold.begin_write().unwrap();
+    let write_guard = hold.begin_write().unwrap();
     let mut end = std::pin::pin!(table.end(&session, EndCause::Logout));
     assert!(futures_util::poll!(end.as_mut()).is_pending(), "a head is being written");
     assert_eq!(session.ended(), Some(EndCause::Logout), "the mark comes first");
     assert!(hold.begin_write().is_none(), "the mark is read again before each write");
-    drop(leaving);
+    drop(write_guard);
     assert!(end.await.unwrap().quiet);
 }
 

@@ -28,7 +28,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
 
 fn holds_together(settings: &config::Settings) {
     let gateway = &settings.gateway;
-    assert!(!settings.door.listen.is_empty());
+    assert!(!settings.server.listen.is_empty());
     assert!(gateway.hosts.origins().count() > 0);
     assert!(settings.session.lifetime.idle <= settings.session.lifetime.absolute);
     assert!(!settings.session.lifetime.idle.is_zero());

@@ -34,11 +34,11 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
 });
 
 fn tell_nothing(problems: &FileProblems, text: &str) {
-    let said = format!("{problems:?}{problems}");
-    assert!(!said.is_empty());
+    let message = format!("{problems:?}{problems}");
+    assert!(!message.is_empty());
     let shown = problems.to_string();
     assert!(!shown.chars().any(|sign| sign.is_control() && !"\n\t".contains(sign)), "{shown:?}");
-    assert!(!is_only_in_passwords(text) || !said.contains(SECRET), "{said}");
+    assert!(!is_only_in_passwords(text) || !message.contains(SECRET), "{message}");
 }
 
 /// Whether the secret stands nowhere but where passwords stand, in whichever form the file is read.

@@ -66,13 +66,13 @@ fn all_problems_are_told_at_once_and_without_colour_in_a_pipe() {
     let broken = SOUND.replace("listen", "lisen").replace("upstream", "upstrem");
     fs::write(folder.path().join("config.toml"), broken).unwrap();
     let output = exeunt(folder.path(), &["check"]);
-    let said = text(&output.stderr);
+    let message = text(&output.stderr);
     let parts =
         ["lisen", "did you mean `listen`", "route[1].upstrem", "./config.toml:4:1", "2 problems in ./config.toml"];
     for part in parts {
-        assert!(said.contains(part), "{part} is not in\n{said}");
+        assert!(message.contains(part), "{part} is not in\n{message}");
     }
-    assert!(!said.contains('\u{1b}') && output.stdout.is_empty());
+    assert!(!message.contains('\u{1b}') && output.stdout.is_empty());
 }
 
 #[test]
@@ -93,9 +93,9 @@ fn the_file_of_users_is_for_its_owner_and_group() {
     for (mode, code) in [(0o644, 1), (0o604, 1), (0o666, 1), (0o640, 0), (0o600, 0)] {
         fs::set_permissions(&users, fs::Permissions::from_mode(mode)).unwrap();
         let output = exeunt(folder.path(), &["check"]);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{mode:o}: {said}");
-        assert_eq!(said.contains("chmod"), code == 1, "{mode:o}: {said}");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{mode:o}: {message}");
+        assert_eq!(message.contains("chmod"), code == 1, "{mode:o}: {message}");
     }
 }
 
@@ -119,11 +119,15 @@ fn a_bad_line_of_htpasswd_keeps_nobody_else_out() {
         // The start goes as far as its address, which is taken.
         for (command, code) in [("check", checked), ("serve", started)] {
             let output = exeunt(folder.path(), &[command]);
-            let said = text(&output.stderr);
-            assert_eq!(output.status.code(), Some(code), "{command} {lines}: {said}");
-            assert_eq!(said.contains("`bob` cannot be used"), lines.contains("hunter2"), "{said}");
-            assert_eq!(said.contains("twice: the first line counts"), lines.matches("alice").count() == 2, "{said}");
-            assert!(!said.contains("hunter2"), "{said}");
+            let message = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{command} {lines}: {message}");
+            assert_eq!(message.contains("`bob` cannot be used"), lines.contains("hunter2"), "{message}");
+            assert_eq!(
+                message.contains("twice: the first line counts"),
+                lines.matches("alice").count() == 2,
+                "{message}"
+            );
+            assert!(!message.contains("hunter2"), "{message}");
         }
     }
 }
@@ -154,9 +158,9 @@ fn the_key_file_is_made_by_the_first_start() {
         assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&key, "sesame\n").unwrap();
         for (command, code) in [("check", 1), ("serve", 78)] {
-            let (status, said) = run(command);
-            assert_eq!(status, Some(code), "{said}");
-            assert!(said.contains("openssl rand -hex 32") && !said.contains("sesame"), "{said}");
+            let (status, message) = run(command);
+            assert_eq!(status, Some(code), "{message}");
+            assert!(message.contains("openssl rand -hex 32") && !message.contains("sesame"), "{message}");
         }
     }
 }
@@ -174,9 +178,9 @@ fn without_a_folder_to_write_the_keys_are_in_memory() {
         let mut program = Command::new(env!("CARGO_BIN_EXE_exeunt"));
         let output =
             program.current_dir(folder.path()).arg("serve").env("STATE_DIRECTORY", "/proc/no").output().unwrap();
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.contains(want) && !folder.path().join("exeunt.key").exists(), "{said}");
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert!(message.contains(want) && !folder.path().join("exeunt.key").exists(), "{message}");
     }
 }
 
@@ -185,18 +189,18 @@ fn without_a_configuration_it_is_said_where_one_was_looked_for() {
     let folder = tempfile::tempdir().unwrap();
     assert!(!Path::new("/etc/exeunt/config.toml").exists(), "this test needs a machine without Exeunt");
     let output = exeunt(folder.path(), &["serve"]);
-    let said = text(&output.stderr);
+    let message = text(&output.stderr);
     assert_eq!(output.status.code(), Some(78));
     for part in ["./config.toml", "/etc/exeunt/config.toml", "--config FILE", "exeunt user set NAME"] {
-        assert!(said.contains(part), "{part} is not in\n{said}");
+        assert!(message.contains(part), "{part} is not in\n{message}");
     }
 }
 
 #[test]
 fn the_example_that_is_shown_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    let said = text(&exeunt(folder.path(), &["serve"]).stderr);
-    let lines = said.lines().filter_map(|line| line.strip_prefix("    "));
+    let message = text(&exeunt(folder.path(), &["serve"]).stderr);
+    let lines = message.lines().filter_map(|line| line.strip_prefix("    "));
     let shown: String = lines.map(|line| format!("{line}\n")).collect();
     fs::write(folder.path().join("config.toml"), shown).unwrap();
     assert_eq!(exeunt(folder.path(), &["check"]).status.code(), Some(0));

@@ -40,7 +40,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// What is said about a file, as if it stood in `/etc/exeunt`.
-fn said(path: &Path, folder: &Path) -> String {
+fn message(path: &Path, folder: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let report = config::parse("config.toml", &text, folder).map_or_else(|report| report, |(_, report)| report);
     assert!(report.has_flaws(), "{} is accepted", path.display());
@@ -54,25 +54,25 @@ fn every_broken_file_is_explained() {
     let mut differences = Vec::new();
     for path in corpus() {
         let expected = path.with_extension("expected");
-        let said = said(&path, folder.path());
+        let message = message(&path, folder.path());
         if bless {
-            fs::write(&expected, &said).unwrap();
+            fs::write(&expected, &message).unwrap();
         }
         let wanted = fs::read_to_string(&expected).unwrap_or_default();
-        if said != wanted {
-            differences.push(format!("== {}\n{}", path.display(), difference(&wanted, &said)));
+        if message != wanted {
+            differences.push(format!("== {}\n{}", path.display(), difference(&wanted, &message)));
         }
     }
     assert!(differences.is_empty(), "EXEUNT_BLESS=1 accepts what is said now\n{}", differences.join("\n"));
 }
 
 /// The lines that differ, `-` expected and `+` said.
-fn difference(wanted: &str, said: &str) -> String {
-    let (wanted, said): (Vec<_>, Vec<_>) = (wanted.lines().collect(), said.lines().collect());
+fn difference(wanted: &str, message: &str) -> String {
+    let (wanted, message): (Vec<_>, Vec<_>) = (wanted.lines().collect(), message.lines().collect());
     let only = |sign, these: &[&str], those: &[&str]| -> String {
         these.iter().filter(|line| !those.contains(line)).map(|line| format!("{sign} {line}\n")).collect()
     };
-    only('-', &wanted, &said) + &only('+', &said, &wanted)
+    only('-', &wanted, &message) + &only('+', &message, &wanted)
 }
 
 #[test]

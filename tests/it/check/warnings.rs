@@ -51,12 +51,12 @@ fn each_is_said_under_its_key() {
         (format!("{SOUND}path = \"/app\"\n").replace("[[route]]", "next = \"/app/\"\n[[route]]"), None),
     ];
     for (text, further) in cases {
-        let said = warnings(&text);
-        let says = |start: &str| said.iter().any(|line| line.starts_with(start));
-        assert!(says("session.store: sessions are kept in memory"), "{said:?}");
-        assert!(says("login.users: no users yet in /nowhere/users.toml"), "{said:?}");
-        assert!(further.is_none_or(says), "{further:?} is not in {said:?}");
-        assert_eq!(said.len(), 2 + usize::from(further.is_some()), "{said:?}");
+        let message = warnings(&text);
+        let says = |start: &str| message.iter().any(|line| line.starts_with(start));
+        assert!(says("session.store: sessions are kept in memory"), "{message:?}");
+        assert!(says("login.users: no users yet in /nowhere/users.toml"), "{message:?}");
+        assert!(further.is_none_or(says), "{further:?} is not in {message:?}");
+        assert_eq!(message.len(), 2 + usize::from(further.is_some()), "{message:?}");
     }
 }
 
@@ -64,8 +64,8 @@ fn each_is_said_under_its_key() {
 #[test]
 fn passwords_over_plain_http_are_worth_a_word() {
     let text = format!("{SOUND}basic = true\n").replace("localhost:8080", "app.test");
-    let said = warnings(&text);
-    assert!(said.iter().any(|line| line.starts_with("route[1].basic: programs send their password")), "{said:?}");
+    let message = warnings(&text);
+    assert!(message.iter().any(|line| line.starts_with("route[1].basic: programs send their password")), "{message:?}");
 }
 
 #[test]
@@ -73,18 +73,18 @@ fn forms_of_own_templates_that_lead_astray_are_named() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("pages")).unwrap();
     let write = |text: &str| fs::write(folder.path().join("pages/login.html"), text).unwrap();
-    let said = || {
+    let message = || {
         let text = format!("{SOUND}[pages]\ndir = \"pages\"\n");
         let (_, report) = config::parse("config.toml", &text, folder.path()).unwrap();
         let about = report.findings().iter().filter(|finding| finding.key == "pages.dir");
         about.map(|finding| finding.what.clone()).collect::<Vec<_>>().join("\n")
     };
     write("<form method=\"post\"></form>");
-    assert_eq!(said(), "");
+    assert_eq!(message(), "");
     write("<form method=\"post\" action=\"{{ login }}\"></form>");
-    assert!(said().starts_with("the form of login.html has an action"), "{}", said());
+    assert!(message().starts_with("the form of login.html has an action"), "{}", message());
     write("<form method=\"post\" action=\"https://evil.test/{{ login }}\"></form>");
-    assert!(said().starts_with("a form of login.html leads to https://evil.test//login"), "{}", said());
+    assert!(message().starts_with("a form of login.html leads to https://evil.test//login"), "{}", message());
 }
 
 #[test]
@@ -96,8 +96,8 @@ fn weak_hashes_are_let_in_with_a_word() {
     let text = SOUND.replace("\"users.toml\"", "\"people.htpasswd\"\nallow_weak_hashes = true");
     let (settings, report) = config::parse("config.toml", &text, folder.path()).unwrap();
     assert_eq!(settings.gateway.users.weak(), 1);
-    let said = report.to_string();
-    assert!(said.contains("login.users: 1 user has a weak hash") && said.contains("htpasswd -B "), "{said}");
+    let message = report.to_string();
+    assert!(message.contains("login.users: 1 user has a weak hash") && message.contains("htpasswd -B "), "{message}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Answers are framed anew: one length, or chunks, or the end of the connection, and nothing that belongs to the
 //! application's own connection.
 
-use super::bench::{Script, ask, get, says, says_and_closes, site_of};
+use super::harness::{Script, ask, get, says, says_and_closes, site_of};
 use crate::site::answer::Answer;
 
 /// How the client is told where the body ends.

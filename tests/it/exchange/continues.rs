@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
 use crate::site::answer::request;
-use crate::site::house::Site;
+use crate::site::harness::Site;
 use crate::upstream::{self, Connection, header};
 
 const EXPECT: &str = "Expect: 100-continue";
@@ -149,9 +149,9 @@ async fn a_body_is_passed_on_as_it_comes() {
         let mut client = site.client().await;
         client.say(&request("POST", "/public/x", &[framing], "")).await;
         client.say(first).await;
-        crate::door::client::within(came.acquire()).await.unwrap().forget();
+        crate::server::client::within(came.acquire()).await.unwrap().forget();
         client.say(second).await;
-        crate::door::client::within(came.acquire()).await.unwrap().forget();
+        crate::server::client::within(came.acquire()).await.unwrap().forget();
         assert_eq!(client.one_answer(false).await.unwrap().text(), "ok", "{framing}");
     }
 }

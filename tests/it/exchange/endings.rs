@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 
-use super::bench::{ask, says, says_and_closes, site_of};
-use crate::door::client::within;
+use super::harness::{ask, says, says_and_closes, site_of};
+use crate::server::client::within;
 use crate::site::answer::request;
-use crate::site::house::Site;
+use crate::site::harness::Site;
 use crate::upstream;
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";

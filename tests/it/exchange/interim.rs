@@ -1,7 +1,7 @@
 //! Interim answers: hints pass, and nothing else does.
 
-use super::bench::{ask, get, says, site_of};
-use crate::door::client::Client;
+use super::harness::{ask, get, says, site_of};
+use crate::server::client::Client;
 use crate::site::answer::request;
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -81,7 +81,7 @@ async fn a_hint_does_not_wait_for_the_answer() {
         }
     })
     .await;
-    let site = crate::site::house::Site::before_one(app);
+    let site = crate::site::harness::Site::before_one(app);
     let mut client = site.client().await;
     for _ in 0..2 {
         client.say(&request("GET", "/public/x", &[], "")).await;

@@ -1,6 +1,6 @@
 //! Answers that are a little wrong: old applications are understood, but what comes behind such an answer is not read.
 
-use super::bench::{get, says, says_and_closes};
+use super::harness::{get, says, says_and_closes};
 
 const HELLO: &str = "Content-Length: 5\r\n\r\nhello";
 

@@ -1,7 +1,7 @@
 //! One exchange, as both sides see it on the wire: how messages are framed and read, in whichever pieces they come, and
 //! what becomes of the two connections.
 
-mod bench;
+mod harness;
 
 mod answers;
 mod continues;

@@ -1,6 +1,6 @@
 //! HTTP/1.0 clients: no chunks, no interim answers, and a connection that ends unless they ask for more.
 
-use super::bench::{says, says_and_closes, site_of};
+use super::harness::{says, says_and_closes, site_of};
 
 /// An answer, all that a client of HTTP/1.0 gets for it, and whether the end is told by the close alone.
 #[tokio::test(flavor = "multi_thread")]

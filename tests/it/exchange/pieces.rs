@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 
 use crate::site::answer::{Answer, request};
-use crate::site::house::{FORM, PASSWORD, Site};
+use crate::site::harness::{FORM, PASSWORD, Site};
 use crate::upstream;
 
 /// Sends byte by byte, each in a packet of its own.

@@ -1,7 +1,7 @@
 //! Requests that do not wait for the answer before them.
 
 use crate::site::answer::request;
-use crate::site::house::Site;
+use crate::site::harness::Site;
 
 fn get(target: &str) -> String {
     request("GET", target, &[], "")

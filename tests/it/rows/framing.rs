@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
-use super::bench::{Outcome, folded, open_site_with, send, the_one};
+use super::harness::{Outcome, folded, open_site_with, send, the_one};
 use crate::site::answer::request;
 use crate::site::echo::Echo;
-use crate::site::house::Site;
+use crate::site::harness::Site;
 use crate::upstream::{self, header};
 
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);

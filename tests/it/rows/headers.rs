@@ -5,11 +5,11 @@ use exeunt::admission::identity_headers::Template;
 use exeunt::routes::methods::Methods;
 use http::Method;
 
-use super::bench::{folded, open_site, send, the_one};
+use super::harness::{folded, open_site, send, the_one};
 use super::identity::none_gets_through;
 use crate::site::answer::request;
 use crate::site::echo::Echo;
-use crate::site::house::Site;
+use crate::site::harness::Site;
 use crate::upstream::header;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,10 @@ use exeunt::credentials::user_file::Users;
 use exeunt::values::client_address::TrustedProxies;
 use exeunt::values::identity::Identity;
 
-use super::bench::{folded, the_one};
+use super::harness::{folded, the_one};
 use crate::site::answer::request;
 use crate::site::echo::Echo;
-use crate::site::house::{FORM, Site};
+use crate::site::harness::{FORM, Site};
 use crate::upstream::header;
 
 /// alice asks, on a protected route and on a public one, and a stranger on the public one, each with these names:

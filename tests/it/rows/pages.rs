@@ -2,9 +2,9 @@
 
 use exeunt::audit::Format;
 
-use super::bench::{open_site, send, status};
+use super::harness::{open_site, send, status};
 use crate::site::answer::{Answer, request};
-use crate::site::house::{FORM, PASSWORD, Site, until};
+use crate::site::harness::{FORM, PASSWORD, Site, until};
 
 const BROWSER: &str = "Accept: text/html";
 

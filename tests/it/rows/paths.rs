@@ -4,8 +4,8 @@ use exeunt::config;
 use exeunt::values::origin::{Host, Origin};
 use exeunt::values::own_hosts::OwnHosts;
 
-use super::bench::{all_protected, all_refused, open_site, send, status};
-use crate::site::house::Site;
+use super::harness::{all_protected, all_refused, open_site, send, status};
+use crate::site::harness::Site;
 use crate::upstream::header;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use exeunt::values::return_to::{AllowedOrigins, OriginPattern};
 
 use crate::site::answer::Answer;
-use crate::site::house::{FORM, Setup, Site};
+use crate::site::harness::{FORM, Setup, Site};
 
 const BROWSER: &str = "Accept: text/html";
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use exeunt::values::identity::UserKey;
 use exeunt::values::session_id::SessionId;
 
-use super::bench::{folded, status, the_one};
+use super::harness::{folded, status, the_one};
 use crate::site::answer::request;
-use crate::site::house::{FORM, Site, until};
+use crate::site::harness::{FORM, Site, until};
 use crate::upstream::header;
 
 /// No connection goes on knowing a session that was ended on another.
@@ -61,7 +61,11 @@ async fn t55_nobody_is_mistaken_for_somebody_else() {
 }
 
 /// Two sessions of one person; one is signed out, then the other.
-async fn in_and_out(site: &Site, mut client: crate::door::client::Client, user: &str) -> crate::door::client::Client {
+async fn in_and_out(
+    site: &Site,
+    mut client: crate::server::client::Client,
+    user: &str,
+) -> crate::server::client::Client {
     let (one, other) = (site.session_of(user).await, site.session_of(user).await);
     for cookie in [&one, &other, &one] {
         let answer = client.exchange(&request("GET", "/x", &[cookie], "")).await;

@@ -1,7 +1,7 @@
 //! P1-P16: one canonical target. Rows that are the same as a T row stand with that.
 
-use super::bench::{all_protected, all_refused, all_sign_out, open_site, send, status};
-use crate::site::house::Site;
+use super::harness::{all_protected, all_refused, all_sign_out, open_site, send, status};
+use crate::site::harness::Site;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p01_t38_every_spelling_of_logout_signs_out() {

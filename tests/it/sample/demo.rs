@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 /// The running demo, and what it said at its start.
 struct Demo {
     process: Child,
-    said: Vec<String>,
+    message: Vec<String>,
     _output: BufReader<ChildStdout>,
 }
 
@@ -15,22 +15,22 @@ impl Demo {
     fn start() -> Self {
         let mut process = exeunt(&["demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut said = Vec::new();
-        while said.last().is_none_or(|line: &String| !line.contains("Ctrl-C")) {
+        let mut message = Vec::new();
+        while message.last().is_none_or(|line: &String| !line.contains("Ctrl-C")) {
             let mut line = String::new();
-            assert!(output.read_line(&mut line).unwrap() > 0, "it ended after {said:?}");
-            said.push(line.trim().to_owned());
+            assert!(output.read_line(&mut line).unwrap() > 0, "it ended after {message:?}");
+            message.push(line.trim().to_owned());
         }
-        Self { process, said, _output: output }
+        Self { process, message, _output: output }
     }
 
     fn url(&self) -> &str {
-        self.said.iter().find_map(|line| line.strip_prefix("Address")).unwrap().trim()
+        self.message.iter().find_map(|line| line.strip_prefix("Address")).unwrap().trim()
     }
 
     /// The one line to try that has these words in it.
     fn line(&self, words: &str) -> &str {
-        let lines = self.said.iter().filter(|line| line.starts_with("curl ") && line.ends_with(words));
+        let lines = self.message.iter().filter(|line| line.starts_with("curl ") && line.ends_with(words));
         let lines: Vec<_> = lines.collect();
         assert_eq!(lines.len(), 1, "{words}: {lines:?}");
         lines[0]
@@ -73,7 +73,7 @@ fn every_line_to_try_does_what_is_said() {
     let demo = Demo::start();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let printed = demo.said.iter().filter(|line| line.starts_with("curl ")).count();
+    let printed = demo.message.iter().filter(|line| line.starts_with("curl ")).count();
     let mut tried = 0;
     let mut line = |words: &str| {
         tried += 1;
@@ -111,8 +111,8 @@ fn every_line_to_try_does_what_is_said() {
 fn the_smoke_test_finds_nothing_wrong_with_it() {
     let demo = Demo::start();
     let line = format!("echo wonderland | deploy/smoke {} alice --echo /headers.json", demo.url());
-    let said = output(&line, Path::new(env!("CARGO_MANIFEST_DIR")));
-    assert!(said.lines().filter(|line| line.starts_with("ok")).count() >= 19, "{said}");
+    let message = output(&line, Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(message.lines().filter(|line| line.starts_with("ok")).count() >= 19, "{message}");
 }
 
 #[test]

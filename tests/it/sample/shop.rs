@@ -8,9 +8,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::door::client::within;
+use crate::server::client::within;
 use crate::site::answer::request;
-use crate::site::house::{FORM, Site};
+use crate::site::harness::{FORM, Site};
 
 /// A gateway before a shop. The shop goes with the test.
 async fn site() -> (Site, Sample) {

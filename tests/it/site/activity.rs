@@ -10,8 +10,8 @@ use exeunt::values::identity::UserKey;
 use tokio::sync::Semaphore;
 
 use super::answer::request;
-use super::house::{IDLE, Site, until};
-use crate::door::client::within;
+use super::harness::{IDLE, Site, until};
+use crate::server::client::within;
 use crate::upstream::{self, header};
 
 /// As long as nobody may be idle, almost.
@@ -42,7 +42,7 @@ async fn who_sends_a_long_body_is_there() {
     })
     .await;
     for framing in ["Content-Length: 16", "Transfer-Encoding: chunked"] {
-        let site = Site::before(&[format!("http://{app}")], |setup| setup.door.body_timeout = IDLE * 10);
+        let site = Site::before(&[format!("http://{app}")], |setup| setup.server.body_timeout = IDLE * 10);
         let alice = site.session_of("alice").await;
         let mut client = site.client().await;
         client.say(&request("POST", "/x", &[&alice, framing], "")).await;
@@ -76,7 +76,7 @@ async fn piecemeal(lines: &'static str) -> (Site, Arc<Semaphore>) {
         }
     })
     .await;
-    (Site::before(&[format!("http://{app}")], |setup| setup.door.send_timeout = IDLE * 10), go_on)
+    (Site::before(&[format!("http://{app}")], |setup| setup.server.send_timeout = IDLE * 10), go_on)
 }
 
 #[tokio::test(flavor = "multi_thread")]

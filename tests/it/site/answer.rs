@@ -2,8 +2,8 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::evidence;
-use crate::door::client::Client;
+use super::secrets;
+use crate::server::client::Client;
 
 /// One answer, its body without its framing.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn one_answer(&mut self, to_head: bool) -> Option<Answer> {
         let head = self.answer_head().await?;
         let mut answer = Answer { status: head[9..12].parse().unwrap(), head, body: Vec::new() };
-        evidence::cookies(&answer);
+        secrets::cookies(&answer);
         if to_head || answer.status < 200 || matches!(answer.status, 204 | 304) {
             return Some(answer);
         }

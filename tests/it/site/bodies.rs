@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 use super::answer::request;
-use super::house::{FORM, Site, until};
-use crate::door::client::{Client, within};
+use super::harness::{FORM, Site, until};
+use crate::server::client::{Client, within};
 use crate::upstream::{self, header};
 
 const MIB: u64 = 1024 * 1024;
@@ -197,9 +197,9 @@ async fn a_client_that_leaves_ends_the_applications_work() {
     client.say(&request("GET", "/x", &[&alice], "")).await;
     let session = site.get("/.exeunt/session", &[&alice]).await.json();
     assert_eq!(session["user"], "alice");
-    until(|| site.door.connections() >= 1).await;
+    until(|| site.server.connections() >= 1).await;
     leave(client);
     let _ = within(over.acquire()).await.unwrap();
-    within(site.door.reached(0)).await;
+    within(site.server.reached(0)).await;
     assert_eq!(site.access_lines(1, "path=/x ").await.len(), 1);
 }

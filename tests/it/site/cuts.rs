@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tokio_tungstenite::client_async;
 
 use super::answer::request;
-use super::house::{GRACE, Site};
-use crate::door::client::{Client, within};
+use super::harness::{GRACE, Site};
+use crate::server::client::{Client, within};
 use crate::upstream;
 
 const BEGUN: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nbegun";
@@ -73,7 +73,7 @@ async fn the_end_of_a_session_is_named_in_every_format() {
         site.sign_out(&alice).await;
         stream.rest().await;
         let lines = || site.lines().into_iter().filter(|line| line.contains("/stream")).collect::<Vec<_>>();
-        super::house::until(|| !lines().is_empty()).await;
+        super::harness::until(|| !lines().is_empty()).await;
         assert!(lines().len() == 1 && lines()[0].contains(want), "{format:?}: {:?}", lines());
     }
 }
@@ -110,7 +110,7 @@ async fn an_application_that_pauses_for_too_long_is_named() {
     // A session would end before.
     let mut stalled = begun(&site, "/public/stalled", "Accept: */*").await;
     // Its time begins when it is looked at next.
-    site.door.sweep();
+    site.server.sweep();
     site.advance(Duration::from_secs(3600)).await;
     stalled.rest().await;
     assert_eq!(cut_of(&site, "/public/stalled").await, "upstream_too_slow");
@@ -121,7 +121,7 @@ async fn a_stop_is_named() {
     let (site, _close) = site(STREAM, Format::Text).await;
     let alice = site.session_of("alice").await;
     let mut stream = begun(&site, "/stopped", &alice).await;
-    site.door.stop_now();
+    site.server.stop_now();
     stream.rest().await;
     assert_eq!(cut_of(&site, "/stopped").await, "stopping");
 }

@@ -9,7 +9,7 @@ use exeunt::routes::access::Access;
 use exeunt::routes::upstream_trust::UpstreamTrust;
 
 use super::answer::request;
-use super::house::{Site, route};
+use super::harness::{Site, route};
 use crate::upstream::{self, Identity, dead_port, header};
 
 fn http(address: SocketAddr) -> Vec<String> {
@@ -198,9 +198,9 @@ async fn a_post_takes_a_kept_connection_only_if_it_was_just_used() {
     let site = Site::before_one(numbering("").await);
     let number = async |method: &str| once(&site, method, &[]).await.1;
     assert_eq!(number("GET").await, "0");
-    site.hands.advance(Duration::from_millis(1_001));
+    site.clock_handle.advance(Duration::from_millis(1_001));
     assert_eq!(number("POST").await, "1");
-    site.hands.advance(Duration::from_millis(1_001));
+    site.clock_handle.advance(Duration::from_millis(1_001));
     assert_eq!(number("GET").await, "1", "the one that was used last");
     assert_eq!(number("POST").await, "1");
 }
@@ -211,10 +211,10 @@ async fn a_kept_connection_is_closed_after_a_while_or_when_the_upstream_said_so(
         let site = Site::before_one(numbering(lines).await);
         assert_eq!(once(&site, "GET", &[]).await.1, "0");
         if seconds > 0 {
-            site.hands.advance(Duration::from_millis(seconds * 1000 - 1));
+            site.clock_handle.advance(Duration::from_millis(seconds * 1000 - 1));
             assert_eq!(once(&site, "GET", &[]).await.1, "0", "{lines}");
         }
-        site.hands.advance(Duration::from_secs(seconds));
+        site.clock_handle.advance(Duration::from_secs(seconds));
         assert_eq!(once(&site, "GET", &[]).await.1, "1", "{lines}");
     }
 }

@@ -6,7 +6,7 @@ use exeunt::routes::methods::Methods;
 use exeunt::values::origin::Host;
 
 use super::echo::Echo;
-use super::house::{Setup, Site, route};
+use super::harness::{Setup, Site, route};
 
 async fn open_site(change: impl FnOnce(&mut Setup)) -> (Site, Echo) {
     Site::with_echo_and(change).await

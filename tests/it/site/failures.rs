@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::answer::request;
 use super::echo::Echo;
-use super::house::Site;
+use super::harness::Site;
 use crate::upstream::{self, Identity, dead_port, header};
 
 const BROWSER: &str = "Accept: text/html";
@@ -191,7 +191,7 @@ async fn a_dead_one_of_several_is_passed_over_and_tried_again_later() {
         futures_util::future::join_all(asked).await.iter().any(|answer| answer.text() == "back")
     };
     assert!(!any_back().await, "it rests");
-    site.hands.advance(Duration::from_secs(11));
+    site.clock_handle.advance(Duration::from_secs(11));
     assert!(any_back().await, "some sessions belong to it");
 }
 

@@ -12,8 +12,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, client_async};
 
 use super::answer::{Answer, request};
-use super::house::{Setup, Site};
-use crate::door::client::within;
+use super::harness::{Setup, Site};
+use crate::server::client::within;
 use crate::upstream::{self, Connection, Identity, Io, dead_port};
 
 const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
@@ -141,7 +141,7 @@ async fn what_is_no_answer_is_a_failure() {
         huge,
     ];
     for answer in answers {
-        let said = answer.get(..60).unwrap_or(&answer).to_owned();
+        let message = answer.get(..60).unwrap_or(&answer).to_owned();
         let address = upstream::start(move |mut connection, _| {
             let answer = answer.clone();
             async move {
@@ -153,7 +153,7 @@ async fn what_is_no_answer_is_a_failure() {
         })
         .await;
         let refused = answered(&Site::before_one(address)).await;
-        assert_eq!((refused.status, &refused.json()["error"]), (502, &"upstream_broken".into()), "{said}");
+        assert_eq!((refused.status, &refused.json()["error"]), (502, &"upstream_broken".into()), "{message}");
     }
 }
 

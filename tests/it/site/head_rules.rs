@@ -10,8 +10,8 @@ use http::{HeaderName, HeaderValue};
 use tokio::net::TcpStream;
 
 use super::echo::Echo;
-use super::house::{Site, route, until};
-use crate::rows::bench::{folded, the_one};
+use super::harness::{Site, route, until};
+use crate::rows::harness::{folded, the_one};
 use crate::upstream::{self, header};
 
 const NAVIGATION: &str = "Sec-Fetch-Mode: navigate";

@@ -4,8 +4,8 @@ use exeunt::routes::access::Access;
 use exeunt::values::origin::Authority;
 
 use super::echo::Echo;
-use super::house::{Setup, Site, route};
-use crate::rows::bench::{folded, the_one};
+use super::harness::{Setup, Site, route};
+use crate::rows::harness::{folded, the_one};
 use crate::upstream::header;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::AsyncWriteExt;
 
 use super::answer::{Answer, request};
-use super::house::Site;
+use super::harness::Site;
 use crate::upstream;
 
 /// An application that answers every request with these bytes and keeps the connection open, as long as it lasts.

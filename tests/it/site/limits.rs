@@ -9,15 +9,15 @@ use tokio::sync::Semaphore;
 
 use super::answer::request;
 use super::echo::Echo;
-use super::house::{FORM, Site, until};
-use crate::door::client::within;
+use super::harness::{FORM, Site, until};
+use crate::server::client::within;
 use crate::upstream;
 
 const BROWSER: &str = "Accept: text/html";
 
 /// A site that reads heads of 2 KiB and 20 lines.
 async fn narrow() -> (Site, Echo) {
-    Site::with_echo_and(|setup| setup.door.head = ParsedHead { size: 2048, fields: 20 }).await
+    Site::with_echo_and(|setup| setup.server.head = ParsedHead { size: 2048, fields: 20 }).await
 }
 
 /// Heads that are refused before anybody parses them: each says why, to programs and to people, closes the connection

@@ -5,8 +5,8 @@ use exeunt::values::invisible::is_invisible;
 use tokio::sync::Semaphore;
 
 use super::answer::request;
-use super::house::{FORM, Site};
-use crate::door::client::within;
+use super::harness::{FORM, Site};
+use crate::server::client::within;
 use crate::upstream;
 
 async fn busy_site(format: Format) -> Site {
@@ -35,7 +35,7 @@ async fn every_exchange_has_one_line_in_every_format() {
         ];
         for (path, statuses) in exchanges {
             let statuses: Vec<_> = statuses.into_iter().filter(|status| !status.is_empty()).collect();
-            super::house::until(|| access_lines(&site, format, path).len() >= statuses.len()).await;
+            super::harness::until(|| access_lines(&site, format, path).len() >= statuses.len()).await;
             let lines = access_lines(&site, format, path);
             assert_eq!(lines.len(), statuses.len(), "{path} in {format:?}: {lines:?}");
             for status in statuses {
@@ -91,7 +91,7 @@ async fn exchanges_that_are_cut_have_their_line() {
     drop(left);
     assert_eq!(site.access_lines(1, "path=/left ").await.len(), 1);
     site.sign_out(&alice).await;
-    site.advance(super::house::GRACE).await;
+    site.advance(super::harness::GRACE).await;
     assert_eq!(cut.rest().await, "");
     for path in ["/cut", "/left"] {
         let lines = site.access_lines(1, &format!("path={path} ")).await;
@@ -108,14 +108,14 @@ async fn every_connection_that_sent_a_byte_has_a_line() {
         for resets in [false, true] {
             let mut client = site.client().await;
             client.say(bytes).await;
-            within(site.door.reached(1)).await;
+            within(site.server.reached(1)).await;
             // What was sent has come when the time for it begins to run: nothing else can be seen of it from outside.
-            super::house::until(|| site.door.connections() == 1).await;
+            super::harness::until(|| site.server.connections() == 1).await;
             if resets {
                 client.stream.set_zero_linger().unwrap();
             }
             drop(client);
-            within(site.door.reached(0)).await;
+            within(site.server.reached(0)).await;
             let lines = site.access_lines(at * 2 + usize::from(resets) + 1, "cut=client_gone").await;
             assert!(lines.iter().all(|line| line.contains("status=-")), "{lines:?}");
         }
@@ -124,9 +124,9 @@ async fn every_connection_that_sent_a_byte_has_a_line() {
         let before = site.lines().len();
         let mut client = site.client().await;
         client.say(bytes).await;
-        let said = client.rest().await;
-        assert!(said.starts_with("HTTP/1.1 ") && !said.to_ascii_lowercase().contains("pingora"), "{said}");
-        super::house::until(|| site.lines().len() == before + 1).await;
+        let message = client.rest().await;
+        assert!(message.starts_with("HTTP/1.1 ") && !message.to_ascii_lowercase().contains("pingora"), "{message}");
+        super::harness::until(|| site.lines().len() == before + 1).await;
     }
 }
 
@@ -161,7 +161,7 @@ async fn no_control_character_leaves_its_line() {
         assert!(answer.status >= 400, "{answer:?}");
         for path in ["/public/agent", "/public/referer", "/path/", "/host", "/public/bidi", "/absolute", "/public/from"]
         {
-            super::house::until(|| site.lines().iter().any(|line| line.contains(path))).await;
+            super::harness::until(|| site.lines().iter().any(|line| line.contains(path))).await;
         }
         let lines = site.lines();
         assert_eq!(lines.iter().find(|line| line.contains(is_invisible)), None, "{format:?}");

@@ -1,13 +1,12 @@
-//! The whole gateway over real sockets: door, exchange, gateway and upstreams, driven by clients that speak raw bytes.
+//! The whole gateway over real sockets: server, exchange, gateway and upstreams, driven by clients that speak raw bytes.
 
 pub mod answer;
 pub mod echo;
-mod evidence;
-pub mod house;
+pub mod harness;
+mod secrets;
 
 mod activity;
 mod bodies;
-mod crowds;
 mod dispatch;
 mod exceptions;
 mod failures;
@@ -15,10 +14,11 @@ mod handshakes;
 mod head_rules;
 mod heads;
 mod hostile;
-mod leaving;
 mod limits;
 mod lines;
+mod many_sign_ins;
 mod raw_corpus;
 mod sessions;
 mod sockets;
 mod streams;
+mod write_guards;

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::answer::Answer;
 use super::echo::Echo;
-use super::house::Site;
-use crate::door::client::Client;
-use crate::rows::bench::open_site_with;
+use super::harness::Site;
+use crate::rows::harness::open_site_with;
+use crate::server::client::Client;
 use crate::upstream::header;
 
 /// Some bodies of the corpus never come.

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::answer::request;
 
-use super::house::{FORM, Site, until};
-use crate::door::client::{Client, within};
+use super::harness::{FORM, Site, until};
+use crate::server::client::{Client, within};
 use crate::upstream::header;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
-use super::house::{IDLE, Setup, Site, until};
-use crate::door::client::within;
+use super::harness::{IDLE, Setup, Site, until};
+use crate::server::client::within;
 use crate::upstream::{self, header};
 use exeunt::values::origin::Origin;
 
@@ -213,10 +213,10 @@ async fn a_stop_closes_them() {
     let alice = site.session_of("alice").await;
     let mut socket = open(&site, "/socket", &[&alice]).await.unwrap();
     echoes(&mut socket, "hello").await;
-    site.door.stop();
+    site.server.stop();
     assert_eq!(closed(&mut socket).await, (CloseCode::Restart, "service restart".to_owned()));
     drop(socket);
-    within(site.door.stopped()).await;
+    within(site.server.stopped()).await;
     let lines = site.access_lines(1, "path=/socket ").await;
     assert!(lines.len() == 1 && lines[0].contains("cut=stopping"), "{lines:?}");
 }
@@ -225,15 +225,15 @@ async fn a_stop_closes_them() {
 async fn they_are_not_cut_for_being_quiet() {
     let (site, _) = site_with(|setup| {
         setup.gateway.routes.iter_mut().for_each(|route| route.response_timeout = Duration::from_millis(50));
-        setup.door.body_timeout = Duration::from_millis(50);
+        setup.server.body_timeout = Duration::from_millis(50);
     })
     .await;
     let alice = site.session_of("alice").await;
     let mut socket = open(&site, "/socket", &[&alice]).await.unwrap();
-    // The silence that is under test; by the door's clock it is longer.
+    // The silence that is under test; by the server's clock it is longer.
     site.advance(IDLE / 2).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     echoes(&mut socket, "hello").await;
     drop(socket);
-    until(|| site.door.connections() == 0).await;
+    until(|| site.server.connections() == 0).await;
 }

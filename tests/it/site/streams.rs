@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::answer::request;
-use super::house::{ABSOLUTE, GRACE, IDLE, Setup, Site};
-use crate::door::client::{Client, within};
+use super::harness::{ABSOLUTE, GRACE, IDLE, Setup, Site};
+use crate::server::client::{Client, within};
 use crate::upstream;
 
 /// An application that begins an answer and goes on with it, piece by piece, as the test says.
@@ -256,7 +256,7 @@ async fn an_answer_that_falls_silent_is_cut_where_it_was() {
     let mut slow = Slow::answering(STREAM).await;
     let (mut stream, _) = slow.begun_at("/public/x", &[]).await;
     // Its time begins when it is looked at next.
-    slow.site.door.sweep();
+    slow.site.server.sweep();
     slow.site.advance(SILENCE).await;
     assert!(!finishes(&mut stream).await);
     within(slow.gone.recv()).await.unwrap();

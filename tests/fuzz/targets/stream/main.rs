@@ -12,18 +12,18 @@
 
 #![no_main]
 
+mod answers;
 mod conditions;
-mod house;
-mod mood;
+mod harness;
 mod script;
 mod upstream;
 
 use std::sync::LazyLock;
 
-use house::House;
+use harness::Harness;
 use script::Script;
 
-static HOUSE: LazyLock<House> = LazyLock::new(House::open);
+static HOUSE: LazyLock<Harness> = LazyLock::new(Harness::open);
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     HOUSE.block_on(async {

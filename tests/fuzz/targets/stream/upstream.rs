@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::mood::Answer;
+use super::answers::Answer;
 
 /// One request as the application understood it; each byte is one character.
 #[derive(Debug)]

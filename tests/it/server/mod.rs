@@ -1,4 +1,4 @@
-//! The door, driven by clients that speak raw bytes.
+//! The server, driven by clients that speak raw bytes.
 
 mod app;
 pub mod client;

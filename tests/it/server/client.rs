@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::app::House;
+use super::app::Harness;
 
 pub struct Client<S = TcpStream> {
     pub stream: S,
@@ -14,8 +14,8 @@ pub struct Client<S = TcpStream> {
 }
 
 impl Client {
-    pub async fn of(house: &House) -> Self {
-        Self::to(house.tcp_address()).await
+    pub async fn of(harness: &Harness) -> Self {
+        Self::to(harness.tcp_address()).await
     }
 
     pub async fn to(address: SocketAddr) -> Self {
@@ -112,17 +112,17 @@ pub async fn within<F: Future>(future: F) -> F::Output {
 }
 
 /// Turns the clock on, second by second, until `future` is done; answers how long that took by that clock.
-pub async fn turning<F: Future>(house: &House, future: F) -> (Duration, F::Output) {
-    let before = house.clock.now();
+pub async fn turning<F: Future>(harness: &Harness, future: F) -> (Duration, F::Output) {
+    let before = harness.clock.now();
     let turn = async {
         loop {
-            house.hands.advance(Duration::from_secs(1));
-            house.door.sweep();
+            harness.clock_handle.advance(Duration::from_secs(1));
+            harness.server.sweep();
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     tokio::select! {
-        output = within(future) => (house.clock.now().duration_since(before), output),
+        output = within(future) => (harness.clock.now().duration_since(before), output),
         () = turn => unreachable!(),
     }
 }

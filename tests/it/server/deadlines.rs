@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use super::app::{House, local};
+use super::app::{Harness, local};
 use super::client::{Client, turning, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_socket_is_closed() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
-    within(house.door.reached(1)).await;
-    let (time, said) = turning(&house, client.rest()).await;
+    let harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
+    within(harness.server.reached(1)).await;
+    let (time, message) = turning(&harness, client.rest()).await;
     assert!(time >= Duration::from_secs(10), "{time:?}");
-    assert_eq!(said, "");
+    assert_eq!(message, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_trickles_is_cut() {
-    let house = House::open(local());
-    let (mut reader, mut writer) = Client::of(&house).await.stream.into_split();
+    let harness = Harness::open(local());
+    let (mut reader, mut writer) = Client::of(&harness).await.stream.into_split();
     let trickling = async {
         use tokio::io::AsyncWriteExt;
         writer.write_all(b"GET /hello HTTP/1.1\r\nX: ").await.unwrap();
@@ -27,55 +27,55 @@ async fn a_head_that_trickles_is_cut() {
         }
     };
     let reading = async { Client::over(tokio::io::join(&mut reader, tokio::io::sink())).rest().await };
-    let (time, said) = turning(&house, async {
-        tokio::select! { said = reading => said, () = trickling => String::new() }
+    let (time, message) = turning(&harness, async {
+        tokio::select! { message = reading => message, () = trickling => String::new() }
     })
     .await;
     assert!(time >= Duration::from_secs(10), "{time:?}");
-    assert!(said.is_empty() || said.starts_with("HTTP/1.1 408"), "{said}");
+    assert!(message.is_empty() || message.starts_with("HTTP/1.1 408"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_head_is_answered_408() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     client.say("GET /hello HTTP/1.1\r\nHost: local").await;
-    let (time, said) = turning(&house, client.rest()).await;
+    let (time, message) = turning(&harness, client.rest()).await;
     assert!(time >= Duration::from_secs(10), "{time:?}");
-    assert!(said.starts_with("HTTP/1.1 408"), "{said}");
+    assert!(message.starts_with("HTTP/1.1 408"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_is_closed_after_a_longer_time() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     client.get("/hello").await;
-    let (time, said) = turning(&house, client.rest()).await;
+    let (time, message) = turning(&harness, client.rest()).await;
     assert!(time >= Duration::from_secs(75), "{time:?}");
-    assert_eq!(said, "");
+    assert_eq!(message, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exchange_may_take_its_time() {
-    let mut house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let mut harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     client.ask("/wait").await;
-    within(house.begun.recv()).await.unwrap();
-    house.hands.advance(Duration::from_secs(24 * 3600));
-    house.door.sweep();
-    house.stage.go_on.notify_one();
+    within(harness.begun.recv()).await.unwrap();
+    harness.clock_handle.advance(Duration::from_secs(24 * 3600));
+    harness.server.sweep();
+    harness.control.go_on.notify_one();
     assert!(client.answer().await.ends_with("waited"));
     assert!(client.get("/hello").await.ends_with("hello"), "and the connection goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_takes_nothing_is_cut() {
-    let mut house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let mut harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     client.ask("/endless").await;
-    within(house.begun.recv()).await.unwrap();
-    let mut over = std::mem::replace(&mut house.over, tokio::sync::mpsc::unbounded_channel().1);
-    let (time, ended) = turning(&house, over.recv()).await;
+    within(harness.begun.recv()).await.unwrap();
+    let mut over = std::mem::replace(&mut harness.over, tokio::sync::mpsc::unbounded_channel().1);
+    let (time, ended) = turning(&harness, over.recv()).await;
     assert_eq!(ended.as_deref(), Some("/endless"));
     assert!(time >= Duration::from_secs(60), "{time:?}");
 }

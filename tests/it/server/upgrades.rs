@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::app::{House, local};
+use super::app::{Harness, local};
 use super::client::{Client, turning, within};
 
 const HANDSHAKE: &str = "GET /upgrade HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 
-async fn upgraded(first_bytes: &str) -> (House, Client) {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
+async fn upgraded(first_bytes: &str) -> (Harness, Client) {
+    let harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     client.say(&format!("{HANDSHAKE}{first_bytes}")).await;
     let head = client.answer().await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    (house, client)
+    (harness, client)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,36 +41,36 @@ async fn nothing_sent_yet_is_fine_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_has_no_deadline_and_ends_when_its_client_leaves() {
-    let (mut house, mut client) = upgraded("").await;
-    assert_eq!(within(house.over.recv()).await.unwrap(), "/upgrade");
+    let (mut harness, mut client) = upgraded("").await;
+    assert_eq!(within(harness.over.recv()).await.unwrap(), "/upgrade");
     client.say("a").await;
     client.exactly(1).await;
-    house.hands.advance(Duration::from_secs(24 * 3600));
-    house.door.sweep();
+    harness.clock_handle.advance(Duration::from_secs(24 * 3600));
+    harness.server.sweep();
     client.say("b").await;
     assert_eq!(client.exactly(1).await, "b");
     drop(client);
-    within(house.door.reached(0)).await;
+    within(harness.server.reached(0)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_reaches_it_as_a_cut() {
-    let (house, mut client) = upgraded("a").await;
+    let (harness, mut client) = upgraded("a").await;
     client.exactly(1).await;
-    house.door.stop();
+    harness.server.stop();
     assert_eq!(client.rest().await, "goodbye");
-    within(house.door.stopped()).await;
+    within(harness.server.stopped()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_listen_to_a_cut_is_ended_with_the_drain() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     client.say(&HANDSHAKE.replace("/upgrade", "/stubborn")).await;
     client.answer().await;
-    house.door.stop();
-    let (time, said) = turning(&house, client.rest()).await;
-    assert_eq!(said, "");
+    harness.server.stop();
+    let (time, message) = turning(&harness, client.rest()).await;
+    assert_eq!(message, "");
     assert!(time >= Duration::from_secs(20), "{time:?}");
-    within(house.door.stopped()).await;
+    within(harness.server.stopped()).await;
 }

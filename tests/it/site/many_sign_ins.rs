@@ -8,7 +8,7 @@ use exeunt::credentials::htpasswd::WeakHashes;
 use exeunt::credentials::user_file::Users;
 
 use super::answer::Answer;
-use super::house::{FORM, Site, until};
+use super::harness::{FORM, Site, until};
 
 /// bcrypt of "open sesame" with its least cost: a millisecond, or ten where nothing is optimised.
 const HASH: &str = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";

@@ -1,4 +1,4 @@
-//! A small application behind a door, for tests of what the door itself does.
+//! A small application behind a server, for tests of what the server itself does.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
 /// What a test can see of, and do to, the exchanges that run.
-pub struct Stage {
+pub struct Control {
     /// The connection of each exchange on `/wait`, `/stream` and `/endless`, once it has begun.
     begun: mpsc::UnboundedSender<Arc<Connection>>,
     /// One permit lets one `/wait` go on.
@@ -26,7 +26,7 @@ pub struct Stage {
     over: mpsc::UnboundedSender<String>,
 }
 
-pub struct App(Arc<Stage>);
+pub struct App(Arc<Control>);
 
 /// Says that its exchange is over when it is dropped, as accounting does.
 struct Context {
@@ -135,29 +135,29 @@ async fn signalled(cut: &Cut) {
     std::future::poll_fn(|context| cut.poll_signalled(context)).await;
 }
 
-/// An open door with its application, and a clock that the test turns.
-pub struct House {
-    pub door: Server,
-    pub hands: ManualClock,
+/// A running server with its application, and a clock that the test turns.
+pub struct Harness {
+    pub server: Server,
+    pub clock_handle: ManualClock,
     pub clock: Clock,
-    pub stage: Arc<Stage>,
+    pub control: Arc<Control>,
     pub begun: mpsc::UnboundedReceiver<Arc<Connection>>,
     pub over: mpsc::UnboundedReceiver<String>,
 }
 
-impl House {
+impl Harness {
     pub fn open(settings: ServerSettings) -> Self {
         let (begun_here, begun) = mpsc::unbounded_channel();
         let (over_here, over) = mpsc::unbounded_channel();
-        let stage = Arc::new(Stage { begun: begun_here, go_on: Notify::new(), over: over_here });
-        let (clock, hands) = Clock::manual();
+        let control = Arc::new(Control { begun: begun_here, go_on: Notify::new(), over: over_here });
+        let (clock, clock_handle) = Clock::manual();
         let listeners = listener::bind(&settings.listen).unwrap();
-        let door = Server::open(settings, listeners, Arc::new(App(Arc::clone(&stage))), clock.clone());
-        Self { door, hands, clock, stage, begun, over }
+        let server = Server::open(settings, listeners, Arc::new(App(Arc::clone(&control))), clock.clone());
+        Self { server, clock_handle, clock, control, begun, over }
     }
 
     pub fn tcp_address(&self) -> SocketAddr {
-        match self.door.addresses()[0] {
+        match self.server.addresses()[0] {
             ListenAddress::Tcp(address) => address,
             ListenAddress::Unix(_) => panic!("a unix socket"),
         }

@@ -29,8 +29,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, Runtime};
 
+use super::answers;
 use super::conditions::Memory;
-use super::mood;
 use super::script::{Connection, Script};
 use super::upstream::Upstream;
 
@@ -41,13 +41,13 @@ const TURN: Duration = Duration::from_millis(1);
 /// All deadlines of the client side.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-pub struct House {
+pub struct Harness {
     runtime: Runtime,
     pub upstream: Upstream,
     gateway: Arc<Gateway>,
-    door: Server,
+    server: Server,
     clock: Clock,
-    hands: ManualClock,
+    clock_handle: ManualClock,
     lines: Arc<parking_lot::Mutex<Vec<String>>>,
     memory: Memory,
 }
@@ -64,20 +64,20 @@ fn settings(upstream: SocketAddr) -> Settings {
     // The password is "password", and its hash is weak because it is checked in every other run.
     let users = "bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n";
     settings.gateway.users = Arc::new(Users::parse_any("htpasswd".as_ref(), users, WeakHashes::Accept).unwrap());
-    let door = &mut settings.door;
-    door.listen = vec!["127.0.0.1:0".parse().unwrap()];
-    (door.head_timeout, door.idle_timeout, door.silent_timeout) = (PATIENCE, PATIENCE, PATIENCE);
-    (door.body_timeout, door.send_timeout) = (PATIENCE, PATIENCE);
+    let server = &mut settings.server;
+    server.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    (server.head_timeout, server.idle_timeout, server.silent_timeout) = (PATIENCE, PATIENCE, PATIENCE);
+    (server.body_timeout, server.send_timeout) = (PATIENCE, PATIENCE);
     settings
 }
 
-impl House {
+impl Harness {
     pub fn open() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (upstream, gateway, door, clock, hands, lines) = runtime.block_on(async {
+        let (upstream, gateway, server, clock, clock_handle, lines) = runtime.block_on(async {
             let upstream = Upstream::start().await;
-            let Settings { door, gateway, session, .. } = settings(upstream.address);
-            let (clock, hands) = Clock::manual();
+            let Settings { server, gateway, session, .. } = settings(upstream.address);
+            let (clock, clock_handle) = Clock::manual();
             let (log, lines) = Log::to_memory(audit::LogSettings { format: audit::Format::Json, access: true });
             let gateway = Arc::new(Gateway::new(
                 Assembled::new(
@@ -91,12 +91,12 @@ impl House {
                 PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
                 Pipeline { log, clock: clock.clone() },
             ));
-            let listeners = listener::bind(&door.listen).unwrap();
-            let proxy = Proxy::new(Arc::clone(&gateway), &door, clock.clone());
-            let door = Server::open(door, listeners, proxy, clock.clone());
-            (upstream, gateway, door, clock, hands, lines)
+            let listeners = listener::bind(&server.listen).unwrap();
+            let proxy = Proxy::new(Arc::clone(&gateway), &server, clock.clone());
+            let server = Server::open(server, listeners, proxy, clock.clone());
+            (upstream, gateway, server, clock, clock_handle, lines)
         });
-        Self { runtime, upstream, gateway, door, clock, hands, lines, memory: Memory::default() }
+        Self { runtime, upstream, gateway, server, clock, clock_handle, lines, memory: Memory::default() }
     }
 
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -104,7 +104,7 @@ impl House {
     }
 
     fn address(&self) -> SocketAddr {
-        match self.door.addresses()[0] {
+        match self.server.addresses()[0] {
             ListenAddress::Tcp(address) => address,
             ListenAddress::Unix(_) => unreachable!("it listens on a port"),
         }
@@ -133,37 +133,37 @@ impl House {
     async fn play_connection(&self, connection: &Connection) {
         let mut stream = TcpStream::connect(self.address()).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut said = Vec::new();
+        let mut message = Vec::new();
         for piece in &connection.writes {
             // A refused request may be answered, and its connection closed, before its last byte is taken.
             if stream.write_all(piece).await.is_err() {
                 break;
             }
-            self.hear(&mut stream, &mut said, 1).await;
+            self.hear(&mut stream, &mut message, 1).await;
         }
         if connection.half_closed {
             let _ = stream.shutdown().await;
         }
-        self.hear(&mut stream, &mut said, usize::MAX).await;
-        assert!(said.is_empty() || said.starts_with(b"HTTP/1.1 "), "(5) no answer: {said:?}");
-        let steals = |bytes: &[u8]| bytes.windows(mood::STOLEN.len()).any(|word| word == mood::STOLEN);
+        self.hear(&mut stream, &mut message, usize::MAX).await;
+        assert!(message.is_empty() || message.starts_with(b"HTTP/1.1 "), "(5) no answer: {message:?}");
+        let steals = |bytes: &[u8]| bytes.windows(answers::STOLEN.len()).any(|word| word == answers::STOLEN);
         let honest = !steals(&connection.writes.concat());
-        assert!(!(honest && steals(&said)), "(4) the application set a cookie of ours: {said:?}");
+        assert!(!(honest && steals(&message)), "(4) the application set a cookie of ours: {message:?}");
     }
 
     /// Reads until the other side closes, or until it was silent so often.
-    async fn hear(&self, stream: &mut TcpStream, said: &mut Vec<u8>, silences: usize) {
+    async fn hear(&self, stream: &mut TcpStream, message: &mut Vec<u8>, silences: usize) {
         let mut silent = 0;
         let mut buffer = [0; 4096];
         while silent < silences {
             match tokio::time::timeout(TURN, stream.read(&mut buffer)).await {
-                Ok(Ok(count)) if count > 0 => said.extend_from_slice(&buffer[..count]),
+                Ok(Ok(count)) if count > 0 => message.extend_from_slice(&buffer[..count]),
                 Ok(_) => return,
                 // A pause between two writes is no time that passes.
                 Err(_) if silences == 1 => silent += 1,
                 Err(_) => {
-                    self.hands.advance(Duration::from_secs(1));
-                    self.door.sweep();
+                    self.clock_handle.advance(Duration::from_secs(1));
+                    self.server.sweep();
                 }
             }
         }
@@ -171,7 +171,7 @@ impl House {
 
     /// Waits until nothing of what was played is open any more, and ends the sessions that were made.
     pub async fn settle(&self) {
-        tokio::time::timeout(DEADLINE, self.door.reached(0)).await.expect("(6) connections stay open");
+        tokio::time::timeout(DEADLINE, self.server.reached(0)).await.expect("(6) connections stay open");
         for session in self.gateway.sessions().sessions_of(None) {
             self.gateway.sessions().end(&session, EndCause::Logout).await;
         }
@@ -198,7 +198,7 @@ impl House {
 
     /// (6): nothing is left of all that.
     pub async fn is_at_rest(&self) {
-        tokio::time::timeout(DEADLINE, self.door.reached(0)).await.expect("(6) connections stay open");
+        tokio::time::timeout(DEADLINE, self.server.reached(0)).await.expect("(6) connections stay open");
         assert!(self.gateway.sessions().is_empty(), "(6) sessions are left");
         self.upstream.take();
         self.take_lines();

@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use socket2::{Domain, Socket, Type};
 
 use super::answer::request;
-use super::house::{Site, route, until};
-use crate::door::client::within;
+use super::harness::{Site, route, until};
+use crate::server::client::within;
 
 /// When the kernel received each request, by its `X-Round`.
 type Seen = Arc<Mutex<Vec<(usize, TimeSpec)>>>;

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 
-use super::app::{House, local};
+use super::app::{Harness, local};
 use super::client::{Client, within};
 
 /// The limit holds for a whole process, so the test runs in one of its own.
@@ -20,24 +20,24 @@ fn running_out_of_files_does_not_end_the_accept_loop() {
         .arg("door::exhaustion::with_few_files")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+    let message = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && message.contains("1 passed"), "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a process with few files: the test above runs it"]
 async fn with_few_files() {
     let mut log = log_lines();
-    let house = House::open(local());
+    let harness = Harness::open(local());
     let sockets = [(); 10].map(|()| TcpSocket::new_v4().unwrap());
     let all_files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     let mut clients = Vec::new();
     for socket in sockets {
-        clients.push(Client::over(socket.connect(house.tcp_address()).await.unwrap()));
+        clients.push(Client::over(socket.connect(harness.tcp_address()).await.unwrap()));
     }
     let line = within(log.recv()).await.unwrap();
     assert!(line.contains("cannot accept connections"), "{line}");
-    assert_eq!(house.door.connections(), 0);
+    assert_eq!(harness.server.connections(), 0);
     drop(all_files);
     for client in &mut clients {
         assert!(client.get("/hello").await.ends_with("hello"));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::door::client::Client;
+use crate::server::client::Client;
 use crate::site::answer::{Answer, request};
-use crate::site::house::Site;
+use crate::site::harness::Site;
 use crate::upstream::{self, Connection};
 
 /// What an application says to a request, byte for byte.

@@ -14,7 +14,7 @@ use exeunt::credentials::user_file::Users;
 use exeunt::gateway::{self, Assembled, Gateway};
 use exeunt::logout::run::Pipeline;
 use exeunt::pages::{Brand, Theme};
-use exeunt::proxy::{Proxy, Server, listener, settings::ServerSettings as DoorSettings};
+use exeunt::proxy::{Proxy, Server, listener, settings::ServerSettings};
 use exeunt::routes::access::Access;
 use exeunt::routes::methods::Methods;
 use exeunt::routes::pass_headers::PassHeaders;
@@ -41,8 +41,8 @@ use exeunt::values::upstream_address::UpstreamAddress;
 
 use super::answer::{Answer, request};
 use super::echo::Echo;
-use super::evidence;
-use crate::door::client::{Client, within};
+use super::secrets;
+use crate::server::client::{Client, within};
 
 pub const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 pub const PASSWORD: &str = "wonder land";
@@ -57,17 +57,17 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// All that a test can set before it starts.
 pub struct Setup {
     pub gateway: gateway::GatewaySettings,
-    pub door: DoorSettings,
+    pub server: ServerSettings,
     pub log: audit::Format,
     pub max_per_user: usize,
 }
 
 /// A running gateway.
 pub struct Site {
-    pub door: Server,
+    pub server: Server,
     pub gateway: Arc<Gateway>,
     pub clock: Clock,
-    pub hands: ManualClock,
+    pub clock_handle: ManualClock,
     lines: Arc<parking_lot::Mutex<Vec<String>>>,
 }
 
@@ -139,7 +139,7 @@ fn settings(upstreams: &[String]) -> gateway::GatewaySettings {
             clear_site_data: None,
         },
         requests_per_session: 500,
-        pages: exeunt::pages::PageSettings { brand: Brand::default(), look: Theme::built_in().unwrap() },
+        pages: exeunt::pages::PageSettings { brand: Brand::default(), theme: Theme::built_in().unwrap() },
         hosts,
     }
 }
@@ -162,10 +162,10 @@ impl Site {
 
     /// In front of these upstreams, with the same routes.
     pub fn before(upstreams: &[String], change: impl FnOnce(&mut Setup)) -> Self {
-        let door = DoorSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..DoorSettings::default() };
-        let mut setup = Setup { gateway: settings(upstreams), door, log: audit::Format::Text, max_per_user: 1000 };
+        let server = ServerSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..ServerSettings::default() };
+        let mut setup = Setup { gateway: settings(upstreams), server, log: audit::Format::Text, max_per_user: 1000 };
         change(&mut setup);
-        let (clock, hands) = Clock::manual();
+        let (clock, clock_handle) = Clock::manual();
         let (log, lines) = Log::to_memory(audit::LogSettings { format: setup.log, access: true });
         let lifetime = Lifetime { idle: IDLE, absolute: ABSOLUTE };
         let limits = table::SessionSettings { lifetime, max_per_user: setup.max_per_user, capacity: 10_000 };
@@ -176,14 +176,14 @@ impl Site {
             PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
             Pipeline { log, clock: clock.clone() },
         ));
-        let listeners = listener::bind(&setup.door.listen).unwrap();
-        let proxy = Proxy::new(Arc::clone(&gateway), &setup.door, clock.clone());
-        let door = Server::open(setup.door, listeners, proxy, clock.clone());
-        Self { door, gateway, clock, hands, lines }
+        let listeners = listener::bind(&setup.server.listen).unwrap();
+        let proxy = Proxy::new(Arc::clone(&gateway), &setup.server, clock.clone());
+        let server = Server::open(setup.server, listeners, proxy, clock.clone());
+        Self { server, gateway, clock, clock_handle, lines }
     }
 
     pub fn address(&self) -> SocketAddr {
-        match self.door.addresses()[0] {
+        match self.server.addresses()[0] {
             ListenAddress::Tcp(address) => address,
             ListenAddress::Unix(_) => panic!("a unix socket"),
         }
@@ -195,7 +195,7 @@ impl Site {
 
     /// One exchange on a connection of its own.
     pub async fn ask(&self, method: &str, target: &str, lines: &[&str], body: &str) -> Answer {
-        evidence::passwords(body);
+        secrets::passwords(body);
         self.client().await.exchange(&request(method, target, lines, body)).await
     }
 
@@ -227,7 +227,7 @@ impl Site {
         let opened = self.gateway.sessions().open(sign_in, self.clock.now()).await.unwrap();
         assert!(opened.evicted.is_empty());
         let cookie = opened.id.cookie_value();
-        evidence::secret(&cookie);
+        secrets::secret(&cookie);
         format!("Cookie: exeunt={cookie}")
     }
 
@@ -235,11 +235,11 @@ impl Site {
         assert_eq!(self.ask("POST", "/logout", &[cookie], "").await.status, 200);
     }
 
-    /// Turns the clock on, and lets the door and the gateway see it.
+    /// Turns the clock on, and lets the server and the gateway see it.
     pub async fn advance(&self, time: Duration) {
-        self.hands.advance(time);
+        self.clock_handle.advance(time);
         self.gateway.reap().await;
-        self.door.sweep();
+        self.server.sweep();
     }
 
     /// Turns the clock on, second by second, until `future` is done.
@@ -271,8 +271,8 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        evidence::secret(PASSWORD);
-        evidence::lines(&self.lines());
+        secrets::secret(PASSWORD);
+        secrets::lines(&self.lines());
     }
 }
 

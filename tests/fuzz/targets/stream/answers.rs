@@ -22,8 +22,8 @@ impl Answer {
         Self { bytes, closes: false }
     }
 
-    pub fn to(mood: Option<&str>, head: &str, to_head: bool) -> Self {
-        match mood {
+    pub fn to(answers: Option<&str>, head: &str, to_head: bool) -> Self {
+        match answers {
             Some("gone") => Self::last(b""),
             Some("half") => Self::last(b"HTTP/1.1 200 OK\r\nContent-"),
             Some("short") => Self::last(b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nno more"),

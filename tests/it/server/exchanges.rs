@@ -3,38 +3,38 @@
 use exeunt::proxy::settings::ServerSettings;
 use tokio::net::UnixStream;
 
-use super::app::{House, local};
+use super::app::{Harness, local};
 use super::client::{Client, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_carries_many_requests() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     for _ in 0..100 {
         let answer = client.get("/hello").await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello"), "{answer}");
     }
-    assert_eq!(house.door.connections(), 1);
+    assert_eq!(harness.server.connections(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_connections_at_once() {
-    let house = House::open(local());
+    let harness = Harness::open(local());
     let clients = (0..100).map(|_| async {
-        let mut client = Client::of(&house).await;
+        let mut client = Client::of(&harness).await;
         for _ in 0..20 {
             assert!(client.get("/hello").await.ends_with("hello"));
         }
     });
     within(futures_util::future::join_all(clients)).await;
-    within(house.door.reached(0)).await;
+    within(harness.server.reached(0)).await;
 }
 
 /// Whoever does not wait for an answer before the next request has its answers all the same, in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_come_together_are_answered_one_after_the_other() {
-    let mut house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let mut harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     let request = |path| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     client.say(&(request("/hello").repeat(3) + &request("/peer") + "GET /hel")).await;
     for _ in 0..3 {
@@ -44,14 +44,14 @@ async fn requests_that_come_together_are_answered_one_after_the_other() {
     client.say("lo HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     assert!(client.answer().await.ends_with("hello"));
     for path in ["/hello", "/hello", "/hello", "/peer", "/hello"] {
-        assert_eq!(within(house.over.recv()).await.unwrap(), path);
+        assert_eq!(within(harness.over.recv()).await.unwrap(), path);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_application_knows_its_client() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     let own = client.stream.local_addr().unwrap().to_string();
     assert!(client.get("/peer").await.ends_with(&own));
 }
@@ -61,19 +61,19 @@ async fn a_unix_socket_serves_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("http.sock");
     let listen = vec![format!("unix:{}", path.display()).parse().unwrap()];
-    let house = House::open(ServerSettings { listen, ..ServerSettings::default() });
+    let harness = Harness::open(ServerSettings { listen, ..ServerSettings::default() });
     let mut client = Client::over(UnixStream::connect(&path).await.unwrap());
     assert!(client.get("/peer").await.ends_with("unix"));
     assert!(client.get("/hello").await.ends_with("hello"));
-    house.door.stop();
-    within(house.door.stopped()).await;
+    harness.server.stop();
+    within(harness.server.stopped()).await;
     assert!(!path.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_early_answer_reaches_a_client_that_still_sends() {
-    let house = House::open(local());
-    let mut client = Client::of(&house).await;
+    let harness = Harness::open(local());
+    let mut client = Client::of(&harness).await;
     client.say("POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n").await;
     client.say(&"x".repeat(200_000)).await;
     assert!(client.answer().await.ends_with("hello"));
@@ -82,16 +82,16 @@ async fn an_early_answer_reaches_a_client_that_still_sends() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_the_limit_is_503() {
-    let house = House::open(ServerSettings { connections: 1, ..local() });
-    let mut first = Client::of(&house).await;
+    let harness = Harness::open(ServerSettings { connections: 1, ..local() });
+    let mut first = Client::of(&harness).await;
     first.get("/hello").await;
-    let mut second = Client::of(&house).await;
+    let mut second = Client::of(&harness).await;
     second.ask("/hello").await;
     let refused = second.rest().await;
     assert!(refused.contains("\"error\":\"too_many_connections\""), "{refused}");
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("Retry-After: 1\r\n"), "{refused}");
     assert!(first.get("/hello").await.ends_with("hello"), "the first is not disturbed");
     drop(first);
-    within(house.door.reached(0)).await;
-    assert!(Client::of(&house).await.get("/hello").await.ends_with("hello"));
+    within(harness.server.reached(0)).await;
+    assert!(Client::of(&harness).await.get("/hello").await.ends_with("hello"));
 }

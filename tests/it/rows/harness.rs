@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::site::answer::{Answer, request};
 use crate::site::echo::Echo;
-use crate::site::house::{Site, route};
+use crate::site::harness::{Site, route};
 
 /// `/` and `/public` for everybody, `/admin` for who is signed in: what is read as another path shows.
 pub async fn open_site() -> (Site, Echo) {
@@ -21,7 +21,7 @@ pub async fn open_site_with(body_timeout: Duration) -> (Site, Echo) {
         .map(|(path, access)| route(path, access, &[echo.url()]));
     let site = Site::before(&[echo.url()], |setup| {
         setup.gateway.routes = routes.into();
-        setup.door.body_timeout = body_timeout;
+        setup.server.body_timeout = body_timeout;
     });
     (site, echo)
 }
