@@ -5,7 +5,7 @@
 //!
 //! ## The life of a request
 //!
-//! 1. `proxy` accepts the connection and reads the head, strictly and under a deadline ([`values::request_head`]): what
+//! 1. `proxy` accepts the connection and reads the head, strictly and under a deadline ([`http1::request_head`]): what
 //!    is no request, or has no single framing, is answered here. Nobody reads the head again.
 //! 2. `gateway::receive` turns the head into [`admission::facts::RequestFacts`]. An odd target or host goes no further.
 //! 3. One step a line: is it a page of our own? which route covers it? whose session is it? register with the
@@ -17,16 +17,16 @@
 //!    line undoes nothing. Right before each write of the head the session's end mark is read again.
 //! 6. One task moves the request up and the answer down (`proxy::relay`). While it runs it is registered with the
 //!    session: the session's end cuts it.
-//! 7. On the way back the head is read as strictly ([`values::answer_head`]), let out by one function, and the body is
+//! 7. On the way back the head is read as strictly ([`http1::answer_head`]), let out by one function, and the body is
 //!    framed anew; cookies of ours are removed from the answer and private pages are kept out of caches.
 //! 8. One access line; the registration is dropped.
 //!
 //! ## The order of the modules
 //!
 //! A module names only modules above it in the list at the end of this page; `tests/tidy.rs` reads that list.
-//! A crate that is a door to the outside has one home: the engine in `proxy`, the gateway's HTML in `pages`, the clock
+//! A crate that reaches the outside has one home: the engine in `proxy`, the gateway's HTML in `pages`, the clock
 //! in `values::time`. `sample` is an application of its own, with its own pages, and knows nothing of the rest.
-//! Parts that come with later versions have their place in the list of the design: metrics first after values, then
+//! Parts that come with later versions have their place in the list of the design: metrics first after http1, then
 //! outbound, jwt and throttle before pages, admin before config.
 //!
 //! ## What always holds
@@ -34,9 +34,9 @@
 //! 1. Once a logout has been answered, no permit is made for that session any more.
 //! 2. A request reaches an upstream only with a permit.
 //! 3. The bytes that were judged are the bytes that are forwarded ([`values::target`]).
-//! 4. No client header speaks for the gateway ([`values::header_names`]).
+//! 4. No client header speaks for the gateway ([`http1::header_names`]).
 //! 5. A redirect is made only of a checked target ([`values::return_to`]).
-//! 6. Errors close the door.
+//! 6. Errors fail closed.
 //! 7. No secret is written anywhere; tables know a cookie by the hash of its value ([`values::session_id`]).
 //! 8. Logout needs nothing: without a session it still clears cookies and ends on the same page.
 //! 9. Every wait, queue, body, header and table has a limit, with a documented default.
@@ -44,6 +44,8 @@
 //! 11. No upstream connection carries one user's authentication to another.
 
 pub mod values;
+
+pub mod http1;
 
 pub mod state;
 

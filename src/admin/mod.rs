@@ -1,4 +1,4 @@
-//! The operator's door: HTTP on a unix socket, for whoever may open that file and nobody else.
+//! Operators' access: HTTP on a unix socket, for whoever may open that file and nobody else.
 //!
 //! | request | what it does |
 //! |---|---|

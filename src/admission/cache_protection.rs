@@ -8,9 +8,9 @@
 use http::header::{CACHE_CONTROL, EXPIRES, VARY};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::values::header_edits::{HeaderEdit, HeaderEdits};
-use crate::values::headers::Headers;
-use crate::values::media_type::may_be_page;
+use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
+use crate::http1::headers::Headers;
+use crate::http1::media_type::may_be_page;
 
 /// Headers that tell caches between us and the browser what `Cache-Control` does not (RFC 9213 and its forerunners).
 pub static FOR_CACHES_BETWEEN: [HeaderName; 7] = [

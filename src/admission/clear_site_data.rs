@@ -2,8 +2,8 @@
 
 use http::{HeaderName, HeaderValue};
 
-use crate::values::header_edits::HeaderEdit;
-use crate::values::headers::{Headers, text};
+use crate::http1::header_edits::HeaderEdit;
+use crate::http1::headers::{Headers, text};
 
 /// The header that makes a browser forget.
 pub static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");

@@ -3,12 +3,12 @@
 use http::header::{ACCEPT, EXPECT, HOST, ORIGIN, UPGRADE, USER_AGENT};
 use http::{HeaderName, Method};
 
+use crate::http1::headers::{Headers, RequestHead};
+use crate::http1::method_override::{NoSingleMethod, method_override};
+use crate::http1::nominated;
+use crate::http1::provenance::Provenance;
 use crate::routes::methods;
-use crate::values::client_address::Provenance;
 use crate::values::device::Device;
-use crate::values::headers::{Headers, RequestHead};
-use crate::values::method_override::{NoSingleMethod, method_override};
-use crate::values::nominated;
 use crate::values::origin::{Authority, Origin};
 use crate::values::own_hosts::{HostId, NotOwn, OwnHosts};
 use crate::values::reason::{Reason, Refusal};
@@ -187,7 +187,7 @@ fn not_own(problem: NotOwn) -> Refusal {
 }
 
 /// The one expectation there is (RFC 9110 10.1.1). How long the body is, was judged before the head was parsed
-/// (`values::request_head`).
+/// (`http1::request_head`).
 fn check_expectation(headers: &dyn Headers) -> Result<(), Refusal> {
     let expected = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
     if headers.lines(&EXPECT).all(expected) { Ok(()) } else { Err(Reason::ExpectationUnknown.into()) }
@@ -222,7 +222,7 @@ pub(crate) mod tests {
 
     pub(crate) fn facts<'a>(head: &'a request::Parts, hosts: &OwnHosts) -> Result<RequestFacts<'a>, Refusal> {
         let target = head.extensions.get::<String>().unwrap().as_bytes();
-        let provenance = TrustedProxies::default().provenance(Peer::Unix, &head.headers);
+        let provenance = Provenance::of(Peer::Unix, &head.headers, &TrustedProxies::default());
         RequestFacts::read(RequestHead::of(head, target), provenance, hosts)
     }
 

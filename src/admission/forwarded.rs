@@ -5,8 +5,8 @@ use http::HeaderValue;
 use http::header::HOST;
 
 use super::facts::RequestFacts;
-use crate::values::client_address::Provenance;
-use crate::values::header_edits::put_parts;
+use crate::http1::header_edits::put_parts;
+use crate::http1::provenance::Provenance;
 use crate::values::origin::Scheme;
 
 /// Where a request comes from, as the application is told.

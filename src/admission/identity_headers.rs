@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
 
-use crate::values::header_edits::put_line;
+use crate::http1::header_edits::put_line;
 use crate::values::identity::{Identity, IdentityField};
 
 /// The headers of `[identity]`, in order. All of them are removed from every request before these are set.

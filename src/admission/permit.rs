@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::cross_site;
 use super::facts::RequestFacts;
+use crate::http1::method_override::NoSingleMethod;
 use crate::routes::access::Access;
 use crate::routes::table::Route;
 use crate::session::WriteGuard;
 use crate::session::record::{Hold, Session};
 use crate::values::identity::Identity;
-use crate::values::method_override::NoSingleMethod;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
 

@@ -8,12 +8,12 @@ use http::header::{CONTENT_LOCATION, LOCATION, REFRESH};
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
+use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
+use crate::http1::headers::Headers;
+use crate::http1::refresh;
 use crate::routes::table::Route;
-use crate::values::header_edits::{HeaderEdit, HeaderEdits};
-use crate::values::headers::Headers;
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
-use crate::values::refresh;
 
 /// The headers of an answer that lead a browser somewhere.
 pub static LEADING: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, REFRESH];

@@ -5,7 +5,7 @@ use http::header::HOST;
 use http::{HeaderName, HeaderValue};
 
 use crate::admission::identity_headers::IdentityHeaders;
-use crate::values::header_edits::{HeaderEdit, HeaderEdits};
+use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 
 use super::raw::{RawTable, ValueRefusal};
 use super::{meanings, schema};

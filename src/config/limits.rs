@@ -4,10 +4,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::audit::{Format, LogSettings};
+use crate::http1::request_head::ParsedHead;
 use crate::proxy::settings::ServerSettings;
 use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
-use crate::values::request_head::ParsedHead;
 
 use super::duration::{self, ONE_DAY, ONE_SECOND};
 use super::raw::RawTable;

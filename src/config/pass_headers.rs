@@ -3,11 +3,11 @@
 use http::HeaderName;
 
 use crate::admission::identity_headers::IdentityHeaders;
+use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
+use crate::http1::header_names::{OwnHeaders, is_plain};
+use crate::http1::removed_headers;
 use crate::routes::pass_headers::{PassHeaders, Sender};
 use crate::values::client_address::TrustedProxies;
-use crate::values::header_edits::{HeaderEdit, HeaderEdits};
-use crate::values::header_names::{OwnHeaders, is_plain};
-use crate::values::removed_headers;
 
 use super::raw::{Item, RawTable, ValueRefusal};
 use super::{headers, schema};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ::cookie::SameSite;
 
+use crate::http1::cookie::SessionCookie;
 use crate::session::lifetime::Lifetime;
 use crate::session::table::SessionSettings;
-use crate::values::cookie::SessionCookie;
 use crate::values::origin::{Origin, Scheme};
 
 use super::duration::{self, ONE_DAY, ONE_HOUR, ONE_SECOND};

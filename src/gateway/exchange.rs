@@ -7,10 +7,10 @@ use http::header::{HOST, REFERER, USER_AGENT};
 use http::{Method, StatusCode};
 
 use crate::audit::{AccessLine, Format, Log};
+use crate::http1::headers::{Headers, RequestHead};
 use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
-use crate::values::headers::{Headers, RequestHead};
 use crate::values::interruption::Interruption;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::{Reason, Refusal};

@@ -9,13 +9,13 @@ use super::answers;
 use super::assembled::Assembled;
 use crate::admission::permit::Permit;
 use crate::admission::upstream_head::{RequestContext, Rewritten};
+use crate::http1::head_lines::HeadFields;
+use crate::http1::header_edits::HeaderEdits;
+use crate::http1::headers::Headers;
+use crate::http1::own_cookies::ApplicationCookies;
 use crate::routes::pool::Pool;
 use crate::session::WriteGuard;
 use crate::session::record::Session;
-use crate::values::head_lines::HeadFields;
-use crate::values::header_edits::HeaderEdits;
-use crate::values::headers::Headers;
-use crate::values::own_cookies::ApplicationCookies;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 

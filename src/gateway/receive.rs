@@ -1,4 +1,4 @@
-//! The server: what becomes of a request, one step a line.
+//! What becomes of a request, one step a line.
 
 use std::sync::Arc;
 
@@ -14,14 +14,15 @@ use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit, Proof};
 use crate::admission::service_worker;
 use crate::credentials::basic::verified::Outcome;
+use crate::http1::header_edits::HeaderEdits;
+use crate::http1::headers::RequestHead;
+use crate::http1::own_cookies::ApplicationCookies;
+use crate::http1::provenance::Provenance;
 use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::session::record::Session;
 use crate::values::client_address::Peer;
 use crate::values::end_cause::EndCause;
-use crate::values::header_edits::HeaderEdits;
-use crate::values::headers::RequestHead;
-use crate::values::own_cookies::ApplicationCookies;
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -109,7 +110,7 @@ impl Gateway {
         exchange: &mut Exchange,
         checked: Option<&Outcome>,
     ) -> Result<Received, Stop> {
-        let provenance = assembled.trusted.provenance(peer, head.headers);
+        let provenance = Provenance::of(peer, head.headers, &assembled.trusted);
         exchange.note_client(provenance.client);
         if assembled.heads.is_loop(head.headers) {
             return Err(Reason::UpstreamLoop.into());

@@ -3,9 +3,10 @@
 use super::Gateway;
 use super::answers;
 use super::exchange::Exchange;
+use crate::http1::half_head;
+use crate::http1::headers::RequestHead;
+use crate::http1::provenance::Provenance;
 use crate::values::client_address::Peer;
-use crate::values::half_head;
-use crate::values::headers::RequestHead;
 use crate::values::interruption::Interruption;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -18,7 +19,7 @@ impl Gateway {
         let (parts, target) = half_head::read(head);
         let head = RequestHead::of(&parts, target);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
-        exchange.note_client(assembled.trusted.provenance(peer, &parts.headers).client);
+        exchange.note_client(Provenance::of(peer, &parts.headers, &assembled.trusted).client);
         let refusal = refusal(reason, target);
         exchange.note_refusal(&refusal);
         let reply = answers::refuse(&assembled, &parts.headers, &refusal);
@@ -32,7 +33,7 @@ impl Gateway {
         let (parts, target) = half_head::read(head);
         let head = RequestHead::of(&parts, target);
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
-        exchange.note_client(assembled.trusted.provenance(peer, &parts.headers).client);
+        exchange.note_client(Provenance::of(peer, &parts.headers, &assembled.trusted).client);
         exchange.cut(Interruption::ClientGone);
     }
 }

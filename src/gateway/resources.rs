@@ -7,8 +7,8 @@ use http::{HeaderValue, Method};
 use super::assembled::{Assembled, Requested};
 use crate::admission::destination::{self, Conditions, DESTINATION, IF, Resource};
 use crate::admission::facts::RequestFacts;
+use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 use crate::routes::table::Route;
-use crate::values::header_edits::{HeaderEdit, HeaderEdits};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::target::Target;
 

@@ -2,7 +2,7 @@
 
 use http::header::ACCEPT_LANGUAGE;
 
-use crate::values::headers::Headers;
+use crate::http1::headers::Headers;
 
 /// Wishes that are looked at; browsers send a handful.
 const MAX_WISHES: usize = 32;

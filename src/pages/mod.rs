@@ -27,7 +27,7 @@ pub use self::theme::Theme;
 
 use self::page::Page;
 use self::policy::Policies;
-use crate::values::headers::Headers;
+use crate::http1::headers::Headers;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;

@@ -15,7 +15,7 @@ use super::language::{self, Language};
 use super::page::Page;
 use super::problem::{BrokenFile, TemplateProblem};
 use super::samples;
-use crate::values::headers::Headers;
+use crate::http1::headers::Headers;
 
 const TEMPLATES: [(&str, &str); 6] = [
     ("layout.html", include_str!("templates/layout.html")),

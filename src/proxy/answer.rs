@@ -10,11 +10,11 @@ use super::failure::ExchangeFailure;
 use super::relay::{AnswerProgress, Awaiting, Relay, StartedAnswer};
 use super::reply;
 use super::wire::{self, Persistence, SentFraming};
-use crate::values::answer_head::{AnswerBody, AnswerHead};
-use crate::values::body::BodyReader;
-use crate::values::connection_auth::response_touches_connection;
-use crate::values::head_lines::{HeadFields, Span};
-use crate::values::media_type::is_push_stream;
+use crate::http1::answer_head::{AnswerBody, AnswerHead};
+use crate::http1::body::BodyReader;
+use crate::http1::connection_auth::response_touches_connection;
+use crate::http1::head_lines::{HeadFields, Span};
+use crate::http1::media_type::is_push_stream;
 
 /// Interim answers (1xx) that one exchange may have.
 const MAX_INTERIM: u8 = 32;

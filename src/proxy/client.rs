@@ -19,7 +19,7 @@ use super::serve::ExchangeOutcome;
 use super::transport::Transport;
 use super::wire;
 use crate::gateway::Exchange;
-use crate::values::body::BodyReader;
+use crate::http1::body::BodyReader;
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
 

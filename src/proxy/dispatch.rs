@@ -13,8 +13,8 @@ use super::idle::{AuthenticatedConnection, IdleConnections, UpstreamKey, is_sile
 use super::peer::{OwnAuthorities, http_peer};
 use super::request::Request;
 use crate::gateway::Forward;
+use crate::http1::connection_auth::request_touches_connection;
 use crate::routes::endpoint::{Endpoint, Tried};
-use crate::values::connection_auth::request_touches_connection;
 use crate::values::time::Clock;
 
 /// Makes connections to upstreams, and keeps them.

@@ -7,8 +7,8 @@ use super::client::Client;
 use super::connection::poll_interrupted;
 use super::connection_state::CloseReason;
 use super::request::Request;
+use crate::http1::request_head::{HeadReader, ParsedHead};
 use crate::values::reason::Reason;
-use crate::values::request_head::{HeadReader, ParsedHead};
 
 /// What became of waiting for a head.
 pub(super) enum ReceivedHead {

@@ -16,9 +16,9 @@ use super::sending::Sending;
 use super::socket::Handshake;
 use super::wire;
 use crate::gateway::{Forward, Gateway};
-use crate::values::answer_head::{AnswerContext, AnswerReader};
-use crate::values::body::BodyReader;
-use crate::values::request_head::ParsedHead;
+use crate::http1::answer_head::{AnswerContext, AnswerReader};
+use crate::http1::body::BodyReader;
+use crate::http1::request_head::ParsedHead;
 
 /// The largest head of an answer.
 const HEAD: ParsedHead = ParsedHead { size: 64 * 1024, fields: 256 };
@@ -154,7 +154,7 @@ impl Relay<'_> {
             // What came behind the answer answers nobody.
             && upstream.input.is_empty();
         let upstream = reusable.then_some(upstream);
-        RelayOutcome::CompletedAnswer(Answered { keeps: begun.keeps, upstream, sharing, promised: begun.promised })
+        RelayOutcome::Answered(CompletedAnswer { keeps: begun.keeps, upstream, sharing, promised: begun.promised })
     }
 
     /// The sweep has the time; it wakes this task when something is too late.

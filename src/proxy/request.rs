@@ -4,10 +4,10 @@ use bytes::BytesMut;
 use http::{Method, Version};
 
 use super::wire::SentFraming;
-use crate::values::body::BodyReader;
-use crate::values::head_lines::{HeadFields, KnownName, Span};
-use crate::values::headers::RequestHead;
-use crate::values::request_head::{self, Head};
+use crate::http1::body::BodyReader;
+use crate::http1::head_lines::{HeadFields, KnownName, Span};
+use crate::http1::headers::RequestHead;
+use crate::http1::request_head::{self, Head};
 
 /// One request, without its body.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::http1::request_head::ParsedHead;
 use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
-use crate::values::request_head::ParsedHead;
 
 /// The client side of the proxy: where it listens and how long it waits.
 #[derive(Clone, Debug)]

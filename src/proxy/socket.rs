@@ -10,11 +10,11 @@ use super::connection::Connection;
 use super::request::Request;
 use super::tunnel::{CloseMessage, TunnelEnd, TunnelEndCause, TunnelPeer, TunnelRules};
 use crate::gateway::{Forward, Gateway};
+use crate::http1::headers::Headers;
+use crate::http1::websocket_request::{BadWebSocketRequest, has_token, is_websocket_request};
 use crate::session::WriteGuard;
-use crate::values::headers::Headers;
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
-use crate::values::websocket_request::{BadWebSocketRequest, has_token, is_websocket_request};
 
 /// A handshake that is asked for as it should be.
 #[derive(Debug)]

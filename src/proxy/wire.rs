@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::values::header_edits::put_line;
+use crate::http1::header_edits::put_line;
 
 /// How a body is framed. There is one way for each message, and it is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

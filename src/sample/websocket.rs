@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 
 use super::answer::{self, Body};
 use super::ticker::{Ticker, Ticks, message};
-use crate::values::websocket_request::is_websocket_request;
+use crate::http1::websocket_request::is_websocket_request;
 
 /// What a listener may say, in bytes: nothing of it is read.
 const MAX_MESSAGE: usize = 4096;

@@ -1,14 +1,11 @@
-//! Where a request comes from: the connection's other end, or what a trusted proxy in front says.
+//! The other end of a client's connection, and which proxies in front are believed.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::affinity;
-use super::headers::{Headers, text};
-use super::origin::Scheme;
 
 /// The other end of a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,25 +75,6 @@ pub struct TrustedProxies {
     pub unix: bool,
 }
 
-/// What the way to us says about a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Provenance {
-    /// The client.
-    pub client: ClientAddress,
-    /// What the client speaks to the first believed hop, if a believed hop says so.
-    pub scheme: Option<Scheme>,
-    /// Whether the connection's other end is one of the trusted proxies.
-    pub by_trusted_proxy: bool,
-    /// What the application gets as `X-Forwarded-For`, where an address is known.
-    pub forwarded_for: Option<HeaderValue>,
-}
-
-/// Hops that are looked at in a trusted proxy's `X-Forwarded-For`; the rest is not believed.
-const MAX_HOPS: usize = 32;
-
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
 impl TrustedProxies {
     /// Whether this hop's word is believed.
     pub fn trusts(&self, address: ClientAddress) -> bool {
@@ -104,118 +82,5 @@ impl TrustedProxies {
             ClientAddress::Ip(address) => self.networks.iter().any(|network| network.contains(&address)),
             ClientAddress::Unix => self.unix,
         }
-    }
-
-    /// Walks from the connection's other end towards the client, for as long as the hop that speaks is trusted.
-    pub fn provenance(&self, peer: Peer, headers: &dyn Headers) -> Provenance {
-        let mut client = match peer {
-            Peer::Tcp(address) => ClientAddress::Ip(address.ip().to_canonical()),
-            Peer::Unix => ClientAddress::Unix,
-        };
-        if !self.trusts(client) {
-            let forwarded_for = match client {
-                ClientAddress::Ip(address) => address_value(address),
-                ClientAddress::Unix => None,
-            };
-            return Provenance { client, scheme: None, by_trusted_proxy: false, forwarded_for };
-        }
-        let scheme = last_value(headers, &X_FORWARDED_PROTO).and_then(Scheme::parse);
-        let mut forwarded_for = match client {
-            ClientAddress::Ip(address) => address.to_string(),
-            ClientAddress::Unix => String::new(),
-        };
-        for hop in hops_from_the_nearest(headers).take(MAX_HOPS) {
-            let Some(hop) = parse_hop(hop) else { break };
-            client = ClientAddress::Ip(hop);
-            let separator = if forwarded_for.is_empty() { "" } else { ", " };
-            forwarded_for = format!("{hop}{separator}{forwarded_for}");
-            if !self.trusts(client) {
-                break;
-            }
-        }
-        let known = (!forwarded_for.is_empty()).then(|| HeaderValue::try_from(forwarded_for));
-        Provenance { client, scheme, by_trusted_proxy: true, forwarded_for: known.and_then(Result::ok) }
-    }
-}
-
-fn address_value(address: IpAddr) -> Option<HeaderValue> {
-    let mut text = Vec::with_capacity("255.255.255.255".len());
-    ClientAddress::Ip(address).write_to(&mut text);
-    HeaderValue::try_from(text).ok()
-}
-
-fn last_value<'a>(headers: &'a dyn Headers, name: &'a HeaderName) -> Option<&'a str> {
-    text(headers.lines(name).last()?)?.rsplit(',').next().map(str::trim)
-}
-
-fn hops_from_the_nearest(headers: &dyn Headers) -> impl Iterator<Item = &str> {
-    let lines: Vec<_> = headers.lines(&X_FORWARDED_FOR).collect();
-    lines.into_iter().rev().flat_map(|line| text(line).unwrap_or("").rsplit(',').map(str::trim))
-}
-
-/// An address, with or without a port.
-fn parse_hop(text: &str) -> Option<IpAddr> {
-    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split(']').next());
-    let address = bracketed.and_then(|text| text.parse().ok()).or_else(|| text.parse().ok());
-    address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())).map(|address: IpAddr| address.to_canonical())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderMap;
-
-    fn described(provenance: &Provenance) -> &str {
-        provenance.forwarded_for.as_ref().map_or("", |value| value.to_str().unwrap())
-    }
-
-    fn provenance(trusted: &[&str], peer: &str, forwarded_for: &[&str], proto: &str) -> Provenance {
-        let networks = trusted.iter().filter_map(|text| text.parse().ok()).collect();
-        let trusted = TrustedProxies { networks, unix: trusted.contains(&"unix") };
-        let value = |text: &&str| HeaderValue::from_str(text).unwrap();
-        let mut headers: HeaderMap = forwarded_for.iter().map(|line| (X_FORWARDED_FOR.clone(), value(line))).collect();
-        headers.insert(X_FORWARDED_PROTO.clone(), value(&proto));
-        let peer = peer.parse().map_or(Peer::Unix, Peer::Tcp);
-        trusted.provenance(peer, &headers)
-    }
-
-    #[test]
-    fn nobody_is_believed_by_default() {
-        let got = provenance(&[], "192.0.2.7:1000", &["127.0.0.1"], "https");
-        let client = ClientAddress::Ip("192.0.2.7".parse().unwrap());
-        let forwarded_for = Some(HeaderValue::from_static("192.0.2.7"));
-        assert_eq!(got, Provenance { client, scheme: None, by_trusted_proxy: false, forwarded_for });
-        let unknown = provenance(&[], "x", &["127.0.0.1"], "https");
-        assert_eq!(
-            unknown,
-            Provenance { client: ClientAddress::Unix, scheme: None, by_trusted_proxy: false, forwarded_for: None }
-        );
-    }
-
-    #[test]
-    fn an_address_is_written_as_everywhere() {
-        for address in ["0.0.0.0", "1.20.99.100", "127.0.0.1", "109.110.200.255", "2001:db8::1", "::1"] {
-            let address: IpAddr = address.parse().unwrap();
-            assert_eq!(address_value(address).unwrap(), address.to_string().as_str());
-        }
-    }
-
-    #[test]
-    fn trust_ends_at_the_first_hop_that_is_not_trusted() {
-        let cases: [(&[&str], &[&str], &str, &str); 6] = [
-            (&["10.0.0.0/8"], &["203.0.113.9"], "203.0.113.9", "203.0.113.9, 10.0.0.1"),
-            (&["10.0.0.0/8"], &["1.1.1.1, 203.0.113.9, 10.0.0.2"], "203.0.113.9", "203.0.113.9, 10.0.0.2, 10.0.0.1"),
-            (&["10.0.0.0/8"], &["1.1.1.1", "203.0.113.9"], "203.0.113.9", "203.0.113.9, 10.0.0.1"),
-            (&["10.0.0.0/8"], &["unknown"], "10.0.0.1", "10.0.0.1"),
-            (&["10.0.0.0/8"], &["[2001:db8::1]:99"], "2001:db8::1", "2001:db8::1, 10.0.0.1"),
-            (&["10.0.0.0/8"], &[], "10.0.0.1", "10.0.0.1"),
-        ];
-        for (trusted, lines, client, forwarded_for) in cases {
-            let got = provenance(trusted, "10.0.0.1:1", lines, "https");
-            assert_eq!(got.client.to_string(), client, "{lines:?}");
-            assert_eq!(described(&got), forwarded_for, "{lines:?}");
-            assert_eq!(got.scheme, Some(Scheme::Https));
-        }
-        assert_eq!(described(&provenance(&["unix"], "x", &["203.0.113.9"], "http")), "203.0.113.9");
     }
 }

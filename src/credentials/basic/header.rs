@@ -6,7 +6,7 @@ use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
-use crate::values::headers::Headers;
+use crate::http1::headers::Headers;
 
 /// What the `Authorization` of a request is to us.
 #[derive(Debug)]

@@ -6,9 +6,9 @@
 
 #![no_main]
 
-use exeunt::values::answer_head::{AnswerBody, AnswerContext, AnswerHead, AnswerReader, BrokenAnswer};
-use exeunt::values::body::BodyReader;
-use exeunt::values::request_head::ParsedHead;
+use exeunt::http1::answer_head::{AnswerBody, AnswerContext, AnswerHead, AnswerReader, BrokenAnswer};
+use exeunt::http1::body::BodyReader;
+use exeunt::http1::request_head::ParsedHead;
 
 const LIMITS: ParsedHead = ParsedHead { size: 2048, fields: 40 };
 /// As many as an exchange takes.
@@ -141,7 +141,7 @@ fn body(bytes: &[u8], head: &AnswerHead, cut: usize) {
         AnswerBody::Length(length) => assert_eq!(data.len() as u64, length.min(bytes.len() as u64)),
         AnswerBody::UntilClose => assert!(data == bytes && !over),
         AnswerBody::Chunked if !forgave => {
-            use exeunt::values::request_head::BodyFraming;
+            use exeunt::http1::request_head::BodyFraming;
             let strict = read_body(BodyReader::new(BodyFraming::Chunked), bytes, cut);
             assert_eq!(strict, Some((data, taken, over, false)), "who reads strictly reads the same");
         }

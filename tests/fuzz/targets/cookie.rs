@@ -6,10 +6,10 @@
 use std::sync::LazyLock;
 
 use cookie::SameSite;
-use exeunt::values::cookie::SessionCookie;
-use exeunt::values::header_edits::{HeaderEdit, replaces};
+use exeunt::http1::cookie::SessionCookie;
+use exeunt::http1::header_edits::{HeaderEdit, replaces};
+use exeunt::http1::own_cookies::{ApplicationCookies, NamedSession};
 use exeunt::values::origin::Scheme;
-use exeunt::values::own_cookies::{ApplicationCookies, NamedSession};
 use exeunt::values::session_id::SessionKey;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use exeunt::values::chunks::ChunkReader;
-use exeunt::values::request_head::{BodyFraming, Head, HeadReader, ParsedHead};
+use exeunt::http1::chunks::ChunkReader;
+use exeunt::http1::request_head::{BodyFraming, Head, HeadReader, ParsedHead};
 use libfuzzer_sys::fuzz_target;
 
 const LIMITS: ParsedHead = ParsedHead { size: 2048, fields: 40 };

@@ -5,8 +5,8 @@
 
 use std::sync::LazyLock;
 
-use exeunt::values::header_names::OwnHeaders;
-use exeunt::values::removed_headers::FAMILIES;
+use exeunt::http1::header_names::OwnHeaders;
+use exeunt::http1::removed_headers::FAMILIES;
 use http::HeaderName;
 
 static OWN: LazyLock<OwnHeaders> = LazyLock::new(|| OwnHeaders::new([HeaderName::from_static("x-webauth-user")]));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use exeunt::config::{self, Settings, StateFolder, schema};
-use exeunt::values::removed_headers::{FAMILIES, NAMES, OF_THE_CONNECTION};
+use exeunt::http1::removed_headers::{FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// Keys without a default: their line shows an example.
 const EXAMPLES: [&str; 10] = [

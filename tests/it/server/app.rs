@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use exeunt::http1::head_lines::KnownName;
 use exeunt::proxy::{
     Application, Client, Connection, ConnectionTask, ExchangeOutcome, Request, Server, Transport, listener,
     settings::ServerSettings,
 };
 use exeunt::session::live::Cut;
 use exeunt::values::client_address::Peer;
-use exeunt::values::head_lines::KnownName;
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::time::{Clock, ManualClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

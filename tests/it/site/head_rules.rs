@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
+use exeunt::http1::header_edits::HeaderEdit;
 use exeunt::routes::access::Access;
 use exeunt::routes::pass_headers::{PassHeaders, Sender};
-use exeunt::values::header_edits::HeaderEdit;
 use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue};
 use tokio::net::TcpStream;

@@ -29,7 +29,7 @@ async fn the_application_gets_the_clients_host_or_the_one_that_is_configured() {
 /// Changes of the operator's own never stand over what the gateway says.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_routes_own_headers_are_set_both_ways() {
-    use exeunt::values::header_edits::HeaderEdit::{Remove, Set};
+    use exeunt::http1::header_edits::HeaderEdit::{Remove, Set};
     use http::{HeaderName, HeaderValue};
     let name = HeaderName::from_static;
     let echo = Echo::answering("Server: app\r\n").await;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exeunt::values::request_head::ParsedHead;
+use exeunt::http1::request_head::ParsedHead;
 use tokio::sync::Semaphore;
 
 use super::answer::request;

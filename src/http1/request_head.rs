@@ -9,8 +9,8 @@ use http::uri::Authority;
 use memchr::{memchr, memchr_iter};
 
 use super::head_lines::{self, HeadLine, HeadLines, KnownName, Span};
-use super::reason::Reason;
-use super::target::{ASTERISK, Target};
+use crate::values::reason::Reason;
+use crate::values::target::{ASTERISK, Target};
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use http::header::{COOKIE, SET_COOKIE};
 
 use super::header_edits::{HeaderEdit, HeaderEdits};
 use super::headers::Headers;
-use super::known_browser::{KNOWN_DAYS, KnownBrowser};
-use super::origin::Scheme;
-use super::own_path::OwnPath;
-use super::session_id::SessionId;
+use crate::values::known_browser::{KNOWN_DAYS, KnownBrowser};
+use crate::values::origin::Scheme;
+use crate::values::own_path::OwnPath;
+use crate::values::session_id::SessionId;
 
 /// The names that one configured cookie name stands for, and how the cookie is set.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use memchr::memchr;
 use super::cookie::{OwnName, SessionCookie, split_pair};
 use super::header_edits::put_parts;
 use super::headers::Headers;
-use super::session_id::SessionKey;
+use crate::values::session_id::SessionKey;
 
 /// A session that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

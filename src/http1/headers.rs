@@ -85,8 +85,8 @@ mod tests {
     use bytes::Bytes;
     use http::header::{ACCEPT, COOKIE, HOST};
 
-    use crate::values::head_lines::HeadFields;
-    use crate::values::request_head::{HeadReader, ParsedHead};
+    use crate::http1::head_lines::HeadFields;
+    use crate::http1::request_head::{HeadReader, ParsedHead};
 
     #[test]
     fn lines_are_found_however_they_are_kept() {

@@ -6,7 +6,7 @@ use http::{HeaderName, Method};
 use super::headers::Headers;
 
 /// The names that applications obey. In any other spelling they are removed as names that are not plain
-/// (`values::header_names`).
+/// (`http1::header_names`).
 static NAMES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-http-method"),

@@ -47,7 +47,7 @@ fn is_usual(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::request_head::{HeadReader, ParsedHead};
+    use crate::http1::request_head::{HeadReader, ParsedHead};
     use bytes::Bytes;
 
     #[test]

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::header_edits::put_parts;
 use super::headers::Headers;
-use super::secret::NoRandomness;
+use crate::values::secret::NoRandomness;
 
 /// The header that carries it. `Via` would do, but nginx compresses nothing for requests that have one.
 pub static X_EXEUNT_INSTANCE: HeaderName = HeaderName::from_static("x-exeunt-instance");
