@@ -6,6 +6,8 @@ mod check;
 mod configured;
 mod demo;
 mod failure;
+#[cfg(test)]
+mod handbook_tests;
 mod keys;
 mod messages;
 mod open_files;

@@ -1,4 +1,4 @@
-"""The curl lines of README.md are true: each is run as it stands, and answered as README.md shows."""
+"""The curl lines of README.md and the handbook: each is run as it stands, and answered as the page shows."""
 
 import os
 import re
@@ -9,13 +9,14 @@ import evidence
 from parts import PASSWORD
 from test_shop import Running
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "handbook.md"]
 EXAMPLE = re.compile(r"^```sh curl\n(?P<lines>.*?)^```\n```http\n(?P<shown>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 class Readme(Running):
     def test_every_line_of_curl(self):
-        text = README.read_text()
+        text = "\n".join(page.read_text() for page in PAGES)
         examples = list(EXAMPLE.finditer(text))
         self.assertGreaterEqual(len(examples), 7)
         self.assertEqual(len(examples), text.count("```sh curl"), "every example shows its answer")
@@ -32,7 +33,7 @@ class Readme(Running):
         return done.stdout
 
     def assert_shows(self, answer, shown):
-        """Every line that README.md shows is a line of the answer; `…` stands for anything within it."""
+        """Every line that the page shows is a line of the answer; `…` stands for anything within it."""
         for line in filter(None, shown.splitlines()):
             pattern = ".*".join(re.escape(piece) for piece in line.split("…"))
             self.assertRegex(answer, re.compile(rf"^{pattern}\r?$", re.MULTILINE))
