@@ -26,6 +26,14 @@ pub enum ClientAddress {
 }
 
 impl ClientAddress {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "unix" => Some(Self::Unix),
+            address => address.parse().ok().map(Self::Ip),
+        }
+    }
+
     /// Appends what [`fmt::Display`] writes. Every request needs it, and the library's way to write an IPv4 address
     /// takes a thousand instructions.
     pub fn write_to(self, out: &mut Vec<u8>) {

@@ -47,6 +47,16 @@ impl Device {
         };
         Self { program: place(&PROGRAMS), system: place(&SYSTEMS) }
     }
+
+    /// Reads what [`fmt::Display`] wrote, in this or another version: what this one does not know is a program.
+    pub fn from_words(words: &str) -> Self {
+        let (program, system) = words.split_once(" on ").unwrap_or((words, ""));
+        let place = |table: &[(&str, &str)], word: &str| {
+            let at = table.iter().position(|(_, name)| *name == word);
+            at.and_then(|at| u8::try_from(at).ok()).unwrap_or(UNKNOWN)
+        };
+        Self { program: place(&PROGRAMS, program), system: place(&SYSTEMS, system) }
+    }
 }
 
 impl fmt::Display for Device {
@@ -80,7 +90,9 @@ mod tests {
             ("", "a program"),
         ];
         for (agent, want) in cases {
-            assert_eq!(Device::from_user_agent(agent).to_string(), want);
+            let device = Device::from_user_agent(agent);
+            assert_eq!(device.to_string(), want);
+            assert_eq!(Device::from_words(want), device);
         }
     }
 }

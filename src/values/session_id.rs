@@ -45,6 +45,16 @@ impl SessionKey {
         is_cookie_value(value).then(|| Self(digest_of(value)))
     }
 
+    /// The hash as bytes, for stores.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The hash that a store has kept.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// A number that spreads sessions evenly, the same on every machine. It never leaves the program.
     pub fn affinity(&self) -> u64 {
         self.0.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))

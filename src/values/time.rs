@@ -6,24 +6,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A moment of monotonic time, in milliseconds since the clock was made. It never goes back.
+/// A moment of monotonic time, in milliseconds. It never goes back. A clock begins with [`BEFORE`], so that what was
+/// there before the program has its moment, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
+/// What lies before the beginning of a clock: more than the longest life of a session, in milliseconds.
+const BEFORE: u64 = 400 * 24 * 60 * 60 * 1000;
+
 impl Moment {
-    /// A moment from whole seconds since the clock was made.
+    /// A moment from its whole seconds.
     pub const fn from_seconds(seconds: u32) -> Self {
         Self(seconds as u64 * 1000)
     }
 
-    /// Whole seconds since the clock was made: what sessions store (136 years fit).
+    /// Its whole seconds: what sessions store (136 years fit).
     pub fn seconds(self) -> u32 {
         u32::try_from(self.0 / 1000).unwrap_or(u32::MAX)
     }
 
-    /// Milliseconds since the clock was made.
+    /// Its milliseconds.
     pub const fn millis(self) -> u64 {
         self.0
+    }
+
+    /// So much earlier.
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The time since `earlier`; zero if that lies ahead.
@@ -70,14 +79,14 @@ impl Clock {
 
     /// A clock that stands still until it is moved.
     pub fn manual() -> (Self, ManualClock) {
-        let source = Arc::new(Source::Manual { millis: AtomicU64::new(0) });
+        let source = Arc::new(Source::Manual { millis: AtomicU64::new(BEFORE) });
         (Self(Arc::clone(&source)), ManualClock(source))
     }
 
     /// The current moment.
     pub fn now(&self) -> Moment {
         match &*self.0 {
-            Source::System { origin } => Moment(u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            Source::System { origin } => Moment(BEFORE) + origin.elapsed(),
             Source::Manual { millis } => Moment(millis.load(Ordering::Acquire)),
         }
     }
@@ -89,8 +98,17 @@ impl Clock {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 WallTime(since.as_secs())
             }
-            Source::Manual { millis } => WallTime(MANUAL_WALL_START + millis.load(Ordering::Acquire) / 1000),
+            Source::Manual { millis } => {
+                WallTime(MANUAL_WALL_START + millis.load(Ordering::Acquire).saturating_sub(BEFORE) / 1000)
+            }
         }
+    }
+
+    /// The moment of a wall time. What lies ahead was now: a wall clock that was set back makes nothing younger than
+    /// that.
+    pub fn moment_of(&self, wall: WallTime) -> Moment {
+        let ago = self.wall().0.saturating_sub(wall.0);
+        Moment(self.now().0.saturating_sub(ago.saturating_mul(1000)))
     }
 
     /// The wall time of a moment of this clock.
@@ -121,9 +139,18 @@ mod tests {
         assert_eq!(clock.now(), before);
         clock_handle.advance(Duration::from_millis(2500));
         assert_eq!(clock.now().duration_since(before), Duration::from_millis(2500));
-        assert_eq!(clock.now().seconds(), 2);
         assert_eq!(clock.wall().0, MANUAL_WALL_START + 2);
         assert_eq!(clock.wall_at(before).0, MANUAL_WALL_START);
+    }
+
+    #[test]
+    fn what_was_before_the_program_has_its_moment() {
+        for clock in [Clock::manual().0, Clock::system()] {
+            let (now, wall) = (clock.now(), clock.wall());
+            let age = |ago: u64| now.duration_since(clock.moment_of(WallTime(wall.0 - ago))).as_secs();
+            assert_eq!([age(0), age(59), age(365 * 86_400)], [0, 59, 365 * 86_400]);
+            assert!(age(500 * 86_400) >= 400 * 86_400 && clock.moment_of(WallTime(wall.0 + 60)) >= now);
+        }
     }
 
     #[test]
