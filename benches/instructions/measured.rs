@@ -12,7 +12,6 @@ use exeunt::logout::run::Pipeline;
 use exeunt::proxy::{Proxy, Server, listener};
 use exeunt::routes::resolver::Upstreams;
 use exeunt::session::record::SignIn;
-use exeunt::session::store::MemoryStore;
 use exeunt::session::table::SessionTable;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;
@@ -106,9 +105,12 @@ fn gateway(settings: Settings, clock: &Clock) -> Result<Gateway> {
     Ok(Gateway::new(
         Assembled::new(settings.gateway, Arc::new(keys), &upstreams, clock)
             .map_err(|problem| format!("{problem:?}"))?,
-        SessionTable::new(settings.session, Arc::new(MemoryStore)),
         PasswordChecker::new(hashing::HashingSettings::default())?,
-        Pipeline { log: Log::to_standard_error(settings.log, clock)?, clock: clock.clone() },
+        Pipeline {
+            sessions: Arc::new(SessionTable::new(settings.session, None)),
+            log: Log::to_standard_error(settings.log, clock)?,
+            clock: clock.clone(),
+        },
     ))
 }
 

@@ -5,21 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 use crate::admin::{AdminSettings, AdminSocket};
 use crate::audit::{Format, Log, LogSettings};
 use crate::config::Settings;
 use crate::credentials::hashing::{self, PasswordChecker};
 use crate::gateway::{Assembled, Gateway, GatewaySettings};
-use crate::logout::reaper;
 use crate::logout::run::Pipeline;
 use crate::proxy::listener::{self, Listener};
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Proxy, Server, Signals};
 use crate::routes::resolver::Upstreams;
 use crate::sample::Sample;
-use crate::session::store::MemoryStore;
 use crate::session::table::SessionTable;
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
@@ -115,23 +112,22 @@ pub(super) async fn run(
     let sample = start_sample(&gateway, &upstreams).await?;
     let gateway = Arc::new(Gateway::new(
         Assembled::new(gateway, Arc::new(keys), &upstreams, &clock).map_err(|error| error.to_string())?,
-        SessionTable::new(session, Arc::new(MemoryStore)),
         PasswordChecker::new(hashing::HashingSettings::default()).map_err(|error| format!("no threads: {error}"))?,
-        Pipeline { log, clock: clock.clone() },
+        Pipeline { sessions: Arc::new(SessionTable::new(session, None)), log, clock: clock.clone() },
     ));
     let proxy = Proxy::new(Arc::clone(&gateway), &server, clock.clone());
     let server = Server::open(server, listeners, proxy, clock);
     for address in server.addresses() {
         tracing::info!(%address, %public_url, hosts, "listening");
     }
-    let reaper = keep_reaping(Arc::clone(&gateway));
+    let upkeep = tokio::spawn(Arc::clone(&gateway).keep_up());
     tokio::select! {
         () = async {
             tokio::join!(signals.run(&server, say_no_reload), service_manager::keep_informed(&server));
         } => {}
         () = answer_operators(admin, gateway, &server) => {}
     }
-    reaper.abort();
+    upkeep.abort();
     drop(sample);
     Ok(())
 }
@@ -157,17 +153,6 @@ async fn start_sample(settings: &GatewaySettings, upstreams: &Upstreams) -> Resu
     let sample = Sample::start().await.map_err(|error| format!("the sample application cannot start: {error}"))?;
     upstreams.sample_listens_at(sample.address());
     Ok(Some(sample))
-}
-
-/// Ends sessions whose time is up, for as long as the gateway runs.
-fn keep_reaping(gateway: Arc<Gateway>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(reaper::INTERVAL);
-        loop {
-            ticks.tick().await;
-            gateway.reap().await;
-        }
-    })
 }
 
 fn say_no_reload() {

@@ -63,7 +63,7 @@ pub struct Assembled {
     pub(super) routes: RouteTable,
     pub(super) methods: SignInMethods,
     pub(super) login: login::settings::LoginSettings,
-    pub(super) logout: logout::settings::LogoutSettings,
+    pub(super) logout: Arc<logout::settings::LogoutSettings>,
     pub(super) own_origins: AllowedOrigins,
     pub(super) pages: Pages,
     pub(super) requests_per_session: usize,
@@ -113,7 +113,7 @@ impl Assembled {
                 Box::new(Basic::new(settings.users)),
             ]),
             login: settings.login,
-            logout: settings.logout,
+            logout: Arc::new(settings.logout),
             requests_per_session: settings.requests_per_session,
             keys,
         })

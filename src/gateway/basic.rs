@@ -37,7 +37,7 @@ pub(super) enum BasicCredentials {
 
 /// Credentials that have to be checked.
 #[derive(Debug)]
-pub(super) struct Unchecked {
+pub struct Unchecked {
     presented: UsernamePassword,
     /// What they were known as a while ago.
     known: Option<BrowserId>,

@@ -25,6 +25,7 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
+use crate::values::session_id::SessionKey;
 
 /// An answer that changes something: it may need the body, and it takes its time.
 #[derive(Debug)]
@@ -32,8 +33,10 @@ pub struct SignInOutRequest {
     pub(super) action: SignInOut,
     pub(super) assembled: Arc<Assembled>,
     pub(super) host: HostId,
-    /// Every live session that the request names.
+    /// Every session that the request names, for as long as it is in the table.
     pub(super) sessions: Vec<Arc<Session>>,
+    /// The keys that it shows and that the store could not be asked about.
+    pub(super) unknown: Vec<SessionKey>,
     /// Whether it has a cookie of ours, live or not.
     pub(super) has_cookie: bool,
     pub(super) query: Form,
@@ -100,6 +103,8 @@ fn login(facts: &RequestFacts<'_>, requester: Requester, assembled: &Arc<Assembl
         Method::GET | Method::HEAD => Ok(BuiltInAnswer::Answer(login_page(facts, &requester, assembled))),
         Method::POST => {
             cross_site::change(facts, &assembled.hosts)?;
+            // A sign-in ends the session before it, whichever that is.
+            requester.is_known()?;
             Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignIn, facts, requester, assembled)))
         }
         _ => Ok(BuiltInAnswer::Answer(answers::method_not_allowed(
@@ -149,7 +154,7 @@ fn post_style(facts: &RequestFacts<'_>) -> ResponseStyle {
 fn sign_in_out_request(
     action: SignInOut,
     facts: &RequestFacts<'_>,
-    requester: Requester,
+    mut requester: Requester,
     assembled: &Arc<Assembled>,
 ) -> Box<SignInOutRequest> {
     Box::new(SignInOutRequest {
@@ -157,6 +162,7 @@ fn sign_in_out_request(
         assembled: Arc::clone(assembled),
         host: facts.host,
         has_cookie: requester.presented,
+        unknown: std::mem::take(&mut requester.unknown),
         sessions: requester.into_sessions(),
         query: query(facts),
         form: FormType::of(facts.header(&CONTENT_TYPE).unwrap_or("")),
@@ -273,7 +279,10 @@ fn further(
 ) -> Result<Reply, Refusal> {
     let reply = match name.to_ascii_lowercase().as_str() {
         "goodbye" => goodbye(facts, requester, assembled),
-        "session" => session(facts, requester, assembled),
+        "session" => {
+            requester.is_known()?;
+            session(facts, requester, assembled)
+        }
         "style.css" => assembled.pages.style(),
         "logo" => assembled.pages.logo(),
         _ => return Err(Reason::NoRoute.into()),

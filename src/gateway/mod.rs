@@ -22,16 +22,15 @@ pub use self::assembled::{Assembled, GatewaySettings};
 pub use self::built_in_pages::SignInOutRequest;
 pub use self::exchange::Exchange;
 pub use self::forward::Forward;
-pub use self::receive::Received;
+pub use self::receive::{Received, Wait};
 use crate::credentials::basic::verified::Verified;
 use crate::credentials::hashing::PasswordChecker;
-use crate::logout::reaper;
-use crate::logout::run::Pipeline;
-use crate::session::record::Session;
+use crate::logout::ending::Terms;
+use crate::logout::reaper::keep_reaping;
+use crate::logout::run::{Pipeline, Which};
+use crate::session::store::Unavailable;
 use crate::session::table::SessionTable;
 use crate::throttle::Throttle;
-use crate::values::end_cause::EndCause;
-use crate::values::receipt::Receipt;
 
 /// Runs something to its end, even if whoever waits for it goes away: what was begun to end is ended, and audited.
 /// `None` if it broke down.
@@ -43,7 +42,6 @@ async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 's
 #[derive(Debug)]
 pub struct Gateway {
     assembled: ArcSwap<Assembled>,
-    sessions: SessionTable,
     passwords: PasswordChecker,
     throttle: Throttle,
     basic: Verified,
@@ -52,14 +50,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway that serves this configuration.
-    pub fn new(assembled: Assembled, sessions: SessionTable, passwords: PasswordChecker, pipeline: Pipeline) -> Self {
+    pub fn new(assembled: Assembled, passwords: PasswordChecker, pipeline: Pipeline) -> Self {
         let assembled = ArcSwap::from_pointee(assembled);
-        Self { assembled, sessions, passwords, throttle: Throttle::default(), basic: Verified::default(), pipeline }
+        Self { assembled, passwords, throttle: Throttle::default(), basic: Verified::default(), pipeline }
     }
 
     /// The sessions.
     pub fn sessions(&self) -> &SessionTable {
-        &self.sessions
+        &self.pipeline.sessions
     }
 
     /// Notes that a session is used, by something that goes on in its name; unless nobody has to be there for that.
@@ -69,26 +67,46 @@ impl Gateway {
         }
     }
 
-    /// Ends these sessions for one reason, and gives one receipt about all of them.
-    async fn end_together(
-        &self,
-        sessions: Vec<Arc<Session>>,
-        cause: EndCause,
-        grace: Duration,
-        cookies: usize,
-    ) -> Receipt {
-        let begun = self.pipeline.clock.now();
-        let ended = self.sessions.end_all(sessions, cause).await;
-        self.pipeline.run(&ended, begun, grace, cookies)
+    /// The terms on which sessions end while nobody waits for the answer.
+    fn unattended(&self) -> Terms {
+        Terms::unattended(&self.assembled.load().logout)
     }
 
-    /// Ends the sessions whose time is up, and answers how many that were.
+    /// Ends the sessions whose time is up, and answers how many that were. Asks the store again for the ends that it
+    /// has not confirmed, and tells it when sessions were used.
     pub async fn reap(&self) -> usize {
-        let grace = self.assembled.load().logout.grace;
-        self.basic.sweep(self.sessions.lifetime().absolute, grace, self.pipeline.clock.now());
-        reaper::reap(&self.sessions, &self.pipeline, grace).await
+        let (terms, now) = (self.unattended(), self.pipeline.clock.now());
+        self.basic.sweep(self.sessions().lifetime().absolute, terms.settings.grace, now);
+        let over = self.pipeline.end(Which::Expired, terms.clone()).await;
+        self.pipeline.end(Which::Owed, terms).await;
+        self.sessions().save_uses(now, USES_SAVED).await;
+        over.each.len()
+    }
+
+    /// Does for ever what nobody asks for: ends what is over, and what other gateways ended that share the store.
+    pub async fn keep_up(self: Arc<Self>) {
+        let round = || {
+            let gateway = Arc::clone(&self);
+            async move { _ = gateway.reap().await }
+        };
+        tokio::join!(keep_reaping(round), self.follow());
+    }
+
+    /// Does for ever what other gateways did.
+    async fn follow(&self) {
+        loop {
+            match self.sessions().follow().await {
+                Ok(ended) => _ = self.pipeline.end(Which::Ended(ended), self.unattended()).await,
+                Err(Unavailable) => tokio::time::sleep(STORE_RETRY).await,
+            }
+        }
     }
 }
+
+/// How often the store is told when sessions were used. So much earlier a session may be idle after a crash.
+const USES_SAVED: Duration = Duration::from_secs(10);
+/// After this a store that did not answer is asked again what others did.
+const STORE_RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Gateway, to_the_end};
+use super::Gateway;
+use crate::logout::run::Which;
 use crate::session::record::Session;
 use crate::values::end_cause::EndCause;
 use crate::values::receipt::Receipt;
@@ -16,7 +17,7 @@ impl Gateway {
 
     /// The sessions of everybody, or of one user, the last sign-in first.
     pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
-        let mut sessions = self.sessions.sessions_of(user);
+        let mut sessions = self.sessions().sessions_of(user);
         sessions.sort_by_key(|session| std::cmp::Reverse(session.created()));
         sessions
     }
@@ -28,27 +29,19 @@ impl Gateway {
     }
 
     /// Ends the session of this handle; `None` if there is none. It ends, and is audited, even if the caller goes away.
-    pub async fn revoke(self: &Arc<Self>, handle: &str) -> Option<Receipt> {
+    pub async fn revoke(&self, handle: &str) -> Option<Receipt> {
         let named = |session: &Arc<Session>| session.handle().is_some_and(|own| own.as_str() == handle);
-        let session = self.sessions.sessions_of(None).into_iter().find(named)?;
+        let session = self.sessions().sessions_of(None).into_iter().find(named)?;
         self.revoke_each(vec![session]).await.pop()
     }
 
     /// Ends every session of a user, in the same way, and what programs do with the user's password at this moment.
-    pub async fn revoke_all_of(self: &Arc<Self>, user: &str) -> Vec<Receipt> {
+    pub async fn revoke_all_of(&self, user: &str) -> Vec<Receipt> {
         self.forget_credentials(EndCause::Revoked, |session| session.identity().user() != user);
-        self.revoke_each(self.sessions.sessions_of(Some(user))).await
+        self.revoke_each(self.sessions().sessions_of(Some(user))).await
     }
 
-    async fn revoke_each(self: &Arc<Self>, sessions: Vec<Arc<Session>>) -> Vec<Receipt> {
-        let gateway = Arc::clone(self);
-        let work = to_the_end(async move {
-            let begun = gateway.pipeline.clock.now();
-            let grace = gateway.assembled.load().logout.grace;
-            let ended = gateway.sessions.end_all(sessions, EndCause::Revoked).await;
-            let receipt = |one| gateway.pipeline.run(std::slice::from_ref(one), begun, grace, 0);
-            ended.iter().map(receipt).collect()
-        });
-        work.await.unwrap_or_default()
+    async fn revoke_each(&self, sessions: Vec<Arc<Session>>) -> Vec<Receipt> {
+        self.pipeline.end(Which::These(sessions, EndCause::Revoked), self.unattended()).await.each
     }
 }

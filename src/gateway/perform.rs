@@ -14,6 +14,8 @@ use super::{Gateway, to_the_end};
 use crate::credentials::methods::Accepted;
 use crate::login::sign_in_form;
 use crate::logout::answer::{self, ResponseStyle};
+use crate::logout::ending::{Carried, Terms};
+use crate::logout::run::Which;
 use crate::pages;
 use crate::session::record::SignIn;
 use crate::session::table::{NotOpened, Opened};
@@ -41,10 +43,10 @@ impl Gateway {
                 let body = body.await;
                 to_the_end(async move { gateway.sign_in(&asked, body).await }).await
             }
-            SignInOut::SignOut(style) => match to_the_end(async move { gateway.end_named(&asked).await }).await {
-                Some(receipt) => Some(signed_out(&request, style, receipt, body.await)),
-                None => None,
-            },
+            SignInOut::SignOut(style) => {
+                let receipt = gateway.end_named(&asked).await;
+                Some(signed_out(&request, style, receipt, body.await))
+            }
         };
         let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
         done.unwrap_or_else(broken_down)
@@ -100,17 +102,16 @@ impl Gateway {
         let begun = self.pipeline.clock.now();
         let name = identity.user().to_owned();
         let sign_in = SignIn { user, identity, device: request.device, address: request.client };
-        let Opened { id, session, evicted } = match self.sessions.open(sign_in, begun).await {
+        let Opened { id, session, evicted } = match self.sessions().open(sign_in, begun).await {
             Ok(opened) => opened,
             Err(problem) => {
                 return form_again(request, &name, next, &not_opened(problem).into());
             }
         };
-        let grace = request.assembled.logout.grace;
-        for ended in &evicted {
-            self.pipeline.run(std::slice::from_ref(ended), begun, grace, 0);
-        }
-        self.end_together(request.sessions.clone(), EndCause::SignedInAgain, grace, 1).await;
+        let settings = &request.assembled.logout;
+        self.pipeline.end(Which::Ended(evicted), Terms::unattended(settings)).await;
+        let previous = Which::These(request.sessions.clone(), EndCause::SignedInAgain);
+        self.pipeline.end(previous, Terms::answered(settings, Carried { cookies: 1 })).await;
         self.note_sign_in(&session, method);
         let reply = if request.wants_json && request.reader == Audience::Program {
             let body = json!({ "user": session.identity().user(), "next": next.to_string() });
@@ -124,7 +125,9 @@ impl Gateway {
     /// Ends every session that the request names. Logout needs nothing: there may be none.
     async fn end_named(&self, request: &SignInOutRequest) -> Receipt {
         let cookies = usize::from(request.has_cookie);
-        self.end_together(request.sessions.clone(), EndCause::Logout, request.assembled.logout.grace, cookies).await
+        let terms = Terms::answered(&request.assembled.logout, Carried { cookies });
+        let named = Which::Named(request.sessions.clone(), request.unknown.clone());
+        self.pipeline.end(named, terms).await.together(cookies)
     }
 }
 

@@ -18,14 +18,17 @@ use crate::http1::header_edits::HeaderEdits;
 use crate::http1::headers::RequestHead;
 use crate::http1::own_cookies::ApplicationCookies;
 use crate::http1::provenance::Provenance;
+use crate::logout::run::Which;
 use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::session::record::Session;
-use crate::values::client_address::Peer;
+use crate::session::table::Found;
+use crate::values::client_address::{ClientAddress, Peer};
 use crate::values::end_cause::EndCause;
 use crate::values::own_path::OwnPage;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
+use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
 /// What becomes of a request.
@@ -37,7 +40,41 @@ pub enum Received {
     Answer(Reply),
     /// It signs in or out: read the body, then [`Gateway::perform`].
     BuiltIn(Box<SignInOutRequest>),
+    /// Nobody can tell yet: [`Gateway::resume`].
+    Wait(Wait),
 }
+
+/// What has to be done before a request can be judged.
+#[derive(Debug)]
+pub enum Wait {
+    /// It shows keys that only the store knows.
+    Load(Vec<SessionKey>),
+    /// It shows the cookies of several live sessions, which end first.
+    Conflict(Vec<Arc<Session>>),
+    /// It shows credentials that have to be checked.
+    Check(Box<Unchecked>),
+}
+
+/// What is known of a request's keys and credentials.
+#[derive(Debug)]
+enum Known {
+    /// What the tables know.
+    AtHand,
+    /// What the store told as well, if it did, and what came of the credentials if they were checked.
+    Settled(Option<Outcome>),
+}
+
+impl Known {
+    fn checked(&self) -> Option<&Outcome> {
+        match self {
+            Self::Settled(checked) => checked.as_ref(),
+            Self::AtHand => None,
+        }
+    }
+}
+
+/// Keys of one request that the store is asked about; a browser shows one or two.
+const MOST_KEYS: usize = 16;
 
 /// Who sends a request, as far as its cookies tell.
 #[derive(Debug)]
@@ -46,8 +83,10 @@ pub(super) struct Requester {
     pub(super) session: Option<Arc<Session>>,
     /// Two and more of them: none counts.
     rivals: Vec<Arc<Session>>,
-    /// Live sessions under other spellings of our name: they only end.
+    /// Live sessions under other spellings of our name, and sessions that are over: they only end.
     others: Vec<Arc<Session>>,
+    /// Keys that only the store knows.
+    pub(super) unknown: Vec<SessionKey>,
     /// There is a cookie under a name of ours.
     pub(super) presented: bool,
     /// There is one that should go from the browser.
@@ -58,47 +97,65 @@ pub(super) struct Requester {
     at: Moment,
 }
 
-/// Why a request is not decided yet, or refused.
-enum Stop {
-    /// It shows the cookies of several live sessions.
-    Conflict(Vec<Arc<Session>>),
-    /// It shows credentials that have to be checked.
-    Unchecked(Box<Unchecked>),
-    Refused(Refusal),
-}
-
-impl<R: Into<Refusal>> From<R> for Stop {
-    fn from(refusal: R) -> Self {
-        Self::Refused(refusal.into())
-    }
-}
-
 impl Requester {
-    /// Every live session that the request names.
+    /// Fails where the store could not be asked whose request this is.
+    pub(super) fn is_known(&self) -> Result<(), Reason> {
+        if self.unknown.is_empty() { Ok(()) } else { Err(Reason::StoreUnavailable) }
+    }
+
+    /// Every session that the request names.
     pub(super) fn into_sessions(self) -> Vec<Arc<Session>> {
         self.session.into_iter().chain(self.rivals).chain(self.others).collect()
     }
 }
 
 impl Gateway {
-    /// Judges a head. `cut` is the way to end this connection. It waits for
-    /// nothing, unless the head shows the cookies of two live sessions: both of them end first.
-    pub async fn receive(self: &Arc<Self>, head: RequestHead<'_>, peer: Peer, cut: &Arc<Cut>) -> (Exchange, Received) {
-        let assembled = self.assembled.load_full();
+    /// Judges a head. `cut` is the way to end this connection. It waits for nothing: what has to be waited for is in
+    /// the answer.
+    pub fn receive(&self, head: RequestHead<'_>, peer: Peer, cut: &Arc<Cut>) -> (Exchange, Received) {
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
+        let received = self.judge(head, peer, cut, &Known::AtHand, &mut exchange);
+        (exchange, received)
+    }
+
+    /// Waits for what a head has to wait for, and judges it again.
+    pub async fn resume(
+        &self,
+        wait: Wait,
+        head: RequestHead<'_>,
+        peer: Peer,
+        cut: &Arc<Cut>,
+        exchange: &mut Exchange,
+    ) -> Received {
         let mut checked = None;
-        loop {
-            match self.judge(head, peer, cut, &assembled, &mut exchange, checked.as_ref()) {
-                Ok(received) => return (exchange, received),
-                Err(Stop::Refused(refusal)) => {
-                    exchange.note_refusal(&refusal);
-                    return (exchange, Received::Answer(answers::refuse(&assembled, head.headers, &refusal)));
-                }
-                // None of them is live the next time.
-                Err(Stop::Conflict(rivals)) => Box::pin(self.end_rivals(rivals)).await,
-                Err(Stop::Unchecked(unchecked)) => checked = Some(Box::pin(self.check(&unchecked)).await),
+        match wait {
+            Wait::Load(keys) => {
+                self.load(keys, Provenance::of(peer, head.headers, &self.assembled.load().trusted).client).await
             }
+            // One of them was planted there, and nobody can tell which. None of them is live the next time.
+            Wait::Conflict(rivals) => {
+                let rivals = Which::These(rivals, EndCause::CookieConflict);
+                self.pipeline.end(rivals, self.unattended()).await;
+            }
+            Wait::Check(unchecked) => checked = Some(self.check(&unchecked).await),
         }
+        self.judge(head, peer, cut, &Known::Settled(checked), exchange)
+    }
+
+    /// Reads from the store what the table does not know of these keys. What the store does not tell stays unknown.
+    async fn load(&self, keys: Vec<SessionKey>, from: ClientAddress) {
+        let (pipeline, terms) = (self.pipeline.clone(), self.unattended());
+        // What turns out to be idle ends, and is audited, even if the client goes away.
+        let work = async move {
+            let (now, mut ended) = (pipeline.clock.now(), Vec::new());
+            for key in keys.iter().take(MOST_KEYS) {
+                let _ = pipeline.sessions.load(key, from, now, &mut ended).await;
+            }
+            if !ended.is_empty() {
+                pipeline.end(Which::Ended(ended), terms).await;
+            }
+        };
+        to_the_end(work).await;
     }
 
     fn judge(
@@ -106,10 +163,25 @@ impl Gateway {
         head: RequestHead<'_>,
         peer: Peer,
         cut: &Arc<Cut>,
+        known: &Known,
+        exchange: &mut Exchange,
+    ) -> Received {
+        let assembled = self.assembled.load_full();
+        self.decide(head, peer, cut, known, &assembled, exchange).unwrap_or_else(|refusal| {
+            exchange.note_refusal(&refusal);
+            Received::Answer(answers::refuse(&assembled, head.headers, &refusal))
+        })
+    }
+
+    fn decide(
+        &self,
+        head: RequestHead<'_>,
+        peer: Peer,
+        cut: &Arc<Cut>,
+        known: &Known,
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
-        checked: Option<&Outcome>,
-    ) -> Result<Received, Stop> {
+    ) -> Result<Received, Refusal> {
         let provenance = Provenance::of(peer, head.headers, &assembled.trusted);
         exchange.note_client(provenance.client);
         if assembled.heads.is_loop(head.headers) {
@@ -127,9 +199,12 @@ impl Gateway {
         exchange.note_path(facts.target.path().text());
         let asked = assembled.requested(&facts)?;
         let mut requester = self.requester(&facts, assembled);
+        if matches!(known, Known::AtHand) && !requester.unknown.is_empty() {
+            return Ok(Received::Wait(Wait::Load(requester.unknown)));
+        }
         // A logout ends them anyway, and one that is refused ends nothing.
         if !requester.rivals.is_empty() && !matches!(asked, Requested::OwnPage(OwnPage::Logout)) {
-            return Err(Stop::Conflict(std::mem::take(&mut requester.rivals)));
+            return Ok(Received::Wait(Wait::Conflict(requester.rivals)));
         }
         exchange.note_session(requester.session.as_ref());
         let route = match asked {
@@ -144,9 +219,13 @@ impl Gateway {
         exchange.note_route(route);
         let mut proof = Proof::Cookie;
         if route.basic && requester.session.is_none() {
-            match self.credentials(&facts, route, checked, requester.at) {
+            let credentials = self.credentials(&facts, route, known.checked(), requester.at);
+            if !matches!(credentials, BasicCredentials::Absent) {
+                requester.is_known()?;
+            }
+            match credentials {
                 BasicCredentials::Absent => {}
-                BasicCredentials::Unchecked(unchecked) => return Err(Stop::Unchecked(unchecked)),
+                BasicCredentials::Unchecked(unchecked) => return Ok(Received::Wait(Wait::Check(unchecked))),
                 BasicCredentials::Refused(refusal) => {
                     return Ok(Received::Answer(answers::refuse_credentials(assembled, &facts, route, &refusal)));
                 }
@@ -156,34 +235,31 @@ impl Gateway {
                 }
             }
         }
-        self.admit(&facts, requester, route, cut, assembled, proof).map_err(Stop::Refused)
+        self.admit(&facts, requester, route, cut, assembled, proof)
     }
 
     fn requester(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Requester {
         let at = self.pipeline.clock.now();
         let found = assembled.cookie.read(facts.headers);
-        let (mut session, mut rivals, mut others) = (None, Vec::new(), Vec::new());
+        let (mut session, mut rivals, mut others, mut unknown) = (None, Vec::new(), Vec::new(), Vec::new());
         for named in found.named() {
-            match self.sessions.find(&named.key, at) {
-                Some(live) if !named.opens => others.push(live),
+            match self.sessions().look_up(&named.key, at) {
+                Found::Live(live) if !named.opens => others.push(live),
                 // A session has several keys, and may be named by more than one of them.
-                Some(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => session = Some(live),
-                Some(live) => rivals.push(live),
-                None => {}
+                Found::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
+                    session = Some(live);
+                }
+                Found::Live(live) => rivals.push(live),
+                Found::Over(over) => others.push(over),
+                Found::Unknown => unknown.push(named.key),
+                Found::Absent => {}
             }
         }
         if !rivals.is_empty() {
             rivals.extend(session.take());
         }
         let (presented, strays) = (found.has_session_cookie(), found.has_unusable());
-        Requester { session, rivals, others, presented, strays, cookies: found.into_application_cookies(), at }
-    }
-
-    /// Of two live sessions in one browser one was planted there, and nobody can tell which.
-    async fn end_rivals(self: &Arc<Self>, rivals: Vec<Arc<Session>>) {
-        let gateway = Arc::clone(self);
-        let grace = self.assembled.load().logout.grace;
-        to_the_end(async move { gateway.end_together(rivals, EndCause::CookieConflict, grace, 0).await }).await;
+        Requester { session, rivals, others, unknown, presented, strays, cookies: found.into_application_cookies(), at }
     }
 
     /// Registers with the session first, and decides only then: an end that comes in between is seen.
@@ -197,6 +273,7 @@ impl Gateway {
         proof: Proof,
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
+        let known = requester.is_known();
         let Requester { session, cookies, strays, at, .. } = requester;
         let hold = session.and_then(|session| session.hold(cut));
         if hold.as_ref().is_some_and(|hold| hold.among() > assembled.requests_per_session) {
@@ -215,6 +292,7 @@ impl Gateway {
             }
             Decision::Refuse(reason) => Err(reason.into()),
             Decision::AskLogin => {
+                known?;
                 let mut reply = answers::ask_login(assembled, facts, route);
                 if strays {
                     answers::expire_cookies(assembled, &mut reply);

@@ -3,7 +3,7 @@
 use http::header::SET_COOKIE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::run::is_confirmed;
+use super::receipts::is_confirmed;
 use super::settings::LogoutSettings;
 use crate::values::form::{Form, FormValue};
 use crate::values::own_hosts::OwnHosts;

@@ -1,11 +1,13 @@
 //! From a session to nothing, everywhere.
 //!
-//! `session` ends a session and hands it over as [`crate::session::record::Ended`]; what is left to do is a
-//! [`plan::LogoutPlan`], [`run::Pipeline`] does it and writes the receipt, and [`farewell`] is the answer to the
-//! browser that asked.
+//! Whatever the cause, sessions end by [`run::Pipeline::end`]: `session` ends them and hands each over as
+//! [`crate::session::record::Ended`]; what is left to do is the [`plan`] of its [`ending`], carried out step by step
+//! and told by the [`receipts`]. [`answer`] is the answer to the browser that asked.
 
 pub mod answer;
+pub mod ending;
 pub mod plan;
 pub mod reaper;
+pub mod receipts;
 pub mod run;
 pub mod settings;

@@ -1,44 +1,84 @@
-//! What an end leads to, as a list.
+//! What is left to do after an end, as a list of steps.
 
-use crate::values::end_cause::EndCause;
-use crate::values::receipt::Step;
+use std::time::Duration;
 
-/// The steps of one logout, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogoutPlan(Vec<Step>);
+use super::ending::Ending;
+use crate::session::store::End;
 
-impl LogoutPlan {
-    /// The plan for an end of this cause.
-    pub fn of(cause: EndCause) -> Self {
-        let always = [Step::End, Step::Cut];
-        let answer = cause.faces_browser().then_some(Step::Answer);
-        Self(always.into_iter().chain(answer).collect())
-    }
+/// One step, with all that it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Tell how the end itself came out: it cannot be undone or prevented any more.
+    End {
+        /// Whether the store has confirmed it.
+        confirmed: bool,
+    },
+    /// Ask everything that acts in the session's name to end.
+    Cut {
+        /// How long an exchange that has begun may take. Streams have no grace.
+        grace: Duration,
+        /// Whether nothing was being written any more when the end was answered.
+        quiet: bool,
+    },
+    /// Make the browser forget.
+    Answer {
+        /// How many cookies the answer expires.
+        cookies: usize,
+    },
+    /// Write the receipt to the audit log.
+    Audit,
+}
 
-    /// The steps.
-    pub fn steps(&self) -> &[Step] {
-        &self.0
-    }
+/// The steps, in order.
+///
+/// Whoever lost the race for a session cuts its own connections and no more: the winner does the rest, and writes it
+/// down.
+pub fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
+    let end = Step::End { confirmed: ended.confirmed };
+    let cut = Step::Cut { grace: terms.settings.grace, quiet: ended.quiet };
+    let answer = terms.request.map(|request| Step::Answer { cookies: request.cookies });
+    let audit = (ended.end == End::Won).then_some(Step::Audit);
+    [Some(end), Some(cut), answer, audit].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::logout::ending::{Carried, Terms};
+    use crate::logout::settings::tests::settings;
+    use crate::session::record::Ended;
+    use crate::session::record::tests::session;
+    use crate::values::end_cause::EndCause;
 
     #[test]
-    fn what_follows_from_which_cause() {
-        use Step::{Answer, Cut, End};
-        let cases: [(EndCause, &[Step]); 7] = [
-            (EndCause::Logout, &[End, Cut, Answer]),
-            (EndCause::SignedInAgain, &[End, Cut, Answer]),
-            (EndCause::Idle, &[End, Cut]),
-            (EndCause::Revoked, &[End, Cut]),
-            (EndCause::Absolute, &[End, Cut]),
-            (EndCause::OneTooMany, &[End, Cut]),
-            (EndCause::CookieConflict, &[End, Cut]),
+    fn what_follows_from_which_end() {
+        use End::{Lost, Won};
+        use Step::{Answer, Audit, Cut};
+        let grace = settings().grace;
+        let (sure, unsure) = (Step::End { confirmed: true }, Step::End { confirmed: false });
+        let (cut, late) = (Cut { grace, quiet: true }, Cut { grace, quiet: false });
+        let browser = Some(Carried { cookies: 2 });
+        let answer = Answer { cookies: 2 };
+        let cases: [(End, bool, bool, Option<Carried>, &[Step]); 8] = [
+            (Won, true, true, browser, &[sure, cut, answer, Audit]),
+            (Won, true, true, None, &[sure, cut, Audit]),
+            (Won, true, false, browser, &[sure, late, answer, Audit]),
+            // Everything is done and told, and the end is asked for again.
+            (Won, false, true, browser, &[unsure, cut, answer, Audit]),
+            (Won, false, true, None, &[unsure, cut, Audit]),
+            // Somebody else's end: theirs is the receipt in the audit log.
+            (Lost, true, true, browser, &[sure, cut, answer]),
+            (Lost, true, true, None, &[sure, cut]),
+            (Lost, false, false, browser, &[unsure, late, answer]),
         ];
-        for (cause, want) in cases {
-            assert_eq!(LogoutPlan::of(cause).steps(), want, "{cause:?}");
+        for (end, confirmed, quiet, request, want) in cases {
+            for cause in EndCause::ALL {
+                let ended = Ended { session: session(), cause, end, confirmed, quiet };
+                let terms = Terms { settings: Arc::new(settings()), request };
+                assert_eq!(plan(&Ending { ended, terms }), want, "{end:?} {confirmed} {request:?} {cause:?}");
+            }
         }
     }
 }

@@ -1,85 +1,156 @@
 //! The one pipeline that every end of a session runs through, whatever its cause.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use data_encoding::BASE32_NOPAD;
+use futures_util::stream::{self, StreamExt};
 
-use super::plan::LogoutPlan;
+use super::ending::{Ending, Terms};
+use super::plan::{Step, plan};
+use super::receipts::{self, Receipts};
 use crate::audit::{Event, Log};
-use crate::session::record::Ended;
-use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
+use crate::session::record::{Ended, Session};
+use crate::session::table::{EndsOfUser, SessionTable};
+use crate::values::end_cause::EndCause;
+use crate::values::identity::UserKey;
+use crate::values::receipt::{self, Receipt, StepReceipt, StepResult};
+use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
 
-/// Runs what is left of a logout after the end of the session.
+/// Sessions of one batch whose steps run at the same time: nobody waits for the application of somebody else.
+const AT_ONCE: usize = 64;
+
+/// Which sessions are to end.
+#[derive(Debug)]
+pub enum Which {
+    /// These.
+    These(Vec<Arc<Session>>, EndCause),
+    /// All that a request names: these, and those of these keys, which the store could not be asked about.
+    Named(Vec<Arc<Session>>, Vec<SessionKey>),
+    /// All of a user, at whichever replica.
+    AllOf(UserKey, EndCause),
+    /// All whose time is up.
+    Expired,
+    /// All that the store was asked to end and has not confirmed.
+    Owed,
+    /// These have ended already, to make room or at another replica.
+    Ended(Vec<Ended>),
+}
+
+/// Ends sessions, and runs what is left of their logouts. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
-    /// Where the receipt is written.
+    /// The sessions.
+    pub sessions: Arc<SessionTable>,
+    /// Where receipts are written.
     pub log: Log,
     /// The time.
     pub clock: Clock,
 }
 
 impl Pipeline {
-    /// Runs the plan of each of these sessions, which ended for one reason, and writes an audit line for each. The
-    /// receipt is about all of them, or about nobody. `begun` is when their end began, `cookies` how many the answer
-    /// expires.
-    pub fn run(&self, ended: &[Ended], begun: Moment, grace: Duration, cookies: usize) -> Receipt {
-        let mut whole = self.without_session(cookies);
-        let receipts = ended.iter().map(|one| self.run_one(one, &whole.logout_id, begun, grace, cookies));
-        if let Some(all) = receipts.reduce(together) {
-            whole = all;
-        }
-        whole
+    /// Ends these sessions and runs the plan of each. What has begun is finished, and audited, even if whoever waits
+    /// for the receipts goes away.
+    pub async fn end(&self, which: Which, terms: Terms) -> Receipts {
+        let pipeline = self.clone();
+        // A panic in there confirms nothing.
+        tokio::spawn(async move { pipeline.run(which, terms).await }).await.unwrap_or_else(|_| Receipts::unconfirmed())
     }
 
-    fn run_one(&self, ended: &Ended, id: &str, begun: Moment, grace: Duration, cookies: usize) -> Receipt {
-        let user = ended.session.identity().user();
+    async fn run(&self, which: Which, terms: Terms) -> Receipts {
+        let begun = self.clock.now();
+        let EndsOfUser { ended, confirmed } = self.mark(which, begun).await;
+        let id = receipts::new_id();
+        let endings = ended.into_iter().map(|ended| Ending { ended, terms: terms.clone() });
+        let each = in_parallel(endings, |ending| self.carry_out(ending, &id, begun)).await;
+        Receipts { id, each, confirmed }
+    }
+
+    /// The ends themselves. Nothing after this can prevent or undo them.
+    async fn mark(&self, which: Which, now: Moment) -> EndsOfUser {
+        let confirmed = |ended| EndsOfUser { ended, confirmed: true };
+        match which {
+            Which::These(sessions, cause) => confirmed(self.sessions.end_all(sessions, cause).await),
+            Which::Named(sessions, unknown) => {
+                self.sessions.owe_end_of(&unknown, now);
+                let ended = self.sessions.end_all(sessions, EndCause::Logout).await;
+                EndsOfUser { ended, confirmed: unknown.is_empty() }
+            }
+            Which::AllOf(user, cause) => self.sessions.end_all_of(&user, cause).await,
+            Which::Expired => confirmed(self.sessions.expired(now).await),
+            Which::Owed => confirmed(self.sessions.confirm_owed(now).await),
+            Which::Ended(ended) => confirmed(ended),
+        }
+    }
+
+    async fn carry_out(&self, ending: Ending, id: &str, begun: Moment) -> Receipt {
+        let session = &ending.ended.session;
+        let user = session.identity().user();
         let mut receipt =
             Receipt { logout_id: id.to_owned(), user: Some(user.to_owned()), target: None, steps: Vec::new() };
         let mut since = begun;
-        for &step in LogoutPlan::of(ended.cause).steps() {
-            let (count, result) = match step {
-                Step::End if ended.confirmed => (1, None),
-                Step::End => (1, Some(StepResult::Failed)),
-                Step::Cut if ended.quiet => (ended.session.cut(grace), None),
-                Step::Cut => (ended.session.cut(grace), Some(StepResult::TimedOut)),
-                Step::Answer => (cookies, None),
+        for step in plan(&ending) {
+            let (name, count, result) = match step {
+                Step::End { confirmed } => (receipt::Step::End, 1, (!confirmed).then_some(StepResult::Failed)),
+                Step::Cut { grace, quiet } => {
+                    (receipt::Step::Cut, session.cut(grace), (!quiet).then_some(StepResult::TimedOut))
+                }
+                Step::Answer { cookies } => (receipt::Step::Answer, cookies, None),
+                Step::Audit => {
+                    self.audit(&ending.ended, &receipt);
+                    continue;
+                }
             };
             let now = self.clock.now();
-            let line = StepReceipt::counted(step, count, now.duration_since(since));
+            let line = StepReceipt::counted(name, count, now.duration_since(since));
             receipt.steps.push(StepReceipt { result: result.unwrap_or(line.result), ..line });
             since = now;
         }
-        let event = Event::Ended { user, session: ended.session.handle(), cause: ended.cause, receipt: &receipt };
-        self.log.event(self.clock.wall(), &event);
         receipt
     }
 
-    /// The receipt of a logout where nobody was signed in: only the cookies go.
-    fn without_session(&self, cookies: usize) -> Receipt {
-        let step = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
-        let steps = vec![step(Step::End, 0), step(Step::Cut, 0), step(Step::Answer, cookies)];
-        Receipt { logout_id: new_id(), user: None, target: None, steps }
+    fn audit(&self, ended: &Ended, receipt: &Receipt) {
+        let (user, session) = (ended.session.identity().user(), ended.session.handle());
+        let event = Event::Ended { user, session, cause: ended.cause, receipt };
+        self.log.event(self.clock.wall(), &event);
     }
 }
 
-/// One receipt about both. The cookies are the same ones; a name stands there only if it is everybody's.
-fn together(mut one: Receipt, other: Receipt) -> Receipt {
-    one.user = one.user.filter(|user| other.user.as_ref() == Some(user));
-    for (step, more) in one.steps.iter_mut().zip(&other.steps).filter(|(step, _)| step.step != Step::Answer) {
-        step.add(more);
+/// Runs `work` for each, so many at a time; the results are in the order of what they are about.
+async fn in_parallel<A, B, F: Future<Output = B>>(all: impl Iterator<Item = A>, work: impl Fn(A) -> F) -> Vec<B> {
+    stream::iter(all).map(work).buffered(AT_ONCE).collect().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Barrier;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_for_somebody_elses_application() {
+        let meeting = Barrier::new(AT_ONCE);
+        // Each of them is done when all of them have begun.
+        let done = in_parallel(0..2 * AT_ONCE, |number| {
+            let meeting = &meeting;
+            async move {
+                meeting.wait().await;
+                number
+            }
+        });
+        assert!(done.await.into_iter().eq(0..2 * AT_ONCE), "in their order");
     }
-    one
-}
 
-fn new_id() -> String {
-    let mut id = [0; 10];
-    // Without randomness ids repeat, and that is all: they open nothing.
-    let _ = getrandom::fill(&mut id);
-    BASE32_NOPAD.encode(&id).to_ascii_lowercase()
-}
-
-/// Whether every step that had something to do did it.
-pub fn is_confirmed(receipt: &Receipt) -> bool {
-    receipt.steps.iter().all(|step| step.result != StepResult::Failed)
+    #[tokio::test]
+    async fn only_so_many_at_a_time() {
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let count = |_| async {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            now.fetch_sub(1, Ordering::SeqCst);
+        };
+        in_parallel(0..10 * AT_ONCE, count).await;
+        assert_eq!(most.into_inner(), AT_ONCE);
+    }
 }

@@ -21,3 +21,19 @@ pub struct LogoutSettings {
     /// The value of `Clear-Site-Data`, where something is configured.
     pub clear_site_data: Option<HeaderValue>,
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The defaults.
+    pub(in super::super) fn settings() -> LogoutSettings {
+        LogoutSettings {
+            get: GetPolicy::Navigate,
+            next: None,
+            allowed: AllowedOrigins::new([]),
+            grace: Duration::from_secs(5),
+            clear_site_data: None,
+        }
+    }
+}

@@ -37,13 +37,25 @@ impl Proxy {
 impl Application for Proxy {
     async fn exchange(&self, client: &mut Client, request: Request) -> ExchangeOutcome {
         let connection = client.connection();
-        let (record, received) = self.gateway.receive(request.head(), connection.peer(), connection.cut()).await;
-        client.record = Some(record);
-        match received {
-            Received::Forward(forward) => self.forward(client, &request, forward).await,
+        let (mut record, mut received) = self.gateway.receive(request.head(), connection.peer(), connection.cut());
+        loop {
+            let (gateway, head, peer) = (&self.gateway, request.head(), connection.peer());
             // Boxed, so that what is forwarded does not carry the room of what is answered here.
-            Received::Answer(reply) => Box::pin(reply::answer(client, &request, reply)).await,
-            Received::BuiltIn(own) => Box::pin(self.sign_in_or_out(client, &request, own)).await,
+            received = match received {
+                Received::Wait(wait) => Box::pin(gateway.resume(wait, head, peer, connection.cut(), &mut record)).await,
+                Received::Forward(forward) => {
+                    client.record = Some(record);
+                    return self.forward(client, &request, forward).await;
+                }
+                Received::Answer(reply) => {
+                    client.record = Some(record);
+                    return Box::pin(reply::answer(client, &request, reply)).await;
+                }
+                Received::BuiltIn(own) => {
+                    client.record = Some(record);
+                    return Box::pin(self.sign_in_or_out(client, &request, own)).await;
+                }
+            };
         }
     }
 

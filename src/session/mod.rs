@@ -2,11 +2,15 @@
 //!
 //! Nothing here acts on an end: whoever ends a session gets it back as [`record::Ended`] and gives it to `logout`.
 
+pub mod backing;
+mod dead;
 mod end_mark;
 mod expiry_queue;
 pub mod lifetime;
 pub mod live;
+mod loads;
 pub mod record;
+mod saved;
 pub mod store;
 pub mod table;
 

@@ -1,7 +1,7 @@
 //! One session. Shared by everything that acts in its name.
 //!
-//! Size of a plain local user's session, in bytes, with all indexes: the record 160 (its `Arc` included), its
-//! key 32 on the heap, its place in the key index 47 to 94 and in the user index about 30 (tables and lists double
+//! Size of a plain local user's session, in bytes, with all indexes: the record 192 (its `Arc` and the key of the
+//! sign-in included), its place in the key index 47 to 94 and in the user index about 30 (tables and lists double
 //! when they are full), its turn in the sweeper 40 to 75: 310 to 390, under the budget of 400. The user's name and
 //! identity are shared between the sessions of a user.
 
@@ -13,13 +13,15 @@ use parking_lot::Mutex;
 
 use super::end_mark::{EndMark, WriteGuard};
 use super::live::{Cut, LiveConnections};
+use super::saved;
+use super::store::{End, Record};
 use crate::values::affinity;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::session_id::{Handle, SessionKey};
-use crate::values::time::Moment;
+use crate::values::time::{Clock, Moment};
 
 /// What is known at a sign-in.
 #[derive(Clone, Debug)]
@@ -34,9 +36,13 @@ pub struct SignIn {
     pub address: ClientAddress,
 }
 
+/// In place of a key: nothing has this hash.
+const NO_KEY: SessionKey = SessionKey::from_bytes([0; 32]);
+
 /// A session: who is signed in, since when, and whether that is over.
 #[derive(Debug)]
 pub struct Session {
+    name: SessionKey,
     user: UserKey,
     identity: Arc<Identity>,
     device: Device,
@@ -45,26 +51,28 @@ pub struct Session {
     created: u32,
     last_seen: AtomicU32,
     ended: EndMark,
-    keys: Mutex<Vec<SessionKey>>,
+    /// The keys of further hosts.
+    further: Mutex<Vec<SessionKey>>,
     live: LiveConnections,
 }
 
 impl Session {
-    pub(super) fn new(sign_in: SignIn, key: SessionKey, now: Moment) -> Self {
-        Self::made(sign_in, key.affinity(), vec![key], now)
+    pub(super) fn new(sign_in: SignIn, name: SessionKey, now: Moment) -> Self {
+        Self::made(sign_in, name.affinity(), name, now)
     }
 
     /// What requests register with that prove with every one who sends them (HTTP Basic): it has no key, so no cookie
     /// opens it, and it is in no table.
     pub fn without_key(sign_in: SignIn, now: Moment) -> Self {
         let affinity = affinity::of(&[sign_in.user.source.as_bytes(), sign_in.user.subject.as_bytes()]);
-        Self::made(sign_in, affinity, Vec::new(), now)
+        Self::made(sign_in, affinity, NO_KEY, now)
     }
 
-    fn made(sign_in: SignIn, affinity: u64, keys: Vec<SessionKey>, now: Moment) -> Self {
+    fn made(sign_in: SignIn, affinity: u64, name: SessionKey, now: Moment) -> Self {
         // The sign-in's parts one by one: as one field its size would be rounded up.
         let SignIn { user, identity, device, address } = sign_in;
         Self {
+            name,
             user,
             identity,
             device,
@@ -73,8 +81,36 @@ impl Session {
             created: now.seconds(),
             last_seen: AtomicU32::new(now.seconds()),
             ended: EndMark::default(),
-            keys: Mutex::new(keys),
+            further: Mutex::default(),
             live: LiveConnections::default(),
+        }
+    }
+
+    /// A session that a store has kept. `None` if its record is of a later version, or broken. No wall clock that was
+    /// set back makes it younger than it was at its last use.
+    pub(super) fn restored(record: &Record, clock: &Clock) -> Option<Self> {
+        let sign_in = saved::read(record.user.clone(), &record.about)?;
+        let last_seen = clock.moment_of(record.last_seen);
+        let age_when_last_seen = Duration::from_secs(record.last_seen.0.saturating_sub(record.created.0));
+        let created = clock.moment_of(record.created).min(last_seen.before(age_when_last_seen));
+        let mut session = Self::new(sign_in, record.name, created);
+        *session.last_seen.get_mut() = last_seen.seconds();
+        session.further.get_mut().extend(&record.further);
+        Some(session)
+    }
+
+    /// What a store keeps of a session that was just made.
+    pub(super) fn record(&self, clock: &Clock) -> Record {
+        let created = clock.wall_at(self.created());
+        Record {
+            name: self.name,
+            further: Vec::new(),
+            user: self.user.clone(),
+            created,
+            last_seen: created,
+            version: 0,
+            about: saved::write(&self.identity, self.device, self.address),
+            jar: Vec::new(),
         }
     }
 
@@ -108,9 +144,14 @@ impl Session {
         Moment::from_seconds(self.last_seen.load(Ordering::Relaxed))
     }
 
-    /// The public name of the session.
+    /// The key of the sign-in: what stores know the session by.
+    pub(super) fn name(&self) -> &SessionKey {
+        &self.name
+    }
+
+    /// The public name of the session; `None` for one without a key.
     pub fn handle(&self) -> Option<Handle> {
-        self.keys.lock().first().map(SessionKey::handle)
+        (self.name != NO_KEY).then(|| self.name.handle())
     }
 
     /// A number that stays the same for this session, to choose the same upstream by.
@@ -173,16 +214,18 @@ impl Session {
 
     /// Adds the key of another own host, unless the session has ended.
     pub(super) fn add_key(&self, key: SessionKey) -> bool {
-        let mut keys = self.keys.lock();
+        let mut further = self.further.lock();
         let live = !self.has_ended();
         if live {
-            keys.push(key);
+            further.push(key);
         }
         live
     }
 
+    /// Every key that opens it, the first one first.
     pub(super) fn keys(&self) -> Vec<SessionKey> {
-        self.keys.lock().clone()
+        let further = self.further.lock();
+        std::iter::once(self.name).chain(further.iter().copied()).collect()
     }
 }
 
@@ -222,12 +265,15 @@ impl Drop for Hold {
 
 /// A session that has ended, and why. Whoever gets one has to run the rest of the logout.
 #[derive(Clone, Debug)]
-#[must_use = "an ended session still has connections to cut and an audit line to write: give it to logout::run"]
+#[must_use = "an ended session still has connections to cut and an audit line to write: give it to logout::Pipeline"]
 pub struct Ended {
     /// The session, marked.
     pub session: Arc<Session>,
     /// Why.
     pub cause: EndCause,
+    /// Who ended it. Where somebody else did, the rest of the logout is theirs, and only what acts in the session's
+    /// name here is cut.
+    pub end: End,
     /// Whether the store has confirmed the end.
     pub confirmed: bool,
     /// Whether all writes that were announced in its name were made, or given up, in time.
@@ -235,11 +281,43 @@ pub struct Ended {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::values::session_id::SessionId;
+    use crate::values::time::WallTime;
+
+    /// A session of alice's.
+    pub(crate) fn session() -> Arc<Session> {
+        let sign_in = SignIn {
+            user: UserKey { source: "file".into(), subject: "alice".into() },
+            identity: Arc::new(Identity::new("alice", None, None, &[]).unwrap()),
+            device: Device::from_user_agent("curl/8"),
+            address: ClientAddress::Unix,
+        };
+        Arc::new(Session::new(sign_in, SessionId::generate().unwrap().key(), Moment::default()))
+    }
+
+    #[test]
+    fn a_session_is_restored_as_old_as_it_was() {
+        let (clock, hands) = Clock::manual();
+        let hour = Duration::from_secs(3600);
+        let kept = Session { created: clock.now().seconds(), ..Arc::into_inner(session()).unwrap() }.record(&clock);
+        let kept = Record { last_seen: WallTime(kept.created.0 + 1800), ..kept };
+        hands.advance(hour);
+        // Half an hour was the last use, whatever wall time the next start finds.
+        for (set_back, age, idle) in [(0, 3600, 1800), (1800, 1800, 0), (3600, 1800, 0), (36_000, 1800, 0)] {
+            let ahead = |time: WallTime| WallTime(time.0 + set_back);
+            let moved = Record { created: ahead(kept.created), last_seen: ahead(kept.last_seen), ..kept.clone() };
+            let session = Session::restored(&moved, &clock).unwrap();
+            let since = |moment| clock.now().duration_since(moment).as_secs();
+            assert_eq!((since(session.created()), since(session.last_seen())), (age, idle), "{set_back}");
+            assert_eq!(session.identity().user(), "alice");
+        }
+        assert!(Session::restored(&Record { about: vec![9], ..kept }, &clock).is_none());
+    }
 
     #[test]
     fn the_record_keeps_its_budget() {
-        assert!(size_of::<Session>() + 2 * size_of::<usize>() <= 160, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() + 2 * size_of::<usize>() <= 192, "{}", size_of::<Session>());
     }
 }

@@ -1,21 +1,24 @@
 //! All sessions, by key and by user. The only place that makes a session or ends one.
 //!
-//! The order is what makes the promise. A sign-in: store, then table, then answer. An end: mark, table, store,
-//! then answer. A look-up reads the table and the mark; nothing that looks up or touches ever inserts.
+//! The order is what makes the promise. A sign-in: store, then table, then answer. An end ([`ends`]): mark, table,
+//! store, then answer. A look-up reads the table and the mark; nothing that looks up or touches ever inserts. What the
+//! table does not know is read from the store ([`loading`]), if there is one.
+
+mod ends;
+mod loading;
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use dashmap::DashMap;
-use futures_util::future::join_all;
-use tokio::time::timeout;
 
+pub use self::ends::EndsOfUser;
+use super::backing::Backing;
 use super::expiry_queue::ExpiryQueue;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session, SignIn};
-use super::store::SessionStore;
+use super::store::Unavailable;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
@@ -54,6 +57,19 @@ pub struct Opened {
     pub evicted: Vec<Ended>,
 }
 
+/// What the table knows of a key.
+#[derive(Debug)]
+pub enum Found {
+    /// A session that is live.
+    Live(Arc<Session>),
+    /// A session that is over, and has not left the table yet.
+    Over(Arc<Session>),
+    /// Nobody's key.
+    Absent,
+    /// Only the store can tell: see [`SessionTable::load`].
+    Unknown,
+}
+
 /// The concurrent session table.
 #[derive(Debug)]
 pub struct SessionTable {
@@ -61,19 +77,20 @@ pub struct SessionTable {
     by_user: DashMap<UserKey, Vec<Arc<Session>>>,
     count: AtomicUsize,
     calendar: ExpiryQueue,
-    store: Arc<dyn SessionStore>,
+    /// Where sessions outlive the process; without it the table is all there is.
+    backing: Option<Backing>,
     settings: SessionSettings,
 }
 
 impl SessionTable {
-    /// An empty table over a store.
-    pub fn new(settings: SessionSettings, store: Arc<dyn SessionStore>) -> Self {
+    /// An empty table, over a store or alone.
+    pub fn new(settings: SessionSettings, backing: Option<Backing>) -> Self {
         Self {
             by_key: DashMap::default(),
             by_user: DashMap::default(),
             count: AtomicUsize::new(0),
             calendar: ExpiryQueue::default(),
-            store,
+            backing,
             settings,
         }
     }
@@ -100,7 +117,9 @@ impl SessionTable {
         let key = id.key();
         let user = self.shared(sign_in.user);
         let session = Arc::new(Session::new(SignIn { user, ..sign_in }, key, now));
-        self.store.open(&session).await.map_err(|_| NotOpened::StoreUnavailable)?;
+        if let Some(backing) = &self.backing {
+            backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
+        }
         reservation.keep();
         self.by_key.insert(key, Arc::clone(&session));
         let too_many = self.enter_user(&session);
@@ -109,51 +128,53 @@ impl SessionTable {
         Ok(Opened { id, session, evicted })
     }
 
-    /// The live session of a key. One whose time is up is not found, swept or not.
+    /// What is known of a key. A session whose time is up is over, swept or not; with a store it may have been used at
+    /// another replica.
+    pub fn look_up(&self, key: &SessionKey, now: Moment) -> Found {
+        let Some(session) = self.by_key.get(key).map(|entry| Arc::clone(entry.value())) else {
+            return match &self.backing {
+                Some(backing) if !backing.loads.is_absent(key) => Found::Unknown,
+                _ => Found::Absent,
+            };
+        };
+        if session.has_ended() {
+            return Found::Over(session);
+        }
+        match self.expiry(&session, now) {
+            None => Found::Live(session),
+            Some(EndCause::Idle) if self.backing.is_some() => Found::Unknown,
+            Some(_) => Found::Over(session),
+        }
+    }
+
+    /// The live session of a key.
     pub fn find(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
-        let session = Arc::clone(self.by_key.get(key)?.value());
-        let over = session.has_ended() || self.expiry(&session, now).is_some();
-        (!over).then_some(session)
+        match self.look_up(key, now) {
+            Found::Live(session) => Some(session),
+            Found::Over(_) | Found::Absent | Found::Unknown => None,
+        }
     }
 
     /// Gives a session a further key: the cookie of another own host. False if it has ended.
-    pub fn add_key(&self, session: &Arc<Session>, key: SessionKey) -> bool {
+    ///
+    /// # Errors
+    /// The store has not confirmed it: the key must not be given to anybody.
+    pub async fn add_key(&self, session: &Arc<Session>, key: SessionKey) -> Result<bool, Unavailable> {
+        if let Some(backing) = &self.backing
+            && !backing.add_key(session, key).await?
+        {
+            return Ok(false);
+        }
+        Ok(self.enter_key(session, key))
+    }
+
+    fn enter_key(&self, session: &Arc<Session>, key: SessionKey) -> bool {
         self.by_key.insert(key, Arc::clone(session));
         let added = session.add_key(key);
         if !added {
             self.by_key.remove(&key);
         }
         added
-    }
-
-    /// Ends a session: mark, table, store. `None` if somebody else has ended it.
-    pub async fn end(&self, session: &Arc<Session>, cause: EndCause) -> Option<Ended> {
-        self.end_each([(Arc::clone(session), cause)]).await.pop()
-    }
-
-    /// Ends these sessions, for one reason. Those that somebody else has ended are not among the answer.
-    pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
-        self.end_each(sessions.into_iter().map(|session| (session, cause))).await
-    }
-
-    /// Ends every session of a user.
-    pub async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> Vec<Ended> {
-        self.end_all(self.list(user), cause).await
-    }
-
-    /// All marks first: from then on none of them is served, however long the store takes. What was being written in
-    /// their names is awaited once for all, while the store works.
-    async fn end_each(&self, sessions: impl IntoIterator<Item = (Arc<Session>, EndCause)>) -> Vec<Ended> {
-        let marked: Vec<_> = sessions.into_iter().filter(|(session, cause)| session.mark(*cause)).collect();
-        marked.iter().for_each(|(session, _)| self.remove(session));
-        let stored = join_all(marked.iter().map(|(session, _)| self.store.end(session)));
-        let (stored, ()) = tokio::join!(stored, wait_for_writes(&marked));
-        let ended = marked.into_iter().zip(stored).filter(|(_, stored)| *stored != Ok(false));
-        let ended = ended.map(|((session, cause), stored)| {
-            let quiet = !session.has_writes();
-            Ended { session, cause, confirmed: stored.is_ok(), quiet }
-        });
-        ended.collect()
     }
 
     /// The sessions of a user.
@@ -165,19 +186,6 @@ impl SessionTable {
     pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
         let users = self.by_user.iter().filter(|entry| user.is_none_or(|user| *entry.key().subject == *user));
         users.flat_map(|entry| entry.value().clone()).collect()
-    }
-
-    /// Ends the sessions whose time is up.
-    pub async fn expired(&self, now: Moment) -> Vec<Ended> {
-        let mut over = Vec::new();
-        for key in self.calendar.due(now) {
-            let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
-            match self.expiry(&session, now) {
-                Some(cause) => over.push((session, cause)),
-                None => self.calendar.schedule(key, self.earliest_end(&session)),
-            }
-        }
-        self.end_each(over).await
     }
 
     fn expiry(&self, session: &Session, now: Moment) -> Option<EndCause> {
@@ -223,24 +231,6 @@ impl SessionTable {
     }
 }
 
-/// The longest wait for what was being written when a session ended.
-const PATIENCE: Duration = Duration::from_millis(100);
-
-/// Waits until every write that was announced before the marks were set is made. Such a write waits for nothing: what
-/// takes longer than `PATIENCE` is a thread that does not get its turn.
-async fn wait_for_writes(marked: &[(Arc<Session>, EndCause)]) {
-    let awaited = || marked.iter().any(|(session, _)| session.has_writes());
-    let all_quiet = async {
-        while awaited() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    if awaited() {
-        // The end goes on in any case, and its receipt tells.
-        let _ = timeout(PATIENCE, all_quiet).await;
-    }
-}
-
 /// A place in the table, given back unless it is kept.
 struct SlotReservation<'a>(&'a AtomicUsize);
 
@@ -274,5 +264,7 @@ impl Hasher for KeyHasher {
     }
 }
 
+#[cfg(test)]
+mod stored_tests;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ pub fn folded(user: &str) -> String {
 }
 
 /// The network that counts as one address.
-pub(super) fn network(client: ClientAddress) -> Option<IpAddr> {
+pub(crate) fn network(client: ClientAddress) -> Option<IpAddr> {
     match client {
         ClientAddress::Ip(IpAddr::V6(address)) => Some(prefix(address, HOST).into()),
         ClientAddress::Ip(address) => Some(address),

@@ -17,11 +17,13 @@ pub enum EndCause {
     Revoked,
     /// One request showed the cookies of two live sessions: one of them was planted, and nobody can tell which.
     CookieConflict,
+    /// Another gateway that shares the store ended it.
+    Elsewhere,
 }
 
 impl EndCause {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Logout,
         Self::Idle,
         Self::Absolute,
@@ -29,6 +31,7 @@ impl EndCause {
         Self::SignedInAgain,
         Self::Revoked,
         Self::CookieConflict,
+        Self::Elsewhere,
     ];
 
     /// The word for log and audit.
@@ -41,6 +44,7 @@ impl EndCause {
             Self::SignedInAgain => "signed_in_again",
             Self::Revoked => "revoked",
             Self::CookieConflict => "cookie_conflict",
+            Self::Elsewhere => "elsewhere",
         }
     }
 

@@ -3,6 +3,7 @@
 use data_encoding::BASE64;
 
 use super::*;
+use crate::values::end_cause::EndCause;
 
 fn line(user: &str, password: &str) -> String {
     format!("Authorization: Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
@@ -25,7 +26,7 @@ async fn outcome(harness: &Harness, method: &str, target: &str, lines: &[&str]) 
     match harness.receive_later(method, target, lines).await {
         Received::Forward(forward) => Ok(sent(&forward, &head(method, lines).headers)),
         Received::Answer(reply) => Err((reply.status.as_u16(), reply.reason.map_or("", Reason::id).to_owned())),
-        Received::BuiltIn(_) => panic!("{target} is no page of ours"),
+        other => panic!("{target}: {other:?}"),
     }
 }
 
@@ -252,8 +253,7 @@ async fn other_sites_change_nothing_with_a_password_that_the_browser_knows() {
 async fn whoever_is_forgotten_is_cut() {
     let harness = harness();
     let (alice, cut) = (line("alice", "wonder land"), Cut::new());
-    let head = head("GET", &[&alice]);
-    let received = harness.gateway.receive(RequestHead::of(&head, b"/dav/x"), Peer::Unix, &cut).await.1;
+    let received = harness.receive_on(&cut, "GET", "/dav/x", &[&alice]).await;
     let Received::Forward(forward) = received else { panic!("{received:?}") };
     let hashes = harness.gateway.passwords.computed();
     assert_eq!(harness.gateway.forget_credentials(EndCause::Revoked, |_| true), 0);

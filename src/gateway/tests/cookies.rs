@@ -98,7 +98,7 @@ async fn two_keys_of_one_session_are_no_conflict() {
     let alice = harness.sign_in("alice").await;
     let other_host = SessionId::generate().unwrap();
     let session = harness.gateway.sessions().sessions_of(None).remove(0);
-    assert!(harness.gateway.sessions().add_key(&session, other_host.key()));
+    assert_eq!(harness.gateway.sessions().add_key(&session, other_host.key()).await, Ok(true));
     let both = line(&[pair(&alice), &format!("exeunt={}", other_host.cookie_value())]);
     assert!(harness.is_signed_in(&both) && harness.is_signed_in(&alice));
 }

@@ -24,10 +24,11 @@ use crate::routes::access::Access;
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
 use crate::routes::settings::tests::route;
+use crate::session::backing::Backing;
 use crate::session::lifetime::Lifetime;
 use crate::session::live::Cut;
 use crate::session::record::SignIn;
-use crate::session::store::MemoryStore;
+use crate::session::store::SessionStore;
 use crate::session::table;
 use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::device::Device;
@@ -51,6 +52,7 @@ mod sessions;
 mod sign_in;
 mod sign_out;
 mod spellings;
+mod stores;
 mod telling;
 mod throttling;
 
@@ -72,6 +74,11 @@ fn users() -> Users {
 }
 
 fn bench_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
+    bench_over(None, change)
+}
+
+/// A gateway whose sessions this store keeps.
+fn bench_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut GatewaySettings)) -> Harness {
     let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
     let own = hosts.origins().map(OriginPattern::from);
     let allowed = AllowedOrigins::new(own.chain(OriginPattern::parse("https://other.test")));
@@ -111,13 +118,13 @@ fn bench_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
     let (clock, clock_handle) = Clock::manual();
     let lifetime = Lifetime { idle: Duration::from_secs(600), absolute: Duration::from_secs(3600) };
     let limits = table::SessionSettings { lifetime, max_per_user: 2, capacity: 3 };
+    let backing = store.map(|store| Backing::new(store, clock.clone()));
     let (log, lines) = Log::to_memory(audit::LogSettings { format: audit::Format::Text, access: true });
     let upstreams = Upstreams::new(tokio::runtime::Handle::current());
     let gateway = Gateway::new(
         Assembled::new(settings, Arc::new(MacKeys::generate().unwrap()), &upstreams, &clock).unwrap(),
-        SessionTable::new(limits, Arc::new(MemoryStore)),
         PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
-        Pipeline { log, clock },
+        Pipeline { sessions: Arc::new(SessionTable::new(limits, backing)), log, clock },
     );
     Harness { gateway: Arc::new(gateway), clock: clock_handle, lines }
 }
@@ -166,7 +173,18 @@ impl Harness {
     }
 
     async fn receive_later(&self, method: &str, target: &str, lines: &[&str]) -> Received {
-        self.gateway.receive(RequestHead::of(&head(method, lines), target.as_bytes()), Peer::Unix, &Cut::new()).await.1
+        self.receive_on(&Cut::new(), method, target, lines).await
+    }
+
+    /// What becomes of a request on this connection, once all that it waits for is done.
+    async fn receive_on(&self, cut: &Arc<Cut>, method: &str, target: &str, lines: &[&str]) -> Received {
+        let (lines, peer) = (head(method, lines), Peer::Unix);
+        let head = RequestHead::of(&lines, target.as_bytes());
+        let (mut exchange, mut received) = self.gateway.receive(head, peer, cut);
+        while let Received::Wait(wait) = received {
+            received = self.gateway.resume(wait, head, peer, cut, &mut exchange).await;
+        }
+        received
     }
 
     /// The gateway's own answer, whatever it takes.
@@ -176,7 +194,7 @@ impl Harness {
             Received::BuiltIn(own) => {
                 self.gateway.sign_in_or_out(own, async { Ok(Bytes::from_static(body.as_bytes())) }).await
             }
-            Received::Forward(_) => panic!("{method} {target} was forwarded"),
+            other => panic!("{method} {target}: {other:?}"),
         }
     }
 

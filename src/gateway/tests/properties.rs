@@ -128,11 +128,8 @@ async fn what_is_judged_is_what_is_forwarded() {
     for _ in 0..50_000 {
         dice.target(&mut raw);
         for (head, signed_in) in heads.iter().zip([false, true]) {
-            let (exchange, received) = harness
-                .gateway
-                .receive(RequestHead::of(head, raw.as_bytes()), Peer::Unix, &Cut::new())
-                .now_or_never()
-                .unwrap();
+            let (exchange, received) =
+                harness.gateway.receive(RequestHead::of(head, raw.as_bytes()), Peer::Unix, &Cut::new());
             drop(exchange);
             let line = std::mem::take(&mut *harness.lines.lock()).pop().unwrap();
             let Received::Forward(forward) = received else { continue };
@@ -196,13 +193,8 @@ async fn no_client_speaks_for_the_gateway() {
         if round % 2 == 0 {
             head.headers.insert(http::header::COOKIE, HeaderValue::from_str(&alice["Cookie: ".len()..]).unwrap());
         }
-        let Received::Forward(forward) = harness
-            .gateway
-            .receive(RequestHead::of(&head, b"/public/x"), Peer::Unix, &Cut::new())
-            .now_or_never()
-            .unwrap()
-            .1
-        else {
+        let received = harness.gateway.receive(RequestHead::of(&head, b"/public/x"), Peer::Unix, &Cut::new()).1;
+        let Received::Forward(forward) = received else {
             panic!("{:?} is refused", head.headers);
         };
         let goes = head.headers.clone();

@@ -24,7 +24,7 @@ fn told(harness: &Harness, method: &str, target: &str, lines: &[&str], name: &st
             Ok(value.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default())
         }
         Received::Answer(reply) => Err(reply.reason.unwrap()),
-        Received::BuiltIn(_) => panic!("{target} is ours"),
+        other => panic!("{target}: {other:?}"),
     }
 }
 

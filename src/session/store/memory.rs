@@ -1,23 +1,159 @@
-//! The store that keeps nothing beyond the table itself: for trying, and for one replica whose users may sign in
-//! again after a restart.
+//! The contract in its simplest form: records in the memory of the process, shared by all replicas of a test. What the
+//! other stores do is compared with it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{SessionStore, Unavailable};
-use crate::session::record::Session;
+use super::{End, IdleEnd, JarWrite, Record, SessionStore, StoreEvent, Unavailable, Use};
+use crate::values::identity::UserKey;
+use crate::values::session_id::SessionKey;
+use crate::values::time::WallTime;
 
-/// Sessions live in the table alone.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MemoryStore;
+/// One replica's way to the records.
+#[derive(Debug)]
+pub(crate) struct MemoryStore {
+    shared: Arc<Mutex<Shared>>,
+    number: usize,
+    events: tokio::sync::Mutex<UnboundedReceiver<StoreEvent>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    records: HashMap<SessionKey, Record>,
+    names: HashMap<SessionKey, SessionKey>,
+    replicas: Vec<UnboundedSender<StoreEvent>>,
+}
+
+impl Shared {
+    fn find(&mut self, key: &SessionKey) -> Option<&mut Record> {
+        self.records.get_mut(self.names.get(key)?)
+    }
+
+    fn remove(&mut self, key: &SessionKey) -> Option<Record> {
+        let record = self.records.remove(self.names.get(key)?)?;
+        record.keys().for_each(|key| _ = self.names.remove(key));
+        Some(record)
+    }
+
+    fn tell(&self, from: usize, event: StoreEvent) {
+        let others = self.replicas.iter().enumerate().filter(|(number, _)| *number != from);
+        others.for_each(|(_, replica)| _ = replica.send(event));
+    }
+
+    fn end(&mut self, from: usize, key: &SessionKey) -> End {
+        let Some(record) = self.remove(key) else { return End::Lost };
+        self.tell(from, StoreEvent::Ended(record.name));
+        End::Won
+    }
+}
+
+impl MemoryStore {
+    /// A store that nobody else uses yet.
+    pub(crate) fn new() -> Self {
+        Self::joined(Arc::default())
+    }
+
+    /// Another replica's way to the same records.
+    pub(crate) fn replica(&self) -> Self {
+        Self::joined(Arc::clone(&self.shared))
+    }
+
+    fn joined(shared: Arc<Mutex<Shared>>) -> Self {
+        let (sender, receiver) = unbounded_channel();
+        let number = {
+            let mut shared = shared.lock();
+            shared.replicas.push(sender);
+            shared.replicas.len() - 1
+        };
+        Self { shared, number, events: receiver.into() }
+    }
+}
 
 #[async_trait]
 impl SessionStore for MemoryStore {
-    async fn open(&self, _: &Session) -> Result<(), Unavailable> {
+    async fn open(&self, record: Record) -> Result<(), Unavailable> {
+        let mut shared = self.shared.lock();
+        for key in record.keys() {
+            shared.names.insert(*key, record.name);
+        }
+        shared.records.insert(record.name, record);
         Ok(())
     }
 
-    async fn end(&self, _: &Session) -> Result<bool, Unavailable> {
-        // The end mark lets one caller through, and there is no other place to look.
+    async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable> {
+        Ok(self.shared.lock().find(key).cloned())
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {
+        let mut shared = self.shared.lock();
+        for Use { session, at } in uses {
+            if let Some(record) = shared.find(session) {
+                record.last_seen = record.last_seen.max(*at);
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_key(&self, session: &SessionKey, key: SessionKey) -> Result<bool, Unavailable> {
+        let mut shared = self.shared.lock();
+        let Some(record) = shared.find(session) else { return Ok(false) };
+        record.further.push(key);
+        let name = record.name;
+        shared.names.insert(key, name);
         Ok(true)
     }
+
+    async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable> {
+        let mut shared = self.shared.lock();
+        let Some(record) = shared.find(session) else { return Ok(JarWrite::Gone) };
+        if version != record.version + 1 {
+            return Ok(JarWrite::Outdated);
+        }
+        record.version = version;
+        record.jar = jar.to_vec();
+        Ok(JarWrite::Written)
+    }
+
+    async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {
+        let mut shared = self.shared.lock();
+        Ok(sessions.iter().map(|key| shared.end(self.number, key)).collect())
+    }
+
+    async fn end_all_of(&self, user: &UserKey) -> Result<Vec<Record>, Unavailable> {
+        let mut shared = self.shared.lock();
+        let theirs = shared.records.values().filter(|record| record.user == *user);
+        let names: Vec<_> = theirs.map(|record| record.name).collect();
+        let removed: Vec<_> = names.iter().filter_map(|name| shared.remove(name)).collect();
+        removed.iter().for_each(|record| shared.tell(self.number, StoreEvent::Ended(record.name)));
+        Ok(removed)
+    }
+
+    async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable> {
+        let mut shared = self.shared.lock();
+        let one = |key| match shared.find(key) {
+            Some(record) if record.last_seen > cut_off => IdleEnd::Used(record.last_seen),
+            _ => IdleEnd::Ended(shared.end(self.number, key)),
+        };
+        Ok(sessions.iter().map(one).collect())
+    }
+
+    async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {
+        let mut events = self.events.lock().await;
+        let mut told = Vec::new();
+        match events.recv_many(&mut told, 1000).await {
+            0 => std::future::pending().await,
+            _ => Ok(told),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_memory_store_keeps_the_contract() {
+    let first = MemoryStore::new();
+    let second = first.replica();
+    super::contract::holds(&first, &second).await;
 }

@@ -1,24 +1,104 @@
-//! Where sessions outlive the process, and where replicas learn of each other's. One contract for all stores.
+//! Where sessions outlive the process, and where replicas learn what the others did. One contract for all stores;
+//! `contract` checks it, whatever the store.
+//!
+//! `store = "memory"` is no store at all: there the table is all there is ([`super::backing`]).
 
-mod memory;
+#[cfg(test)]
+pub(crate) mod contract;
+#[cfg(test)]
+pub(crate) mod faulty;
+#[cfg(test)]
+pub(crate) mod memory;
+mod record;
 
 use async_trait::async_trait;
 
-pub use self::memory::MemoryStore;
-use super::record::Session;
+pub use self::record::Record;
+use crate::values::identity::UserKey;
+use crate::values::session_id::SessionKey;
+use crate::values::time::WallTime;
 
-/// The store did not confirm in time.
+/// The store did not confirm, or not in time. What was asked for may have been done all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 
-/// What every store does. A call returns after the store is sure: a session that `open` has confirmed is there
-/// after a crash, one whose `end` it has confirmed is not.
+/// Who removed a session: of all that try at the same time, one runs the rest of the logout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// This call.
+    Won,
+    /// Somebody else, or it was never there.
+    Lost,
+}
+
+/// What became of a session that was to end if nobody had used it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleEnd {
+    /// It has ended.
+    Ended(End),
+    /// It was used at this time, by way of another replica, and goes on.
+    Used(WallTime),
+}
+
+/// A session was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// Its name.
+    pub session: SessionKey,
+    /// When.
+    pub at: WallTime,
+}
+
+/// Whether a jar was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JarWrite {
+    /// It was the next version.
+    Written,
+    /// Somebody else has written this version already: load the session, apply the change to that jar, try again.
+    Outdated,
+    /// The session has ended.
+    Gone,
+}
+
+/// What another replica did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreEvent {
+    /// It ended the session of this name.
+    Ended(SessionKey),
+}
+
+/// What every store does. A call returns when the store is sure: what it has confirmed is so after a crash.
+///
+/// Sessions are found by any of their keys. A call about a session that is not there changes nothing, and no call but
+/// [`SessionStore::open`] ever makes one. A batch has one answer for each of its entries, in their order; it is one
+/// transaction where the store has any.
 #[async_trait]
 pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// Keeps a new session.
-    async fn open(&self, session: &Session) -> Result<(), Unavailable>;
+    async fn open(&self, record: Record) -> Result<(), Unavailable>;
 
-    /// Forgets a session for good. True if this call removed it, so that of several that end the same session one
-    /// runs the rest of the logout.
-    async fn end(&self, session: &Session) -> Result<bool, Unavailable>;
+    /// The session of a key. `None` is for good: a key that nothing is kept of never opens a session later.
+    async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable>;
+
+    /// Notes when sessions were used. An earlier time than the one that is kept changes nothing.
+    async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable>;
+
+    /// Gives a session a further key. False if it has ended.
+    async fn add_key(&self, session: &SessionKey, key: SessionKey) -> Result<bool, Unavailable>;
+
+    /// Keeps a jar as this version, if that is one more than the version that is kept.
+    async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable>;
+
+    /// Forgets sessions for good.
+    async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable>;
+
+    /// Forgets every session of a user for good, and gives those that this call removed.
+    async fn end_all_of(&self, user: &UserKey) -> Result<Vec<Record>, Unavailable>;
+
+    /// Forgets those of these sessions that were last used at `cut_off` or before.
+    async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable>;
+
+    /// Waits until other replicas did something, and tells what, in order and without a gap since the last call. Where
+    /// there are no others it never returns. Called by one task alone.
+    async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable>;
 }

@@ -2,27 +2,32 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
+use tokio::time::timeout;
 
+use super::ends::PATIENCE;
 use super::*;
 use crate::session::live::Cut;
-use crate::session::store::{MemoryStore, Unavailable};
+use crate::session::store::End;
+use crate::session::store::memory::MemoryStore;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::identity::Identity;
+use crate::values::time::Clock;
 
-const AT_START: Moment = Moment::from_seconds(0);
+pub(super) const AT_START: Moment = Moment::from_seconds(0);
 
-fn settings() -> SessionSettings {
+pub(super) fn settings() -> SessionSettings {
     let lifetime = Lifetime { idle: Duration::from_secs(60), absolute: Duration::from_secs(300) };
     SessionSettings { lifetime, max_per_user: 3, capacity: 5 }
 }
 
-fn table() -> SessionTable {
-    SessionTable::new(settings(), Arc::new(MemoryStore))
+/// A table alone, and one over a store: what they promise is the same.
+fn tables() -> [SessionTable; 2] {
+    let backing = Backing::new(Arc::new(MemoryStore::new()), Clock::manual().0);
+    [None, Some(backing)].map(|backing| SessionTable::new(settings(), backing))
 }
 
-fn sign_in(user: &str) -> SignIn {
+pub(super) fn sign_in(user: &str) -> SignIn {
     SignIn {
         user: UserKey { source: "file".into(), subject: user.into() },
         identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
@@ -31,196 +36,178 @@ fn sign_in(user: &str) -> SignIn {
     }
 }
 
-async fn open(table: &SessionTable, user: &str, now: Moment) -> Opened {
+pub(super) async fn open(table: &SessionTable, user: &str, now: Moment) -> Opened {
     table.open(sign_in(user), now).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_session_is_found_until_it_ends_and_never_again() {
-    let table = table();
-    let opened = open(&table, "alice", AT_START).await;
-    let key = opened.id.key();
-    assert!(Arc::ptr_eq(&table.find(&key, AT_START).unwrap(), &opened.session));
-    assert!(table.find(&SessionId::generate().unwrap().key(), AT_START).is_none());
+    for table in tables() {
+        let opened = open(&table, "alice", AT_START).await;
+        let key = opened.id.key();
+        assert!(Arc::ptr_eq(&table.find(&key, AT_START).unwrap(), &opened.session));
+        assert!(table.find(&SessionId::generate().unwrap().key(), AT_START).is_none());
 
-    let ended = table.end(&opened.session, EndCause::Logout).await.unwrap();
-    assert!(ended.confirmed && ended.session.has_ended());
-    assert!(table.find(&key, AT_START).is_none());
-    opened.session.touch(AT_START);
-    assert!(table.find(&key, AT_START).is_none(), "touching brought it back");
-    assert!(table.end(&opened.session, EndCause::Logout).await.is_none(), "ended twice");
-    assert!(table.is_empty() && table.list(opened.session.user()).is_empty());
+        let ended = table.end(&opened.session, EndCause::Logout).await.unwrap();
+        assert!(ended.confirmed && ended.end == End::Won && ended.session.has_ended());
+        assert!(table.find(&key, AT_START).is_none());
+        opened.session.touch(AT_START);
+        assert!(table.find(&key, AT_START).is_none(), "touching brought it back");
+        assert!(table.end(&opened.session, EndCause::Logout).await.is_none(), "ended twice");
+        assert!(table.is_empty() && table.list(opened.session.user()).is_empty());
+    }
 }
 
 #[tokio::test]
 async fn all_keys_of_a_session_die_with_it() {
-    let table = table();
-    let opened = open(&table, "alice", AT_START).await;
-    let other_host = SessionId::generate().unwrap().key();
-    assert!(table.add_key(&opened.session, other_host));
-    assert!(table.find(&other_host, AT_START).is_some());
-    assert!(table.end(&opened.session, EndCause::Logout).await.is_some());
-    assert!(table.find(&other_host, AT_START).is_none() && table.find(&opened.id.key(), AT_START).is_none());
-    assert!(!table.add_key(&opened.session, other_host));
-    assert!(table.find(&other_host, AT_START).is_none(), "a dead session got a new key");
+    for table in tables() {
+        let opened = open(&table, "alice", AT_START).await;
+        let other_host = SessionId::generate().unwrap().key();
+        assert_eq!(table.add_key(&opened.session, other_host).await, Ok(true));
+        assert!(table.find(&other_host, AT_START).is_some());
+        assert!(table.end(&opened.session, EndCause::Logout).await.is_some());
+        assert!(table.find(&other_host, AT_START).is_none() && table.find(&opened.id.key(), AT_START).is_none());
+        assert_eq!(table.add_key(&opened.session, other_host).await, Ok(false));
+        assert!(table.find(&other_host, AT_START).is_none(), "a dead session got a new key");
+    }
 }
 
 #[tokio::test]
 async fn idle_and_absolute_life_end_to_the_second() {
-    let table = table();
-    let opened = open(&table, "alice", AT_START).await;
-    let key = opened.id.key();
-    let at = Moment::from_seconds;
-    for second in (0..300).step_by(59) {
-        let session = table.find(&key, at(second)).unwrap();
-        session.touch(at(second));
-    }
-    assert!(table.find(&key, at(299)).is_some());
-    assert!(table.find(&key, at(300)).is_none(), "activity extended the absolute life");
+    for table in tables() {
+        let opened = open(&table, "alice", AT_START).await;
+        let key = opened.id.key();
+        let at = Moment::from_seconds;
+        for second in (0..300).step_by(59) {
+            let session = table.find(&key, at(second)).unwrap();
+            session.touch(at(second));
+        }
+        assert!(table.find(&key, at(299)).is_some());
+        assert!(table.find(&key, at(300)).is_none(), "activity extended the absolute life");
 
-    let idle = open(&table, "bob", AT_START).await.id.key();
-    assert!(table.find(&idle, at(59)).is_some() && table.find(&idle, at(60)).is_none());
+        let idle = open(&table, "bob", AT_START).await.id.key();
+        assert!(table.find(&idle, at(59)).is_some() && table.find(&idle, at(60)).is_none());
+    }
 }
 
 #[tokio::test]
 async fn the_sweeper_ends_what_is_over_and_keeps_the_rest() {
-    let table = table();
-    let idle = open(&table, "idle", AT_START).await;
-    let busy = open(&table, "busy", AT_START).await;
-    busy.session.touch(Moment::from_seconds(50));
-    assert!(table.expired(Moment::from_seconds(59)).await.is_empty());
-    let ended = table.expired(Moment::from_seconds(70)).await;
-    assert_eq!(ended.len(), 1);
-    assert!(Arc::ptr_eq(&ended[0].session, &idle.session) && ended[0].cause == EndCause::Idle);
-    assert!(table.find(&busy.id.key(), Moment::from_seconds(70)).is_some());
-    let ended = table.expired(Moment::from_seconds(120)).await;
-    assert_eq!(ended.len(), 1, "a session that was alive at its first look is looked at again");
-    assert!(table.is_empty());
+    for table in tables() {
+        let idle = open(&table, "idle", AT_START).await;
+        let busy = open(&table, "busy", AT_START).await;
+        busy.session.touch(Moment::from_seconds(50));
+        assert!(table.expired(Moment::from_seconds(59)).await.is_empty());
+        let ended = table.expired(Moment::from_seconds(70)).await;
+        assert_eq!(ended.len(), 1);
+        assert!(Arc::ptr_eq(&ended[0].session, &idle.session) && ended[0].cause == EndCause::Idle);
+        assert!(table.find(&busy.id.key(), Moment::from_seconds(70)).is_some());
+        let ended = table.expired(Moment::from_seconds(120)).await;
+        assert_eq!(ended.len(), 1, "a session that was alive at its first look is looked at again");
+        assert!(table.is_empty());
+    }
 }
 
 #[tokio::test]
 async fn one_more_than_allowed_ends_the_least_recently_used() {
-    let table = table();
-    let first = open(&table, "alice", AT_START).await;
-    let second = open(&table, "alice", AT_START).await;
-    let third = open(&table, "alice", AT_START).await;
-    first.session.touch(Moment::from_seconds(9));
-    third.session.touch(Moment::from_seconds(8));
-    let fourth = open(&table, "alice", Moment::from_seconds(10)).await;
-    assert_eq!(fourth.evicted.len(), 1);
-    assert!(Arc::ptr_eq(&fourth.evicted[0].session, &second.session));
-    assert_eq!(fourth.evicted[0].cause, EndCause::OneTooMany);
-    assert!(second.session.has_ended() && !first.session.has_ended() && !third.session.has_ended());
-    assert!(open(&table, "bob", AT_START).await.evicted.is_empty());
+    for table in tables() {
+        let first = open(&table, "alice", AT_START).await;
+        let second = open(&table, "alice", AT_START).await;
+        let third = open(&table, "alice", AT_START).await;
+        first.session.touch(Moment::from_seconds(9));
+        third.session.touch(Moment::from_seconds(8));
+        let fourth = open(&table, "alice", Moment::from_seconds(10)).await;
+        assert_eq!(fourth.evicted.len(), 1);
+        assert!(Arc::ptr_eq(&fourth.evicted[0].session, &second.session));
+        assert_eq!(fourth.evicted[0].cause, EndCause::OneTooMany);
+        assert!(second.session.has_ended() && !first.session.has_ended() && !third.session.has_ended());
+        assert!(open(&table, "bob", AT_START).await.evicted.is_empty());
+    }
 }
 
 #[tokio::test]
 async fn a_full_table_says_so_and_has_room_again_after_an_end() {
-    let table = table();
-    let mut opened = Vec::new();
-    for user in ["a", "b", "c", "d", "e"] {
-        opened.push(open(&table, user, AT_START).await);
+    for table in tables() {
+        let mut opened = Vec::new();
+        for user in ["a", "b", "c", "d", "e"] {
+            opened.push(open(&table, user, AT_START).await);
+        }
+        assert_eq!(table.open(sign_in("f"), AT_START).await.unwrap_err(), NotOpened::Full);
+        assert!(table.end(&opened[0].session, EndCause::Logout).await.is_some());
+        assert!(table.open(sign_in("f"), AT_START).await.is_ok());
     }
-    assert_eq!(table.open(sign_in("f"), AT_START).await.unwrap_err(), NotOpened::Full);
-    assert!(table.end(&opened[0].session, EndCause::Logout).await.is_some());
-    assert!(table.open(sign_in("f"), AT_START).await.is_ok());
 }
 
 #[tokio::test]
 async fn everywhere_means_every_session_of_that_user_alone() {
-    let table = table();
-    let first = open(&table, "alice", AT_START).await;
-    let _second = open(&table, "alice", AT_START).await;
-    let other = open(&table, "bob", AT_START).await;
-    assert_eq!(table.end_all_of(first.session.user(), EndCause::Logout).await.len(), 2);
-    assert_eq!(table.len(), 1);
-    assert!(!other.session.has_ended());
-}
-
-#[derive(Debug)]
-struct DeadStore;
-
-#[async_trait]
-impl SessionStore for DeadStore {
-    async fn open(&self, _: &Session) -> Result<(), Unavailable> {
-        Err(Unavailable)
+    for table in tables() {
+        let first = open(&table, "alice", AT_START).await;
+        let _second = open(&table, "alice", AT_START).await;
+        let other = open(&table, "bob", AT_START).await;
+        assert_eq!(table.end_all_of(first.session.user(), EndCause::Logout).await.ended.len(), 2);
+        assert_eq!(table.len(), 1);
+        assert!(!other.session.has_ended());
     }
-
-    async fn end(&self, _: &Session) -> Result<bool, Unavailable> {
-        Err(Unavailable)
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_does_not_confirm_opens_nothing_and_resurrects_nothing() {
-    let table = SessionTable::new(settings(), Arc::new(DeadStore));
-    assert_eq!(table.open(sign_in("alice"), AT_START).await.unwrap_err(), NotOpened::StoreUnavailable);
-    assert!(table.is_empty());
-
-    let session = Arc::new(Session::new(sign_in("alice"), SessionId::generate().unwrap().key(), AT_START));
-    let key = session.keys()[0];
-    table.count.fetch_add(1, Ordering::Relaxed);
-    table.by_key.insert(key, Arc::clone(&session));
-    let ended = table.end(&session, EndCause::Logout).await.unwrap();
-    assert!(!ended.confirmed);
-    assert!(table.find(&key, AT_START).is_none(), "an end that is not confirmed still ends it here");
 }
 
 #[tokio::test]
 async fn an_end_reaches_whoever_holds_the_session() {
-    let table = table();
-    let session = open(&table, "alice", AT_START).await.session;
-    let (running, finished) = (Cut::new(), Cut::new());
-    let hold = Arc::clone(&session).hold(&running).unwrap();
-    drop(Arc::clone(&session).hold(&finished).unwrap());
-    assert_eq!(session.live_connections(), 1);
+    for table in tables() {
+        let session = open(&table, "alice", AT_START).await.session;
+        let (running, finished) = (Cut::new(), Cut::new());
+        let hold = Arc::clone(&session).hold(&running).unwrap();
+        drop(Arc::clone(&session).hold(&finished).unwrap());
+        assert_eq!(session.live_connections(), 1);
 
-    let ended = table.end(&session, EndCause::Logout).await.unwrap();
-    assert_eq!(ended.session.cut(Duration::from_secs(5)), 1);
-    assert_eq!(running.signalled(), Some(Duration::from_secs(5)));
-    assert_eq!(finished.signalled(), None, "an exchange that was over is cut");
-    running.set_streaming();
-    assert_eq!(running.signalled(), Some(Duration::ZERO), "a stream has no grace");
-    drop(hold);
-    assert!(Arc::clone(&session).hold(&Cut::new()).is_none(), "a dead session was held");
-    assert_eq!(session.live_connections(), 0);
+        let ended = table.end(&session, EndCause::Logout).await.unwrap();
+        assert_eq!(ended.session.cut(Duration::from_secs(5)), 1);
+        assert_eq!(running.signalled(), Some(Duration::from_secs(5)));
+        assert_eq!(finished.signalled(), None, "an exchange that was over is cut");
+        running.set_streaming();
+        assert_eq!(running.signalled(), Some(Duration::ZERO), "a stream has no grace");
+        drop(hold);
+        assert!(Arc::clone(&session).hold(&Cut::new()).is_none(), "a dead session was held");
+        assert_eq!(session.live_connections(), 0);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_end_waits_for_what_was_announced_before_it() {
-    let table = table();
-    let session = open(&table, "alice", AT_START).await.session;
-    let hold = Arc::clone(&session).hold(&Cut::new()).unwrap();
-    let write_guard = hold.begin_write().unwrap();
-    let mut end = std::pin::pin!(table.end(&session, EndCause::Logout));
-    assert!(futures_util::poll!(end.as_mut()).is_pending(), "a head is being written");
-    assert_eq!(session.ended(), Some(EndCause::Logout), "the mark comes first");
-    assert!(hold.begin_write().is_none(), "the mark is read again before each write");
-    drop(write_guard);
-    assert!(end.await.unwrap().quiet);
+    for table in tables() {
+        let session = open(&table, "alice", AT_START).await.session;
+        let hold = Arc::clone(&session).hold(&Cut::new()).unwrap();
+        let write_guard = hold.begin_write().unwrap();
+        let mut end = std::pin::pin!(table.end(&session, EndCause::Logout));
+        assert!(futures_util::poll!(end.as_mut()).is_pending(), "a head is being written");
+        assert_eq!(session.ended(), Some(EndCause::Logout), "the mark comes first");
+        assert!(hold.begin_write().is_none(), "the mark is read again before each write");
+        drop(write_guard);
+        assert!(end.await.unwrap().quiet);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_ends_of_a_batch_wait_once_and_not_for_ever() {
-    let table = table();
-    let sessions = [open(&table, "alice", AT_START).await.session, open(&table, "alice", AT_START).await.session];
-    let holds = sessions.clone().map(|session| session.hold(&Cut::new()).unwrap());
-    let stuck = holds.iter().map(|hold| hold.begin_write().unwrap()).collect::<Vec<_>>();
-    let end = table.end_all_of(sessions[0].user(), EndCause::Logout);
-    let ended = timeout(PATIENCE + Duration::from_millis(1), end).await.expect("one wait for all");
-    assert!(ended.len() == 2 && ended.iter().all(|ended| ended.confirmed && !ended.quiet));
-    drop(stuck);
+    for table in tables() {
+        let sessions = [open(&table, "alice", AT_START).await.session, open(&table, "alice", AT_START).await.session];
+        let holds = sessions.clone().map(|session| session.hold(&Cut::new()).unwrap());
+        let stuck = holds.iter().map(|hold| hold.begin_write().unwrap()).collect::<Vec<_>>();
+        let end = table.end_all_of(sessions[0].user(), EndCause::Logout);
+        let ended = timeout(PATIENCE + Duration::from_millis(1), end).await.expect("one wait for all").ended;
+        assert!(ended.len() == 2 && ended.iter().all(|ended| ended.confirmed && !ended.quiet));
+        drop(stuck);
+    }
 }
 
 /// Sessions end at the second at which their time is up: `find` and the sweeper say the same.
 #[tokio::test]
 async fn the_sweeper_is_as_exact_as_the_look_up() {
-    let table = table();
-    let at = |millis| AT_START + Duration::from_millis(millis);
-    let opened = open(&table, "alice", at(7_300)).await;
-    for (millis, over) in [(66_999, false), (67_000, true)] {
-        assert_eq!(table.find(&opened.id.key(), at(millis)).is_none(), over);
-        assert_eq!(table.expired(at(millis)).await.len(), usize::from(over), "{millis}");
+    for table in tables() {
+        let at = |millis| AT_START + Duration::from_millis(millis);
+        let opened = open(&table, "alice", at(7_300)).await;
+        for (millis, over) in [(66_999, false), (67_000, true)] {
+            assert_eq!(table.find(&opened.id.key(), at(millis)).is_none(), over);
+            assert_eq!(table.expired(at(millis)).await.len(), usize::from(over), "{millis}");
+        }
     }
 }
 

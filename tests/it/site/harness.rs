@@ -24,7 +24,6 @@ use exeunt::routes::settings::RouteSettings;
 use exeunt::routes::upstream_trust::UpstreamTrust;
 use exeunt::session::lifetime::Lifetime;
 use exeunt::session::record::SignIn;
-use exeunt::session::store::MemoryStore;
 use exeunt::session::table::{self, SessionTable};
 use exeunt::values::client_address::{ClientAddress, TrustedProxies};
 use exeunt::values::configured_path::ConfiguredPath;
@@ -172,9 +171,8 @@ impl Site {
         let known = Upstreams::new(tokio::runtime::Handle::current());
         let gateway = Arc::new(Gateway::new(
             Assembled::new(setup.gateway, Arc::new(MacKeys::generate().unwrap()), &known, &clock).unwrap(),
-            SessionTable::new(limits, Arc::new(MemoryStore)),
             PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
-            Pipeline { log, clock: clock.clone() },
+            Pipeline { sessions: Arc::new(SessionTable::new(limits, None)), log, clock: clock.clone() },
         ));
         let listeners = listener::bind(&setup.server.listen).unwrap();
         let proxy = Proxy::new(Arc::clone(&gateway), &setup.server, clock.clone());

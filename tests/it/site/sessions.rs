@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use exeunt::session::live::Cut;
+
 use super::answer::request;
 
 use super::harness::{FORM, Site, until};
@@ -54,6 +56,28 @@ async fn nothing_that_is_sent_after_the_answer_reaches_the_application() {
         let late = echo.take().into_iter().find(|request| request.contains("X-Sent: after"));
         assert_eq!(late, None);
     }
+}
+
+/// Whoever clicks and closes the browser at once: the end is carried through, and written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_stops_no_logout() {
+    let (site, _echo) = Site::with_echo().await;
+    let written = || site.lines().iter().filter(|line| line.contains("cause=logout")).count();
+    for round in 1..=20 {
+        let cookie = site.session_of("alice").await;
+        let session = site.gateway.sessions().sessions_of(None).remove(0);
+        let hold = Arc::clone(&session).hold(&Cut::new()).unwrap();
+        // The logout waits for this write, and its client does not wait for the logout.
+        let write_guard = hold.begin_write().unwrap();
+        let mut client = site.client().await;
+        client.say(&request("POST", "/logout", &[&cookie], "")).await;
+        until(|| session.has_ended()).await;
+        drop(client);
+        assert_eq!(written(), round - 1, "it is still under way");
+        drop(write_guard);
+        until(|| written() == round).await;
+    }
+    assert!(site.gateway.sessions().is_empty());
 }
 
 /// Asks until three requests were sent after the logout.

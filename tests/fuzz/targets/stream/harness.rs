@@ -16,7 +16,6 @@ use exeunt::logout::run::Pipeline;
 use exeunt::proxy::{Proxy, Server, listener};
 use exeunt::routes::resolver::Upstreams;
 use exeunt::session::record::SignIn;
-use exeunt::session::store::MemoryStore;
 use exeunt::session::table::SessionTable;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;
@@ -87,9 +86,8 @@ impl Harness {
                     &clock,
                 )
                 .unwrap(),
-                SessionTable::new(session, Arc::new(MemoryStore)),
                 PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
-                Pipeline { log, clock: clock.clone() },
+                Pipeline { sessions: Arc::new(SessionTable::new(session, None)), log, clock: clock.clone() },
             ));
             let listeners = listener::bind(&server.listen).unwrap();
             let proxy = Proxy::new(Arc::clone(&gateway), &server, clock.clone());

@@ -1,0 +1,215 @@
+//! The gateway over a store that fails, that lags, or that another gateway uses as well: it fails closed, tells the
+//! truth and loses no end.
+
+use super::*;
+use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::memory::MemoryStore;
+
+const FAILING: [Mood; 4] = [Mood::Down, Mood::Deaf, Mood::Lagging, Mood::Late];
+
+fn bench_and_store() -> (Harness, Arc<FaultyStore>) {
+    let store = FaultyStore::new();
+    (bench_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), |_| {}), store)
+}
+
+/// Two gateways over the same records; what the first does, the second has to be told.
+fn two() -> (Harness, Harness, Arc<FaultyStore>) {
+    let first = MemoryStore::new();
+    let store = FaultyStore::over(first.replica());
+    let second = bench_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), |_| {});
+    (bench_over(Some(Arc::new(first)), |_| {}), second, store)
+}
+
+impl Harness {
+    fn said(&self, what: &str) -> usize {
+        self.lines.lock().iter().filter(|line| line.contains(what)).count()
+    }
+
+    /// A request that goes on for as long as what is answered here lives, and its connection.
+    async fn running(&self, cookie: &str) -> (Box<Forward>, Arc<Cut>) {
+        let cut = Cut::new();
+        match self.receive_on(&cut, "GET", "/x", &[cookie]).await {
+            Received::Forward(forward) => (forward, cut),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn status(&self, target: &str, cookie: &str) -> u16 {
+        match self.receive_later("GET", target, &[cookie]).await {
+            Received::Forward(_) => 200,
+            Received::Answer(reply) => reply.status.as_u16(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Does what another gateway has done.
+    async fn catch_up(&self) {
+        let ended = self.gateway.sessions().follow().now_or_never().expect("something was done").unwrap();
+        self.gateway.pipeline.end(Which::Ended(ended), self.gateway.unattended()).await;
+    }
+}
+
+fn expires_cookies(reply: &Reply) -> bool {
+    header(reply, "set-cookie").is_some_and(|line| line.contains("Max-Age=0"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_that_is_not_confirmed_is_told_and_still_ends_here() {
+    for mood in FAILING {
+        let (harness, store) = bench_and_store();
+        let alice = harness.session_of("alice").await;
+        let (_running, cut) = harness.running(&alice).await;
+        store.becomes(mood);
+        let reply = harness.ask("POST", "/logout?next=/bye", &[&alice], "").await;
+        let receipt = json(&reply);
+        assert_eq!((reply.status.as_u16(), &receipt["steps"][0]["result"]), (503, &"failed".into()), "{mood:?}");
+        assert!(expires_cookies(&reply) && header(&reply, "location").is_none(), "{mood:?}");
+        assert_eq!(cut.signalled(), Some(Duration::from_secs(5)), "{mood:?}: what runs in its name is cut");
+        assert_eq!(harness.said("cause=logout"), 1);
+        for _ in 0..2 {
+            assert_eq!(harness.status("/x", &alice).await, 503, "{mood:?}");
+            let again = harness.ask("POST", "/logout", &[&alice, BROWSER], "").await;
+            assert!(again.status == 503 && expires_cookies(&again), "{mood:?}");
+            assert!(text(&again).contains("not confirmed"));
+            harness.gateway.reap().await;
+        }
+        store.becomes(Mood::Sound);
+        assert_eq!(harness.status("/x", &alice).await, 503, "the store has it, and it is still refused");
+        harness.gateway.reap().await;
+        assert_eq!(
+            (harness.status("/x", &alice).await, harness.said("session_ended")),
+            (401, 1),
+            "it is asked for again"
+        );
+        assert_eq!(harness.ask("POST", "/logout", &[&alice], "").await.status, 200);
+    }
+}
+
+/// A session that the table does not know, and a store that does not tell.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_let_in_or_signed_out_by_a_passing_error() {
+    for mood in FAILING {
+        let (first, second, store) = two();
+        let alice = first.session_of("alice").await;
+        store.becomes(mood);
+        let refused = second.ask("GET", "/x", &[&alice], "").await;
+        assert_eq!((refused.status.as_u16(), &json(&refused)["error"]), (503, &"store_unavailable".into()), "{mood:?}");
+        assert!(header(&refused, "retry-after").is_some() && header(&refused, "set-cookie").is_none(), "{mood:?}");
+        assert_eq!(second.status("/.exeunt/session", &alice).await, 503);
+        assert_eq!(second.status("/login", &alice).await, 200, "the form is there");
+        let public = match second.receive_later("GET", "/public/x", &[&alice]).await {
+            Received::Forward(forward) => forward,
+            other => panic!("{other:?}"),
+        };
+        assert!(public.session().is_none(), "public routes go on, in nobody's name");
+        let body = "username=bob&password=wonder+land";
+        let sign_in = second.ask("POST", "/login", &[FORM, &alice], body).await;
+        assert_eq!(sign_in.status, 503, "a sign-in that cannot end the session before it");
+        assert_eq!(second.ask("POST", "/login", &[FORM], body).await.status, 503);
+        assert_eq!(second.status("/x", "Accept: */*").await, 401, "strangers are told as ever");
+        store.becomes(Mood::Sound);
+        assert_eq!(second.status("/x", &alice).await, 200, "{mood:?}: nothing was lost");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_of_a_session_that_cannot_be_loaded_is_done_later() {
+    let (first, second, store) = two();
+    let alice = first.session_of("alice").await;
+    store.becomes(Mood::Down);
+    let reply = second.ask("POST", "/logout", &[&alice], "").await;
+    assert!(reply.status == 503 && expires_cookies(&reply));
+    assert_eq!((second.said("session_ended"), json(&reply)["steps"][0]["result"] == "failed"), (0, true));
+    store.becomes(Mood::Sound);
+    assert_eq!(second.status("/x", &alice).await, 503, "who has signed out is not let in because the store is back");
+    second.gateway.reap().await;
+    assert_eq!((second.status("/x", &alice).await, second.said("user=alice")), (401, 1));
+    first.catch_up().await;
+    assert_eq!((first.status("/x", &alice).await, first.said("session_ended")), (401, 0), "one receipt for one end");
+}
+
+/// Whoever clicks and goes away: the end goes on without them.
+#[tokio::test]
+async fn a_client_that_goes_away_stops_no_logout() {
+    let (harness, store) = bench_and_store();
+    let alice = harness.session_of("alice").await;
+    let (_running, cut) = harness.running(&alice).await;
+    store.becomes(Mood::Lagging);
+    let lines = [&*alice];
+    let mut logout = Box::pin(harness.ask("POST", "/logout", &lines, ""));
+    assert!(futures_util::poll!(logout.as_mut()).is_pending());
+    until_idle().await;
+    assert!(futures_util::poll!(logout.as_mut()).is_pending(), "an end is answered that is not kept");
+    drop(logout);
+    store.becomes(Mood::Sound);
+    until_idle().await;
+    assert_eq!((harness.said("cause=logout"), cut.signalled().is_some()), (1, true), "the rest was left undone");
+    assert_eq!(harness.status("/x", &alice).await, 401);
+}
+
+#[tokio::test]
+async fn a_session_ends_at_every_gateway_and_is_written_down_once() {
+    let (first, second, _) = two();
+    let alice = first.session_of("alice").await;
+    let (_running, cut) = second.running(&alice).await;
+    assert_eq!(first.ask("POST", "/logout", &[&alice], "").await.status, 200);
+    assert_eq!(cut.signalled(), None);
+    second.catch_up().await;
+    assert_eq!(cut.signalled(), Some(Duration::from_secs(5)), "the loser cuts its own connections");
+    assert_eq!((first.said("session_ended"), second.said("session_ended")), (1, 0));
+    assert_eq!((first.status("/x", &alice).await, second.status("/x", &alice).await), (401, 401));
+}
+
+#[tokio::test]
+async fn whoever_loses_the_race_answers_cuts_and_leaves_the_rest_to_the_winner() {
+    let (harness, store) = bench_and_store();
+    let alice = harness.session_of("alice").await;
+    let (_running, cut) = harness.running(&alice).await;
+    store.becomes(Mood::Beaten);
+    let reply = harness.ask("POST", "/logout", &[&alice], "").await;
+    assert!(reply.status == 200 && expires_cookies(&reply) && cut.signalled().is_some());
+    assert_eq!((harness.said("session_ended"), &json(&reply)["user"]), (0, &"alice".into()));
+}
+
+/// Idle at both, swept at both: one of them writes it down.
+#[tokio::test]
+async fn a_session_that_is_idle_everywhere_ends_once() {
+    let (first, second, _) = two();
+    let alice = first.session_of("alice").await;
+    assert_eq!(second.status("/x", &alice).await, 200);
+    for harness in [&first, &second] {
+        harness.clock.advance(Duration::from_secs(600));
+        harness.gateway.reap().await;
+    }
+    assert_eq!(first.said("cause=idle") + second.said("cause=idle"), 1);
+    assert_eq!((first.status("/x", &alice).await, second.status("/x", &alice).await), (401, 401));
+}
+
+/// A session that is found to be idle by a request ends like one that is swept.
+#[tokio::test]
+async fn what_a_request_finds_idle_is_written_down() {
+    let (harness, _) = bench_and_store();
+    let alice = harness.session_of("alice").await;
+    harness.clock.advance(Duration::from_secs(600));
+    assert_eq!((harness.status("/x", &alice).await, harness.said("cause=idle")), (401, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reaper_waits_for_nobody() {
+    let (harness, store) = bench_and_store();
+    harness.session_of("alice").await;
+    harness.clock.advance(Duration::from_secs(300));
+    harness.session_of("bob").await;
+    let upkeep = tokio::spawn(Arc::clone(&harness.gateway).keep_up());
+    let held = store.hold_next();
+    harness.clock.advance(Duration::from_secs(300));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(harness.said("session_ended"), 0, "the end of alice's session is held by the store");
+    harness.clock.advance(Duration::from_secs(300));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert!(harness.said("user=bob") == 1 && harness.said("user=alice") == 0, "bob's waits for alice's");
+    drop(held);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(harness.said("user=alice"), 1);
+    upkeep.abort();
+}

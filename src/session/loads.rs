@@ -1,0 +1,248 @@
+//! How often the store is asked for keys that the table does not know: once for each, however many requests show it,
+//! and so often for one address, however many keys it makes up.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use super::store::Unavailable;
+use crate::throttle::name::network;
+use crate::values::client_address::ClientAddress;
+use crate::values::session_id::SessionKey;
+use crate::values::time::Moment;
+
+/// Keys that are asked for at the same time. One more is told that the store is busy.
+const AT_ONCE: usize = 1024;
+/// Keys that one address may make up at once, and after how many milliseconds it may make up another one. Keys of
+/// sessions that there are cost nothing.
+const BURST: u64 = 100;
+const PAUSE: u64 = 100;
+/// Counters of addresses. Those that share one share its limit.
+const ADDRESSES: usize = 4096;
+/// Keys that are known to be absent, which is for good: some 512 KiB.
+const ABSENT: usize = 1 << 16;
+
+type Flight = OnceCell<Result<(), Unavailable>>;
+
+/// What limits the questions to the store.
+pub(super) struct Loads {
+    flights: Mutex<HashMap<SessionKey, Arc<Flight>>>,
+    /// For each address the moment at which its keys are paid for, in milliseconds.
+    paid: Box<[AtomicU64]>,
+    /// At the place of a key its fingerprint.
+    absent: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
+
+impl std::fmt::Debug for Loads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loads").field("flights", &self.flights.lock().len()).finish_non_exhaustive()
+    }
+}
+
+impl Default for Loads {
+    fn default() -> Self {
+        let zeros = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
+        Self {
+            flights: Mutex::default(),
+            paid: zeros(ADDRESSES),
+            absent: zeros(ABSENT),
+            // Keys drawn at the start: nobody outside knows who shares a place.
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+/// A question that is being asked. When the last one who waits for it has gone, it is forgotten.
+struct Asking<'a> {
+    loads: &'a Loads,
+    key: SessionKey,
+    flight: Arc<Flight>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut flights = self.loads.flights.lock();
+        // This one and the map's. Others come and go under the same lock.
+        if Arc::strong_count(&self.flight) == 2 || self.flight.initialized() {
+            flights.remove(&self.key);
+        }
+    }
+}
+
+impl Loads {
+    /// Asks by `fetch`, which answers whether there is a session, unless the same key is being asked for: then this
+    /// waits for that answer.
+    ///
+    /// # Errors
+    /// The store does not answer, or too much is asked of it at this moment.
+    pub(super) async fn ask(
+        &self,
+        key: &SessionKey,
+        from: ClientAddress,
+        now: Moment,
+        fetch: impl Future<Output = Result<bool, Unavailable>>,
+    ) -> Result<(), Unavailable> {
+        let asking = self.join(key, from, now)?;
+        let once = async {
+            let found = fetch.await;
+            match found {
+                Ok(true) => self.refund(from),
+                Ok(false) => self.note_absent(key),
+                // Whoever's fault that is, it is not the address's.
+                Err(Unavailable) => self.refund(from),
+            }
+            found.map(|_| ())
+        };
+        *asking.flight.get_or_init(|| once).await
+    }
+
+    fn join(&self, key: &SessionKey, from: ClientAddress, now: Moment) -> Result<Asking<'_>, Unavailable> {
+        let mut flights = self.flights.lock();
+        let flight = match flights.get(key) {
+            Some(flight) => Arc::clone(flight),
+            None if flights.len() >= AT_ONCE || !self.pay(from, now) => return Err(Unavailable),
+            None => {
+                let flight = Arc::<Flight>::default();
+                flights.insert(*key, Arc::clone(&flight));
+                flight
+            }
+        };
+        Ok(Asking { loads: self, key: *key, flight })
+    }
+
+    /// Whether a key is known to be absent.
+    pub(super) fn is_absent(&self, key: &SessionKey) -> bool {
+        let (place, fingerprint) = self.place(key);
+        place.is_some_and(|place| place.load(Ordering::Relaxed) == fingerprint)
+    }
+
+    pub(super) fn note_absent(&self, key: &SessionKey) {
+        let (place, fingerprint) = self.place(key);
+        if let Some(place) = place {
+            place.store(fingerprint, Ordering::Relaxed);
+        }
+    }
+
+    fn place(&self, key: &SessionKey) -> (Option<&AtomicU64>, u64) {
+        let hash = self.hasher.hash_one(key);
+        // Another key with the same one is as likely as a guess of a key's half.
+        let fingerprint = key.affinity() | 1;
+        (self.absent.get(hash as usize % ABSENT), fingerprint)
+    }
+
+    /// Takes a question out of an address's share.
+    fn pay(&self, from: ClientAddress, now: Moment) -> bool {
+        let paid = |until: u64| {
+            let next = until.max(now.millis()) + PAUSE;
+            (next <= now.millis() + BURST * PAUSE).then_some(next)
+        };
+        let counter = self.counter(from);
+        counter.is_some_and(|counter| counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid).is_ok())
+    }
+
+    fn refund(&self, from: ClientAddress) {
+        if let Some(counter) = self.counter(from) {
+            let _ =
+                counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |until| Some(until.saturating_sub(PAUSE)));
+        }
+    }
+
+    fn counter(&self, from: ClientAddress) -> Option<&AtomicU64> {
+        self.paid.get(self.hasher.hash_one(network(from)) as usize % ADDRESSES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::future::{pending, ready};
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::values::session_id::SessionId;
+
+    const NOW: Moment = Moment::from_seconds(1000);
+
+    fn key() -> SessionKey {
+        SessionId::generate().unwrap().key()
+    }
+
+    fn address(last: u8) -> ClientAddress {
+        ClientAddress::Ip([10, 0, 0, last].into())
+    }
+
+    #[tokio::test]
+    async fn a_key_is_asked_for_once_however_many_show_it() {
+        let (loads, one, asked, answer) = (Loads::default(), key(), Cell::new(0), Notify::new());
+        let fetch = || async {
+            asked.set(asked.get() + 1);
+            answer.notified().await;
+            Ok(false)
+        };
+        let all = join_all((0..50).map(|_| loads.ask(&one, address(1), NOW, fetch())));
+        let (all, ()) = tokio::join!(all, async { answer.notify_one() });
+        assert!(all.iter().all(Result::is_ok) && asked.get() == 1, "{}", asked.get());
+        assert!(loads.is_absent(&one) && !loads.is_absent(&key()) && loads.flights.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_away_leaves_the_question_to_the_next() {
+        let (loads, one) = (Loads::default(), key());
+        let mut first = Box::pin(loads.ask(&one, address(1), NOW, pending()));
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        let mut second = Box::pin(loads.ask(&one, address(2), NOW, ready(Ok(true))));
+        assert!(futures_util::poll!(second.as_mut()).is_pending());
+        drop(first);
+        assert_eq!(second.await, Ok(()));
+        let abandoned = Box::pin(loads.ask(&one, address(1), NOW, pending()));
+        assert!(abandoned.now_or_never().is_none() && loads.flights.lock().is_empty(), "nothing is left of it");
+    }
+
+    #[tokio::test]
+    async fn made_up_keys_are_bounded_and_real_ones_are_not() {
+        let loads = Loads::default();
+        let ask = |from, at, found| {
+            let one = key();
+            let loads = &loads;
+            async move { loads.ask(&one, from, at, ready(found)).await.is_ok() }
+        };
+        for _ in 0..3 * BURST {
+            assert!(ask(address(1), NOW, Ok(true)).await, "sessions that there are cost nothing");
+            assert!(!ask(address(1), NOW, Err(Unavailable)).await, "nor does a store that is down");
+        }
+        for _ in 0..BURST {
+            assert!(ask(address(1), NOW, Ok(false)).await);
+        }
+        assert!(!ask(address(1), NOW, Ok(true)).await, "strangers load the store without bound");
+        assert!(ask(address(2), NOW, Ok(false)).await, "sessions_of pays alone");
+        let later = NOW + Duration::from_millis(PAUSE);
+        assert!(ask(address(1), later, Ok(false)).await && !ask(address(1), later, Ok(false)).await);
+    }
+
+    #[tokio::test]
+    async fn so_many_at_once_and_no_more() {
+        let loads = Loads::default();
+        let mut waiting: Vec<_> = (0..AT_ONCE)
+            .map(|number| {
+                let (one, from) = (key(), ClientAddress::Ip([10, 1, (number / 50) as u8, 0].into()));
+                let loads = &loads;
+                Box::pin(async move { loads.ask(&one, from, NOW, pending()).await })
+            })
+            .collect();
+        for waiting in &mut waiting {
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        assert_eq!(loads.ask(&key(), address(9), NOW, ready(Ok(true))).await, Err(Unavailable));
+        waiting.pop();
+        assert_eq!(loads.ask(&key(), address(9), NOW, ready(Ok(true))).await, Ok(()));
+    }
+}

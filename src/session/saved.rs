@@ -1,0 +1,97 @@
+//! What only the gateway reads of a kept session: who signed in, with what, from where. One byte says in which form the
+//! rest is written, so that a later version still reads what this one wrote.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::SignIn;
+use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
+use crate::values::identity::{Identity, UserKey};
+
+/// The form of this version: JSON.
+const FORM: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    user: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    device: String,
+    address: String,
+}
+
+/// Writes what is known of a sign-in.
+pub(super) fn write(identity: &Identity, device: Device, address: ClientAddress) -> Vec<u8> {
+    let saved = Saved {
+        user: identity.user().to_owned(),
+        email: identity.email().map(str::to_owned),
+        name: identity.name().map(str::to_owned),
+        groups: identity.groups().iter().map(|group| group.to_string()).collect(),
+        device: device.to_string(),
+        address: address.to_string(),
+    };
+    let mut bytes = vec![FORM];
+    // Strings into memory: nothing that can fail.
+    let _ = serde_json::to_writer(&mut bytes, &saved);
+    bytes
+}
+
+/// Reads it. `None` for what no version up to this one wrote: such a session is as good as none.
+pub(super) fn read(user: UserKey, about: &[u8]) -> Option<SignIn> {
+    let (&FORM, json) = about.split_first()? else { return None };
+    let saved: Saved = serde_json::from_slice(json).ok()?;
+    let identity = Identity::new(&saved.user, saved.email.as_deref(), saved.name.as_deref(), &saved.groups).ok()?;
+    Some(SignIn {
+        user,
+        identity: Arc::new(identity),
+        device: Device::from_words(&saved.device),
+        address: ClientAddress::parse(&saved.address)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user() -> UserKey {
+        UserKey { source: "file".into(), subject: "zoë".into() }
+    }
+
+    #[test]
+    fn a_sign_in_reads_back() {
+        let groups = ["staff".to_owned(), "a,b".to_owned()];
+        let whole = Identity::new("zoë", Some("zoe@app.test"), Some("Zoë \"Z\" Ü"), &groups).unwrap();
+        let device = Device::from_user_agent("Mozilla/5.0 (X11; Linux) Firefox/140.0");
+        for (identity, address) in [(whole, "2001:db8::1"), (Identity::new("a", None, None, &[]).unwrap(), "unix")] {
+            let address = ClientAddress::parse(address).unwrap();
+            let read = read(user(), &write(&identity, device, address)).unwrap();
+            assert_eq!((&*read.identity, read.device, read.address), (&identity, device, address));
+        }
+    }
+
+    #[test]
+    fn this_form_is_read_for_ever() {
+        let kept = br#"?{"user":"zoe","email":"z@a.test","groups":["staff"],"device":"curl","address":"10.0.0.1"}"#;
+        let mut kept = kept.to_vec();
+        kept[0] = 1;
+        let read = read(user(), &kept).unwrap();
+        assert_eq!((read.identity.user(), read.identity.email()), ("zoe", Some("z@a.test")));
+        assert!(read.identity.is_in("staff") && read.device.to_string() == "curl");
+    }
+
+    #[test]
+    fn what_this_version_does_not_know_is_no_session() {
+        let sound = write(&Identity::new("a", None, None, &[]).unwrap(), Device::from_words(""), ClientAddress::Unix);
+        let (later, cut) = ([&[2], &sound[1..]].concat(), &sound[..sound.len() - 1]);
+        for about in [&[], &later[..], cut, b"\x01{}", b"\x01null"] {
+            assert!(read(user(), about).is_none(), "{about:?}");
+        }
+        assert!(read(user(), &sound).is_some());
+    }
+}

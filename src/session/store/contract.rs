@@ -1,0 +1,198 @@
+//! What every store promises, as one function over any store. A store's own tests call it with two ways to the same
+//! records, those of two replicas; a store that has no replicas is opened, closed and opened again in its own tests.
+
+use futures_util::FutureExt;
+
+use super::{End, IdleEnd, JarWrite, Record, SessionStore, StoreEvent, Use};
+use crate::values::identity::UserKey;
+use crate::values::session_id::{SessionId, SessionKey};
+use crate::values::time::WallTime;
+
+const SIGN_IN: WallTime = WallTime(1_767_225_600);
+
+/// Checks a store of one process alone: `store` is both ways to it, and there are no events.
+pub(crate) async fn holds_alone(store: &dyn SessionStore) {
+    what_is_opened_is_loaded_by_every_key(store).await;
+    what_is_absent_stays_absent(store).await;
+    uses_go_forward_and_never_make_a_session(store).await;
+    jars_are_written_one_version_after_the_other(store).await;
+    one_of_many_that_end_a_session_wins(store, store).await;
+    everybody_else_keeps_the_sessions(store).await;
+    idle_sessions_end_and_used_ones_do_not(store, store).await;
+    nothing_brings_an_ended_session_back(store).await;
+    big_batches_have_an_answer_for_each(store).await;
+}
+
+/// Checks a store that replicas share.
+pub(crate) async fn holds(store: &dyn SessionStore, replica: &dyn SessionStore) {
+    holds_alone(store).await;
+    one_of_many_that_end_a_session_wins(store, replica).await;
+    idle_sessions_end_and_used_ones_do_not(store, replica).await;
+    replicas_are_told(store, replica).await;
+}
+
+/// A new session's record.
+pub(crate) fn record(user: &str) -> Record {
+    Record {
+        name: key(),
+        further: Vec::new(),
+        user: UserKey { source: "file".into(), subject: user.into() },
+        created: SIGN_IN,
+        last_seen: SIGN_IN,
+        version: 0,
+        about: b"\x01not for the store to read \xff\0".to_vec(),
+        jar: Vec::new(),
+    }
+}
+
+fn key() -> SessionKey {
+    SessionId::generate().unwrap().key()
+}
+
+fn at(seconds: u64) -> WallTime {
+    WallTime(SIGN_IN.0 + seconds)
+}
+
+async fn opened(store: &dyn SessionStore, user: &str) -> Record {
+    let record = record(user);
+    store.open(record.clone()).await.unwrap();
+    record
+}
+
+async fn load(store: &dyn SessionStore, key: &SessionKey) -> Option<Record> {
+    store.load(key).await.unwrap()
+}
+
+async fn what_is_opened_is_loaded_by_every_key(store: &dyn SessionStore) {
+    let mut record = Record { further: vec![key(), key()], ..record("alice") };
+    store.open(record.clone()).await.unwrap();
+    let later = key();
+    assert!(store.add_key(&record.further[0], later).await.unwrap(), "any key finds the session");
+    record.further.push(later);
+    for key in record.keys() {
+        assert_eq!(load(store, key).await.as_ref(), Some(&record));
+    }
+}
+
+async fn what_is_absent_stays_absent(store: &dyn SessionStore) {
+    let unknown = key();
+    assert_eq!(load(store, &unknown).await, None);
+    store.touch(&[Use { session: unknown, at: SIGN_IN }]).await.unwrap();
+    assert!(!store.add_key(&unknown, key()).await.unwrap());
+    assert_eq!(store.set_jar(&unknown, 1, b"jar").await, Ok(JarWrite::Gone));
+    assert_eq!(store.end(&[unknown]).await, Ok(vec![End::Lost]));
+    assert_eq!(store.end_if_idle(&[unknown], at(9)).await, Ok(vec![IdleEnd::Ended(End::Lost)]));
+    assert_eq!(load(store, &unknown).await, None);
+}
+
+async fn uses_go_forward_and_never_make_a_session(store: &dyn SessionStore) {
+    let (one, other) = (opened(store, "alice").await, opened(store, "bob").await);
+    let uses = [(one.name, 60), (key(), 60), (other.name, 30), (other.name, 20)];
+    store.touch(&uses.map(|(session, second)| Use { session, at: at(second) })).await.unwrap();
+    store.touch(&[Use { session: one.name, at: at(50) }]).await.unwrap();
+    assert_eq!(load(store, &one.name).await, Some(Record { last_seen: at(60), ..one }));
+    assert_eq!(load(store, &other.name).await, Some(Record { last_seen: at(30), ..other }));
+}
+
+async fn jars_are_written_one_version_after_the_other(store: &dyn SessionStore) {
+    let record = opened(store, "alice").await;
+    let cases: [(u32, &[u8], JarWrite); 6] = [
+        (0, b"none", JarWrite::Outdated),
+        (2, b"too far", JarWrite::Outdated),
+        (1, b"first", JarWrite::Written),
+        (1, b"twice", JarWrite::Outdated),
+        (2, b"second", JarWrite::Written),
+        (1, b"back", JarWrite::Outdated),
+    ];
+    for (version, jar, want) in cases {
+        assert_eq!(store.set_jar(&record.name, version, jar).await, Ok(want), "{version}");
+    }
+    let kept = load(store, &record.name).await.unwrap();
+    assert_eq!((kept.version, &*kept.jar), (2, b"second".as_slice()));
+}
+
+async fn one_of_many_that_end_a_session_wins(store: &dyn SessionStore, replica: &dyn SessionStore) {
+    let record = Record { further: vec![key()], ..record("alice") };
+    store.open(record.clone()).await.unwrap();
+    let by = [record.name, record.further[0]];
+    let (ours, theirs) = tokio::join!(store.end(&by[..1]), replica.end(&by[1..]));
+    let won = [ours.unwrap(), theirs.unwrap()].concat().into_iter().filter(|end| *end == End::Won).count();
+    assert_eq!(won, 1);
+    let twice = opened(store, "alice").await.name;
+    assert_eq!(store.end(&[twice, twice]).await, Ok(vec![End::Won, End::Lost]), "a batch with a session twice");
+    for key in by {
+        assert_eq!((load(store, &key).await, load(replica, &key).await), (None, None));
+    }
+}
+
+async fn everybody_else_keeps_the_sessions(store: &dyn SessionStore) {
+    let user = "leaver";
+    let (one, two, bob) = (opened(store, user).await, opened(store, user).await, opened(store, "bob").await);
+    let namesake = UserKey { source: "ldap".into(), subject: user.into() };
+    let other_source = Record { user: namesake, ..record(user) };
+    store.open(other_source.clone()).await.unwrap();
+    let mut removed = store.end_all_of(&one.user).await.unwrap();
+    let mut want = vec![one.clone(), two];
+    removed.sort_by_key(|record| record.name);
+    want.sort_by_key(|record| record.name);
+    assert_eq!(removed, want);
+    assert_eq!(store.end_all_of(&one.user).await, Ok(Vec::new()));
+    assert_eq!(load(store, &one.name).await, None);
+    for other in [bob, other_source] {
+        assert_eq!(load(store, &other.name).await, Some(other));
+    }
+}
+
+async fn idle_sessions_end_and_used_ones_do_not(store: &dyn SessionStore, replica: &dyn SessionStore) {
+    let (idle, used, gone) = (opened(store, "alice").await, opened(store, "bob").await, opened(store, "carol").await);
+    replica.touch(&[Use { session: used.name, at: at(61) }]).await.unwrap();
+    store.touch(&[Use { session: idle.name, at: at(60) }]).await.unwrap();
+    assert_eq!(replica.end(&[gone.name]).await, Ok(vec![End::Won]));
+    let want = vec![IdleEnd::Ended(End::Won), IdleEnd::Used(at(61)), IdleEnd::Ended(End::Lost)];
+    assert_eq!(store.end_if_idle(&[idle.name, used.name, gone.name], at(60)).await, Ok(want));
+    assert!(load(store, &idle.name).await.is_none() && load(replica, &used.name).await.is_some());
+}
+
+async fn nothing_brings_an_ended_session_back(store: &dyn SessionStore) {
+    let record = opened(store, "alice").await;
+    assert_eq!(store.end(&[record.name]).await, Ok(vec![End::Won]));
+    store.touch(&[Use { session: record.name, at: at(99) }]).await.unwrap();
+    let further = key();
+    assert!(!store.add_key(&record.name, further).await.unwrap());
+    assert_eq!(store.set_jar(&record.name, 1, b"jar").await, Ok(JarWrite::Gone));
+    assert_eq!((load(store, &record.name).await, load(store, &further).await), (None, None));
+}
+
+async fn big_batches_have_an_answer_for_each(store: &dyn SessionStore) {
+    let mut names = Vec::new();
+    for _ in 0..100 {
+        names.push(opened(store, "many").await.name);
+    }
+    let uses: Vec<_> = names.iter().map(|&session| Use { session, at: at(1) }).collect();
+    store.touch(&uses).await.unwrap();
+    let unknown = key();
+    names.insert(50, unknown);
+    let ends = store.end(&names).await.unwrap();
+    let lost: Vec<_> = names.iter().zip(&ends).filter(|(_, end)| **end == End::Lost).map(|(name, _)| *name).collect();
+    assert_eq!((ends.len(), lost), (101, vec![unknown]));
+}
+
+/// Everything that the other did, in order, and nothing of one's own.
+async fn replicas_are_told(store: &dyn SessionStore, replica: &dyn SessionStore) {
+    while let Some(earlier) = replica.events().now_or_never() {
+        earlier.unwrap();
+    }
+    while let Some(earlier) = store.events().now_or_never() {
+        earlier.unwrap();
+    }
+    let (one, two) = (opened(store, "told").await, opened(store, "told").await);
+    store.end(&[one.name, one.name]).await.unwrap();
+    assert_eq!(store.end_all_of(&two.user).await.unwrap().len(), 1);
+    let want = [one, two].map(|record| StoreEvent::Ended(record.name));
+    let mut told = Vec::new();
+    while told.len() < want.len() {
+        told.extend(replica.events().await.unwrap());
+    }
+    assert_eq!(told, want);
+    assert!(store.events().now_or_never().is_none(), "what one did oneself is not told");
+}

@@ -1,0 +1,165 @@
+//! A store that does what a test tells it to: fail, lag until it is released, or let somebody else come first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+
+use super::memory::MemoryStore;
+use super::{End, IdleEnd, JarWrite, Record, SessionStore, StoreEvent, Unavailable, Use};
+use crate::values::identity::UserKey;
+use crate::values::session_id::SessionKey;
+use crate::values::time::WallTime;
+
+/// How calls go from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// They are done.
+    Sound,
+    /// They are not done, and it says so.
+    Down,
+    /// They are done, but the answer is lost.
+    Deaf,
+    /// They wait until the mood changes, and are done then.
+    Lagging,
+    /// They are done, and their answers wait until the mood changes. What others did is told at once.
+    Late,
+    /// Somebody else ends every session just before.
+    Beaten,
+}
+
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    store: MemoryStore,
+    other: MemoryStore,
+    mood: watch::Sender<Mood>,
+    loads: AtomicUsize,
+    ends: Mutex<Vec<usize>>,
+    held: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl FaultyStore {
+    pub(crate) fn new() -> Arc<Self> {
+        Self::over(MemoryStore::new())
+    }
+
+    pub(crate) fn over(store: MemoryStore) -> Arc<Self> {
+        let (other, mood) = (store.replica(), watch::Sender::new(Mood::Sound));
+        Arc::new(Self {
+            store,
+            other,
+            mood,
+            loads: AtomicUsize::new(0),
+            ends: Mutex::default(),
+            held: Mutex::default(),
+        })
+    }
+
+    /// Another replica's way to the same records.
+    pub(crate) fn other(&self) -> &MemoryStore {
+        &self.other
+    }
+
+    pub(crate) fn becomes(&self, mood: Mood) {
+        self.mood.send_replace(mood);
+    }
+
+    /// Holds the next call until the sender is dropped, and no other.
+    pub(crate) fn hold_next(&self) -> oneshot::Sender<()> {
+        let (sender, receiver) = oneshot::channel();
+        *self.held.lock() = Some(receiver);
+        sender
+    }
+
+    /// How often it was asked for a session.
+    pub(crate) fn loads(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    /// The sizes of the batches that were to end.
+    pub(crate) fn ends(&self) -> Vec<usize> {
+        self.ends.lock().clone()
+    }
+
+    async fn call<T>(&self, done: impl Future<Output = Result<T, Unavailable>>) -> Result<T, Unavailable> {
+        let held = self.held.lock().take();
+        if let Some(held) = held {
+            let _ = held.await;
+        }
+        let mut mood = self.mood.subscribe();
+        let now = *mood.wait_for(|mood| *mood != Mood::Lagging).await.map_err(|_| Unavailable)?;
+        match now {
+            Mood::Late => {
+                let answer = done.await;
+                mood.wait_for(|mood| *mood != Mood::Late).await.map_err(|_| Unavailable)?;
+                answer
+            }
+            Mood::Down => Err(Unavailable),
+            Mood::Deaf => done.await.and(Err(Unavailable)),
+            Mood::Sound | Mood::Lagging | Mood::Beaten => done.await,
+        }
+    }
+
+    /// Lets somebody else come first.
+    async fn beaten(&self, sessions: &[SessionKey]) {
+        if *self.mood.borrow() == Mood::Beaten {
+            self.other.end(sessions).await.unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for FaultyStore {
+    async fn open(&self, record: Record) -> Result<(), Unavailable> {
+        self.call(self.store.open(record)).await
+    }
+
+    async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.call(self.store.load(key)).await
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {
+        self.call(self.store.touch(uses)).await
+    }
+
+    async fn add_key(&self, session: &SessionKey, key: SessionKey) -> Result<bool, Unavailable> {
+        self.beaten(&[*session]).await;
+        self.call(self.store.add_key(session, key)).await
+    }
+
+    async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable> {
+        self.beaten(&[*session]).await;
+        self.call(self.store.set_jar(session, version, jar)).await
+    }
+
+    async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {
+        self.ends.lock().push(sessions.len());
+        self.beaten(sessions).await;
+        self.call(self.store.end(sessions)).await
+    }
+
+    async fn end_all_of(&self, user: &UserKey) -> Result<Vec<Record>, Unavailable> {
+        if *self.mood.borrow() == Mood::Beaten {
+            self.other.end_all_of(user).await?;
+        }
+        self.call(self.store.end_all_of(user)).await
+    }
+
+    async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable> {
+        self.beaten(sessions).await;
+        self.call(self.store.end_if_idle(sessions, cut_off)).await
+    }
+
+    async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {
+        self.store.events().await
+    }
+}
+
+#[tokio::test]
+async fn the_faulty_store_keeps_the_contract_while_it_is_sound() {
+    let store = FaultyStore::new();
+    super::contract::holds(&*store, store.other()).await;
+}

@@ -1,0 +1,34 @@
+//! A session as stores keep it: bytes and wall-clock times, nothing that lives.
+
+use crate::values::identity::UserKey;
+use crate::values::session_id::SessionKey;
+use crate::values::time::WallTime;
+
+/// What a store keeps of one session, and nothing that it has to understand: it indexes keys and user, compares times
+/// and versions, and gives the rest back as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The key of the sign-in. It names the session in every call.
+    pub name: SessionKey,
+    /// The keys of further hosts.
+    pub further: Vec<SessionKey>,
+    /// Whose session it is.
+    pub user: UserKey,
+    /// When the sign-in was.
+    pub created: WallTime,
+    /// When the session was last used, as far as the store was told.
+    pub last_seen: WallTime,
+    /// The version of the jar: zero at the sign-in, then one more with every change.
+    pub version: u32,
+    /// Who signed in, from where: written and read by [`crate::session::record::Session`] alone.
+    pub about: Vec<u8>,
+    /// The application's cookies, sealed; empty at the sign-in.
+    pub jar: Vec<u8>,
+}
+
+impl Record {
+    /// Every key that opens the session.
+    pub fn keys(&self) -> impl Iterator<Item = &SessionKey> {
+        std::iter::once(&self.name).chain(&self.further)
+    }
+}

@@ -1,0 +1,255 @@
+//! Ends: the mark, the table, the store, in this order, for one session or for a batch.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::SessionTable;
+use crate::session::backing::{Backing, DEADLINE};
+use crate::session::dead::Owed;
+use crate::session::record::{Ended, Session};
+use crate::session::store::{End, Unavailable};
+use crate::values::end_cause::EndCause;
+use crate::values::identity::UserKey;
+use crate::values::session_id::SessionKey;
+use crate::values::time::Moment;
+
+/// What became of all sessions of a user.
+#[derive(Debug)]
+#[must_use = "ended sessions still have connections to cut and audit lines to write"]
+pub struct EndsOfUser {
+    /// Those that are known.
+    pub ended: Vec<Ended>,
+    /// Whether the store has confirmed that there is no other.
+    pub confirmed: bool,
+}
+
+/// Ends that the store has not confirmed and that are asked for again in one go.
+const OWED_AT_ONCE: usize = 1000;
+
+impl SessionTable {
+    /// Ends a session: mark, table, store. `None` if somebody else has ended it.
+    pub async fn end(&self, session: &Arc<Session>, cause: EndCause) -> Option<Ended> {
+        self.end_all(vec![Arc::clone(session)], cause).await.pop()
+    }
+
+    /// Ends these sessions, for one reason. Those that somebody else here has ended are not among the answer, unless
+    /// the store has not confirmed that end.
+    pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
+        // All marks first: from then on none of them is served, however long the store takes.
+        let (marked, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|session| session.mark(cause));
+        let Some(backing) = &self.backing else {
+            marked.iter().for_each(|session| self.remove(session));
+            wait_for_writes(&marked).await;
+            return marked.into_iter().map(|session| ended(session, cause, End::Won, true)).collect();
+        };
+        self.withdraw(backing, &marked);
+        let (ends, ()) = tokio::join!(backing.end(&marked), wait_for_writes(&marked));
+        let mut all = settled(backing, marked, cause, ends);
+        for session in others {
+            if is_owed(backing, session.name()).await {
+                all.extend(session.ended().map(|cause| ended(session, cause, End::Lost, false)));
+            }
+        }
+        all
+    }
+
+    /// Ends every session of a user, those that only the store knows of as well.
+    pub async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> EndsOfUser {
+        let Some(backing) = &self.backing else {
+            return EndsOfUser { ended: self.end_all(self.list(user), cause).await, confirmed: true };
+        };
+        let marked: Vec<_> = self.list(user).into_iter().filter(|session| session.mark(cause)).collect();
+        self.withdraw(backing, &marked);
+        let (removed, ()) = tokio::join!(backing.end_all_of(user), wait_for_writes(&marked));
+        let Ok(removed) = removed else {
+            return EndsOfUser { ended: settled(backing, marked, cause, Err(Unavailable)), confirmed: false };
+        };
+        let mut names: HashSet<_> = removed.iter().map(|record| record.name).collect();
+        let won = |session: &Arc<Session>| if names.remove(session.name()) { End::Won } else { End::Lost };
+        let ends = marked.iter().map(won).collect();
+        let mut all = settled(backing, marked, cause, Ok(ends));
+        for record in removed.iter().filter(|record| names.contains(&record.name)) {
+            let session = self.take_out(backing, &record.name, cause).or_else(|| backing.restored(record));
+            all.extend(session.map(|session| {
+                session.mark(cause);
+                ended(session, cause, End::Won, true)
+            }));
+        }
+        EndsOfUser { ended: all, confirmed: true }
+    }
+
+    /// Ends the sessions whose time is up.
+    pub async fn expired(&self, now: Moment) -> Vec<Ended> {
+        let (mut idle, mut absolute) = (Vec::new(), Vec::new());
+        for key in self.calendar.due(now) {
+            let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
+            match self.expiry(&session, now) {
+                Some(EndCause::Idle) => idle.push(session),
+                Some(_) => absolute.push(session),
+                None => self.calendar.schedule(key, self.earliest_end(&session)),
+            }
+        }
+        let mut all = self.end_all(absolute, EndCause::Absolute).await;
+        all.extend(self.end_idle(idle, now).await.unwrap_or_default());
+        all
+    }
+
+    /// Ends sessions that nobody uses here, if nobody uses them elsewhere.
+    ///
+    /// # Errors
+    /// The store does not tell. They are looked at again, and serve nobody meanwhile.
+    pub(super) async fn end_idle(&self, sessions: Vec<Arc<Session>>, now: Moment) -> Result<Vec<Ended>, Unavailable> {
+        let Some(backing) = &self.backing else { return Ok(self.end_all(sessions, EndCause::Idle).await) };
+        let cut_off = now.before(self.settings.lifetime.idle);
+        let answers = match backing.end_if_idle(&sessions, cut_off).await {
+            Ok(answers) => answers,
+            Err(Unavailable) => {
+                sessions.iter().for_each(|session| self.calendar.schedule(*session.name(), now + RETRY));
+                return Err(Unavailable);
+            }
+        };
+        let mut over = Vec::new();
+        for (session, answer) in sessions.into_iter().zip(answers) {
+            match answer {
+                Ok(end) => over.push((session, end)),
+                Err(used) => {
+                    session.touch(used);
+                    self.calendar.schedule(*session.name(), self.earliest_end(&session));
+                }
+            }
+        }
+        Ok(self.end_as_told(backing, over).await)
+    }
+
+    /// The store has ended them: here the mark comes last, and whoever sets it, the store's word counts.
+    async fn end_as_told(&self, backing: &Backing, over: Vec<(Arc<Session>, End)>) -> Vec<Ended> {
+        let sessions: Vec<_> = over.iter().map(|(session, _)| Arc::clone(session)).collect();
+        for session in &sessions {
+            if session.mark(EndCause::Idle) {
+                backing.dead.ended_elsewhere(*session.name());
+                self.remove(session);
+            }
+        }
+        wait_for_writes(&sessions).await;
+        over.into_iter().map(|(session, end)| ended(session, EndCause::Idle, end, true)).collect()
+    }
+
+    /// Asks the store again for what it has not confirmed. Answers what nobody could be told of yet: sessions that
+    /// could not be loaded when they were to end.
+    pub async fn confirm_owed(&self, now: Moment) -> Vec<Ended> {
+        let Some(backing) = &self.backing else { return Vec::new() };
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for owed in backing.dead.take_owed(OWED_AT_ONCE) {
+            match owed {
+                Owed::Known(session) => known.push(session),
+                Owed::Unknown(key, until) => unknown.push((key, until)),
+            }
+        }
+        let (over, known): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|session| self.expiry(session, now) == Some(EndCause::Absolute));
+        backing.dead.confirmed(over.iter().map(|session| session.name()));
+        match backing.end(&known).await {
+            Ok(_) => backing.dead.confirmed(known.iter().map(|session| session.name())),
+            Err(Unavailable) => backing.dead.owe(known.into_iter().map(Owed::Known)),
+        }
+        let mut all = Vec::new();
+        for (key, until) in unknown {
+            match self.end_unknown(backing, &key).await {
+                Ok(ended) => {
+                    backing.dead.confirmed([&key]);
+                    all.extend(ended);
+                }
+                Err(Unavailable) if until > now => backing.dead.owe([Owed::Unknown(key, until)]),
+                Err(Unavailable) => backing.dead.confirmed([&key]),
+            }
+        }
+        all
+    }
+
+    /// Ends the sessions of keys that the store could not be asked about: as soon as it answers again, and until then
+    /// none of these keys opens anything here.
+    pub fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
+        if let Some(backing) = &self.backing {
+            backing.dead.owe_unknown(keys, now + self.settings.lifetime.absolute);
+        }
+    }
+
+    async fn end_unknown(&self, backing: &Backing, key: &SessionKey) -> Result<Option<Ended>, Unavailable> {
+        let Some(record) = backing.load(key).await? else { return Ok(None) };
+        let Some(session) = backing.restored(&record) else { return Ok(None) };
+        session.mark(EndCause::Logout);
+        backing.dead.ended_elsewhere(record.name);
+        let end = backing.end(std::slice::from_ref(&session)).await?.pop().unwrap_or(End::Lost);
+        Ok(Some(ended(session, EndCause::Logout, end, true)))
+    }
+
+    /// Takes marked sessions out of the table, and notes that no old record of them may bring them back.
+    fn withdraw(&self, backing: &Backing, marked: &[Arc<Session>]) {
+        backing.dead.begin(marked);
+        marked.iter().for_each(|session| self.remove(session));
+    }
+
+    /// Takes a session out that the store has ended.
+    pub(super) fn take_out(&self, backing: &Backing, name: &SessionKey, cause: EndCause) -> Option<Arc<Session>> {
+        // Noted first: an old record that is entered after this is seen to be dead, one entered before is found here.
+        backing.dead.ended_elsewhere(*name);
+        let session = self.by_key.get(name).map(|entry| Arc::clone(entry.value()))?;
+        session.mark(cause).then(|| self.remove(&session));
+        Some(session)
+    }
+}
+
+/// After this an end is asked for again.
+const RETRY: Duration = Duration::from_secs(2);
+
+pub(super) fn ended(session: Arc<Session>, cause: EndCause, end: End, confirmed: bool) -> Ended {
+    let quiet = !session.has_writes();
+    Ended { session, cause, end, confirmed, quiet }
+}
+
+/// Notes what the store said about marked sessions.
+fn settled(
+    backing: &Backing,
+    marked: Vec<Arc<Session>>,
+    cause: EndCause,
+    ends: Result<Vec<End>, Unavailable>,
+) -> Vec<Ended> {
+    match ends {
+        Ok(ends) => {
+            backing.dead.confirmed(marked.iter().map(|session| session.name()));
+            // Requests that still show them are not asked about again.
+            marked.iter().flat_map(|session| session.keys()).for_each(|key| backing.loads.note_absent(&key));
+            marked.into_iter().zip(ends).map(|(session, end)| ended(session, cause, end, true)).collect()
+        }
+        Err(Unavailable) => {
+            backing.dead.owe(marked.iter().cloned().map(Owed::Known));
+            marked.into_iter().map(|session| ended(session, cause, End::Won, false)).collect()
+        }
+    }
+}
+
+/// Whether an end of somebody else's is not confirmed, also because the store takes its time.
+async fn is_owed(backing: &Backing, name: &SessionKey) -> bool {
+    timeout(DEADLINE, backing.dead.is_owed(name)).await.unwrap_or(true)
+}
+
+/// The longest wait for what was being written when a session ended.
+pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Waits until every write that was announced before the marks were set is made. Such a write waits for nothing: what
+/// takes longer than `PATIENCE` is a thread that does not get its turn.
+async fn wait_for_writes(marked: &[Arc<Session>]) {
+    let awaited = || marked.iter().any(|session| session.has_writes());
+    let all_quiet = async {
+        while awaited() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    if awaited() {
+        // The end goes on in any case, and its receipt tells.
+        let _ = timeout(PATIENCE, all_quiet).await;
+    }
+}

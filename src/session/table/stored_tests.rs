@@ -1,0 +1,323 @@
+//! The promises of a table over a store: one that fails, one that lags, one that others use as well.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+
+use super::tests::{AT_START, open, settings, sign_in};
+use super::*;
+use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::{End, SessionStore, Use};
+use crate::values::client_address::ClientAddress;
+use crate::values::time::Clock;
+
+const HERE: ClientAddress = ClientAddress::Unix;
+
+fn table_over(store: Arc<FaultyStore>) -> SessionTable {
+    SessionTable::new(settings(), Some(Backing::new(store, Clock::manual().0)))
+}
+
+/// The beginning of a table's clock.
+fn beginning() -> Moment {
+    Clock::manual().0.now()
+}
+
+/// A table and its store.
+fn table() -> (SessionTable, Arc<FaultyStore>) {
+    let store = FaultyStore::new();
+    (table_over(Arc::clone(&store)), store)
+}
+
+/// Two tables over the same records, and the store of the second.
+fn replicas() -> (SessionTable, SessionTable, Arc<FaultyStore>) {
+    let (first, store) = table();
+    let second = FaultyStore::over(store.other().replica());
+    (first, table_over(Arc::clone(&second)), second)
+}
+
+/// What the table knows once it has asked.
+async fn look_up(table: &SessionTable, key: &SessionKey, now: Moment) -> Result<Option<Arc<Session>>, Unavailable> {
+    if let Found::Unknown = table.look_up(key, now) {
+        table.load(key, HERE, now, &mut Vec::new()).await?;
+    }
+    Ok(table.find(key, now))
+}
+
+async fn is_kept(store: &FaultyStore, key: &SessionKey) -> bool {
+    store.other().load(key).await.unwrap().is_some()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_confirm_opens_nothing() {
+    for mood in [Mood::Down, Mood::Deaf, Mood::Lagging, Mood::Late] {
+        let (table, store) = table();
+        store.becomes(mood);
+        assert_eq!(table.open(sign_in("alice"), AT_START).await.unwrap_err(), NotOpened::StoreUnavailable, "{mood:?}");
+        assert!(table.is_empty() && table.sessions_of(None).is_empty(), "{mood:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_is_not_confirmed_ends_here_and_is_asked_for_again() {
+    for mood in [Mood::Down, Mood::Deaf, Mood::Lagging, Mood::Late] {
+        let (table, store) = table();
+        let Opened { id, session, .. } = open(&table, "alice", AT_START).await;
+        store.becomes(mood);
+        let ended = table.end(&session, EndCause::Logout).await.unwrap();
+        assert!((ended.end, ended.confirmed) == (End::Won, false) && session.has_ended(), "{mood:?}");
+        let again = table.end(&session, EndCause::Logout).await.unwrap();
+        assert!((again.end, again.confirmed) == (End::Lost, false), "a second logout is told the same");
+        assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable);
+        assert!(table.confirm_owed(AT_START).await.is_empty());
+        assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable, "{mood:?}");
+
+        store.becomes(Mood::Sound);
+        assert_eq!(look_up(&table, &id.key(), AT_START).await.unwrap_err(), Unavailable, "the store still has it");
+        assert!(table.confirm_owed(AT_START).await.is_empty(), "it was audited when it ended");
+        assert!(!is_kept(&store, &id.key()).await);
+        assert!(look_up(&table, &id.key(), AT_START).await.unwrap().is_none());
+        assert!(table.end(&session, EndCause::Logout).await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn an_end_is_not_repeated_for_longer_than_the_session_could_live() {
+    let (table, store) = table();
+    let session = open(&table, "alice", AT_START).await.session;
+    store.becomes(Mood::Down);
+    let _ = table.end(&session, EndCause::Logout).await;
+    table.confirm_owed(Moment::from_seconds(299)).await;
+    table.confirm_owed(Moment::from_seconds(300)).await;
+    table.confirm_owed(Moment::from_seconds(301)).await;
+    assert_eq!(store.ends(), [1, 1]);
+}
+
+#[tokio::test]
+async fn whoever_ends_a_session_second_waits_for_the_first() {
+    let (table, store) = table();
+    let session = open(&table, "alice", AT_START).await.session;
+    store.becomes(Mood::Lagging);
+    let mut first = std::pin::pin!(table.end(&session, EndCause::Logout));
+    assert!(futures_util::poll!(first.as_mut()).is_pending());
+    let mut second = std::pin::pin!(table.end(&session, EndCause::Logout));
+    assert!(futures_util::poll!(second.as_mut()).is_pending(), "an end is answered that is not on disk");
+    store.becomes(Mood::Sound);
+    assert!(first.await.unwrap().confirmed && second.await.is_none());
+}
+
+#[tokio::test]
+async fn whoever_loses_the_race_is_told() {
+    let (table, store) = table();
+    let [one, two, three] =
+        [open(&table, "a", AT_START).await, open(&table, "b", AT_START).await, open(&table, "c", AT_START).await]
+            .map(|opened| opened.session);
+    store.becomes(Mood::Beaten);
+    let ended = table.end(&one, EndCause::Logout).await.unwrap();
+    assert_eq!((ended.end, ended.confirmed), (End::Lost, true));
+    let ended = table.end_all_of(two.user(), EndCause::Revoked).await;
+    assert!(ended.confirmed && ended.ended.len() == 1 && ended.ended[0].end == End::Lost);
+    let ended = table.expired(Moment::from_seconds(60)).await;
+    assert!(ended.len() == 1 && ended[0].end == End::Lost && ended[0].cause == EndCause::Idle);
+    assert!([one, two, three].iter().all(|session| session.has_ended()) && table.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_is_one_call() {
+    let (table, store) = table();
+    let sessions = [open(&table, "a", AT_START).await, open(&table, "b", AT_START).await].map(|opened| opened.session);
+    assert_eq!(table.end_all(sessions.to_vec(), EndCause::Revoked).await.len(), 2);
+    assert_eq!(store.ends(), [2]);
+}
+
+#[tokio::test]
+async fn what_is_opened_here_is_known_there_by_every_key() {
+    let (first, second, store) = replicas();
+    let opened = open(&first, "alice", AT_START).await;
+    let further = SessionId::generate().unwrap().key();
+    assert_eq!(first.add_key(&opened.session, further).await, Ok(true));
+    let keys = [opened.id.key(), further, opened.id.key()];
+    let known = join_all(keys.iter().map(|key| look_up(&second, key, AT_START))).await;
+    let known: Vec<_> = known.into_iter().map(|known| known.unwrap().unwrap()).collect();
+    assert!(known.iter().all(|session| Arc::ptr_eq(session, &known[0])), "two sessions for one record");
+    assert!((second.len(), known[0].identity().user()) == (1, "alice"));
+    let loads = store.loads();
+    for _ in 0..9 {
+        assert!(look_up(&second, &further, AT_START).await.unwrap().is_some());
+    }
+    assert_eq!(store.loads(), loads, "a known session costs no call");
+
+    let later = SessionId::generate().unwrap().key();
+    assert_eq!(first.add_key(&opened.session, later).await, Ok(true));
+    assert!(Arc::ptr_eq(&look_up(&second, &later, AT_START).await.unwrap().unwrap(), &known[0]));
+}
+
+#[tokio::test]
+async fn what_ends_there_ends_here() {
+    let (first, second, _) = replicas();
+    let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
+    let here = look_up(&second, &id.key(), AT_START).await.unwrap().unwrap();
+    assert!(first.end(&session, EndCause::Logout).await.unwrap().confirmed);
+    let ended = second.follow().await.unwrap();
+    assert!(ended.len() == 1 && Arc::ptr_eq(&ended[0].session, &here) && here.has_ended());
+    assert_eq!((ended[0].end, ended[0].cause), (End::Lost, EndCause::Elsewhere));
+    assert!(look_up(&second, &id.key(), AT_START).await.unwrap().is_none() && second.is_empty());
+}
+
+/// A load reads a record, then the session ends, then the load gets its answer.
+#[tokio::test]
+async fn an_old_record_brings_nobody_back() {
+    for here in [false, true] {
+        let (first, second, store) = replicas();
+        let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
+        let further = SessionId::generate().unwrap().key();
+        assert_eq!(first.add_key(&session, further).await, Ok(true));
+        if here {
+            look_up(&second, &id.key(), AT_START).await.unwrap().unwrap();
+        }
+        store.becomes(Mood::Late);
+        let (key, mut ended) = (if here { further } else { id.key() }, Vec::new());
+        if here {
+            second.by_key.remove(&further);
+        }
+        let mut load = Box::pin(second.load(&key, HERE, AT_START, &mut ended));
+        assert!(futures_util::poll!(load.as_mut()).is_pending());
+        assert!(first.end(&session, EndCause::Logout).await.is_some());
+        let _ = second.follow().await.unwrap();
+        store.becomes(Mood::Sound);
+        assert_eq!(load.await, Ok(()));
+        assert!(second.find(&key, AT_START).is_none() && second.is_empty(), "{here}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_and_the_dead_are_asked_about_once() {
+    let (table, store) = table();
+    let (unknown, known) = (SessionId::generate().unwrap().key(), open(&table, "alice", AT_START).await);
+    for _ in 0..9 {
+        assert!(look_up(&table, &unknown, AT_START).await.unwrap().is_none());
+    }
+    assert_eq!(store.loads(), 1);
+    assert!(table.end(&known.session, EndCause::Logout).await.is_some());
+    assert!(look_up(&table, &known.id.key(), AT_START).await.unwrap().is_none());
+    assert_eq!(store.loads(), 1);
+    store.becomes(Mood::Down);
+    let other = SessionId::generate().unwrap().key();
+    for _ in 0..9 {
+        assert_eq!(look_up(&table, &other, AT_START).await.unwrap_err(), Unavailable);
+    }
+    store.becomes(Mood::Sound);
+    assert!(look_up(&table, &other, AT_START).await.unwrap().is_none(), "an error is not remembered");
+}
+
+#[tokio::test]
+async fn what_is_idle_here_may_be_used_there() {
+    let (first, second, store) = replicas();
+    let at = |seconds| beginning().before(Duration::from_secs(300)) + Duration::from_secs(seconds);
+    let Opened { id, session: there, .. } = open(&first, "alice", at(0)).await;
+    let here = look_up(&second, &id.key(), at(0)).await.unwrap().unwrap();
+    there.touch(at(50));
+    let uses = [Use { session: *there.name(), at: Clock::manual().0.wall_at(at(50)) }];
+    store.other().touch(&uses).await.unwrap();
+    assert!(second.find(&id.key(), at(70)).is_none(), "nobody is served before the store was asked");
+    assert!(second.expired(at(70)).await.is_empty(), "somebody uses it");
+    assert!(Arc::ptr_eq(&second.find(&id.key(), at(70)).unwrap(), &here) && here.last_seen() == at(50));
+    assert!(look_up(&second, &id.key(), at(109)).await.unwrap().is_some());
+    store.becomes(Mood::Down);
+    assert_eq!(look_up(&second, &id.key(), at(110)).await.unwrap_err(), Unavailable);
+    assert!(second.expired(at(110)).await.is_empty() && !here.has_ended(), "a passing error ends nothing");
+    store.becomes(Mood::Sound);
+    let mut ended = Vec::new();
+    assert!(second.load(&id.key(), HERE, at(110), &mut ended).await.is_ok());
+    assert!(ended.len() == 1 && (ended[0].end, ended[0].cause) == (End::Won, EndCause::Idle));
+    assert!(matches!(second.look_up(&id.key(), at(110)), Found::Absent));
+    assert!(first.follow().now_or_never().unwrap().unwrap().len() == 1, "it ends there, too");
+}
+
+#[tokio::test]
+async fn the_sweeper_looks_again_when_the_store_is_back() {
+    let (table, store) = table();
+    let _alice = open(&table, "alice", AT_START).await;
+    store.becomes(Mood::Down);
+    assert!(table.expired(Moment::from_seconds(60)).await.is_empty());
+    store.becomes(Mood::Sound);
+    assert_eq!(table.expired(Moment::from_seconds(62)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn uses_are_saved_in_time_and_again_after_a_failure() {
+    let (store, (clock, clock_handle)) = (FaultyStore::new(), Clock::manual());
+    let table = SessionTable::new(settings(), Some(Backing::new(Arc::clone(&store) as _, clock.clone())));
+    let now = clock.now();
+    let [alice, bob] = [open(&table, "alice", now).await, open(&table, "bob", now).await].map(|opened| opened.session);
+    clock_handle.advance(Duration::from_secs(60));
+    let saved = async |session: &Session| {
+        clock.moment_of(store.other().load(session.name()).await.unwrap().unwrap().last_seen).seconds() - now.seconds()
+    };
+    let at = |seconds| now + Duration::from_secs(seconds);
+    alice.touch(at(5));
+    table.save_uses(at(9), Duration::from_secs(10)).await;
+    assert_eq!(saved(&alice).await, 0, "not yet");
+    store.becomes(Mood::Down);
+    table.save_uses(at(10), Duration::from_secs(10)).await;
+    store.becomes(Mood::Sound);
+    table.save_uses(at(11), Duration::from_secs(10)).await;
+    assert_eq!((saved(&alice).await, saved(&bob).await), (5, 0));
+    bob.touch(at(11));
+    table.save_uses(at(30), Duration::from_secs(10)).await;
+    assert_eq!((saved(&alice).await, saved(&bob).await), (5, 11), "a use in the second of the last time counts");
+}
+
+#[tokio::test]
+async fn everywhere_is_also_where_nobody_has_looked_yet() {
+    let (first, second, store) = replicas();
+    let (here, there) = (open(&second, "alice", AT_START).await, open(&first, "alice", AT_START).await);
+    let bob = open(&first, "bob", AT_START).await;
+    let ended = second.end_all_of(here.session.user(), EndCause::Revoked).await;
+    let won = ended.ended.iter().filter(|ended| ended.end == End::Won && ended.session.has_ended()).count();
+    assert_eq!((ended.confirmed, won, ended.ended.len()), (true, 2, 2));
+    assert!(!is_kept(&store, &there.id.key()).await && is_kept(&store, &bob.id.key()).await);
+    let _ = first.follow().await.unwrap();
+    assert!(there.session.has_ended() && !bob.session.has_ended());
+
+    let again = open(&first, "alice", AT_START).await;
+    store.becomes(Mood::Down);
+    let ended = second.end_all_of(here.session.user(), EndCause::Revoked).await;
+    assert!(!ended.confirmed && ended.ended.is_empty() && !again.session.has_ended());
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_asked_about_is_ended_later() {
+    let (first, second, store) = replicas();
+    let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
+    store.becomes(Mood::Down);
+    second.owe_end_of(&[id.key(), SessionId::generate().unwrap().key()], AT_START);
+    assert!(second.confirm_owed(AT_START).await.is_empty());
+    store.becomes(Mood::Sound);
+    assert_eq!(look_up(&second, &id.key(), AT_START).await.unwrap_err(), Unavailable, "it opens nothing meanwhile");
+    let ended = second.confirm_owed(AT_START).await;
+    assert!(ended.len() == 1 && (ended[0].end, ended[0].cause) == (End::Won, EndCause::Logout));
+    assert_eq!(ended[0].session.identity().user(), "alice");
+    let _ = first.follow().await.unwrap();
+    assert!(session.has_ended() && look_up(&second, &id.key(), AT_START).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_full_table_loads_nobody_and_says_so() {
+    let (first, second, _) = replicas();
+    let stranded = open(&first, "x", AT_START).await;
+    for user in ["a", "b", "c", "d", "e"] {
+        let _ = open(&second, user, AT_START).await;
+    }
+    assert_eq!(look_up(&second, &stranded.id.key(), AT_START).await.unwrap_err(), Unavailable);
+}
+
+#[tokio::test]
+async fn what_expired_while_nobody_ran_ends_when_it_is_loaded() {
+    let (first, second, _) = replicas();
+    let Opened { id, .. } = open(&first, "alice", AT_START).await;
+    let at = Moment::from_seconds(300);
+    assert!(look_up(&second, &id.key(), at).await.unwrap().is_none());
+    let ended = second.expired(at).await;
+    assert!(ended.len() == 1 && ended[0].cause == EndCause::Absolute && ended[0].end == End::Won);
+}
