@@ -3,16 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use nix::unistd::Uid;
 
-use crate::config::{self, Report, Settings};
+use crate::config::{self, Look, Machine, Report, Settings, Version};
 use crate::values::own_hosts::OwnHosts;
 
 use super::{Configuration, configured, keys, print};
 
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    which: Configuration,
+    /// After an upgrade: also note which defaults are others than in this version and matter here, such as 0.1
+    #[arg(long, value_name = "VERSION")]
+    since: Option<Version>,
+}
+
 /// Names everything that is wrong.
-pub(super) fn command(which: &Configuration) -> ExitCode {
-    match load(which) {
+pub(super) fn command(check: &Check) -> ExitCode {
+    let look = |path: &Path| Look { machine: Machine::this(path), since: check.since };
+    match read(&check.which, |path| config::check(path, &look(path))) {
         Ok(Loaded { path, warnings, settings }) => {
             show(&warnings);
             if warnings.has_flaws() {
@@ -22,19 +33,21 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
                 eprintln!("error: {problem}");
                 return ExitCode::FAILURE;
             }
-            print::to_standard_output(verdict(&path, &settings.gateway.hosts).as_bytes())
+            print::to_standard_output(verdict(&path, &warnings, &settings.gateway.hosts).as_bytes())
         }
         Err(NotLoaded) => ExitCode::FAILURE,
     }
 }
 
 /// What is said of a sound configuration. Strangers are not told which names are served: operators find them here.
-fn verdict(path: &Path, hosts: &OwnHosts) -> String {
+fn verdict(path: &Path, warnings: &Report, hosts: &OwnHosts) -> String {
+    let accepted = if warnings.findings().is_empty() { "" } else { "accepted, with " };
     format!(
-        "{}: no problems\n\
+        "{}: {accepted}{}\n\
          served host names: {}\n\
          a proxy in front must pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host)\n",
         path.display(),
+        warnings.counts(),
         hosts.list()
     )
 }
@@ -52,6 +65,12 @@ pub(super) struct NotLoaded;
 
 /// Reads the configuration that is meant. Problems go to standard error.
 pub(super) fn load(which: &Configuration) -> Result<Loaded, NotLoaded> {
+    read(which, config::load)
+}
+
+type Read = Result<(Settings, Report), Report>;
+
+fn read(which: &Configuration, read: impl FnOnce(&Path) -> Read) -> Result<Loaded, NotLoaded> {
     let path = which.config.clone().or_else(config::find).ok_or_else(|| {
         eprint!("{NOTHING_FOUND}");
         NotLoaded
@@ -59,7 +78,7 @@ pub(super) fn load(which: &Configuration) -> Result<Loaded, NotLoaded> {
     if let (None, Ok(metadata)) = (&which.config, path.metadata()) {
         eprint!("{}", configured::foreign(&path, &metadata, Uid::effective()).unwrap_or_default());
     }
-    match config::load(&path) {
+    match read(&path) {
         Ok((settings, warnings)) => Ok(Loaded { path, settings, warnings }),
         Err(problems) => {
             show(&problems);

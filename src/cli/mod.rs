@@ -62,7 +62,7 @@ enum Command {
     Demo(demo::Demo),
     /// Name everything that is wrong with a configuration: line, key, what to write
     #[command(after_help = CHECK_HELP)]
-    Check(Configuration),
+    Check(check::Check),
     /// Add, change, remove and list the people who may sign in
     #[command(subcommand)]
     User(user::UserCommand),
@@ -100,10 +100,12 @@ Examples:
 Exit codes: 0 stopped as asked, 1 it failed, 2 wrong arguments";
 
 const CHECK_HELP: &str = "\
-Nothing is started and nothing is changed. Warnings alone do not make it fail.
+Nothing is started and nothing is changed. Warnings alone do not make it fail. It tries to listen on the addresses,
+unless the gateway is running, and looks up the names of upstreams.
 
 Examples:
   exeunt check
+  exeunt check --since 0.1                 after an upgrade: note the changed defaults that matter here
   exeunt check --config /etc/exeunt/config.toml && systemctl restart exeunt
 
 Exit codes: 0 serve would accept it, 1 it would not";
@@ -138,7 +140,7 @@ fn dispatch(command: Command) -> ExitCode {
     match command {
         Command::Serve(which) => serve::command(&which),
         Command::Demo(demo) => demo::command(&demo),
-        Command::Check(which) => check::command(&which),
+        Command::Check(check) => check::command(&check),
         Command::User(command) => user::run(command),
         Command::Session(command) => session::run(command),
         Command::Completions { shell } => print::completions(shell),

@@ -1,5 +1,6 @@
 //! `exeunt serve`: from a configuration to a running gateway, and to its end.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +9,11 @@ use tokio::runtime::Handle;
 
 use crate::admin::{AdminSettings, AdminSocket};
 use crate::audit::{Format, Log, LogSettings};
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::credentials::hashing::{self, PasswordChecker};
 use crate::gateway::{Assembled, Gateway, GatewaySettings};
 use crate::logout::run::Pipeline;
-use crate::proxy::listener::{self, Listener};
+use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Proxy, Server, Signals};
 use crate::routes::resolver::Upstreams;
@@ -27,7 +28,7 @@ use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, se
 
 /// Serves the configuration that is meant, until it is told to stop.
 pub(super) fn command(which: &Configuration) -> ExitCode {
-    let Ok(Loaded { settings, warnings, .. }) = check::load(which) else {
+    let Ok(Loaded { path, settings, warnings }) = check::load(which) else {
         return ExitCode::from(REFUSED_CONFIGURATION);
     };
     let Some(log) = open_log(settings.log) else { return ExitCode::FAILURE };
@@ -37,7 +38,7 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
     }
     let server = settings.server.clone();
     match keys::open(&settings.state) {
-        Ok(keys) => until_stopped(&server, &log, serve(settings, keys, log.clone())),
+        Ok(keys) => until_stopped(&server, &log, serve(&path, settings, keys, log.clone())),
         Err(problem) => {
             fail(&log, &problem);
             ExitCode::from(REFUSED_CONFIGURATION)
@@ -90,11 +91,25 @@ fn fail(log: &Log, problem: &str) {
 /// How long the last lines may take, where the reader of the log has stopped.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-async fn serve(settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
+async fn serve(path: &Path, settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.server.connections);
     let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
-    let listeners = listener::bind(&settings.server.listen).map_err(|error| error.to_string())?;
+    let listeners = listener::bind(&settings.server.listen).map_err(|error| not_listening(&log, path, &error))?;
     run(settings, keys, log, listeners, signals).await
+}
+
+/// Why the gateway cannot listen: people are shown the line of the configuration at `path` first.
+fn not_listening(log: &Log, path: &Path, error: &BindError) -> String {
+    let report = config::not_listening(path, error);
+    match log.format() {
+        Format::Json => {
+            report.findings().iter().map(|found| format!("{}: {}", found.what, found.write.join("; "))).collect()
+        }
+        Format::Text | Format::Combined => {
+            check::show(&report);
+            error.to_string()
+        }
+    }
 }
 
 /// Runs with these listeners, in place of those that the settings name, until the server is closed.

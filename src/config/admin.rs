@@ -20,8 +20,10 @@ pub fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> {
         Some(item) if item.peek() == Some("") => None,
         Some(item) => item.parse(|text| match server::address(text, folder)? {
             ListenAddress::Unix(path) => Ok(path),
-            ListenAddress::Tcp(_) => Err(ValueRefusal::new("this socket ends sessions, so it is no TCP port")
-                .write(format!("write \"unix:{DEFAULT_SOCKET}\", or \"\" for none"))),
+            ListenAddress::Tcp(_) => {
+                Err(ValueRefusal::new("must be a unix socket: it can end sessions, so it is never a TCP port")
+                    .write(format!("write \"unix:{DEFAULT_SOCKET}\", or \"\" for none")))
+            }
         }),
     };
     path.map(|path| AdminSettings { path, group })
@@ -35,7 +37,7 @@ fn group(text: &str) -> Result<Option<u32>, ValueRefusal> {
     match Group::from_name(text) {
         Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
         Ok(None) => Err(ValueRefusal::new(format!("there is no group \"{text}\" on this machine"))
-            .write(format!("make it: groupadd --system {text}"))),
+            .write(format!("run: groupadd --system {text}"))),
         Err(error) => Err(ValueRefusal::new(format!("the groups of this machine cannot be read: {error}"))),
     }
 }

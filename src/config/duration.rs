@@ -28,7 +28,9 @@ pub fn parse(text: &str, limits: &RangeInclusive<Duration>) -> Result<Duration, 
         return Ok(duration);
     }
     let (least, most) = (show(*limits.start()), show(*limits.end()));
-    Err(ValueRefusal::new(format!("must lie between {least} and {most}")))
+    let near = if duration < *limits.start() { &least } else { &most };
+    Err(ValueRefusal::new(format!("must be between {least} and {most}"))
+        .write(format!("write \"{near}\", or another time in this range")))
 }
 
 fn explain(text: &str) -> ValueRefusal {
@@ -37,8 +39,28 @@ fn explain(text: &str) -> ValueRefusal {
         return ValueRefusal::new(format!("\"{text}\" has no unit"))
             .write(format!("write \"{number}s\" for seconds, \"{number}m\" for minutes"));
     }
-    ValueRefusal::new(format!("\"{text}\" is no duration"))
-        .write("write a whole number and a unit (ms, s, m, h, d): \"30s\", \"5m\", \"1h30m\", \"7d\"")
+    let refusal = ValueRefusal::new(format!("\"{text}\" is not a valid time"));
+    match meant(text) {
+        Some(meant) => refusal.write(format!("write \"{}\"", show(meant))),
+        None => refusal.write("write \"30s\", \"5m\", \"1h30m\" or \"7d\": whole numbers with a unit (ms, s, m, h, d)"),
+    }
+}
+
+/// The time that was meant by a text such as `1.5 hours` or `2W`.
+fn meant(text: &str) -> Option<Duration> {
+    const SPELT: [(&[&str], u64); 6] = [
+        (&["ms", "msec", "millisecond", "milliseconds"], MILLISECOND),
+        (&["s", "sec", "secs", "second", "seconds"], SECOND),
+        (&["m", "min", "mins", "minute", "minutes"], MINUTE),
+        (&["h", "hr", "hrs", "hour", "hours"], HOUR),
+        (&["d", "day", "days"], DAY),
+        (&["w", "week", "weeks"], 7 * DAY),
+    ];
+    let text: String = text.chars().filter(|sign| !sign.is_whitespace()).collect::<String>().to_ascii_lowercase();
+    let (number, unit) = text.split_at_checked(text.find(|sign: char| sign.is_ascii_alphabetic())?)?;
+    let (_, factor) = SPELT.iter().find(|(names, _)| names.contains(&unit))?;
+    let seconds = number.parse::<f64>().ok()? * Duration::from_millis(*factor).as_secs_f64();
+    Duration::try_from_secs_f64(seconds).ok().filter(|meant| *meant < ONE_DAY.saturating_mul(366))
 }
 
 fn read(text: &str) -> Option<Duration> {
@@ -104,6 +126,24 @@ mod tests {
         ];
         for (text, want) in cases {
             assert_eq!(read(text), want.map(Duration::from_millis), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_understood_as_they_are_said() {
+        let cases = [
+            ("1.5h", Some("1h30m")),
+            ("90 minutes", Some("1h30m")),
+            ("1H", Some("1h")),
+            ("2w", Some("14d")),
+            ("30 sec", Some("30s")),
+            ("soon", None),
+            ("-1s", None),
+            ("1e9d", None),
+            ("", None),
+        ];
+        for (text, want) in cases {
+            assert_eq!(meant(text).map(show).as_deref(), want, "{text}");
         }
     }
 

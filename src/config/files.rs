@@ -9,9 +9,16 @@ use super::raw::ValueRefusal;
 /// A path as written, from `folder` if it is relative.
 pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
     if text.is_empty() || text.contains('\0') {
-        return Err(ValueRefusal::new("names no file"));
+        return Err(ValueRefusal::new("must be the path of a file"));
     }
     Ok(folder.join(text))
+}
+
+/// A path as a shell reads it.
+pub fn shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |sign: char| sign.is_ascii_alphanumeric() || "/._-+,@%".contains(sign);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Whether two paths lead to the same file, which may not be there yet.
@@ -44,9 +51,30 @@ pub fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, ValueRefusal> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> ValueRefusal {
-    let refusal = ValueRefusal::new(format!("{} cannot be read: {error}", path.display()));
+    let shown = path.display();
     match error.kind() {
-        io::ErrorKind::PermissionDenied => refusal.write("check as the user that serves: sudo -u exeunt exeunt check"),
-        _ => refusal,
+        io::ErrorKind::NotFound => missing(path),
+        io::ErrorKind::PermissionDenied => ValueRefusal::new(format!("{shown} cannot be read by this user"))
+            .write("check as the user that serves: sudo -u exeunt exeunt check"),
+        io::ErrorKind::IsADirectory => ValueRefusal::new(format!("{shown} must be a file, not a folder")),
+        _ => ValueRefusal::new(format!("{shown} cannot be read: {error}")),
     }
 }
+
+/// A file that is not there: one with nearly its name may be.
+fn missing(path: &Path) -> ValueRefusal {
+    let refusal = ValueRefusal::new(format!("there is no file {}", path.display()));
+    let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
+    let names = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names: Vec<String> = names.take(MOST_NAMES).collect();
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let near = super::schema::nearest(name, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let near = near.map(|near| path.with_file_name(near)).filter(|near| near.is_file());
+    match near {
+        Some(near) => refusal.write(format!("write \"{}\", which is there", near.display())),
+        None => refusal.write("remove this line, or put the file there"),
+    }
+}
+
+/// How many files of a folder are compared with a name.
+const MOST_NAMES: usize = 1000;

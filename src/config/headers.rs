@@ -52,7 +52,7 @@ fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit
             // It may be the key to the application.
             entry.item.location.hide();
             let name = editable(entry.name, identity).map_err(|refusal| entry.location.problem(refusal)).ok();
-            let value = entry.item.parse(value);
+            let value = entry.item.literal(value);
             Some(HeaderEdit::Set(name?, value?))
         })
         .collect()
@@ -62,8 +62,8 @@ fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit
 fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
     let name = not_written_here(text, identity)?;
     if OF_ONE_PERSON.contains(&name.as_str()) {
-        return Err(ValueRefusal::new(format!("{text} differs from one person to the next"))
-            .write("the gateway tells who and where somebody is: see [identity]"));
+        return Err(ValueRefusal::new(format!("{text} differs from one user to the next"))
+            .write("remove it: the gateway sends the user's identity and address itself, see [identity]"));
     }
     Ok(name)
 }
@@ -73,7 +73,7 @@ pub fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<Header
     let name = name(text)?;
     let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(OWN_FAMILY);
     if fixed || identity.names().any(|own| *own == name) {
-        return Err(ValueRefusal::new(format!("the gateway writes {text} itself")));
+        return Err(ValueRefusal::new(format!("the gateway sets {text} itself")).write("remove it"));
     }
     Ok(name)
 }
@@ -82,23 +82,26 @@ pub fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<Header
 pub fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(ValueRefusal::new(format!("servers in front of applications drop {text}"))
-            .write("write letters, digits and hyphens: \"X-WEBAUTH-USER\""));
+        return Err(ValueRefusal::new(format!("many application servers drop {text}"))
+            .write("write \"X-WEBAUTH-USER\", or another name of letters, digits and hyphens"));
     }
     if meanings::has_one(name.as_str()) {
         return Err(ValueRefusal::new(format!("{text} means something else to applications"))
-            .write("take a name of its own: \"X-WEBAUTH-USER\""));
+            .write("write \"X-WEBAUTH-USER\", or another name that has no meaning yet"));
     }
     Ok(name)
 }
 
 fn name(text: &str) -> Result<HeaderName, ValueRefusal> {
-    let name: HeaderName = text.parse().map_err(|_| ValueRefusal::new(format!("\"{text}\" is no header name")))?;
+    let name: HeaderName =
+        text.parse().map_err(|_| ValueRefusal::new(format!("\"{text}\" is not a valid header name")))?;
     if name == HOST {
-        return Err(ValueRefusal::new("Host says which application is asked").write("write upstream_host instead"));
+        return Err(ValueRefusal::new("Host is not set here").write("remove it, and write upstream_host instead"));
     }
     if OF_THE_PROTOCOL.contains(&name.as_str()) {
-        return Err(ValueRefusal::new(format!("{text} belongs to the connection, not to the message")));
+        return Err(
+            ValueRefusal::new(format!("{text} belongs to one connection and cannot be edited")).write("remove it")
+        );
     }
     Ok(name)
 }
@@ -107,7 +110,7 @@ fn value(text: &str) -> Result<HeaderValue, ValueRefusal> {
     // Only what every program reads alike: visible ASCII and blanks.
     let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let value = plain.then(|| HeaderValue::try_from(text).ok()).flatten();
-    let mut value = value.ok_or_else(|| ValueRefusal::new("a header value is visible ASCII in one line"))?;
+    let mut value = value.ok_or_else(|| ValueRefusal::new("a header's value must be printable ASCII on one line"))?;
     value.set_sensitive(true);
     Ok(value)
 }

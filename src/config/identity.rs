@@ -36,12 +36,14 @@ fn custom(table: &RawTable<'_>) -> Vec<(HeaderName, Template)> {
     let mut read: Vec<(HeaderName, Template)> = Vec::new();
     for entry in custom.iter().flat_map(RawTable::entries) {
         let name = headers::for_identity(entry.name).map_err(|refusal| entry.location.problem(refusal));
-        let template = entry.item.parse(|text| {
+        let template = entry.item.literal(|text| {
             Template::parse(text).map_err(|error| ValueRefusal::new(format!("\"{text}\" cannot be sent")).write(error))
         });
         let (Ok(name), Some(template)) = (name, template) else { continue };
         if read.iter().any(|(other, _)| *other == name) {
-            entry.location.problem(ValueRefusal::new("is set twice: letter case makes no difference"));
+            entry.location.problem(
+                ValueRefusal::new("is set twice: header names ignore letter case").write("remove one of them"),
+            );
         }
         read.push((name, template));
     }

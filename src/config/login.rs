@@ -38,8 +38,8 @@ pub fn read(table: &RawTable<'_>, own: Option<&AllowedOrigins>, limits: &LimitSe
 fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
     item.parse(|text| {
         ReturnTo::parse(text, own).ok_or_else(|| {
-            ValueRefusal::new(format!("\"{text}\" is no page of an own host"))
-                .write("write a path (\"/\") or a whole URL of an own host")
+            ValueRefusal::new(format!("\"{text}\" is not on a host that is served here"))
+                .write("write \"/\", or another path, or a whole URL of a host that is served here")
         })
     })
 }
@@ -61,7 +61,7 @@ pub fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
         item.location.flaw(ValueRefusal::new(what).attach(problems.clone()));
     }
     if let Some(problems) = users.duplicates() {
-        let what = format!("{} names a user twice: the first line counts", path.display());
+        let what = format!("{} has a user twice: the first line counts", path.display());
         item.location.warning(ValueRefusal::new(what).attach(problems.clone()));
     }
     if users.count() == 0 {
@@ -70,8 +70,8 @@ pub fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
     if users.weak() > 0 {
         let have = if users.weak() == 1 { "user has a weak hash" } else { "users have weak hashes" };
         item.location.warning(
-            ValueRefusal::new(format!("{} {have}: whoever gets the file gets the password", users.weak()))
-                .write(format!("give them new ones: htpasswd -B {} NAME", path.display())),
+            ValueRefusal::new(format!("{} {have}: from a stolen file the passwords are quickly found", users.weak()))
+                .write(format!("set new passwords: htpasswd -B {} NAME", path.display())),
         );
     }
     Some((path, users))
@@ -84,6 +84,6 @@ fn refused(path: &Path, problems: FileProblems) -> ValueRefusal {
         [only] if only.span.is_none() => {
             ValueRefusal::new(format!("{path}: {}", only.message)).write(only.help.as_str())
         }
-        _ => ValueRefusal::new(format!("{path} is refused for what follows")).attach(problems),
+        _ => ValueRefusal::new(format!("{path} has problems, listed below")).attach(problems),
     }
 }

@@ -39,10 +39,10 @@ fn unsafe_next(text: &str) -> ValueRefusal {
         OriginPattern::parse(&format!("{scheme}://{host}")).ok().map(|_| format!("{scheme}://{host}"))
     });
     match foreign {
-        Some(origin) => ValueRefusal::new(format!("{origin} is not an own host"))
+        Some(origin) => ValueRefusal::new(format!("{origin} is not one of the hosts that are served here"))
             .write(format!("if it is trusted, add `allowed_origins = [\"{origin}\"]` to [logout]")),
-        None => ValueRefusal::new(format!("\"{text}\" is no safe target"))
-            .write("write a path (\"/bye\") or a whole URL (\"https://www.example.com/\")"),
+        None => ValueRefusal::new(format!("\"{text}\" is not a safe target: it could become an open redirect"))
+            .write("write \"/\", or another path, or a whole URL (\"https://www.example.com/\")"),
     }
 }
 
@@ -51,8 +51,8 @@ fn allowed_origins(table: &RawTable<'_>) -> Vec<OriginPattern> {
         let pattern = OriginPattern::parse(text)
             .map_err(|write| ValueRefusal::new(format!("\"{text}\" must be an origin")).write(write))?;
         match pattern.wildcard_parent().filter(|parent| is_shared(parent)) {
-            Some(parent) => Err(ValueRefusal::new(format!("names below {parent} are given to strangers"))
-                .write(format!("name your own domain: \"https://*.example.{parent}\""))),
+            Some(parent) => Err(ValueRefusal::new(format!("anybody can register a name below {parent}"))
+                .write(format!("write \"https://*.example.{parent}\", with a domain of your own"))),
             None => Ok(pattern),
         }
     };
@@ -84,8 +84,8 @@ fn clear_site_data(table: &RawTable<'_>) -> Option<HeaderValue> {
 fn cleared(item: &Item<'_>) -> Option<&'static str> {
     if item.peek() == Some("cache") {
         item.location.problem(
-            ValueRefusal::new("\"cache\" makes browsers stall for seconds at every logout")
-                .write("leave it out: pages of a session are not kept in the first place"),
+            ValueRefusal::new("\"cache\" makes browsers hang for seconds at every logout")
+                .write("remove it: browsers do not store the pages of a session anyway"),
         );
         return None;
     }

@@ -5,26 +5,37 @@
 //! of them found in the order of the file's lines.
 
 mod admin;
+mod changes;
 mod duration;
+mod encoding;
 mod files;
+mod foreign;
+mod groups;
 mod headers;
 mod identity;
 mod limits;
+mod listening;
 mod login;
 mod logout;
+mod machine;
 mod meanings;
+mod meant;
 mod origins;
 mod own_pages;
 mod pages;
 mod pass_headers;
+mod patterns;
 mod raw;
 mod report;
 mod routes;
 mod rules;
 pub mod schema;
 mod server;
+mod service_user;
 mod session;
 mod state;
+mod syntax;
+mod unknown;
 
 use std::cell::LazyCell;
 use std::fs;
@@ -39,6 +50,7 @@ use crate::credentials::problem::mask;
 use crate::credentials::user_file::Users;
 use crate::gateway::GatewaySettings;
 use crate::http1::cookie::SessionCookie;
+use crate::proxy::listener::BindError;
 use crate::proxy::settings::ServerSettings;
 use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
@@ -47,9 +59,11 @@ use crate::values::origin::Origin;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
 
-pub use state::StateFolder;
-
+pub use changes::Version;
+pub use machine::Machine;
 pub use report::{Finding, Report, Severity};
+pub use service_user::ServiceUser;
+pub use state::StateFolder;
 
 use limits::LimitSettings;
 use raw::{Findings, RawTable};
@@ -89,11 +103,35 @@ pub fn find() -> Option<PathBuf> {
 /// Everything that is wrong with it, or that it cannot be read.
 pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
-    let unreadable = |error| Report::unreadable(&name, &error);
-    let text = fs::read_to_string(path).map_err(unreadable)?;
-    // What is said about files is true wherever it is read.
-    let absolute = std::path::absolute(path).map_err(unreadable)?;
-    parse(&name, &text, absolute.parent().unwrap_or(Path::new("/")))
+    let (text, path) = read_file(&name, path)?;
+    parse_on(None, &name, &text, &path)
+}
+
+/// What a check looks at besides the file itself.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The machine, and whether it has what the configuration needs.
+    pub machine: Machine,
+    /// The version that the configuration was written for, if what has changed since is wanted.
+    pub since: Option<Version>,
+}
+
+/// Reads a configuration file, and looks further. Nothing is changed.
+///
+/// # Errors
+/// As [`load`]. What the machine lacks is among the findings of the report that comes with the settings.
+pub fn check(path: &Path, look: &Look) -> Result<(Settings, Report), Report> {
+    let name = path.display().to_string();
+    let (text, path) = read_file(&name, path)?;
+    parse_on(Some(look), &name, &text, &path)
+}
+
+/// The text of a file and its absolute path: what is said about files is true wherever it is read.
+fn read_file(name: &str, path: &Path) -> Result<(String, PathBuf), Report> {
+    let unreadable = |error| Report::unreadable(name, &error);
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let text = encoding::decode(name, path, bytes)?;
+    Ok((text, std::path::absolute(path).map_err(unreadable)?))
 }
 
 /// Reads a configuration from `text`, shown as `name`; relative paths start at `folder`.
@@ -101,13 +139,21 @@ pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report), Report> {
+    parse_on(None, name, text, &folder.join("config.toml"))
+}
+
+fn parse_on(look: Option<&Look>, name: &str, text: &str, path: &Path) -> Result<(Settings, Report), Report> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    // One slip makes a parser stumble many times: only the first place helps.
-    if let Some(first) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) {
-        return Err(Report::new(name, text, vec![syntax(first)]));
+    if !errors.is_empty() {
+        return Err(Report::new(name, syntax::concealed(text), syntax::findings(text)));
     }
     let findings = Findings::default();
-    let settings = read(&RawTable::file(&root, &schema::FILE, &findings), folder);
+    let file = RawTable::file(&root, &schema::FILE, &findings);
+    let settings = read(&file, path.parent().unwrap_or(Path::new("/")));
+    if let (Some(Look { machine, since }), Some(settings)) = (look, &settings) {
+        machine.look(&file, settings, path);
+        since.iter().for_each(|since| changes::note(&file, *since));
+    }
     let (findings, secrets) = findings.into_parts();
     let report = Report::new(name, mask(text, &secrets), findings);
     match settings {
@@ -116,15 +162,24 @@ pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report)
     }
 }
 
-fn syntax(error: &toml::de::Error) -> Finding {
-    Finding {
-        severity: Severity::Problem,
-        key: String::new(),
-        what: format!("this is no TOML: {}", error.message().replace('\n', ", ")),
-        write: Vec::new(),
-        span: error.span(),
-        within: None,
-    }
+/// Why a start failed at an address of the configuration at `path`: the line, and what to write.
+pub fn not_listening(path: &Path, error: &BindError) -> Report {
+    let name = path.display().to_string();
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let (root, _) = DeTable::parse_recoverable(&text);
+    let folder = std::path::absolute(path).ok();
+    let folder = folder.as_deref().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let findings = Findings::default();
+    let file = RawTable::unjudged(&root, &findings);
+    let items = file.item("listen").map(|item| item.one_or_list()).unwrap_or_default();
+    let meant = items.iter().find(|item| {
+        let address = item.peek().and_then(|text| server::address(text, folder).ok());
+        address.as_ref() == Some(&error.address)
+    });
+    let place = meant.map_or_else(|| file.location_of_missing("listen"), |item| item.location.clone());
+    place.problem(listening::refused(&error.address, &error.cause));
+    let (findings, _) = findings.into_parts();
+    Report::new(name, syntax::concealed(&text), findings)
 }
 
 /// Reads every part, whatever the others found. `None` only with a problem among the findings.
@@ -183,6 +238,9 @@ fn gateway(
     let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits);
     let logout = logout::read(&logout, own.as_deref());
     let (users_file, users) = users.unzip();
+    if let (Some(path), Some(users)) = (&users_file, &users) {
+        groups::check(file, users, path);
+    }
     let settings = GatewaySettings {
         hosts: hosts?,
         trusted: limits.server.trusted.clone(),

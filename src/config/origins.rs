@@ -11,15 +11,18 @@ pub fn host(text: &str) -> Result<Host, ValueRefusal> {
     }
     if let Some((_, rest)) = text.split_once("://") {
         let name = rest.split(['/', ':', '?']).next().unwrap_or_default();
-        return Err(ValueRefusal::new("is a host name, not an address").write(format!("write \"{name}\"")));
-    }
-    if text.contains('*') {
         return Err(
-            ValueRefusal::new("a wildcard would accept names that are not yours").write("name every host by itself")
+            ValueRefusal::new("must be a host name alone, without scheme and path").write(format!("write \"{name}\""))
         );
     }
+    if text.contains('*') {
+        let name = text.replace('*', "app");
+        return Err(ValueRefusal::new("a wildcard is not accepted: every host is listed by its name")
+            .write(format!("write \"{name}\"")));
+    }
     if let Some((name, _)) = text.split_once(':').filter(|(name, _)| Host::parse(name).is_some()) {
-        return Err(ValueRefusal::new("ports are not compared").write(format!("write \"{name}\"")));
+        return Err(ValueRefusal::new("must be a host name without a port: ports are not compared")
+            .write(format!("write \"{name}\"")));
     }
     Err(not_a_host(text))
 }
@@ -37,28 +40,41 @@ pub fn public_url(text: &str) -> Result<Origin, ValueRefusal> {
 fn explain(text: &str) -> ValueRefusal {
     let Some((scheme, rest)) = text.split_once("://") else {
         let host = if Authority::parse(text).is_some() { text } else { "app.example.com" };
-        return ValueRefusal::new("has no scheme").write(format!("write \"https://{host}\" or \"http://{host}\""));
+        let schemes = if Host::parse(host.split(':').next().unwrap_or(host)).is_some_and(|host| host.is_loopback()) {
+            ["http", "https"]
+        } else {
+            ["https", "http"]
+        };
+        let [first, second] = schemes.map(|scheme| format!("\"{scheme}://{host}\""));
+        return ValueRefusal::new("has no scheme").write(format!("write {first} or {second}"));
     };
     let Some(scheme) = Scheme::parse(scheme) else {
-        return ValueRefusal::new(format!("\"{scheme}\" is no scheme of browsers")).write("write http or https");
+        let host = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+        return ValueRefusal::new(format!("\"{scheme}\" is not http or https"))
+            .write(format!("write \"https://{host}\""));
     };
     if let Some((_, host)) = rest.rsplit_once('@') {
-        return ValueRefusal::new("a user name or password has no place here")
+        return ValueRefusal::new("must not contain a user name or password")
             .write(format!("write \"{}://{host}\"", scheme.as_str()));
     }
     if let Some((authority, _)) = rest.split_once(['/', '?', '#']) {
-        return ValueRefusal::new("only scheme, host and port belong here")
+        return ValueRefusal::new("must be scheme, host and port, without a path")
             .write(format!("write \"{}://{authority}\"", scheme.as_str()));
     }
     match rest.rsplit_once(':') {
         Some((host, port)) if Host::parse(host).is_some() => {
-            ValueRefusal::new(format!("\"{port}\" is no port")).write("write a number up to 65535, or none")
+            let usual = format!("write \"{}://{host}\", or a port up to 65535", scheme.as_str());
+            ValueRefusal::new(format!("\"{port}\" is not a port")).write(usual)
         }
         _ => not_a_host(rest),
     }
 }
 
 fn not_a_host(text: &str) -> ValueRefusal {
-    let refusal = ValueRefusal::new(format!("\"{text}\" is no host name"));
-    if text.is_ascii() { refusal } else { refusal.write("write the form that begins with xn-- (punycode)") }
+    let refusal = ValueRefusal::new(format!("\"{text}\" is not a valid host name"));
+    if text.is_ascii() {
+        refusal
+    } else {
+        refusal.write("write the name's ASCII form, which begins with xn-- (punycode)")
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath};
 
+use super::patterns;
 use super::raw::{Item, RawTable, ValueRefusal};
 
 /// Reads both. `None` only with a problem found.
@@ -18,20 +19,21 @@ pub fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPages> {
     if pages.is_none() && !sign_out.is_empty() {
         let location = login.item("path").or_else(|| logout.item("paths"))?.location;
         let what = format!("{} cannot both sign in and sign out", sign_in?);
-        location.problem(ValueRefusal::new(what).write("give login.path and logout.paths different addresses"));
+        location.problem(ValueRefusal::new(what).write("write different paths in login.path and logout.paths"));
     }
     pages
 }
 
 fn own_path(text: &str) -> Result<OwnPath, ValueRefusal> {
-    OwnPath::parse(text).map_err(|message| ValueRefusal::of(text, &message))
+    let pattern = patterns::refused(text);
+    pattern.map_or_else(|| OwnPath::parse(text).map_err(|message| ValueRefusal::of(text, &message)), Err)
 }
 
 /// A path other than `taken`, which always does something else.
 fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, ValueRefusal> {
     let path = own_path(text)?;
     if path.is(taken) {
-        return Err(ValueRefusal::new(format!("{taken} always {does}")).write("name another path"));
+        return Err(ValueRefusal::new(format!("{taken} always {does}")).write("write another path"));
     }
     Ok(path)
 }
@@ -39,13 +41,13 @@ fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, ValueRefusal
 fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     let items = item.list()?;
     if items.is_empty() {
-        item.location.problem(ValueRefusal::new("nobody could sign out").write("write [\"/logout\"]"));
+        item.location.problem(ValueRefusal::new("must name at least one path").write("write [\"/logout\"]"));
     }
     let mut paths: Vec<OwnPath> = Vec::new();
     for item in items {
         let Some(path) = item.parse(|text| path_but(text, LOGIN, "signs in")) else { continue };
         if paths.iter().any(|other| other.is_same_when_folded(&path)) {
-            item.location.problem(ValueRefusal::new(format!("{path} is named twice")));
+            item.location.problem(ValueRefusal::new(format!("{path} is listed twice")).write("remove one of them"));
         } else {
             paths.push(path);
         }
@@ -58,12 +60,13 @@ pub fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<ValueRefu
     match page {
         OwnPage::Logout => {
             let refusal = ValueRefusal::new(format!("{path} is itself an address that signs out"));
-            Some(refusal.write("name another page, or leave it out: the goodbye page is shown"))
+            Some(refusal.write("remove this line to show the goodbye page, or write the path of another page"))
         }
         OwnPage::Login => None,
         OwnPage::Further(page) if page.eq_ignore_ascii_case("goodbye") => None,
         OwnPage::Further(_) => {
-            Some(ValueRefusal::new("of the gateway's further pages only the goodbye page can follow a logout"))
+            let what = "of the gateway's own pages only the goodbye page can follow a logout";
+            Some(ValueRefusal::new(what).write("remove this line: the goodbye page is shown without it"))
         }
     }
 }

@@ -47,7 +47,7 @@ fn theme(table: &RawTable<'_>, folder: &Path) -> Option<Theme> {
     for (file, texts) in theme.untranslated() {
         let shown: Vec<&str> = texts.iter().take(3).map(String::as_str).collect();
         let more = if texts.len() > shown.len() { ", …" } else { "" };
-        let what = format!("{} leaves {} texts in English", file.display(), texts.len());
+        let what = format!("{} has no translation for {} texts, which stay in English", file.display(), texts.len());
         item.location.warning(ValueRefusal::new(what).write(format!("add {}{more}", shown.join(", "))));
     }
     Some(theme)
@@ -63,7 +63,7 @@ fn refuse(item: &Item<'_>, broken: Vec<BrokenFile>) {
             [only] if only.span.is_none() => {
                 ValueRefusal::new(format!("{shown}: {}", only.message)).write(only.help.as_str())
             }
-            _ => ValueRefusal::new(format!("{shown} is refused for what follows"))
+            _ => ValueRefusal::new(format!("{shown} has problems, listed below"))
                 .attach(FileProblems::new(&path, text, problems)),
         };
         item.location.problem(refusal);

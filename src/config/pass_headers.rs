@@ -25,12 +25,13 @@ pub fn read(
         let Some((name, sender)) = entry(&item) else { continue };
         let Some(header) = name.parse(|text| passable(text, identity, edits, &removed)) else { continue };
         if read.iter().any(|(other, _)| *other == header) {
-            item.location.problem(ValueRefusal::new(format!("{header} is named twice")));
+            item.location.problem(ValueRefusal::new(format!("{header} is listed twice")).write("remove one of them"));
         }
         if sender == Sender::TrustedProxy && trusted.networks.is_empty() && !trusted.unix {
             item.location.warning(
-                ValueRefusal::new(format!("trusted_proxies names nobody, so {header} never passes"))
-                    .write("write the address of the proxy that sets it: trusted_proxies = [\"127.0.0.1\"]"),
+                ValueRefusal::new(format!("trusted_proxies is empty, so {header} never passes")).write(
+                    "write `trusted_proxies = [\"127.0.0.1\"]` at the top of the file, with the proxy's address",
+                ),
             );
         }
         read.push((header, sender));
@@ -49,7 +50,7 @@ fn entry<'f>(item: &Item<'f>) -> Option<(Item<'f>, Sender)> {
     let name = table.item("name");
     if name.is_none() {
         let example = "write { name = \"X-Original-Host\", from = \"any\" }";
-        item.location.problem(ValueRefusal::new("has no name").write(example));
+        item.location.problem(ValueRefusal::new("must have a name").write(example));
     }
     Some((name?, sender?))
 }
@@ -62,17 +63,19 @@ fn passable(
 ) -> Result<HeaderName, ValueRefusal> {
     let name = headers::not_written_here(text, identity)?;
     if !is_plain(name.as_ref()) {
-        return Err(ValueRefusal::new(format!("applications may take {text} for another name"))
-            .write("write letters, digits and single hyphens: \"X-Original-Host\""));
+        return Err(ValueRefusal::new(format!("applications may read {text} as another name"))
+            .write("write \"X-Original-Host\", or another name of letters, digits and single hyphens"));
     }
     if !removed_headers::may_pass(name.as_str()) {
-        return Err(ValueRefusal::new(format!("{text} is never passed on")).write("leave it out"));
+        return Err(ValueRefusal::new(format!("{text} is never passed on")).write("remove it"));
     }
     if !removed.claims(name.as_ref()) {
-        return Err(ValueRefusal::new(format!("{text} passes anyway")).write("leave it out"));
+        return Err(ValueRefusal::new(format!("{text} is not a header that the gateway removes")).write("remove it"));
     }
     if edits.iter().any(|edit| matches!(edit, HeaderEdit::Set(set, _) if *set == name)) {
-        return Err(ValueRefusal::new(format!("[route.headers.request] sets {text}")).write("leave out one of them"));
+        return Err(
+            ValueRefusal::new(format!("[route.headers.request] sets {text} already")).write("remove one of them")
+        );
     }
     Ok(name)
 }

@@ -11,6 +11,7 @@ use crate::credentials::problem::FileProblems;
 
 use super::report::{Finding, Severity};
 use super::schema::Schema;
+use super::{meant, unknown};
 
 /// Why a value is refused: what is wrong with it, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,11 +31,11 @@ impl ValueRefusal {
     }
 
     /// What the parser of a value says of `text`: what is wrong, and behind a colon or semicolon what to write.
-    pub fn of(text: &str, message: &str) -> Self {
-        let parts = message.split_once(": ").or_else(|| message.split_once("; "));
+    pub fn of(text: &str, said: &str) -> Self {
+        let parts = said.split_once(": ").or_else(|| said.split_once("; "));
         match parts {
             Some((what, write)) if !what.starts_with("write") => Self::new(what).write(write),
-            _ => Self::new(format!("\"{text}\" is not accepted")).write(message),
+            _ => Self::new(format!("\"{text}\" is not accepted")).write(said),
         }
     }
 
@@ -98,6 +99,11 @@ impl Location<'_> {
         self.findings.secrets.borrow_mut().extend(self.span.clone());
     }
 
+    /// This place means something else than before.
+    pub fn note(&self, refusal: ValueRefusal) {
+        self.findings.add(Severity::Note, self, refusal);
+    }
+
     /// The operator should know about this place.
     pub fn warning(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Warning, self, refusal);
@@ -140,6 +146,12 @@ impl<'f> RawTable<'f> {
         Self { location, values: Some(root.get_ref()), schema: Some(schema) }.without_unknown_keys()
     }
 
+    /// The whole file, whatever keys it has.
+    pub fn unjudged(root: &'f Spanned<DeTable<'f>>, findings: &'f Findings) -> Self {
+        let location = Location { key: String::new(), span: None, findings };
+        Self { location, values: Some(root.get_ref()), schema: None }
+    }
+
     /// The table under `key`. One that is absent reads like an empty one.
     pub fn table(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
         let absent = || RawTable { location: self.location_of(key, None), values: None, schema: Some(schema) };
@@ -162,21 +174,27 @@ impl<'f> RawTable<'f> {
         RawTable { location, values: Some(values), schema: None }.item(key)
     }
 
+    /// Whether there is a value under `key`.
+    pub fn has(&self, key: &str) -> bool {
+        self.values.is_some_and(|values| values.contains_key(key))
+    }
+
     /// The value under `key`; a problem if it is absent. `example` is the line to write.
     pub fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
         let item = self.item(key);
         if item.is_none() && !self.has_misspelt(key) {
             let location = self.location_of_missing(key);
             let table = self.schema.map_or("", |schema| schema.table);
-            let under = if table.is_empty() { String::new() } else { format!(" under {}", header(table)) };
-            location.problem(ValueRefusal::new("is missing").write(format!("write {example}{under}")));
+            let refusal = ValueRefusal::new("is missing");
+            location.problem(refusal.write(format!("write `{example}` at the {}", unknown::place_in(table))));
         }
         item
     }
 
     /// Whether a key is there that was meant to be this one, and is refused already.
-    fn has_misspelt(&self, key: &str) -> bool {
-        let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key));
+    pub fn has_misspelt(&self, key: &str) -> bool {
+        let foreign = |name: &str| super::foreign::find(name).is_some_and(|known| known.key == key);
+        let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key)) || foreign(name);
         self.values.into_iter().flat_map(DeTable::keys).any(|name| meant(name.get_ref()))
     }
 
@@ -214,43 +232,46 @@ impl<'f> RawTable<'f> {
         Location { key, span, findings: self.location.findings }
     }
 
-    /// Refuses every key that the schema does not know.
+    /// Refuses every key that the schema does not know. The value of a key that nobody knows may be a secret.
     fn without_unknown_keys(self) -> Self {
-        for key in self.values.into_iter().flat_map(DeTable::keys) {
+        let Some(schema) = self.schema else { return self };
+        for (key, value) in self.values.into_iter().flat_map(DeTable::iter) {
             let name = key.get_ref().as_ref();
-            if let Some(schema) = self.schema.filter(|schema| !schema.keys.contains(&name)) {
-                self.location_of(name, Some(key.span())).problem(unknown_key(name, schema));
+            if schema.keys.contains(&name) {
+                continue;
+            }
+            self.location_of(name, Some(key.span())).problem(unknown::unknown(name, schema));
+            // The place of a table is its header, which has the key in it; what stands within one may be anything.
+            let is_shown = unknown::is_known(name) && !has_tables(value.get_ref());
+            if !is_shown && value.span().start >= key.span().end {
+                self.location_of(name, Some(value.span())).hide();
             }
         }
         self
     }
 }
 
-/// A table's name as it stands in the file.
-fn header(table: &str) -> String {
-    if table == "route" { "[[route]]".to_owned() } else { format!("[{table}]") }
-}
-
-fn unknown_key(name: &str, schema: &Schema) -> ValueRefusal {
-    if schema.later.contains(&name) {
-        return ValueRefusal::new("comes with a later version")
-            .write("this version does nothing with it, so it is refused: remove it");
-    }
-    let noun = if schema.table.is_empty() { "key or table" } else { "key" };
-    let refusal = ValueRefusal::new(format!("there is no such {noun}"));
-    let refusal = match schema.means(name) {
-        Some(near) => refusal.write(format!("did you mean `{near}`?")),
-        None => refusal,
-    };
-    let location = if schema.table.is_empty() { "the file".to_owned() } else { header(schema.table) };
-    refusal.write(format!("{location} takes: {}", schema.keys.join(", ")))
-}
-
 impl<'f> Item<'f> {
     /// The text, read by `parse`; a refusal becomes a problem here.
     pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
+        if let DeValue::Integer(number) = self.value {
+            let advice = parse(number.as_str()).err().map(|refusal| refusal.write).filter(|write| !write.is_empty());
+            let refusal = ValueRefusal::new("must be a text in quotes, not a number");
+            let write = advice.unwrap_or_else(|| vec![format!("write \"{}\"", number.as_str())]);
+            self.location.problem(ValueRefusal { write, ..refusal });
+            return None;
+        }
         let text = self.text()?;
-        parse(text).map_err(|refusal| self.location.problem(refusal)).ok()
+        if let Some(refusal) = meant::placeholder(&self.location.key, text) {
+            self.location.problem(refusal);
+            return None;
+        }
+        self.literal(parse)
+    }
+
+    /// The same for texts that may have braces and dollar signs in them.
+    pub fn literal<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
+        parse(self.text()?).map_err(|refusal| self.location.problem(refusal)).ok()
     }
 
     /// The text, if it is one: for a look that says nothing.
@@ -263,7 +284,7 @@ impl<'f> Item<'f> {
 
     /// The text.
     pub fn text(&self) -> Option<&'f str> {
-        self.peek().or_else(|| self.wrong("a text in quotes"))
+        self.peek().or_else(|| self.wrong("a text in quotes", meant::text(self.value)))
     }
 
     /// One of a few words.
@@ -281,19 +302,22 @@ impl<'f> Item<'f> {
     pub fn switch(&self) -> Option<bool> {
         match self.value {
             DeValue::Boolean(on) => Some(*on),
-            _ => self.wrong("true or false, without quotes"),
+            _ => self.wrong("true or false, without quotes", meant::switch(self.value)),
         }
     }
 
     /// A whole number between two others, both included.
     pub fn number(&self, least: u64, most: u64) -> Option<u64> {
-        let DeValue::Integer(number) = self.value else { return self.wrong("a whole number") };
-        let read = i128::from_str_radix(number.as_str(), number.radix()).ok();
-        let read = read.and_then(|number| u64::try_from(number).ok());
-        let fits = read.filter(|number| (least..=most).contains(number));
+        let DeValue::Integer(number) = self.value else {
+            let read = self.peek().and_then(|text| meant::number(&self.location.key, text));
+            return self.wrong("a whole number, without quotes", read.map(|number| number.to_string()));
+        };
+        let read = i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX);
+        let fits = u64::try_from(read).ok().filter(|number| (least..=most).contains(number));
         if fits.is_none() {
-            let refusal = ValueRefusal::new(format!("must lie between {least} and {most}"));
-            self.location.problem(refusal);
+            let near = if read < i128::from(least) { least } else { most };
+            let refusal = ValueRefusal::new(format!("must be between {} and {}", grouped(least), grouped(most)));
+            self.location.problem(refusal.write(format!("write {}, or another number in this range", grouped(near))));
         }
         fits
     }
@@ -302,7 +326,7 @@ impl<'f> Item<'f> {
     pub fn list(&self) -> Option<Vec<Item<'f>>> {
         match self.value {
             DeValue::Array(values) => Some(self.numbered(values.iter())),
-            _ => self.wrong("a list: [\"…\", \"…\"]"),
+            _ => self.wrong("a list: [\"…\", \"…\"]", meant::list(self.value)),
         }
     }
 
@@ -321,10 +345,17 @@ impl<'f> Item<'f> {
                 self.numbered(values.iter()).iter().filter_map(|item| item.table(schema)).collect()
             }
             _ => {
-                let doubled = format!("a list of tables, each begun by [[{}]]", self.location.key);
-                self.wrong(&doubled).unwrap_or_default()
+                let doubled = format!("[[{}]]", self.location.key);
+                let wanted = format!("a list of tables, each of which begins with {doubled}");
+                self.wrong(&wanted, Some(format!("`{doubled}`"))).unwrap_or_default()
             }
         }
+    }
+
+    /// The tables of a list, of which everything has been said.
+    pub fn again(&self) -> Vec<RawTable<'f>> {
+        let DeValue::Array(values) = self.value else { return Vec::new() };
+        self.numbered(values.iter()).iter().filter_map(Item::open_table).collect()
     }
 
     /// A table with known keys.
@@ -343,7 +374,7 @@ impl<'f> Item<'f> {
     fn values(&self) -> Option<&'f DeTable<'f>> {
         match self.value {
             DeValue::Table(values) => Some(values),
-            _ => self.wrong("a table"),
+            _ => self.wrong("a table", None),
         }
     }
 
@@ -358,21 +389,45 @@ impl<'f> Item<'f> {
             .collect()
     }
 
-    fn wrong<T>(&self, wanted: &str) -> Option<T> {
+    /// Refuses a value of another kind; `meant` is what to write.
+    fn wrong<T>(&self, wanted: &str, meant: Option<String>) -> Option<T> {
         let refusal = ValueRefusal::new(format!("must be {wanted}, not {}", kind(self.value)));
-        self.location.problem(refusal);
+        self.location
+            .problem(meant.into_iter().fold(refusal, |refusal, meant| refusal.write(format!("write {meant}"))));
         None
     }
 }
 
 fn not_a_word(text: &str, words: &[&str]) -> ValueRefusal {
     let listed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    let refusal = ValueRefusal::new(format!("\"{text}\" is none of its values"));
+    let refusal = ValueRefusal::new(format!("\"{text}\" is not one of its values"));
     let refusal = match super::schema::nearest(text, words) {
         Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
         None => refusal,
     };
-    refusal.write(format!("it takes: {}", listed.join(", ")))
+    let (last, others) = listed.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    refusal.write(format!("write {} or {last}", others.join(", ")))
+}
+
+/// A number with underscores between its thousands, as TOML allows.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            shown.push('_');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+fn has_tables(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(values) => values.iter().any(|value| has_tables(value.get_ref())),
+        _ => false,
+    }
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -19,6 +19,8 @@ pub enum Severity {
     Flaw,
     /// It is accepted, and the operator should know.
     Warning,
+    /// It is sound, and means something else than in an earlier version.
+    Note,
 }
 
 /// One thing to say about one place of the file.
@@ -86,31 +88,28 @@ impl Report {
         self.findings.iter().any(|finding| finding.severity == Severity::Problem)
     }
 
-    /// The whole report as text, colours as ANSI escapes if wanted, with a closing line that counts.
-    /// Empty if nothing was found.
+    /// The whole report as text, colours as ANSI escapes if wanted. Where `check` fails, the last line counts.
     pub fn render(&self, colour: bool) -> String {
-        let mut text: String = self.findings.iter().map(|finding| self.one(finding, colour)).collect();
-        if let Some(sum) = self.sum() {
-            text.push_str(&sum);
-        }
-        text
+        let text: String = self.findings.iter().map(|finding| self.one(finding, colour)).collect();
+        if self.has_flaws() { format!("{text}{} in {}\n", self.counts(), self.file) } else { text }
     }
 
-    /// Whether `check` finds fault with it, be it that it starts.
+    /// Whether `check` fails, even where the gateway would start.
     pub fn has_flaws(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity != Severity::Warning)
+        self.findings.iter().any(|finding| finding.severity <= Severity::Flaw)
     }
 
-    /// "3 problems in ./config.toml"
-    fn sum(&self) -> Option<String> {
-        let warnings = self.findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
-        let counts = [(self.findings.len() - warnings, "problem"), (warnings, "warning")];
+    /// How much was found: "2 problems, 1 warning", "no problems".
+    pub fn counts(&self) -> String {
+        let count = |severity: Severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
+        let problems = count(Severity::Problem) + count(Severity::Flaw);
+        let counts = [(problems, "problem"), (count(Severity::Warning), "warning"), (count(Severity::Note), "note")];
         let counts: Vec<_> = counts
             .iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}{}", if *count == 1 { "" } else { "s" }))
             .collect();
-        (!counts.is_empty()).then(|| format!("{} in {}\n", counts.join(", "), self.file))
+        if counts.is_empty() { "no problems".to_owned() } else { counts.join(", ") }
     }
 
     fn one(&self, finding: &Finding, colour: bool) -> String {
@@ -118,6 +117,7 @@ impl Report {
         let level = match finding.severity {
             Severity::Problem | Severity::Flaw => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let title = match finding.key.as_str() {
             "" => finding.what.clone(),

@@ -17,7 +17,7 @@ use crate::values::upstream_address::UpstreamAddress;
 
 use super::limits::{self, LimitSettings};
 use super::raw::{Item, Location, RawTable, ValueRefusal};
-use super::{files, headers, origins, pass_headers, schema, server};
+use super::{files, headers, origins, pass_headers, patterns, schema, server};
 
 /// What the rules of a route look at besides its own table.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +38,14 @@ pub struct RouteContext<'a> {
 
 /// Reads all routes, each with its place in the file.
 pub fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Location<'f>, RouteSettings)> {
-    let example = "these two lines\n[[route]]\nupstream = \"http://127.0.0.1:9000\"";
-    let Some(item) = file.required("route", example) else { return Vec::new() };
+    let Some(item) = file.item("route") else {
+        if !file.has_misspelt("route") {
+            let refusal = ValueRefusal::new("is missing");
+            let example = "write `upstream = \"http://127.0.0.1:9000\"` at the end of [[route]], a table of its own";
+            file.location_of_missing("route").problem(refusal.write(example));
+        }
+        return Vec::new();
+    };
     let tables = item.tables(&schema::ROUTE);
     tables.into_iter().filter_map(|table| Some((table.location.clone(), route(&table, around)?))).collect()
 }
@@ -93,16 +99,25 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
 /// Paths of this route that are asked for without anybody being there.
 fn idle_paths(table: &RawTable<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
     let within = |text: &str| {
-        let path = ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message))?;
-        let outside = || ValueRefusal::new(format!("{text} is not covered by this route, whose path is {route}"));
+        let pattern = patterns::refused(text);
+        let path = pattern
+            .map_or_else(|| ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message)), Err)?;
+        let outside = || {
+            ValueRefusal::new(format!("{text} is not covered by this route, whose path is {route}"))
+                .write(format!("write a path below {route}"))
+        };
         if route.is_root() || route.covers(path.as_str().as_bytes()) { Ok(path) } else { Err(outside()) }
     };
     table.list("idle_paths").iter().filter_map(|item| item.parse(within)).collect()
 }
 
 fn path(text: &str) -> Result<ConfiguredPath, ValueRefusal> {
+    if let Some(refusal) = patterns::refused(text) {
+        return Err(refusal);
+    }
     if is_reserved(text) {
-        return Err(ValueRefusal::new(format!("{RESERVED}/ belongs to the gateway and is never forwarded")));
+        let what = format!("{RESERVED}/ belongs to the gateway and is never forwarded");
+        return Err(ValueRefusal::new(what).write("write another path"));
     }
     ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message))
 }
@@ -113,13 +128,14 @@ fn upstreams(table: &RawTable<'_>, around: RouteContext<'_>) -> Vec<UpstreamAddr
     };
     let items = item.one_or_list();
     if items.is_empty() {
-        item.location.problem(ValueRefusal::new("names no application"));
+        item.location
+            .problem(ValueRefusal::new("must name at least one upstream").write("write \"http://127.0.0.1:9000\""));
     }
     let mut read: Vec<UpstreamAddress> = Vec::new();
     for item in items {
         let Some(address) = item.parse(|text| upstream(text, around)) else { continue };
         if read.contains(&address) {
-            item.location.problem(ValueRefusal::new(format!("{address} is named twice")));
+            item.location.problem(ValueRefusal::new(format!("{address} is listed twice")).write("remove one of them"));
         } else {
             read.push(address);
         }
@@ -129,14 +145,25 @@ fn upstreams(table: &RawTable<'_>, around: RouteContext<'_>) -> Vec<UpstreamAddr
 
 fn upstream(text: &str, around: RouteContext<'_>) -> Result<UpstreamAddress, ValueRefusal> {
     let absolute = text.strip_prefix("unix:").map(|path| format!("unix:{}", around.folder.join(path).display()));
+    if let Some((host, port)) = impossible_port(text) {
+        let refusal = ValueRefusal::new(format!("{port} is not a port: ports end at 65535"));
+        return Err(refusal.write(format!("write \"{host}:9000\", with the port that the application listens on")));
+    }
     let address = UpstreamAddress::parse(absolute.as_deref().unwrap_or(text)).map_err(|error| {
         ValueRefusal::new(format!("\"{text}\" {}", error.problem)).write(format!("write {}", error.write))
     })?;
     if leads_home(&address, around) {
         return Err(ValueRefusal::new(format!("{address} is this gateway itself"))
-            .write("write the address that the application listens at"));
+            .write("write the address that the application listens on"));
     }
     Ok(address)
+}
+
+/// What stands before a port that is too large, and that port.
+fn impossible_port(text: &str) -> Option<(&str, &str)> {
+    let (host, port) = text.strip_prefix("unix:").map_or(text, |_| "").rsplit_once(':')?;
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && !port.parse::<u16>().is_ok_and(|port| port > 0)).then_some((host, port))
 }
 
 fn leads_home(address: &UpstreamAddress, around: RouteContext<'_>) -> bool {
@@ -174,7 +201,7 @@ fn is_this_machine(host: &Host) -> bool {
 
 fn authority(text: &str) -> Result<Authority, ValueRefusal> {
     Authority::parse(text).ok_or_else(|| {
-        ValueRefusal::new(format!("\"{text}\" is no value of a Host header"))
+        ValueRefusal::new(format!("\"{text}\" is not a valid Host header: it must be a name, and a port if need be"))
             .write("write \"app.internal\" or \"app.internal:8080\"")
     })
 }
@@ -199,8 +226,10 @@ fn methods(item: &Item<'_>) -> Methods {
     let named =
         |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|message| ValueRefusal::of(text, &message)));
     if items.is_empty() {
-        item.location
-            .problem(ValueRefusal::new("names no method, so nobody could ask for anything").write("remove it"));
+        item.location.problem(
+            ValueRefusal::new("must name at least one method")
+                .write("remove this line to allow every registered method"),
+        );
     }
     Methods::new(items.iter().filter_map(named).collect())
 }
@@ -219,14 +248,16 @@ fn access(table: &RawTable<'_>) -> Option<Access> {
     };
     if word == AccessKeyword::Public {
         item.location.problem(
-            ValueRefusal::new("a public route asks nobody for a group").write("remove groups, or access = \"public\""),
+            ValueRefusal::new("a public route cannot require a group")
+                .write("remove this line, or access = \"public\""),
         );
         return None;
     }
     let groups: Vec<String> = item.list()?.iter().filter_map(|item| item.parse(group)).collect();
     if groups.is_empty() {
         item.location.problem(
-            ValueRefusal::new("names no group, so nobody could pass").write("remove it, or write groups = [\"staff\"]"),
+            ValueRefusal::new("names no group, so everybody would be refused")
+                .write("write [\"staff\"], or remove this line to admit every user"),
         );
         return None;
     }
@@ -251,7 +282,9 @@ fn basic(table: &RawTable<'_>, public_url: Option<&Origin>) -> bool {
 
 fn group(text: &str) -> Result<String, ValueRefusal> {
     let sound = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    sound.then(|| text.to_owned()).ok_or_else(|| ValueRefusal::new("is no name of a group"))
+    sound.then(|| text.to_owned()).ok_or_else(|| {
+        ValueRefusal::new("is not a valid name of a group").write("write \"staff\", or the name of another group")
+    })
 }
 
 #[cfg(test)]

@@ -44,15 +44,15 @@ pub fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts: Option
         if let Some((twin, _)) = twin {
             location.problem(
                 ValueRefusal::new(format!("{} has the same host and path", twin.key))
-                    .write("change one of them, or list both applications in one route's upstream"),
+                    .write("write another path or host, or list both applications in one route's upstream"),
             );
         } else if let Some((twin, other)) = earlier.find(|(_, other)| are_confused(route, other)) {
             location.problem(
                 ValueRefusal::new(format!(
-                    "programs that know no letter case, or forgive dots and blanks, take {} for {}, the path of {}",
+                    "applications that ignore letter case, or dots and blanks, read {} as {}, the path of {}",
                     route.path, other.path, twin.key
                 ))
-                .write("if the applications tell them apart, write case_sensitive = true in both; else remove one"),
+                .write("if the applications do not, write case_sensitive = true in both routes; else remove one"),
             );
         }
     }
@@ -73,7 +73,7 @@ pub fn refuse_circles(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&O
         if let Some(address) = route.upstreams.iter().find(is_home) {
             location.problem(
                 ValueRefusal::new(format!("upstream {address} is this gateway itself"))
-                    .write("write the address that the application listens at"),
+                    .write("write the address that the application listens on"),
             );
         }
     }
@@ -92,8 +92,10 @@ pub fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages: Option
             Some(Ok(Some(OwnPage::Further(_)) | None)) | None => continue,
         };
         location.problem(
-            ValueRefusal::new(format!("the gateway itself answers {path} ({what}), so this application never gets it"))
-                .write(format!("give the route another path, or move the gateway's page: {key}")),
+            ValueRefusal::new(format!(
+                "the gateway itself answers {path} ({what}): this application would never get it"
+            ))
+            .write(format!("write another path, or move the gateway's page: {key}")),
         );
     }
 }
@@ -103,18 +105,18 @@ fn are_confused(one: &RouteSettings, other: &RouteSettings) -> bool {
     one.path.is_same_when_folded(&other.path) && !(one.case_sensitive && other.case_sensitive)
 }
 
-/// Whoever types https must meet TLS somewhere.
+/// An https address needs something that speaks TLS.
 fn tls_in_front(location: &Location<'_>, settings: &GatewaySettings) {
     let nobody = settings.trusted.networks.is_empty() && !settings.trusted.unix;
     if settings.hosts.scheme() == Scheme::Https && nobody {
         location.warning(
-            ValueRefusal::new("TLS is up to a proxy in front, and trusted_proxies names none")
-                .write("write its address, so that clients are told apart: trusted_proxies = [\"127.0.0.1\"]"),
+            ValueRefusal::new("https needs a proxy in front that speaks TLS, and trusted_proxies is empty")
+                .write("write `trusted_proxies = [\"127.0.0.1\"]` at the top of the file, with the proxy's address"),
         );
     }
 }
 
-/// People who sign in without having asked for a page must be led to one that is there.
+/// A sign-in that began at the sign-in page itself has to lead to a page that is there.
 fn lost_after_login(location: &Location<'_>, settings: &GatewaySettings) {
     let (Some(host), true) = (settings.hosts.names().first(), settings.login.next.origin().is_none()) else { return };
     let answered =
@@ -122,10 +124,10 @@ fn lost_after_login(location: &Location<'_>, settings: &GatewaySettings) {
     if !answered {
         location.warning(
             ValueRefusal::new(format!(
-                "who signs in on {host} is led to {}, where no [[route]] answers",
+                "a sign-in on {host} leads to {}, where no [[route]] answers",
                 settings.login.next
             ))
-            .write("add a route for it, or lead them elsewhere with login.next"),
+            .write("add a [[route]] for it, or set login.next to a page that is there"),
         );
     }
 }
@@ -145,7 +147,7 @@ fn after_login(location: &Location<'_>, settings: &GatewaySettings) {
         Some((text, Ok(Some(_)))) => ValueRefusal::new(format!("{text} is an address of the gateway itself")),
         Some((_, Ok(None))) => return,
     };
-    location.problem(refusal.write("name a page of an application: \"/\""));
+    location.problem(refusal.write("write \"/\", or the path of another page of an application"));
 }
 
 /// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
@@ -175,18 +177,18 @@ fn objection(host: &Host, path: &RequestPath<'_>, settings: &GatewaySettings) ->
         Err(_) => Some(in_two_ways()),
         Ok(None) => Some(
             ValueRefusal::new(format!("no [[route]] answers {text} on {host}"))
-                .write("name a page that is there, or leave it out: the goodbye page is shown"),
+                .write("remove this line to show the goodbye page, or write the path of a page that is there"),
         ),
         Ok(Some(route)) if route.access == Access::Public => None,
         Ok(Some(_)) => Some(
-            ValueRefusal::new(format!("{text} on {host} asks people to sign in again"))
+            ValueRefusal::new(format!("{text} on {host} requires a sign-in"))
                 .write(format!("add a [[route]] with path = \"{text}\" and access = \"public\"")),
         ),
     }
 }
 
 fn in_two_ways() -> ValueRefusal {
-    ValueRefusal::new("can be read in two ways, so no request for it passes")
+    ValueRefusal::new("can be read as two different paths, so every request for it is refused")
 }
 
 /// The route that answers.

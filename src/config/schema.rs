@@ -106,6 +106,29 @@ impl Schema {
     }
 }
 
+/// The annotated reference: every key with its default, or an example of it.
+const REFERENCE: &str = include_str!("../../config.toml");
+
+/// A value of the key with this full path, as the reference writes it. Entries of lists have the first one of theirs.
+pub fn example(path: &str) -> Option<&'static str> {
+    let (path, is_entry) = path.strip_suffix(']').map_or((path, false), |path| (path, true));
+    let path: String = path.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect::<Vec<_>>().join(".");
+    let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
+    let mut now = "";
+    for line in REFERENCE.lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if let Some(header) = line.strip_prefix('[') {
+            now = header.trim_matches(['[', ']']);
+        } else if let Some(value) =
+            line.strip_prefix(key).and_then(|rest| rest.strip_prefix(" = ")).filter(|_| now == table)
+        {
+            let first = value.strip_prefix('[').and_then(|list| list.split([',', ']']).next());
+            return first.filter(|_| is_entry).or(Some(value));
+        }
+    }
+    None
+}
+
 /// The word of a list that somebody who wrote `word` most likely meant.
 pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
@@ -130,6 +153,21 @@ mod tests {
         ];
         for (schema, word, want) in cases {
             assert_eq!(schema.means(word), want, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_reference_has_an_example_of_a_key() {
+        let cases = [
+            ("listen", Some("[\"127.0.0.1:8080\"]")),
+            ("listen[2]", Some("\"127.0.0.1:8080\"")),
+            ("route[1].upstream", Some("\"http://127.0.0.1:9000\"")),
+            ("route[1].upstream[1]", Some("\"http://127.0.0.1:9000\"")),
+            ("login.users", Some("\"users.toml\"")),
+            ("xyzzy", None),
+        ];
+        for (path, want) in cases {
+            assert_eq!(example(path), want, "{path}");
         }
     }
 

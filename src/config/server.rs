@@ -6,7 +6,7 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use crate::values::client_address::TrustedProxies;
-use crate::values::listen_address::ListenAddress;
+use crate::values::listen_address::{ListenAddress, ListenAddressError};
 use crate::values::origin::{Host, Origin, Scheme};
 
 use super::origins;
@@ -17,13 +17,16 @@ pub fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
     let Some(item) = file.required("listen", "listen = [\"127.0.0.1:8080\"]") else { return Vec::new() };
     let items = item.one_or_list();
     if items.is_empty() {
-        item.location.problem(ValueRefusal::new("nothing to listen at").write("write [\"127.0.0.1:8080\"]"));
+        item.location.problem(ValueRefusal::new("names no address to listen on").write("write [\"127.0.0.1:8080\"]"));
     }
     let mut seen: Vec<ListenAddress> = Vec::new();
     for item in items {
         let Some(address) = item.parse(|text| address(text, folder)) else { continue };
         match seen.iter().find(|other| collide(&address, other)) {
-            Some(other) => item.location.problem(ValueRefusal::new(format!("{other} listens there already"))),
+            Some(other) => item.location.problem(
+                ValueRefusal::new(format!("{other} covers this address already"))
+                    .write("remove it, or write another port"),
+            ),
             None => seen.push(address),
         }
     }
@@ -32,15 +35,37 @@ pub fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
 
 /// An address to listen at; the path of a socket starts at `folder`.
 pub fn address(text: &str, folder: &Path) -> Result<ListenAddress, ValueRefusal> {
-    let read = |text: &str| {
-        text.parse::<ListenAddress>().map_err(|error| {
-            ValueRefusal::new(format!("\"{text}\" is no address to listen at")).write(error.to_string())
-        })
-    };
+    let read = |text: &str| text.parse::<ListenAddress>().map_err(|error| refused(text, &error));
     match read(text)? {
         ListenAddress::Unix(path) if path.is_relative() => read(&format!("unix:{}", folder.join(path).display())),
         address => Ok(address),
     }
+}
+
+fn refused(text: &str, error: &ListenAddressError) -> ValueRefusal {
+    let said = error.to_string();
+    let (why, write) = said.split_once(": write ").unwrap_or(("", said.trim_start_matches("write ")));
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    let refusal = ValueRefusal::new(format!("\"{text}\" is not an address to listen on{why}"));
+    match meant(text).filter(|meant| !write.contains(meant.as_str())) {
+        Some(meant) => refusal.write(format!("write \"{meant}\"")),
+        None => refusal.write(format!("write {write}")),
+    }
+}
+
+/// The address that was most likely meant.
+fn meant(text: &str) -> Option<String> {
+    let bare = text.trim().split_once("://").map_or(text.trim(), |(_, rest)| rest).trim_end_matches('/');
+    let (host, port) = bare.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((bare, "8080"));
+    let host = match host {
+        "*" => "[::]",
+        "" | "localhost" => "127.0.0.1",
+        host => host,
+    };
+    let port = port.parse::<u16>().unwrap_or(8080);
+    let whole = format!("{host}:{port}");
+    let is_address = matches!(whole.parse(), Ok(ListenAddress::Tcp(_)));
+    is_address.then_some(whole)
 }
 
 /// Whether the system would refuse to open the second of two addresses.
@@ -80,8 +105,8 @@ pub fn public_url(file: &RawTable<'_>) -> Option<Origin> {
     let url = item.parse(origins::public_url)?;
     if url.scheme == Scheme::Http && !url.host.is_loopback() {
         item.location.warning(
-            ValueRefusal::new("over plain http everybody on the way reads passwords and cookies")
-                .write(format!("put TLS in front and write \"https://{}\"", url.host)),
+            ValueRefusal::new("over plain http everybody on the network path can read passwords and cookies")
+                .write(format!("write \"https://{}\", and let a proxy in front speak TLS", url.host)),
         );
     }
     Some(url)
@@ -93,7 +118,7 @@ pub fn hosts(file: &RawTable<'_>) -> Vec<Host> {
     for item in file.list("hosts") {
         let Some(host) = item.parse(origins::host) else { continue };
         if hosts.contains(&host) {
-            item.location.problem(ValueRefusal::new(format!("{host} is named twice")));
+            item.location.problem(ValueRefusal::new(format!("{host} is listed twice")).write("remove one of them"));
         } else {
             hosts.push(host);
         }
@@ -115,22 +140,25 @@ pub fn trusted_proxies(file: &RawTable<'_>) -> TrustedProxies {
 fn network(text: &str) -> Result<IpNet, ValueRefusal> {
     let single = |_| text.parse::<IpAddr>().map(IpNet::from);
     let network = text.parse::<IpNet>().or_else(single).map_err(|_| {
-        ValueRefusal::new(format!("\"{text}\" is no network")).write("write \"10.0.0.7\", \"10.0.0.0/24\" or \"unix\"")
+        ValueRefusal::new(format!("\"{text}\" is not an address or a network"))
+            .write("write \"10.0.0.7\", \"10.0.0.0/24\" or \"unix\"")
     })?;
     if network.trunc() != network {
-        return Err(ValueRefusal::new(format!("{} is an address within a network", network.addr())).write(format!(
-            "write \"{}\" or \"{}\"",
-            network.trunc(),
+        return Err(ValueRefusal::new(format!(
+            "{} is an address in a network, not the network itself",
             network.addr()
-        )));
+        ))
+        .write(format!("write \"{}\" or \"{}\"", network.trunc(), network.addr())));
     }
     if is_ipv4_within_ipv6(&network) {
-        return Err(ValueRefusal::new("IPv4 within IPv6 is known by its IPv4 address")
-            .write("write it as IPv4: \"10.0.0.7\", \"10.0.0.0/24\""));
+        return Err(ValueRefusal::new(
+            "an IPv4 address in IPv6 form never matches: clients are known by the IPv4 form",
+        )
+        .write("write \"10.0.0.7\" or \"10.0.0.0/24\""));
     }
     if is_nearly_everybody(&network) {
-        return Err(ValueRefusal::new("would believe nearly everybody who they say they are")
-            .write("name the proxies in front by their own addresses: \"10.0.0.7\""));
+        return Err(ValueRefusal::new("would trust nearly every address of the internet")
+            .write("write \"10.0.0.7\", the proxy's own address"));
     }
     Ok(network)
 }

@@ -11,7 +11,7 @@ use crate::session::table::SessionSettings;
 use crate::values::origin::{Origin, Scheme};
 
 use super::duration::{self, ONE_DAY, ONE_HOUR, ONE_SECOND};
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{RawTable, ValueRefusal};
 
 /// The most sessions that a table may be asked to hold: some 4 GiB of records.
 const MOST_SESSIONS: u64 = 10_000_000;
@@ -25,7 +25,7 @@ const SAME_SITE: [(&str, SameSite); 3] =
 pub fn read(table: &RawTable<'_>) -> SessionSettings {
     check_store(table);
     let absolute = span(table, "max_lifetime").unwrap_or(ONE_HOUR.saturating_mul(12));
-    // Who shortens the life alone means both.
+    // A shorter lifetime alone shortens both.
     let idle = span(table, "idle_timeout").unwrap_or(ONE_HOUR.min(absolute));
     let lifetime = Lifetime { idle, absolute };
     check_lifetimes(table, lifetime);
@@ -53,9 +53,10 @@ fn span(table: &RawTable<'_>, key: &str) -> Option<Duration> {
 
 /// Sessions count in whole seconds.
 fn whole_seconds(duration: Duration) -> Result<Duration, ValueRefusal> {
+    let whole = Duration::from_secs(duration.as_secs().max(1));
     match duration.subsec_millis() {
         0 => Ok(duration),
-        _ => Err(ValueRefusal::new("sessions count in whole seconds")),
+        _ => Err(ValueRefusal::new("must be whole seconds").write(format!("write \"{}\"", duration::show(whole)))),
     }
 }
 
@@ -70,7 +71,7 @@ fn check_lifetimes(table: &RawTable<'_>, lifetime: Lifetime) {
     let (idle, life) = (duration::show(lifetime.idle), duration::show(lifetime.absolute));
     let refusal = ValueRefusal::new(format!("idle_timeout ({idle}) is longer than max_lifetime ({life})"));
     if let Some(item) = table.item("idle_timeout") {
-        item.location.problem(refusal.write("a session ends at the latest after max_lifetime, however busy it is"));
+        item.location.problem(refusal.write(format!("write \"{life}\": no session lasts longer than max_lifetime")));
     }
 }
 
@@ -78,32 +79,28 @@ fn check_scheme(table: &RawTable<'_>, public_url: &Origin) {
     let Some(item) = table.item("same_site") else { return };
     if public_url.scheme == Scheme::Http && item.peek() == Some("none") {
         item.location.problem(
-            ValueRefusal::new("browsers drop a SameSite=None cookie that came over http")
-                .write("write \"lax\", or serve over https"),
+            ValueRefusal::new("browsers refuse SameSite=None cookies over plain http")
+                .write("write \"lax\", or use https in public_url"),
         );
     }
 }
 
-/// There is one store in this version; the names of the others are known, and refused.
+/// There is one store in this version; the names of the others are known, and refused. Who has written down the one
+/// that there is knows what it means.
 fn check_store(table: &RawTable<'_>) {
-    let location = match table.item("store") {
-        Some(item) => store(&item),
-        None => Some(table.location_of_missing("store")),
+    let Some(item) = table.item("store") else {
+        let refusal = ValueRefusal::new("sessions are kept in memory: a restart signs everybody out");
+        return table
+            .location_of_missing("store")
+            .warning(refusal.write("write `store = \"memory\"` at the end of [session], if that is fine"));
     };
-    if let Some(location) = location {
-        location.warning(ValueRefusal::new("sessions are kept in memory: a restart signs everybody out"));
-    }
-}
-
-fn store<'f>(item: &Item<'f>) -> Option<super::raw::Location<'f>> {
-    let known = item.parse(|text| match text {
+    let _ = item.parse(|text| match text {
         "memory" => Ok(()),
         other if ["sqlite:", "redis:", "rediss:"].iter().any(|scheme| other.starts_with(scheme)) => {
             Err(ValueRefusal::new("durable stores come with a later version").write("write \"memory\""))
         }
         _ => Err(ValueRefusal::new(format!("there is no store \"{text}\"")).write("write \"memory\"")),
     });
-    known.map(|()| item.location.clone())
 }
 
 fn cookie_name(text: &str) -> Result<String, ValueRefusal> {
@@ -111,15 +108,15 @@ fn cookie_name(text: &str) -> Result<String, ValueRefusal> {
         let head = text.get(..prefix.len()).unwrap_or_default();
         if head.eq_ignore_ascii_case(prefix) {
             let name = text.get(prefix.len()..).unwrap_or_default();
-            return Err(ValueRefusal::new("the prefix is added by itself where public_url is https")
+            return Err(ValueRefusal::new("the prefix is added automatically where public_url is https")
                 .write(format!("write \"{name}\"")));
         }
     }
     // Less than RFC 6265 4.1.1 allows, and what every program reads alike.
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if text.is_empty() || text.len() > LONGEST_NAME || !text.bytes().all(sound) {
-        return Err(ValueRefusal::new(format!("\"{text}\" is no name of a cookie"))
-            .write("write letters, digits, - and _, 64 at most"));
+        return Err(ValueRefusal::new(format!("\"{text}\" is not a valid cookie name"))
+            .write("write \"exeunt\", or another name of at most 64 letters, digits, - and _"));
     }
     Ok(text.to_owned())
 }

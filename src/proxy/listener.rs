@@ -38,7 +38,7 @@ pub struct BindError {
 
 impl std::fmt::Display for BindError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "cannot listen at {}: {}", self.address, self.cause)
+        write!(formatter, "cannot listen on {}: {}", self.address, self.cause)
     }
 }
 
@@ -65,6 +65,17 @@ pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, BindError> {
     addresses.iter().map(bind_one).collect()
 }
 
+/// Whether a place of these could be bound now. No client can connect meanwhile, and nothing stays.
+///
+/// # Errors
+/// What the system says.
+pub fn probe(address: &ListenAddress, all: &[ListenAddress]) -> io::Result<()> {
+    match address {
+        ListenAddress::Tcp(socket) => bound(*socket, takes_ipv4(*socket, all)).map(drop),
+        ListenAddress::Unix(path) => unix_socket::probe(path),
+    }
+}
+
 /// An IPv6 socket takes IPv4 as well, unless an IPv4 place with the same port is listened at.
 fn takes_ipv4(address: SocketAddr, all: &[ListenAddress]) -> bool {
     let same_port_ipv4 = |other: &ListenAddress| match other {
@@ -75,6 +86,15 @@ fn takes_ipv4(address: SocketAddr, all: &[ListenAddress]) -> bool {
 }
 
 fn bind_tcp(address: SocketAddr, takes_ipv4: bool) -> io::Result<Listener> {
+    let socket = bound(address, takes_ipv4)?;
+    socket.listen(unix_socket::BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = ListenAddress::Tcp(listener.local_addr()?);
+    Ok(Listener { address, socket: Accepting::Tcp(listener) })
+}
+
+/// A socket that has its address, and that nobody can connect to yet.
+fn bound(address: SocketAddr, takes_ipv4: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(!takes_ipv4)?;
@@ -85,10 +105,7 @@ fn bind_tcp(address: SocketAddr, takes_ipv4: bool) -> io::Result<Listener> {
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(unix_socket::BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let address = ListenAddress::Tcp(listener.local_addr()?);
-    Ok(Listener { address, socket: Accepting::Tcp(listener) })
+    Ok(socket)
 }
 
 fn bind_unix(path: &Path) -> io::Result<Listener> {

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{AccessFlags, access};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
@@ -36,6 +37,19 @@ pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListe
     }
     let file = SocketFile::at(path)?;
     Ok((UnixListener::from_std(socket.into())?, file))
+}
+
+/// Whether a socket could be bound at a path, as far as can be told without making one.
+///
+/// # Errors
+/// What the system says, or that something is at that path which must stay.
+pub fn probe(path: &Path) -> io::Result<()> {
+    refuse_what_is_in_use(path)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if !folder.metadata()?.is_dir() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
 }
 
 /// A socket that nobody answers on is a leftover and may be replaced; anything else at that path may not.

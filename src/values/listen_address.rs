@@ -109,7 +109,7 @@ impl fmt::Display for ListenAddressError {
             }
             Self::Name { port } => write!(
                 formatter,
-                "names are not looked up here: write an IP address, \"127.0.0.1:{port}\" for this machine only"
+                "names are not looked up here: write \"127.0.0.1:{port}\" for this machine only, or another IP address"
             ),
             Self::NoPath => formatter.write_str("the path is missing: write \"unix:/run/exeunt/http.sock\""),
             Self::LongPath { length } => write!(
@@ -145,7 +145,7 @@ mod tests {
             ("127.0.0.1", "\"127.0.0.1:8080\""),
             ("::1", "\"[::1]:8080\""),
             ("[::1]", "\"[::1]:8080\""),
-            ("localhost:81", "names are not looked up here: write an IP address, \"127.0.0.1:81\""),
+            ("localhost:81", "names are not looked up here: write \"127.0.0.1:81\""),
             ("unix:", "\"unix:/run/exeunt/http.sock\""),
             ("unix:a\0b", "write \"127.0.0.1:8080\", \"[::]:8080\""),
             ("", "write \"127.0.0.1:8080\", \"[::]:8080\""),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -54,7 +55,7 @@ fn a_sound_configuration_is_told_which_hosts_it_serves() {
     let output = exeunt(folder.path(), &["check"]);
     assert_eq!(
         text(&output.stdout),
-        "./config.toml: no problems\n\
+        "./config.toml: accepted, with 2 warnings\n\
          served host names: localhost, shop.test, 127.0.0.1, [::1]\n\
          a proxy in front must pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host)\n"
     );
@@ -81,7 +82,8 @@ fn warnings_do_not_fail() {
     fs::write(folder.path().join("config.toml"), SOUND).unwrap();
     let output = exeunt(folder.path(), &["check"]);
     assert!(text(&output.stderr).contains("exeunt user set NAME"), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).starts_with("./config.toml: no problems\n"));
+    assert!(text(&output.stdout).starts_with("./config.toml: accepted, with 2 warnings\n"));
+    assert!(!text(&output.stderr).contains("warnings in"), "one line counts: {}", text(&output.stderr));
 }
 
 #[test]
@@ -99,6 +101,24 @@ fn the_file_of_users_is_for_its_owner_and_group() {
     }
 }
 
+/// A start says which line names an address that it cannot have, and what to write.
+#[test]
+fn an_address_that_is_taken_has_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
+    for (format, parts) in [
+        ("text", ["config.toml:1:11", "is in use", "help: write \"127.0.0.1:"]),
+        ("json", ["\"level\":\"ERROR\"", "is in use", "write \\\"127.0.0.1:"]),
+    ] {
+        fs::write(folder.path().join("config.toml"), format!("{configuration}[log]\nformat = \"{format}\"\n")).unwrap();
+        let output = exeunt(folder.path(), &["serve"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    }
+}
+
 /// `check` fails, the start does not: everybody else may sign in.
 #[test]
 fn a_bad_line_of_htpasswd_keeps_nobody_else_out() {
@@ -106,6 +126,7 @@ fn a_bad_line_of_htpasswd_keeps_nobody_else_out() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
     fs::write(folder.path().join("config.toml"), configuration.replace("users.toml", "people")).unwrap();
+    let _own_ports_are_taken = UnixListener::bind(folder.path().join("exeunt-admin.sock")).unwrap();
     let hash = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
     let users = folder.path().join("people");
     for (lines, checked, started) in [
@@ -139,6 +160,7 @@ fn the_key_file_is_made_by_the_first_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     // So that it ends at once.
     let configuration = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
+    let _own_ports_are_taken = UnixListener::bind(folder.path().join("exeunt-admin.sock")).unwrap();
     let key = folder.path().join("state/exeunt.key");
     for (written, state_directory) in
         [("state = 'state'\n", "/nowhere"), ("", folder.path().join("state").to_str().unwrap())]

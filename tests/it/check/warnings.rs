@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use exeunt::config;
+use exeunt::config::{self, Look, Machine, Severity};
 
 const SOUND: &str = "\
 listen = [\"127.0.0.1:0\"]
@@ -34,19 +34,16 @@ fn each_is_said_under_its_key() {
     let cases = [
         (SOUND.to_owned(), None),
         (SOUND.replace("localhost:8080", "app.test"), Some("public_url: over plain http")),
-        (https.clone(), Some("public_url: TLS is up to a proxy in front")),
+        (https.clone(), Some("public_url: https needs a proxy in front")),
         (format!("trusted_proxies = [\"10.0.0.7\"]\n{https}"), None),
-        (format!("{SOUND}path = \"/app\"\n"), Some("public_url: who signs in on localhost is led to /,")),
-        (format!("{SOUND}host = \"shop.test\"\n"), Some("public_url: who signs in on localhost is led to /,")),
-        (
-            format!("{SOUND}pass_headers = [\"X-Scheme\"]\n"),
-            Some("route[1].pass_headers[1]: trusted_proxies names nobody"),
-        ),
+        (format!("{SOUND}path = \"/app\"\n"), Some("public_url: a sign-in on localhost leads to /,")),
+        (format!("{SOUND}host = \"shop.test\"\n"), Some("public_url: a sign-in on localhost leads to /,")),
+        (format!("{SOUND}pass_headers = [\"X-Scheme\"]\n"), Some("route[1].pass_headers[1]: trusted_proxies is empty")),
         (format!("{SOUND}{PASSED}"), None),
         (format!("{SOUND}basic = true\n"), None),
         (
             format!("{SOUND}basic = true\n").replace("http://localhost:8080", "https://app.test"),
-            Some("public_url: TLS is up"),
+            Some("public_url: https needs a proxy"),
         ),
         (format!("{SOUND}path = \"/app\"\n").replace("[[route]]", "next = \"/app/\"\n[[route]]"), None),
     ];
@@ -98,6 +95,38 @@ fn weak_hashes_are_let_in_with_a_word() {
     assert_eq!(settings.gateway.users.weak(), 1);
     let message = report.to_string();
     assert!(message.contains("login.users: 1 user has a weak hash") && message.contains("htpasswd -B "), "{message}");
+}
+
+/// Changed defaults are noted where the file relies on them, for who comes from before the change.
+#[test]
+fn what_an_upgrade_changes_for_a_file_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let resolve = |_: &str, _| Ok(());
+    let machine = Machine { service: None, resolve, first_port: 0, serving: true };
+    let noted = |text: &str, since: Option<&str>| {
+        fs::write(&path, text).unwrap();
+        let look = Look { machine: machine.clone(), since: since.map(|since| since.parse().unwrap()) };
+        let (_, report) = config::check(&path, &look).unwrap();
+        let notes = report.findings().iter().filter(|finding| finding.severity == Severity::Note);
+        notes.map(|finding| finding.key.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let reference = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml")).unwrap();
+    assert_eq!(noted(&reference, Some("0.1")), "");
+    let below = format!("trusted_proxies = [\"unix\"]\n{SOUND}[[route]]\npath = \"/app\"\nupstream = \"demo\"\n");
+    for (more, want) in [
+        ("", "trusted_proxies route[2].path route[2].path"),
+        ("case_sensitive = true\n", "trusted_proxies route[2].path"),
+        ("case_sensitive = true\nencoded = \"opaque\"\npass_headers = [\"X-Real-IP\"]\n", ""),
+        (
+            "[identity]\ncustom = { \"X-WEBAUTH-USER\" = \"{user}\" }\n",
+            "trusted_proxies route[2].path route[2].path identity.custom",
+        ),
+    ] {
+        assert_eq!(noted(&format!("{below}{more}"), Some("0.1")), want, "{more}");
+        assert_eq!(noted(&format!("{below}{more}"), Some("0.2")), "", "{more}");
+        assert_eq!(noted(&format!("{below}{more}"), None), "", "{more}");
+    }
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! What an upgrade changes for a configuration: the defaults that were others in an earlier version, where the file
+//! relies on them. `exeunt check --since` tells them.
+
+use std::str::FromStr;
+
+use super::raw::{RawTable, ValueRefusal};
+
+/// A version as `--since` takes it: `0.1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(u64, u64);
+
+/// The version after 0.1.
+const NEXT: Version = Version(0, 2);
+
+impl FromStr for Version {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("\"{text}\" is not a version: write 0.1");
+        let (major, rest) = text.trim_start_matches('v').split_once('.').ok_or_else(wrong)?;
+        let minor = rest.split('.').next().unwrap_or(rest);
+        Ok(Self(major.parse().map_err(|_| wrong())?, minor.parse().map_err(|_| wrong())?))
+    }
+}
+
+/// Adds a note for every default that was another one in the version `since` and that this file relies on.
+pub fn note(file: &RawTable<'_>, since: Version) {
+    if since >= NEXT {
+        return;
+    }
+    let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
+    routes.iter().for_each(of_route);
+    if let Some(item) = file.find("identity", "custom") {
+        let what =
+            "request headers that look like one of these are removed now: with X-WEBAUTH-USER all names in -user";
+        item.location
+            .note(ValueRefusal::new(what).write("list those that applications need in pass_headers of their route"));
+    }
+    let passes = routes.iter().any(|route| route.has("pass_headers"));
+    if let Some(item) = file.item("trusted_proxies").filter(|item| !passes && !item.one_or_list().is_empty()) {
+        let what = "headers that this proxy sets beside X-Forwarded-For and -Proto are removed now, such as X-Real-IP";
+        item.location
+            .note(ValueRefusal::new(what).write("list those that applications need in pass_headers of their route"));
+    }
+}
+
+/// Where applications share a host by their paths, readings of a path matter.
+fn of_route(route: &RawTable<'_>) {
+    let Some(item) = route.item("path").filter(|item| item.peek() != Some("/")) else { return };
+    let path = item.peek().unwrap_or_default();
+    if !route.has("case_sensitive") {
+        let what = format!("requests for {path} in another letter case or spelling are answered 400 now");
+        item.location
+            .note(ValueRefusal::new(what).write("write case_sensitive = true if the applications tell them apart"));
+    }
+    if !route.has("encoded") {
+        let what = "escapes such as %2F and %3F below this path reach the application now, where they were refused";
+        item.location
+            .note(ValueRefusal::new(what).write("write encoded = \"refuse\" if the application checks paths itself"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_people_write_them() {
+        for text in ["0.1", "0.1.0", "v0.1.7"] {
+            assert_eq!(text.parse(), Ok(Version(0, 1)), "{text}");
+        }
+        assert!("1.0".parse::<Version>().unwrap() > NEXT);
+        for text in ["", "1", "a.b", "0.x"] {
+            assert!(text.parse::<Version>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Keys of other gateways and servers, by which people who know those look for ours.
+
+/// A key that another program has.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign {
+    /// Its name there.
+    pub word: &'static str,
+    /// The table that has the key here; empty for the file itself.
+    pub table: &'static str,
+    /// Its name here.
+    pub key: &'static str,
+    shape: Shape,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    /// The same text.
+    Text,
+    /// A list of texts.
+    List,
+    /// A port or an address to listen on.
+    Listen,
+}
+
+const KNOWN: [Foreign; 25] = [
+    foreign("proxy_pass", "route", "upstream", Shape::Text),
+    foreign("upstreams", "route", "upstream", Shape::Text),
+    foreign("reverse_proxy", "route", "upstream", Shape::Text),
+    foreign("forward_to", "route", "upstream", Shape::Text),
+    foreign("backend", "route", "upstream", Shape::Text),
+    foreign("target", "route", "upstream", Shape::Text),
+    foreign("location", "route", "path", Shape::Text),
+    foreign("allowed_groups", "route", "groups", Shape::List),
+    foreign("server_name", "", "hosts", Shape::List),
+    foreign("port", "", "listen", Shape::Listen),
+    foreign("bind", "", "listen", Shape::Listen),
+    foreign("address", "", "listen", Shape::Listen),
+    foreign("http_address", "", "listen", Shape::Listen),
+    foreign("redirect_url", "", "public_url", Shape::Text),
+    foreign("external_url", "", "public_url", Shape::Text),
+    foreign("base_url", "", "public_url", Shape::Text),
+    foreign("root_url", "", "public_url", Shape::Text),
+    foreign("cookie_name", "session", "cookie", Shape::Text),
+    foreign("cookie_samesite", "session", "same_site", Shape::Text),
+    foreign("cookie_expire", "session", "max_lifetime", Shape::Text),
+    foreign("inactivity", "session", "idle_timeout", Shape::Text),
+    foreign("htpasswd_file", "login", "users", Shape::Text),
+    foreign("users_file", "login", "users", Shape::Text),
+    foreign("auth_basic_user_file", "login", "users", Shape::Text),
+    foreign("whitelist_domains", "logout", "allowed_origins", Shape::List),
+];
+
+const fn foreign(word: &'static str, table: &'static str, key: &'static str, shape: Shape) -> Foreign {
+    Foreign { word, table, key, shape }
+}
+
+/// Keys that have no counterpart, and why none is needed.
+const NEEDLESS: [(&[&str], &str); 4] = [
+    (
+        &["cookie_secret", "session_secret", "jwt_secret", "secret", "secret_key"],
+        "the gateway makes its own keys (see state)",
+    ),
+    (&["cookie_secure", "cookie_httponly"], "the session cookie is HttpOnly, and Secure where public_url is https"),
+    (
+        &["client_id", "client_secret", "provider", "oidc_issuer_url", "issuer", "email_domains"],
+        "signing in with an identity provider comes with a later version",
+    ),
+    (
+        &["ssl_certificate", "ssl_certificate_key", "tls_cert_file", "tls_key_file", "certfile", "keyfile"],
+        "TLS comes with a later version: until then a proxy in front speaks it",
+    ),
+];
+
+/// What a key of another program is called here.
+pub fn find(word: &str) -> Option<Foreign> {
+    KNOWN.into_iter().find(|known| known.word == word)
+}
+
+/// Why a key of another program has no counterpart.
+pub fn needless(word: &str) -> Option<&'static str> {
+    NEEDLESS.iter().find(|(words, _)| words.contains(&word)).map(|(_, why)| *why)
+}
+
+impl Foreign {
+    /// The value as it is written here.
+    pub fn value(&self, text: &str) -> String {
+        let bare = text.trim_matches(['"', '\'']);
+        match self.shape {
+            Shape::Text => format!("\"{bare}\""),
+            Shape::List if text.starts_with('[') => text.to_owned(),
+            Shape::List => {
+                let words: Vec<String> = bare.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+                format!("[{}]", words.join(", "))
+            }
+            Shape::Listen => listen(bare),
+        }
+    }
+}
+
+/// An address to listen on, or a port alone, as `listen` is written.
+pub fn listen(text: &str) -> String {
+    let bare = text.trim_matches(['"', '\'']);
+    let is_port = bare.bytes().all(|byte| byte.is_ascii_digit());
+    if is_port { format!("[\"[::]:{bare}\"]") } else { format!("[\"{bare}\"]") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+
+    #[test]
+    fn every_one_leads_to_a_key_of_this_version() {
+        for known in KNOWN {
+            let schema = schema::ALL.iter().find(|schema| schema.table == known.table);
+            assert!(schema.is_some_and(|schema| schema.keys.contains(&known.key)), "{known:?}");
+            assert!(schema::ALL.iter().all(|schema| !schema.keys.contains(&known.word)), "{known:?}");
+        }
+    }
+
+    #[test]
+    fn values_are_written_as_they_are_here() {
+        let cases = [
+            ("proxy_pass", "http://127.0.0.1:9000", "\"http://127.0.0.1:9000\""),
+            ("server_name", "a.test b.test", "[\"a.test\", \"b.test\"]"),
+            ("port", "8080", "[\"[::]:8080\"]"),
+            ("bind", "127.0.0.1:80", "[\"127.0.0.1:80\"]"),
+            ("allowed_groups", "[\"a\"]", "[\"a\"]"),
+        ];
+        for (word, value, want) in cases {
+            assert_eq!(find(word).unwrap().value(value), want, "{word}");
+        }
+    }
+}

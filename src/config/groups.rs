@@ -1,0 +1,42 @@
+//! Groups that routes ask for and nobody is in.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::credentials::user_file::Users;
+
+use super::raw::{RawTable, ValueRefusal};
+use super::{files, schema};
+
+/// Warns of every group of a route that no user of this file has. Without users there is nothing to compare.
+pub fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
+    if users.count() == 0 {
+        return;
+    }
+    let entries = users.sorted();
+    let groups: BTreeSet<&str> =
+        entries.iter().flat_map(|user| user.identity.groups()).map(|group| group.as_ref()).collect();
+    let groups: Vec<&str> = groups.into_iter().collect();
+    let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
+    let items = routes.iter().filter_map(|route| route.item("groups")).flat_map(|item| item.one_or_list());
+    for item in items {
+        let Some(group) = item.peek().filter(|group| !groups.contains(group)) else { continue };
+        let refusal = ValueRefusal::new(format!("no user of {} is in the group \"{group}\"", path.display()));
+        let refusal = match schema::nearest(group, &groups) {
+            Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
+            None if groups.is_empty() => {
+                refusal.write("the file has no groups at all: `exeunt user set NAME --group GROUP` makes one")
+            }
+            None => refusal.write(format!("write {}, groups that it has", listed(&groups))),
+        };
+        let file = files::shell(path);
+        item.location.warning(
+            refusal.write(format!("or put somebody into it: exeunt user set NAME --group {group} --file {file}")),
+        );
+    }
+}
+
+fn listed(groups: &[&str]) -> String {
+    let shown: Vec<String> = groups.iter().take(5).map(|group| format!("\"{group}\"")).collect();
+    shown.join(" or ")
+}

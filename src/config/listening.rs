@@ -1,0 +1,113 @@
+//! What to write where an address cannot be listened on.
+
+use std::io::{Error, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use crate::values::listen_address::ListenAddress;
+
+use super::raw::ValueRefusal;
+
+/// How many ports above one that is taken are tried.
+const FURTHER: u16 = 20;
+
+/// What is wrong with an address that the system refused, and what helps.
+pub fn refused(address: &ListenAddress, error: &Error) -> ValueRefusal {
+    match address {
+        ListenAddress::Tcp(socket) => tcp(*socket, error),
+        ListenAddress::Unix(path) => unix(path, error),
+    }
+}
+
+fn tcp(socket: SocketAddr, error: &Error) -> ValueRefusal {
+    let port = socket.port();
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            let refusal = ValueRefusal::new(format!("port {port} is in use: another program listens on {socket}"));
+            let refusal = match free(socket) {
+                Some(other) => refusal.write(format!("write \"{other}\": this port is free")),
+                None => refusal,
+            };
+            refusal.write(format!("or stop the other program, which `ss -ltnp sport = :{port}` shows"))
+        }
+        ErrorKind::PermissionDenied => privileged(socket),
+        ErrorKind::AddrNotAvailable => {
+            let every = if socket.is_ipv4() { "0.0.0.0" } else { "[::]" };
+            ValueRefusal::new(format!("this machine has no address {}", socket.ip())).write(format!(
+                "write \"{every}:{port}\" for all addresses of this machine, or one that `ip addr` shows"
+            ))
+        }
+        _ => ValueRefusal::new(format!("this address cannot be used: {error}")),
+    }
+}
+
+/// A port that only root may take, unless the service is allowed to.
+pub fn privileged(socket: SocketAddr) -> ValueRefusal {
+    let other = SocketAddr::new(socket.ip(), 8080);
+    ValueRefusal::new(format!("port {} needs a privilege: ports below 1024 are reserved", socket.port()))
+        .write(format!("write \"{}\", a port above 1023", free(other).unwrap_or(other)))
+        .write("or allow it to the service: `systemctl edit exeunt`, and add under [Service] the lines")
+        .write("AmbientCapabilities=CAP_NET_BIND_SERVICE")
+        .write("CapabilityBoundingSet=CAP_NET_BIND_SERVICE")
+        .write("PrivateUsers=no")
+        .write("or, where no service manager starts it: setcap cap_net_bind_service=+ep /usr/bin/exeunt")
+}
+
+/// An address with the same or one of the next ports, which nobody listens on.
+fn free(socket: SocketAddr) -> Option<SocketAddr> {
+    let ports = socket.port()..=socket.port().saturating_add(FURTHER);
+    ports.map(|port| SocketAddr::new(socket.ip(), port)).find(|socket| TcpListener::bind(socket).is_ok())
+}
+
+fn unix(path: &Path, error: &Error) -> ValueRefusal {
+    let shown = path.display();
+    let folder = path.parent().unwrap_or(Path::new("/")).display();
+    match error.kind() {
+        ErrorKind::NotFound => ValueRefusal::new(format!("there is no folder {folder} for this socket"))
+            .write(format!("run: mkdir -p {folder}")),
+        ErrorKind::PermissionDenied => ValueRefusal::new(format!("this user may not make a socket in {folder}"))
+            .write("write \"unix:/run/exeunt/http.sock\": the service may write in /run/exeunt"),
+        ErrorKind::AddrInUse => {
+            ValueRefusal::new(format!("another program answers on {shown}")).write("stop it, or write another path")
+        }
+        _ => ValueRefusal::new(format!("this socket cannot be made: {error}")),
+    }
+}
+
+/// The first port that needs no privilege, as the system is set.
+pub fn first_unreserved_port() -> u16 {
+    let set = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    set.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_not_proposed() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let refusal = refused(&ListenAddress::Tcp(taken), &ErrorKind::AddrInUse.into());
+        assert!(refusal.what.contains("is in use"), "{refusal:?}");
+        let other: SocketAddr = refusal.write[0].split('"').nth(1).unwrap().parse().unwrap();
+        assert!(other.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) && other.port() > taken.port());
+        assert!(TcpListener::bind(other).is_ok());
+    }
+
+    #[test]
+    fn every_cause_has_its_help() {
+        let cases = [
+            ("127.0.0.1:80", ErrorKind::PermissionDenied, "CAP_NET_BIND_SERVICE"),
+            ("10.9.8.7:80", ErrorKind::AddrNotAvailable, "write \"0.0.0.0:80\""),
+            ("unix:/nowhere/a.sock", ErrorKind::NotFound, "run: mkdir -p /nowhere"),
+            ("unix:/etc/a.sock", ErrorKind::PermissionDenied, "write \"unix:/run/exeunt/http.sock\""),
+            ("unix:/tmp/a.sock", ErrorKind::AddrInUse, "write another path"),
+        ];
+        for (address, kind, help) in cases {
+            let refusal = refused(&address.parse().unwrap(), &kind.into());
+            assert!(refusal.write.concat().contains(help), "{address}: {refusal:?}");
+        }
+    }
+}

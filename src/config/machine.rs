@@ -1,0 +1,183 @@
+//! What only a machine can say of a configuration: whether its ports are free, its names resolve, and the service may
+//! read its files. `exeunt check` asks; a start finds out by itself.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::ToSocketAddrs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::proxy::listener;
+use crate::values::listen_address::ListenAddress;
+use crate::values::upstream_address::UpstreamAddress;
+
+use super::raw::{Item, Location, RawTable, ValueRefusal};
+use super::service_user::ServiceUser;
+use super::{Settings, files, listening, schema};
+
+/// How long all names together may take.
+const LOOKUPS: Duration = Duration::from_secs(3);
+/// The most names that are looked up.
+const MOST_NAMES: usize = 64;
+
+/// How a name and a port are resolved.
+pub type Resolve = fn(&str, u16) -> io::Result<()>;
+
+/// The machine that a configuration is checked on.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// The user that the service manager starts the gateway as, where it is not the one who checks.
+    pub service: Option<ServiceUser>,
+    /// How upstreams' names are resolved.
+    pub resolve: Resolve,
+    /// The first port that needs no privilege.
+    pub first_port: u16,
+    /// Whether a gateway serves already, which its own ports are taken by.
+    pub serving: bool,
+}
+
+impl Machine {
+    /// This machine, for the configuration at `path`.
+    pub fn this(path: &Path) -> Self {
+        let resolve = |name: &str, port: u16| (name, port).to_socket_addrs().map(drop);
+        Self {
+            service: ServiceUser::of(path),
+            resolve,
+            first_port: listening::first_unreserved_port(),
+            serving: is_serving(),
+        }
+    }
+
+    /// Looks at everything that the settings need of this machine.
+    pub(super) fn look(&self, file: &RawTable<'_>, settings: &Settings, path: &Path) {
+        let running = self.serving || settings.admin.as_ref().is_some_and(|admin| is_running(&admin.path));
+        self.listeners(file, &settings.server.listen, running);
+        self.names(&upstreams(file));
+        if let Some(service) = &self.service {
+            readable(file, path, service);
+        }
+    }
+
+    /// Tries to take every address that the gateway is to listen on, and gives it back at once.
+    fn listeners(&self, file: &RawTable<'_>, listen: &[ListenAddress], running: bool) {
+        let items = file.item("listen").map(|item| item.one_or_list()).unwrap_or_default();
+        let reserved = 1..self.first_port;
+        let is_allowed = self.service.as_ref().is_none_or(ServiceUser::may_bind_reserved_ports);
+        for (item, address) in items.iter().zip(listen) {
+            match (listener::probe(address, listen), address) {
+                // By the gateway that runs, as far as can be told.
+                (Err(error), _) if running && error.kind() == io::ErrorKind::AddrInUse => {}
+                (Err(error), _) => item.location.flaw(listening::refused(address, &error)),
+                (Ok(()), ListenAddress::Tcp(socket)) if reserved.contains(&socket.port()) && !is_allowed => {
+                    item.location.flaw(listening::privileged(*socket));
+                }
+                (Ok(()), ListenAddress::Tcp(_) | ListenAddress::Unix(_)) => {}
+            }
+        }
+    }
+
+    /// Names that do not resolve are worth a warning and no more: they may do so by the time they are needed.
+    fn names(&self, upstreams: &[(Item<'_>, UpstreamAddress)]) {
+        let mut names: BTreeMap<(String, u16), Option<io::Result<()>>> = BTreeMap::new();
+        for (_, address) in upstreams {
+            if let UpstreamAddress::Tcp { host, port, .. } = address
+                && host.ip().is_none()
+                && names.len() < MOST_NAMES
+            {
+                names.insert((host.as_str().to_owned(), *port), None);
+            }
+        }
+        self.resolve(&mut names);
+        for (item, address) in upstreams {
+            let UpstreamAddress::Tcp { scheme, host, port } = address else { continue };
+            let answer = names.get(&(host.as_str().to_owned(), *port));
+            let why = match answer {
+                None | Some(Some(Ok(()))) => continue,
+                Some(Some(Err(error))) => error.to_string(),
+                Some(None) => format!("no answer within {} seconds", LOOKUPS.as_secs()),
+            };
+            let near = schema::nearest(host.as_str(), &["localhost"]).unwrap_or("127.0.0.1");
+            item.location.warning(
+                ValueRefusal::new(format!(
+                    "the name {host} does not resolve on this machine ({why}): requests get 502"
+                ))
+                .write(format!(
+                    "write \"{}://{near}:{port}\", the address where the application listens",
+                    scheme.as_str()
+                ))
+                .write("or add the name to the name server or to /etc/hosts"),
+            );
+        }
+    }
+
+    /// Asks for all names at once, and waits for all of them together.
+    fn resolve(&self, names: &mut BTreeMap<(String, u16), Option<io::Result<()>>>) {
+        let (sender, answers) = mpsc::channel();
+        for name in names.keys().cloned() {
+            let (sender, resolve) = (sender.clone(), self.resolve);
+            // An answer that comes too late finds nobody: the process ends soon.
+            thread::spawn(move || {
+                let answer = resolve(&name.0, name.1);
+                let _ = sender.send(Some((name, answer)));
+            });
+        }
+        thread::spawn(move || {
+            thread::sleep(LOOKUPS);
+            let _ = sender.send(None);
+        });
+        while names.values().any(Option::is_none) {
+            let Ok(Some((name, answer))) = answers.recv() else { break };
+            names.insert(name, Some(answer));
+        }
+    }
+}
+
+/// Whether a gateway answers at the operator's socket; one that this user may not ask is there as well.
+fn is_running(socket: &Path) -> bool {
+    match UnixStream::connect(socket) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
+/// Whether another process of this program serves. Everybody may read the command lines of others, as a rule.
+fn is_serving() -> bool {
+    let own = std::process::id().to_string();
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let others = processes.map(|entry| entry.path()).filter(|path| !path.ends_with(&own));
+    let mut commands = others.filter_map(|path| std::fs::read(path.join("cmdline")).ok());
+    commands.any(|command| {
+        let mut words = command.split(|&byte| byte == 0);
+        let program = words.next().unwrap_or_default();
+        program.rsplit(|&byte| byte == b'/').next() == Some(b"exeunt") && words.any(|word| word == b"serve")
+    })
+}
+
+/// Every upstream with its place.
+fn upstreams<'f>(file: &RawTable<'f>) -> Vec<(Item<'f>, UpstreamAddress)> {
+    let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
+    let items = routes.iter().filter_map(|route| route.item("upstream")).flat_map(|item| item.one_or_list());
+    items.filter_map(|item| Some((item.clone(), UpstreamAddress::parse(item.peek()?).ok()?))).collect()
+}
+
+/// The files that the gateway reads, as the service's user sees them.
+fn readable(file: &RawTable<'_>, path: &Path, service: &ServiceUser) {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let named = [("login", "users"), ("brand", "logo"), ("pages", "dir")];
+    let named = named.iter().filter_map(|(table, key)| file.find(table, key));
+    let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
+    let of_routes: Vec<Item<'_>> = routes.iter().filter_map(|route| route.item("upstream_ca_file")).collect();
+    let mut places: Vec<(Location<'_>, PathBuf)> = vec![(file.location.clone(), path.to_owned())];
+    places.extend(named.chain(of_routes).filter_map(|item| {
+        let path = files::resolve(folder, item.peek()?).ok()?;
+        Some((item.location.clone(), path))
+    }));
+    for (place, path) in places {
+        if let Some(refusal) = service.objection(&path) {
+            place.flaw(refusal);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Paths that were meant as patterns: nothing here reads them as such, so they would cover nothing.
+
+use super::raw::ValueRefusal;
+
+/// Why a path with wildcards, a regular expression or blanks around it is refused; `None` where it is a plain one.
+pub fn refused(text: &str) -> Option<ValueRefusal> {
+    if text != text.trim() && !text.trim().is_empty() {
+        return Some(ValueRefusal::new("has blanks at its begin or end").write(format!("write \"{}\"", text.trim())));
+    }
+    let expression = text.starts_with(['^', '~']) || text.ends_with('$') || text.contains(['\\', '{', '|']);
+    if !expression && !text.contains('*') {
+        return None;
+    }
+    let kind = if expression { "a regular expression or template" } else { "a wildcard" };
+    let refusal =
+        ValueRefusal::new(format!("\"{text}\" looks like {kind}: paths are plain text, and cover all below them"));
+    Some(refusal.write(format!("write \"{}\"", plain(text))))
+}
+
+/// The longest plain path that such a text begins with.
+fn plain(text: &str) -> String {
+    let bare = text.trim_start_matches(['^', '~', '*', '=', ' ']);
+    let end = bare.find(['*', '(', '[', '{', '$', '|', '+', '?', '\\']).unwrap_or(bare.len());
+    let (literal, rest) = bare.split_at_checked(end).unwrap_or((bare, ""));
+    // The dot of `.*`, and the segment that goes on behind the literal text.
+    let whole = rest.is_empty() || rest == "$";
+    let literal = if whole { literal } else { literal.rsplit_once('/').map_or("", |(folders, _)| folders) };
+    let literal = literal.trim_end_matches('/');
+    if literal.starts_with('/') { literal.to_owned() } else { format!("/{literal}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_led_back_to_their_plain_beginning() {
+        let cases = [
+            ("/app/*", Some("/app")),
+            ("/app/**", Some("/app")),
+            ("/*", Some("/")),
+            ("*", Some("/")),
+            ("/app*", Some("/")),
+            ("^/app/(.*)$", Some("/app")),
+            ("^/app$", Some("/app")),
+            ("~ ^/api/v\\d+", Some("/api")),
+            ("/users/{id}/files", Some("/users")),
+            ("/(a|b)/c", Some("/")),
+            ("/app", None),
+            ("/Orders(1)", None),
+            ("/a.b/c-d", None),
+        ];
+        for (text, want) in cases {
+            let said = refused(text);
+            assert_eq!(said.map(|said| said.write.concat()), want.map(|want| format!("write \"{want}\"")), "{text}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The user that the service manager starts the gateway as, and what that user may read.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::{Uid, User, getgrouplist};
+
+use super::raw::ValueRefusal;
+
+/// The unit's own names.
+const NAME: &str = "exeunt";
+const FILE: &str = "/etc/exeunt/config.toml";
+/// Where a unit is changed.
+const DROP_INS: [&str; 3] =
+    ["/etc/systemd/system/exeunt.service.d", "/run/systemd/system/exeunt.service.d", "/etc/systemd/system"];
+
+/// A user by number, with all groups.
+#[derive(Clone, Debug)]
+pub struct ServiceUser {
+    /// The name of its group, for advice.
+    pub group: String,
+    /// The number.
+    pub uid: u32,
+    /// The numbers of its groups.
+    pub groups: Vec<u32>,
+}
+
+impl ServiceUser {
+    /// The unit's user, where root checks the configuration of the unit. Anybody else checks for themselves.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let is_of_unit = fs::canonicalize(path).ok() == fs::canonicalize(FILE).ok() && path.exists();
+        let user = User::from_name(NAME).ok().flatten().filter(|_| is_of_unit && Uid::effective().is_root())?;
+        let groups = getgrouplist(&CString::new(NAME).ok()?, user.gid).ok()?;
+        let groups = groups.iter().map(|group| group.as_raw()).collect();
+        Some(Self { group: NAME.to_owned(), uid: user.uid.as_raw(), groups })
+    }
+
+    /// Whether the unit was given the privilege for ports below 1024.
+    pub(super) fn may_bind_reserved_ports(&self) -> bool {
+        let folders = DROP_INS.iter().filter_map(|folder| fs::read_dir(folder).ok());
+        let files = folders.flatten().flatten().map(|entry| entry.path());
+        let is_ours = |path: &Path| {
+            let text = path.to_string_lossy();
+            text.ends_with("exeunt.service") || text.contains("exeunt.service.d/")
+        };
+        let mut texts = files.filter(|path| is_ours(path)).filter_map(|path| fs::read_to_string(path).ok());
+        texts.any(|text| {
+            text.lines().any(|line| line.starts_with("AmbientCapabilities") && line.contains("BIND_SERVICE"))
+        })
+    }
+
+    /// Why this user cannot read a file that is there; `None` where it can.
+    pub(super) fn objection(&self, path: &Path) -> Option<ValueRefusal> {
+        let path = fs::canonicalize(path).ok()?;
+        let closed = path.ancestors().skip(1).filter(|folder| !self.may(folder, 1)).last();
+        if let Some(folder) = closed {
+            let shown = folder.display();
+            return Some(
+                ValueRefusal::new(format!("the service's user cannot enter the folder {shown}"))
+                    .write(format!("run: chgrp {} {shown} && chmod g+x {shown}", self.group)),
+            );
+        }
+        let needed = if path.is_dir() { 5 } else { 4 };
+        let shown = path.display();
+        let mode = if path.is_dir() { "750" } else { "640" };
+        (!self.may(&path, needed)).then(|| {
+            ValueRefusal::new(format!("the service's user cannot read {shown}"))
+                .write(format!("run: chgrp {} {shown} && chmod {mode} {shown}", self.group))
+        })
+    }
+
+    /// Whether the mode of a file gives this user these rights: 4 to read, 1 to enter.
+    fn may(&self, path: &Path, rights: u32) -> bool {
+        let Ok(metadata) = fs::metadata(path) else { return true };
+        let shift = match () {
+            () if self.uid == 0 => return true,
+            () if metadata.uid() == self.uid => 6,
+            () if self.groups.contains(&metadata.gid()) => 3,
+            () => 0,
+        };
+        (metadata.mode() >> shift) & rights == rights
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn modes_say_who_may_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("users.toml");
+        fs::write(&file, "").unwrap();
+        let (own, gid) = (fs::metadata(&file).unwrap().uid(), fs::metadata(&file).unwrap().gid());
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let user = |uid, groups: &[u32]| ServiceUser { group: "exeunt".into(), uid, groups: groups.to_vec() };
+        let cases = [
+            (0o755, 0o600, user(own + 1, &[gid]), Some("cannot read")),
+            (0o755, 0o640, user(own + 1, &[gid]), None),
+            (0o755, 0o640, user(own + 1, &[gid + 1]), Some("cannot read")),
+            (0o755, 0o644, user(own + 1, &[]), None),
+            (0o700, 0o644, user(own + 1, &[gid]), Some("cannot enter")),
+            (0o710, 0o640, user(own + 1, &[gid]), None),
+            (0o700, 0o600, user(own, &[]), None),
+            (0o700, 0o600, user(0, &[]), None),
+        ];
+        for (of_folder, of_file, user, want) in cases {
+            mode(folder.path(), of_folder);
+            mode(&file, of_file);
+            let said = user.objection(&file).map(|refusal| refusal.what);
+            assert_eq!(said.is_some(), want.is_some(), "{of_folder:o} {of_file:o} {user:?}: {said:?}");
+            assert!(said.is_none_or(|said| said.contains(want.unwrap())));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What is wrong with a text that is not TOML: all of it at once, in words.
+//!
+//! The parser recovers from an error, but most of its later errors follow from the first. So the first one is
+//! explained, the lines that it spoils are left out, and the rest is read again.
+
+mod conceal;
+mod line;
+mod nesting;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use toml::de::{DeTable, Error};
+
+use super::report::{Finding, Severity};
+
+pub use conceal::concealed;
+pub use line::Line;
+
+/// How many mistakes are told of one file.
+const MOST: usize = 50;
+
+/// The help where what is to be written cannot be shown.
+const UNREPEATED: &str = "write the value in quotes, behind an equals sign: key = \"value\"";
+
+/// A stretch of text that does not follow the rules of TOML.
+#[derive(Debug, PartialEq, Eq)]
+struct Slip {
+    /// What the help replaces.
+    span: Range<usize>,
+    /// What is wrong.
+    what: String,
+    /// What to write, a line each.
+    write: Vec<String>,
+    /// The lines that cannot be read because of it.
+    spoiled: Range<usize>,
+}
+
+impl Slip {
+    /// A mistake that spoils no more than its own line.
+    fn within(line: &Line<'_>, span: Range<usize>, what: impl Into<String>) -> Self {
+        Self { span, what: what.into(), write: Vec::new(), spoiled: line.span() }
+    }
+
+    fn write(mut self, help: impl Into<String>) -> Self {
+        self.write.push(help.into());
+        self
+    }
+}
+
+/// Every mistake of a text, first line first; none where it is TOML.
+pub fn findings(text: &str) -> Vec<Finding> {
+    let shown = concealed(text);
+    let mut rest = text.to_owned();
+    let mut found = Vec::new();
+    while found.len() < MOST {
+        let (_, errors) = DeTable::parse_recoverable(&rest);
+        let Some(first) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) else { break };
+        let slip = explain(&rest, first);
+        let left = blanked(&rest, &slip.spoiled);
+        let Slip { span, what, mut write, .. } = slip;
+        if shown.get(span.clone()) != rest.get(span.clone()) {
+            // What may be a secret is not repeated.
+            write.iter_mut().filter(|help| help.starts_with("write `")).for_each(|help| UNREPEATED.clone_into(help));
+        }
+        found.push(Finding {
+            severity: Severity::Problem,
+            key: String::new(),
+            what,
+            write,
+            span: Some(span),
+            within: None,
+        });
+        // An error that no line accounts for would be found again and again.
+        match left {
+            Some(left) => rest = left,
+            None => break,
+        }
+    }
+    found
+}
+
+/// The same text with spaces in these lines, so that all places stay. `None` where nothing changes.
+fn blanked(text: &str, lines: &Range<usize>) -> Option<String> {
+    let spoiled = text.get(lines.clone())?;
+    let blank: String =
+        spoiled.chars().map(|sign| if sign == '\n' { "\n".to_owned() } else { " ".repeat(sign.len_utf8()) }).collect();
+    (blank != spoiled)
+        .then(|| [text.get(..lines.start).unwrap_or(""), &blank, text.get(lines.end..).unwrap_or("")].concat())
+}
+
+fn explain(text: &str, error: &Error) -> Slip {
+    let at = error.span().unwrap_or(0..0);
+    let line = Line::at(text, at.start);
+    let known = line::odd_character(&line)
+        .or_else(|| nesting::unclosed(text, &at))
+        .or_else(|| nesting::repeated(text, &at, error.message()))
+        .or_else(|| line::misread(&line, &at));
+    known.unwrap_or_else(|| {
+        let message = error.message().replace('\n', ", ");
+        let place = if at.is_empty() { line.trimmed_span() } else { at };
+        Slip::within(&line, place, format!("this is not valid TOML: {message}"))
+            .write("a line is a table's name in brackets, [login], or a key and its value: path = \"/app\"")
+    })
+}

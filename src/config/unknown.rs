@@ -1,0 +1,95 @@
+//! What to say of a key that a table does not take.
+
+use super::foreign;
+use super::raw::ValueRefusal;
+use super::schema::{self, Schema};
+
+/// Why a key is refused, and where it belongs.
+pub fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
+    let place = header(schema.table);
+    let refusal = |what: &str| ValueRefusal::new(what.replace("{place}", &place));
+    if schema.later.contains(&name) {
+        return refusal("comes with a later version").write("remove this line: this version does nothing with it");
+    }
+    if let Some(why) = foreign::needless(name) {
+        return refusal("is not a key of {place}").write(format!("remove this line: {why}"));
+    }
+    if let Some(known) = foreign::find(name) {
+        let refusal = refusal("is not a key of {place}");
+        return if known.table == schema.table {
+            refusal.write(format!("did you mean `{}`?", known.key))
+        } else {
+            refusal.write(format!("move this line to the {} as `{}`", place_in(known.table), known.key))
+        };
+    }
+    let owners: Vec<&str> = owners(name).map(|owner| owner.table).collect();
+    if let Some((first, others)) = owners.split_first() {
+        let others: String = others.iter().map(|other| format!(", or of {}", header(other))).collect();
+        let refusal =
+            refusal("is not a key of {place}").write(format!("move this line to the {}{others}", place_in(first)));
+        return match schema.means(name) {
+            Some(near) => refusal.write(format!("or write `{near}`, if that is what you mean")),
+            None => refusal,
+        };
+    }
+    let noun = if schema.table.is_empty() { "key or table" } else { "key" };
+    let refusal = ValueRefusal::new(format!("there is no such {noun}"));
+    let refusal = match schema.means(name) {
+        Some(near) => refusal.write(format!("did you mean `{near}`?")),
+        None => refusal.write("remove this line"),
+    };
+    refusal.write(format!("{place} takes: {}", schema.keys.join(", ")))
+}
+
+/// The tables that take this key.
+fn owners(name: &str) -> impl Iterator<Item = &'static Schema> {
+    let is_table = schema::ALL.iter().any(|schema| schema.table == name);
+    // What stands within a route's tables has names that mean nothing elsewhere.
+    let owners = schema::ALL.iter().filter(move |schema| !is_table && !schema.table.contains('.'));
+    owners.copied().filter(move |schema| schema.keys.contains(&name))
+}
+
+/// Whether the value of this key is none that could be a secret: some table takes it, or some well-known program.
+pub fn is_known(name: &str) -> bool {
+    let of_schema = |schema: &&Schema| schema.keys.contains(&name) || schema.later.contains(&name);
+    schema::ALL.iter().any(of_schema) || foreign::find(name).is_some()
+}
+
+/// A table's name as it stands in the file.
+pub fn header(table: &str) -> String {
+    match table {
+        "" => "the file".to_owned(),
+        "route" => "[[route]]".to_owned(),
+        table => format!("[{table}]"),
+    }
+}
+
+/// Where a line of this table is added.
+pub fn place_in(table: &str) -> String {
+    if table.is_empty() { "top of the file".to_owned() } else { format!("end of {}", header(table)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_is_led_to_the_right_place() {
+        let cases = [
+            (&schema::FILE, "idle_timeout", "move this line to the end of [session]"),
+            (&schema::ROUTE, "listen", "move this line to the top of the file, or of [admin]"),
+            (&schema::FILE, "upstream", "move this line to the end of [[route]]"),
+            (&schema::FILE, "lisen", "did you mean `listen`?"),
+            (&schema::ROUTE, "proxy_pass", "did you mean `upstream`?"),
+            (&schema::FILE, "cookie_name", "move this line to the end of [session] as `cookie`"),
+            (&schema::FILE, "cookie_secret", "remove this line: the gateway makes its own keys"),
+            (&schema::FILE, "tls", "remove this line: this version"),
+            (&schema::LOGIN, "xyzzy", "remove this line"),
+            (&schema::LOGIN, "session", "remove this line"),
+        ];
+        for (schema, name, want) in cases {
+            let said = unknown(name, schema);
+            assert!(said.write[0].starts_with(want), "{name}: {said:?}");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Everyday mistakes, each scored: 0 nothing is said, 1 said without a place, 2 with its line, 3 with help that mends
+//! the file when it is followed, and brings up nothing new.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use exeunt::config::{self, Finding, Look, Machine, ServiceUser};
+
+use super::cure::obey;
+
+const SOUND: &str = "\
+listen = [\"127.0.0.1:0\"]
+public_url = \"http://localhost:8080\"
+
+[[route]]
+path = \"/\"
+upstream = \"http://127.0.0.1:9000\"
+groups = [\"staff\"]
+
+[login]
+users = \"users.toml\"
+
+[session]
+idle_timeout = \"1h\"
+store = \"memory\"
+";
+
+const USERS: &str = "\
+[users.alice]
+password = \"$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$V1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dX\"
+groups = [\"staff\"]
+";
+
+/// A name, what is replaced in the sound configuration, and by what.
+type Mistake = (&'static str, &'static str, &'static str);
+
+/// The 25 that other servers were scored by as well; four more of them need more than a text, below.
+const EVERYDAY: [Mistake; 21] = [
+    ("a misspelt key", "upstream =", "upstrem ="),
+    ("a misspelt word", "groups =", "access = \"sigend-in\"\ngroups ="),
+    ("a missing key", "public_url = \"http://localhost:8080\"\n", ""),
+    ("a key in the wrong table", "[login]", "[log]\nmax_lifetime = \"2h\"\n\n[login]"),
+    ("a key twice", "[login]\n", "[login]\nusers = \"users.toml\"\n"),
+    ("typographic quotes", "\"users.toml\"", "“users.toml”"),
+    ("a no-break space", "users =", "users\u{a0}="),
+    ("a switch in another case", "path = \"/\"\n", "path = \"/\"\ncase_sensitive = True\n"),
+    ("a line of YAML", "path = \"/\"\n", "path: /\n"),
+    ("a line of nginx", "upstream = \"http://127.0.0.1:9000\"", "proxy_pass http://127.0.0.1:9000;"),
+    ("an open bracket", "0\"]", "0\""),
+    ("a text without quotes", "\"http://localhost:8080\"", "http://localhost:8080"),
+    ("a number in quotes", "[session]\n", "[session]\nmax_per_user = \"20\"\n"),
+    ("a size with a unit", "[session]\n", "[limits]\nhead_size = \"32k\"\n[session]\n"),
+    ("a time without a unit", "\"1h\"", "3600"),
+    ("a port out of range", "9000", "90000"),
+    ("a variable", "http://127.0.0.1:9000", "${APP_URL}"),
+    ("a wildcard in a path", "[[route]]\n", "[[route]]\npath = \"/app/*\"\nupstream = \"demo\"\n\n[[route]]\n"),
+    ("a group that nobody is in", "\"staff\"", "\"stuff\""),
+    ("a name that does not resolve", "127.0.0.1:9000", "no-such-app:9000"),
+    ("a file that is not there", "groups =", "upstream_ca_file = \"ca.pem\"\ngroups ="),
+];
+
+/// Their relatives.
+const FURTHER: [Mistake; 45] = [
+    (
+        "a regular expression as path",
+        "[[route]]\n",
+        "[[route]]\npath = \"^/app/(.*)$\"\nupstream = \"demo\"\n\n[[route]]\n",
+    ),
+    ("single brackets", "[[route]]", "[route]"),
+    ("a text for a list", "[\"staff\"]", "\"staff\""),
+    ("a list for a text", "\"users.toml\"", "[\"users.toml\"]"),
+    ("a port for an address", "[\"127.0.0.1:0\"]", "8080"),
+    ("a name to listen on", "127.0.0.1:0", "localhost:0"),
+    ("an address in another's form", "127.0.0.1:0", "http://127.0.0.1:0"),
+    ("an asterisk for an address", "127.0.0.1:0", "*:0"),
+    ("a foreign address", "127.0.0.1:0", "192.0.2.1:0"),
+    ("a port beyond all", "127.0.0.1:0", "127.0.0.1:80800"),
+    ("an upstream without scheme", "http://127.0.0.1:9000", "localhost:9000"),
+    ("an upstream with a path", "127.0.0.1:9000", "127.0.0.1:9000/app/"),
+    ("an upstream with a slash at its end", "127.0.0.1:9000", "127.0.0.1:9000/"),
+    ("an upstream of another kind", "http://127.0.0.1:9000", "fastcgi://127.0.0.1:9000"),
+    ("a key in another case", "users =", "Users ="),
+    ("a quoted switch", "[login]\n", "[login]\nallow_weak_hashes = \"true\"\n"),
+    ("a switch as yes", "[login]\n", "[login]\nallow_weak_hashes = yes\n"),
+    ("a public_url with a path", "localhost:8080", "localhost:8080/app"),
+    ("a public_url without scheme", "\"http://localhost:8080\"", "\"localhost:8080\""),
+    ("a public_url with an odd port", "localhost:8080", "localhost:99999"),
+    ("a key of another gateway", "users =", "htpasswd_file ="),
+    ("a key of another gateway elsewhere", "[login]\n", "[login]\ncookie_name = \"app\"\n"),
+    ("a secret that is not needed", "[login]\n", "[login]\ncookie_secret = \"hunter2\"\n"),
+    ("a key of the file in a table", "[login]\n", "[login]\nhosts = [\"a.test\"]\n"),
+    ("an unknown key", "[login]\n", "[login]\nfrobnicate = 1\n"),
+    ("a unit in words", "\"1h\"", "\"90 minutes\""),
+    ("a unit in capitals", "\"1h\"", "\"1H\""),
+    ("a fraction", "\"1h\"", "\"1.5h\""),
+    ("a time that is too short", "\"1h\"", "\"0s\""),
+    ("a number beyond all", "[session]\n", "[session]\nmax_per_user = 0\n"),
+    ("a comment of C", "[session]\n", "// sessions\n[session]\n"),
+    ("a semicolon at the end", "\"1h\"", "\"1h\";"),
+    ("a comma at the end", "\"1h\"", "\"1h\","),
+    ("an open quote", "\"1h\"", "\"1h"),
+    ("an open header", "[session]", "[session"),
+    ("a YAML table", "[session]", "session:"),
+    ("a block of nginx", "[session]\n", "server {\n}\n[session]\n"),
+    ("a list without commas", "[\"staff\"]", "[\"staff\" \"staff\"]"),
+    ("a list over lines that is open", "[\"staff\"]", "[\n  \"staff\",\n"),
+    ("a blank in a key", "idle_timeout", "idle timeout"),
+    ("a blank at the end of a path", "path = \"/\"", "path = \"/ \""),
+    ("a path without a slash", "[[route]]\n", "[[route]]\npath = \"app\"\nupstream = \"demo\"\n\n[[route]]\n"),
+    ("a wildcard host", "[login]", "[[route]]\nhost = \"*.example.com\"\nupstream = \"demo\"\n[login]"),
+    ("a network with host bits", "[[route]]\n", "trusted_proxies = [\"10.0.0.1/8\"]\n[[route]]\n"),
+    ("a logo that is not there", "[login]", "[brand]\nlogo = \"logo.svg\"\n[login]"),
+];
+
+/// Things that look like mistakes, and are none.
+const FINE: [Mistake; 4] = [
+    ("ends of lines of another system", "\n", "\r\n"),
+    ("tabs", " = ", "\t=\t"),
+    ("a mark of the byte order", "listen", "\u{feff}listen"),
+    ("a slash at the end of public_url", "localhost:8080", "localhost:8080/"),
+];
+
+struct Site {
+    folder: tempfile::TempDir,
+    machine: Machine,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let resolve = |name: &str, _| match name {
+            "localhost" => Ok(()),
+            _ => Err(io::Error::other("Name or service not known")),
+        };
+        let site = Self { folder, machine: Machine { service: None, resolve, first_port: 1024, serving: false } };
+        site.write("users.toml", USERS.as_bytes());
+        site
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        fs::write(self.path(name), bytes).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o640)).unwrap();
+    }
+
+    fn found(&self) -> Vec<Finding> {
+        let look = Look { machine: self.machine.clone(), since: None };
+        let report = match config::check(&self.path("config.toml"), &look) {
+            Ok((_, report)) | Err(report) => report,
+        };
+        report.findings().to_vec()
+    }
+
+    /// The score of a configuration, and what was said of it.
+    fn score(&self, configuration: &[u8]) -> (u8, String) {
+        self.write("config.toml", configuration);
+        let mut left = self.found();
+        let said: String =
+            left.iter().map(|found| format!("  {}: {} {:?}\n", found.key, found.what, found.write)).collect();
+        if left.is_empty() {
+            return (0, said);
+        }
+        if left.iter().any(|found| found.span.is_none() && !found.what.contains("is missing")) {
+            return (1, said);
+        }
+        while let Some(finding) = left.first() {
+            if !obey(&self.path("config.toml"), finding) {
+                return (2, said);
+            }
+            let after = self.found();
+            let is_new = |found: &Finding| !left.iter().any(|old| (&old.key, &old.what) == (&found.key, &found.what));
+            if after.len() >= left.len() || after.iter().any(is_new) {
+                let text = fs::read_to_string(self.path("config.toml")).unwrap_or_default();
+                return (2, format!("{said}  then {after:?}\n{text}"));
+            }
+            left = after;
+        }
+        (3, said)
+    }
+}
+
+/// Those that do not have the full score.
+fn poor(mistakes: &[Mistake]) -> Vec<String> {
+    let mut poor = Vec::new();
+    for (name, sound, broken) in mistakes {
+        assert!(SOUND.contains(sound), "{name}");
+        let (score, said) = Site::new().score(SOUND.replacen(sound, broken, 1).as_bytes());
+        if score != 3 {
+            poor.push(format!("{name}: {score}\n{said}"));
+        }
+    }
+    poor
+}
+
+#[test]
+fn a_sound_configuration_has_nothing_to_mend() {
+    assert_eq!(Site::new().score(SOUND.as_bytes()), (0, String::new()));
+    for (name, sound, other) in FINE {
+        let text = SOUND.replace(sound, other);
+        assert_eq!(Site::new().score(text.as_bytes()), (0, String::new()), "{name}");
+    }
+}
+
+#[test]
+fn everyday_mistakes_are_mended_by_what_is_said() {
+    let poor = poor(&EVERYDAY);
+    assert!(poor.is_empty(), "{}", poor.join("\n"));
+}
+
+#[test]
+fn their_relatives_are_as_well() {
+    let poor = poor(&FURTHER);
+    assert!(poor.is_empty(), "{} of {}\n{}", poor.len(), FURTHER.len(), poor.join("\n"));
+}
+
+#[test]
+fn files_in_another_encoding() {
+    let text = SOUND.replacen("# ", "", 1).replace("[login]", "# für alle\n[login]");
+    let latin: Vec<u8> = text.chars().map(|sign| u8::try_from(u32::from(sign)).unwrap()).collect();
+    let wide: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    for bytes in [latin, wide] {
+        let site = Site::new();
+        let (score, said) = site.score(&bytes);
+        assert_eq!(score, 3, "{said}");
+        let text = fs::read_to_string(site.path("config.toml")).unwrap();
+        assert!(text.contains("für alle"), "{text}");
+    }
+}
+
+#[test]
+fn a_port_that_is_in_use() {
+    let site = Site::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = SOUND.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string());
+    let (score, said) = site.score(text.as_bytes());
+    assert!(score == 3 && said.contains("is in use"), "{score} {said}");
+    // Where the gateway itself runs, the port is its own.
+    let admin = UnixListener::bind(site.path("exeunt-admin.sock")).unwrap();
+    assert_eq!(site.score(text.as_bytes()), (0, String::new()));
+    drop(admin);
+    assert_eq!(site.score(text.as_bytes()).0, 3, "what is left of a gateway is none");
+}
+
+#[test]
+fn a_port_that_the_service_may_not_have() {
+    let site = Site { machine: Machine { service: Some(user(0)), ..Site::new().machine }, ..Site::new() };
+    let (score, said) = site.score(SOUND.replace("127.0.0.1:0", "127.0.0.1:80").as_bytes());
+    assert!(score == 3 && said.contains("CAP_NET_BIND_SERVICE"), "{score} {said}");
+}
+
+#[test]
+fn a_file_that_the_service_may_not_read() {
+    let site = Site::new();
+    let owner = fs::metadata(site.path("users.toml")).unwrap().uid();
+    let site = Site { machine: Machine { service: Some(user(owner + 1)), ..Site::new().machine }, ..site };
+    fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o750)).unwrap();
+    assert_eq!(site.score(SOUND.as_bytes()), (0, String::new()));
+    for mode in [0o600, 0o400] {
+        fs::set_permissions(site.path("users.toml"), fs::Permissions::from_mode(mode)).unwrap();
+        let (score, said) = site.score(SOUND.as_bytes());
+        assert!(score == 3 && said.contains("login.users: the service's user cannot read"), "{score} {said}");
+    }
+    fs::set_permissions(site.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let said = site.found().iter().map(|found| found.what.clone()).collect::<String>();
+    assert!(said.contains("cannot enter the folder"), "{said}");
+}
+
+/// A user of the service with this number, in the group that the tests' files have.
+fn user(uid: u32) -> ServiceUser {
+    let group = fs::metadata(std::env::temp_dir()).map(|_| nix::unistd::getgid().as_raw()).unwrap();
+    ServiceUser { group: group.to_string(), uid, groups: vec![group] }
+}
+
+/// Whatever is wrong with a file, the values of keys that nobody knows are not shown.
+#[test]
+fn secrets_of_other_programs_are_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [
+        "cookie_secret = \"hunter2\"", "cookie_secret = hunter2", "cookie_secret: hunter2", "cookie_secret hunter2;",
+        "oauth = { secret = \"hunter2\" }", "session = { secret = \"hunter2\" }", "cookie_secret = “hunter2”",
+        "cookie_secret = \"\"\"\nhunter2\"\"\"", "cookie_secret = [\"a\", \"hunter2\"", "cookie_secret = \"hunter2",
+    ];
+    for line in lines {
+        for text in [format!("{line}\n{SOUND}"), format!("{SOUND}{line}\n"), format!("{SOUND}\n{line}\npath = /\n")] {
+            let report = config::parse("config.toml", &text, Path::new(folder.path())).unwrap_err();
+            let shown = report.render(false);
+            assert!(!shown.contains("hunter2"), "{text}\n{shown}");
+        }
+    }
+}
