@@ -115,7 +115,7 @@ fn the_receipt_is_in_words() {
     let pages = pages();
     let english = pages.goodbye(Language(0), StatusCode::OK, Some(&receipt));
     for words in
-        ["Your session has ended", "3 open connections were closed", "nothing to forget", "Goodbye, alice.", "k3f9"]
+        ["Your session has ended", "3 open connections were closed", "no session cookie", "Goodbye, alice.", "k3f9"]
     {
         assert!(text(&english).contains(words), "{words}: {}", text(&english));
     }
@@ -138,8 +138,8 @@ fn a_refusal_says_what_to_do_next() {
     let page = |reason: Reason, switch| text(&pages.refused(Language(0), &reason.into(), switch));
     assert!(page(Reason::UpstreamUnreachable, None).contains("href=\"\">Try again"));
     assert!(page(Reason::NoRoute, None).contains("href=\"/\">Go to the start page"));
-    assert!(page(Reason::GroupMissing, None).contains("href=\"/login?switch=1\">Sign in as somebody else"));
-    assert!(page(Reason::GroupMissing, Some("/login?x")).contains("href=\"/login?x\">Sign in as somebody else"));
+    assert!(page(Reason::GroupMissing, None).contains("href=\"/login?switch=1\">Use another account"));
+    assert!(page(Reason::GroupMissing, Some("/login?x")).contains("href=\"/login?x\">Use another account"));
     assert!(page(Reason::LogoutByGet, None).contains("<form method=\"post\" action=\"/logout\""));
     let detail = Refusal { message: "write $host".into(), ..Refusal::from(Reason::HostNotServed) };
     assert!(text(&pages.refused(Language(1), &detail, None)).contains("write $host"));

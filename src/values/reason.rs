@@ -7,13 +7,13 @@ use http::StatusCode;
 /// The stable reason of a refusal. Adding one is fine; renaming one breaks people's alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// The request target has no single reading, or is no path.
+    /// The request target is not a path, or has more than one reading.
     TargetAmbiguous,
     /// The head contradicts itself: framing, `Host`, `Expect`.
     HeadMalformed,
     /// There is no `Host`.
     HostMissing,
-    /// The `Host` is none that this gateway serves.
+    /// The `Host` is not a name that this gateway serves.
     HostNotServed,
     /// A method that the route does not pass on, or that no route does.
     MethodNotAllowed,
@@ -25,9 +25,9 @@ pub enum Reason {
     TargetTooLong,
     /// The head did not arrive in time.
     HeadTooSlow,
-    /// A version of HTTP that is not spoken here.
+    /// A version of HTTP that is not supported.
     VersionNotSupported,
-    /// The chunks of a request's body are not framed as they have to be.
+    /// The chunks of a request's body are not valid.
     BodyMalformed,
     /// The body of a request stopped arriving, or trickles.
     BodyTooSlow,
@@ -45,13 +45,13 @@ pub enum Reason {
     GroupMissing,
     /// Another site asked for something only our own pages may ask for.
     CrossSite,
-    /// A WebDAV request names a second resource that is none of the same route.
+    /// A WebDAV request names a second resource outside of its route.
     DestinationRefused,
     /// A WebDAV request would write to another server.
     DestinationForeign,
     /// A WebSocket handshake from a page of another origin.
     SocketOrigin,
-    /// The script of a service worker that could answer in our place.
+    /// The script of a service worker whose scope covers the gateway's own pages.
     ServiceWorker,
     /// A WebSocket handshake of another version than 13, the only one there is.
     SocketVersion,
@@ -59,13 +59,13 @@ pub enum Reason {
     NotANavigation,
     /// A program tried to sign out by GET.
     LogoutByGet,
-    /// User name or password are wrong, or the account is disabled.
+    /// Wrong user name or password, or a disabled account.
     CredentialsWrong,
     /// Too many wrong passwords for this account or from this address: right ones are not looked at either.
     TooManyAttempts,
     /// The sign-in form cannot be read: wrong type, broken encoding, a field missing or given twice.
     FormMalformed,
-    /// The form is larger than any form of ours.
+    /// The form is larger than `limits.login_body`.
     FormTooLarge,
     /// The body did not arrive.
     BodyIncomplete,
@@ -79,7 +79,7 @@ pub enum Reason {
     StoreUnavailable,
     /// No upstream of the route could be reached.
     UpstreamUnreachable,
-    /// The upstream's answer is no HTTP, or broke off before its head was whole.
+    /// The upstream's answer is not valid HTTP, or broke off within its head.
     UpstreamBroken,
     /// The upstream did not answer in time.
     UpstreamTooSlow,
@@ -232,39 +232,41 @@ impl Reason {
                  the gateway's log, and `exeunt check` shows them."
             }
             Self::MethodNotAllowed => "This method is not allowed here.",
-            Self::ExpectationUnknown => "The only expectation that is met here is 100-continue.",
-            Self::HeadTooLarge => "The head of this request is larger than is read here.",
-            Self::TargetTooLong => "This address is longer than is read here.",
+            Self::ExpectationUnknown => "The only expectation that is supported is 100-continue.",
+            Self::HeadTooLarge => "The head of this request is too large.",
+            Self::TargetTooLong => "This address is too long.",
             Self::HeadTooSlow => "The request did not arrive in time.",
-            Self::VersionNotSupported => "The versions of HTTP that are spoken here are 1.0 and 1.1.",
-            Self::BodyMalformed => "The body of this request is not framed as it has to be.",
+            Self::VersionNotSupported => "The supported versions of HTTP are 1.0 and 1.1.",
+            Self::BodyMalformed => "The body of this request is not framed correctly.",
             Self::BodyTooSlow => "The body of this request did not arrive in time.",
-            Self::SessionBusy => "Too much is under way in this session at this moment. Try again shortly.",
-            Self::TooManyConnections => "Too many connections are open here at this moment. Try again shortly.",
+            Self::SessionBusy => "Too many requests are running in this session. Try again shortly.",
+            Self::TooManyConnections => "Too many connections are open. Try again shortly.",
             Self::AddressBusy => "Too many connections are open from your address. Try again shortly.",
             Self::NoRoute => "There is nothing at this address.",
             Self::SignInRequired => "Sign in to see this.",
             Self::GroupMissing => "You are signed in, but your account may not see this.",
             Self::CrossSite => "Another web site sent this request. Nothing was done.",
-            Self::DestinationRefused => "This request names a second address that is no part of the same application.",
+            Self::DestinationRefused => {
+                "This request names a second address that does not belong to the same application."
+            }
             Self::DestinationForeign => "Nothing can be written to another server from here.",
             Self::SocketOrigin => "A page of another web site tried to open this connection.",
             Self::ServiceWorker => "A service worker here could answer in place of the sign-in page.",
-            Self::SocketVersion => "The only version of WebSocket that is spoken here is 13.",
-            Self::NotANavigation => "Signing out needs a click of yours. Nothing was done.",
+            Self::SocketVersion => "The only supported version of WebSocket is 13.",
+            Self::NotANavigation => "Signing out needs a click by a person. Nothing was done.",
             Self::LogoutByGet => "Sign out with POST: curl -X POST.",
-            Self::CredentialsWrong => "User name or password are wrong.",
+            Self::CredentialsWrong => "Wrong user name or password.",
             Self::TooManyAttempts => "Too many attempts to sign in. Try again later.",
             Self::FormMalformed => "The form could not be read: send username and password, each once.",
             Self::FormTooLarge => "The form is too large.",
             Self::BodyIncomplete => "The request's body did not arrive.",
-            Self::SignInBusy => "Too many people are signing in at this moment. Try again shortly.",
+            Self::SignInBusy => "Too many people are signing in right now. Try again shortly.",
             Self::SignInCrowded => {
-                "Too many sign-ins of this account or from this address wait at this moment. Try again shortly."
+                "Too many sign-ins of this account or from this address are waiting. Try again shortly."
             }
-            Self::SessionsFull => "Too many people are signed in at this moment. Try again later.",
+            Self::SessionsFull => "Too many people are signed in right now. Try again later.",
             Self::StoreUnavailable => "The session store does not answer. Try again shortly.",
-            Self::UpstreamUnreachable => "The application cannot be reached at this moment.",
+            Self::UpstreamUnreachable => "The application cannot be reached right now.",
             Self::UpstreamBroken => "The application sent an answer that cannot be passed on.",
             Self::UpstreamTooSlow => "The application did not answer in time.",
             Self::UpstreamLoop => "The upstream of this route leads back to this gateway.",

@@ -70,7 +70,7 @@ async fn wrong_credentials_and_odd_forms_open_nothing() {
     let page = harness.ask("POST", "/login", &[FORM, BROWSER], "username=al%22ice&password=wrong&next=/a").await;
     assert_eq!(page.status, 401);
     assert!(
-        text(&page).contains("are wrong")
+        text(&page).contains("Wrong user name or password")
             && text(&page).contains("value=\"al&quot;ice\"")
             && text(&page).contains("value=\"/a\"")
     );

@@ -30,7 +30,7 @@ async fn people_read_their_language_and_programs_english() {
     let page = harness.ask("GET", "/login", &[BROWSER, german], "").await;
     assert!(text(&page).contains("Anmelden"));
     let wrong = harness.ask("POST", "/login", &[FORM, BROWSER, german], "username=alice&password=wrong").await;
-    assert!(text(&wrong).contains("Benutzername oder Passwort sind falsch"));
+    assert!(text(&wrong).contains("Benutzername oder Passwort ist falsch"));
     let goodbye = harness.ask("POST", "/logout", &[BROWSER, german], "").await;
     assert!(text(&goodbye).contains("Sie sind abgemeldet"));
     let program = harness.ask("GET", "/x", &[german], "").await;

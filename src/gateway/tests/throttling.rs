@@ -23,7 +23,7 @@ async fn a_banned_account_has_one_answer_and_costs_no_hash() {
     let page = harness.ask("POST", "/login", &[FORM, BROWSER], WRONG).await;
     assert_eq!((page.status.as_u16(), header(&page, "retry-after")), (429, Some("5")));
     let shown = text(&page);
-    assert!(shown.contains("It is possible again in 5 s.") && shown.contains("name=\"password\""), "{shown}");
+    assert!(shown.contains("You can try again in 5 s.") && shown.contains("name=\"password\""), "{shown}");
     let lines = harness.lines.lock().join("\n");
     assert!(lines.contains("event=sign_in_refused client=unix reason=too_many_attempts user=alice"), "{lines}");
     harness.clock.advance(Duration::from_secs(5));

@@ -93,7 +93,7 @@ test("Enter signs in, and signs out", async () => {
   await page.keyboard.press("Enter");
   await page.waitForURL(stage.at("/app/"));
   await page.goto(stage.at("/login"));
-  for (const text of ["Continue", "Sign in as somebody else", "Sign out"]) {
+  for (const text of ["Continue", "Use another account", "Sign out"]) {
     await page.keyboard.press("Tab");
     assert.equal(await page.locator(":focus").textContent(), text);
   }
@@ -109,7 +109,7 @@ test("a refused account is led to another one and back to the page", async () =>
   const page = await window.newPage();
   await signIn(page, stage, "bob");
   await page.goto(stage.at("/staff/x?y=z"));
-  await page.click("text=Sign in as somebody else");
+  await page.click("text=Use another account");
   assert.equal(await page.inputValue("[name=next]"), "/staff/x?y=z");
   await window.close();
 });
@@ -203,7 +203,7 @@ for (const name of ["goodbye", "goodbye-by-link", "login", "login-wrong", "signe
       }));
 
 for (const [name, locale, farewell, close] of [
-  ["goodbye", "en", "Goodbye, alice.", "Close other tabs of these applications: a page that stayed open continues as whoever signs in next."],
+  ["goodbye", "en", "Goodbye, alice.", "Close other tabs of these applications: an open page keeps working as the next person who signs in."],
   ["goodbye-by-link", "de", "Auf Wiedersehen, alice.", "Schließen Sie andere Tabs dieser Anwendungen"],
 ])
   test(`${name}, ${locale}: it names who was signed in, and a crafted link shows nobody's text`, () =>
