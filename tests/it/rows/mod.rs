@@ -34,7 +34,7 @@ const ROWS: [(char, RangeInclusive<u32>); 12] = [
 /// Rows that are tested by what stands beside these tests, and where.
 const ELSEWHERE: [(&str, &str); 3] = [
     ("t41", "a million random targets: src/gateway/tests/properties.rs"),
-    ("t113", "clients that trickle: tests/it/door/deadlines.rs by the clock, tests/e2e with thousands"),
+    ("t113", "clients that trickle: tests/it/server/deadlines.rs by the clock, tests/e2e with thousands"),
     ("t127", "real applications behind real servers: tests/e2e"),
 ];
 
