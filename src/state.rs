@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::values::mac::MacKeys;
 
 /// The key file's name in the state folder.
-pub const KEY_FILE: &str = "exeunt.key";
+pub(crate) const KEY_FILE: &str = "exeunt.key";
 
 /// Far more than the most keys with a comment each.
 const MAX_SIZE: u64 = 64 * 1024;
@@ -28,7 +28,7 @@ const HEAD: &str = "\
 
 /// Why there are no keys.
 #[derive(Debug)]
-pub enum StateProblem {
+pub(crate) enum StateProblem {
     /// The key file is there and cannot be used: what is wrong, and what to do.
     Unusable(PathBuf, String),
     /// There is no key file, and none can be made.
@@ -48,7 +48,7 @@ impl fmt::Display for StateProblem {
 ///
 /// # Errors
 /// [`Problem::NotMade`] where the folder cannot be written.
-pub fn open(folder: &Path) -> Result<MacKeys, StateProblem> {
+pub(crate) fn open(folder: &Path) -> Result<MacKeys, StateProblem> {
     let path = folder.join(KEY_FILE);
     if let Some(keys) = read(&path)? {
         return Ok(keys);
@@ -63,7 +63,7 @@ pub fn open(folder: &Path) -> Result<MacKeys, StateProblem> {
 ///
 /// # Errors
 /// [`Problem::Unusable`]
-pub fn read(path: &Path) -> Result<Option<MacKeys>, StateProblem> {
+pub(crate) fn read(path: &Path) -> Result<Option<MacKeys>, StateProblem> {
     let unusable = |what: String| StateProblem::Unusable(path.to_owned(), what);
     let text = match text_of(path) {
         Ok(Ok(text)) => text,

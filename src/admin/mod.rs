@@ -18,7 +18,7 @@ use std::path::PathBuf;
 pub use self::server::AdminSocket;
 
 /// Where the socket is unless the configuration says something else, from the folder of its file.
-pub const DEFAULT_SOCKET: &str = "exeunt-admin.sock";
+pub(crate) const DEFAULT_SOCKET: &str = "exeunt-admin.sock";
 
 /// What `[admin]` says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::http1::headers::Headers;
 use crate::http1::media_type::may_be_page;
 
 /// Headers that tell caches between us and the browser what `Cache-Control` does not (RFC 9213 and its forerunners).
-pub static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
+pub(crate) static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
     HeaderName::from_static("cdn-cache-control"),
     HeaderName::from_static("cloudflare-cdn-cache-control"),
     HeaderName::from_static("netlify-cdn-cache-control"),
@@ -25,17 +25,17 @@ pub static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
 
 /// An answer to a request that was made in the name of a session.
 #[derive(Clone, Copy, Debug)]
-pub struct SignedInAnswer<'a> {
+pub(crate) struct SignedInAnswer<'a> {
     /// Its status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// Its head as the application sent it.
-    pub headers: &'a dyn Headers,
+    pub(crate) headers: &'a dyn Headers,
     /// Whether a browser shows it in place of the page before.
-    pub is_navigation: bool,
+    pub(crate) is_navigation: bool,
     /// Whether strangers get answers of this route, too.
-    pub is_public_route: bool,
+    pub(crate) is_public_route: bool,
     /// Whether there is one of [`FOR_CACHES_BETWEEN`].
-    pub speaks_to_caches_between: bool,
+    pub(crate) speaks_to_caches_between: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ enum CachePolicy {
 
 impl SignedInAnswer<'_> {
     /// Adds the edits that keep this answer from whoever signs in next.
-    pub fn protect(&self, edits: &mut HeaderEdits) {
+    pub(crate) fn protect(&self, edits: &mut HeaderEdits) {
         let control = match self.cache_policy() {
             CachePolicy::AsItIs if self.is_public_route => return,
             CachePolicy::AsItIs => None,

@@ -14,7 +14,7 @@ use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
 
 /// Whether a request that changes something may act. Addresses of our own ask, and routes that say so.
-pub fn change(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
+pub(crate) fn change(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match (facts.fetch_site(), facts.origin()) {
         (Some("same-origin" | "none"), _) => Ok(()),
         (Some(_), _) => Err(Reason::CrossSite),
@@ -26,7 +26,7 @@ pub fn change(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> 
 }
 
 /// Whether a POST may sign out: as [`change`], or from another own origin.
-pub fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
+pub(crate) fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match facts.origin() {
         Some(Ok(origin)) if is_own_page(facts, hosts, &origin) => Ok(()),
         _ => change(facts, hosts),
@@ -35,7 +35,7 @@ pub fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Rea
 
 /// What a GET of a logout path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogoutByGet {
+pub(crate) enum LogoutByGet {
     /// A person clicked our link or typed the address: it ends the session.
     End,
     /// A person came from somewhere else, or the browser does not say: it asks.
@@ -57,7 +57,7 @@ pub enum GetPolicy {
 }
 
 /// Judges a GET of a logout path.
-pub fn logout_get(facts: &RequestFacts<'_>, policy: GetPolicy) -> LogoutByGet {
+pub(crate) fn logout_get(facts: &RequestFacts<'_>, policy: GetPolicy) -> LogoutByGet {
     if policy == GetPolicy::Never {
         return LogoutByGet::Refuse(Reason::LogoutByGet);
     }
@@ -77,7 +77,7 @@ pub fn logout_get(facts: &RequestFacts<'_>, policy: GetPolicy) -> LogoutByGet {
 
 /// Whether a page may open a WebSocket in the name of a session. Sockets know no same-origin policy: any page may
 /// try, and the cookie would go along.
-pub fn socket(facts: &RequestFacts<'_>, hosts: &OwnHosts, allowed: &[Origin]) -> Result<(), Reason> {
+pub(crate) fn socket(facts: &RequestFacts<'_>, hosts: &OwnHosts, allowed: &[Origin]) -> Result<(), Reason> {
     match facts.origin() {
         None => Ok(()),
         Some(Ok(origin)) if is_own_page(facts, hosts, &origin) || allowed.contains(&origin) => Ok(()),
@@ -92,13 +92,13 @@ fn is_own_page(facts: &RequestFacts<'_>, hosts: &OwnHosts, origin: &Origin) -> b
 }
 
 /// Whether a method asks for something without changing it (RFC 9110 9.2.1), as far as own addresses go.
-pub fn is_read(method: &Method) -> bool {
+pub(crate) fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
 /// Whether a method is registered as safe (RFC 9110 16.1.1): what an application does on one is its own doing. An
 /// unknown method may change anything.
-pub fn is_safe(method: &Method) -> bool {
+pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "QUERY" | "REPORT" | "SEARCH")
 }
 

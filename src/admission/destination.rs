@@ -11,15 +11,15 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::target::Target;
 
 /// Where COPY and MOVE write to.
-pub static DESTINATION: HeaderName = HeaderName::from_static("destination");
+pub(crate) static DESTINATION: HeaderName = HeaderName::from_static("destination");
 /// Conditions, some of them about other resources.
-pub static IF: HeaderName = HeaderName::from_static("if");
+pub(crate) static IF: HeaderName = HeaderName::from_static("if");
 
 /// The target that `Destination` names; nothing where there is none.
 ///
 /// # Errors
 /// It is told twice, leads to another server, or cannot be read in one way.
-pub fn read<'a>(facts: &RequestFacts<'a>, hosts: &OwnHosts) -> Result<Option<Target<'a>>, Refusal> {
+pub(crate) fn read<'a>(facts: &RequestFacts<'a>, hosts: &OwnHosts) -> Result<Option<Target<'a>>, Refusal> {
     if !facts.headers.has(&DESTINATION) {
         return Ok(None);
     }
@@ -32,7 +32,7 @@ pub fn read<'a>(facts: &RequestFacts<'a>, hosts: &OwnHosts) -> Result<Option<Tar
 
 /// What an address of such a header leads to.
 #[derive(Debug)]
-pub enum Resource<'a> {
+pub(crate) enum Resource<'a> {
     /// Something here.
     Ours(Target<'a>),
     /// Another server.
@@ -43,7 +43,7 @@ pub enum Resource<'a> {
 ///
 /// # Errors
 /// It cannot be read in one way.
-pub fn resource<'a>(text: &'a str, facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<Resource<'a>, Refusal> {
+pub(crate) fn resource<'a>(text: &'a str, facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<Resource<'a>, Refusal> {
     let unclear = || Refusal::from(Reason::DestinationRefused);
     if !text.starts_with('/') {
         let (scheme, rest) = text.split_once("://").ok_or_else(unclear)?;
@@ -58,11 +58,11 @@ pub fn resource<'a>(text: &'a str, facts: &RequestFacts<'_>, hosts: &OwnHosts) -
 
 /// An `If` header, taken apart at the tags that say which resource its conditions are about.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Conditions<'a>(Vec<Part<'a>>);
+pub(crate) struct Conditions<'a>(Vec<Part<'a>>);
 
 /// A part of an `If` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub(crate) enum Part<'a> {
     /// The address between `<` and `>`.
     Tag(&'a str),
     /// Everything else, as it came.
@@ -74,7 +74,7 @@ impl<'a> Conditions<'a> {
     ///
     /// # Errors
     /// A list, a tag or a text in it has no end.
-    pub fn read(value: &'a str) -> Result<Option<Self>, Reason> {
+    pub(crate) fn read(value: &'a str) -> Result<Option<Self>, Reason> {
         let mut parts = Vec::new();
         let mut rest = value;
         while let Some(at) = rest.find(['<', '(']) {
@@ -100,7 +100,7 @@ impl<'a> Conditions<'a> {
     ///
     /// # Errors
     /// What `change` says of one of them.
-    pub fn with_tags<E>(&self, mut change: impl FnMut(&'a str) -> Result<String, E>) -> Result<String, E> {
+    pub(crate) fn with_tags<E>(&self, mut change: impl FnMut(&'a str) -> Result<String, E>) -> Result<String, E> {
         let mut value = String::new();
         for part in &self.0 {
             match *part {

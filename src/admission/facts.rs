@@ -28,24 +28,24 @@ static PREFETCH: [HeaderName; 4] = [
 
 /// One request, as far as rules care.
 #[derive(Debug)]
-pub struct RequestFacts<'a> {
+pub(crate) struct RequestFacts<'a> {
     /// The method: none that is never passed on. Whether this one is, routes say.
-    pub method: &'a Method,
+    pub(crate) method: &'a Method,
     /// The target, in all its readings.
-    pub target: Target<'a>,
+    pub(crate) target: Target<'a>,
     /// The own host that was asked.
-    pub host: HostId,
+    pub(crate) host: HostId,
     /// The `Host` as the client wrote it, port included.
-    pub authority: &'a str,
+    pub(crate) authority: &'a str,
     /// Header lines as they came.
-    pub headers: &'a dyn Headers,
+    pub(crate) headers: &'a dyn Headers,
     /// Where the request comes from.
-    pub provenance: Provenance,
+    pub(crate) provenance: Provenance,
     /// The method that a header names in place of the request line's, for applications that obey it.
-    pub method_override: Result<Option<Method>, NoSingleMethod>,
+    pub(crate) method_override: Result<Option<Method>, NoSingleMethod>,
     websocket: bool,
     /// Whether an `OPTIONS` asks about the whole server, and not about a target (RFC 9112 3.2.4).
-    pub asks_server: bool,
+    pub(crate) asks_server: bool,
 }
 
 impl<'a> RequestFacts<'a> {
@@ -53,7 +53,7 @@ impl<'a> RequestFacts<'a> {
     ///
     /// # Errors
     /// The refusal that the client gets: nothing that fails here is forwarded.
-    pub fn read(head: RequestHead<'a>, provenance: Provenance, hosts: &OwnHosts) -> Result<Self, Refusal> {
+    pub(crate) fn read(head: RequestHead<'a>, provenance: Provenance, hosts: &OwnHosts) -> Result<Self, Refusal> {
         let asks_server = head.target == ASTERISK && *head.method == Method::OPTIONS;
         let target = if asks_server { Target::parse(b"/")? } else { Target::parse(head.target)? };
         let authority = authority(head.headers, &target)?;
@@ -79,62 +79,62 @@ impl<'a> RequestFacts<'a> {
     }
 
     /// A header's value, if there is exactly one line of it and it is text.
-    pub fn header(&self, name: &HeaderName) -> Option<&'a str> {
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&'a str> {
         self.headers.header(name)
     }
 
     /// Whether a browser shows the answer as a page.
-    pub fn is_browser(&self) -> bool {
+    pub(crate) fn is_browser(&self) -> bool {
         is_browser(self.headers)
     }
 
     /// Whether the client asks for JSON by name.
-    pub fn wants_json(&self) -> bool {
+    pub(crate) fn wants_json(&self) -> bool {
         accepts(self.headers, "application/json")
     }
 
     /// Whether the client sends `Sec-Fetch-*` (W3C Fetch Metadata), as browsers do over https and on loopback.
-    pub fn has_fetch_metadata(&self) -> bool {
+    pub(crate) fn has_fetch_metadata(&self) -> bool {
         has_fetch_metadata(self.headers)
     }
 
     /// `Sec-Fetch-Site`.
-    pub fn fetch_site(&self) -> Option<&'a str> {
+    pub(crate) fn fetch_site(&self) -> Option<&'a str> {
         self.header(&SEC_FETCH_SITE)
     }
 
     /// Whether a script or a part of a page asks, in a browser: no person and no program of its own.
-    pub fn comes_from_page(&self) -> bool {
+    pub(crate) fn comes_from_page(&self) -> bool {
         self.headers.has(&X_REQUESTED_WITH) || self.has_fetch_metadata() && self.fetch_site() != Some("none")
     }
 
     /// The browser or program, as people call it.
-    pub fn device(&self) -> Device {
+    pub(crate) fn device(&self) -> Device {
         Device::from_user_agent(self.header(&USER_AGENT).unwrap_or(""))
     }
 
     /// Whether a document is navigated to, in a tab or window of its own.
-    pub fn is_document_navigation(&self) -> bool {
+    pub(crate) fn is_document_navigation(&self) -> bool {
         self.header(&SEC_FETCH_MODE) == Some("navigate") && self.header(&SEC_FETCH_DEST) == Some("document")
     }
 
     /// Whether the browser fetches ahead of a person's wish.
-    pub fn is_prefetch(&self) -> bool {
+    pub(crate) fn is_prefetch(&self) -> bool {
         PREFETCH.iter().any(|name| self.headers.has(name))
     }
 
     /// The `Origin` header: absent, an origin, or something that is none (`null` too).
-    pub fn origin(&self) -> Option<Result<Origin, ()>> {
+    pub(crate) fn origin(&self) -> Option<Result<Origin, ()>> {
         self.headers.has(&ORIGIN).then(|| self.header(&ORIGIN).and_then(Origin::of_header).ok_or(()))
     }
 
     /// Whether an origin is the one that a page at this request's own address has.
-    pub fn comes_from_own_address(&self, origin: &Origin, hosts: &OwnHosts) -> bool {
+    pub(crate) fn comes_from_own_address(&self, origin: &Origin, hosts: &OwnHosts) -> bool {
         Authority::of_header(self.authority).is_some_and(|authority| hosts.is_origin_of(&authority, origin))
     }
 
     /// Whether this asks to become a WebSocket (RFC 6455 4.1).
-    pub fn is_websocket(&self) -> bool {
+    pub(crate) fn is_websocket(&self) -> bool {
         self.websocket
     }
 }
@@ -144,7 +144,7 @@ fn asks_for_websocket(headers: &dyn Headers) -> bool {
 }
 
 /// Whether a browser shows the answer as a page; everything else is a program and gets JSON.
-pub fn is_browser(headers: &dyn Headers) -> bool {
+pub(crate) fn is_browser(headers: &dyn Headers) -> bool {
     match headers.header(&SEC_FETCH_MODE) {
         Some(mode) => mode == "navigate",
         None => {

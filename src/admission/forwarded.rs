@@ -11,7 +11,7 @@ use crate::values::origin::Scheme;
 
 /// Where a request comes from, as the application is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forwarded {
+pub(crate) struct Forwarded {
     client: Option<HeaderValue>,
     proto: HeaderValue,
     host: HeaderValue,

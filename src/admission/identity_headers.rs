@@ -21,7 +21,7 @@ enum TemplatePart {
 }
 
 /// The named sets of `identity.headers`.
-pub const PRESETS: [(&str, [(&str, IdentityField); 4]); 2] = [
+pub(crate) const PRESETS: [(&str, [(&str, IdentityField); 4]); 2] = [
     (
         "x-forwarded",
         [
@@ -59,17 +59,17 @@ impl IdentityHeaders {
     }
 
     /// Adds all headers of another set.
-    pub fn extend(&mut self, other: Self) {
+    pub(crate) fn extend(&mut self, other: Self) {
         other.0.into_iter().for_each(|(name, template)| self.insert(name, template));
     }
 
     /// The names: a client's headers of these names are never believed.
-    pub fn names(&self) -> impl Iterator<Item = &HeaderName> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
         self.0.iter().map(|(name, _)| name)
     }
 
     /// Writes who this is.
-    pub fn put(&self, identity: &Identity, to: &mut BytesMut) {
+    pub(crate) fn put(&self, identity: &Identity, to: &mut BytesMut) {
         for (name, template) in &self.0 {
             if let [TemplatePart::Field(field)] = template.0.as_slice() {
                 // The usual template is one field, whose value is there already.

@@ -1,13 +1,13 @@
 //! May this request pass, and as whom? Rules are pure: facts in, a decision out.
 
-pub mod cache_protection;
-pub mod clear_site_data;
+pub(crate) mod cache_protection;
+pub(crate) mod clear_site_data;
 pub mod cross_site;
-pub mod destination;
-pub mod facts;
-pub mod forwarded;
+pub(crate) mod destination;
+pub(crate) mod facts;
+pub(crate) mod forwarded;
 pub mod identity_headers;
-pub mod permit;
-pub mod public_address;
-pub mod service_worker;
-pub mod upstream_head;
+pub(crate) mod permit;
+pub(crate) mod public_address;
+pub(crate) mod service_worker;
+pub(crate) mod upstream_head;

@@ -17,32 +17,32 @@ use crate::values::reason::Reason;
 /// A request may go to this route's upstream, in this session's name. As long as it lives, the exchange is
 /// registered with the session.
 #[derive(Debug)]
-pub struct Permit {
+pub(crate) struct Permit {
     route: Arc<Route>,
     hold: Option<Hold>,
 }
 
 impl Permit {
     /// The route that covers the request.
-    pub fn route(&self) -> &Arc<Route> {
+    pub(crate) fn route(&self) -> &Arc<Route> {
         &self.route
     }
 
     /// The session in whose name it goes.
-    pub fn session(&self) -> Option<&Arc<Session>> {
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
         self.hold.as_ref().map(Hold::session)
     }
 
     /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
     /// session has ended, and nothing may leave in its name.
-    pub fn begin_write(&self) -> Option<WriteGuard<'_>> {
+    pub(crate) fn begin_write(&self) -> Option<WriteGuard<'_>> {
         self.hold.as_ref().map_or_else(|| Some(WriteGuard::nobody()), Hold::begin_write)
     }
 }
 
 /// What becomes of a request.
 #[derive(Debug)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// It is forwarded.
     Allow(Permit),
     /// Somebody has to sign in first.
@@ -53,7 +53,7 @@ pub enum Decision {
 
 /// How a request proves whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub(crate) enum Proof {
     /// By the session cookie, if at all.
     Cookie,
     /// By a name and a password of its own (HTTP Basic).
@@ -61,7 +61,7 @@ pub enum Proof {
 }
 
 /// Decides a request to a route, for whoever holds a session, and has proved it so.
-pub fn decide(
+pub(crate) fn decide(
     facts: &RequestFacts<'_>,
     hosts: &OwnHosts,
     route: &Arc<Route>,

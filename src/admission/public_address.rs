@@ -16,22 +16,22 @@ use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 
 /// The headers of an answer that lead a browser somewhere.
-pub static LEADING: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, REFRESH];
+pub(crate) static LEADING: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, REFRESH];
 
 /// What the application's own addresses are, and what they become.
 #[derive(Clone, Copy, Debug)]
-pub struct PublicAddress<'a> {
+pub(crate) struct PublicAddress<'a> {
     /// Whose application answers.
-    pub route: &'a Route,
+    pub(crate) route: &'a Route,
     /// The hosts that are served here.
-    pub hosts: &'a OwnHosts,
+    pub(crate) hosts: &'a OwnHosts,
     /// The `Host` that the browser asked, port included.
-    pub asked: &'a str,
+    pub(crate) asked: &'a str,
 }
 
 impl PublicAddress<'_> {
     /// Adds the edits that make every line of one of the [`LEADING`] headers lead here.
-    pub fn edit(&self, name: &HeaderName, headers: &dyn Headers, edits: &mut HeaderEdits) {
+    pub(crate) fn edit(&self, name: &HeaderName, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if *name == REFRESH
             && let Some(joined) = joined(name, headers)
         {

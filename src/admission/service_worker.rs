@@ -14,12 +14,12 @@ use crate::values::readings::RequestPath;
 use crate::values::reason::Reason;
 
 /// The answer's header that widens a worker's scope.
-pub static SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
+pub(crate) static SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 static SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 
 /// Refuses the script of a worker that could stand in front of our addresses, unless the route trusts its application
 /// with that.
-pub fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Result<(), Reason> {
+pub(crate) fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Result<(), Reason> {
     if route.service_workers || !facts.headers.has(&SERVICE_WORKER) {
         return Ok(());
     }
@@ -31,7 +31,7 @@ pub fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Resu
 
 /// Whether a `Service-Worker-Allowed` would give a worker our addresses, or may be read in more than one way. Browsers
 /// resolve it against the script's address, and some take a comma for the end of the value.
-pub fn widens(allowed: &str, pages: &OwnPages) -> bool {
+pub(crate) fn widens(allowed: &str, pages: &OwnPages) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'~' | b'-');
     let climbs = || allowed.split('/').any(|segment| matches!(segment, "." | ".."));
     let is_path = allowed.starts_with('/') && !allowed.contains("//") && allowed.bytes().all(plain);

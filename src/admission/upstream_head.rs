@@ -36,7 +36,7 @@ static OF_THE_WHOLE_HOST: [HeaderName; 3] =
 
 /// The rules for heads of one configuration.
 #[derive(Debug)]
-pub struct HeadRules {
+pub(crate) struct HeadRules {
     own: OwnHeaders,
     identity: IdentityHeaders,
     removed: NameSet,
@@ -50,7 +50,7 @@ pub struct HeadRules {
 
 /// What the rules remember of a request, for its answer too.
 #[derive(Clone, Debug)]
-pub struct RequestContext {
+pub(crate) struct RequestContext {
     forwarded: Forwarded,
     /// Whether whoever sent it here is one of `trusted_proxies`.
     by_trusted_proxy: bool,
@@ -60,11 +60,11 @@ pub struct RequestContext {
 
 /// What of the client's own words goes on in another form.
 #[derive(Clone, Copy, Debug)]
-pub struct Rewritten<'a> {
+pub(crate) struct Rewritten<'a> {
     /// The further resources that it names, as the application knows them.
-    pub resources: &'a [HeaderEdit],
+    pub(crate) resources: &'a [HeaderEdit],
     /// Its cookies.
-    pub cookies: &'a ApplicationCookies,
+    pub(crate) cookies: &'a ApplicationCookies,
 }
 
 impl<'a> Rewritten<'a> {
@@ -79,7 +79,7 @@ impl<'a> Rewritten<'a> {
 
 impl HeadRules {
     /// Rules that send the identity under these headers and keep this cookie to ourselves.
-    pub fn new(identity: IdentityHeaders, cookie: SessionCookie, hosts: OwnHosts, own_pages: OwnPages) -> Self {
+    pub(crate) fn new(identity: IdentityHeaders, cookie: SessionCookie, hosts: OwnHosts, own_pages: OwnPages) -> Self {
         let own = OwnHeaders::new(identity.names().cloned());
         let removed: Vec<_> = identity.names().chain(&OF_THE_WHOLE_HOST).cloned().collect();
         let edited =
@@ -98,12 +98,12 @@ impl HeadRules {
     }
 
     /// Whether a request was forwarded by this gateway already: an upstream of its route leads here.
-    pub fn is_loop(&self, headers: &dyn Headers) -> bool {
+    pub(crate) fn is_loop(&self, headers: &dyn Headers) -> bool {
         self.instance.as_ref().is_some_and(|instance| instance.has_forwarded(headers))
     }
 
     /// What is remembered of a request.
-    pub fn context(&self, facts: &RequestFacts<'_>, permit: &Permit) -> RequestContext {
+    pub(crate) fn context(&self, facts: &RequestFacts<'_>, permit: &Permit) -> RequestContext {
         RequestContext {
             forwarded: Forwarded::of(facts, self.hosts.scheme()),
             by_trusted_proxy: facts.provenance.by_trusted_proxy,
@@ -115,7 +115,7 @@ impl HeadRules {
     /// Writes the lines of a request as it leaves, without its framing. Of the client's lines those of its connection
     /// go, those that it nominates, and what clients may not say; then come the operator's, then ours, so that nothing
     /// stands over what we tell.
-    pub fn put_request(
+    pub(crate) fn put_request(
         &self,
         to: &mut BytesMut,
         head: &HeadFields,
@@ -164,7 +164,7 @@ impl HeadRules {
     }
 
     /// Writes the lines of an answer as it is passed on, without its framing.
-    pub fn put_response(
+    pub(crate) fn put_response(
         &self,
         to: &mut BytesMut,
         status: StatusCode,
@@ -182,7 +182,7 @@ impl HeadRules {
     }
 
     /// The edits of an answer as it is passed on. The operator's own come last.
-    pub fn response(
+    pub(crate) fn response(
         &self,
         status: StatusCode,
         headers: &dyn Headers,

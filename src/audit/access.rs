@@ -14,39 +14,39 @@ use crate::values::time::WallTime;
 
 /// What an access line says. The query is not logged: it may hold what opens something. What came from outside is
 /// bytes, as it came.
-pub struct AccessLine<'a> {
+pub(crate) struct AccessLine<'a> {
     /// When the answer was done.
-    pub at: WallTime,
+    pub(crate) at: WallTime,
     /// The client, if the head got so far.
-    pub client: Option<ClientAddress>,
+    pub(crate) client: Option<ClientAddress>,
     /// Who was signed in.
-    pub user: Option<&'a str>,
+    pub(crate) user: Option<&'a str>,
     /// The method.
-    pub method: &'a str,
+    pub(crate) method: &'a str,
     /// The `Host` as the client wrote it.
-    pub host: &'a [u8],
+    pub(crate) host: &'a [u8],
     /// The path as it was judged, or as it came where it was refused.
-    pub path: &'a [u8],
+    pub(crate) path: &'a [u8],
     /// The answer's status; `None` where there was no answer.
-    pub status: Option<StatusCode>,
+    pub(crate) status: Option<StatusCode>,
     /// Bytes that went to the client, head included.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// From the head to the end of the answer.
-    pub took: Duration,
+    pub(crate) took: Duration,
     /// The route that covered it.
-    pub route: Option<&'a str>,
+    pub(crate) route: Option<&'a str>,
     /// Why it was refused, or the gateway's own page that answered.
-    pub note: Option<&'static str>,
+    pub(crate) note: Option<&'static str>,
     /// Why the answer or the socket ended before it was whole.
-    pub cut: Option<Interruption>,
+    pub(crate) cut: Option<Interruption>,
     /// The names that are served, where the one that was asked for is not.
-    pub served: Option<&'a str>,
+    pub(crate) served: Option<&'a str>,
     /// What in the request is to blame, where it was refused for a part of it.
-    pub because: Option<&'a str>,
+    pub(crate) because: Option<&'a str>,
     /// `User-Agent`, for the combined format.
-    pub agent: &'a [u8],
+    pub(crate) agent: &'a [u8],
     /// `Referer`, for the combined format.
-    pub referer: &'a [u8],
+    pub(crate) referer: &'a [u8],
 }
 
 impl AccessLine<'_> {

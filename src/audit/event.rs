@@ -12,7 +12,7 @@ use crate::values::time::WallTime;
 
 /// One event. Names and reasons are stable.
 #[derive(Debug)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// Somebody signed in.
     SignedIn {
         /// Who.

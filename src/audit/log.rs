@@ -116,7 +116,7 @@ impl Log {
     }
 
     /// To `output`, by a thread of its own.
-    pub fn to(settings: LogSettings, clock: &Clock, output: impl Write + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn to(settings: LogSettings, clock: &Clock, output: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, current) = (Arc::new(LineQueue::default()), Arc::new(CurrentSettings::new(settings)));
         let (of_thread, format_now, clock) = (Arc::clone(&queue), Arc::clone(&current), clock.clone());
         let write = move || write_all(&of_thread, output, &clock, &format_now);
@@ -132,28 +132,29 @@ impl Log {
     }
 
     /// Writes all further lines like this.
-    pub fn set(&self, settings: LogSettings) {
+    #[cfg_attr(not(test), expect(dead_code, reason = "a reload sets it"))]
+    pub(crate) fn set(&self, settings: LogSettings) {
         self.0.current.0.store(CurrentSettings::byte(settings), Ordering::Relaxed);
     }
 
     /// How lines are written.
-    pub fn settings(&self) -> LogSettings {
+    pub(crate) fn settings(&self) -> LogSettings {
         self.0.current.get()
     }
 
     /// The format of lines.
-    pub fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         self.settings().format
     }
 
     /// Whether access lines are wanted: nothing is noted that nobody reads.
-    pub fn wants_access(&self) -> bool {
+    pub(crate) fn wants_access(&self) -> bool {
         self.settings().access
     }
 
     /// Writes the line of an exchange: the same buffer for every line of a thread, and no wake-up while the writing
     /// thread is at work.
-    pub fn access(&self, line: &AccessLine<'_>) {
+    pub(crate) fn access(&self, line: &AccessLine<'_>) {
         let LogSettings { format, access: true } = self.settings() else { return };
         // A thread that ends has no draft any more.
         let _ = DRAFT.try_with(|draft| {
@@ -165,19 +166,19 @@ impl Log {
     }
 
     /// Writes the line of an event.
-    pub fn event(&self, at: WallTime, event: &Event<'_>) {
+    pub(crate) fn event(&self, at: WallTime, event: &Event<'_>) {
         let mut line = Vec::with_capacity(256);
         event.write(at, self.format() == Format::Json, &mut line);
         self.push(if event.is_strangers() { Rank::Stranger } else { Rank::Event }, &line);
     }
 
     /// Where the program's own messages are written: in the same order, and without waiting for whoever reads.
-    pub fn messages(&self) -> Messages {
+    pub(crate) fn messages(&self) -> Messages {
         Messages(self.clone())
     }
 
     /// Waits until everything is written, but not longer than this.
-    pub fn flush(&self, patience: Duration) {
+    pub(crate) fn flush(&self, patience: Duration) {
         match &self.0.sink {
             Sink::Thread(queue) => queue.flush(patience),
             Sink::Memory(_) => {}

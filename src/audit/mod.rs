@@ -13,6 +13,6 @@ mod queue;
 mod tests;
 mod timestamp;
 
-pub use self::access::AccessLine;
-pub use self::event::Event;
+pub(crate) use self::access::AccessLine;
+pub(crate) use self::event::Event;
 pub use self::log::{Format, Log, LogSettings, Messages};

@@ -27,7 +27,7 @@ const PORTS: std::ops::RangeInclusive<u16> = 8080..=8099;
 
 /// How the demo is started.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub(crate) struct Demo {
     /// Where to listen, on this machine alone [default: port 8080 of localhost, or the next free one]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
     listen: Option<SocketAddr>,

@@ -47,7 +47,7 @@ Exit codes: 0 fine, 1 the command failed, 2 wrong arguments, 78 serve refused it
 /// people sign out it makes sure that they are out.
 #[derive(Debug, Parser)]
 #[command(name = "exeunt", version, after_help = AFTER_HELP, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -122,7 +122,7 @@ Examples:
 
 /// Which configuration is meant.
 #[derive(Clone, Debug, Args)]
-pub struct Configuration {
+pub(crate) struct Configuration {
     /// The configuration file [default: ./config.toml, then /etc/exeunt/config.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

@@ -6,7 +6,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 const OTHERS: u64 = 64;
 
 /// Asks the system for as many files as it gives, and says what to write where that is less than `connections` need.
-pub fn raise_limit(connections: usize) {
+pub(crate) fn raise_limit(connections: usize) {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
     let (files, wanted) = (if raised { hard } else { soft }, needed(connections));

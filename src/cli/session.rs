@@ -14,7 +14,7 @@ use crate::values::invisible::visible;
 
 /// Lists, shows and ends sessions.
 #[derive(Clone, Debug, Subcommand)]
-pub enum SessionCommand {
+pub(crate) enum SessionCommand {
     /// List who is signed in, the last sign-in first
     #[command(after_help = "Examples:\n  exeunt session list\n  exeunt session list --user alice --json")]
     List(List),
@@ -28,7 +28,7 @@ pub enum SessionCommand {
 
 /// The arguments of `exeunt session list`.
 #[derive(Clone, Debug, Args)]
-pub struct List {
+pub(crate) struct List {
     /// Only this user
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -41,7 +41,7 @@ pub struct List {
 
 /// The arguments of `exeunt session show`.
 #[derive(Clone, Debug, Args)]
-pub struct Show {
+pub(crate) struct Show {
     /// The session, as `exeunt session list` names it
     #[arg(value_name = "SESSION")]
     session: String,
@@ -54,7 +54,7 @@ pub struct Show {
 
 /// The arguments of `exeunt session revoke`.
 #[derive(Clone, Debug, Args)]
-pub struct Revoke {
+pub(crate) struct Revoke {
     /// The session, as `exeunt session list` names it
     #[arg(value_name = "SESSION", required_unless_present = "user", conflicts_with = "user")]
     session: Option<String>,

@@ -24,7 +24,7 @@ use crate::credentials::user_reader::{check_name, check_text, quoted};
 
 /// Adds, changes, removes and lists the users of the users' file.
 #[derive(Clone, Debug, Subcommand)]
-pub enum UserCommand {
+pub(crate) enum UserCommand {
     /// Add a user, or change one: the password, groups, e-mail address, display name
     #[command(after_help = SET_HELP)]
     Set(SetUser),
@@ -59,7 +59,7 @@ Examples:
 
 /// The arguments of `exeunt user set`.
 #[derive(Clone, Debug, Args)]
-pub struct SetUser {
+pub(crate) struct SetUser {
     /// The name typed at sign-in, matched exactly as written here
     #[arg(value_name = "NAME")]
     user: String,
@@ -87,7 +87,7 @@ pub struct SetUser {
 
 /// The arguments of `exeunt user remove`.
 #[derive(Clone, Debug, Args)]
-pub struct RemoveUser {
+pub(crate) struct RemoveUser {
     /// The user's name
     #[arg(value_name = "NAME")]
     user: String,
@@ -97,7 +97,7 @@ pub struct RemoveUser {
 
 /// The arguments of `exeunt user list`.
 #[derive(Clone, Debug, Args)]
-pub struct ListUsers {
+pub(crate) struct ListUsers {
     /// Only this user
     #[arg(value_name = "NAME")]
     user: Option<String>,
@@ -110,7 +110,7 @@ pub struct ListUsers {
 
 /// The arguments of `exeunt user unban`.
 #[derive(Clone, Debug, Args)]
-pub struct UnbanUser {
+pub(crate) struct UnbanUser {
     /// The user's name, in any letter case, or an address
     #[arg(value_name = "NAME")]
     user: String,
@@ -149,7 +149,7 @@ struct CommandOutput {
 }
 
 /// Runs the command. Exit code 0, or 1 with the reason on standard error.
-pub fn run(command: UserCommand) -> ExitCode {
+pub(crate) fn run(command: UserCommand) -> ExitCode {
     print::finish(execute(command, &mut password::ask).map(|output| {
         eprint!("{}", output.notice);
         output.result

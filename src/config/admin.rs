@@ -12,7 +12,7 @@ use super::schema;
 use super::server;
 
 /// Reads where the socket is; `None` where the operator wants none.
-pub fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> {
+pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> {
     let table = file.table("admin", &schema::ADMIN);
     let group = table.item("group").and_then(|item| item.parse(group)).flatten();
     let path = match table.item("listen") {

@@ -24,7 +24,7 @@ impl FromStr for Version {
 }
 
 /// Adds a note for every default that was another one in the version `since` and that this file relies on.
-pub fn note(file: &RawTable<'_>, since: Version) {
+pub(crate) fn note(file: &RawTable<'_>, since: Version) {
     if since >= NEXT {
         return;
     }

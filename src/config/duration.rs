@@ -15,14 +15,14 @@ const DAY: u64 = 24 * HOUR;
 const UNITS: [(&str, u64); 5] = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", MILLISECOND)];
 
 /// One second.
-pub const ONE_SECOND: Duration = Duration::from_millis(SECOND);
+pub(crate) const ONE_SECOND: Duration = Duration::from_millis(SECOND);
 /// One hour.
-pub const ONE_HOUR: Duration = Duration::from_millis(HOUR);
+pub(crate) const ONE_HOUR: Duration = Duration::from_millis(HOUR);
 /// One day.
-pub const ONE_DAY: Duration = Duration::from_millis(DAY);
+pub(crate) const ONE_DAY: Duration = Duration::from_millis(DAY);
 
 /// Reads `30s`, `1h30m` or `500ms`, within limits.
-pub fn parse(text: &str, limits: &RangeInclusive<Duration>) -> Result<Duration, ValueRefusal> {
+pub(crate) fn parse(text: &str, limits: &RangeInclusive<Duration>) -> Result<Duration, ValueRefusal> {
     let duration = read(text).ok_or_else(|| explain(text))?;
     if limits.contains(&duration) {
         return Ok(duration);
@@ -87,7 +87,7 @@ fn run(text: &str, of: impl Fn(&u8) -> bool) -> usize {
 }
 
 /// A duration as it would be written: `1h30m`.
-pub fn show(duration: Duration) -> String {
+pub(crate) fn show(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for (unit, factor) in UNITS {

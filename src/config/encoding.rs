@@ -9,7 +9,7 @@ use super::{files, syntax};
 ///
 /// # Errors
 /// Where it is not UTF-8, and how to make it so.
-pub fn decode(name: &str, path: &Path, bytes: Vec<u8>) -> Result<String, Report> {
+pub(crate) fn decode(name: &str, path: &Path, bytes: Vec<u8>) -> Result<String, Report> {
     if let Some(big_endian) = utf16(&bytes) {
         let pairs = bytes.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok());
         let units: Vec<u16> =

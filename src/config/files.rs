@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::raw::ValueRefusal;
 
 /// A path as written, from `folder` if it is relative.
-pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
+pub(crate) fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
     if text.is_empty() || text.contains('\0') {
         return Err(ValueRefusal::new("must be the path of a file"));
     }
@@ -15,14 +15,14 @@ pub fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
 }
 
 /// A path as a shell reads it.
-pub fn shell(path: &Path) -> String {
+pub(crate) fn shell(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |sign: char| sign.is_ascii_alphanumeric() || "/._-+,@%".contains(sign);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// Whether two paths lead to the same file, which may not be there yet.
-pub fn is_same(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     location(one) == location(other)
 }
 
@@ -36,12 +36,12 @@ fn location(path: &Path) -> PathBuf {
 }
 
 /// The content of a file that must be there.
-pub fn read(path: &Path) -> Result<Vec<u8>, ValueRefusal> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ValueRefusal> {
     fs::read(path).map_err(|error| unreadable(path, &error))
 }
 
 /// The content of a file that must be there, cut after `limit` bytes.
-pub fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, ValueRefusal> {
+pub(crate) fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, ValueRefusal> {
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let read = |file: fs::File| {
         let mut content = Vec::new();

@@ -2,13 +2,13 @@
 
 /// A key that another program has.
 #[derive(Clone, Copy, Debug)]
-pub struct Foreign {
+pub(crate) struct Foreign {
     /// Its name there.
-    pub word: &'static str,
+    pub(crate) word: &'static str,
     /// The table that has the key here; empty for the file itself.
-    pub table: &'static str,
+    pub(crate) table: &'static str,
     /// Its name here.
-    pub key: &'static str,
+    pub(crate) key: &'static str,
     shape: Shape,
 }
 
@@ -72,18 +72,18 @@ const NEEDLESS: [(&[&str], &str); 4] = [
 ];
 
 /// What a key of another program is called here.
-pub fn find(word: &str) -> Option<Foreign> {
+pub(crate) fn find(word: &str) -> Option<Foreign> {
     KNOWN.into_iter().find(|known| known.word == word)
 }
 
 /// Why a key of another program has no counterpart.
-pub fn needless(word: &str) -> Option<&'static str> {
+pub(crate) fn needless(word: &str) -> Option<&'static str> {
     NEEDLESS.iter().find(|(words, _)| words.contains(&word)).map(|(_, why)| *why)
 }
 
 impl Foreign {
     /// The value as it is written here.
-    pub fn value(&self, text: &str) -> String {
+    pub(crate) fn value(&self, text: &str) -> String {
         let bare = text.trim_matches(['"', '\'']);
         match self.shape {
             Shape::Text => format!("\"{bare}\""),
@@ -98,7 +98,7 @@ impl Foreign {
 }
 
 /// An address to listen on, or a port alone, as `listen` is written.
-pub fn listen(text: &str) -> String {
+pub(crate) fn listen(text: &str) -> String {
     let bare = text.trim_matches(['"', '\'']);
     let is_port = bare.bytes().all(|byte| byte.is_ascii_digit());
     if is_port { format!("[\"[::]:{bare}\"]") } else { format!("[\"{bare}\"]") }

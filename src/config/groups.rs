@@ -9,7 +9,7 @@ use super::raw::{RawTable, ValueRefusal};
 use super::{files, schema};
 
 /// Warns of every group of a route that no user of this file has. Without users there is nothing to compare.
-pub fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
+pub(crate) fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
     if users.count() == 0 {
         return;
     }

@@ -29,7 +29,7 @@ const OF_ONE_PERSON: &[&str] = &[
 const OWN_FAMILY: &str = "x-exeunt-";
 
 /// The edits of one route: towards the application, and towards the client.
-pub fn edits(route: &RawTable<'_>, identity: &IdentityHeaders) -> (HeaderEdits, HeaderEdits) {
+pub(crate) fn edits(route: &RawTable<'_>, identity: &IdentityHeaders) -> (HeaderEdits, HeaderEdits) {
     let headers = route.table("headers", &schema::ROUTE_HEADERS);
     let one_way = |way, schema| {
         let table = headers.table(way, schema);
@@ -69,7 +69,7 @@ fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueR
 }
 
 /// A header name under which the gateway itself tells an application nothing.
-pub fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
+pub(crate) fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(OWN_FAMILY);
     if fixed || identity.names().any(|own| *own == name) {
@@ -79,7 +79,7 @@ pub fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<Header
 }
 
 /// A header name that may carry an identity: also one of the usual ones, but nothing that means something else.
-pub fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
+pub(crate) fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Err(ValueRefusal::new(format!("many application servers drop {text}"))

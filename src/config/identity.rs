@@ -9,7 +9,7 @@ use super::raw::{Item, RawTable, ValueRefusal};
 use super::schema;
 
 /// Reads the table.
-pub fn read(file: &RawTable<'_>) -> IdentityHeaders {
+pub(crate) fn read(file: &RawTable<'_>) -> IdentityHeaders {
     let table = file.table("identity", &schema::IDENTITY);
     let mut headers = match table.item("headers") {
         Some(item) => sets(item.list().iter().flatten().filter_map(preset)),

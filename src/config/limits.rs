@@ -15,23 +15,23 @@ use super::schema;
 
 /// The limits of several parts, read from their one table.
 #[derive(Debug)]
-pub struct LimitSettings {
+pub(crate) struct LimitSettings {
     /// The client side.
-    pub server: ServerSettings,
+    pub(crate) server: ServerSettings,
     /// Making a connection to an application.
-    pub connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     /// An application that owes an answer.
-    pub response_timeout: Duration,
+    pub(crate) response_timeout: Duration,
     /// The largest body of a sign-in, in bytes.
-    pub login_body: usize,
+    pub(crate) login_body: usize,
     /// The longest address of the sign-in page that leads back, in bytes.
-    pub return_size: usize,
+    pub(crate) return_size: usize,
     /// Exchanges of one session at the same time.
-    pub requests_per_session: usize,
+    pub(crate) requests_per_session: usize,
 }
 
 /// Reads `[limits]`.
-pub fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxies) -> LimitSettings {
+pub(crate) fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: TrustedProxies) -> LimitSettings {
     let table = file.table("limits", &schema::LIMITS);
     let default = ServerSettings::default();
     let server = ServerSettings {
@@ -75,7 +75,7 @@ const REQUESTS_PER_SESSION: usize = 500;
 const MIB: u64 = 1024 * 1024;
 
 /// How long is waited for something: between a second and a day.
-pub fn wait(table: &RawTable<'_>, key: &str, default: Duration) -> Duration {
+pub(crate) fn wait(table: &RawTable<'_>, key: &str, default: Duration) -> Duration {
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
     let read = table.item(key).and_then(|item| item.parse(|text| duration::parse(text, &LIMITS)));
     read.unwrap_or(default)
@@ -91,7 +91,7 @@ fn count(table: &RawTable<'_>, key: &str, range: RangeInclusive<u64>, default: u
 }
 
 /// Reads `[log]`.
-pub fn log(file: &RawTable<'_>) -> LogSettings {
+pub(crate) fn log(file: &RawTable<'_>) -> LogSettings {
     const FORMATS: [(&str, Format); 3] =
         [("text", Format::Text), ("json", Format::Json), ("combined", Format::Combined)];
     let table = file.table("log", &schema::LOG);

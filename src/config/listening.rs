@@ -12,7 +12,7 @@ use super::raw::ValueRefusal;
 const FURTHER: u16 = 20;
 
 /// What is wrong with an address that the system refused, and what helps.
-pub fn refused(address: &ListenAddress, error: &Error) -> ValueRefusal {
+pub(crate) fn refused(address: &ListenAddress, error: &Error) -> ValueRefusal {
     match address {
         ListenAddress::Tcp(socket) => tcp(*socket, error),
         ListenAddress::Unix(path) => unix(path, error),
@@ -42,7 +42,7 @@ fn tcp(socket: SocketAddr, error: &Error) -> ValueRefusal {
 }
 
 /// A port that only root may take, unless the service is allowed to.
-pub fn privileged(socket: SocketAddr) -> ValueRefusal {
+pub(crate) fn privileged(socket: SocketAddr) -> ValueRefusal {
     let other = SocketAddr::new(socket.ip(), 8080);
     ValueRefusal::new(format!("port {} needs a privilege: ports below 1024 are reserved", socket.port()))
         .write(format!("write \"{}\", a port above 1023", free(other).unwrap_or(other)))
@@ -75,7 +75,7 @@ fn unix(path: &Path, error: &Error) -> ValueRefusal {
 }
 
 /// The first port that needs no privilege, as the system is set.
-pub fn first_unreserved_port() -> u16 {
+pub(crate) fn first_unreserved_port() -> u16 {
     let set = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     set.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
 }

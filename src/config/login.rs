@@ -21,7 +21,11 @@ const BAN_MAX: Duration = Duration::from_secs(15 * 60);
 const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
 /// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known.
-pub fn read(table: &RawTable<'_>, own: Option<&AllowedOrigins>, limits: &LimitSettings) -> Option<LoginSettings> {
+pub(crate) fn read(
+    table: &RawTable<'_>,
+    own: Option<&AllowedOrigins>,
+    limits: &LimitSettings,
+) -> Option<LoginSettings> {
     let next = match (table.item("next"), own) {
         (Some(item), Some(own)) => next(&item, own),
         _ => Some(ReturnTo::own("/")),
@@ -45,7 +49,7 @@ fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
 }
 
 /// Reads who may sign in: the users' file, and the users in it. The file may not be there yet.
-pub fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
+pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
     let item = table.required("users", "users = \"users.toml\"")?;
     let path = item.parse(|text| files::resolve(folder, text))?;
     let weak = match table.item("allow_weak_hashes").and_then(|item| item.switch()) {

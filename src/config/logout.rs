@@ -17,7 +17,7 @@ const ON_GET: [(&str, GetPolicy); 3] =
     [("navigate", GetPolicy::Navigate), ("confirm", GetPolicy::Confirm), ("never", GetPolicy::Never)];
 
 /// Reads the table. `own` are the gateway's own origins; `None` while they are not known.
-pub fn read(table: &RawTable<'_>, own: Option<&[OriginPattern]>) -> LogoutSettings {
+pub(crate) fn read(table: &RawTable<'_>, own: Option<&[OriginPattern]>) -> LogoutSettings {
     let others = allowed_origins(table);
     let allowed = AllowedOrigins::new(own.into_iter().flatten().cloned().chain(others));
     LogoutSettings {

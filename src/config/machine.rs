@@ -24,7 +24,7 @@ const LOOKUPS: Duration = Duration::from_secs(3);
 const MOST_NAMES: usize = 64;
 
 /// How a name and a port are resolved.
-pub type Resolve = fn(&str, u16) -> io::Result<()>;
+pub(crate) type Resolve = fn(&str, u16) -> io::Result<()>;
 
 /// The machine that a configuration is checked on.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ pub struct Machine {
 
 impl Machine {
     /// This machine, for the configuration at `path`.
-    pub fn this(path: &Path) -> Self {
+    pub(crate) fn this(path: &Path) -> Self {
         let resolve = |name: &str, port: u16| (name, port).to_socket_addrs().map(drop);
         Self {
             service: ServiceUser::of(path),

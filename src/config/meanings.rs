@@ -25,7 +25,7 @@ const FAMILIES: [&str; 27] = [
 const EXCEPTIONS: [&str; 1] = ["x-forwarded-preferred-username"];
 
 /// Whether a header of this name in lower case is taken for something else than a user.
-pub fn has_one(name: &str) -> bool {
+pub(crate) fn has_one(name: &str) -> bool {
     let listed = NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family));
     listed && !EXCEPTIONS.contains(&name)
 }

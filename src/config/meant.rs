@@ -6,12 +6,12 @@ use super::raw::ValueRefusal;
 use super::schema;
 
 /// A text as TOML writes it.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.contains(['"', '\\']) { format!("'{text}'") } else { format!("\"{text}\"") }
 }
 
 /// The text that was meant by another value.
-pub fn text(value: &DeValue<'_>) -> Option<String> {
+pub(crate) fn text(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::Array(values) if values.len() == 1 => match values.first()?.get_ref() {
             DeValue::String(text) => Some(quoted(text)),
@@ -22,7 +22,7 @@ pub fn text(value: &DeValue<'_>) -> Option<String> {
 }
 
 /// The list that was meant by a single value.
-pub fn list(value: &DeValue<'_>) -> Option<String> {
+pub(crate) fn list(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(format!("[{}]", quoted(text))),
         _ => None,
@@ -30,7 +30,7 @@ pub fn list(value: &DeValue<'_>) -> Option<String> {
 }
 
 /// The switch that was meant.
-pub fn switch(value: &DeValue<'_>) -> Option<String> {
+pub(crate) fn switch(value: &DeValue<'_>) -> Option<String> {
     let word = match value {
         DeValue::String(text) => text.to_ascii_lowercase(),
         DeValue::Integer(number) => number.as_str().to_owned(),
@@ -44,7 +44,7 @@ pub fn switch(value: &DeValue<'_>) -> Option<String> {
 }
 
 /// The number that was meant by a text such as `20` or `32k`. In sizes a k is 1024, elsewhere 1000.
-pub fn number(key: &str, text: &str) -> Option<u64> {
+pub(crate) fn number(key: &str, text: &str) -> Option<u64> {
     let bare: String = text.chars().filter(|sign| !" _'".contains(*sign)).collect();
     let end = bare.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(bare.len());
     let (digits, unit) = bare.split_at_checked(end)?;
@@ -61,7 +61,7 @@ pub fn number(key: &str, text: &str) -> Option<u64> {
 }
 
 /// What is said of a text with a variable or a template in it. `key` is the full path of its key.
-pub fn placeholder(key: &str, text: &str) -> Option<ValueRefusal> {
+pub(crate) fn placeholder(key: &str, text: &str) -> Option<ValueRefusal> {
     let is_name = |rest: &str| rest.starts_with(|sign: char| sign.is_ascii_uppercase() || sign == '_');
     let begins = ["${", "{env.", "{$", "$ENV{", "{{", "$("].iter().any(|mark| text.contains(mark));
     if !begins && !text.strip_prefix('$').is_some_and(is_name) {

@@ -90,10 +90,10 @@ pub struct Settings {
 }
 
 /// Where a configuration is looked for when none is named.
-pub const DEFAULT_FILES: [&str; 2] = ["./config.toml", "/etc/exeunt/config.toml"];
+pub(crate) const DEFAULT_FILES: [&str; 2] = ["./config.toml", "/etc/exeunt/config.toml"];
 
 /// The first default file that is there.
-pub fn find() -> Option<PathBuf> {
+pub(crate) fn find() -> Option<PathBuf> {
     DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists())
 }
 
@@ -101,7 +101,7 @@ pub fn find() -> Option<PathBuf> {
 ///
 /// # Errors
 /// Everything that is wrong with it, or that it cannot be read.
-pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
+pub(crate) fn load(path: &Path) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
     parse_on(None, &name, &text, &path)
@@ -163,7 +163,7 @@ fn parse_on(look: Option<&Look>, name: &str, text: &str, path: &Path) -> Result<
 }
 
 /// Why a start failed at an address of the configuration at `path`: the line, and what to write.
-pub fn not_listening(path: &Path, error: &BindError) -> Report {
+pub(crate) fn not_listening(path: &Path, error: &BindError) -> Report {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).unwrap_or_default();
     let (root, _) = DeTable::parse_recoverable(&text);

@@ -5,7 +5,7 @@ use crate::values::origin::{Authority, Host, Origin, Scheme};
 use super::raw::ValueRefusal;
 
 /// A host name alone.
-pub fn host(text: &str) -> Result<Host, ValueRefusal> {
+pub(crate) fn host(text: &str) -> Result<Host, ValueRefusal> {
     if let Some(host) = Host::parse(text) {
         return Ok(host);
     }
@@ -28,12 +28,12 @@ pub fn host(text: &str) -> Result<Host, ValueRefusal> {
 }
 
 /// Scheme, host and, where it is not the usual one, port.
-pub fn origin(text: &str) -> Result<Origin, ValueRefusal> {
+pub(crate) fn origin(text: &str) -> Result<Origin, ValueRefusal> {
     Origin::parse(text).ok_or_else(|| explain(text))
 }
 
 /// The address that browsers type; a slash at its end is forgiven.
-pub fn public_url(text: &str) -> Result<Origin, ValueRefusal> {
+pub(crate) fn public_url(text: &str) -> Result<Origin, ValueRefusal> {
     origin(text.strip_suffix('/').unwrap_or(text))
 }
 

@@ -6,7 +6,7 @@ use super::patterns;
 use super::raw::{Item, RawTable, ValueRefusal};
 
 /// Reads both. `None` only with a problem found.
-pub fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPages> {
+pub(crate) fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPages> {
     let sign_in = match login.item("path") {
         Some(item) => item.parse(|text| path_but(text, LOGOUT, "signs out")),
         None => own_path("/login").ok(),
@@ -56,7 +56,7 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
 }
 
 /// Why a page of ours cannot be where a sign-out leads; `None` if it can.
-pub fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<ValueRefusal> {
+pub(crate) fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<ValueRefusal> {
     match page {
         OwnPage::Logout => {
             let refusal = ValueRefusal::new(format!("{path} is itself an address that signs out"));

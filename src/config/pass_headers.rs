@@ -13,7 +13,7 @@ use super::raw::{Item, RawTable, ValueRefusal};
 use super::{headers, schema};
 
 /// Reads the list of a route whose requests are edited like this.
-pub fn read(
+pub(crate) fn read(
     route: &RawTable<'_>,
     identity: &IdentityHeaders,
     edits: &HeaderEdits,

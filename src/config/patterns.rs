@@ -3,7 +3,7 @@
 use super::raw::ValueRefusal;
 
 /// Why a path with wildcards, a regular expression or blanks around it is refused; `None` where it is a plain one.
-pub fn refused(text: &str) -> Option<ValueRefusal> {
+pub(crate) fn refused(text: &str) -> Option<ValueRefusal> {
     if text != text.trim() && !text.trim().is_empty() {
         return Some(ValueRefusal::new("has blanks at its begin or end").write(format!("write \"{}\"", text.trim())));
     }

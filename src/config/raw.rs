@@ -15,23 +15,23 @@ use super::{meant, unknown};
 
 /// Why a value is refused: what is wrong with it, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValueRefusal {
+pub(crate) struct ValueRefusal {
     /// What is wrong, one line.
-    pub what: String,
+    pub(crate) what: String,
     /// What to write, a line each.
-    pub write: Vec<String>,
+    pub(crate) write: Vec<String>,
     /// What is wrong with a file that the value names.
-    pub within: Option<Box<FileProblems>>,
+    pub(crate) within: Option<Box<FileProblems>>,
 }
 
 impl ValueRefusal {
     /// What is wrong, with no advice yet.
-    pub fn new(what: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), write: Vec::new(), within: None }
     }
 
     /// What the parser of a value says of `text`: what is wrong, and behind a colon or semicolon what to write.
-    pub fn of(text: &str, said: &str) -> Self {
+    pub(crate) fn of(text: &str, said: &str) -> Self {
         let parts = said.split_once(": ").or_else(|| said.split_once("; "));
         match parts {
             Some((what, write)) if !what.starts_with("write") => Self::new(what).write(write),
@@ -40,13 +40,13 @@ impl ValueRefusal {
     }
 
     /// Adds what is wrong within the file that the value names.
-    pub fn attach(mut self, problems: FileProblems) -> Self {
+    pub(crate) fn attach(mut self, problems: FileProblems) -> Self {
         self.within = Some(Box::new(problems));
         self
     }
 
     /// Adds a line of advice.
-    pub fn write(mut self, line: impl Into<String>) -> Self {
+    pub(crate) fn write(mut self, line: impl Into<String>) -> Self {
         self.write.push(line.into());
         self
     }
@@ -54,7 +54,7 @@ impl ValueRefusal {
 
 /// Where findings are gathered.
 #[derive(Debug, Default)]
-pub struct Findings {
+pub(crate) struct Findings {
     found: RefCell<Vec<Finding>>,
     secrets: RefCell<Vec<Range<usize>>>,
 }
@@ -68,16 +68,16 @@ impl Findings {
     }
 
     /// Everything gathered, and the places of the file that no report may show.
-    pub fn into_parts(self) -> (Vec<Finding>, Vec<Range<usize>>) {
+    pub(crate) fn into_parts(self) -> (Vec<Finding>, Vec<Range<usize>>) {
         (self.found.into_inner(), self.secrets.into_inner())
     }
 }
 
 /// A place of the file that something can be said about.
 #[derive(Clone, Debug)]
-pub struct Location<'f> {
+pub(crate) struct Location<'f> {
     /// The key's full path.
-    pub key: String,
+    pub(crate) key: String,
     /// `None` for what is not written in the file.
     span: Option<Range<usize>>,
     findings: &'f Findings,
@@ -85,36 +85,36 @@ pub struct Location<'f> {
 
 impl Location<'_> {
     /// The configuration is refused because of this place.
-    pub fn problem(&self, refusal: ValueRefusal) {
+    pub(crate) fn problem(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Problem, self, refusal);
     }
 
     /// Something does not work because of this place; all else does.
-    pub fn flaw(&self, refusal: ValueRefusal) {
+    pub(crate) fn flaw(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Flaw, self, refusal);
     }
 
     /// What stands at this place may be a secret: reports show asterisks.
-    pub fn hide(&self) {
+    pub(crate) fn hide(&self) {
         self.findings.secrets.borrow_mut().extend(self.span.clone());
     }
 
     /// This place means something else than before.
-    pub fn note(&self, refusal: ValueRefusal) {
+    pub(crate) fn note(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Note, self, refusal);
     }
 
     /// The operator should know about this place.
-    pub fn warning(&self, refusal: ValueRefusal) {
+    pub(crate) fn warning(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Warning, self, refusal);
     }
 }
 
 /// A table, and the schema that its keys were checked against.
 #[derive(Debug)]
-pub struct RawTable<'f> {
+pub(crate) struct RawTable<'f> {
     /// Where it stands.
-    pub location: Location<'f>,
+    pub(crate) location: Location<'f>,
     values: Option<&'f DeTable<'f>>,
     /// `None` where the operator makes up the keys.
     schema: Option<&'static Schema>,
@@ -122,50 +122,50 @@ pub struct RawTable<'f> {
 
 /// A value, and where it stands.
 #[derive(Clone, Debug)]
-pub struct Item<'f> {
+pub(crate) struct Item<'f> {
     /// Where it stands.
-    pub location: Location<'f>,
+    pub(crate) location: Location<'f>,
     value: &'f DeValue<'f>,
 }
 
 /// A key that the operator made up.
 #[derive(Debug)]
-pub struct NamedEntry<'f> {
+pub(crate) struct NamedEntry<'f> {
     /// The key.
-    pub name: &'f str,
+    pub(crate) name: &'f str,
     /// Where the key stands.
-    pub location: Location<'f>,
+    pub(crate) location: Location<'f>,
     /// Its value.
-    pub item: Item<'f>,
+    pub(crate) item: Item<'f>,
 }
 
 impl<'f> RawTable<'f> {
     /// The whole file.
-    pub fn file(root: &'f Spanned<DeTable<'f>>, schema: &'static Schema, findings: &'f Findings) -> Self {
+    pub(crate) fn file(root: &'f Spanned<DeTable<'f>>, schema: &'static Schema, findings: &'f Findings) -> Self {
         let location = Location { key: String::new(), span: None, findings };
         Self { location, values: Some(root.get_ref()), schema: Some(schema) }.without_unknown_keys()
     }
 
     /// The whole file, whatever keys it has.
-    pub fn unjudged(root: &'f Spanned<DeTable<'f>>, findings: &'f Findings) -> Self {
+    pub(crate) fn unjudged(root: &'f Spanned<DeTable<'f>>, findings: &'f Findings) -> Self {
         let location = Location { key: String::new(), span: None, findings };
         Self { location, values: Some(root.get_ref()), schema: None }
     }
 
     /// The table under `key`. One that is absent reads like an empty one.
-    pub fn table(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
+    pub(crate) fn table(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
         let absent = || RawTable { location: self.location_of(key, None), values: None, schema: Some(schema) };
         self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(absent)
     }
 
     /// The value under `key`.
-    pub fn item(&self, key: &str) -> Option<Item<'f>> {
+    pub(crate) fn item(&self, key: &str) -> Option<Item<'f>> {
         let value = self.values?.get(key)?;
         Some(Item { location: self.location_of(key, Some(value.span())), value: value.get_ref() })
     }
 
     /// The value of a key of one of the file's tables, for rules that look at several; an empty `table` is the file.
-    pub fn find(&self, table: &str, key: &str) -> Option<Item<'f>> {
+    pub(crate) fn find(&self, table: &str, key: &str) -> Option<Item<'f>> {
         if table.is_empty() {
             return self.item(key);
         }
@@ -175,12 +175,12 @@ impl<'f> RawTable<'f> {
     }
 
     /// Whether there is a value under `key`.
-    pub fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.values.is_some_and(|values| values.contains_key(key))
     }
 
     /// The value under `key`; a problem if it is absent. `example` is the line to write.
-    pub fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
+    pub(crate) fn required(&self, key: &str, example: &str) -> Option<Item<'f>> {
         let item = self.item(key);
         if item.is_none() && !self.has_misspelt(key) {
             let location = self.location_of_missing(key);
@@ -192,19 +192,19 @@ impl<'f> RawTable<'f> {
     }
 
     /// Whether a key is there that was meant to be this one, and is refused already.
-    pub fn has_misspelt(&self, key: &str) -> bool {
+    pub(crate) fn has_misspelt(&self, key: &str) -> bool {
         let foreign = |name: &str| super::foreign::find(name).is_some_and(|known| known.key == key);
         let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key)) || foreign(name);
         self.values.into_iter().flat_map(DeTable::keys).any(|name| meant(name.get_ref()))
     }
 
     /// The values of the list under `key`; none where there is no such key.
-    pub fn list(&self, key: &str) -> Vec<Item<'f>> {
+    pub(crate) fn list(&self, key: &str) -> Vec<Item<'f>> {
         self.item(key).and_then(|item| item.list()).unwrap_or_default()
     }
 
     /// All keys with their values, for tables whose keys the operator makes up.
-    pub fn entries(&self) -> Vec<NamedEntry<'f>> {
+    pub(crate) fn entries(&self) -> Vec<NamedEntry<'f>> {
         let entries = self.values.into_iter().flat_map(DeTable::iter);
         entries
             .map(|(key, value)| {
@@ -220,7 +220,7 @@ impl<'f> RawTable<'f> {
     }
 
     /// Where a key would stand that is not there.
-    pub fn location_of_missing(&self, key: &str) -> Location<'f> {
+    pub(crate) fn location_of_missing(&self, key: &str) -> Location<'f> {
         self.location_of(key, self.location.span.clone())
     }
 
@@ -253,7 +253,7 @@ impl<'f> RawTable<'f> {
 
 impl<'f> Item<'f> {
     /// The text, read by `parse`; a refusal becomes a problem here.
-    pub fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
+    pub(crate) fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
         if let DeValue::Integer(number) = self.value {
             let advice = parse(number.as_str()).err().map(|refusal| refusal.write).filter(|write| !write.is_empty());
             let refusal = ValueRefusal::new("must be a text in quotes, not a number");
@@ -270,12 +270,12 @@ impl<'f> Item<'f> {
     }
 
     /// The same for texts that may have braces and dollar signs in them.
-    pub fn literal<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
+    pub(crate) fn literal<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
         parse(self.text()?).map_err(|refusal| self.location.problem(refusal)).ok()
     }
 
     /// The text, if it is one: for a look that says nothing.
-    pub fn peek(&self) -> Option<&'f str> {
+    pub(crate) fn peek(&self) -> Option<&'f str> {
         match self.value {
             DeValue::String(text) => Some(text.as_ref()),
             _ => None,
@@ -283,12 +283,12 @@ impl<'f> Item<'f> {
     }
 
     /// The text.
-    pub fn text(&self) -> Option<&'f str> {
+    pub(crate) fn text(&self) -> Option<&'f str> {
         self.peek().or_else(|| self.wrong("a text in quotes", meant::text(self.value)))
     }
 
     /// One of a few words.
-    pub fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         self.parse(|text| {
             let found = words.iter().find(|(word, _)| *word == text);
             found.map(|(_, value)| *value).ok_or_else(|| {
@@ -299,7 +299,7 @@ impl<'f> Item<'f> {
     }
 
     /// `true` or `false`.
-    pub fn switch(&self) -> Option<bool> {
+    pub(crate) fn switch(&self) -> Option<bool> {
         match self.value {
             DeValue::Boolean(on) => Some(*on),
             _ => self.wrong("true or false, without quotes", meant::switch(self.value)),
@@ -307,7 +307,7 @@ impl<'f> Item<'f> {
     }
 
     /// A whole number between two others, both included.
-    pub fn number(&self, least: u64, most: u64) -> Option<u64> {
+    pub(crate) fn number(&self, least: u64, most: u64) -> Option<u64> {
         let DeValue::Integer(number) = self.value else {
             let read = self.peek().and_then(|text| meant::number(&self.location.key, text));
             return self.wrong("a whole number, without quotes", read.map(|number| number.to_string()));
@@ -323,7 +323,7 @@ impl<'f> Item<'f> {
     }
 
     /// The values of a list.
-    pub fn list(&self) -> Option<Vec<Item<'f>>> {
+    pub(crate) fn list(&self) -> Option<Vec<Item<'f>>> {
         match self.value {
             DeValue::Array(values) => Some(self.numbered(values.iter())),
             _ => self.wrong("a list: [\"…\", \"…\"]", meant::list(self.value)),
@@ -331,7 +331,7 @@ impl<'f> Item<'f> {
     }
 
     /// The values of a list, or this one value where no list was written.
-    pub fn one_or_list(&self) -> Vec<Item<'f>> {
+    pub(crate) fn one_or_list(&self) -> Vec<Item<'f>> {
         match self.value {
             DeValue::Array(values) => self.numbered(values.iter()),
             _ => vec![self.clone()],
@@ -339,7 +339,7 @@ impl<'f> Item<'f> {
     }
 
     /// The tables of a list of tables.
-    pub fn tables(&self, schema: &'static Schema) -> Vec<RawTable<'f>> {
+    pub(crate) fn tables(&self, schema: &'static Schema) -> Vec<RawTable<'f>> {
         match self.value {
             DeValue::Array(values) => {
                 self.numbered(values.iter()).iter().filter_map(|item| item.table(schema)).collect()
@@ -353,13 +353,13 @@ impl<'f> Item<'f> {
     }
 
     /// The tables of a list, of which everything has been said.
-    pub fn again(&self) -> Vec<RawTable<'f>> {
+    pub(crate) fn again(&self) -> Vec<RawTable<'f>> {
         let DeValue::Array(values) = self.value else { return Vec::new() };
         self.numbered(values.iter()).iter().filter_map(Item::open_table).collect()
     }
 
     /// A table with known keys.
-    pub fn table(&self, schema: &'static Schema) -> Option<RawTable<'f>> {
+    pub(crate) fn table(&self, schema: &'static Schema) -> Option<RawTable<'f>> {
         self.values().map(|values| {
             let location = self.location.clone();
             RawTable { location, values: Some(values), schema: Some(schema) }.without_unknown_keys()
@@ -367,7 +367,7 @@ impl<'f> Item<'f> {
     }
 
     /// A table whose keys the operator makes up.
-    pub fn open_table(&self) -> Option<RawTable<'f>> {
+    pub(crate) fn open_table(&self) -> Option<RawTable<'f>> {
         self.values().map(|values| RawTable { location: self.location.clone(), values: Some(values), schema: None })
     }
 

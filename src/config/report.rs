@@ -37,7 +37,7 @@ pub struct Finding {
     /// Where, in bytes of the file's text. `None`: nowhere in particular.
     pub span: Option<Range<usize>>,
     /// What is wrong within a file that is named here.
-    pub within: Option<FileProblems>,
+    pub(crate) within: Option<FileProblems>,
 }
 
 /// Everything found in one file, in the order of its lines.
@@ -51,7 +51,7 @@ pub struct Report {
 impl Report {
     /// Sorts findings by their place; warnings are kept only where there are no problems. `file` is the name that
     /// is shown.
-    pub fn new(file: impl Into<String>, text: impl Into<String>, mut findings: Vec<Finding>) -> Self {
+    pub(crate) fn new(file: impl Into<String>, text: impl Into<String>, mut findings: Vec<Finding>) -> Self {
         // What stops the start is told alone: a warning beside it would be read as one more reason.
         if findings.iter().any(|finding| finding.severity == Severity::Problem) {
             findings.retain(|finding| finding.severity == Severity::Problem);
@@ -66,7 +66,7 @@ impl Report {
     }
 
     /// A file that could not even be read.
-    pub fn unreadable(file: &str, error: &io::Error) -> Self {
+    pub(crate) fn unreadable(file: &str, error: &io::Error) -> Self {
         let finding = Finding {
             severity: Severity::Problem,
             key: String::new(),
@@ -100,7 +100,7 @@ impl Report {
     }
 
     /// How much was found: "2 problems, 1 warning", "no problems".
-    pub fn counts(&self) -> String {
+    pub(crate) fn counts(&self) -> String {
         let count = |severity: Severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
         let problems = count(Severity::Problem) + count(Severity::Flaw);
         let counts = [(problems, "problem"), (count(Severity::Warning), "warning"), (count(Severity::Note), "note")];

@@ -21,23 +21,23 @@ use super::{files, headers, origins, pass_headers, patterns, schema, server};
 
 /// What the rules of a route look at besides its own table.
 #[derive(Clone, Copy, Debug)]
-pub struct RouteContext<'a> {
+pub(crate) struct RouteContext<'a> {
     /// Where relative paths start.
-    pub folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// Our own listeners, which no route may lead back to, and how long upstreams may take.
-    pub limits: &'a LimitSettings,
+    pub(crate) limits: &'a LimitSettings,
     /// What browsers type, which no route may lead back to either.
-    pub public_url: Option<&'a Origin>,
+    pub(crate) public_url: Option<&'a Origin>,
     /// The operator's socket, which no route may lead to.
-    pub admin: Option<&'a Path>,
+    pub(crate) admin: Option<&'a Path>,
     /// How applications learn who is there: nothing else may write these headers.
-    pub identity: &'a IdentityHeaders,
+    pub(crate) identity: &'a IdentityHeaders,
     /// The machine's own authorities: read from their files only where a route needs them.
-    pub machine: &'a LazyCell<Arc<UpstreamTrust>>,
+    pub(crate) machine: &'a LazyCell<Arc<UpstreamTrust>>,
 }
 
 /// Reads all routes, each with its place in the file.
-pub fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Location<'f>, RouteSettings)> {
+pub(crate) fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Location<'f>, RouteSettings)> {
     let Some(item) = file.item("route") else {
         if !file.has_misspelt("route") {
             let refusal = ValueRefusal::new("is missing");

@@ -18,7 +18,7 @@ use super::own_pages;
 use super::raw::{Location, RawTable, ValueRefusal};
 
 /// Applies all rules but those about single routes.
-pub fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
+pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
     if let Some(item) = file.item("public_url") {
         tls_in_front(&item.location, settings);
         lost_after_login(&item.location, settings);
@@ -33,7 +33,7 @@ pub fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
 
 /// Two routes of one host and path: only one of them could ever answer. Where the own hosts are not known, names
 /// are compared as they are written.
-pub fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&OwnHosts>) {
+pub(crate) fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&OwnHosts>) {
     let same_host = |one: &RouteSettings, other: &RouteSettings| match (&one.host, &other.host, hosts) {
         (Some(one), Some(other), Some(hosts)) => hosts.host_id(one) == hosts.host_id(other),
         (one, other, _) => one == other,
@@ -60,7 +60,11 @@ pub fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts: Option
 
 /// An upstream by the name of an own host and a port of ours: what leads here under another name is found when the
 /// request comes back.
-pub fn refuse_circles(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&OwnHosts>, listen: &[ListenAddress]) {
+pub(crate) fn refuse_circles(
+    routes: &[(Location<'_>, RouteSettings)],
+    hosts: Option<&OwnHosts>,
+    listen: &[ListenAddress],
+) {
     let Some(hosts) = hosts else { return };
     let listens = |at: u16| listen.iter().any(|own| matches!(own, ListenAddress::Tcp(own) if own.port() == at));
     let is_home = |address: &&UpstreamAddress| match address {
@@ -80,7 +84,7 @@ pub fn refuse_circles(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&O
 }
 
 /// A route at an address that the gateway answers itself: its application would never be asked there.
-pub fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
+pub(crate) fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
     for (location, route) in routes {
         let path = route.path.to_string();
         let asked = RequestPath::read(&path).ok();

@@ -9,11 +9,11 @@ pub struct Schema {
     /// Keys that this version reads.
     pub keys: &'static [&'static str],
     /// Keys that a later version will read.
-    pub later: &'static [&'static str],
+    pub(crate) later: &'static [&'static str],
 }
 
 /// The file itself.
-pub const FILE: Schema = Schema {
+pub(crate) const FILE: Schema = Schema {
     table: "",
     keys: &[
         "listen", "public_url", "hosts", "trusted_proxies", "route", "identity", "session", "login", "logout",
@@ -23,7 +23,7 @@ pub const FILE: Schema = Schema {
 };
 
 /// `[[route]]`
-pub const ROUTE: Schema = Schema {
+pub(crate) const ROUTE: Schema = Schema {
     table: "route",
     keys: &[
         "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "basic", "methods",
@@ -36,41 +36,43 @@ pub const ROUTE: Schema = Schema {
 };
 
 /// `[route.headers]`
-pub const ROUTE_HEADERS: Schema = Schema { table: "route.headers", keys: &["request", "response"], later: &[] };
+pub(crate) const ROUTE_HEADERS: Schema = Schema { table: "route.headers", keys: &["request", "response"], later: &[] };
 
 /// `[route.headers.request]`
-pub const REQUEST_HEADERS: Schema = Schema { table: "route.headers.request", keys: &["add", "remove"], later: &[] };
+pub(crate) const REQUEST_HEADERS: Schema =
+    Schema { table: "route.headers.request", keys: &["add", "remove"], later: &[] };
 
 /// `[route.headers.response]`
-pub const RESPONSE_HEADERS: Schema = Schema { table: "route.headers.response", keys: &["add", "remove"], later: &[] };
+pub(crate) const RESPONSE_HEADERS: Schema =
+    Schema { table: "route.headers.response", keys: &["add", "remove"], later: &[] };
 
 /// An entry of `pass_headers` that is more than a name.
-pub const PASS_HEADER: Schema = Schema { table: "pass_headers", keys: &["name", "from"], later: &[] };
+pub(crate) const PASS_HEADER: Schema = Schema { table: "pass_headers", keys: &["name", "from"], later: &[] };
 
 /// `[identity]`
-pub const IDENTITY: Schema =
+pub(crate) const IDENTITY: Schema =
     Schema { table: "identity", keys: &["headers", "custom"], later: &["assertion", "assertion_key_file"] };
 
 /// `[session]`
-pub const SESSION: Schema = Schema {
+pub(crate) const SESSION: Schema = Schema {
     table: "session",
     keys: &["idle_timeout", "max_lifetime", "max_per_user", "sessions", "same_site", "cookie", "store"],
     later: &["share", "staleness", "cookie_debts", "max_cookie_header"],
 };
 
 /// `[login]`
-pub const LOGIN: Schema =
+pub(crate) const LOGIN: Schema =
     Schema { table: "login", keys: &["users", "path", "next", "ban_max", "allow_weak_hashes"], later: &[] };
 
 /// `[logout]`
-pub const LOGOUT: Schema = Schema {
+pub(crate) const LOGOUT: Schema = Schema {
     table: "logout",
     keys: &["paths", "get", "next", "allowed_origins", "grace", "clear_site_data"],
     later: &[],
 };
 
 /// `[limits]`
-pub const LIMITS: Schema = Schema {
+pub(crate) const LIMITS: Schema = Schema {
     table: "limits",
     keys: &[
         "head_timeout", "silent_timeout", "body_timeout", "send_timeout", "idle", "upstream_idle", "connect_timeout",
@@ -81,16 +83,16 @@ pub const LIMITS: Schema = Schema {
 };
 
 /// `[admin]`
-pub const ADMIN: Schema = Schema { table: "admin", keys: &["listen", "group"], later: &[] };
+pub(crate) const ADMIN: Schema = Schema { table: "admin", keys: &["listen", "group"], later: &[] };
 
 /// `[log]`
-pub const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
+pub(crate) const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
 
 /// `[brand]`
-pub const BRAND: Schema = Schema { table: "brand", keys: &["name", "logo", "colour"], later: &[] };
+pub(crate) const BRAND: Schema = Schema { table: "brand", keys: &["name", "logo", "colour"], later: &[] };
 
 /// `[pages]`
-pub const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later: &[] };
+pub(crate) const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later: &[] };
 
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[
@@ -100,7 +102,7 @@ pub const ALL: &[&Schema] = &[
 
 impl Schema {
     /// The key that was meant by a misspelt one, if one is near.
-    pub fn means(&self, word: &str) -> Option<&'static str> {
+    pub(crate) fn means(&self, word: &str) -> Option<&'static str> {
         let stranger = !self.keys.contains(&word) && !self.later.contains(&word);
         stranger.then(|| nearest(word, self.keys)).flatten()
     }
@@ -110,7 +112,7 @@ impl Schema {
 const REFERENCE: &str = include_str!("../../config.toml");
 
 /// A value of the key with this full path, as the reference writes it. Entries of lists have the first one of theirs.
-pub fn example(path: &str) -> Option<&'static str> {
+pub(crate) fn example(path: &str) -> Option<&'static str> {
     let (path, is_entry) = path.strip_suffix(']').map_or((path, false), |path| (path, true));
     let path: String = path.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect::<Vec<_>>().join(".");
     let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
@@ -130,7 +132,7 @@ pub fn example(path: &str) -> Option<&'static str> {
 }
 
 /// The word of a list that somebody who wrote `word` most likely meant.
-pub fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     let likeness = |other: &str| strsim::jaro_winkler(&word, &other.replace('-', "_"));
     let scored = words.iter().map(|other| (likeness(other), *other));

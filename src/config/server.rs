@@ -13,7 +13,7 @@ use super::origins;
 use super::raw::{RawTable, ValueRefusal};
 
 /// The addresses to listen at.
-pub fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
+pub(crate) fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
     let Some(item) = file.required("listen", "listen = [\"127.0.0.1:8080\"]") else { return Vec::new() };
     let items = item.one_or_list();
     if items.is_empty() {
@@ -34,7 +34,7 @@ pub fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
 }
 
 /// An address to listen at; the path of a socket starts at `folder`.
-pub fn address(text: &str, folder: &Path) -> Result<ListenAddress, ValueRefusal> {
+pub(crate) fn address(text: &str, folder: &Path) -> Result<ListenAddress, ValueRefusal> {
     let read = |text: &str| text.parse::<ListenAddress>().map_err(|error| refused(text, &error));
     match read(text)? {
         ListenAddress::Unix(path) if path.is_relative() => read(&format!("unix:{}", folder.join(path).display())),
@@ -83,7 +83,7 @@ fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
 
 /// Whether connecting to `target` may reach one of these listeners. Connecting to `0.0.0.0` is connecting to
 /// this machine.
-pub fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
+pub(crate) fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
     // IPv4 within IPv6 is the same address to the system.
     let target_ip = target.ip().to_canonical();
     listen.iter().any(|address| match address {
@@ -100,7 +100,7 @@ pub fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
 }
 
 /// What browsers type.
-pub fn public_url(file: &RawTable<'_>) -> Option<Origin> {
+pub(crate) fn public_url(file: &RawTable<'_>) -> Option<Origin> {
     let item = file.required("public_url", "public_url = \"http://localhost:8080\"")?;
     let url = item.parse(origins::public_url)?;
     if url.scheme == Scheme::Http && !url.host.is_loopback() {
@@ -113,7 +113,7 @@ pub fn public_url(file: &RawTable<'_>) -> Option<Origin> {
 }
 
 /// Further accepted host names.
-pub fn hosts(file: &RawTable<'_>) -> Vec<Host> {
+pub(crate) fn hosts(file: &RawTable<'_>) -> Vec<Host> {
     let mut hosts: Vec<Host> = Vec::new();
     for item in file.list("hosts") {
         let Some(host) = item.parse(origins::host) else { continue };
@@ -127,7 +127,7 @@ pub fn hosts(file: &RawTable<'_>) -> Vec<Host> {
 }
 
 /// The proxies whose `X-Forwarded-For` and `-Proto` are believed.
-pub fn trusted_proxies(file: &RawTable<'_>) -> TrustedProxies {
+pub(crate) fn trusted_proxies(file: &RawTable<'_>) -> TrustedProxies {
     let items = file.list("trusted_proxies");
     let is_unix = |text: Option<&str>| text == Some("unix");
     let (unix, networks): (Vec<_>, Vec<_>) = items.iter().partition(|item| is_unix(item.peek()));

@@ -22,7 +22,7 @@ const SAME_SITE: [(&str, SameSite); 3] =
     [("lax", SameSite::Lax), ("strict", SameSite::Strict), ("none", SameSite::None)];
 
 /// Reads the limits of sessions.
-pub fn read(table: &RawTable<'_>) -> SessionSettings {
+pub(crate) fn read(table: &RawTable<'_>) -> SessionSettings {
     check_store(table);
     let absolute = span(table, "max_lifetime").unwrap_or(ONE_HOUR.saturating_mul(12));
     // A shorter lifetime alone shortens both.
@@ -37,7 +37,7 @@ pub fn read(table: &RawTable<'_>) -> SessionSettings {
 }
 
 /// Reads how the session cookie is named and sent.
-pub fn cookie(table: &RawTable<'_>, public_url: Option<&Origin>) -> Option<SessionCookie> {
+pub(crate) fn cookie(table: &RawTable<'_>, public_url: Option<&Origin>) -> Option<SessionCookie> {
     let name = table.item("cookie").and_then(|item| item.parse(cookie_name)).unwrap_or("exeunt".into());
     let same_site = table.item("same_site").and_then(|item| item.word(&SAME_SITE)).unwrap_or(SameSite::Lax);
     let public_url = public_url?;

@@ -19,7 +19,7 @@ pub enum StateFolder {
 impl StateFolder {
     /// The folder, `state_directory` being what the service manager says: folders with colons between them, of which
     /// the first counts (systemd.exec(5)).
-    pub fn resolve(&self, state_directory: Option<&OsStr>) -> PathBuf {
+    pub(crate) fn resolve(&self, state_directory: Option<&OsStr>) -> PathBuf {
         let first = state_directory.and_then(|folders| folders.as_bytes().split(|&byte| byte == b':').next());
         let given = first.map(|folder| PathBuf::from(OsStr::from_bytes(folder))).filter(|path| path.is_absolute());
         match self {
@@ -30,7 +30,7 @@ impl StateFolder {
 }
 
 /// Reads where the state folder is. One that is not there yet is made at the start.
-pub fn read(file: &RawTable<'_>, folder: &Path) -> StateFolder {
+pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> StateFolder {
     let named = file.item("state").and_then(|item| item.parse(|text| named(folder, text)));
     named.map_or_else(|| StateFolder::Beside(folder.to_owned()), StateFolder::Named)
 }

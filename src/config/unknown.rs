@@ -5,7 +5,7 @@ use super::raw::ValueRefusal;
 use super::schema::{self, Schema};
 
 /// Why a key is refused, and where it belongs.
-pub fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
+pub(crate) fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
     let place = header(schema.table);
     let refusal = |what: &str| ValueRefusal::new(what.replace("{place}", &place));
     if schema.later.contains(&name) {
@@ -50,13 +50,13 @@ fn owners(name: &str) -> impl Iterator<Item = &'static Schema> {
 }
 
 /// Whether the value of this key is none that could be a secret: some table takes it, or some well-known program.
-pub fn is_known(name: &str) -> bool {
+pub(crate) fn is_known(name: &str) -> bool {
     let of_schema = |schema: &&Schema| schema.keys.contains(&name) || schema.later.contains(&name);
     schema::ALL.iter().any(of_schema) || foreign::find(name).is_some()
 }
 
 /// A table's name as it stands in the file.
-pub fn header(table: &str) -> String {
+pub(crate) fn header(table: &str) -> String {
     match table {
         "" => "the file".to_owned(),
         "route" => "[[route]]".to_owned(),
@@ -65,7 +65,7 @@ pub fn header(table: &str) -> String {
 }
 
 /// Where a line of this table is added.
-pub fn place_in(table: &str) -> String {
+pub(crate) fn place_in(table: &str) -> String {
     if table.is_empty() { "top of the file".to_owned() } else { format!("end of {}", header(table)) }
 }
 

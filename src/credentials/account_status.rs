@@ -9,7 +9,7 @@ use crate::values::mac::MacKeys;
 
 /// Whether a user may still sign in, and with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccountStatus<'a> {
+pub(crate) enum AccountStatus<'a> {
     /// There is no such user, or not any more.
     Removed,
     /// The user may not sign in.
@@ -20,16 +20,16 @@ pub enum AccountStatus<'a> {
 
 /// What is known of a user who may sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Account<'a> {
+pub(crate) struct Account<'a> {
     /// What is shown and sent to applications.
-    pub identity: &'a Arc<Identity>,
+    pub(crate) identity: &'a Arc<Identity>,
     /// What is stored of the password, in parts.
     stored: [&'a [u8]; 3],
 }
 
 impl Users {
     /// What this file says of a user. One of another source is not in it, whatever the name.
-    pub fn standing(&self, user: &UserKey) -> AccountStatus<'_> {
+    pub(crate) fn standing(&self, user: &UserKey) -> AccountStatus<'_> {
         match self.find(&user.subject).filter(|_| *user.source == *SOURCE) {
             None => AccountStatus::Removed,
             Some(entry) if !entry.enabled => AccountStatus::Disabled,
@@ -40,12 +40,12 @@ impl Users {
 
 impl Account<'_> {
     /// What a session of this user remembers.
-    pub fn stamp(&self, user: &UserKey, keys: &MacKeys) -> CredentialStamp {
+    pub(crate) fn stamp(&self, user: &UserKey, keys: &MacKeys) -> CredentialStamp {
         CredentialStamp::new(user, &self.stored, keys)
     }
 
     /// Whether the password is the one that a session was opened with.
-    pub fn has_password_of(&self, stamp: &CredentialStamp, user: &UserKey, keys: &MacKeys) -> bool {
+    pub(crate) fn has_password_of(&self, stamp: &CredentialStamp, user: &UserKey, keys: &MacKeys) -> bool {
         stamp.is_of(user, &self.stored, keys)
     }
 }

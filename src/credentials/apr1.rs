@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// How such a hash begins.
-pub const PREFIX: &str = "$apr1$";
+pub(crate) const PREFIX: &str = "$apr1$";
 
 /// The salt's greatest length, in bytes.
 const MAX_SALT: usize = 8;
@@ -16,7 +16,7 @@ const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijkl
 
 /// A stored hash.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Apr1Hash {
+pub(crate) struct Apr1Hash {
     salt: Box<str>,
     text: Box<str>,
 }
@@ -28,19 +28,19 @@ impl Apr1Hash {
     }
 
     /// Reads `$apr1$salt$hash`.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (salt, text) = text.strip_prefix(PREFIX)?.split_once('$')?;
         let known = text.len() == LENGTH && text.bytes().all(|byte| ALPHABET.contains(&byte));
         (known && salt.len() <= MAX_SALT).then(|| Self { salt: salt.into(), text: text.into() })
     }
 
     /// A hash that nobody knows a password for.
-    pub fn decoy() -> Self {
+    pub(crate) fn decoy() -> Self {
         Self { salt: "........".into(), text: ".".repeat(LENGTH).into() }
     }
 
     /// Whether this is the password. Takes half a millisecond.
-    pub fn matches(&self, password: &[u8]) -> bool {
+    pub(crate) fn matches(&self, password: &[u8]) -> bool {
         encoded(&digest(password, self.salt.as_bytes())).as_bytes().ct_eq(self.text.as_bytes()).into()
     }
 }

@@ -27,10 +27,10 @@ const NICENESS: i32 = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashingSettings {
     /// At once, each on a thread of its own. Default: one a core, at most 4.
-    pub threads: NonZero<usize>,
+    pub(crate) threads: NonZero<usize>,
     /// Waiting for their turn; further ones are refused with [`Reason::SignInCrowded`] or [`Reason::SignInBusy`].
     /// Default: 256, and 64 known browsers.
-    pub waiting: QueueLimits,
+    pub(crate) waiting: QueueLimits,
 }
 
 impl Default for HashingSettings {
@@ -103,7 +103,7 @@ impl PasswordChecker {
     ///
     /// # Errors
     /// [`Reason::CredentialsWrong`], or that too many wait.
-    pub async fn verify<'u>(
+    pub(crate) async fn verify<'u>(
         &self,
         users: &'u Users,
         name: &str,
@@ -118,7 +118,8 @@ impl PasswordChecker {
     }
 
     /// How many hashes were computed so far.
-    pub fn computed(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn computed(&self) -> u64 {
         self.queue.computed.load(Ordering::Relaxed)
     }
 

@@ -26,7 +26,7 @@ pub enum WeakHashes {
 
 /// Whether a file of this name and content is an htpasswd file, and not TOML. Names may hold `=`, quotes and brackets:
 /// so the whole text decides, and not its first sign.
-pub fn is_htpasswd(path: &Path, text: &str) -> bool {
+pub(crate) fn is_htpasswd(path: &Path, text: &str) -> bool {
     if has_htpasswd_name(path) {
         return true;
     }
@@ -52,24 +52,24 @@ fn sign_of(line: &str) -> Option<char> {
 }
 
 /// Whether the name alone says so.
-pub fn has_htpasswd_name(path: &Path) -> bool {
+pub(crate) fn has_htpasswd_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().ends_with("htpasswd"))
 }
 
 /// What a file holds.
-pub struct HtpasswdLines {
+pub(crate) struct HtpasswdLines {
     /// The users, in the order of their lines.
-    pub entries: Vec<UserEntry>,
+    pub(crate) entries: Vec<UserEntry>,
     /// Lines that are no user's.
-    pub bad: Vec<FileProblem>,
+    pub(crate) bad: Vec<FileProblem>,
     /// Further lines of a user who is there already.
-    pub doubled: Vec<FileProblem>,
+    pub(crate) doubled: Vec<FileProblem>,
     /// The text as it may be shown.
-    pub masked: String,
+    pub(crate) masked: String,
 }
 
 /// Reads all lines. One that is wrong says nothing about the others.
-pub fn read(path: &Path, text: &str, weak: WeakHashes) -> HtpasswdLines {
+pub(crate) fn read(path: &Path, text: &str, weak: WeakHashes) -> HtpasswdLines {
     let mut reader =
         HtpasswdReader { path, weak, bad: Vec::new(), doubled: Vec::new(), secrets: Vec::new(), seen: HashMap::new() };
     let mut entries = Vec::new();

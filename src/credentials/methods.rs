@@ -13,7 +13,7 @@ use crate::values::reason::Reason;
 
 /// What a method says to what one request presents.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The request presents nothing that this method reads: the next one is asked.
     Absent,
     /// It presents something that this method reads, and that does not prove who it is.
@@ -24,27 +24,27 @@ pub enum Verdict {
 
 /// Somebody who has proved who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// Who, for indexes and limits.
-    pub user: UserKey,
+    pub(crate) user: UserKey,
     /// Who, for people and applications.
-    pub identity: Arc<Identity>,
+    pub(crate) identity: Arc<Identity>,
     /// The name of the method, for the log.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
 }
 
 /// What a method may use while it works.
 #[derive(Clone, Copy, Debug)]
-pub struct Means<'a> {
+pub(crate) struct Means<'a> {
     /// Checks passwords, a few at a time.
-    pub passwords: &'a PasswordChecker,
+    pub(crate) passwords: &'a PasswordChecker,
     /// Whose share of that this attempt takes.
-    pub share: Share,
+    pub(crate) share: Share,
 }
 
 /// One way to find out who somebody is.
 #[async_trait]
-pub trait SignInMethod: fmt::Debug + Send + Sync {
+pub(crate) trait SignInMethod: fmt::Debug + Send + Sync {
     /// Its name in the log. Stable.
     fn name(&self) -> &'static str;
 
@@ -55,11 +55,11 @@ pub trait SignInMethod: fmt::Debug + Send + Sync {
 
 /// The methods, in the order in which they are asked.
 #[derive(Debug, Default)]
-pub struct SignInMethods(Vec<Box<dyn SignInMethod>>);
+pub(crate) struct SignInMethods(Vec<Box<dyn SignInMethod>>);
 
 impl SignInMethods {
     /// These methods, in this order.
-    pub fn new(methods: Vec<Box<dyn SignInMethod>>) -> Self {
+    pub(crate) fn new(methods: Vec<Box<dyn SignInMethod>>) -> Self {
         Self(methods)
     }
 
@@ -67,7 +67,7 @@ impl SignInMethods {
     ///
     /// # Errors
     /// That method's refusal; [`Reason::CredentialsWrong`] where no method reads it.
-    pub async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Result<Accepted, Reason> {
+    pub(crate) async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Result<Accepted, Reason> {
         for method in &self.0 {
             match method.judge(presented, means).await {
                 Verdict::Absent => {}

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 /// The longest password, in bytes.
-pub const MAX_PASSWORD: usize = 1024;
+pub(crate) const MAX_PASSWORD: usize = 1024;
 
 /// The dearest hash that is accepted, so that nobody's sign-in takes the machine from everybody else's.
 const DEAREST: Cost = Cost { memory_kib: 256 * 1024, passes: 16, lanes: 16 };
@@ -90,23 +90,23 @@ impl fmt::Display for PasswordProblem {
 
 /// What computing a hash takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// Memory in KiB (`m`).
-    pub memory_kib: u32,
+    pub(crate) memory_kib: u32,
     /// Passes over that memory (`t`).
-    pub passes: u32,
+    pub(crate) passes: u32,
     /// Lanes (`p`). They cost no time: one thread computes them all.
-    pub lanes: u32,
+    pub(crate) lanes: u32,
 }
 
 impl Cost {
     /// What new hashes take: 19 MiB, two passes, one lane (OWASP's first choice for Argon2id).
-    pub const NEW: Self = Self { memory_kib: 19_456, passes: 2, lanes: 1 };
+    pub(crate) const NEW: Self = Self { memory_kib: 19_456, passes: 2, lanes: 1 };
 }
 
 /// What is stored of a password. Its `Debug` is blank: whoever has it can guess at leisure.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PasswordHash {
+pub(crate) struct PasswordHash {
     cost: Cost,
     salt: Box<[u8]>,
     output: Box<[u8]>,
@@ -114,7 +114,7 @@ pub struct PasswordHash {
 
 /// Why a stored text is no hash that can be used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HashProblem {
+pub(crate) enum HashProblem {
     /// Not a hash at all: most likely the password itself.
     NotAHash,
     /// A hash of another kind.
@@ -146,7 +146,7 @@ pub struct HashingFailed;
 
 impl PasswordHash {
     /// Reads a stored hash: `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
-    pub fn parse(text: &str) -> Result<Self, HashProblem> {
+    pub(crate) fn parse(text: &str) -> Result<Self, HashProblem> {
         let family = text.strip_prefix('$').and_then(|rest| rest.split('$').next());
         match family {
             None => Err(HashProblem::NotAHash),
@@ -177,12 +177,12 @@ impl PasswordHash {
 
     /// A hash that takes `cost` to compute and that nobody knows a password for: it is computed where there is
     /// no user, so that an answer takes the same time with and without one.
-    pub fn decoy(cost: Cost) -> Self {
+    pub(crate) fn decoy(cost: Cost) -> Self {
         Self { cost, salt: [0; 16].into(), output: [0; 32].into() }
     }
 
     /// What computing it takes.
-    pub fn cost(&self) -> Cost {
+    pub(crate) fn cost(&self) -> Cost {
         self.cost
     }
 

@@ -16,13 +16,13 @@ const SHOWN: usize = 50;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileProblem {
+pub(crate) struct FileProblem {
     /// Where, in bytes of the file; `None` where it is about the file as a whole.
-    pub span: Option<Range<usize>>,
+    pub(crate) span: Option<Range<usize>>,
     /// What is wrong.
-    pub message: String,
+    pub(crate) message: String,
     /// What to write.
-    pub help: String,
+    pub(crate) help: String,
 }
 
 /// Everything that is wrong with one file. Displays as a report for people, without colours.
@@ -38,7 +38,7 @@ pub struct FileProblems {
 
 impl FileProblems {
     /// The problems of a file, in the order of its lines.
-    pub fn new(path: &Path, masked: String, mut problems: Vec<FileProblem>) -> Self {
+    pub(crate) fn new(path: &Path, masked: String, mut problems: Vec<FileProblem>) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         for problem in &mut problems {
             (problem.message, problem.help) = (visible(&problem.message), visible(&problem.help));
@@ -47,22 +47,22 @@ impl FileProblems {
     }
 
     /// The same, shown as warnings.
-    pub fn as_warnings(self) -> Self {
+    pub(crate) fn as_warnings(self) -> Self {
         Self { are_warnings: true, ..self }
     }
 
     /// One problem of a file as a whole.
-    pub fn whole_file(path: &Path, message: String, help: String) -> Self {
+    pub(crate) fn whole_file(path: &Path, message: String, help: String) -> Self {
         Self::new(path, String::new(), vec![FileProblem { span: None, message, help }])
     }
 
     /// The problems.
-    pub fn problems(&self) -> &[FileProblem] {
+    pub(crate) fn problems(&self) -> &[FileProblem] {
         &self.problems
     }
 
     /// The report, with the terminal's colours if `styled`.
-    pub fn render(&self, styled: bool) -> String {
+    pub(crate) fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
         let mut report = String::new();
         for problem in self.problems.iter().take(SHOWN) {
@@ -121,7 +121,7 @@ impl fmt::Display for FileProblems {
 impl std::error::Error for FileProblems {}
 
 /// Hides the spans behind asterisks, one a byte, so that all other spans stay where they are.
-pub fn mask(text: &str, secrets: &[Range<usize>]) -> String {
+pub(crate) fn mask(text: &str, secrets: &[Range<usize>]) -> String {
     let mut masked = text.to_owned();
     for span in secrets {
         let hidden = text.get(span.clone()).map(hide);
@@ -135,7 +135,7 @@ pub fn mask(text: &str, secrets: &[Range<usize>]) -> String {
 /// Hides everything that could be a value, in a text that cannot be read as TOML: all letters, digits and signs
 /// but those of a key before the first `=` of a line, and those of table headers and comments. A line of htpasswd may
 /// have its `=` within the hash.
-pub fn mask_values(text: &str) -> String {
+pub(crate) fn mask_values(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
         let open = line.trim_start().starts_with(['[', '#']);

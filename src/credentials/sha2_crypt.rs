@@ -9,11 +9,11 @@ const MAX_SALT: usize = 16;
 const USUAL_ROUNDS: u32 = 5000;
 const LEAST_ROUNDS: u32 = 1000;
 /// The dearest hash that is accepted: some two seconds for a long password.
-pub const MAX_ROUNDS: u32 = 1_000_000;
+pub(crate) const MAX_ROUNDS: u32 = 1_000_000;
 
 /// Which digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Digest {
+pub(crate) enum Digest {
     /// `$5$`
     Sha256,
     /// `$6$`
@@ -22,7 +22,7 @@ pub enum Digest {
 
 impl Digest {
     /// How such a hash begins.
-    pub const fn prefix(self) -> &'static str {
+    pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Sha256 => "$5$",
             Self::Sha512 => "$6$",
@@ -40,7 +40,7 @@ impl Digest {
 
 /// A stored hash.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sha2Hash {
+pub(crate) struct Sha2Hash {
     digest: Digest,
     rounds: u32,
     text: Box<str>,
@@ -48,7 +48,7 @@ pub struct Sha2Hash {
 
 /// Why a text is no hash that can be used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unusable {
+pub(crate) enum Unusable {
     /// It is damaged.
     Malformed,
     /// Computing it would take more than any sign-in may take.
@@ -57,7 +57,7 @@ pub enum Unusable {
 
 impl Sha2Hash {
     /// Reads `$6$salt$hash` or `$6$rounds=5000$salt$hash`.
-    pub fn parse(digest: Digest, text: &str) -> Result<Self, Unusable> {
+    pub(crate) fn parse(digest: Digest, text: &str) -> Result<Self, Unusable> {
         let fields = text.strip_prefix(digest.prefix()).ok_or(Unusable::Malformed)?;
         let (rounds, fields) = match fields.strip_prefix("rounds=").and_then(|fields| fields.split_once('$')) {
             Some((rounds, fields)) => (read_rounds(rounds)?, fields),
@@ -72,7 +72,7 @@ impl Sha2Hash {
     }
 
     /// A hash that takes this work and that nobody knows a password for.
-    pub fn decoy(digest: Digest, rounds: u32) -> Self {
+    pub(crate) fn decoy(digest: Digest, rounds: u32) -> Self {
         let text =
             format!("{}rounds={rounds}${:.<MAX_SALT$}${:.<length$}", digest.prefix(), "", "", length = digest.length());
         Self { digest, rounds, text: text.into() }
@@ -84,12 +84,12 @@ impl Sha2Hash {
     }
 
     /// Which digest, and how many rounds of it.
-    pub fn work(&self) -> (Digest, u32) {
+    pub(crate) fn work(&self) -> (Digest, u32) {
         (self.digest, self.rounds)
     }
 
     /// Whether this is the password; `None` where it cannot be told. Takes half a microsecond for each round.
-    pub fn matches(&self, password: &[u8]) -> Option<bool> {
+    pub(crate) fn matches(&self, password: &[u8]) -> Option<bool> {
         match ShaCrypt::default().verify_password(password, &*self.text) {
             Ok(()) => Some(true),
             Err(password_hash::Error::PasswordInvalid) => Some(false),

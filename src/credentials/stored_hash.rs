@@ -18,7 +18,7 @@ const SHA1_PREFIX: &str = "{SHA}";
 
 /// A hash. Its `Debug` is blank: whoever has it can guess at leisure.
 #[derive(Clone, PartialEq, Eq)]
-pub enum StoredHash {
+pub(crate) enum StoredHash {
     /// Argon2id: what `exeunt user set` writes.
     Argon2id(PasswordHash),
     /// bcrypt: what `htpasswd -B` writes. Passwords count to their 72nd byte.
@@ -38,7 +38,7 @@ pub enum StoredHash {
 
 /// What computing a hash takes, in growing order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Work {
+pub(crate) enum Work {
     /// One SHA-1.
     Sha1,
     /// A thousand MD5.
@@ -53,7 +53,7 @@ pub enum Work {
 
 /// Why the password field of an htpasswd file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldProblem {
+pub(crate) enum FieldProblem {
     /// There is nothing.
     Empty,
     /// The password itself, or a DES hash: the two cannot be told apart, and neither protects it.
@@ -84,7 +84,7 @@ impl fmt::Display for FieldProblem {
 
 impl StoredHash {
     /// Reads the password field of an htpasswd file.
-    pub fn parse_field(text: &str) -> Result<Self, FieldProblem> {
+    pub(crate) fn parse_field(text: &str) -> Result<Self, FieldProblem> {
         let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| text.starts_with(prefix));
         if text.is_empty() {
             Err(FieldProblem::Empty)
@@ -120,7 +120,7 @@ impl StoredHash {
 
     /// A hash that takes this work and that nobody knows a password for: it is computed where there is no user, so
     /// that an answer takes the same time with and without one.
-    pub fn decoy(work: Work) -> Self {
+    pub(crate) fn decoy(work: Work) -> Self {
         match work {
             Work::Sha1 => Self::Sha1([0; 20]),
             Work::Apr1 => Self::Apr1(Apr1Hash::decoy()),
@@ -131,7 +131,7 @@ impl StoredHash {
     }
 
     /// What computing it takes.
-    pub fn work(&self) -> Work {
+    pub(crate) fn work(&self) -> Work {
         match self {
             Self::Argon2id(hash) => Work::Argon2id(hash.cost()),
             Self::Bcrypt { rounds, .. } => Work::Bcrypt(*rounds),
@@ -145,12 +145,12 @@ impl StoredHash {
     }
 
     /// Whether whoever gets the file gets the passwords too.
-    pub fn is_weak(&self) -> bool {
+    pub(crate) fn is_weak(&self) -> bool {
         matches!(self, Self::Apr1(_) | Self::Sha1(_))
     }
 
     /// The hash in parts, for a code over it: two hashes that differ, differ in one of them.
-    pub fn parts(&self) -> [&[u8]; 3] {
+    pub(crate) fn parts(&self) -> [&[u8]; 3] {
         match self {
             Self::Argon2id(hash) => hash.parts(),
             Self::Bcrypt { text, .. } => [b"bcrypt", text.as_bytes(), b""],
@@ -162,7 +162,7 @@ impl StoredHash {
 
     /// Computes the password's hash and compares. Blocks for as long as [`StoredHash::work`] says; twice as long for a
     /// password that is typed in another Unicode form than NFC and does not match in that.
-    pub fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
+    pub(crate) fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
         for form in password.forms() {
             if self.matches_bytes(form)? {
                 return Ok(true);
@@ -189,7 +189,7 @@ impl fmt::Debug for StoredHash {
 }
 
 /// The work that most hashes take; of equally frequent ones the most.
-pub fn most_common_work<'a>(hashes: impl Iterator<Item = &'a StoredHash>) -> Work {
+pub(crate) fn most_common_work<'a>(hashes: impl Iterator<Item = &'a StoredHash>) -> Work {
     let mut count: HashMap<Work, usize> = HashMap::new();
     for hash in hashes {
         *count.entry(hash.work()).or_default() += 1;

@@ -5,7 +5,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, RawString, Table, TableLi
 
 /// What becomes of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum FieldChange<T> {
+pub(crate) enum FieldChange<T> {
     /// It stays as it is.
     #[default]
     Keep,
@@ -17,22 +17,22 @@ pub enum FieldChange<T> {
 
 /// What becomes of one user.
 #[derive(Clone, Debug, Default)]
-pub struct UserChange {
+pub(crate) struct UserChange {
     /// The hash to store; `None` keeps the password of a user that exists.
-    pub password: Option<String>,
+    pub(crate) password: Option<String>,
     /// The groups, all of them.
-    pub groups: FieldChange<Vec<String>>,
+    pub(crate) groups: FieldChange<Vec<String>>,
     /// The e-mail address.
-    pub email: FieldChange<String>,
+    pub(crate) email: FieldChange<String>,
     /// The display name.
-    pub name: FieldChange<String>,
+    pub(crate) name: FieldChange<String>,
     /// Whether the user may sign in.
-    pub enabled: FieldChange<bool>,
+    pub(crate) enabled: FieldChange<bool>,
 }
 
 /// What a change came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChangeOutcome {
+pub(crate) enum ChangeOutcome {
     /// The user is new.
     Added,
     /// The user was there.
@@ -41,7 +41,7 @@ pub enum ChangeOutcome {
 
 /// Why a change is not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EditProblem {
+pub(crate) enum EditProblem {
     /// The text is no TOML, or `users` is no table in it.
     Unreadable,
     /// There is no such user.
@@ -49,7 +49,7 @@ pub enum EditProblem {
 }
 
 /// Adds a user, or changes one; answers with the new text.
-pub fn set(text: &str, user: &str, change: &UserChange) -> Result<(String, ChangeOutcome), EditProblem> {
+pub(crate) fn set(text: &str, user: &str, change: &UserChange) -> Result<(String, ChangeOutcome), EditProblem> {
     let mut document = parse(text)?;
     if let Some(entry) = users(&mut document)?.and_then(|users| users.get_mut(user)) {
         apply(entry.as_table_like_mut().ok_or(EditProblem::Unreadable)?, change);
@@ -83,7 +83,7 @@ fn add(mut document: DocumentMut, user: &str, change: &UserChange) -> Result<Str
 }
 
 /// Takes a user out, with the comment right above; answers with the new text.
-pub fn remove(text: &str, user: &str) -> Result<String, EditProblem> {
+pub(crate) fn remove(text: &str, user: &str) -> Result<String, EditProblem> {
     let mut document = parse(text)?;
     let users = users(&mut document)?.ok_or(EditProblem::NoSuchUser)?;
     let removed = users.remove(user).ok_or(EditProblem::NoSuchUser)?;

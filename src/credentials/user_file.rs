@@ -13,7 +13,7 @@
 //! ```
 //! Names are matched exactly as they are written.
 
-pub mod method;
+pub(crate) mod method;
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -29,26 +29,26 @@ use crate::credentials::user_reader;
 use crate::values::identity::{Identity, UserKey};
 
 /// The most users that one file holds.
-pub const MAX_USERS: usize = 100_000;
+pub(crate) const MAX_USERS: usize = 100_000;
 /// The largest file, in bytes.
-pub const MAX_FILE: u64 = 64 * 1024 * 1024;
+pub(crate) const MAX_FILE: u64 = 64 * 1024 * 1024;
 /// The [`UserKey::source`] of these users.
-pub const SOURCE: &str = "file";
+pub(crate) const SOURCE: &str = "file";
 
 /// One user of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserEntry {
+pub(crate) struct UserEntry {
     /// What is stored of the password.
-    pub hash: StoredHash,
+    pub(crate) hash: StoredHash,
     /// What is shown and sent to applications.
-    pub identity: Arc<Identity>,
+    pub(crate) identity: Arc<Identity>,
     /// Whether this user may sign in.
-    pub enabled: bool,
+    pub(crate) enabled: bool,
 }
 
 impl UserEntry {
     /// Who this is to indexes and limits.
-    pub fn key(&self) -> UserKey {
+    pub(crate) fn key(&self) -> UserKey {
         UserKey { source: SOURCE.into(), subject: self.identity.user().into() }
     }
 }
@@ -64,7 +64,7 @@ pub struct Users {
 
 impl Users {
     /// A file without users.
-    pub fn none() -> Self {
+    pub(crate) fn none() -> Self {
         Self::of(Vec::new())
     }
 
@@ -73,7 +73,7 @@ impl Users {
     /// Refused, with everything that is wrong: what is neither TOML of this form nor an htpasswd file, a file that
     /// others may read or that anybody but its owner may write, more than [`MAX_USERS`] users, more than [`MAX_FILE`]
     /// bytes. Of an htpasswd file single lines may be bad: [`Users::bad_lines`].
-    pub fn load(path: &Path, weak: WeakHashes) -> Result<Self, FileProblems> {
+    pub(crate) fn load(path: &Path, weak: WeakHashes) -> Result<Self, FileProblems> {
         match read_file(path) {
             Ok(text) => Self::parse_any(path, &text, weak),
             Err(ReadError::Absent) => Ok(Self::none()),
@@ -122,22 +122,22 @@ impl Users {
 
     /// What is wrong with the lines of an htpasswd file that are nobody's: whoever was meant cannot sign in, all others
     /// can.
-    pub fn bad_lines(&self) -> Option<&FileProblems> {
+    pub(crate) fn bad_lines(&self) -> Option<&FileProblems> {
         self.bad_lines.as_ref()
     }
 
     /// Users who are there twice, in an htpasswd file: the first line counts.
-    pub fn duplicates(&self) -> Option<&FileProblems> {
+    pub(crate) fn duplicates(&self) -> Option<&FileProblems> {
         self.doubled.as_ref()
     }
 
     /// The user of exactly this name, enabled or not.
-    pub fn find(&self, name: &str) -> Option<&UserEntry> {
+    pub(crate) fn find(&self, name: &str) -> Option<&UserEntry> {
         self.by_name.get(name)
     }
 
     /// How many users there are, the disabled ones included.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.by_name.len()
     }
 
@@ -147,20 +147,20 @@ impl Users {
     }
 
     /// All users, by name.
-    pub fn sorted(&self) -> Vec<&UserEntry> {
+    pub(crate) fn sorted(&self) -> Vec<&UserEntry> {
         let mut entries: Vec<_> = self.by_name.values().collect();
         entries.sort_by_key(|entry| entry.identity.user());
         entries
     }
 
     /// A hash to compute for a name that does not exist: as much work as most of the file's.
-    pub fn decoy(&self) -> StoredHash {
+    pub(crate) fn decoy(&self) -> StoredHash {
         StoredHash::decoy(self.common_work)
     }
 }
 
 /// What to tell an operator whose file has no users.
-pub fn no_users_message(path: &Path) -> String {
+pub(crate) fn no_users_message(path: &Path) -> String {
     let is_htpasswd = htpasswd::has_htpasswd_name(path);
     let path = path.display();
     if is_htpasswd {
@@ -170,7 +170,7 @@ pub fn no_users_message(path: &Path) -> String {
 }
 
 /// Why a file's text is not there.
-pub enum ReadError {
+pub(crate) enum ReadError {
     /// There is no file.
     Absent,
     /// There is something, and it is not taken.
@@ -212,7 +212,7 @@ fn read_file(path: &Path) -> Result<String, ReadError> {
 }
 
 /// Reads a regular file of at most [`MAX_FILE`] bytes of UTF-8, whoever may read it.
-pub fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
+pub(crate) fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
     let (bytes, metadata) = read_bytes(path)?;
     Ok((String::from_utf8(bytes).map_err(|_| ReadError::not_utf8())?, metadata))
 }

@@ -23,7 +23,7 @@ const NEW_GROUP: &str = "exeunt";
 
 /// A users' file that nobody else changes as long as this value lives.
 #[derive(Debug)]
-pub struct LockedFile {
+pub(crate) struct LockedFile {
     path: PathBuf,
     /// The lock is on the folder: it outlives the file that is replaced, and leaves no litter.
     folder: File,
@@ -32,11 +32,11 @@ pub struct LockedFile {
 
 /// Why a file cannot be changed.
 #[derive(Debug)]
-pub struct WriteProblem {
+pub(crate) struct WriteProblem {
     /// What is wrong, the path included.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do.
-    pub help: String,
+    pub(crate) help: String,
 }
 
 impl WriteProblem {
@@ -59,7 +59,7 @@ impl WriteProblem {
 impl LockedFile {
     /// Locks a file, which need not exist; its folder must. A link is followed to the file itself. Waits at
     /// most ten seconds for another writer.
-    pub fn lock(path: &Path) -> Result<Self, WriteProblem> {
+    pub(crate) fn lock(path: &Path) -> Result<Self, WriteProblem> {
         Self::lock_within(path, TRIES)
     }
 
@@ -76,7 +76,7 @@ impl LockedFile {
     }
 
     /// The text, empty where there is no file yet.
-    pub fn read(&self) -> Result<String, WriteProblem> {
+    pub(crate) fn read(&self) -> Result<String, WriteProblem> {
         match read_any(&self.path) {
             Ok((text, _)) => Ok(text),
             Err(ReadError::Absent) => Ok(String::new()),
@@ -87,7 +87,7 @@ impl LockedFile {
     }
 
     /// Puts `text` in the place of what is there, durably.
-    pub fn replace(&self, text: &str) -> Result<(), WriteProblem> {
+    pub(crate) fn replace(&self, text: &str) -> Result<(), WriteProblem> {
         let write = |error: io::Error| WriteProblem::io("write", &self.path, &error);
         let mut new = Builder::new().prefix(".users-").tempfile_in(&self.folder_path).map_err(write)?;
         self.copy_ownership(new.as_file())?;

@@ -17,15 +17,15 @@ use crate::values::identity::{Identity, IdentityProblem, MAX_GROUPS};
 const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
 
 /// What is wrong, and the text as it may be shown.
-pub struct Faults {
+pub(crate) struct Faults {
     /// What is wrong, in no particular order.
-    pub problems: Vec<FileProblem>,
+    pub(crate) problems: Vec<FileProblem>,
     /// The text without its secrets, of the same length.
-    pub masked: String,
+    pub(crate) masked: String,
 }
 
 /// Reads all users, in no particular order.
-pub fn read(text: &str) -> Result<Vec<UserEntry>, Faults> {
+pub(crate) fn read(text: &str) -> Result<Vec<UserEntry>, Faults> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problems = errors.iter().map(not_toml).collect();
@@ -53,7 +53,7 @@ type SpannedKey<'a> = Spanned<std::borrow::Cow<'a, str>>;
 type SpannedValue<'a> = Spanned<DeValue<'a>>;
 
 /// What a check says: what is wrong, and what to write.
-pub type Fault = (String, String);
+pub(crate) type Fault = (String, String);
 
 struct UserFileReader<'a> {
     text: &'a str,
@@ -214,12 +214,12 @@ impl UserFileReader<'_> {
 
 /// Whether somebody can have this name: 1 to 256 bytes, no control characters, no white space at its ends
 /// (which would be lost on the way to the application, and `" bob"` would be `bob` there).
-pub fn check_name(name: &str) -> Result<(), Fault> {
+pub(crate) fn check_name(name: &str) -> Result<(), Fault> {
     check_text("a user's name", name)
 }
 
 /// Whether this can be an e-mail address, a display name or a group; `what` says which in the message.
-pub fn check_text(what: &str, text: &str) -> Result<(), Fault> {
+pub(crate) fn check_text(what: &str, text: &str) -> Result<(), Fault> {
     let shown: String = text.chars().take(40).collect();
     let shown = shown.escape_debug();
     match Identity::new(text, None, None, &[]).err() {
@@ -239,7 +239,7 @@ pub fn check_text(what: &str, text: &str) -> Result<(), Fault> {
 }
 
 /// Whether a user can be in all of these groups, each of which is sound by itself.
-pub fn check_groups(user: &str, groups: &[String]) -> Result<(), Fault> {
+pub(crate) fn check_groups(user: &str, groups: &[String]) -> Result<(), Fault> {
     let each_sound = groups.iter().all(|group| check_text("", group).is_ok());
     let all_sound = Identity::new(user, None, None, groups) != Err(IdentityProblem::TooLong);
     if !each_sound || all_sound || check_name(user).is_err() {
@@ -250,7 +250,7 @@ pub fn check_groups(user: &str, groups: &[String]) -> Result<(), Fault> {
 }
 
 /// A name as a TOML key and as a word of a shell's command line.
-pub fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let bare = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
     if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("\"{}\"", name.escape_debug()) }
 }

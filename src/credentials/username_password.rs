@@ -8,7 +8,7 @@ use crate::values::identity::MAX_VALUE;
 
 /// How a name and a password came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CredentialSource {
+pub(crate) enum CredentialSource {
     /// Typed into the sign-in form.
     Form,
     /// In the `Authorization` header of a request, as HTTP Basic (RFC 7617).
@@ -17,18 +17,18 @@ pub enum CredentialSource {
 
 /// A user name and a password. Neither appears in `Debug`: names are typed into the wrong field, and passwords with
 /// them.
-pub struct UsernamePassword {
+pub(crate) struct UsernamePassword {
     /// How they came.
-    pub way: CredentialSource,
+    pub(crate) way: CredentialSource,
     /// The name, without white space around it: 1 to [`MAX_VALUE`] bytes.
-    pub user: String,
+    pub(crate) user: String,
     /// The password, byte for byte.
-    pub password: Zeroizing<String>,
+    pub(crate) password: Zeroizing<String>,
 }
 
 impl UsernamePassword {
     /// A name and a password as they came; `None` where nobody can have that name: it is empty, or too long.
-    pub fn new(way: CredentialSource, user: &str, password: Zeroizing<String>) -> Option<Self> {
+    pub(crate) fn new(way: CredentialSource, user: &str, password: Zeroizing<String>) -> Option<Self> {
         let user = user.trim();
         let fits = !user.is_empty() && user.len() <= MAX_VALUE;
         fits.then(|| Self { way, user: user.to_owned(), password })

@@ -37,7 +37,7 @@ pub(super) enum BasicCredentials {
 
 /// Credentials that have to be checked.
 #[derive(Debug)]
-pub struct Unchecked {
+pub(crate) struct Unchecked {
     presented: UsernamePassword,
     /// What they were known as a while ago.
     known: Option<BrowserId>,
@@ -123,7 +123,7 @@ impl Gateway {
 
     /// Forgets whose credentials were right, so that everybody's are checked anew, and ends what goes on in the name
     /// of those whom `keeps` does not accept. Answers how many connections that were. For a reload of the users.
-    pub fn forget_credentials(&self, cause: EndCause, keeps: impl Fn(&Session) -> bool) -> usize {
+    pub(crate) fn forget_credentials(&self, cause: EndCause, keeps: impl Fn(&Session) -> bool) -> usize {
         self.basic.forget(cause, self.assembled.load().logout.grace, keeps)
     }
 

@@ -29,7 +29,7 @@ use crate::values::session_id::SessionKey;
 
 /// An answer that changes something: it may need the body, and it takes its time.
 #[derive(Debug)]
-pub struct SignInOutRequest {
+pub(crate) struct SignInOutRequest {
     pub(super) action: SignInOut,
     pub(super) assembled: Arc<Assembled>,
     pub(super) host: HostId,
@@ -60,7 +60,7 @@ pub(super) enum SignInOut {
 
 impl SignInOutRequest {
     /// The largest body that is read, in bytes; zero where none is needed.
-    pub fn body_limit(&self) -> usize {
+    pub(crate) fn body_limit(&self) -> usize {
         match self.action {
             SignInOut::SignIn => self.assembled.login.body_limit,
             SignInOut::SignOut(ResponseStyle::Navigation) => 0,
@@ -69,7 +69,7 @@ impl SignInOutRequest {
     }
 
     /// The word for the access line.
-    pub fn note(&self) -> &'static str {
+    pub(crate) fn note(&self) -> &'static str {
         match self.action {
             SignInOut::SignIn => "sign_in",
             SignInOut::SignOut(_) => "logout",

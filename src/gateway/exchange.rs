@@ -19,7 +19,7 @@ use crate::values::time::{Clock, Moment};
 
 /// Writes the access line when it is dropped, so that an exchange which is cut has one too.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     record: Option<Box<AccessRecord>>,
 }
 
@@ -149,17 +149,17 @@ impl Exchange {
     }
 
     /// Notes why it was refused.
-    pub fn refused(&mut self, reason: Reason) {
+    pub(crate) fn refused(&mut self, reason: Reason) {
         self.note(reason.id());
     }
 
     /// Notes something about it, the gateway's page that answered for one.
-    pub fn note(&mut self, note: &'static str) {
+    pub(crate) fn note(&mut self, note: &'static str) {
         self.change(|record| record.note = Some(note));
     }
 
     /// Notes why the answer, or the socket, ended before it was whole. What is noted first is the cause.
-    pub fn cut(&mut self, why: Interruption) {
+    pub(crate) fn cut(&mut self, why: Interruption) {
         self.change(|record| record.cut = record.cut.or(Some(why)));
     }
 
@@ -174,18 +174,18 @@ impl Exchange {
     }
 
     /// Notes an answer of the gateway's own, and why it refuses.
-    pub fn note_reply(&mut self, reply: &Reply) {
+    pub(crate) fn note_reply(&mut self, reply: &Reply) {
         self.answered(reply.status);
         reply.reason.iter().for_each(|&reason| self.refused(reason));
     }
 
     /// Notes the status of the answer.
-    pub fn answered(&mut self, status: StatusCode) {
+    pub(crate) fn answered(&mut self, status: StatusCode) {
         self.change(|record| record.status = Some(status));
     }
 
     /// Notes that so many bytes of the body went out.
-    pub fn sent(&mut self, bytes: u64) {
+    pub(crate) fn sent(&mut self, bytes: u64) {
         self.change(|record| record.bytes = record.bytes.saturating_add(bytes));
     }
 

@@ -21,7 +21,7 @@ use crate::values::reply::Reply;
 
 /// A permit, and the rules under which it was made.
 #[derive(Debug)]
-pub struct Forward {
+pub(crate) struct Forward {
     pub(super) assembled: Arc<Assembled>,
     pub(super) permit: Permit,
     pub(super) target: Option<Vec<u8>>,
@@ -36,27 +36,27 @@ pub struct Forward {
 
 impl Forward {
     /// The upstreams to choose from.
-    pub fn pool(&self) -> &Arc<Pool> {
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.permit.route().pool
     }
 
     /// A number that stays the same for a session, or for an address without one: the same upstream serves both.
-    pub fn affinity(&self) -> u64 {
+    pub(crate) fn affinity(&self) -> u64 {
         self.affinity
     }
 
     /// The request target to write where it differs from the one that came.
-    pub fn target(&self) -> Option<&[u8]> {
+    pub(crate) fn target(&self) -> Option<&[u8]> {
         self.target.as_deref()
     }
 
     /// Whether this asks to become a WebSocket.
-    pub fn is_websocket(&self) -> bool {
+    pub(crate) fn is_websocket(&self) -> bool {
         self.websocket
     }
 
     /// Whether doing it twice is doing it once (RFC 9110 9.2.2), whichever method the application obeys.
-    pub fn may_repeat(&self) -> bool {
+    pub(crate) fn may_repeat(&self) -> bool {
         self.may_repeat
     }
 
@@ -66,41 +66,42 @@ impl Forward {
     }
 
     /// The session in whose name it goes.
-    pub fn session(&self) -> Option<&Arc<Session>> {
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
         self.permit.session()
     }
 
     /// Writes the lines of the request as it leaves, without its framing.
-    pub fn put_request(&self, to: &mut BytesMut, head: &HeadFields) {
+    pub(crate) fn put_request(&self, to: &mut BytesMut, head: &HeadFields) {
         let rewritten = Rewritten { resources: &self.resources, cookies: &self.cookies };
         self.assembled.heads.put_request(to, head, &self.permit, &self.context, rewritten);
     }
 
     /// Writes the lines of the answer as it is passed on, without its framing. None of them is a cookie of ours: an
     /// answer that is not ours may be one that caches keep for everybody.
-    pub fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &HeadFields) {
+    pub(crate) fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &HeadFields) {
         self.assembled.heads.put_response(to, status, head, &self.permit, &self.context);
     }
 
     /// The edits of the answer as it is passed on. None of them is a cookie of ours: an answer that is not ours may be
     /// one that caches keep for everybody.
-    pub fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
+    #[cfg(test)]
+    pub(crate) fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
         self.assembled.heads.response(status, headers, &self.permit, &self.context)
     }
 
     /// Asks for leave to write the head, or bytes of a tunnel, towards the application: to be asked for anew right
     /// before each write, which must not wait. `None`: the session has ended, and nothing may leave in its name.
-    pub fn begin_write(&self) -> Option<WriteGuard<'_>> {
+    pub(crate) fn begin_write(&self) -> Option<WriteGuard<'_>> {
         self.permit.begin_write()
     }
 
     /// Whether the session has ended since the permit was made.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.permit.session().is_some_and(|session| session.has_ended())
     }
 
     /// The answer to a request with these headers where the upstream gave none that can be passed on.
-    pub fn upstream_failed(&self, headers: &dyn Headers, reason: Reason) -> Reply {
+    pub(crate) fn upstream_failed(&self, headers: &dyn Headers, reason: Reason) -> Reply {
         answers::refuse(&self.assembled, headers, &reason.into())
     }
 }

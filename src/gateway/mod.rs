@@ -19,10 +19,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use self::assembled::{Assembled, GatewaySettings};
-pub use self::built_in_pages::SignInOutRequest;
-pub use self::exchange::Exchange;
-pub use self::forward::Forward;
-pub use self::receive::{Received, Wait};
+pub(crate) use self::built_in_pages::SignInOutRequest;
+pub(crate) use self::exchange::Exchange;
+pub(crate) use self::forward::Forward;
+pub(crate) use self::receive::Received;
 use crate::credentials::basic::verified::Verified;
 use crate::credentials::hashing::PasswordChecker;
 use crate::logout::ending::Terms;
@@ -61,7 +61,7 @@ impl Gateway {
     }
 
     /// Notes that a session is used, by something that goes on in its name; unless nobody has to be there for that.
-    pub fn touch(&self, forward: &Forward) {
+    pub(crate) fn touch(&self, forward: &Forward) {
         if let Some(session) = forward.session().filter(|_| !forward.is_idle()) {
             session.touch(self.pipeline.clock.now());
         }
@@ -84,7 +84,7 @@ impl Gateway {
     }
 
     /// Does for ever what nobody asks for: ends what is over, and what other gateways ended that share the store.
-    pub async fn keep_up(self: Arc<Self>) {
+    pub(crate) async fn keep_up(self: Arc<Self>) {
         let round = || {
             let gateway = Arc::clone(&self);
             async move { _ = gateway.reap().await }

@@ -11,32 +11,32 @@ use crate::values::receipt::Receipt;
 
 impl Gateway {
     /// Forgets the wrong passwords of an account, or those from an address. Answers whether there were any.
-    pub fn unban(&self, user: &str) -> bool {
+    pub(crate) fn unban(&self, user: &str) -> bool {
         self.throttle.unban(user, self.pipeline.clock.now())
     }
 
     /// The sessions of everybody, or of one user, the last sign-in first.
-    pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
+    pub(crate) fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
         let mut sessions = self.sessions().sessions_of(user);
         sessions.sort_by_key(|session| std::cmp::Reverse(session.created()));
         sessions
     }
 
     /// How long ago a session's sign-in was, and its last use.
-    pub fn ages(&self, session: &Session) -> (Duration, Duration) {
+    pub(crate) fn ages(&self, session: &Session) -> (Duration, Duration) {
         let now = self.pipeline.clock.now();
         (now.duration_since(session.created()), now.duration_since(session.last_seen()))
     }
 
     /// Ends the session of this handle; `None` if there is none. It ends, and is audited, even if the caller goes away.
-    pub async fn revoke(&self, handle: &str) -> Option<Receipt> {
+    pub(crate) async fn revoke(&self, handle: &str) -> Option<Receipt> {
         let named = |session: &Arc<Session>| session.handle().is_some_and(|own| own.as_str() == handle);
         let session = self.sessions().sessions_of(None).into_iter().find(named)?;
         self.revoke_each(vec![session]).await.pop()
     }
 
     /// Ends every session of a user, in the same way, and what programs do with the user's password at this moment.
-    pub async fn revoke_all_of(&self, user: &str) -> Vec<Receipt> {
+    pub(crate) async fn revoke_all_of(&self, user: &str) -> Vec<Receipt> {
         self.forget_credentials(EndCause::Revoked, |session| session.identity().user() != user);
         self.revoke_each(self.sessions().sessions_of(Some(user))).await
     }

@@ -31,7 +31,7 @@ use crate::values::return_to::ReturnTo;
 impl Gateway {
     /// Signs in or out. What it begins to end or to open is finished even if the caller goes away. `body` gives what
     /// arrives of the request's body, or why it does not; a logout waits for it only when everything is over.
-    pub async fn sign_in_or_out(
+    pub(crate) async fn sign_in_or_out(
         self: &Arc<Self>,
         request: Box<SignInOutRequest>,
         body: impl Future<Output = Result<Bytes, Reason>>,

@@ -33,7 +33,7 @@ use crate::values::time::Moment;
 
 /// What becomes of a request.
 #[derive(Debug)]
-pub enum Received {
+pub(crate) enum Received {
     /// It goes to an upstream.
     Forward(Box<Forward>),
     /// This is the answer.
@@ -46,7 +46,7 @@ pub enum Received {
 
 /// What has to be done before a request can be judged.
 #[derive(Debug)]
-pub enum Wait {
+pub(crate) enum Wait {
     /// It shows keys that only the store knows.
     Load(Vec<SessionKey>),
     /// It shows the cookies of several live sessions, which end first.
@@ -112,14 +112,14 @@ impl Requester {
 impl Gateway {
     /// Judges a head. `cut` is the way to end this connection. It waits for nothing: what has to be waited for is in
     /// the answer.
-    pub fn receive(&self, head: RequestHead<'_>, peer: Peer, cut: &Arc<Cut>) -> (Exchange, Received) {
+    pub(crate) fn receive(&self, head: RequestHead<'_>, peer: Peer, cut: &Arc<Cut>) -> (Exchange, Received) {
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
         let received = self.judge(head, peer, cut, &Known::AtHand, &mut exchange);
         (exchange, received)
     }
 
     /// Waits for what a head has to wait for, and judges it again.
-    pub async fn resume(
+    pub(crate) async fn resume(
         &self,
         wait: Wait,
         head: RequestHead<'_>,

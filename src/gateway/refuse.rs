@@ -14,7 +14,7 @@ use crate::values::target::Target;
 
 impl Gateway {
     /// The answer to a head that was refused before it was parsed, and its access line. `head` is what came of it.
-    pub fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
+    pub(crate) fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
         let assembled = self.assembled.load_full();
         let (parts, target) = half_head::read(head);
         let head = RequestHead::of(&parts, target);
@@ -28,7 +28,7 @@ impl Gateway {
     }
 
     /// The access line of a client that went away in the middle of a head. `head` is what came of it.
-    pub fn left(&self, peer: Peer, head: &[u8]) {
+    pub(crate) fn left(&self, peer: Peer, head: &[u8]) {
         let assembled = self.assembled.load_full();
         let (parts, target) = half_head::read(head);
         let head = RequestHead::of(&parts, target);

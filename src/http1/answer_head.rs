@@ -16,16 +16,16 @@ use super::request_head::{ParsedHead, is_token};
 
 /// What a request asked for, as far as its answer is read by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AnswerContext {
+pub(crate) struct AnswerContext {
     /// Whether it was a HEAD: the answer has no body.
-    pub by_head: bool,
+    pub(crate) by_head: bool,
     /// Whether it asked for another protocol: the answer may be a 101.
-    pub upgrade: bool,
+    pub(crate) upgrade: bool,
 }
 
 /// How the body of an answer is framed (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AnswerBody {
+pub(crate) enum AnswerBody {
     /// There is none.
     #[default]
     Empty,
@@ -39,32 +39,32 @@ pub enum AnswerBody {
 
 /// The head of an answer, an interim one (1xx) or the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AnswerHead {
+pub(crate) struct AnswerHead {
     /// Where the body begins.
-    pub end: usize,
+    pub(crate) end: usize,
     /// Three digits, at least 100.
-    pub status: u16,
+    pub(crate) status: u16,
     /// Where the reason phrase is.
-    pub reason: Span,
+    pub(crate) reason: Span,
     /// Whether it is HTTP/1.0.
-    pub is_old: bool,
+    pub(crate) is_old: bool,
     /// What the head says of the body, also where none follows: an answer to HEAD and a 304 tell how long it would be.
-    pub announced: AnswerBody,
+    pub(crate) announced: AnswerBody,
     /// The body that follows.
-    pub body: AnswerBody,
+    pub(crate) body: AnswerBody,
     /// Whether another request may be sent when the body is over.
-    pub reusable: bool,
+    pub(crate) reusable: bool,
     /// The lines after the status line.
-    pub lines: HeadLines,
+    pub(crate) lines: HeadLines,
 }
 
 /// It is no answer, or has no single reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BrokenAnswer;
+pub(crate) struct BrokenAnswer;
 
 /// Reads the heads of one answer: interim ones, then the last. Nothing is looked at twice but a folded line.
 #[derive(Debug, Default)]
-pub struct AnswerReader {
+pub(crate) struct AnswerReader {
     asked: AnswerContext,
     /// Whether something had to be mended, in this head or in one before it.
     mended: bool,
@@ -85,7 +85,7 @@ struct StatusLine {
 
 impl AnswerReader {
     /// A reader for the answer to such a request.
-    pub fn new(asked: AnswerContext) -> Self {
+    pub(crate) fn new(asked: AnswerContext) -> Self {
         Self { asked, ..Self::default() }
     }
 
@@ -96,7 +96,7 @@ impl AnswerReader {
     ///
     /// # Errors
     /// This becomes no answer. The connection is worth nothing any more.
-    pub fn feed(&mut self, bytes: &mut [u8], limits: &ParsedHead) -> Result<Option<AnswerHead>, BrokenAnswer> {
+    pub(crate) fn feed(&mut self, bytes: &mut [u8], limits: &ParsedHead) -> Result<Option<AnswerHead>, BrokenAnswer> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
@@ -281,12 +281,12 @@ impl StatusLine {
 
 impl AnswerHead {
     /// Whether another answer follows: this one only says that it takes time, or what to fetch meanwhile.
-    pub fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
     }
 
     /// How many seconds an application says that it keeps an idle connection open.
-    pub fn keep_alive_timeout(&self, bytes: &[u8]) -> Option<u64> {
+    pub(crate) fn keep_alive_timeout(&self, bytes: &[u8]) -> Option<u64> {
         let mut parameters = self.lines.known(bytes, KnownName::KeepAlive).flat_map(items);
         parameters.find_map(|parameter| {
             let at = memchr(b'=', parameter)?;

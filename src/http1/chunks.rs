@@ -11,7 +11,7 @@ use super::request_head::is_token;
 
 /// Reads the framing of one body. What is in the chunks is not looked at.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ChunkReader {
+pub(crate) struct ChunkReader {
     state: ChunkState,
     /// Bytes of the chunk that are still to come.
     left: u64,
@@ -36,11 +36,11 @@ enum Leniency {
 
 /// What was gone over, and what of it is the body's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChunkPiece {
+pub(crate) struct ChunkPiece {
     /// Data. Empty where there was nothing but framing.
-    pub data: Range<usize>,
+    pub(crate) data: Range<usize>,
     /// All that was gone over.
-    pub taken: usize,
+    pub(crate) taken: usize,
 }
 
 /// What comes next.
@@ -65,7 +65,7 @@ enum ChunkState {
 
 /// The framing is broken, or larger than anybody needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BrokenChunks;
+pub(crate) struct BrokenChunks;
 
 /// Digits of a size at most: no body has a chunk of 2^60 bytes.
 const MAX_DIGITS: u8 = 15;
@@ -76,7 +76,7 @@ const MAX_TRAILERS: usize = 8192;
 
 impl ChunkReader {
     /// A reader for an answer, which may be a little wrong.
-    pub fn lenient() -> Self {
+    pub(crate) fn lenient() -> Self {
         Self { leniency: Leniency::Lenient, ..Self::default() }
     }
 
@@ -84,7 +84,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// The body has no single end any more.
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && self.state != ChunkState::Over) {
             at += self.step(rest)?.taken;
@@ -96,7 +96,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// The body has no single end any more.
-    pub fn step(&mut self, bytes: &[u8]) -> Result<ChunkPiece, BrokenChunks> {
+    pub(crate) fn step(&mut self, bytes: &[u8]) -> Result<ChunkPiece, BrokenChunks> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at).filter(|_| self.state != ChunkState::Over) {
             if self.state == ChunkState::Data {
@@ -110,12 +110,12 @@ impl ChunkReader {
     }
 
     /// Whether something was forgiven: the end of this body is a guess.
-    pub fn was_lenient(&self) -> bool {
+    pub(crate) fn was_lenient(&self) -> bool {
         self.leniency == Leniency::Forgave
     }
 
     /// Whether the body is over.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.state == ChunkState::Over
     }
 

@@ -12,14 +12,14 @@ use super::headers::Headers;
 const SCHEMES: [&str; 2] = ["NTLM", "Negotiate"];
 
 /// Whether a request carries credentials that may authenticate the connection it is sent on.
-pub fn request_touches_connection(headers: &dyn Headers) -> bool {
+pub(crate) fn request_touches_connection(headers: &dyn Headers) -> bool {
     [AUTHORIZATION, PROXY_AUTHORIZATION].iter().flat_map(|name| headers.lines(name)).any(names_scheme)
 }
 
 /// Whether a response offers, or goes on with, an authentication of the connection it came on.
 ///
 /// The challenges of several schemes may share a line (RFC 9110 11.6.1), so every element of the list counts.
-pub fn response_touches_connection(headers: &dyn Headers) -> bool {
+pub(crate) fn response_touches_connection(headers: &dyn Headers) -> bool {
     let names = [WWW_AUTHENTICATE, PROXY_AUTHENTICATE];
     let mut lines = names.iter().flat_map(|name| headers.lines(name));
     lines.any(|value| value.split(|&byte| byte == b',').any(names_scheme))

@@ -60,20 +60,20 @@ impl SessionCookie {
     }
 
     /// What the browser shows of earlier sign-ins. What is not well formed is passed over.
-    pub fn find_known(&self, headers: &dyn Headers) -> Vec<KnownBrowser> {
+    pub(crate) fn find_known(&self, headers: &dyn Headers) -> Vec<KnownBrowser> {
         let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         let ours = pairs.filter(|(name, _)| *name == self.known.as_bytes());
         ours.filter_map(|(_, value)| KnownBrowser::parse(value)).take(MAX_KNOWN).collect()
     }
 
     /// Whether this browser was told a few seconds ago who is signed in.
-    pub fn has_continued(&self, headers: &dyn Headers) -> bool {
+    pub(crate) fn has_continued(&self, headers: &dyn Headers) -> bool {
         let mut pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         pairs.any(|(name, _)| name == self.continued.as_bytes())
     }
 
     /// What to do so that an application's answer neither sets nor expires a cookie of ours.
-    pub fn response_edits(&self, headers: &dyn Headers, edits: &mut HeaderEdits) {
+    pub(crate) fn response_edits(&self, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if !headers.has(&SET_COOKIE) {
             return;
         }
@@ -87,7 +87,7 @@ impl SessionCookie {
     }
 
     /// The `Set-Cookie` line of a new session: no `Max-Age`, so it goes when the browser is closed.
-    pub fn set(&self, id: &SessionId) -> HeaderValue {
+    pub(crate) fn set(&self, id: &SessionId) -> HeaderValue {
         let value = id.cookie_value();
         let mut cookie = self.cookie(&self.name, &value);
         cookie.set_same_site(self.same_site);
@@ -97,7 +97,7 @@ impl SessionCookie {
     }
 
     /// The `Set-Cookie` line that makes a browser known. It outlives the session, and a sign-out too.
-    pub fn set_known(&self, known: &KnownBrowser) -> HeaderValue {
+    pub(crate) fn set_known(&self, known: &KnownBrowser) -> HeaderValue {
         let value = known.cookie_value();
         let mut cookie = self.cookie(&self.known, &value);
         cookie.set_same_site(self.same_site);
@@ -109,7 +109,7 @@ impl SessionCookie {
 
     /// The `Set-Cookie` line that says, for a few seconds and on this page alone, that this browser was told who is
     /// signed in.
-    pub fn set_continued(&self, page: &OwnPath) -> HeaderValue {
+    pub(crate) fn set_continued(&self, page: &OwnPath) -> HeaderValue {
         let mut cookie = self.cookie(&self.continued, "1");
         cookie.set_path(page.as_str());
         cookie.set_same_site(self.same_site);
@@ -118,7 +118,7 @@ impl SessionCookie {
     }
 
     /// The lines that make a browser forget every session cookie of ours that it may hold.
-    pub fn expire(&self) -> Vec<HeaderValue> {
+    pub(crate) fn expire(&self) -> Vec<HeaderValue> {
         let expired = |name: &String| {
             // A browser takes a prefixed cookie only with `Secure`, be it to set or to expire it.
             let mut cookie = self.cookie(name, "");

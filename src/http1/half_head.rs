@@ -9,7 +9,7 @@ const MAX_LINES: usize = 100;
 const MAX_TARGET: usize = 2048;
 
 /// Reads what can be read of `head`: the parts, with `/` for a target, and the target's bytes as far as they are kept.
-pub fn read(head: &[u8]) -> (request::Parts, &[u8]) {
+pub(crate) fn read(head: &[u8]) -> (request::Parts, &[u8]) {
     let mut lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end).skip_while(|line| line.is_empty());
     let mut words = lines.next().unwrap_or_default().split(|&byte| byte == b' ');
     let method = words.next().and_then(|word| Method::from_bytes(word).ok());

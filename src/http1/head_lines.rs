@@ -14,7 +14,7 @@ use super::headers::Headers;
 
 /// A range of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     start: u32,
     end: u32,
 }
@@ -27,23 +27,18 @@ impl Span {
     }
 
     /// As a range of indices.
-    pub fn range(self) -> Range<usize> {
+    pub(crate) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
     /// What is there.
-    pub fn of(self, bytes: &[u8]) -> &[u8] {
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.range()).unwrap_or_default()
     }
 
     /// How long it is.
-    pub fn len(self) -> usize {
+    pub(crate) fn len(self) -> usize {
         self.range().len()
-    }
-
-    /// Whether nothing is there.
-    pub fn is_empty(self) -> bool {
-        self.start >= self.end
     }
 }
 
@@ -84,7 +79,7 @@ pub enum KnownName {
 
 impl KnownName {
     /// Which of them this name is, in any case.
-    pub fn of(name: &[u8]) -> Self {
+    pub(crate) fn of(name: &[u8]) -> Self {
         // Length and first letter leave at most one.
         let (known, text): (_, &[u8]) = match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
             (2, Some(b't')) => (Self::Te, b"te"),
@@ -113,9 +108,9 @@ pub struct HeadLine {
     /// Which name it is.
     pub known: KnownName,
     /// Where the name is, as it was written.
-    pub name: Span,
+    pub(crate) name: Span,
     /// Where the value is.
-    pub value: Span,
+    pub(crate) value: Span,
 }
 
 impl HeadLine {
@@ -171,12 +166,12 @@ impl HeadLines {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.lines.len()
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
@@ -186,7 +181,7 @@ impl HeadLines {
     }
 
     /// The values of all lines of a known name.
-    pub fn known<'a>(&'a self, bytes: &'a [u8], known: KnownName) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn known<'a>(&'a self, bytes: &'a [u8], known: KnownName) -> impl Iterator<Item = &'a [u8]> {
         self.lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(bytes))
     }
 
@@ -224,12 +219,12 @@ pub struct HeadFields {
 
 impl HeadFields {
     /// These lines of this head.
-    pub fn new(bytes: Bytes, lines: HeadLines) -> Self {
+    pub(crate) fn new(bytes: Bytes, lines: HeadLines) -> Self {
         Self { bytes, lines }
     }
 
     /// The head.
-    pub fn bytes(&self) -> &Bytes {
+    pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
@@ -240,7 +235,7 @@ impl HeadFields {
 
     /// Writes the lines that `keeps` says, in their order and byte for byte. Lines that stand together are written
     /// together.
-    pub fn put(&self, to: &mut BytesMut, mut keeps: impl FnMut(&HeadLine) -> bool) {
+    pub(crate) fn put(&self, to: &mut BytesMut, mut keeps: impl FnMut(&HeadLine) -> bool) {
         if self.lines.are_odd {
             return self.lines.iter().filter(|line| keeps(line)).for_each(|line| self.put_anew(to, line));
         }
@@ -282,7 +277,7 @@ fn length_bit(length: usize) -> u64 {
 }
 
 /// The items of a header that is a list, without the empty ones (RFC 9110 5.6.1).
-pub fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
 }
 

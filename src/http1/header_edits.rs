@@ -45,16 +45,16 @@ impl HeaderEdit {
 }
 
 /// Changes in the order in which they are made.
-pub type HeaderEdits = Vec<HeaderEdit>;
+pub(crate) type HeaderEdits = Vec<HeaderEdit>;
 
 /// Whether the lines of this name, in any case, go.
-pub fn replaces(edits: &[HeaderEdit], name: &[u8]) -> bool {
+pub(crate) fn replaces(edits: &[HeaderEdit], name: &[u8]) -> bool {
     let is_it = |other: &HeaderName| other.as_str().len() == name.len() && name.eq_ignore_ascii_case(other.as_ref());
     edits.iter().filter_map(HeaderEdit::replaced).any(is_it)
 }
 
 /// Writes the lines that are there when all changes have been made, behind those that were there before.
-pub fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
+pub(crate) fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
     for (at, edit) in edits.iter().enumerate() {
         let later = edits.get(at + 1..).unwrap_or_default();
         let added = edit.added().filter(|(name, _)| !later.iter().any(|edit| edit.replaced() == Some(name)));
@@ -65,7 +65,7 @@ pub fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
 }
 
 /// Writes `Name: value`, the name as people write it.
-pub fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
+pub(crate) fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     let from = to.len();
     to.extend_from_slice(name.as_str().as_bytes());
     let mut begins = true;
@@ -79,7 +79,7 @@ pub fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
 }
 
 /// Writes these parts of lines.
-pub fn put_parts(to: &mut BytesMut, parts: &[&[u8]]) {
+pub(crate) fn put_parts(to: &mut BytesMut, parts: &[&[u8]]) {
     parts.iter().for_each(|part| to.extend_from_slice(part));
 }
 

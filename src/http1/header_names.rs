@@ -11,7 +11,7 @@ use super::removed_headers::{self, FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// The names that are removed from every forwarded request, on public routes too.
 #[derive(Clone, Debug)]
-pub struct OwnHeaders {
+pub(crate) struct OwnHeaders {
     /// What this configuration adds to the fixed list, sorted.
     configured: Vec<Box<str>>,
     lengths: Lengths,
@@ -19,7 +19,7 @@ pub struct OwnHeaders {
 
 /// Names for a quick look: most others are dismissed by it.
 #[derive(Clone, Debug)]
-pub struct NameSet {
+pub(crate) struct NameSet {
     names: Vec<HeaderName>,
     lengths: Lengths,
 }
@@ -49,26 +49,26 @@ impl Lengths {
 
 impl NameSet {
     /// These names.
-    pub fn new(names: Vec<HeaderName>) -> Self {
+    pub(crate) fn new(names: Vec<HeaderName>) -> Self {
         let mut lengths = Lengths::default();
         names.iter().for_each(|name| lengths.insert(name.as_str(), length_bit(name.as_ref())));
         Self { names, lengths }
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &HeaderName> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &HeaderName> {
         self.names.iter()
     }
 
     /// Whether this is one of them.
-    pub fn contains(&self, name: &HeaderName) -> bool {
+    pub(crate) fn contains(&self, name: &HeaderName) -> bool {
         self.lengths.may_have(name.as_ref()) && self.names.contains(name)
     }
 }
 
 impl OwnHeaders {
     /// The fixed list, and the names under which this configuration sends the identity, with those beside them.
-    pub fn new(identity: impl IntoIterator<Item = HeaderName>) -> Self {
+    pub(crate) fn new(identity: impl IntoIterator<Item = HeaderName>) -> Self {
         let taken = |name: HeaderName| removed_headers::related_to(&name).chain([name.to_string()]).collect::<Vec<_>>();
         let mut configured: Vec<Box<str>> = identity.into_iter().flat_map(taken).map(String::into).collect();
         configured.sort_unstable();
@@ -83,7 +83,7 @@ impl OwnHeaders {
     }
 
     /// Whether a request header of this name, in any case, may not reach an upstream.
-    pub fn claims(&self, name: &[u8]) -> bool {
+    pub(crate) fn claims(&self, name: &[u8]) -> bool {
         !is_plain(name) || self.lengths.may_have(name) && self.lists(&lower_case(name))
     }
 
@@ -109,7 +109,7 @@ fn length_bit(name: &[u8]) -> u64 {
 
 /// Whether a name is the same however an application folds it: letters, digits and single hyphens between them. Every
 /// byte of every name is looked at, so it takes no branch.
-pub fn is_plain(name: &[u8]) -> bool {
+pub(crate) fn is_plain(name: &[u8]) -> bool {
     let (mut odd, mut previous) = (0, HYPHEN);
     for byte in name {
         let kind = KINDS.get(usize::from(*byte)).copied().unwrap_or(ODD);

@@ -6,14 +6,14 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, Method, request};
 
 /// The header lines of one message.
-pub trait Headers: fmt::Debug + Sync {
+pub(crate) trait Headers: fmt::Debug + Sync {
     /// The value of the next line of this name, and where to ask for the one behind it. The first is found from 0.
     fn next_line(&self, name: &HeaderName, from: usize) -> Option<(&[u8], usize)>;
 }
 
 impl dyn Headers + '_ {
     /// The values of all lines of a name.
-    pub fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
         let mut from = 0;
         std::iter::from_fn(move || {
             let (value, behind) = self.next_line(name, from)?;
@@ -23,46 +23,46 @@ impl dyn Headers + '_ {
     }
 
     /// The lines of a name that are text.
-    pub fn texts<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn texts<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
         self.lines(name).filter_map(text)
     }
 
     /// Whether there is a line of this name.
-    pub fn has(&self, name: &HeaderName) -> bool {
+    pub(crate) fn has(&self, name: &HeaderName) -> bool {
         self.next_line(name, 0).is_some()
     }
 
     /// The value of the first line of a name.
-    pub fn first(&self, name: &HeaderName) -> Option<&[u8]> {
+    pub(crate) fn first(&self, name: &HeaderName) -> Option<&[u8]> {
         self.next_line(name, 0).map(|(value, _)| value)
     }
 
     /// The value of the one line of a name; `None` where there are more.
-    pub fn single(&self, name: &HeaderName) -> Option<&[u8]> {
+    pub(crate) fn single(&self, name: &HeaderName) -> Option<&[u8]> {
         let (value, behind) = self.next_line(name, 0)?;
         self.next_line(name, behind).is_none().then_some(value)
     }
 
     /// The same, where it is text.
-    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.single(name).and_then(text)
     }
 }
 
 /// The head of a request, however it is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct RequestHead<'a> {
+pub(crate) struct RequestHead<'a> {
     /// What is to be done.
-    pub method: &'a Method,
+    pub(crate) method: &'a Method,
     /// The target of the request line, byte for byte.
-    pub target: &'a [u8],
+    pub(crate) target: &'a [u8],
     /// The lines after it.
-    pub headers: &'a dyn Headers,
+    pub(crate) headers: &'a dyn Headers,
 }
 
 impl<'a> RequestHead<'a> {
     /// Parts that a map is among, and the target that belongs to them.
-    pub fn of(parts: &'a request::Parts, target: &'a [u8]) -> Self {
+    pub(crate) fn of(parts: &'a request::Parts, target: &'a [u8]) -> Self {
         Self { method: &parts.method, target, headers: &parts.headers }
     }
 }
@@ -74,7 +74,7 @@ impl Headers for HeaderMap {
 }
 
 /// A value that is printable ASCII and tabs alone.
-pub fn text(value: &[u8]) -> Option<&str> {
+pub(crate) fn text(value: &[u8]) -> Option<&str> {
     let is_text = value.iter().fold(true, |all, &byte| all & (byte == b'\t' || matches!(byte, b' '..=b'~')));
     std::str::from_utf8(value).ok().filter(|_| is_text)
 }

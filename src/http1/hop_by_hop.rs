@@ -5,19 +5,19 @@ use super::head_lines::{HeadFields, HeadLine, KnownName, items};
 
 /// Which lines of one head concern its connection.
 #[derive(Debug)]
-pub struct HopByHop<'a> {
+pub(crate) struct HopByHop<'a> {
     nominated: Vec<&'a [u8]>,
 }
 
 impl<'a> HopByHop<'a> {
     /// What this head says about it.
-    pub fn of(head: &'a HeadFields) -> Self {
+    pub(crate) fn of(head: &'a HeadFields) -> Self {
         let named = head.lines().known(head.bytes(), KnownName::Connection).flat_map(items);
         Self { nominated: named.filter(|name| !is_usual(name)).collect() }
     }
 
     /// Whether this line, of this name, is one of them.
-    pub fn is_one(&self, line: &HeadLine, name: &[u8]) -> bool {
+    pub(crate) fn is_one(&self, line: &HeadLine, name: &[u8]) -> bool {
         let fixed = match line.known {
             KnownName::Connection
             | KnownName::ContentLength

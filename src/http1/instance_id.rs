@@ -10,18 +10,18 @@ use super::headers::Headers;
 use crate::values::secret::NoRandomness;
 
 /// The header that carries it. `Via` would do, but nginx compresses nothing for requests that have one.
-pub static X_EXEUNT_INSTANCE: HeaderName = HeaderName::from_static("x-exeunt-instance");
+pub(crate) static X_EXEUNT_INSTANCE: HeaderName = HeaderName::from_static("x-exeunt-instance");
 
 /// 80 random bits. No secret: applications see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstanceId(HeaderValue);
+pub(crate) struct InstanceId(HeaderValue);
 
 impl InstanceId {
     /// A new name from the operating system's generator.
     ///
     /// # Errors
     /// There are no random bytes.
-    pub fn generate() -> Result<Self, NoRandomness> {
+    pub(crate) fn generate() -> Result<Self, NoRandomness> {
         let mut bytes = [0; 10];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
         let name = BASE32_NOPAD.encode(&bytes).to_ascii_lowercase();
@@ -29,12 +29,12 @@ impl InstanceId {
     }
 
     /// Whether a request was forwarded by this instance.
-    pub fn has_forwarded(&self, headers: &dyn Headers) -> bool {
+    pub(crate) fn has_forwarded(&self, headers: &dyn Headers) -> bool {
         headers.lines(&X_EXEUNT_INSTANCE).any(|name| self.0 == *name)
     }
 
     /// Writes the line.
-    pub fn put(&self, to: &mut BytesMut) {
+    pub(crate) fn put(&self, to: &mut BytesMut) {
         put_parts(to, &[b"X-Exeunt-Instance: ", self.0.as_bytes(), b"\r\n"]);
     }
 }

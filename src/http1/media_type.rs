@@ -23,12 +23,12 @@ const PAGES: [&[u8]; 2] = [b"text/html", b"application/xhtml+xml"];
 const UNKNOWN: [&[u8]; 3] = [b"unknown/unknown", b"application/unknown", b"*/*"];
 
 /// Whether an answer may be one that its application pushes for as long as it likes.
-pub fn is_push_stream(headers: &dyn Headers) -> bool {
+pub(crate) fn is_push_stream(headers: &dyn Headers) -> bool {
     types(headers).any(|one| is_one_of(one, &PUSHED))
 }
 
 /// Whether a browser may show an answer as a page: HTML, XHTML, or a body whose type it has to guess.
-pub fn may_be_page(headers: &dyn Headers) -> bool {
+pub(crate) fn may_be_page(headers: &dyn Headers) -> bool {
     let mut typed = false;
     for one in types(headers) {
         if is_one_of(one, &PAGES) {

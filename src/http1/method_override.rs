@@ -15,13 +15,13 @@ static NAMES: [HeaderName; 3] = [
 
 /// Why a head names no single method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSingleMethod;
+pub(crate) struct NoSingleMethod;
 
 /// The method that a head names beside the one of its request line. Applications compare it in capitals.
 ///
 /// # Errors
 /// It is named twice, or it is no method.
-pub fn method_override(headers: &dyn Headers) -> Result<Option<Method>, NoSingleMethod> {
+pub(crate) fn method_override(headers: &dyn Headers) -> Result<Option<Method>, NoSingleMethod> {
     let mut lines = NAMES.iter().flat_map(|name| headers.lines(name));
     let Some(value) = lines.next() else { return Ok(None) };
     let named = |value: &[u8]| Method::from_bytes(&value.to_ascii_uppercase()).map_err(|_| NoSingleMethod);
@@ -29,11 +29,6 @@ pub fn method_override(headers: &dyn Headers) -> Result<Option<Method>, NoSingle
     let names_twice = NAMES.iter().any(|name| headers.has(name) && headers.single(name).is_none());
     let differs = lines.any(|other| named(other) != Ok(method.clone()));
     if names_twice || differs { Err(NoSingleMethod) } else { Ok(Some(method)) }
-}
-
-/// Whether this is one of the names. Looked at for every line of every request, so the length comes first.
-pub fn is_override(name: &HeaderName) -> bool {
-    matches!(name.as_str().len(), 13 | 17 | 22) && NAMES.contains(name)
 }
 
 #[cfg(test)]

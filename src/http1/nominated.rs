@@ -28,7 +28,7 @@ const MOST: usize = 10;
 
 /// Whether the `Connection` lines of a request name a header that is no business of a connection, what is no name, or
 /// too many.
-pub fn nominates_end_to_end(headers: &dyn Headers) -> bool {
+pub(crate) fn nominates_end_to_end(headers: &dyn Headers) -> bool {
     let lines = headers.lines(&CONNECTION);
     // What nearly every request says needs no second look.
     let unusual =

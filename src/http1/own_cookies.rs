@@ -15,16 +15,16 @@ use crate::values::session_id::SessionKey;
 
 /// A session that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NamedSession {
+pub(crate) struct NamedSession {
     /// Its key.
-    pub key: SessionKey,
+    pub(crate) key: SessionKey,
     /// Whether it stands under the one name that opens sessions. Under any other spelling of our name it only ends.
-    pub opens: bool,
+    pub(crate) opens: bool,
 }
 
 /// What the cookie lines of one request hold of ours.
 #[derive(Debug, Default)]
-pub struct OwnCookies {
+pub(crate) struct OwnCookies {
     /// Most requests name one, and it costs no memory of its own.
     first: Option<NamedSession>,
     further: Vec<NamedSession>,
@@ -35,7 +35,7 @@ pub struct OwnCookies {
 
 /// What the application gets of the browser's cookies: all of them in order and byte for byte, but none of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ApplicationCookies {
+pub(crate) enum ApplicationCookies {
     /// There is one line or none, with no cookie of ours.
     #[default]
     Untouched,
@@ -47,23 +47,23 @@ pub enum ApplicationCookies {
 
 impl OwnCookies {
     /// Every session that is named by a well-formed value under a name of ours, in order.
-    pub fn named(&self) -> impl Iterator<Item = NamedSession> {
+    pub(crate) fn named(&self) -> impl Iterator<Item = NamedSession> {
         self.first.into_iter().chain(self.further.iter().copied())
     }
 
     /// Whether there is a cookie under any spelling of our name.
-    pub fn has_session_cookie(&self) -> bool {
+    pub(crate) fn has_session_cookie(&self) -> bool {
         self.presented
     }
 
     /// Whether something stands under the name that opens sessions which is not the one value that we set: it should
     /// go from the browser.
-    pub fn has_unusable(&self) -> bool {
+    pub(crate) fn has_unusable(&self) -> bool {
         self.malformed || self.named().filter(|named| named.opens).nth(1).is_some()
     }
 
     /// Takes out what is left for the application.
-    pub fn into_application_cookies(self) -> ApplicationCookies {
+    pub(crate) fn into_application_cookies(self) -> ApplicationCookies {
         self.kept
     }
 
@@ -86,7 +86,7 @@ impl OwnCookies {
 
 impl ApplicationCookies {
     /// Writes the line, where it is another one than came.
-    pub fn put(&self, to: &mut BytesMut) {
+    pub(crate) fn put(&self, to: &mut BytesMut) {
         if let Self::Line(line) = self {
             put_parts(to, &[b"Cookie: ", line.as_bytes(), b"\r\n"]);
         }
@@ -95,7 +95,7 @@ impl ApplicationCookies {
 
 impl SessionCookie {
     /// Reads the cookie lines of a request, all of them as one (RFC 9113 8.2.3).
-    pub fn read(&self, headers: &dyn Headers) -> OwnCookies {
+    pub(crate) fn read(&self, headers: &dyn Headers) -> OwnCookies {
         let mut found = OwnCookies::default();
         let mut changed = headers.lines(&COOKIE).nth(1).is_some();
         let mut kept = Vec::new();

@@ -10,15 +10,15 @@ use crate::values::origin::Scheme;
 
 /// What the way to us says about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Provenance {
+pub(crate) struct Provenance {
     /// The client.
-    pub client: ClientAddress,
+    pub(crate) client: ClientAddress,
     /// What the client speaks to the first believed hop, if a believed hop says so.
-    pub scheme: Option<Scheme>,
+    pub(crate) scheme: Option<Scheme>,
     /// Whether the connection's other end is one of the trusted proxies.
-    pub by_trusted_proxy: bool,
+    pub(crate) by_trusted_proxy: bool,
     /// What the application gets as `X-Forwarded-For`, where an address is known.
-    pub forwarded_for: Option<HeaderValue>,
+    pub(crate) forwarded_for: Option<HeaderValue>,
 }
 
 /// Hops that are looked at in a trusted proxy's `X-Forwarded-For`; the rest is not believed.
@@ -29,7 +29,7 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 
 impl Provenance {
     /// Walks from the connection's other end towards the client, for as long as the hop that speaks is trusted.
-    pub fn of(peer: Peer, headers: &dyn Headers, trusted: &TrustedProxies) -> Self {
+    pub(crate) fn of(peer: Peer, headers: &dyn Headers, trusted: &TrustedProxies) -> Self {
         let mut client = match peer {
             Peer::Tcp(address) => ClientAddress::Ip(address.ip().to_canonical()),
             Peer::Unix => ClientAddress::Unix,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// Where in a value of `Refresh` its address stands; `None` if there is none.
-pub fn address(value: &[u8]) -> Option<Range<usize>> {
+pub(crate) fn address(value: &[u8]) -> Option<Range<usize>> {
     let mut reader = RefreshReader { value, at: 0 };
     reader.skip(|byte| byte.is_ascii_whitespace());
     let time = reader.skip(|byte| byte.is_ascii_digit() || byte == b'.');

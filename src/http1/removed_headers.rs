@@ -49,17 +49,17 @@ const NEVER_PASSED: [&str; 2] = ["http-", "x-exeunt-"];
 const RELATED: [&str; 8] = ["user", "username", "name", "login", "email", "groups", "roles", "id"];
 
 /// Whether a plain name in lower case is on the list.
-pub fn lists(name: &str) -> bool {
+pub(crate) fn lists(name: &str) -> bool {
     is_listed(&NAMES, name) || is_listed(&OF_THE_CONNECTION, name) || family_of(name).is_some()
 }
 
 /// Whether a route may let a name of the list pass.
-pub fn may_pass(name: &str) -> bool {
+pub(crate) fn may_pass(name: &str) -> bool {
     !is_listed(&OF_THE_CONNECTION, name) && !family_of(name).is_some_and(|family| NEVER_PASSED.contains(&family))
 }
 
 /// The names beside a configured identity header: `X-WEBAUTH-USER` takes `X-WEBAUTH-EMAIL` and its like with it.
-pub fn related_to(configured: &HeaderName) -> impl Iterator<Item = String> {
+pub(crate) fn related_to(configured: &HeaderName) -> impl Iterator<Item = String> {
     let name = configured.as_str();
     let stem = name.rfind('-').and_then(|end| name.get(..=end)).map(str::to_owned);
     let stems = stem.into_iter().chain([format!("{name}-")]);

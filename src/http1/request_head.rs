@@ -23,7 +23,7 @@ pub struct ParsedHead {
 
 /// How a body is framed (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BodyFraming {
+pub(crate) enum BodyFraming {
     /// There is none.
     #[default]
     Empty,
@@ -35,26 +35,26 @@ pub enum BodyFraming {
 
 /// A whole head.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     /// Where the body begins.
-    pub end: usize,
+    pub(crate) end: usize,
     /// What the body is.
-    pub framing: BodyFraming,
+    pub(crate) framing: BodyFraming,
     /// Where the method is.
-    pub method: Span,
+    pub(crate) method: Span,
     /// Where the target is.
-    pub target: Span,
+    pub(crate) target: Span,
     /// Whether it is HTTP/1.0.
-    pub is_old: bool,
+    pub(crate) is_old: bool,
     /// Whether the client wants the connection to go on after the answer.
-    pub keeps_alive: bool,
+    pub(crate) keeps_alive: bool,
     /// The lines after the request line.
-    pub lines: HeadLines,
+    pub(crate) lines: HeadLines,
 }
 
 /// Reads a head piece by piece. Nothing is looked at twice.
 #[derive(Debug, Default)]
-pub struct HeadReader {
+pub(crate) struct HeadReader {
     /// Where the line begins that is not whole yet.
     line: usize,
     /// Up to where there is no further line feed.
@@ -82,7 +82,7 @@ impl HeadReader {
     ///
     /// # Errors
     /// The reason of the refusal. The connection has to be closed after it: nobody knows where the next request begins.
-    pub fn feed(&mut self, bytes: &[u8], limits: &ParsedHead) -> Result<Option<Head>, Reason> {
+    pub(crate) fn feed(&mut self, bytes: &[u8], limits: &ParsedHead) -> Result<Option<Head>, Reason> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {

@@ -10,7 +10,7 @@ use super::headers::Headers;
 
 /// Why a request for a WebSocket is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadWebSocketRequest {
+pub(crate) enum BadWebSocketRequest {
     /// Not `GET`, or not HTTP/1.1, or without `Host`: 400.
     NoHandshake,
     /// Not exactly one `Sec-WebSocket-Key` of 16 bytes in base64: 400.
@@ -26,7 +26,7 @@ pub enum BadWebSocketRequest {
 ///
 /// # Errors
 /// It asks, but not as RFC 6455 says.
-pub fn is_websocket_request(
+pub(crate) fn is_websocket_request(
     method: &Method,
     version: Version,
     headers: &dyn Headers,
@@ -51,7 +51,7 @@ pub fn is_websocket_request(
 }
 
 /// Whether a header whose value is a list of words has this one, in any letter case, on any of its lines.
-pub fn has_token(headers: &dyn Headers, name: &HeaderName, token: &str) -> bool {
+pub(crate) fn has_token(headers: &dyn Headers, name: &HeaderName, token: &str) -> bool {
     headers.lines(name).flat_map(items).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }
 

@@ -1,5 +1,5 @@
 //! From a proof to a session.
 
 pub mod settings;
-pub mod sign_in_form;
-pub mod verify;
+pub(crate) mod sign_in_form;
+pub(crate) mod verify;

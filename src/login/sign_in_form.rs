@@ -10,7 +10,7 @@ use crate::values::reason::Reason;
 ///
 /// # Errors
 /// [`Reason::FormMalformed`] where a field is missing, given twice, or longer than any name.
-pub fn read(form: &Form) -> Result<UsernamePassword, Reason> {
+pub(crate) fn read(form: &Form) -> Result<UsernamePassword, Reason> {
     let (FormValue::One(user), FormValue::One(password)) = (form.field(&["username"]), form.field(&["password"]))
     else {
         return Err(Reason::FormMalformed);

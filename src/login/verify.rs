@@ -15,21 +15,21 @@ use crate::values::time::Clock;
 
 /// What attempts are judged with.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempts<'a> {
+pub(crate) struct Attempts<'a> {
     /// The methods, in their order.
-    pub methods: &'a SignInMethods,
+    pub(crate) methods: &'a SignInMethods,
     /// Checks passwords, a few at a time.
-    pub passwords: &'a PasswordChecker,
+    pub(crate) passwords: &'a PasswordChecker,
     /// Counts what went wrong.
-    pub throttle: &'a Throttle,
+    pub(crate) throttle: &'a Throttle,
     /// Proxies in front, which are not banned.
-    pub trusted: &'a TrustedProxies,
+    pub(crate) trusted: &'a TrustedProxies,
     /// The longest ban that wrong passwords lead to.
-    pub ban_max: Duration,
+    pub(crate) ban_max: Duration,
     /// Where refused attempts are written.
-    pub log: &'a Log,
+    pub(crate) log: &'a Log,
     /// The time.
-    pub clock: &'a Clock,
+    pub(crate) clock: &'a Clock,
 }
 
 impl Attempts<'_> {
@@ -38,7 +38,7 @@ impl Attempts<'_> {
     ///
     /// # Errors
     /// The refusal, which is written to the log.
-    pub async fn check(
+    pub(crate) async fn check(
         &self,
         presented: &UsernamePassword,
         client: ClientAddress,
@@ -61,7 +61,7 @@ impl Attempts<'_> {
     }
 
     /// Writes a refused attempt to the log.
-    pub fn refused(&self, user: &str, client: ClientAddress, refusal: Refusal) -> Refusal {
+    pub(crate) fn refused(&self, user: &str, client: ClientAddress, refusal: Refusal) -> Refusal {
         self.log.event(self.clock.wall(), &Event::SignInRefused { user, client, reason: refusal.reason });
         refusal
     }

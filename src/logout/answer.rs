@@ -16,10 +16,10 @@ use crate::values::target::Target;
 static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// The names under which a request says where to go. `rd` is what other gateways call it.
-pub const NEXT: [&str; 2] = ["next", "rd"];
+pub(crate) const NEXT: [&str; 2] = ["next", "rd"];
 
 /// What a request says about where to go: the form goes before the query.
-pub fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> FormValue<'a> {
+pub(crate) fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> FormValue<'a> {
     match form.map(|form| form.field(&NEXT)) {
         None | Some(FormValue::Absent) => query.field(&NEXT),
         Some(field) => field,
@@ -28,7 +28,7 @@ pub fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> FormValue<'a> {
 
 /// What a redirect target is to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Unsafe, absent, given twice, or an address of our own: the default applies.
     Ignored,
     /// It would sign out again.
@@ -38,7 +38,7 @@ pub enum Next {
 }
 
 /// Judges a requested target.
-pub fn next(field: FormValue<'_>, allowed: &AllowedOrigins, hosts: &OwnHosts, pages: &OwnPages) -> Next {
+pub(crate) fn next(field: FormValue<'_>, allowed: &AllowedOrigins, hosts: &OwnHosts, pages: &OwnPages) -> Next {
     let FormValue::One(text) = field else { return Next::Ignored };
     let Some(target) = ReturnTo::parse(text, allowed) else { return Next::Ignored };
     if target.origin().is_some_and(|origin| !hosts.owns(origin)) {
@@ -54,7 +54,7 @@ pub fn next(field: FormValue<'_>, allowed: &AllowedOrigins, hosts: &OwnHosts, pa
 }
 
 /// Where a logout leads; `None` is the goodbye page. First that applies: a safe `next`, `logout.next`, goodbye.
-pub fn target(next: Next, settings: &LogoutSettings) -> Option<ReturnTo> {
+pub(crate) fn target(next: Next, settings: &LogoutSettings) -> Option<ReturnTo> {
     match next {
         Next::Page(target) => Some(target),
         Next::Logout => None,
@@ -64,7 +64,7 @@ pub fn target(next: Next, settings: &LogoutSettings) -> Option<ReturnTo> {
 
 /// How the answer to a logout looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseStyle {
+pub(crate) enum ResponseStyle {
     /// After a GET by a person: a redirect always, since a reload of a page would log out again.
     Navigation,
     /// After a POST by a person.
@@ -76,7 +76,7 @@ pub enum ResponseStyle {
 }
 
 /// The answer: on to the target or the goodbye page, which is at `goodbye` and made by `page`.
-pub fn reply(
+pub(crate) fn reply(
     receipt: &Receipt,
     target: Option<&ReturnTo>,
     style: ResponseStyle,
@@ -102,7 +102,7 @@ pub fn reply(
 }
 
 /// Adds what makes the browser forget us.
-pub fn with_cleared_cookies(mut reply: Reply, expired: Vec<HeaderValue>, settings: &LogoutSettings) -> Reply {
+pub(crate) fn with_cleared_cookies(mut reply: Reply, expired: Vec<HeaderValue>, settings: &LogoutSettings) -> Reply {
     reply.headers.extend(expired.into_iter().map(|line| (SET_COOKIE, line)));
     reply.headers.extend(settings.clear_site_data.clone().map(|value| (CLEAR_SITE_DATA.clone(), value)));
     reply

@@ -7,37 +7,37 @@ use crate::session::record::Ended;
 
 /// A session that has ended, and the terms on which the rest of its logout runs.
 #[derive(Clone, Debug)]
-pub struct Ending {
+pub(crate) struct Ending {
     /// The session, why it ended, and who ended it.
-    pub ended: Ended,
+    pub(crate) ended: Ended,
     /// The terms.
-    pub terms: Terms,
+    pub(crate) terms: Terms,
 }
 
 /// The configuration under which sessions end, and the request that asked for it.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub(crate) struct Terms {
     /// What `[logout]` says.
-    pub settings: Arc<LogoutSettings>,
+    pub(crate) settings: Arc<LogoutSettings>,
     /// What the browser's request carried; `None` where no browser waits for the answer.
-    pub request: Option<Carried>,
+    pub(crate) request: Option<Carried>,
 }
 
 /// What the request carried that the answer has to take back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Carried {
+pub(crate) struct Carried {
     /// Cookies of the gateway that the answer expires.
-    pub cookies: usize,
+    pub(crate) cookies: usize,
 }
 
 impl Terms {
     /// Nobody waits for an answer.
-    pub fn unattended(settings: &Arc<LogoutSettings>) -> Self {
+    pub(crate) fn unattended(settings: &Arc<LogoutSettings>) -> Self {
         Self { settings: Arc::clone(settings), request: None }
     }
 
     /// A browser, or a program with a cookie, waits for the answer.
-    pub fn answered(settings: &Arc<LogoutSettings>, request: Carried) -> Self {
+    pub(crate) fn answered(settings: &Arc<LogoutSettings>, request: Carried) -> Self {
         Self { settings: Arc::clone(settings), request: Some(request) }
     }
 }

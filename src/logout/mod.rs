@@ -4,10 +4,10 @@
 //! [`crate::session::record::Ended`]; what is left to do is the [`plan`] of its [`ending`], carried out step by step
 //! and told by the [`receipts`]. [`answer`] is the answer to the browser that asked.
 
-pub mod answer;
-pub mod ending;
-pub mod plan;
-pub mod reaper;
-pub mod receipts;
+pub(crate) mod answer;
+pub(crate) mod ending;
+pub(crate) mod plan;
+pub(crate) mod reaper;
+pub(crate) mod receipts;
 pub mod run;
 pub mod settings;

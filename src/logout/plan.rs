@@ -7,7 +7,7 @@ use crate::session::store::End;
 
 /// One step, with all that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Tell how the end itself came out: it cannot be undone or prevented any more.
     End {
         /// Whether the store has confirmed it.
@@ -33,7 +33,7 @@ pub enum Step {
 ///
 /// Whoever lost the race for a session cuts its own connections and no more: the winner does the rest, and writes it
 /// down.
-pub fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
+pub(crate) fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
     let end = Step::End { confirmed: ended.confirmed };
     let cut = Step::Cut { grace: terms.settings.grace, quiet: ended.quiet };
     let answer = terms.request.map(|request| Step::Answer { cookies: request.cookies });

@@ -13,7 +13,7 @@ const ROUNDS: usize = 16;
 
 /// Begins a round every [`INTERVAL`], for ever, and waits for none of them: sessions whose time is up end then, however
 /// long the applications of earlier ones take.
-pub async fn keep_reaping<F>(mut round: impl FnMut() -> F)
+pub(crate) async fn keep_reaping<F>(mut round: impl FnMut() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {

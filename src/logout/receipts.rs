@@ -8,13 +8,13 @@ use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 
 /// The receipts of sessions that ended together.
 #[derive(Debug)]
-pub struct Receipts {
+pub(crate) struct Receipts {
     /// The id that all of them have.
-    pub id: String,
+    pub(crate) id: String,
     /// One for each session.
-    pub each: Vec<Receipt>,
+    pub(crate) each: Vec<Receipt>,
     /// Whether the store has confirmed that no further session is meant.
-    pub confirmed: bool,
+    pub(crate) confirmed: bool,
 }
 
 impl Receipts {
@@ -24,7 +24,7 @@ impl Receipts {
     }
 
     /// One receipt about all of them, or about nobody, where only the browser's cookies go.
-    pub fn together(self, cookies: usize) -> Receipt {
+    pub(crate) fn together(self, cookies: usize) -> Receipt {
         let Self { id, each, confirmed } = self;
         let mut receipt = each.into_iter().reduce(both).unwrap_or_else(|| nobody(id, cookies));
         if let Some(end) = receipt.steps.iter_mut().find(|step| step.step == Step::End && !confirmed) {
@@ -59,7 +59,7 @@ fn nobody(logout_id: String, cookies: usize) -> Receipt {
 }
 
 /// Whether every step that had something to do did it.
-pub fn is_confirmed(receipt: &Receipt) -> bool {
+pub(crate) fn is_confirmed(receipt: &Receipt) -> bool {
     receipt.steps.iter().all(|step| step.result != StepResult::Failed)
 }
 

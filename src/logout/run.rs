@@ -21,12 +21,13 @@ const AT_ONCE: usize = 64;
 
 /// Which sessions are to end.
 #[derive(Debug)]
-pub enum Which {
+pub(crate) enum Which {
     /// These.
     These(Vec<Arc<Session>>, EndCause),
     /// All that a request names: these, and those of these keys, which the store could not be asked about.
     Named(Vec<Arc<Session>>, Vec<SessionKey>),
     /// All of a user, at whichever replica.
+    #[expect(dead_code, reason = "a reload ends the sessions of removed users")]
     AllOf(UserKey, EndCause),
     /// All whose time is up.
     Expired,
@@ -50,7 +51,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// Ends these sessions and runs the plan of each. What has begun is finished, and audited, even if whoever waits
     /// for the receipts goes away.
-    pub async fn end(&self, which: Which, terms: Terms) -> Receipts {
+    pub(crate) async fn end(&self, which: Which, terms: Terms) -> Receipts {
         let pipeline = self.clone();
         // A panic in there confirms nothing.
         tokio::spawn(async move { pipeline.run(which, terms).await }).await.unwrap_or_else(|_| Receipts::unconfirmed())

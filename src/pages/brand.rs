@@ -15,11 +15,11 @@ const EXIT_GREEN: &str = "#17694e";
 #[derive(Clone, Debug)]
 pub struct Brand {
     /// Who asks people to sign in.
-    pub name: String,
+    pub(crate) name: String,
     /// The accent colour.
-    pub colour: Colour,
+    pub(crate) colour: Colour,
     /// The operator's logo; our own mark beside the name without one.
-    pub logo: Option<Logo>,
+    pub(crate) logo: Option<Logo>,
 }
 
 impl Default for Brand {
@@ -31,7 +31,7 @@ impl Default for Brand {
 
 impl Brand {
     /// A name that fits a page. The error says what to write.
-    pub fn parse_name(text: &str) -> Result<String, String> {
+    pub(crate) fn parse_name(text: &str) -> Result<String, String> {
         let length = text.chars().count();
         let fits = (1..=MAX_NAME).contains(&length) && !text.chars().any(char::is_control) && text.trim() == text;
         if fits { Ok(text.to_owned()) } else { Err(format!("write 1 to {MAX_NAME} characters, without spaces around")) }
@@ -61,7 +61,7 @@ const SVG: &str = "image/svg+xml";
 impl Logo {
     /// Takes the bytes of a picture. What kind it is, its first bytes say, not its name. The error says what is
     /// wrong.
-    pub fn parse(bytes: Vec<u8>) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
         if bytes.len() > MAX_LOGO {
             return Err(format!("it has {} bytes; more than {MAX_LOGO} are too many for a logo", bytes.len()));
         }

@@ -9,20 +9,20 @@ const STEPS: u16 = 64;
 
 /// A colour, eight bits a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Colour {
+pub(crate) struct Colour {
     red: u8,
     green: u8,
     blue: u8,
 }
 
 /// White.
-pub const WHITE: Colour = Colour { red: 255, green: 255, blue: 255 };
+pub(crate) const WHITE: Colour = Colour { red: 255, green: 255, blue: 255 };
 /// Black.
-pub const BLACK: Colour = Colour { red: 0, green: 0, blue: 0 };
+pub(crate) const BLACK: Colour = Colour { red: 0, green: 0, blue: 0 };
 
 impl Colour {
     /// Reads `#rrggbb` or `#rgb`. The error says what to write.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong = || "write it as \"#17694e\": red, green and blue, two hexadecimal digits each".to_owned();
         let digits = text.strip_prefix('#').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let digits = digits.ok_or_else(wrong)?;
@@ -36,18 +36,18 @@ impl Colour {
     }
 
     /// The contrast with another colour, 1 to 21 (WCAG 2.2, "contrast ratio").
-    pub fn contrast(self, other: Self) -> f64 {
+    pub(crate) fn contrast(self, other: Self) -> f64 {
         let (one, two) = (self.luminance(), other.luminance());
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
 
     /// Black or white, whichever is read better on this colour.
-    pub fn readable_text(self) -> Self {
+    pub(crate) fn readable_text(self) -> Self {
         if self.contrast(WHITE) >= self.contrast(BLACK) { WHITE } else { BLACK }
     }
 
     /// This colour, or the nearest one on the way to black or white that can be read on `paper`.
-    pub fn readable_on(self, paper: Self) -> Self {
+    pub(crate) fn readable_on(self, paper: Self) -> Self {
         let end = paper.readable_text();
         let steps = (0..=STEPS).map(|step| self.mixed(end, step));
         steps.into_iter().find(|colour| colour.contrast(paper) >= READABLE).unwrap_or(end)

@@ -9,7 +9,7 @@ const MAX_WISHES: usize = 32;
 
 /// One of the languages of the [`super::Pages`] that chose it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Language(pub(super) usize);
+pub(crate) struct Language(pub(super) usize);
 
 /// The language of `tags` that is liked best; the first one where none is (RFC 9110 12.5.4, RFC 4647 3.4).
 pub(super) fn choose(headers: &dyn Headers, tags: &[String]) -> Language {

@@ -19,10 +19,10 @@ use minijinja::{Value, context};
 use sha2::{Digest, Sha256};
 
 pub use self::brand::{Brand, Logo, MAX_LOGO};
-pub use self::colour::Colour;
-pub use self::language::Language;
-pub use self::page::{SignInForm, SignedInPage};
-pub use self::problem::{BrokenFile, TemplateProblem};
+pub(crate) use self::colour::Colour;
+pub(crate) use self::language::Language;
+pub(crate) use self::page::{SignInForm, SignedInPage};
+pub(crate) use self::problem::{BrokenFile, TemplateProblem};
 pub use self::theme::Theme;
 
 use self::page::Page;
@@ -48,13 +48,13 @@ pub struct PageSettings {
 
 /// Addresses that pages lead to.
 #[derive(Clone, Debug)]
-pub struct Addresses {
+pub(crate) struct Addresses {
     /// Where people sign in.
-    pub login: String,
+    pub(crate) login: String,
     /// Where people sign out.
-    pub logout: String,
+    pub(crate) logout: String,
     /// Where a sign-in leads.
-    pub home: String,
+    pub(crate) home: String,
 }
 
 impl Addresses {
@@ -65,7 +65,7 @@ impl Addresses {
 
 /// Renders pages.
 #[derive(Debug)]
-pub struct Pages {
+pub(crate) struct Pages {
     theme: Theme,
     around: Value,
     policies: Policies,
@@ -85,7 +85,7 @@ impl std::fmt::Display for BrokenPages {
 
 impl Pages {
     /// The pages.
-    pub fn new(settings: PageSettings, addresses: &Addresses) -> Result<Self, BrokenPages> {
+    pub(crate) fn new(settings: PageSettings, addresses: &Addresses) -> Result<Self, BrokenPages> {
         let PageSettings { brand, theme } = settings;
         let style = colours(brand.colour) + theme.style();
         let policies = Policies::new(&style).map_err(|error| BrokenPages(error.to_string()))?;
@@ -98,22 +98,22 @@ impl Pages {
     }
 
     /// The language for whoever sent these headers.
-    pub fn language(&self, headers: &dyn Headers) -> Language {
+    pub(crate) fn language(&self, headers: &dyn Headers) -> Language {
         self.theme.language(headers)
     }
 
     /// The sign-in form.
-    pub fn login(&self, language: Language, status: StatusCode, form: SignInForm<'_>) -> Reply {
+    pub(crate) fn login(&self, language: Language, status: StatusCode, form: SignInForm<'_>) -> Reply {
         self.page(language, status, &Page::Login(form))
     }
 
     /// What somebody sees at the sign-in address who is signed in: go on, be somebody else, sign out.
-    pub fn signed_in(&self, language: Language, page: SignedInPage<'_>) -> Reply {
+    pub(crate) fn signed_in(&self, language: Language, page: SignedInPage<'_>) -> Reply {
         self.page(language, StatusCode::OK, &Page::SignedIn(page))
     }
 
     /// Asks whether to sign out; `problem` is why it was not done.
-    pub fn confirm(
+    pub(crate) fn confirm(
         &self,
         language: Language,
         action: &str,
@@ -126,23 +126,23 @@ impl Pages {
     }
 
     /// The end of a sign-out.
-    pub fn goodbye(&self, language: Language, status: StatusCode, receipt: Option<&Receipt>) -> Reply {
+    pub(crate) fn goodbye(&self, language: Language, status: StatusCode, receipt: Option<&Receipt>) -> Reply {
         let unconfirmed = status == StatusCode::SERVICE_UNAVAILABLE;
         self.page(language, status, &Page::Goodbye { receipt, unconfirmed })
     }
 
     /// A refusal. `switch` is the sign-in form that leads back to what was asked for.
-    pub fn refused(&self, language: Language, refusal: &Refusal, switch: Option<&str>) -> Reply {
+    pub(crate) fn refused(&self, language: Language, refusal: &Refusal, switch: Option<&str>) -> Reply {
         self.page(language, refusal.reason.status(), &Page::Refused { refusal, switch })
     }
 
     /// The style of every page.
-    pub fn style(&self) -> Reply {
+    pub(crate) fn style(&self) -> Reply {
         kept(Reply::with_body(StatusCode::OK, "text/css; charset=utf-8", self.style.clone()))
     }
 
     /// The picture of every page.
-    pub fn logo(&self) -> Reply {
+    pub(crate) fn logo(&self) -> Reply {
         kept(Reply::with_body(StatusCode::OK, self.picture.media_type, self.picture.bytes.clone()))
             .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PICTURE_POLICY))
     }

@@ -9,28 +9,28 @@ use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 
 /// What the sign-in form shows.
 #[derive(Clone, Copy, Debug)]
-pub struct SignInForm<'a> {
+pub(crate) struct SignInForm<'a> {
     /// The host that people sign in to.
-    pub site: &'a str,
+    pub(crate) site: &'a str,
     /// Where the sign-in leads.
-    pub next: &'a str,
+    pub(crate) next: &'a str,
     /// The name that was typed before.
-    pub user: &'a str,
+    pub(crate) user: &'a str,
     /// What went wrong at the last try.
-    pub problem: Option<&'a Refusal>,
+    pub(crate) problem: Option<&'a Refusal>,
 }
 
 /// What somebody sees at the sign-in address who is signed in.
 #[derive(Clone, Copy, Debug)]
-pub struct SignedInPage<'a> {
+pub(crate) struct SignedInPage<'a> {
     /// Who that is.
-    pub user: &'a str,
+    pub(crate) user: &'a str,
     /// Where Continue leads.
-    pub next: &'a str,
+    pub(crate) next: &'a str,
     /// The sign-in form for somebody else.
-    pub switch: &'a str,
+    pub(crate) switch: &'a str,
     /// Whether Continue led back to this page.
-    pub came_back: bool,
+    pub(crate) came_back: bool,
 }
 
 /// A page and its values.

@@ -5,24 +5,24 @@ use std::path::PathBuf;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateProblem {
+pub(crate) struct TemplateProblem {
     /// Where, in bytes of the file; `None` where it is about the file as a whole.
-    pub span: Option<Range<usize>>,
+    pub(crate) span: Option<Range<usize>>,
     /// What is wrong.
-    pub message: String,
+    pub(crate) message: String,
     /// What to write.
-    pub help: String,
+    pub(crate) help: String,
 }
 
 /// A file, and everything that is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenFile {
     /// The file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its text; empty where it could not be read.
-    pub text: String,
+    pub(crate) text: String,
     /// What is wrong.
-    pub problems: Vec<TemplateProblem>,
+    pub(crate) problems: Vec<TemplateProblem>,
 }
 
 impl TemplateProblem {

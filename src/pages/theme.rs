@@ -71,17 +71,17 @@ impl Theme {
     ///
     /// # Errors
     /// Everything that is wrong with the files.
-    pub fn with_folder(folder: &Path) -> Result<Self, Vec<BrokenFile>> {
+    pub(crate) fn with_folder(folder: &Path) -> Result<Self, Vec<BrokenFile>> {
         Self::of(&read_folder(folder)?)
     }
 
     /// Files of languages, and the texts that they leave in English.
-    pub fn untranslated(&self) -> &[(PathBuf, Vec<String>)] {
+    pub(crate) fn untranslated(&self) -> &[(PathBuf, Vec<String>)] {
         &self.untranslated
     }
 
     /// What is odd about the forms of the templates.
-    pub fn form_problems(&self) -> &[TemplateProblem] {
+    pub(crate) fn form_problems(&self) -> &[TemplateProblem] {
         &self.advice
     }
 

@@ -82,12 +82,12 @@ impl Connection {
     }
 
     /// Bytes that the client has sent in this exchange, head included.
-    pub fn bytes_in(&self) -> u64 {
+    pub(crate) fn bytes_in(&self) -> u64 {
         self.bytes_in.load(Ordering::Relaxed)
     }
 
     /// Bytes that were written to the client in this exchange, head included.
-    pub fn bytes_out(&self) -> u64 {
+    pub(crate) fn bytes_out(&self) -> u64 {
         self.bytes_out.load(Ordering::Relaxed)
     }
 

@@ -5,7 +5,7 @@
 
 /// Follows one direction of a WebSocket connection.
 #[derive(Debug)]
-pub struct FrameTracker {
+pub(crate) struct FrameTracker {
     state: FrameState,
     closes: bool,
 }
@@ -28,32 +28,32 @@ const BOUNDARY: FrameState = FrameState::Header { bytes: [0; LENGTH_END], have: 
 
 /// A piece of a frame, or the rest of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FramePiece {
+pub(crate) struct FramePiece {
     /// How many bytes it has.
-    pub length: usize,
+    pub(crate) length: usize,
     /// Whether it belongs to a data frame that says something about a person: control frames do not, nor do heartbeats
     /// of at most [`HEARTBEAT`] bytes; `false` where that is not known yet.
-    pub is_activity: bool,
+    pub(crate) is_activity: bool,
 }
 
 impl FrameTracker {
     /// At the boundary before the first frame.
-    pub fn at_start() -> Self {
+    pub(crate) fn at_start() -> Self {
         Self { state: BOUNDARY, closes: false }
     }
 
     /// Whether the bytes so far are whole frames.
-    pub fn at_boundary(&self) -> bool {
+    pub(crate) fn at_boundary(&self) -> bool {
         matches!(self.state, FrameState::Header { have: 0, .. })
     }
 
     /// Whether a Close frame has begun: what ends after it ends in order.
-    pub fn closes(&self) -> bool {
+    pub(crate) fn closes(&self) -> bool {
         self.closes
     }
 
     /// Takes from `bytes` what belongs to the present frame. Everything, if the frame does not end in them.
-    pub fn take(&mut self, bytes: &[u8]) -> FramePiece {
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> FramePiece {
         let mut rest = bytes;
         while let Some((&first, after)) = rest.split_first() {
             match &mut self.state {
@@ -86,7 +86,7 @@ impl FrameTracker {
     }
 
     /// Takes all of `bytes`; whether any of them are activity.
-    pub fn take_all(&mut self, mut bytes: &[u8]) -> bool {
+    pub(crate) fn take_all(&mut self, mut bytes: &[u8]) -> bool {
         let mut any_activity = false;
         while !bytes.is_empty() {
             let piece = self.take(bytes);

@@ -31,9 +31,9 @@ enum Accepting {
 #[derive(Debug)]
 pub struct BindError {
     /// The place.
-    pub address: ListenAddress,
+    pub(crate) address: ListenAddress,
     /// What the system said.
-    pub cause: io::Error,
+    pub(crate) cause: io::Error,
 }
 
 impl std::fmt::Display for BindError {
@@ -69,7 +69,7 @@ pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, BindError> {
 ///
 /// # Errors
 /// What the system says.
-pub fn probe(address: &ListenAddress, all: &[ListenAddress]) -> io::Result<()> {
+pub(crate) fn probe(address: &ListenAddress, all: &[ListenAddress]) -> io::Result<()> {
     match address {
         ListenAddress::Tcp(socket) => bound(*socket, takes_ipv4(*socket, all)).map(drop),
         ListenAddress::Unix(path) => unix_socket::probe(path),
@@ -115,7 +115,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
 
 impl Listener {
     /// Where it listens: with the port that the system chose, where port 0 was asked for.
-    pub fn address(&self) -> &ListenAddress {
+    pub(crate) fn address(&self) -> &ListenAddress {
         &self.address
     }
 

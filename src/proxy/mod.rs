@@ -11,7 +11,7 @@ mod connection_table;
 mod dispatch;
 mod exchange;
 mod failure;
-pub mod frames;
+pub(crate) mod frames;
 mod idle;
 pub mod listener;
 mod peer;
@@ -29,7 +29,7 @@ mod signals;
 mod socket;
 mod transport;
 pub mod tunnel;
-pub mod unix_socket;
+pub(crate) mod unix_socket;
 mod wire;
 
 pub use client::Client;

@@ -31,7 +31,7 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive {
 ///
 /// # Errors
 /// The path of a unix socket is too long for one; configured addresses are not.
-pub fn http_peer(
+pub(crate) fn http_peer(
     endpoint: &Endpoint,
     settings: &UpstreamSettings,
     own_authorities: &OwnAuthorities,
@@ -57,7 +57,7 @@ pub fn http_peer(
 /// With authorities of its own a route costs more for each new TLS connection: the engine then makes a new client
 /// configuration for every one, without session resumption. Requests on kept connections cost the same.
 #[derive(Default)]
-pub struct OwnAuthorities(Mutex<HashMap<u64, Arc<CaType>>>);
+pub(crate) struct OwnAuthorities(Mutex<HashMap<u64, Arc<CaType>>>);
 
 impl OwnAuthorities {
     /// Those of this trust; `None` where the machine's are used, which the engine knows.

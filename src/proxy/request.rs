@@ -43,7 +43,7 @@ impl Request {
     }
 
     /// The method.
-    pub fn method(&self) -> &Method {
+    pub(crate) fn method(&self) -> &Method {
         &self.method
     }
 

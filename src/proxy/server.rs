@@ -122,7 +122,7 @@ impl Server {
     }
 
     /// Waits until the server begins to stop.
-    pub async fn stopping(&self) {
+    pub(crate) async fn stopping(&self) {
         let mut stopping = self.control.stop.subscribe();
         // The sender lives in `control`: this cannot fail.
         let _ = stopping.wait_for(|stopping| *stopping).await;

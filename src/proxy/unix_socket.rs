@@ -11,7 +11,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
 /// Connections that the system keeps for us until they are accepted.
-pub const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// Binds a socket at a path, for its owner and, with this mode, a group. To be called within a tokio runtime.
 ///
@@ -20,7 +20,7 @@ pub const BACKLOG: i32 = 4096;
 ///
 /// # Errors
 /// What the system says, or that something is at that path which must stay.
-pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
+pub(crate) fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
     refuse_what_is_in_use(path)?;
     let staging = staging_path(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -43,7 +43,7 @@ pub fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListe
 ///
 /// # Errors
 /// What the system says, or that something is at that path which must stay.
-pub fn probe(path: &Path) -> io::Result<()> {
+pub(crate) fn probe(path: &Path) -> io::Result<()> {
     refuse_what_is_in_use(path)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     if !folder.metadata()?.is_dir() {
@@ -81,7 +81,7 @@ fn staging_path(path: &Path) -> io::Result<PathBuf> {
 
 /// The file of a unix socket, removed when dropped if it is still the one that we made.
 #[derive(Debug)]
-pub struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
 }

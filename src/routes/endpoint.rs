@@ -10,14 +10,14 @@ use crate::values::affinity;
 use crate::values::time::{Clock, Moment};
 
 /// How long an endpoint that could not be connected to is left alone while there are others.
-pub const REST: Duration = Duration::from_secs(10);
+pub(crate) const REST: Duration = Duration::from_secs(10);
 
 /// How many endpoints one exchange tries to connect to.
-pub const MAX_CONNECTS: usize = 3;
+pub(crate) const MAX_CONNECTS: usize = 3;
 
 /// What a connection is made to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EndpointAddress {
+pub(crate) enum EndpointAddress {
     /// An address and port.
     Tcp(SocketAddr),
     /// The absolute path of a unix socket.
@@ -27,7 +27,7 @@ pub enum EndpointAddress {
 /// One place of an upstream: shared by all routes that name it, and the same object for as long as the name
 /// resolves to it.
 #[derive(Debug)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     address: EndpointAddress,
     server_name: Option<Box<str>>,
     id: u64,
@@ -37,7 +37,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// An endpoint that nothing is known of yet. With a server name it is reached over TLS.
-    pub fn new(address: EndpointAddress, server_name: Option<&str>) -> Self {
+    pub(crate) fn new(address: EndpointAddress, server_name: Option<&str>) -> Self {
         Self {
             id: id_of(&address, server_name),
             address,
@@ -47,27 +47,27 @@ impl Endpoint {
     }
 
     /// Where to connect.
-    pub fn address(&self) -> &EndpointAddress {
+    pub(crate) fn address(&self) -> &EndpointAddress {
         &self.address
     }
 
     /// The name that the certificate must be valid for; `None` for plain HTTP. Never empty.
-    pub fn server_name(&self) -> Option<&str> {
+    pub(crate) fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
     }
 
     /// The same number for the same place and name, also in the next run.
-    pub fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
     /// Leaves the endpoint alone for [`REST`], as long as there are others.
-    pub fn failed_to_connect(&self, now: Moment) {
+    pub(crate) fn failed_to_connect(&self, now: Moment) {
         self.rests_until.store((now + REST).millis(), Ordering::Relaxed);
     }
 
     /// Ends a rest early: it has been reached.
-    pub fn connected(&self) {
+    pub(crate) fn connected(&self) {
         if self.rests_until.load(Ordering::Relaxed) != 0 {
             self.rests_until.store(0, Ordering::Relaxed);
         }
@@ -94,17 +94,17 @@ fn id_of(address: &EndpointAddress, server_name: Option<&str>) -> u64 {
 
 /// The endpoints that one exchange has failed to connect to.
 #[derive(Clone, Copy, Debug)]
-pub struct Tried {
+pub(crate) struct Tried {
     ids: [u64; MAX_CONNECTS],
     count: usize,
 }
 
 impl Tried {
     /// The beginning.
-    pub const NOTHING: Self = Self { ids: [0; MAX_CONNECTS], count: 0 };
+    pub(crate) const NOTHING: Self = Self { ids: [0; MAX_CONNECTS], count: 0 };
 
     /// Notes an endpoint; without effect once there are [`MAX_CONNECTS`].
-    pub fn insert(&mut self, endpoint: &Endpoint) {
+    pub(crate) fn insert(&mut self, endpoint: &Endpoint) {
         if let Some(free) = self.ids.get_mut(self.count) {
             *free = endpoint.id();
             self.count += 1;
@@ -112,17 +112,17 @@ impl Tried {
     }
 
     /// Whether the endpoint was tried.
-    pub fn contains(&self, endpoint: &Endpoint) -> bool {
+    pub(crate) fn contains(&self, endpoint: &Endpoint) -> bool {
         self.ids.iter().take(self.count).any(|&id| id == endpoint.id())
     }
 
     /// Whether nothing has been tried.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
 
     /// Whether no further endpoint is to be tried.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.count == MAX_CONNECTS
     }
 }

@@ -14,7 +14,7 @@ const REGISTERED: [&str; 37] = [
 const NEVER: [&str; 3] = ["TRACE", "CONNECT", "PRI"];
 
 /// Whether a method is one that no route passes on.
-pub fn is_never_passed(method: &Method) -> bool {
+pub(crate) fn is_never_passed(method: &Method) -> bool {
     NEVER.contains(&method.as_str())
 }
 
@@ -55,12 +55,12 @@ impl Methods {
     }
 
     /// Whether a method is among them.
-    pub fn allow(&self, method: &Method) -> bool {
+    pub(crate) fn allow(&self, method: &Method) -> bool {
         self.names.contains(method)
     }
 
     /// All of them, as the header `Allow` lists them.
-    pub fn list(&self) -> HeaderValue {
+    pub(crate) fn list(&self) -> HeaderValue {
         self.allow.clone()
     }
 }

@@ -22,7 +22,7 @@ impl PassHeaders {
     }
 
     /// Whether a header passes that came over a connection of a trusted proxy, or not.
-    pub fn pass(&self, name: &HeaderName, by_trusted_proxy: bool) -> bool {
+    pub(crate) fn pass(&self, name: &HeaderName, by_trusted_proxy: bool) -> bool {
         let passes = |sender: Sender| sender == Sender::Anybody || by_trusted_proxy;
         self.0.iter().any(|(known, sender)| known == name && passes(*sender))
     }

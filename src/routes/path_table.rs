@@ -10,24 +10,24 @@ use crate::values::readings::RequestPath;
 
 /// Where an entry applies.
 #[derive(Clone, Debug)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// The own host it is for; every own host without one.
-    pub host: Option<Host>,
+    pub(crate) host: Option<Host>,
     /// The paths it covers.
-    pub path: ConfiguredPath,
+    pub(crate) path: ConfiguredPath,
     /// Whether the application behind it knows letters by their case, and names by their last dot.
-    pub case_sensitive: bool,
+    pub(crate) case_sensitive: bool,
 }
 
 /// Entries by own host and path: one with a host wins over one without, then the longest path.
 #[derive(Debug)]
-pub struct PathTable<T> {
+pub(crate) struct PathTable<T> {
     by_host: Vec<Vec<(Scope, T)>>,
 }
 
 impl<T: Clone> PathTable<T> {
     /// Entries for the own hosts. Of two with one host and path the first counts.
-    pub fn new(hosts: &OwnHosts, entries: &[(Scope, T)]) -> Self {
+    pub(crate) fn new(hosts: &OwnHosts, entries: &[(Scope, T)]) -> Self {
         let of_host = |id: usize| {
             let applies = |(scope, _): &&(Scope, T)| {
                 scope.host.as_ref().is_none_or(|host| hosts.host_id(host).is_some_and(|own| own.index() == id))
@@ -46,7 +46,7 @@ impl<T: Clone> PathTable<T> {
     ///
     /// # Errors
     /// The path's readings lead to different entries.
-    pub fn find(&self, host: HostId, path: &RequestPath<'_>) -> Result<Option<&T>, Ambiguous> {
+    pub(crate) fn find(&self, host: HostId, path: &RequestPath<'_>) -> Result<Option<&T>, Ambiguous> {
         let entries = self.by_host.get(host.index()).map(Vec::as_slice).unwrap_or_default();
         let loose = first(entries, path.loose(), ConfiguredPath::covers_loosely);
         if let (Some((scope, item)), true) = (loose, path.is_plain())

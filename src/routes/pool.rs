@@ -14,22 +14,22 @@ use crate::values::time::Clock;
 
 /// How a route's upstreams are spoken to.
 #[derive(Clone, Debug)]
-pub struct UpstreamSettings {
+pub(crate) struct UpstreamSettings {
     /// Limit of making one connection, its TLS handshake included, and of waiting for a name's first address. An
     /// exchange may try three. 5 s.
-    pub connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     /// The longest time from the end of a request to the head of its response, and the longest time that an upstream
     /// may refuse to take a piece of the request. 60 s.
-    pub response_timeout: Duration,
+    pub(crate) response_timeout: Duration,
     /// The longest silence within the body of a response: of an event stream, or of a download that pauses. 1 h.
-    pub stream_timeout: Duration,
+    pub(crate) stream_timeout: Duration,
     /// Who may vouch for upstreams that are reached over TLS.
-    pub trust: Arc<UpstreamTrust>,
+    pub(crate) trust: Arc<UpstreamTrust>,
 }
 
 impl UpstreamSettings {
     /// The documented defaults, with this trust.
-    pub fn new(trust: Arc<UpstreamTrust>) -> Self {
+    pub(crate) fn new(trust: Arc<UpstreamTrust>) -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),
@@ -41,7 +41,7 @@ impl UpstreamSettings {
 
 /// The upstreams of one route.
 #[derive(Debug)]
-pub struct Pool {
+pub(crate) struct Pool {
     upstreams: Box<[Arc<Upstream>]>,
     settings: UpstreamSettings,
     clock: Clock,
@@ -49,27 +49,27 @@ pub struct Pool {
 
 impl Pool {
     /// A pool of these upstreams.
-    pub fn new(upstreams: Vec<Arc<Upstream>>, settings: UpstreamSettings, clock: Clock) -> Self {
+    pub(crate) fn new(upstreams: Vec<Arc<Upstream>>, settings: UpstreamSettings, clock: Clock) -> Self {
         Self { upstreams: upstreams.into(), settings, clock }
     }
 
     /// How its upstreams are spoken to.
-    pub fn settings(&self) -> &UpstreamSettings {
+    pub(crate) fn settings(&self) -> &UpstreamSettings {
         &self.settings
     }
 
     /// Whether an address with this scheme, host and port leads to one of its upstreams, around the gateway.
-    pub fn is_at(&self, scheme: Scheme, host: &Host, port: u16) -> bool {
+    pub(crate) fn is_at(&self, scheme: Scheme, host: &Host, port: u16) -> bool {
         self.upstreams.iter().any(|upstream| upstream.is_at(scheme, host, port))
     }
 
     /// The scheme of its upstreams: that of the first, should they differ.
-    pub fn scheme(&self) -> Scheme {
+    pub(crate) fn scheme(&self) -> Scheme {
         self.upstreams.first().map_or(Scheme::Http, |upstream| upstream.scheme())
     }
 
     /// Whether one of its upstreams listens at this port.
-    pub fn listens_at(&self, port: u16) -> bool {
+    pub(crate) fn listens_at(&self, port: u16) -> bool {
         self.upstreams.iter().any(|upstream| upstream.listens_at(port))
     }
 
@@ -78,7 +78,7 @@ impl Pool {
     /// rest ends first.
     ///
     /// `None` when nothing is left to try, or no name has been resolved yet.
-    pub fn pick(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
+    pub(crate) fn pick(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
         if tried.is_full() {
             return None;
         }
@@ -96,7 +96,7 @@ impl Pool {
 
     /// Like [`Pool::pick`], but right after the start it waits for the first address of a name, at most
     /// `connect_timeout`.
-    pub async fn choose(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
+    pub(crate) async fn choose(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
         let picked = self.pick(affinity, tried);
         if picked.is_some() || !tried.is_empty() {
             return picked;
@@ -115,7 +115,7 @@ impl Pool {
     }
 
     /// Rests an endpoint that could not be connected to.
-    pub fn failed_to_connect(&self, endpoint: &Endpoint) {
+    pub(crate) fn failed_to_connect(&self, endpoint: &Endpoint) {
         endpoint.failed_to_connect(self.clock.now());
     }
 }

@@ -30,7 +30,7 @@ const MAX_ADDRESSES: usize = 16;
 
 /// One configured upstream and the endpoints that it has at present.
 #[derive(Debug)]
-pub struct Upstream {
+pub(crate) struct Upstream {
     address: UpstreamAddress,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     /// Whether the first resolution has ended, well or not.
@@ -54,14 +54,14 @@ impl Upstreams {
 
     /// The built-in sample application has been started and listens here. To be called before an upstream names it:
     /// one that does so earlier leads nowhere.
-    pub fn sample_listens_at(&self, address: SocketAddr) {
+    pub(crate) fn sample_listens_at(&self, address: SocketAddr) {
         // It is started once in the life of the process.
         self.sample.get_or_init(|| address);
     }
 
     /// The upstream of this address: the one that is in use already, or a new one whose name begins to be
     /// resolved now.
-    pub fn get(&self, address: &UpstreamAddress) -> Arc<Upstream> {
+    pub(crate) fn get(&self, address: &UpstreamAddress) -> Arc<Upstream> {
         let mut in_use = self.in_use.lock();
         if let Some(upstream) = in_use.get(address).and_then(Weak::upgrade) {
             return upstream;

@@ -65,13 +65,13 @@ pub struct RouteSettings {
 
 impl RouteSettings {
     /// Which requests it is for.
-    pub fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         Scope { host: self.host.clone(), path: self.path.clone(), case_sensitive: self.case_sensitive }
     }
 
     /// The route, with its upstreams out of those that are known already: their connections and their health
     /// outlive a configuration.
-    pub fn assemble(self, upstreams: &Upstreams, clock: &Clock) -> Route {
+    pub(crate) fn assemble(self, upstreams: &Upstreams, clock: &Clock) -> Route {
         let addresses = self.upstreams.iter().map(|address| upstreams.get(address)).collect();
         let settings = UpstreamSettings {
             connect_timeout: self.connect_timeout,

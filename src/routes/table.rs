@@ -16,55 +16,55 @@ use crate::values::readings::RequestPath;
 
 /// One `[[route]]`.
 #[derive(Debug)]
-pub struct Route {
+pub(crate) struct Route {
     /// What the log calls it: its host, where it has one, and its path.
-    pub name: Box<str>,
+    pub(crate) name: Box<str>,
     /// The own host it is for; every own host without one.
-    pub host: Option<Host>,
+    pub(crate) host: Option<Host>,
     /// The paths it covers.
-    pub path: ConfiguredPath,
+    pub(crate) path: ConfiguredPath,
     /// Who may use it.
-    pub access: Access,
+    pub(crate) access: Access,
     /// Whether programs may send name and password with every request (HTTP Basic).
-    pub basic: bool,
+    pub(crate) basic: bool,
     /// The applications behind it.
-    pub pool: Arc<Pool>,
+    pub(crate) pool: Arc<Pool>,
     /// The `Host` that the application gets, where that is not the client's.
-    pub upstream_host: Option<Authority>,
+    pub(crate) upstream_host: Option<Authority>,
     /// Whether the application is asked for `%2F`, `%3F` and the like and for `//` literally, where all readings of
     /// the path lead here.
-    pub opaque: bool,
+    pub(crate) opaque: bool,
     /// Whether the application knows letters by their case, and names by their last dot.
-    pub case_sensitive: bool,
+    pub(crate) case_sensitive: bool,
     /// The methods that are passed on.
-    pub methods: Methods,
+    pub(crate) methods: Methods,
     /// Whether requests of other sites that could change something are refused.
-    pub refuse_cross_site: bool,
+    pub(crate) refuse_cross_site: bool,
     /// Origins besides our own whose pages may open a WebSocket here.
-    pub origins: Vec<Origin>,
+    pub(crate) origins: Vec<Origin>,
     /// Whether the application's service workers may stand in front of our own addresses.
-    pub service_workers: bool,
+    pub(crate) service_workers: bool,
     /// Changes to every request that is forwarded.
-    pub request_headers: HeaderEdits,
+    pub(crate) request_headers: HeaderEdits,
     /// Changes to every answer that is passed on.
-    pub response_headers: HeaderEdits,
+    pub(crate) response_headers: HeaderEdits,
     /// Request headers that would be removed, and pass here.
-    pub pass_headers: PassHeaders,
+    pub(crate) pass_headers: PassHeaders,
     /// Whether the application alone says what browsers keep of its answers.
-    pub keeps_cache_control: bool,
+    pub(crate) keeps_cache_control: bool,
     /// Addresses that pages ask for by themselves: that they are asked for keeps no session.
-    pub idle_paths: Vec<ConfiguredPath>,
+    pub(crate) idle_paths: Vec<ConfiguredPath>,
 }
 
 /// Every route, by own host and path: a route with a host wins over one without, then the longest path. What no
 /// route covers is not forwarded at all.
 #[derive(Debug)]
-pub struct RouteTable(PathTable<Arc<Route>>);
+pub(crate) struct RouteTable(PathTable<Arc<Route>>);
 
 impl RouteTable {
     /// Routes for the own hosts. The configuration has refused two of one host and path, and hosts that are not
     /// own ones.
-    pub fn new(hosts: &OwnHosts, routes: Vec<Route>) -> Self {
+    pub(crate) fn new(hosts: &OwnHosts, routes: Vec<Route>) -> Self {
         let scope = |route: &Route| Scope {
             host: route.host.clone(),
             path: route.path.clone(),
@@ -78,7 +78,7 @@ impl RouteTable {
     ///
     /// # Errors
     /// The path's readings lead to different routes, or it has escapes that the route does not pass on.
-    pub fn find(&self, host: HostId, path: &RequestPath<'_>) -> Result<Option<&Arc<Route>>, Ambiguous> {
+    pub(crate) fn find(&self, host: HostId, path: &RequestPath<'_>) -> Result<Option<&Arc<Route>>, Ambiguous> {
         let route = self.0.find(host, path)?;
         match (route, path.opaque()) {
             (Some(route), Some(escape)) if !route.opaque => Err(escape.clone()),

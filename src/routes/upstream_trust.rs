@@ -40,7 +40,7 @@ impl std::error::Error for BadCertificates {}
 impl UpstreamTrust {
     /// The machine's own authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Certificates that
     /// cannot be read are left out: fewer are trusted, never more.
-    pub fn platform() -> Arc<Self> {
+    pub(crate) fn platform() -> Arc<Self> {
         Self::of(None)
     }
 
@@ -74,12 +74,12 @@ impl UpstreamTrust {
 
     /// The same number for the same own certificates. Connections that were made under different trust are never
     /// shared: their group is made of this number too.
-    pub fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
     /// The certificates of `upstream_ca_file`; `None` where the machine's are used.
-    pub fn own_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+    pub(crate) fn own_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         self.own.as_deref()
     }
 }

@@ -11,31 +11,31 @@ pub(super) struct Cart([u8; COUNT]);
 
 impl Cart {
     /// One more of the good at this place of the list; no effect at 99.
-    pub fn add(&mut self, position: usize) {
+    pub(crate) fn add(&mut self, position: usize) {
         if let Some(count) = self.0.get_mut(position) {
             *count = (*count + 1).min(MOST);
         }
     }
 
     /// None of it any more.
-    pub fn remove(&mut self, position: usize) {
+    pub(crate) fn remove(&mut self, position: usize) {
         if let Some(count) = self.0.get_mut(position) {
             *count = 0;
         }
     }
 
     /// What is in it, with how many there are.
-    pub fn lines(&self) -> impl Iterator<Item = (&'static Good, u32)> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (&'static Good, u32)> {
         GOODS.iter().zip(self.0).filter(|(_, count)| *count > 0).map(|(good, count)| (good, u32::from(count)))
     }
 
     /// How many things are in it.
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.lines().map(|(_, count)| count).sum()
     }
 
     /// What they cost by the list, in cents.
-    pub fn cents(&self) -> u32 {
+    pub(crate) fn cents(&self) -> u32 {
         self.lines().map(|(good, count)| good.cents * count).sum()
     }
 }

@@ -6,22 +6,22 @@ use super::language::ShopLanguage;
 #[derive(Debug)]
 pub(super) struct Good {
     /// Its name in forms and live prices.
-    pub id: &'static str,
+    pub(crate) id: &'static str,
     /// Its list price in cents.
-    pub cents: u32,
+    pub(crate) cents: u32,
     english: [&'static str; 2],
     german: [&'static str; 2],
 }
 
 impl Good {
     /// Its name.
-    pub fn name(&self, language: ShopLanguage) -> &'static str {
+    pub(crate) fn name(&self, language: ShopLanguage) -> &'static str {
         let [name, _] = self.words(language);
         name
     }
 
     /// One line about it.
-    pub fn about(&self, language: ShopLanguage) -> &'static str {
+    pub(crate) fn about(&self, language: ShopLanguage) -> &'static str {
         let [_, about] = self.words(language);
         about
     }

@@ -19,7 +19,7 @@ pub(super) enum ShopLanguage {
 
 impl ShopLanguage {
     /// The language of a short name.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "en" => Some(Self::English),
             "de" => Some(Self::German),
@@ -28,7 +28,7 @@ impl ShopLanguage {
     }
 
     /// Its short name.
-    pub fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::German => "de",
@@ -36,14 +36,14 @@ impl ShopLanguage {
     }
 
     /// The language for a request.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let chosen = cookie(headers, COOKIE).and_then(Self::parse);
         let asked = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         chosen.or_else(|| asked.and_then(first_known)).unwrap_or_default()
     }
 
     /// An amount of cents as people of this language write it.
-    pub fn money(self, cents: u32) -> String {
+    pub(crate) fn money(self, cents: u32) -> String {
         let (whole, rest) = (cents / 100, cents % 100);
         match self {
             Self::English => format!("€{whole}.{rest:02}"),

@@ -44,7 +44,7 @@ impl ShopPages {
     ///
     /// # Errors
     /// One of them is broken; a test reads them all.
-    pub fn new() -> Result<Self, Error> {
+    pub(crate) fn new() -> Result<Self, Error> {
         let mut environment = Environment::new();
         for (name, source) in TEMPLATES {
             environment.add_template(name, source)?;
@@ -53,7 +53,7 @@ impl ShopPages {
     }
 
     /// The goods.
-    pub fn catalogue(&self, visit: &Visit<'_>, cart: &Cart) -> String {
+    pub(crate) fn catalogue(&self, visit: &Visit<'_>, cart: &Cart) -> String {
         let line = |good: &'static goods::Good| CartLine {
             id: good.id,
             name: good.name(visit.language),
@@ -66,7 +66,7 @@ impl ShopPages {
     }
 
     /// The cart.
-    pub fn cart(&self, visit: &Visit<'_>, cart: &Cart) -> String {
+    pub(crate) fn cart(&self, visit: &Visit<'_>, cart: &Cart) -> String {
         let line = |(good, count): (&'static goods::Good, u32)| CartLine {
             id: good.id,
             name: good.name(visit.language),
@@ -80,7 +80,7 @@ impl ShopPages {
     }
 
     /// What came with the request.
-    pub fn headers(&self, visit: &Visit<'_>) -> String {
+    pub(crate) fn headers(&self, visit: &Visit<'_>) -> String {
         let text = |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), lossy(value));
         let headers: Vec<_> = visit.headers.iter().map(text).collect();
         let cookies: Vec<_> = cookies(visit.headers).collect();
@@ -88,23 +88,23 @@ impl ShopPages {
     }
 
     /// Live prices; the script fills them in.
-    pub fn ticker(&self, visit: &Visit<'_>) -> String {
+    pub(crate) fn ticker(&self, visit: &Visit<'_>) -> String {
         let lines: Vec<_> = GOODS.iter().map(|good| (good.id, good.name(visit.language))).collect();
         self.render("ticker.html", visit, context! { lines => Serde(lines) })
     }
 
     /// Asks whether to leave.
-    pub fn logout(&self, visit: &Visit<'_>) -> String {
+    pub(crate) fn logout(&self, visit: &Visit<'_>) -> String {
         self.render("logout.html", visit, context! {})
     }
 
     /// About the shop.
-    pub fn about(&self, visit: &Visit<'_>) -> String {
+    pub(crate) fn about(&self, visit: &Visit<'_>) -> String {
         self.render("about.html", visit, context! {})
     }
 
     /// Nothing is here.
-    pub fn missing(&self, visit: &Visit<'_>) -> String {
+    pub(crate) fn missing(&self, visit: &Visit<'_>) -> String {
         self.render("missing.html", visit, context! {})
     }
 

@@ -33,7 +33,7 @@ pub(super) enum ShopPath {
 
 impl ShopPath {
     /// The place of a path; `None` where there is nothing.
-    pub fn find(path: &str) -> Option<Self> {
+    pub(crate) fn find(path: &str) -> Option<Self> {
         Some(match path {
             "/" => Self::Catalogue,
             "/cart" => Self::Cart,
@@ -52,7 +52,7 @@ impl ShopPath {
     }
 
     /// What `Allow` says.
-    pub fn methods(self) -> &'static str {
+    pub(crate) fn methods(self) -> &'static str {
         match self {
             Self::Cart | Self::Logout => "GET, HEAD, POST",
             Self::Language => "POST",
@@ -61,7 +61,7 @@ impl ShopPath {
     }
 
     /// Whether it answers a method.
-    pub fn allows(self, method: &Method) -> bool {
+    pub(crate) fn allows(self, method: &Method) -> bool {
         self.methods().split(", ").any(|allowed| allowed == method.as_str())
     }
 }

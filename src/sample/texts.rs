@@ -52,7 +52,7 @@ pub(super) struct Texts {
 
 impl Texts {
     /// The texts of a language.
-    pub fn of(language: ShopLanguage) -> &'static Self {
+    pub(crate) fn of(language: ShopLanguage) -> &'static Self {
         match language {
             ShopLanguage::English => &ENGLISH,
             ShopLanguage::German => &GERMAN,

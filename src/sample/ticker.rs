@@ -26,12 +26,12 @@ pub(super) struct Ticks {
 
 impl Ticker {
     /// A ticker that follows this counter.
-    pub fn new(tick: watch::Receiver<u64>) -> Self {
+    pub(crate) fn new(tick: watch::Receiver<u64>) -> Self {
         Self { tick, places: Arc::new(Semaphore::new(STREAMS)) }
     }
 
     /// A new listener; `None` where there are 256 already.
-    pub fn listen(&self) -> Option<Ticks> {
+    pub(crate) fn listen(&self) -> Option<Ticks> {
         let shop_path = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let mut tick = self.tick.clone();
         // The first price comes at once.
@@ -43,7 +43,7 @@ impl Ticker {
 impl Ticks {
     /// The next tick: at once the first time, then at each change. A slow listener misses ticks, and none is kept
     /// for it. `None` when the shop closes.
-    pub async fn next(&mut self) -> Option<u64> {
+    pub(crate) async fn next(&mut self) -> Option<u64> {
         self.tick.changed().await.ok()?;
         Some(*self.tick.borrow_and_update())
     }

@@ -17,20 +17,20 @@ const USER: &str = "x-forwarded-user";
 #[derive(Debug)]
 pub(super) struct Visit<'a> {
     /// The path that was asked for.
-    pub path: &'a str,
+    pub(crate) path: &'a str,
     /// All that came with it.
-    pub headers: &'a HeaderMap,
+    pub(crate) headers: &'a HeaderMap,
     /// Who it is, if somebody in front has said so.
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// What to speak.
-    pub language: ShopLanguage,
+    pub(crate) language: ShopLanguage,
     /// What the session cookie says, known or not.
-    pub visitor: Option<VisitorId>,
+    pub(crate) visitor: Option<VisitorId>,
 }
 
 impl<'a> Visit<'a> {
     /// Reads the head of a request.
-    pub fn of(path: &'a str, headers: &'a HeaderMap) -> Self {
+    pub(crate) fn of(path: &'a str, headers: &'a HeaderMap) -> Self {
         Self {
             path,
             headers,

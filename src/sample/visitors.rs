@@ -17,12 +17,12 @@ pub(super) struct VisitorId([u8; 16]);
 
 impl VisitorId {
     /// Reads a cookie's value.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
     }
 
     /// The cookie's value.
-    pub fn cookie_value(self) -> String {
+    pub(crate) fn cookie_value(self) -> String {
         HEXLOWER.encode(&self.0)
     }
 
@@ -58,7 +58,7 @@ struct StoredCart {
 impl Visitors {
     /// A new visitor with an empty cart, in place of the one that did nothing for the longest time where the table
     /// is full. `None` where the system gives no random numbers.
-    pub fn enter(&self) -> Option<VisitorId> {
+    pub(crate) fn enter(&self) -> Option<VisitorId> {
         let id = VisitorId::random()?;
         let mut table = self.0.lock();
         if table.carts.len() >= CAPACITY {
@@ -72,7 +72,7 @@ impl Visitors {
     }
 
     /// The cart of a visitor, after `change`; `None` if there is no such visitor (any more).
-    pub fn with_cart(&self, id: VisitorId, change: impl FnOnce(&mut Cart)) -> Option<Cart> {
+    pub(crate) fn with_cart(&self, id: VisitorId, change: impl FnOnce(&mut Cart)) -> Option<Cart> {
         let mut table = self.0.lock();
         table.uses += 1;
         let uses = table.uses;
@@ -83,7 +83,7 @@ impl Visitors {
     }
 
     /// Forgets a visitor.
-    pub fn leave(&self, id: VisitorId) {
+    pub(crate) fn leave(&self, id: VisitorId) {
         self.0.lock().carts.remove(&id);
     }
 }

@@ -58,7 +58,7 @@ pub struct WriteGuard<'a> {
 
 impl WriteGuard<'_> {
     /// For what goes in nobody's name.
-    pub const fn nobody() -> Self {
+    pub(crate) const fn nobody() -> Self {
         Self { mark: None, stays_here: PhantomData }
     }
 }

@@ -17,7 +17,7 @@ pub struct Lifetime {
 
 impl Lifetime {
     /// Whether a session is over at `now`, and why.
-    pub fn expiry(&self, created: Moment, last_seen: Moment, now: Moment) -> Option<EndCause> {
+    pub(crate) fn expiry(&self, created: Moment, last_seen: Moment, now: Moment) -> Option<EndCause> {
         if now.duration_since(created) >= self.absolute {
             Some(EndCause::Absolute)
         } else if now.duration_since(last_seen) >= self.idle {
@@ -28,7 +28,7 @@ impl Lifetime {
     }
 
     /// The earliest moment at which a session could be over if nothing more happens to it.
-    pub fn earliest_end(&self, created: Moment, last_seen: Moment) -> Moment {
+    pub(crate) fn earliest_end(&self, created: Moment, last_seen: Moment) -> Moment {
         (created + self.absolute).min(last_seen + self.idle)
     }
 }

@@ -63,7 +63,7 @@ impl Cut {
     }
 
     /// The exchange is over: what concerned it alone is forgotten.
-    pub fn disarm(&self) {
+    pub(crate) fn disarm(&self) {
         if self.word.load(Ordering::Acquire) != 0 {
             let kept = |word| if word & BY_GATEWAY == 0 { 0 } else { word & (BY_GATEWAY | GRACE) };
             self.change(kept);
@@ -76,7 +76,7 @@ impl Cut {
     }
 
     /// The grace of an exchange that was asked to end, zero for a stream; `None` while nobody asked.
-    pub fn signalled(&self) -> Option<Duration> {
+    pub(crate) fn signalled(&self) -> Option<Duration> {
         let word = self.word.load(Ordering::Acquire);
         let grace = if word & STREAMING == 0 { word & GRACE } else { 0 };
         is_signalled(word).then_some(Duration::from_millis(grace))

@@ -2,7 +2,7 @@
 //!
 //! Nothing here acts on an end: whoever ends a session gets it back as [`record::Ended`] and gives it to `logout`.
 
-pub mod backing;
+pub(crate) mod backing;
 mod dead;
 mod end_mark;
 mod expiry_queue;
@@ -14,4 +14,4 @@ mod saved;
 pub mod store;
 pub mod table;
 
-pub use self::end_mark::WriteGuard;
+pub(crate) use self::end_mark::WriteGuard;

@@ -63,7 +63,7 @@ impl Session {
 
     /// What requests register with that prove with every one who sends them (HTTP Basic): it has no key, so no cookie
     /// opens it, and it is in no table.
-    pub fn without_key(sign_in: SignIn, now: Moment) -> Self {
+    pub(crate) fn without_key(sign_in: SignIn, now: Moment) -> Self {
         let affinity = affinity::of(&[sign_in.user.source.as_bytes(), sign_in.user.subject.as_bytes()]);
         Self::made(sign_in, affinity, NO_KEY, now)
     }
@@ -115,27 +115,27 @@ impl Session {
     }
 
     /// Who is signed in, for indexes and limits.
-    pub fn user(&self) -> &UserKey {
+    pub(crate) fn user(&self) -> &UserKey {
         &self.user
     }
 
     /// Who is signed in, for people and applications.
-    pub fn identity(&self) -> &Arc<Identity> {
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
         &self.identity
     }
 
     /// The browser of the sign-in.
-    pub fn device(&self) -> Device {
+    pub(crate) fn device(&self) -> Device {
         self.device
     }
 
     /// Where the sign-in came from.
-    pub fn address(&self) -> ClientAddress {
+    pub(crate) fn address(&self) -> ClientAddress {
         self.address
     }
 
     /// When the sign-in was.
-    pub fn created(&self) -> Moment {
+    pub(crate) fn created(&self) -> Moment {
         Moment::from_seconds(self.created)
     }
 
@@ -155,7 +155,7 @@ impl Session {
     }
 
     /// A number that stays the same for this session, to choose the same upstream by.
-    pub fn affinity(&self) -> u64 {
+    pub(crate) fn affinity(&self) -> u64 {
         self.affinity
     }
 
@@ -165,7 +165,7 @@ impl Session {
     }
 
     /// Why it ended; `None` while it lives.
-    pub fn ended(&self) -> Option<EndCause> {
+    pub(crate) fn ended(&self) -> Option<EndCause> {
         self.ended.cause()
     }
 
@@ -175,7 +175,7 @@ impl Session {
     }
 
     /// Notes that the session is used. Never brings one back: there is nothing here to insert into.
-    pub fn touch(&self, now: Moment) {
+    pub(crate) fn touch(&self, now: Moment) {
         let now = now.seconds();
         // Most requests of one second find it noted already; a load is cheaper than a write to a shared line.
         if self.last_seen.load(Ordering::Relaxed) < now {
@@ -192,13 +192,13 @@ impl Session {
     }
 
     /// Asks everything that acts in the session's name to end, and answers how many connections that were.
-    pub fn cut(&self, grace: Duration) -> usize {
+    pub(crate) fn cut(&self, grace: Duration) -> usize {
         self.live.cut_all(grace)
     }
 
     /// Ends a session that is in no table: nobody finds it, so its mark and the cut are all there is to do. Answers how
     /// many connections that were, none if somebody else has ended it.
-    pub fn end_without_key(&self, cause: EndCause, grace: Duration) -> usize {
+    pub(crate) fn end_without_key(&self, cause: EndCause, grace: Duration) -> usize {
         if self.mark(cause) { self.cut(grace) } else { 0 }
     }
 
@@ -239,12 +239,12 @@ pub struct Hold {
 
 impl Hold {
     /// How many exchanges were registered with the session when this one was, itself included.
-    pub fn among(&self) -> usize {
+    pub(crate) fn among(&self) -> usize {
         self.among
     }
 
     /// The session.
-    pub fn session(&self) -> &Arc<Session> {
+    pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
     }
 
@@ -268,16 +268,16 @@ impl Drop for Hold {
 #[must_use = "an ended session still has connections to cut and an audit line to write: give it to logout::Pipeline"]
 pub struct Ended {
     /// The session, marked.
-    pub session: Arc<Session>,
+    pub(crate) session: Arc<Session>,
     /// Why.
-    pub cause: EndCause,
+    pub(crate) cause: EndCause,
     /// Who ended it. Where somebody else did, the rest of the logout is theirs, and only what acts in the session's
     /// name here is cut.
-    pub end: End,
+    pub(crate) end: End,
     /// Whether the store has confirmed the end.
-    pub confirmed: bool,
+    pub(crate) confirmed: bool,
     /// Whether all writes that were announced in its name were made, or given up, in time.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 #[cfg(test)]

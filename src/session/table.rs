@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 
-pub use self::ends::EndsOfUser;
+pub(crate) use self::ends::EndsOfUser;
 use super::backing::Backing;
 use super::expiry_queue::ExpiryQueue;
 use super::lifetime::Lifetime;
@@ -52,14 +52,14 @@ pub struct Opened {
     /// What the browser gets.
     pub id: SessionId,
     /// The session.
-    pub session: Arc<Session>,
+    pub(crate) session: Arc<Session>,
     /// Sessions of the same user that were one too many.
     pub evicted: Vec<Ended>,
 }
 
 /// What the table knows of a key.
 #[derive(Debug)]
-pub enum Found {
+pub(crate) enum Found {
     /// A session that is live.
     Live(Arc<Session>),
     /// A session that is over, and has not left the table yet.
@@ -96,7 +96,7 @@ impl SessionTable {
     }
 
     /// How long sessions live.
-    pub fn lifetime(&self) -> Lifetime {
+    pub(crate) fn lifetime(&self) -> Lifetime {
         self.settings.lifetime
     }
 
@@ -130,7 +130,7 @@ impl SessionTable {
 
     /// What is known of a key. A session whose time is up is over, swept or not; with a store it may have been used at
     /// another replica.
-    pub fn look_up(&self, key: &SessionKey, now: Moment) -> Found {
+    pub(crate) fn look_up(&self, key: &SessionKey, now: Moment) -> Found {
         let Some(session) = self.by_key.get(key).map(|entry| Arc::clone(entry.value())) else {
             return match &self.backing {
                 Some(backing) if !backing.loads.is_absent(key) => Found::Unknown,
@@ -148,7 +148,8 @@ impl SessionTable {
     }
 
     /// The live session of a key.
-    pub fn find(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
+    #[cfg(test)]
+    pub(crate) fn find(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
         match self.look_up(key, now) {
             Found::Live(session) => Some(session),
             Found::Over(_) | Found::Absent | Found::Unknown => None,
@@ -159,7 +160,8 @@ impl SessionTable {
     ///
     /// # Errors
     /// The store has not confirmed it: the key must not be given to anybody.
-    pub async fn add_key(&self, session: &Arc<Session>, key: SessionKey) -> Result<bool, Unavailable> {
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a store on disk or of several gateways"))]
+    pub(crate) async fn add_key(&self, session: &Arc<Session>, key: SessionKey) -> Result<bool, Unavailable> {
         if let Some(backing) = &self.backing
             && !backing.add_key(session, key).await?
         {

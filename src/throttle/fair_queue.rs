@@ -21,29 +21,29 @@ const FAILURE: u16 = 4;
 
 /// For whom something is asked. The numbers are hashes under a secret key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub(crate) struct Share {
     /// The account.
-    pub account: u64,
+    pub(crate) account: u64,
     /// The address, or the /64 of IPv6.
-    pub address: u64,
+    pub(crate) address: u64,
     /// The /48 of IPv6; without one, the address.
-    pub site: u64,
+    pub(crate) site: u64,
     /// A known browser with nothing against it.
-    pub is_known: bool,
+    pub(crate) is_known: bool,
 }
 
 /// How many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueLimits {
+pub(crate) struct QueueLimits {
     /// Anybody.
-    pub for_all: usize,
+    pub(crate) for_all: usize,
     /// Known browsers beside them.
-    pub for_known: usize,
+    pub(crate) for_known: usize,
 }
 
 /// Why somebody has no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueFull {
+pub(crate) enum QueueFull {
     /// Others of this account, address or site have theirs.
     OwnShare,
     /// All are taken, each by somebody else.
@@ -52,7 +52,7 @@ pub enum QueueFull {
 
 /// Names one who waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WaiterId(u64);
+pub(crate) struct WaiterId(u64);
 
 struct Waiter<T> {
     number: WaiterId,
@@ -61,7 +61,7 @@ struct Waiter<T> {
 }
 
 /// Those who wait, and what everybody uses.
-pub struct FairQueue<T> {
+pub(crate) struct FairQueue<T> {
     places: QueueLimits,
     usage: Usage,
     known: Vec<Waiter<T>>,
@@ -72,7 +72,7 @@ pub struct FairQueue<T> {
 
 impl<T> FairQueue<T> {
     /// Nobody waits yet.
-    pub fn new(places: QueueLimits) -> Self {
+    pub(crate) fn new(places: QueueLimits) -> Self {
         Self {
             places,
             usage: Usage::new(),
@@ -84,7 +84,7 @@ impl<T> FairQueue<T> {
     }
 
     /// Takes a place for a job. Where none is free somebody loses it: answers whose job that is, maybe this one.
-    pub fn enter(&mut self, share: Share, job: T) -> (WaiterId, Option<(T, QueueFull)>) {
+    pub(crate) fn enter(&mut self, share: Share, job: T) -> (WaiterId, Option<(T, QueueFull)>) {
         self.last_number += 1;
         let number = WaiterId(self.last_number);
         self.usage.enter(share);
@@ -102,7 +102,7 @@ impl<T> FairQueue<T> {
     }
 
     /// Whose turn it is. The job is under way until it is told as [`Shares::done`].
-    pub fn take_turn(&mut self) -> Option<(Share, T)> {
+    pub(crate) fn take_turn(&mut self) -> Option<(Share, T)> {
         let known_first = !self.last_was_known;
         let is_known = if known_first { !self.known.is_empty() } else { self.others.is_empty() };
         let lane = if is_known { &mut self.known } else { &mut self.others };
@@ -114,12 +114,12 @@ impl<T> FairQueue<T> {
     }
 
     /// A job is finished.
-    pub fn done(&mut self, share: Share, went_well: bool) {
+    pub(crate) fn done(&mut self, share: Share, went_well: bool) {
         self.usage.served(share, if went_well { 1 } else { FAILURE });
     }
 
     /// Somebody waits no more. Answers the job, unless it was taken already.
-    pub fn leave(&mut self, number: WaiterId) -> Option<T> {
+    pub(crate) fn leave(&mut self, number: WaiterId) -> Option<T> {
         let waiting = take(&mut self.known, number).or_else(|| take(&mut self.others, number))?;
         self.usage.leave(waiting.share);
         Some(waiting.job)

@@ -14,8 +14,8 @@
 //!
 //! [`KnownBrowser`]: crate::values::known_browser::KnownBrowser
 
-pub mod fair_queue;
-pub mod name;
+pub(crate) mod fair_queue;
+pub(crate) mod name;
 mod policy;
 mod table;
 
@@ -39,25 +39,25 @@ const SITE: Policy = Policy { free: 100, forget: Duration::from_secs(12) };
 
 /// Who tries to sign in, before any password is looked at.
 #[derive(Clone, Copy, Debug)]
-pub struct SignInClient<'a> {
+pub(crate) struct SignInClient<'a> {
     /// The name as typed.
-    pub user: &'a str,
+    pub(crate) user: &'a str,
     /// From where.
-    pub client: ClientAddress,
+    pub(crate) client: ClientAddress,
     /// The browser, if it has proved that this user signed in with it before.
-    pub known: Option<BrowserId>,
+    pub(crate) known: Option<BrowserId>,
 }
 
 /// No attempt before this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Banned {
+pub(crate) struct Banned {
     /// When the next attempt is looked at.
-    pub until: Moment,
+    pub(crate) until: Moment,
 }
 
 /// The counters of all sign-ins. They outlive a configuration; a restart forgets them.
 #[derive(Debug)]
-pub struct Throttle {
+pub(crate) struct Throttle {
     accounts: CounterTable,
     addresses: CounterTable,
     sites: CounterTable,
@@ -86,7 +86,7 @@ impl Throttle {
     ///
     /// # Errors
     /// [`Banned`], whatever the password may be.
-    pub fn attempt(
+    pub(crate) fn attempt(
         &self,
         requester: &SignInClient<'_>,
         trusted: &TrustedProxies,
@@ -130,7 +130,7 @@ impl Throttle {
 
     /// Forgets what went wrong for this account, in all browsers, or for this address. Answers whether there was
     /// anything to forget.
-    pub fn unban(&self, user: &str, now: Moment) -> bool {
+    pub(crate) fn unban(&self, user: &str, now: Moment) -> bool {
         let owner = self.owner(user);
         let account = [self.accounts.forgive(owner, now), self.known.forgive(owner, now)].contains(&true);
         let client = user.trim().parse().ok().map(ClientAddress::Ip);
@@ -207,7 +207,7 @@ impl Drop for Counted<'_> {
 /// One attempt under way. Dropped without a word it counts for nothing.
 #[derive(Debug)]
 #[must_use]
-pub struct Ticket<'a> {
+pub(crate) struct Ticket<'a> {
     advised: &'a AtomicBool,
     client: ClientAddress,
     account: Counted<'a>,
@@ -218,13 +218,13 @@ pub struct Ticket<'a> {
 
 impl Ticket<'_> {
     /// Whose share of the password checks this attempt takes.
-    pub fn share(&self) -> Share {
+    pub(crate) fn share(&self) -> Share {
         self.share
     }
 
     /// The password was wrong. Answers an address that so much goes wrong behind that it is most likely a proxy of
     /// the operator's own, worth a line in the log: at most once in the life of the program.
-    pub fn failed(self, ban_max: Duration, now: Moment) -> Option<ClientAddress> {
+    pub(crate) fn failed(self, ban_max: Duration, now: Moment) -> Option<ClientAddress> {
         self.account.failed(ban_max, now);
         self.site.and_then(|site| site.failed(ban_max, now));
         let banned = self.address.and_then(|address| address.failed(ban_max, now));
@@ -235,7 +235,7 @@ impl Ticket<'_> {
 
     /// The password was right. The account starts afresh; the address does not, or whoever has one account of his
     /// own could guess at all others in between.
-    pub fn succeeded(self, now: Moment) {
+    pub(crate) fn succeeded(self, now: Moment) {
         self.account.succeeded(now);
     }
 }

@@ -10,7 +10,7 @@ const HOST: u32 = 64;
 const SITE: u32 = 48;
 
 /// An account's name for counting: `John`, `JOHN` and `john ` are one, whatever the source of users makes of them.
-pub fn folded(user: &str) -> String {
+pub(crate) fn folded(user: &str) -> String {
     user.trim().to_lowercase()
 }
 

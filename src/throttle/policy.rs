@@ -13,20 +13,20 @@ const CROWDED: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Policy {
     /// This failure is the first that bans.
-    pub free: u16,
+    pub(crate) free: u16,
     /// One failure is forgotten after so much quiet.
-    pub forget: Duration,
+    pub(crate) forget: Duration,
 }
 
 /// Where one counter stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     /// The end of the ban; without one, the last failure.
-    pub since: Moment,
+    pub(crate) since: Moment,
     /// Failures that are not forgotten yet.
-    pub failures: u16,
+    pub(crate) failures: u16,
     /// Attempts under way.
-    pub open: u16,
+    pub(crate) open: u16,
 }
 
 impl Policy {

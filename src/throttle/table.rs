@@ -25,7 +25,7 @@ const WAYS: usize = 8;
 pub(super) struct CounterKey {
     tag: u64,
     /// Shared by all counters of one user.
-    pub owner: u32,
+    pub(crate) owner: u32,
 }
 
 impl CounterKey {

@@ -2,7 +2,7 @@
 //! version, so that a restart or a second gateway sends nobody elsewhere.
 
 /// FNV-1a over the parts, each behind its length. Whoever chooses an upstream mixes the bits.
-pub fn of(parts: &[&[u8]]) -> u64 {
+pub(crate) fn of(parts: &[&[u8]]) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(PRIME);

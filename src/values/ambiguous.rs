@@ -6,21 +6,21 @@ use super::reason::{Reason, Refusal};
 
 /// The target has no single reading, or is no path at all. It knows what in it is to blame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ambiguous(Cow<'static, str>);
+pub(crate) struct Ambiguous(Cow<'static, str>);
 
 impl Ambiguous {
     /// Because of something that has a name.
-    pub const fn because(what: &'static str) -> Self {
+    pub(crate) const fn because(what: &'static str) -> Self {
         Self(Cow::Borrowed(what))
     }
 
     /// Because of these bytes, shown as escapes.
-    pub fn bytes(bytes: &[u8]) -> Self {
+    pub(crate) fn bytes(bytes: &[u8]) -> Self {
         Self(Cow::Owned(bytes.iter().map(|byte| format!("%{byte:02X}")).collect()))
     }
 
     /// What is to blame: an escape such as `%2F`, or a few words. It never holds anything else of the target.
-    pub fn detail(&self) -> &str {
+    pub(crate) fn detail(&self) -> &str {
         &self.0
     }
 }

@@ -27,7 +27,7 @@ pub enum ClientAddress {
 
 impl ClientAddress {
     /// Reads what [`fmt::Display`] writes.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "unix" => Some(Self::Unix),
             address => address.parse().ok().map(Self::Ip),
@@ -36,7 +36,7 @@ impl ClientAddress {
 
     /// Appends what [`fmt::Display`] writes. Every request needs it, and the library's way to write an IPv4 address
     /// takes a thousand instructions.
-    pub fn write_to(self, out: &mut Vec<u8>) {
+    pub(crate) fn write_to(self, out: &mut Vec<u8>) {
         let address = match self {
             Self::Ip(IpAddr::V4(address)) => address,
             other => return out.extend_from_slice(other.to_string().as_bytes()),
@@ -56,7 +56,7 @@ impl ClientAddress {
     }
 
     /// The number by which this client's upstream is chosen.
-    pub fn affinity(self) -> u64 {
+    pub(crate) fn affinity(self) -> u64 {
         match self {
             Self::Ip(IpAddr::V4(address)) => affinity::of(&[&address.octets()]),
             Self::Ip(IpAddr::V6(address)) => affinity::of(&[&address.octets()]),
@@ -85,7 +85,7 @@ pub struct TrustedProxies {
 
 impl TrustedProxies {
     /// Whether this hop's word is believed.
-    pub fn trusts(&self, address: ClientAddress) -> bool {
+    pub(crate) fn trusts(&self, address: ClientAddress) -> bool {
         match address {
             ClientAddress::Ip(address) => self.networks.iter().any(|network| network.contains(&address)),
             ClientAddress::Unix => self.unix,

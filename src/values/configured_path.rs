@@ -52,54 +52,54 @@ impl ConfiguredPath {
     }
 
     /// The path as it was written, without a slash at its end; nothing for the root.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Whether this is the root.
-    pub fn is_root(&self) -> bool {
+    pub(crate) fn is_root(&self) -> bool {
         self.text.is_empty()
     }
 
     /// How specific it is: the longer of two that cover a path.
-    pub fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.loose.len()
     }
 
     /// Whether it is what programs make of it that know no letter case and forgive what they can.
-    pub fn is_loose(&self) -> bool {
+    pub(crate) fn is_loose(&self) -> bool {
         self.literal == self.loose && !self.literal.iter().any(u8::is_ascii_uppercase)
     }
 
     /// Whether both mean the same to programs that forgive everything.
-    pub fn is_same_when_folded(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_when_folded(&self, other: &Self) -> bool {
         self.loose.eq_ignore_ascii_case(&other.loose)
     }
 
     /// Whether a path in its literal or strict form is this one or lies below.
-    pub fn covers(&self, path: &[u8]) -> bool {
+    pub(crate) fn covers(&self, path: &[u8]) -> bool {
         path.strip_prefix(&*self.literal).is_some_and(begins_segment)
     }
 
     /// Whether a path in its loose form is this one or lies below, for programs that forgive everything.
-    pub fn covers_loosely(&self, loose: &[u8]) -> bool {
+    pub(crate) fn covers_loosely(&self, loose: &[u8]) -> bool {
         let (head, rest) = loose.split_at_checked(self.loose.len()).unwrap_or_default();
         // Nothing is covered by nothing.
         head.len() == self.loose.len() && begins_segment(rest) && head.eq_ignore_ascii_case(&self.loose)
     }
 
     /// Whether a path in its literal or strict form is this one, in any letter case.
-    pub fn is(&self, path: &[u8]) -> bool {
+    pub(crate) fn is(&self, path: &[u8]) -> bool {
         path.strip_suffix(b"/").unwrap_or(path).eq_ignore_ascii_case(&self.literal)
     }
 
     /// Whether a path in its loose form is this one.
-    pub fn is_loosely(&self, loose: &[u8]) -> bool {
+    pub(crate) fn is_loosely(&self, loose: &[u8]) -> bool {
         loose.strip_suffix(b"/").unwrap_or(loose).eq_ignore_ascii_case(&self.loose)
     }
 
     /// Whether this path is the other, in its loose form, or lies below it.
-    pub fn is_within(&self, loose: &[u8]) -> bool {
+    pub(crate) fn is_within(&self, loose: &[u8]) -> bool {
         let (head, rest) = self.loose.split_at_checked(loose.len()).unwrap_or_default();
         head.len() == loose.len() && begins_segment(rest) && head.eq_ignore_ascii_case(loose)
     }

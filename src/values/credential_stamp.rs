@@ -6,16 +6,16 @@ use super::mac::{Mac, MacKeys, Purpose};
 /// A keyed code of a user and of what the user's source stores of the password. Whoever sees it can neither tell the
 /// stored hash nor guess passwords against it.
 #[derive(Clone, Copy, Debug)]
-pub struct CredentialStamp(Mac);
+pub(crate) struct CredentialStamp(Mac);
 
 impl CredentialStamp {
     /// The stamp of a user for whom `stored` is stored, in parts.
-    pub fn new(user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> Self {
+    pub(crate) fn new(user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> Self {
         Self(keys.sign(Purpose::Credential, &parts(user, stored)))
     }
 
     /// Whether the same is stored as when this stamp was made.
-    pub fn is_of(&self, user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> bool {
+    pub(crate) fn is_of(&self, user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> bool {
         keys.verify(Purpose::Credential, &parts(user, stored), &self.0)
     }
 }

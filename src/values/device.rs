@@ -49,7 +49,7 @@ impl Device {
     }
 
     /// Reads what [`fmt::Display`] wrote, in this or another version: what this one does not know is a program.
-    pub fn from_words(words: &str) -> Self {
+    pub(crate) fn from_words(words: &str) -> Self {
         let (program, system) = words.split_once(" on ").unwrap_or((words, ""));
         let place = |table: &[(&str, &str)], word: &str| {
             let at = table.iter().position(|(_, name)| *name == word);

@@ -2,7 +2,7 @@
 
 /// The causes of an end. All of them run through the one pipeline in `logout/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EndCause {
+pub(crate) enum EndCause {
     /// The user signed out.
     Logout,
     /// Nobody used the session for the idle timeout.
@@ -23,7 +23,7 @@ pub enum EndCause {
 
 impl EndCause {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Logout,
         Self::Idle,
         Self::Absolute,
@@ -35,7 +35,7 @@ impl EndCause {
     ];
 
     /// The word for log and audit.
-    pub const fn id(self) -> &'static str {
+    pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::Logout => "logout",
             Self::Idle => "idle",
@@ -46,21 +46,5 @@ impl EndCause {
             Self::CookieConflict => "cookie_conflict",
             Self::Elsewhere => "elsewhere",
         }
-    }
-
-    /// Whether the browser of the session is waiting for the answer.
-    pub const fn faces_browser(self) -> bool {
-        matches!(self, Self::Logout | Self::SignedInAgain)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::EndCause::{self, *};
-
-    #[test]
-    fn a_browser_waits_where_somebody_did_it_there() {
-        let waits: Vec<_> = EndCause::ALL.into_iter().filter(|cause| cause.faces_browser()).collect();
-        assert_eq!(waits, [Logout, SignedInAgain]);
     }
 }

@@ -8,18 +8,18 @@ use super::ambiguous::Ambiguous;
 
 /// A path whose escapes have one spelling.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Spelled<'a> {
+pub(crate) struct Spelled<'a> {
     /// Escapes of unreserved characters are decoded, the others written in upper case.
-    pub text: Cow<'a, str>,
+    pub(crate) text: Cow<'a, str>,
     /// The first escape of a character that takes a path apart, if there is one: `/ ; % ? # \`.
-    pub opaque: Option<u8>,
+    pub(crate) opaque: Option<u8>,
 }
 
 /// Brings a path to its one spelling.
 ///
 /// # Errors
 /// A percent sign that begins no escape, and escapes of control characters.
-pub fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
+pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
     let mut rest = raw.as_bytes();
     let (mut text, mut opaque) = (Vec::with_capacity(raw.len()), None);
     let next = |rest: &[u8]| if rest.first() == Some(&b'%') { Some(0) } else { memchr(b'%', rest) };
@@ -48,13 +48,13 @@ fn owned(text: Vec<u8>) -> Result<String, Ambiguous> {
 }
 
 /// The characters that take a path apart, or an escape. Whether a program decodes them decides what it reads.
-pub const fn parts_a_path(byte: u8) -> bool {
+pub(crate) const fn parts_a_path(byte: u8) -> bool {
     matches!(byte, b'/' | b';' | b'%' | b'?' | b'#' | b'\\')
 }
 
 /// What a path stands for to most programs, as far as `most` bytes of it: all escapes decoded once but those that take
 /// a path apart.
-pub fn decode_once(text: &str, most: usize) -> Vec<u8> {
+pub(crate) fn decode_once(text: &str, most: usize) -> Vec<u8> {
     let mut rest = text.as_bytes();
     let mut decoded = Vec::with_capacity(text.len().min(most + 1));
     while let [first, behind @ ..] = rest
@@ -70,14 +70,14 @@ pub fn decode_once(text: &str, most: usize) -> Vec<u8> {
 
 /// Stands for a slash that was escaped, where the difference matters. It can be nothing else: control characters are
 /// refused.
-pub const SLASH: u8 = 1;
+pub(crate) const SLASH: u8 = 1;
 
 /// Appends what a text stands for to whoever decodes until nothing is left to decode, and to everybody in between: the
 /// order makes no difference, since no two escapes overlap. A decoded slash becomes [`SLASH`].
 ///
 /// # Errors
 /// Control characters, however deep they are hidden.
-pub fn decode_wholly(text: &str, decoded: &mut Vec<u8>) -> Result<(), Ambiguous> {
+pub(crate) fn decode_wholly(text: &str, decoded: &mut Vec<u8>) -> Result<(), Ambiguous> {
     for &byte in text.as_bytes() {
         decoded.push(byte);
         while let [.., b'%', high, low] = decoded.as_slice()

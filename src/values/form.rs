@@ -13,11 +13,11 @@ const MAX_FIELDS: usize = 64;
 
 /// Named fields in order. It may hold a password, so it is blanked when it is dropped and never printed.
 #[derive(Default, Zeroize, ZeroizeOnDrop)]
-pub struct Form(Vec<(String, String)>);
+pub(crate) struct Form(Vec<(String, String)>);
 
 /// What a form says under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FormValue<'a> {
+pub(crate) enum FormValue<'a> {
     /// Nothing.
     Absent,
     /// One value.
@@ -28,11 +28,11 @@ pub enum FormValue<'a> {
 
 /// Not a form: a value that is no UTF-8, or too many fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 /// How a body that is a form is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FormType {
+pub(crate) enum FormType {
     /// `application/x-www-form-urlencoded`
     UrlEncoded,
     /// `application/json`: one object.
@@ -41,7 +41,7 @@ pub enum FormType {
 
 impl FormType {
     /// What a `Content-Type` says; `None` for what is not read here.
-    pub fn of(content_type: &str) -> Option<Self> {
+    pub(crate) fn of(content_type: &str) -> Option<Self> {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             "application/x-www-form-urlencoded" => Some(Self::UrlEncoded),
@@ -53,7 +53,7 @@ impl FormType {
 
 impl Form {
     /// Reads a body or a query.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut form = Self::default();
         for pair in bytes.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             if form.0.len() == MAX_FIELDS {
@@ -67,7 +67,7 @@ impl Form {
     }
 
     /// Reads a body of this type.
-    pub fn read(kind: FormType, bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn read(kind: FormType, bytes: &[u8]) -> Result<Self, Malformed> {
         match kind {
             FormType::UrlEncoded => Self::parse(bytes),
             FormType::Json => serde_json::from_slice(bytes).map_err(|_| Malformed),
@@ -75,7 +75,7 @@ impl Form {
     }
 
     /// What the form says under any of these names.
-    pub fn field(&self, names: &[&str]) -> FormValue<'_> {
+    pub(crate) fn field(&self, names: &[&str]) -> FormValue<'_> {
         let mut found = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));
         match (found.next(), found.next()) {
             (None, _) => FormValue::Absent,

@@ -16,9 +16,9 @@ pub struct UserKey {
 }
 
 /// The longest user name, e-mail address, display name or group, in bytes.
-pub const MAX_VALUE: usize = 256;
+pub(crate) const MAX_VALUE: usize = 256;
 /// The longest list of groups, in bytes as the application receives it.
-pub const MAX_GROUPS: usize = 8 * 1024;
+pub(crate) const MAX_GROUPS: usize = 8 * 1024;
 
 /// What is shown of a user and sent to the application, in the source's spelling.
 ///
@@ -87,27 +87,27 @@ impl Identity {
     }
 
     /// The e-mail address, if the source knows one.
-    pub fn email(&self) -> Option<&str> {
+    pub(crate) fn email(&self) -> Option<&str> {
         self.email.as_ref().map(|text| &*text.shown)
     }
 
     /// The display name, if the source knows one.
-    pub fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         self.name.as_ref().map(|text| &*text.shown)
     }
 
     /// The groups, in the source's order and spelling.
-    pub fn groups(&self) -> &[Box<str>] {
+    pub(crate) fn groups(&self) -> &[Box<str>] {
         &self.groups
     }
 
     /// Whether the user is in a group of this exact name.
-    pub fn is_in(&self, group: &str) -> bool {
+    pub(crate) fn is_in(&self, group: &str) -> bool {
         self.groups.iter().any(|own| &**own == group)
     }
 
     /// A field as a header value; `None` where the user has none, so that no empty header is sent.
-    pub fn header(&self, field: IdentityField) -> Option<&HeaderValue> {
+    pub(crate) fn header(&self, field: IdentityField) -> Option<&HeaderValue> {
         match field {
             IdentityField::User => Some(&self.user.header),
             IdentityField::Email => self.email.as_ref().map(|text| &text.header),
@@ -119,7 +119,7 @@ impl Identity {
 
 /// A part of an identity that a header can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IdentityField {
+pub(crate) enum IdentityField {
     /// The user's name.
     User,
     /// The e-mail address.
@@ -132,7 +132,7 @@ pub enum IdentityField {
 
 impl IdentityField {
     /// Reads a field's name, as written between braces in `identity.custom`.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "user" => Some(Self::User),
             "email" => Some(Self::Email),

@@ -2,7 +2,7 @@
 
 /// The word that the access line has for it. Adding one is fine; renaming one breaks people's alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interruption {
+pub(crate) enum Interruption {
     /// The session ended: a logout, an expiry, an operator.
     SessionEnded,
     /// The gateway stops or restarts.
@@ -19,7 +19,7 @@ pub enum Interruption {
 
 impl Interruption {
     /// The word.
-    pub const fn id(self) -> &'static str {
+    pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::SessionEnded => "session_ended",
             Self::Stopping => "stopping",

@@ -42,13 +42,13 @@ fn in_place_of(sign: char) -> &'static str {
 }
 
 /// A message of the same length in bytes, without what cannot be seen. Lines stay.
-pub fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     without(text, |sign| sign != '\n' && is_invisible(sign))
 }
 
 /// The text of a file, of the same length in bytes, without what cannot be seen beyond ASCII: tabs and the ends of
 /// lines mean something there, and whoever shows excerpts knows the rest of ASCII.
-pub fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     without(text, |sign| !sign.is_ascii() && is_invisible(sign))
 }
 

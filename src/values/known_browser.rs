@@ -14,7 +14,7 @@ use super::secret::NoRandomness;
 use super::time::WallTime;
 
 /// How long a browser is known after a sign-in.
-pub const KNOWN_DAYS: u32 = 180;
+pub(crate) const KNOWN_DAYS: u32 = 180;
 /// Users that one browser is known for: the last ones.
 const MAX_USERS: usize = 4;
 const ID_LENGTH: usize = 16;
@@ -23,11 +23,11 @@ const MAX_LENGTH: usize = 512;
 
 /// The random bits that name one browser. Its `Debug` is blank.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BrowserId([u8; ID_LENGTH]);
+pub(crate) struct BrowserId([u8; ID_LENGTH]);
 
 /// What a browser's cookie says: so far only that it is well formed. [`KnownBrowser::vouches_for`] proves it.
 #[derive(Clone)]
-pub struct KnownBrowser {
+pub(crate) struct KnownBrowser {
     id: BrowserId,
     /// The last sign-in first.
     sign_ins: Vec<KnownUser>,
@@ -42,7 +42,7 @@ struct KnownUser {
 
 impl KnownBrowser {
     /// Reads a cookie value.
-    pub fn parse(value: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok().filter(|text| text.len() <= MAX_LENGTH)?;
         let mut parts = text.split('.');
         let id = BASE64URL_NOPAD.decode(parts.next()?.as_bytes()).ok()?.try_into().ok()?;
@@ -55,24 +55,24 @@ impl KnownBrowser {
     }
 
     /// The cookie value.
-    pub fn cookie_value(&self) -> String {
+    pub(crate) fn cookie_value(&self) -> String {
         let id = BASE64URL_NOPAD.encode(&self.id.0);
         self.sign_ins.iter().fold(id, |value, KnownUser { day, mac }| format!("{value}.{day}.{}", mac.encode()))
     }
 
     /// Which browser it is.
-    pub fn id(&self) -> BrowserId {
+    pub(crate) fn id(&self) -> BrowserId {
         self.id
     }
 
     /// Whether this user signed in with this browser within the last [`KNOWN_DAYS`]. `name` is folded: all spellings
     /// of one account are the same.
-    pub fn vouches_for(&self, name: &str, keys: &MacKeys, now: WallTime) -> bool {
+    pub(crate) fn vouches_for(&self, name: &str, keys: &MacKeys, now: WallTime) -> bool {
         self.sign_ins.iter().any(|sign_in| is_recent(sign_in.day, now) && self.is_of(sign_in, name, keys))
     }
 
     /// What the browser gets after this user signed in: the id that it had, and this user first.
-    pub fn after_sign_in(
+    pub(crate) fn after_sign_in(
         before: Option<&Self>,
         name: &str,
         keys: &MacKeys,
@@ -103,7 +103,7 @@ impl BrowserId {
     ///
     /// # Errors
     /// The system gives no random bytes.
-    pub fn generate() -> Result<Self, NoRandomness> {
+    pub(crate) fn generate() -> Result<Self, NoRandomness> {
         let mut bytes = [0; ID_LENGTH];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
         Ok(Self(bytes))

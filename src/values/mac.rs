@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::secret::NoRandomness;
 
 /// Bytes of a code: half of what SHA-256 gives.
-pub const MAC_LENGTH: usize = 16;
+pub(crate) const MAC_LENGTH: usize = 16;
 /// Bytes of a key.
 const KEY_LENGTH: usize = 32;
 /// Keys that one file may hold: a few rotations.
@@ -21,7 +21,7 @@ const MAX_KEYS: usize = 16;
 
 /// What a code vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Somebody has signed in with this browser before.
     KnownBrowser,
     /// The gateway itself wrote down where to go after the sign-in.
@@ -48,11 +48,11 @@ impl Purpose {
 
 /// A code. It can only be compared by [`MacKeys::verify`], which takes the same time for every wrong one.
 #[derive(Clone, Copy)]
-pub struct Mac([u8; MAC_LENGTH]);
+pub(crate) struct Mac([u8; MAC_LENGTH]);
 
 impl Mac {
     /// Reads what [`Mac::encode`] wrote, and no other spelling.
-    pub fn parse(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let mut bytes = [0; MAC_LENGTH];
         if BASE64URL_NOPAD.decode_len(text.len()).ok()? != MAC_LENGTH {
             return None;
@@ -62,7 +62,7 @@ impl Mac {
     }
 
     /// 22 characters of base64url.
-    pub fn encode(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
     }
 }
@@ -81,7 +81,7 @@ pub struct MacKeys {
 
 /// Why a text does not hold keys. It repeats nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadKeys {
+pub(crate) enum BadKeys {
     /// There is no key in it.
     Empty,
     /// This line, counted from 1, is not a key.
@@ -99,7 +99,7 @@ impl MacKeys {
     }
 
     /// The text form of a new key, for the key file.
-    pub fn generate_text() -> Result<Zeroizing<String>, NoRandomness> {
+    pub(crate) fn generate_text() -> Result<Zeroizing<String>, NoRandomness> {
         let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
         getrandom::fill(&mut *bytes).map_err(|_| NoRandomness)?;
         Ok(Zeroizing::new(HEXLOWER.encode(&*bytes)))
@@ -110,7 +110,7 @@ impl MacKeys {
     ///
     /// # Errors
     /// The first line that is something else.
-    pub fn parse(text: &str) -> Result<Self, BadKeys> {
+    pub(crate) fn parse(text: &str) -> Result<Self, BadKeys> {
         let lines = text.lines().zip(1..).map(|(line, number)| (line.trim(), number));
         let mut keys = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#')).map(read_line);
         let first = keys.next().ok_or(BadKeys::Empty)??;
@@ -119,12 +119,12 @@ impl MacKeys {
     }
 
     /// The code of these parts.
-    pub fn sign(&self, purpose: Purpose, parts: &[&[u8]]) -> Mac {
+    pub(crate) fn sign(&self, purpose: Purpose, parts: &[&[u8]]) -> Mac {
         code(&self.first, purpose, parts)
     }
 
     /// Whether one of the keys made this code of these parts.
-    pub fn verify(&self, purpose: Purpose, parts: &[&[u8]], mac: &Mac) -> bool {
+    pub(crate) fn verify(&self, purpose: Purpose, parts: &[&[u8]], mac: &Mac) -> bool {
         let made_by = |key| bool::from(code(key, purpose, parts).0.ct_eq(&mac.0));
         made_by(&self.first) || self.further.iter().any(made_by)
     }

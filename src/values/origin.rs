@@ -14,7 +14,7 @@ pub enum Scheme {
 
 impl Scheme {
     /// The scheme's name.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Https => "https",
@@ -22,7 +22,7 @@ impl Scheme {
     }
 
     /// The port that a URL without one means.
-    pub const fn default_port(self) -> u16 {
+    pub(crate) const fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
             Self::Https => 443,
@@ -30,7 +30,7 @@ impl Scheme {
     }
 
     /// Reads a scheme in any letter case.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         [Self::Http, Self::Https].into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))
     }
 }
@@ -58,18 +58,18 @@ impl Host {
     }
 
     /// The name in lower case.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The address, where the host is one.
-    pub fn ip(&self) -> Option<IpAddr> {
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
         let unbracketed = self.0.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         unbracketed.unwrap_or(&self.0).parse().ok()
     }
 
     /// One of the three names of this machine that browsers use for a program under trial.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         matches!(self.as_str(), "localhost" | "[::1]") || self.is_loopback_v4()
     }
 
@@ -78,7 +78,7 @@ impl Host {
     }
 
     /// Whether this host lies under `parent`, on a dot boundary.
-    pub fn is_subdomain_of(&self, parent: &Host) -> bool {
+    pub(crate) fn is_subdomain_of(&self, parent: &Host) -> bool {
         self.0.strip_suffix(parent.as_str()).is_some_and(|head| head.ends_with('.'))
     }
 }
@@ -110,9 +110,9 @@ impl fmt::Display for Host {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     /// The host, folded.
-    pub host: Host,
+    pub(crate) host: Host,
     /// The port, if one was written.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 impl Authority {
@@ -124,14 +124,14 @@ impl Authority {
 
     /// Reads the value of a `Host` header: also a name with the root's dot (`localhost.`), and a colon without a port
     /// (`localhost:`, RFC 3986 3.2.3).
-    pub fn of_header(text: &str) -> Option<Self> {
+    pub(crate) fn of_header(text: &str) -> Option<Self> {
         let (host, port) = split_port(text.strip_suffix(':').unwrap_or(text))?;
         let name = host.strip_suffix('.').filter(|name| !name.ends_with(']'));
         Some(Self { host: Host::parse(name.unwrap_or(host))?, port })
     }
 
     /// The origin that a page at this authority has under `scheme`.
-    pub fn origin(&self, scheme: Scheme) -> Origin {
+    pub(crate) fn origin(&self, scheme: Scheme) -> Origin {
         Origin { scheme, host: self.host.clone(), port: self.port.unwrap_or(scheme.default_port()) }
     }
 }
@@ -155,7 +155,7 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// A port as people write it: digits only, so `+80` and an empty one are refused.
-pub fn parse_port(text: &str) -> Option<u16> {
+pub(crate) fn parse_port(text: &str) -> Option<u16> {
     let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }
@@ -164,11 +164,11 @@ pub fn parse_port(text: &str) -> Option<u16> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// How it is reached.
-    pub scheme: Scheme,
+    pub(crate) scheme: Scheme,
     /// Where it is.
-    pub host: Host,
+    pub(crate) host: Host,
     /// The port, the scheme's own filled in.
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Origin {
@@ -180,13 +180,13 @@ impl Origin {
     }
 
     /// Reads the value of an `Origin` header: also a name with the root's dot, which browsers keep.
-    pub fn of_header(text: &str) -> Option<Self> {
+    pub(crate) fn of_header(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         Some(Authority::of_header(rest)?.origin(Scheme::parse(scheme)?))
     }
 
     /// Whether the port is the scheme's own.
-    pub fn has_default_port(&self) -> bool {
+    pub(crate) fn has_default_port(&self) -> bool {
         self.port == self.scheme.default_port()
     }
 }

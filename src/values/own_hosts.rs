@@ -16,21 +16,21 @@ pub struct OwnHosts {
 
 /// One own host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HostId(usize);
+pub(crate) struct HostId(usize);
 
 impl HostId {
     /// The login host: the one of `public_url`.
-    pub const LOGIN: Self = Self(0);
+    pub(crate) const LOGIN: Self = Self(0);
 
     /// The place of this host in lists by host.
-    pub const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self.0
     }
 }
 
 /// Why a `Host` header names no own host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotOwn {
+pub(crate) enum NotOwn {
     /// There is none: the line is empty.
     Missing,
     /// It is no host at all.
@@ -62,29 +62,29 @@ impl OwnHosts {
     }
 
     /// How browsers reach the own hosts.
-    pub fn scheme(&self) -> Scheme {
+    pub(crate) fn scheme(&self) -> Scheme {
         self.scheme
     }
 
     /// How many own hosts there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.names.len()
     }
 
     /// The names, the login host first.
-    pub fn names(&self) -> &[Host] {
+    pub(crate) fn names(&self) -> &[Host] {
         &self.names
     }
 
     /// Every name that is served, the login host first, as a list for people.
-    pub fn list(&self) -> String {
+    pub(crate) fn list(&self) -> String {
         let aliases =
             self.index.keys().map(|name| &**name).filter(|name| self.names.iter().all(|own| own.as_str() != *name));
         self.names.iter().map(Host::as_str).chain(aliases).collect::<Vec<_>>().join(", ")
     }
 
     /// Which own host is meant by the value of a `Host` header, in any letter case.
-    pub fn find(&self, header: &str) -> Result<HostId, NotOwn> {
+    pub(crate) fn find(&self, header: &str) -> Result<HostId, NotOwn> {
         // Most clients write the name as we do, without a port.
         if let Some(&host) = self.index.get(header) {
             return Ok(host);
@@ -97,7 +97,7 @@ impl OwnHosts {
     }
 
     /// Which own host this is.
-    pub fn host_id(&self, host: &Host) -> Option<HostId> {
+    pub(crate) fn host_id(&self, host: &Host) -> Option<HostId> {
         self.index.get(host.as_str()).copied()
     }
 
@@ -109,19 +109,19 @@ impl OwnHosts {
 
     /// Whether an origin is the one that a page of ours has at this address: at the port that the `Host` header names,
     /// or at that of `public_url`, since a proxy in front may have cut the port off.
-    pub fn is_origin_of(&self, authority: &Authority, origin: &Origin) -> bool {
+    pub(crate) fn is_origin_of(&self, authority: &Authority, origin: &Origin) -> bool {
         let same_host = origin.scheme == self.scheme && origin.host == authority.host;
         same_host && (origin.port == authority.origin(self.scheme).port || origin.port == self.port)
     }
 
     /// The origin of an own host, at the port of `public_url`.
-    pub fn public_origin(&self, host: HostId) -> Option<Origin> {
+    pub(crate) fn public_origin(&self, host: HostId) -> Option<Origin> {
         let host = self.names.get(host.index())?.clone();
         Some(Origin { scheme: self.scheme, host, port: self.port })
     }
 
     /// Whether an origin is one of ours: our scheme, one of our hosts, any port, as with `Host`.
-    pub fn owns(&self, origin: &Origin) -> bool {
+    pub(crate) fn owns(&self, origin: &Origin) -> bool {
         origin.scheme == self.scheme && self.host_id(&origin.host).is_some()
     }
 }

@@ -28,17 +28,17 @@ impl OwnPath {
     }
 
     /// Whether programs could take two addresses for one.
-    pub fn is_same_when_folded(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_when_folded(&self, other: &Self) -> bool {
         self.0.is_same_when_folded(&other.0)
     }
 
     /// Whether this is one of the addresses that are always there.
-    pub fn is(&self, address: &str) -> bool {
+    pub(crate) fn is(&self, address: &str) -> bool {
         self.0.is_loosely(address.as_bytes())
     }
 
     /// The path.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }
 }
@@ -58,7 +58,7 @@ pub struct OwnPages {
 
 /// What one of our addresses is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnPage<'a> {
+pub(crate) enum OwnPage<'a> {
     /// The sign-in form.
     Login,
     /// One of the addresses that sign out.
@@ -80,7 +80,7 @@ impl OwnPages {
     ///
     /// # Errors
     /// It is one of ours in some reading, and in another it is not, or is another one.
-    pub fn find<'a>(&self, path: &'a RequestPath<'_>) -> Result<Option<OwnPage<'a>>, Ambiguous> {
+    pub(crate) fn find<'a>(&self, path: &'a RequestPath<'_>) -> Result<Option<OwnPage<'a>>, Ambiguous> {
         if path.fork().is_some_and(|fork| self.any_within(fork)) {
             return Err(path.differs());
         }
@@ -125,7 +125,7 @@ impl OwnPages {
 
     /// Whether one of our addresses begins with this path, as the scope of a service worker is compared; every scope
     /// below [`RESERVED`] is among ours.
-    pub fn any_below(&self, scope: &RequestPath<'_>) -> bool {
+    pub(crate) fn any_below(&self, scope: &RequestPath<'_>) -> bool {
         let slash: &[u8] = if scope.text().ends_with('/') { b"/" } else { b"" };
         let of_form = |form: &[u8]| [form.strip_suffix(slash).unwrap_or(form), slash].concat();
         [scope.literal(), scope.strict(), scope.loose()].iter().any(|form| self.any_begins(&of_form(form)))
@@ -142,12 +142,12 @@ impl OwnPages {
     }
 
     /// Where people sign in.
-    pub fn login(&self) -> &OwnPath {
+    pub(crate) fn login(&self) -> &OwnPath {
         &self.login
     }
 
     /// Where our own pages let people sign out: the first of the addresses.
-    pub fn logout(&self) -> &str {
+    pub(crate) fn logout(&self) -> &str {
         self.logout.first().map_or("", OwnPath::as_str)
     }
 }
@@ -161,11 +161,11 @@ enum Kind {
 }
 
 /// Where the gateway's further pages live.
-pub const RESERVED: &str = "/.exeunt";
+pub(crate) const RESERVED: &str = "/.exeunt";
 /// Where people can always sign in, whatever the configuration says.
-pub const LOGIN: &str = "/.exeunt/login";
+pub(crate) const LOGIN: &str = "/.exeunt/login";
 /// Where people can always sign out, whatever the configuration says.
-pub const LOGOUT: &str = "/.exeunt/logout";
+pub(crate) const LOGOUT: &str = "/.exeunt/logout";
 
 /// Whether a form of a path is [`RESERVED`] or below.
 fn is_within_reserved(path: &[u8]) -> bool {
@@ -174,14 +174,14 @@ fn is_within_reserved(path: &[u8]) -> bool {
 }
 
 /// The part of a canonical path below [`RESERVED`], without its slash; `None` outside of it.
-pub fn below_reserved(path: &str) -> Option<&str> {
+pub(crate) fn below_reserved(path: &str) -> Option<&str> {
     let (head, rest) = path.split_at_checked(RESERVED.len())?;
     let inside = head.eq_ignore_ascii_case(RESERVED) && (rest.is_empty() || rest.starts_with('/'));
     inside.then(|| rest.trim_matches('/'))
 }
 
 /// Whether a canonical path is [`RESERVED`] or below it.
-pub fn is_reserved(path: &str) -> bool {
+pub(crate) fn is_reserved(path: &str) -> bool {
     below_reserved(path).is_some()
 }
 

@@ -17,13 +17,13 @@ use super::escapes;
 use super::wide_letters::{narrow_letters, narrow_signs};
 
 /// More of a form than this is not compared: configured paths are shorter.
-pub const LONGEST_FORM: usize = 255;
+pub(crate) const LONGEST_FORM: usize = 255;
 /// A longer path than an honest one, in bytes, where there is anything to decide about it.
 const LONGEST: usize = 4 * 1024;
 
 /// The path of a request: one spelling to be forwarded, and what it could be read as. It begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestPath<'a> {
+pub(crate) struct RequestPath<'a> {
     text: Cow<'a, str>,
     /// Nothing for most paths: all forms are the text, but for letter case.
     odd: Option<Box<Odd>>,
@@ -52,7 +52,7 @@ impl<'a> RequestPath<'a> {
     /// # Errors
     /// What climbs, begins like an authority or holds a control character in any reading, and what no program may
     /// decode: overlong forms of UTF-8, `%uXXXX`.
-    pub fn read(raw: &'a str) -> Result<Self, Ambiguous> {
+    pub(crate) fn read(raw: &'a str) -> Result<Self, Ambiguous> {
         if is_plain(raw.as_bytes()) { Ok(Self { text: Cow::Borrowed(raw), odd: None }) } else { Self::read_odd(raw) }
     }
 
@@ -86,42 +86,42 @@ impl<'a> RequestPath<'a> {
     }
 
     /// The one spelling: what is forwarded.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// Whether the text is, byte for byte, what was read.
-    pub fn is_untouched(&self) -> bool {
+    pub(crate) fn is_untouched(&self) -> bool {
         matches!(self.text, Cow::Borrowed(_))
     }
 
     /// Whether letter case is all that programs could differ in.
-    pub fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.odd.is_none()
     }
 
     /// What the path is compared as: escapes decoded once, but those that take a path apart.
-    pub fn literal(&self) -> &[u8] {
+    pub(crate) fn literal(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.literal)
     }
 
     /// What is left of it to programs that decode, merge and cut as some standard says.
-    pub fn strict(&self) -> &[u8] {
+    pub(crate) fn strict(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.strict.text)
     }
 
     /// What is left of it to programs that forgive everything. Its ASCII letters may be of any case.
-    pub fn loose(&self) -> &[u8] {
+    pub(crate) fn loose(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.loose.text)
     }
 
     /// The part of the loose form that every program agrees on, where that is not all.
-    pub fn fork(&self) -> Option<&[u8]> {
+    pub(crate) fn fork(&self) -> Option<&[u8]> {
         self.odd.as_ref().filter(|odd| odd.loose.forks).map(|odd| odd.loose.text.as_slice())
     }
 
     /// The first escape that only some programs keep, if there is one.
-    pub fn opaque(&self) -> Option<&Ambiguous> {
+    pub(crate) fn opaque(&self) -> Option<&Ambiguous> {
         self.odd.as_ref().and_then(|odd| odd.opaque.as_ref())
     }
 
@@ -129,18 +129,18 @@ impl<'a> RequestPath<'a> {
     ///
     /// # Errors
     /// None that the path did not have before.
-    pub fn merged(&self) -> Option<Result<RequestPath<'static>, Ambiguous>> {
+    pub(crate) fn merged(&self) -> Option<Result<RequestPath<'static>, Ambiguous>> {
         let doubled = self.odd.as_ref().is_some_and(|odd| odd.doubled);
         doubled.then(|| RequestPath::read(&merge(&self.text)).map(RequestPath::into_owned))
     }
 
     /// The same, of text of its own.
-    pub fn into_owned(self) -> RequestPath<'static> {
+    pub(crate) fn into_owned(self) -> RequestPath<'static> {
         RequestPath { text: Cow::Owned(self.text.into_owned()), odd: self.odd }
     }
 
     /// Why it leads nowhere, where its readings lead to different places.
-    pub fn differs(&self) -> Ambiguous {
+    pub(crate) fn differs(&self) -> Ambiguous {
         match &self.odd {
             None => Ambiguous::because("its letter case"),
             Some(odd) => odd.opaque.clone().unwrap_or_else(|| suspect(&self.text, odd.doubled)),

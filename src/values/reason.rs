@@ -91,7 +91,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in their order.
-    pub const ALL: [Self; Self::Internal as usize + 1] = [
+    pub(crate) const ALL: [Self; Self::Internal as usize + 1] = [
         Self::TargetAmbiguous,
         Self::HeadMalformed,
         Self::HostMissing,
@@ -135,7 +135,7 @@ impl Reason {
     ];
 
     /// The word.
-    pub const fn id(self) -> &'static str {
+    pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::TargetAmbiguous => "target_ambiguous",
             Self::HeadMalformed => "head_malformed",
@@ -181,7 +181,7 @@ impl Reason {
     }
 
     /// The status of the answer.
-    pub const fn status(self) -> StatusCode {
+    pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::TargetAmbiguous
             | Self::HeadMalformed
@@ -220,7 +220,7 @@ impl Reason {
     }
 
     /// What it means, for the person who reads the answer.
-    pub const fn message(self) -> &'static str {
+    pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::TargetAmbiguous => "This address can be read in more than one way, so it was not passed on.",
             Self::HeadMalformed => "This request contradicts itself, so it was not passed on.",
@@ -277,15 +277,15 @@ impl Reason {
 
 /// A refusal with what there is to say about this one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The stable reason.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// For people; never repeats anything secret.
-    pub message: Cow<'static, str>,
+    pub(crate) message: Cow<'static, str>,
     /// After how many seconds it may be tried again, where that is known.
-    pub retry_after: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
     /// What in the request is to blame, in a word for the access line.
-    pub because: Option<Box<str>>,
+    pub(crate) because: Option<Box<str>>,
 }
 
 impl From<Reason> for Refusal {

@@ -10,7 +10,7 @@ use super::mac::{Mac, MacKeys, Purpose};
 /// A step of the logout pipeline (SESSIONS.md 4.1), in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
+pub(crate) enum Step {
     /// The session is dead in the table and in the store.
     End,
     /// Its live connections are cut.
@@ -22,7 +22,7 @@ pub enum Step {
 /// How a step came out; of several, the greatest tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum StepResult {
+pub(crate) enum StepResult {
     /// There was nothing to do.
     Nothing,
     /// Done.
@@ -35,37 +35,37 @@ pub enum StepResult {
 
 /// One line of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct StepReceipt {
+pub(crate) struct StepReceipt {
     /// Which step.
-    pub step: Step,
+    pub(crate) step: Step,
     /// How it came out.
-    pub result: StepResult,
+    pub(crate) result: StepResult,
     /// How many sessions, connections or cookies it was about.
-    pub count: usize,
+    pub(crate) count: usize,
     /// How long it took, in milliseconds.
-    pub ms: u64,
+    pub(crate) ms: u64,
 }
 
 /// What one logout did, be it to one session or to several. Its id is the same in the answer, the audit line and the
 /// log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Receipt {
+pub(crate) struct Receipt {
     /// Names this logout; opens nothing.
-    pub logout_id: String,
+    pub(crate) logout_id: String,
     /// Who was signed in; absent when nobody was.
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Where the person goes from here; absent for the goodbye page.
-    pub target: Option<String>,
+    pub(crate) target: Option<String>,
     /// What was done, in order.
-    pub steps: Vec<StepReceipt>,
+    pub(crate) steps: Vec<StepReceipt>,
 }
 
 impl Step {
     /// All of them, in their order.
-    pub const ALL: [Self; 3] = [Self::End, Self::Cut, Self::Answer];
+    pub(crate) const ALL: [Self; 3] = [Self::End, Self::Cut, Self::Answer];
 
     /// The word for it.
-    pub const fn id(self) -> &'static str {
+    pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::End => "end",
             Self::Cut => "cut",
@@ -83,7 +83,7 @@ const MAC: &str = "mac";
 
 impl Receipt {
     /// The receipt as a query, for the page that a redirect leads to. Only for receipts without a failure.
-    pub fn to_query(&self, keys: &MacKeys) -> String {
+    pub(crate) fn to_query(&self, keys: &MacKeys) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair(ID, &self.logout_id);
         for step in &self.steps {
@@ -96,7 +96,7 @@ impl Receipt {
 
     /// The receipt of such a query; `None` for what the gateway did not write itself: anybody can make up a link to
     /// our page, and would choose what it says.
-    pub fn from_query(query: &Form, keys: &MacKeys) -> Option<Self> {
+    pub(crate) fn from_query(query: &Form, keys: &MacKeys) -> Option<Self> {
         let field = |name: &str| match query.field(&[name]) {
             FormValue::One(text) => Some(text),
             FormValue::Absent | FormValue::Several => None,
@@ -125,14 +125,14 @@ fn bytes(parts: &[String]) -> Vec<&[u8]> {
 
 impl StepReceipt {
     /// Adds the same step of another session.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.result = self.result.max(other.result);
         self.count = self.count.saturating_add(other.count);
         self.ms = self.ms.max(other.ms);
     }
 
     /// A step that took `took`, with `count` things done.
-    pub fn counted(step: Step, count: usize, took: Duration) -> Self {
+    pub(crate) fn counted(step: Step, count: usize, took: Duration) -> Self {
         let result = if count == 0 { StepResult::Nothing } else { StepResult::Done };
         Self { step, result, count, ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) }
     }

@@ -11,36 +11,36 @@ use super::return_to::ReturnTo;
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// Header lines in order; length and connection are the engine's.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// The body; empty for redirects.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// Why it refuses, for the access line.
-    pub reason: Option<Reason>,
+    pub(crate) reason: Option<Reason>,
 }
 
 impl Reply {
     /// An answer without a body.
-    pub fn empty(status: StatusCode) -> Self {
+    pub(crate) fn empty(status: StatusCode) -> Self {
         let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Self { status, headers: vec![no_store], body: Bytes::new(), reason: None }
     }
 
     /// 303: the next request is a GET of a checked target.
-    pub fn see_other(target: &ReturnTo) -> Self {
+    pub(crate) fn see_other(target: &ReturnTo) -> Self {
         Self::empty(StatusCode::SEE_OTHER).with(LOCATION, target.header_value())
     }
 
     /// An answer with a body of the given type.
-    pub fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn with_body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         let mut reply = Self::empty(status).with(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply.body = body.into();
         reply
     }
 
     /// A JSON answer, ended by a line feed so that a terminal's prompt stays on its own line.
-    pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
+    pub(crate) fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
         let mut body = serde_json::to_vec(value).unwrap_or_default();
         body.push(b'\n');
         Self::with_body(status, "application/json", body)
@@ -48,14 +48,14 @@ impl Reply {
 
     /// A refusal for this reason, whatever it looks like.
     #[must_use]
-    pub fn refusing(mut self, reason: Reason) -> Self {
+    pub(crate) fn refusing(mut self, reason: Reason) -> Self {
         self.reason = Some(reason);
         self
     }
 
     /// One more header line.
     #[must_use]
-    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }

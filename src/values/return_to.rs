@@ -13,7 +13,7 @@ use super::own_path::OwnPath;
 use super::target::Target;
 
 /// The longest target that is accepted, in bytes.
-pub const MAX_TARGET: usize = 2048;
+pub(crate) const MAX_TARGET: usize = 2048;
 
 /// A checked redirect target: a path on the host that was asked, or a URL of an allowed origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,21 +31,21 @@ impl ReturnTo {
 
     /// A target that the gateway has judged as a request: it comes back as it was. What is no graphic ASCII, which only
     /// a query can hold, is escaped.
-    pub fn of_target(target: &Target<'_>) -> Self {
+    pub(crate) fn of_target(target: &Target<'_>) -> Self {
         const KEPT: &percent_encoding::AsciiSet = percent_encoding::CONTROLS;
         let rest = percent_encoding::percent_encode(&target.to_bytes(), KEPT).to_string();
         Self { origin: None, rest: rest.into() }
     }
 
     /// An address of ours with these fields in its query.
-    pub fn own_form(path: &OwnPath, fields: &[(&str, &str)]) -> Self {
+    pub(crate) fn own_form(path: &OwnPath, fields: &[(&str, &str)]) -> Self {
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let mark = if query.is_empty() { "" } else { "?" };
         Self { origin: None, rest: format!("{path}{mark}{query}").into() }
     }
 
     /// Reads a target from a request or the configuration.
-    pub fn parse(text: &str, allowed: &AllowedOrigins) -> Option<Self> {
+    pub(crate) fn parse(text: &str, allowed: &AllowedOrigins) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
         if text.is_empty() || text.len() > MAX_TARGET || !text.bytes().all(plain) {
             return None;
@@ -56,17 +56,17 @@ impl ReturnTo {
     }
 
     /// The origin of a whole URL; `None` for a path on the host that was asked.
-    pub fn origin(&self) -> Option<&Origin> {
+    pub(crate) fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
 
     /// Path, query and fragment, at least `/`.
-    pub fn path_and_query(&self) -> &str {
+    pub(crate) fn path_and_query(&self) -> &str {
         &self.rest
     }
 
     /// The value of a `Location` header.
-    pub fn header_value(&self) -> HeaderValue {
+    pub(crate) fn header_value(&self) -> HeaderValue {
         // Only graphic ASCII got here, which every header value may hold.
         HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("/"))
     }
@@ -170,7 +170,7 @@ impl OriginPattern {
     }
 
     /// The host below which every name is meant, where it is a wildcard.
-    pub fn wildcard_parent(&self) -> Option<&Host> {
+    pub(crate) fn wildcard_parent(&self) -> Option<&Host> {
         self.subdomains.then_some(&self.host)
     }
 
@@ -194,7 +194,7 @@ impl AllowedOrigins {
     }
 
     /// Whether a redirect may lead there.
-    pub fn contains(&self, origin: &Origin) -> bool {
+    pub(crate) fn contains(&self, origin: &Origin) -> bool {
         self.0.iter().any(|pattern| pattern.matches(origin))
     }
 }

@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Characters of a cookie value: 32 bytes in base64url without padding.
-pub const COOKIE_VALUE_LENGTH: usize = 43;
+pub(crate) const COOKIE_VALUE_LENGTH: usize = 43;
 
 /// 256 random bits. No `Display` and no `Debug`: nothing but the cookie ever holds them.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

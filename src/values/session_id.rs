@@ -5,7 +5,7 @@ use std::fmt;
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
-pub use super::secret::NoRandomness;
+pub(crate) use super::secret::NoRandomness;
 use super::secret::{CookieSecret, digest_of, is_cookie_value};
 
 /// The 256 random bits that a browser's cookie carries. Whoever has them is the user, so they have no
@@ -41,27 +41,28 @@ impl SessionId {
 impl SessionKey {
     /// The key of the session that a cookie value opens. `None` for anything but the one spelling that
     /// [`SessionId::cookie_value`] gives.
-    pub fn of_cookie_value(value: &[u8]) -> Option<Self> {
+    pub(crate) fn of_cookie_value(value: &[u8]) -> Option<Self> {
         is_cookie_value(value).then(|| Self(digest_of(value)))
     }
 
     /// The hash as bytes, for stores.
-    pub fn as_bytes(&self) -> &[u8; 32] {
+    #[expect(dead_code, reason = "for a store on disk or of several gateways")]
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
     /// The hash that a store has kept.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
     /// A number that spreads sessions evenly, the same on every machine. It never leaves the program.
-    pub fn affinity(&self) -> u64 {
+    pub(crate) fn affinity(&self) -> u64 {
         self.0.first_chunk().map_or(0, |head| u64::from_le_bytes(*head))
     }
 
     /// The public name that belongs to this key.
-    pub fn handle(&self) -> Handle {
+    pub(crate) fn handle(&self) -> Handle {
         let hash = Sha256::new().chain_update(b"handle").chain_update(self.0).finalize();
         let (head, _) = hash.split_at(10);
         Handle(BASE32_NOPAD.encode(head).to_ascii_lowercase())

@@ -8,14 +8,14 @@ use super::readings::RequestPath;
 
 /// A path and an untouched query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     path: RequestPath<'a>,
     query: Option<&'a [u8]>,
     authority: Option<&'a str>,
 }
 
 /// The target of an `OPTIONS` that asks about the whole server (RFC 9112 3.2.4).
-pub const ASTERISK: &[u8] = b"*";
+pub(crate) const ASTERISK: &[u8] = b"*";
 
 impl<'a> Target<'a> {
     /// Reads the target of a request line (RFC 9112 3.2): origin-form, or absolute-form for http and https, whose
@@ -25,7 +25,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// What has no single reading, or is no path.
-    pub fn parse(raw: &'a [u8]) -> Result<Self, Ambiguous> {
+    pub(crate) fn parse(raw: &'a [u8]) -> Result<Self, Ambiguous> {
         let question = memchr::memchr(b'?', raw).unwrap_or(raw.len());
         let (head, query) = raw.split_at_checked(question).unwrap_or((raw, &[]));
         check_bytes(head, query)?;
@@ -35,33 +35,33 @@ impl<'a> Target<'a> {
     }
 
     /// The path.
-    pub fn path(&self) -> &RequestPath<'a> {
+    pub(crate) fn path(&self) -> &RequestPath<'a> {
         &self.path
     }
 
     /// Settles for another form of the path.
-    pub fn set_path(&mut self, path: RequestPath<'a>) {
+    pub(crate) fn set_path(&mut self, path: RequestPath<'a>) {
         self.path = path;
     }
 
     /// The query as it came, without its question mark.
-    pub fn query(&self) -> Option<&'a [u8]> {
+    pub(crate) fn query(&self) -> Option<&'a [u8]> {
         self.query
     }
 
     /// The authority of an absolute-form target.
-    pub fn authority(&self) -> Option<&'a str> {
+    pub(crate) fn authority(&self) -> Option<&'a str> {
         self.authority
     }
 
     /// What to write in the upstream's request line instead of what came; `None` where it is that already.
-    pub fn rewritten(&self) -> Option<Vec<u8>> {
+    pub(crate) fn rewritten(&self) -> Option<Vec<u8>> {
         let same = self.path.is_untouched() && self.authority.is_none();
         (!same).then(|| self.to_bytes())
     }
 
     /// Path and query as they are forwarded.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let query = self.query.map_or([&b""[..], b""], |query| [b"?", query]);
         [&[self.path.text().as_bytes()][..], &query].concat().concat()
     }

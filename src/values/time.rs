@@ -16,7 +16,7 @@ const BEFORE: u64 = 400 * 24 * 60 * 60 * 1000;
 
 impl Moment {
     /// A moment from its whole seconds.
-    pub const fn from_seconds(seconds: u32) -> Self {
+    pub(crate) const fn from_seconds(seconds: u32) -> Self {
         Self(seconds as u64 * 1000)
     }
 
@@ -26,12 +26,12 @@ impl Moment {
     }
 
     /// Its milliseconds.
-    pub const fn millis(self) -> u64 {
+    pub(crate) const fn millis(self) -> u64 {
         self.0
     }
 
     /// So much earlier.
-    pub fn before(self, duration: Duration) -> Self {
+    pub(crate) fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
@@ -52,7 +52,7 @@ impl Add<Duration> for Moment {
 
 /// Seconds since 1970, for people and for other systems; never for measuring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WallTime(pub u64);
+pub struct WallTime(pub(crate) u64);
 
 /// Where the time comes from. Cheap to clone; clones show the same time.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Clock {
     }
 
     /// The current wall time.
-    pub fn wall(&self) -> WallTime {
+    pub(crate) fn wall(&self) -> WallTime {
         match &*self.0 {
             Source::System { .. } => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -106,13 +106,13 @@ impl Clock {
 
     /// The moment of a wall time. What lies ahead was now: a wall clock that was set back makes nothing younger than
     /// that.
-    pub fn moment_of(&self, wall: WallTime) -> Moment {
+    pub(crate) fn moment_of(&self, wall: WallTime) -> Moment {
         let ago = self.wall().0.saturating_sub(wall.0);
         Moment(self.now().0.saturating_sub(ago.saturating_mul(1000)))
     }
 
     /// The wall time of a moment of this clock.
-    pub fn wall_at(&self, moment: Moment) -> WallTime {
+    pub(crate) fn wall_at(&self, moment: Moment) -> WallTime {
         let ago = self.now().duration_since(moment).as_secs();
         let ahead = moment.duration_since(self.now()).as_secs();
         WallTime(self.wall().0.saturating_sub(ago).saturating_add(ahead))

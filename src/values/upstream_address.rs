@@ -37,9 +37,9 @@ const MAX_SOCKET_PATH: usize = 107;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadUpstreamAddress {
     /// What is wrong, as the end of a sentence that begins with the text.
-    pub problem: &'static str,
+    pub(crate) problem: &'static str,
     /// What to write.
-    pub write: String,
+    pub(crate) write: String,
 }
 
 impl fmt::Display for BadUpstreamAddress {
@@ -73,19 +73,19 @@ impl UpstreamAddress {
     }
 
     /// Whether the connection is encrypted.
-    pub fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tcp { scheme: Scheme::Https, .. })
     }
 
     /// The socket address, where the host is an address already and needs no resolving.
-    pub fn literal(&self) -> Option<SocketAddr> {
+    pub(crate) fn literal(&self) -> Option<SocketAddr> {
         let Self::Tcp { host, port, .. } = self else { return None };
         Some(SocketAddr::new(host.ip()?, *port))
     }
 
     /// The name or address that a TLS certificate must be valid for, IPv6 without brackets; `None` without TLS.
     /// Never empty.
-    pub fn server_name(&self) -> Option<&str> {
+    pub(crate) fn server_name(&self) -> Option<&str> {
         match self {
             Self::Tcp { scheme: Scheme::Https, host, .. } => Some(unbracketed(host)),
             _ => None,

@@ -14,7 +14,7 @@ use super::escapes::SLASH;
 /// Appends `text` with the signs that could take a path apart or climb in their plain form, and small ASCII letters.
 /// What is not UTF-8 stays as it is. Control characters above ASCII are refused, and so is what becomes an escape only
 /// by this.
-pub fn narrow_signs(text: &[u8], plain: &mut Vec<u8>) -> Result<(), Ambiguous> {
+pub(crate) fn narrow_signs(text: &[u8], plain: &mut Vec<u8>) -> Result<(), Ambiguous> {
     let mut wide_percent = false;
     for chunk in text.utf8_chunks() {
         for letter in chunk.valid().chars() {
@@ -37,7 +37,7 @@ pub fn narrow_signs(text: &[u8], plain: &mut Vec<u8>) -> Result<(), Ambiguous> {
 }
 
 /// Every letter of a name in its plain form, as far as `most` bytes of it. Its signs are plain already.
-pub fn narrow_letters(name: &[u8], most: usize) -> Cow<'_, [u8]> {
+pub(crate) fn narrow_letters(name: &[u8], most: usize) -> Cow<'_, [u8]> {
     if name.is_ascii() {
         return Cow::Borrowed(name);
     }

@@ -12,18 +12,18 @@ use super::Slip;
 
 /// One line of a text.
 #[derive(Clone, Copy, Debug)]
-pub struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// Where it begins, in bytes.
-    pub start: usize,
+    pub(crate) start: usize,
     /// Without its end.
-    pub text: &'a str,
+    pub(crate) text: &'a str,
     /// Counted from 1.
-    pub number: usize,
+    pub(crate) number: usize,
 }
 
 impl<'a> Line<'a> {
     /// The line that this byte belongs to; the end of a line belongs to it.
-    pub fn at(text: &'a str, at: usize) -> Self {
+    pub(crate) fn at(text: &'a str, at: usize) -> Self {
         let before = text.get(..at).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         let line = text.get(start..).and_then(|rest| rest.split('\n').next()).unwrap_or("");
@@ -31,7 +31,7 @@ impl<'a> Line<'a> {
     }
 
     /// All lines of a text.
-    pub fn all(text: &'a str) -> impl Iterator<Item = Self> {
+    pub(crate) fn all(text: &'a str) -> impl Iterator<Item = Self> {
         let mut start = 0;
         (1..).zip(text.split_inclusive('\n')).map(move |(number, line)| {
             let this = Self { start, text: line.trim_end_matches(['\n', '\r']), number };
@@ -41,19 +41,19 @@ impl<'a> Line<'a> {
     }
 
     /// Where it stands.
-    pub fn span(&self) -> Range<usize> {
+    pub(crate) fn span(&self) -> Range<usize> {
         self.start..self.start + self.text.len()
     }
 
     /// Where its content stands, without blanks around it.
-    pub fn trimmed_span(&self) -> Range<usize> {
+    pub(crate) fn trimmed_span(&self) -> Range<usize> {
         let indent = self.text.len() - self.text.trim_start().len();
         let start = self.start + indent;
         start..start + self.text.trim().len()
     }
 
     /// Its content, without blanks around it.
-    pub fn content(&self) -> &'a str {
+    pub(crate) fn content(&self) -> &'a str {
         self.text.trim()
     }
 }

@@ -15,8 +15,8 @@ use toml::de::{DeTable, Error};
 
 use super::report::{Finding, Severity};
 
-pub use conceal::concealed;
-pub use line::Line;
+pub(crate) use conceal::concealed;
+pub(crate) use line::Line;
 
 /// How many mistakes are told of one file.
 const MOST: usize = 50;
@@ -50,7 +50,7 @@ impl Slip {
 }
 
 /// Every mistake of a text, first line first; none where it is TOML.
-pub fn findings(text: &str) -> Vec<Finding> {
+pub(crate) fn findings(text: &str) -> Vec<Finding> {
     let shown = concealed(text);
     let mut rest = text.to_owned();
     let mut found = Vec::new();

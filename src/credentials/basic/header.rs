@@ -10,7 +10,7 @@ use crate::http1::headers::Headers;
 
 /// What the `Authorization` of a request is to us.
 #[derive(Debug)]
-pub enum Authorization {
+pub(crate) enum Authorization {
     /// Not ours: there is none, or it is of another scheme, which is the application's affair.
     Absent,
     /// It is of the scheme Basic, and nobody's name and password.
@@ -22,7 +22,7 @@ pub enum Authorization {
 }
 
 /// Reads the `Authorization` of a request.
-pub fn read(headers: &dyn Headers) -> Authorization {
+pub(crate) fn read(headers: &dyn Headers) -> Authorization {
     let mut lines = headers.lines(&AUTHORIZATION);
     let Some(first) = lines.next() else { return Authorization::Absent };
     let further: Vec<_> = lines.collect();
@@ -36,7 +36,7 @@ pub fn read(headers: &dyn Headers) -> Authorization {
 }
 
 /// Whether a value names the scheme Basic, in any letter case and whatever follows: it may hold a password of ours.
-pub fn is_basic(value: &[u8]) -> bool {
+pub(crate) fn is_basic(value: &[u8]) -> bool {
     let (scheme, rest) = value.trim_ascii_start().split_at_checked(SCHEME.len()).unwrap_or_default();
     scheme.eq_ignore_ascii_case(SCHEME) && !rest.first().is_some_and(u8::is_ascii_alphanumeric)
 }
@@ -69,7 +69,7 @@ fn text(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {
 
 /// The challenge (RFC 7617 2) for programs at this host: they keep one password for a realm. A host's name needs no
 /// escape in quotes.
-pub fn challenge(host: &str) -> HeaderValue {
+pub(crate) fn challenge(host: &str) -> HeaderValue {
     let challenge = HeaderValue::try_from(format!("Basic realm=\"{host}\", charset=\"UTF-8\""));
     challenge.unwrap_or_else(|_| HeaderValue::from_static("Basic realm=\"\", charset=\"UTF-8\""))
 }

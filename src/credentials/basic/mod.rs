@@ -4,8 +4,8 @@
 //! [`header`] reads the credentials out of a request. They are checked once, like those of the sign-in form, and then
 //! remembered for a minute by [`verified`]: such programs send them with every request.
 
-pub mod header;
-pub mod verified;
+pub(crate) mod header;
+pub(crate) mod verified;
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 
 /// The users of a file, whose programs send name and password with every request.
 #[derive(Debug)]
-pub struct Basic(Arc<Users>);
+pub(crate) struct Basic(Arc<Users>);
 
 impl Basic {
     /// These users.
-    pub fn new(users: Arc<Users>) -> Self {
+    pub(crate) fn new(users: Arc<Users>) -> Self {
         Self(users)
     }
 }

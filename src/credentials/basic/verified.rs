@@ -25,18 +25,18 @@ use crate::values::reason::Refusal;
 use crate::values::time::Moment;
 
 /// How long credentials count without being checked again.
-pub const VALID: Duration = Duration::from_secs(60);
+pub(crate) const VALID: Duration = Duration::from_secs(60);
 /// How long they still tell a program from strangers.
 const KNOWN: Duration = Duration::from_secs(60 * 60);
 /// Users that are remembered at the same time; of more, the one who was verified first is forgotten.
 const CAPACITY: usize = 10_000;
 
 /// What came of a check: who it is, or why not. For everybody who sent the same credentials meanwhile.
-pub type Outcome = Result<Arc<Session>, Refusal>;
+pub(crate) type Outcome = Result<Arc<Session>, Refusal>;
 
 /// What is known of the credentials of a request.
 #[derive(Debug)]
-pub enum Found {
+pub(crate) enum Found {
     /// They were right a short while ago.
     Valid(Arc<Session>),
     /// They were right within the last hour, and have to be checked again.
@@ -47,7 +47,7 @@ pub enum Found {
 
 /// The credentials that were checked, and those that are being checked.
 #[derive(Debug)]
-pub struct Verified {
+pub(crate) struct Verified {
     /// Without random bytes for a key every request is checked.
     keys: Option<MacKeys>,
     table: Mutex<VerifiedTable>,
@@ -73,7 +73,7 @@ struct VerifiedEntry {
 
 /// Whose turn it is to check credentials.
 #[derive(Debug)]
-pub enum Turn<'a> {
+pub(crate) enum Turn<'a> {
     /// The caller's. The outcome has to be told.
     Check(Check<'a>),
     /// Somebody else's, who sent the same ones; `None` if he went away without an outcome.
@@ -82,7 +82,7 @@ pub enum Turn<'a> {
 
 /// A check under way. Dropped without an outcome, somebody else takes over.
 #[derive(Debug)]
-pub struct Check<'a> {
+pub(crate) struct Check<'a> {
     verified: &'a Verified,
     /// What is under way; `None` where it cannot be told from others.
     code: Option<String>,
@@ -99,7 +99,7 @@ impl Default for Verified {
 
 impl Verified {
     /// Looks credentials up.
-    pub fn find(&self, presented: &UsernamePassword, now: Moment) -> Found {
+    pub(crate) fn find(&self, presented: &UsernamePassword, now: Moment) -> Found {
         let table = self.table.lock();
         let Some(entry) = table.by_user.get(presented.user.as_str()) else { return Found::Unknown };
         let age = now.duration_since(entry.verified);
@@ -114,7 +114,7 @@ impl Verified {
     }
 
     /// Asks for the turn to check credentials: of many requests with the same ones, one checks.
-    pub fn turn(&self, presented: &UsernamePassword) -> Turn<'_> {
+    pub(crate) fn turn(&self, presented: &UsernamePassword) -> Turn<'_> {
         let code = self.code(presented).map(|code| code.encode());
         let (outcome, others) = watch::channel(None);
         if let Some(code) = code.clone() {
@@ -128,7 +128,7 @@ impl Verified {
 
     /// Forgets codes that are too old, and ends what has been running in the name of one check for `longest`. Answers
     /// how many connections that were.
-    pub fn sweep(&self, longest: Duration, grace: Duration, now: Moment) -> usize {
+    pub(crate) fn sweep(&self, longest: Duration, grace: Duration, now: Moment) -> usize {
         let mut table = self.table.lock();
         table.forget_old(now);
         let is_over = |session: &Session| now.duration_since(session.created()) >= longest;
@@ -138,7 +138,7 @@ impl Verified {
     /// Forgets everything: whoever comes next is checked again. What is under way in the name of somebody whom `keeps`
     /// does not accept ends for this cause; the rest goes on. Answers how many connections end. For a reload of the
     /// users' file, a change to it, or an operator's word.
-    pub fn forget(&self, cause: EndCause, grace: Duration, keeps: impl Fn(&Session) -> bool) -> usize {
+    pub(crate) fn forget(&self, cause: EndCause, grace: Duration, keeps: impl Fn(&Session) -> bool) -> usize {
         let mut table = self.table.lock();
         // The marks come before the entries go: a request that has looked its entry up already is cut as well.
         let connections = table.end(cause, grace, |session| !keeps(session));
@@ -175,7 +175,7 @@ impl VerifiedTable {
 impl Check<'_> {
     /// Remembers that these credentials are right. `known` is what they were known as before. False if everything was
     /// forgotten meanwhile: they were compared with what does not count any more, and have to be checked again.
-    pub fn enter(
+    pub(crate) fn enter(
         &self,
         presented: &UsernamePassword,
         known: Option<BrowserId>,
@@ -197,7 +197,7 @@ impl Check<'_> {
     }
 
     /// Tells what came of it, to everybody who waits.
-    pub fn tell(self, outcome: &Outcome) {
+    pub(crate) fn tell(self, outcome: &Outcome) {
         self.outcome.send_replace(Some(outcome.clone()));
     }
 }
@@ -210,7 +210,7 @@ impl Drop for Check<'_> {
 }
 
 /// The outcome of somebody else's check; `None` if there will be none.
-pub async fn outcome(mut others: watch::Receiver<Option<Outcome>>) -> Option<Outcome> {
+pub(crate) async fn outcome(mut others: watch::Receiver<Option<Outcome>>) -> Option<Outcome> {
     others.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
 }
 

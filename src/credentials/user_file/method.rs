@@ -10,11 +10,11 @@ use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 
 /// The users of a file, who sign in with the form.
 #[derive(Debug)]
-pub struct UserFile(Arc<Users>);
+pub(crate) struct UserFile(Arc<Users>);
 
 impl UserFile {
     /// These users.
-    pub fn new(users: Arc<Users>) -> Self {
+    pub(crate) fn new(users: Arc<Users>) -> Self {
         Self(users)
     }
 }
@@ -34,7 +34,12 @@ impl SignInMethod for UserFile {
 }
 
 /// Checks a name and a password against a file of users, for the method of this name.
-pub async fn check(users: &Users, presented: &UsernamePassword, means: Means<'_>, method: &'static str) -> Verdict {
+pub(crate) async fn check(
+    users: &Users,
+    presented: &UsernamePassword,
+    means: Means<'_>,
+    method: &'static str,
+) -> Verdict {
     match means.passwords.verify(users, &presented.user, presented.password.clone(), means.share).await {
         Ok(user) => Verdict::Accept(Accepted { user: user.key(), identity: Arc::clone(&user.identity), method }),
         Err(reason) => Verdict::Refuse(reason),

@@ -13,7 +13,7 @@ mod record;
 
 use async_trait::async_trait;
 
-pub use self::record::Record;
+pub(crate) use self::record::Record;
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -44,9 +44,9 @@ pub enum IdleEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use {
     /// Its name.
-    pub session: SessionKey,
+    pub(crate) session: SessionKey,
     /// When.
-    pub at: WallTime,
+    pub(crate) at: WallTime,
 }
 
 /// Whether a jar was written.

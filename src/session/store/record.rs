@@ -9,26 +9,26 @@ use crate::values::time::WallTime;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The key of the sign-in. It names the session in every call.
-    pub name: SessionKey,
+    pub(crate) name: SessionKey,
     /// The keys of further hosts.
-    pub further: Vec<SessionKey>,
+    pub(crate) further: Vec<SessionKey>,
     /// Whose session it is.
-    pub user: UserKey,
+    pub(crate) user: UserKey,
     /// When the sign-in was.
-    pub created: WallTime,
+    pub(crate) created: WallTime,
     /// When the session was last used, as far as the store was told.
-    pub last_seen: WallTime,
+    pub(crate) last_seen: WallTime,
     /// The version of the jar: zero at the sign-in, then one more with every change.
-    pub version: u32,
+    pub(crate) version: u32,
     /// Who signed in, from where: written and read by [`crate::session::record::Session`] alone.
-    pub about: Vec<u8>,
+    pub(crate) about: Vec<u8>,
     /// The application's cookies, sealed; empty at the sign-in.
-    pub jar: Vec<u8>,
+    pub(crate) jar: Vec<u8>,
 }
 
 impl Record {
     /// Every key that opens the session.
-    pub fn keys(&self) -> impl Iterator<Item = &SessionKey> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &SessionKey> {
         std::iter::once(&self.name).chain(&self.further)
     }
 }

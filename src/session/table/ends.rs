@@ -19,11 +19,11 @@ use crate::values::time::Moment;
 /// What became of all sessions of a user.
 #[derive(Debug)]
 #[must_use = "ended sessions still have connections to cut and audit lines to write"]
-pub struct EndsOfUser {
+pub(crate) struct EndsOfUser {
     /// Those that are known.
-    pub ended: Vec<Ended>,
+    pub(crate) ended: Vec<Ended>,
     /// Whether the store has confirmed that there is no other.
-    pub confirmed: bool,
+    pub(crate) confirmed: bool,
 }
 
 /// Ends that the store has not confirmed and that are asked for again in one go.
@@ -31,13 +31,14 @@ const OWED_AT_ONCE: usize = 1000;
 
 impl SessionTable {
     /// Ends a session: mark, table, store. `None` if somebody else has ended it.
-    pub async fn end(&self, session: &Arc<Session>, cause: EndCause) -> Option<Ended> {
+    #[cfg(test)]
+    pub(crate) async fn end(&self, session: &Arc<Session>, cause: EndCause) -> Option<Ended> {
         self.end_all(vec![Arc::clone(session)], cause).await.pop()
     }
 
     /// Ends these sessions, for one reason. Those that somebody else here has ended are not among the answer, unless
     /// the store has not confirmed that end.
-    pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
+    pub(crate) async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
         // All marks first: from then on none of them is served, however long the store takes.
         let (marked, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|session| session.mark(cause));
         let Some(backing) = &self.backing else {
@@ -57,7 +58,7 @@ impl SessionTable {
     }
 
     /// Ends every session of a user, those that only the store knows of as well.
-    pub async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> EndsOfUser {
+    pub(crate) async fn end_all_of(&self, user: &UserKey, cause: EndCause) -> EndsOfUser {
         let Some(backing) = &self.backing else {
             return EndsOfUser { ended: self.end_all(self.list(user), cause).await, confirmed: true };
         };
@@ -82,7 +83,7 @@ impl SessionTable {
     }
 
     /// Ends the sessions whose time is up.
-    pub async fn expired(&self, now: Moment) -> Vec<Ended> {
+    pub(crate) async fn expired(&self, now: Moment) -> Vec<Ended> {
         let (mut idle, mut absolute) = (Vec::new(), Vec::new());
         for key in self.calendar.due(now) {
             let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
@@ -139,7 +140,7 @@ impl SessionTable {
 
     /// Asks the store again for what it has not confirmed. Answers what nobody could be told of yet: sessions that
     /// could not be loaded when they were to end.
-    pub async fn confirm_owed(&self, now: Moment) -> Vec<Ended> {
+    pub(crate) async fn confirm_owed(&self, now: Moment) -> Vec<Ended> {
         let Some(backing) = &self.backing else { return Vec::new() };
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for owed in backing.dead.take_owed(OWED_AT_ONCE) {
@@ -171,7 +172,7 @@ impl SessionTable {
 
     /// Ends the sessions of keys that the store could not be asked about: as soon as it answers again, and until then
     /// none of these keys opens anything here.
-    pub fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
+    pub(crate) fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
         if let Some(backing) = &self.backing {
             backing.dead.owe_unknown(keys, now + self.settings.lifetime.absolute);
         }

@@ -30,7 +30,7 @@ impl SessionTable {
     ///
     /// # Errors
     /// The store does not answer, or too much is asked of it at this moment. Nothing is known about the key.
-    pub async fn load(
+    pub(crate) async fn load(
         &self,
         key: &SessionKey,
         from: ClientAddress,
@@ -111,7 +111,7 @@ impl SessionTable {
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn follow(&self) -> Result<Vec<Ended>, Unavailable> {
+    pub(crate) async fn follow(&self) -> Result<Vec<Ended>, Unavailable> {
         let Some(backing) = &self.backing else { return std::future::pending().await };
         let events = backing.events().await?.into_iter();
         let ends = events.filter_map(|StoreEvent::Ended(name)| self.take_out(backing, &name, EndCause::Elsewhere));
@@ -120,7 +120,7 @@ impl SessionTable {
 
     /// Tells the store when sessions were used since it was told last, if that is so long ago. What it does not confirm
     /// is told the next time.
-    pub async fn save_uses(&self, now: Moment, after: Duration) {
+    pub(crate) async fn save_uses(&self, now: Moment, after: Duration) {
         let Some(backing) = &self.backing else { return };
         let since = backing.saved_until.load(Ordering::Relaxed);
         if now.duration_since(Moment::from_seconds(since)) < after {
