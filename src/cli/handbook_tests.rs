@@ -1,10 +1,12 @@
 //! The tables of `docs/` say what the program does: each is compared with the list in the code, both ways.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use clap::CommandFactory;
 
 use super::Cli;
+use crate::config;
 use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
 use crate::values::receipt::Step;
@@ -121,6 +123,31 @@ fn the_modules_stand_in_their_order() {
     assert_eq!(column(ARCHITECTURE, "module", 0), declared.collect::<Vec<_>>());
 }
 
+/// Examples show what they are about; the rest is filled in.
+#[test]
+fn every_configuration_would_start() {
+    let pages = [HANDBOOK, include_str!("../../README.md")];
+    let examples = pages.into_iter().flat_map(|page| page.split("```toml\n").skip(1));
+    let mut count = 0;
+    for example in examples.filter_map(|rest| rest.split("```").next()) {
+        let lacks = |key: &str| !example.lines().any(|line| line.starts_with(key));
+        let fill = |key: &str, text| if lacks(key) { text } else { "" };
+        let configuration = [
+            fill("listen", "listen = ['127.0.0.1:8080']\n"),
+            fill("public_url", "public_url = 'https://shop.example.com'\n"),
+            example,
+            fill("[[route]]", "\n[[route]]\nupstream = 'http://127.0.0.1:9000'\n"),
+            fill("[login]", "\n[login]\nusers = 'users.toml'\n"),
+        ]
+        .concat();
+        if let Err(report) = config::parse("an example", &configuration, Path::new("/nowhere")) {
+            panic!("{}", report.render(false));
+        }
+        count += 1;
+    }
+    assert!(count >= 6, "{count} examples");
+}
+
 #[test]
 fn links_between_the_pages_lead_somewhere() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
@@ -142,7 +169,7 @@ fn check_link(root: &str, page: &str, link: &str) {
     let (file, heading) = link.split_once('#').unwrap_or((link, ""));
     let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
     let path = if file.is_empty() { format!("{root}{page}") } else { format!("{root}{folder}/{file}") };
-    assert!(std::path::Path::new(&path).exists(), "{page}: {link} leads nowhere");
+    assert!(Path::new(&path).exists(), "{page}: {link} leads nowhere");
     if !heading.is_empty() {
         let text = std::fs::read_to_string(&path).unwrap();
         let mut anchors = text.lines().filter(|line| line.starts_with('#')).map(anchor);

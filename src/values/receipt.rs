@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::form::{Form, FormValue};
 use super::mac::{Mac, MacKeys, Purpose};
 
-/// A step of the logout pipeline (SESSIONS.md 4.1), in its order.
+/// A step of the logout pipeline, in its order (docs/sessions-and-logout.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
