@@ -176,10 +176,10 @@ With curl, in another terminal:
   # Who am I?
   curl -b jar {url}/.exeunt/session
 
-  # What the shop gets to see.
+  # The headers that the shop receives.
   curl -b jar {url}/headers.json
 
-  # A client that calls itself root: the shop hears of {user}.
+  # A client that claims to be root: the shop still sees {user}.
   curl -b jar -H 'X-Forwarded-User: root' {url}/headers.json
 
   # Live prices, for as long as the session lives ...
@@ -188,10 +188,10 @@ With curl, in another terminal:
   # ... which is over now, and the prices stop.
   curl -X POST -b jar {url}/logout
 
-  # The old cookie is still in the jar, and opens nothing: 401.
+  # The old cookie is still in the jar, but the session has ended: 401.
   curl -i -b jar {url}/
 
-Ctrl-C ends the demo.
+Ctrl-C stops the demo.
 ";
 
 #[cfg(test)]

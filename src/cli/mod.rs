@@ -34,17 +34,17 @@ const USAGE: u8 = 2;
 
 const AFTER_HELP: &str = "\
 Examples:
-  exeunt demo                              look at it: a sample application behind the gateway
+  exeunt demo                              try it: the gateway in front of a sample application
   exeunt user set alice --group staff      add somebody who may sign in
-  exeunt check                             name everything that is wrong with ./config.toml
+  exeunt check                             list everything that is wrong with ./config.toml
   exeunt serve --config /etc/exeunt/config.toml
 
 Exit codes: 0 fine, 1 the command failed, 2 wrong arguments, 78 serve refused its configuration";
 
 /// An authentication gateway whose logout really logs out
 ///
-/// Exeunt stands in front of web applications: it signs people in, tells the applications who they are, and when
-/// people sign out it makes sure that they are out.
+/// Exeunt is a reverse proxy in front of web applications: it signs people in, tells the applications who they are,
+/// and when they sign out it ends their sessions and live connections before it answers.
 #[derive(Debug, Parser)]
 #[command(name = "exeunt", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -54,13 +54,13 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Stand in front of the applications: the main job
+    /// Run the gateway
     #[command(after_help = SERVE_HELP)]
     Serve(Configuration),
-    /// Look at it: the gateway with a sample application behind it, on this machine alone
+    /// Run a demo: the gateway in front of a sample application, on this machine only
     #[command(after_help = DEMO_HELP)]
     Demo(demo::Demo),
-    /// Name everything that is wrong with a configuration: line, key, what to write
+    /// List everything that is wrong with a configuration: line, key, what to write
     #[command(after_help = CHECK_HELP)]
     Check(check::Check),
     /// Add, change, remove and list the people who may sign in
@@ -90,8 +90,8 @@ Examples:
 Exit codes: 0 stopped as asked, 1 it failed, 78 it refused its configuration";
 
 const DEMO_HELP: &str = "\
-There is nothing to configure. It prints its address, an account, and curl lines to try. What it keeps is in memory
-and gone when it stops: Ctrl-C.
+There is nothing to configure. It prints its address, an account, and curl lines to try. Everything is in memory and
+gone when it stops: Ctrl-C.
 
 Examples:
   exeunt demo

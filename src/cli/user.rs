@@ -34,7 +34,7 @@ pub(crate) enum UserCommand {
     /// List all users, or one: name, groups, e-mail address, display name, state
     #[command(after_help = "Examples:\n  exeunt user list\n  exeunt user list --json | jq -r '.[].user'")]
     List(ListUsers),
-    /// Let a user sign in again who is banned for wrong passwords, at the running gateway
+    /// End the ban of a user after wrong passwords, at the running gateway
     #[command(after_help = UNBAN_HELP)]
     Unban(UnbanUser),
 }
@@ -54,8 +54,8 @@ one. Of an existing user, what is not given stays as it is.
 Examples:
   exeunt user set alice --group staff --group admins --email alice@example.com
   pwgen 20 1 | tee /dev/tty | exeunt user set bob
-  exeunt user set alice --keep-password --group staff      # takes her out of the other groups
-  exeunt user set alice --keep-password --disable          # she can no longer sign in";
+  exeunt user set alice --keep-password --group staff      # removes alice from other groups
+  exeunt user set alice --keep-password --disable          # alice can no longer sign in";
 
 /// The arguments of `exeunt user set`.
 #[derive(Clone, Debug, Args)]
@@ -77,10 +77,10 @@ pub(crate) struct SetUser {
     /// Leave the password of an existing user as it is
     #[arg(long)]
     keep_password: bool,
-    /// Let this user sign in no more, without forgetting anything
+    /// Disable the user: no more sign-ins, everything else is kept
     #[arg(long, conflicts_with = "enable")]
     disable: bool,
-    /// Let this user sign in again
+    /// Enable the user again
     #[arg(long)]
     enable: bool,
 }
@@ -211,7 +211,11 @@ fn unban(arguments: &UnbanUser) -> Result<CommandOutput, CommandError> {
     let user = &arguments.user;
     let answer = arguments.running.ask(Method::DELETE, &format!("/bans/{}", part(user)))?;
     let was_banned = answer.get("was_banned").and_then(serde_json::Value::as_bool).unwrap_or_default();
-    let followed = if was_banned { "wrong passwords are forgotten" } else { "there were no wrong passwords" };
+    let followed = if was_banned {
+        "the ban and the count of wrong passwords are removed"
+    } else {
+        "there was no ban, and no wrong password was counted"
+    };
     Ok(CommandOutput { result: format!("{user}: {followed}\n"), notice: String::new() })
 }
 
