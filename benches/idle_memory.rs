@@ -1,5 +1,5 @@
 //! Memory of an idle keep-alive connection: resident bytes of a process that only has the server, before and after
-//! many clients made one request each and stayed. `cargo harness --harness idle_memory [-- CONNECTIONS]`
+//! many clients made one request each and stayed. `cargo bench --bench idle_memory [-- CONNECTIONS]`
 
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
-//! What a request costs, in instructions, counted by callgrind: a signed-in request with a browser's head and with a short
-//! one, a stranger who is sent to the form, a logout. Counts do not depend on what else the machine does, so a
-//! change shows its price to the per mille.
+//! What a request costs in instructions, counted by callgrind: a signed-in request with a browser's head and with a
+//! short one, an anonymous request that is sent to the sign-in form, a logout. Counts do not depend on the load of the
+//! machine, so small changes are visible.
 //!
 //! Three processes take part, so that only the gateway's own instructions are counted: the gateway under callgrind,
 //! on one thread; a small upstream; and this one, which is the client. Counting begins when the sessions are there.
@@ -48,8 +48,8 @@ Exits with 1 if a request costs more than it may.
   --list           names all scenarios
   --help           this text
 
-Callgrind's machine has no instructions for SHA-256: some 3,300 instructions of every look-up are that hash, computed
-step by step. A processor that has them needs far fewer.
+Callgrind emulates a processor without instructions for SHA-256: some 3,300 instructions of every session look-up are
+that hash. On a processor that has them it costs far less.
 ";
 
 /// What was asked for on the command line.

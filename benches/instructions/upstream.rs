@@ -1,4 +1,4 @@
-//! The application: 1 KiB for whoever asks, on kept connections.
+//! The application: answers every request with 1 KiB, on kept connections.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -56,7 +56,7 @@ def built(*arguments):
 
 
 def programs_of(asked):
-    """The programs of ours, by name."""
+    """The measured builds of Exeunt, by name."""
     named = dict(program.split("=", 1) for program in asked.program)
     if named:
         return {name: Path(program).resolve() for name, program in named.items()}
@@ -181,7 +181,7 @@ class Stage:
             of_name.setdefault(key, []).append(value)
 
     def train(self):
-        """The load of a profile-guided build, on the first program of ours."""
+        """The load of a profile-guided build, on the first build of Exeunt."""
         [one, *_] = self.ours()
         for head in [one.head("/page"), one.head("/page", lines=load.SHORT), one.head("/large"), load.page("/page")]:
             load.run(self.place, one.port, head, self.asked.seconds)

@@ -314,7 +314,7 @@ log: {{ level: ERROR }}
 
 
 class Exeunt(Contestant):
-    """A program of ours, as it is installed: `exeunt serve`."""
+    """Exeunt as it is installed: `exeunt serve`."""
 
     access = False
 

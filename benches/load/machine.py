@@ -15,7 +15,7 @@ OTHERS = PROCESSORS[1:] or PROCESSORS
 
 
 def free_ports(count):
-    """Ports that nobody listens on. Held together for a moment, so that they differ."""
+    """Free ports. Held together for a moment, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in sockets]
     for listener in sockets:
@@ -51,7 +51,7 @@ class Program:
         return found
 
     def said(self):
-        """The end of what it wrote, for whoever wonders why it did not start."""
+        """The end of what it wrote, which says why it did not start."""
         return Path(self.log).read_text(errors="replace")[-2000:]
 
     def cpu_seconds(self):

@@ -28,12 +28,12 @@ PARTS = {
     "large": ("An answer of 64 KiB", ["cpu_us", "per_second"]),
     "rate": ("Latency at {rate:,} requests a second, 64 connections", ["p50_us", "p99_us", "cpu_us"]),
     "sessions": ("A signed-in page, by the number of sessions", ["cpu_us"]),
-    "strangers": ("A stranger is sent to the sign-in form (303)", ["cpu_us", "per_second"]),
+    "strangers": ("An anonymous request is sent to the sign-in form (303)", ["cpu_us", "per_second"]),
     "logout": ("A sign-out", ["cpu_us", "per_second"]),
     "bulk": ("Three GiB each way, once", ["down_gib_s", "down_cpu_ms", "up_gib_s", "up_cpu_ms"]),
     "memory": ("Memory after the load, and of a kept idle connection", ["resident_mib", "idle_kib"]),
 }
-# Numerator, denominator, limit (ours to reach).
+# Numerator, denominator, the goal of Exeunt.
 RATIOS = [
     ("page", "Exeunt", "page", "nginx + auth_request", 0.60),
     ("page", "Exeunt", "page", "nginx, no sign-in", 1.05),
