@@ -159,7 +159,15 @@ fn links_between_the_pages_lead_somewhere() {
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             check_link(root, &page, link);
         }
+        for path in text.lines().flat_map(quoted).filter(|path| is_path_here(path)) {
+            assert!(Path::new(&format!("{root}{path}")).exists(), "{page}: there is no {path}");
+        }
     }
+}
+
+fn is_path_here(text: &str) -> bool {
+    let top = ["src/", "tests/", "deploy/", "benches/", "docs/"];
+    top.iter().any(|top| text.starts_with(top)) && !text.contains([' ', '*']) && !text.contains("NAME")
 }
 
 fn check_link(root: &str, page: &str, link: &str) {
