@@ -36,6 +36,17 @@ pub(crate) enum Event<'a> {
         /// Why.
         reason: Reason,
     },
+    /// A user has changed the own password.
+    PasswordChanged {
+        /// Who.
+        user: &'a str,
+        /// In which session, which goes on.
+        session: Option<Handle>,
+        /// From where.
+        client: ClientAddress,
+        /// How many other sessions ended because of it.
+        ended: usize,
+    },
     /// So many sign-ins fail behind one private address that it is most likely a proxy that nobody named.
     LikelyProxy {
         /// The address.
@@ -59,7 +70,7 @@ impl Event<'_> {
     pub(super) fn is_strangers(&self) -> bool {
         match self {
             Self::SignInRefused { .. } | Self::LikelyProxy { .. } => true,
-            Self::SignedIn { .. } | Self::Ended { .. } => false,
+            Self::SignedIn { .. } | Self::PasswordChanged { .. } | Self::Ended { .. } => false,
         }
     }
 
@@ -81,6 +92,13 @@ impl Event<'_> {
                 line.client(key!("client"), *client);
                 line.word(key!("reason"), reason.id());
                 line.value(key!("user"), user);
+            }
+            Self::PasswordChanged { user, session, client, ended } => {
+                line.word(key!("event"), "password_changed");
+                line.value(key!("user"), user);
+                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
+                line.client(key!("client"), *client);
+                line.number(key!("sessions_ended"), *ended as u64);
             }
             Self::LikelyProxy { client } => {
                 line.word(key!("event"), "likely_proxy");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::credentials::htpasswd::WeakHashes;
 use crate::credentials::problem::FileProblems;
+use crate::credentials::user_file::change::UsersFile;
 use crate::credentials::user_file::{Users, no_users_message};
 use crate::login::settings::LoginSettings;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
@@ -20,18 +21,23 @@ const BAN_MAX: Duration = Duration::from_secs(15 * 60);
 /// A day of ban is a lock, and belongs into the users' file.
 const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
-/// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known.
+/// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known. `file` is where
+/// the users are.
 pub(crate) fn read(
     table: &RawTable<'_>,
     own: Option<&AllowedOrigins>,
     limits: &LimitSettings,
+    file: Option<&Path>,
 ) -> Option<LoginSettings> {
     let next = match (table.item("next"), own) {
         (Some(item), Some(own)) => next(&item, own),
         _ => Some(ReturnTo::own("/")),
     };
     let ban_max = table.item("ban_max").and_then(|item| item.parse(|text| duration::parse(text, &BANS)));
+    let may_change = table.item("change_password").and_then(|item| item.switch()).unwrap_or(true);
+    let file = file.filter(|_| may_change).map(Path::to_owned);
     Some(LoginSettings {
+        change_password: file.map(|path| UsersFile { path, weak: weak_hashes(table) }),
         next: next?,
         ban_max: ban_max.unwrap_or(BAN_MAX),
         return_size: limits.return_size,
@@ -52,11 +58,9 @@ fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
 pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
     let item = table.required("users", "users = \"users.toml\"")?;
     let path = item.parse(|text| files::resolve(folder, text))?;
-    let weak = match table.item("allow_weak_hashes").and_then(|item| item.switch()) {
-        Some(true) => WeakHashes::Accept,
-        Some(false) | None => WeakHashes::Refuse,
-    };
-    let users = Users::load(&path, weak).map_err(|problems| item.location.problem(refused(&path, problems))).ok()?;
+    let users = Users::load(&path, weak_hashes(table))
+        .map_err(|problems| item.location.problem(refused(&path, problems)))
+        .ok()?;
     if let Some(problems) = users.bad_lines() {
         let count = problems.problems().len();
         let (lines, what) = if count == 1 { ("line", "its user") } else { ("lines", "their users") };
@@ -79,6 +83,13 @@ pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Use
         );
     }
     Some((path, users))
+}
+
+fn weak_hashes(table: &RawTable<'_>) -> WeakHashes {
+    match table.item("allow_weak_hashes").and_then(|item| item.switch()) {
+        Some(true) => WeakHashes::Accept,
+        Some(false) | None => WeakHashes::Refuse,
+    }
 }
 
 /// What is wrong with the file as a whole is said here; what is wrong with its lines is shown with them.

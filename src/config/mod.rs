@@ -235,12 +235,12 @@ fn gateway(
     let pages = pages::read(&brand, &theme, folder);
     let own: Option<Vec<OriginPattern>> =
         hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
-    let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits);
-    let logout = logout::read(&logout, own.as_deref());
     let (users_file, users) = users.unzip();
     if let (Some(path), Some(users)) = (&users_file, &users) {
         groups::check(file, users, path);
     }
+    let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits, users_file.as_deref());
+    let logout = logout::read(&logout, own.as_deref());
     let settings = GatewaySettings {
         hosts: hosts?,
         trusted: limits.server.trusted.clone(),

@@ -61,8 +61,11 @@ pub(crate) const SESSION: Schema = Schema {
 };
 
 /// `[login]`
-pub(crate) const LOGIN: Schema =
-    Schema { table: "login", keys: &["users", "path", "next", "ban_max", "allow_weak_hashes"], later: &[] };
+pub(crate) const LOGIN: Schema = Schema {
+    table: "login",
+    keys: &["users", "path", "next", "ban_max", "allow_weak_hashes", "change_password"],
+    later: &[],
+};
 
 /// `[logout]`
 pub(crate) const LOGOUT: Schema = Schema {

@@ -84,6 +84,24 @@ pub(crate) fn read(path: &Path, text: &str, weak: WeakHashes) -> HtpasswdLines {
     HtpasswdLines { entries, bad, doubled, masked: mask(text, &secrets) }
 }
 
+/// The text with another hash for this user, in the line that counts; `None` where there is no such line. What stands
+/// behind a second colon stays.
+pub(crate) fn with_hash(text: &str, user: &str, hash: &str) -> Option<String> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let (name, rest) = line.split_once(':').unwrap_or_default();
+        if name.trim_start_matches(BYTE_ORDER_MARK) == user && !rest.is_empty() {
+            let old = start + name.len() + 1;
+            let end = old + rest.find([':', '\r', '\n']).unwrap_or(rest.len());
+            let mut changed = text.to_owned();
+            changed.replace_range(old..end, hash);
+            return Some(changed);
+        }
+        start += line.len();
+    }
+    None
+}
+
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 struct HtpasswdReader<'a> {

@@ -59,6 +59,21 @@ impl Password {
         Self { prepared, typed }
     }
 
+    /// Whether two are one to whoever types them.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.prepared == other.prepared
+    }
+
+    /// How many bytes a new hash takes.
+    pub(crate) fn length(&self) -> usize {
+        self.prepared.len()
+    }
+
+    /// How many characters it has, as people count them when they type: letters with their accents are one.
+    pub(crate) fn characters(&self) -> usize {
+        self.prepared.chars().count()
+    }
+
     /// Its bytes as new hashes take them; then, where they differ, as typed: for hashes of tools that know no form.
     pub(super) fn forms(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(&self.prepared).chain(&self.typed).map(|form| form.as_bytes())

@@ -13,6 +13,10 @@ use crate::credentials::sha2_crypt::{self, Digest, Sha2Hash, Unusable};
 
 /// The dearest bcrypt hash that is accepted: some two seconds.
 const MAX_ROUNDS: u32 = 14;
+/// What a new bcrypt hash takes: some 50 ms.
+const NEW_ROUNDS: u32 = 10;
+/// The longest password that bcrypt takes whole, in bytes.
+pub(crate) const MAX_BCRYPT: usize = 71;
 /// How an unsalted SHA-1 begins.
 const SHA1_PREFIX: &str = "{SHA}";
 
@@ -116,6 +120,16 @@ impl StoredHash {
             0..4 => Err(FieldProblem::Malformed),
             _ => Err(FieldProblem::TooDear),
         }
+    }
+
+    /// The field to store for a new password in an htpasswd file: bcrypt, which every server that reads such files
+    /// knows, of at most [`MAX_BCRYPT`] bytes of it.
+    pub(crate) fn new_field(password: &Password) -> Result<String, HashingFailed> {
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(|_| HashingFailed)?;
+        let form = password.forms().next().unwrap_or_default();
+        let hash = bcrypt::non_truncating_hash_with_salt(form, NEW_ROUNDS, salt).map_err(|_| HashingFailed)?;
+        Ok(hash.format_for_version(bcrypt::Version::TwoY))
     }
 
     /// A hash that takes this work and that nobody knows a password for: it is computed where there is no user, so

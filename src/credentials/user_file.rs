@@ -13,6 +13,8 @@
 //! ```
 //! Names are matched exactly as they are written.
 
+pub mod change;
+pub(crate) mod current;
 pub(crate) mod method;
 
 use std::collections::HashMap;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use nix::unistd::Group;
+use nix::unistd::{Group, Uid};
+use rustix::fs::Access;
 use tempfile::Builder;
 
 use crate::credentials::user_file::{ReadError, read_any};
@@ -125,6 +126,15 @@ fn give_to_group(new: &File) {
     if let Ok(Some(group)) = Group::from_name(NEW_GROUP) {
         let _ = fchown(new, None, Some(group.gid.as_raw()));
     }
+}
+
+/// Whether this process may replace a file and keep its owner. Nothing is written: a look at folder and owner.
+pub(crate) fn may_replace(path: &Path) -> bool {
+    let Ok(path) = real_path(path) else { return false };
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let is_own =
+        fs::metadata(&path).map_or(true, |file| Uid::effective().is_root() || file.uid() == Uid::effective().as_raw());
+    is_own && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 /// Where links lead to; the path itself where there is nothing yet.

@@ -1,7 +1,8 @@
 //! Answers that are no page of their own: refusals, and the way to the sign-in form.
 
 use http::header::{
-    ALLOW, AUTHORIZATION, LINK, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, LINK, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
@@ -84,6 +85,26 @@ fn refusal_with(assembled: &Assembled, reader: Audience, refusal: &Refusal, swit
             .with(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
             .with(UPGRADE, HeaderValue::from_static("websocket")),
         _ => reply,
+    }
+}
+
+/// A page with what a refusal's headers say besides its body.
+pub(super) fn with_headers_of(mut page: Reply, refusal: Reply) -> Reply {
+    let carried: Vec<_> = refusal
+        .headers
+        .into_iter()
+        .filter(|(name, _)| name != CONTENT_TYPE && page.headers.iter().all(|(other, _)| other != name))
+        .collect();
+    page.headers.extend(carried);
+    page
+}
+
+/// What somebody gets at an address of ours who has to sign in for it: browsers the form, programs 401.
+pub(super) fn ask_login_again(assembled: &Assembled, facts: &RequestFacts<'_>) -> Reply {
+    let reason = Reason::SignInRequired;
+    match facts.is_browser() {
+        true => Reply::see_other(&login_address(assembled, None, false)).refusing(reason),
+        false => refuse(assembled, facts.headers, &reason.into()),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::admission::upstream_head::HeadRules;
 use crate::credentials::basic::Basic;
 use crate::credentials::methods::SignInMethods;
 use crate::credentials::user_file::Users;
+use crate::credentials::user_file::current::CurrentUsers;
 use crate::credentials::user_file::method::UserFile;
 use crate::http1::cookie::SessionCookie;
 use crate::pages::{self, Addresses, BrokenPages, Pages};
@@ -61,6 +62,7 @@ pub struct Assembled {
     pub(super) cookie: SessionCookie,
     pub(super) heads: HeadRules,
     pub(super) routes: RouteTable,
+    pub(super) users: Arc<CurrentUsers>,
     pub(super) methods: SignInMethods,
     pub(super) login: login::settings::LoginSettings,
     pub(super) logout: Arc<logout::settings::LogoutSettings>,
@@ -93,6 +95,7 @@ impl Assembled {
             logout: settings.own_pages.logout().to_owned(),
             home: settings.login.next.to_string(),
         };
+        let users = Arc::new(CurrentUsers::new(settings.users));
         let routes = settings.routes.into_iter().map(|route| route.assemble(upstreams, clock)).collect();
         Ok(Self {
             own_origins: AllowedOrigins::new(settings.hosts.origins().map(OriginPattern::from)),
@@ -109,9 +112,10 @@ impl Assembled {
             own_pages: settings.own_pages,
             cookie: settings.cookie,
             methods: SignInMethods::new(vec![
-                Box::new(UserFile::new(Arc::clone(&settings.users))),
-                Box::new(Basic::new(settings.users)),
+                Box::new(UserFile::new(Arc::clone(&users))),
+                Box::new(Basic::new(Arc::clone(&users))),
             ]),
+            users,
             login: settings.login,
             logout: Arc::new(settings.logout),
             requests_per_session: settings.requests_per_session,

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::answers::{self, Audience};
 use super::assembled::Assembled;
 use super::login_target::{encode_target, login_target};
+use super::password;
 use super::receive::Requester;
 use crate::admission::cross_site::{self, LogoutByGet};
 use crate::admission::facts::RequestFacts;
@@ -50,19 +51,21 @@ pub(crate) struct SignInOutRequest {
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum SignInOut {
     /// Check a name and a password.
     SignIn,
     /// End the session, and answer in this manner.
     SignOut(ResponseStyle),
+    /// Give the session's user another password.
+    ChangePassword(Arc<Session>),
 }
 
 impl SignInOutRequest {
     /// The largest body that is read, in bytes; zero where none is needed.
     pub(crate) fn body_limit(&self) -> usize {
         match self.action {
-            SignInOut::SignIn => self.assembled.login.body_limit,
+            SignInOut::SignIn | SignInOut::ChangePassword(_) => self.assembled.login.body_limit,
             SignInOut::SignOut(ResponseStyle::Navigation) => 0,
             SignInOut::SignOut(_) => self.assembled.login.body_limit,
         }
@@ -73,6 +76,7 @@ impl SignInOutRequest {
         match self.action {
             SignInOut::SignIn => "sign_in",
             SignInOut::SignOut(_) => "logout",
+            SignInOut::ChangePassword(_) => "password",
         }
     }
 }
@@ -94,6 +98,9 @@ pub(super) fn answer(
     match page {
         OwnPage::Login => login(facts, requester, assembled),
         OwnPage::Logout => logout(facts, requester, assembled),
+        OwnPage::Further(name) if name.eq_ignore_ascii_case(password::NAME) => {
+            password::answer(facts, requester, assembled)
+        }
         OwnPage::Further(name) => further(name, facts, &requester, assembled).map(BuiltInAnswer::Answer),
     }
 }
@@ -151,7 +158,7 @@ fn post_style(facts: &RequestFacts<'_>) -> ResponseStyle {
     }
 }
 
-fn sign_in_out_request(
+pub(super) fn sign_in_out_request(
     action: SignInOut,
     facts: &RequestFacts<'_>,
     mut requester: Requester,
@@ -188,14 +195,16 @@ pub(super) fn site<'a>(host: HostId, next: &'a ReturnTo, assembled: &'a Assemble
 fn login_page(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     let query = query(facts);
     let target = login_target(query.field(&answer::NEXT), facts.host, assembled);
-    let user = requester.session.as_ref().map(|session| session.identity().user());
     let language = match Audience::of(facts.headers, assembled) {
         Audience::Person(language) => language,
-        Audience::Program => return login_fields(&encode_target(&target, facts.host, assembled), user, assembled),
+        Audience::Program => {
+            let user = requester.session.as_ref().map(|session| session.identity().user());
+            return login_fields(&encode_target(&target, facts.host, assembled), user, assembled);
+        }
     };
-    match user {
-        Some(user) if query.field(&["switch"]) == FormValue::Absent => {
-            signed_in_at_login(language, user, &target, facts, assembled)
+    match &requester.session {
+        Some(session) if query.field(&["switch"]) == FormValue::Absent => {
+            signed_in_at_login(language, session, &target, facts, assembled)
         }
         _ => {
             let next = &*encode_target(&target, facts.host, assembled);
@@ -209,13 +218,13 @@ fn login_page(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assem
 /// tells.
 fn signed_in_at_login(
     language: Language,
-    user: &str,
+    session: &Session,
     next: &ReturnTo,
     facts: &RequestFacts<'_>,
     assembled: &Assembled,
 ) -> Reply {
     let came_back = may_be_meant_for_an_application(facts) && assembled.cookie.has_continued(facts.headers);
-    signed_in_page(language, user, (next, facts.host), came_back, assembled)
+    signed_in_page(language, session, (next, facts.host), came_back, assembled)
         .with(SET_COOKIE, assembled.cookie.set_continued(assembled.own_pages.login()))
 }
 
@@ -235,15 +244,16 @@ fn login_fields(next: &str, user: Option<&str>, assembled: &Assembled) -> Reply 
 /// `next` is where Continue leads, on which host.
 fn signed_in_page(
     language: Language,
-    user: &str,
+    session: &Session,
     (next, host): (&ReturnTo, HostId),
     came_back: bool,
     assembled: &Assembled,
 ) -> Reply {
     let fields = [("switch", "1"), ("next", &encode_target(next, host, assembled))];
     let switch = ReturnTo::own_form(assembled.own_pages.login(), &fields).to_string();
-    let next = &*next.to_string();
-    assembled.pages.signed_in(language, SignedInPage { user, next, switch: &switch, came_back })
+    let (user, next) = (session.identity().user(), &*next.to_string());
+    let password = password::address(session, assembled);
+    assembled.pages.signed_in(language, SignedInPage { user, next, switch: &switch, came_back, password })
 }
 
 fn confirm_page(
@@ -299,10 +309,7 @@ fn further(
 fn goodbye(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     let language = assembled.pages.language(facts.headers);
     match &requester.session {
-        Some(session) => {
-            let (user, next) = (session.identity().user(), &assembled.login.next);
-            signed_in_page(language, user, (next, facts.host), false, assembled)
-        }
+        Some(session) => signed_in_page(language, session, (&assembled.login.next, facts.host), false, assembled),
         None => {
             let receipt = Receipt::from_query(&query(facts), &assembled.keys);
             assembled.pages.goodbye(language, StatusCode::OK, receipt.as_ref())

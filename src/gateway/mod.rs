@@ -8,6 +8,7 @@ mod exchange;
 mod forward;
 mod login_target;
 mod operations;
+mod password;
 mod perform;
 mod receive;
 mod refuse;
@@ -45,6 +46,8 @@ pub struct Gateway {
     passwords: PasswordChecker,
     throttle: Throttle,
     basic: Verified,
+    /// Held while the users' file is read anew or changed, so that the newest is what counts.
+    changing_users: tokio::sync::Mutex<()>,
     pipeline: Pipeline,
 }
 
@@ -52,7 +55,14 @@ impl Gateway {
     /// A gateway that serves this configuration.
     pub fn new(assembled: Assembled, passwords: PasswordChecker, pipeline: Pipeline) -> Self {
         let assembled = ArcSwap::from_pointee(assembled);
-        Self { assembled, passwords, throttle: Throttle::default(), basic: Verified::default(), pipeline }
+        Self {
+            assembled,
+            passwords,
+            throttle: Throttle::default(),
+            basic: Verified::default(),
+            changing_users: tokio::sync::Mutex::default(),
+            pipeline,
+        }
     }
 
     /// The sessions.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, SET_COOKIE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::StatusCode;
+use http::header::SET_COOKIE;
 use serde_json::json;
 
 use super::answers::{self, Audience};
@@ -38,7 +38,11 @@ impl Gateway {
     ) -> Reply {
         let (gateway, request) = (Arc::clone(self), Arc::<SignInOutRequest>::from(request));
         let asked = Arc::clone(&request);
-        let done = match request.action {
+        let done = match request.action.clone() {
+            SignInOut::ChangePassword(session) => {
+                let body = body.await;
+                to_the_end(async move { gateway.change_password(&asked, &session, body).await }).await
+            }
             SignInOut::SignIn => {
                 let body = body.await;
                 to_the_end(async move { gateway.sign_in(&asked, body).await }).await
@@ -80,7 +84,7 @@ impl Gateway {
     }
 
     /// What proves that this user signed in with this browser before.
-    fn known_browser<'a>(&self, request: &'a SignInOutRequest, user: &str) -> Option<&'a KnownBrowser> {
+    pub(super) fn known_browser<'a>(&self, request: &'a SignInOutRequest, user: &str) -> Option<&'a KnownBrowser> {
         let (name, keys, now) = (folded(user), &request.assembled.keys, self.pipeline.clock.wall());
         request.known.iter().find(|known| known.vouches_for(&name, keys, now))
     }
@@ -138,11 +142,8 @@ fn form_again(request: &SignInOutRequest, user: &str, next: &ReturnTo, problem: 
     let Audience::Person(language) = request.reader else { return refusal };
     let (site, next) = (site(request.host, next, assembled), &*encode_target(next, request.host, assembled));
     let form = pages::SignInForm { site, next, user, problem: Some(problem) };
-    let mut page = assembled.pages.login(language, refusal.status, form).refusing(problem.reason);
-    let carried = |(name, _): &(HeaderName, HeaderValue)| name != CONTENT_TYPE && !page_has(&page, name);
-    let further: Vec<_> = refusal.headers.into_iter().filter(carried).collect();
-    page.headers.extend(further);
-    page
+    let page = assembled.pages.login(language, refusal.status, form).refusing(problem.reason);
+    answers::with_headers_of(page, refusal)
 }
 
 /// Says goodbye, and where to go from here. A body that says nothing usable is none.
@@ -164,11 +165,7 @@ fn signed_out(
     answer::with_cleared_cookies(reply, assembled.cookie.expire(), &assembled.logout)
 }
 
-fn page_has(page: &Reply, name: &HeaderName) -> bool {
-    page.headers.iter().any(|(other, _)| other == name)
-}
-
-fn read_form(request: &SignInOutRequest, body: &[u8]) -> Result<Form, Refusal> {
+pub(super) fn read_form(request: &SignInOutRequest, body: &[u8]) -> Result<Form, Refusal> {
     let malformed = Refusal::from(Reason::FormMalformed);
     match request.form {
         Some(kind) => Form::read(kind, body).map_err(|_| malformed),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::credentials::user_file::change::UsersFile;
 use crate::values::return_to::ReturnTo;
 
 /// How people sign in.
@@ -15,4 +16,6 @@ pub struct LoginSettings {
     pub return_size: usize,
     /// The largest form that is read, in bytes.
     pub body_limit: usize,
+    /// The users' file, if people may change their own passwords in it.
+    pub change_password: Option<UsersFile>,
 }

@@ -125,7 +125,8 @@ mod tests {
     use super::*;
 
     const LOGIN: Page<'_> = Page::Login(SignInForm { site: "", next: "", user: "", problem: None });
-    const SIGNED_IN: Page<'_> = Page::SignedIn(SignedInPage { user: "", next: "", switch: "", came_back: false });
+    const SIGNED_IN: Page<'_> =
+        Page::SignedIn(SignedInPage { user: "", next: "", switch: "", came_back: false, password: None });
 
     fn messages(page: &Page<'_>, html: &str) -> Vec<&'static str> {
         let kind =

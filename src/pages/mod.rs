@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 pub use self::brand::{Brand, Logo, MAX_LOGO};
 pub(crate) use self::colour::Colour;
 pub(crate) use self::language::Language;
-pub(crate) use self::page::{SignInForm, SignedInPage};
+pub(crate) use self::page::{PasswordPage, PasswordState, SignInForm, SignedInPage};
 pub(crate) use self::problem::{BrokenFile, TemplateProblem};
 pub use self::theme::Theme;
 
@@ -110,6 +110,15 @@ impl Pages {
     /// What somebody sees at the sign-in address who is signed in: go on, be somebody else, sign out.
     pub(crate) fn signed_in(&self, language: Language, page: SignedInPage<'_>) -> Reply {
         self.page(language, StatusCode::OK, &Page::SignedIn(page))
+    }
+
+    /// The page for changing the own password.
+    pub(crate) fn password(&self, language: Language, page: PasswordPage<'_>) -> Reply {
+        let status = match page.state {
+            PasswordState::Asked(Some(problem)) => problem.reason.status(),
+            PasswordState::Asked(None) | PasswordState::Done(_) | PasswordState::Fixed => StatusCode::OK,
+        };
+        self.page(language, status, &Page::Password(page))
     }
 
     /// Asks whether to sign out; `problem` is why it was not done.

@@ -31,6 +31,30 @@ pub(crate) struct SignedInPage<'a> {
     pub(crate) switch: &'a str,
     /// Whether Continue led back to this page.
     pub(crate) came_back: bool,
+    /// Where the user may change the own password; `None` where that is not possible.
+    pub(crate) password: Option<&'a str>,
+}
+
+/// The page for changing the own password.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PasswordPage<'a> {
+    /// Whose.
+    pub(crate) user: &'a str,
+    /// The shortest new password, in characters.
+    pub(crate) shortest: usize,
+    /// What is shown.
+    pub(crate) state: PasswordState<'a>,
+}
+
+/// How far the change of a password is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PasswordState<'a> {
+    /// It is asked for; with what went wrong at the last try.
+    Asked(Option<&'a Refusal>),
+    /// It is done, and so many other sessions ended.
+    Done(usize),
+    /// The gateway may not do it.
+    Fixed,
 }
 
 /// A page and its values.
@@ -38,6 +62,7 @@ pub(crate) struct SignedInPage<'a> {
 pub(super) enum Page<'a> {
     Login(SignInForm<'a>),
     SignedIn(SignedInPage<'a>),
+    Password(PasswordPage<'a>),
     Confirm { action: &'a str, next: Option<&'a str>, user: Option<&'a str>, problem: Option<Reason> },
     Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool },
     Refused { refusal: &'a Refusal, switch: Option<&'a str> },
@@ -49,6 +74,7 @@ impl Page<'_> {
         match self {
             Self::Login(_) => "login.html",
             Self::SignedIn(_) => "signed_in.html",
+            Self::Password(_) => "password.html",
             Self::Confirm { .. } => "confirm.html",
             Self::Goodbye { .. } => "goodbye.html",
             Self::Refused { .. } => "refused.html",
@@ -58,10 +84,12 @@ impl Page<'_> {
     /// What the policy of this page has to let it do.
     pub(super) fn needs(&self) -> Needs {
         match self {
-            Self::Login(_) => Needs::FormAndScript,
+            Self::Login(_) | Self::Password(PasswordPage { state: PasswordState::Asked(_), .. }) => {
+                Needs::FormAndScript
+            }
             Self::SignedIn(_) | Self::Confirm { .. } => Needs::Form,
             Self::Refused { refusal, .. } if next_steps(refusal.reason).contains(&NextStep::Logout) => Needs::Form,
-            Self::Goodbye { .. } | Self::Refused { .. } => Needs::Nothing,
+            Self::Password(_) | Self::Goodbye { .. } | Self::Refused { .. } => Needs::Nothing,
         }
     }
 
@@ -78,8 +106,21 @@ impl Page<'_> {
                 let script = Value::from_safe_string(SHOW_PASSWORD.to_owned());
                 context! { site, next, user, problem => problem.map(|refusal| refusal.reason.id()), wait, script }
             }
-            Self::SignedIn(SignedInPage { user, next, switch, came_back }) => {
-                context! { user, next, switch, came_back, always => [own_path::LOGIN, own_path::LOGOUT] }
+            Self::SignedIn(SignedInPage { user, next, switch, came_back, password }) => {
+                let always = [own_path::LOGIN, own_path::LOGOUT];
+                context! { user, next, switch, came_back, password, always }
+            }
+            Self::Password(PasswordPage { user, shortest, state }) => {
+                let (problem, ended) = match state {
+                    PasswordState::Asked(problem) => (problem, None),
+                    PasswordState::Done(ended) => (None, Some(ended)),
+                    PasswordState::Fixed => (None, None),
+                };
+                let (done, fixed) = (ended.is_some(), matches!(state, PasswordState::Fixed));
+                let wait = problem.and_then(|refusal| refusal.retry_after);
+                let script = Value::from_safe_string(SHOW_PASSWORD.to_owned());
+                let problem = problem.map(|refusal| refusal.reason.id());
+                context! { user, shortest, problem, wait, script, done, ended, fixed }
             }
             Self::Confirm { action, next, user, problem } => {
                 context! { action, next, user, problem => problem.map(Reason::id) }
@@ -171,6 +212,7 @@ fn next_steps(reason: Reason) -> &'static [NextStep] {
         Reason::SignInRequired | Reason::CredentialsWrong => &[NextStep::Login],
         Reason::GroupMissing => &[NextStep::Switch, NextStep::Home],
         Reason::LogoutByGet => &[NextStep::Logout, NextStep::Home],
+        Reason::NewPasswordUnfit | Reason::NewPasswordsDiffer | Reason::PasswordNotChanged => &[NextStep::Home],
         Reason::TooManyAttempts
         | Reason::FormMalformed
         | Reason::FormTooLarge

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::page::{Page, SignInForm, SignedInPage};
+use super::page::{Page, PasswordPage, PasswordState, SignInForm, SignedInPage};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 
@@ -22,6 +22,7 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     let (known, nobody) = (receipt(text), Receipt { user: None, steps: Vec::new(), ..receipt(text) });
     let unnamed = Receipt { user: None, ..receipt(text) };
     let wrong = Refusal::from(Reason::CredentialsWrong);
+    let banned = Refusal { retry_after: Some(900), ..Refusal::from(Reason::TooManyAttempts) };
     let form = SignInForm { site: text, next: text, user: "", problem: None };
     each(Page::Login(form));
     each(Page::Login(SignInForm { user: text, problem: Some(&wrong), ..form }));
@@ -30,7 +31,13 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
         each(Page::Login(SignInForm { user: text, problem: Some(&banned), ..form }));
     }
     for came_back in [false, true] {
-        each(Page::SignedIn(SignedInPage { user: text, next: text, switch: text, came_back }));
+        let password = came_back.then_some(text);
+        each(Page::SignedIn(SignedInPage { user: text, next: text, switch: text, came_back, password }));
+    }
+    let asked = [None, Some(&wrong), Some(&banned)].map(PasswordState::Asked);
+    let done = [0, 1, 2].map(PasswordState::Done);
+    for state in asked.into_iter().chain(done).chain([PasswordState::Fixed]) {
+        each(Page::Password(PasswordPage { user: text, shortest: 8, state }));
     }
     each(Page::Confirm { action: text, next: None, user: None, problem: None });
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });

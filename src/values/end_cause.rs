@@ -19,11 +19,13 @@ pub(crate) enum EndCause {
     CookieConflict,
     /// Another gateway that shares the store ended it.
     Elsewhere,
+    /// The user changed the password, in another session.
+    PasswordChanged,
 }
 
 impl EndCause {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Logout,
         Self::Idle,
         Self::Absolute,
@@ -32,6 +34,7 @@ impl EndCause {
         Self::Revoked,
         Self::CookieConflict,
         Self::Elsewhere,
+        Self::PasswordChanged,
     ];
 
     /// The word for log and audit.
@@ -45,6 +48,7 @@ impl EndCause {
             Self::Revoked => "revoked",
             Self::CookieConflict => "cookie_conflict",
             Self::Elsewhere => "elsewhere",
+            Self::PasswordChanged => "password_changed",
         }
     }
 }

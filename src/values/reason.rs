@@ -73,6 +73,12 @@ pub enum Reason {
     SignInBusy,
     /// Too many sign-ins of this account, or from this address, wait at this moment.
     SignInCrowded,
+    /// A new password is too short, too long, the old one, or the user's name.
+    NewPasswordUnfit,
+    /// A new password was typed in two different ways.
+    NewPasswordsDiffer,
+    /// The users' file could not be changed, or was changed meanwhile.
+    PasswordNotChanged,
     /// The session table is full.
     SessionsFull,
     /// The session store did not confirm in time.
@@ -125,6 +131,9 @@ impl Reason {
         Self::BodyIncomplete,
         Self::SignInBusy,
         Self::SignInCrowded,
+        Self::NewPasswordUnfit,
+        Self::NewPasswordsDiffer,
+        Self::PasswordNotChanged,
         Self::SessionsFull,
         Self::StoreUnavailable,
         Self::UpstreamUnreachable,
@@ -170,6 +179,9 @@ impl Reason {
             Self::BodyIncomplete => "body_incomplete",
             Self::SignInBusy => "sign_in_busy",
             Self::SignInCrowded => "sign_in_crowded",
+            Self::NewPasswordUnfit => "new_password_unfit",
+            Self::NewPasswordsDiffer => "new_passwords_differ",
+            Self::PasswordNotChanged => "password_not_changed",
             Self::SessionsFull => "sessions_full",
             Self::StoreUnavailable => "store_unavailable",
             Self::UpstreamUnreachable => "upstream_unreachable",
@@ -188,7 +200,10 @@ impl Reason {
             | Self::HostMissing
             | Self::BodyMalformed
             | Self::FormMalformed
+            | Self::NewPasswordUnfit
+            | Self::NewPasswordsDiffer
             | Self::BodyIncomplete => StatusCode::BAD_REQUEST,
+            Self::PasswordNotChanged => StatusCode::CONFLICT,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooSlow | Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -263,6 +278,14 @@ impl Reason {
             Self::SignInBusy => "Too many people are signing in right now. Try again shortly.",
             Self::SignInCrowded => {
                 "Too many sign-ins of this account or from this address are waiting. Try again shortly."
+            }
+            Self::NewPasswordUnfit => {
+                "Choose a new password of at least 8 characters that is neither the old one nor your user name."
+            }
+            Self::NewPasswordsDiffer => "The two new passwords are not the same. Nothing was changed.",
+            Self::PasswordNotChanged => {
+                "The password was not changed: the server cannot write its users' file, or the account was changed in the \
+                 meantime. The log says more."
             }
             Self::SessionsFull => "Too many people are signed in right now. Try again later.",
             Self::StoreUnavailable => "The session store does not answer. Try again shortly.",

@@ -12,17 +12,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::credentials::methods::{Means, SignInMethod, Verdict};
-use crate::credentials::user_file::Users;
+use crate::credentials::user_file::current::CurrentUsers;
 use crate::credentials::user_file::method::check;
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 
 /// The users of a file, whose programs send name and password with every request.
 #[derive(Debug)]
-pub(crate) struct Basic(Arc<Users>);
+pub(crate) struct Basic(Arc<CurrentUsers>);
 
 impl Basic {
     /// These users.
-    pub(crate) fn new(users: Arc<Users>) -> Self {
+    pub(crate) fn new(users: Arc<CurrentUsers>) -> Self {
         Self(users)
     }
 }
@@ -35,7 +35,7 @@ impl SignInMethod for Basic {
 
     async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict {
         match presented.way {
-            CredentialSource::Basic => check(&self.0, presented, means, self.name()).await,
+            CredentialSource::Basic => check(&self.0.get(), presented, means, self.name()).await,
             CredentialSource::Form => Verdict::Absent,
         }
     }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Users;
+use super::current::CurrentUsers;
 use crate::credentials::methods::{Accepted, Means, SignInMethod, Verdict};
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 
 /// The users of a file, who sign in with the form.
 #[derive(Debug)]
-pub(crate) struct UserFile(Arc<Users>);
+pub(crate) struct UserFile(Arc<CurrentUsers>);
 
 impl UserFile {
     /// These users.
-    pub(crate) fn new(users: Arc<Users>) -> Self {
+    pub(crate) fn new(users: Arc<CurrentUsers>) -> Self {
         Self(users)
     }
 }
@@ -27,7 +28,7 @@ impl SignInMethod for UserFile {
 
     async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict {
         match presented.way {
-            CredentialSource::Form => check(&self.0, presented, means, self.name()).await,
+            CredentialSource::Form => check(&self.0.get(), presented, means, self.name()).await,
             CredentialSource::Basic => Verdict::Absent,
         }
     }

@@ -46,6 +46,7 @@ mod basic;
 mod cookies;
 mod landing;
 mod passing;
+mod passwords;
 mod properties;
 mod resources;
 mod sessions;
@@ -99,6 +100,7 @@ fn bench_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut Gat
             ban_max: Duration::from_secs(900),
             return_size: 3500,
             body_limit: 16 * 1024,
+            change_password: None,
         },
         logout: crate::logout::settings::LogoutSettings {
             get: crate::admission::cross_site::GetPolicy::Navigate,

@@ -52,7 +52,7 @@ for (const name of Object.keys(PAGES)) {
 
   test(`${name}: by keyboard, without scripts, on a narrow phone`, () =>
     shown(name, { size: NARROW, javaScriptEnabled: false }, async (page, complaints) => {
-      const controls = await page.locator("a, button, input:not([type=hidden])").all();
+      const controls = await page.locator("a, button, input:not([type=hidden], [hidden])").all();
       const first = page.locator("[autofocus]");
       if (await first.count()) assert.ok(await isFocused(first), "where typing goes");
       for (const control of controls) {
@@ -68,7 +68,7 @@ for (const name of Object.keys(PAGES)) {
     shown(name, { size: NARROW, bypassCSP: true }, async (page) => {
       const [wide, narrow] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
       assert.ok(wide <= narrow, `${wide} > ${narrow}`);
-      const wanted = await page.locator("a, button, input:not([type=hidden])").evaluateAll((all) => all.map((one) => one.outerHTML));
+      const wanted = await page.locator("a, button, input:not([type=hidden], [hidden])").evaluateAll((all) => all.map((one) => one.outerHTML));
       const reached = [];
       while (reached.length < 2 * wanted.length + 2) {
         await page.keyboard.press("Tab");

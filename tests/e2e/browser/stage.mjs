@@ -66,6 +66,17 @@ export async function signIn(page, stage, user = "alice", password = PASSWORD) {
   await press(page, page.locator("form button"));
 }
 
+const NEW_PASSWORD = "another horse battery";
+
+/** Signs in with the old one, which is right in any case, and asks for the new one by typing `old`. */
+async function changePassword(page, stage, old, password) {
+  [old, password].forEach((text) => evidence.secret(text));
+  await signIn(page, stage, "alice", old === WRONG_PASSWORD ? PASSWORD : old);
+  await page.goto(stage.at("/.exeunt/password"));
+  for (const [field, text] of [["#old", old], ["#password", password], ["#again", password]]) await page.fill(field, text);
+  await press(page, page.locator("form button"));
+}
+
 /** Follows a link, or sends a form, that stands on a page of another site. */
 async function fromAnotherSite(page, html) {
   await page.goto(`data:text/html,${encodeURIComponent(html)}`);
@@ -94,6 +105,15 @@ export const PAGES = {
     await PAGES["signed-in"](page, stage);
     // As an application leads there that takes this address for its own.
     await fromAnotherSite(page, `<a data-go href="${stage.at("/login")}">x</a>`);
+  },
+  password: async (page, stage) => {
+    await PAGES["signed-in"](page, stage);
+    await press(page, page.locator("a[href='/.exeunt/password']"));
+  },
+  "password-wrong": (page, stage) => changePassword(page, stage, WRONG_PASSWORD, NEW_PASSWORD),
+  "password-done": async (page, stage) => {
+    await changePassword(page, stage, PASSWORD, NEW_PASSWORD);
+    await changePassword(page, stage, NEW_PASSWORD, PASSWORD);
   },
   confirm: async (page, stage) => {
     await signIn(page, stage);

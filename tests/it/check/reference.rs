@@ -71,6 +71,8 @@ fn parse(text: &str) -> Settings {
 /// Settings as text, without what differs between runs: the folder, and the order of an index.
 fn shown(mut settings: Settings) -> String {
     settings.users_file = settings.users_file.file_name().unwrap().into();
+    let change = settings.gateway.login.change_password.as_mut().unwrap();
+    change.path = change.path.file_name().unwrap().into();
     settings.state = StateFolder::Beside("".into());
     let admin = settings.admin.as_mut().unwrap();
     admin.path = admin.path.file_name().unwrap().into();

@@ -129,6 +129,7 @@ fn settings(upstreams: &[String]) -> gateway::GatewaySettings {
             ban_max: Duration::from_secs(900),
             return_size: 3500,
             body_limit: 16 * 1024,
+            change_password: None,
         },
         logout: exeunt::logout::settings::LogoutSettings {
             get: GetPolicy::Navigate,

@@ -1,0 +1,190 @@
+//! A user's own change of the password, in the users' file.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::credentials::htpasswd::{self, WeakHashes};
+use crate::credentials::password::{self, HashingFailed, Password};
+use crate::credentials::stored_hash::{MAX_BCRYPT, StoredHash};
+use crate::credentials::user_edit::{self, UserChange};
+use crate::credentials::user_file::{UserEntry, Users};
+use crate::credentials::user_lock::{self, LockedFile, WriteProblem};
+
+/// The users' file, as it can be changed while the gateway runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsersFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What becomes of weak hashes in it.
+    pub weak: WeakHashes,
+}
+
+/// Why a password could not be changed. Says it to the operator.
+#[derive(Debug)]
+pub(crate) enum NotChanged {
+    /// The file cannot be written, or not be read.
+    File(WriteProblem),
+    /// The user in the file is another one than the gateway knows: changed, disabled or gone since it was read.
+    Outdated,
+    /// The file's kind of hash does not take the whole of the new password.
+    TooLong,
+    /// The new password could not be hashed.
+    Hashing,
+}
+
+impl fmt::Display for NotChanged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(WriteProblem { message, help }) => write!(f, "{message}; {help}"),
+            Self::Outdated => f.write_str("the users' file has changed since it was read: restart the gateway"),
+            Self::TooLong => write!(f, "htpasswd files take passwords of at most {MAX_BCRYPT} bytes"),
+            Self::Hashing => f.write_str("the new password could not be hashed: free some memory"),
+        }
+    }
+}
+
+impl std::error::Error for NotChanged {}
+
+impl UsersFile {
+    /// Whether the file can be replaced by this process. Nothing is written for the answer.
+    pub(crate) fn is_writable(&self) -> bool {
+        user_lock::may_replace(&self.path)
+    }
+
+    /// Gives a user a new password. `known` are the users as the gateway knows them, who proved the old password: if
+    /// the file says something else of this one, it has the last word and nothing is changed. Answers the users of
+    /// the file as it is now. Blocks, for as long as somebody else changes the file (ten seconds at most) and a hash
+    /// takes.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub(crate) fn change_password(&self, known: &Users, user: &str, new: &Password) -> Result<Users, NotChanged> {
+        let file = LockedFile::lock(&self.path).map_err(NotChanged::File)?;
+        let before = file.read().map_err(NotChanged::File)?;
+        let read = |text: &str| Users::parse_any(&self.path, text, self.weak).map_err(|_| NotChanged::Outdated);
+        let (there, expected) = (read(&before)?, known.find(user));
+        let same = |(there, expected): (&UserEntry, &UserEntry)| {
+            there.enabled && expected.enabled && there.hash == expected.hash
+        };
+        if !there.find(user).zip(expected).is_some_and(same) {
+            return Err(NotChanged::Outdated);
+        }
+        let after = self.with_password(&before, user, new)?;
+        let users = read(&after)?;
+        file.replace(&after).map_err(NotChanged::File)?;
+        Ok(users)
+    }
+
+    fn with_password(&self, text: &str, user: &str, new: &Password) -> Result<String, NotChanged> {
+        let failed = |HashingFailed| NotChanged::Hashing;
+        if htpasswd::is_htpasswd(&self.path, text) {
+            if new.length() > MAX_BCRYPT {
+                return Err(NotChanged::TooLong);
+            }
+            let hash = StoredHash::new_field(new).map_err(failed)?;
+            return htpasswd::with_hash(text, user, &hash).ok_or(NotChanged::Outdated);
+        }
+        let change = UserChange { password: Some(password::hash(new).map_err(failed)?), ..UserChange::default() };
+        let changed = user_edit::set(text, user, &change);
+        changed.map(|(text, _)| text).map_err(|_| NotChanged::Outdated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn password(text: &str) -> Password {
+        Password::new(text.to_owned()).unwrap()
+    }
+
+    fn file(folder: &Path, name: &str, text: &str) -> (UsersFile, Users) {
+        let file = UsersFile { path: folder.join(name), weak: WeakHashes::Refuse };
+        fs::write(&file.path, text).unwrap();
+        let users = Users::parse_any(&file.path, text, file.weak).unwrap();
+        (file, users)
+    }
+
+    fn text(file: &UsersFile) -> String {
+        fs::read_to_string(&file.path).unwrap()
+    }
+
+    /// Whether the file lets this user in with this password.
+    fn opens(file: &UsersFile, user: &str, typed: &str) -> bool {
+        let users = Users::parse_any(&file.path, &text(file), file.weak).unwrap();
+        users.find(user).is_some_and(|user| user.hash.matches(&password(typed)) == Ok(true))
+    }
+
+    #[test]
+    fn of_a_toml_file_one_hash_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = password::hash(&password("open sesame")).unwrap();
+        let before = format!("# people\n[users.alice] # since 2019\npassword = '{old}' # May\ngroups = ['a']\n");
+        let (file, users) = file(folder.path(), "users.toml", &before);
+        let users = file.change_password(&users, "alice", &password("Gru\u{308}\u{df}e an alle")).unwrap();
+        assert!(opens(&file, "alice", "Gr\u{fc}\u{df}e an alle") && !opens(&file, "alice", "open sesame"));
+        let (start, end) = (text(&file).find("$argon2id").unwrap(), "' # May\ngroups = ['a']\n");
+        assert!(
+            text(&file).starts_with("# people\n[users.alice] # since 2019\npassword = ") && start > 0,
+            "{}",
+            text(&file)
+        );
+        assert!(text(&file).ends_with(&end[1..]), "{}", text(&file));
+        let there = Users::parse_any(&file.path, &text(&file), file.weak).unwrap();
+        assert!(users.find("alice").unwrap() == there.find("alice").unwrap(), "the answer is what the file says");
+    }
+
+    #[test]
+    fn of_an_htpasswd_file_one_hash_changes_and_other_servers_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let alice = StoredHash::new_field(&password("open sesame")).unwrap();
+        let before = format!("# people\nbob:{alice}\nalice:{alice}:a comment\r\nalice:x\n");
+        let (file, users) = file(folder.path(), ".htpasswd", &before);
+        file.change_password(&users, "alice", &password("something new")).unwrap();
+        assert!(opens(&file, "alice", "something new") && opens(&file, "bob", "open sesame"));
+        let lines: Vec<_> = text(&file).split_inclusive('\n').map(str::to_owned).collect();
+        let [comment, bob, changed, second] = &lines[..] else { panic!("{lines:?}") };
+        assert_eq!(
+            (comment.as_str(), bob.as_str(), second.as_str()),
+            ("# people\n", &*format!("bob:{alice}\n"), "alice:x\n")
+        );
+        assert!(changed.starts_with("alice:$2y$10$") && changed.ends_with(":a comment\r\n"), "{changed}");
+        let long = password(&"a".repeat(72));
+        let users = Users::parse_any(&file.path, &text(&file), file.weak).unwrap();
+        assert!(matches!(file.change_password(&users, "alice", &long), Err(NotChanged::TooLong)));
+        file.change_password(&users, "alice", &password(&"a".repeat(71))).unwrap();
+        assert!(!opens(&file, "alice", &"a".repeat(70)) && opens(&file, "alice", &"a".repeat(71)));
+    }
+
+    /// An operator who gives a user another password, or disables the user, has the last word.
+    #[test]
+    fn what_the_file_says_meanwhile_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, other] = ["open sesame", "another one"].map(|text| password::hash(&password(text)).unwrap());
+        let entry = |hash: &str, more: &str| format!("[users.alice]\npassword = '{hash}'\n{more}");
+        let (file, users) = file(folder.path(), "users.toml", &entry(&old, ""));
+        for changed in [entry(&other, ""), entry(&old, "enabled = false\n"), String::new(), "[users".to_owned()] {
+            fs::write(&file.path, &changed).unwrap();
+            let changing = file.change_password(&users, "alice", &password("something new"));
+            assert!(matches!(changing, Err(NotChanged::Outdated)), "{changed}: {changing:?}");
+            assert_eq!(text(&file), changed);
+        }
+        fs::write(&file.path, entry(&old, "groups = ['new']\n")).unwrap();
+        let users = file.change_password(&users, "alice", &password("something new")).unwrap();
+        assert!(users.find("alice").unwrap().identity.is_in("new"), "other changes stand in nobody's way");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, users) = file(folder.path(), "users.toml", "");
+        assert!(file.is_writable());
+        let gone = UsersFile { path: folder.path().join("none/users.toml"), ..file };
+        assert!(!gone.is_writable());
+        let problem = gone.change_password(&users, "alice", &password("x")).unwrap_err();
+        assert!(problem.to_string().contains("make the folder first"), "{problem}");
+    }
+}

@@ -1,0 +1,184 @@
+//! `/.exeunt/password`: a user of the file changes the own password.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::json;
+
+use super::Gateway;
+use super::answers::{self, Audience};
+use super::assembled::Assembled;
+use super::built_in_pages::{BuiltInAnswer, SignInOut, SignInOutRequest, sign_in_out_request};
+use super::perform::read_form;
+use super::receive::Requester;
+use crate::admission::cross_site;
+use crate::admission::facts::RequestFacts;
+use crate::audit::Event;
+use crate::credentials::user_file::change::NotChanged;
+use crate::credentials::user_file::{SOURCE, Users};
+use crate::login::password::{self, PasswordChange, SHORTEST};
+use crate::logout::run::Which;
+use crate::pages::{PasswordPage, PasswordState};
+use crate::session::record::Session;
+use crate::values::client_address::ClientAddress;
+use crate::values::end_cause::EndCause;
+use crate::values::known_browser::KnownBrowser;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::reply::Reply;
+
+/// The name of the page below `/.exeunt/`.
+pub(super) const NAME: &str = "password";
+/// Its address.
+const ADDRESS: &str = "/.exeunt/password";
+
+/// Where this user may change the own password; `None` where that is not possible.
+pub(super) fn address(session: &Session, assembled: &Assembled) -> Option<&'static str> {
+    let file = assembled.login.change_password.as_ref();
+    file.is_some_and(|file| is_of_file(session) && file.is_writable()).then_some(ADDRESS)
+}
+
+fn is_of_file(session: &Session) -> bool {
+    *session.user().source == *SOURCE
+}
+
+/// Answers a request for the page, or takes the form.
+pub(super) fn answer(
+    facts: &RequestFacts<'_>,
+    requester: Requester,
+    assembled: &Arc<Assembled>,
+) -> Result<BuiltInAnswer, Refusal> {
+    let Some(file) = &assembled.login.change_password else { return Err(Reason::NoRoute.into()) };
+    if !matches!(*facts.method, Method::GET | Method::HEAD | Method::POST) {
+        let allow = HeaderValue::from_static("GET, HEAD, POST");
+        return Ok(BuiltInAnswer::Answer(answers::method_not_allowed(assembled, facts, allow)));
+    }
+    let Some(session) = requester.session.clone() else {
+        return Ok(BuiltInAnswer::Answer(answers::ask_login_again(assembled, facts)));
+    };
+    let possible = is_of_file(&session) && file.is_writable();
+    if *facts.method == Method::POST {
+        cross_site::change(facts, &assembled.hosts)?;
+        return match possible {
+            true => Ok(BuiltInAnswer::Perform(sign_in_out_request(
+                SignInOut::ChangePassword(session),
+                facts,
+                requester,
+                assembled,
+            ))),
+            false => Err(Reason::PasswordNotChanged.into()),
+        };
+    }
+    let state = if possible { PasswordState::Asked(None) } else { PasswordState::Fixed };
+    Ok(BuiltInAnswer::Answer(match Audience::of(facts.headers, assembled) {
+        Audience::Person(language) => assembled.pages.password(language, page(&session, state)),
+        Audience::Program => fields(&session, possible),
+    }))
+}
+
+/// What a program has to send.
+fn fields(session: &Session, possible: bool) -> Reply {
+    let fields = ["old", "password", "again"];
+    let user = session.identity().user();
+    let body = json!({ "action": ADDRESS, "method": "POST", "fields": fields, "user": user, "possible": possible });
+    Reply::json(StatusCode::OK, &body)
+}
+
+fn page<'a>(session: &'a Session, state: PasswordState<'a>) -> PasswordPage<'a> {
+    PasswordPage { user: session.identity().user(), shortest: SHORTEST, state }
+}
+
+impl Gateway {
+    /// Changes the password of a session's user: the file first, then what the gateway knows; then everything ends
+    /// that was opened with the old one, but this session.
+    pub(super) async fn change_password(
+        &self,
+        request: &SignInOutRequest,
+        session: &Arc<Session>,
+        body: Result<Bytes, Reason>,
+    ) -> Reply {
+        match self.try_to_change(request, session, body).await {
+            Ok(ended) => changed(request, session, ended),
+            Err(refusal) => form_again(request, session, &refusal),
+        }
+    }
+
+    async fn try_to_change(
+        &self,
+        request: &SignInOutRequest,
+        session: &Arc<Session>,
+        body: Result<Bytes, Reason>,
+    ) -> Result<usize, Refusal> {
+        let assembled = &request.assembled;
+        // Before the old password is checked: if the users change from here on, it may have been checked against others.
+        let known_users = assembled.users.get();
+        let form = body.map_err(Refusal::from).and_then(|body| read_form(request, &body))?;
+        let change = password::read(&form, session.identity().user())?;
+        let known = self.known_browser(request, &change.presented.user).map(KnownBrowser::id);
+        let accepted = self.attempts(assembled).check(&change.presented, request.client, known).await?;
+        if session.has_ended() || accepted.user != *session.user() {
+            return Err(Reason::SignInRequired.into());
+        }
+        self.store(change, known_users).await?;
+        Ok(self.end_others(request.client, session).await)
+    }
+
+    /// Writes the new password down. Nobody else reads or changes the users meanwhile.
+    async fn store(&self, change: PasswordChange, known: Arc<Users>) -> Result<(), Refusal> {
+        let _changing = self.changing_users.lock().await;
+        let assembled = self.assembled.load_full();
+        let file = assembled.login.change_password.clone().ok_or(Reason::NoRoute)?;
+        let PasswordChange { presented, new } = change;
+        let work = move || file.change_password(&known, &presented.user, &new);
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(users)) => {
+                assembled.users.replace(users);
+                Ok(())
+            }
+            Ok(Err(NotChanged::TooLong)) => Err(Reason::NewPasswordUnfit.into()),
+            Ok(Err(problem)) => {
+                tracing::warn!(%problem, "a password was not changed");
+                Err(Reason::PasswordNotChanged.into())
+            }
+            Err(_) => Err(Reason::Internal.into()),
+        }
+    }
+
+    /// Ends everything else of this user, and answers how many sessions that were.
+    async fn end_others(&self, client: ClientAddress, session: &Arc<Session>) -> usize {
+        let user = session.user();
+        self.forget_credentials(EndCause::PasswordChanged, |other| other.user() != user);
+        let mut others = self.sessions().list(user);
+        others.retain(|other| !Arc::ptr_eq(other, session));
+        let ended = self.pipeline.end(Which::These(others, EndCause::PasswordChanged), self.unattended()).await;
+        let (ended, user, session) = (ended.each.len(), session.identity().user(), session.handle());
+        let event = Event::PasswordChanged { user, session, client, ended };
+        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
+        ended
+    }
+}
+
+fn changed(request: &SignInOutRequest, session: &Session, ended: usize) -> Reply {
+    match request.reader {
+        Audience::Person(language) => {
+            request.assembled.pages.password(language, page(session, PasswordState::Done(ended)))
+        }
+        Audience::Program => {
+            let body = json!({ "user": session.identity().user(), "sessions_ended": ended });
+            Reply::json(StatusCode::OK, &body)
+        }
+    }
+}
+
+/// Browsers get the form again, and what was wrong; programs the reason.
+fn form_again(request: &SignInOutRequest, session: &Session, problem: &Refusal) -> Reply {
+    let refusal = answers::refusal_for(&request.assembled, Audience::Program, problem);
+    match request.reader {
+        Audience::Program => refusal,
+        Audience::Person(language) => {
+            let state = PasswordState::Asked(Some(problem));
+            let page = request.assembled.pages.password(language, page(session, state));
+            answers::with_headers_of(page.refusing(problem.reason), refusal)
+        }
+    }
+}

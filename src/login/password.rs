@@ -1,0 +1,83 @@
+//! What somebody sends to change the own password, and which passwords are taken.
+
+use zeroize::Zeroizing;
+
+use crate::credentials::password::Password;
+use crate::credentials::username_password::{CredentialSource, UsernamePassword};
+use crate::values::form::{Form, FormValue};
+use crate::values::reason::Reason;
+
+/// The shortest new password, in characters (NIST SP 800-63B 5.1.1.2).
+pub(crate) const SHORTEST: usize = 8;
+
+/// A change that could be made, if the old password is right.
+#[derive(Debug)]
+pub(crate) struct PasswordChange {
+    /// Who wants it, with the old password.
+    pub(crate) presented: UsernamePassword,
+    /// The new one.
+    pub(crate) new: Password,
+}
+
+/// Reads a form: `old`, `password` and, typed again, `again`. Programs may leave the last one out.
+///
+/// # Errors
+/// [`Reason::FormMalformed`] where a field is missing or given twice; [`Reason::NewPasswordsDiffer`];
+/// [`Reason::NewPasswordUnfit`] where the new one is too short, too long, the old one, or the user's name.
+pub(crate) fn read(form: &Form, user: &str) -> Result<PasswordChange, Reason> {
+    let (FormValue::One(old), FormValue::One(new)) = (form.field(&["old"]), form.field(&["password"])) else {
+        return Err(Reason::FormMalformed);
+    };
+    match form.field(&["again"]) {
+        FormValue::Several => return Err(Reason::FormMalformed),
+        FormValue::One(again) if again != new => return Err(Reason::NewPasswordsDiffer),
+        FormValue::One(_) | FormValue::Absent => {}
+    }
+    let new = Password::new(Zeroizing::new(new.to_owned())).map_err(|_| Reason::NewPasswordUnfit)?;
+    let is_old = Password::new(Zeroizing::new(old.to_owned())).is_ok_and(|old| old.is_same(&new));
+    let is_name = Password::new(Zeroizing::new(user.to_owned())).is_ok_and(|name| name.is_same(&new));
+    if is_old || is_name || new.characters() < SHORTEST {
+        return Err(Reason::NewPasswordUnfit);
+    }
+    let presented = UsernamePassword::new(CredentialSource::Form, user, Zeroizing::new(old.to_owned()))
+        .ok_or(Reason::FormMalformed)?;
+    Ok(PasswordChange { presented, new })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::password::MAX_PASSWORD;
+
+    #[test]
+    fn which_passwords_are_taken() {
+        use Reason::*;
+        let long = format!("old=x&password={}", "a".repeat(MAX_PASSWORD + 1));
+        let cases = [
+            ("old=open+sesame&password=something+new&again=something+new", Ok(())),
+            ("old=open+sesame&password=something+new", Ok(())),
+            ("old=&password=something+new", Ok(())),
+            ("old=x&password=12345678", Ok(())),
+            ("old=x&password=1234567", Err(NewPasswordUnfit)),
+            ("old=x&password=", Err(NewPasswordUnfit)),
+            // Eight letters, whatever their accents take; and seven.
+            ("old=x&password=%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC", Ok(())),
+            ("old=x&password=u%CC%88u%CC%88u%CC%88u%CC%88u%CC%88u%CC%88u%CC%88", Err(NewPasswordUnfit)),
+            ("old=open+sesame&password=open+sesame", Err(NewPasswordUnfit)),
+            ("old=Gr%C3%BC%C3%9Fe+an+alle&password=Gru%CC%88%C3%9Fe+an+alle", Err(NewPasswordUnfit)),
+            ("old=x&password=longname", Err(NewPasswordUnfit)),
+            (&long, Err(NewPasswordUnfit)),
+            ("old=x&password=something+new&again=something+old", Err(NewPasswordsDiffer)),
+            ("old=x&password=something+new&again=", Err(NewPasswordsDiffer)),
+            ("old=x&password=something+new&again=a&again=b", Err(FormMalformed)),
+            ("password=something+new", Err(FormMalformed)),
+            ("old=x", Err(FormMalformed)),
+            ("old=x&old=y&password=something+new", Err(FormMalformed)),
+        ];
+        for (text, want) in cases {
+            let change = read(&Form::parse(text.as_bytes()).unwrap(), "longname");
+            assert_eq!(change.as_ref().map(|_| ()).map_err(|reason| *reason), want, "{text}");
+            assert!(change.is_err() || change.unwrap().presented.user == "longname");
+        }
+    }
+}
