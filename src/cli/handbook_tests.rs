@@ -71,7 +71,7 @@ fn every_reason_has_its_row() {
 
 #[test]
 fn every_field_of_an_access_line_has_its_row() {
-    compare("fields of access lines", column(HANDBOOK, "field", 0), keys(ACCESS).into_iter());
+    compare("fields of access lines", column(HANDBOOK, "field", 0), keys(ACCESS));
     let words = INTERRUPTION.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next());
     compare("cut", column(HANDBOOK, "`cut` | the answer", 0), words);
 }

@@ -8,7 +8,6 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::assembled::Assembled;
-use super::login_target::encode_target;
 use crate::admission::cross_site;
 use crate::admission::facts::{self, RequestFacts};
 use crate::credentials::basic::header::challenge;
@@ -176,7 +175,7 @@ pub(super) fn expire_cookies(assembled: &Assembled, reply: &mut Reply) {
 /// The page to come back to: the one that was asked for or, where that was no page, the one it was asked from.
 fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
     if cross_site::is_read(facts.method) {
-        return Some(encode_target(&ReturnTo::of_target(&facts.target), facts.host, assembled));
+        return Some(assembled.return_targets().encode(&ReturnTo::of_target(&facts.target), facts.host));
     }
     let referer = ReturnTo::parse(facts.header(&REFERER)?, &assembled.own_origins)?;
     let same = referer.origin().is_some_and(|origin| facts.comes_from_own_address(origin, &assembled.hosts));

@@ -11,6 +11,7 @@ use crate::credentials::user_file::Users;
 use crate::credentials::user_file::current::CurrentUsers;
 use crate::credentials::user_file::method::UserFile;
 use crate::http1::cookie::SessionCookie;
+use crate::login::return_target::ReturnTargets;
 use crate::pages::{self, Addresses, BrokenPages, Pages};
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
@@ -121,6 +122,18 @@ impl Assembled {
             requests_per_session: settings.requests_per_session,
             keys,
         })
+    }
+
+    /// Where sign-ins may lead.
+    pub(super) fn return_targets(&self) -> ReturnTargets<'_> {
+        ReturnTargets {
+            default: &self.login.next,
+            own_origins: &self.own_origins,
+            hosts: &self.hosts,
+            own_pages: &self.own_pages,
+            routes: &self.routes,
+            keys: &self.keys,
+        }
     }
 
     /// Settles which path is forwarded where one has empty segments: with them where the route passes such paths on

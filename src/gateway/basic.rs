@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::Gateway;
 use super::assembled::Assembled;
 use crate::admission::facts::RequestFacts;
-use crate::audit::Event;
 use crate::credentials::basic::header::{self, Authorization};
 use crate::credentials::basic::verified::{Check, Found, Outcome, Turn, outcome};
 use crate::credentials::username_password::UsernamePassword;
@@ -110,7 +109,7 @@ impl Gateway {
                         if !check.enter(presented, *known, &session, now) {
                             return None;
                         }
-                        self.note_sign_in(&session, method);
+                        self.attempts(&assembled).accepted(&session, method);
                         Ok(session)
                     }
                     Err(refusal) => Err(refusal),
@@ -138,16 +137,5 @@ impl Gateway {
             log: &self.pipeline.log,
             clock: &self.pipeline.clock,
         }
-    }
-
-    pub(super) fn note_sign_in(&self, session: &Session, method: &'static str) {
-        let event = Event::SignedIn {
-            user: session.identity().user(),
-            session: session.handle(),
-            client: session.address(),
-            method,
-            device: session.device(),
-        };
-        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
     }
 }

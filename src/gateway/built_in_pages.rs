@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::answers::{self, Audience};
 use super::assembled::Assembled;
-use super::login_target::{encode_target, login_target};
 use super::password;
 use super::receive::Requester;
 use crate::admission::cross_site::{self, LogoutByGet};
@@ -194,12 +193,12 @@ pub(super) fn site<'a>(host: HostId, next: &'a ReturnTo, assembled: &'a Assemble
 
 fn login_page(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     let query = query(facts);
-    let target = login_target(query.field(&answer::NEXT), facts.host, assembled);
+    let target = assembled.return_targets().of(query.field(&answer::NEXT), facts.host);
     let language = match Audience::of(facts.headers, assembled) {
         Audience::Person(language) => language,
         Audience::Program => {
             let user = requester.session.as_ref().map(|session| session.identity().user());
-            return login_fields(&encode_target(&target, facts.host, assembled), user, assembled);
+            return login_fields(&assembled.return_targets().encode(&target, facts.host), user, assembled);
         }
     };
     match &requester.session {
@@ -207,7 +206,7 @@ fn login_page(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assem
             signed_in_at_login(language, session, &target, facts, assembled)
         }
         _ => {
-            let next = &*encode_target(&target, facts.host, assembled);
+            let next = &*assembled.return_targets().encode(&target, facts.host);
             let form = SignInForm { site: site(facts.host, &target, assembled), next, user: "", problem: None };
             assembled.pages.login(language, StatusCode::OK, form)
         }
@@ -249,7 +248,7 @@ fn signed_in_page(
     came_back: bool,
     assembled: &Assembled,
 ) -> Reply {
-    let fields = [("switch", "1"), ("next", &encode_target(next, host, assembled))];
+    let fields = [("switch", "1"), ("next", &assembled.return_targets().encode(next, host))];
     let switch = ReturnTo::own_form(assembled.own_pages.login(), &fields).to_string();
     let (user, next) = (session.identity().user(), &*next.to_string());
     let password = password::address(session, assembled);

@@ -6,7 +6,6 @@ mod basic;
 mod built_in_pages;
 mod exchange;
 mod forward;
-mod login_target;
 mod operations;
 mod password;
 mod perform;

@@ -18,6 +18,7 @@ use crate::audit::Event;
 use crate::credentials::user_file::change::NotChanged;
 use crate::credentials::user_file::{SOURCE, Users};
 use crate::login::password::{self, PasswordChange, SHORTEST};
+use crate::login::sign_in::known_as;
 use crate::logout::run::Which;
 use crate::pages::{PasswordPage, PasswordState};
 use crate::session::record::Session;
@@ -110,11 +111,12 @@ impl Gateway {
         body: Result<Bytes, Reason>,
     ) -> Result<usize, Refusal> {
         let assembled = &request.assembled;
-        // Before the old password is checked: if the users change from here on, it may have been checked against others.
+        // Taken before the old password is checked: if the users change from here on, it was checked against others.
         let known_users = assembled.users.get();
         let form = body.map_err(Refusal::from).and_then(|body| read_form(request, &body))?;
         let change = password::read(&form, session.identity().user())?;
-        let known = self.known_browser(request, &change.presented.user).map(KnownBrowser::id);
+        let (user, now) = (&change.presented.user, self.pipeline.clock.wall());
+        let known = known_as(user, &request.known, &assembled.keys, now).map(KnownBrowser::id);
         let accepted = self.attempts(assembled).check(&change.presented, request.client, known).await?;
         if session.has_ended() || accepted.user != *session.user() {
             return Err(Reason::SignInRequired.into());

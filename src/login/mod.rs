@@ -1,6 +1,8 @@
 //! From a proof to a session.
 
-pub mod password;
+pub(crate) mod password;
+pub(crate) mod return_target;
 pub mod settings;
+pub(crate) mod sign_in;
 pub(crate) mod sign_in_form;
 pub(crate) mod verify;

@@ -7,6 +7,7 @@ use crate::audit::{Event, Log};
 use crate::credentials::hashing::PasswordChecker;
 use crate::credentials::methods::{Accepted, Means, SignInMethods};
 use crate::credentials::username_password::UsernamePassword;
+use crate::session::record::Session;
 use crate::throttle::{Banned, SignInClient, Throttle, Ticket};
 use crate::values::client_address::{ClientAddress, TrustedProxies};
 use crate::values::known_browser::BrowserId;
@@ -58,6 +59,18 @@ impl Attempts<'_> {
                 Err(refused(reason.into()))
             }
         }
+    }
+
+    /// Writes a sign-in to the log.
+    pub(crate) fn accepted(&self, session: &Session, method: &'static str) {
+        let event = Event::SignedIn {
+            user: session.identity().user(),
+            session: session.handle(),
+            client: session.address(),
+            method,
+            device: session.device(),
+        };
+        self.log.event(self.clock.wall(), &event);
     }
 
     /// Writes a refused attempt to the log.

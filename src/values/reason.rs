@@ -279,14 +279,9 @@ impl Reason {
             Self::SignInCrowded => {
                 "Too many sign-ins of this account or from this address are waiting. Try again shortly."
             }
-            Self::NewPasswordUnfit => {
-                "Choose a new password of at least 8 characters that is neither the old one nor your user name."
-            }
+            Self::NewPasswordUnfit => "Choose at least 8 characters: not the old password, and not your user name.",
             Self::NewPasswordsDiffer => "The two new passwords are not the same. Nothing was changed.",
-            Self::PasswordNotChanged => {
-                "The password was not changed: the server cannot write its users' file, or the account was changed in the \
-                 meantime. The log says more."
-            }
+            Self::PasswordNotChanged => "The password was not changed. The server's log says why.",
             Self::SessionsFull => "Too many people are signed in right now. Try again later.",
             Self::StoreUnavailable => "The session store does not answer. Try again shortly.",
             Self::UpstreamUnreachable => "The application cannot be reached right now.",

@@ -1,0 +1,85 @@
+//! Where a sign-in leads, and how that is written down until then.
+//!
+//! What strangers can write goes through the sieve of [`ReturnTo`]. A page that was asked for here, and judged here,
+//! comes back as it was: where the sieve would not let it through, it is written as base64url with a code that only
+//! the gateway can make.
+
+use data_encoding::BASE64URL_NOPAD;
+
+use crate::logout::answer::{self, Next};
+use crate::routes::table::RouteTable;
+use crate::values::form::FormValue;
+use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::own_hosts::{HostId, OwnHosts};
+use crate::values::own_path::OwnPages;
+use crate::values::return_to::{AllowedOrigins, ReturnTo};
+use crate::values::target::Target;
+
+/// Begins what only the gateway writes: no path and no address begins like this.
+const MARK: char = '.';
+/// Characters of a code.
+const CODE: usize = 22;
+
+/// What decides where a sign-in may lead, under one configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReturnTargets<'a> {
+    /// Where people go who did not come from anywhere.
+    pub(crate) default: &'a ReturnTo,
+    /// The origins of the gateway itself.
+    pub(crate) own_origins: &'a AllowedOrigins,
+    /// The hosts that are served.
+    pub(crate) hosts: &'a OwnHosts,
+    /// The gateway's own addresses, to which no sign-in leads.
+    pub(crate) own_pages: &'a OwnPages,
+    /// The applications.
+    pub(crate) routes: &'a RouteTable,
+    /// What the gateway writes itself is signed with these.
+    pub(crate) keys: &'a MacKeys,
+}
+
+impl ReturnTargets<'_> {
+    /// The target of a sign-in on this host: what was asked for, if it is a page of an application, or the default.
+    pub(crate) fn of(&self, field: FormValue<'_>, host: HostId) -> ReturnTo {
+        let own = match field {
+            FormValue::One(text) => self.read(text, host),
+            FormValue::Absent | FormValue::Several => None,
+        };
+        own.or_else(|| self.checked(field)).unwrap_or_else(|| self.default.clone())
+    }
+
+    /// How a target is written so that [`ReturnTargets::of`] reads it again.
+    pub(crate) fn encode(&self, target: &ReturnTo, host: HostId) -> String {
+        let text = target.to_string();
+        if self.checked(FormValue::One(&text)).as_ref() == Some(target) {
+            return text;
+        }
+        let code = self.keys.sign(Purpose::ReturnTarget, &[self.name_of(host), text.as_bytes()]).encode();
+        format!("{MARK}{code}{}", BASE64URL_NOPAD.encode(text.as_bytes()))
+    }
+
+    fn checked(&self, field: FormValue<'_>) -> Option<ReturnTo> {
+        match answer::next(field, self.own_origins, self.hosts, self.own_pages) {
+            Next::Page(target) => Some(target),
+            Next::Ignored | Next::Logout => None,
+        }
+    }
+
+    /// Reads what the gateway wrote. The routes may have changed since: it still has to be an application's page.
+    fn read(&self, text: &str, host: HostId) -> Option<ReturnTo> {
+        let (code, text) = text.strip_prefix(MARK)?.split_at_checked(CODE)?;
+        let text = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        let code = Mac::parse(code.as_bytes())?;
+        if !self.keys.verify(Purpose::ReturnTarget, &[self.name_of(host), &text], &code) {
+            return None;
+        }
+        let target = Target::parse(&text).ok()?;
+        let path = target.path();
+        let is_page =
+            matches!(self.own_pages.find(path), Ok(None)) && matches!(self.routes.find(host, path), Ok(Some(_)));
+        is_page.then(|| ReturnTo::of_target(&target))
+    }
+
+    fn name_of(&self, host: HostId) -> &[u8] {
+        self.hosts.names().get(host.index()).map(|host| host.as_str().as_bytes()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,117 @@
+//! From a name and a password to a session: the attempt, the new session, the end of those that the browser had, and
+//! what makes the browser known.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+
+use super::verify::Attempts;
+use crate::credentials::methods::Accepted;
+use crate::credentials::username_password::UsernamePassword;
+use crate::http1::cookie::SessionCookie;
+use crate::logout::ending::{Carried, Terms};
+use crate::logout::run::{Pipeline, Which};
+use crate::logout::settings::LogoutSettings;
+use crate::session::record::{Session, SignIn};
+use crate::session::table::{NotOpened, Opened};
+use crate::throttle::name::folded;
+use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
+use crate::values::end_cause::EndCause;
+use crate::values::known_browser::KnownBrowser;
+use crate::values::mac::MacKeys;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::time::WallTime;
+
+/// What a sign-in needs of the gateway.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignInFlow<'a> {
+    /// Judges the attempt.
+    pub(crate) attempts: Attempts<'a>,
+    /// The sessions, and how they end.
+    pub(crate) pipeline: &'a Pipeline,
+    /// What `[logout]` says.
+    pub(crate) logout: &'a Arc<LogoutSettings>,
+    /// How the session cookie is written.
+    pub(crate) cookie: &'a SessionCookie,
+    /// What makes a browser known is signed with these.
+    pub(crate) keys: &'a MacKeys,
+}
+
+/// The browser, or program, that signs in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Browser<'a> {
+    /// Where it is.
+    pub(crate) client: ClientAddress,
+    /// What people call it.
+    pub(crate) device: Device,
+    /// What it brings from earlier sign-ins.
+    pub(crate) known: &'a [KnownBrowser],
+    /// The sessions that it names, which the new one replaces.
+    pub(crate) sessions: &'a [Arc<Session>],
+}
+
+/// A new session.
+#[derive(Debug)]
+pub(crate) struct SignedIn {
+    /// The session.
+    pub(crate) session: Arc<Session>,
+    /// `Set-Cookie` lines for the browser.
+    pub(crate) cookies: Vec<HeaderValue>,
+}
+
+impl SignInFlow<'_> {
+    /// Signs somebody in.
+    ///
+    /// # Errors
+    /// The refusal; an attempt that was refused is in the log.
+    pub(crate) async fn sign_in(
+        &self,
+        presented: &UsernamePassword,
+        browser: Browser<'_>,
+    ) -> Result<SignedIn, Refusal> {
+        let known = known_as(&presented.user, browser.known, self.keys, self.pipeline.clock.wall());
+        let accepted = self.attempts.check(presented, browser.client, known.map(KnownBrowser::id)).await?;
+        let mut signed_in = self.open(accepted, browser).await?;
+        signed_in.cookies.extend(self.make_known(&presented.user, known.or(browser.known.first())));
+        Ok(signed_in)
+    }
+
+    /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves
+    /// nobody without a session.
+    async fn open(&self, accepted: Accepted, browser: Browser<'_>) -> Result<SignedIn, Refusal> {
+        let Accepted { user, identity, method } = accepted;
+        let sign_in = SignIn { user, identity, device: browser.device, address: browser.client };
+        let opened = self.pipeline.sessions.open(sign_in, self.pipeline.clock.now()).await;
+        let Opened { id, session, evicted } = opened.map_err(not_opened)?;
+        self.pipeline.end(Which::Ended(evicted), Terms::unattended(self.logout)).await;
+        let previous = Which::These(browser.sessions.to_vec(), EndCause::SignedInAgain);
+        self.pipeline.end(previous, Terms::answered(self.logout, Carried { cookies: 1 })).await;
+        self.attempts.accepted(&session, method);
+        Ok(SignedIn { session, cookies: vec![self.cookie.set(&id)] })
+    }
+
+    /// What tells the browser from strangers at its next sign-in. Without random bytes it stays unknown.
+    fn make_known(&self, user: &str, before: Option<&KnownBrowser>) -> Option<HeaderValue> {
+        let known = KnownBrowser::after_sign_in(before, &folded(user), self.keys, self.pipeline.clock.wall());
+        known.ok().map(|known| self.cookie.set_known(&known))
+    }
+}
+
+/// What proves that this user signed in with this browser before.
+pub(crate) fn known_as<'a>(
+    user: &str,
+    known: &'a [KnownBrowser],
+    keys: &MacKeys,
+    now: WallTime,
+) -> Option<&'a KnownBrowser> {
+    let name = folded(user);
+    known.iter().find(|known| known.vouches_for(&name, keys, now))
+}
+
+fn not_opened(problem: NotOpened) -> Refusal {
+    match problem {
+        NotOpened::Full => Reason::SessionsFull.into(),
+        NotOpened::StoreUnavailable | NotOpened::NoRandomness => Reason::StoreUnavailable.into(),
+    }
+}
