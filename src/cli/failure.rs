@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::print;
 use crate::credentials::problem::FileProblems;
-use crate::credentials::user_lock::WriteProblem;
-use crate::credentials::user_reader::Fault;
+use crate::credentials::user_file::lock::WriteProblem;
+use crate::credentials::user_file::reader::Fault;
 
 /// As it is said to the person: what, and what to do.
 #[derive(Debug)]

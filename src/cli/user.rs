@@ -14,13 +14,13 @@ use super::failure::CommandError;
 use super::print;
 use super::running::{Running, part};
 
-use crate::credentials::htpasswd::{self, WeakHashes};
 use crate::credentials::password::{Password, hash};
 use crate::credentials::problem::FileProblems;
-use crate::credentials::user_edit::{self, ChangeOutcome, EditProblem, FieldChange, UserChange};
+use crate::credentials::user_file::edit::{self, ChangeOutcome, EditProblem, FieldChange, UserChange};
+use crate::credentials::user_file::htpasswd::{self, WeakHashes};
+use crate::credentials::user_file::lock::LockedFile;
+use crate::credentials::user_file::reader::{check_name, check_text, quoted};
 use crate::credentials::user_file::{Users, no_users_message, read_any};
-use crate::credentials::user_lock::LockedFile;
-use crate::credentials::user_reader::{check_name, check_text, quoted};
 
 /// Adds, changes, removes and lists the users of the users' file.
 #[derive(Clone, Debug, Subcommand)]
@@ -177,7 +177,7 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
     let password = password.as_ref().map(hash).transpose();
     let password = password.map_err(|_| CommandError::new("the password could not be hashed", "free some memory"))?;
     let change = UserChange { password, ..arguments.change() };
-    let (done, notice) = edit(&path, &user, |text| user_edit::set(text, &user, &change))?;
+    let (done, notice) = edit(&path, &user, |text| edit::set(text, &user, &change))?;
     let done = match done {
         ChangeOutcome::Added => "added to",
         ChangeOutcome::Changed => "changed in",
@@ -188,7 +188,7 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
 fn remove(arguments: RemoveUser) -> Result<CommandOutput, CommandError> {
     let (user, path) = (arguments.user, arguments.file.path()?);
     refuse_htpasswd(&path, "-D", &user)?;
-    let ((), notice) = edit(&path, &user, |text| user_edit::remove(text, &user).map(|text| (text, ())))?;
+    let ((), notice) = edit(&path, &user, |text| edit::remove(text, &user).map(|text| (text, ())))?;
     Ok(CommandOutput { result: followed(&user, "removed from", &path), notice })
 }
 

@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::credentials::htpasswd::WeakHashes;
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_file::change::UsersFile;
+use crate::credentials::user_file::htpasswd::WeakHashes;
 use crate::credentials::user_file::{Users, no_users_message};
 use crate::login::settings::LoginSettings;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};

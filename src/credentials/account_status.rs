@@ -55,7 +55,8 @@ mod tests {
     use super::*;
 
     fn users(text: &str) -> Users {
-        Users::parse_any("htpasswd".as_ref(), text, crate::credentials::htpasswd::WeakHashes::Accept).unwrap()
+        Users::parse_any("htpasswd".as_ref(), text, crate::credentials::user_file::htpasswd::WeakHashes::Accept)
+            .unwrap()
     }
 
     #[test]

@@ -6,9 +6,9 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::*;
-use crate::credentials::htpasswd::WeakHashes;
 use crate::credentials::password;
 use crate::credentials::stored_hash::Work;
+use crate::credentials::user_file::htpasswd::WeakHashes;
 
 fn users() -> Users {
     let hash = password::hash(&Password::new("open sesame".to_owned()).unwrap()).unwrap();

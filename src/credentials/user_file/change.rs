@@ -3,12 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::credentials::htpasswd::{self, WeakHashes};
 use crate::credentials::password::{self, HashingFailed, Password};
 use crate::credentials::stored_hash::{MAX_BCRYPT, StoredHash};
-use crate::credentials::user_edit::{self, UserChange};
+use crate::credentials::user_file::edit::{self, UserChange};
+use crate::credentials::user_file::htpasswd::{self, WeakHashes};
+use crate::credentials::user_file::lock::{self, LockedFile, WriteProblem};
 use crate::credentials::user_file::{UserEntry, Users};
-use crate::credentials::user_lock::{self, LockedFile, WriteProblem};
 
 /// The users' file, as it can be changed while the gateway runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl std::error::Error for NotChanged {}
 impl UsersFile {
     /// Whether the file can be replaced by this process. Nothing is written for the answer.
     pub(crate) fn is_writable(&self) -> bool {
-        user_lock::may_replace(&self.path)
+        lock::may_replace(&self.path)
     }
 
     /// Gives a user a new password. `known` are the users as the gateway knows them, who proved the old password: if
@@ -85,7 +85,7 @@ impl UsersFile {
             return htpasswd::with_hash(text, user, &hash).ok_or(NotChanged::Outdated);
         }
         let change = UserChange { password: Some(password::hash(new).map_err(failed)?), ..UserChange::default() };
-        let changed = user_edit::set(text, user, &change);
+        let changed = edit::set(text, user, &change);
         changed.map(|(text, _)| text).map_err(|_| NotChanged::Outdated)
     }
 }

@@ -3,8 +3,8 @@
 use data_encoding::BASE64;
 
 use super::*;
-use crate::credentials::htpasswd::WeakHashes;
 use crate::credentials::user_file::change::UsersFile;
+use crate::credentials::user_file::htpasswd::WeakHashes;
 
 const CHANGE: &str = "old=wonder+land&password=something+new&again=something+new";
 const PAGE: &str = "/.exeunt/password";

@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use exeunt::credentials::htpasswd::WeakHashes;
 use exeunt::credentials::problem::FileProblems;
 use exeunt::credentials::user_file::Users;
+use exeunt::credentials::user_file::htpasswd::WeakHashes;
 
 /// Put in the place of `{secret}`; what is said about a file never holds it.
 const SECRET: &str = "s3cr3t-h4sh";

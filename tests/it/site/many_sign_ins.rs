@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use exeunt::credentials::htpasswd::WeakHashes;
 use exeunt::credentials::user_file::Users;
+use exeunt::credentials::user_file::htpasswd::WeakHashes;
 
 use super::answer::Answer;
 use super::harness::{FORM, Site, until};

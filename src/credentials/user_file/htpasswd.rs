@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use crate::credentials::problem::{FileProblem, mask};
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::UserEntry;
-use crate::credentials::user_reader::{check_name, quoted};
+use crate::credentials::user_file::reader::{check_name, quoted};
 use crate::values::identity::Identity;
 
 /// What becomes of hashes that a graphics card breaks in a night.
@@ -190,5 +190,4 @@ impl HtpasswdReader<'_> {
 }
 
 #[cfg(test)]
-#[path = "htpasswd_tests.rs"]
 mod tests;

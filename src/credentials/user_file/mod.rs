@@ -15,7 +15,11 @@
 
 pub mod change;
 pub(crate) mod current;
+pub(crate) mod edit;
+pub mod htpasswd;
+pub(crate) mod lock;
 pub(crate) mod method;
+pub(crate) mod reader;
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -24,10 +28,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::credentials::htpasswd::{self, HtpasswdLines, WeakHashes};
+use self::htpasswd::{HtpasswdLines, WeakHashes};
 use crate::credentials::problem::{FileProblem, FileProblems};
 use crate::credentials::stored_hash::{StoredHash, Work, most_common_work};
-use crate::credentials::user_reader;
 use crate::values::identity::{Identity, UserKey};
 
 /// The most users that one file holds.
@@ -109,8 +112,8 @@ impl Users {
 
     /// Reads the text of a `users.toml`; `path` is what the problems name.
     pub fn parse(path: &Path, text: &str) -> Result<Self, FileProblems> {
-        let faults = |faults: user_reader::Faults| FileProblems::new(path, faults.masked, faults.problems);
-        user_reader::read(text).map(Self::of).map_err(faults)
+        let faults = |faults: reader::Faults| FileProblems::new(path, faults.masked, faults.problems);
+        reader::read(text).map(Self::of).map_err(faults)
     }
 
     fn of(entries: Vec<UserEntry>) -> Self {
@@ -248,5 +251,4 @@ fn check_mode(path: &Path, mode: u32) -> Result<(), ReadError> {
 }
 
 #[cfg(test)]
-#[path = "user_file_tests.rs"]
 mod tests;
