@@ -45,7 +45,7 @@ fn verdict(path: &Path, warnings: &Report, hosts: &OwnHosts) -> String {
     format!(
         "{}: {accepted}{}\n\
          served host names: {}\n\
-         a proxy in front must pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host)\n",
+         a proxy in front must pass on the host name that was asked for (nginx: proxy_set_header Host $host)\n",
         path.display(),
         warnings.counts(),
         hosts.list()

@@ -57,7 +57,7 @@ fn a_sound_configuration_is_told_which_hosts_it_serves() {
         text(&output.stdout),
         "./config.toml: accepted, with 2 warnings\n\
          served host names: localhost, shop.test, 127.0.0.1, [::1]\n\
-         a proxy in front must pass on the Host that the browser sent (nginx: proxy_set_header Host $http_host)\n"
+         a proxy in front must pass on the host name that was asked for (nginx: proxy_set_header Host $host)\n"
     );
 }
 
