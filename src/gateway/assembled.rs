@@ -138,8 +138,8 @@ impl Assembled {
 
     /// Settles which path is forwarded where one has empty segments: with them where the route passes such paths on
     /// literally, elsewhere without. Our own addresses do not know the difference.
-    pub(super) fn merge_slashes(&self, host: HostId, target: &mut Target<'_>) -> Result<(), Refusal> {
-        let Some(merged) = target.path().merged().transpose()? else { return Ok(()) };
+    pub(super) fn merge_slashes(&self, host: HostId, target: &mut Target<'_>) {
+        let Some(merged) = target.path().merged() else { return };
         let merge = match self.at(host, &merged) {
             Ok(Requested::OwnPage(_)) => true,
             Ok(Requested::Route(route)) => !route.opaque,
@@ -148,7 +148,6 @@ impl Assembled {
         if merge {
             target.set_path(merged);
         }
-        Ok(())
     }
 
     /// What a request asks for, whoever reads its path.

@@ -195,7 +195,7 @@ impl Gateway {
         if facts.asks_server {
             return Ok(Received::Answer(answers::whole_server()));
         }
-        assembled.merge_slashes(facts.host, &mut facts.target)?;
+        assembled.merge_slashes(facts.host, &mut facts.target);
         exchange.note_path(facts.target.path().text());
         let asked = assembled.requested(&facts)?;
         let mut requester = self.requester(&facts, assembled);

@@ -56,7 +56,7 @@ fn address(
     assembled: &Assembled,
 ) -> Result<String, Refusal> {
     let elsewhere = |_| Refusal::from(Reason::DestinationRefused);
-    assembled.merge_slashes(facts.host, &mut target).map_err(elsewhere)?;
+    assembled.merge_slashes(facts.host, &mut target);
     match assembled.at(facts.host, target.path()).map_err(elsewhere)? {
         Requested::Route(other) if Arc::ptr_eq(route, other) => {}
         Requested::Route(_) | Requested::OwnPage(_) => return Err(Reason::DestinationRefused.into()),

@@ -265,8 +265,8 @@ fn is_target(target: &[u8]) -> bool {
 
 /// Where a target in absolute form goes to (RFC 9112 3.2.2). There is no other form but that of a path.
 fn authority(target: &[u8]) -> Result<&[u8], Reason> {
-    let target = Target::parse(target).map_err(|_| Reason::TargetAmbiguous)?;
-    let authority = target.authority().filter(|authority| Authority::try_from(*authority).is_ok());
+    let authority = Target::authority_of(target).map_err(|_| Reason::TargetAmbiguous)?;
+    let authority = authority.filter(|authority| Authority::try_from(*authority).is_ok());
     authority.filter(|authority| !authority.contains('@')).map(str::as_bytes).ok_or(Reason::HeadMalformed)
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::readings::{LONGEST_FORM, RequestPath};
+use super::normal_form::LONGEST_FORM;
+use super::readings::RequestPath;
 
 /// A path of one reading. A slash at its end makes no difference.
 #[derive(Clone, Debug)]

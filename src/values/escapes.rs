@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
-
 use super::ambiguous::Ambiguous;
+use super::fixed_buffer::FixedBuffer;
 
 /// A path whose escapes have one spelling.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,72 +12,67 @@ pub(crate) struct Spelled<'a> {
     pub(crate) text: Cow<'a, str>,
     /// The first escape of a character that takes a path apart, if there is one: `/ ; % ? # \`.
     pub(crate) opaque: Option<u8>,
+    /// What the path stands for to whoever decodes it once. A decoded slash is [`SLASH`].
+    pub(crate) decoded: Vec<u8>,
 }
 
-/// Brings a path to its one spelling.
+/// Brings a path to its one spelling, and decodes it.
 ///
 /// # Errors
 /// A percent sign that begins no escape, and escapes of control characters.
 pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
-    let mut rest = raw.as_bytes();
-    let (mut text, mut opaque) = (Vec::with_capacity(raw.len()), None);
-    let next = |rest: &[u8]| if rest.first() == Some(&b'%') { Some(0) } else { memchr(b'%', rest) };
-    while let Some(at) = next(rest) {
-        let (plain, behind) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        text.extend_from_slice(plain);
-        let behind = behind.get(1..).unwrap_or_default();
-        let Some((byte, behind)) = escape(behind) else { return Err(not_an_escape(behind)) };
-        rest = behind;
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(byte),
-            0..=0x1f | 0x7f => return Err(Ambiguous::bytes(&[byte])),
-            _ => text.extend_from_slice(&[b'%', upper_digit(byte >> 4), upper_digit(byte & 15)]),
+    let (mut decoded, mut text) = (FixedBuffer::of(raw.len()), FixedBuffer::of(raw.len()));
+    let (mut rest, mut opaque, mut seen) = (raw.as_bytes(), None, 0);
+    loop {
+        while let [b'%', first, second, behind @ ..] = rest {
+            let (high, low) = (digit(*first), digit(*second));
+            let byte = (high & 15) << 4 | low & 15;
+            let kind = kind(byte);
+            seen |= high | low | kind;
+            if (high | low | kind) & RARE != 0 {
+                match kind {
+                    _ if (high | low) & NO_DIGIT != 0 => break,
+                    CONTROL => return Err(Ambiguous::bytes(&[byte])),
+                    _ => opaque = opaque.or(Some(byte)),
+                }
+            }
+            decoded.push(if byte == b'/' { SLASH } else { byte });
+            if kind == UNRESERVED {
+                text.push(byte);
+            } else {
+                text.extend(&[b'%', first.to_ascii_uppercase(), second.to_ascii_uppercase()]);
+            }
+            rest = behind;
         }
-        if opaque.is_none() && parts_a_path(byte) {
-            opaque = Some(byte);
+        match rest {
+            [] => break,
+            [b'%', behind @ ..] => return Err(not_an_escape(behind)),
+            [_, behind @ ..] => {
+                let end = behind.iter().position(|&byte| byte == b'%').unwrap_or(behind.len());
+                let (plain, behind) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
+                decoded.extend(plain);
+                text.extend(plain);
+                rest = behind;
+            }
         }
     }
-    text.extend_from_slice(rest);
-    let text = if text == raw.as_bytes() { Cow::Borrowed(raw) } else { Cow::Owned(owned(text)?) };
-    Ok(Spelled { text, opaque })
+    let same = seen & (LOWER | UNRESERVED) == 0;
+    let text = if same { raw.into() } else { owned(text.into_vec())?.into() };
+    Ok(Spelled { text, opaque, decoded: decoded.into_vec() })
 }
 
 fn owned(text: Vec<u8>) -> Result<String, Ambiguous> {
     String::from_utf8(text).map_err(|_| Ambiguous::because("a letter beyond ASCII that is not escaped"))
 }
 
-/// The characters that take a path apart, or an escape. Whether a program decodes them decides what it reads.
-pub(crate) const fn parts_a_path(byte: u8) -> bool {
-    matches!(byte, b'/' | b';' | b'%' | b'?' | b'#' | b'\\')
-}
-
-/// What a path stands for to most programs, as far as `most` bytes of it: all escapes decoded once but those that take
-/// a path apart.
-pub(crate) fn decode_once(text: &str, most: usize) -> Vec<u8> {
-    let mut rest = text.as_bytes();
-    let mut decoded = Vec::with_capacity(text.len().min(most + 1));
-    while let [first, behind @ ..] = rest
-        && decoded.len() <= most
-    {
-        let escape = if *first == b'%' { escape(behind) } else { None };
-        let (byte, behind) = escape.filter(|(byte, _)| !parts_a_path(*byte)).unwrap_or((*first, behind));
-        decoded.push(byte);
-        rest = behind;
-    }
-    decoded
-}
-
-/// Stands for a slash that was escaped, where the difference matters. It can be nothing else: control characters are
-/// refused.
-pub(crate) const SLASH: u8 = 1;
-
-/// Appends what a text stands for to whoever decodes until nothing is left to decode, and to everybody in between: the
-/// order makes no difference, since no two escapes overlap. A decoded slash becomes [`SLASH`].
+/// What a text that was decoded once stands for to whoever decodes until nothing is left to decode, and to everybody in
+/// between: the order makes no difference, since no two escapes overlap. A decoded slash becomes [`SLASH`].
 ///
 /// # Errors
 /// Control characters, however deep they are hidden.
-pub(crate) fn decode_wholly(text: &str, decoded: &mut Vec<u8>) -> Result<(), Ambiguous> {
-    for &byte in text.as_bytes() {
+pub(crate) fn decode_wholly(once: &[u8]) -> Result<Vec<u8>, Ambiguous> {
+    let mut decoded = Vec::with_capacity(once.len());
+    for &byte in once {
         decoded.push(byte);
         while let [.., b'%', high, low] = decoded.as_slice()
             && let Some(byte) = pair(*high, *low)
@@ -90,8 +84,28 @@ pub(crate) fn decode_wholly(text: &str, decoded: &mut Vec<u8>) -> Result<(), Amb
             decoded.push(if byte == b'/' { SLASH } else { byte });
         }
     }
-    Ok(())
+    Ok(decoded)
 }
+
+/// What a path stands for to most programs, as far as `most` bytes of it: all escapes decoded once but those that take
+/// a path apart.
+pub(crate) fn decode_once(text: &str, most: usize) -> Vec<u8> {
+    let mut rest = text.as_bytes();
+    let mut decoded = Vec::with_capacity(text.len().min(most + 1));
+    while let [first, behind @ ..] = rest
+        && decoded.len() <= most
+    {
+        let escape = if *first == b'%' { escape(behind) } else { None };
+        let (byte, behind) = escape.filter(|(byte, _)| kind(*byte) != PARTING).unwrap_or((*first, behind));
+        decoded.push(byte);
+        rest = behind;
+    }
+    decoded
+}
+
+/// Stands for a slash that was escaped, where the difference matters. It can be nothing else: control characters are
+/// refused.
+pub(crate) const SLASH: u8 = 1;
 
 /// The byte of two hexadecimal digits, and what is behind them.
 fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
@@ -100,29 +114,63 @@ fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 fn pair(high: u8, low: u8) -> Option<u8> {
-    Some(digit(high)? << 4 | digit(low)?)
+    let (high, low) = (digit(high), digit(low));
+    ((high | low) & NO_DIGIT == 0).then_some((high & 15) << 4 | low & 15)
 }
 
-fn digit(byte: u8) -> Option<u8> {
-    DIGITS.get(usize::from(byte)).copied().filter(|&value| value < 16)
+/// A digit's value and what is said of it, in one byte: many of them are looked at together.
+fn digit(byte: u8) -> u8 {
+    DIGITS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT)
 }
 
-/// The value of every hexadecimal digit; 255 for all other bytes.
+/// A small letter as a digit.
+const LOWER: u8 = 0x40;
+/// No hexadecimal digit.
+const NO_DIGIT: u8 = 0x80;
+
 #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
 static DIGITS: [u8; 256] = {
-    let mut table = [255; 256];
+    let mut table = [NO_DIGIT; 256];
     let mut value = 0;
     while value < 16 {
         table[b"0123456789ABCDEF"[value as usize] as usize] = value;
-        table[b"0123456789abcdef"[value as usize] as usize] = value;
+        if value > 9 {
+            table[b"abcdef"[value as usize - 10] as usize] = value | LOWER;
+        }
         value += 1;
     }
     table
 };
 
-const fn upper_digit(value: u8) -> u8 {
-    if value < 10 { b'0' + value } else { b'A' + value - 10 }
+/// What an escaped byte is to those who read a path.
+fn kind(byte: u8) -> u8 {
+    KINDS.get(usize::from(byte)).copied().unwrap_or(CONTROL)
 }
+
+/// The byte means the same without its escape (RFC 3986 2.3).
+const UNRESERVED: u8 = 0x10;
+/// The byte takes a path, or an escape, apart. Whether a program decodes it decides what that program reads.
+const PARTING: u8 = 0x20;
+/// No path has the byte.
+const CONTROL: u8 = 0xa0;
+/// What is looked at more closely.
+const RARE: u8 = NO_DIGIT | PARTING | CONTROL;
+
+#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
+static KINDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte: u8 = 0;
+    while byte < 0x80 {
+        table[byte as usize] = match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => UNRESERVED,
+            b'/' | b';' | b'%' | b'?' | b'#' | b'\\' => PARTING,
+            0..=0x1f | 0x7f => CONTROL,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
 
 fn not_an_escape(behind: &[u8]) -> Ambiguous {
     let unicode = matches!(behind, [b'u' | b'U', ..]);
@@ -150,12 +198,13 @@ mod tests {
             ("%7F", None),
         ];
         for (raw, want) in cases {
-            let want = want.map(|(text, opaque)| Spelled { text: text.into(), opaque });
-            assert_eq!(spell(raw).ok(), want, "{raw}");
+            let spelled = spell(raw).ok();
+            assert_eq!(spelled.as_ref().map(|spelled| (&*spelled.text, spelled.opaque)), want, "{raw}");
         }
         for raw in ["%", "100%", "%2", "%zz", "%+1", "%u0041", "%%41"] {
             assert!(spell(raw).is_err(), "{raw}");
         }
+        assert_eq!(spell("/%40a%2f%252F%c3%a4").unwrap().decoded, b"/@a\x01%2F\xc3\xa4");
         assert_eq!(spell("/a%0dx").unwrap_err().detail(), "%0D");
         assert_eq!(spell("/a%u0041").unwrap_err().detail(), "%uXXXX");
     }
@@ -184,12 +233,11 @@ mod tests {
             ("%25%", "%%"),
         ];
         for (text, want) in cases {
-            let mut decoded = Vec::new();
-            decode_wholly(text, &mut decoded).unwrap();
+            let decoded = decode_wholly(text.as_bytes()).unwrap();
             assert_eq!(String::from_utf8(decoded).unwrap(), want, "{text}");
         }
         for hidden in ["%00", "%2500", "%25250a", "a%7F", "%25%30%31"] {
-            assert!(decode_wholly(hidden, &mut Vec::new()).is_err(), "{hidden}");
+            assert!(decode_wholly(hidden.as_bytes()).is_err(), "{hidden}");
         }
     }
 
@@ -203,8 +251,7 @@ mod tests {
                 if once == again { break }
                 again = once;
             }
-            let mut decoded = Vec::new();
-            if decode_wholly(&text, &mut decoded).is_ok() {
+            if let Ok(decoded) = decode_wholly(text.as_bytes()) {
                 let decoded: Vec<u8> = decoded.iter().map(|&byte| if byte == SLASH { b'/' } else { byte }).collect();
                 prop_assert_eq!(decoded, again);
             } else {

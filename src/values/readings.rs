@@ -14,10 +14,9 @@ use memchr::{memchr, memmem};
 
 use super::ambiguous::Ambiguous;
 use super::escapes;
-use super::wide_letters::{narrow_letters, narrow_signs};
+use super::normal_form::{LONGEST_FORM, NormalForm};
+use super::segments::{self, DOUBLED};
 
-/// More of a form than this is not compared: configured paths are shorter.
-pub(crate) const LONGEST_FORM: usize = 255;
 /// A longer path than an honest one, in bytes, where there is anything to decide about it.
 const LONGEST: usize = 4 * 1024;
 
@@ -36,14 +35,6 @@ struct Odd {
     literal: Vec<u8>,
     strict: NormalForm,
     loose: NormalForm,
-}
-
-/// A path as names without anything between them but single slashes; nothing for the root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct NormalForm {
-    text: Vec<u8>,
-    /// Everything behind depends on when a parameter is cut off.
-    forks: bool,
 }
 
 impl<'a> RequestPath<'a> {
@@ -66,22 +57,21 @@ impl<'a> RequestPath<'a> {
         if raw.contains('\\') {
             return Err(Ambiguous::because("a backslash"));
         }
-        let escapes::Spelled { mut text, opaque } = escapes::spell(raw)?;
+        let escapes::Spelled { mut text, opaque, mut decoded } = escapes::spell(raw)?;
         let opaque = opaque.map(|byte| Ambiguous::bytes(&[byte]));
         if has_dot_segments(&text) {
             // What a dot segment takes back depends on where segments end.
             if let Some(opaque) = opaque {
                 return Err(opaque);
             }
-            if text.contains(['%', ';']) {
-                check_others(&text)?;
-            }
-            text = Cow::Owned(resolve(&text)?);
+            // Segments are judged before one of them takes another back.
+            decoded = resolve(&decoded, segments::check_one)?;
+            text = Cow::Owned(String::from_utf8(resolve(text.as_bytes(), |_| Ok(()))?).map_err(|_| CLIMBS)?);
         }
-        if is_plain(text.as_bytes()) {
+        if matches!(text, Cow::Owned(_)) && is_plain(text.as_bytes()) {
             return Ok(Self { text, odd: None });
         }
-        let odd = Odd::read(&text, opaque)?;
+        let odd = Odd::read(&text, decoded, opaque)?;
         Ok(Self { text, odd: Some(Box::new(odd)) })
     }
 
@@ -125,13 +115,18 @@ impl<'a> RequestPath<'a> {
         self.odd.as_ref().and_then(|odd| odd.opaque.as_ref())
     }
 
-    /// The path without empty segments, if it has some.
-    ///
-    /// # Errors
-    /// None that the path did not have before.
-    pub(crate) fn merged(&self) -> Option<Result<RequestPath<'static>, Ambiguous>> {
-        let doubled = self.odd.as_ref().is_some_and(|odd| odd.doubled);
-        doubled.then(|| RequestPath::read(&merge(&self.text)).map(RequestPath::into_owned))
+    /// The path without empty segments, if it has some. Its forms are the same.
+    pub(crate) fn merged(&self) -> Option<RequestPath<'static>> {
+        let odd = self.odd.as_ref().filter(|odd| odd.doubled)?;
+        let mut text = self.text.as_bytes().to_vec();
+        merge_slashes(&mut text);
+        let text = String::from_utf8(text).ok()?;
+        if is_plain(text.as_bytes()) {
+            return Some(RequestPath { text: Cow::Owned(text), odd: None });
+        }
+        let literal = escapes::decode_once(&text, LONGEST_FORM);
+        let odd = Odd { doubled: false, literal, ..Odd::clone(odd) };
+        Some(RequestPath { text: Cow::Owned(text), odd: Some(Box::new(odd)) })
     }
 
     /// The same, of text of its own.
@@ -147,8 +142,6 @@ impl<'a> RequestPath<'a> {
         }
     }
 }
-
-const DOUBLED: Ambiguous = Ambiguous::because("\"//\"");
 
 fn suspect(text: &str, doubled: bool) -> Ambiguous {
     let escape = memchr(b'%', text.as_bytes()).and_then(|at| text.get(at + 1..at + 3));
@@ -179,192 +172,100 @@ fn has_dot_segments(text: &str) -> bool {
     text.ends_with("/.") || text.ends_with("/..") || within(b"/./") || within(b"/../")
 }
 
-fn merge(text: &str) -> String {
-    let names: Vec<_> = text.split('/').filter(|name| !name.is_empty()).collect();
-    let end = if text.ends_with('/') && !names.is_empty() { "/" } else { "" };
-    format!("/{}{end}", names.join("/"))
+fn merge_slashes(text: &mut Vec<u8>) {
+    text.dedup_by(|next, before| (*before, *next) == (b'/', b'/'));
 }
 
-/// Removes empty and dot segments (RFC 3986 5.2.4). What would climb above the root is refused.
-fn resolve(text: &str) -> Result<String, Ambiguous> {
-    let mut kept: Vec<&str> = Vec::new();
-    for segment in text.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => drop(kept.pop().ok_or(CLIMBS)?),
-            name => kept.push(name),
+/// Removes empty and dot segments (RFC 3986 5.2.4). The other segments are judged, also those that are taken back.
+///
+/// # Errors
+/// The judge's, else that the path would climb above the root.
+fn resolve(path: &[u8], judge: fn(&[u8]) -> Result<(), Ambiguous>) -> Result<Vec<u8>, Ambiguous> {
+    let (mut kept, mut rest) = (Vec::with_capacity(path.len()), path);
+    let (mut climbs, mut open) = (false, false);
+    while let [b'/', behind @ ..] = rest {
+        let end = behind.iter().position(|&byte| byte == b'/').unwrap_or(behind.len());
+        let (segment, next) = behind.split_at_checked(end).unwrap_or((behind, &[]));
+        open = matches!(segment, b"" | b"." | b"..");
+        if !open {
+            judge(segment)?;
+            kept.extend_from_slice(rest.get(..=end).unwrap_or_default());
+        } else if segment == b".." {
+            let parent = kept.iter().rposition(|&byte| byte == b'/');
+            climbs |= parent.is_none();
+            kept.truncate(parent.unwrap_or_default());
         }
+        rest = next;
     }
-    let open = text.ends_with(['/']) || text.ends_with("/.") || text.ends_with("/..");
-    let end = if open && !kept.is_empty() { "/" } else { "" };
-    Ok(format!("/{}{end}", kept.join("/")))
-}
-
-/// Refuses segments that a dot segment would take back before anybody has seen what they are.
-fn check_others(text: &str) -> Result<(), Ambiguous> {
-    let others: Vec<_> = text.split('/').filter(|segment| !matches!(*segment, "" | "." | "..")).collect();
-    let mut decoded = Vec::with_capacity(text.len());
-    escapes::decode_wholly(&format!("/{}", others.join("/")), &mut decoded)?;
-    check_segments(&decoded)
+    if open || kept.is_empty() {
+        kept.push(b'/');
+    }
+    if climbs { Err(CLIMBS) } else { Ok(kept) }
 }
 
 const CLIMBS: Ambiguous = Ambiguous::because("a \"..\" segment");
 
 impl Odd {
-    fn read(text: &str, opaque: Option<Ambiguous>) -> Result<Self, Ambiguous> {
-        let mut decoded = Vec::with_capacity(text.len());
-        escapes::decode_wholly(text, &mut decoded)?;
-        check_encoding(&decoded)?;
-        check_segments(&decoded)?;
-        let strict = NormalForm::of(&decoded, |name| name.into())?;
-        let loose = if decoded.is_ascii() {
-            NormalForm::of(&decoded, |name| trim(name).into())?
-        } else {
-            loose_form(&decoded)?
-        };
+    /// `once` is the path with its escapes decoded once.
+    fn read(text: &str, once: Vec<u8>, opaque: Option<Ambiguous>) -> Result<Self, Ambiguous> {
+        let mut decoded = if memchr(b'%', &once).is_some() { escapes::decode_wholly(&once)? } else { once };
+        let invalid = check_encoding(&decoded)?;
+        let doubled = memmem::find(text.as_bytes(), b"//").is_some();
+        if doubled {
+            merge_slashes(&mut decoded);
+        }
+        segments::check(&decoded)?;
         Ok(Self {
-            doubled: memmem::find(text.as_bytes(), b"//").is_some(),
-            opaque: opaque.or_else(|| not_utf8(&decoded)),
+            doubled,
+            opaque: opaque.or_else(|| invalid.map(|byte| Ambiguous::bytes(&[byte]))),
             literal: escapes::decode_once(text, LONGEST_FORM),
-            strict,
-            loose,
+            strict: NormalForm::strict(&decoded)?,
+            loose: NormalForm::loose(&decoded)?,
         })
     }
 }
 
-fn loose_form(decoded: &[u8]) -> Result<NormalForm, Ambiguous> {
-    let mut signs = Vec::with_capacity(decoded.len());
-    narrow_signs(decoded, &mut signs)?;
-    check_segments(&signs)?;
-    // What is compared is plain in every letter, the rest as far as it could climb.
-    NormalForm::of(&signs, |name| match narrow_letters(name, LONGEST_FORM) {
-        Cow::Borrowed(name) => trim(name).into(),
-        Cow::Owned(name) => trim(&name).to_vec().into(),
-    })
-}
-
-impl NormalForm {
-    /// The names of a path, each as far as it goes without parameters and as `shorten` leaves it.
-    fn of(decoded: &[u8], shorten: fn(&[u8]) -> Cow<'_, [u8]>) -> Result<Self, Ambiguous> {
-        let mut form = Self::default();
-        let mut rest = decoded;
-        while form.text.len() <= LONGEST_FORM && !rest.is_empty() {
-            let end = rest.iter().position(|&byte| is_separator(byte) || ends_name(byte)).unwrap_or(rest.len());
-            let (name, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-            match &*shorten(name) {
-                // The second segment would begin an authority.
-                [] if !name.is_empty() && form.text.is_empty() => return Err(DOUBLED),
-                [] => {}
-                name => {
-                    form.text.push(b'/');
-                    form.text.extend_from_slice(name);
-                }
-            }
-            match behind.split_first() {
-                Some((b';', parameter)) => {
-                    let end = parameter.iter().position(|&byte| byte == b'/').unwrap_or(parameter.len());
-                    let (parameter, next) = parameter.split_at_checked(end).unwrap_or((parameter, &[]));
-                    if parameter.iter().any(|&byte| is_separator(byte) || matches!(byte, b'?' | b'#')) {
-                        form.forks = true;
-                        return Ok(form);
-                    }
-                    rest = next.get(1..).unwrap_or_default();
-                }
-                Some((separator, next)) if is_separator(*separator) => rest = next,
-                // What is behind a question mark or a number sign is no part of the path.
-                Some(_) | None => return Ok(form),
-            }
-        }
-        Ok(form)
+/// The first byte that is no UTF-8, if there is one.
+///
+/// # Errors
+/// Longer forms of characters than UTF-8 allows, which careless decoders take for slashes and dots, and `%uXXXX`.
+fn check_encoding(decoded: &[u8]) -> Result<Option<u8>, Ambiguous> {
+    let invalid = std::str::from_utf8(decoded).err().map(|invalid| invalid.valid_up_to());
+    if invalid.is_none() && memchr(b'%', decoded).is_none() {
+        return Ok(None);
     }
-}
-
-/// A slash as it came, one that was escaped ([`escapes::SLASH`]), and what Windows takes for one.
-const fn is_separator(byte: u8) -> bool {
-    matches!(byte, b'/' | escapes::SLASH | b'\\')
-}
-
-const fn ends_name(byte: u8) -> bool {
-    matches!(byte, b';' | b'?' | b'#')
-}
-
-/// What Windows leaves of a name: nothing of dots and blanks at its end, nor of the word for the file's main stream.
-fn trim(name: &[u8]) -> &[u8] {
-    let mut name = name;
-    loop {
-        let shorter = match name {
-            [shorter @ .., b'.' | b' '] => shorter,
-            _ => match without_stream(name) {
-                Some(shorter) => shorter,
-                None => return name,
-            },
-        };
-        name = shorter;
-    }
-}
-
-/// `name::$DATA`, and `name:$I30:$INDEX_ALLOCATION` for a folder.
-fn without_stream(name: &[u8]) -> Option<&[u8]> {
-    let colon = memchr::memrchr(b':', name)?;
-    let (before, kind) = name.split_at_checked(colon)?;
-    let kind = kind.strip_prefix(b":$")?;
-    if kind.is_empty() || !kind.iter().all(|&byte| byte.is_ascii_alphabetic() || byte == b'_') {
-        return None;
-    }
-    let before = match before.split_last_chunk::<4>() {
-        Some((before, stream)) if stream.eq_ignore_ascii_case(b"$i30") => before,
-        _ => before,
-    };
-    before.strip_suffix(b":")
-}
-
-/// Refuses what stands still or climbs (`.` and `..`, also with blanks behind), what vanishes with its parameters, and
-/// what begins like an authority.
-fn check_segments(decoded: &[u8]) -> Result<(), Ambiguous> {
-    if decoded.get(1).is_some_and(|&byte| is_separator(byte)) {
-        return Err(DOUBLED);
-    }
-    for at in memchr::memchr3_iter(b'/', escapes::SLASH, b'\\', decoded) {
-        if !matches!(decoded.get(at + 1), Some(b'.' | b' ' | b';')) {
-            continue;
-        }
-        let segment = decoded.get(at + 1..).unwrap_or_default();
-        let end = segment.iter().position(|byte| !matches!(byte, b'.' | b' ')).unwrap_or(segment.len());
-        let (name, behind) = segment.split_at_checked(end).unwrap_or((segment, &[]));
-        let whole = behind.first().is_none_or(|&byte| is_separator(byte) || ends_name(byte));
-        let only_dots = name.len() > 2 && !name.contains(&b' ');
-        if whole && !only_dots {
-            return Err(if name.contains(&b'.') { MOVES } else { Ambiguous::because("a segment without a name") });
-        }
-    }
-    Ok(())
-}
-
-const MOVES: Ambiguous = Ambiguous::because("a \".\" or \"..\" segment");
-
-/// Refuses longer forms of characters than UTF-8 allows, which careless decoders take for slashes and dots.
-fn check_encoding(decoded: &[u8]) -> Result<(), Ambiguous> {
-    if let Some(at) = memmem::find(decoded, b"%u").or_else(|| memmem::find(decoded, b"%U")) {
-        let digits = decoded.get(at + 2..at + 6).unwrap_or_default();
-        if digits.len() == 4 && digits.iter().all(u8::is_ascii_hexdigit) {
+    let (mut rest, mut overlong) = (decoded, None);
+    while let Some(at) = rest.iter().position(|&byte| byte == b'%' || byte >= 0xc0) {
+        let (_, here) = rest.split_at_checked(at).unwrap_or_default();
+        if is_unicode_escape(here) {
             return Err(Ambiguous::because("%uXXXX"));
         }
+        overlong = overlong.or_else(|| overlong_form(here));
+        rest = here.get(1..).unwrap_or_default();
     }
-    if decoded.is_ascii() {
-        return Ok(());
+    match overlong {
+        Some(bytes) => Err(Ambiguous::bytes(bytes)),
+        None => Ok(invalid.and_then(|at| decoded.get(at)).copied()),
     }
-    let next = decoded.iter().skip(1).chain(std::iter::once(&b'/'));
-    let overlong = decoded.iter().zip(next).find_map(|pair| match pair {
-        (byte @ (0xc0 | 0xc1 | 0xf8..=0xff), _) => Some(Ambiguous::bytes(&[*byte])),
-        (0xe0, second @ 0x80..=0x9f) => Some(Ambiguous::bytes(&[0xe0, *second])),
-        (0xf0, second @ 0x80..=0x8f) => Some(Ambiguous::bytes(&[0xf0, *second])),
-        _ => None,
-    });
-    overlong.map_or(Ok(()), Err)
 }
 
-/// The first byte that is no UTF-8.
-fn not_utf8(decoded: &[u8]) -> Option<Ambiguous> {
-    let at = std::str::from_utf8(decoded).err()?.valid_up_to();
-    decoded.get(at).map(|&byte| Ambiguous::bytes(&[byte]))
+fn is_unicode_escape(text: &[u8]) -> bool {
+    match text {
+        [b'%', b'u' | b'U', digits @ ..] => {
+            digits.get(..4).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        }
+        _ => false,
+    }
 }
+
+/// The bytes at the beginning that tell a form of a character that is too long.
+fn overlong_form(text: &[u8]) -> Option<&[u8]> {
+    match text {
+        [0xc0 | 0xc1 | 0xf8..=0xff, ..] => text.get(..1),
+        [0xe0, 0x80..=0x9f, ..] | [0xf0, 0x80..=0x8f, ..] => text.get(..2),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -26,12 +26,16 @@ impl<'a> Target<'a> {
     /// # Errors
     /// What has no single reading, or is no path.
     pub(crate) fn parse(raw: &'a [u8]) -> Result<Self, Ambiguous> {
-        let question = memchr::memchr(b'?', raw).unwrap_or(raw.len());
-        let (head, query) = raw.split_at_checked(question).unwrap_or((raw, &[]));
-        check_bytes(head, query)?;
-        let head = std::str::from_utf8(head).map_err(|_| UNESCAPED)?;
-        let (authority, path) = split_absolute_form(head, query.is_empty())?;
+        let (authority, path, query) = split(raw)?;
         Ok(Self { path: RequestPath::read(path)?, query: query.get(1..), authority })
+    }
+
+    /// The authority of a target in absolute form. Its path is not judged.
+    ///
+    /// # Errors
+    /// What is neither a path nor such a target.
+    pub(crate) fn authority_of(raw: &[u8]) -> Result<Option<&str>, Ambiguous> {
+        split(raw).map(|(authority, ..)| authority)
     }
 
     /// The path.
@@ -65,6 +69,16 @@ impl<'a> Target<'a> {
         let query = self.query.map_or([&b""[..], b""], |query| [b"?", query]);
         [&[self.path.text().as_bytes()][..], &query].concat().concat()
     }
+}
+
+/// Authority, path, and query with its question mark.
+fn split(raw: &[u8]) -> Result<(Option<&str>, &str, &[u8]), Ambiguous> {
+    let question = memchr::memchr(b'?', raw).unwrap_or(raw.len());
+    let (head, query) = raw.split_at_checked(question).unwrap_or((raw, &[]));
+    check_bytes(head, query)?;
+    let head = std::str::from_utf8(head).map_err(|_| UNESCAPED)?;
+    let (authority, path) = split_absolute_form(head, query.is_empty())?;
+    Ok((authority, path, query))
 }
 
 const UNESCAPED: Ambiguous = Ambiguous::because("a letter beyond ASCII that is not escaped");
@@ -169,10 +183,11 @@ mod tests {
             "/public/../../admin", "/admin%0d%0aX:y", "/a b", "/admin#/public/", "/a?x#y", "/ä", "/\u{7f}",
             "ftp://app.test/", "foo://app.test/admin", "http://app.test?x", "/a%2Fb/../c", "/./a%2Fb", "/a/..%3Fx",
             "/a/.%23", "/a%3F/%2e%2e%2fb", "/%2Fevil.test", "/%252Fevil.test", "/%5Cevil.test", "/a%2500", "/a%250D",
-            "/a%25u0041", "/a%25C0%25AF", "/a%E0%80%AFb", "/a%E0%259Fb", "/a%F0%80%80%AFb", "/a%F8%88%80%80%AF",
-            "/a/%E2%80%A5/b", "/a%EF%BC%8F..%EF%BC%8Fb", "/a/%EF%BC%8E%EF%BC%8E/b", "/a/.%E2%80%8B./b", "/a%C2%85",
-            "/a/%EF%BC%852e%EF%BC%852e/b", "/a/.%20./b", "/a/;/../b", "/a/..;/../b", "/a/%20/../b", "/.../x",
-            "/::$DATA/x", "/..%2F", "/%E2%80%A6/x", "/%E2%80%8B/x",
+            "/a%25u0041", "/a%25u%25u0041", "/a%25%E2%80%8B2Fb", "/a%25C0%25AF", "/a%E0%80%AFb", "/a%E0%259Fb",
+            "/a%F0%80%80%AFb", "/a%F8%88%80%80%AF", "/a/%E2%80%A5/b", "/a%EF%BC%8F..%EF%BC%8Fb",
+            "/a/%EF%BC%8E%EF%BC%8E/b", "/a/.%E2%80%8B./b", "/a%C2%85", "/a/%EF%BC%852e%EF%BC%852e/b", "/a/.%20./b",
+            "/a/;/../b", "/a/..;/../b", "/a/%20/../b", "/.../x", "/::$DATA/x", "/..%2F", "/%E2%80%A6/x",
+            "/%E2%80%8B/x",
         ];
         for raw in cases {
             assert_eq!(forwarded(raw.as_bytes()), None, "{raw}");

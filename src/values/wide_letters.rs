@@ -5,35 +5,132 @@
 //! to decomposed small letters here, whatever form it came in. A wide slash becomes [`SLASH`].
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use unicode_normalization::char::decompose_compatible;
 
 use super::ambiguous::Ambiguous;
 use super::escapes::SLASH;
+use super::fixed_buffer::FixedBuffer;
 
-/// Appends `text` with the signs that could take a path apart or climb in their plain form, and small ASCII letters.
-/// What is not UTF-8 stays as it is. Control characters above ASCII are refused, and so is what becomes an escape only
-/// by this.
-pub(crate) fn narrow_signs(text: &[u8], plain: &mut Vec<u8>) -> Result<(), Ambiguous> {
-    let mut wide_percent = false;
-    for chunk in text.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            if wide_percent || !letter.is_ascii() {
-                if begins_escape(letter, wide_percent, plain) {
+/// `text` with the signs that could take a path apart or climb in their plain form, and small ASCII letters; nothing
+/// where it has no such signs. What is not UTF-8 stays as it is.
+///
+/// # Errors
+/// Control characters above ASCII, and what becomes an escape only by this.
+pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
+    if !text.iter().any(|&byte| stands_out(byte)) {
+        return Ok(None);
+    }
+    let mut plain = FixedBuffer::of(text.len());
+    // Whether an escape that has begun may go on with a letter beyond ASCII; whether a part of it was one already.
+    let (mut watched, mut wide) = (false, false);
+    let mut at = 0;
+    while let Some(rest @ [first, behind @ ..]) = text.get(at..) {
+        let open = watched && is_open(plain.written());
+        if !open && !stands_out(*first) {
+            plain.push(first.to_ascii_lowercase());
+            at += 1;
+            continue;
+        }
+        if *first == b'%' {
+            watched = behind.iter().take(2).any(|byte| !byte.is_ascii());
+            wide = false;
+        }
+        match if open { first_letter(rest) } else { sign(rest) } {
+            Some(letter) if !letter.is_ascii() || wide => {
+                (watched, wide) = (true, true);
+                if open && is_digit(letter) {
                     return Err(Ambiguous::because("a wide percent sign or digit that makes an escape"));
                 }
-                wide_percent = is_wide_percent(letter);
+                if matches!(letter, '\u{80}'..='\u{9f}') {
+                    return Err(Ambiguous::bytes(letter.encode_utf8(&mut [0; 2]).as_bytes()));
+                }
+                push_sign(letter, &mut plain);
+                at += letter.len_utf8();
             }
-            match letter {
-                '\0'..='\x7f' => plain.push(letter.to_ascii_lowercase() as u8),
-                '\u{80}'..='\u{9f}' => return Err(Ambiguous::bytes(letter.encode_utf8(&mut [0; 2]).as_bytes())),
-                _ => push_sign(letter, plain),
+            _ => {
+                let is_blank = *first == LATIN_BLANK && !is_within_letter(text, at);
+                plain.push(if is_blank { b' ' } else { first.to_ascii_lowercase() });
+                at += 1;
             }
         }
-        // The blank that does not break, in the encodings of one byte.
-        plain.extend(chunk.invalid().iter().map(|&byte| if byte == 0xa0 { b' ' } else { byte }));
     }
-    Ok(())
+    Ok(Some(plain.into_vec()))
+}
+
+/// The blank that does not break, in the encodings of one byte.
+const LATIN_BLANK: u8 = 0xa0;
+
+/// The letter at the beginning, where its block has signs.
+fn sign(text: &[u8]) -> Option<char> {
+    match text {
+        [0xc2, 0x80..=0xa0 | 0xad, ..] | [0xcd, 0x8f | 0xbe, ..] | [0xd8, 0x9c, ..] => first_letter(text),
+        [0xe1, 0x85 | 0x9a | 0x9e | 0xa0, ..] | [0xe2, 0x80 | 0x81 | 0x84, ..] | [0xe3, 0x80 | 0x85, ..] => {
+            first_letter(text)
+        }
+        [0xef, 0xb8..=0xbf, ..] | [0xf0, 0x9b, 0xb2, ..] | [0xf0, 0x9d, 0x85, ..] | [0xf3, 0xa0, ..] => {
+            first_letter(text)
+        }
+        _ => None,
+    }
+}
+
+/// The letter at the beginning, if the bytes there are UTF-8.
+fn first_letter(text: &[u8]) -> Option<char> {
+    let rest = |byte: u8| u32::from(byte & 0x3f);
+    match *text {
+        [ascii @ 0..=0x7f, ..] => Some(char::from(ascii)),
+        [first @ 0xc2..=0xdf, second @ 0x80..=0xbf, ..] => char::from_u32(u32::from(first & 0x1f) << 6 | rest(second)),
+        [first @ 0xe0..=0xef, second @ 0x80..=0xbf, third @ 0x80..=0xbf, ..] => {
+            char::from_u32(u32::from(first & 0xf) << 12 | rest(second) << 6 | rest(third))
+                .filter(|&letter| letter >= '\u{800}')
+        }
+        [0xf0..=0xf4, ..] => std::str::from_utf8(text.get(..4)?).ok()?.chars().next(),
+        _ => None,
+    }
+}
+
+/// Whether the byte at this place continues a letter.
+fn is_within_letter(text: &[u8], at: usize) -> bool {
+    let begins = |back: usize| {
+        let letter =
+            at.checked_sub(back).and_then(|begin| text.get(begin..)).filter(|text| matches!(text, [0xc0..=0xff, ..]));
+        letter.and_then(first_letter).is_some_and(|letter| letter.len_utf8() > back)
+    };
+    (1..4).any(begins)
+}
+
+/// Whether a byte is a percent sign, or begins or is a letter that may be a sign.
+fn stands_out(byte: u8) -> bool {
+    STANDS_OUT.get(usize::from(byte)).copied().unwrap_or(true)
+}
+
+#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
+static STANDS_OUT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut bytes = b"%\xa0\xc2\xcd\xd8\xe1\xe2\xe3\xef\xf0\xf3".as_slice();
+    while let [byte, rest @ ..] = bytes {
+        table[*byte as usize] = true;
+        bytes = rest;
+    }
+    table
+};
+
+/// Whether an escape has begun that is not whole.
+const fn is_open(plain: &[u8]) -> bool {
+    match plain {
+        [.., b'%'] => true,
+        [.., b'%', digit] => digit.is_ascii_hexdigit(),
+        _ => false,
+    }
+}
+
+/// Whether a letter is a hexadecimal digit in its plain form.
+fn is_digit(letter: char) -> bool {
+    let mut first = None;
+    decompose_compatible(letter, |part| first = first.or(Some(part)));
+    first.is_some_and(|first| first.is_ascii_hexdigit())
 }
 
 /// Every letter of a name in its plain form, as far as `most` bytes of it. Its signs are plain already.
@@ -57,19 +154,22 @@ pub(crate) fn narrow_letters(name: &[u8], most: usize) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
-fn push_sign(letter: char, plain: &mut Vec<u8>) {
+fn push_sign(letter: char, plain: &mut FixedBuffer) {
     match letter {
         // Han and Hangul, the bulk of honest letters here, are plain.
-        '\u{3041}'..='\u{3163}' | '\u{3165}'..='\u{d7a3}' => push(letter, plain),
+        '\u{3041}'..='\u{3163}' | '\u{3165}'..='\u{d7a3}' => plain.extend(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+        '\u{200b}'..='\u{200f}' | '\u{ad}' => {}
+        '\u{a0}' => plain.push(b' '),
         '\u{ff0f}' => plain.push(SLASH),
         '\u{ff01}'..='\u{ff5e}' => {
             let ascii = u8::try_from(u32::from(letter) - 0xfee0).unwrap_or(b'?');
             plain.push(ascii.to_ascii_lowercase());
         }
-        '\u{2100}' => plain.extend([b'a', SLASH, b'c']),
-        '\u{2101}' => plain.extend([b'a', SLASH, b's']),
-        '\u{2105}' => plain.extend([b'c', SLASH, b'o']),
-        '\u{2106}' => plain.extend([b'c', SLASH, b'u']),
+        '\0'..='\x7f' => plain.push(letter.to_ascii_lowercase() as u8),
+        '\u{2100}' => plain.extend(&[b'a', SLASH, b'c']),
+        '\u{2101}' => plain.extend(&[b'a', SLASH, b's']),
+        '\u{2105}' => plain.extend(&[b'c', SLASH, b'o']),
+        '\u{2106}' => plain.extend(&[b'c', SLASH, b'u']),
         '\u{2024}' | '\u{fe52}' => plain.push(b'.'),
         '\u{2025}' | '\u{fe30}' => plain.extend(b".."),
         '\u{2026}' | '\u{fe19}' => plain.extend(b"..."),
@@ -83,52 +183,66 @@ fn push_sign(letter: char, plain: &mut Vec<u8>) {
         '\u{fe6a}' => plain.push(b'%'),
         _ if is_unseen(letter) => {}
         _ if letter.is_whitespace() => plain.push(b' '),
-        _ => push(letter, plain),
+        _ => plain.extend(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+}
+
+fn push_letter(letter: char, plain: &mut Vec<u8>) {
+    match letter {
+        '\u{4e00}'..='\u{9fff}' => push(letter, plain),
+        '\0'..FIRST_LARGE => SMALL.push(letter, plain),
+        _ => decompose_compatible(letter, |part| match part {
+            '\0'..FIRST_LARGE => SMALL.push(part, plain),
+            _ => push_part(part, plain),
+        }),
     }
 }
 
 /// A letter without its case, by way of the capital: `ı` and `ſ` become `I` and `S` to programs that ask for capitals.
-fn push_letter(letter: char, plain: &mut Vec<u8>) {
-    if matches!(letter, '\u{4e00}'..='\u{9fff}') {
-        return push(letter, plain);
+fn push_part(part: char, plain: &mut Vec<u8>) {
+    let capitals = part.to_lowercase().flat_map(char::to_uppercase);
+    for small in capitals.flat_map(char::to_lowercase) {
+        decompose_compatible(small, |part| match part {
+            _ if is_unseen(part) => {}
+            _ if part.is_whitespace() => plain.push(b' '),
+            _ => push(part, plain),
+        });
     }
-    decompose_compatible(letter, |part| {
-        let capitals = part.to_lowercase().flat_map(char::to_uppercase);
-        for small in capitals.flat_map(char::to_lowercase) {
-            decompose_compatible(small, |part| match part {
-                _ if is_unseen(part) => {}
-                _ if part.is_whitespace() => plain.push(b' '),
-                _ => push(part, plain),
-            });
-        }
-    });
+}
+
+/// The plain forms of the letters of Europe and the Near East, which are looked up more quickly than made.
+struct Small {
+    text: Vec<u8>,
+    /// Where the form of each letter ends.
+    ends: Vec<usize>,
+}
+
+const FIRST_LARGE: char = '\u{800}';
+
+static SMALL: LazyLock<Small> = LazyLock::new(|| {
+    let mut small = Small { text: Vec::new(), ends: Vec::new() };
+    for letter in '\0'..FIRST_LARGE {
+        decompose_compatible(letter, |part| push_part(part, &mut small.text));
+        small.ends.push(small.text.len());
+    }
+    small
+});
+
+impl Small {
+    fn push(&self, letter: char, plain: &mut Vec<u8>) {
+        let at = letter as usize;
+        let begin = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        let end = self.ends.get(at).copied().unwrap_or_default();
+        plain.extend_from_slice(self.text.get(begin..end).unwrap_or_default());
+    }
 }
 
 fn push(letter: char, plain: &mut Vec<u8>) {
     plain.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-const fn is_wide_percent(letter: char) -> bool {
-    matches!(letter, '\u{ff05}' | '\u{fe6a}')
-}
-
-/// Whether this letter continues an escape of which one part at least is not ASCII.
-fn begins_escape(letter: char, wide_percent: bool, before: &[u8]) -> bool {
-    let open = match before {
-        [.., b'%'] => true,
-        [.., b'%', digit] => digit.is_ascii_hexdigit(),
-        _ => false,
-    };
-    let looks = open && (wide_percent || !letter.is_ascii());
-    looks && {
-        let mut first = None;
-        decompose_compatible(letter, |part| first = first.or(Some(part)));
-        first.is_some_and(|first| first.is_ascii_hexdigit())
-    }
-}
-
 /// Code points that are not shown and that file systems and frameworks leave out.
-const fn is_unseen(letter: char) -> bool {
+pub(super) const fn is_unseen(letter: char) -> bool {
     matches!(letter,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
@@ -142,9 +256,8 @@ mod tests {
     use unicode_normalization::UnicodeNormalization;
 
     fn signs(text: &str) -> Option<String> {
-        let mut plain = Vec::new();
-        narrow_signs(text.as_bytes(), &mut plain).ok()?;
-        Some(String::from_utf8(plain).unwrap())
+        let plain = narrow_signs(text.as_bytes()).ok()?;
+        Some(plain.map_or_else(|| text.to_ascii_lowercase(), |plain| String::from_utf8(plain).unwrap()))
     }
 
     fn letters(text: &str) -> Option<String> {
@@ -173,13 +286,13 @@ mod tests {
         for (text, want) in cases {
             assert_eq!(letters(text).as_deref(), Some(want), "{text}");
         }
-        for escape in ["％2e", "%２e", "%2Ｅ", "﹪2", "%\u{1d7d0}e", "\u{85}", "a\u{9f}"] {
+        for escape in
+            ["％2e", "%\u{200b}2e", "%2\u{ad}e", "%é", "%２e", "%2Ｅ", "﹪2", "%\u{1d7d0}e", "\u{85}", "a\u{9f}"]
+        {
             assert_eq!(signs(escape), None, "{escape}");
         }
         assert_eq!(signs("％x%ü").as_deref(), Some("%x%ü"));
-        let mut latin = Vec::new();
-        narrow_signs(b"caf\xe9\xa0", &mut latin).unwrap();
-        assert_eq!(latin, b"caf\xe9 ");
+        assert_eq!(narrow_signs(b"caf\xe9\xa0\xc3\xa0").unwrap().unwrap(), b"caf\xe9 \xc3\xa0");
         assert_eq!(narrow_letters(b"caf\xe9", 9).as_ref(), b"caf\xe9");
         assert!(narrow_letters("\u{fdfa}".repeat(99).as_bytes(), 9).len() < 99, "what is long is cut");
     }

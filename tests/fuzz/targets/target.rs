@@ -3,7 +3,7 @@
 #![no_main]
 
 use exeunt::values::configured_path::ConfiguredPath;
-use exeunt::values::readings::LONGEST_FORM;
+use exeunt::values::normal_form::LONGEST_FORM;
 use exeunt::values::target::Target;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -1,0 +1,120 @@
+//! Segments that no path may have, whoever reads it.
+
+use super::ambiguous::Ambiguous;
+use super::escapes;
+
+/// A slash as it came, one that was escaped ([`escapes::SLASH`]), and what Windows takes for one.
+pub(crate) const fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'/' | escapes::SLASH | b'\\')
+}
+
+/// Whether a name cannot go on with this byte: it is a separator, or begins parameters, a query or a fragment.
+pub(crate) fn ends_name(byte: u8) -> bool {
+    ENDS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
+static ENDS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 0x80 {
+        table[byte as usize] = is_separator(byte) || is_mark(byte);
+        byte += 1;
+    }
+    table
+};
+
+const fn is_mark(byte: u8) -> bool {
+    matches!(byte, b';' | b'?' | b'#')
+}
+
+/// Judges the segments of a path whose escapes are decoded.
+///
+/// # Errors
+/// What stands still or climbs (`.` and `..`, also with blanks behind), what vanishes with its parameters, and what
+/// begins like an authority.
+pub(crate) fn check(decoded: &[u8]) -> Result<(), Ambiguous> {
+    if decoded.get(1).is_some_and(|&byte| is_separator(byte)) {
+        return Err(DOUBLED);
+    }
+    verdict(decoded.iter().fold(Seen::Other, |seen, &byte| next(seen, byte)))
+}
+
+/// The same of one segment.
+pub(crate) fn check_one(name: &[u8]) -> Result<(), Ambiguous> {
+    match name {
+        [b'.' | b' ' | b';', ..] => verdict(name.iter().fold(Seen::Nothing, |seen, &byte| next(seen, byte))),
+        _ => Ok(()),
+    }
+}
+
+fn verdict(seen: Seen) -> Result<(), Ambiguous> {
+    match next(seen, b'/') {
+        Seen::Moves => Err(MOVES),
+        Seen::Nameless => Err(Ambiguous::because("a segment without a name")),
+        _ => Ok(()),
+    }
+}
+
+/// Two slashes where there should be one.
+pub(crate) const DOUBLED: Ambiguous = Ambiguous::because("\"//\"");
+const MOVES: Ambiguous = Ambiguous::because("a \".\" or \"..\" segment");
+
+/// What has been seen of a name.
+#[derive(Clone, Copy)]
+enum Seen {
+    Nothing,
+    Dot,
+    TwoDots,
+    /// A name of dots alone that means nothing.
+    ManyDots,
+    Blanks,
+    DotsAndBlanks,
+    Other,
+    /// There was a name that stands still or climbs.
+    Moves,
+    /// There was a name of blanks, or of nothing before its parameters.
+    Nameless,
+}
+
+fn next(seen: Seen, byte: u8) -> Seen {
+    NEXT.get(seen as usize).and_then(|row| row.get(usize::from(byte))).copied().unwrap_or(seen)
+}
+
+/// What [`after`] says, as a table: every byte of every odd path goes through it.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
+static NEXT: [[Seen; 256]; 9] = {
+    use Seen::{Blanks, Dot, DotsAndBlanks, ManyDots, Moves, Nameless, Nothing, Other, TwoDots};
+    let all = [Nothing, Dot, TwoDots, ManyDots, Blanks, DotsAndBlanks, Other, Moves, Nameless];
+    let mut table = [[Other; 256]; 9];
+    let mut row = 0;
+    while row < all.len() {
+        let mut byte = 0;
+        while byte < 256 {
+            table[all[row] as usize][byte] = after(all[row], byte as u8);
+            byte += 1;
+        }
+        row += 1;
+    }
+    table
+};
+
+const fn after(seen: Seen, byte: u8) -> Seen {
+    match (seen, byte) {
+        (Seen::Moves | Seen::Nameless, _) => seen,
+        (Seen::Nothing, b'.') => Seen::Dot,
+        (Seen::Dot, b'.') => Seen::TwoDots,
+        (Seen::TwoDots | Seen::ManyDots, b'.') => Seen::ManyDots,
+        (Seen::Nothing | Seen::Blanks, b' ') => Seen::Blanks,
+        (Seen::Blanks | Seen::DotsAndBlanks, b'.') => Seen::DotsAndBlanks,
+        (Seen::Dot | Seen::TwoDots | Seen::ManyDots | Seen::DotsAndBlanks, b' ') => Seen::DotsAndBlanks,
+        _ if is_separator(byte) || is_mark(byte) => match seen {
+            Seen::Dot | Seen::TwoDots | Seen::DotsAndBlanks => Seen::Moves,
+            Seen::Blanks => Seen::Nameless,
+            Seen::Nothing if byte == b';' => Seen::Nameless,
+            _ if is_separator(byte) => Seen::Nothing,
+            _ => Seen::Other,
+        },
+        _ => Seen::Other,
+    }
+}
