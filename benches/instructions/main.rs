@@ -21,7 +21,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 
-use scenario::{SCENARIOS, Scenario};
+use scenario::{PATHS, SCENARIOS, Scenario};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -36,13 +36,16 @@ const ACCESS_LINE_LIMIT: f64 = 4_000.0;
 /// With a million sessions a request may cost this much more than with a thousand.
 const MANY_SESSIONS_LIMIT: f64 = 1.02;
 
+/// The costliest path, in signed-in requests.
+const COSTLIEST_PATH_LIMIT: f64 = 20.0;
+
 const HELP: &str = "\
 Counts the instructions of a request: cargo bench --bench instructions [-- OPTIONS] [SCENARIO]...
 
 Needs valgrind (Debian: apt-get install valgrind). Takes a few minutes, most of them for a million sessions.
 Exits with 1 if a request costs more than it may.
 
-  SCENARIO         only these, by a part of their name: page, bare-head, stranger, logout; a comparison needs
+  SCENARIO         only these, by a part of their name: page, bare-head, stranger, logout, path; a comparison needs
                    both of its parts
   --keep FOLDER    leave callgrind's profiles there: read them with callgrind_annotate FILE
   --list           names all scenarios
@@ -104,10 +107,13 @@ fn count_all(asked: &Asked) -> Result<ExitCode> {
     upstream.stop()?;
     let of = |name| counted.iter().find(|(other, _)| *other == name).map(|&(_, each)| each);
     let both = |one, other| of(one).zip(of(other));
+    let paths = counted.iter().filter(|(name, _)| name.starts_with(PATHS)).map(|&(_, each)| each);
+    let costliest = paths.reduce(f64::max).zip(of("page")).map(|(costliest, page)| costliest / page);
     let fine = [
         within("a signed-in request", of("page"), PAGE_LIMIT),
         within("the same with a short head", of("bare-head"), BARE_HEAD_LIMIT),
         within("its access line", both("page-logged", "page").map(|(with, without)| with - without), ACCESS_LINE_LIMIT),
+        within("costliest target / a signed-in request", costliest, COSTLIEST_PATH_LIMIT),
         within("1,000,000 sessions / 1,000", both("page-million", "page").map(|(a, b)| a / b), MANY_SESSIONS_LIMIT),
     ];
     Ok(if fine.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -22,13 +22,19 @@ pub enum Request {
     Stranger,
     /// `POST /logout`, each time of another session.
     Logout,
+    /// A signed-in browser's request for a path that is costly to judge: this, and then that until it is as long as
+    /// such paths may be.
+    Path(&'static str, &'static str),
 }
+
+/// The longest path with escapes that is judged, in bytes.
+const LONGEST_PATH: usize = 4096;
 
 const SILENT: bool = false;
 const LOGGING: bool = true;
 
 /// All of them, in the order of the table.
-pub const SCENARIOS: [Scenario; 7] = [
+pub const SCENARIOS: [Scenario; 14] = [
     Scenario::new("page", "signed in, 1,000 sessions", SILENT, 1000, Request::Page),
     Scenario::new("page-logged", "the same, with an access line", LOGGING, 1000, Request::Page),
     Scenario::new("page-million", "signed in, 1,000,000 sessions", SILENT, 1_000_000, Request::Page),
@@ -36,11 +42,25 @@ pub const SCENARIOS: [Scenario; 7] = [
     Scenario::new("stranger", "sent to the sign-in form", SILENT, 1000, Request::Stranger),
     Scenario::new("logout", "a session ends", SILENT, 1000, Request::Logout),
     Scenario::new("logout-logged", "the same, with an access line", LOGGING, 1000, Request::Logout),
+    Scenario::path("path-plain", "nothing to judge", "/a", "/a"),
+    Scenario::path("path-letters", "escaped letters", "/a/", "%d0%91"),
+    Scenario::path("path-signs", "escaped signs", "/a/", "%3a"),
+    Scenario::path("path-slashes", "slashes behind an unseen letter", "/a%E2%80%8B", "/"),
+    Scenario::path("path-dots", "names of dots behind a dot segment", "/a/../%40", "/..."),
+    Scenario::path("path-blanks", "blanks at the end of names behind a dot segment", "/a/../", "a%A0/"),
+    Scenario::path("path-percents", "escaped percent signs before an odd byte", "/%E9", "%25u004"),
 ];
+
+/// How the names of the costly paths begin.
+pub const PATHS: &str = "path-";
 
 impl Scenario {
     const fn new(name: &'static str, about: &'static str, access_log: bool, sessions: usize, request: Request) -> Self {
         Self { name, about, access_log, sessions, request }
+    }
+
+    const fn path(name: &'static str, about: &'static str, begin: &'static str, piece: &'static str) -> Self {
+        Self::new(name, about, SILENT, 1000, Request::Path(begin, piece))
     }
 
     /// The scenario of this name.
@@ -73,9 +93,14 @@ impl Request {
                 return format!("GET /shop HTTP/1.1\r\nHost: localhost\r\nCookie: exeunt={session}\r\n\r\n").into();
             }
             Self::Stranger => format!("Cookie: {APPLICATION_COOKIE}\r\n"),
-            Self::Page | Self::Logout => format!("Cookie: {APPLICATION_COOKIE}; exeunt={session}\r\n"),
+            Self::Page | Self::Logout | Self::Path(..) => format!("Cookie: {APPLICATION_COOKIE}; exeunt={session}\r\n"),
         };
+        let path;
         let (line, rest) = match self {
+            Self::Path(begin, piece) => {
+                path = format!("GET {begin}{} HTTP/1.1", piece.repeat((LONGEST_PATH - begin.len()) / piece.len()));
+                (path.as_str(), "\r\n")
+            }
             Self::Page | Self::Bare | Self::Stranger => ("GET /shop/items/?page=2 HTTP/1.1", "\r\n"),
             Self::Logout => (
                 "POST /logout HTTP/1.1",
@@ -89,7 +114,7 @@ impl Request {
     /// The status that answers it.
     pub fn status(self) -> u16 {
         match self {
-            Self::Page | Self::Bare => 200,
+            Self::Page | Self::Bare | Self::Path(..) => 200,
             Self::Stranger | Self::Logout => 303,
         }
     }
