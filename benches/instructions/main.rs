@@ -36,7 +36,7 @@ const ACCESS_LINE_LIMIT: f64 = 4_000.0;
 /// With a million sessions a request may cost this much more than with a thousand.
 const MANY_SESSIONS_LIMIT: f64 = 1.02;
 
-/// The costliest path, in signed-in requests.
+/// The limit of the costliest path, as a multiple of a signed-in request. The aim is 5.
 const COSTLIEST_PATH_LIMIT: f64 = 20.0;
 
 const HELP: &str = "\

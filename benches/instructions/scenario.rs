@@ -22,12 +22,12 @@ pub enum Request {
     Stranger,
     /// `POST /logout`, each time of another session.
     Logout,
-    /// A signed-in browser's request for a path that is costly to judge: this, and then that until it is as long as
-    /// such paths may be.
+    /// A signed-in browser's request for a path that is costly to check: a beginning, and a piece that is repeated up to
+    /// [`LONGEST_PATH`].
     Path(&'static str, &'static str),
 }
 
-/// The longest path with escapes that is judged, in bytes.
+/// The longest path with escapes that the gateway accepts, in bytes.
 const LONGEST_PATH: usize = 4096;
 
 const SILENT: bool = false;
@@ -42,16 +42,16 @@ pub const SCENARIOS: [Scenario; 14] = [
     Scenario::new("stranger", "sent to the sign-in form", SILENT, 1000, Request::Stranger),
     Scenario::new("logout", "a session ends", SILENT, 1000, Request::Logout),
     Scenario::new("logout-logged", "the same, with an access line", LOGGING, 1000, Request::Logout),
-    Scenario::path("path-plain", "nothing to judge", "/a", "/a"),
+    Scenario::path("path-plain", "a long ordinary path", "/a", "/a"),
     Scenario::path("path-letters", "escaped letters", "/a/", "%d0%91"),
     Scenario::path("path-signs", "escaped signs", "/a/", "%3a"),
-    Scenario::path("path-slashes", "slashes behind an unseen letter", "/a%E2%80%8B", "/"),
-    Scenario::path("path-dots", "names of dots behind a dot segment", "/a/../%40", "/..."),
-    Scenario::path("path-blanks", "blanks at the end of names behind a dot segment", "/a/../", "a%A0/"),
+    Scenario::path("path-slashes", "slashes after an ignorable character", "/a%E2%80%8B", "/"),
+    Scenario::path("path-dots", "names of dots after a dot segment", "/a/../%40", "/..."),
+    Scenario::path("path-blanks", "trailing blanks after a dot segment", "/a/../", "a%A0/"),
     Scenario::path("path-percents", "escaped percent signs before an odd byte", "/%E9", "%25u004"),
 ];
 
-/// How the names of the costly paths begin.
+/// The prefix of the names of these scenarios.
 pub const PATHS: &str = "path-";
 
 impl Scenario {

@@ -12,7 +12,7 @@ pub(crate) struct Spelled<'a> {
     pub(crate) text: Cow<'a, str>,
     /// The first escape of a character that takes a path apart, if there is one: `/ ; % ? # \`.
     pub(crate) opaque: Option<u8>,
-    /// What the path stands for to whoever decodes it once. A decoded slash is [`SLASH`].
+    /// The path with all escapes decoded once. A decoded slash is [`SLASH`].
     pub(crate) decoded: Vec<u8>,
 }
 
@@ -65,8 +65,8 @@ fn owned(text: Vec<u8>) -> Result<String, Ambiguous> {
     String::from_utf8(text).map_err(|_| Ambiguous::because("a letter beyond ASCII that is not escaped"))
 }
 
-/// What a text that was decoded once stands for to whoever decodes until nothing is left to decode, and to everybody in
-/// between: the order makes no difference, since no two escapes overlap. A decoded slash becomes [`SLASH`].
+/// Decodes a text that was decoded once until no escape is left. Escapes do not overlap, so the order of decoding makes
+/// no difference. A decoded slash becomes [`SLASH`].
 ///
 /// # Errors
 /// Control characters, however deep they are hidden.
@@ -118,14 +118,14 @@ fn pair(high: u8, low: u8) -> Option<u8> {
     ((high | low) & NO_DIGIT == 0).then_some((high & 15) << 4 | low & 15)
 }
 
-/// A digit's value and what is said of it, in one byte: many of them are looked at together.
+/// Returns the value of a hexadecimal digit with its flags ([`LOWER`], [`NO_DIGIT`]), which are tested together.
 fn digit(byte: u8) -> u8 {
     DIGITS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT)
 }
 
-/// A small letter as a digit.
+/// Flag: the digit is a lower-case letter.
 const LOWER: u8 = 0x40;
-/// No hexadecimal digit.
+/// Flag: not a hexadecimal digit.
 const NO_DIGIT: u8 = 0x80;
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
@@ -142,18 +142,18 @@ static DIGITS: [u8; 256] = {
     table
 };
 
-/// What an escaped byte is to those who read a path.
+/// Returns the kind of an escaped byte.
 fn kind(byte: u8) -> u8 {
     KINDS.get(usize::from(byte)).copied().unwrap_or(CONTROL)
 }
 
-/// The byte means the same without its escape (RFC 3986 2.3).
+/// Unreserved: equivalent to its escape (RFC 3986 2.3).
 const UNRESERVED: u8 = 0x10;
-/// The byte takes a path, or an escape, apart. Whether a program decodes it decides what that program reads.
+/// Delimits parts of a path, or begins an escape: whether a program decodes it changes the path that it sees.
 const PARTING: u8 = 0x20;
-/// No path has the byte.
+/// A control character: refused.
 const CONTROL: u8 = 0xa0;
-/// What is looked at more closely.
+/// Flags and kinds that need more than decoding.
 const RARE: u8 = NO_DIGIT | PARTING | CONTROL;
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]

@@ -1,7 +1,7 @@
-//! Bytes that are never more than there is room for.
+//! A byte buffer of fixed capacity.
 
-/// A buffer of a size that does not change: appending a byte costs a few instructions, where a `Vec` that may grow
-/// costs some twenty. What has no room is left out.
+/// A byte buffer that does not grow. Appending a byte takes a few instructions; `Vec::push`, which may reallocate,
+/// takes about twenty. Bytes beyond the capacity are dropped.
 #[derive(Debug)]
 pub(crate) struct FixedBuffer {
     bytes: Vec<u8>,
@@ -9,7 +9,7 @@ pub(crate) struct FixedBuffer {
 }
 
 impl FixedBuffer {
-    /// An empty buffer with room for so many bytes.
+    /// Returns an empty buffer with this capacity, in bytes.
     pub(crate) fn of(size: usize) -> Self {
         Self { bytes: vec![0; size], length: 0 }
     }
@@ -23,7 +23,7 @@ impl FixedBuffer {
         }
     }
 
-    /// Appends bytes: mostly a few, and sometimes very many.
+    /// Appends bytes. A long piece that does not fit is dropped as a whole. Fast for short pieces.
     #[inline]
     pub(crate) fn extend(&mut self, piece: &[u8]) {
         if piece.len() < 8 {
@@ -36,13 +36,13 @@ impl FixedBuffer {
         }
     }
 
-    /// What was appended.
+    /// Returns the bytes that were appended.
     #[inline]
     pub(crate) fn written(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// The same as a vector.
+    /// Converts the buffer into a vector of these bytes.
     pub(crate) fn into_vec(mut self) -> Vec<u8> {
         self.bytes.truncate(self.length);
         self.bytes
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_room_is_left_out() {
+    fn bytes_beyond_the_capacity_are_dropped() {
         let mut buffer = FixedBuffer::of(12);
         buffer.push(b'a');
         buffer.extend(b"bc");

@@ -1,4 +1,4 @@
-//! What is left of a path to programs that merge its slashes and cut its names.
+//! Normal forms of a path: how programs see it that merge slashes and shorten names.
 
 use std::borrow::Cow;
 
@@ -8,26 +8,25 @@ use super::ambiguous::Ambiguous;
 use super::segments::{self, DOUBLED, ends_name, is_separator};
 use super::wide_letters::{narrow_letters, narrow_signs};
 
-/// More of a form than this is not compared: configured paths are shorter.
+/// Only this many bytes of a form are compared: configured paths are shorter.
 pub(crate) const LONGEST_FORM: usize = 255;
 
-/// A path as names without anything between them but single slashes; nothing for the root.
+/// A path as names with single slashes between them; empty for the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NormalForm {
-    /// The names, each with a slash in front; not many more than [`LONGEST_FORM`] has room for.
+    /// The names, each with a slash in front. Names that begin beyond [`LONGEST_FORM`] bytes are left out.
     pub(crate) text: Vec<u8>,
-    /// Everything behind depends on when a parameter is cut off.
+    /// What follows depends on where a program ends a parameter.
     pub(crate) forks: bool,
 }
 
 impl NormalForm {
-    /// What is left of a path, whose escapes are decoded, after everything that programs do by the standards they
-    /// follow.
+    /// Returns the form of a decoded path that standards-conforming programs see.
     pub(crate) fn strict(decoded: &[u8]) -> Result<Self, Ambiguous> {
         Self::of(decoded, |name| name.into())
     }
 
-    /// What is left of it after everything that any program does. Judges what that makes of its names.
+    /// Returns the form that the most tolerant programs see, and checks its segments.
     pub(crate) fn loose(decoded: &[u8]) -> Result<Self, Ambiguous> {
         if decoded.is_ascii() {
             return Self::of(decoded, |name| trim(name).into());
@@ -36,15 +35,15 @@ impl NormalForm {
         if let Some(signs) = &signs {
             segments::check(signs)?;
         }
-        // What is compared is plain in every letter, the rest as far as it could climb. The end of a name is taken off
-        // before what is too long is cut, and once more where only plain letters show it.
+        // Letters are normalised only as far as they are compared. A name is trimmed before a long one is cut, and once
+        // more after normalisation, which may reveal a suffix.
         Self::of(signs.as_deref().unwrap_or(decoded), |name| match narrow_letters(trim(name), LONGEST_FORM) {
             Cow::Borrowed(name) => name.into(),
             Cow::Owned(name) => trim(&name).to_vec().into(),
         })
     }
 
-    /// The names of a path, each as far as it goes without parameters and as `shorten` leaves it.
+    /// Collects the names of a path, each without its parameters and shortened by `shorten`.
     fn of(decoded: &[u8], shorten: fn(&[u8]) -> Cow<'_, [u8]>) -> Result<Self, Ambiguous> {
         let mut form = Self::default();
         let mut rest = decoded;
@@ -58,7 +57,7 @@ impl NormalForm {
             let end = rest.iter().position(|&byte| ends_name(byte)).unwrap_or(rest.len());
             let (name, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             match &*shorten(name) {
-                // The second segment would begin an authority.
+                // Without its first name the path would begin with two slashes.
                 [] if !name.is_empty() && form.text.is_empty() => return Err(DOUBLED),
                 [] => {}
                 name => {
@@ -77,7 +76,7 @@ impl NormalForm {
                     }
                     rest = next.get(1..).unwrap_or_default();
                 }
-                // What is behind a question mark or a number sign is no part of the path.
+                // A query or a fragment follows.
                 Some((b'?' | b'#', _)) | None => return Ok(form),
                 Some(_) => rest = behind,
             }
@@ -86,7 +85,7 @@ impl NormalForm {
     }
 }
 
-/// What Windows leaves of a name: nothing of dots and blanks at its end, nor of the word for the file's main stream.
+/// Removes what Windows ignores at the end of a name: dots, blanks, and the name of the file's main stream.
 fn trim(name: &[u8]) -> &[u8] {
     let mut name = name;
     loop {

@@ -64,7 +64,6 @@ impl<'a> RequestPath<'a> {
             if let Some(opaque) = opaque {
                 return Err(opaque);
             }
-            // Segments are judged before one of them takes another back.
             decoded = resolve(&decoded, segments::check_one)?;
             text = Cow::Owned(String::from_utf8(resolve(text.as_bytes(), |_| Ok(()))?).map_err(|_| CLIMBS)?);
         }
@@ -176,10 +175,10 @@ fn merge_slashes(text: &mut Vec<u8>) {
     text.dedup_by(|next, before| (*before, *next) == (b'/', b'/'));
 }
 
-/// Removes empty and dot segments (RFC 3986 5.2.4). The other segments are judged, also those that are taken back.
+/// Removes empty and dot segments (RFC 3986 5.2.4). All other segments are checked first, also those that are removed.
 ///
 /// # Errors
-/// The judge's, else that the path would climb above the root.
+/// The error of `judge`, else that the path climbs above the root.
 fn resolve(path: &[u8], judge: fn(&[u8]) -> Result<(), Ambiguous>) -> Result<Vec<u8>, Ambiguous> {
     let (mut kept, mut rest) = (Vec::with_capacity(path.len()), path);
     let (mut climbs, mut open) = (false, false);
@@ -206,7 +205,7 @@ fn resolve(path: &[u8], judge: fn(&[u8]) -> Result<(), Ambiguous>) -> Result<Vec
 const CLIMBS: Ambiguous = Ambiguous::because("a \"..\" segment");
 
 impl Odd {
-    /// `once` is the path with its escapes decoded once.
+    /// Reads the forms of a path; `once` is the path with its escapes decoded once.
     fn read(text: &str, once: Vec<u8>, opaque: Option<Ambiguous>) -> Result<Self, Ambiguous> {
         let mut decoded = if memchr(b'%', &once).is_some() { escapes::decode_wholly(&once)? } else { once };
         let invalid = check_encoding(&decoded)?;
@@ -225,10 +224,10 @@ impl Odd {
     }
 }
 
-/// The first byte that is no UTF-8, if there is one.
+/// Returns the first byte that is not valid UTF-8, if there is one.
 ///
 /// # Errors
-/// Longer forms of characters than UTF-8 allows, which careless decoders take for slashes and dots, and `%uXXXX`.
+/// Overlong UTF-8, which lenient decoders read as slashes and dots, and `%uXXXX`.
 fn check_encoding(decoded: &[u8]) -> Result<Option<u8>, Ambiguous> {
     let invalid = std::str::from_utf8(decoded).err().map(|invalid| invalid.valid_up_to());
     if invalid.is_none() && memchr(b'%', decoded).is_none() {
@@ -258,7 +257,7 @@ fn is_unicode_escape(text: &[u8]) -> bool {
     }
 }
 
-/// The bytes at the beginning that tell a form of a character that is too long.
+/// Returns the first bytes if they begin overlong UTF-8 or cannot occur in UTF-8.
 fn overlong_form(text: &[u8]) -> Option<&[u8]> {
     match text {
         [0xc0 | 0xc1 | 0xf8..=0xff, ..] => text.get(..1),

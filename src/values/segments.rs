@@ -1,14 +1,14 @@
-//! Segments that no path may have, whoever reads it.
+//! Path segments that are refused: dot segments in every spelling, and segments without a name.
 
 use super::ambiguous::Ambiguous;
 use super::escapes;
 
-/// A slash as it came, one that was escaped ([`escapes::SLASH`]), and what Windows takes for one.
+/// Whether a byte separates segments: a literal slash, a decoded one ([`escapes::SLASH`]), or a backslash (Windows).
 pub(crate) const fn is_separator(byte: u8) -> bool {
     matches!(byte, b'/' | escapes::SLASH | b'\\')
 }
 
-/// Whether a name cannot go on with this byte: it is a separator, or begins parameters, a query or a fragment.
+/// Whether a name ends before this byte: it is a separator, or begins parameters, a query or a fragment.
 pub(crate) fn ends_name(byte: u8) -> bool {
     ENDS.get(usize::from(byte)).copied().unwrap_or_default()
 }
@@ -28,11 +28,11 @@ const fn is_mark(byte: u8) -> bool {
     matches!(byte, b';' | b'?' | b'#')
 }
 
-/// Judges the segments of a path whose escapes are decoded.
+/// Checks the segments of a path whose escapes are decoded.
 ///
 /// # Errors
-/// What stands still or climbs (`.` and `..`, also with blanks behind), what vanishes with its parameters, and what
-/// begins like an authority.
+/// `.` and `..` segments, also with trailing blanks; segments that are blank or consist of parameters only; a path that
+/// begins with two slashes.
 pub(crate) fn check(decoded: &[u8]) -> Result<(), Ambiguous> {
     if decoded.get(1).is_some_and(|&byte| is_separator(byte)) {
         return Err(DOUBLED);
@@ -40,7 +40,7 @@ pub(crate) fn check(decoded: &[u8]) -> Result<(), Ambiguous> {
     verdict(decoded.iter().fold(Seen::Other, |seen, &byte| next(seen, byte)))
 }
 
-/// The same of one segment.
+/// Checks one segment.
 pub(crate) fn check_one(name: &[u8]) -> Result<(), Ambiguous> {
     match name {
         [b'.' | b' ' | b';', ..] => verdict(name.iter().fold(Seen::Nothing, |seen, &byte| next(seen, byte))),
@@ -56,24 +56,24 @@ fn verdict(seen: Seen) -> Result<(), Ambiguous> {
     }
 }
 
-/// Two slashes where there should be one.
+/// Two slashes in a row.
 pub(crate) const DOUBLED: Ambiguous = Ambiguous::because("\"//\"");
 const MOVES: Ambiguous = Ambiguous::because("a \".\" or \"..\" segment");
 
-/// What has been seen of a name.
+/// The state of the check: what the current segment consists of until now.
 #[derive(Clone, Copy)]
 enum Seen {
     Nothing,
     Dot,
     TwoDots,
-    /// A name of dots alone that means nothing.
+    /// Three or more dots: an ordinary name.
     ManyDots,
     Blanks,
     DotsAndBlanks,
     Other,
-    /// There was a name that stands still or climbs.
+    /// Final: there was a `.` or `..` segment.
     Moves,
-    /// There was a name of blanks, or of nothing before its parameters.
+    /// Final: there was a segment of blanks, or of parameters only.
     Nameless,
 }
 
@@ -81,7 +81,7 @@ fn next(seen: Seen, byte: u8) -> Seen {
     NEXT.get(seen as usize).and_then(|row| row.get(usize::from(byte))).copied().unwrap_or(seen)
 }
 
-/// What [`after`] says, as a table: every byte of every odd path goes through it.
+/// [`after`] as a table: the check reads every byte of every unusual path.
 #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
 static NEXT: [[Seen; 256]; 9] = {
     use Seen::{Blanks, Dot, DotsAndBlanks, ManyDots, Moves, Nameless, Nothing, Other, TwoDots};

@@ -13,17 +13,17 @@ use super::ambiguous::Ambiguous;
 use super::escapes::SLASH;
 use super::fixed_buffer::FixedBuffer;
 
-/// `text` with the signs that could take a path apart or climb in their plain form, and small ASCII letters; nothing
-/// where it has no such signs. What is not UTF-8 stays as it is.
+/// Returns `text` with the characters that could delimit or form segments in their plain form, and ASCII letters in
+/// lower case; `None` if it has no such characters. Bytes that are not UTF-8 stay.
 ///
 /// # Errors
-/// Control characters above ASCII, and what becomes an escape only by this.
+/// Control characters above ASCII, and escapes that appear only in the plain form.
 pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
     if !text.iter().any(|&byte| stands_out(byte)) {
         return Ok(None);
     }
     let mut plain = FixedBuffer::of(text.len());
-    // Whether an escape that has begun may go on with a letter beyond ASCII; whether a part of it was one already.
+    // Whether an escape has begun that a character beyond ASCII may complete; whether it already has such a character.
     let (mut watched, mut wide) = (false, false);
     let mut at = 0;
     while let Some(rest @ [first, behind @ ..]) = text.get(at..) {
@@ -59,10 +59,10 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
     Ok(Some(plain.into_vec()))
 }
 
-/// The blank that does not break, in the encodings of one byte.
+/// The no-break space in ISO 8859-1.
 const LATIN_BLANK: u8 = 0xa0;
 
-/// The letter at the beginning, where its block has signs.
+/// Decodes the first character if its block has characters that [`push_sign`] replaces.
 fn sign(text: &[u8]) -> Option<char> {
     match text {
         [0xc2, 0x80..=0xa0 | 0xad, ..] | [0xcd, 0x8f | 0xbe, ..] | [0xd8, 0x9c, ..] => first_letter(text),
@@ -76,7 +76,7 @@ fn sign(text: &[u8]) -> Option<char> {
     }
 }
 
-/// The letter at the beginning, if the bytes there are UTF-8.
+/// Decodes the first character, if the bytes are UTF-8.
 fn first_letter(text: &[u8]) -> Option<char> {
     let rest = |byte: u8| u32::from(byte & 0x3f);
     match *text {
@@ -91,7 +91,7 @@ fn first_letter(text: &[u8]) -> Option<char> {
     }
 }
 
-/// Whether the byte at this place continues a letter.
+/// Whether the byte at this index continues a character.
 fn is_within_letter(text: &[u8], at: usize) -> bool {
     let begins = |back: usize| {
         let letter =
@@ -101,7 +101,7 @@ fn is_within_letter(text: &[u8], at: usize) -> bool {
     (1..4).any(begins)
 }
 
-/// Whether a byte is a percent sign, or begins or is a letter that may be a sign.
+/// Whether a byte is a percent sign, or belongs to a character that may be replaced.
 fn stands_out(byte: u8) -> bool {
     STANDS_OUT.get(usize::from(byte)).copied().unwrap_or(true)
 }
@@ -117,7 +117,7 @@ static STANDS_OUT: [bool; 256] = {
     table
 };
 
-/// Whether an escape has begun that is not whole.
+/// Whether the text ends with an incomplete escape.
 const fn is_open(plain: &[u8]) -> bool {
     match plain {
         [.., b'%'] => true,
@@ -126,7 +126,7 @@ const fn is_open(plain: &[u8]) -> bool {
     }
 }
 
-/// Whether a letter is a hexadecimal digit in its plain form.
+/// Whether the plain form of a character begins with a hexadecimal digit.
 fn is_digit(letter: char) -> bool {
     let mut first = None;
     decompose_compatible(letter, |part| first = first.or(Some(part)));
@@ -210,10 +210,10 @@ fn push_part(part: char, plain: &mut Vec<u8>) {
     }
 }
 
-/// The plain forms of the letters of Europe and the Near East, which are looked up more quickly than made.
+/// Precomputed plain forms of the characters below U+0800.
 struct Small {
     text: Vec<u8>,
-    /// Where the form of each letter ends.
+    /// Where the form of each character ends in `text`.
     ends: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! The quick way to read a path, against a slow one that is written down step by step as it is explained.
+//! Compares the implementation with a slow reference that follows the description step by step.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
@@ -7,7 +7,7 @@ use super::*;
 use crate::values::escapes::SLASH;
 use crate::values::wide_letters::is_unseen;
 
-/// What matters of a path: its spelling, its three forms, and what of the loose one everybody agrees on.
+/// The result that is compared: the canonical path, its three forms, and the common part of the loose form.
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
     text: String,
@@ -17,7 +17,7 @@ struct Read {
     fork: Option<Vec<u8>>,
 }
 
-/// A form as far as it is compared.
+/// The part of a form that is compared.
 fn compared(form: &[u8]) -> Vec<u8> {
     form.strip_suffix(b"/").unwrap_or(form).iter().copied().take(LONGEST_FORM).collect()
 }
@@ -63,7 +63,7 @@ fn escape(text: &[u8]) -> Option<u8> {
     u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Decodes the escapes of some characters, once. An escaped slash becomes [`SLASH`].
+/// Decodes the escapes of some characters once. A decoded slash becomes [`SLASH`].
 fn once(text: &[u8], some: fn(u8) -> bool) -> Option<Vec<u8>> {
     let (mut at, mut decoded) = (0, Vec::new());
     while at < text.len() {
@@ -93,7 +93,7 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The one spelling, and whether an escape in it takes the path apart.
+/// Returns the canonical spelling, and whether it has an escaped delimiter.
 fn spelled(raw: &str) -> Option<(String, bool)> {
     let (mut text, mut is_opaque, mut at) = (String::new(), false, 0);
     while at < raw.len() {
@@ -142,7 +142,7 @@ fn has_odd_segments(path: &[u8]) -> bool {
     path.get(1).is_some_and(is_slash) || path.split(is_slash).skip(1).any(is_odd)
 }
 
-/// Every letter in its plain form; nothing if there is a control character.
+/// Returns the path with every character in its plain form; `None` if there is a control character.
 fn narrowed(path: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::new();
     for chunk in path.utf8_chunks() {
@@ -165,9 +165,9 @@ fn narrowed(path: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// Whether a percent sign and a digit behind it make an escape only with something that is not ASCII.
+/// Whether characters beyond ASCII complete an escape.
 fn is_escaped_again(path: &[u8]) -> bool {
-    // What each plain form begins with, and whether the letter, or something unseen in front of it, is not ASCII.
+    // The first character of each plain form, and whether it, or an ignorable character before it, is not ASCII.
     let mut letters: Vec<(char, bool)> = Vec::new();
     for chunk in path.utf8_chunks() {
         let mut unseen = false;
@@ -199,8 +199,8 @@ fn is_odd_encoding(path: &[u8]) -> bool {
         || path.iter().any(|byte| matches!(byte, 0xc0 | 0xc1 | 0xf8..=0xff))
 }
 
-/// The names of a path, and whether what is behind them depends on where a parameter ends; nothing where a name of
-/// nothing comes first.
+/// Returns the names of a path, and whether what follows them depends on where a parameter ends; `None` if the first
+/// name becomes empty.
 fn names(path: &[u8], shorten: fn(&[u8]) -> &[u8]) -> Option<(Vec<u8>, bool)> {
     let mut form = Vec::new();
     for piece in path.split(|&byte| byte == b'/') {
@@ -223,7 +223,7 @@ fn names(path: &[u8], shorten: fn(&[u8]) -> &[u8]) -> Option<(Vec<u8>, bool)> {
     Some((form, false))
 }
 
-/// A name without dots, blanks and the words of Windows at its end.
+/// Removes trailing dots, blanks and Windows stream names.
 fn trimmed(name: &[u8]) -> &[u8] {
     if let [shorter @ .., b'.' | b' '] = name {
         return trimmed(shorter);
@@ -238,15 +238,15 @@ fn trimmed(name: &[u8]) -> &[u8] {
     name
 }
 
-/// The quick way cuts a name that is longer than what is compared, and not ASCII, before it takes dots, blanks and words
-/// from its plain end: it may take too many of them, or too few.
+/// The implementation cuts a name beyond ASCII that is longer than what is compared before it trims the normalised
+/// name, so the results may differ for such names.
 fn has_long_name(raw: &str) -> bool {
     let names = decoded(raw).and_then(|whole| narrowed(&whole)).unwrap_or_default();
     let is_long = |name: &[u8]| name.len() >= LONGEST_FORM;
     names.split(is_slash).any(is_long) && raw.contains('%')
 }
 
-/// Pieces of paths that somebody could read otherwise.
+/// Pieces of paths that programs read in different ways.
 const PIECES: [&str; 76] = [
     "a", "b", "X", "staff", "logout", "/", "/", "//", ".", "..", "...", "/../", "/./", ";", ";x=1", "%2e", "%2E",
     "%2f", "%2F", "%3b", "%3F", "%23", "%5C", "%25", "%252f", "%25252F", "%2541", "%25%34", "%41", "%6c", "%40", "%20",
@@ -261,7 +261,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn the_quick_way_is_the_slow_way(
+    fn the_implementation_agrees_with_the_reference(
         pieces in prop::collection::vec((prop::sample::select(PIECES.as_slice()), 0_usize..40, 0_usize..300), 0..9),
     ) {
         let mut raw = "/".to_owned();
