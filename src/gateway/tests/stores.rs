@@ -112,6 +112,20 @@ async fn nobody_is_let_in_or_signed_out_by_a_passing_error() {
     }
 }
 
+/// A sign-in ends the session before it in the same browser: not while nobody can tell which that is.
+#[tokio::test(start_paused = true)]
+async fn a_sign_in_that_cannot_end_the_session_before_it_is_refused() {
+    let (first, second, store) = two();
+    let alice = first.session_of("alice").await;
+    let held = store.hold_next();
+    let body = "username=bob&password=wonder+land";
+    assert_eq!(second.ask("POST", "/login", &[FORM, &alice], body).await.status, 503);
+    drop(held);
+    assert_eq!(second.ask("POST", "/login", &[FORM, &alice], body).await.status, 303);
+    first.catch_up().await;
+    assert_eq!(first.status("/x", &alice).await, 401, "the session before it has ended");
+}
+
 #[tokio::test]
 async fn a_logout_of_a_session_that_cannot_be_loaded_is_done_later() {
     let (first, second, store) = two();
