@@ -12,6 +12,7 @@ use crate::credentials::user_file::current::CurrentUsers;
 use crate::credentials::user_file::method::UserFile;
 use crate::http1::cookie::SessionCookie;
 use crate::login::return_target::ReturnTargets;
+use crate::logout::sign_out::Site;
 use crate::pages::{self, Addresses, BrokenPages, Pages};
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
@@ -132,6 +133,18 @@ impl Assembled {
             hosts: &self.hosts,
             own_pages: &self.own_pages,
             routes: &self.routes,
+            keys: &self.keys,
+        }
+    }
+
+    /// What the answer to a sign-out is made of.
+    pub(super) fn site(&self) -> Site<'_> {
+        Site {
+            settings: &self.logout,
+            hosts: &self.hosts,
+            own_pages: &self.own_pages,
+            pages: &self.pages,
+            cookie: &self.cookie,
             keys: &self.keys,
         }
     }

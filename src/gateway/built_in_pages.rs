@@ -10,9 +10,10 @@ use super::answers::{self, Audience};
 use super::assembled::Assembled;
 use super::password;
 use super::receive::Requester;
-use crate::admission::cross_site::{self, LogoutByGet};
+use crate::admission::cross_site;
 use crate::admission::facts::RequestFacts;
 use crate::logout::answer::{self, ResponseStyle};
+use crate::logout::request::LogoutRequest;
 use crate::pages::{Language, SignInForm, SignedInPage};
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
@@ -126,35 +127,19 @@ fn logout(
     requester: Requester,
     assembled: &Arc<Assembled>,
 ) -> Result<BuiltInAnswer, Refusal> {
-    let style = match *facts.method {
-        Method::POST => match cross_site::logout_post(facts, &assembled.hosts) {
-            Ok(()) => post_style(facts),
-            Err(reason) => return Ok(BuiltInAnswer::Answer(refuse_logout(reason, facts, &requester, assembled))),
-        },
-        Method::GET => match cross_site::logout_get(facts, assembled.logout.get) {
-            LogoutByGet::End => ResponseStyle::Navigation,
-            LogoutByGet::Confirm => {
-                return Ok(BuiltInAnswer::Answer(confirm_page(None, facts, &requester, assembled)));
-            }
-            LogoutByGet::Refuse(reason) => return Err(reason.into()),
-        },
-        _ => {
-            return Ok(BuiltInAnswer::Answer(answers::method_not_allowed(
-                assembled,
-                facts,
-                HeaderValue::from_static("GET, POST"),
-            )));
+    Ok(match LogoutRequest::read(facts, &assembled.hosts, assembled.logout.get) {
+        LogoutRequest::End(style) => {
+            BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignOut(style), facts, requester, assembled))
         }
-    };
-    Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignOut(style), facts, requester, assembled)))
-}
-
-fn post_style(facts: &RequestFacts<'_>) -> ResponseStyle {
-    match (facts.is_browser(), facts.wants_json()) {
-        (true, _) => ResponseStyle::Page,
-        (false, true) => ResponseStyle::Json,
-        (false, false) => ResponseStyle::Program,
-    }
+        LogoutRequest::Confirm(None) => BuiltInAnswer::Answer(confirm_page(None, facts, &requester, assembled)),
+        LogoutRequest::Confirm(Some(reason)) => {
+            BuiltInAnswer::Answer(confirm_page(Some(reason), facts, &requester, assembled).refusing(reason))
+        }
+        LogoutRequest::Refuse(reason) => return Err(reason.into()),
+        LogoutRequest::MethodNotAllowed => {
+            BuiltInAnswer::Answer(answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET, POST")))
+        }
+    })
 }
 
 pub(super) fn sign_in_out_request(
@@ -269,15 +254,6 @@ fn confirm_page(
     let user = requester.session.as_ref().map(|session| session.identity().user());
     let language = assembled.pages.language(facts.headers);
     assembled.pages.confirm(language, facts.target.path().text(), next, user, problem)
-}
-
-/// A refused logout shows browsers the form: a person who did want it has the button.
-fn refuse_logout(reason: Reason, facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
-    if facts.is_browser() {
-        confirm_page(Some(reason), facts, requester, assembled).refusing(reason)
-    } else {
-        answers::refuse(assembled, facts.headers, &reason.into())
-    }
 }
 
 fn further(

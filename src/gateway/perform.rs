@@ -14,12 +14,11 @@ use super::{Gateway, to_the_end};
 use crate::login::sign_in::{Browser, SignInFlow, SignedIn};
 use crate::login::sign_in_form;
 use crate::logout::answer::{self, ResponseStyle};
-use crate::logout::ending::{Carried, Terms};
-use crate::logout::run::Which;
+use crate::logout::ending::Carried;
+use crate::logout::sign_out::SignOut;
 use crate::pages;
 use crate::values::form::Form;
 use crate::values::reason::{Reason, Refusal};
-use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 
@@ -43,8 +42,12 @@ impl Gateway {
                 to_the_end(async move { gateway.sign_in(&asked, body).await }).await
             }
             SignInOut::SignOut(style) => {
-                let receipt = gateway.end_named(&asked).await;
-                Some(signed_out(&request, style, receipt, body.await))
+                let sign_out = sign_out(&request, style);
+                let receipt = sign_out.end(&gateway.pipeline, &request.assembled.logout).await;
+                // A body that says nothing usable is none.
+                let form = body.await.ok().and_then(|body| read_form(&request, &body).ok());
+                let next = answer::requested(form.as_ref(), &request.query);
+                Some(sign_out.answer(receipt, next, &request.assembled.site()))
             }
         };
         let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
@@ -86,13 +89,15 @@ impl Gateway {
             keys: &assembled.keys,
         }
     }
+}
 
-    /// Ends every session that the request names. Logout needs nothing: there may be none.
-    async fn end_named(&self, request: &SignInOutRequest) -> Receipt {
-        let cookies = usize::from(request.has_cookie);
-        let terms = Terms::answered(&request.assembled.logout, Carried { cookies });
-        let named = Which::Named(request.sessions.clone(), request.unknown.clone());
-        self.pipeline.end(named, terms).await.together(cookies)
+fn sign_out(request: &SignInOutRequest, style: ResponseStyle) -> SignOut {
+    SignOut {
+        sessions: request.sessions.clone(),
+        unknown: request.unknown.clone(),
+        carried: Carried { cookies: usize::from(request.has_cookie) },
+        style,
+        language: request.reader.language(),
     }
 }
 
@@ -116,25 +121,6 @@ fn form_again(request: &SignInOutRequest, user: &str, next: &ReturnTo, problem: 
     let form = pages::SignInForm { site, next, user, problem: Some(problem) };
     let page = assembled.pages.login(language, refusal.status, form).refusing(problem.reason);
     answers::with_headers_of(page, refusal)
-}
-
-/// Says goodbye, and where to go from here. A body that says nothing usable is none.
-fn signed_out(
-    request: &SignInOutRequest,
-    style: ResponseStyle,
-    mut receipt: Receipt,
-    body: Result<Bytes, Reason>,
-) -> Reply {
-    let assembled = &request.assembled;
-    let form = body.ok().and_then(|body| read_form(request, &body).ok());
-    let field = answer::requested(form.as_ref(), &request.query);
-    let next = answer::next(field, &assembled.logout.allowed, &assembled.hosts, &assembled.own_pages);
-    let target = answer::target(next, &assembled.logout);
-    receipt.target = target.as_ref().map(ReturnTo::to_string);
-    let page = |status| assembled.pages.goodbye(request.reader.language(), status, Some(&receipt));
-    let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(&assembled.keys)));
-    let reply = answer::reply(&receipt, target.as_ref(), style, &goodbye, page);
-    answer::with_cleared_cookies(reply, assembled.cookie.expire(), &assembled.logout)
 }
 
 pub(super) fn read_form(request: &SignInOutRequest, body: &[u8]) -> Result<Form, Refusal> {

@@ -2,12 +2,15 @@
 //!
 //! Whatever the cause, sessions end by [`run::Pipeline::end`]: `session` ends them and hands each over as
 //! [`crate::session::record::Ended`]; what is left to do is the [`plan`] of its [`ending`], carried out step by step
-//! and told by the [`receipts`]. [`answer`] is the answer to the browser that asked.
+//! and told by the [`receipts`]. A [`request`] to a logout path leads to a [`sign_out`]; [`answer`] is what its browser
+//! is told.
 
-pub(crate) mod answer;
-pub(crate) mod ending;
-pub(crate) mod plan;
-pub(crate) mod reaper;
-pub(crate) mod receipts;
+pub mod answer;
+pub mod ending;
+pub mod plan;
+pub mod reaper;
+pub mod receipts;
+pub mod request;
 pub mod run;
 pub mod settings;
+pub mod sign_out;

@@ -166,6 +166,7 @@ mod tests {
     use futures_util::FutureExt;
     use futures_util::future::join_all;
     use tokio::sync::Notify;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::values::session_id::SessionId;
@@ -180,7 +181,7 @@ mod tests {
         ClientAddress::Ip([10, 0, 0, last].into())
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_key_is_asked_for_once_however_many_show_it() {
         let (loads, one, asked, answer) = (Loads::default(), key(), Cell::new(0), Notify::new());
         let fetch = || async {
@@ -189,7 +190,8 @@ mod tests {
             Ok(false)
         };
         let all = join_all((0..50).map(|_| loads.ask(&one, address(1), NOW, fetch())));
-        let (all, ()) = tokio::join!(all, async { answer.notify_one() });
+        let answered = async { tokio::join!(all, async { answer.notify_one() }) };
+        let (all, ()) = timeout(Duration::from_secs(1), answered).await.expect("one answer is for all");
         assert!(all.iter().all(Result::is_ok) && asked.get() == 1, "{}", asked.get());
         assert!(loads.is_absent(&one) && !loads.is_absent(&key()) && loads.flights.lock().is_empty());
     }

@@ -1,0 +1,70 @@
+//! Signing out: every session that a request names ends first, then the answer is made.
+
+use std::sync::Arc;
+
+use super::answer::{self, ResponseStyle};
+use super::ending::{Carried, Terms};
+use super::run::{Pipeline, Which};
+use super::settings::LogoutSettings;
+use crate::http1::cookie::SessionCookie;
+use crate::pages::{Language, Pages};
+use crate::session::record::Session;
+use crate::values::form::FormValue;
+use crate::values::mac::MacKeys;
+use crate::values::own_hosts::OwnHosts;
+use crate::values::own_path::OwnPages;
+use crate::values::receipt::Receipt;
+use crate::values::reply::Reply;
+use crate::values::return_to::ReturnTo;
+use crate::values::session_id::SessionKey;
+
+/// A sign-out that may be done.
+#[derive(Clone, Debug)]
+pub(crate) struct SignOut {
+    /// Every session that the request names. There may be none: logout needs nothing.
+    pub(crate) sessions: Vec<Arc<Session>>,
+    /// The keys that it shows and that the store could not be asked about.
+    pub(crate) unknown: Vec<SessionKey>,
+    /// What the answer has to take back.
+    pub(crate) carried: Carried,
+    /// How the answer looks.
+    pub(crate) style: ResponseStyle,
+    /// In which language.
+    pub(crate) language: Language,
+}
+
+/// The parts of a configuration that the answer is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Site<'a> {
+    /// What `[logout]` says.
+    pub(crate) settings: &'a LogoutSettings,
+    /// The host names that are served.
+    pub(crate) hosts: &'a OwnHosts,
+    /// The addresses that the gateway answers itself.
+    pub(crate) own_pages: &'a OwnPages,
+    /// How they look.
+    pub(crate) pages: &'a Pages,
+    /// The session cookie.
+    pub(crate) cookie: &'a SessionCookie,
+    /// What the goodbye page's receipt is signed with.
+    pub(crate) keys: &'a MacKeys,
+}
+
+impl SignOut {
+    /// Ends what the request names. It ends, and is audited, even if the client goes away.
+    pub(crate) async fn end(&self, pipeline: &Pipeline, settings: &Arc<LogoutSettings>) -> Receipt {
+        let named = Which::Named(self.sessions.clone(), self.unknown.clone());
+        pipeline.end(named, Terms::answered(settings, self.carried)).await.together(self.carried.cookies)
+    }
+
+    /// Says goodbye, and where to go from here: `next`, if that is a target that people may be sent to.
+    pub(crate) fn answer(&self, mut receipt: Receipt, next: FormValue<'_>, site: &Site<'_>) -> Reply {
+        let next = answer::next(next, &site.settings.allowed, site.hosts, site.own_pages);
+        let target = answer::target(next, site.settings);
+        receipt.target = target.as_ref().map(ReturnTo::to_string);
+        let page = |status| site.pages.goodbye(self.language, status, Some(&receipt));
+        let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(site.keys)));
+        let reply = answer::reply(&receipt, target.as_ref(), self.style, &goodbye, page);
+        answer::with_cleared_cookies(reply, site.cookie.expire(), site.settings)
+    }
+}
