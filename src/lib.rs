@@ -45,7 +45,7 @@
 
 // What is `pub` is what the program, its tests, benches and fuzz targets use. All else is `pub(crate)`, so that the
 // compiler finds what nobody uses any more.
-#![deny(unreachable_pub)]
+#![cfg_attr(feature = "engine", deny(unreachable_pub))]
 // Without the engine half of the crate has no caller.
 #![cfg_attr(
     not(feature = "engine"),

@@ -52,7 +52,6 @@ use crate::gateway::GatewaySettings;
 use crate::http1::cookie::SessionCookie;
 use crate::proxy::listener::BindError;
 use crate::proxy::settings::ServerSettings;
-use crate::routes::settings::RouteSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::table::SessionSettings;
 use crate::values::origin::Origin;
@@ -220,21 +219,17 @@ fn gateway(
     let machine = LazyCell::new(UpstreamTrust::platform as fn() -> _);
     let around = routes::RouteContext { folder, limits, public_url, admin, identity: &identity, machine: &machine };
     let routes = routes::read(file, around);
-    let hosts = public_url.map(|url| {
-        let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
-        OwnHosts::new(url, of_routes.chain(further))
-    });
+    let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
+    let hosts = public_url.map(|url| OwnHosts::new(url, of_routes.chain(further)));
     rules::refuse_duplicates(&routes, hosts.as_ref());
     rules::refuse_circles(&routes, hosts.as_ref(), &limits.server.listen);
     let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
     let users = login::users(&login, folder);
     let own_pages = own_pages::read(&login, &logout);
     rules::refuse_hidden(&routes, own_pages.as_ref());
-    let routes: Vec<RouteSettings> = routes.into_iter().map(|(_, route)| route).collect();
     let [brand, theme] = [&schema::BRAND, &schema::PAGES].map(|schema| file.table(schema.table, schema));
     let pages = pages::read(&brand, &theme, folder);
-    let own: Option<Vec<OriginPattern>> =
-        hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
+    let own: Option<Vec<_>> = hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let (users_file, users) = users.unzip();
     if let (Some(path), Some(users)) = (&users_file, &users) {
         groups::check(file, users, path);
@@ -247,7 +242,7 @@ fn gateway(
         own_pages: own_pages?,
         cookie: cookie?,
         identity,
-        routes,
+        routes: routes.into_iter().map(|(_, route)| route).collect(),
         users: Arc::new(users.unwrap_or_else(Users::none)),
         login: login?,
         logout,

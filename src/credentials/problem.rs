@@ -47,7 +47,7 @@ impl FileProblems {
     }
 
     /// The same, shown as warnings.
-    pub(crate) fn as_warnings(self) -> Self {
+    pub(crate) fn into_warnings(self) -> Self {
         Self { are_warnings: true, ..self }
     }
 

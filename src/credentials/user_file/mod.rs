@@ -104,7 +104,7 @@ impl Users {
         match bad_lines {
             Some(problems) if entries.is_empty() || entries.len() > MAX_USERS => Err(problems),
             bad_lines => {
-                let doubled = problems(doubled).map(FileProblems::as_warnings);
+                let doubled = problems(doubled).map(FileProblems::into_warnings);
                 Ok(Self { bad_lines, doubled, ..Self::of(entries) })
             }
         }

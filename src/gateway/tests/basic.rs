@@ -11,7 +11,7 @@ fn line(user: &str, password: &str) -> String {
 
 /// `/dav` offers it to everybody, `/dav/staff` to a group, `/dav/open` to strangers too; `/` does not.
 fn harness() -> Harness {
-    bench_with(|settings| {
+    harness_with(|settings| {
         let basic = |path, access| RouteSettings { basic: true, ..route(path, access) };
         settings.routes.extend([
             basic("/dav", Access::SignedIn),

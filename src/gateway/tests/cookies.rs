@@ -104,7 +104,7 @@ async fn two_keys_of_one_session_are_no_conflict() {
 }
 
 fn https() -> Harness {
-    bench_with(|settings| settings.cookie = SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax))
+    harness_with(|settings| settings.cookie = SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax))
 }
 
 #[tokio::test]

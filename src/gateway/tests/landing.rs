@@ -58,7 +58,7 @@ async fn what_is_too_long_for_a_proxy_leads_to_the_default() {
     let long = format!("/a?q={}", "%0A".repeat(1000));
     let reply = harness().ask("GET", &long, &[BROWSER], "").await;
     assert_eq!(header(&reply, "location"), Some("/login"));
-    let patient = bench_with(|settings| settings.login.return_size = 8000);
+    let patient = harness_with(|settings| settings.login.return_size = 8000);
     let reply = patient.ask("GET", &long, &[BROWSER], "").await;
     assert!(header(&reply, "location").unwrap().starts_with("/login?next=."));
 }

@@ -74,17 +74,17 @@ fn users() -> Users {
     Users::parse("users.toml".as_ref(), &text).unwrap()
 }
 
-fn bench_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
-    bench_over(None, change)
+fn harness_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
+    harness_over(None, change)
 }
 
-/// A gateway whose sessions this store keeps.
-fn bench_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut GatewaySettings)) -> Harness {
+/// The configuration of [`harness`].
+fn settings() -> GatewaySettings {
     let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
     let own = hosts.origins().map(OriginPattern::from);
     let allowed = AllowedOrigins::new(own.chain(OriginPattern::parse("https://other.test")));
     let path = |text| OwnPath::parse(text).unwrap();
-    let mut settings = GatewaySettings {
+    GatewaySettings {
         trusted: TrustedProxies::default(),
         own_pages: OwnPages::new(path("/login"), vec![path("/logout")]).unwrap(),
         cookie: SessionCookie::new("exeunt", Scheme::Http, SameSite::Lax),
@@ -115,7 +115,12 @@ fn bench_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut Gat
             theme: crate::pages::Theme::built_in().unwrap(),
         },
         hosts,
-    };
+    }
+}
+
+/// A gateway whose sessions this store keeps.
+fn harness_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut GatewaySettings)) -> Harness {
+    let mut settings = settings();
     change(&mut settings);
     let (clock, clock_handle) = Clock::manual();
     let lifetime = Lifetime { idle: Duration::from_secs(600), absolute: Duration::from_secs(3600) };
@@ -132,7 +137,7 @@ fn bench_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut Gat
 }
 
 fn harness() -> Harness {
-    bench_with(|_| {})
+    harness_with(|_| {})
 }
 
 /// `lines` are header lines; one of them may be a `Host`.

@@ -33,7 +33,7 @@ async fn a_missing_group_and_a_missing_route_are_told_apart() {
     let alice = harness.sign_in("alice").await;
     harness.forward("/staff/x", &[&alice]);
 
-    let harness = bench_with(|settings| settings.routes.truncate(0));
+    let harness = harness_with(|settings| settings.routes.truncate(0));
     assert_eq!(harness.ask("GET", "/x", &[], "").await.status, 404);
 }
 
@@ -105,7 +105,7 @@ async fn what_may_be_done_twice_is_what_every_method_allows() {
 
 #[tokio::test]
 async fn our_addresses_are_never_forwarded_in_any_spelling() {
-    let harness = bench_with(|settings| settings.routes = vec![route("/", Access::Public)]);
+    let harness = harness_with(|settings| settings.routes = vec![route("/", Access::Public)]);
     for target in [
         "/logout", "/logout/", "/LOGOUT", "/%6cogout", "/./logout", "/a/../logout", "/login", "/Login/", "/.exeunt/x",
         "/.EXEUNT/session", "/logout;x=1", "/logout;", "/a;b/../logout;x", "/login;x", "/.exeunt;x/session",
@@ -120,7 +120,7 @@ async fn our_addresses_are_never_forwarded_in_any_spelling() {
 #[tokio::test]
 async fn a_path_parameter_cannot_choose_another_route() {
     let harness =
-        bench_with(|settings| settings.routes = vec![route("/", Access::Public), route("/admin", Access::SignedIn)]);
+        harness_with(|settings| settings.routes = vec![route("/", Access::Public), route("/admin", Access::SignedIn)]);
     for target in ["/admin;x/secret", "/admin;/secret", "/a;x/../admin;y"] {
         assert_eq!(harness.ask("GET", target, &[], "").await.status, 400, "{target}");
     }
@@ -130,7 +130,7 @@ async fn a_path_parameter_cannot_choose_another_route() {
 #[tokio::test]
 async fn a_service_worker_cannot_answer_for_us() {
     const SCRIPT: &str = "Service-Worker: script";
-    let harness = bench_with(|settings| {
+    let harness = harness_with(|settings| {
         settings.routes = vec![route("/", Access::Public), route("/trusted", Access::Public)];
         settings.routes[1].service_workers = true;
     });
@@ -149,7 +149,7 @@ async fn a_service_worker_cannot_answer_for_us() {
 #[tokio::test]
 async fn another_site_changes_nothing_where_a_route_says_so() {
     let careful = RouteSettings { refuse_cross_site: true, ..route("/public/form", Access::Public) };
-    let harness = bench_with(|settings| settings.routes.push(careful));
+    let harness = harness_with(|settings| settings.routes.push(careful));
     let (own, evil) = ("Origin: http://app.test", "Origin: http://evil.test");
     let cases = [
         ("POST", "/public/form", own, true),
@@ -196,7 +196,7 @@ async fn a_page_of_another_site_opens_no_socket_in_the_name_of_a_session() {
 async fn an_application_may_be_asked_under_another_name() {
     let inner =
         RouteSettings { upstream_host: Authority::parse("inner.test:81"), ..route("/public/in", Access::Public) };
-    let harness = bench_with(|settings| settings.routes.push(inner));
+    let harness = harness_with(|settings| settings.routes.push(inner));
     let headers = head("GET", &[]).headers;
     let headers = sent(&harness.forward("/public/in", &[]), &headers);
     assert_eq!(

@@ -16,7 +16,7 @@ fn harness() -> (Harness, tempfile::TempDir) {
     let hash = password::hash(&Password::new("wonder land".to_owned()).unwrap()).unwrap();
     let text = format!("[users.alice]\npassword = \"{hash}\"\n[users.bob]\npassword = \"{hash}\"\n");
     std::fs::write(&path, &text).unwrap();
-    let harness = bench_with(|settings| {
+    let harness = harness_with(|settings| {
         settings.users = Arc::new(Users::parse(&path, &text).unwrap());
         settings.login.change_password = Some(UsersFile { path, weak: WeakHashes::Refuse });
         settings.routes.push(RouteSettings { basic: true, ..route("/dav", Access::SignedIn) });
@@ -134,7 +134,7 @@ async fn the_page_is_shown_and_linked_where_it_can_do_something() {
     assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (409, &"password_not_changed".into()));
     drop(folder);
     assert!(text(&page(&[&own]).await).contains("login.change_password") && !linked(&own).await);
-    let off = bench_with(|_| {});
+    let off = harness_with(|_| {});
     let cookie = off.sign_in("alice").await;
     assert_eq!(off.ask("GET", PAGE, &[&cookie], "").await.status, 404, "it is switched off");
 }

@@ -5,7 +5,7 @@ use http::{HeaderName, header};
 use super::*;
 
 fn dav() -> Harness {
-    bench_with(|settings| {
+    harness_with(|settings| {
         settings.routes = vec![
             route("/", Access::Public),
             route("/dav", Access::Public),

@@ -134,7 +134,7 @@ async fn a_planted_cookie_does_not_survive_the_sign_in() {
 #[tokio::test]
 async fn an_application_may_have_login_and_logout_for_itself() {
     let usual = harness();
-    let moved = bench_with(|settings| {
+    let moved = harness_with(|settings| {
         let path = |text| OwnPath::parse(text).unwrap();
         settings.own_pages = OwnPages::new(path("/.exeunt/login"), vec![path("/.exeunt/logout")]).unwrap();
     });
@@ -159,7 +159,7 @@ async fn an_application_may_have_login_and_logout_for_itself() {
 async fn the_form_says_which_host_and_comes_again_with_its_target() {
     let other = Host::parse("wiki.test").unwrap();
     let harness =
-        bench_with(|settings| settings.hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), [other]));
+        harness_with(|settings| settings.hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), [other]));
     let cases: [(&str, &str, &str); 5] = [
         ("/login", "Host: app.test:81", "to app.test<"),
         ("/login", "Host: WIKI.test", "to wiki.test<"),

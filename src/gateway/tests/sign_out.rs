@@ -43,7 +43,7 @@ async fn a_logout_leads_to_a_checked_target() {
         assert_eq!(header(&reply, "location"), want, "{target} {body}");
         assert_eq!(reply.status, if want.is_some() { 303 } else { 200 });
     }
-    let harness = bench_with(|settings| settings.logout.next = Some(ReturnTo::own("/public")));
+    let harness = harness_with(|settings| settings.logout.next = Some(ReturnTo::own("/public")));
     let reply = harness.ask("POST", "/logout?next=//evil.test", &[], "").await;
     assert_eq!(header(&reply, "location"), Some("/public"));
     let reply = harness.ask("POST", "/logout?next=/logout", &[], "").await;

@@ -99,7 +99,7 @@ fn is_elsewhere(path: &str) -> bool {
 
 #[tokio::test]
 async fn whatever_stands_behind_us_is_where_we_looked() {
-    let harness = bench_with(|settings| {
+    let harness = harness_with(|settings| {
         settings.routes = vec![route("/", Access::Public), route("/staff", Access::SignedIn)];
     });
     let piece = "(x|staff|logout|[lL]ogin|\\.exeunt|\\.\\.|\\.|;|/|%2[fFeE05]|%3[bBfF]|%5[cC]\

@@ -7,17 +7,17 @@ use crate::session::store::memory::MemoryStore;
 
 const FAILING: [Mood; 4] = [Mood::Down, Mood::Deaf, Mood::Lagging, Mood::Late];
 
-fn bench_and_store() -> (Harness, Arc<FaultyStore>) {
+fn harness_and_store() -> (Harness, Arc<FaultyStore>) {
     let store = FaultyStore::new();
-    (bench_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), |_| {}), store)
+    (harness_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), |_| {}), store)
 }
 
 /// Two gateways over the same records; what the first does, the second has to be told.
 fn two() -> (Harness, Harness, Arc<FaultyStore>) {
     let first = MemoryStore::new();
     let store = FaultyStore::over(first.replica());
-    let second = bench_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), |_| {});
-    (bench_over(Some(Arc::new(first)), |_| {}), second, store)
+    let second = harness_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), |_| {});
+    (harness_over(Some(Arc::new(first)), |_| {}), second, store)
 }
 
 impl Harness {
@@ -56,7 +56,7 @@ fn expires_cookies(reply: &Reply) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_logout_that_is_not_confirmed_is_told_and_still_ends_here() {
     for mood in FAILING {
-        let (harness, store) = bench_and_store();
+        let (harness, store) = harness_and_store();
         let alice = harness.session_of("alice").await;
         let (_running, cut) = harness.running(&alice).await;
         store.becomes(mood);
@@ -145,7 +145,7 @@ async fn a_logout_of_a_session_that_cannot_be_loaded_is_done_later() {
 /// Whoever clicks and goes away: the end goes on without them.
 #[tokio::test]
 async fn a_client_that_goes_away_stops_no_logout() {
-    let (harness, store) = bench_and_store();
+    let (harness, store) = harness_and_store();
     let alice = harness.session_of("alice").await;
     let (_running, cut) = harness.running(&alice).await;
     store.becomes(Mood::Lagging);
@@ -176,7 +176,7 @@ async fn a_session_ends_at_every_gateway_and_is_written_down_once() {
 
 #[tokio::test]
 async fn whoever_loses_the_race_answers_cuts_and_leaves_the_rest_to_the_winner() {
-    let (harness, store) = bench_and_store();
+    let (harness, store) = harness_and_store();
     let alice = harness.session_of("alice").await;
     let (_running, cut) = harness.running(&alice).await;
     store.becomes(Mood::Beaten);
@@ -202,7 +202,7 @@ async fn a_session_that_is_idle_everywhere_ends_once() {
 /// A session that is found to be idle by a request ends like one that is swept.
 #[tokio::test]
 async fn what_a_request_finds_idle_is_written_down() {
-    let (harness, _) = bench_and_store();
+    let (harness, _) = harness_and_store();
     let alice = harness.session_of("alice").await;
     harness.clock.advance(Duration::from_secs(600));
     assert_eq!((harness.status("/x", &alice).await, harness.said("cause=idle")), (401, 1));
@@ -210,7 +210,7 @@ async fn what_a_request_finds_idle_is_written_down() {
 
 #[tokio::test(start_paused = true)]
 async fn the_reaper_waits_for_nobody() {
-    let (harness, store) = bench_and_store();
+    let (harness, store) = harness_and_store();
     harness.session_of("alice").await;
     harness.clock.advance(Duration::from_secs(300));
     harness.session_of("bob").await;
