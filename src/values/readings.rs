@@ -128,11 +128,6 @@ impl<'a> RequestPath<'a> {
         Some(RequestPath { text: Cow::Owned(text), odd: Some(Box::new(odd)) })
     }
 
-    /// The same, of text of its own.
-    pub(crate) fn into_owned(self) -> RequestPath<'static> {
-        RequestPath { text: Cow::Owned(self.text.into_owned()), odd: self.odd }
-    }
-
     /// Why it leads nowhere, where its readings lead to different places.
     pub(crate) fn differs(&self) -> Ambiguous {
         match &self.odd {
