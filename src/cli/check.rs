@@ -15,12 +15,12 @@ use super::{Configuration, configured, keys, print};
 pub(super) struct Check {
     #[command(flatten)]
     which: Configuration,
-    /// After an upgrade: also note which defaults are others than in this version and matter here, such as 0.1
+    /// After an upgrade from this version, such as 0.1: note the changed defaults that matter for this configuration
     #[arg(long, value_name = "VERSION")]
     since: Option<Version>,
 }
 
-/// Names everything that is wrong.
+/// Reports every problem.
 pub(super) fn command(check: &Check) -> ExitCode {
     let look = |path: &Path| Look { machine: Machine::this(path), since: check.since };
     match read(&check.which, |path| config::check(path, &look(path))) {
@@ -39,7 +39,8 @@ pub(super) fn command(check: &Check) -> ExitCode {
     }
 }
 
-/// What is said of a sound configuration. Strangers are not told which names are served: operators find them here.
+/// The last lines for a configuration that is accepted. Answers to clients never list the served names: operators find
+/// them here.
 fn verdict(path: &Path, warnings: &Report, hosts: &OwnHosts) -> String {
     let accepted = if warnings.findings().is_empty() { "" } else { "accepted, with " };
     format!(
@@ -56,14 +57,14 @@ fn verdict(path: &Path, warnings: &Report, hosts: &OwnHosts) -> String {
 pub(super) struct Loaded {
     pub(super) path: PathBuf,
     pub(super) settings: Settings,
-    /// What the operator should know; to be shown.
+    /// What the operator should know. Not shown yet.
     pub(super) warnings: Report,
 }
 
 /// The reasons have been printed.
 pub(super) struct NotLoaded;
 
-/// Reads the configuration that is meant. Problems go to standard error.
+/// Finds and reads the configuration. Problems go to standard error.
 pub(super) fn load(which: &Configuration) -> Result<Loaded, NotLoaded> {
     read(which, config::load)
 }
@@ -88,10 +89,10 @@ fn read(which: &Configuration, read: impl FnOnce(&Path) -> Read) -> Result<Loade
 }
 
 const NOTHING_FOUND: &str = "\
-error: no configuration: there is neither ./config.toml nor /etc/exeunt/config.toml
+error: no configuration found: neither ./config.toml nor /etc/exeunt/config.toml exists
 
 Name the file:              --config FILE
-Or write ./config.toml, for an application on port 9000 of this machine:
+Or write ./config.toml, here for an application on port 9000 of this machine:
 
     listen = [\"127.0.0.1:8080\"]
     public_url = \"http://localhost:8080\"
@@ -102,10 +103,10 @@ Or write ./config.toml, for an application on port 9000 of this machine:
     [login]
     users = \"users.toml\"
 
-and add somebody who may sign in:  exeunt user set NAME
+and add a user:  exeunt user set NAME
 ";
 
-/// Shows a report to people.
+/// Writes a report to standard error.
 pub(super) fn show(report: &Report) {
     eprint!("{}", report.render(print::colour()));
 }

@@ -16,7 +16,7 @@ use crate::credentials::user_file::{ReadError, read_any};
 /// Which configuration is meant.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConfigFile {
-    /// The configuration of the gateway that is meant [default: ./config.toml, else /etc/exeunt/config.toml]
+    /// The gateway's configuration file [default: ./config.toml, then /etc/exeunt/config.toml]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 }
@@ -32,7 +32,8 @@ impl ConfigFile {
     /// is somebody else's and this is root.
     pub(super) fn read(&self) -> Result<Option<FoundConfig>, CommandError> {
         if let Some(path) = &self.config {
-            let absent = || CommandError::new(format!("{}: there is no such file", path.display()), "name another one");
+            let absent =
+                || CommandError::new(format!("{}: no such file", path.display()), "name the file: --config FILE");
             return read(path)?.map(|(found, _)| Some(found)).ok_or_else(absent);
         }
         let Some((found, metadata)) = first_of(DEFAULT_FILES.map(Path::new))? else { return Ok(None) };
@@ -72,7 +73,7 @@ fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
         // Going on would mean another gateway than the one that is served.
         Err(ReadError::Unfit { message, help }) => Err(CommandError::new(
             format!("{}: {message}", path.display()),
-            format!("{help}; or name the file that is meant"),
+            format!("{help}; or name another file: --config FILE"),
         )),
     }
 }
@@ -89,8 +90,8 @@ pub(super) fn foreign(path: &Path, metadata: &Metadata, who: Uid) -> Option<Stri
     let name = name.map_or_else(|| format!("user {other}"), |user| user.name);
     let path = path.display();
     Some(format!(
-        "warning: {path} is not root's: {name} can change what it says, and this follows it as root\n\
-         help: name the file that is meant (see --help), or run this as {name}\n"
+        "warning: {path} is not owned by root: {name} can change it, and this command follows it as root\n\
+         help: name the file (--config FILE), or run this as {name}\n"
     ))
 }
 
@@ -120,10 +121,10 @@ mod tests {
     fn what_cannot_be_read_is_not_passed_over() {
         let folder = tempfile::tempdir().unwrap();
         let CommandError(reason) = first_of([folder.path(), Path::new("/dev/null")]).err().unwrap();
-        assert!(reason.contains("no regular file") && reason.contains("name the file"), "{reason}");
+        assert!(reason.contains("not a regular file") && reason.contains("--config FILE"), "{reason}");
         let named = ConfigFile { config: Some(folder.path().join("absent.toml")) };
         let CommandError(reason) = named.read().err().unwrap();
-        assert!(reason.contains("absent.toml: there is no such file"), "{reason}");
+        assert!(reason.contains("absent.toml: no such file"), "{reason}");
     }
 
     #[test]

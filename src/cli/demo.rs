@@ -28,7 +28,7 @@ const PORTS: std::ops::RangeInclusive<u16> = 8080..=8099;
 /// How the demo is started.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// Where to listen, on this machine alone [default: port 8080 of localhost, or the next free one]
+    /// Where to listen; loopback only [default: port 8080 of localhost, or the next free one]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
     listen: Option<SocketAddr>,
 }
@@ -48,13 +48,13 @@ pub(super) fn command(demo: &Demo) -> ExitCode {
 }
 
 async fn run(demo: &Demo, log: Log) -> Result<(), String> {
-    let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
+    let signals = Signals::install().map_err(|error| format!("cannot install the signal handlers: {error}"))?;
     let listeners = listen(demo.listen).map_err(|error| error.to_string())?;
-    let address = address_of(&listeners).ok_or("no address to listen at")?;
+    let address = address_of(&listeners).ok_or("no address to listen on")?;
     let url = url_of(address);
     let settings = settings(&listeners, &url)?;
     if demo.listen.is_none() && address.port() != *PORTS.start() {
-        print(&format!("Port {} is taken by another program: this is port {}.\n\n", PORTS.start(), address.port()))?;
+        print(&format!("Port {} is in use by another program: using port {}.\n\n", PORTS.start(), address.port()))?;
     }
     print(&welcome(&url))?;
     serve::run(settings, keys::in_memory()?, log, listeners, signals).await
@@ -159,7 +159,7 @@ fn welcome(url: &str) -> String {
 }
 
 const WELCOME: &str = "\
-Exeunt demo: a small shop behind the gateway. Only this machine can reach it.
+Exeunt demo: a small shop behind the gateway, reachable from this machine only.
 
   Address   {url}
   Account   {user}, password {password}
@@ -167,10 +167,10 @@ Exeunt demo: a small shop behind the gateway. Only this machine can reach it.
 In a browser: sign in, fill the cart, open the live prices, and sign out in another window.
 With curl, in another terminal:
 
-  # Nobody is signed in: 401.
+  # Without a session: 401.
   curl -i {url}/
 
-  # Sign in. The cookie goes into the file jar.
+  # Sign in. The cookie is stored in the file jar.
   curl -i -c jar -d username={user} -d password={password} {url}/login
 
   # Who am I?
@@ -182,10 +182,10 @@ With curl, in another terminal:
   # A client that claims to be root: the shop still sees {user}.
   curl -b jar -H 'X-Forwarded-User: root' {url}/headers.json
 
-  # Live prices, for as long as the session lives ...
+  # Live prices, as long as the session lasts ...
   curl -sN -b jar {url}/ticker/sse &
 
-  # ... which is over now, and the prices stop.
+  # ... which ends now, and the stream with it.
   curl -X POST -b jar {url}/logout
 
   # The old cookie is still in the jar, but the session has ended: 401.

@@ -29,7 +29,7 @@ use clap_complete::Shell;
 
 /// `serve` refused its configuration (`EX_CONFIG` of sysexits.h): a service manager need not try again.
 const REFUSED_CONFIGURATION: u8 = 78;
-/// The arguments make no sense.
+/// The arguments are wrong.
 const USAGE: u8 = 2;
 
 const AFTER_HELP: &str = "\
@@ -39,7 +39,7 @@ Examples:
   exeunt check                             list everything that is wrong with ./config.toml
   exeunt serve --config /etc/exeunt/config.toml
 
-Exit codes: 0 fine, 1 the command failed, 2 wrong arguments, 78 serve refused its configuration";
+Exit codes: 0 success, 1 the command failed, 2 wrong arguments, 78 serve refused its configuration";
 
 /// An authentication gateway whose logout really logs out
 ///
@@ -63,13 +63,13 @@ enum Command {
     /// List everything that is wrong with a configuration: line, key, what to write
     #[command(after_help = CHECK_HELP)]
     Check(check::Check),
-    /// Add, change, remove and list the people who may sign in
+    /// Add, change, remove and list users
     #[command(subcommand)]
     User(user::UserCommand),
     /// List, show and end the sessions of the running gateway
     #[command(subcommand)]
     Session(session::SessionCommand),
-    /// Print a script that completes commands in a shell
+    /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
         /// The shell that the script is for
@@ -81,13 +81,13 @@ enum Command {
 }
 
 const SERVE_HELP: &str = "\
-SIGTERM and SIGINT stop it: running exchanges may finish (limits.drain). Messages go to standard error.
+SIGTERM and SIGINT stop it: running exchanges may finish first (limits.drain). Messages go to standard error.
 
 Examples:
   exeunt serve
   exeunt serve --config /etc/exeunt/config.toml
 
-Exit codes: 0 stopped as asked, 1 it failed, 78 it refused its configuration";
+Exit codes: 0 stopped by a signal, 1 it failed, 78 it refused its configuration";
 
 const DEMO_HELP: &str = "\
 There is nothing to configure. It prints its address, an account, and curl lines to try. Everything is in memory and
@@ -97,18 +97,19 @@ Examples:
   exeunt demo
   exeunt demo --listen 127.0.0.1:9090
 
-Exit codes: 0 stopped as asked, 1 it failed, 2 wrong arguments";
+Exit codes: 0 stopped by a signal, 1 it failed, 2 wrong arguments";
 
 const CHECK_HELP: &str = "\
-Nothing is started and nothing is changed. Warnings alone do not make it fail. It tries to listen on the addresses,
-unless the gateway is running, and looks up the names of upstreams.
+Nothing is started and nothing is changed. Warnings alone do not make it fail. It also checks that the \
+addresses in `listen` are free, unless the gateway is running, looks up the host names of upstreams (3 seconds \
+at most), and as root checks that the service's user can read the files.
 
 Examples:
   exeunt check
-  exeunt check --since 0.1                 after an upgrade: note the changed defaults that matter here
+  exeunt check --since 0.1                 after an upgrade: note changed defaults
   exeunt check --config /etc/exeunt/config.toml && systemctl restart exeunt
 
-Exit codes: 0 serve would accept it, 1 it would not";
+Exit codes: 0 no problems, 1 problems";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:

@@ -37,16 +37,14 @@ impl Running {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| CommandError::new(error, "free some memory"))?;
         let answer = runtime.block_on(client::ask(&path, method, target));
-        let help = format!(
-            "this asked {}: is the gateway running, and may you open this file? Another one: --socket FILE",
-            path.display()
-        );
+        let help =
+            format!("is the gateway running, and may you open {}? Another socket: --socket FILE", path.display());
         let (status, answer) = answer.map_err(|error| CommandError::new(error, help))?;
         if status.is_success() {
             return Ok(answer);
         }
         let message = answer.get("message").and_then(Value::as_str).unwrap_or("the gateway refused").to_owned();
-        Err(CommandError::new(message, "see who is signed in: exeunt session list"))
+        Err(CommandError::new(message, "list the sessions: exeunt session list"))
     }
 }
 

@@ -95,7 +95,7 @@ fn list(arguments: &List) -> Result<String, CommandError> {
     }
     let rows: Vec<_> = sessions.as_array().into_iter().flatten().map(row).collect();
     Ok(if rows.is_empty() {
-        "nobody is signed in\n".to_owned()
+        "no sessions\n".to_owned()
     } else {
         table::aligned(COLUMNS.map(|(title, _)| title), &rows)
     })
@@ -105,8 +105,8 @@ fn show(arguments: &Show) -> Result<String, CommandError> {
     let sessions = arguments.running.ask(Method::GET, "/sessions")?;
     let named = |session: &&Value| session.get("session").and_then(Value::as_str) == Some(&arguments.session);
     let Some(session) = sessions.as_array().into_iter().flatten().find(named) else {
-        let message = format!("there is no session {}", arguments.session.escape_debug());
-        return Err(CommandError::new(message, "see who is signed in: exeunt session list"));
+        let message = format!("no such session: {}", arguments.session.escape_debug());
+        return Err(CommandError::new(message, "list the sessions: exeunt session list"));
     };
     if arguments.json {
         return Ok(json(session));

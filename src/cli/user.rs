@@ -40,16 +40,16 @@ pub(crate) enum UserCommand {
 }
 
 const UNBAN_HELP: &str = "\
-Bans end by themselves, after login.ban_max at the latest. An address can be given in place of a name.
+Bans end by themselves, after login.ban_max at the latest. An address can be given instead of a name.
 
 Examples:
   exeunt user unban alice
   exeunt user unban 192.0.2.1";
 
 const SET_HELP: &str = "\
-The password is asked for twice on a terminal; otherwise it is the first line of standard input. It is never \
-an argument, where everybody on this machine could see it. With --keep-password an existing user keeps the old \
-one. Of an existing user, what is not given stays as it is.
+On a terminal the password is asked for twice; otherwise it is the first line of standard input. It is never \
+an argument, which every user of this machine could read. With --keep-password an existing user keeps the old \
+one. For an existing user, what is not given stays as it is.
 
 Examples:
   exeunt user set alice --group staff --group admins --email alice@example.com
@@ -235,8 +235,8 @@ fn refuse_htpasswd(path: &Path, option: &str, user: &str) -> Result<(), CommandE
 }
 
 fn no_such_user(user: &str, path: &Path) -> CommandError {
-    let message = format!("no user `{}` in {}", user.escape_debug(), path.display());
-    CommandError::new(message, format!("see who is there: exeunt user list --file {}", path.display()))
+    let message = format!("{} has no user `{}`", path.display(), user.escape_debug());
+    CommandError::new(message, format!("list the users: exeunt user list --file {}", path.display()))
 }
 
 impl SetUser {
@@ -301,7 +301,7 @@ fn edit<T>(
     file.replace(&after)?;
     let notice = Users::load(path, WeakHashes::Accept).err().map(|problems| {
         let CommandError(report) = problems.into();
-        format!("{report}\n\nwritten, but `exeunt serve` will not start with this file\n")
+        format!("{report}\n\nthe file was written, but `exeunt serve` will not start with it\n")
     });
     Ok((done, notice.unwrap_or_default()))
 }

@@ -65,7 +65,7 @@ impl Logo {
         if bytes.len() > MAX_LOGO {
             return Err(format!("it has {} bytes; more than {MAX_LOGO} are too many for a logo", bytes.len()));
         }
-        let media_type = media_type(&bytes).ok_or("it is no PNG, JPEG, GIF, WebP or SVG picture")?;
+        let media_type = media_type(&bytes).ok_or("it is not a PNG, JPEG, GIF, WebP or SVG picture")?;
         Ok(Self { media_type, bytes: bytes.into() })
     }
 }

@@ -105,7 +105,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 fn entries(text: &str) -> Result<Vec<CatalogueEntry>, Vec<TemplateProblem>> {
     let root = DeTable::parse(text).map_err(|error| {
-        let message = format!("this is no TOML: {}", error.message().replace('\n', ", "));
+        let message = format!("this is not valid TOML: {}", error.message().replace('\n', ", "));
         let help = "write key = \"text\", below the [table] of its page";
         vec![TemplateProblem { span: error.span(), message, help: help.to_owned() }]
     })?;
@@ -120,7 +120,7 @@ fn flatten(prefix: &str, table: &DeTable<'_>, found: &mut Vec<CatalogueEntry>, p
         match value.get_ref() {
             DeValue::Table(table) => flatten(&key, table, found, problems),
             DeValue::String(text) => found.push((key, text.to_string(), Spanned::span(value))),
-            _ => problems.push(TemplateProblem::at(value.span(), format!("{key} is no text"), "put it in quotes")),
+            _ => problems.push(TemplateProblem::at(value.span(), format!("{key} must be a text"), "put it in quotes")),
         }
     }
 }

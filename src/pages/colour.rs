@@ -23,7 +23,8 @@ pub(crate) const BLACK: Colour = Colour { red: 0, green: 0, blue: 0 };
 impl Colour {
     /// Reads `#rrggbb` or `#rgb`. The error says what to write.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || "write it as \"#17694e\": red, green and blue, two hexadecimal digits each".to_owned();
+        let wrong =
+            || "write \"#17694e\" or another colour: red, green and blue, two hexadecimal digits each".to_owned();
         let digits = text.strip_prefix('#').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
         let digits = digits.ok_or_else(wrong)?;
         let number = u32::from_str_radix(digits, 16).map_err(|_| wrong())?;

@@ -43,10 +43,11 @@ impl Methods {
 
     /// Reads a method from the configuration. The error says what to write.
     pub fn parse(text: &str) -> Result<Method, String> {
-        let token = text.parse::<Method>().map_err(|_| "it is no method: write one such as \"GET\"".to_owned())?;
+        let token =
+            text.parse::<Method>().map_err(|_| "it is not a method: write \"GET\" or another one".to_owned())?;
         let upper = text.to_ascii_uppercase();
         if NEVER.contains(&upper.as_str()) {
-            return Err(format!("{upper} is never passed on: leave it out"));
+            return Err(format!("{upper} is never passed on: remove it"));
         }
         if upper != text && REGISTERED.contains(&upper.as_str()) {
             return Err(format!("upper and lower case differ in methods: write \"{upper}\""));
@@ -88,9 +89,9 @@ mod tests {
     #[test]
     fn odd_names_say_what_to_write() {
         let cases = [
-            ("", "it is no method"),
-            ("GET POST", "it is no method"),
-            ("GÉT", "it is no method"),
+            ("", "it is not a method"),
+            ("GET POST", "it is not a method"),
+            ("GÉT", "it is not a method"),
             ("TRACE", "TRACE is never passed on"),
             ("connect", "CONNECT is never passed on"),
             ("PRI", "PRI is never passed on"),

@@ -2,8 +2,13 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use super::normal_form::LONGEST_FORM;
 use super::readings::RequestPath;
+
+/// What is escaped besides all that is not ASCII.
+const BEYOND_ASCII: &AsciiSet = &CONTROLS.add(b' ');
 
 /// A path of one reading. A slash at its end makes no difference.
 #[derive(Clone, Debug)]
@@ -30,11 +35,12 @@ impl ConfiguredPath {
         if !text.starts_with('/') {
             return Err(format!("a path starts with a slash: write \"/{text}\""));
         }
-        if text.contains(['?', '#']) {
-            return Err("it is matched by its path alone: leave out the question mark and the rest".to_owned());
+        if let Some((path, _)) = text.split_once(['?', '#']) {
+            return Err(format!("a query or fragment is not part of a path: write \"{path}\""));
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("write blanks and letters beyond ASCII as escapes, as in \"/caf%C3%A9\"".to_owned());
+            let escaped = utf8_percent_encode(text, BEYOND_ASCII);
+            return Err(format!("blanks and non-ASCII characters must be escaped: write \"{escaped}\""));
         }
         let path = RequestPath::read(text).map_err(|_| several())?;
         let bare = |form: &[u8]| Box::<[u8]>::from(form.strip_suffix(b"/").unwrap_or(form));
@@ -42,7 +48,7 @@ impl ConfiguredPath {
             return Err(several());
         }
         if path.text() != text {
-            return Err(format!("write it in its plain form: \"{}\"", path.text()));
+            return Err(format!("it is not in its plain form: write \"{}\"", path.text()));
         }
         let longest = path.literal().len().max(path.loose().len());
         if longest > LONGEST_FORM {

@@ -139,7 +139,7 @@ impl fmt::Debug for MacKeys {
 impl fmt::Display for BadKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("there is no key in it"),
+            Self::Empty => f.write_str("it has no key"),
             Self::Line(number) => write!(f, "line {number} must be a key of 64 hexadecimal digits"),
             Self::TooMany => write!(f, "there must be at most {MAX_KEYS} keys in it"),
         }

@@ -149,7 +149,7 @@ impl OriginPattern {
         let (scheme, rest) = text
             .split_once("://")
             .and_then(|(scheme, rest)| Some((Scheme::parse(scheme)?, rest)))
-            .ok_or("write the scheme too: \"https://example.com\"")?;
+            .ok_or("write \"https://example.com\", with its scheme")?;
         let (rest, subdomains) = match rest.strip_prefix("*.") {
             Some(parent) => (parent, true),
             None => (rest, false),

@@ -67,7 +67,7 @@ impl UpstreamAddress {
             return Err(without_scheme(text));
         };
         let Some(scheme) = Scheme::parse(scheme) else {
-            return Err(bad("has a scheme that is not spoken to upstreams", format!("\"http://{rest}\"")));
+            return Err(bad("must begin with http:// or https://", format!("\"http://{rest}\"")));
         };
         parse_tcp(scheme, rest)
     }
@@ -97,19 +97,19 @@ fn parse_tcp(scheme: Scheme, rest: &str) -> Result<UpstreamAddress, BadUpstreamA
     let name = scheme.as_str();
     if let Some(end) = rest.find(['/', '?', '#']) {
         let (authority, _) = rest.split_at(end);
-        return Err(bad("has something behind the host", format!("\"{name}://{authority}\"")));
+        return Err(bad("must end after host and port", format!("\"{name}://{authority}\"")));
     }
     if let Some((_, authority)) = rest.rsplit_once('@') {
-        return Err(bad("carries a user name", format!("\"{name}://{authority}\"")));
+        return Err(bad("must not contain a user name", format!("\"{name}://{authority}\"")));
     }
     let authority = Authority::parse(rest).filter(|authority| authority.port != Some(0));
     let Some(Authority { host, port }) = authority else {
-        return Err(bad("has no sound host and port", format!("\"{name}://127.0.0.1:9000\"")));
+        return Err(bad("has no valid host and port", format!("\"{name}://127.0.0.1:9000\"")));
     };
     // The engine checks a certificate for `a_b.example.com` against `a-b.example.com`.
     if scheme == Scheme::Https && host.as_str().contains('_') {
         return Err(bad(
-            "has an underscore, which no certificate can vouch for",
+            "has an underscore, which no certificate can contain",
             "a host name of letters, digits and hyphens".into(),
         ));
     }
@@ -119,7 +119,7 @@ fn parse_tcp(scheme: Scheme, rest: &str) -> Result<UpstreamAddress, BadUpstreamA
 fn parse_unix(path: &str) -> Result<UpstreamAddress, BadUpstreamAddress> {
     let example = || "\"unix:/run/app/http.sock\"".to_owned();
     if !path.starts_with('/') {
-        return Err(bad("does not name its socket by an absolute path", example()));
+        return Err(bad("must have the absolute path of a socket", example()));
     }
     if path.len() > MAX_SOCKET_PATH || path.contains('\0') || path.ends_with('/') {
         return Err(bad("is not a path that a socket can have (107 bytes at most)", example()));
@@ -129,10 +129,10 @@ fn parse_unix(path: &str) -> Result<UpstreamAddress, BadUpstreamAddress> {
 
 fn without_scheme(text: &str) -> BadUpstreamAddress {
     if text.starts_with('/') {
-        return bad("does not say how to speak", format!("\"unix:{text}\""));
+        return bad("has no scheme", format!("\"unix:{text}\""));
     }
     let rest = if Authority::parse(text).is_some() { text } else { "127.0.0.1:9000" };
-    bad("does not say how to speak", format!("\"http://{rest}\""))
+    bad("has no scheme", format!("\"http://{rest}\""))
 }
 
 fn bad(problem: &'static str, write: String) -> BadUpstreamAddress {
@@ -203,7 +203,7 @@ mod tests {
         let path = |length: usize| UpstreamAddress::parse(&format!("unix:/{}", "x".repeat(length - 1)));
         assert!(path(107).is_ok() && path(108).is_err());
         let message = UpstreamAddress::parse("app").unwrap_err().to_string();
-        assert_eq!(message, "does not say how to speak; write \"http://app\"");
+        assert_eq!(message, "has no scheme; write \"http://app\"");
     }
 
     #[test]

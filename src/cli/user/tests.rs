@@ -103,7 +103,7 @@ async fn without_a_new_password_the_old_one_stays() {
         assert_eq!(row.join("  "), want);
     }
     let reason = harness.run(&["set", "bob", "--keep-password"], None).unwrap_err();
-    assert!(reason.starts_with("error: no user `bob` in DIR/users.toml"), "{reason}");
+    assert!(reason.starts_with("error: DIR/users.toml has no user `bob`"), "{reason}");
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn what_cannot_be_is_refused_before_a_password_is_asked_for() {
         (vec!["set", "bob", "--enable", "--disable"], "cannot be used with"),
         (vec!["set"], "required arguments were not provided"),
         (vec!["set", "bob", "--password", "x"], "unexpected argument"),
-        (vec!["remove", "bob"], "error: no user `bob` in DIR/users.toml\nhelp: see who is there: exeunt user list"),
-        (vec!["list", "bob"], "error: no user `bob`"),
+        (vec!["remove", "bob"], "error: DIR/users.toml has no user `bob`\nhelp: list the users: exeunt user list"),
+        (vec!["list", "bob"], "error: DIR/users.toml has no user `bob`"),
     ];
     for (line, want) in cases {
         let reason = harness.run(&line, None).unwrap_err();

@@ -123,7 +123,7 @@ impl HtpasswdReader<'_> {
         let Some((name, rest)) = line.split_once(':') else {
             self.secrets.push(start..start + line.len());
             let help = format!("write NAME:HASH, as this does: htpasswd -B {} NAME", self.path.display());
-            self.report(start..start + line.len(), "this is no user: there is no `:`".to_owned(), help);
+            self.report(start..start + line.len(), "this line has no user: `:` is missing".to_owned(), help);
             return None;
         };
         let span = start..start + name.len();
@@ -169,8 +169,10 @@ impl HtpasswdReader<'_> {
         let renew = format!("htpasswd -B {} {}", self.path.display(), quoted(name));
         match StoredHash::parse_field(text) {
             Ok(hash) if hash.is_weak() && self.weak == WeakHashes::Refuse => {
-                let message =
-                    format!("the hash of `{}` is weak: whoever gets the file gets the password", name.escape_debug());
+                let message = format!(
+                    "the hash of `{}` is weak: from a stolen file the password is quickly found",
+                    name.escape_debug()
+                );
                 let help = format!("type: {renew}; until everybody has a new one: [login] allow_weak_hashes = true");
                 self.report(span.clone(), message, help);
                 None

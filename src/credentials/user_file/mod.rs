@@ -225,7 +225,7 @@ pub(crate) fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
 fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
     // Looked at before it is opened: opening a pipe would wait for a writer.
     if !path.metadata().map_err(|error| ReadError::failed(&error))?.is_file() {
-        return Err(ReadError::unusable("this is no regular file", "name a file: users = \"users.toml\""));
+        return Err(ReadError::unusable("this is not a regular file", "name a file: users = \"users.toml\""));
     }
     let file = File::open(path).map_err(|error| ReadError::failed(&error))?;
     let metadata = file.metadata().map_err(|error| ReadError::failed(&error))?;
@@ -247,7 +247,7 @@ fn check_mode(path: &Path, mode: u32) -> Result<(), ReadError> {
         (false, false) => return Ok(()),
     };
     let message = format!("{who} (mode {:04o})", mode & 0o7777);
-    Err(ReadError::unusable(message, format!("type: chmod 640 {}", path.display())))
+    Err(ReadError::unusable(message, format!("run: chmod 640 {}", path.display())))
 }
 
 #[cfg(test)]

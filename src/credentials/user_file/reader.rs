@@ -78,7 +78,7 @@ impl UserFileReader<'_> {
     fn users(&mut self, key: &SpannedKey, value: &SpannedValue) -> Vec<UserEntry> {
         let Some(users) = value.get_ref().as_table() else {
             self.hide(value);
-            self.report(key.span(), "`users` is no table".to_owned(), "write [users.NAME]".to_owned());
+            self.report(key.span(), "`users` must be a table".to_owned(), "write [users.NAME]".to_owned());
             return Vec::new();
         };
         if users.len() > MAX_USERS {
@@ -108,7 +108,7 @@ impl UserFileReader<'_> {
         let Some(table) = value.get_ref().as_table() else {
             self.hide(value);
             let help = format!("write [users.{}] and the keys below it", quoted(name));
-            self.report(key.span(), format!("user `{}` is no table", name.escape_debug()), help);
+            self.report(key.span(), format!("user `{}` must be a table", name.escape_debug()), help);
             return None;
         };
         for (key, value) in table.iter().filter(|(key, _)| !KEYS.contains(&&**key.get_ref())) {
@@ -133,7 +133,7 @@ impl UserFileReader<'_> {
         self.hide(value);
         let text = value.get_ref().as_str();
         match text.map(PasswordHash::parse) {
-            None => self.report(key.span(), "`password` is no text".to_owned(), help),
+            None => self.report(key.span(), "`password` must be a text in quotes".to_owned(), help),
             Some(Err(problem)) => self.report(key.span(), format!("`password` cannot be used: {problem}"), help),
             Some(Ok(hash)) => return Some(hash),
         }
@@ -144,7 +144,7 @@ impl UserFileReader<'_> {
         let Some((key, value)) = table.get_key_value("groups") else { return Vec::new() };
         let help = "write a list of names: groups = [\"staff\", \"admins\"]".to_owned();
         let Some(list) = value.get_ref().as_array() else {
-            self.report(value.span(), "`groups` is no list".to_owned(), help);
+            self.report(value.span(), "`groups` must be a list".to_owned(), help);
             return Vec::new();
         };
         let mut groups = Vec::new();
@@ -154,7 +154,7 @@ impl UserFileReader<'_> {
                     self.check(item.span(), check_text("a group", group));
                     groups.push(group.to_owned());
                 }
-                None => self.report(item.span(), "a group is no text".to_owned(), help.clone()),
+                None => self.report(item.span(), "a group must be a text in quotes".to_owned(), help.clone()),
             }
         }
         self.check(key.span(), check_groups(user, &groups));
@@ -165,7 +165,7 @@ impl UserFileReader<'_> {
         let value = table.get(field)?;
         let Some(text) = value.get_ref().as_str() else {
             let help = format!("write it in quotes: {field} = \"…\"");
-            self.report(value.span(), format!("`{field}` is no text"), help);
+            self.report(value.span(), format!("`{field}` must be a text in quotes"), help);
             return None;
         };
         self.check(value.span(), check_text(&format!("`{field}`"), text));
@@ -175,8 +175,8 @@ impl UserFileReader<'_> {
     fn enabled(&mut self, table: &DeTable) -> bool {
         let Some(value) = table.get("enabled") else { return true };
         value.get_ref().as_bool().unwrap_or_else(|| {
-            let help = "write: enabled = false".to_owned();
-            self.report(value.span(), "`enabled` is neither true nor false".to_owned(), help);
+            let help = "write enabled = false".to_owned();
+            self.report(value.span(), "`enabled` must be true or false".to_owned(), help);
             false
         })
     }

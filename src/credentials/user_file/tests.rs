@@ -80,7 +80,7 @@ const CASES: [Case; 23] = [
         "[users.alice]\npassword = 'HASH'\n[users.alice]\n",
         &[("alice", "this is not TOML: duplicate key", "keep one of them")],
     ),
-    ("users = 1\n", &[("users", "`users` is no table", "write [users.NAME]")]),
+    ("users = 1\n", &[("users", "`users` must be a table", "write [users.NAME]")]),
     ("[user.bob]\n", &[("user", "unknown key `user`", "did you mean `users`?")]),
     (
         "alice = 'hunter2'\nbob = 'hunter3'\n",
@@ -91,14 +91,14 @@ const CASES: [Case; 23] = [
     ),
     (
         "[users]\n'a b' = 'hunter2'\n",
-        &[("'a b'", "user `a b` is no table", "write [users.\"a b\"] and the keys below it")],
+        &[("'a b'", "user `a b` must be a table", "write [users.\"a b\"] and the keys below it")],
     ),
     ("[users.alice]\n", &[("alice", "user `alice` has no password", SET_ALICE)]),
     ("[users.\"a b\"]\n", &[("\"a b\"", "user `a b` has no password", "type: exeunt user set \"a b\"")]),
-    ("[users.alice]\npassword = 1\n", &[("password", "`password` is no text", SET_ALICE)]),
+    ("[users.alice]\npassword = 1\n", &[("password", "`password` must be a text in quotes", SET_ALICE)]),
     (
         "[users.alice]\npassword = 'hunter2'\n",
-        &[("password", "`password` cannot be used: it is no password hash", SET_ALICE)],
+        &[("password", "`password` cannot be used: it is not a password hash", SET_ALICE)],
     ),
     (
         "[users.alice]\npassword = '$2y$10$abc'\n",
@@ -128,11 +128,11 @@ const CASES: [Case; 23] = [
         "[users.alice]\npassword = 'HASH'\ntotp = ''\n",
         &[("totp", "unknown key `totp`", "a user has password, groups, email, name, enabled")],
     ),
-    ("[users.alice]\npassword = 'HASH'\ngroups = 'staff'\n", &[("'staff'", "`groups` is no list", GROUPS)]),
+    ("[users.alice]\npassword = 'HASH'\ngroups = 'staff'\n", &[("'staff'", "`groups` must be a list", GROUPS)]),
     (
         "[users.alice]\npassword = 'HASH'\ngroups = [1, '', \"a\\tb\", ' c']\n",
         &[
-            ("1", "a group is no text", GROUPS),
+            ("1", "a group must be a text in quotes", GROUPS),
             ("''", "a group is empty", "leave it out, or fill it in"),
             ("\"a\\tb\"", "a group cannot be \"a\\tb\": it has a control character in it", "write it without"),
             ("' c'", "a group cannot be \" c\": it begins or ends with a space", "write \"c\""),
@@ -146,12 +146,12 @@ const CASES: [Case; 23] = [
                 "`email` cannot be \"a\\r\\nX-Admin: 1\": it has a control character in it",
                 "write it without",
             ),
-            ("7", "`name` is no text", "write it in quotes: name = \"…\""),
+            ("7", "`name` must be a text in quotes", "write it in quotes: name = \"…\""),
         ],
     ),
     (
         "[users.alice]\npassword = 'HASH'\nenabled = 'no'\n",
-        &[("'no'", "`enabled` is neither true nor false", "write: enabled = false")],
+        &[("'no'", "`enabled` must be true or false", "write enabled = false")],
     ),
     (
         "[users.alice]\npassword = 'HASH'\n[users.ALICE]\npassword = 'HASH'\n",
@@ -263,7 +263,7 @@ fn a_file_that_others_can_use_is_refused() {
         (0o666, "others may read this file, and more than its owner may write it (mode 0666)"),
     ];
     for (mode, want) in cases {
-        let report = format!("error: {want}\n--> DIR/users.toml\n = help: type: chmod 640 DIR/users.toml");
+        let report = format!("error: {want}\n--> DIR/users.toml\n = help: run: chmod 640 DIR/users.toml");
         assert_eq!(load(mode, text.as_bytes()), Err(report));
     }
 }
@@ -275,7 +275,7 @@ fn what_is_no_file_of_text_is_refused() {
     assert!(load(0o640, &large).unwrap_err().contains("this file is larger than 64 MiB"));
     let folder = tempfile::tempdir().unwrap();
     let report = Users::load(folder.path(), WeakHashes::Refuse).unwrap_err().to_string();
-    assert!(report.contains("this is no regular file"), "{report}");
+    assert!(report.contains("this is not a regular file"), "{report}");
 }
 
 #[test]
