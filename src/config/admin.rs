@@ -1,4 +1,4 @@
-//! `[admin]`: the operator's socket.
+//! `[admin]`: the admin socket.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::raw::{RawTable, ValueRefusal};
 use super::schema;
 use super::server;
 
-/// Reads where the socket is; `None` where the operator wants none.
+/// Reads the path of the socket; `None` if there is to be none.
 pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> {
     let table = file.table("admin", &schema::ADMIN);
     let group = table.item("group").and_then(|item| item.parse(group)).flatten();
@@ -29,7 +29,7 @@ pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> 
     path.map(|path| AdminSettings { path, group })
 }
 
-/// The number of a group of this machine; nothing written, no group.
+/// The number of a group of this machine; `None` for an empty name.
 fn group(text: &str) -> Result<Option<u32>, ValueRefusal> {
     if text.is_empty() {
         return Ok(None);

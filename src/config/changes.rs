@@ -1,11 +1,11 @@
-//! What an upgrade changes for a configuration: the defaults that were others in an earlier version, where the file
-//! relies on them. `exeunt check --since` tells them.
+//! What an upgrade changes for a configuration: defaults that differ from those of an earlier version, where the file
+//! relies on them. `exeunt check --since` reports them.
 
 use std::str::FromStr;
 
 use super::raw::{RawTable, ValueRefusal};
 
-/// A version as `--since` takes it: `0.1`.
+/// A version as `--since` accepts it: `0.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(u64, u64);
 
@@ -23,7 +23,7 @@ impl FromStr for Version {
     }
 }
 
-/// Adds a note for every default that was another one in the version `since` and that this file relies on.
+/// Adds a note for every default that has changed since the version `since` and that this file relies on.
 pub(crate) fn note(file: &RawTable<'_>, since: Version) {
     if since >= NEXT {
         return;
@@ -44,7 +44,7 @@ pub(crate) fn note(file: &RawTable<'_>, since: Version) {
     }
 }
 
-/// Where applications share a host by their paths, readings of a path matter.
+/// Where applications share a host by path, it matters how a path is read.
 fn of_route(route: &RawTable<'_>) {
     let Some(item) = route.item("path").filter(|item| item.peek() != Some("/")) else { return };
     let path = item.peek().unwrap_or_default();

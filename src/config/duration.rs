@@ -1,4 +1,4 @@
-//! Durations as people write them: a number with its unit, or several in a row.
+//! Durations as text: numbers with units.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -71,7 +71,7 @@ fn read(text: &str) -> Option<Duration> {
         let (number, behind) = rest.split_at_checked(run(rest, |byte| byte.is_ascii_digit()))?;
         let (unit, behind) = behind.split_at_checked(run(behind, |byte| byte.is_ascii_alphabetic()))?;
         let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        // Units get smaller from left to right, so that a text has one reading.
+        // Units must get smaller from left to right: each duration has one notation.
         if *factor >= largest {
             return None;
         }

@@ -24,7 +24,7 @@ pub(crate) fn decode(name: &str, path: &Path, bytes: Vec<u8>) -> Result<String, 
         let (before, rest) = error.as_bytes().split_at_checked(sound).unwrap_or_default();
         let odd = rest.first().copied().unwrap_or_default();
         let before = String::from_utf8_lossy(before).into_owned();
-        // What a byte beyond ASCII is in the encoding that most such files have.
+        // Latin-1 is the encoding of most such files.
         let text: String = before.chars().chain(rest.iter().map(|&byte| char::from(byte))).collect();
         let what =
             format!("this file is not UTF-8: here is the byte {odd:02X}, which is \"{}\" in Latin-1", char::from(odd));
@@ -32,12 +32,12 @@ pub(crate) fn decode(name: &str, path: &Path, bytes: Vec<u8>) -> Result<String, 
     })
 }
 
-/// Whether a text is UTF-16, and then whether its bytes come in the order of large machines.
+/// Whether a text is UTF-16, and if so, whether it is big-endian.
 fn utf16(bytes: &[u8]) -> Option<bool> {
     match bytes {
         [0xff, 0xfe, ..] => Some(false),
         [0xfe, 0xff, ..] => Some(true),
-        // Without the mark at the begin: a file of keys begins in ASCII.
+        // Without a byte order mark: a configuration begins with an ASCII character.
         [first, 0, ..] if *first != 0 => Some(false),
         [0, first, ..] if *first != 0 => Some(true),
         _ => None,

@@ -14,7 +14,7 @@ pub(crate) fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal
     Ok(folder.join(text))
 }
 
-/// A path as a shell reads it.
+/// A path quoted for a shell.
 pub(crate) fn shell(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |sign: char| sign.is_ascii_alphanumeric() || "/._-+,@%".contains(sign);
@@ -26,7 +26,7 @@ pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     location(one) == location(other)
 }
 
-/// A path without detours, as far as its folders are there.
+/// The canonical path; of a missing file, the canonical folder and the name.
 fn location(path: &Path) -> PathBuf {
     let whole = fs::canonicalize(path);
     whole.unwrap_or_else(|_| match (path.parent().map(fs::canonicalize), path.file_name()) {
@@ -61,7 +61,7 @@ fn unreadable(path: &Path, error: &io::Error) -> ValueRefusal {
     }
 }
 
-/// A file that is not there: one with nearly its name may be.
+/// A missing file; the help names one with a similar name.
 fn missing(path: &Path) -> ValueRefusal {
     let refusal = ValueRefusal::new(format!("there is no file {}", path.display()));
     let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());

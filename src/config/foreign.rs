@@ -1,4 +1,4 @@
-//! Keys of other gateways and servers, by which people who know those look for ours.
+//! Keys of other gateways and web servers, and what they are called here.
 
 /// A key that another program has.
 #[derive(Clone, Copy, Debug)]

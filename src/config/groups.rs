@@ -1,4 +1,4 @@
-//! Groups that routes ask for and nobody is in.
+//! Groups that routes require and that have no member.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(crate) fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
         let refusal = match schema::nearest(group, &groups) {
             Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
             None if groups.is_empty() => {
-                refusal.write("the file has no groups at all: `exeunt user set NAME --group GROUP` makes one")
+                refusal.write("no user of this file has a group; in an htpasswd file no user can: use a users.toml")
             }
             None => refusal.write(format!("write {}, groups that it has", listed(&groups))),
         };

@@ -10,17 +10,17 @@ use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 use super::raw::{RawTable, ValueRefusal};
 use super::{meanings, schema};
 
-/// Fields of one connection (RFC 9110 7.6.1) and the frame of a message: never edited.
+/// Hop-by-hop fields (RFC 9110 7.6.1) and message framing: never edited.
 const OF_THE_PROTOCOL: &[&str] = &[
     "connection", "content-length", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization",
     "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 ];
 
-/// What the gateway itself writes towards the application, besides its own family and the configured identity.
+/// Headers that the gateway sets on requests, besides its own family and the configured identity.
 const OF_THE_GATEWAY: &[&str] =
     &["cookie", "set-cookie", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
 
-/// The usual names of an identity, and of where a client is: the same for everybody, they would tell lies.
+/// Headers for the user and the client's address: a fixed value would be wrong for every user.
 const OF_ONE_PERSON: &[&str] = &[
     "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "x-forwarded-email",
     "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-user", "x-real-ip",
@@ -28,7 +28,7 @@ const OF_ONE_PERSON: &[&str] = &[
 
 const OWN_FAMILY: &str = "x-exeunt-";
 
-/// The edits of one route: towards the application, and towards the client.
+/// The edits of one route: of requests, and of responses.
 pub(crate) fn edits(route: &RawTable<'_>, identity: &IdentityHeaders) -> (HeaderEdits, HeaderEdits) {
     let headers = route.table("headers", &schema::ROUTE_HEADERS);
     let one_way = |way, schema| {
@@ -49,7 +49,7 @@ fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit
     let entries = added.iter().flat_map(RawTable::entries);
     entries
         .filter_map(|entry| {
-            // It may be the key to the application.
+            // It may be a credential for the application.
             entry.item.location.hide();
             let name = editable(entry.name, identity).map_err(|refusal| entry.location.problem(refusal)).ok();
             let value = entry.item.literal(value);
@@ -68,7 +68,7 @@ fn editable(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueR
     Ok(name)
 }
 
-/// A header name under which the gateway itself tells an application nothing.
+/// A header name that the gateway does not set itself.
 pub(crate) fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     let fixed = OF_THE_GATEWAY.contains(&name.as_str()) || name.as_str().starts_with(OWN_FAMILY);
@@ -78,7 +78,7 @@ pub(crate) fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result
     Ok(name)
 }
 
-/// A header name that may carry an identity: also one of the usual ones, but nothing that means something else.
+/// A header name for an identity: a usual one too, but none with another meaning.
 pub(crate) fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
@@ -93,8 +93,7 @@ pub(crate) fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
 }
 
 fn name(text: &str) -> Result<HeaderName, ValueRefusal> {
-    let name: HeaderName =
-        text.parse().map_err(|_| ValueRefusal::new(format!("\"{text}\" is not a valid header name")))?;
+    let name: HeaderName = text.parse().map_err(|_| header_name(text))?;
     if name == HOST {
         return Err(ValueRefusal::new("Host is not set here").write("remove it, and write upstream_host instead"));
     }
@@ -106,8 +105,15 @@ fn name(text: &str) -> Result<HeaderName, ValueRefusal> {
     Ok(name)
 }
 
+fn header_name(text: &str) -> ValueRefusal {
+    let plain = |sign: char| if sign.is_ascii_alphanumeric() { sign } else { '-' };
+    let near: String = text.chars().map(plain).collect();
+    ValueRefusal::new(format!("\"{text}\" is not a valid header name"))
+        .write(format!("write \"{}\", with letters, digits and hyphens alone", near.trim_matches('-')))
+}
+
 fn value(text: &str) -> Result<HeaderValue, ValueRefusal> {
-    // Only what every program reads alike: visible ASCII and blanks.
+    // Printable ASCII, which every program reads alike.
     let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let value = plain.then(|| HeaderValue::try_from(text).ok()).flatten();
     let mut value = value.ok_or_else(|| ValueRefusal::new("a header's value must be printable ASCII on one line"))?;

@@ -1,4 +1,4 @@
-//! `[identity]`: under which names the application learns who is there.
+//! `[identity]`: the headers that tell the application who is signed in.
 
 use http::HeaderName;
 
@@ -42,7 +42,7 @@ fn custom(table: &RawTable<'_>) -> Vec<(HeaderName, Template)> {
         let (Ok(name), Some(template)) = (name, template) else { continue };
         if read.iter().any(|(other, _)| *other == name) {
             entry.location.problem(
-                ValueRefusal::new("is set twice: header names ignore letter case").write("remove one of them"),
+                ValueRefusal::new("is set twice: header names ignore letter case").write("remove it, or the other one"),
             );
         }
         read.push((name, template));

@@ -1,4 +1,4 @@
-//! `[limits]` and `[log]`: how long the gateway waits, how much it takes, and how it writes.
+//! `[limits]` and `[log]`: timeouts, sizes and numbers, and the log's format.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use super::duration::{self, ONE_DAY, ONE_SECOND};
 use super::raw::RawTable;
 use super::schema;
 
-/// The limits of several parts, read from their one table.
+/// The limits of several modules, from one table.
 #[derive(Debug)]
 pub(crate) struct LimitSettings {
     /// The client side.
     pub(crate) server: ServerSettings,
-    /// Making a connection to an application.
+    /// Timeout for connecting to an application.
     pub(crate) connect_timeout: Duration,
-    /// An application that owes an answer.
+    /// Timeout for an application's response to begin.
     pub(crate) response_timeout: Duration,
-    /// The largest body of a sign-in, in bytes.
+    /// The largest sign-in form, in bytes.
     pub(crate) login_body: usize,
-    /// The longest address of the sign-in page that leads back, in bytes.
+    /// The longest URL of the sign-in page with a return target, in bytes.
     pub(crate) return_size: usize,
-    /// Exchanges of one session at the same time.
+    /// Concurrent exchanges of one session.
     pub(crate) requests_per_session: usize,
 }
 
@@ -70,11 +70,11 @@ pub(crate) fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: Tru
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// More than a person's browsers ask for at once, and few enough for an application to bear.
+/// More than one user's browsers need at once, and not too many for an application.
 const REQUESTS_PER_SESSION: usize = 500;
 const MIB: u64 = 1024 * 1024;
 
-/// How long is waited for something: between a second and a day.
+/// A timeout between a second and a day.
 pub(crate) fn wait(table: &RawTable<'_>, key: &str, default: Duration) -> Duration {
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
     let read = table.item(key).and_then(|item| item.parse(|text| duration::parse(text, &LIMITS)));

@@ -8,10 +8,10 @@ use crate::values::listen_address::ListenAddress;
 
 use super::raw::ValueRefusal;
 
-/// How many ports above one that is taken are tried.
+/// How many ports above one in use are tried.
 const FURTHER: u16 = 20;
 
-/// What is wrong with an address that the system refused, and what helps.
+/// Why the system refused an address, and what to write instead.
 pub(crate) fn refused(address: &ListenAddress, error: &Error) -> ValueRefusal {
     match address {
         ListenAddress::Tcp(socket) => tcp(*socket, error),
@@ -41,7 +41,7 @@ fn tcp(socket: SocketAddr, error: &Error) -> ValueRefusal {
     }
 }
 
-/// A port that only root may take, unless the service is allowed to.
+/// A port that needs a privilege.
 pub(crate) fn privileged(socket: SocketAddr) -> ValueRefusal {
     let other = SocketAddr::new(socket.ip(), 8080);
     ValueRefusal::new(format!("port {} needs a privilege: ports below 1024 are reserved", socket.port()))
@@ -53,7 +53,7 @@ pub(crate) fn privileged(socket: SocketAddr) -> ValueRefusal {
         .write("or, where no service manager starts it: setcap cap_net_bind_service=+ep /usr/bin/exeunt")
 }
 
-/// An address with the same or one of the next ports, which nobody listens on.
+/// The same address with the next port that is free.
 fn free(socket: SocketAddr) -> Option<SocketAddr> {
     let ports = socket.port()..=socket.port().saturating_add(FURTHER);
     ports.map(|port| SocketAddr::new(socket.ip(), port)).find(|socket| TcpListener::bind(socket).is_ok())
@@ -65,19 +65,13 @@ fn unix(path: &Path, error: &Error) -> ValueRefusal {
     match error.kind() {
         ErrorKind::NotFound => ValueRefusal::new(format!("there is no folder {folder} for this socket"))
             .write(format!("run: mkdir -p {folder}")),
-        ErrorKind::PermissionDenied => ValueRefusal::new(format!("this user may not make a socket in {folder}"))
+        ErrorKind::PermissionDenied => ValueRefusal::new(format!("this user cannot make a socket in {folder}"))
             .write("write \"unix:/run/exeunt/http.sock\": the service may write in /run/exeunt"),
         ErrorKind::AddrInUse => {
             ValueRefusal::new(format!("another program answers on {shown}")).write("stop it, or write another path")
         }
         _ => ValueRefusal::new(format!("this socket cannot be made: {error}")),
     }
-}
-
-/// The first port that needs no privilege, as the system is set.
-pub(crate) fn first_unreserved_port() -> u16 {
-    let set = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
-    set.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
 }
 
 #[cfg(test)]
@@ -88,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_not_proposed() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = listener.local_addr().unwrap();
         let refusal = refused(&ListenAddress::Tcp(taken), &ErrorKind::AddrInUse.into());
         assert!(refusal.what.contains("is in use"), "{refusal:?}");
         let other: SocketAddr = refusal.write[0].split('"').nth(1).unwrap().parse().unwrap();

@@ -1,5 +1,6 @@
-//! `[login]`: who may sign in, where, and where it leads.
+//! `[login]`: users, the sign-in page, and where a sign-in leads.
 
+use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,9 +17,9 @@ use super::files;
 use super::limits::LimitSettings;
 use super::raw::{Item, RawTable, ValueRefusal};
 
-/// The longest ban where nothing is written.
+/// The longest ban by default.
 const BAN_MAX: Duration = Duration::from_secs(15 * 60);
-/// A day of ban is a lock, and belongs into the users' file.
+/// A ban of more than a day is a lock: disable the user instead.
 const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
 /// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known. `file` is where
@@ -54,7 +55,7 @@ fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
     })
 }
 
-/// Reads who may sign in: the users' file, and the users in it. The file may not be there yet.
+/// Reads the users' file and its users. The file may not exist yet.
 pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
     let item = table.required("users", "users = \"users.toml\"")?;
     let path = item.parse(|text| files::resolve(folder, text))?;
@@ -72,7 +73,10 @@ pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Use
         let what = format!("{} has a user twice: the first line counts", path.display());
         item.location.warning(ValueRefusal::new(what).attach(problems.clone()));
     }
-    if users.count() == 0 {
+    if let Some(elsewhere) = elsewhere(&path, item.peek().unwrap_or_default()) {
+        let what = format!("there is no file {}: paths start at the folder of the configuration", path.display());
+        item.location.warning(ValueRefusal::new(what).write(format!("write \"{elsewhere}\", which is there")));
+    } else if users.count() == 0 {
         item.location.warning(ValueRefusal::of("", &no_users_message(&path)));
     }
     if users.weak() > 0 {
@@ -90,6 +94,12 @@ fn weak_hashes(table: &RawTable<'_>) -> WeakHashes {
         Some(true) => WeakHashes::Accept,
         Some(false) | None => WeakHashes::Refuse,
     }
+}
+
+/// The file that a relative path names from the current folder.
+fn elsewhere(path: &Path, text: &str) -> Option<String> {
+    let here = fs::canonicalize(text).ok().filter(|here| !path.exists() && here.is_file())?;
+    here.to_str().map(str::to_owned)
 }
 
 /// What is wrong with the file as a whole is said here; what is wrong with its lines is shown with them.

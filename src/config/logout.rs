@@ -1,4 +1,4 @@
-//! `[logout]`: what ends a session, and where people are then.
+//! `[logout]`: what signs out, and where a sign-out leads.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! What only a machine can say of a configuration: whether its ports are free, its names resolve, and the service may
-//! read its files. `exeunt check` asks; a start finds out by itself.
+//! Checks that need the machine: whether the ports are free, the names resolve, and the service's user can read the
+//! files. Only `exeunt check` makes them; a start fails by itself.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,13 +15,16 @@ use crate::values::listen_address::ListenAddress;
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::raw::{Item, Location, RawTable, ValueRefusal};
-use super::service_user::ServiceUser;
+use super::service_user::{self, ServiceUser};
 use super::{Settings, files, listening, schema};
 
 /// How long all names together may take.
 const LOOKUPS: Duration = Duration::from_secs(3);
 /// The most names that are looked up.
 const MOST_NAMES: usize = 64;
+
+/// The folder that the unit gives the service.
+const RUNTIME_FOLDER: &str = "/run/exeunt";
 
 /// How a name and a port are resolved.
 pub(crate) type Resolve = fn(&str, u16) -> io::Result<()>;
@@ -33,9 +36,9 @@ pub struct Machine {
     pub service: Option<ServiceUser>,
     /// How upstreams' names are resolved.
     pub resolve: Resolve,
-    /// The first port that needs no privilege.
-    pub first_port: u16,
-    /// Whether a gateway serves already, which its own ports are taken by.
+    /// The first port that needs no privilege; `None` where the unit gives the service that privilege.
+    pub first_port: Option<u16>,
+    /// Whether a gateway is running already, so that its ports are in use by itself.
     pub serving: bool,
 }
 
@@ -46,12 +49,12 @@ impl Machine {
         Self {
             service: ServiceUser::of(path),
             resolve,
-            first_port: listening::first_unreserved_port(),
+            first_port: service_user::first_port(path),
             serving: is_serving(),
         }
     }
 
-    /// Looks at everything that the settings need of this machine.
+    /// Checks everything that the settings need from this machine.
     pub(super) fn look(&self, file: &RawTable<'_>, settings: &Settings, path: &Path) {
         let running = self.serving || settings.admin.as_ref().is_some_and(|admin| is_running(&admin.path));
         self.listeners(file, &settings.server.listen, running);
@@ -61,17 +64,22 @@ impl Machine {
         }
     }
 
-    /// Tries to take every address that the gateway is to listen on, and gives it back at once.
+    /// Tries to bind every address of `listen`, and releases it at once.
     fn listeners(&self, file: &RawTable<'_>, listen: &[ListenAddress], running: bool) {
         let items = file.item("listen").map(|item| item.one_or_list()).unwrap_or_default();
-        let reserved = 1..self.first_port;
-        let is_allowed = self.service.as_ref().is_none_or(ServiceUser::may_bind_reserved_ports);
+        let is_reserved = |port: u16| self.first_port.is_some_and(|first| (1..first).contains(&port));
         for (item, address) in items.iter().zip(listen) {
             match (listener::probe(address, listen), address) {
-                // By the gateway that runs, as far as can be told.
+                // By the running gateway, as far as can be determined.
                 (Err(error), _) if running && error.kind() == io::ErrorKind::AddrInUse => {}
+                // The user who checks lacks the privilege that the service has.
+                (Err(error), ListenAddress::Tcp(_))
+                    if self.first_port.is_none() && error.kind() == io::ErrorKind::PermissionDenied => {}
+                // The service manager makes this folder for the service.
+                (Err(error), ListenAddress::Unix(path))
+                    if path.starts_with(RUNTIME_FOLDER) && error.kind() != io::ErrorKind::AddrInUse => {}
                 (Err(error), _) => item.location.flaw(listening::refused(address, &error)),
-                (Ok(()), ListenAddress::Tcp(socket)) if reserved.contains(&socket.port()) && !is_allowed => {
+                (Ok(()), ListenAddress::Tcp(socket)) if self.service.is_some() && is_reserved(socket.port()) => {
                     item.location.flaw(listening::privileged(*socket));
                 }
                 (Ok(()), ListenAddress::Tcp(_) | ListenAddress::Unix(_)) => {}
@@ -79,7 +87,7 @@ impl Machine {
         }
     }
 
-    /// Names that do not resolve are worth a warning and no more: they may do so by the time they are needed.
+    /// A name that does not resolve is a warning only: it may resolve by the time it is needed.
     fn names(&self, upstreams: &[(Item<'_>, UpstreamAddress)]) {
         let mut names: BTreeMap<(String, u16), Option<io::Result<()>>> = BTreeMap::new();
         for (_, address) in upstreams {
@@ -96,7 +104,7 @@ impl Machine {
             let answer = names.get(&(host.as_str().to_owned(), *port));
             let why = match answer {
                 None | Some(Some(Ok(()))) => continue,
-                Some(Some(Err(error))) => error.to_string(),
+                Some(Some(Err(error))) => error.to_string().replace("failed to lookup address information: ", ""),
                 Some(None) => format!("no answer within {} seconds", LOOKUPS.as_secs()),
             };
             let near = schema::nearest(host.as_str(), &["localhost"]).unwrap_or("127.0.0.1");
@@ -113,12 +121,12 @@ impl Machine {
         }
     }
 
-    /// Asks for all names at once, and waits for all of them together.
+    /// Resolves all names at once, and waits for all of them together.
     fn resolve(&self, names: &mut BTreeMap<(String, u16), Option<io::Result<()>>>) {
         let (sender, answers) = mpsc::channel();
         for name in names.keys().cloned() {
             let (sender, resolve) = (sender.clone(), self.resolve);
-            // An answer that comes too late finds nobody: the process ends soon.
+            // A late answer is dropped: the process ends soon.
             thread::spawn(move || {
                 let answer = resolve(&name.0, name.1);
                 let _ = sender.send(Some((name, answer)));
@@ -135,7 +143,7 @@ impl Machine {
     }
 }
 
-/// Whether a gateway answers at the operator's socket; one that this user may not ask is there as well.
+/// Whether a gateway accepts connections on the admin socket, or has one that this user may not open.
 fn is_running(socket: &Path) -> bool {
     match UnixStream::connect(socket) {
         Ok(_) => true,
@@ -143,7 +151,7 @@ fn is_running(socket: &Path) -> bool {
     }
 }
 
-/// Whether another process of this program serves. Everybody may read the command lines of others, as a rule.
+/// Whether another process of this program runs `serve`. Command lines are readable by every user by default.
 fn is_serving() -> bool {
     let own = std::process::id().to_string();
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -1,4 +1,4 @@
-//! Request headers that mean something of their own to servers: none of them can carry an identity.
+//! Request headers that already have a meaning: none of them can carry an identity.
 
 /// Single names: those of HTTP and of WebDAV, of browsers and their scripts, and of proxies.
 const NAMES: [&str; 77] = [
@@ -21,10 +21,10 @@ const FAMILIES: [&str; 27] = [
     "x-xsrf",
 ];
 
-/// `X-Forwarded-Preferred-Username` is one of ours, and the only name within a family above that carries a user.
+/// Set by the gateway: the only name within a family above that carries a user.
 const EXCEPTIONS: [&str; 1] = ["x-forwarded-preferred-username"];
 
-/// Whether a header of this name in lower case is taken for something else than a user.
+/// Whether the header with this lower-case name has another meaning than a user.
 pub(crate) fn has_one(name: &str) -> bool {
     let listed = NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family));
     listed && !EXCEPTIONS.contains(&name)

@@ -1,4 +1,4 @@
-//! Values of the wrong kind, and texts that only look like values: what was meant.
+//! Values of the wrong type, and placeholders: what was meant.
 
 use toml::de::DeValue;
 
@@ -17,6 +17,7 @@ pub(crate) fn text(value: &DeValue<'_>) -> Option<String> {
             DeValue::String(text) => Some(quoted(text)),
             _ => None,
         },
+        DeValue::Integer(number) => Some(format!("\"{}\"", number.as_str())),
         _ => None,
     }
 }
@@ -60,17 +61,16 @@ pub(crate) fn number(key: &str, text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// What is said of a text with a variable or a template in it. `key` is the full path of its key.
+/// Refuses a text with a variable or template placeholder. `key` is the full path of its key.
 pub(crate) fn placeholder(key: &str, text: &str) -> Option<ValueRefusal> {
     let is_name = |rest: &str| rest.starts_with(|sign: char| sign.is_ascii_uppercase() || sign == '_');
     let begins = ["${", "{env.", "{$", "$ENV{", "{{", "$("].iter().any(|mark| text.contains(mark));
     if !begins && !text.strip_prefix('$').is_some_and(is_name) {
         return None;
     }
-    let refusal =
-        ValueRefusal::new(format!("\"{text}\" has a placeholder, and none is filled in: the file is read as it is"));
+    let refusal = ValueRefusal::new(format!("\"{text}\" is a placeholder, and placeholders are not expanded"));
     let refusal = match schema::example(key) {
-        Some(example) => refusal.write(format!("write {example}, or what the value is on this machine")),
+        Some(example) => refusal.write(format!("write {example}, or the value that you mean")),
         None => refusal.write("write the value itself"),
     };
     Some(refusal.write("or fill the file in before the start: envsubst < config.toml.in > config.toml"))

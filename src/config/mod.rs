@@ -1,8 +1,9 @@
-//! One TOML file becomes the settings of every part, or a list of everything that is wrong with it.
+//! Reads one TOML file: the result is the settings of every module, or a report of all problems.
 //!
-//! Reading never stops at the first problem: [`raw`] keeps the place of every value, each table has a reader that
-//! makes the settings of one part, [`rules`] compares the tables with each other, and the [`Report`] shows what all
-//! of them found in the order of the file's lines.
+//! Reading does not stop at the first problem: [`raw`] keeps the location of every value, each table has a reader for
+//! the settings of one module, [`rules`] checks the tables against each other, and the [`Report`] shows all findings in
+//! the order of the file's lines. [`syntax`] explains files that are not valid TOML; [`machine`] makes the checks that
+//! need the machine.
 
 mod admin;
 mod changes;
@@ -67,31 +68,31 @@ pub use state::StateFolder;
 use limits::LimitSettings;
 use raw::{Findings, RawTable};
 
-/// Everything that an operator set, checked: the settings of every part.
+/// A checked configuration: the settings of every module.
 #[derive(Debug)]
 pub struct Settings {
     /// The client side: listeners and their limits.
     pub server: ServerSettings,
-    /// Everything that requests are judged by.
+    /// Routes, users and all else that decides on requests.
     pub gateway: GatewaySettings,
     /// Lifetimes and numbers of sessions.
     pub session: SessionSettings,
-    /// How lines are logged.
+    /// The log's format.
     pub log: LogSettings,
-    /// The operator's socket; `None` where none is wanted.
+    /// The admin socket; `None` if there is to be none.
     pub admin: Option<AdminSettings>,
-    /// What browsers type.
+    /// The URL that users enter in the browser.
     pub public_url: Origin,
-    /// Where the users of the gateway's settings were read from; it may not be there yet.
+    /// The users' file; it may not exist yet.
     pub users_file: PathBuf,
     /// Where the state folder is.
     pub state: StateFolder,
 }
 
-/// Where a configuration is looked for when none is named.
+/// The default paths of the configuration, in order.
 pub(crate) const DEFAULT_FILES: [&str; 2] = ["./config.toml", "/etc/exeunt/config.toml"];
 
-/// The first default file that is there.
+/// The first default path that exists.
 pub(crate) fn find() -> Option<PathBuf> {
     DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists())
 }
@@ -106,26 +107,26 @@ pub(crate) fn load(path: &Path) -> Result<(Settings, Report), Report> {
     parse_on(None, &name, &text, &path)
 }
 
-/// What a check looks at besides the file itself.
+/// What `check` looks at besides the file itself.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// The machine, and whether it has what the configuration needs.
+    /// The machine that the gateway is to run on.
     pub machine: Machine,
-    /// The version that the configuration was written for, if what has changed since is wanted.
+    /// The version that the configuration was written for, if the changes since are to be noted.
     pub since: Option<Version>,
 }
 
-/// Reads a configuration file, and looks further. Nothing is changed.
+/// Reads a configuration file, and makes the further checks. Nothing is changed.
 ///
 /// # Errors
-/// As [`load`]. What the machine lacks is among the findings of the report that comes with the settings.
+/// As [`load`]. Findings about the machine are in the report that comes with the settings.
 pub fn check(path: &Path, look: &Look) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
     parse_on(Some(look), &name, &text, &path)
 }
 
-/// The text of a file and its absolute path: what is said about files is true wherever it is read.
+/// The text of a file and its absolute path: messages about files hold from any folder.
 fn read_file(name: &str, path: &Path) -> Result<(String, PathBuf), Report> {
     let unreadable = |error| Report::unreadable(name, &error);
     let bytes = fs::read(path).map_err(unreadable)?;
@@ -161,7 +162,7 @@ fn parse_on(look: Option<&Look>, name: &str, text: &str, path: &Path) -> Result<
     }
 }
 
-/// Why a start failed at an address of the configuration at `path`: the line, and what to write.
+/// Explains a failed bind: the line of the configuration at `path`, and what to write.
 pub(crate) fn not_listening(path: &Path, error: &BindError) -> Report {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -181,7 +182,7 @@ pub(crate) fn not_listening(path: &Path, error: &BindError) -> Report {
     Report::new(name, syntax::concealed(&text), findings)
 }
 
-/// Reads every part, whatever the others found. `None` only with a problem among the findings.
+/// Reads every table, even after problems. `None` only with a problem among the findings.
 fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let limits = limits::read(file, server::listen(file, folder), server::trusted_proxies(file));
     let public_url = server::public_url(file);
@@ -205,8 +206,8 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     })
 }
 
-/// Reads what requests are judged by. Without `public_url` the own hosts are not known, and what is compared with
-/// them is not judged.
+/// Reads what decides on requests. Without `public_url` the served hosts are unknown, and checks against them are
+/// skipped.
 fn gateway(
     file: &RawTable<'_>,
     folder: &Path,

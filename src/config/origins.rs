@@ -1,4 +1,4 @@
-//! Hosts and origins as operators write them, and what to say to the slips they make.
+//! Hosts and origins, and the usual mistakes with them.
 
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 
@@ -32,7 +32,7 @@ pub(crate) fn origin(text: &str) -> Result<Origin, ValueRefusal> {
     Origin::parse(text).ok_or_else(|| explain(text))
 }
 
-/// The address that browsers type; a slash at its end is forgiven.
+/// The URL that users enter in the browser; a trailing slash is ignored.
 pub(crate) fn public_url(text: &str) -> Result<Origin, ValueRefusal> {
     origin(text.strip_suffix('/').unwrap_or(text))
 }
@@ -72,9 +72,10 @@ fn explain(text: &str) -> ValueRefusal {
 
 fn not_a_host(text: &str) -> ValueRefusal {
     let refusal = ValueRefusal::new(format!("\"{text}\" is not a valid host name"));
-    if text.is_ascii() {
-        refusal
-    } else {
-        refusal.write("write the name's ASCII form, which begins with xn-- (punycode)")
+    match url::Host::parse(text) {
+        Ok(url::Host::Domain(ascii)) if !text.is_ascii() => {
+            refusal.write(format!("write \"{ascii}\", its ASCII form (punycode)"))
+        }
+        _ => refusal.write("write \"app.example.com\", or another name of letters, digits, hyphens and dots"),
     }
 }

@@ -1,4 +1,4 @@
-//! `login.path` and `logout.paths`: the addresses that the gateway answers itself, on every host.
+//! `login.path` and `logout.paths`: the paths that the gateway answers itself, on every host.
 
 use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath};
 
@@ -29,7 +29,7 @@ fn own_path(text: &str) -> Result<OwnPath, ValueRefusal> {
     pattern.map_or_else(|| OwnPath::parse(text).map_err(|message| ValueRefusal::of(text, &message)), Err)
 }
 
-/// A path other than `taken`, which always does something else.
+/// A path other than `taken`, which has another fixed use.
 fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, ValueRefusal> {
     let path = own_path(text)?;
     if path.is(taken) {
@@ -47,7 +47,8 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     for item in items {
         let Some(path) = item.parse(|text| path_but(text, LOGIN, "signs in")) else { continue };
         if paths.iter().any(|other| other.is_same_when_folded(&path)) {
-            item.location.problem(ValueRefusal::new(format!("{path} is listed twice")).write("remove one of them"));
+            item.location
+                .problem(ValueRefusal::new(format!("{path} is listed twice")).write("remove it, or the other one"));
         } else {
             paths.push(path);
         }
@@ -55,7 +56,7 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     Some(paths)
 }
 
-/// Why a page of ours cannot be where a sign-out leads; `None` if it can.
+/// Why a sign-out must not lead to this page of the gateway; `None` if it can.
 pub(crate) fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<ValueRefusal> {
     match page {
         OwnPage::Logout => {

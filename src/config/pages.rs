@@ -1,4 +1,4 @@
-//! `[brand]` and `[pages]`: how our own pages look.
+//! `[brand]` and `[pages]`: the look of the gateway's own pages.
 
 use std::path::Path;
 
@@ -36,7 +36,7 @@ fn logo(text: &str, folder: &Path) -> Result<Logo, ValueRefusal> {
 
 fn theme(table: &RawTable<'_>, folder: &Path) -> Option<Theme> {
     let Some(item) = table.item("dir") else {
-        // A mistake in our own files would not get past our tests.
+        // The built-in files are tested: this does not fail.
         return Theme::built_in().ok();
     };
     let path = item.parse(|text| files::resolve(folder, text))?;
@@ -53,7 +53,7 @@ fn theme(table: &RawTable<'_>, folder: &Path) -> Option<Theme> {
     Some(theme)
 }
 
-/// Every file is a problem of its own, shown with its lines.
+/// One problem for each broken file, shown with its lines.
 fn refuse(item: &Item<'_>, broken: Vec<BrokenFile>) {
     for BrokenFile { path, text, problems } in broken {
         let into = |crate::pages::TemplateProblem { span, message, help }| FileProblem { span, message, help };

@@ -1,4 +1,4 @@
-//! `pass_headers`: request headers that would be removed, and pass on one route.
+//! `pass_headers`: exceptions of one route from the removal of request headers.
 
 use http::HeaderName;
 
@@ -12,7 +12,7 @@ use crate::values::client_address::TrustedProxies;
 use super::raw::{Item, RawTable, ValueRefusal};
 use super::{headers, schema};
 
-/// Reads the list of a route whose requests are edited like this.
+/// Reads the list of a route, whose requests have these edits.
 pub(crate) fn read(
     route: &RawTable<'_>,
     identity: &IdentityHeaders,
@@ -25,7 +25,8 @@ pub(crate) fn read(
         let Some((name, sender)) = entry(&item) else { continue };
         let Some(header) = name.parse(|text| passable(text, identity, edits, &removed)) else { continue };
         if read.iter().any(|(other, _)| *other == header) {
-            item.location.problem(ValueRefusal::new(format!("{header} is listed twice")).write("remove one of them"));
+            item.location
+                .problem(ValueRefusal::new(format!("{header} is listed twice")).write("remove it, or the other one"));
         }
         if sender == Sender::TrustedProxy && trusted.networks.is_empty() && !trusted.unix {
             item.location.warning(
@@ -39,7 +40,7 @@ pub(crate) fn read(
     PassHeaders::new(read)
 }
 
-/// A name, or a table with a name and who may send it.
+/// A header name, or a table with a name and the clients that may send it.
 fn entry<'f>(item: &Item<'f>) -> Option<(Item<'f>, Sender)> {
     if item.peek().is_some() {
         return Some((item.clone(), Sender::TrustedProxy));
@@ -73,9 +74,8 @@ fn passable(
         return Err(ValueRefusal::new(format!("{text} is not a header that the gateway removes")).write("remove it"));
     }
     if edits.iter().any(|edit| matches!(edit, HeaderEdit::Set(set, _) if *set == name)) {
-        return Err(
-            ValueRefusal::new(format!("[route.headers.request] sets {text} already")).write("remove one of them")
-        );
+        return Err(ValueRefusal::new(format!("[route.headers.request] sets {text} already"))
+            .write("remove it, or the other one"));
     }
     Ok(name)
 }

@@ -1,11 +1,13 @@
-//! Paths that were meant as patterns: nothing here reads them as such, so they would cover nothing.
+//! Paths that were meant as patterns. Paths are never patterns, so such a route would match nothing.
 
 use super::raw::ValueRefusal;
 
 /// Why a path with wildcards, a regular expression or blanks around it is refused; `None` where it is a plain one.
 pub(crate) fn refused(text: &str) -> Option<ValueRefusal> {
     if text != text.trim() && !text.trim().is_empty() {
-        return Some(ValueRefusal::new("has blanks at its begin or end").write(format!("write \"{}\"", text.trim())));
+        return Some(
+            ValueRefusal::new("has blanks at its beginning or end").write(format!("write \"{}\"", text.trim())),
+        );
     }
     let expression = text.starts_with(['^', '~']) || text.ends_with('$') || text.contains(['\\', '{', '|']);
     if !expression && !text.contains('*') {

@@ -1,5 +1,5 @@
-//! The TOML tree with the place of every value. Readers take values out of it; what does not fit becomes a finding,
-//! and reading goes on, so that one run names everything that is wrong.
+//! The TOML tree with the location of every value. Readers take values out of it; what does not fit becomes a finding,
+//! and reading goes on, so that one run reports every problem.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -25,12 +25,12 @@ pub(crate) struct ValueRefusal {
 }
 
 impl ValueRefusal {
-    /// What is wrong, with no advice yet.
+    /// A refusal without help yet.
     pub(crate) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), write: Vec::new(), within: None }
     }
 
-    /// What the parser of a value says of `text`: what is wrong, and behind a colon or semicolon what to write.
+    /// A refusal from the error of a value's parser: what is wrong, and after a colon or semicolon what to write.
     pub(crate) fn of(text: &str, said: &str) -> Self {
         let parts = said.split_once(": ").or_else(|| said.split_once("; "));
         match parts {
@@ -39,20 +39,20 @@ impl ValueRefusal {
         }
     }
 
-    /// Adds what is wrong within the file that the value names.
+    /// Adds the problems of the file that the value names.
     pub(crate) fn attach(mut self, problems: FileProblems) -> Self {
         self.within = Some(Box::new(problems));
         self
     }
 
-    /// Adds a line of advice.
+    /// Adds a line of help.
     pub(crate) fn write(mut self, line: impl Into<String>) -> Self {
         self.write.push(line.into());
         self
     }
 }
 
-/// Where findings are gathered.
+/// Collects findings.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     found: RefCell<Vec<Finding>>,
@@ -67,44 +67,44 @@ impl Findings {
         self.found.borrow_mut().push(finding);
     }
 
-    /// Everything gathered, and the places of the file that no report may show.
+    /// All findings, and the parts of the file that no report may show.
     pub(crate) fn into_parts(self) -> (Vec<Finding>, Vec<Range<usize>>) {
         (self.found.into_inner(), self.secrets.into_inner())
     }
 }
 
-/// A place of the file that something can be said about.
+/// A place in the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Location<'f> {
     /// The key's full path.
     pub(crate) key: String,
-    /// `None` for what is not written in the file.
+    /// `None` for a missing key.
     span: Option<Range<usize>>,
     findings: &'f Findings,
 }
 
 impl Location<'_> {
-    /// The configuration is refused because of this place.
+    /// Reports a problem: the configuration is refused.
     pub(crate) fn problem(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Problem, self, refusal);
     }
 
-    /// Something does not work because of this place; all else does.
+    /// Reports a flaw: `check` fails, and the gateway starts.
     pub(crate) fn flaw(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Flaw, self, refusal);
     }
 
-    /// What stands at this place may be a secret: reports show asterisks.
+    /// Marks a possible secret: reports show asterisks.
     pub(crate) fn hide(&self) {
         self.findings.secrets.borrow_mut().extend(self.span.clone());
     }
 
-    /// This place means something else than before.
+    /// Reports a changed meaning.
     pub(crate) fn note(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Note, self, refusal);
     }
 
-    /// The operator should know about this place.
+    /// Reports a warning.
     pub(crate) fn warning(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Warning, self, refusal);
     }
@@ -113,27 +113,27 @@ impl Location<'_> {
 /// A table, and the schema that its keys were checked against.
 #[derive(Debug)]
 pub(crate) struct RawTable<'f> {
-    /// Where it stands.
+    /// Its location.
     pub(crate) location: Location<'f>,
     values: Option<&'f DeTable<'f>>,
-    /// `None` where the operator makes up the keys.
+    /// `None` if every key is allowed.
     schema: Option<&'static Schema>,
 }
 
-/// A value, and where it stands.
+/// A value with its location.
 #[derive(Clone, Debug)]
 pub(crate) struct Item<'f> {
-    /// Where it stands.
+    /// Its location.
     pub(crate) location: Location<'f>,
     value: &'f DeValue<'f>,
 }
 
-/// A key that the operator made up.
+/// A key of a table in which every key is allowed.
 #[derive(Debug)]
 pub(crate) struct NamedEntry<'f> {
     /// The key.
     pub(crate) name: &'f str,
-    /// Where the key stands.
+    /// The location of the key.
     pub(crate) location: Location<'f>,
     /// Its value.
     pub(crate) item: Item<'f>,
@@ -146,13 +146,13 @@ impl<'f> RawTable<'f> {
         Self { location, values: Some(root.get_ref()), schema: Some(schema) }.without_unknown_keys()
     }
 
-    /// The whole file, whatever keys it has.
+    /// The whole file, with every key allowed.
     pub(crate) fn unjudged(root: &'f Spanned<DeTable<'f>>, findings: &'f Findings) -> Self {
         let location = Location { key: String::new(), span: None, findings };
         Self { location, values: Some(root.get_ref()), schema: None }
     }
 
-    /// The table under `key`. One that is absent reads like an empty one.
+    /// The table under `key`; an empty one if it is absent.
     pub(crate) fn table(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
         let absent = || RawTable { location: self.location_of(key, None), values: None, schema: Some(schema) };
         self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(absent)
@@ -164,7 +164,7 @@ impl<'f> RawTable<'f> {
         Some(Item { location: self.location_of(key, Some(value.span())), value: value.get_ref() })
     }
 
-    /// The value of a key of one of the file's tables, for rules that look at several; an empty `table` is the file.
+    /// The value of a key in a table of the file; an empty `table` means the file itself.
     pub(crate) fn find(&self, table: &str, key: &str) -> Option<Item<'f>> {
         if table.is_empty() {
             return self.item(key);
@@ -191,7 +191,7 @@ impl<'f> RawTable<'f> {
         item
     }
 
-    /// Whether a key is there that was meant to be this one, and is refused already.
+    /// Whether a key that was probably meant to be this one has been refused already.
     pub(crate) fn has_misspelt(&self, key: &str) -> bool {
         let foreign = |name: &str| super::foreign::find(name).is_some_and(|known| known.key == key);
         let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key)) || foreign(name);
@@ -203,7 +203,7 @@ impl<'f> RawTable<'f> {
         self.item(key).and_then(|item| item.list()).unwrap_or_default()
     }
 
-    /// All keys with their values, for tables whose keys the operator makes up.
+    /// All keys with their values, for tables in which every key is allowed.
     pub(crate) fn entries(&self) -> Vec<NamedEntry<'f>> {
         let entries = self.values.into_iter().flat_map(DeTable::iter);
         entries
@@ -219,7 +219,7 @@ impl<'f> RawTable<'f> {
             .collect()
     }
 
-    /// Where a key would stand that is not there.
+    /// The location for findings about a missing key.
     pub(crate) fn location_of_missing(&self, key: &str) -> Location<'f> {
         self.location_of(key, self.location.span.clone())
     }
@@ -232,7 +232,7 @@ impl<'f> RawTable<'f> {
         Location { key, span, findings: self.location.findings }
     }
 
-    /// Refuses every key that the schema does not know. The value of a key that nobody knows may be a secret.
+    /// Refuses every key that the schema does not have. The value of an unknown key may be a secret.
     fn without_unknown_keys(self) -> Self {
         let Some(schema) = self.schema else { return self };
         for (key, value) in self.values.into_iter().flat_map(DeTable::iter) {
@@ -241,7 +241,7 @@ impl<'f> RawTable<'f> {
                 continue;
             }
             self.location_of(name, Some(key.span())).problem(unknown::unknown(name, schema));
-            // The place of a table is its header, which has the key in it; what stands within one may be anything.
+            // The location of a table is its header, which contains the key. The content of a table may be anything.
             let is_shown = unknown::is_known(name) && !has_tables(value.get_ref());
             if !is_shown && value.span().start >= key.span().end {
                 self.location_of(name, Some(value.span())).hide();
@@ -269,12 +269,12 @@ impl<'f> Item<'f> {
         self.literal(parse)
     }
 
-    /// The same for texts that may have braces and dollar signs in them.
+    /// Like `parse`, for texts that may contain braces and dollar signs.
     pub(crate) fn literal<T>(&self, parse: impl FnOnce(&str) -> Result<T, ValueRefusal>) -> Option<T> {
         parse(self.text()?).map_err(|refusal| self.location.problem(refusal)).ok()
     }
 
-    /// The text, if it is one: for a look that says nothing.
+    /// The text, if it is one; no finding otherwise.
     pub(crate) fn peek(&self) -> Option<&'f str> {
         match self.value {
             DeValue::String(text) => Some(text.as_ref()),
@@ -287,7 +287,7 @@ impl<'f> Item<'f> {
         self.peek().or_else(|| self.wrong("a text in quotes", meant::text(self.value)))
     }
 
-    /// One of a few words.
+    /// One of these words.
     pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         self.parse(|text| {
             let found = words.iter().find(|(word, _)| *word == text);
@@ -306,7 +306,7 @@ impl<'f> Item<'f> {
         }
     }
 
-    /// A whole number between two others, both included.
+    /// A whole number within these bounds, inclusive.
     pub(crate) fn number(&self, least: u64, most: u64) -> Option<u64> {
         let DeValue::Integer(number) = self.value else {
             let read = self.peek().and_then(|text| meant::number(&self.location.key, text));
@@ -330,7 +330,7 @@ impl<'f> Item<'f> {
         }
     }
 
-    /// The values of a list, or this one value where no list was written.
+    /// The values of a list, or this single value.
     pub(crate) fn one_or_list(&self) -> Vec<Item<'f>> {
         match self.value {
             DeValue::Array(values) => self.numbered(values.iter()),
@@ -352,7 +352,7 @@ impl<'f> Item<'f> {
         }
     }
 
-    /// The tables of a list, of which everything has been said.
+    /// The tables of a list that has been read already: their keys are not checked again.
     pub(crate) fn again(&self) -> Vec<RawTable<'f>> {
         let DeValue::Array(values) = self.value else { return Vec::new() };
         self.numbered(values.iter()).iter().filter_map(Item::open_table).collect()
@@ -366,7 +366,7 @@ impl<'f> Item<'f> {
         })
     }
 
-    /// A table whose keys the operator makes up.
+    /// A table in which every key is allowed.
     pub(crate) fn open_table(&self) -> Option<RawTable<'f>> {
         self.values().map(|values| RawTable { location: self.location.clone(), values: Some(values), schema: None })
     }
@@ -389,9 +389,12 @@ impl<'f> Item<'f> {
             .collect()
     }
 
-    /// Refuses a value of another kind; `meant` is what to write.
+    /// Refuses a value of the wrong type; `meant` is what to write.
     fn wrong<T>(&self, wanted: &str, meant: Option<String>) -> Option<T> {
         let refusal = ValueRefusal::new(format!("must be {wanted}, not {}", kind(self.value)));
+        let example =
+            || super::schema::example(&self.location.key).map(|example| format!("{example}, or another value"));
+        let meant = meant.or_else(example);
         self.location
             .problem(meant.into_iter().fold(refusal, |refusal, meant| refusal.write(format!("write {meant}"))));
         None
@@ -409,7 +412,7 @@ fn not_a_word(text: &str, words: &[&str]) -> ValueRefusal {
     refusal.write(format!("write {} or {last}", others.join(", ")))
 }
 
-/// A number with underscores between its thousands, as TOML allows.
+/// A number with underscores as thousands separators.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::new();

@@ -1,5 +1,5 @@
-//! What is wrong with a configuration, or worth a second look, and how it is shown: file, line, caret, the key's
-//! full path, what is wrong, what to write.
+//! The findings of a configuration and how they are shown: file, line, caret, the key's full path, what is wrong, what
+//! to write.
 
 use std::fmt;
 use std::io;
@@ -10,23 +10,23 @@ use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippe
 use crate::credentials::problem::FileProblems;
 use crate::values::invisible::{excerpt, visible};
 
-/// Whether a finding stops the program.
+/// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The configuration is refused.
     Problem,
-    /// `check` refuses it, a start does not: something does not work, and nothing else depends on it.
+    /// `check` fails, and the gateway starts: something does not work, and nothing else depends on it.
     Flaw,
-    /// It is accepted, and the operator should know.
+    /// The configuration is accepted, and the operator should know this.
     Warning,
-    /// It is sound, and means something else than in an earlier version.
+    /// It means something else than in an earlier version.
     Note,
 }
 
-/// One thing to say about one place of the file.
+/// One finding at one place of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Problem or warning.
+    /// How serious it is.
     pub severity: Severity,
     /// The key's full path, `route[2].path`; entries are counted from 1. Empty: the file as a whole.
     pub key: String,
@@ -36,11 +36,11 @@ pub struct Finding {
     pub write: Vec<String>,
     /// Where, in bytes of the file's text. `None`: nowhere in particular.
     pub span: Option<Range<usize>>,
-    /// What is wrong within a file that is named here.
+    /// Problems of a file that the value names.
     pub(crate) within: Option<FileProblems>,
 }
 
-/// Everything found in one file, in the order of its lines.
+/// All findings of one file, in the order of its lines.
 #[derive(Clone, Default)]
 pub struct Report {
     file: String,
@@ -49,10 +49,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sorts findings by their place; warnings are kept only where there are no problems. `file` is the name that
-    /// is shown.
+    /// Sorts the findings by place, and drops warnings if there are problems. `file` is the name that is shown.
     pub(crate) fn new(file: impl Into<String>, text: impl Into<String>, mut findings: Vec<Finding>) -> Self {
-        // What stops the start is told alone: a warning beside it would be read as one more reason.
+        // Problems are shown alone: a warning beside them would be read as one more reason.
         if findings.iter().any(|finding| finding.severity == Severity::Problem) {
             findings.retain(|finding| finding.severity == Severity::Problem);
         }
@@ -65,7 +64,7 @@ impl Report {
         Self { file: file.into(), text: excerpt(&without_passwords(&text.into())), findings }
     }
 
-    /// A file that could not even be read.
+    /// The report of a file that cannot be read.
     pub(crate) fn unreadable(file: &str, error: &io::Error) -> Self {
         let finding = Finding {
             severity: Severity::Problem,
@@ -99,7 +98,7 @@ impl Report {
         self.findings.iter().any(|finding| finding.severity <= Severity::Flaw)
     }
 
-    /// How much was found: "2 problems, 1 warning", "no problems".
+    /// The number of findings: "2 problems, 1 warning", "no problems".
     pub(crate) fn counts(&self) -> String {
         let count = |severity: Severity| self.findings.iter().filter(|finding| finding.severity == severity).count();
         let problems = count(Severity::Problem) + count(Severity::Flaw);
@@ -137,7 +136,7 @@ impl Report {
     }
 }
 
-/// Hides what stands before the `@` of an address, byte for byte: reports are kept in journals.
+/// Hides what precedes the `@` of a URL, byte for byte: reports are kept in journals.
 fn without_passwords(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! `[[route]]`: which application answers, and for whom.
+//! `[[route]]`: the applications, and who may use them.
 
 use std::cell::LazyCell;
 use std::path::Path;
@@ -19,20 +19,20 @@ use super::limits::{self, LimitSettings};
 use super::raw::{Item, Location, RawTable, ValueRefusal};
 use super::{files, headers, origins, pass_headers, patterns, schema, server};
 
-/// What the rules of a route look at besides its own table.
+/// What a route is checked against besides its own table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RouteContext<'a> {
     /// Where relative paths start.
     pub(crate) folder: &'a Path,
-    /// Our own listeners, which no route may lead back to, and how long upstreams may take.
+    /// The gateway's listeners, which no route may lead back to, and the timeouts of upstreams.
     pub(crate) limits: &'a LimitSettings,
-    /// What browsers type, which no route may lead back to either.
+    /// The public URL, which no route may lead back to either.
     pub(crate) public_url: Option<&'a Origin>,
-    /// The operator's socket, which no route may lead to.
+    /// The admin socket, which no route may lead to.
     pub(crate) admin: Option<&'a Path>,
-    /// How applications learn who is there: nothing else may write these headers.
+    /// The identity headers, which nothing else may set.
     pub(crate) identity: &'a IdentityHeaders,
-    /// The machine's own authorities: read from their files only where a route needs them.
+    /// The machine's CA certificates, read only if a route needs them.
     pub(crate) machine: &'a LazyCell<Arc<UpstreamTrust>>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Lo
 }
 
 fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings> {
-    // Everything is read before anything is given up, so that all problems are told.
+    // Everything is read before the first return, so that all problems are reported.
     let host = table.item("host").map(|item| item.parse(origins::host));
     let path = table.item("path").map_or_else(|| path("/").ok(), |item| item.parse(path));
     let upstreams = upstreams(table, around);
@@ -96,7 +96,7 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
     })
 }
 
-/// Paths of this route that are asked for without anybody being there.
+/// Paths of this route whose requests are no activity of the user.
 fn idle_paths(table: &RawTable<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
     let within = |text: &str| {
         let pattern = patterns::refused(text);
@@ -135,7 +135,8 @@ fn upstreams(table: &RawTable<'_>, around: RouteContext<'_>) -> Vec<UpstreamAddr
     for item in items {
         let Some(address) = item.parse(|text| upstream(text, around)) else { continue };
         if read.contains(&address) {
-            item.location.problem(ValueRefusal::new(format!("{address} is listed twice")).write("remove one of them"));
+            item.location
+                .problem(ValueRefusal::new(format!("{address} is listed twice")).write("remove it, or the other one"));
         } else {
             read.push(address);
         }
@@ -154,12 +155,12 @@ fn upstream(text: &str, around: RouteContext<'_>) -> Result<UpstreamAddress, Val
     })?;
     if leads_home(&address, around) {
         return Err(ValueRefusal::new(format!("{address} is this gateway itself"))
-            .write("write the address that the application listens on"));
+            .write("write \"http://127.0.0.1:9000\", or the address that the application listens on"));
     }
     Ok(address)
 }
 
-/// What stands before a port that is too large, and that port.
+/// A port that does not exist, and what precedes it.
 fn impossible_port(text: &str) -> Option<(&str, &str)> {
     let (host, port) = text.strip_prefix("unix:").map_or(text, |_| "").rsplit_once(':')?;
     let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -192,7 +193,7 @@ fn own_sockets<'a>(around: RouteContext<'a>) -> impl Iterator<Item = &'a Path> {
     listeners.chain(around.admin)
 }
 
-/// The names that the system, or every browser, takes for this machine (RFC 6761 6.3, Debian's hosts file).
+/// The names that the system or browsers resolve to this machine (RFC 6761 6.3, Debian's hosts file).
 fn is_this_machine(host: &Host) -> bool {
     let name = host.as_str();
     name.ends_with(".localhost")
@@ -206,7 +207,7 @@ fn authority(text: &str) -> Result<Authority, ValueRefusal> {
     })
 }
 
-/// Whom upstreams over TLS are vouched for by; nobody where there are none.
+/// The CAs for upstreams over TLS; none without such upstreams.
 fn trust(table: &RawTable<'_>, upstreams: &[UpstreamAddress], around: RouteContext<'_>) -> Option<Arc<UpstreamTrust>> {
     match table.item("upstream_ca_file") {
         Some(item) => item.parse(|text| authorities(text, around.folder)),

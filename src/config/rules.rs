@@ -1,4 +1,4 @@
-//! Rules between tables: what each of them allows, and all of them together do not.
+//! Rules between tables: combinations that are refused although each table is valid.
 
 use crate::gateway::GatewaySettings;
 use crate::routes::access::Access;
@@ -17,7 +17,7 @@ use crate::values::upstream_address::UpstreamAddress;
 use super::own_pages;
 use super::raw::{Location, RawTable, ValueRefusal};
 
-/// Applies all rules but those about single routes.
+/// Applies all rules except those about single routes.
 pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
     if let Some(item) = file.item("public_url") {
         tls_in_front(&item.location, settings);
@@ -31,8 +31,8 @@ pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
     }
 }
 
-/// Two routes of one host and path: only one of them could ever answer. Where the own hosts are not known, names
-/// are compared as they are written.
+/// Refuses two routes with the same host and path: only one of them could ever answer. If the served hosts are
+/// unknown, names are compared as written.
 pub(crate) fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&OwnHosts>) {
     let same_host = |one: &RouteSettings, other: &RouteSettings| match (&one.host, &other.host, hosts) {
         (Some(one), Some(other), Some(hosts)) => hosts.host_id(one) == hosts.host_id(other),
@@ -58,8 +58,8 @@ pub(crate) fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts:
     }
 }
 
-/// An upstream by the name of an own host and a port of ours: what leads here under another name is found when the
-/// request comes back.
+/// Refuses an upstream with the name of a served host and a port of the gateway: a loop. A loop under another name is
+/// detected when the request comes back.
 pub(crate) fn refuse_circles(
     routes: &[(Location<'_>, RouteSettings)],
     hosts: Option<&OwnHosts>,
@@ -77,13 +77,13 @@ pub(crate) fn refuse_circles(
         if let Some(address) = route.upstreams.iter().find(is_home) {
             location.problem(
                 ValueRefusal::new(format!("upstream {address} is this gateway itself"))
-                    .write("write the address that the application listens on"),
+                    .write("write \"http://127.0.0.1:9000\", or the address that the application listens on"),
             );
         }
     }
 }
 
-/// A route at an address that the gateway answers itself: its application would never be asked there.
+/// Refuses a route at a path that the gateway answers itself: no request would reach its application.
 pub(crate) fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
     for (location, route) in routes {
         let path = route.path.to_string();
@@ -91,7 +91,7 @@ pub(crate) fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages:
         let found = own_pages.zip(asked.as_ref()).map(|(pages, path)| pages.find(path));
         let (what, key) = match found {
             Some(Ok(Some(OwnPage::Logout))) => ("signs people out", "logout.paths = [\"/.exeunt/logout\"]"),
-            // In some reading it is one of ours.
+            // In some reading it is a path of the gateway.
             Some(Ok(Some(OwnPage::Login)) | Err(_)) => ("signs people in", "login.path = \"/.exeunt/login\""),
             Some(Ok(Some(OwnPage::Further(_)) | None)) | None => continue,
         };
@@ -104,12 +104,12 @@ pub(crate) fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages:
     }
 }
 
-/// Whether requests for one route could be read as requests for the other, and nobody says that they are not.
+/// Whether requests for one route could be read as requests for the other, without `case_sensitive` on both.
 fn are_confused(one: &RouteSettings, other: &RouteSettings) -> bool {
     one.path.is_same_when_folded(&other.path) && !(one.case_sensitive && other.case_sensitive)
 }
 
-/// An https address needs something that speaks TLS.
+/// Warns if nothing is known to speak TLS for an https address.
 fn tls_in_front(location: &Location<'_>, settings: &GatewaySettings) {
     let nobody = settings.trusted.networks.is_empty() && !settings.trusted.unix;
     if settings.hosts.scheme() == Scheme::Https && nobody {
@@ -120,7 +120,7 @@ fn tls_in_front(location: &Location<'_>, settings: &GatewaySettings) {
     }
 }
 
-/// A sign-in that began at the sign-in page itself has to lead to a page that is there.
+/// Warns if a sign-in without a return target leads to a path that no route covers.
 fn lost_after_login(location: &Location<'_>, settings: &GatewaySettings) {
     let (Some(host), true) = (settings.hosts.names().first(), settings.login.next.origin().is_none()) else { return };
     let answered =
@@ -136,12 +136,12 @@ fn lost_after_login(location: &Location<'_>, settings: &GatewaySettings) {
     }
 }
 
-/// A target as a request for it would be read; `None` where that would be refused.
+/// Parses a target as a request for it would be; `None` if that would be refused.
 fn read(target: &ReturnTo) -> Option<Target<'_>> {
     Target::parse(target.path_and_query().split('#').next()?.as_bytes()).ok()
 }
 
-/// Where a sign-in leads is a page of an application: ours would sign out again, or ask to sign in.
+/// A sign-in must lead to a page of an application: the gateway's own would sign out again, or ask to sign in.
 fn after_login(location: &Location<'_>, settings: &GatewaySettings) {
     let next = &settings.login.next;
     let target = read(next);
@@ -154,7 +154,7 @@ fn after_login(location: &Location<'_>, settings: &GatewaySettings) {
     location.problem(refusal.write("write \"/\", or the path of another page of an application"));
 }
 
-/// Where a sign-out leads must be open to people who are signed out, and must not sign out again.
+/// A sign-out must lead to a public page, and to none that signs out again.
 fn after_logout(location: &Location<'_>, next: &ReturnTo, settings: &GatewaySettings) {
     let ours = |origin: &Origin| settings.hosts.origins().any(|own| own == *origin);
     let mut hosts = settings.hosts.names().iter().filter(|host| match next.origin() {

@@ -1,10 +1,10 @@
-//! The keys of the file: those of this version, and those that later versions bring. The second kind is refused
-//! by name, so that nobody believes in a protection that is not there yet.
+//! The keys of the file: those of this version, and those of later versions. The latter are refused by name, so that
+//! no operator relies on a protection that does not exist yet.
 
 /// The keys that one table may hold.
 #[derive(Debug)]
 pub struct Schema {
-    /// The table's own name as people write it; empty for the file itself.
+    /// The table's name; empty for the file itself.
     pub table: &'static str,
     /// Keys that this version reads.
     pub keys: &'static [&'static str],
@@ -104,7 +104,7 @@ pub const ALL: &[&Schema] = &[
 ];
 
 impl Schema {
-    /// The key that was meant by a misspelt one, if one is near.
+    /// The key that a misspelt one is most similar to, if any.
     pub(crate) fn means(&self, word: &str) -> Option<&'static str> {
         let stranger = !self.keys.contains(&word) && !self.later.contains(&word);
         stranger.then(|| nearest(word, self.keys)).flatten()
@@ -114,7 +114,7 @@ impl Schema {
 /// The annotated reference: every key with its default, or an example of it.
 const REFERENCE: &str = include_str!("../../config.toml");
 
-/// A value of the key with this full path, as the reference writes it. Entries of lists have the first one of theirs.
+/// The value of the key with this full path in the reference; for an entry of a list, the first entry there.
 pub(crate) fn example(path: &str) -> Option<&'static str> {
     let (path, is_entry) = path.strip_suffix(']').map_or((path, false), |path| (path, true));
     let path: String = path.split('.').map(|part| part.split('[').next().unwrap_or(part)).collect::<Vec<_>>().join(".");
@@ -128,13 +128,17 @@ pub(crate) fn example(path: &str) -> Option<&'static str> {
             line.strip_prefix(key).and_then(|rest| rest.strip_prefix(" = ")).filter(|_| now == table)
         {
             let first = value.strip_prefix('[').and_then(|list| list.split([',', ']']).next());
-            return first.filter(|_| is_entry).or(Some(value));
+            return match first.filter(|_| is_entry) {
+                Some("") => None,
+                Some(first) => Some(first),
+                None => Some(value),
+            };
         }
     }
     None
 }
 
-/// The word of a list that somebody who wrote `word` most likely meant.
+/// The most similar word of a list, if one is similar enough.
 pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     let likeness = |other: &str| strsim::jaro_winkler(&word, &other.replace('-', "_"));

@@ -1,4 +1,4 @@
-//! `listen`, `public_url`, `hosts`, `trusted_proxies`: where the gateway is reached, and whom it believes.
+//! `listen`, `public_url`, `hosts`, `trusted_proxies`: the gateway's addresses, and the proxies that it trusts.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::values::origin::{Host, Origin, Scheme};
 use super::origins;
 use super::raw::{RawTable, ValueRefusal};
 
-/// The addresses to listen at.
+/// The addresses to listen on.
 pub(crate) fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
     let Some(item) = file.required("listen", "listen = [\"127.0.0.1:8080\"]") else { return Vec::new() };
     let items = item.one_or_list();
@@ -33,7 +33,7 @@ pub(crate) fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {
     seen
 }
 
-/// An address to listen at; the path of a socket starts at `folder`.
+/// An address to listen on; a relative path of a socket starts at `folder`.
 pub(crate) fn address(text: &str, folder: &Path) -> Result<ListenAddress, ValueRefusal> {
     let read = |text: &str| text.parse::<ListenAddress>().map_err(|error| refused(text, &error));
     match read(text)? {
@@ -45,7 +45,12 @@ pub(crate) fn address(text: &str, folder: &Path) -> Result<ListenAddress, ValueR
 fn refused(text: &str, error: &ListenAddressError) -> ValueRefusal {
     let said = error.to_string();
     let (why, write) = said.split_once(": write ").unwrap_or(("", said.trim_start_matches("write ")));
-    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    let digits = text.rsplit(':').next().unwrap_or_default();
+    let why = match why {
+        "" if digits.parse::<u64>().is_ok_and(|port| port > 65_535) => ": ports end at 65535".to_owned(),
+        "" => String::new(),
+        why => format!(": {why}"),
+    };
     let refusal = ValueRefusal::new(format!("\"{text}\" is not an address to listen on{why}"));
     match meant(text).filter(|meant| !write.contains(meant.as_str())) {
         Some(meant) => refusal.write(format!("write \"{meant}\"")),
@@ -99,7 +104,7 @@ pub(crate) fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
     })
 }
 
-/// What browsers type.
+/// The URL that users enter in the browser.
 pub(crate) fn public_url(file: &RawTable<'_>) -> Option<Origin> {
     let item = file.required("public_url", "public_url = \"http://localhost:8080\"")?;
     let url = item.parse(origins::public_url)?;
@@ -118,7 +123,8 @@ pub(crate) fn hosts(file: &RawTable<'_>) -> Vec<Host> {
     for item in file.list("hosts") {
         let Some(host) = item.parse(origins::host) else { continue };
         if hosts.contains(&host) {
-            item.location.problem(ValueRefusal::new(format!("{host} is listed twice")).write("remove one of them"));
+            item.location
+                .problem(ValueRefusal::new(format!("{host} is listed twice")).write("remove it, or the other one"));
         } else {
             hosts.push(host);
         }
@@ -126,7 +132,7 @@ pub(crate) fn hosts(file: &RawTable<'_>) -> Vec<Host> {
     hosts
 }
 
-/// The proxies whose `X-Forwarded-For` and `-Proto` are believed.
+/// The proxies whose `X-Forwarded-For` and `-Proto` are trusted.
 pub(crate) fn trusted_proxies(file: &RawTable<'_>) -> TrustedProxies {
     let items = file.list("trusted_proxies");
     let is_unix = |text: Option<&str>| text == Some("unix");
@@ -163,13 +169,13 @@ fn network(text: &str) -> Result<IpNet, ValueRefusal> {
     Ok(network)
 }
 
-/// Larger than any network that is one operator's own: 10.0.0.0/8, fc00::/7.
+/// Larger than any private network: 10.0.0.0/8, fc00::/7.
 fn is_nearly_everybody(network: &IpNet) -> bool {
     let least = if network.addr().is_ipv4() { 8 } else { 7 };
     network.prefix_len() < least
 }
 
-/// Mapped addresses (RFC 4291 2.5.5.2): a peer is compared in its IPv4 form, so that this would match nobody.
+/// Mapped addresses (RFC 4291 2.5.5.2): peers are compared in IPv4 form, so this would never match.
 fn is_ipv4_within_ipv6(network: &IpNet) -> bool {
     matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some())
 }

@@ -1,4 +1,4 @@
-//! The user that the service manager starts the gateway as, and what that user may read.
+//! The user of the systemd unit, and which files it can read.
 
 use std::ffi::CString;
 use std::fs;
@@ -30,25 +30,11 @@ pub struct ServiceUser {
 impl ServiceUser {
     /// The unit's user, where root checks the configuration of the unit. Anybody else checks for themselves.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let is_of_unit = fs::canonicalize(path).ok() == fs::canonicalize(FILE).ok() && path.exists();
-        let user = User::from_name(NAME).ok().flatten().filter(|_| is_of_unit && Uid::effective().is_root())?;
+        let is_asked = is_of_unit(path) && Uid::effective().is_root();
+        let user = User::from_name(NAME).ok().flatten().filter(|_| is_asked)?;
         let groups = getgrouplist(&CString::new(NAME).ok()?, user.gid).ok()?;
         let groups = groups.iter().map(|group| group.as_raw()).collect();
         Some(Self { group: NAME.to_owned(), uid: user.uid.as_raw(), groups })
-    }
-
-    /// Whether the unit was given the privilege for ports below 1024.
-    pub(super) fn may_bind_reserved_ports(&self) -> bool {
-        let folders = DROP_INS.iter().filter_map(|folder| fs::read_dir(folder).ok());
-        let files = folders.flatten().flatten().map(|entry| entry.path());
-        let is_ours = |path: &Path| {
-            let text = path.to_string_lossy();
-            text.ends_with("exeunt.service") || text.contains("exeunt.service.d/")
-        };
-        let mut texts = files.filter(|path| is_ours(path)).filter_map(|path| fs::read_to_string(path).ok());
-        texts.any(|text| {
-            text.lines().any(|line| line.starts_with("AmbientCapabilities") && line.contains("BIND_SERVICE"))
-        })
     }
 
     /// Why this user cannot read a file that is there; `None` where it can.
@@ -82,6 +68,27 @@ impl ServiceUser {
         };
         (metadata.mode() >> shift) & rights == rights
     }
+}
+
+/// Whether this is the configuration that the unit serves.
+fn is_of_unit(path: &Path) -> bool {
+    path.exists() && fs::canonicalize(path).ok() == fs::canonicalize(FILE).ok()
+}
+
+/// The first port that needs no privilege; `None` where the unit has it, and serves the configuration at `path`.
+pub(super) fn first_port(path: &Path) -> Option<u16> {
+    let folders = DROP_INS.iter().filter_map(|folder| fs::read_dir(folder).ok());
+    let files = folders.flatten().flatten().map(|entry| entry.path());
+    let is_ours = |path: &Path| {
+        let text = path.to_string_lossy();
+        text.ends_with("exeunt.service") || text.contains("exeunt.service.d/")
+    };
+    let mut texts = files.filter(|path| is_ours(path)).filter_map(|path| fs::read_to_string(path).ok());
+    let grants = |line: &str| line.starts_with("AmbientCapabilities") && line.contains("CAP_NET_BIND_SERVICE");
+    let set = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").ok();
+    let first = set.and_then(|text| text.trim().parse().ok()).unwrap_or(1024);
+    let granted = is_of_unit(path) && texts.any(|text| text.lines().any(grants));
+    (!granted).then_some(first)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `[session]`: how long a session lives and how its cookie is sent.
+//! `[session]`: lifetimes and numbers of sessions, and the cookie.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::values::origin::{Origin, Scheme};
 use super::duration::{self, ONE_DAY, ONE_HOUR, ONE_SECOND};
 use super::raw::{RawTable, ValueRefusal};
 
-/// The most sessions that a table may be asked to hold: some 4 GiB of records.
+/// The highest limit for sessions: some 4 GiB of records.
 const MOST_SESSIONS: u64 = 10_000_000;
 /// The longest cookie name.
 const LONGEST_NAME: usize = 64;
@@ -36,7 +36,7 @@ pub(crate) fn read(table: &RawTable<'_>) -> SessionSettings {
     }
 }
 
-/// Reads how the session cookie is named and sent.
+/// Reads the session cookie's name and attributes.
 pub(crate) fn cookie(table: &RawTable<'_>, public_url: Option<&Origin>) -> Option<SessionCookie> {
     let name = table.item("cookie").and_then(|item| item.parse(cookie_name)).unwrap_or("exeunt".into());
     let same_site = table.item("same_site").and_then(|item| item.word(&SAME_SITE)).unwrap_or(SameSite::Lax);
@@ -46,7 +46,7 @@ pub(crate) fn cookie(table: &RawTable<'_>, public_url: Option<&Origin>) -> Optio
 }
 
 fn span(table: &RawTable<'_>, key: &str) -> Option<Duration> {
-    // Above a year nobody means it.
+    // More than a year is a mistake.
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY.saturating_mul(365);
     table.item(key)?.parse(|text| duration::parse(text, &LIMITS).and_then(whole_seconds))
 }
@@ -85,8 +85,8 @@ fn check_scheme(table: &RawTable<'_>, public_url: &Origin) {
     }
 }
 
-/// There is one store in this version; the names of the others are known, and refused. Who has written down the one
-/// that there is knows what it means.
+/// This version has one store; those of later versions are refused by name. An operator who wrote `memory` needs no
+/// warning.
 fn check_store(table: &RawTable<'_>) {
     let Some(item) = table.item("store") else {
         let refusal = ValueRefusal::new("sessions are kept in memory: a restart signs everybody out");
@@ -112,7 +112,7 @@ fn cookie_name(text: &str) -> Result<String, ValueRefusal> {
                 .write(format!("write \"{name}\"")));
         }
     }
-    // Less than RFC 6265 4.1.1 allows, and what every program reads alike.
+    // A subset of RFC 6265 4.1.1 that every program reads alike.
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if text.is_empty() || text.len() > LONGEST_NAME || !text.bytes().all(sound) {
         return Err(ValueRefusal::new(format!("\"{text}\" is not a valid cookie name"))

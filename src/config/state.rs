@@ -1,4 +1,4 @@
-//! `state`: the folder of what has to survive a restart.
+//! `state`: the folder for data that must survive a restart.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,15 +10,15 @@ use super::raw::{RawTable, ValueRefusal};
 /// Where the state folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StateFolder {
-    /// Where the operator wrote that it is.
+    /// The folder that the configuration names.
     Named(PathBuf),
-    /// Where the service manager says; without one here, beside the configuration.
+    /// The service manager's folder, otherwise the configuration's own.
     Beside(PathBuf),
 }
 
 impl StateFolder {
-    /// The folder, `state_directory` being what the service manager says: folders with colons between them, of which
-    /// the first counts (systemd.exec(5)).
+    /// The folder. `state_directory` is the service manager's list of folders, separated by colons: the first counts
+    /// (systemd.exec(5)).
     pub(crate) fn resolve(&self, state_directory: Option<&OsStr>) -> PathBuf {
         let first = state_directory.and_then(|folders| folders.as_bytes().split(|&byte| byte == b':').next());
         let given = first.map(|folder| PathBuf::from(OsStr::from_bytes(folder))).filter(|path| path.is_absolute());
@@ -29,7 +29,7 @@ impl StateFolder {
     }
 }
 
-/// Reads where the state folder is. One that is not there yet is made at the start.
+/// Reads the state folder. One that does not exist is made at the start.
 pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> StateFolder {
     let named = file.item("state").and_then(|item| item.parse(|text| named(folder, text)));
     named.map_or_else(|| StateFolder::Beside(folder.to_owned()), StateFolder::Named)

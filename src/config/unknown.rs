@@ -1,4 +1,4 @@
-//! What to say of a key that a table does not take.
+//! Keys that a table does not have, and where they belong.
 
 use super::foreign;
 use super::raw::ValueRefusal;
@@ -7,15 +7,18 @@ use super::schema::{self, Schema};
 /// Why a key is refused, and where it belongs.
 pub(crate) fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
     let place = header(schema.table);
-    let refusal = |what: &str| ValueRefusal::new(what.replace("{place}", &place));
+    let not_here =
+        if schema.table.is_empty() { "must be in a table".to_owned() } else { format!("is not a key of {place}") };
+    let refusal = || ValueRefusal::new(not_here.as_str());
     if schema.later.contains(&name) {
-        return refusal("comes with a later version").write("remove this line: this version does nothing with it");
+        return ValueRefusal::new("comes with a later version")
+            .write("remove this line: this version does nothing with it");
     }
     if let Some(why) = foreign::needless(name) {
-        return refusal("is not a key of {place}").write(format!("remove this line: {why}"));
+        return ValueRefusal::new("there is no such key").write(format!("remove this line: {why}"));
     }
     if let Some(known) = foreign::find(name) {
-        let refusal = refusal("is not a key of {place}");
+        let refusal = refusal();
         return if known.table == schema.table {
             refusal.write(format!("did you mean `{}`?", known.key))
         } else {
@@ -25,8 +28,7 @@ pub(crate) fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
     let owners: Vec<&str> = owners(name).map(|owner| owner.table).collect();
     if let Some((first, others)) = owners.split_first() {
         let others: String = others.iter().map(|other| format!(", or of {}", header(other))).collect();
-        let refusal =
-            refusal("is not a key of {place}").write(format!("move this line to the {}{others}", place_in(first)));
+        let refusal = refusal().write(format!("move this line to the {}{others}", place_in(first)));
         return match schema.means(name) {
             Some(near) => refusal.write(format!("or write `{near}`, if that is what you mean")),
             None => refusal,
@@ -44,12 +46,12 @@ pub(crate) fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
 /// The tables that take this key.
 fn owners(name: &str) -> impl Iterator<Item = &'static Schema> {
     let is_table = schema::ALL.iter().any(|schema| schema.table == name);
-    // What stands within a route's tables has names that mean nothing elsewhere.
+    // The keys of a route's inner tables have no meaning elsewhere.
     let owners = schema::ALL.iter().filter(move |schema| !is_table && !schema.table.contains('.'));
     owners.copied().filter(move |schema| schema.keys.contains(&name))
 }
 
-/// Whether the value of this key is none that could be a secret: some table takes it, or some well-known program.
+/// Whether the value of this key can be shown: some table has the key, or it is a well-known one of another program.
 pub(crate) fn is_known(name: &str) -> bool {
     let of_schema = |schema: &&Schema| schema.keys.contains(&name) || schema.later.contains(&name);
     schema::ALL.iter().any(of_schema) || foreign::find(name).is_some()
@@ -74,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_led_to_the_right_place() {
+    fn unknown_keys_are_explained() {
         let cases = [
             (&schema::FILE, "idle_timeout", "move this line to the end of [session]"),
             (&schema::ROUTE, "listen", "move this line to the top of the file, or of [admin]"),

@@ -1,4 +1,4 @@
-//! A text that is not TOML, without what may be a secret: the values of keys that no table takes.
+//! Hides possible secrets in a text that is not valid TOML: the values of unknown keys.
 
 use super::super::unknown::is_known;
 use super::line::Line;

@@ -1,4 +1,4 @@
-//! One line that is not TOML: what it was meant to be.
+//! Errors within one line: what the line was meant to be.
 
 use std::ops::Range;
 
@@ -58,7 +58,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Characters that editors and web pages put in place of plain ones.
+/// Characters that editors and web pages substitute for plain ones.
 pub(super) fn odd_character(line: &Line<'_>) -> Option<Slip> {
     let is_odd = |sign: char| !sign.is_ascii() && plain(sign) != Some(sign);
     let (at, odd) = line.text.char_indices().find(|(_, sign)| is_odd(*sign))?;
@@ -97,7 +97,7 @@ fn plain(sign: char) -> Option<char> {
     }
 }
 
-/// Lines of other languages, and the usual slips of this one.
+/// Lines of other languages, and the usual errors of this one.
 pub(super) fn misread(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
     comment(line)
         .or_else(|| block(line))

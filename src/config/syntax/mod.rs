@@ -1,4 +1,4 @@
-//! What is wrong with a text that is not TOML: all of it at once, in words.
+//! Errors of syntax: all of them at once, in plain words.
 //!
 //! The parser recovers from an error, but most of its later errors follow from the first. So the first one is
 //! explained, the lines that it spoils are left out, and the rest is read again.
@@ -24,7 +24,7 @@ const MOST: usize = 50;
 /// The help where what is to be written cannot be shown.
 const UNREPEATED: &str = "write the value in quotes, behind an equals sign: key = \"value\"";
 
-/// A stretch of text that does not follow the rules of TOML.
+/// An error of syntax.
 #[derive(Debug, PartialEq, Eq)]
 struct Slip {
     /// What the help replaces.
@@ -33,12 +33,12 @@ struct Slip {
     what: String,
     /// What to write, a line each.
     write: Vec<String>,
-    /// The lines that cannot be read because of it.
+    /// The lines to leave out when the rest is parsed.
     spoiled: Range<usize>,
 }
 
 impl Slip {
-    /// A mistake that spoils no more than its own line.
+    /// An error that concerns no more than its own line.
     fn within(line: &Line<'_>, span: Range<usize>, what: impl Into<String>) -> Self {
         Self { span, what: what.into(), write: Vec::new(), spoiled: line.span() }
     }
@@ -61,7 +61,7 @@ pub(crate) fn findings(text: &str) -> Vec<Finding> {
         let left = blanked(&rest, &slip.spoiled);
         let Slip { span, what, mut write, .. } = slip;
         if shown.get(span.clone()) != rest.get(span.clone()) {
-            // What may be a secret is not repeated.
+            // The value may be a secret: it is not repeated.
             write.iter_mut().filter(|help| help.starts_with("write `")).for_each(|help| UNREPEATED.clone_into(help));
         }
         found.push(Finding {
@@ -72,7 +72,7 @@ pub(crate) fn findings(text: &str) -> Vec<Finding> {
             span: Some(span),
             within: None,
         });
-        // An error that no line accounts for would be found again and again.
+        // An error that does not go away would be found without end.
         match left {
             Some(left) => rest = left,
             None => break,

@@ -1,4 +1,4 @@
-//! What begins in one line and ends in another: brackets, quotes, and names that are taken already.
+//! Errors that concern several lines: open brackets and quotes, keys and tables that are set twice.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use toml_parser::lexer::{Token, TokenKind};
 use super::Slip;
 use super::line::Line;
 
-/// A bracket or a quote that is not closed before this byte, or a list whose values are not apart.
+/// A bracket or quote that is not closed before this byte, or a missing comma in a list.
 pub(super) fn unclosed(text: &str, at: &Range<usize>) -> Option<Slip> {
     let tokens = Source::new(text).lex().into_vec();
     let line = Line::at(text, at.start);
@@ -100,7 +100,7 @@ fn bracket(text: &str, open: usize, last: Range<usize>) -> Slip {
     slip(open..last.end).write(format!("write `{}{closing}`", content.trim_end_matches([',', ' '])))
 }
 
-/// A value of a list that is not in quotes, or not apart from the one before.
+/// A value of a list without quotes, or without a comma before it.
 fn in_list(text: &str, last: Range<usize>, at: &Range<usize>) -> Option<Slip> {
     let word = text.get(at.clone()).filter(|word| !word.is_empty() && !word.contains(['=', '\n', '"']));
     let line = Line::at(text, at.start);

@@ -28,6 +28,9 @@ fn follow(text: &str, span: Option<Range<usize>>, help: &str) -> Option<String> 
     if help.starts_with("remove this line") {
         return replaced(text, lines_of(text, &span?), "");
     }
+    if help.starts_with("remove it") {
+        return without(text, span?);
+    }
     if let Some(place) = help.strip_prefix("move this line to the ") {
         let lines = lines_of(text, &span?);
         let line = text.get(lines.clone())?;
@@ -69,6 +72,22 @@ fn value(text: &str) -> Option<String> {
 
 fn replaced(text: &str, span: Range<usize>, by: &str) -> Option<String> {
     Some([text.get(..span.start)?, by, text.get(span.end..)?].concat())
+}
+
+/// Without an entry of a list, a key of an inline table with its value, or a whole line.
+fn without(text: &str, span: Range<usize>) -> Option<String> {
+    let of_line = |text: &str| text.split(['\n', ']', '}']).next().unwrap_or("").to_owned();
+    let rest = text.get(span.end..)?;
+    let value = rest.split('\n').next()?.trim_start_matches(['"', '\'']).trim_start();
+    let value = value.strip_prefix('=').map(|value| value.split([',', '}']).next().unwrap_or(value));
+    let end = value.map_or(span.end, |value| span.end + rest.find(value).unwrap_or(0) + value.len());
+    let (before, behind) = (text.get(..span.start)?.trim_end_matches(['"', '\'']), text.get(end..)?);
+    let is_entry = before.trim_end().ends_with(['[', '{', ',']);
+    match (is_entry, of_line(behind).trim_start().starts_with(',')) {
+        (false, _) => replaced(text, lines_of(text, &span), ""),
+        (true, true) => Some(format!("{before}{}", behind.trim_start().trim_start_matches(','))),
+        (true, false) => Some(format!("{}{behind}", before.trim_end().trim_end_matches(','))),
+    }
 }
 
 /// The whole lines that a place belongs to.

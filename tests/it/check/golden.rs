@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use exeunt::config::{self, Severity};
+use exeunt::config::{self, Finding, Severity};
+
+use super::cure::obey;
 
 /// What the files of the corpus find beside them, and who may read it.
 const BESIDE: [(&str, &str, u32); 9] = [
@@ -73,6 +75,41 @@ fn difference(wanted: &str, message: &str) -> String {
         these.iter().filter(|line| !those.contains(line)).map(|line| format!("{sign} {line}\n")).collect()
     };
     only('-', &wanted, &message) + &only('+', &message, &wanted)
+}
+
+/// Help that can be followed as it stands makes its finding go away, and most help is of that kind.
+#[test]
+fn help_mends_what_it_stands_at() {
+    let folder = folder();
+    let path = folder.path().join("config.toml");
+    let found = |text: &str| {
+        let report =
+            config::parse("config.toml", text, folder.path()).map_or_else(|report| report, |(_, report)| report);
+        report.findings().to_vec()
+    };
+    let (mut all, mut mended, mut in_vain) = (0, 0, Vec::new());
+    for file in corpus() {
+        let text = fs::read_to_string(&file).unwrap();
+        // Commands change the machine: the tests of single mistakes run them.
+        let findings =
+            found(&text).into_iter().filter(|finding| !finding.write.iter().any(|help| help.starts_with("run: ")));
+        for finding in findings {
+            all += 1;
+            fs::write(&path, &text).unwrap();
+            if !obey(&path, &finding) {
+                continue;
+            }
+            mended += 1;
+            // In an entry of a list the place of the next one has its name.
+            let is_it =
+                |other: &Finding| other.what == finding.what && other.key == finding.key && other.span == finding.span;
+            if found(&fs::read_to_string(&path).unwrap()).iter().any(is_it) {
+                in_vain.push(format!("{}: {}: {} {:?}", file.display(), finding.key, finding.what, finding.write));
+            }
+        }
+    }
+    assert!(in_vain.is_empty(), "{}", in_vain.join("\n"));
+    assert!(mended * 4 > all * 3, "{mended} of {all}");
 }
 
 #[test]

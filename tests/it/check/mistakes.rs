@@ -64,7 +64,7 @@ const EVERYDAY: [Mistake; 21] = [
 ];
 
 /// Their relatives.
-const FURTHER: [Mistake; 45] = [
+const FURTHER: [Mistake; 55] = [
     (
         "a regular expression as path",
         "[[route]]\n",
@@ -78,6 +78,7 @@ const FURTHER: [Mistake; 45] = [
     ("an address in another's form", "127.0.0.1:0", "http://127.0.0.1:0"),
     ("an asterisk for an address", "127.0.0.1:0", "*:0"),
     ("a foreign address", "127.0.0.1:0", "192.0.2.1:0"),
+    ("a socket in a folder that is not there", "127.0.0.1:0", "unix:run/http.sock"),
     ("a port beyond all", "127.0.0.1:0", "127.0.0.1:80800"),
     ("an upstream without scheme", "http://127.0.0.1:9000", "localhost:9000"),
     ("an upstream with a path", "127.0.0.1:9000", "127.0.0.1:9000/app/"),
@@ -113,14 +114,24 @@ const FURTHER: [Mistake; 45] = [
     ("a path without a slash", "[[route]]\n", "[[route]]\npath = \"app\"\nupstream = \"demo\"\n\n[[route]]\n"),
     ("a wildcard host", "[login]", "[[route]]\nhost = \"*.example.com\"\nupstream = \"demo\"\n[login]"),
     ("a network with host bits", "[[route]]\n", "trusted_proxies = [\"10.0.0.1/8\"]\n[[route]]\n"),
+    ("https without a proxy in front", "http://localhost:8080", "https://app.example.com"),
+    ("a page of another site after the sign-in", "[login]\n", "[login]\nnext = \"https://elsewhere.test/\"\n"),
+    ("a cookie that browsers refuse", "[session]\n", "[session]\nsame_site = \"none\"\n"),
+    ("idle for longer than a session lasts", "[session]\n", "[session]\nmax_lifetime = \"30m\"\n"),
+    ("a store that does not exist yet", "\"memory\"", "\"sqlite:sessions.db\""),
+    ("a host with its scheme", "[[route]]\n", "hosts = [\"https://a.test\"]\n[[route]]\n"),
+    ("a template that nothing filled in", "\"users.toml\"", "\"{{ users_file }}\""),
+    ("a variable of Caddy", "http://127.0.0.1:9000", "{env.APP_URL}"),
+    ("a cookie name with its prefix", "[session]\n", "[session]\ncookie = \"__Host-app\"\n"),
     ("a logo that is not there", "[login]", "[brand]\nlogo = \"logo.svg\"\n[login]"),
 ];
 
 /// Things that look like mistakes, and are none.
-const FINE: [Mistake; 4] = [
+const FINE: [Mistake; 5] = [
     ("ends of lines of another system", "\n", "\r\n"),
     ("tabs", " = ", "\t=\t"),
     ("a mark of the byte order", "listen", "\u{feff}listen"),
+    ("a socket that the unit makes room for", "127.0.0.1:0", "unix:/run/exeunt/http.sock"),
     ("a slash at the end of public_url", "localhost:8080", "localhost:8080/"),
 ];
 
@@ -136,7 +147,7 @@ impl Site {
             "localhost" => Ok(()),
             _ => Err(io::Error::other("Name or service not known")),
         };
-        let site = Self { folder, machine: Machine { service: None, resolve, first_port: 1024, serving: false } };
+        let site = Self { folder, machine: Machine { service: None, resolve, first_port: Some(1024), serving: false } };
         site.write("users.toml", USERS.as_bytes());
         site
     }
@@ -251,8 +262,11 @@ fn a_port_that_is_in_use() {
 #[test]
 fn a_port_that_the_service_may_not_have() {
     let site = Site { machine: Machine { service: Some(user(0)), ..Site::new().machine }, ..Site::new() };
-    let (score, said) = site.score(SOUND.replace("127.0.0.1:0", "127.0.0.1:80").as_bytes());
+    let (score, said) = site.score(SOUND.replace("127.0.0.1:0", "127.0.0.1:871").as_bytes());
     assert!(score == 3 && said.contains("CAP_NET_BIND_SERVICE"), "{score} {said}");
+    // The unit gives the privilege.
+    let site = Site { machine: Machine { first_port: None, ..site.machine.clone() }, ..site };
+    assert_eq!(site.score(SOUND.replace("127.0.0.1:0", "127.0.0.1:871").as_bytes()), (0, String::new()));
 }
 
 #[test]
@@ -276,6 +290,40 @@ fn a_file_that_the_service_may_not_read() {
 fn user(uid: u32) -> ServiceUser {
     let group = fs::metadata(std::env::temp_dir()).map(|_| nix::unistd::getgid().as_raw()).unwrap();
     ServiceUser { group: group.to_string(), uid, groups: vec![group] }
+}
+
+/// Paths start at the folder of the configuration, not where somebody happens to be.
+#[test]
+fn a_users_file_that_is_elsewhere() {
+    let site = Site::new();
+    // The tests run in the folder of the project, which has such a file.
+    let (score, said) = site.score(SOUND.replace("users.toml", "Cargo.toml").as_bytes());
+    assert_eq!(score, 2, "that one is no users' file: {said}");
+    let here = fs::canonicalize("Cargo.toml").unwrap();
+    assert!(said.contains(&format!("write \\\"{}\\\", which is there", here.display())), "{said}");
+}
+
+/// The page for people who search for what they saw: every mistake, what is said of it, and what to write.
+#[test]
+fn the_page_of_mistakes_is_what_check_says() {
+    const BEGIN: &str = "| mistake | `exeunt check` says | and helps |\n|---|---|---|\n";
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration-mistakes.md");
+    let written = fs::read_to_string(&page).unwrap();
+    let (before, _) = written.split_once(BEGIN).unwrap();
+    let rows = EVERYDAY.iter().chain(&FURTHER).map(|(name, sound, broken)| {
+        let site = Site::new();
+        site.write("config.toml", SOUND.replacen(sound, broken, 1).as_bytes());
+        let found = site.found();
+        let Finding { key, what, write, .. } = &found[0];
+        let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
+        let row = format!("| {name} | {key}{what} | `` {} `` |\n", write[0]);
+        row.replace(site.folder.path().to_str().unwrap(), "/etc/exeunt")
+    });
+    let page_now = format!("{before}{BEGIN}{}", rows.collect::<String>());
+    if std::env::var_os("EXEUNT_BLESS").is_some() {
+        fs::write(&page, &page_now).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&page).unwrap(), page_now, "EXEUNT_BLESS=1 writes down what is said now");
 }
 
 /// Whatever is wrong with a file, the values of keys that nobody knows are not shown.

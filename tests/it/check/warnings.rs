@@ -103,7 +103,7 @@ fn what_an_upgrade_changes_for_a_file_is_noted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
     let resolve = |_: &str, _| Ok(());
-    let machine = Machine { service: None, resolve, first_port: 0, serving: true };
+    let machine = Machine { service: None, resolve, first_port: None, serving: true };
     let noted = |text: &str, since: Option<&str>| {
         fs::write(&path, text).unwrap();
         let look = Look { machine: machine.clone(), since: since.map(|since| since.parse().unwrap()) };
