@@ -13,6 +13,7 @@
 )]
 
 mod tidy {
+    pub mod circles;
     pub mod dependencies;
     pub mod order;
     pub mod shape;
@@ -22,7 +23,7 @@ mod tidy {
 
 use tidy::order::Order;
 use tidy::source::{Finding, Source};
-use tidy::{dependencies, shape, source, walls};
+use tidy::{circles, dependencies, shape, source, walls};
 
 /// Every source, by one rule.
 fn holds(rule: impl Fn(&Source) -> Vec<Finding>) {
@@ -115,4 +116,10 @@ fn every_dependency_is_used() {
 fn every_dependency_says_what_it_is_for() {
     let unexplained = dependencies::unexplained();
     assert!(unexplained.is_empty(), "Cargo.toml: no comment above {}", unexplained.join(", "));
+}
+
+#[test]
+fn files_of_a_module_name_each_other_in_no_circle() {
+    let circles = circles::check(&source::tree());
+    assert!(circles.is_empty(), "{} circles:\n  {}\n", circles.len(), circles.join("\n  "));
 }

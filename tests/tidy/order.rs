@@ -70,7 +70,7 @@ fn depth_of_file(path: &str) -> usize {
 }
 
 /// The modules that `::a` or `::{a, b::c}` name, each with its line.
-fn modules_named(source: &Source, after: usize) -> Vec<(usize, String)> {
+pub fn modules_named(source: &Source, after: usize) -> Vec<(usize, String)> {
     let named = |at: usize| source.words.get(at).map(|word| (word.line, word.text.clone()));
     if !source.reads(after, &[":", ":"]) {
         return named(after.saturating_sub(1)).into_iter().collect();
