@@ -145,8 +145,8 @@ fn asks_for_websocket(headers: &dyn Headers) -> bool {
 
 /// Whether a browser shows the answer as a page; everything else is a program and gets JSON.
 pub(crate) fn is_browser(headers: &dyn Headers) -> bool {
-    match headers.header(&SEC_FETCH_MODE) {
-        Some(mode) => mode == "navigate",
+    match headers.single(&SEC_FETCH_MODE) {
+        Some(mode) => mode == b"navigate",
         None => {
             let plain = !has_fetch_metadata(headers) && !headers.has(&X_REQUESTED_WITH);
             plain && accepts(headers, "text/html")
@@ -167,10 +167,9 @@ fn accepts(headers: &dyn Headers, media_type: &str) -> bool {
 
 /// The one `Host`. An absolute target has to name the same authority.
 fn authority<'a>(headers: &'a dyn Headers, target: &Target<'_>) -> Result<&'a str, Refusal> {
-    if !headers.has(&HOST) {
-        return Err(Reason::HostMissing.into());
-    }
-    let host = headers.header(&HOST).ok_or(Reason::HeadMalformed)?;
+    let Some(host) = headers.header(&HOST) else {
+        return Err(if headers.has(&HOST) { Reason::HeadMalformed } else { Reason::HostMissing }.into());
+    };
     match target.authority() {
         Some(other) if other != host => Err(Reason::HeadMalformed.into()),
         _ => Ok(host),

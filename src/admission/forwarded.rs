@@ -2,59 +2,61 @@
 
 use bytes::BytesMut;
 use http::HeaderValue;
-use http::header::HOST;
 
 use super::facts::RequestFacts;
 use crate::http1::header_edits::put_parts;
 use crate::http1::provenance::Provenance;
+use crate::values::client_address::ClientAddress;
 use crate::values::origin::Scheme;
 
 /// Where a request comes from, as the application is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Forwarded {
-    client: Option<HeaderValue>,
-    proto: HeaderValue,
-    host: HeaderValue,
-    port: HeaderValue,
+    client: ClientAddress,
+    chain: Option<HeaderValue>,
+    scheme: Scheme,
+    host: Box<str>,
 }
 
 impl Forwarded {
     /// Where this request comes from. `public` is how browsers reach us where nobody who is believed says more.
     pub(super) fn of(facts: &RequestFacts<'_>, public: Scheme) -> Self {
-        // There is one, it is where the authority comes from.
-        let host = facts.headers.first(&HOST).and_then(|host| HeaderValue::from_bytes(host).ok());
-        forwarded(&facts.provenance, facts.authority, host.unwrap_or(HeaderValue::from_static("")), public)
+        Self::new(&facts.provenance, facts.authority, public)
+    }
+
+    fn new(provenance: &Provenance, authority: &str, public: Scheme) -> Self {
+        Self {
+            client: provenance.client,
+            chain: provenance.chain.clone(),
+            scheme: provenance.scheme.unwrap_or(public),
+            host: authority.into(),
+        }
     }
 
     /// The `Host` that was asked, as the client wrote it.
     pub(super) fn host(&self) -> &str {
-        self.host.to_str().unwrap_or("")
+        &self.host
     }
-}
 
-/// `X-Forwarded-*` from what we know ourselves. `host` is the authority as a header's value.
-fn forwarded(provenance: &Provenance, authority: &str, host: HeaderValue, public: Scheme) -> Forwarded {
-    let scheme = provenance.scheme.unwrap_or(public);
-    let port = authority.rsplit_once(':').map(|(_, port)| port);
-    let port = port.filter(|port| !port.is_empty() && !port.ends_with(']'));
-    let port = port.and_then(|port| HeaderValue::from_str(port).ok());
-    Forwarded {
-        client: provenance.forwarded_for.clone(),
-        proto: HeaderValue::from_static(scheme.as_str()),
-        host,
-        port: port.unwrap_or_else(|| HeaderValue::from_static(default_port(scheme))),
-    }
-}
-
-impl Forwarded {
-    /// Writes it.
+    /// Writes `X-Forwarded-*` from what we know ourselves.
     pub(super) fn put(&self, to: &mut BytesMut) {
-        if let Some(client) = &self.client {
-            put_parts(to, &[b"X-Forwarded-For: ", client.as_bytes(), b"\r\n"]);
+        match (&self.chain, self.client) {
+            (Some(chain), _) => put_parts(to, &[b"X-Forwarded-For: ", chain.as_bytes(), b"\r\n"]),
+            (None, ClientAddress::Ip(_)) => {
+                to.extend_from_slice(b"X-Forwarded-For: ");
+                self.client.write_to(to);
+                to.extend_from_slice(b"\r\n");
+            }
+            (None, ClientAddress::Unix) => {}
         }
-        let (proto, host, port) = (self.proto.as_bytes(), self.host.as_bytes(), self.port.as_bytes());
+        let (proto, host, port) = (self.scheme.as_str().as_bytes(), self.host.as_bytes(), self.port().as_bytes());
         put_parts(to, &[b"X-Forwarded-Proto: ", proto, b"\r\nX-Forwarded-Host: ", host]);
         put_parts(to, &[b"\r\nX-Forwarded-Port: ", port, b"\r\n"]);
+    }
+
+    fn port(&self) -> &str {
+        let port = self.host.rsplit_once(':').map(|(_, port)| port);
+        port.filter(|port| !port.is_empty() && !port.ends_with(']')).unwrap_or(default_port(self.scheme))
     }
 }
 
@@ -72,14 +74,14 @@ mod tests {
     #[test]
     fn where_a_request_comes_from_is_told_by_us() {
         let provenance = |scheme| Provenance {
-            client: crate::values::client_address::ClientAddress::Unix,
+            client: ClientAddress::Ip("192.0.2.7".parse().unwrap()),
             scheme,
             by_trusted_proxy: false,
-            forwarded_for: Some(HeaderValue::from_static("192.0.2.7")),
+            chain: None,
         };
         let told = |scheme, authority, public| {
             let mut lines = BytesMut::new();
-            forwarded(&provenance(scheme), authority, HeaderValue::from_static(authority), public).put(&mut lines);
+            Forwarded::new(&provenance(scheme), authority, public).put(&mut lines);
             let lines = String::from_utf8(lines.to_vec()).unwrap();
             let names =
                 ["X-Forwarded-For: ", "\r\nX-Forwarded-Proto: ", "\r\nX-Forwarded-Host: ", "\r\nX-Forwarded-Port: "];

@@ -3,12 +3,20 @@
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
 
-use crate::http1::header_edits::put_line;
+use crate::http1::header_edits::{put_parts, spelled};
 use crate::values::identity::{Identity, IdentityField};
 
 /// The headers of `[identity]`, in order. All of them are removed from every request before these are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IdentityHeaders(Vec<(HeaderName, Template)>);
+pub struct IdentityHeaders(Vec<IdentityHeader>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct IdentityHeader {
+    name: HeaderName,
+    /// The beginning of its line.
+    begin: Box<str>,
+    template: Template,
+}
 
 /// The value of one header: text with fields in it. A header whose field the user does not have is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,36 +54,38 @@ impl IdentityHeaders {
     /// The headers of a preset; `None` if there is no such preset.
     pub fn preset(name: &str) -> Option<Self> {
         let (_, headers) = PRESETS.iter().find(|(preset, _)| *preset == name)?;
-        let header = |&(name, field): &(&'static str, IdentityField)| {
-            (HeaderName::from_static(name), Template(vec![TemplatePart::Field(field)]))
-        };
-        Some(Self(headers.iter().map(header).collect()))
+        let mut preset = Self::default();
+        for (name, field) in headers {
+            preset.insert(HeaderName::from_static(name), Template(vec![TemplatePart::Field(*field)]));
+        }
+        Some(preset)
     }
 
     /// Adds a header, in place of one of the same name.
     pub fn insert(&mut self, name: HeaderName, template: Template) {
-        self.0.retain(|(other, _)| *other != name);
-        self.0.push((name, template));
+        self.0.retain(|other| other.name != name);
+        self.0.push(IdentityHeader { begin: format!("{}: ", spelled(&name)).into(), name, template });
     }
 
     /// Adds all headers of another set.
     pub(crate) fn extend(&mut self, other: Self) {
-        other.0.into_iter().for_each(|(name, template)| self.insert(name, template));
+        other.0.into_iter().for_each(|IdentityHeader { name, template, .. }| self.insert(name, template));
     }
 
     /// The names: a client's headers of these names are never believed.
     pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.0.iter().map(|(name, _)| name)
+        self.0.iter().map(|header| &header.name)
     }
 
     /// Writes who this is.
     pub(crate) fn put(&self, identity: &Identity, to: &mut BytesMut) {
-        for (name, template) in &self.0 {
+        for IdentityHeader { begin, template, .. } in &self.0 {
+            let mut put = |value: &HeaderValue| put_parts(to, &[begin.as_bytes(), value.as_bytes(), b"\r\n"]);
             if let [TemplatePart::Field(field)] = template.0.as_slice() {
                 // The usual template is one field, whose value is there already.
-                identity.header(*field).into_iter().for_each(|value| put_line(to, name, value.as_bytes()));
+                identity.header(*field).into_iter().for_each(put);
             } else if let Some(value) = template.render(identity) {
-                put_line(to, name, value.as_bytes());
+                put(&value);
             }
         }
     }

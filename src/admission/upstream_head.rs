@@ -16,7 +16,7 @@ use super::public_address::{LEADING, PublicAddress};
 use super::service_worker::{self, SERVICE_WORKER_ALLOWED};
 use crate::credentials::basic::header::is_basic;
 use crate::http1::cookie::SessionCookie;
-use crate::http1::head_lines::{HeadFields, KnownName};
+use crate::http1::head_lines::{HeadFields, HeadLine, KnownName};
 use crate::http1::header_edits::{HeaderEdit, HeaderEdits, put_added, put_line, replaces};
 use crate::http1::header_names::{NameSet, OwnHeaders};
 use crate::http1::headers::Headers;
@@ -136,7 +136,7 @@ impl HeadRules {
                 }
                 _ if hop.is_one(line, name) || replaces(&edits, name) => false,
                 _ if route.basic && is_our_password(name, line.value.of(head.bytes())) => false,
-                _ if self.is_claim(name, route, asked.by_trusted_proxy) => {
+                _ if self.is_claim(line, name, route, asked.by_trusted_proxy) => {
                     claims.push(name);
                     false
                 }
@@ -158,9 +158,10 @@ impl HeadRules {
         }
     }
 
-    fn is_claim(&self, name: &[u8], route: &Route, by_trusted_proxy: bool) -> bool {
+    fn is_claim(&self, line: &HeadLine, name: &[u8], route: &Route, by_trusted_proxy: bool) -> bool {
         let passes = |name: HeaderName| route.pass_headers.pass(&name, by_trusted_proxy);
-        self.own.claims(name) && !HeaderName::from_bytes(name).is_ok_and(passes)
+        let claimed = !line.is_plain || self.own.claims_plain(name);
+        claimed && !HeaderName::from_bytes(name).is_ok_and(passes)
     }
 
     /// Writes the lines of an answer as it is passed on, without its framing.
@@ -197,7 +198,7 @@ impl HeadRules {
         }
         let route = permit.route();
         let mut speaks_to_caches_between = false;
-        for name in self.noticed.iter().filter(|name| headers.has(name)) {
+        for name in self.noticed.present(headers) {
             speaks_to_caches_between |= FOR_CACHES_BETWEEN.contains(name);
             self.edit(name, headers, route, asked, &mut edits);
         }

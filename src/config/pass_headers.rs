@@ -4,7 +4,8 @@ use http::HeaderName;
 
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
-use crate::http1::header_names::{OwnHeaders, is_plain};
+use crate::http1::header_name_bytes::is_plain;
+use crate::http1::header_names::OwnHeaders;
 use crate::http1::removed_headers;
 use crate::routes::pass_headers::{PassHeaders, Sender};
 use crate::values::client_address::TrustedProxies;

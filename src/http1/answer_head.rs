@@ -11,8 +11,8 @@
 
 use memchr::memchr;
 
-use super::head_lines::{self, HeadLine, HeadLines, KnownName, Span, items};
-use super::request_head::{ParsedHead, is_token};
+use super::head_lines::{self, HeadLine, HeadLines, KnownName, NameRead, Span, items};
+use super::request_head::ParsedHead;
 
 /// What a request asked for, as far as its answer is read by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +74,9 @@ pub(crate) struct AnswerReader {
     looked: usize,
     status: Option<StatusLine>,
     lines: HeadLines,
+    /// Up to where control characters were counted, and how many ends of lines are behind that.
+    counted: usize,
+    ends: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +112,7 @@ impl AnswerReader {
             }
         }
         self.looked = bytes.len();
+        self.check_characters(bytes, self.line)?;
         if bytes.len() >= limits.size || self.is_no_status_line(bytes) { Err(BrokenAnswer) } else { Ok(None) }
     }
 
@@ -130,14 +134,13 @@ impl AnswerReader {
         let (text, bare) = line.strip_suffix(b"\r").map_or((line, true), |text| (text, false));
         // A line feed alone ends the line, a carriage return alone does not.
         self.mended |= bare;
-        if has_control(text) {
-            return Err(BrokenAnswer);
-        }
+        self.ends += line.len() + 1 - text.len();
         match (&self.status, text.first()) {
             (None, _) => self.status = Some(StatusLine::read(text, start)?),
             (Some(_), None) => return Ok(true),
             (Some(_), Some(b' ' | b'\t')) => {
                 let text_end = start + text.len();
+                self.check_characters(bytes, end + 1)?;
                 self.fold(bytes, start, text_end)?;
             }
             (Some(_), Some(_)) => self.field(text, start, limits)?,
@@ -145,19 +148,29 @@ impl AnswerReader {
         Ok(false)
     }
 
+    /// No control characters but tabs and the ends of lines, up to `end`. Most heads come whole and are looked at in one
+    /// go.
+    fn check_characters(&mut self, bytes: &[u8], end: usize) -> Result<(), BrokenAnswer> {
+        let from = std::mem::replace(&mut self.counted, end);
+        let ends = std::mem::take(&mut self.ends);
+        let piece = bytes.get(from..end).unwrap_or_default();
+        if head_lines::count_controls(piece) == ends { Ok(()) } else { Err(BrokenAnswer) }
+    }
+
     /// `name: value`. White space before the colon is taken away (RFC 9112 5.1).
     fn field(&mut self, text: &[u8], start: usize, limits: &ParsedHead) -> Result<(), BrokenAnswer> {
         if self.lines.len() >= limits.fields {
             return Err(BrokenAnswer);
         }
-        let name = text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len());
+        let read = NameRead::of(text);
+        let name = read.length;
         let rest = text.get(name..).unwrap_or_default();
         let colon = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(rest.len());
         if name == 0 || rest.get(colon) != Some(&b':') {
             return Err(BrokenAnswer);
         }
         self.mended |= colon > 0;
-        self.lines.push(HeadLine::read(text, start, name, colon + 1));
+        self.lines.push(HeadLine::read(text, start, read, colon + 1));
         Ok(())
     }
 
@@ -183,12 +196,13 @@ impl AnswerReader {
 
     /// The whole head. The reader begins anew, but does not forget that something had to be mended.
     fn finish(&mut self, bytes: &[u8], end: usize) -> Result<AnswerHead, BrokenAnswer> {
+        self.check_characters(bytes, end)?;
         let StatusLine { status, reason, is_old } = self.status.take().ok_or(BrokenAnswer)?;
         let mut lines = std::mem::take(&mut self.lines);
         if self.mended {
             lines.mark_odd();
         }
-        (self.line, self.looked) = (0, 0);
+        (self.line, self.looked, self.counted) = (0, 0, 0);
         let announced = self.announced(&lines, bytes, is_old)?;
         let body = self.body(status, announced)?;
         let goes_on = head_lines::keeps_alive(&lines, bytes, is_old) && body != AnswerBody::UntilClose;
@@ -287,6 +301,9 @@ impl AnswerHead {
 
     /// How many seconds an application says that it keeps an idle connection open.
     pub(crate) fn keep_alive_timeout(&self, bytes: &[u8]) -> Option<u64> {
+        if !self.lines.has(KnownName::KeepAlive) {
+            return None;
+        }
         let mut parameters = self.lines.known(bytes, KnownName::KeepAlive).flat_map(items);
         parameters.find_map(|parameter| {
             let at = memchr(b'=', parameter)?;
@@ -295,11 +312,6 @@ impl AnswerHead {
             is_it.then(|| head_lines::length(value.get(1..)?.trim_ascii())).flatten()
         })
     }
-}
-
-/// Without stopping at the first, so that the compiler compares many bytes at once.
-fn has_control(line: &[u8]) -> bool {
-    line.iter().fold(false, |found, &byte| found | (byte.is_ascii_control() & (byte != b'\t')))
 }
 
 #[cfg(test)]

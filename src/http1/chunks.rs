@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::request_head::is_token;
+use super::header_name_bytes::is_token;
 
 /// Reads the framing of one body. What is in the chunks is not looked at.
 #[derive(Clone, Copy, Debug, Default)]

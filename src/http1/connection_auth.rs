@@ -3,6 +3,7 @@
 //! NTLM, and Negotiate where it carries NTLM, authenticate the TCP connection: whoever sends the next request on
 //! it is that user. A connection that has seen one of them must never serve somebody else.
 
+use http::HeaderName;
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
 
 use super::headers::Headers;
@@ -11,18 +12,20 @@ use super::headers::Headers;
 /// servers keep the connection authenticated for it as well (IIS, `authPersistNonNTLM`).
 const SCHEMES: [&str; 2] = ["NTLM", "Negotiate"];
 
+static CREDENTIALS: [HeaderName; 2] = [AUTHORIZATION, PROXY_AUTHORIZATION];
+static CHALLENGES: [HeaderName; 2] = [WWW_AUTHENTICATE, PROXY_AUTHENTICATE];
+
 /// Whether a request carries credentials that may authenticate the connection it is sent on.
 pub(crate) fn request_touches_connection(headers: &dyn Headers) -> bool {
-    [AUTHORIZATION, PROXY_AUTHORIZATION].iter().flat_map(|name| headers.lines(name)).any(names_scheme)
+    CREDENTIALS.iter().any(|name| headers.lines(name).any(names_scheme))
 }
 
 /// Whether a response offers, or goes on with, an authentication of the connection it came on.
 ///
 /// The challenges of several schemes may share a line (RFC 9110 11.6.1), so every element of the list counts.
 pub(crate) fn response_touches_connection(headers: &dyn Headers) -> bool {
-    let names = [WWW_AUTHENTICATE, PROXY_AUTHENTICATE];
-    let mut lines = names.iter().flat_map(|name| headers.lines(name));
-    lines.any(|value| value.split(|&byte| byte == b',').any(names_scheme))
+    let offers = |value: &[u8]| value.split(|&byte| byte == b',').any(names_scheme);
+    CHALLENGES.iter().any(|name| headers.lines(name).any(offers))
 }
 
 /// Whether an element begins with one of the schemes as a whole word.
@@ -35,7 +38,7 @@ fn names_scheme(element: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderMap, HeaderName, HeaderValue};
+    use http::{HeaderMap, HeaderValue};
 
     fn headers(lines: &[(&str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();

@@ -10,7 +10,9 @@ use http::HeaderName;
 #[cfg(test)]
 use http::{HeaderMap, HeaderValue};
 
+use super::header_name_bytes::{mark, measure, same_as_plain};
 use super::headers::Headers;
+use super::usual_names::usual_name;
 
 /// A range of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,11 +36,6 @@ impl Span {
     /// What is there.
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.range()).unwrap_or_default()
-    }
-
-    /// How long it is.
-    pub(crate) fn len(self) -> usize {
-        self.range().len()
     }
 }
 
@@ -98,7 +95,27 @@ impl KnownName {
             (17, Some(b't')) => (Self::TransferEncoding, b"transfer-encoding"),
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(text) { known } else { Self::Other }
+        if same_as_plain(text, name) { known } else { Self::Other }
+    }
+}
+
+/// The name at the beginning of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NameRead {
+    /// Zero where there is no name.
+    pub(super) length: usize,
+    is_plain: bool,
+    known: KnownName,
+}
+
+impl NameRead {
+    /// Most lines begin with a usual name.
+    pub(super) fn of(line: &[u8]) -> Self {
+        if let Some((length, known)) = usual_name(line) {
+            return Self { length, is_plain: true, known };
+        }
+        let (length, is_plain) = measure(line);
+        Self { length, is_plain, known: KnownName::of(line.get(..length).unwrap_or_default()) }
     }
 }
 
@@ -107,6 +124,10 @@ impl KnownName {
 pub struct HeadLine {
     /// Which name it is.
     pub known: KnownName,
+    /// Whether the name is the same however an application folds it.
+    pub is_plain: bool,
+    /// The name's [`mark`].
+    mark: u8,
     /// Where the name is, as it was written.
     pub(crate) name: Span,
     /// Where the value is.
@@ -114,17 +135,26 @@ pub struct HeadLine {
 }
 
 impl HeadLine {
-    /// A line that stands at `start`; its name is so long, and its value begins `gap` bytes behind that.
-    pub(super) fn read(line: &[u8], start: usize, name: usize, gap: usize) -> Self {
-        let (name_text, rest) = line.split_at_checked(name).unwrap_or_default();
+    /// A line that stands at `start`, with this name; its value begins `gap` bytes behind that.
+    pub(super) fn read(line: &[u8], start: usize, name: NameRead, gap: usize) -> Self {
+        let NameRead { length, is_plain, known } = name;
+        let (name_text, rest) = line.split_at_checked(length).unwrap_or_default();
         let value = rest.get(gap..).unwrap_or_default();
         let from = value.trim_ascii_start();
         let value_start = start + line.len() - from.len();
         Self {
-            known: KnownName::of(name_text),
-            name: Span::new(start..start + name),
+            known,
+            is_plain,
+            mark: mark(name_text),
+            name: Span::new(start..start + length),
             value: Span::new(value_start..value_start + from.trim_ascii_end().len()),
         }
+    }
+
+    /// Whether its name is this one, in any case.
+    fn is_called(&self, bytes: &[u8], name: &[u8]) -> bool {
+        let own = self.name.of(bytes);
+        if self.is_plain { same_as_plain(own, name) } else { own.eq_ignore_ascii_case(name) }
     }
 
     /// Whether nothing but a colon and at most one blank stands before the value, and nothing behind it. The line ends
@@ -141,8 +171,10 @@ pub struct HeadLines {
     lines: Vec<HeadLine>,
     /// Whether every line has to be written anew: some are folded or end in odd ways.
     are_odd: bool,
-    /// A bit for every length of a name that there is: most questions are answered by it.
-    lengths: u64,
+    /// A bit for the mark of every name that there is: most questions are answered by it.
+    marks: u64,
+    /// The same for the names that are known.
+    known: u32,
 }
 
 /// Room for the lines of most heads.
@@ -153,7 +185,8 @@ impl HeadLines {
         if self.lines.is_empty() {
             self.lines.reserve(USUAL_LINES);
         }
-        self.lengths |= length_bit(line.name.len());
+        self.marks |= 1 << line.mark;
+        self.known |= 1 << line.known as u32;
         self.lines.push(line);
     }
 
@@ -180,18 +213,29 @@ impl HeadLines {
         self.lines.iter()
     }
 
+    /// Whether there is a line of a known name.
+    pub fn has(&self, known: KnownName) -> bool {
+        self.known & 1 << known as u32 != 0
+    }
+
     /// The values of all lines of a known name.
     pub(crate) fn known<'a>(&'a self, bytes: &'a [u8], known: KnownName) -> impl Iterator<Item = &'a [u8]> {
-        self.lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(bytes))
+        let lines = if self.has(known) { self.lines.as_slice() } else { &[] };
+        lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(bytes))
     }
 
     /// The next line of a name, in any case, from the one at `from` on.
     fn find(&self, bytes: &[u8], name: &[u8], from: usize) -> Option<(usize, &HeadLine)> {
-        if self.lengths & length_bit(name.len()) == 0 {
-            return None;
-        }
-        let is_it = |line: &HeadLine| line.name.len() == name.len() && line.name.of(bytes).eq_ignore_ascii_case(name);
-        self.lines.iter().enumerate().skip(from).find(|(_, line)| is_it(line))
+        let mark = mark(name);
+        if self.marks & 1 << mark == 0 { None } else { self.search(bytes, name, mark, from) }
+    }
+
+    /// Apart, so that asking for what is not there costs little.
+    #[inline(never)]
+    fn search(&self, bytes: &[u8], name: &[u8], mark: u8, from: usize) -> Option<(usize, &HeadLine)> {
+        let is_it = |line: &HeadLine| line.mark == mark && line.is_called(bytes, name);
+        let at = from + self.lines.get(from..)?.iter().position(is_it)?;
+        self.lines.get(at).map(|line| (at, line))
     }
 
     /// The lines as a map, for tests. What such a map cannot hold is left out: the readers let nothing of that kind
@@ -270,10 +314,18 @@ impl Headers for HeadFields {
         let (at, line) = self.lines.find(&self.bytes, name.as_str().as_bytes(), from)?;
         Some((line.value.of(&self.bytes), at + 1))
     }
+
+    fn marks(&self) -> u64 {
+        self.lines.marks
+    }
 }
 
-fn length_bit(length: usize) -> u64 {
-    1 << length.min(63)
+/// How many control characters other than tabs there are. In pieces whose count fits into a byte, so that the compiler
+/// compares many bytes at once.
+pub(super) fn count_controls(head: &[u8]) -> usize {
+    let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') | (byte == 0x7f);
+    let count = |piece: &[u8]| piece.iter().fold(0_u8, |count, &byte| count + u8::from(is_control(byte)));
+    head.chunks(240).map(|piece| usize::from(count(piece))).sum()
 }
 
 /// The items of a header that is a list, without the empty ones (RFC 9110 5.6.1).
@@ -284,20 +336,30 @@ pub(crate) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Whether a connection goes on after a message (RFC 9112 9.3): a `close` is heard in any company.
 pub(super) fn keeps_alive(lines: &HeadLines, bytes: &[u8], is_old: bool) -> bool {
     let mut asked = !is_old;
-    for item in lines.known(bytes, KnownName::Connection).flat_map(items) {
-        if item.eq_ignore_ascii_case(b"close") {
-            return false;
+    for value in lines.known(bytes, KnownName::Connection) {
+        // What most browsers say.
+        if value.eq_ignore_ascii_case(b"keep-alive") {
+            asked = true;
+            continue;
         }
-        asked |= item.eq_ignore_ascii_case(b"keep-alive");
+        for item in items(value) {
+            if item.eq_ignore_ascii_case(b"close") {
+                return false;
+            }
+            asked |= item.eq_ignore_ascii_case(b"keep-alive");
+        }
     }
     asked
 }
 
 /// A length in decimal digits that is below 2^63: more fits into no file, and not into everybody's numbers.
 pub(super) fn length(digits: &[u8]) -> Option<u64> {
-    let plain = digits.iter().all(u8::is_ascii_digit);
-    let length: u64 = std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()?;
-    i64::try_from(length).is_ok().then_some(length)
+    let add = |length: i64, byte: &u8| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
+        length.checked_mul(10)?.checked_add(digit)
+    };
+    let length = digits.iter().try_fold(0, add)?;
+    u64::try_from(length).ok().filter(|_| !digits.is_empty())
 }
 
 #[cfg(test)]
@@ -308,8 +370,12 @@ mod tests {
         let mut lines = HeadLines::default();
         let mut start = 0;
         for line in text.split_inclusive("\r\n") {
-            let name = line.find(':').unwrap();
-            lines.push(HeadLine::read(line.trim_end_matches("\r\n").as_bytes(), start, name, 1));
+            lines.push(HeadLine::read(
+                line.trim_end_matches("\r\n").as_bytes(),
+                start,
+                NameRead::of(line.as_bytes()),
+                1,
+            ));
             start += line.len();
         }
         lines

@@ -67,15 +67,26 @@ pub(crate) fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
 /// Writes `Name: value`, the name as people write it.
 pub(crate) fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     let from = to.len();
-    to.extend_from_slice(name.as_str().as_bytes());
+    to.extend_from_slice(name.as_ref());
+    capitalise(to.get_mut(from..).unwrap_or_default());
+    put_parts(to, &[b": ", value, b"\r\n"]);
+}
+
+/// A name as people write it.
+pub fn spelled(name: &HeaderName) -> String {
+    let mut letters = name.as_str().as_bytes().to_vec();
+    capitalise(&mut letters);
+    String::from_utf8_lossy(&letters).into_owned()
+}
+
+fn capitalise(name: &mut [u8]) {
     let mut begins = true;
-    for byte in to.get_mut(from..).unwrap_or_default() {
+    for byte in name {
         if begins {
             byte.make_ascii_uppercase();
         }
         begins = *byte == b'-';
     }
-    put_parts(to, &[b": ", value, b"\r\n"]);
 }
 
 /// Writes these parts of lines.

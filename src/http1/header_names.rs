@@ -7,6 +7,8 @@
 
 use http::HeaderName;
 
+use super::header_name_bytes::{is_plain, mark};
+use super::headers::Headers;
 use super::removed_headers::{self, FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// The names that are removed from every forwarded request, on public routes too.
@@ -20,11 +22,12 @@ pub(crate) struct OwnHeaders {
 /// Names for a quick look: most others are dismissed by it.
 #[derive(Clone, Debug)]
 pub(crate) struct NameSet {
-    names: Vec<HeaderName>,
-    lengths: Lengths,
+    /// With the bit of its mark each.
+    names: Vec<(u64, HeaderName)>,
+    marks: u64,
 }
 
-/// By the first two letters, a bit for every length that some name has.
+/// By the first three letters, a bit for every length that some name has.
 #[derive(Clone, Debug)]
 struct Lengths(Box<[u64; 1024]>);
 
@@ -50,19 +53,20 @@ impl Lengths {
 impl NameSet {
     /// These names.
     pub(crate) fn new(names: Vec<HeaderName>) -> Self {
-        let mut lengths = Lengths::default();
-        names.iter().for_each(|name| lengths.insert(name.as_str(), length_bit(name.as_ref())));
-        Self { names, lengths }
+        let names: Vec<_> = names.into_iter().map(|name| (mark_bit(&name), name)).collect();
+        Self { marks: names.iter().fold(0, |marks, (mark, _)| marks | mark), names }
     }
 
-    /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &HeaderName> {
-        self.names.iter()
+    /// Those of them that a head has.
+    pub(crate) fn present<'a>(&'a self, headers: &'a dyn Headers) -> impl Iterator<Item = &'a HeaderName> {
+        let marks = headers.marks();
+        let present = self.names.iter().filter(move |(mark, name)| marks & mark != 0 && headers.has(name));
+        present.map(|(_, name)| name)
     }
 
     /// Whether this is one of them.
     pub(crate) fn contains(&self, name: &HeaderName) -> bool {
-        self.lengths.may_have(name.as_ref()) && self.names.contains(name)
+        self.marks & mark_bit(name) != 0 && self.names.iter().any(|(_, own)| own == name)
     }
 }
 
@@ -84,7 +88,12 @@ impl OwnHeaders {
 
     /// Whether a request header of this name, in any case, may not reach an upstream.
     pub(crate) fn claims(&self, name: &[u8]) -> bool {
-        !is_plain(name) || self.lengths.may_have(name) && self.lists(&lower_case(name))
+        !is_plain(name) || self.claims_plain(name)
+    }
+
+    /// The same of a name that is known to be plain.
+    pub(crate) fn claims_plain(&self, name: &[u8]) -> bool {
+        self.lengths.may_have(name) && self.lists(&lower_case(name))
     }
 
     fn lists(&self, name: &str) -> bool {
@@ -97,47 +106,19 @@ fn lower_case(name: &[u8]) -> String {
     name.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect()
 }
 
-/// A number for the first two characters, in any case; `None` for names that have no two.
+/// A number for the first three characters, in any case; `None` for names that have no three.
 fn letters(name: &[u8]) -> Option<usize> {
-    let [first, second, ..] = name else { return None };
-    Some(usize::from(first & 31) << 5 | usize::from(second & 31))
+    let [first, second, third, ..] = name else { return None };
+    let [first, second, third] = [first, second, third].map(|letter| usize::from(letter & 31));
+    Some((first << 5 | second) ^ third * 33)
+}
+
+fn mark_bit(name: &HeaderName) -> u64 {
+    1 << mark(name.as_ref())
 }
 
 fn length_bit(name: &[u8]) -> u64 {
     1 << name.len().min(63)
-}
-
-/// Whether a name is the same however an application folds it: letters, digits and single hyphens between them. Every
-/// byte of every name is looked at, so it takes no branch.
-pub(crate) fn is_plain(name: &[u8]) -> bool {
-    let (mut odd, mut previous) = (0, HYPHEN);
-    for byte in name {
-        let kind = KINDS.get(usize::from(*byte)).copied().unwrap_or(ODD);
-        odd |= kind & (previous | ODD);
-        previous = kind;
-    }
-    odd == 0 && previous != HYPHEN
-}
-
-const LETTER: u8 = 0;
-const HYPHEN: u8 = 1;
-const ODD: u8 = 2;
-
-/// The kind of each byte.
-static KINDS: [u8; 256] = kinds();
-
-#[allow(clippy::indexing_slicing, reason = "computed at build time: an index out of bounds would not compile")]
-const fn kinds() -> [u8; 256] {
-    let mut kinds = [ODD; 256];
-    let mut byte = 0_u8;
-    while byte < u8::MAX {
-        if byte.is_ascii_alphanumeric() {
-            kinds[byte as usize] = LETTER;
-        }
-        byte += 1;
-    }
-    kinds[b'-' as usize] = HYPHEN;
-    kinds
 }
 
 #[cfg(test)]

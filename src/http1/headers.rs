@@ -9,6 +9,11 @@ use http::{HeaderMap, HeaderName, Method, request};
 pub(crate) trait Headers: fmt::Debug + Sync {
     /// The value of the next line of this name, and where to ask for the one behind it. The first is found from 0.
     fn next_line(&self, name: &HeaderName, from: usize) -> Option<(&[u8], usize)>;
+
+    /// A bit for the [`mark`](super::header_name_bytes::mark) of every name that there may be.
+    fn marks(&self) -> u64 {
+        u64::MAX
+    }
 }
 
 impl dyn Headers + '_ {

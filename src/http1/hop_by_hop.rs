@@ -12,8 +12,11 @@ pub(crate) struct HopByHop<'a> {
 impl<'a> HopByHop<'a> {
     /// What this head says about it.
     pub(crate) fn of(head: &'a HeadFields) -> Self {
-        let named = head.lines().known(head.bytes(), KnownName::Connection).flat_map(items);
-        Self { nominated: named.filter(|name| !is_usual(name)).collect() }
+        let mut nominated = Vec::new();
+        for value in head.lines().known(head.bytes(), KnownName::Connection).filter(|value| !is_usual(value)) {
+            nominated.extend(items(value).filter(|name| !is_usual(name)));
+        }
+        Self { nominated }
     }
 
     /// Whether this line, of this name, is one of them.

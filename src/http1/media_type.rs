@@ -4,6 +4,7 @@
 //! and programs differ about which one counts (WHATWG Fetch, "extract a MIME type"), so that all of them count here.
 
 use http::header::CONTENT_TYPE;
+use memchr::memchr;
 
 use super::headers::Headers;
 
@@ -24,25 +25,28 @@ const UNKNOWN: [&[u8]; 3] = [b"unknown/unknown", b"application/unknown", b"*/*"]
 
 /// Whether an answer may be one that its application pushes for as long as it likes.
 pub(crate) fn is_push_stream(headers: &dyn Headers) -> bool {
-    types(headers).any(|one| is_one_of(one, &PUSHED))
+    headers.lines(&CONTENT_TYPE).any(|line| types(line).any(|one| is_one_of(one, &PUSHED)))
 }
 
 /// Whether a browser may show an answer as a page: HTML, XHTML, or a body whose type it has to guess.
 pub(crate) fn may_be_page(headers: &dyn Headers) -> bool {
     let mut typed = false;
-    for one in types(headers) {
-        if is_one_of(one, &PAGES) {
+    for line in headers.lines(&CONTENT_TYPE) {
+        if types(line).any(|one| is_one_of(one, &PAGES)) {
             return true;
         }
-        typed |= is_type(one) && !is_one_of(one, &UNKNOWN);
+        typed |= types(line).any(|one| is_type(one) && !is_one_of(one, &UNKNOWN));
     }
     !typed
 }
 
-/// All types of all lines, without their parameters.
-fn types(headers: &dyn Headers) -> impl Iterator<Item = &[u8]> {
-    let lines = headers.lines(&CONTENT_TYPE).flat_map(|line| line.split(|&byte| byte == b','));
-    lines.map(|one| one.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii())
+/// All types of a line, without their parameters.
+fn types(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b',').map(|one| without_parameters(one).trim_ascii())
+}
+
+fn without_parameters(one: &[u8]) -> &[u8] {
+    memchr(b';', one).and_then(|end| one.get(..end)).unwrap_or(one)
 }
 
 fn is_one_of(one: &[u8], known: &[&[u8]]) -> bool {

@@ -7,8 +7,8 @@
 use http::header::CONNECTION;
 
 use super::head_lines::items;
+use super::header_name_bytes::is_token;
 use super::headers::Headers;
-use super::request_head::is_token;
 
 /// Headers that are judged here, or that mean something to an application, and belong to no connection.
 const END_TO_END: [&str; 44] = [
@@ -29,15 +29,14 @@ const MOST: usize = 10;
 /// Whether the `Connection` lines of a request name a header that is no business of a connection, what is no name, or
 /// too many.
 pub(crate) fn nominates_end_to_end(headers: &dyn Headers) -> bool {
-    let lines = headers.lines(&CONNECTION);
     // What nearly every request says needs no second look.
-    let unusual =
-        lines.filter(|line| !line.eq_ignore_ascii_case(b"keep-alive") && !line.eq_ignore_ascii_case(b"close"));
-    let mut names = unusual.flat_map(items).peekable();
-    names.peek().is_some() && {
-        let names: Vec<_> = names.take(MOST + 1).collect();
-        names.len() > MOST || names.into_iter().any(|name| is_end_to_end(name) || !name.iter().all(|&at| is_token(at)))
+    let is_usual = |line: &[u8]| line.eq_ignore_ascii_case(b"keep-alive") || line.eq_ignore_ascii_case(b"close");
+    if headers.lines(&CONNECTION).all(is_usual) {
+        return false;
     }
+    let lines = headers.lines(&CONNECTION).filter(|line| !is_usual(line));
+    let names: Vec<_> = lines.flat_map(items).take(MOST + 1).collect();
+    names.len() > MOST || names.into_iter().any(|name| is_end_to_end(name) || !name.iter().all(|&at| is_token(at)))
 }
 
 fn is_end_to_end(name: &[u8]) -> bool {

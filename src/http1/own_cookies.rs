@@ -4,7 +4,6 @@
 //! is looked at; how many there can be is bounded by the size of the head.
 
 use bytes::BytesMut;
-use http::HeaderValue;
 use http::header::COOKIE;
 use memchr::memchr;
 
@@ -40,7 +39,7 @@ pub(crate) enum ApplicationCookies {
     #[default]
     Untouched,
     /// One line with all the others.
-    Line(HeaderValue),
+    Line(Vec<u8>),
     /// There are no others.
     Nothing,
 }
@@ -88,7 +87,7 @@ impl ApplicationCookies {
     /// Writes the line, where it is another one than came.
     pub(crate) fn put(&self, to: &mut BytesMut) {
         if let Self::Line(line) = self {
-            put_parts(to, &[b"Cookie: ", line.as_bytes(), b"\r\n"]);
+            put_parts(to, &[b"Cookie: ", line, b"\r\n"]);
         }
     }
 }
@@ -97,14 +96,15 @@ impl SessionCookie {
     /// Reads the cookie lines of a request, all of them as one (RFC 9113 8.2.3).
     pub(crate) fn read(&self, headers: &dyn Headers) -> OwnCookies {
         let mut found = OwnCookies::default();
-        let mut changed = headers.lines(&COOKIE).nth(1).is_some();
+        let mut lines = headers.lines(&COOKIE);
+        let (first, second) = (lines.next(), lines.next());
+        let mut changed = second.is_some();
         let mut kept = Vec::new();
-        for line in headers.lines(&COOKIE) {
+        for line in first.into_iter().chain(second).chain(lines) {
             self.read_line(line, &mut found, &mut changed, &mut kept);
         }
         if changed {
-            let line = HeaderValue::try_from(kept).ok().filter(|line| !line.is_empty());
-            found.kept = line.map_or(ApplicationCookies::Nothing, ApplicationCookies::Line);
+            found.kept = if kept.is_empty() { ApplicationCookies::Nothing } else { ApplicationCookies::Line(kept) };
         }
         found
     }
@@ -148,7 +148,7 @@ mod tests {
     use crate::values::origin::Scheme;
     use crate::values::session_id::SessionId;
     use cookie::SameSite;
-    use http::HeaderMap;
+    use http::{HeaderMap, HeaderValue};
 
     fn cookie() -> SessionCookie {
         SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax)
@@ -156,9 +156,9 @@ mod tests {
 
     /// The lines that the application gets.
     fn left(kept: ApplicationCookies, came: &HeaderMap) -> Vec<String> {
-        let text = |line: &HeaderValue| String::from_utf8(line.as_bytes().to_vec()).unwrap();
+        let text = |line: &[u8]| String::from_utf8(line.to_vec()).unwrap();
         match kept {
-            ApplicationCookies::Untouched => came.get_all(COOKIE).iter().map(text).collect(),
+            ApplicationCookies::Untouched => came.get_all(COOKIE).iter().map(|line| text(line.as_bytes())).collect(),
             ApplicationCookies::Line(line) => vec![text(&line)],
             ApplicationCookies::Nothing => Vec::new(),
         }

@@ -6,9 +6,10 @@
 //! is kept as ranges, so that nobody has to read the head again; a test holds them together with another's parser.
 
 use http::uri::Authority;
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
-use super::head_lines::{self, HeadLine, HeadLines, KnownName, Span};
+use super::head_lines::{self, HeadLine, HeadLines, KnownName, NameRead, Span};
+use super::header_name_bytes::is_token;
 use crate::values::reason::Reason;
 use crate::values::target::{ASTERISK, Target};
 
@@ -189,9 +190,8 @@ impl HeadReader {
 
     /// No control characters but tabs and the ends of lines. A whole head is looked at in one go.
     fn check_characters(&self, head: &[u8]) -> Result<(), Reason> {
-        // Every line ends with a carriage return: one more is within a line.
-        let returns = memchr_iter(b'\r', head).count();
-        if has_control(head) || returns != self.lines { Err(Reason::HeadMalformed) } else { Ok(()) }
+        // Every line ends with a carriage return and a line feed: one more is within a line.
+        if head_lines::count_controls(head) == 2 * self.lines { Ok(()) } else { Err(Reason::HeadMalformed) }
     }
 
     /// `name: value` (RFC 9112 5). A line that begins with a space has no name, so folding is refused here as well.
@@ -199,23 +199,24 @@ impl HeadReader {
         if self.fields.len() >= limits.fields {
             return Err(Reason::HeadTooLarge);
         }
-        let name = text.iter().position(|&byte| !is_token(byte)).unwrap_or(text.len());
+        let read = NameRead::of(text);
+        let name = read.length;
         if name == 0 || text.get(name) != Some(&b':') {
             return Err(Reason::HeadMalformed);
         }
-        let line = HeadLine::read(text, start, name, 1);
+        let line = HeadLine::read(text, start, read, 1);
         if !line.is_usual(start + text.len()) {
             // Servers differ about tabs around a value, and about more blanks than one.
             self.fields.mark_odd();
         }
         self.fields.push(line);
-        let value = text.get(name + 1..).unwrap_or_default().trim_ascii();
+        let value = || text.get(name + 1..).unwrap_or_default().trim_ascii();
         if line.known == KnownName::Host {
-            self.host(value)
+            self.host(value())
         } else if line.known == KnownName::ContentLength {
-            self.content_length(value)
+            self.content_length(value())
         } else if line.known == KnownName::TransferEncoding {
-            self.transfer_encoding(value)
+            self.transfer_encoding(value())
         } else {
             Ok(())
         }
@@ -268,29 +269,6 @@ fn authority(target: &[u8]) -> Result<&[u8], Reason> {
     let authority = Target::authority_of(target).map_err(|_| Reason::TargetAmbiguous)?;
     let authority = authority.filter(|authority| Authority::try_from(*authority).is_ok());
     authority.filter(|authority| !authority.contains('@')).map(str::as_bytes).ok_or(Reason::HeadMalformed)
-}
-
-/// The characters of names and methods (RFC 9110 5.6.2).
-#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut bytes = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".as_slice();
-    while let [byte, rest @ ..] = bytes {
-        table[*byte as usize] = true;
-        bytes = rest;
-    }
-    table
-};
-
-/// Whether this is one of them.
-pub(super) fn is_token(byte: u8) -> bool {
-    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
-}
-
-/// Without stopping at the first, so that the compiler compares many bytes at once.
-fn has_control(head: &[u8]) -> bool {
-    let is_control = |byte: u8| byte.is_ascii_control() & (byte != b'\t') & (byte != b'\r') & (byte != b'\n');
-    head.iter().fold(false, |found, &byte| found | is_control(byte))
 }
 
 #[cfg(test)]

@@ -154,9 +154,18 @@ impl Connection {
     pub(super) fn enter(&self, state: ConnectionState) -> bool {
         let next = StateWord::new(state, self.clock.now().millis());
         self.forgive_stall(next.since_ms());
+        self.go_on(|_| next)
+    }
+
+    /// The head is whole. How long an exchange runs is nobody's business, so the clock is not asked.
+    pub(super) fn begin_exchange(&self) -> bool {
+        self.go_on(|word| StateWord::new(ConnectionState::Exchange, word.since_ms()))
+    }
+
+    fn go_on(&self, next: impl Fn(StateWord) -> StateWord) -> bool {
         let unless_ended = |word| match StateWord(word).state() {
             ConnectionState::Ended(_) => None,
-            _ => Some(next.0),
+            _ => Some(next(StateWord(word)).0),
         };
         self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_ended).is_ok()
     }

@@ -141,7 +141,7 @@ async fn exchange<A>(
 where
     A: Application,
 {
-    if !connection.enter(ConnectionState::Exchange) {
+    if !connection.begin_exchange() {
         return ExchangeOutcome::Gone;
     }
     let answered = {

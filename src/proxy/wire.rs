@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::http1::header_edits::put_line;
@@ -68,8 +68,11 @@ fn put_rest(to: &mut BytesMut, put_lines: impl FnOnce(&mut BytesMut), framing: S
     put_lines(to);
     match framing {
         SentFraming::Nothing | SentFraming::UntilClose => {}
-        // Writing to memory does not fail.
-        SentFraming::Length(length) => drop(write!(to, "Content-Length: {length}\r\n")),
+        SentFraming::Length(length) => {
+            to.extend_from_slice(b"Content-Length: ");
+            put_decimal(to, length);
+            to.extend_from_slice(b"\r\n");
+        }
         SentFraming::Chunked => to.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
     }
     to.extend_from_slice(match persistence {
@@ -78,6 +81,18 @@ fn put_rest(to: &mut BytesMut, put_lines: impl FnOnce(&mut BytesMut), framing: S
         Persistence::Close => b"Connection: close\r\n\r\n",
         Persistence::WebSocket => b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     });
+}
+
+fn put_decimal(to: &mut BytesMut, mut number: u64) {
+    let begun = to.len();
+    loop {
+        to.put_u8(b'0' + u8::try_from(number % 10).unwrap_or(0));
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    to.get_mut(begun..).unwrap_or_default().reverse();
 }
 
 /// These lines.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::BufMut;
 use ipnet::IpNet;
 
 use super::affinity;
@@ -36,22 +37,22 @@ impl ClientAddress {
 
     /// Appends what [`fmt::Display`] writes. Every request needs it, and the library's way to write an IPv4 address
     /// takes a thousand instructions.
-    pub(crate) fn write_to(self, out: &mut Vec<u8>) {
+    pub(crate) fn write_to(self, out: &mut impl BufMut) {
         let address = match self {
             Self::Ip(IpAddr::V4(address)) => address,
-            other => return out.extend_from_slice(other.to_string().as_bytes()),
+            other => return out.put_slice(other.to_string().as_bytes()),
         };
         for (at, octet) in address.octets().into_iter().enumerate() {
             if at > 0 {
-                out.push(b'.');
+                out.put_u8(b'.');
             }
             if octet >= 100 {
-                out.push(b'0' + octet / 100);
+                out.put_u8(b'0' + octet / 100);
             }
             if octet >= 10 {
-                out.push(b'0' + octet / 10 % 10);
+                out.put_u8(b'0' + octet / 10 % 10);
             }
-            out.push(b'0' + octet % 10);
+            out.put_u8(b'0' + octet % 10);
         }
     }
 
@@ -89,6 +90,21 @@ impl TrustedProxies {
         match address {
             ClientAddress::Ip(address) => self.networks.iter().any(|network| network.contains(&address)),
             ClientAddress::Unix => self.unix,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_everywhere() {
+        for address in ["0.0.0.0", "1.20.99.100", "127.0.0.1", "109.110.200.255", "2001:db8::1", "::1"] {
+            let address: IpAddr = address.parse().unwrap();
+            let mut written = Vec::new();
+            ClientAddress::Ip(address).write_to(&mut written);
+            assert_eq!(written, address.to_string().as_bytes());
         }
     }
 }

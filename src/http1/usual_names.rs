@@ -1,0 +1,119 @@
+//! The names that most heads consist of. A line that begins with one of them is recognised by a comparison, and nobody
+//! has to look at each byte of its name.
+
+use memchr::memchr;
+
+use super::head_lines::KnownName;
+use super::header_name_bytes::{mark, same_as_plain};
+
+/// What requests of browsers and answers of applications say most, all of it plain. Of names with one mark the first
+/// counts; all others are read byte by byte.
+const NAMES: [(&[u8], KnownName); 43] = [
+    (b"host", KnownName::Host),
+    (b"cookie", KnownName::Cookie),
+    (b"connection", KnownName::Connection),
+    (b"content-type", KnownName::ContentType),
+    (b"content-length", KnownName::ContentLength),
+    (b"set-cookie", KnownName::SetCookie),
+    (b"transfer-encoding", KnownName::TransferEncoding),
+    (b"keep-alive", KnownName::KeepAlive),
+    (b"user-agent", KnownName::Other),
+    (b"accept", KnownName::Other),
+    (b"accept-encoding", KnownName::Other),
+    (b"accept-language", KnownName::Other),
+    (b"referer", KnownName::Other),
+    (b"sec-fetch-site", KnownName::Other),
+    (b"sec-fetch-mode", KnownName::Other),
+    (b"sec-fetch-dest", KnownName::Other),
+    (b"sec-fetch-user", KnownName::Other),
+    (b"sec-ch-ua", KnownName::Other),
+    (b"sec-ch-ua-mobile", KnownName::Other),
+    (b"sec-ch-ua-platform", KnownName::Other),
+    (b"upgrade-insecure-requests", KnownName::Other),
+    (b"cache-control", KnownName::Other),
+    (b"pragma", KnownName::Other),
+    (b"priority", KnownName::Other),
+    (b"origin", KnownName::Other),
+    (b"dnt", KnownName::Other),
+    (b"if-none-match", KnownName::Other),
+    (b"if-modified-since", KnownName::Other),
+    (b"authorization", KnownName::Other),
+    (b"date", KnownName::Other),
+    (b"server", KnownName::Other),
+    (b"etag", KnownName::Other),
+    (b"last-modified", KnownName::Other),
+    (b"expires", KnownName::Other),
+    (b"vary", KnownName::Other),
+    (b"location", KnownName::Other),
+    (b"accept-ranges", KnownName::Other),
+    (b"content-encoding", KnownName::Other),
+    (b"content-language", KnownName::Other),
+    (b"x-frame-options", KnownName::Other),
+    (b"x-content-type-options", KnownName::Other),
+    (b"content-security-policy", KnownName::Other),
+    (b"strict-transport-security", KnownName::Other),
+];
+
+/// The names by their mark. Nothing is called by the empty one.
+static BY_MARK: [(&[u8], KnownName); 64] = by_mark();
+
+#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a mark is below 64")]
+const fn by_mark() -> [(&'static [u8], KnownName); 64] {
+    let mut table: [(&[u8], KnownName); 64] = [(b"", KnownName::Other); 64];
+    let mut names = NAMES.as_slice();
+    while let [(name, known), rest @ ..] = names {
+        let place = mark(name) as usize;
+        if table[place].0.is_empty() {
+            table[place] = (name, *known);
+        }
+        names = rest;
+    }
+    table
+}
+
+/// How long the name at the beginning of a line is, and which it is, if it is a usual one. It is plain then, unless
+/// there is a control character in it, for which the whole head is refused anyway.
+pub(super) fn usual_name(line: &[u8]) -> Option<(usize, KnownName)> {
+    let length = memchr(b':', line)?;
+    let name = line.get(..length)?;
+    let (usual, known) = BY_MARK.get(usize::from(mark(name)))?;
+    (length > 0 && same_as_plain(usual, name)).then_some((length, *known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::header_name_bytes::measure;
+    use proptest::prelude::*;
+
+    #[test]
+    fn usual_names_are_plain_and_are_what_the_long_way_finds() {
+        let mut found = 0;
+        for (name, known) in NAMES {
+            assert_eq!((measure(name), KnownName::of(name)), ((name.len(), true), known), "{name:?}");
+            for name in [name.to_vec(), name.to_ascii_uppercase()] {
+                let usual = usual_name(&[&name, b": a:b".as_slice()].concat());
+                assert!(usual.is_none_or(|usual| usual == (name.len(), known)), "{name:?}");
+                found += usize::from(usual.is_some());
+            }
+        }
+        assert!(found > NAMES.len() * 3 / 2, "most of them have a mark of their own: {found}");
+    }
+
+    #[test]
+    fn others_are_left_to_the_long_way() {
+        for line in ["", ":", ": a", "host", "host : a", "hos: a", "hosts: a", "x_y: a", "cookie\u{e4}: a"] {
+            assert_eq!(usual_name(line.as_bytes()), None, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_usual_is_measured_the_same(line in "[a-zA-Z-]{1,2}[a-zA-Z0-9._ -]{0,20}:.{0,3}|(?i)(host|accept|dnt)_?:") {
+            if let Some((length, known)) = usual_name(line.as_bytes()) {
+                prop_assert_eq!(measure(line.as_bytes()), (length, true));
+                prop_assert_eq!(KnownName::of(&line.as_bytes()[..length]), known);
+            }
+        }
+    }
+}
