@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use http::StatusCode;
 
+use super::buffers;
 use super::dispatch::Sharing;
 use super::failure::ExchangeFailure;
 use super::relay::{AnswerProgress, Awaiting, Relay, StartedAnswer};
@@ -16,6 +17,8 @@ use crate::http1::connection_auth::response_touches_connection;
 use crate::http1::head_lines::{HeadFields, Span};
 use crate::http1::media_type::is_push_stream;
 
+/// Room for what is added to the head of most answers.
+const ROOM_BESIDE: usize = 256;
 /// Interim answers (1xx) that one exchange may have.
 const MAX_INTERIM: u8 = 32;
 
@@ -85,6 +88,10 @@ impl Relay<'_> {
         }
         let reason = reason.of(fields.bytes());
         let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields);
+        if self.client.out.capacity() == 0 {
+            self.client.out = buffers::take();
+        }
+        self.client.out.reserve(ROOM_BESIDE + fields.bytes().len() + self.upstream.input.len());
         let keeps = reply::put_head(self.client, self.request, (status, reason), put_lines, framing);
         self.client.chunked_stream = is_push && framing == SentFraming::Chunked;
         (keeps, is_push)

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use super::buffers;
 use super::connection::Connection;
 use super::connection_state::{CloseReason, ConnectionState};
 use super::idle::AuthenticatedConnection;
@@ -48,7 +49,7 @@ pub struct Client {
     pub(super) bound: Option<Box<AuthenticatedConnection>>,
 }
 
-/// Room for most heads; twice as much whenever it is full.
+/// So much is read first: most heads are no larger.
 const FIRST_ROOM: usize = 2048;
 /// As much of a body as is read at once.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -93,17 +94,20 @@ impl Client {
         let read = self.poll_read(context);
         if read.is_pending() {
             // The readiness was a leftover of bytes that were read since.
-            self.input = BytesMut::new();
+            buffers::give_back(&mut self.input);
         }
         read.map(|read| read.is_ok_and(|count| count > 0))
     }
 
     /// Reads more into `input`; zero at the end of what the client sends.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.input.len() == self.input.capacity() {
-            self.input.reserve(self.input.len().max(FIRST_ROOM));
+        if self.input.capacity() == 0 {
+            self.input = buffers::take();
+        } else if self.input.len() == self.input.capacity() {
+            self.input.reserve(self.input.len());
         }
-        let read = ready!(poll_read_into(&mut self.transport, &mut self.input, context));
+        let room = if self.input.is_empty() { FIRST_ROOM } else { usize::MAX };
+        let read = ready!(poll_read_into(&mut self.transport, &mut (&mut self.input).limit(room), context));
         Poll::Ready(self.note_read(read))
     }
 
@@ -299,10 +303,10 @@ impl Client {
             record.sent(self.connection.bytes_out());
         }
         if self.out.is_empty() {
-            self.out = BytesMut::new();
+            buffers::give_back(&mut self.out);
         }
         if self.input.is_empty() {
-            self.input = BytesMut::new();
+            buffers::give_back(&mut self.input);
         }
     }
 

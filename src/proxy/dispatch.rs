@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use pingora::connectors::TransportConnector;
-use pingora::protocols::Stream;
 
+use super::buffers;
 use super::client::Client;
 use super::failure::ExchangeFailure;
-use super::idle::{AuthenticatedConnection, IdleConnections, UpstreamKey, is_silent};
+use super::idle::{AuthenticatedConnection, IdleConnections, UpstreamKey};
 use super::peer::{OwnAuthorities, http_peer};
 use super::request::Request;
+use super::upstream_stream::{ConnectError, UpstreamStream};
 use crate::gateway::Forward;
 use crate::http1::connection_auth::request_touches_connection;
 use crate::routes::endpoint::{Endpoint, Tried};
+use crate::routes::pool::UpstreamSettings;
 use crate::values::time::Clock;
 
 /// Makes connections to upstreams, and keeps them.
@@ -28,7 +30,7 @@ pub(super) struct Connector {
 /// A connection to an upstream, and what was read of it and not used yet.
 #[derive(Debug)]
 pub(super) struct UpstreamConnection {
-    pub(super) stream: Stream,
+    pub(super) stream: UpstreamStream,
     pub(super) input: BytesMut,
     /// It has carried a request before: the upstream may close it at any moment.
     pub(super) reused: bool,
@@ -66,18 +68,21 @@ impl Connector {
 
     async fn connect(&self, forward: &Forward, endpoint: &Endpoint) -> Result<UpstreamConnection, ()> {
         let pool = forward.pool();
-        let peer = http_peer(endpoint, pool.settings(), &self.authorities);
-        let made = match peer {
-            Ok(peer) => self.transport.new_stream(&peer).await,
-            Err(error) => Err(error),
-        };
-        let stream = made.map_err(|error| {
+        let stream = self.stream(endpoint, pool.settings()).await.map_err(|error| {
             tracing::warn!(place = ?endpoint.address(), %error, "no connection to an upstream");
             pool.failed_to_connect(endpoint);
         })?;
         endpoint.connected();
         let key = UpstreamKey::of(endpoint, &pool.settings().trust);
         Ok(UpstreamConnection { stream, input: BytesMut::new(), reused: false, key })
+    }
+
+    async fn stream(&self, endpoint: &Endpoint, settings: &UpstreamSettings) -> Result<UpstreamStream, ConnectError> {
+        if endpoint.server_name().is_none() {
+            return UpstreamStream::connect(endpoint.address(), settings.connect_timeout).await;
+        }
+        let peer = http_peer(endpoint, settings, &self.authorities)?;
+        Ok(UpstreamStream::Tls(self.transport.new_stream(&peer).await?))
     }
 
     /// Gives a connection back that may carry another request.
@@ -89,7 +94,8 @@ impl Connector {
         sharing: Sharing,
         promised: Option<Duration>,
     ) {
-        let UpstreamConnection { stream, key, .. } = upstream;
+        let UpstreamConnection { stream, key, mut input, .. } = upstream;
+        buffers::give_back(&mut input);
         match (sharing, forward.session()) {
             (Sharing::Everybody, _) => self.idle.put(key, stream, self.clock.now(), promised),
             (Sharing::Owner, Some(owner)) => {
@@ -167,10 +173,10 @@ impl<'a> Dispatch<'a> {
     }
 
     /// The connection that an earlier request of the same session has authenticated.
-    fn take_authenticated(&self, client: &mut Client, key: UpstreamKey) -> Option<Stream> {
+    fn take_authenticated(&self, client: &mut Client, key: UpstreamKey) -> Option<UpstreamStream> {
         let session = self.forward.session()?;
         let bound = client.bound.take_if(|bound| bound.key == key && Arc::ptr_eq(&bound.owner, session))?;
         let mut stream = bound.stream;
-        is_silent(&mut stream).then_some(stream)
+        stream.is_silent().then_some(stream)
     }
 }

@@ -4,17 +4,13 @@
 //! waits on it meanwhile. The sweep of the deadlines closes what has stood too long.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::task::{Context, Waker};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
 use parking_lot::Mutex;
-use pingora::protocols::Stream;
 
-use super::client::poll_read_into;
+use super::upstream_stream::UpstreamStream;
 use crate::routes::endpoint::Endpoint;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::record::Session;
@@ -40,7 +36,7 @@ impl UpstreamKey {
 pub(super) struct AuthenticatedConnection {
     pub(super) key: UpstreamKey,
     pub(super) owner: Arc<Session>,
-    pub(super) stream: Stream,
+    pub(super) stream: UpstreamStream,
 }
 
 /// A request that may not be sent twice takes a connection only if it was used so recently: one that the application
@@ -62,13 +58,31 @@ pub(super) struct IdleConnections {
 #[derive(Debug, Default)]
 struct KeptConnections {
     /// By endpoint, the one that was used last at the end.
-    shelves: HashMap<UpstreamKey, VecDeque<KeptConnection>>,
+    shelves: HashMap<UpstreamKey, VecDeque<KeptConnection>, BuildHasherDefault<KeyHasher>>,
     count: usize,
+}
+
+/// The numbers of a key come from configuration and are spread already.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = self.0.rotate_left(5) ^ number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[derive(Debug)]
 struct KeptConnection {
-    stream: Stream,
+    stream: UpstreamStream,
     used: Moment,
     until: Moment,
 }
@@ -80,7 +94,7 @@ impl IdleConnections {
 
     /// A living connection, the one that was used last. For what may not be sent again only if that was just now, and
     /// the system itself is asked whether it lives.
-    pub(super) fn take(&self, key: UpstreamKey, now: Moment, may_repeat: bool) -> Option<Stream> {
+    pub(super) fn take(&self, key: UpstreamKey, now: Moment, may_repeat: bool) -> Option<UpstreamStream> {
         let oldest = if may_repeat { Duration::MAX } else { JUST_USED };
         loop {
             let mut kept = self.kept.lock();
@@ -89,18 +103,18 @@ impl IdleConnections {
             kept.count -= 1;
             drop(kept);
             let mut stream = one.stream;
-            if now < one.until && is_silent(&mut stream) && (may_repeat || is_open(&stream)) {
+            if now < one.until && stream.is_silent() && (may_repeat || stream.is_open()) {
                 return Some(stream);
             }
         }
     }
 
     /// Keeps a connection that was used until now. `promised`: so long the upstream said that it keeps it.
-    pub(super) fn put(&self, key: UpstreamKey, mut stream: Stream, now: Moment, promised: Option<Duration>) {
+    pub(super) fn put(&self, key: UpstreamKey, mut stream: UpstreamStream, now: Moment, promised: Option<Duration>) {
         // A second earlier than the upstream, so that a request does not meet its close.
         let promised = promised.map_or(Duration::MAX, |promised| promised.saturating_sub(Duration::from_secs(1)));
         let limit = self.limit.min(promised);
-        if limit.is_zero() || !is_silent(&mut stream) {
+        if limit.is_zero() || !stream.is_silent() {
             return;
         }
         let one = KeptConnection { stream, used: now, until: now + limit };
@@ -120,7 +134,7 @@ impl IdleConnections {
         for shelf in kept.shelves.values_mut() {
             let mut at = 0;
             while let Some(one) = shelf.get_mut(at) {
-                if now < one.until && is_silent(&mut one.stream) {
+                if now < one.until && one.stream.is_silent() {
                     at += 1;
                 } else {
                     over.extend(shelf.remove(at));
@@ -154,26 +168,11 @@ impl KeptConnections {
     }
 }
 
-/// Whether nothing came and the other side has not closed: what comes while nobody asked answers nobody.
-pub(super) fn is_silent(stream: &mut Stream) -> bool {
-    let mut room = BytesMut::with_capacity(1);
-    poll_read_into(stream, &mut room, &mut Context::from_waker(Waker::noop())).is_pending()
-}
-
-/// Whether the other side has not closed, by a question to the system: what the runtime knows may be a moment old.
-fn is_open(stream: &Stream) -> bool {
-    match recv(stream.id(), &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
-        // Over TLS there may be something that is no answer, such as a ticket for the next session.
-        Ok(count) => count > 0 && stream.get_ssl().is_some(),
-        Err(error) => error == Errno::EAGAIN,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::transport::Transport;
     use crate::values::time::{Clock, ManualClock};
-    use pingora::protocols::l4::stream::Stream as Plain;
     use tokio::net::UnixStream;
 
     const LIMIT: Duration = Duration::from_secs(60);
@@ -193,7 +192,7 @@ mod tests {
         /// Keeps a new connection, and gives its other end.
         fn keep(&self, key: UpstreamKey, promised: Option<Duration>) -> UnixStream {
             let (ours, theirs) = UnixStream::pair().unwrap();
-            self.idle.put(key, Box::new(Plain::from(ours)), self.clock.now(), promised);
+            self.idle.put(key, UpstreamStream::Plain(Transport::Unix(ours)), self.clock.now(), promised);
             theirs
         }
 

@@ -47,7 +47,7 @@ impl std::error::Error for BindError {}
 /// Owner and group may connect.
 const SOCKET_MODE: u32 = 0o660;
 /// A client that vanished without a word is noticed after about two minutes, also on an idle WebSocket.
-const KEEPALIVE: TcpKeepalive =
+pub(super) const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
 
 /// Binds all places, or none. To be called within a tokio runtime.

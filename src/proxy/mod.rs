@@ -4,6 +4,7 @@
 
 mod accept;
 mod answer;
+mod buffers;
 mod client;
 mod connection;
 mod connection_state;
@@ -30,6 +31,7 @@ mod socket;
 mod transport;
 pub mod tunnel;
 pub(crate) mod unix_socket;
+mod upstream_stream;
 mod wire;
 
 pub use client::Client;

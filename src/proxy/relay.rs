@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut};
 
+use super::buffers;
 use super::client::{Client, PIECE, poll_read_into};
 use super::dispatch::{Sharing, UpstreamConnection};
 use super::failure::ExchangeFailure;
@@ -22,8 +23,6 @@ use crate::http1::request_head::ParsedHead;
 
 /// The largest head of an answer.
 const HEAD: ParsedHead = ParsedHead { size: 64 * 1024, fields: 256 };
-/// Room for the head of most answers, and for a small body behind it.
-const FIRST_ROOM: usize = 4 * 1024;
 
 /// What an exchange came to.
 pub(super) enum RelayOutcome {
@@ -245,8 +244,10 @@ impl Relay<'_> {
         let begun = match &mut self.answer {
             AnswerProgress::Begun(begun) => begun,
             AnswerProgress::Awaited(..) | AnswerProgress::Switched => {
-                if input.len() == input.capacity() {
-                    input.reserve(input.len().max(FIRST_ROOM));
+                if input.capacity() == 0 {
+                    *input = buffers::take();
+                } else if input.len() == input.capacity() {
+                    input.reserve(input.len());
                 }
                 return poll_read_into(stream, input, context);
             }

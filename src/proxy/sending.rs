@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use pingora::protocols::Stream;
 use tokio::io::AsyncWrite;
 
+use super::buffers;
 use super::client::Client;
 use super::failure::ExchangeFailure;
 use super::request::Request;
+use super::upstream_stream::UpstreamStream;
 use super::wire::{self, Persistence, SentFraming};
 use crate::gateway::Forward;
 use crate::values::reason::Reason;
@@ -33,6 +34,14 @@ pub(super) struct Sending {
     pub(super) is_broken: bool,
 }
 
+impl Drop for Sending {
+    fn drop(&mut self) {
+        buffers::give_back(&mut self.bytes);
+    }
+}
+
+/// Room for what is added to the head of most requests.
+const ROOM_BESIDE: usize = 1024;
 /// Of a request that may have to be sent again so much is kept.
 const MOST_KEPT: usize = 64 * 1024;
 
@@ -43,7 +52,8 @@ impl Sending {
         let target = forward.target().unwrap_or_else(|| request.target());
         let method = request.method().as_str().as_bytes();
         let persistence = if is_socket { Persistence::WebSocket } else { Persistence::Usual };
-        let mut bytes = BytesMut::with_capacity(1024 + target.len());
+        let mut bytes = buffers::take();
+        bytes.reserve(ROOM_BESIDE + request.fields().bytes().len());
         let put_lines = |to: &mut BytesMut| forward.put_request(to, request.fields());
         wire::put_request(&mut bytes, (method, target), put_lines, request.framing(), persistence);
         let mut sending = Self {
@@ -81,7 +91,7 @@ impl Sending {
     pub(super) fn poll_send(
         &mut self,
         context: &mut Context<'_>,
-        stream: &mut Stream,
+        stream: &mut UpstreamStream,
         forward: &Forward,
     ) -> Poll<Result<bool, ExchangeFailure>> {
         let mut moved = false;
@@ -99,7 +109,7 @@ impl Sending {
     }
 
     /// One write, and what pushes it to the system.
-    fn poll_write(&mut self, context: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, context: &mut Context<'_>, stream: &mut UpstreamStream) -> Poll<io::Result<()>> {
         let rest = self.bytes.get(self.written..).unwrap_or_default();
         if !rest.is_empty() {
             let count = ready!(Pin::new(&mut *stream).poll_write(context, rest))?;

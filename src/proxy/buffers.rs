@@ -1,0 +1,73 @@
+//! Buffers that are used again: an idle connection holds none, and a request does not ask the allocator for each.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+
+/// What a spare buffer has room for: most heads, and a small body behind them.
+const ROOM: usize = 4 * 1024;
+/// Larger ones are given back to the system.
+const MOST_ROOM: usize = 16 * 1024;
+/// So many a thread keeps.
+const MOST: usize = 64;
+
+thread_local! {
+    static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer.
+pub(super) fn take() -> BytesMut {
+    // A thread that ends has no spare buffers any more.
+    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
+    spare.unwrap_or_else(|| BytesMut::with_capacity(ROOM))
+}
+
+/// Keeps a buffer for the next who needs one, if nobody else has a part of it, and empties it.
+pub(super) fn give_back(buffer: &mut BytesMut) {
+    let mut buffer = std::mem::take(buffer);
+    buffer.clear();
+    if buffer.capacity() == 0 || !buffer.try_reclaim(ROOM) || buffer.capacity() > MOST_ROOM {
+        return;
+    }
+    let _ = SPARE.try_with(|spare| {
+        let mut spare = spare.borrow_mut();
+        if spare.len() < MOST {
+            spare.push(buffer);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spare() -> usize {
+        SPARE.with(|spare| spare.borrow().len())
+    }
+
+    #[test]
+    fn a_buffer_comes_back_empty_and_whole() {
+        let mut buffer = take();
+        buffer.extend_from_slice(&[1; 4000]);
+        let head = buffer.split_to(3000).freeze();
+        drop(head);
+        give_back(&mut buffer);
+        assert_eq!((buffer.capacity(), spare()), (0, 1));
+        let buffer = take();
+        assert!(buffer.is_empty() && buffer.capacity() >= ROOM && spare() == 0);
+    }
+
+    #[test]
+    fn what_somebody_else_reads_what_is_large_and_what_is_too_much_is_not_kept() {
+        let mut buffer = take();
+        buffer.extend_from_slice(b"head, body");
+        let head = buffer.split_to(4).freeze();
+        give_back(&mut buffer);
+        assert_eq!((spare(), &head[..]), (0, b"head".as_slice()));
+        give_back(&mut BytesMut::with_capacity(MOST_ROOM + 1));
+        give_back(&mut BytesMut::new());
+        assert_eq!(spare(), 0);
+        (0..MOST + 5).for_each(|_| give_back(&mut BytesMut::with_capacity(ROOM)));
+        assert_eq!(spare(), MOST);
+    }
+}
