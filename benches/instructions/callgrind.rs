@@ -19,8 +19,19 @@ const MANY: u32 = 1000;
 const NO_STRING_INSTRUCTIONS: &str =
     "glibc.cpu.x86_rep_movsb_threshold=100000000:glibc.cpu.x86_rep_stosb_threshold=100000000";
 
-/// The instructions of one request of this scenario.
-pub fn instructions_per_request(scenario: &Scenario, upstream: &str, keep: Option<&Path>) -> Result<f64> {
+/// What one request took, or all of a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// Instructions.
+    pub instructions: f64,
+    /// Calls of the system: what was received and sent, and how often the process waited.
+    pub receives: f64,
+    pub sends: f64,
+    pub waits: f64,
+}
+
+/// What one request of this scenario takes.
+pub fn count_request(scenario: &Scenario, upstream: &str, keep: Option<&Path>) -> Result<Counted> {
     let folder = tempfile::tempdir()?;
     let count = |requests| {
         let name = format!("{}.{requests}.callgrind", scenario.name);
@@ -33,12 +44,17 @@ pub fn instructions_per_request(scenario: &Scenario, upstream: &str, keep: Optio
         Result::Ok(total)
     };
     let (few, many) = (count(FEW)?, count(MANY)?);
-    let requests = many.checked_sub(few).ok_or("more requests took fewer instructions")?;
-    Ok(requests as f64 / f64::from(MANY - FEW))
+    let each = |part: fn(&Counted) -> f64| (part(&many) - part(&few)) / f64::from(MANY - FEW);
+    Ok(Counted {
+        instructions: each(|counted| counted.instructions),
+        receives: each(|counted| counted.receives),
+        sends: each(|counted| counted.sends),
+        waits: each(|counted| counted.waits),
+    })
 }
 
-/// All instructions of a measured process that answered so many requests.
-fn run(scenario: &Scenario, upstream: &str, requests: u32, file: &Path) -> Result<u64> {
+/// All that a measured process took to answer so many requests.
+fn run(scenario: &Scenario, upstream: &str, requests: u32, file: &Path) -> Result<Counted> {
     let mut out = std::ffi::OsString::from("--callgrind-out-file=");
     out.push(file);
     let mut command = Command::new("valgrind");
@@ -51,7 +67,10 @@ fn run(scenario: &Scenario, upstream: &str, requests: u32, file: &Path) -> Resul
         .map_err(|problem| format!("{problem}: is valgrind there? (Debian: apt-get install valgrind)"))?;
     ask(scenario.request, &server, requests)?;
     server.stop()?;
-    total(&fs::read_to_string(file)?)
+    let profile = fs::read_to_string(file)?;
+    let calls = |function| calls(&profile, function) as f64;
+    let (receives, sends, waits) = (calls("recv"), calls("send"), calls("epoll_wait"));
+    Ok(Counted { instructions: total(&profile)? as f64, receives, sends, waits })
 }
 
 /// Asks so often, and insists on the right answer.
@@ -75,4 +94,20 @@ fn ask(request: Request, server: &Role, requests: u32) -> Result<()> {
 fn total(profile: &str) -> Result<u64> {
     let line = profile.lines().find_map(|line| line.strip_prefix("totals: "));
     Ok(line.ok_or("a profile without a sum")?.trim().parse()?)
+}
+
+/// How often a function was called. The first time that a profile names a function it gives it a number, by which it is
+/// called from then on: `cfn=(12) recv`, `cfn=(12)`; a line `calls=` behind it says how often.
+fn calls(profile: &str, function: &str) -> u64 {
+    let names = profile.lines().filter_map(|line| line.strip_prefix("cfn=").or(line.strip_prefix("fn=")));
+    let numbers: Vec<_> = names.filter_map(|name| name.strip_suffix(function)?.strip_suffix(' ')).collect();
+    let (mut is_it, mut calls) = (false, 0);
+    for line in profile.lines() {
+        if let Some(called) = line.strip_prefix("cfn=") {
+            is_it = called.split(' ').next().is_some_and(|number| numbers.contains(&number));
+        } else if let Some(count) = line.strip_prefix("calls=").filter(|_| is_it) {
+            calls += count.split(' ').next().and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    calls
 }
