@@ -28,7 +28,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// What stands between clients and upstreams, for [`super::Door::open`].
+    /// What stands between clients and upstreams, for [`super::Server::open`].
     pub fn new(gateway: Arc<Gateway>, settings: &ServerSettings, clock: Clock) -> Arc<Self> {
         Arc::new(Self { gateway, connector: Connector::new(clock, settings.upstream_idle) })
     }

@@ -20,7 +20,7 @@ use crate::session::live::Cut;
 
 /// How much is read at once.
 const PIECE: usize = 8 * 1024;
-/// How long the farewell of a cut may take, with all waiting for frame boundaries and slow readers in it.
+/// How long the Close frame of a cut may take, with all waiting for frame boundaries and slow readers in it.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long, after one side has ended, the other direction may be silent before both are closed.
 const LINGER: Duration = Duration::from_secs(10);
@@ -125,7 +125,7 @@ where
     };
     let cause = tunnel.join(cut).await;
     if cause == TunnelEndCause::Cut {
-        // Too slow for a farewell: closed without.
+        // Too slow for a Close frame: closed without one.
         let _ = timeout(CLOSE_TIMEOUT, tunnel.close()).await;
     }
     let Tunnel { to_client, to_upstream, .. } = tunnel;
@@ -364,7 +364,7 @@ impl Flow {
         Poll::Ready(())
     }
 
-    /// Follows the frames. Before a farewell only the rest of the present one is taken.
+    /// Follows the frames. Before a Close frame of the gateway only the rest of the present one is taken.
     fn take<'bytes>(&mut self, bytes: &'bytes [u8], active: impl Fn()) -> &'bytes [u8] {
         if self.close_frame.is_some() {
             let piece = self.tracker.take(bytes);

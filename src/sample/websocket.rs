@@ -63,8 +63,8 @@ async fn send_ticks(socket: &mut Socket, ticks: &mut Ticks) -> Option<()> {
             tick = ticks.next() => match tick {
                 Some(tick) => timeout(SEND_TIMEOUT, socket.send(Message::text(message(tick)))).await.ok()?.ok()?,
                 None => {
-                    let farewell = CloseFrame { code: CloseCode::Away, reason: "the shop closes".into() };
-                    return timeout(SEND_TIMEOUT, socket.close(Some(farewell))).await.ok()?.ok();
+                    let close_frame = CloseFrame { code: CloseCode::Away, reason: "the shop closes".into() };
+                    return timeout(SEND_TIMEOUT, socket.close(Some(close_frame))).await.ok()?.ok();
                 }
             },
             message = socket.next() => drop(message?.ok()?),

@@ -1,4 +1,4 @@
-//! Which sessions may be over by now: a calendar, not a timer a session.
+//! Which sessions may be over by now: one ordered queue, not a timer for each session.
 
 use std::collections::BTreeSet;
 

@@ -76,7 +76,7 @@ pub struct SessionTable {
     by_key: DashMap<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
     by_user: DashMap<UserKey, Vec<Arc<Session>>>,
     count: AtomicUsize,
-    calendar: ExpiryQueue,
+    expiry_queue: ExpiryQueue,
     /// Where sessions outlive the process; without it the table is all there is.
     backing: Option<Backing>,
     settings: SessionSettings,
@@ -89,7 +89,7 @@ impl SessionTable {
             by_key: DashMap::default(),
             by_user: DashMap::default(),
             count: AtomicUsize::new(0),
-            calendar: ExpiryQueue::default(),
+            expiry_queue: ExpiryQueue::default(),
             backing,
             settings,
         }
@@ -123,7 +123,7 @@ impl SessionTable {
         reservation.keep();
         self.by_key.insert(key, Arc::clone(&session));
         let too_many = self.enter_user(&session);
-        self.calendar.schedule(key, self.settings.lifetime.earliest_end(now, now));
+        self.expiry_queue.schedule(key, self.settings.lifetime.earliest_end(now, now));
         let evicted = self.end_all(too_many, EndCause::OneTooMany).await;
         Ok(Opened { id, session, evicted })
     }

@@ -85,12 +85,12 @@ impl SessionTable {
     /// Ends the sessions whose time is up.
     pub(crate) async fn expired(&self, now: Moment) -> Vec<Ended> {
         let (mut idle, mut absolute) = (Vec::new(), Vec::new());
-        for key in self.calendar.due(now) {
+        for key in self.expiry_queue.due(now) {
             let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
             match self.expiry(&session, now) {
                 Some(EndCause::Idle) => idle.push(session),
                 Some(_) => absolute.push(session),
-                None => self.calendar.schedule(key, self.earliest_end(&session)),
+                None => self.expiry_queue.schedule(key, self.earliest_end(&session)),
             }
         }
         let mut all = self.end_all(absolute, EndCause::Absolute).await;
@@ -108,7 +108,7 @@ impl SessionTable {
         let answers = match backing.end_if_idle(&sessions, cut_off).await {
             Ok(answers) => answers,
             Err(Unavailable) => {
-                sessions.iter().for_each(|session| self.calendar.schedule(*session.name(), now + RETRY));
+                sessions.iter().for_each(|session| self.expiry_queue.schedule(*session.name(), now + RETRY));
                 return Err(Unavailable);
             }
         };
@@ -118,7 +118,7 @@ impl SessionTable {
                 Ok(end) => over.push((session, end)),
                 Err(used) => {
                     session.touch(used);
-                    self.calendar.schedule(*session.name(), self.earliest_end(&session));
+                    self.expiry_queue.schedule(*session.name(), self.earliest_end(&session));
                 }
             }
         }

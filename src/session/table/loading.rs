@@ -102,7 +102,7 @@ impl SessionTable {
             record.keys().for_each(|key| _ = self.by_key.insert(*key, Arc::clone(&restored)));
             // Whoever signs in next makes room: nobody is ended by being loaded.
             let _ = self.enter_user(&restored);
-            self.calendar.schedule(record.name, self.earliest_end(&restored));
+            self.expiry_queue.schedule(record.name, self.earliest_end(&restored));
             Some(restored)
         })
     }

@@ -111,13 +111,13 @@ async fn a_sign_out_stops_the_prices_over_a_websocket() {
         assert!(message.to_text().unwrap().contains("\"bear\":"), "{message:?}");
     }
     site.sign_out(&alice).await;
-    let farewell = loop {
+    let close_frame = loop {
         match within(socket.next()).await.unwrap().unwrap() {
-            Message::Close(farewell) => break farewell.unwrap(),
+            Message::Close(close_frame) => break close_frame.unwrap(),
             price => assert!(price.is_text()),
         }
     };
-    assert_eq!((farewell.code, farewell.reason.as_str()), (CloseCode::Policy, "session ended"));
+    assert_eq!((close_frame.code, close_frame.reason.as_str()), (CloseCode::Policy, "session ended"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
