@@ -96,7 +96,7 @@ describe("leading on", () => {
     await visitor.page.fill("#username", "alice");
     await visitor.page.fill("#password", password);
     await press(visitor.page, visitor.page.locator("form button"));
-    assert.match(await visitor.page.innerText("#problem"), /wrong/);
+    assert.match(await visitor.page.innerText("#problem"), /^Wrong user name or password/);
   }
   const isAt = (visitor, address) => assert.equal(visitor.page.url(), visitor.at(address));
 
