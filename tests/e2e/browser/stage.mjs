@@ -147,7 +147,7 @@ export const PAGES = {
   "421-host": (page, stage) => page.goto(stage.at("/", "other.test")),
   "429-banned": async (page, stage) => {
     do await signIn(page, stage, "mallory", WRONG_PASSWORD);
-    while ((await page.locator("#problem").textContent()).match(/wrong|falsch/));
+    while (!(await page.locator("#problem").textContent()).match(/try again in|nächste Versuch/));
   },
   "502-down": (page, stage) => page.goto(stage.at("/dead/")),
   "504-slow": (page, stage) => page.goto(stage.at("/slow/")),
