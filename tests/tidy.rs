@@ -120,6 +120,6 @@ fn every_dependency_says_what_it_is_for() {
 
 #[test]
 fn files_of_a_module_name_each_other_in_no_circle() {
-    let circles = circles::check(&source::tree());
+    let circles = circles::check(source::tree());
     assert!(circles.is_empty(), "{} circles:\n  {}\n", circles.len(), circles.join("\n  "));
 }

@@ -8,7 +8,7 @@ pub(crate) mod basic;
 pub mod hashing;
 pub(crate) mod methods;
 pub mod password;
-pub(crate) mod problem;
+pub mod problem;
 pub(crate) mod sha2_crypt;
 pub(crate) mod stored_hash;
 pub mod user_file;

@@ -16,16 +16,16 @@ use super::request_head::ParsedHead;
 
 /// What a request asked for, as far as its answer is read by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct AnswerContext {
+pub struct AnswerContext {
     /// Whether it was a HEAD: the answer has no body.
-    pub(crate) by_head: bool,
+    pub by_head: bool,
     /// Whether it asked for another protocol: the answer may be a 101.
-    pub(crate) upgrade: bool,
+    pub upgrade: bool,
 }
 
 /// How the body of an answer is framed (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum AnswerBody {
+pub enum AnswerBody {
     /// There is none.
     #[default]
     Empty,
@@ -39,32 +39,32 @@ pub(crate) enum AnswerBody {
 
 /// The head of an answer, an interim one (1xx) or the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AnswerHead {
+pub struct AnswerHead {
     /// Where the body begins.
-    pub(crate) end: usize,
+    pub end: usize,
     /// Three digits, at least 100.
-    pub(crate) status: u16,
+    pub status: u16,
     /// Where the reason phrase is.
     pub(crate) reason: Span,
     /// Whether it is HTTP/1.0.
-    pub(crate) is_old: bool,
+    pub is_old: bool,
     /// What the head says of the body, also where none follows: an answer to HEAD and a 304 tell how long it would be.
-    pub(crate) announced: AnswerBody,
+    pub announced: AnswerBody,
     /// The body that follows.
-    pub(crate) body: AnswerBody,
+    pub body: AnswerBody,
     /// Whether another request may be sent when the body is over.
-    pub(crate) reusable: bool,
+    pub reusable: bool,
     /// The lines after the status line.
-    pub(crate) lines: HeadLines,
+    pub lines: HeadLines,
 }
 
 /// It is no answer, or has no single reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BrokenAnswer;
+pub struct BrokenAnswer;
 
 /// Reads the heads of one answer: interim ones, then the last. Nothing is looked at twice but a folded line.
 #[derive(Debug, Default)]
-pub(crate) struct AnswerReader {
+pub struct AnswerReader {
     asked: AnswerContext,
     /// Whether something had to be mended, in this head or in one before it.
     mended: bool,
@@ -88,7 +88,7 @@ struct StatusLine {
 
 impl AnswerReader {
     /// A reader for the answer to such a request.
-    pub(crate) fn new(asked: AnswerContext) -> Self {
+    pub fn new(asked: AnswerContext) -> Self {
         Self { asked, ..Self::default() }
     }
 
@@ -99,7 +99,7 @@ impl AnswerReader {
     ///
     /// # Errors
     /// This becomes no answer. The connection is worth nothing any more.
-    pub(crate) fn feed(&mut self, bytes: &mut [u8], limits: &ParsedHead) -> Result<Option<AnswerHead>, BrokenAnswer> {
+    pub fn feed(&mut self, bytes: &mut [u8], limits: &ParsedHead) -> Result<Option<AnswerHead>, BrokenAnswer> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
@@ -295,7 +295,7 @@ impl StatusLine {
 
 impl AnswerHead {
     /// Whether another answer follows: this one only says that it takes time, or what to fetch meanwhile.
-    pub(crate) fn is_interim(&self) -> bool {
+    pub fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
     }
 

@@ -6,7 +6,7 @@ use super::request_head::BodyFraming;
 
 /// Follows a body to its end. What comes after that belongs to the next message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum BodyReader {
+pub enum BodyReader {
     /// So many bytes are still to come.
     Length(u64),
     /// Chunks are to come.
@@ -17,7 +17,7 @@ pub(crate) enum BodyReader {
 
 impl BodyReader {
     /// The body of a request with this framing.
-    pub(crate) fn new(framing: BodyFraming) -> Self {
+    pub fn new(framing: BodyFraming) -> Self {
         match framing {
             BodyFraming::Empty => Self::Length(0),
             BodyFraming::Length(length) => Self::Length(length),
@@ -26,7 +26,7 @@ impl BodyReader {
     }
 
     /// The body of an answer.
-    pub(crate) fn of_answer(body: AnswerBody) -> Self {
+    pub fn of_answer(body: AnswerBody) -> Self {
         match body {
             AnswerBody::Empty => Self::Length(0),
             AnswerBody::Length(length) => Self::Length(length),
@@ -50,7 +50,7 @@ impl BodyReader {
     ///
     /// # Errors
     /// They are no body in chunks.
-    pub(crate) fn step(&mut self, bytes: &[u8]) -> Result<ChunkPiece, BrokenChunks> {
+    pub fn step(&mut self, bytes: &[u8]) -> Result<ChunkPiece, BrokenChunks> {
         let taken = match self {
             Self::Chunked(chunks) => return chunks.step(bytes),
             Self::UntilClose => bytes.len(),
@@ -64,7 +64,7 @@ impl BodyReader {
     }
 
     /// Whether all of it has come. Of a body that ends with the connection, nobody knows before.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         match self {
             Self::Length(left) => *left == 0,
             Self::Chunked(chunks) => chunks.is_over(),
@@ -73,7 +73,7 @@ impl BodyReader {
     }
 
     /// Whether its framing was a little wrong: nothing further is read from such a connection.
-    pub(crate) fn was_lenient(&self) -> bool {
+    pub fn was_lenient(&self) -> bool {
         matches!(self, Self::Chunked(chunks) if chunks.was_lenient())
     }
 }

@@ -11,7 +11,7 @@ use super::header_name_bytes::is_token;
 
 /// Reads the framing of one body. What is in the chunks is not looked at.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct ChunkReader {
+pub struct ChunkReader {
     state: ChunkState,
     /// Bytes of the chunk that are still to come.
     left: u64,
@@ -36,11 +36,11 @@ enum Leniency {
 
 /// What was gone over, and what of it is the body's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ChunkPiece {
+pub struct ChunkPiece {
     /// Data. Empty where there was nothing but framing.
-    pub(crate) data: Range<usize>,
+    pub data: Range<usize>,
     /// All that was gone over.
-    pub(crate) taken: usize,
+    pub taken: usize,
 }
 
 /// What comes next.
@@ -65,7 +65,7 @@ enum ChunkState {
 
 /// The framing is broken, or larger than anybody needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BrokenChunks;
+pub struct BrokenChunks;
 
 /// Digits of a size at most: no body has a chunk of 2^60 bytes.
 const MAX_DIGITS: u8 = 15;
@@ -84,7 +84,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// The body has no single end any more.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && self.state != ChunkState::Over) {
             at += self.step(rest)?.taken;
@@ -115,7 +115,7 @@ impl ChunkReader {
     }
 
     /// Whether the body is over.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.state == ChunkState::Over
     }
 

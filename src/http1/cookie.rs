@@ -73,7 +73,7 @@ impl SessionCookie {
     }
 
     /// What to do so that an application's answer neither sets nor expires a cookie of ours.
-    pub(crate) fn response_edits(&self, headers: &dyn Headers, edits: &mut HeaderEdits) {
+    pub fn response_edits(&self, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if !headers.has(&SET_COOKIE) {
             return;
         }

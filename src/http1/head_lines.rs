@@ -16,7 +16,7 @@ use super::usual_names::usual_name;
 
 /// A range of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Span {
+pub struct Span {
     start: u32,
     end: u32,
 }
@@ -34,7 +34,7 @@ impl Span {
     }
 
     /// What is there.
-    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.range()).unwrap_or_default()
     }
 }
@@ -129,9 +129,9 @@ pub struct HeadLine {
     /// The name's [`mark`].
     mark: u8,
     /// Where the name is, as it was written.
-    pub(crate) name: Span,
+    pub name: Span,
     /// Where the value is.
-    pub(crate) value: Span,
+    pub value: Span,
 }
 
 impl HeadLine {

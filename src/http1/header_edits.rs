@@ -48,7 +48,7 @@ impl HeaderEdit {
 pub(crate) type HeaderEdits = Vec<HeaderEdit>;
 
 /// Whether the lines of this name, in any case, go.
-pub(crate) fn replaces(edits: &[HeaderEdit], name: &[u8]) -> bool {
+pub fn replaces(edits: &[HeaderEdit], name: &[u8]) -> bool {
     let is_it = |other: &HeaderName| other.as_str().len() == name.len() && name.eq_ignore_ascii_case(other.as_ref());
     edits.iter().filter_map(HeaderEdit::replaced).any(is_it)
 }

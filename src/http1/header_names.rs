@@ -13,7 +13,7 @@ use super::removed_headers::{self, FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// The names that are removed from every forwarded request, on public routes too.
 #[derive(Clone, Debug)]
-pub(crate) struct OwnHeaders {
+pub struct OwnHeaders {
     /// What this configuration adds to the fixed list, sorted.
     configured: Vec<Box<str>>,
     lengths: Lengths,
@@ -72,7 +72,7 @@ impl NameSet {
 
 impl OwnHeaders {
     /// The fixed list, and the names under which this configuration sends the identity, with those beside them.
-    pub(crate) fn new(identity: impl IntoIterator<Item = HeaderName>) -> Self {
+    pub fn new(identity: impl IntoIterator<Item = HeaderName>) -> Self {
         let taken = |name: HeaderName| removed_headers::related_to(&name).chain([name.to_string()]).collect::<Vec<_>>();
         let mut configured: Vec<Box<str>> = identity.into_iter().flat_map(taken).map(String::into).collect();
         configured.sort_unstable();
@@ -87,7 +87,7 @@ impl OwnHeaders {
     }
 
     /// Whether a request header of this name, in any case, may not reach an upstream.
-    pub(crate) fn claims(&self, name: &[u8]) -> bool {
+    pub fn claims(&self, name: &[u8]) -> bool {
         !is_plain(name) || self.claims_plain(name)
     }
 
@@ -110,7 +110,7 @@ fn lower_case(name: &[u8]) -> String {
 fn letters(name: &[u8]) -> Option<usize> {
     let [first, second, third, ..] = name else { return None };
     let [first, second, third] = [first, second, third].map(|letter| usize::from(letter & 31));
-    Some((first << 5 | second) ^ third * 33)
+    Some(((first << 5) | second) ^ (third * 33))
 }
 
 fn mark_bit(name: &HeaderName) -> u64 {

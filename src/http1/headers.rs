@@ -6,7 +6,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, Method, request};
 
 /// The header lines of one message.
-pub(crate) trait Headers: fmt::Debug + Sync {
+pub trait Headers: fmt::Debug + Sync {
     /// The value of the next line of this name, and where to ask for the one behind it. The first is found from 0.
     fn next_line(&self, name: &HeaderName, from: usize) -> Option<(&[u8], usize)>;
 

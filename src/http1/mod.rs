@@ -1,23 +1,23 @@
 //! HTTP/1.1 on the wire: heads, bodies and header fields, read strictly and written in one way. No I/O, and nothing
 //! here knows the engine.
 
-pub(crate) mod answer_head;
-pub(crate) mod body;
-pub(crate) mod chunks;
+pub mod answer_head;
+pub mod body;
+pub mod chunks;
 pub(crate) mod connection_auth;
 pub mod cookie;
 pub(crate) mod half_head;
 pub mod head_lines;
 pub mod header_edits;
 pub(crate) mod header_name_bytes;
-pub(crate) mod header_names;
+pub mod header_names;
 pub(crate) mod headers;
 pub(crate) mod hop_by_hop;
 pub(crate) mod instance_id;
 pub(crate) mod media_type;
 pub(crate) mod method_override;
 pub(crate) mod nominated;
-pub(crate) mod own_cookies;
+pub mod own_cookies;
 pub(crate) mod provenance;
 pub(crate) mod refresh;
 pub mod removed_headers;

@@ -14,16 +14,16 @@ use crate::values::session_id::SessionKey;
 
 /// A session that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NamedSession {
+pub struct NamedSession {
     /// Its key.
-    pub(crate) key: SessionKey,
+    pub key: SessionKey,
     /// Whether it stands under the one name that opens sessions. Under any other spelling of our name it only ends.
-    pub(crate) opens: bool,
+    pub opens: bool,
 }
 
 /// What the cookie lines of one request hold of ours.
 #[derive(Debug, Default)]
-pub(crate) struct OwnCookies {
+pub struct OwnCookies {
     /// Most requests name one, and it costs no memory of its own.
     first: Option<NamedSession>,
     further: Vec<NamedSession>,
@@ -34,7 +34,7 @@ pub(crate) struct OwnCookies {
 
 /// What the application gets of the browser's cookies: all of them in order and byte for byte, but none of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ApplicationCookies {
+pub enum ApplicationCookies {
     /// There is one line or none, with no cookie of ours.
     #[default]
     Untouched,
@@ -46,23 +46,23 @@ pub(crate) enum ApplicationCookies {
 
 impl OwnCookies {
     /// Every session that is named by a well-formed value under a name of ours, in order.
-    pub(crate) fn named(&self) -> impl Iterator<Item = NamedSession> {
+    pub fn named(&self) -> impl Iterator<Item = NamedSession> {
         self.first.into_iter().chain(self.further.iter().copied())
     }
 
     /// Whether there is a cookie under any spelling of our name.
-    pub(crate) fn has_session_cookie(&self) -> bool {
+    pub fn has_session_cookie(&self) -> bool {
         self.presented
     }
 
     /// Whether something stands under the name that opens sessions which is not the one value that we set: it should
     /// go from the browser.
-    pub(crate) fn has_unusable(&self) -> bool {
+    pub fn has_unusable(&self) -> bool {
         self.malformed || self.named().filter(|named| named.opens).nth(1).is_some()
     }
 
     /// Takes out what is left for the application.
-    pub(crate) fn into_application_cookies(self) -> ApplicationCookies {
+    pub fn into_application_cookies(self) -> ApplicationCookies {
         self.kept
     }
 
@@ -94,7 +94,7 @@ impl ApplicationCookies {
 
 impl SessionCookie {
     /// Reads the cookie lines of a request, all of them as one (RFC 9113 8.2.3).
-    pub(crate) fn read(&self, headers: &dyn Headers) -> OwnCookies {
+    pub fn read(&self, headers: &dyn Headers) -> OwnCookies {
         let mut found = OwnCookies::default();
         let mut lines = headers.lines(&COOKIE);
         let (first, second) = (lines.next(), lines.next());

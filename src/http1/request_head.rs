@@ -24,7 +24,7 @@ pub struct ParsedHead {
 
 /// How a body is framed (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum BodyFraming {
+pub enum BodyFraming {
     /// There is none.
     #[default]
     Empty,
@@ -36,26 +36,26 @@ pub(crate) enum BodyFraming {
 
 /// A whole head.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
+pub struct Head {
     /// Where the body begins.
-    pub(crate) end: usize,
+    pub end: usize,
     /// What the body is.
-    pub(crate) framing: BodyFraming,
+    pub framing: BodyFraming,
     /// Where the method is.
-    pub(crate) method: Span,
+    pub method: Span,
     /// Where the target is.
-    pub(crate) target: Span,
+    pub target: Span,
     /// Whether it is HTTP/1.0.
-    pub(crate) is_old: bool,
+    pub is_old: bool,
     /// Whether the client wants the connection to go on after the answer.
     pub(crate) keeps_alive: bool,
     /// The lines after the request line.
-    pub(crate) lines: HeadLines,
+    pub lines: HeadLines,
 }
 
 /// Reads a head piece by piece. Nothing is looked at twice.
 #[derive(Debug, Default)]
-pub(crate) struct HeadReader {
+pub struct HeadReader {
     /// Where the line begins that is not whole yet.
     line: usize,
     /// Up to where there is no further line feed.
@@ -83,7 +83,7 @@ impl HeadReader {
     ///
     /// # Errors
     /// The reason of the refusal. The connection has to be closed after it: nobody knows where the next request begins.
-    pub(crate) fn feed(&mut self, bytes: &[u8], limits: &ParsedHead) -> Result<Option<Head>, Reason> {
+    pub fn feed(&mut self, bytes: &[u8], limits: &ParsedHead) -> Result<Option<Head>, Reason> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {

@@ -6,7 +6,7 @@ use super::reason::{Reason, Refusal};
 
 /// The target has no single reading, or is no path at all. It knows what in it is to blame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ambiguous(Cow<'static, str>);
+pub struct Ambiguous(Cow<'static, str>);
 
 impl Ambiguous {
     /// Because of something that has a name.

@@ -84,12 +84,12 @@ impl ConfiguredPath {
     }
 
     /// Whether a path in its literal or strict form is this one or lies below.
-    pub(crate) fn covers(&self, path: &[u8]) -> bool {
+    pub fn covers(&self, path: &[u8]) -> bool {
         path.strip_prefix(&*self.literal).is_some_and(begins_segment)
     }
 
     /// Whether a path in its loose form is this one or lies below, for programs that forgive everything.
-    pub(crate) fn covers_loosely(&self, loose: &[u8]) -> bool {
+    pub fn covers_loosely(&self, loose: &[u8]) -> bool {
         let (head, rest) = loose.split_at_checked(self.loose.len()).unwrap_or_default();
         // Nothing is covered by nothing.
         head.len() == self.loose.len() && begins_segment(rest) && head.eq_ignore_ascii_case(&self.loose)

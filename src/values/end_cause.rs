@@ -2,7 +2,7 @@
 
 /// The causes of an end. All of them run through the one pipeline in `logout/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum EndCause {
+pub enum EndCause {
     /// The user signed out.
     Logout,
     /// Nobody used the session for the idle timeout.

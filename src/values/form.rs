@@ -13,11 +13,11 @@ const MAX_FIELDS: usize = 64;
 
 /// Named fields in order. It may hold a password, so it is blanked when it is dropped and never printed.
 #[derive(Default, Zeroize, ZeroizeOnDrop)]
-pub(crate) struct Form(Vec<(String, String)>);
+pub struct Form(Vec<(String, String)>);
 
 /// What a form says under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FormValue<'a> {
+pub enum FormValue<'a> {
     /// Nothing.
     Absent,
     /// One value.
@@ -28,7 +28,7 @@ pub(crate) enum FormValue<'a> {
 
 /// Not a form: a value that is no UTF-8, or too many fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+pub struct Malformed;
 
 /// How a body that is a form is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl FormType {
 
 impl Form {
     /// Reads a body or a query.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut form = Self::default();
         for pair in bytes.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()) {
             if form.0.len() == MAX_FIELDS {
@@ -75,7 +75,7 @@ impl Form {
     }
 
     /// What the form says under any of these names.
-    pub(crate) fn field(&self, names: &[&str]) -> FormValue<'_> {
+    pub fn field(&self, names: &[&str]) -> FormValue<'_> {
         let mut found = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));
         match (found.next(), found.next()) {
             (None, _) => FormValue::Absent,

@@ -9,7 +9,7 @@ use super::segments::{self, DOUBLED, ends_name, is_separator};
 use super::wide_letters::{narrow_letters, narrow_signs};
 
 /// Only this many bytes of a form are compared: configured paths are shorter.
-pub(crate) const LONGEST_FORM: usize = 255;
+pub const LONGEST_FORM: usize = 255;
 
 /// A path as names with single slashes between them; empty for the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -22,7 +22,7 @@ const LONGEST: usize = 4 * 1024;
 
 /// The path of a request: one spelling to be forwarded, and what it could be read as. It begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RequestPath<'a> {
+pub struct RequestPath<'a> {
     text: Cow<'a, str>,
     /// Nothing for most paths: all forms are the text, but for letter case.
     odd: Option<Box<Odd>>,
@@ -75,7 +75,7 @@ impl<'a> RequestPath<'a> {
     }
 
     /// The one spelling: what is forwarded.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.text
     }
 
@@ -90,17 +90,17 @@ impl<'a> RequestPath<'a> {
     }
 
     /// What the path is compared as: escapes decoded once, but those that take a path apart.
-    pub(crate) fn literal(&self) -> &[u8] {
+    pub fn literal(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.literal)
     }
 
     /// What is left of it to programs that decode, merge and cut as some standard says.
-    pub(crate) fn strict(&self) -> &[u8] {
+    pub fn strict(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.strict.text)
     }
 
     /// What is left of it to programs that forgive everything. Its ASCII letters may be of any case.
-    pub(crate) fn loose(&self) -> &[u8] {
+    pub fn loose(&self) -> &[u8] {
         self.odd.as_ref().map_or(self.text.as_bytes(), |odd| &odd.loose.text)
     }
 

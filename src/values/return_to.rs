@@ -45,7 +45,7 @@ impl ReturnTo {
     }
 
     /// Reads a target from a request or the configuration.
-    pub(crate) fn parse(text: &str, allowed: &AllowedOrigins) -> Option<Self> {
+    pub fn parse(text: &str, allowed: &AllowedOrigins) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'\\';
         if text.is_empty() || text.len() > MAX_TARGET || !text.bytes().all(plain) {
             return None;
@@ -56,7 +56,7 @@ impl ReturnTo {
     }
 
     /// The origin of a whole URL; `None` for a path on the host that was asked.
-    pub(crate) fn origin(&self) -> Option<&Origin> {
+    pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
     }
 
@@ -66,7 +66,7 @@ impl ReturnTo {
     }
 
     /// The value of a `Location` header.
-    pub(crate) fn header_value(&self) -> HeaderValue {
+    pub fn header_value(&self) -> HeaderValue {
         // Only graphic ASCII got here, which every header value may hold.
         HeaderValue::try_from(self.to_string()).unwrap_or_else(|_| HeaderValue::from_static("/"))
     }

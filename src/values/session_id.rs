@@ -41,7 +41,7 @@ impl SessionId {
 impl SessionKey {
     /// The key of the session that a cookie value opens. `None` for anything but the one spelling that
     /// [`SessionId::cookie_value`] gives.
-    pub(crate) fn of_cookie_value(value: &[u8]) -> Option<Self> {
+    pub fn of_cookie_value(value: &[u8]) -> Option<Self> {
         is_cookie_value(value).then(|| Self(digest_of(value)))
     }
 

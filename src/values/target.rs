@@ -8,7 +8,7 @@ use super::readings::RequestPath;
 
 /// A path and an untouched query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target<'a> {
+pub struct Target<'a> {
     path: RequestPath<'a>,
     query: Option<&'a [u8]>,
     authority: Option<&'a str>,
@@ -25,7 +25,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// What has no single reading, or is no path.
-    pub(crate) fn parse(raw: &'a [u8]) -> Result<Self, Ambiguous> {
+    pub fn parse(raw: &'a [u8]) -> Result<Self, Ambiguous> {
         let (authority, path, query) = split(raw)?;
         Ok(Self { path: RequestPath::read(path)?, query: query.get(1..), authority })
     }
@@ -39,7 +39,7 @@ impl<'a> Target<'a> {
     }
 
     /// The path.
-    pub(crate) fn path(&self) -> &RequestPath<'a> {
+    pub fn path(&self) -> &RequestPath<'a> {
         &self.path
     }
 
@@ -49,23 +49,23 @@ impl<'a> Target<'a> {
     }
 
     /// The query as it came, without its question mark.
-    pub(crate) fn query(&self) -> Option<&'a [u8]> {
+    pub fn query(&self) -> Option<&'a [u8]> {
         self.query
     }
 
     /// The authority of an absolute-form target.
-    pub(crate) fn authority(&self) -> Option<&'a str> {
+    pub fn authority(&self) -> Option<&'a str> {
         self.authority
     }
 
     /// What to write in the upstream's request line instead of what came; `None` where it is that already.
-    pub(crate) fn rewritten(&self) -> Option<Vec<u8>> {
+    pub fn rewritten(&self) -> Option<Vec<u8>> {
         let same = self.path.is_untouched() && self.authority.is_none();
         (!same).then(|| self.to_bytes())
     }
 
     /// Path and query as they are forwarded.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let query = self.query.map_or([&b""[..], b""], |query| [b"?", query]);
         [&[self.path.text().as_bytes()][..], &query].concat().concat()
     }

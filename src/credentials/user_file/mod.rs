@@ -42,11 +42,11 @@ pub(crate) const SOURCE: &str = "file";
 
 /// One user of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct UserEntry {
+pub struct UserEntry {
     /// What is stored of the password.
     pub(crate) hash: StoredHash,
     /// What is shown and sent to applications.
-    pub(crate) identity: Arc<Identity>,
+    pub identity: Arc<Identity>,
     /// Whether this user may sign in.
     pub(crate) enabled: bool,
 }
@@ -127,22 +127,22 @@ impl Users {
 
     /// What is wrong with the lines of an htpasswd file that are nobody's: whoever was meant cannot sign in, all others
     /// can.
-    pub(crate) fn bad_lines(&self) -> Option<&FileProblems> {
+    pub fn bad_lines(&self) -> Option<&FileProblems> {
         self.bad_lines.as_ref()
     }
 
     /// Users who are there twice, in an htpasswd file: the first line counts.
-    pub(crate) fn duplicates(&self) -> Option<&FileProblems> {
+    pub fn duplicates(&self) -> Option<&FileProblems> {
         self.doubled.as_ref()
     }
 
     /// The user of exactly this name, enabled or not.
-    pub(crate) fn find(&self, name: &str) -> Option<&UserEntry> {
+    pub fn find(&self, name: &str) -> Option<&UserEntry> {
         self.by_name.get(name)
     }
 
     /// How many users there are, the disabled ones included.
-    pub(crate) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_name.len()
     }
 
@@ -152,7 +152,7 @@ impl Users {
     }
 
     /// All users, by name.
-    pub(crate) fn sorted(&self) -> Vec<&UserEntry> {
+    pub fn sorted(&self) -> Vec<&UserEntry> {
         let mut entries: Vec<_> = self.by_name.values().collect();
         entries.sort_by_key(|entry| entry.identity.user());
         entries

@@ -38,7 +38,7 @@ impl SessionTable {
 
     /// Ends these sessions, for one reason. Those that somebody else here has ended are not among the answer, unless
     /// the store has not confirmed that end.
-    pub(crate) async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
+    pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
         // All marks first: from then on none of them is served, however long the store takes.
         let (marked, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|session| session.mark(cause));
         let Some(backing) = &self.backing else {

@@ -76,7 +76,7 @@ fn forwarded(ours: &SessionCookie, came: HeaderMap) {
     let want: Vec<Vec<u8>> = pairs(&came).into_iter().filter(|pair| !is_ours(pair)).collect();
     let goes = match ours.read(&came).into_application_cookies() {
         ApplicationCookies::Untouched => came,
-        ApplicationCookies::Line(line) => HeaderMap::from_iter([(COOKIE, line)]),
+        ApplicationCookies::Line(line) => HeaderMap::from_iter([(COOKIE, HeaderValue::from_bytes(&line).unwrap())]),
         ApplicationCookies::Nothing => HeaderMap::new(),
     };
     assert!(goes.get_all(COOKIE).iter().count() <= 1);

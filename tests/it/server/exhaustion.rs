@@ -17,7 +17,7 @@ fn running_out_of_files_does_not_end_the_accept_loop() {
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 64 && exec \"$0\" --exact \"$1\" --ignored --nocapture"])
         .arg(std::env::current_exe().unwrap())
-        .arg("door::exhaustion::with_few_files")
+        .arg("server::exhaustion::with_few_files")
         .output()
         .unwrap();
     let message = String::from_utf8_lossy(&output.stdout);

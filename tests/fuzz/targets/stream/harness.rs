@@ -170,9 +170,8 @@ impl Harness {
     /// Waits until nothing of what was played is open any more, and ends the sessions that were made.
     pub async fn settle(&self) {
         tokio::time::timeout(DEADLINE, self.server.reached(0)).await.expect("(6) connections stay open");
-        for session in self.gateway.sessions().sessions_of(None) {
-            self.gateway.sessions().end(&session, EndCause::Logout).await;
-        }
+        let sessions = self.gateway.sessions();
+        sessions.end_all(sessions.sessions_of(None), EndCause::Logout).await;
     }
 
     pub fn take_lines(&self) -> Vec<String> {
