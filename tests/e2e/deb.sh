@@ -51,14 +51,6 @@ until_said() {
 
 # --- Before -----------------------------------------------------------------------------------------------------
 
-install_tools() {
-    local missing=()
-    for tool in debootstrap lintian strip:binutils dpkg-shlibdeps:dpkg-dev curl python3; do
-        command -v "${tool%%:*}" > /dev/null || missing+=("${tool##*:}")
-    done
-    ((!${#missing[@]})) || apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
-}
-
 # With the least that the package depends on; made once, and kept.
 make_debian() {
     [[ ! -e $base/complete ]] || return 0
@@ -186,7 +178,8 @@ is_removed() {
     is 'nothing of its name either' "$(find "$root" -xdev -name '*exeunt*' ! -name 'exeunt-[12].deb' -printf '/%P\n')" ''
 }
 
-install_tools
+source tests/e2e/install.sh
+install_missing debootstrap:debootstrap lintian:lintian strip:binutils dpkg-shlibdeps:dpkg-dev curl:curl python3:python3
 make_debian
 cp -a --reflink=auto "$base" "$root"
 rm "$root/complete"

@@ -11,20 +11,7 @@ cd "$(dirname "$0")/../.."
 EXEUNT=$(realpath "${1:?"the exeunt program to test with"}")
 export EXEUNT PATH=$PATH:/usr/sbin
 
-missing=()
-for command in git:git svn:subversion svnadmin:subversion apache2:apache2-bin curl:curl python3:python3; do
-    command -v "${command%%:*}" > /dev/null || missing+=("${command##*:}")
-done
-[ -e /usr/lib/apache2/modules/mod_dav_svn.so ] || missing+=(libapache2-mod-svn)
-if ((${#missing[@]})); then
-    echo "installing ${missing[*]}"
-    sudo=$( ((EUID)) && echo sudo || true)
-    $sudo apt-get update -qq
-    # Debian starts servers as they are installed; these are for tests alone.
-    $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-        apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null || {
-        echo "FAIL  cannot install ${missing[*]}: as root, type: apt-get install --no-install-recommends ${missing[*]}"
-        exit 1
-    }
-fi
+source tests/e2e/install.sh
+install_missing git:git svn:subversion svnadmin:subversion apache2:apache2-bin curl:curl python3:python3 \
+    /usr/lib/apache2/modules/mod_dav_svn.so:libapache2-mod-svn
 PYTHONPATH=tests/e2e exec python3 -B tests/e2e/programs

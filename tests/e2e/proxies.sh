@@ -11,16 +11,8 @@ cd "$(dirname "$0")/../.."
 program=$(realpath "${1:?"the exeunt program to test with"}")
 shift
 
-missing=()
-for command in nginx:nginx-light apache2:apache2-bin haproxy:haproxy openssl:openssl curl:curl python3:python3-venv; do
-    PATH=$PATH:/usr/sbin command -v "${command%%:*}" > /dev/null || missing+=("${command##*:}")
-done
-if ((${#missing[@]})); then
-    # Debian starts servers as they are installed; these are for tests alone.
-    sudo=$( ((EUID)) && echo sudo || true)
-    $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-        apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
-fi
+source tests/e2e/install.sh
+install_missing nginx:nginx-light apache2:apache2-bin haproxy:haproxy openssl:openssl curl:curl python3:python3-venv
 
 venv=${CARGO_TARGET_DIR:-target}/e2e/venv
 wanted=tests/e2e/proxies/requirements.txt

@@ -13,17 +13,8 @@ EXEUNT=$(realpath "${1:?"the exeunt program to test with"}")
 export EXEUNT
 shift
 
-missing=()
-for command in nginx:nginx-light apache2:apache2-bin php:php-cli node:nodejs python3:python3-venv; do
-    PATH=$PATH:/usr/sbin command -v "${command%%:*}" > /dev/null || missing+=("${command##*:}")
-done
-if ((${#missing[@]})); then
-    sudo=$( ((EUID)) && echo sudo || true)
-    $sudo apt-get update -qq
-    # Debian starts servers as they are installed; these are for tests alone.
-    $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-        apt-get install -qq -y --no-install-recommends "${missing[@]}" > /dev/null
-fi
+source tests/e2e/install.sh
+install_missing nginx:nginx-light apache2:apache2-bin php:php-cli node:nodejs python3:python3-venv
 
 venv=${CARGO_TARGET_DIR:-target}/e2e/raw-venv
 wanted=tests/e2e/raw/requirements.txt

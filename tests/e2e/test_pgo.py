@@ -18,7 +18,7 @@ def ended(**commands: str):
             path = Path(folder) / name.replace("_", "-")
             path.write_text(f"#!/bin/sh\n{script}\n")
             path.chmod(0o755)
-        environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+        environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "CARGO_TARGET_DIR": f"{folder}/target"}
         return subprocess.run([DEB, "--pgo"], env=environment, capture_output=True, text=True, timeout=60)
 
 

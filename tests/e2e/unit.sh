@@ -6,7 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=$(realpath "${1:?"the exeunt program to test with"}")
-command -v systemd-analyze > /dev/null || apt-get install -qq -y --no-install-recommends systemd > /dev/null
+source tests/e2e/install.sh
+install_missing systemd-analyze:systemd
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
