@@ -11,7 +11,8 @@
 
 use memchr::memchr;
 
-use super::head_lines::{self, HeadLine, HeadLines, KnownName, NameRead, Span, items};
+use super::head_lines::{self, HeadLine, HeadLines, NameRead, Span, items};
+use super::known_name::KnownName;
 use super::request_head::ParsedHead;
 
 /// What a request asked for, as far as its answer is read by it.
@@ -148,8 +149,8 @@ impl AnswerReader {
         Ok(false)
     }
 
-    /// No control characters but tabs and the ends of lines, up to `end`. Most heads come whole and are looked at in one
-    /// go.
+    /// No control characters but tabs and the ends of lines, up to `end`. Most heads come whole and are looked at in
+    /// one go.
     fn check_characters(&mut self, bytes: &[u8], end: usize) -> Result<(), BrokenAnswer> {
         let from = std::mem::replace(&mut self.counted, end);
         let ends = std::mem::take(&mut self.ends);

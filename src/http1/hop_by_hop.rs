@@ -1,7 +1,8 @@
 //! The header lines that concern one connection alone (RFC 9110 7.6.1) go no further, and the framing with them: every
 //! message is framed anew.
 
-use super::head_lines::{HeadFields, HeadLine, KnownName, items};
+use super::head_lines::{HeadFields, HeadLine, items};
+use super::known_name::KnownName;
 
 /// Which lines of one head concern its connection.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ pub mod header_names;
 pub(crate) mod headers;
 pub(crate) mod hop_by_hop;
 pub(crate) mod instance_id;
+pub mod known_name;
 pub(crate) mod media_type;
 pub(crate) mod method_override;
 pub(crate) mod nominated;

@@ -8,8 +8,9 @@
 use http::uri::Authority;
 use memchr::memchr;
 
-use super::head_lines::{self, HeadLine, HeadLines, KnownName, NameRead, Span};
+use super::head_lines::{self, HeadLine, HeadLines, NameRead, Span};
 use super::header_name_bytes::is_token;
+use super::known_name::KnownName;
 use crate::values::reason::Reason;
 use crate::values::target::{ASTERISK, Target};
 

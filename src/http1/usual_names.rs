@@ -3,8 +3,8 @@
 
 use memchr::memchr;
 
-use super::head_lines::KnownName;
 use super::header_name_bytes::{mark, same_as_plain};
+use super::known_name::KnownName;
 
 /// What requests of browsers and answers of applications say most, all of it plain. Of names with one mark the first
 /// counts; all others are read byte by byte.
@@ -109,7 +109,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_usual_is_measured_the_same(line in "[a-zA-Z-]{1,2}[a-zA-Z0-9._ -]{0,20}:.{0,3}|(?i)(host|accept|dnt)_?:") {
+        fn what_is_usual_is_measured_the_same(
+            line in "[a-zA-Z-]{1,2}[a-zA-Z0-9._ -]{0,20}:.{0,3}|(?i)(host|accept|dnt)_?:",
+        ) {
             if let Some((length, known)) = usual_name(line.as_bytes()) {
                 prop_assert_eq!(measure(line.as_bytes()), (length, true));
                 prop_assert_eq!(KnownName::of(&line.as_bytes()[..length]), known);

@@ -5,8 +5,9 @@ use http::{Method, Version};
 
 use super::wire::SentFraming;
 use crate::http1::body::BodyReader;
-use crate::http1::head_lines::{HeadFields, KnownName, Span};
+use crate::http1::head_lines::{HeadFields, Span};
 use crate::http1::headers::RequestHead;
+use crate::http1::known_name::KnownName;
 use crate::http1::request_head::{self, Head};
 
 /// One request, without its body.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use exeunt::http1::head_lines::KnownName;
+use exeunt::http1::known_name::KnownName;
 use exeunt::proxy::{
     Application, Client, Connection, ConnectionTask, ExchangeOutcome, Request, Server, Transport, listener,
     settings::ServerSettings,
