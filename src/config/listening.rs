@@ -53,10 +53,14 @@ pub(crate) fn privileged(socket: SocketAddr) -> ValueRefusal {
         .write("or, where no service manager starts it: setcap cap_net_bind_service=+ep /usr/bin/exeunt")
 }
 
-/// The same address with the next port that is free.
+/// The same address, or the same with one of the next ports, that is free now.
 fn free(socket: SocketAddr) -> Option<SocketAddr> {
+    first_free(socket, |socket| TcpListener::bind(socket).is_ok())
+}
+
+fn first_free(socket: SocketAddr, is_free: impl Fn(&SocketAddr) -> bool) -> Option<SocketAddr> {
     let ports = socket.port()..=socket.port().saturating_add(FURTHER);
-    ports.map(|port| SocketAddr::new(socket.ip(), port)).find(|socket| TcpListener::bind(socket).is_ok())
+    ports.map(|port| SocketAddr::new(socket.ip(), port)).find(is_free)
 }
 
 fn unix(path: &Path, error: &Error) -> ValueRefusal {
@@ -76,7 +80,7 @@ fn unix(path: &Path, error: &Error) -> ValueRefusal {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::Ipv4Addr;
 
     use super::*;
 
@@ -86,9 +90,24 @@ mod tests {
         let taken = listener.local_addr().unwrap();
         let refusal = refused(&ListenAddress::Tcp(taken), &ErrorKind::AddrInUse.into());
         assert!(refusal.what.contains("is in use"), "{refusal:?}");
-        let other: SocketAddr = refusal.write[0].split('"').nth(1).unwrap().parse().unwrap();
-        assert!(other.ip() == IpAddr::V4(Ipv4Addr::LOCALHOST) && other.port() > taken.port());
-        assert!(TcpListener::bind(other).is_ok());
+        let proposal = format!("write \"{taken}\"");
+        assert!(!refusal.write.iter().any(|help| help.starts_with(&proposal)), "{refusal:?}");
+    }
+
+    #[test]
+    fn the_next_free_port_is_proposed() {
+        let cases: [(u16, &[u16], Option<u16>); 5] = [
+            (8080, &[8080], Some(8080)),
+            (8080, &[80, 8082, 8083], Some(8082)),
+            (8080, &[8100], Some(8100)),
+            (8080, &[8079, 8101], None),
+            (65535, &[], None),
+        ];
+        for (port, free, first) in cases {
+            let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let found = first_free(at(port), |socket| free.contains(&socket.port()));
+            assert_eq!(found, first.map(at), "{port} {free:?}");
+        }
     }
 
     #[test]

@@ -231,6 +231,6 @@ fn t40_a_page_after_logout_that_asks_to_sign_in_is_a_problem() {
         report.err().map(|report| report.to_string())
     };
     assert_eq!(problems("/bye", "public"), None);
-    assert!(problems("/bye", "signed-in").unwrap().contains("asks people to sign in again"));
+    assert!(problems("/bye", "signed-in").unwrap().contains("/bye on localhost requires a sign-in"));
     assert!(problems("/logout", "public").is_some(), "nor may it sign out again");
 }

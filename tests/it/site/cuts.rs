@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_tungstenite::client_async;
 
 use super::answer::request;
-use super::harness::{GRACE, Site};
+use super::harness::Site;
 use crate::server::client::{Client, within};
 use crate::upstream;
 
@@ -84,8 +84,7 @@ async fn an_answer_whose_grace_is_over_is_cut() {
     let alice = site.session_of("alice").await;
     let mut download = begun(&site, "/download", &alice).await;
     site.sign_out(&alice).await;
-    site.advance(GRACE + Duration::from_millis(1)).await;
-    download.rest().await;
+    site.turning(download.rest()).await;
     assert_eq!(cut_of(&site, "/download").await, "session_ended");
 }
 

@@ -91,8 +91,7 @@ async fn exchanges_that_are_cut_have_their_line() {
     drop(left);
     assert_eq!(site.access_lines(1, "path=/left ").await.len(), 1);
     site.sign_out(&alice).await;
-    site.advance(super::harness::GRACE).await;
-    assert_eq!(cut.rest().await, "");
+    assert_eq!(site.turning(cut.rest()).await, "");
     for path in ["/cut", "/left"] {
         let lines = site.access_lines(1, &format!("path={path} ")).await;
         assert!(lines.len() == 1 && lines[0].contains("user=alice") && lines[0].contains("status=-"), "{lines:?}");

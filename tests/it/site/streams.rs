@@ -129,8 +129,11 @@ async fn an_exchange_under_way_is_cut_after_its_grace() {
     let alice = slow.site.session_of("alice").await;
     let (mut download, _) = slow.begun(&alice).await;
     slow.site.sign_out(&alice).await;
-    slow.site.advance(GRACE).await;
-    assert!(!finishes(&mut download).await);
+    // The grace begins when the connection's task has noticed the logout.
+    let before = slow.site.clock.now();
+    assert!(!slow.site.turning(finishes(&mut download)).await);
+    let after = slow.site.clock.now().duration_since(before);
+    assert!(after >= GRACE && after < SILENCE, "{after:?}");
     within(slow.gone.recv()).await.unwrap();
     let lines = slow.site.access_lines(1, "path=/x ").await;
     assert!(lines.len() == 1 && lines[0].contains("user=alice") && lines[0].contains("status=200"), "{lines:?}");
