@@ -33,6 +33,11 @@ impl Permit {
         self.hold.as_ref().map(Hold::session)
     }
 
+    /// Who is signed in, as it was judged.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.hold.as_ref().map(Hold::identity)
+    }
+
     /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
     /// session has ended, and nothing may leave in its name.
     pub(crate) fn begin_write(&self) -> Option<WriteGuard<'_>> {
@@ -71,7 +76,7 @@ pub(crate) fn decide(
     if let Err(reason) = passes(facts, hosts, route, proof) {
         return Decision::Refuse(reason);
     }
-    match judge(&route.access, hold.as_ref().map(|hold| &**hold.session().identity())) {
+    match judge(&route.access, hold.as_ref().map(Hold::identity)) {
         Judgement::AskLogin => return Decision::AskLogin,
         Judgement::Refuse(reason) => return Decision::Refuse(reason),
         Judgement::Allow => {}

@@ -151,8 +151,8 @@ impl HeadRules {
         put_added(&edits, to);
         asked.forwarded.put(to);
         self.instance.iter().for_each(|instance| instance.put(to));
-        if let Some(session) = permit.session() {
-            self.identity.put(session.identity(), to);
+        if let Some(identity) = permit.identity() {
+            self.identity.put(identity, to);
         }
         if let Some(host) = &route.upstream_host {
             put_line(to, &HOST, host.to_string().as_bytes());

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::credentials::account_status::AccountStatus;
 use crate::credentials::hashing::PasswordChecker;
 use crate::credentials::username_password::UsernamePassword;
 use crate::throttle::fair_queue::Share;
+use crate::values::credential_stamp::CredentialStamp;
 use crate::values::identity::{Identity, UserKey};
+use crate::values::mac::MacKeys;
 use crate::values::reason::Reason;
 
 /// What a method says to what one request presents.
@@ -51,6 +54,9 @@ pub(crate) trait SignInMethod: fmt::Debug + Send + Sync {
     /// Judges what a request presents. What is counted against whom is not its affair: it is asked only while no ban
     /// lasts.
     async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict;
+
+    /// What this method's source says today of somebody who signed in before; `None` of users of another source.
+    fn status_of(&self, user: &UserKey) -> Option<AccountStatus>;
 }
 
 /// The methods, in the order in which they are asked.
@@ -77,11 +83,25 @@ impl SignInMethods {
         }
         Err(Reason::CredentialsWrong)
     }
+
+    /// What a user's source says today. Somebody of a source that no method reads any more has no account.
+    pub(crate) fn status_of(&self, user: &UserKey) -> AccountStatus {
+        self.0.iter().find_map(|method| method.status_of(user)).unwrap_or(AccountStatus::Removed)
+    }
+
+    /// What a session of this user remembers of the password.
+    pub(crate) fn stamp_of(&self, user: &UserKey, keys: &MacKeys) -> Option<CredentialStamp> {
+        match self.status_of(user) {
+            AccountStatus::Active(account) => Some(account.stamp(user, keys)),
+            AccountStatus::Removed | AccountStatus::Disabled => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::account_status::AccountStatus;
     use crate::credentials::hashing::HashingSettings;
     use crate::credentials::username_password::CredentialSource;
 
@@ -97,6 +117,10 @@ mod tests {
 
         async fn judge(&self, _: &UsernamePassword, _: Means<'_>) -> Verdict {
             self.1.clone()
+        }
+
+        fn status_of(&self, _: &UserKey) -> Option<AccountStatus> {
+            None
         }
     }
 

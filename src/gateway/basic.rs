@@ -104,7 +104,9 @@ impl Gateway {
                     Ok(accepted) => {
                         let (method, now) = (accepted.method, self.pipeline.clock.now());
                         let (user, identity) = (accepted.user, accepted.identity);
-                        let sign_in = SignIn { user, identity, device: *device, address: *client };
+                        let stamp = assembled.methods.stamp_of(&user, &assembled.keys);
+                        let sign_in =
+                            SignIn { user: Arc::new(user), identity, stamp, device: *device, address: *client };
                         let session = Arc::new(Session::without_key(sign_in, now));
                         if !check.enter(presented, *known, &session, now) {
                             return None;

@@ -182,7 +182,8 @@ fn login_page(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assem
     let language = match Audience::of(facts.headers, assembled) {
         Audience::Person(language) => language,
         Audience::Program => {
-            let user = requester.session.as_ref().map(|session| session.identity().user());
+            let identity = requester.session.as_ref().map(|session| session.identity());
+            let user = identity.as_ref().map(|identity| identity.user());
             return login_fields(&assembled.return_targets().encode(&target, facts.host), user, assembled);
         }
     };
@@ -235,7 +236,8 @@ fn signed_in_page(
 ) -> Reply {
     let fields = [("switch", "1"), ("next", &assembled.return_targets().encode(next, host))];
     let switch = ReturnTo::own_form(assembled.own_pages.login(), &fields).to_string();
-    let (user, next) = (session.identity().user(), &*next.to_string());
+    let identity = session.identity();
+    let (user, next) = (identity.user(), &*next.to_string());
     let password = password::address(session, assembled);
     assembled.pages.signed_in(language, SignedInPage { user, next, switch: &switch, came_back, password })
 }
@@ -251,7 +253,8 @@ fn confirm_page(
         FormValue::One(next) => Some(next),
         FormValue::Absent | FormValue::Several => None,
     };
-    let user = requester.session.as_ref().map(|session| session.identity().user());
+    let identity = requester.session.as_ref().map(|session| session.identity());
+    let user = identity.as_ref().map(|identity| identity.user());
     let language = assembled.pages.language(facts.headers);
     assembled.pages.confirm(language, facts.target.path().text(), next, user, problem)
 }

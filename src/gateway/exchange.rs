@@ -200,10 +200,11 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let Some(record) = &self.record else { return };
         let [host, agent, referer, path] = record.words.split();
+        let identity = record.session.as_ref().map(|session| session.identity());
         record.log.access(&AccessLine {
             at: record.clock.wall(),
             client: record.client,
-            user: record.session.as_ref().map(|session| session.identity().user()),
+            user: identity.as_ref().map(|identity| identity.user()),
             method: record.method.as_str(),
             host,
             path,

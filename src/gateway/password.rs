@@ -24,6 +24,7 @@ use crate::pages::{PasswordPage, PasswordState};
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::end_cause::EndCause;
+use crate::values::identity::Identity;
 use crate::values::known_browser::KnownBrowser;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -72,7 +73,7 @@ pub(super) fn answer(
     }
     let state = if possible { PasswordState::Asked(None) } else { PasswordState::Fixed };
     Ok(BuiltInAnswer::Answer(match Audience::of(facts.headers, assembled) {
-        Audience::Person(language) => assembled.pages.password(language, page(&session, state)),
+        Audience::Person(language) => assembled.pages.password(language, page(&session.identity(), state)),
         Audience::Program => fields(&session, possible),
     }))
 }
@@ -80,13 +81,14 @@ pub(super) fn answer(
 /// What a program has to send.
 fn fields(session: &Session, possible: bool) -> Reply {
     let fields = ["old", "password", "again"];
-    let user = session.identity().user();
+    let identity = session.identity();
+    let user = identity.user();
     let body = json!({ "action": ADDRESS, "method": "POST", "fields": fields, "user": user, "possible": possible });
     Reply::json(StatusCode::OK, &body)
 }
 
-fn page<'a>(session: &'a Session, state: PasswordState<'a>) -> PasswordPage<'a> {
-    PasswordPage { user: session.identity().user(), shortest: SHORTEST, state }
+fn page<'a>(identity: &'a Identity, state: PasswordState<'a>) -> PasswordPage<'a> {
+    PasswordPage { user: identity.user(), shortest: SHORTEST, state }
 }
 
 impl Gateway {
@@ -122,6 +124,11 @@ impl Gateway {
             return Err(Reason::SignInRequired.into());
         }
         self.store(change, known_users).await?;
+        // The session that stays belongs to the new password, or the next reload would end it.
+        let assembled = self.assembled.load();
+        if let Some(stamp) = assembled.methods.stamp_of(session.user(), &assembled.keys) {
+            session.set_stamp(stamp);
+        }
         Ok(self.end_others(request.client, session).await)
     }
 
@@ -153,8 +160,8 @@ impl Gateway {
         let mut others = self.sessions().list(user);
         others.retain(|other| !Arc::ptr_eq(other, session));
         let ended = self.pipeline.end(Which::These(others, EndCause::PasswordChanged), self.unattended()).await;
-        let (ended, user, session) = (ended.each.len(), session.identity().user(), session.handle());
-        let event = Event::PasswordChanged { user, session, client, ended };
+        let (ended, identity, session) = (ended.each.len(), session.identity(), session.handle());
+        let event = Event::PasswordChanged { user: identity.user(), session, client, ended };
         self.pipeline.log.event(self.pipeline.clock.wall(), &event);
         ended
     }
@@ -163,7 +170,7 @@ impl Gateway {
 fn changed(request: &SignInOutRequest, session: &Session, ended: usize) -> Reply {
     match request.reader {
         Audience::Person(language) => {
-            request.assembled.pages.password(language, page(session, PasswordState::Done(ended)))
+            request.assembled.pages.password(language, page(&session.identity(), PasswordState::Done(ended)))
         }
         Audience::Program => {
             let body = json!({ "user": session.identity().user(), "sessions_ended": ended });
@@ -179,7 +186,7 @@ fn form_again(request: &SignInOutRequest, session: &Session, problem: &Refusal) 
         Audience::Program => refusal,
         Audience::Person(language) => {
             let state = PasswordState::Asked(Some(problem));
-            let page = request.assembled.pages.password(language, page(session, state));
+            let page = request.assembled.pages.password(language, page(&session.identity(), state));
             answers::with_headers_of(page.refusing(problem.reason), refusal)
         }
     }

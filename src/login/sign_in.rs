@@ -81,7 +81,9 @@ impl SignInFlow<'_> {
     /// nobody without a session.
     async fn open(&self, accepted: Accepted, browser: Browser<'_>) -> Result<SignedIn, Refusal> {
         let Accepted { user, identity, method } = accepted;
-        let sign_in = SignIn { user, identity, device: browser.device, address: browser.client };
+        let stamp = self.attempts.methods.stamp_of(&user, self.keys);
+        let (device, address) = (browser.device, browser.client);
+        let sign_in = SignIn { user: Arc::new(user), identity, stamp, device, address };
         let opened = self.pipeline.sessions.open(sign_in, self.pipeline.clock.now()).await;
         let Opened { id, session, evicted } = opened.map_err(not_opened)?;
         self.pipeline.end(Which::Ended(evicted), Terms::unattended(self.logout)).await;

@@ -63,8 +63,9 @@ impl Attempts<'_> {
 
     /// Writes a sign-in to the log.
     pub(crate) fn accepted(&self, session: &Session, method: &'static str) {
+        let identity = session.identity();
         let event = Event::SignedIn {
-            user: session.identity().user(),
+            user: identity.user(),
             session: session.handle(),
             client: session.address(),
             method,

@@ -85,7 +85,8 @@ impl Pipeline {
 
     async fn carry_out(&self, ending: Ending, id: &str, begun: Moment) -> Receipt {
         let session = &ending.ended.session;
-        let user = session.identity().user();
+        let identity = session.identity();
+        let user = identity.user();
         let mut receipt =
             Receipt { logout_id: id.to_owned(), user: Some(user.to_owned()), target: None, steps: Vec::new() };
         let mut since = begun;
@@ -110,8 +111,8 @@ impl Pipeline {
     }
 
     fn audit(&self, ended: &Ended, receipt: &Receipt) {
-        let (user, session) = (ended.session.identity().user(), ended.session.handle());
-        let event = Event::Ended { user, session, cause: ended.cause, receipt };
+        let (identity, session) = (ended.session.identity(), ended.session.handle());
+        let event = Event::Ended { user: identity.user(), session, cause: ended.cause, receipt };
         self.log.event(self.clock.wall(), &event);
     }
 }

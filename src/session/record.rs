@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::end_mark::{EndMark, WriteGuard};
@@ -17,6 +18,7 @@ use super::saved;
 use super::store::{End, Record};
 use crate::values::affinity;
 use crate::values::client_address::ClientAddress;
+use crate::values::credential_stamp::CredentialStamp;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::{Identity, UserKey};
@@ -27,9 +29,11 @@ use crate::values::time::{Clock, Moment};
 #[derive(Clone, Debug)]
 pub struct SignIn {
     /// Who, for indexes and limits.
-    pub user: UserKey,
+    pub user: Arc<UserKey>,
     /// Who, for people and applications.
     pub identity: Arc<Identity>,
+    /// What was stored of the user's password; `None` where nothing is.
+    pub stamp: Option<CredentialStamp>,
     /// The browser, as people call it.
     pub device: Device,
     /// Where the sign-in came from.
@@ -43,8 +47,10 @@ const NO_KEY: SessionKey = SessionKey::from_bytes([0; 32]);
 #[derive(Debug)]
 pub struct Session {
     name: SessionKey,
-    user: UserKey,
-    identity: Arc<Identity>,
+    user: Arc<UserKey>,
+    /// A reload exchanges it, while requests act in its name.
+    identity: ArcSwap<Identity>,
+    stamp: Mutex<Option<CredentialStamp>>,
     device: Device,
     address: ClientAddress,
     affinity: u64,
@@ -70,11 +76,12 @@ impl Session {
 
     fn made(sign_in: SignIn, affinity: u64, name: SessionKey, now: Moment) -> Self {
         // The sign-in's parts one by one: as one field its size would be rounded up.
-        let SignIn { user, identity, device, address } = sign_in;
+        let SignIn { user, identity, stamp, device, address } = sign_in;
         Self {
             name,
             user,
-            identity,
+            identity: ArcSwap::new(identity),
+            stamp: Mutex::new(stamp),
             device,
             address,
             affinity,
@@ -105,11 +112,11 @@ impl Session {
         Record {
             name: self.name,
             further: Vec::new(),
-            user: self.user.clone(),
+            user: (*self.user).clone(),
             created,
             last_seen: created,
             version: 0,
-            about: saved::write(&self.identity, self.device, self.address),
+            about: saved::write(&self.identity(), self.stamp(), self.device, self.address),
             jar: Vec::new(),
         }
     }
@@ -119,9 +126,29 @@ impl Session {
         &self.user
     }
 
-    /// Who is signed in, for people and applications.
-    pub(crate) fn identity(&self) -> &Arc<Identity> {
-        &self.identity
+    pub(super) fn shared_user(&self) -> Arc<UserKey> {
+        Arc::clone(&self.user)
+    }
+
+    /// Who is signed in, for people and applications, as the user's source says it at this moment.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.identity.load_full()
+    }
+
+    /// What was stored of the user's password at the sign-in, or when it was last changed in this session's name.
+    pub(crate) fn stamp(&self) -> Option<CredentialStamp> {
+        *self.stamp.lock()
+    }
+
+    /// From now on this is who is signed in. Exchanges that have their permit already are judged again by whoever
+    /// calls this.
+    pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
+        self.identity.store(identity);
+    }
+
+    /// From now on the session belongs to this password.
+    pub(crate) fn set_stamp(&self, stamp: CredentialStamp) {
+        *self.stamp.lock() = Some(stamp);
     }
 
     /// The browser of the sign-in.
@@ -187,7 +214,7 @@ impl Session {
     /// logout between the look-up and this moment is not missed.
     pub fn hold(self: Arc<Self>, cut: &Arc<Cut>) -> Option<Hold> {
         let among = self.live.register(cut);
-        let hold = Hold { session: self, cut: Arc::clone(cut), among };
+        let hold = Hold { identity: self.identity(), session: self, cut: Arc::clone(cut), among };
         (!hold.session.has_ended()).then_some(hold)
     }
 
@@ -233,6 +260,7 @@ impl Session {
 #[derive(Debug)]
 pub struct Hold {
     session: Arc<Session>,
+    identity: Arc<Identity>,
     cut: Arc<Cut>,
     among: usize,
 }
@@ -246,6 +274,11 @@ impl Hold {
     /// The session.
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// Who is signed in, as it was when the exchange was registered: who is judged is who is sent on.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
@@ -289,8 +322,9 @@ pub(crate) mod tests {
     /// A session of alice's.
     pub(crate) fn session() -> Arc<Session> {
         let sign_in = SignIn {
-            user: UserKey { source: "file".into(), subject: "alice".into() },
+            user: Arc::new(UserKey { source: "file".into(), subject: "alice".into() }),
             identity: Arc::new(Identity::new("alice", None, None, &[]).unwrap()),
+            stamp: None,
             device: Device::from_user_agent("curl/8"),
             address: ClientAddress::Unix,
         };

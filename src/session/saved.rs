@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::SignIn;
 use crate::values::client_address::ClientAddress;
+use crate::values::credential_stamp::CredentialStamp;
 use crate::values::device::Device;
 use crate::values::identity::{Identity, UserKey};
 
@@ -22,17 +23,25 @@ struct Saved {
     name: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     groups: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stamp: Option<String>,
     device: String,
     address: String,
 }
 
 /// Writes what is known of a sign-in.
-pub(super) fn write(identity: &Identity, device: Device, address: ClientAddress) -> Vec<u8> {
+pub(super) fn write(
+    identity: &Identity,
+    stamp: Option<CredentialStamp>,
+    device: Device,
+    address: ClientAddress,
+) -> Vec<u8> {
     let saved = Saved {
         user: identity.user().to_owned(),
         email: identity.email().map(str::to_owned),
         name: identity.name().map(str::to_owned),
         groups: identity.groups().iter().map(|group| group.to_string()).collect(),
+        stamp: stamp.map(|stamp| stamp.encode()),
         device: device.to_string(),
         address: address.to_string(),
     };
@@ -48,8 +57,9 @@ pub(super) fn read(user: UserKey, about: &[u8]) -> Option<SignIn> {
     let saved: Saved = serde_json::from_slice(json).ok()?;
     let identity = Identity::new(&saved.user, saved.email.as_deref(), saved.name.as_deref(), &saved.groups).ok()?;
     Some(SignIn {
-        user,
+        user: Arc::new(user),
         identity: Arc::new(identity),
+        stamp: saved.stamp.as_deref().and_then(CredentialStamp::parse),
         device: Device::from_words(&saved.device),
         address: ClientAddress::parse(&saved.address)?,
     })
@@ -70,7 +80,7 @@ mod tests {
         let device = Device::from_user_agent("Mozilla/5.0 (X11; Linux) Firefox/140.0");
         for (identity, address) in [(whole, "2001:db8::1"), (Identity::new("a", None, None, &[]).unwrap(), "unix")] {
             let address = ClientAddress::parse(address).unwrap();
-            let read = read(user(), &write(&identity, device, address)).unwrap();
+            let read = read(user(), &write(&identity, None, device, address)).unwrap();
             assert_eq!((&*read.identity, read.device, read.address), (&identity, device, address));
         }
     }
@@ -87,7 +97,8 @@ mod tests {
 
     #[test]
     fn what_this_version_does_not_know_is_no_session() {
-        let sound = write(&Identity::new("a", None, None, &[]).unwrap(), Device::from_words(""), ClientAddress::Unix);
+        let sound =
+            write(&Identity::new("a", None, None, &[]).unwrap(), None, Device::from_words(""), ClientAddress::Unix);
         let (later, cut) = ([&[2], &sound[1..]].concat(), &sound[..sound.len() - 1]);
         for about in [&[], &later[..], cut, b"\x01{}", b"\x01null"] {
             assert!(read(user(), about).is_none(), "{about:?}");

@@ -74,7 +74,7 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub struct SessionTable {
     by_key: DashMap<SessionKey, Arc<Session>, BuildHasherDefault<KeyHasher>>,
-    by_user: DashMap<UserKey, Vec<Arc<Session>>>,
+    by_user: DashMap<Arc<UserKey>, Vec<Arc<Session>>>,
     count: AtomicUsize,
     expiry_queue: ExpiryQueue,
     /// Where sessions outlive the process; without it the table is all there is.
@@ -199,8 +199,8 @@ impl SessionTable {
     }
 
     /// The same user, out of the memory of the sessions that are there already.
-    fn shared(&self, user: UserKey) -> UserKey {
-        let known = self.by_user.get(&user).map(|sessions| sessions.key().clone());
+    fn shared(&self, user: Arc<UserKey>) -> Arc<UserKey> {
+        let known = self.by_user.get(&user).map(|sessions| Arc::clone(sessions.key()));
         known.unwrap_or(user)
     }
 
@@ -212,7 +212,7 @@ impl SessionTable {
 
     /// Enters a session in its user's list and answers those that must go.
     fn enter_user(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
-        let mut sessions = self.by_user.entry(session.user().clone()).or_default();
+        let mut sessions = self.by_user.entry(session.shared_user()).or_default();
         sessions.push(Arc::clone(session));
         let mut others: Vec<_> = sessions.iter().filter(|other| !Arc::ptr_eq(other, session)).cloned().collect();
         let surplus = sessions.len().saturating_sub(self.settings.max_per_user);

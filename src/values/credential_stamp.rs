@@ -6,12 +6,22 @@ use super::mac::{Mac, MacKeys, Purpose};
 /// A keyed code of a user and of what the user's source stores of the password. Whoever sees it can neither tell the
 /// stored hash nor guess passwords against it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CredentialStamp(Mac);
+pub struct CredentialStamp(Mac);
 
 impl CredentialStamp {
     /// The stamp of a user for whom `stored` is stored, in parts.
     pub(crate) fn new(user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> Self {
         Self(keys.sign(Purpose::Credential, &parts(user, stored)))
+    }
+
+    /// Reads what [`CredentialStamp::encode`] wrote.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Mac::parse(text.as_bytes()).map(Self)
+    }
+
+    /// As text, for a store.
+    pub(crate) fn encode(&self) -> String {
+        self.0.encode()
     }
 
     /// Whether the same is stored as when this stamp was made.
@@ -41,6 +51,8 @@ mod tests {
             assert!(!stamp.is_of(&other, &[b"argon2id", b"salt", b"hash"], &keys), "{other:?}");
         }
         assert!(!stamp.is_of(&alice, &[b"argon2id", b"salt", b"hash"], &MacKeys::generate().unwrap()));
+        let kept = CredentialStamp::parse(&stamp.encode()).unwrap();
+        assert!(kept.is_of(&alice, &[b"argon2id", b"salt", b"hash"], &keys));
         assert!(!format!("{stamp:?}").contains("hash"));
     }
 }

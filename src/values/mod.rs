@@ -4,7 +4,7 @@ pub(crate) mod affinity;
 pub(crate) mod ambiguous;
 pub mod client_address;
 pub mod configured_path;
-pub(crate) mod credential_stamp;
+pub mod credential_stamp;
 pub mod device;
 pub mod end_cause;
 pub(crate) mod escapes;

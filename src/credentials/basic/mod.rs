@@ -11,10 +11,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::credentials::account_status::AccountStatus;
 use crate::credentials::methods::{Means, SignInMethod, Verdict};
 use crate::credentials::user_file::current::CurrentUsers;
 use crate::credentials::user_file::method::check;
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
+use crate::values::identity::UserKey;
 
 /// The users of a file, whose programs send name and password with every request.
 #[derive(Debug)]
@@ -38,5 +40,10 @@ impl SignInMethod for Basic {
             CredentialSource::Basic => check(&self.0.get(), presented, means, self.name()).await,
             CredentialSource::Form => Verdict::Absent,
         }
+    }
+
+    /// The users are those of the form, whose method speaks for them.
+    fn status_of(&self, _: &UserKey) -> Option<AccountStatus> {
+        None
     }
 }

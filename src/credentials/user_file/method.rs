@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::Users;
 use super::current::CurrentUsers;
+use super::{SOURCE, Users};
+use crate::credentials::account_status::AccountStatus;
 use crate::credentials::methods::{Accepted, Means, SignInMethod, Verdict};
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
+use crate::values::identity::UserKey;
 
 /// The users of a file, who sign in with the form.
 #[derive(Debug)]
@@ -31,6 +33,10 @@ impl SignInMethod for UserFile {
             CredentialSource::Form => check(&self.0.get(), presented, means, self.name()).await,
             CredentialSource::Basic => Verdict::Absent,
         }
+    }
+
+    fn status_of(&self, user: &UserKey) -> Option<AccountStatus> {
+        (*user.source == *SOURCE).then(|| self.0.get().status_of(&user.subject))
     }
 }
 

@@ -219,8 +219,9 @@ impl Harness {
     /// A session without a password to be checked, as a `Cookie` line.
     async fn session_of(&self, user: &str) -> String {
         let sign_in = SignIn {
-            user: UserKey { source: "test".into(), subject: user.into() },
+            user: Arc::new(UserKey { source: "test".into(), subject: user.into() }),
             identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
+            stamp: None,
             device: Device::from_user_agent(""),
             address: ClientAddress::Unix,
         };

@@ -29,8 +29,9 @@ fn tables() -> [SessionTable; 2] {
 
 pub(super) fn sign_in(user: &str) -> SignIn {
     SignIn {
-        user: UserKey { source: "file".into(), subject: user.into() },
+        user: Arc::new(UserKey { source: "file".into(), subject: user.into() }),
         identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
+        stamp: None,
         device: Device::from_user_agent("curl/8"),
         address: ClientAddress::Unix,
     }

@@ -218,8 +218,9 @@ impl Site {
     /// The same for somebody with more than a name.
     pub async fn session_as(&self, identity: Identity) -> String {
         let sign_in = SignIn {
-            user: UserKey { source: "test".into(), subject: identity.user().into() },
+            user: Arc::new(UserKey { source: "test".into(), subject: identity.user().into() }),
             identity: Arc::new(identity),
+            stamp: None,
             device: Device::from_user_agent(""),
             address: ClientAddress::Unix,
         };

@@ -20,8 +20,9 @@ fn presented(user: &str, password: &str) -> UsernamePassword {
 
 fn session(user: &str, now: Moment) -> Arc<Session> {
     let sign_in = SignIn {
-        user: UserKey { source: "test".into(), subject: user.into() },
+        user: Arc::new(UserKey { source: "test".into(), subject: user.into() }),
         identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
+        stamp: None,
         device: Device::from_user_agent(""),
         address: ClientAddress::Unix,
     };

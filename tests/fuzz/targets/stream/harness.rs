@@ -111,8 +111,9 @@ impl Harness {
     /// The cookie pair of alice.
     pub async fn sign_in(&self) -> String {
         let sign_in = SignIn {
-            user: UserKey { source: "fuzz".into(), subject: "alice".into() },
+            user: Arc::new(UserKey { source: "fuzz".into(), subject: "alice".into() }),
             identity: Arc::new(Identity::new("alice", None, None, &["staff".into()]).unwrap()),
+            stamp: None,
             device: Device::from_user_agent(""),
             address: ClientAddress::Unix,
         };
