@@ -91,4 +91,7 @@ pub mod config;
 pub mod sample;
 
 #[cfg(feature = "engine")]
+pub mod service;
+
+#[cfg(feature = "engine")]
 pub mod cli;

@@ -6,11 +6,8 @@ use std::sync::Arc;
 
 use exeunt::audit::Log;
 use exeunt::config::{self, Settings};
-use exeunt::credentials::hashing::{self, PasswordChecker};
-use exeunt::gateway::{Assembled, Gateway};
-use exeunt::logout::run::Pipeline;
-use exeunt::proxy::{Proxy, Server, listener};
-use exeunt::routes::resolver::Upstreams;
+use exeunt::proxy::listener;
+use exeunt::service::{Environment, Service};
 use exeunt::session::record::SignIn;
 use exeunt::session::table::SessionTable;
 use exeunt::values::client_address::ClientAddress;
@@ -18,7 +15,7 @@ use exeunt::values::device::Device;
 use exeunt::values::identity::{Identity, UserKey};
 use exeunt::values::mac::MacKeys;
 use exeunt::values::time::Clock;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 use super::scenario::Scenario;
 use super::{Result, wait_for_the_end};
@@ -59,13 +56,13 @@ pub fn run_outside(arguments: &[String]) -> Result<ExitCode> {
 async fn serve(served: Served<'_>) -> Result<()> {
     let settings = settings(served.upstream, served.access_log)?;
     let clock = Clock::system();
-    let server = settings.server.clone();
-    let listeners = listener::bind(&server.listen)?;
-    let gateway = Arc::new(gateway(settings, &clock)?);
-    let cookies = sign_in(gateway.sessions(), &served, &clock).await?;
-    let proxy = Proxy::new(gateway, &server, clock.clone());
-    let server = Server::open(server, listeners, proxy, clock);
-    let address = server.addresses().first().ok_or("no address")?;
+    let listeners = listener::bind(&settings.server.listen)?;
+    let log = Log::to_standard_error(settings.log, &clock)?;
+    let keys = MacKeys::generate().map_err(|problem| format!("{problem:?}"))?;
+    let environment = Environment { log, clock: clock.clone(), keys, listeners };
+    let service = Service::start(settings, environment).map_err(|error| error.to_string())?;
+    let cookies = sign_in(service.gateway.sessions(), &served, &clock).await?;
+    let address = service.server.addresses().first().ok_or("no address")?;
     println!("{address}\n{}\n", cookies.join("\n"));
     counting_begins();
     tokio::task::spawn_blocking(wait_for_the_end).await?;
@@ -97,21 +94,6 @@ fn settings(upstream: &str, access: bool) -> Result<Settings> {
     let (settings, _) =
         config::parse("benchmark", &text, Path::new("/nonexistent")).map_err(|report| report.to_string())?;
     Ok(settings)
-}
-
-fn gateway(settings: Settings, clock: &Clock) -> Result<Gateway> {
-    let upstreams = Upstreams::new(Handle::current());
-    let keys = MacKeys::generate().map_err(|problem| format!("{problem:?}"))?;
-    Ok(Gateway::new(
-        Assembled::new(settings.gateway, Arc::new(keys), &upstreams, clock)
-            .map_err(|problem| format!("{problem:?}"))?,
-        PasswordChecker::new(hashing::HashingSettings::default())?,
-        Pipeline {
-            sessions: Arc::new(SessionTable::new(settings.session, None)),
-            log: Log::to_standard_error(settings.log, clock)?,
-            clock: clock.clone(),
-        },
-    ))
 }
 
 /// Signs in as many, several sessions to a user, and answers the first cookies.

@@ -8,6 +8,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::{Reload, ReloadRefused};
 use crate::gateway::Gateway;
 use crate::session::record::Session;
 use crate::values::form::{Form, FormValue};
@@ -19,6 +20,7 @@ pub(super) enum AdminRequest<'a> {
     Health,
     Readiness,
     Unban(Cow<'a, str>),
+    Reload,
     Sessions(Option<String>),
     Revoke(Cow<'a, str>),
     RevokeAllOf(Cow<'a, str>),
@@ -43,6 +45,7 @@ impl<'a> AdminRequest<'a> {
         let (wanted, asked) = match *parts.as_slice() {
             ["healthz"] => ("GET", Self::Health),
             ["readyz"] => ("GET", Self::Readiness),
+            ["reload"] => ("POST", Self::Reload),
             ["sessions"] => ("GET", Self::Sessions(user_in(uri.query().unwrap_or_default())?)),
             ["bans", user] => ("DELETE", Self::Unban(text(user)?)),
             ["sessions", handle] => ("DELETE", Self::Revoke(text(handle)?)),
@@ -53,7 +56,7 @@ impl<'a> AdminRequest<'a> {
     }
 
     /// Does it.
-    pub(super) async fn answer(self, gateway: &Arc<Gateway>, ready: bool) -> Reply {
+    pub(super) async fn answer(self, gateway: &Arc<Gateway>, reload: Arc<dyn Reload>, ready: bool) -> Reply {
         match self {
             Self::Health => status_reply("running"),
             Self::Readiness if ready => status_reply("ready"),
@@ -61,6 +64,14 @@ impl<'a> AdminRequest<'a> {
             Self::Unban(user) => {
                 Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": gateway.unban(&user) }))
             }
+            Self::Reload => match reload.reload().await {
+                Ok(reloaded) => Reply::json(StatusCode::OK, &reloaded),
+                Err(ReloadRefused { report }) => {
+                    let message = "The configuration was refused, and nothing has changed.";
+                    let body = json!({ "error": "reload_refused", "message": message, "report": report });
+                    Reply::json(StatusCode::UNPROCESSABLE_ENTITY, &body)
+                }
+            },
             Self::Sessions(user) => {
                 let sessions = gateway.sessions_of(user.as_deref());
                 let list: Vec<_> = sessions.iter().map(|session| session_json(session, gateway)).collect();
@@ -126,6 +137,8 @@ mod tests {
     #[test]
     fn every_address_and_its_method() {
         let cases = [
+            ("POST", "/reload", Ok(AdminRequest::Reload)),
+            ("GET", "/reload", Err(UnknownRequest::Method("POST"))),
             ("GET", "/healthz", Ok(AdminRequest::Health)),
             ("GET", "/readyz", Ok(AdminRequest::Readiness)),
             ("GET", "/sessions", Ok(AdminRequest::Sessions(None))),

@@ -27,6 +27,14 @@ pub enum NoAnswer {
     Broken(String),
 }
 
+impl NoAnswer {
+    /// Whether no program listens there.
+    pub fn is_absence(&self) -> bool {
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        matches!(self, Self::Unreachable(error) if matches!(error.kind(), NotFound | ConnectionRefused))
+    }
+}
+
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

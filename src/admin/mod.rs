@@ -7,14 +7,17 @@
 //! | `DELETE /bans/{user}` | forgets the wrong passwords of an account, or of an address |
 //! | `GET /sessions[?user=NAME]` | who is signed in |
 //! | `DELETE /sessions/{handle}` | ends one session, and answers the receipt |
+//! | `POST /reload` | reads the configuration anew, and answers what changed; 422 with all problems if it is refused |
 //! | `DELETE /users/{user}/sessions` | ends all sessions of a user, and answers the receipts |
 
 mod answer;
 pub mod client;
+mod reload;
 mod server;
 
 use std::path::PathBuf;
 
+pub use self::reload::{Reload, ReloadRefused, Reloaded, counted};
 pub use self::server::AdminSocket;
 
 /// Where the socket is unless the configuration says something else, from the folder of its file.

@@ -16,8 +16,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
-use super::AdminSettings;
 use super::answer::AdminRequest;
+use super::{AdminSettings, Reload};
 use crate::gateway::Gateway;
 use crate::proxy::unix_socket::{self, SocketFile};
 use crate::values::reply::Reply;
@@ -49,38 +49,43 @@ impl AdminSocket {
     }
 
     /// Answers for ever. From the end of `stopping` on it says that the gateway is not ready.
-    pub async fn serve(self, gateway: Arc<Gateway>, stopping: impl Future<Output = ()>) {
+    pub async fn serve(self, gateway: Arc<Gateway>, reload: Arc<dyn Reload>, stopping: impl Future<Output = ()>) {
         let notice = async {
             stopping.await;
             self.ready.store(false, Ordering::Relaxed);
             std::future::pending::<()>().await;
         };
-        tokio::join!(notice, self.accept(gateway));
+        tokio::join!(notice, self.accept(gateway, reload));
     }
 
-    async fn accept(&self, gateway: Arc<Gateway>) {
+    async fn accept(&self, gateway: Arc<Gateway>, reload: Arc<dyn Reload>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
             let Ok((stream, _)) = self.listener.accept().await else {
                 tokio::time::sleep(RECOVER).await;
                 continue;
             };
-            let (gateway, ready) = (Arc::clone(&gateway), Arc::clone(&self.ready));
+            let (gateway, reload, ready) = (Arc::clone(&gateway), Arc::clone(&reload), Arc::clone(&self.ready));
             tokio::spawn(async move {
                 let _place = place;
                 // A client that goes away, or stays for too long, is no matter of ours.
-                let _ = tokio::time::timeout(LIFE, converse(stream, gateway, ready)).await;
+                let _ = tokio::time::timeout(LIFE, converse(stream, gateway, reload, ready)).await;
             });
         }
     }
 }
 
-async fn converse(stream: UnixStream, gateway: Arc<Gateway>, ready: Arc<AtomicBool>) -> hyper::Result<()> {
+async fn converse(
+    stream: UnixStream,
+    gateway: Arc<Gateway>,
+    reload: Arc<dyn Reload>,
+    ready: Arc<AtomicBool>,
+) -> hyper::Result<()> {
     let service = service_fn(move |request: Request<Incoming>| {
-        let (gateway, ready) = (Arc::clone(&gateway), ready.load(Ordering::Relaxed));
+        let (gateway, reload, ready) = (Arc::clone(&gateway), Arc::clone(&reload), ready.load(Ordering::Relaxed));
         async move {
             let reply = match AdminRequest::read(request.method(), request.uri()) {
-                Ok(asked) => asked.answer(&gateway, ready).await,
+                Ok(asked) => asked.answer(&gateway, reload, ready).await,
                 Err(unknown) => unknown.answer(),
             };
             Ok::<_, Infallible>(response(reply))

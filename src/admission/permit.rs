@@ -20,6 +20,7 @@ use crate::values::reason::Reason;
 pub(crate) struct Permit {
     route: Arc<Route>,
     hold: Option<Hold>,
+    proof: Proof,
 }
 
 impl Permit {
@@ -31,6 +32,11 @@ impl Permit {
     /// The session in whose name it goes.
     pub(crate) fn session(&self) -> Option<&Arc<Session>> {
         self.hold.as_ref().map(Hold::session)
+    }
+
+    /// How that was proved.
+    pub(crate) fn proof(&self) -> Proof {
+        self.proof
     }
 
     /// Who is signed in, as it was judged.
@@ -73,21 +79,50 @@ pub(crate) fn decide(
     hold: Option<Hold>,
     proof: Proof,
 ) -> Decision {
+    match judge(facts, hosts, route, hold.as_ref().map(Hold::identity), proof) {
+        Judgement::Allow => Decision::Allow(Permit { route: Arc::clone(route), hold, proof }),
+        Judgement::AskLogin => Decision::AskLogin,
+        Judgement::Refuse(reason) => Decision::Refuse(reason),
+    }
+}
+
+/// Whether somebody may send a request to a route.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It may be forwarded.
+    Allow,
+    /// Somebody has to sign in first.
+    AskLogin,
+    /// It is refused.
+    Refuse(Reason),
+}
+
+/// Judges a request to a route, for whoever is signed in and has proved it so. What runs when the rules change is
+/// judged again by this.
+pub(crate) fn judge(
+    facts: &RequestFacts<'_>,
+    hosts: &OwnHosts,
+    route: &Route,
+    who: Option<&Identity>,
+    proof: Proof,
+) -> Judgement {
     if let Err(reason) = passes(facts, hosts, route, proof) {
-        return Decision::Refuse(reason);
+        return Judgement::Refuse(reason);
     }
-    match judge(&route.access, hold.as_ref().map(Hold::identity)) {
-        Judgement::AskLogin => return Decision::AskLogin,
-        Judgement::Refuse(reason) => return Decision::Refuse(reason),
+    if proof == Proof::Basic && !route.basic {
+        return Judgement::AskLogin;
+    }
+    match access(&route.access, who) {
         Judgement::Allow => {}
+        refused @ (Judgement::AskLogin | Judgement::Refuse(_)) => return refused,
     }
-    if hold.is_some()
+    if who.is_some()
         && facts.is_websocket()
         && let Err(reason) = cross_site::socket(facts, hosts, &route.origins)
     {
-        return Decision::Refuse(reason);
+        return Judgement::Refuse(reason);
     }
-    Decision::Allow(Permit { route: Arc::clone(route), hold })
+    Judgement::Allow
 }
 
 /// What a route asks of every request, whoever sends it.
@@ -105,14 +140,7 @@ fn passes(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Route, proof: Proo
     Ok(())
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Judgement {
-    Allow,
-    AskLogin,
-    Refuse(Reason),
-}
-
-fn judge(access: &Access, who: Option<&Identity>) -> Judgement {
+fn access(access: &Access, who: Option<&Identity>) -> Judgement {
     match (access, who) {
         (Access::Public, _) | (Access::SignedIn, Some(_)) => Judgement::Allow,
         (Access::SignedIn | Access::Groups(_), None) => Judgement::AskLogin,
@@ -140,7 +168,7 @@ mod tests {
             (groups(), Some(&nobody), Judgement::Refuse(Reason::GroupMissing)),
         ];
         for (access, who, want) in cases {
-            assert_eq!(judge(&access, who), want, "{access:?} {who:?}");
+            assert_eq!(super::access(&access, who), want, "{access:?} {who:?}");
         }
     }
 }

@@ -63,6 +63,22 @@ pub(crate) enum Event<'a> {
         /// What was done.
         receipt: &'a Receipt,
     },
+    /// The configuration was read anew, and holds.
+    Reloaded {
+        /// The keys that have another value.
+        keys: &'a [String],
+        /// Users who are new, who have changed, who are gone.
+        users: [usize; 3],
+        /// Sessions that ended because of it.
+        sessions_ended: usize,
+        /// Exchanges that were under way and are refused by it.
+        exchanges_cut: usize,
+    },
+    /// The configuration was read anew, and nothing has changed.
+    ReloadRefused {
+        /// How many things are wrong with it. Each is a message of its own.
+        problems: usize,
+    },
 }
 
 impl Event<'_> {
@@ -70,7 +86,11 @@ impl Event<'_> {
     pub(super) fn is_strangers(&self) -> bool {
         match self {
             Self::SignInRefused { .. } | Self::LikelyProxy { .. } => true,
-            Self::SignedIn { .. } | Self::PasswordChanged { .. } | Self::Ended { .. } => false,
+            Self::SignedIn { .. }
+            | Self::PasswordChanged { .. }
+            | Self::Ended { .. }
+            | Self::Reloaded { .. }
+            | Self::ReloadRefused { .. } => false,
         }
     }
 
@@ -116,6 +136,19 @@ impl Event<'_> {
                 line.word(key!("cause"), cause.id());
                 line.value(key!("logout_id"), &receipt.logout_id);
                 line.value(key!("steps"), steps(receipt));
+            }
+            Self::Reloaded { keys, users: [added, changed, removed], sessions_ended, exchanges_cut } => {
+                line.word(key!("event"), "reloaded");
+                line.value(key!("changed"), keys.join(","));
+                line.number(key!("users_added"), *added as u64);
+                line.number(key!("users_changed"), *changed as u64);
+                line.number(key!("users_removed"), *removed as u64);
+                line.number(key!("sessions_ended"), *sessions_ended as u64);
+                line.number(key!("exchanges_cut"), *exchanges_cut as u64);
+            }
+            Self::ReloadRefused { problems } => {
+                line.word(key!("event"), "reload_refused");
+                line.number(key!("problems"), *problems as u64);
             }
         }
         line.end();

@@ -132,7 +132,6 @@ impl Log {
     }
 
     /// Writes all further lines like this.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a reload sets it"))]
     pub(crate) fn set(&self, settings: LogSettings) {
         self.0.current.0.store(CurrentSettings::byte(settings), Ordering::Relaxed);
     }

@@ -57,7 +57,7 @@ async fn run(demo: &Demo, log: Log) -> Result<(), String> {
         print(&format!("Port {} is in use by another program: using port {}.\n\n", PORTS.start(), address.port()))?;
     }
     print(&welcome(&url))?;
-    serve::run(settings, keys::in_memory()?, log, listeners, signals).await
+    serve::run(None, settings, keys::in_memory()?, log, listeners, signals).await
 }
 
 fn listen(wanted: Option<SocketAddr>) -> Result<Vec<Listener>, BindError> {

@@ -12,6 +12,7 @@ mod keys;
 mod messages;
 mod open_files;
 mod print;
+mod reload;
 mod running;
 mod serve;
 mod service_manager;
@@ -38,6 +39,7 @@ Examples:
   exeunt user set alice --group staff      add somebody who may sign in
   exeunt check                             list everything that is wrong with ./config.toml
   exeunt serve --config /etc/exeunt/config.toml
+  exeunt reload                            make the running one read its configuration and its users anew
 
 Exit codes: 0 success, 1 the command failed, 2 wrong arguments, 78 serve refused its configuration";
 
@@ -63,6 +65,9 @@ enum Command {
     /// List everything that is wrong with a configuration: line, key, what to write
     #[command(after_help = CHECK_HELP)]
     Check(check::Check),
+    /// Make the running gateway read its configuration and its users again
+    #[command(after_help = RELOAD_HELP)]
+    Reload(reload::Reload),
     /// Add, change, remove and list users
     #[command(subcommand)]
     User(user::UserCommand),
@@ -81,7 +86,8 @@ enum Command {
 }
 
 const SERVE_HELP: &str = "\
-SIGTERM and SIGINT stop it: running exchanges may finish first (limits.drain). Messages go to standard error.
+SIGTERM and SIGINT stop it: running exchanges may finish first (limits.drain). SIGHUP makes it read its configuration
+again, as `exeunt reload` does. Messages go to standard error.
 
 Examples:
   exeunt serve
@@ -107,9 +113,21 @@ at most), and as root checks that the service's user can read the files.
 Examples:
   exeunt check
   exeunt check --since 0.1                 after an upgrade: note changed defaults
-  exeunt check --config /etc/exeunt/config.toml && systemctl restart exeunt
+  exeunt check --config /etc/exeunt/config.toml && systemctl reload exeunt
 
 Exit codes: 0 no problems, 1 problems";
+
+const RELOAD_HELP: &str = "\
+Requests that are under way finish, unless the new configuration refuses them. Whoever was removed or disabled, or has
+a new password, is signed out; changed groups take effect at once. If anything is wrong with the configuration, nothing
+changes.
+
+Examples:
+  exeunt reload
+  exeunt reload --config /etc/exeunt/config.toml
+  kill -HUP PID          # the same; the result is in the log
+
+Exit codes: 0 reloaded, 1 refused or no gateway is running";
 
 const COMPLETIONS_HELP: &str = "\
 Examples:
@@ -142,6 +160,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Serve(which) => serve::command(&which),
         Command::Demo(demo) => demo::command(&demo),
         Command::Check(check) => check::command(&check),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::User(command) => user::run(command),
         Command::Session(command) => session::run(command),
         Command::Completions { shell } => print::completions(shell),

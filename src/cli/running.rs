@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use http::Method;
+use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::configured::ConfigFile;
 use super::failure::CommandError;
-use crate::admin::{DEFAULT_SOCKET, client};
+use crate::admin::{DEFAULT_SOCKET, ReloadRefused, Reloaded, client};
 
 /// Which gateway is meant.
 #[derive(Clone, Debug, Args)]
@@ -31,20 +31,73 @@ impl Running {
         Ok(found.beside(listen.as_deref().and_then(|listen| listen.strip_prefix("unix:")).unwrap_or(DEFAULT_SOCKET)))
     }
 
+    /// The one of this configuration.
+    pub(super) fn of(config: ConfigFile) -> Self {
+        Self { socket: None, config }
+    }
+
     /// Asks it, and gives its answer; a refusal is a failure, in its own words.
     pub(super) fn ask(&self, method: Method, target: &str) -> Result<Value, CommandError> {
-        let path = self.socket()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| CommandError::new(error, "free some memory"))?;
-        let answer = runtime.block_on(client::ask(&path, method, target));
-        let help =
-            format!("is the gateway running, and may you open {}? Another socket: --socket FILE", path.display());
-        let (status, answer) = answer.map_err(|error| CommandError::new(error, help))?;
+        let (status, answer) = self.request(method, target)?;
         if status.is_success() {
             return Ok(answer);
         }
         let message = answer.get("message").and_then(Value::as_str).unwrap_or("the gateway refused").to_owned();
         Err(CommandError::new(message, "list the sessions: exeunt session list"))
+    }
+
+    /// Has it read its configuration anew.
+    ///
+    /// # Errors
+    /// It is not running, or it refused: nothing has changed.
+    pub(super) fn reload(&self) -> Result<Reloaded, Unanswered> {
+        let (status, answer) = self.request(Method::POST, "/reload")?;
+        let unknown = |_| CommandError::new("the gateway's answer cannot be read", "is it of the same version?");
+        if status.is_success() {
+            return Ok(serde_json::from_value(answer).map_err(unknown)?);
+        }
+        let ReloadRefused { report } = serde_json::from_value(answer).map_err(unknown)?;
+        Err(CommandError(format!("{report}the running gateway goes on with its old configuration")).into())
+    }
+
+    fn request(&self, method: Method, target: &str) -> Result<(StatusCode, Value), Unanswered> {
+        let path = self.socket()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| CommandError::new(error, "free some memory"))?;
+        runtime.block_on(client::ask(&path, method, target)).map_err(|error| {
+            if error.is_absence() {
+                return Unanswered::NotRunning(path);
+            }
+            let help = format!("this asked {}: may you open this file? Another one: --socket FILE", path.display());
+            CommandError::new(error, help).into()
+        })
+    }
+}
+
+/// Why a gateway has not done what it was asked for.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// There is none at this socket.
+    NotRunning(PathBuf),
+    /// There is one.
+    Failed(CommandError),
+}
+
+impl From<CommandError> for Unanswered {
+    fn from(error: CommandError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Unanswered> for CommandError {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::NotRunning(socket) => Self::new(
+                format!("no gateway is running: nobody listens at {}", socket.display()),
+                "start it: exeunt serve; or name the admin socket of the one that is meant: --socket FILE",
+            ),
+            Unanswered::Failed(error) => error,
+        }
     }
 }
 

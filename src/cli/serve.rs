@@ -1,27 +1,22 @@
 //! `exeunt serve`: from a configuration to a running gateway, and to its end.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use async_trait::async_trait;
 
-use crate::admin::{AdminSettings, AdminSocket};
+use crate::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, Reloaded};
 use crate::audit::{Format, Log, LogSettings};
-use crate::config::{self, Settings};
-use crate::credentials::hashing::{self, PasswordChecker};
-use crate::gateway::{Assembled, Gateway, GatewaySettings};
-use crate::logout::run::Pipeline;
+use crate::config::{self, Settings, StartValues};
+use crate::gateway::Gateway;
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::settings::ServerSettings;
-use crate::proxy::{Proxy, Server, Signals};
-use crate::routes::resolver::Upstreams;
-use crate::sample::Sample;
-use crate::session::table::SessionTable;
+use crate::proxy::{Server, Signals};
+use crate::service::{Current, Environment, Reloader, Service};
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
-use crate::values::upstream_address::UpstreamAddress;
 
 use super::check::{self, Loaded};
 use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager};
@@ -38,7 +33,7 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
     }
     let server = settings.server.clone();
     match keys::open(&settings.state) {
-        Ok(keys) => until_stopped(&server, &log, serve(&path, settings, keys, log.clone())),
+        Ok(keys) => until_stopped(&server, &log, serve(path, settings, keys, log.clone())),
         Err(problem) => {
             fail(&log, &problem);
             ExitCode::from(REFUSED_CONFIGURATION)
@@ -91,11 +86,11 @@ fn fail(log: &Log, problem: &str) {
 /// How long the last lines may take, where the reader of the log has stopped.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-async fn serve(path: &Path, settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
+async fn serve(path: PathBuf, settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.server.connections);
     let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
-    let listeners = listener::bind(&settings.server.listen).map_err(|error| not_listening(&log, path, &error))?;
-    run(settings, keys, log, listeners, signals).await
+    let listeners = listener::bind(&settings.server.listen).map_err(|error| not_listening(&log, &path, &error))?;
+    run(Some(path), settings, keys, log, listeners, signals).await
 }
 
 /// Why the gateway cannot listen: people are shown the line of the configuration at `path` first.
@@ -112,46 +107,49 @@ fn not_listening(log: &Log, path: &Path, error: &BindError) -> String {
     }
 }
 
-/// Runs with these listeners, in place of those that the settings name, until the server is closed.
+/// Runs with these listeners, in place of those that the settings name, until the server is closed. A reload reads the
+/// file at `path`, where there is one.
 pub(super) async fn run(
+    path: Option<PathBuf>,
     settings: Settings,
     keys: MacKeys,
     log: Log,
     listeners: Vec<Listener>,
     signals: Signals,
 ) -> Result<(), String> {
-    let Settings { server, gateway, session, public_url, admin, .. } = settings;
+    let (admin, public_url, hosts) =
+        (settings.admin.clone(), settings.public_url.clone(), settings.gateway.hosts.list());
     let clock = Clock::system();
-    let hosts = gateway.hosts.list();
-    let upstreams = Upstreams::new(Handle::current());
-    let sample = start_sample(&gateway, &upstreams).await?;
-    let gateway = Arc::new(Gateway::new(
-        Assembled::new(gateway, Arc::new(keys), &upstreams, &clock).map_err(|error| error.to_string())?,
-        PasswordChecker::new(hashing::HashingSettings::default()).map_err(|error| format!("no threads: {error}"))?,
-        Pipeline { sessions: Arc::new(SessionTable::new(session, None)), log, clock: clock.clone() },
-    ));
-    let proxy = Proxy::new(Arc::clone(&gateway), &server, clock.clone());
-    let server = Server::open(server, listeners, proxy, clock);
+    let environment = Environment { log: log.clone(), clock: clock.clone(), keys, listeners };
+    let started = (StartValues::of(&settings), Current::of(&settings));
+    let service = Service::start(settings, environment).map_err(|error| error.to_string())?;
+    let service = Arc::new(service);
+    // Later the working folder may be another one.
+    let path = path.map(std::path::absolute).transpose().map_err(|error| error.to_string())?;
+    let reload: Option<Arc<dyn Reload>> = path.map(|path| {
+        let reloader = Reloader::new(Arc::clone(&service), path, started, log, clock);
+        Arc::new(ManagedReload(Arc::new(reloader))) as Arc<dyn Reload>
+    });
+    let Service { gateway, server, .. } = &*service;
     for address in server.addresses() {
         tracing::info!(%address, %public_url, hosts, "listening");
     }
-    let upkeep = tokio::spawn(Arc::clone(&gateway).keep_up());
+    let upkeep = tokio::spawn(Arc::clone(gateway).keep_up());
     tokio::select! {
         () = async {
-            tokio::join!(signals.run(&server, say_no_reload), service_manager::keep_informed(&server));
+            tokio::join!(signals.run(server, || hung_up(reload.as_ref())), service_manager::keep_informed(server));
         } => {}
-        () = answer_operators(admin, gateway, &server) => {}
+        () = answer_operators(admin.zip(reload.clone()), Arc::clone(gateway), server) => {}
     }
     upkeep.abort();
-    drop(sample);
     Ok(())
 }
 
 /// Answers at the admin socket for ever. A gateway without one serves people all the same.
-async fn answer_operators(settings: Option<AdminSettings>, gateway: Arc<Gateway>, server: &Server) {
-    if let Some(settings) = settings {
+async fn answer_operators(admin: Option<(AdminSettings, Arc<dyn Reload>)>, gateway: Arc<Gateway>, server: &Server) {
+    if let Some((settings, reload)) = admin {
         match AdminSocket::bind(&settings) {
-            Ok(socket) => socket.serve(gateway, server.stopping()).await,
+            Ok(socket) => socket.serve(gateway, reload, server.stopping()).await,
             Err(error) => {
                 tracing::error!(path = %settings.path.display(), %error, "no admin socket; see [admin] listen")
             }
@@ -160,16 +158,24 @@ async fn answer_operators(settings: Option<AdminSettings>, gateway: Arc<Gateway>
     std::future::pending().await
 }
 
-/// Starts the built-in application if a route leads to it.
-async fn start_sample(settings: &GatewaySettings, upstreams: &Upstreams) -> Result<Option<Sample>, String> {
-    if !settings.routes.iter().any(|route| route.upstreams.contains(&UpstreamAddress::Sample)) {
-        return Ok(None);
+/// SIGHUP: what comes of it is in the log.
+fn hung_up(reload: Option<&Arc<dyn Reload>>) {
+    match reload {
+        Some(reload) => drop(tokio::spawn(Arc::clone(reload).reload())),
+        None => tracing::warn!("SIGHUP: there is no configuration file to read anew"),
     }
-    let sample = Sample::start().await.map_err(|error| format!("the sample application cannot start: {error}"))?;
-    upstreams.sample_listens_at(sample.address());
-    Ok(Some(sample))
 }
 
-fn say_no_reload() {
-    tracing::warn!("SIGHUP: this version reads its configuration only at the start; restart it to apply changes");
+/// A reload that the service manager is told of.
+#[derive(Debug)]
+struct ManagedReload(Arc<Reloader>);
+
+#[async_trait]
+impl Reload for ManagedReload {
+    async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused> {
+        let reload = Arc::clone(&self.0) as Arc<dyn Reload>;
+        // To its end, whoever waits: a service manager that hears of no end gives the service up.
+        let told = tokio::spawn(service_manager::while_reloading(reload.reload()));
+        told.await.unwrap_or_else(|error| Err(ReloadRefused { report: format!("error: {error}\n") }))
+    }
 }

@@ -1,4 +1,4 @@
-//! What a service manager is told (systemd's `Type=notify`): that the gateway serves, lives, stops. Where nobody asked
+//! What a service manager is told (systemd's `Type=notify`): that the gateway serves, lives, reloads, stops. Where nobody asked
 //! for it by `NOTIFY_SOCKET`, nothing is said.
 
 use std::future::pending;
@@ -9,12 +9,23 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::proxy::Server;
 
+/// Has a reload run, and says when it begins and ends (sd_notify(3) wants the time with the beginning).
+pub(super) async fn while_reloading<T>(reload: impl Future<Output = T>) -> T {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "the service manager is not told of the reload"),
+    }
+    let reloaded = reload.await;
+    notify(&[NotifyState::Ready]);
+    reloaded
+}
+
 /// Says that the server serves, keeps saying that it lives, says when it begins to stop. Over when the server is.
 pub(super) async fn keep_informed(server: &Server) {
-    notify(NotifyState::Ready);
+    notify(&[NotifyState::Ready]);
     let until_stopped = async {
         server.stopping().await;
-        notify(NotifyState::Stopping);
+        notify(&[NotifyState::Stopping]);
         server.stopped().await;
     };
     tokio::select! {
@@ -33,7 +44,7 @@ async fn keep_pinging() {
     loop {
         ticks.tick().await;
         // By one of the threads that serve: if all of them are stuck, no ping is sent and the manager restarts us.
-        let sent = tokio::spawn(async { notify(NotifyState::Watchdog) });
+        let sent = tokio::spawn(async { notify(&[NotifyState::Watchdog]) });
         if let Err(error) = sent.await {
             tracing::error!(%error, "the watchdog was not pinged");
         }
@@ -45,8 +56,8 @@ fn ping_period(patience: Duration) -> Option<Duration> {
     Some(patience / 2).filter(|period| !period.is_zero())
 }
 
-fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager cannot be notified");
     }
 }

@@ -12,8 +12,9 @@ use http::Method;
 use super::configured::ConfigFile;
 use super::failure::CommandError;
 use super::print;
-use super::running::{Running, part};
+use super::running::{Running, Unanswered, part};
 
+use crate::admin::counted;
 use crate::credentials::password::{Password, hash};
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_file::edit::{self, ChangeOutcome, EditProblem, FieldChange, UserChange};
@@ -127,6 +128,21 @@ struct UsersFile {
     config: ConfigFile,
 }
 
+impl UsersFile {
+    /// The gateway that reads this file, as far as a configuration says so: the one that is meant, or the default one.
+    fn read_by(self, path: &Path) -> Result<Option<Running>, CommandError> {
+        let is_named = self.path.is_some();
+        let running = Running::of(self.config.clone());
+        if !is_named {
+            return Ok(Some(running));
+        }
+        let Ok(Some(found)) = self.config.read() else { return Ok(None) };
+        let its_own = found.beside(found.text_at("login", "users").as_deref().unwrap_or(DEFAULT_FILE));
+        let same = matches!((its_own.canonicalize(), path.canonicalize()), (Ok(one), Ok(other)) if one == other);
+        Ok(same.then_some(running))
+    }
+}
+
 /// The name of the users' file where the configuration does not say one.
 const DEFAULT_FILE: &str = "users.toml";
 
@@ -170,7 +186,8 @@ fn execute(command: UserCommand, ask: PasswordPrompt) -> Result<CommandOutput, C
 
 fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, CommandError> {
     arguments.check()?;
-    let (user, path) = (arguments.user.clone(), arguments.file.clone().path()?);
+    let (user, file) = (arguments.user.clone(), arguments.file.clone());
+    let path = file.clone().path()?;
     refuse_htpasswd(&path, "-B", &user)?;
     // Before the lock: people take their time to type, and a hash takes its own.
     let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
@@ -182,14 +199,14 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
         ChangeOutcome::Added => "added to",
         ChangeOutcome::Changed => "changed in",
     };
-    Ok(CommandOutput { result: followed(&user, done, &path), notice })
+    followed(&user, done, &path, file, notice)
 }
 
 fn remove(arguments: RemoveUser) -> Result<CommandOutput, CommandError> {
-    let (user, path) = (arguments.user, arguments.file.path()?);
+    let (user, path) = (arguments.user, arguments.file.clone().path()?);
     refuse_htpasswd(&path, "-D", &user)?;
     let ((), notice) = edit(&path, &user, |text| edit::remove(text, &user).map(|text| (text, ())))?;
-    Ok(CommandOutput { result: followed(&user, "removed from", &path), notice })
+    followed(&user, "removed from", &path, arguments.file, notice)
 }
 
 fn list(arguments: ListUsers) -> Result<CommandOutput, CommandError> {
@@ -219,8 +236,27 @@ fn unban(arguments: &UnbanUser) -> Result<CommandOutput, CommandError> {
     Ok(CommandOutput { result: format!("{user}: {followed}\n"), notice: String::new() })
 }
 
-fn followed(user: &str, done: &str, path: &Path) -> String {
-    format!("{user}: {done} {}; takes effect at the next start\n", path.display())
+/// Has the gateway that reads this file reload, and says what followed.
+fn followed(
+    user: &str,
+    done: &str,
+    path: &Path,
+    file: UsersFile,
+    notice: String,
+) -> Result<CommandOutput, CommandError> {
+    let written = format!("{user}: {done} {}", path.display());
+    let effect = match file.read_by(path)?.map(|running| running.reload()) {
+        None => "takes effect when the gateway that reads this file reloads: exeunt reload".to_owned(),
+        Some(Err(Unanswered::NotRunning(_))) => "no gateway is running: takes effect at the next start".to_owned(),
+        Some(Ok(reloaded)) => {
+            format!("the running gateway has reloaded: {}", counted(reloaded.sessions_ended, "session", "ended"))
+        }
+        // Written, and not in force: a program that removes somebody has to see that.
+        Some(Err(Unanswered::Failed(CommandError(problem)))) => {
+            return Err(CommandError(format!("{notice}{problem}\n{written}, but the running gateway does not know")));
+        }
+    };
+    Ok(CommandOutput { result: format!("{written}; {effect}\n"), notice })
 }
 
 /// There is a tool for such files already, and it keeps their form.

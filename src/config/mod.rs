@@ -22,12 +22,14 @@ mod machine;
 mod meanings;
 mod meant;
 mod origins;
+mod outline;
 mod own_pages;
 mod pages;
 mod pass_headers;
 mod patterns;
 mod raw;
 mod report;
+mod restart;
 mod routes;
 mod rules;
 pub mod schema;
@@ -61,7 +63,9 @@ use crate::values::return_to::{AllowedOrigins, OriginPattern};
 
 pub use changes::Version;
 pub use machine::Machine;
+pub use outline::Outline;
 pub use report::{Finding, Report, Severity};
+pub use restart::StartValues;
 pub use service_user::ServiceUser;
 pub use state::StateFolder;
 
@@ -87,6 +91,8 @@ pub struct Settings {
     pub users_file: PathBuf,
     /// Where the state folder is.
     pub state: StateFolder,
+    /// What is written, key by key.
+    pub outline: Outline,
 }
 
 /// The default paths of the configuration, in order.
@@ -101,10 +107,37 @@ pub(crate) fn find() -> Option<PathBuf> {
 ///
 /// # Errors
 /// Everything that is wrong with it, or that it cannot be read.
-pub(crate) fn load(path: &Path) -> Result<(Settings, Report), Report> {
+pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
+    load_with(path, None)
+}
+
+/// Reads the configuration of a program that runs. What only a restart changes stays as it was at the start, with a
+/// warning.
+///
+/// # Errors
+/// Everything that is wrong with it. A single line of a users' file that cannot be used is enough: at a start it would
+/// keep one user out, here it would sign somebody out who is at work.
+pub fn load_again(path: &Path, start: &StartValues) -> Result<(Settings, Report), Report> {
+    load_with(path, Some(start)).and_then(refuse_flaws)
+}
+
+fn refuse_flaws((settings, report): (Settings, Report)) -> Result<(Settings, Report), Report> {
+    if report.has_flaws() { Err(report) } else { Ok((settings, report)) }
+}
+
+fn load_with(path: &Path, start: Option<&StartValues>) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
-    parse_on(None, &name, &text, &path)
+    parse_on(Purpose { look: None, start }, &name, &text, &path)
+}
+
+/// What a configuration is read for, besides its settings.
+#[derive(Clone, Copy, Debug, Default)]
+struct Purpose<'a> {
+    /// To be checked, with these looks at the machine.
+    look: Option<&'a Look>,
+    /// To be put to work in a program that was started with these values.
+    start: Option<&'a StartValues>,
 }
 
 /// What `check` looks at besides the file itself.
@@ -123,7 +156,7 @@ pub struct Look {
 pub fn check(path: &Path, look: &Look) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
-    parse_on(Some(look), &name, &text, &path)
+    parse_on(Purpose { look: Some(look), start: None }, &name, &text, &path)
 }
 
 /// The text of a file and its absolute path: messages about files hold from any folder.
@@ -139,18 +172,24 @@ fn read_file(name: &str, path: &Path) -> Result<(String, PathBuf), Report> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report), Report> {
-    parse_on(None, name, text, &folder.join("config.toml"))
+    parse_on(Purpose::default(), name, text, &folder.join("config.toml"))
 }
 
-fn parse_on(look: Option<&Look>, name: &str, text: &str, path: &Path) -> Result<(Settings, Report), Report> {
+fn parse_on(purpose: Purpose<'_>, name: &str, text: &str, path: &Path) -> Result<(Settings, Report), Report> {
     let (root, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         return Err(Report::new(name, syntax::concealed(text), syntax::findings(text)));
     }
     let findings = Findings::default();
     let file = RawTable::file(&root, &schema::FILE, &findings);
-    let settings = read(&file, path.parent().unwrap_or(Path::new("/")));
-    if let (Some(Look { machine, since }), Some(settings)) = (look, &settings) {
+    let mut settings = read(&file, path.parent().unwrap_or(Path::new("/")));
+    if let Some(settings) = &mut settings {
+        settings.outline = Outline::of(root.get_ref());
+        if let Some(start) = purpose.start {
+            start.keep(&file, settings);
+        }
+    }
+    if let (Some(Look { machine, since }), Some(settings)) = (purpose.look, &settings) {
         machine.look(&file, settings, path);
         since.iter().for_each(|since| changes::note(&file, *since));
     }
@@ -203,6 +242,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
         public_url: public_url?,
         users_file: users_file?,
         state,
+        outline: Outline::default(),
     })
 }
 

@@ -82,6 +82,12 @@ impl Report {
         &self.findings
     }
 
+    /// The line of a finding, counted from 1; `None` where it is about nothing that is written.
+    pub fn line(&self, finding: &Finding) -> Option<usize> {
+        let before = self.text.get(..finding.span.as_ref()?.start)?;
+        Some(1 + before.bytes().filter(|byte| *byte == b'\n').count())
+    }
+
     /// Whether the configuration is refused.
     pub fn has_problems(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Problem)

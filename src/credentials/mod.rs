@@ -1,7 +1,6 @@
 //! Who somebody is: an ordered list of sign-in methods, each in a file or a folder of its own. All of them are asked
 //! the same way, with what a request presents, and answer a [`Verdict`].
 
-#[cfg_attr(not(test), expect(dead_code, reason = "a reload compares users by it"))]
 pub(crate) mod account_status;
 pub(crate) mod apr1;
 pub(crate) mod basic;

@@ -57,7 +57,7 @@ pub struct GatewaySettings {
 
 /// A configuration at work.
 #[derive(Debug)]
-pub struct Assembled {
+pub(crate) struct Assembled {
     pub(super) hosts: OwnHosts,
     pub(super) trusted: TrustedProxies,
     pub(super) own_pages: OwnPages,
@@ -86,7 +86,7 @@ pub(super) enum Requested<'a> {
 
 impl Assembled {
     /// Puts a configuration to work. Upstreams that are known already keep their connections.
-    pub fn new(
+    pub(crate) fn new(
         settings: GatewaySettings,
         keys: Arc<MacKeys>,
         upstreams: &Upstreams,

@@ -123,9 +123,9 @@ impl Gateway {
     }
 
     /// Forgets whose credentials were right, so that everybody's are checked anew, and ends what goes on in the name
-    /// of those whom `keeps` does not accept. Answers how many connections that were. For a reload of the users.
-    pub(crate) fn forget_credentials(&self, cause: EndCause, keeps: impl Fn(&Session) -> bool) -> usize {
-        self.basic.forget(cause, self.assembled.load().logout.grace, keeps)
+    /// of those for whom `is_over` says why. Answers how many connections that were. For a reload of the users.
+    pub(crate) fn forget_credentials(&self, is_over: impl Fn(&Session) -> Option<EndCause>) -> usize {
+        self.basic.forget(self.assembled.load().logout.grace, is_over)
     }
 
     /// What attempts to sign in are judged with.

@@ -32,12 +32,19 @@ pub(crate) struct Forward {
     pub(super) resources: HeaderEdits,
     pub(super) cookies: ApplicationCookies,
     pub(super) is_idle: bool,
+    /// That of the configuration under which the permit was made.
+    pub(super) generation: u64,
 }
 
 impl Forward {
     /// The upstreams to choose from.
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.permit.route().pool
+    }
+
+    /// Of which configuration the permit is: see [`super::Gateway::generation`].
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// A number that stays the same for a session, or for an address without one: the same upstream serves both.

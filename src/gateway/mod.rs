@@ -6,36 +6,82 @@ mod basic;
 mod built_in_pages;
 mod exchange;
 mod forward;
+mod judge_again;
 mod operations;
 mod password;
 mod perform;
 mod receive;
 mod refuse;
+mod reload;
 mod resources;
 
+use std::fmt;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-pub use self::assembled::{Assembled, GatewaySettings};
+use self::assembled::Assembled;
+pub use self::assembled::GatewaySettings;
 pub(crate) use self::built_in_pages::SignInOutRequest;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::forward::Forward;
 pub(crate) use self::receive::Received;
+pub use self::reload::Reloaded;
+use crate::audit::Log;
 use crate::credentials::basic::verified::Verified;
-use crate::credentials::hashing::PasswordChecker;
+use crate::credentials::hashing::{HashingSettings, PasswordChecker};
 use crate::logout::ending::Terms;
 use crate::logout::reaper::keep_reaping;
 use crate::logout::run::{Pipeline, Which};
-use crate::session::store::Unavailable;
-use crate::session::table::SessionTable;
+use crate::pages::BrokenPages;
+use crate::routes::resolver::Upstreams;
+use crate::session::backing::Backing;
+use crate::session::store::{SessionStore, Unavailable};
+use crate::session::table::{SessionSettings, SessionTable};
 use crate::throttle::Throttle;
+use crate::values::mac::MacKeys;
+use crate::values::time::Clock;
 
 /// Runs something to its end, even if whoever waits for it goes away: what was begun to end is ended, and audited.
 /// `None` if it broke down.
 async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     tokio::spawn(work).await.ok()
+}
+
+/// What a gateway needs besides its configuration, from its start to its end.
+#[derive(Clone, Debug)]
+pub struct GatewayParts {
+    /// Where lines are written.
+    pub log: Log,
+    /// The time.
+    pub clock: Clock,
+    /// What the gateway writes and reads back is signed with these.
+    pub keys: Arc<MacKeys>,
+    /// Where sessions outlive the process; without it they are in memory alone.
+    pub store: Option<Arc<dyn SessionStore>>,
+    /// The upstreams of all configurations: their connections and their health outlive each of these.
+    pub upstreams: Arc<Upstreams>,
+}
+
+/// Why there is no gateway for a configuration.
+#[derive(Debug)]
+pub enum BuildError {
+    /// The gateway's own pages cannot be shown.
+    Pages(BrokenPages),
+    /// The system gives no threads to check passwords.
+    Threads(io::Error),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pages(problem) => problem.fmt(f),
+            Self::Threads(error) => write!(f, "no threads: {error}"),
+        }
+    }
 }
 
 /// Everything that outlives a configuration, and the configuration at work.
@@ -48,20 +94,32 @@ pub struct Gateway {
     /// Held while the users' file is read anew or changed, so that the newest is what counts.
     changing_users: tokio::sync::Mutex<()>,
     pipeline: Pipeline,
+    upstreams: Arc<Upstreams>,
+    generation: AtomicU64,
+    /// How much was refused that was under way.
+    refused_again: AtomicUsize,
 }
 
 impl Gateway {
     /// A gateway that serves this configuration.
-    pub fn new(assembled: Assembled, passwords: PasswordChecker, pipeline: Pipeline) -> Self {
-        let assembled = ArcSwap::from_pointee(assembled);
-        Self {
-            assembled,
-            passwords,
+    ///
+    /// # Errors
+    /// Its pages are broken, or the system gives no threads.
+    pub fn new(settings: GatewaySettings, sessions: SessionSettings, parts: GatewayParts) -> Result<Self, BuildError> {
+        let GatewayParts { log, clock, keys, store, upstreams } = parts;
+        let assembled = Assembled::new(settings, keys, &upstreams, &clock).map_err(BuildError::Pages)?;
+        let backing = store.map(|store| Backing::new(store, clock.clone()));
+        Ok(Self {
+            assembled: ArcSwap::from_pointee(assembled),
+            passwords: PasswordChecker::new(HashingSettings::default()).map_err(BuildError::Threads)?,
             throttle: Throttle::default(),
             basic: Verified::default(),
             changing_users: tokio::sync::Mutex::default(),
-            pipeline,
-        }
+            pipeline: Pipeline { sessions: Arc::new(SessionTable::new(sessions, backing)), log, clock },
+            upstreams,
+            generation: AtomicU64::new(0),
+            refused_again: AtomicUsize::new(0),
+        })
     }
 
     /// The sessions.

@@ -37,7 +37,7 @@ impl Gateway {
 
     /// Ends every session of a user, in the same way, and what programs do with the user's password at this moment.
     pub(crate) async fn revoke_all_of(&self, user: &str) -> Vec<Receipt> {
-        self.forget_credentials(EndCause::Revoked, |session| session.identity().user() != user);
+        self.forget_credentials(|session| (session.identity().user() == user).then_some(EndCause::Revoked));
         self.revoke_each(self.sessions().sessions_of(Some(user))).await
     }
 

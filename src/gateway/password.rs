@@ -156,7 +156,7 @@ impl Gateway {
     /// Ends everything else of this user, and answers how many sessions that were.
     async fn end_others(&self, client: ClientAddress, session: &Arc<Session>) -> usize {
         let user = session.user();
-        self.forget_credentials(EndCause::PasswordChanged, |other| other.user() != user);
+        self.forget_credentials(|other| (other.user() == user).then_some(EndCause::PasswordChanged));
         let mut others = self.sessions().list(user);
         others.retain(|other| !Arc::ptr_eq(other, session));
         let ended = self.pipeline.end(Which::These(others, EndCause::PasswordChanged), self.unattended()).await;

@@ -15,8 +15,10 @@ use crate::login::sign_in::{Browser, SignInFlow, SignedIn};
 use crate::login::sign_in_form;
 use crate::logout::answer::{self, ResponseStyle};
 use crate::logout::ending::Carried;
+use crate::logout::run::Which;
 use crate::logout::sign_out::SignOut;
 use crate::pages;
+use crate::session::record::Session;
 use crate::values::form::Form;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
@@ -54,7 +56,7 @@ impl Gateway {
         done.unwrap_or_else(broken_down)
     }
 
-    async fn sign_in(&self, request: &SignInOutRequest, body: Result<Bytes, Reason>) -> Reply {
+    async fn sign_in(self: &Arc<Self>, request: &SignInOutRequest, body: Result<Bytes, Reason>) -> Reply {
         let (assembled, targets) = (&request.assembled, request.assembled.return_targets());
         let form = match body.map_err(Refusal::from).and_then(|body| read_form(request, &body)) {
             Ok(form) => form,
@@ -75,9 +77,29 @@ impl Gateway {
         let (client, device) = (request.client, request.device);
         let browser = Browser { client, device, known: &request.known, sessions: &request.sessions };
         match self.sign_in_flow(assembled).sign_in(&presented, browser).await {
-            Ok(signed_in) => self::signed_in(request, &signed_in, &next),
+            Ok(signed_in) => match self.signed_in_too_late(assembled, &signed_in.session).await {
+                None => self::signed_in(request, &signed_in, &next),
+                Some(refusal) => form_again(request, &presented.user, &next, &refusal),
+            },
             Err(refusal) => form_again(request, &presented.user, &next, &refusal),
         }
+    }
+
+    /// Ends a session whose password was checked by a configuration that was replaced meanwhile and that the new one
+    /// refuses. The sign-in opens the session first and looks after, a reload replaces the configuration first and
+    /// looks at the sessions after: one of both sees the other.
+    async fn signed_in_too_late(
+        self: &Arc<Self>,
+        checked_by: &Arc<Assembled>,
+        session: &Arc<Session>,
+    ) -> Option<Refusal> {
+        let current = self.assembled.load_full();
+        if Arc::ptr_eq(&current, checked_by) {
+            return None;
+        }
+        let cause = current.review(session)?;
+        self.pipeline.end(Which::These(vec![Arc::clone(session)], cause), self.unattended()).await;
+        Some(Reason::CredentialsWrong.into())
     }
 
     fn sign_in_flow<'a>(&'a self, assembled: &'a Assembled) -> SignInFlow<'a> {

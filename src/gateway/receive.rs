@@ -166,11 +166,17 @@ impl Gateway {
         known: &Known,
         exchange: &mut Exchange,
     ) -> Received {
+        // Before anything that a reload changes: what is judged by something older is judged again.
+        let generation = self.generation();
         let assembled = self.assembled.load_full();
-        self.decide(head, peer, cut, known, &assembled, exchange).unwrap_or_else(|refusal| {
+        let mut received = self.decide(head, peer, cut, known, &assembled, exchange).unwrap_or_else(|refusal| {
             exchange.note_refusal(&refusal);
             Received::Answer(answers::refuse(&assembled, head.headers, &refusal))
-        })
+        });
+        if let Received::Forward(forward) = &mut received {
+            forward.generation = generation;
+        }
+        received
     }
 
     fn decide(
@@ -324,6 +330,7 @@ impl Gateway {
             resources,
             cookies,
             is_idle,
+            generation: 0,
             assembled: Arc::clone(assembled),
             permit,
         }))

@@ -59,6 +59,17 @@ impl SessionCookie {
         Self { name: name(base), known, continued, secure, same_site, session_names, own_names }
     }
 
+    /// The name as it is configured.
+    pub fn base(&self) -> &str {
+        self.name.strip_prefix("__Host-").unwrap_or(&self.name)
+    }
+
+    /// The same cookie under another name.
+    pub fn with_base(&self, base: &str) -> Self {
+        let scheme = if self.secure { Scheme::Https } else { Scheme::Http };
+        Self::new(base, scheme, self.same_site)
+    }
+
     /// What the browser shows of earlier sign-ins. What is not well formed is passed over.
     pub(crate) fn find_known(&self, headers: &dyn Headers) -> Vec<KnownBrowser> {
         let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);

@@ -285,6 +285,7 @@ impl Client {
         self.note_cut(match ending {
             CloseReason::SendTimeout => Interruption::ClientTooSlow,
             _ if self.connection.is_draining() => Interruption::Stopping,
+            _ if self.connection.cut().is_refused() => Interruption::Refused,
             _ => Interruption::SessionEnded,
         });
         if self.chunked_stream && ending == CloseReason::Cut {
@@ -299,6 +300,7 @@ impl Client {
     /// The exchange is over: its line is written, and nothing of it is left for the next.
     pub(super) fn finish(&mut self) {
         (self.has_answer, self.chunked_stream) = (false, false);
+        self.connection.forget_judged();
         if let Some(mut record) = self.record.take() {
             record.sent(self.connection.bytes_out());
         }

@@ -28,6 +28,8 @@ pub struct Connection {
     /// `u64::MAX`: it owes none, [`OVERDUE`]: the time is up, with [`FRESH`]: so many milliseconds from the next sweep.
     answer_by: AtomicU64,
     waker: AtomicWaker,
+    /// The number of the configuration by which the running exchange was judged; [`NOTHING_JUDGED`] between exchanges.
+    judged: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     /// Millisecond of the clock since which the client owes more of its body; `u64::MAX`: it owes none.
@@ -39,6 +41,8 @@ pub struct Connection {
     body_is_late: AtomicBool,
 }
 
+/// No exchange is under way that a permit was made for.
+const NOTHING_JUDGED: u64 = u64::MAX;
 /// Never a real deadline: no patience is that short.
 const OVERDUE: u64 = 0;
 /// Marks a patience whose time has not begun: the sweep begins it, so that nobody asks the clock for each piece of an
@@ -57,6 +61,7 @@ impl Connection {
             end_by: AtomicU64::new(u64::MAX),
             answer_by: AtomicU64::new(u64::MAX),
             waker: AtomicWaker::new(),
+            judged: AtomicU64::new(NOTHING_JUDGED),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             body_awaited_since: AtomicU64::new(u64::MAX),
@@ -108,6 +113,25 @@ impl Connection {
         self.waited_to_send.store(0, Ordering::Relaxed);
         self.answer_came();
         self.enter(ConnectionState::Head)
+    }
+
+    /// The running exchange was judged by this configuration.
+    pub(super) fn note_judged(&self, generation: u64) {
+        self.judged.store(generation, Ordering::Release);
+    }
+
+    /// The exchange is over, and there is nothing to judge.
+    pub(super) fn forget_judged(&self) {
+        self.note_judged(NOTHING_JUDGED);
+    }
+
+    /// Whether the running exchange was judged by an older configuration than this. It is woken to be judged again.
+    pub(super) fn wake_if_judged_before(&self, generation: u64) -> bool {
+        let is_before = self.judged.load(Ordering::Acquire) < generation;
+        if is_before {
+            self.waker.wake();
+        }
+        is_before
     }
 
     /// The exchange is over: what it was cut by concerns nobody any more. False: the connection closes.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use tokio::sync::Notify;
 
@@ -21,7 +22,7 @@ pub(super) struct ConnectionTable {
     next: AtomicU64,
     open: AtomicUsize,
     by_address: DashMap<IpAddr, usize>,
-    room: ConnectionLimits,
+    limits: ArcSwap<ConnectionLimits>,
     changed: Notify,
 }
 
@@ -65,15 +66,20 @@ pub(super) struct ConnectionSlot {
 }
 
 impl ConnectionTable {
-    pub(super) fn new(room: ConnectionLimits) -> Arc<Self> {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
         Arc::new(Self {
             connections: DashMap::new(),
             next: AtomicU64::new(0),
             open: AtomicUsize::new(0),
             by_address: DashMap::new(),
-            room,
+            limits: ArcSwap::from_pointee(limits),
             changed: Notify::new(),
         })
+    }
+
+    /// From now on these limits hold. Connections that are open stay.
+    pub(super) fn set_limits(&self, limits: ConnectionLimits) {
+        self.limits.store(Arc::new(limits));
     }
 
     /// A place for one more connection.
@@ -81,17 +87,18 @@ impl ConnectionTable {
     /// # Errors
     /// There is none: for nobody, or not for this address.
     pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<ConnectionSlot, Reason> {
-        let one_more = |open| (open < self.room.all).then_some(open + 1);
+        let limits = self.limits.load();
+        let one_more = |open| (open < limits.all).then_some(open + 1);
         if self.open.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
             return Err(Reason::TooManyConnections);
         }
-        let address = self.room.counts_as(connection.peer());
+        let address = limits.counts_as(connection.peer());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = ConnectionSlot { table: Arc::clone(self), number, address };
         if let Some(address) = address {
             let mut count = self.by_address.entry(address).or_default();
             *count += 1;
-            if *count > self.room.each {
+            if *count > limits.each {
                 // The place gives back what it counted, and locks the same entry for it.
                 drop(count);
                 return Err(Reason::AddressBusy);
@@ -113,6 +120,11 @@ impl ConnectionTable {
 
     pub(super) fn for_each(&self, act: impl Fn(&Connection)) {
         self.connections.iter().for_each(|entry| act(entry.value()));
+    }
+
+    /// How many connections this holds of.
+    pub(super) fn count_if(&self, holds: impl Fn(&Connection) -> bool) -> usize {
+        self.connections.iter().filter(|entry| holds(entry.value())).count()
     }
 
     /// Waits until no connection is open.

@@ -1,5 +1,6 @@
 //! The life of a request: judged by the gateway, sent to an upstream, answered.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::client::Client;
@@ -12,7 +13,7 @@ use super::retry::{FailedAttempt, may_send_again};
 use super::sending::Sending;
 use super::serve::{Application, ExchangeOutcome, UpgradeHandler};
 use super::settings::ServerSettings;
-use super::socket::{self, Handshake, SocketRules};
+use super::socket::{Handshake, SocketRules};
 use super::tunnel::{self, Side};
 use crate::gateway::{Forward, Gateway, Received, SignInOutRequest};
 use crate::values::client_address::Peer;
@@ -32,6 +33,17 @@ impl Proxy {
     pub fn new(gateway: Arc<Gateway>, settings: &ServerSettings, clock: Clock) -> Arc<Self> {
         Arc::new(Self { gateway, connector: Connector::new(clock, settings.upstream_idle) })
     }
+
+    /// From now on these settings hold for connections to upstreams.
+    pub fn set(&self, settings: &ServerSettings) {
+        self.connector.idle.set_limit(settings.upstream_idle);
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("gateway", &self.gateway).finish_non_exhaustive()
+    }
 }
 
 impl Application for Proxy {
@@ -45,7 +57,7 @@ impl Application for Proxy {
                 Received::Wait(wait) => Box::pin(gateway.resume(wait, head, peer, connection.cut(), &mut record)).await,
                 Received::Forward(forward) => {
                     client.record = Some(record);
-                    return self.forward(client, &request, forward).await;
+                    return self.forward(client, request, forward).await;
                 }
                 Received::Answer(reply) => {
                     client.record = Some(record);
@@ -88,15 +100,15 @@ impl Proxy {
     }
 
     /// Sends a request to an upstream, and its answer to the client.
-    async fn forward(&self, client: &mut Client, request: &Request, forward: Box<Forward>) -> ExchangeOutcome {
-        let handshake = match Handshake::of(request, &forward) {
+    async fn forward(&self, client: &mut Client, request: Request, forward: Box<Forward>) -> ExchangeOutcome {
+        let handshake = match Handshake::of(&request, &forward) {
             Ok(handshake) => handshake,
-            Err(reason) => return Box::pin(refuse(client, request, &forward, reason)).await,
+            Err(reason) => return Box::pin(refuse(client, &request, &forward, reason)).await,
         };
-        match self.attempt(client, request, &forward, handshake.as_ref()).await {
+        match self.attempt(client, &request, &forward, handshake.as_ref()).await {
             Ok(RelayOutcome::Answered(answered)) => self.answered(client, &forward, answered).await,
             Ok(RelayOutcome::Switched(upstream)) => Box::pin(self.switch(client, request, forward, upstream)).await,
-            Err(failure) => Box::pin(fail(client, request, &forward, failure)).await,
+            Err(failure) => Box::pin(fail(client, &request, &forward, failure)).await,
         }
     }
 
@@ -126,6 +138,7 @@ impl Proxy {
                 handshake,
                 answer: AnswerProgress::awaited(request, handshake.is_some()),
                 awaiting: Awaiting::Nothing,
+                judged: forward.generation(),
             };
             let ended = relay.run().await;
             let attempt = FailedAttempt {
@@ -163,7 +176,7 @@ impl Proxy {
     async fn switch(
         &self,
         client: &mut Client,
-        request: &Request,
+        request: Request,
         forward: Box<Forward>,
         upstream: UpstreamConnection,
     ) -> ExchangeOutcome {
@@ -171,13 +184,12 @@ impl Proxy {
             client.note_cut(Interruption::ClientGone);
             return ExchangeOutcome::Gone;
         }
-        let knows_restart = socket::knows_restart(request.fields());
         let (gateway, mut record) = (Arc::clone(&self.gateway), client.record.take());
         let take_over: UpgradeHandler = Box::new(move |stream, early, connection| {
             Box::pin(async move {
                 let client = Side { stream, already_read: early };
                 let upstream = Side { stream: upstream.stream, already_read: upstream.input.freeze() };
-                let rules = SocketRules { gateway, forward, connection: &connection, knows_restart };
+                let rules = SocketRules::new(gateway, request, forward, &connection);
                 let end = tunnel::run(client, upstream, connection.cut(), &rules).await;
                 record.iter_mut().for_each(|record| record.sent(end.to_client));
                 record.iter_mut().zip(rules.interruption(&end)).for_each(|(record, why)| record.cut(why));

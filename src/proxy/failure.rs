@@ -20,6 +20,8 @@ pub(super) enum ExchangeFailure {
     Body(Reason),
     /// The session ended before the request had left.
     SessionEnded,
+    /// The configuration changed before the request had left, and by the new one it is refused.
+    Refused(Reason),
 }
 
 impl ExchangeFailure {
@@ -29,7 +31,7 @@ impl ExchangeFailure {
             Self::Unreachable => Some(Reason::UpstreamUnreachable),
             Self::Lost | Self::Broken => Some(Reason::UpstreamBroken),
             Self::TooSlow => Some(Reason::UpstreamTooSlow),
-            Self::Body(reason) => Some(reason),
+            Self::Body(reason) | Self::Refused(reason) => Some(reason),
             Self::SessionEnded => Some(Reason::SignInRequired),
             Self::ClientGone => None,
         }
@@ -43,6 +45,7 @@ impl ExchangeFailure {
             Self::Body(Reason::BodyTooSlow) => Interruption::ClientTooSlow,
             Self::Body(_) | Self::ClientGone => Interruption::ClientGone,
             Self::SessionEnded => Interruption::SessionEnded,
+            Self::Refused(_) => Interruption::Refused,
         }
     }
 
@@ -66,6 +69,7 @@ mod tests {
             (ExchangeFailure::Body(Reason::BodyMalformed), Some(400)),
             (ExchangeFailure::Body(Reason::BodyTooSlow), Some(408)),
             (ExchangeFailure::SessionEnded, Some(401)),
+            (ExchangeFailure::Refused(Reason::GroupMissing), Some(403)),
             (ExchangeFailure::ClientGone, None),
         ];
         for (failure, want) in cases {

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -51,8 +52,8 @@ const MOST_EACH: usize = 256;
 #[derive(Debug)]
 pub(super) struct IdleConnections {
     kept: Mutex<KeptConnections>,
-    /// How long one may stand.
-    limit: Duration,
+    /// How many milliseconds one may stand.
+    limit: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +90,14 @@ struct KeptConnection {
 
 impl IdleConnections {
     pub(super) fn new(limit: Duration) -> Self {
-        Self { kept: Mutex::default(), limit }
+        let idle = Self { kept: Mutex::default(), limit: AtomicU64::new(0) };
+        idle.set_limit(limit);
+        idle
+    }
+
+    /// From now on a connection that is kept may stand for so long.
+    pub(super) fn set_limit(&self, limit: Duration) {
+        self.limit.store(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// A living connection, the one that was used last. For what may not be sent again only if that was just now, and
@@ -113,7 +121,7 @@ impl IdleConnections {
     pub(super) fn put(&self, key: UpstreamKey, mut stream: UpstreamStream, now: Moment, promised: Option<Duration>) {
         // A second earlier than the upstream, so that a request does not meet its close.
         let promised = promised.map_or(Duration::MAX, |promised| promised.saturating_sub(Duration::from_secs(1)));
-        let limit = self.limit.min(promised);
+        let limit = Duration::from_millis(self.limit.load(Ordering::Relaxed)).min(promised);
         if limit.is_zero() || !stream.is_silent() {
             return;
         }

@@ -57,6 +57,8 @@ pub(super) struct Relay<'a> {
     pub(super) handshake: Option<&'a Handshake>,
     pub(super) answer: AnswerProgress,
     pub(super) awaiting: Awaiting,
+    /// The number of the configuration by which the exchange was judged.
+    pub(super) judged: u64,
 }
 
 /// How far the answer is.
@@ -114,12 +116,14 @@ impl Relay<'_> {
     /// # Errors
     /// Why it is not.
     pub(super) async fn run(mut self) -> Result<RelayOutcome, ExchangeFailure> {
+        self.client.connection().note_judged(self.judged);
         poll_fn(|context| self.poll(context)).await?;
         Ok(self.end())
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ExchangeFailure>> {
         loop {
+            self.check_rules()?;
             self.check_times()?;
             let request_moved = self.poll_request(context)?;
             let answer_moved = self.poll_answer(context)?;
@@ -145,6 +149,7 @@ impl Relay<'_> {
     fn end(self) -> RelayOutcome {
         let Self { client, sending, upstream, sharing, answer, .. } = self;
         client.connection().answer_came();
+        client.connection().forget_judged();
         let AnswerProgress::Begun(begun) = answer else { return RelayOutcome::Switched(upstream) };
         let reusable = begun.reusable
             && !begun.body.was_lenient()
@@ -154,6 +159,27 @@ impl Relay<'_> {
             && upstream.input.is_empty();
         let upstream = reusable.then_some(upstream);
         RelayOutcome::Answered(CompletedAnswer { keeps: begun.keeps, upstream, sharing, promised: begun.promised })
+    }
+
+    /// If the configuration has changed, the exchange is judged again: before its head has left as if it came now, after
+    /// that it is cut.
+    fn check_rules(&mut self) -> Result<(), ExchangeFailure> {
+        let generation = self.gateway.generation();
+        if generation == self.judged {
+            return Ok(());
+        }
+        self.judged = generation;
+        let connection = self.client.connection();
+        let judged = self.gateway.judge_again(self.request.head(), connection.peer(), self.forward);
+        connection.note_judged(generation);
+        match judged {
+            Err(reason) if self.sending.is_untouched() => Err(ExchangeFailure::Refused(reason)),
+            Err(_) => {
+                connection.cut().signal_refused(self.gateway.grace());
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// The sweep has the time; it wakes this task when something is too late.

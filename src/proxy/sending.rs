@@ -71,6 +71,11 @@ impl Sending {
         sending
     }
 
+    /// Whether nothing of it was written.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.written == 0 && !self.head_has_left
+    }
+
     /// Whether all of it can be sent once more.
     pub(super) fn is_whole(&self) -> bool {
         self.is_whole

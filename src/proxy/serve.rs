@@ -82,7 +82,8 @@ where
     A: Application,
 {
     while request_comes(&mut client, connection).await {
-        let request = match read_head(&mut client, &shared.settings.head).await {
+        let limits = shared.settings.load().head;
+        let request = match read_head(&mut client, &limits).await {
             ReceivedHead::Request(request) => request,
             ReceivedHead::Refused(reason) => return Box::pin(refuse(shared, client, connection, reason)).await,
             ReceivedHead::Gone => return shared.app.left(connection.peer(), &client.input),

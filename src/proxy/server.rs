@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 use super::accept::accept_loop;
+use super::connection::Connection;
 use super::connection_state::{CloseReason, ConnectionTimeouts};
 use super::connection_table::{ConnectionLimits, ConnectionTable};
 use super::listener::Listener;
@@ -31,7 +33,8 @@ pub struct Server {
 #[derive(Debug)]
 pub(super) struct Shared<A> {
     pub(super) app: Arc<A>,
-    pub(super) settings: ServerSettings,
+    /// Those that hold at this moment: a reload exchanges them.
+    pub(super) settings: Arc<ArcSwap<ServerSettings>>,
     pub(super) clock: Clock,
     pub(super) table: Arc<ConnectionTable>,
     /// True once the server closes: the accept loops look here.
@@ -46,6 +49,8 @@ pub(super) struct Shared<A> {
 
 /// Clients beyond the limit that get time to read their 503, at the same time.
 const REFUSALS_AT_ONCE: usize = 64;
+/// The longest wait for exchanges to be judged again: a thread that does not get its turn for so long.
+const JUDGED_WITHIN: Duration = Duration::from_millis(500);
 /// How often the deadlines are looked at: no deadline is kept more precisely.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
@@ -60,8 +65,7 @@ impl Server {
         let draining = Arc::new(AtomicBool::new(false));
         let control = Control {
             table: ConnectionTable::new(ConnectionLimits::of(&settings)),
-            limits: ConnectionTimeouts::of(&settings),
-            drain: settings.drain,
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
             clock: clock.clone(),
             draining: Arc::clone(&draining),
             stop: Arc::new(stop),
@@ -72,7 +76,7 @@ impl Server {
         };
         let shared = Arc::new(Shared {
             app,
-            settings,
+            settings: Arc::clone(&control.settings),
             clock,
             table: Arc::clone(&control.table),
             stopping,
@@ -110,6 +114,25 @@ impl Server {
         self.control.sweep();
     }
 
+    /// From now on these settings hold, for open connections as well. What concerns binding and threads does not change.
+    pub fn set(&self, settings: ServerSettings) {
+        self.control.table.set_limits(ConnectionLimits::of(&settings));
+        self.control.settings.store(Arc::new(settings));
+    }
+
+    /// Has everything that was judged by an older configuration than this judged again. Answers when that is done; what
+    /// is connecting to its upstream at this moment may be judged later, before its head leaves.
+    pub async fn judge_again(&self, generation: u64) {
+        let is_awaited = |connection: &Connection| connection.wake_if_judged_before(generation);
+        let all_judged = async {
+            while self.control.table.count_if(is_awaited) > 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        // Late or not, none of them leaves without: an exchange looks before each of its steps.
+        let _ = timeout(JUDGED_WITHIN, all_judged).await;
+    }
+
     /// Begins to stop: no connection is accepted any more, idle ones are closed, running exchanges may finish
     /// within `drain`, upgraded connections and event streams are cut. Calling it again changes nothing.
     pub fn stop(&self) {
@@ -145,8 +168,7 @@ impl Drop for Server {
 #[derive(Clone, Debug)]
 struct Control {
     table: Arc<ConnectionTable>,
-    limits: ConnectionTimeouts,
-    drain: Duration,
+    settings: Arc<ArcSwap<ServerSettings>>,
     clock: Clock,
     draining: Arc<AtomicBool>,
     stop: Arc<watch::Sender<bool>>,
@@ -166,7 +188,7 @@ impl std::fmt::Debug for Sweep {
 impl Control {
     fn sweep(&self) {
         let now = self.clock.now();
-        self.table.sweep(now, &self.limits);
+        self.table.sweep(now, &ConnectionTimeouts::of(&self.settings.load()));
         (self.application.0)(now);
     }
 
@@ -176,10 +198,11 @@ impl Control {
         if self.draining.swap(true, Ordering::AcqRel) {
             return;
         }
-        let end = self.clock.now() + self.drain;
+        let drain = self.settings.load().drain;
+        let end = self.clock.now() + drain;
         self.table.for_each(|connection| {
             connection.end_by(end);
-            connection.cut().signal(self.drain);
+            connection.cut().signal(drain);
         });
         self.stop.send_replace(true);
     }
@@ -243,7 +266,7 @@ impl SparseLog {
 impl<A> Shared<A> {
     pub(super) fn log_refusal(&self, reason: Reason) {
         if let Some(times) = self.refusal_log.due(&self.clock) {
-            let ServerSettings { connections, connections_per_address, .. } = self.settings;
+            let ServerSettings { connections, connections_per_address, .. } = **self.settings.load();
             let reason = reason.id();
             tracing::warn!(times, reason, connections, connections_per_address, "connections refused: see [limits]");
         }

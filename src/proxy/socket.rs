@@ -1,6 +1,7 @@
 //! The handshake of a WebSocket (RFC 6455 4), as far as a proxy takes part in it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use data_encoding::BASE64;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE, USER_AGENT};
@@ -55,13 +56,27 @@ impl Handshake {
 
 /// What a WebSocket may, as long as it is open: the permit under which it was opened says it.
 pub(super) struct SocketRules<'a> {
-    pub(super) gateway: Arc<Gateway>,
-    pub(super) forward: Box<Forward>,
-    pub(super) connection: &'a Connection,
-    pub(super) knows_restart: bool,
+    gateway: Arc<Gateway>,
+    /// What asked for it: it is judged again when the configuration changes.
+    request: Request,
+    forward: Box<Forward>,
+    connection: &'a Connection,
+    /// The number of the configuration by which it was judged.
+    judged: AtomicU64,
 }
 
-impl SocketRules<'_> {
+impl<'a> SocketRules<'a> {
+    pub(super) fn new(
+        gateway: Arc<Gateway>,
+        request: Request,
+        forward: Box<Forward>,
+        connection: &'a Connection,
+    ) -> Self {
+        let judged = forward.generation();
+        connection.note_judged(judged);
+        Self { gateway, request, forward, connection, judged: AtomicU64::new(judged) }
+    }
+
     /// Whether it is the gateway that stops, and not the session.
     fn is_restart(&self) -> bool {
         self.connection.is_draining() && !self.forward.has_ended()
@@ -71,6 +86,7 @@ impl SocketRules<'_> {
     pub(super) fn interruption(&self, end: &TunnelEnd) -> Option<Interruption> {
         match end.cause {
             TunnelEndCause::Cut if self.is_restart() => Some(Interruption::Stopping),
+            TunnelEndCause::Cut if self.connection.cut().is_refused() => Some(Interruption::Refused),
             TunnelEndCause::Cut => Some(Interruption::SessionEnded),
             TunnelEndCause::Ended(_) if end.in_order => None,
             TunnelEndCause::Ended(TunnelPeer::Client) => Some(Interruption::ClientGone),
@@ -89,12 +105,28 @@ impl TunnelRules for SocketRules<'_> {
         self.forward.begin_write()
     }
 
+    fn check(&self) {
+        let generation = self.gateway.generation();
+        // Nobody else writes it: a tunnel is polled by one task.
+        if self.judged.swap(generation, Ordering::Relaxed) == generation {
+            return;
+        }
+        let judged = self.gateway.judge_again(self.request.head(), self.connection.peer(), &self.forward);
+        self.connection.note_judged(generation);
+        if judged.is_err() {
+            self.connection.cut().signal_refused(self.gateway.grace());
+        }
+    }
+
     fn note_activity(&self) {
         self.gateway.touch(&self.forward);
     }
 
     fn close_message(&self) -> CloseMessage {
-        match (self.is_restart(), self.knows_restart) {
+        if self.connection.cut().is_refused() && !self.is_restart() {
+            return CloseMessage::NoLongerAllowed;
+        }
+        match (self.is_restart(), knows_restart(self.request.fields())) {
             (false, _) => CloseMessage::SessionEnded,
             (true, true) => CloseMessage::Restart,
             (true, false) => CloseMessage::GoingAway,
@@ -104,7 +136,7 @@ impl TunnelRules for SocketRules<'_> {
 
 /// Whether a client knows the status 1012, which is younger than the protocol. Browsers that were still made when it
 /// came do.
-pub(super) fn knows_restart(headers: &dyn Headers) -> bool {
+fn knows_restart(headers: &dyn Headers) -> bool {
     const OLD: [&str; 3] = ["MSIE ", "Trident/", "Edge/"];
     let agent = headers.texts(&USER_AGENT).next().unwrap_or_default();
     !OLD.iter().any(|old| agent.contains(old))

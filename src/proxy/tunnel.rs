@@ -53,6 +53,9 @@ pub trait TunnelRules {
     /// Announces a write to the upstream; `None`: the session has ended, and nothing more of it goes there.
     fn begin_write(&self) -> Option<Self::WriteGuard<'_>>;
 
+    /// Called whenever something may have happened: cuts the tunnel if it would not be opened any more.
+    fn check(&self);
+
     /// The client has sent something that says that a person is there.
     fn note_activity(&self);
 
@@ -65,6 +68,8 @@ pub trait TunnelRules {
 pub enum CloseMessage {
     /// 1008 (policy violation), "session ended".
     SessionEnded,
+    /// 1008, "no longer allowed": the configuration has changed.
+    NoLongerAllowed,
     /// 1012 (service restart): whoever gets it comes back.
     Restart,
     /// 1001 (going away), for who does not know 1012.
@@ -76,6 +81,7 @@ impl CloseMessage {
     const fn frame(self) -> &'static [u8] {
         match self {
             Self::SessionEnded => b"\x88\x0f\x03\xf0session ended",
+            Self::NoLongerAllowed => b"\x88\x13\x03\xf0no longer allowed",
             Self::Restart => b"\x88\x11\x03\xf4service restart",
             Self::GoingAway => b"\x88\x0c\x03\xe9going away",
         }
@@ -149,6 +155,7 @@ where
 {
     async fn join(&mut self, cut: &Cut) -> TunnelEndCause {
         let first = poll_fn(|context| {
+            self.rules.check();
             if cut.poll_signalled(context).is_ready() {
                 return Poll::Ready(TunnelEndCause::Cut);
             }
@@ -166,6 +173,7 @@ where
             let before = (self.to_client.written, self.to_upstream.written);
             let mut limit = pin!(sleep(LINGER));
             let cause = poll_fn(|context| {
+                self.rules.check();
                 if cut.poll_signalled(context).is_ready() {
                     return Poll::Ready(Some(TunnelEndCause::Cut));
                 }

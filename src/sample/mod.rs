@@ -64,8 +64,10 @@ impl Sample {
     ///
     /// # Errors
     /// When the system gives no port.
-    pub async fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    pub fn start() -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         let (shop, ticks) = Shop::new()?;
         let serving = tokio::spawn(server::serve(listener, Arc::new(shop), ticks));

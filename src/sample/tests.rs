@@ -201,7 +201,7 @@ async fn events_follow_the_ticks_and_end_with_the_shop() {
 
 #[tokio::test]
 async fn it_listens_on_loopback_until_it_is_dropped() {
-    let sample = Sample::start().await.unwrap();
+    let sample = Sample::start().unwrap();
     let address = sample.address();
     assert!(address.ip().is_loopback());
     let mut open = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -33,7 +33,6 @@ pub struct Backing {
 
 impl Backing {
     /// Sessions are kept by this store, with the wall time of this clock.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a store on disk or of several gateways"))]
     pub(crate) fn new(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
         let saved_until = AtomicU32::new(clock.now().seconds());
         Self { store, clock, dead: Dead::default(), loads: Loads::default(), saved_until }

@@ -30,6 +30,7 @@ const GRACE: u64 = u32::MAX as u64;
 const BY_SESSION: u64 = 1 << 32;
 const BY_GATEWAY: u64 = 1 << 33;
 const STREAMING: u64 = 1 << 34;
+const BY_RULES: u64 = 1 << 35;
 
 impl Cut {
     /// A cut that nobody has signalled.
@@ -45,6 +46,17 @@ impl Cut {
     /// Asks the exchange to end, because its session has ended.
     fn signal_end_of_session(&self, grace: Duration) {
         self.ask(BY_SESSION, grace);
+    }
+
+    /// Asks the exchange to end, because it would not be let in any more: its configuration has changed.
+    pub fn signal_refused(&self, grace: Duration) {
+        self.ask(BY_RULES, grace);
+    }
+
+    /// Whether that was asked, and no more than that.
+    pub fn is_refused(&self) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        word & BY_RULES != 0 && word & (BY_SESSION | BY_GATEWAY) == 0
     }
 
     fn ask(&self, who: u64, grace: Duration) {
@@ -94,7 +106,7 @@ impl Cut {
 }
 
 const fn is_signalled(word: u64) -> bool {
-    word & (BY_SESSION | BY_GATEWAY) != 0
+    word & (BY_SESSION | BY_GATEWAY | BY_RULES) != 0
 }
 
 /// The connections that act in one session's name at this moment.

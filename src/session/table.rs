@@ -9,7 +9,8 @@ mod loading;
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use dashmap::DashMap;
 
@@ -33,6 +34,38 @@ pub struct SessionSettings {
     pub max_per_user: usize,
     /// Sessions in all; one more is refused.
     pub capacity: usize,
+}
+
+/// The limits that hold at this moment: a reload changes them, while requests look sessions up.
+#[derive(Debug)]
+struct CurrentLimits {
+    /// `idle` and `absolute` in seconds, in one word, so that both change together.
+    lifetime: AtomicU64,
+    max_per_user: AtomicUsize,
+    capacity: AtomicUsize,
+}
+
+impl CurrentLimits {
+    fn new(settings: SessionSettings) -> Self {
+        let limits =
+            Self { lifetime: AtomicU64::new(0), max_per_user: AtomicUsize::new(0), capacity: AtomicUsize::new(0) };
+        limits.set(settings);
+        limits
+    }
+
+    fn set(&self, settings: SessionSettings) {
+        let seconds = |span: Duration| u64::from(u32::try_from(span.as_secs()).unwrap_or(u32::MAX));
+        let Lifetime { idle, absolute } = settings.lifetime;
+        self.lifetime.store(seconds(idle) << 32 | seconds(absolute), Ordering::Relaxed);
+        self.max_per_user.store(settings.max_per_user, Ordering::Relaxed);
+        self.capacity.store(settings.capacity, Ordering::Relaxed);
+    }
+
+    fn lifetime(&self) -> Lifetime {
+        let word = self.lifetime.load(Ordering::Relaxed);
+        let (idle, absolute) = (word >> 32, word & u64::from(u32::MAX));
+        Lifetime { idle: Duration::from_secs(idle), absolute: Duration::from_secs(absolute) }
+    }
 }
 
 /// Why no session was made.
@@ -79,7 +112,7 @@ pub struct SessionTable {
     expiry_queue: ExpiryQueue,
     /// Where sessions outlive the process; without it the table is all there is.
     backing: Option<Backing>,
-    settings: SessionSettings,
+    limits: CurrentLimits,
 }
 
 impl SessionTable {
@@ -91,13 +124,28 @@ impl SessionTable {
             count: AtomicUsize::new(0),
             expiry_queue: ExpiryQueue::default(),
             backing,
-            settings,
+            limits: CurrentLimits::new(settings),
         }
     }
 
     /// How long sessions live.
-    pub(crate) fn lifetime(&self) -> Lifetime {
-        self.settings.lifetime
+    pub fn lifetime(&self) -> Lifetime {
+        self.limits.lifetime()
+    }
+
+    /// From now on these limits hold, for the sessions that are there as well. Where there are more than the new limits
+    /// allow, nobody is signed out: the next sign-in counts.
+    pub fn set_limits(&self, settings: SessionSettings) {
+        let before = self.lifetime();
+        self.limits.set(settings);
+        let Lifetime { idle, absolute } = settings.lifetime;
+        if idle >= before.idle && absolute >= before.absolute {
+            return;
+        }
+        // Their turn in the sweep was computed from the longer life.
+        for entry in &self.by_key {
+            self.expiry_queue.schedule(*entry.key(), self.earliest_end(entry.value()));
+        }
     }
 
     /// How many sessions there are.
@@ -123,7 +171,7 @@ impl SessionTable {
         reservation.keep();
         self.by_key.insert(key, Arc::clone(&session));
         let too_many = self.enter_user(&session);
-        self.expiry_queue.schedule(key, self.settings.lifetime.earliest_end(now, now));
+        self.expiry_queue.schedule(key, self.lifetime().earliest_end(now, now));
         let evicted = self.end_all(too_many, EndCause::OneTooMany).await;
         Ok(Opened { id, session, evicted })
     }
@@ -191,11 +239,11 @@ impl SessionTable {
     }
 
     fn expiry(&self, session: &Session, now: Moment) -> Option<EndCause> {
-        self.settings.lifetime.expiry(session.created(), session.last_seen(), now)
+        self.lifetime().expiry(session.created(), session.last_seen(), now)
     }
 
     fn earliest_end(&self, session: &Session) -> Moment {
-        self.settings.lifetime.earliest_end(session.created(), session.last_seen())
+        self.lifetime().earliest_end(session.created(), session.last_seen())
     }
 
     /// The same user, out of the memory of the sessions that are there already.
@@ -205,7 +253,8 @@ impl SessionTable {
     }
 
     fn reserve(&self) -> Result<SlotReservation<'_>, NotOpened> {
-        let free = |count: usize| (count < self.settings.capacity).then_some(count + 1);
+        let capacity = self.limits.capacity.load(Ordering::Relaxed);
+        let free = |count: usize| (count < capacity).then_some(count + 1);
         let reserved = self.count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free);
         reserved.map(|_| SlotReservation(&self.count)).map_err(|_| NotOpened::Full)
     }
@@ -215,7 +264,7 @@ impl SessionTable {
         let mut sessions = self.by_user.entry(session.shared_user()).or_default();
         sessions.push(Arc::clone(session));
         let mut others: Vec<_> = sessions.iter().filter(|other| !Arc::ptr_eq(other, session)).cloned().collect();
-        let surplus = sessions.len().saturating_sub(self.settings.max_per_user);
+        let surplus = sessions.len().saturating_sub(self.limits.max_per_user.load(Ordering::Relaxed));
         others.sort_by_key(|other| other.last_seen());
         others.truncate(surplus);
         others

@@ -19,13 +19,17 @@ pub enum EndCause {
     CookieConflict,
     /// Another gateway that shares the store ended it.
     Elsewhere,
-    /// The user changed the password, in another session.
+    /// The user is no longer in the users' file.
+    UserRemoved,
+    /// The user is disabled.
+    UserDisabled,
+    /// The user changed the password, in another session or in the users' file.
     PasswordChanged,
 }
 
 impl EndCause {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Logout,
         Self::Idle,
         Self::Absolute,
@@ -34,6 +38,8 @@ impl EndCause {
         Self::Revoked,
         Self::CookieConflict,
         Self::Elsewhere,
+        Self::UserRemoved,
+        Self::UserDisabled,
         Self::PasswordChanged,
     ];
 
@@ -48,6 +54,8 @@ impl EndCause {
             Self::Revoked => "revoked",
             Self::CookieConflict => "cookie_conflict",
             Self::Elsewhere => "elsewhere",
+            Self::UserRemoved => "user_removed",
+            Self::UserDisabled => "user_disabled",
             Self::PasswordChanged => "password_changed",
         }
     }

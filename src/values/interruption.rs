@@ -5,6 +5,8 @@
 pub(crate) enum Interruption {
     /// The session ended: a logout, an expiry, an operator.
     SessionEnded,
+    /// The configuration changed, and by the new one it would not have been let in.
+    Refused,
     /// The gateway stops or restarts.
     Stopping,
     /// The client closed its connection.
@@ -22,6 +24,7 @@ impl Interruption {
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::SessionEnded => "session_ended",
+            Self::Refused => "refused",
             Self::Stopping => "stopping",
             Self::ClientGone => "client_gone",
             Self::ClientTooSlow => "client_too_slow",

@@ -127,6 +127,8 @@ starts_and_stops() {
     is 'its socket for operators' "$(owner /run/exeunt/admin.sock)" '600 exeunt:exeunt'
     inside exeunt session list > "$work/list.log" 2>&1 || fail "exeunt session list: $(cat "$work/list.log")"
     ok 'exeunt session list reaches it'
+    inside exeunt reload --config /etc/exeunt/config.toml > "$work/reload.log" 2>&1 || fail "exeunt reload: $(cat "$work/reload.log")"
+    ok "exeunt reload: $(tail -n 1 "$work/reload.log")"
     kill -TERM "$service"
     local status=0
     wait "$service" || status=$?

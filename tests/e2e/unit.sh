@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 # As installed, except for the program's and the manual page's place.
 units=$work/units
 mkdir "$units"
-sed -e "s|^ExecStart=/usr/bin/exeunt|ExecStart=$program|" -e '/^Documentation=/d' deploy/exeunt.service > "$units/exeunt.service"
+sed -e "s|^ExecStart=/usr/bin/exeunt|ExecStart=$program|" -e "s|^ExecReload=/usr/bin/exeunt|ExecReload=$program|" -e '/^Documentation=/d' deploy/exeunt.service > "$units/exeunt.service"
 said=$(systemd-analyze verify --man=no "$units/exeunt.service" 2>&1)
 [[ -z $said ]] || { printf 'FAIL  systemd-analyze verify says:\n%s\n' "$said"; exit 1; }
 echo 'ok    systemd understands the unit'

@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use exeunt::admin::client::{NoAnswer, ask};
-use exeunt::admin::{AdminSettings, AdminSocket};
+use exeunt::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, Reloaded};
 use http::Method;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,6 +16,32 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::site::harness::{FORM, Site};
+
+/// A program that reloads the first time and refuses from then on.
+#[derive(Debug, Default)]
+struct Reloads(AtomicBool);
+
+#[async_trait]
+impl Reload for Reloads {
+    async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused> {
+        match self.0.swap(true, Ordering::Relaxed) {
+            false => Ok(Reloaded { changed: vec!["limits.idle".to_owned()], sessions_ended: 2, ..Reloaded::default() }),
+            true => Err(ReloadRefused { report: "error: listen: is missing\n".to_owned() }),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_has_the_configuration_read_anew() {
+    let (site, _echo) = Site::with_echo().await;
+    let office = Office::of(&site);
+    let (status, answer) = office.ask(Method::POST, "/reload").await;
+    assert_eq!((status, &answer["sessions_ended"], &answer["changed"][0]), (200, &2.into(), &"limits.idle".into()));
+    let (status, answer) = office.ask(Method::POST, "/reload").await;
+    assert_eq!((status, &answer["error"]), (422, &"reload_refused".into()));
+    assert_eq!(answer["report"], "error: listen: is missing\n");
+    assert_eq!(office.ask(Method::GET, "/reload").await.0, 405);
+}
 
 /// The socket of a site. It is closed with this.
 struct Office {
@@ -29,7 +57,8 @@ impl Office {
         let socket = AdminSocket::bind(&AdminSettings { path, group: None }).unwrap();
         let stopping = Arc::new(Notify::new());
         let stop = Arc::clone(&stopping);
-        let task = tokio::spawn(socket.serve(Arc::clone(&site.gateway), async move { stop.notified().await }));
+        let stopped = async move { stop.notified().await };
+        let task = tokio::spawn(socket.serve(Arc::clone(&site.gateway), Arc::new(Reloads::default()), stopped));
         Self { folder, task, stopping }
     }
 

@@ -34,6 +34,8 @@ impl TunnelRules for Watched {
         (!self.has_ended.load(Ordering::SeqCst)).then_some(())
     }
 
+    fn check(&self) {}
+
     fn note_activity(&self) {
         self.activity.fetch_add(1, Ordering::SeqCst);
     }

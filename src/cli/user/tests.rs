@@ -70,18 +70,27 @@ async fn a_user_is_added_changed_and_removed() {
     let harness = Harness::new();
     let set = ["set", "alice", "--group", "staff", "--group", "shop", "--email", "alice@example.com"];
     let output = harness.output(&set, Some("open sesame"));
-    assert_eq!(output, "alice: added to DIR/users.toml; takes effect at the next start\n");
+    assert_eq!(
+        output,
+        "alice: added to DIR/users.toml; takes effect when the gateway that reads this file reloads: exeunt reload\n"
+    );
     assert!(harness.signs_in("alice", "open sesame").await);
 
     let output = harness.output(&["set", "alice", "--name", "Alice Liddell"], Some("another"));
-    assert_eq!(output, "alice: changed in DIR/users.toml; takes effect at the next start\n");
+    assert_eq!(
+        output,
+        "alice: changed in DIR/users.toml; takes effect when the gateway that reads this file reloads: exeunt reload\n"
+    );
     assert!(harness.signs_in("alice", "another").await && !harness.signs_in("alice", "open sesame").await);
     let table = "USER   GROUPS      EMAIL              NAME           STATE\n\
                  alice  staff,shop  alice@example.com  Alice Liddell  enabled\n";
     assert_eq!(harness.output(&["list"], None), table, "what was not given stayed");
 
     let output = harness.output(&["remove", "alice"], None);
-    assert_eq!(output, "alice: removed from DIR/users.toml; takes effect at the next start\n");
+    assert_eq!(
+        output,
+        "alice: removed from DIR/users.toml; takes effect when the gateway that reads this file reloads: exeunt reload\n"
+    );
     assert_eq!(harness.text(), "");
 }
 

@@ -132,16 +132,16 @@ impl Verified {
         let mut table = self.table.lock();
         table.forget_old(now);
         let is_over = |session: &Session| now.duration_since(session.created()) >= longest;
-        table.end(EndCause::Absolute, grace, is_over)
+        table.end(grace, |session| is_over(session).then_some(EndCause::Absolute))
     }
 
-    /// Forgets everything: whoever comes next is checked again. What is under way in the name of somebody whom `keeps`
-    /// does not accept ends for this cause; the rest goes on. Answers how many connections end. For a reload of the
+    /// Forgets everything: whoever comes next is checked again. What is under way in the name of somebody for whom
+    /// `is_over` says why ends; the rest goes on. Answers how many connections end. For a reload of the
     /// users' file, a change to it, or an operator's word.
-    pub(crate) fn forget(&self, cause: EndCause, grace: Duration, keeps: impl Fn(&Session) -> bool) -> usize {
+    pub(crate) fn forget(&self, grace: Duration, is_over: impl Fn(&Session) -> Option<EndCause>) -> usize {
         let mut table = self.table.lock();
         // The marks come before the entries go: a request that has looked its entry up already is cut as well.
-        let connections = table.end(cause, grace, |session| !keeps(session));
+        let connections = table.end(grace, is_over);
         table.by_user.clear();
         table.forgotten += 1;
         connections
@@ -166,9 +166,9 @@ impl VerifiedTable {
         self.by_user.insert(user, entry);
     }
 
-    fn end(&self, cause: EndCause, grace: Duration, is_over: impl Fn(&Session) -> bool) -> usize {
+    fn end(&self, grace: Duration, is_over: impl Fn(&Session) -> Option<EndCause>) -> usize {
         let all = self.sessions.iter().filter_map(Weak::upgrade);
-        all.filter(|session| is_over(session)).map(|session| session.end_without_key(cause, grace)).sum()
+        all.filter_map(|session| is_over(&session).map(|cause| session.end_without_key(cause, grace))).sum()
     }
 }
 

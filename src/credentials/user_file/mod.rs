@@ -28,6 +28,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::htpasswd::{HtpasswdLines, WeakHashes};
 use crate::credentials::problem::{FileProblem, FileProblems};
 use crate::credentials::stored_hash::{StoredHash, Work, most_common_work};
@@ -56,6 +58,17 @@ impl UserEntry {
     pub(crate) fn key(&self) -> UserKey {
         UserKey { source: SOURCE.into(), subject: self.identity.user().into() }
     }
+}
+
+/// How many users a file has more, less, and with something else about them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserChanges {
+    /// Users who are new.
+    pub added: usize,
+    /// Users with another password, other groups, or anything else.
+    pub changed: usize,
+    /// Users who are gone.
+    pub removed: usize,
 }
 
 /// All users of a file, as of when it was read.
@@ -139,6 +152,18 @@ impl Users {
     /// The user of exactly this name, enabled or not.
     pub fn find(&self, name: &str) -> Option<&UserEntry> {
         self.by_name.get(name)
+    }
+
+    /// What is different in another version of the file.
+    pub fn changes(&self, after: &Self) -> UserChanges {
+        let is_new = |name: &&Box<str>| !self.by_name.contains_key(*name);
+        let differs = |(name, entry): &(&Box<str>, &UserEntry)| after.find(name).is_some_and(|other| other != *entry);
+        let common = self.by_name.keys().filter(|name| after.by_name.contains_key(*name)).count();
+        UserChanges {
+            added: after.by_name.keys().filter(is_new).count(),
+            changed: self.by_name.iter().filter(differs).count(),
+            removed: self.count() - common,
+        }
     }
 
     /// How many users there are, the disabled ones included.

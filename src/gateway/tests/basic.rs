@@ -256,12 +256,14 @@ async fn whoever_is_forgotten_is_cut() {
     let received = harness.receive_on(&cut, "GET", "/dav/x", &[&alice]).await;
     let Received::Forward(forward) = received else { panic!("{received:?}") };
     let hashes = harness.gateway.passwords.computed();
-    assert_eq!(harness.gateway.forget_credentials(EndCause::Revoked, |_| true), 0);
+    assert_eq!(harness.gateway.forget_credentials(|_| None), 0);
     assert!(!forward.has_ended());
     assert_eq!(user(&harness, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
     assert_eq!(harness.gateway.passwords.computed(), hashes + 1);
     assert_eq!(
-        harness.gateway.forget_credentials(EndCause::Revoked, |session| session.identity().user() != "alice"),
+        harness
+            .gateway
+            .forget_credentials(|session| (session.identity().user() == "alice").then_some(EndCause::Revoked)),
         1
     );
     assert!(forward.has_ended() && forward.begin_write().is_none() && cut.signalled().is_some());

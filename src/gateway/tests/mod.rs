@@ -12,7 +12,6 @@ use parking_lot::Mutex;
 use super::*;
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::audit::{self, Log};
-use crate::credentials::hashing;
 use crate::credentials::password::{self, Password};
 use crate::credentials::user_file::Users;
 use crate::http1::cookie::SessionCookie;
@@ -24,12 +23,10 @@ use crate::routes::access::Access;
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
 use crate::routes::settings::tests::route;
-use crate::session::backing::Backing;
 use crate::session::lifetime::Lifetime;
 use crate::session::live::Cut;
 use crate::session::record::SignIn;
 use crate::session::store::SessionStore;
-use crate::session::table;
 use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::device::Device;
 use crate::values::identity::{Identity, UserKey};
@@ -48,6 +45,7 @@ mod landing;
 mod passing;
 mod passwords;
 mod properties;
+mod reload;
 mod resources;
 mod sessions;
 mod sign_in;
@@ -72,10 +70,6 @@ fn users() -> Users {
     let user = |name: &str, more: &str| format!("[users.{name}]\npassword = \"{hash}\"\n{more}\n");
     let text = [user("alice", "groups = [\"staff\"]"), user("bob", ""), user("carol", "enabled = false")].concat();
     Users::parse("users.toml".as_ref(), &text).unwrap()
-}
-
-fn harness_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
-    harness_over(None, change)
 }
 
 /// The configuration of [`harness`].
@@ -118,21 +112,30 @@ fn settings() -> GatewaySettings {
     }
 }
 
+const LIMITS: SessionSettings = SessionSettings {
+    lifetime: Lifetime { idle: Duration::from_secs(600), absolute: Duration::from_secs(3600) },
+    max_per_user: 2,
+    capacity: 3,
+};
+
+fn harness_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
+    harness_over(None, change)
+}
+
 /// A gateway whose sessions this store keeps.
 fn harness_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut GatewaySettings)) -> Harness {
     let mut settings = settings();
     change(&mut settings);
     let (clock, clock_handle) = Clock::manual();
-    let lifetime = Lifetime { idle: Duration::from_secs(600), absolute: Duration::from_secs(3600) };
-    let limits = table::SessionSettings { lifetime, max_per_user: 2, capacity: 3 };
-    let backing = store.map(|store| Backing::new(store, clock.clone()));
     let (log, lines) = Log::to_memory(audit::LogSettings { format: audit::Format::Text, access: true });
-    let upstreams = Upstreams::new(tokio::runtime::Handle::current());
-    let gateway = Gateway::new(
-        Assembled::new(settings, Arc::new(MacKeys::generate().unwrap()), &upstreams, &clock).unwrap(),
-        PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
-        Pipeline { sessions: Arc::new(SessionTable::new(limits, backing)), log, clock },
-    );
+    let parts = GatewayParts {
+        log,
+        clock,
+        keys: Arc::new(MacKeys::generate().unwrap()),
+        store,
+        upstreams: Arc::new(Upstreams::new(tokio::runtime::Handle::current())),
+    };
+    let gateway = Gateway::new(settings, LIMITS, parts).unwrap();
     Harness { gateway: Arc::new(gateway), clock: clock_handle, lines }
 }
 

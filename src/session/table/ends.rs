@@ -104,7 +104,7 @@ impl SessionTable {
     /// The store does not tell. They are looked at again, and serve nobody meanwhile.
     pub(super) async fn end_idle(&self, sessions: Vec<Arc<Session>>, now: Moment) -> Result<Vec<Ended>, Unavailable> {
         let Some(backing) = &self.backing else { return Ok(self.end_all(sessions, EndCause::Idle).await) };
-        let cut_off = now.before(self.settings.lifetime.idle);
+        let cut_off = now.before(self.lifetime().idle);
         let answers = match backing.end_if_idle(&sessions, cut_off).await {
             Ok(answers) => answers,
             Err(Unavailable) => {
@@ -174,7 +174,7 @@ impl SessionTable {
     /// none of these keys opens anything here.
     pub(crate) fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
         if let Some(backing) = &self.backing {
-            backing.dead.owe_unknown(keys, now + self.settings.lifetime.absolute);
+            backing.dead.owe_unknown(keys, now + self.lifetime().absolute);
         }
     }
 

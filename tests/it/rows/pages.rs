@@ -13,7 +13,7 @@ const BROWSER: &str = "Accept: text/html";
 async fn t115_the_log_has_one_line_a_line_and_no_secret() {
     const SECRETS: [&str; 5] = ["geheim-query", "geheim-password", "geheim-referer", "geheim-cookie", "geheim-basic"];
     for format in [Format::Text, Format::Json, Format::Combined] {
-        let (site, _echo) = Site::with_echo_and(|setup| setup.log = format).await;
+        let (site, _echo) = Site::with_echo_and(|setup| setup.log.format = format).await;
         let alice = site.sign_in("alice").await;
         let cookies = format!("{alice}; app=geheim-cookie");
         let lines = [

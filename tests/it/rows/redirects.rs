@@ -1,9 +1,10 @@
 //! T44-T53: a redirect leads where it was checked to lead. `redirect_cases.json`, T44, is read beside the parser.
 
+use exeunt::config::Settings;
 use exeunt::values::return_to::{AllowedOrigins, OriginPattern};
 
 use crate::site::answer::Answer;
-use crate::site::harness::{FORM, Setup, Site};
+use crate::site::harness::{FORM, Site};
 
 const BROWSER: &str = "Accept: text/html";
 
@@ -40,7 +41,7 @@ async fn lead_nowhere(cases: &[(&str, &str)]) {
 }
 
 /// What looks most like the refused targets is allowed.
-fn allow_app_hosts(setup: &mut Setup) {
+fn allow_app_hosts(setup: &mut Settings) {
     let allowed = ["http://app.test", "https://app.test", "https://*.ok.test", "https://ok.test"];
     setup.gateway.logout.allowed = AllowedOrigins::new(allowed.iter().map(|text| OriginPattern::parse(text).unwrap()));
 }

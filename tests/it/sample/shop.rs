@@ -14,7 +14,7 @@ use crate::site::harness::{FORM, Site};
 
 /// A gateway before a shop. The shop goes with the test.
 async fn site() -> (Site, Sample) {
-    let sample = Sample::start().await.unwrap();
+    let sample = Sample::start().unwrap();
     (Site::before_one(sample.address()), sample)
 }
 

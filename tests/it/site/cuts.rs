@@ -32,7 +32,7 @@ async fn site(answer: &'static str, format: Format) -> (Site, Arc<Semaphore>) {
         }
     })
     .await;
-    (Site::before(&[format!("http://{app}")], |setup| setup.log = format), close)
+    (Site::before(&[format!("http://{app}")], |setup| setup.log.format = format), close)
 }
 
 /// A client that has the beginning of an answer.

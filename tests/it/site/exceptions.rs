@@ -1,14 +1,15 @@
 //! What a legacy application gets by name, route by route: escapes kept literally, other methods, no changes by other
 //! sites.
 
+use exeunt::config::Settings;
 use exeunt::routes::access::Access;
 use exeunt::routes::methods::Methods;
 use exeunt::values::origin::Host;
 
 use super::echo::Echo;
-use super::harness::{Setup, Site, route};
+use super::harness::{Site, route};
 
-async fn open_site(change: impl FnOnce(&mut Setup)) -> (Site, Echo) {
+async fn open_site(change: impl FnOnce(&mut Settings)) -> (Site, Echo) {
     Site::with_echo_and(change).await
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use exeunt::config::Settings;
 use exeunt::routes::upstream_trust::UpstreamTrust;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::AsyncWriteExt;
@@ -12,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, client_async};
 
 use super::answer::{Answer, request};
-use super::harness::{Setup, Site};
+use super::harness::Site;
 use crate::server::client::within;
 use crate::upstream::{self, Connection, Identity, Io, dead_port};
 
@@ -38,7 +39,7 @@ async fn echo(stream: Box<dyn Io>) {
     }
 }
 
-async fn echoes(upstreams: &[String], change: impl FnOnce(&mut Setup)) {
+async fn echoes(upstreams: &[String], change: impl FnOnce(&mut Settings)) {
     let site = Site::before(upstreams, change);
     let stream = TcpStream::connect(site.address()).await.unwrap();
     let (mut client, _) = client_async("ws://app.test/public/socket", stream).await.unwrap();

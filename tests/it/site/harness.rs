@@ -1,40 +1,28 @@
 //! A gateway for one test: its sockets are real, its clock is turned by the test.
 
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use cookie::SameSite;
-use exeunt::admission::cross_site::GetPolicy;
-use exeunt::admission::identity_headers::IdentityHeaders;
-use exeunt::audit::{self, Log};
-use exeunt::credentials::hashing::{self, PasswordChecker};
+use exeunt::audit::Log;
+use exeunt::config::{self, Settings};
 use exeunt::credentials::password::{self, Password};
 use exeunt::credentials::user_file::Users;
-use exeunt::gateway::{self, Assembled, Gateway};
-use exeunt::http1::cookie::SessionCookie;
-use exeunt::logout::run::Pipeline;
-use exeunt::pages::{Brand, Theme};
-use exeunt::proxy::{Proxy, Server, listener, settings::ServerSettings};
+use exeunt::proxy::listener;
 use exeunt::routes::access::Access;
 use exeunt::routes::methods::Methods;
 use exeunt::routes::pass_headers::PassHeaders;
-use exeunt::routes::resolver::Upstreams;
 use exeunt::routes::settings::RouteSettings;
 use exeunt::routes::upstream_trust::UpstreamTrust;
-use exeunt::session::lifetime::Lifetime;
+use exeunt::service::{Environment, Service};
 use exeunt::session::record::SignIn;
-use exeunt::session::table::{self, SessionTable};
-use exeunt::values::client_address::{ClientAddress, TrustedProxies};
+use exeunt::values::client_address::ClientAddress;
 use exeunt::values::configured_path::ConfiguredPath;
 use exeunt::values::device::Device;
 use exeunt::values::identity::{Identity, UserKey};
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::mac::MacKeys;
-use exeunt::values::origin::{Origin, Scheme};
-use exeunt::values::own_hosts::OwnHosts;
-use exeunt::values::own_path::{OwnPages, OwnPath};
-use exeunt::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use exeunt::values::time::{Clock, ManualClock};
 use exeunt::values::upstream_address::UpstreamAddress;
 
@@ -53,18 +41,9 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// How long an application may take to begin an answer.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// All that a test can set before it starts.
-pub struct Setup {
-    pub gateway: gateway::GatewaySettings,
-    pub server: ServerSettings,
-    pub log: audit::Format,
-    pub max_per_user: usize,
-}
-
 /// A running gateway.
 pub struct Site {
-    pub server: Server,
-    pub gateway: Arc<Gateway>,
+    service: Arc<Service>,
     pub clock: Clock,
     pub clock_handle: ManualClock,
     lines: Arc<parking_lot::Mutex<Vec<String>>>,
@@ -98,50 +77,49 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
 
 /// alice and bob; alice has a group, an address and a name.
 fn users() -> Arc<Users> {
-    static USERS: LazyLock<Arc<Users>> = LazyLock::new(|| {
-        let hash = password::hash(&Password::new(PASSWORD.to_owned()).unwrap()).unwrap();
-        let text = format!(
-            "[users.alice]\npassword = \"{hash}\"\ngroups = [\"staff\"]\nemail = \"alice@app.test\"\nname = \"Alice\"\n\
-             [users.bob]\npassword = \"{hash}\"\n"
-        );
-        Arc::new(Users::parse("users.toml".as_ref(), &text).unwrap())
-    });
+    static USERS: LazyLock<Arc<Users>> = LazyLock::new(|| users_of(&users_text()));
     Arc::clone(&USERS)
 }
 
-fn settings(upstreams: &[String]) -> gateway::GatewaySettings {
-    let hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), []);
-    let own = hosts.origins().map(OriginPattern::from);
-    let path = |text| OwnPath::parse(text).unwrap();
-    gateway::GatewaySettings {
-        trusted: TrustedProxies::default(),
-        own_pages: OwnPages::new(path("/login"), vec![path("/logout")]).unwrap(),
-        cookie: SessionCookie::new("exeunt", Scheme::Http, SameSite::Lax),
-        identity: IdentityHeaders::preset("x-forwarded").unwrap(),
-        routes: vec![
-            route("/", Access::SignedIn, upstreams),
-            route("/public", Access::Public, upstreams),
-            route("/staff", Access::Groups(vec!["staff".into()]), upstreams),
-        ],
-        users: users(),
-        login: exeunt::login::settings::LoginSettings {
-            next: ReturnTo::own("/"),
-            ban_max: Duration::from_secs(900),
-            return_size: 3500,
-            body_limit: 16 * 1024,
-            change_password: None,
-        },
-        logout: exeunt::logout::settings::LogoutSettings {
-            get: GetPolicy::Navigate,
-            next: None,
-            allowed: AllowedOrigins::new(own),
-            grace: GRACE,
-            clear_site_data: None,
-        },
-        requests_per_session: 500,
-        pages: exeunt::pages::PageSettings { brand: Brand::default(), theme: Theme::built_in().unwrap() },
-        hosts,
-    }
+fn users_text() -> String {
+    static HASH: LazyLock<String> =
+        LazyLock::new(|| password::hash(&Password::new(PASSWORD.to_owned()).unwrap()).unwrap());
+    let hash = &*HASH;
+    format!(
+        "[users.alice]\npassword = \"{hash}\"\ngroups = [\"staff\"]\nemail = \"alice@app.test\"\nname = \"Alice\"\n\
+         [users.bob]\npassword = \"{hash}\"\n"
+    )
+}
+
+/// The same, without this text; without a user from there on where it is a user's header.
+pub fn users_without(text: &str) -> Arc<Users> {
+    let all = users_text();
+    let (before, after) = all.split_once(text).unwrap();
+    users_of(&if text.starts_with('[') { before.to_owned() } else { format!("{before}{after}") })
+}
+
+fn users_of(text: &str) -> Arc<Users> {
+    Arc::new(Users::parse("users.toml".as_ref(), text).unwrap())
+}
+
+/// `/` for who is signed in, `/public` for everybody, `/staff` for a group.
+pub fn settings(upstreams: &[String]) -> Settings {
+    let text = format!(
+        "listen = ['127.0.0.1:0']\npublic_url = 'http://app.test'\n[[route]]\nupstream = 'http://127.0.0.1:9'\n\
+         [identity]\nheaders = ['x-forwarded']\n[login]\nusers = 'users.toml'\n[logout]\ngrace = '{}s'\n\
+         [session]\nidle_timeout = '{}s'\nmax_lifetime = '{}s'\nmax_per_user = 1000\nsessions = 10_000\n",
+        GRACE.as_secs(),
+        IDLE.as_secs(),
+        ABSOLUTE.as_secs(),
+    );
+    let (mut settings, _) = config::parse("config.toml", &text, "/nowhere".as_ref()).unwrap();
+    settings.gateway.users = users();
+    settings.gateway.routes = vec![
+        route("/", Access::SignedIn, upstreams),
+        route("/public", Access::Public, upstreams),
+        route("/staff", Access::Groups(vec!["staff".into()]), upstreams),
+    ];
+    settings
 }
 
 impl Site {
@@ -150,7 +128,7 @@ impl Site {
         Self::with_echo_and(|_| {}).await
     }
 
-    pub async fn with_echo_and(change: impl FnOnce(&mut Setup)) -> (Self, Echo) {
+    pub async fn with_echo_and(change: impl FnOnce(&mut Settings)) -> (Self, Echo) {
         let echo = Echo::start().await;
         (Self::before(&[echo.url()], change), echo)
     }
@@ -161,24 +139,24 @@ impl Site {
     }
 
     /// In front of these upstreams, with the same routes.
-    pub fn before(upstreams: &[String], change: impl FnOnce(&mut Setup)) -> Self {
-        let server = ServerSettings { listen: vec!["127.0.0.1:0".parse().unwrap()], ..ServerSettings::default() };
-        let mut setup = Setup { gateway: settings(upstreams), server, log: audit::Format::Text, max_per_user: 1000 };
-        change(&mut setup);
+    pub fn before(upstreams: &[String], change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings(upstreams);
+        change(&mut settings);
+        Self::with_settings(settings)
+    }
+
+    /// With these settings.
+    pub fn with_settings(settings: Settings) -> Self {
         let (clock, clock_handle) = Clock::manual();
-        let (log, lines) = Log::to_memory(audit::LogSettings { format: setup.log, access: true });
-        let lifetime = Lifetime { idle: IDLE, absolute: ABSOLUTE };
-        let limits = table::SessionSettings { lifetime, max_per_user: setup.max_per_user, capacity: 10_000 };
-        let known = Upstreams::new(tokio::runtime::Handle::current());
-        let gateway = Arc::new(Gateway::new(
-            Assembled::new(setup.gateway, Arc::new(MacKeys::generate().unwrap()), &known, &clock).unwrap(),
-            PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
-            Pipeline { sessions: Arc::new(SessionTable::new(limits, None)), log, clock: clock.clone() },
-        ));
-        let listeners = listener::bind(&setup.server.listen).unwrap();
-        let proxy = Proxy::new(Arc::clone(&gateway), &setup.server, clock.clone());
-        let server = Server::open(setup.server, listeners, proxy, clock.clone());
-        Self { server, gateway, clock, clock_handle, lines }
+        let (log, lines) = Log::to_memory(settings.log);
+        let listeners = listener::bind(&settings.server.listen).unwrap();
+        let environment = Environment { log, clock: clock.clone(), keys: MacKeys::generate().unwrap(), listeners };
+        let service = Arc::new(Service::start(settings, environment).unwrap());
+        Self { service, clock, clock_handle, lines }
+    }
+
+    pub fn service(&self) -> Arc<Service> {
+        Arc::clone(&self.service)
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -266,6 +244,15 @@ impl Site {
         let having = || self.lines().into_iter().filter(|line| line.contains("access") && line.contains(with));
         until(|| having().count() >= count).await;
         having().collect()
+    }
+}
+
+/// The gateway and the server of a site are those of its service.
+impl Deref for Site {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.service
     }
 }
 

@@ -1,16 +1,17 @@
 //! What the operator says about the heads of requests and answers.
 
+use exeunt::config::Settings;
 use exeunt::routes::access::Access;
 use exeunt::values::origin::Authority;
 
 use super::echo::Echo;
-use super::harness::{Setup, Site, route};
+use super::harness::{Site, route};
 use crate::rows::harness::{folded, the_one};
 use crate::upstream::header;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_application_gets_the_clients_host_or_the_one_that_is_configured() {
-    let (site, echo) = Site::with_echo_and(|Setup { gateway, .. }| {
+    let (site, echo) = Site::with_echo_and(|Settings { gateway, .. }| {
         gateway.routes[1].upstream_host = Authority::parse("inner.test:8000");
     })
     .await;

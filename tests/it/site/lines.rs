@@ -10,7 +10,7 @@ use crate::server::client::within;
 use crate::upstream;
 
 async fn busy_site(format: Format) -> Site {
-    let (site, _echo) = Site::with_echo_and(|setup| setup.log = format).await;
+    let (site, _echo) = Site::with_echo_and(|setup| setup.log.format = format).await;
     let alice = site.sign_in("alice").await;
     assert_eq!(site.get("/a?x", &[&alice]).await.status, 200);
     assert_eq!(site.get("/b?x", &[]).await.status, 401);
@@ -134,7 +134,7 @@ async fn every_connection_that_sent_a_byte_has_a_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_control_character_leaves_its_line() {
     for format in [Format::Text, Format::Json, Format::Combined] {
-        let (site, _echo) = Site::with_echo_and(|setup| setup.log = format).await;
+        let (site, _echo) = Site::with_echo_and(|setup| setup.log.format = format).await;
         let heads = [
             "GET /public/agent HTTP/1.1\r\nHost: app.test\r\nUser-Agent: a\u{9b}31m\u{85}\r\n",
             "GET /public/referer HTTP/1.1\r\nHost: app.test\r\nReferer: http://app.test/\u{9b}31m\r\n",

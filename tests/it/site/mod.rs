@@ -18,6 +18,7 @@ mod limits;
 mod lines;
 mod many_sign_ins;
 mod raw_corpus;
+mod reloads;
 mod sessions;
 mod sockets;
 mod streams;

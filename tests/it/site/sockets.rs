@@ -11,18 +11,19 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
-use super::harness::{IDLE, Setup, Site, until};
+use super::harness::{IDLE, Site, until};
 use crate::server::client::within;
 use crate::upstream::{self, header};
+use exeunt::config::Settings;
 use exeunt::values::origin::Origin;
 
-type Socket = WebSocketStream<TcpStream>;
+pub type Socket = WebSocketStream<TcpStream>;
 
 /// The handshakes that reached the application, as header lines.
-type Handshakes = Arc<Mutex<Vec<String>>>;
+pub type Handshakes = Arc<Mutex<Vec<String>>>;
 
 /// In front of an application that echoes every message and answers pings.
-async fn site_with(change: impl FnOnce(&mut Setup)) -> (Site, Handshakes) {
+pub async fn site_with(change: impl FnOnce(&mut Settings)) -> (Site, Handshakes) {
     let handshakes = Handshakes::default();
     let log = Arc::clone(&handshakes);
     let app = upstream::start(move |connection, _| {
@@ -52,7 +53,7 @@ async fn site() -> (Site, Handshakes) {
 }
 
 /// Opens a WebSocket with these further header lines.
-async fn open(site: &Site, target: &str, lines: &[&str]) -> Result<Socket, tungstenite::Error> {
+pub async fn open(site: &Site, target: &str, lines: &[&str]) -> Result<Socket, tungstenite::Error> {
     let stream = TcpStream::connect(site.address()).await.unwrap();
     let mut request = Request::get(format!("ws://app.test{target}"))
         .header("host", "app.test")
@@ -78,7 +79,7 @@ async fn refusal(site: &Site, lines: &[&str]) -> (u16, String) {
     }
 }
 
-async fn echoes(socket: &mut Socket, text: &str) {
+pub async fn echoes(socket: &mut Socket, text: &str) {
     within(async {
         socket.send(Message::text(text)).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
@@ -87,7 +88,7 @@ async fn echoes(socket: &mut Socket, text: &str) {
 }
 
 /// The code and the reason with which it was closed.
-async fn closed(socket: &mut Socket) -> (CloseCode, String) {
+pub async fn closed(socket: &mut Socket) -> (CloseCode, String) {
     within(async {
         loop {
             match socket.next().await {

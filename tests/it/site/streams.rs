@@ -1,26 +1,27 @@
 //! Event streams and long downloads: how long they may be silent, and what a logout does to them.
 
+use exeunt::config::Settings;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
 use super::answer::request;
-use super::harness::{ABSOLUTE, GRACE, IDLE, Setup, Site};
+use super::harness::{ABSOLUTE, GRACE, IDLE, Site};
 use crate::server::client::{Client, within};
 use crate::upstream;
 
 /// An application that begins an answer and goes on with it, piece by piece, as the test says.
-struct Slow {
-    site: Site,
+pub struct Slow {
+    pub site: Site,
     /// One permit is one further piece.
-    go_on: Arc<Semaphore>,
+    pub go_on: Arc<Semaphore>,
     /// One message for each answer whose connection was closed before its end.
     gone: mpsc::UnboundedReceiver<()>,
 }
 
-const STREAM: &str = "Content-Type: text/event-stream; charset=utf-8\r\n";
-const PIECES: usize = 3;
+pub const STREAM: &str = "Content-Type: text/event-stream; charset=utf-8\r\n";
+pub const PIECES: usize = 3;
 
 /// The longest silence within an answer.
 const SILENCE: Duration = Duration::from_secs(3600);
@@ -31,7 +32,7 @@ impl Slow {
         Self::with(head, |_| {}).await
     }
 
-    async fn with(head: &'static str, change: impl FnOnce(&mut Setup)) -> Self {
+    pub async fn with(head: &'static str, change: impl FnOnce(&mut Settings)) -> Self {
         let go_on = Arc::new(Semaphore::new(0));
         let (gone_here, gone) = mpsc::unbounded_channel();
         let next = Arc::clone(&go_on);
@@ -64,7 +65,7 @@ impl Slow {
         self.begun_at("/x", &[cookie]).await
     }
 
-    async fn begun_at(&self, target: &str, head: &[&str]) -> (Client, String) {
+    pub async fn begun_at(&self, target: &str, head: &[&str]) -> (Client, String) {
         let mut client = self.site.client().await;
         client.say(&request("GET", target, head, "")).await;
         let head = client.answer_head().await.unwrap();
@@ -74,7 +75,7 @@ impl Slow {
 }
 
 /// What is left of an answer: true if it came to its end.
-async fn finishes(client: &mut Client) -> bool {
+pub async fn finishes(client: &mut Client) -> bool {
     loop {
         match client.chunk().await {
             Some(chunk) if chunk.is_empty() => return true,
@@ -85,7 +86,7 @@ async fn finishes(client: &mut Client) -> bool {
 }
 
 /// A stream that is cut ends where it is, with its last chunk: a reader sees an end, and asks again.
-async fn is_cut(client: &mut Client) {
+pub async fn is_cut(client: &mut Client) {
     assert_eq!(client.chunk().await.as_deref(), Some(b"".as_slice()));
     assert_eq!(client.rest().await, "", "and the connection with it");
 }
@@ -229,7 +230,7 @@ async fn activity_does_not_extend_the_absolute_life() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_session_too_many_cuts_the_one_that_it_ends() {
-    let slow = Slow::with(STREAM, |setup| setup.max_per_user = 2).await;
+    let slow = Slow::with(STREAM, |setup| setup.session.max_per_user = 2).await;
     let first = slow.site.sign_in("alice").await;
     let (mut stream, _) = slow.begun(&first).await;
     slow.site.advance(Duration::from_secs(1)).await;

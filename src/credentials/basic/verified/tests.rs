@@ -127,7 +127,7 @@ fn who_is_gone_is_cut_and_who_stays_is_not() {
     // A second check of the same user: what runs in the name of the first is not forgotten.
     enter(&verified, "alice", "x", START + VALID);
     let checked = check(&verified, &presented("carol", "x"));
-    let cut = verified.forget(EndCause::Revoked, GRACE, |session| session.identity().user() != "alice");
+    let cut = verified.forget(GRACE, |session| (session.identity().user() == "alice").then_some(EndCause::Revoked));
     assert_eq!(cut, 1);
     assert_eq!(cuts.map(|cut| cut.signalled()), [Some(GRACE), None]);
     assert_eq!(sessions[0].ended(), Some(EndCause::Revoked));

@@ -8,15 +8,12 @@ use std::time::Duration;
 
 use exeunt::audit::{self, Log};
 use exeunt::config::{self, Settings};
-use exeunt::credentials::hashing::{self, PasswordChecker};
 use exeunt::credentials::user_file::Users;
 use exeunt::credentials::user_file::htpasswd::WeakHashes;
-use exeunt::gateway::{Assembled, Gateway};
-use exeunt::logout::run::Pipeline;
-use exeunt::proxy::{Proxy, Server, listener};
-use exeunt::routes::resolver::Upstreams;
+use exeunt::gateway::Gateway;
+use exeunt::proxy::{Server, listener};
+use exeunt::service::{Environment, Service};
 use exeunt::session::record::SignIn;
-use exeunt::session::table::SessionTable;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;
 use exeunt::values::end_cause::EndCause;
@@ -26,7 +23,7 @@ use exeunt::values::mac::MacKeys;
 use exeunt::values::time::{Clock, ManualClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 use super::answers;
 use super::conditions::Memory;
@@ -73,27 +70,16 @@ fn settings(upstream: SocketAddr) -> Settings {
 impl Harness {
     pub fn open() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (upstream, gateway, server, clock, clock_handle, lines) = runtime.block_on(async {
+        let (upstream, service, clock, clock_handle, lines) = runtime.block_on(async {
             let upstream = Upstream::start().await;
-            let Settings { server, gateway, session, .. } = settings(upstream.address);
             let (clock, clock_handle) = Clock::manual();
             let (log, lines) = Log::to_memory(audit::LogSettings { format: audit::Format::Json, access: true });
-            let gateway = Arc::new(Gateway::new(
-                Assembled::new(
-                    gateway,
-                    Arc::new(MacKeys::generate().unwrap()),
-                    &Upstreams::new(Handle::current()),
-                    &clock,
-                )
-                .unwrap(),
-                PasswordChecker::new(hashing::HashingSettings::default()).unwrap(),
-                Pipeline { sessions: Arc::new(SessionTable::new(session, None)), log, clock: clock.clone() },
-            ));
-            let listeners = listener::bind(&server.listen).unwrap();
-            let proxy = Proxy::new(Arc::clone(&gateway), &server, clock.clone());
-            let server = Server::open(server, listeners, proxy, clock.clone());
-            (upstream, gateway, server, clock, clock_handle, lines)
+            let settings = settings(upstream.address);
+            let listeners = listener::bind(&settings.server.listen).unwrap();
+            let environment = Environment { log, clock: clock.clone(), keys: MacKeys::generate().unwrap(), listeners };
+            (upstream, Service::start(settings, environment).unwrap(), clock, clock_handle, lines)
         });
+        let Service { gateway, server, .. } = service;
         Self { runtime, upstream, gateway, server, clock, clock_handle, lines, memory: Memory::default() }
     }
 

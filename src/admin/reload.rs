@@ -1,0 +1,87 @@
+//! What an operator has the running program do with its configuration. How that is done, the socket does not know.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::credentials::user_file::UserChanges;
+
+/// A program that can read its configuration anew.
+#[async_trait]
+pub trait Reload: fmt::Debug + Send + Sync {
+    /// Reads it and puts it to work, after any other reload that is under way.
+    ///
+    /// # Errors
+    /// The configuration is refused; then nothing has changed.
+    async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused>;
+}
+
+/// What a reload changed.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Keys of the configuration, by their full names.
+    pub changed: Vec<String>,
+    /// Users of the users' file.
+    pub users: UserChanges,
+    /// Sessions that ended because of it.
+    pub sessions_ended: usize,
+    /// Requests and WebSockets that were under way and that it refuses.
+    pub exchanges_cut: usize,
+    /// What the operator should know, as `exeunt check` says it.
+    pub warnings: String,
+}
+
+/// Why nothing was changed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReloadRefused {
+    /// All problems, as `exeunt check` says them.
+    pub report: String,
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UserChanges { added, changed, removed } = self.users;
+        if !self.changed.is_empty() {
+            writeln!(f, "changed: {}", self.changed.join(", "))?;
+        }
+        if self.users != UserChanges::default() {
+            writeln!(f, "users: {added} added, {changed} changed, {removed} removed")?;
+        }
+        if self.changed.is_empty() && self.users == UserChanges::default() {
+            writeln!(f, "no key and no user has changed; the files that the configuration names were read anew")?;
+        }
+        writeln!(
+            f,
+            "{}, {}",
+            counted(self.sessions_ended, "session", "ended"),
+            counted(self.exchanges_cut, "request", "cut")
+        )
+    }
+}
+
+/// "1 session ended"
+pub fn counted(count: usize, noun: &str, verb: &str) -> String {
+    format!("{count} {noun}{} {verb}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_is_said_in_a_few_lines() {
+        let nothing = Reloaded::default();
+        assert!(nothing.to_string().starts_with("no key and no user has changed"), "{nothing}");
+        let users = UserChanges { added: 1, changed: 0, removed: 2 };
+        let much = Reloaded {
+            changed: vec!["limits.idle".into(), "route[/a].groups".into()],
+            users,
+            sessions_ended: 1,
+            ..nothing
+        };
+        let want = "changed: limits.idle, route[/a].groups\nusers: 1 added, 0 changed, 2 removed\n1 session ended, 0 requests cut\n";
+        assert_eq!(much.to_string(), want);
+    }
+}

@@ -1,0 +1,102 @@
+//! What a running program cannot change: a reload applies everything else, and says which keys wait for a restart.
+
+use crate::admin::AdminSettings;
+use crate::values::listen_address::ListenAddress;
+
+use super::raw::{RawTable, ValueRefusal};
+use super::{Settings, StateFolder, schema};
+
+/// The values that hold from the start of the program to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartValues {
+    listen: Vec<ListenAddress>,
+    admin: Option<AdminSettings>,
+    state: StateFolder,
+    /// Under another name the cookies of live sessions would reach the applications.
+    cookie: String,
+}
+
+impl StartValues {
+    /// Those of the settings that the program was started with.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            listen: settings.server.listen.clone(),
+            admin: settings.admin.clone(),
+            state: settings.state.clone(),
+            cookie: settings.gateway.cookie.base().to_owned(),
+        }
+    }
+
+    /// Warns of every key that says something else now, and keeps what it said at the start.
+    pub(super) fn keep(&self, file: &RawTable<'_>, settings: &mut Settings) {
+        let now = Self::of(settings);
+        let path = |values: &Self| values.admin.as_ref().map(|admin| admin.path.clone());
+        let group = |values: &Self| values.admin.as_ref().and_then(|admin| admin.group);
+        let keys = [
+            (&schema::FILE, "listen", self.listen != now.listen),
+            (&schema::FILE, "state", self.state != now.state),
+            (&schema::SESSION, "cookie", self.cookie != now.cookie),
+            (&schema::ADMIN, "listen", path(self) != path(&now)),
+            (&schema::ADMIN, "group", group(self) != group(&now)),
+        ];
+        for (schema, key, _) in keys.into_iter().filter(|(.., changed)| *changed) {
+            let location = match file.find(schema.table, key) {
+                Some(item) => item.location,
+                None if schema.table.is_empty() => file.location_of_missing(key),
+                None => file.table(schema.table, schema).location_of_missing(key),
+            };
+            location.warning(
+                ValueRefusal::new("takes effect at the next restart; everything else has taken effect")
+                    .write("type: systemctl restart exeunt"),
+            );
+        }
+        settings.gateway.cookie = settings.gateway.cookie.with_base(&self.cookie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Purpose, parse, parse_on};
+
+    const BEFORE: &str = "listen = ['127.0.0.1:80']\npublic_url = 'http://localhost'\n[[route]]\n\
+                          upstream = 'http://127.0.0.1:9'\n[login]\nusers = 'u.toml'\n[session]\nmax_per_user = 3\n";
+
+    /// The keys that are warned of, with their lines, and the name of the cookie.
+    fn changed(text: &str) -> (Vec<String>, String) {
+        let folder = std::path::Path::new("/nowhere");
+        let (settings, _) = parse("config.toml", BEFORE, folder).unwrap();
+        let (settings, report) = parse_on(
+            Purpose { start: Some(&StartValues::of(&settings)), look: None },
+            "config.toml",
+            text,
+            &folder.join("config.toml"),
+        )
+        .unwrap();
+        let waits = report.findings().iter().filter(|finding| finding.what.contains("next restart"));
+        let places = waits.map(|finding| match report.line(finding) {
+            Some(line) => format!("{}:{line}", finding.key),
+            None => finding.key.clone(),
+        });
+        (places.collect(), settings.gateway.cookie.base().to_owned())
+    }
+
+    #[test]
+    fn what_waits_for_a_restart_is_named_with_its_line_and_the_rest_is_not() {
+        let admin = format!("{BEFORE}[admin]\nlisten = 'unix:/run/a.sock'\n");
+        let cases = [
+            (BEFORE.to_owned(), vec![]),
+            (BEFORE.replace(":80", ":81"), vec!["listen:1"]),
+            (BEFORE.replace("max_per_user = 3", "max_per_user = 4"), vec![]),
+            (BEFORE.replace("localhost", "app.test"), vec![]),
+            (BEFORE.replace("max_per_user", "cookie = 'other'\nmax_per_user"), vec!["session.cookie:8"]),
+            (format!("state = '/var/lib/exeunt'\n{BEFORE}"), vec!["state:1"]),
+            (admin, vec!["admin.listen:10"]),
+            (format!("{BEFORE}[admin]\nlisten = ''\n"), vec!["admin.listen:10"]),
+        ];
+        for (text, want) in cases {
+            let (places, cookie) = changed(&text);
+            assert_eq!((places, cookie.as_str()), (want.into_iter().map(String::from).collect(), "exeunt"), "{text}");
+        }
+    }
+}

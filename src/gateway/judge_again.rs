@@ -1,0 +1,59 @@
+//! What is under way when the configuration changes is judged again, by the new one.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::assembled::Requested;
+use super::forward::Forward;
+use super::{Gateway, resources};
+use crate::admission::facts::RequestFacts;
+use crate::admission::permit::{self, Judgement};
+use crate::admission::service_worker;
+use crate::http1::headers::RequestHead;
+use crate::http1::provenance::Provenance;
+use crate::values::client_address::Peer;
+use crate::values::reason::{Reason, Refusal};
+
+impl Gateway {
+    /// How often the configuration has changed. It is read before a request is judged, and counted on when everything else
+    /// of a reload is in force: what was judged under a lower number may have been judged by what does not hold any more.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Judges a running exchange as if its head came now: by the rules and for the identity that hold at this moment.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub(crate) fn judge_again(&self, head: RequestHead<'_>, peer: Peer, forward: &Forward) -> Result<(), Reason> {
+        self.still_allows(head, peer, forward).map_err(|refusal| {
+            self.refused_again.fetch_add(1, Ordering::Relaxed);
+            refusal.reason
+        })
+    }
+
+    /// How many exchanges were refused when they were judged again, since the start.
+    pub fn refused_again(&self) -> usize {
+        self.refused_again.load(Ordering::Relaxed)
+    }
+
+    /// For how long an exchange may go on that was refused while it ran: as after the end of its session.
+    pub fn grace(&self) -> Duration {
+        self.assembled.load().logout.grace
+    }
+
+    fn still_allows(&self, head: RequestHead<'_>, peer: Peer, forward: &Forward) -> Result<(), Refusal> {
+        let assembled = self.assembled.load_full();
+        let provenance = Provenance::of(peer, head.headers, &assembled.trusted);
+        let mut facts = RequestFacts::read(head, provenance, &assembled.hosts)?;
+        assembled.merge_slashes(facts.host, &mut facts.target);
+        let Requested::Route(route) = assembled.requested(&facts)? else { return Err(Reason::NoRoute.into()) };
+        service_worker::script(&facts, route, &assembled.own_pages)?;
+        let identity = forward.session().map(|session| session.identity());
+        match permit::judge(&facts, &assembled.hosts, route, identity.as_deref(), forward.permit.proof()) {
+            Judgement::Allow => resources::edits(&facts, route, &assembled).map(drop),
+            Judgement::AskLogin => Err(Reason::SignInRequired.into()),
+            Judgement::Refuse(reason) => Err(reason.into()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The one place where a configuration becomes a gateway that serves: the program, the tests, the fuzz targets and the
+//! benchmarks begin here, and a reload changes here what was built.
+
+mod reloader;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use tokio::runtime::Handle;
+
+pub use self::reloader::{Changes, Current, NotReloaded, Reloader};
+use crate::audit::Log;
+use crate::config::Settings;
+use crate::gateway::{BuildError, Gateway, GatewayParts, GatewaySettings, Reloaded};
+use crate::proxy::listener::Listener;
+use crate::proxy::{Proxy, Server};
+use crate::routes::resolver::Upstreams;
+use crate::sample::Sample;
+use crate::values::mac::MacKeys;
+use crate::values::time::Clock;
+use crate::values::upstream_address::UpstreamAddress;
+
+/// What a service needs besides its configuration, from its start to its end.
+#[derive(Debug)]
+pub struct Environment {
+    /// Where lines are written.
+    pub log: Log,
+    /// The time.
+    pub clock: Clock,
+    /// What the gateway writes and reads back is signed with these.
+    pub keys: MacKeys,
+    /// Where clients connect: these, whatever the settings name.
+    pub listeners: Vec<Listener>,
+}
+
+/// A gateway that serves. Dropping it stops at once.
+#[derive(Debug)]
+pub struct Service {
+    /// Sessions, and the rules that requests are judged by.
+    pub gateway: Arc<Gateway>,
+    /// The client side.
+    pub server: Server,
+    proxy: Arc<Proxy>,
+    log: Log,
+    upstreams: Arc<Upstreams>,
+    /// The built-in application, from the first configuration on that has a route to it.
+    sample: OnceLock<Sample>,
+}
+
+/// What came of another configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Sessions that ended because of it.
+    pub sessions_ended: usize,
+    /// Requests and WebSockets that were under way and are refused by it.
+    pub exchanges_cut: usize,
+}
+
+/// Why a configuration cannot be served.
+#[derive(Debug)]
+pub enum NotServed {
+    /// There is no gateway for it.
+    Gateway(BuildError),
+    /// The built-in application cannot start.
+    Sample(io::Error),
+}
+
+impl fmt::Display for NotServed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway(problem) => problem.fmt(f),
+            Self::Sample(error) => write!(f, "the sample application cannot start: {error}"),
+        }
+    }
+}
+
+impl Service {
+    /// Begins to serve a configuration; to be called within a tokio runtime. What the settings say of threads, of the
+    /// admin socket and of the state folder is used elsewhere.
+    ///
+    /// # Errors
+    /// [`NotServed`]
+    pub fn start(settings: Settings, environment: Environment) -> Result<Self, NotServed> {
+        let Environment { log, clock, keys, listeners } = environment;
+        let Settings { server, gateway, session, .. } = settings;
+        let upstreams = Arc::new(Upstreams::new(Handle::current()));
+        let sample = OnceLock::new();
+        start_sample(&sample, &gateway, &upstreams).map_err(NotServed::Sample)?;
+        let keys = Arc::new(keys);
+        let parts = GatewayParts {
+            log: log.clone(),
+            clock: clock.clone(),
+            keys,
+            store: None,
+            upstreams: Arc::clone(&upstreams),
+        };
+        let gateway = Arc::new(Gateway::new(gateway, session, parts).map_err(NotServed::Gateway)?);
+        let proxy = Proxy::new(Arc::clone(&gateway), &server, clock.clone());
+        let server = Server::open(server, listeners, Arc::clone(&proxy), clock);
+        Ok(Self { gateway, server, proxy, log, upstreams, sample })
+    }
+
+    /// Keeps users from changing their passwords, until the guard is dropped.
+    pub(crate) async fn hold_users(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.gateway.hold_users().await
+    }
+
+    /// Serves another configuration from now on: its rules, users, limits and log settings. What is under way goes on with
+    /// the one that it began with, unless the new one refuses it: then it is cut. Sessions, wrong passwords that were
+    /// counted, and connections to upstreams that are still there outlive it. One caller at a time.
+    ///
+    /// # Errors
+    /// [`NotServed`]; then nothing has changed.
+    pub async fn apply(&self, settings: Settings) -> Result<Applied, NotServed> {
+        start_sample(&self.sample, &settings.gateway, &self.upstreams).map_err(NotServed::Sample)?;
+        let Settings { server, gateway, session, log, .. } = settings;
+        let refused_before = self.gateway.refused_again();
+        let reloaded = self.gateway.reload(gateway, session).await;
+        let Reloaded { ended, generation } =
+            reloaded.map_err(|problem| NotServed::Gateway(BuildError::Pages(problem)))?;
+        self.log.set(log);
+        self.proxy.set(&server);
+        self.server.set(server);
+        self.server.judge_again(generation).await;
+        let exchanges_cut = self.gateway.refused_again() - refused_before;
+        Ok(Applied { sessions_ended: ended, exchanges_cut })
+    }
+}
+
+/// Starts the built-in application with the first configuration that has a route to it, before the route is made.
+fn start_sample(sample: &OnceLock<Sample>, settings: &GatewaySettings, upstreams: &Upstreams) -> io::Result<()> {
+    let leads_there = settings.routes.iter().any(|route| route.upstreams.contains(&UpstreamAddress::Sample));
+    if leads_there && sample.get().is_none() {
+        let started = Sample::start()?;
+        upstreams.sample_listens_at(started.address());
+        sample.get_or_init(|| started);
+    }
+    Ok(())
+}

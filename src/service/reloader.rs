@@ -1,0 +1,160 @@
+//! Reads the configuration of a service anew, and puts it to work or says why not.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+
+use super::{Applied, NotServed, Service};
+use crate::admin::{self, Reload};
+use crate::audit::{Event, Log};
+use crate::config::{self, Outline, Report, Settings, StartValues};
+use crate::credentials::user_file::{UserChanges, Users};
+use crate::values::time::Clock;
+
+/// A service, and the file that says what it serves.
+#[derive(Debug)]
+pub struct Reloader {
+    service: Arc<Service>,
+    path: PathBuf,
+    start: StartValues,
+    log: Log,
+    clock: Clock,
+    /// What is at work. Whoever reloads holds it: one after the other.
+    current: Mutex<Current>,
+}
+
+/// What a reload compares with.
+#[derive(Debug)]
+pub struct Current {
+    outline: Outline,
+    users: Arc<Users>,
+}
+
+impl Current {
+    /// Of these settings.
+    pub fn of(settings: &Settings) -> Self {
+        Self { outline: settings.outline.clone(), users: Arc::clone(&settings.gateway.users) }
+    }
+}
+
+/// What a reload changed.
+#[derive(Debug)]
+pub struct Changes {
+    /// Keys of the configuration.
+    pub keys: Vec<String>,
+    /// Users of its users' file.
+    pub users: UserChanges,
+    /// What became of sessions and of what was under way.
+    pub applied: Applied,
+    /// What the operator should know: of what waits for a restart, too.
+    pub warnings: Report,
+}
+
+/// Why nothing was changed.
+#[derive(Debug)]
+pub enum NotReloaded {
+    /// This is wrong with the configuration.
+    Refused(Report),
+    /// It is sound and cannot be served.
+    NotServed(NotServed),
+    /// The reload broke down.
+    Broken,
+}
+
+impl fmt::Display for NotReloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(report) => report.fmt(f),
+            Self::NotServed(problem) => writeln!(f, "error: {problem}"),
+            Self::Broken => writeln!(f, "error: the reload broke down: see the log"),
+        }
+    }
+}
+
+impl Reloader {
+    /// Reloads `service` from the file at `path`. `start` and `current` are of the settings that it was started with.
+    pub fn new(
+        service: Arc<Service>,
+        path: PathBuf,
+        (start, current): (StartValues, Current),
+        log: Log,
+        clock: Clock,
+    ) -> Self {
+        Self { service, path, start, log, clock, current: Mutex::new(current) }
+    }
+
+    /// Reads everything anew: the configuration and the files that it names. It is run to its end even if the caller goes
+    /// away, and after any other that is under way.
+    ///
+    /// # Errors
+    /// [`NotReloaded`]: then nothing has changed.
+    pub async fn reload(self: Arc<Self>) -> Result<Changes, NotReloaded> {
+        tokio::spawn(self.reload_here()).await.unwrap_or(Err(NotReloaded::Broken))
+    }
+
+    async fn reload_here(self: Arc<Self>) -> Result<Changes, NotReloaded> {
+        let mut current = self.current.lock().await;
+        let reloaded = self.read_and_apply(&mut current).await;
+        let event = match &reloaded {
+            Ok(Changes { keys, users, applied, .. }) => Event::Reloaded {
+                keys,
+                users: [users.added, users.changed, users.removed],
+                sessions_ended: applied.sessions_ended,
+                exchanges_cut: applied.exchanges_cut,
+            },
+            Err(NotReloaded::Refused(report)) => Event::ReloadRefused { problems: report.findings().len() },
+            Err(NotReloaded::NotServed(_) | NotReloaded::Broken) => Event::ReloadRefused { problems: 1 },
+        };
+        self.log.event(self.clock.wall(), &event);
+        match &reloaded {
+            Ok(changes) => note_findings(&changes.warnings),
+            Err(NotReloaded::Refused(report)) => note_findings(report),
+            Err(NotReloaded::NotServed(problem)) => tracing::error!("{problem}"),
+            Err(NotReloaded::Broken) => {}
+        }
+        reloaded
+    }
+
+    async fn read_and_apply(&self, current: &mut Current) -> Result<Changes, NotReloaded> {
+        // No user changes a password between the reading of the users' file and its use, or the change would be lost here
+        // until the next reload.
+        let _reading = self.service.hold_users().await;
+        let (path, start) = (self.path.clone(), self.start.clone());
+        // Files are read, and templates tried: not on a thread that serves.
+        let read = spawn_blocking(move || config::load_again(&path, &start)).await;
+        let (settings, warnings) = read.map_err(|_| NotReloaded::Broken)?.map_err(NotReloaded::Refused)?;
+        let next = Current::of(&settings);
+        let applied = self.service.apply(settings).await.map_err(NotReloaded::NotServed)?;
+        let (keys, users) = (current.outline.changed(&next.outline), current.users.changes(&next.users));
+        *current = next;
+        Ok(Changes { keys, users, applied, warnings })
+    }
+}
+
+#[async_trait]
+impl Reload for Reloader {
+    async fn reload(self: Arc<Self>) -> Result<admin::Reloaded, admin::ReloadRefused> {
+        match Self::reload(self).await {
+            Ok(Changes { keys, users, applied, warnings }) => Ok(admin::Reloaded {
+                changed: keys,
+                users,
+                sessions_ended: applied.sessions_ended,
+                exchanges_cut: applied.exchanges_cut,
+                warnings: warnings.render(false),
+            }),
+            Err(problem) => Err(admin::ReloadRefused { report: problem.to_string() }),
+        }
+    }
+}
+
+/// A line for each, whatever the format of the log is.
+fn note_findings(report: &Report) {
+    for finding in report.findings() {
+        let line = report.line(finding);
+        tracing::warn!(key = finding.key, line, help = finding.write.join("; "), "{}", finding.what);
+    }
+}
