@@ -99,6 +99,17 @@ impl Event<'_> {
         let mut line = LogLine::begin(out, json);
         line.word(key!("time"), &timestamp::rfc3339(at));
         match self {
+            Self::SignedIn { .. }
+            | Self::SignInRefused { .. }
+            | Self::PasswordChanged { .. }
+            | Self::LikelyProxy { .. } => self.write_sign_in(&mut line),
+            Self::Ended { .. } | Self::Reloaded { .. } | Self::ReloadRefused { .. } => self.write_change(&mut line),
+        }
+        line.end();
+    }
+
+    fn write_sign_in(&self, line: &mut LogLine<'_>) {
+        match self {
             Self::SignedIn { user, session, client, method, device } => {
                 line.word(key!("event"), "signed_in");
                 line.value(key!("user"), user);
@@ -129,6 +140,12 @@ impl Event<'_> {
                 );
                 line.value(key!("write"), format!("trusted_proxies = [\"{client}\"]"));
             }
+            Self::Ended { .. } | Self::Reloaded { .. } | Self::ReloadRefused { .. } => {}
+        }
+    }
+
+    fn write_change(&self, line: &mut LogLine<'_>) {
+        match self {
             Self::Ended { user, session, cause, receipt } => {
                 line.word(key!("event"), "session_ended");
                 line.value(key!("user"), user);
@@ -150,8 +167,11 @@ impl Event<'_> {
                 line.word(key!("event"), "reload_refused");
                 line.number(key!("problems"), *problems as u64);
             }
+            Self::SignedIn { .. }
+            | Self::SignInRefused { .. }
+            | Self::PasswordChanged { .. }
+            | Self::LikelyProxy { .. } => {}
         }
-        line.end();
     }
 }
 

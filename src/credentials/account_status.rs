@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::credentials::user_file::Users;
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::mac::MacKeys;
@@ -28,21 +27,12 @@ pub(crate) struct Account {
     stored: [Vec<u8>; 3],
 }
 
-impl Users {
-    /// What this file says of the user of this name.
-    pub(crate) fn status_of(&self, name: &str) -> AccountStatus {
-        match self.find(name) {
-            None => AccountStatus::Removed,
-            Some(entry) if !entry.enabled => AccountStatus::Disabled,
-            Some(entry) => {
-                let (identity, stored) = (Arc::clone(&entry.identity), entry.hash.parts().map(<[u8]>::to_vec));
-                AccountStatus::Active(Account { identity, stored })
-            }
-        }
-    }
-}
-
 impl Account {
+    /// Of this user, with this stored password hash, in parts.
+    pub(crate) fn new(identity: Arc<Identity>, stored: [&[u8]; 3]) -> Self {
+        Self { identity, stored: stored.map(<[u8]>::to_vec) }
+    }
+
     /// What a session of this user remembers.
     pub(crate) fn stamp(&self, user: &UserKey, keys: &MacKeys) -> CredentialStamp {
         CredentialStamp::new(user, &self.stored(), keys)
@@ -61,34 +51,5 @@ impl Account {
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account").field("identity", &self.identity).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn users(text: &str) -> Users {
-        Users::parse_any("htpasswd".as_ref(), text, crate::credentials::user_file::htpasswd::WeakHashes::Accept)
-            .unwrap()
-    }
-
-    #[test]
-    fn a_user_is_known_by_name_and_a_new_password_by_its_stamp() {
-        let alice = UserKey { source: "file".into(), subject: "alice".into() };
-        let keys = MacKeys::generate().unwrap();
-        let before = users("alice:{SHA}W8r/fyL/UzygmbNAjq2HbA67qac=\n");
-        let AccountStatus::Active(account) = before.status_of("alice") else { panic!("alice is there") };
-        let stamp = account.stamp(&alice, &keys);
-        assert_eq!(account.identity.user(), "alice");
-        assert!(account.has_password_of(&stamp, &alice, &keys));
-        assert_eq!(before.status_of("Alice"), AccountStatus::Removed);
-        let after = users("alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
-        let AccountStatus::Active(account) = after.status_of("alice") else { panic!("alice is there") };
-        assert!(!account.has_password_of(&stamp, &alice, &keys));
-        let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21l$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        let disabled = format!("[users.alice]\npassword = \"{hash}\"\nenabled = false\n");
-        let disabled = Users::parse("users.toml".as_ref(), &disabled).unwrap();
-        assert_eq!(disabled.status_of("alice"), AccountStatus::Disabled);
     }
 }

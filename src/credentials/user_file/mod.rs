@@ -20,6 +20,7 @@ pub mod htpasswd;
 pub(crate) mod lock;
 pub(crate) mod method;
 pub(crate) mod reader;
+mod status;
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
