@@ -29,7 +29,7 @@ pub(super) enum AdminRequest<'a> {
 /// Why a request is none of these.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UnknownRequest {
-    /// There is no such address.
+    /// Unknown path.
     Address,
     /// There is, and this is the method for it.
     Method(&'static str),

@@ -18,12 +18,12 @@ const MAX_ANSWER: usize = 1024 * 1024 * 1024;
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub enum NoAnswer {
-    /// Nobody listens there, or not for us.
+    /// Nothing listens there, or it refuses this user.
     Unreachable(io::Error),
-    /// Whoever listens there did not answer in time, or not in our words.
+    /// The listener did not respond in time, or not in the expected format.
     Broken(String),
 }
 

@@ -1,4 +1,4 @@
-//! Operators' access: HTTP on a unix socket, for whoever may open that file and nobody else.
+//! Operators' access: HTTP on a unix socket, for users with permission to open that file only.
 //!
 //! | request | what it does |
 //! |---|---|

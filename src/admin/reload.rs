@@ -81,7 +81,8 @@ mod tests {
             sessions_ended: 1,
             ..nothing
         };
-        let want = "changed: limits.idle, route[/a].groups\nusers: 1 added, 0 changed, 2 removed\n1 session ended, 0 requests cut\n";
+        let want = "changed: limits.idle, route[/a].groups\nusers: 1 added, 0 changed, 2 removed\n\
+             1 session ended, 0 requests cut\n";
         assert_eq!(much.to_string(), want);
     }
 }

@@ -48,7 +48,7 @@ impl AdminSocket {
         Ok(Self { listener, ready: Arc::new(AtomicBool::new(true)), _file: file })
     }
 
-    /// Answers for ever. From the end of `stopping` on it says that the gateway is not ready.
+    /// Serves forever. From the end of `stopping` on it reports that the gateway is not ready.
     pub async fn serve(self, gateway: Arc<Gateway>, reload: Arc<dyn Reload>, stopping: impl Future<Output = ()>) {
         let notice = async {
             stopping.await;
@@ -68,7 +68,7 @@ impl AdminSocket {
             let (gateway, reload, ready) = (Arc::clone(&gateway), Arc::clone(&reload), Arc::clone(&self.ready));
             tokio::spawn(async move {
                 let _place = place;
-                // A client that goes away, or stays for too long, is no matter of ours.
+                // A client that disconnects, or stays for too long, is not an error.
                 let _ = tokio::time::timeout(LIFE, converse(stream, gateway, reload, ready)).await;
             });
         }

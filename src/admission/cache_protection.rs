@@ -1,9 +1,8 @@
-//! What a browser may keep of an answer to somebody who is signed in.
+//! What a browser may cache of a response to a signed-in user.
 //!
-//! After the sign-out the next person sits down at the same browser. Pages come back by the back button, from the
-//! back/forward cache and the disk; pictures and scripts from the memory cache, which looks at no `Vary`. So pages are
-//! not stored at all, and everything else is asked for again each time. An application that says that an answer is for
-//! everybody keeps that lifetime.
+//! After the sign-out another user may use the same browser. Pages come back by the back button, from the back/forward
+//! cache and the disk; images and scripts from the memory cache, which ignores `Vary`. So pages are not stored at all,
+//! and everything else is revalidated each time. A response that the application declares public keeps its lifetime.
 
 use http::header::{CACHE_CONTROL, EXPIRES, VARY};
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -30,9 +29,9 @@ pub(crate) struct SignedInAnswer<'a> {
     pub(crate) status: StatusCode,
     /// Its head as the application sent it.
     pub(crate) headers: &'a dyn Headers,
-    /// Whether a browser shows it in place of the page before.
+    /// Whether the browser navigates to it.
     pub(crate) is_navigation: bool,
-    /// Whether strangers get answers of this route, too.
+    /// Whether the route is public.
     pub(crate) is_public_route: bool,
     /// Whether there is one of [`FOR_CACHES_BETWEEN`].
     pub(crate) speaks_to_caches_between: bool,
@@ -42,16 +41,16 @@ pub(crate) struct SignedInAnswer<'a> {
 enum CachePolicy {
     /// Nothing is kept.
     Nothing,
-    /// What the application said is strict enough, or meant for everybody.
+    /// The application's own header is strict enough, or declares the response public.
     AsItIs,
-    /// The browser keeps it as long as the application said, and nobody else does.
+    /// The browser keeps it as long as the application said; shared caches do not.
     ByTheBrowser(HeaderValue),
     /// It is kept, and asked for again before it is used.
     AskedForAgain(HeaderValue),
 }
 
 impl SignedInAnswer<'_> {
-    /// Adds the edits that keep this answer from whoever signs in next.
+    /// Adds the edits that keep this response from the next user of the browser.
     pub(crate) fn protect(&self, edits: &mut HeaderEdits) {
         let control = match self.cache_policy() {
             CachePolicy::AsItIs if self.is_public_route => return,

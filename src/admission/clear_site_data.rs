@@ -8,8 +8,8 @@ use crate::http1::headers::{Headers, text};
 /// The header that makes a browser forget.
 pub(crate) static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// An application may clear what it keeps in a browser, but not cookies: browsers take those of the whole domain, ours
-/// among them, and the session would go on here with nobody holding its cookie (W3C Clear Site Data 3.1).
+/// An application may clear its data in a browser, but not cookies: browsers delete those of the whole domain, the
+/// gateway's included, and the session would go on here without its cookie (W3C Clear Site Data 3.1).
 pub(crate) fn without_cookies(headers: &dyn Headers) -> Option<HeaderEdit> {
     let lines = || headers.lines(&CLEAR_SITE_DATA).map(|line| text(line).unwrap_or(""));
     let kinds = || lines().flat_map(|line| line.split(',')).map(str::trim);

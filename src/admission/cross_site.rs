@@ -1,10 +1,10 @@
-//! Which requests may change something because a person of ours wanted it, and not another web site.
+//! CSRF protection: which requests may change something because the user wanted it, and not another web site.
 //!
-//! The threat: a page of another site makes a signed-in person's browser send a request here, cookies and all
-//! (CSRF): it signs the person out, or in as somebody else. Browsers tell where a request comes from: in
-//! `Sec-Fetch-Site`, which scripts cannot forge, over https and on loopback; in `Origin` with every POST, everywhere. A
-//! request with neither is no browser's, and carries no cookies but its owner's. There is no token and no list of
-//! exceptions: exceptions matched by path are how this check has been bypassed elsewhere.
+//! The threat: a page of another site makes a signed-in user's browser send a request here, with its cookies: it signs
+//! the user out, or in as another user. Browsers say where a request comes from: in `Sec-Fetch-Site`, which scripts
+//! cannot forge, over https and on loopback; in `Origin` with every POST, everywhere. A request with neither does not
+//! come from a browser, and carries only its sender's own cookies. There is no token and no list of exceptions:
+//! exceptions matched by path are how this check has been bypassed elsewhere.
 
 use http::Method;
 
@@ -142,7 +142,7 @@ mod tests {
 
     /// `public_url`, what a browser sends as `Origin`, what `Host` a proxy in front makes of it.
     const ORIGINS: [(&str, &str, &str, Allowed); 41] = [
-        // nginx's $host (no port), $http_host (as it came), $host:$server_port, and the gateway without a proxy.
+        // nginx's $host (no port), $http_host (unchanged), $host:$server_port, and the gateway without a proxy.
         ("http://app.test:8080", "http://app.test:8080", "app.test", SIGN_IN),
         ("http://app.test:8080", "http://app.test:8080", "app.test:8080", SIGN_IN),
         ("http://app.test:8080", "http://app.test:8080", "app.test:9000", SIGN_IN),
@@ -151,7 +151,7 @@ mod tests {
         ("http://app.test:8080", "http://app.test:3000", "app.test", NEITHER),
         ("http://app.test:8080", "http://app.test:3000", "app.test:8080", NEITHER),
         ("http://app.test:8080", "https://app.test:8080", "app.test:8080", NEITHER),
-        // Without a port in public_url nobody knows what a proxy has cut off.
+        // Without a port in public_url it is unknown what a proxy has removed.
         ("http://app.test", "http://app.test:8080", "app.test", NEITHER),
         ("http://app.test", "http://app.test:8080", "app.test:8080", SIGN_IN),
         ("http://app.test", "http://app.test", "app.test:8080", SIGN_IN),
@@ -166,7 +166,7 @@ mod tests {
         ("https://app.test:8443", "https://app.test:8443", "app.test", SIGN_IN),
         ("https://app.test:8443", "https://app.test:8443", "app.test:8443", SIGN_IN),
         ("https://app.test:8443", "https://app.test", "app.test", SIGN_IN),
-        // Other own hosts, and strangers.
+        // Other hosts of the gateway, and foreign ones.
         ("http://app.test:8080", "http://shop.test:8080", "shop.test", SIGN_IN),
         ("http://app.test:8080", "http://shop.test:8080", "app.test", LOGOUT_ONLY),
         ("http://app.test:8080", "http://app.test:8080", "shop.test", LOGOUT_ONLY),

@@ -18,7 +18,7 @@ pub(crate) static IF: HeaderName = HeaderName::from_static("if");
 /// The target that `Destination` names; nothing where there is none.
 ///
 /// # Errors
-/// It is told twice, leads to another server, or cannot be read in one way.
+/// It is given twice, names another server, or is ambiguous.
 pub(crate) fn read<'a>(facts: &RequestFacts<'a>, hosts: &OwnHosts) -> Result<Option<Target<'a>>, Refusal> {
     if !facts.headers.has(&DESTINATION) {
         return Ok(None);
@@ -65,7 +65,7 @@ pub(crate) struct Conditions<'a>(Vec<Part<'a>>);
 pub(crate) enum Part<'a> {
     /// The address between `<` and `>`.
     Tag(&'a str),
-    /// Everything else, as it came.
+    /// Everything else, unchanged.
     Other(&'a str),
 }
 

@@ -41,7 +41,7 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) headers: &'a dyn Headers,
     /// Where the request comes from.
     pub(crate) provenance: Provenance,
-    /// The method that a header names in place of the request line's, for applications that obey it.
+    /// The method of a method override header, which some applications use instead of the request line's.
     pub(crate) method_override: Result<Option<Method>, NoSingleMethod>,
     websocket: bool,
     /// Whether an `OPTIONS` asks about the whole server, and not about a target (RFC 9112 3.2.4).
@@ -108,7 +108,7 @@ impl<'a> RequestFacts<'a> {
         self.headers.has(&X_REQUESTED_WITH) || self.has_fetch_metadata() && self.fetch_site() != Some("none")
     }
 
-    /// The browser or program, as people call it.
+    /// The name of the browser or program.
     pub(crate) fn device(&self) -> Device {
         Device::from_user_agent(self.header(&USER_AGENT).unwrap_or(""))
     }
@@ -176,7 +176,7 @@ fn authority<'a>(headers: &'a dyn Headers, target: &Target<'_>) -> Result<&'a st
     }
 }
 
-/// Nobody is told which names are served: behind a proxy on this machine a stranger comes from this machine, too.
+/// The response does not list the served names: behind a proxy on this machine every client seems to be local.
 fn not_own(problem: NotOwn) -> Refusal {
     match problem {
         NotOwn::Missing => Reason::HostMissing.into(),

@@ -1,4 +1,4 @@
-//! `X-Forwarded-*`: where a request comes from, as the application is told. Written by us alone.
+//! `X-Forwarded-*`: where a request comes from. Only the gateway writes these headers.
 
 use bytes::BytesMut;
 use http::HeaderValue;
@@ -9,7 +9,7 @@ use crate::http1::provenance::Provenance;
 use crate::values::client_address::ClientAddress;
 use crate::values::origin::Scheme;
 
-/// Where a request comes from, as the application is told.
+/// Where a request comes from, for the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Forwarded {
     client: ClientAddress,
@@ -19,7 +19,7 @@ pub(crate) struct Forwarded {
 }
 
 impl Forwarded {
-    /// Where this request comes from. `public` is how browsers reach us where nobody who is believed says more.
+    /// Where this request comes from. `public` is the public origin, unless a trusted proxy says more.
     pub(super) fn of(facts: &RequestFacts<'_>, public: Scheme) -> Self {
         Self::new(&facts.provenance, facts.authority, public)
     }

@@ -1,4 +1,4 @@
-//! How the application is told who is signed in.
+//! The identity headers that the application gets.
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
@@ -51,7 +51,7 @@ pub(crate) const PRESETS: [(&str, [(&str, IdentityField); 4]); 2] = [
 ];
 
 impl IdentityHeaders {
-    /// The headers of a preset; `None` if there is no such preset.
+    /// The headers of a preset; `None` for an unknown preset.
     pub fn preset(name: &str) -> Option<Self> {
         let (_, headers) = PRESETS.iter().find(|(preset, _)| *preset == name)?;
         let mut preset = Self::default();
@@ -61,7 +61,7 @@ impl IdentityHeaders {
         Some(preset)
     }
 
-    /// Adds a header, in place of one of the same name.
+    /// Adds a header and replaces one of the same name.
     pub fn insert(&mut self, name: HeaderName, template: Template) {
         self.0.retain(|other| other.name != name);
         self.0.push(IdentityHeader { begin: format!("{}: ", spelled(&name)).into(), name, template });

@@ -56,7 +56,7 @@ impl Permit {
 pub(crate) enum Decision {
     /// It is forwarded.
     Allow(Permit),
-    /// Somebody has to sign in first.
+    /// The client must sign in first.
     AskLogin,
     /// It is refused.
     Refuse(Reason),
@@ -71,7 +71,7 @@ pub(crate) enum Proof {
     Basic,
 }
 
-/// Decides a request to a route, for whoever holds a session, and has proved it so.
+/// Decides a request to a route, with the session that its cookie proved.
 pub(crate) fn decide(
     facts: &RequestFacts<'_>,
     hosts: &OwnHosts,
@@ -125,7 +125,7 @@ pub(crate) fn judge(
     Judgement::Allow
 }
 
-/// What a route asks of every request, whoever sends it.
+/// What a route requires of every request, with or without a session.
 fn passes(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Route, proof: Proof) -> Result<(), Reason> {
     let other = facts.method_override.as_ref().map_err(|NoSingleMethod| Reason::HeadMalformed)?;
     // Which of both an application obeys is its own affair, so that both have to be allowed.

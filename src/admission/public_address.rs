@@ -58,7 +58,7 @@ impl PublicAddress<'_> {
         HeaderValue::from_bytes(&[before, origin.as_bytes(), behind].concat()).ok()
     }
 
-    /// The public origin of an address that is the application's own; `None` for every other one.
+    /// The public form of an address that is the application's internal one; `None` for every other address.
     fn public(&self, absolute: &AbsoluteAddress) -> Option<Origin> {
         let origin =
             if self.is_the_applications(absolute) { self.asked_origin()? } else { self.of_an_own_host(absolute)? };
@@ -112,8 +112,8 @@ struct AbsoluteAddress {
 }
 
 impl AbsoluteAddress {
-    /// `None` for everything else, and for what only some programs take for an address with this authority: a user
-    /// name, a backslash, control characters.
+    /// `None` for everything else, and for addresses that only some programs read as having this authority: with
+    /// userinfo, a backslash or control characters.
     fn read(text: &[u8]) -> Option<Self> {
         let colon = text.iter().position(|&byte| byte == b':')?;
         let scheme = Scheme::parse(std::str::from_utf8(text.get(..colon)?).ok()?)?;

@@ -1,9 +1,9 @@
 //! An application's service worker must not answer for us.
 //!
-//! A service worker stands in the browser between its pages and the network, for every address below its scope. One at
-//! `/` could show a sign-in form of its own at `/login`, or swallow a sign-out. Browsers say `Service-Worker: script`
-//! when they fetch a worker's script; its scope reaches no further than the script's own folder, unless the answer
-//! widens it with `Service-Worker-Allowed` (W3C Service Workers, 4.6 and 6).
+//! A service worker intercepts requests between pages and the network, for every address below its scope. One at `/`
+//! could show a sign-in form of its own at `/login`, or suppress a sign-out. Browsers send `Service-Worker: script`
+//! when they fetch a worker's script; its scope is at most the script's own folder, unless the response widens it with
+//! `Service-Worker-Allowed` (W3C Service Workers, 4.6 and 6).
 
 use http::HeaderName;
 

@@ -1,4 +1,4 @@
-//! What the application is told, and what it may tell the browser: the head of a forwarded request and of its answer.
+//! The head of a forwarded request and of its response: what the application gets, and what the browser gets.
 
 use std::borrow::Cow;
 
@@ -29,9 +29,9 @@ use crate::routes::table::Route;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::OwnPages;
 
-/// Headers of an answer with which one application would decide for every address of its host, ours included: another
-/// server that answers in its place (RFC 7838), and who is told of every failure (W3C Network Error Logging).
-/// `Reporting-Endpoints` is for its own document only, and passes.
+/// Response headers with which one application would decide for every address of its host, including the gateway's:
+/// alternative services (RFC 7838) and failure reports (W3C Network Error Logging). `Reporting-Endpoints` concerns its
+/// own document only, and passes.
 static OF_THE_WHOLE_HOST: [HeaderName; 3] =
     [HeaderName::from_static("alt-svc"), HeaderName::from_static("nel"), HeaderName::from_static("report-to")];
 
@@ -53,9 +53,9 @@ pub(crate) struct HeadRules {
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {
     forwarded: Forwarded,
-    /// Whether whoever sent it here is one of `trusted_proxies`.
+    /// Whether the sender is one of `trusted_proxies`.
     by_trusted_proxy: bool,
-    /// Whether a browser shows the answer in place of the page before.
+    /// Whether the browser navigates to the response.
     is_navigation: bool,
 }
 
@@ -108,7 +108,7 @@ impl HeadRules {
         RequestContext {
             forwarded: Forwarded::of(facts, self.hosts.scheme()),
             by_trusted_proxy: facts.provenance.by_trusted_proxy,
-            // Only answers to somebody who is signed in are protected.
+            // Only responses to signed-in users are protected.
             is_navigation: permit.session().is_some() && facts.is_browser(),
         }
     }
@@ -193,7 +193,7 @@ impl HeadRules {
     ) -> HeaderEdits {
         let mut edits = HeaderEdits::new();
         match permit.session() {
-            // Whatever this answer sets belongs to somebody who is not signed in any more.
+            // Cookies in this response belong to a user who is no longer signed in.
             Some(session) if session.has_ended() => edits.push(HeaderEdit::Remove(SET_COOKIE)),
             _ => self.cookie.response_edits(headers, &mut edits),
         }
@@ -239,12 +239,12 @@ impl HeadRules {
     }
 }
 
-/// Whether a line may hold a password of ours, used or not: no application gets to see it.
+/// Whether a line may hold a password for the gateway, used or not: applications must not see it.
 fn is_our_password(name: &[u8], value: &[u8]) -> bool {
     name.eq_ignore_ascii_case(AUTHORIZATION.as_str().as_bytes()) && is_basic(value)
 }
 
-/// What is gone may have meant something to an application, so its name is told.
+/// A removed header may matter to an application, so its name is reported.
 fn note_removed(route: &Route, claims: &[&[u8]]) {
     let names = || {
         claims.iter().map(|name| name.to_ascii_lowercase().escape_ascii().to_string()).collect::<Vec<_>>().join(", ")

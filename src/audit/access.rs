@@ -12,8 +12,8 @@ use crate::values::client_address::ClientAddress;
 use crate::values::interruption::Interruption;
 use crate::values::time::WallTime;
 
-/// What an access line says. The query is not logged: it may hold what opens something. What came from outside is
-/// bytes, as it came.
+/// The fields of an access line. The query is not logged: it may hold secrets. Values from outside are bytes and are
+/// escaped when they are written.
 pub(crate) struct AccessLine<'a> {
     /// When the answer was done.
     pub(crate) at: WallTime,
@@ -25,7 +25,7 @@ pub(crate) struct AccessLine<'a> {
     pub(crate) method: &'a str,
     /// The `Host` as the client wrote it.
     pub(crate) host: &'a [u8],
-    /// The path as it was judged, or as it came where it was refused.
+    /// The path in the form that was judged, or as received where it was refused.
     pub(crate) path: &'a [u8],
     /// The answer's status; `None` where there was no answer.
     pub(crate) status: Option<StatusCode>,

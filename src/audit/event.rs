@@ -13,7 +13,7 @@ use crate::values::time::WallTime;
 /// One event. Names and reasons are stable.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
-    /// Somebody signed in.
+    /// A user signed in.
     SignedIn {
         /// Who.
         user: &'a str,
@@ -47,7 +47,7 @@ pub(crate) enum Event<'a> {
         /// How many other sessions ended because of it.
         ended: usize,
     },
-    /// So many sign-ins fail behind one private address that it is most likely a proxy that nobody named.
+    /// Many sign-ins fail from one private address: most likely it is a proxy that is missing in `trusted_proxies`.
     LikelyProxy {
         /// The address.
         client: ClientAddress,
@@ -82,7 +82,7 @@ pub(crate) enum Event<'a> {
 }
 
 impl Event<'_> {
-    /// Whether somebody who is not let in can cause it, by the thousand.
+    /// Whether an unauthenticated client can cause it, in any number.
     pub(super) fn is_strangers(&self) -> bool {
         match self {
             Self::SignInRefused { .. } | Self::LikelyProxy { .. } => true,

@@ -41,7 +41,7 @@ impl<'a> LogLine<'a> {
         Self { out, json, empty: true }
     }
 
-    /// A word of ours, which needs no look at what is in it.
+    /// A word that the gateway chose itself, which needs no escaping.
     pub(super) fn word(&mut self, key: LineKey, word: &str) {
         self.key(key);
         self.quotes();
@@ -49,7 +49,7 @@ impl<'a> LogLine<'a> {
         self.quotes();
     }
 
-    /// A value as it came: text, or bytes that should be text.
+    /// A value as received: text, or bytes that should be text.
     pub(super) fn value(&mut self, key: LineKey, value: impl AsRef<[u8]>) {
         self.key(key);
         let value = value.as_ref();
@@ -173,7 +173,7 @@ fn is_bare(value: &[u8]) -> bool {
     (1..=MAX_VALUE).contains(&value.len()) && value != b"-" && all(value, plain)
 }
 
-/// Without leaving early: many bytes are looked at in one step.
+/// Without an early exit, so that the compiler can vectorise it.
 fn all(value: &[u8], holds: impl Fn(u8) -> bool) -> bool {
     value.iter().fold(true, |before, &byte| before & holds(byte))
 }

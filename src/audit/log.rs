@@ -146,13 +146,13 @@ impl Log {
         self.settings().format
     }
 
-    /// Whether access lines are wanted: nothing is noted that nobody reads.
+    /// Whether access lines are enabled: otherwise their fields are not collected.
     pub(crate) fn wants_access(&self) -> bool {
         self.settings().access
     }
 
-    /// Writes the line of an exchange: the same buffer for every line of a thread, and no wake-up while the writing
-    /// thread is at work.
+    /// Writes the line of an exchange: one buffer for all lines of a thread, and no wake-up while the writing thread is
+    /// active.
     pub(crate) fn access(&self, line: &AccessLine<'_>) {
         let LogSettings { format, access: true } = self.settings() else { return };
         // A thread that ends has no draft any more.
@@ -171,7 +171,8 @@ impl Log {
         self.push(if event.is_strangers() { Rank::Stranger } else { Rank::Event }, &line);
     }
 
-    /// Where the program's own messages are written: in the same order, and without waiting for whoever reads.
+    /// The output for the program's own messages: in the same order as the other lines, and without blocking on the
+    /// reader.
     pub(crate) fn messages(&self) -> Messages {
         Messages(self.clone())
     }

@@ -1,8 +1,8 @@
 //! What happened, for operators: one line an exchange, one line an event, on standard error.
 //!
-//! Lines are made by whoever knows, and written by one thread. What waits for it is bounded: a log that nobody reads
-//! must not stop the gateway, so what does not fit is dropped and counted. Events have room of their own and go before
-//! access lines.
+//! Lines are formatted where the facts are known, and written by one thread. Its queues are bounded: a log that is not
+//! read must not stop the gateway, so lines that do not fit are dropped and counted. Events have a queue of their own
+//! and go before access lines.
 
 mod access;
 mod event;

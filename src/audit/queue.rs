@@ -1,6 +1,6 @@
-//! Lines between those who make them and the one thread that writes them. Two queues, both bounded, since a log that
-//! nobody reads must not stop the gateway: events go before access lines and have room of their own, so that no load of
-//! requests pushes a sign-in or a receipt out. What does not fit is counted.
+//! The queues between the threads that format lines and the one thread that writes them. There are two, both bounded,
+//! since a log that is not read must not stop the gateway: events go before access lines and have space of their own,
+//! so that no load of requests displaces a sign-in or a receipt. Lines that do not fit are counted.
 
 use std::mem;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Bytes of events that may wait.
 pub(super) const EVENT_ROOM: usize = 4 * 1024 * 1024;
-/// Of these, what lines may take that any stranger can cause by the thousand.
+/// The part of it that events of unauthenticated clients may take.
 const STRANGERS_ROOM: usize = EVENT_ROOM / 2;
 /// Bytes of access lines that may wait.
 pub(super) const ACCESS_ROOM: usize = 2 * 1024 * 1024;
-/// So many bytes of access lines do not wait for the tick.
+/// With this many bytes of access lines the writer does not wait for the tick.
 const PROMPT: usize = ACCESS_ROOM / 4;
 /// Access lines of one such time are written together.
 const TICK: Duration = Duration::from_millis(50);
 /// Buffers of a quiet time are not larger.
 const KEPT: usize = 64 * 1024;
 
-/// Which lines are written first, and which are left out first where there is no more room.
+/// Which lines are written first, and which are dropped first when the space is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rank {
     /// What happened to a session.
     Event,
-    /// An event that anybody can cause without being let in, or a message of the program.
+    /// An event that unauthenticated clients can cause, or a message of the program.
     Stranger,
     /// One exchange.
     Access,
@@ -47,7 +47,7 @@ struct LineQueueState {
     access: Vec<u8>,
     lost: DroppedLines,
     writer: Writer,
-    /// Somebody waits for the end.
+    /// A thread waits for the queues to be empty.
     hurry: bool,
     closed: bool,
 }
@@ -91,7 +91,7 @@ impl LineQueue {
         }
     }
 
-    /// Nobody writes lines any more: what is there is the rest.
+    /// No further lines will come: the queues hold the rest.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.comes.notify_one();

@@ -15,7 +15,7 @@ use crate::values::{end_cause::EndCause, invisible::is_invisible};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A log into a pipe, which nobody reads yet.
+/// A log into a pipe that is not read yet.
 fn log(format: Format) -> (Log, PipeReader) {
     let (reader, writer) = pipe().unwrap();
     let (clock, _) = Clock::manual();
@@ -126,7 +126,7 @@ fn what_is_dropped_is_counted_in_the_chosen_format_with_a_time() {
     }
 }
 
-/// Strangers can make lines of their own by the thousand, and still push out no end of a session.
+/// Any number of events of unauthenticated clients displaces no end of a session.
 #[test]
 fn a_full_queue_of_refusals_has_room_for_receipts() {
     let (log, reader) = log(Format::Text);

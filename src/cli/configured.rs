@@ -1,5 +1,5 @@
-//! What other commands than `serve` and `check` take from the configuration: one key each. Whatever else may be wrong
-//! with it is no matter of theirs.
+//! The configuration for commands other than `serve` and `check`, which need one key each. Other problems of the file
+//! are ignored.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -28,8 +28,8 @@ pub(super) struct FoundConfig {
 }
 
 impl ConfigFile {
-    /// Reads the file that is named, else the first default one that is there. With the latter comes a warning, if it
-    /// is somebody else's and this is root.
+    /// Reads the given file, else the first default one that exists. For the latter, root gets a warning if another
+    /// user owns it.
     pub(super) fn read(&self) -> Result<Option<FoundConfig>, CommandError> {
         if let Some(path) = &self.config {
             let absent =
@@ -65,7 +65,7 @@ fn first_of<const N: usize>(paths: [&Path; N]) -> Result<Option<(FoundConfig, Me
     Ok(None)
 }
 
-/// `None` where there is no such file.
+/// `None` if the file does not exist.
 fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
     match read_any(path) {
         Ok((text, metadata)) => Ok(Some((FoundConfig { path: path.to_owned(), text }, metadata))),
@@ -78,8 +78,8 @@ fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
     }
 }
 
-/// What root is told before a configuration is followed that somebody else wrote, or may exchange: it says which files
-/// are written and which socket is asked.
+/// The warning for root before it follows a configuration that another user wrote or can replace: it decides which
+/// files are written and which socket is used.
 pub(super) fn foreign(path: &Path, metadata: &Metadata, who: Uid) -> Option<String> {
     let link = path.symlink_metadata().map(|link| link.uid());
     let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });

@@ -17,8 +17,8 @@ use crate::values::listen_address::ListenAddress;
 
 use super::{keys, serve};
 
-/// The account of the demo. Always the same, so that lines which were copied once go on working. It protects
-/// nothing: behind it is the sample alone, and nobody but this machine can reach it.
+/// The account of the demo. Always the same, so that copied commands keep working. It protects nothing: behind it is
+/// only the sample application, reachable from this machine only.
 const USER: &str = "alice";
 const PASSWORD: &str = "wonderland";
 
@@ -33,14 +33,14 @@ pub(crate) struct Demo {
     listen: Option<SocketAddr>,
 }
 
-/// The account is no secret, so nobody else may ever reach it.
+/// The account is public, so the demo must not be reachable from other machines.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| "write an address and a port: 127.0.0.1:8080".to_owned())?;
     let ours = address.ip().is_loopback();
     ours.then_some(address).ok_or_else(|| "the demo only listens on loopback: 127.0.0.1:8080".to_owned())
 }
 
-/// Shows the demo until it is told to stop.
+/// Runs the demo until it is stopped.
 pub(super) fn command(demo: &Demo) -> ExitCode {
     let settings = audit::LogSettings { format: Format::Text, access: true };
     let Some(log) = serve::open_log(settings) else { return ExitCode::FAILURE };
@@ -97,7 +97,7 @@ fn address_of(listeners: &[Listener]) -> Option<SocketAddr> {
     })
 }
 
-/// What people type.
+/// What users type.
 fn url_of(address: SocketAddr) -> String {
     if address.ip() == IpAddr::from(Ipv4Addr::LOCALHOST) {
         format!("http://localhost:{}", address.port())
@@ -106,7 +106,7 @@ fn url_of(address: SocketAddr) -> String {
     }
 }
 
-/// The demo is a configuration as anybody could write it.
+/// The demo uses an ordinary configuration.
 fn settings(listeners: &[Listener], url: &str) -> Result<Settings, String> {
     let users = users_file().map_err(|error| format!("the demo account cannot be made: {error}"))?;
     let listen = listeners.iter().map(|listener| toml::Value::from(listener.address().to_string())).collect();

@@ -23,12 +23,12 @@ pub(super) fn open(folder: &StateFolder) -> Result<MacKeys, String> {
     }
 }
 
-/// Keys that nobody else has, gone with the program.
+/// Random keys for the lifetime of the program.
 pub(super) fn in_memory() -> Result<MacKeys, String> {
     MacKeys::generate().map_err(|_| "the system gives no random bytes".to_owned())
 }
 
-/// What is wrong with the keys that are there. Nothing is made, and what this user may not read is no matter here.
+/// The problems of existing keys. Nothing is created, and files that this user must not read are skipped.
 pub(super) fn check(folder: &StateFolder) -> Result<(), String> {
     let path = resolved(folder).join(state::KEY_FILE);
     match std::fs::File::open(&path) {

@@ -54,7 +54,7 @@ fn sections_of(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// What stands below a command's options, line by line: examples and exit codes are no running text.
+/// The text below a command's options, line by line: examples and exit codes are not reflowed.
 fn remarks(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let Some(text) = command.get_after_help() else { return Ok(()) };
     writeln!(page, ".PP\n.nf")?;
@@ -76,7 +76,7 @@ pub(super) fn finish(result: Result<String, CommandError>) -> ExitCode {
     }
 }
 
-/// Writes a command's result. A reader who has seen enough (`| head`) is no failure.
+/// Writes a command's result. A reader that closes the pipe (`| head`) is not an error.
 pub(super) fn to_standard_output(result: &[u8]) -> ExitCode {
     let mut output = io::stdout().lock();
     match output.write_all(result).and_then(|()| output.flush()) {

@@ -21,7 +21,7 @@ use crate::values::time::Clock;
 use super::check::{self, Loaded};
 use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager};
 
-/// Serves the configuration that is meant, until it is told to stop.
+/// Serves the selected configuration until it is stopped.
 pub(super) fn command(which: &Configuration) -> ExitCode {
     let Ok(Loaded { path, settings, warnings }) = check::load(which) else {
         return ExitCode::from(REFUSED_CONFIGURATION);
@@ -93,7 +93,7 @@ async fn serve(path: PathBuf, settings: Settings, keys: MacKeys, log: Log) -> Re
     run(Some(path), settings, keys, log, listeners, signals).await
 }
 
-/// Why the gateway cannot listen: people are shown the line of the configuration at `path` first.
+/// Why the gateway cannot listen, with the line of the configuration at `path`.
 fn not_listening(log: &Log, path: &Path, error: &BindError) -> String {
     let report = config::not_listening(path, error);
     match log.format() {
@@ -145,7 +145,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Answers at the admin socket for ever. A gateway without one serves people all the same.
+/// Serves the admin socket, forever. Without one the gateway still serves clients.
 async fn answer_operators(admin: Option<(AdminSettings, Arc<dyn Reload>)>, gateway: Arc<Gateway>, server: &Server) {
     if let Some((settings, reload)) = admin {
         match AdminSocket::bind(&settings) {

@@ -1,5 +1,5 @@
-//! What a service manager is told (systemd's `Type=notify`): that the gateway serves, lives, reloads, stops. Where nobody asked
-//! for it by `NOTIFY_SOCKET`, nothing is said.
+//! What a service manager is told (systemd's `Type=notify`): that the gateway serves, lives, reloads, stops. Where
+//! nobody asked for it by `NOTIFY_SOCKET`, nothing is said.
 
 use std::future::pending;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Tables for people: aligned columns, nothing else.
+//! Tables with aligned columns.
 
 use crate::values::invisible::visible;
 

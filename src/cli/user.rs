@@ -1,4 +1,4 @@
-//! `exeunt user`: the people who sign in with a password that is kept in `users.toml`.
+//! `exeunt user`: the local users in `users.toml`.
 
 mod listing;
 mod password;
@@ -189,7 +189,7 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
     let (user, file) = (arguments.user.clone(), arguments.file.clone());
     let path = file.clone().path()?;
     refuse_htpasswd(&path, "-B", &user)?;
-    // Before the lock: people take their time to type, and a hash takes its own.
+    // Before the lock is taken: typing and hashing take time.
     let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
     let password = password.as_ref().map(hash).transpose();
     let password = password.map_err(|_| CommandError::new("the password could not be hashed", "free some memory"))?;
@@ -276,7 +276,7 @@ fn no_such_user(user: &str, path: &Path) -> CommandError {
 }
 
 impl SetUser {
-    /// Everything that can be known to be wrong before anybody types a password.
+    /// All problems that can be found before a password is typed.
     fn check(&self) -> Result<(), CommandError> {
         check_name(&self.user)?;
         let texts = [("an e-mail address", &self.email), ("a display name", &self.name)];

@@ -59,7 +59,7 @@ fn allowed_origins(table: &RawTable<'_>) -> Vec<OriginPattern> {
     table.list("allowed_origins").iter().filter_map(|item| item.parse(read)).collect()
 }
 
-/// Whether anybody can have a name below this one (publicsuffix.org): `co.uk`, `github.io`.
+/// Whether anyone can register a name below this one (publicsuffix.org): `co.uk`, `github.io`.
 fn is_shared(parent: &Host) -> bool {
     let below = format!("any.{parent}");
     psl::suffix(below.as_bytes())

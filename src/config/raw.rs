@@ -198,7 +198,7 @@ impl<'f> RawTable<'f> {
         self.values.into_iter().flat_map(DeTable::keys).any(|name| meant(name.get_ref()))
     }
 
-    /// The values of the list under `key`; none where there is no such key.
+    /// The values of the list under `key`; empty without the key.
     pub(crate) fn list(&self, key: &str) -> Vec<Item<'f>> {
         self.item(key).and_then(|item| item.list()).unwrap_or_default()
     }

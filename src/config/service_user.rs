@@ -28,7 +28,7 @@ pub struct ServiceUser {
 }
 
 impl ServiceUser {
-    /// The unit's user, where root checks the configuration of the unit. Anybody else checks for themselves.
+    /// The unit's user, if root checks the configuration of the unit. Other users check for themselves.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let is_asked = is_of_unit(path) && Uid::effective().is_root();
         let user = User::from_name(NAME).ok().flatten().filter(|_| is_asked)?;

@@ -1,4 +1,4 @@
-//! What a source of users says today of somebody who signed in before.
+//! The current status of a user who signed in before, according to the source of users.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::values::mac::MacKeys;
 /// Whether a user may still sign in, and with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AccountStatus {
-    /// There is no such user, or not any more.
+    /// The user does not exist or was removed.
     Removed,
     /// The user may not sign in.
     Disabled,

@@ -34,7 +34,7 @@ impl Apr1Hash {
         (known && salt.len() <= MAX_SALT).then(|| Self { salt: salt.into(), text: text.into() })
     }
 
-    /// A hash that nobody knows a password for.
+    /// A hash that no password matches.
     pub(crate) fn decoy() -> Self {
         Self { salt: "........".into(), text: ".".repeat(LENGTH).into() }
     }

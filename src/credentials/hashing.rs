@@ -1,5 +1,5 @@
-//! Checking passwords without letting strangers take the machine: a few at a time, at a lower priority than what serves
-//! requests; some wait, in fair shares ([`shares`]); the rest are refused at once.
+//! Checks passwords without letting unauthenticated clients exhaust the CPU: a few at a time, at a lower priority than
+//! the threads that serve requests; some wait in fair shares ([`shares`]); the rest is refused at once.
 //!
 //! [`shares`]: crate::throttle::shares
 
@@ -43,8 +43,8 @@ impl Default for HashingSettings {
 
 /// Checks passwords against the users' file.
 ///
-/// Whoever goes away drops the future and with it the place, before anything was computed for nobody; a check that has
-/// begun is finished.
+/// A client that disconnects drops the future and with it its place, so that no hash is computed for it; a check that
+/// has begun is finished.
 #[derive(Debug)]
 pub struct PasswordChecker {
     queue: Arc<CheckQueue>,
@@ -96,10 +96,9 @@ impl PasswordChecker {
 
     /// The user of this name, if this is the password.
     ///
-    /// One hash is computed whether the user exists, is disabled, or not, so that the time of the answer does
-    /// not tell. (Users whose stored hashes differ in kind or cost can be told apart; `users` names the most common
-    /// work, and that is what a stranger's name takes.) The password's own length is checked first: that says
-    /// nothing about users.
+    /// One hash is computed whether the user exists, is disabled, or not, so that the response time reveals nothing.
+    /// (Users whose stored hashes differ in kind or cost can be told apart; `users` names the most common cost, which
+    /// unknown names use, too.) The password's length is checked first: that reveals nothing about users.
     ///
     /// # Errors
     /// [`Reason::CredentialsWrong`], or that too many wait.
@@ -142,7 +141,7 @@ impl CheckQueue {
         let (number, lost) = self.state.lock().shares.enter(share, job);
         self.changed.notify_one();
         if let Some((job, crowded)) = lost {
-            // Whoever does not wait any more need not hear of it.
+            // The receiver may have stopped waiting.
             let _ = job.answer.send(Err(reason(crowded)));
         }
         QueuedCheck { queue: self, number }

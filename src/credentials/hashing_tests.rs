@@ -1,4 +1,4 @@
-//! One hash for everybody, fair shares, and threads that stand back.
+//! One hash for known and unknown users, fair shares, and threads of low priority.
 
 use std::task::{Context, Poll, Waker};
 
@@ -23,7 +23,7 @@ fn typed(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.to_owned())
 }
 
-/// Of somebody who comes alone.
+/// Of a single client.
 const SHARE: Share = Share { account: 1, address: 1, site: 1, is_known: false };
 
 /// One at a time.
@@ -93,7 +93,7 @@ async fn a_full_queue_refuses_and_a_caller_who_left_is_not_served() {
     assert_eq!(checker.computed(), 1, "nobody waited for the first one any more");
 }
 
-/// 96 of one account or of random names, and 20 people who come last, from the account's address or another.
+/// 96 of one account or of random names, and 20 users who come last, from the account's address or another.
 #[tokio::test]
 async fn real_passwords_are_checked_in_fair_shares() {
     // bcrypt with its least cost: a millisecond.

@@ -25,12 +25,12 @@ pub(crate) enum Verdict {
     Accept(Accepted),
 }
 
-/// Somebody who has proved who it is.
+/// An authenticated user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
     /// Who, for indexes and limits.
     pub(crate) user: UserKey,
-    /// Who, for people and applications.
+    /// The user, for people and applications.
     pub(crate) identity: Arc<Identity>,
     /// The name of the method, for the log.
     pub(crate) method: &'static str,
@@ -45,7 +45,7 @@ pub(crate) struct Means<'a> {
     pub(crate) share: Share,
 }
 
-/// One way to find out who somebody is.
+/// One way to authenticate a user.
 #[async_trait]
 pub(crate) trait SignInMethod: fmt::Debug + Send + Sync {
     /// Its name in the log. Stable.
@@ -105,7 +105,7 @@ mod tests {
     use crate::credentials::hashing::HashingSettings;
     use crate::credentials::username_password::CredentialSource;
 
-    /// Says what it is told to say.
+    /// Returns a fixed verdict.
     #[derive(Debug)]
     struct Says(&'static str, Verdict);
 

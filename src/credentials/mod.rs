@@ -1,5 +1,5 @@
-//! Who somebody is: an ordered list of sign-in methods, each in a file or a folder of its own. All of them are asked
-//! the same way, with what a request presents, and answer a [`Verdict`].
+//! Authentication: an ordered list of sign-in methods, each in a file or a folder of its own. All of them get what a
+//! request presents and return a [`Verdict`].
 
 pub(crate) mod account_status;
 pub(crate) mod apr1;

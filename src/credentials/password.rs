@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// The longest password, in bytes.
 pub(crate) const MAX_PASSWORD: usize = 1024;
 
-/// The dearest hash that is accepted, so that nobody's sign-in takes the machine from everybody else's.
+/// The most expensive hash that is accepted, so that one user's sign-ins cannot exhaust the CPU.
 const DEAREST: Cost = Cost { memory_kib: 256 * 1024, passes: 16, lanes: 16 };
 
 /// The shortest output that is accepted, in bytes.
@@ -119,7 +119,7 @@ impl Cost {
     pub(crate) const NEW: Self = Self { memory_kib: 19_456, passes: 2, lanes: 1 };
 }
 
-/// What is stored of a password. Its `Debug` is blank: whoever has it can guess at leisure.
+/// What is stored of a password. Its `Debug` is blank: the hash allows guessing offline.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PasswordHash {
     cost: Cost,
@@ -127,7 +127,7 @@ pub(crate) struct PasswordHash {
     output: Box<[u8]>,
 }
 
-/// Why a stored text is no hash that can be used here.
+/// Why a stored text is not a supported hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HashProblem {
     /// Not a hash at all: most likely the password itself.
@@ -190,8 +190,8 @@ impl PasswordHash {
         if within { Ok(self) } else { Err(HashProblem::TooDear) }
     }
 
-    /// A hash that takes `cost` to compute and that nobody knows a password for: it is computed where there is
-    /// no user, so that an answer takes the same time with and without one.
+    /// A hash of this cost that no password matches: it is computed for unknown users, so that the response takes the
+    /// same time as for known ones.
     pub(crate) fn decoy(cost: Cost) -> Self {
         Self { cost, salt: [0; 16].into(), output: [0; 32].into() }
     }

@@ -1,7 +1,7 @@
 //! What is wrong with a file of users, all of it at once, the way a compiler says it: what, where, what to write.
 //!
-//! A line of this file may hold a password hash, or a password that somebody wrote in the clear. What is shown
-//! of it is masked before it comes here.
+//! A line of this file may hold a password hash, or a plain-text password. What is shown of it is masked before it
+//! comes here.
 
 use std::fmt;
 use std::ops::Range;
@@ -25,14 +25,14 @@ pub(crate) struct FileProblem {
     pub(crate) help: String,
 }
 
-/// Everything that is wrong with one file. Displays as a report for people, without colours.
+/// All problems of one file. Displays as a report, without colours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileProblems {
     path: PathBuf,
     /// The file's text, of the same length, without secrets.
     masked: String,
     problems: Vec<FileProblem>,
-    /// Nobody is kept out by them.
+    /// They keep no user from signing in.
     are_warnings: bool,
 }
 

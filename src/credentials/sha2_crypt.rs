@@ -46,7 +46,7 @@ pub(crate) struct Sha2Hash {
     text: Box<str>,
 }
 
-/// Why a text is no hash that can be used here.
+/// Why a text is not a supported hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unusable {
     /// It is damaged.
@@ -71,7 +71,7 @@ impl Sha2Hash {
         Ok(Self { digest, rounds, text: text.into() })
     }
 
-    /// A hash that takes this work and that nobody knows a password for.
+    /// A hash of this cost that no password matches.
     pub(crate) fn decoy(digest: Digest, rounds: u32) -> Self {
         let text =
             format!("{}rounds={rounds}${:.<MAX_SALT$}${:.<length$}", digest.prefix(), "", "", length = digest.length());

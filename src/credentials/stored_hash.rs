@@ -20,7 +20,7 @@ pub(crate) const MAX_BCRYPT: usize = 71;
 /// How an unsalted SHA-1 begins.
 const SHA1_PREFIX: &str = "{SHA}";
 
-/// A hash. Its `Debug` is blank: whoever has it can guess at leisure.
+/// A hash. Its `Debug` is blank: it allows guessing offline.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum StoredHash {
     /// Argon2id: what `exeunt user set` writes.
@@ -47,7 +47,7 @@ pub(crate) enum Work {
     Sha1,
     /// A thousand MD5.
     Apr1,
-    /// So many rounds of this digest.
+    /// This many rounds of this digest.
     Sha2(Digest, u32),
     /// bcrypt with this cost.
     Bcrypt(u32),
@@ -132,8 +132,8 @@ impl StoredHash {
         Ok(hash.format_for_version(bcrypt::Version::TwoY))
     }
 
-    /// A hash that takes this work and that nobody knows a password for: it is computed where there is no user, so
-    /// that an answer takes the same time with and without one.
+    /// A hash of this cost that no password matches: it is computed for unknown users, so that the response takes the
+    /// same time as for known ones.
     pub(crate) fn decoy(work: Work) -> Self {
         match work {
             Work::Sha1 => Self::Sha1([0; 20]),
@@ -158,7 +158,7 @@ impl StoredHash {
         }
     }
 
-    /// Whether whoever gets the file gets the passwords too.
+    /// Whether the hash is so weak that the file reveals the passwords.
     pub(crate) fn is_weak(&self) -> bool {
         matches!(self, Self::Apr1(_) | Self::Sha1(_))
     }
@@ -307,7 +307,7 @@ mod tests {
         }
     }
 
-    /// Hashes of one password, in the composed form and in the decomposed one that old tools took as it came.
+    /// Hashes of one password, in its composed form (NFC) and in the decomposed one that old tools used unchanged.
     #[test]
     fn the_form_of_letters_does_not_matter() {
         const COMPOSED: &str = concat!(

@@ -1,4 +1,4 @@
-//! What a request presents to prove who sends it, before anybody has looked whether it is right.
+//! Credentials that a request presents, not verified yet.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(crate) struct UsernamePassword {
 }
 
 impl UsernamePassword {
-    /// A name and a password as they came; `None` where nobody can have that name: it is empty, or too long.
+    /// A name and a password as received; `None` if the name is empty or too long.
     pub(crate) fn new(way: CredentialSource, user: &str, password: Zeroizing<String>) -> Option<Self> {
         let user = user.trim();
         let fits = !user.is_empty() && user.len() <= MAX_VALUE;

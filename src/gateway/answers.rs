@@ -1,4 +1,4 @@
-//! Answers that are no page of their own: refusals, and the way to the sign-in form.
+//! Responses that are not built-in pages: refusals, and the redirect to the sign-in form.
 
 use http::header::{
     ALLOW, AUTHORIZATION, CONTENT_TYPE, LINK, REFERER, RETRY_AFTER, SEC_WEBSOCKET_VERSION, SET_COOKIE, UPGRADE,
@@ -25,7 +25,7 @@ const RETRY_SECONDS: u16 = 2;
 /// Who reads an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
-    /// Somebody before a browser: pages, in this language.
+    /// A browser: pages, in this language.
     Person(Language),
     /// curl, a script of a page: JSON.
     Program,
@@ -52,7 +52,7 @@ pub(super) fn refuse(assembled: &Assembled, headers: &dyn Headers, refusal: &Ref
     refusal_for(assembled, Audience::of(headers, assembled), refusal)
 }
 
-/// The same, for somebody who is known already.
+/// The same, for a signed-in user.
 pub(super) fn refusal_for(assembled: &Assembled, reader: Audience, refusal: &Refusal) -> Reply {
     refusal_with(assembled, reader, refusal, None)
 }
@@ -117,7 +117,7 @@ pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>
     refuse(assembled, facts.headers, &Reason::MethodNotAllowed.into()).with(ALLOW, allow)
 }
 
-/// What somebody gets who has to sign in: browsers the form, and from there back; programs 401.
+/// The response when a sign-in is required: browsers are redirected to the form and from there back; programs get 401.
 pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>, route: &Route) -> Reply {
     let login = login_address(assembled, back(assembled, facts).as_deref(), false);
     let reason = Reason::SignInRequired;
@@ -130,8 +130,8 @@ pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>, route: 
     if has_sent_bearer(facts) { reply.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")) } else { reply }
 }
 
-/// What somebody gets whose credentials open nothing: browsers the form, as without any; programs the reason, and where
-/// other credentials may help the challenge.
+/// The response to refused credentials: browsers are redirected to the form, as without any; programs get the reason,
+/// and the challenge where other credentials may help.
 pub(super) fn refuse_credentials(
     assembled: &Assembled,
     facts: &RequestFacts<'_>,
@@ -155,8 +155,8 @@ fn challenged(reply: Reply, assembled: &Assembled, facts: &RequestFacts<'_>, rou
     reply.with(WWW_AUTHENTICATE, challenge(host))
 }
 
-/// Where to sign in, for programs (RFC 8288). A 401 should have a challenge (RFC 9110 15.5.2), but there is no scheme
-/// for a form, and clients fall over a scheme that they do not know: Mercurial and Python's urllib crash.
+/// The sign-in address, for programs (RFC 8288). A 401 should have a challenge (RFC 9110 15.5.2), but there is no
+/// scheme for a form, and an unknown scheme crashes some clients: Mercurial and Python's urllib.
 fn link_to(login: &ReturnTo) -> HeaderValue {
     HeaderValue::try_from(format!("<{login}>; rel=\"login\"")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -167,7 +167,7 @@ fn has_sent_bearer(facts: &RequestFacts<'_>) -> bool {
     facts.headers.lines(&AUTHORIZATION).any(|value| scheme(value).as_deref() == Some(b"bearer"))
 }
 
-/// Makes a browser forget cookies of ours that cannot be used.
+/// Expires cookies of the gateway that are not valid.
 pub(super) fn expire_cookies(assembled: &Assembled, reply: &mut Reply) {
     reply.headers.extend(assembled.cookie.expire().into_iter().map(|line| (SET_COOKIE, line)));
 }
@@ -182,7 +182,7 @@ fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
     same.then(|| referer.path_and_query().to_owned())
 }
 
-/// The sign-in form that leads `back`; with `switch` also for somebody who is signed in.
+/// The sign-in form that leads `back`; with `switch` also for a signed-in user.
 fn login_address(assembled: &Assembled, back: Option<&str>, switch: bool) -> ReturnTo {
     let login = assembled.own_pages.login();
     let address = |back: Option<&str>| {

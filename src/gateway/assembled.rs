@@ -39,15 +39,15 @@ pub struct GatewaySettings {
     pub own_pages: OwnPages,
     /// The session cookie.
     pub cookie: SessionCookie,
-    /// How applications are told who is signed in.
+    /// The identity headers that applications get.
     pub identity: IdentityHeaders,
     /// What is behind the gateway.
     pub routes: Vec<RouteSettings>,
     /// Who may sign in.
     pub users: Arc<Users>,
-    /// How people sign in.
+    /// The sign-in settings.
     pub login: login::settings::LoginSettings,
-    /// How people sign out.
+    /// The sign-out settings.
     pub logout: logout::settings::LogoutSettings,
     /// How our own pages look.
     pub pages: pages::PageSettings,
@@ -163,7 +163,7 @@ impl Assembled {
         }
     }
 
-    /// What a request asks for, whoever reads its path.
+    /// The meaning of a request's path, in all its readings.
     pub(super) fn requested<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Requested<'a>, Refusal> {
         self.at(facts.host, facts.target.path())
     }

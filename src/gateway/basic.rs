@@ -1,7 +1,7 @@
-//! Whoever sends a name and a password with the request itself (HTTP Basic), on routes that offer it.
+//! Requests with HTTP Basic credentials, on routes that allow it.
 //!
-//! A session counts before them. Otherwise a link such as `http://somebody:password@this-host/` would let people act as
-//! somebody else without noticing, and a sign-out would not be one while the browser still knows a password.
+//! A session takes precedence. Otherwise a link such as `http://mallory:password@this-host/` would let users act as
+//! another user without noticing, and a sign-out would have no effect while the browser still remembers a password.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ impl Gateway {
         BasicCredentials::Unchecked(Box::new(Unchecked { presented, known, client, device }))
     }
 
-    /// Checks credentials, or waits for whoever checks the same ones.
+    /// Checks credentials, or waits for another request that checks the same ones.
     pub(super) async fn check(&self, unchecked: &Unchecked) -> Outcome {
         loop {
             match self.basic.turn(&unchecked.presented) {
@@ -95,7 +95,7 @@ impl Gateway {
     /// `None` if the users changed meanwhile.
     async fn check_now(&self, unchecked: &Unchecked, check: Check<'_>) -> Option<Outcome> {
         let Unchecked { presented, known, client, device } = unchecked;
-        // Somebody may have finished the same check a moment ago.
+        // The same check may have finished a moment ago.
         let outcome = match self.basic.find(presented, self.pipeline.clock.now()) {
             Found::Valid(session) => Ok(session),
             Found::Known(_) | Found::Unknown => {

@@ -38,7 +38,7 @@ pub(crate) struct SignInOutRequest {
     pub(super) sessions: Vec<Arc<Session>>,
     /// The keys that it shows and that the store could not be asked about.
     pub(super) unknown: Vec<SessionKey>,
-    /// Whether it has a cookie of ours, live or not.
+    /// Whether it has a cookie of the gateway, valid or not.
     pub(super) has_cookie: bool,
     pub(super) query: Form,
     /// How the body is written; `None` for a type that is not read.
@@ -88,7 +88,7 @@ pub(super) enum BuiltInAnswer {
     Perform(Box<SignInOutRequest>),
 }
 
-/// Answers a request to an address of ours.
+/// Answers a request to an address of the gateway.
 pub(super) fn answer(
     page: OwnPage<'_>,
     facts: &RequestFacts<'_>,
@@ -165,12 +165,12 @@ pub(super) fn sign_in_out_request(
     })
 }
 
-/// A query that is no form says nothing.
+/// A query that is not a valid form counts as empty.
 fn query(facts: &RequestFacts<'_>) -> Form {
     Form::parse(facts.target.query().unwrap_or_default()).unwrap_or_default()
 }
 
-/// The host that people sign in to: that of the target, else the one that was asked.
+/// The host to sign in to: that of the target, else the requested one.
 pub(super) fn site<'a>(host: HostId, next: &'a ReturnTo, assembled: &'a Assembled) -> &'a str {
     let target = next.origin().map(|origin| &origin.host);
     target.or_else(|| assembled.hosts.names().get(host.index())).map_or("", |host| host.as_str())
@@ -213,7 +213,7 @@ fn signed_in_at_login(
         .with(SET_COOKIE, assembled.cookie.set_continued(assembled.own_pages.login()))
 }
 
-/// Whether the address could be an application's, and nobody typed it or loaded it anew.
+/// Whether the address could be an application's, and was neither typed nor reloaded.
 fn may_be_meant_for_an_application(facts: &RequestFacts<'_>) -> bool {
     let reloaded = facts.header(&CACHE_CONTROL).is_some_and(|value| matches!(value, "no-cache" | "max-age=0"));
     !is_reserved(facts.target.path().text()) && facts.fetch_site() != Some("none") && !reloaded
@@ -283,7 +283,7 @@ fn further(
     })
 }
 
-/// The end of a sign-out by link. Whoever signed in meanwhile is not told to be signed out.
+/// The end of a sign-out by link. A user who signed in meanwhile is not shown as signed out.
 fn goodbye(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     let language = assembled.pages.language(facts.headers);
     match &requester.session {

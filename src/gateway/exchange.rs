@@ -104,7 +104,7 @@ fn without_user(address: &[u8]) -> &[u8] {
 }
 
 impl Exchange {
-    /// Begins an exchange. Nothing is kept of it if nobody reads access lines.
+    /// Begins an exchange. Its fields are only collected when access lines are enabled.
     pub(super) fn begin(log: &Log, clock: &Clock, head: RequestHead<'_>) -> Self {
         if !log.wants_access() {
             return Self { record: None };
@@ -184,7 +184,7 @@ impl Exchange {
         self.change(|record| record.status = Some(status));
     }
 
-    /// Notes that so many bytes of the body went out.
+    /// Counts this many bytes of the body as sent.
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.change(|record| record.bytes = record.bytes.saturating_add(bytes));
     }

@@ -67,7 +67,7 @@ impl Forward {
         self.may_repeat
     }
 
-    /// Whether it is asked for without anybody being there.
+    /// Whether it is background traffic that does not count as activity.
     pub(super) fn is_idle(&self) -> bool {
         self.is_idle
     }
@@ -83,14 +83,14 @@ impl Forward {
         self.assembled.heads.put_request(to, head, &self.permit, &self.context, rewritten);
     }
 
-    /// Writes the lines of the answer as it is passed on, without its framing. None of them is a cookie of ours: an
-    /// answer that is not ours may be one that caches keep for everybody.
+    /// Writes the lines of the forwarded response, without its framing. None of them is a cookie of the gateway: an
+    /// application's response may be stored by shared caches.
     pub(crate) fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &HeadFields) {
         self.assembled.heads.put_response(to, status, head, &self.permit, &self.context);
     }
 
-    /// The edits of the answer as it is passed on. None of them is a cookie of ours: an answer that is not ours may be
-    /// one that caches keep for everybody.
+    /// The edits of the forwarded response. None of them is a cookie of the gateway: an application's response may be
+    /// stored by shared caches.
     #[cfg(test)]
     pub(crate) fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
         self.assembled.heads.response(status, headers, &self.permit, &self.context)

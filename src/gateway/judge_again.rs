@@ -15,8 +15,9 @@ use crate::values::client_address::Peer;
 use crate::values::reason::{Reason, Refusal};
 
 impl Gateway {
-    /// How often the configuration has changed. It is read before a request is judged, and counted on when everything else
-    /// of a reload is in force: what was judged under a lower number may have been judged by what does not hold any more.
+    /// How often the configuration has changed. It is read before a request is judged, and counted on when everything
+    /// else of a reload is in force: what was judged under a lower number may have been judged by what does not hold
+    /// any more.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }

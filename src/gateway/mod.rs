@@ -45,8 +45,8 @@ use crate::throttle::Throttle;
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
-/// Runs something to its end, even if whoever waits for it goes away: what was begun to end is ended, and audited.
-/// `None` if it broke down.
+/// Runs a future to its end, even if its caller is dropped: ends that have begun are completed and audited. `None` if
+/// it panicked.
 async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     tokio::spawn(work).await.ok()
 }
@@ -127,14 +127,14 @@ impl Gateway {
         &self.pipeline.sessions
     }
 
-    /// Notes that a session is used, by something that goes on in its name; unless nobody has to be there for that.
+    /// Records the use of a session by a running exchange, except by background traffic.
     pub(crate) fn touch(&self, forward: &Forward) {
         if let Some(session) = forward.session().filter(|_| !forward.is_idle()) {
             session.touch(self.pipeline.clock.now());
         }
     }
 
-    /// The terms on which sessions end while nobody waits for the answer.
+    /// The context for ends that no request waits for.
     fn unattended(&self) -> Terms {
         Terms::unattended(&self.assembled.load().logout)
     }
@@ -150,7 +150,7 @@ impl Gateway {
         over.each.len()
     }
 
-    /// Does for ever what nobody asks for: ends what is over, and what other gateways ended that share the store.
+    /// Background work, forever: ends expired sessions and those that other gateways on the same store ended.
     pub(crate) async fn keep_up(self: Arc<Self>) {
         let round = || {
             let gateway = Arc::clone(&self);
@@ -159,7 +159,7 @@ impl Gateway {
         tokio::join!(keep_reaping(round), self.follow());
     }
 
-    /// Does for ever what other gateways did.
+    /// Follows the events of other gateways, forever.
     async fn follow(&self) {
         loop {
             match self.sessions().follow().await {
@@ -170,7 +170,8 @@ impl Gateway {
     }
 }
 
-/// How often the store is told when sessions were used. So much earlier a session may be idle after a crash.
+/// How often the last use of sessions is reported to the store. After a crash a session may become idle this much
+/// earlier.
 const USES_SAVED: Duration = Duration::from_secs(10);
 /// After this a store that did not answer is asked again what others did.
 const STORE_RETRY: Duration = Duration::from_secs(1);

@@ -15,7 +15,7 @@ impl Gateway {
         self.throttle.unban(user, self.pipeline.clock.now())
     }
 
-    /// The sessions of everybody, or of one user, the last sign-in first.
+    /// All sessions, or those of one user, the latest sign-in first.
     pub(crate) fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
         let mut sessions = self.sessions().sessions_of(user);
         sessions.sort_by_key(|session| std::cmp::Reverse(session.created()));

@@ -1,4 +1,4 @@
-//! Signing in and out: what takes its time, and must not stop half-way because somebody closed a tab.
+//! Sign-in and sign-out: slow work that must not stop half-way because the client disconnects.
 
 use std::sync::Arc;
 

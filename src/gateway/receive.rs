@@ -40,7 +40,7 @@ pub(crate) enum Received {
     Answer(Reply),
     /// It signs in or out: read the body, then [`Gateway::perform`].
     BuiltIn(Box<SignInOutRequest>),
-    /// Nobody can tell yet: [`Gateway::resume`].
+    /// Not known yet: see [`Gateway::resume`].
     Wait(Wait),
 }
 
@@ -60,7 +60,7 @@ pub(crate) enum Wait {
 enum Known {
     /// What the tables know.
     AtHand,
-    /// What the store told as well, if it did, and what came of the credentials if they were checked.
+    /// With what the store returned, if it was asked, and the verdict on the credentials, if they were checked.
     Settled(Option<Outcome>),
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Requester {
     others: Vec<Arc<Session>>,
     /// Keys that only the store knows.
     pub(super) unknown: Vec<SessionKey>,
-    /// There is a cookie under a name of ours.
+    /// There is a cookie with one of the gateway's names.
     pub(super) presented: bool,
     /// There is one that should go from the browser.
     strays: bool,
@@ -132,7 +132,7 @@ impl Gateway {
             Wait::Load(keys) => {
                 self.load(keys, Provenance::of(peer, head.headers, &self.assembled.load().trusted).client).await
             }
-            // One of them was planted there, and nobody can tell which. None of them is live the next time.
+            // One of them was planted, and it is unknown which. So both are ended.
             Wait::Conflict(rivals) => {
                 let rivals = Which::These(rivals, EndCause::CookieConflict);
                 self.pipeline.end(rivals, self.unattended()).await;

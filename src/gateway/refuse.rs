@@ -1,4 +1,4 @@
-//! What is told to a client whose head is no request.
+//! Responses to invalid request heads.
 
 use super::Gateway;
 use super::answers;

@@ -41,15 +41,16 @@ impl Gateway {
         let gateway = Arc::clone(self);
         let put_to_work = to_the_end(async move {
             gateway.sessions().set_limits(sessions);
-            // First, so that nobody is missed: whoever signs in from now on is judged by the new configuration, and whoever
-            // signed in before is among those who are looked at next.
+            // First, so that nobody is missed: whoever signs in from now on is judged by the new configuration, and
+            // whoever signed in before is among those who are looked at next.
             gateway.assembled.store(Arc::new(assembled));
             let ended = gateway.review_sessions().await;
             // Last: an exchange that reads the new number finds all of the above in force.
             let generation = gateway.generation.fetch_add(1, Ordering::AcqRel) + 1;
             Reloaded { ended, generation }
         });
-        // It does not break down, and if it did the old number would stand: everything is judged again at the next reload.
+        // It does not break down, and if it did the old number would stand: everything is judged again at the next
+        // reload.
         Ok(put_to_work.await.unwrap_or(Reloaded { ended: 0, generation: self.generation() }))
     }
 

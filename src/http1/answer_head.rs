@@ -1,11 +1,11 @@
 //! The head of an application's answer: where it ends, how long its body is, and whether its connection may be used
 //! again.
 //!
-//! Requests come from strangers and are read strictly; answers come from programs that the operator chose, some of them
-//! old. What they are known to do wrong without meaning harm is mended here: a folded line is joined, a bare line feed
-//! ends a line, a length that is told twice is one length. But a message that had to be mended may be read differently
-//! by its writer: where it ends is a guess, so nothing further is read from that connection. What has no single reading
-//! (a bare carriage return, two lengths, an unknown coding) is no answer at all.
+//! Requests come from untrusted clients and are read strictly; responses come from programs that the operator chose,
+//! some of them old. Known harmless mistakes are normalised here: a folded line is joined, a bare LF ends a line, a
+//! repeated equal length counts once. But the program that wrote such a message may read it differently: where it ends
+//! is a guess, so nothing further is read from that connection. An ambiguous head (a bare CR, two different lengths, an
+//! unknown transfer coding) is refused.
 //!
 //! Nothing of the framing is passed on: the body is framed anew for the client.
 
@@ -30,7 +30,7 @@ pub enum AnswerBody {
     /// There is none.
     #[default]
     Empty,
-    /// So many bytes.
+    /// This many bytes (`Content-Length`).
     Length(u64),
     /// In chunks.
     Chunked,
@@ -59,19 +59,20 @@ pub struct AnswerHead {
     pub lines: HeadLines,
 }
 
-/// It is no answer, or has no single reading.
+/// It is not a valid response, or it is ambiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenAnswer;
 
-/// Reads the heads of one answer: interim ones, then the last. Nothing is looked at twice but a folded line.
+/// Reads the heads of one response: interim ones, then the final one. Every byte is inspected once, except in folded
+/// lines.
 #[derive(Debug, Default)]
 pub struct AnswerReader {
     asked: AnswerContext,
-    /// Whether something had to be mended, in this head or in one before it.
+    /// Whether something had to be normalised, in this head or in one before it.
     mended: bool,
     /// Where the line begins that is not whole yet.
     line: usize,
-    /// Up to where there is no further line feed.
+    /// Up to here there is no further LF.
     looked: usize,
     status: Option<StatusLine>,
     lines: HeadLines,
@@ -117,7 +118,7 @@ impl AnswerReader {
         if bytes.len() >= limits.size || self.is_no_status_line(bytes) { Err(BrokenAnswer) } else { Ok(None) }
     }
 
-    /// Whether this cannot become an answer any more: another protocol is told at once instead of after a time-out.
+    /// Whether this cannot become a valid response: another protocol is detected at once instead of after a timeout.
     fn is_no_status_line(&self, bytes: &[u8]) -> bool {
         const BEGIN: &[u8] = b"HTTP/1.";
         self.status.is_none() && !bytes.iter().zip(BEGIN).all(|(byte, want)| byte == want)
@@ -195,7 +196,7 @@ impl AnswerReader {
         Ok(())
     }
 
-    /// The whole head. The reader begins anew, but does not forget that something had to be mended.
+    /// The whole head. The reader starts over, but remembers that something had to be normalised.
     fn finish(&mut self, bytes: &[u8], end: usize) -> Result<AnswerHead, BrokenAnswer> {
         self.check_characters(bytes, end)?;
         let StatusLine { status, reason, is_old } = self.status.take().ok_or(BrokenAnswer)?;
@@ -214,7 +215,7 @@ impl AnswerReader {
     fn announced(&mut self, lines: &HeadLines, bytes: &[u8], is_old: bool) -> Result<AnswerBody, BrokenAnswer> {
         let length = self.length(lines, bytes)?;
         let chunked = self.is_chunked(lines, bytes)?;
-        // HTTP/1.0 knows no chunks, and a length beside them is somebody's mistake.
+        // HTTP/1.0 has no chunked coding, and a length beside it is a mistake.
         self.mended |= chunked && (is_old || length.is_some());
         Ok(match (chunked, length) {
             (true, _) => AnswerBody::Chunked,
@@ -223,7 +224,7 @@ impl AnswerReader {
         })
     }
 
-    /// One length, however often it is told (RFC 9112 6.3).
+    /// One length, even if repeated with the same value (RFC 9112 6.3).
     fn length(&mut self, lines: &HeadLines, bytes: &[u8]) -> Result<Option<u64>, BrokenAnswer> {
         let mut length = None;
         for value in lines.known(bytes, KnownName::ContentLength) {
@@ -239,7 +240,7 @@ impl AnswerReader {
         Ok(length)
     }
 
-    /// Whether the one coding that everybody understands is there, once. `identity` means that there is none.
+    /// Whether the body has the chunked transfer coding, once. `identity` means no coding.
     fn is_chunked(&mut self, lines: &HeadLines, bytes: &[u8]) -> Result<bool, BrokenAnswer> {
         let mut chunked = false;
         for value in lines.known(bytes, KnownName::TransferEncoding) {

@@ -7,7 +7,7 @@ use super::request_head::BodyFraming;
 /// Follows a body to its end. What comes after that belongs to the next message.
 #[derive(Clone, Copy, Debug)]
 pub enum BodyReader {
-    /// So many bytes are still to come.
+    /// This many bytes are still to come.
     Length(u64),
     /// Chunks are to come.
     Chunked(ChunkReader),
@@ -38,7 +38,7 @@ impl BodyReader {
     /// Goes over bytes that came.
     ///
     /// # Errors
-    /// They are no body in chunks.
+    /// The chunked framing is invalid.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), BrokenChunks> {
         match self {
             Self::Chunked(chunks) => chunks.feed(bytes).map(|_| ()),
@@ -49,7 +49,7 @@ impl BodyReader {
     /// Goes over bytes that came, to the end of the next data in them. Behind the body nothing is taken.
     ///
     /// # Errors
-    /// They are no body in chunks.
+    /// The chunked framing is invalid.
     pub fn step(&mut self, bytes: &[u8]) -> Result<ChunkPiece, BrokenChunks> {
         let taken = match self {
             Self::Chunked(chunks) => return chunks.step(bytes),
@@ -63,7 +63,7 @@ impl BodyReader {
         Ok(ChunkPiece { data: 0..taken, taken })
     }
 
-    /// Whether all of it has come. Of a body that ends with the connection, nobody knows before.
+    /// Whether all of it has been received. A body that ends with the connection is complete only when that closes.
     pub fn is_over(&self) -> bool {
         match self {
             Self::Length(left) => *left == 0,

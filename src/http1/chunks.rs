@@ -1,15 +1,15 @@
 //! The framing of a body in chunks (RFC 9112 7.1), read as strictly as it is written, and taken away: what is passed on
 //! is framed anew, without extensions and trailers.
 //!
-//! What some readers forgive and others do not (white space after a size, a bare line feed, extensions without end) is
-//! refused in a request. Old applications are known to fill the place of a size up with spaces: in an answer that is
-//! forgiven, and its connection is not used again.
+//! What some parsers tolerate and others do not (white space after a size, a bare LF, endless extensions) is refused in
+//! a request. Some old applications pad the size with spaces: in a response that is tolerated, and its connection is
+//! not used again.
 
 use std::ops::Range;
 
 use super::header_name_bytes::is_token;
 
-/// Reads the framing of one body. What is in the chunks is not looked at.
+/// Reads the framing of one body. The data in the chunks is not inspected.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChunkReader {
     state: ChunkState,
@@ -63,13 +63,13 @@ enum ChunkState {
     Over,
 }
 
-/// The framing is broken, or larger than anybody needs.
+/// The framing is invalid or exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenChunks;
 
 /// Digits of a size at most: no body has a chunk of 2^60 bytes.
 const MAX_DIGITS: u8 = 15;
-/// Bytes of chunk extensions in one body at most. Nobody uses them; whoever sends many makes work out of nothing.
+/// Bytes of chunk extensions in one body at most. They have no legitimate use here; many of them only cause work.
 const MAX_EXTENSIONS: usize = 4096;
 /// Bytes of a trailer section at most. It is not passed on.
 const MAX_TRAILERS: usize = 8192;
@@ -109,7 +109,7 @@ impl ChunkReader {
         Ok(ChunkPiece { data: at..at, taken: at })
     }
 
-    /// Whether something was forgiven: the end of this body is a guess.
+    /// Whether something was tolerated: the end of this body is a guess.
     pub(crate) fn was_lenient(&self) -> bool {
         self.leniency == Leniency::Forgave
     }
@@ -119,7 +119,7 @@ impl ChunkReader {
         self.state == ChunkState::Over
     }
 
-    /// Passes over data, of which so many bytes are there.
+    /// Skips data, of which this many bytes are available.
     fn pass_over(&mut self, there: usize) -> usize {
         let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(there);
         self.left -= count as u64;
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    /// What a body says, read whole and byte by byte, and whether something was forgiven.
+    /// The content of a body, read at once and byte by byte, and whether something was tolerated.
     fn data(mut reader: ChunkReader, bytes: &[u8]) -> Result<(Vec<u8>, bool), BrokenChunks> {
         let mut by_bytes = reader;
         let (mut data, mut at) = (Vec::new(), 0);

@@ -1,7 +1,7 @@
 //! Authentication that belongs to a connection instead of a request.
 //!
-//! NTLM, and Negotiate where it carries NTLM, authenticate the TCP connection: whoever sends the next request on
-//! it is that user. A connection that has seen one of them must never serve somebody else.
+//! NTLM, and Negotiate where it carries NTLM, authenticate the TCP connection: the next request on it is made as that
+//! user. A connection that has carried one of them must never be used for another user.
 
 use http::HeaderName;
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};

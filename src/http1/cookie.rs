@@ -28,7 +28,7 @@ pub struct SessionCookie {
     own_names: Vec<String>,
 }
 
-/// Cookies under the name of known browsers that are looked at: one is ours, others may have been planted.
+/// Known-browser cookies that are inspected: one is the gateway's, others may have been planted.
 const MAX_KNOWN: usize = 4;
 /// How soon after the page that says who is signed in the same page means that Continue led back to it.
 const CONTINUED_SECONDS: i64 = 10;
@@ -40,7 +40,7 @@ pub(super) enum OwnName {
     Session,
     /// Any other spelling of it: it opens nothing.
     OtherSpelling,
-    /// Any other cookie of ours, in any spelling.
+    /// Any other cookie of the gateway, in any spelling.
     NoSession,
 }
 
@@ -77,13 +77,13 @@ impl SessionCookie {
         ours.filter_map(|(_, value)| KnownBrowser::parse(value)).take(MAX_KNOWN).collect()
     }
 
-    /// Whether this browser was told a few seconds ago who is signed in.
+    /// Whether this browser was shown "You are signed in" a few seconds ago.
     pub(crate) fn has_continued(&self, headers: &dyn Headers) -> bool {
         let mut pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         pairs.any(|(name, _)| name == self.continued.as_bytes())
     }
 
-    /// What to do so that an application's answer neither sets nor expires a cookie of ours.
+    /// The edits after which an application's response neither sets nor expires a cookie of the gateway.
     pub fn response_edits(&self, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if !headers.has(&SET_COOKIE) {
             return;
@@ -118,7 +118,7 @@ impl SessionCookie {
         line
     }
 
-    /// The `Set-Cookie` line that says, for a few seconds and on this page alone, that this browser was told who is
+    /// The `Set-Cookie` line that records, for a few seconds and for this page only, that this browser was shown who is
     /// signed in.
     pub(crate) fn set_continued(&self, page: &OwnPath) -> HeaderValue {
         let mut cookie = self.cookie(&self.continued, "1");
@@ -128,10 +128,10 @@ impl SessionCookie {
         header_value(&cookie)
     }
 
-    /// The lines that make a browser forget every session cookie of ours that it may hold.
+    /// The lines that expire every session cookie of the gateway that the browser may hold.
     pub(crate) fn expire(&self) -> Vec<HeaderValue> {
         let expired = |name: &String| {
-            // A browser takes a prefixed cookie only with `Secure`, be it to set or to expire it.
+            // Browsers accept a prefixed cookie only with `Secure`, both to set and to expire it.
             let mut cookie = self.cookie(name, "");
             cookie.set_secure(self.secure || name.starts_with("__"));
             cookie.set_same_site(self.same_site);
@@ -145,7 +145,7 @@ impl SessionCookie {
         Cookie::build((name, value)).path("/").http_only(true).secure(self.secure).build()
     }
 
-    /// What a name is to us; `None` where it is somebody else's.
+    /// The kind of a cookie name; `None` for cookies of applications.
     pub(super) fn own_name(&self, name: &[u8]) -> Option<OwnName> {
         if name == self.name.as_bytes() {
             return Some(OwnName::Session);

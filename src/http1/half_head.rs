@@ -3,7 +3,7 @@
 
 use http::{HeaderName, HeaderValue, Method, request};
 
-/// Lines that are looked at.
+/// Lines that are inspected.
 const MAX_LINES: usize = 100;
 /// What is kept of a target.
 const MAX_TARGET: usize = 2048;

@@ -1,7 +1,7 @@
 //! The lines of a head as ranges of the bytes that came: read once, copied never.
 //!
-//! A reader notes where every name and every value is, and which of the names it knows. Whoever asks later brings the
-//! bytes along.
+//! A reader records the range of every name and value, and which of the names are known ones. The bytes are passed to
+//! each query.
 
 use std::ops::Range;
 
@@ -110,7 +110,7 @@ impl HeadLine {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeadLines {
     lines: Vec<HeadLine>,
-    /// Whether every line has to be written anew: some are folded or end in odd ways.
+    /// Whether every line has to be rewritten: some are folded or have unusual line ends.
     are_odd: bool,
     /// A bit for the mark of every name that there is: most questions are answered by it.
     marks: u64,
@@ -293,7 +293,7 @@ pub(super) fn keeps_alive(lines: &HeadLines, bytes: &[u8], is_old: bool) -> bool
     asked
 }
 
-/// A length in decimal digits that is below 2^63: more fits into no file, and not into everybody's numbers.
+/// A length in decimal digits, below 2^63: larger values overflow in other programs.
 pub(super) fn length(digits: &[u8]) -> Option<u64> {
     let add = |length: i64, byte: &u8| {
         let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;

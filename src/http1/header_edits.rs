@@ -64,7 +64,7 @@ pub(crate) fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
     }
 }
 
-/// Writes `Name: value`, the name as people write it.
+/// Writes `Name: value`, with the name in title case.
 pub(crate) fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     let from = to.len();
     to.extend_from_slice(name.as_ref());

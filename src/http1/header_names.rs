@@ -1,9 +1,9 @@
 //! Which request headers belong to the gateway: no client header speaks for it.
 //!
-//! Applications behind CGI, WSGI and their kin see `X-Forwarded-User` and `X_Forwarded_User` as one name, and some
-//! fold more characters than that. Chasing spellings is a race that others have lost, so a name is forwarded only if
-//! it is plain (letters, digits, single inner hyphens: folding cannot change it), and a plain name is dropped if it is
-//! one of ours.
+//! Applications behind CGI, WSGI and the like see `X-Forwarded-User` and `X_Forwarded_User` as one name, and some fold
+//! more characters than that. Deny lists of spellings have failed in other products, so a name is forwarded only if it
+//! is plain (letters, digits, single inner hyphens: folding cannot change it), and a plain name is dropped if it
+//! belongs to the gateway.
 
 use http::HeaderName;
 

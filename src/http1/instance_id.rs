@@ -20,7 +20,7 @@ impl InstanceId {
     /// A new name from the operating system's generator.
     ///
     /// # Errors
-    /// There are no random bytes.
+    /// The operating system returns no random bytes.
     pub(crate) fn generate() -> Result<Self, NoRandomness> {
         let mut bytes = [0; 10];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;

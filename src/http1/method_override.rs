@@ -20,7 +20,7 @@ pub(crate) struct NoSingleMethod;
 /// The method that a head names beside the one of its request line. Applications compare it in capitals.
 ///
 /// # Errors
-/// It is named twice, or it is no method.
+/// It is given twice, or is not a valid method.
 pub(crate) fn method_override(headers: &dyn Headers) -> Result<Option<Method>, NoSingleMethod> {
     let mut lines = NAMES.iter().flat_map(|name| headers.lines(name));
     let Some(value) = lines.next() else { return Ok(None) };

@@ -1,8 +1,7 @@
 //! What a request's `Connection` line may name.
 //!
-//! It lists the headers that concern only the next hop, and every proxy removes them (RFC 9110 7.6.1). Whoever lists
-//! `Host`, `Cookie` or `Sec-Fetch-Site` there wants a header removed between the place where it is judged and the place
-//! where it is used.
+//! It lists the headers that concern only the next hop, and every proxy removes them (RFC 9110 7.6.1). A client that
+//! lists `Host`, `Cookie` or `Sec-Fetch-Site` there wants a header removed after it was checked and before it is used.
 
 use http::header::CONNECTION;
 
@@ -23,11 +22,11 @@ const END_TO_END: [&str; 44] = [
 /// Families of them.
 const FAMILIES: [&str; 5] = ["accept", "access-control-", "content-", "if-", "sec-"];
 
-/// Names in one request: nobody needs more, and each is a look at every line.
+/// Names in one request at most: each one costs a search through all lines.
 const MOST: usize = 10;
 
-/// Whether the `Connection` lines of a request name a header that is no business of a connection, what is no name, or
-/// too many.
+/// Whether the `Connection` lines of a request name an end-to-end header, something that is not a valid name, or too
+/// many names.
 pub(crate) fn nominates_end_to_end(headers: &dyn Headers) -> bool {
     // What nearly every request says needs no second look.
     let is_usual = |line: &[u8]| line.eq_ignore_ascii_case(b"keep-alive") || line.eq_ignore_ascii_case(b"close");

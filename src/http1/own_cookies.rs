@@ -1,7 +1,7 @@
-//! What a request's cookie lines hold of ours, and what is left of them for the application: one walk over them.
+//! The gateway's cookies in a request's cookie lines, and what is left of these for the application, in one pass.
 //!
-//! A line is read as RFC 6265 says: pairs between semicolons, to which quotes and `$Version` mean nothing. Every value
-//! is looked at; how many there can be is bounded by the size of the head.
+//! A line is read as RFC 6265 says: pairs between semicolons; quotes and `$Version` have no meaning. Every value is
+//! inspected; their number is bounded by the size of the head.
 
 use bytes::BytesMut;
 use http::header::COOKIE;
@@ -21,7 +21,7 @@ pub struct NamedSession {
     pub opens: bool,
 }
 
-/// What the cookie lines of one request hold of ours.
+/// The gateway's cookies in one request.
 #[derive(Debug, Default)]
 pub struct OwnCookies {
     /// Most requests name one, and it costs no memory of its own.
@@ -32,20 +32,20 @@ pub struct OwnCookies {
     kept: ApplicationCookies,
 }
 
-/// What the application gets of the browser's cookies: all of them in order and byte for byte, but none of ours.
+/// The cookies that the application gets: all of the browser's in order and byte for byte, except the gateway's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ApplicationCookies {
-    /// There is one line or none, with no cookie of ours.
+    /// There is one line or none, without a cookie of the gateway.
     #[default]
     Untouched,
     /// One line with all the others.
     Line(Vec<u8>),
-    /// There are no others.
+    /// There are no other cookies.
     Nothing,
 }
 
 impl OwnCookies {
-    /// Every session that is named by a well-formed value under a name of ours, in order.
+    /// Every session named by a well-formed value under one of the gateway's cookie names, in order.
     pub fn named(&self) -> impl Iterator<Item = NamedSession> {
         self.first.into_iter().chain(self.further.iter().copied())
     }

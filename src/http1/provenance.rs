@@ -21,7 +21,7 @@ pub(crate) struct Provenance {
     pub(crate) chain: Option<HeaderValue>,
 }
 
-/// Hops that are looked at in a trusted proxy's `X-Forwarded-For`; the rest is not believed.
+/// Hops that are read from a trusted proxy's `X-Forwarded-For`; the rest is not trusted.
 const MAX_HOPS: usize = 32;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

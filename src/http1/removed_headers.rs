@@ -1,8 +1,8 @@
-//! The request headers that clients cannot send: under these names proxies and sign-in systems tell applications who
-//! and where somebody is, or what is asked for.
+//! The request headers that are removed from client requests: under these names proxies and sign-in systems send
+//! applications the identity and address of the client, or the original request.
 //!
-//! The list is fixed, and the annotated `config.toml` shows it. An application believes such a header because some
-//! other product in front of it would have set it; here nobody has, so that whatever a client sends is a claim.
+//! The list is fixed, and the annotated `config.toml` shows it. An application trusts such a header because some other
+//! product in front of it would have set it; here none has, so that a client's value is only a claim.
 
 use http::HeaderName;
 
@@ -45,7 +45,7 @@ pub const OF_THE_CONNECTION: [&str; 7] =
 /// Families that belong to this gateway, or to CGI's way of naming headers. No route can let them pass either.
 const NEVER_PASSED: [&str; 2] = ["http-", "x-exeunt-"];
 
-/// What an application that is told the user under one name is likely to read beside it.
+/// The suffixes under which an application is likely to read further parts of the identity.
 const RELATED: [&str; 8] = ["user", "username", "name", "login", "email", "groups", "roles", "id"];
 
 /// Whether a plain name in lower case is on the list.

@@ -1,9 +1,9 @@
 //! The first reading of a request: where its head ends, and how long its body is.
 //!
-//! Done on the bytes as they come, before any parser sees them, and as strictly as RFC 9112 is written. What lenient
-//! parsers forgive (bare line feeds, spaces within a target, a length beside a transfer coding, folded lines) is read
-//! differently by another program in front or behind, and that difference is how requests are smuggled. What was read
-//! is kept as ranges, so that nobody has to read the head again; a test holds them together with another's parser.
+//! Done on the bytes as received, and as strictly as RFC 9112 is written. What lenient parsers tolerate (bare LF,
+//! spaces within a target, a length beside a transfer coding, folded lines) is read differently by another program in
+//! front or behind, which is how request smuggling works. The result is kept as ranges, so that the head is not parsed
+//! again; a test compares it with httparse.
 
 use http::uri::Authority;
 use memchr::memchr;
@@ -29,7 +29,7 @@ pub enum BodyFraming {
     /// There is none.
     #[default]
     Empty,
-    /// So many bytes.
+    /// This many bytes (`Content-Length`).
     Length(u64),
     /// In chunks.
     Chunked,
@@ -54,12 +54,12 @@ pub struct Head {
     pub lines: HeadLines,
 }
 
-/// Reads a head piece by piece. Nothing is looked at twice.
+/// Reads a head piece by piece. Every byte is inspected once.
 #[derive(Debug, Default)]
 pub struct HeadReader {
     /// Where the line begins that is not whole yet.
     line: usize,
-    /// Up to where there is no further line feed.
+    /// Up to here there is no further LF.
     looked: usize,
     lines: usize,
     /// Empty lines before the request line.
@@ -83,7 +83,7 @@ impl HeadReader {
     /// Goes on with `bytes`: everything that came of this request until now. `None`: more has to come.
     ///
     /// # Errors
-    /// The reason of the refusal. The connection has to be closed after it: nobody knows where the next request begins.
+    /// The reason of the refusal. The connection must be closed after it: where the next request begins is unknown.
     pub fn feed(&mut self, bytes: &[u8], limits: &ParsedHead) -> Result<Option<Head>, Reason> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
@@ -104,7 +104,7 @@ impl HeadReader {
         if bytes.len() >= limits.size { Err(self.too_large()) } else { Ok(None) }
     }
 
-    /// Whether this cannot become a request any more: another protocol is told at once instead of after a time-out.
+    /// Whether this cannot become a valid request: another protocol is detected at once instead of after a timeout.
     fn check_unfinished(&self, bytes: &[u8]) -> Result<(), Reason> {
         match bytes.get(self.line) {
             Some(&first) if !self.begun && first != b'\r' && !is_token(first) => Err(Reason::HeadMalformed),
@@ -189,7 +189,7 @@ impl HeadReader {
         Ok(())
     }
 
-    /// No control characters but tabs and the ends of lines. A whole head is looked at in one go.
+    /// No control characters except tabs and line ends. A whole head is checked in one pass.
     fn check_characters(&self, head: &[u8]) -> Result<(), Reason> {
         // Every line ends with a carriage return and a line feed: one more is within a line.
         if head_lines::count_controls(head) == 2 * self.lines { Ok(()) } else { Err(Reason::HeadMalformed) }
@@ -235,7 +235,7 @@ impl HeadReader {
         }
     }
 
-    /// The one transfer coding of a request that everybody understands, once.
+    /// The chunked transfer coding, once: the only one that is accepted in a request.
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Reason> {
         if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
             return Err(Reason::HeadMalformed);
@@ -265,7 +265,7 @@ fn is_target(target: &[u8]) -> bool {
     !target.is_empty() && sound && memchr(b'#', target).is_none()
 }
 
-/// Where a target in absolute form goes to (RFC 9112 3.2.2). There is no other form but that of a path.
+/// The authority of a target in absolute form (RFC 9112 3.2.2). The only other accepted form is a path.
 fn authority(target: &[u8]) -> Result<&[u8], Reason> {
     let authority = Target::authority_of(target).map_err(|_| Reason::TargetAmbiguous)?;
     let authority = authority.filter(|authority| Authority::try_from(*authority).is_ok());

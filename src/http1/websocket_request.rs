@@ -21,8 +21,8 @@ pub(crate) enum BadWebSocketRequest {
     Body,
 }
 
-/// Whether a request asks for a WebSocket: `Upgrade: websocket`, nominated by `Connection`. Other upgrades are no
-/// concern of anybody here: they are not forwarded.
+/// Whether a request asks for a WebSocket: `Upgrade: websocket`, nominated by `Connection`. Other upgrades are not
+/// forwarded.
 ///
 /// # Errors
 /// It asks, but not as RFC 6455 says.

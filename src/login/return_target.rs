@@ -1,8 +1,7 @@
 //! Where a sign-in leads, and how that is written down until then.
 //!
-//! What strangers can write goes through the sieve of [`ReturnTo`]. A page that was asked for here, and judged here,
-//! comes back as it was: where the sieve would not let it through, it is written as base64url with a code that only
-//! the gateway can make.
+//! What an attacker can write is checked by [`ReturnTo`]. A page that was requested here, and accepted here, is
+//! returned unchanged: where that check would refuse it, it is written as base64url with a MAC.
 
 use data_encoding::BASE64URL_NOPAD;
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::credentials::user_file::change::UsersFile;
 use crate::values::return_to::ReturnTo;
 
-/// How people sign in.
+/// The sign-in settings.
 #[derive(Clone, Debug)]
 pub struct LoginSettings {
-    /// Where people go who did not come from anywhere.
+    /// The default target after a sign-in.
     pub next: ReturnTo,
     /// The longest ban that wrong passwords lead to.
     pub ban_max: Duration,

@@ -1,4 +1,4 @@
-//! What somebody sends to sign in with the form.
+//! The fields of the sign-in form.
 
 use zeroize::Zeroizing;
 

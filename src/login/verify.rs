@@ -34,8 +34,8 @@ pub(crate) struct Attempts<'a> {
 }
 
 impl Attempts<'_> {
-    /// Finds out who somebody is who presents this from there. `known` is the browser or the program, if it has proved
-    /// that this user signed in with it before: its attempts are counted alone.
+    /// Authenticates the presented credentials. `known` is the browser or the program, if it has proved that this user
+    /// signed in with it before: its attempts have a counter of their own.
     ///
     /// # Errors
     /// The refusal, which is written to the log.
@@ -80,7 +80,7 @@ impl Attempts<'_> {
         refusal
     }
 
-    /// Only a wrong password counts against anybody: a busy gateway is nobody's fault.
+    /// Only a wrong password counts as a failure: a busy gateway is not the client's fault.
     fn count(&self, ticket: Ticket<'_>, reason: Reason) {
         if reason != Reason::CredentialsWrong {
             return;

@@ -86,13 +86,13 @@ pub(crate) fn reply(
     let status = if is_confirmed(receipt) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match (style, target) {
         (ResponseStyle::Json, _) => Reply::json(status, receipt),
-        // An end that the store has not confirmed is told, not papered over by a redirect.
+        // An end that the store has not confirmed is reported, not hidden by a redirect.
         (ResponseStyle::Program, _) if status != StatusCode::OK => Reply::json(status, receipt),
         (_, _) if status != StatusCode::OK => page(status),
         (_, Some(target)) => Reply::see_other(target),
         (ResponseStyle::Navigation, None) => Reply::see_other(goodbye),
-        // A reload would send the form again, and sign out whoever is signed in by then: the browser goes on to the
-        // same page under an address of its own.
+        // A reload would send the form again, and sign out a user who has signed in by then: the browser is redirected
+        // to the same page under an address of its own.
         (ResponseStyle::Page, None) => {
             let refresh = HeaderValue::try_from(format!("0; url={goodbye}"));
             refresh.into_iter().fold(page(status), |page, refresh| page.with(http::header::REFRESH, refresh))

@@ -31,7 +31,7 @@ pub(crate) struct Carried {
 }
 
 impl Terms {
-    /// Nobody waits for an answer.
+    /// No request waits for the result.
     pub(crate) fn unattended(settings: &Arc<LogoutSettings>) -> Self {
         Self { settings: Arc::clone(settings), request: None }
     }

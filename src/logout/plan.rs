@@ -31,8 +31,7 @@ pub(crate) enum Step {
 
 /// The steps, in order.
 ///
-/// Whoever lost the race for a session cuts its own connections and no more: the winner does the rest, and writes it
-/// down.
+/// A replica that lost the race for a session only cuts its own connections: the winner does the rest and audits it.
 pub(crate) fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
     let end = Step::End { confirmed: ended.confirmed };
     let cut = Step::Cut { grace: terms.settings.grace, quiet: ended.quiet };
@@ -68,7 +67,7 @@ mod tests {
             // Everything is done and told, and the end is asked for again.
             (Won, false, true, browser, &[unsure, cut, answer, Audit]),
             (Won, false, true, None, &[unsure, cut, Audit]),
-            // Somebody else's end: theirs is the receipt in the audit log.
+            // An end of another replica, which writes the receipt to the audit log.
             (Lost, true, true, browser, &[sure, cut, answer]),
             (Lost, true, true, None, &[sure, cut]),
             (Lost, false, false, browser, &[unsure, late, answer]),

@@ -1,4 +1,4 @@
-//! When sessions are looked over: ends that nobody asks for, and ends that have to be asked for again.
+//! When sessions are checked: expired ones are ended, and unconfirmed ends are retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Rounds that may be under way at the same time, because a store or an application takes its time.
 const ROUNDS: usize = 16;
 
-/// Begins a round every [`INTERVAL`], for ever, and waits for none of them: sessions whose time is up end then, however
-/// long the applications of earlier ones take.
+/// Begins a round every [`INTERVAL`], forever, without waiting for earlier rounds: expired sessions end on time,
+/// however long the applications of earlier ones take.
 pub(crate) async fn keep_reaping<F>(mut round: impl FnMut() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -22,7 +22,7 @@ where
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // With so many under way it is left to the next tick: what is over serves nobody meanwhile.
+        // With this many in progress the next tick continues: expired sessions are refused meanwhile.
         if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
             let round = round();
             tokio::spawn(async move {

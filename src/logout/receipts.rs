@@ -23,7 +23,7 @@ impl Receipts {
         Self { id: new_id(), each: Vec::new(), confirmed: false }
     }
 
-    /// One receipt about all of them, or about nobody, where only the browser's cookies go.
+    /// One receipt for all of them, or for none, when only the browser's cookies are expired.
     pub(crate) fn together(self, cookies: usize) -> Receipt {
         let Self { id, each, confirmed } = self;
         let mut receipt = each.into_iter().reduce(both).unwrap_or_else(|| nobody(id, cookies));
@@ -42,7 +42,7 @@ pub(super) fn new_id() -> String {
     BASE32_NOPAD.encode(&id).to_ascii_lowercase()
 }
 
-/// One receipt about both. The cookies are the same ones; a name stands there only if it is everybody's.
+/// One receipt for both. The cookies are the same; the user's name is kept only if it is the same in all.
 fn both(mut one: Receipt, other: Receipt) -> Receipt {
     one.user = one.user.filter(|user| other.user.as_ref() == Some(user));
     for (step, more) in one.steps.iter_mut().zip(&other.steps).filter(|(step, _)| step.step != Step::Answer) {
@@ -51,7 +51,7 @@ fn both(mut one: Receipt, other: Receipt) -> Receipt {
     one
 }
 
-/// The receipt of a logout where nobody was signed in.
+/// The receipt of a logout without a session.
 fn nobody(logout_id: String, cookies: usize) -> Receipt {
     let step = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
     let steps = vec![step(Step::End, 0), step(Step::Cut, 0), step(Step::Answer, cookies)];

@@ -16,7 +16,7 @@ use crate::values::receipt::{self, Receipt, StepReceipt, StepResult};
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
 
-/// Sessions of one batch whose steps run at the same time: nobody waits for the application of somebody else.
+/// Sessions of one batch whose steps run concurrently, so that one slow application does not delay the others.
 const AT_ONCE: usize = 64;
 
 /// Which sessions are to end.
@@ -49,8 +49,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Ends these sessions and runs the plan of each. What has begun is finished, and audited, even if whoever waits
-    /// for the receipts goes away.
+    /// Ends these sessions and runs the plan of each. What has begun is completed and audited, even if the caller is
+    /// dropped.
     pub(crate) async fn end(&self, which: Which, terms: Terms) -> Receipts {
         let pipeline = self.clone();
         // A panic in there confirms nothing.
@@ -117,7 +117,7 @@ impl Pipeline {
     }
 }
 
-/// Runs `work` for each, so many at a time; the results are in the order of what they are about.
+/// Runs `work` for each, this many at a time; the results are in the order of the inputs.
 async fn in_parallel<A, B, F: Future<Output = B>>(all: impl Iterator<Item = A>, work: impl Fn(A) -> F) -> Vec<B> {
     stream::iter(all).map(work).buffered(AT_ONCE).collect().await
 }

@@ -7,12 +7,12 @@ use http::HeaderValue;
 use crate::admission::cross_site::GetPolicy;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
 
-/// How people sign out.
+/// The sign-out settings.
 #[derive(Clone, Debug)]
 pub struct LogoutSettings {
     /// What a GET of a logout path may do.
     pub get: GetPolicy,
-    /// Where people go from there; the goodbye page without it.
+    /// The target after a sign-out; without it the goodbye page.
     pub next: Option<ReturnTo>,
     /// Where `next` of a request may lead: the own origins and `logout.allowed_origins`.
     pub allowed: AllowedOrigins,

@@ -14,7 +14,7 @@ const EXIT_GREEN: &str = "#17694e";
 /// Name, picture and colour of every page.
 #[derive(Clone, Debug)]
 pub struct Brand {
-    /// Who asks people to sign in.
+    /// The brand of the pages.
     pub(crate) name: String,
     /// The accent colour.
     pub(crate) colour: Colour,

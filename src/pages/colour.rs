@@ -1,4 +1,4 @@
-//! One accent colour, and what has to be made of it so that everybody can read what is written in it or on it.
+//! One accent colour, and its variants with enough contrast for text in it and on it.
 
 use std::fmt;
 

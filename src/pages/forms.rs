@@ -3,7 +3,7 @@
 use super::page::Page;
 use super::problem::TemplateProblem;
 
-/// What is odd about the forms of a rendered page.
+/// Problems in the forms of a rendered page.
 pub(super) fn form_problems(page: &Page<'_>, html: &str) -> Vec<TemplateProblem> {
     let (mut found, mut posts) = (Vec::new(), false);
     for tag in tags(html) {

@@ -4,7 +4,7 @@ use http::header::ACCEPT_LANGUAGE;
 
 use crate::http1::headers::Headers;
 
-/// Wishes that are looked at; browsers send a handful.
+/// Language ranges that are read; browsers send a handful.
 const MAX_WISHES: usize = 32;
 
 /// One of the languages of the [`super::Pages`] that chose it.

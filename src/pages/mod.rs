@@ -49,9 +49,9 @@ pub struct PageSettings {
 /// Addresses that pages lead to.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
-    /// Where people sign in.
+    /// The sign-in path.
     pub(crate) login: String,
-    /// Where people sign out.
+    /// The sign-out path.
     pub(crate) logout: String,
     /// Where a sign-in leads.
     pub(crate) home: String,
@@ -97,7 +97,7 @@ impl Pages {
         Ok(Self { theme, around, policies, style: style.into(), picture })
     }
 
-    /// The language for whoever sent these headers.
+    /// The language for these request headers.
     pub(crate) fn language(&self, headers: &dyn Headers) -> Language {
         self.theme.language(headers)
     }
@@ -107,7 +107,7 @@ impl Pages {
         self.page(language, status, &Page::Login(form))
     }
 
-    /// What somebody sees at the sign-in address who is signed in: go on, be somebody else, sign out.
+    /// The sign-in page for a signed-in user: continue, switch user, sign out.
     pub(crate) fn signed_in(&self, language: Language, page: SignedInPage<'_>) -> Reply {
         self.page(language, StatusCode::OK, &Page::SignedIn(page))
     }
@@ -162,7 +162,8 @@ impl Pages {
         Reply::with_body(status, "text/html; charset=utf-8", body)
             .with(CONTENT_SECURITY_POLICY, self.policies.of(page.needs()).clone())
             .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
-            // With no-referrer, browsers send `Origin: null` from our own forms, and nobody could sign in.
+            // With no-referrer, browsers send `Origin: null` from the gateway's own forms, and every sign-in would be
+            // refused.
             .with(REFERRER_POLICY, HeaderValue::from_static("same-origin"))
     }
 }
@@ -172,7 +173,7 @@ fn stylesheet(at: &str, text: &str) -> Value {
     context! { at, text => Value::from_safe_string(text.to_owned()) }
 }
 
-/// What every template is told, beside the values of its page.
+/// The variables of every template, besides those of its page.
 fn around(brand: Value, style: Value, addresses: &Addresses) -> Value {
     let Addresses { login, logout, home } = addresses;
     context! { brand, style, login, logout, home }

@@ -1,4 +1,4 @@
-//! The pages, and what their templates are told.
+//! The pages, and the variables of their templates.
 
 use minijinja::{Value, context};
 
@@ -10,7 +10,7 @@ use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 /// What the sign-in form shows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignInForm<'a> {
-    /// The host that people sign in to.
+    /// The host to sign in to.
     pub(crate) site: &'a str,
     /// Where the sign-in leads.
     pub(crate) next: &'a str,
@@ -20,14 +20,14 @@ pub(crate) struct SignInForm<'a> {
     pub(crate) problem: Option<&'a Refusal>,
 }
 
-/// What somebody sees at the sign-in address who is signed in.
+/// The sign-in page for a signed-in user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignedInPage<'a> {
     /// Who that is.
     pub(crate) user: &'a str,
     /// Where Continue leads.
     pub(crate) next: &'a str,
-    /// The sign-in form for somebody else.
+    /// The sign-in form for another user.
     pub(crate) switch: &'a str,
     /// Whether Continue led back to this page.
     pub(crate) came_back: bool,
@@ -93,12 +93,12 @@ impl Page<'_> {
         }
     }
 
-    /// Whether no other address of ours can be asked from this page: it is shown under a name that is not ours.
+    /// Whether the page must not link to the gateway's addresses: it is shown under a host that is not served.
     pub(super) fn is_foreign_host(&self) -> bool {
         matches!(self, Self::Refused { refusal, .. } if refusal.reason == Reason::HostNotServed)
     }
 
-    /// What its template is told, beside what every template is told.
+    /// The variables of its template, besides the common ones.
     pub(super) fn values(&self) -> Value {
         match *self {
             Self::Login(SignInForm { site, next, user, problem }) => {
@@ -158,7 +158,7 @@ fn render_step(step: &StepReceipt) -> Value {
     context! { result, count => step.count, text => format!("receipt.{name}.{text}"), detail }
 }
 
-/// What somebody who was refused can do next.
+/// What a refused user can do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NextStep {
     /// Ask for the same page once more.

@@ -42,9 +42,9 @@ impl Policies {
         })
     }
 
-    /// The policy for a page. There is no `form-action` where there is a form: Chromium holds every redirect that
-    /// follows on a form against it, so that whoever the application sends on to another origin after signing in or
-    /// out (its own single sign-on, its canonical name) would stay on the form as if nothing had happened.
+    /// The policy for a page. Pages with a form have no `form-action`: Chromium applies it to every redirect that
+    /// follows the form, so that users whom the application redirects to another origin after signing in or out (its
+    /// own single sign-on, its canonical name) would stay on the form without any message.
     pub(super) fn of(&self, needs: Needs) -> &HeaderValue {
         match needs {
             Needs::FormAndScript => &self.form_and_script,

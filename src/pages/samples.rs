@@ -1,4 +1,4 @@
-//! Every page with values of every kind: what a template is tried with before anybody sees it.
+//! Every page with values of every kind: templates are rendered with them before they are used.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Templates, texts and style: our own, and what an operator's folder puts over them. Everything is tried before
-//! anybody sees it.
+//! Templates, texts and style: the built-in ones, overridden by an operator's folder. Everything is rendered once
+//! before it is used.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +34,7 @@ const GERMAN: &str = include_str!("languages/de.toml");
 const MAX_FILE: u64 = 256 * 1024;
 /// The most files of an operator's folder.
 const MAX_FILES: usize = 100;
-/// Steps that one page may take: a template that loops for ever ends here.
+/// Execution steps of one page at most: it ends templates that loop forever.
 const FUEL: u64 = 100_000;
 
 /// How the pages look and what they say.
@@ -62,13 +62,13 @@ impl Theme {
     /// Our own look, in English and German.
     ///
     /// # Errors
-    /// A mistake of ours.
+    /// A bug of the gateway.
     pub fn built_in() -> Result<Self, Vec<BrokenFile>> {
         Self::of(&Files::new())
     }
 
-    /// Our own look with a folder's files over it: templates and `style.css` take the place of ours, `de.toml`
-    /// changes texts of a language or adds one, further templates can be included.
+    /// The built-in theme overridden by a folder's files: templates and `style.css` replace the built-in ones,
+    /// `de.toml` changes texts of a language or adds one, further templates can be included.
     ///
     /// # Errors
     /// Everything that is wrong with the files.
@@ -81,7 +81,7 @@ impl Theme {
         &self.untranslated
     }
 
-    /// What is odd about the forms of the templates.
+    /// Problems in the forms of the templates.
     pub(crate) fn form_problems(&self) -> &[TemplateProblem] {
         &self.advice
     }
@@ -94,8 +94,8 @@ impl Theme {
         language::choose(headers, &self.tags)
     }
 
-    /// A page. `around` is what every template is told. What an operator wrote may still fail on values that it was
-    /// not tried with: then the page is ours.
+    /// A page. `around` are the common variables. An operator's template may still fail on values that it was not tried
+    /// with: then the built-in one is used.
     pub(super) fn render(&self, language: Language, page: &Page<'_>, around: &Value) -> Option<String> {
         let values = self.values(language, page, around)?;
         self.environments.iter().find_map(|environment| render(environment, page, &values).ok())
@@ -127,8 +127,8 @@ impl Theme {
         if broken.is_empty() { Ok(theme) } else { Err(broken) }
     }
 
-    /// Every page in every language, with values of every kind: what fails, once for each place, and what is odd.
-    /// Templates that cannot even be read are not tried.
+    /// Renders every page in every language, with values of every kind. Returns failures, once for each place, and
+    /// problems of forms. Templates that cannot be parsed are skipped.
     fn tried(&self, files: &Files) -> (Vec<BrokenFile>, Vec<TemplateProblem>) {
         let Some(environment) = self.environments.first() else { return Default::default() };
         let brand = context! { name => "sample", beside_logo => "", logo => "sample" };
@@ -258,8 +258,8 @@ fn is_alphabetic(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// What a failure says, with the file that it happened in. A failure within a template of ours is that of the file
-/// which made it fail, and the page is named.
+/// The message of a failure, with its file. A failure within a built-in template is attributed to the operator's file
+/// that caused it, and the page is named.
 fn broken_file(error: &Error, page: &str, files: &Files) -> BrokenFile {
     let innermost = std::iter::successors(Some(error), |error| {
         std::error::Error::source(*error).and_then(|source| source.downcast_ref::<Error>())

@@ -66,7 +66,8 @@ where
     }
 }
 
-/// Answers 503. While there are few such clients each gets the time to read it; a flood is told and dropped.
+/// Answers 503. A few such clients get the time to read it; in a flood the response is written and the connection
+/// dropped.
 fn turn_away<A>(shared: &Arc<Shared<A>>, mut transport: Transport, reason: Reason)
 where
     A: Application,

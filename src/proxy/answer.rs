@@ -105,7 +105,7 @@ impl Relay<'_> {
             (AnswerBody::Empty, AnswerBody::Length(length)) => SentFraming::Length(length),
             (AnswerBody::Empty, _) => SentFraming::Nothing,
             (AnswerBody::Length(length), _) => SentFraming::Length(length),
-            // Who speaks HTTP/1.0 knows no chunks.
+            // HTTP/1.0 clients do not support chunked coding.
             (AnswerBody::Chunked | AnswerBody::UntilClose, _) if self.request.is_http10() => SentFraming::UntilClose,
             (AnswerBody::Chunked | AnswerBody::UntilClose, _) => SentFraming::Chunked,
         }

@@ -45,7 +45,7 @@ pub struct Client {
     pub(super) chunked_stream: bool,
     /// The client has closed its direction.
     pub(super) is_half_closed: bool,
-    /// A connection to an upstream that one of its requests has authenticated: for its owner and for nobody else.
+    /// A connection to an upstream that one of its requests has authenticated: only for its owner.
     pub(super) bound: Option<Box<AuthenticatedConnection>>,
 }
 
@@ -201,7 +201,7 @@ impl Client {
         Ok(self.body.is_over())
     }
 
-    /// Passes over what has come of a body that nobody wants. True: the next request is behind it.
+    /// Skips what has been received of an unwanted body. Returns true if the next request follows it.
     pub(super) fn pass_over_body(&mut self) -> bool {
         let mut waste = BytesMut::new();
         while !self.input.is_empty() && !self.body.is_over() {
@@ -312,8 +312,8 @@ impl Client {
         }
     }
 
-    /// Breaks an answer off in a way that nobody takes for its end: a connection that is closed in the middle of a
-    /// length or of chunks tells; of one that would end with the connection, only a reset does.
+    /// Aborts a response in a way that clients cannot take for its end: with a length or chunked coding, closing in the
+    /// middle suffices; if the response ends with the connection, only a reset does.
     pub(super) fn break_off(&mut self) -> ExchangeOutcome {
         if self.ends_by_close {
             self.transport.reset_when_dropped();

@@ -24,8 +24,9 @@ pub struct Connection {
     state: AtomicU64,
     /// Millisecond of the clock at which the connection ends whatever it does; `u64::MAX`: none.
     end_by: AtomicU64,
-    /// Millisecond of the clock by which the application owes the head of its answer, or the next piece of it;
-    /// `u64::MAX`: it owes none, [`OVERDUE`]: the time is up, with [`FRESH`]: so many milliseconds from the next sweep.
+    /// Millisecond of the clock by which the head of the application's response is due, or the next piece of it;
+    /// `u64::MAX`: nothing is due, [`OVERDUE`]: the time is up, with [`FRESH`]: this many milliseconds from the next
+    /// sweep.
     answer_by: AtomicU64,
     waker: AtomicWaker,
     /// The number of the configuration by which the running exchange was judged; [`NOTHING_JUDGED`] between exchanges.
@@ -45,8 +46,8 @@ pub struct Connection {
 const NOTHING_JUDGED: u64 = u64::MAX;
 /// Never a real deadline: no patience is that short.
 const OVERDUE: u64 = 0;
-/// Marks a patience whose time has not begun: the sweep begins it, so that nobody asks the clock for each piece of an
-/// answer.
+/// Marks a deadline that has not been started: the sweep starts it, so that the clock is not read for each piece of a
+/// response.
 const FRESH: u64 = 1 << 63;
 
 impl Connection {
@@ -104,7 +105,7 @@ impl Connection {
         self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A new exchange begins with the first bytes of its head: so many are here already.
+    /// A new exchange begins with the first bytes of its head: this many have been received already.
     pub(super) fn begin_head(&self, bytes: usize) -> bool {
         self.bytes_in.store(bytes as u64, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
@@ -134,7 +135,7 @@ impl Connection {
         is_before
     }
 
-    /// The exchange is over: what it was cut by concerns nobody any more. False: the connection closes.
+    /// The exchange is over, and with it its cut. False: the connection closes.
     pub(super) fn enter_idle(&self) -> bool {
         if self.is_draining() {
             return false;

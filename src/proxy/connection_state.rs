@@ -19,7 +19,7 @@ pub(super) enum ConnectionState {
     Idle,
     /// Everything was sent; what the client may still send is thrown away.
     Lingering,
-    /// The raw connection belongs to somebody else now.
+    /// The raw connection was handed over.
     HandedOver,
     /// Over, for this reason.
     Ended(CloseReason),
@@ -70,7 +70,7 @@ pub(super) struct Waited {
     pub(super) bytes: u64,
 }
 
-/// How long a client that is no longer answered may go on sending: long enough for it to read what it was told
+/// Lingering close: how long a client that gets no further response may go on sending, so that it can read the last one
 /// before the system resets the connection.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -92,7 +92,7 @@ impl ConnectionTimeouts {
         self.is_too_slow(self.body, waited)
     }
 
-    /// A pause has a limit, and so have all pauses together: the same, and a second for every `min_rate` bytes.
+    /// A pause has a limit, and so has the sum of all pauses: the same, plus a second for every `min_rate` bytes.
     fn is_too_slow(&self, limit: Duration, waited: Waited) -> bool {
         let earned = Duration::from_secs(waited.bytes / self.min_rate.max(1));
         waited.pause >= limit || waited.pause + waited.before >= limit + earned

@@ -40,7 +40,7 @@ impl ConnectionLimits {
         Self { all: *connections, each: *connections_per_address, trusted: trusted.clone() }
     }
 
-    /// Under which address a connection counts. Behind this machine and behind a proxy there are many people.
+    /// The address under which a connection is counted. Loopback and proxies in front stand for many clients.
     fn counts_as(&self, peer: Peer) -> Option<IpAddr> {
         let Peer::Tcp(address) = peer else { return None };
         let address = address.ip().to_canonical();
@@ -49,7 +49,7 @@ impl ConnectionLimits {
     }
 }
 
-/// Whoever has one address of IPv6 has all of its /64.
+/// A client with one IPv6 address usually has all of its /64.
 fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -85,7 +85,7 @@ impl ConnectionTable {
     /// A place for one more connection.
     ///
     /// # Errors
-    /// There is none: for nobody, or not for this address.
+    /// No free place: in all, or for this address.
     pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<ConnectionSlot, Reason> {
         let limits = self.limits.load();
         let one_more = |open| (open < limits.all).then_some(open + 1);

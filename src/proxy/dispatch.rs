@@ -101,7 +101,7 @@ impl Connector {
             (Sharing::Owner, Some(owner)) => {
                 client.bound = Some(Box::new(AuthenticatedConnection { key, owner: Arc::clone(owner), stream }));
             }
-            // Nobody is known to whom it could belong: it is closed.
+            // It has no owner: it is closed.
             (Sharing::Owner, None) => {}
         }
     }
@@ -155,7 +155,7 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    /// A connection that is there already: the owner's own, or one that everybody shares.
+    /// A kept connection: the owner's own, or a shared one.
     fn kept(&mut self, connector: &Connector, client: &mut Client, endpoint: &Endpoint) -> Option<UpstreamConnection> {
         if self.anew {
             return None;

@@ -199,7 +199,7 @@ impl Proxy {
     }
 }
 
-/// Ends an exchange that has come to nothing: with an answer of ours, if there is none yet and somebody waits for one.
+/// Ends a failed exchange: with a response of the gateway, if none was sent yet and the client still waits.
 async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure: ExchangeFailure) -> ExchangeOutcome {
     if failure.is_the_upstreams() {
         tracing::warn!(?failure, "an exchange failed");

@@ -3,7 +3,7 @@
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
 
-/// Why there is no answer of the application, or no whole one.
+/// Why there is no response from the application, or only an incomplete one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExchangeFailure {
     /// No connection: refused, no route, no address, no TLS, or not within `connect_timeout`.
@@ -14,7 +14,7 @@ pub(super) enum ExchangeFailure {
     Broken,
     /// Silent for `response_timeout`, or it did not take the request for as long.
     TooSlow,
-    /// The client went away: there is nobody to answer.
+    /// The client disconnected: nothing to answer.
     ClientGone,
     /// The body of the request is none.
     Body(Reason),
@@ -25,7 +25,7 @@ pub(super) enum ExchangeFailure {
 }
 
 impl ExchangeFailure {
-    /// What the client is told; `None` where nobody waits for an answer.
+    /// The reason for the client; `None` if no client waits for a response.
     pub(super) fn reason(self) -> Option<Reason> {
         match self {
             Self::Unreachable => Some(Reason::UpstreamUnreachable),

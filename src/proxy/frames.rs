@@ -1,7 +1,6 @@
 //! Where one WebSocket frame ends and the next begins (RFC 6455 5.2).
 //!
-//! Only headers are looked at: a tunnel forwards frames as they are, but may put one of its own between two of
-//! them only at a boundary.
+//! Only headers are inspected: a tunnel forwards frames unchanged, but may insert one of its own only at a boundary.
 
 /// Follows one direction of a WebSocket connection.
 #[derive(Debug)]
@@ -18,7 +17,7 @@ enum FrameState {
     Payload { left: u64, is_activity: bool },
 }
 
-/// Two fixed bytes and eight of length: as much of a header as is looked at. The masking key counts as payload.
+/// Two fixed bytes and eight of length: as much of a header as is inspected. The masking key counts as payload.
 const LENGTH_END: usize = 10;
 
 /// Applications keep their sockets open with data frames of so few bytes.

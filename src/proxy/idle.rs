@@ -48,7 +48,7 @@ const MOST: usize = 1024;
 /// Kept to one endpoint.
 const MOST_EACH: usize = 256;
 
-/// The connections that nobody uses at this moment.
+/// The idle upstream connections.
 #[derive(Debug)]
 pub(super) struct IdleConnections {
     kept: Mutex<KeptConnections>,
@@ -161,7 +161,7 @@ impl IdleConnections {
 }
 
 impl KeptConnections {
-    /// Takes out the one that was used least recently, if there is no room: of its endpoint, or of all.
+    /// Removes the least recently used one when a limit is reached: of its endpoint, or of all.
     fn make_room(&mut self, key: UpstreamKey) -> Option<KeptConnection> {
         let full = self.shelves.get(&key).is_some_and(|shelf| shelf.len() >= MOST_EACH);
         let from = if full { key } else { self.least_recent().filter(|_| self.count >= MOST)? };

@@ -13,7 +13,7 @@ use super::unix_socket::{self, SocketFile};
 use crate::values::client_address::Peer;
 use crate::values::listen_address::ListenAddress;
 
-/// A bound socket that clients can connect to already; what comes waits until somebody accepts.
+/// A bound socket that clients can connect to already; connections wait until they are accepted.
 #[derive(Debug)]
 pub struct Listener {
     address: ListenAddress,
@@ -93,7 +93,7 @@ fn bind_tcp(address: SocketAddr, takes_ipv4: bool) -> io::Result<Listener> {
     Ok(Listener { address, socket: Accepting::Tcp(listener) })
 }
 
-/// A socket that has its address, and that nobody can connect to yet.
+/// A bound socket that clients cannot connect to yet.
 fn bound(address: SocketAddr, takes_ipv4: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {

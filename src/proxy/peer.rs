@@ -54,8 +54,8 @@ pub(crate) fn http_peer(
 
 /// The authorities of `upstream_ca_file`s in the engine's form, made once for each set.
 ///
-/// With authorities of its own a route costs more for each new TLS connection: the engine then makes a new client
-/// configuration for every one, without session resumption. Requests on kept connections cost the same.
+/// With its own certificate authorities a route costs more for each new TLS connection: the engine then makes a new
+/// client configuration for every one, without session resumption. Requests on kept connections cost the same.
 #[derive(Default)]
 pub(crate) struct OwnAuthorities(Mutex<HashMap<u64, Arc<CaType>>>);
 
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(peer(&endpoint(Some("app.test")), &own).get_ca().unwrap().len(), 1);
         assert!(peer(&endpoint(None), &own).get_ca().is_none());
         assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::platform()).get_ca().is_none());
-        // The engine connects to nobody who has to be in an empty list.
+        // With an empty list the engine refuses every certificate.
         assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::none()).get_ca().unwrap().is_empty());
     }
 }

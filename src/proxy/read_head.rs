@@ -14,7 +14,7 @@ use crate::values::reason::Reason;
 pub(super) enum ReceivedHead {
     /// A head that has one reading.
     Request(Request),
-    /// No request. Nobody knows where the next one would begin.
+    /// Not a valid request. Where the next one would begin is unknown.
     Refused(Reason),
     /// The connection is over.
     Gone,
@@ -31,7 +31,7 @@ pub(super) async fn read_head(client: &mut Client, limits: &ParsedHead) -> Recei
             Ok(Some(head)) => {
                 let body = Request::body(&head);
                 let behind = client.input.get(head.end..).unwrap_or_default();
-                // What is broken from the start is answered before anybody is bothered with it.
+                // A request that is invalid from the start is answered before the gateway sees it.
                 if body.clone().feed(behind).is_err() {
                     return ReceivedHead::Refused(Reason::BodyMalformed);
                 }

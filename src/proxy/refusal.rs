@@ -1,4 +1,4 @@
-//! Answers to what is no request, and to whom there is no room for.
+//! Responses to invalid requests, and to clients over the connection limit.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,12 +16,12 @@ use super::wire::{self, Persistence, SentFraming};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
-/// The reason alone, for programs and for whoever reads no page.
+/// The reason only, for clients that do not accept a page.
 pub(super) fn plain(reason: Reason) -> Reply {
     Reply::json(reason.status(), &json!({ "error": reason.id(), "message": reason.message() }))
 }
 
-/// The answer to a client that there is no room for: nobody has read what it wants.
+/// The response to a client over the connection limit: its request is not read.
 pub(super) fn no_room(reason: Reason) -> BytesMut {
     closing_answer(plain(reason).with(RETRY_AFTER, HeaderValue::from_static("1")))
 }

@@ -34,7 +34,7 @@ pub(super) enum RelayOutcome {
 
 /// What follows a whole answer.
 pub(super) struct CompletedAnswer {
-    /// The client was told that it may ask again.
+    /// The client was told to retry.
     pub(super) keeps: bool,
     /// The connection to the upstream, if another request may be sent on it.
     pub(super) upstream: Option<UpstreamConnection>,
@@ -63,7 +63,7 @@ pub(super) struct Relay<'a> {
 
 /// How far the answer is.
 pub(super) enum AnswerProgress {
-    /// Its head is to come, and so many interim ones came.
+    /// Its head is to come, after this many interim ones.
     Awaited(AnswerReader, u8),
     /// Its head was let out.
     Begun(StartedAnswer),
@@ -155,14 +155,14 @@ impl Relay<'_> {
             && !begun.body.was_lenient()
             && client.body.is_over()
             && !sending.is_broken
-            // What came behind the answer answers nobody.
+            // Data after the response belongs to no request.
             && upstream.input.is_empty();
         let upstream = reusable.then_some(upstream);
         RelayOutcome::Answered(CompletedAnswer { keeps: begun.keeps, upstream, sharing, promised: begun.promised })
     }
 
-    /// If the configuration has changed, the exchange is judged again: before its head has left as if it came now, after
-    /// that it is cut.
+    /// If the configuration has changed, the exchange is judged again: before its head has left as if it came now,
+    /// after that it is cut.
     fn check_rules(&mut self) -> Result<(), ExchangeFailure> {
         let generation = self.gateway.generation();
         if generation == self.judged {

@@ -58,8 +58,9 @@ impl Request {
         RequestHead { method: &self.method, target: self.target(), headers: &self.fields }
     }
 
-    /// Whether what came right behind it, unasked, is another request to everybody: to somebody who reads a length that
-    /// we do not, it is a part of this one. Whoever sends that asks again, on another connection.
+    /// Whether pipelined data after it is unambiguously another request: a program that honours a length which the
+    /// gateway does not would read it as part of this one (request smuggling). Such a client has to retry on another
+    /// connection.
     pub(super) fn may_be_followed(&self) -> bool {
         self.framing == SentFraming::Nothing && !self.is_old && matches!(self.method, Method::GET | Method::HEAD)
     }

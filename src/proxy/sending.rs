@@ -92,7 +92,7 @@ impl Sending {
     /// Ready when all of it is the system's, with whether anything moved.
     ///
     /// # Errors
-    /// The session has ended. That the upstream takes nothing is no error here: it may have answered already.
+    /// The session has ended. An upstream that stops reading is not an error here: it may have answered already.
     pub(super) fn poll_send(
         &mut self,
         context: &mut Context<'_>,

@@ -22,12 +22,12 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::time::Moment;
 
-/// What stands behind the server: it answers requests, and says what is told to a client whose head is no request.
+/// The application of the server: it answers requests, and gives the responses to invalid heads.
 pub trait Application: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the connection has to end.
     fn exchange(&self, client: &mut Client, request: Request) -> impl Future<Output = ExchangeOutcome> + Send;
 
-    /// The answer to a head that was refused before anybody judged it, of which `head` is what came. `peer` sent it.
+    /// The response to a head that was refused as invalid. `head` is what was received of it from `peer`.
     fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
         let _ = (peer, head);
         plain(reason)
@@ -48,7 +48,7 @@ pub trait Application: Send + Sync + 'static {
 pub enum ExchangeOutcome {
     /// The client may ask again.
     Again,
-    /// The rest of the connection belongs to somebody else.
+    /// The connection was handed over.
     HandedOver(UpgradeHandler),
     /// Nothing more is to be said.
     Close,
@@ -100,14 +100,14 @@ where
     }
 }
 
-/// Says why a head is no request. What a client is told whose time is over is what the system takes at once.
+/// Sends the reason why a head is invalid. After a timeout, only what the socket accepts at once is sent.
 async fn refuse<A: Application>(shared: &Shared<A>, mut client: Client, connection: &Connection, reason: Reason) {
     let answer = closing_answer(shared.app.refuse(connection.peer(), &client.input, reason));
     if connection.enter(ConnectionState::Lingering) {
         send(client.transport(), connection, &answer).await;
         lingering_close(client.into_parts().0, connection).await;
     } else {
-        // It is told if it still listens; if not, nothing is lost.
+        // Best effort: the client may have stopped reading.
         let _ = client.transport().try_write(&answer);
     }
 }
@@ -115,7 +115,7 @@ async fn refuse<A: Application>(shared: &Shared<A>, mut client: Client, connecti
 /// Waits for the first byte of a request, with no buffer and no exchange alive. False: the connection is over.
 async fn request_comes(client: &mut Client, connection: &Connection) -> bool {
     let comes = poll_fn(|context| {
-        // A connection that came while the server was closing is on nobody's list: the flag tells.
+        // A connection accepted while the server was closing is in no list: the flag covers it.
         if connection.is_draining() || poll_over(connection, context).is_ready() {
             return Poll::Ready(false);
         }

@@ -51,7 +51,7 @@ pub(super) struct Shared<A> {
 const REFUSALS_AT_ONCE: usize = 64;
 /// The longest wait for exchanges to be judged again: a thread that does not get its turn for so long.
 const JUDGED_WITHIN: Duration = Duration::from_millis(500);
-/// How often the deadlines are looked at: no deadline is kept more precisely.
+/// How often the deadlines are checked, which is their precision.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 impl Server {
@@ -114,7 +114,8 @@ impl Server {
         self.control.sweep();
     }
 
-    /// From now on these settings hold, for open connections as well. What concerns binding and threads does not change.
+    /// From now on these settings hold, for open connections as well. What concerns binding and threads does not
+    /// change.
     pub fn set(&self, settings: ServerSettings) {
         self.control.table.set_limits(ConnectionLimits::of(&settings));
         self.control.settings.store(Arc::new(settings));

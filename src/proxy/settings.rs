@@ -22,15 +22,15 @@ pub struct ServerSettings {
     pub body_timeout: Duration,
     /// Longest time that a client may take nothing of what is being sent to it. Default: 60 s.
     pub send_timeout: Duration,
-    /// Slowest rate, in bytes a second, at which a client may send a body or take an answer: its pauses together may
-    /// last `body_timeout` or `send_timeout`, and a second more for every so many bytes. Default: 100.
+    /// Minimum transfer rate in bytes per second, either direction: the pauses of a body together may last
+    /// `body_timeout` or `send_timeout`, plus a second for every this many bytes. Default: 100.
     pub min_rate: u64,
     /// The largest head of a request. Default: 32 KiB and 100 lines.
     pub head: ParsedHead,
     /// Most connections from one address at the same time, IPv6 by /64; never counted for loopback, unix sockets and
     /// trusted proxies. What comes above is answered 503. Default: 1,000.
     pub connections_per_address: usize,
-    /// The proxies in front, through which many people come.
+    /// The proxies in front, which stand for many clients.
     pub trusted: TrustedProxies,
     /// Most connections at the same time, over all listeners; what comes above is answered 503. Default: 20,000.
     pub connections: usize,

@@ -59,7 +59,7 @@ pub trait TunnelRules {
     /// The client has sent something that says that a person is there.
     fn note_activity(&self);
 
-    /// What the client is told when the tunnel is cut.
+    /// The close frame for the client when the tunnel is cut.
     fn close_message(&self) -> CloseMessage;
 }
 
@@ -70,7 +70,7 @@ pub enum CloseMessage {
     SessionEnded,
     /// 1008, "no longer allowed": the configuration has changed.
     NoLongerAllowed,
-    /// 1012 (service restart): whoever gets it comes back.
+    /// 1012 (service restart): clients reconnect.
     Restart,
     /// 1001 (going away), for who does not know 1012.
     GoingAway,
@@ -414,8 +414,8 @@ fn poll_discard<R: AsyncRead + Unpin>(context: &mut Context<'_>, reader: &mut R)
     }
 }
 
-/// Close, status 1001 (going away), masked as a client must. The key hides nothing here: the payload is no
-/// stranger's, and a peer only needs a mask to be there (RFC 6455 5.3, 10.3).
+/// Close, status 1001 (going away), masked as a client must. A fixed key is sufficient: the payload is not
+/// attacker-controlled, and the peer only needs the mask to be present (RFC 6455 5.3, 10.3).
 fn masked_close_1001() -> [u8; 8] {
     let mut key = [0; 4];
     // Without randomness a key of zeroes is as good.

@@ -15,8 +15,8 @@ pub(crate) const BACKLOG: i32 = 4096;
 
 /// Binds a socket at a path, for its owner and, with this mode, a group. To be called within a tokio runtime.
 ///
-/// Nobody can connect before `listen`, and the name appears with the right mode by the rename: there is no moment
-/// at which the umask of the process counts, and none at which a restart leaves no socket at the path.
+/// Clients cannot connect before `listen`, and the name appears with the right mode by the rename: at no moment does
+/// the umask of the process matter, and at none does a restart leave the path without a socket.
 ///
 /// # Errors
 /// What the system says, or that something is at that path which must stay.
@@ -31,7 +31,7 @@ pub(crate) fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(Un
         .and_then(|()| socket.listen(BACKLOG))
         .and_then(|()| fs::rename(&staging, path));
     if let Err(error) = listening {
-        // The staged name is of no use to anybody; the error that matters is the first one.
+        // The staged name is useless now; the first error is the one to report.
         let _ = fs::remove_file(&staging);
         return Err(error);
     }
@@ -52,7 +52,7 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
     access(folder, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
 }
 
-/// A socket that nobody answers on is a leftover and may be replaced; anything else at that path may not.
+/// A socket without a listener is a leftover and may be replaced; anything else at that path must not.
 fn refuse_what_is_in_use(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {

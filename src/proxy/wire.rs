@@ -12,7 +12,7 @@ use crate::http1::header_edits::put_line;
 pub(super) enum SentFraming {
     /// There is none, and nothing is said about one.
     Nothing,
-    /// So many bytes: those that follow or, in answer to HEAD, those that would.
+    /// This many bytes: those that follow or, in response to HEAD, those that would.
     Length(u64),
     /// In chunks.
     Chunked,
@@ -100,7 +100,7 @@ pub(super) fn put_headers<'a>(to: &mut BytesMut, headers: impl IntoIterator<Item
     headers.into_iter().for_each(|(name, value)| put_line(to, name, value.as_bytes()));
 }
 
-/// Data of a body, as one chunk or as it is. No data is no chunk: an empty one would be the last.
+/// Data of a body, as one chunk or unchanged. Empty data is not written as a chunk: that would be the last one.
 pub(super) fn put_data(to: &mut BytesMut, data: &[u8], in_chunks: bool) {
     if in_chunks && !data.is_empty() {
         // Writing to memory does not fail.

@@ -3,10 +3,10 @@
 /// What a route asks of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing. Whoever is signed in is still told to the application.
+    /// Nothing. A signed-in user's identity is still sent to the application.
     Public,
-    /// Somebody who is signed in.
+    /// A signed-in user.
     SignedIn,
-    /// Somebody who is in one of these groups, compared letter by letter. Never empty.
+    /// A user in one of these groups, compared case-sensitively. Never empty.
     Groups(Vec<String>),
 }

@@ -143,7 +143,7 @@ mod tests {
         assert_ne!(plain.id(), tls.id());
         assert_eq!(plain.id(), Endpoint::new(address(), None).id());
         assert_eq!((plain.server_name(), tls.server_name()), (None, Some("app.test")));
-        // Another number would send everybody to another upstream after an update.
+        // Another number would move every client to another upstream after an update.
         assert_eq!(plain.id(), 0xa54f_26af_a026_85be);
     }
 

@@ -10,7 +10,7 @@ const REGISTERED: [&str; 37] = [
     "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
 ];
 
-/// Never passed on: they are meant for the proxy, show what it adds, or are no method at all.
+/// Never forwarded: they are meant for the proxy, reveal what it adds, or are not methods of HTTP/1.1.
 const NEVER: [&str; 3] = ["TRACE", "CONNECT", "PRI"];
 
 /// Whether a method is one that no route passes on.

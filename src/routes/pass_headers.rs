@@ -7,7 +7,7 @@ use http::HeaderName;
 pub enum Sender {
     /// One of `trusted_proxies`, when it is the other end of the connection.
     TrustedProxy,
-    /// Whoever wants to.
+    /// Any client.
     Anybody,
 }
 

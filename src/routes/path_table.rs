@@ -167,7 +167,7 @@ mod tests {
             "/a/b%3Fx", "/a/b%2523", "/a/.../b", "/a;x/b", "/a;x%2Fb", "/a;x%2Fy/b", "/a;x%3Fy%2Fb/z", "/a%3Bx%5Cb",
             "/a%EF%BC%8Fb", "/a/%E2%80%8Bb",
         ];
-        // However much stands before it that nobody looks at.
+        // However many entries come before it that do not match.
         for filling in ["/", "%E2%80%8B", "/..."] {
             let path = format!("/a{}/%F0%9D%90%9B", filling.repeat(300));
             assert!(find(&table, "app.test", &path).is_err(), "{path}");

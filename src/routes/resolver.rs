@@ -167,7 +167,7 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(tokio::net::lookup_host((host, port)).await?.collect())
 }
 
-/// Resolves the upstream's name again and again, until nobody uses the upstream any more.
+/// Resolves the upstream's name periodically, until the upstream is no longer in use.
 async fn keep_resolved<L, A>(upstream: Weak<Upstream>, look_up: L)
 where
     L: Fn(String, u16) -> A,

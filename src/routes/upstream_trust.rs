@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 
 /// The certificates that upstreams are checked against: the machine's, or those of `upstream_ca_file` alone.
 ///
-/// There is no way to switch the check off.
+/// The check cannot be switched off.
 pub struct UpstreamTrust {
     id: u64,
     /// `None`: the machine's.
@@ -44,12 +44,12 @@ impl UpstreamTrust {
         Self::of(None)
     }
 
-    /// Trust in nobody: no TLS upstream is accepted.
+    /// No trusted authority: every TLS upstream is refused.
     pub fn none() -> Arc<Self> {
         Self::of(Some(Vec::new()))
     }
 
-    /// The certificates of a PEM file, and nobody else.
+    /// The certificates of a PEM file, and no others.
     ///
     /// # Errors
     /// The file holds no certificate, or one that cannot be used.

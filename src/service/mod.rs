@@ -106,9 +106,9 @@ impl Service {
         self.gateway.hold_users().await
     }
 
-    /// Serves another configuration from now on: its rules, users, limits and log settings. What is under way goes on with
-    /// the one that it began with, unless the new one refuses it: then it is cut. Sessions, wrong passwords that were
-    /// counted, and connections to upstreams that are still there outlive it. One caller at a time.
+    /// Serves another configuration from now on: its rules, users, limits and log settings. What is under way goes on
+    /// with the one that it began with, unless the new one refuses it: then it is cut. Sessions, wrong passwords that
+    /// were counted, and connections to upstreams that are still there outlive it. One caller at a time.
     ///
     /// # Errors
     /// [`NotServed`]; then nothing has changed.

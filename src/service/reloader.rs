@@ -87,8 +87,8 @@ impl Reloader {
         Self { service, path, start, log, clock, current: Mutex::new(current) }
     }
 
-    /// Reads everything anew: the configuration and the files that it names. It is run to its end even if the caller goes
-    /// away, and after any other that is under way.
+    /// Reads everything anew: the configuration and the files that it names. It is run to its end even if the caller
+    /// goes away, and after any other that is under way.
     ///
     /// # Errors
     /// [`NotReloaded`]: then nothing has changed.
@@ -120,8 +120,8 @@ impl Reloader {
     }
 
     async fn read_and_apply(&self, current: &mut Current) -> Result<Changes, NotReloaded> {
-        // No user changes a password between the reading of the users' file and its use, or the change would be lost here
-        // until the next reload.
+        // No user changes a password between the reading of the users' file and its use, or the change would be lost
+        // here until the next reload.
         let _reading = self.service.hold_users().await;
         let (path, start) = (self.path.clone(), self.start.clone());
         // Files are read, and templates tried: not on a thread that serves.

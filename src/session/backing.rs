@@ -76,7 +76,7 @@ impl Backing {
         in_time(self.store.end_all_of(user)).await
     }
 
-    /// Ends those that nobody, at whichever replica, has used after `cut_off`. A use is told as a moment.
+    /// Ends those that have not been used on any replica after `cut_off`.
     pub(super) async fn end_if_idle(
         &self,
         sessions: &[Arc<Session>],

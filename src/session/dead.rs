@@ -1,5 +1,5 @@
 //! Sessions that ended here and must not come back from the store: those whose end the store has not confirmed, and
-//! those whose record somebody may just have loaded.
+//! those whose record may be loading at this moment.
 //!
 //! Three kinds of tasks meet here: ends, loads, and the task that repeats what the store has not confirmed. An end is
 //! noted before the store is asked for it; a load notes how many ends there were before it asks, and enters what it got
@@ -19,8 +19,8 @@ use crate::values::time::Moment;
 
 /// Ends that are remembered for loads under way. A load that is overtaken by more of them is tried again.
 const RECENT: usize = 4096;
-/// Keys that are remembered of logouts whose session could not be loaded: those of a longer outage are told that their
-/// end is not confirmed, as all others are, and are not repeated.
+/// Keys that are remembered of logouts whose session could not be loaded. Beyond this number, in a longer outage, the
+/// response still says that the end is not confirmed, but it is not retried.
 const MOST_UNKNOWN: usize = 10_000;
 
 /// An end that the store has not confirmed.
@@ -63,7 +63,7 @@ pub(super) enum Entry<T> {
     Dead,
     /// Its end is not confirmed.
     Unconfirmed,
-    /// Nobody can tell any more: load it again.
+    /// Unknown by now: load it again.
     Overtaken,
 }
 
@@ -149,8 +149,8 @@ impl Dead {
         }
     }
 
-    /// Up to so many of what the store has not confirmed, to be asked for again: each is to be confirmed or owed
-    /// after that.
+    /// Up to this many ends that the store has not confirmed, to be retried: each must then be confirmed or marked as
+    /// owed.
     pub(super) fn take_owed(&self, most: usize) -> Vec<Owed> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();

@@ -1,9 +1,9 @@
 //! The end of a session and the writes that are announced in its name, in one word.
 //!
-//! An exchange announces that it is about to write a head, writes, and takes the announcement back. To announce is to
-//! add one to the word and to read the mark in the same step, so there is no order in which an end and a write miss
-//! each other: either the announcement comes first, and the end sees and awaits it, or the mark does, and the exchange
-//! sees that and writes nothing.
+//! An exchange announces that it is about to write a head, writes, and withdraws the announcement. Announcing adds one
+//! to the word and reads the mark in the same atomic step, so an end and a write cannot miss each other: either the
+//! announcement comes first, and the end sees it and waits, or the mark does, and the exchange sees it and writes
+//! nothing.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,8 +47,8 @@ impl EndMark {
     }
 }
 
-/// The leave to write a head, or bytes of a tunnel, once and without waiting: whoever ends the session waits until this
-/// is dropped. It cannot be sent to another thread, so that no future that holds it across an `await` can be spawned.
+/// Permission to write a head, or bytes of a tunnel, once and without waiting: an end of the session waits until this
+/// is dropped. It is not `Send`, so that no future that holds it across an `await` can be spawned.
 #[derive(Debug)]
 #[must_use = "it is the leave for one write: hold it until that is made"]
 pub struct WriteGuard<'a> {
@@ -57,7 +57,7 @@ pub struct WriteGuard<'a> {
 }
 
 impl WriteGuard<'_> {
-    /// For what goes in nobody's name.
+    /// For requests without a session.
     pub(crate) const fn nobody() -> Self {
         Self { mark: None, stays_here: PhantomData }
     }
@@ -104,7 +104,8 @@ mod tests {
         assert!(!mark.is_awaited() && mark.is_set(), "a refused announcement is taken back");
     }
 
-    /// Writers and an end, in every order the machine finds: after the end saw nobody, nobody writes.
+    /// Writers and an end, in every order that the scheduler produces: once the end saw no announcement, no write
+    /// happens.
     #[test]
     fn nothing_is_written_after_the_end_saw_nobody() {
         use std::sync::atomic::AtomicBool;

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// Keys by the second at which their session should be looked at again. A session that ended early leaves its entry
-/// here until then.
+/// Keys by the second at which their session should be checked again. A session that ended early leaves its entry here
+/// until then.
 #[derive(Debug, Default)]
 pub(super) struct ExpiryQueue(Mutex<BTreeSet<(u32, SessionKey)>>);
 

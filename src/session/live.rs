@@ -25,7 +25,7 @@ pub struct Cut {
     waker: AtomicWaker,
 }
 
-/// The low half of the word is the grace in milliseconds, where somebody asked.
+/// The low half of the word is the grace in milliseconds, once a cut was requested.
 const GRACE: u64 = u32::MAX as u64;
 const BY_SESSION: u64 = 1 << 32;
 const BY_GATEWAY: u64 = 1 << 33;
@@ -33,7 +33,7 @@ const STREAMING: u64 = 1 << 34;
 const BY_RULES: u64 = 1 << 35;
 
 impl Cut {
-    /// A cut that nobody has signalled.
+    /// A cut that has not been signalled.
     pub fn new() -> Arc<Self> {
         Arc::new(Self::default())
     }
@@ -87,7 +87,7 @@ impl Cut {
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(change(word)));
     }
 
-    /// The grace of an exchange that was asked to end, zero for a stream; `None` while nobody asked.
+    /// The grace of an exchange that was asked to end, zero for a stream; `None` before that.
     pub(crate) fn signalled(&self) -> Option<Duration> {
         let word = self.word.load(Ordering::Acquire);
         let grace = if word & STREAMING == 0 { word & GRACE } else { 0 };

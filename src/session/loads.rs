@@ -15,7 +15,7 @@ use crate::values::client_address::ClientAddress;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// Keys that are asked for at the same time. One more is told that the store is busy.
+/// Keys that are loaded at the same time at most. For one more, the store counts as busy.
 const AT_ONCE: usize = 1024;
 /// Keys that one address may make up at once, and after how many milliseconds it may make up another one. Keys of
 /// sessions that there are cost nothing.
@@ -51,7 +51,7 @@ impl Default for Loads {
             flights: Mutex::default(),
             paid: zeros(ADDRESSES),
             absent: zeros(ABSENT),
-            // Keys drawn at the start: nobody outside knows who shares a place.
+            // Random keys of this process: an attacker cannot know which keys share an entry.
             hasher: RandomState::new(),
         }
     }
@@ -93,7 +93,7 @@ impl Loads {
             match found {
                 Ok(true) => self.refund(from),
                 Ok(false) => self.note_absent(key),
-                // Whoever's fault that is, it is not the address's.
+                // A failing store must not count against the client's address.
                 Err(Unavailable) => self.refund(from),
             }
             found.map(|_| ())

@@ -1,6 +1,7 @@
 //! Who is signed in. One owner of every session: [`table::SessionTable`].
 //!
-//! Nothing here acts on an end: whoever ends a session gets it back as [`record::Ended`] and gives it to `logout`.
+//! Nothing here acts on an end: the caller that ends a session gets it back as [`record::Ended`] and passes it to
+//! `logout`.
 
 pub(crate) mod backing;
 mod dead;

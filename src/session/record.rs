@@ -30,11 +30,11 @@ use crate::values::time::{Clock, Moment};
 pub struct SignIn {
     /// Who, for indexes and limits.
     pub user: Arc<UserKey>,
-    /// Who, for people and applications.
+    /// The user, for people and applications.
     pub identity: Arc<Identity>,
     /// What was stored of the user's password; `None` where nothing is.
     pub stamp: Option<CredentialStamp>,
-    /// The browser, as people call it.
+    /// The browser's name for users.
     pub device: Device,
     /// Where the sign-in came from.
     pub address: ClientAddress,
@@ -223,8 +223,8 @@ impl Session {
         self.live.cut_all(grace)
     }
 
-    /// Ends a session that is in no table: nobody finds it, so its mark and the cut are all there is to do. Answers how
-    /// many connections that were, none if somebody else has ended it.
+    /// Ends a session that is not in the table: only its mark and its connections remain. Returns how many connections
+    /// were cut, `None` if another caller has ended it.
     pub(crate) fn end_without_key(&self, cause: EndCause, grace: Duration) -> usize {
         if self.mark(cause) { self.cut(grace) } else { 0 }
     }
@@ -234,7 +234,7 @@ impl Session {
         self.ended.set(cause)
     }
 
-    /// Whether somebody has announced a write in its name and not made it yet.
+    /// Whether a write in its name is announced and not finished.
     pub(super) fn has_writes(&self) -> bool {
         self.ended.is_awaited()
     }
@@ -289,14 +289,14 @@ impl Hold {
 }
 
 impl Drop for Hold {
-    /// The cut is over with its exchange: between two requests a connection belongs to nobody's session.
+    /// The cut ends with its exchange: between two requests a connection belongs to no session.
     fn drop(&mut self) {
         self.session.live.deregister(&self.cut);
         self.cut.disarm();
     }
 }
 
-/// A session that has ended, and why. Whoever gets one has to run the rest of the logout.
+/// A session that has ended, and why. Its holder must run the rest of the logout.
 #[derive(Clone, Debug)]
 #[must_use = "an ended session still has connections to cut and an audit line to write: give it to logout::Pipeline"]
 pub struct Ended {
@@ -304,8 +304,8 @@ pub struct Ended {
     pub(crate) session: Arc<Session>,
     /// Why.
     pub(crate) cause: EndCause,
-    /// Who ended it. Where somebody else did, the rest of the logout is theirs, and only what acts in the session's
-    /// name here is cut.
+    /// Who ended it. If another replica did, the rest of the logout is its task, and only the session's connections
+    /// here are cut.
     pub(crate) end: End,
     /// Whether the store has confirmed the end.
     pub(crate) confirmed: bool,

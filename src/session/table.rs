@@ -79,7 +79,7 @@ pub enum NotOpened {
     NoRandomness,
 }
 
-/// A new session: the secret for the browser, and whoever had to make room.
+/// A new session: the secret for the browser, and the sessions that were ended to make room.
 #[derive(Debug)]
 pub struct Opened {
     /// What the browser gets.
@@ -97,7 +97,7 @@ pub(crate) enum Found {
     Live(Arc<Session>),
     /// A session that is over, and has not left the table yet.
     Over(Arc<Session>),
-    /// Nobody's key.
+    /// A key of no session.
     Absent,
     /// Only the store can tell: see [`SessionTable::load`].
     Unknown,
@@ -153,12 +153,13 @@ impl SessionTable {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody is signed in.
+    /// Whether there are no sessions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Signs somebody in: always a new id. Ends the least recently used sessions of a user who has too many.
+    /// Opens a session, always with a new id (against session fixation). Ends the least recently used sessions of a
+    /// user who has too many.
     pub async fn open(&self, sign_in: SignIn, now: Moment) -> Result<Opened, NotOpened> {
         let id = SessionId::generate().map_err(|_| NotOpened::NoRandomness)?;
         let reservation = self.reserve()?;
@@ -207,7 +208,7 @@ impl SessionTable {
     /// Gives a session a further key: the cookie of another own host. False if it has ended.
     ///
     /// # Errors
-    /// The store has not confirmed it: the key must not be given to anybody.
+    /// The store has not confirmed it: the key must not be sent to the browser.
     #[cfg_attr(not(test), expect(dead_code, reason = "for a store on disk or of several gateways"))]
     pub(crate) async fn add_key(&self, session: &Arc<Session>, key: SessionKey) -> Result<bool, Unavailable> {
         if let Some(backing) = &self.backing
@@ -232,7 +233,7 @@ impl SessionTable {
         self.by_user.get(user).map(|sessions| sessions.value().clone()).unwrap_or_default()
     }
 
-    /// The sessions of everybody, or of the users of this name whatever their source, in no particular order.
+    /// All sessions, or those of the users with this name from any source, in no particular order.
     pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
         let users = self.by_user.iter().filter(|entry| user.is_none_or(|user| *entry.key().subject == *user));
         users.flat_map(|entry| entry.value().clone()).collect()

@@ -1,22 +1,22 @@
 //! Who is next where many want something that only a few can have at a time: fair shares by account, by address and
 //! by site. Pure; for checking passwords, which cost a core's time each.
 //!
-//! What somebody uses is counted for the account, the address and the site: what waits or runs now, and what was
-//! served lately, failures more than successes. Next is whoever uses least; where no place is free, the last of whoever
-//! uses most loses his. So nobody gains by many connections, many names or many addresses of one network, and whoever
-//! comes alone does not wait for those who come with many.
+//! Usage is counted for the account, the address and the site: jobs that wait or run now, and jobs that were served
+//! recently, failures more than successes. The client that uses least is next; when no place is free, the last job of
+//! the client that uses most loses its place. So nothing is gained by many connections, many names or many addresses of
+//! one network, and a single client does not wait for those that come with many.
 //!
-//! Some of the places, and every second turn, are kept for browsers that are known and have nothing against them:
-//! strangers from many networks cannot take those.
+//! Some of the places, and every second turn, are reserved for known browsers without recent failures: an attacker with
+//! addresses in many networks cannot take those.
 
-/// Counters of each kind. Two names may share one, by a hash that nobody outside can compute: then they share what is
-/// fair for one.
+/// Counters of each kind. Two names may share one, by a hash that an attacker cannot compute: then they share the fair
+/// share of one.
 const COUNTERS: usize = 1024;
-/// So many turns later, what somebody was served counts half.
+/// After this many turns, past service counts half.
 const HALF_LIFE: u32 = 64;
 /// A site's counter weighs a quarter: there may be many in it.
 const ADDRESSES_OF_A_SITE: u32 = 4;
-/// A failure counts as much as so many successes.
+/// One failure counts as this many successes.
 const FAILURE: u16 = 4;
 
 /// For whom something is asked. The numbers are hashes under a secret key.
@@ -35,18 +35,18 @@ pub(crate) struct Share {
 /// How many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueLimits {
-    /// Anybody.
+    /// Any client.
     pub(crate) for_all: usize,
     /// Known browsers beside them.
     pub(crate) for_known: usize,
 }
 
-/// Why somebody has no place.
+/// Why a job has no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QueueFull {
     /// Others of this account, address or site have theirs.
     OwnShare,
-    /// All are taken, each by somebody else.
+    /// All are taken, each by another client.
     Everywhere,
 }
 
@@ -60,7 +60,7 @@ struct Waiter<T> {
     job: T,
 }
 
-/// Those who wait, and what everybody uses.
+/// The waiting jobs, and what each client uses.
 pub(crate) struct FairQueue<T> {
     places: QueueLimits,
     usage: Usage,
@@ -71,7 +71,7 @@ pub(crate) struct FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// Nobody waits yet.
+    /// No job waits yet.
     pub(crate) fn new(places: QueueLimits) -> Self {
         Self {
             places,
@@ -83,7 +83,7 @@ impl<T> FairQueue<T> {
         }
     }
 
-    /// Takes a place for a job. Where none is free somebody loses it: answers whose job that is, maybe this one.
+    /// Takes a place for a job. When none is free one job loses its place: returns which one, possibly this one.
     pub(crate) fn enter(&mut self, share: Share, job: T) -> (WaiterId, Option<(T, QueueFull)>) {
         self.last_number += 1;
         let number = WaiterId(self.last_number);
@@ -91,7 +91,7 @@ impl<T> FairQueue<T> {
         let entrant = Waiter { number, share, job };
         let Self { places, usage, known, others, .. } = self;
         let without = if share.is_known { admit(known, places.for_known, usage, entrant) } else { Some(entrant) };
-        // Whoever has no place among the known ones takes one with all others.
+        // A known browser without a reserved place takes an ordinary one.
         let without = without.and_then(|waiting| admit(others, places.for_all, usage, waiting));
         let lost = without.map(|waiting| {
             let crowded = usage.queue_full(waiting.share);
@@ -101,7 +101,7 @@ impl<T> FairQueue<T> {
         (number, lost)
     }
 
-    /// Whose turn it is. The job is under way until it is told as [`Shares::done`].
+    /// The job whose turn it is. It counts as running until [`Shares::done`] is called.
     pub(crate) fn take_turn(&mut self) -> Option<(Share, T)> {
         let known_first = !self.last_was_known;
         let is_known = if known_first { !self.known.is_empty() } else { self.others.is_empty() };
@@ -118,7 +118,7 @@ impl<T> FairQueue<T> {
         self.usage.served(share, if went_well { 1 } else { FAILURE });
     }
 
-    /// Somebody waits no more. Answers the job, unless it was taken already.
+    /// A job stops waiting. Returns it, unless it was taken already.
     pub(crate) fn leave(&mut self, number: WaiterId) -> Option<T> {
         let waiting = take(&mut self.known, number).or_else(|| take(&mut self.others, number))?;
         self.usage.leave(waiting.share);
@@ -126,7 +126,7 @@ impl<T> FairQueue<T> {
     }
 }
 
-/// Adds somebody; of too many, the last of those who use most is left over.
+/// Adds a job; when there are too many, the last job of the client that uses most is returned.
 fn admit<T>(lane: &mut Vec<Waiter<T>>, places: usize, usage: &Usage, entrant: Waiter<T>) -> Option<Waiter<T>> {
     lane.push(entrant);
     if lane.len() <= places {
@@ -150,7 +150,7 @@ struct Counter {
     served: u16,
 }
 
-/// What everybody uses.
+/// What each client uses.
 struct Usage {
     accounts: Box<[Counter]>,
     addresses: Box<[Counter]>,
@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    /// Serves so many turns, of which these go well, and says whose they were.
+    /// Serves this many turns, of which the given ones succeed, and returns whose they were.
     fn serve(shares: &mut FairQueue<u64>, turns: usize, goes_well: impl Fn(u64) -> bool) -> Vec<u64> {
         let one = |_| {
             let (share, job) = shares.take_turn()?;
@@ -258,7 +258,7 @@ mod tests {
         assert!(shares.take_turn().is_none());
     }
 
-    /// 96 connections that ask again at once; 20 people who ask one after the other, from the same address or not.
+    /// 96 connections that retry at once; 20 users who try one after the other, from the same address or not.
     #[test]
     fn one_account_on_many_connections_holds_nobody_up() {
         for address in [0, 7] {
@@ -273,8 +273,8 @@ mod tests {
         }
     }
 
-    /// Each name is a new one. The people come all at once, each from an own address, or all from one: they look like a
-    /// crowd, too, until the others have failed.
+    /// Each name is a new one. The users come all at once, each from a separate address or all from one: until the
+    /// others have failed, they look like an attack, too.
     #[test]
     fn random_names_from_eight_addresses_hold_nobody_up() {
         let places = QueueLimits { for_all: 256, ..PLACES };
@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(serve(&mut shares, 2, |_| true), [1, 2]);
     }
 
-    /// Strangers from a thousand networks: no share is smaller than theirs.
+    /// An attacker with a thousand networks: no share is smaller than theirs.
     #[test]
     fn known_browsers_have_places_and_turns_of_their_own() {
         let mut shares = FairQueue::new(PLACES);
@@ -389,8 +389,8 @@ mod tests {
     }
 
     proptest! {
-        /// Every job is served, lost or taken back, once; then nobody uses anything; and there are never more than
-        /// there are places.
+        /// Every job is served, lost or withdrawn exactly once; then nothing is in use; and there are never more jobs
+        /// than places.
         #[test]
         fn nothing_is_lost_and_nothing_is_left(steps in prop::collection::vec(step(), 0..300)) {
             let mut shares = FairQueue::new(QueueLimits { for_all: 5, for_known: 2 });
@@ -418,7 +418,7 @@ mod tests {
             prop_assert_eq!(counters.map(|counter| u32::from(counter.present)).sum::<u32>(), 0);
         }
 
-        /// Whoever comes alone is next, however many are there, unless others came alone before.
+        /// A single client is next, however many jobs wait, unless other single clients came before.
         #[test]
         fn whoever_comes_alone_is_next(steps in prop::collection::vec((0..6_u64, 0..4_u64), 100..300)) {
             let mut shares = FairQueue::new(PLACES);

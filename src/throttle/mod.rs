@@ -1,16 +1,15 @@
-//! How often somebody may try to sign in.
+//! The rate limit of sign-in attempts.
 //!
-//! An attempt is counted for the account and for the address it comes from; the first wrong passwords cost
-//! nothing, then each one bans for twice as long as the one before, up to `login.ban_max`. While a ban lasts no
-//! password is looked at, so right and wrong ones are answered alike. What has gone wrong is forgotten little by
-//! little. Sessions that are there already never notice.
+//! An attempt is counted for the account and for the client address; the first wrong passwords have no consequence,
+//! then each one bans for twice as long as the one before, up to `login.ban_max`. During a ban no password is checked,
+//! so right and wrong ones get the same response. Failures decay over time. Existing sessions are not affected.
 //!
-//! A browser that proves that this user signed in with it before ([`KnownBrowser`]) is counted alone, for itself:
-//! whoever bans the account from elsewhere does not lock its owner out.
+//! A browser that proves that this user signed in with it before ([`KnownBrowser`]) has a counter of its own: an
+//! attacker who gets the account banned from elsewhere does not lock its owner out.
 //!
-//! Nothing here grows. Counters stand in four tables of a fixed size ([`table`]), and only failures and attempts under
-//! way take a place; a rate limiter with a map that grows by a stranger's words (governor's keyed one for instance)
-//! would be a way to fill the memory.
+//! Memory is bounded. Counters are in four tables of a fixed size ([`table`]), and only failures and attempts in
+//! progress take an entry; a rate limiter whose map grows with every name that a client sends (governor's keyed one,
+//! for example) would let an attacker exhaust the memory.
 //!
 //! [`KnownBrowser`]: crate::values::known_browser::KnownBrowser
 
@@ -37,7 +36,7 @@ const ADDRESS: Policy = Policy { free: 20, forget: Duration::from_secs(60) };
 /// For a site of IPv6: behind it may be a whole town.
 const SITE: Policy = Policy { free: 100, forget: Duration::from_secs(12) };
 
-/// Who tries to sign in, before any password is looked at.
+/// Who tries to sign in, before the password is checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignInClient<'a> {
     /// The name as typed.
@@ -51,7 +50,7 @@ pub(crate) struct SignInClient<'a> {
 /// No attempt before this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Banned {
-    /// When the next attempt is looked at.
+    /// When the next attempt is accepted.
     pub(crate) until: Moment,
 }
 
@@ -73,7 +72,7 @@ impl Default for Throttle {
             addresses: CounterTable::new(ADDRESS),
             sites: CounterTable::new(SITE),
             known: CounterTable::new(ACCOUNT),
-            // Keys drawn at the start: nobody outside knows which names share a place.
+            // Random keys of this process: an attacker cannot know which names share an entry.
             hasher: RandomState::new(),
             advised: AtomicBool::new(false),
         }
@@ -81,8 +80,8 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Asks for an attempt. Until its ticket is told how it went, it counts as if it had failed, so that many at
-    /// once are no way around the count.
+    /// Begins an attempt. Until its result is reported to the ticket it counts as a failure, so that concurrent
+    /// attempts cannot exceed the limit.
     ///
     /// # Errors
     /// [`Banned`], whatever the password may be.
@@ -117,7 +116,7 @@ impl Throttle {
         Share { account, address, site, is_known: requester.known.is_some() && failures == 0 }
     }
 
-    /// The counters of where an attempt comes from. None for a trusted proxy: it speaks for everybody.
+    /// The counters of the client address. None for a trusted proxy: it forwards the requests of all clients.
     fn networks_of(&self, client: ClientAddress, trusted: &TrustedProxies) -> [Option<(&CounterTable, CounterKey)>; 2] {
         if trusted.trusts(client) {
             return [None, None];
@@ -159,7 +158,7 @@ const fn owner_of(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
 
-/// Loopback and unix sockets are counted for the advice alone: behind them is everybody of a proxy in front.
+/// Loopback and unix sockets are counted only for the advice: all clients of a proxy in front share them.
 fn is_banned_by_address(client: ClientAddress) -> bool {
     match client {
         ClientAddress::Ip(address) => !address.is_loopback(),
@@ -233,8 +232,8 @@ impl Ticket<'_> {
         first.then_some(self.client)
     }
 
-    /// The password was right. The account starts afresh; the address does not, or whoever has one account of his
-    /// own could guess at all others in between.
+    /// The password was right. The account's counter is reset; the address's is not, or an attacker with one valid
+    /// account could reset it between guesses at others.
     pub(crate) fn succeeded(self, now: Moment) {
         self.account.succeeded(now);
     }

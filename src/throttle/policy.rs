@@ -6,7 +6,7 @@ use crate::values::time::Moment;
 
 /// The shortest ban.
 const FIRST_BAN: Duration = Duration::from_secs(5);
-/// Whoever finds too many attempts under way may come back this much later.
+/// The time to retry after when too many attempts are in progress.
 const CROWDED: Duration = Duration::from_secs(1);
 
 /// What one counter allows.
@@ -30,7 +30,7 @@ pub(super) struct Standing {
 }
 
 impl Policy {
-    /// The ban that follows so many failures: 5 s, 10 s, 20 s and so on up to `ban_max`.
+    /// The ban after this many failures: 5 s, 10 s, 20 s and so on up to `ban_max`.
     pub(super) fn ban(self, failures: u16, ban_max: Duration) -> Duration {
         let Some(times) = failures.checked_sub(self.free) else { return Duration::ZERO };
         let factor = 1_u32.checked_shl(times.into()).unwrap_or(u32::MAX);
@@ -72,7 +72,7 @@ impl Standing {
         Self { open: self.open.saturating_sub(1), ..self.forgiven(now) }
     }
 
-    /// The counter without anything against anybody.
+    /// A counter without failures.
     pub(super) fn forgiven(self, now: Moment) -> Self {
         Self { since: now, failures: 0, open: self.open }
     }

@@ -1,12 +1,11 @@
-//! Counters in a table of a fixed size: 2,048 sets of 8 places, 16,384 in all, 32 bytes each, 528 KiB a table
-//! with the locks. A key belongs to one set, by a hash that nobody outside can compute.
+//! Counters in a set-associative table of a fixed size: 2,048 sets of 8 entries, 16,384 in all, 32 bytes each, 528 KiB
+//! a table with the locks. A key belongs to one set, by a keyed hash that an attacker cannot compute.
 //!
-//! A full set gives up the counter that is worth least: the fewest failures, of those the oldest. So whoever would
-//! push a ban out of the table by trying other names has to make eight other counters of the same set worse than
-//! that ban, without knowing which names share its set: tens of thousands of names with as many failures each, every
-//! one of them slowed by its own bans and by those of the addresses. Waiting for the ban to end is far cheaper.
-//! New counters push out each other first. A counter with nothing against anybody is given up at once: sign-ins that go
-//! well push out nothing, however many there are.
+//! A full set evicts the counter with the fewest failures, of those the oldest. To evict a ban by trying other names,
+//! an attacker has to give eight other counters of the same set more failures than that ban has, without knowing which
+//! names share its set: tens of thousands of names with as many failures each, every one of them slowed by its own bans
+//! and by those of the addresses. Waiting for the ban to end is far cheaper. New counters evict each other first. A
+//! counter without failures is dropped at once: successful sign-ins evict nothing, however many there are.
 
 use std::fmt;
 use std::time::Duration;
@@ -44,7 +43,7 @@ struct CounterSlot {
 }
 
 impl CounterSlot {
-    /// What holds nothing against anybody is worth no place.
+    /// A counter without failures needs no entry.
     fn clear_if_empty(&mut self) {
         if self.standing.failures == 0 && self.standing.open == 0 {
             *self = Self::default();
@@ -57,7 +56,7 @@ type SlotSet = Mutex<[CounterSlot; WAYS]>;
 
 /// Counters of one kind.
 pub(super) struct CounterTable {
-    /// One set stands outside the slice: so there is a set for every key.
+    /// One set is kept outside of the slice, so that there is a set for every key without indexing.
     first: SlotSet,
     further: Box<[SlotSet]>,
     policy: Policy,
@@ -87,7 +86,7 @@ impl CounterTable {
         })
     }
 
-    /// Ends an attempt that went well: nothing is left against anybody.
+    /// Ends a successful attempt: the failures are reset.
     pub(super) fn succeeded(&self, key: CounterKey, now: Moment) {
         self.change(key, now, |standing| *standing = standing.succeeded(now));
     }

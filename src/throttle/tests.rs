@@ -27,7 +27,7 @@ impl Throttle {
         self.attempt(&requester(user, from, known), &nobody(), now).is_ok()
     }
 
-    /// Fails as often as it may, at most so many times, and says how often that was.
+    /// Fails as often as allowed, at most this many times, and returns how often that was.
     fn fail(&self, times: usize, user: &str, from: &str, known: Option<BrowserId>) -> usize {
         let mut tried = 0;
         while let Some(ticket) =
@@ -153,8 +153,8 @@ fn a_stranger_locks_nobody_out_of_a_known_browser() {
     assert!(!throttle.lets("john", FAR, Some(own), NOW) && throttle.lets("jane", FAR, Some(own), NOW));
 }
 
-/// However often somebody signs in: there is no table of known browsers to be pushed out of, and of what went wrong
-/// elsewhere nothing is forgotten.
+/// However often a user signs in: there is no table of known browsers to be evicted from, and failures counted
+/// elsewhere stay.
 #[test]
 fn sign_ins_of_one_account_push_nobody_out() {
     let throttle = Throttle::default();

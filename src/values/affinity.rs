@@ -1,7 +1,7 @@
-//! The number by which the same upstream is chosen again: the same on every replica, every machine and in every
-//! version, so that a restart or a second gateway sends nobody elsewhere.
+//! The hash for sticky sessions: equal on every replica, every machine and in every version, so that a restart or a
+//! second gateway moves no client to another upstream.
 
-/// FNV-1a over the parts, each behind its length. Whoever chooses an upstream mixes the bits.
+/// FNV-1a over the parts, each preceded by its length. The choice of an upstream mixes the bits.
 pub(crate) fn of(parts: &[&[u8]]) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -14,7 +14,7 @@ pub(crate) fn of(parts: &[&[u8]]) -> u64 {
 mod tests {
     use super::of;
 
-    /// These numbers stand for ever: another one would move everybody to another upstream.
+    /// These numbers must never change: others would move every client to another upstream.
     #[test]
     fn the_numbers_are_fixed() {
         assert_eq!(of(&[]), 0xcbf2_9ce4_8422_2325);

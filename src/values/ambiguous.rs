@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::reason::{Reason, Refusal};
 
-/// The target has no single reading, or is no path at all. It knows what in it is to blame.
+/// The target is ambiguous, or not a valid path. It holds the part that is the cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ambiguous(Cow<'static, str>);
 

@@ -17,10 +17,10 @@ pub enum Peer {
     Unix,
 }
 
-/// Where a request comes from, as far as anybody believable knows.
+/// Where a request comes from, as far as trusted hops say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientAddress {
-    /// An address; IPv4 within IPv6 is told as IPv4.
+    /// An address; IPv4-mapped IPv6 addresses are shown as IPv4.
     Ip(IpAddr),
     /// A program on this machine that gave no address.
     Unix,
@@ -75,12 +75,12 @@ impl fmt::Display for ClientAddress {
     }
 }
 
-/// The proxies in front whose `X-Forwarded-For` and `-Proto` are believed. Nobody by default.
+/// The proxies in front whose `X-Forwarded-For` and `-Proto` are trusted. None by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     /// Networks.
     pub networks: Vec<IpNet>,
-    /// Whoever reaches a unix socket of ours.
+    /// Clients of the gateway's unix sockets.
     pub unix: bool,
 }
 

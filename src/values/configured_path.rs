@@ -16,7 +16,7 @@ pub struct ConfiguredPath {
     text: Box<str>,
     /// Its escapes decoded.
     literal: Box<[u8]>,
-    /// What it is to programs that forgive everything.
+    /// Its loose form: what the most tolerant programs make of it.
     loose: Box<[u8]>,
 }
 
@@ -73,12 +73,12 @@ impl ConfiguredPath {
         self.loose.len()
     }
 
-    /// Whether it is what programs make of it that know no letter case and forgive what they can.
+    /// Whether it is already in its loose form: lower case and normalised as the most tolerant programs do.
     pub(crate) fn is_loose(&self) -> bool {
         self.literal == self.loose && !self.literal.iter().any(u8::is_ascii_uppercase)
     }
 
-    /// Whether both mean the same to programs that forgive everything.
+    /// Whether both have the same loose form.
     pub(crate) fn is_same_when_folded(&self, other: &Self) -> bool {
         self.loose.eq_ignore_ascii_case(&other.loose)
     }
@@ -88,7 +88,7 @@ impl ConfiguredPath {
         path.strip_prefix(&*self.literal).is_some_and(begins_segment)
     }
 
-    /// Whether a path in its loose form is this one or lies below, for programs that forgive everything.
+    /// Whether a path in its loose form is this one or lies below it.
     pub fn covers_loosely(&self, loose: &[u8]) -> bool {
         let (head, rest) = loose.split_at_checked(self.loose.len()).unwrap_or_default();
         // Nothing is covered by nothing.

@@ -3,8 +3,8 @@
 use super::identity::UserKey;
 use super::mac::{Mac, MacKeys, Purpose};
 
-/// A keyed code of a user and of what the user's source stores of the password. Whoever sees it can neither tell the
-/// stored hash nor guess passwords against it.
+/// A keyed hash of a user and of the stored password hash. It reveals neither the stored hash nor allows guessing
+/// passwords against it.
 #[derive(Clone, Copy, Debug)]
 pub struct CredentialStamp(Mac);
 

@@ -1,8 +1,9 @@
-//! What people call the thing they sign in with: "Firefox on Linux".
+//! The name of a device as users know it: "Firefox on Linux".
 
 use std::fmt;
 
-/// A browser and a system, as far as `User-Agent` tells. For people to recognise a session by, never for a rule.
+/// A browser and an operating system, as far as `User-Agent` says. For users to recognise a session, never for access
+/// rules.
 ///
 /// Their places in the tables below: two bytes in every session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,17 +5,17 @@
 pub enum EndCause {
     /// The user signed out.
     Logout,
-    /// Nobody used the session for the idle timeout.
+    /// The session was idle for the idle timeout.
     Idle,
     /// The session reached its longest life, however much it was used.
     Absolute,
     /// The user signed in once more than `max_per_user`, and this was the least recently used.
     OneTooMany,
-    /// Somebody signed in again in this browser.
+    /// A user signed in again in this browser.
     SignedInAgain,
     /// An operator ended it.
     Revoked,
-    /// One request showed the cookies of two live sessions: one of them was planted, and nobody can tell which.
+    /// One request had the cookies of two live sessions: one of them was planted, and it is unknown which.
     CookieConflict,
     /// Another gateway that shares the store ended it.
     Elsewhere,

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Fields that a form of ours can have, with room to spare.
+/// Fields of a form at most; the gateway's own forms have fewer.
 const MAX_FIELDS: usize = 64;
 
 /// Named fields in order. It may hold a password, so it is blanked when it is dropped and never printed.
@@ -22,7 +22,7 @@ pub enum FormValue<'a> {
     Absent,
     /// One value.
     One(&'a str),
-    /// More than one: two readers might pick different ones, so nobody picks any.
+    /// More than one: two parsers might pick different ones, so none is used.
     Several,
 }
 
@@ -91,8 +91,8 @@ impl fmt::Debug for Form {
     }
 }
 
-/// An object whose values are texts; `null` is no field. A name that comes twice is kept twice, so that nobody picks
-/// one.
+/// An object whose values are strings; `null` counts as absent. A repeated name is kept twice, so that it is refused
+/// like a repeated form field.
 impl<'de> Deserialize<'de> for Form {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(FieldsVisitor)

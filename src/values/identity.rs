@@ -1,4 +1,4 @@
-//! Who somebody is: to tables ([`UserKey`]) and to people and applications ([`Identity`]).
+//! The identity of a user: the key in tables ([`UserKey`]) and what people and applications see ([`Identity`]).
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// Who somebody is in indexes, limits and revocations. Two sources may both have an `alice`.
+/// The key of a user in indexes, limits and revocations. Two sources may both have an `alice`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserKey {
     /// The method that vouches for the user: `file`, later a directory or a provider's issuer.

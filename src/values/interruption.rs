@@ -1,6 +1,6 @@
 //! Why an answer or a socket ended before it was whole.
 
-/// The word that the access line has for it. Adding one is fine; renaming one breaks people's alerts.
+/// Its id in the access line. Adding one is fine; renaming one breaks operators' alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
     /// The session ended: a logout, an expiry, an operator.

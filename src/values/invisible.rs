@@ -46,8 +46,8 @@ pub(crate) fn visible(text: &str) -> String {
     without(text, |sign| sign != '\n' && is_invisible(sign))
 }
 
-/// The text of a file, of the same length in bytes, without what cannot be seen beyond ASCII: tabs and the ends of
-/// lines mean something there, and whoever shows excerpts knows the rest of ASCII.
+/// The text of a file, of the same length in bytes, without invisible characters beyond ASCII. Tabs and line ends keep
+/// their meaning; what shows excerpts handles the rest of ASCII.
 pub(crate) fn excerpt(text: &str) -> String {
     without(text, |sign| !sign.is_ascii() && is_invisible(sign))
 }

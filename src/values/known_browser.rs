@@ -1,9 +1,9 @@
-//! What tells a browser that somebody has signed in with before from all others. It opens nothing: whoever has it
-//! still needs the password, and only has tries of his own at it.
+//! How a browser in which a user has signed in before is recognised. It grants no access: its holder still needs the
+//! password, and only has a separate counter of attempts.
 //!
-//! The cookie proves itself, so there is no table of known browsers that sign-ins could fill: it holds a random id,
-//! and for each of the last users who signed in the day and a MAC over the user's name, the id and the day. Nobody
-//! reads from it who that was.
+//! The cookie is self-contained, so there is no table of known browsers that sign-ins could fill: it holds a random id,
+//! and for each of the last users who signed in the day and a MAC over the user's name, the id and the day. It does not
+//! reveal who that was.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub(crate) const KNOWN_DAYS: u32 = 180;
 /// Users that one browser is known for: the last ones.
 const MAX_USERS: usize = 4;
 const ID_LENGTH: usize = 16;
-/// Some other program's cookie is not looked at.
+/// A longer value belongs to another program and is ignored.
 const MAX_LENGTH: usize = 512;
 
 /// The random bits that name one browser. Its `Debug` is blank.

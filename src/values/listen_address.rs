@@ -20,7 +20,7 @@ pub enum ListenAddress {
 /// Longest path of a unix socket, in bytes: what Linux takes, less the final zero.
 const UNIX_PATH_MAX: usize = 107;
 
-/// Why a text is no place to listen at. Its text says what to write.
+/// Why a text is not a valid listen address. Its message says what to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddressError {
     /// `:8080` or `8080`: the address is missing.

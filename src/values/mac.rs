@@ -22,11 +22,11 @@ const MAX_KEYS: usize = 16;
 /// What a code vouches for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Somebody has signed in with this browser before.
+    /// A user has signed in with this browser before.
     KnownBrowser,
     /// The gateway itself wrote down where to go after the sign-in.
     ReturnTarget,
-    /// What a sign-out ended is told on the next page.
+    /// The receipt of a logout, shown on the next page.
     Receipt,
     /// A name and a password that were checked a short while ago. Never leaves the process.
     BasicCredentials,
@@ -46,7 +46,7 @@ impl Purpose {
     }
 }
 
-/// A code. It can only be compared by [`MacKeys::verify`], which takes the same time for every wrong one.
+/// A code. It can only be compared by [`MacKeys::verify`], in constant time.
 #[derive(Clone, Copy)]
 pub(crate) struct Mac([u8; MAC_LENGTH]);
 
@@ -82,7 +82,7 @@ pub struct MacKeys {
 /// Why a text does not hold keys. It repeats nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadKeys {
-    /// There is no key in it.
+    /// It contains no key.
     Empty,
     /// This line, counted from 1, is not a key.
     Line(usize),

@@ -88,7 +88,7 @@ fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len()) && label.bytes().all(sound) && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// Whether a browser goes to a name that stands for one beyond ASCII: not if what is written is no such name.
+/// Whether a browser resolves an internationalised name: not if its Punycode is invalid.
 fn is_readable(text: &str) -> bool {
     let encoded = |label: &str| label.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--"));
     !text.split('.').any(encoded) || url::Host::parse(text).is_ok()
@@ -154,7 +154,7 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     parse_port(port.strip_prefix(':')?).map(|port| (host, Some(port)))
 }
 
-/// A port as people write it: digits only, so `+80` and an empty one are refused.
+/// A port: digits only, so `+80` and an empty one are refused.
 pub(crate) fn parse_port(text: &str) -> Option<u16> {
     let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()

@@ -33,9 +33,9 @@ impl HostId {
 pub(crate) enum NotOwn {
     /// There is none: the line is empty.
     Missing,
-    /// It is no host at all.
+    /// It is not a valid host.
     Malformed,
-    /// It is somebody else's.
+    /// It is another host.
     Foreign,
 }
 
@@ -76,7 +76,7 @@ impl OwnHosts {
         &self.names
     }
 
-    /// Every name that is served, the login host first, as a list for people.
+    /// Every name that is served, the login host first, as a list for messages.
     pub(crate) fn list(&self) -> String {
         let aliases =
             self.index.keys().map(|name| &**name).filter(|name| self.names.iter().all(|own| own.as_str() != *name));
@@ -107,8 +107,8 @@ impl OwnHosts {
         self.names.iter().map(origin)
     }
 
-    /// Whether an origin is the one that a page of ours has at this address: at the port that the `Host` header names,
-    /// or at that of `public_url`, since a proxy in front may have cut the port off.
+    /// Whether an origin is that of the gateway's pages at this address: with the port of the `Host` header, or with
+    /// that of `public_url`, since a proxy in front may have removed the port.
     pub(crate) fn is_origin_of(&self, authority: &Authority, origin: &Origin) -> bool {
         let same_host = origin.scheme == self.scheme && origin.host == authority.host;
         same_host && (origin.port == authority.origin(self.scheme).port || origin.port == self.port)
@@ -120,7 +120,7 @@ impl OwnHosts {
         Some(Origin { scheme: self.scheme, host, port: self.port })
     }
 
-    /// Whether an origin is one of ours: our scheme, one of our hosts, any port, as with `Host`.
+    /// Whether an origin belongs to the gateway: its scheme, one of its hosts, any port, as with `Host`.
     pub(crate) fn owns(&self, origin: &Origin) -> bool {
         origin.scheme == self.scheme && self.host_id(&origin.host).is_some()
     }

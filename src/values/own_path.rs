@@ -6,8 +6,8 @@ use super::ambiguous::Ambiguous;
 use super::configured_path::ConfiguredPath;
 use super::readings::RequestPath;
 
-/// A path of ours, such as `/logout`. It is meant in any letter case and with a slash at its end too: an application
-/// that folds case behind us would take `/Logout` for its own sign-out.
+/// A path of the gateway, such as `/logout`. It is matched case-insensitively and with a trailing slash too: an
+/// application behind the gateway that folds case would take `/Logout` for its own logout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnPath(ConfiguredPath);
 
@@ -49,7 +49,7 @@ impl fmt::Display for OwnPath {
     }
 }
 
-/// Every address of ours.
+/// All paths of the gateway.
 #[derive(Clone, Debug)]
 pub struct OwnPages {
     login: OwnPath,
@@ -79,7 +79,7 @@ impl OwnPages {
     /// Which of our addresses a path means.
     ///
     /// # Errors
-    /// It is one of ours in some reading, and in another it is not, or is another one.
+    /// Some reading of it is a path of the gateway, and another is not, or is a different one.
     pub(crate) fn find<'a>(&self, path: &'a RequestPath<'_>) -> Result<Option<OwnPage<'a>>, Ambiguous> {
         if path.fork().is_some_and(|fork| self.any_within(fork)) {
             return Err(path.differs());
@@ -141,12 +141,12 @@ impl OwnPages {
         addresses.any(|address| starts(format!("{address}/").as_bytes(), scope)) || starts(scope, further.as_bytes())
     }
 
-    /// Where people sign in.
+    /// The sign-in path.
     pub(crate) fn login(&self) -> &OwnPath {
         &self.login
     }
 
-    /// Where our own pages let people sign out: the first of the addresses.
+    /// The sign-out path that the gateway's own pages use: the first of them.
     pub(crate) fn logout(&self) -> &str {
         self.logout.first().map_or("", OwnPath::as_str)
     }
@@ -162,9 +162,9 @@ enum Kind {
 
 /// Where the gateway's further pages live.
 pub(crate) const RESERVED: &str = "/.exeunt";
-/// Where people can always sign in, whatever the configuration says.
+/// The sign-in path that always exists, whatever the configuration says.
 pub(crate) const LOGIN: &str = "/.exeunt/login";
-/// Where people can always sign out, whatever the configuration says.
+/// The sign-out path that always exists, whatever the configuration says.
 pub(crate) const LOGOUT: &str = "/.exeunt/logout";
 
 /// Whether a form of a path is [`RESERVED`] or below.

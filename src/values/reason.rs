@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
-/// The stable reason of a refusal. Adding one is fine; renaming one breaks people's alerts.
+/// The stable id of a refusal's reason. Adding one is fine; renaming one breaks operators' alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The request target is not a path, or has more than one reading.
@@ -39,7 +39,7 @@ pub enum Reason {
     AddressBusy,
     /// No route covers this host and path.
     NoRoute,
-    /// A protected address, and nobody is signed in.
+    /// A protected address without a session.
     SignInRequired,
     /// Signed in, but in none of the groups that the route names.
     GroupMissing,
@@ -61,7 +61,7 @@ pub enum Reason {
     LogoutByGet,
     /// Wrong user name or password, or a disabled account.
     CredentialsWrong,
-    /// Too many wrong passwords for this account or from this address: right ones are not looked at either.
+    /// Too many wrong passwords for this account or from this address: right ones are not checked either.
     TooManyAttempts,
     /// The sign-in form cannot be read: wrong type, broken encoding, a field missing or given twice.
     FormMalformed,
@@ -69,7 +69,7 @@ pub enum Reason {
     FormTooLarge,
     /// The body did not arrive.
     BodyIncomplete,
-    /// More people sign in at this moment than passwords can be checked.
+    /// More sign-ins at this moment than passwords can be checked.
     SignInBusy,
     /// Too many sign-ins of this account, or from this address, wait at this moment.
     SignInCrowded,
@@ -298,7 +298,7 @@ impl Reason {
 pub(crate) struct Refusal {
     /// The stable reason.
     pub(crate) reason: Reason,
-    /// For people; never repeats anything secret.
+    /// For people; never contains a secret.
     pub(crate) message: Cow<'static, str>,
     /// After how many seconds it may be tried again, where that is known.
     pub(crate) retry_after: Option<u64>,

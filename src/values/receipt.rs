@@ -46,13 +46,12 @@ pub(crate) struct StepReceipt {
     pub(crate) ms: u64,
 }
 
-/// What one logout did, be it to one session or to several. Its id is the same in the answer, the audit line and the
-/// log.
+/// What one logout did, to one session or several. Its id is the same in the response, the audit line and the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Receipt {
     /// Names this logout; opens nothing.
     pub(crate) logout_id: String,
-    /// Who was signed in; absent when nobody was.
+    /// Who was signed in; absent when there was no session.
     pub(crate) user: Option<String>,
     /// Where the person goes from here; absent for the goodbye page.
     pub(crate) target: Option<String>,
@@ -94,8 +93,8 @@ impl Receipt {
         query.finish()
     }
 
-    /// The receipt of such a query; `None` for what the gateway did not write itself: anybody can make up a link to
-    /// our page, and would choose what it says.
+    /// The receipt of such a query; `None` for one that the gateway did not write itself: an attacker can craft a link
+    /// to this page, and would choose its text.
     pub(crate) fn from_query(query: &Form, keys: &MacKeys) -> Option<Self> {
         let field = |name: &str| match query.field(&[name]) {
             FormValue::One(text) => Some(text),

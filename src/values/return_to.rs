@@ -1,10 +1,10 @@
 //! The only thing that a redirect can be made of.
 //!
-//! An attacker who chooses where a sign-in or a sign-out ends borrows our name for a page of theirs. So a target
-//! from a request is accepted only as a path of ours or as a whole URL of an allowed origin, in the plainest
-//! spelling, and everything that some browser or framework reads differently is refused: backslashes, control
-//! characters, white space, `//`, userinfo, escapes of slashes and controls, odd hosts and ports. A refused
-//! target is never an error and never echoed: the caller goes on to its default.
+//! The threat is an open redirect: an attacker who chooses where a sign-in or sign-out ends borrows the gateway's name
+//! for a page of their own. So a target from a request is accepted only as a path on this host or as a whole URL of an
+//! allowed origin, in the plainest spelling, and everything that some browser or framework reads differently is
+//! refused: backslashes, control characters, white space, `//`, userinfo, escaped slashes and controls, unusual hosts
+//! and ports. A refused target is never an error and never echoed: the caller uses its default.
 
 use http::HeaderValue;
 
@@ -23,21 +23,21 @@ pub struct ReturnTo {
 }
 
 impl ReturnTo {
-    /// A path of ours that the program or the configuration wrote; `/` if it is none.
+    /// A path on this host that the program or the configuration wrote; `/` if it is invalid.
     pub fn own(path: &str) -> Self {
         let root = || Self { origin: None, rest: "/".into() };
         Self::parse(path, &AllowedOrigins::default()).unwrap_or_else(root)
     }
 
-    /// A target that the gateway has judged as a request: it comes back as it was. What is no graphic ASCII, which only
-    /// a query can hold, is escaped.
+    /// A target that the gateway has accepted as a request: it is returned unchanged, except that bytes other than
+    /// graphic ASCII, which only a query can hold, are escaped.
     pub(crate) fn of_target(target: &Target<'_>) -> Self {
         const KEPT: &percent_encoding::AsciiSet = percent_encoding::CONTROLS;
         let rest = percent_encoding::percent_encode(&target.to_bytes(), KEPT).to_string();
         Self { origin: None, rest: rest.into() }
     }
 
-    /// An address of ours with these fields in its query.
+    /// A path of the gateway with these fields in its query.
     pub(crate) fn own_form(path: &OwnPath, fields: &[(&str, &str)]) -> Self {
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let mark = if query.is_empty() { "" } else { "?" };
@@ -227,8 +227,8 @@ mod tests {
     }
 
     /// How an `allowed_hosts` entry of the corpus is written in `allowed_origins`: `h` is `https://h`; `.h`, which
-    /// there means the domain and everything below it, is two entries; without `require_https` the same again
-    /// with `http`. An entry that is no host at all would stop the start, so it allows nothing here.
+    /// there means the domain and everything below it, is two entries; without `require_https` the same again with
+    /// `http`. An entry that is not a valid host would be refused at the start, so it allows nothing here.
     fn allowed(case: &Case) -> AllowedOrigins {
         let schemes: &[&str] = if case.require_https { &["https"] } else { &["https", "http"] };
         let entries = schemes.iter().flat_map(|scheme| {

@@ -1,4 +1,4 @@
-//! The secret in the browser's cookie, and the two names under which everybody else knows the session.
+//! The secret in the browser's cookie, and the two names under which the session is known elsewhere.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 pub(crate) use super::secret::NoRandomness;
 use super::secret::{CookieSecret, digest_of, is_cookie_value};
 
-/// The 256 random bits that a browser's cookie carries. Whoever has them is the user, so they have no
-/// `Display`, their `Debug` is blank, and nothing but the cookie ever holds them.
+/// The 256 random bits in a browser's cookie. They are a bearer credential, so they have no `Display`, their `Debug` is
+/// blank, and only the cookie holds them.
 #[derive(Clone)]
 pub struct SessionId(CookieSecret);
 

@@ -1,7 +1,7 @@
 //! The target of a request: what is matched is every reading of it, and what is forwarded is one spelling.
 //!
 //! Escapes of unreserved characters are decoded, the others written in upper case, dot segments removed (RFC 3986
-//! 6.2.2). The query is passed on as it came.
+//! 6.2.2). The query is forwarded unchanged.
 
 use super::ambiguous::Ambiguous;
 use super::readings::RequestPath;
@@ -24,7 +24,7 @@ impl<'a> Target<'a> {
     /// Judges the bytes as they came. A parsed URI would already have lost what made them ambiguous.
     ///
     /// # Errors
-    /// What has no single reading, or is no path.
+    /// The target is ambiguous or not a valid path.
     pub fn parse(raw: &'a [u8]) -> Result<Self, Ambiguous> {
         let (authority, path, query) = split(raw)?;
         Ok(Self { path: RequestPath::read(path)?, query: query.get(1..), authority })
@@ -48,7 +48,7 @@ impl<'a> Target<'a> {
         self.path = path;
     }
 
-    /// The query as it came, without its question mark.
+    /// The query as received, without its question mark.
     pub fn query(&self) -> Option<&'a [u8]> {
         self.query
     }
@@ -83,7 +83,7 @@ fn split(raw: &[u8]) -> Result<(Option<&str>, &str, &[u8]), Ambiguous> {
 
 const UNESCAPED: Ambiguous = Ambiguous::because("a letter beyond ASCII that is not escaped");
 
-/// No blank, control character or fragment; and beyond ASCII only in the query, which nobody here decides by.
+/// No blank, control character or fragment; bytes beyond ASCII only in the query, which no rule depends on.
 fn check_bytes(head: &[u8], query: &[u8]) -> Result<(), Ambiguous> {
     // Without stopping at the first odd one, so that the compiler compares many bytes at once.
     let is_fine = |byte: u8| (byte > b' ') & (byte != 0x7f) & (byte != b'#');

@@ -50,7 +50,7 @@ impl Add<Duration> for Moment {
     }
 }
 
-/// Seconds since 1970, for people and for other systems; never for measuring.
+/// Seconds since 1970, for display and for other systems; never for measuring durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WallTime(pub(crate) u64);
 

@@ -1,4 +1,4 @@
-//! The users of a file as a table for people, and as JSON for programs.
+//! The users of a file as a table, and as JSON for programs.
 
 use serde_json::json;
 

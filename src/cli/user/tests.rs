@@ -89,7 +89,8 @@ async fn a_user_is_added_changed_and_removed() {
     let output = harness.output(&["remove", "alice"], None);
     assert_eq!(
         output,
-        "alice: removed from DIR/users.toml; takes effect when the gateway that reads this file reloads: exeunt reload\n"
+        "alice: removed from DIR/users.toml; takes effect when the gateway that reads this file reloads: \
+         exeunt reload\n"
     );
     assert_eq!(harness.text(), "");
 }

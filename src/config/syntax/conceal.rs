@@ -3,7 +3,7 @@
 use super::super::unknown::is_known;
 use super::line::Line;
 
-/// The same text, byte for byte in its place, with asterisks for the values of unknown keys.
+/// The same text, of the same length, with asterisks for the values of unknown keys.
 pub(crate) fn concealed(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     // Whether the lines belong to the value of an unknown key.

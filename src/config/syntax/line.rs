@@ -160,7 +160,7 @@ fn assignment(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
     })
 }
 
-/// What is wrong with a value, and what to write; `None` where there is no value.
+/// The problem of a value, and what to write; `None` without a value.
 fn wrong_value(key: &str, value: &str, doubled: bool) -> (String, Option<String>) {
     let (bare, comment) = value.split_once(" #").map_or((value, ""), |(bare, comment)| (bare.trim_end(), comment));
     let meant = as_toml(bare);

@@ -18,7 +18,7 @@ use super::report::{Finding, Severity};
 pub(crate) use conceal::concealed;
 pub(crate) use line::Line;
 
-/// How many mistakes are told of one file.
+/// Mistakes reported for one file at most.
 const MOST: usize = 50;
 
 /// The help where what is to be written cannot be shown.

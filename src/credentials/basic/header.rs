@@ -13,7 +13,7 @@ use crate::http1::headers::Headers;
 pub(crate) enum Authorization {
     /// Not ours: there is none, or it is of another scheme, which is the application's affair.
     Absent,
-    /// It is of the scheme Basic, and nobody's name and password.
+    /// The scheme is Basic, but the credentials are malformed.
     Malformed,
     /// Several lines, Basic among them: programs would disagree about which one counts.
     Several,
@@ -35,7 +35,8 @@ pub(crate) fn read(headers: &dyn Headers) -> Authorization {
     }
 }
 
-/// Whether a value names the scheme Basic, in any letter case and whatever follows: it may hold a password of ours.
+/// Whether a value has the scheme Basic, case-insensitively and whatever follows: it may hold a password for the
+/// gateway.
 pub(crate) fn is_basic(value: &[u8]) -> bool {
     let (scheme, rest) = value.trim_ascii_start().split_at_checked(SCHEME.len()).unwrap_or_default();
     scheme.eq_ignore_ascii_case(SCHEME) && !rest.first().is_some_and(u8::is_ascii_alphanumeric)

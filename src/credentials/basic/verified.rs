@@ -1,13 +1,13 @@
 //! Credentials that were checked a short while ago, so that a program which sends them with every request costs one
 //! hash a minute and not one a request.
 //!
-//! What is kept of a password is a code under a random key of this process ([`MacKeys`]): it proves that the same
-//! credentials came again, and dies with the process. Only right credentials are kept, one entry a user, so that
-//! strangers cannot fill the table. The code leaves the table an hour after it was last verified; within that hour it
-//! still tells its program from strangers, who cannot lock it out by wrong passwords of theirs.
+//! Of a password, only a MAC under a random key of this process ([`MacKeys`]) is kept: it proves that the same
+//! credentials came again. Only right credentials are kept, one entry a user, so that unauthenticated clients cannot
+//! fill the table. The MAC leaves the table an hour after it was last verified; within that hour it still distinguishes
+//! its program from attackers, who cannot lock it out by wrong passwords.
 //!
-//! Requests register with a session that has no key: no cookie opens it and no list shows it, but whoever loses
-//! access is cut like everybody else ([`Verified::forget`]).
+//! Requests register with a session without a key: no cookie opens it and no list shows it, but the connections of a
+//! user who loses access are cut as usual ([`Verified::forget`]).
 
 use std::collections::{HashMap, hash_map};
 use std::sync::{Arc, Weak};
@@ -26,12 +26,12 @@ use crate::values::time::Moment;
 
 /// How long credentials count without being checked again.
 pub(crate) const VALID: Duration = Duration::from_secs(60);
-/// How long they still tell a program from strangers.
+/// How long they still distinguish a program from attackers.
 const KNOWN: Duration = Duration::from_secs(60 * 60);
 /// Users that are remembered at the same time; of more, the one who was verified first is forgotten.
 const CAPACITY: usize = 10_000;
 
-/// What came of a check: who it is, or why not. For everybody who sent the same credentials meanwhile.
+/// The result of a check, shared by all requests that sent the same credentials meanwhile.
 pub(crate) type Outcome = Result<Arc<Session>, Refusal>;
 
 /// What is known of the credentials of a request.
@@ -57,7 +57,7 @@ pub(crate) struct Verified {
 #[derive(Debug, Default)]
 struct VerifiedTable {
     by_user: HashMap<Box<str>, VerifiedEntry>,
-    /// Everybody in whose name something may still be under way.
+    /// All users whose exchanges may still be running.
     sessions: Vec<Weak<Session>>,
     /// How often everything was forgotten: what was checked before does not count after.
     forgotten: u64,
@@ -76,11 +76,11 @@ struct VerifiedEntry {
 pub(crate) enum Turn<'a> {
     /// The caller's. The outcome has to be told.
     Check(Check<'a>),
-    /// Somebody else's, who sent the same ones; `None` if he went away without an outcome.
+    /// The result of another request with the same credentials; `None` if that was cancelled.
     Wait(watch::Receiver<Option<Outcome>>),
 }
 
-/// A check under way. Dropped without an outcome, somebody else takes over.
+/// A check in progress. If it is dropped without a result, another request takes over.
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     verified: &'a Verified,
@@ -196,20 +196,20 @@ impl Check<'_> {
         true
     }
 
-    /// Tells what came of it, to everybody who waits.
+    /// Sends the result to all waiting requests.
     pub(crate) fn tell(self, outcome: &Outcome) {
         self.outcome.send_replace(Some(outcome.clone()));
     }
 }
 
-/// Whoever comes next begins anew.
+/// The next request starts a new check.
 impl Drop for Check<'_> {
     fn drop(&mut self) {
         self.code.as_ref().and_then(|code| self.verified.under_way.lock().remove(code));
     }
 }
 
-/// The outcome of somebody else's check; `None` if there will be none.
+/// The result of another request's check; `None` if it was cancelled.
 pub(crate) async fn outcome(mut others: watch::Receiver<Option<Outcome>>) -> Option<Outcome> {
     others.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
 }

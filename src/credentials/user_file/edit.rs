@@ -1,5 +1,4 @@
-//! Changes to the text of a users' file that leave everything else in it as its people wrote it: comments,
-//! order, spacing.
+//! Changes to the text of a users' file that keep everything else in it unchanged: comments, order, spacing.
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, RawString, Table, TableLike, Value};
 
@@ -42,9 +41,9 @@ pub(crate) enum ChangeOutcome {
 /// Why a change is not possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EditProblem {
-    /// The text is no TOML, or `users` is no table in it.
+    /// The text is not valid TOML, or `users` is not a table in it.
     Unreadable,
-    /// There is no such user.
+    /// The user does not exist.
     NoSuchUser,
 }
 

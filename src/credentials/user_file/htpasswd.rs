@@ -1,5 +1,5 @@
-//! htpasswd files, as Apache's `htpasswd` writes them: one `name:hash` a line. Whoever is in such a file has a name
-//! and nothing else: no groups, no e-mail address.
+//! htpasswd files, as Apache's `htpasswd` writes them: one `name:hash` a line. Users in such a file have only a name,
+//! no groups and no e-mail address.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -60,7 +60,7 @@ pub(crate) fn has_htpasswd_name(path: &Path) -> bool {
 pub(crate) struct HtpasswdLines {
     /// The users, in the order of their lines.
     pub(crate) entries: Vec<UserEntry>,
-    /// Lines that are no user's.
+    /// Lines without a user.
     pub(crate) bad: Vec<FileProblem>,
     /// Further lines of a user who is there already.
     pub(crate) doubled: Vec<FileProblem>,

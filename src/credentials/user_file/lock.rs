@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const NEW_MODE: u32 = 0o640;
 const NEW_GROUP: &str = "exeunt";
 
-/// A users' file that nobody else changes as long as this value lives.
+/// A users' file that is locked against other writers for the lifetime of this value.
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     path: PathBuf,
@@ -98,8 +98,8 @@ impl LockedFile {
         self.folder.sync_all().map_err(write)
     }
 
-    /// Gives the new file the owner, group and mode of the old one. The owner first: changing it may clear mode
-    /// bits, and until the mode is set nobody else can open the file.
+    /// Gives the new file the owner, group and mode of the old one. The owner first: changing it may clear mode bits,
+    /// and until the mode is set no other user can open the file.
     fn copy_ownership(&self, new: &File) -> Result<(), WriteProblem> {
         let keep = |error: io::Error| WriteProblem::io("keep owner, group and mode of", &self.path, &error);
         let mode = match fs::metadata(&self.path) {
@@ -120,8 +120,8 @@ impl LockedFile {
     }
 }
 
-/// Lets the gateway's group read a new file. Somebody who may not give files to that group is trying things out
-/// as themselves: then the file stays theirs.
+/// Lets the gateway's group read a new file. A user who cannot assign files to that group is trying things out with an
+/// own gateway: then the file keeps its group.
 fn give_to_group(new: &File) {
     if let Ok(Some(group)) = Group::from_name(NEW_GROUP) {
         let _ = fchown(new, None, Some(group.gid.as_raw()));
@@ -193,7 +193,7 @@ mod tests {
         let folder = folder();
         let path = folder.path().join("users.toml");
         fs::write(&path, "old").unwrap();
-        // Only root can give a file away; anybody else sees here that the own one stays.
+        // Only root can change a file's owner; for any other user it stays.
         let given = chown(&path, Some(12), Some(34)).is_ok();
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         let before = fs::metadata(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The first sign-in method: a name and a password, typed into the form, of somebody in the users' file.
+//! The first sign-in method: name and password from the form, checked against the users' file.
 
 use std::sync::Arc;
 

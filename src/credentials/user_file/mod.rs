@@ -1,4 +1,4 @@
-//! `users.toml`: the people who sign in with a password that is kept here.
+//! `users.toml`: the local users and their password hashes.
 //!
 //! ```toml
 //! [users.alice]
@@ -11,7 +11,7 @@
 //! [users."bob@example.com"]                       # odd names in quotes
 //! password = "…"
 //! ```
-//! Names are matched exactly as they are written.
+//! Names are matched exactly, case-sensitively.
 
 pub mod change;
 pub(crate) mod current;
@@ -114,7 +114,7 @@ impl Users {
             (!problems.is_empty()).then(|| FileProblems::new(path, masked.clone(), problems))
         };
         let bad_lines = problems(bad);
-        // With bad lines alone there is nobody to keep in.
+        // With nothing but bad lines, the file has no users.
         match bad_lines {
             Some(problems) if entries.is_empty() || entries.len() > MAX_USERS => Err(problems),
             bad_lines => {
@@ -139,8 +139,7 @@ impl Users {
         }
     }
 
-    /// What is wrong with the lines of an htpasswd file that are nobody's: whoever was meant cannot sign in, all others
-    /// can.
+    /// The problems of invalid lines of an htpasswd file: their users cannot sign in, all others can.
     pub fn bad_lines(&self) -> Option<&FileProblems> {
         self.bad_lines.as_ref()
     }
@@ -202,7 +201,7 @@ pub(crate) fn no_users_message(path: &Path) -> String {
 
 /// Why a file's text is not there.
 pub(crate) enum ReadError {
-    /// There is no file.
+    /// The file does not exist.
     Absent,
     /// There is something, and it is not taken.
     Unfit {
@@ -242,7 +241,7 @@ fn read_file(path: &Path) -> Result<String, ReadError> {
     String::from_utf8(bytes).or_else(|error| as_text(String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-/// Reads a regular file of at most [`MAX_FILE`] bytes of UTF-8, whoever may read it.
+/// Reads a regular file of at most [`MAX_FILE`] bytes of UTF-8, whatever its permissions.
 pub(crate) fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
     let (bytes, metadata) = read_bytes(path)?;
     Ok((String::from_utf8(bytes).map_err(|_| ReadError::not_utf8())?, metadata))
@@ -264,7 +263,7 @@ fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
     Ok((bytes, metadata))
 }
 
-/// Whoever can read the hashes can guess at leisure, and whoever can write the file can be anybody.
+/// Read access to the hashes allows guessing offline, and write access to the file allows signing in as any user.
 fn check_mode(path: &Path, mode: u32) -> Result<(), ReadError> {
     let who = match (mode & 0o022 != 0, mode & 0o004 != 0) {
         (true, true) => "others may read this file, and more than its owner may write it",

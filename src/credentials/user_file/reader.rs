@@ -212,8 +212,8 @@ impl UserFileReader<'_> {
     }
 }
 
-/// Whether somebody can have this name: 1 to 256 bytes, no control characters, no white space at its ends
-/// (which would be lost on the way to the application, and `" bob"` would be `bob` there).
+/// Whether this is a valid user name: 1 to 256 bytes, no control characters, no white space at its ends (which would be
+/// lost on the way to the application, and `" bob"` would be `bob` there).
 pub(crate) fn check_name(name: &str) -> Result<(), Fault> {
     check_text("a user's name", name)
 }

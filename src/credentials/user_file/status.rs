@@ -23,8 +23,7 @@ mod tests {
     use crate::values::mac::MacKeys;
 
     fn users(text: &str) -> Users {
-        Users::parse_any("htpasswd".as_ref(), text, super::super::htpasswd::WeakHashes::Accept)
-            .unwrap()
+        Users::parse_any("htpasswd".as_ref(), text, super::super::htpasswd::WeakHashes::Accept).unwrap()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Files as people write them, and what is said about them.
+//! Files as they are found in practice, and the messages about them.
 
 use std::fs::{self, Permissions};
 

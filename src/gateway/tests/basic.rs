@@ -9,7 +9,7 @@ fn line(user: &str, password: &str) -> String {
     format!("Authorization: Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
 }
 
-/// `/dav` offers it to everybody, `/dav/staff` to a group, `/dav/open` to strangers too; `/` does not.
+/// `/dav` offers it to all users, `/dav/staff` to a group, `/dav/open` is public; `/` does not offer it.
 fn harness() -> Harness {
     harness_with(|settings| {
         let basic = |path, access| RouteSettings { basic: true, ..route(path, access) };
@@ -21,7 +21,7 @@ fn harness() -> Harness {
     })
 }
 
-/// What the application is told, or the status and the reason.
+/// The identity that the application gets, or the status and the reason.
 async fn outcome(harness: &Harness, method: &str, target: &str, lines: &[&str]) -> Result<HeaderMap, (u16, String)> {
     match harness.receive_later(method, target, lines).await {
         Received::Forward(forward) => Ok(sent(&forward, &head(method, lines).headers)),
@@ -146,7 +146,7 @@ async fn wrong_passwords_ban_as_they_do_at_the_form() {
     assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()));
 }
 
-/// Strangers who guess do not lock a program out that has proved itself within the last hour.
+/// Guessing attackers do not lock out a program that was verified within the last hour.
 #[tokio::test]
 async fn a_program_that_was_right_before_is_counted_alone() {
     let harness = harness();
@@ -178,7 +178,7 @@ async fn many_requests_at_once_are_one_attempt() {
     }
 }
 
-/// A link with a password in it makes nobody act as somebody else.
+/// A link with a password in it does not make a user act as another one.
 #[tokio::test]
 async fn a_session_counts_before_credentials() {
     let harness = harness();
@@ -248,7 +248,7 @@ async fn other_sites_change_nothing_with_a_password_that_the_browser_knows() {
     assert!(other.is_ok(), "a cookie is held back by SameSite; see cross_site");
 }
 
-/// What runs in the name of somebody who is gone is cut, and the next request is checked anew.
+/// Exchanges of a removed user are cut, and the next request is verified again.
 #[tokio::test]
 async fn whoever_is_forgotten_is_cut() {
     let harness = harness();

@@ -192,7 +192,7 @@ async fn a_sign_in_while_two_are_live_leaves_the_new_one_alone() {
     assert!(harness.is_signed_in(&line(&[pair(&alice), pair(&new), pair(&bob)])));
 }
 
-/// Caches in front keep what they may: only answers that they may not keep expire or set a cookie of ours.
+/// Shared caches in front: only responses that they must not store expire or set a cookie of the gateway.
 #[tokio::test]
 async fn whatever_sets_or_expires_a_cookie_of_ours_is_never_stored() {
     let harness = harness();

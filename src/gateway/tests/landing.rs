@@ -1,4 +1,4 @@
-//! People come back to the page that they asked for.
+//! Users return to the page that they requested.
 
 use super::*;
 

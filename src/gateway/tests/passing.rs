@@ -64,8 +64,8 @@ async fn the_debug_log_names_what_was_removed_and_no_value() {
         .with_ansi(false)
         .with_writer(move || LogWriter(Arc::clone(&writer)))
         .finish();
-    // With one subscriber alone, a test on another thread that comes to the same line first would decide for all
-    // threads that nobody wants to hear it.
+    // With a single subscriber, a test on another thread that reaches the same line first would disable it for all
+    // threads.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _logging = tracing::subscriber::set_default(subscriber);
     let harness = harness();

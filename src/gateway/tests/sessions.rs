@@ -69,7 +69,7 @@ async fn a_revoke_that_its_caller_abandons_is_finished() {
     }
 }
 
-/// What is late is told, and does not hold the end up for ever.
+/// A late step is reported, and does not delay the end without limit.
 #[tokio::test(start_paused = true)]
 async fn a_receipt_says_what_did_not_leave_in_time() {
     let harness = harness();

@@ -142,7 +142,7 @@ async fn a_logout_of_a_session_that_cannot_be_loaded_is_done_later() {
     assert_eq!((first.status("/x", &alice).await, first.said("session_ended")), (401, 0), "one receipt for one end");
 }
 
-/// Whoever clicks and goes away: the end goes on without them.
+/// The client disconnects after the request: the end still completes.
 #[tokio::test]
 async fn a_client_that_goes_away_stops_no_logout() {
     let (harness, store) = harness_and_store();

@@ -1,4 +1,4 @@
-//! What people, programs and operators are told.
+//! Messages for users, programs and operators.
 
 use super::*;
 

@@ -58,7 +58,7 @@ fn known_pair(reply: &Reply) -> String {
     pairs.into_iter().find(|pair| pair.starts_with("exeunt-known=")).unwrap()
 }
 
-/// One browser, two people; somebody bans both accounts from elsewhere.
+/// One browser, two users; an attacker gets both accounts banned from elsewhere.
 #[tokio::test]
 async fn a_browser_is_known_for_each_of_its_users() {
     const RIGHT: [&str; 2] = ["username=alice&password=wonder+land", "username=BOB&password=wonder+land"];

@@ -118,7 +118,7 @@ fn bodies_end_where_the_standard_says() {
         ("Content-Length: 0x5\r\n", broken),
         ("Content-Length: 9223372036854775808\r\n", broken),
         ("Content-Length: 99999999999999999999999999\r\n", broken),
-        // Chunks win over a length, and nothing is no coding.
+        // Chunked coding takes precedence over a length, and an empty value means no coding.
         ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Ok((Chunked, false))),
         ("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", Ok((Chunked, false))),
         ("Transfer-Encoding: identity\r\nContent-Length: 5\r\n", Ok((Length(5), false))),
@@ -127,7 +127,7 @@ fn bodies_end_where_the_standard_says() {
         ("Transfer-Encoding: identity\r\n", Ok((UntilClose, false))),
         ("Transfer-Encoding:\r\nContent-Length: 5\r\n", Ok((Length(5), false))),
         ("Transfer-Encoding: , chunked\r\n", Ok((Chunked, false))),
-        // Nobody knows where these end.
+        // The end of these cannot be determined.
         ("Transfer-Encoding: gzip, chunked\r\n", broken),
         ("Transfer-Encoding: chunked, gzip\r\n", broken),
         ("Transfer-Encoding: gzip\r\n", broken),
@@ -276,7 +276,8 @@ fn an_application_says_how_long_it_waits() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// What passes here is read by another's parser, set to forgive the same, with the same end and the same lines.
+    /// A head that is accepted here is read by httparse, with the same tolerances, with the same end and the same
+    /// lines.
     #[test]
     fn agrees_with_another_parser(
         line in "HTTP/1[.][01] [12][0-9]{2}( [aO]{0,2})?(\r\n|\n)",

@@ -10,7 +10,7 @@ use crate::values::time::WallTime;
 
 const SIGN_IN: WallTime = WallTime(1_767_225_600);
 
-/// Checks a store of one process alone: `store` is both ways to it, and there are no events.
+/// Checks a store for a single process: `store` serves as both connections, and there are no events.
 pub(crate) async fn holds_alone(store: &dyn SessionStore) {
     what_is_opened_is_loaded_by_every_key(store).await;
     what_is_absent_stays_absent(store).await;

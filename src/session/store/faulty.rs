@@ -1,4 +1,4 @@
-//! A store that does what a test tells it to: fail, lag until it is released, or let somebody else come first.
+//! A store that a test controls: it fails, lags until it is released, or lets another replica come first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,9 +24,9 @@ pub(crate) enum Mood {
     Deaf,
     /// They wait until the mood changes, and are done then.
     Lagging,
-    /// They are done, and their answers wait until the mood changes. What others did is told at once.
+    /// Operations are done, and their results wait until the mood changes. Events of others arrive at once.
     Late,
-    /// Somebody else ends every session just before.
+    /// Another replica ends every session just before.
     Beaten,
 }
 
@@ -102,7 +102,7 @@ impl FaultyStore {
         }
     }
 
-    /// Lets somebody else come first.
+    /// Lets another replica come first.
     async fn beaten(&self, sessions: &[SessionKey]) {
         if *self.mood.borrow() == Mood::Beaten {
             self.other.end(sessions).await.unwrap();

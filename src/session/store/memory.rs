@@ -52,7 +52,7 @@ impl Shared {
 }
 
 impl MemoryStore {
-    /// A store that nobody else uses yet.
+    /// A store that only this process uses.
     pub(crate) fn new() -> Self {
         Self::joined(Arc::default())
     }

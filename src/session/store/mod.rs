@@ -1,7 +1,7 @@
 //! Where sessions outlive the process, and where replicas learn what the others did. One contract for all stores;
 //! `contract` checks it, whatever the store.
 //!
-//! `store = "memory"` is no store at all: there the table is all there is ([`super::backing`]).
+//! `store = "memory"` does not use a store: there is only the table ([`super::backing`]).
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -27,11 +27,11 @@ pub struct Unavailable;
 pub enum End {
     /// This call.
     Won,
-    /// Somebody else, or it was never there.
+    /// Another replica ended it, or it never existed.
     Lost,
 }
 
-/// What became of a session that was to end if nobody had used it.
+/// The result of ending a session if it is idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdleEnd {
     /// It has ended.
@@ -54,7 +54,7 @@ pub struct Use {
 pub enum JarWrite {
     /// It was the next version.
     Written,
-    /// Somebody else has written this version already: load the session, apply the change to that jar, try again.
+    /// Another replica has written this version already: load the session, apply the change to that jar, retry.
     Outdated,
     /// The session has ended.
     Gone,
@@ -98,7 +98,7 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// Forgets those of these sessions that were last used at `cut_off` or before.
     async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable>;
 
-    /// Waits until other replicas did something, and tells what, in order and without a gap since the last call. Where
-    /// there are no others it never returns. Called by one task alone.
+    /// Waits for events of other replicas and returns them, in order and without a gap since the last call. Without
+    /// other replicas it never returns. Called by a single task.
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable>;
 }

@@ -4,8 +4,8 @@ use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// What a store keeps of one session, and nothing that it has to understand: it indexes keys and user, compares times
-/// and versions, and gives the rest back as it came.
+/// What a store keeps of one session. It indexes keys and user, compares times and versions, and returns the rest
+/// unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The key of the sign-in. It names the session in every call.
@@ -16,7 +16,7 @@ pub struct Record {
     pub(crate) user: UserKey,
     /// When the sign-in was.
     pub(crate) created: WallTime,
-    /// When the session was last used, as far as the store was told.
+    /// When the session was last used, as far as the store knows.
     pub(crate) last_seen: WallTime,
     /// The version of the jar: zero at the sign-in, then one more with every change.
     pub(crate) version: u32,

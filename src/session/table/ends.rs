@@ -22,7 +22,7 @@ use crate::values::time::Moment;
 pub(crate) struct EndsOfUser {
     /// Those that are known.
     pub(crate) ended: Vec<Ended>,
-    /// Whether the store has confirmed that there is no other.
+    /// Whether the store has confirmed that there are no others.
     pub(crate) confirmed: bool,
 }
 
@@ -30,14 +30,14 @@ pub(crate) struct EndsOfUser {
 const OWED_AT_ONCE: usize = 1000;
 
 impl SessionTable {
-    /// Ends a session: mark, table, store. `None` if somebody else has ended it.
+    /// Ends a session: mark, table, store. `None` if another caller has ended it.
     #[cfg(test)]
     pub(crate) async fn end(&self, session: &Arc<Session>, cause: EndCause) -> Option<Ended> {
         self.end_all(vec![Arc::clone(session)], cause).await.pop()
     }
 
-    /// Ends these sessions, for one reason. Those that somebody else here has ended are not among the answer, unless
-    /// the store has not confirmed that end.
+    /// Ends these sessions, for one reason. Those that another caller in this process has ended are not in the result,
+    /// unless the store has not confirmed that end.
     pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
         // All marks first: from then on none of them is served, however long the store takes.
         let (marked, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|session| session.mark(cause));
@@ -98,10 +98,10 @@ impl SessionTable {
         all
     }
 
-    /// Ends sessions that nobody uses here, if nobody uses them elsewhere.
+    /// Ends sessions that are idle here, if they are idle on all other replicas.
     ///
     /// # Errors
-    /// The store does not tell. They are looked at again, and serve nobody meanwhile.
+    /// The store does not respond. They are checked again, and are refused meanwhile.
     pub(super) async fn end_idle(&self, sessions: Vec<Arc<Session>>, now: Moment) -> Result<Vec<Ended>, Unavailable> {
         let Some(backing) = &self.backing else { return Ok(self.end_all(sessions, EndCause::Idle).await) };
         let cut_off = now.before(self.lifetime().idle);
@@ -125,7 +125,7 @@ impl SessionTable {
         Ok(self.end_as_told(backing, over).await)
     }
 
-    /// The store has ended them: here the mark comes last, and whoever sets it, the store's word counts.
+    /// The store has ended them: here the mark comes last, and the store decides who ended them, whoever sets the mark.
     async fn end_as_told(&self, backing: &Backing, over: Vec<(Arc<Session>, End)>) -> Vec<Ended> {
         let sessions: Vec<_> = over.iter().map(|(session, _)| Arc::clone(session)).collect();
         for session in &sessions {
@@ -138,8 +138,8 @@ impl SessionTable {
         over.into_iter().map(|(session, end)| ended(session, EndCause::Idle, end, true)).collect()
     }
 
-    /// Asks the store again for what it has not confirmed. Answers what nobody could be told of yet: sessions that
-    /// could not be loaded when they were to end.
+    /// Retries the ends that the store has not confirmed. Returns the sessions that could not be loaded when they were
+    /// to end, for which no receipt was made yet.
     pub(crate) async fn confirm_owed(&self, now: Moment) -> Vec<Ended> {
         let Some(backing) = &self.backing else { return Vec::new() };
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
@@ -232,7 +232,7 @@ fn settled(
     }
 }
 
-/// Whether an end of somebody else's is not confirmed, also because the store takes its time.
+/// Whether an end by another caller is not confirmed yet, also because the store is slow.
 async fn is_owed(backing: &Backing, name: &SessionKey) -> bool {
     timeout(DEADLINE, backing.dead.is_owed(name)).await.unwrap_or(true)
 }

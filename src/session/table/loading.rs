@@ -18,15 +18,15 @@ use crate::values::end_cause::EndCause;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// How often a record is loaded anew that so many ends have overtaken.
+/// How often a record is loaded again when ends overtake the load.
 const TRIES: usize = 3;
 /// Uses in one batch.
 const USES: usize = 1000;
 
 impl SessionTable {
-    /// Reads from the store what the table does not know of this key, which a request from this address shows. After
-    /// that it is [`super::Found::Unknown`] to nobody, but for what the store did not tell. Sessions that turn out to
-    /// be idle end by that, and are in `ended`.
+    /// Loads a key that the table does not know and that a request from this address presents. After that the key is no
+    /// longer [`super::Found::Unknown`], unless the store failed. Sessions that turn out to be idle are ended and
+    /// returned in `ended`.
     ///
     /// # Errors
     /// The store does not answer, or too much is asked of it at this moment. Nothing is known about the key.
@@ -100,7 +100,7 @@ impl SessionTable {
             }
             self.reserve().ok()?.keep();
             record.keys().for_each(|key| _ = self.by_key.insert(*key, Arc::clone(&restored)));
-            // Whoever signs in next makes room: nobody is ended by being loaded.
+            // The next sign-in makes room: loading a session never ends another one.
             let _ = self.enter_user(&restored);
             self.expiry_queue.schedule(record.name, self.earliest_end(&restored));
             Some(restored)
@@ -118,8 +118,8 @@ impl SessionTable {
         Ok(ends.map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
     }
 
-    /// Tells the store when sessions were used since it was told last, if that is so long ago. What it does not confirm
-    /// is told the next time.
+    /// Reports to the store when sessions were last used, if the last report is this long ago. What the store does not
+    /// confirm is reported again the next time.
     pub(crate) async fn save_uses(&self, now: Moment, after: Duration) {
         let Some(backing) = &self.backing else { return };
         let since = backing.saved_until.load(Ordering::Relaxed);
