@@ -156,14 +156,16 @@ impl Users {
 
     /// What is different in another version of the file.
     pub fn changes(&self, after: &Self) -> UserChanges {
-        let is_new = |name: &&Box<str>| !self.by_name.contains_key(*name);
-        let differs = |(name, entry): &(&Box<str>, &UserEntry)| after.find(name).is_some_and(|other| other != *entry);
-        let common = self.by_name.keys().filter(|name| after.by_name.contains_key(*name)).count();
-        UserChanges {
-            added: after.by_name.keys().filter(is_new).count(),
-            changed: self.by_name.iter().filter(differs).count(),
-            removed: self.count() - common,
+        let (mut added, mut changed) = (0, 0);
+        for (name, entry) in &after.by_name {
+            match self.find(name) {
+                None => added += 1,
+                Some(before) if before != entry => changed += 1,
+                Some(_) => {}
+            }
         }
+        // The users of the new version are the old ones, less the removed, plus the added.
+        UserChanges { added, changed, removed: self.count() + added - after.count() }
     }
 
     /// How many users there are, the disabled ones included.
