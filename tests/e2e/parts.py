@@ -37,19 +37,21 @@ class Part:
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **environment}
             )
         try:
-            found = self._wait_until(re.compile(listening))
+            found = self.wait_until(listening)
             self.port = port or int(found[1])
         except BaseException:
             self.stop()
             raise
 
-    def _wait_until(self, listening):
+    def wait_until(self, pattern):
+        """Waits until this is in what it says, and gives the match."""
+        pattern = re.compile(pattern)
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            if found := listening.search(self.log.read_text()):
+            if found := pattern.search(self.log.read_text()):
                 return found
             time.sleep(0.02)
-        raise AssertionError(f"{self.process.args} does not listen; it said:\n{self.log.read_text()}")
+        raise AssertionError(f"{self.process.args} did not say {pattern.pattern}; it said:\n{self.log.read_text()}")
 
     def stop(self):
         """Asks it to stop, insists after a while, and gives the exit code."""

@@ -1,12 +1,13 @@
 """Sign in at the gateway, be that user for Django, sign out, be out."""
 
 import signal
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 from urllib.parse import quote
 
-from parts import GUNICORN, PASSWORD, WAITRESS, Visitor, start_gateway, start_shop
+from parts import EXEUNT, GUNICORN, PASSWORD, WAITRESS, Visitor, start_gateway, start_shop
 
 SPELLINGS = [
     "Remote-User", "remote-user", "REMOTE-USER", "Remote_User", "remote_user", "REMOTE_USER", "Remote-user",
@@ -159,11 +160,33 @@ class LifeOfTheProgram(Running):
         self.visitor.sign_in()
         captured = self.visitor.cookie("exeunt")
         self.gateway.process.send_signal(signal.SIGHUP)
+        self.gateway.wait_until(r"event=reloaded")
         self.assertTrue(self.visitor.is_signed_in())
         self.visitor.sign_out()
         self.assertEqual(self.gateway.stop(), 0)
         log = self.gateway.log.read_text()
-        self.assertIn("SIGHUP", log)
         self.assertIn("user=alice", log)
         for secret in [PASSWORD, quote(PASSWORD), captured]:
             self.assertNotIn(secret, log)
+
+
+class Reloading(Running):
+    def exeunt(self, *arguments):
+        return subprocess.run([EXEUNT, *arguments], cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def test_a_reload_changes_all_of_it_or_nothing(self):
+        configuration = self.folder / "config.toml"
+        valid = configuration.read_text()
+        self.visitor.sign_in("bob")
+        configuration.write_text(valid + "[nonsense]\n")
+        refused = self.exeunt("reload")
+        self.assertEqual((refused.returncode, "nonsense" in refused.stderr), (1, True), refused)
+        self.assertTrue(self.visitor.is_signed_in())
+        configuration.write_text(valid)
+        self.assertEqual(self.exeunt("reload").returncode, 0)
+        self.assertTrue(self.visitor.is_signed_in())
+        removed = self.exeunt("user", "remove", "bob")
+        self.assertEqual(removed.returncode, 0, removed)
+        self.assertFalse(self.visitor.is_signed_in(), removed)
+        self.assertEqual(self.visitor.sign_in("bob").status, 401)
+        self.assertEqual(self.visitor.sign_in("alice").status, 303)
