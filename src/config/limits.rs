@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::audit::{Format, LogSettings};
-use crate::http1::request_head::ParsedHead;
+use crate::http1::request_head::HeadLimits;
 use crate::proxy::settings::ServerSettings;
 use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
@@ -44,7 +44,7 @@ pub(crate) fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: Tru
         upstream_idle: wait(&table, "upstream_idle", default.upstream_idle),
         drain: wait(&table, "drain", default.drain),
         min_rate: number(&table, "min_rate", 1..=1_000_000, default.min_rate),
-        head: ParsedHead {
+        head: HeadLimits {
             size: count(&table, "head_size", 1024..=MIB, default.head.size),
             fields: count(&table, "fields", 10..=200, default.head.fields),
         },

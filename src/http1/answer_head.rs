@@ -13,7 +13,7 @@ use memchr::memchr;
 
 use super::head_lines::{self, HeadLine, HeadLines, NameRead, Span, items};
 use super::known_name::KnownName;
-use super::request_head::ParsedHead;
+use super::request_head::HeadLimits;
 
 /// What a request asked for, as far as its answer is read by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl AnswerReader {
     ///
     /// # Errors
     /// This becomes no answer. The connection is worth nothing any more.
-    pub fn feed(&mut self, bytes: &mut [u8], limits: &ParsedHead) -> Result<Option<AnswerHead>, BrokenAnswer> {
+    pub fn feed(&mut self, bytes: &mut [u8], limits: &HeadLimits) -> Result<Option<AnswerHead>, BrokenAnswer> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
@@ -130,7 +130,7 @@ impl AnswerReader {
         bytes: &mut [u8],
         start: usize,
         end: usize,
-        limits: &ParsedHead,
+        limits: &HeadLimits,
     ) -> Result<bool, BrokenAnswer> {
         let line = bytes.get(start..end).unwrap_or_default();
         let (text, bare) = line.strip_suffix(b"\r").map_or((line, true), |text| (text, false));
@@ -160,7 +160,7 @@ impl AnswerReader {
     }
 
     /// `name: value`. White space before the colon is taken away (RFC 9112 5.1).
-    fn field(&mut self, text: &[u8], start: usize, limits: &ParsedHead) -> Result<(), BrokenAnswer> {
+    fn field(&mut self, text: &[u8], start: usize, limits: &HeadLimits) -> Result<(), BrokenAnswer> {
         if self.lines.len() >= limits.fields {
             return Err(BrokenAnswer);
         }

@@ -91,12 +91,12 @@ mod tests {
     use http::header::{ACCEPT, COOKIE, HOST};
 
     use crate::http1::head_lines::HeadFields;
-    use crate::http1::request_head::{HeadReader, ParsedHead};
+    use crate::http1::request_head::{HeadLimits, HeadReader};
 
     #[test]
     fn lines_are_found_however_they_are_kept() {
         let bytes = Bytes::from_static(b"GET / HTTP/1.1\r\nHOST: a\r\naccept: b \r\nX: y\r\nAccept: \xe9\r\n\r\n");
-        let head = HeadReader::default().feed(&bytes, &ParsedHead { size: 1000, fields: 9 }).unwrap().unwrap();
+        let head = HeadReader::default().feed(&bytes, &HeadLimits { size: 1000, fields: 9 }).unwrap().unwrap();
         let map = head.lines.to_map(&bytes);
         let fields = HeadFields::new(bytes, head.lines);
         let kept: [&dyn Headers; 2] = [&map, &fields];

@@ -51,7 +51,7 @@ fn is_usual(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http1::request_head::{HeadReader, ParsedHead};
+    use crate::http1::request_head::{HeadLimits, HeadReader};
     use bytes::Bytes;
 
     #[test]
@@ -61,7 +61,7 @@ mod tests {
                     Proxy-Authenticate: e\r\nX-DEBUG: f\r\nX-Second: g\r\nX-Third: h\r\n\
                     Content-Type: i\r\nHost: j\r\n\r\n";
         let bytes = Bytes::from_static(head.as_bytes());
-        let read = HeadReader::default().feed(&bytes, &ParsedHead { size: 4096, fields: 50 }).unwrap().unwrap();
+        let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 4096, fields: 50 }).unwrap().unwrap();
         let head = HeadFields::new(bytes, read.lines);
         let hop = HopByHop::of(&head);
         let others = head.lines().iter().filter(|line| !hop.is_one(line, line.name.of(head.bytes())));

@@ -16,7 +16,7 @@ use crate::values::target::{ASTERISK, Target};
 
 /// How large a head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParsedHead {
+pub struct HeadLimits {
     /// Bytes, the request line included.
     pub size: usize,
     /// Lines after the request line.
@@ -84,7 +84,7 @@ impl HeadReader {
     ///
     /// # Errors
     /// The reason of the refusal. The connection must be closed after it: where the next request begins is unknown.
-    pub fn feed(&mut self, bytes: &[u8], limits: &ParsedHead) -> Result<Option<Head>, Reason> {
+    pub fn feed(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Reason> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
@@ -131,7 +131,7 @@ impl HeadReader {
     }
 
     /// Whether this line, which stands at `start`, ends the head.
-    fn read_line(&mut self, line: &[u8], start: usize, limits: &ParsedHead) -> Result<bool, Reason> {
+    fn read_line(&mut self, line: &[u8], start: usize, limits: &HeadLimits) -> Result<bool, Reason> {
         match (self.begun, line.is_empty()) {
             (true, true) => Ok(true),
             (true, false) => self.field(line, start, limits).map(|()| false),
@@ -196,7 +196,7 @@ impl HeadReader {
     }
 
     /// `name: value` (RFC 9112 5). A line that begins with a space has no name, so folding is refused here as well.
-    fn field(&mut self, text: &[u8], start: usize, limits: &ParsedHead) -> Result<(), Reason> {
+    fn field(&mut self, text: &[u8], start: usize, limits: &HeadLimits) -> Result<(), Reason> {
         if self.fields.len() >= limits.fields {
             return Err(Reason::HeadTooLarge);
         }

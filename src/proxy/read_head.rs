@@ -7,7 +7,7 @@ use super::client::Client;
 use super::connection::poll_interrupted;
 use super::connection_state::CloseReason;
 use super::request::Request;
-use crate::http1::request_head::{HeadReader, ParsedHead};
+use crate::http1::request_head::{HeadLimits, HeadReader};
 use crate::values::reason::Reason;
 
 /// What became of waiting for a head.
@@ -22,7 +22,7 @@ pub(super) enum ReceivedHead {
 
 /// Reads until the head is whole. The sweep keeps its time. What was refused, or broke off, stays in the client's
 /// `input`.
-pub(super) async fn read_head(client: &mut Client, limits: &ParsedHead) -> ReceivedHead {
+pub(super) async fn read_head(client: &mut Client, limits: &HeadLimits) -> ReceivedHead {
     let mut reader = HeadReader::default();
     loop {
         match reader.feed(&client.input, limits) {

@@ -19,10 +19,10 @@ use super::wire;
 use crate::gateway::{Forward, Gateway};
 use crate::http1::answer_head::{AnswerContext, AnswerReader};
 use crate::http1::body::BodyReader;
-use crate::http1::request_head::ParsedHead;
+use crate::http1::request_head::HeadLimits;
 
 /// The largest head of an answer.
-const HEAD: ParsedHead = ParsedHead { size: 64 * 1024, fields: 256 };
+const HEAD: HeadLimits = HeadLimits { size: 64 * 1024, fields: 256 };
 
 /// What an exchange came to.
 pub(super) enum RelayOutcome {

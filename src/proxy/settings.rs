@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::http1::request_head::ParsedHead;
+use crate::http1::request_head::HeadLimits;
 use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
 
@@ -26,7 +26,7 @@ pub struct ServerSettings {
     /// `body_timeout` or `send_timeout`, plus a second for every this many bytes. Default: 100.
     pub min_rate: u64,
     /// The largest head of a request. Default: 32 KiB and 100 lines.
-    pub head: ParsedHead,
+    pub head: HeadLimits,
     /// Most connections from one address at the same time, IPv6 by /64; never counted for loopback, unix sockets and
     /// trusted proxies. What comes above is answered 503. Default: 1,000.
     pub connections_per_address: usize,
@@ -52,7 +52,7 @@ impl Default for ServerSettings {
             body_timeout: Duration::from_secs(60),
             send_timeout: Duration::from_secs(60),
             min_rate: 100,
-            head: ParsedHead { size: 32 * 1024, fields: 100 },
+            head: HeadLimits { size: 32 * 1024, fields: 100 },
             connections_per_address: 1_000,
             trusted: TrustedProxies::default(),
             connections: 20_000,

@@ -18,7 +18,7 @@ use crate::http1::cookie::SessionCookie;
 use crate::http1::head_lines::HeadFields;
 use crate::http1::header_edits::HeaderEdit;
 use crate::http1::headers::RequestHead;
-use crate::http1::request_head::{HeadReader, ParsedHead};
+use crate::http1::request_head::{HeadLimits, HeadReader};
 use crate::routes::access::Access;
 use crate::routes::resolver::Upstreams;
 use crate::routes::settings::RouteSettings;
@@ -163,7 +163,7 @@ fn fields(headers: &HeaderMap) -> HeadFields {
         head.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     let bytes = Bytes::from([head.as_slice(), b"\r\n"].concat());
-    let read = HeadReader::default().feed(&bytes, &ParsedHead { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
+    let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
     HeadFields::new(bytes, read.lines)
 }
 
@@ -172,7 +172,7 @@ fn sent(forward: &Forward, headers: &HeaderMap) -> HeaderMap {
     let mut lines = BytesMut::new();
     forward.put_request(&mut lines, &fields(headers));
     let bytes = [b"GET / HTTP/1.1\r\n", &*lines, b"\r\n"].concat();
-    let read = HeadReader::default().feed(&bytes, &ParsedHead { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
+    let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
     assert_eq!(read.end, bytes.len(), "lines and nothing else: {:?}", String::from_utf8_lossy(&bytes));
     read.lines.to_map(&bytes.into())
 }

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const LIMITS: ParsedHead = ParsedHead { size: 400, fields: 5 };
+const LIMITS: HeadLimits = HeadLimits { size: 400, fields: 5 };
 const HEAD: AnswerContext = AnswerContext { by_head: true, upgrade: false };
 const UPGRADE: AnswerContext = AnswerContext { by_head: false, upgrade: true };
 
@@ -285,7 +285,7 @@ proptest! {
     ) {
         let text = line + &fields;
         let mut bytes = text.clone().into_bytes();
-        if let Ok(Some(head)) = AnswerReader::new(UPGRADE).feed(&mut bytes, &ParsedHead { size: 4096, fields: 20 }) {
+        if let Ok(Some(head)) = AnswerReader::new(UPGRADE).feed(&mut bytes, &HeadLimits { size: 4096, fields: 20 }) {
             let mut headers = [httparse::EMPTY_HEADER; 32];
             let mut response = httparse::Response::new(&mut headers);
             let mut parser = httparse::ParserConfig::default();

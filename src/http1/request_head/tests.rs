@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const LIMITS: ParsedHead = ParsedHead { size: 400, fields: 5 };
+const LIMITS: HeadLimits = HeadLimits { size: 400, fields: 5 };
 
 /// Fed whole and byte by byte, which must come to the same.
 fn read(bytes: &[u8]) -> Result<Option<Head>, Reason> {
@@ -234,7 +234,7 @@ proptest! {
     ) {
         let lines = line + &fields;
         let bytes = lines.as_bytes();
-        if let Ok(Some(head)) = HeadReader::default().feed(bytes, &ParsedHead { size: 4096, fields: 20 }) {
+        if let Ok(Some(head)) = HeadReader::default().feed(bytes, &HeadLimits { size: 4096, fields: 20 }) {
             let mut headers = [httparse::EMPTY_HEADER; 32];
             let mut request = httparse::Request::new(&mut headers);
             prop_assert_eq!(request.parse(bytes), Ok(httparse::Status::Complete(head.end)));

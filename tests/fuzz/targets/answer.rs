@@ -8,9 +8,9 @@
 
 use exeunt::http1::answer_head::{AnswerBody, AnswerContext, AnswerHead, AnswerReader, BrokenAnswer};
 use exeunt::http1::body::BodyReader;
-use exeunt::http1::request_head::ParsedHead;
+use exeunt::http1::request_head::HeadLimits;
 
-const LIMITS: ParsedHead = ParsedHead { size: 2048, fields: 40 };
+const LIMITS: HeadLimits = HeadLimits { size: 2048, fields: 40 };
 /// As many as an exchange takes.
 const HEADS: usize = 32;
 

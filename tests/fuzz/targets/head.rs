@@ -4,10 +4,10 @@
 #![no_main]
 
 use exeunt::http1::chunks::ChunkReader;
-use exeunt::http1::request_head::{BodyFraming, Head, HeadReader, ParsedHead};
+use exeunt::http1::request_head::{BodyFraming, Head, HeadLimits, HeadReader};
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: ParsedHead = ParsedHead { size: 2048, fields: 40 };
+const LIMITS: HeadLimits = HeadLimits { size: 2048, fields: 40 };
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = (usize::from(input.0).max(1), input.1);

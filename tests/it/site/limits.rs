@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use exeunt::http1::request_head::ParsedHead;
+use exeunt::http1::request_head::HeadLimits;
 use tokio::sync::Semaphore;
 
 use super::answer::request;
@@ -17,7 +17,7 @@ const BROWSER: &str = "Accept: text/html";
 
 /// A site that reads heads of 2 KiB and 20 lines.
 async fn narrow() -> (Site, Echo) {
-    Site::with_echo_and(|setup| setup.server.head = ParsedHead { size: 2048, fields: 20 }).await
+    Site::with_echo_and(|setup| setup.server.head = HeadLimits { size: 2048, fields: 20 }).await
 }
 
 /// Heads that are refused before anybody parses them: each says why, to programs and to people, closes the connection
