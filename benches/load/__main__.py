@@ -45,14 +45,13 @@ def arguments():
     return asked
 
 
-def built(*arguments):
-    """Builds for release, and answers where the program is."""
+def built(name, *arguments):
+    """Builds for release, and answers where the target of this name is: a benchmark's build makes the program, too."""
     print(f"building: cargo {' '.join(arguments)}", flush=True)
     command = ["cargo", *arguments, "--locked", "--message-format=json-render-diagnostics"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     messages = [json.loads(line) for line in done.stdout.splitlines()]
-    programs = [message["executable"] for message in messages if message.get("executable")]
-    return Path(programs[-1])
+    return next(Path(one["executable"]) for one in messages if one.get("executable") and one["target"]["name"] == name)
 
 
 def programs_of(asked):
@@ -60,7 +59,7 @@ def programs_of(asked):
     named = dict(program.split("=", 1) for program in asked.program)
     if named:
         return {name: Path(program).resolve() for name, program in named.items()}
-    return {"Exeunt": built("build", "--release", "--bin", "exeunt")}
+    return {"Exeunt": built("exeunt", "build", "--release", "--bin", "exeunt")}
 
 
 class Stage:
@@ -81,7 +80,7 @@ class Stage:
             logging = f"{name} + access line"
             self.enter(logging, lambda: who.LoggingExeunt(self.place, port, logging, program))
         if {"sessions", "logout"} & set(self.asked.parts) and self.is_wanted("Exeunt"):
-            self.bench = built("bench", "--bench", "instructions", "--no-run")
+            self.bench = built("instructions", "bench", "--bench", "instructions", "--no-run")
         if self.bench and "sessions" in self.asked.parts:
             self.crowds = [self.crowd(1000, "1,000 sessions"), self.crowd(1_000_000, "1,000,000 sessions")]
 
