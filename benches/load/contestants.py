@@ -2,10 +2,12 @@
 under both usual sets of names."""
 
 import http.client
+import http.cookiejar
 import os
 import re
 import shutil
 import subprocess
+import urllib.request
 from urllib.parse import urlencode
 
 from load import page
@@ -34,9 +36,13 @@ class Contestant:
         # A proxy may be there twice, before two applications.
         self.place = place / f"{re.sub('[^0-9A-Za-z]+', '-', self.name)}-{upstream}"
         self.place.mkdir()
-        self.programs, self.more, self.cookie = [], "", None
+        self.programs, self.unmeasured, self.more, self.cookie = [], [], "", None
         [self.port] = free_ports(1)
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
 
     def start(self):
         raise NotImplementedError
@@ -63,7 +69,7 @@ class Contestant:
         return sum(program.resident_bytes() for program in self.programs)
 
     def stop(self):
-        for program in self.programs:
+        for program in self.programs + self.unmeasured:
             program.stop()
 
 
@@ -204,23 +210,18 @@ backend application
 
 
 APACHE_MODULES = """\
-mpm_event authz_core authz_user authn_core authn_file authn_socache auth_basic socache_shmcb headers proxy proxy_http
+mpm_event authz_core authz_user authn_core socache_shmcb headers proxy proxy_http
 """.split()
 
 
 class Apache(Contestant):
-    """Apache with its Basic sign-in. What it keeps in shared memory is the hash, not the verdict: it computes the hash
-    of the password for every request, so that the hash is the fastest that there is (with bcrypt it costs milliseconds).
-    """
+    """Apache as a reverse proxy; how it knows its users is for each of its kinds to say."""
 
-    name = "Apache, Basic + socache"
+    modules = ()
 
-    def start(self):
-        users = self.place / "users"
-        subprocess.run(["htpasswd", "-cbs", users, "alice", PASSWORD], check=True, capture_output=True)
-        users.chmod(0o644)
+    def serve(self, sign_in):
         modules = "\n".join(
-            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in APACHE_MODULES
+            f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in (*APACHE_MODULES, *self.modules)
         )
         lines = "\n".join(f'RequestHeader set {name} "{value}"' for name, value in LINES.items())
         config = self.write("apache.conf", f"""\
@@ -239,6 +240,32 @@ MaxRequestWorkers 256
 AsyncRequestWorkerFactor 20
 MaxKeepAliveRequests 0
 KeepAliveTimeout 75
+{sign_in}
+<Location />
+    {lines}
+</Location>
+ProxyPass /callback !
+ProxyPass / http://127.0.0.1:{self.upstream}/ keepalive=On
+ProxyPreserveHost On
+""")
+        self.run(["apache2", "-f", config, "-DFOREGROUND"])
+
+
+class ApacheBasic(Apache):
+    """Apache with its Basic sign-in. What it keeps in shared memory is the hash, not the verdict: it computes the hash
+    of the password for every request, so that the hash is the fastest that there is (with bcrypt it costs milliseconds).
+    """
+
+    name = "Apache, Basic + socache"
+    modules = ("authn_file", "authn_socache", "auth_basic")
+
+    def start(self):
+        users = self.place / "users"
+        subprocess.run(["htpasswd", "-cbs", users, "alice", PASSWORD], check=True, capture_output=True)
+        users.chmod(0o644)
+        # "alice:correct horse battery" in base64.
+        self.more = "Authorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\n"
+        self.serve(f"""\
 AuthnCacheSOCache shmcb
 <Location />
     AuthType Basic
@@ -247,14 +274,46 @@ AuthnCacheSOCache shmcb
     AuthnCacheProvideFor file
     AuthUserFile {users}
     Require valid-user
-    {lines}
-</Location>
-ProxyPass / http://127.0.0.1:{self.upstream}/ keepalive=On
-ProxyPreserveHost On
-""")
-        # "alice:correct horse battery" in base64.
-        self.more = "Authorization: Basic YWxpY2U6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\n"
-        self.run(["apache2", "-f", config, "-DFOREGROUND"])
+</Location>""")
+
+
+class ApacheOpenId(Apache):
+    """Apache with mod_auth_openidc: a session of its own in shared memory, made by a sign-in at a provider."""
+
+    name = "Apache, mod_auth_openidc"
+    modules = ("auth_openidc",)
+
+    def start(self):
+        [port] = free_ports(1)
+        # Needed for the sign-in alone: what it costs and takes is not Apache's.
+        provider = Program(["oidc-provider-mock", "--port", port, "--user", "alice"], OTHERS, self.place / "provider")
+        self.unmeasured.append(provider)
+        wait_for(port, provider)
+        self.serve(f"""\
+OIDCProviderMetadataURL http://127.0.0.1:{port}/.well-known/openid-configuration
+OIDCClientID measured
+OIDCClientSecret measured
+OIDCRedirectURI http://localhost:{self.port}/callback
+OIDCCryptoPassphrase "{PASSWORD}"
+OIDCCookieSameSite On
+OIDCSessionInactivityTimeout 3600
+<Location />
+    AuthType openid-connect
+    Require valid-user
+</Location>""")
+        self.cookie = sign_in_at_provider(self.port)
+
+
+def sign_in_at_provider(port):
+    """The cookie of mod_auth_openidc: to the provider, its form, and back."""
+    cookies = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies))
+    browser.addheaders = [("Accept", "text/html")]
+    form = browser.open(f"http://localhost:{port}/page", timeout=30).geturl()
+    browser.open(form, urlencode({"sub": "alice"}).encode(), timeout=30)
+    found = next((cookie for cookie in cookies if cookie.name == "mod_auth_openidc_session"), None)
+    assert found, [cookie.name for cookie in cookies]
+    return f"{found.name}={found.value}"
 
 
 class Caddy(Contestant):
@@ -390,4 +449,4 @@ def sign_in(port):
     return found
 
 
-PROXIES = [Direct, Nginx, HAProxy, NginxAuth, Apache, Caddy, Traefik]
+PROXIES = [Direct, Nginx, HAProxy, NginxAuth, ApacheBasic, ApacheOpenId, Caddy, Traefik]
