@@ -2,91 +2,29 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use super::answers::{self, Audience};
 use super::assembled::Assembled;
+use super::own_sessions;
 use super::password;
-use super::receive::Requester;
+use super::requester::Requester;
+use super::sign_in_out::{BuiltInAnswer, SignInOut, query, sign_in_out_request};
 use crate::admission::cross_site;
 use crate::admission::facts::RequestFacts;
-use crate::logout::answer::{self, ResponseStyle};
+use crate::logout::answer;
 use crate::logout::request::LogoutRequest;
 use crate::pages::{Language, SignInForm, SignedInPage};
 use crate::session::record::Session;
-use crate::values::client_address::ClientAddress;
-use crate::values::device::Device;
-use crate::values::form::{Form, FormType, FormValue};
-use crate::values::known_browser::KnownBrowser;
+use crate::values::form::FormValue;
 use crate::values::own_hosts::HostId;
 use crate::values::own_path::{OwnPage, is_reserved};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
-use crate::values::session_id::SessionKey;
-
-/// An answer that changes something: it may need the body, and it takes its time.
-#[derive(Debug)]
-pub(crate) struct SignInOutRequest {
-    pub(super) action: SignInOut,
-    pub(super) assembled: Arc<Assembled>,
-    pub(super) host: HostId,
-    /// Every session that the request names, for as long as it is in the table.
-    pub(super) sessions: Vec<Arc<Session>>,
-    /// The keys that it shows and that the store could not be asked about.
-    pub(super) unknown: Vec<SessionKey>,
-    /// Whether it has a cookie of the gateway, valid or not.
-    pub(super) has_cookie: bool,
-    pub(super) query: Form,
-    /// How the body is written; `None` for a type that is not read.
-    pub(super) form: Option<FormType>,
-    pub(super) reader: Audience,
-    pub(super) wants_json: bool,
-    pub(super) client: ClientAddress,
-    pub(super) known: Vec<KnownBrowser>,
-    pub(super) device: Device,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug)]
-pub(super) enum SignInOut {
-    /// Check a name and a password.
-    SignIn,
-    /// End the session, and answer in this manner.
-    SignOut(ResponseStyle),
-    /// Give the session's user another password.
-    ChangePassword(Arc<Session>),
-}
-
-impl SignInOutRequest {
-    /// The largest body that is read, in bytes; zero where none is needed.
-    pub(crate) fn body_limit(&self) -> usize {
-        match self.action {
-            SignInOut::SignIn | SignInOut::ChangePassword(_) => self.assembled.login.body_limit,
-            SignInOut::SignOut(ResponseStyle::Navigation) => 0,
-            SignInOut::SignOut(_) => self.assembled.login.body_limit,
-        }
-    }
-
-    /// The word for the access line.
-    pub(crate) fn note(&self) -> &'static str {
-        match self.action {
-            SignInOut::SignIn => "sign_in",
-            SignInOut::SignOut(_) => "logout",
-            SignInOut::ChangePassword(_) => "password",
-        }
-    }
-}
-
-/// Either is an answer; one is still to be made.
-#[derive(Debug)]
-pub(super) enum BuiltInAnswer {
-    Answer(Reply),
-    Perform(Box<SignInOutRequest>),
-}
 
 /// Answers a request to an address of the gateway.
 pub(super) fn answer(
@@ -100,6 +38,9 @@ pub(super) fn answer(
         OwnPage::Logout => logout(facts, requester, assembled),
         OwnPage::Further(name) if name.eq_ignore_ascii_case(password::NAME) => {
             password::answer(facts, requester, assembled)
+        }
+        OwnPage::Further(name) if name.eq_ignore_ascii_case(own_sessions::NAME) => {
+            own_sessions::answer(facts, requester, assembled)
         }
         OwnPage::Further(name) => further(name, facts, &requester, assembled).map(BuiltInAnswer::Answer),
     }
@@ -140,34 +81,6 @@ fn logout(
             BuiltInAnswer::Answer(answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET, POST")))
         }
     })
-}
-
-pub(super) fn sign_in_out_request(
-    action: SignInOut,
-    facts: &RequestFacts<'_>,
-    mut requester: Requester,
-    assembled: &Arc<Assembled>,
-) -> Box<SignInOutRequest> {
-    Box::new(SignInOutRequest {
-        action,
-        assembled: Arc::clone(assembled),
-        host: facts.host,
-        has_cookie: requester.presented,
-        unknown: std::mem::take(&mut requester.unknown),
-        sessions: requester.into_sessions(),
-        query: query(facts),
-        form: FormType::of(facts.header(&CONTENT_TYPE).unwrap_or("")),
-        reader: Audience::of(facts.headers, assembled),
-        wants_json: facts.wants_json(),
-        client: facts.provenance.client,
-        known: assembled.cookie.find_known(facts.headers),
-        device: facts.device(),
-    })
-}
-
-/// A query that is not a valid form counts as empty.
-fn query(facts: &RequestFacts<'_>) -> Form {
-    Form::parse(facts.target.query().unwrap_or_default()).unwrap_or_default()
 }
 
 /// The host to sign in to: that of the target, else the requested one.
@@ -239,7 +152,8 @@ fn signed_in_page(
     let identity = session.identity();
     let (user, next) = (identity.user(), &*next.to_string());
     let password = password::address(session, assembled);
-    assembled.pages.signed_in(language, SignedInPage { user, next, switch: &switch, came_back, password })
+    let sessions = own_sessions::ADDRESS;
+    assembled.pages.signed_in(language, SignedInPage { user, next, switch: &switch, came_back, sessions, password })
 }
 
 fn confirm_page(

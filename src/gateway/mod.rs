@@ -8,12 +8,15 @@ mod exchange;
 mod forward;
 mod judge_again;
 mod operations;
+mod own_sessions;
 mod password;
 mod perform;
 mod receive;
 mod refuse;
 mod reload;
+mod requester;
 mod resources;
+mod sign_in_out;
 
 use std::fmt;
 use std::io;
@@ -25,11 +28,11 @@ use arc_swap::ArcSwap;
 
 use self::assembled::Assembled;
 pub use self::assembled::GatewaySettings;
-pub(crate) use self::built_in_pages::SignInOutRequest;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::forward::Forward;
 pub(crate) use self::receive::Received;
 pub use self::reload::Reloaded;
+pub(crate) use self::sign_in_out::SignInOutRequest;
 use crate::audit::Log;
 use crate::credentials::basic::verified::Verified;
 use crate::credentials::hashing::{HashingSettings, PasswordChecker};

@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::answers::{self, Audience};
 use super::assembled::Assembled;
-use super::built_in_pages::{SignInOut, SignInOutRequest, site};
+use super::built_in_pages::site;
+use super::sign_in_out::{OwnSessions, SignInOut, SignInOutRequest, read_form};
 use super::{Gateway, to_the_end};
 use crate::login::sign_in::{Browser, SignInFlow, SignedIn};
 use crate::login::sign_in_form;
@@ -19,7 +20,6 @@ use crate::logout::run::Which;
 use crate::logout::sign_out::SignOut;
 use crate::pages;
 use crate::session::record::Session;
-use crate::values::form::Form;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
@@ -45,11 +45,20 @@ impl Gateway {
             }
             SignInOut::SignOut(style) => {
                 let sign_out = sign_out(&request, style);
-                let receipt = sign_out.end(&gateway.pipeline, &request.assembled.logout).await;
+                let (users, settings) = (sign_out.users(), &request.assembled.logout);
+                let mut receipt = sign_out.end(&gateway.pipeline, settings).await;
                 // A body that says nothing usable is none.
                 let form = body.await.ok().and_then(|body| read_form(&request, &body).ok());
+                if form.iter().chain([&request.query]).any(answer::wants_everywhere) {
+                    receipt = sign_out.end_elsewhere(&users, receipt, &gateway.pipeline, settings).await;
+                }
                 let next = answer::requested(form.as_ref(), &request.query);
                 Some(sign_out.answer(receipt, next, &request.assembled.site()))
+            }
+            SignInOut::OwnSessions(session, OwnSessions::List) => Some(gateway.list_own_sessions(&request, &session)),
+            SignInOut::OwnSessions(session, OwnSessions::End) => {
+                let body = body.await;
+                to_the_end(async move { gateway.end_own_sessions(&asked, &session, body).await }).await
             }
         };
         let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
@@ -144,15 +153,3 @@ fn form_again(request: &SignInOutRequest, user: &str, next: &ReturnTo, problem: 
     let page = assembled.pages.login(language, refusal.status, form).refusing(problem.reason);
     answers::with_headers_of(page, refusal)
 }
-
-pub(super) fn read_form(request: &SignInOutRequest, body: &[u8]) -> Result<Form, Refusal> {
-    let malformed = Refusal::from(Reason::FormMalformed);
-    match request.form {
-        Some(kind) => Form::read(kind, body).map_err(|_| malformed),
-        None => Err(Refusal { message: OTHER_TYPE.into(), ..malformed }),
-    }
-}
-
-/// To a form of another type, `multipart/form-data` for instance, or of none.
-const OTHER_TYPE: &str = "Send username, password and next as application/x-www-form-urlencoded (curl -d), or as one \
-                          object of application/json: other content types are not read here.";

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use super::answers;
 use super::assembled::{Assembled, Requested};
 use super::basic::{BasicCredentials, Unchecked};
-use super::built_in_pages::{self, BuiltInAnswer, SignInOutRequest};
+use super::built_in_pages;
 use super::exchange::Exchange;
 use super::forward::Forward;
+use super::requester::Requester;
 use super::resources;
+use super::sign_in_out::{BuiltInAnswer, SignInOutRequest};
 use super::{Gateway, to_the_end};
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::{self, Decision, Permit, Proof};
@@ -22,7 +24,6 @@ use crate::logout::run::Which;
 use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::session::record::Session;
-use crate::session::table::Found;
 use crate::values::client_address::{ClientAddress, Peer};
 use crate::values::end_cause::EndCause;
 use crate::values::own_path::OwnPage;
@@ -75,39 +76,6 @@ impl Known {
 
 /// Keys of one request that the store is asked about; a browser shows one or two.
 const MOST_KEYS: usize = 16;
-
-/// Who sends a request, as far as its cookies tell.
-#[derive(Debug)]
-pub(super) struct Requester {
-    /// The one live session under the name that opens sessions.
-    pub(super) session: Option<Arc<Session>>,
-    /// Two and more of them: none counts.
-    rivals: Vec<Arc<Session>>,
-    /// Live sessions under other spellings of our name, and sessions that are over: they only end.
-    others: Vec<Arc<Session>>,
-    /// Keys that only the store knows.
-    pub(super) unknown: Vec<SessionKey>,
-    /// There is a cookie with one of the gateway's names.
-    pub(super) presented: bool,
-    /// There is one that should go from the browser.
-    strays: bool,
-    /// What is left for the application.
-    cookies: ApplicationCookies,
-    /// When that was looked up.
-    at: Moment,
-}
-
-impl Requester {
-    /// Fails where the store could not be asked whose request this is.
-    pub(super) fn is_known(&self) -> Result<(), Reason> {
-        if self.unknown.is_empty() { Ok(()) } else { Err(Reason::StoreUnavailable) }
-    }
-
-    /// Every session that the request names.
-    pub(super) fn into_sessions(self) -> Vec<Arc<Session>> {
-        self.session.into_iter().chain(self.rivals).chain(self.others).collect()
-    }
-}
 
 impl Gateway {
     /// Judges a head. `cut` is the way to end this connection. It waits for nothing: what has to be waited for is in
@@ -242,30 +210,6 @@ impl Gateway {
             }
         }
         self.admit(&facts, requester, route, cut, assembled, proof)
-    }
-
-    fn requester(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Requester {
-        let at = self.pipeline.clock.now();
-        let found = assembled.cookie.read(facts.headers);
-        let (mut session, mut rivals, mut others, mut unknown) = (None, Vec::new(), Vec::new(), Vec::new());
-        for named in found.named() {
-            match self.sessions().look_up(&named.key, at) {
-                Found::Live(live) if !named.opens => others.push(live),
-                // A session has several keys, and may be named by more than one of them.
-                Found::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
-                    session = Some(live);
-                }
-                Found::Live(live) => rivals.push(live),
-                Found::Over(over) => others.push(over),
-                Found::Unknown => unknown.push(named.key),
-                Found::Absent => {}
-            }
-        }
-        if !rivals.is_empty() {
-            rivals.extend(session.take());
-        }
-        let (presented, strays) = (found.has_session_cookie(), found.has_unusable());
-        Requester { session, rivals, others, unknown, presented, strays, cookies: found.into_application_cookies(), at }
     }
 
     /// Registers with the session first, and decides only then: an end that comes in between is seen.

@@ -26,6 +26,12 @@ pub(crate) fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> FormValu
     }
 }
 
+/// Whether a form or a query asks for the end of all sessions of the user: `everywhere=1`, or `on`, as a check box says
+/// it.
+pub(crate) fn wants_everywhere(form: &Form) -> bool {
+    matches!(form.field(&["everywhere"]), FormValue::One("1" | "on" | "true"))
+}
+
 /// What a redirect target is to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {

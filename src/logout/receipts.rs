@@ -26,12 +26,22 @@ impl Receipts {
     /// One receipt for all of them, or for none, when only the browser's cookies are expired.
     pub(crate) fn together(self, cookies: usize) -> Receipt {
         let Self { id, each, confirmed } = self;
-        let mut receipt = each.into_iter().reduce(both).unwrap_or_else(|| nobody(id, cookies));
-        if let Some(end) = receipt.steps.iter_mut().find(|step| step.step == Step::End && !confirmed) {
-            end.result = StepResult::Failed;
-        }
-        receipt
+        let receipt = each.into_iter().reduce(both).unwrap_or_else(|| nobody(id, cookies));
+        checked(receipt, confirmed)
     }
+
+    /// The receipt of a logout, of which these are a later part.
+    pub(super) fn added_to(self, receipt: Receipt) -> Receipt {
+        checked(self.each.into_iter().fold(receipt, both), self.confirmed)
+    }
+}
+
+/// A receipt that says so if the store has not confirmed the end of all that was meant.
+fn checked(mut receipt: Receipt, confirmed: bool) -> Receipt {
+    if let Some(end) = receipt.steps.iter_mut().find(|step| step.step == Step::End && !confirmed) {
+        end.result = StepResult::Failed;
+    }
+    receipt
 }
 
 /// A new name for a logout.

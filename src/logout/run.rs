@@ -27,7 +27,6 @@ pub(crate) enum Which {
     /// All that a request names: these, and those of these keys, which the store could not be asked about.
     Named(Vec<Arc<Session>>, Vec<SessionKey>),
     /// All of a user, at whichever replica.
-    #[expect(dead_code, reason = "a reload ends the sessions of removed users")]
     AllOf(UserKey, EndCause),
     /// All whose time is up.
     Expired,
@@ -52,15 +51,20 @@ impl Pipeline {
     /// Ends these sessions and runs the plan of each. What has begun is completed and audited, even if the caller is
     /// dropped.
     pub(crate) async fn end(&self, which: Which, terms: Terms) -> Receipts {
-        let pipeline = self.clone();
-        // A panic in there confirms nothing.
-        tokio::spawn(async move { pipeline.run(which, terms).await }).await.unwrap_or_else(|_| Receipts::unconfirmed())
+        self.end_as(receipts::new_id(), which, terms).await
     }
 
-    async fn run(&self, which: Which, terms: Terms) -> Receipts {
+    /// The same, as a part of the logout with this id.
+    pub(super) async fn end_as(&self, id: String, which: Which, terms: Terms) -> Receipts {
+        let pipeline = self.clone();
+        // A panic in there confirms nothing.
+        let run = tokio::spawn(async move { pipeline.run(id, which, terms).await });
+        run.await.unwrap_or_else(|_| Receipts::unconfirmed())
+    }
+
+    async fn run(&self, id: String, which: Which, terms: Terms) -> Receipts {
         let begun = self.clock.now();
         let EndsOfUser { ended, confirmed } = self.mark(which, begun).await;
-        let id = receipts::new_id();
         let endings = ended.into_iter().map(|ended| Ending { ended, terms: terms.clone() });
         let each = in_parallel(endings, |ending| self.carry_out(ending, &id, begun)).await;
         Receipts { id, each, confirmed }

@@ -126,7 +126,7 @@ mod tests {
 
     const LOGIN: Page<'_> = Page::Login(SignInForm { site: "", next: "", user: "", problem: None });
     const SIGNED_IN: Page<'_> =
-        Page::SignedIn(SignedInPage { user: "", next: "", switch: "", came_back: false, password: None });
+        Page::SignedIn(SignedInPage { user: "", next: "", switch: "", came_back: false, sessions: "", password: None });
 
     fn messages(page: &Page<'_>, html: &str) -> Vec<&'static str> {
         let kind =

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 pub use self::brand::{Brand, Logo, MAX_LOGO};
 pub(crate) use self::colour::Colour;
 pub(crate) use self::language::Language;
-pub(crate) use self::page::{PasswordPage, PasswordState, SignInForm, SignedInPage};
+pub(crate) use self::page::{PasswordPage, PasswordState, SessionLine, SessionsPage, SignInForm, SignedInPage};
 pub(crate) use self::problem::{BrokenFile, TemplateProblem};
 pub use self::theme::Theme;
 
@@ -119,6 +119,12 @@ impl Pages {
             PasswordState::Asked(None) | PasswordState::Done(_) | PasswordState::Fixed => StatusCode::OK,
         };
         self.page(language, status, &Page::Password(page))
+    }
+
+    /// The sessions of a user.
+    pub(crate) fn sessions(&self, language: Language, page: SessionsPage<'_>) -> Reply {
+        let status = if page.confirmed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        self.page(language, status, &Page::Sessions(page))
     }
 
     /// Asks whether to sign out; `problem` is why it was not done.

@@ -1,5 +1,7 @@
 //! The pages, and the variables of their templates.
 
+use std::time::Duration;
+
 use minijinja::{Value, context};
 
 use super::policy::{Needs, SHOW_PASSWORD};
@@ -31,6 +33,8 @@ pub(crate) struct SignedInPage<'a> {
     pub(crate) switch: &'a str,
     /// Whether Continue led back to this page.
     pub(crate) came_back: bool,
+    /// Where the user's sessions are shown.
+    pub(crate) sessions: &'a str,
     /// Where the user may change the own password; `None` where that is not possible.
     pub(crate) password: Option<&'a str>,
 }
@@ -57,12 +61,45 @@ pub(crate) enum PasswordState<'a> {
     Fixed,
 }
 
+/// The sessions of a user.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SessionsPage<'a> {
+    /// Whose.
+    pub(crate) user: &'a str,
+    /// The sessions, that of this browser first.
+    pub(crate) lines: &'a [SessionLine],
+    /// How many more there are.
+    pub(crate) hidden: usize,
+    /// Whether the store has confirmed the ends that were asked for just now.
+    pub(crate) confirmed: bool,
+}
+
+/// One session of them.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionLine {
+    /// Its public name.
+    pub(crate) handle: String,
+    /// Whether it is the session of this browser.
+    pub(crate) current: bool,
+    /// The browser of the sign-in.
+    pub(crate) device: String,
+    /// Where the sign-in came from.
+    pub(crate) address: String,
+    /// The time since the sign-in.
+    pub(crate) age: Duration,
+    /// The time since the last use.
+    pub(crate) idle: Duration,
+    /// Its open connections.
+    pub(crate) connections: usize,
+}
+
 /// A page and its values.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Page<'a> {
     Login(SignInForm<'a>),
     SignedIn(SignedInPage<'a>),
     Password(PasswordPage<'a>),
+    Sessions(SessionsPage<'a>),
     Confirm { action: &'a str, next: Option<&'a str>, user: Option<&'a str>, problem: Option<Reason> },
     Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool },
     Refused { refusal: &'a Refusal, switch: Option<&'a str> },
@@ -75,6 +112,7 @@ impl Page<'_> {
             Self::Login(_) => "login.html",
             Self::SignedIn(_) => "signed_in.html",
             Self::Password(_) => "password.html",
+            Self::Sessions(_) => "sessions.html",
             Self::Confirm { .. } => "confirm.html",
             Self::Goodbye { .. } => "goodbye.html",
             Self::Refused { .. } => "refused.html",
@@ -87,7 +125,7 @@ impl Page<'_> {
             Self::Login(_) | Self::Password(PasswordPage { state: PasswordState::Asked(_), .. }) => {
                 Needs::FormAndScript
             }
-            Self::SignedIn(_) | Self::Confirm { .. } => Needs::Form,
+            Self::SignedIn(_) | Self::Sessions(_) | Self::Confirm { .. } => Needs::Form,
             Self::Refused { refusal, .. } if next_steps(refusal.reason).contains(&NextStep::Logout) => Needs::Form,
             Self::Password(_) | Self::Goodbye { .. } | Self::Refused { .. } => Needs::Nothing,
         }
@@ -106,9 +144,13 @@ impl Page<'_> {
                 let script = Value::from_safe_string(SHOW_PASSWORD.to_owned());
                 context! { site, next, user, problem => problem.map(|refusal| refusal.reason.id()), wait, script }
             }
-            Self::SignedIn(SignedInPage { user, next, switch, came_back, password }) => {
+            Self::SignedIn(SignedInPage { user, next, switch, came_back, sessions, password }) => {
                 let always = [own_path::LOGIN, own_path::LOGOUT];
-                context! { user, next, switch, came_back, password, always }
+                context! { user, next, switch, came_back, sessions, password, always }
+            }
+            Self::Sessions(SessionsPage { user, lines, hidden, confirmed }) => {
+                let lines: Vec<Value> = lines.iter().map(render_line).collect();
+                context! { user, lines, hidden, confirmed }
             }
             Self::Password(PasswordPage { user, shortest, state }) => {
                 let (problem, ended) = match state {
@@ -134,6 +176,29 @@ impl Page<'_> {
             }
         }
     }
+}
+
+fn render_line(line: &SessionLine) -> Value {
+    let SessionLine { handle, current, device, address, age, idle, connections } = line;
+    let (since, used) = (render_ago(*age), render_ago(*idle));
+    context! { handle, current, device, address, since, used, connections }
+}
+
+/// How long ago something was, in the largest unit of which there is at least one (of days: two), and the name of the
+/// text that says it.
+fn render_ago(time: Duration) -> Value {
+    let minutes = time.as_secs() / 60;
+    let (count, unit) = match minutes {
+        0..60 => (minutes, "minute"),
+        60..2880 => (minutes / 60, "hour"),
+        _ => (minutes / 1440, "day"),
+    };
+    let text = match count {
+        0 => "ago.now".to_owned(),
+        1 => format!("ago.{unit}"),
+        _ => format!("ago.{unit}s"),
+    };
+    context! { text, count }
 }
 
 fn render_receipt(receipt: &Receipt) -> Value {

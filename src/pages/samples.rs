@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::page::{Page, PasswordPage, PasswordState, SignInForm, SignedInPage};
+use super::page::{Page, PasswordPage, PasswordState, SessionLine, SessionsPage, SignInForm, SignedInPage};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 
@@ -15,6 +15,30 @@ pub(super) fn receipt(text: &str) -> Receipt {
     let steps =
         done.flat_map(|step| [counted(step, 0), counted(step, 1), counted(step, 3)]).chain([failed, late]).collect();
     Receipt { logout_id: text.to_owned(), user: Some(text.to_owned()), target: None, steps }
+}
+
+/// The pages of a user with one session, with several, and with more than are shown.
+fn sessions(text: &str, each: &mut impl FnMut(Page<'_>)) {
+    let one = [session(text, 0)];
+    let lines = [0, 60, 300, 3600, 90_000, 200_000, 90_000 * 40].map(|seconds| session(text, seconds));
+    each(Page::Sessions(SessionsPage { user: text, lines: &one, hidden: 0, confirmed: true }));
+    for (hidden, confirmed) in [(0, true), (1, true), (9, false)] {
+        each(Page::Sessions(SessionsPage { user: text, lines: &lines, hidden, confirmed }));
+    }
+}
+
+/// A session that was opened this long ago; the newest is that of this browser.
+fn session(text: &str, seconds: u64) -> SessionLine {
+    let age = Duration::from_secs(seconds);
+    SessionLine {
+        handle: text.to_owned(),
+        current: seconds == 0,
+        device: text.to_owned(),
+        address: text.to_owned(),
+        age,
+        idle: age / 2,
+        connections: usize::from(seconds > 3600),
+    }
 }
 
 /// Calls `each` with every page, made of `text` wherever a page takes one.
@@ -32,13 +56,21 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     }
     for came_back in [false, true] {
         let password = came_back.then_some(text);
-        each(Page::SignedIn(SignedInPage { user: text, next: text, switch: text, came_back, password }));
+        each(Page::SignedIn(SignedInPage {
+            user: text,
+            next: text,
+            switch: text,
+            came_back,
+            sessions: text,
+            password,
+        }));
     }
     let asked = [None, Some(&wrong), Some(&banned)].map(PasswordState::Asked);
     let done = [0, 1, 2].map(PasswordState::Done);
     for state in asked.into_iter().chain(done).chain([PasswordState::Fixed]) {
         each(Page::Password(PasswordPage { user: text, shortest: 8, state }));
     }
+    sessions(text, &mut each);
     each(Page::Confirm { action: text, next: None, user: None, problem: None });
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });
     each(Page::Goodbye { receipt: None, unconfirmed: false });

@@ -91,7 +91,7 @@ fn the_sign_in_form_says_where_to_and_goes_to_its_own_address() {
 #[test]
 fn who_came_back_is_told_why_and_what_to_write() {
     let pages = pages();
-    let page = SignedInPage { user: "alice", next: "/", switch: "/", came_back: false, password: None };
+    let page = SignedInPage { user: "alice", next: "/", switch: "/", came_back: false, sessions: "", password: None };
     let usual = text(&pages.signed_in(Language(0), page));
     assert!(!usual.contains("role=\"alert\"") && !usual.contains("[login]"));
     let back = text(&pages.signed_in(Language(0), SignedInPage { came_back: true, ..page }));

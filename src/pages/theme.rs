@@ -17,11 +17,12 @@ use super::problem::{BrokenFile, TemplateProblem};
 use super::samples;
 use crate::http1::headers::Headers;
 
-const TEMPLATES: [(&str, &str); 7] = [
+const TEMPLATES: [(&str, &str); 8] = [
     ("layout.html", include_str!("templates/layout.html")),
     ("login.html", include_str!("templates/login.html")),
     ("signed_in.html", include_str!("templates/signed_in.html")),
     ("password.html", include_str!("templates/password.html")),
+    ("sessions.html", include_str!("templates/sessions.html")),
     ("confirm.html", include_str!("templates/confirm.html")),
     ("goodbye.html", include_str!("templates/goodbye.html")),
     ("refused.html", include_str!("templates/refused.html")),
@@ -339,8 +340,14 @@ mod tests {
         let brand = context! { name => "Shop", beside_logo => "Shop", logo => "x" };
         let addresses = super::super::Addresses::samples();
         let around = super::super::around(brand, super::super::stylesheet("", ""), &addresses);
-        let page =
-            Page::SignedIn(SignedInPage { user: "alice", next: "/", switch: "/", came_back: false, password: None });
+        let page = Page::SignedIn(SignedInPage {
+            user: "alice",
+            next: "/",
+            switch: "/",
+            came_back: false,
+            sessions: "",
+            password: None,
+        });
         theme.render(Language(language), &page, &around).unwrap()
     }
 

@@ -11,6 +11,8 @@ pub enum EndCause {
     Absolute,
     /// The user signed in once more than `max_per_user`, and this was the least recently used.
     OneTooMany,
+    /// The user ended it from another session: one of them, all others, or by signing out everywhere.
+    Everywhere,
     /// A user signed in again in this browser.
     SignedInAgain,
     /// An operator ended it.
@@ -29,11 +31,12 @@ pub enum EndCause {
 
 impl EndCause {
     /// All of them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Logout,
         Self::Idle,
         Self::Absolute,
         Self::OneTooMany,
+        Self::Everywhere,
         Self::SignedInAgain,
         Self::Revoked,
         Self::CookieConflict,
@@ -50,6 +53,7 @@ impl EndCause {
             Self::Idle => "idle",
             Self::Absolute => "absolute",
             Self::OneTooMany => "one_too_many",
+            Self::Everywhere => "everywhere",
             Self::SignedInAgain => "signed_in_again",
             Self::Revoked => "revoked",
             Self::CookieConflict => "cookie_conflict",

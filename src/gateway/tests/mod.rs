@@ -42,6 +42,7 @@ use crate::values::time::{Clock, ManualClock};
 mod basic;
 mod cookies;
 mod landing;
+mod own_sessions;
 mod passing;
 mod passwords;
 mod properties;

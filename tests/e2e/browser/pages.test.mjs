@@ -93,7 +93,7 @@ test("Enter signs in, and signs out", async () => {
   await page.keyboard.press("Enter");
   await page.waitForURL(stage.at("/app/"));
   await page.goto(stage.at("/login"));
-  for (const text of ["Continue", "Use another account", "Change password", "Sign out"]) {
+  for (const text of ["Continue", "Use another account", "Your sessions", "Change password", "Sign out"]) {
     await page.keyboard.press("Tab");
     assert.equal(await page.locator(":focus").textContent(), text);
   }

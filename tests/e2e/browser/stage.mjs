@@ -115,6 +115,10 @@ export const PAGES = {
     await changePassword(page, stage, PASSWORD, NEW_PASSWORD);
     await changePassword(page, stage, NEW_PASSWORD, PASSWORD);
   },
+  sessions: async (page, stage) => {
+    await PAGES["signed-in"](page, stage);
+    await press(page, page.locator("a[href='/.exeunt/sessions']"));
+  },
   confirm: async (page, stage) => {
     await signIn(page, stage);
     await fromAnotherSite(page, `<a data-go href="${stage.at("/logout")}">x</a>`);

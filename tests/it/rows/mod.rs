@@ -39,7 +39,7 @@ const ELSEWHERE: [(&str, &str); 3] = [
 ];
 
 /// Rows, or parts of rows, that wait for something this version does not have.
-const WAITING: [(&str, &str); 11] = [
+const WAITING: [(&str, &str); 10] = [
     ("t05", "its HTTP/2 half, for HTTP/2"),
     ("t14", "its HTTP/2 half, for HTTP/2"),
     ("h14", "its HTTP/2 half, for HTTP/2"),
@@ -49,7 +49,6 @@ const WAITING: [(&str, &str); 11] = [
     ("t21", "for a rule about the domain of an address"),
     ("t50", "for a state that leaves with a browser, and so for providers"),
     ("t61", "its half about a store that fails, for the first store that can"),
-    ("t74", "its other half, for the page of one's own sessions"),
     ("t116", "2^31, for a machine with the time"),
 ];
 

@@ -1,0 +1,158 @@
+//! `/.exeunt/sessions`: users see where they are signed in, and end sessions that they do not recognise or need.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::Gateway;
+use super::answers::{self, Audience};
+use super::assembled::Assembled;
+use super::requester::Requester;
+use super::sign_in_out::{BuiltInAnswer, OwnSessions, SignInOut, SignInOutRequest, read_form, sign_in_out_request};
+use crate::admission::cross_site;
+use crate::admission::facts::RequestFacts;
+use crate::logout::answer::with_cleared_cookies;
+use crate::logout::receipts::is_confirmed;
+use crate::logout::run::Which;
+use crate::pages::{SessionLine, SessionsPage};
+use crate::session::record::Session;
+use crate::values::end_cause::EndCause;
+use crate::values::form::{Form, FormValue};
+use crate::values::reason::{Reason, Refusal};
+use crate::values::reply::Reply;
+use crate::values::return_to::ReturnTo;
+
+/// The name of the page below `/.exeunt/`.
+pub(super) const NAME: &str = "sessions";
+/// Its address.
+pub(super) const ADDRESS: &str = "/.exeunt/sessions";
+/// The sessions that are shown at most; all others can still be ended, together.
+const MOST_SHOWN: usize = 100;
+/// The value of `end` that means every session but the one that asks.
+const OTHERS: &str = "others";
+
+/// Answers a request for the page, or takes its form.
+pub(super) fn answer(
+    facts: &RequestFacts<'_>,
+    requester: Requester,
+    assembled: &Arc<Assembled>,
+) -> Result<BuiltInAnswer, Refusal> {
+    let asked = match *facts.method {
+        Method::GET | Method::HEAD => OwnSessions::List,
+        Method::POST => {
+            cross_site::change(facts, &assembled.hosts)?;
+            OwnSessions::End
+        }
+        _ => {
+            let allow = HeaderValue::from_static("GET, HEAD, POST");
+            return Ok(BuiltInAnswer::Answer(answers::method_not_allowed(assembled, facts, allow)));
+        }
+    };
+    requester.is_known()?;
+    let Some(session) = requester.session.clone() else {
+        return Ok(BuiltInAnswer::Answer(answers::ask_login_again(assembled, facts)));
+    };
+    let action = SignInOut::OwnSessions(session, asked);
+    Ok(BuiltInAnswer::Perform(sign_in_out_request(action, facts, requester, assembled)))
+}
+
+impl Gateway {
+    /// Shows the sessions of a session's user. Asking does not prolong the session.
+    pub(super) fn list_own_sessions(&self, request: &SignInOutRequest, session: &Arc<Session>) -> Reply {
+        self.own_sessions_page(request, session, true)
+    }
+
+    /// Ends sessions of the same user, those of no other.
+    pub(super) async fn end_own_sessions(
+        &self,
+        request: &SignInOutRequest,
+        session: &Arc<Session>,
+        body: Result<Bytes, Reason>,
+    ) -> Reply {
+        let form = body.map_err(Refusal::from).and_then(|body| read_form(request, &body));
+        let chosen = match form.and_then(|form| self.chosen(&form, session)) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return answers::refusal_for(&request.assembled, request.reader, &refusal),
+        };
+        let own = chosen.iter().any(|other| Arc::ptr_eq(other, session));
+        let receipts = self.pipeline.end(Which::These(chosen, EndCause::Everywhere), self.unattended()).await;
+        let (ended, receipt) = (receipts.each.len(), receipts.together(0));
+        let confirmed = is_confirmed(&receipt);
+        let reply = match request.reader {
+            Audience::Person(_) if confirmed => Reply::see_other(&ReturnTo::own(ADDRESS)),
+            Audience::Person(_) => self.own_sessions_page(request, session, false),
+            Audience::Program => {
+                let status = if confirmed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                let body =
+                    json!({ "user": session.identity().user(), "sessions_ended": ended, "confirmed": confirmed });
+                Reply::json(status, &body)
+            }
+        };
+        let assembled = &request.assembled;
+        if own { with_cleared_cookies(reply, assembled.cookie.expire(), &assembled.logout) } else { reply }
+    }
+
+    /// The sessions that a form names. One that has ended meanwhile is none: nothing is left to do about it.
+    fn chosen(&self, form: &Form, session: &Arc<Session>) -> Result<Vec<Arc<Session>>, Refusal> {
+        let FormValue::One(end) = form.field(&["end"]) else {
+            return Err(Refusal { message: NOTHING_NAMED.into(), ..Refusal::from(Reason::FormMalformed) });
+        };
+        let is_named = |other: &Arc<Session>| match end {
+            OTHERS => !Arc::ptr_eq(other, session),
+            handle => other.handle().is_some_and(|own| own.as_str() == handle),
+        };
+        let mut sessions = self.sessions().list(session.user());
+        sessions.retain(is_named);
+        Ok(sessions)
+    }
+
+    /// The page, or the same for a program. `confirmed`: whether the store has confirmed what was ended just now.
+    fn own_sessions_page(&self, request: &SignInOutRequest, session: &Arc<Session>, confirmed: bool) -> Reply {
+        let mut sessions = self.sessions().list(session.user());
+        sessions.retain(|other| !other.has_ended());
+        // The one that asks comes first, then those that were used last.
+        sessions.sort_by_key(|other| (!Arc::ptr_eq(other, session), Reverse(other.last_seen())));
+        let hidden = sessions.len().saturating_sub(MOST_SHOWN);
+        let lines: Vec<_> = sessions.iter().take(MOST_SHOWN).map(|other| self.line(other, session)).collect();
+        let identity = session.identity();
+        let user = identity.user();
+        match request.reader {
+            Audience::Person(language) => {
+                request.assembled.pages.sessions(language, SessionsPage { user, lines: &lines, hidden, confirmed })
+            }
+            Audience::Program => {
+                let sessions: Vec<_> = lines.iter().map(line_json).collect();
+                let body = json!({ "user": user, "sessions": sessions, "not_shown": hidden,
+                    "action": ADDRESS, "method": "POST", "fields": ["end"] });
+                Reply::json(StatusCode::OK, &body)
+            }
+        }
+    }
+
+    fn line(&self, other: &Arc<Session>, session: &Arc<Session>) -> SessionLine {
+        let (age, idle) = self.ages(other);
+        SessionLine {
+            handle: other.handle().map(|handle| handle.to_string()).unwrap_or_default(),
+            current: Arc::ptr_eq(other, session),
+            device: other.device().to_string(),
+            address: other.address().to_string(),
+            age,
+            idle,
+            connections: other.live_connections(),
+        }
+    }
+}
+
+fn line_json(line: &SessionLine) -> Value {
+    json!({
+        "session": line.handle, "current": line.current, "device": line.device, "address": line.address,
+        "age_seconds": line.age.as_secs(), "idle_seconds": line.idle.as_secs(), "connections": line.connections,
+    })
+}
+
+/// To a form without one `end`.
+const NOTHING_NAMED: &str = "Send end=SESSION, with a name from GET /.exeunt/sessions, or end=others for all sessions \
+                             but this one.";

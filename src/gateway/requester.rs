@@ -1,0 +1,73 @@
+//! Whose request it is: the sessions that its cookies name.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use super::assembled::Assembled;
+use crate::admission::facts::RequestFacts;
+use crate::http1::own_cookies::ApplicationCookies;
+use crate::session::record::Session;
+use crate::session::table::Found;
+use crate::values::reason::Reason;
+use crate::values::session_id::SessionKey;
+use crate::values::time::Moment;
+
+/// Who sends a request, as far as its cookies tell.
+#[derive(Debug)]
+pub(super) struct Requester {
+    /// The one live session under the name that opens sessions.
+    pub(super) session: Option<Arc<Session>>,
+    /// Two and more of them: none counts.
+    pub(super) rivals: Vec<Arc<Session>>,
+    /// Live sessions under other spellings of our name, and sessions that are over: they only end.
+    others: Vec<Arc<Session>>,
+    /// Keys that only the store knows.
+    pub(super) unknown: Vec<SessionKey>,
+    /// There is a cookie with one of the gateway's names.
+    pub(super) presented: bool,
+    /// There is one that should go from the browser.
+    pub(super) strays: bool,
+    /// What is left for the application.
+    pub(super) cookies: ApplicationCookies,
+    /// When that was looked up.
+    pub(super) at: Moment,
+}
+
+impl Requester {
+    /// Fails where the store could not be asked whose request this is.
+    pub(super) fn is_known(&self) -> Result<(), Reason> {
+        if self.unknown.is_empty() { Ok(()) } else { Err(Reason::StoreUnavailable) }
+    }
+
+    /// Every session that the request names.
+    pub(super) fn into_sessions(self) -> Vec<Arc<Session>> {
+        self.session.into_iter().chain(self.rivals).chain(self.others).collect()
+    }
+}
+
+impl Gateway {
+    /// Looks up whose request this is.
+    pub(super) fn requester(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Requester {
+        let at = self.pipeline.clock.now();
+        let found = assembled.cookie.read(facts.headers);
+        let (mut session, mut rivals, mut others, mut unknown) = (None, Vec::new(), Vec::new(), Vec::new());
+        for named in found.named() {
+            match self.sessions().look_up(&named.key, at) {
+                Found::Live(live) if !named.opens => others.push(live),
+                // A session has several keys, and may be named by more than one of them.
+                Found::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
+                    session = Some(live);
+                }
+                Found::Live(live) => rivals.push(live),
+                Found::Over(over) => others.push(over),
+                Found::Unknown => unknown.push(named.key),
+                Found::Absent => {}
+            }
+        }
+        if !rivals.is_empty() {
+            rivals.extend(session.take());
+        }
+        let (presented, strays) = (found.has_session_cookie(), found.has_unusable());
+        Requester { session, rivals, others, unknown, presented, strays, cookies: found.into_application_cookies(), at }
+    }
+}

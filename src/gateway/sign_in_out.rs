@@ -1,0 +1,134 @@
+//! Signing in and out, and what else a user changes: the request for it, with all that the work needs.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+
+use super::answers::Audience;
+use super::assembled::Assembled;
+use super::requester::Requester;
+use crate::admission::facts::RequestFacts;
+use crate::logout::answer::ResponseStyle;
+use crate::session::record::Session;
+use crate::values::client_address::ClientAddress;
+use crate::values::device::Device;
+use crate::values::form::{Form, FormType};
+use crate::values::known_browser::KnownBrowser;
+use crate::values::own_hosts::HostId;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::reply::Reply;
+use crate::values::session_id::SessionKey;
+
+/// An answer that changes something: it may need the body, and it takes its time.
+#[derive(Debug)]
+pub(crate) struct SignInOutRequest {
+    pub(super) action: SignInOut,
+    pub(super) assembled: Arc<Assembled>,
+    pub(super) host: HostId,
+    /// Every session that the request names, for as long as it is in the table.
+    pub(super) sessions: Vec<Arc<Session>>,
+    /// The keys that it shows and that the store could not be asked about.
+    pub(super) unknown: Vec<SessionKey>,
+    /// Whether it has a cookie of the gateway, valid or not.
+    pub(super) has_cookie: bool,
+    pub(super) query: Form,
+    /// How the body is written; `None` for a type that is not read.
+    pub(super) form: Option<FormType>,
+    pub(super) reader: Audience,
+    pub(super) wants_json: bool,
+    pub(super) client: ClientAddress,
+    pub(super) known: Vec<KnownBrowser>,
+    pub(super) device: Device,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub(super) enum SignInOut {
+    /// Check a name and a password.
+    SignIn,
+    /// End the session, and answer in this manner.
+    SignOut(ResponseStyle),
+    /// Give the session's user another password.
+    ChangePassword(Arc<Session>),
+    /// Show the sessions of a session's user, or end some of them.
+    OwnSessions(Arc<Session>, OwnSessions),
+}
+
+impl SignInOutRequest {
+    /// The largest body that is read, in bytes; zero where none is needed.
+    pub(crate) fn body_limit(&self) -> usize {
+        match self.action {
+            SignInOut::SignOut(ResponseStyle::Navigation) | SignInOut::OwnSessions(_, OwnSessions::List) => 0,
+            SignInOut::SignIn
+            | SignInOut::SignOut(_)
+            | SignInOut::ChangePassword(_)
+            | SignInOut::OwnSessions(_, OwnSessions::End) => self.assembled.login.body_limit,
+        }
+    }
+
+    /// The word for the access line.
+    pub(crate) fn note(&self) -> &'static str {
+        match self.action {
+            SignInOut::SignIn => "sign_in",
+            SignInOut::SignOut(_) => "logout",
+            SignInOut::ChangePassword(_) => "password",
+            SignInOut::OwnSessions(..) => "sessions",
+        }
+    }
+}
+
+/// Either is an answer; one is still to be made.
+#[derive(Debug)]
+pub(super) enum BuiltInAnswer {
+    Answer(Reply),
+    Perform(Box<SignInOutRequest>),
+}
+
+/// What is asked of the page of one's own sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OwnSessions {
+    /// To show the sessions.
+    List,
+    /// To end one, or all others.
+    End,
+}
+
+pub(super) fn sign_in_out_request(
+    action: SignInOut,
+    facts: &RequestFacts<'_>,
+    mut requester: Requester,
+    assembled: &Arc<Assembled>,
+) -> Box<SignInOutRequest> {
+    Box::new(SignInOutRequest {
+        action,
+        assembled: Arc::clone(assembled),
+        host: facts.host,
+        has_cookie: requester.presented,
+        unknown: std::mem::take(&mut requester.unknown),
+        sessions: requester.into_sessions(),
+        query: query(facts),
+        form: FormType::of(facts.header(&CONTENT_TYPE).unwrap_or("")),
+        reader: Audience::of(facts.headers, assembled),
+        wants_json: facts.wants_json(),
+        client: facts.provenance.client,
+        known: assembled.cookie.find_known(facts.headers),
+        device: facts.device(),
+    })
+}
+
+/// The query as a form. One that is not valid counts as empty.
+pub(super) fn query(facts: &RequestFacts<'_>) -> Form {
+    Form::parse(facts.target.query().unwrap_or_default()).unwrap_or_default()
+}
+
+pub(super) fn read_form(request: &SignInOutRequest, body: &[u8]) -> Result<Form, Refusal> {
+    let malformed = Refusal::from(Reason::FormMalformed);
+    match request.form {
+        Some(kind) => Form::read(kind, body).map_err(|_| malformed),
+        None => Err(Refusal { message: OTHER_TYPE.into(), ..malformed }),
+    }
+}
+
+/// To a form of another type, `multipart/form-data` for instance, or of none.
+const OTHER_TYPE: &str = "Send username, password and next as application/x-www-form-urlencoded (curl -d), or as one \
+                          object of application/json: other content types are not read here.";

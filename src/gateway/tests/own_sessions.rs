@@ -1,0 +1,132 @@
+//! `/.exeunt/sessions`, and signing out everywhere.
+
+use super::*;
+
+const PAGE: &str = "/.exeunt/sessions";
+
+/// What the page tells a program.
+async fn listed(harness: &Harness, cookie: &str) -> serde_json::Value {
+    json(&harness.ask("GET", PAGE, &[cookie], "").await)
+}
+
+/// The public name of a cookie's own session.
+async fn handle(harness: &Harness, cookie: &str) -> String {
+    listed(harness, cookie).await["sessions"][0]["session"].as_str().unwrap().to_owned()
+}
+
+async fn end(harness: &Harness, lines: &[&str], what: &str) -> Reply {
+    let body = format!("end={what}");
+    harness.ask("POST", PAGE, &[&[FORM], lines].concat(), body.leak()).await
+}
+
+#[tokio::test]
+async fn the_own_sessions_are_listed_and_nobody_elses() {
+    let harness = harness();
+    let (alice, _bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
+    harness.clock.advance(Duration::from_secs(90));
+    let other = harness.sign_in("alice").await;
+    let list = listed(&harness, &alice).await;
+    assert_eq!((&list["user"], &list["not_shown"]), (&"alice".into(), &0.into()));
+    let lines = list["sessions"].as_array().unwrap();
+    let told: Vec<_> = lines.iter().map(|line| (&line["current"], &line["age_seconds"])).collect();
+    assert_eq!(told, [(&true.into(), &90.into()), (&false.into(), &0.into())]);
+    assert_eq!(lines[1]["session"], handle(&harness, &other).await);
+    let page = harness.ask("GET", PAGE, &[BROWSER, &alice], "").await;
+    assert_eq!((page.status.as_u16(), header(&page, "cache-control")), (200, Some("no-store")));
+    let page = text(&page);
+    assert!(page.contains("This browser") && page.contains("Signed in 1 minute ago"), "{page}");
+    assert!(!page.contains("bob") && page.contains("Sign out all others"), "{page}");
+    let linked = text(&harness.ask("GET", "/login", &[BROWSER, &alice], "").await);
+    assert!(linked.contains(PAGE), "{linked}");
+}
+
+#[tokio::test]
+async fn one_or_all_others_end_and_nobody_elses() {
+    let harness = harness();
+    let (own, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
+    let one = harness.sign_in("alice").await;
+    let cut = Cut::new();
+    let received = harness.receive_on(&cut, "GET", "/", &[&one]).await;
+    assert!(matches!(received, Received::Forward(_)), "{received:?}");
+    let named = handle(&harness, &one).await;
+    let reply = end(&harness, &[&own], &named).await;
+    assert_eq!((reply.status.as_u16(), &json(&reply)["sessions_ended"]), (200, &1.into()));
+    assert!(cut.signalled().is_some(), "what ran in its name is cut");
+    assert_eq!([&own, &one, &bob].map(|cookie| harness.is_signed_in(cookie)), [true, false, true]);
+    let again = end(&harness, &[&own], &named).await;
+    assert_eq!((again.status.as_u16(), &json(&again)["sessions_ended"]), (200, &0.into()));
+
+    let foreign = handle(&harness, &bob).await;
+    assert_eq!(json(&end(&harness, &[&own], &foreign).await)["sessions_ended"], 0);
+    assert!(harness.is_signed_in(&bob), "a handle of another user's session names nothing");
+
+    let two = harness.sign_in("alice").await;
+    let reply = end(&harness, &[&own, BROWSER], "others").await;
+    assert_eq!((reply.status.as_u16(), header(&reply, "location")), (303, Some(PAGE)));
+    assert_eq!([&own, &two, &bob].map(|cookie| harness.is_signed_in(cookie)), [true, false, true]);
+    let own_name = handle(&harness, &own).await;
+    let reply = end(&harness, &[&own], &own_name).await;
+    assert!(header(&reply, "set-cookie").unwrap().contains("Max-Age=0") && !harness.is_signed_in(&own));
+    let lines = harness.lines.lock().join("\n");
+    assert_eq!(lines.matches("cause=everywhere").count(), 3, "{lines}");
+}
+
+#[tokio::test]
+async fn only_the_users_own_pages_may_ask() {
+    let harness = harness();
+    let (own, other) = (harness.sign_in("alice").await, harness.sign_in("alice").await);
+    let cases: [(&[&str], &str, u16, &str); 6] = [
+        (&[&own, "Origin: http://evil.test"], "others", 403, "cross_site"),
+        (&[&own, "Sec-Fetch-Site: cross-site"], "others", 403, "cross_site"),
+        (&[&own, "Sec-Fetch-Site: same-site"], "others", 403, "cross_site"),
+        (&[], "others", 401, "sign_in_required"),
+        (&[&own], "a&end=others", 400, "form_malformed"),
+        (&[&own], "%ff", 400, "form_malformed"),
+    ];
+    for (lines, what, status, reason) in cases {
+        let reply = end(&harness, lines, what).await;
+        assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (status, &reason.into()), "{what} {lines:?}");
+    }
+    let none = harness.ask("POST", PAGE, &[FORM, &own], "").await;
+    assert!(none.status == 400 && text(&none).contains("end=others"), "{}", text(&none));
+    assert_eq!(harness.ask("DELETE", PAGE, &[&own], "").await.status, 405);
+    assert_eq!(harness.ask("GET", PAGE, &[BROWSER], "").await.status, 303);
+    assert!(harness.is_signed_in(&own) && harness.is_signed_in(&other));
+}
+
+#[tokio::test]
+async fn a_logout_everywhere_ends_all_sessions_of_the_user() {
+    let asks: [(&str, &str, bool); 6] = [
+        ("/logout?everywhere=1", "", true),
+        ("/logout", "everywhere=1", true),
+        ("/logout", "everywhere=on&next=/bye", true),
+        ("/logout", "everywhere=0", false),
+        ("/logout", "everywhere=1&everywhere=1", false),
+        ("/logout", "", false),
+    ];
+    for (target, body, everywhere) in asks {
+        let harness = harness();
+        let (own, other, bob) =
+            (harness.sign_in("alice").await, harness.sign_in("alice").await, harness.sign_in("bob").await);
+        let reply = harness.ask("POST", target, &[FORM, "Accept: application/json", &own], body).await;
+        let receipt = json(&reply);
+        assert_eq!(
+            (&receipt["user"], &receipt["steps"][0]["count"]),
+            (&"alice".into(), &(1 + u32::from(everywhere)).into())
+        );
+        let live = [&own, &other, &bob].map(|cookie| harness.is_signed_in(cookie));
+        assert_eq!(live, [false, !everywhere, true], "{target} {body}");
+        let lines = harness.lines.lock().join("\n");
+        let id = format!("logout_id={}", receipt["logout_id"].as_str().unwrap());
+        assert_eq!(lines.matches(&id).count(), 1 + usize::from(everywhere), "one logout, one id: {lines}");
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_of_an_ended_session_ends_no_other() {
+    let harness = harness();
+    let (old, other) = (harness.sign_in("alice").await, harness.sign_in("alice").await);
+    assert_eq!(harness.ask("POST", "/logout", &[&old], "").await.status, 200);
+    assert_eq!(harness.ask("POST", "/logout?everywhere=1", &[&old], "").await.status, 200);
+    assert!(harness.is_signed_in(&other));
+}
