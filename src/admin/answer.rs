@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Reload, ReloadRefused};
 use crate::gateway::Gateway;
 use crate::session::record::Session;
+use crate::session::store::Unavailable;
 use crate::values::form::{Form, FormValue};
 use crate::values::reply::Reply;
 
@@ -81,7 +82,14 @@ impl<'a> AdminRequest<'a> {
                 Some(receipt) => Reply::json(StatusCode::OK, &receipt),
                 None => refused(StatusCode::NOT_FOUND, "no_session", "There is no session of this handle."),
             },
-            Self::RevokeAllOf(user) => Reply::json(StatusCode::OK, &gateway.revoke_all_of(&user).await),
+            Self::RevokeAllOf(user) => match gateway.revoke_all_of(&user).await {
+                Ok(receipts) => Reply::json(StatusCode::OK, &receipts),
+                Err(Unavailable) => {
+                    let message =
+                        "The session store has not confirmed that all sessions of this user have ended: try again.";
+                    refused(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
+                }
+            },
         }
     }
 }

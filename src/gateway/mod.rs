@@ -150,7 +150,21 @@ impl Gateway {
         let over = self.pipeline.end(Which::Expired, terms.clone()).await;
         self.pipeline.end(Which::Owed, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;
+        // What the store does not confirm now is asked for in the next round.
+        let gone = self.sessions().confirm_some().await.unwrap_or_default();
+        self.pipeline.end(Which::Ended(gone), self.unattended()).await;
         over.each.len()
+    }
+
+    /// Reads the sessions that the store has kept, and ends those of people who may not sign in any more or have
+    /// another password now. To be called before requests come. Answers how many sessions there are then.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn load_sessions(self: &Arc<Self>) -> Result<usize, Unavailable> {
+        self.sessions().load_all().await?;
+        self.review_sessions().await;
+        Ok(self.sessions().len())
     }
 
     /// Background work, forever: ends expired sessions and those that other gateways on the same store ended.

@@ -1,12 +1,16 @@
 //! What operators ask for while the gateway runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gateway;
+use crate::credentials::user_file::SOURCE;
 use crate::logout::run::Which;
 use crate::session::record::Session;
+use crate::session::store::Unavailable;
 use crate::values::end_cause::EndCause;
+use crate::values::identity::UserKey;
 use crate::values::receipt::Receipt;
 
 impl Gateway {
@@ -36,9 +40,22 @@ impl Gateway {
     }
 
     /// Ends every session of a user, in the same way, and what programs do with the user's password at this moment.
-    pub(crate) async fn revoke_all_of(&self, user: &str) -> Vec<Receipt> {
+    /// What the store keeps counts, also where this gateway does not know it.
+    ///
+    /// # Errors
+    /// The store has not confirmed that these are all. Those that this gateway knows have ended here.
+    pub(crate) async fn revoke_all_of(&self, user: &str) -> Result<Vec<Receipt>, Unavailable> {
         self.forget_credentials(|session| (session.identity().user() == user).then_some(EndCause::Revoked));
-        self.revoke_each(self.sessions().sessions_of(Some(user))).await
+        let of_the_file = UserKey { source: SOURCE.into(), subject: user.into() };
+        let known = self.sessions().sessions_of(Some(user)).into_iter().map(|session| session.user().clone());
+        let users: BTreeSet<_> = known.chain([of_the_file]).collect();
+        let (mut receipts, mut confirmed) = (Vec::new(), true);
+        for user in users {
+            let ended = self.pipeline.end(Which::AllOf(user, EndCause::Revoked), self.unattended()).await;
+            receipts.extend(ended.each);
+            confirmed &= ended.confirmed;
+        }
+        confirmed.then_some(receipts).ok_or(Unavailable)
     }
 
     async fn revoke_each(&self, sessions: Vec<Arc<Session>>) -> Vec<Receipt> {

@@ -126,7 +126,7 @@ impl Gateway {
         // The session that stays belongs to the new password, or the next reload would end it.
         let assembled = self.assembled.load();
         if let Some(stamp) = assembled.methods.stamp_of(session.user(), &assembled.keys) {
-            session.set_stamp(stamp);
+            self.sessions().set_stamp(session, stamp).await;
         }
         Ok(self.end_others(request.client, session).await)
     }

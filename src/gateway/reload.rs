@@ -60,7 +60,7 @@ impl Gateway {
     }
 
     /// Ends the sessions that are over for whom the configuration says, and renews all others.
-    async fn review_sessions(self: &Arc<Self>) -> usize {
+    pub(super) async fn review_sessions(self: &Arc<Self>) -> usize {
         let gateway = Arc::clone(self);
         // A stamp is computed for each of perhaps a million sessions: not on a thread that serves.
         let over = spawn_blocking(move || gateway.sessions_that_are_over()).await.unwrap_or_default();

@@ -4,18 +4,19 @@
 //! A table without one is all there is: then no session outlives the process, and nothing here runs.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::dead::Dead;
+use super::epoch::Epoch;
 use super::loads::Loads;
 use super::record::Session;
-use super::store::{End, IdleEnd, Record, SessionStore, StoreEvent, Unavailable, Use};
+use super::store::{Cursor, End, IdleEnd, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
-use crate::values::time::{Clock, Moment};
+use crate::values::time::{Clock, Moment, WallTime};
 
 /// How long the store may take for an answer. What it was asked for may be done later all the same.
 pub(super) const DEADLINE: Duration = Duration::from_secs(2);
@@ -29,13 +30,41 @@ pub struct Backing {
     pub(super) loads: Loads,
     /// The store knows of every use before this second.
     pub(super) saved_until: AtomicU32,
+    trust: Arc<Trust>,
+    epoch: AtomicU32,
+    /// The epoch in which every session that the table has is confirmed.
+    pub(super) all_confirmed: AtomicU32,
 }
 
 impl Backing {
     /// Sessions are kept by this store, with the wall time of this clock.
     pub(crate) fn new(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
         let saved_until = AtomicU32::new(clock.now().seconds());
-        Self { store, clock, dead: Dead::default(), loads: Loads::default(), saved_until }
+        let trust = store.trust();
+        Self {
+            store,
+            clock,
+            dead: Dead::default(),
+            loads: Loads::default(),
+            saved_until,
+            trust,
+            epoch: AtomicU32::default(),
+            all_confirmed: AtomicU32::default(),
+        }
+    }
+
+    /// Whether the table may be believed at this moment.
+    pub(super) fn is_trusted(&self, now: Moment) -> bool {
+        self.trust.holds_at(now)
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Acquire))
+    }
+
+    /// Events may have been missed.
+    pub(super) fn begin_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) async fn open(&self, session: &Session) -> Result<(), Unavailable> {
@@ -46,13 +75,32 @@ impl Backing {
         in_time(self.store.load(key)).await
     }
 
-    /// The session of a record; `None` if this version cannot read it.
-    pub(super) fn restored(&self, record: &Record) -> Option<Arc<Session>> {
+    pub(super) async fn load_many(&self, sessions: &[Arc<Session>]) -> Result<Vec<Option<Record>>, Unavailable> {
+        let names = names(sessions);
+        whole(names.len(), in_time(self.store.load_many(&names)).await?)
+    }
+
+    pub(super) async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
+        in_time(self.store.page(from, about)).await
+    }
+
+    /// The session of a record that was loaded in this epoch; `None` if this version cannot read it.
+    pub(super) fn restored(&self, record: &Record, epoch: Epoch) -> Option<Arc<Session>> {
         let session = Session::restored(record, &self.clock);
+        session.iter().for_each(|session| session.confirm(epoch));
         if session.is_none() {
             tracing::warn!(session = %record.name.handle(), "the store has a session that this version cannot read");
         }
         session.map(Arc::new)
+    }
+
+    /// The moment of a time that the store knows.
+    pub(super) fn moment_of(&self, wall: WallTime) -> Moment {
+        self.clock.moment_of(wall)
+    }
+
+    pub(super) async fn save_about(&self, session: &Session) -> Result<bool, Unavailable> {
+        in_time(self.store.set_about(session.name(), &session.about())).await
     }
 
     pub(super) async fn touch(&self, used: &[Arc<Session>]) -> Result<(), Unavailable> {

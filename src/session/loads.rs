@@ -76,14 +76,14 @@ impl Drop for Asking<'_> {
 
 impl Loads {
     /// Asks by `fetch`, which answers whether there is a session, unless the same key is being asked for: then this
-    /// waits for that answer.
+    /// waits for that answer. Counted against this address, where there is one, if there is no session.
     ///
     /// # Errors
     /// The store does not answer, or too much is asked of it at this moment.
     pub(super) async fn ask(
         &self,
         key: &SessionKey,
-        from: ClientAddress,
+        from: Option<ClientAddress>,
         now: Moment,
         fetch: impl Future<Output = Result<bool, Unavailable>>,
     ) -> Result<(), Unavailable> {
@@ -91,21 +91,23 @@ impl Loads {
         let once = async {
             let found = fetch.await;
             match found {
-                Ok(true) => self.refund(from),
+                Ok(true) => from.into_iter().for_each(|from| self.refund(from)),
                 Ok(false) => self.note_absent(key),
                 // A failing store must not count against the client's address.
-                Err(Unavailable) => self.refund(from),
+                Err(Unavailable) => from.into_iter().for_each(|from| self.refund(from)),
             }
             found.map(|_| ())
         };
         *asking.flight.get_or_init(|| once).await
     }
 
-    fn join(&self, key: &SessionKey, from: ClientAddress, now: Moment) -> Result<Asking<'_>, Unavailable> {
+    fn join(&self, key: &SessionKey, from: Option<ClientAddress>, now: Moment) -> Result<Asking<'_>, Unavailable> {
         let mut flights = self.flights.lock();
         let flight = match flights.get(key) {
             Some(flight) => Arc::clone(flight),
-            None if flights.len() >= AT_ONCE || !self.pay(from, now) => return Err(Unavailable),
+            None if flights.len() >= AT_ONCE || !from.is_none_or(|from| self.pay(from, now)) => {
+                return Err(Unavailable);
+            }
             None => {
                 let flight = Arc::<Flight>::default();
                 flights.insert(*key, Arc::clone(&flight));
@@ -189,7 +191,7 @@ mod tests {
             answer.notified().await;
             Ok(false)
         };
-        let all = join_all((0..50).map(|_| loads.ask(&one, address(1), NOW, fetch())));
+        let all = join_all((0..50).map(|_| loads.ask(&one, Some(address(1)), NOW, fetch())));
         let answered = async { tokio::join!(all, async { answer.notify_one() }) };
         let (all, ()) = timeout(Duration::from_secs(1), answered).await.expect("one answer is for all");
         assert!(all.iter().all(Result::is_ok) && asked.get() == 1, "{}", asked.get());
@@ -199,13 +201,13 @@ mod tests {
     #[tokio::test]
     async fn whoever_goes_away_leaves_the_question_to_the_next() {
         let (loads, one) = (Loads::default(), key());
-        let mut first = Box::pin(loads.ask(&one, address(1), NOW, pending()));
+        let mut first = Box::pin(loads.ask(&one, Some(address(1)), NOW, pending()));
         assert!(futures_util::poll!(first.as_mut()).is_pending());
-        let mut second = Box::pin(loads.ask(&one, address(2), NOW, ready(Ok(true))));
+        let mut second = Box::pin(loads.ask(&one, Some(address(2)), NOW, ready(Ok(true))));
         assert!(futures_util::poll!(second.as_mut()).is_pending());
         drop(first);
         assert_eq!(second.await, Ok(()));
-        let abandoned = Box::pin(loads.ask(&one, address(1), NOW, pending()));
+        let abandoned = Box::pin(loads.ask(&one, Some(address(1)), NOW, pending()));
         assert!(abandoned.now_or_never().is_none() && loads.flights.lock().is_empty(), "nothing is left of it");
     }
 
@@ -215,7 +217,7 @@ mod tests {
         let ask = |from, at, found| {
             let one = key();
             let loads = &loads;
-            async move { loads.ask(&one, from, at, ready(found)).await.is_ok() }
+            async move { loads.ask(&one, Some(from), at, ready(found)).await.is_ok() }
         };
         for _ in 0..3 * BURST {
             assert!(ask(address(1), NOW, Ok(true)).await, "sessions that there are cost nothing");
@@ -237,14 +239,14 @@ mod tests {
             .map(|number| {
                 let (one, from) = (key(), ClientAddress::Ip([10, 1, (number / 50) as u8, 0].into()));
                 let loads = &loads;
-                Box::pin(async move { loads.ask(&one, from, NOW, pending()).await })
+                Box::pin(async move { loads.ask(&one, Some(from), NOW, pending()).await })
             })
             .collect();
         for waiting in &mut waiting {
             assert!(futures_util::poll!(waiting.as_mut()).is_pending());
         }
-        assert_eq!(loads.ask(&key(), address(9), NOW, ready(Ok(true))).await, Err(Unavailable));
+        assert_eq!(loads.ask(&key(), Some(address(9)), NOW, ready(Ok(true))).await, Err(Unavailable));
         waiting.pop();
-        assert_eq!(loads.ask(&key(), address(9), NOW, ready(Ok(true))).await, Ok(()));
+        assert_eq!(loads.ask(&key(), Some(address(9)), NOW, ready(Ok(true))).await, Ok(()));
     }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod backing;
 mod dead;
 mod end_mark;
+mod epoch;
 mod expiry_queue;
 pub mod lifetime;
 pub mod live;

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::end_mark::{EndMark, WriteGuard};
+use super::epoch::Epoch;
 use super::live::{Cut, LiveConnections};
 use super::saved;
 use super::store::{End, Record};
@@ -60,6 +61,8 @@ pub struct Session {
     /// The keys of further hosts.
     further: Mutex<Vec<SessionKey>>,
     live: LiveConnections,
+    /// The epoch in which the store was last heard of it.
+    confirmed: AtomicU32,
 }
 
 impl Session {
@@ -90,6 +93,7 @@ impl Session {
             ended: EndMark::default(),
             further: Mutex::default(),
             live: LiveConnections::default(),
+            confirmed: AtomicU32::default(),
         }
     }
 
@@ -116,9 +120,24 @@ impl Session {
             created,
             last_seen: created,
             version: 0,
-            about: saved::write(&self.identity(), self.stamp(), self.device, self.address),
+            about: self.about(),
             jar: Vec::new(),
         }
+    }
+
+    /// What is known of the sign-in, as stores keep it.
+    pub(super) fn about(&self) -> Vec<u8> {
+        saved::write(&self.identity(), self.stamp(), self.device, self.address)
+    }
+
+    /// The store has it, as was read in this epoch.
+    pub(super) fn confirm(&self, epoch: Epoch) {
+        self.confirmed.fetch_max(epoch.0, Ordering::AcqRel);
+    }
+
+    /// Whether the store was heard of it in this epoch.
+    pub(super) fn is_confirmed(&self, epoch: Epoch) -> bool {
+        self.confirmed.load(Ordering::Acquire) == epoch.0
     }
 
     /// Who is signed in, for indexes and limits.
@@ -147,7 +166,7 @@ impl Session {
     }
 
     /// From now on the session belongs to this password.
-    pub(crate) fn set_stamp(&self, stamp: CredentialStamp) {
+    pub(super) fn set_stamp(&self, stamp: CredentialStamp) {
         *self.stamp.lock() = Some(stamp);
     }
 

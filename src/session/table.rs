@@ -20,6 +20,7 @@ use super::expiry_queue::ExpiryQueue;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session, SignIn};
 use super::store::Unavailable;
+use crate::values::credential_stamp::CredentialStamp;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
@@ -167,6 +168,8 @@ impl SessionTable {
         let user = self.shared(sign_in.user);
         let session = Arc::new(Session::new(SignIn { user, ..sign_in }, key, now));
         if let Some(backing) = &self.backing {
+            // Read before: of what is missed from now on, the session may be a part.
+            session.confirm(backing.epoch());
             backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
         }
         reservation.keep();
@@ -190,6 +193,7 @@ impl SessionTable {
             return Found::Over(session);
         }
         match self.expiry(&session, now) {
+            None if self.is_doubtful(&session, now) => Found::Unknown,
             None => Found::Live(session),
             Some(EndCause::Idle) if self.backing.is_some() => Found::Unknown,
             Some(_) => Found::Over(session),
@@ -228,6 +232,17 @@ impl SessionTable {
         added
     }
 
+    /// From now on the session belongs to this password, also after a restart. Where the store does not confirm that,
+    /// the session ends with the next restart.
+    pub(crate) async fn set_stamp(&self, session: &Session, stamp: CredentialStamp) {
+        session.set_stamp(stamp);
+        if let Some(backing) = &self.backing
+            && backing.save_about(session).await.is_err()
+        {
+            tracing::warn!(session = %session.name().handle(), "the store has not confirmed the new password");
+        }
+    }
+
     /// The sessions of a user.
     pub fn list(&self, user: &UserKey) -> Vec<Arc<Session>> {
         self.by_user.get(user).map(|sessions| sessions.value().clone()).unwrap_or_default()
@@ -237,6 +252,12 @@ impl SessionTable {
     pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
         let users = self.by_user.iter().filter(|entry| user.is_none_or(|user| *entry.key().subject == *user));
         users.flat_map(|entry| entry.value().clone()).collect()
+    }
+
+    /// Whether the session may have ended at another replica without this one knowing.
+    fn is_doubtful(&self, session: &Session, now: Moment) -> bool {
+        let doubts = |backing: &Backing| !backing.is_trusted(now) || !session.is_confirmed(backing.epoch());
+        self.backing.as_ref().is_some_and(doubts)
     }
 
     fn expiry(&self, session: &Session, now: Moment) -> Option<EndCause> {

@@ -50,7 +50,7 @@ async fn a_revoke_that_its_caller_abandons_is_finished() {
         let handle = forward.session().unwrap().handle().unwrap();
         let revoke = async {
             if all {
-                harness.gateway.revoke_all_of("alice").await;
+                harness.gateway.revoke_all_of("alice").await.unwrap();
             } else {
                 harness.gateway.revoke(handle.as_str()).await;
             }

@@ -227,3 +227,15 @@ async fn the_reaper_waits_for_nobody() {
     assert_eq!(harness.said("user=alice"), 1);
     upkeep.abort();
 }
+
+#[tokio::test]
+async fn an_operator_ends_what_only_the_store_knows() {
+    let (first, second, store) = two();
+    let there = first.sign_in("alice").await;
+    store.becomes(Mood::Down);
+    assert!(second.gateway.revoke_all_of("alice").await.is_err(), "an end that is not confirmed is reported as done");
+    store.becomes(Mood::Sound);
+    assert_eq!(second.gateway.revoke_all_of("alice").await.unwrap().len(), 1);
+    first.catch_up().await;
+    assert_eq!(first.status("/x", &there).await, 401);
+}

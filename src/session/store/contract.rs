@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt;
 
-use super::{End, IdleEnd, JarWrite, Record, SessionStore, StoreEvent, Use};
+use super::{Cursor, End, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
 use crate::values::time::WallTime;
@@ -15,12 +15,14 @@ pub(crate) async fn holds_alone(store: &dyn SessionStore) {
     what_is_opened_is_loaded_by_every_key(store).await;
     what_is_absent_stays_absent(store).await;
     uses_go_forward_and_never_make_a_session(store).await;
+    what_is_known_of_a_sign_in_is_replaced(store).await;
     jars_are_written_one_version_after_the_other(store).await;
     one_of_many_that_end_a_session_wins(store, store).await;
     everybody_else_keeps_the_sessions(store).await;
     idle_sessions_end_and_used_ones_do_not(store, store).await;
     nothing_brings_an_ended_session_back(store).await;
     big_batches_have_an_answer_for_each(store).await;
+    all_pages_have_every_session(store).await;
 }
 
 /// Checks a store that replicas share.
@@ -72,6 +74,10 @@ async fn what_is_opened_is_loaded_by_every_key(store: &dyn SessionStore) {
     for key in record.keys() {
         assert_eq!(load(store, key).await.as_ref(), Some(&record));
     }
+    let (other, further) = (opened(store, "bob").await, record.further[1]);
+    let loaded = store.load_many(&[further, key(), other.name, record.name]).await;
+    assert_eq!(loaded, Ok(vec![Some(record.clone()), None, Some(other), Some(record)]));
+    assert_eq!(store.load_many(&[]).await, Ok(Vec::new()));
 }
 
 async fn what_is_absent_stays_absent(store: &dyn SessionStore) {
@@ -80,6 +86,7 @@ async fn what_is_absent_stays_absent(store: &dyn SessionStore) {
     store.touch(&[Use { session: unknown, at: SIGN_IN }]).await.unwrap();
     assert!(!store.add_key(&unknown, key()).await.unwrap());
     assert_eq!(store.set_jar(&unknown, 1, b"jar").await, Ok(JarWrite::Gone));
+    assert_eq!(store.set_about(&unknown, b"about").await, Ok(false));
     assert_eq!(store.end(&[unknown]).await, Ok(vec![End::Lost]));
     assert_eq!(store.end_if_idle(&[unknown], at(9)).await, Ok(vec![IdleEnd::Ended(End::Lost)]));
     assert_eq!(load(store, &unknown).await, None);
@@ -92,6 +99,13 @@ async fn uses_go_forward_and_never_make_a_session(store: &dyn SessionStore) {
     store.touch(&[Use { session: one.name, at: at(50) }]).await.unwrap();
     assert_eq!(load(store, &one.name).await, Some(Record { last_seen: at(60), ..one }));
     assert_eq!(load(store, &other.name).await, Some(Record { last_seen: at(30), ..other }));
+}
+
+async fn what_is_known_of_a_sign_in_is_replaced(store: &dyn SessionStore) {
+    let (alice, bob) = (opened(store, "alice").await, opened(store, "bob").await);
+    assert_eq!(store.set_about(&alice.name, b"another").await, Ok(true));
+    assert_eq!(load(store, &alice.name).await, Some(Record { about: b"another".to_vec(), ..alice }));
+    assert_eq!(load(store, &bob.name).await, Some(bob));
 }
 
 async fn jars_are_written_one_version_after_the_other(store: &dyn SessionStore) {
@@ -175,6 +189,27 @@ async fn big_batches_have_an_answer_for_each(store: &dyn SessionStore) {
     let ends = store.end(&names).await.unwrap();
     let lost: Vec<_> = names.iter().zip(&ends).filter(|(_, end)| **end == End::Lost).map(|(name, _)| *name).collect();
     assert_eq!((ends.len(), lost), (101, vec![unknown]));
+}
+
+/// Pages of different sizes, while sessions come and go.
+async fn all_pages_have_every_session(store: &dyn SessionStore) {
+    let mut lasting = vec![Record { further: vec![key(), key()], jar: b"jar".to_vec(), ..record("pages") }];
+    store.open(lasting[0].clone()).await.unwrap();
+    for _ in 0..20 {
+        lasting.push(opened(store, "pages").await);
+    }
+    for about in [1, 7, 1000] {
+        let (mut from, mut read) = (None::<Cursor>, Vec::new());
+        loop {
+            let Page { records, next } = store.page(from, about).await.unwrap();
+            read.extend(records);
+            let passing = opened(store, "passing").await.name;
+            assert_eq!(store.end(&[passing]).await, Ok(vec![End::Won]));
+            let Some(next) = next else { break };
+            from = Some(next);
+        }
+        assert!(lasting.iter().all(|lasting| read.contains(lasting)), "pages of {about}");
+    }
 }
 
 /// Everything that the other did, in order, and nothing of one's own.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use super::memory::MemoryStore;
-use super::{End, IdleEnd, JarWrite, Record, SessionStore, StoreEvent, Unavailable, Use};
+use super::{Cursor, End, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -57,6 +57,11 @@ impl FaultyStore {
         })
     }
 
+    /// Loses the events that were not fetched yet, and tells that it did.
+    pub(crate) fn lose_events(&self) {
+        self.store.lose_events();
+    }
+
     /// Another replica's way to the same records.
     pub(crate) fn other(&self) -> &MemoryStore {
         &self.other
@@ -73,7 +78,7 @@ impl FaultyStore {
         sender
     }
 
-    /// How often it was asked for a session.
+    /// How often it was asked for sessions, for one or for several.
     pub(crate) fn loads(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
     }
@@ -121,6 +126,15 @@ impl SessionStore for FaultyStore {
         self.call(self.store.load(key)).await
     }
 
+    async fn load_many(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.call(self.store.load_many(keys)).await
+    }
+
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
+        self.call(self.store.page(from, about)).await
+    }
+
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {
         self.call(self.store.touch(uses)).await
     }
@@ -133,6 +147,11 @@ impl SessionStore for FaultyStore {
     async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable> {
         self.beaten(&[*session]).await;
         self.call(self.store.set_jar(session, version, jar)).await
+    }
+
+    async fn set_about(&self, session: &SessionKey, about: &[u8]) -> Result<bool, Unavailable> {
+        self.beaten(&[*session]).await;
+        self.call(self.store.set_about(session, about)).await
     }
 
     async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {
@@ -155,6 +174,10 @@ impl SessionStore for FaultyStore {
 
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {
         self.store.events().await
+    }
+
+    fn trust(&self) -> Arc<Trust> {
+        self.store.trust()
     }
 }
 

@@ -1,14 +1,15 @@
 //! The contract in its simplest form: records in the memory of the process, shared by all replicas of a test. What the
 //! other stores do is compared with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{End, IdleEnd, JarWrite, Record, SessionStore, StoreEvent, Unavailable, Use};
+use super::{Cursor, End, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -19,11 +20,12 @@ pub(crate) struct MemoryStore {
     shared: Arc<Mutex<Shared>>,
     number: usize,
     events: tokio::sync::Mutex<UnboundedReceiver<StoreEvent>>,
+    trust: Arc<Trust>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    records: HashMap<SessionKey, Record>,
+    records: BTreeMap<SessionKey, Record>,
     names: HashMap<SessionKey, SessionKey>,
     replicas: Vec<UnboundedSender<StoreEvent>>,
 }
@@ -62,6 +64,13 @@ impl MemoryStore {
         Self::joined(Arc::clone(&self.shared))
     }
 
+    /// Loses the events that were not fetched yet, and tells that it did.
+    pub(crate) fn lose_events(&self) {
+        let mut events = self.events.try_lock().unwrap();
+        while events.try_recv().is_ok() {}
+        self.shared.lock().replicas[self.number].send(StoreEvent::Gap).unwrap();
+    }
+
     fn joined(shared: Arc<Mutex<Shared>>) -> Self {
         let (sender, receiver) = unbounded_channel();
         let number = {
@@ -69,7 +78,7 @@ impl MemoryStore {
             shared.replicas.push(sender);
             shared.replicas.len() - 1
         };
-        Self { shared, number, events: receiver.into() }
+        Self { shared, number, events: receiver.into(), trust: Arc::new(Trust::always()) }
     }
 }
 
@@ -86,6 +95,21 @@ impl SessionStore for MemoryStore {
 
     async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable> {
         Ok(self.shared.lock().find(key).cloned())
+    }
+
+    async fn load_many(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
+        let mut shared = self.shared.lock();
+        Ok(keys.iter().map(|key| shared.find(key).cloned()).collect())
+    }
+
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
+        let last = from.and_then(|Cursor(name)| Some(SessionKey::from_bytes(name.try_into().ok()?)));
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let shared = self.shared.lock();
+        let records: Vec<_> =
+            shared.records.range((after, Bound::Unbounded)).take(about).map(|(_, record)| record.clone()).collect();
+        let next = records.last().map(|record| Cursor(record.name.as_bytes().to_vec()));
+        Ok(Page { records, next })
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {
@@ -118,6 +142,13 @@ impl SessionStore for MemoryStore {
         Ok(JarWrite::Written)
     }
 
+    async fn set_about(&self, session: &SessionKey, about: &[u8]) -> Result<bool, Unavailable> {
+        let mut shared = self.shared.lock();
+        let Some(record) = shared.find(session) else { return Ok(false) };
+        record.about = about.to_vec();
+        Ok(true)
+    }
+
     async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {
         let mut shared = self.shared.lock();
         Ok(sessions.iter().map(|key| shared.end(self.number, key)).collect())
@@ -148,6 +179,10 @@ impl SessionStore for MemoryStore {
             0 => std::future::pending().await,
             _ => Ok(told),
         }
+    }
+
+    fn trust(&self) -> Arc<Trust> {
+        Arc::clone(&self.trust)
     }
 }
 

@@ -10,10 +10,14 @@ pub(crate) mod faulty;
 #[cfg(test)]
 pub(crate) mod memory;
 mod record;
+mod trust;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub(crate) use self::record::Record;
+pub use self::trust::Trust;
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -65,6 +69,22 @@ pub enum JarWrite {
 pub enum StoreEvent {
     /// It ended the session of this name.
     Ended(SessionKey),
+    /// Events may have been missed before this one: every session that the table has is to be confirmed by a load
+    /// before it is served again. The table does that by itself.
+    Gap,
+}
+
+/// Where a reading of the whole store stands. Only the store that made it reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub(crate) Vec<u8>);
+
+/// A part of all that a store keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Some records, in no particular order.
+    pub(crate) records: Vec<Record>,
+    /// Where the next part begins; `None` after the last one.
+    pub(crate) next: Option<Cursor>,
 }
 
 /// What every store does. A call returns when the store is sure: what it has confirmed is so after a crash.
@@ -80,6 +100,13 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// The session of a key. `None` is for good: a key that nothing is kept of never opens a session later.
     async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable>;
 
+    /// The sessions of several keys.
+    async fn load_many(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable>;
+
+    /// A part of everything that is kept, of about this many records: the first part, or the one that begins there. All
+    /// parts have each session at least once that was there when the first one was read and has not ended since.
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable>;
+
     /// Notes when sessions were used. An earlier time than the one that is kept changes nothing.
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable>;
 
@@ -89,10 +116,14 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// Keeps a jar as this version, if that is one more than the version that is kept.
     async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable>;
 
+    /// Keeps another [`Record::about`]. False if the session has ended.
+    async fn set_about(&self, session: &SessionKey, about: &[u8]) -> Result<bool, Unavailable>;
+
     /// Forgets sessions for good.
     async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable>;
 
-    /// Forgets every session of a user for good, and gives those that this call removed.
+    /// Forgets every session of a user for good, and gives those that this call removed. It is about all that the store
+    /// keeps, not only about what a table knows.
     async fn end_all_of(&self, user: &UserKey) -> Result<Vec<Record>, Unavailable>;
 
     /// Forgets those of these sessions that were last used at `cut_off` or before.
@@ -101,4 +132,7 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// Waits for events of other replicas and returns them, in order and without a gap since the last call. Without
     /// other replicas it never returns. Called by a single task.
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable>;
+
+    /// Until when a table over this store may be believed. Asked for once.
+    fn trust(&self) -> Arc<Trust>;
 }

@@ -64,6 +64,7 @@ impl SessionTable {
         };
         let marked: Vec<_> = self.list(user).into_iter().filter(|session| session.mark(cause)).collect();
         self.withdraw(backing, &marked);
+        let epoch = backing.epoch();
         let (removed, ()) = tokio::join!(backing.end_all_of(user), wait_for_writes(&marked));
         let Ok(removed) = removed else {
             return EndsOfUser { ended: settled(backing, marked, cause, Err(Unavailable)), confirmed: false };
@@ -73,7 +74,7 @@ impl SessionTable {
         let ends = marked.iter().map(won).collect();
         let mut all = settled(backing, marked, cause, Ok(ends));
         for record in removed.iter().filter(|record| names.contains(&record.name)) {
-            let session = self.take_out(backing, &record.name, cause).or_else(|| backing.restored(record));
+            let session = self.take_out(backing, &record.name, cause).or_else(|| backing.restored(record, epoch));
             all.extend(session.map(|session| {
                 session.mark(cause);
                 ended(session, cause, End::Won, true)
@@ -179,8 +180,9 @@ impl SessionTable {
     }
 
     async fn end_unknown(&self, backing: &Backing, key: &SessionKey) -> Result<Option<Ended>, Unavailable> {
+        let epoch = backing.epoch();
         let Some(record) = backing.load(key).await? else { return Ok(None) };
-        let Some(session) = backing.restored(&record) else { return Ok(None) };
+        let Some(session) = backing.restored(&record, epoch) else { return Ok(None) };
         session.mark(EndCause::Logout);
         backing.dead.ended_elsewhere(record.name);
         let end = backing.end(std::slice::from_ref(&session)).await?.pop().unwrap_or(End::Lost);

@@ -20,8 +20,12 @@ use crate::values::time::Moment;
 
 /// How often a record is loaded again when ends overtake the load.
 const TRIES: usize = 3;
-/// Uses in one batch.
+/// Sessions in one batch of uses or of confirmations.
 const USES: usize = 1000;
+/// Sessions in one page of a start.
+const PAGE: usize = 10_000;
+/// Sessions that are confirmed in one go after events were missed, where nobody uses them.
+const CONFIRMED_AT_ONCE: usize = 5000;
 
 impl SessionTable {
     /// Loads a key that the table does not know and that a request from this address presents. After that the key is no
@@ -29,7 +33,8 @@ impl SessionTable {
     /// returned in `ended`.
     ///
     /// # Errors
-    /// The store does not answer, or too much is asked of it at this moment. Nothing is known about the key.
+    /// The store does not answer, the table may not be believed, or too much is asked of the store at this moment.
+    /// Nothing is known about the key.
     pub(crate) async fn load(
         &self,
         key: &SessionKey,
@@ -38,6 +43,11 @@ impl SessionTable {
         ended: &mut Vec<Ended>,
     ) -> Result<(), Unavailable> {
         let Some(backing) = &self.backing else { return Ok(()) };
+        if !backing.is_trusted(now) {
+            return Err(Unavailable);
+        }
+        // Sessions that are known are no guesses: their confirmation is not counted against an address.
+        let from = (!self.by_key.contains_key(key)).then_some(from);
         backing.loads.ask(key, from, now, self.fetch(backing, key, now, ended)).await
     }
 
@@ -50,15 +60,16 @@ impl SessionTable {
         ended: &mut Vec<Ended>,
     ) -> Result<bool, Unavailable> {
         if let Some(session) = self.by_key.get(key).map(|entry| Arc::clone(entry.value())) {
+            ended.extend(self.confirm(backing, std::slice::from_ref(&session)).await?);
             return self.judge_idle(session, now, ended).await;
         }
         if timeout(DEADLINE, backing.dead.is_owed(key)).await.unwrap_or(true) {
             return Err(Unavailable);
         }
         for _ in 0..TRIES {
-            let mark = backing.dead.mark();
+            let (mark, epoch) = (backing.dead.mark(), backing.epoch());
             let Some(record) = backing.load(key).await? else { return Ok(false) };
-            let Some(session) = backing.restored(&record) else { return Ok(false) };
+            let Some(session) = backing.restored(&record, epoch) else { return Ok(false) };
             match self.restore(backing, &record, session, mark) {
                 Entry::Entered(Some(session)) => return self.judge_idle(session, now, ended).await,
                 Entry::Dead => return Ok(false),
@@ -94,17 +105,98 @@ impl SessionTable {
         backing.dead.enter(record, mark, || {
             let known = self.by_key.get(&record.name).map(|entry| Arc::clone(entry.value()));
             if let Some(known) = known {
-                let missing = record.further.iter().filter(|key| !self.by_key.contains_key(*key));
-                missing.for_each(|key| _ = self.enter_key(&known, *key));
+                self.enter_missing(&known, record);
                 return Some(known);
             }
             self.reserve().ok()?.keep();
-            record.keys().for_each(|key| _ = self.by_key.insert(*key, Arc::clone(&restored)));
-            // The next sign-in makes room: loading a session never ends another one.
-            let _ = self.enter_user(&restored);
-            self.expiry_queue.schedule(record.name, self.earliest_end(&restored));
+            self.enter(record, &restored);
             Some(restored)
         })
+    }
+
+    fn enter(&self, record: &Record, restored: &Arc<Session>) {
+        record.keys().for_each(|key| _ = self.by_key.insert(*key, Arc::clone(restored)));
+        // The next sign-in makes room: loading a session never ends another one.
+        let _ = self.enter_user(restored);
+        self.expiry_queue.schedule(record.name, self.earliest_end(restored));
+    }
+
+    fn enter_missing(&self, known: &Arc<Session>, record: &Record) {
+        let missing = record.further.iter().filter(|key| !self.by_key.contains_key(*key));
+        missing.for_each(|key| _ = self.enter_key(known, *key));
+    }
+
+    /// Reads everything that the store has: what makes a start. Sessions beyond the capacity are entered too: a restart
+    /// with a lower limit signs nobody out. Returns how many there are.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn load_all(&self) -> Result<usize, Unavailable> {
+        let Some(backing) = &self.backing else { return Ok(0) };
+        let mut from = None;
+        loop {
+            let (mark, epoch) = (backing.dead.mark(), backing.epoch());
+            let page = backing.page(from, PAGE).await?;
+            for record in &page.records {
+                let Some(session) = backing.restored(record, epoch) else { continue };
+                let _ = backing.dead.enter(record, mark, || {
+                    if !self.by_key.contains_key(&record.name) {
+                        self.count.fetch_add(1, Ordering::Relaxed);
+                        self.enter(record, &session);
+                    }
+                });
+            }
+            from = page.next;
+            if from.is_none() {
+                return Ok(self.len());
+            }
+        }
+    }
+
+    /// Asks the store for sessions that may have ended without this replica knowing, and ends those that it has not.
+    async fn confirm(&self, backing: &Backing, sessions: &[Arc<Session>]) -> Result<Vec<Ended>, Unavailable> {
+        let epoch = backing.epoch();
+        let doubtful: Vec<_> = sessions.iter().filter(|session| !session.is_confirmed(epoch)).cloned().collect();
+        if doubtful.is_empty() {
+            return Ok(Vec::new());
+        }
+        let records = backing.load_many(&doubtful).await?;
+        let mut gone = Vec::new();
+        for (session, record) in doubtful.iter().zip(records) {
+            match record {
+                Some(record) => {
+                    self.enter_missing(session, &record);
+                    session.touch(backing.moment_of(record.last_seen));
+                    session.confirm(epoch);
+                }
+                None => gone.extend(self.take_out(backing, session.name(), EndCause::Elsewhere)),
+            }
+        }
+        Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
+    }
+
+    /// After events were missed: confirms some of the sessions that nobody has used since, so that their connections do
+    /// not outlive them. Returns those that have ended.
+    ///
+    /// # Errors
+    /// The store does not answer. What is not confirmed stays so, and is not served.
+    pub(crate) async fn confirm_some(&self) -> Result<Vec<Ended>, Unavailable> {
+        let Some(backing) = &self.backing else { return Ok(Vec::new()) };
+        let epoch = backing.epoch();
+        if backing.all_confirmed.load(Ordering::Acquire) == epoch.0 {
+            return Ok(Vec::new());
+        }
+        let mut doubtful = self.sessions_of(None);
+        doubtful.retain(|session| !session.is_confirmed(epoch));
+        doubtful.truncate(CONFIRMED_AT_ONCE);
+        if doubtful.is_empty() {
+            backing.all_confirmed.store(epoch.0, Ordering::Release);
+        }
+        let mut gone = Vec::new();
+        for doubtful in doubtful.chunks(USES) {
+            gone.extend(self.confirm(backing, doubtful).await?);
+        }
+        Ok(gone)
     }
 
     /// Waits for what other replicas do, and does the same here. Never returns where there are none.
@@ -113,9 +205,14 @@ impl SessionTable {
     /// The store does not answer.
     pub(crate) async fn follow(&self) -> Result<Vec<Ended>, Unavailable> {
         let Some(backing) = &self.backing else { return std::future::pending().await };
-        let events = backing.events().await?.into_iter();
-        let ends = events.filter_map(|StoreEvent::Ended(name)| self.take_out(backing, &name, EndCause::Elsewhere));
-        Ok(ends.map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
+        let mut gone = Vec::new();
+        for event in backing.events().await? {
+            match event {
+                StoreEvent::Ended(name) => gone.extend(self.take_out(backing, &name, EndCause::Elsewhere)),
+                StoreEvent::Gap => backing.begin_epoch(),
+            }
+        }
+        Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
     }
 
     /// Reports to the store when sessions were last used, if the last report is this long ago. What the store does not

@@ -10,6 +10,7 @@ use super::*;
 use crate::session::store::faulty::{FaultyStore, Mood};
 use crate::session::store::{End, SessionStore, Use};
 use crate::values::client_address::ClientAddress;
+use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
 const HERE: ClientAddress = ClientAddress::Unix;
@@ -320,4 +321,100 @@ async fn what_expired_while_nobody_ran_ends_when_it_is_loaded() {
     assert!(look_up(&second, &id.key(), at).await.unwrap().is_none());
     let ended = second.expired(at).await;
     assert!(ended.len() == 1 && ended[0].cause == EndCause::Absolute && ended[0].end == End::Won);
+}
+
+/// An event is lost: here nobody knows that the session has ended.
+#[tokio::test]
+async fn what_may_have_been_missed_is_confirmed_before_it_is_served() {
+    for used in [true, false] {
+        let (first, second, store) = replicas();
+        let (ends, stays) = (open(&first, "alice", AT_START).await, open(&first, "bob", AT_START).await);
+        let here = look_up(&second, &ends.id.key(), AT_START).await.unwrap().unwrap();
+        look_up(&second, &stays.id.key(), AT_START).await.unwrap().unwrap();
+        assert!(first.end(&ends.session, EndCause::Logout).await.is_some());
+        store.lose_events();
+        assert!(second.follow().await.unwrap().is_empty() && !here.has_ended());
+        store.becomes(Mood::Down);
+        assert_eq!(look_up(&second, &stays.id.key(), AT_START).await.unwrap_err(), Unavailable);
+        assert_eq!(second.confirm_some().await.unwrap_err(), Unavailable);
+        assert!(second.len() == 2, "a passing error ends nothing");
+        store.becomes(Mood::Sound);
+        let mut ended = Vec::new();
+        if used {
+            second.load(&ends.id.key(), HERE, AT_START, &mut ended).await.unwrap();
+        } else {
+            ended = second.confirm_some().await.unwrap();
+        }
+        assert!(ended.len() == 1 && Arc::ptr_eq(&ended[0].session, &here) && here.has_ended());
+        assert_eq!((ended[0].cause, ended[0].end), (EndCause::Elsewhere, End::Lost));
+        assert!(second.find(&ends.id.key(), AT_START).is_none());
+        assert!(look_up(&second, &stays.id.key(), AT_START).await.unwrap().is_some());
+        let loads = store.loads();
+        assert!(second.find(&stays.id.key(), AT_START).is_some() && second.confirm_some().await.unwrap().is_empty());
+        assert_eq!(store.loads(), loads, "each is confirmed once");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_opened_or_loaded_after_the_gap_needs_no_confirmation() {
+    let (table, store) = table();
+    store.lose_events();
+    assert!(table.follow().await.unwrap().is_empty());
+    let key = open(&table, "alice", AT_START).await.id.key();
+    assert!(table.find(&key, AT_START).is_some());
+    let other = SessionTable::new(
+        settings(),
+        Some(Backing::new(FaultyStore::over(store.other().replica()), Clock::manual().0)),
+    );
+    assert!(look_up(&other, &key, AT_START).await.unwrap().is_some() && other.find(&key, AT_START).is_some());
+}
+
+#[tokio::test]
+async fn without_trust_nothing_is_served() {
+    let (table, store) = table();
+    let (trust, at) = (store.trust(), |seconds| Moment::from_seconds(seconds));
+    let Opened { id, session, .. } = open(&table, "alice", AT_START).await;
+    trust.set_until(at(5));
+    assert!(table.find(&id.key(), at(4)).is_some());
+    for key in [id.key(), SessionId::generate().unwrap().key()] {
+        assert_eq!(look_up(&table, &key, at(5)).await.unwrap_err(), Unavailable);
+    }
+    assert!(!session.has_ended() && table.len() == 1);
+    trust.set_until(at(9));
+    assert!(table.find(&id.key(), at(5)).is_some(), "it goes on when there is trust again");
+}
+
+#[tokio::test]
+async fn a_start_knows_all_sessions_that_were_kept() {
+    let (first, second, store) = replicas();
+    let clock = Clock::manual().0;
+    let mut keys = Vec::new();
+    for user in ["a", "b", "b", "b", "c"] {
+        keys.push(open(&first, user, clock.now()).await.id.key());
+    }
+    let further = SessionId::generate().unwrap().key();
+    assert!(store.other().add_key(&keys[0], further).await.unwrap());
+    assert!(second.end_all_of(&sign_in("c").user, EndCause::Logout).await.confirmed);
+    let limits = SessionSettings { capacity: 2, max_per_user: 1, ..settings() };
+    let third = SessionTable::new(limits, Some(Backing::new(Arc::clone(&store) as _, clock.clone())));
+    assert_eq!(third.load_all().await, Ok(4), "lower limits sign nobody out");
+    let loads = store.loads();
+    let live = keys[..4].iter().chain([&further]).filter(|key| third.find(key, clock.now()).is_some()).count();
+    assert_eq!((live, store.loads(), third.len()), (5, loads, 4));
+    assert_eq!(third.load_all().await, Ok(4), "once is enough");
+    assert_eq!(third.list(&sign_in("b").user).len(), 3);
+    store.becomes(Mood::Down);
+    assert_eq!(third.load_all().await, Err(Unavailable));
+}
+
+#[tokio::test]
+async fn a_session_with_a_new_password_is_kept_with_it() {
+    let (table, store) = table();
+    let session = open(&table, "alice", AT_START).await.session;
+    let keys = MacKeys::generate().unwrap();
+    let stamp = CredentialStamp::new(session.user(), &[b"new"], &keys);
+    table.set_stamp(&session, stamp).await;
+    let record = store.other().load(session.name()).await.unwrap().unwrap();
+    let kept = Session::restored(&record, &Clock::manual().0).unwrap();
+    assert!(kept.stamp().unwrap().is_of(session.user(), &[b"new"], &keys));
 }
