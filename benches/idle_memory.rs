@@ -31,7 +31,7 @@ const WARM_UP: usize = 500;
 struct Hello;
 
 impl Application for Hello {
-    async fn exchange(&self, client: &mut Client, _: Request) -> ExchangeOutcome {
+    async fn exchange(&self, client: &mut Client, _: &Request) -> ExchangeOutcome {
         match client.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await {
             Ok(()) => ExchangeOutcome::Again,
             Err(_) => ExchangeOutcome::Gone,

@@ -47,7 +47,7 @@ impl fmt::Debug for Proxy {
 }
 
 impl Application for Proxy {
-    async fn exchange(&self, client: &mut Client, request: Request) -> ExchangeOutcome {
+    async fn exchange(&self, client: &mut Client, request: &Request) -> ExchangeOutcome {
         let connection = client.connection();
         let (mut record, mut received) = self.gateway.receive(request.head(), connection.peer(), connection.cut());
         loop {
@@ -61,11 +61,11 @@ impl Application for Proxy {
                 }
                 Received::Answer(reply) => {
                     client.record = Some(record);
-                    return Box::pin(reply::answer(client, &request, reply)).await;
+                    return Box::pin(reply::answer(client, request, reply)).await;
                 }
                 Received::BuiltIn(own) => {
                     client.record = Some(record);
-                    return Box::pin(self.sign_in_or_out(client, &request, own)).await;
+                    return Box::pin(self.sign_in_or_out(client, request, own)).await;
                 }
             };
         }
@@ -100,15 +100,15 @@ impl Proxy {
     }
 
     /// Sends a request to an upstream, and its answer to the client.
-    async fn forward(&self, client: &mut Client, request: Request, forward: Box<Forward>) -> ExchangeOutcome {
-        let handshake = match Handshake::of(&request, &forward) {
+    async fn forward(&self, client: &mut Client, request: &Request, forward: Box<Forward>) -> ExchangeOutcome {
+        let handshake = match Handshake::of(request, &forward) {
             Ok(handshake) => handshake,
-            Err(reason) => return Box::pin(refuse(client, &request, &forward, reason)).await,
+            Err(reason) => return Box::pin(refuse(client, request, &forward, reason)).await,
         };
-        match self.attempt(client, &request, &forward, handshake.as_ref()).await {
+        match self.attempt(client, request, &forward, handshake.as_ref()).await {
             Ok(RelayOutcome::Answered(answered)) => self.answered(client, &forward, answered).await,
             Ok(RelayOutcome::Switched(upstream)) => Box::pin(self.switch(client, request, forward, upstream)).await,
-            Err(failure) => Box::pin(fail(client, &request, &forward, failure)).await,
+            Err(failure) => Box::pin(fail(client, request, &forward, failure)).await,
         }
     }
 
@@ -126,7 +126,7 @@ impl Proxy {
         loop {
             let upstream = dispatch.connect(&self.connector, client).await?;
             let reused = upstream.reused;
-            let relay = Relay {
+            let mut relay = Relay {
                 gateway: &self.gateway,
                 client,
                 request,
@@ -140,7 +140,7 @@ impl Proxy {
                 awaiting: Awaiting::Nothing,
                 judged: forward.generation(),
             };
-            let ended = relay.run().await;
+            let ended = relay.run().await.map(|()| relay.end());
             let attempt = FailedAttempt {
                 reused,
                 may_repeat: dispatch.may_repeat(),
@@ -176,7 +176,7 @@ impl Proxy {
     async fn switch(
         &self,
         client: &mut Client,
-        request: Request,
+        request: &Request,
         forward: Box<Forward>,
         upstream: UpstreamConnection,
     ) -> ExchangeOutcome {
@@ -184,7 +184,7 @@ impl Proxy {
             client.note_cut(Interruption::ClientGone);
             return ExchangeOutcome::Gone;
         }
-        let (gateway, mut record) = (Arc::clone(&self.gateway), client.record.take());
+        let (gateway, request, mut record) = (Arc::clone(&self.gateway), request.clone(), client.record.take());
         let take_over: UpgradeHandler = Box::new(move |stream, early, connection| {
             Box::pin(async move {
                 let client = Side { stream, already_read: early };

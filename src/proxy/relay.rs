@@ -110,29 +110,24 @@ impl StartedAnswer {
 }
 
 impl Relay<'_> {
-    /// Moves everything until the answer is whole. What came last of it is still to be sent: the upstream is not kept
-    /// waiting for that.
+    /// Moves everything until the answer is whole; then comes [`Relay::end`]. What came last of it is still to be sent:
+    /// the upstream is not kept waiting for that.
     ///
     /// # Errors
     /// Why it is not.
-    pub(super) async fn run(mut self) -> Result<RelayOutcome, ExchangeFailure> {
+    pub(super) async fn run(&mut self) -> Result<(), ExchangeFailure> {
         self.client.connection().note_judged(self.judged);
-        poll_fn(|context| self.poll(context)).await?;
-        Ok(self.end())
+        poll_fn(|context| self.poll(context)).await
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ExchangeFailure>> {
-        loop {
-            self.check_rules()?;
-            self.check_times()?;
-            let request_moved = self.poll_request(context)?;
-            let answer_moved = self.poll_answer(context)?;
-            if self.is_over() {
-                return Poll::Ready(Ok(()));
-            }
-            if !request_moved && !answer_moved {
-                break;
-            }
+        self.check_rules()?;
+        self.check_times()?;
+        // Each goes as far as it can, and neither waits for the other.
+        self.poll_request(context)?;
+        self.poll_answer(context)?;
+        if self.is_over() {
+            return Poll::Ready(Ok(()));
         }
         self.watch_client(context)?;
         Poll::Pending
@@ -146,7 +141,8 @@ impl Relay<'_> {
         }
     }
 
-    fn end(self) -> RelayOutcome {
+    /// What it came to.
+    pub(super) fn end(self) -> RelayOutcome {
         let Self { client, sending, upstream, sharing, answer, .. } = self;
         client.connection().answer_came();
         client.connection().forget_judged();
@@ -187,28 +183,27 @@ impl Relay<'_> {
         if self.client.connection().answer_is_overdue() { Err(ExchangeFailure::TooSlow) } else { Ok(()) }
     }
 
-    /// Moves the request. True: something moved.
-    fn poll_request(&mut self, context: &mut Context<'_>) -> Result<bool, ExchangeFailure> {
-        let mut moved = false;
+    /// Moves the request until it is sent, or has to wait.
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeFailure> {
         loop {
             match self.sending.poll_send(context, &mut self.upstream.stream, self.forward) {
                 Poll::Pending => {
                     self.awaits(Awaiting::Taking);
-                    return Ok(moved);
+                    return Ok(());
                 }
-                Poll::Ready(sent) => moved |= sent?,
+                Poll::Ready(sent) => sent?,
             }
             if self.sending.is_broken {
-                return Ok(moved);
+                return Ok(());
             }
             if self.client.body.is_over() {
                 self.awaits(Awaiting::Answer);
-                return Ok(moved);
+                return Ok(());
             }
             self.awaits(Awaiting::Nothing);
             match self.sending.poll_fill(context, self.client, self.may_repeat) {
-                Poll::Pending => return Ok(moved),
-                Poll::Ready(filled) => moved |= filled.map_err(ExchangeFailure::Body)?,
+                Poll::Pending => return Ok(()),
+                Poll::Ready(filled) => filled.map_err(ExchangeFailure::Body)?,
             }
             self.gateway.touch(self.forward);
         }
@@ -228,27 +223,24 @@ impl Relay<'_> {
         }
     }
 
-    /// Moves the answer. True: something moved.
-    fn poll_answer(&mut self, context: &mut Context<'_>) -> Result<bool, ExchangeFailure> {
-        let mut moved = false;
+    /// Moves the answer until it is whole, or has to wait.
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeFailure> {
         loop {
-            moved |= self.digest()?;
+            self.digest()?;
             if self.is_over() {
-                return Ok(moved);
+                return Ok(());
             }
             let to_send = !self.client.out.is_empty();
             match self.client.poll_send(context) {
-                Poll::Pending => return Ok(moved),
+                Poll::Pending => return Ok(()),
                 Poll::Ready(sent) => sent.map_err(|_| ExchangeFailure::ClientGone)?,
             }
-            moved |= to_send;
             self.note_activity(to_send);
             match self.poll_read(context) {
-                Poll::Pending => return Ok(moved),
+                Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(count)) if count > 0 => self.piece_came(),
                 Poll::Ready(read) => self.upstream_is_done(read.is_ok())?,
             }
-            moved = true;
         }
     }
 
@@ -319,17 +311,16 @@ impl Relay<'_> {
         }
     }
 
-    /// Turns what came into what goes out. True: something changed.
-    fn digest(&mut self) -> Result<bool, ExchangeFailure> {
-        let mut changed = false;
+    /// Turns what came into what goes out.
+    fn digest(&mut self) -> Result<(), ExchangeFailure> {
         while !self.upstream.input.is_empty() {
             match &mut self.answer {
                 AnswerProgress::Awaited(reader, _) => {
                     let read = reader.feed(&mut self.upstream.input, &HEAD).map_err(|_| ExchangeFailure::Broken)?;
-                    let Some(head) = read else { return Ok(changed) };
+                    let Some(head) = read else { return Ok(()) };
                     self.head_came(head)?;
                 }
-                AnswerProgress::Begun(begun) if begun.is_over() => return Ok(changed),
+                AnswerProgress::Begun(begun) if begun.is_over() => return Ok(()),
                 AnswerProgress::Begun(begun) => {
                     let piece = begun.body.step(&self.upstream.input).map_err(|_| ExchangeFailure::Broken)?;
                     let data = self.upstream.input.get(piece.data).unwrap_or_default();
@@ -339,11 +330,10 @@ impl Relay<'_> {
                         wire::put_last_chunk(&mut self.client.out);
                     }
                 }
-                AnswerProgress::Switched => return Ok(changed),
+                AnswerProgress::Switched => return Ok(()),
             }
-            changed = true;
         }
-        Ok(changed)
+        Ok(())
     }
 
     /// A client that has only closed its own direction gets its answer, but no stream that would never end.

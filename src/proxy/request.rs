@@ -11,7 +11,7 @@ use crate::http1::known_name::KnownName;
 use crate::http1::request_head::{self, Head};
 
 /// One request, without its body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     fields: HeadFields,
     method: Method,

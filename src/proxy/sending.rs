@@ -89,7 +89,7 @@ impl Sending {
     /// Writes what is to be written. Each write of the head, the first and any further, is announced to the session and
     /// not made once that has ended: after a logout's answer no byte of a head is given to the system.
     ///
-    /// Ready when all of it is the system's, with whether anything moved.
+    /// Ready when all of it is the system's.
     ///
     /// # Errors
     /// The session has ended. An upstream that stops reading is not an error here: it may have answered already.
@@ -98,8 +98,7 @@ impl Sending {
         context: &mut Context<'_>,
         stream: &mut UpstreamStream,
         forward: &Forward,
-    ) -> Poll<Result<bool, ExchangeFailure>> {
-        let mut moved = false;
+    ) -> Poll<Result<(), ExchangeFailure>> {
         while !self.is_broken && (self.written < self.bytes.len() || !self.flushed) {
             let write_guard = match self.head_has_left {
                 true => None,
@@ -108,9 +107,8 @@ impl Sending {
             let step = self.poll_write(context, stream);
             drop(write_guard);
             self.is_broken |= ready!(step).is_err();
-            moved = true;
         }
-        Poll::Ready(Ok(moved))
+        Poll::Ready(Ok(()))
     }
 
     /// One write, and what pushes it to the system.
@@ -132,8 +130,7 @@ impl Sending {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes more of the body from the client. `repeatable`: what was sent is kept as long as it is little. False: that
-    /// was all.
+    /// Takes more of the body from the client. `repeatable`: what was sent is kept as long as it is little.
     ///
     /// # Errors
     /// The body is none.
@@ -142,12 +139,12 @@ impl Sending {
         context: &mut Context<'_>,
         client: &mut Client,
         repeatable: bool,
-    ) -> Poll<Result<bool, Reason>> {
+    ) -> Poll<Result<(), Reason>> {
         if !repeatable || self.bytes.len() > MOST_KEPT {
             self.is_whole = false;
             self.bytes.clear();
             (self.written, self.head) = (0, 0);
         }
-        client.poll_body(context, &mut self.bytes, self.in_chunks)
+        client.poll_body(context, &mut self.bytes, self.in_chunks).map_ok(drop)
     }
 }

@@ -25,7 +25,7 @@ use crate::values::time::Moment;
 /// The application of the server: it answers requests, and gives the responses to invalid heads.
 pub trait Application: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the connection has to end.
-    fn exchange(&self, client: &mut Client, request: Request) -> impl Future<Output = ExchangeOutcome> + Send;
+    fn exchange(&self, client: &mut Client, request: &Request) -> impl Future<Output = ExchangeOutcome> + Send;
 
     /// The response to a head that was refused as invalid. `head` is what was received of it from `peer`.
     fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
@@ -146,7 +146,7 @@ where
         return ExchangeOutcome::Gone;
     }
     let answered = {
-        let mut answer = pin!(shared.app.exchange(client, request));
+        let mut answer = pin!(shared.app.exchange(client, &request));
         poll_fn(|context| match poll_interrupted(connection, context) {
             Poll::Ready(ending) => Poll::Ready(Err(ending)),
             Poll::Pending => answer.as_mut().poll(context).map(Ok),

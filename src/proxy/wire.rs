@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::http1::header_edits::put_line;
@@ -84,15 +84,18 @@ fn put_rest(to: &mut BytesMut, put_lines: impl FnOnce(&mut BytesMut), framing: S
 }
 
 fn put_decimal(to: &mut BytesMut, mut number: u64) {
-    let begun = to.len();
-    loop {
-        to.put_u8(b'0' + u8::try_from(number % 10).unwrap_or(0));
+    // No number is longer.
+    let mut digits = [b'0'; 20];
+    let mut length = 0;
+    for place in digits.iter_mut().rev() {
+        *place += u8::try_from(number % 10).unwrap_or(0);
         number /= 10;
+        length += 1;
         if number == 0 {
             break;
         }
     }
-    to.get_mut(begun..).unwrap_or_default().reverse();
+    to.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }
 
 /// These lines.
@@ -144,6 +147,15 @@ mod tests {
             let put_lines = |to: &mut BytesMut| put_headers(to, &headers);
             put_answer(&mut bytes, (StatusCode::OK, b"Fine"), put_lines, framing, persistence);
             assert_eq!(bytes, format!("HTTP/1.1 200 Fine\r\nX-Request-Id: a\r\n{rest}"), "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_written_in_decimal() {
+        for number in [0, 7, 10, 1024, 999_999, u64::MAX] {
+            let mut bytes = BytesMut::new();
+            put_decimal(&mut bytes, number);
+            assert_eq!(bytes, number.to_string());
         }
     }
 

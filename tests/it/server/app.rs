@@ -41,17 +41,17 @@ impl Drop for Context {
 }
 
 impl Application for App {
-    async fn exchange(&self, client: &mut Client, request: Request) -> ExchangeOutcome {
+    async fn exchange(&self, client: &mut Client, request: &Request) -> ExchangeOutcome {
         let path = String::from_utf8(request.target().to_vec()).unwrap();
         let context = Context { path, over: self.0.over.clone() };
         let connection = Arc::clone(client.connection());
         match context.path.as_str() {
-            "/hello" => answer(client, &request, "hello").await,
-            "/peer" => answer(client, &request, &name(connection.peer())).await,
+            "/hello" => answer(client, request, "hello").await,
+            "/peer" => answer(client, request, &name(connection.peer())).await,
             "/wait" => {
                 let _ = self.0.begun.send(connection);
                 self.0.go_on.notified().await;
-                answer(client, &request, "waited").await
+                answer(client, request, "waited").await
             }
             "/stream" => {
                 begin_stream(client).await;
