@@ -4,7 +4,9 @@
 use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
 
 /// A moment of monotonic time, in milliseconds. It never goes back. A clock begins with [`BEFORE`], so that what was
 /// there before the program has its moment, too.
@@ -60,8 +62,13 @@ pub struct Clock(Arc<Source>);
 
 #[derive(Debug)]
 enum Source {
-    System { origin: Instant },
-    Manual { millis: AtomicU64 },
+    /// The system's monotonic clock has shown so many milliseconds at the beginning.
+    System {
+        origin: u64,
+    },
+    Manual {
+        millis: AtomicU64,
+    },
 }
 
 /// Moves a manual clock.
@@ -74,7 +81,7 @@ const MANUAL_WALL_START: u64 = 1_767_225_600;
 impl Clock {
     /// The machine's clock: monotonic moments, wall time for display.
     pub fn system() -> Self {
-        Self(Arc::new(Source::System { origin: Instant::now() }))
+        Self(Arc::new(Source::System { origin: monotonic_millis() }))
     }
 
     /// A clock that stands still until it is moved.
@@ -86,7 +93,7 @@ impl Clock {
     /// The current moment.
     pub fn now(&self) -> Moment {
         match &*self.0 {
-            Source::System { origin } => Moment(BEFORE) + origin.elapsed(),
+            Source::System { origin } => Moment(BEFORE + monotonic_millis().saturating_sub(*origin)),
             Source::Manual { millis } => Moment(millis.load(Ordering::Acquire)),
         }
     }
@@ -117,6 +124,13 @@ impl Clock {
         let ahead = moment.duration_since(self.now()).as_secs();
         WallTime(self.wall().0.saturating_sub(ago).saturating_add(ahead))
     }
+}
+
+/// Read several times in each request: in the unit that moments have, which `Instant` would be converted to.
+fn monotonic_millis() -> u64 {
+    // It begins when the system does: neither part is negative. Every system that this is built for has it.
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |time| time.tv_sec().unsigned_abs() * 1000 + time.tv_nsec().unsigned_abs() / 1_000_000)
 }
 
 impl ManualClock {
