@@ -13,6 +13,7 @@ use memchr::memchr;
 
 use super::head_lines::{self, HeadLine, HeadLines, NameRead, Span, items};
 use super::known_name::KnownName;
+use super::near;
 use super::request_head::HeadLimits;
 
 /// What a request asked for, as far as its answer is read by it.
@@ -102,7 +103,7 @@ impl AnswerReader {
     /// # Errors
     /// This becomes no answer. The connection is worth nothing any more.
     pub fn feed(&mut self, bytes: &mut [u8], limits: &HeadLimits) -> Result<Option<AnswerHead>, BrokenAnswer> {
-        while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
+        while let Some(at) = near::find(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
                 return Err(BrokenAnswer);
@@ -156,7 +157,7 @@ impl AnswerReader {
         let from = std::mem::replace(&mut self.counted, end);
         let ends = std::mem::take(&mut self.ends);
         let piece = bytes.get(from..end).unwrap_or_default();
-        if head_lines::count_controls(piece) == ends { Ok(()) } else { Err(BrokenAnswer) }
+        if head_lines::is_text_with_ends(piece, ends) { Ok(()) } else { Err(BrokenAnswer) }
     }
 
     /// `name: value`. White space before the colon is taken away (RFC 9112 5.1).

@@ -47,16 +47,18 @@ pub(super) struct NameRead {
     pub(super) length: usize,
     is_plain: bool,
     known: KnownName,
+    mark: u8,
 }
 
 impl NameRead {
     /// Most lines begin with a usual name.
     pub(super) fn of(line: &[u8]) -> Self {
-        if let Some((length, known)) = usual_name(line) {
-            return Self { length, is_plain: true, known };
+        if let Some((name, mark, known)) = usual_name(line) {
+            return Self { length: name.len(), is_plain: true, known, mark };
         }
         let (length, is_plain) = measure(line);
-        Self { length, is_plain, known: KnownName::of(line.get(..length).unwrap_or_default()) }
+        let name = line.get(..length).unwrap_or_default();
+        Self { length, is_plain, known: KnownName::of(name), mark: mark(name) }
     }
 }
 
@@ -78,15 +80,14 @@ pub struct HeadLine {
 impl HeadLine {
     /// A line that stands at `start`, with this name; its value begins `gap` bytes behind that.
     pub(super) fn read(line: &[u8], start: usize, name: NameRead, gap: usize) -> Self {
-        let NameRead { length, is_plain, known } = name;
-        let (name_text, rest) = line.split_at_checked(length).unwrap_or_default();
-        let value = rest.get(gap..).unwrap_or_default();
+        let NameRead { length, is_plain, known, mark } = name;
+        let value = line.get(length + gap..).unwrap_or_default();
         let from = value.trim_ascii_start();
         let value_start = start + line.len() - from.len();
         Self {
             known,
             is_plain,
-            mark: mark(name_text),
+            mark,
             name: Span::new(start..start + length),
             value: Span::new(value_start..value_start + from.trim_ascii_end().len()),
         }
@@ -114,6 +115,8 @@ pub struct HeadLines {
     are_odd: bool,
     /// A bit for the mark of every name that there is: most questions are answered by it.
     marks: u64,
+    /// The same for the marks of more than one line.
+    repeated: u64,
     /// The same for the names that are known.
     known: u32,
 }
@@ -124,9 +127,11 @@ const USUAL_LINES: usize = 24;
 impl HeadLines {
     pub(super) fn push(&mut self, line: HeadLine) {
         if self.lines.is_empty() {
-            self.lines.reserve(USUAL_LINES);
+            self.lines = Vec::with_capacity(USUAL_LINES);
         }
-        self.marks |= 1 << line.mark;
+        let mark = 1 << line.mark;
+        self.repeated |= self.marks & mark;
+        self.marks |= mark;
         self.known |= 1 << line.known as u32;
         self.lines.push(line);
     }
@@ -168,7 +173,9 @@ impl HeadLines {
     /// The next line of a name, in any case, from the one at `from` on.
     fn find(&self, bytes: &[u8], name: &[u8], from: usize) -> Option<(usize, &HeadLine)> {
         let mark = mark(name);
-        if self.marks & 1 << mark == 0 { None } else { self.search(bytes, name, mark, from) }
+        // Nobody asks for a second line without having found the first.
+        let among = if from == 0 { self.marks } else { self.repeated };
+        if among & 1 << mark == 0 { None } else { self.search(bytes, name, mark, from) }
     }
 
     /// Apart, so that asking for what is not there costs little.
@@ -261,12 +268,17 @@ impl Headers for HeadFields {
     }
 }
 
-/// How many control characters other than tabs there are. In pieces whose count fits into a byte, so that the compiler
-/// compares many bytes at once.
-pub(super) fn count_controls(head: &[u8]) -> usize {
+/// Whether there are no control characters but tabs and the ends of lines, which are so many bytes.
+pub(super) fn is_text_with_ends(head: &[u8], ends: usize) -> bool {
     let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') | (byte == 0x7f);
-    let count = |piece: &[u8]| piece.iter().fold(0_u8, |count, &byte| count + u8::from(is_control(byte)));
-    head.chunks(240).map(|piece| usize::from(count(piece))).sum()
+    // Most heads hold nothing else that is not printable ASCII, which is told sooner.
+    count(head, |byte| byte.wrapping_sub(b' ') > b'~' - b' ') == ends || count(head, is_control) == ends
+}
+
+/// In pieces whose count fits into a byte, so that the compiler compares many bytes at once.
+fn count(bytes: &[u8], counts: impl Fn(u8) -> bool) -> usize {
+    let of_piece = |piece: &[u8]| piece.iter().fold(0_u8, |count, &byte| count + u8::from(counts(byte)));
+    bytes.chunks(240).map(|piece| usize::from(of_piece(piece))).sum()
 }
 
 /// The items of a header that is a list, without the empty ones (RFC 9110 5.6.1).
@@ -279,7 +291,7 @@ pub(super) fn keeps_alive(lines: &HeadLines, bytes: &[u8], is_old: bool) -> bool
     let mut asked = !is_old;
     for value in lines.known(bytes, KnownName::Connection) {
         // What most browsers say.
-        if value.eq_ignore_ascii_case(b"keep-alive") {
+        if value == b"keep-alive" {
             asked = true;
             continue;
         }

@@ -66,11 +66,28 @@ pub(crate) fn is_plain(name: &[u8]) -> bool {
 /// letter case set, a plain name differs from every other token.
 pub(crate) fn same_as_plain(plain: &[u8], other: &[u8]) -> bool {
     const CASE: u64 = 0x2020_2020_2020_2020;
-    let ((words, rest), (other_words, other_rest)) = (plain.as_chunks(), other.as_chunks());
-    let differs = |one: &[u8; 8], other: &[u8; 8]| (u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other)) & !CASE != 0;
-    plain.len() == other.len()
-        && !words.iter().zip(other_words).any(|(one, other)| differs(one, other))
-        && !rest.iter().zip(other_rest).any(|(one, other)| (one ^ other) & 0xdf != 0)
+    let same = |one: u64, other: u64| (one ^ other) & !CASE == 0;
+    let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+    if plain.len() != other.len() {
+        return false;
+    }
+    let ((words, rest), (other_words, _)) = (plain.as_chunks(), other.as_chunks());
+    let begin = words.iter().zip(other_words).all(|(one, other)| same(word(one), word(other)));
+    begin
+        && match (plain.last_chunk(), other.last_chunk()) {
+            _ if rest.is_empty() => true,
+            // It overlaps the word before it.
+            (Some(end), Some(other_end)) => same(word(end), word(other_end)),
+            _ => same(short_word(plain), short_word(other)),
+        }
+}
+
+/// Fewer than eight bytes as a word. It tells names of one length apart.
+fn short_word(name: &[u8]) -> u64 {
+    match (name.first_chunk(), name.last_chunk()) {
+        (Some(begin), Some(end)) => u64::from(u32::from_ne_bytes(*begin)) << 32 | u64::from(u32::from_ne_bytes(*end)),
+        _ => name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
 }
 
 /// A number below 64 for a name in any case. Names that differ in their length, their first or their last character

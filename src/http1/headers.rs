@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderName, Method, request};
 
 /// The header lines of one message.
 pub trait Headers: fmt::Debug + Sync {
-    /// The value of the next line of this name, and where to ask for the one behind it. The first is found from 0.
+    /// The value of the next line of this name, and where to ask for the one behind it. The first is found from 0; no
+    /// other place is asked for that was not answered.
     fn next_line(&self, name: &HeaderName, from: usize) -> Option<(&[u8], usize)>;
 
     /// A bit for the [`mark`](super::header_name_bytes::mark) of every name that there may be.

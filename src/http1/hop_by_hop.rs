@@ -45,7 +45,8 @@ impl<'a> HopByHop<'a> {
 
 /// What nearly every head says of its connection names nothing that is not one of them anyway.
 fn is_usual(name: &[u8]) -> bool {
-    [b"keep-alive".as_slice(), b"close", b"upgrade", b"te"].iter().any(|usual| name.eq_ignore_ascii_case(usual))
+    let is = |usual: &&[u8]| name.eq_ignore_ascii_case(usual);
+    name == b"keep-alive" || [b"keep-alive".as_slice(), b"close", b"upgrade", b"te"].iter().any(is)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use http::{HeaderName, Method};
 
+use super::header_name_bytes::mark;
 use super::headers::Headers;
 
 /// The names that applications obey. In any other spelling they are removed as names that are not plain
@@ -13,6 +14,9 @@ static NAMES: [HeaderName; 3] = [
     HeaderName::from_static("x-method-override"),
 ];
 
+/// The marks of these names: hardly any head has one of them.
+const MARKS: u64 = 1 << mark(b"x-http-method-override") | 1 << mark(b"x-http-method") | 1 << mark(b"x-method-override");
+
 /// Why a head names no single method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSingleMethod;
@@ -22,6 +26,9 @@ pub(crate) struct NoSingleMethod;
 /// # Errors
 /// It is given twice, or is not a valid method.
 pub(crate) fn method_override(headers: &dyn Headers) -> Result<Option<Method>, NoSingleMethod> {
+    if headers.marks() & MARKS == 0 {
+        return Ok(None);
+    }
     let mut lines = NAMES.iter().flat_map(|name| headers.lines(name));
     let Some(value) = lines.next() else { return Ok(None) };
     let named = |value: &[u8]| Method::from_bytes(&value.to_ascii_uppercase()).map_err(|_| NoSingleMethod);
@@ -36,6 +43,13 @@ mod tests {
     use super::*;
     use http::HeaderMap;
     use http::HeaderValue;
+
+    #[test]
+    fn every_name_has_its_mark() {
+        for name in &NAMES {
+            assert_ne!(MARKS & 1 << mark(name.as_ref()), 0, "{name}");
+        }
+    }
 
     #[test]
     fn one_method_is_named_once() {

@@ -29,7 +29,7 @@ const MOST: usize = 10;
 /// many names.
 pub(crate) fn nominates_end_to_end(headers: &dyn Headers) -> bool {
     // What nearly every request says needs no second look.
-    let is_usual = |line: &[u8]| line.eq_ignore_ascii_case(b"keep-alive") || line.eq_ignore_ascii_case(b"close");
+    let is_usual = |line: &[u8]| line == b"keep-alive" || line == b"close";
     if headers.lines(&CONNECTION).all(is_usual) {
         return false;
     }

@@ -135,8 +135,9 @@ fn keep(run: &[u8], kept: &mut Vec<u8>, room: usize) {
     let from = run.iter().position(|byte| !is_edge(byte)).unwrap_or(run.len());
     let to = run.iter().rposition(|byte| !is_edge(byte)).map_or(from, |last| last + 1);
     let Some(run) = run.get(from..to).filter(|run| !run.is_empty()) else { return };
-    kept.reserve(room);
-    if !kept.is_empty() {
+    if kept.is_empty() {
+        *kept = Vec::with_capacity(room);
+    } else {
         kept.extend_from_slice(b"; ");
     }
     kept.extend_from_slice(run);

@@ -11,6 +11,7 @@ use memchr::memchr;
 use super::head_lines::{self, HeadLine, HeadLines, NameRead, Span};
 use super::header_name_bytes::is_token;
 use super::known_name::KnownName;
+use super::near;
 use crate::values::reason::Reason;
 use crate::values::target::{ASTERISK, Target};
 
@@ -85,7 +86,7 @@ impl HeadReader {
     /// # Errors
     /// The reason of the refusal. The connection must be closed after it: where the next request begins is unknown.
     pub fn feed(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Reason> {
-        while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
+        while let Some(at) = near::find(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
                 // Refused below as if the line had not ended: the reason is the same however the bytes come.
@@ -146,12 +147,7 @@ impl HeadReader {
 
     /// `method SP target SP version`, and not a space more (RFC 9112 3).
     fn request_line(&mut self, line: &[u8], start: usize) -> Result<(), Reason> {
-        let mut words = line.split(|&byte| byte == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            return Err(Reason::HeadMalformed);
-        };
+        let (method, target, version) = words(line).ok_or(Reason::HeadMalformed)?;
         if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
             return Err(Reason::HeadMalformed);
         }
@@ -192,7 +188,7 @@ impl HeadReader {
     /// No control characters except tabs and line ends. A whole head is checked in one pass.
     fn check_characters(&self, head: &[u8]) -> Result<(), Reason> {
         // Every line ends with a carriage return and a line feed: one more is within a line.
-        if head_lines::count_controls(head) == 2 * self.lines { Ok(()) } else { Err(Reason::HeadMalformed) }
+        if head_lines::is_text_with_ends(head, 2 * self.lines) { Ok(()) } else { Err(Reason::HeadMalformed) }
     }
 
     /// `name: value` (RFC 9112 5). A line that begins with a space has no name, so folding is refused here as well.
@@ -256,13 +252,23 @@ impl HeadReader {
     }
 }
 
+/// The three words of a request line. Every version that there is has the same length.
+fn words(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (words, version) = line.split_at_checked(line.len().checked_sub(b" HTTP/1.1".len())?)?;
+    let at = words.iter().position(|&byte| byte == b' ')?;
+    let (method, target) = (words.get(..at)?, words.get(at + 1..)?);
+    memchr(b' ', target).is_none().then_some((method, target, version.strip_prefix(b" ")?))
+}
+
 /// Whether a target could be one: graphic ASCII without a fragment, and anything beyond ASCII in a query. What its path
 /// means is judged later.
 fn is_target(target: &[u8]) -> bool {
     let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
-    let in_query = |byte: &u8| byte.is_ascii_graphic() || !byte.is_ascii();
-    let sound = path.iter().all(u8::is_ascii_graphic) && query.iter().all(in_query);
-    !target.is_empty() && sound && memchr(b'#', target).is_none()
+    let in_query = |byte: u8| (byte > b' ') & (byte != 0x7f) & (byte != b'#');
+    // Without stopping at the first odd one, so that the compiler compares many bytes at once.
+    !target.is_empty()
+        && path.iter().fold(true, |sound, &byte| sound & in_query(byte) & byte.is_ascii())
+        && query.iter().fold(true, |sound, &byte| sound & in_query(byte))
 }
 
 /// The authority of a target in absolute form (RFC 9112 3.2.2). The only other accepted form is a path.
