@@ -4,6 +4,8 @@
 //! cache and the disk; images and scripts from the memory cache, which ignores `Vary`. So pages are not stored at all,
 //! and everything else is revalidated each time. A response that the application declares public keeps its lifetime.
 
+use std::borrow::Cow;
+
 use http::header::{CACHE_CONTROL, EXPIRES, VARY};
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -49,12 +51,17 @@ enum CachePolicy {
     AskedForAgain(HeaderValue),
 }
 
+/// What most pages get.
+static NO_STORE: [HeaderEdit; 1] = [HeaderEdit::Set(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+
 impl SignedInAnswer<'_> {
-    /// Adds the edits that keep this response from the next user of the browser.
-    pub(crate) fn protect(&self, edits: &mut HeaderEdits) {
+    /// The edits that keep this response from the next user of the browser.
+    pub(crate) fn protection(&self) -> Cow<'static, [HeaderEdit]> {
+        let mut edits = HeaderEdits::new();
         let control = match self.cache_policy() {
-            CachePolicy::AsItIs if self.is_public_route => return,
+            CachePolicy::AsItIs if self.is_public_route => return Cow::Owned(edits),
             CachePolicy::AsItIs => None,
+            CachePolicy::Nothing if !self.speaks_to_caches_between => return Cow::Borrowed(&NO_STORE),
             CachePolicy::Nothing => Some(HeaderValue::from_static("no-store")),
             CachePolicy::ByTheBrowser(value) => Some(value),
             CachePolicy::AskedForAgain(value) => {
@@ -70,6 +77,7 @@ impl SignedInAnswer<'_> {
         if self.speaks_to_caches_between {
             edits.extend(FOR_CACHES_BETWEEN.iter().cloned().map(HeaderEdit::Remove));
         }
+        Cow::Owned(edits)
     }
 
     fn cache_policy(&self) -> CachePolicy {
@@ -163,7 +171,6 @@ mod tests {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
         let mut headers: HeaderMap = lines.iter().map(line).collect();
-        let mut edits = HeaderEdits::new();
         let status = StatusCode::from_u16(status).unwrap();
         let answer = SignedInAnswer {
             status,
@@ -172,8 +179,7 @@ mod tests {
             is_public_route: public,
             speaks_to_caches_between: false,
         };
-        answer.protect(&mut edits);
-        edits.iter().for_each(|edit| edit.apply(&mut headers));
+        answer.protection().iter().for_each(|edit| edit.apply(&mut headers));
         [CACHE_CONTROL, VARY].map(|name| {
             let lines: Vec<_> = headers.get_all(name).iter().map(|line| line.to_str().unwrap()).collect();
             (!lines.is_empty()).then(|| lines.join(" | "))
@@ -268,18 +274,16 @@ mod tests {
                 .iter()
                 .for_each(|name| drop(headers.insert(name, HeaderValue::from_static("max-age=60"))));
             let after = |headers: &HeaderMap| {
-                let mut edits = HeaderEdits::new();
                 let (status, is_navigation) = (StatusCode::OK, false);
-                SignedInAnswer {
+                let answer = SignedInAnswer {
                     status,
                     headers,
                     is_navigation,
                     is_public_route: public,
                     speaks_to_caches_between: true,
-                }
-                .protect(&mut edits);
+                };
                 let mut headers = headers.clone();
-                edits.iter().for_each(|edit| edit.apply(&mut headers));
+                answer.protection().iter().for_each(|edit| edit.apply(&mut headers));
                 headers
             };
             let told = after(&headers);

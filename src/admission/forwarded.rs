@@ -55,7 +55,8 @@ impl Forwarded {
     }
 
     fn port(&self) -> &str {
-        let port = self.host.rsplit_once(':').map(|(_, port)| port);
+        let colon = self.host.as_bytes().iter().rposition(|&byte| byte == b':');
+        let port = colon.and_then(|at| self.host.get(at + 1..));
         port.filter(|port| !port.is_empty() && !port.ends_with(']')).unwrap_or(default_port(self.scheme))
     }
 }

@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
 
 use crate::http1::header_edits::{put_parts, spelled};
+use crate::values::affinity;
 use crate::values::identity::{Identity, IdentityField};
 
 /// The headers of `[identity]`, in order. All of them are removed from every request before these are set.
@@ -75,6 +76,12 @@ impl IdentityHeaders {
     /// The names: a client's headers of these names are never believed.
     pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
         self.0.iter().map(|header| &header.name)
+    }
+
+    /// A number for what applications are told, the same for the same headers.
+    pub(crate) fn form(&self) -> u64 {
+        let parts: Vec<_> = self.0.iter().map(|header| format!("{}{:?}\n", header.begin, header.template)).collect();
+        affinity::of(&[parts.concat().as_bytes()])
     }
 
     /// Writes who this is.

@@ -40,6 +40,8 @@ static OF_THE_WHOLE_HOST: [HeaderName; 3] =
 pub(crate) struct HeadRules {
     own: OwnHeaders,
     identity: IdentityHeaders,
+    /// That of the identity headers.
+    identity_form: u64,
     removed: NameSet,
     /// The names in an answer that are looked at, those that are removed among them.
     noticed: NameSet,
@@ -70,11 +72,8 @@ pub(crate) struct Rewritten<'a> {
 
 impl<'a> Rewritten<'a> {
     /// The edits of the resources, and then the operator's.
-    fn and_then(&self, operators: &'a [HeaderEdit]) -> Cow<'a, [HeaderEdit]> {
-        match self.resources {
-            [] => Cow::Borrowed(operators),
-            resources => Cow::Owned([resources, operators].concat()),
-        }
+    fn and_then(self, operators: &'a [HeaderEdit]) -> Cow<'a, [HeaderEdit]> {
+        one_after_the_other(Cow::Borrowed(self.resources), Cow::Borrowed(operators))
     }
 }
 
@@ -91,6 +90,7 @@ impl HeadRules {
             // Without random bytes a circle is ended by the number of connections.
             instance: InstanceId::generate().ok(),
             own,
+            identity_form: identity.form(),
             identity,
             cookie,
             hosts,
@@ -152,7 +152,7 @@ impl HeadRules {
         asked.forwarded.put(to);
         self.instance.iter().for_each(|instance| instance.put(to));
         if let Some(identity) = permit.identity() {
-            self.identity.put(identity, to);
+            identity.put_rendered(self.identity_form, to, |identity, to| self.identity.put(identity, to));
         }
         if let Some(host) = &route.upstream_host {
             put_line(to, &HOST, host.to_string().as_bytes());
@@ -184,13 +184,13 @@ impl HeadRules {
     }
 
     /// The edits of an answer as it is passed on. The operator's own come last.
-    pub(crate) fn response(
+    pub(crate) fn response<'a>(
         &self,
         status: StatusCode,
         headers: &dyn Headers,
-        permit: &Permit,
+        permit: &'a Permit,
         asked: &RequestContext,
-    ) -> HeaderEdits {
+    ) -> Cow<'a, [HeaderEdit]> {
         let mut edits = HeaderEdits::new();
         match permit.session() {
             // Cookies in this response belong to a user who is no longer signed in.
@@ -203,14 +203,14 @@ impl HeadRules {
             speaks_to_caches_between |= FOR_CACHES_BETWEEN.contains(name);
             self.edit(name, headers, route, asked, &mut edits);
         }
+        let mut edits = Cow::Owned(edits);
         if permit.session().is_some() && !route.keeps_cache_control && !status.is_informational() {
             let is_public_route = route.access == Access::Public;
             let is_navigation = asked.is_navigation;
-            SignedInAnswer { status, headers, is_navigation, is_public_route, speaks_to_caches_between }
-                .protect(&mut edits);
+            let answer = SignedInAnswer { status, headers, is_navigation, is_public_route, speaks_to_caches_between };
+            edits = one_after_the_other(edits, answer.protection());
         }
-        edits.extend(route.response_headers.iter().cloned());
-        edits
+        one_after_the_other(edits, Cow::Borrowed(&route.response_headers))
     }
 
     /// What becomes of one header of an answer.
@@ -236,6 +236,15 @@ impl HeadRules {
     fn is_widened(&self, headers: &dyn Headers, route: &Route) -> bool {
         let widens = |scope| service_worker::widens(scope, &self.own_pages);
         !route.service_workers && headers.header(&SERVICE_WORKER_ALLOWED).is_none_or(widens)
+    }
+}
+
+/// Edits, and those that are made after them.
+fn one_after_the_other<'a>(edits: Cow<'a, [HeaderEdit]>, later: Cow<'a, [HeaderEdit]>) -> Cow<'a, [HeaderEdit]> {
+    match (&*edits, &*later) {
+        (_, []) => edits,
+        ([], _) => later,
+        (edits, later) => Cow::Owned([edits, later].concat()),
     }
 }
 

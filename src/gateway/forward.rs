@@ -93,7 +93,7 @@ impl Forward {
     /// stored by shared caches.
     #[cfg(test)]
     pub(crate) fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
-        self.assembled.heads.response(status, headers, &self.permit, &self.context)
+        self.assembled.heads.response(status, headers, &self.permit, &self.context).into_owned()
     }
 
     /// Asks for leave to write the head, or bytes of a tunnel, towards the application: to be asked for anew right

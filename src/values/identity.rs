@@ -1,8 +1,9 @@
 //! The identity of a user: the key in tables ([`UserKey`]) and what people and applications see ([`Identity`]).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::BytesMut;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
@@ -31,7 +32,21 @@ pub struct Identity {
     name: Option<Text>,
     groups: Box<[Box<str>]>,
     groups_header: Option<HeaderValue>,
+    rendered: Rendered,
 }
+
+/// The lines that tell an application all of it: most requests of a user need them, and they are always the same.
+#[derive(Clone, Default)]
+struct Rendered(OnceLock<(u64, Box<[u8]>)>);
+
+/// They do not say who somebody is, only how that was told first.
+impl PartialEq for Rendered {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Rendered {}
 
 #[derive(Clone, PartialEq, Eq)]
 struct Text {
@@ -78,6 +93,7 @@ impl Identity {
             name: optional(name)?,
             groups: groups.iter().map(|group| group.as_str().into()).collect(),
             groups_header: groups_header(groups)?,
+            rendered: Rendered::default(),
         })
     }
 
@@ -114,6 +130,17 @@ impl Identity {
             IdentityField::Name => self.name.as_ref().map(|text| &text.header),
             IdentityField::Groups => self.groups_header.as_ref(),
         }
+    }
+
+    /// Writes the lines that `render` makes of it. They are kept, and written again for the same `form`, which is a
+    /// number for everything that they depend on besides the identity.
+    pub(crate) fn put_rendered(&self, form: u64, to: &mut BytesMut, render: impl Fn(&Self, &mut BytesMut)) {
+        let (kept, lines) = self.rendered.0.get_or_init(|| {
+            let mut lines = BytesMut::new();
+            render(self, &mut lines);
+            (form, Box::from(&*lines))
+        });
+        if *kept == form { to.extend_from_slice(lines) } else { render(self, to) }
     }
 }
 
