@@ -21,45 +21,63 @@ pub(crate) struct Spelled<'a> {
 /// # Errors
 /// A percent sign that begins no escape, and escapes of control characters.
 pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
-    let (mut decoded, mut text) = (FixedBuffer::of(raw.len()), FixedBuffer::of(raw.len()));
-    let (mut rest, mut opaque, mut seen) = (raw.as_bytes(), None, 0);
-    loop {
-        while let [b'%', first, second, behind @ ..] = rest {
-            let (high, low) = (digit(*first), digit(*second));
-            let byte = (high & 15) << 4 | low & 15;
-            let kind = kind(byte);
-            seen |= high | low | kind;
-            if (high | low | kind) & RARE != 0 {
-                match kind {
-                    _ if (high | low) & NO_DIGIT != 0 => break,
-                    CONTROL => return Err(Ambiguous::bytes(&[byte])),
-                    _ => opaque = opaque.or(Some(byte)),
-                }
-            }
-            decoded.push(if byte == b'/' { SLASH } else { byte });
-            if kind == UNRESERVED {
-                text.push(byte);
-            } else {
-                text.extend(&[b'%', first.to_ascii_uppercase(), second.to_ascii_uppercase()]);
-            }
-            rest = behind;
-        }
+    let mut decoded = vec![0; raw.len()];
+    let (mut rest, mut opaque, mut seen, mut length) = (raw.as_bytes(), None, 0, 0);
+    for slot in &mut decoded {
         match rest {
             [] => break,
-            [b'%', behind @ ..] => return Err(not_an_escape(behind)),
-            [_, behind @ ..] => {
-                let end = behind.iter().position(|&byte| byte == b'%').unwrap_or(behind.len());
-                let (plain, behind) = rest.split_at_checked(end + 1).unwrap_or((rest, &[]));
-                decoded.extend(plain);
-                text.extend(plain);
+            [b'%', first, second, behind @ ..] => {
+                let (high, low) = (digit(*first), digit(*second));
+                let byte = (high & 15) << 4 | low & 15;
+                let kind = kind(byte);
+                seen |= high | low | kind;
+                if (high | low | kind) & RARE != 0 {
+                    match kind {
+                        _ if (high | low) & NO_DIGIT != 0 => return Err(not_an_escape(*first)),
+                        CONTROL => return Err(Ambiguous::bytes(&[byte])),
+                        _ => opaque = opaque.or(Some(byte)),
+                    }
+                }
+                *slot = if byte == b'/' { SLASH } else { byte };
+                rest = behind;
+            }
+            [b'%', behind @ ..] => return Err(not_an_escape(behind.first().copied().unwrap_or_default())),
+            [byte, behind @ ..] => {
+                *slot = *byte;
                 rest = behind;
             }
         }
+        length += 1;
     }
+    decoded.truncate(length);
     let same = seen & (LOWER | UNRESERVED) == 0;
-    let text = if same { raw.into() } else { owned(text.into_vec())?.into() };
-    Ok(Spelled { text, opaque, decoded: decoded.into_vec() })
+    let text = if same { raw.into() } else { owned(respelled(raw, seen & UNRESERVED != 0))?.into() };
+    Ok(Spelled { text, opaque, decoded })
 }
+
+/// Writes escapes in their one spelling; `shorter` if some of them are decoded.
+fn respelled(raw: &str, shorter: bool) -> Vec<u8> {
+    let mut text = raw.as_bytes().to_vec();
+    let mut rest = text.as_mut_slice();
+    while let Some(([sign, first, second], _)) = rest.split_first_chunk_mut() {
+        let mut width = 1;
+        if *sign == b'%' {
+            width = 3;
+            match pair(*first, *second) {
+                Some(byte) if kind(byte) == UNRESERVED => [*sign, *first, *second] = [byte, GONE, GONE],
+                _ => [*first, *second] = [first.to_ascii_uppercase(), second.to_ascii_uppercase()],
+            }
+        }
+        rest = std::mem::take(&mut rest).get_mut(width..).unwrap_or_default();
+    }
+    if shorter {
+        text.retain(|&byte| byte != GONE);
+    }
+    text
+}
+
+/// Stands for a byte that is to be removed: no path has it.
+const GONE: u8 = 0;
 
 fn owned(text: Vec<u8>) -> Result<String, Ambiguous> {
     String::from_utf8(text).map_err(|_| Ambiguous::because("a letter beyond ASCII that is not escaped"))
@@ -71,20 +89,20 @@ fn owned(text: Vec<u8>) -> Result<String, Ambiguous> {
 /// # Errors
 /// Control characters, however deep they are hidden.
 pub(crate) fn decode_wholly(once: &[u8]) -> Result<Vec<u8>, Ambiguous> {
-    let mut decoded = Vec::with_capacity(once.len());
+    let mut decoded = FixedBuffer::of(once.len());
     for &byte in once {
         decoded.push(byte);
-        while let [.., b'%', high, low] = decoded.as_slice()
+        while let [.., b'%', high, low] = decoded.written()
             && let Some(byte) = pair(*high, *low)
         {
             if byte.is_ascii_control() {
                 return Err(Ambiguous::bytes(&[byte]));
             }
-            decoded.truncate(decoded.len() - 3);
+            decoded.take_back(3);
             decoded.push(if byte == b'/' { SLASH } else { byte });
         }
     }
-    Ok(decoded)
+    Ok(decoded.into_vec())
 }
 
 /// What a path stands for to most programs, as far as `most` bytes of it: all escapes decoded once but those that take
@@ -172,8 +190,8 @@ static KINDS: [u8; 256] = {
     table
 };
 
-fn not_an_escape(behind: &[u8]) -> Ambiguous {
-    let unicode = matches!(behind, [b'u' | b'U', ..]);
+fn not_an_escape(first: u8) -> Ambiguous {
+    let unicode = matches!(first, b'u' | b'U');
     Ambiguous::because(if unicode { "%uXXXX" } else { "a percent sign that begins no escape (write it as %25)" })
 }
 

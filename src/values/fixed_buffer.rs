@@ -36,6 +36,12 @@ impl FixedBuffer {
         }
     }
 
+    /// Removes this many bytes from the end.
+    #[inline]
+    pub(crate) fn take_back(&mut self, count: usize) {
+        self.length = self.length.saturating_sub(count);
+    }
+
     /// Returns the bytes that were appended.
     #[inline]
     pub(crate) fn written(&self) -> &[u8] {
@@ -62,6 +68,9 @@ mod tests {
         assert_eq!(buffer.written(), b"abc12345678");
         buffer.extend(b"123456789");
         buffer.extend(b"xy");
-        assert_eq!(buffer.into_vec(), b"abc12345678x");
+        assert_eq!(buffer.written(), b"abc12345678x");
+        buffer.take_back(2);
+        buffer.push(b'z');
+        assert_eq!(buffer.into_vec(), b"abc1234567z");
     }
 }

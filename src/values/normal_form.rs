@@ -11,6 +11,9 @@ use super::wide_letters::{narrow_letters, narrow_signs};
 /// Only this many bytes of a form are compared: configured paths are shorter.
 pub const LONGEST_FORM: usize = 255;
 
+/// Names of dots and blanks alone in one path, which some programs leave out.
+pub(super) const MOST_LEFT_OUT: usize = 16;
+
 /// A path as names with single slashes between them; empty for the root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct NormalForm {
@@ -46,7 +49,7 @@ impl NormalForm {
     /// Collects the names of a path, each without its parameters and shortened by `shorten`.
     fn of(decoded: &[u8], shorten: fn(&[u8]) -> Cow<'_, [u8]>) -> Result<Self, Ambiguous> {
         let mut form = Self::default();
-        let mut rest = decoded;
+        let (mut rest, mut left_out) = (decoded, 0);
         while form.text.len() <= LONGEST_FORM
             && let [first, behind @ ..] = rest
         {
@@ -59,7 +62,8 @@ impl NormalForm {
             match &*shorten(name) {
                 // Without its first name the path would begin with two slashes.
                 [] if !name.is_empty() && form.text.is_empty() => return Err(DOUBLED),
-                [] => {}
+                [] if left_out == MOST_LEFT_OUT => return Err(LEFT_OUT),
+                [] => left_out += 1,
                 name => {
                     form.text.push(b'/');
                     form.text.extend_from_slice(name);
@@ -84,6 +88,8 @@ impl NormalForm {
         Ok(form)
     }
 }
+
+const LEFT_OUT: Ambiguous = Ambiguous::because("so many names of dots and blanks");
 
 /// Removes what Windows ignores at the end of a name: dots, blanks, and the name of the file's main stream.
 fn trim(name: &[u8]) -> &[u8] {

@@ -10,15 +10,20 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem, memrchr};
 
 use super::ambiguous::Ambiguous;
 use super::escapes;
 use super::normal_form::{LONGEST_FORM, NormalForm};
 use super::segments::{self, DOUBLED};
 
-/// A longer path than an honest one, in bytes, where there is anything to decide about it.
-const LONGEST: usize = 4 * 1024;
+/// The longest path, in bytes, about which there is anything to decide. A file name of 255 characters takes nine bytes for
+/// each, where all of them are three bytes of UTF-8 and escaped.
+const LONGEST: usize = 255 * 9 + 9;
+/// The most percent signs that are left after decoding once. An address in a path, escaped twice, has some dozens.
+const MOST_PERCENT: usize = 256;
+/// The most names with a dot in front, in a path with dot segments. Browsers resolve dot segments themselves.
+const MOST_DOTTED: usize = 64;
 
 /// The path of a request: one spelling to be forwarded, and what it could be read as. It begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,10 +69,11 @@ impl<'a> RequestPath<'a> {
             if let Some(opaque) = opaque {
                 return Err(opaque);
             }
-            decoded = resolve(&decoded, segments::check_one)?;
-            text = Cow::Owned(String::from_utf8(resolve(text.as_bytes(), |_| Ok(()))?).map_err(|_| CLIMBS)?);
+            decoded = resolve(decoded, segments::check_one)?;
+            let resolved = resolve(text.into_owned().into_bytes(), |_| Ok(()))?;
+            text = Cow::Owned(String::from_utf8(resolved).map_err(|_| CLIMBS)?);
         }
-        if matches!(text, Cow::Owned(_)) && is_plain(text.as_bytes()) {
+        if matches!(text, Cow::Owned(_)) && memchr(b'%', text.as_bytes()).is_none() && is_plain(text.as_bytes()) {
             return Ok(Self { text, odd: None });
         }
         let odd = Odd::read(&text, decoded, opaque)?;
@@ -162,39 +168,52 @@ fn is_plain(path: &[u8]) -> bool {
 }
 
 fn has_dot_segments(text: &str) -> bool {
-    let within = |segment: &[u8]| memmem::find(text.as_bytes(), segment).is_some();
-    text.ends_with("/.") || text.ends_with("/..") || within(b"/./") || within(b"/../")
+    let from = |at: usize| text.as_bytes().get(at..).unwrap_or_default();
+    // Without stopping at the first, so that the compiler compares many bytes at once.
+    let dots = from(0).iter().zip(from(1)).zip(from(2).iter().zip(from(3))).fold(false, |found, ((a, b), (c, d))| {
+        found | ((*a == b'/') & (*b == b'.') & ((*c == b'/') | ((*c == b'.') & (*d == b'/'))))
+    });
+    dots || ["/.", "/..", "/./"].iter().any(|end| text.ends_with(end))
 }
 
 fn merge_slashes(text: &mut Vec<u8>) {
     text.dedup_by(|next, before| (*before, *next) == (b'/', b'/'));
 }
 
-/// Removes empty and dot segments (RFC 3986 5.2.4). All other segments are checked first, also those that are removed.
+/// Removes empty and dot segments (RFC 3986 5.2.4). `judge` looks at the names that a `..` takes back.
 ///
 /// # Errors
-/// The error of `judge`, else that the path climbs above the root.
-fn resolve(path: &[u8], judge: fn(&[u8]) -> Result<(), Ambiguous>) -> Result<Vec<u8>, Ambiguous> {
-    let (mut kept, mut rest) = (Vec::with_capacity(path.len()), path);
-    let (mut climbs, mut open) = (false, false);
-    while let [b'/', behind @ ..] = rest {
-        let end = behind.iter().position(|&byte| byte == b'/').unwrap_or(behind.len());
-        let (segment, next) = behind.split_at_checked(end).unwrap_or((behind, &[]));
-        open = matches!(segment, b"" | b"." | b"..");
-        if !open {
-            judge(segment)?;
-            kept.extend_from_slice(rest.get(..=end).unwrap_or_default());
-        } else if segment == b".." {
-            let parent = kept.iter().rposition(|&byte| byte == b'/');
-            climbs |= parent.is_none();
-            kept.truncate(parent.unwrap_or_default());
+/// The error of `judge`; a path that climbs above the root, or in which too many names begin with a dot.
+fn resolve(mut path: Vec<u8>, judge: fn(&[u8]) -> Result<(), Ambiguous>) -> Result<Vec<u8>, Ambiguous> {
+    merge_slashes(&mut path);
+    let dotted = memmem::Finder::new(b"/.");
+    let (mut kept, mut rest) = (Vec::with_capacity(path.len()), path.as_slice());
+    for _ in 0..MOST_DOTTED {
+        let Some((before, [_, name @ ..])) = dotted.find(rest).and_then(|at| rest.split_at_checked(at)) else {
+            kept.extend_from_slice(rest);
+            return Ok(kept);
+        };
+        kept.extend_from_slice(before);
+        let end = memchr(b'/', name).unwrap_or(name.len());
+        (_, rest) = name.split_at_checked(end).unwrap_or_default();
+        match name.get(..end).unwrap_or_default() {
+            b"." => {}
+            b".." => {
+                let parent = memrchr(b'/', &kept).ok_or(CLIMBS)?;
+                judge(kept.get(parent + 1..).unwrap_or_default())?;
+                kept.truncate(parent);
+            }
+            name => {
+                kept.push(b'/');
+                kept.extend_from_slice(name);
+                continue;
+            }
         }
-        rest = next;
+        if rest.is_empty() {
+            kept.push(b'/');
+        }
     }
-    if open || kept.is_empty() {
-        kept.push(b'/');
-    }
-    if climbs { Err(CLIMBS) } else { Ok(kept) }
+    Err(Ambiguous::because("so many names with a dot in front"))
 }
 
 const CLIMBS: Ambiguous = Ambiguous::because("a \"..\" segment");
@@ -202,7 +221,11 @@ const CLIMBS: Ambiguous = Ambiguous::because("a \"..\" segment");
 impl Odd {
     /// Reads the forms of a path; `once` is the path with its escapes decoded once.
     fn read(text: &str, once: Vec<u8>, opaque: Option<Ambiguous>) -> Result<Self, Ambiguous> {
-        let mut decoded = if memchr(b'%', &once).is_some() { escapes::decode_wholly(&once)? } else { once };
+        let mut decoded = match memchr::memchr_iter(b'%', &once).count() {
+            0 => once,
+            1..=MOST_PERCENT => escapes::decode_wholly(&once)?,
+            _ => return Err(Ambiguous::because("so many percent signs")),
+        };
         let invalid = check_encoding(&decoded)?;
         let doubled = memmem::find(text.as_bytes(), b"//").is_some();
         if doubled {
@@ -224,41 +247,45 @@ impl Odd {
 /// # Errors
 /// Overlong UTF-8, which lenient decoders read as slashes and dots, and `%uXXXX`.
 fn check_encoding(decoded: &[u8]) -> Result<Option<u8>, Ambiguous> {
-    let invalid = std::str::from_utf8(decoded).err().map(|invalid| invalid.valid_up_to());
-    if invalid.is_none() && memchr(b'%', decoded).is_none() {
-        return Ok(None);
+    if memchr(b'%', decoded).is_some() && has_unicode_escape(decoded) {
+        return Err(Ambiguous::because("%uXXXX"));
     }
-    let (mut rest, mut overlong) = (decoded, None);
-    while let Some(at) = rest.iter().position(|&byte| byte == b'%' || byte >= 0xc0) {
-        let (_, here) = rest.split_at_checked(at).unwrap_or_default();
-        if is_unicode_escape(here) {
-            return Err(Ambiguous::because("%uXXXX"));
-        }
-        overlong = overlong.or_else(|| overlong_form(here));
-        rest = here.get(1..).unwrap_or_default();
+    let Err(invalid) = std::str::from_utf8(decoded) else { return Ok(None) };
+    let (next, last) = (decoded.get(1..).unwrap_or_default(), decoded.last().copied().unwrap_or_default());
+    // Without stopping at the first, so that the compiler compares many bytes at once.
+    let overlong = decoded.iter().zip(next).fold(false, |found, (byte, next)| found | is_overlong(*byte, *next));
+    if overlong || is_overlong(last, 0) {
+        return Err(first_overlong(decoded));
     }
-    match overlong {
-        Some(bytes) => Err(Ambiguous::bytes(bytes)),
-        None => Ok(invalid.and_then(|at| decoded.get(at)).copied()),
-    }
+    Ok(decoded.get(invalid.valid_up_to()).copied())
 }
 
-fn is_unicode_escape(text: &[u8]) -> bool {
-    match text {
-        [b'%', b'u' | b'U', digits @ ..] => {
-            digits.get(..4).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+fn has_unicode_escape(decoded: &[u8]) -> bool {
+    let mut rest = decoded;
+    while let [first, behind @ ..] = rest {
+        if *first == b'%'
+            && let [b'u' | b'U', digits @ ..] = behind
+            && digits.get(..4).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        {
+            return true;
         }
-        _ => false,
+        rest = behind;
     }
+    false
 }
 
-/// Returns the first bytes if they begin overlong UTF-8 or cannot occur in UTF-8.
-fn overlong_form(text: &[u8]) -> Option<&[u8]> {
-    match text {
-        [0xc0 | 0xc1 | 0xf8..=0xff, ..] => text.get(..1),
-        [0xe0, 0x80..=0x9f, ..] | [0xf0, 0x80..=0x8f, ..] => text.get(..2),
-        _ => None,
-    }
+/// Whether these bytes begin overlong UTF-8, or the first cannot occur in UTF-8.
+fn is_overlong(byte: u8, next: u8) -> bool {
+    (byte & 0xfe == 0xc0)
+        | (byte >= 0xf8)
+        | ((byte == 0xe0) & (next & 0xe0 == 0x80))
+        | ((byte == 0xf0) & (next & 0xf0 == 0x80))
+}
+
+fn first_overlong(decoded: &[u8]) -> Ambiguous {
+    let two = decoded.windows(2).find(|two| matches!(two, [byte, next] if is_overlong(*byte, *next)));
+    let bytes = two.or_else(|| decoded.get(decoded.len().saturating_sub(1)..)).unwrap_or_default();
+    Ambiguous::bytes(if matches!(bytes, [0xe0 | 0xf0, _]) { bytes } else { bytes.get(..1).unwrap_or_default() })
 }
 
 #[cfg(test)]

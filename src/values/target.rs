@@ -202,8 +202,6 @@ mod tests {
             assert_eq!(forwarded(raw.as_bytes()), None, "{raw}");
         }
         assert!(Target::parse(b"/\xff").is_err() && Target::parse(b"/a?\x01").is_err());
-        let long = |length: usize| forwarded(format!("/a%2F{}", "a".repeat(length - 5)).as_bytes());
-        assert!(long(4096).is_some() && long(4097).is_none(), "reading it would cost much");
     }
 
     #[test]

@@ -25,35 +25,36 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
     let mut plain = FixedBuffer::of(text.len());
     // Whether an escape has begun that a character beyond ASCII may complete; whether it already has such a character.
     let (mut watched, mut wide) = (false, false);
-    let mut at = 0;
-    while let Some(rest @ [first, behind @ ..]) = text.get(at..) {
+    let mut rest = text;
+    while let [first, behind @ ..] = rest {
         let open = watched && is_open(plain.written());
-        if !open && !stands_out(*first) {
+        if first.is_ascii() && (*first == b'%' || !(open && wide)) {
+            if *first == b'%' {
+                watched = behind.iter().take(2).any(|byte| !byte.is_ascii());
+                wide = false;
+            }
             plain.push(first.to_ascii_lowercase());
-            at += 1;
+            rest = behind;
             continue;
         }
-        if *first == b'%' {
-            watched = behind.iter().take(2).any(|byte| !byte.is_ascii());
-            wide = false;
-        }
-        match if open { first_letter(rest) } else { sign(rest) } {
-            Some(letter) if !letter.is_ascii() || wide => {
-                (watched, wide) = (true, true);
-                if open && is_digit(letter) {
-                    return Err(Ambiguous::because("a wide percent sign or digit that makes an escape"));
-                }
-                if matches!(letter, '\u{80}'..='\u{9f}') {
-                    return Err(Ambiguous::bytes(letter.encode_utf8(&mut [0; 2]).as_bytes()));
-                }
-                push_sign(letter, &mut plain);
-                at += letter.len_utf8();
+        let Some(letter) = first_letter(rest) else {
+            plain.push(if *first == LATIN_BLANK { b' ' } else { *first });
+            rest = behind;
+            continue;
+        };
+        let (bytes, behind) = rest.split_at_checked(letter.len_utf8()).unwrap_or((rest, &[]));
+        rest = behind;
+        if open || is_sign(bytes) {
+            (watched, wide) = (true, true);
+            if open && is_digit(letter) {
+                return Err(Ambiguous::because("a wide percent sign or digit that makes an escape"));
             }
-            _ => {
-                let is_blank = *first == LATIN_BLANK && !is_within_letter(text, at);
-                plain.push(if is_blank { b' ' } else { first.to_ascii_lowercase() });
-                at += 1;
+            if matches!(letter, '\u{80}'..='\u{9f}') {
+                return Err(Ambiguous::bytes(bytes));
             }
+            push_sign(letter, &mut plain);
+        } else {
+            plain.extend(bytes);
         }
     }
     Ok(Some(plain.into_vec()))
@@ -62,17 +63,13 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
 /// The no-break space in ISO 8859-1.
 const LATIN_BLANK: u8 = 0xa0;
 
-/// Decodes the first character if its block has characters that [`push_sign`] replaces.
-fn sign(text: &[u8]) -> Option<char> {
-    match text {
-        [0xc2, 0x80..=0xa0 | 0xad, ..] | [0xcd, 0x8f | 0xbe, ..] | [0xd8, 0x9c, ..] => first_letter(text),
-        [0xe1, 0x85 | 0x9a | 0x9e | 0xa0, ..] | [0xe2, 0x80 | 0x81 | 0x84, ..] | [0xe3, 0x80 | 0x85, ..] => {
-            first_letter(text)
-        }
-        [0xef, 0xb8..=0xbf, ..] | [0xf0, 0x9b, 0xb2, ..] | [0xf0, 0x9d, 0x85, ..] | [0xf3, 0xa0, ..] => {
-            first_letter(text)
-        }
-        _ => None,
+/// Whether a character is in a block with characters that [`push_sign`] replaces.
+fn is_sign(letter: &[u8]) -> bool {
+    match letter {
+        [0xc2, 0x80..=0xa0 | 0xad] | [0xcd, 0x8f | 0xbe] | [0xd8, 0x9c] => true,
+        [0xe1, 0x85 | 0x9a | 0x9e | 0xa0, _] | [0xe2, 0x80 | 0x81 | 0x84, _] | [0xe3, 0x80 | 0x85, _] => true,
+        [0xef, 0xb8..=0xbf, _] | [0xf0, 0x9b, 0xb2, _] | [0xf0, 0x9d, 0x85, _] | [0xf3, 0xa0, ..] => true,
+        _ => false,
     }
 }
 
@@ -89,16 +86,6 @@ fn first_letter(text: &[u8]) -> Option<char> {
         [0xf0..=0xf4, ..] => std::str::from_utf8(text.get(..4)?).ok()?.chars().next(),
         _ => None,
     }
-}
-
-/// Whether the byte at this index continues a character.
-fn is_within_letter(text: &[u8], at: usize) -> bool {
-    let begins = |back: usize| {
-        let letter =
-            at.checked_sub(back).and_then(|begin| text.get(begin..)).filter(|text| matches!(text, [0xc0..=0xff, ..]));
-        letter.and_then(first_letter).is_some_and(|letter| letter.len_utf8() > back)
-    };
-    (1..4).any(begins)
 }
 
 /// Whether a byte is a percent sign, or belongs to a character that may be replaced.
@@ -210,20 +197,20 @@ fn push_part(part: char, plain: &mut Vec<u8>) {
     }
 }
 
-/// Precomputed plain forms of the characters below U+0800.
+/// Precomputed plain forms of the characters below U+3400, which are those of most scripts.
 struct Small {
     text: Vec<u8>,
     /// Where the form of each character ends in `text`.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
 }
 
-const FIRST_LARGE: char = '\u{800}';
+const FIRST_LARGE: char = '\u{3400}';
 
 static SMALL: LazyLock<Small> = LazyLock::new(|| {
     let mut small = Small { text: Vec::new(), ends: Vec::new() };
     for letter in '\0'..FIRST_LARGE {
         decompose_compatible(letter, |part| push_part(part, &mut small.text));
-        small.ends.push(small.text.len());
+        small.ends.push(u32::try_from(small.text.len()).unwrap_or(u32::MAX));
     }
     small
 });
@@ -231,9 +218,9 @@ static SMALL: LazyLock<Small> = LazyLock::new(|| {
 impl Small {
     fn push(&self, letter: char, plain: &mut Vec<u8>) {
         let at = letter as usize;
-        let begin = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
-        let end = self.ends.get(at).copied().unwrap_or_default();
-        plain.extend_from_slice(self.text.get(begin..end).unwrap_or_default());
+        let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
+        let begin = at.checked_sub(1).map_or(0, end);
+        plain.extend_from_slice(self.text.get(begin..end(at)).unwrap_or_default());
     }
 }
 
