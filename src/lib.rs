@@ -64,6 +64,8 @@ mod throttle;
 
 pub mod pages;
 
+pub mod vault;
+
 pub mod routes;
 
 pub mod session;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::BytesMut;
-use http::header::{AUTHORIZATION, HOST, SET_COOKIE};
-use http::{HeaderName, StatusCode};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST};
+use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::cache_protection::{FOR_CACHES_BETWEEN, SignedInAnswer};
 use super::clear_site_data::{self, CLEAR_SITE_DATA};
@@ -15,7 +15,6 @@ use super::permit::Permit;
 use super::public_address::{LEADING, PublicAddress};
 use super::service_worker::{self, SERVICE_WORKER_ALLOWED};
 use crate::credentials::basic::header::is_basic;
-use crate::http1::cookie::SessionCookie;
 use crate::http1::head_lines::{HeadFields, HeadLine};
 use crate::http1::header_edits::{HeaderEdit, HeaderEdits, put_added, put_line, replaces};
 use crate::http1::header_names::{NameSet, OwnHeaders};
@@ -45,7 +44,6 @@ pub(crate) struct HeadRules {
     removed: NameSet,
     /// The names in an answer that are looked at, those that are removed among them.
     noticed: NameSet,
-    cookie: SessionCookie,
     hosts: OwnHosts,
     own_pages: OwnPages,
     instance: Option<InstanceId>,
@@ -59,6 +57,15 @@ pub(crate) struct RequestContext {
     by_trusted_proxy: bool,
     /// Whether the browser navigates to the response.
     is_navigation: bool,
+}
+
+/// What becomes of an answer's cookies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CookieEdits {
+    /// The edits of its `Set-Cookie` lines.
+    pub(crate) lines: HeaderEdits,
+    /// Whether they make the browser forget a cookie: then nobody may keep the answer.
+    pub(crate) expires: bool,
 }
 
 /// What of the client's own words goes on in another form.
@@ -78,8 +85,8 @@ impl<'a> Rewritten<'a> {
 }
 
 impl HeadRules {
-    /// Rules that send the identity under these headers and keep this cookie to ourselves.
-    pub(crate) fn new(identity: IdentityHeaders, cookie: SessionCookie, hosts: OwnHosts, own_pages: OwnPages) -> Self {
+    /// Rules that send the identity under these headers.
+    pub(crate) fn new(identity: IdentityHeaders, hosts: OwnHosts, own_pages: OwnPages) -> Self {
         let own = OwnHeaders::new(identity.names().cloned());
         let removed: Vec<_> = identity.names().chain(&OF_THE_WHOLE_HOST).cloned().collect();
         let edited =
@@ -92,7 +99,6 @@ impl HeadRules {
             own,
             identity_form: identity.form(),
             identity,
-            cookie,
             hosts,
             own_pages,
         }
@@ -173,8 +179,9 @@ impl HeadRules {
         head: &HeadFields,
         permit: &Permit,
         asked: &RequestContext,
+        cookies: CookieEdits,
     ) {
-        let edits = self.response(status, head, permit, asked);
+        let edits = self.response(status, head, permit, asked, cookies);
         let hop = HopByHop::of(head);
         head.put(to, |line| {
             let name = line.name.of(head.bytes());
@@ -190,13 +197,9 @@ impl HeadRules {
         headers: &dyn Headers,
         permit: &'a Permit,
         asked: &RequestContext,
+        cookies: CookieEdits,
     ) -> Cow<'a, [HeaderEdit]> {
-        let mut edits = HeaderEdits::new();
-        match permit.session() {
-            // Cookies in this response belong to a user who is no longer signed in.
-            Some(session) if session.has_ended() => edits.push(HeaderEdit::Remove(SET_COOKIE)),
-            _ => self.cookie.response_edits(headers, &mut edits),
-        }
+        let CookieEdits { lines: mut edits, expires } = cookies;
         let route = permit.route();
         let mut speaks_to_caches_between = false;
         for name in self.noticed.present(headers) {
@@ -209,6 +212,10 @@ impl HeadRules {
             let is_navigation = asked.is_navigation;
             let answer = SignedInAnswer { status, headers, is_navigation, is_public_route, speaks_to_caches_between };
             edits = one_after_the_other(edits, answer.protection());
+        }
+        if expires {
+            let no_store = HeaderEdit::Set(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            edits = one_after_the_other(edits, Cow::Owned(vec![no_store]));
         }
         one_after_the_other(edits, Cow::Borrowed(&route.response_headers))
     }

@@ -6,6 +6,7 @@
 //! need the machine.
 
 mod admin;
+mod app_cookies;
 mod changes;
 mod duration;
 mod encoding;
@@ -60,6 +61,7 @@ use crate::session::table::SessionSettings;
 use crate::values::origin::Origin;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
+use crate::vault::rules::CookieLimits;
 
 pub use changes::Version;
 pub use machine::Machine;
@@ -230,9 +232,11 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let admin = admin::read(file, folder);
     let state = state::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
+    let cookie_limits = app_cookies::limits(&session);
     let session = session::read(&session);
     let socket = admin.as_ref().map(|admin| admin.path.as_path());
     let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie, socket).unzip();
+    let gateway = gateway.map(|gateway| GatewaySettings { cookies: cookie_limits, ..gateway });
     Some(Settings {
         server: limits.server,
         gateway: gateway?,
@@ -272,9 +276,7 @@ fn gateway(
     let pages = pages::read(&brand, &theme, folder);
     let own: Option<Vec<_>> = hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let (users_file, users) = users.unzip();
-    if let (Some(path), Some(users)) = (&users_file, &users) {
-        groups::check(file, users, path);
-    }
+    users_file.iter().zip(&users).for_each(|(path, users)| groups::check(file, users, path));
     let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits, users_file.as_deref());
     let logout = logout::read(&logout, own.as_deref());
     let settings = GatewaySettings {
@@ -289,6 +291,7 @@ fn gateway(
         logout,
         pages: pages?,
         requests_per_session: limits.requests_per_session,
+        cookies: CookieLimits::default(),
     };
     rules::check(file, &settings);
     Some((users_file?, settings))

@@ -17,7 +17,7 @@ use crate::values::upstream_address::UpstreamAddress;
 
 use super::limits::{self, LimitSettings};
 use super::raw::{Item, Location, RawTable, ValueRefusal};
-use super::{files, headers, origins, pass_headers, patterns, schema, server};
+use super::{app_cookies, files, headers, origins, pass_headers, patterns, schema, server};
 
 /// What a route is checked against besides its own table.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,8 @@ pub(crate) fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Lo
     tables.into_iter().filter_map(|table| Some((table.location.clone(), route(&table, around)?))).collect()
 }
 
+const ENCODED: [(&str, bool); 2] = [("refuse", false), ("opaque", true)];
+
 fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings> {
     // Everything is read before the first return, so that all problems are reported.
     let host = table.item("host").map(|item| item.parse(origins::host));
@@ -58,12 +60,11 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
     let upstream_host = table.item("upstream_host").and_then(|item| item.parse(authority));
     let trust = trust(table, &upstreams, around);
     let access = access(table);
-    let basic = basic(table, around.public_url);
+    let (basic, cookies) = (basic(table, around.public_url), app_cookies::rules(table));
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
     let switch = |key, words: [(&str, bool); 2]| table.item(key).and_then(|item| item.word(&words)).unwrap_or(false);
     let service_workers = switch("service_workers", [("refuse", false), ("allow", true)]);
-    let encoded = [("refuse", false), ("opaque", true)];
-    let opaque = table.item("encoded").and_then(|item| item.word(&encoded)).unwrap_or(true);
+    let opaque = table.item("encoded").and_then(|item| item.word(&ENCODED)).unwrap_or(true);
     let case_sensitive = table.item("case_sensitive").and_then(|item| item.switch()).unwrap_or(false);
     let refuse_cross_site = switch("cross_site", [("pass", false), ("refuse-unsafe", true)]);
     let methods = table.item("methods").map_or_else(Methods::default, |item| methods(&item));
@@ -93,6 +94,7 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
         pass_headers,
         keeps_cache_control,
         idle_paths,
+        cookies,
     })
 }
 

@@ -28,11 +28,9 @@ pub(crate) const ROUTE: Schema = Schema {
     keys: &[
         "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "basic", "methods",
         "encoded", "case_sensitive", "cross_site", "origins", "service_workers", "cache", "idle_paths", "pass_headers",
-        "headers", "response_timeout",
+        "headers", "response_timeout", "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies",
     ],
-    later: &[
-        "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "connection_auth", "activity", "logout",
-    ],
+    later: &["connection_auth", "activity", "logout"],
 };
 
 /// `[route.headers]`
@@ -56,8 +54,11 @@ pub(crate) const IDENTITY: Schema =
 /// `[session]`
 pub(crate) const SESSION: Schema = Schema {
     table: "session",
-    keys: &["idle_timeout", "max_lifetime", "max_per_user", "sessions", "same_site", "cookie", "store"],
-    later: &["share", "staleness", "cookie_debts", "max_cookie_header"],
+    keys: &[
+        "idle_timeout", "max_lifetime", "max_per_user", "sessions", "same_site", "cookie", "store", "cookie_debts",
+        "max_cookie_header",
+    ],
+    later: &["share", "staleness"],
 };
 
 /// `[login]`

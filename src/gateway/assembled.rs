@@ -1,6 +1,7 @@
 //! Everything made of one configuration, swapped whole. Sessions, live connections and warm pools outlive it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::admission::facts::RequestFacts;
 use crate::admission::identity_headers::IdentityHeaders;
@@ -19,6 +20,7 @@ use crate::routes::settings::RouteSettings;
 use crate::routes::table::{Route, RouteTable};
 use crate::values::client_address::TrustedProxies;
 use crate::values::mac::MacKeys;
+use crate::values::origin::Host;
 use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::own_path::{OwnPage, OwnPages};
 use crate::values::readings::RequestPath;
@@ -26,6 +28,8 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::return_to::{AllowedOrigins, OriginPattern};
 use crate::values::target::Target;
 use crate::values::time::Clock;
+use crate::vault::learned::LearnedNames;
+use crate::vault::rules::CookieLimits;
 use crate::{login, logout};
 
 /// What the gateway is made of, as configured.
@@ -53,6 +57,8 @@ pub struct GatewaySettings {
     pub pages: pages::PageSettings,
     /// Exchanges that may run in the name of one session at the same time, WebSockets and event streams among them.
     pub requests_per_session: usize,
+    /// The limits of applications' cookies.
+    pub cookies: CookieLimits,
 }
 
 /// A configuration at work.
@@ -71,6 +77,11 @@ pub(crate) struct Assembled {
     pub(super) own_origins: AllowedOrigins,
     pub(super) pages: Pages,
     pub(super) requests_per_session: usize,
+    pub(super) max_cookie_header: usize,
+    pub(super) cookie_debts: Duration,
+    /// What is learned of the applications of each host, or of all hosts.
+    pub(super) learned: Vec<(Option<Host>, Arc<LearnedNames>)>,
+    pub(super) clock: Clock,
     /// What the gateway writes and reads back is signed with these. They outlive the configuration.
     pub(super) keys: Arc<MacKeys>,
 }
@@ -98,16 +109,12 @@ impl Assembled {
             home: settings.login.next.to_string(),
         };
         let users = Arc::new(CurrentUsers::new(settings.users));
-        let routes = settings.routes.into_iter().map(|route| route.assemble(upstreams, clock)).collect();
+        let routes: Vec<_> = settings.routes.into_iter().map(|route| route.assemble(upstreams, clock)).collect();
+        let learned = routes.iter().map(|route| (route.host.clone(), Arc::clone(&route.learned))).collect();
         Ok(Self {
             own_origins: AllowedOrigins::new(settings.hosts.origins().map(OriginPattern::from)),
             routes: RouteTable::new(&settings.hosts, routes),
-            heads: HeadRules::new(
-                settings.identity,
-                settings.cookie.clone(),
-                settings.hosts.clone(),
-                settings.own_pages.clone(),
-            ),
+            heads: HeadRules::new(settings.identity, settings.hosts.clone(), settings.own_pages.clone()),
             pages: Pages::new(settings.pages, &addresses)?,
             hosts: settings.hosts,
             trusted: settings.trusted,
@@ -121,6 +128,10 @@ impl Assembled {
             login: settings.login,
             logout: Arc::new(settings.logout),
             requests_per_session: settings.requests_per_session,
+            max_cookie_header: settings.cookies.max_header,
+            cookie_debts: settings.cookies.debts,
+            learned,
+            clock: clock.clone(),
             keys,
         })
     }

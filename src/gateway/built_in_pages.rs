@@ -217,10 +217,12 @@ fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assemble
     };
     let identity = session.identity();
     let host = assembled.hosts.names().get(facts.host.index()).map(|host| host.as_str());
+    // Developer tools do not show what the gateway keeps.
+    let cookies = session.vault().zip(host).map(|(vault, host)| vault.names(host)).unwrap_or_default();
     let body = json!({
         "user": identity.user(), "email": identity.email(), "name": identity.name(), "groups": identity.groups(),
         "device": session.device().to_string(), "address": session.address().to_string(),
-        "connections": session.live_connections(), "host": host,
+        "connections": session.live_connections(), "host": host, "cookies": cookies,
     });
     Reply::json(StatusCode::OK, &body)
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use http::StatusCode;
+#[cfg(test)]
+use http::{HeaderMap, Method};
 
 use super::answers;
 use super::assembled::Assembled;
@@ -11,13 +13,15 @@ use crate::admission::permit::Permit;
 use crate::admission::upstream_head::{RequestContext, Rewritten};
 use crate::http1::head_lines::HeadFields;
 use crate::http1::header_edits::HeaderEdits;
-use crate::http1::headers::Headers;
+use crate::http1::headers::{Headers, RequestHead};
 use crate::http1::own_cookies::ApplicationCookies;
 use crate::routes::pool::Pool;
 use crate::session::WriteGuard;
 use crate::session::record::Session;
+use crate::values::own_hosts::HostId;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
+use crate::vault::browser_cookie::BrowserCookie;
 
 /// A permit, and the rules under which it was made.
 #[derive(Debug)]
@@ -31,6 +35,9 @@ pub(crate) struct Forward {
     pub(super) affinity: u64,
     pub(super) resources: HeaderEdits,
     pub(super) cookies: ApplicationCookies,
+    /// What the browser is told to forget.
+    pub(super) expire: Vec<BrowserCookie>,
+    pub(super) host: HostId,
     pub(super) is_idle: bool,
     /// That of the configuration under which the permit was made.
     pub(super) generation: u64,
@@ -83,17 +90,26 @@ impl Forward {
         self.assembled.heads.put_request(to, head, &self.permit, &self.context, rewritten);
     }
 
-    /// Writes the lines of the forwarded response, without its framing. None of them is a cookie of the gateway: an
-    /// application's response may be stored by shared caches.
-    pub(crate) fn put_response(&self, to: &mut BytesMut, status: StatusCode, head: &HeadFields) {
-        self.assembled.heads.put_response(to, status, head, &self.permit, &self.context);
+    /// Writes the lines of the forwarded response to this request, without its framing. None of them is a cookie of
+    /// the gateway: an application's response may be stored by shared caches.
+    pub(crate) fn put_response(
+        &self,
+        to: &mut BytesMut,
+        status: StatusCode,
+        head: &HeadFields,
+        request: RequestHead<'_>,
+    ) {
+        let cookies = self.answer_cookies(head, request);
+        self.assembled.heads.put_response(to, status, head, &self.permit, &self.context, cookies);
     }
 
     /// The edits of the forwarded response. None of them is a cookie of the gateway: an application's response may be
     /// stored by shared caches.
     #[cfg(test)]
     pub(crate) fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
-        self.assembled.heads.response(status, headers, &self.permit, &self.context).into_owned()
+        let request = RequestHead { method: &Method::GET, target: b"/", headers: &HeaderMap::new() };
+        let cookies = self.answer_cookies(headers, request);
+        self.assembled.heads.response(status, headers, &self.permit, &self.context, cookies).into_owned()
     }
 
     /// Asks for leave to write the head, or bytes of a tunnel, towards the application: to be asked for anew right

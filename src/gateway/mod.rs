@@ -1,6 +1,7 @@
 //! The gateway as one thing, without the engine: a head goes in, and out comes a permit to forward it or an answer.
 
 mod answers;
+mod app_cookies;
 mod assembled;
 mod basic;
 mod built_in_pages;
@@ -47,6 +48,7 @@ use crate::session::table::{SessionSettings, SessionTable};
 use crate::throttle::Throttle;
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
+use crate::vault::debts::Debts;
 
 /// Runs a future to its end, even if its caller is dropped: ends that have begun are completed and audited. `None` if
 /// it panicked.
@@ -111,6 +113,8 @@ impl Gateway {
     pub fn new(settings: GatewaySettings, sessions: SessionSettings, parts: GatewayParts) -> Result<Self, BuildError> {
         let GatewayParts { log, clock, keys, store, upstreams } = parts;
         let assembled = Assembled::new(settings, keys, &upstreams, &clock).map_err(BuildError::Pages)?;
+        let debts = Arc::<Debts>::default();
+        debts.set_lifetime(assembled.cookie_debts);
         let backing = store.map(|store| Backing::new(store, clock.clone()));
         Ok(Self {
             assembled: ArcSwap::from_pointee(assembled),
@@ -118,7 +122,7 @@ impl Gateway {
             throttle: Throttle::default(),
             basic: Verified::default(),
             changing_users: tokio::sync::Mutex::default(),
-            pipeline: Pipeline { sessions: Arc::new(SessionTable::new(sessions, backing)), log, clock },
+            pipeline: Pipeline { sessions: Arc::new(SessionTable::new(sessions, backing)), debts, log, clock },
             upstreams,
             generation: AtomicU64::new(0),
             refused_again: AtomicUsize::new(0),

@@ -8,6 +8,7 @@ use http::header::SET_COOKIE;
 use serde_json::json;
 
 use super::answers::{self, Audience};
+use super::app_cookies::{self, host_name};
 use super::assembled::Assembled;
 use super::built_in_pages::site;
 use super::sign_in_out::{OwnSessions, SignInOut, SignInOutRequest, read_form};
@@ -23,6 +24,8 @@ use crate::session::record::Session;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
+use crate::vault::browser_cookie::BrowserCookie;
+use crate::vault::debts::Debts;
 
 impl Gateway {
     /// Signs in or out. What it begins to end or to open is finished even if the caller goes away. `body` gives what
@@ -32,9 +35,21 @@ impl Gateway {
         request: Box<SignInOutRequest>,
         body: impl Future<Output = Result<Bytes, Reason>>,
     ) -> Reply {
-        let (gateway, request) = (Arc::clone(self), Arc::<SignInOutRequest>::from(request));
-        let asked = Arc::clone(&request);
-        let done = match request.action.clone() {
+        let request = Arc::<SignInOutRequest>::from(request);
+        let done = self.perform(&request, body).await;
+        let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
+        let mut reply = done.unwrap_or_else(broken_down);
+        app_cookies::tell(&request.forgotten(&self.pipeline.debts), &request.assembled, &mut reply);
+        reply
+    }
+
+    async fn perform(
+        self: &Arc<Self>,
+        request: &Arc<SignInOutRequest>,
+        body: impl Future<Output = Result<Bytes, Reason>>,
+    ) -> Option<Reply> {
+        let (gateway, asked) = (Arc::clone(self), Arc::clone(request));
+        match request.action.clone() {
             SignInOut::ChangePassword(session) => {
                 let body = body.await;
                 to_the_end(async move { gateway.change_password(&asked, &session, body).await }).await
@@ -44,25 +59,23 @@ impl Gateway {
                 to_the_end(async move { gateway.sign_in(&asked, body).await }).await
             }
             SignInOut::SignOut(style) => {
-                let sign_out = sign_out(&request, style);
+                let sign_out = sign_out(request, style);
                 let (users, settings) = (sign_out.users(), &request.assembled.logout);
                 let mut receipt = sign_out.end(&gateway.pipeline, settings).await;
                 // A body that says nothing usable is none.
-                let form = body.await.ok().and_then(|body| read_form(&request, &body).ok());
+                let form = body.await.ok().and_then(|body| read_form(request, &body).ok());
                 if form.iter().chain([&request.query]).any(answer::wants_everywhere) {
                     receipt = sign_out.end_elsewhere(&users, receipt, &gateway.pipeline, settings).await;
                 }
                 let next = answer::requested(form.as_ref(), &request.query);
                 Some(sign_out.answer(receipt, next, &request.assembled.site()))
             }
-            SignInOut::OwnSessions(session, OwnSessions::List) => Some(gateway.list_own_sessions(&request, &session)),
+            SignInOut::OwnSessions(session, OwnSessions::List) => Some(gateway.list_own_sessions(request, &session)),
             SignInOut::OwnSessions(session, OwnSessions::End) => {
                 let body = body.await;
                 to_the_end(async move { gateway.end_own_sessions(&asked, &session, body).await }).await
             }
-        };
-        let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
-        done.unwrap_or_else(broken_down)
+        }
     }
 
     async fn sign_in(self: &Arc<Self>, request: &SignInOutRequest, body: Result<Bytes, Reason>) -> Reply {
@@ -119,6 +132,21 @@ impl Gateway {
             cookie: &assembled.cookie,
             keys: &assembled.keys,
         }
+    }
+}
+
+impl SignInOutRequest {
+    /// Cookies of applications that the browser has to forget: those of the sessions that are over now. The answer
+    /// tells it, so nothing of this host is owed to it any more.
+    fn forgotten(&self, debts: &Debts) -> Vec<BrowserCookie> {
+        let host = host_name(&self.assembled, self.host);
+        let mut all = self.owed.clone();
+        for over in self.sessions.iter().filter(|session| session.has_ended()) {
+            all.extend(over.vault().map(|vault| vault.remembered(host)).unwrap_or_default());
+            over.keys().iter().for_each(|key| debts.settle(key, host));
+        }
+        all.extend(self.held.iter().cloned());
+        all
     }
 }
 

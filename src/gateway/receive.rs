@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::answers;
+use super::app_cookies::{self, Owed, Passed};
 use super::assembled::{Assembled, Requested};
 use super::basic::{BasicCredentials, Unchecked};
 use super::built_in_pages;
@@ -18,7 +19,6 @@ use crate::admission::service_worker;
 use crate::credentials::basic::verified::Outcome;
 use crate::http1::header_edits::HeaderEdits;
 use crate::http1::headers::RequestHead;
-use crate::http1::own_cookies::ApplicationCookies;
 use crate::http1::provenance::Provenance;
 use crate::logout::run::Which;
 use crate::routes::table::Route;
@@ -31,6 +31,7 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
+use crate::vault::browser_cookie::BrowserCookie;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -72,6 +73,14 @@ impl Known {
             Self::AtHand => None,
         }
     }
+}
+
+/// A request that is being judged.
+#[derive(Debug)]
+struct Judged<'a> {
+    known: &'a Known,
+    /// What its browser has to forget.
+    owed: Owed,
 }
 
 /// Keys of one request that the store is asked about; a browser shows one or two.
@@ -137,13 +146,20 @@ impl Gateway {
         // Before anything that a reload changes: what is judged by something older is judged again.
         let generation = self.generation();
         let assembled = self.assembled.load_full();
-        let mut received = self.decide(head, peer, cut, known, &assembled, exchange).unwrap_or_else(|refusal| {
+        let mut judged = Judged { known, owed: Owed::default() };
+        let received = self.decide(head, peer, cut, &mut judged, &assembled, exchange);
+        let mut received = received.unwrap_or_else(|refusal| {
             exchange.note_refusal(&refusal);
             Received::Answer(answers::refuse(&assembled, head.headers, &refusal))
         });
-        if let Received::Forward(forward) = &mut received {
-            forward.generation = generation;
+        match &mut received {
+            Received::Forward(forward) => forward.generation = generation,
+            Received::Answer(reply) => judged.owed.tell(&assembled, reply),
+            Received::BuiltIn(request) => request.owed = std::mem::take(&mut judged.owed.cookies),
+            // It is judged again, and what is owed still is.
+            Received::Wait(_) => return received,
         }
+        judged.owed.settle(&self.pipeline.debts);
         received
     }
 
@@ -152,10 +168,11 @@ impl Gateway {
         head: RequestHead<'_>,
         peer: Peer,
         cut: &Arc<Cut>,
-        known: &Known,
+        judged: &mut Judged<'_>,
         assembled: &Arc<Assembled>,
         exchange: &mut Exchange,
     ) -> Result<Received, Refusal> {
+        let known = judged.known;
         let provenance = Provenance::of(peer, head.headers, &assembled.trusted);
         exchange.note_client(provenance.client);
         if assembled.heads.is_loop(head.headers) {
@@ -172,7 +189,7 @@ impl Gateway {
         assembled.merge_slashes(facts.host, &mut facts.target);
         exchange.note_path(facts.target.path().text());
         let asked = assembled.requested(&facts)?;
-        let mut requester = self.requester(&facts, assembled);
+        let mut requester = self.requester(&facts, assembled, &mut judged.owed);
         if matches!(known, Known::AtHand) && !requester.unknown.is_empty() {
             return Ok(Received::Wait(Wait::Load(requester.unknown)));
         }
@@ -209,7 +226,8 @@ impl Gateway {
                 }
             }
         }
-        self.admit(&facts, requester, route, cut, assembled, proof)
+        let owed = std::mem::take(&mut judged.owed.cookies);
+        self.admit(&facts, requester, route, cut, assembled, (proof, owed))
     }
 
     /// Registers with the session first, and decides only then: an end that comes in between is seen.
@@ -220,7 +238,7 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        proof: Proof,
+        (proof, owed): (Proof, Vec<BrowserCookie>),
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
         let known = requester.is_known();
@@ -232,7 +250,8 @@ impl Gateway {
         match permit::decide(facts, &assembled.hosts, route, hold, proof) {
             Decision::Allow(permit) => {
                 let resources = resources::edits(facts, route, assembled)?;
-                Ok(self.forward(facts, permit, resources, cookies, at, assembled))
+                let passed = app_cookies::pass(facts, &permit, cookies, owed, assembled)?;
+                Ok(self.forward(facts, permit, resources, passed, at, assembled))
             }
             Decision::Refuse(reason @ Reason::GroupMissing) => {
                 Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
@@ -247,6 +266,7 @@ impl Gateway {
                 if strays {
                     answers::expire_cookies(assembled, &mut reply);
                 }
+                app_cookies::tell(&owed, assembled, &mut reply);
                 Ok(Received::Answer(reply))
             }
         }
@@ -257,7 +277,7 @@ impl Gateway {
         facts: &RequestFacts<'_>,
         permit: Permit,
         resources: HeaderEdits,
-        cookies: ApplicationCookies,
+        passed: Passed,
         at: Moment,
         assembled: &Arc<Assembled>,
     ) -> Received {
@@ -272,7 +292,9 @@ impl Gateway {
             may_repeat: facts.method.is_idempotent() && facts.method_override == Ok(None),
             affinity: affinity(facts, permit.session()),
             resources,
-            cookies,
+            cookies: passed.cookies,
+            expire: passed.expire,
+            host: facts.host,
             is_idle,
             generation: 0,
             assembled: Arc::clone(assembled),

@@ -41,6 +41,7 @@ impl Gateway {
         let gateway = Arc::clone(self);
         let put_to_work = to_the_end(async move {
             gateway.sessions().set_limits(sessions);
+            gateway.pipeline.debts.set_lifetime(assembled.cookie_debts);
             // First, so that nobody is missed: whoever signs in from now on is judged by the new configuration, and
             // whoever signed in before is among those who are looked at next.
             gateway.assembled.store(Arc::new(assembled));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Gateway;
+use super::app_cookies::{Owed, host_name};
 use super::assembled::Assembled;
 use crate::admission::facts::RequestFacts;
 use crate::http1::own_cookies::ApplicationCookies;
@@ -46,9 +47,10 @@ impl Requester {
 }
 
 impl Gateway {
-    /// Looks up whose request this is.
-    pub(super) fn requester(&self, facts: &RequestFacts<'_>, assembled: &Assembled) -> Requester {
-        let at = self.pipeline.clock.now();
+    /// Looks up whose request this is, and what its browser still holds of sessions that ended without it.
+    pub(super) fn requester(&self, facts: &RequestFacts<'_>, assembled: &Assembled, owed: &mut Owed) -> Requester {
+        let (at, debts) = (self.pipeline.clock.now(), &self.pipeline.debts);
+        let host = host_name(assembled, facts.host);
         let found = assembled.cookie.read(facts.headers);
         let (mut session, mut rivals, mut others, mut unknown) = (None, Vec::new(), Vec::new(), Vec::new());
         for named in found.named() {
@@ -59,9 +61,12 @@ impl Gateway {
                     session = Some(live);
                 }
                 Found::Live(live) => rivals.push(live),
-                Found::Over(over) => others.push(over),
+                Found::Over(over) => {
+                    owed.look_into(&over, host);
+                    others.push(over);
+                }
                 Found::Unknown => unknown.push(named.key),
-                Found::Absent => {}
+                Found::Absent => owed.look_up(&named.key, host, debts, at),
             }
         }
         if !rivals.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::CONTENT_TYPE;
 
 use super::answers::Audience;
+use super::app_cookies;
 use super::assembled::Assembled;
 use super::requester::Requester;
 use crate::admission::facts::RequestFacts;
@@ -18,6 +19,7 @@ use crate::values::own_hosts::HostId;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::session_id::SessionKey;
+use crate::vault::browser_cookie::BrowserCookie;
 
 /// An answer that changes something: it may need the body, and it takes its time.
 #[derive(Debug)]
@@ -39,6 +41,10 @@ pub(crate) struct SignInOutRequest {
     pub(super) client: ClientAddress,
     pub(super) known: Vec<KnownBrowser>,
     pub(super) device: Device,
+    /// What the browser has to forget, whatever comes of the request: cookies of sessions that ended without it.
+    pub(super) owed: Vec<BrowserCookie>,
+    /// Cookies that applications keep from scripts and that this browser may hold: a logout expires them.
+    pub(super) held: Vec<BrowserCookie>,
 }
 
 /// What is to be done.
@@ -99,8 +105,14 @@ pub(super) fn sign_in_out_request(
     mut requester: Requester,
     assembled: &Arc<Assembled>,
 ) -> Box<SignInOutRequest> {
+    let held = match action {
+        SignInOut::SignOut(_) => app_cookies::held(facts, assembled),
+        SignInOut::SignIn | SignInOut::ChangePassword(_) | SignInOut::OwnSessions(..) => Vec::new(),
+    };
     Box::new(SignInOutRequest {
         action,
+        held,
+        owed: Vec::new(),
         assembled: Arc::clone(assembled),
         host: facts.host,
         has_cookie: requester.presented,

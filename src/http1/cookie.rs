@@ -83,13 +83,18 @@ impl SessionCookie {
         pairs.any(|(name, _)| name == self.continued.as_bytes())
     }
 
+    /// Whether a `Set-Cookie` line sets or expires a cookie of the gateway.
+    pub(crate) fn is_set_by(&self, line: &[u8]) -> bool {
+        self.own_name(name_as_sent(line)).is_some()
+    }
+
     /// The edits after which an application's response neither sets nor expires a cookie of the gateway.
     pub fn response_edits(&self, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if !headers.has(&SET_COOKIE) {
             return;
         }
         let lines = || headers.lines(&SET_COOKIE);
-        let ours = |line: &[u8]| self.own_name(name_as_sent(line)).is_some();
+        let ours = |line: &[u8]| self.is_set_by(line);
         if lines().any(ours) {
             edits.push(HeaderEdit::Remove(SET_COOKIE));
             let others = lines().filter(|line| !ours(line)).filter_map(|line| HeaderValue::from_bytes(line).ok());

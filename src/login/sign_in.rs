@@ -87,6 +87,7 @@ impl SignInFlow<'_> {
         let opened = self.pipeline.sessions.open(sign_in, self.pipeline.clock.now()).await;
         let Opened { id, session, evicted } = opened.map_err(not_opened)?;
         self.pipeline.end(Which::Ended(evicted), Terms::unattended(self.logout)).await;
+        take_over_cookies(&session, browser.sessions);
         let previous = Which::These(browser.sessions.to_vec(), EndCause::SignedInAgain);
         self.pipeline.end(previous, Terms::answered(self.logout, Carried { cookies: 1 })).await;
         self.attempts.accepted(&session, method);
@@ -97,6 +98,14 @@ impl SignInFlow<'_> {
     fn make_known(&self, user: &str, before: Option<&KnownBrowser>) -> Option<HeaderValue> {
         let known = KnownBrowser::after_sign_in(before, &folded(user), self.keys, self.pipeline.clock.wall());
         known.ok().map(|known| self.cookie.set_known(&known))
+    }
+}
+
+/// The same user in the same browser keeps the cookies of applications. Those of another user end with their session.
+fn take_over_cookies(session: &Session, earlier: &[Arc<Session>]) {
+    let of_user = earlier.iter().filter(|earlier| earlier.user() == session.user() && !earlier.has_ended());
+    for earlier in of_user.filter_map(|earlier| earlier.vault()) {
+        session.open_vault().into_iter().for_each(|vault| vault.take_over(earlier));
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Step {
         /// Whether nothing was being written any more when the end was answered.
         quiet: bool,
     },
+    /// Forget the cookies of applications.
+    Cookies,
     /// Make the browser forget.
     Answer {
         /// How many cookies the answer expires.
@@ -37,7 +39,7 @@ pub(crate) fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
     let cut = Step::Cut { grace: terms.settings.grace, quiet: ended.quiet };
     let answer = terms.request.map(|request| Step::Answer { cookies: request.cookies });
     let audit = (ended.end == End::Won).then_some(Step::Audit);
-    [Some(end), Some(cut), answer, audit].into_iter().flatten().collect()
+    [Some(end), Some(cut), Some(Step::Cookies), answer, audit].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -54,23 +56,23 @@ mod tests {
     #[test]
     fn what_follows_from_which_end() {
         use End::{Lost, Won};
-        use Step::{Answer, Audit, Cut};
+        use Step::{Answer, Audit, Cookies, Cut};
         let grace = settings().grace;
         let (sure, unsure) = (Step::End { confirmed: true }, Step::End { confirmed: false });
         let (cut, late) = (Cut { grace, quiet: true }, Cut { grace, quiet: false });
         let browser = Some(Carried { cookies: 2 });
         let answer = Answer { cookies: 2 };
         let cases: [(End, bool, bool, Option<Carried>, &[Step]); 8] = [
-            (Won, true, true, browser, &[sure, cut, answer, Audit]),
-            (Won, true, true, None, &[sure, cut, Audit]),
-            (Won, true, false, browser, &[sure, late, answer, Audit]),
+            (Won, true, true, browser, &[sure, cut, Cookies, answer, Audit]),
+            (Won, true, true, None, &[sure, cut, Cookies, Audit]),
+            (Won, true, false, browser, &[sure, late, Cookies, answer, Audit]),
             // Everything is done and told, and the end is asked for again.
-            (Won, false, true, browser, &[unsure, cut, answer, Audit]),
-            (Won, false, true, None, &[unsure, cut, Audit]),
+            (Won, false, true, browser, &[unsure, cut, Cookies, answer, Audit]),
+            (Won, false, true, None, &[unsure, cut, Cookies, Audit]),
             // An end of another replica, which writes the receipt to the audit log.
-            (Lost, true, true, browser, &[sure, cut, answer]),
-            (Lost, true, true, None, &[sure, cut]),
-            (Lost, false, false, browser, &[unsure, late, answer]),
+            (Lost, true, true, browser, &[sure, cut, Cookies, answer]),
+            (Lost, true, true, None, &[sure, cut, Cookies]),
+            (Lost, false, false, browser, &[unsure, late, Cookies, answer]),
         ];
         for (end, confirmed, quiet, request, want) in cases {
             for cause in EndCause::ALL {

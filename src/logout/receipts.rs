@@ -64,7 +64,7 @@ fn both(mut one: Receipt, other: Receipt) -> Receipt {
 /// The receipt of a logout without a session.
 fn nobody(logout_id: String, cookies: usize) -> Receipt {
     let step = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
-    let steps = vec![step(Step::End, 0), step(Step::Cut, 0), step(Step::Answer, cookies)];
+    let steps = vec![step(Step::End, 0), step(Step::Cut, 0), step(Step::Cookies, 0), step(Step::Answer, cookies)];
     Receipt { logout_id, user: None, target: None, steps }
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn is_confirmed(receipt: &Receipt) -> bool {
 mod tests {
     use super::*;
 
-    fn receipt(user: &str, counts: [usize; 3]) -> Receipt {
+    fn receipt(user: &str, counts: [usize; 4]) -> Receipt {
         let steps = Step::ALL.into_iter().zip(counts);
         let steps = steps.map(|(step, count)| StepReceipt::counted(step, count, Duration::from_millis(3))).collect();
         Receipt { logout_id: "id".into(), user: Some(user.into()), target: None, steps }
@@ -91,20 +91,26 @@ mod tests {
 
     #[test]
     fn one_receipt_is_about_all() {
-        let (one, two, bob) = (receipt("alice", [1, 2, 1]), receipt("alice", [1, 3, 1]), receipt("bob", [1, 0, 1]));
+        let (one, two, bob) =
+            (receipt("alice", [1, 2, 4, 1]), receipt("alice", [1, 3, 2, 1]), receipt("bob", [1, 0, 0, 1]));
         let alice = Some("alice".to_owned());
-        assert_eq!(together(vec![one.clone(), two], true), (alice.clone(), vec![2, 5, 1], true));
-        assert_eq!(together(vec![one.clone(), bob], true), (None, vec![2, 2, 1], true));
-        assert_eq!(together(vec![], true), (None, vec![0, 0, 1], true));
-        assert_eq!(together(vec![], false), (None, vec![0, 0, 1], false), "what could not be asked is not confirmed");
-        assert_eq!(together(vec![one], false), (alice, vec![1, 2, 1], false));
+        assert_eq!(together(vec![one.clone(), two], true), (alice.clone(), vec![2, 5, 6, 1], true));
+        assert_eq!(together(vec![one.clone(), bob], true), (None, vec![2, 2, 4, 1], true));
+        assert_eq!(together(vec![], true), (None, vec![0, 0, 0, 1], true));
+        assert_eq!(
+            together(vec![], false),
+            (None, vec![0, 0, 0, 1], false),
+            "what could not be asked is not confirmed"
+        );
+        assert_eq!(together(vec![one], false), (alice, vec![1, 2, 4, 1], false));
     }
 
     #[test]
     fn one_that_failed_is_not_hidden_among_others() {
-        let mut failed = receipt("alice", [1, 0, 1]);
+        let mut failed = receipt("alice", [1, 0, 0, 1]);
         failed.steps[0].result = StepResult::Failed;
-        for each in [vec![failed.clone(), receipt("alice", [1, 0, 1])], vec![receipt("alice", [1, 0, 1]), failed]] {
+        for each in [vec![failed.clone(), receipt("alice", [1, 0, 0, 1])], vec![receipt("alice", [1, 0, 0, 1]), failed]]
+        {
             assert!(!together(each, true).2);
         }
     }

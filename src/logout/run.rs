@@ -15,6 +15,8 @@ use crate::values::identity::UserKey;
 use crate::values::receipt::{self, Receipt, StepReceipt, StepResult};
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
+use crate::vault::debts::Debts;
+use crate::vault::store::Closed;
 
 /// Sessions of one batch whose steps run concurrently, so that one slow application does not delay the others.
 const AT_ONCE: usize = 64;
@@ -41,6 +43,8 @@ pub(crate) enum Which {
 pub struct Pipeline {
     /// The sessions.
     pub sessions: Arc<SessionTable>,
+    /// What browsers hold of sessions that ended without them.
+    pub(crate) debts: Arc<Debts>,
     /// Where receipts are written.
     pub log: Log,
     /// The time.
@@ -100,6 +104,7 @@ impl Pipeline {
                 Step::Cut { grace, quiet } => {
                     (receipt::Step::Cut, session.cut(grace), (!quiet).then_some(StepResult::TimedOut))
                 }
+                Step::Cookies => (receipt::Step::Cookies, self.forget_cookies(session), None),
                 Step::Answer { cookies } => (receipt::Step::Answer, cookies, None),
                 Step::Audit => {
                     self.audit(&ending.ended, &receipt);
@@ -112,6 +117,14 @@ impl Pipeline {
             since = now;
         }
         receipt
+    }
+
+    /// Forgets the cookies of applications, and notes what the browser holds: the answer settles that if this browser
+    /// waits for it. Returns how many there were.
+    fn forget_cookies(&self, session: &Session) -> usize {
+        let Closed { dropped, in_browser } = session.close_vault();
+        self.debts.owe(&session.keys(), &in_browser, self.clock.now());
+        dropped + in_browser.iter().map(|(_, cookies)| cookies.len()).sum::<usize>()
     }
 
     fn audit(&self, ended: &Ended, receipt: &Receipt) {

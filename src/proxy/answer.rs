@@ -61,7 +61,7 @@ impl Relay<'_> {
     /// Lets the 101 out: what follows is another protocol.
     fn switch(&mut self, status: StatusCode, reason: Span, fields: &HeadFields) {
         let reason = reason.of(fields.bytes());
-        let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields);
+        let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields, self.request.head());
         let out = &mut self.client.out;
         wire::put_answer(out, (status, reason), put_lines, SentFraming::Nothing, Persistence::WebSocket);
         self.client.record.iter_mut().for_each(|record| record.answered(status));
@@ -87,7 +87,7 @@ impl Relay<'_> {
             self.client.connection().cut().set_streaming();
         }
         let reason = reason.of(fields.bytes());
-        let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields);
+        let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields, self.request.head());
         if self.client.out.capacity() == 0 {
             self.client.out = buffers::take();
         }

@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::endpoint::{Endpoint, EndpointAddress};
 use crate::values::origin::{Host, Scheme};
 use crate::values::upstream_address::UpstreamAddress;
+use crate::vault::learned::LearnedNames;
 
 /// How old an answer becomes before the name is resolved again.
 const REFRESH: Duration = Duration::from_secs(30);
@@ -42,6 +43,8 @@ pub(crate) struct Upstream {
 #[derive(Debug)]
 pub struct Upstreams {
     in_use: Mutex<HashMap<UpstreamAddress, Weak<Upstream>>>,
+    /// What is learned of the applications behind each list of upstreams.
+    learned: Mutex<HashMap<Box<[UpstreamAddress]>, Weak<LearnedNames>>>,
     sample: OnceLock<SocketAddr>,
     runtime: Handle,
 }
@@ -49,7 +52,7 @@ pub struct Upstreams {
 impl Upstreams {
     /// None yet. The tasks that resolve names run on `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self { in_use: Mutex::default(), sample: OnceLock::new(), runtime }
+        Self { in_use: Mutex::default(), learned: Mutex::default(), sample: OnceLock::new(), runtime }
     }
 
     /// The built-in sample application has been started and listens here. To be called before an upstream names it:
@@ -74,6 +77,20 @@ impl Upstreams {
             self.runtime.spawn(task);
         }
         upstream
+    }
+}
+
+impl Upstreams {
+    /// The names of cookies that the applications at these addresses keep from scripts, as far as they are known.
+    pub(crate) fn learned(&self, addresses: &[UpstreamAddress]) -> Arc<LearnedNames> {
+        let mut learned = self.learned.lock();
+        if let Some(names) = learned.get(addresses).and_then(Weak::upgrade) {
+            return names;
+        }
+        learned.retain(|_, names| names.strong_count() > 0);
+        let names = Arc::new(LearnedNames::default());
+        learned.insert(addresses.into(), Arc::downgrade(&names));
+        names
     }
 }
 

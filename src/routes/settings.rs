@@ -16,6 +16,7 @@ use crate::values::configured_path::ConfiguredPath;
 use crate::values::origin::{Authority, Host, Origin};
 use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
+use crate::vault::rules::CookieRules;
 
 /// One route as configured.
 #[derive(Clone, Debug)]
@@ -61,6 +62,8 @@ pub struct RouteSettings {
     pub keeps_cache_control: bool,
     /// Addresses that pages ask for by themselves: that they are asked for keeps no session.
     pub idle_paths: Vec<ConfiguredPath>,
+    /// Where the application's cookies are kept.
+    pub cookies: CookieRules,
 }
 
 impl RouteSettings {
@@ -98,6 +101,8 @@ impl RouteSettings {
             pass_headers: self.pass_headers,
             keeps_cache_control: self.keeps_cache_control,
             idle_paths: self.idle_paths,
+            cookies: self.cookies,
+            learned: upstreams.learned(&self.upstreams),
         }
     }
 }
@@ -130,6 +135,7 @@ pub(crate) mod tests {
             pass_headers: PassHeaders::default(),
             keeps_cache_control: false,
             idle_paths: Vec::new(),
+            cookies: CookieRules::default(),
         }
     }
 

@@ -13,6 +13,8 @@ use crate::values::configured_path::ConfiguredPath;
 use crate::values::origin::{Authority, Host, Origin};
 use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::readings::RequestPath;
+use crate::vault::learned::LearnedNames;
+use crate::vault::rules::CookieRules;
 
 /// One `[[route]]`.
 #[derive(Debug)]
@@ -54,6 +56,10 @@ pub(crate) struct Route {
     pub(crate) keeps_cache_control: bool,
     /// Addresses that pages ask for by themselves: that they are asked for keeps no session.
     pub(crate) idle_paths: Vec<ConfiguredPath>,
+    /// Where the application's cookies are kept.
+    pub(crate) cookies: CookieRules,
+    /// The names of cookies that it keeps from scripts.
+    pub(crate) learned: Arc<LearnedNames>,
 }
 
 /// Every route, by own host and path: a route with a host wins over one without, then the longest path. What no

@@ -1,12 +1,12 @@
 //! One session. Shared by everything that acts in its name.
 //!
-//! Size of a plain local user's session, in bytes, with all indexes: the record 192 (its `Arc` and the key of the
+//! Size of a plain local user's session, in bytes, with all indexes: the record 176 (its `Arc` and the key of the
 //! sign-in included), its place in the key index 47 to 94 and in the user index about 30 (tables and lists double
-//! when they are full), its turn in the sweeper 40 to 75: 310 to 390, under the budget of 400. The user's name and
+//! when they are full), its turn in the sweeper 40 to 75: 290 to 370, under the budget of 400. The user's name and
 //! identity are shared between the sessions of a user.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -25,6 +25,7 @@ use crate::values::end_cause::EndCause;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::session_id::{Handle, SessionKey};
 use crate::values::time::{Clock, Moment};
+use crate::vault::store::{Closed, Vault};
 
 /// What is known at a sign-in.
 #[derive(Clone, Debug)]
@@ -58,11 +59,19 @@ pub struct Session {
     created: u32,
     last_seen: AtomicU32,
     ended: EndMark,
-    /// The keys of further hosts.
-    further: Mutex<Vec<SessionKey>>,
     live: LiveConnections,
     /// The epoch in which the store was last heard of it.
     confirmed: AtomicU32,
+    rare: OnceLock<Box<Rare>>,
+}
+
+/// What many sessions never have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// The keys of further hosts.
+    further: Mutex<Vec<SessionKey>>,
+    /// The cookies of applications.
+    vault: Vault,
 }
 
 impl Session {
@@ -91,9 +100,9 @@ impl Session {
             created: now.seconds(),
             last_seen: AtomicU32::new(now.seconds()),
             ended: EndMark::default(),
-            further: Mutex::default(),
             live: LiveConnections::default(),
             confirmed: AtomicU32::default(),
+            rare: OnceLock::new(),
         }
     }
 
@@ -106,7 +115,9 @@ impl Session {
         let created = clock.moment_of(record.created).min(last_seen.before(age_when_last_seen));
         let mut session = Self::new(sign_in, record.name, created);
         *session.last_seen.get_mut() = last_seen.seconds();
-        session.further.get_mut().extend(&record.further);
+        if !record.further.is_empty() {
+            session.rare().further.lock().extend(&record.further);
+        }
         Some(session)
     }
 
@@ -205,6 +216,26 @@ impl Session {
         self.affinity
     }
 
+    /// The cookies of applications, where there are any. A session without a key has none.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.rare.get().map(|rare| &rare.vault)
+    }
+
+    /// The same, made where it is missing.
+    pub(crate) fn open_vault(&self) -> Option<&Vault> {
+        (self.name != NO_KEY).then(|| &self.rare().vault)
+    }
+
+    fn rare(&self) -> &Rare {
+        self.rare.get_or_init(Box::default)
+    }
+
+    /// Forgets the cookies of applications in the gateway. The mark is set: an answer that comes later finds the vault
+    /// closed, whether there was one or not.
+    pub(crate) fn close_vault(&self) -> Closed {
+        self.open_vault().map(Vault::close).unwrap_or_default()
+    }
+
     /// Whether the end mark is set. It is never taken back.
     pub fn has_ended(&self) -> bool {
         self.ended.is_set()
@@ -260,7 +291,7 @@ impl Session {
 
     /// Adds the key of another own host, unless the session has ended.
     pub(super) fn add_key(&self, key: SessionKey) -> bool {
-        let mut further = self.further.lock();
+        let mut further = self.rare().further.lock();
         let live = !self.has_ended();
         if live {
             further.push(key);
@@ -269,9 +300,9 @@ impl Session {
     }
 
     /// Every key that opens it, the first one first.
-    pub(super) fn keys(&self) -> Vec<SessionKey> {
-        let further = self.further.lock();
-        std::iter::once(self.name).chain(further.iter().copied()).collect()
+    pub(crate) fn keys(&self) -> Vec<SessionKey> {
+        let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
+        std::iter::once(self.name).chain(further).collect()
     }
 }
 
@@ -371,6 +402,6 @@ pub(crate) mod tests {
 
     #[test]
     fn the_record_keeps_its_budget() {
-        assert!(size_of::<Session>() + 2 * size_of::<usize>() <= 192, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() + 2 * size_of::<usize>() <= 176, "{}", size_of::<Session>());
     }
 }

@@ -15,7 +15,9 @@ pub(crate) enum Step {
     End,
     /// Its live connections are cut.
     Cut,
-    /// The browser forgets its cookies.
+    /// The cookies of applications are forgotten: those in the gateway at once, those in the browser with the answer.
+    Cookies,
+    /// The browser forgets the gateway's cookies.
     Answer,
 }
 
@@ -61,13 +63,14 @@ pub(crate) struct Receipt {
 
 impl Step {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 3] = [Self::End, Self::Cut, Self::Answer];
+    pub(crate) const ALL: [Self; 4] = [Self::End, Self::Cut, Self::Cookies, Self::Answer];
 
     /// The word for it.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::End => "end",
             Self::Cut => "cut",
+            Self::Cookies => "cookies",
             Self::Answer => "answer",
         }
     }
@@ -142,7 +145,7 @@ mod tests {
     use super::*;
 
     fn receipt(user: Option<&str>) -> Receipt {
-        let steps = [1, 3, 0].into_iter().zip(Step::ALL);
+        let steps = [1, 3, 2, 0].into_iter().zip(Step::ALL);
         let steps = steps.map(|(count, step)| StepReceipt::counted(step, count, Duration::ZERO)).collect();
         Receipt { logout_id: "k3f9x2m7qhw4zz5a".to_owned(), user: user.map(str::to_owned), target: None, steps }
     }
@@ -156,7 +159,7 @@ mod tests {
         let keys = MacKeys::generate().unwrap();
         for user in [None, Some("alice"), Some("Zoë & co=1")] {
             let query = receipt(user).to_query(&keys);
-            assert!(query.starts_with("receipt=k3f9x2m7qhw4zz5a&end=1&cut=3&answer=0&"), "{query}");
+            assert!(query.starts_with("receipt=k3f9x2m7qhw4zz5a&end=1&cut=3&cookies=2&answer=0&"), "{query}");
             assert_eq!(read(&query, &keys), Some(receipt(user)), "{query}");
         }
     }

@@ -39,6 +39,7 @@ use crate::values::reply::Reply;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 
+mod app_cookies;
 mod basic;
 mod cookies;
 mod landing;
@@ -105,6 +106,7 @@ fn settings() -> GatewaySettings {
             clear_site_data: None,
         },
         requests_per_session: 500,
+        cookies: Default::default(),
         pages: crate::pages::PageSettings {
             brand: Default::default(),
             theme: crate::pages::Theme::built_in().unwrap(),

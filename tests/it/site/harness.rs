@@ -71,6 +71,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         response_headers: Vec::new(),
         pass_headers: PassHeaders::default(),
         keeps_cache_control: false,
+        cookies: exeunt::vault::rules::CookieRules::default(),
         idle_paths: Vec::new(),
     }
 }

@@ -1,0 +1,220 @@
+//! The cookies of applications on their way through: which of them an application gets, which of them the browser gets,
+//! and what a browser is told to forget.
+
+use http::header::{CACHE_CONTROL, COOKIE, ORIGIN, REFERER, SET_COOKIE};
+use http::{HeaderName, HeaderValue};
+
+use super::assembled::Assembled;
+use super::forward::Forward;
+use crate::admission::facts::RequestFacts;
+use crate::admission::permit::Permit;
+use crate::admission::upstream_head::CookieEdits;
+use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
+use crate::http1::headers::{Headers, RequestHead};
+use crate::http1::own_cookies::ApplicationCookies;
+use crate::routes::table::Route;
+use crate::session::record::Session;
+use crate::values::origin::{Origin, Scheme};
+use crate::values::own_hosts::HostId;
+use crate::values::reason::{Reason, Refusal};
+use crate::values::reply::Reply;
+use crate::values::session_id::SessionKey;
+use crate::values::time::Moment;
+use crate::vault::answer::{self, AnswerCookies};
+use crate::vault::browser_cookie::{BrowserCookie, expire};
+use crate::vault::debts::Debts;
+use crate::vault::jar::Asked;
+use crate::vault::request::{RequestCookies, RouteCookies, shows, withhold};
+use crate::vault::rules::AppCookies;
+use crate::vault::store::Vault;
+
+/// What the application gets of a request's cookies, and what its answer tells the browser to forget.
+#[derive(Debug)]
+pub(super) struct Passed {
+    pub(super) cookies: ApplicationCookies,
+    pub(super) expire: Vec<BrowserCookie>,
+}
+
+/// What a browser still holds of ended sessions whose keys it shows.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    pub(super) cookies: Vec<BrowserCookie>,
+    keys: Vec<SessionKey>,
+    host: Box<str>,
+}
+
+impl Owed {
+    /// Looks up what is owed to the browser that shows this key.
+    pub(super) fn look_up(&mut self, key: &SessionKey, host: &str, debts: &Debts, now: Moment) {
+        let cookies = debts.of(key, host, now);
+        if !cookies.is_empty() {
+            self.host = host.into();
+            self.keys.push(*key);
+            self.cookies.extend(cookies);
+        }
+    }
+
+    /// A session that is over, and has not left the table yet.
+    pub(super) fn look_into(&mut self, over: &Session, host: &str) {
+        self.cookies.extend(over.vault().map(|vault| vault.remembered(host)).unwrap_or_default());
+    }
+
+    /// Tells the browser, unless caches may keep this answer.
+    pub(super) fn tell(&mut self, assembled: &Assembled, reply: &mut Reply) {
+        let no_store = reply.headers.iter().any(|(name, value)| name == CACHE_CONTROL && value == "no-store");
+        if no_store { tell(&self.cookies, assembled, reply) } else { self.keys.clear() }
+    }
+
+    /// What was looked up is settled, unless the request is to be judged again.
+    pub(super) fn settle(&self, debts: &Debts) {
+        self.keys.iter().for_each(|key| debts.settle(key, &self.host));
+    }
+}
+
+/// Makes the browser that gets this answer forget these.
+pub(super) fn tell(cookies: &[BrowserCookie], assembled: &Assembled, reply: &mut Reply) {
+    let lines = expire(cookies, assembled.hosts.scheme() == Scheme::Https);
+    reply.headers.extend(lines.into_iter().map(|line| (SET_COOKIE, line)));
+}
+
+/// Makes the application's `Cookie` line. `owed`: what the browser holds of sessions that ended without it.
+pub(super) fn pass(
+    facts: &RequestFacts<'_>,
+    permit: &Permit,
+    cookies: ApplicationCookies,
+    owed: Vec<BrowserCookie>,
+    assembled: &Assembled,
+) -> Result<Passed, Refusal> {
+    let route = permit.route();
+    let vault = permit.session().filter(|_| route.cookies.mode != AppCookies::Pass).and_then(|session| {
+        let touched = session.vault().is_some() || !route.learned.is_empty();
+        if touched { session.open_vault() } else { None }
+    });
+    if vault.is_none() && owed.is_empty() {
+        return Ok(Passed { cookies, expire: owed });
+    }
+    let line = match &cookies {
+        ApplicationCookies::Untouched => facts.headers.first(&COOKIE).unwrap_or_default(),
+        ApplicationCookies::Line(line) => line,
+        ApplicationCookies::Nothing => b"",
+    };
+    let withheld = withhold(&owed, line);
+    let browsers = withheld.as_deref().unwrap_or(line);
+    let made = vault.map_or_else(RequestCookies::default, |vault| {
+        let path = facts.target.path().text().as_bytes();
+        vault.request(host_name(assembled, facts.host), asked(path, facts, assembled), of(route), browsers)
+    });
+    let line = made.line.or(withheld);
+    if line.as_ref().is_some_and(|line| line.len() > assembled.max_cookie_header) {
+        return Err(Refusal { because: Some("cookies".into()), ..Reason::HeadTooLarge.into() });
+    }
+    let cookies = match line {
+        None => cookies,
+        Some(line) if line.is_empty() => ApplicationCookies::Nothing,
+        Some(line) => ApplicationCookies::Line(line),
+    };
+    Ok(Passed { cookies, expire: [owed, made.expire].concat() })
+}
+
+/// What the applications of a host keep from scripts and this browser may hold.
+pub(super) fn held(facts: &RequestFacts<'_>, assembled: &Assembled) -> Vec<BrowserCookie> {
+    let name = host_name(assembled, facts.host);
+    let of_host = assembled.learned.iter().filter(|(host, _)| host.as_ref().is_none_or(|host| host.as_str() == name));
+    let shown = |name: &[u8]| facts.headers.lines(&COOKIE).any(|line| shows(line, name));
+    let mut held: Vec<BrowserCookie> = Vec::new();
+    for cookie in of_host.flat_map(|(_, learned)| learned.held_by(shown)) {
+        if !held.contains(&cookie) {
+            held.push(cookie);
+        }
+    }
+    held
+}
+
+/// The name of an own host, by which vaults know it: its number changes with the configuration.
+pub(super) fn host_name(assembled: &Assembled, host: HostId) -> &str {
+    assembled.hosts.names().get(host.index()).map_or("", |host| host.as_str())
+}
+
+fn of(route: &Route) -> RouteCookies<'_> {
+    RouteCookies { rules: &route.cookies, learned: &route.learned }
+}
+
+fn asked<'a>(path: &'a [u8], facts: &RequestFacts<'_>, assembled: &Assembled) -> Asked<'a> {
+    Asked { path, cross_site: is_cross_site(facts, assembled), ..asked_at(path, assembled) }
+}
+
+fn asked_at<'a>(path: &'a [u8], assembled: &Assembled) -> Asked<'a> {
+    let https = assembled.hosts.scheme() == Scheme::Https;
+    Asked { path, https, cross_site: false, now: assembled.clock.wall() }
+}
+
+/// Whether a page of another site made a request. Where browsers do not say so, its address tells.
+fn is_cross_site(facts: &RequestFacts<'_>, assembled: &Assembled) -> bool {
+    let foreign = |name: &HeaderName| {
+        let origin = facts.header(name).map(|text| Origin::of_header(origin_of(text)))?;
+        Some(origin.is_none_or(|origin| {
+            !facts.comes_from_own_address(&origin, &assembled.hosts) && !assembled.hosts.owns(&origin)
+        }))
+    };
+    match facts.fetch_site() {
+        Some(site) => site == "cross-site",
+        None => foreign(&ORIGIN).or_else(|| foreign(&REFERER)).unwrap_or(false),
+    }
+}
+
+/// The origin at the beginning of an address.
+fn origin_of(address: &str) -> &str {
+    let begin = address.find("://").map_or(0, |scheme| scheme + 3);
+    let end = address.get(begin..).and_then(|rest| rest.find('/')).map_or(address.len(), |end| begin + end);
+    address.get(..end).unwrap_or(address)
+}
+
+impl Forward {
+    /// The edits of an answer's cookies. `request` is what was asked.
+    pub(super) fn answer_cookies(&self, headers: &dyn Headers, request: RequestHead<'_>) -> CookieEdits {
+        // Cookies in this answer belong to a user who is no longer signed in.
+        if self.has_ended() {
+            return CookieEdits { lines: vec![HeaderEdit::Remove(SET_COOKIE)], expires: false };
+        }
+        if !headers.has(&SET_COOKIE) && self.expire.is_empty() {
+            return CookieEdits::default();
+        }
+        let lines: Vec<&[u8]> = headers.lines(&SET_COOKIE).collect();
+        let theirs: Vec<&[u8]> = lines.iter().copied().filter(|line| !self.assembled.cookie.is_set_by(line)).collect();
+        let Some(AnswerCookies { passes, expire: further }) = self.judge_cookies(&theirs, request) else {
+            return CookieEdits { lines: vec![HeaderEdit::Remove(SET_COOKIE)], expires: false };
+        };
+        let expired = expire(&[&*self.expire, &*further].concat(), self.assembled.hosts.scheme() == Scheme::Https);
+        let passed = theirs.iter().zip(&passes).filter(|(_, passes)| **passes).map(|(line, _)| *line);
+        if expired.is_empty() && passed.clone().count() == lines.len() {
+            return CookieEdits::default();
+        }
+        let add = |line: HeaderValue| HeaderEdit::Add(SET_COOKIE, line);
+        let expires = !expired.is_empty();
+        // First what is to be forgotten, so that what the application sets stays.
+        let mut edits = HeaderEdits::from([HeaderEdit::Remove(SET_COOKIE)]);
+        edits.extend(expired.into_iter().map(add));
+        edits.extend(passed.filter_map(|line| HeaderValue::from_bytes(line).ok()).map(add));
+        CookieEdits { lines: edits, expires }
+    }
+
+    /// `None`: the session has ended.
+    fn judge_cookies(&self, lines: &[&[u8]], request: RequestHead<'_>) -> Option<AnswerCookies> {
+        let all_pass = || AnswerCookies { passes: vec![true; lines.len()], expire: Vec::new() };
+        let route = self.permit.route();
+        if route.cookies.mode == AppCookies::Pass {
+            return Some(all_pass());
+        }
+        let target = self.target().unwrap_or(request.target);
+        let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let asked = asked_at(path, &self.assembled);
+        let lines = lines.iter().copied();
+        let vault: Option<&Vault> = self.session().and_then(|session| session.open_vault());
+        let Some(vault) = vault else {
+            answer::learn(asked, of(route), lines);
+            return Some(all_pass());
+        };
+        let browser_has = |name: &[u8]| request.headers.lines(&COOKIE).any(|line| shows(line, name));
+        vault.answer(host_name(&self.assembled, self.host), asked, of(route), lines, browser_has)
+    }
+}

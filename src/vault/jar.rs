@@ -1,0 +1,212 @@
+//! Cookies of one session for one host, as browsers would keep them (RFC 6265 5.3 and 5.4).
+
+use std::cmp::Reverse;
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::set_cookie::{SameSite, SetCookie};
+use crate::values::time::WallTime;
+
+/// Name and value of one cookie, in bytes. Browsers take 4 KiB.
+pub(super) const LARGEST: usize = 8 * 1024;
+
+/// One cookie.
+struct Entry {
+    name: Box<[u8]>,
+    value: Zeroizing<Vec<u8>>,
+    path: Box<[u8]>,
+    secure: bool,
+    strict: bool,
+    expires: Option<WallTime>,
+}
+
+/// A request, as far as cookies go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// The canonical path.
+    pub(crate) path: &'a [u8],
+    /// Whether browsers speak https.
+    pub(crate) https: bool,
+    /// Whether a page of another site made it.
+    pub(crate) cross_site: bool,
+    /// When it came.
+    pub(crate) now: WallTime,
+}
+
+/// The cookies in the order in which they are sent: the longest path first, of equal ones the oldest.
+#[derive(Default)]
+pub(super) struct Jar(Vec<Entry>);
+
+impl fmt::Debug for Jar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.names().map(|name| name.escape_ascii().to_string()).collect();
+        write!(f, "[{}]", names.join(", "))
+    }
+}
+
+impl Entry {
+    fn is_sent(&self, asked: Asked<'_>) -> bool {
+        covers(&self.path, asked.path)
+            && (asked.https || !self.secure)
+            && !(self.strict && asked.cross_site)
+            && self.expires.is_none_or(|until| until > asked.now)
+    }
+
+    fn size(&self) -> usize {
+        self.name.len() + self.value.len()
+    }
+}
+
+impl Jar {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Names and values, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.0.iter().map(Entry::size).sum()
+    }
+
+    /// Name and value of one cookie, in bytes; `None` if it is not there.
+    pub(super) fn size_of(&self, name: &[u8], path: &[u8]) -> Option<usize> {
+        self.0.iter().find(|entry| *entry.name == *name && *entry.path == *path).map(Entry::size)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(|entry| &*entry.name)
+    }
+
+    /// The path of the first cookie of a name.
+    pub(super) fn path_of(&self, name: &[u8]) -> Option<&[u8]> {
+        self.0.iter().find(|entry| *entry.name == *name).map(|entry| &*entry.path)
+    }
+
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        self.names().any(|other| other == name)
+    }
+
+    /// Takes a cookie in. One of the same name and path gives way, and its age stays.
+    pub(super) fn put(&mut self, cookie: &SetCookie<'_>, asked: Asked<'_>) {
+        let path = cookie.path(asked.path);
+        let entry = Entry {
+            name: cookie.name.into(),
+            value: Zeroizing::new(cookie.value.to_vec()),
+            path: path.into(),
+            secure: cookie.secure,
+            strict: cookie.same_site == SameSite::Strict,
+            expires: cookie.expires(asked.now),
+        };
+        match self.0.iter_mut().find(|old| *old.name == *cookie.name && *old.path == *path) {
+            Some(old) => *old = entry,
+            None => {
+                self.0.push(entry);
+                // The sort is stable: what came earlier stays in front.
+                self.0.sort_by_key(|entry| Reverse(entry.path.len()));
+            }
+        }
+    }
+
+    /// Takes a cookie out. Whether it was there.
+    pub(super) fn remove(&mut self, name: &[u8], path: &[u8]) -> bool {
+        let before = self.0.len();
+        self.0.retain(|entry| *entry.name != *name || *entry.path != *path);
+        self.0.len() < before
+    }
+
+    /// Takes out all cookies of a name, whatever their path.
+    pub(super) fn remove_name(&mut self, name: &[u8]) {
+        self.0.retain(|entry| *entry.name != *name);
+    }
+
+    /// Takes out what has expired.
+    pub(super) fn sweep(&mut self, now: WallTime) {
+        self.0.retain(|entry| entry.expires.is_none_or(|until| until > now));
+    }
+
+    /// Adds the pairs that go with a request.
+    pub(super) fn put_pairs(&self, asked: Asked<'_>, line: &mut Vec<u8>) {
+        for entry in self.0.iter().filter(|entry| entry.is_sent(asked)) {
+            if !line.is_empty() {
+                line.extend_from_slice(b"; ");
+            }
+            line.extend_from_slice(&entry.name);
+            line.push(b'=');
+            line.extend_from_slice(&entry.value);
+        }
+    }
+}
+
+/// Whether a cookie with this path goes with a request (RFC 6265 5.1.4).
+fn covers(path: &[u8], asked: &[u8]) -> bool {
+    asked.strip_prefix(path).is_some_and(|rest| rest.is_empty() || path.ends_with(b"/") || rest.starts_with(b"/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKED: Asked<'_> = Asked { path: b"/a/b", https: true, cross_site: false, now: WallTime(1000) };
+
+    fn jar(lines: &[&str]) -> Jar {
+        let mut jar = Jar::default();
+        lines.iter().for_each(|line| jar.put(&SetCookie::parse(line.as_bytes()).unwrap(), ASKED));
+        jar
+    }
+
+    fn sent(jar: &Jar, asked: Asked<'_>) -> String {
+        let mut line = Vec::new();
+        jar.put_pairs(asked, &mut line);
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn the_longest_path_goes_first_and_then_the_oldest() {
+        let jar = jar(&["a=1; Path=/", "b=2; Path=/a/b", "c=3", "d=4; Path=/", "a=5; Path=/a", "a=6; Path=/"]);
+        assert_eq!(sent(&jar, ASKED), "b=2; c=3; a=5; a=6; d=4");
+        assert_eq!(format!("{jar:?}"), "[b, c, a, a, d]", "names, and no values");
+        assert_eq!((jar.len(), jar.size()), (5, 10));
+    }
+
+    #[test]
+    fn a_path_covers_what_is_below_it() {
+        let cases = [
+            ("/", "/", true),
+            ("/", "/a", true),
+            ("/a", "/a", true),
+            ("/a", "/a/", true),
+            ("/a", "/a/b", true),
+            ("/a", "/ab", false),
+            ("/a/", "/a/b", true),
+            ("/a/", "/a", false),
+            ("/a/b", "/a", false),
+            ("/A", "/a", false),
+        ];
+        for (path, asked, want) in cases {
+            assert_eq!(covers(path.as_bytes(), asked.as_bytes()), want, "{path} {asked}");
+        }
+    }
+
+    #[test]
+    fn which_cookies_go_with_which_request() {
+        let jar = jar(&["s=1; Secure", "t=2; SameSite=Strict", "m=3; Max-Age=10", "l=4; SameSite=Lax"]);
+        assert_eq!(sent(&jar, ASKED), "s=1; t=2; m=3; l=4");
+        assert_eq!(sent(&jar, Asked { https: false, ..ASKED }), "t=2; m=3; l=4");
+        assert_eq!(sent(&jar, Asked { cross_site: true, ..ASKED }), "s=1; m=3; l=4");
+        assert_eq!(sent(&jar, Asked { now: WallTime(1009), ..ASKED }), "s=1; t=2; m=3; l=4");
+        assert_eq!(sent(&jar, Asked { now: WallTime(1010), ..ASKED }), "s=1; t=2; l=4");
+        assert_eq!(sent(&jar, Asked { path: b"/", ..ASKED }), "");
+    }
+
+    #[test]
+    fn cookies_leave_by_name_and_path_or_when_they_expire() {
+        let mut jar = jar(&["a=1; Path=/", "a=2", "b=3; Max-Age=10"]);
+        assert!(!jar.remove(b"a", b"/x") && jar.remove(b"a", b"/") && jar.has(b"a"));
+        jar.remove_name(b"a");
+        assert!(!jar.has(b"a") && jar.has(b"b"));
+        jar.sweep(WallTime(1009));
+        assert!(jar.has(b"b"));
+        jar.sweep(WallTime(1010));
+        assert_eq!(jar.len(), 0);
+    }
+}

@@ -1,0 +1,164 @@
+//! One session's vault: its jars, and what it knows of its browser, for each host.
+
+use parking_lot::Mutex;
+
+use super::browser_cookie::BrowserCookie;
+use super::jar::{Asked, Jar, LARGEST};
+use super::set_cookie::SetCookie;
+
+/// Cookies of one session in the gateway.
+const MOST_COOKIES: usize = 50;
+/// Their names and values, in bytes.
+const MOST_BYTES: usize = 64 * 1024;
+/// Cookies of one session that are remembered as the browser's, and withheld ones that are remembered as told to go.
+const MOST_REMEMBERED: usize = 32;
+
+/// The application cookies of one session. Gone with the session: see [`Vault::close`].
+#[derive(Debug, Default)]
+pub(crate) struct Vault(pub(super) Mutex<Hosts>);
+
+/// What a vault has for each host name. There are few.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    list: Vec<HostCookies>,
+    pub(super) is_closed: bool,
+}
+
+/// The cookies of one host.
+#[derive(Debug)]
+pub(super) struct HostCookies {
+    host: Box<str>,
+    pub(super) jar: Jar,
+    /// What the browser was given, and has to forget at the end.
+    remembered: Vec<BrowserCookie>,
+    /// Names that the browser has brought into this session: each may do so once.
+    pub(super) carried: Vec<Box<[u8]>>,
+    /// Names that the browser was told to forget because they are the gateway's: each once.
+    told: Vec<Box<[u8]>>,
+}
+
+/// Over a limit: the cookie goes to the browser instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// The application cookies of a session that has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Closed {
+    /// How many were in the gateway: nobody has them any more.
+    pub(crate) dropped: usize,
+    /// What the browser holds, for each host.
+    pub(crate) in_browser: Vec<(Box<str>, Vec<BrowserCookie>)>,
+}
+
+impl Vault {
+    /// Forgets the jars of a session whose end mark is set. Nothing enters them from now on.
+    pub(crate) fn close(&self) -> Closed {
+        let mut hosts = self.0.lock();
+        hosts.is_closed = true;
+        let mut closed = Closed::default();
+        for host in &mut hosts.list {
+            closed.dropped += host.jar.len();
+            host.jar = Jar::default();
+            if !host.remembered.is_empty() {
+                closed.in_browser.push((host.host.clone(), host.remembered.clone()));
+            }
+        }
+        closed
+    }
+
+    /// What the browser holds of one host, as far as it was given by this session.
+    pub(crate) fn remembered(&self, host: &str) -> Vec<BrowserCookie> {
+        self.0.lock().find(host).map(|host| host.remembered.clone()).unwrap_or_default()
+    }
+
+    /// The names of the cookies in the jar of a host.
+    pub(crate) fn names(&self, host: &str) -> Vec<String> {
+        let names = |host: &mut HostCookies| host.jar.names().map(|name| name.escape_ascii().to_string()).collect();
+        self.0.lock().find(host).map(names).unwrap_or_default()
+    }
+
+    /// Takes over what an earlier session of the same user had in the same browser.
+    pub(crate) fn take_over(&self, earlier: &Self) {
+        let list = {
+            let mut earlier = earlier.0.lock();
+            if earlier.is_closed {
+                return;
+            }
+            std::mem::take(&mut earlier.list)
+        };
+        let mut hosts = self.0.lock();
+        if hosts.list.is_empty() && !hosts.is_closed {
+            hosts.list = list;
+        }
+    }
+}
+
+impl Hosts {
+    pub(super) fn find(&mut self, host: &str) -> Option<&mut HostCookies> {
+        self.list.iter_mut().find(|other| *other.host == *host)
+    }
+
+    /// What there is of this host; empty at first.
+    pub(super) fn at(&mut self, host: &str) -> Option<&mut HostCookies> {
+        if self.find(host).is_none() {
+            let (jar, remembered, carried, told) = Default::default();
+            self.list.push(HostCookies { host: host.into(), jar, remembered, carried, told });
+        }
+        self.find(host)
+    }
+
+    /// Takes a cookie into the jar of a host.
+    pub(super) fn put(&mut self, host: &str, cookie: &SetCookie<'_>, asked: Asked<'_>) -> Result<(), Full> {
+        let size = cookie.name.len() + cookie.value.len();
+        self.list.iter_mut().for_each(|host| host.jar.sweep(asked.now));
+        let count: usize = self.list.iter().map(|host| host.jar.len()).sum();
+        let bytes: usize = self.list.iter().map(|host| host.jar.size()).sum();
+        let Some(at) = self.at(host) else { return Err(Full) };
+        let replaced = at.jar.size_of(cookie.name, cookie.path(asked.path));
+        let (count, bytes) = (count - usize::from(replaced.is_some()), bytes - replaced.unwrap_or(0));
+        if size > LARGEST || count >= MOST_COOKIES || bytes + size > MOST_BYTES {
+            return Err(Full);
+        }
+        at.jar.put(cookie, asked);
+        Ok(())
+    }
+}
+
+impl HostCookies {
+    /// Whether the browser was given a cookie of this name.
+    pub(super) fn is_remembered(&self, name: &[u8]) -> bool {
+        self.remembered.iter().any(|cookie| *cookie.name == *name)
+    }
+
+    /// Remembers what the browser is given. One too many takes the place of the oldest.
+    pub(super) fn remember(&mut self, cookie: BrowserCookie) {
+        if self.remembered.contains(&cookie) {
+            return;
+        }
+        if self.remembered.len() == MOST_REMEMBERED {
+            tracing::debug!(host = %self.host, "more cookies of an application than are remembered");
+            self.remembered.remove(0);
+        }
+        self.remembered.push(cookie);
+    }
+
+    /// The browser has deleted this one.
+    pub(super) fn forget(&mut self, cookie: &BrowserCookie) {
+        self.remembered.retain(|other| other != cookie);
+    }
+
+    /// Takes out what the browser was given under a name.
+    pub(super) fn take_remembered(&mut self, name: &[u8]) -> Vec<BrowserCookie> {
+        self.remembered.extract_if(.., |cookie| *cookie.name == *name).collect()
+    }
+
+    /// Whether the browser is to be told now that it has no say about a name: once in a session is enough, since what
+    /// it sends all the same is withheld.
+    pub(super) fn tell(&mut self, name: &[u8]) -> bool {
+        let is_new = !self.told.iter().any(|told| **told == *name) && self.told.len() < MOST_REMEMBERED;
+        if is_new {
+            self.told.push(name.into());
+        }
+        is_new
+    }
+}
