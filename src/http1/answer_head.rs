@@ -13,7 +13,6 @@ use memchr::memchr;
 
 use super::head_lines::{self, HeadLine, HeadLines, NameRead, Span, items};
 use super::known_name::KnownName;
-use super::near;
 use super::request_head::HeadLimits;
 
 /// What a request asked for, as far as its answer is read by it.
@@ -103,7 +102,7 @@ impl AnswerReader {
     /// # Errors
     /// This becomes no answer. The connection is worth nothing any more.
     pub fn feed(&mut self, bytes: &mut [u8], limits: &HeadLimits) -> Result<Option<AnswerHead>, BrokenAnswer> {
-        while let Some(at) = near::find(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
+        while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
                 return Err(BrokenAnswer);

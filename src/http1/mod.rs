@@ -17,7 +17,6 @@ pub(crate) mod instance_id;
 pub mod known_name;
 pub(crate) mod media_type;
 pub(crate) mod method_override;
-mod near;
 pub(crate) mod nominated;
 pub mod own_cookies;
 pub(crate) mod provenance;

@@ -11,7 +11,6 @@ use memchr::memchr;
 use super::head_lines::{self, HeadLine, HeadLines, NameRead, Span};
 use super::header_name_bytes::is_token;
 use super::known_name::KnownName;
-use super::near;
 use crate::values::reason::Reason;
 use crate::values::target::{ASTERISK, Target};
 
@@ -86,7 +85,7 @@ impl HeadReader {
     /// # Errors
     /// The reason of the refusal. The connection must be closed after it: where the next request begins is unknown.
     pub fn feed(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Reason> {
-        while let Some(at) = near::find(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
+        while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
                 // Refused below as if the line had not ended: the reason is the same however the bytes come.
