@@ -23,21 +23,30 @@ const PAGES: [&[u8]; 2] = [b"text/html", b"application/xhtml+xml"];
 /// Written down, and still no type: browsers look at the body and guess (WHATWG MIME Sniffing 7).
 const UNKNOWN: [&[u8]; 3] = [b"unknown/unknown", b"application/unknown", b"*/*"];
 
+/// What most pages say behind their type, letter by letter.
+const USUAL_PARAMETERS: [&[u8]; 3] = [b"; charset=utf-8", b"; charset=UTF-8", b""];
+
 /// Whether an answer may be one that its application pushes for as long as it likes.
 pub(crate) fn is_push_stream(headers: &dyn Headers) -> bool {
-    headers.lines(&CONTENT_TYPE).any(|line| types(line).any(|one| is_one_of(one, &PUSHED)))
+    let is_pushed = |line: &[u8]| types(line).any(|one| is_one_of(one, &PUSHED));
+    headers.lines(&CONTENT_TYPE).any(|line| !is_usual_page(line) && is_pushed(line))
 }
 
 /// Whether a browser may show an answer as a page: HTML, XHTML, or a body whose type it has to guess.
 pub(crate) fn may_be_page(headers: &dyn Headers) -> bool {
     let mut typed = false;
     for line in headers.lines(&CONTENT_TYPE) {
-        if types(line).any(|one| is_one_of(one, &PAGES)) {
+        if is_usual_page(line) || types(line).any(|one| is_one_of(one, &PAGES)) {
             return true;
         }
         typed |= types(line).any(|one| is_type(one) && !is_one_of(one, &UNKNOWN));
     }
     !typed
+}
+
+/// Whether this is what most pages say: nothing else has to be asked then.
+fn is_usual_page(line: &[u8]) -> bool {
+    line.strip_prefix(b"text/html").is_some_and(|parameters| USUAL_PARAMETERS.contains(&parameters))
 }
 
 /// All types of a line, without their parameters.
