@@ -73,13 +73,14 @@ class Stage:
 
     def open(self):
         port = self.application.port
-        for proxy in who.PROXIES:
+        # Nobody learns from the load of others, and none of it is a crowd's.
+        for proxy in [] if self.asked.train else who.PROXIES:
             self.enter(proxy.name, lambda proxy=proxy: proxy(self.place, port))
         for name, program in programs_of(self.asked).items():
             self.enter(name, lambda: who.Exeunt(self.place, port, name, program))
             logging = f"{name} + access line"
             self.enter(logging, lambda: who.LoggingExeunt(self.place, port, logging, program))
-        if {"sessions", "logout"} & set(self.asked.parts) and self.is_wanted("Exeunt"):
+        if {"sessions", "logout"} & set(self.asked.parts) and self.is_wanted("Exeunt") and not self.asked.train:
             self.bench = built("instructions", "bench", "--bench", "instructions", "--no-run")
         if self.bench and "sessions" in self.asked.parts:
             self.crowds = [self.crowd(1000, "1,000 sessions"), self.crowd(1_000_000, "1,000,000 sessions")]
@@ -180,12 +181,13 @@ class Stage:
             of_name.setdefault(key, []).append(value)
 
     def train(self):
-        """The load of a profile-guided build, on the first build of Exeunt."""
-        [one, *_] = self.ours()
-        for head in [one.head("/page"), one.head("/page", lines=load.SHORT), one.head("/large"), load.page("/page")]:
-            load.run(self.place, one.port, head, self.asked.seconds)
-        for _ in range(20):
-            idle.sign_out(one.port, who.sign_in(one.port))
+        """The load of a profile-guided build, with access lines and without."""
+        for one in self.ours():
+            heads = [one.head("/page"), one.head("/page", lines=load.SHORT), one.head("/large"), load.page("/page")]
+            for head in heads:
+                load.run(self.place, one.port, head, self.asked.seconds)
+            for _ in range(20):
+                idle.sign_out(one.port, who.sign_in(one.port))
 
     def close(self):
         for one in [self.application, *self.contestants, *self.crowds]:
