@@ -46,7 +46,6 @@ impl SessionKey {
     }
 
     /// The hash as bytes, for stores.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a store on disk or of several gateways"))]
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -10,6 +10,8 @@ pub(crate) mod faulty;
 #[cfg(test)]
 pub(crate) mod memory;
 mod record;
+#[cfg(feature = "engine")]
+pub mod sqlite;
 mod trust;
 
 use std::sync::Arc;

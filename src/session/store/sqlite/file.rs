@@ -1,0 +1,150 @@
+//! Opening the file: what it has to be, and what an operator is told where it is not.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
+
+use super::records::{SCHEMA, VERSION};
+
+/// What tells our files from others of SQLite (`application_id`): "Exnt".
+const APPLICATION: i64 = 0x4578_6e74;
+
+/// How long a write waits for an operator who reads or copies the file.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How the file is used. FULL: an answer is given when the disk has it. The rest is about damaged and foreign files.
+const USE: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA journal_size_limit = 16777216;
+PRAGMA cache_size = -16384;
+PRAGMA cell_size_check = ON;
+PRAGMA trusted_schema = OFF;
+";
+
+/// Why a file cannot be used: what is wrong, and what an operator can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreProblem(String);
+
+impl fmt::Display for StoreProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StoreProblem {
+    pub(super) fn cannot(path: &Path, what: &str, error: &dyn fmt::Display) -> Self {
+        Self(format!("the session store {} cannot {what}: {error}", path.display()))
+    }
+
+    fn with(path: &Path, what: &str, help: &str) -> Self {
+        Self(format!("the session store {} {what}; {help}", path.display()))
+    }
+
+    /// What SQLite says, in an operator's words.
+    pub(super) fn of(path: &Path, error: &Error) -> Self {
+        let aside = format!("mv {0} {0}.damaged", path.display());
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::with(
+                path,
+                &format!("is damaged ({error})"),
+                &format!("restore a copy of it, or start without it ({aside}), which signs everybody out"),
+            ),
+            Some(ErrorCode::DiskFull) => Self::with(path, "cannot be written: the disk is full", "make room on it"),
+            Some(ErrorCode::ReadOnly) => Self::with(path, "cannot be written: it is read-only", WRITABLE),
+            Some(ErrorCode::DatabaseBusy) => {
+                Self::with(path, "is locked by another program", "end what reads or copies it, such as sqlite3")
+            }
+            Some(_) | None => Self::cannot(path, "be used", error),
+        }
+    }
+}
+
+const WRITABLE: &str = "the gateway's user must be able to write the file and its folder";
+
+/// Held by the one process that uses a file.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// A file that is ready for use.
+pub(super) struct OpenFile {
+    pub(super) connection: Connection,
+    pub(super) lock: Lock,
+}
+
+pub(super) fn open(path: &Path) -> Result<OpenFile, StoreProblem> {
+    let lock = lock(path)?;
+    // SQLite's own files beside it get the same mode.
+    private(path).map_err(|error| StoreProblem::cannot(path, "be opened", &error))?;
+    let problem = |error: Error| StoreProblem::of(path, &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(problem)?;
+    connection.busy_timeout(PATIENCE).map_err(problem)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    // Where it cannot be written, SQLite opens it for reading without a word.
+    if connection.is_readonly("main").map_err(problem)? {
+        return Err(StoreProblem::with(path, "cannot be written: it is read-only", WRITABLE));
+    }
+    check(&connection, path)?;
+    connection.execute_batch(USE).map_err(problem)?;
+    Ok(OpenFile { connection, lock })
+}
+
+/// A file that this user alone can read, new or not.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn lock(path: &Path) -> Result<Lock, StoreProblem> {
+    let beside = lock_file(path);
+    let file = private(&beside).map_err(|error| {
+        StoreProblem::with(path, &format!("cannot be locked: {}: {error}", beside.display()), WRITABLE)
+    })?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreProblem::with(
+            path,
+            "is in use by another gateway",
+            "stop that one, or give each its own state folder; a file cannot be shared",
+        )),
+        Err(error) => Err(StoreProblem::cannot(path, "be locked", &error)),
+    }
+}
+
+/// The lock is on a file of its own, so that operators may look inside the other one.
+fn lock_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// Makes the tables of a new file; refuses what this version did not make.
+fn check(connection: &Connection, path: &Path) -> Result<(), StoreProblem> {
+    let problem = |error: Error| StoreProblem::of(path, &error);
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(problem);
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+    match (tables, application, version) {
+        (0, 0, 0) => {
+            let new = format!(
+                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            );
+            connection.execute_batch(&new).map_err(problem)
+        }
+        (_, APPLICATION, VERSION) => Ok(()),
+        (_, APPLICATION, later) if later > VERSION => Err(StoreProblem::with(
+            path,
+            &format!("was written by a later version of Exeunt (form {later}, this version reads {VERSION})"),
+            "start that version, or name another file, which signs everybody out",
+        )),
+        _ => Err(StoreProblem::with(path, "is a file of another program", "name another file in session.store")),
+    }
+}

@@ -1,0 +1,155 @@
+//! The contract, also across a close; and what is said of files that cannot be used.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::session::store::contract::{holds_alone, record};
+
+fn message(path: &Path) -> String {
+    SqliteStore::open(path).unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn the_file_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    holds_alone(&SqliteStore::open(&path).unwrap()).await;
+    holds_alone(&SqliteStore::open(&path).unwrap()).await;
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let (stays, ends) = (Record { further: vec![record("x").name], ..record("alice") }, record("bob"));
+    let store = SqliteStore::open(&path).unwrap();
+    store.open(stays.clone()).await.unwrap();
+    store.open(ends.clone()).await.unwrap();
+    assert_eq!(store.end(&[ends.name]).await, Ok(vec![End::Won]));
+    assert!(matches!(SqliteStore::open(&path), Err(problem) if problem.to_string().contains("another gateway")));
+    drop(store);
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.load(&stays.further[0]).await, Ok(Some(stays.clone())));
+    assert_eq!(store.load(&ends.name).await, Ok(None));
+    assert_eq!(store.page(None, 10).await.unwrap().records, [stays]);
+}
+
+/// Many calls at once share transactions, and each gets its own answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_at_the_same_time_do_not_mix() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SqliteStore::open(&folder.path().join("sessions.db")).unwrap());
+    let one = |number: usize| {
+        let store = Arc::clone(&store);
+        async move {
+            let record = record(&number.to_string());
+            store.open(record.clone()).await.unwrap();
+            // A second time it cannot be opened: those that share its transaction must not notice.
+            assert_eq!(store.open(record.clone()).await, Err(Unavailable));
+            assert_eq!(store.load(&record.name).await, Ok(Some(record.clone())));
+            assert_eq!(store.end(&[record.name]).await, Ok(vec![End::Won]));
+        }
+    };
+    let tasks: Vec<_> = (0..200).map(|number| tokio::spawn(one(number))).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_lets_nobody_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
+    let kept = record("alice");
+    store.open(kept.clone()).await.unwrap();
+    let pages =
+        |most: u32| move |file: &Connection| file.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()));
+    store.run(pages(1)).await.unwrap();
+    let big = Record { about: vec![7; 1 << 20], ..record("bob") };
+    assert_eq!(store.open(big.clone()).await, Err(Unavailable));
+    assert!(store.last_problem().unwrap().to_string().contains("disk is full"));
+    assert_eq!((store.load(&big.name).await, store.load(&kept.name).await), (Ok(None), Ok(Some(kept))));
+    store.run(pages(1 << 20)).await.unwrap();
+    assert_eq!(store.open(big).await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_waited_too_long_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
+    let (began, begun) = std::sync::mpsc::channel::<()>();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = parking_lot::Mutex::new(released);
+    let late = record("late");
+    {
+        let busy = store.run(move |_| {
+            began.send(()).unwrap();
+            Ok(released.lock().recv().unwrap())
+        });
+        let mut busy = Box::pin(busy);
+        assert!(futures_util::poll!(busy.as_mut()).is_pending());
+        begun.recv().unwrap();
+        let mut open = Box::pin(store.open(late.clone()));
+        assert!(futures_util::poll!(open.as_mut()).is_pending());
+        drop(open);
+        release.send(()).unwrap();
+        busy.await.unwrap();
+    }
+    assert_eq!(store.load(&late.name).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_refused_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let store = SqliteStore::open(&path).unwrap();
+    store.open(record("alice")).await.unwrap();
+    drop(store);
+    let sound = fs::read(&path).unwrap();
+    let altered = |sql: &str| {
+        fs::write(&path, &sound).unwrap();
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        fs::read(&path).unwrap()
+    };
+    let later = altered("PRAGMA user_version = 2");
+    let foreign = altered("PRAGMA application_id = 1");
+    let cases = [
+        (later, "later version"),
+        (foreign, "another program"),
+        (b"this is a text and no database at all, whatever its name says".repeat(99), "is damaged"),
+        ([&sound[..4096], &vec![0xa5; sound.len() - 4096]].concat(), ""),
+    ];
+    for (content, want) in cases {
+        fs::write(&path, &content).unwrap();
+        match SqliteStore::open(&path) {
+            Err(problem) => assert!(problem.to_string().contains(want), "{problem}"),
+            // Damage behind the first page is found by the reading at the start.
+            Ok(store) => {
+                assert_eq!(want, "");
+                assert_eq!(store.page(None, 10).await, Err(Unavailable));
+                assert!(store.last_problem().unwrap().to_string().contains("is damaged"));
+            }
+        }
+        assert!(fs::read(&path).unwrap() == content, "{want}: it was changed");
+    }
+    let missing = message(&folder.path().join("no/such.db"));
+    assert!(missing.contains("cannot be locked") && missing.contains("no/such.db"), "{missing}");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(message(&path).contains("cannot be opened"));
+}
+
+/// The work is done, and the transaction fails.
+#[tokio::test]
+async fn what_is_not_committed_is_not_answered_as_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
+    let broken = "CREATE TABLE other (a REFERENCES session (id) DEFERRABLE INITIALLY DEFERRED); \
+                  INSERT INTO other VALUES (12345)";
+    assert_eq!(store.run(move |file| file.execute_batch(broken)).await, Err(Unavailable));
+    assert_eq!(store.open(record("alice")).await, Ok(()));
+}
