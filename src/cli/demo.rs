@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use tempfile::NamedTempFile;
@@ -13,6 +14,7 @@ use crate::config::{self, Settings};
 use crate::credentials::password::{self, Password};
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::{self, Signals};
+use crate::session::store::sqlite::SqliteStore;
 use crate::values::listen_address::ListenAddress;
 
 use super::{keys, serve};
@@ -57,7 +59,11 @@ async fn run(demo: &Demo, log: Log) -> Result<(), String> {
         print(&format!("Port {} is in use by another program: using port {}.\n\n", PORTS.start(), address.port()))?;
     }
     print(&welcome(&url))?;
-    serve::run(None, settings, keys::in_memory()?, log, listeners, signals).await
+    // Like the account, its sessions go with the demo.
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
+    let store = SqliteStore::open(&folder.path().join("sessions.db")).map_err(|problem| problem.to_string())?;
+    let kept = (keys::in_memory()?, Some(Arc::new(store)));
+    serve::run(None, settings, kept, log, listeners, signals).await
 }
 
 fn listen(wanted: Option<SocketAddr>) -> Result<Vec<Listener>, BindError> {

@@ -7,17 +7,23 @@ use crate::config::StateFolder;
 use crate::state::{self, StateProblem};
 use crate::values::mac::MacKeys;
 
+/// The keys, and whether the next start has the same ones.
+pub(super) struct GatewayKeys {
+    pub(super) keys: MacKeys,
+    pub(super) are_kept: bool,
+}
+
 /// The keys of the state folder, made at the first start. Where no folder was named and none can be written, they are
 /// new ones in memory, with a warning: so that a configuration in a read-only folder starts.
-pub(super) fn open(folder: &StateFolder) -> Result<MacKeys, String> {
+pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, String> {
     match (state::open(&resolved(folder)), folder) {
-        (Ok(keys), _) => Ok(keys),
+        (Ok(keys), _) => Ok(GatewayKeys { keys, are_kept: true }),
         (Err(problem @ StateProblem::NotMade(..)), StateFolder::Beside(_)) => {
             tracing::warn!(
                 "{problem}; until it can, each restart forgets which browsers are known, and return targets and \
                  receipts of before: write state = \"/var/lib/exeunt\", a folder that the gateway may write"
             );
-            in_memory()
+            in_memory().map(|keys| GatewayKeys { keys, are_kept: false })
         }
         (Err(problem), _) => Err(problem.to_string()),
     }
@@ -37,6 +43,7 @@ pub(super) fn check(folder: &StateFolder) -> Result<(), String> {
     }
 }
 
-fn resolved(folder: &StateFolder) -> PathBuf {
+/// The folder, where this program runs.
+pub(super) fn resolved(folder: &StateFolder) -> PathBuf {
     folder.resolve(env::var_os("STATE_DIRECTORY").as_deref())
 }

@@ -17,6 +17,7 @@ mod running;
 mod serve;
 mod service_manager;
 mod session;
+mod stores;
 mod table;
 mod user;
 

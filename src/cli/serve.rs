@@ -14,12 +14,14 @@ use crate::gateway::Gateway;
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Server, Signals};
-use crate::service::{Current, Environment, Reloader, Service};
+use crate::service::{Current, Environment, NotServed, Reloader, Service};
+use crate::session::store::SessionStore;
+use crate::session::store::sqlite::SqliteStore;
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
 use super::check::{self, Loaded};
-use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager};
+use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager, stores};
 
 /// Serves the selected configuration until it is stopped.
 pub(super) fn command(which: &Configuration) -> ExitCode {
@@ -32,8 +34,12 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
         Format::Text | Format::Combined => check::show(&warnings),
     }
     let server = settings.server.clone();
-    match keys::open(&settings.state) {
-        Ok(keys) => until_stopped(&server, &log, serve(path, settings, keys, log.clone())),
+    let opened = keys::open(&settings.state).and_then(|keys| {
+        let store = stores::open(&settings.store, &settings.state, &keys)?;
+        Ok((keys.keys, store))
+    });
+    match opened {
+        Ok((keys, store)) => until_stopped(&server, &log, serve(path, settings, (keys, store), log.clone())),
         Err(problem) => {
             fail(&log, &problem);
             ExitCode::from(REFUSED_CONFIGURATION)
@@ -86,11 +92,14 @@ fn fail(log: &Log, problem: &str) {
 /// How long the last lines may take, where the reader of the log has stopped.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-async fn serve(path: PathBuf, settings: Settings, keys: MacKeys, log: Log) -> Result<(), String> {
+/// What is kept from one start to the next.
+pub(super) type Kept = (MacKeys, Option<Arc<SqliteStore>>);
+
+async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.server.connections);
     let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
     let listeners = listener::bind(&settings.server.listen).map_err(|error| not_listening(&log, &path, &error))?;
-    run(Some(path), settings, keys, log, listeners, signals).await
+    run(Some(path), settings, kept, log, listeners, signals).await
 }
 
 /// Why the gateway cannot listen, with the line of the configuration at `path`.
@@ -112,7 +121,7 @@ fn not_listening(log: &Log, path: &Path, error: &BindError) -> String {
 pub(super) async fn run(
     path: Option<PathBuf>,
     settings: Settings,
-    keys: MacKeys,
+    (keys, store): Kept,
     log: Log,
     listeners: Vec<Listener>,
     signals: Signals,
@@ -122,12 +131,11 @@ pub(super) async fn run(
     let clock = Clock::system();
     let environment = Environment { log: log.clone(), clock: clock.clone(), keys, listeners };
     let started = (StartValues::of(&settings), Current::of(&settings));
-    let service = Service::start(settings, environment).map_err(|error| error.to_string())?;
-    let service = Arc::new(service);
+    let service = Arc::new(start(settings, environment, store).await?);
     // Later the working folder may be another one.
     let path = path.map(std::path::absolute).transpose().map_err(|error| error.to_string())?;
     let reload: Option<Arc<dyn Reload>> = path.map(|path| {
-        let reloader = Reloader::new(Arc::clone(&service), path, started, log, clock);
+        let reloader = Reloader::new(Arc::clone(&service), path, started, log, clock.clone());
         Arc::new(ManagedReload(Arc::new(reloader))) as Arc<dyn Reload>
     });
     let Service { gateway, server, .. } = &*service;
@@ -142,7 +150,24 @@ pub(super) async fn run(
         () = answer_operators(admin.zip(reload.clone()), Arc::clone(gateway), server) => {}
     }
     upkeep.abort();
+    gateway.save_all_uses().await;
     Ok(())
+}
+
+/// Starts a service, with the sessions of the store where there is one.
+async fn start(
+    settings: Settings,
+    environment: Environment,
+    store: Option<Arc<SqliteStore>>,
+) -> Result<Service, String> {
+    let Some(store) = store else {
+        return Service::start(settings, environment).map_err(|error| error.to_string());
+    };
+    let service = Service::start_over(settings, environment, Arc::clone(&store) as Arc<dyn SessionStore>).await;
+    service.map_err(|error| match (error, store.last_problem()) {
+        (NotServed::Sessions, Some(problem)) => problem.to_string(),
+        (error, _) => error.to_string(),
+    })
 }
 
 /// Serves the admin socket, forever. Without one the gateway still serves clients.

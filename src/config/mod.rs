@@ -38,6 +38,7 @@ mod server;
 mod service_user;
 mod session;
 mod state;
+mod store;
 mod syntax;
 mod unknown;
 
@@ -70,6 +71,7 @@ pub use report::{Finding, Report, Severity};
 pub use restart::StartValues;
 pub use service_user::ServiceUser;
 pub use state::StateFolder;
+pub use store::StoreChoice;
 
 use limits::LimitSettings;
 use raw::{Findings, RawTable};
@@ -83,6 +85,8 @@ pub struct Settings {
     pub gateway: GatewaySettings,
     /// Lifetimes and numbers of sessions.
     pub session: SessionSettings,
+    /// Where they are kept.
+    pub store: StoreChoice,
     /// The log's format.
     pub log: LogSettings,
     /// The admin socket; `None` if there is to be none.
@@ -233,6 +237,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let state = state::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
     let cookie_limits = app_cookies::limits(&session);
+    let store = store::read(&session);
     let session = session::read(&session);
     let socket = admin.as_ref().map(|admin| admin.path.as_path());
     let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie, socket).unzip();
@@ -241,6 +246,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
         server: limits.server,
         gateway: gateway?,
         session,
+        store,
         log,
         admin,
         public_url: public_url?,

@@ -4,7 +4,7 @@ use crate::admin::AdminSettings;
 use crate::values::listen_address::ListenAddress;
 
 use super::raw::{RawTable, ValueRefusal};
-use super::{Settings, StateFolder, schema};
+use super::{Settings, StateFolder, StoreChoice, schema};
 
 /// The values that hold from the start of the program to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub struct StartValues {
     listen: Vec<ListenAddress>,
     admin: Option<AdminSettings>,
     state: StateFolder,
+    store: StoreChoice,
     /// Under another name the cookies of live sessions would reach the applications.
     cookie: String,
 }
@@ -23,6 +24,7 @@ impl StartValues {
             listen: settings.server.listen.clone(),
             admin: settings.admin.clone(),
             state: settings.state.clone(),
+            store: settings.store.clone(),
             cookie: settings.gateway.cookie.base().to_owned(),
         }
     }
@@ -35,6 +37,7 @@ impl StartValues {
         let keys = [
             (&schema::FILE, "listen", self.listen != now.listen),
             (&schema::FILE, "state", self.state != now.state),
+            (&schema::SESSION, "store", self.store != now.store),
             (&schema::SESSION, "cookie", self.cookie != now.cookie),
             (&schema::ADMIN, "listen", path(self) != path(&now)),
             (&schema::ADMIN, "group", group(self) != group(&now)),
@@ -90,6 +93,7 @@ mod tests {
             (BEFORE.replace("max_per_user = 3", "max_per_user = 4"), vec![]),
             (BEFORE.replace("localhost", "app.test"), vec![]),
             (BEFORE.replace("max_per_user", "cookie = 'other'\nmax_per_user"), vec!["session.cookie:8"]),
+            (format!("{BEFORE}store = 'memory'\n"), vec!["session.store:9"]),
             (format!("state = '/var/lib/exeunt'\n{BEFORE}"), vec!["state:1"]),
             (admin, vec!["admin.listen:10"]),
             (format!("{BEFORE}[admin]\nlisten = ''\n"), vec!["admin.listen:10"]),

@@ -23,7 +23,6 @@ const SAME_SITE: [(&str, SameSite); 3] =
 
 /// Reads the limits of sessions.
 pub(crate) fn read(table: &RawTable<'_>) -> SessionSettings {
-    check_store(table);
     let absolute = span(table, "max_lifetime").unwrap_or(ONE_HOUR.saturating_mul(12));
     // A shorter lifetime alone shortens both.
     let idle = span(table, "idle_timeout").unwrap_or(ONE_HOUR.min(absolute));
@@ -83,24 +82,6 @@ fn check_scheme(table: &RawTable<'_>, public_url: &Origin) {
                 .write("write \"lax\", or use https in public_url"),
         );
     }
-}
-
-/// This version has one store; those of later versions are refused by name. An operator who wrote `memory` needs no
-/// warning.
-fn check_store(table: &RawTable<'_>) {
-    let Some(item) = table.item("store") else {
-        let refusal = ValueRefusal::new("sessions are kept in memory: a restart signs everybody out");
-        return table
-            .location_of_missing("store")
-            .warning(refusal.write("write `store = \"memory\"` at the end of [session], if that is fine"));
-    };
-    let _ = item.parse(|text| match text {
-        "memory" => Ok(()),
-        other if ["sqlite:", "redis:", "rediss:"].iter().any(|scheme| other.starts_with(scheme)) => {
-            Err(ValueRefusal::new("durable stores come with a later version").write("write \"memory\""))
-        }
-        _ => Err(ValueRefusal::new(format!("there is no store \"{text}\"")).write("write \"memory\"")),
-    });
 }
 
 fn cookie_name(text: &str) -> Result<String, ValueRefusal> {

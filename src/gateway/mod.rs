@@ -171,6 +171,11 @@ impl Gateway {
         Ok(self.sessions().len())
     }
 
+    /// Tells the store when sessions were used, before the program ends.
+    pub async fn save_all_uses(&self) {
+        self.sessions().save_uses(self.pipeline.clock.now(), Duration::ZERO).await;
+    }
+
     /// Background work, forever: ends expired sessions and those that other gateways on the same store ended.
     pub(crate) async fn keep_up(self: Arc<Self>) {
         let round = || {

@@ -14,9 +14,11 @@ use crate::audit::Log;
 use crate::config::Settings;
 use crate::gateway::{BuildError, Gateway, GatewayParts, GatewaySettings, Reloaded};
 use crate::proxy::listener::Listener;
+use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Proxy, Server};
 use crate::routes::resolver::Upstreams;
 use crate::sample::Sample;
+use crate::session::store::{SessionStore, Unavailable};
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
@@ -48,6 +50,26 @@ pub struct Service {
     sample: OnceLock<Sample>,
 }
 
+/// A service that no request reaches yet.
+struct Prepared {
+    gateway: Arc<Gateway>,
+    proxy: Arc<Proxy>,
+    server: ServerSettings,
+    listeners: Vec<Listener>,
+    clock: Clock,
+    log: Log,
+    upstreams: Arc<Upstreams>,
+    sample: OnceLock<Sample>,
+}
+
+impl Prepared {
+    fn serve(self) -> Service {
+        let Self { gateway, proxy, server, listeners, clock, log, upstreams, sample } = self;
+        let server = Server::open(server, listeners, Arc::clone(&proxy), clock);
+        Service { gateway, server, proxy, log, upstreams, sample }
+    }
+}
+
 /// What came of another configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
@@ -64,6 +86,8 @@ pub enum NotServed {
     Gateway(BuildError),
     /// The built-in application cannot start.
     Sample(io::Error),
+    /// The store does not give its sessions.
+    Sessions,
 }
 
 impl fmt::Display for NotServed {
@@ -71,6 +95,7 @@ impl fmt::Display for NotServed {
         match self {
             Self::Gateway(problem) => problem.fmt(f),
             Self::Sample(error) => write!(f, "the sample application cannot start: {error}"),
+            Self::Sessions => f.write_str("the session store cannot be read"),
         }
     }
 }
@@ -82,23 +107,40 @@ impl Service {
     /// # Errors
     /// [`NotServed`]
     pub fn start(settings: Settings, environment: Environment) -> Result<Self, NotServed> {
+        Self::prepare(settings, environment, None).map(Prepared::serve)
+    }
+
+    /// As [`Service::start`], with the sessions that this store has kept: they are read before the first request is.
+    ///
+    /// # Errors
+    /// [`NotServed`]
+    pub async fn start_over(
+        settings: Settings,
+        environment: Environment,
+        store: Arc<dyn SessionStore>,
+    ) -> Result<Self, NotServed> {
+        let prepared = Self::prepare(settings, environment, Some(store))?;
+        let sessions = prepared.gateway.load_sessions().await.map_err(|Unavailable| NotServed::Sessions)?;
+        tracing::info!(sessions, "sessions of the store");
+        Ok(prepared.serve())
+    }
+
+    fn prepare(
+        settings: Settings,
+        environment: Environment,
+        store: Option<Arc<dyn SessionStore>>,
+    ) -> Result<Prepared, NotServed> {
         let Environment { log, clock, keys, listeners } = environment;
         let Settings { server, gateway, session, .. } = settings;
         let upstreams = Arc::new(Upstreams::new(Handle::current()));
         let sample = OnceLock::new();
         start_sample(&sample, &gateway, &upstreams).map_err(NotServed::Sample)?;
         let keys = Arc::new(keys);
-        let parts = GatewayParts {
-            log: log.clone(),
-            clock: clock.clone(),
-            keys,
-            store: None,
-            upstreams: Arc::clone(&upstreams),
-        };
+        let parts =
+            GatewayParts { log: log.clone(), clock: clock.clone(), keys, store, upstreams: Arc::clone(&upstreams) };
         let gateway = Arc::new(Gateway::new(gateway, session, parts).map_err(NotServed::Gateway)?);
         let proxy = Proxy::new(Arc::clone(&gateway), &server, clock.clone());
-        let server = Server::open(server, listeners, Arc::clone(&proxy), clock);
-        Ok(Self { gateway, server, proxy, log, upstreams, sample })
+        Ok(Prepared { gateway, proxy, server, listeners, clock, log, upstreams, sample })
     }
 
     /// Keeps users from changing their passwords, until the guard is dropped.

@@ -4,7 +4,7 @@
 //! A table without one is all there is: then no session outlives the process, and nothing here runs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -31,6 +31,8 @@ pub struct Backing {
     /// The store knows of every use before this second.
     pub(super) saved_until: AtomicU32,
     trust: Arc<Trust>,
+    /// The table has all that the store has, and nobody else writes to it.
+    is_whole: AtomicBool,
     epoch: AtomicU32,
     /// The epoch in which every session that the table has is confirmed.
     pub(super) all_confirmed: AtomicU32,
@@ -48,6 +50,7 @@ impl Backing {
             loads: Loads::default(),
             saved_until,
             trust,
+            is_whole: AtomicBool::default(),
             epoch: AtomicU32::default(),
             all_confirmed: AtomicU32::default(),
         }
@@ -56,6 +59,17 @@ impl Backing {
     /// Whether the table may be believed at this moment.
     pub(super) fn is_trusted(&self, now: Moment) -> bool {
         self.trust.holds_at(now)
+    }
+
+    /// The table has read everything.
+    pub(super) fn note_whole(&self) {
+        self.is_whole.store(self.trust.is_for_ever(), Ordering::Release);
+    }
+
+    /// Whether a key that the table does not have is of no session, without asking the store. While an end is not
+    /// confirmed that is not known: its session has left the table, and its keys must not look like a stranger's.
+    pub(super) fn is_absent(&self, key: &SessionKey) -> bool {
+        self.loads.is_absent(key) || self.is_whole.load(Ordering::Acquire) && !self.dead.has_pending()
     }
 
     pub(super) fn epoch(&self) -> Epoch {

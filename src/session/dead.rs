@@ -163,6 +163,11 @@ impl Dead {
         taken
     }
 
+    /// Whether there is an end that the store has not confirmed yet.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.state.lock().pending.is_empty()
+    }
+
     /// How many ends there are at this moment.
     pub(super) fn mark(&self) -> Mark {
         Mark(self.state.lock().ended)

@@ -185,7 +185,7 @@ impl SessionTable {
     pub(crate) fn look_up(&self, key: &SessionKey, now: Moment) -> Found {
         let Some(session) = self.by_key.get(key).map(|entry| Arc::clone(entry.value())) else {
             return match &self.backing {
-                Some(backing) if !backing.loads.is_absent(key) => Found::Unknown,
+                Some(backing) if !backing.is_absent(key) => Found::Unknown,
                 _ => Found::Absent,
             };
         };

@@ -14,6 +14,7 @@ mod admin;
 mod check;
 mod exchange;
 mod log_reader;
+mod restarts;
 mod rows;
 mod sample;
 mod server;

@@ -29,6 +29,11 @@ impl Trust {
         self.0.store(until.millis(), Ordering::Release);
     }
 
+    /// Whether nobody else writes to the store.
+    pub(crate) fn is_for_ever(&self) -> bool {
+        self.0.load(Ordering::Acquire) == u64::MAX
+    }
+
     /// Whether the table may be believed at this moment.
     pub(crate) fn holds_at(&self, now: Moment) -> bool {
         now.millis() < self.0.load(Ordering::Acquire)

@@ -148,6 +148,7 @@ impl SessionTable {
             }
             from = page.next;
             if from.is_none() {
+                backing.note_whole();
                 return Ok(self.len());
             }
         }

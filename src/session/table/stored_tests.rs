@@ -402,9 +402,17 @@ async fn a_start_knows_all_sessions_that_were_kept() {
     let live = keys[..4].iter().chain([&further]).filter(|key| third.find(key, clock.now()).is_some()).count();
     assert_eq!((live, store.loads(), third.len()), (5, loads, 4));
     assert_eq!(third.load_all().await, Ok(4), "once is enough");
+    let stranger = SessionId::generate().unwrap().key();
+    assert!(matches!(third.look_up(&stranger, clock.now()), Found::Absent), "strangers cost no call");
     assert_eq!(third.list(&sign_in("b").user).len(), 3);
     store.becomes(Mood::Down);
     assert_eq!(third.load_all().await, Err(Unavailable));
+    let ended = third.end(&third.find(&further, clock.now()).unwrap(), EndCause::Logout).await.unwrap();
+    assert!(!ended.confirmed);
+    assert!(
+        matches!(third.look_up(&further, clock.now()), Found::Unknown),
+        "an end that is not confirmed is forgotten"
+    );
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ const FURTHER: [Mistake; 55] = [
     ("a page of another site after the sign-in", "[login]\n", "[login]\nnext = \"https://elsewhere.test/\"\n"),
     ("a cookie that browsers refuse", "[session]\n", "[session]\nsame_site = \"none\"\n"),
     ("idle for longer than a session lasts", "[session]\n", "[session]\nmax_lifetime = \"30m\"\n"),
-    ("a store that does not exist yet", "\"memory\"", "\"sqlite:sessions.db\""),
+    ("a file of sessions as a URL", "\"memory\"", "\"sqlite:///var/lib/exeunt/sessions.db\""),
     ("a host with its scheme", "[[route]]\n", "hosts = [\"https://a.test\"]\n[[route]]\n"),
     ("a template that nothing filled in", "\"users.toml\"", "\"{{ users_file }}\""),
     ("a variable of Caddy", "http://127.0.0.1:9000", "{env.APP_URL}"),

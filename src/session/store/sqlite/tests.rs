@@ -88,7 +88,8 @@ async fn what_waited_too_long_is_not_opened() {
     {
         let busy = store.run(move |_| {
             began.send(()).unwrap();
-            Ok(released.lock().recv().unwrap())
+            released.lock().recv().unwrap();
+            Ok(())
         });
         let mut busy = Box::pin(busy);
         assert!(futures_util::poll!(busy.as_mut()).is_pending());

@@ -1,0 +1,274 @@
+//! The program is stopped, or killed, and started again: who was signed in still is, who signed out stays out.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// So long that only a program that hangs runs into it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PASSWORD: &str = "wonder+land";
+
+const CONFIGURATION: &str = "\
+listen = [\"unix:http.sock\"]
+public_url = \"http://localhost:8080\"
+[[route]]
+upstream = \"http://127.0.0.1:9\"
+[login]
+users = \"users.htpasswd\"
+[session]
+max_per_user = 10000
+[admin]
+listen = \"\"
+[log]
+access = false
+";
+
+/// A folder with a configuration, and the program that runs there. It is killed with the test.
+struct Program<'a> {
+    folder: &'a Path,
+    child: Child,
+}
+
+/// An answer's status and its session cookie.
+struct Answer {
+    status: u16,
+    cookie: Option<String>,
+}
+
+fn set_up() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.toml"), CONFIGURATION).unwrap();
+    set_password(folder.path(), "wonder land");
+    folder
+}
+
+/// A cheap hash: these tests are about what is stored.
+fn set_password(folder: &Path, password: &str) {
+    let path = folder.join("users.htpasswd");
+    fs::write(&path, format!("alice:{}\n", bcrypt::hash(password, 4).unwrap())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_exeunt"));
+    let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    command.arg("serve").current_dir(folder).stderr(log).env_remove("STATE_DIRECTORY");
+    command
+}
+
+fn log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).unwrap()
+}
+
+impl<'a> Program<'a> {
+    /// Starts it, and waits until it says that it serves.
+    fn start(folder: &'a Path) -> Self {
+        let notify = folder.join("notify");
+        let _ = fs::remove_file(&notify);
+        let manager = UnixDatagram::bind(&notify).unwrap();
+        manager.set_read_timeout(Some(PATIENCE)).unwrap();
+        let program = Self { folder, child: command(folder).env("NOTIFY_SOCKET", &notify).spawn().unwrap() };
+        let mut message = [0; 64];
+        let length = manager.recv(&mut message).unwrap_or_else(|error| panic!("{error}: {}", log(folder)));
+        assert_eq!(&message[..length], b"READY=1\n".get(..length).unwrap());
+        program
+    }
+
+    /// Stops it as a service manager does.
+    fn stop(mut self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", log(self.folder));
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn sign_in(&self) -> String {
+        sign_in(self.folder).unwrap()
+    }
+
+    fn status(&self, cookie: &str) -> u16 {
+        status(self.folder, cookie).unwrap()
+    }
+}
+
+impl Drop for Program<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks the program of this folder; `None` if it gave no answer.
+fn ask(folder: &Path, method: &str, target: &str, cookie: &str, body: &str) -> Option<Answer> {
+    let mut stream = UnixStream::connect(folder.join("http.sock")).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let length = body.len();
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n{cookie}");
+    let framing = if method == "POST" { format!("{form}Content-Length: {length}\r\n") } else { String::new() };
+    stream.write_all(format!("{head}{framing}\r\n{body}").as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    // The connection of a program that was killed may be reset after its answer.
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).ok()?;
+    let (head, _) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let cookie =
+        head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: exeunt=").then_some(line));
+    let cookie = cookie.and_then(|line| line.split([' ', ';']).nth(1)).map(str::to_owned);
+    Some(Answer { status, cookie })
+}
+
+fn sign_in(folder: &Path) -> Option<String> {
+    let answer = ask(folder, "POST", "/login", "", &format!("username=alice&password={PASSWORD}"))?;
+    answer.cookie.filter(|_| answer.status == 303)
+}
+
+/// True once the sign-out was answered as done.
+fn sign_out(folder: &Path, cookie: &str) -> bool {
+    ask(folder, "POST", "/logout", cookie, "").is_some_and(|answer| [200, 303].contains(&answer.status))
+}
+
+fn status(folder: &Path, cookie: &str) -> Option<u16> {
+    ask(folder, "GET", "/.exeunt/session", cookie, "").map(|answer| answer.status)
+}
+
+#[test]
+fn a_restart_signs_nobody_out_and_nobody_in() {
+    let folder = set_up();
+    let program = Program::start(folder.path());
+    let (stays, leaves) = (program.sign_in(), program.sign_in());
+    assert!(sign_out(folder.path(), &leaves));
+    assert_eq!([program.status(&stays), program.status(&leaves)], [200, 401]);
+    program.stop();
+    for crash in [true, false] {
+        let program = Program::start(folder.path());
+        assert_eq!([program.status(&stays), program.status(&leaves)], [200, 401], "{crash}");
+        let late = program.sign_in();
+        assert!(sign_out(folder.path(), &late));
+        if crash {
+            program.kill()
+        } else {
+            program.stop()
+        }
+        let program = Program::start(folder.path());
+        assert_eq!([program.status(&stays), program.status(&late)], [200, 401], "{crash}");
+        program.stop();
+    }
+}
+
+#[test]
+fn a_new_password_ends_sessions_also_while_nobody_runs() {
+    let folder = set_up();
+    let program = Program::start(folder.path());
+    let cookie = program.sign_in();
+    program.stop();
+    set_password(folder.path(), "another");
+    let program = Program::start(folder.path());
+    assert_eq!(program.status(&cookie), 401);
+    program.stop();
+    assert!(log(folder.path()).contains("cause=password_changed"));
+    set_password(folder.path(), "wonder land");
+    let program = Program::start(folder.path());
+    assert_eq!(program.status(&cookie), 401, "it has ended for good");
+    program.stop();
+}
+
+#[test]
+fn a_store_that_cannot_be_used_lets_nobody_in() {
+    let folder = set_up();
+    let program = Program::start(folder.path());
+    let cookie = program.sign_in();
+    let second = command(folder.path()).status().unwrap();
+    assert!(second.code() == Some(78) && log(folder.path()).contains("in use by another gateway"), "{second}");
+    assert_eq!(program.status(&cookie), 200);
+    program.stop();
+    let path = folder.path().join("sessions.db");
+    let sound = fs::read(&path).unwrap();
+    let damaged = [&sound[..4096], &vec![0xa5; sound.len() - 4096]].concat();
+    fs::write(&path, &damaged).unwrap();
+    let refused = command(folder.path()).status().unwrap();
+    assert!(!refused.success() && log(folder.path()).contains("is damaged"), "{}", log(folder.path()));
+    assert!(fs::read(&path).unwrap() == damaged, "it stays as it is");
+    fs::write(&path, &sound).unwrap();
+    let program = Program::start(folder.path());
+    assert_eq!(program.status(&cookie), 200, "nothing was lost");
+    program.stop();
+}
+
+/// What clients were told, and may rely on.
+#[derive(Default)]
+struct Told {
+    signed_in: Vec<String>,
+    signed_out: Vec<String>,
+}
+
+/// Signs in and out until the program is gone.
+fn use_until_killed(folder: &Path, killed: &AtomicBool, logouts: &AtomicUsize) -> Told {
+    let mut told = Told::default();
+    for number in 0_usize.. {
+        if killed.load(Ordering::SeqCst) {
+            break;
+        }
+        let Some(cookie) = sign_in(folder) else { continue };
+        if number % 8 == 0 {
+            told.signed_in.push(cookie);
+        } else if sign_out(folder, &cookie) {
+            logouts.fetch_add(1, Ordering::SeqCst);
+            told.signed_out.push(cookie);
+        }
+        // An end that was not answered may be either.
+    }
+    told
+}
+
+/// Kills the program at a random moment, while eight clients sign in and out as fast as they can: as often as
+/// EXEUNT_KILLS says.
+#[test]
+fn what_was_answered_survives_a_kill() {
+    let folder = set_up();
+    let kills: u64 = std::env::var("EXEUNT_KILLS").map_or(5, |kills| kills.parse().unwrap());
+    let (mut last, logouts) = (Told::default(), AtomicUsize::new(0));
+    for round in 0..=kills {
+        let program = Program::start(folder.path());
+        for (cookies, want) in [(&last.signed_in, 200), (&last.signed_out, 401)] {
+            let wrong = cookies.iter().filter(|cookie| program.status(cookie) != want).count();
+            assert_eq!(wrong, 0, "after kill {round} of {} answered as {want}", cookies.len());
+        }
+        if round == kills {
+            break;
+        }
+        for cookie in last.signed_in.drain(..) {
+            assert!(sign_out(folder.path(), &cookie));
+        }
+        let (killed, mut random) = (AtomicBool::new(false), [0; 2]);
+        getrandom::fill(&mut random).unwrap();
+        let told = std::thread::scope(|scope| {
+            let clients: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| use_until_killed(folder.path(), &killed, &logouts))).collect();
+            // A random moment, the later the more there is to lose.
+            std::thread::sleep(Duration::from_millis(200 + u64::from(u16::from_ne_bytes(random) % 600)));
+            program.kill();
+            killed.store(true, Ordering::SeqCst);
+            clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
+        });
+        last = Told::default();
+        for told in told {
+            last.signed_in.extend(told.signed_in);
+            last.signed_out.extend(told.signed_out);
+        }
+    }
+    let logouts = logouts.into_inner();
+    println!("{kills} kills, {logouts} logouts");
+    assert!(logouts as u64 >= 10 * kills, "too few logouts to say anything: {logouts}");
+}
