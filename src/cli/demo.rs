@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use tempfile::NamedTempFile;
@@ -14,9 +13,9 @@ use crate::config::{self, Settings};
 use crate::credentials::password::{self, Password};
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::{self, Signals};
-use crate::session::store::sqlite::SqliteStore;
 use crate::values::listen_address::ListenAddress;
 
+use super::stores::OpenStore;
 use super::{keys, serve};
 
 /// The account of the demo. Always the same, so that copied commands keep working. It protects nothing: behind it is
@@ -61,8 +60,7 @@ async fn run(demo: &Demo, log: Log) -> Result<(), String> {
     print(&welcome(&url))?;
     // Like the account, its sessions go with the demo.
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let store = SqliteStore::open(&folder.path().join("sessions.db")).map_err(|problem| problem.to_string())?;
-    let kept = (keys::in_memory()?, Some(Arc::new(store)));
+    let kept = (keys::in_memory()?, Some(OpenStore::at(&folder.path().join("sessions.db"))?));
     serve::run(None, settings, kept, log, listeners, signals).await
 }
 

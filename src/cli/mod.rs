@@ -17,6 +17,7 @@ mod running;
 mod serve;
 mod service_manager;
 mod session;
+mod store;
 mod stores;
 mod table;
 mod user;
@@ -75,6 +76,9 @@ enum Command {
     /// List, show and end the sessions of the running gateway
     #[command(subcommand)]
     Session(session::SessionCommand),
+    /// Look after the file of sessions
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -97,8 +101,8 @@ Examples:
 Exit codes: 0 stopped by a signal, 1 it failed, 78 it refused its configuration";
 
 const DEMO_HELP: &str = "\
-There is nothing to configure. It prints its address, an account, and curl lines to try. Everything is in memory and
-gone when it stops: Ctrl-C.
+There is nothing to configure. It prints its address, an account, and curl lines to try. What it writes is in a
+temporary folder, which goes when it stops: Ctrl-C.
 
 Examples:
   exeunt demo
@@ -164,6 +168,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Reload(arguments) => reload::run(&arguments),
         Command::User(command) => user::run(command),
         Command::Session(command) => session::run(command),
+        Command::Store(command) => store::run(command),
         Command::Completions { shell } => print::completions(shell),
         Command::Man => print::manual(),
     }
@@ -193,8 +198,9 @@ mod tests {
 
     #[test]
     fn every_command_shows_examples() {
-        for command in
-            Cli::command().get_subcommands().filter(|command| !matches!(command.get_name(), "user" | "session"))
+        for command in Cli::command()
+            .get_subcommands()
+            .filter(|command| !matches!(command.get_name(), "user" | "session" | "store"))
         {
             let help = command.clone().render_long_help().to_string();
             assert!(help.contains("Example"), "{}", command.get_name());

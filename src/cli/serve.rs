@@ -16,11 +16,11 @@ use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Server, Signals};
 use crate::service::{Current, Environment, NotServed, Reloader, Service};
 use crate::session::store::SessionStore;
-use crate::session::store::sqlite::SqliteStore;
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
 use super::check::{self, Loaded};
+use super::stores::OpenStore;
 use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager, stores};
 
 /// Serves the selected configuration until it is stopped.
@@ -93,7 +93,7 @@ fn fail(log: &Log, problem: &str) {
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// What is kept from one start to the next.
-pub(super) type Kept = (MacKeys, Option<Arc<SqliteStore>>);
+pub(super) type Kept = (MacKeys, Option<OpenStore>);
 
 async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.server.connections);
@@ -155,15 +155,12 @@ pub(super) async fn run(
 }
 
 /// Starts a service, with the sessions of the store where there is one.
-async fn start(
-    settings: Settings,
-    environment: Environment,
-    store: Option<Arc<SqliteStore>>,
-) -> Result<Service, String> {
-    let Some(store) = store else {
+async fn start(settings: Settings, environment: Environment, store: Option<OpenStore>) -> Result<Service, String> {
+    let Some(OpenStore { store, pending }) = store else {
         return Service::start(settings, environment).map_err(|error| error.to_string());
     };
-    let service = Service::start_over(settings, environment, Arc::clone(&store) as Arc<dyn SessionStore>).await;
+    let service =
+        Service::start_over(settings, environment, (Arc::clone(&store) as Arc<dyn SessionStore>, pending)).await;
     service.map_err(|error| match (error, store.last_problem()) {
         (NotServed::Sessions, Some(problem)) => problem.to_string(),
         (error, _) => error.to_string(),

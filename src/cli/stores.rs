@@ -1,20 +1,36 @@
 //! The store of sessions that the configuration chooses.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{StateFolder, StoreChoice};
+use crate::session::pending::PendingEnds;
 use crate::session::store::sqlite::SqliteStore;
 
 use super::keys::{self, GatewayKeys};
 
+/// A store that is open, and the file beside it.
+pub(super) struct OpenStore {
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) pending: PendingEnds,
+}
+
+impl OpenStore {
+    /// The store in this file, made if it is not there.
+    pub(super) fn at(path: &Path) -> Result<Self, String> {
+        // First: its lock is for both files.
+        let store = SqliteStore::open(path).map_err(|problem| problem.to_string())?;
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".pending");
+        let beside = PathBuf::from(beside);
+        let cannot = |error| format!("the file of unconfirmed ends {} cannot be used: {error}", beside.display());
+        Ok(Self { store: Arc::new(store), pending: PendingEnds::open(&beside).map_err(cannot)? })
+    }
+}
+
 /// Opens the store; `None`: sessions are kept in memory. Where the default was chosen and the state folder cannot keep
 /// anything, they are too, with a warning: so that a configuration in a read-only folder starts.
-pub(super) fn open(
-    store: &StoreChoice,
-    folder: &StateFolder,
-    keys: &GatewayKeys,
-) -> Result<Option<Arc<SqliteStore>>, String> {
+pub(super) fn open(store: &StoreChoice, folder: &StateFolder, keys: &GatewayKeys) -> Result<Option<OpenStore>, String> {
     let state = keys::resolved(folder);
     if *store == StoreChoice::default() && (!keys.are_kept || is_for_configurations(folder, &state)) {
         tracing::warn!(
@@ -24,8 +40,7 @@ pub(super) fn open(
         );
         return Ok(None);
     }
-    let Some(path) = store.file(&state) else { return Ok(None) };
-    SqliteStore::open(&path).map(|store| Some(Arc::new(store))).map_err(|problem| problem.to_string())
+    store.file(&state).map(|path| OpenStore::at(&path)).transpose()
 }
 
 /// Whether this is the folder of a configuration of the system, which nobody named for data.

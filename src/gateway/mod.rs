@@ -42,7 +42,7 @@ use crate::logout::reaper::keep_reaping;
 use crate::logout::run::{Pipeline, Which};
 use crate::pages::BrokenPages;
 use crate::routes::resolver::Upstreams;
-use crate::session::backing::Backing;
+use crate::session::pending::PendingEnds;
 use crate::session::store::{SessionStore, Unavailable};
 use crate::session::table::{SessionSettings, SessionTable};
 use crate::throttle::Throttle;
@@ -115,14 +115,17 @@ impl Gateway {
         let assembled = Assembled::new(settings, keys, &upstreams, &clock).map_err(BuildError::Pages)?;
         let debts = Arc::<Debts>::default();
         debts.set_lifetime(assembled.cookie_debts);
-        let backing = store.map(|store| Backing::new(store, clock.clone()));
+        let table = match store {
+            Some(store) => SessionTable::over(sessions, store, clock.clone()),
+            None => SessionTable::new(sessions, None),
+        };
         Ok(Self {
             assembled: ArcSwap::from_pointee(assembled),
             passwords: PasswordChecker::new(HashingSettings::default()).map_err(BuildError::Threads)?,
             throttle: Throttle::default(),
             basic: Verified::default(),
             changing_users: tokio::sync::Mutex::default(),
-            pipeline: Pipeline { sessions: Arc::new(SessionTable::new(sessions, backing)), debts, log, clock },
+            pipeline: Pipeline { sessions: Arc::new(table), debts, log, clock },
             upstreams,
             generation: AtomicU64::new(0),
             refused_again: AtomicUsize::new(0),
@@ -165,7 +168,8 @@ impl Gateway {
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn load_sessions(self: &Arc<Self>) -> Result<usize, Unavailable> {
+    pub async fn load_sessions(self: &Arc<Self>, pending: PendingEnds) -> Result<usize, Unavailable> {
+        self.sessions().take_over(pending);
         self.sessions().load_all().await?;
         self.review_sessions().await;
         Ok(self.sessions().len())

@@ -80,7 +80,7 @@ impl Pipeline {
         match which {
             Which::These(sessions, cause) => confirmed(self.sessions.end_all(sessions, cause).await),
             Which::Named(sessions, unknown) => {
-                self.sessions.owe_end_of(&unknown, now);
+                self.sessions.owe_end_of(&unknown, now).await;
                 let ended = self.sessions.end_all(sessions, EndCause::Logout).await;
                 EndsOfUser { ended, confirmed: unknown.is_empty() }
             }

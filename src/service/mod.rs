@@ -18,6 +18,7 @@ use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Proxy, Server};
 use crate::routes::resolver::Upstreams;
 use crate::sample::Sample;
+use crate::session::pending::PendingEnds;
 use crate::session::store::{SessionStore, Unavailable};
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
@@ -110,17 +111,18 @@ impl Service {
         Self::prepare(settings, environment, None).map(Prepared::serve)
     }
 
-    /// As [`Service::start`], with the sessions that this store has kept: they are read before the first request is.
+    /// As [`Service::start`], with the sessions that this store has kept and the ends that it has not confirmed:
+    /// both are read before the first request is.
     ///
     /// # Errors
     /// [`NotServed`]
     pub async fn start_over(
         settings: Settings,
         environment: Environment,
-        store: Arc<dyn SessionStore>,
+        (store, pending): (Arc<dyn SessionStore>, PendingEnds),
     ) -> Result<Self, NotServed> {
         let prepared = Self::prepare(settings, environment, Some(store))?;
-        let sessions = prepared.gateway.load_sessions().await.map_err(|Unavailable| NotServed::Sessions)?;
+        let sessions = prepared.gateway.load_sessions(pending).await.map_err(|Unavailable| NotServed::Sessions)?;
         tracing::info!(sessions, "sessions of the store");
         Ok(prepared.serve())
     }

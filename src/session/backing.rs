@@ -3,8 +3,9 @@
 //!
 //! A table without one is all there is: then no session outlives the process, and nothing here runs.
 
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use super::dead::Dead;
 use super::epoch::Epoch;
 use super::loads::Loads;
+use super::pending::PendingEnds;
 use super::record::Session;
 use super::store::{Cursor, End, IdleEnd, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
 use crate::values::identity::UserKey;
@@ -30,6 +32,8 @@ pub struct Backing {
     pub(super) loads: Loads,
     /// The store knows of every use before this second.
     pub(super) saved_until: AtomicU32,
+    /// Where ends that the store has not confirmed survive a crash.
+    pending: OnceLock<Arc<PendingEnds>>,
     trust: Arc<Trust>,
     /// The table has all that the store has, and nobody else writes to it.
     is_whole: AtomicBool,
@@ -49,6 +53,7 @@ impl Backing {
             dead: Dead::default(),
             loads: Loads::default(),
             saved_until,
+            pending: OnceLock::new(),
             trust,
             is_whole: AtomicBool::default(),
             epoch: AtomicU32::default(),
@@ -59,6 +64,40 @@ impl Backing {
     /// Whether the table may be believed at this moment.
     pub(super) fn is_trusted(&self, now: Moment) -> bool {
         self.trust.holds_at(now)
+    }
+
+    /// Takes over the ends that an earlier run of the program could not have confirmed: none of their sessions is
+    /// served, and the store is asked for them again.
+    pub(super) fn take_over(&self, pending: PendingEnds) {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        for (key, until) in pending.all() {
+            self.dead.owe_unknown(&[key], now + Duration::from_secs(until.0.saturating_sub(wall.0)));
+        }
+        // A second file would be a mistake of the caller, and the first one stays.
+        let _ = self.pending.set(Arc::new(pending));
+    }
+
+    /// Has these ends survive a crash, until they are confirmed.
+    pub(super) async fn note_pending(&self, keys: Vec<SessionKey>, until: Moment) {
+        let until = self.clock.wall_at(until);
+        let ends = keys.into_iter().map(|key| (key, until)).collect::<Vec<_>>();
+        self.with_pending(move |pending| pending.note(&ends)).await;
+    }
+
+    /// These ends are confirmed.
+    pub(super) async fn forget_pending(&self, keys: Vec<SessionKey>) {
+        if !keys.is_empty() {
+            self.with_pending(move |pending| pending.forget(&keys)).await;
+        }
+    }
+
+    async fn with_pending(&self, work: impl FnOnce(&PendingEnds) -> io::Result<()> + Send + 'static) {
+        let Some(pending) = self.pending.get().map(Arc::clone) else { return };
+        // It waits for the disk: not on a thread that serves.
+        let done = tokio::task::spawn_blocking(move || work(&pending)).await;
+        if let Ok(Err(error)) = done {
+            tracing::error!(%error, "the file of unconfirmed ends cannot be written: a crash would forget them");
+        }
     }
 
     /// The table has read everything.

@@ -21,7 +21,7 @@ use crate::values::time::Moment;
 const RECENT: usize = 4096;
 /// Keys that are remembered of logouts whose session could not be loaded. Beyond this number, in a longer outage, the
 /// response still says that the end is not confirmed, but it is not retried.
-const MOST_UNKNOWN: usize = 10_000;
+pub(super) const MOST_UNKNOWN: usize = 10_000;
 
 /// An end that the store has not confirmed.
 #[derive(Clone, Debug)]

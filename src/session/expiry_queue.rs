@@ -17,11 +17,11 @@ impl ExpiryQueue {
         self.0.lock().insert((at.seconds(), key));
     }
 
-    /// Takes out everything that is due.
-    pub(super) fn due(&self, now: Moment) -> Vec<SessionKey> {
+    /// Takes out what is due, up to this many.
+    pub(super) fn due(&self, now: Moment, most: usize) -> Vec<SessionKey> {
         let mut entries = self.0.lock();
         let mut due = Vec::new();
-        while entries.first().is_some_and(|(second, _)| *second <= now.seconds()) {
+        while due.len() < most && entries.first().is_some_and(|(second, _)| *second <= now.seconds()) {
             due.extend(entries.pop_first().map(|(_, key)| key));
         }
         due

@@ -11,6 +11,7 @@ mod expiry_queue;
 pub mod lifetime;
 pub mod live;
 mod loads;
+pub mod pending;
 pub mod record;
 mod saved;
 pub mod store;

@@ -19,12 +19,12 @@ use super::backing::Backing;
 use super::expiry_queue::ExpiryQueue;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session, SignIn};
-use super::store::Unavailable;
+use super::store::{SessionStore, Unavailable};
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
-use crate::values::time::Moment;
+use crate::values::time::{Clock, Moment};
 
 /// Limits of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +127,11 @@ impl SessionTable {
             backing,
             limits: CurrentLimits::new(settings),
         }
+    }
+
+    /// An empty table over this store.
+    pub fn over(settings: SessionSettings, store: Arc<dyn SessionStore>, clock: Clock) -> Self {
+        Self::new(settings, Some(Backing::new(store, clock)))
     }
 
     /// How long sessions live.

@@ -123,8 +123,7 @@ fn ask(folder: &Path, method: &str, target: &str, cookie: &str, body: &str) -> O
     let answer = String::from_utf8(answer).ok()?;
     let (head, _) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let cookie =
-        head.lines().find_map(|line| line.to_ascii_lowercase().starts_with("set-cookie: exeunt=").then_some(line));
+    let cookie = head.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie: exeunt="));
     let cookie = cookie.and_then(|line| line.split([' ', ';']).nth(1)).map(str::to_owned);
     Some(Answer { status, cookie })
 }
@@ -237,7 +236,7 @@ fn use_until_killed(folder: &Path, killed: &AtomicBool, logouts: &AtomicUsize) -
 #[test]
 fn what_was_answered_survives_a_kill() {
     let folder = set_up();
-    let kills: u64 = std::env::var("EXEUNT_KILLS").map_or(5, |kills| kills.parse().unwrap());
+    let kills: u64 = std::env::var("EXEUNT_KILLS").map_or(10, |kills| kills.parse().unwrap());
     let (mut last, logouts) = (Told::default(), AtomicUsize::new(0));
     for round in 0..=kills {
         let program = Program::start(folder.path());

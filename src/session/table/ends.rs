@@ -28,6 +28,8 @@ pub(crate) struct EndsOfUser {
 
 /// Ends that the store has not confirmed and that are asked for again in one go.
 const OWED_AT_ONCE: usize = 1000;
+/// Expired sessions that end in one round: after a long stop there may be very many. None of them is served meanwhile.
+const EXPIRED_AT_ONCE: usize = 10_000;
 
 impl SessionTable {
     /// Ends a session: mark, table, store. `None` if another caller has ended it.
@@ -48,7 +50,7 @@ impl SessionTable {
         };
         self.withdraw(backing, &marked);
         let (ends, ()) = tokio::join!(backing.end(&marked), wait_for_writes(&marked));
-        let mut all = settled(backing, marked, cause, ends);
+        let mut all = self.settled(backing, marked, cause, ends).await;
         for session in others {
             if is_owed(backing, session.name()).await {
                 all.extend(session.ended().map(|cause| ended(session, cause, End::Lost, false)));
@@ -67,12 +69,15 @@ impl SessionTable {
         let epoch = backing.epoch();
         let (removed, ()) = tokio::join!(backing.end_all_of(user), wait_for_writes(&marked));
         let Ok(removed) = removed else {
-            return EndsOfUser { ended: settled(backing, marked, cause, Err(Unavailable)), confirmed: false };
+            return EndsOfUser {
+                ended: self.settled(backing, marked, cause, Err(Unavailable)).await,
+                confirmed: false,
+            };
         };
         let mut names: HashSet<_> = removed.iter().map(|record| record.name).collect();
         let won = |session: &Arc<Session>| if names.remove(session.name()) { End::Won } else { End::Lost };
         let ends = marked.iter().map(won).collect();
-        let mut all = settled(backing, marked, cause, Ok(ends));
+        let mut all = self.settled(backing, marked, cause, Ok(ends)).await;
         for record in removed.iter().filter(|record| names.contains(&record.name)) {
             let session = self.take_out(backing, &record.name, cause).or_else(|| backing.restored(record, epoch));
             all.extend(session.map(|session| {
@@ -86,7 +91,7 @@ impl SessionTable {
     /// Ends the sessions whose time is up.
     pub(crate) async fn expired(&self, now: Moment) -> Vec<Ended> {
         let (mut idle, mut absolute) = (Vec::new(), Vec::new());
-        for key in self.expiry_queue.due(now) {
+        for key in self.expiry_queue.due(now, EXPIRED_AT_ONCE) {
             let Some(session) = self.by_key.get(&key).map(|entry| Arc::clone(entry.value())) else { continue };
             match self.expiry(&session, now) {
                 Some(EndCause::Idle) => idle.push(session),
@@ -152,30 +157,34 @@ impl SessionTable {
         }
         let (over, known): (Vec<_>, Vec<_>) =
             known.into_iter().partition(|session| self.expiry(session, now) == Some(EndCause::Absolute));
-        backing.dead.confirmed(over.iter().map(|session| session.name()));
+        let mut done: Vec<_> = over.iter().map(|session| *session.name()).collect();
         match backing.end(&known).await {
-            Ok(_) => backing.dead.confirmed(known.iter().map(|session| session.name())),
+            Ok(_) => done.extend(known.iter().map(|session| *session.name())),
             Err(Unavailable) => backing.dead.owe(known.into_iter().map(Owed::Known)),
         }
         let mut all = Vec::new();
         for (key, until) in unknown {
             match self.end_unknown(backing, &key).await {
                 Ok(ended) => {
-                    backing.dead.confirmed([&key]);
+                    done.push(key);
                     all.extend(ended);
                 }
                 Err(Unavailable) if until > now => backing.dead.owe([Owed::Unknown(key, until)]),
-                Err(Unavailable) => backing.dead.confirmed([&key]),
+                Err(Unavailable) => done.push(key),
             }
         }
+        backing.dead.confirmed(&done);
+        backing.forget_pending(done).await;
         all
     }
 
     /// Ends the sessions of keys that the store could not be asked about: as soon as it answers again, and until then
     /// none of these keys opens anything here.
-    pub(crate) fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
-        if let Some(backing) = &self.backing {
-            backing.dead.owe_unknown(keys, now + self.lifetime().absolute);
+    pub(crate) async fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
+        if let Some(backing) = self.backing.as_ref().filter(|_| !keys.is_empty()) {
+            let until = now + self.lifetime().absolute;
+            backing.dead.owe_unknown(keys, until);
+            backing.note_pending(keys.to_vec(), until).await;
         }
     }
 
@@ -195,6 +204,31 @@ impl SessionTable {
         marked.iter().for_each(|session| self.remove(session));
     }
 
+    /// Notes what the store said about marked sessions.
+    async fn settled(
+        &self,
+        backing: &Backing,
+        marked: Vec<Arc<Session>>,
+        cause: EndCause,
+        ends: Result<Vec<End>, Unavailable>,
+    ) -> Vec<Ended> {
+        match ends {
+            Ok(ends) => {
+                backing.dead.confirmed(marked.iter().map(|session| session.name()));
+                // Requests that still show them are not asked about again.
+                marked.iter().flat_map(|session| session.keys()).for_each(|key| backing.loads.note_absent(&key));
+                marked.into_iter().zip(ends).map(|(session, end)| ended(session, cause, end, true)).collect()
+            }
+            Err(Unavailable) => {
+                backing.dead.owe(marked.iter().cloned().map(Owed::Known));
+                let last = marked.iter().map(|session| session.created()).max().unwrap_or_default();
+                let names = marked.iter().map(|session| *session.name()).collect();
+                backing.note_pending(names, last + self.lifetime().absolute).await;
+                marked.into_iter().map(|session| ended(session, cause, End::Won, false)).collect()
+            }
+        }
+    }
+
     /// Takes a session out that the store has ended.
     pub(super) fn take_out(&self, backing: &Backing, name: &SessionKey, cause: EndCause) -> Option<Arc<Session>> {
         // Noted first: an old record that is entered after this is seen to be dead, one entered before is found here.
@@ -211,27 +245,6 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(super) fn ended(session: Arc<Session>, cause: EndCause, end: End, confirmed: bool) -> Ended {
     let quiet = !session.has_writes();
     Ended { session, cause, end, confirmed, quiet }
-}
-
-/// Notes what the store said about marked sessions.
-fn settled(
-    backing: &Backing,
-    marked: Vec<Arc<Session>>,
-    cause: EndCause,
-    ends: Result<Vec<End>, Unavailable>,
-) -> Vec<Ended> {
-    match ends {
-        Ok(ends) => {
-            backing.dead.confirmed(marked.iter().map(|session| session.name()));
-            // Requests that still show them are not asked about again.
-            marked.iter().flat_map(|session| session.keys()).for_each(|key| backing.loads.note_absent(&key));
-            marked.into_iter().zip(ends).map(|(session, end)| ended(session, cause, end, true)).collect()
-        }
-        Err(Unavailable) => {
-            backing.dead.owe(marked.iter().cloned().map(Owed::Known));
-            marked.into_iter().map(|session| ended(session, cause, End::Won, false)).collect()
-        }
-    }
 }
 
 /// Whether an end by another caller is not confirmed yet, also because the store is slow.

@@ -11,6 +11,7 @@ use super::SessionTable;
 use super::ends::ended;
 use crate::session::backing::{Backing, DEADLINE};
 use crate::session::dead::{Entry, Mark};
+use crate::session::pending::PendingEnds;
 use crate::session::record::{Ended, Session};
 use crate::session::store::{End, Record, StoreEvent, Unavailable};
 use crate::values::client_address::ClientAddress;
@@ -126,12 +127,20 @@ impl SessionTable {
         missing.for_each(|key| _ = self.enter_key(known, *key));
     }
 
+    /// Takes over the ends that an earlier run of the program could not have confirmed. To be called before
+    /// [`SessionTable::load_all`].
+    pub(crate) fn take_over(&self, pending: PendingEnds) {
+        if let Some(backing) = &self.backing {
+            backing.take_over(pending);
+        }
+    }
+
     /// Reads everything that the store has: what makes a start. Sessions beyond the capacity are entered too: a restart
     /// with a lower limit signs nobody out. Returns how many there are.
     ///
     /// # Errors
     /// The store does not answer.
-    pub(crate) async fn load_all(&self) -> Result<usize, Unavailable> {
+    pub async fn load_all(&self) -> Result<usize, Unavailable> {
         let Some(backing) = &self.backing else { return Ok(0) };
         let mut from = None;
         loop {

@@ -7,11 +7,11 @@ use futures_util::future::join_all;
 
 use super::tests::{AT_START, open, settings, sign_in};
 use super::*;
+use crate::session::pending::PendingEnds;
 use crate::session::store::faulty::{FaultyStore, Mood};
-use crate::session::store::{End, SessionStore, Use};
+use crate::session::store::{End, Use};
 use crate::values::client_address::ClientAddress;
 use crate::values::mac::MacKeys;
-use crate::values::time::Clock;
 
 const HERE: ClientAddress = ClientAddress::Unix;
 
@@ -292,7 +292,7 @@ async fn a_key_that_cannot_be_asked_about_is_ended_later() {
     let (first, second, store) = replicas();
     let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
     store.becomes(Mood::Down);
-    second.owe_end_of(&[id.key(), SessionId::generate().unwrap().key()], AT_START);
+    second.owe_end_of(&[id.key(), SessionId::generate().unwrap().key()], AT_START).await;
     assert!(second.confirm_owed(AT_START).await.is_empty());
     store.becomes(Mood::Sound);
     assert_eq!(look_up(&second, &id.key(), AT_START).await.unwrap_err(), Unavailable, "it opens nothing meanwhile");
@@ -425,4 +425,38 @@ async fn a_session_with_a_new_password_is_kept_with_it() {
     let record = store.other().load(session.name()).await.unwrap().unwrap();
     let kept = Session::restored(&record, &Clock::manual().0).unwrap();
     assert!(kept.stamp().unwrap().is_of(session.user(), &[b"new"], &keys));
+}
+
+/// The program is killed while the store does not answer.
+#[tokio::test]
+async fn an_end_that_is_not_confirmed_survives_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let pending = || PendingEnds::open(&folder.path().join("pending")).unwrap();
+    let store = FaultyStore::new();
+    let first = table_over(Arc::clone(&store));
+    first.take_over(pending());
+    let [ends, unknown, stays] = [
+        open(&first, "a", beginning()).await,
+        open(&first, "b", beginning()).await,
+        open(&first, "c", beginning()).await,
+    ];
+    store.becomes(Mood::Down);
+    assert!(!first.end(&ends.session, EndCause::Logout).await.unwrap().confirmed);
+    first.owe_end_of(&[unknown.id.key()], beginning()).await;
+    drop(first);
+
+    store.becomes(Mood::Sound);
+    let second = table_over(Arc::clone(&store));
+    second.take_over(pending());
+    assert_eq!(second.load_all().await, Ok(1));
+    for over in [&ends, &unknown] {
+        assert_eq!(look_up(&second, &over.id.key(), beginning()).await.unwrap_err(), Unavailable);
+    }
+    assert!(second.find(&stays.id.key(), beginning()).is_some());
+    assert_eq!(second.confirm_owed(beginning()).await.len(), 2);
+    for over in [&ends, &unknown] {
+        assert!(!is_kept(&store, &over.id.key()).await);
+        assert!(look_up(&second, &over.id.key(), beginning()).await.unwrap().is_none());
+    }
+    assert!(pending().all().is_empty(), "what is confirmed is forgotten");
 }

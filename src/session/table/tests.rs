@@ -12,7 +12,6 @@ use crate::session::store::memory::MemoryStore;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::identity::Identity;
-use crate::values::time::Clock;
 
 pub(super) const AT_START: Moment = Moment::from_seconds(0);
 

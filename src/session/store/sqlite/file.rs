@@ -47,15 +47,16 @@ impl StoreProblem {
         Self(format!("the session store {} {what}; {help}", path.display()))
     }
 
+    pub(super) fn damaged(path: &Path, how: &dyn fmt::Display) -> Self {
+        let aside = format!("mv {0} {0}.damaged", path.display());
+        let help = format!("restore a copy of it, or start without it ({aside}), which signs everybody out");
+        Self::with(path, &format!("is damaged ({how})"), &help)
+    }
+
     /// What SQLite says, in an operator's words.
     pub(super) fn of(path: &Path, error: &Error) -> Self {
-        let aside = format!("mv {0} {0}.damaged", path.display());
         match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::with(
-                path,
-                &format!("is damaged ({error})"),
-                &format!("restore a copy of it, or start without it ({aside}), which signs everybody out"),
-            ),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::damaged(path, error),
             Some(ErrorCode::DiskFull) => Self::with(path, "cannot be written: the disk is full", "make room on it"),
             Some(ErrorCode::ReadOnly) => Self::with(path, "cannot be written: it is read-only", WRITABLE),
             Some(ErrorCode::DatabaseBusy) => {
@@ -93,6 +94,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, StoreProblem> {
     if connection.is_readonly("main").map_err(problem)? {
         return Err(StoreProblem::with(path, "cannot be written: it is read-only", WRITABLE));
     }
+    make(&connection).map_err(problem)?;
     check(&connection, path)?;
     connection.execute_batch(USE).map_err(problem)?;
     Ok(OpenFile { connection, lock })
@@ -126,21 +128,29 @@ fn lock_file(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Makes the tables of a new file; refuses what this version did not make.
-fn check(connection: &Connection, path: &Path) -> Result<(), StoreProblem> {
+fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
+/// Makes the tables of a file that has nothing in it yet.
+fn make(connection: &Connection) -> rusqlite::Result<()> {
+    if number(connection, "SELECT count(*) FROM sqlite_schema")? > 0
+        || number(connection, "PRAGMA application_id")? != 0
+    {
+        return Ok(());
+    }
+    let numbers = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};");
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {numbers} COMMIT;"))
+}
+
+/// Refuses what this version did not make.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreProblem> {
     let problem = |error: Error| StoreProblem::of(path, &error);
-    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(problem);
-    let tables = number("SELECT count(*) FROM sqlite_schema")?;
-    let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
-    match (tables, application, version) {
-        (0, 0, 0) => {
-            let new = format!(
-                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
-            );
-            connection.execute_batch(&new).map_err(problem)
-        }
-        (_, APPLICATION, VERSION) => Ok(()),
-        (_, APPLICATION, later) if later > VERSION => Err(StoreProblem::with(
+    let application = number(connection, "PRAGMA application_id").map_err(problem)?;
+    let version = number(connection, "PRAGMA user_version").map_err(problem)?;
+    match (application, version) {
+        (APPLICATION, VERSION) => Ok(()),
+        (APPLICATION, later) if later > VERSION => Err(StoreProblem::with(
             path,
             &format!("was written by a later version of Exeunt (form {later}, this version reads {VERSION})"),
             "start that version, or name another file, which signs everybody out",

@@ -8,6 +8,7 @@ mod file;
 mod records;
 #[cfg(test)]
 mod tests;
+pub mod upkeep;
 mod writer;
 
 use std::path::{Path, PathBuf};

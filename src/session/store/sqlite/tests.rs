@@ -154,3 +154,29 @@ async fn what_is_not_committed_is_not_answered_as_done() {
     assert_eq!(store.run(move |file| file.execute_batch(broken)).await, Err(Unavailable));
     assert_eq!(store.open(record("alice")).await, Ok(()));
 }
+
+#[tokio::test]
+async fn an_operator_checks_it_at_any_time_and_makes_it_smaller_while_it_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    assert!(upkeep::check(&path).is_err() && upkeep::vacuum(&path).is_err() && !path.exists());
+    let store = SqliteStore::open(&path).unwrap();
+    let mut names = Vec::new();
+    for _ in 0..50 {
+        let record = Record { about: vec![1; 10_000], ..record("alice") };
+        names.push(record.name);
+        store.open(record).await.unwrap();
+    }
+    store.end(&names[1..]).await.unwrap();
+    let before = upkeep::check(&path).unwrap();
+    assert_eq!((before.sessions, before.users), (1, 1));
+    assert!(upkeep::vacuum(&path).unwrap_err().to_string().contains("in use"));
+    drop(store);
+    let after = upkeep::vacuum(&path).unwrap();
+    assert!(after.sessions == 1 && after.bytes * 2 < before.bytes, "{after:?} {before:?}");
+    let mut damaged = fs::read(&path).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle..].fill(0xa5);
+    fs::write(&path, damaged).unwrap();
+    assert!(upkeep::check(&path).unwrap_err().to_string().contains("is damaged"));
+}

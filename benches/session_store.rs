@@ -1,0 +1,167 @@
+//! The file of sessions: durable sign-ins and sign-outs a second, with the disk's own rate beside them, and a start with
+//! a million sessions. `cargo bench --bench session_store [-- SESSIONS]`, in the working folder's file system.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a measurement that goes wrong should stop"
+)]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use exeunt::session::lifetime::Lifetime;
+use exeunt::session::record::SignIn;
+use exeunt::session::store::sqlite::SqliteStore;
+use exeunt::session::table::{SessionSettings, SessionTable};
+use exeunt::values::client_address::ClientAddress;
+use exeunt::values::device::Device;
+use exeunt::values::end_cause::EndCause;
+use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::time::Clock;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const CLIENTS: usize = 64;
+/// Sign-ins of each client.
+const OF_EACH: usize = 1000;
+const SESSIONS: usize = 1_000_000;
+/// Sessions of one user.
+const OF_A_USER: usize = 10;
+/// Sign-ins at the same time, while the file is filled.
+const AT_ONCE: usize = 1000;
+
+fn per_second(count: usize, since: Instant) -> f64 {
+    count as f64 / since.elapsed().as_secs_f64()
+}
+
+/// One after the other: what could be done without sharing the wait for the disk.
+fn syncs_per_second(folder: &Path) -> f64 {
+    let mut file = File::create(folder.join("synced")).unwrap();
+    let begun = Instant::now();
+    for _ in 0..1000 {
+        file.write_all(&[7; 4096]).unwrap();
+        file.sync_data().unwrap();
+    }
+    per_second(1000, begun)
+}
+
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+fn table(path: &Path, clock: &Clock) -> SessionTable {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let settings = SessionSettings {
+        lifetime: Lifetime { idle: day, absolute: day },
+        max_per_user: OF_EACH,
+        capacity: 2 * SESSIONS,
+    };
+    SessionTable::over(settings, Arc::new(SqliteStore::open(path).unwrap()), clock.clone())
+}
+
+fn sign_in(user: usize) -> SignIn {
+    let name = format!("user{user}");
+    let identity = Identity::new(&name, Some(&format!("{name}@example.com")), None, &["staff".to_owned()]).unwrap();
+    SignIn {
+        user: Arc::new(UserKey { source: "file".into(), subject: name.as_str().into() }),
+        identity: Arc::new(identity),
+        stamp: None,
+        device: Device::from_user_agent("Firefox/142.0 (Linux)"),
+        address: ClientAddress::Unix,
+    }
+}
+
+async fn durable(path: &Path) {
+    let clock = Clock::system();
+    let table = Arc::new(table(path, &clock));
+    let begun = Instant::now();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let (table, now) = (Arc::clone(&table), clock.now());
+            tokio::spawn(async move {
+                for _ in 0..OF_EACH {
+                    table.open(sign_in(client), now).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    println!("durable sign-ins, {CLIENTS} clients: {:.0} a second", per_second(CLIENTS * OF_EACH, begun));
+    let begun = Instant::now();
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| {
+            let table = Arc::clone(&table);
+            tokio::spawn(async move {
+                for session in table.list(&sign_in(client).user) {
+                    assert_eq!(table.end_all(vec![session], EndCause::Logout).await.len(), 1);
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert!(table.is_empty());
+    println!("durable sign-outs, {CLIENTS} clients: {:.0} a second", per_second(CLIENTS * OF_EACH, begun));
+}
+
+async fn start(path: &Path, sessions: usize) {
+    let clock = Clock::system();
+    let filled = Arc::new(table(path, &clock));
+    for first in (0..sessions).step_by(AT_ONCE) {
+        let opening: Vec<_> = (first..first + AT_ONCE)
+            .map(|number| {
+                let (table, now) = (Arc::clone(&filled), clock.now());
+                tokio::spawn(async move { table.open(sign_in(number / OF_A_USER), now).await.is_ok() })
+            })
+            .collect();
+        for opening in opening {
+            assert!(opening.await.unwrap());
+        }
+    }
+    drop(filled);
+    println!("file: {} bytes a session", path.metadata().unwrap().len() as usize / sessions);
+    let begun = Instant::now();
+    let table = table(path, &clock);
+    assert_eq!(table.load_all().await, Ok(sessions));
+    println!("a start with {sessions} sessions: {:.2} s", begun.elapsed().as_secs_f64());
+}
+
+/// Reads the file in a process that has nothing else: what it needs is what the sessions need.
+async fn memory(path: &Path, sessions: usize) {
+    let before = resident();
+    let table = table(path, &Clock::system());
+    assert_eq!(table.load_all().await, Ok(sessions));
+    let each = (resident() - before) / sessions;
+    println!("memory: {each} bytes a session, 16 MiB for pages of the file included");
+}
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    if let [which, path, sessions] = &*arguments
+        && which == "memory"
+    {
+        return memory(path.as_ref(), sessions.parse().unwrap()).await;
+    }
+    let sessions = arguments.first().map_or(SESSIONS, |sessions| sessions.parse().unwrap()).next_multiple_of(AT_ONCE);
+    let folder = tempfile::tempdir_in(".").unwrap();
+    println!("fdatasync of 4 KiB, one by one: {:.0} a second", syncs_per_second(folder.path()));
+    durable(&folder.path().join("durable.db")).await;
+    let path = folder.path().join("sessions.db");
+    start(&path, sessions).await;
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let child = child.arg("memory").arg(&path).arg(sessions.to_string());
+    assert!(child.status().unwrap().success());
+}

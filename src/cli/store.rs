@@ -1,0 +1,66 @@
+//! `exeunt store`: looks after the file of sessions.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::session::store::sqlite::StoreProblem;
+use crate::session::store::sqlite::upkeep::{self, Contents};
+
+use super::failure::CommandError;
+use super::{Configuration, check, keys, print};
+
+/// Looks after the file of sessions.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Read the whole file and say whether it is sound, also while the gateway runs
+    #[command(after_help = "Examples:\n  exeunt store check\n  exeunt store check --file /root/copy-of-sessions.db")]
+    Check(Which),
+    /// Give the room of ended sessions back to the disk, while the gateway does not run
+    #[command(after_help = "Example:\n  systemctl stop exeunt && exeunt store vacuum; systemctl start exeunt")]
+    Vacuum(Which),
+}
+
+/// Which file is meant.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Which {
+    /// The file [default: that of the configuration]
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    which: Configuration,
+}
+
+/// The folder that the unit gives the service. An operator's shell does not have it in its environment.
+const STATE_OF_THE_SERVICE: &str = "/var/lib/exeunt";
+
+/// Runs the command. Exit code 0, or 1 with what is wrong on standard error.
+pub(super) fn run(command: StoreCommand) -> ExitCode {
+    let (which, work): (_, fn(&Path) -> Result<Contents, StoreProblem>) = match command {
+        StoreCommand::Check(which) => (which, upkeep::check),
+        StoreCommand::Vacuum(which) => (which, upkeep::vacuum),
+    };
+    let Ok(path) = which.path() else { return ExitCode::FAILURE };
+    print::finish(done(path.as_deref(), work))
+}
+
+fn done(path: Option<&Path>, work: fn(&Path) -> Result<Contents, StoreProblem>) -> Result<String, CommandError> {
+    let Some(path) = path else { return Ok("sessions are kept in memory: there is no file\n".to_owned()) };
+    let Contents { sessions, users, bytes } =
+        work(path).map_err(|problem| CommandError(format!("error: {problem}")))?;
+    Ok(format!("{}: sound, sessions {sessions}, users {users}, bytes {bytes}\n", path.display()))
+}
+
+impl Which {
+    /// The file; `None` where sessions are in memory. A configuration that cannot be read has been reported.
+    fn path(&self) -> Result<Option<PathBuf>, check::NotLoaded> {
+        if let Some(file) = &self.file {
+            return Ok(Some(file.clone()));
+        }
+        let settings = check::load(&self.which)?.settings;
+        let state = keys::resolved(&settings.state);
+        let state = if state.starts_with("/etc") { PathBuf::from(STATE_OF_THE_SERVICE) } else { state };
+        Ok(settings.store.file(&state))
+    }
+}

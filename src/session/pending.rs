@@ -1,0 +1,174 @@
+//! Ends that the store has not confirmed, on disk: a crash must not forget them.
+//!
+//! A file of fixed size beside the store. All of it is written when it is made, so that an end can be noted on a disk
+//! that is full. An entry is 48 bytes: the key, until when its session could live at most (seconds since 1970, little
+//! endian), and the first eight bytes of the SHA-256 of both. What has another checksum is an empty place.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::dead::MOST_UNKNOWN;
+use crate::values::session_id::SessionKey;
+use crate::values::time::WallTime;
+
+/// Bytes of an entry.
+const ENTRY: usize = 48;
+/// Bytes of the file.
+const SIZE: usize = MOST_UNKNOWN * ENTRY;
+
+/// The end of the session of this key, which need not be asked for after this time.
+pub(super) type PendingEnd = (SessionKey, WallTime);
+
+/// The file.
+#[derive(Debug)]
+pub struct PendingEnds {
+    file: File,
+    places: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    taken: HashMap<SessionKey, (usize, WallTime)>,
+    free: Vec<usize>,
+}
+
+impl PendingEnds {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// It cannot be read and written, or there is no room to make it.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let mut content = Vec::with_capacity(SIZE);
+        (&file).take(SIZE as u64).read_to_end(&mut content)?;
+        if content.len() < SIZE {
+            file.write_all(&vec![0; SIZE - content.len()])?;
+            file.sync_all()?;
+            path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
+            content.resize(SIZE, 0);
+        }
+        let mut places = Places::default();
+        for (place, entry) in content.chunks_exact(ENTRY).enumerate() {
+            match read(entry) {
+                Some((key, until)) => _ = places.taken.insert(key, (place, until)),
+                None => places.free.push(place),
+            }
+        }
+        Ok(Self { file, places: places.into() })
+    }
+
+    /// What is noted.
+    pub(super) fn all(&self) -> Vec<PendingEnd> {
+        self.places.lock().taken.iter().map(|(key, (_, until))| (*key, *until)).collect()
+    }
+
+    /// Notes these; when this returns, the disk has them.
+    ///
+    /// # Errors
+    /// The disk does not take them, or the file is full.
+    pub(super) fn note(&self, ends: &[PendingEnd]) -> io::Result<()> {
+        let mut places = self.places.lock();
+        for (key, until) in ends {
+            if places.taken.contains_key(key) {
+                continue;
+            }
+            let place = places.free.pop().ok_or_else(|| io::Error::other("it is full"))?;
+            places.taken.insert(*key, (place, *until));
+            self.file.write_all_at(&written(key, *until), offset(place))?;
+        }
+        drop(places);
+        self.file.sync_data()
+    }
+
+    /// Forgets these. A crash may bring them back: to end a session twice does no harm.
+    ///
+    /// # Errors
+    /// The disk does not take that.
+    pub(super) fn forget(&self, keys: &[SessionKey]) -> io::Result<()> {
+        let mut places = self.places.lock();
+        for key in keys {
+            if let Some((place, _)) = places.taken.remove(key) {
+                places.free.push(place);
+                self.file.write_all_at(&[0; ENTRY], offset(place))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn offset(place: usize) -> u64 {
+    (place * ENTRY) as u64
+}
+
+fn written(key: &SessionKey, until: WallTime) -> [u8; ENTRY] {
+    let mut entry = [0; ENTRY];
+    let parts = key.as_bytes().iter().copied().chain(until.0.to_le_bytes()).chain(checksum(key, until));
+    entry.iter_mut().zip(parts).for_each(|(byte, part)| *byte = part);
+    entry
+}
+
+fn read(entry: &[u8]) -> Option<PendingEnd> {
+    let (key, rest) = entry.split_first_chunk::<32>()?;
+    let (until, sum) = rest.split_first_chunk::<8>()?;
+    let (key, until) = (SessionKey::from_bytes(*key), WallTime(u64::from_le_bytes(*until)));
+    (checksum(&key, until) == *sum).then_some((key, until))
+}
+
+fn checksum(key: &SessionKey, until: WallTime) -> [u8; 8] {
+    let hash = Sha256::new().chain_update(key.as_bytes()).chain_update(until.0.to_le_bytes()).finalize();
+    hash.first_chunk().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::session::store::contract::record;
+
+    #[test]
+    fn what_was_noted_is_there_again_and_what_was_forgotten_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pending");
+        let (one, other) = ((record("a").name, WallTime(5)), (record("b").name, WallTime(6)));
+        let ends = PendingEnds::open(&path).unwrap();
+        assert!(ends.all().is_empty());
+        let size = path.metadata().unwrap();
+        assert_eq!(size.len(), SIZE as u64);
+        assert!(size.blocks() * 512 >= size.len(), "room on the disk is taken when the file is made");
+        ends.note(&[one, other, one]).unwrap();
+        ends.note(&[one]).unwrap();
+        drop(ends);
+        let ends = PendingEnds::open(&path).unwrap();
+        assert_eq!(ends.all().len(), 2);
+        ends.forget(&[one.0, record("x").name]).unwrap();
+        drop(ends);
+        let ends = PendingEnds::open(&path).unwrap();
+        assert_eq!(ends.all(), [other]);
+        assert_eq!(path.metadata().unwrap().len(), SIZE as u64);
+    }
+
+    #[test]
+    fn what_is_torn_is_an_empty_place_and_a_full_file_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pending");
+        let ends = PendingEnds::open(&path).unwrap();
+        let all: Vec<_> = (0..MOST_UNKNOWN).map(|_| (record("a").name, WallTime(5))).collect();
+        ends.note(&all).unwrap();
+        assert!(ends.note(&[(record("b").name, WallTime(5))]).is_err());
+        drop(ends);
+        let mut content = std::fs::read(&path).unwrap();
+        content[10] ^= 1;
+        content.truncate(SIZE - 7);
+        std::fs::write(&path, content).unwrap();
+        let ends = PendingEnds::open(&path).unwrap();
+        assert_eq!(ends.all().len(), MOST_UNKNOWN - 2);
+        ends.note(&all[..1]).unwrap();
+    }
+}

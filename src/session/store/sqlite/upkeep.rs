@@ -1,0 +1,59 @@
+//! What operators do with the file: check it, and make it smaller.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Error, OpenFlags};
+
+use super::file::{self, StoreProblem};
+
+/// What is in a sound file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// Sessions that have not ended.
+    pub sessions: u64,
+    /// Users that they belong to.
+    pub users: u64,
+    /// The size of the file.
+    pub bytes: u64,
+}
+
+/// Reads the whole file, also while a gateway uses it. Nothing is changed.
+///
+/// # Errors
+/// [`StoreProblem`]: it is damaged, or no file of sessions.
+pub fn check(path: &Path) -> Result<Contents, StoreProblem> {
+    let problem = |error: Error| StoreProblem::of(path, &error);
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(problem)?;
+    file::check(&connection, path)?;
+    let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(problem)?;
+    if verdict != "ok" {
+        return Err(StoreProblem::damaged(path, &verdict));
+    }
+    contents(&connection).map_err(problem)
+}
+
+fn contents(connection: &Connection) -> rusqlite::Result<Contents> {
+    let number = |sql: &str| {
+        connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+            .map(|number| u64::try_from(number).unwrap_or_default())
+    };
+    Ok(Contents {
+        sessions: number("SELECT count(*) FROM session")?,
+        users: number("SELECT count(*) FROM (SELECT DISTINCT source, subject FROM session)")?,
+        bytes: number("PRAGMA page_count")? * number("PRAGMA page_size")?,
+    })
+}
+
+/// Gives the room of ended sessions back to the disk, while no gateway uses the file. Returns what is in it.
+///
+/// # Errors
+/// [`StoreProblem`]: it cannot be used, or a gateway uses it.
+pub fn vacuum(path: &Path) -> Result<Contents, StoreProblem> {
+    // What is not there is not made.
+    check(path)?;
+    let opened = file::open(path)?;
+    let problem = |error: Error| StoreProblem::of(path, &error);
+    opened.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").map_err(problem)?;
+    contents(&opened.connection).map_err(problem)
+}
