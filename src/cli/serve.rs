@@ -11,6 +11,7 @@ use crate::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, Reloaded};
 use crate::audit::{Format, Log, LogSettings};
 use crate::config::{self, Settings, StartValues};
 use crate::gateway::Gateway;
+use crate::proxy::inherited::Inherited;
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Server, Signals};
@@ -98,7 +99,13 @@ pub(super) type Kept = (MacKeys, Option<OpenStore>);
 async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.server.connections);
     let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
-    let listeners = listener::bind(&settings.server.listen).map_err(|error| not_listening(&log, &path, &error))?;
+    let mut inherited = Inherited::from_environment()
+        .map_err(|error| format!("the sockets that were handed over (LISTEN_FDS) cannot be used: {error}"))?;
+    let listeners = listener::bind_or_take(&settings.server.listen, &mut inherited);
+    let listeners = listeners.map_err(|error| not_listening(&log, &path, &error))?;
+    for place in inherited.left() {
+        tracing::warn!(%place, "a socket was handed over that `listen` does not name: nobody accepts there");
+    }
     run(Some(path), settings, kept, log, listeners, signals).await
 }
 

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::inherited::Inherited;
 use super::transport::Transport;
 use super::unix_socket::{self, SocketFile};
 use crate::values::client_address::Peer;
@@ -24,7 +25,7 @@ pub struct Listener {
 enum Accepting {
     Tcp(TcpListener),
     // The file goes after the socket: declared later, dropped later.
-    Unix(UnixListener, #[expect(dead_code, reason = "it removes the file when dropped")] SocketFile),
+    Unix(UnixListener, #[expect(dead_code, reason = "it removes the file when dropped")] Option<SocketFile>),
 }
 
 /// A place that cannot be listened at, and why.
@@ -55,14 +56,28 @@ pub(super) const KEEPALIVE: TcpKeepalive =
 /// # Errors
 /// The first place that cannot be bound. What was bound before is released.
 pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, BindError> {
-    let bind_one = |address: &ListenAddress| {
+    bind_or_take(addresses, &mut Inherited::default())
+}
+
+/// As [`bind`], but what was handed over for a place is taken instead.
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_or_take(addresses: &[ListenAddress], inherited: &mut Inherited) -> Result<Vec<Listener>, BindError> {
+    let mut bind_one = |address: &ListenAddress| {
         let listener = match address {
-            ListenAddress::Tcp(socket) => bind_tcp(*socket, takes_ipv4(*socket, addresses)),
-            ListenAddress::Unix(path) => bind_unix(path),
+            ListenAddress::Tcp(socket) => match inherited.take_tcp(*socket) {
+                Some(listener) => taken_tcp(listener),
+                None => bind_tcp(*socket, takes_ipv4(*socket, addresses)),
+            },
+            ListenAddress::Unix(path) => match inherited.take_unix(path) {
+                Some(listener) => taken_unix(path, listener),
+                None => bind_unix(path),
+            },
         };
         listener.map_err(|cause| BindError { address: address.clone(), cause })
     };
-    addresses.iter().map(bind_one).collect()
+    addresses.iter().map(&mut bind_one).collect()
 }
 
 /// Whether a place of these could be bound now. No client can connect meanwhile, and nothing stays.
@@ -100,17 +115,34 @@ fn bound(address: SocketAddr, takes_ipv4: bool) -> io::Result<Socket> {
         socket.set_only_v6(!takes_ipv4)?;
     }
     socket.set_reuse_address(true)?;
-    // Accepted sockets inherit these two on Linux.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
-    socket.set_nonblocking(true)?;
+    set_options(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
+fn set_options(socket: &Socket) -> io::Result<()> {
+    // Accepted sockets inherit these two on Linux.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_nonblocking(true)
+}
+
+fn taken_tcp(listener: std::net::TcpListener) -> io::Result<Listener> {
+    set_options(&SockRef::from(&listener))?;
+    let listener = TcpListener::from_std(listener)?;
+    Ok(Listener { address: ListenAddress::Tcp(listener.local_addr()?), socket: Accepting::Tcp(listener) })
+}
+
+/// Its file is the service manager's, and stays.
+fn taken_unix(path: &Path, listener: std::os::unix::net::UnixListener) -> io::Result<Listener> {
+    listener.set_nonblocking(true)?;
+    let socket = Accepting::Unix(UnixListener::from_std(listener)?, None);
+    Ok(Listener { address: ListenAddress::Unix(path.to_owned()), socket })
+}
+
 fn bind_unix(path: &Path) -> io::Result<Listener> {
     let (listener, file) = unix_socket::bind(path, SOCKET_MODE, None)?;
-    Ok(Listener { address: ListenAddress::Unix(path.to_owned()), socket: Accepting::Unix(listener, file) })
+    Ok(Listener { address: ListenAddress::Unix(path.to_owned()), socket: Accepting::Unix(listener, Some(file)) })
 }
 
 impl Listener {
@@ -200,7 +232,7 @@ mod tests {
         let (transport, peer) = listeners[0].accept().await.unwrap();
         let Transport::Tcp(stream) = transport else { panic!("a TCP stream") };
         assert!(stream.nodelay().unwrap());
-        assert!(socket2::SockRef::from(&stream).keepalive().unwrap());
+        assert!(SockRef::from(&stream).keepalive().unwrap());
         assert_eq!(peer, Peer::Tcp(client.local_addr().unwrap()));
     }
 

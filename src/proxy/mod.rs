@@ -14,6 +14,7 @@ mod exchange;
 mod failure;
 pub(crate) mod frames;
 mod idle;
+pub mod inherited;
 pub mod listener;
 mod peer;
 mod read_head;

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
@@ -54,10 +56,16 @@ fn set_password(folder: &Path, password: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_exeunt"));
+fn serve(folder: &Path) -> Command {
+    let mut command = command(folder, env!("CARGO_BIN_EXE_exeunt"));
+    command.arg("serve");
+    command
+}
+
+fn command(folder: &Path, program: &str) -> Command {
+    let mut command = Command::new(program);
     let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
-    command.arg("serve").current_dir(folder).stderr(log).env_remove("STATE_DIRECTORY");
+    command.current_dir(folder).stderr(log).env_remove("STATE_DIRECTORY");
     command
 }
 
@@ -68,11 +76,15 @@ fn log(folder: &Path) -> String {
 impl<'a> Program<'a> {
     /// Starts it, and waits until it says that it serves.
     fn start(folder: &'a Path) -> Self {
+        Self::with(folder, serve(folder))
+    }
+
+    fn with(folder: &'a Path, mut command: Command) -> Self {
         let notify = folder.join("notify");
         let _ = fs::remove_file(&notify);
         let manager = UnixDatagram::bind(&notify).unwrap();
         manager.set_read_timeout(Some(PATIENCE)).unwrap();
-        let program = Self { folder, child: command(folder).env("NOTIFY_SOCKET", &notify).spawn().unwrap() };
+        let program = Self { folder, child: command.env("NOTIFY_SOCKET", &notify).spawn().unwrap() };
         let mut message = [0; 64];
         let length = manager.recv(&mut message).unwrap_or_else(|error| panic!("{error}: {}", log(folder)));
         assert_eq!(&message[..length], b"READY=1\n".get(..length).unwrap());
@@ -188,7 +200,7 @@ fn a_store_that_cannot_be_used_lets_nobody_in() {
     let folder = set_up();
     let program = Program::start(folder.path());
     let cookie = program.sign_in();
-    let second = command(folder.path()).status().unwrap();
+    let second = serve(folder.path()).status().unwrap();
     assert!(second.code() == Some(78) && log(folder.path()).contains("in use by another gateway"), "{second}");
     assert_eq!(program.status(&cookie), 200);
     program.stop();
@@ -196,7 +208,7 @@ fn a_store_that_cannot_be_used_lets_nobody_in() {
     let sound = fs::read(&path).unwrap();
     let damaged = [&sound[..4096], &vec![0xa5; sound.len() - 4096]].concat();
     fs::write(&path, &damaged).unwrap();
-    let refused = command(folder.path()).status().unwrap();
+    let refused = serve(folder.path()).status().unwrap();
     assert!(!refused.success() && log(folder.path()).contains("is damaged"), "{}", log(folder.path()));
     assert!(fs::read(&path).unwrap() == damaged, "it stays as it is");
     fs::write(&path, &sound).unwrap();
@@ -270,4 +282,36 @@ fn what_was_answered_survives_a_kill() {
     let logouts = logouts.into_inner();
     println!("{kills} kills, {logouts} logouts");
     assert!(logouts as u64 >= 10 * kills, "too few logouts to say anything: {logouts}");
+}
+
+/// A service manager has the socket and hands it over: connections wait while the program restarts.
+#[test]
+fn no_connection_is_refused_while_it_restarts() {
+    let folder = set_up();
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let configuration = CONFIGURATION.replace("\"unix:http.sock\"", &format!("\"unix:http.sock\", \"{address}\""));
+    fs::write(folder.path().join("config.toml"), configuration).unwrap();
+    let start = || {
+        let mut command = command(folder.path(), "sh");
+        // sd_listen_fds(3): from 3 on, for this process.
+        let handing_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" serve";
+        command.args(["-c", handing_over, env!("CARGO_BIN_EXE_exeunt")]);
+        command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        Program::with(folder.path(), command)
+    };
+    let program = start();
+    let cookie = program.sign_in();
+    program.stop();
+    let mut waits = TcpStream::connect(address).unwrap();
+    waits.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "GET /.exeunt/session HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n"
+    );
+    waits.write_all(head.as_bytes()).unwrap();
+    let program = start();
+    let mut answer = String::new();
+    waits.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    program.stop();
 }
