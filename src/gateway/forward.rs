@@ -23,12 +23,16 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::vault::browser_cookie::BrowserCookie;
 
+/// No larger than this: of the next size the allocator makes and frees a page for every request, where there is one at a
+/// time.
+const _: () = assert!(size_of::<Forward>() <= 256);
+
 /// A permit, and the rules under which it was made.
 #[derive(Debug)]
 pub(crate) struct Forward {
     pub(super) assembled: Arc<Assembled>,
     pub(super) permit: Permit,
-    pub(super) target: Option<Vec<u8>>,
+    pub(super) target: Option<Box<[u8]>>,
     pub(super) context: RequestContext,
     pub(super) websocket: bool,
     pub(super) may_repeat: bool,
@@ -36,7 +40,7 @@ pub(crate) struct Forward {
     pub(super) resources: HeaderEdits,
     pub(super) cookies: ApplicationCookies,
     /// What the browser is told to forget.
-    pub(super) expire: Vec<BrowserCookie>,
+    pub(super) expire: Box<[BrowserCookie]>,
     pub(super) host: HostId,
     pub(super) is_idle: bool,
     /// That of the configuration under which the permit was made.

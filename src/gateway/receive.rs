@@ -287,13 +287,13 @@ impl Gateway {
         }
         Received::Forward(Box::new(Forward {
             context: assembled.heads.context(facts, &permit),
-            target: facts.target.rewritten(),
+            target: facts.target.rewritten().map(Vec::into_boxed_slice),
             websocket: facts.is_websocket(),
             may_repeat: facts.method.is_idempotent() && facts.method_override == Ok(None),
             affinity: affinity(facts, permit.session()),
             resources,
             cookies: passed.cookies,
-            expire: passed.expire,
+            expire: passed.expire.into(),
             host: facts.host,
             is_idle,
             generation: 0,

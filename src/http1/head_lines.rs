@@ -125,6 +125,7 @@ pub struct HeadLines {
 const USUAL_LINES: usize = 24;
 
 impl HeadLines {
+    #[inline]
     pub(super) fn push(&mut self, line: HeadLine) {
         if self.lines.is_empty() {
             self.lines = Vec::with_capacity(USUAL_LINES);
