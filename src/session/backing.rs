@@ -138,8 +138,8 @@ impl Backing {
     }
 
     /// The session of a record that was loaded in this epoch; `None` if this version cannot read it.
-    pub(super) fn restored(&self, record: &Record, epoch: Epoch) -> Option<Arc<Session>> {
-        let session = Session::restored(record, &self.clock);
+    pub(super) fn restored(&self, record: &Record, user: Arc<UserKey>, epoch: Epoch) -> Option<Arc<Session>> {
+        let session = Session::restored(record, user, &self.clock);
         session.iter().for_each(|session| session.confirm(epoch));
         if session.is_none() {
             tracing::warn!(session = %record.name.handle(), "the store has a session that this version cannot read");

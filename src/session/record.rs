@@ -106,10 +106,10 @@ impl Session {
         }
     }
 
-    /// A session that a store has kept. `None` if its record is of a later version, or broken. No wall clock that was
+    /// A session of this user that a store has kept. `None` if its record is of a later version, or broken. No wall clock that was
     /// set back makes it younger than it was at its last use.
-    pub(super) fn restored(record: &Record, clock: &Clock) -> Option<Self> {
-        let sign_in = saved::read(record.user.clone(), &record.about)?;
+    pub(super) fn restored(record: &Record, user: Arc<UserKey>, clock: &Clock) -> Option<Self> {
+        let sign_in = saved::read(user, &record.about)?;
         let last_seen = clock.moment_of(record.last_seen);
         let age_when_last_seen = Duration::from_secs(record.last_seen.0.saturating_sub(record.created.0));
         let created = clock.moment_of(record.created).min(last_seen.before(age_when_last_seen));
@@ -392,12 +392,13 @@ pub(crate) mod tests {
         for (set_back, age, idle) in [(0, 3600, 1800), (1800, 1800, 0), (3600, 1800, 0), (36_000, 1800, 0)] {
             let ahead = |time: WallTime| WallTime(time.0 + set_back);
             let moved = Record { created: ahead(kept.created), last_seen: ahead(kept.last_seen), ..kept.clone() };
-            let session = Session::restored(&moved, &clock).unwrap();
+            let session = Session::restored(&moved, Arc::new(moved.user.clone()), &clock).unwrap();
             let since = |moment| clock.now().duration_since(moment).as_secs();
             assert_eq!((since(session.created()), since(session.last_seen())), (age, idle), "{set_back}");
             assert_eq!(session.identity().user(), "alice");
         }
-        assert!(Session::restored(&Record { about: vec![9], ..kept }, &clock).is_none());
+        let user = Arc::new(kept.user.clone());
+        assert!(Session::restored(&Record { about: vec![9], ..kept }, user, &clock).is_none());
     }
 
     #[test]

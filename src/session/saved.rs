@@ -52,12 +52,12 @@ pub(super) fn write(
 }
 
 /// Reads it. `None` for what no version up to this one wrote: such a session is as good as none.
-pub(super) fn read(user: UserKey, about: &[u8]) -> Option<SignIn> {
+pub(super) fn read(user: Arc<UserKey>, about: &[u8]) -> Option<SignIn> {
     let (&FORM, json) = about.split_first()? else { return None };
     let saved: Saved = serde_json::from_slice(json).ok()?;
     let identity = Identity::new(&saved.user, saved.email.as_deref(), saved.name.as_deref(), &saved.groups).ok()?;
     Some(SignIn {
-        user: Arc::new(user),
+        user,
         identity: Arc::new(identity),
         stamp: saved.stamp.as_deref().and_then(CredentialStamp::parse),
         device: Device::from_words(&saved.device),
@@ -69,8 +69,8 @@ pub(super) fn read(user: UserKey, about: &[u8]) -> Option<SignIn> {
 mod tests {
     use super::*;
 
-    fn user() -> UserKey {
-        UserKey { source: "file".into(), subject: "zoë".into() }
+    fn user() -> Arc<UserKey> {
+        Arc::new(UserKey { source: "file".into(), subject: "zoë".into() })
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl SessionTable {
         let ends = marked.iter().map(won).collect();
         let mut all = self.settled(backing, marked, cause, Ok(ends)).await;
         for record in removed.iter().filter(|record| names.contains(&record.name)) {
-            let session = self.take_out(backing, &record.name, cause).or_else(|| backing.restored(record, epoch));
+            let session = self.take_out(backing, &record.name, cause).or_else(|| self.restored(backing, record, epoch));
             all.extend(session.map(|session| {
                 session.mark(cause);
                 ended(session, cause, End::Won, true)
@@ -191,7 +191,7 @@ impl SessionTable {
     async fn end_unknown(&self, backing: &Backing, key: &SessionKey) -> Result<Option<Ended>, Unavailable> {
         let epoch = backing.epoch();
         let Some(record) = backing.load(key).await? else { return Ok(None) };
-        let Some(session) = backing.restored(&record, epoch) else { return Ok(None) };
+        let Some(session) = self.restored(backing, &record, epoch) else { return Ok(None) };
         session.mark(EndCause::Logout);
         backing.dead.ended_elsewhere(record.name);
         let end = backing.end(std::slice::from_ref(&session)).await?.pop().unwrap_or(End::Lost);

@@ -11,6 +11,7 @@ use super::SessionTable;
 use super::ends::ended;
 use crate::session::backing::{Backing, DEADLINE};
 use crate::session::dead::{Entry, Mark};
+use crate::session::epoch::Epoch;
 use crate::session::pending::PendingEnds;
 use crate::session::record::{Ended, Session};
 use crate::session::store::{End, Record, StoreEvent, Unavailable};
@@ -70,7 +71,7 @@ impl SessionTable {
         for _ in 0..TRIES {
             let (mark, epoch) = (backing.dead.mark(), backing.epoch());
             let Some(record) = backing.load(key).await? else { return Ok(false) };
-            let Some(session) = backing.restored(&record, epoch) else { return Ok(false) };
+            let Some(session) = self.restored(backing, &record, epoch) else { return Ok(false) };
             match self.restore(backing, &record, session, mark) {
                 Entry::Entered(Some(session)) => return self.judge_idle(session, now, ended).await,
                 Entry::Dead => return Ok(false),
@@ -79,6 +80,11 @@ impl SessionTable {
             }
         }
         Err(Unavailable)
+    }
+
+    /// The session of a record that was loaded in this epoch. It shares its user with the sessions that are there.
+    pub(super) fn restored(&self, backing: &Backing, record: &Record, epoch: Epoch) -> Option<Arc<Session>> {
+        backing.restored(record, self.shared(Arc::new(record.user.clone())), epoch)
     }
 
     /// Ends a session that is idle here, unless it is used elsewhere. Whether there is still one.
@@ -147,7 +153,7 @@ impl SessionTable {
             let (mark, epoch) = (backing.dead.mark(), backing.epoch());
             let page = backing.page(from, PAGE).await?;
             for record in &page.records {
-                let Some(session) = backing.restored(record, epoch) else { continue };
+                let Some(session) = self.restored(backing, record, epoch) else { continue };
                 let _ = backing.dead.enter(record, mark, || {
                     if !self.by_key.contains_key(&record.name) {
                         self.count.fetch_add(1, Ordering::Relaxed);

@@ -423,7 +423,7 @@ async fn a_session_with_a_new_password_is_kept_with_it() {
     let stamp = CredentialStamp::new(session.user(), &[b"new"], &keys);
     table.set_stamp(&session, stamp).await;
     let record = store.other().load(session.name()).await.unwrap().unwrap();
-    let kept = Session::restored(&record, &Clock::manual().0).unwrap();
+    let kept = Session::restored(&record, Arc::new(record.user.clone()), &Clock::manual().0).unwrap();
     assert!(kept.stamp().unwrap().is_of(session.user(), &[b"new"], &keys));
 }
 
