@@ -106,8 +106,8 @@ impl Session {
         }
     }
 
-    /// A session of this user that a store has kept. `None` if its record is of a later version, or broken. No wall clock that was
-    /// set back makes it younger than it was at its last use.
+    /// A session of this user that a store has kept. `None` if its record is of a later version, or broken. No wall
+    /// clock that was set back makes it younger than it was at its last use.
     pub(super) fn restored(record: &Record, user: Arc<UserKey>, clock: &Clock) -> Option<Self> {
         let sign_in = saved::read(user, &record.about)?;
         let last_seen = clock.moment_of(record.last_seen);
