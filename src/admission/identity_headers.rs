@@ -99,24 +99,23 @@ impl IdentityHeaders {
 }
 
 impl Template {
-    /// Reads `{user}`, `{email}`, `{name}`, `{groups}` and text around them. The error says what to write.
+    /// Reads `{user}`, `{email}`, `{name}`, `{groups}` and text around them. The error says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            let (name, behind) = after.split_once('}').ok_or("a brace is not closed")?;
-            let known = "write one of {user}, {email}, {name}, {groups}";
-            let field = IdentityField::parse(name).ok_or_else(|| format!("there is no field {{{name}}}: {known}"))?;
+            let (name, behind) = after.split_once('}').ok_or("has a brace that is not closed")?;
+            let field = IdentityField::parse(name).ok_or_else(|| format!("names an unknown field, {{{name}}}"))?;
             pieces.extend((!before.is_empty()).then(|| TemplatePart::Text(before.to_owned())));
             pieces.push(TemplatePart::Field(field));
             rest = behind;
         }
         pieces.extend((!rest.is_empty()).then(|| TemplatePart::Text(rest.to_owned())));
         if HeaderValue::from_str(text).is_err() || text.contains('}') && pieces.is_empty() {
-            return Err("only printable ASCII characters can be in a header".to_owned());
+            return Err("has characters that a header cannot contain: only printable ASCII can be sent".to_owned());
         }
         if !pieces.iter().any(|piece| matches!(piece, TemplatePart::Field(_))) {
-            return Err("it says the same for everybody: write a field, such as {user}".to_owned());
+            return Err("has no field, so it would be the same for every user".to_owned());
         }
         Ok(Self(pieces))
     }
@@ -182,10 +181,10 @@ mod tests {
     }
 
     #[test]
-    fn broken_templates_say_what_to_write() {
+    fn broken_templates_are_explained() {
         for text in ["{usr}", "{user", "root", "", "{user}\n", "}"] {
             assert!(Template::parse(text).is_err(), "{text:?}");
         }
-        assert!(Template::parse("{usr}").unwrap_err().contains("{groups}"));
+        assert!(Template::parse("{usr}").unwrap_err().contains("unknown field, {usr}"));
     }
 }

@@ -33,7 +33,7 @@ impl ConfigFile {
     pub(super) fn read(&self) -> Result<Option<FoundConfig>, CommandError> {
         if let Some(path) = &self.config {
             let absent =
-                || CommandError::new(format!("{}: no such file", path.display()), "name the file: --config FILE");
+                || CommandError::new(format!("{}: file not found", path.display()), "name the file: --config FILE");
             return read(path)?.map(|(found, _)| Some(found)).ok_or_else(absent);
         }
         let Some((found, metadata)) = first_of(DEFAULT_FILES.map(Path::new))? else { return Ok(None) };
@@ -124,7 +124,7 @@ mod tests {
         assert!(reason.contains("not a regular file") && reason.contains("--config FILE"), "{reason}");
         let named = ConfigFile { config: Some(folder.path().join("absent.toml")) };
         let CommandError(reason) = named.read().err().unwrap();
-        assert!(reason.contains("absent.toml: no such file"), "{reason}");
+        assert!(reason.contains("absent.toml: file not found"), "{reason}");
     }
 
     #[test]

@@ -191,7 +191,7 @@ async fn answer_operators(admin: Option<(AdminSettings, Arc<dyn Reload>)>, gatew
 fn hung_up(reload: Option<&Arc<dyn Reload>>) {
     match reload {
         Some(reload) => drop(tokio::spawn(Arc::clone(reload).reload())),
-        None => tracing::warn!("SIGHUP: there is no configuration file to read anew"),
+        None => tracing::warn!("SIGHUP is ignored: the gateway runs without a configuration file"),
     }
 }
 

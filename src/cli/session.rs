@@ -105,7 +105,7 @@ fn show(arguments: &Show) -> Result<String, CommandError> {
     let sessions = arguments.running.ask(Method::GET, "/sessions")?;
     let named = |session: &&Value| session.get("session").and_then(Value::as_str) == Some(&arguments.session);
     let Some(session) = sessions.as_array().into_iter().flatten().find(named) else {
-        let message = format!("no such session: {}", arguments.session.escape_debug());
+        let message = format!("session not found: {}", arguments.session.escape_debug());
         return Err(CommandError::new(message, "list the sessions: exeunt session list"));
     };
     if arguments.json {

@@ -36,7 +36,7 @@ fn group(text: &str) -> Result<Option<u32>, ValueRefusal> {
     }
     match Group::from_name(text) {
         Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
-        Ok(None) => Err(ValueRefusal::new(format!("there is no group \"{text}\" on this machine"))
+        Ok(None) => Err(ValueRefusal::new(format!("this machine has no group \"{text}\""))
             .write(format!("run: groupadd --system {text}"))),
         Err(error) => Err(ValueRefusal::new(format!("the groups of this machine cannot be read: {error}"))),
     }

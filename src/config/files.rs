@@ -9,7 +9,7 @@ use super::raw::ValueRefusal;
 /// A path as written, from `folder` if it is relative.
 pub(crate) fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
     if text.is_empty() || text.contains('\0') {
-        return Err(ValueRefusal::new("must be the path of a file"));
+        return Err(ValueRefusal::new("must be the path of a file").write("remove this line, or name a file"));
     }
     Ok(folder.join(text))
 }
@@ -56,14 +56,17 @@ fn unreadable(path: &Path, error: &io::Error) -> ValueRefusal {
         io::ErrorKind::NotFound => missing(path),
         io::ErrorKind::PermissionDenied => ValueRefusal::new(format!("{shown} cannot be read by this user"))
             .write("check as the user that serves: sudo -u exeunt exeunt check"),
-        io::ErrorKind::IsADirectory => ValueRefusal::new(format!("{shown} must be a file, not a folder")),
-        _ => ValueRefusal::new(format!("{shown} cannot be read: {error}")),
+        io::ErrorKind::IsADirectory => {
+            ValueRefusal::new(format!("{shown} must be a file, not a folder")).write("remove this line, or name a file")
+        }
+        _ => ValueRefusal::new(format!("{shown} cannot be read: {error}"))
+            .write("remove this line, or name another file"),
     }
 }
 
 /// A missing file; the help names one with a similar name.
 fn missing(path: &Path) -> ValueRefusal {
-    let refusal = ValueRefusal::new(format!("there is no file {}", path.display()));
+    let refusal = ValueRefusal::new(format!("file not found: {}", path.display()));
     let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
     let names = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let names: Vec<String> = names.take(MOST_NAMES).collect();
@@ -71,8 +74,8 @@ fn missing(path: &Path) -> ValueRefusal {
     let near = super::schema::nearest(name, &names.iter().map(String::as_str).collect::<Vec<_>>());
     let near = near.map(|near| path.with_file_name(near)).filter(|near| near.is_file());
     match near {
-        Some(near) => refusal.write(format!("write \"{}\", which is there", near.display())),
-        None => refusal.write("remove this line, or put the file there"),
+        Some(near) => refusal.write(format!("write \"{}\", which exists", near.display())),
+        None => refusal.write("remove this line, or create the file"),
     }
 }
 

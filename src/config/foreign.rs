@@ -63,11 +63,11 @@ const NEEDLESS: [(&[&str], &str); 4] = [
     (&["cookie_secure", "cookie_httponly"], "the session cookie is HttpOnly, and Secure where public_url is https"),
     (
         &["client_id", "client_secret", "provider", "oidc_issuer_url", "issuer", "email_domains"],
-        "signing in with an identity provider comes with a later version",
+        "signing in with an identity provider is not supported by this version",
     ),
     (
         &["ssl_certificate", "ssl_certificate_key", "tls_cert_file", "tls_key_file", "certfile", "keyfile"],
-        "TLS comes with a later version: until then a proxy in front speaks it",
+        "TLS is not supported by this version: use a proxy in front",
     ),
 ];
 

@@ -52,7 +52,8 @@ fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit
             // It may be a credential for the application.
             entry.item.location.hide();
             let name = editable(entry.name, identity).map_err(|refusal| entry.location.problem(refusal)).ok();
-            let value = entry.item.literal(value);
+            let value =
+                entry.item.literal(|text| Ok(value(text)))?.map_err(|refusal| entry.location.problem(refusal)).ok();
             Some(HeaderEdit::Set(name?, value?))
         })
         .collect()
@@ -95,7 +96,8 @@ pub(crate) fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
 fn name(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name: HeaderName = text.parse().map_err(|_| header_name(text))?;
     if name == HOST {
-        return Err(ValueRefusal::new("Host is not set here").write("remove it, and write upstream_host instead"));
+        return Err(ValueRefusal::new("Host cannot be edited here")
+            .write("remove it, and write `upstream_host` in [[route]] instead"));
     }
     if OF_THE_PROTOCOL.contains(&name.as_str()) {
         return Err(
@@ -116,7 +118,10 @@ fn value(text: &str) -> Result<HeaderValue, ValueRefusal> {
     // Printable ASCII, which every program reads alike.
     let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let value = plain.then(|| HeaderValue::try_from(text).ok()).flatten();
-    let mut value = value.ok_or_else(|| ValueRefusal::new("a header's value must be printable ASCII on one line"))?;
+    let mut value = value.ok_or_else(|| {
+        ValueRefusal::new("a header's value must be printable ASCII on one line")
+            .write("remove it, or leave out line breaks and all characters beyond ASCII")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

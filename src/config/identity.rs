@@ -21,6 +21,9 @@ pub(crate) fn read(file: &RawTable<'_>) -> IdentityHeaders {
     headers
 }
 
+/// What can be written instead of `{user}`.
+const FIELDS: &str = "or another template with {user}, {email}, {name} or {groups}";
+
 fn preset(item: &Item<'_>) -> Option<&'static str> {
     item.word(&PRESETS.map(|(name, _)| (name, name)))
 }
@@ -37,7 +40,9 @@ fn custom(table: &RawTable<'_>) -> Vec<(HeaderName, Template)> {
     for entry in custom.iter().flat_map(RawTable::entries) {
         let name = headers::for_identity(entry.name).map_err(|refusal| entry.location.problem(refusal));
         let template = entry.item.literal(|text| {
-            Template::parse(text).map_err(|error| ValueRefusal::new(format!("\"{text}\" cannot be sent")).write(error))
+            Template::parse(text).map_err(|why| {
+                ValueRefusal::new(format!("\"{text}\" {why}")).write(format!("write \"{{user}}\", {FIELDS}"))
+            })
         });
         let (Ok(name), Some(template)) = (name, template) else { continue };
         if read.iter().any(|(other, _)| *other == name) {

@@ -67,8 +67,9 @@ fn unix(path: &Path, error: &Error) -> ValueRefusal {
     let shown = path.display();
     let folder = path.parent().unwrap_or(Path::new("/")).display();
     match error.kind() {
-        ErrorKind::NotFound => ValueRefusal::new(format!("there is no folder {folder} for this socket"))
-            .write(format!("run: mkdir -p {folder}")),
+        ErrorKind::NotFound => {
+            ValueRefusal::new(format!("folder not found: {folder}")).write(format!("run: mkdir -p {folder}"))
+        }
         ErrorKind::PermissionDenied => ValueRefusal::new(format!("this user cannot make a socket in {folder}"))
             .write("write \"unix:/run/exeunt/http.sock\": the service may write in /run/exeunt"),
         ErrorKind::AddrInUse => {

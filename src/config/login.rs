@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::credentials::problem::FileProblems;
@@ -22,13 +22,13 @@ const BAN_MAX: Duration = Duration::from_secs(15 * 60);
 /// A ban of more than a day is a lock: disable the user instead.
 const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
-/// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known. `file` is where
-/// the users are.
+/// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known. `file` has the
+/// users.
 pub(crate) fn read(
     table: &RawTable<'_>,
     own: Option<&AllowedOrigins>,
     limits: &LimitSettings,
-    file: Option<&Path>,
+    file: Option<UsersFile>,
 ) -> Option<LoginSettings> {
     let next = match (table.item("next"), own) {
         (Some(item), Some(own)) => next(&item, own),
@@ -36,9 +36,8 @@ pub(crate) fn read(
     };
     let ban_max = table.item("ban_max").and_then(|item| item.parse(|text| duration::parse(text, &BANS)));
     let may_change = table.item("change_password").and_then(|item| item.switch()).unwrap_or(true);
-    let file = file.filter(|_| may_change).map(Path::to_owned);
     Some(LoginSettings {
-        change_password: file.map(|path| UsersFile { path, weak: weak_hashes(table) }),
+        change_password: file.filter(|_| may_change),
         next: next?,
         ban_max: ban_max.unwrap_or(BAN_MAX),
         return_size: limits.return_size,
@@ -56,12 +55,11 @@ fn next(item: &Item<'_>, own: &AllowedOrigins) -> Option<ReturnTo> {
 }
 
 /// Reads the users' file and its users. The file may not exist yet.
-pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Users)> {
+pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(UsersFile, Users)> {
+    let weak = weak_hashes(table);
     let item = table.required("users", "users = \"users.toml\"")?;
     let path = item.parse(|text| files::resolve(folder, text))?;
-    let users = Users::load(&path, weak_hashes(table))
-        .map_err(|problems| item.location.problem(refused(&path, problems)))
-        .ok()?;
+    let users = Users::load(&path, weak).map_err(|problems| item.location.problem(refused(&path, problems))).ok()?;
     if let Some(problems) = users.bad_lines() {
         let count = problems.problems().len();
         let (lines, what) = if count == 1 { ("line", "its user") } else { ("lines", "their users") };
@@ -74,8 +72,8 @@ pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Use
         item.location.warning(ValueRefusal::new(what).attach(problems.clone()));
     }
     if let Some(elsewhere) = elsewhere(&path, item.peek().unwrap_or_default()) {
-        let what = format!("there is no file {}: paths start at the folder of the configuration", path.display());
-        item.location.warning(ValueRefusal::new(what).write(format!("write \"{elsewhere}\", which is there")));
+        let what = format!("file not found: {}: relative paths start at the configuration's folder", path.display());
+        item.location.warning(ValueRefusal::new(what).write(format!("write \"{elsewhere}\", which exists")));
     } else if users.count() == 0 {
         item.location.warning(ValueRefusal::of("", &no_users_message(&path)));
     }
@@ -83,10 +81,10 @@ pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(PathBuf, Use
         let have = if users.weak() == 1 { "user has a weak hash" } else { "users have weak hashes" };
         item.location.warning(
             ValueRefusal::new(format!("{} {have}: from a stolen file the passwords are quickly found", users.weak()))
-                .write(format!("set new passwords: htpasswd -B {} NAME", path.display())),
+                .write(format!("type: htpasswd -B {} NAME, for each of them", path.display())),
         );
     }
-    Some((path, users))
+    Some((UsersFile { path, weak }, users))
 }
 
 fn weak_hashes(table: &RawTable<'_>) -> WeakHashes {

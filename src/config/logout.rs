@@ -40,23 +40,34 @@ fn unsafe_next(text: &str) -> ValueRefusal {
     });
     match foreign {
         Some(origin) => ValueRefusal::new(format!("{origin} is not one of the hosts that are served here"))
-            .write(format!("if it is trusted, add `allowed_origins = [\"{origin}\"]` to [logout]")),
+            .write(format!("write `allowed_origins = [\"{origin}\"]` in [logout], if you trust that site")),
         None => ValueRefusal::new(format!("\"{text}\" is not a safe target: it could become an open redirect"))
-            .write("write \"/\", or another path, or a whole URL (\"https://www.example.com/\")"),
+            .write("remove this line to show the goodbye page, or write a path, or a whole URL"),
     }
 }
 
 fn allowed_origins(table: &RawTable<'_>) -> Vec<OriginPattern> {
     let read = |text: &str| {
+        let top_level = text.split_once("://*.").filter(|(_, parent)| !parent.contains('.'));
+        if let Some(parent) = top_level.and_then(|(_, parent)| Host::parse(parent)) {
+            return Err(anybodys(&parent));
+        }
         let pattern = OriginPattern::parse(text)
-            .map_err(|write| ValueRefusal::new(format!("\"{text}\" must be an origin")).write(write))?;
+            .map_err(|write| ValueRefusal::new(format!("\"{text}\" is not a valid origin")).write(write))?;
         match pattern.wildcard_parent().filter(|parent| is_shared(parent)) {
-            Some(parent) => Err(ValueRefusal::new(format!("anybody can register a name below {parent}"))
-                .write(format!("write \"https://*.example.{parent}\", with a domain of your own"))),
+            Some(parent) => Err(anybodys(parent)),
             None => Ok(pattern),
         }
     };
     table.list("allowed_origins").iter().filter_map(|item| item.parse(read)).collect()
+}
+
+fn anybodys(parent: &Host) -> ValueRefusal {
+    let below = |label: &str| Host::parse(&format!("{label}.{parent}"));
+    let example =
+        ["example", "www.example"].into_iter().find(|label| below(label).is_some_and(|host| !is_shared(&host)));
+    ValueRefusal::new(format!("anybody can register a name below {parent}"))
+        .write(format!("write \"https://*.{}.{parent}\", with a domain of your own", example.unwrap_or("example")))
 }
 
 /// Whether anyone can register a name below this one (publicsuffix.org): `co.uk`, `github.io`.
@@ -84,7 +95,7 @@ fn clear_site_data(table: &RawTable<'_>) -> Option<HeaderValue> {
 fn cleared(item: &Item<'_>) -> Option<&'static str> {
     if item.peek() == Some("cache") {
         item.location.problem(
-            ValueRefusal::new("\"cache\" makes browsers hang for seconds at every logout")
+            ValueRefusal::new("with \"cache\" browsers hang for seconds at every logout")
                 .write("remove it: browsers do not store the pages of a session anyway"),
         );
         return None;

@@ -40,6 +40,7 @@ mod session;
 mod state;
 mod store;
 mod syntax;
+mod toml_values;
 mod unknown;
 
 use std::cell::LazyCell;
@@ -282,8 +283,8 @@ fn gateway(
     let pages = pages::read(&brand, &theme, folder);
     let own: Option<Vec<_>> = hosts.as_ref().map(|hosts| hosts.origins().map(OriginPattern::from).collect());
     let (users_file, users) = users.unzip();
-    users_file.iter().zip(&users).for_each(|(path, users)| groups::check(file, users, path));
-    let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits, users_file.as_deref());
+    users_file.iter().zip(&users).for_each(|(of, users)| groups::check(file, users, &of.path));
+    let login = login::read(&login, own.clone().map(AllowedOrigins::new).as_ref(), limits, users_file.clone());
     let logout = logout::read(&logout, own.as_deref());
     let settings = GatewaySettings {
         hosts: hosts?,
@@ -300,5 +301,5 @@ fn gateway(
         cookies: CookieLimits::default(),
     };
     rules::check(file, &settings);
-    Some((users_file?, settings))
+    Some((users_file?.path, settings))
 }

@@ -1,6 +1,6 @@
 //! `login.path` and `logout.paths`: the paths that the gateway answers itself, on every host.
 
-use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath};
+use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath, RESERVED, is_reserved};
 
 use super::patterns;
 use super::raw::{Item, RawTable, ValueRefusal};
@@ -8,32 +8,42 @@ use super::raw::{Item, RawTable, ValueRefusal};
 /// Reads both. `None` only with a problem found.
 pub(crate) fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPages> {
     let sign_in = match login.item("path") {
-        Some(item) => item.parse(|text| path_but(text, LOGOUT, "signs out")),
-        None => own_path("/login").ok(),
+        Some(item) => item.parse(|text| path_but(text, LOGIN, LOGOUT, "signs out")),
+        None => own_path("/login", LOGIN).ok(),
     };
     let sign_out = match logout.item("paths") {
         Some(item) => sign_out(&item)?,
-        None => own_path("/logout").into_iter().collect(),
+        None => own_path("/logout", LOGOUT).into_iter().collect(),
     };
     let pages = OwnPages::new(sign_in.clone()?, sign_out.clone());
     if pages.is_none() && !sign_out.is_empty() {
-        let location = login.item("path").or_else(|| logout.item("paths"))?.location;
+        let sign_in_item = login.item("path");
+        let free = if sign_in_item.is_some() { format!("\"{LOGIN}\"") } else { format!("[\"{LOGOUT}\"]") };
+        let location = sign_in_item.or_else(|| logout.item("paths"))?.location;
         let what = format!("{} cannot both sign in and sign out", sign_in?);
-        location.problem(ValueRefusal::new(what).write("write different paths in login.path and logout.paths"));
+        location
+            .problem(ValueRefusal::new(what).write(format!("write {free}, or other paths than the other page has")));
     }
     pages
 }
 
-fn own_path(text: &str) -> Result<OwnPath, ValueRefusal> {
-    let pattern = patterns::refused(text);
-    pattern.map_or_else(|| OwnPath::parse(text).map_err(|message| ValueRefusal::of(text, &message)), Err)
+fn own_path(text: &str, usual: &str) -> Result<OwnPath, ValueRefusal> {
+    if let Some(refusal) = patterns::refused(text) {
+        return Err(refusal);
+    }
+    OwnPath::parse(text).map_err(|message| match is_reserved(text) {
+        true => ValueRefusal::new(message).write(format!("write \"{usual}\", or a path outside {RESERVED}/")),
+        false => ValueRefusal::of(text, &message),
+    })
 }
 
-/// A path other than `taken`, which has another fixed use.
-fn path_but(text: &str, taken: &str, does: &str) -> Result<OwnPath, ValueRefusal> {
-    let path = own_path(text)?;
+/// A path other than `taken`, which has another fixed use. `usual` always works.
+fn path_but(text: &str, usual: &str, taken: &str, does: &str) -> Result<OwnPath, ValueRefusal> {
+    let path = own_path(text, usual)?;
     if path.is(taken) {
-        return Err(ValueRefusal::new(format!("{taken} always {does}")).write("write another path"));
+        return Err(
+            ValueRefusal::new(format!("{taken} always {does}")).write(format!("write \"{usual}\", or another path"))
+        );
     }
     Ok(path)
 }
@@ -45,7 +55,7 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     }
     let mut paths: Vec<OwnPath> = Vec::new();
     for item in items {
-        let Some(path) = item.parse(|text| path_but(text, LOGIN, "signs in")) else { continue };
+        let Some(path) = item.parse(|text| path_but(text, LOGOUT, LOGIN, "signs in")) else { continue };
         if paths.iter().any(|other| other.is_same_when_folded(&path)) {
             item.location
                 .problem(ValueRefusal::new(format!("{path} is listed twice")).write("remove it, or the other one"));
@@ -66,7 +76,7 @@ pub(crate) fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<Va
         OwnPage::Login => None,
         OwnPage::Further(page) if page.eq_ignore_ascii_case("goodbye") => None,
         OwnPage::Further(_) => {
-            let what = "of the gateway's own pages only the goodbye page can follow a logout";
+            let what = "a logout can lead to the goodbye page, but to no other page of the gateway";
             Some(ValueRefusal::new(what).write("remove this line: the goodbye page is shown without it"))
         }
     }

@@ -16,9 +16,11 @@ pub(crate) fn read(brand: &RawTable<'_>, pages: &RawTable<'_>, folder: &Path) ->
 
 fn read_brand(table: &RawTable<'_>, folder: &Path) -> Brand {
     let usual = Brand::default();
-    let refused = |text: &str, message: String| ValueRefusal::new(format!("\"{text}\" is not accepted")).write(message);
-    let name = |text: &str| Brand::parse_name(text).map_err(|message| refused(text, message));
-    let colour = |text: &str| Colour::parse(text).map_err(|message| refused(text, message));
+    let refused = |what, help: String| ValueRefusal::new(what).write(help);
+    let name =
+        |text: &str| Brand::parse_name(text).map_err(|help| refused(format!("\"{text}\" is not a valid name"), help));
+    let colour =
+        |text: &str| Colour::parse(text).map_err(|help| refused(format!("\"{text}\" is not a valid colour"), help));
     Brand {
         name: table.item("name").and_then(|item| item.parse(name)).unwrap_or(usual.name),
         colour: table.item("colour").and_then(|item| item.parse(colour)).unwrap_or(usual.colour),
@@ -29,8 +31,10 @@ fn read_brand(table: &RawTable<'_>, folder: &Path) -> Brand {
 fn logo(text: &str, folder: &Path) -> Result<Logo, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     Logo::parse(files::read_up_to(&path, MAX_LOGO + 1)?).map_err(|message| {
-        ValueRefusal::new(format!("{}: {message}", path.display()))
-            .write(format!("name a PNG, JPEG, GIF, WebP or SVG file of at most {} KiB", MAX_LOGO / 1024))
+        ValueRefusal::new(format!("{}: {message}", path.display())).write(format!(
+            "remove this line, or name a PNG, JPEG, GIF, WebP or SVG file of at most {} KiB",
+            MAX_LOGO / 1024
+        ))
     })
 }
 

@@ -41,18 +41,20 @@ pub(crate) fn read(
     PassHeaders::new(read)
 }
 
+/// An entry of the list.
+const EXAMPLE: &str = "{ name = \"X-Original-Host\", from = \"any\" }";
+
 /// A header name, or a table with a name and the clients that may send it.
 fn entry<'f>(item: &Item<'f>) -> Option<(Item<'f>, Sender)> {
     if item.peek().is_some() {
         return Some((item.clone(), Sender::TrustedProxy));
     }
-    let table = item.table(&schema::PASS_HEADER)?;
+    let table = item.table_or("a text in quotes or a table", Some(EXAMPLE), &schema::PASS_HEADER)?;
     let words = [("trusted", Sender::TrustedProxy), ("any", Sender::Anybody)];
     let sender = table.item("from").map_or(Some(Sender::TrustedProxy), |from| from.word(&words));
     let name = table.item("name");
     if name.is_none() {
-        let example = "write { name = \"X-Original-Host\", from = \"any\" }";
-        item.location.problem(ValueRefusal::new("must have a name").write(example));
+        item.location.problem(ValueRefusal::new("must have a name").write(format!("write {EXAMPLE}")));
     }
     Some((name?, sender?))
 }
@@ -66,7 +68,7 @@ fn passable(
     let name = headers::not_written_here(text, identity)?;
     if !is_plain(name.as_ref()) {
         return Err(ValueRefusal::new(format!("applications may read {text} as another name"))
-            .write("write \"X-Original-Host\", or another name of letters, digits and single hyphens"));
+            .write(format!("write \"{}\", with letters, digits and single hyphens", text.replace('_', "-"))));
     }
     if !removed_headers::may_pass(name.as_str()) {
         return Err(ValueRefusal::new(format!("{text} is never passed on")).write("remove it"));

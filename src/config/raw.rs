@@ -11,6 +11,7 @@ use crate::credentials::problem::FileProblems;
 
 use super::report::{Finding, Severity};
 use super::schema::Schema;
+use super::toml_values::{grouped, has_tables, kind};
 use super::{meant, unknown};
 
 /// Why a value is refused: what is wrong with it, and what to write instead.
@@ -35,7 +36,7 @@ impl ValueRefusal {
         let parts = said.split_once(": ").or_else(|| said.split_once("; "));
         match parts {
             Some((what, write)) if !what.starts_with("write") => Self::new(what).write(write),
-            _ => Self::new(format!("\"{text}\" is not accepted")).write(said),
+            _ => Self::new(format!("\"{text}\" cannot be used")).write(said),
         }
     }
 
@@ -240,8 +241,14 @@ impl<'f> RawTable<'f> {
             if schema.keys.contains(&name) {
                 continue;
             }
-            self.location_of(name, Some(key.span())).problem(unknown::unknown(name, schema));
             // The location of a table is its header, which contains the key. The content of a table may be anything.
+            let has_header = has_tables(value.get_ref()) && value.span().start < key.span().end;
+            let refusal = unknown::unknown(name, schema);
+            self.location_of(name, Some(key.span())).problem(if has_header {
+                unknown::of_table(refusal)
+            } else {
+                refusal
+            });
             let is_shown = unknown::is_known(name) && !has_tables(value.get_ref());
             if !is_shown && value.span().start >= key.span().end {
                 self.location_of(name, Some(value.span())).hide();
@@ -360,7 +367,17 @@ impl<'f> Item<'f> {
 
     /// A table with known keys.
     pub(crate) fn table(&self, schema: &'static Schema) -> Option<RawTable<'f>> {
-        self.values().map(|values| {
+        self.table_or("a table", None, schema)
+    }
+
+    /// A table with known keys; `wanted` says what the value may be, and `example` is one.
+    pub(crate) fn table_or(
+        &self,
+        wanted: &str,
+        example: Option<&str>,
+        schema: &'static Schema,
+    ) -> Option<RawTable<'f>> {
+        self.values(wanted, example).map(|values| {
             let location = self.location.clone();
             RawTable { location, values: Some(values), schema: Some(schema) }.without_unknown_keys()
         })
@@ -368,13 +385,17 @@ impl<'f> Item<'f> {
 
     /// A table in which every key is allowed.
     pub(crate) fn open_table(&self) -> Option<RawTable<'f>> {
-        self.values().map(|values| RawTable { location: self.location.clone(), values: Some(values), schema: None })
+        self.values("a table", None).map(|values| RawTable {
+            location: self.location.clone(),
+            values: Some(values),
+            schema: None,
+        })
     }
 
-    fn values(&self) -> Option<&'f DeTable<'f>> {
+    fn values(&self, wanted: &str, example: Option<&str>) -> Option<&'f DeTable<'f>> {
         match self.value {
             DeValue::Table(values) => Some(values),
-            _ => self.wrong("a table", None),
+            _ => self.wrong(wanted, example.map(str::to_owned)),
         }
     }
 
@@ -403,44 +424,11 @@ impl<'f> Item<'f> {
 
 fn not_a_word(text: &str, words: &[&str]) -> ValueRefusal {
     let listed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-    let refusal = ValueRefusal::new(format!("\"{text}\" is not one of its values"));
+    let refusal = ValueRefusal::new(format!("\"{text}\" is not a valid value"));
     let refusal = match super::schema::nearest(text, words) {
         Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
         None => refusal,
     };
     let (last, others) = listed.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
     refusal.write(format!("write {} or {last}", others.join(", ")))
-}
-
-/// A number with underscores as thousands separators.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut shown = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            shown.push('_');
-        }
-        shown.push(digit);
-    }
-    shown
-}
-
-fn has_tables(value: &DeValue<'_>) -> bool {
-    match value {
-        DeValue::Table(_) => true,
-        DeValue::Array(values) => values.iter().any(|value| has_tables(value.get_ref())),
-        _ => false,
-    }
-}
-
-fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) => "a number",
-        DeValue::Float(_) => "a number with a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
 }

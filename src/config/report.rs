@@ -40,6 +40,13 @@ pub struct Finding {
     pub(crate) within: Option<FileProblems>,
 }
 
+impl Finding {
+    /// Whether the problems of a file that the value names are shown with it, each with its own help.
+    pub fn has_problems_of_a_file(&self) -> bool {
+        self.within.is_some()
+    }
+}
+
 /// All findings of one file, in the order of its lines.
 #[derive(Clone, Default)]
 pub struct Report {

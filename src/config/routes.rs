@@ -101,12 +101,16 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
 /// Paths of this route whose requests are no activity of the user.
 fn idle_paths(table: &RawTable<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
     let within = |text: &str| {
+        let below = if route.is_root() { String::new() } else { route.to_string() };
+        if !text.starts_with('/') {
+            return Err(ValueRefusal::new("a path starts with a slash").write(format!("write \"{below}/{text}\"")));
+        }
         let pattern = patterns::refused(text);
         let path = pattern
             .map_or_else(|| ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message)), Err)?;
         let outside = || {
             ValueRefusal::new(format!("{text} is not covered by this route, whose path is {route}"))
-                .write(format!("write a path below {route}"))
+                .write(format!("write \"{route}{text}\", or another path below {route}"))
         };
         if route.is_root() || route.covers(path.as_str().as_bytes()) { Ok(path) } else { Err(outside()) }
     };
@@ -119,7 +123,7 @@ fn path(text: &str) -> Result<ConfiguredPath, ValueRefusal> {
     }
     if is_reserved(text) {
         let what = format!("{RESERVED}/ belongs to the gateway and is never forwarded");
-        return Err(ValueRefusal::new(what).write("write another path"));
+        return Err(ValueRefusal::new(what).write("write \"/app\", or another path"));
     }
     ConfiguredPath::parse(text).map_err(|message| ValueRefusal::of(text, &message))
 }
@@ -252,7 +256,7 @@ fn access(table: &RawTable<'_>) -> Option<Access> {
     if word == AccessKeyword::Public {
         item.location.problem(
             ValueRefusal::new("a public route cannot require a group")
-                .write("remove this line, or access = \"public\""),
+                .write("remove this line, or the line `access = \"public\"`"),
         );
         return None;
     }

@@ -42,10 +42,9 @@ pub(crate) fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts:
         let mut earlier = routes.iter().take(at).filter(|(_, other)| same_host(route, other));
         let twin = earlier.clone().find(|(_, other)| route.path == other.path);
         if let Some((twin, _)) = twin {
-            location.problem(
-                ValueRefusal::new(format!("{} has the same host and path", twin.key))
-                    .write("write another path or host, or list both applications in one route's upstream"),
-            );
+            location.problem(ValueRefusal::new(format!("{} has the same host and path", twin.key)).write(
+                "write `path = \"/other\"` in this [[route]], or another host, or list both upstreams in one route",
+            ));
         } else if let Some((twin, other)) = earlier.find(|(_, other)| are_confused(route, other)) {
             location.problem(
                 ValueRefusal::new(format!(
@@ -75,10 +74,9 @@ pub(crate) fn refuse_circles(
     };
     for (location, route) in routes {
         if let Some(address) = route.upstreams.iter().find(is_home) {
-            location.problem(
-                ValueRefusal::new(format!("upstream {address} is this gateway itself"))
-                    .write("write \"http://127.0.0.1:9000\", or the address that the application listens on"),
-            );
+            location.problem(ValueRefusal::new(format!("upstream {address} is this gateway itself")).write(
+                "write `upstream = \"http://127.0.0.1:9000\"` in this [[route]], with the application's address",
+            ));
         }
     }
 }
@@ -90,16 +88,16 @@ pub(crate) fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages:
         let asked = RequestPath::read(&path).ok();
         let found = own_pages.zip(asked.as_ref()).map(|(pages, path)| pages.find(path));
         let (what, key) = match found {
-            Some(Ok(Some(OwnPage::Logout))) => ("signs people out", "logout.paths = [\"/.exeunt/logout\"]"),
+            Some(Ok(Some(OwnPage::Logout))) => ("signs people out", "`paths = [\"/.exeunt/logout\"]` in [logout]"),
             // In some reading it is a path of the gateway.
-            Some(Ok(Some(OwnPage::Login)) | Err(_)) => ("signs people in", "login.path = \"/.exeunt/login\""),
+            Some(Ok(Some(OwnPage::Login)) | Err(_)) => ("signs people in", "`path = \"/.exeunt/login\"` in [login]"),
             Some(Ok(Some(OwnPage::Further(_)) | None)) | None => continue,
         };
         location.problem(
             ValueRefusal::new(format!(
                 "the gateway itself answers {path} ({what}): this application would never get it"
             ))
-            .write(format!("write another path, or move the gateway's page: {key}")),
+            .write(format!("write {key} to move the gateway's page, or another path here")),
         );
     }
 }
@@ -131,7 +129,7 @@ fn lost_after_login(location: &Location<'_>, settings: &GatewaySettings) {
                 "a sign-in on {host} leads to {}, where no [[route]] answers",
                 settings.login.next
             ))
-            .write("add a [[route]] for it, or set login.next to a page that is there"),
+            .write("add a [[route]] for it, or set login.next to a page of an application"),
         );
     }
 }
@@ -181,13 +179,13 @@ fn objection(host: &Host, path: &RequestPath<'_>, settings: &GatewaySettings) ->
         Err(_) => Some(in_two_ways()),
         Ok(None) => Some(
             ValueRefusal::new(format!("no [[route]] answers {text} on {host}"))
-                .write("remove this line to show the goodbye page, or write the path of a page that is there"),
+                .write("remove this line to show the goodbye page, or write the path of a public page"),
         ),
         Ok(Some(route)) if route.access == Access::Public => None,
-        Ok(Some(_)) => Some(
-            ValueRefusal::new(format!("{text} on {host} requires a sign-in"))
-                .write(format!("add a [[route]] with path = \"{text}\" and access = \"public\"")),
-        ),
+        Ok(Some(_)) => Some(ValueRefusal::new(format!("{text} on {host} requires a sign-in")).write(format!(
+            "remove this line to show the goodbye page, or add a [[route]] with path = \"{text}\" and \
+                     access = \"public\""
+        ))),
     }
 }
 

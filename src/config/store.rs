@@ -43,7 +43,7 @@ fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
     let Some((scheme, rest)) = text.split_once(':') else {
         return match text {
             "memory" => Ok(StoreChoice::Memory),
-            _ => Err(ValueRefusal::new(format!("there is no store \"{text}\"")).write(write())),
+            _ => Err(ValueRefusal::new(format!("\"{text}\" is not a valid store")).write(write())),
         };
     };
     match scheme {
@@ -52,9 +52,9 @@ fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
         }
         "sqlite" => files::resolve(Path::new(""), rest).map(StoreChoice::Sqlite),
         "redis" | "rediss" => {
-            Err(ValueRefusal::new("stores of several gateways come with a later version").write(write()))
+            Err(ValueRefusal::new("stores of several gateways are not supported by this version").write(write()))
         }
-        _ => Err(ValueRefusal::new(format!("there is no store \"{text}\"")).write(write())),
+        _ => Err(ValueRefusal::new(format!("\"{text}\" is not a valid store")).write(write())),
     }
 }
 

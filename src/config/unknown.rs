@@ -11,11 +11,10 @@ pub(crate) fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
         if schema.table.is_empty() { "must be in a table".to_owned() } else { format!("is not a key of {place}") };
     let refusal = || ValueRefusal::new(not_here.as_str());
     if schema.later.contains(&name) {
-        return ValueRefusal::new("comes with a later version")
-            .write("remove this line: this version does nothing with it");
+        return ValueRefusal::new("is not supported by this version").write("remove this line");
     }
     if let Some(why) = foreign::needless(name) {
-        return ValueRefusal::new("there is no such key").write(format!("remove this line: {why}"));
+        return ValueRefusal::new("unknown key").write(format!("remove this line: {why}"));
     }
     if let Some(known) = foreign::find(name) {
         let refusal = refusal();
@@ -35,12 +34,18 @@ pub(crate) fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
         };
     }
     let noun = if schema.table.is_empty() { "key or table" } else { "key" };
-    let refusal = ValueRefusal::new(format!("there is no such {noun}"));
+    let refusal = ValueRefusal::new(format!("unknown {noun}"));
     let refusal = match schema.means(name) {
         Some(near) => refusal.write(format!("did you mean `{near}`?")),
         None => refusal.write("remove this line"),
     };
     refusal.write(format!("{place} takes: {}", schema.keys.join(", ")))
+}
+
+/// The same refusal for a table that has a header.
+pub(crate) fn of_table(mut refusal: ValueRefusal) -> ValueRefusal {
+    refusal.write.iter_mut().for_each(|help| *help = help.replace("remove this line", "remove this table"));
+    refusal
 }
 
 /// The tables that take this key.
@@ -85,7 +90,7 @@ mod tests {
             (&schema::ROUTE, "proxy_pass", "did you mean `upstream`?"),
             (&schema::FILE, "cookie_name", "move this line to the end of [session] as `cookie`"),
             (&schema::FILE, "cookie_secret", "remove this line: the gateway makes its own keys"),
-            (&schema::FILE, "tls", "remove this line: this version"),
+            (&schema::FILE, "tls", "remove this line"),
             (&schema::LOGIN, "xyzzy", "remove this line"),
             (&schema::LOGIN, "session", "remove this line"),
         ];

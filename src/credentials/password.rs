@@ -143,7 +143,7 @@ pub(crate) enum HashProblem {
 impl fmt::Display for HashProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAHash => f.write_str("it is not a password hash"),
+            Self::NotAHash => f.write_str("not a password hash"),
             Self::NotArgon2id => f.write_str("it is a hash, but not an Argon2id one"),
             Self::Malformed => f.write_str("it is a damaged Argon2id hash, or not one of version 19"),
             Self::TooDear => write!(

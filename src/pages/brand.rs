@@ -32,9 +32,13 @@ impl Default for Brand {
 impl Brand {
     /// A name that fits a page. The error says what to write.
     pub(crate) fn parse_name(text: &str) -> Result<String, String> {
-        let length = text.chars().count();
-        let fits = (1..=MAX_NAME).contains(&length) && !text.chars().any(char::is_control) && text.trim() == text;
-        if fits { Ok(text.to_owned()) } else { Err(format!("write 1 to {MAX_NAME} characters, without spaces around")) }
+        let fitting: String = text.trim().chars().filter(|sign| !sign.is_control()).take(MAX_NAME).collect();
+        let fitting = fitting.trim();
+        if fitting == text && !text.is_empty() {
+            return Ok(text.to_owned());
+        }
+        let example = if fitting.is_empty() { "Exeunt" } else { fitting };
+        Err(format!("write \"{example}\": 1 to {MAX_NAME} characters, without spaces around"))
     }
 
     /// The picture on every page.
@@ -65,7 +69,7 @@ impl Logo {
         if bytes.len() > MAX_LOGO {
             return Err(format!("it has {} bytes; more than {MAX_LOGO} are too many for a logo", bytes.len()));
         }
-        let media_type = media_type(&bytes).ok_or("it is not a PNG, JPEG, GIF, WebP or SVG picture")?;
+        let media_type = media_type(&bytes).ok_or("not a PNG, JPEG, GIF, WebP or SVG picture")?;
         Ok(Self { media_type, bytes: bytes.into() })
     }
 }

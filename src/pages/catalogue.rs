@@ -55,16 +55,14 @@ impl Catalogue {
         let stranger = words(text).find(|word| !words(ours).any(|other| other == *word))?;
         let listed: Vec<String> = words(ours).map(|word| format!("{{{word}}}")).collect();
         let known = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
-        let message = format!("there is no value {{{stranger}}} here");
+        let message = format!("unknown value {{{stranger}}}");
         Some(TemplateProblem::at(span.clone(), message, format!("this text takes: {known}")))
     }
 
     /// The text under `key` with its values.
     fn render(&self, key: &str, values: &Kwargs) -> Result<String, Error> {
-        let text = self
-            .0
-            .get(key)
-            .ok_or_else(|| Error::new(ErrorKind::UndefinedError, format!("there is no text named {key}")))?;
+        let text =
+            self.0.get(key).ok_or_else(|| Error::new(ErrorKind::UndefinedError, format!("unknown text {key}")))?;
         let mut message = String::with_capacity(text.len());
         let mut rest = text.as_str();
         while let Some((before, word, after)) = next_word(rest) {

@@ -240,9 +240,10 @@ fn unknown_files(files: &Files) -> Vec<BrokenFile> {
     let strangers = files.iter().filter(|(name, _)| is_stranger(name));
     strangers
         .map(|(_, (path, _))| {
-            let help = format!("files of this folder are: {}, and languages such as fr.toml", known.join(", "));
-            let problem =
-                TemplateProblem::whole("this file takes the place of nothing, and no template includes it", help);
+            let (shown, names) = (path.display(), known.join(", "));
+            let help =
+                format!("remove the file {shown}, or rename it to one of {names}, or to a language such as fr.toml");
+            let problem = TemplateProblem::whole("no page uses a file of this name", help);
             BrokenFile { path: path.clone(), text: String::new(), problems: vec![problem] }
         })
         .collect()
@@ -294,7 +295,7 @@ fn read_folder(folder: &Path) -> Result<Files, Vec<BrokenFile>> {
         vec![unreadable(
             folder,
             format!("the folder cannot be read: {error}"),
-            "name a folder that the server may read",
+            "remove this line, or name a folder that the service can read",
         )]
     })?;
     if entries.len() > MAX_FILES {
@@ -409,7 +410,7 @@ mod tests {
             ("login.html", "{% if user %}\n{{ nxt }}{% endif %}", Some("nxt"), "undefined value"),
             ("goodbye.html", "{% for step in receipt.steps %}{% endfor %}", Some("receipt.steps"), "undefined"),
             ("layout.html", "<p>\n{% block main %}", None, "syntax error"),
-            ("refused.html", "{{ t('refused.agian') }}", Some("t('refused.agian')"), "no text named refused.agian"),
+            ("refused.html", "{{ t('refused.agian') }}", Some("t('refused.agian')"), "unknown text refused.agian"),
             ("login.html", "{% include 'gone.html' %}", None, "template not found"),
             (
                 "login.html",
@@ -417,8 +418,8 @@ mod tests {
                 None,
                 "fuel",
             ),
-            ("logn.html", "", None, "takes the place of nothing"),
-            ("french.toml", "", None, "takes the place of nothing"),
+            ("logn.html", "", None, "no page uses a file of this name"),
+            ("french.toml", "", None, "no page uses a file of this name"),
         ];
         for (name, text, place, what) in cases {
             let broken = with(&[(name, text)]).unwrap_err();

@@ -44,7 +44,7 @@ impl Methods {
     /// Reads a method from the configuration. The error says what to write.
     pub fn parse(text: &str) -> Result<Method, String> {
         let token =
-            text.parse::<Method>().map_err(|_| "it is not a method: write \"GET\" or another one".to_owned())?;
+            text.parse::<Method>().map_err(|_| "not a valid method: write \"GET\", or another one".to_owned())?;
         let upper = text.to_ascii_uppercase();
         if NEVER.contains(&upper.as_str()) {
             return Err(format!("{upper} is never passed on: remove it"));
@@ -89,9 +89,9 @@ mod tests {
     #[test]
     fn odd_names_say_what_to_write() {
         let cases = [
-            ("", "it is not a method"),
-            ("GET POST", "it is not a method"),
-            ("GÉT", "it is not a method"),
+            ("", "not a valid method"),
+            ("GET POST", "not a valid method"),
+            ("GÉT", "not a valid method"),
             ("TRACE", "TRACE is never passed on"),
             ("connect", "CONNECT is never passed on"),
             ("PRI", "PRI is never passed on"),

@@ -29,7 +29,9 @@ pub enum BadCertificates {
 impl fmt::Display for BadCertificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "holds no certificate; write the authority's certificate in PEM form into it",
+            Self::Empty => {
+                "contains no certificate; remove this line, or name a file with the authority's certificate (PEM)"
+            }
             Self::Unreadable => "holds a certificate that cannot be read; write PEM certificates only into it",
         })
     }
@@ -111,7 +113,7 @@ mod tests {
         assert_eq!(refused(broken), BadCertificates::Unreadable);
         assert_eq!(refused(&format!("{one}{broken}")), BadCertificates::Unreadable);
         for (problem, write) in
-            [(BadCertificates::Empty, "PEM form"), (BadCertificates::Unreadable, "PEM certificates")]
+            [(BadCertificates::Empty, "certificate (PEM)"), (BadCertificates::Unreadable, "PEM certificates")]
         {
             assert!(problem.to_string().contains(write), "{problem}");
         }

@@ -42,17 +42,17 @@ impl ConfiguredPath {
             let escaped = utf8_percent_encode(text, BEYOND_ASCII);
             return Err(format!("blanks and non-ASCII characters must be escaped: write \"{escaped}\""));
         }
-        let path = RequestPath::read(text).map_err(|_| several())?;
+        let path = RequestPath::read(text).map_err(|_| several(text))?;
         let bare = |form: &[u8]| Box::<[u8]>::from(form.strip_suffix(b"/").unwrap_or(form));
         if path.opaque().is_some() || bare(path.literal()) != bare(path.strict()) {
-            return Err(several());
+            return Err(several(text));
         }
         if path.text() != text {
-            return Err(format!("it is not in its plain form: write \"{}\"", path.text()));
+            return Err(format!("is not in its canonical form: write \"{}\"", path.text()));
         }
         let longest = path.literal().len().max(path.loose().len());
         if longest > LONGEST_FORM {
-            return Err(format!("it is longer than {LONGEST_FORM} bytes"));
+            return Err(format!("is longer than {LONGEST_FORM} bytes: write a shorter path"));
         }
         let text = text.strip_suffix('/').unwrap_or(text).into();
         Ok(Self { text, literal: bare(path.literal()), loose: bare(path.loose()) })
@@ -116,9 +116,16 @@ fn begins_segment(rest: &[u8]) -> bool {
     matches!(rest, [] | [b'/', ..])
 }
 
-fn several() -> String {
-    "it can be read in more than one way: leave out //, .., semicolons, backslashes and the escapes of / ; % ? # \\"
-        .to_owned()
+fn several(text: &str) -> String {
+    // What all programs read alike: each segment up to its first special character.
+    let plain = |segment: &str| segment.split(['%', ';', '\\']).next().unwrap_or_default().to_owned();
+    let segments = text.split('/').map(plain).filter(|segment| !matches!(segment.as_str(), "" | "." | ".."));
+    let path: String = segments.map(|segment| format!("/{segment}")).collect();
+    let path = if path.is_empty() { "/" } else { &path };
+    format!(
+        "can be read in more than one way: write \"{path}\", without //, .., semicolons, backslashes and the escapes \
+         of / ; % ? # \\"
+    )
 }
 
 impl fmt::Display for ConfiguredPath {

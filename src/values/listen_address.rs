@@ -114,7 +114,8 @@ impl fmt::Display for ListenAddressError {
             Self::NoPath => formatter.write_str("the path is missing: write \"unix:/run/exeunt/http.sock\""),
             Self::LongPath { length } => write!(
                 formatter,
-                "the path has {length} bytes, a unix socket takes {UNIX_PATH_MAX}: write a shorter one"
+                "the path has {length} bytes, a unix socket takes {UNIX_PATH_MAX}: \
+                 write \"unix:/run/exeunt/http.sock\", or another short path"
             ),
             Self::Unreadable => {
                 formatter.write_str("write \"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/run/exeunt/http.sock\"")

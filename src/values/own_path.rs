@@ -16,13 +16,13 @@ impl OwnPath {
     pub fn parse(text: &str) -> Result<Self, String> {
         let path = ConfiguredPath::parse(text)?;
         if path.is_root() {
-            return Err("the whole site cannot be this: name a path such as \"/logout\"".to_owned());
+            return Err("must not be /, which is the whole site: write \"/logout\", or another path".to_owned());
         }
         let resembles =
             |address: &str| ConfiguredPath::parse(address).is_ok_and(|address| path.is_same_when_folded(&address));
         let named = resembles(LOGIN) || resembles(LOGOUT);
         if is_reserved(path.as_str()) && !named {
-            return Err(format!("of the addresses under /.exeunt/ only {LOGIN} and {LOGOUT} can be named here"));
+            return Err(format!("of the paths under /.exeunt/ only {LOGIN} and {LOGOUT} can be used here"));
         }
         Ok(Self(path))
     }

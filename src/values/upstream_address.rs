@@ -110,7 +110,7 @@ fn parse_tcp(scheme: Scheme, rest: &str) -> Result<UpstreamAddress, BadUpstreamA
     if scheme == Scheme::Https && host.as_str().contains('_') {
         return Err(bad(
             "has an underscore, which no certificate can contain",
-            "a host name of letters, digits and hyphens".into(),
+            format!("\"{name}://{}\", a host name of letters, digits and hyphens", rest.replace('_', "-")),
         ));
     }
     Ok(UpstreamAddress::Tcp { scheme, host, port: port.unwrap_or(scheme.default_port()) })
@@ -192,7 +192,7 @@ mod tests {
             ("http://app:99999", "\"http://127.0.0.1:9000\""),
             ("http://", "\"http://127.0.0.1:9000\""),
             ("http://a b", "\"http://127.0.0.1:9000\""),
-            ("https://a_b.example.com", "a host name of letters, digits and hyphens"),
+            ("https://a_b.example.com", "\"https://a-b.example.com\", a host name of letters, digits and hyphens"),
             ("unix:run/app.sock", "\"unix:/run/app/http.sock\""),
             ("unix:", "\"unix:/run/app/http.sock\""),
             ("unix:/run/app/", "\"unix:/run/app/http.sock\""),

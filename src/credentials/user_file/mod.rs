@@ -252,7 +252,7 @@ pub(crate) fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
 fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
     // Looked at before it is opened: opening a pipe would wait for a writer.
     if !path.metadata().map_err(|error| ReadError::failed(&error))?.is_file() {
-        return Err(ReadError::unusable("this is not a regular file", "name a file: users = \"users.toml\""));
+        return Err(ReadError::unusable("not a regular file", "write \"users.toml\", or the name of another file"));
     }
     let file = File::open(path).map_err(|error| ReadError::failed(&error))?;
     let metadata = file.metadata().map_err(|error| ReadError::failed(&error))?;

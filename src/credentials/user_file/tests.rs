@@ -98,7 +98,7 @@ const CASES: [Case; 23] = [
     ("[users.alice]\npassword = 1\n", &[("password", "`password` must be a text in quotes", SET_ALICE)]),
     (
         "[users.alice]\npassword = 'hunter2'\n",
-        &[("password", "`password` cannot be used: it is not a password hash", SET_ALICE)],
+        &[("password", "`password` cannot be used: not a password hash", SET_ALICE)],
     ),
     (
         "[users.alice]\npassword = '$2y$10$abc'\n",
@@ -275,7 +275,7 @@ fn what_is_no_file_of_text_is_refused() {
     assert!(load(0o640, &large).unwrap_err().contains("this file is larger than 64 MiB"));
     let folder = tempfile::tempdir().unwrap();
     let report = Users::load(folder.path(), WeakHashes::Refuse).unwrap_err().to_string();
-    assert!(report.contains("this is not a regular file"), "{report}");
+    assert!(report.contains("not a regular file"), "{report}");
 }
 
 #[test]

@@ -28,8 +28,17 @@ fn follow(text: &str, span: Option<Range<usize>>, help: &str) -> Option<String> 
     if help.starts_with("remove this line") {
         return replaced(text, lines_of(text, &span?), "");
     }
+    if help.starts_with("remove this table") {
+        let header = lines_of(text, &span?).start;
+        let end = text[header..].find("\n[").map_or(text.len(), |end| header + end + 1);
+        return replaced(text, header..end, "");
+    }
     if help.starts_with("remove it") {
         return without(text, span?);
+    }
+    if let Some(rest) = help.strip_prefix("remove the file ") {
+        fs::remove_file(rest.split(',').next()?).ok()?;
+        return Some(text.to_owned());
     }
     if let Some(place) = help.strip_prefix("move this line to the ") {
         let lines = lines_of(text, &span?);
@@ -54,7 +63,24 @@ fn follow(text: &str, span: Option<Range<usize>>, help: &str) -> Option<String> 
     if let Some((_, place)) = rest.split_once("` at the ") {
         return insert(text, span, &format!("{written}\n"), place);
     }
+    if let Some((_, place)) = rest.split_once("` in ") {
+        let header = place.strip_prefix("this ").unwrap_or(place).split([',', ' ']).next()?;
+        return set(text, span, &written, header);
+    }
     replaced(text, span?, &written)
+}
+
+/// Sets a key in a table, the one at `span` or the first of this name: its line is replaced, or added.
+fn set(text: &str, span: Option<Range<usize>>, line: &str, header: &str) -> Option<String> {
+    let key = line.split_once('=')?.0;
+    let named = span.filter(|span| text[span.clone()].starts_with('[')).map(|span| span.start);
+    let table = named.filter(|start| text[*start..].starts_with(header)).or_else(|| text.find(header));
+    let own = table.map(|table| (table, text[table + 1..].find("\n[").map_or(text.len(), |end| table + 1 + end)));
+    let at = own.and_then(|(start, end)| Some(start + text[start..end].find(&format!("\n{key}="))? + 1));
+    match at {
+        Some(at) => replaced(text, lines_of(text, &(at..at)), &format!("{line}\n")),
+        None => insert(text, table.map(|table| table..table + 1), line, &format!("end of {header}")),
+    }
 }
 
 /// What stands between backticks, else the value of TOML that the text begins with.
@@ -79,7 +105,10 @@ fn without(text: &str, span: Range<usize>) -> Option<String> {
     let of_line = |text: &str| text.split(['\n', ']', '}']).next().unwrap_or("").to_owned();
     let rest = text.get(span.end..)?;
     let value = rest.split('\n').next()?.trim_start_matches(['"', '\'']).trim_start();
-    let value = value.strip_prefix('=').map(|value| value.split([',', '}']).next().unwrap_or(value));
+    let value = value.strip_prefix('=').map(|value| match value.trim_start().strip_prefix('"') {
+        Some(quoted) => &value[..value.len() - quoted.len() + quoted.find('"').map_or(0, |end| end + 1)],
+        None => value.split([',', '}']).next().unwrap_or(value),
+    });
     let end = value.map_or(span.end, |value| span.end + rest.find(value).unwrap_or(0) + value.len());
     let (before, behind) = (text.get(..span.start)?.trim_end_matches(['"', '\'']), text.get(end..)?);
     let is_entry = before.trim_end().ends_with(['[', '{', ',']);

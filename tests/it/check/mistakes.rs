@@ -300,7 +300,7 @@ fn a_users_file_that_is_elsewhere() {
     let (score, said) = site.score(SOUND.replace("users.toml", "Cargo.toml").as_bytes());
     assert_eq!(score, 2, "that one is no users' file: {said}");
     let here = fs::canonicalize("Cargo.toml").unwrap();
-    assert!(said.contains(&format!("write \\\"{}\\\", which is there", here.display())), "{said}");
+    assert!(said.contains(&format!("write \\\"{}\\\", which exists", here.display())), "{said}");
 }
 
 /// The page for people who search for what they saw: every mistake, what is said of it, and what to write.
