@@ -12,11 +12,14 @@
 
 mod answer;
 pub mod client;
+mod connections;
+mod monitoring;
 mod reload;
 mod server;
 
 use std::path::PathBuf;
 
+pub use self::monitoring::Monitoring;
 pub use self::reload::{Reload, ReloadRefused, Reloaded, counted};
 pub use self::server::AdminSocket;
 

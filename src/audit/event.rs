@@ -2,11 +2,12 @@
 
 use super::line::{LogLine, key};
 use super::timestamp;
+use crate::metrics::Metrics;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
-use crate::values::receipt::{Receipt, StepReceipt, StepResult};
+use crate::values::receipt::{Receipt, StepReceipt};
 use crate::values::session_id::Handle;
 use crate::values::time::WallTime;
 
@@ -94,6 +95,18 @@ impl Event<'_> {
         }
     }
 
+    /// Counts it.
+    pub(super) fn count(&self, metrics: &Metrics) {
+        match self {
+            Self::SignedIn { .. } => metrics.signed_in(),
+            Self::SignInRefused { reason, .. } => metrics.sign_in_refused(*reason),
+            Self::Ended { cause, receipt, .. } => metrics.ended(*cause, receipt),
+            Self::Reloaded { .. } => metrics.reloaded(false),
+            Self::ReloadRefused { .. } => metrics.reloaded(true),
+            Self::PasswordChanged { .. } | Self::LikelyProxy { .. } => {}
+        }
+    }
+
     /// Appends the line.
     pub(super) fn write(&self, at: WallTime, json: bool, out: &mut Vec<u8>) {
         let mut line = LogLine::begin(out, json);
@@ -176,15 +189,6 @@ impl Event<'_> {
 }
 
 fn steps(receipt: &Receipt) -> String {
-    let step = |step: &StepReceipt| format!("{}:{}:{}", step.step.id(), result(step.result), step.count);
+    let step = |step: &StepReceipt| format!("{}:{}:{}", step.step.id(), step.result.id(), step.count);
     receipt.steps.iter().map(step).collect::<Vec<_>>().join(",")
-}
-
-const fn result(result: StepResult) -> &'static str {
-    match result {
-        StepResult::Done => "done",
-        StepResult::TimedOut => "timed_out",
-        StepResult::Nothing => "nothing",
-        StepResult::Failed => "failed",
-    }
 }

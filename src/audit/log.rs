@@ -13,6 +13,7 @@ use super::event::Event;
 use super::line::{self, LogLine, key};
 use super::queue::{DroppedLines, LineQueue, Rank};
 use super::timestamp::{self, CachedTimestamp};
+use crate::metrics::Metrics;
 use crate::values::time::{Clock, WallTime};
 
 /// Access lines are written in pieces of this many bytes, so that an event waits for no more than one of them.
@@ -80,6 +81,7 @@ pub struct Log(Arc<LogInner>);
 #[derive(Debug)]
 struct LogInner {
     current: Arc<CurrentSettings>,
+    metrics: Arc<Metrics>,
     sink: Sink,
 }
 
@@ -118,17 +120,27 @@ impl Log {
     /// To `output`, by a thread of its own.
     pub(crate) fn to(settings: LogSettings, clock: &Clock, output: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, current) = (Arc::new(LineQueue::default()), Arc::new(CurrentSettings::new(settings)));
-        let (of_thread, format_now, clock) = (Arc::clone(&queue), Arc::clone(&current), clock.clone());
-        let write = move || write_all(&of_thread, output, &clock, &format_now);
+        let log = Self::over(current, Sink::Thread(Arc::clone(&queue)));
+        let (format_now, metrics, clock) = (Arc::clone(&log.0.current), Arc::clone(log.metrics()), clock.clone());
+        let write = move || write_all(&queue, output, &clock, (&format_now, &metrics));
         std::thread::Builder::new().name("log".into()).spawn(write)?;
-        Ok(Self(Arc::new(LogInner { current, sink: Sink::Thread(queue) })))
+        Ok(log)
     }
 
     /// To memory, for tests.
     pub fn to_memory(settings: LogSettings) -> (Self, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let current = Arc::new(CurrentSettings::new(settings));
-        (Self(Arc::new(LogInner { current, sink: Sink::Memory(Arc::clone(&lines)) })), lines)
+        (Self::over(current, Sink::Memory(Arc::clone(&lines))), lines)
+    }
+
+    fn over(current: Arc<CurrentSettings>, sink: Sink) -> Self {
+        Self(Arc::new(LogInner { current, metrics: Arc::default(), sink }))
+    }
+
+    /// What is counted of events and requests, whether lines are written of them or not.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
     }
 
     /// Writes all further lines like this.
@@ -164,8 +176,9 @@ impl Log {
         });
     }
 
-    /// Writes the line of an event.
+    /// Writes the line of an event, and counts it.
     pub(crate) fn event(&self, at: WallTime, event: &Event<'_>) {
+        event.count(&self.0.metrics);
         let mut line = Vec::with_capacity(256);
         event.write(at, self.format() == Format::Json, &mut line);
         self.push(if event.is_strangers() { Rank::Stranger } else { Rank::Event }, &line);
@@ -211,10 +224,16 @@ impl Write for Messages {
 }
 
 /// Writes what comes, events first, until nothing can come any more.
-fn write_all(queue: &LineQueue, mut output: impl Write, clock: &Clock, current: &CurrentSettings) {
+fn write_all(
+    queue: &LineQueue,
+    mut output: impl Write,
+    clock: &Clock,
+    (current, metrics): (&CurrentSettings, &Metrics),
+) {
     let (mut events, mut access, mut written) = (Vec::new(), Vec::new(), 0);
     while let Some(lost) = queue.take(&mut events, &mut access) {
         if lost != DroppedLines::default() {
+            metrics.dropped_lines(lost.events.saturating_add(lost.access));
             overflow(lost, clock.wall(), current.get().format, &mut events);
         }
         let piece = first_lines(access.get(written..).unwrap_or_default());

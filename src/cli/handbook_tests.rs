@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::CommandFactory;
 
 use super::Cli;
 use crate::config;
+use crate::metrics::{Gauges, Metrics};
 use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
-use crate::values::receipt::Step;
+use crate::values::receipt::{Step, StepResult};
 
 const HANDBOOK: &str = include_str!("../../docs/handbook.md");
 const SESSIONS: &str = include_str!("../../docs/sessions-and-logout.md");
@@ -92,8 +94,17 @@ fn every_event_has_its_row_with_its_fields() {
 fn every_cause_step_and_result_has_its_row() {
     compare("causes", column(SESSIONS, "`cause`", 0), EndCause::ALL.map(EndCause::id));
     compare("steps", column(SESSIONS, "step", 0), Step::ALL.map(Step::id));
-    let results = EVENT.split("StepResult::").filter_map(|rest| rest.split("=> \"").nth(1)?.split('"').next());
+    let results = StepResult::ALL.map(StepResult::id);
     compare("results", column(SESSIONS, "`result`", 0), results);
+}
+
+#[test]
+fn every_metric_has_its_row() {
+    let gauges = Gauges { sessions: 0, connections: 0, store_trusted: true };
+    let text = Arc::new(Metrics::default()).to_text(gauges);
+    let described = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let names = described.map(|(name, kind)| format!("{name}{}", if kind == "counter" { "_total" } else { "" }));
+    compare("metrics", column(HANDBOOK, "metric | labels", 0), names);
 }
 
 #[test]

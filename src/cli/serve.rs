@@ -1,5 +1,6 @@
 //! `exeunt serve`: from a configuration to a running gateway, and to its end.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, Reloaded};
+use crate::admin::{AdminSettings, AdminSocket, Monitoring, Reload, ReloadRefused, Reloaded};
 use crate::audit::{Format, Log, LogSettings};
 use crate::config::{self, Settings, StartValues};
 use crate::gateway::Gateway;
@@ -133,8 +134,8 @@ pub(super) async fn run(
     listeners: Vec<Listener>,
     signals: Signals,
 ) -> Result<(), String> {
-    let (admin, public_url, hosts) =
-        (settings.admin.clone(), settings.public_url.clone(), settings.gateway.hosts.list());
+    let (admin, monitoring) = (settings.admin.clone(), settings.monitoring);
+    let (public_url, hosts) = (settings.public_url.clone(), settings.gateway.hosts.list());
     let clock = Clock::system();
     let environment = Environment { log: log.clone(), clock: clock.clone(), keys, listeners };
     let started = (StartValues::of(&settings), Current::of(&settings));
@@ -155,6 +156,7 @@ pub(super) async fn run(
             tokio::join!(signals.run(server, || hung_up(reload.as_ref())), service_manager::keep_informed(server));
         } => {}
         () = answer_operators(admin.zip(reload.clone()), Arc::clone(gateway), server) => {}
+        () = answer_monitoring(monitoring, &service) => {}
     }
     upkeep.abort();
     gateway.save_all_uses().await;
@@ -182,6 +184,21 @@ async fn answer_operators(admin: Option<(AdminSettings, Arc<dyn Reload>)>, gatew
             Err(error) => {
                 tracing::error!(path = %settings.path.display(), %error, "no admin socket; see [admin] listen")
             }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Serves `[metrics]`, forever. Without it the gateway still serves clients.
+async fn answer_monitoring(address: Option<SocketAddr>, service: &Arc<Service>) {
+    if let Some(address) = address {
+        match Monitoring::bind(address).await {
+            Ok(monitoring) => {
+                let of = Arc::clone(service);
+                let open_connections = move || of.server.connections();
+                monitoring.serve(Arc::clone(&service.gateway), open_connections, service.server.stopping()).await;
+            }
+            Err(error) => tracing::error!(%address, %error, "no metrics; see [metrics] listen"),
         }
     }
     std::future::pending().await

@@ -1,5 +1,6 @@
-//! `[admin]`: the admin socket.
+//! `[admin]`: the admin socket. `[metrics]`: the address of monitoring.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use nix::unistd::Group;
@@ -27,6 +28,19 @@ pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> 
         }),
     };
     path.map(|path| AdminSettings { path, group })
+}
+
+/// Reads `[metrics]`: where monitoring reads; `None` if nowhere.
+pub(crate) fn monitoring(file: &RawTable<'_>, folder: &Path) -> Option<SocketAddr> {
+    let item = file.table("metrics", &schema::METRICS).item("listen")?;
+    if item.peek() == Some("") {
+        return None;
+    }
+    item.parse(|text| match server::address(text, folder)? {
+        ListenAddress::Tcp(address) => Ok(address),
+        ListenAddress::Unix(_) => Err(ValueRefusal::new("must be a TCP address: Prometheus reads no unix sockets")
+            .write("write \"127.0.0.1:9464\", or \"\" for none")),
+    })
 }
 
 /// The number of a group of this machine; `None` for an empty name.

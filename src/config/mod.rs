@@ -45,6 +45,7 @@ mod unknown;
 
 use std::cell::LazyCell;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// The admin socket; `None` if there is to be none.
     pub admin: Option<AdminSettings>,
+    /// Where monitoring reads; `None` if nowhere.
+    pub monitoring: Option<SocketAddr>,
     /// The URL that users enter in the browser.
     pub public_url: Origin,
     /// The users' file; it may not exist yet.
@@ -235,6 +238,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let session = file.table("session", &schema::SESSION);
     let log = limits::log(file);
     let admin = admin::read(file, folder);
+    let monitoring = admin::monitoring(file, folder);
     let state = state::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
     let cookie_limits = app_cookies::limits(&session);
@@ -250,6 +254,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
         store,
         log,
         admin,
+        monitoring,
         public_url: public_url?,
         users_file: users_file?,
         state,

@@ -1,5 +1,7 @@
 //! What a running program cannot change: a reload applies everything else, and says which keys wait for a restart.
 
+use std::net::SocketAddr;
+
 use crate::admin::AdminSettings;
 use crate::values::listen_address::ListenAddress;
 
@@ -11,6 +13,7 @@ use super::{Settings, StateFolder, StoreChoice, schema};
 pub struct StartValues {
     listen: Vec<ListenAddress>,
     admin: Option<AdminSettings>,
+    monitoring: Option<SocketAddr>,
     state: StateFolder,
     store: StoreChoice,
     /// Under another name the cookies of live sessions would reach the applications.
@@ -23,6 +26,7 @@ impl StartValues {
         Self {
             listen: settings.server.listen.clone(),
             admin: settings.admin.clone(),
+            monitoring: settings.monitoring,
             state: settings.state.clone(),
             store: settings.store.clone(),
             cookie: settings.gateway.cookie.base().to_owned(),
@@ -41,6 +45,7 @@ impl StartValues {
             (&schema::SESSION, "cookie", self.cookie != now.cookie),
             (&schema::ADMIN, "listen", path(self) != path(&now)),
             (&schema::ADMIN, "group", group(self) != group(&now)),
+            (&schema::METRICS, "listen", self.monitoring != now.monitoring),
         ];
         for (schema, key, _) in keys.into_iter().filter(|(.., changed)| *changed) {
             let location = match file.find(schema.table, key) {

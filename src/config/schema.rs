@@ -17,9 +17,9 @@ pub(crate) const FILE: Schema = Schema {
     table: "",
     keys: &[
         "listen", "public_url", "hosts", "trusted_proxies", "route", "identity", "session", "login", "logout",
-        "limits", "admin", "log", "brand", "pages", "state",
+        "limits", "admin", "metrics", "log", "brand", "pages", "state",
     ],
-    later: &["tls", "metrics"],
+    later: &["tls"],
 };
 
 /// `[[route]]`
@@ -89,6 +89,9 @@ pub(crate) const LIMITS: Schema = Schema {
 /// `[admin]`
 pub(crate) const ADMIN: Schema = Schema { table: "admin", keys: &["listen", "group"], later: &[] };
 
+/// `[metrics]`
+pub(crate) const METRICS: Schema = Schema { table: "metrics", keys: &["listen"], later: &[] };
+
 /// `[log]`
 pub(crate) const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
 
@@ -101,7 +104,7 @@ pub(crate) const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later:
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[
     &FILE, &ROUTE, &ROUTE_HEADERS, &REQUEST_HEADERS, &RESPONSE_HEADERS, &IDENTITY, &SESSION, &LOGIN, &LOGOUT, &LIMITS,
-    &ADMIN, &LOG, &BRAND, &PAGES,
+    &ADMIN, &METRICS, &LOG, &BRAND, &PAGES,
 ];
 
 impl Schema {

@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 
 use crate::audit::{AccessLine, Format, Log};
 use crate::http1::headers::{Headers, RequestHead};
+use crate::metrics::Metrics;
 use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
@@ -17,10 +18,36 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::time::{Clock, Moment};
 
-/// Writes the access line when it is dropped, so that an exchange which is cut has one too.
+/// Writes the access line when it is dropped, and counts the exchange, so that an exchange which is cut has both, too.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     record: Option<Box<AccessRecord>>,
+    meter: Option<Box<Meter>>,
+}
+
+/// What is counted of an exchange.
+#[derive(Debug)]
+struct Meter {
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    begun: Moment,
+    status: Option<StatusCode>,
+    refused: Option<Reason>,
+}
+
+impl Meter {
+    fn begin(log: &Log, clock: &Clock) -> Option<Box<Self>> {
+        log.metrics().measures_requests().then(|| {
+            let (metrics, clock, begun) = (Arc::clone(log.metrics()), clock.clone(), clock.now());
+            Box::new(Self { metrics, clock, begun, status: None, refused: None })
+        })
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.metrics.request(self.status, self.refused, self.clock.now().duration_since(self.begun));
+    }
 }
 
 #[derive(Debug)]
@@ -106,8 +133,9 @@ fn without_user(address: &[u8]) -> &[u8] {
 impl Exchange {
     /// Begins an exchange. Its fields are only collected when access lines are enabled.
     pub(super) fn begin(log: &Log, clock: &Clock, head: RequestHead<'_>) -> Self {
+        let meter = Meter::begin(log, clock);
         if !log.wants_access() {
-            return Self { record: None };
+            return Self { record: None, meter };
         }
         let record = AccessRecord {
             log: log.clone(),
@@ -125,7 +153,7 @@ impl Exchange {
             status: None,
             bytes: 0,
         };
-        Self { record: Some(Box::new(record)) }
+        Self { record: Some(Box::new(record)), meter }
     }
 
     /// Notes where it comes from.
@@ -150,6 +178,9 @@ impl Exchange {
 
     /// Notes why it was refused.
     pub(crate) fn refused(&mut self, reason: Reason) {
+        if let Some(meter) = &mut self.meter {
+            meter.refused = Some(reason);
+        }
         self.note(reason.id());
     }
 
@@ -181,6 +212,9 @@ impl Exchange {
 
     /// Notes the status of the answer.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        if let Some(meter) = &mut self.meter {
+            meter.status = Some(status);
+        }
         self.change(|record| record.status = Some(status));
     }
 

@@ -23,8 +23,8 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::vault::browser_cookie::BrowserCookie;
 
-/// No larger than this: of the next size the allocator makes and frees a page for every request, where there is one at a
-/// time.
+/// No larger than this: of the next size the allocator makes and frees a page for every request, where there is only
+/// one at a time.
 const _: () = assert!(size_of::<Forward>() <= 256);
 
 /// A permit, and the rules under which it was made.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Gateway;
 use crate::credentials::user_file::SOURCE;
 use crate::logout::run::Which;
+use crate::metrics::Metrics;
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
 use crate::values::end_cause::EndCause;
@@ -24,6 +25,16 @@ impl Gateway {
         let mut sessions = self.sessions().sessions_of(user);
         sessions.sort_by_key(|session| std::cmp::Reverse(session.created()));
         sessions
+    }
+
+    /// Whether the session table may be used, as far as its store has been heard of lately.
+    pub(crate) fn trusts_its_sessions(&self) -> bool {
+        self.sessions().is_trusted(self.pipeline.clock.now())
+    }
+
+    /// What is counted since the start.
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        self.pipeline.log.metrics()
     }
 
     /// How long ago a session's sign-in was, and its last use.

@@ -159,6 +159,11 @@ impl SessionTable {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// Whether sessions may be looked up: not where the store has not been heard of for too long.
+    pub(crate) fn is_trusted(&self, now: Moment) -> bool {
+        self.backing.as_ref().is_none_or(|backing| backing.is_trusted(now))
+    }
+
     /// Whether there are no sessions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -17,8 +17,8 @@ use super::escapes;
 use super::normal_form::{LONGEST_FORM, NormalForm};
 use super::segments::{self, DOUBLED};
 
-/// The longest path, in bytes, about which there is anything to decide. A file name of 255 characters takes nine bytes for
-/// each, where all of them are three bytes of UTF-8 and escaped.
+/// The longest path, in bytes, about which there is anything to decide. A file name of 255 characters takes nine bytes
+/// for each, where all of them are three bytes of UTF-8 and escaped.
 const LONGEST: usize = 255 * 9 + 9;
 /// The most percent signs that are left after decoding once. An address in a path, escaped twice, has some dozens.
 const MOST_PERCENT: usize = 256;

@@ -35,6 +35,21 @@ pub(crate) enum StepResult {
     Failed,
 }
 
+impl StepResult {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Nothing, Self::Done, Self::TimedOut, Self::Failed];
+
+    /// The word for it.
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Done => "done",
+            Self::TimedOut => "timed_out",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One line of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct StepReceipt {

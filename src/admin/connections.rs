@@ -1,0 +1,84 @@
+//! Connections of operators and of monitoring: few, short, and each a task of its own.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use crate::values::reply::Reply;
+
+/// Connections at the same time; further ones wait.
+const CONNECTIONS: usize = 16;
+/// The longest life of a connection.
+const LIFE: Duration = Duration::from_secs(30);
+/// A pause after a connection that could not be accepted: there may be no file descriptor left.
+const RECOVER: Duration = Duration::from_millis(100);
+
+/// Where connections come from.
+pub(super) trait Listen: Sync {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for the next one.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listen for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Listen for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+/// Serves HTTP/1.1 on every connection, forever.
+pub(super) async fn serve<F>(listener: &impl Listen, answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static)
+where
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        let Ok(stream) = listener.next().await else {
+            tokio::time::sleep(RECOVER).await;
+            continue;
+        };
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            let _place = place;
+            let service = service_fn(move |request| {
+                let reply = answer(request);
+                async move { Ok::<_, Infallible>(response(reply.await)) }
+            });
+            let conversation =
+                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+            // A client that disconnects, or stays for too long, is not an error.
+            let _ = tokio::time::timeout(LIFE, conversation).await;
+        });
+    }
+}
+
+fn response(reply: Reply) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(reply.body));
+    *response.status_mut() = reply.status;
+    response.headers_mut().extend(reply.headers);
+    response
+}

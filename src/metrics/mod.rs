@@ -1,0 +1,173 @@
+//! What operators measure: numbers that every part adds to, and their text for Prometheus.
+//!
+//! Counting is one addition in memory, without a lock. Requests are measured only where `[metrics]` asks for it, since
+//! that reads the clock twice a request.
+
+mod histogram;
+mod text;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+
+use self::histogram::Histogram;
+pub use self::text::Gauges;
+use crate::values::end_cause::EndCause;
+use crate::values::reason::Reason;
+use crate::values::receipt::{Receipt, Step, StepResult};
+
+/// The classes of status codes, and of exchanges that ended without one.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// One counter for each of `N` things.
+#[derive(Debug)]
+struct Counters<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for Counters<N> {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; N])
+    }
+}
+
+impl<const N: usize> Counters<N> {
+    fn add(&self, at: usize, count: u64) {
+        if let Some(counter) = self.0.get(at) {
+            // A sum needs no order: nothing is read because of it.
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, at: usize) -> u64 {
+        self.0.get(at).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+}
+
+/// Everything that is counted since the start of the program.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    measures_requests: AtomicBool,
+    requests: Counters<{ CLASSES.len() }>,
+    durations: Histogram,
+    refused: Counters<{ Reason::ALL.len() }>,
+    signed_in: AtomicU64,
+    sign_in_refused: Counters<{ Reason::ALL.len() }>,
+    ended: Counters<{ EndCause::ALL.len() }>,
+    steps: [Counters<{ StepResult::ALL.len() }>; Step::ALL.len()],
+    reloads: Counters<2>,
+    dropped_lines: AtomicU64,
+}
+
+impl Metrics {
+    /// Whether requests are measured from now on.
+    pub(crate) fn measure_requests(&self, wanted: bool) {
+        self.measures_requests.store(wanted, Ordering::Relaxed);
+    }
+
+    /// Whether requests are measured: otherwise no clock is read for it.
+    pub(crate) fn measures_requests(&self) -> bool {
+        self.measures_requests.load(Ordering::Relaxed)
+    }
+
+    /// Counts an exchange; without a status it ended before an answer was sent.
+    pub(crate) fn request(&self, status: Option<StatusCode>, refused: Option<Reason>, took: Duration) {
+        self.requests.add(status.map_or(0, |status| usize::from(status.as_u16() / 100)), 1);
+        self.durations.add(took);
+        if let Some(reason) = refused {
+            self.refused.add(reason as usize, 1);
+        }
+    }
+
+    /// Counts a sign-in.
+    pub(crate) fn signed_in(&self) {
+        self.signed_in.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a sign-in that was refused.
+    pub(crate) fn sign_in_refused(&self, reason: Reason) {
+        self.sign_in_refused.add(reason as usize, 1);
+    }
+
+    /// Counts the end of a session, and what was done.
+    pub(crate) fn ended(&self, cause: EndCause, receipt: &Receipt) {
+        self.ended.add(cause as usize, 1);
+        for step in &receipt.steps {
+            if let Some(results) = self.steps.get(step.step as usize) {
+                results.add(step.result as usize, 1);
+            }
+        }
+    }
+
+    /// Counts a reload.
+    pub(crate) fn reloaded(&self, refused: bool) {
+        self.reloads.add(usize::from(refused), 1);
+    }
+
+    /// Counts lines of the log that were dropped.
+    pub(crate) fn dropped_lines(&self, count: u64) {
+        self.dropped_lines.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// All of it as text, with what is measured at this moment.
+    pub(crate) fn to_text(self: &Arc<Self>, gauges: Gauges) -> String {
+        text::of(self, gauges)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::receipt::StepReceipt;
+
+    fn lines(metrics: &Arc<Metrics>) -> Vec<String> {
+        let gauges = Gauges { sessions: 7, connections: 9, store_trusted: true };
+        metrics.to_text(gauges).lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_was_counted_is_in_the_text() {
+        let metrics = Arc::new(Metrics::default());
+        metrics.request(Some(StatusCode::OK), None, Duration::from_millis(3));
+        metrics.request(Some(StatusCode::FORBIDDEN), Some(Reason::GroupMissing), Duration::from_millis(40));
+        metrics.request(None, None, Duration::from_secs(99));
+        metrics.signed_in();
+        metrics.sign_in_refused(Reason::CredentialsWrong);
+        metrics.reloaded(true);
+        let step = StepReceipt::counted(Step::Cut, 2, Duration::ZERO);
+        let receipt = Receipt { logout_id: "id".into(), user: None, target: None, steps: vec![step] };
+        metrics.ended(EndCause::Revoked, &receipt);
+        let lines = lines(&metrics);
+        for want in [
+            "exeunt_requests_total{status=\"2xx\"} 1",
+            "exeunt_requests_total{status=\"4xx\"} 1",
+            "exeunt_requests_total{status=\"none\"} 1",
+            "exeunt_request_duration_seconds_bucket{le=\"0.005\"} 1",
+            "exeunt_request_duration_seconds_bucket{le=\"0.05\"} 2",
+            "exeunt_request_duration_seconds_bucket{le=\"+Inf\"} 3",
+            "exeunt_request_duration_seconds_count 3",
+            "exeunt_requests_refused_total{reason=\"group_missing\"} 1",
+            "exeunt_sign_ins_total 1",
+            "exeunt_sign_ins_refused_total{reason=\"credentials_wrong\"} 1",
+            "exeunt_sessions_ended_total{cause=\"revoked\"} 1",
+            "exeunt_sessions_ended_total{cause=\"logout\"} 0",
+            "exeunt_logout_steps_total{step=\"cut\",result=\"done\"} 1",
+            "exeunt_reloads_total{result=\"refused\"} 1",
+            "exeunt_sessions 7",
+            "exeunt_connections 9",
+            "exeunt_store_trusted 1",
+            "# EOF",
+        ] {
+            assert!(lines.iter().any(|line| line == want), "{want}\n{}", lines.join("\n"));
+        }
+    }
+
+    /// A counter is found by the number of its variant: it must be inside the table.
+    #[test]
+    fn every_variant_has_a_counter() {
+        assert!(Reason::ALL.iter().all(|reason| (*reason as usize) < Reason::ALL.len()));
+        assert!(EndCause::ALL.iter().all(|cause| (*cause as usize) < EndCause::ALL.len()));
+        assert!(Step::ALL.iter().all(|step| (*step as usize) < Step::ALL.len()));
+        assert!(StepResult::ALL.iter().all(|result| (*result as usize) < StepResult::ALL.len()));
+    }
+}

@@ -1,0 +1,118 @@
+//! The text that Prometheus reads (OpenMetrics 1.0). The names are stable.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::exemplar::Exemplar;
+use prometheus_client::registry::Registry;
+
+use super::{CLASSES, Counters, Metrics};
+use crate::values::end_cause::EndCause;
+use crate::values::reason::Reason;
+use crate::values::receipt::{Step, StepResult};
+
+/// What is measured when it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Gauges {
+    /// Live sessions.
+    pub sessions: usize,
+    /// Open client connections.
+    pub connections: usize,
+    /// Whether the session table may be used: not where its store has not been heard of for too long.
+    pub store_trusted: bool,
+}
+
+/// One look at everything.
+#[derive(Debug)]
+struct Scrape {
+    metrics: Arc<Metrics>,
+    gauges: Gauges,
+}
+
+/// All metrics as text.
+pub(super) fn of(metrics: &Arc<Metrics>, gauges: Gauges) -> String {
+    let mut registry = Registry::with_prefix("exeunt");
+    registry.register_collector(Box::new(Scrape { metrics: Arc::clone(metrics), gauges }));
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = encode(&mut text, &registry);
+    text
+}
+
+const NO_EXEMPLAR: Option<&Exemplar<NoLabelSet, f64>> = None;
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (metrics, gauges, to) = (&self.metrics, self.gauges, &mut encoder);
+        gauge(to, "sessions", "Live sessions", gauges.sessions)?;
+        gauge(to, "connections", "Open client connections", gauges.connections)?;
+        gauge(to, "store_trusted", "1 while the session table may be used", usize::from(gauges.store_trusted))?;
+        counter(to, "log_lines_dropped", "Log lines that were dropped", metrics.dropped_lines.load(Ordering::Relaxed))?;
+        counter(to, "sign_ins", "Sign-ins", metrics.signed_in.load(Ordering::Relaxed))?;
+        let reasons = Reason::ALL.map(|reason| (reason.id(), reason as usize));
+        let help = "Sign-ins that were refused, by reason";
+        family(to, "sign_ins_refused", help, "reason", reasons, &metrics.sign_in_refused)?;
+        let causes = EndCause::ALL.map(|cause| (cause.id(), cause as usize));
+        family(to, "sessions_ended", "Sessions that this gateway ended, by cause", "cause", causes, &metrics.ended)?;
+        self.steps(to)?;
+        let results = [("applied", 0), ("refused", 1)];
+        family(to, "reloads", "Reloads of the configuration", "result", results, &metrics.reloads)?;
+        let classes = std::array::from_fn::<_, { CLASSES.len() }, _>(|at| (CLASSES.get(at).copied().unwrap_or(""), at));
+        family(to, "requests", "Requests, by class of the status", "status", classes, &metrics.requests)?;
+        family(to, "requests_refused", "Requests that were refused, by reason", "reason", reasons, &metrics.refused)?;
+        self.durations(to)
+    }
+}
+
+impl Scrape {
+    fn steps(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Steps of the ends of sessions, by result";
+        let mut family = encoder.encode_descriptor("logout_steps", help, None, MetricType::Counter)?;
+        for (step, results) in Step::ALL.iter().zip(&self.metrics.steps) {
+            for result in StepResult::ALL {
+                let labels = [("step", step.id()), ("result", result.id())];
+                family.encode_family(&labels)?.encode_counter(&results.get(result as usize), NO_EXEMPLAR)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn durations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (sum, buckets) = self.metrics.durations.read();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        let help = "From the head of a request to the end of its answer";
+        let mut histogram = encoder.encode_descriptor("request_duration_seconds", help, None, MetricType::Histogram)?;
+        histogram.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+}
+
+fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: usize) -> fmt::Result {
+    let value = i64::try_from(value).unwrap_or(i64::MAX);
+    encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    encoder.encode_descriptor(name, help, None, MetricType::Counter)?.encode_counter(&value, NO_EXEMPLAR)
+}
+
+/// One counter for each value of a label.
+fn family<const N: usize, const M: usize>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: [(&'static str, usize); M],
+    counters: &Counters<N>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (value, at) in values {
+        let labels = [(label, value)];
+        family.encode_family(&labels)?.encode_counter(&counters.get(at), NO_EXEMPLAR)?;
+    }
+    Ok(())
+}
