@@ -95,6 +95,20 @@ class Shopping:
         foreign = self.visitor.post("/cart", *token, "--header", "Origin: http://evil.example", item="x")
         self.assertEqual(foreign.status, 403, "Django's own protection works as without a gateway")
 
+    def test_nobody_finds_the_cart_of_another_user_of_the_browser(self):
+        self.visitor.sign_in()
+        self.visitor.get("/cart")
+        self.visitor.post("/cart", "--header", f"X-CSRFToken: {self.visitor.cookie('csrftoken')}", item="lamp")
+        self.assertIsNone(self.visitor.cookie("sessionid"), "Django's session stays in the gateway")
+        self.assertEqual(self.visitor.get("/.exeunt/session").json()["cookies"], ["sessionid"])
+        receipt = self.visitor.sign_out().json()
+        cookies = next(step for step in receipt["steps"] if step["step"] == "cookies")
+        self.assertEqual((cookies["result"], cookies["count"]), ("done", 2), "sessionid and csrftoken")
+        self.assertIsNone(self.visitor.cookie("csrftoken"))
+        self.visitor.sign_in("bob")
+        self.assertEqual(self.visitor.get("/cart").json(), {"user": "bob", "items": []})
+        self.assertEqual(list(self.visitor.get("/whoami").json()["cookies"]), ["csrftoken"], "his own, and no other")
+
     def test_who_signs_out_is_out(self):
         self.visitor.sign_in()
         self.assertEqual(self.visitor.whoami(path="/whoami"), "alice")
@@ -142,17 +156,52 @@ class UnderGunicorn(Shopping, Running):
 
 
 class OnceIsEnough(Running):
-    """Django's persistent variant: it remembers by its own session, which this version of the gateway leaves alone."""
+    """Django's persistent variant: it remembers by its own session, whose cookie stays in the gateway."""
 
     identity = "OnceIsEnough"
 
     def test_protected_pages_are_closed_after_the_logout(self):
         self.visitor.sign_in()
         self.assertEqual(self.visitor.whoami(path="/whoami"), "alice")
-        self.assertIsNotNone(self.visitor.cookie("sessionid"))
+        self.assertIsNone(self.visitor.cookie("sessionid"))
         self.visitor.sign_out()
         for path in ["/whoami", "/cart"]:
             self.assertEqual(self.visitor.get(path).status, 401, "Django is not asked, so it cannot remember")
+        self.assertEqual(self.visitor.whoami(), "", "on a public page it is asked, and remembers nobody")
+
+    def test_the_next_user_is_nobody_else(self):
+        self.visitor.sign_in()
+        self.assertEqual(self.visitor.whoami(path="/whoami"), "alice")
+        self.visitor.sign_in("bob")
+        self.assertEqual(self.visitor.whoami(path="/whoami"), "bob")
+
+
+class Tracked(Running):
+    """The same with all cookies in the browser."""
+
+    identity = "OnceIsEnough"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        configuration = cls.folder / "config.toml"
+        configuration.write_text(configuration.read_text().replace("[[route]]", '[[route]]\napp_cookies = "track"'))
+        subprocess.run([EXEUNT, "reload"], cwd=cls.folder, check=True)
+
+    def test_what_django_gave_the_browser_is_gone_after_the_logout(self):
+        self.visitor.sign_in()
+        self.assertEqual(self.visitor.whoami(path="/whoami"), "alice")
+        self.assertIsNotNone(self.visitor.cookie("sessionid"))
+        self.visitor.sign_out()
+        self.assertIsNone(self.visitor.cookie("sessionid"))
+        self.assertEqual(self.visitor.whoami(), "", "Django remembers nobody")
+
+    def test_another_user_of_the_browser_does_not_carry_it(self):
+        self.visitor.sign_in()
+        self.visitor.get("/whoami")
+        self.visitor.sign_in("bob")
+        self.assertIsNone(self.visitor.cookie("sessionid"))
+        self.assertEqual(self.visitor.whoami(path="/whoami"), "bob")
 
 
 class LifeOfTheProgram(Running):
