@@ -71,10 +71,12 @@ impl Owed {
     }
 }
 
-/// Makes the browser that gets this answer forget these.
+/// Makes the browser that gets this answer forget these. The gateway's own cookies come after them: of several
+/// cookies that one answer deletes, curl 7.88, which Debian 12 has, deletes the last one only.
 pub(super) fn tell(cookies: &[BrowserCookie], assembled: &Assembled, reply: &mut Reply) {
     let lines = expire(cookies, assembled.hosts.scheme() == Scheme::Https);
-    reply.headers.extend(lines.into_iter().map(|line| (SET_COOKIE, line)));
+    let first = reply.headers.iter().position(|(name, _)| name == SET_COOKIE).unwrap_or(reply.headers.len());
+    reply.headers.splice(first..first, lines.into_iter().map(|line| (SET_COOKIE, line)));
 }
 
 /// Makes the application's `Cookie` line. `owed`: what the browser holds of sessions that ended without it.
