@@ -60,12 +60,14 @@ impl Gateway {
             }
             SignInOut::SignOut(style) => {
                 let sign_out = sign_out(request, style);
-                let (users, settings) = (sign_out.users(), &request.assembled.logout);
+                let settings = &request.assembled.logout;
                 let mut receipt = sign_out.end(&gateway.pipeline, settings).await;
                 // A body that says nothing usable is none.
                 let form = body.await.ok().and_then(|body| read_form(request, &body).ok());
-                if form.iter().chain([&request.query]).any(answer::wants_everywhere) {
-                    receipt = sign_out.end_elsewhere(&users, receipt, &gateway.pipeline, settings).await;
+                if form.iter().chain([&request.query]).any(answer::wants_everywhere)
+                    && let Some(user) = request.live_user.clone()
+                {
+                    receipt = sign_out.end_elsewhere(user, receipt, &gateway.pipeline, settings).await;
                 }
                 let next = answer::requested(form.as_ref(), &request.query);
                 Some(sign_out.answer(receipt, next, &request.assembled.site()))

@@ -14,6 +14,7 @@ use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::form::{Form, FormType};
+use crate::values::identity::UserKey;
 use crate::values::known_browser::KnownBrowser;
 use crate::values::own_hosts::HostId;
 use crate::values::reason::{Reason, Refusal};
@@ -29,6 +30,9 @@ pub(crate) struct SignInOutRequest {
     pub(super) host: HostId,
     /// Every session that the request names, for as long as it is in the table.
     pub(super) sessions: Vec<Arc<Session>>,
+    /// Whose the one live session is that the request opens. A session that is over counts for nothing, also where it
+    /// has not been swept yet: with the cookie of one, nobody can end others. Of two live ones, one was planted.
+    pub(super) live_user: Option<UserKey>,
     /// The keys that it shows and that the store could not be asked about.
     pub(super) unknown: Vec<SessionKey>,
     /// Whether it has a cookie of the gateway, valid or not.
@@ -117,6 +121,7 @@ pub(super) fn sign_in_out_request(
         host: facts.host,
         has_cookie: requester.presented,
         unknown: std::mem::take(&mut requester.unknown),
+        live_user: requester.session.as_ref().map(|session| session.user().clone()),
         sessions: requester.into_sessions(),
         query: query(facts),
         form: FormType::of(facts.header(&CONTENT_TYPE).unwrap_or("")),

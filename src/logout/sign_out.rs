@@ -59,31 +59,16 @@ impl SignOut {
         pipeline.end(named, Terms::answered(settings, self.carried)).await.together(self.carried.cookies)
     }
 
-    /// The users of the sessions that it is going to end. A session that is over counts for nothing: with the cookie of
-    /// one, nobody can end others.
-    pub(crate) fn users(&self) -> Vec<UserKey> {
-        let mut users = Vec::new();
-        for session in self.sessions.iter().filter(|session| !session.has_ended()) {
-            if !users.contains(session.user()) {
-                users.push(session.user().clone());
-            }
-        }
-        users
-    }
-
-    /// Ends all other sessions of these users, after [`Self::end`], whose receipt this adds to.
+    /// Ends all other sessions of this user, after [`Self::end`], whose receipt this adds to.
     pub(crate) async fn end_elsewhere(
         &self,
-        users: &[UserKey],
-        mut receipt: Receipt,
+        user: UserKey,
+        receipt: Receipt,
         pipeline: &Pipeline,
         settings: &Arc<LogoutSettings>,
     ) -> Receipt {
-        for user in users {
-            let (id, all) = (receipt.logout_id.clone(), Which::AllOf(user.clone(), EndCause::Everywhere));
-            receipt = pipeline.end_as(id, all, Terms::unattended(settings)).await.added_to(receipt);
-        }
-        receipt
+        let (id, all) = (receipt.logout_id.clone(), Which::AllOf(user, EndCause::Everywhere));
+        pipeline.end_as(id, all, Terms::unattended(settings)).await.added_to(receipt)
     }
 
     /// Says goodbye, and where to go from here: `next`, if that is a target that people may be sent to.

@@ -129,4 +129,10 @@ async fn a_cookie_of_an_ended_session_ends_no_other() {
     assert_eq!(harness.ask("POST", "/logout", &[&old], "").await.status, 200);
     assert_eq!(harness.ask("POST", "/logout?everywhere=1", &[&old], "").await.status, 200);
     assert!(harness.is_signed_in(&other));
+    // Neither does one whose time is up and that is still in the table.
+    harness.clock.advance(Duration::from_secs(500));
+    let new = harness.sign_in("alice").await;
+    harness.clock.advance(Duration::from_secs(101));
+    assert_eq!(harness.ask("POST", "/logout?everywhere=1", &[&other], "").await.status, 200);
+    assert!(harness.is_signed_in(&new));
 }
