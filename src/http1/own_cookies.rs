@@ -58,7 +58,9 @@ impl OwnCookies {
     /// Whether something stands under the name that opens sessions which is not the one value that we set: it should
     /// go from the browser.
     pub fn has_unusable(&self) -> bool {
-        self.malformed || self.named().filter(|named| named.opens).nth(1).is_some()
+        let mut opening = self.named().filter(|named| named.opens);
+        let first = opening.next();
+        self.malformed || opening.any(|other| Some(other) != first)
     }
 
     /// Takes out what is left for the application.
@@ -184,7 +186,7 @@ mod tests {
         let opens = NamedSession { key: key_a, opens: true };
         let ends = NamedSession { key: key_a, opens: false };
         let other = NamedSession { key: key_b, opens: true };
-        let cases: [(&[&str], &[NamedSession], bool); 29] = [
+        let cases: [(&[&str], &[NamedSession], bool); 30] = [
             (&[], &[], false),
             (&["a=b; c"], &[], false),
             (&[&own], &[opens], false),
@@ -212,6 +214,7 @@ mod tests {
                 &[ends, NamedSession { opens: false, ..other }],
                 false,
             ),
+            (&[&format!("exeunt={a}; {own}; {own}")], &[ends, opens, opens], false),
             (&["exeunt=x; __Secure-exeunt"], &[], false),
             (&[&format!("={own}")], &[], false),
             (&[&format!("x{own}; a={own}; a,{own}")], &[], false),
