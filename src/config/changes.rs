@@ -30,6 +30,11 @@ pub(crate) fn note(file: &RawTable<'_>, since: Version) {
     }
     let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
     routes.iter().for_each(of_route);
+    if file.find("session", "store").is_none() {
+        let what = "sessions are kept in a file now and survive a restart, where they were kept in memory";
+        let session = file.item("session").map_or_else(|| file.location_of_missing("session"), |item| item.location);
+        session.note(ValueRefusal::new(what).write("write store = \"memory\" below [session] to keep no file"));
+    }
     if let Some(item) = file.find("identity", "custom") {
         let what =
             "request headers that look like one of these are removed now: with X-WEBAUTH-USER all names in -user";
@@ -44,8 +49,17 @@ pub(crate) fn note(file: &RawTable<'_>, since: Version) {
     }
 }
 
-/// Where applications share a host by path, it matters how a path is read.
 fn of_route(route: &RawTable<'_>) {
+    if let Some(item) = route.item("upstream").filter(|_| !route.has("app_cookies")) {
+        let what = "the gateway keeps HttpOnly cookies of this application now and ends them at logout";
+        item.location
+            .note(ValueRefusal::new(what).write("write app_cookies = \"pass\" to leave them all in the browser"));
+    }
+    of_path(route);
+}
+
+/// Where applications share a host by path, it matters how a path is read.
+fn of_path(route: &RawTable<'_>) {
     let Some(item) = route.item("path").filter(|item| item.peek() != Some("/")) else { return };
     let path = item.peek().unwrap_or_default();
     if !route.has("case_sensitive") {

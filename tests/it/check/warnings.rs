@@ -111,8 +111,11 @@ fn what_an_upgrade_changes_for_a_file_is_noted() {
         notes.map(|finding| finding.key.clone()).collect::<Vec<_>>().join(" ")
     };
     let reference = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml")).unwrap();
-    assert_eq!(noted(&reference, Some("0.1")), "");
-    let below = format!("trusted_proxies = [\"unix\"]\n{SOUND}[[route]]\npath = \"/app\"\nupstream = \"demo\"\n");
+    assert_eq!(noted(&reference, Some("0.1")), "route[1].upstream session");
+    let kept = "[session]\nstore = \"memory\"\n";
+    let sound = format!("{}{kept}", SOUND.replace("upstream", "app_cookies = \"pass\"\nupstream"));
+    let app = "[[route]]\npath = \"/app\"\nupstream = \"demo\"\napp_cookies = \"vault\"\n";
+    let below = format!("trusted_proxies = [\"unix\"]\n{sound}{app}");
     for (more, want) in [
         ("", "trusted_proxies route[2].path route[2].path"),
         ("case_sensitive = true\n", "trusted_proxies route[2].path"),
