@@ -19,7 +19,7 @@ if command -v fail2ban-regex >/dev/null; then
 else
     # A machine that has no lists of packages yet does not know it.
     apt-cache show fail2ban >/dev/null 2>&1 || $(test "$(id -u)" = 0 || echo sudo) apt-get update -qq
-    (cd "$folder" && apt-get download -qq fail2ban && dpkg -x fail2ban_*.deb unpacked)
+    (cd "$folder" && apt-get download -qq -o Acquire::Retries=3 fail2ban && dpkg -x fail2ban_*.deb unpacked)
     read_log() {
         PYTHONPATH="$folder/unpacked/usr/lib/python3/dist-packages" python3 -B "$folder/unpacked/usr/bin/fail2ban-regex" \
             --config "$folder/unpacked/etc/fail2ban" -o ip "$1" "$filter"

@@ -23,7 +23,7 @@ if command -v prometheus > /dev/null && command -v promtool > /dev/null; then
 else
     # A machine that has no lists of packages yet does not know it.
     apt-cache show prometheus > /dev/null 2>&1 || $(((EUID)) && echo sudo) apt-get update -qq
-    (cd "$folder" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb unpacked)
+    (cd "$folder" && apt-get download -qq -o Acquire::Retries=3 prometheus && dpkg -x prometheus_*.deb unpacked)
     binaries=$folder/unpacked/usr/bin
 fi
 
@@ -59,7 +59,7 @@ echo "correct-horse-battery" | "$program" user set alice --file "$folder/users.t
 "$program" serve --config "$folder/config.toml" 2> "$folder/gateway.log" &
 started+=($!)
 answers() { curl -sf -o /dev/null "$1"; }
-until_true answers "http://127.0.0.1:$metrics/healthz"
+until_true answers "http://127.0.0.1:$metrics/readyz"
 
 # One sign-in, one request, one logout; one sign-in and one request that are refused.
 site=http://localhost:$public
