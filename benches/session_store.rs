@@ -77,6 +77,7 @@ fn sign_in(user: usize) -> SignIn {
         stamp: None,
         device: Device::from_user_agent("Firefox/142.0 (Linux)"),
         address: ClientAddress::Unix,
+        host: None,
     }
 }
 

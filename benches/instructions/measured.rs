@@ -107,7 +107,7 @@ async fn sign_in(table: &SessionTable, served: &Served<'_>, clock: &Clock) -> Re
         for _ in 0..SESSIONS_EACH {
             let user = Arc::new(UserKey { source: "file".into(), subject: name.as_str().into() });
             let identity = Arc::clone(&identity);
-            let sign_in = SignIn { user, identity, stamp: None, device, address: ClientAddress::Unix };
+            let sign_in = SignIn { user, identity, stamp: None, device, address: ClientAddress::Unix, host: None };
             let opened = table.open(sign_in, clock.now()).await.map_err(|problem| format!("{problem:?}"))?;
             if cookies.len() < served.cookies {
                 cookies.push(opened.id.cookie_value());

@@ -105,8 +105,14 @@ impl Gateway {
                         let (method, now) = (accepted.method, self.pipeline.clock.now());
                         let (user, identity) = (accepted.user, accepted.identity);
                         let stamp = assembled.methods.stamp_of(&user, &assembled.keys);
-                        let sign_in =
-                            SignIn { user: Arc::new(user), identity, stamp, device: *device, address: *client };
+                        let sign_in = SignIn {
+                            user: Arc::new(user),
+                            identity,
+                            stamp,
+                            device: *device,
+                            address: *client,
+                            host: None,
+                        };
                         let session = Arc::new(Session::without_key(sign_in, now));
                         if !check.enter(presented, *known, &session, now) {
                             return None;

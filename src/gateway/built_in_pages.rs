@@ -7,6 +7,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use super::answers::{self, Audience};
+use super::app_cookies;
 use super::assembled::Assembled;
 use super::own_sessions;
 use super::password;
@@ -217,12 +218,13 @@ fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assemble
     };
     let identity = session.identity();
     let host = assembled.hosts.names().get(facts.host.index()).map(|host| host.as_str());
+    let hosts = session.hosts(app_cookies::host_name(assembled, HostId::LOGIN));
     // Developer tools do not show what the gateway keeps.
     let cookies = session.vault().zip(host).map(|(vault, host)| vault.names(host)).unwrap_or_default();
     let body = json!({
         "user": identity.user(), "email": identity.email(), "name": identity.name(), "groups": identity.groups(),
         "device": session.device().to_string(), "address": session.address().to_string(),
-        "connections": session.live_connections(), "host": host, "cookies": cookies,
+        "connections": session.live_connections(), "host": host, "hosts": hosts, "cookies": cookies,
     });
     Reply::json(StatusCode::OK, &body)
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Gateway;
 use super::answers::{self, Audience};
+use super::app_cookies::host_name;
 use super::assembled::Assembled;
 use super::requester::Requester;
 use super::sign_in_out::{BuiltInAnswer, OwnSessions, SignInOut, SignInOutRequest, read_form, sign_in_out_request};
@@ -21,6 +22,7 @@ use crate::pages::{SessionLine, SessionsPage};
 use crate::session::record::Session;
 use crate::values::end_cause::EndCause;
 use crate::values::form::{Form, FormValue};
+use crate::values::own_hosts::HostId;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
@@ -116,13 +118,16 @@ impl Gateway {
         // The one that asks comes first, then those that were used last.
         sessions.sort_by_key(|other| (!Arc::ptr_eq(other, session), Reverse(other.last_seen())));
         let hidden = sessions.len().saturating_sub(MOST_SHOWN);
-        let lines: Vec<_> = sessions.iter().take(MOST_SHOWN).map(|other| self.line(other, session)).collect();
+        let login = host_name(&request.assembled, HostId::LOGIN);
+        let several_hosts = request.assembled.hosts.count() > 1;
+        let lines: Vec<_> = sessions.iter().take(MOST_SHOWN).map(|other| self.line(other, session, login)).collect();
         let identity = session.identity();
         let user = identity.user();
         match request.reader {
-            Audience::Person(language) => {
-                request.assembled.pages.sessions(language, SessionsPage { user, lines: &lines, hidden, confirmed })
-            }
+            Audience::Person(language) => request
+                .assembled
+                .pages
+                .sessions(language, SessionsPage { user, lines: &lines, hidden, confirmed, several_hosts }),
             Audience::Program => {
                 let sessions: Vec<_> = lines.iter().map(line_json).collect();
                 let body = json!({ "user": user, "sessions": sessions, "not_shown": hidden,
@@ -132,7 +137,7 @@ impl Gateway {
         }
     }
 
-    fn line(&self, other: &Arc<Session>, session: &Arc<Session>) -> SessionLine {
+    fn line(&self, other: &Arc<Session>, session: &Arc<Session>, login: &str) -> SessionLine {
         let (age, idle) = self.ages(other);
         SessionLine {
             handle: other.handle().map(|handle| handle.to_string()).unwrap_or_default(),
@@ -142,6 +147,7 @@ impl Gateway {
             age,
             idle,
             connections: other.live_connections(),
+            hosts: other.hosts(login),
         }
     }
 }
@@ -150,6 +156,7 @@ fn line_json(line: &SessionLine) -> Value {
     json!({
         "session": line.handle, "current": line.current, "device": line.device, "address": line.address,
         "age_seconds": line.age.as_secs(), "idle_seconds": line.idle.as_secs(), "connections": line.connections,
+        "hosts": line.hosts,
     })
 }
 

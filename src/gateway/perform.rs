@@ -21,6 +21,7 @@ use crate::logout::run::Which;
 use crate::logout::sign_out::SignOut;
 use crate::pages;
 use crate::session::record::Session;
+use crate::values::own_hosts::HostId;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
@@ -99,7 +100,8 @@ impl Gateway {
         };
         drop(form);
         let (client, device) = (request.client, request.device);
-        let browser = Browser { client, device, known: &request.known, sessions: &request.sessions };
+        let host = (request.host != HostId::LOGIN).then(|| host_name(assembled, request.host));
+        let browser = Browser { client, device, host, known: &request.known, sessions: &request.sessions };
         match self.sign_in_flow(assembled).sign_in(&presented, browser).await {
             Ok(signed_in) => match self.signed_in_too_late(assembled, &signed_in.session).await {
                 None => self::signed_in(request, &signed_in, &next),

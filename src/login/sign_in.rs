@@ -45,6 +45,8 @@ pub(crate) struct Browser<'a> {
     pub(crate) client: ClientAddress,
     /// What people call it.
     pub(crate) device: Device,
+    /// The own host that it signs in at, where that is not the login host.
+    pub(crate) host: Option<&'a str>,
     /// What it brings from earlier sign-ins.
     pub(crate) known: &'a [KnownBrowser],
     /// The sessions that it names, which the new one replaces.
@@ -83,7 +85,8 @@ impl SignInFlow<'_> {
         let Accepted { user, identity, method } = accepted;
         let stamp = self.attempts.methods.stamp_of(&user, self.keys);
         let (device, address) = (browser.device, browser.client);
-        let sign_in = SignIn { user: Arc::new(user), identity, stamp, device, address };
+        let host = browser.host.map(Into::into);
+        let sign_in = SignIn { user: Arc::new(user), identity, stamp, device, address, host };
         let opened = self.pipeline.sessions.open(sign_in, self.pipeline.clock.now()).await;
         let Opened { id, session, evicted } = opened.map_err(not_opened)?;
         self.pipeline.end(Which::Ended(evicted), Terms::unattended(self.logout)).await;

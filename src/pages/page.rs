@@ -72,6 +72,8 @@ pub(crate) struct SessionsPage<'a> {
     pub(crate) hidden: usize,
     /// Whether the store has confirmed the ends that were asked for just now.
     pub(crate) confirmed: bool,
+    /// Whether there is more than one own host, so that it is of interest which of them a session is on.
+    pub(crate) several_hosts: bool,
 }
 
 /// One session of them.
@@ -91,6 +93,8 @@ pub(crate) struct SessionLine {
     pub(crate) idle: Duration,
     /// Its open connections.
     pub(crate) connections: usize,
+    /// The own hosts that it is open on.
+    pub(crate) hosts: Vec<Box<str>>,
 }
 
 /// A page and its values.
@@ -148,9 +152,9 @@ impl Page<'_> {
                 let always = [own_path::LOGIN, own_path::LOGOUT];
                 context! { user, next, switch, came_back, sessions, password, always }
             }
-            Self::Sessions(SessionsPage { user, lines, hidden, confirmed }) => {
+            Self::Sessions(SessionsPage { user, lines, hidden, confirmed, several_hosts }) => {
                 let lines: Vec<Value> = lines.iter().map(render_line).collect();
-                context! { user, lines, hidden, confirmed }
+                context! { user, lines, hidden, confirmed, several_hosts }
             }
             Self::Password(PasswordPage { user, shortest, state }) => {
                 let (problem, ended) = match state {
@@ -179,9 +183,9 @@ impl Page<'_> {
 }
 
 fn render_line(line: &SessionLine) -> Value {
-    let SessionLine { handle, current, device, address, age, idle, connections } = line;
+    let SessionLine { handle, current, device, address, age, idle, connections, hosts } = line;
     let (since, used) = (render_ago(*age), render_ago(*idle));
-    context! { handle, current, device, address, since, used, connections }
+    context! { handle, current, device, address, since, used, connections, hosts => hosts.join(", ") }
 }
 
 /// How long ago something was, in the largest unit of which there is at least one (of days: two), and the name of the

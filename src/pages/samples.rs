@@ -21,9 +21,9 @@ pub(super) fn receipt(text: &str) -> Receipt {
 fn sessions(text: &str, each: &mut impl FnMut(Page<'_>)) {
     let one = [session(text, 0)];
     let lines = [0, 60, 300, 3600, 90_000, 200_000, 90_000 * 40].map(|seconds| session(text, seconds));
-    each(Page::Sessions(SessionsPage { user: text, lines: &one, hidden: 0, confirmed: true }));
+    each(Page::Sessions(SessionsPage { user: text, lines: &one, hidden: 0, confirmed: true, several_hosts: false }));
     for (hidden, confirmed) in [(0, true), (1, true), (9, false)] {
-        each(Page::Sessions(SessionsPage { user: text, lines: &lines, hidden, confirmed }));
+        each(Page::Sessions(SessionsPage { user: text, lines: &lines, hidden, confirmed, several_hosts: confirmed }));
     }
 }
 
@@ -38,6 +38,7 @@ fn session(text: &str, seconds: u64) -> SessionLine {
         age,
         idle: age / 2,
         connections: usize::from(seconds > 3600),
+        hosts: vec![text.into()],
     }
 }
 

@@ -15,7 +15,7 @@ use super::epoch::Epoch;
 use super::loads::Loads;
 use super::pending::PendingEnds;
 use super::record::Session;
-use super::store::{Cursor, End, IdleEnd, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::store::{Cursor, End, HostKey, IdleEnd, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment, WallTime};
@@ -161,7 +161,7 @@ impl Backing {
         in_time(self.store.touch(&uses.collect::<Vec<_>>())).await
     }
 
-    pub(super) async fn add_key(&self, session: &Session, key: SessionKey) -> Result<bool, Unavailable> {
+    pub(super) async fn add_key(&self, session: &Session, key: HostKey) -> Result<bool, Unavailable> {
         in_time(self.store.add_key(session.name(), key)).await
     }
 

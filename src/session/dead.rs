@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
     use crate::session::record::tests::session;
-    use crate::session::store::contract::record;
+    use crate::session::store::contract::{further, record};
 
     fn of(session: &Session) -> Record {
         Record { name: *session.name(), ..record("alice") }
@@ -238,12 +238,13 @@ mod tests {
     #[test]
     fn what_is_owed_is_taken_once_and_found_by_any_key() {
         let (dead, one) = (Dead::default(), session());
-        let further = record("x").name;
+        let another = further("shop.test");
+        let further = another.key;
         dead.begin(std::slice::from_ref(&one));
         assert!(dead.take_owed(9).is_empty(), "it is being asked for");
         dead.owe([Owed::Known(Arc::clone(&one))]);
         dead.owe_unknown(&[further, *one.name()], Moment::default());
-        let unknown = Record { further: vec![further], ..record("bob") };
+        let unknown = Record { further: vec![another], ..record("bob") };
         assert_eq!(dead.enter(&unknown, dead.mark(), || 1), Entry::Unconfirmed);
         assert_eq!((dead.take_owed(1).len(), dead.take_owed(9).len(), dead.take_owed(9).len()), (1, 1, 0));
         dead.confirmed([one.name(), &further]);

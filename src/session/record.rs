@@ -16,7 +16,7 @@ use super::end_mark::{EndMark, WriteGuard};
 use super::epoch::Epoch;
 use super::live::{Cut, LiveConnections};
 use super::saved;
-use super::store::{End, Record};
+use super::store::{End, HostKey, Record};
 use crate::values::affinity;
 use crate::values::client_address::ClientAddress;
 use crate::values::credential_stamp::CredentialStamp;
@@ -40,6 +40,8 @@ pub struct SignIn {
     pub device: Device,
     /// Where the sign-in came from.
     pub address: ClientAddress,
+    /// The own host that it was at, where that is not the login host.
+    pub host: Option<Box<str>>,
 }
 
 /// In place of a key: nothing has this hash.
@@ -68,8 +70,10 @@ pub struct Session {
 /// What many sessions never have.
 #[derive(Debug, Default)]
 struct Rare {
+    /// The own host of the sign-in, where that is not the login host.
+    host: Option<Box<str>>,
     /// The keys of further hosts.
-    further: Mutex<Vec<SessionKey>>,
+    further: Mutex<Vec<HostKey>>,
     /// The cookies of applications.
     vault: Vault,
 }
@@ -88,7 +92,7 @@ impl Session {
 
     fn made(sign_in: SignIn, affinity: u64, name: SessionKey, now: Moment) -> Self {
         // The sign-in's parts one by one: as one field its size would be rounded up.
-        let SignIn { user, identity, stamp, device, address } = sign_in;
+        let SignIn { user, identity, stamp, device, address, host } = sign_in;
         Self {
             name,
             user,
@@ -102,7 +106,7 @@ impl Session {
             ended: EndMark::default(),
             live: LiveConnections::default(),
             confirmed: AtomicU32::default(),
-            rare: OnceLock::new(),
+            rare: host.map_or_else(OnceLock::new, |host| Box::new(Rare { host: Some(host), ..Rare::default() }).into()),
         }
     }
 
@@ -116,7 +120,7 @@ impl Session {
         let mut session = Self::new(sign_in, record.name, created);
         *session.last_seen.get_mut() = last_seen.seconds();
         if !record.further.is_empty() {
-            session.rare().further.lock().extend(&record.further);
+            session.rare().further.lock().extend_from_slice(&record.further);
         }
         Some(session)
     }
@@ -138,7 +142,7 @@ impl Session {
 
     /// What is known of the sign-in, as stores keep it.
     pub(super) fn about(&self) -> Vec<u8> {
-        saved::write(&self.identity(), self.stamp(), self.device, self.address)
+        saved::write(&self.identity(), self.stamp(), self.device, self.address, self.host())
     }
 
     /// The store has it, as was read in this epoch.
@@ -290,7 +294,7 @@ impl Session {
     }
 
     /// Adds the key of another own host, unless the session has ended.
-    pub(super) fn add_key(&self, key: SessionKey) -> bool {
+    pub(super) fn add_key(&self, key: HostKey) -> bool {
         let mut further = self.rare().further.lock();
         let live = !self.has_ended();
         if live {
@@ -299,10 +303,32 @@ impl Session {
         live
     }
 
+    /// Takes out every other key of a host than this one, which replaces them.
+    pub(super) fn take_replaced(&self, by: &HostKey) -> Vec<SessionKey> {
+        let is_replaced = |other: &mut HostKey| other.host == by.host && other.key != by.key;
+        self.rare().further.lock().extract_if(.., is_replaced).map(|replaced| replaced.key).collect()
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.rare.get()?.host.as_deref()
+    }
+
+    /// The names of the own hosts that have a cookie of it, that of the sign-in first. `login` is the login host.
+    pub(crate) fn hosts(&self, login: &str) -> Vec<Box<str>> {
+        let mut hosts: Vec<Box<str>> = vec![self.host().unwrap_or(login).into()];
+        let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
+        for HostKey { host, .. } in further {
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        hosts
+    }
+
     /// Every key that opens it, the first one first.
     pub(crate) fn keys(&self) -> Vec<SessionKey> {
         let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
-        std::iter::once(self.name).chain(further).collect()
+        std::iter::once(self.name).chain(further.into_iter().map(|further| further.key)).collect()
     }
 }
 
@@ -377,6 +403,7 @@ pub(crate) mod tests {
             stamp: None,
             device: Device::from_user_agent("curl/8"),
             address: ClientAddress::Unix,
+            host: None,
         };
         Arc::new(Session::new(sign_in, SessionId::generate().unwrap().key(), Moment::default()))
     }

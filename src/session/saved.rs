@@ -27,6 +27,8 @@ struct Saved {
     stamp: Option<String>,
     device: String,
     address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<Box<str>>,
 }
 
 /// Writes what is known of a sign-in.
@@ -35,6 +37,7 @@ pub(super) fn write(
     stamp: Option<CredentialStamp>,
     device: Device,
     address: ClientAddress,
+    host: Option<&str>,
 ) -> Vec<u8> {
     let saved = Saved {
         user: identity.user().to_owned(),
@@ -44,6 +47,7 @@ pub(super) fn write(
         stamp: stamp.map(|stamp| stamp.encode()),
         device: device.to_string(),
         address: address.to_string(),
+        host: host.map(Into::into),
     };
     let mut bytes = vec![FORM];
     // Strings into memory: nothing that can fail.
@@ -62,6 +66,7 @@ pub(super) fn read(user: Arc<UserKey>, about: &[u8]) -> Option<SignIn> {
         stamp: saved.stamp.as_deref().and_then(CredentialStamp::parse),
         device: Device::from_words(&saved.device),
         address: ClientAddress::parse(&saved.address)?,
+        host: saved.host,
     })
 }
 
@@ -78,10 +83,12 @@ mod tests {
         let groups = ["staff".to_owned(), "a,b".to_owned()];
         let whole = Identity::new("zoë", Some("zoe@app.test"), Some("Zoë \"Z\" Ü"), &groups).unwrap();
         let device = Device::from_user_agent("Mozilla/5.0 (X11; Linux) Firefox/140.0");
-        for (identity, address) in [(whole, "2001:db8::1"), (Identity::new("a", None, None, &[]).unwrap(), "unix")] {
+        let bare = Identity::new("a", None, None, &[]).unwrap();
+        for (identity, address, host) in [(whole, "2001:db8::1", Some("shop.test")), (bare, "unix", None)] {
             let address = ClientAddress::parse(address).unwrap();
-            let read = read(user(), &write(&identity, None, device, address)).unwrap();
+            let read = read(user(), &write(&identity, None, device, address, host)).unwrap();
             assert_eq!((&*read.identity, read.device, read.address), (&identity, device, address));
+            assert_eq!(read.host.as_deref(), host);
         }
     }
 
@@ -97,8 +104,13 @@ mod tests {
 
     #[test]
     fn what_this_version_does_not_know_is_no_session() {
-        let sound =
-            write(&Identity::new("a", None, None, &[]).unwrap(), None, Device::from_words(""), ClientAddress::Unix);
+        let sound = write(
+            &Identity::new("a", None, None, &[]).unwrap(),
+            None,
+            Device::from_words(""),
+            ClientAddress::Unix,
+            None,
+        );
         let (later, cut) = ([&[2], &sound[1..]].concat(), &sound[..sound.len() - 1]);
         for about in [&[], &later[..], cut, b"\x01{}", b"\x01null"] {
             assert!(read(user(), about).is_none(), "{about:?}");

@@ -19,7 +19,7 @@ use super::backing::Backing;
 use super::expiry_queue::ExpiryQueue;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session, SignIn};
-use super::store::{SessionStore, Unavailable};
+use super::store::{HostKey, SessionStore, Unavailable};
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
@@ -219,23 +219,26 @@ impl SessionTable {
         }
     }
 
-    /// Gives a session a further key: the cookie of another own host. False if it has ended.
+    /// Gives a session the key of a further own host, in place of the one that it had for this host. False if it has
+    /// ended.
     ///
     /// # Errors
     /// The store has not confirmed it: the key must not be sent to the browser.
     #[cfg_attr(not(test), expect(dead_code, reason = "for a store on disk or of several gateways"))]
-    pub(crate) async fn add_key(&self, session: &Arc<Session>, key: SessionKey) -> Result<bool, Unavailable> {
+    pub(crate) async fn add_key(&self, session: &Arc<Session>, key: HostKey) -> Result<bool, Unavailable> {
         if let Some(backing) = &self.backing
-            && !backing.add_key(session, key).await?
+            && !backing.add_key(session, key.clone()).await?
         {
             return Ok(false);
         }
+        session.take_replaced(&key).iter().for_each(|replaced| _ = self.by_key.remove(replaced));
         Ok(self.enter_key(session, key))
     }
 
-    fn enter_key(&self, session: &Arc<Session>, key: SessionKey) -> bool {
+    fn enter_key(&self, session: &Arc<Session>, further: HostKey) -> bool {
+        let key = further.key;
         self.by_key.insert(key, Arc::clone(session));
-        let added = session.add_key(key);
+        let added = session.add_key(further);
         if !added {
             self.by_key.remove(&key);
         }

@@ -1,6 +1,7 @@
 //! What a request's cookies name: the one live session counts, of two both end, and a logout ends them all.
 
 use super::*;
+use crate::session::store::HostKey;
 use crate::values::session_id::SessionId;
 
 /// A line of these pairs.
@@ -98,7 +99,8 @@ async fn two_keys_of_one_session_are_no_conflict() {
     let alice = harness.sign_in("alice").await;
     let other_host = SessionId::generate().unwrap();
     let session = harness.gateway.sessions().sessions_of(None).remove(0);
-    assert_eq!(harness.gateway.sessions().add_key(&session, other_host.key()).await, Ok(true));
+    let further = HostKey { key: other_host.key(), host: "shop.test".into() };
+    assert_eq!(harness.gateway.sessions().add_key(&session, further).await, Ok(true));
     let both = line(&[pair(&alice), &format!("exeunt={}", other_host.cookie_value())]);
     assert!(harness.is_signed_in(&both) && harness.is_signed_in(&alice));
 }

@@ -230,6 +230,7 @@ impl Harness {
             stamp: None,
             device: Device::from_user_agent(""),
             address: ClientAddress::Unix,
+            host: None,
         };
         let opened = self.gateway.sessions().open(sign_in, self.gateway.pipeline.clock.now()).await.unwrap();
         format!("Cookie: exeunt={}", opened.id.cookie_value())

@@ -136,3 +136,26 @@ async fn a_cookie_of_an_ended_session_ends_no_other() {
     assert_eq!(harness.ask("POST", "/logout?everywhere=1", &[&other], "").await.status, 200);
     assert!(harness.is_signed_in(&new));
 }
+
+#[tokio::test]
+async fn a_session_names_the_hosts_that_it_is_open_on() {
+    let shop = || Host::parse("shop.test");
+    let harness = harness_with(|settings| {
+        settings.hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), shop());
+    });
+    let body = "username=alice&password=wonder+land";
+    for (host, signed_in_at) in [("Host: app.test", "app.test"), ("Host: SHOP.test:80", "shop.test")] {
+        let cookie = cookie_line(&harness.ask("POST", "/login", &[FORM, host], body).await);
+        let own = json(&harness.ask("GET", "/.exeunt/session", &[host, &cookie], "").await);
+        assert_eq!(own["hosts"], serde_json::json!([signed_in_at]), "{host}");
+        let page = text(&harness.ask("GET", PAGE, &[host, BROWSER, &cookie], "").await);
+        assert!(page.contains(&format!("on {signed_in_at}")), "{page}");
+    }
+    assert_eq!(
+        listed(&harness, &harness.sign_in("bob").await).await["sessions"][0]["hosts"],
+        serde_json::json!(["app.test"])
+    );
+    let alone = super::harness();
+    let bob = alone.sign_in("bob").await;
+    assert!(!text(&alone.ask("GET", PAGE, &[BROWSER, &bob], "").await).contains("on app.test"));
+}

@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt;
 
-use super::{Cursor, End, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Use};
+use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
 use crate::values::time::WallTime;
@@ -13,6 +13,7 @@ const SIGN_IN: WallTime = WallTime(1_767_225_600);
 /// Checks a store for a single process: `store` serves as both connections, and there are no events.
 pub(crate) async fn holds_alone(store: &dyn SessionStore) {
     what_is_opened_is_loaded_by_every_key(store).await;
+    a_host_has_one_key(store).await;
     what_is_absent_stays_absent(store).await;
     uses_go_forward_and_never_make_a_session(store).await;
     what_is_known_of_a_sign_in_is_replaced(store).await;
@@ -47,6 +48,11 @@ pub(crate) fn record(user: &str) -> Record {
     }
 }
 
+/// A new key of a further host.
+pub(crate) fn further(host: &str) -> HostKey {
+    HostKey { key: key(), host: host.into() }
+}
+
 fn key() -> SessionKey {
     SessionId::generate().unwrap().key()
 }
@@ -66,25 +72,40 @@ async fn load(store: &dyn SessionStore, key: &SessionKey) -> Option<Record> {
 }
 
 async fn what_is_opened_is_loaded_by_every_key(store: &dyn SessionStore) {
-    let mut record = Record { further: vec![key(), key()], ..record("alice") };
+    let mut record = Record { further: vec![further("a.test"), further("b.test")], ..record("alice") };
     store.open(record.clone()).await.unwrap();
-    let later = key();
-    assert!(store.add_key(&record.further[0], later).await.unwrap(), "any key finds the session");
+    let later = further("c.test");
+    assert!(store.add_key(&record.further[0].key, later.clone()).await.unwrap(), "any key finds the session");
     record.further.push(later);
     for key in record.keys() {
         assert_eq!(load(store, key).await.as_ref(), Some(&record));
     }
-    let (other, further) = (opened(store, "bob").await, record.further[1]);
+    let (other, further) = (opened(store, "bob").await, record.further[1].key);
     let loaded = store.load_many(&[further, key(), other.name, record.name]).await;
     assert_eq!(loaded, Ok(vec![Some(record.clone()), None, Some(other), Some(record)]));
     assert_eq!(store.load_many(&[]).await, Ok(Vec::new()));
+}
+
+async fn a_host_has_one_key(store: &dyn SessionStore) {
+    let mut record = Record { further: vec![further("a.test"), further("b.test")], ..record("alice") };
+    store.open(record.clone()).await.unwrap();
+    let other = Record { further: vec![further("a.test")], ..self::record("bob") };
+    store.open(other.clone()).await.unwrap();
+    let (earlier, later) = (record.further.remove(0), further("a.test"));
+    assert_eq!(store.add_key(&record.name, later.clone()).await, Ok(true));
+    record.further.push(later);
+    assert_eq!(load(store, &earlier.key).await, None, "the earlier key of the host still opens the session");
+    for key in record.keys() {
+        assert_eq!(load(store, key).await.as_ref(), Some(&record));
+    }
+    assert_eq!(load(store, &other.further[0].key).await, Some(other), "another session has lost its key");
 }
 
 async fn what_is_absent_stays_absent(store: &dyn SessionStore) {
     let unknown = key();
     assert_eq!(load(store, &unknown).await, None);
     store.touch(&[Use { session: unknown, at: SIGN_IN }]).await.unwrap();
-    assert!(!store.add_key(&unknown, key()).await.unwrap());
+    assert!(!store.add_key(&unknown, further("a.test")).await.unwrap());
     assert_eq!(store.set_jar(&unknown, 1, b"jar").await, Ok(JarWrite::Gone));
     assert_eq!(store.set_about(&unknown, b"about").await, Ok(false));
     assert_eq!(store.end(&[unknown]).await, Ok(vec![End::Lost]));
@@ -126,9 +147,9 @@ async fn jars_are_written_one_version_after_the_other(store: &dyn SessionStore) 
 }
 
 async fn one_of_many_that_end_a_session_wins(store: &dyn SessionStore, replica: &dyn SessionStore) {
-    let record = Record { further: vec![key()], ..record("alice") };
+    let record = Record { further: vec![further("a.test")], ..record("alice") };
     store.open(record.clone()).await.unwrap();
-    let by = [record.name, record.further[0]];
+    let by = [record.name, record.further[0].key];
     let (ours, theirs) = tokio::join!(store.end(&by[..1]), replica.end(&by[1..]));
     let won = [ours.unwrap(), theirs.unwrap()].concat().into_iter().filter(|end| *end == End::Won).count();
     assert_eq!(won, 1);
@@ -171,10 +192,10 @@ async fn nothing_brings_an_ended_session_back(store: &dyn SessionStore) {
     let record = opened(store, "alice").await;
     assert_eq!(store.end(&[record.name]).await, Ok(vec![End::Won]));
     store.touch(&[Use { session: record.name, at: at(99) }]).await.unwrap();
-    let further = key();
-    assert!(!store.add_key(&record.name, further).await.unwrap());
+    let further = further("a.test");
+    assert!(!store.add_key(&record.name, further.clone()).await.unwrap());
     assert_eq!(store.set_jar(&record.name, 1, b"jar").await, Ok(JarWrite::Gone));
-    assert_eq!((load(store, &record.name).await, load(store, &further).await), (None, None));
+    assert_eq!((load(store, &record.name).await, load(store, &further.key).await), (None, None));
 }
 
 async fn big_batches_have_an_answer_for_each(store: &dyn SessionStore) {
@@ -193,7 +214,8 @@ async fn big_batches_have_an_answer_for_each(store: &dyn SessionStore) {
 
 /// Pages of different sizes, while sessions come and go.
 async fn all_pages_have_every_session(store: &dyn SessionStore) {
-    let mut lasting = vec![Record { further: vec![key(), key()], jar: b"jar".to_vec(), ..record("pages") }];
+    let mut lasting =
+        vec![Record { further: vec![further("a.test"), further("b.test")], jar: b"jar".to_vec(), ..record("pages") }];
     store.open(lasting[0].clone()).await.unwrap();
     for _ in 0..20 {
         lasting.push(opened(store, "pages").await);

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use super::memory::MemoryStore;
-use super::{Cursor, End, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -139,7 +139,7 @@ impl SessionStore for FaultyStore {
         self.call(self.store.touch(uses)).await
     }
 
-    async fn add_key(&self, session: &SessionKey, key: SessionKey) -> Result<bool, Unavailable> {
+    async fn add_key(&self, session: &SessionKey, key: HostKey) -> Result<bool, Unavailable> {
         self.beaten(&[*session]).await;
         self.call(self.store.add_key(session, key)).await
     }

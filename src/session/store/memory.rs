@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Cursor, End, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -122,12 +122,15 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    async fn add_key(&self, session: &SessionKey, key: SessionKey) -> Result<bool, Unavailable> {
+    async fn add_key(&self, session: &SessionKey, key: HostKey) -> Result<bool, Unavailable> {
         let mut shared = self.shared.lock();
         let Some(record) = shared.find(session) else { return Ok(false) };
-        record.further.push(key);
         let name = record.name;
-        shared.names.insert(key, name);
+        let earlier = record.further.iter().position(|earlier| earlier.host == key.host);
+        let earlier = earlier.map(|earlier| record.further.remove(earlier).key);
+        record.further.push(key.clone());
+        earlier.iter().for_each(|earlier| _ = shared.names.remove(earlier));
+        shared.names.insert(key.key, name);
         Ok(true)
     }
 

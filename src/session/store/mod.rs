@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub(crate) use self::record::Record;
+pub(crate) use self::record::{HostKey, Record};
 pub use self::trust::Trust;
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
@@ -112,8 +112,8 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// Notes when sessions were used. An earlier time than the one that is kept changes nothing.
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable>;
 
-    /// Gives a session a further key. False if it has ended.
-    async fn add_key(&self, session: &SessionKey, key: SessionKey) -> Result<bool, Unavailable>;
+    /// Gives a session the key of a further host, in place of the one that it had for this host. False if it has ended.
+    async fn add_key(&self, session: &SessionKey, key: HostKey) -> Result<bool, Unavailable>;
 
     /// Keeps a jar as this version, if that is one more than the version that is kept.
     async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable>;

@@ -129,8 +129,9 @@ impl SessionTable {
     }
 
     fn enter_missing(&self, known: &Arc<Session>, record: &Record) {
-        let missing = record.further.iter().filter(|key| !self.by_key.contains_key(*key));
-        missing.for_each(|key| _ = self.enter_key(known, *key));
+        let missing = record.further.iter().filter(|further| !self.by_key.contains_key(&further.key));
+        // Beside an earlier key of the host, not in place of it: this record may be the older one.
+        missing.for_each(|further| _ = self.enter_key(known, further.clone()));
     }
 
     /// Takes over the ends that an earlier run of the program could not have confirmed. To be called before

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use super::tests::{AT_START, open, settings, sign_in};
 use super::*;
 use crate::session::pending::PendingEnds;
+use crate::session::store::contract::further;
 use crate::session::store::faulty::{FaultyStore, Mood};
 use crate::session::store::{End, Use};
 use crate::values::client_address::ClientAddress;
@@ -135,8 +136,9 @@ async fn a_batch_is_one_call() {
 async fn what_is_opened_here_is_known_there_by_every_key() {
     let (first, second, store) = replicas();
     let opened = open(&first, "alice", AT_START).await;
-    let further = SessionId::generate().unwrap().key();
-    assert_eq!(first.add_key(&opened.session, further).await, Ok(true));
+    let another = further("shop.test");
+    let further = another.key;
+    assert_eq!(first.add_key(&opened.session, another).await, Ok(true));
     let keys = [opened.id.key(), further, opened.id.key()];
     let known = join_all(keys.iter().map(|key| look_up(&second, key, AT_START))).await;
     let known: Vec<_> = known.into_iter().map(|known| known.unwrap().unwrap()).collect();
@@ -148,8 +150,9 @@ async fn what_is_opened_here_is_known_there_by_every_key() {
     }
     assert_eq!(store.loads(), loads, "a known session costs no call");
 
-    let later = SessionId::generate().unwrap().key();
-    assert_eq!(first.add_key(&opened.session, later).await, Ok(true));
+    let later = HostKey { key: SessionId::generate().unwrap().key(), host: "blog.test".into() };
+    assert_eq!(first.add_key(&opened.session, later.clone()).await, Ok(true));
+    let later = later.key;
     assert!(Arc::ptr_eq(&look_up(&second, &later, AT_START).await.unwrap().unwrap(), &known[0]));
 }
 
@@ -171,8 +174,9 @@ async fn an_old_record_brings_nobody_back() {
     for here in [false, true] {
         let (first, second, store) = replicas();
         let Opened { id, session, .. } = open(&first, "alice", AT_START).await;
-        let further = SessionId::generate().unwrap().key();
-        assert_eq!(first.add_key(&session, further).await, Ok(true));
+        let another = further("shop.test");
+        let further = another.key;
+        assert_eq!(first.add_key(&session, another).await, Ok(true));
         if here {
             look_up(&second, &id.key(), AT_START).await.unwrap().unwrap();
         }
@@ -392,8 +396,9 @@ async fn a_start_knows_all_sessions_that_were_kept() {
     for user in ["a", "b", "b", "b", "c"] {
         keys.push(open(&first, user, clock.now()).await.id.key());
     }
-    let further = SessionId::generate().unwrap().key();
-    assert!(store.other().add_key(&keys[0], further).await.unwrap());
+    let another = further("shop.test");
+    let further = another.key;
+    assert!(store.other().add_key(&keys[0], another).await.unwrap());
     assert!(second.end_all_of(&sign_in("c").user, EndCause::Logout).await.confirmed);
     let limits = SessionSettings { capacity: 2, max_per_user: 1, ..settings() };
     let third = SessionTable::new(limits, Some(Backing::new(Arc::clone(&store) as _, clock.clone())));

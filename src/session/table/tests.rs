@@ -8,6 +8,7 @@ use super::ends::PATIENCE;
 use super::*;
 use crate::session::live::Cut;
 use crate::session::store::End;
+use crate::session::store::contract::further;
 use crate::session::store::memory::MemoryStore;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
@@ -33,6 +34,7 @@ pub(super) fn sign_in(user: &str) -> SignIn {
         stamp: None,
         device: Device::from_user_agent("curl/8"),
         address: ClientAddress::Unix,
+        host: None,
     }
 }
 
@@ -59,15 +61,32 @@ async fn a_session_is_found_until_it_ends_and_never_again() {
 }
 
 #[tokio::test]
+async fn a_host_has_one_key_of_a_session() {
+    for table in tables() {
+        let opened = open(&table, "alice", AT_START).await;
+        let keys = [further("shop.test"), further("blog.test"), further("shop.test")];
+        for key in &keys {
+            assert_eq!(table.add_key(&opened.session, key.clone()).await, Ok(true));
+        }
+        let found = keys.map(|further| table.find(&further.key, AT_START).is_some());
+        assert_eq!(found, [false, true, true], "an earlier key of a host still opens the session");
+        let hosts: Vec<_> = opened.session.hosts("app.test");
+        assert_eq!(hosts, ["app.test".into(), "blog.test".into(), "shop.test".into()]);
+        assert_eq!(opened.session.keys().len(), 3);
+    }
+}
+
+#[tokio::test]
 async fn all_keys_of_a_session_die_with_it() {
     for table in tables() {
         let opened = open(&table, "alice", AT_START).await;
-        let other_host = SessionId::generate().unwrap().key();
-        assert_eq!(table.add_key(&opened.session, other_host).await, Ok(true));
+        let another = further("shop.test");
+        let other_host = another.key;
+        assert_eq!(table.add_key(&opened.session, another.clone()).await, Ok(true));
         assert!(table.find(&other_host, AT_START).is_some());
         assert!(table.end(&opened.session, EndCause::Logout).await.is_some());
         assert!(table.find(&other_host, AT_START).is_none() && table.find(&opened.id.key(), AT_START).is_none());
-        assert_eq!(table.add_key(&opened.session, other_host).await, Ok(false));
+        assert_eq!(table.add_key(&opened.session, another).await, Ok(false));
         assert!(table.find(&other_host, AT_START).is_none(), "a dead session got a new key");
     }
 }

@@ -202,6 +202,7 @@ impl Site {
             stamp: None,
             device: Device::from_user_agent(""),
             address: ClientAddress::Unix,
+            host: None,
         };
         let opened = self.gateway.sessions().open(sign_in, self.clock.now()).await.unwrap();
         assert!(opened.evicted.is_empty());

@@ -25,6 +25,7 @@ fn session(user: &str, now: Moment) -> Arc<Session> {
         stamp: None,
         device: Device::from_user_agent(""),
         address: ClientAddress::Unix,
+        host: None,
     };
     Arc::new(Session::without_key(sign_in, now))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
-use super::records::{SCHEMA, VERSION};
+use super::records::{SCHEMA, UPGRADES, VERSION};
 
 /// What tells our files from others of SQLite (`application_id`): "Exnt".
 const APPLICATION: i64 = 0x4578_6e74;
@@ -96,6 +96,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, StoreProblem> {
     }
     make(&connection).map_err(problem)?;
     check(&connection, path)?;
+    upgrade(&connection).map_err(problem)?;
     connection.execute_batch(USE).map_err(problem)?;
     Ok(OpenFile { connection, lock })
 }
@@ -143,13 +144,24 @@ fn make(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {numbers} COMMIT;"))
 }
 
-/// Refuses what this version did not make.
+/// Brings the tables of an earlier version to the form of this one.
+fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
+    for (form, change) in (1..).zip(UPGRADES) {
+        if number(connection, "PRAGMA user_version")? == form {
+            let next = form + 1;
+            connection.execute_batch(&format!("BEGIN IMMEDIATE; {change}; PRAGMA user_version = {next}; COMMIT;"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what no version up to this one made.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreProblem> {
     let problem = |error: Error| StoreProblem::of(path, &error);
     let application = number(connection, "PRAGMA application_id").map_err(problem)?;
     let version = number(connection, "PRAGMA user_version").map_err(problem)?;
     match (application, version) {
-        (APPLICATION, VERSION) => Ok(()),
+        (APPLICATION, 1..=VERSION) => Ok(()),
         (APPLICATION, later) if later > VERSION => Err(StoreProblem::with(
             path,
             &format!("was written by a later version of Exeunt (form {later}, this version reads {VERSION})"),

@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use self::file::OpenFile;
 pub use self::file::StoreProblem;
 use self::writer::Writer;
-use super::{Cursor, End, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -81,7 +81,7 @@ impl SessionStore for SqliteStore {
         self.run(move |file| uses.iter().try_for_each(|used| records::touch(file, used))).await
     }
 
-    async fn add_key(&self, session: &SessionKey, key: SessionKey) -> Result<bool, Unavailable> {
+    async fn add_key(&self, session: &SessionKey, key: HostKey) -> Result<bool, Unavailable> {
         let session = *session;
         self.run(move |file| records::add_key(file, &session, &key)).await
     }

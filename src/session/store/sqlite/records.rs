@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::session::store::{Cursor, End, IdleEnd, JarWrite, Page, Record, Use};
+use crate::session::store::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -10,7 +10,14 @@ use crate::values::time::WallTime;
 type Result<T> = rusqlite::Result<T>;
 
 /// The number of this form of the tables (`user_version`).
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
+
+/// What makes the next form of each earlier one, from form 1 on.
+pub(super) const UPGRADES: [&str; 1] = [
+    // The host of a key.
+    "ALTER TABLE further ADD COLUMN host TEXT NOT NULL DEFAULT ''",
+];
+const _: () = assert!(UPGRADES.len() as i64 + 1 == VERSION);
 
 /// The tables of a new file. `further` has the keys of further hosts.
 pub(super) const SCHEMA: &str = "
@@ -30,6 +37,7 @@ CREATE TABLE further (
     session INTEGER NOT NULL,
     number INTEGER NOT NULL,
     key BLOB NOT NULL UNIQUE,
+    host TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (session, number)
 ) STRICT, WITHOUT ROWID;
 ";
@@ -56,10 +64,15 @@ pub(super) fn insert(file: &Connection, record: &Record) -> Result<()> {
     further.iter().try_for_each(|key| insert_key(file, id, key))
 }
 
-fn insert_key(file: &Connection, id: Id, key: &SessionKey) -> Result<()> {
-    let sql = "INSERT INTO further (session, number, key) \
-               SELECT ?1, coalesce(max(number), 0) + 1, ?2 FROM further WHERE session = ?1";
-    file.prepare_cached(sql)?.execute(params![id, key.as_bytes()]).map(drop)
+fn insert_key(file: &Connection, id: Id, HostKey { key, host }: &HostKey) -> Result<()> {
+    let sql = "INSERT INTO further (session, number, key, host) \
+               SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM further WHERE session = ?1";
+    file.prepare_cached(sql)?.execute(params![id, key.as_bytes(), host]).map(drop)
+}
+
+/// A key, of a row whose first column it is and whose second one is its host.
+fn key_of(row: &Row<'_>) -> Result<HostKey> {
+    Ok(HostKey { key: SessionKey::from_bytes(row.get(0)?), host: row.get_ref(1)?.as_str()?.into() })
 }
 
 pub(super) fn load(file: &Connection, key: &SessionKey) -> Result<Option<Record>> {
@@ -72,8 +85,8 @@ pub(super) fn load(file: &Connection, key: &SessionKey) -> Result<Option<Record>
 fn record(file: &Connection, id: Id) -> Result<Record> {
     let sql = format!("SELECT {COLUMNS} FROM session WHERE id = ?1");
     let (_, mut record) = file.prepare_cached(&sql)?.query_row([id], record_of)?;
-    let mut keys = file.prepare_cached("SELECT key FROM further WHERE session = ?1 ORDER BY number")?;
-    record.further = keys.query_map([id], |row| row.get(0).map(SessionKey::from_bytes))?.collect::<Result<_>>()?;
+    let mut keys = file.prepare_cached("SELECT key, host FROM further WHERE session = ?1 ORDER BY number")?;
+    record.further = keys.query_map([id], key_of)?.collect::<Result<_>>()?;
     Ok(record)
 }
 
@@ -101,15 +114,15 @@ pub(super) fn page(file: &Connection, from: Option<&Cursor>, about: usize) -> Re
     let mut rows = file.prepare_cached(&sql)?;
     let mut rows = rows.query_map([after, about], record_of)?.collect::<Result<Vec<_>>>()?;
     let Some(&(last, _)) = rows.last() else { return Ok(Page { records: Vec::new(), next: None }) };
-    let sql = "SELECT session, key FROM further WHERE session > ?1 AND session <= ?2 ORDER BY session, number";
+    let sql = "SELECT key, host, session FROM further WHERE session > ?1 AND session <= ?2 ORDER BY session, number";
     let mut keys = file.prepare_cached(sql)?;
     let mut keys = keys.query([after, last])?;
     while let Some(row) = keys.next()? {
-        let session: Id = row.get(0)?;
+        let session: Id = row.get(2)?;
         if let Ok(at) = rows.binary_search_by_key(&session, |(id, _)| *id)
             && let Some((_, record)) = rows.get_mut(at)
         {
-            record.further.push(SessionKey::from_bytes(row.get(1)?));
+            record.further.push(key_of(row)?);
         }
     }
     let records = rows.into_iter().map(|(_, record)| record).collect();
@@ -121,8 +134,9 @@ pub(super) fn touch(file: &Connection, used: &Use) -> Result<()> {
     file.prepare_cached(sql)?.execute(params![used.session.as_bytes(), seconds(used.at)]).map(drop)
 }
 
-pub(super) fn add_key(file: &Connection, session: &SessionKey, key: &SessionKey) -> Result<bool> {
+pub(super) fn add_key(file: &Connection, session: &SessionKey, key: &HostKey) -> Result<bool> {
     let Some(id) = id_of(file, session)? else { return Ok(false) };
+    file.prepare_cached("DELETE FROM further WHERE session = ?1 AND host = ?2")?.execute(params![id, key.host])?;
     insert_key(file, id, key)?;
     Ok(true)
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::session::store::contract::{holds_alone, record};
+use crate::session::store::contract::{further, holds_alone, record};
 
 fn message(path: &Path) -> String {
     SqliteStore::open(path).unwrap_err().to_string()
@@ -25,7 +25,7 @@ async fn the_file_keeps_the_contract() {
 async fn what_was_answered_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
-    let (stays, ends) = (Record { further: vec![record("x").name], ..record("alice") }, record("bob"));
+    let (stays, ends) = (Record { further: vec![further("shop.test")], ..record("alice") }, record("bob"));
     let store = SqliteStore::open(&path).unwrap();
     store.open(stays.clone()).await.unwrap();
     store.open(ends.clone()).await.unwrap();
@@ -33,9 +33,28 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert!(matches!(SqliteStore::open(&path), Err(problem) if problem.to_string().contains("another gateway")));
     drop(store);
     let store = SqliteStore::open(&path).unwrap();
-    assert_eq!(store.load(&stays.further[0]).await, Ok(Some(stays.clone())));
+    assert_eq!(store.load(&stays.further[0].key).await, Ok(Some(stays.clone())));
     assert_eq!(store.load(&ends.name).await, Ok(None));
     assert_eq!(store.page(None, 10).await.unwrap().records, [stays]);
+}
+
+/// A file as the first version made it, with a session in it.
+#[tokio::test]
+async fn a_file_of_an_earlier_version_is_read_and_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let kept = record("alice");
+    let store = SqliteStore::open(&path).unwrap();
+    store.open(kept.clone()).await.unwrap();
+    drop(store);
+    let back = "ALTER TABLE further DROP COLUMN host; PRAGMA user_version = 1";
+    Connection::open(&path).unwrap().execute_batch(back).unwrap();
+    assert_eq!(upkeep::check(&path).unwrap().sessions, 1);
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).unwrap();
+        assert_eq!(store.add_key(&kept.name, further("shop.test")).await, Ok(true));
+        assert_eq!(store.load(&kept.name).await.unwrap().unwrap().further.len(), 1);
+    }
 }
 
 /// Many calls at once share transactions, and each gets its own answer.
@@ -116,7 +135,7 @@ async fn a_file_that_cannot_be_used_is_refused_and_stays_as_it_is() {
         Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         fs::read(&path).unwrap()
     };
-    let later = altered("PRAGMA user_version = 2");
+    let later = altered("PRAGMA user_version = 1000");
     let foreign = altered("PRAGMA application_id = 1");
     let cases = [
         (later, "later version"),

@@ -102,6 +102,7 @@ impl Harness {
             stamp: None,
             device: Device::from_user_agent(""),
             address: ClientAddress::Unix,
+            host: None,
         };
         let opened = self.gateway.sessions().open(sign_in, self.clock.now()).await.unwrap();
         format!("exeunt={}", opened.id.cookie_value())
