@@ -19,7 +19,6 @@ use crate::values::own_hosts::HostId;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::session_id::SessionKey;
-use crate::values::time::Moment;
 use crate::vault::answer::{self, AnswerCookies};
 use crate::vault::browser_cookie::{BrowserCookie, expire};
 use crate::vault::debts::Debts;
@@ -45,8 +44,8 @@ pub(super) struct Owed {
 
 impl Owed {
     /// Looks up what is owed to the browser that shows this key.
-    pub(super) fn look_up(&mut self, key: &SessionKey, host: &str, debts: &Debts, now: Moment) {
-        let cookies = debts.of(key, host, now);
+    pub(super) fn look_up(&mut self, key: &SessionKey, host: &str, debts: &Debts) {
+        let cookies = debts.of(key, host);
         if !cookies.is_empty() {
             self.host = host.into();
             self.keys.push(*key);

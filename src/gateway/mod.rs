@@ -113,7 +113,7 @@ impl Gateway {
     pub fn new(settings: GatewaySettings, sessions: SessionSettings, parts: GatewayParts) -> Result<Self, BuildError> {
         let GatewayParts { log, clock, keys, store, upstreams } = parts;
         let assembled = Assembled::new(settings, keys, &upstreams, &clock).map_err(BuildError::Pages)?;
-        let debts = Arc::<Debts>::default();
+        let debts = Arc::new(Debts::new(clock.clone()));
         debts.set_lifetime(assembled.cookie_debts);
         let table = match store {
             Some(store) => SessionTable::over(sessions, store, clock.clone()),
@@ -125,7 +125,7 @@ impl Gateway {
             throttle: Throttle::default(),
             basic: Verified::default(),
             changing_users: tokio::sync::Mutex::default(),
-            pipeline: Pipeline { sessions: Arc::new(table), debts, log, clock },
+            pipeline: Pipeline { sessions: Arc::new(table.with_debts(&debts)), debts, log, clock },
             upstreams,
             generation: AtomicU64::new(0),
             refused_again: AtomicUsize::new(0),

@@ -66,7 +66,7 @@ impl Gateway {
                     others.push(over);
                 }
                 Found::Unknown => unknown.push(named.key),
-                Found::Absent => owed.look_up(&named.key, host, debts, at),
+                Found::Absent => owed.look_up(&named.key, host, debts),
             }
         }
         if !rivals.is_empty() {

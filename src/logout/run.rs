@@ -104,7 +104,7 @@ impl Pipeline {
                 Step::Cut { grace, quiet } => {
                     (receipt::Step::Cut, session.cut(grace), (!quiet).then_some(StepResult::TimedOut))
                 }
-                Step::Cookies => (receipt::Step::Cookies, self.forget_cookies(session), None),
+                Step::Cookies => (receipt::Step::Cookies, cookies_of(session), None),
                 Step::Answer { cookies } => (receipt::Step::Answer, cookies, None),
                 Step::Audit => {
                     self.audit(&ending.ended, &receipt);
@@ -119,19 +119,18 @@ impl Pipeline {
         receipt
     }
 
-    /// Forgets the cookies of applications, and notes what the browser holds: the answer settles that if this browser
-    /// waits for it. Returns how many there were.
-    fn forget_cookies(&self, session: &Session) -> usize {
-        let Closed { dropped, in_browser } = session.close_vault();
-        self.debts.owe(&session.keys(), &in_browser, self.clock.now());
-        dropped + in_browser.iter().map(|(_, cookies)| cookies.len()).sum::<usize>()
-    }
-
     fn audit(&self, ended: &Ended, receipt: &Receipt) {
         let (identity, session) = (ended.session.identity(), ended.session.handle());
         let event = Event::Ended { user: identity.user(), session, cause: ended.cause, receipt };
         self.log.event(self.clock.wall(), &event);
     }
+}
+
+/// How many cookies of applications there were. What the browser holds of them is owed to it since the end; the answer
+/// settles that if this browser waits for it.
+fn cookies_of(session: &Session) -> usize {
+    let Closed { dropped, in_browser } = session.close_vault();
+    dropped + in_browser.iter().map(|(_, cookies)| cookies.len()).sum::<usize>()
 }
 
 /// Runs `work` for each, this many at a time; the results are in the order of the inputs.

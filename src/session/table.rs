@@ -25,6 +25,7 @@ use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
 use crate::values::time::{Clock, Moment};
+use crate::vault::debts::Debts;
 
 /// Limits of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +114,8 @@ pub struct SessionTable {
     expiry_queue: ExpiryQueue,
     /// Where sessions outlive the process; without it the table is all there is.
     backing: Option<Backing>,
+    /// What browsers hold of sessions that ended without them.
+    debts: Option<Arc<Debts>>,
     limits: CurrentLimits,
 }
 
@@ -125,8 +128,14 @@ impl SessionTable {
             count: AtomicUsize::new(0),
             expiry_queue: ExpiryQueue::default(),
             backing,
+            debts: None,
             limits: CurrentLimits::new(settings),
         }
+    }
+
+    /// The same, which notes what browsers hold of the sessions that end.
+    pub(crate) fn with_debts(self, debts: &Arc<Debts>) -> Self {
+        Self { debts: Some(Arc::clone(debts)), ..self }
     }
 
     /// An empty table over this store.
@@ -305,8 +314,15 @@ impl SessionTable {
         others
     }
 
+    /// Takes out a session whose end mark is set.
     fn remove(&self, session: &Arc<Session>) {
-        for key in session.keys() {
+        let keys = session.keys();
+        // First: a browser whose key is not found any more is told at once what it has to forget. With the next answer
+        // it may have the key of somebody else.
+        if let Some(debts) = &self.debts {
+            debts.owe(&keys, &session.close_vault().in_browser);
+        }
+        for key in keys {
             self.by_key.remove(&key);
         }
         if let Some(mut sessions) = self.by_user.get_mut(session.user()) {

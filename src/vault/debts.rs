@@ -9,14 +9,15 @@ use parking_lot::Mutex;
 
 use super::browser_cookie::BrowserCookie;
 use crate::values::session_id::SessionKey;
-use crate::values::time::Moment;
+use crate::values::time::{Clock, Moment};
 
 /// Keys of ended sessions. One more takes the place of the oldest: some 20 MiB at most.
 const MOST: usize = 10_000;
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Debts {
+    clock: Clock,
     /// Most gateways have none: then nothing is locked.
     count: AtomicUsize,
     /// How long a debt stands, in seconds.
@@ -35,18 +36,25 @@ struct Table {
 type Debt = Vec<(Box<str>, Vec<BrowserCookie>)>;
 
 impl Debts {
+    /// Nothing is owed, and debts stand for no time.
+    pub(crate) fn new(clock: Clock) -> Self {
+        let (count, lifetime, table) = Default::default();
+        Self { clock, count, lifetime, table }
+    }
+
     /// From now on debts stand this long.
     pub(crate) fn set_lifetime(&self, lifetime: Duration) {
         self.lifetime.store(lifetime.as_secs(), Ordering::Relaxed);
     }
 
     /// Notes the cookies of an ended session, under each of its keys.
-    pub(crate) fn owe(&self, keys: &[SessionKey], cookies: &[(Box<str>, Vec<BrowserCookie>)], now: Moment) {
+    pub(crate) fn owe(&self, keys: &[SessionKey], cookies: &[(Box<str>, Vec<BrowserCookie>)]) {
         if cookies.is_empty() {
             return;
         }
+        let now = self.clock.now();
         let mut table = self.table.lock();
-        table.forget_before(now.before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed))));
+        table.forget_before(self.oldest(now));
         for key in keys {
             if table.by_key.insert(*key, cookies.to_vec()).is_none() {
                 table.order.push_back((now, *key));
@@ -62,12 +70,12 @@ impl Debts {
     }
 
     /// What a browser holds of one host, if it shows a key of an ended session.
-    pub(crate) fn of(&self, key: &SessionKey, host: &str, now: Moment) -> Vec<BrowserCookie> {
+    pub(crate) fn of(&self, key: &SessionKey, host: &str) -> Vec<BrowserCookie> {
         if self.is_empty() {
             return Vec::new();
         }
         let mut table = self.table.lock();
-        table.forget_before(now.before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed))));
+        table.forget_before(self.oldest(self.clock.now()));
         self.count.store(table.by_key.len(), Ordering::Release);
         let debt = table.by_key.get(key).and_then(|debt| debt.iter().find(|(other, _)| **other == *host));
         debt.map(|(_, cookies)| cookies.clone()).unwrap_or_default()
@@ -78,6 +86,11 @@ impl Debts {
         let mut table = self.table.lock();
         table.settle(key, host);
         self.count.store(table.by_key.len(), Ordering::Release);
+    }
+
+    /// What ended before this moment is owed no more.
+    fn oldest(&self, now: Moment) -> Moment {
+        now.before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed)))
     }
 }
 
@@ -116,28 +129,31 @@ mod tests {
 
     #[test]
     fn a_debt_is_settled_once_on_each_host() {
-        let (debts, now, one, other) = (Debts::default(), Moment::from_seconds(1000), key(), key());
+        let ((clock, hands), one, other) = (Clock::manual(), key(), key());
+        let debts = Debts::new(clock);
         debts.set_lifetime(Duration::from_secs(60));
-        debts.owe(&[one, other], &owed("a"), now);
-        debts.owe(&[key()], &[], now);
-        assert!(debts.of(&key(), "app.test", now).is_empty() && debts.of(&one, "x.test", now).is_empty());
-        assert_eq!(debts.of(&one, "app.test", now), owed("a")[0].1);
-        assert_eq!(debts.of(&one, "app.test", now).len(), 1, "asking settles nothing");
+        debts.owe(&[one, other], &owed("a"));
+        debts.owe(&[key()], &[]);
+        assert!(debts.of(&key(), "app.test").is_empty() && debts.of(&one, "x.test").is_empty());
+        assert_eq!(debts.of(&one, "app.test"), owed("a")[0].1);
+        assert_eq!(debts.of(&one, "app.test").len(), 1, "asking settles nothing");
         debts.settle(&one, "app.test");
-        assert!(debts.of(&one, "app.test", now).is_empty());
-        assert_eq!(debts.of(&one, "shop.test", now).len(), 1);
+        assert!(debts.of(&one, "app.test").is_empty());
+        assert_eq!(debts.of(&one, "shop.test").len(), 1);
         debts.settle(&one, "shop.test");
-        assert_eq!(debts.of(&other, "app.test", now + Duration::from_secs(60)).len(), 1);
-        assert!(debts.of(&other, "shop.test", now + Duration::from_secs(61)).is_empty(), "it stands no longer");
+        hands.advance(Duration::from_secs(60));
+        assert_eq!(debts.of(&other, "app.test").len(), 1);
+        hands.advance(Duration::from_secs(1));
+        assert!(debts.of(&other, "shop.test").is_empty(), "it stands no longer");
         assert!(debts.is_empty());
     }
 
     #[test]
     fn the_table_is_bounded() {
-        let (debts, now, first) = (Debts::default(), Moment::from_seconds(1000), key());
+        let (debts, first) = (Debts::new(Clock::manual().0), key());
         debts.set_lifetime(Duration::from_secs(60));
-        debts.owe(&[first], &owed("a"), now);
-        (0..MOST).for_each(|_| debts.owe(&[key()], &owed("a"), now));
+        debts.owe(&[first], &owed("a"));
+        (0..MOST).for_each(|_| debts.owe(&[key()], &owed("a")));
         let table = debts.table.lock();
         assert_eq!((table.by_key.len(), table.order.len()), (MOST, MOST));
         assert!(!table.by_key.contains_key(&first));

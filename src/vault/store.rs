@@ -22,6 +22,8 @@ pub(crate) struct Vault(pub(super) Mutex<Hosts>);
 pub(super) struct Hosts {
     list: Vec<HostCookies>,
     pub(super) is_closed: bool,
+    /// How many cookies there were in the jars when they were closed.
+    dropped: usize,
 }
 
 /// The cookies of one host.
@@ -51,19 +53,15 @@ pub(crate) struct Closed {
 }
 
 impl Vault {
-    /// Forgets the jars of a session whose end mark is set. Nothing enters them from now on.
+    /// Forgets the jars of a session whose end mark is set. Nothing enters them from now on. Every call tells the same.
     pub(crate) fn close(&self) -> Closed {
         let mut hosts = self.0.lock();
         hosts.is_closed = true;
-        let mut closed = Closed::default();
-        for host in &mut hosts.list {
-            closed.dropped += host.jar.len();
-            host.jar = Jar::default();
-            if !host.remembered.is_empty() {
-                closed.in_browser.push((host.host.clone(), host.remembered.clone()));
-            }
-        }
-        closed
+        let dropped: usize = hosts.list.iter_mut().map(|host| std::mem::take(&mut host.jar).len()).sum();
+        hosts.dropped += dropped;
+        let holding = hosts.list.iter().filter(|host| !host.remembered.is_empty());
+        let in_browser = holding.map(|host| (host.host.clone(), host.remembered.clone())).collect();
+        Closed { dropped: hosts.dropped, in_browser }
     }
 
     /// What the browser holds of one host, as far as it was given by this session.

@@ -13,6 +13,11 @@ use crate::session::store::memory::MemoryStore;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::identity::Identity;
+use crate::values::time::WallTime;
+use crate::vault::jar::Asked;
+use crate::vault::learned::LearnedNames;
+use crate::vault::request::RouteCookies;
+use crate::vault::rules::CookieRules;
 
 pub(super) const AT_START: Moment = Moment::from_seconds(0);
 
@@ -214,6 +219,31 @@ async fn the_ends_of_a_batch_wait_once_and_not_for_ever() {
         let ended = timeout(PATIENCE + Duration::from_millis(1), end).await.expect("one wait for all").ended;
         assert!(ended.len() == 2 && ended.iter().all(|ended| ended.confirmed && !ended.quiet));
         drop(stuck);
+    }
+}
+
+/// What its browser holds is owed to whoever shows its key as soon as the session cannot be found, not only once the
+/// end is done: a sign-in in between would be told nothing, and take the cookies over.
+#[tokio::test]
+async fn a_session_that_is_not_found_has_left_its_debts() {
+    for table in tables() {
+        let debts = Arc::new(Debts::new(Clock::manual().0));
+        debts.set_lifetime(Duration::from_secs(60));
+        let table = table.with_debts(&debts);
+        let opened = open(&table, "alice", AT_START).await;
+        let asked = Asked { path: b"/", https: false, cross_site: false, now: WallTime(0) };
+        let route = RouteCookies { rules: &CookieRules::default(), learned: &LearnedNames::default() };
+        let lines = [&b"theme=dark"[..]].into_iter();
+        opened.session.open_vault().unwrap().answer("app.test", asked, route, lines, |_| false).unwrap();
+        let hold = Arc::clone(&opened.session).hold(&Cut::new()).unwrap();
+        let written = hold.begin_write().unwrap();
+        let mut end = std::pin::pin!(table.end(&opened.session, EndCause::Revoked));
+        assert!(futures_util::poll!(&mut end).is_pending(), "it waits for what is being written");
+        let key = opened.id.key();
+        assert!(table.find(&key, AT_START).is_none());
+        assert_eq!(debts.of(&key, "app.test").len(), 1);
+        drop(written);
+        assert!(end.await.is_some());
     }
 }
 
