@@ -44,14 +44,14 @@ async fn an_operator_has_the_configuration_read_anew() {
 }
 
 /// The socket of a site. It is closed with this.
-struct Office {
+pub struct Office {
     folder: TempDir,
     task: JoinHandle<()>,
     stopping: Arc<Notify>,
 }
 
 impl Office {
-    fn of(site: &Site) -> Self {
+    pub fn of(site: &Site) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("admin.sock");
         let socket = AdminSocket::bind(&AdminSettings { path, group: None }).unwrap();
@@ -66,7 +66,7 @@ impl Office {
         self.folder.path().join("admin.sock")
     }
 
-    async fn ask(&self, method: Method, target: &str) -> (u16, Value) {
+    pub async fn ask(&self, method: Method, target: &str) -> (u16, Value) {
         let (status, answer) = ask(&self.path(), method, target).await.unwrap();
         (status.as_u16(), answer)
     }

@@ -13,7 +13,9 @@
 mod admin;
 mod check;
 mod exchange;
+mod kernel_time;
 mod log_reader;
+mod races;
 mod restarts;
 mod rows;
 mod sample;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use exeunt::routes::pass_headers::PassHeaders;
 use exeunt::routes::settings::RouteSettings;
 use exeunt::routes::upstream_trust::UpstreamTrust;
 use exeunt::service::{Environment, Service};
+use exeunt::session::pending::PendingEnds;
 use exeunt::session::record::SignIn;
+use exeunt::session::store::SessionStore;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::configured_path::ConfiguredPath;
 use exeunt::values::device::Device;
@@ -46,7 +49,7 @@ pub struct Site {
     service: Arc<Service>,
     pub clock: Clock,
     pub clock_handle: ManualClock,
-    lines: Arc<parking_lot::Mutex<Vec<String>>>,
+    lines: Lines,
 }
 
 /// A route to these upstreams.
@@ -123,6 +126,17 @@ pub fn settings(upstreams: &[String]) -> Settings {
     settings
 }
 
+/// Logged lines.
+type Lines = Arc<parking_lot::Mutex<Vec<String>>>;
+
+/// What a gateway of these settings runs with, the hands of its clock, and what it logs.
+fn environment(settings: &Settings) -> (Environment, ManualClock, Lines) {
+    let (clock, clock_handle) = Clock::manual();
+    let (log, lines) = Log::to_memory(settings.log);
+    let listeners = listener::bind(&settings.server.listen).unwrap();
+    (Environment { log, clock, keys: MacKeys::generate().unwrap(), listeners }, clock_handle, lines)
+}
+
 impl Site {
     /// In front of an echo: `/` for who is signed in, `/public` for everybody, `/staff` for a group.
     pub async fn with_echo() -> (Self, Echo) {
@@ -148,12 +162,17 @@ impl Site {
 
     /// With these settings.
     pub fn with_settings(settings: Settings) -> Self {
-        let (clock, clock_handle) = Clock::manual();
-        let (log, lines) = Log::to_memory(settings.log);
-        let listeners = listener::bind(&settings.server.listen).unwrap();
-        let environment = Environment { log, clock: clock.clone(), keys: MacKeys::generate().unwrap(), listeners };
-        let service = Arc::new(Service::start(settings, environment).unwrap());
-        Self { service, clock, clock_handle, lines }
+        let (environment, clock_handle, lines) = environment(&settings);
+        let clock = environment.clock.clone();
+        Self { service: Arc::new(Service::start(settings, environment).unwrap()), clock, clock_handle, lines }
+    }
+
+    /// The same over a store, with the file of the ends that it has not confirmed.
+    pub async fn over(settings: Settings, store: Arc<dyn SessionStore>, pending: &Path) -> Self {
+        let (environment, clock_handle, lines) = environment(&settings);
+        let (clock, pending) = (environment.clock.clone(), PendingEnds::open(pending).unwrap());
+        let service = Service::start_over(settings, environment, (store, pending)).await.unwrap();
+        Self { service: Arc::new(service), clock, clock_handle, lines }
     }
 
     pub fn service(&self) -> Arc<Service> {

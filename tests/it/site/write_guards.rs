@@ -2,45 +2,22 @@
 //! head that was just about to be written. What left when is told by the kernel.
 
 use std::collections::HashMap;
-use std::io::{IoSliceMut, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use exeunt::routes::access::Access;
-use nix::sys::socket::sockopt::ReceiveTimestampns;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt};
-use nix::sys::time::TimeSpec;
 use parking_lot::Mutex;
 use socket2::{Domain, Socket, Type};
 
 use super::answer::request;
 use super::harness::{Site, route, until};
+use crate::kernel_time::{Nanos, Timed, stamp};
 use crate::server::client::within;
 
 /// When the kernel received each request, by its `X-Round`.
-type Seen = Arc<Mutex<Vec<(usize, TimeSpec)>>>;
-
-/// Reads one head and tells when its last piece was received; `None` at the end of the connection.
-fn receive(stream: &TcpStream) -> Option<(String, TimeSpec)> {
-    let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    loop {
-        let mut room = nix::cmsg_space!(TimeSpec);
-        let mut slices = [IoSliceMut::new(&mut buffer)];
-        let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut room), MsgFlags::empty()).ok()?;
-        let at = message.cmsgs().unwrap().find_map(|control| match control {
-            ControlMessageOwned::ScmTimestampns(at) => Some(at),
-            _ => None,
-        });
-        let count = Some(message.bytes).filter(|&count| count > 0)?;
-        text += &String::from_utf8_lossy(&buffer[..count]);
-        if text.contains("\r\n\r\n") {
-            return Some((text, at.expect("the kernel tells when it received them")));
-        }
-    }
-}
+type Seen = Arc<Mutex<Vec<(usize, Nanos)>>>;
 
 /// An application that takes connections only when it is told to: until then the kernel answers none.
 struct Stalling {
@@ -57,7 +34,7 @@ impl Stalling {
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         socket.listen(0).unwrap();
         let listener = TcpListener::from(socket);
-        setsockopt(&listener, ReceiveTimestampns, &true).unwrap();
+        stamp(&listener);
         let address = listener.local_addr().unwrap();
         let first = TcpStream::connect(address).unwrap();
         let second = TcpStream::connect_timeout(&address, Duration::from_millis(200));
@@ -78,14 +55,14 @@ impl Stalling {
 
 /// Answers every request, and notes when it was received.
 fn serve(listener: &TcpListener, seen: &Seen) {
-    while let Ok((mut stream, _)) = listener.accept() {
-        let seen = Arc::clone(seen);
+    while let Ok((stream, _)) = listener.accept() {
+        let (seen, mut stream) = (Arc::clone(seen), Timed::over(stream));
         std::thread::spawn(move || {
-            while let Some((text, at)) = receive(&stream) {
+            while let Some((text, at)) = stream.head() {
                 let round =
                     text.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("x-round: ")?.parse().ok());
                 seen.lock().push((round.unwrap_or(0), at));
-                if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+                if !stream.say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") {
                     return;
                 }
             }
@@ -131,7 +108,7 @@ const CONNECTIONS: usize = 16;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_head_is_received_after_the_answer_to_the_logout() {
     let (stalling, fast) = (Stalling::listen(), TcpListener::bind("127.0.0.1:0").unwrap());
-    setsockopt(&fast, ReceiveTimestampns, &true).unwrap();
+    stamp(&fast);
     let (url, seen) = (format!("http://{}", fast.local_addr().unwrap()), Seen::default());
     let noted = Arc::clone(&seen);
     std::thread::spawn(move || serve(&fast, &noted));
@@ -168,12 +145,11 @@ async fn no_head_is_received_after_the_answer_to_the_logout() {
 }
 
 /// Signs out, and tells when the kernel received the answer.
-async fn sign_out(address: SocketAddr, cookie: String) -> TimeSpec {
+async fn sign_out(address: SocketAddr, cookie: String) -> Nanos {
     let work = tokio::task::spawn_blocking(move || {
-        let mut stream = TcpStream::connect(address).unwrap();
-        setsockopt(&stream, ReceiveTimestampns, &true).unwrap();
-        stream.write_all(request("POST", "/logout", &[&cookie], "").as_bytes()).unwrap();
-        let (answer, at) = receive(&stream).unwrap();
+        let mut stream = Timed::to(address);
+        assert!(stream.say(&request("POST", "/logout", &[&cookie], "")));
+        let (answer, at) = stream.head().unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         at
     });
