@@ -24,6 +24,7 @@ use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;
 use exeunt::values::end_cause::EndCause;
 use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::mac::MacKeys;
 use exeunt::values::time::Clock;
 
 #[global_allocator]
@@ -65,7 +66,12 @@ fn table(path: &Path, clock: &Clock) -> SessionTable {
         max_per_user: OF_EACH,
         capacity: 2 * SESSIONS,
     };
-    SessionTable::over(settings, Arc::new(SqliteStore::open(path).unwrap()), clock.clone())
+    SessionTable::over(
+        settings,
+        Arc::new(SqliteStore::open(path).unwrap()),
+        clock.clone(),
+        Arc::new(MacKeys::generate().unwrap()),
+    )
 }
 
 fn sign_in(user: usize) -> SignIn {

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
 
 use self::assembled::Assembled;
 pub use self::assembled::GatewaySettings;
@@ -112,11 +113,11 @@ impl Gateway {
     /// Its pages are broken, or the system gives no threads.
     pub fn new(settings: GatewaySettings, sessions: SessionSettings, parts: GatewayParts) -> Result<Self, BuildError> {
         let GatewayParts { log, clock, keys, store, upstreams } = parts;
-        let assembled = Assembled::new(settings, keys, &upstreams, &clock).map_err(BuildError::Pages)?;
+        let assembled = Assembled::new(settings, Arc::clone(&keys), &upstreams, &clock).map_err(BuildError::Pages)?;
         let debts = Arc::new(Debts::new(clock.clone()));
         debts.set_lifetime(assembled.cookie_debts);
         let table = match store {
-            Some(store) => SessionTable::over(sessions, store, clock.clone()),
+            Some(store) => SessionTable::over(sessions, store, clock.clone(), keys),
             None => SessionTable::new(sessions, None),
         };
         Ok(Self {
@@ -142,6 +143,13 @@ impl Gateway {
         if let Some(session) = forward.session().filter(|_| !forward.is_idle()) {
             session.touch(self.pipeline.clock.now());
         }
+    }
+
+    /// Saves what the answer to this request has changed in its session's application cookies; `None` if nothing. The
+    /// head of the answer leaves after that.
+    pub(crate) fn save_cookies<'a>(&'a self, forward: &'a Forward) -> Option<BoxFuture<'a, ()>> {
+        let session = forward.session().filter(|session| self.sessions().has_unsaved_cookies(session))?;
+        Some(Box::pin(self.sessions().save_cookies(session)))
     }
 
     /// The context for ends that no request waits for.

@@ -91,6 +91,7 @@ impl SignInFlow<'_> {
         let Opened { id, session, evicted } = opened.map_err(not_opened)?;
         self.pipeline.end(Which::Ended(evicted), Terms::unattended(self.logout)).await;
         take_over_cookies(&session, browser.sessions);
+        self.pipeline.sessions.save_cookies(&session).await;
         let previous = Which::These(browser.sessions.to_vec(), EndCause::SignedInAgain);
         self.pipeline.end(previous, Terms::answered(self.logout, Carried { cookies: 1 })).await;
         self.attempts.accepted(&session, method);

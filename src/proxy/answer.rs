@@ -67,6 +67,7 @@ impl Relay<'_> {
         self.client.record.iter_mut().for_each(|record| record.answered(status));
         self.client.has_answer = true;
         self.answer = AnswerProgress::Switched;
+        self.saving = self.gateway.save_cookies(self.forward);
     }
 
     /// The one function that lets the head of an application's answer out, whichever way it came: what the application
@@ -93,6 +94,7 @@ impl Relay<'_> {
         }
         self.client.out.reserve(ROOM_BESIDE + fields.bytes().len() + self.upstream.input.len());
         let keeps = reply::put_head(self.client, self.request, (status, reason), put_lines, framing);
+        self.saving = self.gateway.save_cookies(self.forward);
         self.client.chunked_stream = is_push && framing == SentFraming::Chunked;
         (keeps, is_push)
     }

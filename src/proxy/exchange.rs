@@ -139,6 +139,7 @@ impl Proxy {
                 answer: AnswerProgress::awaited(request, handshake.is_some()),
                 awaiting: Awaiting::Nothing,
                 judged: forward.generation(),
+                saving: None,
             };
             let ended = relay.run().await.map(|()| relay.end());
             let attempt = FailedAttempt {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut};
+use futures_util::future::BoxFuture;
 
 use super::buffers;
 use super::client::{Client, PIECE, poll_read_into};
@@ -59,6 +60,8 @@ pub(super) struct Relay<'a> {
     pub(super) awaiting: Awaiting,
     /// The number of the configuration by which the exchange was judged.
     pub(super) judged: u64,
+    /// The head of the answer waits for this: cookies of the application are being saved.
+    pub(super) saving: Option<BoxFuture<'a, ()>>,
 }
 
 /// How far the answer is.
@@ -126,7 +129,7 @@ impl Relay<'_> {
         // Each goes as far as it can, and neither waits for the other.
         self.poll_request(context)?;
         self.poll_answer(context)?;
-        if self.is_over() {
+        if self.is_over() && self.saving.is_none() {
             return Poll::Ready(Ok(()));
         }
         self.watch_client(context)?;
@@ -227,7 +230,7 @@ impl Relay<'_> {
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeFailure> {
         loop {
             self.digest()?;
-            if self.is_over() {
+            if self.is_saving(context) || self.is_over() {
                 return Ok(());
             }
             let to_send = !self.client.out.is_empty();
@@ -242,6 +245,15 @@ impl Relay<'_> {
                 Poll::Ready(read) => self.upstream_is_done(read.is_ok())?,
             }
         }
+    }
+
+    /// Whether the head of the answer has to wait.
+    fn is_saving(&mut self, context: &mut Context<'_>) -> bool {
+        let is_saving = self.saving.as_mut().is_some_and(|saving| saving.as_mut().poll(context).is_pending());
+        if !is_saving {
+            self.saving = None;
+        }
+        is_saving
     }
 
     /// That a client takes a long answer is a sign of life; the beginning of it was noted with the request.

@@ -15,10 +15,15 @@ use super::epoch::Epoch;
 use super::loads::Loads;
 use super::pending::PendingEnds;
 use super::record::Session;
-use super::store::{Cursor, End, HostKey, IdleEnd, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::store::{
+    Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use,
+};
 use crate::values::identity::UserKey;
+use crate::values::mac::{MacKeys, Purpose};
+use crate::values::seal;
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment, WallTime};
+use crate::vault::store::Vault;
 
 /// How long the store may take for an answer. What it was asked for may be done later all the same.
 pub(super) const DEADLINE: Duration = Duration::from_secs(2);
@@ -28,6 +33,8 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 pub struct Backing {
     store: Arc<dyn SessionStore>,
     clock: Clock,
+    /// What a store keeps for the gateway alone is sealed with these.
+    keys: Arc<MacKeys>,
     pub(super) dead: Dead,
     pub(super) loads: Loads,
     /// The store knows of every use before this second.
@@ -43,13 +50,14 @@ pub struct Backing {
 }
 
 impl Backing {
-    /// Sessions are kept by this store, with the wall time of this clock.
-    pub(crate) fn new(store: Arc<dyn SessionStore>, clock: Clock) -> Self {
+    /// Sessions are kept by this store, with the wall time of this clock, and secrets sealed with these keys.
+    pub(crate) fn new(store: Arc<dyn SessionStore>, clock: Clock, keys: Arc<MacKeys>) -> Self {
         let saved_until = AtomicU32::new(clock.now().seconds());
         let trust = store.trust();
         Self {
             store,
             clock,
+            keys,
             dead: Dead::default(),
             loads: Loads::default(),
             saved_until,
@@ -137,14 +145,34 @@ impl Backing {
         in_time(self.store.page(from, about)).await
     }
 
-    /// The session of a record that was loaded in this epoch; `None` if this version cannot read it.
+    /// The session of a record that was loaded in this epoch; `None` if this version, or these keys, cannot read it:
+    /// without its application cookies it would be another user's to applications that go by them alone.
     pub(super) fn restored(&self, record: &Record, user: Arc<UserKey>, epoch: Epoch) -> Option<Arc<Session>> {
-        let session = Session::restored(record, user, &self.clock);
+        let vault = match record.jar.is_empty() {
+            true => Some(Vault::default()),
+            false => seal::open(&self.keys, Purpose::SealedJar, record.name.as_bytes(), &record.jar)
+                .and_then(|jar| Vault::read(&jar, record.version)),
+        };
+        let session = vault.and_then(|vault| Session::restored(record, user, vault, &self.clock));
         session.iter().for_each(|session| session.confirm(epoch));
         if session.is_none() {
-            tracing::warn!(session = %record.name.handle(), "the store has a session that this version cannot read");
+            tracing::warn!(
+                session = %record.name.handle(),
+                "a session of the store cannot be read: it is of a later version, or the key file is another one"
+            );
         }
         session.map(Arc::new)
+    }
+
+    /// Writes the application cookies of a session as this version.
+    pub(super) async fn set_jar(
+        &self,
+        session: &SessionKey,
+        version: u32,
+        jar: &[u8],
+    ) -> Result<JarWrite, Unavailable> {
+        let sealed = seal::seal(&self.keys, Purpose::SealedJar, session.as_bytes(), jar).map_err(|_| Unavailable)?;
+        in_time(self.store.set_jar(session, version, &sealed)).await
     }
 
     /// The moment of a time that the store knows.

@@ -110,17 +110,18 @@ impl Session {
         }
     }
 
-    /// A session of this user that a store has kept. `None` if its record is of a later version, or broken. No wall
-    /// clock that was set back makes it younger than it was at its last use.
-    pub(super) fn restored(record: &Record, user: Arc<UserKey>, clock: &Clock) -> Option<Self> {
+    /// A session of this user that a store has kept, with its application cookies. `None` if its record is of a later
+    /// version, or broken. No wall clock that was set back makes it younger than it was at its last use.
+    pub(super) fn restored(record: &Record, user: Arc<UserKey>, vault: Vault, clock: &Clock) -> Option<Self> {
         let sign_in = saved::read(user, &record.about)?;
         let last_seen = clock.moment_of(record.last_seen);
         let age_when_last_seen = Duration::from_secs(record.last_seen.0.saturating_sub(record.created.0));
         let created = clock.moment_of(record.created).min(last_seen.before(age_when_last_seen));
         let mut session = Self::new(sign_in, record.name, created);
         *session.last_seen.get_mut() = last_seen.seconds();
-        if !record.further.is_empty() {
-            session.rare().further.lock().extend_from_slice(&record.further);
+        if !record.further.is_empty() || record.version > 0 {
+            let rare = session.rare.take().unwrap_or_default();
+            session.rare = OnceLock::from(Box::new(Rare { further: record.further.clone().into(), vault, ..*rare }));
         }
         Some(session)
     }
@@ -419,13 +420,13 @@ pub(crate) mod tests {
         for (set_back, age, idle) in [(0, 3600, 1800), (1800, 1800, 0), (3600, 1800, 0), (36_000, 1800, 0)] {
             let ahead = |time: WallTime| WallTime(time.0 + set_back);
             let moved = Record { created: ahead(kept.created), last_seen: ahead(kept.last_seen), ..kept.clone() };
-            let session = Session::restored(&moved, Arc::new(moved.user.clone()), &clock).unwrap();
+            let session = Session::restored(&moved, Arc::new(moved.user.clone()), Vault::default(), &clock).unwrap();
             let since = |moment| clock.now().duration_since(moment).as_secs();
             assert_eq!((since(session.created()), since(session.last_seen())), (age, idle), "{set_back}");
             assert_eq!(session.identity().user(), "alice");
         }
         let user = Arc::new(kept.user.clone());
-        assert!(Session::restored(&Record { about: vec![9], ..kept }, user, &clock).is_none());
+        assert!(Session::restored(&Record { about: vec![9], ..kept }, user, Vault::default(), &clock).is_none());
     }
 
     #[test]

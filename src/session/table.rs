@@ -4,6 +4,7 @@
 //! store, then answer. A look-up reads the table and the mark; nothing that looks up or touches ever inserts. What the
 //! table does not know is read from the store ([`loading`]), if there is one.
 
+mod cookies;
 mod ends;
 mod loading;
 
@@ -23,6 +24,7 @@ use super::store::{HostKey, SessionStore, Unavailable};
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
+use crate::values::mac::MacKeys;
 use crate::values::session_id::{SessionId, SessionKey};
 use crate::values::time::{Clock, Moment};
 use crate::vault::debts::Debts;
@@ -138,9 +140,9 @@ impl SessionTable {
         Self { debts: Some(Arc::clone(debts)), ..self }
     }
 
-    /// An empty table over this store.
-    pub fn over(settings: SessionSettings, store: Arc<dyn SessionStore>, clock: Clock) -> Self {
-        Self::new(settings, Some(Backing::new(store, clock)))
+    /// An empty table over this store, which keeps secrets sealed with these keys.
+    pub fn over(settings: SessionSettings, store: Arc<dyn SessionStore>, clock: Clock, keys: Arc<MacKeys>) -> Self {
+        Self::new(settings, Some(Backing::new(store, clock, keys)))
     }
 
     /// How long sessions live.
@@ -366,6 +368,8 @@ impl Hasher for KeyHasher {
     }
 }
 
+#[cfg(test)]
+mod cookie_tests;
 #[cfg(test)]
 mod stored_tests;
 #[cfg(test)]

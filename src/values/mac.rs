@@ -32,6 +32,8 @@ pub(crate) enum Purpose {
     BasicCredentials,
     /// What is stored of a user's password has not changed since the sign-in.
     Credential,
+    /// The cookies of applications in a store: the key that they are sealed with is made with it.
+    SealedJar,
 }
 
 impl Purpose {
@@ -42,6 +44,7 @@ impl Purpose {
             Self::Receipt => b"exeunt receipt 1",
             Self::BasicCredentials => b"exeunt basic credentials 1",
             Self::Credential => b"exeunt credential 1",
+            Self::SealedJar => b"exeunt sealed jar 1",
         }
     }
 }
@@ -130,6 +133,13 @@ impl MacKeys {
     }
 }
 
+impl MacKeys {
+    /// For each key, the first one first, another key of this purpose and these parts.
+    pub(super) fn derived(&self, purpose: Purpose, parts: &[&[u8]]) -> impl Iterator<Item = hmac::Tag> {
+        std::iter::once(&self.first).chain(&self.further).map(move |key| tag(key, purpose, parts))
+    }
+}
+
 impl fmt::Debug for MacKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MacKeys(…)")
@@ -158,14 +168,17 @@ fn read_line((line, number): (&str, usize)) -> Result<hmac::Key, BadKeys> {
 }
 
 fn code(key: &hmac::Key, purpose: Purpose, parts: &[&[u8]]) -> Mac {
+    Mac(tag(key, purpose, parts).as_ref().first_chunk().copied().unwrap_or_default())
+}
+
+fn tag(key: &hmac::Key, purpose: Purpose, parts: &[&[u8]]) -> hmac::Tag {
     let mut context = hmac::Context::with_key(key);
     for part in [purpose.domain()].iter().chain(parts) {
         // The length before each part: `["ab", "c"]` and `["a", "bc"]` are different messages.
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part);
     }
-    let whole = context.sign();
-    Mac(whole.as_ref().first_chunk().copied().unwrap_or_default())
+    context.sign()
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub(crate) mod reason;
 pub(crate) mod receipt;
 pub(crate) mod reply;
 pub mod return_to;
+pub(crate) mod seal;
 pub(crate) mod secret;
 pub(crate) mod segments;
 pub mod session_id;

@@ -27,7 +27,7 @@ impl Vault {
         lines: impl Iterator<Item = &'a [u8]>,
         browser_has: impl Fn(&[u8]) -> bool,
     ) -> Option<AnswerCookies> {
-        let mut hosts = self.0.lock();
+        let mut hosts = self.hosts.lock();
         if hosts.is_closed {
             return None;
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::HeaderValue;
 
+use super::saved::{Reader, Writer};
 use super::set_cookie::SetCookie;
 
 /// Deletions in one answer, in bytes: proxies in front have small buffers.
@@ -37,6 +38,19 @@ impl BrowserCookie {
     /// A cookie of one host.
     pub(super) fn of_host(name: &[u8], path: &[u8]) -> Self {
         Self { name: name.into(), path: path.into(), domain: None, partitioned: false }
+    }
+
+    pub(super) fn save(&self, to: &mut Writer) {
+        let domain = self.domain.as_deref().unwrap_or_default();
+        [&*self.name, &self.path, domain].into_iter().for_each(|bytes| to.put_bytes(bytes));
+        to.put_number(u64::from(self.domain.is_some()) | u64::from(self.partitioned) << 1);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let [name, path, domain] = [from.bytes()?, from.bytes()?, from.bytes()?];
+        let flags = from.number()?;
+        let domain = (flags & 1 != 0).then(|| domain.into());
+        Some(Self { name: name.into(), path: path.into(), domain, partitioned: flags & 2 != 0 })
     }
 
     /// The lines that expire it: for a cookie of a domain its form of one host, too.

@@ -5,13 +5,30 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::saved::{Reader, Writer};
 use super::set_cookie::{SameSite, SetCookie};
 use crate::values::time::WallTime;
 
 /// Name and value of one cookie, in bytes. Browsers take 4 KiB.
 pub(super) const LARGEST: usize = 8 * 1024;
 
+/// What a store does not know yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Change {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Only that a cookie lives longer.
+    Prolonged,
+    /// A name or a value.
+    Changed,
+}
+
+/// In a store: a cookie of the session.
+const NEVER: u64 = u64::MAX;
+
 /// One cookie.
+#[derive(PartialEq, Eq)]
 struct Entry {
     name: Box<[u8]>,
     value: Zeroizing<Vec<u8>>,
@@ -36,7 +53,10 @@ pub(crate) struct Asked<'a> {
 
 /// The cookies in the order in which they are sent: the longest path first, of equal ones the oldest.
 #[derive(Default)]
-pub(super) struct Jar(Vec<Entry>);
+pub(super) struct Jar {
+    entries: Vec<Entry>,
+    change: Change,
+}
 
 impl fmt::Debug for Jar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,26 +80,26 @@ impl Entry {
 
 impl Jar {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     /// Names and values, in bytes.
     pub(super) fn size(&self) -> usize {
-        self.0.iter().map(Entry::size).sum()
+        self.entries.iter().map(Entry::size).sum()
     }
 
     /// Name and value of one cookie, in bytes; `None` if it is not there.
     pub(super) fn size_of(&self, name: &[u8], path: &[u8]) -> Option<usize> {
-        self.0.iter().find(|entry| *entry.name == *name && *entry.path == *path).map(Entry::size)
+        self.entries.iter().find(|entry| *entry.name == *name && *entry.path == *path).map(Entry::size)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(|entry| &*entry.name)
+        self.entries.iter().map(|entry| &*entry.name)
     }
 
     /// The path of the first cookie of a name.
     pub(super) fn path_of(&self, name: &[u8]) -> Option<&[u8]> {
-        self.0.iter().find(|entry| *entry.name == *name).map(|entry| &*entry.path)
+        self.entries.iter().find(|entry| *entry.name == *name).map(|entry| &*entry.path)
     }
 
     pub(super) fn has(&self, name: &[u8]) -> bool {
@@ -97,36 +117,89 @@ impl Jar {
             strict: cookie.same_site == SameSite::Strict,
             expires: cookie.expires(asked.now),
         };
-        match self.0.iter_mut().find(|old| *old.name == *cookie.name && *old.path == *path) {
-            Some(old) => *old = entry,
+        match self.entries.iter_mut().find(|old| *old.name == *cookie.name && *old.path == *path) {
+            Some(old) if *old == entry => {}
+            Some(old) => {
+                let is_longer = old.expires.is_some_and(|before| entry.expires.is_none_or(|now| now >= before));
+                let expires = entry.expires;
+                let before = std::mem::replace(old, entry);
+                let prolonged = is_longer && *old == Entry { expires, ..before };
+                self.note(if prolonged { Change::Prolonged } else { Change::Changed });
+            }
             None => {
-                self.0.push(entry);
+                self.note(Change::Changed);
+                self.entries.push(entry);
                 // The sort is stable: what came earlier stays in front.
-                self.0.sort_by_key(|entry| Reverse(entry.path.len()));
+                self.entries.sort_by_key(|entry| Reverse(entry.path.len()));
             }
         }
     }
 
     /// Takes a cookie out. Whether it was there.
     pub(super) fn remove(&mut self, name: &[u8], path: &[u8]) -> bool {
-        let before = self.0.len();
-        self.0.retain(|entry| *entry.name != *name || *entry.path != *path);
-        self.0.len() < before
+        self.retain(|entry| *entry.name != *name || *entry.path != *path)
     }
 
     /// Takes out all cookies of a name, whatever their path.
     pub(super) fn remove_name(&mut self, name: &[u8]) {
-        self.0.retain(|entry| *entry.name != *name);
+        self.retain(|entry| *entry.name != *name);
+    }
+
+    /// Whether any was taken out.
+    fn retain(&mut self, keep: impl FnMut(&Entry) -> bool) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(keep);
+        let fewer = self.entries.len() < before;
+        if fewer {
+            self.note(Change::Changed);
+        }
+        fewer
+    }
+
+    fn note(&mut self, change: Change) {
+        self.change = self.change.max(change);
+    }
+
+    /// What a store does not know yet.
+    pub(super) fn change(&self) -> Change {
+        self.change
+    }
+
+    /// Writes the cookies, as a store keeps them: from now on it knows all of them.
+    pub(super) fn save(&mut self, to: &mut Writer) {
+        self.change = Change::Nothing;
+        to.put_list(&self.entries, |entry, to| {
+            [&*entry.name, &entry.value, &entry.path].into_iter().for_each(|bytes| to.put_bytes(bytes));
+            to.put_number(u64::from(entry.secure) | u64::from(entry.strict) << 1);
+            to.put_number(entry.expires.map_or(NEVER, |expires| expires.0));
+        });
+    }
+
+    /// Reads what [`Jar::save`] wrote.
+    pub(super) fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let entries = from.list(|from| {
+            let [name, value, path] = [from.bytes()?, from.bytes()?, from.bytes()?];
+            let (flags, expires) = (from.number()?, from.number()?);
+            Some(Entry {
+                name: name.into(),
+                value: Zeroizing::new(value.to_vec()),
+                path: path.into(),
+                secure: flags & 1 != 0,
+                strict: flags & 2 != 0,
+                expires: (expires != NEVER).then_some(WallTime(expires)),
+            })
+        })?;
+        Some(Self { entries, change: Change::Nothing })
     }
 
     /// Takes out what has expired.
     pub(super) fn sweep(&mut self, now: WallTime) {
-        self.0.retain(|entry| entry.expires.is_none_or(|until| until > now));
+        self.entries.retain(|entry| entry.expires.is_none_or(|until| until > now));
     }
 
     /// Adds the pairs that go with a request.
     pub(super) fn put_pairs(&self, asked: Asked<'_>, line: &mut Vec<u8>) {
-        for entry in self.0.iter().filter(|entry| entry.is_sent(asked)) {
+        for entry in self.entries.iter().filter(|entry| entry.is_sent(asked)) {
             if !line.is_empty() {
                 line.extend_from_slice(b"; ");
             }

@@ -13,5 +13,6 @@ pub(crate) mod jar;
 pub(crate) mod learned;
 pub(crate) mod request;
 pub mod rules;
+mod saved;
 mod set_cookie;
 pub(crate) mod store;

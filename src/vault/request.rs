@@ -45,7 +45,7 @@ impl Vault {
         route: RouteCookies<'_>,
         browsers: &[u8],
     ) -> RequestCookies {
-        let mut hosts = self.0.lock();
+        let mut hosts = self.hosts.lock();
         if hosts.is_closed {
             return RequestCookies::default();
         }
@@ -83,10 +83,9 @@ fn bring(hosts: &mut Hosts, host: &str, asked: Asked<'_>, route: RouteCookies<'_
         }
         let Some(path) = route.learned.path_of(name) else { continue };
         let Some(cookies) = hosts.at(host) else { continue };
-        if cookies.jar.has(name) || cookies.is_remembered(name) || cookies.carried.iter().any(|done| **done == *name) {
+        if cookies.jar.has(name) || cookies.is_remembered(name) || cookies.carry(name) {
             continue;
         }
-        cookies.carried.push(name.into());
         let line = [pair, b"; Path=", &*path].concat();
         if let Some(cookie) = SetCookie::parse(&line) {
             // What does not fit is withheld like every other cookie of a learned name.

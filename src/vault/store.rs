@@ -1,9 +1,11 @@
 //! One session's vault: its jars, and what it knows of its browser, for each host.
 
 use parking_lot::Mutex;
+use zeroize::Zeroizing;
 
 use super::browser_cookie::BrowserCookie;
-use super::jar::{Asked, Jar, LARGEST};
+use super::jar::{Asked, Change, Jar, LARGEST};
+use super::saved::{Reader, Writer};
 use super::set_cookie::SetCookie;
 
 /// Cookies of one session in the gateway.
@@ -15,7 +17,11 @@ const MOST_REMEMBERED: usize = 32;
 
 /// The application cookies of one session. Gone with the session: see [`Vault::close`].
 #[derive(Debug, Default)]
-pub(crate) struct Vault(pub(super) Mutex<Hosts>);
+pub(crate) struct Vault {
+    pub(super) hosts: Mutex<Hosts>,
+    /// The version that the store has. Whoever writes the next one holds it.
+    pub(crate) stored_version: tokio::sync::Mutex<u32>,
+}
 
 /// What a vault has for each host name. There are few.
 #[derive(Debug, Default)]
@@ -24,6 +30,8 @@ pub(super) struct Hosts {
     pub(super) is_closed: bool,
     /// How many cookies there were in the jars when they were closed.
     dropped: usize,
+    /// The store does not have what it was last given.
+    unsaved: bool,
 }
 
 /// The cookies of one host.
@@ -34,9 +42,11 @@ pub(super) struct HostCookies {
     /// What the browser was given, and has to forget at the end.
     remembered: Vec<BrowserCookie>,
     /// Names that the browser has brought into this session: each may do so once.
-    pub(super) carried: Vec<Box<[u8]>>,
+    carried: Vec<Box<[u8]>>,
     /// Names that the browser was told to forget because they are the gateway's: each once.
     told: Vec<Box<[u8]>>,
+    /// Whether the store knows these lists.
+    change: Change,
 }
 
 /// Over a limit: the cookie goes to the browser instead.
@@ -55,7 +65,7 @@ pub(crate) struct Closed {
 impl Vault {
     /// Forgets the jars of a session whose end mark is set. Nothing enters them from now on. Every call tells the same.
     pub(crate) fn close(&self) -> Closed {
-        let mut hosts = self.0.lock();
+        let mut hosts = self.hosts.lock();
         hosts.is_closed = true;
         let dropped: usize = hosts.list.iter_mut().map(|host| std::mem::take(&mut host.jar).len()).sum();
         hosts.dropped += dropped;
@@ -66,28 +76,67 @@ impl Vault {
 
     /// What the browser holds of one host, as far as it was given by this session.
     pub(crate) fn remembered(&self, host: &str) -> Vec<BrowserCookie> {
-        self.0.lock().find(host).map(|host| host.remembered.clone()).unwrap_or_default()
+        self.hosts.lock().find(host).map(|host| host.remembered.clone()).unwrap_or_default()
     }
 
     /// The names of the cookies in the jar of a host.
     pub(crate) fn names(&self, host: &str) -> Vec<String> {
         let names = |host: &mut HostCookies| host.jar.names().map(|name| name.escape_ascii().to_string()).collect();
-        self.0.lock().find(host).map(names).unwrap_or_default()
+        self.hosts.lock().find(host).map(names).unwrap_or_default()
     }
 
     /// Takes over what an earlier session of the same user had in the same browser.
     pub(crate) fn take_over(&self, earlier: &Self) {
         let list = {
-            let mut earlier = earlier.0.lock();
+            let mut earlier = earlier.hosts.lock();
             if earlier.is_closed {
                 return;
             }
             std::mem::take(&mut earlier.list)
         };
-        let mut hosts = self.0.lock();
+        let mut hosts = self.hosts.lock();
         if hosts.list.is_empty() && !hosts.is_closed {
             hosts.list = list;
+            hosts.unsaved = true;
         }
+    }
+
+    /// What the store does not know yet.
+    pub(crate) fn change(&self) -> Change {
+        let hosts = self.hosts.lock();
+        match hosts.is_closed {
+            // Nothing is written of a session that has ended.
+            true => Change::Nothing,
+            false if hosts.unsaved => Change::Changed,
+            false => hosts.list.iter().map(HostCookies::change).max().unwrap_or_default(),
+        }
+    }
+
+    /// Everything, to be given to a store; `None` if it has that already. A store that does not take it has to be
+    /// followed by [`Vault::note_unsaved`].
+    pub(crate) fn save(&self) -> Option<Zeroizing<Vec<u8>>> {
+        if self.change() == Change::Nothing {
+            return None;
+        }
+        let mut hosts = self.hosts.lock();
+        hosts.unsaved = false;
+        let mut to = Writer::new();
+        to.put_number(hosts.list.len() as u64);
+        hosts.list.iter_mut().for_each(|host| host.save(&mut to));
+        Some(to.into_bytes())
+    }
+
+    /// The store does not have what [`Vault::save`] gave.
+    pub(crate) fn note_unsaved(&self) {
+        self.hosts.lock().unsaved = true;
+    }
+
+    /// A vault that a store has kept in this version. `None` if it is broken, or of a later form.
+    pub(crate) fn read(saved: &[u8], version: u32) -> Option<Self> {
+        let mut from = Reader::new(saved)?;
+        let list = from.list(HostCookies::read)?;
+        let hosts = Hosts { list, ..Hosts::default() };
+        from.is_at_end().then(|| Self { hosts: Mutex::new(hosts), stored_version: tokio::sync::Mutex::new(version) })
     }
 }
 
@@ -99,8 +148,8 @@ impl Hosts {
     /// What there is of this host; empty at first.
     pub(super) fn at(&mut self, host: &str) -> Option<&mut HostCookies> {
         if self.find(host).is_none() {
-            let (jar, remembered, carried, told) = Default::default();
-            self.list.push(HostCookies { host: host.into(), jar, remembered, carried, told });
+            let (jar, remembered, carried, told, change) = Default::default();
+            self.list.push(HostCookies { host: host.into(), jar, remembered, carried, told, change });
         }
         self.find(host)
     }
@@ -123,6 +172,38 @@ impl Hosts {
 }
 
 impl HostCookies {
+    fn change(&self) -> Change {
+        self.change.max(self.jar.change())
+    }
+
+    fn save(&mut self, to: &mut Writer) {
+        self.change = Change::Nothing;
+        to.put_bytes(self.host.as_bytes());
+        self.jar.save(to);
+        to.put_list(&self.remembered, BrowserCookie::save);
+        for names in [&self.carried, &self.told] {
+            to.put_list(names, |name, to| to.put_bytes(name));
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let host = std::str::from_utf8(from.bytes()?).ok()?.into();
+        let (jar, remembered) = (Jar::read(from)?, from.list(BrowserCookie::read)?);
+        let names = |from: &mut Reader<'_>| from.list(|from| from.bytes().map(Box::from));
+        let (carried, told) = (names(from)?, names(from)?);
+        Some(Self { host, jar, remembered, carried, told, change: Change::Nothing })
+    }
+
+    /// Whether the browser has brought a cookie of this name into this session before; from now on it has.
+    pub(super) fn carry(&mut self, name: &[u8]) -> bool {
+        let is_new = !self.carried.iter().any(|carried| **carried == *name) && self.carried.len() < MOST_REMEMBERED;
+        if is_new {
+            self.carried.push(name.into());
+            self.change = Change::Changed;
+        }
+        !is_new
+    }
+
     /// Whether the browser was given a cookie of this name.
     pub(super) fn is_remembered(&self, name: &[u8]) -> bool {
         self.remembered.iter().any(|cookie| *cookie.name == *name)
@@ -138,16 +219,25 @@ impl HostCookies {
             self.remembered.remove(0);
         }
         self.remembered.push(cookie);
+        self.change = Change::Changed;
     }
 
     /// The browser has deleted this one.
     pub(super) fn forget(&mut self, cookie: &BrowserCookie) {
-        self.remembered.retain(|other| other != cookie);
+        self.take_out(|other| other == cookie);
     }
 
     /// Takes out what the browser was given under a name.
     pub(super) fn take_remembered(&mut self, name: &[u8]) -> Vec<BrowserCookie> {
-        self.remembered.extract_if(.., |cookie| *cookie.name == *name).collect()
+        self.take_out(|cookie| *cookie.name == *name)
+    }
+
+    fn take_out(&mut self, mut which: impl FnMut(&BrowserCookie) -> bool) -> Vec<BrowserCookie> {
+        let taken: Vec<_> = self.remembered.extract_if(.., |cookie| which(cookie)).collect();
+        if !taken.is_empty() {
+            self.change = Change::Changed;
+        }
+        taken
     }
 
     /// Whether the browser is to be told now that it has no say about a name: once in a session is enough, since what
@@ -156,6 +246,8 @@ impl HostCookies {
         let is_new = !self.told.iter().any(|told| **told == *name) && self.told.len() < MOST_REMEMBERED;
         if is_new {
             self.told.push(name.into());
+            // Twice is no harm: that may be written with the next change.
+            self.change = self.change.max(Change::Prolonged);
         }
         is_new
     }

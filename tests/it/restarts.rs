@@ -1,11 +1,11 @@
 //! The program is stopped, or killed, and started again: who was signed in still is, who signed out stays out.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -36,10 +36,11 @@ struct Program<'a> {
     child: Child,
 }
 
-/// An answer's status and its session cookie.
+/// An answer's status, its session cookie, and its body.
 struct Answer {
     status: u16,
     cookie: Option<String>,
+    body: String,
 }
 
 fn set_up() -> tempfile::TempDir {
@@ -133,11 +134,11 @@ fn ask(folder: &Path, method: &str, target: &str, cookie: &str, body: &str) -> O
     // The connection of a program that was killed may be reset after its answer.
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).ok()?;
-    let (head, _) = answer.split_once("\r\n\r\n")?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let cookie = head.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie: exeunt="));
     let cookie = cookie.and_then(|line| line.split([' ', ';']).nth(1)).map(str::to_owned);
-    Some(Answer { status, cookie })
+    Some(Answer { status, cookie, body: body.to_owned() })
 }
 
 fn sign_in(folder: &Path) -> Option<String> {
@@ -215,6 +216,54 @@ fn a_store_that_cannot_be_used_lets_nobody_in() {
     let program = Program::start(folder.path());
     assert_eq!(program.status(&cookie), 200, "nothing was lost");
     program.stop();
+}
+
+/// An application that counts in a cookie of its own, and answers with what it got. It ends with the test.
+fn count_visits(listener: UnixListener) {
+    for stream in listener.incoming() {
+        let mut stream = BufReader::new(stream.unwrap());
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(stream.read_line(&mut head).unwrap() > 0, "{head}");
+        }
+        let cookie = head.lines().find_map(|line| line.strip_prefix("Cookie: ")).unwrap_or_default();
+        let visits: u32 = cookie.strip_prefix("visits=secret-").map_or(0, |number| number.parse().unwrap());
+        let (length, next) = (cookie.len(), visits + 1);
+        let set = format!("Set-Cookie: visits=secret-{next}; HttpOnly; Path=/\r\n");
+        let answer = format!("HTTP/1.1 200 OK\r\n{set}Content-Length: {length}\r\nConnection: close\r\n\r\n{cookie}");
+        stream.get_mut().write_all(answer.as_bytes()).unwrap();
+    }
+}
+
+/// The application's cookies stay in the gateway, and are there after whatever ends it: the last answer that the
+/// browser got is the last that counts.
+#[test]
+fn the_cookies_of_applications_survive_a_kill() {
+    let folder = set_up();
+    let path = folder.path().join("application.sock");
+    let application = UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || count_visits(application));
+    let configuration = CONFIGURATION.replace("http://127.0.0.1:9", &format!("unix:{}", path.display()));
+    fs::write(folder.path().join("config.toml"), configuration).unwrap();
+    let mut program = Program::start(folder.path());
+    let cookie = program.sign_in();
+    let visit = || ask(folder.path(), "GET", "/", &cookie, "").unwrap().body;
+    assert_eq!(visit(), "");
+    for visits in 1..10 {
+        assert_eq!(visit(), format!("visits=secret-{visits}"));
+        if visits % 2 == 0 {
+            program.kill();
+        } else {
+            program.stop();
+        }
+        program = Program::start(folder.path());
+    }
+    assert!(sign_out(folder.path(), &cookie));
+    program.stop();
+    for entry in fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
+        let content = fs::read(&entry).unwrap();
+        assert!(!content.windows(7).any(|bytes| bytes == b"secret-"), "{}", entry.display());
+    }
 }
 
 /// What clients were told, and may rely on.

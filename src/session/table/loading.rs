@@ -232,8 +232,8 @@ impl SessionTable {
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
     }
 
-    /// Reports to the store when sessions were last used, if the last report is this long ago. What the store does not
-    /// confirm is reported again the next time.
+    /// Reports to the store when sessions were last used, and which cookies of applications live longer now, if the
+    /// last report is this long ago. What the store does not confirm is reported again the next time.
     pub(crate) async fn save_uses(&self, now: Moment, after: Duration) {
         let Some(backing) = &self.backing else { return };
         let since = backing.saved_until.load(Ordering::Relaxed);
@@ -241,8 +241,10 @@ impl SessionTable {
             return;
         }
         let used = |session: &Arc<Session>| session.last_seen().seconds() >= since;
-        let used: Vec<_> = self.sessions_of(None).into_iter().filter(used).collect();
-        for used in used.chunks(USES) {
+        let mut used_since = self.sessions_of(None);
+        self.save_all_cookies(&used_since).await;
+        used_since.retain(used);
+        for used in used_since.chunks(USES) {
             if backing.touch(used).await.is_err() {
                 return;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
-use super::tests::{AT_START, open, settings, sign_in};
+use super::tests::{AT_START, file_keys, open, settings, sign_in};
 use super::*;
 use crate::session::pending::PendingEnds;
 use crate::session::store::contract::further;
@@ -13,11 +13,12 @@ use crate::session::store::faulty::{FaultyStore, Mood};
 use crate::session::store::{End, Use};
 use crate::values::client_address::ClientAddress;
 use crate::values::mac::MacKeys;
+use crate::vault::store::Vault;
 
 const HERE: ClientAddress = ClientAddress::Unix;
 
 fn table_over(store: Arc<FaultyStore>) -> SessionTable {
-    SessionTable::new(settings(), Some(Backing::new(store, Clock::manual().0)))
+    SessionTable::new(settings(), Some(Backing::new(store, Clock::manual().0, file_keys())))
 }
 
 /// The beginning of a table's clock.
@@ -252,7 +253,7 @@ async fn the_sweeper_looks_again_when_the_store_is_back() {
 #[tokio::test]
 async fn uses_are_saved_in_time_and_again_after_a_failure() {
     let (store, (clock, clock_handle)) = (FaultyStore::new(), Clock::manual());
-    let table = SessionTable::new(settings(), Some(Backing::new(Arc::clone(&store) as _, clock.clone())));
+    let table = SessionTable::new(settings(), Some(Backing::new(Arc::clone(&store) as _, clock.clone(), file_keys())));
     let now = clock.now();
     let [alice, bob] = [open(&table, "alice", now).await, open(&table, "bob", now).await].map(|opened| opened.session);
     clock_handle.advance(Duration::from_secs(60));
@@ -368,7 +369,7 @@ async fn a_session_that_was_opened_or_loaded_after_the_gap_needs_no_confirmation
     assert!(table.find(&key, AT_START).is_some());
     let other = SessionTable::new(
         settings(),
-        Some(Backing::new(FaultyStore::over(store.other().replica()), Clock::manual().0)),
+        Some(Backing::new(FaultyStore::over(store.other().replica()), Clock::manual().0, file_keys())),
     );
     assert!(look_up(&other, &key, AT_START).await.unwrap().is_some() && other.find(&key, AT_START).is_some());
 }
@@ -401,7 +402,7 @@ async fn a_start_knows_all_sessions_that_were_kept() {
     assert!(store.other().add_key(&keys[0], another).await.unwrap());
     assert!(second.end_all_of(&sign_in("c").user, EndCause::Logout).await.confirmed);
     let limits = SessionSettings { capacity: 2, max_per_user: 1, ..settings() };
-    let third = SessionTable::new(limits, Some(Backing::new(Arc::clone(&store) as _, clock.clone())));
+    let third = SessionTable::new(limits, Some(Backing::new(Arc::clone(&store) as _, clock.clone(), file_keys())));
     assert_eq!(third.load_all().await, Ok(4), "lower limits sign nobody out");
     let loads = store.loads();
     let live = keys[..4].iter().chain([&further]).filter(|key| third.find(key, clock.now()).is_some()).count();
@@ -428,7 +429,7 @@ async fn a_session_with_a_new_password_is_kept_with_it() {
     let stamp = CredentialStamp::new(session.user(), &[b"new"], &keys);
     table.set_stamp(&session, stamp).await;
     let record = store.other().load(session.name()).await.unwrap().unwrap();
-    let kept = Session::restored(&record, Arc::new(record.user.clone()), &Clock::manual().0).unwrap();
+    let kept = Session::restored(&record, Arc::new(record.user.clone()), Vault::default(), &Clock::manual().0).unwrap();
     assert!(kept.stamp().unwrap().is_of(session.user(), &[b"new"], &keys));
 }
 

@@ -26,9 +26,14 @@ pub(super) fn settings() -> SessionSettings {
     SessionSettings { lifetime, max_per_user: 3, capacity: 5 }
 }
 
+/// The keys of a key file: the same for every table.
+pub(super) fn file_keys() -> Arc<MacKeys> {
+    Arc::new(MacKeys::parse(&"5e".repeat(32)).unwrap())
+}
+
 /// A table alone, and one over a store: what they promise is the same.
 fn tables() -> [SessionTable; 2] {
-    let backing = Backing::new(Arc::new(MemoryStore::new()), Clock::manual().0);
+    let backing = Backing::new(Arc::new(MemoryStore::new()), Clock::manual().0, file_keys());
     [None, Some(backing)].map(|backing| SessionTable::new(settings(), backing))
 }
 

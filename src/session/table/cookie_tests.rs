@@ -1,0 +1,168 @@
+//! The application cookies of sessions in a store: what was answered is there after a crash, and nobody else reads it.
+
+use futures_util::FutureExt;
+
+use super::tests::{AT_START, file_keys, open, settings};
+use super::*;
+use crate::session::store::Record;
+use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::values::time::WallTime;
+use crate::vault::jar::{Asked, Change};
+use crate::vault::learned::LearnedNames;
+use crate::vault::request::RouteCookies;
+use crate::vault::rules::CookieRules;
+
+const HOST: &str = "app.test";
+
+fn table_over(store: &Arc<FaultyStore>, keys: Arc<MacKeys>) -> SessionTable {
+    SessionTable::over(settings(), Arc::clone(store) as _, Clock::manual().0, keys)
+}
+
+fn asked() -> Asked<'static> {
+    Asked { path: b"/", https: true, cross_site: false, now: WallTime(1000) }
+}
+
+/// The application sets cookies.
+fn set(session: &Session, lines: &[&str]) {
+    let (rules, learned) = (CookieRules::default(), LearnedNames::default());
+    let route = RouteCookies { rules: &rules, learned: &learned };
+    let lines = lines.iter().map(|line| line.as_bytes());
+    session.open_vault().unwrap().answer(HOST, asked(), route, lines, |_| false).unwrap();
+}
+
+/// What the application gets.
+fn sent(session: &Session) -> String {
+    let (rules, learned) = (CookieRules::default(), LearnedNames::default());
+    let route = RouteCookies { rules: &rules, learned: &learned };
+    let made = session.vault().map(|vault| vault.request(HOST, asked(), route, b"")).unwrap_or_default();
+    String::from_utf8(made.line.unwrap_or_default()).unwrap()
+}
+
+async fn record_of(store: &FaultyStore, session: &Session) -> Record {
+    store.other().load(session.name()).await.unwrap().unwrap()
+}
+
+/// The session after a crash of the program.
+async fn after_crash(store: &Arc<FaultyStore>, session: &Session) -> Option<Arc<Session>> {
+    let table = table_over(store, file_keys());
+    table.load_all().await.unwrap();
+    table.find(session.name(), AT_START)
+}
+
+#[tokio::test]
+async fn cookies_that_were_saved_survive_a_crash() {
+    let store = FaultyStore::new();
+    let table = table_over(&store, file_keys());
+    let session = open(&table, "alice", AT_START).await.session;
+    set(&session, &["sid=secret-1; HttpOnly; Path=/", "theme=dark; Path=/"]);
+    assert!(table.has_unsaved_cookies(&session));
+    assert_eq!(sent(&after_crash(&store, &session).await.unwrap()), "", "not saved yet");
+    table.save_cookies(&session).await;
+    assert!(!table.has_unsaved_cookies(&session));
+    let again = after_crash(&store, &session).await.unwrap();
+    assert_eq!(sent(&again), "sid=secret-1");
+    assert_eq!(again.vault().unwrap().remembered(HOST).len(), 1, "what the browser holds is known");
+    set(&again, &["sid=secret-2; HttpOnly; Path=/"]);
+    table_over(&store, file_keys()).save_cookies(&again).await;
+    assert_eq!(record_of(&store, &session).await.version, 2);
+    assert_eq!(sent(&after_crash(&store, &session).await.unwrap()), "sid=secret-2");
+    set(&again, &["sid=; Max-Age=0; Path=/"]);
+    table.save_cookies(&again).await;
+    assert_eq!(sent(&after_crash(&store, &session).await.unwrap()), "", "a deletion is a change");
+}
+
+#[tokio::test]
+async fn the_store_sees_no_cookie_and_another_key_opens_no_session() {
+    let store = FaultyStore::new();
+    let table = table_over(&store, file_keys());
+    let [session, other] = [open(&table, "alice", AT_START).await.session, open(&table, "bob", AT_START).await.session];
+    set(&session, &["sid=secret-1; HttpOnly; Path=/"]);
+    table.save_cookies(&session).await;
+    let jar = record_of(&store, &session).await.jar;
+    for clear in [b"secret-1".as_slice(), b"sid", HOST.as_bytes()] {
+        assert!(!jar.windows(clear.len()).any(|bytes| bytes == clear));
+    }
+    // Without its jar, or with that of somebody else, a session would be another one to the application.
+    let backing = table.backing.as_ref().unwrap();
+    let moved = Record { jar: jar.clone(), version: 1, ..record_of(&store, &other).await };
+    let restored = |record: &Record| backing.restored(record, Arc::new(record.user.clone()), backing.epoch());
+    assert!(restored(&moved).is_none());
+    assert!(restored(&Record { jar: jar[1..].to_vec(), ..record_of(&store, &session).await }).is_none());
+    let with_other_keys = table_over(&store, Arc::new(MacKeys::generate().unwrap()));
+    with_other_keys.load_all().await.unwrap();
+    assert!(with_other_keys.find(session.name(), AT_START).is_none());
+    assert!(with_other_keys.find(other.name(), AT_START).is_some(), "it has no cookies");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_gets_them_later() {
+    let store = FaultyStore::new();
+    let table = table_over(&store, file_keys());
+    let session = open(&table, "alice", AT_START).await.session;
+    set(&session, &["sid=1; HttpOnly; Path=/"]);
+    store.becomes(Mood::Down);
+    table.save_cookies(&session).await;
+    assert!(table.has_unsaved_cookies(&session));
+    store.becomes(Mood::Sound);
+    table.save_uses(Clock::manual().0.now(), Duration::ZERO).await;
+    assert!(!table.has_unsaved_cookies(&session));
+    assert_eq!(sent(&after_crash(&store, &session).await.unwrap()), "sid=1");
+}
+
+/// The client went away while its answer waited for the store.
+#[tokio::test]
+async fn a_save_that_is_given_up_is_repeated() {
+    let store = FaultyStore::new();
+    let table = table_over(&store, file_keys());
+    let session = open(&table, "alice", AT_START).await.session;
+    set(&session, &["sid=1; HttpOnly; Path=/"]);
+    store.becomes(Mood::Late);
+    assert!(table.save_cookies(&session).now_or_never().is_none());
+    assert!(table.has_unsaved_cookies(&session));
+    store.becomes(Mood::Sound);
+    // It was done all the same: the next version is another one than the vault knows.
+    assert_eq!(record_of(&store, &session).await.version, 1);
+    set(&session, &["sid=2; HttpOnly; Path=/"]);
+    table.save_cookies(&session).await;
+    assert_eq!(record_of(&store, &session).await.version, 2);
+    assert_eq!(sent(&after_crash(&store, &session).await.unwrap()), "sid=2");
+}
+
+#[tokio::test]
+async fn that_a_cookie_lives_longer_waits_for_the_next_report() {
+    let store = FaultyStore::new();
+    let table = table_over(&store, file_keys());
+    let session = open(&table, "alice", AT_START).await.session;
+    set(&session, &["sid=1; HttpOnly; Path=/; Max-Age=100"]);
+    table.save_cookies(&session).await;
+    for age in ["; Max-Age=100", "; Max-Age=200", ""] {
+        let line = format!("sid=1; HttpOnly; Path=/{age}");
+        set(&session, &[&line]);
+        assert!(!table.has_unsaved_cookies(&session), "{line}");
+    }
+    assert_eq!(session.vault().unwrap().change(), Change::Prolonged);
+    table.save_uses(Clock::manual().0.now(), Duration::ZERO).await;
+    assert_eq!(session.vault().unwrap().change(), Change::Nothing);
+    for line in [
+        "sid=1; HttpOnly; Path=/; Max-Age=99",
+        "sid=1; HttpOnly; Path=/; Max-Age=9",
+        "sid=2; HttpOnly; Path=/",
+        "sid=2; HttpOnly; Path=/; SameSite=Strict",
+    ] {
+        set(&session, &[line]);
+        assert!(table.has_unsaved_cookies(&session), "{line}");
+        table.save_cookies(&session).await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_of_a_session_that_has_ended() {
+    let store = FaultyStore::new();
+    let table = table_over(&store, file_keys());
+    let session = open(&table, "alice", AT_START).await.session;
+    set(&session, &["sid=1; HttpOnly; Path=/"]);
+    session.close_vault();
+    assert!(!table.has_unsaved_cookies(&session));
+    table.save_cookies(&session).await;
+    assert_eq!(record_of(&store, &session).await.version, 0);
+}

@@ -1,0 +1,85 @@
+//! The application cookies of sessions, on their way to the store. One write of a session at a time, each the next
+//! version; what changes during one is in the one after it.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::SessionTable;
+use crate::session::record::Session;
+use crate::session::store::{JarWrite, Unavailable};
+use crate::vault::jar::Change;
+use crate::vault::store::Vault;
+
+/// How often a version is tried that another write has taken.
+const TRIES: usize = 3;
+/// Sessions whose cookies are written at the same time where nobody waits for it.
+const AT_ONCE: usize = 64;
+
+/// While this lives, the store may lack what a vault gave: also if the caller goes away.
+struct Unsaved<'a> {
+    vault: &'a Vault,
+    armed: bool,
+}
+
+impl Drop for Unsaved<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.vault.note_unsaved();
+        }
+    }
+}
+
+impl SessionTable {
+    /// Whether cookies of applications have changed that the store does not know. That one lives longer does not count.
+    pub(crate) fn has_unsaved_cookies(&self, session: &Session) -> bool {
+        self.backing.is_some() && session.vault().is_some_and(|vault| vault.change() == Change::Changed)
+    }
+
+    /// Writes the application cookies of a session, if the store does not have them. A store that does not take them
+    /// delays whoever waits, and no more: the application has done its part already. The next change, or the next
+    /// report of uses, is another try.
+    pub(crate) async fn save_cookies(&self, session: &Session) {
+        if let Err(Unavailable) = self.try_to_save_cookies(session).await {
+            tracing::warn!("the session store does not take an application's cookies: a restart would lose them");
+        }
+    }
+
+    /// # Errors
+    /// The store has not confirmed it.
+    async fn try_to_save_cookies(&self, session: &Session) -> Result<(), Unavailable> {
+        let Some(backing) = &self.backing else { return Ok(()) };
+        let Some(vault) = session.vault() else { return Ok(()) };
+        let mut stored = vault.stored_version.lock().await;
+        for _ in 0..TRIES {
+            let Some(jar) = vault.save() else { return Ok(()) };
+            let mut unsaved = Unsaved { vault, armed: true };
+            match backing.set_jar(session.name(), *stored + 1, &jar).await? {
+                JarWrite::Written => *stored += 1,
+                JarWrite::Gone => {}
+                JarWrite::Outdated => {
+                    // A write that was not confirmed was done after all, or another replica was faster.
+                    let Some(record) = backing.load(session.name()).await? else { return Ok(()) };
+                    *stored = record.version;
+                    continue;
+                }
+            }
+            unsaved.armed = false;
+            return Ok(());
+        }
+        Err(Unavailable)
+    }
+
+    /// Writes all that nobody waited for.
+    pub(super) async fn save_all_cookies(&self, sessions: &[Arc<Session>]) {
+        let is_unsaved =
+            |session: &&Arc<Session>| session.vault().is_some_and(|vault| vault.change() != Change::Nothing);
+        let unsaved: Vec<_> = sessions.iter().filter(is_unsaved).collect();
+        for unsaved in unsaved.chunks(AT_ONCE) {
+            let saved = join_all(unsaved.iter().map(|session| self.try_to_save_cookies(session))).await;
+            if saved.contains(&Err(Unavailable)) {
+                return;
+            }
+        }
+    }
+}

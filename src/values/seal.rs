@@ -1,0 +1,85 @@
+//! What a store keeps for us and nobody else may read: sealed with AES-256-GCM (NIST SP 800-38D).
+//!
+//! Each purpose and each context, such as a session, has a key of its own, made of the key file's. So the random nonces
+//! of one key are few, and what was sealed for one session opens for no other.
+
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
+use zeroize::Zeroizing;
+
+use super::mac::{MacKeys, Purpose};
+use super::secret::NoRandomness;
+
+/// Seals a secret with the first key.
+///
+/// # Errors
+/// The operating system gives no random bytes.
+pub(crate) fn seal(keys: &MacKeys, purpose: Purpose, context: &[u8], secret: &[u8]) -> Result<Vec<u8>, NoRandomness> {
+    let mut nonce = [0; NONCE_LEN];
+    getrandom::fill(&mut nonce).map_err(|_| NoRandomness)?;
+    let key = keys.derived(purpose, &[context]).find_map(|key| sealing_key(&key)).ok_or(NoRandomness)?;
+    let mut sealed = secret.to_vec();
+    let nonce_of_key = Nonce::assume_unique_for_key(nonce);
+    key.seal_in_place_append_tag(nonce_of_key, Aad::empty(), &mut sealed).map_err(|_| NoRandomness)?;
+    Ok([&nonce[..], &sealed].concat())
+}
+
+/// Opens what [`seal`] made with one of these keys, for the same purpose and context; `None` for everything else.
+pub(crate) fn open(keys: &MacKeys, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
+    keys.derived(purpose, &[context]).find_map(|key| {
+        let mut opened = Zeroizing::new(sealed.to_vec());
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let length = sealing_key(&key)?.open_in_place(nonce, Aad::empty(), &mut opened).ok()?.len();
+        opened.truncate(length);
+        Some(opened)
+    })
+}
+
+fn sealing_key(key: &hmac::Tag) -> Option<LessSafeKey> {
+    UnboundKey::new(&AES_256_GCM, key.as_ref()).ok().map(LessSafeKey::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &[u8] = b"sessionid=3f9";
+
+    #[test]
+    fn what_is_sealed_opens_for_its_purpose_context_and_keys_alone() {
+        let keys = MacKeys::generate().unwrap();
+        let sealed = seal(&keys, Purpose::SealedJar, b"a", SECRET).unwrap();
+        assert_eq!(open(&keys, Purpose::SealedJar, b"a", &sealed).unwrap().as_slice(), SECRET);
+        assert!(open(&keys, Purpose::SealedJar, b"b", &sealed).is_none(), "of another session");
+        assert!(open(&keys, Purpose::Receipt, b"a", &sealed).is_none(), "of another purpose");
+        assert!(open(&MacKeys::generate().unwrap(), Purpose::SealedJar, b"a", &sealed).is_none(), "of another key");
+        assert!(!sealed.windows(4).any(|bytes| SECRET.windows(4).any(|secret| secret == bytes)));
+        assert_ne!(seal(&keys, Purpose::SealedJar, b"a", SECRET).unwrap(), sealed, "a nonce of its own");
+    }
+
+    #[test]
+    fn nothing_that_was_changed_opens() {
+        let keys = MacKeys::generate().unwrap();
+        let sealed = seal(&keys, Purpose::SealedJar, b"a", SECRET).unwrap();
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(open(&keys, Purpose::SealedJar, b"a", &changed).is_none(), "{bit}");
+        }
+        for length in 0..sealed.len() {
+            assert!(open(&keys, Purpose::SealedJar, b"a", &sealed[..length]).is_none(), "{length}");
+        }
+    }
+
+    #[test]
+    fn after_a_rotation_old_seals_open() {
+        let [old, new] = [(), ()].map(|()| MacKeys::generate_text().unwrap());
+        let before = MacKeys::parse(&old).unwrap();
+        let after = MacKeys::parse(&format!("{}\n{}\n", *new, *old)).unwrap();
+        let sealed = seal(&before, Purpose::SealedJar, b"a", SECRET).unwrap();
+        assert!(open(&after, Purpose::SealedJar, b"a", &sealed).is_some());
+        let sealed = seal(&after, Purpose::SealedJar, b"a", SECRET).unwrap();
+        assert!(open(&before, Purpose::SealedJar, b"a", &sealed).is_none(), "the new key seals");
+    }
+}

@@ -1,0 +1,74 @@
+//! The bytes of a vault in a store: texts with their length in front, numbers of eight bytes, lists with their count.
+//! One byte at the beginning says in which form the rest is written.
+
+use zeroize::Zeroizing;
+
+/// The form of this version.
+const FORM: u8 = 1;
+/// Entries of one list: far more than the limits of a vault allow.
+const MOST_ENTRIES: u64 = 1024;
+
+/// Writes. What is written is a secret.
+pub(super) struct Writer(Zeroizing<Vec<u8>>);
+
+/// Reads what a [`Writer`] wrote. `None` where something else is there.
+pub(super) struct Reader<'a>(&'a [u8]);
+
+impl Writer {
+    pub(super) fn new() -> Self {
+        Self(Zeroizing::new(vec![FORM]))
+    }
+
+    pub(super) fn put_number(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) {
+        self.put_number(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(super) fn put_list<'e, E: 'e>(
+        &mut self,
+        entries: impl IntoIterator<Item = &'e E, IntoIter: ExactSizeIterator>,
+        mut put: impl FnMut(&'e E, &mut Self),
+    ) {
+        let entries = entries.into_iter();
+        self.put_number(entries.len() as u64);
+        entries.for_each(|entry| put(entry, self));
+    }
+
+    pub(super) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// `None` for a form that this version does not know.
+    pub(super) fn new(saved: &'a [u8]) -> Option<Self> {
+        saved.strip_prefix(&[FORM]).map(Self)
+    }
+
+    pub(super) fn number(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_be_bytes(*number))
+    }
+
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+
+    pub(super) fn list<E>(&mut self, mut entry: impl FnMut(&mut Self) -> Option<E>) -> Option<Vec<E>> {
+        let count = self.number().filter(|count| *count <= MOST_ENTRIES)?;
+        (0..count).map(|_| entry(self)).collect()
+    }
+
+    /// Whether everything was read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+}
