@@ -33,6 +33,18 @@ impl Forwarded {
         }
     }
 
+    /// Where a request comes from that the gateway makes itself in the name of this client.
+    pub(crate) fn told(client: ClientAddress, scheme: Scheme, authority: &str) -> Self {
+        Self { client, chain: None, scheme, host: authority.into() }
+    }
+
+    /// The origin of the pages there.
+    pub(super) fn origin(&self) -> String {
+        let host = self.host.trim_end_matches(':');
+        let default = format!(":{}", default_port(self.scheme));
+        format!("{}://{}", self.scheme.as_str(), host.strip_suffix(&default).unwrap_or(host))
+    }
+
     /// The `Host` that was asked, as the client wrote it.
     pub(super) fn host(&self) -> &str {
         &self.host

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::BytesMut;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, HOST, ORIGIN, REFERER};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::cache_protection::{FOR_CACHES_BETWEEN, SignedInAnswer};
@@ -25,6 +25,7 @@ use crate::http1::known_name::KnownName;
 use crate::http1::own_cookies::ApplicationCookies;
 use crate::routes::access::Access;
 use crate::routes::table::Route;
+use crate::values::identity::Identity;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::OwnPages;
 
@@ -163,6 +164,29 @@ impl HeadRules {
         if let Some(host) = &route.upstream_host {
             put_line(to, &HOST, host.to_string().as_bytes());
         }
+    }
+
+    /// Writes the lines of a request that the gateway makes itself in the name of a user, to sign out: as a page of the
+    /// application at this address would make it.
+    pub(crate) fn put_own(
+        &self,
+        to: &mut BytesMut,
+        route: &Route,
+        (identity, from): (&Identity, &Forwarded),
+        referer: &str,
+    ) {
+        let origin = from.origin();
+        match &route.upstream_host {
+            Some(host) => put_line(to, &HOST, host.to_string().as_bytes()),
+            None => put_line(to, &HOST, from.host().as_bytes()),
+        }
+        put_line(to, &ORIGIN, origin.as_bytes());
+        put_line(to, &REFERER, format!("{origin}{referer}").as_bytes());
+        put_line(to, &ACCEPT, b"*/*");
+        put_added(&route.request_headers, to);
+        from.put(to);
+        self.instance.iter().for_each(|instance| instance.put(to));
+        identity.put_rendered(self.identity_form, to, |identity, to| self.identity.put(identity, to));
     }
 
     fn is_claim(&self, line: &HeadLine, name: &[u8], route: &Route, by_trusted_proxy: bool) -> bool {

@@ -7,7 +7,7 @@ use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
-use crate::values::receipt::{Receipt, StepReceipt};
+use crate::values::receipt::{ApplicationReceipt, Receipt, StepReceipt};
 use crate::values::session_id::Handle;
 use crate::values::time::WallTime;
 
@@ -64,6 +64,17 @@ pub(crate) enum Event<'a> {
         /// What was done.
         receipt: &'a Receipt,
     },
+    /// An application was asked to end its own session.
+    ApplicationLogout {
+        /// Whose.
+        user: &'a str,
+        /// Which session of the gateway has ended.
+        session: Option<Handle>,
+        /// As part of which logout.
+        logout_id: &'a str,
+        /// Which application, and what came of it.
+        application: &'a ApplicationReceipt,
+    },
     /// The configuration was read anew, and holds.
     Reloaded {
         /// The keys that have another value.
@@ -90,6 +101,7 @@ impl Event<'_> {
             Self::SignedIn { .. }
             | Self::PasswordChanged { .. }
             | Self::Ended { .. }
+            | Self::ApplicationLogout { .. }
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. } => false,
         }
@@ -103,7 +115,7 @@ impl Event<'_> {
             Self::Ended { cause, receipt, .. } => metrics.ended(*cause, receipt),
             Self::Reloaded { .. } => metrics.reloaded(false),
             Self::ReloadRefused { .. } => metrics.reloaded(true),
-            Self::PasswordChanged { .. } | Self::LikelyProxy { .. } => {}
+            Self::PasswordChanged { .. } | Self::LikelyProxy { .. } | Self::ApplicationLogout { .. } => {}
         }
     }
 
@@ -116,7 +128,10 @@ impl Event<'_> {
             | Self::SignInRefused { .. }
             | Self::PasswordChanged { .. }
             | Self::LikelyProxy { .. } => self.write_sign_in(&mut line),
-            Self::Ended { .. } | Self::Reloaded { .. } | Self::ReloadRefused { .. } => self.write_change(&mut line),
+            Self::Ended { .. }
+            | Self::ApplicationLogout { .. }
+            | Self::Reloaded { .. }
+            | Self::ReloadRefused { .. } => self.write_change(&mut line),
         }
         line.end();
     }
@@ -153,7 +168,10 @@ impl Event<'_> {
                 );
                 line.value(key!("write"), format!("trusted_proxies = [\"{client}\"]"));
             }
-            Self::Ended { .. } | Self::Reloaded { .. } | Self::ReloadRefused { .. } => {}
+            Self::Ended { .. }
+            | Self::ApplicationLogout { .. }
+            | Self::Reloaded { .. }
+            | Self::ReloadRefused { .. } => {}
         }
     }
 
@@ -166,6 +184,14 @@ impl Event<'_> {
                 line.word(key!("cause"), cause.id());
                 line.value(key!("logout_id"), &receipt.logout_id);
                 line.value(key!("steps"), steps(receipt));
+            }
+            Self::ApplicationLogout { user, session, logout_id, application } => {
+                line.word(key!("event"), "application_logout");
+                line.value(key!("user"), user);
+                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
+                line.value(key!("logout_id"), logout_id);
+                line.value(key!("application"), application.application.as_bytes());
+                line.value(key!("result"), application.result.to_string());
             }
             Self::Reloaded { keys, users: [added, changed, removed], sessions_ended, exchanges_cut } => {
                 line.word(key!("event"), "reloaded");

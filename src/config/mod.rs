@@ -7,6 +7,7 @@
 
 mod admin;
 mod app_cookies;
+mod app_logout;
 mod changes;
 mod duration;
 mod encoding;

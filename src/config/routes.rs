@@ -17,7 +17,7 @@ use crate::values::upstream_address::UpstreamAddress;
 
 use super::limits::{self, LimitSettings};
 use super::raw::{Item, Location, RawTable, ValueRefusal};
-use super::{app_cookies, files, headers, origins, pass_headers, patterns, schema, server};
+use super::{app_cookies, app_logout, files, headers, origins, pass_headers, patterns, schema, server};
 
 /// What a route is checked against besides its own table.
 #[derive(Clone, Copy, Debug)]
@@ -58,20 +58,19 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
     let path = table.item("path").map_or_else(|| path("/").ok(), |item| item.parse(path));
     let upstreams = upstreams(table, around);
     let upstream_host = table.item("upstream_host").and_then(|item| item.parse(authority));
-    let trust = trust(table, &upstreams, around);
-    let access = access(table);
+    let (trust, access) = (trust(table, &upstreams, around), access(table));
     let (basic, cookies) = (basic(table, around.public_url), app_cookies::rules(table));
+    let (logout, methods) = (app_logout::read(table, path.as_ref()), methods(table));
     let origins = table.list("origins").iter().filter_map(|item| item.parse(origins::origin)).collect();
     let switch = |key, words: [(&str, bool); 2]| table.item(key).and_then(|item| item.word(&words)).unwrap_or(false);
     let service_workers = switch("service_workers", [("refuse", false), ("allow", true)]);
     let opaque = table.item("encoded").and_then(|item| item.word(&ENCODED)).unwrap_or(true);
     let case_sensitive = table.item("case_sensitive").and_then(|item| item.switch()).unwrap_or(false);
     let refuse_cross_site = switch("cross_site", [("pass", false), ("refuse-unsafe", true)]);
-    let methods = table.item("methods").map_or_else(Methods::default, |item| methods(&item));
     let (request_headers, response_headers) = headers::edits(table, around.identity);
     let pass_headers = pass_headers::read(table, around.identity, &request_headers, &around.limits.server.trusted);
     let keeps_cache_control = switch("cache", [("protect", false), ("app", true)]);
-    let idle_paths = path.as_ref().map_or_else(Vec::new, |path| idle_paths(table, path));
+    let idle_paths = path.as_ref().map(|path| idle_paths(table, path)).unwrap_or_default();
     let host = host.map_or(Some(None), |host| host.map(Some))?;
     Some(RouteSettings {
         host,
@@ -95,6 +94,7 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
         keeps_cache_control,
         idle_paths,
         cookies,
+        logout,
     })
 }
 
@@ -228,7 +228,8 @@ fn authorities(text: &str, folder: &Path) -> Result<Arc<UpstreamTrust>, ValueRef
     UpstreamTrust::from_pem(&content).map_err(|error| ValueRefusal::of(text, &format!("{} {error}", path.display())))
 }
 
-fn methods(item: &Item<'_>) -> Methods {
+fn methods(table: &RawTable<'_>) -> Methods {
+    let Some(item) = table.item("methods") else { return Methods::default() };
     let Some(items) = item.list() else { return Methods::default() };
     let named =
         |item: &Item<'_>| item.parse(|text| Methods::parse(text).map_err(|message| ValueRefusal::of(text, &message)));

@@ -28,10 +28,20 @@ pub(crate) const ROUTE: Schema = Schema {
     keys: &[
         "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "basic", "methods",
         "encoded", "case_sensitive", "cross_site", "origins", "service_workers", "cache", "idle_paths", "pass_headers",
-        "headers", "response_timeout", "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies",
+        "headers", "response_timeout", "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "logout",
     ],
-    later: &["connection_auth", "activity", "logout"],
+    later: &["connection_auth", "activity"],
 };
+
+/// `[route.logout]`
+pub(crate) const ROUTE_LOGOUT: Schema =
+    Schema { table: "route.logout", keys: &["call", "csrf", "token_from", "call_on"], later: &["paths", "also"] };
+
+/// `csrf` of `[route.logout]`.
+pub(crate) const CSRF: Schema = Schema { table: "csrf", keys: &["cookie", "header", "field"], later: &[] };
+
+/// `token_from` of `[route.logout]`.
+pub(crate) const TOKEN_FROM: Schema = Schema { table: "token_from", keys: &["get", "find", "field"], later: &[] };
 
 /// `[route.headers]`
 pub(crate) const ROUTE_HEADERS: Schema = Schema { table: "route.headers", keys: &["request", "response"], later: &[] };
@@ -103,8 +113,8 @@ pub(crate) const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later:
 
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[
-    &FILE, &ROUTE, &ROUTE_HEADERS, &REQUEST_HEADERS, &RESPONSE_HEADERS, &IDENTITY, &SESSION, &LOGIN, &LOGOUT, &LIMITS,
-    &ADMIN, &METRICS, &LOG, &BRAND, &PAGES,
+    &FILE, &ROUTE, &ROUTE_LOGOUT, &ROUTE_HEADERS, &REQUEST_HEADERS, &RESPONSE_HEADERS, &IDENTITY, &SESSION, &LOGIN,
+    &LOGOUT, &LIMITS, &ADMIN, &METRICS, &LOG, &BRAND, &PAGES,
 ];
 
 impl Schema {

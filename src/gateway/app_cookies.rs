@@ -12,6 +12,7 @@ use crate::admission::upstream_head::CookieEdits;
 use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 use crate::http1::headers::{Headers, RequestHead};
 use crate::http1::own_cookies::ApplicationCookies;
+use crate::logout::browser_request::{BrowserRequest, CookieLine};
 use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::origin::{Origin, Scheme};
@@ -94,11 +95,7 @@ pub(super) fn pass(
     if vault.is_none() && owed.is_empty() {
         return Ok(Passed { cookies, expire: owed });
     }
-    let line = match &cookies {
-        ApplicationCookies::Untouched => facts.headers.first(&COOKIE).unwrap_or_default(),
-        ApplicationCookies::Line(line) => line,
-        ApplicationCookies::Nothing => b"",
-    };
+    let line = browsers_line(facts, &cookies);
     let withheld = withhold(&owed, line);
     let browsers = withheld.as_deref().unwrap_or(line);
     let made = vault.map_or_else(RequestCookies::default, |vault| {
@@ -129,6 +126,30 @@ pub(super) fn held(facts: &RequestFacts<'_>, assembled: &Assembled) -> Vec<Brows
         }
     }
     held
+}
+
+/// What a logout tells applications of its request; `None` where none of them is asked to sign out.
+pub(super) fn leaving(
+    facts: &RequestFacts<'_>,
+    cookies: &ApplicationCookies,
+    assembled: &Assembled,
+) -> Option<BrowserRequest> {
+    (!assembled.applications.is_empty()).then(|| BrowserRequest {
+        host: host_name(assembled, facts.host).into(),
+        authority: facts.authority.into(),
+        scheme: facts.provenance.scheme.unwrap_or(assembled.hosts.scheme()),
+        client: facts.provenance.client,
+        cookies: CookieLine(browsers_line(facts, cookies).to_vec()),
+    })
+}
+
+/// The browser's `Cookie` line without the gateway's own.
+fn browsers_line<'a>(facts: &'a RequestFacts<'_>, cookies: &'a ApplicationCookies) -> &'a [u8] {
+    match cookies {
+        ApplicationCookies::Untouched => facts.headers.first(&COOKIE).unwrap_or_default(),
+        ApplicationCookies::Line(line) => line,
+        ApplicationCookies::Nothing => b"",
+    }
 }
 
 /// The name of an own host, by which vaults know it: its number changes with the configuration.

@@ -13,6 +13,8 @@ use crate::credentials::user_file::current::CurrentUsers;
 use crate::credentials::user_file::method::UserFile;
 use crate::http1::cookie::SessionCookie;
 use crate::login::return_target::ReturnTargets;
+use crate::logout::application::Applications;
+use crate::logout::ending::Terms;
 use crate::logout::sign_out::Site;
 use crate::pages::{self, Addresses, BrokenPages, Pages};
 use crate::routes::resolver::Upstreams;
@@ -68,12 +70,13 @@ pub(crate) struct Assembled {
     pub(super) trusted: TrustedProxies,
     pub(super) own_pages: OwnPages,
     pub(super) cookie: SessionCookie,
-    pub(super) heads: HeadRules,
+    pub(super) heads: Arc<HeadRules>,
     pub(super) routes: RouteTable,
     pub(super) users: Arc<CurrentUsers>,
     pub(super) methods: SignInMethods,
     pub(super) login: login::settings::LoginSettings,
     pub(super) logout: Arc<logout::settings::LogoutSettings>,
+    pub(super) applications: Arc<Applications>,
     pub(super) own_origins: AllowedOrigins,
     pub(super) pages: Pages,
     pub(super) requests_per_session: usize,
@@ -111,10 +114,15 @@ impl Assembled {
         let users = Arc::new(CurrentUsers::new(settings.users));
         let routes: Vec<_> = settings.routes.into_iter().map(|route| route.assemble(upstreams, clock)).collect();
         let learned = routes.iter().map(|route| (route.host.clone(), Arc::clone(&route.learned))).collect();
+        let heads = HeadRules::new(settings.identity, settings.hosts.clone(), settings.own_pages.clone());
+        let heads = Arc::new(heads);
+        let routes: Vec<_> = routes.into_iter().map(Arc::new).collect();
+        let applications = Applications::new(&routes, Arc::clone(&heads), settings.hosts.clone());
         Ok(Self {
             own_origins: AllowedOrigins::new(settings.hosts.origins().map(OriginPattern::from)),
-            routes: RouteTable::new(&settings.hosts, routes),
-            heads: HeadRules::new(settings.identity, settings.hosts.clone(), settings.own_pages.clone()),
+            routes: RouteTable::new(&settings.hosts, &routes),
+            heads,
+            applications: Arc::new(applications),
             pages: Pages::new(settings.pages, &addresses)?,
             hosts: settings.hosts,
             trusted: settings.trusted,
@@ -146,6 +154,11 @@ impl Assembled {
             routes: &self.routes,
             keys: &self.keys,
         }
+    }
+
+    /// On which terms sessions end of which nobody waits for the rest of the logout.
+    pub(super) fn terms(&self) -> Terms {
+        Terms::unattended(&self.logout, &self.applications)
     }
 
     /// What the answer to a sign-out is made of.

@@ -38,6 +38,7 @@ pub(crate) use self::sign_in_out::SignInOutRequest;
 use crate::audit::Log;
 use crate::credentials::basic::verified::Verified;
 use crate::credentials::hashing::{HashingSettings, PasswordChecker};
+use crate::logout::client::ApplicationClient;
 use crate::logout::ending::Terms;
 use crate::logout::reaper::keep_reaping;
 use crate::logout::run::{Pipeline, Which};
@@ -126,11 +127,22 @@ impl Gateway {
             throttle: Throttle::default(),
             basic: Verified::default(),
             changing_users: tokio::sync::Mutex::default(),
-            pipeline: Pipeline { sessions: Arc::new(table.with_debts(&debts)), debts, log, clock },
+            pipeline: Pipeline {
+                sessions: Arc::new(table.with_debts(&debts)),
+                debts,
+                calls: Arc::default(),
+                log,
+                clock,
+            },
             upstreams,
             generation: AtomicU64::new(0),
             refused_again: AtomicUsize::new(0),
         })
+    }
+
+    /// From now on applications are asked to sign out by way of this.
+    pub(crate) fn calls_by(&self, client: Arc<dyn ApplicationClient>) {
+        self.pipeline.calls.set_client(client);
     }
 
     /// The sessions.
@@ -154,7 +166,7 @@ impl Gateway {
 
     /// The context for ends that no request waits for.
     fn unattended(&self) -> Terms {
-        Terms::unattended(&self.assembled.load().logout)
+        self.assembled.load().terms()
     }
 
     /// Ends the sessions whose time is up, and answers how many that were. Asks the store again for the ends that it

@@ -16,7 +16,8 @@ use super::{Gateway, to_the_end};
 use crate::login::sign_in::{Browser, SignInFlow, SignedIn};
 use crate::login::sign_in_form;
 use crate::logout::answer::{self, ResponseStyle};
-use crate::logout::ending::Carried;
+use crate::logout::browser_request::{BrowserRequest, CookieLine};
+use crate::logout::ending::{Carried, Terms};
 use crate::logout::run::Which;
 use crate::logout::sign_out::SignOut;
 use crate::pages;
@@ -27,6 +28,7 @@ use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 use crate::vault::browser_cookie::BrowserCookie;
 use crate::vault::debts::Debts;
+use crate::vault::request::withhold;
 
 impl Gateway {
     /// Signs in or out. What it begins to end or to open is finished even if the caller goes away. `body` gives what
@@ -61,14 +63,14 @@ impl Gateway {
             }
             SignInOut::SignOut(style) => {
                 let sign_out = sign_out(request, style);
-                let settings = &request.assembled.logout;
-                let mut receipt = sign_out.end(&gateway.pipeline, settings).await;
+                let terms = request.assembled.terms();
+                let mut receipt = sign_out.end(&gateway.pipeline, terms.clone()).await;
                 // A body that says nothing usable is none.
                 let form = body.await.ok().and_then(|body| read_form(request, &body).ok());
                 if form.iter().chain([&request.query]).any(answer::wants_everywhere)
                     && let Some(user) = request.live_user.clone()
                 {
-                    receipt = sign_out.end_elsewhere(user, receipt, &gateway.pipeline, settings).await;
+                    receipt = sign_out.end_elsewhere(user, receipt, &gateway.pipeline, terms).await;
                 }
                 let next = answer::requested(form.as_ref(), &request.query);
                 Some(sign_out.answer(receipt, next, &request.assembled.site()))
@@ -102,7 +104,7 @@ impl Gateway {
         let (client, device) = (request.client, request.device);
         let host = (request.host != HostId::LOGIN).then(|| host_name(assembled, request.host));
         let browser = Browser { client, device, host, known: &request.known, sessions: &request.sessions };
-        match self.sign_in_flow(assembled).sign_in(&presented, browser).await {
+        match self.sign_in_flow(assembled, &assembled.terms()).sign_in(&presented, browser).await {
             Ok(signed_in) => match self.signed_in_too_late(assembled, &signed_in.session).await {
                 None => self::signed_in(request, &signed_in, &next),
                 Some(refusal) => form_again(request, &presented.user, &next, &refusal),
@@ -128,11 +130,11 @@ impl Gateway {
         Some(Reason::CredentialsWrong.into())
     }
 
-    fn sign_in_flow<'a>(&'a self, assembled: &'a Assembled) -> SignInFlow<'a> {
+    fn sign_in_flow<'a>(&'a self, assembled: &'a Assembled, terms: &'a Terms) -> SignInFlow<'a> {
         SignInFlow {
             attempts: self.attempts(assembled),
             pipeline: &self.pipeline,
-            logout: &assembled.logout,
+            terms,
             cookie: &assembled.cookie,
             keys: &assembled.keys,
         }
@@ -154,11 +156,22 @@ impl SignInOutRequest {
     }
 }
 
+impl SignInOutRequest {
+    /// What applications hear of a logout, where there are any that are asked to sign out.
+    fn for_applications(&self) -> Option<Arc<BrowserRequest>> {
+        let mut request = self.leaving.clone()?;
+        if let Some(left) = withhold(&self.owed, &request.cookies.0) {
+            request.cookies = CookieLine(left);
+        }
+        Some(Arc::new(request))
+    }
+}
+
 fn sign_out(request: &SignInOutRequest, style: ResponseStyle) -> SignOut {
     SignOut {
         sessions: request.sessions.clone(),
         unknown: request.unknown.clone(),
-        carried: Carried { cookies: usize::from(request.has_cookie) },
+        carried: Carried { cookies: usize::from(request.has_cookie), browser: request.for_applications() },
         style,
         language: request.reader.language(),
     }

@@ -10,6 +10,7 @@ use super::assembled::Assembled;
 use super::requester::Requester;
 use crate::admission::facts::RequestFacts;
 use crate::logout::answer::ResponseStyle;
+use crate::logout::browser_request::BrowserRequest;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
@@ -49,6 +50,8 @@ pub(crate) struct SignInOutRequest {
     pub(super) owed: Vec<BrowserCookie>,
     /// Cookies that applications keep from scripts and that this browser may hold: a logout expires them.
     pub(super) held: Vec<BrowserCookie>,
+    /// What a logout tells applications of this request, where any of them is asked to sign out.
+    pub(super) leaving: Option<BrowserRequest>,
 }
 
 /// What is to be done.
@@ -109,13 +112,16 @@ pub(super) fn sign_in_out_request(
     mut requester: Requester,
     assembled: &Arc<Assembled>,
 ) -> Box<SignInOutRequest> {
-    let held = match action {
-        SignInOut::SignOut(_) => app_cookies::held(facts, assembled),
-        SignInOut::SignIn | SignInOut::ChangePassword(_) | SignInOut::OwnSessions(..) => Vec::new(),
+    let (held, leaving) = match action {
+        SignInOut::SignOut(_) => {
+            (app_cookies::held(facts, assembled), app_cookies::leaving(facts, &requester.cookies, assembled))
+        }
+        SignInOut::SignIn | SignInOut::ChangePassword(_) | SignInOut::OwnSessions(..) => (Vec::new(), None),
     };
     Box::new(SignInOutRequest {
         action,
         held,
+        leaving,
         owed: Vec::new(),
         assembled: Arc::clone(assembled),
         host: facts.host,

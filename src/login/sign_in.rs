@@ -11,7 +11,6 @@ use crate::credentials::username_password::UsernamePassword;
 use crate::http1::cookie::SessionCookie;
 use crate::logout::ending::{Carried, Terms};
 use crate::logout::run::{Pipeline, Which};
-use crate::logout::settings::LogoutSettings;
 use crate::session::record::{Session, SignIn};
 use crate::session::table::{NotOpened, Opened};
 use crate::throttle::name::folded;
@@ -30,8 +29,8 @@ pub(crate) struct SignInFlow<'a> {
     pub(crate) attempts: Attempts<'a>,
     /// The sessions, and how they end.
     pub(crate) pipeline: &'a Pipeline,
-    /// What `[logout]` says.
-    pub(crate) logout: &'a Arc<LogoutSettings>,
+    /// On which terms sessions end.
+    pub(crate) terms: &'a Terms,
     /// How the session cookie is written.
     pub(crate) cookie: &'a SessionCookie,
     /// What makes a browser known is signed with these.
@@ -89,11 +88,12 @@ impl SignInFlow<'_> {
         let sign_in = SignIn { user: Arc::new(user), identity, stamp, device, address, host };
         let opened = self.pipeline.sessions.open(sign_in, self.pipeline.clock.now()).await;
         let Opened { id, session, evicted } = opened.map_err(not_opened)?;
-        self.pipeline.end(Which::Ended(evicted), Terms::unattended(self.logout)).await;
+        self.pipeline.end(Which::Ended(evicted), self.terms.clone()).await;
         take_over_cookies(&session, browser.sessions);
         self.pipeline.sessions.save_cookies(&session).await;
         let previous = Which::These(browser.sessions.to_vec(), EndCause::SignedInAgain);
-        self.pipeline.end(previous, Terms::answered(self.logout, Carried { cookies: 1 })).await;
+        let carried = Carried { cookies: 1, ..Carried::default() };
+        self.pipeline.end(previous, self.terms.clone().answered(carried)).await;
         self.attempts.accepted(&session, method);
         Ok(SignedIn { session, cookies: vec![self.cookie.set(&id)] })
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::application::Applications;
+use super::browser_request::BrowserRequest;
 use super::settings::LogoutSettings;
 use crate::session::record::Ended;
 
@@ -19,25 +21,29 @@ pub(crate) struct Ending {
 pub(crate) struct Terms {
     /// What `[logout]` says.
     pub(crate) settings: Arc<LogoutSettings>,
+    /// The applications that are asked to end their own sessions.
+    pub(crate) applications: Arc<Applications>,
     /// What the browser's request carried; `None` where no browser waits for the answer.
     pub(crate) request: Option<Carried>,
 }
 
 /// What the request carried that the answer has to take back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Carried {
     /// Cookies of the gateway that the answer expires.
     pub(crate) cookies: usize,
+    /// The browser's logout, for the calls to applications that it waits for; `None` where it asked for something else.
+    pub(crate) browser: Option<Arc<BrowserRequest>>,
 }
 
 impl Terms {
     /// No request waits for the result.
-    pub(crate) fn unattended(settings: &Arc<LogoutSettings>) -> Self {
-        Self { settings: Arc::clone(settings), request: None }
+    pub(crate) fn unattended(settings: &Arc<LogoutSettings>, applications: &Arc<Applications>) -> Self {
+        Self { settings: Arc::clone(settings), applications: Arc::clone(applications), request: None }
     }
 
     /// A browser, or a program with a cookie, waits for the answer.
-    pub(crate) fn answered(settings: &Arc<LogoutSettings>, request: Carried) -> Self {
-        Self { settings: Arc::clone(settings), request: Some(request) }
+    pub(crate) fn answered(self, request: Carried) -> Self {
+        Self { request: Some(request), ..self }
     }
 }

@@ -22,6 +22,11 @@ pub(crate) enum Step {
     },
     /// Forget the cookies of applications.
     Cookies,
+    /// Ask the applications to end their own sessions.
+    Applications {
+        /// Whether a browser waits for it: it is done at once.
+        at_once: bool,
+    },
     /// Make the browser forget.
     Answer {
         /// How many cookies the answer expires.
@@ -37,9 +42,13 @@ pub(crate) enum Step {
 pub(crate) fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
     let end = Step::End { confirmed: ended.confirmed };
     let cut = Step::Cut { grace: terms.settings.grace, quiet: ended.quiet };
-    let answer = terms.request.map(|request| Step::Answer { cookies: request.cookies });
-    let audit = (ended.end == End::Won).then_some(Step::Audit);
-    [Some(end), Some(cut), Some(Step::Cookies), answer, audit].into_iter().flatten().collect()
+    let won = ended.end == End::Won;
+    let browser = terms.request.as_ref().and_then(|request| request.browser.as_ref());
+    let calls = won && !terms.applications.is_empty();
+    let applications = calls.then_some(Step::Applications { at_once: browser.is_some() });
+    let answer = terms.request.as_ref().map(|request| Step::Answer { cookies: request.cookies });
+    let audit = won.then_some(Step::Audit);
+    [Some(end), Some(cut), Some(Step::Cookies), applications, answer, audit].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -47,6 +56,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::logout::application::tests::{applications, browser_request, route_with_call};
     use crate::logout::ending::{Carried, Terms};
     use crate::logout::settings::tests::settings;
     use crate::session::record::Ended;
@@ -60,25 +70,35 @@ mod tests {
         let grace = settings().grace;
         let (sure, unsure) = (Step::End { confirmed: true }, Step::End { confirmed: false });
         let (cut, late) = (Cut { grace, quiet: true }, Cut { grace, quiet: false });
-        let browser = Some(Carried { cookies: 2 });
+        let (at_once, later) = (Step::Applications { at_once: true }, Step::Applications { at_once: false });
         let answer = Answer { cookies: 2 };
-        let cases: [(End, bool, bool, Option<Carried>, &[Step]); 8] = [
-            (Won, true, true, browser, &[sure, cut, Cookies, answer, Audit]),
-            (Won, true, true, None, &[sure, cut, Cookies, Audit]),
-            (Won, true, false, browser, &[sure, late, Cookies, answer, Audit]),
+        let signs_in = Some(Carried { cookies: 2, browser: None });
+        let browser = Some(Carried { cookies: 2, browser: Some(Arc::new(browser_request())) });
+        let cases: [(End, bool, bool, &Option<Carried>, bool, &[Step]); 13] = [
+            (Won, true, true, &browser, false, &[sure, cut, Cookies, answer, Audit]),
+            (Won, true, true, &None, false, &[sure, cut, Cookies, Audit]),
+            (Won, true, false, &browser, false, &[sure, late, Cookies, answer, Audit]),
             // Everything is done and told, and the end is asked for again.
-            (Won, false, true, browser, &[unsure, cut, Cookies, answer, Audit]),
-            (Won, false, true, None, &[unsure, cut, Cookies, Audit]),
-            // An end of another replica, which writes the receipt to the audit log.
-            (Lost, true, true, browser, &[sure, cut, Cookies, answer]),
-            (Lost, true, true, None, &[sure, cut, Cookies]),
-            (Lost, false, false, browser, &[unsure, late, Cookies, answer]),
+            (Won, false, true, &browser, false, &[unsure, cut, Cookies, answer, Audit]),
+            (Won, false, true, &None, false, &[unsure, cut, Cookies, Audit]),
+            // Applications are asked to sign out: a browser's logout waits for it, nothing else does.
+            (Won, true, true, &browser, true, &[sure, cut, Cookies, at_once, answer, Audit]),
+            (Won, false, false, &browser, true, &[unsure, late, Cookies, at_once, answer, Audit]),
+            (Won, true, true, &signs_in, true, &[sure, cut, Cookies, later, answer, Audit]),
+            (Won, true, true, &None, true, &[sure, cut, Cookies, later, Audit]),
+            // An end of another replica, which asks the applications and writes the receipt to the audit log.
+            (Lost, true, true, &browser, true, &[sure, cut, Cookies, answer]),
+            (Lost, true, true, &browser, false, &[sure, cut, Cookies, answer]),
+            (Lost, true, true, &None, true, &[sure, cut, Cookies]),
+            (Lost, false, false, &browser, true, &[unsure, late, Cookies, answer]),
         ];
-        for (end, confirmed, quiet, request, want) in cases {
+        for (end, confirmed, quiet, request, calls, want) in cases {
             for cause in EndCause::ALL {
                 let ended = Ended { session: session(), cause, end, confirmed, quiet };
-                let terms = Terms { settings: Arc::new(settings()), request };
-                assert_eq!(plan(&Ending { ended, terms }), want, "{end:?} {confirmed} {request:?} {cause:?}");
+                let routes = if calls { vec![route_with_call("POST /logout")] } else { Vec::new() };
+                let applications = Arc::new(applications(routes));
+                let terms = Terms { settings: Arc::new(settings()), applications, request: request.clone() };
+                assert_eq!(plan(&Ending { ended, terms }), want, "{end:?} {confirmed} {request:?} {calls} {cause:?}");
             }
         }
     }

@@ -55,9 +55,13 @@ pub(super) fn new_id() -> String {
 /// One receipt for both. The cookies are the same; the user's name is kept only if it is the same in all.
 fn both(mut one: Receipt, other: Receipt) -> Receipt {
     one.user = one.user.filter(|user| other.user.as_ref() == Some(user));
-    for (step, more) in one.steps.iter_mut().zip(&other.steps).filter(|(step, _)| step.step != Step::Answer) {
-        step.add(more);
+    for more in other.steps.iter().filter(|more| more.step != Step::Answer) {
+        match one.steps.iter_mut().find(|step| step.step == more.step) {
+            Some(step) => step.add(more),
+            None => one.steps.push(more.clone()),
+        }
     }
+    other.applications.into_iter().for_each(|application| one.add_application(application));
     one
 }
 
@@ -65,22 +69,26 @@ fn both(mut one: Receipt, other: Receipt) -> Receipt {
 fn nobody(logout_id: String, cookies: usize) -> Receipt {
     let step = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
     let steps = vec![step(Step::End, 0), step(Step::Cut, 0), step(Step::Cookies, 0), step(Step::Answer, cookies)];
-    Receipt { logout_id, user: None, target: None, steps }
+    Receipt { logout_id, user: None, target: None, steps, applications: Vec::new() }
 }
 
-/// Whether every step that had something to do did it.
+/// Whether the end itself is confirmed. What an application answers to its logout call does not change that the session
+/// is over.
 pub(crate) fn is_confirmed(receipt: &Receipt) -> bool {
-    receipt.steps.iter().all(|step| step.result != StepResult::Failed)
+    receipt.steps.iter().all(|step| step.step != Step::End || step.result != StepResult::Failed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::application_outcome::{ApplicationOutcome, CallFailure};
+    use crate::values::receipt::ApplicationReceipt;
 
     fn receipt(user: &str, counts: [usize; 4]) -> Receipt {
-        let steps = Step::ALL.into_iter().zip(counts);
+        let steps = [Step::End, Step::Cut, Step::Cookies, Step::Answer].into_iter().zip(counts);
         let steps = steps.map(|(step, count)| StepReceipt::counted(step, count, Duration::from_millis(3))).collect();
-        Receipt { logout_id: "id".into(), user: Some(user.into()), target: None, steps }
+        let applications = Vec::new();
+        Receipt { logout_id: "id".into(), user: Some(user.into()), target: None, steps, applications }
     }
 
     fn together(each: Vec<Receipt>, confirmed: bool) -> (Option<String>, Vec<usize>, bool) {
@@ -113,5 +121,30 @@ mod tests {
         {
             assert!(!together(each, true).2);
         }
+    }
+
+    /// A session that ended at another replica, for instance, has no such step.
+    #[test]
+    fn the_applications_of_all_are_told() {
+        use ApplicationOutcome::{EndedByCall, Failed, Queued};
+        let failed = Failed(CallFailure::TimedOut);
+        let with = |results: &[(&str, ApplicationOutcome)]| {
+            let mut receipt = receipt("alice", [1, 0, 0, 1]);
+            let counted = StepReceipt::counted(Step::Application, results.len(), Duration::ZERO);
+            receipt.steps.insert(3, counted);
+            let line =
+                |&(name, result): &(&str, ApplicationOutcome)| ApplicationReceipt { application: name.into(), result };
+            receipt.applications = results.iter().map(line).collect();
+            receipt.judge_applications();
+            receipt
+        };
+        let each =
+            vec![with(&[("/a", EndedByCall)]), receipt("alice", [1, 0, 0, 1]), with(&[("/a", failed), ("/b", Queued)])];
+        let whole = Receipts { id: "id".into(), each, confirmed: true }.together(1);
+        assert!(is_confirmed(&whole), "an application does not keep a session alive");
+        let step = whole.steps.iter().find(|step| step.step == Step::Application).unwrap();
+        assert_eq!((step.count, step.result), (3, StepResult::Failed));
+        let told: Vec<_> = whole.applications.iter().map(|line| (&*line.application, line.result)).collect();
+        assert_eq!(told, [("/a", failed), ("/b", Queued)]);
     }
 }

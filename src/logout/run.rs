@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
+use super::application::{Due, Leaving};
+use super::calls::{Calls, PartOf};
 use super::ending::{Ending, Terms};
 use super::plan::{Step, plan};
 use super::receipts::{self, Receipts};
 use crate::audit::{Event, Log};
 use crate::session::record::{Ended, Session};
 use crate::session::table::{EndsOfUser, SessionTable};
+use crate::values::application_outcome::ApplicationOutcome;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
-use crate::values::receipt::{self, Receipt, StepReceipt, StepResult};
+use crate::values::receipt::{self, ApplicationReceipt, Receipt, StepReceipt, StepResult};
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
 use crate::vault::debts::Debts;
+use crate::vault::last_jar::LastJar;
 use crate::vault::store::Closed;
 
 /// Sessions of one batch whose steps run concurrently, so that one slow application does not delay the others.
@@ -45,6 +50,8 @@ pub struct Pipeline {
     pub sessions: Arc<SessionTable>,
     /// What browsers hold of sessions that ended without them.
     pub(crate) debts: Arc<Debts>,
+    /// The way to applications that are asked to sign out.
+    pub(crate) calls: Arc<Calls>,
     /// Where receipts are written.
     pub log: Log,
     /// The time.
@@ -93,18 +100,25 @@ impl Pipeline {
 
     async fn carry_out(&self, ending: Ending, id: &str, begun: Moment) -> Receipt {
         let session = &ending.ended.session;
-        let identity = session.identity();
-        let user = identity.user();
-        let mut receipt =
-            Receipt { logout_id: id.to_owned(), user: Some(user.to_owned()), target: None, steps: Vec::new() };
-        let mut since = begun;
+        let user = Some(session.identity().user().to_owned());
+        let (steps, applications) = Default::default();
+        let mut receipt = Receipt { logout_id: id.to_owned(), user, target: None, steps, applications };
+        let (mut since, mut jars) = (begun, Vec::new());
         for step in plan(&ending) {
             let (name, count, result) = match step {
                 Step::End { confirmed } => (receipt::Step::End, 1, (!confirmed).then_some(StepResult::Failed)),
                 Step::Cut { grace, quiet } => {
                     (receipt::Step::Cut, session.cut(grace), (!quiet).then_some(StepResult::TimedOut))
                 }
-                Step::Cookies => (receipt::Step::Cookies, cookies_of(session), None),
+                Step::Cookies => {
+                    let count = cookies_of(session);
+                    jars = session.take_last_jars();
+                    (receipt::Step::Cookies, count, None)
+                }
+                Step::Applications { at_once } => {
+                    receipt.applications = self.sign_out_of_applications(&ending, id, &jars, at_once).await;
+                    (receipt::Step::Application, ended_by_call(&receipt.applications), None)
+                }
                 Step::Answer { cookies } => (receipt::Step::Answer, cookies, None),
                 Step::Audit => {
                     self.audit(&ending.ended, &receipt);
@@ -114,9 +128,35 @@ impl Pipeline {
             let now = self.clock.now();
             let line = StepReceipt::counted(name, count, now.duration_since(since));
             receipt.steps.push(StepReceipt { result: result.unwrap_or(line.result), ..line });
+            receipt.judge_applications();
             since = now;
         }
         receipt
+    }
+
+    /// Asks the applications that the session has used to end their own sessions.
+    async fn sign_out_of_applications(
+        &self,
+        Ending { ended, terms }: &Ending,
+        id: &str,
+        jars: &[LastJar],
+        at_once: bool,
+    ) -> Vec<ApplicationReceipt> {
+        let (session, cause, now) = (&ended.session, ended.cause, self.clock.wall());
+        let browser = terms.request.as_ref().and_then(|request| request.browser.as_ref());
+        let due = terms.applications.due(Leaving { session, cause, jars, browser, now });
+        let (log, clock) = (self.log.clone(), self.clock.clone());
+        let part = &PartOf { logout_id: id.to_owned(), session: Arc::clone(session), log, clock };
+        let one = |due| async move {
+            match due {
+                Due::Dropped(application) => {
+                    ApplicationReceipt { application, result: ApplicationOutcome::CookiesDropped }
+                }
+                Due::Call(call) if at_once => self.calls.make(*call, part).await,
+                Due::Call(call) => self.calls.queue(*call, part),
+            }
+        };
+        join_all(due.into_iter().map(one)).await
     }
 
     fn audit(&self, ended: &Ended, receipt: &Receipt) {
@@ -131,6 +171,11 @@ impl Pipeline {
 fn cookies_of(session: &Session) -> usize {
     let Closed { dropped, in_browser } = session.close_vault();
     dropped + in_browser.iter().map(|(_, cookies)| cookies.len()).sum::<usize>()
+}
+
+/// How many applications have ended their own sessions.
+fn ended_by_call(applications: &[ApplicationReceipt]) -> usize {
+    applications.iter().filter(|application| application.result == ApplicationOutcome::EndedByCall).count()
 }
 
 /// Runs `work` for each, this many at a time; the results are in the order of the inputs.

@@ -54,9 +54,9 @@ pub(crate) struct Site<'a> {
 
 impl SignOut {
     /// Ends what the request names. It ends, and is audited, even if the client goes away.
-    pub(crate) async fn end(&self, pipeline: &Pipeline, settings: &Arc<LogoutSettings>) -> Receipt {
+    pub(crate) async fn end(&self, pipeline: &Pipeline, terms: Terms) -> Receipt {
         let named = Which::Named(self.sessions.clone(), self.unknown.clone());
-        pipeline.end(named, Terms::answered(settings, self.carried)).await.together(self.carried.cookies)
+        pipeline.end(named, terms.answered(self.carried.clone())).await.together(self.carried.cookies)
     }
 
     /// Ends all other sessions of this user, after [`Self::end`], whose receipt this adds to.
@@ -65,10 +65,10 @@ impl SignOut {
         user: UserKey,
         receipt: Receipt,
         pipeline: &Pipeline,
-        settings: &Arc<LogoutSettings>,
+        terms: Terms,
     ) -> Receipt {
         let (id, all) = (receipt.logout_id.clone(), Which::AllOf(user, EndCause::Everywhere));
-        pipeline.end_as(id, all, Terms::unattended(settings)).await.added_to(receipt)
+        pipeline.end_as(id, all, terms).await.added_to(receipt)
     }
 
     /// Says goodbye, and where to go from here: `next`, if that is a target that people may be sent to.

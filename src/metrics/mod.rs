@@ -135,7 +135,8 @@ mod tests {
         metrics.sign_in_refused(Reason::CredentialsWrong);
         metrics.reloaded(true);
         let step = StepReceipt::counted(Step::Cut, 2, Duration::ZERO);
-        let receipt = Receipt { logout_id: "id".into(), user: None, target: None, steps: vec![step] };
+        let (steps, applications) = (vec![step], Vec::new());
+        let receipt = Receipt { logout_id: "id".into(), user: None, target: None, steps, applications };
         metrics.ended(EndCause::Revoked, &receipt);
         let lines = lines(&metrics);
         for want in [

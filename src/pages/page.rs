@@ -5,9 +5,10 @@ use std::time::Duration;
 use minijinja::{Value, context};
 
 use super::policy::{Needs, SHOW_PASSWORD};
+use crate::values::application_outcome::ApplicationOutcome;
 use crate::values::own_path;
 use crate::values::reason::{Reason, Refusal};
-use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
+use crate::values::receipt::{ApplicationReceipt, Receipt, Step, StepReceipt, StepResult};
 
 /// What the sign-in form shows.
 #[derive(Clone, Copy, Debug)]
@@ -206,13 +207,13 @@ fn render_ago(time: Duration) -> Value {
 }
 
 fn render_receipt(receipt: &Receipt) -> Value {
-    let steps: Vec<Value> = receipt.steps.iter().map(render_step).collect();
+    let steps: Vec<Value> = receipt.steps.iter().map(|step| render_step(step, &receipt.applications)).collect();
     let nobody = receipt.steps.iter().any(|step| step.step == Step::End && step.result == StepResult::Nothing);
     context! { id => receipt.logout_id.as_str(), user => receipt.user.as_deref(), nobody, steps }
 }
 
 /// A step's result, and the name of the text that says it.
-fn render_step(step: &StepReceipt) -> Value {
+fn render_step(step: &StepReceipt, applications: &[ApplicationReceipt]) -> Value {
     let name = step.step.id();
     let (result, text) = match (step.result, step.count) {
         (StepResult::Failed, _) => ("failed", "failed"),
@@ -224,7 +225,21 @@ fn render_step(step: &StepReceipt) -> Value {
     // Only the cut waits for anything that can be late.
     let name = if text == "late" { Step::Cut.id() } else { name };
     let detail = (result == "done").then(|| format!("receipt.{name}.detail"));
-    context! { result, count => step.count, text => format!("receipt.{name}.{text}"), detail }
+    let applications = if step.step == Step::Application { applications } else { &[] };
+    let applications: Vec<Value> = applications.iter().map(render_application).collect();
+    context! { result, count => step.count, text => format!("receipt.{name}.{text}"), detail, applications }
+}
+
+/// What became of one application.
+fn render_application(ApplicationReceipt { application, result }: &ApplicationReceipt) -> Value {
+    let (text, why) = match result {
+        ApplicationOutcome::Failed(failure) => ("failed_call", failure.to_string()),
+        ApplicationOutcome::EndedByCall
+        | ApplicationOutcome::CookiesDropped
+        | ApplicationOutcome::Queued
+        | ApplicationOutcome::NotAttempted => (result.id(), String::new()),
+    };
+    context! { name => &**application, text => format!("receipt.application.{text}"), why }
 }
 
 /// What a refused user can do next.

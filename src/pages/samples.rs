@@ -3,18 +3,28 @@
 use std::time::Duration;
 
 use super::page::{Page, PasswordPage, PasswordState, SessionLine, SessionsPage, SignInForm, SignedInPage};
+use crate::values::application_outcome::ApplicationOutcome::{
+    CookiesDropped, EndedByCall, Failed, NotAttempted, Queued,
+};
+use crate::values::application_outcome::CallFailure;
 use crate::values::reason::{Reason, Refusal};
-use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
+use crate::values::receipt::{ApplicationReceipt, Receipt, Step, StepReceipt, StepResult};
 
 /// A receipt whose steps came out in every way.
 pub(super) fn receipt(text: &str) -> Receipt {
     let counted = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
     let failed = StepReceipt { result: StepResult::Failed, ..counted(Step::End, 1) };
     let late = StepReceipt { result: StepResult::TimedOut, ..counted(Step::Cut, 1) };
+    let refused = StepReceipt { result: StepResult::Failed, ..counted(Step::Application, 1) };
     let done = Step::ALL.into_iter();
-    let steps =
-        done.flat_map(|step| [counted(step, 0), counted(step, 1), counted(step, 3)]).chain([failed, late]).collect();
-    Receipt { logout_id: text.to_owned(), user: Some(text.to_owned()), target: None, steps }
+    let steps = done
+        .flat_map(|step| [counted(step, 0), counted(step, 1), counted(step, 3)])
+        .chain([failed, late, refused])
+        .collect();
+    let outcomes = [EndedByCall, CookiesDropped, Queued, NotAttempted, Failed(CallFailure::TimedOut)];
+    let line = |result| ApplicationReceipt { application: text.into(), result };
+    let applications = outcomes.map(line).into();
+    Receipt { logout_id: text.to_owned(), user: Some(text.to_owned()), target: None, steps, applications }
 }
 
 /// The pages of a user with one session, with several, and with more than are shown.

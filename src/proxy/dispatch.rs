@@ -16,7 +16,7 @@ use super::upstream_stream::{ConnectError, UpstreamStream};
 use crate::gateway::Forward;
 use crate::http1::connection_auth::request_touches_connection;
 use crate::routes::endpoint::{Endpoint, Tried};
-use crate::routes::pool::UpstreamSettings;
+use crate::routes::pool::{Pool, UpstreamSettings};
 use crate::values::time::Clock;
 
 /// Makes connections to upstreams, and keeps them.
@@ -66,8 +66,8 @@ impl Connector {
         }
     }
 
-    async fn connect(&self, forward: &Forward, endpoint: &Endpoint) -> Result<UpstreamConnection, ()> {
-        let pool = forward.pool();
+    /// Makes a new connection. An endpoint that cannot be reached rests for a while.
+    pub(super) async fn connect(&self, pool: &Pool, endpoint: &Endpoint) -> Result<UpstreamConnection, ()> {
         let stream = self.stream(endpoint, pool.settings()).await.map_err(|error| {
             tracing::warn!(place = ?endpoint.address(), %error, "no connection to an upstream");
             pool.failed_to_connect(endpoint);
@@ -148,7 +148,7 @@ impl<'a> Dispatch<'a> {
                 return Ok(kept);
             }
             // Boxed: most exchanges find a connection, and none should carry the room of making one.
-            match Box::pin(connector.connect(self.forward, &endpoint)).await {
+            match Box::pin(connector.connect(pool, &endpoint)).await {
                 Ok(made) => return Ok(made),
                 Err(()) => self.tried.insert(&endpoint),
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::client::Client;
 use super::dispatch::{Connector, Dispatch, UpstreamConnection};
 use super::failure::ExchangeFailure;
+use super::own_requests::OwnRequests;
 use super::relay::{AnswerProgress, Awaiting, CompletedAnswer, Relay, RelayOutcome};
 use super::reply;
 use super::request::Request;
@@ -25,13 +26,15 @@ use crate::values::time::{Clock, Moment};
 /// A gateway, and the way to its upstreams.
 pub struct Proxy {
     gateway: Arc<Gateway>,
-    connector: Connector,
+    connector: Arc<Connector>,
 }
 
 impl Proxy {
     /// What stands between clients and upstreams, for [`super::Server::open`].
     pub fn new(gateway: Arc<Gateway>, settings: &ServerSettings, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { gateway, connector: Connector::new(clock, settings.upstream_idle) })
+        let connector = Arc::new(Connector::new(clock, settings.upstream_idle));
+        gateway.calls_by(Arc::new(OwnRequests::new(&connector)));
+        Arc::new(Self { gateway, connector })
     }
 
     /// From now on these settings hold for connections to upstreams.

@@ -16,6 +16,7 @@ pub(crate) mod frames;
 mod idle;
 pub mod inherited;
 pub mod listener;
+mod own_requests;
 mod peer;
 mod read_head;
 mod refusal;

@@ -1,6 +1,7 @@
 //! Which application a request is for, and where that application is reached.
 
 pub mod access;
+pub mod app_logout;
 pub(crate) mod endpoint;
 pub mod methods;
 pub mod pass_headers;

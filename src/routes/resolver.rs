@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::endpoint::{Endpoint, EndpointAddress};
@@ -45,6 +45,8 @@ pub struct Upstreams {
     in_use: Mutex<HashMap<UpstreamAddress, Weak<Upstream>>>,
     /// What is learned of the applications behind each list of upstreams.
     learned: Mutex<HashMap<Box<[UpstreamAddress]>, Weak<LearnedNames>>>,
+    /// The turns of logout calls to each list of upstreams.
+    call_turns: Mutex<HashMap<Box<[UpstreamAddress]>, Weak<Semaphore>>>,
     sample: OnceLock<SocketAddr>,
     runtime: Handle,
 }
@@ -52,7 +54,8 @@ pub struct Upstreams {
 impl Upstreams {
     /// None yet. The tasks that resolve names run on `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self { in_use: Mutex::default(), learned: Mutex::default(), sample: OnceLock::new(), runtime }
+        let (in_use, learned, call_turns) = Default::default();
+        Self { in_use, learned, call_turns, sample: OnceLock::new(), runtime }
     }
 
     /// The built-in sample application has been started and listens here. To be called before an upstream names it:
@@ -83,15 +86,32 @@ impl Upstreams {
 impl Upstreams {
     /// The names of cookies that the applications at these addresses keep from scripts, as far as they are known.
     pub(crate) fn learned(&self, addresses: &[UpstreamAddress]) -> Arc<LearnedNames> {
-        let mut learned = self.learned.lock();
-        if let Some(names) = learned.get(addresses).and_then(Weak::upgrade) {
-            return names;
-        }
-        learned.retain(|_, names| names.strong_count() > 0);
-        let names = Arc::new(LearnedNames::default());
-        learned.insert(addresses.into(), Arc::downgrade(&names));
-        names
+        one_for(&self.learned, addresses, LearnedNames::default)
     }
+
+    /// The turns of logout calls to these addresses that no browser waits for.
+    pub(crate) fn call_turns(&self, addresses: &[UpstreamAddress]) -> Arc<Semaphore> {
+        one_for(&self.call_turns, addresses, || Semaphore::new(CALLS_AT_ONCE))
+    }
+}
+
+/// Logout calls to one list of upstreams at the same time, of those that no browser waits for.
+const CALLS_AT_ONCE: usize = 8;
+
+/// What there is one of for each list of upstreams, for as long as a route has that list.
+fn one_for<T>(
+    known: &Mutex<HashMap<Box<[UpstreamAddress]>, Weak<T>>>,
+    addresses: &[UpstreamAddress],
+    make: impl FnOnce() -> T,
+) -> Arc<T> {
+    let mut known = known.lock();
+    if let Some(one) = known.get(addresses).and_then(Weak::upgrade) {
+        return one;
+    }
+    known.retain(|_, one| one.strong_count() > 0);
+    let one = Arc::new(make());
+    known.insert(addresses.into(), Arc::downgrade(&one));
+    one
 }
 
 impl Upstream {

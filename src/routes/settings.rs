@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access::Access;
+use super::app_logout::AppLogout;
 use super::methods::Methods;
 use super::pass_headers::PassHeaders;
 use super::path_table::Scope;
@@ -64,6 +65,8 @@ pub struct RouteSettings {
     pub idle_paths: Vec<ConfiguredPath>,
     /// Where the application's cookies are kept.
     pub cookies: CookieRules,
+    /// How the application ends its own sessions.
+    pub logout: AppLogout,
 }
 
 impl RouteSettings {
@@ -103,6 +106,8 @@ impl RouteSettings {
             idle_paths: self.idle_paths,
             cookies: self.cookies,
             learned: upstreams.learned(&self.upstreams),
+            logout: self.logout,
+            call_turns: upstreams.call_turns(&self.upstreams),
         }
     }
 }
@@ -136,6 +141,7 @@ pub(crate) mod tests {
             keeps_cache_control: false,
             idle_paths: Vec::new(),
             cookies: CookieRules::default(),
+            logout: AppLogout::default(),
         }
     }
 

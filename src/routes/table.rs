@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::access::Access;
+use super::app_logout::AppLogout;
 use super::methods::Methods;
 use super::pass_headers::PassHeaders;
 use super::path_table::{PathTable, Scope};
@@ -60,6 +63,10 @@ pub(crate) struct Route {
     pub(crate) cookies: CookieRules,
     /// The names of cookies that it keeps from scripts.
     pub(crate) learned: Arc<LearnedNames>,
+    /// How it ends its own sessions.
+    pub(crate) logout: AppLogout,
+    /// The turns of such calls that no browser waits for.
+    pub(crate) call_turns: Arc<Semaphore>,
 }
 
 /// Every route, by own host and path: a route with a host wins over one without, then the longest path. What no
@@ -70,13 +77,13 @@ pub(crate) struct RouteTable(PathTable<Arc<Route>>);
 impl RouteTable {
     /// Routes for the own hosts. The configuration has refused two of one host and path, and hosts that are not
     /// own ones.
-    pub(crate) fn new(hosts: &OwnHosts, routes: Vec<Route>) -> Self {
+    pub(crate) fn new(hosts: &OwnHosts, routes: &[Arc<Route>]) -> Self {
         let scope = |route: &Route| Scope {
             host: route.host.clone(),
             path: route.path.clone(),
             case_sensitive: route.case_sensitive,
         };
-        let entries: Vec<_> = routes.into_iter().map(|route| (scope(&route), Arc::new(route))).collect();
+        let entries: Vec<_> = routes.iter().map(|route| (scope(route), Arc::clone(route))).collect();
         Self(PathTable::new(hosts, &entries))
     }
 

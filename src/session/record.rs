@@ -25,6 +25,7 @@ use crate::values::end_cause::EndCause;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::session_id::{Handle, SessionKey};
 use crate::values::time::{Clock, Moment};
+use crate::vault::last_jar::LastJar;
 use crate::vault::store::{Closed, Vault};
 
 /// What is known at a sign-in.
@@ -239,6 +240,11 @@ impl Session {
     /// closed, whether there was one or not.
     pub(crate) fn close_vault(&self) -> Closed {
         self.open_vault().map(Vault::close).unwrap_or_default()
+    }
+
+    /// Takes out what the jars had at the end, for the calls to applications.
+    pub(crate) fn take_last_jars(&self) -> Vec<LastJar> {
+        self.vault().map(Vault::take_left).unwrap_or_default()
     }
 
     /// Whether the end mark is set. It is never taken back.

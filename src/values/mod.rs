@@ -2,6 +2,7 @@
 
 pub(crate) mod affinity;
 pub(crate) mod ambiguous;
+pub(crate) mod application_outcome;
 pub mod client_address;
 pub mod configured_path;
 pub mod credential_stamp;

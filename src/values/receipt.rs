@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::application_outcome::ApplicationOutcome;
 use super::form::{Form, FormValue};
 use super::mac::{Mac, MacKeys, Purpose};
 
@@ -17,6 +18,8 @@ pub(crate) enum Step {
     Cut,
     /// The cookies of applications are forgotten: those in the gateway at once, those in the browser with the answer.
     Cookies,
+    /// The applications are asked to end their own sessions.
+    Application,
     /// The browser forgets the gateway's cookies.
     Answer,
 }
@@ -63,6 +66,15 @@ pub(crate) struct StepReceipt {
     pub(crate) ms: u64,
 }
 
+/// What became of the session in one application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ApplicationReceipt {
+    /// The application: its route's host, where it has one, and path.
+    pub(crate) application: Box<str>,
+    /// What became of it.
+    pub(crate) result: ApplicationOutcome,
+}
+
 /// What one logout did, to one session or several. Its id is the same in the response, the audit line and the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Receipt {
@@ -74,11 +86,15 @@ pub(crate) struct Receipt {
     pub(crate) target: Option<String>,
     /// What was done, in order.
     pub(crate) steps: Vec<StepReceipt>,
+    /// What became of the session in each application that a logout call is configured for, or that is known to need
+    /// none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) applications: Vec<ApplicationReceipt>,
 }
 
 impl Step {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 4] = [Self::End, Self::Cut, Self::Cookies, Self::Answer];
+    pub(crate) const ALL: [Self; 5] = [Self::End, Self::Cut, Self::Cookies, Self::Application, Self::Answer];
 
     /// The word for it.
     pub(crate) const fn id(self) -> &'static str {
@@ -86,6 +102,7 @@ impl Step {
             Self::End => "end",
             Self::Cut => "cut",
             Self::Cookies => "cookies",
+            Self::Application => "application",
             Self::Answer => "answer",
         }
     }
@@ -97,6 +114,8 @@ const ID: &str = "receipt";
 const USER: &str = "user";
 /// What a query calls the code that shows who wrote it.
 const MAC: &str = "mac";
+/// What a query calls the applications: an address has room for so many. The log has all of them.
+const APPLICATIONS: [&str; 8] = ["app1", "app2", "app3", "app4", "app5", "app6", "app7", "app8"];
 
 impl Receipt {
     /// The receipt as a query, for the page that a redirect leads to. Only for receipts without a failure.
@@ -106,6 +125,7 @@ impl Receipt {
         for step in &self.steps {
             query.append_pair(step.step.id(), &step.count.to_string());
         }
+        query.extend_pairs(APPLICATIONS.iter().zip(self.applications.iter().map(ApplicationReceipt::text)));
         query.extend_pairs(self.user.iter().map(|user| (USER, user)));
         query.append_pair(MAC, &keys.sign(Purpose::Receipt, &bytes(&self.parts())).encode());
         query.finish()
@@ -119,12 +139,15 @@ impl Receipt {
             FormValue::Absent | FormValue::Several => None,
         };
         let step = |step: Step| Some(StepReceipt::counted(step, field(step.id())?.parse().ok()?, Duration::ZERO));
-        let receipt = Self {
+        let applications = APPLICATIONS.iter().map_while(|name| ApplicationReceipt::read(field(name)?)).collect();
+        let mut receipt = Self {
             logout_id: field(ID)?.to_owned(),
             user: field(USER).map(str::to_owned),
             target: None,
             steps: Step::ALL.into_iter().filter_map(step).collect(),
+            applications,
         };
+        receipt.judge_applications();
         let mac = Mac::parse(field(MAC)?.as_bytes())?;
         keys.verify(Purpose::Receipt, &bytes(&receipt.parts()), &mac).then_some(receipt)
     }
@@ -132,7 +155,40 @@ impl Receipt {
     /// What a code vouches for.
     fn parts(&self) -> Vec<String> {
         let steps = self.steps.iter().flat_map(|step| [step.step.id().to_owned(), step.count.to_string()]);
-        std::iter::once(self.logout_id.clone()).chain(steps).chain(self.user.clone()).collect()
+        let applications = self.applications.iter().take(APPLICATIONS.len());
+        // In pairs, like the steps: a list with one part more ends with a name.
+        let applications = applications.flat_map(|application| ["app".to_owned(), application.text()]);
+        std::iter::once(self.logout_id.clone()).chain(steps).chain(applications).chain(self.user.clone()).collect()
+    }
+
+    /// Adds what became of an application, which may be there already.
+    pub(crate) fn add_application(&mut self, more: ApplicationReceipt) {
+        match self.applications.iter_mut().find(|known| known.application == more.application) {
+            Some(known) => known.result = known.result.max(more.result),
+            None => self.applications.push(more),
+        }
+    }
+
+    /// The step tells of the applications what each of them tells.
+    pub(crate) fn judge_applications(&mut self) {
+        let failed = |application: &ApplicationReceipt| application.result >= ApplicationOutcome::NotAttempted;
+        if let Some(step) = self.steps.iter_mut().find(|step| step.step == Step::Application)
+            && self.applications.iter().any(failed)
+        {
+            step.result = StepResult::Failed;
+        }
+    }
+}
+
+impl ApplicationReceipt {
+    /// The outcome, and the application behind a bar.
+    fn text(&self) -> String {
+        format!("{}|{}", self.result, self.application)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (result, application) = text.split_once('|')?;
+        Some(Self { application: application.into(), result: ApplicationOutcome::parse(result)? })
     }
 }
 
@@ -158,11 +214,17 @@ impl StepReceipt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::application_outcome::CallFailure;
 
     fn receipt(user: Option<&str>) -> Receipt {
-        let steps = [1, 3, 2, 0].into_iter().zip(Step::ALL);
+        let steps = [1, 3, 2, 1, 0].into_iter().zip(Step::ALL);
         let steps = steps.map(|(count, step)| StepReceipt::counted(step, count, Duration::ZERO)).collect();
-        Receipt { logout_id: "k3f9x2m7qhw4zz5a".to_owned(), user: user.map(str::to_owned), target: None, steps }
+        let id = "k3f9x2m7qhw4zz5a".to_owned();
+        Receipt { logout_id: id, user: user.map(str::to_owned), target: None, steps, applications: Vec::new() }
+    }
+
+    fn application(name: &str, result: ApplicationOutcome) -> ApplicationReceipt {
+        ApplicationReceipt { application: name.into(), result }
     }
 
     fn read(query: &str, keys: &MacKeys) -> Option<Receipt> {
@@ -174,9 +236,44 @@ mod tests {
         let keys = MacKeys::generate().unwrap();
         for user in [None, Some("alice"), Some("Zoë & co=1")] {
             let query = receipt(user).to_query(&keys);
-            assert!(query.starts_with("receipt=k3f9x2m7qhw4zz5a&end=1&cut=3&cookies=2&answer=0&"), "{query}");
+            assert!(
+                query.starts_with("receipt=k3f9x2m7qhw4zz5a&end=1&cut=3&cookies=2&application=1&answer=0&"),
+                "{query}"
+            );
             assert_eq!(read(&query, &keys), Some(receipt(user)), "{query}");
         }
+    }
+
+    #[test]
+    fn applications_survive_a_redirect() {
+        use ApplicationOutcome::{EndedByCall, Failed};
+        let keys = MacKeys::generate().unwrap();
+        let failed = Failed(CallFailure::Status(403));
+        let mut told = receipt(Some("alice"));
+        told.add_application(application("shop.test/", EndedByCall));
+        told.add_application(application("/a|b&c", failed));
+        told.judge_applications();
+        assert_eq!(told.steps[3].result, StepResult::Failed);
+        let query = told.to_query(&keys);
+        assert_eq!(read(&query, &keys), Some(told.clone()), "{query}");
+        for (from, to) in [("403", "404"), ("ended+by+call", "queued"), ("app2=", "app3="), ("shop.test", "evil.test")]
+        {
+            let other = query.replace(from, to);
+            assert_ne!(other, query);
+            assert_eq!(read(&other, &keys), None, "{other}");
+        }
+        (0..20).for_each(|number| told.add_application(application(&number.to_string(), EndedByCall)));
+        assert_eq!(read(&told.to_query(&keys), &keys).unwrap().applications, told.applications[..8]);
+    }
+
+    #[test]
+    fn of_one_application_the_worst_is_told() {
+        use ApplicationOutcome::{EndedByCall, NotAttempted, Queued};
+        let mut told = receipt(None);
+        for result in [EndedByCall, NotAttempted, Queued] {
+            told.add_application(application("/", result));
+        }
+        assert_eq!(told.applications, [application("/", NotAttempted)]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) enum Change {
 const NEVER: u64 = u64::MAX;
 
 /// One cookie.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Entry {
     name: Box<[u8]>,
     value: Zeroizing<Vec<u8>>,
@@ -52,7 +52,7 @@ pub(crate) struct Asked<'a> {
 }
 
 /// The cookies in the order in which they are sent: the longest path first, of equal ones the oldest.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Jar {
     entries: Vec<Entry>,
     change: Change,
@@ -195,6 +195,11 @@ impl Jar {
     /// Takes out what has expired.
     pub(super) fn sweep(&mut self, now: WallTime) {
         self.entries.retain(|entry| entry.expires.is_none_or(|until| until > now));
+    }
+
+    /// Whether a cookie goes with a request.
+    pub(super) fn has_for(&self, asked: Asked<'_>) -> bool {
+        self.entries.iter().any(|entry| entry.is_sent(asked))
     }
 
     /// Adds the pairs that go with a request.

@@ -10,6 +10,7 @@ pub(crate) mod browser_cookie;
 pub(crate) mod debts;
 mod expiry_date;
 pub(crate) mod jar;
+pub(crate) mod last_jar;
 pub(crate) mod learned;
 pub(crate) mod request;
 pub mod rules;

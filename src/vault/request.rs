@@ -5,6 +5,7 @@ use memchr::memchr;
 
 use super::browser_cookie::BrowserCookie;
 use super::jar::Asked;
+use super::last_jar::LastJar;
 use super::learned::LearnedNames;
 use super::rules::CookieRules;
 use super::set_cookie::SetCookie;
@@ -67,6 +68,25 @@ impl Vault {
 pub(crate) fn withhold(owed: &[BrowserCookie], browsers: &[u8]) -> Option<Vec<u8>> {
     let is_owed = |name: &[u8]| owed.iter().any(|cookie| *cookie.name == *name);
     without(browsers, |name| if is_owed(name) { Pair::Withheld } else { Pair::Passes }).line
+}
+
+impl LastJar {
+    /// The `Cookie` line of a request: those pairs of the browser about which it has a say, then those of the jar.
+    pub(crate) fn line(&self, asked: Asked<'_>, route: RouteCookies<'_>, browsers: &[u8]) -> Vec<u8> {
+        let has_a_say = |name: &[u8]| {
+            !self.jar.has(name) && (route.rules.is_of_browser(name) || route.learned.path_of(name).is_none())
+        };
+        let theirs: Vec<&[u8]> = pairs(browsers).filter(|pair| has_a_say(name_of(pair))).collect();
+        let mut line = theirs.join(b"; ".as_slice());
+        self.jar.put_pairs(asked, &mut line);
+        line
+    }
+}
+
+/// The value of a cookie in a `Cookie` line.
+pub(crate) fn value_in<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let pair = pairs(line).find(|pair| name_of(pair) == name)?;
+    pair.get(name.len() + 1..)
 }
 
 /// Whether a `Cookie` line has a cookie of this name.
@@ -145,4 +165,39 @@ fn name_of(pair: &[u8]) -> &[u8] {
         pair = rest.trim_ascii_start();
     }
     memchr(b'=', pair).and_then(|end| pair.get(..end)).unwrap_or(pair).trim_ascii()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::AppCookies;
+    use super::*;
+    use crate::values::time::WallTime;
+
+    const ASKED: Asked<'_> = Asked { path: b"/app/logout", https: true, cross_site: false, now: WallTime(1000) };
+
+    fn last_line(set: &[&str], rules: &CookieRules, browsers: &str) -> String {
+        let mut last = LastJar::empty("app.test");
+        set.iter().for_each(|line| last.take(ASKED, line.as_bytes()));
+        let learned = LearnedNames::default();
+        learned.note(b"sid", b"/");
+        learned.note(b"other", b"/");
+        String::from_utf8(last.line(ASKED, RouteCookies { rules, learned: &learned }, browsers.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn to_what_a_session_leaves_behind_a_browser_adds_its_own() {
+        let (vault, track) = (CookieRules::default(), CookieRules { mode: AppCookies::Track, ..Default::default() });
+        let set = ["sid=1; Path=/", "far=2; Path=/elsewhere"];
+        assert_eq!(last_line(&set, &vault, ""), "sid=1");
+        assert_eq!(last_line(&set, &vault, "csrf=x; sid=planted; other=planted"), "csrf=x; sid=1");
+        assert_eq!(last_line(&[], &track, "csrf=x; sid=2"), "csrf=x; sid=2");
+        assert_eq!(last_line(&["sid=1; Path=/", "sid=2; Path=/", "nonce=3"], &vault, ""), "nonce=3; sid=2");
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_name() {
+        let line = b"a=1; csrftoken=x=y; b";
+        assert_eq!(value_in(line, b"csrftoken"), Some(b"x=y".as_slice()));
+        assert_eq!((value_in(line, b"csrf"), value_in(line, b"b")), (None, None));
+    }
 }

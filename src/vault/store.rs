@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::browser_cookie::BrowserCookie;
 use super::jar::{Asked, Change, Jar, LARGEST};
+use super::last_jar::LastJar;
 use super::saved::{Reader, Writer};
 use super::set_cookie::SetCookie;
 
@@ -30,6 +31,8 @@ pub(super) struct Hosts {
     pub(super) is_closed: bool,
     /// How many cookies there were in the jars when they were closed.
     dropped: usize,
+    /// These, for the calls that end the applications' own sessions, until they are taken.
+    left: Vec<LastJar>,
     /// The store does not have what it was last given.
     unsaved: bool,
 }
@@ -67,11 +70,20 @@ impl Vault {
     pub(crate) fn close(&self) -> Closed {
         let mut hosts = self.hosts.lock();
         hosts.is_closed = true;
-        let dropped: usize = hosts.list.iter_mut().map(|host| std::mem::take(&mut host.jar).len()).sum();
-        hosts.dropped += dropped;
+        let Hosts { list, dropped, left, .. } = &mut *hosts;
+        for host in list {
+            let jar = std::mem::take(&mut host.jar);
+            *dropped += jar.len();
+            left.extend((jar.len() > 0).then(|| LastJar::new(&host.host, jar)));
+        }
         let holding = hosts.list.iter().filter(|host| !host.remembered.is_empty());
         let in_browser = holding.map(|host| (host.host.clone(), host.remembered.clone())).collect();
         Closed { dropped: hosts.dropped, in_browser }
+    }
+
+    /// Takes out what the jars had when they were closed. From now on nobody has it but the caller.
+    pub(crate) fn take_left(&self) -> Vec<LastJar> {
+        std::mem::take(&mut self.hosts.lock().left)
     }
 
     /// What the browser holds of one host, as far as it was given by this session.

@@ -8,9 +8,10 @@ use exeunt::config::{self, Settings, StateFolder, schema};
 use exeunt::http1::removed_headers::{FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// Keys without a default: their line shows an example.
-const EXAMPLES: [&str; 10] = [
-    "route.host", "route.upstream_host", "route.upstream_ca_file", "route.groups", "route.methods", "logout.next",
-    "route.access", "brand.logo", "pages.dir", "state",
+const EXAMPLES: [&str; 13] = [
+    "route.logout.call", "route.logout.csrf", "route.logout.token_from", "route.host", "route.upstream_host",
+    "route.upstream_ca_file", "route.groups", "route.methods", "logout.next", "route.access", "brand.logo",
+    "pages.dir", "state",
 ];
 
 fn reference() -> String {
@@ -48,7 +49,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
 fn with(text: &str, live: impl Fn(&str) -> bool) -> String {
     let chosen = |line: &Line<'_>| match &line.key {
         Some(key) => line.commented && live(key),
-        None => line.commented && line.text.starts_with("# [route.headers"),
+        None => line.commented && line.text.starts_with("# [route."),
     };
     let shown = lines(text).into_iter().map(|line| {
         let text = if chosen(&line) { line.text.trim_start_matches("# ") } else { line.text };

@@ -76,6 +76,7 @@ pub fn route(path: &str, access: Access, upstreams: &[String]) -> RouteSettings 
         keeps_cache_control: false,
         cookies: exeunt::vault::rules::CookieRules::default(),
         idle_paths: Vec::new(),
+        logout: Default::default(),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod harness;
 mod secrets;
 
 mod activity;
+mod application_logout;
 mod bodies;
 mod dispatch;
 mod exceptions;

@@ -1,0 +1,124 @@
+//! `[route.logout]`: how the application of a route ends its own sessions.
+
+use http::HeaderName;
+
+use crate::routes::app_logout::{AppCall, AppLogout, CsrfToken, TokenSource, path_of, read_target};
+use crate::values::configured_path::ConfiguredPath;
+use crate::values::end_cause::EndCause;
+
+use super::raw::{Item, RawTable, ValueRefusal};
+use super::schema;
+
+/// Reads the table of a route with this path.
+pub(crate) fn read(route: &RawTable<'_>, path: Option<&ConfiguredPath>) -> AppLogout {
+    let table = route.table("logout", &schema::ROUTE_LOGOUT);
+    let call = table.item("call").and_then(|item| item.literal(|text| call(text, path)));
+    let csrf = table.item("csrf").and_then(|item| csrf(&item));
+    let token = table.item("token_from").and_then(|item| token(&item, path));
+    if let (Some(call), Some(item)) = (&call, table.item("call")) {
+        check_token(call, token.as_ref(), &item, table.item("token_from").as_ref());
+    }
+    let usual = AppLogout::default();
+    let call_on = table.item("call_on").map_or(usual.call_on, |item| causes(&item));
+    AppLogout { call, csrf, token, call_on }
+}
+
+/// A token needs a place, and a place a token.
+fn check_token(call: &AppCall, token: Option<&TokenSource>, item: &Item<'_>, source: Option<&Item<'_>>) {
+    let has_field = token.is_some_and(|token| token.field.is_some());
+    match (source, call.takes_token() || has_field) {
+        (None, true) => item.location.problem(
+            ValueRefusal::new("{token} stands for a token, and nothing says where it comes from")
+                .write("write `token_from = { get = \"/\", find = \"token=([0-9a-f]+)\" }` below it"),
+        ),
+        (Some(source), false) if token.is_some() => source.location.problem(
+            ValueRefusal::new("the call has no place for the token")
+                .write("write {token} where it stands in the address of call")
+                .write("or name the field of a POST that takes it: field = \"token\""),
+        ),
+        (Some(_) | None, _) => {}
+    }
+}
+
+fn call(text: &str, route: Option<&ConfiguredPath>) -> Result<AppCall, ValueRefusal> {
+    let call = AppCall::parse(text).map_err(|write| {
+        ValueRefusal::new(format!("\"{text}\" is not a request that signs out")).write(write.as_str())
+    })?;
+    within(call.path(), route).map(|()| call)
+}
+
+/// What is not below the route's path is not the route's application.
+fn within(path: &str, route: Option<&ConfiguredPath>) -> Result<(), ValueRefusal> {
+    match route.filter(|route| !route.is_root() && !route.covers(path.as_bytes())) {
+        None => Ok(()),
+        Some(route) => Err(ValueRefusal::new(format!("{path} is not covered by this route, whose path is {route}"))
+            .write(format!("write {route}{path}, or another path below {route}"))),
+    }
+}
+
+fn csrf(item: &Item<'_>) -> Option<CsrfToken> {
+    const EXAMPLE: &str = "{ cookie = \"csrftoken\", header = \"X-CSRFToken\", field = \"csrfmiddlewaretoken\" }";
+    let table = item.table_or("a table with a cookie", Some(EXAMPLE), &schema::CSRF)?;
+    let cookie = table.required("cookie", "cookie = \"csrftoken\"")?.parse(cookie)?;
+    let header = table.item("header").and_then(|item| item.parse(header));
+    let field = table.item("field").and_then(|item| item.parse(field));
+    if !table.has("header") && !table.has("field") {
+        item.location.problem(
+            ValueRefusal::new("says in which cookie the token is, and not where the application expects it again")
+                .write("add header = \"X-CSRFToken\", or field = \"csrfmiddlewaretoken\", or both"),
+        );
+    }
+    Some(CsrfToken { cookie, header, field })
+}
+
+fn token(item: &Item<'_>, route: Option<&ConfiguredPath>) -> Option<TokenSource> {
+    const EXAMPLE: &str = "{ get = \"/\", find = \"token=([0-9a-f]+)\" }";
+    let table = item.table_or("a table with get and find", Some(EXAMPLE), &schema::TOKEN_FROM)?;
+    let get = table.required("get", "get = \"/\"").and_then(|item| item.literal(|text| page(text, route)));
+    let field = table.item("field").map(|item| item.parse(field));
+    let found = table.required("find", "find = \"token=([0-9a-f]+)\"")?;
+    let find = found.text()?;
+    let (get, field) = (get?, field.map_or(Some(None), |field| field.map(Some))?);
+    TokenSource::new(get, find, field)
+        .map_err(|problem| {
+            let refusal = ValueRefusal::new(format!("is not a regular expression: {problem}"));
+            found
+                .location
+                .problem(refusal.write("write \"token=([0-9a-f]+)\": the token is what the brackets enclose"));
+        })
+        .ok()
+}
+
+fn page(text: &str, route: Option<&ConfiguredPath>) -> Result<Box<str>, ValueRefusal> {
+    let target =
+        read_target(text).map_err(|write| ValueRefusal::new(format!("\"{text}\" is not an address")).write(write))?;
+    within(path_of(&target), route).map(|()| target)
+}
+
+fn cookie(text: &str) -> Result<Box<str>, ValueRefusal> {
+    let is_token = HeaderName::from_bytes(text.as_bytes()).is_ok();
+    is_token.then(|| text.into()).ok_or_else(|| {
+        ValueRefusal::new(format!("\"{text}\" is not the name of a cookie")).write("write \"csrftoken\", for example")
+    })
+}
+
+/// A header that shows where a request comes from; none that frames it or says who sends it.
+fn header(text: &str) -> Result<HeaderName, ValueRefusal> {
+    let name = HeaderName::from_bytes(text.as_bytes()).ok();
+    let is_free = |name: &HeaderName| name.as_str().starts_with("x-") && !name.as_str().starts_with("x-forwarded");
+    name.filter(is_free).ok_or_else(|| {
+        ValueRefusal::new(format!("\"{text}\" is not a header for a token")).write("write \"X-CSRFToken\", for example")
+    })
+}
+
+fn field(text: &str) -> Result<Box<str>, ValueRefusal> {
+    let sound = !text.is_empty() && text.len() <= 256 && !text.chars().any(char::is_control);
+    sound.then(|| text.into()).ok_or_else(|| {
+        ValueRefusal::new("is not the name of a field").write("write \"csrfmiddlewaretoken\", for example")
+    })
+}
+
+fn causes(item: &Item<'_>) -> Vec<EndCause> {
+    let words = EndCause::ALL.map(|cause| (cause.id(), cause));
+    item.list().unwrap_or_default().iter().filter_map(|item| item.word(&words)).collect()
+}

@@ -1,0 +1,297 @@
+//! Which applications a session has used, and the call that ends the session of each of them.
+//!
+//! It is the one request that leaves in the name of a session after its end: with the cookies that the session left
+//! behind, and once.
+
+use std::sync::Arc;
+
+use super::browser_request::BrowserRequest;
+use super::call::Call;
+use crate::admission::forwarded::Forwarded;
+use crate::admission::upstream_head::HeadRules;
+use crate::routes::table::Route;
+use crate::session::record::Session;
+use crate::values::end_cause::EndCause;
+use crate::values::origin::{Host, Origin, Scheme};
+use crate::values::own_hosts::OwnHosts;
+use crate::values::time::WallTime;
+use crate::vault::jar::Asked;
+use crate::vault::last_jar::LastJar;
+use crate::vault::rules::AppCookies;
+
+/// The applications of a configuration that have a call.
+#[derive(Debug)]
+pub(crate) struct Applications {
+    routes: Vec<Arc<Route>>,
+    heads: Arc<HeadRules>,
+    hosts: OwnHosts,
+}
+
+/// What is to be done about one application.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// This call is made.
+    Call(Box<Call>),
+    /// Its cookies are dropped, and that is all.
+    Dropped(Box<str>),
+}
+
+/// An ended session, as far as its applications are concerned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Leaving<'a> {
+    /// The session.
+    pub(crate) session: &'a Session,
+    /// Why it has ended.
+    pub(crate) cause: EndCause,
+    /// The cookies that it left behind.
+    pub(crate) jars: &'a [LastJar],
+    /// The request that asked for it, if a browser made one.
+    pub(crate) browser: Option<&'a Arc<BrowserRequest>>,
+    /// The time.
+    pub(crate) now: WallTime,
+}
+
+impl Applications {
+    /// Those among these routes that have a call.
+    pub(crate) fn new(routes: &[Arc<Route>], heads: Arc<HeadRules>, hosts: OwnHosts) -> Self {
+        let routes = routes.iter().filter(|route| route.logout.call.is_some()).cloned().collect();
+        Self { routes, heads, hosts }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+
+    /// What is to be done about each application that the session has used: each that has cookies.
+    pub(crate) fn due(&self, leaving: Leaving<'_>) -> Vec<Due> {
+        let mut jars: Vec<_> = leaving.jars.iter().map(|jar| (jar, self.browser_at(jar.host(), leaving))).collect();
+        let browsers_host = leaving.browser.map(|browser| LastJar::empty(&browser.host));
+        jars.extend(
+            browsers_host
+                .iter()
+                .filter(|host| leaving.jars.iter().all(|jar| jar.host() != host.host()))
+                .map(|host| (host, leaving.browser)),
+        );
+        let each = self.routes.iter().flat_map(|route| jars.iter().map(move |(jar, browser)| (route, *jar, *browser)));
+        each.filter_map(|(route, jar, browser)| self.due_at(route, jar, browser, leaving)).collect()
+    }
+
+    /// The browser's request, if it came to this host.
+    fn browser_at<'a>(&self, host: &str, leaving: Leaving<'a>) -> Option<&'a Arc<BrowserRequest>> {
+        leaving.browser.filter(|browser| *browser.host == *host)
+    }
+
+    fn due_at(
+        &self,
+        route: &Arc<Route>,
+        jar: &LastJar,
+        browser: Option<&Arc<BrowserRequest>>,
+        leaving: Leaving<'_>,
+    ) -> Option<Due> {
+        let is_elsewhere = route.host.as_ref().is_some_and(|host| host.as_str() != jar.host());
+        let call = route.logout.call.as_ref().filter(|_| !is_elsewhere)?;
+        let https = self.hosts.scheme() == Scheme::Https;
+        let asked = Asked { path: call.path().as_bytes(), https, cross_site: false, now: leaving.now };
+        let in_browser = route.cookies.mode != AppCookies::Vault;
+        let browser_has = in_browser && browser.is_some_and(|browser| !browser.cookies.is_empty());
+        if !jar.has_for(asked) && !browser_has {
+            return None;
+        }
+        if !route.logout.call_on.contains(&leaving.cause) {
+            return Some(Due::Dropped(route.name.clone()));
+        }
+        let from = match browser {
+            Some(browser) => Forwarded::told(browser.client, browser.scheme, &browser.authority),
+            None => {
+                let origin = self.origin_of(jar.host())?;
+                Forwarded::told(leaving.session.address(), origin.scheme, &authority(&origin))
+            }
+        };
+        Some(Due::Call(Box::new(Call {
+            route: Arc::clone(route),
+            heads: Arc::clone(&self.heads),
+            identity: leaving.session.identity(),
+            affinity: leaving.session.affinity(),
+            from,
+            browsers: browser.map(|browser| browser.cookies.clone()).unwrap_or_default(),
+            jar: jar.clone(),
+            https,
+            now: leaving.now,
+        })))
+    }
+
+    /// The public origin of a host; `None` for one that is not served any more.
+    fn origin_of(&self, host: &str) -> Option<Origin> {
+        self.hosts.public_origin(self.hosts.host_id(&Host::parse(host)?)?)
+    }
+}
+
+/// A `Host` as browsers write it.
+fn authority(origin: &Origin) -> String {
+    if origin.has_default_port() { origin.host.to_string() } else { format!("{}:{}", origin.host, origin.port) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::admission::identity_headers::IdentityHeaders;
+    use crate::logout::browser_request::CookieLine;
+    use crate::routes::access::Access;
+    use crate::routes::app_logout::{AppCall, CsrfToken};
+    use crate::routes::resolver::Upstreams;
+    use crate::routes::settings::RouteSettings;
+    use crate::routes::settings::tests::route;
+    use crate::session::record::tests::session;
+    use crate::values::client_address::ClientAddress;
+    use crate::values::own_path::{OwnPages, OwnPath};
+    use crate::values::time::Clock;
+    use http::HeaderName;
+
+    /// A route whose application is asked to sign out so.
+    pub(in super::super) fn route_with_call(call: &str) -> RouteSettings {
+        let mut settings = route("/", Access::SignedIn);
+        settings.logout.call = Some(AppCall::parse(call).unwrap());
+        settings
+    }
+
+    /// What is known of these routes.
+    pub(in super::super) fn applications(routes: Vec<RouteSettings>) -> Applications {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let upstreams = Upstreams::new(runtime.handle().clone());
+        let hosts = OwnHosts::new(&Origin::parse("https://app.test").unwrap(), Host::parse("shop.test"));
+        let path = |text| OwnPath::parse(text).unwrap();
+        let own_pages = OwnPages::new(path("/login"), vec![path("/logout")]).unwrap();
+        let identity = IdentityHeaders::preset("remote").unwrap();
+        let heads = Arc::new(HeadRules::new(identity, hosts.clone(), own_pages));
+        let clock = Clock::manual().0;
+        let routes: Vec<_> = routes.into_iter().map(|route| Arc::new(route.assemble(&upstreams, &clock))).collect();
+        Applications::new(&routes, heads, hosts)
+    }
+
+    /// A browser's logout at `app.test`.
+    pub(in super::super) fn browser_request() -> BrowserRequest {
+        BrowserRequest {
+            host: "app.test".into(),
+            authority: "app.test:8443".into(),
+            scheme: Scheme::Https,
+            client: ClientAddress::Ip("192.0.2.7".parse().unwrap()),
+            cookies: CookieLine(b"csrftoken=x".to_vec()),
+        }
+    }
+
+    fn last(host: &str, lines: &[&str]) -> LastJar {
+        let asked = Asked { path: b"/", https: true, cross_site: false, now: WallTime(0) };
+        let mut jar = LastJar::empty(host);
+        lines.iter().for_each(|line| jar.take(asked, line.as_bytes()));
+        jar
+    }
+
+    /// What is due of these jars, with or without a browser.
+    fn due(of: &Applications, cause: EndCause, jars: &[LastJar], browser: bool) -> Vec<String> {
+        let (session, browser) = (session(), browser.then(|| Arc::new(browser_request())));
+        let leaving = Leaving { session: &session, cause, jars, browser: browser.as_ref(), now: WallTime(0) };
+        let shown = |due: Due| match due {
+            Due::Dropped(name) => format!("dropped {name}"),
+            Due::Call(call) => format!("{} {:?}", call.application(), call.from),
+        };
+        of.due(leaving).into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn an_application_is_asked_if_the_session_has_its_cookies() {
+        let (alike, track) = (
+            || route_with_call("POST /logout"),
+            || {
+                let mut settings = route_with_call("POST /logout");
+                settings.cookies.mode = AppCookies::Track;
+                settings
+            },
+        );
+        let at_shop = || RouteSettings { host: Host::parse("shop.test"), ..alike() };
+        let sid = |host| last(host, &["sid=1; Path=/"]);
+        let far = last("app.test", &["sid=1; Path=/elsewhere"]);
+        let (app, shop, gone) = (sid("app.test"), sid("shop.test"), sid("gone.test"));
+        let cases: [(RouteSettings, Vec<LastJar>, bool, &[&str]); 10] = [
+            (alike(), vec![], false, &[]),
+            (alike(), vec![], true, &[]),
+            (alike(), vec![far], true, &[]),
+            (alike(), vec![app.clone()], true, &["192.0.2.7 https app.test:8443"]),
+            (alike(), vec![app.clone()], false, &["https app.test"]),
+            (alike(), vec![app.clone(), shop.clone()], true, &["192.0.2.7 https app.test:8443", "https shop.test"]),
+            (at_shop(), vec![app.clone(), shop], true, &["https shop.test"]),
+            (alike(), vec![gone], false, &[]),
+            // All cookies are in the browser: only its own logout has them.
+            (track(), vec![], false, &[]),
+            (track(), vec![], true, &["192.0.2.7 https app.test:8443"]),
+        ];
+        for (route, jars, browser, want) in cases {
+            let name = route.host.as_ref().map_or(String::new(), Host::to_string);
+            let told = due(&applications(vec![route]), EndCause::Logout, &jars, browser);
+            assert_eq!(told.len(), want.len(), "{told:?} {want:?}");
+            for (told, want) in told.iter().zip(want) {
+                let parts: Vec<_> = want.split(' ').collect();
+                let has = |part: &&str| told.to_ascii_lowercase().contains(&part.to_ascii_lowercase());
+                assert!(told.starts_with(&format!("{name}/ ")) && parts.iter().all(has), "{told} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn after_other_ends_than_configured_its_cookies_are_dropped() {
+        let mut route = route_with_call("POST /logout");
+        route.logout.call_on = vec![EndCause::Logout];
+        let (of, jars) = (applications(vec![route]), [last("app.test", &["sid=1; Path=/"])]);
+        for cause in EndCause::ALL {
+            let told = due(&of, cause, &jars, false);
+            assert_eq!(told == ["dropped /"], cause != EndCause::Logout, "{told:?}");
+        }
+    }
+
+    /// The lines and the form of a call with a token in a cookie, a header and a field.
+    fn made(browser: bool) -> (String, String) {
+        let mut route = route_with_call("POST /logout?next=%2F");
+        let (header, field) = (Some(HeaderName::from_static("x-csrftoken")), Some("token".into()));
+        route.logout.csrf = Some(CsrfToken { cookie: "csrftoken".into(), header, field });
+        let (session, browser) = (session(), browser.then(|| Arc::new(browser_request())));
+        let jars = &[last("app.test", &["sid=1; Path=/"])];
+        let (cause, browser) = (EndCause::Logout, browser.as_ref());
+        let leaving = Leaving { session: &session, cause, jars, browser, now: WallTime(0) };
+        let Some(Due::Call(call)) = applications(vec![route]).due(leaving).pop() else { panic!("no call") };
+        let request = call.request(call.route.logout.call.as_ref().unwrap(), None).unwrap();
+        assert_eq!((request.target.as_str(), &*format!("{request:?}")), ("/logout?next=%2F", "POST /logout"));
+        (String::from_utf8(request.lines.to_vec()).unwrap(), String::from_utf8(request.body.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn a_call_has_the_words_of_the_browser() {
+        let (lines, body) = made(true);
+        for line in [
+            "Host: app.test:8443",
+            "Origin: https://app.test:8443",
+            "Referer: https://app.test:8443/logout",
+            "X-Forwarded-For: 192.0.2.7",
+            "X-Forwarded-Proto: https",
+            "X-Forwarded-Host: app.test:8443",
+            "Remote-User: alice",
+            "X-Csrftoken: x",
+            "Cookie: csrftoken=x; sid=1",
+            "Content-Type: application/x-www-form-urlencoded",
+        ] {
+            assert!(lines.contains(&format!("{line}\r\n")), "{line}:\n{lines}");
+        }
+        assert_eq!(body, "token=x");
+    }
+
+    /// Without a browser there is no token, and any pair of equal ones is as good.
+    #[test]
+    fn a_call_without_a_browser_has_a_token_of_its_own() {
+        let (lines, body) = made(false);
+        let token = body.strip_prefix("token=").unwrap();
+        assert!(token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{token}");
+        let cookies = format!("Cookie: sid=1; csrftoken={token}\r\n");
+        assert!(lines.contains(&cookies) && lines.contains(&format!("X-Csrftoken: {token}\r\n")), "{lines}");
+        assert!(lines.contains("Host: app.test\r\nOrigin: https://app.test\r\n"), "{lines}");
+        assert_ne!(made(false).1, body, "a new one each time");
+    }
+}

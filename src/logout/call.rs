@@ -1,0 +1,147 @@
+//! One logout call: the token, where the application gives one, and the request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use data_encoding::HEXLOWER;
+use http::Method;
+use http::header::{CONTENT_TYPE, COOKIE};
+use tokio::time::timeout;
+
+use super::browser_request::CookieLine;
+use super::client::{ApplicationClient, OwnAnswer, OwnRequest};
+use crate::admission::forwarded::Forwarded;
+use crate::admission::upstream_head::HeadRules;
+use crate::http1::header_edits::put_line;
+use crate::routes::app_logout::{AppCall, CsrfToken, TokenSource, path_of};
+use crate::routes::table::Route;
+use crate::values::application_outcome::{ApplicationOutcome, CallFailure};
+use crate::values::identity::Identity;
+use crate::values::time::WallTime;
+use crate::vault::jar::Asked;
+use crate::vault::last_jar::LastJar;
+use crate::vault::request::{RouteCookies, value_in};
+
+/// The longest that an application may take, its token included.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is needed to call one application in the name of a user.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(super) route: Arc<Route>,
+    pub(super) heads: Arc<HeadRules>,
+    pub(super) identity: Arc<Identity>,
+    pub(super) affinity: u64,
+    pub(super) from: Forwarded,
+    /// The application's cookies in the browser.
+    pub(super) browsers: CookieLine,
+    pub(super) jar: LastJar,
+    pub(super) https: bool,
+    pub(super) now: WallTime,
+}
+
+impl Call {
+    /// What receipts call the application.
+    pub(crate) fn application(&self) -> &str {
+        &self.route.name
+    }
+
+    /// The route.
+    pub(crate) fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Makes the call.
+    pub(crate) async fn make(mut self, client: &dyn ApplicationClient) -> ApplicationOutcome {
+        match timeout(PATIENCE, self.ask(client)).await {
+            Ok(Ok(())) => ApplicationOutcome::EndedByCall,
+            Ok(Err(failure)) => ApplicationOutcome::Failed(failure),
+            Err(_) => ApplicationOutcome::Failed(CallFailure::TimedOut),
+        }
+    }
+
+    async fn ask(&mut self, client: &dyn ApplicationClient) -> Result<(), CallFailure> {
+        let route = Arc::clone(&self.route);
+        let logout = &route.logout;
+        let Some(call) = &logout.call else { return Ok(()) };
+        let mut token = None;
+        if let Some(source) = &logout.token {
+            let page = self.send(client, self.token_request(source)).await?;
+            page.set_cookies.iter().for_each(|line| self.jar.take(self.asked(path_of(&source.get)), line));
+            token = Some(source.find(&page.body, page.is_json).ok_or(CallFailure::NoToken)?);
+        }
+        self.send(client, self.request(call, token.as_deref())?).await.map(drop)
+    }
+
+    async fn send(&self, client: &dyn ApplicationClient, request: OwnRequest) -> Result<OwnAnswer, CallFailure> {
+        let answer = client.send(&self.route.pool, self.affinity, request).await?;
+        if (200..400).contains(&answer.status) { Ok(answer) } else { Err(CallFailure::Status(answer.status)) }
+    }
+
+    fn token_request(&self, source: &TokenSource) -> OwnRequest {
+        let path = path_of(&source.get);
+        let mut lines = self.lines(path);
+        put_cookies(&mut lines, &self.cookies(path));
+        OwnRequest { method: Method::GET, target: source.get.to_string(), lines, body: Bytes::new() }
+    }
+
+    /// The call itself.
+    pub(super) fn request(&self, call: &AppCall, token: Option<&str>) -> Result<OwnRequest, CallFailure> {
+        let logout = &self.route.logout;
+        let mut lines = self.lines(call.path());
+        let mut cookies = self.cookies(call.path());
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        if let Some(csrf) = &logout.csrf {
+            let value = double_submit(csrf, &mut cookies)?;
+            csrf.header.iter().for_each(|name| put_line(&mut lines, name, value.as_bytes()));
+            csrf.field.iter().for_each(|name| _ = form.append_pair(name, &value));
+        }
+        if let (Some(field), Some(token)) = (logout.token.as_ref().and_then(|source| source.field.as_ref()), token) {
+            form.append_pair(field, token);
+        }
+        put_cookies(&mut lines, &cookies);
+        let body = if call.method == Method::POST { form.finish() } else { String::new() };
+        if call.method == Method::POST {
+            put_line(&mut lines, &CONTENT_TYPE, b"application/x-www-form-urlencoded");
+        }
+        Ok(OwnRequest { method: call.method.clone(), target: call.with_token(token), lines, body: body.into() })
+    }
+
+    fn lines(&self, path: &str) -> BytesMut {
+        let mut lines = BytesMut::new();
+        self.heads.put_own(&mut lines, &self.route, (&self.identity, &self.from), path);
+        lines
+    }
+
+    fn cookies(&self, path: &str) -> Vec<u8> {
+        let route = RouteCookies { rules: &self.route.cookies, learned: &self.route.learned };
+        self.jar.line(self.asked(path), route, &self.browsers.0)
+    }
+
+    fn asked<'a>(&self, path: &'a str) -> Asked<'a> {
+        Asked { path: path.as_bytes(), https: self.https, cross_site: false, now: self.now }
+    }
+}
+
+fn put_cookies(lines: &mut BytesMut, cookies: &[u8]) {
+    if !cookies.is_empty() {
+        put_line(lines, &COOKIE, cookies);
+    }
+}
+
+/// The value of the cookie, which is added where it is missing.
+fn double_submit(csrf: &CsrfToken, cookies: &mut Vec<u8>) -> Result<String, CallFailure> {
+    let name = csrf.cookie.as_bytes();
+    if let Some(known) = value_in(cookies, name).and_then(|value| std::str::from_utf8(value).ok()) {
+        return Ok(known.to_owned());
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|_| CallFailure::NoToken)?;
+    let value = HEXLOWER.encode(&random);
+    if !cookies.is_empty() {
+        cookies.extend_from_slice(b"; ");
+    }
+    cookies.extend_from_slice(&[name, b"=", value.as_bytes()].concat());
+    Ok(value)
+}

@@ -1,0 +1,113 @@
+//! Who makes the logout calls, and when: at once where a browser waits, in turns elsewhere.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::call::Call;
+use super::client::ApplicationClient;
+use crate::audit::{Event, Log};
+use crate::session::record::Session;
+use crate::values::application_outcome::ApplicationOutcome;
+use crate::values::receipt::ApplicationReceipt;
+use crate::values::time::Clock;
+
+/// Calls that wait for their turn, in all. Each has the cookies of one session for one host.
+const WAITING: usize = 10_000;
+
+/// The way to the applications, and the calls that wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    client: OnceLock<Arc<dyn ApplicationClient>>,
+    waiting: AtomicUsize,
+}
+
+/// What a call is a part of.
+#[derive(Clone, Debug)]
+pub(crate) struct PartOf {
+    /// The logout.
+    pub(crate) logout_id: String,
+    /// The session.
+    pub(crate) session: Arc<Session>,
+    /// Where the outcome is written.
+    pub(crate) log: Log,
+    /// The time.
+    pub(crate) clock: Clock,
+}
+
+/// One of the places in the queue.
+struct Place(Arc<Calls>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Calls {
+    /// From now on calls are made by this client. The first one stays.
+    pub(crate) fn set_client(&self, client: Arc<dyn ApplicationClient>) {
+        self.client.get_or_init(|| client);
+    }
+
+    /// Makes a call now.
+    pub(crate) async fn make(&self, call: Call, part: &PartOf) -> ApplicationReceipt {
+        let application = call.application().into();
+        let Some(client) = self.client.get() else {
+            return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
+        };
+        let receipt = ApplicationReceipt { application, result: call.make(&**client).await };
+        part.tell(&receipt);
+        receipt
+    }
+
+    /// Makes a call when it is its turn, if there is room for it to wait.
+    pub(crate) fn queue(self: &Arc<Self>, call: Call, part: &PartOf) -> ApplicationReceipt {
+        let application = call.application().into();
+        let Some(place) = self.place() else {
+            return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
+        };
+        let (calls, part, turns) = (Arc::clone(self), part.clone(), Arc::clone(&call.route().call_turns));
+        tokio::spawn(async move {
+            // Nobody closes it.
+            let turn = turns.acquire().await;
+            drop(place);
+            calls.make(call, &part).await;
+            drop(turn);
+        });
+        ApplicationReceipt { application, result: ApplicationOutcome::Queued }
+    }
+
+    fn place(self: &Arc<Self>) -> Option<Place> {
+        let taken = self
+            .waiting
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |waiting| (waiting < WAITING).then_some(waiting + 1));
+        taken.is_ok().then(|| Place(Arc::clone(self)))
+    }
+}
+
+impl PartOf {
+    fn tell(&self, receipt: &ApplicationReceipt) {
+        let (identity, session) = (self.session.identity(), self.session.handle());
+        let event = Event::ApplicationLogout {
+            user: identity.user(),
+            session,
+            logout_id: &self.logout_id,
+            application: receipt,
+        };
+        self.log.event(self.clock.wall(), &event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_wait() {
+        let calls = Arc::new(Calls::default());
+        let places: Vec<_> = (0..WAITING).map_while(|_| calls.place()).collect();
+        assert!(places.len() == WAITING && calls.place().is_none());
+        drop(places);
+        assert!(calls.place().is_some() && calls.waiting.load(Ordering::SeqCst) == 0);
+    }
+}

@@ -1,0 +1,131 @@
+//! Requests that the gateway makes itself: on new connections to the same upstreams, with the same trust, one answer
+//! read to its end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use http::Method;
+use http::header::{CONTENT_TYPE, SET_COOKIE};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::dispatch::{Connector, UpstreamConnection};
+use super::wire::{self, Persistence, SentFraming};
+use crate::http1::answer_head::{AnswerContext, AnswerHead, AnswerReader};
+use crate::http1::body::BodyReader;
+use crate::http1::head_lines::HeadFields;
+use crate::http1::headers::Headers;
+use crate::http1::request_head::HeadLimits;
+use crate::logout::client::{ApplicationClient, OwnAnswer, OwnRequest};
+use crate::routes::endpoint::Tried;
+use crate::routes::pool::Pool;
+use crate::values::application_outcome::CallFailure;
+
+/// The largest head of an answer.
+const HEAD: HeadLimits = HeadLimits { size: 64 * 1024, fields: 256 };
+/// So much of a body is looked at; the rest is not waited for.
+const BODY: usize = 1024 * 1024;
+/// Interim answers (1xx) before the answer.
+const INTERIM: usize = 32;
+/// Read in one go.
+const PIECE: usize = 16 * 1024;
+
+/// The way of the gateway's own requests.
+pub(super) struct OwnRequests(Arc<Connector>);
+
+impl OwnRequests {
+    pub(super) fn new(connector: &Arc<Connector>) -> Self {
+        Self(Arc::clone(connector))
+    }
+
+    /// A new connection: a kept one may be closing, and what is sent here is sent once.
+    async fn connect(&self, pool: &Pool, affinity: u64) -> Result<UpstreamConnection, CallFailure> {
+        let mut tried = Tried::NOTHING;
+        loop {
+            let endpoint = pool.choose(affinity, &tried).await.ok_or(CallFailure::Unreachable)?;
+            match self.0.connect(pool, &endpoint).await {
+                Ok(made) => return Ok(made),
+                Err(()) => tried.insert(&endpoint),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for OwnRequests {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnRequests")
+    }
+}
+
+#[async_trait]
+impl ApplicationClient for OwnRequests {
+    async fn send(&self, pool: &Pool, affinity: u64, request: OwnRequest) -> Result<OwnAnswer, CallFailure> {
+        let mut upstream = self.connect(pool, affinity).await?;
+        // An upstream that stops reading may have answered already.
+        let sent = upstream.stream.write_all(&bytes_of(&request)).await.is_ok();
+        if sent {
+            upstream.stream.flush().await.map_err(|_| CallFailure::Broken)?;
+        }
+        read(&mut upstream).await
+    }
+}
+
+fn bytes_of(request: &OwnRequest) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    let framing = match request.method {
+        Method::POST => SentFraming::Length(request.body.len() as u64),
+        _ => SentFraming::Nothing,
+    };
+    let line = (request.method.as_str().as_bytes(), request.target.as_bytes());
+    let put_lines = |to: &mut BytesMut| to.extend_from_slice(&request.lines);
+    wire::put_request(&mut bytes, line, put_lines, framing, Persistence::Close);
+    bytes.extend_from_slice(&request.body);
+    bytes
+}
+
+async fn read(upstream: &mut UpstreamConnection) -> Result<OwnAnswer, CallFailure> {
+    let head = read_head(upstream).await?;
+    let (status, mut body) = (head.status, BodyReader::of_answer(head.body));
+    let fields = HeadFields::new(upstream.input.split_to(head.end).freeze(), head.lines);
+    let headers: &dyn Headers = &fields;
+    let is_json = headers.header(&CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
+    let set_cookies = headers.lines(&SET_COOKIE).map(<[u8]>::to_vec).collect();
+    let mut answer = OwnAnswer { status, set_cookies, is_json, body: Vec::new() };
+    while answer.body.len() < BODY {
+        while !upstream.input.is_empty() && !body.is_over() {
+            let piece = body.step(&upstream.input).map_err(|_| CallFailure::Broken)?;
+            answer.body.extend_from_slice(upstream.input.get(piece.data).unwrap_or_default());
+            upstream.input.advance(piece.taken);
+        }
+        // What is missing of a body changes nothing about its status; a token may be there already.
+        if body.is_over() || !matches!(read_more(upstream).await, Ok(count) if count > 0) {
+            break;
+        }
+    }
+    Ok(answer)
+}
+
+/// The head of the answer, behind interim ones.
+async fn read_head(upstream: &mut UpstreamConnection) -> Result<AnswerHead, CallFailure> {
+    let mut reader = AnswerReader::new(AnswerContext::default());
+    for _ in 0..INTERIM {
+        let head = loop {
+            match reader.feed(&mut upstream.input, &HEAD).map_err(|_| CallFailure::Broken)? {
+                Some(head) => break head,
+                None if read_more(upstream).await? == 0 => return Err(CallFailure::Broken),
+                None => {}
+            }
+        };
+        if !head.is_interim() {
+            return Ok(head);
+        }
+        upstream.input.advance(head.end);
+    }
+    Err(CallFailure::Broken)
+}
+
+async fn read_more(upstream: &mut UpstreamConnection) -> Result<usize, CallFailure> {
+    upstream.input.reserve(PIECE);
+    upstream.stream.read_buf(&mut upstream.input).await.map_err(|_| CallFailure::Broken)
+}

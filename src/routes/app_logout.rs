@@ -1,0 +1,188 @@
+//! How a route's application ends its own sessions: the call that the gateway makes in the name of a user whose session
+//! has ended.
+
+use http::{HeaderName, Method};
+use regex::bytes::{Regex, RegexBuilder};
+
+use crate::values::end_cause::EndCause;
+
+/// What `[route.logout]` says.
+#[derive(Clone, Debug)]
+pub struct AppLogout {
+    /// The call; `None` where there is none to make.
+    pub call: Option<AppCall>,
+    /// How it shows that no other site made it.
+    pub csrf: Option<CsrfToken>,
+    /// Where the application gives a token that the call needs.
+    pub token: Option<TokenSource>,
+    /// The ends of sessions after which it is made.
+    pub call_on: Vec<EndCause>,
+}
+
+impl Default for AppLogout {
+    fn default() -> Self {
+        Self { call: None, csrf: None, token: None, call_on: EndCause::ALL.to_vec() }
+    }
+}
+
+/// The request that signs out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppCall {
+    /// GET or POST.
+    pub(crate) method: Method,
+    /// Path and query; [`TOKEN`] in it stands for the token.
+    pub(crate) target: Box<str>,
+}
+
+/// In the target of a call: the token.
+pub(crate) const TOKEN: &str = "{token}";
+/// The longest target, in bytes.
+const LONGEST: usize = 2048;
+
+impl AppCall {
+    /// Reads `POST /logout`. The error says what to write.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let (method, target) = text.split_once(' ').ok_or("write the method before it: \"POST /logout\"")?;
+        let method = match method {
+            "GET" => Method::GET,
+            "POST" => Method::POST,
+            _ => return Err("write GET or POST before the path: \"POST /logout\"".to_owned()),
+        };
+        Ok(Self { method, target: read_target(target)? })
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &str {
+        path_of(&self.target)
+    }
+
+    /// Whether its address has a place for a token.
+    pub(crate) fn takes_token(&self) -> bool {
+        self.target.contains(TOKEN)
+    }
+
+    /// The target with this token.
+    pub(crate) fn with_token(&self, token: Option<&str>) -> String {
+        let escaped: String = form_urlencoded::byte_serialize(token.unwrap_or_default().as_bytes()).collect();
+        self.target.replace(TOKEN, &escaped)
+    }
+}
+
+/// The path of a target.
+pub(crate) fn path_of(target: &str) -> &str {
+    target.split('?').next().unwrap_or_default()
+}
+
+/// A path and a query as they go into a request line.
+pub(crate) fn read_target(text: &str) -> Result<Box<str>, String> {
+    if !text.starts_with('/') {
+        return Err(format!("a path starts with a slash: write \"/{text}\""));
+    }
+    let plain = text.replace(TOKEN, "");
+    let is_sent = |byte: u8| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte);
+    if text.len() > LONGEST || !plain.bytes().all(is_sent) {
+        return Err("blanks, braces and the like must be escaped in an address: write %20 for a blank".to_owned());
+    }
+    Ok(text.into())
+}
+
+/// The token of a double submit: the same value in a cookie and in the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CsrfToken {
+    /// The cookie.
+    pub(crate) cookie: Box<str>,
+    /// The header with the same value.
+    pub(crate) header: Option<HeaderName>,
+    /// The field of the form with the same value.
+    pub(crate) field: Option<Box<str>>,
+}
+
+/// Where a token comes from.
+#[derive(Clone, Debug)]
+pub struct TokenSource {
+    /// The page, or the API, that has it: path and query.
+    pub(crate) get: Box<str>,
+    /// Finds it: the first group, or all of the match.
+    find: Regex,
+    /// The field of the call's form that takes it.
+    pub(crate) field: Option<Box<str>>,
+}
+
+/// The size of a compiled expression, in bytes.
+const REGEX_SIZE: usize = 256 * 1024;
+
+impl TokenSource {
+    /// A source. The error is what is wrong with the expression, a line.
+    pub(crate) fn new(get: Box<str>, find: &str, field: Option<Box<str>>) -> Result<Self, String> {
+        let find = RegexBuilder::new(find).size_limit(REGEX_SIZE).dfa_size_limit(REGEX_SIZE).build();
+        let last_line = |text: String| text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        find.map(|find| Self { get, find, field }).map_err(|error| last_line(error.to_string()))
+    }
+
+    /// The token in an answer. In JSON it is one part of a text between quotes, and read as such.
+    pub(crate) fn find(&self, body: &[u8], is_json: bool) -> Option<String> {
+        let captures = self.find.captures(body)?;
+        let found = captures.get(1).or_else(|| captures.get(0))?.as_bytes();
+        let token = std::str::from_utf8(found).ok().filter(|token| !token.is_empty() && token.len() <= LONGEST)?;
+        if is_json { serde_json::from_str(&format!("\"{token}\"")).ok() } else { Some(token.to_owned()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_a_method_and_a_target() {
+        let call = AppCall::parse("GET /doku.php?do=logout&sectok={token}").unwrap();
+        assert_eq!((call.method.as_str(), call.path(), call.takes_token()), ("GET", "/doku.php", true));
+        assert_eq!(call.with_token(Some("a&b+\\")), "/doku.php?do=logout&sectok=a%26b%2B%5C");
+        let call = AppCall::parse("POST /admin/logout/").unwrap();
+        assert_eq!(
+            (call.path(), call.takes_token(), &*call.with_token(None)),
+            ("/admin/logout/", false, "/admin/logout/")
+        );
+        for text in [
+            "",
+            "/logout",
+            "PUT /logout",
+            "post /logout",
+            "POST",
+            "POST logout",
+            "POST /a b",
+            "POST /a{b}",
+            "POST /a#b",
+            "POST /\u{e4}",
+            "POST /a\r\nb",
+            "POST  /a",
+            &format!("POST /{}", "a".repeat(3000)),
+        ] {
+            assert!(AppCall::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_found_where_it_stands() {
+        let source = |find| TokenSource::new("/x".into(), find, None).unwrap();
+        let cases = [
+            ("sectok=([0-9a-f]+)", "a?do=logout&amp;sectok=5eaf\"", false, Some("5eaf")),
+            ("sectok=([0-9a-f]+)", "nothing", false, None),
+            ("sectok=([0-9a-f]*)", "sectok=", false, None),
+            ("[0-9]{4}", "a 1234 b", false, Some("1234")),
+            (r#""csrftoken":"([^"]+)""#, r#"{"csrftoken":"ab+\\"}"#, true, Some(r"ab+\")),
+            (r#""csrftoken":"([^"]+)""#, r#"{"csrftoken":"ab+\\"}"#, false, Some(r"ab+\\")),
+        ];
+        for (find, body, is_json, want) in cases {
+            assert_eq!(source(find).find(body.as_bytes(), is_json).as_deref(), want, "{find} {body}");
+        }
+        assert_eq!(source("a(.)").find(b"a\xff", false), None);
+    }
+
+    #[test]
+    fn an_expression_is_valid_and_small() {
+        for find in ["(", "[a", "a{1000}{1000}"] {
+            let problem = TokenSource::new("/x".into(), find, None).unwrap_err();
+            assert!(!problem.is_empty() && !problem.contains('\n'), "{problem}");
+        }
+    }
+}

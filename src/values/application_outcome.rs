@@ -1,0 +1,142 @@
+//! What became of a user's session in one application, when the gateway's session ended.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// The outcome for one application. Of several, the greatest tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum ApplicationOutcome {
+    /// The application has answered its logout call: its own session is over.
+    EndedByCall,
+    /// Its cookies are gone, so that nobody opens its session any more. It ends there by its own timeout.
+    CookiesDropped,
+    /// The call waits for its turn. The log tells how it came out.
+    Queued,
+    /// Too many calls were waiting.
+    NotAttempted,
+    /// The call came to nothing. The cookies are gone all the same.
+    Failed(CallFailure),
+}
+
+/// Why a logout call came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum CallFailure {
+    /// There was no connection to the application.
+    Unreachable,
+    /// It did not answer in time.
+    TimedOut,
+    /// What it sent is no HTTP answer, or the connection broke off.
+    Broken,
+    /// It answered with this status: neither 2xx nor 3xx.
+    Status(u16),
+    /// Its answer had no token where one was expected.
+    NoToken,
+}
+
+const DROPPED: &str = "cookies dropped";
+const ENDED: &str = "ended by call";
+const QUEUED: &str = "queued";
+const NOT_ATTEMPTED: &str = "not attempted";
+const FAILED: &str = "failed: ";
+
+impl ApplicationOutcome {
+    /// Reads what [`fmt::Display`] writes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            ENDED => Self::EndedByCall,
+            DROPPED => Self::CookiesDropped,
+            QUEUED => Self::Queued,
+            NOT_ATTEMPTED => Self::NotAttempted,
+            other => Self::Failed(CallFailure::parse(other.strip_prefix(FAILED)?)?),
+        })
+    }
+
+    /// The word for it, without details.
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Self::EndedByCall => "ended_by_call",
+            Self::CookiesDropped => "cookies_dropped",
+            Self::Queued => "queued",
+            Self::NotAttempted => "not_attempted",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl fmt::Display for ApplicationOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EndedByCall => f.write_str(ENDED),
+            Self::CookiesDropped => f.write_str(DROPPED),
+            Self::Queued => f.write_str(QUEUED),
+            Self::NotAttempted => f.write_str(NOT_ATTEMPTED),
+            Self::Failed(failure) => write!(f, "{FAILED}{failure}"),
+        }
+    }
+}
+
+impl Serialize for ApplicationOutcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+const NO_CONNECTION: &str = "no connection";
+const NO_ANSWER: &str = "no answer in time";
+const NO_VALID_ANSWER: &str = "no valid answer";
+const NO_TOKEN: &str = "no token in its answer";
+const STATUS: &str = "status ";
+
+impl CallFailure {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            NO_CONNECTION => Self::Unreachable,
+            NO_ANSWER => Self::TimedOut,
+            NO_VALID_ANSWER => Self::Broken,
+            NO_TOKEN => Self::NoToken,
+            other => Self::Status(other.strip_prefix(STATUS)?.parse().ok()?),
+        })
+    }
+}
+
+impl fmt::Display for CallFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable => f.write_str(NO_CONNECTION),
+            Self::TimedOut => f.write_str(NO_ANSWER),
+            Self::Broken => f.write_str(NO_VALID_ANSWER),
+            Self::NoToken => f.write_str(NO_TOKEN),
+            Self::Status(status) => write!(f, "{STATUS}{status}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_read_as_it_is_written() {
+        use ApplicationOutcome::*;
+        let outcomes = [
+            (EndedByCall, "ended by call"),
+            (CookiesDropped, "cookies dropped"),
+            (Queued, "queued"),
+            (NotAttempted, "not attempted"),
+            (Failed(CallFailure::Unreachable), "failed: no connection"),
+            (Failed(CallFailure::TimedOut), "failed: no answer in time"),
+            (Failed(CallFailure::Broken), "failed: no valid answer"),
+            (Failed(CallFailure::NoToken), "failed: no token in its answer"),
+            (Failed(CallFailure::Status(403)), "failed: status 403"),
+        ];
+        for (outcome, text) in outcomes {
+            assert_eq!(outcome.to_string(), text);
+            assert_eq!(ApplicationOutcome::parse(text), Some(outcome));
+        }
+        for text in ["", "ended", "failed", "failed: ", "failed: status", "failed: status x", "failed: status 99999"] {
+            assert_eq!(ApplicationOutcome::parse(text), None, "{text}");
+        }
+        assert!(Failed(CallFailure::NoToken) > NotAttempted && Queued > EndedByCall);
+    }
+}

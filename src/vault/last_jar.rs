@@ -1,0 +1,66 @@
+//! What an ended session leaves behind of one host's cookies: enough for the one call that ends the application's own
+//! session, and then nobody has them any more.
+
+use super::jar::{Asked, Jar};
+use super::set_cookie::SetCookie;
+
+/// The cookies of one host at the end of a session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LastJar {
+    host: Box<str>,
+    pub(super) jar: Jar,
+}
+
+impl LastJar {
+    pub(super) fn new(host: &str, jar: Jar) -> Self {
+        Self { host: host.into(), jar }
+    }
+
+    /// A jar without cookies: a browser has all of them.
+    pub(crate) fn empty(host: &str) -> Self {
+        Self { host: host.into(), ..Self::default() }
+    }
+
+    /// The name of the host.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether a cookie goes with this request.
+    pub(crate) fn has_for(&self, asked: Asked<'_>) -> bool {
+        self.jar.has_for(asked)
+    }
+
+    /// Takes in what an answer sets: the next request of the same call has it.
+    pub(crate) fn take(&mut self, asked: Asked<'_>, line: &[u8]) {
+        match SetCookie::parse(line) {
+            Some(cookie) if cookie.is_deletion(asked.now) => _ = self.jar.remove(cookie.name, cookie.path(asked.path)),
+            Some(cookie) if self.jar.len() < MOST => self.jar.put(&cookie, asked),
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// So many cookies at most, whatever an answer sets.
+const MOST: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::time::WallTime;
+
+    #[test]
+    fn an_answer_sets_and_deletes_up_to_a_limit() {
+        let asked = Asked { path: b"/app/logout", https: true, cross_site: false, now: WallTime(1000) };
+        let mut last = LastJar::empty("app.test");
+        assert!(!last.has_for(asked) && last.host() == "app.test");
+        for line in ["sid=1; Path=/", "far=2; Path=/elsewhere", "gone=4; Max-Age=0", "not a cookie"] {
+            last.take(asked, line.as_bytes());
+        }
+        assert!(last.has_for(asked) && last.jar.len() == 2);
+        last.take(asked, b"sid=; Path=/; Max-Age=0");
+        assert!(!last.has_for(asked), "what is elsewhere does not go with it");
+        (0..2 * MOST).for_each(|number| last.take(asked, format!("n{number}=x").as_bytes()));
+        assert_eq!(last.jar.len(), MOST);
+    }
+}
