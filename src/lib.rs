@@ -26,7 +26,7 @@
 //! A module names only modules above it in the list at the end of this page; `tests/tidy.rs` reads that list.
 //! A crate that reaches the outside has one home: the engine in `proxy`, the gateway's HTML in `pages`, the clock
 //! in `values::time`. `sample` is an application of its own, with its own pages, and knows nothing of the rest.
-//! Parts that come with later versions have their place in the list of the design: outbound and jwt before pages.
+//! Parts that come with later versions have their place in the list of the design: jwt before pages.
 //!
 //! ## What always holds
 //!
@@ -59,6 +59,8 @@ pub mod http1;
 pub mod metrics;
 
 mod state;
+
+mod outbound;
 
 pub mod audit;
 

@@ -8,11 +8,14 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::{Reload, ReloadRefused};
+use super::operator::{self, Done, Operator};
+use super::{Reload, ReloadRefused, Reloaded};
+use crate::audit::Act;
 use crate::gateway::Gateway;
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
 use crate::values::form::{Form, FormValue};
+use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 
 /// What an operator asks for.
@@ -56,42 +59,80 @@ impl<'a> AdminRequest<'a> {
         if method == wanted { Ok(asked) } else { Err(UnknownRequest::Method(wanted)) }
     }
 
-    /// Does it.
-    pub(super) async fn answer(self, gateway: &Arc<Gateway>, reload: Arc<dyn Reload>, ready: bool) -> Reply {
-        match self {
-            Self::Health => status_reply("running"),
-            Self::Readiness if ready => status_reply("ready"),
-            Self::Readiness => Reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" })),
+    /// Does it, and notes who asked where it changes something.
+    pub(super) async fn answer(
+        self,
+        gateway: &Arc<Gateway>,
+        (reload, ready): (Arc<dyn Reload>, bool),
+        operator: Operator,
+    ) -> Reply {
+        let (act, about, (reply, done)) = match self {
+            Self::Health => return status_reply("running"),
+            Self::Readiness if ready => return status_reply("ready"),
+            Self::Readiness => return Reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" })),
+            Self::Sessions(user) => return sessions(user.as_deref(), gateway),
             Self::Unban(user) => {
-                Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": gateway.unban(&user) }))
+                let done = gateway.unban(&user);
+                let reply = Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": done }));
+                (Act::Unban, Some(user), (reply, Done { done, sessions_ended: 0 }))
             }
-            Self::Reload => match reload.reload().await {
-                Ok(reloaded) => Reply::json(StatusCode::OK, &reloaded),
-                Err(ReloadRefused { report }) => {
-                    let message = "The configuration was refused, and nothing has changed.";
-                    let body = json!({ "error": "reload_refused", "message": message, "report": report });
-                    Reply::json(StatusCode::UNPROCESSABLE_ENTITY, &body)
-                }
-            },
-            Self::Sessions(user) => {
-                let sessions = gateway.sessions_of(user.as_deref());
-                let list: Vec<_> = sessions.iter().map(|session| session_json(session, gateway)).collect();
-                Reply::json(StatusCode::OK, &list)
+            Self::Reload => (Act::Reload, None, reloaded(reload.reload().await)),
+            Self::Revoke(handle) => {
+                let receipt = gateway.revoke(&handle).await;
+                (Act::RevokeSession, Some(handle), revoked(receipt))
             }
-            Self::Revoke(handle) => match gateway.revoke(&handle).await {
-                Some(receipt) => Reply::json(StatusCode::OK, &receipt),
-                None => refused(StatusCode::NOT_FOUND, "no_session", "There is no session of this handle."),
-            },
-            Self::RevokeAllOf(user) => match gateway.revoke_all_of(&user).await {
-                Ok(receipts) => Reply::json(StatusCode::OK, &receipts),
-                Err(Unavailable) => {
-                    let message =
-                        "The session store has not confirmed that all sessions of this user have ended: try again.";
-                    refused(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message)
-                }
-            },
+            Self::RevokeAllOf(user) => {
+                let receipts = gateway.revoke_all_of(&user).await;
+                (Act::RevokeUser, Some(user), all_revoked(receipts))
+            }
+        };
+        operator::note(operator, (act, about.as_deref()), done, gateway).await;
+        reply
+    }
+}
+
+fn sessions(user: Option<&str>, gateway: &Gateway) -> Reply {
+    let sessions = gateway.sessions_of(user);
+    let list: Vec<_> = sessions.iter().map(|session| session_json(session, gateway)).collect();
+    Reply::json(StatusCode::OK, &list)
+}
+
+fn reloaded(result: Result<Reloaded, ReloadRefused>) -> (Reply, Done) {
+    match result {
+        Ok(reloaded) => {
+            let done = Done { done: true, sessions_ended: reloaded.sessions_ended };
+            (Reply::json(StatusCode::OK, &reloaded), done)
+        }
+        Err(ReloadRefused { report }) => {
+            let message = "The configuration was refused, and nothing has changed.";
+            let body = json!({ "error": "reload_refused", "message": message, "report": report });
+            (Reply::json(StatusCode::UNPROCESSABLE_ENTITY, &body), Done::default())
         }
     }
+}
+
+fn revoked(receipt: Option<Receipt>) -> (Reply, Done) {
+    match receipt {
+        Some(receipt) => (Reply::json(StatusCode::OK, &receipt), Done { done: true, sessions_ended: 1 }),
+        None => (no_session(), Done::default()),
+    }
+}
+
+fn all_revoked(receipts: Result<Vec<Receipt>, Unavailable>) -> (Reply, Done) {
+    match receipts {
+        Ok(receipts) => {
+            let done = Done { done: !receipts.is_empty(), sessions_ended: receipts.len() };
+            (Reply::json(StatusCode::OK, &receipts), done)
+        }
+        Err(Unavailable) => {
+            let message = "The session store has not confirmed that all sessions of this user have ended: try again.";
+            (refused(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", message), Done::default())
+        }
+    }
+}
+
+fn no_session() -> Reply {
+    refused(StatusCode::NOT_FOUND, "no_session", "There is no session of this handle.")
 }
 
 impl UnknownRequest {

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
+use super::operator::Operator;
 use crate::values::reply::Reply;
 
 /// Connections at the same time; further ones wait.
@@ -32,6 +33,9 @@ pub(super) trait Listen: Sync {
 
     /// Waits for the next one.
     fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Who is at the other end, where the kernel says it.
+    fn operator(stream: &Self::Stream) -> Operator;
 }
 
 impl Listen for UnixListener {
@@ -39,6 +43,10 @@ impl Listen for UnixListener {
 
     async fn next(&self) -> io::Result<UnixStream> {
         self.accept().await.map(|(stream, _)| stream)
+    }
+
+    fn operator(stream: &UnixStream) -> Operator {
+        stream.peer_cred().ok().map(|peer| peer.uid())
     }
 }
 
@@ -48,11 +56,17 @@ impl Listen for TcpListener {
     async fn next(&self) -> io::Result<TcpStream> {
         self.accept().await.map(|(stream, _)| stream)
     }
+
+    fn operator(_: &TcpStream) -> Operator {
+        None
+    }
 }
 
 /// Serves HTTP/1.1 on every connection, forever.
-pub(super) async fn serve<F>(listener: &impl Listen, answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static)
-where
+pub(super) async fn serve<L: Listen, F>(
+    listener: &L,
+    answer: impl Fn(Request<Incoming>, Operator) -> F + Clone + Send + 'static,
+) where
     F: Future<Output = Reply> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -61,11 +75,11 @@ where
             tokio::time::sleep(RECOVER).await;
             continue;
         };
-        let answer = answer.clone();
+        let (answer, operator) = (answer.clone(), L::operator(&stream));
         tokio::spawn(async move {
             let _place = place;
             let service = service_fn(move |request| {
-                let reply = answer(request);
+                let reply = answer(request, operator);
                 async move { Ok::<_, Infallible>(response(reply.await)) }
             });
             let conversation =

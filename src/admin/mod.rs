@@ -14,6 +14,7 @@ mod answer;
 pub mod client;
 mod connections;
 mod monitoring;
+mod operator;
 mod reload;
 mod server;
 

@@ -64,15 +64,9 @@ impl Monitoring {
             std::future::pending::<()>().await;
         };
         let accepting = Arc::clone(&self.accepting);
-        let answer = move |request: Request<Incoming>| {
-            let state = State {
-                accepting: accepting.load(Ordering::Relaxed),
-                gauges: Gauges {
-                    sessions: gateway.sessions().len(),
-                    connections: open_connections(),
-                    store_trusted: gateway.trusts_its_sessions(),
-                },
-            };
+        let answer = move |request: Request<Incoming>, _| {
+            let gauges = gateway.gauges(open_connections());
+            let state = State { accepting: accepting.load(Ordering::Relaxed), gauges };
             let reply = answer(request.method(), request.uri().path(), &gateway, state);
             async move { reply }
         };
@@ -129,7 +123,7 @@ mod tests {
     #[test]
     fn ready_is_who_accepts_and_has_a_store() {
         for (accepting, store_trusted, want) in [(true, true, 200), (false, true, 503), (true, false, 503)] {
-            let gauges = Gauges { sessions: 0, connections: 0, store_trusted };
+            let gauges = Gauges { store_trusted, ..Gauges::default() };
             let reply = readiness(State { accepting, gauges });
             assert_eq!(reply.status, want, "{accepting} {store_trusted}");
         }

@@ -45,11 +45,11 @@ impl AdminSocket {
 
     async fn accept(&self, gateway: Arc<Gateway>, reload: Arc<dyn Reload>) {
         let ready = Arc::clone(&self.ready);
-        let answer = move |request: Request<Incoming>| {
+        let answer = move |request: Request<Incoming>, operator| {
             let (gateway, reload, ready) = (Arc::clone(&gateway), Arc::clone(&reload), ready.load(Ordering::Relaxed));
             async move {
                 match AdminRequest::read(request.method(), request.uri()) {
-                    Ok(asked) => asked.answer(&gateway, reload, ready).await,
+                    Ok(asked) => asked.answer(&gateway, (reload, ready), operator).await,
                     Err(unknown) => unknown.answer(),
                 }
             }

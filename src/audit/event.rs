@@ -1,6 +1,7 @@
 //! What happened to sessions, whatever the access log says.
 
 use super::line::{LogLine, key};
+use super::operation::Operation;
 use super::timestamp;
 use crate::metrics::Metrics;
 use crate::values::client_address::ClientAddress;
@@ -75,6 +76,8 @@ pub(crate) enum Event<'a> {
         /// Which application, and what came of it.
         application: &'a ApplicationReceipt,
     },
+    /// What an operator or the program itself did.
+    Operation(Operation<'a>),
     /// The configuration was read anew, and holds.
     Reloaded {
         /// The keys that have another value.
@@ -102,6 +105,7 @@ impl Event<'_> {
             | Self::PasswordChanged { .. }
             | Self::Ended { .. }
             | Self::ApplicationLogout { .. }
+            | Self::Operation(_)
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. } => false,
         }
@@ -115,25 +119,34 @@ impl Event<'_> {
             Self::Ended { cause, receipt, .. } => metrics.ended(*cause, receipt),
             Self::Reloaded { .. } => metrics.reloaded(false),
             Self::ReloadRefused { .. } => metrics.reloaded(true),
-            Self::PasswordChanged { .. } | Self::LikelyProxy { .. } | Self::ApplicationLogout { .. } => {}
+            Self::PasswordChanged { .. }
+            | Self::LikelyProxy { .. }
+            | Self::ApplicationLogout { .. }
+            | Self::Operation(_) => {}
         }
     }
 
     /// Appends the line.
     pub(super) fn write(&self, at: WallTime, json: bool, out: &mut Vec<u8>) {
         let mut line = LogLine::begin(out, json);
+        self.write_fields(at, &mut line);
+        line.end();
+    }
+
+    /// Appends the fields to a line that has none yet.
+    pub(super) fn write_fields(&self, at: WallTime, line: &mut LogLine<'_>) {
         line.word(key!("time"), &timestamp::rfc3339(at));
         match self {
             Self::SignedIn { .. }
             | Self::SignInRefused { .. }
             | Self::PasswordChanged { .. }
-            | Self::LikelyProxy { .. } => self.write_sign_in(&mut line),
+            | Self::LikelyProxy { .. } => self.write_sign_in(line),
             Self::Ended { .. }
             | Self::ApplicationLogout { .. }
             | Self::Reloaded { .. }
-            | Self::ReloadRefused { .. } => self.write_change(&mut line),
+            | Self::ReloadRefused { .. } => self.write_change(line),
+            Self::Operation(operation) => operation.write(line),
         }
-        line.end();
     }
 
     fn write_sign_in(&self, line: &mut LogLine<'_>) {
@@ -170,6 +183,7 @@ impl Event<'_> {
             }
             Self::Ended { .. }
             | Self::ApplicationLogout { .. }
+            | Self::Operation(_)
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. } => {}
         }
@@ -209,7 +223,8 @@ impl Event<'_> {
             Self::SignedIn { .. }
             | Self::SignInRefused { .. }
             | Self::PasswordChanged { .. }
-            | Self::LikelyProxy { .. } => {}
+            | Self::LikelyProxy { .. }
+            | Self::Operation(_) => {}
         }
     }
 }

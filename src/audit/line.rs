@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
+
 use crate::values::client_address::ClientAddress;
 use crate::values::invisible::is_invisible;
 
@@ -74,6 +76,13 @@ impl<'a> LogLine<'a> {
         self.quotes();
         client.write_to(self.out);
         self.quotes();
+    }
+
+    /// A value with parts of its own, in a line of JSON.
+    pub(super) fn json(&mut self, key: LineKey, value: &impl Serialize) {
+        self.key(key);
+        let text = serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec());
+        message(&text, true, self.out);
     }
 
     /// A number.

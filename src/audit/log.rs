@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use super::access::AccessLine;
 use super::event::Event;
 use super::line::{self, LogLine, key};
 use super::queue::{DroppedLines, LineQueue, Rank};
+use super::settings::AuditSettings;
+use super::targets::{AuditProblem, AuditTargets};
 use super::timestamp::{self, CachedTimestamp};
 use crate::metrics::Metrics;
 use crate::values::time::{Clock, WallTime};
@@ -83,6 +86,8 @@ struct LogInner {
     current: Arc<CurrentSettings>,
     metrics: Arc<Metrics>,
     sink: Sink,
+    /// Where events go besides; `None` before the first configuration.
+    audit: ArcSwapOption<AuditTargets>,
 }
 
 #[derive(Debug)]
@@ -135,7 +140,7 @@ impl Log {
     }
 
     fn over(current: Arc<CurrentSettings>, sink: Sink) -> Self {
-        Self(Arc::new(LogInner { current, metrics: Arc::default(), sink }))
+        Self(Arc::new(LogInner { current, metrics: Arc::default(), sink, audit: ArcSwapOption::empty() }))
     }
 
     /// What is counted of events and requests, whether lines are written of them or not.
@@ -182,6 +187,34 @@ impl Log {
         let mut line = Vec::with_capacity(256);
         event.write(at, self.format() == Format::Json, &mut line);
         self.push(if event.is_strangers() { Rank::Stranger } else { Rank::Event }, &line);
+        if let Some(targets) = &*self.0.audit.load() {
+            targets.push(at, event);
+        }
+    }
+
+    /// Opens the targets of these settings; `None` where they are in use already.
+    ///
+    /// # Errors
+    /// One of them cannot be used.
+    pub(crate) fn open_targets(
+        &self,
+        settings: &AuditSettings,
+        clock: &Clock,
+    ) -> Result<Option<AuditTargets>, AuditProblem> {
+        let in_use = self.0.audit.load().as_ref().is_some_and(|targets| targets.settings() == settings);
+        if in_use { Ok(None) } else { AuditTargets::open(settings.clone(), clock, &self.0.metrics).map(Some) }
+    }
+
+    /// Sends all further events to these targets as well, and to no others.
+    pub(crate) fn set_targets(&self, targets: Option<AuditTargets>) {
+        if let Some(targets) = targets {
+            self.0.audit.store(Some(Arc::new(targets)));
+        }
+    }
+
+    /// What waits for the audit targets: bytes for the file, events for the webhook.
+    pub(crate) fn audit_waiting(&self) -> [usize; 2] {
+        self.0.audit.load().as_ref().map_or([0; 2], |targets| targets.waiting())
     }
 
     /// The output for the program's own messages: in the same order as the other lines, and without blocking on the
@@ -192,6 +225,9 @@ impl Log {
 
     /// Waits until everything is written, but not longer than this.
     pub(crate) fn flush(&self, patience: Duration) {
+        if let Some(targets) = &*self.0.audit.load() {
+            targets.flush(patience);
+        }
         match &self.0.sink {
             Sink::Thread(queue) => queue.flush(patience),
             Sink::Memory(_) => {}
@@ -200,7 +236,8 @@ impl Log {
 
     fn push(&self, rank: Rank, line: &[u8]) {
         match &self.0.sink {
-            Sink::Thread(queue) => queue.push(rank, line),
+            // Those that do not fit are counted there.
+            Sink::Thread(queue) => _ = queue.push(rank, line),
             Sink::Memory(lines) => lines.lock().push(String::from_utf8_lossy(line).trim_end().to_owned()),
         }
     }

@@ -39,6 +39,8 @@ pub(super) struct LineQueue {
     comes: Condvar,
     /// Nothing is left to be written.
     done: Condvar,
+    /// No further lines will come.
+    closes: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -70,8 +72,8 @@ enum Writer {
 }
 
 impl LineQueue {
-    /// Puts a line, or several, behind the others of its rank.
-    pub(super) fn push(&self, rank: Rank, line: &[u8]) {
+    /// Puts a line, or several, behind the others of its rank. `false` if there is no room.
+    pub(super) fn push(&self, rank: Rank, line: &[u8]) -> bool {
         let mut state = self.state.lock();
         let (queue, room) = match rank {
             Rank::Event => (&mut state.events, EVENT_ROOM),
@@ -81,7 +83,7 @@ impl LineQueue {
         if queue.len() + line.len() > room {
             let lost = if rank == Rank::Access { &mut state.lost.access } else { &mut state.lost.events };
             *lost = lost.saturating_add(1);
-            return;
+            return false;
         }
         queue.extend_from_slice(line);
         // No system call for an access line while the writer is awake anyway.
@@ -89,12 +91,26 @@ impl LineQueue {
             state.writer = Writer::Busy;
             self.comes.notify_one();
         }
+        true
+    }
+
+    /// Bytes of events that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().events.len()
+    }
+
+    /// Waits for as long as this, unless the queue is closed. Whether it is.
+    pub(super) fn closes_within(&self, patience: Duration) -> bool {
+        let mut state = self.state.lock();
+        self.closes.wait_while_for(&mut state, |state| !state.closed, patience);
+        state.closed
     }
 
     /// No further lines will come: the queues hold the rest.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.comes.notify_one();
+        self.closes.notify_all();
     }
 
     /// Waits until everything is written, but not longer than this.

@@ -18,6 +18,8 @@ const SESSIONS: &str = include_str!("../../docs/sessions-and-logout.md");
 const ARCHITECTURE: &str = include_str!("../../docs/architecture.md");
 const ACCESS: &str = include_str!("../audit/access.rs");
 const EVENT: &str = include_str!("../audit/event.rs");
+const FILE_WRITER: &str = include_str!("../audit/file_writer.rs");
+const OPERATION: &str = include_str!("../audit/operation.rs");
 const LOG: &str = include_str!("../audit/log.rs");
 const INTERRUPTION: &str = include_str!("../values/interruption.rs");
 
@@ -80,7 +82,7 @@ fn every_field_of_an_access_line_has_its_row() {
 
 #[test]
 fn every_event_has_its_row_with_its_fields() {
-    let code: Vec<_> = [EVENT, LOG].into_iter().flat_map(events).collect();
+    let code: Vec<_> = [EVENT, OPERATION, LOG, FILE_WRITER].into_iter().flat_map(events).collect();
     compare("events", column(HANDBOOK, "event | fields", 0), code.iter().map(|(name, _)| *name));
     for row in table(HANDBOOK, "event | fields") {
         let name = row[0].trim_matches('`');
@@ -100,8 +102,7 @@ fn every_cause_step_and_result_has_its_row() {
 
 #[test]
 fn every_metric_has_its_row() {
-    let gauges = Gauges { sessions: 0, connections: 0, store_trusted: true };
-    let text = Arc::new(Metrics::default()).to_text(gauges);
+    let text = Arc::new(Metrics::default()).to_text(Gauges::default());
     let described = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let names = described.map(|(name, kind)| format!("{name}{}", if kind == "counter" { "_total" } else { "" }));
     compare("metrics", column(HANDBOOK, "metric | labels", 0), names);

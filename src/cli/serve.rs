@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::admin::{AdminSettings, AdminSocket, Monitoring, Reload, ReloadRefused, Reloaded};
-use crate::audit::{Format, Log, LogSettings};
+use crate::audit::{Event, Format, Log, LogSettings, Operation};
 use crate::config::{self, Settings, StartValues};
 use crate::gateway::Gateway;
 use crate::proxy::inherited::Inherited;
@@ -143,13 +143,15 @@ pub(super) async fn run(
     // Later the working folder may be another one.
     let path = path.map(std::path::absolute).transpose().map_err(|error| error.to_string())?;
     let reload: Option<Arc<dyn Reload>> = path.map(|path| {
-        let reloader = Reloader::new(Arc::clone(&service), path, started, log, clock.clone());
+        let reloader = Reloader::new(Arc::clone(&service), path, started, log.clone(), clock.clone());
         Arc::new(ManagedReload(Arc::new(reloader))) as Arc<dyn Reload>
     });
     let Service { gateway, server, .. } = &*service;
     for address in server.addresses() {
         tracing::info!(%address, %public_url, hosts, "listening");
     }
+    let about = Operation::Started { version: env!("CARGO_PKG_VERSION"), sessions: gateway.sessions().len() };
+    log.event(clock.wall(), &Event::Operation(about));
     let upkeep = tokio::spawn(Arc::clone(gateway).keep_up());
     tokio::select! {
         () = async {
@@ -160,6 +162,7 @@ pub(super) async fn run(
     }
     upkeep.abort();
     gateway.save_all_uses().await;
+    log.event(clock.wall(), &Event::Operation(Operation::Stopped));
     Ok(())
 }
 

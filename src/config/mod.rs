@@ -8,6 +8,7 @@
 mod admin;
 mod app_cookies;
 mod app_logout;
+mod audit;
 mod changes;
 mod duration;
 mod encoding;
@@ -53,7 +54,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use crate::admin::AdminSettings;
-use crate::audit::LogSettings;
+use crate::audit::{AuditSettings, LogSettings};
 use crate::credentials::problem::mask;
 use crate::credentials::user_file::Users;
 use crate::gateway::GatewaySettings;
@@ -92,6 +93,8 @@ pub struct Settings {
     pub store: StoreChoice,
     /// The log's format.
     pub log: LogSettings,
+    /// Where events go besides the log.
+    pub audit: AuditSettings,
     /// The admin socket; `None` if there is to be none.
     pub admin: Option<AdminSettings>,
     /// Where monitoring reads; `None` if nowhere.
@@ -238,6 +241,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let public_url = server::public_url(file);
     let session = file.table("session", &schema::SESSION);
     let log = limits::log(file);
+    let audit = audit::read(file, folder);
     let admin = admin::read(file, folder);
     let monitoring = admin::monitoring(file, folder);
     let state = state::read(file, folder);
@@ -254,6 +258,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
         session,
         store,
         log,
+        audit,
         admin,
         monitoring,
         public_url: public_url?,

@@ -17,7 +17,7 @@ pub(crate) const FILE: Schema = Schema {
     table: "",
     keys: &[
         "listen", "public_url", "hosts", "trusted_proxies", "route", "identity", "session", "login", "logout",
-        "limits", "admin", "metrics", "log", "brand", "pages", "state",
+        "limits", "admin", "metrics", "log", "audit", "brand", "pages", "state",
     ],
     later: &["tls"],
 };
@@ -105,6 +105,13 @@ pub(crate) const METRICS: Schema = Schema { table: "metrics", keys: &["listen"],
 /// `[log]`
 pub(crate) const LOG: Schema = Schema { table: "log", keys: &["format", "access"], later: &[] };
 
+/// `[audit]`
+pub(crate) const AUDIT: Schema = Schema {
+    table: "audit",
+    keys: &["file", "file_size", "older_files", "sync", "webhook", "webhook_secret_file", "webhook_ca_file"],
+    later: &[],
+};
+
 /// `[brand]`
 pub(crate) const BRAND: Schema = Schema { table: "brand", keys: &["name", "logo", "colour"], later: &[] };
 
@@ -114,7 +121,7 @@ pub(crate) const PAGES: Schema = Schema { table: "pages", keys: &["dir"], later:
 /// Every table of this version.
 pub const ALL: &[&Schema] = &[
     &FILE, &ROUTE, &ROUTE_LOGOUT, &ROUTE_HEADERS, &REQUEST_HEADERS, &RESPONSE_HEADERS, &IDENTITY, &SESSION, &LOGIN,
-    &LOGOUT, &LIMITS, &ADMIN, &METRICS, &LOG, &BRAND, &PAGES,
+    &LOGOUT, &LIMITS, &ADMIN, &METRICS, &LOG, &AUDIT, &BRAND, &PAGES,
 ];
 
 impl Schema {

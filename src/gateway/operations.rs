@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gateway;
+use crate::audit::{Event, Operation};
 use crate::credentials::user_file::SOURCE;
 use crate::logout::run::Which;
-use crate::metrics::Metrics;
+use crate::metrics::{Gauges, Metrics};
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
 use crate::values::end_cause::EndCause;
@@ -27,14 +28,26 @@ impl Gateway {
         sessions
     }
 
-    /// Whether the session table may be used, as far as its store has been heard of lately.
-    pub(crate) fn trusts_its_sessions(&self) -> bool {
-        self.sessions().is_trusted(self.pipeline.clock.now())
+    /// What monitoring measures at this moment, with so many open connections of clients.
+    pub(crate) fn gauges(&self, connections: usize) -> Gauges {
+        let [audit_file_waiting, audit_webhook_waiting] = self.pipeline.log.audit_waiting();
+        Gauges {
+            sessions: self.sessions().len(),
+            connections,
+            store_trusted: self.sessions().is_trusted(self.pipeline.clock.now()),
+            audit_file_waiting,
+            audit_webhook_waiting,
+        }
     }
 
     /// What is counted since the start.
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         self.pipeline.log.metrics()
+    }
+
+    /// Writes what an operator did to the audit log.
+    pub(crate) fn note_operation(&self, operation: Operation<'_>) {
+        self.pipeline.log.event(self.pipeline.clock.wall(), &Event::Operation(operation));
     }
 
     /// How long ago a session's sign-in was, and its last use.

@@ -44,6 +44,28 @@ impl<const N: usize> Counters<N> {
     }
 }
 
+/// Where events go besides the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuditTarget {
+    /// The audit file.
+    File,
+    /// The server that is told of each event.
+    Webhook,
+}
+
+impl AuditTarget {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::File, Self::Webhook];
+
+    /// The word for it.
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
 /// Everything that is counted since the start of the program.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -57,6 +79,9 @@ pub(crate) struct Metrics {
     steps: [Counters<{ StepResult::ALL.len() }>; Step::ALL.len()],
     reloads: Counters<2>,
     dropped_lines: AtomicU64,
+    audit_written: Counters<{ AuditTarget::ALL.len() }>,
+    audit_lost: Counters<{ AuditTarget::ALL.len() }>,
+    audit_retries: Counters<{ AuditTarget::ALL.len() }>,
 }
 
 impl Metrics {
@@ -109,6 +134,21 @@ impl Metrics {
         self.dropped_lines.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// Counts events that an audit target has.
+    pub(crate) fn audit_written(&self, target: AuditTarget, count: u64) {
+        self.audit_written.add(target as usize, count);
+    }
+
+    /// Counts events that an audit target will never have.
+    pub(crate) fn audit_lost(&self, target: AuditTarget, count: u64) {
+        self.audit_lost.add(target as usize, count);
+    }
+
+    /// Counts an attempt that failed and will be made again.
+    pub(crate) fn audit_retry(&self, target: AuditTarget) {
+        self.audit_retries.add(target as usize, 1);
+    }
+
     /// All of it as text, with what is measured at this moment.
     pub(crate) fn to_text(self: &Arc<Self>, gauges: Gauges) -> String {
         text::of(self, gauges)
@@ -121,7 +161,7 @@ mod tests {
     use crate::values::receipt::StepReceipt;
 
     fn lines(metrics: &Arc<Metrics>) -> Vec<String> {
-        let gauges = Gauges { sessions: 7, connections: 9, store_trusted: true };
+        let gauges = Gauges { sessions: 7, connections: 9, store_trusted: true, ..Gauges::default() };
         metrics.to_text(gauges).lines().map(str::to_owned).collect()
     }
 
@@ -134,6 +174,9 @@ mod tests {
         metrics.signed_in();
         metrics.sign_in_refused(Reason::CredentialsWrong);
         metrics.reloaded(true);
+        metrics.audit_written(AuditTarget::File, 4);
+        metrics.audit_lost(AuditTarget::Webhook, 5);
+        metrics.audit_retry(AuditTarget::Webhook);
         let step = StepReceipt::counted(Step::Cut, 2, Duration::ZERO);
         let (steps, applications) = (vec![step], Vec::new());
         let receipt = Receipt { logout_id: "id".into(), user: None, target: None, steps, applications };
@@ -154,6 +197,9 @@ mod tests {
             "exeunt_sessions_ended_total{cause=\"logout\"} 0",
             "exeunt_logout_steps_total{step=\"cut\",result=\"done\"} 1",
             "exeunt_reloads_total{result=\"refused\"} 1",
+            "exeunt_audit_events_total{target=\"file\",result=\"written\"} 4",
+            "exeunt_audit_events_total{target=\"webhook\",result=\"lost\"} 5",
+            "exeunt_audit_retries_total{target=\"webhook\"} 1",
             "exeunt_sessions 7",
             "exeunt_connections 9",
             "exeunt_store_trusted 1",

@@ -11,13 +11,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
-use super::{CLASSES, Counters, Metrics};
+use super::{AuditTarget, CLASSES, Counters, Metrics};
 use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
 use crate::values::receipt::{Step, StepResult};
 
 /// What is measured when it is asked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Gauges {
     /// Live sessions.
     pub sessions: usize,
@@ -25,6 +25,10 @@ pub struct Gauges {
     pub connections: usize,
     /// Whether the session table may be used: not where its store has not been heard of for too long.
     pub store_trusted: bool,
+    /// Bytes that wait for the audit file.
+    pub audit_file_waiting: usize,
+    /// Events that wait for the audit webhook.
+    pub audit_webhook_waiting: usize,
 }
 
 /// One look at everything.
@@ -52,19 +56,24 @@ impl Collector for Scrape {
         gauge(to, "sessions", "Live sessions", gauges.sessions)?;
         gauge(to, "connections", "Open client connections", gauges.connections)?;
         gauge(to, "store_trusted", "1 while the session table may be used", usize::from(gauges.store_trusted))?;
+        let help = "Bytes that wait for the audit file";
+        gauge(to, "audit_file_waiting_bytes", help, gauges.audit_file_waiting)?;
+        let help = "Events that wait for the audit webhook";
+        gauge(to, "audit_webhook_waiting", help, gauges.audit_webhook_waiting)?;
         counter(to, "log_lines_dropped", "Log lines that were dropped", metrics.dropped_lines.load(Ordering::Relaxed))?;
         counter(to, "sign_ins", "Sign-ins", metrics.signed_in.load(Ordering::Relaxed))?;
         let reasons = Reason::ALL.map(|reason| (reason.id(), reason as usize));
         let help = "Sign-ins that were refused, by reason";
-        family(to, "sign_ins_refused", help, "reason", reasons, &metrics.sign_in_refused)?;
+        counters(to, "sign_ins_refused", help, "reason", reasons, &metrics.sign_in_refused)?;
         let causes = EndCause::ALL.map(|cause| (cause.id(), cause as usize));
-        family(to, "sessions_ended", "Sessions that this gateway ended, by cause", "cause", causes, &metrics.ended)?;
+        counters(to, "sessions_ended", "Sessions that this gateway ended, by cause", "cause", causes, &metrics.ended)?;
         self.steps(to)?;
         let results = [("applied", 0), ("refused", 1)];
-        family(to, "reloads", "Reloads of the configuration", "result", results, &metrics.reloads)?;
+        counters(to, "reloads", "Reloads of the configuration", "result", results, &metrics.reloads)?;
+        self.audit(to)?;
         let classes = std::array::from_fn::<_, { CLASSES.len() }, _>(|at| (CLASSES.get(at).copied().unwrap_or(""), at));
-        family(to, "requests", "Requests, by class of the status", "status", classes, &metrics.requests)?;
-        family(to, "requests_refused", "Requests that were refused, by reason", "reason", reasons, &metrics.refused)?;
+        counters(to, "requests", "Requests, by class of the status", "status", classes, &metrics.requests)?;
+        counters(to, "requests_refused", "Requests that were refused, by reason", "reason", reasons, &metrics.refused)?;
         self.durations(to)
     }
 }
@@ -80,6 +89,20 @@ impl Scrape {
             }
         }
         Ok(())
+    }
+
+    fn audit(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Events that an audit target has, or will never have";
+        let mut family = encoder.encode_descriptor("audit_events", help, None, MetricType::Counter)?;
+        for (result, events) in [("written", &self.metrics.audit_written), ("lost", &self.metrics.audit_lost)] {
+            for target in AuditTarget::ALL {
+                let labels = [("target", target.id()), ("result", result)];
+                family.encode_family(&labels)?.encode_counter(&events.get(target as usize), NO_EXEMPLAR)?;
+            }
+        }
+        let targets = AuditTarget::ALL.map(|target| (target.id(), target as usize));
+        let help = "Attempts of an audit target that failed and are made again";
+        counters(encoder, "audit_retries", help, "target", targets, &self.metrics.audit_retries)
     }
 
     fn durations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -101,18 +124,18 @@ fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u
 }
 
 /// One counter for each value of a label.
-fn family<const N: usize, const M: usize>(
+fn counters<const N: usize, const M: usize>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
     label: &str,
     values: [(&'static str, usize); M],
-    counters: &Counters<N>,
+    values_of: &Counters<N>,
 ) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (value, at) in values {
         let labels = [(label, value)];
-        family.encode_family(&labels)?.encode_counter(&counters.get(at), NO_EXEMPLAR)?;
+        family.encode_family(&labels)?.encode_counter(&values_of.get(at), NO_EXEMPLAR)?;
     }
     Ok(())
 }

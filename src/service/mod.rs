@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 
 pub use self::reloader::{Changes, Current, NotReloaded, Reloader};
-use crate::audit::Log;
+use crate::audit::{AuditProblem, Log};
 use crate::config::Settings;
 use crate::gateway::{BuildError, Gateway, GatewayParts, GatewaySettings, Reloaded};
 use crate::proxy::listener::Listener;
@@ -46,6 +46,7 @@ pub struct Service {
     pub server: Server,
     proxy: Arc<Proxy>,
     log: Log,
+    clock: Clock,
     upstreams: Arc<Upstreams>,
     /// The built-in application, from the first configuration on that has a route to it.
     sample: OnceLock<Sample>,
@@ -66,8 +67,8 @@ struct Prepared {
 impl Prepared {
     fn serve(self) -> Service {
         let Self { gateway, proxy, server, listeners, clock, log, upstreams, sample } = self;
-        let server = Server::open(server, listeners, Arc::clone(&proxy), clock);
-        Service { gateway, server, proxy, log, upstreams, sample }
+        let server = Server::open(server, listeners, Arc::clone(&proxy), clock.clone());
+        Service { gateway, server, proxy, log, clock, upstreams, sample }
     }
 }
 
@@ -89,6 +90,8 @@ pub enum NotServed {
     Sample(io::Error),
     /// The store does not give its sessions.
     Sessions,
+    /// Events cannot be told where they should be.
+    Audit(AuditProblem),
 }
 
 impl fmt::Display for NotServed {
@@ -96,6 +99,7 @@ impl fmt::Display for NotServed {
         match self {
             Self::Gateway(problem) => problem.fmt(f),
             Self::Sample(error) => write!(f, "the sample application cannot start: {error}"),
+            Self::Audit(problem) => problem.fmt(f),
             Self::Sessions => f.write_str("the session store cannot be read"),
         }
     }
@@ -133,7 +137,8 @@ impl Service {
         store: Option<Arc<dyn SessionStore>>,
     ) -> Result<Prepared, NotServed> {
         let Environment { log, clock, keys, listeners } = environment;
-        let Settings { server, gateway, session, .. } = settings;
+        let Settings { server, gateway, session, audit, .. } = settings;
+        log.set_targets(log.open_targets(&audit, &clock).map_err(NotServed::Audit)?);
         let upstreams = Arc::new(Upstreams::new(Handle::current()));
         let sample = OnceLock::new();
         start_sample(&sample, &gateway, &upstreams).map_err(NotServed::Sample)?;
@@ -158,12 +163,14 @@ impl Service {
     /// [`NotServed`]; then nothing has changed.
     pub async fn apply(&self, settings: Settings) -> Result<Applied, NotServed> {
         start_sample(&self.sample, &settings.gateway, &self.upstreams).map_err(NotServed::Sample)?;
-        let Settings { server, gateway, session, log, .. } = settings;
+        let Settings { server, gateway, session, log, audit, .. } = settings;
+        let targets = self.log.open_targets(&audit, &self.clock).map_err(NotServed::Audit)?;
         let refused_before = self.gateway.refused_again();
         let reloaded = self.gateway.reload(gateway, session).await;
         let Reloaded { ended, generation } =
             reloaded.map_err(|problem| NotServed::Gateway(BuildError::Pages(problem)))?;
         self.log.set(log);
+        self.log.set_targets(targets);
         self.proxy.set(&server);
         self.server.set(server);
         self.server.judge_again(generation).await;

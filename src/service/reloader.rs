@@ -10,10 +10,13 @@ use tokio::task::spawn_blocking;
 
 use super::{Applied, NotServed, Service};
 use crate::admin::{self, Reload};
-use crate::audit::{Event, Log};
+use crate::audit::{Event, Log, Operation};
 use crate::config::{self, Outline, Report, Settings, StartValues};
 use crate::credentials::user_file::{UserChanges, Users};
 use crate::values::time::Clock;
+
+/// Users that have an event of their own after one reload; all are counted.
+const MOST_NAMED: usize = 1000;
 
 /// A service, and the file that says what it serves.
 #[derive(Debug)]
@@ -130,6 +133,9 @@ impl Reloader {
         let next = Current::of(&settings);
         let applied = self.service.apply(settings).await.map_err(NotReloaded::NotServed)?;
         let (keys, users) = (current.outline.changed(&next.outline), current.users.changes(&next.users));
+        for (user, change) in current.users.changed_users(&next.users).take(MOST_NAMED) {
+            self.log.event(self.clock.wall(), &Event::Operation(Operation::UserChanged { user, change }));
+        }
         *current = next;
         Ok(Changes { keys, users, applied, warnings })
     }

@@ -64,7 +64,8 @@ class Part:
             self.process.kill()
             self.process.wait()
         if self.process.args[0] == EXEUNT:
-            evidence.log(self.log)
+            for printed in [self.log, *self.log.parent.glob("*.jsonl*")]:
+                evidence.log(printed)
         return self.process.returncode
 
     def memory(self, key):
@@ -108,6 +109,10 @@ path = "/staff"
 groups = ["staff"]
 upstream = "http://127.0.0.1:{port}"
 
+[audit]
+file = "audit.jsonl"
+{audit}
+
 [login]
 users = "users.toml"
 """
@@ -119,12 +124,12 @@ def add_user(folder, name, *arguments):
     subprocess.run(command, check=True, input=PASSWORD + "\n", text=True, capture_output=True)
 
 
-def start_gateway(folder, shop_port, more="", **environment):
+def start_gateway(folder, shop_port, more="", audit="", **environment):
     """The gateway in front of the shop: alice is of the staff, bob is not."""
     add_user(folder, "alice", "--group", "staff", "--email", "alice@example.com", "--name", "Alice Liddell")
     add_user(folder, "bob")
     configuration = folder / "config.toml"
-    configuration.write_text(CONFIGURATION.format(port=shop_port) + more)
+    configuration.write_text(CONFIGURATION.format(port=shop_port, audit=audit) + more)
     command = [EXEUNT, "serve", "--config", configuration]
     return Part(folder, "gateway", command, r"listening.*127\.0\.0\.1:(\d+)", **environment)
 

@@ -22,6 +22,7 @@ class Running(unittest.TestCase):
     server = WAITRESS
     identity = "EveryRequest"
     configuration = ""
+    audit = ""
     environment = {}
 
     @classmethod
@@ -31,8 +32,13 @@ class Running(unittest.TestCase):
         cls.folder = Path(folder.name)
         cls.shop = start_shop(cls.folder, cls.server, cls.identity)
         cls.addClassCleanup(cls.shop.stop)
-        cls.gateway = start_gateway(cls.folder, cls.shop.port, cls.configuration, **cls.environment)
+        cls.prepare(cls.folder)
+        cls.gateway = start_gateway(cls.folder, cls.shop.port, cls.configuration, cls.audit, **cls.environment)
         cls.addClassCleanup(cls.gateway.stop)
+
+    @classmethod
+    def prepare(cls, folder):
+        """What the gateway needs in its folder."""
 
     def setUp(self):
         self.visitor = Visitor(self.gateway)

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use self::htpasswd::{HtpasswdLines, WeakHashes};
+use crate::audit::UserChange;
 use crate::credentials::problem::{FileProblem, FileProblems};
 use crate::credentials::stored_hash::{StoredHash, Work, most_common_work};
 use crate::values::identity::{Identity, UserKey};
@@ -156,16 +157,26 @@ impl Users {
 
     /// What is different in another version of the file.
     pub fn changes(&self, after: &Self) -> UserChanges {
-        let (mut added, mut changed) = (0, 0);
-        for (name, entry) in &after.by_name {
-            match self.find(name) {
-                None => added += 1,
-                Some(before) if before != entry => changed += 1,
-                Some(_) => {}
+        let mut changes = UserChanges::default();
+        for (_, change) in self.changed_users(after) {
+            match change {
+                UserChange::Added => changes.added += 1,
+                UserChange::Changed => changes.changed += 1,
+                UserChange::Removed => changes.removed += 1,
             }
         }
-        // The users of the new version are the old ones, less the removed, plus the added.
-        UserChanges { added, changed, removed: self.count() + added - after.count() }
+        changes
+    }
+
+    /// The same, user by user.
+    pub(crate) fn changed_users<'a>(&'a self, after: &'a Self) -> impl Iterator<Item = (&'a str, UserChange)> {
+        let in_both = after.by_name.iter().filter_map(|(name, entry)| match self.find(name) {
+            None => Some((&**name, UserChange::Added)),
+            Some(before) if before != entry => Some((&**name, UserChange::Changed)),
+            Some(_) => None,
+        });
+        let gone = self.by_name.keys().filter(|name| after.find(name).is_none());
+        in_both.chain(gone.map(|name| (&**name, UserChange::Removed)))
     }
 
     /// How many users there are, the disabled ones included.

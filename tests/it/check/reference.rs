@@ -8,10 +8,10 @@ use exeunt::config::{self, Settings, StateFolder, schema};
 use exeunt::http1::removed_headers::{FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// Keys without a default: their line shows an example.
-const EXAMPLES: [&str; 13] = [
+const EXAMPLES: [&str; 15] = [
     "route.logout.call", "route.logout.csrf", "route.logout.token_from", "route.host", "route.upstream_host",
     "route.upstream_ca_file", "route.groups", "route.methods", "logout.next", "route.access", "brand.logo",
-    "pages.dir", "state",
+    "pages.dir", "state", "audit.webhook_secret_file", "audit.webhook_ca_file",
 ];
 
 fn reference() -> String {
@@ -64,6 +64,7 @@ fn parse(text: &str) -> Settings {
     let authority = rcgen::CertificateParams::new(vec!["ca.test".to_owned()]).unwrap().self_signed(&key).unwrap();
     fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
     fs::write(folder.path().join("logo.svg"), "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
+    fs::write(folder.path().join("webhook.secret"), "0123456789abcdef0123456789abcdef\n").unwrap();
     fs::create_dir(folder.path().join("pages")).unwrap();
     let (settings, _) = config::parse("config.toml", text, folder.path()).unwrap();
     settings

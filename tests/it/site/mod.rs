@@ -7,6 +7,7 @@ mod secrets;
 
 mod activity;
 mod application_logout;
+mod audit;
 mod bodies;
 mod dispatch;
 mod exceptions;

@@ -1,0 +1,88 @@
+//! Where events go besides the log.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::Event;
+use super::file_writer::FileTarget;
+use super::record::AuditRecord;
+use super::settings::AuditSettings;
+use super::webhook::{Backoff, WebhookTarget};
+use crate::metrics::Metrics;
+use crate::values::time::{Clock, WallTime};
+
+/// The targets of one configuration. Dropping it ends them, once they have got what waits.
+#[derive(Debug)]
+pub struct AuditTargets {
+    settings: AuditSettings,
+    file: Option<FileTarget>,
+    webhook: Option<WebhookTarget>,
+}
+
+/// Why a target cannot be used.
+#[derive(Debug)]
+pub enum AuditProblem {
+    /// The file.
+    File(io::Error, String),
+    /// The webhook.
+    Webhook(io::Error),
+}
+
+impl fmt::Display for AuditProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error, path) => write!(f, "the audit file {path} cannot be written: {error}; see [audit] file"),
+            Self::Webhook(error) => write!(f, "the audit webhook cannot be used: {error}; see [audit] webhook"),
+        }
+    }
+}
+
+impl std::error::Error for AuditProblem {}
+
+impl AuditTargets {
+    pub(super) fn open(settings: AuditSettings, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Self, AuditProblem> {
+        Self::open_with(settings, Backoff::USUAL, clock, metrics)
+    }
+
+    pub(super) fn open_with(
+        settings: AuditSettings,
+        backoff: Backoff,
+        clock: &Clock,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, AuditProblem> {
+        let file = settings.file.clone().map(|file| {
+            let path = file.path.display().to_string();
+            FileTarget::open(file, clock, metrics).map_err(|error| AuditProblem::File(error, path))
+        });
+        let webhook = settings.webhook.clone();
+        let webhook = webhook.map(|webhook| WebhookTarget::open(webhook, backoff, clock, metrics));
+        Ok(Self { file: file.transpose()?, webhook: webhook.transpose().map_err(AuditProblem::Webhook)?, settings })
+    }
+
+    pub(super) fn settings(&self) -> &AuditSettings {
+        &self.settings
+    }
+
+    /// Hands over an event. Nobody is waited for.
+    pub(super) fn push(&self, at: WallTime, event: &Event<'_>) {
+        if self.file.is_none() && self.webhook.is_none() {
+            return;
+        }
+        let Some(record) = AuditRecord::of(event, at) else { return };
+        self.file.iter().for_each(|file| file.push(&record));
+        self.webhook.iter().for_each(|webhook| webhook.push(&record));
+    }
+
+    /// Waits until everything is written and told, but for each target not longer than this.
+    pub(super) fn flush(&self, patience: Duration) {
+        self.file.iter().for_each(|file| file.flush(patience));
+        self.webhook.iter().for_each(|webhook| webhook.flush(patience));
+    }
+
+    /// What waits: bytes for the file, events for the webhook.
+    pub(super) fn waiting(&self) -> [usize; 2] {
+        [self.file.as_ref().map_or(0, FileTarget::waiting), self.webhook.as_ref().map_or(0, WebhookTarget::waiting)]
+    }
+}

@@ -1,0 +1,73 @@
+//! Connections to a server: TCP, and TLS above it.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::endpoint::Endpoint;
+
+/// Connects to one address.
+pub(super) struct Connector {
+    endpoint: Endpoint,
+    /// `None` over plain http.
+    tls: Option<TlsConnector>,
+}
+
+impl Connector {
+    pub(super) fn new(endpoint: Endpoint, authorities: Option<&[CertificateDer<'static>]>) -> io::Result<Self> {
+        let tls = endpoint.server_name.as_ref().map(|_| tls(authorities)).transpose()?;
+        Ok(Self { endpoint, tls })
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// A new connection, over which HTTP/1.1 is spoken.
+    pub(super) async fn connect(&self) -> io::Result<SendRequest<Full<Bytes>>> {
+        let Endpoint { host, port, .. } = &self.endpoint;
+        let stream = TcpStream::connect((host.as_str(), *port)).await?;
+        // A request is written at once, and waited for.
+        stream.set_nodelay(true)?;
+        match (&self.tls, &self.endpoint.server_name) {
+            (Some(tls), Some(name)) => speak(tls.connect(name.clone(), stream).await?).await,
+            (Some(_), None) | (None, _) => speak(stream).await,
+        }
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.endpoint.fmt(f)
+    }
+}
+
+async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<SendRequest<Full<Bytes>>> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // It ends with the sender. What it fails with, the sender says too.
+    tokio::spawn(async { _ = connection.await });
+    Ok(sender)
+}
+
+fn tls(authorities: Option<&[CertificateDer<'static>]>) -> io::Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        Some(own) => own.iter().try_for_each(|one| roots.add(one.clone())).map_err(io::Error::other)?,
+        // Certificates that cannot be read are left out: fewer are trusted, never more.
+        None => _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs()?),
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = versions.map_err(io::Error::other)?.with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}

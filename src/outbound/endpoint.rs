@@ -1,0 +1,111 @@
+//! The address of a server, taken apart once.
+
+use std::fmt;
+
+use http::{HeaderValue, Uri};
+use rustls::pki_types::ServerName;
+use url::{Host, Url};
+
+/// The longest address.
+const LONGEST: usize = 2048;
+
+/// Where requests go.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// The name that the certificate has to have; `None` over plain http.
+    pub(super) server_name: Option<ServerName<'static>>,
+    /// What is resolved and connected to.
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// `Host`.
+    pub(super) authority: HeaderValue,
+    /// Path and query.
+    pub(super) target: Uri,
+}
+
+impl Endpoint {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// What is wrong with it, and after a colon what to write.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let wrong = "must be an address: write \"https://audit.example.com/exeunt\"";
+        let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST).ok_or(wrong)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("must not contain a user or a password: requests are signed with the secret instead");
+        }
+        if url.fragment().is_some() {
+            return Err("must not contain a fragment: write it without \"#\" and what follows");
+        }
+        let host = match url.host().ok_or(wrong)? {
+            Host::Domain(name) => name.to_owned(),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
+        };
+        let server_name = match url.scheme() {
+            "https" => Some(ServerName::try_from(host.clone()).map_err(|_| wrong)?),
+            _ => None,
+        };
+        let authority = url[url::Position::BeforeHost..url::Position::AfterPort].parse().map_err(|_| wrong)?;
+        let target = url[url::Position::BeforePath..url::Position::AfterQuery].parse().map_err(|_| wrong)?;
+        let port = url.port_or_known_default().ok_or(wrong)?;
+        Ok(Self { server_name, host, port, authority, target })
+    }
+
+    /// Whether others on the network path can read and change what is sent.
+    pub(crate) fn is_exposed(&self) -> bool {
+        let is_loopback = self.host == "localhost"
+            || self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+        self.server_name.is_none() && !is_loopback
+    }
+}
+
+/// Without path and query: they may hold a token.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.server_name.is_some() { "https" } else { "http" };
+        write!(f, "{scheme}://{}/…", self.authority.to_str().unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        let cases = [
+            ("https://audit.test/a?b=c", "audit.test", 443, "audit.test", "/a?b=c", true),
+            ("http://127.0.0.1:9000", "127.0.0.1", 9000, "127.0.0.1:9000", "/", false),
+            ("https://[::1]:8443/x", "::1", 8443, "[::1]:8443", "/x", true),
+            ("http://AUDIT.test:80/", "audit.test", 80, "audit.test", "/", false),
+        ];
+        for (text, host, port, authority, target, tls) in cases {
+            let read = Endpoint::parse(text).unwrap();
+            let got = (read.host.as_str(), read.port, read.authority.to_str().unwrap(), read.target.to_string());
+            assert_eq!(got, (host, port, authority, target.to_owned()), "{text}");
+            assert_eq!(read.server_name.is_some(), tls, "{text}");
+        }
+        for text in ["", "audit.test", "ftp://a.test/", "http://u:p@a.test/", "http://a.test/#x", "https://"] {
+            assert!(Endpoint::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_exposed_unless_it_stays_on_the_machine() {
+        for (text, exposed) in [
+            ("http://audit.test/", true),
+            ("http://10.0.0.1/", true),
+            ("https://audit.test/", false),
+            ("http://127.0.0.1:1/", false),
+            ("http://[::1]/", false),
+            ("http://localhost/", false),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().is_exposed(), exposed, "{text}");
+        }
+        assert_eq!(format!("{:?}", Endpoint::parse("https://a.test/token?x=1").unwrap()), "https://a.test/…");
+    }
+}
