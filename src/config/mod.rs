@@ -16,6 +16,7 @@ mod files;
 mod foreign;
 mod groups;
 mod headers;
+mod hosts;
 mod identity;
 mod limits;
 mod listening;
@@ -248,10 +249,12 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let cookie = session::cookie(&session, public_url.as_ref());
     let cookie_limits = app_cookies::limits(&session);
     let store = store::read(&session);
+    let share = session.item("share").and_then(|item| item.switch()).unwrap_or(true);
     let session = session::read(&session);
     let socket = admin.as_ref().map(|admin| admin.path.as_path());
     let (users_file, gateway) = gateway(file, folder, &limits, public_url.as_ref(), cookie, socket).unzip();
-    let gateway = gateway.map(|gateway| GatewaySettings { cookies: cookie_limits, ..gateway });
+    let gateway = gateway.map(|gateway| GatewaySettings { cookies: cookie_limits, share, ..gateway });
+    gateway.iter().for_each(|gateway| hosts::check(file, gateway));
     Some(Settings {
         server: limits.server,
         gateway: gateway?,
@@ -302,6 +305,7 @@ fn gateway(
         trusted: limits.server.trusted.clone(),
         own_pages: own_pages?,
         cookie: cookie?,
+        share: true,
         identity,
         routes: routes.into_iter().map(|(_, route)| route).collect(),
         users: Arc::new(users.unwrap_or_else(Users::none)),

@@ -66,9 +66,9 @@ pub(crate) const SESSION: Schema = Schema {
     table: "session",
     keys: &[
         "idle_timeout", "max_lifetime", "max_per_user", "sessions", "same_site", "cookie", "store", "cookie_debts",
-        "max_cookie_header",
+        "max_cookie_header", "share",
     ],
-    later: &["share", "staleness"],
+    later: &["staleness"],
 };
 
 /// `[login]`

@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::assembled::Assembled;
+use super::elsewhere;
 use crate::admission::cross_site;
 use crate::admission::facts::{self, RequestFacts};
 use crate::credentials::basic::header::challenge;
@@ -59,12 +60,13 @@ pub(super) fn refusal_for(assembled: &Assembled, reader: Audience, refusal: &Ref
 
 /// The refusal of a page that another account may see: browsers are shown the way there and back.
 pub(super) fn refuse_account(assembled: &Assembled, facts: &RequestFacts<'_>, reason: Reason) -> Reply {
-    let switch = login_address(assembled, back(assembled, facts).as_deref(), true).to_string();
+    let back = encoded(assembled, facts, back(assembled, facts));
+    let switch = login_address(assembled, back.as_deref(), true).to_string();
     let reader = Audience::of(facts.headers, assembled);
     refusal_with(assembled, reader, &reason.into(), Some(&switch))
 }
 
-fn refusal_with(assembled: &Assembled, reader: Audience, refusal: &Refusal, switch: Option<&str>) -> Reply {
+pub(super) fn refusal_with(assembled: &Assembled, reader: Audience, refusal: &Refusal, switch: Option<&str>) -> Reply {
     let status = refusal.reason.status();
     let reply = match reader {
         Audience::Person(language) => assembled.pages.refused(language, refusal, switch),
@@ -119,8 +121,15 @@ pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>
 
 /// The response when a sign-in is required: browsers are redirected to the form and from there back; programs get 401.
 pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>, route: &Route) -> Reply {
-    let login = login_address(assembled, back(assembled, facts).as_deref(), false);
-    let reason = Reason::SignInRequired;
+    let (back, reason) = (back(assembled, facts), Reason::SignInRequired);
+    if facts.is_browser() && elsewhere::asks_elsewhere(assembled, facts.host) {
+        let back = back.unwrap_or_else(|| assembled.login.next.clone());
+        return match elsewhere::begin(facts, &back, false, assembled) {
+            Ok(reply) => reply.refusing(reason),
+            Err(problem) => refuse(assembled, facts.headers, &problem.into()),
+        };
+    }
+    let login = login_address(assembled, encoded(assembled, facts, back).as_deref(), false);
     if facts.is_browser() {
         return Reply::see_other(&login).refusing(reason);
     }
@@ -173,13 +182,17 @@ pub(super) fn expire_cookies(assembled: &Assembled, reply: &mut Reply) {
 }
 
 /// The page to come back to: the one that was asked for or, where that was no page, the one it was asked from.
-fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<String> {
+fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<ReturnTo> {
     if cross_site::is_read(facts.method) {
-        return Some(assembled.return_targets().encode(&ReturnTo::of_target(&facts.target), facts.host));
+        return Some(ReturnTo::of_target(&facts.target));
     }
     let referer = ReturnTo::parse(facts.header(&REFERER)?, &assembled.own_origins)?;
     let same = referer.origin().is_some_and(|origin| facts.comes_from_own_address(origin, &assembled.hosts));
-    same.then(|| referer.path_and_query().to_owned())
+    same.then(|| referer.path_only())
+}
+
+fn encoded(assembled: &Assembled, facts: &RequestFacts<'_>, back: Option<ReturnTo>) -> Option<String> {
+    back.map(|back| assembled.return_targets().encode(&back, facts.host))
 }
 
 /// The sign-in form that leads `back`; with `switch` also for a signed-in user.

@@ -45,6 +45,8 @@ pub struct GatewaySettings {
     pub own_pages: OwnPages,
     /// The session cookie.
     pub cookie: SessionCookie,
+    /// Whether a session of the login host is open on the other own hosts, too.
+    pub share: bool,
     /// The identity headers that applications get.
     pub identity: IdentityHeaders,
     /// What is behind the gateway.
@@ -70,6 +72,7 @@ pub(crate) struct Assembled {
     pub(super) trusted: TrustedProxies,
     pub(super) own_pages: OwnPages,
     pub(super) cookie: SessionCookie,
+    pub(super) share: bool,
     pub(super) heads: Arc<HeadRules>,
     pub(super) routes: RouteTable,
     pub(super) users: Arc<CurrentUsers>,
@@ -128,6 +131,7 @@ impl Assembled {
             trusted: settings.trusted,
             own_pages: settings.own_pages,
             cookie: settings.cookie,
+            share: settings.share,
             methods: SignInMethods::new(vec![
                 Box::new(UserFile::new(Arc::clone(&users))),
                 Box::new(Basic::new(Arc::clone(&users))),

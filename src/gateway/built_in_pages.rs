@@ -9,6 +9,8 @@ use serde_json::json;
 use super::answers::{self, Audience};
 use super::app_cookies;
 use super::assembled::Assembled;
+use super::elsewhere;
+use super::enter;
 use super::own_sessions;
 use super::password;
 use super::requester::Requester;
@@ -43,13 +45,14 @@ pub(super) fn answer(
         OwnPage::Further(name) if name.eq_ignore_ascii_case(own_sessions::NAME) => {
             own_sessions::answer(facts, requester, assembled)
         }
+        OwnPage::Further(name) if name.eq_ignore_ascii_case(enter::NAME) => enter::answer(facts, requester, assembled),
         OwnPage::Further(name) => further(name, facts, &requester, assembled).map(BuiltInAnswer::Answer),
     }
 }
 
 fn login(facts: &RequestFacts<'_>, requester: Requester, assembled: &Arc<Assembled>) -> Result<BuiltInAnswer, Refusal> {
     match *facts.method {
-        Method::GET | Method::HEAD => Ok(BuiltInAnswer::Answer(login_page(facts, &requester, assembled))),
+        Method::GET | Method::HEAD => Ok(login_or_elsewhere(facts, requester, assembled)?),
         Method::POST => {
             cross_site::change(facts, &assembled.hosts)?;
             // A sign-in ends the session before it, whichever that is.
@@ -62,6 +65,28 @@ fn login(facts: &RequestFacts<'_>, requester: Requester, assembled: &Arc<Assembl
             HeaderValue::from_static("GET, HEAD, POST"),
         ))),
     }
+}
+
+/// The page, unless the sign-in is to happen at another host, or has happened for another one.
+fn login_or_elsewhere(
+    facts: &RequestFacts<'_>,
+    requester: Requester,
+    assembled: &Arc<Assembled>,
+) -> Result<BuiltInAnswer, Reason> {
+    let query = query(facts);
+    let next = assembled.return_targets().of(query.field(&answer::NEXT), facts.host);
+    let switch = query.field(&["switch"]) != FormValue::Absent;
+    if facts.is_browser() && elsewhere::asks_elsewhere(assembled, facts.host) && (switch || requester.session.is_none())
+    {
+        return elsewhere::begin(facts, &next, switch, assembled).map(BuiltInAnswer::Answer);
+    }
+    let asked = elsewhere::asked(facts, &query, &next, requester.session.as_ref(), assembled);
+    Ok(match asked.filter(|_| !switch) {
+        Some(asked) => {
+            BuiltInAnswer::Perform(sign_in_out_request(SignInOut::Offer(asked), facts, requester, assembled))
+        }
+        None => BuiltInAnswer::Answer(login_page(facts, &requester, assembled)),
+    })
 }
 
 fn logout(
@@ -141,7 +166,7 @@ fn login_fields(next: &str, user: Option<&str>, assembled: &Assembled) -> Reply 
 }
 
 /// `next` is where Continue leads, on which host.
-fn signed_in_page(
+pub(super) fn signed_in_page(
     language: Language,
     session: &Session,
     (next, host): (&ReturnTo, HostId),
@@ -151,7 +176,7 @@ fn signed_in_page(
     let fields = [("switch", "1"), ("next", &assembled.return_targets().encode(next, host))];
     let switch = ReturnTo::own_form(assembled.own_pages.login(), &fields).to_string();
     let identity = session.identity();
-    let (user, next) = (identity.user(), &*next.to_string());
+    let (user, next) = (identity.user(), &*elsewhere::landing(next, host, assembled).to_string());
     let password = password::address(session, assembled);
     let sessions = own_sessions::ADDRESS;
     assembled.pages.signed_in(language, SignedInPage { user, next, switch: &switch, came_back, sessions, password })

@@ -5,8 +5,11 @@ mod app_cookies;
 mod assembled;
 mod basic;
 mod built_in_pages;
+mod elsewhere;
+mod enter;
 mod exchange;
 mod forward;
+mod hand_over;
 mod judge_again;
 mod operations;
 mod own_sessions;
@@ -44,6 +47,7 @@ use crate::logout::reaper::keep_reaping;
 use crate::logout::run::{Pipeline, Which};
 use crate::pages::BrokenPages;
 use crate::routes::resolver::Upstreams;
+use crate::session::hand_over::HandOvers;
 use crate::session::pending::PendingEnds;
 use crate::session::store::{SessionStore, Unavailable};
 use crate::session::table::{SessionSettings, SessionTable};
@@ -103,6 +107,8 @@ pub struct Gateway {
     pipeline: Pipeline,
     upstreams: Arc<Upstreams>,
     generation: AtomicU64,
+    /// Sessions on their way to another own host.
+    hand_overs: HandOvers,
     /// How much was refused that was under way.
     refused_again: AtomicUsize,
 }
@@ -136,6 +142,7 @@ impl Gateway {
             },
             upstreams,
             generation: AtomicU64::new(0),
+            hand_overs: HandOvers::default(),
             refused_again: AtomicUsize::new(0),
         })
     }
@@ -174,6 +181,7 @@ impl Gateway {
     pub async fn reap(&self) -> usize {
         let (terms, now) = (self.unattended(), self.pipeline.clock.now());
         self.basic.sweep(self.sessions().lifetime().absolute, terms.settings.grace, now);
+        self.hand_overs.sweep(now);
         let over = self.pipeline.end(Which::Expired, terms.clone()).await;
         self.pipeline.end(Which::Owed, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;

@@ -11,6 +11,7 @@ use super::answers::{self, Audience};
 use super::app_cookies::{self, host_name};
 use super::assembled::Assembled;
 use super::built_in_pages::site;
+use super::elsewhere;
 use super::sign_in_out::{OwnSessions, SignInOut, SignInOutRequest, read_form};
 use super::{Gateway, to_the_end};
 use crate::login::sign_in::{Browser, SignInFlow, SignedIn};
@@ -75,6 +76,8 @@ impl Gateway {
                 let next = answer::requested(form.as_ref(), &request.query);
                 Some(sign_out.answer(receipt, next, &request.assembled.site()))
             }
+            SignInOut::Offer(wanted) => Some(gateway.offer(request, &wanted)),
+            SignInOut::Enter(entering) => to_the_end(async move { gateway.enter(&asked, &entering).await }).await,
             SignInOut::OwnSessions(session, OwnSessions::List) => Some(gateway.list_own_sessions(request, &session)),
             SignInOut::OwnSessions(session, OwnSessions::End) => {
                 let body = body.await;
@@ -106,7 +109,10 @@ impl Gateway {
         let browser = Browser { client, device, host, known: &request.known, sessions: &request.sessions };
         match self.sign_in_flow(assembled, &assembled.terms()).sign_in(&presented, browser).await {
             Ok(signed_in) => match self.signed_in_too_late(assembled, &signed_in.session).await {
-                None => self::signed_in(request, &signed_in, &next),
+                None => {
+                    let next = elsewhere::landing(&next, request.host, assembled);
+                    self::signed_in(request, &signed_in, &next)
+                }
                 Some(refusal) => form_again(request, &presented.user, &next, &refusal),
             },
             Err(refusal) => form_again(request, &presented.user, &next, &refusal),

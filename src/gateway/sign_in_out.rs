@@ -7,6 +7,7 @@ use http::header::CONTENT_TYPE;
 use super::answers::Audience;
 use super::app_cookies;
 use super::assembled::Assembled;
+use super::elsewhere::{Asked, Entering};
 use super::requester::Requester;
 use crate::admission::facts::RequestFacts;
 use crate::logout::answer::ResponseStyle;
@@ -65,13 +66,20 @@ pub(super) enum SignInOut {
     ChangePassword(Arc<Session>),
     /// Show the sessions of a session's user, or end some of them.
     OwnSessions(Arc<Session>, OwnSessions),
+    /// Send a browser back to the host that asked for its session.
+    Offer(Asked),
+    /// Open the session of a code at this host.
+    Enter(Entering),
 }
 
 impl SignInOutRequest {
     /// The largest body that is read, in bytes; zero where none is needed.
     pub(crate) fn body_limit(&self) -> usize {
         match self.action {
-            SignInOut::SignOut(ResponseStyle::Navigation) | SignInOut::OwnSessions(_, OwnSessions::List) => 0,
+            SignInOut::SignOut(ResponseStyle::Navigation)
+            | SignInOut::OwnSessions(_, OwnSessions::List)
+            | SignInOut::Offer(_)
+            | SignInOut::Enter(_) => 0,
             SignInOut::SignIn
             | SignInOut::SignOut(_)
             | SignInOut::ChangePassword(_)
@@ -86,6 +94,7 @@ impl SignInOutRequest {
             SignInOut::SignOut(_) => "logout",
             SignInOut::ChangePassword(_) => "password",
             SignInOut::OwnSessions(..) => "sessions",
+            SignInOut::Offer(_) | SignInOut::Enter(_) => "hand_over",
         }
     }
 }
@@ -116,7 +125,11 @@ pub(super) fn sign_in_out_request(
         SignInOut::SignOut(_) => {
             (app_cookies::held(facts, assembled), app_cookies::leaving(facts, &requester.cookies, assembled))
         }
-        SignInOut::SignIn | SignInOut::ChangePassword(_) | SignInOut::OwnSessions(..) => (Vec::new(), None),
+        SignInOut::SignIn
+        | SignInOut::ChangePassword(_)
+        | SignInOut::OwnSessions(..)
+        | SignInOut::Offer(_)
+        | SignInOut::Enter(_) => (Vec::new(), None),
     };
     Box::new(SignInOutRequest {
         action,

@@ -9,6 +9,7 @@ use http::header::{COOKIE, SET_COOKIE};
 
 use super::header_edits::{HeaderEdit, HeaderEdits};
 use super::headers::Headers;
+use crate::values::hop::Hop;
 use crate::values::known_browser::{KNOWN_DAYS, KnownBrowser};
 use crate::values::origin::Scheme;
 use crate::values::own_path::OwnPath;
@@ -20,6 +21,7 @@ pub struct SessionCookie {
     name: String,
     known: String,
     continued: String,
+    hop: String,
     secure: bool,
     same_site: SameSite,
     /// Every name that the session cookie may have in a browser.
@@ -28,7 +30,9 @@ pub struct SessionCookie {
     own_names: Vec<String>,
 }
 
-/// Known-browser cookies that are inspected: one is the gateway's, others may have been planted.
+/// How long a browser that was sent to the login host may take to come back from there.
+const HOP_SECONDS: i64 = 120;
+/// Cookies of one kind that are inspected: one is the gateway's, others may have been planted.
 const MAX_KNOWN: usize = 4;
 /// How soon after the page that says who is signed in the same page means that Continue led back to it.
 const CONTINUED_SECONDS: i64 = 10;
@@ -51,12 +55,13 @@ impl SessionCookie {
         let name = |base: &str| if secure { format!("__Host-{base}") } else { base.to_owned() };
         let known = format!("{base}-known");
         let continued = format!("{base}-continued");
+        let hop = format!("{base}-hop");
         let session_names = spellings(base);
-        let others = [&known, &continued].into_iter().flat_map(|base| spellings(base));
+        let others = [&known, &continued, &hop].into_iter().flat_map(|base| spellings(base));
         let own_names = session_names.iter().cloned().chain(others).collect();
         let continued = if secure { format!("__Secure-{continued}") } else { continued };
-        let known = name(&known);
-        Self { name: name(base), known, continued, secure, same_site, session_names, own_names }
+        let (known, hop) = (name(&known), name(&hop));
+        Self { name: name(base), known, continued, hop, secure, same_site, session_names, own_names }
     }
 
     /// The name as it is configured.
@@ -75,6 +80,13 @@ impl SessionCookie {
         let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         let ours = pairs.filter(|(name, _)| *name == self.known.as_bytes());
         ours.filter_map(|(_, value)| KnownBrowser::parse(value)).take(MAX_KNOWN).collect()
+    }
+
+    /// What this browser holds of sign-ins at the login host that it was sent to.
+    pub(crate) fn find_hops(&self, headers: &dyn Headers) -> Vec<Hop> {
+        let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
+        let ours = pairs.filter(|(name, _)| *name == self.hop.as_bytes());
+        ours.filter_map(|(_, value)| Hop::parse(value)).take(MAX_KNOWN).collect()
     }
 
     /// Whether this browser was shown "You are signed in" a few seconds ago.
@@ -131,6 +143,31 @@ impl SessionCookie {
         cookie.set_same_site(self.same_site);
         cookie.set_max_age(cookie::time::Duration::seconds(CONTINUED_SECONDS));
         header_value(&cookie)
+    }
+
+    /// The `Set-Cookie` line of a browser that is sent to the login host. It comes back from there by a redirect, which
+    /// to browsers may be one from another site.
+    pub(crate) fn set_hop(&self, hop: &Hop) -> HeaderValue {
+        let mut line = header_value(&self.hop_cookie(hop.cookie_value(), HOP_SECONDS));
+        line.set_sensitive(true);
+        line
+    }
+
+    /// The line that expires it.
+    pub(crate) fn expire_hop(&self) -> HeaderValue {
+        header_value(&self.hop_cookie("", 0))
+    }
+
+    fn hop_cookie<'a>(&'a self, value: &'a str, seconds: i64) -> Cookie<'a> {
+        let mut cookie = self.cookie(&self.hop, value);
+        cookie.set_same_site(if self.same_site == SameSite::None { SameSite::None } else { SameSite::Lax });
+        cookie.set_max_age(cookie::time::Duration::seconds(seconds));
+        cookie
+    }
+
+    /// Whether browsers withhold the session cookie from whatever another site leads to.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.same_site == SameSite::Strict
     }
 
     /// The lines that expire every session cookie of the gateway that the browser may hold.
@@ -262,6 +299,31 @@ mod tests {
         assert_eq!(line, want);
         assert!(cookie().has_continued(&headers(COOKIE, &["a=b; __Secure-exeunt-continued=1"])));
         assert!(!cookie().has_continued(&headers(COOKIE, &["a=b; exeunt-continued=1"])));
+    }
+
+    #[test]
+    fn a_hop_comes_back_from_another_site_and_is_kept_for_two_minutes() {
+        let hop = Hop::generate().unwrap();
+        let value = hop.cookie_value();
+        let line = cookie().set_hop(&hop);
+        assert!(!format!("{line:?}").contains(value));
+        let want = format!("__Host-exeunt-hop={value}; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=120");
+        assert_eq!(line, want);
+        assert_eq!(cookie().expire_hop(), want.replace(value, "").replace("=120", "=0"));
+        let strict = SessionCookie::new("exeunt", Scheme::Http, SameSite::Strict);
+        assert_eq!(strict.set_hop(&hop), format!("exeunt-hop={value}; HttpOnly; SameSite=Lax; Path=/; Max-Age=120"));
+        let none = SessionCookie::new("exeunt", Scheme::Https, SameSite::None);
+        assert!(none.set_hop(&hop).to_str().unwrap().contains("SameSite=None; Secure"));
+        let shown = headers(COOKIE, &[&format!("exeunt-hop=x; __Host-exeunt-hop=x; __Host-exeunt-hop={value}")]);
+        let found: Vec<_> = cookie().find_hops(&shown).iter().map(Hop::hash).collect();
+        assert_eq!((found, cookie().read(&shown).has_session_cookie()), (vec![hop.hash()], false));
+        assert!(cookie().is_set_by(b"EXEUNT-hop=x") && cookie().is_set_by(b"__Secure-exeunt-hop=x"));
+    }
+
+    #[test]
+    fn over_plain_http_there_are_no_prefixes() {
+        let (id, page) = (SessionId::generate().unwrap(), OwnPath::parse("/login").unwrap());
+        let value = id.cookie_value();
         let plain = SessionCookie::new("exeunt", Scheme::Http, SameSite::Strict);
         assert!(plain.set_continued(&page).to_str().unwrap().starts_with("exeunt-continued=1;"));
         assert_eq!(plain.set(&id), format!("exeunt={value}; HttpOnly; SameSite=Strict; Path=/"));

@@ -71,11 +71,26 @@ impl ReturnTargets<'_> {
         if !self.keys.verify(Purpose::ReturnTarget, &[self.name_of(host), &text], &code) {
             return None;
         }
-        let target = Target::parse(&text).ok()?;
+        // A path on this host, or a page of another own host.
+        let (origin, rest) = match text.strip_prefix(b"/") {
+            Some(_) => (None, &*text),
+            None => {
+                ReturnTo::split(std::str::from_utf8(&text).ok()?).map(|(origin, rest)| (origin, rest.as_bytes()))?
+            }
+        };
+        let host = match &origin {
+            Some(origin) if self.own_origins.contains(origin) => self.hosts.host_id(&origin.host)?,
+            Some(_) => return None,
+            None => host,
+        };
+        let target = Target::parse(rest).ok()?;
         let path = target.path();
         let is_page =
             matches!(self.own_pages.find(path), Ok(None)) && matches!(self.routes.find(host, path), Ok(Some(_)));
-        is_page.then(|| ReturnTo::of_target(&target))
+        is_page.then(|| {
+            let target = ReturnTo::of_target(&target);
+            origin.iter().fold(target, |target, origin| target.on(origin))
+        })
     }
 
     fn name_of(&self, host: HostId) -> &[u8] {

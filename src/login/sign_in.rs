@@ -106,7 +106,7 @@ impl SignInFlow<'_> {
 }
 
 /// The same user in the same browser keeps the cookies of applications. Those of another user end with their session.
-fn take_over_cookies(session: &Session, earlier: &[Arc<Session>]) {
+pub(crate) fn take_over_cookies(session: &Session, earlier: &[Arc<Session>]) {
     let of_user = earlier.iter().filter(|earlier| earlier.user() == session.user() && !earlier.has_ended());
     for earlier in of_user.filter_map(|earlier| earlier.vault()) {
         session.open_vault().into_iter().for_each(|vault| vault.take_over(earlier));

@@ -309,6 +309,7 @@ fn next_steps(reason: Reason) -> &'static [NextStep] {
         | Reason::HeadTooSlow
         | Reason::BodyTooSlow
         | Reason::SessionBusy
+        | Reason::HandOverRefused
         | Reason::TooManyConnections
         | Reason::AddressBusy
         | Reason::UpstreamUnreachable

@@ -8,6 +8,7 @@ mod dead;
 mod end_mark;
 mod epoch;
 mod expiry_queue;
+pub(crate) mod hand_over;
 pub mod lifetime;
 pub mod live;
 mod loads;

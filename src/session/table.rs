@@ -235,7 +235,6 @@ impl SessionTable {
     ///
     /// # Errors
     /// The store has not confirmed it: the key must not be sent to the browser.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a store on disk or of several gateways"))]
     pub(crate) async fn add_key(&self, session: &Arc<Session>, key: HostKey) -> Result<bool, Unavailable> {
         if let Some(backing) = &self.backing
             && !backing.add_key(session, key.clone()).await?

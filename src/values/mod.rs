@@ -11,6 +11,7 @@ pub mod end_cause;
 pub(crate) mod escapes;
 pub(crate) mod fixed_buffer;
 pub mod form;
+pub(crate) mod hop;
 pub mod identity;
 pub(crate) mod interruption;
 pub mod invisible;

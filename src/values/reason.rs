@@ -59,6 +59,8 @@ pub enum Reason {
     NotANavigation,
     /// A program tried to sign out by GET.
     LogoutByGet,
+    /// A code of the login host opens nothing here: it is too old, was used, or is of another browser or host.
+    HandOverRefused,
     /// Wrong user name or password, or a disabled account.
     CredentialsWrong,
     /// Too many wrong passwords for this account or from this address: right ones are not checked either.
@@ -124,6 +126,7 @@ impl Reason {
         Self::SocketVersion,
         Self::NotANavigation,
         Self::LogoutByGet,
+        Self::HandOverRefused,
         Self::CredentialsWrong,
         Self::TooManyAttempts,
         Self::FormMalformed,
@@ -172,6 +175,7 @@ impl Reason {
             Self::SocketVersion => "socket_version",
             Self::NotANavigation => "not_a_navigation",
             Self::LogoutByGet => "logout_by_get",
+            Self::HandOverRefused => "hand_over_refused",
             Self::CredentialsWrong => "credentials_wrong",
             Self::TooManyAttempts => "too_many_attempts",
             Self::FormMalformed => "form_malformed",
@@ -219,6 +223,7 @@ impl Reason {
             | Self::DestinationRefused
             | Self::SocketOrigin
             | Self::ServiceWorker
+            | Self::HandOverRefused
             | Self::NotANavigation => StatusCode::FORBIDDEN,
             Self::TooManyAttempts | Self::SignInCrowded | Self::SessionBusy => StatusCode::TOO_MANY_REQUESTS,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -270,6 +275,9 @@ impl Reason {
             Self::SocketVersion => "The only supported version of WebSocket is 13.",
             Self::NotANavigation => "Signing out needs a click by a person. Nothing was done.",
             Self::LogoutByGet => "Sign out with POST: curl -X POST.",
+            Self::HandOverRefused => {
+                "This sign-in took too long, or was begun in another browser, or this browser keeps no cookies."
+            }
             Self::CredentialsWrong => "Wrong user name or password.",
             Self::TooManyAttempts => "Too many attempts to sign in. Try again later.",
             Self::FormMalformed => "The form could not be read: send username and password, each once.",

@@ -39,6 +39,26 @@ impl ReturnTo {
 
     /// A path of the gateway with these fields in its query.
     pub(crate) fn own_form(path: &OwnPath, fields: &[(&str, &str)]) -> Self {
+        Self::own_query(path.as_str(), fields)
+    }
+
+    /// The same target on this origin, where it is a path; a whole URL stays as it is.
+    pub(crate) fn on(self, origin: &Origin) -> Self {
+        Self { origin: self.origin.or_else(|| Some(origin.clone())), ..self }
+    }
+
+    /// The target without its origin.
+    pub(crate) fn path_only(&self) -> Self {
+        Self { origin: None, rest: self.rest.clone() }
+    }
+
+    /// Splits a whole URL, which the gateway wrote itself, into its origin and the rest; a path has no origin.
+    pub(crate) fn split(text: &str) -> Option<(Option<Origin>, &str)> {
+        split_origin(text)
+    }
+
+    /// An address of the gateway's own with these fields in its query.
+    pub(crate) fn own_query(path: &str, fields: &[(&str, &str)]) -> Self {
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let mark = if query.is_empty() { "" } else { "?" };
         Self { origin: None, rest: format!("{path}{mark}{query}").into() }

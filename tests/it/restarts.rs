@@ -36,9 +36,10 @@ struct Program<'a> {
     child: Child,
 }
 
-/// An answer's status, its session cookie, and its body.
+/// An answer's status, where it leads, its session cookie or, without one, the cookie of a hand-over, and its body.
 struct Answer {
     status: u16,
+    location: String,
     cookie: Option<String>,
     body: String,
 }
@@ -122,12 +123,17 @@ impl Drop for Program<'_> {
 
 /// Asks the program of this folder; `None` if it gave no answer.
 fn ask(folder: &Path, method: &str, target: &str, cookie: &str, body: &str) -> Option<Answer> {
+    ask_at(folder, "localhost:8080", method, target, cookie, body)
+}
+
+/// The same, under this name.
+fn ask_at(folder: &Path, host: &str, method: &str, target: &str, cookie: &str, body: &str) -> Option<Answer> {
     let mut stream = UnixStream::connect(folder.join("http.sock")).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let length = body.len();
-    let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n{cookie}");
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{cookie}");
     let framing = if method == "POST" { format!("{form}Content-Length: {length}\r\n") } else { String::new() };
     stream.write_all(format!("{head}{framing}\r\n{body}").as_bytes()).ok()?;
     let mut answer = Vec::new();
@@ -136,9 +142,11 @@ fn ask(folder: &Path, method: &str, target: &str, cookie: &str, body: &str) -> O
     let answer = String::from_utf8(answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let cookie = head.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie: exeunt="));
+    let line = |start: &str| head.lines().find(|line| line.to_ascii_lowercase().starts_with(start));
+    let cookie = line("set-cookie: exeunt=").or_else(|| line("set-cookie: exeunt-hop="));
     let cookie = cookie.and_then(|line| line.split([' ', ';']).nth(1)).map(str::to_owned);
-    Some(Answer { status, cookie, body: body.to_owned() })
+    let location = line("location: ").and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned();
+    Some(Answer { status, location, cookie, body: body.to_owned() })
 }
 
 fn sign_in(folder: &Path) -> Option<String> {
@@ -177,6 +185,35 @@ fn a_restart_signs_nobody_out_and_nobody_in() {
         assert_eq!([program.status(&stays), program.status(&late)], [200, 401], "{crash}");
         program.stop();
     }
+}
+
+/// The cookie that a further host has got survives as the first one does, and an end by it is for both.
+#[test]
+fn what_is_open_on_another_host_survives_and_ends_with_it() {
+    const SHOP: &str = "shop.localhost:8080";
+    let folder = set_up();
+    let hosts = CONFIGURATION.replacen("\n", "\nhosts = [\"shop.localhost\"]\n", 1);
+    fs::write(folder.path().join("config.toml"), hosts).unwrap();
+    let program = Program::start(folder.path());
+    let get = |host: &str, target: &str, cookie: &str| ask_at(folder.path(), host, "GET", target, cookie, "").unwrap();
+    let status = |host: &str, cookie: &str| get(host, "/.exeunt/session", cookie).status;
+    let path = |location: &str| location.splitn(4, '/').nth(3).map(|rest| format!("/{rest}")).unwrap();
+    let login = program.sign_in();
+    let sent = get(SHOP, "/.exeunt/enter?next=/x", "");
+    let back = get("localhost:8080", &path(&sent.location), &login);
+    let entered = get(SHOP, &path(&back.location), &sent.cookie.unwrap());
+    let shop = entered.cookie.unwrap();
+    assert_eq!((entered.status, &*entered.location, status(SHOP, &shop)), (303, "/x", 200));
+    program.kill();
+
+    let program = Program::start(folder.path());
+    assert_eq!([status("localhost:8080", &login), status(SHOP, &shop)], [200, 200]);
+    assert_eq!(ask_at(folder.path(), SHOP, "POST", "/logout", &shop, "").unwrap().status, 200);
+    assert_eq!([status("localhost:8080", &login), status(SHOP, &shop)], [401, 401]);
+    program.kill();
+    let program = Program::start(folder.path());
+    assert_eq!([status("localhost:8080", &login), status(SHOP, &shop)], [401, 401]);
+    program.stop();
 }
 
 #[test]

@@ -42,6 +42,7 @@ use crate::values::time::{Clock, ManualClock};
 mod app_cookies;
 mod basic;
 mod cookies;
+mod hand_over;
 mod landing;
 mod own_sessions;
 mod passing;
@@ -84,6 +85,7 @@ fn settings() -> GatewaySettings {
         trusted: TrustedProxies::default(),
         own_pages: OwnPages::new(path("/login"), vec![path("/logout")]).unwrap(),
         cookie: SessionCookie::new("exeunt", Scheme::Http, SameSite::Lax),
+        share: true,
         identity: IdentityHeaders::preset("x-forwarded").unwrap(),
         routes: vec![
             route("/", Access::SignedIn),

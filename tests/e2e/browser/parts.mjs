@@ -106,6 +106,9 @@ path = "/public"
 access = "public"
 upstream = "${upstream}"
 
+[session]
+share = false
+
 [login]
 users = "users.toml"
 path = "${login}"

@@ -51,12 +51,12 @@ fn exit_codes_tell_what_happened() {
 #[test]
 fn a_sound_configuration_is_told_which_hosts_it_serves() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("config.toml"), format!("hosts = [\"shop.test\"]\n{SOUND}")).unwrap();
+    fs::write(folder.path().join("config.toml"), format!("hosts = [\"shop.localhost\"]\n{SOUND}")).unwrap();
     let output = exeunt(folder.path(), &["check"]);
     assert_eq!(
         text(&output.stdout),
         "./config.toml: accepted, with 1 warning\n\
-         served host names: localhost, shop.test, 127.0.0.1, [::1]\n\
+         served host names: localhost, shop.localhost, 127.0.0.1, [::1]\n\
          a proxy in front must pass on the host name that was asked for (nginx: proxy_set_header Host $host)\n"
     );
 }

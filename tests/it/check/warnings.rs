@@ -37,7 +37,17 @@ fn each_is_said_under_its_key() {
         (https.clone(), Some("public_url: https needs a proxy in front")),
         (format!("trusted_proxies = [\"10.0.0.7\"]\n{https}"), None),
         (format!("{SOUND}path = \"/app\"\n"), Some("public_url: a sign-in on localhost leads to /,")),
-        (format!("{SOUND}host = \"shop.test\"\n"), Some("public_url: a sign-in on localhost leads to /,")),
+        (format!("{SOUND}host = \"shop.localhost\"\n"), Some("public_url: a sign-in on localhost leads to /,")),
+        (
+            format!("hosts = [\"shop.test\"]\n{SOUND}"),
+            Some("public_url: browsers that ask shop.test are sent to local"),
+        ),
+        (format!("hosts = [\"shop.test\"]\n{SOUND}[session]\nshare = false\n"), None),
+        (format!("hosts = [\"shop.localhost\"]\n{SOUND}"), None),
+        (
+            format!("hosts = [\"[::1]\", \"a.localhost\"]\n{SOUND}host = \"localhost\"\n"),
+            Some("hosts[2]: no [[route]] answers on a.localhost"),
+        ),
         (format!("{SOUND}pass_headers = [\"X-Scheme\"]\n"), Some("route[1].pass_headers[1]: trusted_proxies is empty")),
         (format!("{SOUND}{PASSED}"), None),
         (format!("{SOUND}basic = true\n"), None),

@@ -16,6 +16,7 @@ mod handshakes;
 mod head_rules;
 mod heads;
 mod hostile;
+mod hosts;
 mod limits;
 mod lines;
 mod many_sign_ins;

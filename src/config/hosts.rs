@@ -1,0 +1,45 @@
+//! Rules about several own hosts: each has an application, and browsers can reach the one where people sign in.
+
+use crate::gateway::GatewaySettings;
+use crate::values::origin::Host;
+use crate::values::own_hosts::OwnHosts;
+
+use super::raw::{RawTable, ValueRefusal};
+
+/// Applies them.
+pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
+    without_application(file, settings);
+    if settings.share {
+        login_on_this_machine(file, &settings.hosts);
+    }
+}
+
+/// Warns of a further host that no route is for.
+fn without_application(file: &RawTable<'_>, settings: &GatewaySettings) {
+    if settings.routes.iter().any(|route| route.host.is_none()) {
+        return;
+    }
+    for item in file.list("hosts") {
+        let Some(host) = item.peek().and_then(Host::parse) else { continue };
+        let own = |other: &Host| settings.hosts.host_id(other) == settings.hosts.host_id(&host);
+        if !settings.routes.iter().filter_map(|route| route.host.as_ref()).any(own) {
+            item.location
+                .warning(ValueRefusal::new(format!("no [[route]] answers on {host}")).write(format!(
+                    "write host = \"{host}\" in the [[route]] that is for it, or remove the name here"
+                )));
+        }
+    }
+}
+
+/// Warns if browsers of other machines are sent to a name that means their own machine.
+fn login_on_this_machine(file: &RawTable<'_>, hosts: &OwnHosts) {
+    let (Some(item), Some((login, further))) = (file.item("public_url"), hosts.names().split_first()) else { return };
+    let elsewhere = further.iter().find(|host| !host.is_loopback() && !host.as_str().ends_with(".localhost"));
+    if let Some(host) = elsewhere.filter(|_| login.is_loopback()) {
+        item.location.warning(
+            ValueRefusal::new(format!("browsers that ask {host} are sent to {login} to sign in: to their own machine"))
+                .write(format!("write \"https://{host}\", or another name by which browsers reach this gateway"))
+                .write("or share = false below [session]: then people sign in on each host"),
+        );
+    }
+}

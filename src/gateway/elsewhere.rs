@@ -1,0 +1,130 @@
+//! The way of a session from the login host to another own host.
+//!
+//! The host that asks gives the browser a cookie of its own, the hop, and sends it to the login host with the hash of
+//! it. There the user signs in, or is signed in, and the browser comes back with a code. The code counts once, for half
+//! a minute, at this host, and together with the hop: nobody can give their own session to another browser, and whoever
+//! learns a code has no use for it.
+
+use std::sync::Arc;
+
+use http::header::SET_COOKIE;
+
+use super::assembled::Assembled;
+use crate::admission::facts::RequestFacts;
+use crate::session::record::Session;
+use crate::values::form::{Form, FormValue};
+use crate::values::hop::{EnterKey, Hop, HopHash};
+use crate::values::own_hosts::HostId;
+use crate::values::reason::Reason;
+use crate::values::reply::Reply;
+use crate::values::return_to::ReturnTo;
+
+/// The address that browsers come back to.
+const ADDRESS: &str = "/.exeunt/enter";
+/// What the login host's address calls the hash of a hop.
+const HOP: &str = "hop";
+/// What the address calls the code.
+pub(super) const CODE: &str = "code";
+
+/// What the login host is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) session: Arc<Session>,
+    /// The host that asks.
+    pub(super) host: HostId,
+    pub(super) hop: HopHash,
+    pub(super) next: ReturnTo,
+}
+
+/// What a browser brings back.
+#[derive(Clone, Debug)]
+pub(super) struct Entering {
+    pub(super) code: Option<EnterKey>,
+    pub(super) hops: Vec<HopHash>,
+    pub(super) next: ReturnTo,
+    /// The session that is open here already.
+    pub(super) live: Option<Arc<Session>>,
+}
+
+/// Whether people who want to use this host sign in at the login host.
+pub(super) fn asks_elsewhere(assembled: &Assembled, host: HostId) -> bool {
+    assembled.share && host != HostId::LOGIN
+}
+
+/// Sends a browser to the login host, from where it comes back to `next`. `switch`: to sign in as somebody else.
+///
+/// # Errors
+/// [`Reason::StoreUnavailable`], as at a sign-in: the operating system gives no random bytes.
+pub(super) fn begin(
+    facts: &RequestFacts<'_>,
+    next: &ReturnTo,
+    switch: bool,
+    assembled: &Assembled,
+) -> Result<Reply, Reason> {
+    // The tabs of a browser use one hop: with another one the codes of all others would be void.
+    let known = assembled.cookie.find_hops(facts.headers).into_iter().next();
+    let hop = known.map_or_else(|| Hop::generate().map_err(|_| Reason::StoreUnavailable), Ok)?;
+    let login = login_address(facts.host, next, hop.hash(), switch, assembled);
+    Ok(Reply::see_other(&login).with(SET_COOKIE, assembled.cookie.set_hop(&hop)))
+}
+
+fn login_address(host: HostId, next: &ReturnTo, hop: HopHash, switch: bool, assembled: &Assembled) -> ReturnTo {
+    let (login, hop) = (assembled.own_pages.login(), hop.encode());
+    let address = |next: &ReturnTo| {
+        let next = assembled.return_targets().encode(&at(next.clone(), host, assembled), HostId::LOGIN);
+        let fields = switch.then_some(("switch", "1")).into_iter().chain([("next", &*next), (HOP, &*hop)]);
+        at(ReturnTo::own_form(login, &fields.collect::<Vec<_>>()), HostId::LOGIN, assembled)
+    };
+    // A page to come back to that is too long for proxies in front is left out.
+    let whole = address(next);
+    let fits = whole.path_and_query().len() <= assembled.login.return_size;
+    if fits { whole } else { address(&ReturnTo::own("/")) }
+}
+
+/// The target, as an address of this host where it is a path.
+fn at(target: ReturnTo, host: HostId, assembled: &Assembled) -> ReturnTo {
+    assembled.hosts.public_origin(host).iter().fold(target, |target, origin| target.on(origin))
+}
+
+/// What a request for the sign-in page asks for in the name of another own host.
+pub(super) fn asked(
+    facts: &RequestFacts<'_>,
+    query: &Form,
+    next: &ReturnTo,
+    session: Option<&Arc<Session>>,
+    assembled: &Assembled,
+) -> Option<Asked> {
+    let FormValue::One(hop) = query.field(&[HOP]) else { return None };
+    let (hop, host) = (HopHash::parse(hop)?, further_host(next, assembled)?);
+    let session = session.filter(|_| assembled.share && facts.host == HostId::LOGIN)?;
+    Some(Asked { session: Arc::clone(session), host, hop, next: next.clone() })
+}
+
+/// The own host of a target, if it is not the login host.
+fn further_host(target: &ReturnTo, assembled: &Assembled) -> Option<HostId> {
+    let origin = target.origin().filter(|origin| assembled.own_origins.contains(origin))?;
+    assembled.hosts.host_id(&origin.host).filter(|host| *host != HostId::LOGIN)
+}
+
+/// Where somebody who is signed in at this host goes on to get to `next`: to the pages of other own hosts by way of
+/// their [`ADDRESS`].
+pub(super) fn landing(next: &ReturnTo, host: HostId, assembled: &Assembled) -> ReturnTo {
+    match further_host(next, assembled) {
+        Some(other) if assembled.share && host == HostId::LOGIN => {
+            let next = assembled.return_targets().encode(&next.path_only(), other);
+            at(ReturnTo::own_query(ADDRESS, &[("next", &next)]), other, assembled)
+        }
+        _ => next.clone(),
+    }
+}
+
+/// The address of another own host that this code belongs to.
+pub(super) fn address_with(code: &str, asked: &Asked, assembled: &Assembled) -> ReturnTo {
+    let next = assembled.return_targets().encode(&asked.next.path_only(), asked.host);
+    at(ReturnTo::own_query(ADDRESS, &[(CODE, code), ("next", &next)]), asked.host, assembled)
+}
+
+/// The address of this host where a code can be asked for once more.
+pub(super) fn address_again(next: &ReturnTo, host: HostId, assembled: &Assembled) -> ReturnTo {
+    ReturnTo::own_query(ADDRESS, &[("next", &assembled.return_targets().encode(next, host))])
+}

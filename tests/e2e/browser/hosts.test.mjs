@@ -1,0 +1,170 @@
+// One sign-in for several host names, and one sign-out.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import { after, before, describe, it } from "node:test";
+import { Gateway, makeFolder, PASSWORD, Site } from "./parts.mjs";
+import { goodbye, openBrowser, press, visiting, Visitor } from "./visitor.mjs";
+
+/** The login host first. Two of one site, and one of another. */
+const HOSTS = ["login.example.test", "shop.example.test", "blog.other.test"];
+const [LOGIN, SHOP, BLOG] = HOSTS;
+
+const PAGE = `<!doctype html><title>Application</title><h1>Application</h1><p id="stream"></p><script>
+  localStorage.setItem("mine", "1");
+  const stream = new EventSource("/stream");
+  const show = (text) => { document.getElementById("stream").textContent = text; };
+  stream.onmessage = (event) => show(event.data);
+  stream.onerror = () => { if (stream.readyState === EventSource.CLOSED) show("closed"); };
+</script>`;
+
+function stream(request, response) {
+  response.writeHead(200, { "Content-Type": "text/event-stream" });
+  response.write("retry: 1\ndata: live\n\n");
+}
+
+/** The front door has to know its port before the gateway is configured, so it is a proxy that passes all on. */
+class FrontDoor {
+  static async open() {
+    const door = new FrontDoor();
+    door.server = http.createServer((request, response) => door.#pass(request, response));
+    door.server.listen(0, "127.0.0.1");
+    await once(door.server, "listening");
+    door.port = door.server.address().port;
+    return door;
+  }
+
+  #pass(request, response) {
+    const { method, url: path, rawHeaders: headers } = request;
+    const onward = http.request({ host: "127.0.0.1", port: this.gateway.port, method, path, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+      answer.on("error", () => response.destroy());
+    });
+    onward.on("error", () => response.destroy());
+    response.on("close", () => onward.destroy());
+    request.pipe(onward);
+  }
+
+  /** The same as a gateway has, for visitors. */
+  at(path, name) {
+    return `http://${name}:${this.port}${path}`;
+  }
+
+  stop() {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+}
+
+const configuration = (port, upstream, sameSite) => `
+listen = ["127.0.0.1:0"]
+public_url = "http://${LOGIN}:${port}"
+hosts = ["${SHOP}", "${BLOG}"]
+[[route]]
+upstream = "${upstream}"
+[session]
+same_site = "${sameSite}"
+[login]
+users = "users.toml"
+[log]
+format = "json"
+`;
+
+for (const sameSite of ["lax", "strict"]) {
+  describe(`several hosts, SameSite=${sameSite}`, () => {
+    const parts = [];
+    let browser, gateway, door;
+    before(async () => {
+      parts.push(makeFolder());
+      const application = await Site.start({ "/": PAGE, "/a": PAGE, "/stream": stream });
+      door = await FrontDoor.open();
+      parts.push(application, door);
+      gateway = await Gateway.start(parts[0].folder, configuration(door.port, application.url, sameSite));
+      door.gateway = gateway;
+      parts.push(gateway);
+      browser = await openBrowser();
+    });
+    after(async () => {
+      await browser?.close();
+      for (const part of parts.reverse()) await part.stop();
+    });
+
+    const visit = () => Visitor.open(browser, door, SHOP);
+    const shows = (page, text) => page.locator(`#stream:text-is("${text}")`).waitFor();
+
+    /** Somebody who wanted a page of the shop, and signed in for it at the login host. */
+    async function arrive(visitor) {
+      const { page } = visitor;
+      await page.goto(door.at("/a?b=c", SHOP));
+      assert.equal(new URL(page.url()).hostname, LOGIN);
+      await page.fill("#username", "alice");
+      await page.fill("#password", PASSWORD);
+      await page.locator("form button").first().click();
+      await page.waitForURL(door.at("/a?b=c", SHOP));
+      await shows(page, "live");
+    }
+
+    it("people sign in once, and are out on all of them at once", visiting(visit, async (visitor) => {
+      await arrive(visitor);
+      const tabs = [visitor.page];
+      for (const name of [BLOG, LOGIN]) {
+        const tab = await visitor.tab();
+        await tab.goto(door.at("/a", name));
+        await tab.waitForURL(door.at("/a", name));
+        await shows(tab, "live");
+        tabs.push(tab);
+      }
+      const cookies = (await visitor.context.cookies()).filter(({ name }) => name === "exeunt");
+      assert.deepEqual(cookies.map(({ domain }) => domain).sort(), [...HOSTS].sort());
+      assert.equal(new Set(cookies.map(({ value }) => value)).size, 3, "each host has a cookie of its own");
+      const sessions = await visitor.tab();
+      await sessions.goto(door.at("/.exeunt/sessions", BLOG));
+      assert.match(await sessions.innerText("main"), new RegExp(`on ${LOGIN}, ${SHOP}, ${BLOG}`));
+
+      const out = await visitor.tab();
+      await out.goto(door.at("/login", BLOG));
+      await press(out, out.locator("form[action='/logout'] button"));
+      await goodbye(out);
+      for (const tab of tabs) await shows(tab, "closed");
+      for (const name of HOSTS) {
+        await out.goto(door.at("/a", name));
+        assert.equal(new URL(out.url()).hostname, LOGIN);
+        assert.equal(await out.locator("#password").count(), 1, `${name} asks who it is`);
+      }
+    }));
+
+    it("somebody else signs in on all of them", visiting(visit, async (visitor) => {
+      await arrive(visitor);
+      const { page } = visitor;
+      await page.goto(door.at("/login?switch=1&next=/a", SHOP));
+      assert.equal(new URL(page.url()).hostname, LOGIN);
+      await page.fill("#username", "bob");
+      await page.fill("#password", PASSWORD);
+      await page.locator("form button").first().click();
+      await page.waitForURL(door.at("/a", SHOP));
+      for (const name of HOSTS) {
+        await page.goto(door.at("/a", name));
+        await page.waitForURL(door.at("/a", name));
+        const answer = await page.goto(door.at("/.exeunt/session", name));
+        assert.equal((await answer.json()).user, "bob", name);
+      }
+    }));
+
+    it("a link from elsewhere leads in, too", visiting(visit, async (visitor) => {
+      await arrive(visitor);
+      const { page } = visitor;
+      const link = `<a href="${door.at("/a", BLOG)}">x</a>`;
+      await page.goto(`data:text/html,${encodeURIComponent(link)}`);
+      await page.locator("a").click();
+      if (sameSite === "lax") {
+        await page.waitForURL(door.at("/a", BLOG));
+        return;
+      }
+      // The login host does not get its cookie from such a link, and asks.
+      await page.locator("#password").waitFor();
+      assert.equal(new URL(page.url()).hostname, LOGIN);
+    }));
+  });
+}
