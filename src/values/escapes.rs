@@ -21,9 +21,9 @@ pub(crate) struct Spelled<'a> {
 /// # Errors
 /// A percent sign that begins no escape, and escapes of control characters.
 pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
-    let mut decoded = vec![0; raw.len()];
-    let (mut rest, mut opaque, mut seen, mut length) = (raw.as_bytes(), None, 0, 0);
-    for slot in &mut decoded {
+    let mut decoded = FixedBuffer::of(raw.len());
+    let (mut rest, mut opaque, mut seen) = (raw.as_bytes(), None, 0);
+    loop {
         match rest {
             [] => break,
             [b'%', first, second, behind @ ..] => {
@@ -38,18 +38,17 @@ pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
                         _ => opaque = opaque.or(Some(byte)),
                     }
                 }
-                *slot = if byte == b'/' { SLASH } else { byte };
+                decoded.push(if byte == b'/' { SLASH } else { byte });
                 rest = behind;
             }
             [b'%', behind @ ..] => return Err(not_an_escape(behind.first().copied().unwrap_or_default())),
-            [byte, behind @ ..] => {
-                *slot = *byte;
-                rest = behind;
+            plain => {
+                let count = decoded.extend_while(plain, |byte| byte != b'%', |byte| byte);
+                rest = plain.get(count..).unwrap_or_default();
             }
         }
-        length += 1;
     }
-    decoded.truncate(length);
+    let decoded = decoded.into_vec();
     let same = seen & (LOWER | UNRESERVED) == 0;
     let text = if same { raw.into() } else { owned(respelled(raw, seen & UNRESERVED != 0))?.into() };
     Ok(Spelled { text, opaque, decoded })
@@ -57,21 +56,37 @@ pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
 
 /// Writes escapes in their one spelling; `shorter` if some of them are decoded.
 fn respelled(raw: &str, shorter: bool) -> Vec<u8> {
-    let mut text = raw.as_bytes().to_vec();
+    let mut text = in_upper_case(raw.as_bytes());
+    if !shorter {
+        return text;
+    }
     let mut rest = text.as_mut_slice();
     while let Some(([sign, first, second], _)) = rest.split_first_chunk_mut() {
         let mut width = 1;
         if *sign == b'%' {
             width = 3;
-            match pair(*first, *second) {
-                Some(byte) if kind(byte) == UNRESERVED => [*sign, *first, *second] = [byte, GONE, GONE],
-                _ => [*first, *second] = [first.to_ascii_uppercase(), second.to_ascii_uppercase()],
+            if let Some(byte) = pair(*first, *second).filter(|byte| kind(*byte) == UNRESERVED) {
+                [*sign, *first, *second] = [byte, GONE, GONE];
             }
         }
         rest = std::mem::take(&mut rest).get_mut(width..).unwrap_or_default();
     }
-    if shorter {
-        text.retain(|&byte| byte != GONE);
+    text.retain(|&byte| byte != GONE);
+    text
+}
+
+/// Writes the digits of escapes in upper case. Every percent sign begins an escape.
+fn in_upper_case(raw: &[u8]) -> Vec<u8> {
+    let mut text = raw.to_vec();
+    // No digit is a percent sign, so every byte can be judged by the two before it, many at once.
+    let before = raw.iter().zip(raw.get(1..).unwrap_or_default());
+    let behind = text.get_mut(2..).unwrap_or_default();
+    for (byte, (second_before, before)) in behind.iter_mut().zip(before) {
+        let is_digit = (*second_before == b'%') | (*before == b'%');
+        *byte -= if is_digit & (*byte >= b'a') & (*byte <= b'f') { 0x20 } else { 0 };
+    }
+    if let [b'%', first, ..] = text.as_mut_slice() {
+        first.make_ascii_uppercase();
     }
     text
 }

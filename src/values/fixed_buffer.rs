@@ -1,5 +1,8 @@
 //! A byte buffer of fixed capacity.
 
+/// Bytes that are judged at once.
+const RUN: usize = 8;
+
 /// A byte buffer that does not grow. Appending a byte takes a few instructions; `Vec::push`, which may reallocate,
 /// takes about twenty. Bytes beyond the capacity are dropped.
 #[derive(Debug)]
@@ -34,6 +37,33 @@ impl FixedBuffer {
             room.copy_from_slice(piece);
             self.length += piece.len();
         }
+    }
+
+    /// Appends the bytes at the beginning of `text` that are plain, each as `mapped`, and returns how many there are.
+    /// Both have to be cheap: many bytes are judged and mapped at once.
+    #[inline]
+    pub(crate) fn extend_while(
+        &mut self,
+        text: &[u8],
+        is_plain: impl Fn(u8) -> bool,
+        mapped: impl Fn(u8) -> u8,
+    ) -> usize {
+        let mut rest = text;
+        while let Some((run, behind)) = rest.split_first_chunk::<RUN>()
+            && run.iter().fold(true, |plain, &byte| plain & is_plain(byte))
+            && let Some(room) = self.bytes.get_mut(self.length..self.length + RUN)
+        {
+            room.copy_from_slice(&run.map(&mapped));
+            self.length += RUN;
+            rest = behind;
+        }
+        while let [byte, behind @ ..] = rest
+            && is_plain(*byte)
+        {
+            self.push(mapped(*byte));
+            rest = behind;
+        }
+        text.len() - rest.len()
     }
 
     /// Removes this many bytes from the end.
@@ -72,5 +102,19 @@ mod tests {
         buffer.take_back(2);
         buffer.push(b'z');
         assert_eq!(buffer.into_vec(), b"abc1234567z");
+    }
+
+    #[test]
+    fn plain_bytes_are_appended_up_to_the_first_other_one() {
+        for length in 0..70 {
+            let text = ["aB".repeat(length).as_bytes(), b"%cD"].concat();
+            let mut buffer = FixedBuffer::of(200);
+            buffer.push(b'x');
+            let count = buffer.extend_while(&text, |byte| byte != b'%', |byte| byte.to_ascii_lowercase());
+            assert_eq!((count, buffer.written()), (2 * length, format!("x{}", "ab".repeat(length)).as_bytes()));
+        }
+        let mut buffer = FixedBuffer::of(20);
+        buffer.extend_while(&[b'a'; 40], |_| true, |byte| byte);
+        assert_eq!(buffer.written(), [b'a'; 20]);
     }
 }

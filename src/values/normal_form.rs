@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr3, memrchr};
 
 use super::ambiguous::Ambiguous;
+use super::escapes::SLASH;
 use super::segments::{self, DOUBLED, ends_name, is_separator};
 use super::wide_letters::{narrow_letters, narrow_signs};
 
@@ -57,7 +58,7 @@ impl NormalForm {
                 rest = behind;
                 continue;
             }
-            let end = rest.iter().position(|&byte| ends_name(byte)).unwrap_or(rest.len());
+            let end = name_end(rest);
             let (name, behind) = rest.split_at_checked(end).unwrap_or((rest, &[]));
             match &*shorten(name) {
                 // Without its first name the path would begin with two slashes.
@@ -87,6 +88,19 @@ impl NormalForm {
         }
         Ok(form)
     }
+}
+
+/// Where the name at the beginning ends.
+fn name_end(text: &[u8]) -> usize {
+    const SHORT: usize = 16;
+    let is_in = |text: &[u8]| text.iter().position(|&byte| ends_name(byte));
+    let (short, long) = text.split_at_checked(SHORT).unwrap_or((text, &[]));
+    // Most names are short. In the others bytes are compared many at once.
+    let in_long = || {
+        let first = memchr3(b'/', SLASH, b'\\', long).unwrap_or(long.len());
+        SHORT + memchr3(b';', b'?', b'#', long.get(..first).unwrap_or(long)).unwrap_or(first)
+    };
+    is_in(short).unwrap_or_else(|| if long.is_empty() { text.len() } else { in_long() })
 }
 
 const LEFT_OUT: Ambiguous = Ambiguous::because("so many names of dots and blanks");

@@ -17,11 +17,13 @@ use super::escapes;
 use super::normal_form::{LONGEST_FORM, NormalForm};
 use super::segments::{self, DOUBLED};
 
-/// The longest path, in bytes, about which there is anything to decide. A file name of 255 characters takes nine bytes
-/// for each, where all of them are three bytes of UTF-8 and escaped.
-const LONGEST: usize = 255 * 9 + 9;
+/// The longest path, in bytes, about which there is anything to decide. Most file systems have names of 255 bytes,
+/// which take 765 where all of them are escaped: two such names fit, in a long folder.
+const LONGEST: usize = 2048;
 /// The most percent signs that are left after decoding once. An address in a path, escaped twice, has some dozens.
 const MOST_PERCENT: usize = 256;
+/// The most slashes, escaped ones included, of a path about which there is anything to decide.
+const MOST_SLASHES: usize = 128;
 /// The most names with a dot in front, in a path with dot segments. Browsers resolve dot segments themselves.
 const MOST_DOTTED: usize = 64;
 
@@ -63,6 +65,9 @@ impl<'a> RequestPath<'a> {
             return Err(Ambiguous::because("a backslash"));
         }
         let escapes::Spelled { mut text, opaque, mut decoded } = escapes::spell(raw)?;
+        if memchr::memchr3_iter(b'/', escapes::SLASH, b'\\', &decoded).nth(MOST_SLASHES).is_some() {
+            return Err(Ambiguous::because("so many slashes"));
+        }
         let opaque = opaque.map(|byte| Ambiguous::bytes(&[byte]));
         if has_dot_segments(&text) {
             // What a dot segment takes back depends on where segments end.
@@ -177,6 +182,9 @@ fn has_dot_segments(text: &str) -> bool {
 }
 
 fn merge_slashes(text: &mut Vec<u8>) {
+    if memmem::find(text, b"//").is_none() {
+        return;
+    }
     text.dedup_by(|next, before| (*before, *next) == (b'/', b'/'));
 }
 

@@ -27,6 +27,12 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
     let (mut watched, mut wide) = (false, false);
     let mut rest = text;
     while let [first, behind @ ..] = rest {
+        let is_plain = |byte: u8| byte.is_ascii() & (byte != b'%');
+        if !watched && is_plain(*first) {
+            let count = plain.extend_while(rest, is_plain, |byte| byte.to_ascii_lowercase());
+            rest = rest.get(count..).unwrap_or_default();
+            continue;
+        }
         let open = watched && is_open(plain.written());
         if first.is_ascii() && (*first == b'%' || !(open && wide)) {
             if *first == b'%' {
@@ -90,7 +96,10 @@ fn first_letter(text: &[u8]) -> Option<char> {
             char::from_u32(u32::from(first & 0xf) << 12 | rest(second) << 6 | rest(third))
                 .filter(|&letter| letter >= '\u{800}')
         }
-        [0xf0..=0xf4, ..] => std::str::from_utf8(text.get(..4)?).ok()?.chars().next(),
+        [first @ 0xf0..=0xf4, second @ 0x80..=0xbf, third @ 0x80..=0xbf, fourth @ 0x80..=0xbf, ..] => {
+            char::from_u32(u32::from(first & 7) << 18 | rest(second) << 12 | rest(third) << 6 | rest(fourth))
+                .filter(|&letter| letter >= '\u{10000}')
+        }
         _ => None,
     }
 }
@@ -184,11 +193,13 @@ fn push_sign(letter: char, plain: &mut FixedBuffer) {
 fn push_letter(letter: char, plain: &mut Vec<u8>) {
     match letter {
         '\u{4e00}'..='\u{9fff}' => push(letter, plain),
-        '\0'..FIRST_LARGE => SMALL.push(letter, plain),
-        _ => decompose_compatible(letter, |part| match part {
-            '\0'..FIRST_LARGE => SMALL.push(part, plain),
-            _ => push_part(part, plain),
-        }),
+        _ => match PlainForms::of(letter) {
+            Some(forms) => forms.push(letter, plain),
+            None => decompose_compatible(letter, |part| match PlainForms::of(part) {
+                Some(forms) => forms.push(part, plain),
+                None => push_part(part, plain),
+            }),
+        },
     }
 }
 
@@ -204,27 +215,44 @@ fn push_part(part: char, plain: &mut Vec<u8>) {
     }
 }
 
-/// Precomputed plain forms of the characters below U+3400, which are those of most scripts.
-struct Small {
+/// Precomputed plain forms of the characters of a block.
+struct PlainForms {
+    first: char,
     text: Vec<u8>,
     /// Where the form of each character ends in `text`.
     ends: Vec<u32>,
 }
 
-const FIRST_LARGE: char = '\u{3400}';
+/// Most scripts.
+static SCRIPTS: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\0', '\u{3400}'));
+/// Ligatures, and letters in the shapes that they have within words.
+static PRESENTATION_FORMS: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{f900}', '\u{10000}'));
+/// Mathematical letters, and those in circles and boxes.
+static ORNAMENTAL_LETTERS: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{1d400}', '\u{1f200}'));
 
-static SMALL: LazyLock<Small> = LazyLock::new(|| {
-    let mut small = Small { text: Vec::new(), ends: Vec::new() };
-    for letter in '\0'..FIRST_LARGE {
-        decompose_compatible(letter, |part| push_part(part, &mut small.text));
-        small.ends.push(u32::try_from(small.text.len()).unwrap_or(u32::MAX));
+impl PlainForms {
+    /// Computes the forms from `first` to the character before `end`.
+    fn new(first: char, end: char) -> Self {
+        let mut forms = Self { first, text: Vec::new(), ends: Vec::new() };
+        for letter in first..end {
+            decompose_compatible(letter, |part| push_part(part, &mut forms.text));
+            forms.ends.push(u32::try_from(forms.text.len()).unwrap_or(u32::MAX));
+        }
+        forms
     }
-    small
-});
 
-impl Small {
+    /// The forms with that of this character, if it is in one of the blocks.
+    fn of(letter: char) -> Option<&'static Self> {
+        match letter {
+            ..'\u{3400}' => Some(&SCRIPTS),
+            '\u{f900}'..'\u{10000}' => Some(&PRESENTATION_FORMS),
+            '\u{1d400}'..'\u{1f200}' => Some(&ORNAMENTAL_LETTERS),
+            _ => None,
+        }
+    }
+
     fn push(&self, letter: char, plain: &mut Vec<u8>) {
-        let at = letter as usize;
+        let at = (letter as usize).saturating_sub(self.first as usize);
         let end = |at: usize| self.ends.get(at).map_or(0, |end| *end as usize);
         let begin = at.checked_sub(1).map_or(0, end);
         plain.extend_from_slice(self.text.get(begin..end(at)).unwrap_or_default());

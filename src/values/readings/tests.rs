@@ -261,6 +261,8 @@ fn what_is_costly_to_read_has_limits() {
         ("/a", "/.", MOST_DOTTED - 1),
         ("/a/./b", "/.git", MOST_DOTTED - 2),
         ("/a", "/...", MOST_LEFT_OUT),
+        ("/a%20", "/b", MOST_SLASHES - 1),
+        ("/a%20", "%2Fb", MOST_SLASHES - 1),
     ];
     for (before, piece, count) in fine {
         assert!(RequestPath::read(&repeated(before, piece, count)).is_ok(), "{before} {piece} {count}");
@@ -270,6 +272,9 @@ fn what_is_costly_to_read_has_limits() {
         ("/a", "/.", MOST_DOTTED),
         ("/a/./b", "/.git", MOST_DOTTED - 1),
         ("/a", "/...", MOST_LEFT_OUT + 1),
+        ("/a%20", "/b", MOST_SLASHES),
+        ("/a%20", "%2Fb", MOST_SLASHES),
+        ("/a%20", "%5Cb", MOST_SLASHES),
     ];
     for (before, piece, count) in beyond {
         assert!(is_beyond_limits(&repeated(before, piece, count)), "{before} {piece} {count}");
