@@ -17,10 +17,15 @@ use crate::values::reason::Reason;
 pub(crate) static SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 static SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 
+/// Whether a browser fetches the script of a worker to register it.
+pub(crate) fn is_script(facts: &RequestFacts<'_>) -> bool {
+    facts.headers.has(&SERVICE_WORKER)
+}
+
 /// Refuses the script of a worker that could stand in front of our addresses, unless the route trusts its application
 /// with that.
 pub(crate) fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Result<(), Reason> {
-    if route.service_workers || !facts.headers.has(&SERVICE_WORKER) {
+    if route.service_workers || !is_script(facts) {
         return Ok(());
     }
     let path = facts.target.path().text();

@@ -26,6 +26,7 @@ pub(crate) fn read(table: &RawTable<'_>, own: Option<&[OriginPattern]>) -> Logou
         allowed,
         grace: table.item("grace").and_then(|item| grace(&item)).unwrap_or(ONE_SECOND.saturating_mul(5)),
         clear_site_data: clear_site_data(table),
+        close_tabs: table.item("close_tabs").and_then(|item| item.switch()).unwrap_or(false),
     }
 }
 

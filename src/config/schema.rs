@@ -81,7 +81,7 @@ pub(crate) const LOGIN: Schema = Schema {
 /// `[logout]`
 pub(crate) const LOGOUT: Schema = Schema {
     table: "logout",
-    keys: &["paths", "get", "next", "allowed_origins", "grace", "clear_site_data"],
+    keys: &["paths", "get", "next", "allowed_origins", "grace", "clear_site_data", "close_tabs"],
     later: &[],
 };
 

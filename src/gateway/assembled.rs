@@ -87,6 +87,8 @@ pub(crate) struct Assembled {
     pub(super) cookie_debts: Duration,
     /// What is learned of the applications of each host, or of all hosts.
     pub(super) learned: Vec<(Option<Host>, Arc<LearnedNames>)>,
+    /// The hosts, or all, whose applications may have service workers in front of our own addresses.
+    pub(super) worker_hosts: Vec<Option<Host>>,
     pub(super) clock: Clock,
     /// What the gateway writes and reads back is signed with these. They outlive the configuration.
     pub(super) keys: Arc<MacKeys>,
@@ -116,6 +118,8 @@ impl Assembled {
         };
         let users = Arc::new(CurrentUsers::new(settings.users));
         let routes: Vec<_> = settings.routes.into_iter().map(|route| route.assemble(upstreams, clock)).collect();
+        let with_workers = routes.iter().filter(|route| route.service_workers);
+        let worker_hosts = with_workers.map(|route| route.host.clone()).collect();
         let learned = routes.iter().map(|route| (route.host.clone(), Arc::clone(&route.learned))).collect();
         let heads = HeadRules::new(settings.identity, settings.hosts.clone(), settings.own_pages.clone());
         let heads = Arc::new(heads);
@@ -126,7 +130,7 @@ impl Assembled {
             routes: RouteTable::new(&settings.hosts, &routes),
             heads,
             applications: Arc::new(applications),
-            pages: Pages::new(settings.pages, &addresses)?,
+            pages: Pages::new(settings.pages, &addresses, &settings.own_pages)?,
             hosts: settings.hosts,
             trusted: settings.trusted,
             own_pages: settings.own_pages,
@@ -143,6 +147,7 @@ impl Assembled {
             max_cookie_header: settings.cookies.max_header,
             cookie_debts: settings.cookies.debts,
             learned,
+            worker_hosts,
             clock: clock.clone(),
             keys,
         })

@@ -17,11 +17,13 @@ use super::requester::Requester;
 use super::sign_in_out::{BuiltInAnswer, SignInOut, query, sign_in_out_request};
 use crate::admission::cross_site;
 use crate::admission::facts::RequestFacts;
+use crate::admission::service_worker;
 use crate::logout::answer;
 use crate::logout::request::LogoutRequest;
-use crate::pages::{Language, SignInForm, SignedInPage};
+use crate::pages::{Language, SignInForm, SignedInPage, tabs};
 use crate::session::record::Session;
 use crate::values::form::FormValue;
+use crate::values::origin::Host;
 use crate::values::own_hosts::HostId;
 use crate::values::own_path::{OwnPage, is_reserved};
 use crate::values::reason::{Reason, Refusal};
@@ -211,6 +213,7 @@ fn further(
             requester.is_known()?;
             session(facts, requester, assembled)
         }
+        tabs::NAME if gives_worker(facts, assembled) => assembled.pages.tabs_worker(),
         "style.css" => assembled.pages.style(),
         "logo" => assembled.pages.logo(),
         _ => return Err(Reason::NoRoute.into()),
@@ -228,11 +231,31 @@ fn goodbye(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assemble
     let language = assembled.pages.language(facts.headers);
     match &requester.session {
         Some(session) => signed_in_page(language, session, (&assembled.login.next, facts.host), false, assembled),
-        None => {
-            let receipt = Receipt::from_query(&query(facts), &assembled.keys);
-            assembled.pages.goodbye(language, StatusCode::OK, receipt.as_ref())
-        }
+        None => match Receipt::from_query(&query(facts), &assembled.keys) {
+            Some(receipt) if closes_tabs(facts, requester, assembled) => {
+                assembled.pages.goodbye_to_all_tabs(language, &receipt)
+            }
+            receipt => assembled.pages.goodbye(language, StatusCode::OK, receipt.as_ref()),
+        },
     }
+}
+
+/// Only to a browser that registers it, where it is wanted.
+fn gives_worker(facts: &RequestFacts<'_>, assembled: &Assembled) -> bool {
+    assembled.logout.close_tabs && service_worker::is_script(facts)
+}
+
+/// Whether this browser's other tabs are sent to the sign-in page: where it comes from a page of this host, not from a
+/// link that somebody made; where it is certain that nobody is signed in; and not where an application may have a
+/// service worker in the place of ours.
+fn closes_tabs(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> bool {
+    let has_worker = |host: &Option<Host>| {
+        host.as_ref().is_none_or(|host| assembled.hosts.names().get(facts.host.index()) == Some(host))
+    };
+    assembled.logout.close_tabs
+        && facts.fetch_site() == Some("same-origin")
+        && requester.is_known().is_ok()
+        && !assembled.worker_hosts.iter().any(has_worker)
 }
 
 /// Who is signed in. Asking does not prolong the session.

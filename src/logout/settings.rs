@@ -20,6 +20,8 @@ pub struct LogoutSettings {
     pub grace: Duration,
     /// The value of `Clear-Site-Data`, where something is configured.
     pub clear_site_data: Option<HeaderValue>,
+    /// Whether the goodbye page sends other tabs of its host to the sign-in page.
+    pub close_tabs: bool,
 }
 
 #[cfg(test)]
@@ -34,6 +36,7 @@ pub(super) mod tests {
             allowed: AllowedOrigins::new([]),
             grace: Duration::from_secs(5),
             clear_site_data: None,
+            close_tabs: false,
         }
     }
 }

@@ -9,6 +9,7 @@ mod page;
 mod policy;
 mod problem;
 mod samples;
+pub(crate) mod tabs;
 mod theme;
 
 use bytes::Bytes;
@@ -28,6 +29,7 @@ pub use self::theme::Theme;
 use self::page::Page;
 use self::policy::Policies;
 use crate::http1::headers::Headers;
+use crate::values::own_path::OwnPages;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
@@ -71,6 +73,7 @@ pub(crate) struct Pages {
     policies: Policies,
     style: Bytes,
     picture: Logo,
+    tabs_worker: Bytes,
 }
 
 /// The policy of the pages cannot be written as a header.
@@ -84,8 +87,8 @@ impl std::fmt::Display for BrokenPages {
 }
 
 impl Pages {
-    /// The pages.
-    pub(crate) fn new(settings: PageSettings, addresses: &Addresses) -> Result<Self, BrokenPages> {
+    /// The pages. `own` are all addresses of the gateway.
+    pub(crate) fn new(settings: PageSettings, addresses: &Addresses, own: &OwnPages) -> Result<Self, BrokenPages> {
         let PageSettings { brand, theme } = settings;
         let style = colours(brand.colour) + theme.style();
         let policies = Policies::new(&style).map_err(|error| BrokenPages(error.to_string()))?;
@@ -94,7 +97,7 @@ impl Pages {
         let (style_at, picture_at) = (versioned("style.css", style.as_bytes()), versioned("logo", &picture.bytes));
         let brand = context! { name => brand.name.as_str(), beside_logo => name, logo => picture_at };
         let around = around(brand, stylesheet(&style_at, &style), addresses);
-        Ok(Self { theme, around, policies, style: style.into(), picture })
+        Ok(Self { theme, around, policies, style: style.into(), picture, tabs_worker: tabs::worker(own) })
     }
 
     /// The language for these request headers.
@@ -143,7 +146,18 @@ impl Pages {
     /// The end of a sign-out.
     pub(crate) fn goodbye(&self, language: Language, status: StatusCode, receipt: Option<&Receipt>) -> Reply {
         let unconfirmed = status == StatusCode::SERVICE_UNAVAILABLE;
-        self.page(language, status, &Page::Goodbye { receipt, unconfirmed })
+        self.page(language, status, &Page::Goodbye { receipt, unconfirmed, closes_tabs: false })
+    }
+
+    /// The same, with the script that sends other tabs of this site to the sign-in page.
+    pub(crate) fn goodbye_to_all_tabs(&self, language: Language, receipt: &Receipt) -> Reply {
+        let goodbye = Page::Goodbye { receipt: Some(receipt), unconfirmed: false, closes_tabs: true };
+        self.page(language, StatusCode::OK, &goodbye)
+    }
+
+    /// The worker of that script.
+    pub(crate) fn tabs_worker(&self) -> Reply {
+        tabs::reply(&self.tabs_worker)
     }
 
     /// A refusal. `switch` is the sign-in form that leads back to what was asked for.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use minijinja::{Value, context};
 
 use super::policy::{Needs, SHOW_PASSWORD};
+use super::tabs::CLOSE_TABS;
 use crate::values::application_outcome::ApplicationOutcome;
 use crate::values::own_path;
 use crate::values::reason::{Reason, Refusal};
@@ -106,7 +107,7 @@ pub(super) enum Page<'a> {
     Password(PasswordPage<'a>),
     Sessions(SessionsPage<'a>),
     Confirm { action: &'a str, next: Option<&'a str>, user: Option<&'a str>, problem: Option<Reason> },
-    Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool },
+    Goodbye { receipt: Option<&'a Receipt>, unconfirmed: bool, closes_tabs: bool },
     Refused { refusal: &'a Refusal, switch: Option<&'a str> },
 }
 
@@ -132,6 +133,7 @@ impl Page<'_> {
             }
             Self::SignedIn(_) | Self::Sessions(_) | Self::Confirm { .. } => Needs::Form,
             Self::Refused { refusal, .. } if next_steps(refusal.reason).contains(&NextStep::Logout) => Needs::Form,
+            Self::Goodbye { closes_tabs: true, .. } => Needs::Worker,
             Self::Password(_) | Self::Goodbye { .. } | Self::Refused { .. } => Needs::Nothing,
         }
     }
@@ -172,7 +174,10 @@ impl Page<'_> {
             Self::Confirm { action, next, user, problem } => {
                 context! { action, next, user, problem => problem.map(Reason::id) }
             }
-            Self::Goodbye { receipt, unconfirmed } => context! { receipt => receipt.map(render_receipt), unconfirmed },
+            Self::Goodbye { receipt, unconfirmed, closes_tabs } => {
+                let script = closes_tabs.then(|| Value::from_safe_string(CLOSE_TABS.to_owned()));
+                context! { receipt => receipt.map(render_receipt), unconfirmed, script }
+            }
             Self::Refused { refusal, switch } => {
                 let reason = refusal.reason;
                 let detail = (refusal.message != reason.message()).then_some(&refusal.message);

@@ -5,6 +5,8 @@ use http::HeaderValue;
 use http::header::InvalidHeaderValue;
 use sha2::{Digest, Sha256};
 
+use super::tabs::CLOSE_TABS;
+
 /// The script of the sign-in form: a button that shows the password. Without scripts there is no such button.
 pub(super) const SHOW_PASSWORD: &str = include_str!("show_password.js");
 
@@ -15,6 +17,8 @@ pub(super) enum Needs {
     FormAndScript,
     /// It has a form.
     Form,
+    /// It has the script that sends other tabs away, and its worker.
+    Worker,
     /// It is read.
     Nothing,
 }
@@ -24,6 +28,7 @@ pub(super) enum Needs {
 pub(super) struct Policies {
     form_and_script: HeaderValue,
     form: HeaderValue,
+    worker: HeaderValue,
     nothing: HeaderValue,
 }
 
@@ -37,6 +42,8 @@ impl Policies {
         );
         Ok(Self {
             form_and_script: format!("{always}; script-src {}", hash(SHOW_PASSWORD)).try_into()?,
+            worker: format!("{always}; form-action 'self'; script-src {}; worker-src 'self'", hash(CLOSE_TABS))
+                .try_into()?,
             nothing: format!("{always}; form-action 'self'").try_into()?,
             form: always.try_into()?,
         })
@@ -49,6 +56,7 @@ impl Policies {
         match needs {
             Needs::FormAndScript => &self.form_and_script,
             Needs::Form => &self.form,
+            Needs::Worker => &self.worker,
             Needs::Nothing => &self.nothing,
         }
     }

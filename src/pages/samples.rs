@@ -84,11 +84,12 @@ pub(super) fn each(text: &str, mut each: impl FnMut(Page<'_>)) {
     sessions(text, &mut each);
     each(Page::Confirm { action: text, next: None, user: None, problem: None });
     each(Page::Confirm { action: text, next: Some(text), user: Some(text), problem: Some(Reason::CrossSite) });
-    each(Page::Goodbye { receipt: None, unconfirmed: false });
-    each(Page::Goodbye { receipt: Some(&nobody), unconfirmed: false });
-    each(Page::Goodbye { receipt: Some(&unnamed), unconfirmed: false });
-    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false });
-    each(Page::Goodbye { receipt: Some(&known), unconfirmed: true });
+    each(Page::Goodbye { receipt: None, unconfirmed: false, closes_tabs: false });
+    each(Page::Goodbye { receipt: Some(&nobody), unconfirmed: false, closes_tabs: false });
+    each(Page::Goodbye { receipt: Some(&unnamed), unconfirmed: false, closes_tabs: false });
+    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false, closes_tabs: false });
+    each(Page::Goodbye { receipt: Some(&known), unconfirmed: true, closes_tabs: false });
+    each(Page::Goodbye { receipt: Some(&known), unconfirmed: false, closes_tabs: true });
     for reason in Reason::ALL {
         each(Page::Refused { refusal: &reason.into(), switch: None });
         each(Page::Refused {

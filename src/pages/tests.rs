@@ -1,12 +1,15 @@
 //! Pages as answers: escaping, languages, brand, headers.
 
 use super::*;
+use crate::values::own_path::OwnPath;
 use crate::values::receipt::{Step, StepReceipt};
 use data_encoding::BASE64;
 
 fn pages_of(brand: Brand) -> Pages {
     let settings = PageSettings { brand, theme: Theme::built_in().unwrap() };
-    Pages::new(settings, &Addresses::samples()).unwrap()
+    let path = |text| OwnPath::parse(text).unwrap();
+    let own = OwnPages::new(path("/Sign-In"), vec![path("/logout"), path("/bye")]).unwrap();
+    Pages::new(settings, &Addresses::samples(), &own).unwrap()
 }
 
 fn pages() -> Pages {
@@ -38,7 +41,7 @@ fn every_page_escapes_what_it_is_given() {
             let reply = pages.page(language, StatusCode::OK, &page);
             let text = text(&reply);
             assert!(text.starts_with("<!doctype html>") && text.ends_with("</html>"), "{text}");
-            let ours = usize::from(page.needs() == policy::Needs::FormAndScript);
+            let ours = usize::from(matches!(page.needs(), policy::Needs::FormAndScript | policy::Needs::Worker));
             assert_eq!(text.matches("<script").count(), ours, "{page:?}: {text}");
             assert!(!text.contains("\"\"><"), "{page:?}: {text}");
             assert!(header(&reply, "content-security-policy").starts_with("default-src 'none'"));
@@ -64,6 +67,7 @@ fn each_page_may_do_what_it_has_to_and_nothing_else() {
         let script = text.split("<script").nth(1).map(|rest| rest.split('>').nth(1).unwrap());
         assert_eq!(script.is_some(), policy.contains("script-src"), "{page:?}");
         assert!(script.is_none_or(|_| policy.contains("script-src 'sha256-")), "{policy}");
+        assert_eq!(policy.contains("worker-src 'self'"), page.needs() == policy::Needs::Worker, "{page:?}");
     });
 }
 
@@ -77,6 +81,22 @@ fn the_script_of_the_form_is_the_one_that_its_policy_names() {
     assert!(script.contains("getElementById") && before.contains("id=\"password\""));
     let policy = header(&reply, "content-security-policy");
     assert!(policy.ends_with(&format!("; script-src {}", digest(script))), "{policy}");
+}
+
+#[test]
+fn the_script_that_closes_tabs_is_the_one_that_its_policy_names_and_its_worker_spares_our_pages() {
+    let pages = pages();
+    let reply = pages.goodbye_to_all_tabs(Language(0), &samples::receipt("x"));
+    let body = std::str::from_utf8(&reply.body).unwrap();
+    let script = body.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
+    assert!(header(&reply, "content-security-policy").contains(&format!("; script-src {}; worker", digest(script))));
+    assert!(script.contains("/.exeunt/tabs.js") && text(&reply).contains("data-one=\"1 other open tab "));
+    let worker = pages.tabs_worker();
+    assert!(text(&worker).starts_with("const login = \"/Sign-In\", own = [\"/sign-in\",\"/logout\",\"/bye\"];\n"));
+    assert!(!text(&worker).contains("onfetch") && !text(&worker).contains("onmessage"), "it answers nothing");
+    assert_eq!(header(&worker, "service-worker-allowed"), "/");
+    assert_eq!(header(&worker, "content-security-policy"), "default-src 'none'");
+    assert_eq!(header(&worker, "cache-control"), "no-store");
 }
 
 #[test]

@@ -146,6 +146,11 @@ impl OwnPages {
         &self.login
     }
 
+    /// The sign-in path and the sign-out paths, besides those below [`RESERVED`].
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.login).chain(&self.logout).map(OwnPath::as_str)
+    }
+
     /// The sign-out path that the gateway's own pages use: the first of them.
     pub(crate) fn logout(&self) -> &str {
         self.logout.first().map_or("", OwnPath::as_str)

@@ -55,6 +55,7 @@ mod sign_in;
 mod sign_out;
 mod spellings;
 mod stores;
+mod tabs;
 mod telling;
 mod throttling;
 
@@ -106,6 +107,7 @@ fn settings() -> GatewaySettings {
             allowed,
             grace: Duration::from_secs(5),
             clear_site_data: None,
+            close_tabs: false,
         },
         requests_per_session: 500,
         cookies: Default::default(),

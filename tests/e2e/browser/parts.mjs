@@ -91,7 +91,7 @@ export async function startShop(folder) {
   return new Part(server, { cwd: folder, env }).listening(/Serving on http:\/\/127\.0\.0\.1:(\d+)/);
 }
 
-const configuration = ({ upstream, route = "", login = "/login", logout = ["/logout"], next }) => `
+const configuration = ({ upstream, route = "", login = "/login", logout = ["/logout"], next, closeTabs }) => `
 listen = ["127.0.0.1:0"]
 public_url = "http://localhost:8080"
 hosts = ["${PLAIN_NAME}"]
@@ -116,6 +116,7 @@ path = "${login}"
 [logout]
 paths = ${JSON.stringify(logout)}
 ${next ? `next = "${next}"` : ""}
+${closeTabs ? "close_tabs = true" : ""}
 
 [log]
 format = "json"

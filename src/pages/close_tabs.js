@@ -1,0 +1,18 @@
+(async () => {
+  const workers = navigator.serviceWorker, line = document.getElementById("tabs");
+  if (!workers) return;
+  workers.onmessage = ({ data }) => {
+    if (!line || !Number.isInteger(data) || data < 1) return;
+    line.textContent = data === 1 ? line.dataset.one : line.dataset.other.replace("{count}", data);
+    line.hidden = false;
+  };
+  const script = "/.exeunt/tabs.js", scope = location.origin + "/";
+  const there = (await workers.getRegistrations()).find((other) => other.scope === scope);
+  if (there) {
+    // A worker of an application stays as it is.
+    const theirs = [there.installing, there.waiting, there.active].filter(Boolean);
+    if (!theirs.length || theirs.some((other) => new URL(other.scriptURL).pathname !== script)) return;
+  }
+  // At one address the browser would bring the registration back that an open page still uses, and run nothing.
+  await workers.register(script + "?" + crypto.randomUUID(), { scope: "/", updateViaCache: "none" });
+})().catch(() => {});
