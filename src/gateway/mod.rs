@@ -185,6 +185,7 @@ impl Gateway {
         let over = self.pipeline.end(Which::Expired, terms.clone()).await;
         self.pipeline.end(Which::Owed, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;
+        self.save_notes().await;
         // What the store does not confirm now is asked for in the next round.
         let gone = self.sessions().confirm_some().await.unwrap_or_default();
         self.pipeline.end(Which::Ended(gone), self.unattended()).await;
@@ -198,14 +199,25 @@ impl Gateway {
     /// The store does not answer.
     pub async fn load_sessions(self: &Arc<Self>, pending: PendingEnds) -> Result<usize, Unavailable> {
         self.sessions().take_over(pending);
+        self.sessions().load_debts().await?;
+        self.load_learned().await?;
         self.sessions().load_all().await?;
         self.review_sessions().await;
         Ok(self.sessions().len())
     }
 
-    /// Tells the store when sessions were used, before the program ends.
+    /// Tells the store when sessions were used, and whatever else it lacks, before the program ends.
     pub async fn save_all_uses(&self) {
         self.sessions().save_uses(self.pipeline.clock.now(), Duration::ZERO).await;
+        self.save_notes().await;
+    }
+
+    async fn save_notes(&self) {
+        self.sessions().save_notes(&self.upstreams.all_learned()).await;
+    }
+
+    async fn load_learned(&self) -> Result<(), Unavailable> {
+        self.sessions().load_learned(&self.upstreams.all_learned()).await
     }
 
     /// Background work, forever: ends expired sessions and those that other gateways on the same store ended.

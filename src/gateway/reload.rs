@@ -40,6 +40,10 @@ impl Gateway {
         let assembled = Assembled::new(settings, keys, &self.upstreams, &self.pipeline.clock)?;
         let gateway = Arc::clone(self);
         let put_to_work = to_the_end(async move {
+            // Of upstreams that were not in use.
+            if gateway.load_learned().await.is_err() {
+                tracing::warn!("the session store does not say which cookies applications keep from scripts");
+            }
             gateway.sessions().set_limits(sessions);
             gateway.pipeline.debts.set_lifetime(assembled.cookie_debts);
             // First, so that nobody is missed: whoever signs in from now on is judged by the new configuration, and

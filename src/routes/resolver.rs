@@ -89,6 +89,13 @@ impl Upstreams {
         one_for(&self.learned, addresses, LearnedNames::default)
     }
 
+    /// What is learned of every list of upstreams in use.
+    pub(crate) fn all_learned(&self) -> Vec<(String, Arc<LearnedNames>)> {
+        let text = |list: &[UpstreamAddress]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let known = self.learned.lock();
+        known.iter().filter_map(|(list, names)| Some((text(list), names.upgrade()?))).collect()
+    }
+
     /// The turns of logout calls to these addresses that no browser waits for.
     pub(crate) fn call_turns(&self, addresses: &[UpstreamAddress]) -> Arc<Semaphore> {
         one_for(&self.call_turns, addresses, || Semaphore::new(CALLS_AT_ONCE))

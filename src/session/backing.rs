@@ -16,7 +16,8 @@ use super::loads::Loads;
 use super::pending::PendingEnds;
 use super::record::Session;
 use super::store::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Unavailable, Use,
 };
 use crate::values::identity::UserKey;
 use crate::values::mac::{MacKeys, Purpose};
@@ -221,6 +222,23 @@ impl Backing {
             IdleEnd::Used(at) => Err(self.clock.moment_of(at)),
         });
         whole(names.len(), ends.collect())
+    }
+
+    pub(super) async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
+        in_time(self.store.put_notes(notes)).await
+    }
+
+    pub(super) async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
+        in_time(self.store.notes(kind, most)).await
+    }
+
+    /// The time that a store knows of a moment.
+    pub(super) fn wall_at(&self, moment: Moment) -> WallTime {
+        self.clock.wall_at(moment)
+    }
+
+    pub(super) fn wall(&self) -> WallTime {
+        self.clock.wall()
     }
 
     /// What other replicas did, whenever that is.

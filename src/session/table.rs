@@ -7,6 +7,7 @@
 mod cookies;
 mod ends;
 mod loading;
+mod notes;
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -137,6 +138,9 @@ impl SessionTable {
 
     /// The same, which notes what browsers hold of the sessions that end.
     pub(crate) fn with_debts(self, debts: &Arc<Debts>) -> Self {
+        if self.backing.is_some() {
+            debts.keep();
+        }
         Self { debts: Some(Arc::clone(debts)), ..self }
     }
 
@@ -320,9 +324,7 @@ impl SessionTable {
         let keys = session.keys();
         // First: a browser whose key is not found any more is told at once what it has to forget. With the next answer
         // it may have the key of somebody else.
-        if let Some(debts) = &self.debts {
-            debts.owe(&keys, &session.close_vault().in_browser);
-        }
+        self.leave_debts(session);
         for key in keys {
             self.by_key.remove(&key);
         }

@@ -1,18 +1,22 @@
 //! What browsers still hold of sessions that ended without them: an idle expiry, a revocation. When a browser shows the
-//! key of such a session, the answer expires these cookies, before anybody else signs in there.
+//! key of such a session, the answer expires these cookies, before anybody else signs in there. A store keeps them over
+//! a restart.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::browser_cookie::BrowserCookie;
+use super::saved::{Reader, Writer};
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment};
 
 /// Keys of ended sessions. One more takes the place of the oldest: some 20 MiB at most.
-const MOST: usize = 10_000;
+pub(crate) const MOST: usize = 10_000;
+/// Keys of which the store does not know the last. Beyond that it keeps some debts too long: a browser is told twice.
+const MOST_UNSAVED: usize = 2 * MOST;
 
 /// The table.
 #[derive(Debug)]
@@ -30,10 +34,33 @@ struct Table {
     by_key: HashMap<SessionKey, Debt>,
     /// Keys with the moments of their ends, the oldest first.
     order: VecDeque<(Moment, SessionKey)>,
+    /// Keys of which the store does not have what is here.
+    unsaved: HashSet<SessionKey>,
+    /// Whether there is a store.
+    is_kept: bool,
 }
 
-/// The cookies of each host.
-type Debt = Vec<(Box<str>, Vec<BrowserCookie>)>;
+/// What a browser holds of one session.
+#[derive(Debug)]
+struct Debt {
+    /// When the session ended.
+    at: Moment,
+    /// The cookies of each host.
+    hosts: InBrowser,
+}
+
+type InBrowser = Vec<(Box<str>, Vec<BrowserCookie>)>;
+
+/// The debt of one key as a store keeps it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SavedDebt {
+    /// The key of the ended session.
+    pub(crate) key: SessionKey,
+    /// When it ended.
+    pub(crate) at: Moment,
+    /// The cookies; empty where nothing is owed any more.
+    pub(crate) content: Vec<u8>,
+}
 
 impl Debts {
     /// Nothing is owed, and debts stand for no time.
@@ -47,21 +74,18 @@ impl Debts {
         self.lifetime.store(lifetime.as_secs(), Ordering::Relaxed);
     }
 
+    /// From now on changes are noted for a store.
+    pub(crate) fn keep(&self) {
+        self.table.lock().is_kept = true;
+    }
+
     /// Notes the cookies of an ended session, under each of its keys.
     pub(crate) fn owe(&self, keys: &[SessionKey], cookies: &[(Box<str>, Vec<BrowserCookie>)]) {
         if cookies.is_empty() {
             return;
         }
         let now = self.clock.now();
-        let mut table = self.table.lock();
-        table.forget_before(self.oldest(now));
-        for key in keys {
-            if table.by_key.insert(*key, cookies.to_vec()).is_none() {
-                table.order.push_back((now, *key));
-            }
-        }
-        while table.by_key.len() > MOST && table.forget_oldest() {}
-        self.count.store(table.by_key.len(), Ordering::Release);
+        self.change(|table| keys.iter().for_each(|key| table.owe(*key, now, cookies)));
     }
 
     /// Whether nothing is owed.
@@ -74,34 +98,83 @@ impl Debts {
         if self.is_empty() {
             return Vec::new();
         }
-        let mut table = self.table.lock();
-        table.forget_before(self.oldest(self.clock.now()));
-        self.count.store(table.by_key.len(), Ordering::Release);
-        let debt = table.by_key.get(key).and_then(|debt| debt.iter().find(|(other, _)| **other == *host));
-        debt.map(|(_, cookies)| cookies.clone()).unwrap_or_default()
+        self.change(|table| {
+            let hosts = table.by_key.get(key).map(|debt| &debt.hosts);
+            let debt = hosts.and_then(|hosts| hosts.iter().find(|(other, _)| **other == *host));
+            debt.map(|(_, cookies)| cookies.clone()).unwrap_or_default()
+        })
     }
 
     /// The browser that shows this key has been told to forget the cookies of this host.
     pub(crate) fn settle(&self, key: &SessionKey, host: &str) {
-        let mut table = self.table.lock();
-        table.settle(key, host);
-        self.count.store(table.by_key.len(), Ordering::Release);
+        self.change(|table| table.settle(key, host));
     }
 
-    /// What ended before this moment is owed no more.
-    fn oldest(&self, now: Moment) -> Moment {
-        now.before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed)))
+    /// What the store does not know of these keys. From now on it is taken to know it: see [`Debts::note_unsaved`].
+    pub(crate) fn take_unsaved_of(&self, keys: &[SessionKey]) -> Vec<SavedDebt> {
+        self.change(|table| keys.iter().filter_map(|key| table.take_unsaved(key)).collect())
+    }
+
+    /// The same of any keys, this many at most.
+    pub(crate) fn take_unsaved(&self, most: usize) -> Vec<SavedDebt> {
+        self.change(|table| {
+            let keys: Vec<_> = table.unsaved.iter().take(most).copied().collect();
+            keys.iter().filter_map(|key| table.take_unsaved(key)).collect()
+        })
+    }
+
+    /// The store has not taken these.
+    pub(crate) fn note_unsaved(&self, debts: &[SavedDebt]) {
+        self.change(|table| debts.iter().for_each(|debt| table.note_change(debt.key)));
+    }
+
+    /// Takes over what a store has kept, the newest first. What this version cannot read is not owed.
+    pub(crate) fn restore(&self, saved: Vec<SavedDebt>) {
+        self.change(|table| {
+            for SavedDebt { key, at, content } in saved.into_iter().rev() {
+                if let Some(hosts) = read(&content) {
+                    table.owe(key, at, &hosts);
+                    table.unsaved.remove(&key);
+                }
+            }
+        });
+    }
+
+    /// Does something with the table, after what stands no longer was forgotten and before what is too much is.
+    fn change<T>(&self, what: impl FnOnce(&mut Table) -> T) -> T {
+        let oldest = self.clock.now().before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed)));
+        let mut table = self.table.lock();
+        table.forget_before(oldest);
+        let done = what(&mut table);
+        while table.by_key.len() > MOST && table.forget_oldest() {}
+        self.count.store(table.by_key.len(), Ordering::Release);
+        done
     }
 }
 
 impl Table {
+    fn owe(&mut self, key: SessionKey, at: Moment, hosts: &[(Box<str>, Vec<BrowserCookie>)]) {
+        match self.by_key.insert(key, Debt { at, hosts: hosts.to_vec() }) {
+            // Noted before the end, and the end came.
+            Some(same) if same.hosts == hosts => {
+                self.by_key.insert(key, same);
+                return;
+            }
+            Some(_) => self.order.retain(|(_, other)| *other != key),
+            None => {}
+        }
+        self.order.push_back((at, key));
+        self.note_change(key);
+    }
+
     fn settle(&mut self, key: &SessionKey, host: &str) {
         let Some(debt) = self.by_key.get_mut(key) else { return };
-        debt.retain(|(other, _)| **other != *host);
-        if debt.is_empty() {
+        debt.hosts.retain(|(other, _)| **other != *host);
+        if debt.hosts.is_empty() {
             self.by_key.remove(key);
             self.order.retain(|(_, other)| other != key);
         }
+        self.note_change(*key);
     }
 
     fn forget_before(&mut self, moment: Moment) {
@@ -109,9 +182,42 @@ impl Table {
     }
 
     fn forget_oldest(&mut self) -> bool {
-        let oldest = self.order.pop_front();
-        oldest.map(|(_, key)| self.by_key.remove(&key)).is_some()
+        let Some((_, key)) = self.order.pop_front() else { return false };
+        self.by_key.remove(&key);
+        self.note_change(key);
+        true
     }
+
+    fn note_change(&mut self, key: SessionKey) {
+        if self.is_kept && self.unsaved.len() < MOST_UNSAVED {
+            self.unsaved.insert(key);
+        }
+    }
+
+    fn take_unsaved(&mut self, key: &SessionKey) -> Option<SavedDebt> {
+        self.unsaved.remove(key).then(|| match self.by_key.get(key) {
+            Some(Debt { at, hosts }) => SavedDebt { key: *key, at: *at, content: write(hosts) },
+            None => SavedDebt { key: *key, at: Moment::default(), content: Vec::new() },
+        })
+    }
+}
+
+fn write(hosts: &InBrowser) -> Vec<u8> {
+    let mut to = Writer::new();
+    to.put_list(hosts, |(host, cookies), to| {
+        to.put_bytes(host.as_bytes());
+        to.put_list(cookies, BrowserCookie::save);
+    });
+    to.into_bytes().to_vec()
+}
+
+fn read(content: &[u8]) -> Option<InBrowser> {
+    let mut from = Reader::new(content)?;
+    let hosts = from.list(|from| {
+        let host = std::str::from_utf8(from.bytes()?).ok()?.into();
+        Some((host, from.list(BrowserCookie::read)?))
+    })?;
+    (from.is_at_end() && !hosts.is_empty()).then_some(hosts)
 }
 
 #[cfg(test)]
@@ -157,5 +263,39 @@ mod tests {
         let table = debts.table.lock();
         assert_eq!((table.by_key.len(), table.order.len()), (MOST, MOST));
         assert!(!table.by_key.contains_key(&first));
+    }
+
+    #[test]
+    fn a_store_hears_of_every_change_once() {
+        let ((clock, hands), one, other) = (Clock::manual(), key(), key());
+        let debts = Debts::new(clock.clone());
+        debts.set_lifetime(Duration::from_secs(60));
+        debts.owe(&[one], &owed("a"));
+        assert!(debts.take_unsaved(10).is_empty(), "without a store nobody takes it");
+        debts.keep();
+        debts.owe(&[one, other], &owed("b"));
+        let saved = debts.take_unsaved_of(&[one]);
+        assert!(saved.len() == 1 && debts.take_unsaved_of(&[one]).is_empty());
+        debts.note_unsaved(&saved);
+        debts.owe(&[one], &owed("b"));
+        let mut both = debts.take_unsaved(10);
+        both.sort_by_key(|debt| debt.key != one);
+        assert!(both.len() == 2 && both[0] == saved[0] && debts.take_unsaved(10).is_empty());
+        hands.advance(Duration::from_secs(30));
+        let restarted = Debts::new(clock);
+        restarted.keep();
+        restarted.set_lifetime(Duration::from_secs(60));
+        both.push(SavedDebt { content: b"?".to_vec(), key: key(), at: both[0].at });
+        restarted.restore(both);
+        assert_eq!(restarted.of(&other, "shop.test"), owed("b")[1].1);
+        assert!(restarted.take_unsaved(10).is_empty(), "the store has them");
+        restarted.settle(&one, "app.test");
+        assert_eq!(restarted.take_unsaved(10).len(), 1);
+        restarted.settle(&one, "shop.test");
+        let settled = restarted.take_unsaved(10);
+        assert!(settled.len() == 1 && settled[0].key == one && settled[0].content.is_empty());
+        hands.advance(Duration::from_secs(31));
+        assert!(restarted.of(&other, "app.test").is_empty(), "their time counts from the end of the session");
+        assert!(restarted.take_unsaved(10).iter().all(|debt| debt.key == other && debt.content.is_empty()));
     }
 }

@@ -1,14 +1,20 @@
-//! The names of cookies that the applications of one pool keep from scripts. No browser may choose their values.
+//! The names of cookies that the applications of one pool keep from scripts. No browser may choose their values. A
+//! store keeps them over a restart.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use super::browser_cookie::BrowserCookie;
+use super::saved::{Reader, Writer};
 
 /// Names of one pool.
 const MOST: usize = 256;
+/// A longer name is not noted, in bytes.
+const LONGEST_NAME: usize = 256;
+/// In place of a longer path is the root, in bytes.
+const LONGEST_PATH: usize = 512;
 
 /// Names, each with the path under which a browser may hold it.
 #[derive(Debug, Default)]
@@ -16,20 +22,61 @@ pub(crate) struct LearnedNames {
     /// Most pools have few, and many none: then nothing is locked.
     count: AtomicUsize,
     paths: Mutex<HashMap<Box<[u8]>, Box<[u8]>>>,
+    /// Whether a store lacks some of them.
+    unsaved: AtomicBool,
 }
 
 impl LearnedNames {
     /// Notes a name. One too many is not noted: then a browser's cookie of that name passes, as without a vault.
     pub(super) fn note(&self, name: &[u8], path: &[u8]) {
+        if name.len() > LONGEST_NAME {
+            return;
+        }
+        let path = if path.len() > LONGEST_PATH { b"/" } else { path };
         let mut paths = self.paths.lock();
         if let Some(known) = paths.get_mut(name) {
-            if **known != *path {
-                *known = path.into();
+            if **known == *path {
+                return;
             }
+            *known = path.into();
         } else if paths.len() < MOST {
             paths.insert(name.into(), path.into());
             self.count.store(paths.len(), Ordering::Release);
+        } else {
+            return;
         }
+        self.unsaved.store(true, Ordering::Release);
+    }
+
+    /// All of them, if a store lacks some. From now on it is taken to have them: see [`LearnedNames::note_unsaved`].
+    pub(crate) fn take_unsaved(&self) -> Option<Vec<u8>> {
+        // Before they are read: what comes during that is saved the next time.
+        if !self.unsaved.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let paths = self.paths.lock();
+        let mut to = Writer::new();
+        to.put_number(paths.len() as u64);
+        paths.iter().flat_map(|(name, path)| [name, path]).for_each(|bytes| to.put_bytes(bytes));
+        Some(to.into_bytes().to_vec())
+    }
+
+    /// The store has not taken them.
+    pub(crate) fn note_unsaved(&self) {
+        self.unsaved.store(true, Ordering::Release);
+    }
+
+    /// Notes what a store has kept, as far as it is not known. What this version cannot read is learned again.
+    pub(crate) fn restore(&self, saved: &[u8]) {
+        let pair = |from: &mut Reader<'_>| Some((Box::<[u8]>::from(from.bytes()?), Box::<[u8]>::from(from.bytes()?)));
+        let kept = Reader::new(saved).and_then(|mut from| from.list(pair)).unwrap_or_default();
+        let mut paths = self.paths.lock();
+        for (name, path) in kept {
+            if paths.len() < MOST {
+                paths.entry(name).or_insert(path);
+            }
+        }
+        self.count.store(paths.len(), Ordering::Release);
     }
 
     /// Whether there are none.
@@ -70,5 +117,36 @@ mod tests {
         (0..2 * MOST).for_each(|number| names.note(number.to_string().as_bytes(), b"/"));
         assert_eq!(names.count.load(Ordering::Relaxed), MOST);
         assert!(names.path_of(b"sid").is_some() && names.path_of(b"511").is_none());
+    }
+
+    #[test]
+    fn what_is_long_is_cut() {
+        let names = LearnedNames::default();
+        names.note(&[b'n'; LONGEST_NAME + 1], b"/");
+        assert!(names.is_empty());
+        names.note(&[b'n'; LONGEST_NAME], &[b'/'; LONGEST_PATH + 1]);
+        assert_eq!(names.path_of(&[b'n'; LONGEST_NAME]).as_deref(), Some(b"/".as_slice()));
+    }
+
+    #[test]
+    fn a_store_gets_them_and_gives_them_back() {
+        let (names, restarted) = (LearnedNames::default(), LearnedNames::default());
+        assert!(names.take_unsaved().is_none());
+        names.note(b"sid", b"/shop");
+        names.note(b"php", b"/");
+        let saved = names.take_unsaved().unwrap();
+        names.note(b"php", b"/");
+        assert!(names.take_unsaved().is_none(), "nothing is new");
+        names.note_unsaved();
+        assert!(names.take_unsaved().is_some());
+        restarted.note(b"sid", b"/new");
+        for broken in [&b""[..], b"?", &saved[..saved.len() - 1]] {
+            restarted.restore(broken);
+        }
+        restarted.take_unsaved();
+        restarted.restore(&saved);
+        assert_eq!(restarted.path_of(b"sid").as_deref(), Some(b"/new".as_slice()));
+        assert_eq!(restarted.path_of(b"php").as_deref(), Some(b"/".as_slice()));
+        assert!(restarted.take_unsaved().is_none(), "the store has them");
     }
 }

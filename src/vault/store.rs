@@ -76,9 +76,12 @@ impl Vault {
             *dropped += jar.len();
             left.extend((jar.len() > 0).then(|| LastJar::new(&host.host, jar)));
         }
-        let holding = hosts.list.iter().filter(|host| !host.remembered.is_empty());
-        let in_browser = holding.map(|host| (host.host.clone(), host.remembered.clone())).collect();
-        Closed { dropped: hosts.dropped, in_browser }
+        Closed { dropped: hosts.dropped, in_browser: hosts.in_browser() }
+    }
+
+    /// What the browser holds, for each host.
+    pub(crate) fn in_browser(&self) -> Vec<(Box<str>, Vec<BrowserCookie>)> {
+        self.hosts.lock().in_browser()
     }
 
     /// Takes out what the jars had when they were closed. From now on nobody has it but the caller.
@@ -153,6 +156,11 @@ impl Vault {
 }
 
 impl Hosts {
+    fn in_browser(&self) -> Vec<(Box<str>, Vec<BrowserCookie>)> {
+        let holding = self.list.iter().filter(|host| !host.remembered.is_empty());
+        holding.map(|host| (host.host.clone(), host.remembered.clone())).collect()
+    }
+
     pub(super) fn find(&mut self, host: &str) -> Option<&mut HostCookies> {
         self.list.iter_mut().find(|other| *other.host == *host)
     }

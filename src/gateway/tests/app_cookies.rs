@@ -7,8 +7,8 @@ use crate::vault::rules::{AppCookies, CookieLimits, CookieRules, NamePattern};
 
 /// A browser: it keeps cookies by name and path, and sends all whose path covers the address.
 #[derive(Clone, Default)]
-struct Browser {
-    cookies: Vec<[String; 3]>,
+pub(super) struct Browser {
+    pub(super) cookies: Vec<[String; 3]>,
 }
 
 impl Browser {
@@ -17,7 +17,7 @@ impl Browser {
         pairs.map(|[name, _, value]| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    fn keep<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
+    pub(super) fn keep<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
         for line in lines {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let (name, value) = pair.split_once('=').unwrap();
@@ -29,21 +29,21 @@ impl Browser {
         }
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.cookies.iter().any(|[other, _, _]| other == name)
     }
 
-    async fn sign_in(&mut self, harness: &Harness, user: &str) {
+    pub(super) async fn sign_in(&mut self, harness: &Harness, user: &str) {
         let body = if user == "bob" { BOB } else { ALICE };
         let reply = self.ask(harness, "POST", "/login", body).await;
         assert_eq!(reply.status, 303, "{}", text(&reply));
     }
 
-    async fn sign_out(&mut self, harness: &Harness) -> serde_json::Value {
+    pub(super) async fn sign_out(&mut self, harness: &Harness) -> serde_json::Value {
         json(&self.ask(harness, "POST", "/logout", "").await)
     }
 
-    async fn ask(&mut self, harness: &Harness, method: &str, target: &str, body: &'static str) -> Reply {
+    pub(super) async fn ask(&mut self, harness: &Harness, method: &str, target: &str, body: &'static str) -> Reply {
         let line = format!("Cookie: {}", self.line(target));
         let reply = harness.ask(method, target, &[FORM, &line], body).await;
         let set = reply.headers.iter().filter(|(name, _)| name == SET_COOKIE);
@@ -52,11 +52,11 @@ impl Browser {
     }
 
     /// Asks the application, which sets these cookies. What it gets of the browser's cookies.
-    fn visit(&mut self, harness: &Harness, target: &str, set: &[&str]) -> String {
+    pub(super) fn visit(&mut self, harness: &Harness, target: &str, set: &[&str]) -> String {
         self.visit_with(harness, target, &[], set)
     }
 
-    fn visit_with(&mut self, harness: &Harness, target: &str, lines: &[&str], set: &[&str]) -> String {
+    pub(super) fn visit_with(&mut self, harness: &Harness, target: &str, lines: &[&str], set: &[&str]) -> String {
         let line = format!("Cookie: {}", self.line(target));
         let lines = if self.cookies.is_empty() { lines.to_vec() } else { [lines, &[&line]].concat() };
         let forward = harness.forward(target, &lines);
@@ -86,7 +86,7 @@ fn answered(forward: &Forward, asked: &HeaderMap, target: &str, set: &[&str]) ->
 
 const ALICE: &str = "username=alice&password=wonder+land";
 const BOB: &str = "username=bob&password=wonder+land";
-const SESSION: &str = "sid=1; HttpOnly; Path=/";
+pub(super) const SESSION: &str = "sid=1; HttpOnly; Path=/";
 
 fn with_rules(rules: impl Fn(&mut CookieRules)) -> Harness {
     harness_with(|settings| settings.routes.iter_mut().for_each(|route| rules(&mut route.cookies)))
@@ -96,7 +96,7 @@ fn names(texts: &[&str]) -> Vec<NamePattern> {
     texts.iter().map(|text| NamePattern::parse(text).unwrap()).collect()
 }
 
-async fn alice(harness: &Harness) -> Browser {
+pub(super) async fn alice(harness: &Harness) -> Browser {
     let mut browser = Browser::default();
     browser.sign_in(harness, "alice").await;
     browser

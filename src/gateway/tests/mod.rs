@@ -40,6 +40,7 @@ use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 use crate::values::time::{Clock, ManualClock};
 
 mod app_cookies;
+mod app_cookies_kept;
 mod basic;
 mod cookies;
 mod hand_over;
@@ -131,6 +132,14 @@ fn harness_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
 
 /// A gateway whose sessions this store keeps.
 fn harness_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut GatewaySettings)) -> Harness {
+    harness_with_keys(Arc::new(MacKeys::generate().unwrap()), store, change)
+}
+
+fn harness_with_keys(
+    keys: Arc<MacKeys>,
+    store: Option<Arc<dyn SessionStore>>,
+    change: impl FnOnce(&mut GatewaySettings),
+) -> Harness {
     let mut settings = settings();
     change(&mut settings);
     let (clock, clock_handle) = Clock::manual();
@@ -138,7 +147,7 @@ fn harness_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut G
     let parts = GatewayParts {
         log,
         clock,
-        keys: Arc::new(MacKeys::generate().unwrap()),
+        keys,
         store,
         upstreams: Arc::new(Upstreams::new(tokio::runtime::Handle::current())),
     };

@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt;
 
-use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Use};
+use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::{SessionId, SessionKey};
 use crate::values::time::WallTime;
@@ -32,6 +32,28 @@ pub(crate) async fn holds(store: &dyn SessionStore, replica: &dyn SessionStore) 
     one_of_many_that_end_a_session_wins(store, replica).await;
     idle_sessions_end_and_used_ones_do_not(store, replica).await;
     replicas_are_told(store, replica).await;
+}
+
+/// Checks a store that keeps notes.
+pub(crate) async fn keeps_notes(store: &dyn SessionStore) {
+    let note = |kind, key: u8, second, content: &str| Note {
+        kind,
+        key: vec![key; 32],
+        at: at(second),
+        content: content.as_bytes().to_vec(),
+    };
+    let (debt, learned) = (NoteKind::Debt, NoteKind::Learned);
+    let first = [note(debt, 1, 10, "one"), note(debt, 2, 30, "two"), note(learned, 1, 20, "other")];
+    store.put_notes(&first).await.unwrap();
+    assert_eq!(store.notes(debt, 9).await, Ok(vec![first[1].clone(), first[0].clone()]), "the newest first");
+    assert_eq!(store.notes(learned, 9).await, Ok(vec![first[2].clone()]));
+    assert_eq!(store.notes(debt, 1).await, Ok(vec![first[1].clone()]));
+    let one = note(debt, 1, 40, "another");
+    store.put_notes(&[one.clone(), note(debt, 2, 50, ""), note(debt, 3, 50, "")]).await.unwrap();
+    assert_eq!(store.notes(debt, 9).await, Ok(vec![one]));
+    assert_eq!(store.put_notes(&[]).await, Ok(()));
+    store.put_notes(&[note(debt, 1, 0, ""), note(learned, 1, 0, "")]).await.unwrap();
+    assert_eq!((store.notes(debt, 9).await, store.notes(learned, 9).await), (Ok(vec![]), Ok(vec![])));
 }
 
 /// A new session's record.

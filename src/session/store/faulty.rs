@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 use super::memory::MemoryStore;
-use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::{
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Unavailable, Use,
+};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -170,6 +173,14 @@ impl SessionStore for FaultyStore {
     async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable> {
         self.beaten(sessions).await;
         self.call(self.store.end_if_idle(sessions, cut_off)).await
+    }
+
+    async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
+        self.call(self.store.put_notes(notes)).await
+    }
+
+    async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
+        self.call(self.store.notes(kind, most)).await
     }
 
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {

@@ -9,7 +9,10 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::{
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Unavailable, Use,
+};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -28,6 +31,7 @@ struct Shared {
     records: BTreeMap<SessionKey, Record>,
     names: HashMap<SessionKey, SessionKey>,
     replicas: Vec<UnboundedSender<StoreEvent>>,
+    notes: BTreeMap<(NoteKind, Vec<u8>), Note>,
 }
 
 impl Shared {
@@ -175,6 +179,26 @@ impl SessionStore for MemoryStore {
         Ok(sessions.iter().map(one).collect())
     }
 
+    async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
+        let mut shared = self.shared.lock();
+        for note in notes.iter().cloned() {
+            let key = (note.kind, note.key.clone());
+            match note.content.is_empty() {
+                true => shared.notes.remove(&key),
+                false => shared.notes.insert(key, note),
+            };
+        }
+        Ok(())
+    }
+
+    async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
+        let shared = self.shared.lock();
+        let mut notes: Vec<_> = shared.notes.values().filter(|note| note.kind == kind).cloned().collect();
+        notes.sort_by_key(|note| std::cmp::Reverse(note.at));
+        notes.truncate(most);
+        Ok(notes)
+    }
+
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {
         let mut events = self.events.lock().await;
         let mut told = Vec::new();
@@ -194,4 +218,5 @@ async fn the_memory_store_keeps_the_contract() {
     let first = MemoryStore::new();
     let second = first.replica();
     super::contract::holds(&first, &second).await;
+    super::contract::keeps_notes(&first).await;
 }

@@ -9,6 +9,7 @@ pub(crate) mod contract;
 pub(crate) mod faulty;
 #[cfg(test)]
 pub(crate) mod memory;
+mod note;
 mod record;
 #[cfg(feature = "engine")]
 pub mod sqlite;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use self::note::{Note, NoteKind};
 pub(crate) use self::record::{HostKey, Record};
 pub use self::trust::Trust;
 use crate::values::identity::UserKey;
@@ -130,6 +132,19 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
 
     /// Forgets those of these sessions that were last used at `cut_off` or before.
     async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable>;
+
+    /// Keeps these notes, each in place of the one of its kind and key. An empty one is forgotten. Of two calls the
+    /// later one counts, and what is asked for after this is done after it.
+    ///
+    /// A store that leaves this out keeps none.
+    async fn put_notes(&self, _notes: &[Note]) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    /// The notes of a kind, the newest first, this many at most.
+    async fn notes(&self, _kind: NoteKind, _most: usize) -> Result<Vec<Note>, Unavailable> {
+        Ok(Vec::new())
+    }
 
     /// Waits for events of other replicas and returns them, in order and without a gap since the last call. Without
     /// other replicas it never returns. Called by a single task.

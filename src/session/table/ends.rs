@@ -49,7 +49,7 @@ impl SessionTable {
             return marked.into_iter().map(|session| ended(session, cause, End::Won, true)).collect();
         };
         self.withdraw(backing, &marked);
-        let (ends, ()) = tokio::join!(backing.end(&marked), wait_for_writes(&marked));
+        let (ends, ()) = tokio::join!(self.ending(backing, &marked, backing.end(&marked)), wait_for_writes(&marked));
         let mut all = self.settled(backing, marked, cause, ends).await;
         for session in others {
             if is_owed(backing, session.name()).await {
@@ -67,7 +67,8 @@ impl SessionTable {
         let marked: Vec<_> = self.list(user).into_iter().filter(|session| session.mark(cause)).collect();
         self.withdraw(backing, &marked);
         let epoch = backing.epoch();
-        let (removed, ()) = tokio::join!(backing.end_all_of(user), wait_for_writes(&marked));
+        let end = self.ending(backing, &marked, backing.end_all_of(user));
+        let (removed, ()) = tokio::join!(end, wait_for_writes(&marked));
         let Ok(removed) = removed else {
             return EndsOfUser {
                 ended: self.settled(backing, marked, cause, Err(Unavailable)).await,
@@ -82,6 +83,7 @@ impl SessionTable {
             let session = self.take_out(backing, &record.name, cause).or_else(|| self.restored(backing, record, epoch));
             all.extend(session.map(|session| {
                 session.mark(cause);
+                self.leave_debts(&session);
                 ended(session, cause, End::Won, true)
             }));
         }
@@ -111,7 +113,8 @@ impl SessionTable {
     pub(super) async fn end_idle(&self, sessions: Vec<Arc<Session>>, now: Moment) -> Result<Vec<Ended>, Unavailable> {
         let Some(backing) = &self.backing else { return Ok(self.end_all(sessions, EndCause::Idle).await) };
         let cut_off = now.before(self.lifetime().idle);
-        let answers = match backing.end_if_idle(&sessions, cut_off).await {
+        self.expect_debts(&sessions);
+        let answers = match self.ending(backing, &sessions, backing.end_if_idle(&sessions, cut_off)).await {
             Ok(answers) => answers,
             Err(Unavailable) => {
                 sessions.iter().for_each(|session| self.expiry_queue.schedule(*session.name(), now + RETRY));
@@ -194,7 +197,9 @@ impl SessionTable {
         let Some(session) = self.restored(backing, &record, epoch) else { return Ok(None) };
         session.mark(EndCause::Logout);
         backing.dead.ended_elsewhere(record.name);
-        let end = backing.end(std::slice::from_ref(&session)).await?.pop().unwrap_or(End::Lost);
+        self.leave_debts(&session);
+        let one = std::slice::from_ref(&session);
+        let end = self.ending(backing, one, backing.end(one)).await?.pop().unwrap_or(End::Lost);
         Ok(Some(ended(session, EndCause::Logout, end, true)))
     }
 

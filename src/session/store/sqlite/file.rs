@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 use rustix::fs::{FlockOperation, flock};
 
+use super::notes;
 use super::records::{SCHEMA, UPGRADES, VERSION};
 
 /// What tells our files from others of SQLite (`application_id`): "Exnt".
@@ -141,7 +142,7 @@ fn make(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     let numbers = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};");
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {numbers} COMMIT;"))
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {} {numbers} COMMIT;", notes::SCHEMA))
 }
 
 /// Brings the tables of an earlier version to the form of this one.

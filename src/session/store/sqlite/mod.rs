@@ -5,6 +5,7 @@
 //! The file is locked ([`file`]), because a second gateway would not learn of the ends here.
 
 mod file;
+mod notes;
 mod records;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,10 @@ use rusqlite::Connection;
 use self::file::OpenFile;
 pub use self::file::StoreProblem;
 use self::writer::Writer;
-use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::{
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Unavailable, Use,
+};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -110,6 +114,15 @@ impl SessionStore for SqliteStore {
         let sessions = sessions.to_vec();
         self.run(move |file| sessions.iter().map(|session| records::end_if_idle(file, session, cut_off)).collect())
             .await
+    }
+
+    async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
+        let notes = notes.to_vec();
+        self.run(move |file| notes.iter().try_for_each(|note| notes::put(file, note))).await
+    }
+
+    async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
+        self.run(move |file| notes::newest(file, kind, most)).await
     }
 
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::notes;
 use crate::session::store::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, Use};
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
@@ -10,12 +11,13 @@ use crate::values::time::WallTime;
 type Result<T> = rusqlite::Result<T>;
 
 /// The number of this form of the tables (`user_version`).
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// What makes the next form of each earlier one, from form 1 on.
-pub(super) const UPGRADES: [&str; 1] = [
+pub(super) const UPGRADES: [&str; 2] = [
     // The host of a key.
     "ALTER TABLE further ADD COLUMN host TEXT NOT NULL DEFAULT ''",
+    notes::SCHEMA,
 ];
 const _: () = assert!(UPGRADES.len() as i64 + 1 == VERSION);
 
@@ -190,10 +192,10 @@ pub(super) fn end_if_idle(file: &Connection, session: &SessionKey, cut_off: Wall
     Ok(IdleEnd::Ended(End::Won))
 }
 
-fn seconds(time: WallTime) -> i64 {
+pub(super) fn seconds(time: WallTime) -> i64 {
     i64::try_from(time.0).unwrap_or(i64::MAX)
 }
 
-fn time(seconds: i64) -> WallTime {
+pub(super) fn time(seconds: i64) -> WallTime {
     WallTime(u64::try_from(seconds).unwrap_or_default())
 }

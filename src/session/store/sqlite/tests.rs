@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::session::store::contract::{further, holds_alone, record};
+use crate::session::store::contract::{further, holds_alone, keeps_notes, record};
 
 fn message(path: &Path) -> String {
     SqliteStore::open(path).unwrap_err().to_string()
@@ -16,6 +16,7 @@ async fn the_file_keeps_the_contract() {
     let path = folder.path().join("sessions.db");
     holds_alone(&SqliteStore::open(&path).unwrap()).await;
     holds_alone(&SqliteStore::open(&path).unwrap()).await;
+    keeps_notes(&SqliteStore::open(&path).unwrap()).await;
     for entry in fs::read_dir(folder.path()).unwrap() {
         assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -47,13 +48,14 @@ async fn a_file_of_an_earlier_version_is_read_and_brought_up_to_date() {
     let store = SqliteStore::open(&path).unwrap();
     store.open(kept.clone()).await.unwrap();
     drop(store);
-    let back = "ALTER TABLE further DROP COLUMN host; PRAGMA user_version = 1";
+    let back = "DROP TABLE note; ALTER TABLE further DROP COLUMN host; PRAGMA user_version = 1";
     Connection::open(&path).unwrap().execute_batch(back).unwrap();
     assert_eq!(upkeep::check(&path).unwrap().sessions, 1);
     for _ in 0..2 {
         let store = SqliteStore::open(&path).unwrap();
         assert_eq!(store.add_key(&kept.name, further("shop.test")).await, Ok(true));
         assert_eq!(store.load(&kept.name).await.unwrap().unwrap().further.len(), 1);
+        keeps_notes(&store).await;
     }
 }
 

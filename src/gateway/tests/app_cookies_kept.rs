@@ -1,0 +1,145 @@
+//! What is known of the cookies of applications when the gateway has started anew: what browsers hold of ended
+//! sessions, and which names no browser has a say about.
+
+use super::app_cookies::{Browser, SESSION, alice};
+use super::*;
+use crate::session::store::NoteKind;
+use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::values::end_cause::EndCause;
+use crate::vault::rules::AppCookies;
+
+/// What outlives the process.
+struct Kept {
+    keys: Arc<MacKeys>,
+    store: Arc<FaultyStore>,
+    folder: tempfile::TempDir,
+    mode: AppCookies,
+}
+
+fn kept(mode: AppCookies) -> Kept {
+    let (keys, store) = (Arc::new(MacKeys::generate().unwrap()), FaultyStore::new());
+    Kept { keys, store, folder: tempfile::tempdir().unwrap(), mode }
+}
+
+impl Kept {
+    /// The program starts, at this time of its clock. One that ran before was killed.
+    async fn start(&self, after: Duration) -> Harness {
+        let harness = harness_with_keys(Arc::clone(&self.keys), Some(Arc::clone(&self.store) as _), |settings| {
+            settings.routes.iter_mut().for_each(|route| route.cookies.mode = self.mode);
+        });
+        harness.clock.advance(after);
+        let pending = PendingEnds::open(&self.folder.path().join("pending")).unwrap();
+        harness.gateway.load_sessions(pending).await.unwrap();
+        harness
+    }
+}
+
+impl Harness {
+    /// What the proxy does before the head of an answer leaves.
+    async fn save_cookies(&self) {
+        for session in self.gateway.sessions().sessions_of(None) {
+            self.gateway.sessions().save_cookies(&session).await;
+        }
+    }
+}
+
+const IDLE: Duration = Duration::from_secs(601);
+
+/// Whatever ends the first user's session, and though the program is killed right after that.
+#[tokio::test(start_paused = true)]
+async fn another_user_never_carries_the_first_ones_cookies_after_a_restart() {
+    for end in [
+        "idle", "idle, and killed at once", "while it is down", "revoked", "revoked while the store is down",
+        "the pending file",
+    ] {
+        let kept = kept(AppCookies::Track);
+        let first = kept.start(Duration::ZERO).await;
+        let mut browser = alice(&first).await;
+        browser.visit(&first, "/x", &[SESSION]);
+        first.save_cookies().await;
+        let mut after = Duration::ZERO;
+        match end {
+            "idle" => {
+                first.clock.advance(IDLE);
+                assert_eq!(first.gateway.reap().await, 1);
+                after = IDLE;
+            }
+            "idle, and killed at once" => {
+                first.clock.advance(IDLE);
+                let now = first.gateway.pipeline.clock.now();
+                assert_eq!(first.gateway.sessions().expired(now).await.len(), 1);
+                after = IDLE;
+            }
+            "while it is down" => after = IDLE,
+            "revoked" => drop(first.gateway.revoke_all_of("alice").await),
+            "revoked while the store is down" | "the pending file" => {
+                kept.store.becomes(Mood::Down);
+                drop(first.gateway.revoke_all_of("alice").await);
+                kept.store.becomes(Mood::Sound);
+                if end != "the pending file" {
+                    first.gateway.reap().await;
+                }
+            }
+            other => panic!("{other}"),
+        }
+        drop(first);
+        let second = kept.start(after).await;
+        second.gateway.reap().await;
+        browser.sign_in(&second, "bob").await;
+        assert!(!browser.has("sid"), "{end}");
+        assert_eq!(browser.visit(&second, "/x", &[]), "", "{end}");
+        second.gateway.reap().await;
+        assert_eq!(kept.store.notes(NoteKind::Debt, 9).await, Ok(Vec::new()), "{end}: it is settled");
+    }
+}
+
+/// A logout is confirmed: its debts are in the store although the browser may not get the answer.
+#[tokio::test]
+async fn a_browser_that_misses_the_answer_is_told_after_a_restart() {
+    let kept = kept(AppCookies::Track);
+    let first = kept.start(Duration::ZERO).await;
+    let mut browser = alice(&first).await;
+    browser.visit(&first, "/x", &[SESSION]);
+    let session = first.gateway.sessions().sessions_of(None).pop().unwrap();
+    let ended = first.gateway.sessions().end_all(vec![session], EndCause::Logout).await;
+    assert!(ended[0].confirmed);
+    drop(first);
+    let second = kept.start(Duration::ZERO).await;
+    let mut other = browser.clone();
+    assert_eq!(browser.visit(&second, "/public/x", &[]), "");
+    assert!(!browser.has("sid"), "it is told");
+    second.gateway.reap().await;
+    assert_eq!(kept.store.notes(NoteKind::Debt, 9).await, Ok(Vec::new()), "and then nothing is owed");
+    assert_eq!(other.visit(&second, "/public/x", &[]), "sid=1", "somebody who copied the key is told once");
+}
+
+#[tokio::test]
+async fn debts_are_forgotten_in_the_store_as_well() {
+    let kept = kept(AppCookies::Track);
+    let first = kept.start(Duration::ZERO).await;
+    alice(&first).await.visit(&first, "/x", &[SESSION]);
+    drop(first.gateway.revoke_all_of("alice").await);
+    assert_eq!(kept.store.notes(NoteKind::Debt, 9).await.unwrap().len(), 1);
+    first.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    first.gateway.reap().await;
+    assert_eq!(kept.store.notes(NoteKind::Debt, 9).await, Ok(Vec::new()));
+}
+
+/// Planted before the sign-in, after a restart: the application has not set that cookie again yet.
+#[tokio::test]
+async fn what_applications_keep_from_scripts_is_known_after_a_restart() {
+    let kept = kept(AppCookies::Vault);
+    let first = kept.start(Duration::ZERO).await;
+    alice(&first).await.visit(&first, "/x", &[SESSION]);
+    kept.store.becomes(Mood::Down);
+    first.gateway.reap().await;
+    kept.store.becomes(Mood::Sound);
+    first.gateway.reap().await;
+    drop(first);
+    let second = kept.start(Duration::ZERO).await;
+    let mut victim = Browser::default();
+    victim.keep(["sid=planted; Path=/", "a=b; Path=/"]);
+    victim.sign_in(&second, "bob").await;
+    assert_eq!(victim.visit(&second, "/x", &[]), "a=b");
+    assert!(!victim.has("sid") && victim.has("a"));
+}

@@ -1,0 +1,124 @@
+//! What a store keeps besides sessions: what browsers hold of ended ones, and what is learned of applications.
+
+use std::sync::Arc;
+
+use futures_util::future::{join, join_all};
+
+use super::SessionTable;
+use crate::session::backing::Backing;
+use crate::session::record::Session;
+use crate::session::store::{Note, NoteKind, Unavailable};
+use crate::values::session_id::SessionKey;
+use crate::vault::debts::{self, Debts, SavedDebt};
+use crate::vault::learned::LearnedNames;
+
+/// Notes in one call.
+const TOGETHER: usize = 1000;
+/// Lists of upstreams of which is kept what their applications keep from scripts.
+const MOST_LISTS: usize = 1000;
+/// A crash may have left as many in the store that were settled.
+const MOST_DEBTS: usize = debts::MOST + TOGETHER;
+
+/// What is learned of each list of upstreams.
+pub(crate) type Learned = [(String, Arc<LearnedNames>)];
+
+impl SessionTable {
+    /// What the browser of a session holds that has ended is owed to it.
+    pub(super) fn leave_debts(&self, session: &Session) {
+        if let Some(debts) = &self.debts {
+            debts.owe(&session.keys(), &session.close_vault().in_browser);
+        }
+    }
+
+    /// The same of sessions that may be about to end.
+    pub(super) fn expect_debts(&self, sessions: &[Arc<Session>]) {
+        let Some(debts) = &self.debts else { return };
+        for session in sessions {
+            debts.owe(&session.keys(), &session.vault().map(|vault| vault.in_browser()).unwrap_or_default());
+        }
+    }
+
+    /// Has the store end these sessions, and first what is owed to their browsers: so a crash in between forgets no
+    /// debt. What it does not take is given to it again.
+    pub(super) async fn ending<T>(
+        &self,
+        backing: &Backing,
+        sessions: &[Arc<Session>],
+        end: impl Future<Output = T>,
+    ) -> T {
+        let Some(debts) = self.debts.as_ref().filter(|debts| !debts.is_empty()) else { return end.await };
+        let keys: Vec<_> = sessions.iter().flat_map(|session| session.keys()).collect();
+        let unsaved = debts.take_unsaved_of(&keys);
+        // In this order, and without waiting: together they may be one transaction.
+        join(put_debts(backing, debts, &unsaved), end).await.1
+    }
+
+    /// Gives the store what it does not have of debts and of these lists. What it does not take is given to it again.
+    pub(crate) async fn save_notes(&self, learned: &Learned) {
+        let Some(backing) = &self.backing else { return };
+        for (list, names) in learned {
+            let Some(content) = names.take_unsaved() else { continue };
+            let key = list.as_bytes().to_vec();
+            let note = Note { kind: NoteKind::Learned, key, at: backing.wall(), content };
+            if backing.put_notes(&[note]).await.is_err() {
+                names.note_unsaved();
+                return;
+            }
+        }
+        let Some(debts) = &self.debts else { return };
+        loop {
+            let unsaved = debts.take_unsaved(TOGETHER);
+            if unsaved.is_empty() || !put_debts(backing, debts, &unsaved).await {
+                return;
+            }
+        }
+    }
+
+    /// Reads what the store has of debts.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn load_debts(&self) -> Result<(), Unavailable> {
+        let (Some(backing), Some(debts)) = (&self.backing, &self.debts) else { return Ok(()) };
+        let debt = |Note { key, at, content, .. }| {
+            let key = SessionKey::from_bytes(<[u8; 32]>::try_from(key).ok()?);
+            Some(SavedDebt { key, at: backing.moment_of(at), content })
+        };
+        let kept = backing.notes(NoteKind::Debt, MOST_DEBTS).await?;
+        debts.restore(kept.into_iter().filter_map(debt).collect());
+        Ok(())
+    }
+
+    /// Reads what the store has of these lists.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn load_learned(&self, learned: &Learned) -> Result<(), Unavailable> {
+        let Some(backing) = &self.backing else { return Ok(()) };
+        let kept = backing.notes(NoteKind::Learned, MOST_LISTS).await?;
+        for (list, names) in learned {
+            let note = kept.iter().find(|note| note.key == list.as_bytes());
+            note.iter().for_each(|note| names.restore(&note.content));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the store has taken them.
+async fn put_debts(backing: &Backing, debts: &Debts, unsaved: &[SavedDebt]) -> bool {
+    let put = |some: &[SavedDebt]| {
+        let note = |SavedDebt { key, at, content }: &SavedDebt| Note {
+            kind: NoteKind::Debt,
+            key: key.as_bytes().to_vec(),
+            at: backing.wall_at(*at),
+            content: content.clone(),
+        };
+        let notes: Vec<_> = some.iter().map(note).collect();
+        async move { backing.put_notes(&notes).await }
+    };
+    let all_taken = join_all(unsaved.chunks(TOGETHER).map(put)).await.iter().all(Result::is_ok);
+    if !all_taken {
+        debts.note_unsaved(unsaved);
+    }
+    all_taken
+}
