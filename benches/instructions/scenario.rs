@@ -34,7 +34,7 @@ const SILENT: bool = false;
 const LOGGING: bool = true;
 
 /// All of them, in the order of the table.
-pub const SCENARIOS: [Scenario; 15] = [
+pub const SCENARIOS: [Scenario; 16] = [
     Scenario::new("page", "signed in, 1,000 sessions", SILENT, 1000, Request::Page),
     Scenario::new("page-logged", "the same, with an access line", LOGGING, 1000, Request::Page),
     Scenario::new("page-million", "signed in, 1,000,000 sessions", SILENT, 1_000_000, Request::Page),
@@ -49,6 +49,7 @@ pub const SCENARIOS: [Scenario; 15] = [
     Scenario::path("path-wide", "ornamental letters", "/a/", "%f0%9d%90%9a"),
     Scenario::path("path-parameters", "a parameter behind every name", "/a", "/b;c"),
     Scenario::path("path-blanks", "trailing blanks after a dot segment", "/a/../", "a%A0/"),
+    Scenario::path("path-dotted", "names with a dot in front and escaped twice", "/a/", "%25e3aaaaaaaaaaaaaaa/.x"),
     Scenario::path("path-voiced", "letters that consist of two", "/a/", "%e3%81%82"),
 ];
 

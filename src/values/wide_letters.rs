@@ -28,12 +28,12 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
     let mut rest = text;
     while let [first, behind @ ..] = rest {
         let is_plain = |byte: u8| byte.is_ascii() & (byte != b'%');
-        if !watched && is_plain(*first) {
+        let open = watched && is_open(plain.written());
+        if !open && is_plain(*first) {
             let count = plain.extend_while(rest, is_plain, |byte| byte.to_ascii_lowercase());
             rest = rest.get(count..).unwrap_or_default();
             continue;
         }
-        let open = watched && is_open(plain.written());
         if first.is_ascii() && (*first == b'%' || !(open && wide)) {
             if *first == b'%' {
                 watched = behind.iter().take(2).any(|byte| !byte.is_ascii());
