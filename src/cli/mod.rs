@@ -11,6 +11,7 @@ mod handbook_tests;
 mod keys;
 mod messages;
 mod open_files;
+mod presets;
 mod print;
 mod reload;
 mod running;
@@ -70,6 +71,9 @@ enum Command {
     /// Make the running gateway read its configuration and its users again
     #[command(after_help = RELOAD_HELP)]
     Reload(reload::Reload),
+    /// List what is known of applications for `preset` of a route, or show one
+    #[command(after_help = PRESETS_HELP)]
+    Presets(presets::Presets),
     /// Add, change, remove and list users
     #[command(subcommand)]
     User(user::UserCommand),
@@ -134,6 +138,14 @@ Examples:
 
 Exit codes: 0 reloaded, 1 refused or no gateway is running";
 
+const PRESETS_HELP: &str = "\
+With `preset = \"NAME\"` a route asks its application to end its own session when the gateway's session ends. Keys of
+the route win over those of the preset.
+
+Examples:
+  exeunt presets
+  exeunt presets show wordpress";
+
 const COMPLETIONS_HELP: &str = "\
 Examples:
   exeunt completions bash > /etc/bash_completion.d/exeunt
@@ -166,6 +178,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Demo(demo) => demo::command(&demo),
         Command::Check(check) => check::command(&check),
         Command::Reload(arguments) => reload::run(&arguments),
+        Command::Presets(command) => presets::run(&command),
         Command::User(command) => user::run(command),
         Command::Session(command) => session::run(command),
         Command::Store(command) => store::run(command),

@@ -6,21 +6,29 @@ use crate::routes::app_logout::{AppCall, AppLogout, CsrfToken, TokenSource, path
 use crate::values::configured_path::ConfiguredPath;
 use crate::values::end_cause::EndCause;
 
+use super::presets::{self, Preset};
 use super::raw::{Item, RawTable, ValueRefusal};
 use super::schema;
 
-/// Reads the table of a route with this path.
+/// Reads the table of a route with this path, and what its preset says.
 pub(crate) fn read(route: &RawTable<'_>, path: Option<&ConfiguredPath>) -> AppLogout {
-    let table = route.table("logout", &schema::ROUTE_LOGOUT);
-    let call = table.item("call").and_then(|item| item.literal(|text| call(text, path)));
+    let preset = route.item("preset").and_then(|item| item.peek()).and_then(presets::find).and_then(Preset::route);
+    let table = match route.has("logout") {
+        true => route.table("logout", &schema::ROUTE_LOGOUT),
+        false => route.empty("logout", &schema::ROUTE_LOGOUT),
+    };
+    let table = table.with_usual(preset.and_then(|preset| presets::table(preset, "logout")));
+    // The addresses of a preset are below the path of the route.
+    let prefix = |key| path.filter(|path| !path.is_root() && !table.has(key));
+    let call = table.item("call").and_then(|item| item.literal(|text| call(text, prefix("call"), path)));
     let csrf = table.item("csrf").and_then(|item| csrf(&item));
-    let token = table.item("token_from").and_then(|item| token(&item, path));
+    let token = table.item("token_from").and_then(|item| token(&item, prefix("token_from"), path));
     if let (Some(call), Some(item)) = (&call, table.item("call")) {
         check_token(call, token.as_ref(), &item, table.item("token_from").as_ref());
     }
     let usual = AppLogout::default();
     let call_on = table.item("call_on").map_or(usual.call_on, |item| causes(&item));
-    AppLogout { call, csrf, token, call_on }
+    AppLogout { is_known: call.is_some() || preset.is_some(), call, csrf, token, call_on }
 }
 
 /// A token needs a place, and a place a token.
@@ -40,10 +48,11 @@ fn check_token(call: &AppCall, token: Option<&TokenSource>, item: &Item<'_>, sou
     }
 }
 
-fn call(text: &str, route: Option<&ConfiguredPath>) -> Result<AppCall, ValueRefusal> {
-    let call = AppCall::parse(text).map_err(|write| {
-        ValueRefusal::new(format!("\"{text}\" is not a request that signs out")).write(write.as_str())
-    })?;
+fn call(text: &str, prefix: Option<&ConfiguredPath>, route: Option<&ConfiguredPath>) -> Result<AppCall, ValueRefusal> {
+    let call =
+        AppCall::parse(text).map(|call| call.below(prefix.map_or("", ConfiguredPath::as_str))).map_err(|write| {
+            ValueRefusal::new(format!("\"{text}\" is not a request that signs out")).write(write.as_str())
+        })?;
     within(call.path(), route).map(|()| call)
 }
 
@@ -71,10 +80,10 @@ fn csrf(item: &Item<'_>) -> Option<CsrfToken> {
     Some(CsrfToken { cookie, header, field })
 }
 
-fn token(item: &Item<'_>, route: Option<&ConfiguredPath>) -> Option<TokenSource> {
+fn token(item: &Item<'_>, prefix: Option<&ConfiguredPath>, route: Option<&ConfiguredPath>) -> Option<TokenSource> {
     const EXAMPLE: &str = "{ get = \"/\", find = \"token=([0-9a-f]+)\" }";
     let table = item.table_or("a table with get and find", Some(EXAMPLE), &schema::TOKEN_FROM)?;
-    let get = table.required("get", "get = \"/\"").and_then(|item| item.literal(|text| page(text, route)));
+    let get = table.required("get", "get = \"/\"").and_then(|item| item.literal(|text| page(text, prefix, route)));
     let field = table.item("field").map(|item| item.parse(field));
     let found = table.required("find", "find = \"token=([0-9a-f]+)\"")?;
     let find = found.text()?;
@@ -89,7 +98,8 @@ fn token(item: &Item<'_>, route: Option<&ConfiguredPath>) -> Option<TokenSource>
         .ok()
 }
 
-fn page(text: &str, route: Option<&ConfiguredPath>) -> Result<Box<str>, ValueRefusal> {
+fn page(text: &str, prefix: Option<&ConfiguredPath>, route: Option<&ConfiguredPath>) -> Result<Box<str>, ValueRefusal> {
+    let text = &*format!("{}{text}", prefix.map_or("", ConfiguredPath::as_str));
     let target =
         read_target(text).map_err(|write| ValueRefusal::new(format!("\"{text}\" is not an address")).write(write))?;
     within(path_of(&target), route).map(|()| target)

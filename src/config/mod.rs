@@ -31,6 +31,7 @@ mod own_pages;
 mod pages;
 mod pass_headers;
 mod patterns;
+pub(crate) mod presets;
 mod raw;
 mod report;
 mod restart;

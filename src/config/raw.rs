@@ -117,6 +117,8 @@ pub(crate) struct RawTable<'f> {
     /// Its location.
     pub(crate) location: Location<'f>,
     values: Option<&'f DeTable<'f>>,
+    /// What holds where a key is absent.
+    usual: Option<&'f DeTable<'f>>,
     /// `None` if every key is allowed.
     schema: Option<&'static Schema>,
 }
@@ -144,25 +146,37 @@ impl<'f> RawTable<'f> {
     /// The whole file.
     pub(crate) fn file(root: &'f Spanned<DeTable<'f>>, schema: &'static Schema, findings: &'f Findings) -> Self {
         let location = Location { key: String::new(), span: None, findings };
-        Self { location, values: Some(root.get_ref()), schema: Some(schema) }.without_unknown_keys()
+        Self { location, values: Some(root.get_ref()), usual: None, schema: Some(schema) }.without_unknown_keys()
     }
 
     /// The whole file, with every key allowed.
     pub(crate) fn unjudged(root: &'f Spanned<DeTable<'f>>, findings: &'f Findings) -> Self {
         let location = Location { key: String::new(), span: None, findings };
-        Self { location, values: Some(root.get_ref()), schema: None }
+        Self { location, values: Some(root.get_ref()), usual: None, schema: None }
     }
 
     /// The table under `key`; an empty one if it is absent.
     pub(crate) fn table(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
-        let absent = || RawTable { location: self.location_of(key, None), values: None, schema: Some(schema) };
-        self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(absent)
+        self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(|| self.empty(key, schema))
     }
 
-    /// The value under `key`.
+    /// A table without values, for what has only usual ones.
+    pub(crate) fn empty(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
+        RawTable { location: self.location_of(key, None), values: None, usual: None, schema: Some(schema) }
+    }
+
+    /// The value under `key`; where it is absent, the usual one.
     pub(crate) fn item(&self, key: &str) -> Option<Item<'f>> {
-        let value = self.values?.get(key)?;
-        Some(Item { location: self.location_of(key, Some(value.span())), value: value.get_ref() })
+        if let Some(value) = self.values.and_then(|values| values.get(key)) {
+            return Some(Item { location: self.location_of(key, Some(value.span())), value: value.get_ref() });
+        }
+        let value = self.usual?.get(key)?;
+        Some(Item { location: self.location_of_missing(key), value: value.get_ref() })
+    }
+
+    /// The same table, in which these values hold where a key is absent.
+    pub(crate) fn with_usual(self, usual: Option<&'f DeTable<'f>>) -> Self {
+        Self { usual, ..self }
     }
 
     /// The value of a key in a table of the file; an empty `table` means the file itself.
@@ -172,7 +186,7 @@ impl<'f> RawTable<'f> {
         }
         let DeValue::Table(values) = self.item(table)?.value else { return None };
         let location = self.location_of(table, None);
-        RawTable { location, values: Some(values), schema: None }.item(key)
+        RawTable { location, values: Some(values), usual: None, schema: None }.item(key)
     }
 
     /// Whether there is a value under `key`.
@@ -379,7 +393,7 @@ impl<'f> Item<'f> {
     ) -> Option<RawTable<'f>> {
         self.values(wanted, example).map(|values| {
             let location = self.location.clone();
-            RawTable { location, values: Some(values), schema: Some(schema) }.without_unknown_keys()
+            RawTable { location, values: Some(values), usual: None, schema: Some(schema) }.without_unknown_keys()
         })
     }
 
@@ -388,6 +402,7 @@ impl<'f> Item<'f> {
         self.values("a table", None).map(|values| RawTable {
             location: self.location.clone(),
             values: Some(values),
+            usual: None,
             schema: None,
         })
     }

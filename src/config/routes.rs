@@ -17,7 +17,7 @@ use crate::values::upstream_address::UpstreamAddress;
 
 use super::limits::{self, LimitSettings};
 use super::raw::{Item, Location, RawTable, ValueRefusal};
-use super::{app_cookies, app_logout, files, headers, origins, pass_headers, patterns, schema, server};
+use super::{app_cookies, app_logout, files, headers, origins, pass_headers, patterns, presets, schema, server};
 
 /// What a route is checked against besides its own table.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,12 @@ pub(crate) fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Lo
         return Vec::new();
     };
     let tables = item.tables(&schema::ROUTE);
-    tables.into_iter().filter_map(|table| Some((table.location.clone(), route(&table, around)?))).collect()
+    let with_preset = |table: RawTable<'f>| {
+        let preset = table.item("preset").and_then(|item| presets::read(&item));
+        table.with_usual(preset.and_then(presets::Preset::route))
+    };
+    let tables = tables.into_iter().map(with_preset);
+    tables.filter_map(|table| Some((table.location.clone(), route(&table, around)?))).collect()
 }
 
 const ENCODED: [(&str, bool); 2] = [("refuse", false), ("opaque", true)];

@@ -9,6 +9,7 @@ use super::browser_request::BrowserRequest;
 use super::call::Call;
 use crate::admission::forwarded::Forwarded;
 use crate::admission::upstream_head::HeadRules;
+use crate::routes::app_logout::AppCall;
 use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::end_cause::EndCause;
@@ -19,7 +20,7 @@ use crate::vault::jar::Asked;
 use crate::vault::last_jar::LastJar;
 use crate::vault::rules::AppCookies;
 
-/// The applications of a configuration that have a call.
+/// The applications of a configuration of which it is known how they end their sessions: by a call, or not.
 #[derive(Debug)]
 pub(crate) struct Applications {
     routes: Vec<Arc<Route>>,
@@ -52,9 +53,9 @@ pub(crate) struct Leaving<'a> {
 }
 
 impl Applications {
-    /// Those among these routes that have a call.
+    /// Those among these routes.
     pub(crate) fn new(routes: &[Arc<Route>], heads: Arc<HeadRules>, hosts: OwnHosts) -> Self {
-        let routes = routes.iter().filter(|route| route.logout.call.is_some()).cloned().collect();
+        let routes = routes.iter().filter(|route| route.logout.is_known).cloned().collect();
         Self { routes, heads, hosts }
     }
 
@@ -90,15 +91,20 @@ impl Applications {
         leaving: Leaving<'_>,
     ) -> Option<Due> {
         let is_elsewhere = route.host.as_ref().is_some_and(|host| host.as_str() != jar.host());
-        let call = route.logout.call.as_ref().filter(|_| !is_elsewhere)?;
+        if is_elsewhere {
+            return None;
+        }
+        let call = route.logout.call.as_ref();
+        let path = call.map_or(route.path.as_str(), AppCall::path);
+        let path = if path.is_empty() { "/" } else { path };
         let https = self.hosts.scheme() == Scheme::Https;
-        let asked = Asked { path: call.path().as_bytes(), https, cross_site: false, now: leaving.now };
+        let asked = Asked { path: path.as_bytes(), https, cross_site: false, now: leaving.now };
         let in_browser = route.cookies.mode != AppCookies::Vault;
         let browser_has = in_browser && browser.is_some_and(|browser| !browser.cookies.is_empty());
         if !jar.has_for(asked) && !browser_has {
             return None;
         }
-        if !route.logout.call_on.contains(&leaving.cause) {
+        if call.is_none() || !route.logout.call_on.contains(&leaving.cause) {
             return Some(Due::Dropped(route.name.clone()));
         }
         let from = match browser {
@@ -138,7 +144,7 @@ pub(super) mod tests {
     use crate::admission::identity_headers::IdentityHeaders;
     use crate::logout::browser_request::CookieLine;
     use crate::routes::access::Access;
-    use crate::routes::app_logout::{AppCall, CsrfToken};
+    use crate::routes::app_logout::CsrfToken;
     use crate::routes::resolver::Upstreams;
     use crate::routes::settings::RouteSettings;
     use crate::routes::settings::tests::route;
@@ -152,6 +158,7 @@ pub(super) mod tests {
     pub(in super::super) fn route_with_call(call: &str) -> RouteSettings {
         let mut settings = route("/", Access::SignedIn);
         settings.logout.call = Some(AppCall::parse(call).unwrap());
+        settings.logout.is_known = true;
         settings
     }
 

@@ -9,6 +9,8 @@ use crate::values::end_cause::EndCause;
 /// What `[route.logout]` says.
 #[derive(Clone, Debug)]
 pub struct AppLogout {
+    /// Whether it is known how the application ends its sessions, be it without a call.
+    pub is_known: bool,
     /// The call; `None` where there is none to make.
     pub call: Option<AppCall>,
     /// How it shows that no other site made it.
@@ -21,7 +23,7 @@ pub struct AppLogout {
 
 impl Default for AppLogout {
     fn default() -> Self {
-        Self { call: None, csrf: None, token: None, call_on: EndCause::ALL.to_vec() }
+        Self { is_known: false, call: None, csrf: None, token: None, call_on: EndCause::ALL.to_vec() }
     }
 }
 
@@ -49,6 +51,11 @@ impl AppCall {
             _ => return Err("write GET or POST before the path: \"POST /logout\"".to_owned()),
         };
         Ok(Self { method, target: read_target(target)? })
+    }
+
+    /// The same, below this path.
+    pub(crate) fn below(self, prefix: &str) -> Self {
+        Self { target: format!("{prefix}{}", self.target).into(), ..self }
     }
 
     /// Its path.

@@ -1,15 +1,16 @@
 """After the gateway's logout the sessions of real applications are over, too: their old cookies, straight at them, are dead."""
 
+import re
 import subprocess
+import tempfile
+import unittest
+from pathlib import Path
 
-from parts import EXEUNT
+import applications
+from parts import EXEUNT, PASSWORD, Visitor, start_gateway
 from test_shop import Running
 
-DJANGO = """
-[route.logout]
-call = "POST /admin/logout/"
-csrf = { cookie = "csrftoken", header = "X-CSRFToken", field = "csrfmiddlewaretoken" }
-"""
+DJANGO = '\npreset = "django-admin"\n'
 
 
 class Django(Running):
@@ -59,3 +60,69 @@ class Django(Running):
         self.gateway.wait_until(r'(?s)signed_in_again.*event=application_logout user=alice')
         self.assertEqual(self.straight(cookie), '{"user":"","items":[]}')
         self.assertEqual(self.visitor.get("/cart").json(), {"user": "bob", "items": []})
+
+
+class Application(unittest.TestCase):
+    """An application and a gateway with its preset for all tests of a class."""
+
+    preset = ""
+
+    @staticmethod
+    def start(folder):
+        raise NotImplementedError
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="exeunt-e2e-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = Path(folder.name)
+        cls.application = cls.start(cls.folder)
+        cls.addClassCleanup(cls.application.stop)
+        cls.gateway = start_gateway(cls.folder, cls.application.port)
+        cls.addClassCleanup(cls.gateway.stop)
+        configuration = cls.folder / "config.toml"
+        configuration.write_text(configuration.read_text().replace("[[route]]", f'[[route]]\npreset = "{cls.preset}"'))
+        subprocess.run([EXEUNT, "reload"], cwd=cls.folder, check=True, capture_output=True)
+
+    def setUp(self):
+        self.visitor = Visitor(self.gateway)
+        self.visitor.sign_in()
+
+
+class DokuWiki(Application):
+    preset = "dokuwiki"
+    start = staticmethod(applications.dokuwiki)
+
+    def test_nobody_has_the_cookies_that_its_own_logout_leaves_valid(self):
+        self.visitor.get("/doku.php?do=login")
+        self.visitor.post("/doku.php?do=login", u="alice", p=PASSWORD, do="login", id="start")
+        self.assertIn("do=logout", self.visitor.get("/doku.php").body.decode())
+        cookies = self.application.seen()
+        self.assertRegex(cookies, "(^|; )DW[0-9a-f]+=")
+        in_browser = [line.split("\t")[5] for line in self.visitor.jar.read_text().splitlines() if line.count("\t") == 6]
+        self.assertFalse([name for name in in_browser if name.startswith(("DW", "DokuWiki"))])
+        receipt = self.visitor.sign_out().json()
+        self.assertEqual(receipt["applications"][0]["result"], "cookies dropped")
+        self.visitor.sign_in("bob")
+        self.assertIn("do=login", self.visitor.get("/doku.php").body.decode(), "the next user is nobody there")
+        self.assertIn("do=logout", self.application.straight("/doku.php", cookies),
+                      "if this is not so any more, the preset should make the call")
+
+
+class MediaWiki(Application):
+    preset = "mediawiki"
+    start = staticmethod(applications.mediawiki)
+
+    def test_a_logout_ends_its_session(self):
+        page = self.visitor.get("/index.php?title=Special:UserLogin").body.decode()
+        token = re.search(r'name="wpLoginToken"[^>]*value="([^"]+)"|value="([^"]+)"[^>]*name="wpLoginToken"', page)
+        token = token[1] or token[2]
+        self.visitor.post("/index.php?title=Special:UserLogin", wpName="Alice", wpPassword=PASSWORD,
+                          wpLoginToken=token, wploginattempt="Log in", authAction="login")
+        who = "/api.php?action=query&meta=userinfo&format=json"
+        self.assertIn('"name":"Alice"', self.visitor.get(who).body.decode())
+        cookies = self.application.seen()
+        self.assertIn('"name":"Alice"', self.application.straight(who, cookies))
+        receipt = self.visitor.sign_out().json()
+        self.assertEqual(receipt["applications"][0]["result"], "ended by call")
+        self.assertNotIn('"name":"Alice"', self.application.straight(who, cookies))
