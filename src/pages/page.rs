@@ -229,7 +229,11 @@ fn render_step(step: &StepReceipt, applications: &[ApplicationReceipt]) -> Value
     };
     // Only the cut waits for anything that can be late.
     let name = if text == "late" { Step::Cut.id() } else { name };
-    let detail = (result == "done").then(|| format!("receipt.{name}.detail"));
+    let detail = match (step.step, text) {
+        (_, "one" | "other") => Some(format!("receipt.{name}.detail")),
+        (Step::End, "failed") | (_, "late") => Some(format!("receipt.{name}.why")),
+        _ => None,
+    };
     let applications = if step.step == Step::Application { applications } else { &[] };
     let applications: Vec<Value> = applications.iter().map(render_application).collect();
     context! { result, count => step.count, text => format!("receipt.{name}.{text}"), detail, applications }

@@ -150,6 +150,9 @@ fn the_receipt_is_in_words() {
 fn an_end_that_is_not_confirmed_says_so() {
     let page = pages().goodbye(Language(0), StatusCode::SERVICE_UNAVAILABLE, Some(&samples::receipt("x")));
     assert!(text(&page).contains("role=\"alert\"") && text(&page).contains("not confirmed"));
+    for why in ["The session store did not answer.", "It was being handed to the application,"] {
+        assert!(text(&page).contains(why), "what could not be done says why: {why}");
+    }
     assert!(!text(&page).contains("You are signed out"));
 }
 
