@@ -5,6 +5,7 @@ mod app_cookies;
 mod assembled;
 mod basic;
 mod built_in_pages;
+mod clear;
 mod elsewhere;
 mod enter;
 mod exchange;

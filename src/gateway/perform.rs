@@ -27,6 +27,7 @@ use crate::values::own_hosts::HostId;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
+use crate::values::session_id::SessionKey;
 use crate::vault::browser_cookie::BrowserCookie;
 use crate::vault::debts::Debts;
 use crate::vault::request::withhold;
@@ -74,7 +75,7 @@ impl Gateway {
                     receipt = sign_out.end_elsewhere(user, receipt, &gateway.pipeline, terms).await;
                 }
                 let next = answer::requested(form.as_ref(), &request.query);
-                Some(sign_out.answer(receipt, next, &request.assembled.site()))
+                Some(sign_out.answer(receipt, next, &request.assembled.site(), gateway.pipeline.clock.wall()))
             }
             SignInOut::Offer(wanted) => Some(gateway.offer(request, &wanted)),
             SignInOut::Enter(entering) => to_the_end(async move { gateway.enter(&asked, &entering).await }).await,
@@ -180,7 +181,20 @@ fn sign_out(request: &SignInOutRequest, style: ResponseStyle) -> SignOut {
         carried: Carried { cookies: usize::from(request.has_cookie), browser: request.for_applications() },
         style,
         language: request.reader.language(),
+        host: request.host,
+        elsewhere: elsewhere_open(request),
     }
+}
+
+/// The cookies of other hosts that the sessions of a request are open on, where their data is to be cleared as well.
+fn elsewhere_open(request: &SignInOutRequest) -> Vec<(SessionKey, Box<str>)> {
+    let assembled = &request.assembled;
+    if assembled.logout.clear_site_data.is_none() {
+        return Vec::new();
+    }
+    let (here, login) = (host_name(assembled, request.host), host_name(assembled, HostId::LOGIN));
+    let keys = request.sessions.iter().flat_map(|session| session.host_keys(login));
+    keys.filter(|(_, host)| **host != *here).collect()
 }
 
 /// On to the target; programs that ask for it get JSON.

@@ -40,6 +40,11 @@ impl Requester {
         if self.unknown.is_empty() { Ok(()) } else { Err(Reason::StoreUnavailable) }
     }
 
+    /// Whether nobody is signed in, as far as is known.
+    pub(super) fn is_nobody(&self) -> bool {
+        self.session.is_none() && self.rivals.is_empty() && self.unknown.is_empty()
+    }
+
     /// Every session that the request names.
     pub(super) fn into_sessions(self) -> Vec<Arc<Session>> {
         self.session.into_iter().chain(self.rivals).chain(self.others).collect()

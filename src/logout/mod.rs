@@ -10,6 +10,7 @@ pub(crate) mod application;
 pub(crate) mod browser_request;
 pub(crate) mod call;
 pub(crate) mod calls;
+pub mod clearing;
 pub(crate) mod client;
 pub mod ending;
 pub mod plan;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::answer::{self, ResponseStyle};
+use super::clearing::Way;
 use super::ending::{Carried, Terms};
+use super::receipts::is_confirmed;
 use super::run::{Pipeline, Which};
 use super::settings::LogoutSettings;
 use crate::http1::cookie::SessionCookie;
@@ -13,12 +15,13 @@ use crate::values::end_cause::EndCause;
 use crate::values::form::FormValue;
 use crate::values::identity::UserKey;
 use crate::values::mac::MacKeys;
-use crate::values::own_hosts::OwnHosts;
+use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::own_path::OwnPages;
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 use crate::values::session_id::SessionKey;
+use crate::values::time::WallTime;
 
 /// A sign-out that may be done.
 #[derive(Clone, Debug)]
@@ -33,6 +36,10 @@ pub(crate) struct SignOut {
     pub(crate) style: ResponseStyle,
     /// In which language.
     pub(crate) language: Language,
+    /// The own host that was asked.
+    pub(crate) host: HostId,
+    /// The cookies of the other hosts that the sessions were open on, whose data this browser is to forget.
+    pub(crate) elsewhere: Vec<(SessionKey, Box<str>)>,
 }
 
 /// The parts of a configuration that the answer is made of.
@@ -72,13 +79,29 @@ impl SignOut {
     }
 
     /// Says goodbye, and where to go from here: `next`, if that is a target that people may be sent to.
-    pub(crate) fn answer(&self, mut receipt: Receipt, next: FormValue<'_>, site: &Site<'_>) -> Reply {
+    pub(crate) fn answer(&self, mut receipt: Receipt, next: FormValue<'_>, site: &Site<'_>, now: WallTime) -> Reply {
         let next = answer::next(next, &site.settings.allowed, site.hosts, site.own_pages);
         let target = answer::target(next, site.settings);
         receipt.target = target.as_ref().map(ReturnTo::to_string);
         let page = |status| site.pages.goodbye(self.language, status, Some(&receipt));
         let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(site.keys)));
+        let last = target.as_ref().unwrap_or(&goodbye);
+        let (target, goodbye) = match (self.way(&receipt, last, site, now), self.style) {
+            (Some(way), ResponseStyle::Navigation) => (Some(way), goodbye),
+            // A page leads on: the policy of a page with a form may not let its answer redirect to another origin.
+            (Some(way), ResponseStyle::Page) => (None, way),
+            _ => (target, goodbye),
+        };
         let reply = answer::reply(&receipt, target.as_ref(), self.style, &goodbye, page);
         answer::with_cleared_cookies(reply, site.cookie.expire(), site.settings)
+    }
+
+    /// Over the other hosts, before this last address.
+    fn way(&self, receipt: &Receipt, last: &ReturnTo, site: &Site<'_>, now: WallTime) -> Option<ReturnTo> {
+        if self.elsewhere.is_empty() || !is_confirmed(receipt) {
+            return None;
+        }
+        let last = last.clone().on(&site.hosts.public_origin(self.host)?);
+        Way::new(&self.elsewhere, &last, now, site.keys).onward(site.hosts, &site.settings.allowed, site.keys)
     }
 }

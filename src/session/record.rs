@@ -320,11 +320,17 @@ impl Session {
         self.rare.get()?.host.as_deref()
     }
 
+    /// Every key, with the host whose cookie it is of. `login` is the login host.
+    pub(crate) fn host_keys(&self, login: &str) -> Vec<(SessionKey, Box<str>)> {
+        let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
+        let first = (self.name, self.host().unwrap_or(login).into());
+        std::iter::once(first).chain(further.into_iter().map(|HostKey { key, host }| (key, host))).collect()
+    }
+
     /// The names of the own hosts that have a cookie of it, that of the sign-in first. `login` is the login host.
     pub(crate) fn hosts(&self, login: &str) -> Vec<Box<str>> {
-        let mut hosts: Vec<Box<str>> = vec![self.host().unwrap_or(login).into()];
-        let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
-        for HostKey { host, .. } in further {
+        let mut hosts: Vec<Box<str>> = Vec::new();
+        for (_, host) in self.host_keys(login) {
             if !hosts.contains(&host) {
                 hosts.push(host);
             }

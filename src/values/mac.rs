@@ -32,6 +32,10 @@ pub(crate) enum Purpose {
     BasicCredentials,
     /// What is stored of a user's password has not changed since the sign-in.
     Credential,
+    /// This browser's data of a host may be cleared.
+    ClearedHost,
+    /// The way over the hosts whose data is cleared.
+    ClearingWay,
     /// The cookies of applications in a store: the key that they are sealed with is made with it.
     SealedJar,
 }
@@ -44,6 +48,8 @@ impl Purpose {
             Self::Receipt => b"exeunt receipt 1",
             Self::BasicCredentials => b"exeunt basic credentials 1",
             Self::Credential => b"exeunt credential 1",
+            Self::ClearedHost => b"exeunt cleared host 1",
+            Self::ClearingWay => b"exeunt clearing way 1",
             Self::SealedJar => b"exeunt sealed jar 1",
         }
     }

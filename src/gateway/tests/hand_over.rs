@@ -7,12 +7,12 @@ use http::header::{LOCATION, SET_COOKIE};
 use super::*;
 use crate::session::store::faulty::{FaultyStore, Mood};
 
-const SHOP: &str = "shop.test";
-const BLOG: &str = "blog.test";
-const LOGIN: &str = "app.test";
-const ALICE: &str = "username=alice&password=wonder+land";
+pub(super) const SHOP: &str = "shop.test";
+pub(super) const BLOG: &str = "blog.test";
+pub(super) const LOGIN: &str = "app.test";
+pub(super) const ALICE: &str = "username=alice&password=wonder+land";
 
-fn on_three_hosts(settings: &mut GatewaySettings) {
+pub(super) fn on_three_hosts(settings: &mut GatewaySettings) {
     let further = [SHOP, BLOG].map(|host| Host::parse(host).unwrap());
     settings.hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), further);
 }
@@ -23,15 +23,15 @@ fn several() -> Harness {
 
 /// A browser: it keeps the cookies of each host, and follows redirects.
 #[derive(Clone, Default)]
-struct Browser {
+pub(super) struct Browser {
     cookies: BTreeMap<String, BTreeMap<String, String>>,
     /// The addresses that the last visit led over.
-    way: Vec<String>,
+    pub(super) way: Vec<String>,
 }
 
 /// What a visit ended with.
 #[derive(Debug)]
-enum Shown {
+pub(super) enum Shown {
     Application,
     Page(Reply),
 }
@@ -44,7 +44,7 @@ impl Shown {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Application => "the application".to_owned(),
             Self::Page(reply) => text(reply),
@@ -53,7 +53,7 @@ impl Shown {
 }
 
 impl Browser {
-    fn line(&self, host: &str) -> String {
+    pub(super) fn line(&self, host: &str) -> String {
         let pairs = self.cookies.get(host).into_iter().flatten().map(|(name, value)| format!("{name}={value}"));
         format!("Cookie: {}", pairs.collect::<Vec<_>>().join("; "))
     }
@@ -71,12 +71,12 @@ impl Browser {
         }
     }
 
-    fn has(&self, host: &str, name: &str) -> bool {
+    pub(super) fn has(&self, host: &str, name: &str) -> bool {
         self.cookies.get(host).is_some_and(|cookies| cookies.contains_key(name))
     }
 
     /// One request, without following anything.
-    async fn step(&mut self, harness: &Harness, method: &str, url: &str, body: &'static str) -> Shown {
+    pub(super) async fn step(&mut self, harness: &Harness, method: &str, url: &str, body: &'static str) -> Shown {
         let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
         let (path, host_line, line) = (format!("/{path}"), format!("Host: {host}"), self.line(host));
         self.way.push(url.to_owned());
@@ -106,7 +106,7 @@ impl Browser {
         panic!("a circle: {:?}", self.way)
     }
 
-    async fn visit(&mut self, harness: &Harness, url: &str) -> Shown {
+    pub(super) async fn visit(&mut self, harness: &Harness, url: &str) -> Shown {
         self.go(harness, "GET", url, "").await
     }
 
@@ -120,7 +120,7 @@ impl Browser {
     }
 
     /// A visit of a host by way of the login form.
-    async fn arrive(&mut self, harness: &Harness, url: &str, user: &str) {
+    pub(super) async fn arrive(&mut self, harness: &Harness, url: &str, user: &str) {
         let form = self.visit(harness, url).await;
         assert!(form.status() == 200 && self.way.last().unwrap().starts_with("http://app.test/login?"), "{form:?}");
         let shown = self.sign_in(harness, &form, user).await;

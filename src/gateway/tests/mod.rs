@@ -42,6 +42,7 @@ use crate::values::time::{Clock, ManualClock};
 mod app_cookies;
 mod app_cookies_kept;
 mod basic;
+mod clearing;
 mod cookies;
 mod hand_over;
 mod landing;

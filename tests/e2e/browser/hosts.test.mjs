@@ -168,3 +168,51 @@ for (const sameSite of ["lax", "strict"]) {
     }));
   });
 }
+
+// The header works on trustworthy origins alone, and names below localhost are such.
+describe("several hosts, clear_site_data", () => {
+  const [LOGIN, SHOP] = ["login.localhost", "shop.localhost"];
+  const parts = [];
+  let browser, gateway, door;
+  before(async () => {
+    parts.push(makeFolder());
+    const application = await Site.start({ "/": PAGE, "/stream": stream });
+    door = await FrontDoor.open();
+    parts.push(application, door);
+    const text = configuration(door.port, application.url, "lax").replaceAll("login.example.test", LOGIN)
+      .replaceAll("shop.example.test", SHOP);
+    gateway = await Gateway.start(parts[0].folder, `${text}[logout]\nclear_site_data = ["storage"]\n`);
+    door.gateway = gateway;
+    parts.push(gateway);
+    browser = await openBrowser();
+  });
+  after(async () => {
+    await browser?.close();
+    for (const part of parts.reverse()) await part.stop();
+  });
+
+  const visit = () => Visitor.open(browser, door, SHOP);
+
+  it("a logout on one makes the browser forget the data of all", visiting(visit, async (visitor) => {
+    const { page } = visitor;
+    await page.goto(door.at("/", SHOP));
+    await page.fill("#username", "alice");
+    await page.fill("#password", PASSWORD);
+    await page.locator("form button").first().click();
+    await page.waitForURL(door.at("/", SHOP));
+    await page.goto(door.at("/", LOGIN));
+    const stored = async (name) => {
+      await page.goto(door.at("/.exeunt/goodbye", name));
+      return page.evaluate(() => localStorage.getItem("mine"));
+    };
+    for (const name of [LOGIN, SHOP]) assert.equal(await stored(name), "1", `${name} stores something`);
+    await page.goto(door.at("/login", LOGIN));
+    await press(page, page.locator("form[action='/logout'] button"));
+    await goodbye(page);
+    assert.equal(new URL(page.url()).hostname, LOGIN);
+    assert.match(await page.innerText("main"), /alice/);
+    for (const name of [LOGIN, SHOP]) assert.equal(await stored(name), null, `${name} has forgotten it`);
+    const left = (await visitor.context.cookies()).filter(({ name }) => name === "exeunt");
+    assert.deepEqual(left, []);
+  }));
+});

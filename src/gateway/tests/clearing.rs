@@ -1,0 +1,103 @@
+//! A logout makes a browser forget what it stores for every host of the session, and nobody else's browser anything.
+
+use super::hand_over::{ALICE, BLOG, Browser, LOGIN, SHOP, Shown, on_three_hosts};
+use super::*;
+
+const BYE: &str = "http://app.test/logout";
+
+fn clearing() -> Harness {
+    harness_with(|settings| {
+        on_three_hosts(settings);
+        settings.logout.clear_site_data = Some(http::HeaderValue::from_static("\"storage\""));
+        let own = settings.hosts.origins().map(OriginPattern::from);
+        settings.logout.allowed = AllowedOrigins::new(own);
+    })
+}
+
+/// Signed in at three hosts.
+async fn everywhere(harness: &Harness) -> Browser {
+    let mut browser = Browser::default();
+    browser.arrive(harness, "http://shop.test/x", "alice").await;
+    assert!(matches!(browser.visit(harness, "http://blog.test/x").await, Shown::Application));
+    browser
+}
+
+/// The first stop that the answer to a sign-out leads to.
+fn first_stop(shown: &Shown) -> String {
+    let Shown::Page(page) = shown else { panic!("{shown:?}") };
+    header(page, "refresh").unwrap().strip_prefix("0; url=").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_data_of_every_host_is_cleared_on_the_way_to_the_goodbye_page() {
+    let harness = clearing();
+    let mut browser = everywhere(&harness).await;
+    let out = browser.step(&harness, "POST", BYE, "").await;
+    assert!(out.text().contains("Goodbye, alice."), "{out:?}");
+    let mut url = first_stop(&out);
+    for host in [SHOP, BLOG] {
+        assert!(url.starts_with(&format!("http://{host}/.exeunt/clear?")), "{url}");
+        let Shown::Page(stop) = browser.step(&harness, "GET", &url, "").await else { panic!() };
+        assert_eq!((stop.status.as_u16(), header(&stop, "clear-site-data")), (303, Some("\"storage\"")), "{host}");
+        assert!(!browser.has(host, "exeunt"), "{host} keeps a dead cookie");
+        url = header(&stop, "location").unwrap().to_owned();
+    }
+    assert!(url.starts_with("http://app.test/.exeunt/goodbye?receipt="), "{url}");
+    assert!(browser.visit(&harness, &url).await.text().contains("Goodbye, alice."));
+    // To the target, where there is one.
+    let mut browser = everywhere(&harness).await;
+    let out = browser.step(&harness, "POST", "http://app.test/logout", "next=/public/bye").await;
+    assert!(matches!(browser.visit(&harness, &first_stop(&out)).await, Shown::Application));
+    assert_eq!(browser.way.last().map(String::as_str), Some("http://app.test/public/bye"));
+    // Programs get their receipt, and a session of one host needs no way.
+    let out = harness.ask("POST", "/logout", &[&everywhere(&harness).await.line(LOGIN)], "").await;
+    assert_eq!((out.status.as_u16(), header(&out, "refresh")), (200, None));
+    let cookie = harness.sign_in("alice").await;
+    let out = harness.ask("POST", "/logout", &[BROWSER, &cookie], "").await;
+    assert!(header(&out, "refresh").unwrap().starts_with("0; url=/.exeunt/goodbye?"));
+}
+
+/// The link of a stranger's own logout, and what else leads to a stop.
+#[tokio::test]
+async fn a_stop_clears_nothing_of_anybody_else() {
+    let harness = clearing();
+    let (mut mallory, alice) = (everywhere(&harness).await, everywhere(&harness).await);
+    let own = mallory.clone();
+    let stop = first_stop(&mallory.step(&harness, "POST", BYE, "").await);
+    let mut signed_out = alice.clone();
+    let dead = signed_out.step(&harness, "POST", BYE, "").await;
+    let mut again = own.clone();
+    assert!(matches!(again.visit(&harness, "http://shop.test/x").await, Shown::Page(_)));
+    let late = first_stop(&dead).replacen("until=", "until=9", 1);
+    let cases = [
+        ("somebody who is signed in", alice, stop.clone()),
+        ("somebody who is signed out", signed_out.clone(), stop.clone()),
+        ("nobody", Browser::default(), stop.clone()),
+        ("a changed link", signed_out, late),
+        ("no link", own, "http://shop.test/.exeunt/clear".to_owned()),
+    ];
+    for (who, mut browser, url) in cases {
+        let Shown::Page(stop) = browser.step(&harness, "GET", &url, "").await else { panic!("{who}") };
+        assert_eq!((stop.status.as_u16(), header(&stop, "clear-site-data")), (303, None), "{who}");
+        assert!(!stop.headers.iter().any(|(_, value)| value.to_str().unwrap().contains("exeunt=;")), "{who}");
+    }
+    harness.clock.advance(Duration::from_secs(120));
+    let Shown::Page(late) = mallory.step(&harness, "GET", &stop, "").await else { panic!() };
+    assert_eq!((header(&late, "clear-site-data"), header(&late, "location")), (None, Some("/.exeunt/goodbye")));
+}
+
+/// Who has signed in again meanwhile keeps what is stored.
+#[tokio::test]
+async fn a_stop_clears_nothing_where_somebody_is_signed_in() {
+    let harness = clearing();
+    let mut browser = everywhere(&harness).await;
+    let dead = browser.line(SHOP);
+    let stop = first_stop(&browser.step(&harness, "POST", BYE, "").await);
+    let new = harness.ask("POST", "/login", &["Host: shop.test", FORM], ALICE).await;
+    let both = format!("{dead}; {}", cookie_line(&new).replace("Cookie: ", "").replacen("exeunt", "EXEUNT", 0));
+    let path = stop.strip_prefix("http://shop.test").unwrap();
+    for (cookies, clears) in [(&dead, true), (&both, false)] {
+        let reply = harness.ask("GET", path, &["Host: shop.test", BROWSER, cookies], "").await;
+        assert_eq!(header(&reply, "clear-site-data").is_some(), clears, "{cookies}");
+    }
+}

@@ -1,0 +1,222 @@
+//! A logout makes a browser forget what it stores for every host on which the session was open.
+//!
+//! `Clear-Site-Data` speaks for the host that sends it alone. So the browser is led over the others, one after the
+//! other, and then to where the logout leads. The gateway signs the way, and each stop for the cookie that this browser
+//! has from the session that ended: a link that a stranger makes, of an own logout, clears nothing of anybody else's.
+
+use std::time::Duration;
+
+use super::answer::NEXT;
+use crate::values::form::{Form, FormValue};
+use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::origin::Host;
+use crate::values::own_hosts::OwnHosts;
+use crate::values::return_to::{AllowedOrigins, ReturnTo};
+use crate::values::session_id::SessionKey;
+use crate::values::time::WallTime;
+
+/// Where every stop is.
+const ADDRESS: &str = "/.exeunt/clear";
+/// Stops of one way. A session that was open on more hosts leaves the rest as it is.
+const MOST_STOPS: usize = 8;
+/// How long a way may take.
+const LIFE: Duration = Duration::from_secs(120);
+/// Stands between the parts of a list of stops, and in none of them.
+const BETWEEN: char = '~';
+
+/// A host, and the code for the cookie that the browser has from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stop {
+    host: Box<str>,
+    code: Box<str>,
+}
+
+/// What is left of a way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    until: WallTime,
+    stops: Vec<Stop>,
+    next: Box<str>,
+}
+
+impl Way {
+    /// Over the hosts of these keys, and then to `next`, a whole URL.
+    pub(crate) fn new(keys: &[(SessionKey, Box<str>)], next: &ReturnTo, now: WallTime, by: &MacKeys) -> Self {
+        let until = WallTime(now.0.saturating_add(LIFE.as_secs()));
+        let stop = |(key, host): &(SessionKey, Box<str>)| {
+            let code = by.sign(Purpose::ClearedHost, &stop_parts(key, host, &until.0.to_be_bytes())).encode().into();
+            Stop { host: host.clone(), code }
+        };
+        Self { until, stops: keys.iter().take(MOST_STOPS).map(stop).collect(), next: next.to_string().into() }
+    }
+
+    /// Reads what [`Way::onward`] wrote. `None` for what somebody else wrote, and for what is too old.
+    pub(crate) fn read(query: &Form, now: WallTime, by: &MacKeys) -> Option<Self> {
+        let field = |names: &[&str]| match query.field(names) {
+            FormValue::One(text) => Some(text),
+            FormValue::Absent | FormValue::Several => None,
+        };
+        let until = WallTime(field(&["until"])?.parse().ok()?);
+        let mut parts = field(&["stops"])?.split(BETWEEN);
+        let mut stops = Vec::new();
+        while let (Some(host), Some(code)) = (parts.next(), parts.next()) {
+            stops.push(Stop { host: host.into(), code: code.into() });
+        }
+        let way = Self { until, stops, next: field(&NEXT)?.into() };
+        let mac = Mac::parse(field(&["mac"])?.as_bytes())?;
+        (way.until > now && way.is_signed(&mac, by)).then_some(way)
+    }
+
+    /// Takes the stops of this host out of the way. Whether one of them is for a cookie that the browser shows.
+    pub(crate) fn arrive(&mut self, host: &str, shown: impl Iterator<Item = SessionKey>, by: &MacKeys) -> bool {
+        let (here, left): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.stops).into_iter().partition(|stop| *stop.host == *host);
+        self.stops = left;
+        let until = self.until.0.to_be_bytes();
+        let codes: Vec<_> = here.iter().filter_map(|stop| Mac::parse(stop.code.as_bytes())).collect();
+        let is_meant = |key: SessionKey| {
+            codes.iter().any(|code| by.verify(Purpose::ClearedHost, &stop_parts(&key, host, &until), code))
+        };
+        shown.take(MOST_STOPS).any(is_meant)
+    }
+
+    /// The next stop or, after the last one and where that is no own host any more, the target, if people may be sent
+    /// there.
+    pub(crate) fn onward(&self, hosts: &OwnHosts, allowed: &AllowedOrigins, by: &MacKeys) -> Option<ReturnTo> {
+        let served = |stop: &Stop| hosts.public_origin(hosts.host_id(&Host::parse(&stop.host)?)?);
+        let Some(origin) = self.stops.first().and_then(served) else { return ReturnTo::parse(&self.next, allowed) };
+        let (until, stops) = (self.until.0.to_string(), self.stops());
+        let mac = self.sign(by).encode();
+        let fields = [("until", &*until), ("stops", &*stops), ("next", &*self.next), ("mac", &*mac)];
+        Some(ReturnTo::own_query(ADDRESS, &fields).on(&origin))
+    }
+
+    fn stops(&self) -> String {
+        let parts: Vec<&str> = self.stops.iter().flat_map(|stop| [&*stop.host, &*stop.code]).collect();
+        parts.join(&BETWEEN.to_string())
+    }
+
+    fn sign(&self, by: &MacKeys) -> Mac {
+        let (until, stops) = (self.until.0.to_be_bytes(), self.stops());
+        by.sign(Purpose::ClearingWay, &[&until, stops.as_bytes(), self.next.as_bytes()])
+    }
+
+    fn is_signed(&self, mac: &Mac, by: &MacKeys) -> bool {
+        let (until, stops) = (self.until.0.to_be_bytes(), self.stops());
+        by.verify(Purpose::ClearingWay, &[&until, stops.as_bytes(), self.next.as_bytes()], mac)
+    }
+}
+
+/// What the code of a stop vouches for.
+fn stop_parts<'a>(key: &'a SessionKey, host: &'a str, until: &'a [u8; 8]) -> [&'a [u8]; 3] {
+    [key.as_bytes(), host.as_bytes(), until]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::origin::Origin;
+    use crate::values::return_to::OriginPattern;
+    use crate::values::session_id::SessionId;
+
+    const NOW: WallTime = WallTime(1000);
+
+    struct Bench {
+        hosts: OwnHosts,
+        allowed: AllowedOrigins,
+        by: MacKeys,
+        shop: SessionKey,
+        blog: SessionKey,
+    }
+
+    fn bench() -> Bench {
+        let further = ["shop.test", "blog.test"].map(|host| Host::parse(host).unwrap());
+        let hosts = OwnHosts::new(&Origin::parse("https://app.test").unwrap(), further);
+        let allowed = AllowedOrigins::new(hosts.origins().map(OriginPattern::from));
+        let [shop, blog] = [(), ()].map(|()| SessionId::generate().unwrap().key());
+        Bench { hosts, allowed, by: MacKeys::generate().unwrap(), shop, blog }
+    }
+
+    impl Bench {
+        fn way(&self) -> Way {
+            let next = ReturnTo::parse("https://app.test/bye?x=1", &self.allowed).unwrap();
+            Way::new(&[(self.shop, "shop.test".into()), (self.blog, "blog.test".into())], &next, NOW, &self.by)
+        }
+
+        fn onward(&self, way: &Way) -> String {
+            way.onward(&self.hosts, &self.allowed, &self.by).unwrap().to_string()
+        }
+
+        fn read(&self, address: &str, now: WallTime) -> Option<Way> {
+            let query = address.split_once('?').map_or("", |(_, query)| query);
+            Way::read(&Form::parse(query.as_bytes()).unwrap(), now, &self.by)
+        }
+    }
+
+    #[test]
+    fn a_way_leads_over_every_host_to_the_target() {
+        let bench = bench();
+        let mut address = bench.onward(&bench.way());
+        for (host, key) in [("shop.test", bench.shop), ("blog.test", bench.blog)] {
+            assert!(address.starts_with(&format!("https://{host}/.exeunt/clear?")), "{address}");
+            let mut way = bench.read(&address, NOW).unwrap();
+            assert!(way.arrive(host, [key].into_iter(), &bench.by), "{host}");
+            address = bench.onward(&way);
+        }
+        assert_eq!(address, "https://app.test/bye?x=1");
+    }
+
+    /// Each row is red without its guard.
+    #[test]
+    fn nothing_is_cleared_for_a_strangers_link() {
+        let bench = bench();
+        let stranger = SessionId::generate().unwrap().key();
+        let address = bench.onward(&bench.way());
+        let cases = [
+            ("the browser of the logout", "shop.test", bench.shop, true),
+            ("another browser", "shop.test", stranger, false),
+            ("the cookie of another host", "shop.test", bench.blog, false),
+            ("another host", "blog.test", bench.shop, false),
+            ("a host that is no stop", "app.test", bench.shop, false),
+        ];
+        for (what, host, key, clears) in cases {
+            let mut way = bench.read(&address, NOW).unwrap();
+            assert_eq!(way.arrive(host, [key].into_iter(), &bench.by), clears, "{what}");
+        }
+        assert!(!bench.way().arrive("shop.test", std::iter::empty(), &bench.by), "no cookie");
+    }
+
+    #[test]
+    fn only_what_the_gateway_wrote_a_short_while_ago_is_a_way() {
+        let bench = bench();
+        let address = bench.onward(&bench.way());
+        for (later, counts) in [(0, true), (119, true), (120, false), (10_000, false)] {
+            assert_eq!(bench.read(&address, WallTime(NOW.0 + later)).is_some(), counts, "{later}");
+        }
+        let changes = [
+            ("app.test%2Fbye", "evil.test%2Fbye"),
+            ("shop.test%7E", "blog.test%7E"),
+            ("until=1120", "until=9999"),
+            ("mac=", "mac=A"),
+            ("&next=", "&rd=x&next="),
+            ("&mac", "&amac"),
+        ];
+        for (from, to) in changes {
+            let other = address.replacen(from, to, 1);
+            assert_ne!(other, address, "{from}");
+            assert!(bench.read(&other, NOW).is_none(), "{other}");
+        }
+        assert!(bench.read("", NOW).is_none());
+        let foreign = Bench { by: MacKeys::generate().unwrap(), ..bench };
+        assert!(foreign.read(&address, NOW).is_none(), "the keys of another gateway");
+    }
+
+    #[test]
+    fn a_way_is_short_and_passes_hosts_that_are_gone() {
+        let bench = bench();
+        let next = ReturnTo::own("/");
+        let keys: Vec<_> = (0..99).map(|number| (bench.shop, format!("h{number}.test").into())).collect();
+        let way = Way::new(&keys, &next, NOW, &bench.by);
+        assert_eq!((way.stops.len(), bench.onward(&way).as_str()), (MOST_STOPS, "/"));
+    }
+}
