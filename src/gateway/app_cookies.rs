@@ -104,7 +104,7 @@ pub(super) fn pass(
     });
     let line = made.line.or(withheld);
     if line.as_ref().is_some_and(|line| line.len() > assembled.max_cookie_header) {
-        return Err(Refusal { because: Some("cookies".into()), ..Reason::HeadTooLarge.into() });
+        return Err(Reason::CookiesTooLong.into());
     }
     let cookies = match line {
         None => cookies,

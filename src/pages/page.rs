@@ -315,6 +315,7 @@ fn next_steps(reason: Reason) -> &'static [NextStep] {
         | Reason::SessionsFull => &[NextStep::LoginAgain],
         Reason::StoreUnavailable
         | Reason::HeadTooLarge
+        | Reason::CookiesTooLong
         | Reason::HeadTooSlow
         | Reason::BodyTooSlow
         | Reason::SessionBusy

@@ -21,6 +21,8 @@ pub enum Reason {
     ExpectationUnknown,
     /// The head has too many lines, or too many bytes.
     HeadTooLarge,
+    /// With the cookies that the gateway keeps, an application would get a longer `Cookie` line than it may.
+    CookiesTooLong,
     /// The request line alone is larger than a head may be.
     TargetTooLong,
     /// The head did not arrive in time.
@@ -107,6 +109,7 @@ impl Reason {
         Self::MethodNotAllowed,
         Self::ExpectationUnknown,
         Self::HeadTooLarge,
+        Self::CookiesTooLong,
         Self::TargetTooLong,
         Self::HeadTooSlow,
         Self::VersionNotSupported,
@@ -156,6 +159,7 @@ impl Reason {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::ExpectationUnknown => "expectation_unknown",
             Self::HeadTooLarge => "head_too_large",
+            Self::CookiesTooLong => "cookies_too_long",
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooSlow => "head_too_slow",
             Self::VersionNotSupported => "version_not_supported",
@@ -203,6 +207,7 @@ impl Reason {
             | Self::HeadMalformed
             | Self::HostMissing
             | Self::BodyMalformed
+            | Self::CookiesTooLong
             | Self::FormMalformed
             | Self::NewPasswordUnfit
             | Self::NewPasswordsDiffer
@@ -254,6 +259,7 @@ impl Reason {
             Self::MethodNotAllowed => "This method is not allowed here.",
             Self::ExpectationUnknown => "The only expectation that is supported is 100-continue.",
             Self::HeadTooLarge => "The head of this request is too large.",
+            Self::CookiesTooLong => "The cookies of this application are too long together.",
             Self::TargetTooLong => "This address is too long.",
             Self::HeadTooSlow => "The request did not arrive in time.",
             Self::VersionNotSupported => "The supported versions of HTTP are 1.0 and 1.1.",
