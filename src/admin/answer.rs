@@ -1,6 +1,7 @@
 //! From a request to an answer.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::header::ALLOW;
@@ -168,6 +169,7 @@ fn refused(status: StatusCode, error: &str, message: &str) -> Reply {
 
 fn session_json(session: &Session, gateway: &Gateway) -> Value {
     let (age, idle) = gateway.ages(session);
+    let cookies = session.vault().map(|vault| vault.all_names()).unwrap_or_default();
     json!({
         "session": session.handle().map(|handle| handle.to_string()),
         "user": session.identity().user(),
@@ -176,6 +178,7 @@ fn session_json(session: &Session, gateway: &Gateway) -> Value {
         "age_seconds": age.as_secs(),
         "idle_seconds": idle.as_secs(),
         "connections": session.live_connections(),
+        "cookies": cookies.into_iter().collect::<BTreeMap<_, _>>(),
     })
 }
 

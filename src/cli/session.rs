@@ -111,11 +111,18 @@ fn show(arguments: &Show) -> Result<String, CommandError> {
     if arguments.json {
         return Ok(json(session));
     }
-    let lines = COLUMNS
-        .iter()
-        .zip(row(session))
-        .map(|((title, _), cell)| format!("{:12} {}\n", title.to_lowercase(), visible(&cell)));
-    Ok(lines.collect())
+    Ok(shown(session))
+}
+
+/// A line for each thing that is known of a session, the application cookies in the gateway by host.
+fn shown(session: &Value) -> String {
+    let line = |title: &str, cell: &str| format!("{:12} {}\n", title.to_lowercase(), visible(cell));
+    let mut lines: String = COLUMNS.iter().zip(row(session)).map(|((title, _), cell)| line(title, &cell)).collect();
+    for (host, names) in session.get("cookies").and_then(Value::as_object).into_iter().flatten() {
+        let names: Vec<_> = names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        lines.push_str(&line("cookies", &format!("{host}: {}", names.join(", "))));
+    }
+    lines
 }
 
 fn revoke(arguments: &Revoke) -> Result<String, CommandError> {
@@ -151,5 +158,24 @@ fn ago(seconds: u64) -> String {
         60..3600 => format!("{} min ago", seconds / 60),
         3600..86_400 => format!("{} h ago", seconds / 3600),
         _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_shown_with_the_cookies_that_the_gateway_keeps() {
+        let session = serde_json::json!({
+            "session": "k3v9", "user": "alice", "age_seconds": 61, "connections": 2,
+            "cookies": { "app.test": ["sid", "remember\u{1b}"], "shop.test": ["cart"] },
+        });
+        let shown = shown(&session);
+        let last: Vec<_> = shown.lines().skip(COLUMNS.len()).collect();
+        assert_eq!(last.len(), 2, "{shown}");
+        assert!(last[0].starts_with("cookies      app.test: sid, remember") && !shown.contains('\u{1b}'), "{shown}");
+        assert_eq!(last[1], "cookies      shop.test: cart");
+        assert!(shown.contains("signed in    1 min ago\n"), "{shown}");
     }
 }

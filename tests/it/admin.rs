@@ -101,6 +101,7 @@ async fn an_operator_sees_and_ends_sessions() {
     assert_eq!(everybody.as_array().unwrap().len(), 2);
     let (_, list) = office.ask(Method::GET, "/sessions?user=alice").await;
     assert_eq!((list.as_array().unwrap().len(), &list[0]["user"]), (1, &"alice".into()));
+    assert_eq!(list[0]["cookies"], serde_json::json!({}), "none in the gateway");
 
     let handle = list[0]["session"].as_str().unwrap();
     let (status, receipt) = office.ask(Method::DELETE, &format!("/sessions/{handle}")).await;
