@@ -1,0 +1,96 @@
+//! What applications in the field do with cookies, each as a small fake.
+
+use super::app_cookies::{Browser, SESSION, alice, names, with_rules};
+use super::*;
+use crate::vault::rules::AppCookies;
+
+/// Grafana keeps a session that scripts may not read and a twin of another name that they do read, to know when it
+/// expires; its live updates come by a socket.
+#[tokio::test]
+async fn grafana_has_a_readable_twin_and_a_socket() {
+    let harness = harness();
+    let mut browser = alice(&harness).await;
+    let set = ["grafana_session=s; HttpOnly; Path=/; Max-Age=99", "grafana_session_expiry=9; Path=/; Max-Age=99"];
+    browser.visit(&harness, "/x", &set);
+    assert!(!browser.has("grafana_session") && browser.has("grafana_session_expiry"));
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let socket = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key];
+    let lines = [&socket[..], &["Origin: http://app.test"]].concat();
+    let got = browser.visit_with(&harness, "/api/live/ws", &lines, &[]);
+    assert_eq!(got, "grafana_session_expiry=9; grafana_session=s");
+    browser.sign_out(&harness).await;
+    assert!(!browser.has("grafana_session_expiry"));
+}
+
+/// Jenkins and Django remember a user for weeks: the cookie ends with the session all the same.
+#[tokio::test]
+async fn what_remembers_a_user_for_weeks_ends_with_the_session() {
+    let harness = harness();
+    let mut browser = alice(&harness).await;
+    let remember = "remember-me=alice; HttpOnly; Path=/; Max-Age=1209600; Expires=Wed, 01 Jan 2098 00:00:00 GMT";
+    browser.visit(&harness, "/", &["JSESSIONID.x=1; HttpOnly; Path=/", remember]);
+    assert_eq!(browser.visit(&harness, "/", &[]), "JSESSIONID.x=1; remember-me=alice");
+    browser.sign_out(&harness).await;
+    browser.sign_in(&harness, "alice").await;
+    assert_eq!(browser.visit(&harness, "/", &[]), "", "not even for the same user");
+}
+
+/// Django, with a token that scripts may not read (CSRF_COOKIE_HTTPONLY): it is in the form as well, and the check
+/// compares both. And double submit, with one that scripts copy to a header.
+#[tokio::test]
+async fn tokens_against_forgery_reach_the_application_in_either_form() {
+    let harness = harness();
+    let mut browser = alice(&harness).await;
+    browser.visit(&harness, "/", &["csrftoken=t; HttpOnly; Path=/; SameSite=Lax; Max-Age=31449600"]);
+    assert_eq!(browser.visit(&harness, "/form", &[]), "csrftoken=t");
+    assert!(!browser.has("csrftoken"));
+    browser.visit(&harness, "/", &["XSRF-TOKEN=x; Path=/"]);
+    assert!(browser.has("XSRF-TOKEN"), "a script reads it");
+    assert_eq!(browser.visit(&harness, "/form", &[]), "XSRF-TOKEN=x; csrftoken=t");
+    browser.visit(&harness, "/", &["XSRF-TOKEN=y; Path=/"]);
+    assert_eq!(browser.visit(&harness, "/form", &[]), "XSRF-TOKEN=y; csrftoken=t", "once, and the new one");
+}
+
+/// PHP takes an id that the browser brings, and sets none if it has one. The application's own form signs in with it.
+#[tokio::test]
+async fn an_own_sign_in_form_does_not_take_a_planted_id() {
+    let harness = harness();
+    let mut browser = Browser::default();
+    browser.visit(&harness, "/public/x", &["PHPSESSID=anonymous; HttpOnly; Path=/"]);
+    browser.keep(["PHPSESSID=planted; Path=/"]);
+    browser.sign_in(&harness, "alice").await;
+    assert_eq!(browser.visit(&harness, "/login.php", &["PHPSESSID=new; HttpOnly; Path=/"]), "");
+    browser.keep(["PHPSESSID=planted; Path=/"]);
+    assert_eq!(browser.visit(&harness, "/account", &["PHPSESSID=after; HttpOnly; Path=/"]), "PHPSESSID=new");
+    assert_eq!(browser.visit(&harness, "/account", &[]), "PHPSESSID=after", "an id that changes at the sign-in");
+    browser.sign_in(&harness, "bob").await;
+    assert_eq!(browser.visit(&harness, "/account", &[]), "", "bob is asked to sign in there");
+}
+
+/// The state of a sign-in at another site comes back with a POST from there: the browser has to have it.
+#[tokio::test]
+async fn a_state_cookie_for_another_site_stays_in_the_browser_and_expires_at_the_end() {
+    let harness = harness();
+    let mut browser = alice(&harness).await;
+    let state = "state=1; HttpOnly; Secure; SameSite=None; Path=/callback";
+    assert_eq!(browser.visit(&harness, "/go", &[state, SESSION]), "");
+    let from_there = ["Sec-Fetch-Site: cross-site", "Origin: http://idp.test"];
+    assert_eq!(browser.visit_with(&harness, "/callback", &from_there, &[]), "state=1; sid=1");
+    browser.sign_out(&harness).await;
+    assert!(!browser.has("state"));
+}
+
+/// A program on another port of the host has the browser's cookies, and no others: such a route says `track`.
+#[tokio::test]
+async fn a_cookie_for_another_port_is_in_the_browser_where_it_is_tracked() {
+    for (mode, browsers) in [(AppCookies::Track, true), (AppCookies::Vault, false)] {
+        let harness = with_rules(|rules| rules.mode = mode);
+        let mut browser = alice(&harness).await;
+        browser.visit(&harness, "/x", &[SESSION]);
+        assert_eq!(browser.has("sid"), browsers, "{mode:?}");
+    }
+    let harness = with_rules(|rules| rules.browser = names(&["sid"]));
+    let mut browser = alice(&harness).await;
+    browser.visit(&harness, "/x", &[SESSION, "other=1; HttpOnly; Path=/"]);
+    assert!(browser.has("sid") && !browser.has("other"), "or names that one");
+}
