@@ -17,12 +17,11 @@ use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Server, Signals};
 use crate::service::{Current, Environment, NotServed, Reloader, Service};
-use crate::session::store::SessionStore;
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
 use super::check::{self, Loaded};
-use super::stores::OpenStore;
+use super::stores::{OpenStore, StoreInUse};
 use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager, stores};
 
 /// Serves the selected configuration until it is stopped.
@@ -139,7 +138,8 @@ pub(super) async fn run(
     let clock = Clock::system();
     let environment = Environment { log: log.clone(), clock: clock.clone(), keys, listeners };
     let started = (StartValues::of(&settings), Current::of(&settings));
-    let service = Arc::new(start(settings, environment, store).await?);
+    let (service, store) = start(settings, environment, store).await?;
+    let service = Arc::new(service);
     // Later the working folder may be another one.
     let path = path.map(std::path::absolute).transpose().map_err(|error| error.to_string())?;
     let reload: Option<Arc<dyn Reload>> = path.map(|path| {
@@ -153,6 +153,9 @@ pub(super) async fn run(
     let about = Operation::Started { version: env!("CARGO_PKG_VERSION"), sessions: gateway.sessions().len() };
     log.event(clock.wall(), &Event::Operation(about));
     let upkeep = tokio::spawn(Arc::clone(gateway).keep_up());
+    if let Some(store) = &store {
+        store.ready().await;
+    }
     tokio::select! {
         () = async {
             tokio::join!(signals.run(server, || hung_up(reload.as_ref())), service_manager::keep_informed(server));
@@ -162,21 +165,30 @@ pub(super) async fn run(
     }
     upkeep.abort();
     gateway.save_all_uses().await;
+    if let Some(store) = store {
+        store.leave().await;
+    }
     log.event(clock.wall(), &Event::Operation(Operation::Stopped));
     Ok(())
 }
 
+/// A service, and its store.
+type Started = (Service, Option<StoreInUse>);
+
 /// Starts a service, with the sessions of the store where there is one.
-async fn start(settings: Settings, environment: Environment, store: Option<OpenStore>) -> Result<Service, String> {
-    let Some(OpenStore { store, pending }) = store else {
-        return Service::start(settings, environment).map_err(|error| error.to_string());
+async fn start(settings: Settings, environment: Environment, store: Option<OpenStore>) -> Result<Started, String> {
+    let Some(store) = store else {
+        let service = Service::start(settings, environment).map_err(|error| error.to_string())?;
+        return Ok((service, None));
     };
-    let service =
-        Service::start_over(settings, environment, (Arc::clone(&store) as Arc<dyn SessionStore>, pending)).await;
-    service.map_err(|error| match (error, store.last_problem()) {
-        (NotServed::Sessions, Some(problem)) => problem.to_string(),
-        (error, _) => error.to_string(),
-    })
+    let (store, pending) = store.connect(&environment.clock, &environment.keys).await?;
+    match Service::start_over(settings, environment, (store.store(), pending)).await {
+        Ok(service) => Ok((service, Some(store))),
+        Err(error) => Err(match (error, store.last_problem()) {
+            (NotServed::Sessions, Some(problem)) => problem.to_string(),
+            (error, _) => error.to_string(),
+        }),
+    }
 }
 
 /// Serves the admin socket, forever. Without one the gateway still serves clients.

@@ -46,14 +46,14 @@ pub(super) fn run(command: StoreCommand) -> ExitCode {
 }
 
 fn done(path: Option<&Path>, work: fn(&Path) -> Result<Contents, StoreProblem>) -> Result<String, CommandError> {
-    let Some(path) = path else { return Ok("sessions are kept in memory: there is no file\n".to_owned()) };
+    let Some(path) = path else { return Ok("sessions are not kept in a file: there is nothing to do\n".to_owned()) };
     let Contents { sessions, users, bytes } =
         work(path).map_err(|problem| CommandError(format!("error: {problem}")))?;
     Ok(format!("{}: sound, sessions {sessions}, users {users}, bytes {bytes}\n", path.display()))
 }
 
 impl Which {
-    /// The file; `None` where sessions are in memory. A configuration that cannot be read has been reported.
+    /// The file; `None` where there is none. A configuration that cannot be read has been reported.
     fn path(&self) -> Result<Option<PathBuf>, check::NotLoaded> {
         if let Some(file) = &self.file {
             return Ok(Some(file.clone()));

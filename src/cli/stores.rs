@@ -1,18 +1,39 @@
 //! The store of sessions that the configuration chooses.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{StateFolder, StoreChoice};
 use crate::session::pending::PendingEnds;
-use crate::session::store::sqlite::SqliteStore;
+use crate::session::store::SessionStore;
+use crate::session::store::redis::{NotConnected, RedisAddress, RedisStore};
+use crate::session::store::sqlite::{SqliteStore, StoreProblem};
+use crate::values::mac::MacKeys;
+use crate::values::time::Clock;
 
 use super::keys::{self, GatewayKeys};
 
-/// A store that is open, and the file beside it.
+/// A store that can be used, and the file of the ends that it has not confirmed.
 pub(super) struct OpenStore {
-    pub(super) store: Arc<SqliteStore>,
+    place: Place,
     pub(super) pending: PendingEnds,
+}
+
+/// Where a store is.
+enum Place {
+    /// In a file, which is open.
+    File(Arc<SqliteStore>),
+    /// On a server, which is connected to later.
+    Server { address: RedisAddress, staleness: Duration },
+}
+
+/// A store that is in use.
+#[derive(Clone)]
+pub(super) enum StoreInUse {
+    File(Arc<SqliteStore>),
+    Server(Arc<RedisStore>),
 }
 
 impl OpenStore {
@@ -22,10 +43,79 @@ impl OpenStore {
         let store = SqliteStore::open(path).map_err(|problem| problem.to_string())?;
         let mut beside = path.as_os_str().to_owned();
         beside.push(".pending");
-        let beside = PathBuf::from(beside);
-        let cannot = |error| format!("the file of unconfirmed ends {} cannot be used: {error}", beside.display());
-        Ok(Self { store: Arc::new(store), pending: PendingEnds::open(&beside).map_err(cannot)? })
+        Ok(Self { place: Place::File(Arc::new(store)), pending: pending(&PathBuf::from(beside), PendingEnds::open)? })
     }
+
+    /// The store on a server. What it has not confirmed is in this folder.
+    fn on(address: &RedisAddress, staleness: Duration, state: &Path) -> Result<Self, String> {
+        let pending = pending(&state.join("redis.pending"), PendingEnds::open_alone)?;
+        Ok(Self { place: Place::Server { address: address.clone(), staleness }, pending })
+    }
+
+    /// Connects to it, where it is on a server: again and again for a while, because both may be starting.
+    pub(super) async fn connect(self, clock: &Clock, keys: &MacKeys) -> Result<(StoreInUse, PendingEnds), String> {
+        let Self { place, pending } = self;
+        let (address, staleness) = match place {
+            Place::File(store) => return Ok((StoreInUse::File(store), pending)),
+            Place::Server { address, staleness } => (address, staleness),
+        };
+        for _ in 0..CONNECTING {
+            match RedisStore::connect(&address, staleness, clock.clone(), keys).await {
+                Ok(store) => return Ok((StoreInUse::Server(Arc::new(store)), pending)),
+                Err(NotConnected::Unavailable) => tokio::time::sleep(PAUSE).await,
+                Err(NotConnected::OtherKeys) => {
+                    return Err(format!(
+                        "the sessions on {address} are of gateways with other keys; copy exeunt.key from the state \
+                         folder of one of them to this one's, or empty the store, which signs everybody out"
+                    ));
+                }
+            }
+        }
+        Err(format!("the session store {address} does not answer; start it, or correct session.store"))
+    }
+}
+
+impl StoreInUse {
+    pub(super) fn store(&self) -> Arc<dyn SessionStore> {
+        match self {
+            Self::File(store) => Arc::clone(store) as Arc<dyn SessionStore>,
+            Self::Server(store) => Arc::clone(store) as Arc<dyn SessionStore>,
+        }
+    }
+
+    /// Why the last call failed that did, where that is known.
+    pub(super) fn last_problem(&self) -> Option<StoreProblem> {
+        match self {
+            Self::File(store) => store.last_problem(),
+            Self::Server(_) => None,
+        }
+    }
+
+    /// Waits until sessions can be served.
+    pub(super) async fn ready(&self) {
+        match self {
+            Self::File(_) => {}
+            Self::Server(store) => store.first_trusted().await,
+        }
+    }
+
+    /// Tells other gateways that this one has stopped.
+    pub(super) async fn leave(&self) {
+        match self {
+            Self::File(_) => {}
+            Self::Server(store) => store.leave().await,
+        }
+    }
+}
+
+/// How often a server is tried at a start.
+const CONNECTING: usize = 20;
+/// The pause between two of them.
+const PAUSE: Duration = Duration::from_millis(500);
+
+fn pending(path: &Path, open: fn(&Path) -> io::Result<PendingEnds>) -> Result<PendingEnds, String> {
+    let cannot = |error| format!("the file of unconfirmed ends {} cannot be used: {error}", path.display());
+    open(path).map_err(cannot)
 }
 
 /// Opens the store; `None`: sessions are kept in memory. Where the default was chosen and the state folder cannot keep
@@ -40,7 +130,10 @@ pub(super) fn open(store: &StoreChoice, folder: &StateFolder, keys: &GatewayKeys
         );
         return Ok(None);
     }
-    store.file(&state).map(|path| OpenStore::at(&path)).transpose()
+    match store {
+        StoreChoice::Redis { address, staleness } => OpenStore::on(address, *staleness, &state).map(Some),
+        StoreChoice::Memory | StoreChoice::Sqlite(_) => store.file(&state).map(|path| OpenStore::at(&path)).transpose(),
+    }
 }
 
 /// Whether this is the folder of a configuration of the system, which nobody named for data.
@@ -51,7 +144,6 @@ fn is_for_configurations(folder: &StateFolder, state: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::mac::MacKeys;
 
     #[test]
     fn data_is_kept_where_it_belongs() {

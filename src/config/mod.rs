@@ -249,7 +249,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let state = state::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
     let cookie_limits = app_cookies::limits(&session);
-    let store = store::read(&session);
+    let store = store::read(&session, folder);
     let share = session.item("share").and_then(|item| item.switch()).unwrap_or(true);
     let session = session::read(&session);
     let socket = admin.as_ref().map(|admin| admin.path.as_path());

@@ -66,10 +66,10 @@ pub(crate) const IDENTITY: Schema =
 pub(crate) const SESSION: Schema = Schema {
     table: "session",
     keys: &[
-        "idle_timeout", "max_lifetime", "max_per_user", "sessions", "same_site", "cookie", "store", "cookie_debts",
-        "max_cookie_header", "share",
+        "idle_timeout", "max_lifetime", "max_per_user", "sessions", "same_site", "cookie", "store",
+        "store_password_file", "staleness", "cookie_debts", "max_cookie_header", "share",
     ],
-    later: &["staleness"],
+    later: &[],
 };
 
 /// `[login]`

@@ -1,9 +1,15 @@
 //! `session.store`: where sessions are kept.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use zeroize::Zeroizing;
+
+use super::duration::{self, ONE_SECOND};
 use super::files;
 use super::raw::{RawTable, ValueRefusal};
+use crate::session::store::redis::{LONGEST_STALENESS, NotAnAddress, RedisAddress};
 
 /// The file that is used where none is named.
 const FILE: &str = "sessions.db";
@@ -15,6 +21,13 @@ pub enum StoreChoice {
     Memory,
     /// In this file; a relative path starts at the state folder.
     Sqlite(PathBuf),
+    /// On this server, for several gateways.
+    Redis {
+        /// The server.
+        address: RedisAddress,
+        /// For how long a gateway may go on without having heard of it.
+        staleness: Duration,
+    },
 }
 
 impl Default for StoreChoice {
@@ -24,22 +37,58 @@ impl Default for StoreChoice {
 }
 
 impl StoreChoice {
-    /// The file, with this state folder; `None` in memory.
+    /// The file, with this state folder; `None` where there is none.
     pub(crate) fn file(&self, state: &Path) -> Option<PathBuf> {
         match self {
-            Self::Memory => None,
+            Self::Memory | Self::Redis { .. } => None,
             Self::Sqlite(path) => Some(state.join(path)),
         }
     }
 }
 
-/// Reads the choice of `[session]`.
-pub(super) fn read(session: &RawTable<'_>) -> StoreChoice {
-    session.item("store").and_then(|item| item.parse(choice)).unwrap_or_default()
+/// Reads the choice of `[session]`. Relative paths start at this folder.
+pub(super) fn read(session: &RawTable<'_>, folder: &Path) -> StoreChoice {
+    const SPANS: RangeInclusive<Duration> = ONE_SECOND..=LONGEST_STALENESS;
+    let item = session.item("store");
+    // It may have a password in it, which is refused.
+    item.iter().filter(|item| item.peek().is_some_and(|text| text.contains('@'))).for_each(|item| item.location.hide());
+    let store = item.and_then(|item| item.parse(choice)).unwrap_or_default();
+    let span = session.item("staleness").and_then(|item| item.parse(|text| duration::parse(text, &SPANS)));
+    let password = session.item("store_password_file").and_then(|item| item.parse(|text| password(folder, text)));
+    match store {
+        StoreChoice::Redis { address, staleness } => {
+            let address = match password {
+                Some(password) => address.with_password(password),
+                None => address,
+            };
+            StoreChoice::Redis { address, staleness: span.unwrap_or(staleness) }
+        }
+        StoreChoice::Memory | StoreChoice::Sqlite(_) => store,
+    }
+}
+
+/// The longest password.
+const LONGEST_PASSWORD: usize = 4096;
+
+/// The first line of a file.
+fn password(folder: &Path, text: &str) -> Result<Zeroizing<String>, ValueRefusal> {
+    let path = files::resolve(folder, text)?;
+    let content = Zeroizing::new(files::read_up_to(&path, LONGEST_PASSWORD)?);
+    let line = content.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match std::str::from_utf8(line).map(str::trim_end) {
+        Ok(line) if !line.is_empty() => Ok(line.to_owned().into()),
+        Ok(_) | Err(_) => Err(ValueRefusal::new(format!("{} must have a password in its first line", path.display()))
+            .write("remove this line, or write the password of the store into the file")),
+    }
 }
 
 fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
-    let write = || format!("write \"sqlite:{FILE}\", or \"memory\", where a restart may sign everybody out");
+    let write = || {
+        format!(
+            "write \"sqlite:{FILE}\"; \"redis://HOST:6379\", where several gateways share sessions; or \"memory\", \
+             where a restart may sign everybody out"
+        )
+    };
     let Some((scheme, rest)) = text.split_once(':') else {
         return match text {
             "memory" => Ok(StoreChoice::Memory),
@@ -51,10 +100,34 @@ fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
             Err(ValueRefusal::new("must be sqlite: and the path of a file").write(write()))
         }
         "sqlite" => files::resolve(Path::new(""), rest).map(StoreChoice::Sqlite),
-        "redis" | "rediss" => {
-            Err(ValueRefusal::new("stores of several gateways are not supported by this version").write(write()))
-        }
+        "redis" | "rediss" | "redis+unix" => server(text),
         _ => Err(ValueRefusal::new(format!("\"{text}\" is not a valid store")).write(write())),
+    }
+}
+
+/// How long a gateway may go on without having heard of the server, where nothing is written.
+const STALENESS: Duration = Duration::from_secs(5);
+
+fn server(text: &str) -> Result<StoreChoice, ValueRefusal> {
+    match RedisAddress::parse(text) {
+        Ok(address) => Ok(StoreChoice::Redis { address, staleness: STALENESS }),
+        Err(NotAnAddress::HasPassword) => {
+            Err(ValueRefusal::new("a password must not be in the address, but in the file of store_password_file")
+                .write(format!("write \"{}\"", without_password(text))))
+        }
+        Err(NotAnAddress::Invalid) => Err(ValueRefusal::new("must be the address of a Redis server").write(
+            "write \"redis://HOST:6379/0\", \"rediss://HOST:6379/0\" (TLS) or \"redis+unix:///run/redis/redis.sock\"",
+        )),
+    }
+}
+
+/// The same address with the user's name alone, if there is one.
+fn without_password(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("redis", text));
+    let (user, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+    match user.split_once(':').map_or(user, |(name, _)| name) {
+        "" => format!("{scheme}://{place}"),
+        name => format!("{scheme}://{name}@{place}"),
     }
 }
 
@@ -73,7 +146,11 @@ mod tests {
             ("sqlite://srv/a.db", None),
             ("sqlite::memory:", None),
             ("sqlite:folder/", None),
-            ("redis://localhost", None),
+            ("redis://localhost", Some(None)),
+            ("rediss://exeunt@redis.test:6380/3", Some(None)),
+            ("redis+unix:///run/redis.sock", Some(None)),
+            ("redis://:secret@localhost", None),
+            ("redis:localhost", None),
             ("Memory", None),
             ("file.db", None),
             ("", None),
@@ -82,6 +159,8 @@ mod tests {
             let file = choice(text).ok().map(|choice| choice.file(state));
             assert_eq!(file, want.map(|path| path.map(PathBuf::from)), "{text}");
         }
+        let refused = choice("rediss://exeunt:s@cret@redis.test/1").unwrap_err();
+        assert_eq!(refused.write, ["write \"rediss://exeunt@redis.test/1\""]);
         assert_eq!(StoreChoice::default().file(state), Some(state.join("sessions.db")));
     }
 }

@@ -183,6 +183,13 @@ impl Gateway {
         let (terms, now) = (self.unattended(), self.pipeline.clock.now());
         self.basic.sweep(self.sessions().lifetime().absolute, terms.settings.grace, now);
         self.hand_overs.sweep(now);
+        let cut = self.sessions().cut_doubtful(now, terms.settings.grace);
+        if cut > 0 {
+            tracing::warn!(
+                cut,
+                "connections of sessions were cut: the session store has not been heard of for too long"
+            );
+        }
         let over = self.pipeline.end(Which::Expired, terms.clone()).await;
         self.pipeline.end(Which::Owed, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;

@@ -86,7 +86,9 @@ impl Pipeline {
         let confirmed = |ended| EndsOfUser { ended, confirmed: true };
         match which {
             Which::These(sessions, cause) => confirmed(self.sessions.end_all(sessions, cause).await),
-            Which::Named(sessions, unknown) => {
+            Which::Named(mut sessions, mut unknown) => {
+                // What is not known of these is only whether they have ended elsewhere.
+                sessions.extend(self.sessions.take_entered(&mut unknown));
                 self.sessions.owe_end_of(&unknown, now).await;
                 let ended = self.sessions.end_all(sessions, EndCause::Logout).await;
                 EndsOfUser { ended, confirmed: unknown.is_empty() }

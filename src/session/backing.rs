@@ -16,7 +16,7 @@ use super::loads::Loads;
 use super::pending::PendingEnds;
 use super::record::Session;
 use super::store::{
-    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, PATIENCE, Page, Record, SessionStore, StoreEvent, Trust,
     Unavailable, Use,
 };
 use crate::values::identity::UserKey;
@@ -25,9 +25,6 @@ use crate::values::seal;
 use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment, WallTime};
 use crate::vault::store::Vault;
-
-/// How long the store may take for an answer. What it was asked for may be done later all the same.
-pub(super) const DEADLINE: Duration = Duration::from_secs(2);
 
 /// A store, and what its table has to know about it.
 #[derive(Debug)]
@@ -43,6 +40,8 @@ pub struct Backing {
     /// Where ends that the store has not confirmed survive a crash.
     pending: OnceLock<Arc<PendingEnds>>,
     trust: Arc<Trust>,
+    /// What was under way has been cut, since the table could be believed last.
+    has_cut: AtomicBool,
     /// The table has all that the store has, and nobody else writes to it.
     is_whole: AtomicBool,
     epoch: AtomicU32,
@@ -64,6 +63,7 @@ impl Backing {
             saved_until,
             pending: OnceLock::new(),
             trust,
+            has_cut: AtomicBool::default(),
             is_whole: AtomicBool::default(),
             epoch: AtomicU32::default(),
             all_confirmed: AtomicU32::default(),
@@ -73,6 +73,12 @@ impl Backing {
     /// Whether the table may be believed at this moment.
     pub(super) fn is_trusted(&self, now: Moment) -> bool {
         self.trust.holds_at(now)
+    }
+
+    /// Whether the table could not be believed for so long that what is under way has to be cut, now and not before.
+    pub(super) fn has_to_cut(&self, now: Moment) -> bool {
+        let lost = self.trust.is_lost_at(now);
+        !self.has_cut.swap(lost, Ordering::Relaxed) && lost
     }
 
     /// Takes over the ends that an earlier run of the program could not have confirmed: none of their sessions is
@@ -199,11 +205,11 @@ impl Backing {
             return Ok(Vec::new());
         }
         let names = names(sessions);
-        whole(names.len(), in_time(self.store.end(&names)).await?)
+        whole(names.len(), self.end_in_time(self.store.end(&names)).await?)
     }
 
     pub(super) async fn end_all_of(&self, user: &UserKey) -> Result<Vec<Record>, Unavailable> {
-        in_time(self.store.end_all_of(user)).await
+        self.end_in_time(self.store.end_all_of(user)).await
     }
 
     /// Ends those that have not been used on any replica after `cut_off`.
@@ -216,7 +222,7 @@ impl Backing {
             return Ok(Vec::new());
         }
         let names = names(sessions);
-        let ends = in_time(self.store.end_if_idle(&names, self.clock.wall_at(cut_off))).await?;
+        let ends = self.end_in_time(self.store.end_if_idle(&names, self.clock.wall_at(cut_off))).await?;
         let ends = ends.into_iter().map(|end| match end {
             IdleEnd::Ended(end) => Ok(end),
             IdleEnd::Used(at) => Err(self.clock.moment_of(at)),
@@ -241,6 +247,15 @@ impl Backing {
         self.clock.wall()
     }
 
+    async fn end_in_time<T>(&self, answer: impl Future<Output = Result<T, Unavailable>>) -> Result<T, Unavailable> {
+        timeout(self.store.longest_end(), answer).await.unwrap_or(Err(Unavailable))
+    }
+
+    /// How long an end may take.
+    pub(super) fn longest_end(&self) -> Duration {
+        self.store.longest_end()
+    }
+
     /// What other replicas did, whenever that is.
     pub(super) async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {
         self.store.events().await
@@ -252,7 +267,7 @@ fn names(sessions: &[Arc<Session>]) -> Vec<SessionKey> {
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, Unavailable>>) -> Result<T, Unavailable> {
-    timeout(DEADLINE, answer).await.unwrap_or(Err(Unavailable))
+    timeout(PATIENCE, answer).await.unwrap_or(Err(Unavailable))
 }
 
 /// A store that has no answer for each entry of a batch has confirmed nothing.

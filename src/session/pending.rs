@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use parking_lot::Mutex;
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use super::dead::MOST_UNKNOWN;
@@ -61,6 +62,17 @@ impl PendingEnds {
             }
         }
         Ok(Self { file, places: places.into() })
+    }
+
+    /// The same, for this process alone, where no lock of a store keeps others away.
+    ///
+    /// # Errors
+    /// The same, or another gateway uses it.
+    pub fn open_alone(path: &Path) -> io::Result<Self> {
+        let ends = Self::open(path)?;
+        flock(&ends.file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| io::Error::other("another gateway uses it; give each its own state folder"))?;
+        Ok(ends)
     }
 
     /// What is noted.

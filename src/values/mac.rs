@@ -38,6 +38,8 @@ pub(crate) enum Purpose {
     ClearingWay,
     /// The cookies of applications in a store: the key that they are sealed with is made with it.
     SealedJar,
+    /// Gateways that share a store have the same keys.
+    SharedStore,
 }
 
 impl Purpose {
@@ -51,6 +53,7 @@ impl Purpose {
             Self::ClearedHost => b"exeunt cleared host 1",
             Self::ClearingWay => b"exeunt clearing way 1",
             Self::SealedJar => b"exeunt sealed jar 1",
+            Self::SharedStore => b"exeunt shared store 1",
         }
     }
 }

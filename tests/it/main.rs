@@ -16,6 +16,7 @@ mod exchange;
 mod kernel_time;
 mod log_reader;
 mod races;
+mod redis;
 mod restarts;
 mod rows;
 mod sample;

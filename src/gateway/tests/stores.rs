@@ -239,3 +239,46 @@ async fn an_operator_ends_what_only_the_store_knows() {
     first.catch_up().await;
     assert_eq!(first.status("/x", &there).await, 401);
 }
+
+/// What others ended meanwhile would go on here.
+#[tokio::test]
+async fn what_is_under_way_is_cut_once_the_store_was_silent_for_too_long() {
+    let (harness, store) = harness_and_store();
+    let alice = harness.session_of("alice").await;
+    let (_running, cut) = harness.running(&alice).await;
+    harness.gateway.reap().await;
+    assert_eq!(cut.signalled(), None);
+    store.trust().set_until(harness.gateway.pipeline.clock.now());
+    harness.gateway.reap().await;
+    assert_eq!((cut.signalled(), harness.status("/x", &alice).await), (Some(Duration::from_secs(5)), 503));
+    store.trust().set_until(harness.gateway.pipeline.clock.now() + Duration::from_secs(60));
+    assert_eq!(
+        (harness.status("/x", &alice).await, harness.said("session_ended")),
+        (200, 0),
+        "it was ended by an error"
+    );
+    let (_running, later) = harness.running(&alice).await;
+    harness.gateway.reap().await;
+    assert_eq!(later.signalled(), None);
+    store.trust().set_until(harness.gateway.pipeline.clock.now());
+    harness.gateway.reap().await;
+    assert!(later.signalled().is_some(), "the second silence");
+}
+
+/// The table has the session, and cannot tell whether it has ended elsewhere: here it has.
+#[tokio::test]
+async fn a_logout_while_the_table_is_not_believed_ends_its_session_here() {
+    let (harness, store) = harness_and_store();
+    let alice = harness.session_of("alice").await;
+    let (_running, cut) = harness.running(&alice).await;
+    let now = harness.gateway.pipeline.clock.now();
+    store.trust().set_until(now);
+    store.becomes(Mood::Down);
+    assert_eq!(harness.ask("POST", "/logout", &[&alice], "").await.status, 503);
+    assert!(cut.signalled().is_some(), "what runs in its name goes on");
+    store.trust().set_until(now + Duration::from_secs(60));
+    store.becomes(Mood::Sound);
+    assert_eq!(harness.status("/x", &alice).await, 503, "it is served again before its end is confirmed");
+    harness.gateway.reap().await;
+    assert_eq!(harness.status("/x", &alice).await, 401);
+}

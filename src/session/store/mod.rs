@@ -12,10 +12,13 @@ pub(crate) mod memory;
 mod note;
 mod record;
 #[cfg(feature = "engine")]
+pub mod redis;
+#[cfg(feature = "engine")]
 pub mod sqlite;
 mod trust;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -25,6 +28,9 @@ pub use self::trust::Trust;
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
+
+/// How long a store may take for an answer. What it was asked for may be done later all the same.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The store did not confirm, or not in time. What was asked for may have been done all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,4 +158,9 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
 
     /// Until when a table over this store may be believed. Asked for once.
     fn trust(&self) -> Arc<Trust>;
+
+    /// How long an end may take to be confirmed: where gateways share the store, all of them have to know.
+    fn longest_end(&self) -> Duration {
+        PATIENCE
+    }
 }

@@ -4,39 +4,50 @@
 //! table opens nothing: requests of sessions are answered with 503, until the store trusts its connection again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::values::time::Moment;
 
 /// The moment from which on the table may not be believed any more. The store moves it, every request reads it.
 #[derive(Debug)]
-pub struct Trust(AtomicU64);
+pub struct Trust {
+    until: AtomicU64,
+    /// What is under way may go on for so long after that.
+    grace: Duration,
+}
 
 impl Trust {
     /// Of a store that this process alone writes to: the table is never out of date.
     pub(crate) const fn always() -> Self {
-        Self(AtomicU64::new(u64::MAX))
+        Self { until: AtomicU64::new(u64::MAX), grace: Duration::ZERO }
     }
 
     /// Of a store that has not heard of the others yet.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for stores that several gateways share"))]
-    pub(crate) const fn not_yet() -> Self {
-        Self(AtomicU64::new(0))
+    /// Connections that are under way are cut this long after the trust has ended.
+    #[cfg_attr(not(any(test, feature = "engine")), expect(dead_code, reason = "no store that gateways share"))]
+    pub(crate) const fn not_yet(grace: Duration) -> Self {
+        Self { until: AtomicU64::new(0), grace }
     }
 
     /// The table may be believed before this moment, and not from it on. It can also be an earlier one than before.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for stores that several gateways share"))]
+    #[cfg_attr(not(any(test, feature = "engine")), expect(dead_code, reason = "no store that gateways share"))]
     pub(crate) fn set_until(&self, until: Moment) {
-        self.0.store(until.millis(), Ordering::Release);
+        self.until.store(until.millis(), Ordering::Release);
     }
 
     /// Whether nobody else writes to the store.
     pub(crate) fn is_for_ever(&self) -> bool {
-        self.0.load(Ordering::Acquire) == u64::MAX
+        self.until.load(Ordering::Acquire) == u64::MAX
     }
 
     /// Whether the table may be believed at this moment.
     pub(crate) fn holds_at(&self, now: Moment) -> bool {
-        now.millis() < self.0.load(Ordering::Acquire)
+        now.millis() < self.until.load(Ordering::Acquire)
+    }
+
+    /// Whether it has ended so long ago that nothing may go on that began before.
+    pub(crate) fn is_lost_at(&self, now: Moment) -> bool {
+        !self.holds_at(now.before(self.grace))
     }
 }
 
@@ -47,9 +58,11 @@ mod tests {
     #[test]
     fn trust_ends_at_its_moment() {
         let at = Moment::from_seconds;
-        assert!(Trust::always().holds_at(at(u32::MAX)) && !Trust::not_yet().holds_at(at(0)));
-        let trust = Trust::not_yet();
+        assert!(Trust::always().holds_at(at(u32::MAX)) && !Trust::not_yet(Duration::ZERO).holds_at(at(0)));
+        assert!(!Trust::always().is_lost_at(at(u32::MAX)));
+        let trust = Trust::not_yet(Duration::from_secs(2));
         trust.set_until(at(5));
+        assert!(!trust.is_lost_at(at(6)) && trust.is_lost_at(at(7)));
         assert!(trust.holds_at(at(4)) && !trust.holds_at(at(5)));
         trust.set_until(at(3));
         assert!(!trust.holds_at(at(4)), "it can be taken back");

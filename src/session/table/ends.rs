@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::SessionTable;
-use crate::session::backing::{Backing, DEADLINE};
+use crate::session::backing::Backing;
 use crate::session::dead::Owed;
 use crate::session::record::{Ended, Session};
 use crate::session::store::{End, Unavailable};
@@ -181,6 +181,17 @@ impl SessionTable {
         all
     }
 
+    /// Takes the keys of sessions that the table has, believed or not, out of these, and answers the sessions.
+    pub(crate) fn take_entered(&self, keys: &mut Vec<SessionKey>) -> Vec<Arc<Session>> {
+        let mut entered = Vec::new();
+        keys.retain(|key| {
+            let session = self.by_key.get(key).map(|entry| Arc::clone(entry.value()));
+            entered.extend(session.clone());
+            session.is_none()
+        });
+        entered
+    }
+
     /// Ends the sessions of keys that the store could not be asked about: as soon as it answers again, and until then
     /// none of these keys opens anything here.
     pub(crate) async fn owe_end_of(&self, keys: &[SessionKey], now: Moment) {
@@ -254,7 +265,7 @@ pub(super) fn ended(session: Arc<Session>, cause: EndCause, end: End, confirmed:
 
 /// Whether an end by another caller is not confirmed yet, also because the store is slow.
 async fn is_owed(backing: &Backing, name: &SessionKey) -> bool {
-    timeout(DEADLINE, backing.dead.is_owed(name)).await.unwrap_or(true)
+    timeout(backing.longest_end(), backing.dead.is_owed(name)).await.unwrap_or(true)
 }
 
 /// The longest wait for what was being written when a session ended.

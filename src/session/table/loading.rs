@@ -9,12 +9,12 @@ use tokio::time::timeout;
 
 use super::SessionTable;
 use super::ends::ended;
-use crate::session::backing::{Backing, DEADLINE};
+use crate::session::backing::Backing;
 use crate::session::dead::{Entry, Mark};
 use crate::session::epoch::Epoch;
 use crate::session::pending::PendingEnds;
 use crate::session::record::{Ended, Session};
-use crate::session::store::{End, Record, StoreEvent, Unavailable};
+use crate::session::store::{End, PATIENCE, Record, StoreEvent, Unavailable};
 use crate::values::client_address::ClientAddress;
 use crate::values::end_cause::EndCause;
 use crate::values::session_id::SessionKey;
@@ -65,7 +65,7 @@ impl SessionTable {
             ended.extend(self.confirm(backing, std::slice::from_ref(&session)).await?);
             return self.judge_idle(session, now, ended).await;
         }
-        if timeout(DEADLINE, backing.dead.is_owed(key)).await.unwrap_or(true) {
+        if timeout(PATIENCE, backing.dead.is_owed(key)).await.unwrap_or(true) {
             return Err(Unavailable);
         }
         for _ in 0..TRIES {
@@ -230,6 +230,15 @@ impl SessionTable {
             }
         }
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
+    }
+
+    /// Cuts what is under way in the name of sessions, where the store has not been heard of for so long that they may
+    /// have ended elsewhere. None of them is ended by that. Returns how many connections were cut.
+    pub(crate) fn cut_doubtful(&self, now: Moment, grace: Duration) -> usize {
+        if !self.backing.as_ref().is_some_and(|backing| backing.has_to_cut(now)) {
+            return 0;
+        }
+        self.by_user.iter().flat_map(|user| user.value().clone()).map(|session| session.cut(grace)).sum()
     }
 
     /// Reports to the store when sessions were last used, and which cookies of applications live longer now, if the

@@ -81,7 +81,7 @@ async fn a_host_has_one_key_of_a_session() {
         let found = keys.map(|further| table.find(&further.key, AT_START).is_some());
         assert_eq!(found, [false, true, true], "an earlier key of a host still opens the session");
         let hosts: Vec<_> = opened.session.hosts("app.test");
-        assert_eq!(hosts, ["app.test".into(), "blog.test".into(), "shop.test".into()]);
+        assert_eq!(hosts, ["app.test", "blog.test", "shop.test"].map(Box::<str>::from));
         assert_eq!(opened.session.keys().len(), 3);
     }
 }

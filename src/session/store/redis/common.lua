@@ -1,0 +1,45 @@
+-- What all scripts begin with. KEYS[1] is the prefix of every key that is used: with the same braces in it, all of them
+-- are in one slot.
+--   s:NAME  a session: its user, times, version, about, jar, and the keys of further hosts
+--   k:KEY   the name of the session of a further key
+--   u:USER  the names of a user's sessions
+--   d:KEY   the event of the end of the session of this key
+--   e       the events, a stream
+--   key     the sign of the gateways' keys: all have the same
+--   r       what each gateway has read, and how often it has said so
+local P = KEYS[1]
+-- Events that are kept for a gateway that was away. One that missed more asks for each session again.
+local EVENTS = 100000
+
+local function name_of(key)
+    if redis.call('EXISTS', P .. 's:' .. key) == 1 then return key end
+    local name = redis.call('GET', P .. 'k:' .. key)
+    if name and redis.call('EXISTS', P .. 's:' .. name) == 1 then return name end
+end
+
+local function record(key)
+    local name = name_of(key)
+    if not name then return false end
+    local fields = redis.call('HMGET', P .. 's:' .. name, 'u', 'c', 'l', 'v', 'a', 'j', 'f')
+    table.insert(fields, 1, name)
+    return fields
+end
+
+-- Deleting comes first: where Redis has no memory left, a script may go on that has begun with that.
+local function remove(name, replica, remembered)
+    local session = P .. 's:' .. name
+    local fields = redis.call('HMGET', session, 'u', 'f')
+    redis.call('DEL', session)
+    redis.call('SREM', P .. 'u:' .. fields[1], name)
+    local event = redis.call('XADD', P .. 'e', 'MAXLEN', '~', EVENTS, '*', 'n', name, 'r', replica)
+    redis.call('SET', P .. 'd:' .. name, event, 'PX', remembered)
+    for key in string.gmatch(fields[2], '([%w_-]+) [^\n]*\n') do
+        redis.call('DEL', P .. 'k:' .. key)
+        redis.call('SET', P .. 'd:' .. key, event, 'PX', remembered)
+    end
+    return event
+end
+
+local function replicas()
+    return redis.call('HGETALL', P .. 'r')
+end

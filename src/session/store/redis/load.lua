@@ -1,0 +1,4 @@
+-- keys
+local found = {}
+for at, key in ipairs(ARGV) do found[at] = record(key) end
+return found

@@ -1,0 +1,341 @@
+//! Sessions that several gateways share: `store = "redis://…"`.
+//!
+//! Each gateway answers from its own table, and follows what the others end ([`reader`]). Every change is one script,
+//! so that it is done whole or not at all; an end is answered when no gateway that serves can still let its session in
+//! ([`peers`]). All keys of the store begin with [`PREFIX`].
+
+mod address;
+mod event_id;
+mod link;
+mod peers;
+mod reader;
+mod records;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::Script;
+use tokio::sync::Mutex;
+
+pub use self::address::{NotAnAddress, RedisAddress};
+use self::event_id::EventId;
+use self::link::Link;
+pub(crate) use self::peers::LONGEST as LONGEST_STALENESS;
+use self::peers::{Peers, Said};
+use self::reader::{Reader, Recent};
+use self::records::{Kept, key, lines, user, word};
+use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use crate::values::identity::UserKey;
+use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::session_id::{NoRandomness, SessionId, SessionKey};
+use crate::values::time::{Clock, WallTime};
+
+/// What all keys begin with. The braces keep them in one slot.
+pub(crate) const PREFIX: &str = "{exeunt}:";
+/// Keys in one call of a script: others wait while it runs.
+const TOGETHER: usize = 1000;
+/// How often it is looked whether a gateway that has just started may serve.
+const FIRST_LOOKS: usize = 1000;
+/// How often the others are asked whether they have read an event.
+const ASKING: Duration = Duration::from_millis(2);
+
+/// The scripts. Each begins with `common.lua`.
+#[derive(Debug)]
+struct Scripts {
+    begin: Script,
+    beat: Script,
+    open: Script,
+    load: Script,
+    touch: Script,
+    add_key: Script,
+    set_jar: Script,
+    set_about: Script,
+    end: Script,
+    end_if_idle: Script,
+    end_all_of: Script,
+}
+
+impl Scripts {
+    /// When a session that nobody uses or ends any more is deleted by the server itself, in milliseconds: later than
+    /// the longest life that can be configured.
+    const NET: u64 = 366 * 24 * 60 * 60 * 1000;
+    /// For how long the server remembers of a key that its session has ended, in milliseconds: for late calls.
+    const REMEMBERED: u64 = 60 * 60 * 1000;
+
+    fn new() -> Self {
+        let script = |code: &str| Script::new(&[include_str!("common.lua"), code].concat());
+        Self {
+            begin: script(include_str!("begin.lua")),
+            beat: script(include_str!("beat.lua")),
+            open: script(include_str!("open.lua")),
+            load: script(include_str!("load.lua")),
+            touch: script(include_str!("touch.lua")),
+            add_key: script(include_str!("add_key.lua")),
+            set_jar: script(include_str!("set_jar.lua")),
+            set_about: script(include_str!("set_about.lua")),
+            end: script(include_str!("end.lua")),
+            end_if_idle: script(include_str!("end_if_idle.lua")),
+            end_all_of: script(include_str!("end_all_of.lua")),
+        }
+    }
+}
+
+/// What calls and the reader have in common.
+#[derive(Debug)]
+struct Shared {
+    link: Link,
+    scripts: Scripts,
+    peers: Peers,
+    recent: Recent,
+    trust: Arc<Trust>,
+    staleness: Duration,
+    clock: Clock,
+}
+
+/// A store on a Redis server, or one that speaks its protocol.
+#[derive(Debug)]
+pub struct RedisStore {
+    shared: Shared,
+    reader: Mutex<Reader>,
+    /// Whoever asks what the others have read: the answer is for all who wait.
+    asking: Mutex<()>,
+}
+
+/// What became of an end: whether this call did it, or when the session was used; and its event.
+type Done = (u8, String);
+
+/// Why a store cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotConnected {
+    /// The server cannot be reached, or refuses.
+    Unavailable,
+    /// The sessions there are of gateways with other keys: they would be taken for those of changed users.
+    OtherKeys,
+}
+
+impl From<Unavailable> for NotConnected {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl RedisStore {
+    /// Connects to the server at this address, where there may be sessions already. The table that is filled from the
+    /// store has to be filled after this.
+    ///
+    /// # Errors
+    /// [`NotConnected`]
+    pub async fn connect(
+        address: &RedisAddress,
+        staleness: Duration,
+        clock: Clock,
+        keys: &MacKeys,
+    ) -> Result<Self, NotConnected> {
+        let client = address.client().map_err(|_| Unavailable)?;
+        let own = SessionId::generate().map_err(|NoRandomness| Unavailable)?.key().handle().to_string();
+        let (link, scripts) = (Link::new(client), Scripts::new());
+        let read = begin(&link, &scripts, &own, keys).await?;
+        let shared = Shared {
+            link,
+            scripts,
+            peers: Peers::new(own),
+            recent: Recent::default(),
+            trust: Arc::new(Trust::not_yet(staleness)),
+            staleness,
+            clock,
+        };
+        Ok(Self { shared, reader: Mutex::new(Reader::from(read)), asking: Mutex::default() })
+    }
+
+    /// Waits until the table may be believed for the first time, for a while.
+    pub async fn first_trusted(&self) {
+        for _ in 0..FIRST_LOOKS {
+            if self.shared.trust.holds_at(self.shared.clock.now()) {
+                return;
+            }
+            tokio::time::sleep(ASKING).await;
+        }
+    }
+
+    /// Stops serving: from now on the table is not believed any more, and no other gateway waits for this one.
+    pub async fn leave(&self) {
+        // Nobody follows any more.
+        let left = self.reader.lock().await.leave(&self.shared).await;
+        let _ = self.shared.link.noted(left);
+    }
+
+    /// Waits until no gateway that serves can be without this event. `said` is what they said after it.
+    async fn known(&self, event: Option<EventId>, said: Said) -> Result<(), Unavailable> {
+        let Shared { link, peers, clock, .. } = &self.shared;
+        peers.note(said, clock.now());
+        let Some(event) = event else { return Ok(()) };
+        while !peers.have_read(event, clock.now()) {
+            let _asking = self.asking.lock().await;
+            if !peers.have_read(event, clock.now()) {
+                tokio::time::sleep(ASKING).await;
+                peers.note(link.others().await?, clock.now());
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_some(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
+        let Shared { link, scripts, .. } = &self.shared;
+        let found: Vec<Option<Kept>> = link.call(&scripts.load, |call| keys_of(call, keys)).await?;
+        Ok(found.into_iter().map(|found| found.map(|Kept(record)| record)).collect())
+    }
+}
+
+/// The event to begin with, where the sessions are of gateways with these keys.
+async fn begin(link: &Link, scripts: &Scripts, own: &str, keys: &MacKeys) -> Result<EventId, NotConnected> {
+    let sign = keys.sign(Purpose::SharedStore, &[]).encode();
+    let ask = |replace: u8| link.call(&scripts.begin, move |call| _ = call.arg(own).arg(sign.clone()).arg(replace));
+    let (event, theirs): (EventId, String) = ask.clone()(0).await?;
+    let verified = Mac::parse(theirs.as_bytes()).is_some_and(|mac| keys.verify(Purpose::SharedStore, &[], &mac));
+    if !verified {
+        return Err(NotConnected::OtherKeys);
+    }
+    // An earlier key of the same gateways.
+    let _: (EventId, String) = ask(1).await?;
+    Ok(event)
+}
+
+/// The numbers that scripts answer for an end; of a session that is not there it is zero.
+const WON: u8 = 1;
+const USED: u8 = 2;
+
+fn keys_of(call: &mut redis::ScriptInvocation<'_>, keys: &[SessionKey]) {
+    keys.iter().for_each(|key| _ = call.arg(word(key)));
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    async fn open(&self, record: Record) -> Result<(), Unavailable> {
+        let Record { name, further, user: whose, created, last_seen, version, about, jar } = record;
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| {
+            call.arg(word(&name)).arg(Scripts::NET).arg(lines(&further)).arg(user(&whose));
+            call.arg(created.0).arg(last_seen.0).arg(version).arg(about).arg(jar);
+        };
+        let opened: bool = self.shared.link.call(&self.shared.scripts.open, arguments).await?;
+        // Late: it has ended before it began.
+        if opened { Ok(()) } else { Err(Unavailable) }
+    }
+
+    async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable> {
+        Ok(self.load_some(std::slice::from_ref(key)).await?.pop().flatten())
+    }
+
+    async fn load_many(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(TOGETHER) {
+            found.extend(self.load_some(keys).await?);
+        }
+        Ok(found)
+    }
+
+    async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
+        let cursor = from.and_then(|Cursor(bytes)| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
+        let (next, names) = self.shared.link.scan(cursor.unwrap_or_default(), about).await?;
+        let names: Vec<_> = names.iter().filter_map(|name| key(name)).collect();
+        let records = self.load_many(&names).await?.into_iter().flatten().collect();
+        Ok(Page { records, next: (next != 0).then(|| Cursor(next.to_be_bytes().to_vec())) })
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {
+        for uses in uses.chunks(TOGETHER) {
+            let pairs = |call: &mut redis::ScriptInvocation<'_>| {
+                uses.iter().for_each(|used| _ = call.arg(word(&used.session)).arg(used.at.0));
+            };
+            let _: u8 = self.shared.link.call(&self.shared.scripts.touch, pairs).await?;
+        }
+        Ok(())
+    }
+
+    async fn add_key(&self, session: &SessionKey, HostKey { key, host }: HostKey) -> Result<bool, Unavailable> {
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| {
+            call.arg(word(session)).arg(word(&key)).arg(&*host).arg(Scripts::NET);
+        };
+        self.shared.link.call(&self.shared.scripts.add_key, arguments).await
+    }
+
+    async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable> {
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(word(session)).arg(version).arg(jar);
+        let written: u8 = self.shared.link.call(&self.shared.scripts.set_jar, arguments).await?;
+        Ok(match written {
+            0 => JarWrite::Gone,
+            1 => JarWrite::Outdated,
+            _ => JarWrite::Written,
+        })
+    }
+
+    async fn set_about(&self, session: &SessionKey, about: &[u8]) -> Result<bool, Unavailable> {
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(word(session)).arg(about);
+        self.shared.link.call(&self.shared.scripts.set_about, arguments).await
+    }
+
+    async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable> {
+        let Shared { link, scripts, peers, recent, clock, .. } = &self.shared;
+        recent.note(sessions.iter().map(word), clock.now());
+        let mut ends = Vec::with_capacity(sessions.len());
+        for sessions in sessions.chunks(TOGETHER) {
+            let arguments = |call: &mut redis::ScriptInvocation<'_>| {
+                call.arg(peers.own()).arg(Scripts::REMEMBERED);
+                keys_of(call, sessions);
+            };
+            let (said, done): (Said, Vec<Done>) = link.call(&scripts.end, arguments).await?;
+            self.known(done.iter().filter_map(|(_, event)| EventId::parse(event)).max(), said).await?;
+            ends.extend(done.iter().map(|(what, _)| end_of(*what)));
+        }
+        Ok(ends)
+    }
+
+    async fn end_all_of(&self, whose: &UserKey) -> Result<Vec<Record>, Unavailable> {
+        let Shared { link, scripts, peers, recent, clock, .. } = &self.shared;
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| {
+            call.arg(peers.own()).arg(Scripts::REMEMBERED).arg(user(whose));
+        };
+        let (said, last, ended): (Said, String, Vec<Kept>) = link.call(&scripts.end_all_of, arguments).await?;
+        recent.note(ended.iter().map(|Kept(record)| word(&record.name)), clock.now());
+        self.known(EventId::parse(&last), said).await?;
+        Ok(ended.into_iter().map(|Kept(record)| record).collect())
+    }
+
+    async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable> {
+        let Shared { link, scripts, peers, .. } = &self.shared;
+        let mut ends = Vec::with_capacity(sessions.len());
+        for sessions in sessions.chunks(TOGETHER) {
+            let arguments = |call: &mut redis::ScriptInvocation<'_>| {
+                call.arg(peers.own()).arg(Scripts::REMEMBERED).arg(cut_off.0);
+                keys_of(call, sessions);
+            };
+            // Nobody was told that these have ended: the others learn of it in their own time.
+            let done: Vec<Done> = link.call(&scripts.end_if_idle, arguments).await?;
+            ends.extend(done.into_iter().map(|(what, seen)| match (what, seen.parse()) {
+                (USED, Ok(seen)) => IdleEnd::Used(WallTime(seen)),
+                _ => IdleEnd::Ended(end_of(what)),
+            }));
+        }
+        Ok(ends)
+    }
+
+    async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {
+        let events = self.reader.lock().await.next(&self.shared).await;
+        self.shared.link.noted(events)
+    }
+
+    fn trust(&self) -> Arc<Trust> {
+        Arc::clone(&self.shared.trust)
+    }
+
+    fn longest_end(&self) -> Duration {
+        // A gateway that was killed is waited for until it would have stopped serving.
+        self.shared.staleness + Duration::from_secs(2)
+    }
+}
+
+fn end_of(what: u8) -> End {
+    if what == WON { End::Won } else { End::Lost }
+}

@@ -1,0 +1,68 @@
+//! Records as the scripts write and read them.
+
+use std::fmt::Write;
+
+use data_encoding::BASE64URL_NOPAD;
+use redis::{FromRedisValue, ParsingError, Value};
+
+use crate::session::store::{HostKey, Record};
+use crate::values::identity::UserKey;
+use crate::values::session_id::SessionKey;
+use crate::values::time::WallTime;
+
+/// A key, as it is written in the names of the server's keys.
+pub(super) fn word(key: &SessionKey) -> String {
+    BASE64URL_NOPAD.encode(key.as_bytes())
+}
+
+pub(super) fn key(word: &str) -> Option<SessionKey> {
+    let bytes = BASE64URL_NOPAD.decode(word.as_bytes()).ok()?;
+    Some(SessionKey::from_bytes(bytes.try_into().ok()?))
+}
+
+/// A user, as they are named in the names of the server's keys. A source has no zero in its name.
+pub(super) fn user(UserKey { source, subject }: &UserKey) -> String {
+    format!("{source}\0{subject}")
+}
+
+/// The keys of further hosts, a line for each.
+pub(super) fn lines(further: &[HostKey]) -> String {
+    further.iter().fold(String::new(), |mut lines, HostKey { key, host }| {
+        // Writing to memory does not fail.
+        let _ = writeln!(lines, "{} {host}", word(key));
+        lines
+    })
+}
+
+fn further(lines: &str) -> Option<Vec<HostKey>> {
+    let one = |line: &str| {
+        let (word, host) = line.split_once(' ')?;
+        Some(HostKey { key: key(word)?, host: host.into() })
+    };
+    lines.lines().map(one).collect()
+}
+
+/// A record that a script answers.
+pub(super) struct Kept(pub(super) Record);
+
+type Fields = (String, String, u64, u64, u32, Vec<u8>, Vec<u8>, String);
+
+impl FromRedisValue for Kept {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let (name, user, created, last_seen, version, about, jar, lines): Fields = redis::from_redis_value(value)?;
+        let read = || {
+            let (source, subject) = user.split_once('\0')?;
+            Some(Record {
+                name: key(&name)?,
+                further: further(&lines)?,
+                user: UserKey { source: source.into(), subject: subject.into() },
+                created: WallTime(created),
+                last_seen: WallTime(last_seen),
+                version,
+                about,
+                jar,
+            })
+        };
+        read().map(Self).ok_or_else(|| "the store has a session that nobody can read".into())
+    }
+}

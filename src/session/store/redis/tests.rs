@@ -1,0 +1,210 @@
+//! The contract on a real server, and what becomes of gateways that are silent, or were away.
+
+use std::path::Path;
+
+use tokio::time::timeout;
+
+use super::*;
+use crate::session::store::contract::{further, holds, record};
+
+#[path = "../../../../tests/it/redis/server.rs"]
+mod server;
+
+use server::RedisServer;
+
+/// So long that only what hangs runs into it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STALENESS: Duration = Duration::from_secs(2);
+
+async fn store_on(socket: &Path) -> RedisStore {
+    connected(socket, &keys('1')).await.unwrap()
+}
+
+async fn connected(socket: &Path, keys: &MacKeys) -> Result<RedisStore, NotConnected> {
+    let address = RedisAddress::parse(&format!("redis+unix://{}", socket.display())).unwrap();
+    RedisStore::connect(&address, STALENESS, Clock::system(), keys).await
+}
+
+fn keys(digit: char) -> MacKeys {
+    MacKeys::parse(&String::from(digit).repeat(64)).unwrap()
+}
+
+fn server() -> (tempfile::TempDir, RedisServer) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path());
+    (folder, server)
+}
+
+#[tokio::test]
+async fn the_server_keeps_the_contract() {
+    let (_folder, server) = server();
+    let (one, other) = (store_on(&server.socket()).await, store_on(&server.socket()).await);
+    timeout(PATIENCE, holds(&one, &other)).await.unwrap();
+}
+
+/// Sessions belong to a key: a gateway with another one would end them.
+#[tokio::test]
+async fn gateways_on_one_server_have_the_same_keys() {
+    let (_folder, server) = server();
+    let socket = server.socket();
+    let _first = store_on(&socket).await;
+    assert_eq!(connected(&socket, &keys('2')).await.unwrap_err(), NotConnected::OtherKeys);
+    let rotated = MacKeys::parse(&["2".repeat(64), "1".repeat(64)].join("\n")).unwrap();
+    assert!(connected(&socket, &rotated).await.is_ok() && connected(&socket, &keys('2')).await.is_ok());
+    assert_eq!(connected(&socket, &keys('1')).await.unwrap_err(), NotConnected::OtherKeys);
+    drop(server);
+    assert_eq!(connected(&socket, &keys('2')).await.unwrap_err(), NotConnected::Unavailable);
+}
+
+/// Has a store follow the other gateways until work is done.
+async fn following<T>(store: &RedisStore, work: impl Future<Output = T>) -> T {
+    let follow = async {
+        loop {
+            let _ = store.events().await;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = follow => unreachable!(),
+    }
+}
+
+fn is_trusted(store: &RedisStore) -> bool {
+    store.trust().holds_at(store.shared.clock.now())
+}
+
+/// The other has read everything and may be believed.
+async fn trusted(store: &RedisStore) {
+    following(store, async {
+        while !is_trusted(store) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_end_waits_for_whoever_serves_and_for_no_longer() {
+    let (_folder, server) = server();
+    let (one, other) = (store_on(&server.socket()).await, store_on(&server.socket()).await);
+    trusted(&other).await;
+    let (first, second, third) = (record("a"), record("b"), record("c"));
+    for record in [&first, &second, &third] {
+        one.open(record.clone()).await.unwrap();
+    }
+    // It follows: it knows.
+    assert_eq!(following(&other, one.end(&[first.name])).await, Ok(vec![End::Won]));
+    trusted(&other).await;
+    // It serves and does not follow: until it has stopped serving.
+    let names = [second.name];
+    let mut end = std::pin::pin!(one.end(&names));
+    assert!(timeout(STALENESS / 4, &mut end).await.is_err() && is_trusted(&other), "answered while others serve it");
+    assert_eq!(timeout(PATIENCE, end).await.unwrap(), Ok(vec![End::Won]));
+    assert!(!is_trusted(&other), "it still serves");
+    // From then on nobody waits for it; nor for one that says that it stops.
+    let quickly = STALENESS / 2;
+    assert_eq!(timeout(quickly, one.end_all_of(&third.user)).await.unwrap().unwrap().len(), 1);
+    trusted(&other).await;
+    other.leave().await;
+    assert!(!is_trusted(&other));
+    let late = record("d");
+    one.open(late.clone()).await.unwrap();
+    assert_eq!(timeout(quickly, one.end(&[late.name, late.name])).await.unwrap(), Ok(vec![End::Won, End::Lost]));
+}
+
+/// Whoever ends a session second is not told before everybody knows, either.
+#[tokio::test]
+async fn the_loser_waits_as_the_winner_does() {
+    let (_folder, server) = server();
+    let (one, two, other) =
+        (store_on(&server.socket()).await, store_on(&server.socket()).await, store_on(&server.socket()).await);
+    trusted(&other).await;
+    let ended = Record { further: vec![further("shop.test")], ..record("a") };
+    one.open(ended.clone()).await.unwrap();
+    let (names, keys) = ([ended.name], [ended.further[0].key]);
+    let mut first = std::pin::pin!(one.end(&names));
+    assert!(timeout(STALENESS / 8, &mut first).await.is_err());
+    let mut second = std::pin::pin!(two.end(&keys));
+    assert!(timeout(STALENESS / 8, &mut second).await.is_err(), "it is answered while others serve it");
+    let ends = following(&other, async { tokio::join!(first, second) }).await;
+    assert_eq!(ends, (Ok(vec![End::Won]), Ok(vec![End::Lost])));
+}
+
+/// What a store is told until there is this.
+async fn told(store: &RedisStore, event: StoreEvent) -> Vec<StoreEvent> {
+    let mut told = Vec::new();
+    while !told.contains(&event) {
+        // While the server is away it is asked again.
+        told.extend(timeout(PATIENCE, store.events()).await.unwrap().unwrap_or_default());
+    }
+    told
+}
+
+#[tokio::test]
+async fn a_server_that_was_emptied_or_restarted_leaves_a_gap() {
+    let (_folder, mut server) = server();
+    let (one, other) = (store_on(&server.socket()).await, store_on(&server.socket()).await);
+    trusted(&other).await;
+    assert_eq!(server.ask("FLUSHALL").lines().next(), Some("+OK"));
+    assert_eq!(told(&other, StoreEvent::Gap).await, [StoreEvent::Gap]);
+    trusted(&other).await;
+    // More events than are kept.
+    for _ in 0..5 {
+        one.open(record("a")).await.unwrap();
+        assert_eq!(one.end_all_of(&record("a").user).await.unwrap().len(), 1);
+    }
+    server.ask("XTRIM {exeunt}:e MAXLEN 2");
+    assert_eq!(told(&other, StoreEvent::Gap).await[0], StoreEvent::Gap);
+    trusted(&other).await;
+    server.restart_empty();
+    told(&other, StoreEvent::Gap).await;
+    trusted(&other).await;
+}
+
+/// A server that lost what it had confirmed: as after a failover, or with a copy of earlier data.
+#[tokio::test]
+async fn what_a_restarted_server_has_forgotten_is_ended_again() {
+    let (_folder, mut server) = server();
+    let one = store_on(&server.socket()).await;
+    trusted(&one).await;
+    let ended = record("a");
+    one.open(ended.clone()).await.unwrap();
+    assert_eq!(one.end(&[ended.name]).await, Ok(vec![End::Won]));
+    server.restart_empty();
+    let restored = store_on(&server.socket()).await;
+    restored.open(ended.clone()).await.unwrap();
+    assert!(restored.load(&ended.name).await.unwrap().is_some());
+    told(&one, StoreEvent::Gap).await;
+    assert_eq!(restored.load(&ended.name).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_full_server_still_takes_ends() {
+    let (_folder, server) = server();
+    let one = store_on(&server.socket()).await;
+    let (ended, refused) = (record("a"), record("b"));
+    one.open(ended.clone()).await.unwrap();
+    server.ask("CONFIG SET maxmemory 1");
+    assert_eq!(one.open(refused).await, Err(Unavailable));
+    trusted(&one).await;
+    assert_eq!(one.end(&[ended.name]).await, Ok(vec![End::Won]));
+    assert_eq!(one.load(&ended.name).await, Ok(None));
+}
+
+#[tokio::test]
+async fn trust_ends_with_the_connection_and_is_back_with_it() {
+    let (_folder, server) = server();
+    let one = store_on(&server.socket()).await;
+    trusted(&one).await;
+    server.signal("STOP");
+    following(&one, async {
+        while is_trusted(&one) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(one.load(&record("a").name).await, Err(Unavailable));
+    server.signal("CONT");
+    timeout(PATIENCE, trusted(&one)).await.unwrap();
+    assert_eq!(one.load(&record("a").name).await, Ok(None));
+}

@@ -1,0 +1,185 @@
+//! Gateways that share their sessions on a Redis server: what ends at one ends at all, and while they cannot know of
+//! each other, none lets anybody in.
+
+pub(crate) mod server;
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use self::server::RedisServer;
+use crate::restarts::{CONFIGURATION, PATIENCE, Program, set_up, sign_in, sign_out, status, status_of, survives_kills};
+
+const SHOP: &str = "upstream = \"demo\"\n[[route]]\npath = \"/public\"\naccess = \"public\"\nupstream = \"demo\"";
+
+/// A folder with the configuration of a gateway on this server.
+fn gateway_on(server: &RedisServer, staleness: &str) -> tempfile::TempDir {
+    let folder = set_up();
+    let session =
+        format!("[session]\nstaleness = \"{staleness}\"\nstore = \"redis+unix://{}\"", server.socket().display());
+    let configuration = CONFIGURATION.replace("upstream = \"http://127.0.0.1:9\"", SHOP).replace("[session]", &session);
+    fs::write(folder.path().join("config.toml"), configuration).unwrap();
+    folder
+}
+
+/// Starts two gateways with the same keys.
+fn start<'a>(a: &'a tempfile::TempDir, b: &'a tempfile::TempDir) -> (Program<'a>, Program<'a>) {
+    let one = Program::start(a.path());
+    fs::copy(a.path().join("exeunt.key"), b.path().join("exeunt.key")).unwrap();
+    (one, Program::start(b.path()))
+}
+
+/// A server and the folders of two gateways on it.
+fn two(staleness: &str) -> (tempfile::TempDir, RedisServer, [tempfile::TempDir; 2]) {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path());
+    let gateways = [gateway_on(&server, staleness), gateway_on(&server, staleness)];
+    (folder, server, gateways)
+}
+
+/// An answer that goes on for as long as the session does.
+struct Stream(UnixStream);
+
+impl Stream {
+    /// Opens it, and waits for what comes first.
+    fn open(folder: &Path, cookie: &str) -> Self {
+        let mut stream = UnixStream::connect(folder.join("http.sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!("GET /ticker/sse HTTP/1.1\r\nHost: localhost:8080\r\nCookie: {cookie}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        Self(stream)
+    }
+
+    /// Waits until it ends.
+    fn ends(&mut self) {
+        let ended = self.0.read_to_end(&mut Vec::new());
+        let reset = ended.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
+        assert!(ended.is_ok() || reset, "{ended:?}");
+    }
+}
+
+/// Asks until the answer is this one.
+fn becomes(folder: &Path, cookie: &str, want: u16) {
+    let begun = Instant::now();
+    while status(folder, cookie) != Some(want) {
+        assert!(begun.elapsed() < PATIENCE, "{:?} and not {want}", status(folder, cookie));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_ends_at_one_gateway_has_ended_at_the_other_when_that_is_answered() {
+    let (_folder, _server, [a, b]) = two("5s");
+    let (one, other) = start(&a, &b);
+    for _ in 0..20 {
+        let cookie = one.sign_in();
+        assert_eq!(other.status(&cookie), 200, "who signed in at one is known at the other");
+        let mut stream = Stream::open(b.path(), &cookie);
+        assert!(sign_out(a.path(), &cookie));
+        assert_eq!([other.status(&cookie), one.status(&cookie)], [401, 401]);
+        stream.ends();
+    }
+    // The last one alone: nobody waits for who has stopped.
+    let cookie = one.sign_in();
+    one.stop();
+    let begun = Instant::now();
+    assert!(sign_out(b.path(), &cookie));
+    assert!(begun.elapsed() < Duration::from_secs(4), "waited for a gateway that had said that it stops");
+    other.stop();
+}
+
+#[test]
+fn a_gateway_that_was_killed_delays_an_end_and_prevents_none() {
+    let (_folder, _server, [a, b]) = two("2s");
+    let (one, other) = start(&a, &b);
+    let cookie = other.sign_in();
+    assert_eq!(one.status(&cookie), 200);
+    other.kill();
+    assert!(sign_out(a.path(), &cookie), "it is answered as confirmed, once the other one cannot serve it any more");
+    let late = one.sign_in();
+    one.stop();
+    // It starts again, alone.
+    let one = Program::start(a.path());
+    assert_eq!([one.status(&cookie), one.status(&late)], [401, 200]);
+    one.stop();
+}
+
+#[test]
+fn a_server_that_is_silent_lets_nobody_in_and_signs_nobody_out() {
+    let (_folder, server, [a, b]) = two("1s");
+    let (one, other) = start(&a, &b);
+    let cookie = one.sign_in();
+    assert_eq!(other.status(&cookie), 200);
+    let mut stream = Stream::open(b.path(), &cookie);
+    server.signal("STOP");
+    let begun = Instant::now();
+    becomes(a.path(), &cookie, 503);
+    becomes(b.path(), &cookie, 503);
+    assert!(!sign_out(a.path(), &cookie), "an end that nobody has confirmed is answered as done");
+    assert_eq!(sign_in(a.path()), None);
+    assert_eq!(status_of(b.path(), "/public", &cookie), Some(200), "public routes go on");
+    stream.ends();
+    assert!(begun.elapsed() >= Duration::from_secs(1), "at once");
+    server.signal("CONT");
+    // Who wanted to sign out has, as soon as that is possible; who had not, is there again.
+    becomes(b.path(), &cookie, 401);
+    becomes(a.path(), &cookie, 401);
+    let again = one.sign_in();
+    assert_eq!(other.status(&again), 200);
+    server.signal("STOP");
+    becomes(b.path(), &again, 503);
+    server.signal("CONT");
+    becomes(b.path(), &again, 200);
+}
+
+#[test]
+fn a_server_that_lost_everything_signs_everybody_out() {
+    let (_folder, mut server, [a, b]) = two("2s");
+    let (one, other) = start(&a, &b);
+    let cookie = one.sign_in();
+    assert_eq!(other.status(&cookie), 200);
+    let mut stream = Stream::open(b.path(), &cookie);
+    server.restart_empty();
+    becomes(a.path(), &cookie, 401);
+    becomes(b.path(), &cookie, 401);
+    stream.ends();
+    let again = other.sign_in();
+    becomes(a.path(), &again, 200);
+}
+
+/// Calls of scripts that the server has answered.
+fn calls(server: &RedisServer) -> u64 {
+    let statistics = server.ask("INFO commandstats");
+    let of = |name: &str| {
+        let line = statistics.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")))?;
+        line.split(',').next()?.parse::<u64>().ok()
+    };
+    ["evalsha", "eval", "hgetall", "hmget", "get", "exists"].into_iter().filter_map(of).sum()
+}
+
+#[test]
+fn a_session_that_is_known_needs_no_network() {
+    let (_folder, server, [a, b]) = two("1m");
+    let (one, other) = start(&a, &b);
+    let cookie = one.sign_in();
+    assert_eq!(other.status(&cookie), 200);
+    let before = calls(&server);
+    for _ in 0..500 {
+        assert_eq!([one.status(&cookie), other.status(&cookie)], [200, 200]);
+    }
+    // Both say now and then that they are there, and when sessions were used.
+    let during = calls(&server) - before;
+    assert!(during < 100, "{during} calls for 1000 requests");
+}
+
+#[test]
+fn what_was_answered_survives_a_kill_of_a_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path());
+    survives_kills(&gateway_on(&server, "1s"));
+}

@@ -1,0 +1,66 @@
+//! A Redis server of one test's own, on a socket in its folder. It is killed with the test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+pub(crate) struct RedisServer {
+    folder: PathBuf,
+    child: Child,
+}
+
+impl RedisServer {
+    /// Starts an empty server, and waits until it is ready.
+    pub(crate) fn start(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), child: started(folder) }
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("redis.sock")
+    }
+
+    /// Has it start again, with nothing in it.
+    pub(crate) fn restart_empty(&mut self) {
+        self.stop();
+        self.child = started(&self.folder);
+    }
+
+    pub(crate) fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends it a signal, such as STOP.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// What it answers to a command, as it is on the wire.
+    pub(crate) fn ask(&self, command: &str) -> String {
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn started(folder: &Path) -> Child {
+    let mut command = Command::new("redis-server");
+    command.args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--unixsocket", "redis.sock"]);
+    let child = command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = child.expect("redis-server is missing: apt-get install redis-server");
+    let output = BufReader::new(child.stdout.take().unwrap());
+    assert!(output.lines().any(|line| line.unwrap().contains("ready to accept connections at")));
+    child
+}
