@@ -1,7 +1,6 @@
 //! From a request to an answer.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::header::ALLOW;
@@ -9,13 +8,13 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::filter::{BadFilter, SessionFilter};
 use super::operator::{self, Done, Operator};
 use super::{Reload, ReloadRefused, Reloaded};
 use crate::audit::Act;
 use crate::gateway::Gateway;
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
-use crate::values::form::{Form, FormValue};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 
@@ -26,7 +25,10 @@ pub(super) enum AdminRequest<'a> {
     Readiness,
     Unban(Cow<'a, str>),
     Reload,
-    Sessions(Option<String>),
+    Sessions(SessionFilter),
+    Session(Cow<'a, str>),
+    /// Those that the query selects, and the query.
+    RevokeSelected(SessionFilter, &'a str),
     Revoke(Cow<'a, str>),
     RevokeAllOf(Cow<'a, str>),
 }
@@ -40,6 +42,8 @@ pub(super) enum UnknownRequest {
     Method(&'static str),
     /// The query or the path cannot be read.
     Malformed,
+    /// It would end every session, and does not say that this is meant.
+    Everything,
 }
 
 impl<'a> AdminRequest<'a> {
@@ -47,12 +51,16 @@ impl<'a> AdminRequest<'a> {
     pub(super) fn read(method: &Method, uri: &'a Uri) -> Result<Self, UnknownRequest> {
         let parts: Vec<_> = uri.path().split('/').skip(1).collect();
         let text = |part: &'a str| percent_decode_str(part).decode_utf8().map_err(|_| UnknownRequest::Malformed);
+        let query = uri.query().unwrap_or_default();
+        let filter = || SessionFilter::read(query).map_err(|BadFilter| UnknownRequest::Malformed);
         let (wanted, asked) = match *parts.as_slice() {
             ["healthz"] => ("GET", Self::Health),
             ["readyz"] => ("GET", Self::Readiness),
             ["reload"] => ("POST", Self::Reload),
-            ["sessions"] => ("GET", Self::Sessions(user_in(uri.query().unwrap_or_default())?)),
+            ["sessions"] if method == Method::DELETE => ("DELETE", Self::RevokeSelected(selected(filter()?)?, query)),
+            ["sessions"] => ("GET", Self::Sessions(filter()?)),
             ["bans", user] => ("DELETE", Self::Unban(text(user)?)),
+            ["sessions", handle] if method == Method::GET => ("GET", Self::Session(text(handle)?)),
             ["sessions", handle] => ("DELETE", Self::Revoke(text(handle)?)),
             ["users", user, "sessions"] => ("DELETE", Self::RevokeAllOf(text(user)?)),
             _ => return Err(UnknownRequest::Address),
@@ -71,7 +79,16 @@ impl<'a> AdminRequest<'a> {
             Self::Health => return status_reply("running"),
             Self::Readiness if ready => return status_reply("ready"),
             Self::Readiness => return Reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" })),
-            Self::Sessions(user) => return sessions(user.as_deref(), gateway),
+            Self::Sessions(filter) => return sessions(&filter, gateway),
+            Self::Session(handle) => return session(&handle, gateway).await,
+            Self::RevokeSelected(filter, query) => {
+                let selected = matching(&filter, gateway);
+                let (ended, confirmed) = gateway.revoke_selected(selected).await;
+                let body = json!({ "sessions_ended": ended, "confirmed": confirmed });
+                let status = if confirmed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+                let done = Done { done: ended > 0, sessions_ended: ended };
+                (Act::RevokeSelected, Some(query.into()), (Reply::json(status, &body), done))
+            }
             Self::Unban(user) => {
                 let done = gateway.unban(&user);
                 let reply = Reply::json(StatusCode::OK, &json!({ "user": user, "was_banned": done }));
@@ -92,10 +109,33 @@ impl<'a> AdminRequest<'a> {
     }
 }
 
-fn sessions(user: Option<&str>, gateway: &Gateway) -> Reply {
-    let sessions = gateway.sessions_of(user);
+fn sessions(filter: &SessionFilter, gateway: &Gateway) -> Reply {
+    let sessions = matching(filter, gateway);
     let list: Vec<_> = sessions.iter().map(|session| session_json(session, gateway)).collect();
     Reply::json(StatusCode::OK, &list)
+}
+
+fn matching(filter: &SessionFilter, gateway: &Gateway) -> Vec<Arc<Session>> {
+    let mut sessions = gateway.sessions_of(filter.user.as_deref());
+    sessions.retain(|session| filter.matches(session, gateway.ages(session)));
+    sessions
+}
+
+/// Ending every session has to be asked for in so many words.
+fn selected(filter: SessionFilter) -> Result<SessionFilter, UnknownRequest> {
+    if filter.is_everything() && !filter.all { Err(UnknownRequest::Everything) } else { Ok(filter) }
+}
+
+async fn session(handle: &str, gateway: &Arc<Gateway>) -> Reply {
+    let Some(session) = gateway.session_of_handle(handle).await else { return no_session() };
+    let mut body = session_json(&session, gateway);
+    if let Some(fields) = body.as_object_mut() {
+        let hosts = gateway.cookies_of(&session).into_iter();
+        let hosts = hosts.map(|(host, cookies)| json!({ "host": host, "cookies": cookies }));
+        fields.insert("hosts".to_owned(), hosts.collect());
+        fields.insert("groups".to_owned(), json!(session.identity().groups()));
+    }
+    Reply::json(StatusCode::OK, &body)
 }
 
 fn reloaded(result: Result<Reloaded, ReloadRefused>) -> (Reply, Done) {
@@ -133,13 +173,17 @@ fn all_revoked(receipts: Result<Vec<Receipt>, Unavailable>) -> (Reply, Done) {
 }
 
 fn no_session() -> Reply {
-    refused(StatusCode::NOT_FOUND, "no_session", "There is no session of this handle.")
+    refused(StatusCode::NOT_FOUND, "no_session", "No session has this handle.")
 }
 
 impl UnknownRequest {
     pub(super) fn answer(&self) -> Reply {
         match self {
-            Self::Address => refused(StatusCode::NOT_FOUND, "no_route", "There is nothing at this address."),
+            Self::Address => refused(StatusCode::NOT_FOUND, "no_route", "Unknown address."),
+            Self::Everything => {
+                let message = "This would end every session: name which ones, or say all=yes.";
+                refused(StatusCode::BAD_REQUEST, "too_much", message)
+            }
             Self::Malformed => refused(StatusCode::BAD_REQUEST, "malformed", "This address cannot be read."),
             Self::Method(method) => {
                 let message = "This address takes another method.";
@@ -147,15 +191,6 @@ impl UnknownRequest {
                     .with(ALLOW, HeaderValue::from_static(method))
             }
         }
-    }
-}
-
-fn user_in(query: &str) -> Result<Option<String>, UnknownRequest> {
-    let form = Form::parse(query.as_bytes()).map_err(|_| UnknownRequest::Malformed)?;
-    match form.field(&["user"]) {
-        FormValue::Absent => Ok(None),
-        FormValue::One(user) => Ok(Some(user.to_owned())),
-        FormValue::Several => Err(UnknownRequest::Malformed),
     }
 }
 
@@ -169,7 +204,6 @@ fn refused(status: StatusCode, error: &str, message: &str) -> Reply {
 
 fn session_json(session: &Session, gateway: &Gateway) -> Value {
     let (age, idle) = gateway.ages(session);
-    let cookies = session.vault().map(|vault| vault.all_names()).unwrap_or_default();
     json!({
         "session": session.handle().map(|handle| handle.to_string()),
         "user": session.identity().user(),
@@ -178,7 +212,6 @@ fn session_json(session: &Session, gateway: &Gateway) -> Value {
         "age_seconds": age.as_secs(),
         "idle_seconds": idle.as_secs(),
         "connections": session.live_connections(),
-        "cookies": cookies.into_iter().collect::<BTreeMap<_, _>>(),
     })
 }
 
@@ -188,13 +221,20 @@ mod tests {
 
     #[test]
     fn every_address_and_its_method() {
+        let of = |user: &str| SessionFilter { user: Some(user.to_owned()), ..SessionFilter::default() };
         let cases = [
             ("POST", "/reload", Ok(AdminRequest::Reload)),
             ("GET", "/reload", Err(UnknownRequest::Method("POST"))),
             ("GET", "/healthz", Ok(AdminRequest::Health)),
             ("GET", "/readyz", Ok(AdminRequest::Readiness)),
-            ("GET", "/sessions", Ok(AdminRequest::Sessions(None))),
-            ("GET", "/sessions?user=j%C3%BCrgen+a", Ok(AdminRequest::Sessions(Some("jürgen a".to_owned())))),
+            ("GET", "/sessions", Ok(AdminRequest::Sessions(SessionFilter::default()))),
+            ("GET", "/sessions?user=j%C3%BCrgen+a", Ok(AdminRequest::Sessions(of("jürgen a")))),
+            ("DELETE", "/sessions?user=bob", Ok(AdminRequest::RevokeSelected(of("bob"), "user=bob"))),
+            ("DELETE", "/sessions", Err(UnknownRequest::Everything)),
+            ("DELETE", "/sessions?usr=bob", Err(UnknownRequest::Malformed)),
+            ("DELETE", "/sessions?user=", Ok(AdminRequest::RevokeSelected(of(""), "user="))),
+            ("GET", "/sessions/abc", Ok(AdminRequest::Session("abc".into()))),
+            ("PUT", "/sessions/abc", Err(UnknownRequest::Method("DELETE"))),
             ("GET", "/sessions?user=a&user=b", Err(UnknownRequest::Malformed)),
             ("DELETE", "/bans/a%2Fb", Ok(AdminRequest::Unban("a/b".into()))),
             ("DELETE", "/bans/%ff", Err(UnknownRequest::Malformed)),
@@ -204,7 +244,7 @@ mod tests {
             ("GET", "/bans/alice", Err(UnknownRequest::Method("DELETE"))),
             ("GET", "/users/alice", Err(UnknownRequest::Address)),
             ("GET", "/", Err(UnknownRequest::Address)),
-            ("GET", "/sessions/", Err(UnknownRequest::Method("DELETE"))),
+            ("GET", "/sessions/", Ok(AdminRequest::Session("".into()))),
         ];
         for (method, target, want) in cases {
             let uri: Uri = target.parse().unwrap();

@@ -5,7 +5,9 @@
 //! | `GET /healthz` | 200 as long as the program runs |
 //! | `GET /readyz` | 200 while connections are accepted, 503 once the program is stopping |
 //! | `DELETE /bans/{user}` | forgets the wrong passwords of an account, or of an address |
-//! | `GET /sessions[?user=NAME]` | who is signed in |
+//! | `GET /sessions[?user=NAME&address=NETWORK&idle=SECONDS&age=SECONDS]` | who is signed in |
+//! | `GET /sessions/{handle}` | one session, with its hosts and the names of the cookies that are kept for it |
+//! | `DELETE /sessions?…` | ends those that the same query selects, and answers how many; all of them with `all=yes` |
 //! | `DELETE /sessions/{handle}` | ends one session, and answers the receipt |
 //! | `POST /reload` | reads the configuration anew, and answers what changed; 422 with all problems if it is refused |
 //! | `DELETE /users/{user}/sessions` | ends all sessions of a user, and answers the receipts |
@@ -13,6 +15,7 @@
 mod answer;
 pub mod client;
 mod connections;
+mod filter;
 mod monitoring;
 mod operator;
 mod reload;

@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::Request;
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
+use serde_json::json;
 use tokio::net::UnixListener;
 
 use super::answer::AdminRequest;
@@ -13,6 +14,10 @@ use super::connections;
 use super::{AdminSettings, Reload};
 use crate::gateway::Gateway;
 use crate::proxy::unix_socket::{self, SocketFile};
+use crate::values::reply::Reply;
+
+/// What a fault of the program is answered with.
+const FAULT: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 
 /// The bound socket. Its file goes with it.
 #[derive(Debug)]
@@ -47,12 +52,14 @@ impl AdminSocket {
         let ready = Arc::clone(&self.ready);
         let answer = move |request: Request<Incoming>, operator| {
             let (gateway, reload, ready) = (Arc::clone(&gateway), Arc::clone(&reload), ready.load(Ordering::Relaxed));
-            async move {
+            let work = async move {
                 match AdminRequest::read(request.method(), request.uri()) {
                     Ok(asked) => asked.answer(&gateway, (reload, ready), operator).await,
                     Err(unknown) => unknown.answer(),
                 }
-            }
+            };
+            // To its end, whoever waits: what an operator has begun is done, and audited.
+            async { tokio::spawn(work).await.unwrap_or_else(|_| Reply::json(FAULT, &json!({ "error": "internal" }))) }
         };
         connections::serve(&self.listener, answer).await;
     }

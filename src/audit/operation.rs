@@ -43,6 +43,8 @@ pub(crate) enum Act {
     RevokeSession,
     /// To end all sessions of a user.
     RevokeUser,
+    /// To end all sessions that a query selects.
+    RevokeSelected,
     /// To end a ban.
     Unban,
     /// To read the configuration anew.
@@ -55,6 +57,7 @@ impl Act {
         match self {
             Self::RevokeSession => "revoke_session",
             Self::RevokeUser => "revoke_user",
+            Self::RevokeSelected => "revoke_selected",
             Self::Unban => "unban",
             Self::Reload => "reload",
         }

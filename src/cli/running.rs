@@ -43,7 +43,7 @@ impl Running {
             return Ok(answer);
         }
         let message = answer.get("message").and_then(Value::as_str).unwrap_or("the gateway refused").to_owned();
-        Err(CommandError::new(message, "list the sessions: exeunt session list"))
+        Err(CommandError::new(message, "to list the sessions: exeunt session list"))
     }
 
     /// Has it read its configuration anew.
@@ -68,7 +68,10 @@ impl Running {
             if error.is_absence() {
                 return Unanswered::NotRunning(path);
             }
-            let help = format!("this asked {}: may you open this file? Another one: --socket FILE", path.display());
+            let help = format!(
+                "check that this user may open the admin socket {}, or name another one: --socket FILE",
+                path.display()
+            );
             CommandError::new(error, help).into()
         })
     }
@@ -93,8 +96,8 @@ impl From<Unanswered> for CommandError {
     fn from(unanswered: Unanswered) -> Self {
         match unanswered {
             Unanswered::NotRunning(socket) => Self::new(
-                format!("no gateway is running: nobody listens at {}", socket.display()),
-                "start it: exeunt serve; or name the admin socket of the one that is meant: --socket FILE",
+                format!("no gateway is running: no program listens on {}", socket.display()),
+                "start it: exeunt serve; or name its admin socket: --socket FILE",
             ),
             Unanswered::Failed(error) => error,
         }

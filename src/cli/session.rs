@@ -1,8 +1,11 @@
 //! `exeunt session`: who is signed in at the running gateway, and how to change that.
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 
@@ -10,28 +13,108 @@ use super::failure::CommandError;
 use super::print;
 use super::running::{Running, part};
 use super::table;
+use crate::admin::counted;
+use crate::config;
 use crate::values::invisible::visible;
+
+const LIST_HELP: &str = "\
+A session is listed where all of the given conditions hold.
+
+Examples:
+  exeunt session list
+  exeunt session list --user alice --json
+  exeunt session list --address 10.1.0.0/16 --idle-longer-than 30m";
+
+const SHOW_HELP: &str = "\
+Shows who it is, since when, from where and with what, the groups, the hosts that it is open on, and the names of the
+application cookies that the gateway keeps for it. Asking is not activity: the session is not prolonged.
+
+Example:
+  exeunt session show k3v9a0c2m4x6z8b1";
+
+const REVOKE_HELP: &str = "\
+The sessions are over when this returns: their cookies are worth nothing, and WebSockets, event streams and downloads
+are closed. Their users can sign in again; to prevent that, disable them first: exeunt user set NAME --disable.
+With conditions, the sessions for which all of them hold end.
+
+Examples:
+  exeunt session revoke k3v9a0c2m4x6z8b1
+  exeunt session revoke --user alice
+  exeunt session revoke --address 198.51.100.0/24
+  exeunt session revoke --idle-longer-than 8h --yes
+  exeunt session revoke --all
+
+Exit codes: 0 ended, 1 there is no such session, or the gateway does not answer or has not confirmed it";
 
 /// Lists, shows and ends sessions.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum SessionCommand {
     /// List who is signed in, the last sign-in first
-    #[command(after_help = "Examples:\n  exeunt session list\n  exeunt session list --user alice --json")]
+    #[command(after_help = LIST_HELP)]
     List(List),
     /// Show one session
-    #[command(after_help = "Example:\n  exeunt session show k3v9a0c2m4x6z8b1")]
+    #[command(after_help = SHOW_HELP)]
     Show(Show),
-    /// End one session, or all sessions of a user, at once
-    #[command(after_help = "Examples:\n  exeunt session revoke k3v9a0c2m4x6z8b1\n  exeunt session revoke --user alice")]
+    /// End sessions at once: one, those of a user, or those that some conditions select
+    #[command(after_help = REVOKE_HELP)]
     Revoke(Revoke),
+}
+
+/// Which sessions are meant.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Conditions {
+    /// Only those of this user
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Only those that were opened from this address or network
+    #[arg(long, value_name = "ADDRESS")]
+    address: Option<IpNetOrAddress>,
+    /// Only those that were not used for at least so long: 30m, 8h, 7d
+    #[arg(long, value_name = "TIME", value_parser = config::time)]
+    idle_longer_than: Option<Duration>,
+    /// Only those that were opened at least so long ago
+    #[arg(long, value_name = "TIME", value_parser = config::time)]
+    older_than: Option<Duration>,
+}
+
+/// An address or a network, as the gateway reads it.
+#[derive(Clone, Debug)]
+struct IpNetOrAddress(String);
+
+impl FromStr for IpNetOrAddress {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_one = text.parse::<ipnet::IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
+        is_one.then(|| Self(text.to_owned())).ok_or("write an address or a network: 10.1.2.3 or 10.1.0.0/16")
+    }
+}
+
+impl Conditions {
+    /// The query that says the same.
+    fn query(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.user.iter().map(|user| ("user", user)));
+        query.extend_pairs(self.address.iter().map(|address| ("address", &address.0)));
+        for (name, time) in [("idle", self.idle_longer_than), ("age", self.older_than)] {
+            query.extend_pairs(time.map(|time| (name, time.as_secs().to_string())));
+        }
+        query.finish()
+    }
+
+    /// Whether it is a user's name alone: then those count as well that only the store knows.
+    fn only_user(&self) -> Option<&str> {
+        let Self { user, address, idle_longer_than, older_than } = self;
+        let alone = address.is_none() && idle_longer_than.is_none() && older_than.is_none();
+        user.as_deref().filter(|_| alone)
+    }
 }
 
 /// The arguments of `exeunt session list`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct List {
-    /// Only this user
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
+    #[command(flatten)]
+    conditions: Conditions,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -54,13 +137,20 @@ pub(crate) struct Show {
 
 /// The arguments of `exeunt session revoke`.
 #[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("which").args(["session", "user", "address", "idle_longer_than", "older_than", "all"])
+    .multiple(true).required(true))]
 pub(crate) struct Revoke {
     /// The session, as `exeunt session list` names it
-    #[arg(value_name = "SESSION", required_unless_present = "user", conflicts_with = "user")]
+    #[arg(value_name = "SESSION", conflicts_with_all = ["user", "address", "idle_longer_than", "older_than", "all"])]
     session: Option<String>,
-    /// All sessions of this user
-    #[arg(long, value_name = "NAME")]
-    user: Option<String>,
+    #[command(flatten)]
+    conditions: Conditions,
+    /// Every session of everybody; asks first
+    #[arg(long, conflicts_with_all = ["user", "address", "idle_longer_than", "older_than"])]
+    all: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -88,8 +178,7 @@ const COLUMNS: [(&str, &str); 7] = [
 ];
 
 fn list(arguments: &List) -> Result<String, CommandError> {
-    let query = arguments.user.as_ref().map(|user| format!("?user={}", part(user))).unwrap_or_default();
-    let sessions = arguments.running.ask(Method::GET, &format!("/sessions{query}"))?;
+    let sessions = arguments.running.ask(Method::GET, &format!("/sessions?{}", arguments.conditions.query()))?;
     if arguments.json {
         return Ok(json(&sessions));
     }
@@ -102,40 +191,65 @@ fn list(arguments: &List) -> Result<String, CommandError> {
 }
 
 fn show(arguments: &Show) -> Result<String, CommandError> {
-    let sessions = arguments.running.ask(Method::GET, "/sessions")?;
-    let named = |session: &&Value| session.get("session").and_then(Value::as_str) == Some(&arguments.session);
-    let Some(session) = sessions.as_array().into_iter().flatten().find(named) else {
-        let message = format!("session not found: {}", arguments.session.escape_debug());
-        return Err(CommandError::new(message, "list the sessions: exeunt session list"));
-    };
+    let session = arguments.running.ask(Method::GET, &format!("/sessions/{}", part(&arguments.session)))?;
     if arguments.json {
-        return Ok(json(session));
+        return Ok(json(&session));
     }
-    Ok(shown(session))
+    let columns = COLUMNS.iter().zip(row(&session)).map(|((title, _), cell)| (title.to_lowercase(), cell));
+    let groups = words(session.get("groups"));
+    let hosts = session.get("hosts").and_then(Value::as_array).into_iter().flatten();
+    let hosts = hosts.map(|host| {
+        let (name, cookies) = (words(host.get("host")), words(host.get("cookies")));
+        ("host".to_owned(), if cookies.is_empty() { name } else { format!("{name} (keeps {cookies})") })
+    });
+    let lines = columns.chain([("groups".to_owned(), groups)]).chain(hosts);
+    Ok(lines.map(|(title, text)| format!("{title:12} {}\n", visible(&text))).collect())
 }
 
-/// A line for each thing that is known of a session, the application cookies in the gateway by host.
-fn shown(session: &Value) -> String {
-    let line = |title: &str, cell: &str| format!("{:12} {}\n", title.to_lowercase(), visible(cell));
-    let mut lines: String = COLUMNS.iter().zip(row(session)).map(|((title, _), cell)| line(title, &cell)).collect();
-    for (host, names) in session.get("cookies").and_then(Value::as_object).into_iter().flatten() {
-        let names: Vec<_> = names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        lines.push_str(&line("cookies", &format!("{host}: {}", names.join(", "))));
-    }
-    lines
+/// A text, or the texts of a list.
+fn words(value: Option<&Value>) -> String {
+    let texts = match value {
+        Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+        other => other.and_then(Value::as_str).into_iter().collect::<Vec<_>>(),
+    };
+    texts.join(", ").escape_debug().to_string()
 }
 
 fn revoke(arguments: &Revoke) -> Result<String, CommandError> {
-    let target = match (&arguments.session, &arguments.user) {
+    let Revoke { session, conditions, all, yes, json: as_json, running } = arguments;
+    let target = match (session, conditions.only_user()) {
         (Some(session), _) => format!("/sessions/{}", part(session)),
-        (None, user) => format!("/users/{}/sessions", part(user.as_deref().unwrap_or_default())),
+        (None, Some(user)) => format!("/users/{}/sessions", part(user)),
+        (None, None) if *all => "/sessions?all=yes".to_owned(),
+        (None, None) => format!("/sessions?{}", conditions.query()),
     };
-    let receipts = arguments.running.ask(Method::DELETE, &target)?;
-    if arguments.json {
-        return Ok(json(&receipts));
+    if *all && !*yes {
+        confirm()?;
     }
-    let count = receipts.as_array().map_or(1, Vec::len);
-    Ok(if count == 1 { "1 session ended\n".to_owned() } else { format!("{count} sessions ended\n") })
+    let answer = running.ask(Method::DELETE, &target)?;
+    if *as_json {
+        return Ok(json(&answer));
+    }
+    let count = match &answer {
+        Value::Array(receipts) => receipts.len(),
+        answer => answer
+            .get("sessions_ended")
+            .map_or(1, |count| count.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default()),
+    };
+    Ok(format!("{}\n", counted(count, "session", "ended")))
+}
+
+/// Asks whether everybody is to be signed out.
+fn confirm() -> Result<(), CommandError> {
+    if io::stdin().is_terminal() {
+        eprint!("This signs everybody out. Type yes to go on: ");
+        let mut line = String::new();
+        if io::stdin().read_line(&mut line).is_ok() && line.trim() == "yes" {
+            return Ok(());
+        }
+        return Err(CommandError::new("nothing was ended", "type yes, or add --yes"));
+    }
+    Err(CommandError::new("--all signs everybody out and needs to be confirmed", "add --yes"))
 }
 
 fn json(value: &Value) -> String {
@@ -163,19 +277,47 @@ fn ago(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: SessionCommand,
+    }
+
+    fn read(line: &str) -> Result<SessionCommand, String> {
+        let words = std::iter::once("session").chain(line.split(' '));
+        Line::try_parse_from(words).map(|line| line.command).map_err(|error| error.to_string())
+    }
+
     #[test]
-    fn a_session_is_shown_with_the_cookies_that_the_gateway_keeps() {
-        let session = serde_json::json!({
-            "session": "k3v9", "user": "alice", "age_seconds": 61, "connections": 2,
-            "cookies": { "app.test": ["sid", "remember\u{1b}"], "shop.test": ["cart"] },
-        });
-        let shown = shown(&session);
-        let last: Vec<_> = shown.lines().skip(COLUMNS.len()).collect();
-        assert_eq!(last.len(), 2, "{shown}");
-        assert!(last[0].starts_with("cookies      app.test: sid, remember") && !shown.contains('\u{1b}'), "{shown}");
-        assert_eq!(last[1], "cookies      shop.test: cart");
-        assert!(shown.contains("signed in    1 min ago\n"), "{shown}");
+    fn conditions_become_a_query() {
+        let cases = [
+            ("list", ""),
+            ("list --user jürgen", "user=j%C3%BCrgen"),
+            ("list --address 10.0.0.0/8 --idle-longer-than 1h30m", "address=10.0.0.0%2F8&idle=5400"),
+            ("list --older-than 7d", "age=604800"),
+        ];
+        for (line, want) in cases {
+            let Ok(SessionCommand::List(list)) = read(line) else { panic!("{line}") };
+            assert_eq!(list.conditions.query(), want, "{line}");
+        }
+        assert!(read("list --older-than 7").unwrap_err().contains("has no unit"));
+        assert!(read("list --address here").unwrap_err().contains("10.1.0.0/16"));
+    }
+
+    #[test]
+    fn what_is_to_end_has_to_be_said() {
+        for line in ["revoke --all", "revoke a", "revoke --user a", "revoke --user a --older-than 1h"] {
+            assert!(read(line).is_ok(), "{line}");
+        }
+        for line in ["revoke", "revoke --yes", "revoke a --user b", "revoke --all --user b", "revoke a --all"] {
+            assert!(read(line).is_err(), "{line}");
+        }
+        let Ok(SessionCommand::Revoke(all)) = read("revoke --all") else { panic!() };
+        // The tests have no terminal.
+        assert!(revoke(&all).unwrap_err().0.contains("add --yes"));
     }
 }

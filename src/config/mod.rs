@@ -52,6 +52,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use toml::de::DeTable;
 
@@ -215,6 +216,12 @@ fn parse_on(purpose: Purpose<'_>, name: &str, text: &str, path: &Path) -> Result
         Some(settings) if !report.has_problems() => Ok((settings, report)),
         _ => Err(report),
     }
+}
+
+/// Reads a time as the configuration has it: "30s", "1h30m", "7d".
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let read = duration::parse(text, &(Duration::ZERO..=Duration::MAX));
+    read.map_err(|refusal| format!("{}; {}", refusal.what, refusal.write.join("; ")))
 }
 
 /// Explains a failed bind: the line of the configuration at `path`, and what to write.

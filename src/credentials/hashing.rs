@@ -84,6 +84,11 @@ impl PasswordChecker {
         Self { queue: Arc::new(CheckQueue { state, changed: Condvar::new(), computed: AtomicU64::default() }) }
     }
 
+    /// How many passwords wait to be checked.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.state.lock().shares.waiting()
+    }
+
     /// The thread ends with the checker.
     fn start_thread(&self) -> io::Result<()> {
         let queue = Arc::clone(&self.queue);

@@ -31,6 +31,8 @@ struct Meter {
     metrics: Arc<Metrics>,
     clock: Clock,
     begun: Moment,
+    /// When the request was handed to an upstream that has not answered yet.
+    handed_over: Option<Moment>,
     status: Option<StatusCode>,
     refused: Option<Reason>,
 }
@@ -39,7 +41,7 @@ impl Meter {
     fn begin(log: &Log, clock: &Clock) -> Option<Box<Self>> {
         log.metrics().measures_requests().then(|| {
             let (metrics, clock, begun) = (Arc::clone(log.metrics()), clock.clone(), clock.now());
-            Box::new(Self { metrics, clock, begun, status: None, refused: None })
+            Box::new(Self { metrics, clock, begun, handed_over: None, status: None, refused: None })
         })
     }
 }
@@ -216,6 +218,22 @@ impl Exchange {
             meter.status = Some(status);
         }
         self.change(|record| record.status = Some(status));
+    }
+
+    /// Notes that the request goes to an upstream.
+    pub(crate) fn handed_over(&mut self) {
+        if let Some(meter) = &mut self.meter {
+            meter.handed_over = Some(meter.clock.now());
+        }
+    }
+
+    /// Notes that the upstream has answered.
+    pub(crate) fn upstream_answered(&mut self) {
+        if let Some(meter) = &mut self.meter
+            && let Some(since) = meter.handed_over.take()
+        {
+            meter.metrics.upstream_answered(meter.clock.now().duration_since(since));
+        }
     }
 
     /// Counts this many bytes of the body as sent.

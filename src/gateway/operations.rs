@@ -4,16 +4,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Gateway;
+use super::app_cookies::host_name;
+use super::{Gateway, to_the_end};
 use crate::audit::{Event, Operation};
 use crate::credentials::user_file::SOURCE;
+use crate::logout::receipts::is_confirmed;
 use crate::logout::run::Which;
 use crate::metrics::{Gauges, Metrics};
 use crate::session::record::Session;
 use crate::session::store::Unavailable;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
+use crate::values::own_hosts::HostId;
 use crate::values::receipt::Receipt;
+
+/// Sessions that end together.
+const AT_ONCE: usize = 1000;
 
 impl Gateway {
     /// Forgets the wrong passwords of an account, or those from an address. Answers whether there were any.
@@ -37,6 +43,8 @@ impl Gateway {
             store_trusted: self.sessions().is_trusted(self.pipeline.clock.now()),
             audit_file_waiting,
             audit_webhook_waiting,
+            passwords_waiting: self.passwords.waiting(),
+            calls_waiting: self.pipeline.calls.waiting(),
         }
     }
 
@@ -57,10 +65,43 @@ impl Gateway {
     }
 
     /// Ends the session of this handle; `None` if there is none. It ends, and is audited, even if the caller goes away.
-    pub(crate) async fn revoke(&self, handle: &str) -> Option<Receipt> {
-        let named = |session: &Arc<Session>| session.handle().is_some_and(|own| own.as_str() == handle);
-        let session = self.sessions().sessions_of(None).into_iter().find(named)?;
-        self.revoke_each(vec![session]).await.pop()
+    pub(crate) async fn revoke(self: &Arc<Self>, handle: &str) -> Option<Receipt> {
+        let (gateway, handle) = (Arc::clone(self), handle.to_owned());
+        let revoke = async move {
+            let session = gateway.session_of_handle(&handle).await?;
+            gateway.revoke_each(vec![session]).await.pop()
+        };
+        to_the_end(revoke).await.flatten()
+    }
+
+    /// The session of this handle. A handle is a hash: with many sessions looking for it takes a while, so no thread
+    /// that serves does it.
+    pub(crate) async fn session_of_handle(self: &Arc<Self>, handle: &str) -> Option<Arc<Session>> {
+        let (gateway, handle) = (Arc::clone(self), handle.to_owned());
+        let search = move || {
+            let named = |session: &Arc<Session>| session.handle().is_some_and(|own| *own.as_str() == *handle);
+            gateway.sessions().sessions_of(None).into_iter().find(named)
+        };
+        tokio::task::spawn_blocking(search).await.ok().flatten()
+    }
+
+    /// The hosts that a session is open on, each with the names of the cookies that are kept for it.
+    pub(crate) fn cookies_of(&self, session: &Session) -> Vec<(Box<str>, Vec<String>)> {
+        let hosts = session.hosts(host_name(&self.assembled.load(), HostId::LOGIN)).into_iter();
+        let names = |host: &str| session.vault().map(|vault| vault.names(host)).unwrap_or_default();
+        hosts.map(|host| (host.clone(), names(&host))).collect()
+    }
+
+    /// Ends these sessions. Answers how many have ended, and whether the store has confirmed it.
+    pub(crate) async fn revoke_selected(&self, sessions: Vec<Arc<Session>>) -> (usize, bool) {
+        let (mut ended, mut confirmed) = (0, true);
+        // A receipt for each of a million sessions at once would take much memory.
+        for some in sessions.chunks(AT_ONCE) {
+            let receipts = self.revoke_each(some.to_vec()).await;
+            ended += receipts.len();
+            confirmed &= receipts.iter().all(is_confirmed);
+        }
+        (ended, confirmed)
     }
 
     /// Ends every session of a user, in the same way, and what programs do with the user's password at this moment.

@@ -77,6 +77,11 @@ impl Calls {
         ApplicationReceipt { application, result: ApplicationOutcome::Queued }
     }
 
+    /// How many calls wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     fn place(self: &Arc<Self>) -> Option<Place> {
         let taken = self
             .waiting

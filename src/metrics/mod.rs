@@ -72,6 +72,7 @@ pub(crate) struct Metrics {
     measures_requests: AtomicBool,
     requests: Counters<{ CLASSES.len() }>,
     durations: Histogram,
+    upstreams: Histogram,
     refused: Counters<{ Reason::ALL.len() }>,
     signed_in: AtomicU64,
     sign_in_refused: Counters<{ Reason::ALL.len() }>,
@@ -102,6 +103,11 @@ impl Metrics {
         if let Some(reason) = refused {
             self.refused.add(reason as usize, 1);
         }
+    }
+
+    /// Counts an answer of an upstream, whose head took so long.
+    pub(crate) fn upstream_answered(&self, took: Duration) {
+        self.upstreams.add(took);
     }
 
     /// Counts a sign-in.
@@ -171,6 +177,7 @@ mod tests {
         metrics.request(Some(StatusCode::OK), None, Duration::from_millis(3));
         metrics.request(Some(StatusCode::FORBIDDEN), Some(Reason::GroupMissing), Duration::from_millis(40));
         metrics.request(None, None, Duration::from_secs(99));
+        metrics.upstream_answered(Duration::from_millis(6));
         metrics.signed_in();
         metrics.sign_in_refused(Reason::CredentialsWrong);
         metrics.reloaded(true);
@@ -190,6 +197,8 @@ mod tests {
             "exeunt_request_duration_seconds_bucket{le=\"0.05\"} 2",
             "exeunt_request_duration_seconds_bucket{le=\"+Inf\"} 3",
             "exeunt_request_duration_seconds_count 3",
+            "exeunt_upstream_duration_seconds_bucket{le=\"0.01\"} 1",
+            "exeunt_upstream_duration_seconds_count 1",
             "exeunt_requests_refused_total{reason=\"group_missing\"} 1",
             "exeunt_sign_ins_total 1",
             "exeunt_sign_ins_refused_total{reason=\"credentials_wrong\"} 1",

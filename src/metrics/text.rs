@@ -11,6 +11,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
+use super::histogram::Histogram;
 use super::{AuditTarget, CLASSES, Counters, Metrics};
 use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
@@ -29,6 +30,10 @@ pub struct Gauges {
     pub audit_file_waiting: usize,
     /// Events that wait for the audit webhook.
     pub audit_webhook_waiting: usize,
+    /// Passwords that wait to be checked.
+    pub passwords_waiting: usize,
+    /// Logout calls to applications that wait for their turn.
+    pub calls_waiting: usize,
 }
 
 /// One look at everything.
@@ -56,6 +61,9 @@ impl Collector for Scrape {
         gauge(to, "sessions", "Live sessions", gauges.sessions)?;
         gauge(to, "connections", "Open client connections", gauges.connections)?;
         gauge(to, "store_trusted", "1 while the session table may be used", usize::from(gauges.store_trusted))?;
+        gauge(to, "password_checks_waiting", "Passwords that wait to be checked", gauges.passwords_waiting)?;
+        let help = "Logout calls to applications that wait for their turn";
+        gauge(to, "application_calls_waiting", help, gauges.calls_waiting)?;
         let help = "Bytes that wait for the audit file";
         gauge(to, "audit_file_waiting_bytes", help, gauges.audit_file_waiting)?;
         let help = "Events that wait for the audit webhook";
@@ -106,12 +114,18 @@ impl Scrape {
     }
 
     fn durations(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let (sum, buckets) = self.metrics.durations.read();
-        let count = buckets.iter().map(|(_, count)| count).sum();
         let help = "From the head of a request to the end of its answer";
-        let mut histogram = encoder.encode_descriptor("request_duration_seconds", help, None, MetricType::Histogram)?;
-        histogram.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        histogram(encoder, "request_duration_seconds", help, &self.metrics.durations)?;
+        let help = "From a connection to an upstream to the head of its answer";
+        histogram(encoder, "upstream_duration_seconds", help, &self.metrics.upstreams)
     }
+}
+
+fn histogram(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, durations: &Histogram) -> fmt::Result {
+    let (sum, buckets) = durations.read();
+    let count = buckets.iter().map(|(_, count)| count).sum();
+    let mut histogram = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    histogram.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
 }
 
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: usize) -> fmt::Result {

@@ -11,6 +11,7 @@ use super::failure::ExchangeFailure;
 use super::relay::{AnswerProgress, Awaiting, Relay, StartedAnswer};
 use super::reply;
 use super::wire::{self, Persistence, SentFraming};
+use crate::gateway::Exchange;
 use crate::http1::answer_head::{AnswerBody, AnswerHead};
 use crate::http1::body::BodyReader;
 use crate::http1::connection_auth::response_touches_connection;
@@ -28,6 +29,7 @@ impl Relay<'_> {
             return self.interim_came(&head);
         }
         let status = StatusCode::from_u16(head.status).map_err(|_| ExchangeFailure::Broken)?;
+        self.client.record.iter_mut().for_each(Exchange::upstream_answered);
         let bytes = self.upstream.input.split_to(head.end).freeze();
         let promised = head.keep_alive_timeout(&bytes).map(Duration::from_secs);
         let (body, reusable, framing) = (head.body, head.reusable, self.framing(&head, status));

@@ -16,7 +16,7 @@ use super::serve::{Application, ExchangeOutcome, UpgradeHandler};
 use super::settings::ServerSettings;
 use super::socket::{Handshake, SocketRules};
 use super::tunnel::{self, Side};
-use crate::gateway::{Forward, Gateway, Received, SignInOutRequest};
+use crate::gateway::{Exchange, Forward, Gateway, Received, SignInOutRequest};
 use crate::values::client_address::Peer;
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
@@ -128,6 +128,7 @@ impl Proxy {
         let mut sent_again = false;
         loop {
             let upstream = dispatch.connect(&self.connector, client).await?;
+            client.record.iter_mut().for_each(Exchange::handed_over);
             let reused = upstream.reused;
             let mut relay = Relay {
                 gateway: &self.gateway,

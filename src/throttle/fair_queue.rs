@@ -113,6 +113,11 @@ impl<T> FairQueue<T> {
         Some((waiting.share, waiting.job))
     }
 
+    /// How many jobs wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.known.len() + self.others.len()
+    }
+
     /// A job is finished.
     pub(crate) fn done(&mut self, share: Share, went_well: bool) {
         self.usage.served(share, if went_well { 1 } else { FAILURE });

@@ -100,14 +100,6 @@ impl Vault {
         self.hosts.lock().find(host).map(names).unwrap_or_default()
     }
 
-    /// The names of the cookies in the jars of all hosts that have any.
-    pub(crate) fn all_names(&self) -> Vec<(String, Vec<String>)> {
-        let hosts = self.hosts.lock();
-        let names = |host: &HostCookies| host.jar.names().map(|name| name.escape_ascii().to_string()).collect();
-        let full = hosts.list.iter().filter(|host| host.jar.len() > 0);
-        full.map(|host| (host.host.to_string(), names(host))).collect()
-    }
-
     /// Takes over what an earlier session of the same user had in the same browser.
     pub(crate) fn take_over(&self, earlier: &Self) {
         let list = {

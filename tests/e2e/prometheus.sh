@@ -97,6 +97,7 @@ until_true query 'exeunt_logout_steps_total{step="end",result="done"}' 1
 until_true query exeunt_sessions 0
 until_true query 'exeunt_requests_refused_total{reason="sign_in_required"}' 1
 until_true query 'exeunt_request_duration_seconds_count >bool 4' 1
+until_true query exeunt_upstream_duration_seconds_count 1
 
 # Every metric that the rules and the dashboard name.
 names=$(grep -ohE 'exeunt_[a-z_]+' "$deploy"/* | sed -E 's/_bucket$//' | sort -u)

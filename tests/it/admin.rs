@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use exeunt::admin::client::{NoAnswer, ask};
 use exeunt::admin::{AdminSettings, AdminSocket, Reload, ReloadRefused, Reloaded};
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -101,9 +102,12 @@ async fn an_operator_sees_and_ends_sessions() {
     assert_eq!(everybody.as_array().unwrap().len(), 2);
     let (_, list) = office.ask(Method::GET, "/sessions?user=alice").await;
     assert_eq!((list.as_array().unwrap().len(), &list[0]["user"]), (1, &"alice".into()));
-    assert_eq!(list[0]["cookies"], serde_json::json!({}), "none in the gateway");
 
     let handle = list[0]["session"].as_str().unwrap();
+    let (status, shown) = office.ask(Method::GET, &format!("/sessions/{handle}")).await;
+    assert_eq!((status, &shown["user"], &shown["groups"][0]), (200, &"alice".into(), &"staff".into()));
+    assert_eq!((&shown["hosts"][0]["host"], &shown["hosts"][0]["cookies"]), (&"app.test".into(), &json!([])));
+    assert_eq!(office.ask(Method::GET, "/sessions/none").await.0, 404);
     let (status, receipt) = office.ask(Method::DELETE, &format!("/sessions/{handle}")).await;
     assert_eq!((status, &receipt["user"], &receipt["steps"][0]["result"]), (200, &"alice".into(), &"done".into()));
     assert_eq!(site.get("/x", &[&alice]).await.status, 401);
@@ -117,6 +121,32 @@ async fn an_operator_sees_and_ends_sessions() {
     let lines = site.lines().join("\n");
     assert_eq!(lines.matches("event=session_ended").count(), 2, "{lines}");
     assert_eq!(lines.matches("cause=revoked").count(), 2, "{lines}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_ends_what_a_query_selects_and_never_all_by_mistake() {
+    let (site, _echo) = Site::with_echo().await;
+    let office = Office::of(&site);
+    let old = site.sign_in("alice").await;
+    site.advance(Duration::from_secs(60)).await;
+    let (new, bob) = (site.sign_in("alice").await, site.sign_in("bob").await);
+    let count =
+        async |query: &str| office.ask(Method::GET, &format!("/sessions?{query}")).await.1.as_array().unwrap().len();
+    assert_eq!([count("").await, count("age=60").await, count("user=alice&age=61").await], [3, 1, 0]);
+    assert_eq!([count("address=127.0.0.0/8").await, count("address=10.0.0.1").await], [3, 0]);
+    for mistake in ["", "?", "?usr=alice", "?user=alice&user=bob", "?idle=soon"] {
+        assert_eq!(office.ask(Method::DELETE, &format!("/sessions{mistake}")).await.0, 400, "{mistake}");
+    }
+    let (status, answer) = office.ask(Method::DELETE, "/sessions?user=alice&idle=60").await;
+    assert_eq!((status, answer), (200, json!({ "sessions_ended": 1, "confirmed": true })));
+    for (cookie, status) in [(&old, 401), (&new, 200), (&bob, 200)] {
+        assert_eq!(site.get("/x", &[cookie]).await.status, status);
+    }
+    let (_, answer) = office.ask(Method::DELETE, "/sessions?all=yes").await;
+    assert_eq!(answer["sessions_ended"], 2);
+    assert_eq!(site.get("/x", &[&bob]).await.status, 401);
+    let lines = site.lines().join("\n");
+    assert!(lines.contains("act=revoke_selected about=\"user=alice&idle=60\" done=yes sessions_ended=1"), "{lines}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
