@@ -10,7 +10,7 @@ const BROWSER: &str = "Accept: text/html";
 
 /// Targets are refused wherever one can be named: sign-in by query and form, sign-out by query and form, its
 /// confirmation, the goodbye page. None of them is echoed.
-async fn is_refused_everywhere(site: &Site, target: &str, evil: &str) {
+async fn is_refused_everywhere(site: &Site, target: &str, evilsite: &str) {
     let escaped: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
     for field in ["next", "rd"] {
         let query = format!("{field}={escaped}");
@@ -27,16 +27,16 @@ async fn is_refused_everywhere(site: &Site, target: &str, evil: &str) {
         for answer in answers {
             assert!(matches!(answer.header("location"), None | Some("/")), "{target}: {}", answer.head);
             let refresh = answer.header("refresh").unwrap_or_default();
-            assert!(!refresh.contains(evil), "{target}: {refresh}");
-            assert!(!answer.text().contains(evil), "{target} is echoed: {}", answer.text());
+            assert!(!refresh.contains(evilsite), "{target}: {refresh}");
+            assert!(!answer.text().contains(evilsite), "{target} is echoed: {}", answer.text());
         }
     }
 }
 
 async fn lead_nowhere(cases: &[(&str, &str)]) {
     let (site, _echo) = Site::with_echo_and(allow_app_hosts).await;
-    for (target, evil) in cases {
-        is_refused_everywhere(&site, target, evil).await;
+    for (target, evilsite) in cases {
+        is_refused_everywhere(&site, target, evilsite).await;
     }
 }
 
@@ -48,17 +48,17 @@ fn allow_app_hosts(setup: &mut Settings) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t45_backslashes_slashes_and_length_lead_nowhere() {
-    let long = format!("/evil{}", "x".repeat(2048));
+    let long = format!("/evilsite{}", "x".repeat(2048));
     lead_nowhere(&[
-        ("/\\evil.test", "evil"),
-        ("\\\\evil.test", "evil"),
-        ("///evil.test", "evil"),
-        ("/\t/evil.test", "evil"),
-        ("/%09/evil.test", "evil"),
-        ("//evil.test", "evil"),
-        ("https://evil.ok.test.evil.test/", "evil"),
-        ("https://evilok.test/", "evil"),
-        (&long, "evil"),
+        ("/\\evilsite.test", "evilsite"),
+        ("\\\\evilsite.test", "evilsite"),
+        ("///evilsite.test", "evilsite"),
+        ("/\t/evilsite.test", "evilsite"),
+        ("/%09/evilsite.test", "evilsite"),
+        ("//evilsite.test", "evilsite"),
+        ("https://evilsite.ok.test.evilsite.test/", "evilsite"),
+        ("https://evilsiteok.test/", "evilsite"),
+        (&long, "evilsite"),
     ])
     .await;
 }
@@ -66,26 +66,31 @@ async fn t45_backslashes_slashes_and_length_lead_nowhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t46_one_rule_for_sign_in_sign_out_and_errors() {
     lead_nowhere(&[
-        ("https://evil.test/", "evil"),
+        ("https://evilsite.test/", "evilsite"),
         ("javascript:alert(1)", "alert"),
-        ("data:text/html,evil", "evil"),
-        ("evil", "value=\"evil"),
-        ("?evil", "evil"),
-        ("https:evil.test", "evil"),
-        ("ftp://app.test/evil", "evil"),
+        ("data:text/html,evilsite", "evilsite"),
+        ("evilsite", "value=\"evilsite"),
+        ("?evilsite", "evilsite"),
+        ("https:evilsite.test", "evilsite"),
+        ("ftp://app.test/evilsite", "evilsite"),
     ])
     .await;
     let (site, _echo) = Site::with_echo_and(allow_app_hosts).await;
-    let wrong = site.ask("POST", "/login", &[FORM, BROWSER], "username=a&password=b&next=//evil.test").await;
-    assert!(wrong.status == 401 && !wrong.text().contains("evil"), "{}", wrong.text());
+    let wrong = site.ask("POST", "/login", &[FORM, BROWSER], "username=a&password=b&next=//evilsite.test").await;
+    assert!(wrong.status == 401 && !wrong.text().contains("evilsite"), "{}", wrong.text());
     let foreign =
-        site.ask("POST", "/logout", &[FORM, BROWSER, "Origin: http://x.test"], "next=https://evil.test/").await;
+        site.ask("POST", "/logout", &[FORM, BROWSER, "Origin: http://x.test"], "next=https://evilsite.test/").await;
     assert!(foreign.status == 403 && foreign.header("location").is_none(), "{}", foreign.head);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t47_nothing_is_normalised_after_it_was_checked() {
-    lead_nowhere(&[("/a/../\\evil", "evil"), ("/a/..//evil.test", "evil"), ("/./\\evil.test", "evil")]).await;
+    lead_nowhere(&[
+        ("/a/../\\evilsite", "evilsite"),
+        ("/a/..//evilsite.test", "evilsite"),
+        ("/./\\evilsite.test", "evilsite"),
+    ])
+    .await;
     let (site, _echo) = Site::with_echo().await;
     let form = "username=alice&password=wonder+land&next=/a/../b";
     let answer = site.ask("POST", "/login", &[FORM], form).await;
@@ -95,14 +100,14 @@ async fn t47_nothing_is_normalised_after_it_was_checked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t48_neither_user_names_nor_patterns_open_a_host() {
     lead_nowhere(&[
-        ("https://app.test@evil.test/", "evil"),
-        ("https://app.test:x@evil.test/", "evil"),
-        ("https://u:evil@app.test/", "evil"),
-        ("https://appxtest/evil", "evil"),
-        ("https://app.test.evil.test/", "evil"),
-        ("https://*.ok.test/evil", "evil"),
-        ("https://ok.test%2eevil.test/", "evil"),
-        ("https://x..ok.test/evil", "evil"),
+        ("https://app.test@evilsite.test/", "evilsite"),
+        ("https://app.test:x@evilsite.test/", "evilsite"),
+        ("https://u:evilsite@app.test/", "evilsite"),
+        ("https://appxtest/evilsite", "evilsite"),
+        ("https://app.test.evilsite.test/", "evilsite"),
+        ("https://*.ok.test/evilsite", "evilsite"),
+        ("https://ok.test%2eevilsite.test/", "evilsite"),
+        ("https://x..ok.test/evilsite", "evilsite"),
     ])
     .await;
 }
@@ -110,17 +115,17 @@ async fn t48_neither_user_names_nor_patterns_open_a_host() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t49_controls_and_odd_hosts_lead_nowhere() {
     lead_nowhere(&[
-        ("http:\\\\\\evil.test", "evil"),
-        ("\u{1}https://evil.test", "evil"),
-        ("https://evil.test\u{0}", "evil"),
-        ("https://0x7f000001/evil", "evil"),
-        ("https://2130706433/evil", "evil"),
-        ("https://[::ffff:1.2.3.4]/evil", "evil"),
-        (" //evil.test", "evil"),
+        ("http:\\\\\\evilsite.test", "evilsite"),
+        ("\u{1}https://evilsite.test", "evilsite"),
+        ("https://evilsite.test\u{0}", "evilsite"),
+        ("https://0x7f000001/evilsite", "evilsite"),
+        ("https://2130706433/evilsite", "evilsite"),
+        ("https://[::ffff:1.2.3.4]/evilsite", "evilsite"),
+        (" //evilsite.test", "evilsite"),
     ])
     .await;
     let (site, echo) = Site::with_echo().await;
-    for target in ["//evil.test/", "//evil.test", "/%2fevil.test/", "/x/..//evil.test/.."] {
+    for target in ["//evilsite.test/", "//evilsite.test", "/%2fevilsite.test/", "/x/..//evilsite.test/.."] {
         let answer = site.get(target, &[BROWSER]).await;
         assert!(!answer.header("location").unwrap_or_default().starts_with("//"), "{target}: {}", answer.head);
         assert!(answer.status == 400 || answer.status == 303, "{target}");
@@ -132,16 +137,17 @@ async fn t49_controls_and_odd_hosts_lead_nowhere() {
 async fn t51_a_location_is_never_made_of_the_request() {
     let (site, echo) = Site::with_echo().await;
     let alice = site.session_of("alice").await;
-    let claims = ["X-Forwarded-Host: evil.test", "X-Forwarded-Proto: https", "Forwarded: host=evil.test", BROWSER];
+    let claims =
+        ["X-Forwarded-Host: evilsite.test", "X-Forwarded-Proto: https", "Forwarded: host=evilsite.test", BROWSER];
     let of = |answer: &Answer| {
-        assert!(!answer.head.contains("evil"), "{}", answer.head);
+        assert!(!answer.head.contains("evilsite"), "{}", answer.head);
         answer.header("location").map(str::to_owned)
     };
     let page = site.get("/x", &claims).await;
     assert_eq!(of(&page).as_deref(), Some("/login?next=%2Fx"));
     let out = site.ask("POST", "/logout?next=/bye", &[&claims[..], &[&alice]].concat(), "").await;
     assert_eq!(of(&out).as_deref(), Some("/bye"));
-    let foreign = site.ask("POST", "/logout?next=/bye", &["Host: evil.test", BROWSER], "").await;
+    let foreign = site.ask("POST", "/logout?next=/bye", &["Host: evilsite.test", BROWSER], "").await;
     assert_eq!((foreign.status, of(&foreign)), (421, None));
     assert_eq!(echo.take(), [""; 0]);
 }
@@ -166,9 +172,10 @@ async fn t52_no_line_break_gets_into_a_location() {
 #[tokio::test(flavor = "multi_thread")]
 async fn t53_a_target_that_is_named_twice_is_none() {
     let (site, _echo) = Site::with_echo().await;
-    for query in
-        ["next=/ok&next=//evil.test", "next=//evil.test&next=/ok", "next=/a&next=/b", "next=/a&rd=/b", "rd=/a&rd=/a"]
-    {
+    for query in [
+        "next=/ok&next=//evilsite.test", "next=//evilsite.test&next=/ok", "next=/a&next=/b", "next=/a&rd=/b",
+        "rd=/a&rd=/a",
+    ] {
         let out = site.ask("POST", &format!("/logout?{query}"), &[], "").await;
         assert_eq!((out.status, out.header("location")), (200, None), "{query}");
         let form = format!("username=alice&password=wonder+land&{query}");
