@@ -16,9 +16,9 @@ pub(super) struct SessionFilter {
     pub(super) user: Option<String>,
     /// Opened from an address of this network.
     pub(super) network: Option<IpNet>,
-    /// Not used for at least so long.
+    /// Idle for at least this long.
     pub(super) idle: Option<Duration>,
-    /// Opened at least so long ago.
+    /// Opened at least this long ago.
     pub(super) age: Option<Duration>,
     /// That every session is meant has been said: without a filter nothing is ended otherwise.
     pub(super) all: bool,

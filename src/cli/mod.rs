@@ -71,7 +71,7 @@ enum Command {
     /// Make the running gateway read its configuration and its users again
     #[command(after_help = RELOAD_HELP)]
     Reload(reload::Reload),
-    /// List what is known of applications for `preset` of a route, or show one
+    /// List the presets for well-known applications, or show one
     #[command(after_help = PRESETS_HELP)]
     Presets(presets::Presets),
     /// Add, change, remove and list users
@@ -80,7 +80,7 @@ enum Command {
     /// List, show and end the sessions of the running gateway
     #[command(subcommand)]
     Session(session::SessionCommand),
-    /// Look after the file of sessions
+    /// Check and compact the session store
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Print a completion script for a shell

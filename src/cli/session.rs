@@ -33,7 +33,7 @@ Example:
   exeunt session show k3v9a0c2m4x6z8b1";
 
 const REVOKE_HELP: &str = "\
-The sessions are over when this returns: their cookies are worth nothing, and WebSockets, event streams and downloads
+The sessions are over when this returns: their cookies no longer work, and WebSockets, event streams and downloads
 are closed. Their users can sign in again; to prevent that, disable them first: exeunt user set NAME --disable.
 With conditions, the sessions for which all of them hold end.
 
@@ -69,10 +69,10 @@ pub(crate) struct Conditions {
     /// Only those that were opened from this address or network
     #[arg(long, value_name = "ADDRESS")]
     address: Option<IpNetOrAddress>,
-    /// Only those that were not used for at least so long: 30m, 8h, 7d
+    /// Only those that have been idle for at least this long: 30m, 8h, 7d
     #[arg(long, value_name = "TIME", value_parser = config::time)]
     idle_longer_than: Option<Duration>,
-    /// Only those that were opened at least so long ago
+    /// Only those that were opened at least this long ago
     #[arg(long, value_name = "TIME", value_parser = config::time)]
     older_than: Option<Duration>,
 }
@@ -145,7 +145,7 @@ pub(crate) struct Revoke {
     session: Option<String>,
     #[command(flatten)]
     conditions: Conditions,
-    /// Every session of everybody; asks first
+    /// All sessions of all users; asks for confirmation
     #[arg(long, conflicts_with_all = ["user", "address", "idle_longer_than", "older_than"])]
     all: bool,
     /// Do not ask

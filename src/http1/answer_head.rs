@@ -100,7 +100,7 @@ impl AnswerReader {
     /// After an interim head the same reader goes on with what is behind it.
     ///
     /// # Errors
-    /// This becomes no answer. The connection is worth nothing any more.
+    /// No valid answer. The connection cannot be used again.
     pub fn feed(&mut self, bytes: &mut [u8], limits: &HeadLimits) -> Result<Option<AnswerHead>, BrokenAnswer> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
