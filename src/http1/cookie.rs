@@ -30,6 +30,10 @@ pub struct SessionCookie {
     own_names: Vec<String>,
 }
 
+/// What the names of the gateway's other cookies have after the configured name: known browsers, the notice that
+/// Continue came back, and the way to the login host.
+pub const OTHER_COOKIES: [&str; 3] = ["-known", "-continued", "-hop"];
+
 /// How long a browser that was sent to the login host may take to come back from there.
 const HOP_SECONDS: i64 = 120;
 /// Cookies of one kind that are inspected: one is the gateway's, others may have been planted.
@@ -53,9 +57,7 @@ impl SessionCookie {
     pub fn new(base: &str, scheme: Scheme, same_site: SameSite) -> Self {
         let secure = scheme == Scheme::Https;
         let name = |base: &str| if secure { format!("__Host-{base}") } else { base.to_owned() };
-        let known = format!("{base}-known");
-        let continued = format!("{base}-continued");
-        let hop = format!("{base}-hop");
+        let [known, continued, hop] = OTHER_COOKIES.map(|suffix| format!("{base}{suffix}"));
         let session_names = spellings(base);
         let others = [&known, &continued, &hop].into_iter().flat_map(|base| spellings(base));
         let own_names = session_names.iter().cloned().chain(others).collect();

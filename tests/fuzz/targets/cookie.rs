@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use cookie::SameSite;
-use exeunt::http1::cookie::SessionCookie;
+use exeunt::http1::cookie::{OTHER_COOKIES, SessionCookie};
 use exeunt::http1::header_edits::{HeaderEdit, replaces};
 use exeunt::http1::own_cookies::{ApplicationCookies, NamedSession};
 use exeunt::values::origin::Scheme;
@@ -17,10 +17,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 static OURS: LazyLock<[SessionCookie; 2]> =
     LazyLock::new(|| [Scheme::Http, Scheme::Https].map(|scheme| SessionCookie::new("exeunt", scheme, SameSite::Lax)));
 
-/// Our names in every form, in small letters.
-const NAMES: [&[u8]; 6] = [
-    b"exeunt", b"__host-exeunt", b"__secure-exeunt", b"exeunt-known", b"__host-exeunt-known", b"__secure-exeunt-known",
-];
+/// The session cookie's names in every form, in small letters.
+const SESSION_NAMES: [&str; 3] = ["exeunt", "__host-exeunt", "__secure-exeunt"];
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     for (ours, name) in OURS.iter().zip([&b"exeunt"[..], b"__Host-exeunt"]) {
@@ -51,7 +49,7 @@ fn value_of(pair: &[u8]) -> &[u8] {
 
 fn found(ours: &SessionCookie, name: &[u8], headers: &HeaderMap) {
     let pairs = pairs(headers);
-    let sessions = pairs.iter().filter(|pair| NAMES[..3].contains(&name_of(pair).to_ascii_lowercase().as_slice()));
+    let sessions = pairs.iter().filter(|pair| is_session(&name_of(pair).to_ascii_lowercase()));
     let named = |pair: &Vec<u8>| {
         let key = SessionKey::of_cookie_value(value_of(pair))?;
         Some(NamedSession { key, opens: name_of(pair) == name })
@@ -68,8 +66,13 @@ fn found(ours: &SessionCookie, name: &[u8], headers: &HeaderMap) {
     assert_eq!(found.has_unusable(), malformed || differ);
 }
 
+fn is_session(name: &[u8]) -> bool {
+    SESSION_NAMES.iter().any(|own| own.as_bytes() == name)
+}
+
 fn is_ours(pair: &[u8]) -> bool {
-    NAMES.contains(&name_of(pair).to_ascii_lowercase().as_slice())
+    let name = name_of(pair).to_ascii_lowercase();
+    is_session(&name) || OTHER_COOKIES.iter().any(|suffix| name.strip_suffix(suffix.as_bytes()).is_some_and(is_session))
 }
 
 fn forwarded(ours: &SessionCookie, came: HeaderMap) {
