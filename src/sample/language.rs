@@ -2,7 +2,7 @@
 
 use http::header::{ACCEPT_LANGUAGE, HeaderMap};
 
-use super::visit::cookie;
+use super::cookies::cookie;
 
 /// The cookie that keeps it, readable by scripts.
 pub(super) const COOKIE: &str = "lang";

@@ -7,6 +7,7 @@
 
 mod answer;
 mod cart;
+mod cookies;
 mod event_stream;
 mod goods;
 mod handlers;

@@ -6,9 +6,10 @@ use minijinja::{Environment, Error, Value, context};
 use serde::Serialize;
 
 use super::cart::Cart;
+use super::cookies::cookies;
 use super::goods::{self, GOODS};
 use super::texts::Texts;
-use super::visit::{Visit, cookies};
+use super::visit::Visit;
 
 /// The style of all pages.
 pub(super) const STYLE: &str = include_str!("templates/shop.css");

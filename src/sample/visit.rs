@@ -1,9 +1,9 @@
 //! What a request says of who sends it.
 
 use http::HeaderMap;
-use http::header::COOKIE;
 use percent_encoding::percent_decode_str;
 
+use super::cookies::cookie;
 use super::language::ShopLanguage;
 use super::visitors::VisitorId;
 
@@ -47,19 +47,11 @@ fn user(headers: &HeaderMap) -> Option<String> {
     Some(percent_decode_str(value).decode_utf8_lossy().into_owned()).filter(|user| !user.is_empty())
 }
 
-/// Every cookie of a request, in order, as far as it is text.
-pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
-}
-
-/// The first cookie of a name.
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    cookies(headers).find(|(other, _)| *other == name).map(|(_, value)| value)
-}
-
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
+    use super::super::cookies::cookies;
     use super::*;
 
     #[test]
