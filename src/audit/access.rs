@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::line::{LogLine, decimal, escaped, key, quoted};
-use super::log::Format;
+use super::log_settings::Format;
 use super::timestamp::{self, CachedTimestamp};
 use crate::values::client_address::ClientAddress;
 use crate::values::interruption::Interruption;

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -12,6 +11,7 @@ use parking_lot::Mutex;
 use super::access::AccessLine;
 use super::event::Event;
 use super::line::{self, LogLine, key};
+use super::log_settings::{CurrentSettings, Format, LogSettings};
 use super::queue::{DroppedLines, LineQueue, Rank};
 use super::settings::AuditSettings;
 use super::targets::{AuditProblem, AuditTargets};
@@ -21,61 +21,6 @@ use crate::values::time::{Clock, WallTime};
 
 /// Access lines are written in pieces of this many bytes, so that an event waits for no more than one of them.
 const PIECE: usize = 64 * 1024;
-
-/// How lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// `key=value`.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-    /// Access lines in the combined log format, events as text.
-    Combined,
-}
-
-/// What `[log]` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The format.
-    pub format: Format,
-    /// Whether exchanges are logged; events always are.
-    pub access: bool,
-}
-
-/// The settings that hold at this moment, in one byte: a reload changes them while every thread writes lines.
-#[derive(Debug)]
-struct CurrentSettings(AtomicU8);
-
-const ACCESS: u8 = 1;
-const JSON: u8 = 2;
-const COMBINED: u8 = 4;
-
-impl CurrentSettings {
-    fn new(settings: LogSettings) -> Self {
-        Self(AtomicU8::new(Self::byte(settings)))
-    }
-
-    fn byte(settings: LogSettings) -> u8 {
-        let format = match settings.format {
-            Format::Text => 0,
-            Format::Json => JSON,
-            Format::Combined => COMBINED,
-        };
-        format | if settings.access { ACCESS } else { 0 }
-    }
-
-    /// Nothing else is read because of what stands here, so no order is asked for.
-    fn get(&self) -> LogSettings {
-        let byte = self.0.load(Ordering::Relaxed);
-        let format = match byte & (JSON | COMBINED) {
-            JSON => Format::Json,
-            COMBINED => Format::Combined,
-            _ => Format::Text,
-        };
-        LogSettings { format, access: byte & ACCESS != 0 }
-    }
-}
 
 /// Writes lines. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -150,7 +95,7 @@ impl Log {
 
     /// Writes all further lines like this.
     pub(crate) fn set(&self, settings: LogSettings) {
-        self.0.current.0.store(CurrentSettings::byte(settings), Ordering::Relaxed);
+        self.0.current.set(settings);
     }
 
     /// How lines are written.

@@ -1,0 +1,63 @@
+//! How lines are written, and whether.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// `key=value`.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// Access lines in the combined log format, events as text.
+    Combined,
+}
+
+/// What `[log]` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The format.
+    pub format: Format,
+    /// Whether exchanges are logged; events always are.
+    pub access: bool,
+}
+
+/// The settings that hold at this moment, in one byte: a reload changes them while every thread writes lines.
+#[derive(Debug)]
+pub(super) struct CurrentSettings(AtomicU8);
+
+const ACCESS: u8 = 1;
+const JSON: u8 = 2;
+const COMBINED: u8 = 4;
+
+impl CurrentSettings {
+    pub(super) fn new(settings: LogSettings) -> Self {
+        Self(AtomicU8::new(Self::byte(settings)))
+    }
+
+    fn byte(settings: LogSettings) -> u8 {
+        let format = match settings.format {
+            Format::Text => 0,
+            Format::Json => JSON,
+            Format::Combined => COMBINED,
+        };
+        format | if settings.access { ACCESS } else { 0 }
+    }
+
+    /// Puts other settings in their place.
+    pub(super) fn set(&self, settings: LogSettings) {
+        self.0.store(Self::byte(settings), Ordering::Relaxed);
+    }
+
+    /// Nothing else is read because of what stands here, so no order is asked for.
+    pub(super) fn get(&self) -> LogSettings {
+        let byte = self.0.load(Ordering::Relaxed);
+        let format = match byte & (JSON | COMBINED) {
+            JSON => Format::Json,
+            COMBINED => Format::Combined,
+            _ => Format::Text,
+        };
+        LogSettings { format, access: byte & ACCESS != 0 }
+    }
+}
