@@ -9,7 +9,7 @@ use nix::unistd::Uid;
 use crate::config::{self, Look, Machine, Report, Settings, Version};
 use crate::values::own_hosts::OwnHosts;
 
-use super::{Configuration, configured, keys, print};
+use super::{Configuration, configured, keys, print, terminal};
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -108,5 +108,5 @@ and add a user:  exeunt user set NAME
 
 /// Writes a report to standard error.
 pub(super) fn show(report: &Report) {
-    eprint!("{}", report.render(print::colour()));
+    eprint!("{}", report.render(terminal::colour()));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::print;
+use super::terminal;
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_file::lock::WriteProblem;
 use crate::credentials::user_file::reader::Fault;
@@ -20,7 +20,7 @@ impl CommandError {
 
 impl From<FileProblems> for CommandError {
     fn from(problems: FileProblems) -> Self {
-        Self(problems.render(print::colour()))
+        Self(problems.render(terminal::colour()))
     }
 }
 

@@ -9,6 +9,7 @@ mod failure;
 #[cfg(test)]
 mod handbook_tests;
 mod keys;
+mod manual;
 mod messages;
 mod open_files;
 mod presets;
@@ -21,6 +22,7 @@ mod session;
 mod store;
 mod stores;
 mod table;
+mod terminal;
 mod user;
 
 use std::ffi::OsString;
@@ -182,8 +184,8 @@ fn dispatch(command: Command) -> ExitCode {
         Command::User(command) => user::run(command),
         Command::Session(command) => session::run(command),
         Command::Store(command) => store::run(command),
-        Command::Completions { shell } => print::completions(shell),
-        Command::Man => print::manual(),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man => manual::manual(),
     }
 }
 

@@ -11,8 +11,8 @@ use http::Method;
 
 use super::configured::ConfigFile;
 use super::failure::CommandError;
-use super::print;
 use super::running::{Running, Unanswered, part};
+use super::{print, terminal};
 
 use crate::admin::counted;
 use crate::credentials::password::{Password, hash};
@@ -218,7 +218,7 @@ fn list(arguments: ListUsers) -> Result<CommandOutput, CommandError> {
     };
     let mut notice = if entries.is_empty() { format!("{}\n", no_users_message(&path)) } else { String::new() };
     for problems in [users.bad_lines(), users.duplicates()].into_iter().flatten() {
-        notice.push_str(&format!("{}\n\n", problems.render(print::colour())));
+        notice.push_str(&format!("{}\n\n", problems.render(terminal::colour())));
     }
     let result = if arguments.json { listing::json(&entries) } else { listing::user_table(&entries) };
     Ok(CommandOutput { result, notice })

@@ -1,0 +1,66 @@
+//! `exeunt completions` and `exeunt man`, generated from the same description as the commands themselves.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::Cli;
+use super::print::to_standard_output;
+
+/// Prints the completion script of a shell.
+pub(super) fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "exeunt", &mut script);
+    to_standard_output(&script)
+}
+
+/// Prints one manual page: the overview, then every command.
+pub(super) fn manual() -> ExitCode {
+    match page() {
+        Ok(page) => to_standard_output(&page),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn page() -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    let mut command = Cli::command();
+    command.build();
+    let man = Man::new(command.clone());
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    remarks(&command, &mut page)?;
+    sections_of(&command, &mut page)?;
+    Ok(page)
+}
+
+/// Every command as a section of the page, its own commands behind it.
+fn sections_of(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+    for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = command.get_bin_name().unwrap_or(command.get_name());
+        writeln!(page, ".SH \"{}\"", name.to_uppercase())?;
+        let man = Man::new(command.clone());
+        man.render_synopsis_section(&mut *page)?;
+        man.render_description_section(&mut *page)?;
+        man.render_options_section(&mut *page)?;
+        remarks(command, page)?;
+        sections_of(command, page)?;
+    }
+    Ok(())
+}
+
+/// The text below a command's options, line by line: examples and exit codes are not reflowed.
+fn remarks(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+    let Some(text) = command.get_after_help() else { return Ok(()) };
+    writeln!(page, ".PP\n.nf")?;
+    for line in text.to_string().lines() {
+        // `\&` keeps a line that begins with a dot or an apostrophe from being a request to the formatter.
+        writeln!(page, "\\&{}", line.replace('\\', "\\e").replace('-', "\\-"))?;
+    }
+    writeln!(page, ".fi")
+}
