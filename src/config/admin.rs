@@ -8,7 +8,8 @@ use nix::unistd::Group;
 use crate::admin::{AdminSettings, DEFAULT_SOCKET};
 use crate::values::listen_address::ListenAddress;
 
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 use super::schema;
 use super::server;
 

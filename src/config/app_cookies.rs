@@ -3,7 +3,8 @@
 use crate::vault::rules::{AppCookies, CookieLimits, CookieRules, NamePattern};
 
 use super::duration::{self, ONE_DAY, ONE_HOUR};
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 
 const MODES: [(&str, AppCookies); 3] =
     [("vault", AppCookies::Vault), ("track", AppCookies::Track), ("pass", AppCookies::Pass)];

@@ -7,7 +7,8 @@ use crate::values::configured_path::ConfiguredPath;
 use crate::values::end_cause::EndCause;
 
 use super::presets::{self, Preset};
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
 use super::schema;
 
 /// Reads the table of a route with this path, and what its preset says.

@@ -7,7 +7,8 @@ use crate::outbound::Endpoint;
 use crate::routes::upstream_trust::UpstreamTrust;
 
 use super::files;
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
 use super::schema;
 
 /// The size of a file unless the configuration says something else, and the least and the most.

@@ -3,7 +3,8 @@
 
 use std::str::FromStr;
 
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 
 /// A version as `--since` accepts it: `0.1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::raw::ValueRefusal;
+use super::refusal::ValueRefusal;
 
 const MILLISECOND: u64 = 1;
 const SECOND: u64 = 1000 * MILLISECOND;

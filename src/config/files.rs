@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::raw::ValueRefusal;
+use super::refusal::ValueRefusal;
 
 /// A path as written, from `folder` if it is relative.
 pub(crate) fn resolve(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {

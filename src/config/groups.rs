@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::credentials::user_file::Users;
 
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 use super::{files, schema};
 
 /// Warns of every group of a route that no user of this file has. Without users there is nothing to compare.

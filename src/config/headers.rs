@@ -7,7 +7,8 @@ use http::{HeaderName, HeaderValue};
 use crate::admission::identity_headers::IdentityHeaders;
 use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 use super::{meanings, schema};
 
 /// Hop-by-hop fields (RFC 9110 7.6.1) and message framing: never edited.

@@ -4,7 +4,8 @@ use crate::gateway::GatewaySettings;
 use crate::values::origin::Host;
 use crate::values::own_hosts::OwnHosts;
 
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 
 /// Applies them.
 pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {

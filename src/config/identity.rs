@@ -5,7 +5,8 @@ use http::HeaderName;
 use crate::admission::identity_headers::{IdentityHeaders, PRESETS, Template};
 
 use super::headers;
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
 use super::schema;
 
 /// Reads the table.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::values::listen_address::ListenAddress;
 
-use super::raw::ValueRefusal;
+use super::refusal::ValueRefusal;
 
 /// How many ports above one in use are tried.
 const FURTHER: u16 = 20;

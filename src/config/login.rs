@@ -15,7 +15,8 @@ use crate::values::return_to::{AllowedOrigins, ReturnTo};
 use super::duration::{self, ONE_DAY, ONE_SECOND};
 use super::files;
 use super::limits::LimitSettings;
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
 
 /// The longest ban by default.
 const BAN_MAX: Duration = Duration::from_secs(15 * 60);

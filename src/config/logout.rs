@@ -11,7 +11,8 @@ use crate::values::origin::Host;
 use crate::values::return_to::{AllowedOrigins, OriginPattern, ReturnTo};
 
 use super::duration::{self, ONE_SECOND};
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
 
 const ON_GET: [(&str, GetPolicy); 3] =
     [("navigate", GetPolicy::Navigate), ("confirm", GetPolicy::Confirm), ("never", GetPolicy::Never)];

@@ -14,7 +14,8 @@ use crate::proxy::listener;
 use crate::values::listen_address::ListenAddress;
 use crate::values::upstream_address::UpstreamAddress;
 
-use super::raw::{Item, Location, RawTable, ValueRefusal};
+use super::raw::{Item, Location, RawTable};
+use super::refusal::ValueRefusal;
 use super::service_user::{self, ServiceUser};
 use super::{Settings, files, listening, schema};
 

@@ -2,7 +2,7 @@
 
 use toml::de::DeValue;
 
-use super::raw::ValueRefusal;
+use super::refusal::ValueRefusal;
 use super::schema;
 
 /// A text as TOML writes it.

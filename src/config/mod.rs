@@ -33,6 +33,7 @@ mod pass_headers;
 mod patterns;
 pub(crate) mod presets;
 mod raw;
+mod refusal;
 mod report;
 mod restart;
 mod routes;

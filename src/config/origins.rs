@@ -2,7 +2,7 @@
 
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 
-use super::raw::ValueRefusal;
+use super::refusal::ValueRefusal;
 
 /// A host name alone.
 pub(crate) fn host(text: &str) -> Result<Host, ValueRefusal> {

@@ -3,7 +3,8 @@
 use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath, RESERVED, is_reserved};
 
 use super::patterns;
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
 
 /// Reads both. `None` only with a problem found.
 pub(crate) fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPages> {

@@ -6,7 +6,8 @@ use crate::credentials::problem::{FileProblem, FileProblems};
 use crate::pages::{Brand, BrokenFile, Colour, Logo, MAX_LOGO, PageSettings, Theme};
 
 use super::files;
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
 
 /// Reads both tables. `None` only with a problem found.
 pub(crate) fn read(brand: &RawTable<'_>, pages: &RawTable<'_>, folder: &Path) -> Option<PageSettings> {

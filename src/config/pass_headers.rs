@@ -10,7 +10,8 @@ use crate::http1::removed_headers;
 use crate::routes::pass_headers::{PassHeaders, Sender};
 use crate::values::client_address::TrustedProxies;
 
-use super::raw::{Item, RawTable, ValueRefusal};
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
 use super::{headers, schema};
 
 /// Reads the list of a route, whose requests have these edits.

@@ -1,6 +1,6 @@
 //! Paths that were meant as patterns. Paths are never patterns, so such a route would match nothing.
 
-use super::raw::ValueRefusal;
+use super::refusal::ValueRefusal;
 
 /// Why a path with wildcards, a regular expression or blanks around it is refused; `None` where it is a plain one.
 pub(crate) fn refused(text: &str) -> Option<ValueRefusal> {

@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use toml::de::{DeTable, DeValue};
 
-use super::raw::{Item, ValueRefusal};
+use super::raw::Item;
+use super::refusal::ValueRefusal;
 use super::schema::nearest;
 
 /// The files, by name.

@@ -7,51 +7,11 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::credentials::problem::FileProblems;
-
+use super::refusal::ValueRefusal;
 use super::report::{Finding, Severity};
 use super::schema::Schema;
 use super::toml_values::{grouped, has_tables, kind};
 use super::{meant, unknown};
-
-/// Why a value is refused: what is wrong with it, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ValueRefusal {
-    /// What is wrong, one line.
-    pub(crate) what: String,
-    /// What to write, a line each.
-    pub(crate) write: Vec<String>,
-    /// What is wrong with a file that the value names.
-    pub(crate) within: Option<Box<FileProblems>>,
-}
-
-impl ValueRefusal {
-    /// A refusal without help yet.
-    pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self { what: what.into(), write: Vec::new(), within: None }
-    }
-
-    /// A refusal from the error of a value's parser: what is wrong, and after a colon or semicolon what to write.
-    pub(crate) fn of(text: &str, said: &str) -> Self {
-        let parts = said.split_once(": ").or_else(|| said.split_once("; "));
-        match parts {
-            Some((what, write)) if !what.starts_with("write") => Self::new(what).write(write),
-            _ => Self::new(format!("\"{text}\" cannot be used")).write(said),
-        }
-    }
-
-    /// Adds the problems of the file that the value names.
-    pub(crate) fn attach(mut self, problems: FileProblems) -> Self {
-        self.within = Some(Box::new(problems));
-        self
-    }
-
-    /// Adds a line of help.
-    pub(crate) fn write(mut self, line: impl Into<String>) -> Self {
-        self.write.push(line.into());
-        self
-    }
-}
 
 /// Collects findings.
 #[derive(Debug, Default)]

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use crate::admin::AdminSettings;
 use crate::values::listen_address::ListenAddress;
 
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 use super::{Settings, StateFolder, StoreChoice, schema};
 
 /// The values that hold from the start of the program to its end.

@@ -16,7 +16,8 @@ use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::limits::{self, LimitSettings};
-use super::raw::{Item, Location, RawTable, ValueRefusal};
+use super::raw::{Item, Location, RawTable};
+use super::refusal::ValueRefusal;
 use super::{app_cookies, app_logout, files, headers, origins, pass_headers, patterns, presets, schema, server};
 
 /// What a route is checked against besides its own table.

@@ -15,7 +15,8 @@ use crate::values::target::Target;
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::own_pages;
-use super::raw::{Location, RawTable, ValueRefusal};
+use super::raw::{Location, RawTable};
+use super::refusal::ValueRefusal;
 
 /// Applies all rules except those about single routes.
 pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {

@@ -10,7 +10,8 @@ use crate::values::listen_address::{ListenAddress, ListenAddressError};
 use crate::values::origin::{Host, Origin, Scheme};
 
 use super::origins;
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 
 /// The addresses to listen on.
 pub(crate) fn listen(file: &RawTable<'_>, folder: &Path) -> Vec<ListenAddress> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::unistd::{Uid, User, getgrouplist};
 
-use super::raw::ValueRefusal;
+use super::refusal::ValueRefusal;
 
 /// The unit's own names.
 const NAME: &str = "exeunt";

@@ -11,7 +11,8 @@ use crate::session::table::SessionSettings;
 use crate::values::origin::{Origin, Scheme};
 
 use super::duration::{self, ONE_DAY, ONE_HOUR, ONE_SECOND};
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 
 /// The highest limit for sessions: some 4 GiB of records.
 const MOST_SESSIONS: u64 = 10_000_000;

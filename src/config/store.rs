@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use super::duration::{self, ONE_SECOND};
 use super::files;
-use super::raw::{RawTable, ValueRefusal};
+use super::raw::RawTable;
+use super::refusal::ValueRefusal;
 use crate::session::store::redis::{LONGEST_STALENESS, NotAnAddress, RedisAddress};
 
 /// The file that is used where none is named.

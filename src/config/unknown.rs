@@ -1,7 +1,7 @@
 //! Keys that a table does not have, and where they belong.
 
 use super::foreign;
-use super::raw::ValueRefusal;
+use super::refusal::ValueRefusal;
 use super::schema::{self, Schema};
 
 /// Why a key is refused, and where it belongs.
