@@ -12,11 +12,9 @@ use std::{fmt, io, thread};
 use parking_lot::{Condvar, Mutex};
 use rustix::process::{getpriority_process, setpriority_process};
 use tokio::sync::oneshot;
-use zeroize::Zeroizing;
 
 use crate::credentials::password::{HashingFailed, Password};
 use crate::credentials::stored_hash::StoredHash;
-use crate::credentials::user_file::{UserEntry, Users};
 use crate::throttle::fair_queue::{FairQueue, QueueFull, QueueLimits, Share, WaiterId};
 use crate::values::reason::Reason;
 
@@ -41,7 +39,7 @@ impl Default for HashingSettings {
     }
 }
 
-/// Checks passwords against the users' file.
+/// Checks passwords against stored hashes.
 ///
 /// A client that disconnects drops the future and with it its place, so that no hash is computed for it; a check that
 /// has begun is finished.
@@ -99,35 +97,17 @@ impl PasswordChecker {
         thread::Builder::new().name("passwords".to_owned()).spawn(work).map(drop)
     }
 
-    /// The user of this name, if this is the password.
-    ///
-    /// One hash is computed whether the user exists, is disabled, or not, so that the response time reveals nothing.
-    /// (Users whose stored hashes differ in kind or cost can be told apart; `users` names the most common cost, which
-    /// unknown names use, too.) The password's length is checked first: that reveals nothing about users.
-    ///
-    /// # Errors
-    /// [`Reason::CredentialsWrong`], or that too many wait.
-    pub(crate) async fn verify<'u>(
-        &self,
-        users: &'u Users,
-        name: &str,
-        password: Zeroizing<String>,
-        share: Share,
-    ) -> Result<&'u UserEntry, Reason> {
-        let password = Password::new(password).map_err(|_| Reason::CredentialsWrong)?;
-        let user = users.find(name);
-        let hash = user.map_or_else(|| users.decoy(), |user| user.hash.clone());
-        let matches = self.compute(hash, password, share).await?;
-        user.filter(|user| user.enabled && matches).ok_or(Reason::CredentialsWrong)
-    }
-
     /// How many hashes were computed so far.
     #[cfg(test)]
     pub(crate) fn computed(&self) -> u64 {
         self.queue.computed.load(Ordering::Relaxed)
     }
 
-    async fn compute(&self, hash: StoredHash, password: Password, share: Share) -> Result<bool, Reason> {
+    /// Whether this is the password of a hash. Computed on one of the threads, when it is this share's turn.
+    ///
+    /// # Errors
+    /// Too many wait.
+    pub(crate) async fn matches(&self, hash: StoredHash, password: Password, share: Share) -> Result<bool, Reason> {
         let (answer, answered) = oneshot::channel();
         let _place = self.queue.enter(share, Job { hash, password, answer });
         answered.await.unwrap_or(Err(Reason::SignInBusy))

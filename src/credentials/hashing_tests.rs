@@ -5,9 +5,12 @@ use std::task::{Context, Poll, Waker};
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use zeroize::Zeroizing;
+
 use super::*;
 use crate::credentials::password;
 use crate::credentials::stored_hash::Work;
+use crate::credentials::user_file::Users;
 use crate::credentials::user_file::htpasswd::WeakHashes;
 
 fn users() -> Users {
@@ -46,7 +49,7 @@ async fn right_wrong_unknown_and_disabled_compute_one_hash_each() {
         ("carol", "open sesame", wrong),
     ];
     for (count, (name, password, want)) in (1..).zip(cases) {
-        assert_eq!(checker.verify(&users, name, typed(password), SHARE).await, want, "{name} {password}");
+        assert_eq!(users.verify(&checker, name, typed(password), SHARE).await, want, "{name} {password}");
         assert_eq!(checker.computed(), count, "{name} {password}");
     }
 }
@@ -56,7 +59,7 @@ async fn impossible_passwords_are_wrong_for_everybody() {
     let (users, checker) = (users(), checker(1));
     for name in ["alice", "bob"] {
         for password in [String::new(), "a".repeat(password::MAX_PASSWORD + 1)] {
-            let verdict = checker.verify(&users, name, Zeroizing::new(password), SHARE).await;
+            let verdict = users.verify(&checker, name, Zeroizing::new(password), SHARE).await;
             assert_eq!(verdict, Err(Reason::CredentialsWrong));
         }
     }
@@ -67,7 +70,7 @@ async fn impossible_passwords_are_wrong_for_everybody() {
 async fn without_users_a_name_costs_what_a_new_hash_costs() {
     let (users, checker) = (Users::none(), checker(1));
     assert_eq!(users.decoy().work(), Work::Argon2id(password::Cost::NEW));
-    let verdict = checker.verify(&users, "alice", typed("x"), SHARE).await;
+    let verdict = users.verify(&checker, "alice", typed("x"), SHARE).await;
     assert_eq!((verdict, checker.computed()), (Err(Reason::CredentialsWrong), 1));
 }
 
@@ -79,15 +82,15 @@ async fn a_full_queue_refuses_and_a_caller_who_left_is_not_served() {
     let mut context = Context::from_waker(Waker::noop());
     let other = Share { account: 2, address: 2, site: 2, is_known: false };
 
-    let mut waiting = Box::pin(checker.verify(&users, "alice", typed("open sesame"), SHARE));
+    let mut waiting = Box::pin(users.verify(&checker, "alice", typed("open sesame"), SHARE));
     assert!(waiting.as_mut().poll(&mut context).is_pending());
     for (share, reason) in [(other, Reason::SignInBusy), (SHARE, Reason::SignInCrowded)] {
-        let mut late = Box::pin(checker.verify(&users, "alice", typed("open sesame"), share));
+        let mut late = Box::pin(users.verify(&checker, "alice", typed("open sesame"), share));
         assert_eq!(late.as_mut().poll(&mut context), Poll::Ready(Err(reason)));
     }
 
     drop(waiting);
-    let waiting = checker.verify(&users, "alice", typed("open sesame"), SHARE);
+    let waiting = users.verify(&checker, "alice", typed("open sesame"), SHARE);
     checker.start_thread().unwrap();
     assert!(waiting.await.is_ok(), "its place was given back");
     assert_eq!(checker.computed(), 1, "nobody waited for the first one any more");
@@ -113,7 +116,7 @@ async fn real_passwords_are_checked_in_fair_shares() {
             .chain(people.map(|asks| (true, asks)))
             .map(|(is_person, (name, share))| {
                 let (checker, users) = (&checker, &users);
-                async move { (is_person, checker.verify(users, &name, typed("open sesame"), share).await) }
+                async move { (is_person, users.verify(checker, &name, typed("open sesame"), share).await) }
             })
             .collect();
         assert!(asked.next().now_or_never().is_none(), "all have a place, and none its turn");
