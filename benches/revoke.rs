@@ -25,7 +25,7 @@ use exeunt::audit::Log;
 use exeunt::config;
 use exeunt::proxy::listener;
 use exeunt::service::{Environment, Service};
-use exeunt::session::record::SignIn;
+use exeunt::session::sign_in::SignIn;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;
 use exeunt::values::identity::{Identity, UserKey};

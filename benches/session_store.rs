@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exeunt::session::lifetime::Lifetime;
-use exeunt::session::record::SignIn;
+use exeunt::session::sign_in::SignIn;
 use exeunt::session::store::sqlite::SqliteStore;
 use exeunt::session::table::{SessionSettings, SessionTable};
 use exeunt::values::client_address::ClientAddress;

@@ -8,7 +8,7 @@ use exeunt::audit::Log;
 use exeunt::config::{self, Settings};
 use exeunt::proxy::listener;
 use exeunt::service::{Environment, Service};
-use exeunt::session::record::SignIn;
+use exeunt::session::sign_in::SignIn;
 use exeunt::session::table::SessionTable;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;

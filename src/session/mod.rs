@@ -15,6 +15,7 @@ mod loads;
 pub mod pending;
 pub mod record;
 mod saved;
+pub mod sign_in;
 pub mod store;
 pub mod table;
 

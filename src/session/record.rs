@@ -16,6 +16,7 @@ use super::end_mark::{EndMark, WriteGuard};
 use super::epoch::Epoch;
 use super::live::{Cut, LiveConnections};
 use super::saved;
+use super::sign_in::SignIn;
 use super::store::{End, HostKey, Record};
 use crate::values::affinity;
 use crate::values::client_address::ClientAddress;
@@ -27,23 +28,6 @@ use crate::values::session_id::{Handle, SessionKey};
 use crate::values::time::{Clock, Moment};
 use crate::vault::last_jar::LastJar;
 use crate::vault::store::{Closed, Vault};
-
-/// What is known at a sign-in.
-#[derive(Clone, Debug)]
-pub struct SignIn {
-    /// Who, for indexes and limits.
-    pub user: Arc<UserKey>,
-    /// The user, for people and applications.
-    pub identity: Arc<Identity>,
-    /// What was stored of the user's password; `None` where nothing is.
-    pub stamp: Option<CredentialStamp>,
-    /// The browser's name for users.
-    pub device: Device,
-    /// Where the sign-in came from.
-    pub address: ClientAddress,
-    /// The own host that it was at, where that is not the login host.
-    pub host: Option<Box<str>>,
-}
 
 /// In place of a key: nothing has this hash.
 const NO_KEY: SessionKey = SessionKey::from_bytes([0; 32]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::SignIn;
+use super::sign_in::SignIn;
 use crate::values::client_address::ClientAddress;
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::device::Device;

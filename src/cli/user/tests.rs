@@ -61,7 +61,7 @@ impl Harness {
         let users = Users::load(&self.path(), WeakHashes::Accept).unwrap();
         let checker = PasswordChecker::new(HashingSettings::default()).unwrap();
         let share = Share { account: 0, address: 0, site: 0, is_known: false };
-        checker.verify(&users, user, Zeroizing::new(password.to_owned()), share).await.is_ok()
+        users.verify(&checker, user, Zeroizing::new(password.to_owned()), share).await.is_ok()
     }
 }
 

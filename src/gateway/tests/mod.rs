@@ -25,7 +25,7 @@ use crate::routes::settings::RouteSettings;
 use crate::routes::settings::tests::route;
 use crate::session::lifetime::Lifetime;
 use crate::session::live::Cut;
-use crate::session::record::SignIn;
+use crate::session::sign_in::SignIn;
 use crate::session::store::SessionStore;
 use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::device::Device;

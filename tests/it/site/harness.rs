@@ -18,7 +18,7 @@ use exeunt::routes::settings::RouteSettings;
 use exeunt::routes::upstream_trust::UpstreamTrust;
 use exeunt::service::{Environment, Service};
 use exeunt::session::pending::PendingEnds;
-use exeunt::session::record::SignIn;
+use exeunt::session::sign_in::SignIn;
 use exeunt::session::store::SessionStore;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::configured_path::ConfiguredPath;

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use super::*;
 use crate::credentials::username_password::CredentialSource;
 use crate::session::live::Cut;
-use crate::session::record::SignIn;
+use crate::session::sign_in::SignIn;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::identity::{Identity, UserKey};

@@ -13,7 +13,7 @@ use exeunt::credentials::user_file::htpasswd::WeakHashes;
 use exeunt::gateway::Gateway;
 use exeunt::proxy::{Server, listener};
 use exeunt::service::{Environment, Service};
-use exeunt::session::record::SignIn;
+use exeunt::session::sign_in::SignIn;
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;
 use exeunt::values::end_cause::EndCause;
