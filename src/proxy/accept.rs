@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::application::Application;
 use super::connection::Connection;
 use super::listener::Listener;
 use super::refusal::no_room;
-use super::serve::{Application, serve};
-use super::server::Shared;
+use super::serve::serve;
+use super::shared::Shared;
 use super::transport::Transport;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::application::Application;
 use super::client::Client;
 use super::dispatch::{Connector, Dispatch, UpstreamConnection};
 use super::failure::ExchangeFailure;
+use super::outcome::{ExchangeOutcome, UpgradeHandler};
 use super::own_requests::OwnRequests;
 use super::relay::{AnswerProgress, Awaiting, CompletedAnswer, Relay, RelayOutcome};
 use super::reply;
 use super::request::Request;
 use super::retry::{FailedAttempt, may_send_again};
 use super::sending::Sending;
-use super::serve::{Application, ExchangeOutcome, UpgradeHandler};
 use super::settings::ServerSettings;
 use super::socket::{Handshake, SocketRules};
 use super::tunnel::{self, Side};

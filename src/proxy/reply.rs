@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
 use super::client::Client;
+use super::outcome::ExchangeOutcome;
 use super::request::Request;
-use super::serve::ExchangeOutcome;
 use super::wire::{self, Persistence, SentFraming};
 use crate::values::reply::Reply;
 

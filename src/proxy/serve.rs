@@ -1,68 +1,24 @@
 //! The life of one connection: wait for a request, have it answered, wait for the next.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::application::Application;
 use super::client::Client;
 use super::connection::{Connection, poll_interrupted};
 use super::connection_state::ConnectionState;
 use super::connection_table::ConnectionSlot;
+use super::outcome::{ExchangeOutcome, UpgradeHandler};
 use super::read_head::{ReceivedHead, read_head};
-use super::refusal::{closing_answer, plain, send};
+use super::refusal::{closing_answer, send};
 use super::request::Request;
-use super::server::Shared;
+use super::shared::Shared;
 use super::transport::Transport;
-use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
-use crate::values::reply::Reply;
-use crate::values::time::Moment;
-
-/// The application of the server: it answers requests, and gives the responses to invalid heads.
-pub trait Application: Send + Sync + 'static {
-    /// Answers one request. The future is dropped when the connection has to end.
-    fn exchange(&self, client: &mut Client, request: &Request) -> impl Future<Output = ExchangeOutcome> + Send;
-
-    /// The response to a head that was refused as invalid. `head` is what was received of it from `peer`.
-    fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
-        let _ = (peer, head);
-        plain(reason)
-    }
-
-    /// A client went away, or was sent away, in the middle of a head.
-    fn left(&self, peer: Peer, head: &[u8]) {
-        let _ = (peer, head);
-    }
-
-    /// Called about ten times a second.
-    fn sweep(&self, now: Moment) {
-        let _ = now;
-    }
-}
-
-/// What an exchange came to.
-pub enum ExchangeOutcome {
-    /// The client may ask again.
-    Again,
-    /// The connection was handed over.
-    HandedOver(UpgradeHandler),
-    /// Nothing more is to be said.
-    Close,
-    /// It was ended from this side, or its client is gone.
-    Gone,
-}
-
-/// The rest of a connection, as a task of its own.
-pub type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What makes the rest of a connection: it gets the raw stream, the bytes that the client sent after its
-/// handshake and that were read already (they come before everything that the stream still gives), and the
-/// connection with its cut, which it must watch itself. It is dropped when the connection is ended without grace.
-pub type UpgradeHandler = Box<dyn FnOnce(Transport, Bytes, Arc<Connection>) -> ConnectionTask + Send>;
 
 /// Serves one connection to its end, and gives its place back when the socket is closed.
 pub(super) async fn serve<A>(
@@ -198,6 +154,7 @@ async fn lingering_close(mut transport: Transport, connection: &Connection) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::client_address::Peer;
     use crate::values::time::Clock;
     use std::time::Duration;
     use tokio::net::UnixStream;

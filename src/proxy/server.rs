@@ -1,8 +1,7 @@
 //! The server: listeners, connections, deadlines, and the way all of it stops.
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,14 +9,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{MissedTickBehavior, sleep, timeout};
 
 use super::accept::accept_loop;
+use super::application::Application;
 use super::connection::Connection;
 use super::connection_state::{CloseReason, ConnectionTimeouts};
 use super::connection_table::{ConnectionLimits, ConnectionTable};
 use super::listener::Listener;
-use super::serve::Application;
 use super::settings::ServerSettings;
+use super::shared::Shared;
+use super::sparse_log::SparseLog;
 use crate::values::listen_address::ListenAddress;
-use crate::values::reason::Reason;
 use crate::values::time::{Clock, Moment};
 
 /// The running client side: accepts, serves and, when told, stops. Dropping it stops at once.
@@ -27,24 +27,6 @@ pub struct Server {
     addresses: Vec<ListenAddress>,
     /// Closed when the last of the server's own tasks is over: each holds a receiver.
     running: watch::Sender<()>,
-}
-
-/// What all connections share.
-#[derive(Debug)]
-pub(super) struct Shared<A> {
-    pub(super) app: Arc<A>,
-    /// Those that hold at this moment: a reload exchanges them.
-    pub(super) settings: Arc<ArcSwap<ServerSettings>>,
-    pub(super) clock: Clock,
-    pub(super) table: Arc<ConnectionTable>,
-    /// True once the server closes: the accept loops look here.
-    pub(super) stopping: watch::Receiver<bool>,
-    /// The same for connections, which look often and wait for nothing.
-    pub(super) draining: Arc<AtomicBool>,
-    /// Clients that are being turned away at the same time.
-    pub(super) refusals: Arc<Semaphore>,
-    refusal_log: SparseLog,
-    accept_log: SparseLog,
 }
 
 /// Clients beyond the limit that get time to read their 503, at the same time.
@@ -238,59 +220,5 @@ async fn sweep_until_empty(control: Control) {
             () = &mut over => return,
             _ = ticks.tick() => control.sweep(),
         }
-    }
-}
-
-/// Says something at most once in a while, and how often it happened in between.
-#[derive(Debug, Default)]
-struct SparseLog {
-    silent_until_ms: AtomicU64,
-    unsaid: AtomicU64,
-}
-
-/// One line in this time, for what can happen thousands of times a second.
-const ONE_LINE_IN: Duration = Duration::from_secs(10);
-
-impl SparseLog {
-    /// How many times it happened since the last line, this time included, if now is the time for a line.
-    fn due(&self, clock: &Clock) -> Option<u64> {
-        self.unsaid.fetch_add(1, Ordering::Relaxed);
-        let now = clock.now();
-        let until = self.silent_until_ms.load(Ordering::Relaxed);
-        let next = (now + ONE_LINE_IN).millis();
-        let turn = now.millis() >= until
-            && self.silent_until_ms.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        turn.then(|| self.unsaid.swap(0, Ordering::Relaxed))
-    }
-}
-
-impl<A> Shared<A> {
-    pub(super) fn log_refusal(&self, reason: Reason) {
-        if let Some(times) = self.refusal_log.due(&self.clock) {
-            let ServerSettings { connections, connections_per_address, .. } = **self.settings.load();
-            let reason = reason.id();
-            tracing::warn!(times, reason, connections, connections_per_address, "connections refused: see [limits]");
-        }
-    }
-
-    pub(super) fn log_accept_error(&self, address: &ListenAddress, error: &io::Error) {
-        if let Some(times) = self.accept_log.due(&self.clock) {
-            tracing::error!(times, %address, %error, "cannot accept connections");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_is_one_line() {
-        let (clock, clock_handle) = Clock::manual();
-        let log = SparseLog::default();
-        assert_eq!(log.due(&clock), Some(1));
-        assert_eq!((0..1000).filter_map(|_| log.due(&clock)).count(), 0);
-        clock_handle.advance(ONE_LINE_IN);
-        assert_eq!(log.due(&clock), Some(1001));
     }
 }

@@ -1,0 +1,49 @@
+//! What all connections of a server share.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Semaphore, watch};
+
+use super::connection_table::ConnectionTable;
+use super::settings::ServerSettings;
+use super::sparse_log::SparseLog;
+use crate::values::listen_address::ListenAddress;
+use crate::values::reason::Reason;
+use crate::values::time::Clock;
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Shared<A> {
+    pub(super) app: Arc<A>,
+    /// Those that hold at this moment: a reload exchanges them.
+    pub(super) settings: Arc<ArcSwap<ServerSettings>>,
+    pub(super) clock: Clock,
+    pub(super) table: Arc<ConnectionTable>,
+    /// True once the server closes: the accept loops look here.
+    pub(super) stopping: watch::Receiver<bool>,
+    /// The same for connections, which look often and wait for nothing.
+    pub(super) draining: Arc<AtomicBool>,
+    /// Clients that are being turned away at the same time.
+    pub(super) refusals: Arc<Semaphore>,
+    pub(super) refusal_log: SparseLog,
+    pub(super) accept_log: SparseLog,
+}
+
+impl<A> Shared<A> {
+    pub(super) fn log_refusal(&self, reason: Reason) {
+        if let Some(times) = self.refusal_log.due(&self.clock) {
+            let ServerSettings { connections, connections_per_address, .. } = **self.settings.load();
+            let reason = reason.id();
+            tracing::warn!(times, reason, connections, connections_per_address, "connections refused: see [limits]");
+        }
+    }
+
+    pub(super) fn log_accept_error(&self, address: &ListenAddress, error: &io::Error) {
+        if let Some(times) = self.accept_log.due(&self.clock) {
+            tracing::error!(times, %address, %error, "cannot accept connections");
+        }
+    }
+}
