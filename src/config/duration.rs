@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 
 const MILLISECOND: u64 = 1;
@@ -20,6 +21,13 @@ pub(crate) const ONE_SECOND: Duration = Duration::from_millis(SECOND);
 pub(crate) const ONE_HOUR: Duration = Duration::from_millis(HOUR);
 /// One day.
 pub(crate) const ONE_DAY: Duration = Duration::from_millis(DAY);
+
+/// The timeout under a key: between a second and a day.
+pub(crate) fn timeout(table: &RawTable<'_>, key: &str, default: Duration) -> Duration {
+    const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
+    let read = table.item(key).and_then(|item| item.parse(|text| parse(text, &LIMITS)));
+    read.unwrap_or(default)
+}
 
 /// Reads `30s`, `1h30m` or `500ms`, within limits.
 pub(crate) fn parse(text: &str, limits: &RangeInclusive<Duration>) -> Result<Duration, ValueRefusal> {

@@ -1,15 +1,14 @@
-//! `[limits]` and `[log]`: timeouts, sizes and numbers, and the log's format.
+//! `[limits]`: timeouts, sizes and numbers.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::audit::{Format, LogSettings};
 use crate::http1::request_head::HeadLimits;
 use crate::proxy::settings::ServerSettings;
 use crate::values::client_address::TrustedProxies;
 use crate::values::listen_address::ListenAddress;
 
-use super::duration::{self, ONE_DAY, ONE_SECOND};
+use super::duration::timeout;
 use super::raw::RawTable;
 use super::schema;
 
@@ -36,13 +35,13 @@ pub(crate) fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: Tru
     let default = ServerSettings::default();
     let server = ServerSettings {
         listen,
-        head_timeout: wait(&table, "head_timeout", default.head_timeout),
-        idle_timeout: wait(&table, "idle", default.idle_timeout),
-        silent_timeout: wait(&table, "silent_timeout", default.silent_timeout),
-        body_timeout: wait(&table, "body_timeout", default.body_timeout),
-        send_timeout: wait(&table, "send_timeout", default.send_timeout),
-        upstream_idle: wait(&table, "upstream_idle", default.upstream_idle),
-        drain: wait(&table, "drain", default.drain),
+        head_timeout: timeout(&table, "head_timeout", default.head_timeout),
+        idle_timeout: timeout(&table, "idle", default.idle_timeout),
+        silent_timeout: timeout(&table, "silent_timeout", default.silent_timeout),
+        body_timeout: timeout(&table, "body_timeout", default.body_timeout),
+        send_timeout: timeout(&table, "send_timeout", default.send_timeout),
+        upstream_idle: timeout(&table, "upstream_idle", default.upstream_idle),
+        drain: timeout(&table, "drain", default.drain),
         min_rate: number(&table, "min_rate", 1..=1_000_000, default.min_rate),
         head: HeadLimits {
             size: count(&table, "head_size", 1024..=MIB, default.head.size),
@@ -60,8 +59,8 @@ pub(crate) fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: Tru
     };
     LimitSettings {
         server,
-        connect_timeout: wait(&table, "connect_timeout", CONNECT_TIMEOUT),
-        response_timeout: wait(&table, "response_timeout", RESPONSE_TIMEOUT),
+        connect_timeout: timeout(&table, "connect_timeout", CONNECT_TIMEOUT),
+        response_timeout: timeout(&table, "response_timeout", RESPONSE_TIMEOUT),
         return_size: count(&table, "return_size", 256..=64 * 1024, 3500),
         login_body: count(&table, "login_body", 1..=MIB, 16 * 1024),
         requests_per_session: count(&table, "requests_per_session", 1..=1_000_000, REQUESTS_PER_SESSION),
@@ -74,13 +73,6 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 const REQUESTS_PER_SESSION: usize = 500;
 const MIB: u64 = 1024 * 1024;
 
-/// A timeout between a second and a day.
-pub(crate) fn wait(table: &RawTable<'_>, key: &str, default: Duration) -> Duration {
-    const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
-    let read = table.item(key).and_then(|item| item.parse(|text| duration::parse(text, &LIMITS)));
-    read.unwrap_or(default)
-}
-
 fn number(table: &RawTable<'_>, key: &str, range: RangeInclusive<u64>, default: u64) -> u64 {
     let (least, most) = range.into_inner();
     table.item(key).and_then(|item| item.number(least, most)).unwrap_or(default)
@@ -88,15 +80,4 @@ fn number(table: &RawTable<'_>, key: &str, range: RangeInclusive<u64>, default: 
 
 fn count(table: &RawTable<'_>, key: &str, range: RangeInclusive<u64>, default: usize) -> usize {
     usize::try_from(number(table, key, range, default as u64)).unwrap_or(default)
-}
-
-/// Reads `[log]`.
-pub(crate) fn log(file: &RawTable<'_>) -> LogSettings {
-    const FORMATS: [(&str, Format); 3] =
-        [("text", Format::Text), ("json", Format::Json), ("combined", Format::Combined)];
-    let table = file.table("log", &schema::LOG);
-    LogSettings {
-        format: table.item("format").and_then(|item| item.word(&FORMATS)).unwrap_or_default(),
-        access: table.item("access").and_then(|item| item.switch()).unwrap_or(true),
-    }
 }

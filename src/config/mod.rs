@@ -20,6 +20,7 @@ mod hosts;
 mod identity;
 mod limits;
 mod listening;
+mod log;
 mod login;
 mod logout;
 mod machine;
@@ -250,7 +251,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let limits = limits::read(file, server::listen(file, folder), server::trusted_proxies(file));
     let public_url = server::public_url(file);
     let session = file.table("session", &schema::SESSION);
-    let log = limits::log(file);
+    let log = log::read(file);
     let audit = audit::read(file, folder);
     let admin = admin::read(file, folder);
     let monitoring = admin::monitoring(file, folder);

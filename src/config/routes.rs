@@ -15,7 +15,8 @@ use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_path::{RESERVED, is_reserved};
 use crate::values::upstream_address::UpstreamAddress;
 
-use super::limits::{self, LimitSettings};
+use super::duration;
+use super::limits::LimitSettings;
 use super::raw::{Item, Location, RawTable};
 use super::refusal::ValueRefusal;
 use super::{app_cookies, app_logout, files, headers, origins, pass_headers, patterns, presets, schema, server};
@@ -85,7 +86,7 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
         upstream_host,
         trust: trust?,
         connect_timeout: around.limits.connect_timeout,
-        response_timeout: limits::wait(table, "response_timeout", around.limits.response_timeout),
+        response_timeout: duration::timeout(table, "response_timeout", around.limits.response_timeout),
         access: access?,
         basic,
         opaque,
