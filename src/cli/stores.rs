@@ -63,6 +63,12 @@ impl OpenStore {
             match RedisStore::connect(&address, staleness, clock.clone(), keys).await {
                 Ok(store) => return Ok((StoreInUse::Server(Arc::new(store)), pending)),
                 Err(NotConnected::Unavailable) => tokio::time::sleep(PAUSE).await,
+                Err(NotConnected::Untrusted) => {
+                    return Err(format!(
+                        "the certificate of the session store {address} is not trusted; name the file with its \
+                         authority in session.store_ca_file, and in session.store a name that the certificate is for"
+                    ));
+                }
                 Err(NotConnected::OtherKeys) => {
                     return Err(format!(
                         "the sessions on {address} are of gateways with other keys; copy exeunt.key from the state \

@@ -175,8 +175,9 @@ fn upstreams<'f>(file: &RawTable<'f>) -> Vec<(Item<'f>, UpstreamAddress)> {
 /// The files that the gateway reads, as the service's user sees them.
 fn readable(file: &RawTable<'_>, path: &Path, service: &ServiceUser) {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let named = [("login", "users"), ("brand", "logo"), ("pages", "dir")];
-    let named = named.iter().filter_map(|(table, key)| file.find(table, key));
+    let of_store = [("session", "store_password_file"), ("session", "store_ca_file")];
+    let named = [("login", "users"), ("brand", "logo"), ("pages", "dir")].into_iter().chain(of_store);
+    let named = named.filter_map(|(table, key)| file.find(table, key));
     let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
     let of_routes: Vec<Item<'_>> = routes.iter().filter_map(|route| route.item("upstream_ca_file")).collect();
     let mut places: Vec<(Location<'_>, PathBuf)> = vec![(file.location.clone(), path.to_owned())];

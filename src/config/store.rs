@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::duration::{self, ONE_SECOND};
 use super::files;
-use super::raw::RawTable;
+use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
+use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::store::redis::{LONGEST_STALENESS, NotAnAddress, RedisAddress};
 
 /// The file that is used where none is named.
@@ -56,12 +57,11 @@ pub(super) fn read(session: &RawTable<'_>, folder: &Path) -> StoreChoice {
     let store = item.and_then(|item| item.parse(choice)).unwrap_or_default();
     let span = session.item("staleness").and_then(|item| item.parse(|text| duration::parse(text, &SPANS)));
     let password = session.item("store_password_file").and_then(|item| item.parse(|text| password(folder, text)));
+    let authorities = session.item("store_ca_file").and_then(|item| of_tls(item, &store, folder));
     match store {
         StoreChoice::Redis { address, staleness } => {
-            let address = match password {
-                Some(password) => address.with_password(password),
-                None => address,
-            };
+            let address = password.into_iter().fold(address, RedisAddress::with_password);
+            let address = authorities.iter().fold(address, |address, pem| address.with_authorities(pem));
             StoreChoice::Redis { address, staleness: span.unwrap_or(staleness) }
         }
         StoreChoice::Memory | StoreChoice::Sqlite(_) => store,
@@ -80,6 +80,29 @@ fn password(folder: &Path, text: &str) -> Result<Zeroizing<String>, ValueRefusal
         Ok(line) if !line.is_empty() => Ok(line.to_owned().into()),
         Ok(_) | Err(_) => Err(ValueRefusal::new(format!("{} must have a password in its first line", path.display()))
             .write("remove this line, or write the password of the store into the file")),
+    }
+}
+
+/// The certificates for a server that is reached over TLS. For another one a file would promise what does not happen.
+fn of_tls(item: Item<'_>, store: &StoreChoice, folder: &Path) -> Option<Vec<u8>> {
+    let is_plain = matches!(store, StoreChoice::Redis { address, .. } if !address.is_tls());
+    if is_plain {
+        let refusal = ValueRefusal::new("is for a store that is reached over TLS");
+        item.location.problem(refusal.write("remove this line, or write store = \"rediss://HOST:6379/0\""));
+        return None;
+    }
+    item.parse(|text| certificates(folder, text))
+}
+
+/// The longest file of certificates.
+const CERTIFICATES: usize = 1 << 20;
+
+fn certificates(folder: &Path, text: &str) -> Result<Vec<u8>, ValueRefusal> {
+    let path = files::resolve(folder, text)?;
+    let content = files::read_up_to(&path, CERTIFICATES)?;
+    match UpstreamTrust::from_pem(&content) {
+        Ok(_) => Ok(content),
+        Err(error) => Err(ValueRefusal::of(text, &format!("{} {error}", path.display()))),
     }
 }
 

@@ -8,11 +8,11 @@ use exeunt::config::{self, Settings, StateFolder, schema};
 use exeunt::http1::removed_headers::{FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// Keys without a default: their line shows an example.
-const EXAMPLES: [&str; 17] = [
+const EXAMPLES: [&str; 18] = [
     "route.preset", "route.logout.call", "route.logout.csrf", "route.logout.token_from", "route.host",
     "route.upstream_host", "route.upstream_ca_file", "route.groups", "route.methods", "logout.next", "route.access",
     "brand.logo", "pages.dir", "state", "audit.webhook_secret_file", "audit.webhook_ca_file",
-    "session.store_password_file",
+    "session.store_password_file", "session.store_ca_file",
 ];
 
 fn reference() -> String {
@@ -67,6 +67,7 @@ fn parse(text: &str) -> Settings {
     fs::write(folder.path().join("logo.svg"), "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
     fs::write(folder.path().join("webhook.secret"), "0123456789abcdef0123456789abcdef\n").unwrap();
     fs::write(folder.path().join("redis-password"), "secret\n").unwrap();
+    fs::copy(folder.path().join("ca.pem"), folder.path().join("redis-ca.pem")).unwrap();
     fs::create_dir(folder.path().join("pages")).unwrap();
     let (settings, _) = config::parse("config.toml", text, folder.path()).unwrap();
     settings

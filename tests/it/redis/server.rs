@@ -8,13 +8,20 @@ use std::time::Duration;
 
 pub(crate) struct RedisServer {
     folder: PathBuf,
+    options: Vec<String>,
     child: Child,
 }
 
 impl RedisServer {
     /// Starts an empty server, and waits until it is ready.
     pub(crate) fn start(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), child: started(folder) }
+        Self::start_with(folder, &[]).expect("redis-server does not start")
+    }
+
+    /// The same with further options, if it starts.
+    pub(crate) fn start_with(folder: &Path, options: &[&str]) -> Option<Self> {
+        let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
+        Some(Self { folder: folder.to_owned(), child: started(folder, &options)?, options })
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -24,7 +31,7 @@ impl RedisServer {
     /// Has it start again, with nothing in it.
     pub(crate) fn restart_empty(&mut self) {
         self.stop();
-        self.child = started(&self.folder);
+        self.child = started(&self.folder, &self.options).expect("redis-server does not start again");
     }
 
     pub(crate) fn stop(&mut self) {
@@ -55,12 +62,17 @@ impl Drop for RedisServer {
     }
 }
 
-fn started(folder: &Path) -> Child {
+fn started(folder: &Path, options: &[String]) -> Option<Child> {
     let mut command = Command::new("redis-server");
-    command.args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--unixsocket", "redis.sock"]);
+    command.args(["--port", "0", "--bind", "127.0.0.1", "--save", "", "--unixsocket", "redis.sock"]).args(options);
     let child = command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = child.expect("redis-server is missing: apt-get install redis-server");
-    let output = BufReader::new(child.stdout.take().unwrap());
-    assert!(output.lines().any(|line| line.unwrap().contains("ready to accept connections at")));
-    child
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    if output.any(|line| line.unwrap().contains("ready to accept connections at")) {
+        // What it says later is read, so that it never waits for that.
+        std::thread::spawn(move || output.count());
+        return Some(child);
+    }
+    let _ = child.wait();
+    None
 }

@@ -1,18 +1,21 @@
 //! Where a server is, as it is written in a configuration.
 
 use std::fmt;
+use std::sync::Arc;
 
-use redis::{Client, ConnectionInfo, IntoConnectionInfo};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
 use zeroize::Zeroizing;
 
 /// The schemes of addresses.
 const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
 
-/// The address of a server, and the password for it.
+/// The address of a server, the password for it, and who may vouch for it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisAddress {
     url: String,
     password: Option<Zeroizing<String>>,
+    /// Certificates (PEM); `None`: the machine's.
+    authorities: Option<Arc<[u8]>>,
 }
 
 /// Why an address is none.
@@ -39,7 +42,7 @@ impl RedisAddress {
         let info = url.into_connection_info().map_err(|_| NotAnAddress::Invalid)?;
         match info.redis_settings().password() {
             Some(_) => Err(NotAnAddress::HasPassword),
-            None => Ok(Self { url: url.to_owned(), password: None }),
+            None => Ok(Self { url: url.to_owned(), password: None, authorities: None }),
         }
     }
 
@@ -49,15 +52,33 @@ impl RedisAddress {
         Self { password: Some(password), ..self }
     }
 
+    /// The same, where these certificates (PEM) alone are trusted.
+    #[must_use]
+    pub fn with_authorities(self, pem: &[u8]) -> Self {
+        Self { authorities: Some(pem.into()), ..self }
+    }
+
+    /// Whether it is reached over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.info().is_ok_and(|info| matches!(info.addr(), ConnectionAddr::TcpTls { .. }))
+    }
+
     fn info(&self) -> redis::RedisResult<ConnectionInfo> {
         let info = self.url.as_str().into_connection_info()?;
+        // A request is written at once, and waited for.
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let info = info.set_tcp_settings(tcp);
         let Some(password) = &self.password else { return Ok(info) };
         let settings = info.redis_settings().clone().set_password(password.as_str());
         Ok(info.set_redis_settings(settings))
     }
 
     pub(super) fn client(&self) -> redis::RedisResult<Client> {
-        Client::open(self.info()?)
+        let root_cert = self.authorities.as_deref().filter(|_| self.is_tls()).map(<[u8]>::to_vec);
+        match root_cert {
+            Some(_) => Client::build_with_tls(self.info()?, TlsCertificates { client_tls: None, root_cert }),
+            None => Client::open(self.info()?),
+        }
     }
 }
 

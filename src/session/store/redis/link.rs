@@ -1,5 +1,8 @@
 //! The way to the server: one connection that all calls share, made again when it breaks.
 
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,8 +11,8 @@ use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, RedisResu
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::PREFIX;
 use super::peers::Said;
+use super::{NotConnected, PREFIX};
 use crate::session::store::Unavailable;
 
 /// How long a connection may take to be made.
@@ -39,6 +42,20 @@ impl Link {
     /// A connection of one's own, for calls that wait.
     pub(super) async fn dedicated(&self) -> RedisResult<MultiplexedConnection> {
         self.connect(None).await
+    }
+
+    /// Whether the server can be connected to.
+    ///
+    /// # Errors
+    /// It cannot, or there is somebody else.
+    pub(super) async fn check(&self) -> Result<(), NotConnected> {
+        let connection = self.connection().await;
+        let is_untrusted = connection.as_ref().is_err_and(is_untrusted);
+        match self.noted(connection) {
+            Ok(_) => Ok(()),
+            Err(Unavailable) if is_untrusted => Err(NotConnected::Untrusted),
+            Err(Unavailable) => Err(NotConnected::Unavailable),
+        }
     }
 
     async fn connect(&self, answering: Option<Duration>) -> RedisResult<MultiplexedConnection> {
@@ -126,6 +143,13 @@ fn is_elsewhere(error: &RedisError) -> bool {
     error.code() == Some("READONLY")
 }
 
+/// The server's certificate is not one of the authorities that are trusted, or has another name.
+fn is_untrusted(error: &RedisError) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<Arc<dyn Error + Send + Sync>>());
+    let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>()).and_then(io::Error::get_ref);
+    matches!(cause.and_then(|cause| cause.downcast_ref()), Some(rustls::Error::InvalidCertificate(_)))
+}
+
 pub(super) fn timed_out() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+    io::Error::from(io::ErrorKind::TimedOut).into()
 }

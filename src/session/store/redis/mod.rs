@@ -112,6 +112,8 @@ type Done = (u8, String);
 pub enum NotConnected {
     /// The server cannot be reached, or refuses.
     Unavailable,
+    /// Its certificate is none that is trusted, or is another server's.
+    Untrusted,
     /// The sessions there are of gateways with other keys: they would be taken for those of changed users.
     OtherKeys,
 }
@@ -137,6 +139,7 @@ impl RedisStore {
         let client = address.client().map_err(|_| Unavailable)?;
         let own = SessionId::generate().map_err(|NoRandomness| Unavailable)?.key().handle().to_string();
         let (link, scripts) = (Link::new(client), Scripts::new());
+        link.check().await?;
         let read = begin(&link, &scripts, &own, keys).await?;
         let shared = Shared {
             link,

@@ -56,6 +56,51 @@ async fn gateways_on_one_server_have_the_same_keys() {
     assert_eq!(connected(&socket, &keys('2')).await.unwrap_err(), NotConnected::Unavailable);
 }
 
+/// A self-signed certificate for 127.0.0.1 in this folder, and the options of a server that has it.
+fn certificate(folder: &Path) -> (String, [&'static str; 6]) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    let options = ["--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-auth-clients", "no"];
+    (made.cert.pem(), options)
+}
+
+/// So many ports are tried: another program may take one between its choice and its use.
+const ATTEMPTS: usize = 20;
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server on a port of 127.0.0.1, which this option names.
+fn server_on_a_port(folder: &Path, port_option: &str, options: &[&str]) -> (RedisServer, u16) {
+    let tried = (0..ATTEMPTS).find_map(|_| {
+        let port = free_port();
+        let chosen = port.to_string();
+        Some((RedisServer::start_with(folder, &[options, &[port_option, &chosen]].concat())?, port))
+    });
+    tried.expect("redis-server finds no port")
+}
+
+#[tokio::test]
+async fn over_tls_only_a_server_that_is_vouched_for_is_used() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ((own, options), (others, _)) = (certificate(folder.path()), certificate(elsewhere.path()));
+    let (_server, port) = server_on_a_port(folder.path(), "--tls-port", &options);
+    let connect = async |host: &str, authority: Option<&str>| {
+        let address = RedisAddress::parse(&format!("rediss://{host}:{port}")).unwrap();
+        let address = authority.iter().fold(address, |address, pem| address.with_authorities(pem.as_bytes()));
+        RedisStore::connect(&address, STALENESS, Clock::system(), &keys('1')).await
+    };
+    let one = connect("127.0.0.1", Some(&own)).await.unwrap();
+    timeout(PATIENCE, trusted(&one)).await.unwrap();
+    assert_eq!(one.open(record("a")).await, Ok(()));
+    let refused = [("127.0.0.1", Some(&*others)), ("127.0.0.1", None), ("localhost", Some(&*own))];
+    for (host, authority) in refused {
+        assert_eq!(connect(host, authority).await.unwrap_err(), NotConnected::Untrusted, "{host} {authority:?}");
+    }
+}
+
 /// Has a store follow the other gateways until work is done.
 async fn following<T>(store: &RedisStore, work: impl Future<Output = T>) -> T {
     let follow = async {
