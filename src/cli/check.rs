@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use nix::unistd::Uid;
 
-use crate::config::{self, Look, Machine, Report, Settings, Version};
+use crate::config::{self, Look, Machine, Report, Settings, StoreChoice, Version};
 use crate::values::own_hosts::OwnHosts;
 
 use super::{Configuration, configured, keys, print, terminal};
@@ -67,6 +67,11 @@ pub(super) struct NotLoaded;
 /// Finds and reads the configuration. Problems go to standard error.
 pub(super) fn load(which: &Configuration) -> Result<Loaded, NotLoaded> {
     read(which, config::load)
+}
+
+/// The same, for a command about another store than the one that is written.
+pub(super) fn load_for_store(which: &Configuration, store: &StoreChoice) -> Result<Loaded, NotLoaded> {
+    read(which, |path| config::load_for_store(path, store))
 }
 
 type Read = Result<(Settings, Report), Report>;

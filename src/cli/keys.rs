@@ -47,3 +47,12 @@ pub(super) fn check(folder: &StateFolder) -> Result<(), String> {
 pub(super) fn resolved(folder: &StateFolder) -> PathBuf {
     folder.resolve(env::var_os("STATE_DIRECTORY").as_deref())
 }
+
+/// The folder that the unit gives the service. An operator's shell does not have it in its environment.
+const STATE_OF_THE_SERVICE: &str = "/var/lib/exeunt";
+
+/// The folder, where the gateway runs.
+pub(super) fn of_service(folder: &StateFolder) -> PathBuf {
+    let state = resolved(folder);
+    if state.starts_with("/etc") { PathBuf::from(STATE_OF_THE_SERVICE) } else { state }
+}

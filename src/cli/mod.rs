@@ -20,6 +20,7 @@ mod serve;
 mod service_manager;
 mod session;
 mod store;
+mod store_copy;
 mod stores;
 mod table;
 mod terminal;
@@ -82,7 +83,7 @@ enum Command {
     /// List, show and end the sessions of the running gateway
     #[command(subcommand)]
     Session(session::SessionCommand),
-    /// Check and compact the session store
+    /// Check, compact and copy the session store
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Print a completion script for a shell

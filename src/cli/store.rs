@@ -9,6 +9,7 @@ use crate::session::store::sqlite::StoreProblem;
 use crate::session::store::sqlite::upkeep::{self, Contents};
 
 use super::failure::CommandError;
+use super::store_copy::{self, Copy};
 use super::{Configuration, check, keys, print};
 
 /// Looks after the file of sessions.
@@ -20,7 +21,22 @@ pub(crate) enum StoreCommand {
     /// Give the room of ended sessions back to the disk, while the gateway does not run
     #[command(after_help = "Example:\n  systemctl stop exeunt && exeunt store vacuum; systemctl start exeunt")]
     Vacuum(Which),
+    /// Copy all sessions into another store, while no gateway runs: to a Redis server, or back into a file
+    #[command(after_help = COPY_HELP)]
+    Copy(Copy),
 }
+
+const COPY_HELP: &str = "\
+Who is signed in stays signed in, and cookies of applications are kept, if the gateways keep their exeunt.key. What has
+ended is not copied. A relative path starts at the state folder. The password of a Redis server and all else about it is
+that of the configuration, whichever store is written there.
+
+Examples:
+  systemctl stop exeunt
+  exeunt store copy sqlite:sessions.db redis://redis.internal:6379/0
+  exeunt store copy --replace redis://redis.internal:6379/0 sqlite:sessions.db
+
+Exit codes: 0 copied, 1 it failed and the message says whether a part was copied";
 
 /// Which file is meant.
 #[derive(Clone, Debug, Args)]
@@ -32,12 +48,10 @@ pub(crate) struct Which {
     which: Configuration,
 }
 
-/// The folder that the unit gives the service. An operator's shell does not have it in its environment.
-const STATE_OF_THE_SERVICE: &str = "/var/lib/exeunt";
-
 /// Runs the command. Exit code 0, or 1 with what is wrong on standard error.
 pub(super) fn run(command: StoreCommand) -> ExitCode {
     let (which, work): (_, fn(&Path) -> Result<Contents, StoreProblem>) = match command {
+        StoreCommand::Copy(copy) => return store_copy::run(&copy),
         StoreCommand::Check(which) => (which, upkeep::check),
         StoreCommand::Vacuum(which) => (which, upkeep::vacuum),
     };
@@ -59,8 +73,6 @@ impl Which {
             return Ok(Some(file.clone()));
         }
         let settings = check::load(&self.which)?.settings;
-        let state = keys::resolved(&settings.state);
-        let state = if state.starts_with("/etc") { PathBuf::from(STATE_OF_THE_SERVICE) } else { state };
-        Ok(settings.store.file(&state))
+        Ok(settings.store.file(&keys::of_service(&settings.state)))
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::config::{StateFolder, StoreChoice};
 use crate::session::pending::PendingEnds;
-use crate::session::store::SessionStore;
 use crate::session::store::redis::{NotConnected, RedisAddress, RedisStore};
 use crate::session::store::sqlite::{SqliteStore, StoreProblem};
+use crate::session::store::{SessionStore, Unavailable};
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
@@ -39,16 +39,13 @@ pub(super) enum StoreInUse {
 impl OpenStore {
     /// The store in this file, made if it is not there.
     pub(super) fn at(path: &Path) -> Result<Self, String> {
-        // First: its lock is for both files.
-        let store = SqliteStore::open(path).map_err(|problem| problem.to_string())?;
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".pending");
-        Ok(Self { place: Place::File(Arc::new(store)), pending: pending(&PathBuf::from(beside), PendingEnds::open)? })
+        let (store, pending) = in_file(path)?;
+        Ok(Self { place: Place::File(store), pending })
     }
 
     /// The store on a server. What it has not confirmed is in this folder.
     fn on(address: &RedisAddress, staleness: Duration, state: &Path) -> Result<Self, String> {
-        let pending = pending(&state.join("redis.pending"), PendingEnds::open_alone)?;
+        let pending = pending_of_server(state)?;
         Ok(Self { place: Place::Server { address: address.clone(), staleness }, pending })
     }
 
@@ -59,26 +56,37 @@ impl OpenStore {
             Place::File(store) => return Ok((StoreInUse::File(store), pending)),
             Place::Server { address, staleness } => (address, staleness),
         };
-        for _ in 0..CONNECTING {
-            match RedisStore::connect(&address, staleness, clock.clone(), keys).await {
-                Ok(store) => return Ok((StoreInUse::Server(Arc::new(store)), pending)),
-                Err(NotConnected::Unavailable) => tokio::time::sleep(PAUSE).await,
-                Err(NotConnected::Untrusted) => {
-                    return Err(format!(
-                        "the certificate of the session store {address} is not trusted; name the file with its \
-                         authority in session.store_ca_file, and in session.store a name that the certificate is for"
-                    ));
-                }
-                Err(NotConnected::OtherKeys) => {
-                    return Err(format!(
-                        "the sessions on {address} are of gateways with other keys; copy exeunt.key from the state \
-                         folder of one of them to this one's, or empty the store, which signs everybody out"
-                    ));
-                }
+        let store = connected(&address, staleness, clock, keys).await?;
+        Ok((StoreInUse::Server(store), pending))
+    }
+}
+
+/// The store on a server, which is tried again and again for a while.
+pub(super) async fn connected(
+    address: &RedisAddress,
+    staleness: Duration,
+    clock: &Clock,
+    keys: &MacKeys,
+) -> Result<Arc<RedisStore>, String> {
+    for _ in 0..CONNECTING {
+        match RedisStore::connect(address, staleness, clock.clone(), keys).await {
+            Ok(store) => return Ok(Arc::new(store)),
+            Err(NotConnected::Unavailable) => tokio::time::sleep(PAUSE).await,
+            Err(NotConnected::Untrusted) => {
+                return Err(format!(
+                    "the certificate of the session store {address} is not trusted; name the file with its \
+                     authority in session.store_ca_file, and in session.store a name that the certificate is for"
+                ));
+            }
+            Err(NotConnected::OtherKeys) => {
+                return Err(format!(
+                    "the sessions on {address} are of gateways with other keys; copy exeunt.key from the state \
+                     folder of one of them to this one's, or empty the store, which signs everybody out"
+                ));
             }
         }
-        Err(format!("the session store {address} does not answer; start it, or correct session.store"))
     }
+    Err(format!("the session store {address} does not answer; start it, or correct session.store"))
 }
 
 impl StoreInUse {
@@ -94,6 +102,14 @@ impl StoreInUse {
         match self {
             Self::File(store) => store.last_problem(),
             Self::Server(_) => None,
+        }
+    }
+
+    /// Forgets everything that is kept.
+    pub(super) async fn clear(&self) -> Result<(), Unavailable> {
+        match self {
+            Self::File(store) => store.clear().await,
+            Self::Server(store) => store.clear().await,
         }
     }
 
@@ -118,6 +134,20 @@ impl StoreInUse {
 const CONNECTING: usize = 20;
 /// The pause between two of them.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// The store in a file, made if it is not there, and the ends that it has not confirmed.
+pub(super) fn in_file(path: &Path) -> Result<(Arc<SqliteStore>, PendingEnds), String> {
+    // First: its lock is for both files.
+    let store = SqliteStore::open(path).map_err(|problem| problem.to_string())?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".pending");
+    Ok((Arc::new(store), pending(&PathBuf::from(beside), PendingEnds::open)?))
+}
+
+/// The ends that a server has not confirmed to the gateway with this state folder.
+pub(super) fn pending_of_server(state: &Path) -> Result<PendingEnds, String> {
+    pending(&state.join("redis.pending"), PendingEnds::open_alone)
+}
 
 fn pending(path: &Path, open: fn(&Path) -> io::Result<PendingEnds>) -> Result<PendingEnds, String> {
     let cannot = |error| format!("the file of unconfirmed ends {} cannot be used: {error}", path.display());

@@ -147,7 +147,7 @@ fn refuse_flaws((settings, report): (Settings, Report)) -> Result<(Settings, Rep
 fn load_with(path: &Path, start: Option<&StartValues>) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
-    parse_on(Purpose { look: None, start }, &name, &text, &path)
+    parse_on(Purpose { start, ..Purpose::default() }, &name, &text, &path)
 }
 
 /// What a configuration is read for, besides its settings.
@@ -157,6 +157,19 @@ struct Purpose<'a> {
     look: Option<&'a Look>,
     /// To be put to work in a program that was started with these values.
     start: Option<&'a StartValues>,
+    /// For this store, in place of the one that is written.
+    store: Option<&'a StoreChoice>,
+}
+
+/// Reads a configuration file for a command about another store than the one that is written: with the password and all
+/// else that is written about stores.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_for_store(path: &Path, store: &StoreChoice) -> Result<(Settings, Report), Report> {
+    let name = path.display().to_string();
+    let (text, path) = read_file(&name, path)?;
+    parse_on(Purpose { store: Some(store), ..Purpose::default() }, &name, &text, &path)
 }
 
 /// What `check` looks at besides the file itself.
@@ -175,7 +188,7 @@ pub struct Look {
 pub fn check(path: &Path, look: &Look) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
-    parse_on(Purpose { look: Some(look), start: None }, &name, &text, &path)
+    parse_on(Purpose { look: Some(look), ..Purpose::default() }, &name, &text, &path)
 }
 
 /// The text of a file and its absolute path: messages about files hold from any folder.
@@ -201,7 +214,7 @@ fn parse_on(purpose: Purpose<'_>, name: &str, text: &str, path: &Path) -> Result
     }
     let findings = Findings::default();
     let file = RawTable::file(&root, &schema::FILE, &findings);
-    let mut settings = read(&file, path.parent().unwrap_or(Path::new("/")));
+    let mut settings = read(&file, path.parent().unwrap_or(Path::new("/")), purpose.store);
     if let Some(settings) = &mut settings {
         settings.outline = Outline::of(root.get_ref());
         if let Some(start) = purpose.start {
@@ -247,7 +260,7 @@ pub(crate) fn not_listening(path: &Path, error: &BindError) -> Report {
 }
 
 /// Reads every table, even after problems. `None` only with a problem among the findings.
-fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
+fn read(file: &RawTable<'_>, folder: &Path, store: Option<&StoreChoice>) -> Option<Settings> {
     let limits = limits::read(file, server::listen(file, folder), server::trusted_proxies(file));
     let public_url = server::public_url(file);
     let session = file.table("session", &schema::SESSION);
@@ -258,7 +271,7 @@ fn read(file: &RawTable<'_>, folder: &Path) -> Option<Settings> {
     let state = state::read(file, folder);
     let cookie = session::cookie(&session, public_url.as_ref());
     let cookie_limits = app_cookies::limits(&session);
-    let store = store::read(&session, folder);
+    let store = store::read(&session, folder, store);
     let share = session.item("share").and_then(|item| item.switch()).unwrap_or(true);
     let session = session::read(&session);
     let socket = admin.as_ref().map(|admin| admin.path.as_path());

@@ -76,7 +76,7 @@ mod tests {
         let folder = std::path::Path::new("/nowhere");
         let (settings, _) = parse("config.toml", BEFORE, folder).unwrap();
         let (settings, report) = parse_on(
-            Purpose { start: Some(&StartValues::of(&settings)), look: None },
+            Purpose { start: Some(&StartValues::of(&settings)), ..Purpose::default() },
             "config.toml",
             text,
             &folder.join("config.toml"),

@@ -39,6 +39,14 @@ impl Default for StoreChoice {
 }
 
 impl StoreChoice {
+    /// Whether both are one store, with this state folder.
+    pub(crate) fn is_same(&self, other: &Self, state: &Path) -> bool {
+        match (self.file(state), other.file(state)) {
+            (Some(file), Some(other)) => file.canonicalize().unwrap_or(file) == other.canonicalize().unwrap_or(other),
+            _ => self == other,
+        }
+    }
+
     /// The file, with this state folder; `None` where there is none.
     pub(crate) fn file(&self, state: &Path) -> Option<PathBuf> {
         match self {
@@ -48,19 +56,21 @@ impl StoreChoice {
     }
 }
 
-/// Reads the choice of `[session]`. Relative paths start at this folder.
-pub(super) fn read(session: &RawTable<'_>, folder: &Path) -> StoreChoice {
+/// Reads the choice of `[session]`, or that of a command in its place. Relative paths start at this folder.
+pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&StoreChoice>) -> StoreChoice {
     const SPANS: RangeInclusive<Duration> = ONE_SECOND..=LONGEST_STALENESS;
     let item = session.item("store");
     // It may have a password in it, which is refused.
     item.iter().filter(|item| item.peek().is_some_and(|text| text.contains('@'))).for_each(|item| item.location.hide());
-    let store = item.and_then(|item| item.parse(choice)).unwrap_or_default();
+    let written = item.and_then(|item| item.parse(choice)).unwrap_or_default();
     let span = session.item("staleness").and_then(|item| item.parse(|text| duration::parse(text, &SPANS)));
     let password = session.item("store_password_file").and_then(|item| item.parse(|text| password(folder, text)));
-    let authorities = session.item("store_ca_file").and_then(|item| of_tls(item, &store, folder));
+    let authorities = session.item("store_ca_file").and_then(|item| of_tls(item, &written, folder));
+    let store = instead.cloned().unwrap_or(written);
     match store {
         StoreChoice::Redis { address, staleness } => {
             let address = password.into_iter().fold(address, RedisAddress::with_password);
+            let authorities = authorities.filter(|_| address.is_tls());
             let address = authorities.iter().fold(address, |address, pem| address.with_authorities(pem));
             StoreChoice::Redis { address, staleness: span.unwrap_or(staleness) }
         }
@@ -103,6 +113,15 @@ fn certificates(folder: &Path, text: &str) -> Result<Vec<u8>, ValueRefusal> {
     match UpstreamTrust::from_pem(&content) {
         Ok(_) => Ok(content),
         Err(error) => Err(ValueRefusal::of(text, &format!("{} {error}", path.display()))),
+    }
+}
+
+impl std::str::FromStr for StoreChoice {
+    type Err = String;
+
+    /// Reads a store as it is written in a configuration.
+    fn from_str(text: &str) -> Result<Self, String> {
+        choice(text).map_err(|refusal| format!("{}; {}", refusal.what, refusal.write.join("; ")))
     }
 }
 

@@ -5,6 +5,8 @@
 //! endian), and the first eight bytes of the SHA-256 of both. What has another checksum is an empty place.
 
 use std::collections::HashMap;
+#[cfg(feature = "engine")]
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -78,6 +80,12 @@ impl PendingEnds {
     /// What is noted.
     pub(super) fn all(&self) -> Vec<PendingEnd> {
         self.places.lock().taken.iter().map(|(key, (_, until))| (*key, *until)).collect()
+    }
+
+    /// The keys of the sessions whose ends are noted.
+    #[cfg(feature = "engine")]
+    pub fn keys(&self) -> HashSet<SessionKey> {
+        self.places.lock().taken.keys().copied().collect()
     }
 
     /// Notes these; when this returns, the disk has them.

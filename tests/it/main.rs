@@ -23,5 +23,6 @@ mod sample;
 mod server;
 mod service_manager;
 mod site;
+mod store_copy;
 mod tunnel;
 mod upstream;

@@ -64,7 +64,7 @@ fn serve(folder: &Path) -> Command {
     command
 }
 
-fn command(folder: &Path, program: &str) -> Command {
+pub(crate) fn command(folder: &Path, program: &str) -> Command {
     let mut command = Command::new(program);
     let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
     command.current_dir(folder).stderr(log).env_remove("STATE_DIRECTORY");
@@ -289,22 +289,27 @@ fn count_visits(listener: UnixListener) {
     }
 }
 
+/// Visits to an application on the socket `application.sock` of this folder: with a cookie of the gateway, to what the
+/// application got.
+pub(crate) fn visits(folder: &Path) -> impl Fn(&str) -> String {
+    let application = UnixListener::bind(folder.join("application.sock")).unwrap();
+    std::thread::spawn(move || count_visits(application));
+    |cookie| ask(folder, "GET", "/", cookie, "").unwrap().body
+}
+
 /// The application's cookies stay in the gateway, and are there after whatever ends it: the last answer that the
 /// browser got is the last that counts.
 #[test]
 fn the_cookies_of_applications_survive_a_kill() {
     let folder = set_up();
-    let path = folder.path().join("application.sock");
-    let application = UnixListener::bind(&path).unwrap();
-    std::thread::spawn(move || count_visits(application));
+    let (path, visit) = (folder.path().join("application.sock"), visits(folder.path()));
     let configuration = CONFIGURATION.replace("http://127.0.0.1:9", &format!("unix:{}", path.display()));
     fs::write(folder.path().join("config.toml"), configuration).unwrap();
     let mut program = Program::start(folder.path());
     let cookie = program.sign_in();
-    let visit = || ask(folder.path(), "GET", "/", &cookie, "").unwrap().body;
-    assert_eq!(visit(), "");
+    assert_eq!(visit(&cookie), "");
     for visits in 1..10 {
-        assert_eq!(visit(), format!("visits=secret-{visits}"));
+        assert_eq!(visit(&cookie), format!("visits=secret-{visits}"));
         if visits % 2 == 0 {
             program.kill();
         } else {

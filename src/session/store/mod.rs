@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+#[cfg(feature = "engine")]
+pub mod copy;
 #[cfg(test)]
 pub(crate) mod faulty;
 #[cfg(test)]
@@ -106,6 +108,11 @@ pub struct Page {
 pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// Keeps a new session.
     async fn open(&self, record: Record) -> Result<(), Unavailable>;
+
+    /// Keeps a session of another store, of which this one may know more: false if it has ended here.
+    async fn take_over(&self, record: Record) -> Result<bool, Unavailable> {
+        self.open(record).await.map(|()| true)
+    }
 
     /// The session of a key. `None` is for good: a key that nothing is kept of never opens a session later.
     async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable>;

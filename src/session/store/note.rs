@@ -12,6 +12,12 @@ pub enum NoteKind {
     Learned = 2,
 }
 
+impl NoteKind {
+    /// Each of them.
+    #[cfg(feature = "engine")]
+    pub(super) const ALL: [Self; 2] = [Self::Debt, Self::Learned];
+}
+
 /// Bytes under a key. A store returns them unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {

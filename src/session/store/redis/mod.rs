@@ -12,6 +12,7 @@ mod reader;
 mod records;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,6 +186,16 @@ impl RedisStore {
         Ok(())
     }
 
+    /// False where the session has ended before it began.
+    async fn insert(&self, record: Record) -> Result<bool, Unavailable> {
+        let Record { name, further, user: whose, created, last_seen, version, about, jar } = record;
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| {
+            call.arg(word(&name)).arg(Scripts::NET).arg(lines(&further)).arg(user(&whose));
+            call.arg(created.0).arg(last_seen.0).arg(version).arg(about).arg(jar);
+        };
+        self.shared.link.call(&self.shared.scripts.open, arguments).await
+    }
+
     async fn load_some(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
         let Shared { link, scripts, .. } = &self.shared;
         let found: Vec<Option<Kept>> = link.call(&scripts.load, |call| keys_of(call, keys)).await?;
@@ -217,14 +228,11 @@ fn keys_of(call: &mut redis::ScriptInvocation<'_>, keys: &[SessionKey]) {
 #[async_trait]
 impl SessionStore for RedisStore {
     async fn open(&self, record: Record) -> Result<(), Unavailable> {
-        let Record { name, further, user: whose, created, last_seen, version, about, jar } = record;
-        let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-            call.arg(word(&name)).arg(Scripts::NET).arg(lines(&further)).arg(user(&whose));
-            call.arg(created.0).arg(last_seen.0).arg(version).arg(about).arg(jar);
-        };
-        let opened: bool = self.shared.link.call(&self.shared.scripts.open, arguments).await?;
-        // Late: it has ended before it began.
-        if opened { Ok(()) } else { Err(Unavailable) }
+        if self.insert(record).await? { Ok(()) } else { Err(Unavailable) }
+    }
+
+    async fn take_over(&self, record: Record) -> Result<bool, Unavailable> {
+        self.insert(record).await
     }
 
     async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable> {

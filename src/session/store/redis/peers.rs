@@ -79,14 +79,19 @@ impl Peers {
 impl Peer {
     /// Each gateway has its own setting.
     fn staleness(&self) -> Duration {
-        let millis = self.said.split(' ').nth(2).and_then(|millis| millis.parse().ok());
-        millis.map_or(LONGEST, Duration::from_millis).min(LONGEST)
+        said_for(&self.said).unwrap_or(LONGEST).min(LONGEST)
     }
 
     fn has_read(&self, event: EventId) -> bool {
         let read = self.said.split_once(' ').and_then(|(read, _)| EventId::parse(read));
         read.is_some_and(|read| read >= event)
     }
+}
+
+/// For how long a gateway that said this may believe its table from then on.
+pub(super) fn said_for(said: &str) -> Option<Duration> {
+    let millis = said.split(' ').nth(2).and_then(|millis| millis.parse().ok());
+    millis.map(Duration::from_millis)
 }
 
 /// What this gateway says: up to where it has read, how often it has said so, and for how many milliseconds it may

@@ -47,6 +47,14 @@ impl SqliteStore {
         Ok(Self { path: path.to_owned(), writer })
     }
 
+    /// Forgets everything that is kept.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nothing was changed.
+    pub async fn clear(&self) -> Result<(), Unavailable> {
+        self.run(|file| file.execute_batch("DELETE FROM session; DELETE FROM further; DELETE FROM note")).await
+    }
+
     /// Why the last call failed that did, with what an operator can do.
     pub fn last_problem(&self) -> Option<StoreProblem> {
         self.writer.last_error().map(|error| StoreProblem::of(&self.path, &error))

@@ -1,0 +1,196 @@
+//! `exeunt store copy`: what one store keeps, into another one.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::StoreChoice;
+use crate::session::store::copy::{self, Copied, CopyFailed};
+use crate::session::store::redis::RedisAddress;
+use crate::session::store::sqlite::SqliteStore;
+use crate::state::{self, KEY_FILE};
+use crate::values::mac::MacKeys;
+use crate::values::session_id::SessionKey;
+use crate::values::time::Clock;
+
+use super::check::{self, Loaded};
+use super::serve::{open_log, until_stopped};
+use super::stores::{self, StoreInUse};
+use super::{Configuration, keys, print};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Copy {
+    /// The store that is read, written as in session.store: sqlite:PATH or redis://HOST:6379/0
+    from: StoreName,
+    /// The store that is written
+    to: StoreName,
+    /// Delete everything that is in TO first
+    #[arg(long)]
+    replace: bool,
+    #[command(flatten)]
+    which: Configuration,
+}
+
+/// A store that keeps something, and how it was written.
+#[derive(Clone, Debug)]
+struct StoreName {
+    text: String,
+    choice: StoreChoice,
+}
+
+impl std::str::FromStr for StoreName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse()? {
+            StoreChoice::Memory => {
+                Err("nothing is kept in memory; write sqlite:PATH or redis://HOST:6379/0".to_owned())
+            }
+            choice => Ok(Self { text: text.to_owned(), choice }),
+        }
+    }
+}
+
+/// How often it is said how far it is.
+const NEWS: Duration = Duration::from_secs(2);
+
+/// Runs the command. Exit code 0, or 1 with what is wrong on standard error.
+pub(super) fn run(command: &Copy) -> ExitCode {
+    let of = |store: &StoreName| check::load_for_store(&command.which, &store.choice);
+    let (Ok(Loaded { settings, .. }), Ok(to)) = (of(&command.from), of(&command.to)) else { return ExitCode::FAILURE };
+    let Some(log) = open_log(settings.log) else { return ExitCode::FAILURE };
+    let state = keys::of_service(&settings.state);
+    let names = (&*command.from.text, &*command.to.text);
+    let work = Work { state, names, clock: Clock::system() };
+    until_stopped(&settings.server, &log, async {
+        let copied = work.copy(&settings.store, &to.settings.store, command.replace).await?;
+        print::to_standard_output(work.report(copied).as_bytes());
+        Ok(())
+    })
+}
+
+/// What both stores have in common.
+struct Work<'a> {
+    state: PathBuf,
+    names: (&'a str, &'a str),
+    clock: Clock,
+}
+
+impl Work<'_> {
+    async fn copy(&self, from: &StoreChoice, to: &StoreChoice, replace: bool) -> Result<Copied, String> {
+        if from.is_same(to, &self.state) {
+            return Err(format!("{} and {} are the same store; name another one", self.names.0, self.names.1));
+        }
+        let (from, ended) = self.source(from).await?;
+        let (target, files) = self.target(to, replace).await?;
+        let mut told = self.clock.now();
+        let progress = |sessions| {
+            if self.clock.now().duration_since(told) >= NEWS {
+                told = self.clock.now();
+                eprintln!("{sessions} sessions copied, more to come");
+            }
+        };
+        let copied = copy::copy(&*from.store(), &*target.store(), &ended, progress).await;
+        let copied = copied.map_err(|failed| self.failed(failed, (&from, &target)))?;
+        // When it is closed, its files are whole.
+        drop(target);
+        files.iter().for_each(|file| give(file));
+        Ok(copied)
+    }
+
+    /// The store that is read, and the sessions in it that are over.
+    async fn source(&self, choice: &StoreChoice) -> Result<(StoreInUse, HashSet<SessionKey>), String> {
+        if let Some(path) = choice.file(&self.state) {
+            if !path.exists() {
+                return Err(format!(
+                    "there is no session store {}; name the file that the gateway used",
+                    path.display()
+                ));
+            }
+            let (store, pending) = stores::in_file(&path)?;
+            return Ok((StoreInUse::File(store), pending.keys()));
+        }
+        // First: while a gateway with this state folder runs, it is locked.
+        let pending = stores::pending_of_server(&self.state)?;
+        let store = self.server(choice, self.names.0).await?;
+        Ok((store, pending.keys()))
+    }
+
+    /// The store that is written, which has nothing in it; and its files.
+    async fn target(&self, choice: &StoreChoice, replace: bool) -> Result<(StoreInUse, Vec<PathBuf>), String> {
+        let (store, files) = match choice.file(&self.state) {
+            Some(path) => {
+                let store = SqliteStore::open(&path).map_err(|problem| problem.to_string())?;
+                let mut lock = path.clone().into_os_string();
+                lock.push(".lock");
+                (StoreInUse::File(Arc::new(store)), vec![path, lock.into()])
+            }
+            None => (self.server(choice, self.names.1).await?, Vec::new()),
+        };
+        let name = self.names.1;
+        let silent = |_| format!("{name} does not answer");
+        if replace {
+            store.clear().await.map_err(silent)?;
+        } else if !copy::is_empty(&*store.store()).await.map_err(silent)? {
+            return Err(format!(
+                "{name} has sessions already; name an empty store, or delete what it has with --replace, which ends \
+                 those sessions"
+            ));
+        }
+        Ok((store, files))
+    }
+
+    /// A server that no gateway uses.
+    async fn server(&self, choice: &StoreChoice, name: &str) -> Result<StoreInUse, String> {
+        let StoreChoice::Redis { address, staleness } = choice else { return Err(format!("{name} is no server")) };
+        let store = stores::connected(address, *staleness, &self.clock, &self.keys(address)?).await?;
+        if store.is_in_use().await.map_err(|_| format!("{name} does not answer"))? {
+            return Err(format!("gateways use {name}; stop them first, so that nothing changes while it is copied"));
+        }
+        Ok(StoreInUse::Server(store))
+    }
+
+    /// The keys of the gateways: a server remembers which ones it belongs to.
+    fn keys(&self, address: &RedisAddress) -> Result<MacKeys, String> {
+        let path = self.state.join(KEY_FILE);
+        state::read(&path).map_err(|problem| problem.to_string())?.ok_or_else(|| {
+            format!("there is no key file {}; copy that of the gateways that use {address}", path.display())
+        })
+    }
+
+    fn failed(&self, failed: CopyFailed, (from, to): (&StoreInUse, &StoreInUse)) -> String {
+        let (name, store, what) = match failed {
+            CopyFailed::Reading => (self.names.0, from, "read"),
+            CopyFailed::Writing => (self.names.1, to, "written"),
+        };
+        let why = store.last_problem().map(|problem| format!(": {problem}")).unwrap_or_default();
+        format!("{name} cannot be {what}{why}; {} has a part of the sessions: copy again, with --replace", self.names.1)
+    }
+
+    fn report(&self, Copied { sessions, over, notes }: Copied) -> String {
+        let (from, to) = self.names;
+        format!(
+            "{from} -> {to}: copied, sessions {sessions}, notes {notes}, not copied because they had ended {over}\n\
+             write store = \"{to}\" in [session] and start the gateway; {from} still has these sessions: delete it, or \
+             it brings back what ends from now on\n"
+        )
+    }
+}
+
+/// Files that root has made are the gateway's, whose folder this is.
+fn give(file: &Path) {
+    let owner = |path: &Path| fs::metadata(path).map(|metadata| (metadata.uid(), metadata.gid()));
+    let Some(folder) = file.parent() else { return };
+    if let (Ok((0, _)), Ok((user, group))) = (owner(file), owner(folder))
+        && user != 0
+        && let Err(error) = chown(file, Some(user), Some(group))
+    {
+        tracing::warn!(file = %file.display(), %error, "the gateway's user does not own it");
+    }
+}

@@ -1,0 +1,54 @@
+//! What operators do with the store: find out whether gateways use it, and empty it.
+
+use std::time::Duration;
+
+use redis::Script;
+
+use super::peers::{LEFT, said_for};
+use super::{LONGEST_STALENESS, RedisStore};
+use crate::session::store::Unavailable;
+
+/// How often it is looked whether a gateway has said something new.
+const LOOKING: Duration = Duration::from_millis(50);
+/// How much later than it should a gateway may say it.
+const LATE: Duration = Duration::from_millis(500);
+
+impl RedisStore {
+    /// Whether gateways use it: whether one says something new within twice the time after which it should.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn is_in_use(&self) -> Result<bool, Unavailable> {
+        let link = &self.shared.link;
+        let mut first = link.others().await?;
+        first.retain(|_, said| said != LEFT);
+        let staleness =
+            first.values().map(|said| said_for(said).unwrap_or(LONGEST_STALENESS).min(LONGEST_STALENESS)).max();
+        let Some(staleness) = staleness else { return Ok(false) };
+        let mut left = staleness * 2 / 5 + LATE;
+        while !left.is_zero() {
+            tokio::time::sleep(LOOKING).await;
+            let now = link.others().await?;
+            if now.iter().any(|(name, said)| said != LEFT && first.get(name) != Some(said)) {
+                return Ok(true);
+            }
+            left = left.saturating_sub(LOOKING);
+        }
+        Ok(false)
+    }
+
+    /// Forgets everything that is kept.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: a part of it may be gone.
+    pub async fn clear(&self) -> Result<(), Unavailable> {
+        let script = Script::new(&[include_str!("common.lua"), include_str!("clear.lua")].concat());
+        let mut cursor = "0".to_owned();
+        loop {
+            cursor = self.shared.link.call(&script, |call| _ = call.arg(&cursor)).await?;
+            if cursor == "0" {
+                return Ok(());
+            }
+        }
+    }
+}
