@@ -32,7 +32,7 @@
 //!
 //! 1. Once a logout has been answered, no permit is made for that session any more.
 //! 2. A request reaches an upstream only with a permit; the logout call of an ended session is the one exception
-//!    ([`logout::application`]).
+//!    ([`logout::application`]), or in its place the request to the application's own link that ended it.
 //! 3. The bytes that were judged are the bytes that are forwarded ([`values::target`]).
 //! 4. No client header speaks for the gateway ([`http1::header_names`]).
 //! 5. A redirect is made only of a checked target ([`values::return_to`]).

@@ -16,7 +16,7 @@ use super::public_address::{LEADING, PublicAddress};
 use super::service_worker::{self, SERVICE_WORKER_ALLOWED};
 use crate::credentials::basic::header::is_basic;
 use crate::http1::head_lines::{HeadFields, HeadLine};
-use crate::http1::header_edits::{HeaderEdit, HeaderEdits, put_added, put_line, replaces};
+use crate::http1::header_edits::{HeaderEdit, HeaderEdits, added, put_added, put_line, replaces};
 use crate::http1::header_names::{NameSet, OwnHeaders};
 use crate::http1::headers::Headers;
 use crate::http1::hop_by_hop::HopByHop;
@@ -214,6 +214,29 @@ impl HeadRules {
         put_added(&edits, to);
     }
 
+    /// The lines of the answer to a request that has ended its session, as they are passed on.
+    pub(crate) fn last_answer(
+        &self,
+        status: StatusCode,
+        head: &HeadFields,
+        route: &Route,
+        asked: &RequestContext,
+        cookies: CookieEdits,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        let (edits, hop) = (self.edits(status, head, (route, true), asked, cookies), HopByHop::of(head));
+        let passes = |line: &&HeadLine| {
+            let name = line.name.of(head.bytes());
+            !hop.is_one(line, name) && !replaces(&edits, name)
+        };
+        let read = |line: &HeadLine| {
+            let [name, value] = [line.name, line.value].map(|part| part.of(head.bytes()));
+            Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?))
+        };
+        let mut lines: Vec<_> = head.lines().iter().filter(passes).filter_map(read).collect();
+        lines.extend(added(&edits).map(|(name, value)| (name.clone(), value.clone())));
+        lines
+    }
+
     /// The edits of an answer as it is passed on. The operator's own come last.
     pub(crate) fn response<'a>(
         &self,
@@ -223,15 +246,25 @@ impl HeadRules {
         asked: &RequestContext,
         cookies: CookieEdits,
     ) -> Cow<'a, [HeaderEdit]> {
+        self.edits(status, headers, (permit.route(), permit.session().is_some()), asked, cookies)
+    }
+
+    fn edits<'a>(
+        &self,
+        status: StatusCode,
+        headers: &dyn Headers,
+        (route, is_signed_in): (&'a Route, bool),
+        asked: &RequestContext,
+        cookies: CookieEdits,
+    ) -> Cow<'a, [HeaderEdit]> {
         let CookieEdits { lines: mut edits, expires } = cookies;
-        let route = permit.route();
         let mut speaks_to_caches_between = false;
         for name in self.noticed.present(headers) {
             speaks_to_caches_between |= FOR_CACHES_BETWEEN.contains(name);
             self.edit(name, headers, route, asked, &mut edits);
         }
         let mut edits = Cow::Owned(edits);
-        if permit.session().is_some() && !route.keeps_cache_control && !status.is_informational() {
+        if is_signed_in && !route.keeps_cache_control && !status.is_informational() {
             let is_public_route = route.access == Access::Public;
             let is_navigation = asked.is_navigation;
             let answer = SignedInAnswer { status, headers, is_navigation, is_public_route, speaks_to_caches_between };

@@ -6,10 +6,11 @@ use crate::routes::app_logout::{AppCall, AppLogout, CsrfToken, TokenSource, path
 use crate::values::configured_path::ConfiguredPath;
 use crate::values::end_cause::EndCause;
 
+use super::logout_links::within;
 use super::presets::{self, Preset};
 use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
-use super::schema;
+use super::{logout_links, schema};
 
 /// Reads the table of a route with this path, and what its preset says.
 pub(crate) fn read(route: &RawTable<'_>, path: Option<&ConfiguredPath>) -> AppLogout {
@@ -29,7 +30,9 @@ pub(crate) fn read(route: &RawTable<'_>, path: Option<&ConfiguredPath>) -> AppLo
     }
     let usual = AppLogout::default();
     let call_on = table.item("call_on").map_or(usual.call_on, |item| causes(&item));
-    AppLogout { is_known: call.is_some() || preset.is_some(), call, csrf, token, call_on }
+    let (links, passes_on) = (logout_links::read(&table, prefix("paths"), path), logout_links::passes_on(&table));
+    let is_known = call.is_some() || preset.is_some() || !links.is_empty();
+    AppLogout { is_known, call, csrf, token, call_on, links, passes_on }
 }
 
 /// A token needs a place, and a place a token.
@@ -55,15 +58,6 @@ fn call(text: &str, prefix: Option<&ConfiguredPath>, route: Option<&ConfiguredPa
             ValueRefusal::new(format!("\"{text}\" is not a request that signs out")).write(write.as_str())
         })?;
     within(call.path(), route).map(|()| call)
-}
-
-/// What is not below the route's path is not the route's application.
-fn within(path: &str, route: Option<&ConfiguredPath>) -> Result<(), ValueRefusal> {
-    match route.filter(|route| !route.is_root() && !route.covers(path.as_bytes())) {
-        None => Ok(()),
-        Some(route) => Err(ValueRefusal::new(format!("{path} is not covered by this route, whose path is {route}"))
-            .write(format!("write {route}{path}, or another path below {route}"))),
-    }
 }
 
 fn csrf(item: &Item<'_>) -> Option<CsrfToken> {

@@ -23,6 +23,7 @@ mod listening;
 mod log;
 mod login;
 mod logout;
+mod logout_links;
 mod machine;
 mod meanings;
 mod meant;

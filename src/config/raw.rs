@@ -405,5 +405,6 @@ fn not_a_word(text: &str, words: &[&str]) -> ValueRefusal {
         None => refusal,
     };
     let (last, others) = listed.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
-    refusal.write(format!("write {} or {last}", others.join(", ")))
+    let or = if others.is_empty() { "" } else { " or " };
+    refusal.write(format!("write {}{or}{last}", others.join(", ")))
 }

@@ -36,7 +36,10 @@ pub(crate) const ROUTE: Schema = Schema {
 
 /// `[route.logout]`
 pub(crate) const ROUTE_LOGOUT: Schema =
-    Schema { table: "route.logout", keys: &["call", "csrf", "token_from", "call_on"], later: &["paths", "also"] };
+    Schema { table: "route.logout", keys: &["call", "csrf", "token_from", "call_on", "paths", "also"], later: &[] };
+
+/// An entry of `paths` of `[route.logout]` that is more than a path.
+pub(crate) const LOGOUT_LINK: Schema = Schema { table: "paths", keys: &["path", "query"], later: &[] };
 
 /// `csrf` of `[route.logout]`.
 pub(crate) const CSRF: Schema = Schema { table: "csrf", keys: &["cookie", "header", "field"], later: &[] };

@@ -92,7 +92,8 @@ fn login_or_elsewhere(
     })
 }
 
-fn logout(
+/// Signs out, or asks whether that is meant.
+pub(super) fn logout(
     facts: &RequestFacts<'_>,
     requester: Requester,
     assembled: &Arc<Assembled>,
@@ -199,7 +200,11 @@ fn confirm_page(
     let identity = requester.session.as_ref().map(|session| session.identity());
     let user = identity.as_ref().map(|identity| identity.user());
     let language = assembled.pages.language(facts.headers);
-    assembled.pages.confirm(language, facts.target.path().text(), next, user, problem)
+    // At an application's own link the button is for our own address.
+    let path = facts.target.path();
+    let is_ours = matches!(assembled.own_pages.find(path), Ok(Some(_)));
+    let action = if is_ours { path.text() } else { assembled.own_pages.logout() };
+    assembled.pages.confirm(language, action, next, user, problem)
 }
 
 fn further(

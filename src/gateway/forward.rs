@@ -16,6 +16,7 @@ use crate::http1::header_edits::HeaderEdits;
 use crate::http1::headers::{Headers, RequestHead};
 use crate::http1::own_cookies::ApplicationCookies;
 use crate::routes::pool::Pool;
+use crate::routes::table::Route;
 use crate::session::WriteGuard;
 use crate::session::record::Session;
 use crate::values::own_hosts::HostId;
@@ -51,6 +52,16 @@ impl Forward {
     /// The upstreams to choose from.
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.permit.route().pool
+    }
+
+    /// The route that it goes by.
+    pub(super) fn route(&self) -> &Arc<Route> {
+        self.permit.route()
+    }
+
+    /// What is remembered of the request.
+    pub(super) fn context(&self) -> &RequestContext {
+        &self.context
     }
 
     /// Of which configuration the permit is: see [`super::Gateway::generation`].

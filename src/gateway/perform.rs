@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::StatusCode;
 use http::header::SET_COOKIE;
 use serde_json::json;
@@ -19,6 +20,7 @@ use crate::login::sign_in_form;
 use crate::logout::answer::{self, ResponseStyle};
 use crate::logout::browser_request::{BrowserRequest, CookieLine};
 use crate::logout::ending::{Carried, Terms};
+use crate::logout::receipts::is_confirmed;
 use crate::logout::run::Which;
 use crate::logout::sign_out::SignOut;
 use crate::pages;
@@ -37,9 +39,11 @@ impl Gateway {
     /// arrives of the request's body, or why it does not; a logout waits for it only when everything is over.
     pub(crate) async fn sign_in_or_out(
         self: &Arc<Self>,
-        request: Box<SignInOutRequest>,
+        mut request: Box<SignInOutRequest>,
         body: impl Future<Output = Result<Bytes, Reason>>,
     ) -> Reply {
+        // What was not written down does not go on.
+        request.onward = None;
         let request = Arc::<SignInOutRequest>::from(request);
         let done = self.perform(&request, body).await;
         let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
@@ -63,20 +67,7 @@ impl Gateway {
                 let body = body.await;
                 to_the_end(async move { gateway.sign_in(&asked, body).await }).await
             }
-            SignInOut::SignOut(style) => {
-                let sign_out = sign_out(request, style);
-                let terms = request.assembled.terms();
-                let mut receipt = sign_out.end(&gateway.pipeline, terms.clone()).await;
-                // A body that says nothing usable is none.
-                let form = body.await.ok().and_then(|body| read_form(request, &body).ok());
-                if form.iter().chain([&request.query]).any(answer::wants_everywhere)
-                    && let Some(user) = request.live_user.clone()
-                {
-                    receipt = sign_out.end_elsewhere(user, receipt, &gateway.pipeline, terms).await;
-                }
-                let next = answer::requested(form.as_ref(), &request.query);
-                Some(sign_out.answer(receipt, next, &request.assembled.site(), gateway.pipeline.clock.wall()))
-            }
+            SignInOut::SignOut(style) => Some(gateway.sign_out(request, &sign_out(request, style), body).await),
             SignInOut::Offer(wanted) => Some(gateway.offer(request, &wanted)),
             SignInOut::Enter(entering) => to_the_end(async move { gateway.enter(&asked, &entering).await }).await,
             SignInOut::OwnSessions(session, OwnSessions::List) => Some(gateway.list_own_sessions(request, &session)),
@@ -85,6 +76,35 @@ impl Gateway {
                 to_the_end(async move { gateway.end_own_sessions(&asked, &session, body).await }).await
             }
         }
+    }
+
+    async fn sign_out(
+        &self,
+        request: &SignInOutRequest,
+        sign_out: &SignOut,
+        body: impl Future<Output = Result<Bytes, Reason>>,
+    ) -> Reply {
+        let terms = request.assembled.terms();
+        let end = sign_out.end(&self.pipeline, terms.clone());
+        let (mut receipt, body) = match &request.last {
+            None => (end.await, body.await),
+            // The application waits for the body. The end does not.
+            Some(last) => tokio::join!(end, body.inspect(|body| last.give_body(body))),
+        };
+        // A body that says nothing usable is none.
+        let form = body.ok().and_then(|body| read_form(request, &body).ok());
+        if form.iter().chain([&request.query]).any(answer::wants_everywhere)
+            && let Some(user) = request.live_user.clone()
+        {
+            receipt = sign_out.end_elsewhere(user, receipt, &self.pipeline, terms).await;
+        }
+        let site = request.assembled.site();
+        let last = request.last.as_ref().filter(|_| is_confirmed(&receipt));
+        if let Some(reply) = last.and_then(|last| last.answer(&request.assembled)) {
+            return answer::with_cleared_cookies(reply, site.cookie.expire(), site.settings);
+        }
+        let next = answer::requested(form.as_ref(), &request.query);
+        sign_out.answer(receipt, next, &site, self.pipeline.clock.wall())
     }
 
     async fn sign_in(self: &Arc<Self>, request: &SignInOutRequest, body: Result<Bytes, Reason>) -> Reply {
@@ -178,7 +198,11 @@ fn sign_out(request: &SignInOutRequest, style: ResponseStyle) -> SignOut {
     SignOut {
         sessions: request.sessions.clone(),
         unknown: request.unknown.clone(),
-        carried: Carried { cookies: usize::from(request.has_cookie), browser: request.for_applications() },
+        carried: Carried {
+            cookies: usize::from(request.has_cookie),
+            browser: request.for_applications(),
+            passed_on: request.last.as_ref().map(|last| Arc::clone(last.request())),
+        },
         style,
         language: request.reader.language(),
         host: request.host,

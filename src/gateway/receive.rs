@@ -9,6 +9,7 @@ use super::basic::{BasicCredentials, Unchecked};
 use super::built_in_pages;
 use super::exchange::Exchange;
 use super::forward::Forward;
+use super::own_link;
 use super::requester::Requester;
 use super::resources;
 use super::sign_in_out::{BuiltInAnswer, SignInOutRequest};
@@ -44,6 +45,15 @@ pub(crate) enum Received {
     BuiltIn(Box<SignInOutRequest>),
     /// Not known yet: see [`Gateway::resume`].
     Wait(Wait),
+}
+
+impl From<BuiltInAnswer> for Received {
+    fn from(answer: BuiltInAnswer) -> Self {
+        match answer {
+            BuiltInAnswer::Answer(reply) => Self::Answer(reply),
+            BuiltInAnswer::Perform(request) => Self::BuiltIn(request),
+        }
+    }
 }
 
 /// What has to be done before a request can be judged.
@@ -200,14 +210,15 @@ impl Gateway {
         exchange.note_session(requester.session.as_ref());
         let route = match asked {
             Requested::OwnPage(page) => {
-                return Ok(match built_in_pages::answer(page, &facts, requester, assembled)? {
-                    BuiltInAnswer::Answer(reply) => Received::Answer(reply),
-                    BuiltInAnswer::Perform(request) => Received::BuiltIn(request),
-                });
+                return Ok(built_in_pages::answer(page, &facts, requester, assembled)?.into());
             }
             Requested::Route(route) => route,
         };
         exchange.note_route(route);
+        if own_link::is_asked(&facts, &requester, route) {
+            let owed = &judged.owed.cookies;
+            return Ok(self.leave(&facts, requester, route, cut, assembled, owed)?.into());
+        }
         let mut proof = Proof::Cookie;
         if route.basic && requester.session.is_none() {
             let credentials = self.credentials(&facts, route, known.checked(), requester.at);
@@ -251,7 +262,7 @@ impl Gateway {
             Decision::Allow(permit) => {
                 let resources = resources::edits(facts, route, assembled)?;
                 let passed = app_cookies::pass(facts, &permit, cookies, owed, assembled)?;
-                Ok(self.forward(facts, permit, resources, passed, at, assembled))
+                Ok(Received::Forward(self.forward(facts, permit, resources, passed, at, assembled)))
             }
             Decision::Refuse(reason @ Reason::GroupMissing) => {
                 Ok(Received::Answer(answers::refuse_account(assembled, facts, reason)))
@@ -272,7 +283,7 @@ impl Gateway {
         }
     }
 
-    fn forward(
+    pub(super) fn forward(
         &self,
         facts: &RequestFacts<'_>,
         permit: Permit,
@@ -280,12 +291,12 @@ impl Gateway {
         passed: Passed,
         at: Moment,
         assembled: &Arc<Assembled>,
-    ) -> Received {
+    ) -> Box<Forward> {
         let is_idle = permit.route().idle_paths.iter().any(|path| path.covers(facts.target.path().literal()));
         if let Some(session) = permit.session().filter(|_| !is_idle) {
             session.touch(at);
         }
-        Received::Forward(Box::new(Forward {
+        Box::new(Forward {
             context: assembled.heads.context(facts, &permit),
             target: facts.target.rewritten().map(Vec::into_boxed_slice),
             websocket: facts.is_websocket(),
@@ -299,7 +310,7 @@ impl Gateway {
             generation: 0,
             assembled: Arc::clone(assembled),
             permit,
-        }))
+        })
     }
 }
 

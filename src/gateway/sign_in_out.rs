@@ -8,8 +8,12 @@ use super::answers::Audience;
 use super::app_cookies;
 use super::assembled::Assembled;
 use super::elsewhere::{Asked, Entering};
+use super::forward::Forward;
+use super::last_request::LastRequest;
 use super::requester::Requester;
 use crate::admission::facts::RequestFacts;
+use crate::http1::head_lines::HeadFields;
+use crate::http1::headers::RequestHead;
 use crate::logout::answer::ResponseStyle;
 use crate::logout::browser_request::BrowserRequest;
 use crate::session::record::Session;
@@ -53,6 +57,10 @@ pub(crate) struct SignInOutRequest {
     pub(super) held: Vec<BrowserCookie>,
     /// What a logout tells applications of this request, where any of them is asked to sign out.
     pub(super) leaving: Option<BrowserRequest>,
+    /// The permit of a logout that goes on to an application whose link it is.
+    pub(super) onward: Option<Box<Forward>>,
+    /// The same, written down.
+    pub(super) last: Option<LastRequest>,
 }
 
 /// What is to be done.
@@ -73,6 +81,11 @@ pub(super) enum SignInOut {
 }
 
 impl SignInOutRequest {
+    /// Writes down what goes on to an application, while the session is alive: `fields` are the lines of `head`.
+    pub(crate) fn write_down(&mut self, head: RequestHead<'_>, fields: &HeadFields) {
+        self.last = self.onward.take().and_then(|forward| LastRequest::written(&forward, head, fields));
+    }
+
     /// The largest body that is read, in bytes; zero where none is needed.
     pub(crate) fn body_limit(&self) -> usize {
         match self.action {
@@ -135,6 +148,8 @@ pub(super) fn sign_in_out_request(
         action,
         held,
         leaving,
+        onward: None,
+        last: None,
         owed: Vec::new(),
         assembled: Arc::clone(assembled),
         host: facts.host,

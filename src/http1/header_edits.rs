@@ -53,15 +53,17 @@ pub fn replaces(edits: &[HeaderEdit], name: &[u8]) -> bool {
     edits.iter().filter_map(HeaderEdit::replaced).any(is_it)
 }
 
-/// Writes the lines that are there when all changes have been made, behind those that were there before.
-pub(crate) fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
-    for (at, edit) in edits.iter().enumerate() {
+/// The lines that are there when all changes have been made, behind those that were there before.
+pub(crate) fn added(edits: &[HeaderEdit]) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    edits.iter().enumerate().filter_map(|(at, edit)| {
         let later = edits.get(at + 1..).unwrap_or_default();
-        let added = edit.added().filter(|(name, _)| !later.iter().any(|edit| edit.replaced() == Some(name)));
-        if let Some((name, value)) = added {
-            put_line(to, name, value.as_bytes());
-        }
-    }
+        edit.added().filter(|(name, _)| !later.iter().any(|edit| edit.replaced() == Some(name)))
+    })
+}
+
+/// Writes these lines.
+pub(crate) fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
+    added(edits).for_each(|(name, value)| put_line(to, name, value.as_bytes()));
 }
 
 /// Writes `Name: value`, with the name in title case.

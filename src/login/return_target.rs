@@ -43,24 +43,32 @@ impl ReturnTargets<'_> {
             FormValue::One(text) => self.read(text, host),
             FormValue::Absent | FormValue::Several => None,
         };
-        own.or_else(|| self.checked(field)).unwrap_or_else(|| self.default.clone())
+        own.or_else(|| self.checked(field, host)).unwrap_or_else(|| self.default.clone())
     }
 
     /// How a target is written so that [`ReturnTargets::of`] reads it again.
     pub(crate) fn encode(&self, target: &ReturnTo, host: HostId) -> String {
         let text = target.to_string();
-        if self.checked(FormValue::One(&text)).as_ref() == Some(target) {
+        if self.checked(FormValue::One(&text), host).as_ref() == Some(target) {
             return text;
         }
         let code = self.keys.sign(Purpose::ReturnTarget, &[self.name_of(host), text.as_bytes()]).encode();
         format!("{MARK}{code}{}", BASE64URL_NOPAD.encode(text.as_bytes()))
     }
 
-    fn checked(&self, field: FormValue<'_>) -> Option<ReturnTo> {
+    fn checked(&self, field: FormValue<'_>, host: HostId) -> Option<ReturnTo> {
         match answer::next(field, self.own_origins, self.hosts, self.own_pages) {
-            Next::Page(target) => Some(target),
+            Next::Page(target) => Some(target).filter(|target| !self.signs_out(target, host)),
             Next::Ignored | Next::Logout => None,
         }
+    }
+
+    /// Whether it is an application's own logout link, behind which a sign-in would be over at once.
+    fn signs_out(&self, target: &ReturnTo, host: HostId) -> bool {
+        let host = target.origin().map_or(Some(host), |origin| self.hosts.host_id(&origin.host));
+        let path = target.path_and_query().split('#').next().unwrap_or_default();
+        let (Some(host), Ok(asked)) = (host, Target::parse(path.as_bytes())) else { return false };
+        matches!(self.routes.find(host, asked.path()), Ok(Some(route)) if route.logout.is_link(&asked))
     }
 
     /// Reads what the gateway wrote. The routes may have changed since: it still has to be an application's page.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::browser_request::BrowserRequest;
 use super::call::Call;
+use super::passed_on::PassedOn;
 use crate::admission::forwarded::Forwarded;
 use crate::admission::upstream_head::HeadRules;
 use crate::routes::app_logout::AppCall;
@@ -33,6 +34,8 @@ pub(crate) struct Applications {
 pub(crate) enum Due {
     /// This call is made.
     Call(Box<Call>),
+    /// The browser has asked the application itself: that goes on, and is the call.
+    PassOn(Arc<PassedOn>),
     /// Its cookies are dropped, and that is all.
     Dropped(Box<str>),
 }
@@ -48,6 +51,8 @@ pub(crate) struct Leaving<'a> {
     pub(crate) jars: &'a [LastJar],
     /// The request that asked for it, if a browser made one.
     pub(crate) browser: Option<&'a Arc<BrowserRequest>>,
+    /// The same request, where it goes on to an application.
+    pub(crate) passed_on: Option<&'a Arc<PassedOn>>,
     /// The time.
     pub(crate) now: WallTime,
 }
@@ -94,6 +99,10 @@ impl Applications {
         if is_elsewhere {
             return None;
         }
+        let passed_on = leaving.passed_on.filter(|request| browser.is_some() && request.is_of(leaving.session, route));
+        if let Some(request) = passed_on {
+            return Some(Due::PassOn(Arc::clone(request)));
+        }
         let call = route.logout.call.as_ref();
         let path = call.map_or(route.path.as_str(), AppCall::path);
         let path = if path.is_empty() { "/" } else { path };
@@ -107,24 +116,28 @@ impl Applications {
         if call.is_none() || !route.logout.call_on.contains(&leaving.cause) {
             return Some(Due::Dropped(route.name.clone()));
         }
-        let from = match browser {
-            Some(browser) => Forwarded::told(browser.client, browser.scheme, &browser.authority),
-            None => {
-                let origin = self.origin_of(jar.host())?;
-                Forwarded::told(leaving.session.address(), origin.scheme, &authority(&origin))
-            }
-        };
         Some(Due::Call(Box::new(Call {
             route: Arc::clone(route),
             heads: Arc::clone(&self.heads),
             identity: leaving.session.identity(),
             affinity: leaving.session.affinity(),
-            from,
+            from: self.from(jar, browser, leaving.session)?,
             browsers: browser.map(|browser| browser.cookies.clone()).unwrap_or_default(),
             jar: jar.clone(),
             https,
             now: leaving.now,
         })))
+    }
+
+    /// Where a call comes from, as the application is told.
+    fn from(&self, jar: &LastJar, browser: Option<&Arc<BrowserRequest>>, session: &Session) -> Option<Forwarded> {
+        Some(match browser {
+            Some(browser) => Forwarded::told(browser.client, browser.scheme, &browser.authority),
+            None => {
+                let origin = self.origin_of(jar.host())?;
+                Forwarded::told(session.address(), origin.scheme, &authority(&origin))
+            }
+        })
     }
 
     /// The public origin of a host; `None` for one that is not served any more.
@@ -197,10 +210,12 @@ pub(super) mod tests {
     /// What is due of these jars, with or without a browser.
     fn due(of: &Applications, cause: EndCause, jars: &[LastJar], browser: bool) -> Vec<String> {
         let (session, browser) = (session(), browser.then(|| Arc::new(browser_request())));
-        let leaving = Leaving { session: &session, cause, jars, browser: browser.as_ref(), now: WallTime(0) };
+        let leaving =
+            Leaving { session: &session, cause, jars, browser: browser.as_ref(), passed_on: None, now: WallTime(0) };
         let shown = |due: Due| match due {
             Due::Dropped(name) => format!("dropped {name}"),
             Due::Call(call) => format!("{} {:?}", call.application(), call.from),
+            Due::PassOn(request) => format!("passed on {}", request.application()),
         };
         of.due(leaving).into_iter().map(shown).collect()
     }
@@ -263,7 +278,7 @@ pub(super) mod tests {
         let (session, browser) = (session(), browser.then(|| Arc::new(browser_request())));
         let jars = &[last("app.test", &["sid=1; Path=/"])];
         let (cause, browser) = (EndCause::Logout, browser.as_ref());
-        let leaving = Leaving { session: &session, cause, jars, browser, now: WallTime(0) };
+        let leaving = Leaving { session: &session, cause, jars, browser, passed_on: None, now: WallTime(0) };
         let Some(Due::Call(call)) = applications(vec![route]).due(leaving).pop() else { panic!("no call") };
         let request = call.request(call.route.logout.call.as_ref().unwrap(), None).unwrap();
         assert_eq!((request.target.as_str(), &*format!("{request:?}")), ("/logout?next=%2F", "POST /logout"));

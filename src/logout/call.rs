@@ -24,7 +24,7 @@ use crate::vault::last_jar::LastJar;
 use crate::vault::request::{RouteCookies, value_in};
 
 /// The longest that an application may take, its token included.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What is needed to call one application in the name of a user.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Call {
 
     async fn send(&self, client: &dyn ApplicationClient, request: OwnRequest) -> Result<OwnAnswer, CallFailure> {
         let answer = client.send(&self.route.pool, self.affinity, request).await?;
-        if (200..400).contains(&answer.status) { Ok(answer) } else { Err(CallFailure::Status(answer.status)) }
+        if is_success(answer.status) { Ok(answer) } else { Err(CallFailure::Status(answer.status)) }
     }
 
     fn token_request(&self, source: &TokenSource) -> OwnRequest {
@@ -122,6 +122,11 @@ impl Call {
     fn asked<'a>(&self, path: &'a str) -> Asked<'a> {
         Asked { path: path.as_bytes(), https: self.https, cross_site: false, now: self.now }
     }
+}
+
+/// Whether an application says with this status that it has done what it was asked for.
+pub(super) fn is_success(status: u16) -> bool {
+    (200..400).contains(&status)
 }
 
 fn put_cookies(lines: &mut BytesMut, cookies: &[u8]) {

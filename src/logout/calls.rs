@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::call::Call;
 use super::client::ApplicationClient;
+use super::passed_on::PassedOn;
 use crate::audit::{Event, Log};
 use crate::session::record::Session;
 use crate::values::application_outcome::ApplicationOutcome;
@@ -56,6 +57,17 @@ impl Calls {
             return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
         };
         let receipt = ApplicationReceipt { application, result: call.make(&**client).await };
+        part.tell(&receipt);
+        receipt
+    }
+
+    /// Sends the browser's own request on.
+    pub(crate) async fn pass_on(&self, request: &PassedOn, part: &PartOf) -> ApplicationReceipt {
+        let application = request.application().into();
+        let Some(client) = self.client.get() else {
+            return ApplicationReceipt { application, result: ApplicationOutcome::NotAttempted };
+        };
+        let receipt = ApplicationReceipt { application, result: request.send(&**client).await };
         part.tell(&receipt);
         receipt
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::Method;
 
+use crate::http1::head_lines::HeadFields;
 use crate::routes::pool::Pool;
 use crate::values::application_outcome::CallFailure;
 
@@ -39,6 +40,10 @@ pub(crate) struct OwnAnswer {
     pub(crate) is_json: bool,
     /// The beginning of the body, as far as a token is looked for in it.
     pub(crate) body: Vec<u8>,
+    /// Whether that is all of the body.
+    pub(crate) is_whole: bool,
+    /// The lines of the head.
+    pub(crate) head: Option<HeadFields>,
 }
 
 /// Its body may hold a token.

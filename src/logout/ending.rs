@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::application::Applications;
 use super::browser_request::BrowserRequest;
+use super::passed_on::PassedOn;
 use super::settings::LogoutSettings;
 use crate::session::record::Ended;
 
@@ -28,12 +29,14 @@ pub(crate) struct Terms {
 }
 
 /// What the request carried that the answer has to take back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Carried {
     /// Cookies of the gateway that the answer expires.
     pub(crate) cookies: usize,
     /// The browser's logout, for the calls to applications that it waits for; `None` where it asked for something else.
     pub(crate) browser: Option<Arc<BrowserRequest>>,
+    /// The request itself, where it was for an application's own logout link and goes on to it.
+    pub(crate) passed_on: Option<Arc<PassedOn>>,
 }
 
 impl Terms {

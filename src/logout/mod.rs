@@ -13,6 +13,7 @@ pub(crate) mod calls;
 pub mod clearing;
 pub(crate) mod client;
 pub mod ending;
+pub(crate) mod passed_on;
 pub mod plan;
 pub mod reaper;
 pub mod receipts;

@@ -72,8 +72,8 @@ mod tests {
         let (cut, late) = (Cut { grace, quiet: true }, Cut { grace, quiet: false });
         let (at_once, later) = (Step::Applications { at_once: true }, Step::Applications { at_once: false });
         let answer = Answer { cookies: 2 };
-        let signs_in = Some(Carried { cookies: 2, browser: None });
-        let browser = Some(Carried { cookies: 2, browser: Some(Arc::new(browser_request())) });
+        let signs_in = Some(Carried { cookies: 2, ..Carried::default() });
+        let browser = Some(Carried { cookies: 2, browser: Some(Arc::new(browser_request())), passed_on: None });
         let cases: [(End, bool, bool, &Option<Carried>, bool, &[Step]); 13] = [
             (Won, true, true, &browser, false, &[sure, cut, Cookies, answer, Audit]),
             (Won, true, true, &None, false, &[sure, cut, Cookies, Audit]),

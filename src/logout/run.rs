@@ -146,7 +146,8 @@ impl Pipeline {
     ) -> Vec<ApplicationReceipt> {
         let (session, cause, now) = (&ended.session, ended.cause, self.clock.wall());
         let browser = terms.request.as_ref().and_then(|request| request.browser.as_ref());
-        let due = terms.applications.due(Leaving { session, cause, jars, browser, now });
+        let passed_on = terms.request.as_ref().and_then(|request| request.passed_on.as_ref());
+        let due = terms.applications.due(Leaving { session, cause, jars, browser, passed_on, now });
         let (log, clock) = (self.log.clone(), self.clock.clone());
         let part = &PartOf { logout_id: id.to_owned(), session: Arc::clone(session), log, clock };
         let one = |due| async move {
@@ -154,6 +155,7 @@ impl Pipeline {
                 Due::Dropped(application) => {
                     ApplicationReceipt { application, result: ApplicationOutcome::CookiesDropped }
                 }
+                Due::PassOn(request) => self.calls.pass_on(&request, part).await,
                 Due::Call(call) if at_once => self.calls.make(*call, part).await,
                 Due::Call(call) => self.calls.queue(*call, part),
             }

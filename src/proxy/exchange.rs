@@ -94,8 +94,9 @@ impl Proxy {
         &self,
         client: &mut Client,
         request: &Request,
-        own: Box<SignInOutRequest>,
+        mut own: Box<SignInOutRequest>,
     ) -> ExchangeOutcome {
+        own.write_down(request.head(), request.fields());
         client.record.iter_mut().for_each(|record| record.note(own.note()));
         let limit = own.body_limit();
         // Not awaited here: a logout ends its session first, and reads after that.

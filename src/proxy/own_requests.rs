@@ -91,17 +91,25 @@ async fn read(upstream: &mut UpstreamConnection) -> Result<OwnAnswer, CallFailur
     let headers: &dyn Headers = &fields;
     let is_json = headers.header(&CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
     let set_cookies = headers.lines(&SET_COOKIE).map(<[u8]>::to_vec).collect();
-    let mut answer = OwnAnswer { status, set_cookies, is_json, body: Vec::new() };
+    let (content, is_whole) = (Vec::new(), false);
+    let mut answer = OwnAnswer { status, set_cookies, is_json, body: content, is_whole, head: Some(fields) };
     while answer.body.len() < BODY {
         while !upstream.input.is_empty() && !body.is_over() {
             let piece = body.step(&upstream.input).map_err(|_| CallFailure::Broken)?;
             answer.body.extend_from_slice(upstream.input.get(piece.data).unwrap_or_default());
             upstream.input.advance(piece.taken);
         }
-        // What is missing of a body changes nothing about its status; a token may be there already.
-        if body.is_over() || !matches!(read_more(upstream).await, Ok(count) if count > 0) {
+        if body.is_over() {
+            answer.is_whole = true;
             break;
         }
+        // What is missing of a body changes nothing about its status; a token may be there already.
+        match read_more(upstream).await {
+            Ok(0) => answer.is_whole = matches!(body, BodyReader::UntilClose),
+            Ok(_) => continue,
+            Err(_) => {}
+        }
+        break;
     }
     Ok(answer)
 }

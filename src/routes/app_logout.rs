@@ -1,10 +1,12 @@
 //! How a route's application ends its own sessions: the call that the gateway makes in the name of a user whose session
-//! has ended.
+//! has ended, and the application's own links to sign out.
 
 use http::{HeaderName, Method};
 use regex::bytes::{Regex, RegexBuilder};
 
+use super::logout_link::LogoutLink;
 use crate::values::end_cause::EndCause;
+use crate::values::target::Target;
 
 /// What `[route.logout]` says.
 #[derive(Clone, Debug)]
@@ -19,11 +21,30 @@ pub struct AppLogout {
     pub token: Option<TokenSource>,
     /// The ends of sessions after which it is made.
     pub call_on: Vec<EndCause>,
+    /// The addresses of the application that sign out of the gateway as well.
+    pub links: Vec<LogoutLink>,
+    /// Whether a request to one of these reaches the application, once the session has ended.
+    pub passes_on: bool,
 }
 
 impl Default for AppLogout {
     fn default() -> Self {
-        Self { is_known: false, call: None, csrf: None, token: None, call_on: EndCause::ALL.to_vec() }
+        Self {
+            is_known: false,
+            call: None,
+            csrf: None,
+            token: None,
+            call_on: EndCause::ALL.to_vec(),
+            links: Vec::new(),
+            passes_on: false,
+        }
+    }
+}
+
+impl AppLogout {
+    /// Whether a request is for one of the application's own links to sign out.
+    pub(crate) fn is_link(&self, target: &Target<'_>) -> bool {
+        self.links.iter().any(|link| link.is(target))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod app_logout;
 pub(crate) mod endpoint;
+pub mod logout_link;
 pub mod methods;
 pub mod pass_headers;
 pub(crate) mod path_table;

@@ -74,6 +74,11 @@ impl Form {
         }
     }
 
+    /// Whether the form says this under this name, perhaps beside something else.
+    pub(crate) fn says(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(other, said)| other == name && said == value)
+    }
+
     /// What the form says under any of these names.
     pub fn field(&self, names: &[&str]) -> FormValue<'_> {
         let mut found = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));

@@ -6,6 +6,7 @@ use super::request::RouteCookies;
 use super::rules::{AppCookies, Destination};
 use super::set_cookie::SetCookie;
 use super::store::{Hosts, Vault};
+use crate::values::time::WallTime;
 
 /// What becomes of the cookies of an answer.
 #[derive(Debug, Default)]
@@ -69,6 +70,11 @@ fn delete<'a>(
     let may_hold = cookies.is_remembered(cookie.name) || browser_has(cookie.name);
     cookies.forget(&BrowserCookie::set_by(cookie, asked.path));
     may_hold || !was_here || cookie.domain.is_some()
+}
+
+/// Whether a `Set-Cookie` line deletes a cookie: of the answer that ends a session, nothing else passes.
+pub(crate) fn is_deletion(line: &[u8], now: WallTime) -> bool {
+    SetCookie::parse(line).is_some_and(|cookie| cookie.is_deletion(now))
 }
 
 /// Keeps a cookie. Whether the browser gets it.

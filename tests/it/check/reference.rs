@@ -8,10 +8,10 @@ use exeunt::config::{self, Settings, StateFolder, schema};
 use exeunt::http1::removed_headers::{FAMILIES, NAMES, OF_THE_CONNECTION};
 
 /// Keys without a default: their line shows an example.
-const EXAMPLES: [&str; 18] = [
-    "route.preset", "route.logout.call", "route.logout.csrf", "route.logout.token_from", "route.host",
-    "route.upstream_host", "route.upstream_ca_file", "route.groups", "route.methods", "logout.next", "route.access",
-    "brand.logo", "pages.dir", "state", "audit.webhook_secret_file", "audit.webhook_ca_file",
+const EXAMPLES: [&str; 19] = [
+    "route.preset", "route.logout.call", "route.logout.csrf", "route.logout.token_from", "route.logout.also",
+    "route.host", "route.upstream_host", "route.upstream_ca_file", "route.groups", "route.methods", "logout.next",
+    "route.access", "brand.logo", "pages.dir", "state", "audit.webhook_secret_file", "audit.webhook_ca_file",
     "session.store_password_file", "session.store_ca_file",
 ];
 

@@ -11,14 +11,14 @@ use crate::upstream::{self, Connection, header};
 
 /// An application with sessions of its own: any request without a cookie gets one, `/logout` ends it.
 #[derive(Clone, Default)]
-struct App {
+pub(super) struct App {
     asked: Arc<Mutex<Vec<String>>>,
     /// The beginning of targets, and what is answered there: status, headers, body. Status 0: nothing, ever.
     answers: Vec<(&'static str, u16, &'static str, &'static str)>,
 }
 
 impl App {
-    async fn start(answers: &[(&'static str, u16, &'static str, &'static str)]) -> (Self, String) {
+    pub(super) async fn start(answers: &[(&'static str, u16, &'static str, &'static str)]) -> (Self, String) {
         let app = Self { answers: answers.to_vec(), ..Self::default() };
         let serving = app.clone();
         let address = upstream::start(move |connection, _| serving.clone().serve(connection)).await;
@@ -38,7 +38,7 @@ impl App {
     }
 
     /// The requests to this path.
-    fn asked(&self, path: &str) -> Vec<String> {
+    pub(super) fn asked(&self, path: &str) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
         let is_there = |request: &&String| request.split([' ', '?']).nth(1) == Some(path);
         asked.iter().filter(is_there).cloned().collect()
@@ -46,7 +46,7 @@ impl App {
 }
 
 /// What `[route.logout]` with these lines means.
-fn with_logout(settings: &mut Settings, lines: &str) {
+pub(super) fn with_logout(settings: &mut Settings, lines: &str) {
     let text = format!(
         "listen = ['127.0.0.1:80']\npublic_url = 'http://app.test'\n[login]\nusers = 'u.toml'\n[[route]]\nupstream = 'http://127.0.0.1:9'\n\
          [route.logout]\n{lines}"
@@ -56,13 +56,13 @@ fn with_logout(settings: &mut Settings, lines: &str) {
     settings.gateway.routes[0].logout = read.gateway.routes[0].logout.clone();
 }
 
-async fn site(answers: &[(&'static str, u16, &'static str, &'static str)], lines: &str) -> (Site, App) {
+pub(super) async fn site(answers: &[(&'static str, u16, &'static str, &'static str)], lines: &str) -> (Site, App) {
     let (app, address) = App::start(answers).await;
     (Site::before(&[address], |settings| with_logout(settings, lines)), app)
 }
 
 /// Signs in and visits the application, which gives its own session.
-async fn visit(site: &Site) -> String {
+pub(super) async fn visit(site: &Site) -> String {
     let cookie = site.session_of("alice").await;
     assert_eq!(site.get("/x", &[&cookie]).await.status, 200);
     cookie

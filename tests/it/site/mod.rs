@@ -20,6 +20,7 @@ mod hosts;
 mod limits;
 mod lines;
 mod many_sign_ins;
+mod own_link;
 mod raw_corpus;
 mod reloads;
 mod sessions;

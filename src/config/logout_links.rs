@@ -1,0 +1,139 @@
+//! `paths` of `[route.logout]`: the application's own links to sign out.
+
+use crate::routes::logout_link::LogoutLink;
+use crate::values::configured_path::ConfiguredPath;
+
+use super::raw::{Item, RawTable};
+use super::refusal::ValueRefusal;
+use super::{patterns, schema};
+
+/// Conditions of one link: a query with more of them is no link of an application.
+const MOST_CONDITIONS: usize = 8;
+/// Links of one route: every request to it is compared with each of them.
+const MOST_LINKS: usize = 16;
+
+const EXAMPLE: &str = "{ path = \"/wp-login.php\", query = { action = \"logout\" } }";
+
+/// Reads the list of a route; `prefix` is put before its paths.
+pub(crate) fn read(
+    table: &RawTable<'_>,
+    prefix: Option<&ConfiguredPath>,
+    route: Option<&ConfiguredPath>,
+) -> Vec<LogoutLink> {
+    let items = table.list("paths");
+    if let Some(one_too_many) = items.get(MOST_LINKS) {
+        let refusal = ValueRefusal::new(format!("{MOST_LINKS} paths are the most that a route may have"));
+        one_too_many.location.problem(refusal.write("remove this one, or another"));
+    }
+    items.iter().filter_map(|item| link(item, prefix, route)).collect()
+}
+
+/// Whether a request to one of them reaches the application as well.
+pub(crate) fn passes_on(table: &RawTable<'_>) -> bool {
+    let Some(item) = table.item("also") else { return false };
+    if table.item("paths").is_none() {
+        let refusal = ValueRefusal::new("nothing is passed on: there are no paths");
+        item.location.warning(refusal.write("write `paths = [\"/accounts/logout/\"]` beside it"));
+    }
+    item.word(&[("application", true)]).unwrap_or_default()
+}
+
+/// A path, or a table with a path and what the query says.
+fn link(item: &Item<'_>, prefix: Option<&ConfiguredPath>, route: Option<&ConfiguredPath>) -> Option<LogoutLink> {
+    let read = |text: &str| path(text, prefix, route);
+    if item.peek().is_some() {
+        return Some(LogoutLink::new(item.parse(read)?, Vec::new()));
+    }
+    let table = item.table_or("a path in quotes, or a table", Some(EXAMPLE), &schema::LOGOUT_LINK)?;
+    if table.item("path").is_none() {
+        item.location.problem(ValueRefusal::new("must have a path").write(format!("write {EXAMPLE}")));
+    }
+    let query = table.item("query").and_then(|item| query(&item));
+    Some(LogoutLink::new(table.item("path")?.parse(read)?, query.unwrap_or_default()))
+}
+
+fn query(item: &Item<'_>) -> Option<Vec<(Box<str>, Box<str>)>> {
+    let conditions = item.open_table()?.entries();
+    if conditions.is_empty() || conditions.len() > MOST_CONDITIONS {
+        let refusal = ValueRefusal::new(format!("must say one to {MOST_CONDITIONS} things"));
+        item.location.problem(refusal.write("write { action = \"logout\" }"));
+    }
+    let read = conditions.iter().map(|entry| Some((entry.name.into(), entry.item.text()?.into())));
+    read.collect()
+}
+
+fn path(
+    text: &str,
+    prefix: Option<&ConfiguredPath>,
+    route: Option<&ConfiguredPath>,
+) -> Result<ConfiguredPath, ValueRefusal> {
+    if let Some(refusal) = patterns::refused(text) {
+        return Err(refusal);
+    }
+    if text.contains('?') {
+        return Err(ValueRefusal::new(format!("\"{text}\" has a query")).write(format!("write {EXAMPLE}")));
+    }
+    let whole = &*format!("{}{text}", prefix.map_or("", ConfiguredPath::as_str));
+    let path = ConfiguredPath::parse(whole).map_err(|message| ValueRefusal::of(text, &message))?;
+    within(path.as_str(), route).map(|()| path)
+}
+
+/// What is not below the route's path is not the route's application.
+pub(super) fn within(path: &str, route: Option<&ConfiguredPath>) -> Result<(), ValueRefusal> {
+    match route.filter(|route| !route.is_root() && !route.covers(path.as_bytes())) {
+        None => Ok(()),
+        Some(route) => Err(ValueRefusal::new(format!("{path} is not covered by this route, whose path is {route}"))
+            .write(format!("write {route}{path}, or another path below {route}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::parse;
+    use crate::routes::app_logout::AppLogout;
+    use crate::values::target::Target;
+
+    /// What these lines mean, or what is wrong with them.
+    fn read(lines: &str) -> Result<AppLogout, String> {
+        let text = format!(
+            "listen = ['127.0.0.1:80']\npublic_url = 'http://localhost'\n[login]\nusers = 'u.toml'\n\
+             [[route]]\npath = '/app'\nupstream = 'http://127.0.0.1:9'\n[route.logout]\n{lines}\n"
+        );
+        let (settings, _) = parse("config.toml", &text, "/nowhere".as_ref()).map_err(|report| report.to_string())?;
+        Ok(settings.gateway.routes[0].logout.clone())
+    }
+
+    #[test]
+    fn links_are_read() {
+        let logout = read(
+            "paths = ['/app/bye', { path = '/app/index.php', query = { route = '/logout' } }]\nalso = 'application'",
+        );
+        let logout = logout.unwrap();
+        let is_link = |target: &str| logout.is_link(&Target::parse(target.as_bytes()).unwrap());
+        assert!(is_link("/app/bye") && is_link("/app/index.php?route=%2Flogout") && !is_link("/app/index.php"));
+        assert!(logout.passes_on && logout.is_known && logout.call.is_none());
+        let logout = read("paths = ['/app/bye']").unwrap();
+        assert!(!logout.passes_on && logout.is_known);
+        assert!(!read("call = 'GET /app/bye'").unwrap().is_link(&Target::parse(b"/app/bye").unwrap()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (lines, want) in [
+            ("paths = ['/bye']", "write /app/bye"),
+            ("paths = ['bye']", "write \"/bye\""),
+            ("paths = ['/app/*']", "route[1].logout.paths[1]"),
+            ("paths = ['/app/x?action=logout']", "write { path = \"/wp-login.php\""),
+            ("paths = [{ query = { a = 'b' } }]", "must have a path"),
+            ("paths = [{ path = '/app/x', query = {} }]", "write { action = \"logout\" }"),
+            ("paths = [{ path = '/app/x', query = { a = 1 } }]", "a text in quotes"),
+            ("paths = [{ path = '/app/x', form = { a = 'b' } }]", "form"),
+            ("paths = [7]", "a path in quotes, or a table"),
+            ("paths = ['/app/bye']\nalso = 'app'", "write \"application\""),
+            (&format!("paths = [{}]", "'/app/bye', ".repeat(17)), "are the most"),
+        ] {
+            let report = read(lines).expect_err(lines);
+            assert!(report.contains(want), "{report}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The application's own logout link (`[route.logout] paths`): a request to it signs out here, under the rules of the
+//! gateway's own logout paths, and goes on to the application where that is wanted.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use super::app_cookies;
+use super::assembled::Assembled;
+use super::built_in_pages;
+use super::forward::Forward;
+use super::requester::Requester;
+use super::resources;
+use super::sign_in_out::BuiltInAnswer;
+use crate::admission::facts::RequestFacts;
+use crate::admission::permit::{self, Decision, Proof};
+use crate::logout::request::LogoutRequest;
+use crate::routes::access::Access;
+use crate::routes::table::Route;
+use crate::session::live::Cut;
+use crate::values::reason::Refusal;
+use crate::vault::browser_cookie::BrowserCookie;
+
+/// Whether a request is for such a link, and its sender may have something to end here. Who is not signed in here may
+/// be at an application that asks for nothing, or knows a password by itself.
+pub(super) fn is_asked(facts: &RequestFacts<'_>, requester: &Requester, route: &Route) -> bool {
+    let needs_session = route.access != Access::Public && !route.basic;
+    route.logout.is_link(&facts.target) && (requester.session.is_some() || needs_session)
+}
+
+impl Gateway {
+    /// Signs out, as at a logout path of the gateway.
+    pub(super) fn leave(
+        &self,
+        facts: &RequestFacts<'_>,
+        requester: Requester,
+        route: &Arc<Route>,
+        cut: &Arc<Cut>,
+        assembled: &Arc<Assembled>,
+        owed: &[BrowserCookie],
+    ) -> Result<BuiltInAnswer, Refusal> {
+        let ends = matches!(LogoutRequest::read(facts, &assembled.hosts, assembled.logout.get), LogoutRequest::End(_));
+        let goes_on = ends && route.logout.passes_on;
+        let onward = if goes_on { self.onward(facts, &requester, route, cut, assembled, owed) } else { None };
+        let mut answer = built_in_pages::logout(facts, requester, assembled)?;
+        if let BuiltInAnswer::Perform(request) = &mut answer {
+            request.onward = onward;
+        }
+        Ok(answer)
+    }
+
+    /// The permit to go on, as for every other request of this session. Without one the session ends all the same.
+    fn onward(
+        &self,
+        facts: &RequestFacts<'_>,
+        requester: &Requester,
+        route: &Arc<Route>,
+        cut: &Arc<Cut>,
+        assembled: &Arc<Assembled>,
+        owed: &[BrowserCookie],
+    ) -> Option<Box<Forward>> {
+        let hold = requester.session.clone()?.hold(cut)?;
+        let Decision::Allow(permit) = permit::decide(facts, &assembled.hosts, route, Some(hold), Proof::Cookie) else {
+            return None;
+        };
+        let resources = resources::edits(facts, route, assembled).ok()?;
+        let passed = app_cookies::pass(facts, &permit, requester.cookies.clone(), owed.to_vec(), assembled).ok()?;
+        Some(self.forward(facts, permit, resources, passed, requester.at, assembled))
+    }
+}

@@ -1,0 +1,74 @@
+//! The addresses at which an application signs its users out itself: its own logout links.
+
+use crate::values::configured_path::ConfiguredPath;
+use crate::values::form::Form;
+use crate::values::readings::RequestPath;
+use crate::values::target::Target;
+
+/// One address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutLink {
+    path: ConfiguredPath,
+    query: Vec<(Box<str>, Box<str>)>,
+}
+
+impl LogoutLink {
+    /// The address of this path, whose query says all of this.
+    pub(crate) fn new(path: ConfiguredPath, query: Vec<(Box<str>, Box<str>)>) -> Self {
+        Self { path, query }
+    }
+
+    /// Whether a request is for it, in any reading of its path: whoever is signed out for another page signs in again.
+    pub(crate) fn is(&self, target: &Target<'_>) -> bool {
+        self.is_at(target.path()) && (self.query.is_empty() || self.is_said(target.query().unwrap_or_default()))
+    }
+
+    fn is_at(&self, path: &RequestPath<'_>) -> bool {
+        self.path.is(path.literal()) || self.path.is(path.strict()) || self.path.is_loosely(path.loose())
+    }
+
+    /// Of a name that is there twice applications read one or the other.
+    fn is_said(&self, query: &[u8]) -> bool {
+        let Ok(form) = Form::parse(query) else { return false };
+        self.query.iter().all(|(name, value)| form.says(name, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(path: &str, query: &[(&str, &str)]) -> LogoutLink {
+        let query = query.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        LogoutLink::new(ConfiguredPath::parse(path).unwrap(), query)
+    }
+
+    #[test]
+    fn which_requests_are_for_it() {
+        let (plain, dokuwiki) = (link("/accounts/logout/", &[]), link("/doku.php", &[("do", "logout")]));
+        let php_my_admin = link("/index.php", &[("route", "/logout"), ("server", "1")]);
+        let cases = [
+            (&plain, "/accounts/logout/", true),
+            (&plain, "/accounts/logout", true),
+            (&plain, "/Accounts/Logout/?next=/", true),
+            (&plain, "/accounts/%6cogout/", true),
+            (&plain, "/accounts/x/../logout/", true),
+            (&plain, "/accounts/logout/done", false),
+            (&plain, "/accounts/logouts", false),
+            (&plain, "/", false),
+            (&dokuwiki, "/doku.php?id=start&do=logout&sectok=5eaf", true),
+            (&dokuwiki, "/doku.php?do=log%6Fut", true),
+            (&dokuwiki, "/doku.php?do=edit&do=logout", true),
+            (&dokuwiki, "/doku.php?do=logout2", false),
+            (&dokuwiki, "/doku.php?todo=logout", false),
+            (&dokuwiki, "/doku.php?Do=logout", false),
+            (&dokuwiki, "/doku.php", false),
+            (&php_my_admin, "/index.php?route=%2Flogout&server=1", true),
+            (&php_my_admin, "/index.php?route=/logout&server=1", true),
+            (&php_my_admin, "/index.php?route=/logout", false),
+        ];
+        for (link, target, want) in cases {
+            assert_eq!(link.is(&Target::parse(target.as_bytes()).unwrap()), want, "{target}");
+        }
+    }
+}
