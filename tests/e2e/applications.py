@@ -1,13 +1,15 @@
 """Real applications on loopback, with their data in a folder of the test, and what they were sent."""
 
 import json
+import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
-from parts import PASSWORD, Part
+from parts import HERE, PASSWORD, Part
 
 SPY = """<?php
 file_put_contents({log}, json_encode($_COOKIE) . "\\n", FILE_APPEND);
@@ -21,6 +23,36 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def straight(port, path, cookies, *arguments):
+    command = ["curl", "--silent", "--max-time", "60", "--cookie", cookies, *arguments, f"http://localhost:{port}{path}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+class Recorded:
+    """An application of another kind, behind a relay that writes down the cookies that it gets."""
+
+    def __init__(self, folder, application, application_port):
+        self.application, self.application_port, self.record = application, application_port, folder / "recorded"
+        command = [sys.executable, HERE / "recorder.py", self.record, str(application_port)]
+        try:
+            self.relay = Part(folder, "recorder", command, r"relaying on 127\.0\.0\.1:(\d+)")
+        except BaseException:
+            application.stop()
+            raise
+        self.port = self.relay.port
+
+    def seen(self):
+        """The cookies of the last request that had any, as a line."""
+        return re.findall(r"(?im)^cookie: (.*)$", self.record.read_text("latin-1"))[-1]
+
+    def straight(self, path, cookies, *arguments):
+        return straight(self.application_port, path, cookies, *arguments)
+
+    def stop(self):
+        self.relay.stop()
+        return self.application.stop()
 
 
 class Php(Part):
@@ -41,10 +73,134 @@ class Php(Part):
         last = next(cookies for cookies in reversed(lines) if cookies)
         return "; ".join(f"{name}={value}" for name, value in last.items())
 
-    def straight(self, path, cookies):
+    def straight(self, path, cookies, *arguments):
         """A page of the application, asked for around the gateway."""
-        command = ["curl", "--silent", "--location", "--cookie", cookies, f"http://localhost:{self.port}{path}"]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return straight(self.port, path, cookies, "--location", *arguments)
+
+
+def mariadb(folder):
+    """Debian's MariaDB, with an empty password for root, at a socket in the folder and at no port."""
+    data = folder / "mariadb"
+    # A server that root starts runs as root, too: nobody else reads the folder of the test.
+    usual = ["--no-defaults", f"--datadir={data}", "--user=root"]
+    install = ["mariadb-install-db", *usual, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    subprocess.run(install, check=True, capture_output=True)
+    command = ["mariadbd", *usual, f"--socket={folder}/mariadb.sock", f"--pid-file={folder}/mariadb.pid",
+               "--skip-networking", "--innodb-buffer-pool-size=16M", "--skip-log-bin"]
+    environment = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
+    return Part(folder, "mariadb", command, r"ready for connections[^\n]*\n[^\n]*socket:", port=-1, **environment)
+
+
+class OverMariadb(Php):
+    """An application under PHP's own server that stops its database as well."""
+
+    def __init__(self, database, *arguments, **environment):
+        self.database = database
+        super().__init__(*arguments, **environment)
+
+    def stop(self):
+        super().stop()
+        return self.database.stop()
+
+
+WORDPRESS = """<?php
+define('DB_NAME', 'wordpress'); define('DB_USER', 'root'); define('DB_PASSWORD', '');
+define('DB_HOST', 'localhost:{folder}/mariadb.sock'); define('DB_CHARSET', 'utf8mb4'); define('DB_COLLATE', '');
+foreach (['AUTH', 'SECURE_AUTH', 'LOGGED_IN', 'NONCE'] as $name) {{
+    define($name . '_KEY', '{secret}' . $name); define($name . '_SALT', '{secret}' . $name);
+}}
+define('WP_HOME', 'http://' . $_SERVER['HTTP_HOST']); define('WP_SITEURL', WP_HOME);
+define('WP_HTTP_BLOCK_EXTERNAL', true); define('AUTOMATIC_UPDATER_DISABLED', true); define('DISABLE_WP_CRON', true);
+$table_prefix = 'wp_';
+if (!defined('ABSPATH')) define('ABSPATH', __DIR__ . '/');
+require_once ABSPATH . 'wp-settings.php';
+"""
+INSTALL_WORDPRESS = """
+$_SERVER['HTTP_HOST'] = 'localhost'; define('WP_INSTALLING', true);
+require 'wp-load.php'; require 'wp-admin/includes/upgrade.php';
+add_filter('pre_wp_mail', '__return_true');
+wp_install('Test', 'alice', 'alice@example.com', false, '', $argv[1]);
+"""
+
+
+def wordpress(folder):
+    """Debian's WordPress over MariaDB, with alice as its administrator."""
+    root, database = folder / "blog", mariadb(folder)
+    try:
+        shutil.copytree("/usr/share/wordpress", root, symlinks=False, ignore_dangling_symlinks=True)
+        (root / "wp-config.php").write_text(WORDPRESS.format(folder=folder, secret=folder.name))
+        subprocess.run(["mariadb", "--no-defaults", f"--socket={folder}/mariadb.sock", "--user=root", "--execute=CREATE DATABASE wordpress"],
+                       check=True, capture_output=True)
+        subprocess.run(["php", "-r", INSTALL_WORDPRESS, PASSWORD], check=True, capture_output=True, text=True, cwd=root)
+        return OverMariadb(database, folder, "wordpress", root)
+    except BaseException:
+        database.stop()
+        raise
+
+
+PHPMYADMIN = """<?php
+$cfg['blowfish_secret'] = '{secret}';
+$cfg['Servers'][1] = ['auth_type' => 'cookie', 'host' => 'localhost', 'socket' => '{folder}/mariadb.sock', 'AllowNoPassword' => true];
+$cfg['TempDir'] = '{folder}/tmp'; $cfg['SendErrorReports'] = 'never'; $cfg['VersionCheck'] = false;
+"""
+
+
+def phpmyadmin(folder):
+    """Debian's phpMyAdmin over MariaDB, which knows root without a password."""
+    root, database = folder / "pma", mariadb(folder)
+    try:
+        shutil.copytree("/usr/share/phpmyadmin", root, symlinks=False, ignore_dangling_symlinks=True)
+        (folder / "tmp").mkdir()
+        settings = folder / "phpmyadmin.php"
+        settings.write_text(PHPMYADMIN.format(folder=folder, secret=os.urandom(16).hex()))
+        vendor = root / "libraries/vendor_config.php"
+        changed = vendor.read_text().replace("/etc/phpmyadmin/config.inc.php", str(settings))
+        vendor.write_text(changed.replace("/var/lib/phpmyadmin/tmp/", f"{folder}/tmp/"))
+        return OverMariadb(database, folder, "phpmyadmin", root)
+    except BaseException:
+        database.stop()
+        raise
+
+
+PYTHON = Path(os.environ.get("APPLICATIONS", "/nonexistent")) / "bin"
+"""The programs of tests/e2e/applications.txt."""
+
+
+def jupyter(folder):
+    """Jupyter's server with a password."""
+    hashed = subprocess.run([PYTHON / "python", "-c", "import sys; from jupyter_server.auth import passwd; print(passwd(sys.argv[1]))", PASSWORD],
+                            check=True, capture_output=True, text=True).stdout.split()[-1]
+    port = free_port()
+    command = [PYTHON / "jupyter-server", "--allow-root", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--port-retries=0",
+               "--ServerApp.allow_remote_access=True", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
+               f"--PasswordIdentityProvider.hashed_password={hashed}"]
+    state = {"HOME": str(folder), "JUPYTER_PLATFORM_DIRS": "0"}
+    return Recorded(folder, Part(folder, "jupyter", command, r"is running at", port, **state), port)
+
+
+PGADMIN = """
+SERVER_MODE = True
+DATA_DIR = {folder!r}
+DEFAULT_SERVER, DEFAULT_SERVER_PORT = '127.0.0.1', {port}
+AUTHENTICATION_SOURCES = ['webserver']
+WEBSERVER_REMOTE_USER, WEBSERVER_REMOTE_USER_FROM_HEADER = 'X-Forwarded-User', True
+WEBSERVER_TRUSTED_PROXIES = ['127.0.0.1']
+UPGRADE_CHECK_ENABLED = MASTER_PASSWORD_REQUIRED = False
+LOG_FILE, SQLITE_PATH, SESSION_DB_PATH = DATA_DIR + '/app.log', DATA_DIR + '/app.db', DATA_DIR + '/sessions'
+STORAGE_DIR, AZURE_CREDENTIAL_CACHE_DIR, KERBEROS_CCACHE_DIR = [DATA_DIR + name for name in ('/storage', '/azure', '/kerberos')]
+"""
+
+
+def pgadmin(folder):
+    """pgAdmin that signs in whom a header names, at its own sign-in and never again."""
+    settings, port = folder / "pgadmin.py", free_port()
+    settings.write_text(PGADMIN.format(folder=str(folder / "pgadmin"), port=port))
+    (folder / "pgadmin").mkdir()
+    state = {"CONFIG_DISTRO_FILE_PATH": str(settings), "PGADMIN_SETUP_EMAIL": "admin@example.com", "PGADMIN_SETUP_PASSWORD": PASSWORD}
+    [root] = PYTHON.parent.glob("lib/python3*/site-packages/pgadmin4")
+    subprocess.run([PYTHON / "python", root / "setup.py", "setup-db"], check=True, capture_output=True, env={**os.environ, **state})
+    application = Part(folder, "pgadmin4", [PYTHON / "python", root / "pgAdmin4.py"], r"Debug mode: off", port, **state)
+    return Recorded(folder, application, port)
 
 
 def dokuwiki(folder):
