@@ -61,7 +61,7 @@ use toml::de::DeTable;
 
 use crate::admin::AdminSettings;
 use crate::audit::{AuditSettings, LogSettings};
-use crate::credentials::problem::mask;
+use crate::credentials::masking::mask;
 use crate::credentials::user_file::Users;
 use crate::gateway::GatewaySettings;
 use crate::http1::cookie::SessionCookie;

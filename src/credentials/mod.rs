@@ -5,6 +5,7 @@ pub(crate) mod account_status;
 pub(crate) mod apr1;
 pub(crate) mod basic;
 pub mod hashing;
+pub(crate) mod masking;
 pub(crate) mod methods;
 pub mod password;
 pub mod problem;

@@ -1,7 +1,6 @@
 //! What is wrong with a file of users, all of it at once, the way a compiler says it: what, where, what to write.
 //!
-//! A line of this file may hold a password hash, or a plain-text password. What is shown of it is masked before it
-//! comes here.
+//! A line of this file may hold a password hash, or a plain-text password: it is masked before it comes here.
 
 use std::fmt;
 use std::ops::Range;
@@ -120,68 +119,9 @@ impl fmt::Display for FileProblems {
 
 impl std::error::Error for FileProblems {}
 
-/// Hides the spans behind asterisks, one a byte, so that all other spans stay where they are.
-pub(crate) fn mask(text: &str, secrets: &[Range<usize>]) -> String {
-    let mut masked = text.to_owned();
-    for span in secrets {
-        let hidden = text.get(span.clone()).map(hide);
-        if let Some(hidden) = hidden {
-            masked.replace_range(span.clone(), &hidden);
-        }
-    }
-    masked
-}
-
-/// Hides everything that could be a value, in a text that cannot be read as TOML: all letters, digits and signs
-/// but those of a key before the first `=` of a line, and those of table headers and comments. A line of htpasswd may
-/// have its `=` within the hash.
-pub(crate) fn mask_values(text: &str) -> String {
-    let mut masked = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let open = line.trim_start().starts_with(['[', '#']);
-        let key = line.find('=').filter(|&at| line.get(..at).is_some_and(|key| key.chars().all(is_of_key)));
-        let value = if open { line.len() } else { key.unwrap_or(0) };
-        let (shown, hidden) = line.split_at_checked(value).unwrap_or(("", line));
-        masked.push_str(shown);
-        masked.push_str(&hide(hidden));
-    }
-    masked
-}
-
-fn is_of_key(sign: char) -> bool {
-    sign.is_ascii_alphanumeric() || "_-.\"' \t".contains(sign)
-}
-
-/// The same structure, white space and length in bytes, and nothing else.
-fn hide(secret: &str) -> String {
-    let mut hidden = String::with_capacity(secret.len());
-    for character in secret.chars() {
-        if character.is_ascii_whitespace() || "\"'[]{}=,".contains(character) {
-            hidden.push(character);
-        } else {
-            hidden.extend(std::iter::repeat_n('*', character.len_utf8()));
-        }
-    }
-    hidden
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn masks_keep_every_byte_in_its_place() {
-        let text = "password = \"Grüße\"\nemail = \"a\"\n";
-        assert_eq!(mask(text, &[11..20, 29..32]), "password = \"*******\"\nemail = \"*\"\n");
-        assert_eq!(mask(text, &[]), text);
-    }
-
-    #[test]
-    fn a_broken_text_shows_its_structure_only() {
-        let text = "[users.alice]\npassword = \"hun=ter\n  more ]\n# why\nalice = { password = 'x y' }\nbob:{SHA}W6ph=";
-        let want = "[users.alice]\npassword = \"***=***\n  **** ]\n# why\nalice = { ******** = '* *' }\n****{***}****=";
-        assert_eq!(mask_values(text), want);
-    }
 
     #[test]
     fn many_problems_are_counted() {

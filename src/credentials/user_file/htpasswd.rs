@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use toml::de::DeTable;
 
-use crate::credentials::problem::{FileProblem, mask};
+use crate::credentials::masking::mask;
+use crate::credentials::problem::FileProblem;
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::UserEntry;
 use crate::credentials::user_file::reader::{check_name, quoted};

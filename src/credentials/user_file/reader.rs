@@ -7,8 +7,9 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::credentials::masking::{mask, mask_values};
 use crate::credentials::password::PasswordHash;
-use crate::credentials::problem::{FileProblem, mask, mask_values};
+use crate::credentials::problem::FileProblem;
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::{MAX_USERS, UserEntry};
 use crate::values::identity::{Identity, IdentityProblem, MAX_GROUPS};
