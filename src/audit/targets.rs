@@ -1,9 +1,10 @@
 //! Where events go besides the log.
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+use thiserror::Error;
 
 use super::event::Event;
 use super::file_writer::FileTarget;
@@ -22,24 +23,15 @@ pub struct AuditTargets {
 }
 
 /// Why a target cannot be used.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum AuditProblem {
     /// The file.
+    #[error("the audit file {1} cannot be written: {0}; see [audit] file")]
     File(io::Error, String),
     /// The webhook.
+    #[error("the audit webhook cannot be used: {0}; see [audit] webhook")]
     Webhook(io::Error),
 }
-
-impl fmt::Display for AuditProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(error, path) => write!(f, "the audit file {path} cannot be written: {error}; see [audit] file"),
-            Self::Webhook(error) => write!(f, "the audit webhook cannot be used: {error}; see [audit] webhook"),
-        }
-    }
-}
-
-impl std::error::Error for AuditProblem {}
 
 impl AuditTargets {
     pub(super) fn open(settings: AuditSettings, clock: &Clock, metrics: &Arc<Metrics>) -> Result<Self, AuditProblem> {

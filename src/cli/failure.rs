@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::terminal;
 use crate::credentials::problem::FileProblems;
+use crate::credentials::user_file::fields::InvalidField;
 use crate::credentials::user_file::lock::WriteProblem;
-use crate::credentials::user_file::reader::Fault;
 
 /// As it is said to the person: what, and what to do.
 #[derive(Debug)]
@@ -30,8 +30,9 @@ impl From<WriteProblem> for CommandError {
     }
 }
 
-impl From<Fault> for CommandError {
-    fn from((message, help): Fault) -> Self {
-        Self::new(message, help)
+impl From<InvalidField> for CommandError {
+    fn from(invalid: InvalidField) -> Self {
+        let help = invalid.help();
+        Self::new(invalid, help)
     }
 }

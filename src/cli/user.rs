@@ -18,9 +18,10 @@ use crate::admin::counted;
 use crate::credentials::password::{Password, hash};
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_file::edit::{self, ChangeOutcome, EditProblem, FieldChange, UserChange};
+use crate::credentials::user_file::fields::{check_name, check_text};
 use crate::credentials::user_file::htpasswd::{self, WeakHashes};
 use crate::credentials::user_file::lock::LockedFile;
-use crate::credentials::user_file::reader::{check_name, check_text, quoted};
+use crate::credentials::user_file::reader::quoted;
 use crate::credentials::user_file::{Users, no_users_message, read_any};
 
 /// Adds, changes, removes and lists the users of the users' file.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::inherited::Inherited;
@@ -29,21 +30,14 @@ enum Accepting {
 }
 
 /// A place that cannot be listened at, and why.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("cannot listen on {address}: {cause}")]
 pub struct BindError {
     /// The place.
     pub(crate) address: ListenAddress,
     /// What the system said.
     pub(crate) cause: io::Error,
 }
-
-impl std::fmt::Display for BindError {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "cannot listen on {}: {}", self.address, self.cause)
-    }
-}
-
-impl std::error::Error for BindError {}
 
 /// Owner and group may connect.
 const SOCKET_MODE: u32 = 0o660;

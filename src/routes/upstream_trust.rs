@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use thiserror::Error;
 
 /// The certificates that upstreams are checked against: the machine's, or those of `upstream_ca_file` alone.
 ///
@@ -18,26 +19,15 @@ pub struct UpstreamTrust {
 }
 
 /// What is wrong with a file of certificates, as the end of a sentence that begins with its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadCertificates {
     /// No `BEGIN CERTIFICATE` in it.
+    #[error("contains no certificate; remove this line, or name a file with the authority's certificate (PEM)")]
     Empty,
     /// Something in it is no PEM, or no certificate that can be used as an authority.
+    #[error("holds a certificate that cannot be read; write PEM certificates only into it")]
     Unreadable,
 }
-
-impl fmt::Display for BadCertificates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => {
-                "contains no certificate; remove this line, or name a file with the authority's certificate (PEM)"
-            }
-            Self::Unreadable => "holds a certificate that cannot be read; write PEM certificates only into it",
-        })
-    }
-}
-
-impl std::error::Error for BadCertificates {}
 
 impl UpstreamTrust {
     /// The machine's own authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Certificates that

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::BytesMut;
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use thiserror::Error;
 
 /// The key of a user in indexes, limits and revocations. Two sources may both have an `alice`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,24 +56,17 @@ struct Text {
 }
 
 /// Why a value cannot be part of an identity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum IdentityProblem {
     /// A user without a name.
+    #[error("it is empty")]
     Empty,
     /// A control character: line breaks would be further header lines.
+    #[error("it has a control character in it")]
     ControlCharacter,
     /// Longer than [`MAX_VALUE`] bytes, or all groups together than [`MAX_GROUPS`].
+    #[error("it is longer than {MAX_VALUE} bytes")]
     TooLong,
-}
-
-impl fmt::Display for IdentityProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("it is empty"),
-            Self::ControlCharacter => f.write_str("it has a control character in it"),
-            Self::TooLong => write!(f, "it is longer than {MAX_VALUE} bytes"),
-        }
-    }
 }
 
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use thiserror::Error;
+
 /// A place to listen at, as the configuration writes it: `127.0.0.1:8080`, `[::]:80`, `unix:/run/exeunt/http.sock`.
 ///
 /// Port 0 asks the system for a free port. A relative unix path is kept as it is written; who reads the
@@ -21,31 +23,43 @@ pub enum ListenAddress {
 const UNIX_PATH_MAX: usize = 107;
 
 /// Why a text is not a valid listen address. Its message says what to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ListenAddressError {
     /// `:8080` or `8080`: the address is missing.
+    #[error(
+        "the address before the port is missing: write \"127.0.0.1:{port}\" for this machine only, \"[::]:{port}\" for \
+         everybody"
+    )]
     NoAddress {
         /// The port that was written.
         port: u16,
     },
     /// `127.0.0.1`: the port is missing.
+    #[error("the port is missing: write \"{address}:8080\"")]
     NoPort {
         /// The address with the brackets that IPv6 needs.
         address: String,
     },
     /// `localhost:8080`: names are not looked up.
+    #[error("names are not looked up here: write \"127.0.0.1:{port}\" for this machine only, or another IP address")]
     Name {
         /// The port that was written.
         port: u16,
     },
     /// `unix:` without a path.
+    #[error("the path is missing: write \"unix:/run/exeunt/http.sock\"")]
     NoPath,
     /// A path that the system cannot bind.
+    #[error(
+        "the path has {length} bytes, a unix socket takes {UNIX_PATH_MAX}: write \"unix:/run/exeunt/http.sock\", or \
+         another short path"
+    )]
     LongPath {
         /// Its length in bytes.
         length: usize,
     },
     /// Anything else.
+    #[error("write \"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/run/exeunt/http.sock\"")]
     Unreadable,
 }
 
@@ -95,36 +109,6 @@ impl fmt::Display for ListenAddress {
         }
     }
 }
-
-impl fmt::Display for ListenAddressError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAddress { port } => write!(
-                formatter,
-                "the address before the port is missing: write \"127.0.0.1:{port}\" for this machine only, \
-                 \"[::]:{port}\" for everybody"
-            ),
-            Self::NoPort { address } => {
-                write!(formatter, "the port is missing: write \"{address}:8080\"")
-            }
-            Self::Name { port } => write!(
-                formatter,
-                "names are not looked up here: write \"127.0.0.1:{port}\" for this machine only, or another IP address"
-            ),
-            Self::NoPath => formatter.write_str("the path is missing: write \"unix:/run/exeunt/http.sock\""),
-            Self::LongPath { length } => write!(
-                formatter,
-                "the path has {length} bytes, a unix socket takes {UNIX_PATH_MAX}: \
-                 write \"unix:/run/exeunt/http.sock\", or another short path"
-            ),
-            Self::Unreadable => {
-                formatter.write_str("write \"127.0.0.1:8080\", \"[::]:8080\" or \"unix:/run/exeunt/http.sock\"")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ListenAddressError {}
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use thiserror::Error;
+
 use super::origin::{Authority, Host, Scheme};
 
 /// One upstream as configured: `http://host[:port]`, `https://host[:port]`, `unix:/path` or `demo`.
@@ -34,21 +36,14 @@ const SAMPLE: &str = "demo";
 const MAX_SOCKET_PATH: usize = 107;
 
 /// What is wrong with an upstream address, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{problem}; write {write}")]
 pub struct BadUpstreamAddress {
     /// What is wrong, as the end of a sentence that begins with the text.
     pub(crate) problem: &'static str,
     /// What to write.
     pub(crate) write: String,
 }
-
-impl fmt::Display for BadUpstreamAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; write {}", self.problem, self.write)
-    }
-}
-
-impl std::error::Error for BadUpstreamAddress {}
 
 impl UpstreamAddress {
     /// Reads an address.

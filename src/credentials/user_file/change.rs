@@ -1,7 +1,8 @@
 //! A user's own change of the password, in the users' file.
 
-use std::fmt;
 use std::path::PathBuf;
+
+use thiserror::Error;
 
 use crate::credentials::password::{self, HashingFailed, Password};
 use crate::credentials::stored_hash::{MAX_BCRYPT, StoredHash};
@@ -20,30 +21,21 @@ pub struct UsersFile {
 }
 
 /// Why a password could not be changed. Says it to the operator.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub(crate) enum NotChanged {
     /// The file cannot be written, or not be read.
+    #[error("{}; {}", .0, .0.help)]
     File(WriteProblem),
     /// The user in the file is another one than the gateway knows: changed, disabled or gone since it was read.
+    #[error("the users' file has changed since it was read: restart the gateway")]
     Outdated,
     /// The file's kind of hash does not take the whole of the new password.
+    #[error("htpasswd files take passwords of at most {MAX_BCRYPT} bytes")]
     TooLong,
     /// The new password could not be hashed.
+    #[error("the new password could not be hashed: free some memory")]
     Hashing,
 }
-
-impl fmt::Display for NotChanged {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(WriteProblem { message, help }) => write!(f, "{message}; {help}"),
-            Self::Outdated => f.write_str("the users' file has changed since it was read: restart the gateway"),
-            Self::TooLong => write!(f, "htpasswd files take passwords of at most {MAX_BCRYPT} bytes"),
-            Self::Hashing => f.write_str("the new password could not be hashed: free some memory"),
-        }
-    }
-}
-
-impl std::error::Error for NotChanged {}
 
 impl UsersFile {
     /// Whether the file can be replaced by this process. Nothing is written for the answer.

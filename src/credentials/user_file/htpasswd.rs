@@ -13,7 +13,8 @@ use crate::credentials::masking::mask;
 use crate::credentials::problem::FileProblem;
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::UserEntry;
-use crate::credentials::user_file::reader::{check_name, quoted};
+use crate::credentials::user_file::fields::{InvalidField, check_name};
+use crate::credentials::user_file::reader::quoted;
 use crate::values::identity::Identity;
 
 /// What becomes of hashes that a graphics card breaks in a night.
@@ -139,10 +140,10 @@ impl HtpasswdReader<'_> {
 
     fn name(&mut self, name: &str, span: &Range<usize>) -> bool {
         let checked = check_name(name).and_then(|()| match name.contains(char::REPLACEMENT_CHARACTER) {
-            true => Err(("a user's name is not UTF-8".to_owned(), "save the file as UTF-8".to_owned())),
+            true => Err(InvalidField::NotUtf8),
             false => Ok(()),
         });
-        checked.map_err(|(message, help)| self.report(span.clone(), message, help)).is_ok()
+        checked.map_err(|invalid| self.report(span.clone(), invalid.to_string(), invalid.help())).is_ok()
     }
 
     /// The first line of a user counts, as it does for nginx and Apache. Names that differ in letter case alone are

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::unistd::{Group, Uid};
 use rustix::fs::Access;
 use tempfile::Builder;
+use thiserror::Error;
 
 use crate::credentials::user_file::{ReadError, read_any};
 
@@ -32,7 +33,8 @@ pub(crate) struct LockedFile {
 }
 
 /// Why a file cannot be changed.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{message}")]
 pub(crate) struct WriteProblem {
     /// What is wrong, the path included.
     pub(crate) message: String,

@@ -16,6 +16,7 @@
 pub mod change;
 pub(crate) mod current;
 pub(crate) mod edit;
+pub(crate) mod fields;
 pub mod htpasswd;
 pub(crate) mod lock;
 pub(crate) mod method;

@@ -11,8 +11,9 @@ use crate::credentials::masking::{mask, mask_values};
 use crate::credentials::password::PasswordHash;
 use crate::credentials::problem::FileProblem;
 use crate::credentials::stored_hash::StoredHash;
+use crate::credentials::user_file::fields::{InvalidField, check_groups, check_name, check_text};
 use crate::credentials::user_file::{MAX_USERS, UserEntry};
-use crate::values::identity::{Identity, IdentityProblem, MAX_GROUPS};
+use crate::values::identity::Identity;
 
 /// The keys of one user.
 const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
@@ -52,9 +53,6 @@ fn not_toml(error: &toml::de::Error) -> FileProblem {
 
 type SpannedKey<'a> = Spanned<std::borrow::Cow<'a, str>>;
 type SpannedValue<'a> = Spanned<DeValue<'a>>;
-
-/// What a check says: what is wrong, and what to write.
-pub(crate) type Fault = (String, String);
 
 struct UserFileReader<'a> {
     text: &'a str,
@@ -198,9 +196,9 @@ impl UserFileReader<'_> {
         }
     }
 
-    fn check(&mut self, span: Range<usize>, result: Result<(), Fault>) {
-        if let Err((message, help)) = result {
-            self.report(span, message, help);
+    fn check(&mut self, span: Range<usize>, result: Result<(), InvalidField>) {
+        if let Err(invalid) = result {
+            self.report(span, invalid.to_string(), invalid.help());
         }
     }
 
@@ -211,43 +209,6 @@ impl UserFileReader<'_> {
     fn line(&self, at: usize) -> usize {
         self.text.get(..at).map_or(0, |before| before.matches('\n').count()) + 1
     }
-}
-
-/// Whether this is a valid user name: 1 to 256 bytes, no control characters, no white space at its ends (which would be
-/// lost on the way to the application, and `" bob"` would be `bob` there).
-pub(crate) fn check_name(name: &str) -> Result<(), Fault> {
-    check_text("a user's name", name)
-}
-
-/// Whether this can be an e-mail address, a display name or a group; `what` says which in the message.
-pub(crate) fn check_text(what: &str, text: &str) -> Result<(), Fault> {
-    let shown: String = text.chars().take(40).collect();
-    let shown = shown.escape_debug();
-    match Identity::new(text, None, None, &[]).err() {
-        Some(IdentityProblem::Empty) => Err((format!("{what} is empty"), "leave it out, or fill it in".to_owned())),
-        Some(problem @ IdentityProblem::ControlCharacter) => {
-            Err((format!("{what} cannot be \"{shown}\": {problem}"), "write it without".to_owned()))
-        }
-        Some(problem @ IdentityProblem::TooLong) => {
-            Err((format!("{what} cannot be \"{shown}…\": {problem}"), "write a shorter one".to_owned()))
-        }
-        None if text.trim() != text => {
-            let message = format!("{what} cannot be \"{shown}\": it begins or ends with a space");
-            Err((message, format!("write \"{}\"", text.trim().escape_debug())))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Whether a user can be in all of these groups, each of which is sound by itself.
-pub(crate) fn check_groups(user: &str, groups: &[String]) -> Result<(), Fault> {
-    let each_sound = groups.iter().all(|group| check_text("", group).is_ok());
-    let all_sound = Identity::new(user, None, None, groups) != Err(IdentityProblem::TooLong);
-    if !each_sound || all_sound || check_name(user).is_err() {
-        return Ok(());
-    }
-    let message = format!("the groups together are longer than {MAX_GROUPS} bytes");
-    Err((message, "no application could receive them: keep those that one needs".to_owned()))
 }
 
 /// A name as a TOML key and as a word of a shell's command line.
