@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::values::nearest_word::nearest;
+
 use super::refusal::ValueRefusal;
 
 /// A path as written, from `folder` if it is relative.
@@ -71,7 +73,7 @@ fn missing(path: &Path) -> ValueRefusal {
     let names = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let names: Vec<String> = names.take(MOST_NAMES).collect();
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let near = super::schema::nearest(name, &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let near = nearest(name, &names.iter().map(String::as_str).collect::<Vec<_>>());
     let near = near.map(|near| path.with_file_name(near)).filter(|near| near.is_file());
     match near {
         Some(near) => refusal.write(format!("write \"{}\", which exists", near.display())),

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::credentials::user_file::Users;
+use crate::values::nearest_word::nearest;
 
+use super::files;
 use super::raw::RawTable;
 use super::refusal::ValueRefusal;
-use super::{files, schema};
 
 /// Warns of every group of a route that no user of this file has. Without users there is nothing to compare.
 pub(crate) fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
@@ -23,7 +24,7 @@ pub(crate) fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
     for item in items {
         let Some(group) = item.peek().filter(|group| !groups.contains(group)) else { continue };
         let refusal = ValueRefusal::new(format!("no user of {} is in the group \"{group}\"", path.display()));
-        let refusal = match schema::nearest(group, &groups) {
+        let refusal = match nearest(group, &groups) {
             Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
             None if groups.is_empty() => {
                 refusal.write("no user of this file has a group; in an htpasswd file no user can: use a users.toml")

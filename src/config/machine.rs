@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use crate::proxy::listener;
 use crate::values::listen_address::ListenAddress;
+use crate::values::nearest_word::nearest;
 use crate::values::upstream_address::UpstreamAddress;
 
 use super::raw::{Item, Location, RawTable};
 use super::refusal::ValueRefusal;
 use super::service_user::{self, ServiceUser};
-use super::{Settings, files, listening, schema};
+use super::{Settings, files, listening};
 
 /// How long all names together may take.
 const LOOKUPS: Duration = Duration::from_secs(3);
@@ -108,7 +109,7 @@ impl Machine {
                 Some(Some(Err(error))) => error.to_string().replace("failed to lookup address information: ", ""),
                 Some(None) => format!("no answer within {} seconds", LOOKUPS.as_secs()),
             };
-            let near = schema::nearest(host.as_str(), &["localhost"]).unwrap_or("127.0.0.1");
+            let near = nearest(host.as_str(), &["localhost"]).unwrap_or("127.0.0.1");
             item.location.warning(
                 ValueRefusal::new(format!(
                     "the name {host} does not resolve on this machine ({why}): requests get 502"

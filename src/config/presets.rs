@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::values::nearest_word::nearest;
+
 use super::raw::Item;
 use super::refusal::ValueRefusal;
-use super::schema::nearest;
 
 /// The files, by name.
 const FILES: [(&str, &str); 14] = [

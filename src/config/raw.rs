@@ -7,6 +7,8 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::values::nearest_word::nearest;
+
 use super::refusal::ValueRefusal;
 use super::report::{Finding, Severity};
 use super::schema::Schema;
@@ -400,7 +402,7 @@ impl<'f> Item<'f> {
 fn not_a_word(text: &str, words: &[&str]) -> ValueRefusal {
     let listed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     let refusal = ValueRefusal::new(format!("\"{text}\" is not a valid value"));
-    let refusal = match super::schema::nearest(text, words) {
+    let refusal = match nearest(text, words) {
         Some(near) => refusal.write(format!("did you mean \"{near}\"?")),
         None => refusal,
     };

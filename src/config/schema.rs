@@ -1,6 +1,8 @@
 //! The keys of the file: those of this version, and those of later versions. The latter are refused by name, so that
 //! no operator relies on a protection that does not exist yet.
 
+use crate::values::nearest_word::nearest;
+
 /// The keys that one table may hold.
 #[derive(Debug)]
 pub struct Schema {
@@ -161,15 +163,6 @@ pub(crate) fn example(path: &str) -> Option<&'static str> {
         }
     }
     None
-}
-
-/// The most similar word of a list, if one is similar enough.
-pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    let word = word.to_ascii_lowercase().replace('-', "_");
-    let likeness = |other: &str| strsim::jaro_winkler(&word, &other.replace('-', "_"));
-    let scored = words.iter().map(|other| (likeness(other), *other));
-    let best = scored.max_by(|left, right| left.0.total_cmp(&right.0));
-    best.filter(|(likeness, _)| *likeness > 0.8).map(|(_, other)| other)
 }
 
 #[cfg(test)]

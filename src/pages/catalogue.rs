@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::TemplateProblem;
+use crate::values::nearest_word::nearest;
 
 /// Every text of one language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +49,9 @@ impl Catalogue {
 
     fn problem(&self, (key, text, span): &CatalogueEntry) -> Option<TemplateProblem> {
         let Some(ours) = self.0.get(key) else {
-            let nearest = self.0.keys().max_by(|left, right| similarity(left, key).total_cmp(&similarity(right, key)));
-            let help = nearest.map_or_else(String::new, |near| format!("did you mean {near}?"));
+            let keys: Vec<&str> = self.0.keys().map(String::as_str).collect();
+            let help = nearest(key, &keys)
+                .map_or_else(|| "remove this line".to_owned(), |near| format!("did you mean {near}?"));
             return Some(TemplateProblem::at(span.clone(), format!("no page has a text named {key}"), help));
         };
         let stranger = words(text).find(|word| !words(ours).any(|other| other == *word))?;
@@ -79,10 +81,6 @@ impl Catalogue {
         let texts = Arc::clone(self);
         Value::from_function(move |key: &str, values: Kwargs| texts.render(key, &values))
     }
-}
-
-fn similarity(one: &str, other: &str) -> f64 {
-    strsim::jaro_winkler(one, other)
 }
 
 /// What stands before the next `{word}`, the word, and what stands behind it.

@@ -3,13 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, UnixListener};
 
 use super::inherited::Inherited;
+use super::keepalive;
 use super::transport::Transport;
 use super::unix_socket::{self, SocketFile};
 use crate::values::client_address::Peer;
@@ -41,10 +41,6 @@ pub struct BindError {
 
 /// Owner and group may connect.
 const SOCKET_MODE: u32 = 0o660;
-/// A client that vanished without a word is noticed after about two minutes, also on an idle WebSocket.
-pub(super) const KEEPALIVE: TcpKeepalive =
-    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
-
 /// Binds all places, or none. To be called within a tokio runtime.
 ///
 /// # Errors
@@ -117,7 +113,7 @@ fn bound(address: SocketAddr, takes_ipv4: bool) -> io::Result<Socket> {
 fn set_options(socket: &Socket) -> io::Result<()> {
     // Accepted sockets inherit these two on Linux.
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_tcp_keepalive(&keepalive::FOR_SOCKETS)?;
     socket.set_nonblocking(true)
 }
 

@@ -16,6 +16,7 @@ mod failure;
 pub(crate) mod frames;
 mod idle;
 pub mod inherited;
+mod keepalive;
 pub mod listener;
 mod outcome;
 mod own_requests;

@@ -2,26 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora::Result;
-use pingora::protocols::TcpKeepalive;
 use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 
+use super::keepalive;
 use crate::routes::endpoint::{Endpoint, EndpointAddress};
 use crate::routes::pool::UpstreamSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
-
-/// A dead machine or a forgotten connection is noticed after two minutes, however long a silence is allowed.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive {
-    idle: Duration::from_secs(60),
-    interval: Duration::from_secs(15),
-    count: 4,
-    user_timeout: Duration::ZERO,
-};
 
 /// The engine's word for an endpoint.
 ///
@@ -48,7 +39,7 @@ pub(crate) fn http_peer(
     options.ca = if name.is_some() { own_authorities.get(&settings.trust) } else { None };
     options.connection_timeout = Some(settings.connect_timeout);
     options.total_connection_timeout = Some(settings.connect_timeout);
-    options.tcp_keepalive = Some(KEEPALIVE);
+    options.tcp_keepalive = Some(keepalive::FOR_THE_ENGINE);
     Ok(peer)
 }
 

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use data_encoding::BASE64;
 use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE, USER_AGENT};
-use sha1::{Digest, Sha1};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::connection::Connection;
 use super::request::Request;
@@ -144,8 +143,7 @@ fn knows_restart(headers: &dyn Headers) -> bool {
 
 /// RFC 6455 4.2.2.
 fn accept_of(key: &[u8]) -> String {
-    const MAGIC: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    BASE64.encode(&Sha1::new().chain_update(key.trim_ascii()).chain_update(MAGIC).finalize())
+    derive_accept_key(key.trim_ascii())
 }
 
 #[cfg(test)]

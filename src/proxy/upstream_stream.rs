@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::listener::KEEPALIVE;
+use super::keepalive;
 use super::transport::Transport;
 use crate::routes::endpoint::EndpointAddress;
 
@@ -41,7 +41,7 @@ impl UpstreamStream {
             EndpointAddress::Tcp(address) => {
                 let stream = timeout(patience, TcpStream::connect(address)).await??;
                 stream.set_nodelay(true)?;
-                SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE)?;
+                SockRef::from(&stream).set_tcp_keepalive(&keepalive::FOR_SOCKETS)?;
                 Transport::Tcp(stream)
             }
             EndpointAddress::Unix(path) => Transport::Unix(timeout(patience, UnixStream::connect(path)).await??),

@@ -18,6 +18,7 @@ pub mod invisible;
 pub(crate) mod known_browser;
 pub mod listen_address;
 pub mod mac;
+pub(crate) mod nearest_word;
 pub mod normal_form;
 pub mod origin;
 pub mod own_hosts;

@@ -14,6 +14,7 @@ use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::fields::{InvalidField, check_groups, check_name, check_text};
 use crate::credentials::user_file::{MAX_USERS, UserEntry};
 use crate::values::identity::Identity;
+use crate::values::nearest_word::nearest;
 
 /// The keys of one user.
 const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
@@ -182,8 +183,7 @@ impl UserFileReader<'_> {
 
     fn unknown(&mut self, key: &SpannedKey, value: &SpannedValue, known: &[&str], help: &str) {
         self.hide(value);
-        let written = key.get_ref().to_lowercase();
-        let near = known.iter().find(|known| strsim::damerau_levenshtein(known, &written) <= 2);
+        let near = nearest(key.get_ref(), known);
         let help = near.map_or_else(|| help.to_owned(), |near| format!("did you mean `{near}`?"));
         self.report(key.span(), format!("unknown key `{}`", key.get_ref().escape_debug()), help);
     }
