@@ -50,9 +50,9 @@ impl Service {
         std::iter::repeat_with(|| self.told()).find(|message| message != "WATCHDOG=1").unwrap()
     }
 
-    fn terminate(&self) {
+    fn signal(&self, name: &str) {
         let id = self.program.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 }
 
@@ -72,9 +72,36 @@ fn the_manager_hears_of_readiness_life_and_stop() {
     for _ in 0..3 {
         assert_eq!(service.told(), "WATCHDOG=1");
     }
-    service.terminate();
+    service.signal("-TERM");
     assert_eq!(service.told_besides_pings(), "STOPPING=1");
     assert_eq!(service.program.wait().unwrap().code(), Some(0));
+}
+
+/// By the protocol of systemd's `Type=notify-reload`: the beginning with its time, then the end.
+#[test]
+fn the_manager_hears_of_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = Service::start(folder.path(), Duration::ZERO);
+    assert_eq!(service.told(), "READY=1");
+    let started = monotonic_usec();
+    // A reload of what is there, and one that is refused.
+    for configuration in [CONFIGURATION, "listen = 1\n"] {
+        fs::write(folder.path().join("config.toml"), configuration).unwrap();
+        service.signal("-HUP");
+        let message = service.told();
+        let (word, time) = message.split_once("\nMONOTONIC_USEC=").unwrap_or_else(|| panic!("{message}"));
+        assert_eq!(word, "RELOADING=1");
+        assert!((started..=monotonic_usec()).contains(&time.parse().unwrap()), "{time}");
+        assert_eq!(service.told(), "READY=1", "also where the new configuration is refused: the old one serves");
+    }
+    service.signal("-TERM");
+    assert_eq!(service.told(), "STOPPING=1");
+}
+
+/// The clock of `MONOTONIC_USEC` (sd_notify(3)), in microseconds.
+fn monotonic_usec() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+    Duration::from(now).as_micros().try_into().unwrap()
 }
 
 #[test]
@@ -82,6 +109,6 @@ fn without_a_watchdog_nothing_is_pinged() {
     let folder = tempfile::tempdir().unwrap();
     let service = Service::start(folder.path(), Duration::ZERO);
     assert_eq!(service.told(), "READY=1");
-    service.terminate();
+    service.signal("-TERM");
     assert_eq!(service.told(), "STOPPING=1");
 }
