@@ -376,3 +376,5 @@ mod cookie_tests;
 mod stored_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trust_tests;

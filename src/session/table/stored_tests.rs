@@ -15,9 +15,9 @@ use crate::values::client_address::ClientAddress;
 use crate::values::mac::MacKeys;
 use crate::vault::store::Vault;
 
-const HERE: ClientAddress = ClientAddress::Unix;
+pub(super) const HERE: ClientAddress = ClientAddress::Unix;
 
-fn table_over(store: Arc<FaultyStore>) -> SessionTable {
+pub(super) fn table_over(store: Arc<FaultyStore>) -> SessionTable {
     SessionTable::new(settings(), Some(Backing::new(store, Clock::manual().0, file_keys())))
 }
 
@@ -27,20 +27,24 @@ fn beginning() -> Moment {
 }
 
 /// A table and its store.
-fn table() -> (SessionTable, Arc<FaultyStore>) {
+pub(super) fn table() -> (SessionTable, Arc<FaultyStore>) {
     let store = FaultyStore::new();
     (table_over(Arc::clone(&store)), store)
 }
 
 /// Two tables over the same records, and the store of the second.
-fn replicas() -> (SessionTable, SessionTable, Arc<FaultyStore>) {
+pub(super) fn replicas() -> (SessionTable, SessionTable, Arc<FaultyStore>) {
     let (first, store) = table();
     let second = FaultyStore::over(store.other().replica());
     (first, table_over(Arc::clone(&second)), second)
 }
 
 /// What the table knows once it has asked.
-async fn look_up(table: &SessionTable, key: &SessionKey, now: Moment) -> Result<Option<Arc<Session>>, Unavailable> {
+pub(super) async fn look_up(
+    table: &SessionTable,
+    key: &SessionKey,
+    now: Moment,
+) -> Result<Option<Arc<Session>>, Unavailable> {
     if let Found::Unknown = table.look_up(key, now) {
         table.load(key, HERE, now, &mut Vec::new()).await?;
     }
@@ -329,66 +333,6 @@ async fn what_expired_while_nobody_ran_ends_when_it_is_loaded() {
 }
 
 /// An event is lost: here nobody knows that the session has ended.
-#[tokio::test]
-async fn what_may_have_been_missed_is_confirmed_before_it_is_served() {
-    for used in [true, false] {
-        let (first, second, store) = replicas();
-        let (ends, stays) = (open(&first, "alice", AT_START).await, open(&first, "bob", AT_START).await);
-        let here = look_up(&second, &ends.id.key(), AT_START).await.unwrap().unwrap();
-        look_up(&second, &stays.id.key(), AT_START).await.unwrap().unwrap();
-        assert!(first.end(&ends.session, EndCause::Logout).await.is_some());
-        store.lose_events();
-        assert!(second.follow().await.unwrap().is_empty() && !here.has_ended());
-        store.becomes(Mood::Down);
-        assert_eq!(look_up(&second, &stays.id.key(), AT_START).await.unwrap_err(), Unavailable);
-        assert_eq!(second.confirm_some().await.unwrap_err(), Unavailable);
-        assert!(second.len() == 2, "a passing error ends nothing");
-        store.becomes(Mood::Sound);
-        let mut ended = Vec::new();
-        if used {
-            second.load(&ends.id.key(), HERE, AT_START, &mut ended).await.unwrap();
-        } else {
-            ended = second.confirm_some().await.unwrap();
-        }
-        assert!(ended.len() == 1 && Arc::ptr_eq(&ended[0].session, &here) && here.has_ended());
-        assert_eq!((ended[0].cause, ended[0].end), (EndCause::Elsewhere, End::Lost));
-        assert!(second.find(&ends.id.key(), AT_START).is_none());
-        assert!(look_up(&second, &stays.id.key(), AT_START).await.unwrap().is_some());
-        let loads = store.loads();
-        assert!(second.find(&stays.id.key(), AT_START).is_some() && second.confirm_some().await.unwrap().is_empty());
-        assert_eq!(store.loads(), loads, "each is confirmed once");
-    }
-}
-
-#[tokio::test]
-async fn a_session_that_was_opened_or_loaded_after_the_gap_needs_no_confirmation() {
-    let (table, store) = table();
-    store.lose_events();
-    assert!(table.follow().await.unwrap().is_empty());
-    let key = open(&table, "alice", AT_START).await.id.key();
-    assert!(table.find(&key, AT_START).is_some());
-    let other = SessionTable::new(
-        settings(),
-        Some(Backing::new(FaultyStore::over(store.other().replica()), Clock::manual().0, file_keys())),
-    );
-    assert!(look_up(&other, &key, AT_START).await.unwrap().is_some() && other.find(&key, AT_START).is_some());
-}
-
-#[tokio::test]
-async fn without_trust_nothing_is_served() {
-    let (table, store) = table();
-    let (trust, at) = (store.trust(), |seconds| Moment::from_seconds(seconds));
-    let Opened { id, session, .. } = open(&table, "alice", AT_START).await;
-    trust.set_until(at(5));
-    assert!(table.find(&id.key(), at(4)).is_some());
-    for key in [id.key(), SessionId::generate().unwrap().key()] {
-        assert_eq!(look_up(&table, &key, at(5)).await.unwrap_err(), Unavailable);
-    }
-    assert!(!session.has_ended() && table.len() == 1);
-    trust.set_until(at(9));
-    assert!(table.find(&id.key(), at(5)).is_some(), "it goes on when there is trust again");
-}
-
 #[tokio::test]
 async fn a_start_knows_all_sessions_that_were_kept() {
     let (first, second, store) = replicas();
