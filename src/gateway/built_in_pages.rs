@@ -60,7 +60,7 @@ fn login(facts: &RequestFacts<'_>, requester: Requester, assembled: &Arc<Assembl
             cross_site::change(facts, &assembled.hosts)?;
             // A sign-in ends the session before it, whichever that is.
             requester.is_known()?;
-            Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignIn, facts, requester, assembled)))
+            Ok(BuiltInAnswer::Pending(sign_in_out_request(SignInOut::SignIn, facts, requester, assembled)))
         }
         _ => Ok(BuiltInAnswer::Answer(answers::method_not_allowed(
             assembled,
@@ -86,7 +86,7 @@ fn login_or_elsewhere(
     let asked = elsewhere::asked(facts, &query, &next, requester.session.as_ref(), assembled);
     Ok(match asked.filter(|_| !switch) {
         Some(asked) => {
-            BuiltInAnswer::Perform(sign_in_out_request(SignInOut::Offer(asked), facts, requester, assembled))
+            BuiltInAnswer::Pending(sign_in_out_request(SignInOut::Offer(asked), facts, requester, assembled))
         }
         None => BuiltInAnswer::Answer(login_page(facts, &requester, assembled)),
     })
@@ -100,7 +100,7 @@ pub(super) fn logout(
 ) -> Result<BuiltInAnswer, Refusal> {
     Ok(match LogoutRequest::read(facts, &assembled.hosts, assembled.logout.get) {
         LogoutRequest::End(style) => {
-            BuiltInAnswer::Perform(sign_in_out_request(SignInOut::SignOut(style), facts, requester, assembled))
+            BuiltInAnswer::Pending(sign_in_out_request(SignInOut::SignOut(style), facts, requester, assembled))
         }
         LogoutRequest::Confirm(None) => BuiltInAnswer::Answer(confirm_page(None, facts, &requester, assembled)),
         LogoutRequest::Confirm(Some(reason)) => {

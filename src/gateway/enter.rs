@@ -41,5 +41,5 @@ pub(super) fn answer(
     };
     let hops = assembled.cookie.find_hops(facts.headers).iter().map(Hop::hash).collect();
     let entering = Entering { code, hops, next, live: requester.session.clone() };
-    Ok(BuiltInAnswer::Perform(sign_in_out_request(SignInOut::Enter(entering), facts, requester, assembled)))
+    Ok(BuiltInAnswer::Pending(sign_in_out_request(SignInOut::Enter(entering), facts, requester, assembled)))
 }

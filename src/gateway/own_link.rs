@@ -42,7 +42,7 @@ impl Gateway {
         let goes_on = ends && route.logout.passes_on;
         let onward = if goes_on { self.onward(facts, &requester, route, cut, assembled, owed) } else { None };
         let mut answer = built_in_pages::logout(facts, requester, assembled)?;
-        if let BuiltInAnswer::Perform(request) = &mut answer {
+        if let BuiltInAnswer::Pending(request) = &mut answer {
             request.onward = onward;
         }
         Ok(answer)

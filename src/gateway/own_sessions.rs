@@ -58,7 +58,7 @@ pub(super) fn answer(
         return Ok(BuiltInAnswer::Answer(answers::ask_login_again(assembled, facts)));
     };
     let action = SignInOut::OwnSessions(session, asked);
-    Ok(BuiltInAnswer::Perform(sign_in_out_request(action, facts, requester, assembled)))
+    Ok(BuiltInAnswer::Pending(sign_in_out_request(action, facts, requester, assembled)))
 }
 
 impl Gateway {

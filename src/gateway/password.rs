@@ -61,7 +61,7 @@ pub(super) fn answer(
     if *facts.method == Method::POST {
         cross_site::change(facts, &assembled.hosts)?;
         return match possible {
-            true => Ok(BuiltInAnswer::Perform(sign_in_out_request(
+            true => Ok(BuiltInAnswer::Pending(sign_in_out_request(
                 SignInOut::ChangePassword(session),
                 facts,
                 requester,

@@ -41,7 +41,7 @@ pub(crate) enum Received {
     Forward(Box<Forward>),
     /// This is the answer.
     Answer(Reply),
-    /// It signs in or out: read the body, then [`Gateway::perform`].
+    /// It signs in or out: read the body, then [`Gateway::sign_in_or_out`].
     BuiltIn(Box<SignInOutRequest>),
     /// Not known yet: see [`Gateway::resume`].
     Wait(Wait),
@@ -51,7 +51,7 @@ impl From<BuiltInAnswer> for Received {
     fn from(answer: BuiltInAnswer) -> Self {
         match answer {
             BuiltInAnswer::Answer(reply) => Self::Answer(reply),
-            BuiltInAnswer::Perform(request) => Self::BuiltIn(request),
+            BuiltInAnswer::Pending(request) => Self::BuiltIn(request),
         }
     }
 }

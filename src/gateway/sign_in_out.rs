@@ -116,7 +116,7 @@ impl SignInOutRequest {
 #[derive(Debug)]
 pub(super) enum BuiltInAnswer {
     Answer(Reply),
-    Perform(Box<SignInOutRequest>),
+    Pending(Box<SignInOutRequest>),
 }
 
 /// What is asked of the page of one's own sessions.

@@ -1,0 +1,57 @@
+//! Carries out what a request asks that signs in or out or changes something else of its user: slow work that must not
+//! stop half-way because the client disconnects.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::sign_in_out::{OwnSessions, SignInOut, SignInOutRequest};
+use super::sign_out::sign_out;
+use super::{Gateway, answers, app_cookies, to_the_end};
+use crate::values::reason::Reason;
+use crate::values::reply::Reply;
+
+impl Gateway {
+    /// Signs in or out. What it begins to end or to open is finished even if the caller goes away. `body` gives what
+    /// arrives of the request's body, or why it does not; a logout waits for it only when everything is over.
+    pub(crate) async fn sign_in_or_out(
+        self: &Arc<Self>,
+        mut request: Box<SignInOutRequest>,
+        body: impl Future<Output = Result<Bytes, Reason>>,
+    ) -> Reply {
+        // What was not written down does not go on.
+        request.onward = None;
+        let request = Arc::<SignInOutRequest>::from(request);
+        let done = self.carry_out(&request, body).await;
+        let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
+        let mut reply = done.unwrap_or_else(broken_down);
+        app_cookies::tell(&request.forgotten(&self.pipeline.debts), &request.assembled, &mut reply);
+        reply
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        request: &Arc<SignInOutRequest>,
+        body: impl Future<Output = Result<Bytes, Reason>>,
+    ) -> Option<Reply> {
+        let (gateway, asked) = (Arc::clone(self), Arc::clone(request));
+        match request.action.clone() {
+            SignInOut::ChangePassword(session) => {
+                let body = body.await;
+                to_the_end(async move { gateway.change_password(&asked, &session, body).await }).await
+            }
+            SignInOut::SignIn => {
+                let body = body.await;
+                to_the_end(async move { gateway.sign_in(&asked, body).await }).await
+            }
+            SignInOut::SignOut(style) => Some(gateway.sign_out(request, &sign_out(request, style), body).await),
+            SignInOut::Offer(wanted) => Some(gateway.offer(request, &wanted)),
+            SignInOut::Enter(entering) => to_the_end(async move { gateway.enter(&asked, &entering).await }).await,
+            SignInOut::OwnSessions(session, OwnSessions::List) => Some(gateway.list_own_sessions(request, &session)),
+            SignInOut::OwnSessions(session, OwnSessions::End) => {
+                let body = body.await;
+                to_the_end(async move { gateway.end_own_sessions(&asked, &session, body).await }).await
+            }
+        }
+    }
+}

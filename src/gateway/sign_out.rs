@@ -1,0 +1,106 @@
+//! A sign-out: what it ends, what applications hear of it, and what the browser has to forget.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+
+use super::Gateway;
+use super::app_cookies::host_name;
+use super::sign_in_out::{SignInOutRequest, read_form};
+use crate::logout::answer::{self, ResponseStyle};
+use crate::logout::browser_request::{BrowserRequest, CookieLine};
+use crate::logout::ending::Carried;
+use crate::logout::receipts::is_confirmed;
+use crate::logout::sign_out::SignOut;
+use crate::values::own_hosts::HostId;
+use crate::values::reason::Reason;
+use crate::values::reply::Reply;
+use crate::values::session_id::SessionKey;
+use crate::vault::browser_cookie::BrowserCookie;
+use crate::vault::debts::Debts;
+use crate::vault::request::withhold;
+
+impl Gateway {
+    /// Ends what the request names, and more where it asks for it; answers when that is over.
+    pub(super) async fn sign_out(
+        &self,
+        request: &SignInOutRequest,
+        sign_out: &SignOut,
+        body: impl Future<Output = Result<Bytes, Reason>>,
+    ) -> Reply {
+        let terms = request.assembled.terms();
+        let end = sign_out.end(&self.pipeline, terms.clone());
+        let (mut receipt, body) = match &request.last {
+            None => (end.await, body.await),
+            // The application waits for the body. The end does not.
+            Some(last) => tokio::join!(end, body.inspect(|body| last.give_body(body))),
+        };
+        // A body that says nothing usable is none.
+        let form = body.ok().and_then(|body| read_form(request, &body).ok());
+        if form.iter().chain([&request.query]).any(answer::wants_everywhere)
+            && let Some(user) = request.live_user.clone()
+        {
+            receipt = sign_out.end_elsewhere(user, receipt, &self.pipeline, terms).await;
+        }
+        let site = request.assembled.site();
+        let last = request.last.as_ref().filter(|_| is_confirmed(&receipt));
+        if let Some(reply) = last.and_then(|last| last.answer(&request.assembled)) {
+            return answer::with_cleared_cookies(reply, site.cookie.expire(), site.settings);
+        }
+        let next = answer::requested(form.as_ref(), &request.query);
+        sign_out.answer(receipt, next, &site, self.pipeline.clock.wall())
+    }
+}
+
+impl SignInOutRequest {
+    /// Cookies of applications that the browser has to forget: those of the sessions that are over now. The answer
+    /// tells it, so nothing of this host is owed to it any more.
+    pub(super) fn forgotten(&self, debts: &Debts) -> Vec<BrowserCookie> {
+        let host = host_name(&self.assembled, self.host);
+        let mut all = self.owed.clone();
+        for over in self.sessions.iter().filter(|session| session.has_ended()) {
+            all.extend(over.vault().map(|vault| vault.remembered(host)).unwrap_or_default());
+            over.keys().iter().for_each(|key| debts.settle(key, host));
+        }
+        all.extend(self.held.iter().cloned());
+        all
+    }
+
+    /// What applications hear of a logout, where there are any that are asked to sign out.
+    fn for_applications(&self) -> Option<Arc<BrowserRequest>> {
+        let mut request = self.leaving.clone()?;
+        if let Some(left) = withhold(&self.owed, &request.cookies.0) {
+            request.cookies = CookieLine(left);
+        }
+        Some(Arc::new(request))
+    }
+}
+
+/// What the request ends, and how its answer looks.
+pub(super) fn sign_out(request: &SignInOutRequest, style: ResponseStyle) -> SignOut {
+    SignOut {
+        sessions: request.sessions.clone(),
+        unknown: request.unknown.clone(),
+        carried: Carried {
+            cookies: usize::from(request.has_cookie),
+            browser: request.for_applications(),
+            passed_on: request.last.as_ref().map(|last| Arc::clone(last.request())),
+        },
+        style,
+        language: request.reader.language(),
+        host: request.host,
+        elsewhere: elsewhere_open(request),
+    }
+}
+
+/// The cookies of other hosts that the sessions of a request are open on, where their data is to be cleared as well.
+fn elsewhere_open(request: &SignInOutRequest) -> Vec<(SessionKey, Box<str>)> {
+    let assembled = &request.assembled;
+    if assembled.logout.clear_site_data.is_none() {
+        return Vec::new();
+    }
+    let (here, login) = (host_name(assembled, request.host), host_name(assembled, HostId::LOGIN));
+    let keys = request.sessions.iter().flat_map(|session| session.host_keys(login));
+    keys.filter(|(_, host)| **host != *here).collect()
+}
