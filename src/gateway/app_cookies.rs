@@ -8,7 +8,7 @@ use super::assembled::Assembled;
 use super::forward::Forward;
 use crate::admission::facts::RequestFacts;
 use crate::admission::permit::Permit;
-use crate::admission::upstream_head::CookieEdits;
+use crate::admission::upstream_response::CookieEdits;
 use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 use crate::http1::headers::{Headers, RequestHead};
 use crate::http1::own_cookies::ApplicationCookies;

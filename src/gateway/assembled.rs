@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admission::facts::RequestFacts;
+use crate::admission::head_rules::HeadRules;
 use crate::admission::identity_headers::IdentityHeaders;
-use crate::admission::upstream_head::HeadRules;
 use crate::credentials::basic::Basic;
 use crate::credentials::methods::SignInMethods;
 use crate::credentials::user_file::Users;

@@ -9,8 +9,9 @@ use http::{HeaderMap, Method};
 
 use super::answers;
 use super::assembled::Assembled;
+use crate::admission::head_rules::RequestContext;
 use crate::admission::permit::Permit;
-use crate::admission::upstream_head::{RequestContext, Rewritten};
+use crate::admission::upstream_request::Rewritten;
 use crate::http1::head_lines::HeadFields;
 use crate::http1::header_edits::HeaderEdits;
 use crate::http1::headers::{Headers, RequestHead};

@@ -9,7 +9,8 @@ use http::header::SET_COOKIE;
 
 use super::assembled::Assembled;
 use super::forward::Forward;
-use crate::admission::upstream_head::{CookieEdits, RequestContext};
+use crate::admission::head_rules::RequestContext;
+use crate::admission::upstream_response::CookieEdits;
 use crate::http1::head_lines::HeadFields;
 use crate::http1::header_edits::HeaderEdit;
 use crate::http1::headers::{Headers, RequestHead};

@@ -1,5 +1,7 @@
 //! Changes to a head as values: rules say what, the engine's glue does it.
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 #[cfg(test)]
 use http::HeaderMap;
@@ -94,6 +96,18 @@ fn capitalise(name: &mut [u8]) {
 /// Writes these parts of lines.
 pub(crate) fn put_parts(to: &mut BytesMut, parts: &[&[u8]]) {
     parts.iter().for_each(|part| to.extend_from_slice(part));
+}
+
+/// Edits, and those that are made after them.
+pub(crate) fn one_after_the_other<'a>(
+    edits: Cow<'a, [HeaderEdit]>,
+    later: Cow<'a, [HeaderEdit]>,
+) -> Cow<'a, [HeaderEdit]> {
+    match (&*edits, &*later) {
+        (_, []) => edits,
+        ([], _) => later,
+        (edits, later) => Cow::Owned([edits, later].concat()),
+    }
 }
 
 #[cfg(test)]

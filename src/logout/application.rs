@@ -9,7 +9,7 @@ use super::browser_request::BrowserRequest;
 use super::call::Call;
 use super::passed_on::PassedOn;
 use crate::admission::forwarded::Forwarded;
-use crate::admission::upstream_head::HeadRules;
+use crate::admission::head_rules::HeadRules;
 use crate::routes::app_logout::AppCall;
 use crate::routes::table::Route;
 use crate::session::record::Session;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::browser_request::CookieLine;
 use super::client::{ApplicationClient, OwnAnswer, OwnRequest};
 use crate::admission::forwarded::Forwarded;
-use crate::admission::upstream_head::HeadRules;
+use crate::admission::head_rules::HeadRules;
 use crate::http1::header_edits::put_line;
 use crate::routes::app_logout::{AppCall, CsrfToken, TokenSource, path_of};
 use crate::routes::table::Route;
