@@ -200,7 +200,8 @@ pub(super) mod tests {
         }
     }
 
-    fn last(host: &str, lines: &[&str]) -> LastJar {
+    /// What a session leaves behind at a host: these cookies.
+    pub(in super::super) fn last(host: &str, lines: &[&str]) -> LastJar {
         let asked = Asked { path: b"/", https: true, cross_site: false, now: WallTime(0) };
         let mut jar = LastJar::empty(host);
         lines.iter().for_each(|line| jar.take(asked, line.as_bytes()));

@@ -117,7 +117,75 @@ impl PartOf {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::task::Poll;
+
+    use async_trait::async_trait;
+
+    use super::super::application::tests::{applications, last, route_with_call};
+    use super::super::application::{Due, Leaving};
+    use super::super::client::{OwnAnswer, OwnRequest};
     use super::*;
+    use crate::audit::{Format, LogSettings};
+    use crate::routes::pool::Pool;
+    use crate::session::record::tests::session;
+    use crate::values::application_outcome::CallFailure;
+    use crate::values::end_cause::EndCause;
+    use crate::values::time::WallTime;
+
+    /// An application that is slow, and counts.
+    #[derive(Debug, Default)]
+    struct Slow {
+        now: AtomicUsize,
+        most: AtomicUsize,
+        done: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl ApplicationClient for Slow {
+        async fn send(&self, _: &Pool, _: u64, _: OwnRequest) -> Result<OwnAnswer, CallFailure> {
+            self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            // Whoever may begin has begun meanwhile.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            self.now.fetch_sub(1, Ordering::SeqCst);
+            self.done.fetch_add(1, Ordering::SeqCst);
+            Ok(OwnAnswer { status: 200, ..OwnAnswer::default() })
+        }
+    }
+
+    #[test]
+    fn eight_at_a_time() {
+        const ALL: usize = 40;
+        let (of, jars) = (applications(vec![route_with_call("POST /logout")]), [last("app.test", &["sid=1; Path=/"])]);
+        let (session, clock, slow) = (session(), Clock::manual().0, Arc::new(Slow::default()));
+        let (log, _) = Log::to_memory(LogSettings { format: Format::Text, access: false });
+        let leaving = Leaving {
+            session: &session,
+            cause: EndCause::Idle,
+            jars: &jars,
+            browser: None,
+            passed_on: None,
+            now: WallTime(0),
+        };
+        let part = PartOf { logout_id: "id".into(), session: Arc::clone(&session), log, clock };
+        let calls = Arc::new(Calls::default());
+        calls.set_client(Arc::<Slow>::clone(&slow));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            for _ in 0..ALL {
+                let Some(Due::Call(call)) = of.due(leaving).pop() else { panic!("no call") };
+                assert_eq!(calls.queue(*call, &part).result, ApplicationOutcome::Queued);
+            }
+            poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if slow.done.load(Ordering::SeqCst) == ALL { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        });
+        assert_eq!(slow.most.load(Ordering::SeqCst), 8);
+    }
 
     #[test]
     fn only_so_many_wait() {

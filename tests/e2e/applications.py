@@ -1,5 +1,6 @@
 """Real applications on loopback, with their data in a folder of the test, and what they were sent."""
 
+import getpass
 import json
 import os
 import re
@@ -82,7 +83,7 @@ def mariadb(folder):
     """Debian's MariaDB, with an empty password for root, at a socket in the folder and at no port."""
     data = folder / "mariadb"
     # A server that root starts runs as root, too: nobody else reads the folder of the test.
-    usual = ["--no-defaults", f"--datadir={data}", "--user=root"]
+    usual = ["--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}"]
     install = ["mariadb-install-db", *usual, "--auth-root-authentication-method=normal", "--skip-test-db"]
     subprocess.run(install, check=True, capture_output=True)
     command = ["mariadbd", *usual, f"--socket={folder}/mariadb.sock", f"--pid-file={folder}/mariadb.pid",

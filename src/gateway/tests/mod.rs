@@ -47,6 +47,7 @@ mod clearing;
 mod cookies;
 mod hand_over;
 mod landing;
+mod own_link;
 mod own_sessions;
 mod passing;
 mod passwords;
