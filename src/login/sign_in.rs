@@ -80,21 +80,25 @@ impl SignInFlow<'_> {
     }
 
     /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves
-    /// nobody without a session.
+    /// nobody without a session. What the same user has under way in it goes on in the new one.
     async fn open(&self, accepted: Accepted, browser: Browser<'_>) -> Result<SignedIn, Refusal> {
         let Accepted { user, identity, method } = accepted;
         let stamp = self.attempts.methods.stamp_of(&user, self.keys);
         let (device, address) = (browser.device, browser.client);
         let host = browser.host.map(Into::into);
         let sign_in = SignIn { user: Arc::new(user), identity, stamp, device, address, host };
-        let opened = self.pipeline.sessions.open(sign_in, self.pipeline.clock.now()).await;
+        let (sessions, now) = (&self.pipeline.sessions, self.pipeline.clock.now());
+        let (over, opened) = match browser.sessions.iter().find(|earlier| sessions.goes_on(earlier, &sign_in, now)) {
+            Some(earlier) => sessions.open_again(earlier, sign_in, now).await,
+            None => (Vec::new(), sessions.open(sign_in, now).await),
+        };
+        let answered = self.terms.clone().answered(Carried { cookies: 1, ..Carried::default() });
+        self.pipeline.end(Which::Ended(over), answered.clone()).await;
         let Opened { id, session, evicted } = opened.map_err(not_opened)?;
         self.pipeline.end(Which::Ended(evicted), self.terms.clone()).await;
-        take_over_cookies(&session, browser.sessions);
-        self.pipeline.sessions.save_cookies(&session).await;
-        let previous = Which::These(browser.sessions.to_vec(), EndCause::SignedInAgain);
-        let carried = Carried { cookies: 1, ..Carried::default() };
-        self.pipeline.end(previous, self.terms.clone().answered(carried)).await;
+        sessions.save_cookies(&session).await;
+        let others = browser.sessions.iter().filter(|earlier| !earlier.is_succeeded()).cloned().collect();
+        self.pipeline.end(Which::These(others, EndCause::SignedInAgain), answered).await;
         self.attempts.accepted(&session, method);
         Ok(SignedIn { session, cookies: vec![self.cookie.set(&id)] })
     }
@@ -106,7 +110,8 @@ impl SignInFlow<'_> {
     }
 }
 
-/// The same user in the same browser keeps the cookies of applications. Those of another user end with their session.
+/// At a further host, too, the same user in the same browser keeps the cookies of applications. Those of another user
+/// end with their session.
 pub(crate) fn take_over_cookies(session: &Session, earlier: &[Arc<Session>]) {
     let of_user = earlier.iter().filter(|earlier| earlier.user() == session.user() && !earlier.has_ended());
     for earlier in of_user.filter_map(|earlier| earlier.vault()) {

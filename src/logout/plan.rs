@@ -39,16 +39,19 @@ pub(crate) enum Step {
 /// The steps, in order.
 ///
 /// A replica that lost the race for a session only cuts its own connections: the winner does the rest and audits it.
+/// Where a user has signed in again in the same browser, what acts in the session's name goes on, and so do the cookies
+/// of applications.
 pub(crate) fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
     let end = Step::End { confirmed: ended.confirmed };
-    let cut = Step::Cut { grace: terms.settings.grace, quiet: ended.quiet };
-    let won = ended.end == End::Won;
+    let (won, all) = (ended.end == End::Won, !ended.goes_on);
+    let cut = all.then_some(Step::Cut { grace: terms.settings.grace, quiet: ended.quiet });
+    let cookies = all.then_some(Step::Cookies);
     let browser = terms.request.as_ref().and_then(|request| request.browser.as_ref());
-    let calls = won && !terms.applications.is_empty();
+    let calls = all && won && !terms.applications.is_empty();
     let applications = calls.then_some(Step::Applications { at_once: browser.is_some() });
     let answer = terms.request.as_ref().map(|request| Step::Answer { cookies: request.cookies });
     let audit = won.then_some(Step::Audit);
-    [Some(end), Some(cut), Some(Step::Cookies), applications, answer, audit].into_iter().flatten().collect()
+    [Some(end), cut, cookies, applications, answer, audit].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -94,11 +97,16 @@ mod tests {
         ];
         for (end, confirmed, quiet, request, calls, want) in cases {
             for cause in EndCause::ALL {
-                let ended = Ended { session: session(), cause, end, confirmed, quiet };
+                let ended = Ended { session: session(), cause, end, confirmed, quiet, goes_on: false };
                 let routes = if calls { vec![route_with_call("POST /logout")] } else { Vec::new() };
                 let applications = Arc::new(applications(routes));
                 let terms = Terms { settings: Arc::new(settings()), applications, request: request.clone() };
-                assert_eq!(plan(&Ending { ended, terms }), want, "{end:?} {confirmed} {request:?} {calls} {cause:?}");
+                let mut ending = Ending { ended, terms };
+                assert_eq!(plan(&ending), want, "{end:?} {confirmed} {request:?} {calls} {cause:?}");
+                // Nothing but the name of the session is over.
+                ending.ended.goes_on = true;
+                let want = want.iter().filter(|step| matches!(step, Step::End { .. } | Answer { .. } | Audit));
+                assert!(plan(&ending).iter().eq(want), "{end:?} {request:?} {calls}: goes on");
             }
         }
     }

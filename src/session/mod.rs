@@ -9,6 +9,8 @@ mod end_mark;
 mod epoch;
 mod expiry_queue;
 pub(crate) mod hand_over;
+pub(crate) mod hold;
+mod life;
 pub mod lifetime;
 pub mod live;
 mod loads;

@@ -1,20 +1,18 @@
 //! One session. Shared by everything that acts in its name.
 //!
-//! Size of a plain local user's session, in bytes, with all indexes: the record 176 (its `Arc` and the key of the
+//! Size of a plain local user's session, in bytes, with all indexes: the record 200 (its `Arc` and the key of the
 //! sign-in included), its place in the key index 47 to 94 and in the user index about 30 (tables and lists double
-//! when they are full), its turn in the sweeper 40 to 75: 290 to 370, under the budget of 400. The user's name and
+//! when they are full), its turn in the sweeper 40 to 75: 314 to 394, under the budget of 400. The user's name and
 //! identity are shared between the sessions of a user.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::end_mark::{EndMark, WriteGuard};
 use super::epoch::Epoch;
-use super::live::{Cut, LiveConnections};
+use super::life::Life;
 use super::saved;
 use super::sign_in::SignIn;
 use super::store::{End, HostKey, Record};
@@ -37,16 +35,12 @@ const NO_KEY: SessionKey = SessionKey::from_bytes([0; 32]);
 pub struct Session {
     name: SessionKey,
     user: Arc<UserKey>,
-    /// A reload exchanges it, while requests act in its name.
-    identity: ArcSwap<Identity>,
-    stamp: Mutex<Option<CredentialStamp>>,
+    /// See [`Session::life`].
+    own_life: Life,
     device: Device,
     address: ClientAddress,
     affinity: u64,
     created: u32,
-    last_seen: AtomicU32,
-    ended: EndMark,
-    live: LiveConnections,
     /// The epoch in which the store was last heard of it.
     confirmed: AtomicU32,
     rare: OnceLock<Box<Rare>>,
@@ -55,12 +49,14 @@ pub struct Session {
 /// What many sessions never have.
 #[derive(Debug, Default)]
 struct Rare {
+    /// The session whose life goes on in this one.
+    first: Option<Arc<Session>>,
     /// The own host of the sign-in, where that is not the login host.
     host: Option<Box<str>>,
     /// The keys of further hosts.
     further: Mutex<Vec<HostKey>>,
-    /// The cookies of applications.
-    vault: Vault,
+    /// The cookies of applications. They go on when the user signs in again.
+    vault: Arc<Vault>,
 }
 
 impl Session {
@@ -75,21 +71,52 @@ impl Session {
         Self::made(sign_in, affinity, NO_KEY, now)
     }
 
+    /// A session of the same user in the same browser as an earlier one, whose life goes on in it as soon as it is
+    /// passed on.
+    pub(super) fn after(earlier: &Arc<Self>, sign_in: SignIn, name: SessionKey, now: Moment) -> Self {
+        let life = earlier.life();
+        life.identity.store(Arc::clone(&sign_in.identity));
+        *life.stamp.lock() = sign_in.stamp;
+        life.touch(now);
+        let (host, vault) = (sign_in.host.clone(), Arc::clone(&earlier.rare().vault));
+        // The first one of all: however often somebody signs in again, no others are kept.
+        let first = earlier.rare().first.as_ref().unwrap_or(earlier);
+        let rare = Rare { first: Some(Arc::clone(first)), host, vault, ..Rare::default() };
+        Self { rare: Box::new(rare).into(), ..Self::new(sign_in, name, now) }
+    }
+
+    /// What exchanges go by: after a sign-in again that of the session before.
+    pub(super) fn life(&self) -> &Life {
+        let first = self.rare.get().and_then(|rare| rare.first.as_ref());
+        first.map_or(&self.own_life, |first| &first.own_life)
+    }
+
+    /// Passes the life of the earlier session on to this one. False if it is over.
+    pub(super) fn follow(&self, earlier: &Self) -> bool {
+        earlier.life().pass_to(self.name)
+    }
+
+    /// The name of the session that goes on in place of this one, if there is one.
+    pub(super) fn successor(&self) -> Option<SessionKey> {
+        self.life().successor_of(&self.name)
+    }
+
+    /// Whether the user has signed in again in the same browser: another session goes on in place of this one.
+    pub(crate) fn is_succeeded(&self) -> bool {
+        self.successor().is_some()
+    }
+
     fn made(sign_in: SignIn, affinity: u64, name: SessionKey, now: Moment) -> Self {
         // The sign-in's parts one by one: as one field its size would be rounded up.
         let SignIn { user, identity, stamp, device, address, host } = sign_in;
         Self {
             name,
             user,
-            identity: ArcSwap::new(identity),
-            stamp: Mutex::new(stamp),
+            own_life: Life::new(identity, stamp, now),
             device,
             address,
             affinity,
             created: now.seconds(),
-            last_seen: AtomicU32::new(now.seconds()),
-            ended: EndMark::default(),
-            live: LiveConnections::default(),
             confirmed: AtomicU32::default(),
             rare: host.map_or_else(OnceLock::new, |host| Box::new(Rare { host: Some(host), ..Rare::default() }).into()),
         }
@@ -103,10 +130,14 @@ impl Session {
         let age_when_last_seen = Duration::from_secs(record.last_seen.0.saturating_sub(record.created.0));
         let created = clock.moment_of(record.created).min(last_seen.before(age_when_last_seen));
         let mut session = Self::new(sign_in, record.name, created);
-        *session.last_seen.get_mut() = last_seen.seconds();
+        session.touch(last_seen);
         if !record.further.is_empty() || record.version > 0 {
             let rare = session.rare.take().unwrap_or_default();
-            session.rare = OnceLock::from(Box::new(Rare { further: record.further.clone().into(), vault, ..*rare }));
+            session.rare = OnceLock::from(Box::new(Rare {
+                further: record.further.clone().into(),
+                vault: Arc::new(vault),
+                ..*rare
+            }));
         }
         Some(session)
     }
@@ -152,23 +183,23 @@ impl Session {
 
     /// Who is signed in, for people and applications, as the user's source says it at this moment.
     pub fn identity(&self) -> Arc<Identity> {
-        self.identity.load_full()
+        self.life().identity.load_full()
     }
 
     /// What was stored of the user's password at the sign-in, or when it was last changed in this session's name.
     pub(crate) fn stamp(&self) -> Option<CredentialStamp> {
-        *self.stamp.lock()
+        *self.life().stamp.lock()
     }
 
     /// From now on this is who is signed in. Exchanges that have their permit already are judged again by whoever
     /// calls this.
     pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
-        self.identity.store(identity);
+        self.life().identity.store(identity);
     }
 
     /// From now on the session belongs to this password.
     pub(super) fn set_stamp(&self, stamp: CredentialStamp) {
-        *self.stamp.lock() = Some(stamp);
+        *self.life().stamp.lock() = Some(stamp);
     }
 
     /// The browser of the sign-in.
@@ -188,7 +219,7 @@ impl Session {
 
     /// When the session was last used, to the second.
     pub fn last_seen(&self) -> Moment {
-        Moment::from_seconds(self.last_seen.load(Ordering::Relaxed))
+        self.life().last_seen()
     }
 
     /// The key of the sign-in: what stores know the session by.
@@ -208,12 +239,12 @@ impl Session {
 
     /// The cookies of applications, where there are any. A session without a key has none.
     pub(crate) fn vault(&self) -> Option<&Vault> {
-        self.rare.get().map(|rare| &rare.vault)
+        self.rare.get().map(|rare| &*rare.vault)
     }
 
     /// The same, made where it is missing.
     pub(crate) fn open_vault(&self) -> Option<&Vault> {
-        (self.name != NO_KEY).then(|| &self.rare().vault)
+        (self.name != NO_KEY).then(|| &*self.rare().vault)
     }
 
     fn rare(&self) -> &Rare {
@@ -233,39 +264,27 @@ impl Session {
 
     /// Whether the end mark is set. It is never taken back.
     pub fn has_ended(&self) -> bool {
-        self.ended.is_set()
+        self.life().ended.is_set()
     }
 
     /// Why it ended; `None` while it lives.
     pub(crate) fn ended(&self) -> Option<EndCause> {
-        self.ended.cause()
+        self.life().ended.cause()
     }
 
     /// How many connections act in its name at this moment.
     pub fn live_connections(&self) -> usize {
-        self.live.count()
+        self.life().live.count()
     }
 
     /// Notes that the session is used. Never brings one back: there is nothing here to insert into.
     pub(crate) fn touch(&self, now: Moment) {
-        let now = now.seconds();
-        // Most requests of one second find it noted already; a load is cheaper than a write to a shared line.
-        if self.last_seen.load(Ordering::Relaxed) < now {
-            self.last_seen.fetch_max(now, Ordering::Relaxed);
-        }
-    }
-
-    /// Registers an exchange of a connection, then reads the end mark: `None` if the session has ended, so a
-    /// logout between the look-up and this moment is not missed.
-    pub fn hold(self: Arc<Self>, cut: &Arc<Cut>) -> Option<Hold> {
-        let among = self.live.register(cut);
-        let hold = Hold { identity: self.identity(), session: self, cut: Arc::clone(cut), among };
-        (!hold.session.has_ended()).then_some(hold)
+        self.life().touch(now);
     }
 
     /// Asks everything that acts in the session's name to end, and answers how many connections that were.
     pub(crate) fn cut(&self, grace: Duration) -> usize {
-        self.live.cut_all(grace)
+        self.life().live.cut_all(grace)
     }
 
     /// Ends a session that is not in the table: only its mark and its connections remain. Returns how many connections
@@ -274,20 +293,26 @@ impl Session {
         if self.mark(cause) { self.cut(grace) } else { 0 }
     }
 
-    /// Sets the end mark. True for the one caller that set it.
+    /// Sets the end mark, which is that of its successor as well. True for the one caller that set it: it has to take
+    /// the successor out, if there is one by then.
     pub(super) fn mark(&self, cause: EndCause) -> bool {
-        self.ended.set(cause)
+        self.life().ended.set(cause)
+    }
+
+    /// The same, unless there is a successor: that one goes on.
+    pub(super) fn mark_alone(&self, cause: EndCause) -> bool {
+        self.life().end_of(&self.name, cause)
     }
 
     /// Whether a write in its name is announced and not finished.
     pub(super) fn has_writes(&self) -> bool {
-        self.ended.is_awaited()
+        self.life().ended.is_awaited()
     }
 
-    /// Adds the key of another own host, unless the session has ended.
+    /// Adds the key of another own host, unless the session has ended, or another one goes on in its place.
     pub(super) fn add_key(&self, key: HostKey) -> bool {
         let mut further = self.rare().further.lock();
-        let live = !self.has_ended();
+        let live = !self.has_ended() && !self.is_succeeded();
         if live {
             further.push(key);
         }
@@ -329,46 +354,6 @@ impl Session {
     }
 }
 
-/// The proof that an exchange is registered with a session that had not ended. Dropped, it deregisters.
-#[derive(Debug)]
-pub struct Hold {
-    session: Arc<Session>,
-    identity: Arc<Identity>,
-    cut: Arc<Cut>,
-    among: usize,
-}
-
-impl Hold {
-    /// How many exchanges were registered with the session when this one was, itself included.
-    pub(crate) fn among(&self) -> usize {
-        self.among
-    }
-
-    /// The session.
-    pub(crate) fn session(&self) -> &Arc<Session> {
-        &self.session
-    }
-
-    /// Who is signed in, as it was when the exchange was registered: who is judged is who is sent on.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
-    /// session has ended.
-    pub fn begin_write(&self) -> Option<WriteGuard<'_>> {
-        self.session.ended.begin_write()
-    }
-}
-
-impl Drop for Hold {
-    /// The cut ends with its exchange: between two requests a connection belongs to no session.
-    fn drop(&mut self) {
-        self.session.live.deregister(&self.cut);
-        self.cut.disarm();
-    }
-}
-
 /// A session that has ended, and why. Its holder must run the rest of the logout.
 #[derive(Clone, Debug)]
 #[must_use = "an ended session still has connections to cut and an audit line to write: give it to logout::Pipeline"]
@@ -384,6 +369,9 @@ pub struct Ended {
     pub(crate) confirmed: bool,
     /// Whether all writes that were announced in its name were made, or given up, in time.
     pub(crate) quiet: bool,
+    /// Only its name ended: what acts in it, and the cookies of applications, have gone over to the next session of the
+    /// same user in the same browser.
+    pub(crate) goes_on: bool,
 }
 
 #[cfg(test)]
@@ -427,6 +415,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_record_keeps_its_budget() {
-        assert!(size_of::<Session>() + 2 * size_of::<usize>() <= 176, "{}", size_of::<Session>());
+        let counts = 2 * size_of::<usize>();
+        assert!(size_of::<Session>() + counts <= 200, "{}", size_of::<Session>());
     }
 }

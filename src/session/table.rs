@@ -4,6 +4,7 @@
 //! store, then answer. A look-up reads the table and the mark; nothing that looks up or touches ever inserts. What the
 //! table does not know is read from the store ([`loading`]), if there is one.
 
+mod again;
 mod cookies;
 mod ends;
 mod loading;
@@ -199,11 +200,15 @@ impl SessionTable {
             backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
         }
         reservation.keep();
-        self.by_key.insert(key, Arc::clone(&session));
-        let too_many = self.enter_user(&session);
-        self.expiry_queue.schedule(key, self.lifetime().earliest_end(now, now));
-        let evicted = self.end_all(too_many, EndCause::OneTooMany).await;
+        self.enter_new(&session, now);
+        let evicted = self.end_all(self.surplus(&session), EndCause::OneTooMany).await;
         Ok(Opened { id, session, evicted })
+    }
+
+    fn enter_new(&self, session: &Arc<Session>, now: Moment) {
+        self.by_key.insert(*session.name(), Arc::clone(session));
+        self.enter_user(session);
+        self.expiry_queue.schedule(*session.name(), self.lifetime().earliest_end(now, now));
     }
 
     /// What is known of a key. A session whose time is up is over, swept or not; with a store it may have been used at
@@ -309,10 +314,14 @@ impl SessionTable {
         reserved.map(|_| SlotReservation(&self.count)).map_err(|_| NotOpened::Full)
     }
 
-    /// Enters a session in its user's list and answers those that must go.
-    fn enter_user(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
-        let mut sessions = self.by_user.entry(session.shared_user()).or_default();
-        sessions.push(Arc::clone(session));
+    /// Enters a session in its user's list.
+    fn enter_user(&self, session: &Arc<Session>) {
+        self.by_user.entry(session.shared_user()).or_default().push(Arc::clone(session));
+    }
+
+    /// The sessions that must go because the user has this one.
+    fn surplus(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
+        let sessions = self.list(session.user());
         let mut others: Vec<_> = sessions.iter().filter(|other| !Arc::ptr_eq(other, session)).cloned().collect();
         let surplus = sessions.len().saturating_sub(self.limits.max_per_user.load(Ordering::Relaxed));
         others.sort_by_key(|other| other.last_seen());
@@ -322,18 +331,20 @@ impl SessionTable {
 
     /// Takes out a session whose end mark is set.
     fn remove(&self, session: &Arc<Session>) {
-        let keys = session.keys();
         // First: a browser whose key is not found any more is told at once what it has to forget. With the next answer
         // it may have the key of somebody else.
         self.leave_debts(session);
-        for key in keys {
-            self.by_key.remove(&key);
-        }
+        self.strike_out(session);
+    }
+
+    /// Takes a session out of all lists.
+    fn strike_out(&self, session: &Arc<Session>) {
+        let was_there = session.keys().iter().filter_map(|key| self.by_key.remove(key)).count() > 0;
         if let Some(mut sessions) = self.by_user.get_mut(session.user()) {
             sessions.retain(|other| !Arc::ptr_eq(other, session));
         }
         self.by_user.remove_if(session.user(), |_, sessions| sessions.is_empty());
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(usize::from(was_there), Ordering::Relaxed);
     }
 }
 
@@ -370,6 +381,8 @@ impl Hasher for KeyHasher {
     }
 }
 
+#[cfg(test)]
+mod again_tests;
 #[cfg(test)]
 mod cookie_tests;
 #[cfg(test)]

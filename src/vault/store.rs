@@ -20,7 +20,7 @@ const MOST_REMEMBERED: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
     pub(super) hosts: Mutex<Hosts>,
-    /// The version that the store has. Whoever writes the next one holds it.
+    /// The version that the store has. Whoever writes the next one, or has another session go on with it, holds it.
     pub(crate) stored_version: tokio::sync::Mutex<u32>,
 }
 
@@ -144,6 +144,12 @@ impl Vault {
     /// The store does not have what [`Vault::save`] gave.
     pub(crate) fn note_unsaved(&self) {
         self.hosts.lock().unsaved = true;
+    }
+
+    /// It belongs to another session from now on, of which the store has no cookies.
+    pub(crate) fn note_moved(&self) {
+        let mut hosts = self.hosts.lock();
+        hosts.unsaved = !hosts.list.is_empty();
     }
 
     /// A vault that a store has kept in this version. `None` if it is broken, or of a later form.

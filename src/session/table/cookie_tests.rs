@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt;
 
-use super::tests::{AT_START, file_keys, open, settings};
+use super::tests::{AT_START, file_keys, open, settings, sign_in};
 use super::*;
 use crate::session::store::Record;
 use crate::session::store::faulty::{FaultyStore, Mood};
@@ -69,6 +69,28 @@ async fn cookies_that_were_saved_survive_a_crash() {
     set(&again, &["sid=; Max-Age=0; Path=/"]);
     table.save_cookies(&again).await;
     assert_eq!(sent(&after_crash(&store, &session).await.unwrap()), "", "a deletion is a change");
+}
+
+#[tokio::test]
+async fn cookies_go_on_with_a_sign_in_again_and_are_kept_under_the_new_name() {
+    let store = FaultyStore::new();
+    let table = table_over(&store, file_keys());
+    let first = open(&table, "alice", AT_START).await.session;
+    set(&first, &["sid=secret-1; HttpOnly; Path=/", "theme=dark; Path=/"]);
+    table.save_cookies(&first).await;
+    set(&first, &["sid=secret-2; HttpOnly; Path=/"]);
+    let second = table.open_again(&first, sign_in("alice"), AT_START).await.1.unwrap().session;
+    table.save_cookies(&second).await;
+    let kept = after_crash(&store, &second).await.unwrap();
+    assert_eq!((sent(&kept), kept.vault().unwrap().remembered(HOST).len()), ("sid=secret-2".to_owned(), 1));
+    // An answer to what the first one had asked.
+    set(&first, &["sid=secret-3; HttpOnly; Path=/"]);
+    assert_eq!(sent(&second), "sid=secret-3");
+    table.save_cookies(&first).await;
+    assert_eq!(sent(&after_crash(&store, &second).await.unwrap()), "sid=secret-3");
+    assert_eq!(record_of(&store, &second).await.version, 2);
+    let _ = table.end(&second, EndCause::Logout).await;
+    assert_eq!((second.close_vault().dropped, sent(&first)), (1, String::new()), "a logout drops them");
 }
 
 #[tokio::test]

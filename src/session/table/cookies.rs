@@ -54,12 +54,13 @@ impl SessionTable {
         for _ in 0..TRIES {
             let Some(jar) = vault.save() else { return Ok(()) };
             let mut unsaved = Unsaved { vault, armed: true };
-            match backing.set_jar(session.name(), *stored + 1, &jar).await? {
+            let name = session.successor().unwrap_or(*session.name());
+            match backing.set_jar(&name, *stored + 1, &jar).await? {
                 JarWrite::Written => *stored += 1,
                 JarWrite::Gone => {}
                 JarWrite::Outdated => {
                     // A write that was not confirmed was done after all, or another replica was faster.
-                    let Some(record) = backing.load(session.name()).await? else { return Ok(()) };
+                    let Some(record) = backing.load(&name).await? else { return Ok(()) };
                     *stored = record.version;
                     continue;
                 }

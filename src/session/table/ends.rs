@@ -42,7 +42,13 @@ impl SessionTable {
     /// unless the store has not confirmed that end.
     pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
         // All marks first: from then on none of them is served, however long the store takes.
-        let (marked, others): (Vec<_>, Vec<_>) = sessions.into_iter().partition(|session| session.mark(cause));
+        let (mut marked, mut others) = (Vec::new(), Vec::new());
+        for session in sessions {
+            match self.mark(&session, cause) {
+                Some(current) => marked.push(current),
+                None => others.push(session),
+            }
+        }
         let Some(backing) = &self.backing else {
             marked.iter().for_each(|session| self.remove(session));
             wait_for_writes(&marked).await;
@@ -64,7 +70,7 @@ impl SessionTable {
         let Some(backing) = &self.backing else {
             return EndsOfUser { ended: self.end_all(self.list(user), cause).await, confirmed: true };
         };
-        let marked: Vec<_> = self.list(user).into_iter().filter(|session| session.mark(cause)).collect();
+        let marked: Vec<_> = self.list(user).iter().filter_map(|session| self.mark(session, cause)).collect();
         self.withdraw(backing, &marked);
         let epoch = backing.epoch();
         let end = self.ending(backing, &marked, backing.end_all_of(user));
@@ -136,13 +142,17 @@ impl SessionTable {
 
     /// The store has ended them: here the mark comes last, and the store decides who ended them, whoever sets the mark.
     async fn end_as_told(&self, backing: &Backing, over: Vec<(Arc<Session>, End)>) -> Vec<Ended> {
-        let sessions: Vec<_> = over.iter().map(|(session, _)| Arc::clone(session)).collect();
-        for session in &sessions {
-            if session.mark(EndCause::Idle) {
+        let mut over = over;
+        over.retain(|(session, _)| {
+            let is_marked = session.mark_alone(EndCause::Idle);
+            if is_marked {
                 backing.dead.ended_elsewhere(*session.name());
                 self.remove(session);
             }
-        }
+            // Where the user has signed in again meanwhile nothing is over.
+            is_marked || !session.is_succeeded()
+        });
+        let sessions: Vec<_> = over.iter().map(|(session, _)| Arc::clone(session)).collect();
         wait_for_writes(&sessions).await;
         over.into_iter().map(|(session, end)| ended(session, EndCause::Idle, end, true)).collect()
     }
@@ -214,6 +224,16 @@ impl SessionTable {
         Ok(Some(ended(session, EndCause::Logout, end, true)))
     }
 
+    /// Sets the end mark of a session. Answers, to the one caller that set it, which session has to leave the table:
+    /// the one that goes on in place of this one, if its user has signed in again.
+    pub(super) fn mark(&self, session: &Arc<Session>, cause: EndCause) -> Option<Arc<Session>> {
+        // The mark first: see `Life::pass_to`.
+        session.mark(cause).then(|| {
+            let successor = session.successor().and_then(|name| self.by_key.get(&name).map(|entry| Arc::clone(&entry)));
+            successor.unwrap_or_else(|| Arc::clone(session))
+        })
+    }
+
     /// Takes marked sessions out of the table, and notes that no old record of them may bring them back.
     fn withdraw(&self, backing: &Backing, marked: &[Arc<Session>]) {
         backing.dead.begin(marked);
@@ -221,7 +241,7 @@ impl SessionTable {
     }
 
     /// Notes what the store said about marked sessions.
-    async fn settled(
+    pub(super) async fn settled(
         &self,
         backing: &Backing,
         marked: Vec<Arc<Session>>,
@@ -250,7 +270,7 @@ impl SessionTable {
         // Noted first: an old record that is entered after this is seen to be dead, one entered before is found here.
         backing.dead.ended_elsewhere(*name);
         let session = self.by_key.get(name).map(|entry| Arc::clone(entry.value()))?;
-        session.mark(cause).then(|| self.remove(&session));
+        session.mark_alone(cause).then(|| self.remove(&session));
         Some(session)
     }
 }
@@ -260,7 +280,7 @@ const RETRY: Duration = Duration::from_secs(2);
 
 pub(super) fn ended(session: Arc<Session>, cause: EndCause, end: End, confirmed: bool) -> Ended {
     let quiet = !session.has_writes();
-    Ended { session, cause, end, confirmed, quiet }
+    Ended { session, cause, end, confirmed, quiet, goes_on: false }
 }
 
 /// Whether an end by another caller is not confirmed yet, also because the store is slow.
@@ -273,7 +293,7 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Waits until every write that was announced before the marks were set is made. Such a write waits for nothing: what
 /// takes longer than `PATIENCE` is a thread that does not get its turn.
-async fn wait_for_writes(marked: &[Arc<Session>]) {
+pub(super) async fn wait_for_writes(marked: &[Arc<Session>]) {
     let awaited = || marked.iter().any(|session| session.has_writes());
     let all_quiet = async {
         while awaited() {

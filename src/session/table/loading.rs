@@ -124,7 +124,7 @@ impl SessionTable {
     fn enter(&self, record: &Record, restored: &Arc<Session>) {
         record.keys().for_each(|key| _ = self.by_key.insert(*key, Arc::clone(restored)));
         // The next sign-in makes room: loading a session never ends another one.
-        let _ = self.enter_user(restored);
+        self.enter_user(restored);
         self.expiry_queue.schedule(record.name, self.earliest_end(restored));
     }
 

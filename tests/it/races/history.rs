@@ -78,6 +78,8 @@ pub struct History {
     pub used: Vec<Used>,
     pub ended: Vec<Ended>,
     pub heads: Vec<Head>,
+    /// Each session that went on in another one, since its user signed in again in the same browser.
+    pub successions: Vec<(Session, Session)>,
 }
 
 /// How long sessions live by the gateway's clock.
@@ -110,6 +112,8 @@ struct Story {
     heads: Vec<Nanos>,
     /// When its end was answered first.
     over: Option<Nanos>,
+    /// When the end of what acts in its name was answered: where it went on in another session, with that one.
+    quiet: Option<Nanos>,
     /// When an end was asked for first.
     doubtful: Option<Nanos>,
 }
@@ -121,7 +125,8 @@ impl History {
         for (story, opened) in self.stories().iter_mut().zip(&self.opened) {
             story.used.sort_unstable_by_key(|used| used.asked.time);
             let after_end = |time: Nanos| story.over.is_some_and(|over| time > over);
-            wrongs.late_heads += story.heads.iter().filter(|at| after_end(**at)).count();
+            let late = |time: Nanos| story.quiet.is_some_and(|quiet| time > quiet);
+            wrongs.late_heads += story.heads.iter().filter(|at| late(**at)).count();
             let served = story.used.iter().filter(|used| used.outcome == Outcome::Served);
             wrongs.resurrected += served.filter(|used| after_end(used.asked.time)).count();
             wrongs.outlived += outlived(story, opened, lives);
@@ -151,7 +156,33 @@ impl History {
                 }
             }
         }
+        self.succeed(&mut stories);
         stories
+    }
+
+    /// What acts in a session's name is over with the last one that it may have gone on in: of two sign-ins with the
+    /// same cookie at the same time it is one of both. Whoever ended the session at that time may have ended the next.
+    fn succeed(&self, stories: &mut [Story]) {
+        stories.iter_mut().for_each(|story| story.quiet = story.over);
+        let mut next_of: HashMap<Session, Vec<Session>> = HashMap::new();
+        self.successions.iter().for_each(|(session, next)| next_of.entry(*session).or_default().push(*next));
+        // The last ones first: what they went on in is known by then.
+        for session in (0..stories.len()).rev() {
+            let Some(next) = next_of.get(&session) else { continue };
+            let quiet: Option<Vec<_>> = next.iter().map(|next| stories[*next].quiet).collect();
+            stories[session].quiet = quiet.and_then(|all| all.into_iter().max());
+        }
+        for ended in &self.ended {
+            let Which::One(session) = ended.which else { continue };
+            for next in next_of.get(&session).into_iter().flatten() {
+                let (asked, opened) = (ended.asked.time, &self.opened[*next]);
+                // Not that sign-in itself, which ends the name of the one before.
+                if asked < opened.answered.time && asked != opened.asked.time {
+                    let doubtful = &mut stories[*next].doubtful;
+                    *doubtful = Some(doubtful.map_or(asked, |known| known.min(asked)));
+                }
+            }
+        }
     }
 }
 
@@ -268,6 +299,18 @@ mod tests {
             history.ended.extend([ended(Which::One(0), (50, 60)), ended(Which::One(0), (55, 90))]);
             history.heads.push(Head { session: 0, at: head });
             assert_eq!(history.check(LIVES), want, "{head}");
+        }
+    }
+
+    #[test]
+    fn what_goes_on_in_another_session_ends_with_that_one() {
+        for (head, request, want) in [(95, 65, RESURRECTED), (95, 55, FINE), (101, 55, LATE)] {
+            let mut history = two();
+            history.ended.extend([ended(Which::One(0), (50, 60)), ended(Which::One(1), (90, 100))]);
+            history.successions.push((0, 1));
+            history.used.push(used(0, (request, 120), 0, Served));
+            history.heads.push(Head { session: 0, at: head });
+            assert_eq!(history.check(LIVES), want, "{head} {request}");
         }
     }
 

@@ -245,13 +245,14 @@ impl<'a> Client<'a> {
 
     /// Signs somebody in, in place of who may be signed in.
     fn sign_in(&mut self, browser: &Browser) {
-        let user = self.random(USERS);
         let (before, line) = browser.now();
+        let again = before.as_ref().filter(|_| self.random(4) == 0).map(|before| before.user);
+        let user = again.unwrap_or_else(|| self.random(USERS));
         let from = format!("X-Forwarded-For: 10.0.{}.{}", user / 250, user % 250);
         let asked = self.load.before();
         let body = format!("username={}&password={PASSWORD}", name_of(user));
         let answer = self.exchange("POST", "/login", &[&line, &from], &body).filter(|answer| answer.status == 303);
-        if let Some(before) = before {
+        if let Some(before) = &before {
             self.ended(Which::One(before.session), asked, answer.as_ref().map(|answer| answer.at));
         }
         let Some(answer) = answer else { return };
@@ -259,6 +260,8 @@ impl<'a> Client<'a> {
             let mut history = self.load.history.lock();
             history.opened.push(Opened { user, asked, answered: answer.at });
             let given = Given { session: history.opened.len() - 1, user, value: value.to_owned() };
+            let earlier = before.as_ref().filter(|before| before.user == user);
+            history.successions.extend(earlier.map(|before| (before.session, given.session)));
             drop(history);
             if browser.turn.is_none() {
                 self.load.copies.lock().push(given.clone());

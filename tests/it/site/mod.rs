@@ -24,6 +24,7 @@ mod own_link;
 mod raw_corpus;
 mod reloads;
 mod sessions;
+mod sign_in_again;
 mod sockets;
 mod streams;
 mod write_guards;

@@ -1,0 +1,77 @@
+//! What exchanges go by while they act in a session's name. It goes on when the user signs in again in the same
+//! browser: the new session has it too, and the earlier one leaves the table without an end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::end_mark::EndMark;
+use super::live::LiveConnections;
+use crate::values::credential_stamp::CredentialStamp;
+use crate::values::end_cause::EndCause;
+use crate::values::identity::Identity;
+use crate::values::session_id::SessionKey;
+use crate::values::time::Moment;
+
+/// One, for all sessions that follow one another.
+#[derive(Debug)]
+pub(super) struct Life {
+    /// A reload exchanges it, while requests act in its name.
+    pub(super) identity: ArcSwap<Identity>,
+    pub(super) stamp: Mutex<Option<CredentialStamp>>,
+    last_seen: AtomicU32,
+    pub(super) ended: EndMark,
+    pub(super) live: LiveConnections,
+    /// The name of the session that is in the table, unless it is the first one.
+    successor: Mutex<Option<Box<SessionKey>>>,
+}
+
+impl Life {
+    pub(super) fn new(identity: Arc<Identity>, stamp: Option<CredentialStamp>, now: Moment) -> Self {
+        Self {
+            identity: ArcSwap::new(identity),
+            stamp: Mutex::new(stamp),
+            last_seen: AtomicU32::new(now.seconds()),
+            ended: EndMark::default(),
+            live: LiveConnections::default(),
+            successor: Mutex::default(),
+        }
+    }
+
+    pub(super) fn last_seen(&self) -> Moment {
+        Moment::from_seconds(self.last_seen.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn touch(&self, now: Moment) {
+        let now = now.seconds();
+        // Most requests of one second find it noted already; a load is cheaper than a write to a shared line.
+        if self.last_seen.load(Ordering::Relaxed) < now {
+            self.last_seen.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
+    /// From now on it belongs to the session of this name. False if it is over.
+    ///
+    /// An end sets the mark first and asks for the name after, so whichever comes second sees the other.
+    pub(super) fn pass_to(&self, name: SessionKey) -> bool {
+        let mut successor = self.successor.lock();
+        let goes_on = !self.ended.is_set();
+        if goes_on {
+            *successor = Some(Box::new(name));
+        }
+        goes_on
+    }
+
+    /// The name of the session that it belongs to, if that is not this one.
+    pub(super) fn successor_of(&self, name: &SessionKey) -> Option<SessionKey> {
+        self.successor.lock().as_deref().filter(|current| *current != name).copied()
+    }
+
+    /// Sets the end mark, unless it belongs to another session than this one. True for the one caller that set it.
+    pub(super) fn end_of(&self, name: &SessionKey, cause: EndCause) -> bool {
+        let successor = self.successor.lock();
+        successor.as_deref().is_none_or(|current| current == name) && self.ended.set(cause)
+    }
+}
