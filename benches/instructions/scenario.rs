@@ -28,7 +28,7 @@ pub enum Request {
 }
 
 /// The longest path with escapes that the gateway accepts, in bytes.
-const LONGEST_PATH: usize = 2048;
+const LONGEST_PATH: usize = 1600;
 
 const SILENT: bool = false;
 const LOGGING: bool = true;

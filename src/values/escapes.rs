@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::ambiguous::Ambiguous;
-use super::fixed_buffer::FixedBuffer;
+use super::fixed_buffer::{FixedBuffer, at_percent};
 
 /// A path whose escapes have one spelling.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
             [] => break,
             [b'%', first, second, behind @ ..] => {
                 let (high, low) = (digit(*first), digit(*second));
-                let byte = (high & 15) << 4 | low & 15;
+                let mut byte = high << 4 | low & 15;
                 let kind = kind(byte);
                 seen |= high | low | kind;
                 if (high | low | kind) & RARE != 0 {
@@ -37,13 +37,18 @@ pub(crate) fn spell(raw: &str) -> Result<Spelled<'_>, Ambiguous> {
                         CONTROL => return Err(Ambiguous::bytes(&[byte])),
                         _ => opaque = opaque.or(Some(byte)),
                     }
+                    byte = if byte == b'/' { SLASH } else { byte };
                 }
-                decoded.push(if byte == b'/' { SLASH } else { byte });
+                decoded.push(byte);
                 rest = behind;
             }
             [b'%', behind @ ..] => return Err(not_an_escape(behind.first().copied().unwrap_or_default())),
+            [single, b'%', ..] => {
+                decoded.push(*single);
+                rest = rest.get(1..).unwrap_or_default();
+            }
             plain => {
-                let count = decoded.extend_while(plain, |byte| byte != b'%', |byte| byte);
+                let count = decoded.extend_until(plain, at_percent, |bytes| bytes);
                 rest = plain.get(count..).unwrap_or_default();
             }
         }
@@ -105,34 +110,60 @@ fn owned(text: Vec<u8>) -> Result<String, Ambiguous> {
 /// Control characters, however deep they are hidden.
 pub(crate) fn decode_wholly(once: &[u8]) -> Result<Vec<u8>, Ambiguous> {
     let mut decoded = FixedBuffer::of(once.len());
-    for &byte in once {
-        decoded.push(byte);
-        while let [.., b'%', high, low] = decoded.written()
-            && let Some(byte) = pair(*high, *low)
-        {
-            if byte.is_ascii_control() {
-                return Err(Ambiguous::bytes(&[byte]));
+    let mut rest = once;
+    while let [first, behind @ ..] = rest {
+        if let [.., b'%'] | [.., b'%', _] = decoded.written() {
+            // What was decoded, or a sign that began nothing, may begin an escape with what follows.
+            decoded.push(*first);
+            rest = behind;
+            while let [.., b'%', high, low] = decoded.written()
+                && let Some(byte) = pair(*high, *low)
+            {
+                decoded.take_back(3);
+                push_decoded(byte, &mut decoded)?;
             }
-            decoded.take_back(3);
-            decoded.push(if byte == b'/' { SLASH } else { byte });
+        } else if *first != b'%' {
+            let count = decoded.extend_until(rest, at_percent, |bytes| bytes);
+            rest = rest.get(count..).unwrap_or_default();
+        } else if let Some((byte, behind)) = escape(behind) {
+            push_decoded(byte, &mut decoded)?;
+            rest = behind;
+        } else {
+            decoded.push(b'%');
+            rest = behind;
         }
     }
     Ok(decoded.into_vec())
 }
 
+fn push_decoded(byte: u8, decoded: &mut FixedBuffer) -> Result<(), Ambiguous> {
+    if byte.is_ascii_control() {
+        return Err(Ambiguous::bytes(&[byte]));
+    }
+    decoded.push(if byte == b'/' { SLASH } else { byte });
+    Ok(())
+}
+
 /// What a path stands for to most programs, as far as `most` bytes of it: all escapes decoded once but those that take
 /// a path apart.
 pub(crate) fn decode_once(text: &str, most: usize) -> Vec<u8> {
+    let mut decoded = FixedBuffer::of(text.len());
     let mut rest = text.as_bytes();
-    let mut decoded = Vec::with_capacity(text.len().min(most + 1));
     while let [first, behind @ ..] = rest
-        && decoded.len() <= most
+        && decoded.written().len() <= most
     {
-        let escape = if *first == b'%' { escape(behind) } else { None };
-        let (byte, behind) = escape.filter(|(byte, _)| kind(*byte) != PARTING).unwrap_or((*first, behind));
+        if *first != b'%' {
+            let count = decoded.extend_until(rest, at_percent, |bytes| bytes);
+            rest = rest.get(count..).unwrap_or_default();
+            continue;
+        }
+        let escape = escape(behind).filter(|(byte, _)| kind(*byte) != PARTING);
+        let byte;
+        (byte, rest) = escape.unwrap_or((b'%', behind));
         decoded.push(byte);
-        rest = behind;
     }
+    let mut decoded = decoded.into_vec();
+    decoded.truncate(most.saturating_add(1));
     decoded
 }
 

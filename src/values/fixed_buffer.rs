@@ -3,6 +3,35 @@
 /// Bytes that are judged at once.
 const RUN: usize = 8;
 
+/// The highest bit of each byte.
+const HIGHEST: u64 = 0x8080_8080_8080_8080;
+/// The highest bit of the first byte.
+const FIRST: u64 = 0x80;
+
+/// Sets the highest bit of the first percent sign among eight bytes, the first of which is in the lowest bits. The bits
+/// of the bytes behind it may be anything.
+#[inline]
+pub(crate) const fn at_percent(bytes: u64) -> u64 {
+    // A byte that is zero borrows from its highest bit.
+    let zero = bytes ^ 0x2525_2525_2525_2525;
+    zero.wrapping_sub(0x0101_0101_0101_0101) & !zero & HIGHEST
+}
+
+/// The same, of the first percent sign or byte beyond ASCII.
+#[inline]
+pub(crate) const fn at_percent_or_wide(bytes: u64) -> u64 {
+    at_percent(bytes) | bytes & HIGHEST
+}
+
+/// Eight bytes with ASCII letters in lower case. Bytes beyond ASCII, and those behind them, come out as anything.
+#[inline]
+pub(crate) const fn lower_case(bytes: u64) -> u64 {
+    // A sum has the highest bit where the letter is at least `A`, and beyond `Z`.
+    let from_a = bytes.wrapping_add(0x3f3f_3f3f_3f3f_3f3f);
+    let beyond_z = bytes.wrapping_add(0x2525_2525_2525_2525);
+    bytes | (from_a & !beyond_z & HIGHEST) >> 2
+}
+
 /// A byte buffer that does not grow. Appending a byte takes a few instructions; `Vec::push`, which may reallocate,
 /// takes about twenty. Bytes beyond the capacity are dropped.
 #[derive(Debug)]
@@ -39,28 +68,34 @@ impl FixedBuffer {
         }
     }
 
-    /// Appends the bytes at the beginning of `text` that are plain, each as `mapped`, and returns how many there are.
-    /// Both have to be cheap: many bytes are judged and mapped at once.
+    /// Appends the bytes at the beginning of `text` up to the first that `stops` marks, as `mapped` changes them, and
+    /// returns how many there are. Both take eight bytes at once.
     #[inline]
-    pub(crate) fn extend_while(
+    pub(crate) fn extend_until(
         &mut self,
         text: &[u8],
-        is_plain: impl Fn(u8) -> bool,
-        mapped: impl Fn(u8) -> u8,
+        stops: impl Fn(u64) -> u64,
+        mapped: impl Fn(u64) -> u64,
     ) -> usize {
         let mut rest = text;
         while let Some((run, behind)) = rest.split_first_chunk::<RUN>()
-            && run.iter().fold(true, |plain, &byte| plain & is_plain(byte))
             && let Some(room) = self.bytes.get_mut(self.length..self.length + RUN)
         {
-            room.copy_from_slice(&run.map(&mapped));
-            self.length += RUN;
+            let bytes = u64::from_le_bytes(*run);
+            // All eight are written, and those behind the first stop are overwritten later.
+            room.copy_from_slice(&mapped(bytes).to_le_bytes());
+            let count = stops(bytes).trailing_zeros() as usize / RUN;
+            self.length += count;
+            if count < RUN {
+                return text.len() - rest.len() + count;
+            }
             rest = behind;
         }
         while let [byte, behind @ ..] = rest
-            && is_plain(*byte)
+            && stops(u64::from(*byte)) & FIRST == 0
         {
-            self.push(mapped(*byte));
+            let [mapped, ..] = mapped(u64::from(*byte)).to_le_bytes();
+            self.push(mapped);
             rest = behind;
         }
         text.len() - rest.len()
@@ -105,16 +140,34 @@ mod tests {
     }
 
     #[test]
-    fn plain_bytes_are_appended_up_to_the_first_other_one() {
-        for length in 0..70 {
-            let text = ["aB".repeat(length).as_bytes(), b"%cD"].concat();
-            let mut buffer = FixedBuffer::of(200);
-            buffer.push(b'x');
-            let count = buffer.extend_while(&text, |byte| byte != b'%', |byte| byte.to_ascii_lowercase());
-            assert_eq!((count, buffer.written()), (2 * length, format!("x{}", "ab".repeat(length)).as_bytes()));
+    fn every_ascii_letter_has_a_lower_case() {
+        for byte in 0..0x80_u8 {
+            for at in 0..8 {
+                let mut bytes = *b"aZ@[`{\x7f\0";
+                bytes[at] = byte;
+                assert_eq!(
+                    lower_case(u64::from_le_bytes(bytes)).to_le_bytes(),
+                    bytes.map(|byte| byte.to_ascii_lowercase())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_are_appended_up_to_the_first_that_stops() {
+        for length in 0..35 {
+            for (stop, wide) in [("%cD%", false), ("%%", false), ("\u{e4}%", true)] {
+                let text = ["a~B&".repeat(length).as_bytes(), stop.as_bytes()].concat();
+                let mut buffer = FixedBuffer::of(200);
+                buffer.push(b'x');
+                let stops = if wide { at_percent_or_wide } else { at_percent };
+                let count = buffer.extend_until(&text, stops, lower_case);
+                assert_eq!((count, buffer.written()), (4 * length, format!("x{}", "a~b&".repeat(length)).as_bytes()));
+            }
         }
         let mut buffer = FixedBuffer::of(20);
-        buffer.extend_while(&[b'a'; 40], |_| true, |byte| byte);
-        assert_eq!(buffer.written(), [b'a'; 20]);
+        assert_eq!(buffer.extend_until("\u{e4}$&\u{25a5}".as_bytes(), at_percent, |bytes| bytes), 7);
+        buffer.extend_until(&[b'a'; 40], at_percent, |bytes| bytes);
+        assert_eq!(buffer.into_vec(), "\u{e4}$&\u{25a5}aaaaaaaaaaaaa".as_bytes());
     }
 }

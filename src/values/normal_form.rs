@@ -37,6 +37,7 @@ impl NormalForm {
         }
         let signs = narrow_signs(decoded)?;
         if let Some(signs) = &signs {
+            segments::count(signs)?;
             segments::check(signs)?;
         }
         // Letters are normalised only as far as they are compared. A name is trimmed before a long one is cut, and once

@@ -10,7 +10,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memmem, memrchr};
+use memchr::{memchr, memchr3, memmem, memrchr};
 
 use super::ambiguous::Ambiguous;
 use super::escapes;
@@ -18,12 +18,10 @@ use super::normal_form::{LONGEST_FORM, NormalForm};
 use super::segments::{self, DOUBLED};
 
 /// The longest path, in bytes, about which there is anything to decide. Most file systems have names of 255 bytes,
-/// which take 765 where all of them are escaped: two such names fit, in a long folder.
-const LONGEST: usize = 2048;
+/// which take 765 where all of them are escaped: two such names fit.
+const LONGEST: usize = 1600;
 /// The most percent signs that are left after decoding once. An address in a path, escaped twice, has some dozens.
-const MOST_PERCENT: usize = 256;
-/// The most slashes, escaped ones included, of a path about which there is anything to decide.
-const MOST_SLASHES: usize = 128;
+const MOST_PERCENT: usize = 128;
 /// The most names with a dot in front, in a path with dot segments. Browsers resolve dot segments themselves.
 const MOST_DOTTED: usize = 64;
 
@@ -65,16 +63,14 @@ impl<'a> RequestPath<'a> {
             return Err(Ambiguous::because("a backslash"));
         }
         let escapes::Spelled { mut text, opaque, mut decoded } = escapes::spell(raw)?;
-        if memchr::memchr3_iter(b'/', escapes::SLASH, b'\\', &decoded).nth(MOST_SLASHES).is_some() {
-            return Err(Ambiguous::because("so many slashes"));
-        }
+        segments::count(&decoded)?;
         let opaque = opaque.map(|byte| Ambiguous::bytes(&[byte]));
         if has_dot_segments(&text) {
             // What a dot segment takes back depends on where segments end.
             if let Some(opaque) = opaque {
                 return Err(opaque);
             }
-            decoded = resolve(decoded, segments::check_one)?;
+            decoded = resolve(decoded, segments::check_first)?;
             let resolved = resolve(text.into_owned().into_bytes(), |_| Ok(()))?;
             text = Cow::Owned(String::from_utf8(resolved).map_err(|_| CLIMBS)?);
         }
@@ -162,14 +158,16 @@ fn suspect(text: &str, doubled: bool) -> Ambiguous {
 /// Whether all programs agree but for letter case: no escape, parameter or backslash, no empty segment, nothing that
 /// ends in a dot, and no stream of a file (`name::$DATA`, as Windows has them).
 fn is_plain(path: &[u8]) -> bool {
+    if memchr3(b'%', b';', b'\\', path).is_some() {
+        return false;
+    }
     // Without stopping at the first, so that the compiler compares many bytes at once.
-    let single = path.iter().fold(false, |odd, &byte| odd | (byte == b'%') | (byte == b';') | (byte == b'\\'));
     let next = path.get(1..).unwrap_or_default();
     let pair = path.iter().zip(next).fold(false, |odd, (&byte, &next)| {
         let slash = (next == b'/') & ((byte == b'/') | (byte == b'.'));
         odd | slash | ((byte == b':') & ((next == b':') | (next == b'$')))
     });
-    !single && !pair && path.last() != Some(&b'.')
+    !pair && path.last() != Some(&b'.')
 }
 
 fn has_dot_segments(text: &str) -> bool {

@@ -1,5 +1,7 @@
 //! Path segments that are refused: dot segments in every spelling, and segments without a name.
 
+use memchr::{memchr_iter, memchr3_iter};
+
 use super::ambiguous::Ambiguous;
 use super::escapes;
 
@@ -28,6 +30,21 @@ const fn is_mark(byte: u8) -> bool {
     matches!(byte, b';' | b'?' | b'#')
 }
 
+/// The most separators, escaped ones included, of a path about which there is anything to decide.
+pub(super) const MOST_SEPARATORS: usize = 128;
+
+/// Checks how many segments a decoded path has: each of them costs time.
+///
+/// # Errors
+/// More than [`MOST_SEPARATORS`] separators.
+pub(crate) fn count(decoded: &[u8]) -> Result<(), Ambiguous> {
+    let counts = [b'/', escapes::SLASH, b'\\'].map(|separator| memchr_iter(separator, decoded).count());
+    if counts.iter().sum::<usize>() > MOST_SEPARATORS {
+        return Err(Ambiguous::because("so many slashes"));
+    }
+    Ok(())
+}
+
 /// Checks the segments of a path whose escapes are decoded.
 ///
 /// # Errors
@@ -37,50 +54,50 @@ pub(crate) fn check(decoded: &[u8]) -> Result<(), Ambiguous> {
     if decoded.get(1).is_some_and(|&byte| is_separator(byte)) {
         return Err(DOUBLED);
     }
-    let first = decoded.first().map_or(Seen::Other, |&first| next(Seen::Other, first));
-    let bytes = decoded.get(1..).unwrap_or_default();
-    verdict(decoded.chunks(PIECE).zip(bytes.chunks(PIECE)).fold(first, |seen, (before, bytes)| {
-        if is_harmless(seen, before, bytes) {
-            return if bytes.last().is_some_and(|&last| is_separator(last)) { Seen::Nothing } else { Seen::Other };
-        }
-        bytes.iter().fold(seen, |seen, &byte| next(seen, byte))
-    }))
-}
-
-/// Bytes that are judged at once where no segment among them begins oddly.
-const PIECE: usize = 64;
-
-/// Whether no segment that begins or goes on in these bytes is one that is refused. `before`: the byte before each.
-fn is_harmless(seen: Seen, before: &[u8], bytes: &[u8]) -> bool {
-    // Without stopping at the first, so that the compiler compares many bytes at once.
-    let odd = before.iter().zip(bytes).fold(false, |odd, (&before, &byte)| {
+    // Most paths have no segment that begins oddly.
+    let behind = decoded.get(1..).unwrap_or_default();
+    let odd = decoded.iter().zip(behind).fold(false, |odd, (&before, &byte)| {
         let separator = (before == b'/') | (before == escapes::SLASH) | (before == b'\\');
-        odd | separator & ((byte == b'.') | (byte == b' ') | (byte == b';'))
+        odd | separator & is_odd(byte)
     });
-    matches!(seen, Seen::Nothing | Seen::Other) && !odd
+    if !odd {
+        return Ok(());
+    }
+    memchr3_iter(b'/', escapes::SLASH, b'\\', decoded)
+        .try_for_each(|separator| check_first(decoded.get(separator + 1..).unwrap_or_default()))
 }
 
-/// Checks one segment.
-pub(crate) fn check_one(name: &[u8]) -> Result<(), Ambiguous> {
-    match name {
-        [b'.' | b' ' | b';', ..] => verdict(name.iter().fold(Seen::Nothing, |seen, &byte| next(seen, byte))),
-        _ => Ok(()),
-    }
+/// Whether a segment that begins with this byte may be refused.
+const fn is_odd(byte: u8) -> bool {
+    (byte == b'.') | (byte == b' ') | (byte == b';')
 }
 
-fn verdict(seen: Seen) -> Result<(), Ambiguous> {
-    match next(seen, b'/') {
-        Seen::Moves => Err(MOVES),
-        Seen::Nameless => Err(Ambiguous::because("a segment without a name")),
-        _ => Ok(()),
+/// Checks the first segment of a decoded path without the separator in front.
+///
+/// # Errors
+/// See [`check`].
+pub(crate) fn check_first(path: &[u8]) -> Result<(), Ambiguous> {
+    if !path.first().is_some_and(|&first| is_odd(first)) {
+        return Ok(());
     }
+    let mut seen = Seen::Nothing;
+    for &byte in path.iter().chain(b"/") {
+        seen = after(seen, byte);
+        match seen {
+            Seen::Nothing | Seen::Other => return Ok(()),
+            Seen::Moves => return Err(MOVES),
+            Seen::Nameless => return Err(Ambiguous::because("a segment without a name")),
+            Seen::Dot | Seen::TwoDots | Seen::ManyDots | Seen::Blanks | Seen::DotsAndBlanks => {}
+        }
+    }
+    Ok(())
 }
 
 /// Two slashes in a row.
 pub(crate) const DOUBLED: Ambiguous = Ambiguous::because("\"//\"");
 const MOVES: Ambiguous = Ambiguous::because("a \".\" or \"..\" segment");
 
-/// The state of the check: what the current segment consists of until now.
+/// The state of the check: what the segment consists of until now.
 #[derive(Clone, Copy)]
 enum Seen {
     Nothing,
@@ -91,37 +108,15 @@ enum Seen {
     Blanks,
     DotsAndBlanks,
     Other,
-    /// Final: there was a `.` or `..` segment.
+    /// It is a `.` or `..` segment.
     Moves,
-    /// Final: there was a segment of blanks, or of parameters only.
+    /// It consists of blanks, or of parameters only.
     Nameless,
 }
 
-fn next(seen: Seen, byte: u8) -> Seen {
-    NEXT.get(seen as usize).and_then(|row| row.get(usize::from(byte))).copied().unwrap_or(seen)
-}
-
-/// [`after`] as a table: the check reads every byte of every unusual path.
-#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
-static NEXT: [[Seen; 256]; 9] = {
-    use Seen::{Blanks, Dot, DotsAndBlanks, ManyDots, Moves, Nameless, Nothing, Other, TwoDots};
-    let all = [Nothing, Dot, TwoDots, ManyDots, Blanks, DotsAndBlanks, Other, Moves, Nameless];
-    let mut table = [[Other; 256]; 9];
-    let mut row = 0;
-    while row < all.len() {
-        let mut byte = 0;
-        while byte < 256 {
-            table[all[row] as usize][byte] = after(all[row], byte as u8);
-            byte += 1;
-        }
-        row += 1;
-    }
-    table
-};
-
+/// The state after another byte.
 const fn after(seen: Seen, byte: u8) -> Seen {
     match (seen, byte) {
-        (Seen::Moves | Seen::Nameless, _) => seen,
         (Seen::Nothing, b'.') => Seen::Dot,
         (Seen::Dot, b'.') => Seen::TwoDots,
         (Seen::TwoDots | Seen::ManyDots, b'.') => Seen::ManyDots,

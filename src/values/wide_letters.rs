@@ -11,7 +11,7 @@ use unicode_normalization::char::decompose_compatible;
 
 use super::ambiguous::Ambiguous;
 use super::escapes::SLASH;
-use super::fixed_buffer::FixedBuffer;
+use super::fixed_buffer::{FixedBuffer, at_percent_or_wide, lower_case};
 
 /// Returns `text` with the characters that could delimit or form segments in their plain form, and ASCII letters in
 /// lower case; `None` if it has no such characters. Bytes that are not UTF-8 stay.
@@ -27,10 +27,14 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
     let (mut watched, mut wide) = (false, false);
     let mut rest = text;
     while let [first, behind @ ..] = rest {
-        let is_plain = |byte: u8| byte.is_ascii() & (byte != b'%');
         let open = watched && is_open(plain.written());
-        if !open && is_plain(*first) {
-            let count = plain.extend_while(rest, is_plain, |byte| byte.to_ascii_lowercase());
+        if !open && first.is_ascii() && *first != b'%' {
+            if behind.first().is_some_and(|next| !next.is_ascii()) {
+                plain.push(first.to_ascii_lowercase());
+                rest = behind;
+                continue;
+            }
+            let count = plain.extend_until(rest, at_percent_or_wide, lower_case);
             rest = rest.get(count..).unwrap_or_default();
             continue;
         }
@@ -50,7 +54,7 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
         };
         let (bytes, behind) = rest.split_at_checked(letter.len_utf8()).unwrap_or((rest, &[]));
         rest = behind;
-        if open || is_sign(bytes) {
+        if open || is_sign(letter) {
             (watched, wide) = (true, true);
             if open && is_digit(letter) {
                 return Err(Ambiguous::because("a wide percent sign or digit that makes an escape"));
@@ -69,21 +73,25 @@ pub(crate) fn narrow_signs(text: &[u8]) -> Result<Option<Vec<u8>>, Ambiguous> {
 /// The no-break space in ISO 8859-1.
 const LATIN_BLANK: u8 = 0xa0;
 
-/// Whether a character is in a block with characters that [`push_sign`] replaces.
-fn is_sign(letter: &[u8]) -> bool {
-    matches!(
-        letter,
-        [0xc2, 0x80..=0xa0 | 0xad]
-            | [0xcd, 0x8f | 0xbe]
-            | [0xd8, 0x9c]
-            | [0xe1, 0x85 | 0x9a | 0x9e | 0xa0, _]
-            | [0xe2, 0x80 | 0x81 | 0x84, _]
-            | [0xe3, 0x80 | 0x85, _]
-            | [0xef, 0xb8..=0xbf, _]
-            | [0xf0, 0x9b, 0xb2, _]
-            | [0xf0, 0x9d, 0x85, _]
-            | [0xf3, 0xa0, ..]
-    )
+/// Whether [`push_sign`] replaces a character, or it is a control character.
+fn is_sign(letter: char) -> bool {
+    let code = letter as usize;
+    match SIGNS.get(code / 64) {
+        Some(signs) => signs >> (code % 64) & 1 == 1,
+        None => is_unseen(letter),
+    }
+}
+
+/// A bit for each character of the basic plane. Beyond it nothing but what is unseen is replaced.
+static SIGNS: LazyLock<Vec<u64>> = LazyLock::new(|| {
+    let is_sign = |code: u32| char::from_u32(code).is_some_and(|letter| letter.is_control() || is_replaced(letter));
+    (0..1024).map(|word| (0..64).fold(0, |signs, bit| signs | u64::from(is_sign(word * 64 + bit)) << bit)).collect()
+});
+
+fn is_replaced(letter: char) -> bool {
+    let mut plain = FixedBuffer::of(8);
+    push_sign(letter, &mut plain);
+    plain.written() != letter.encode_utf8(&mut [0; 4]).as_bytes()
 }
 
 /// Decodes the first character, if the bytes are UTF-8.
@@ -141,7 +149,7 @@ pub(crate) fn narrow_letters(name: &[u8], most: usize) -> Cow<'_, [u8]> {
     if name.is_ascii() {
         return Cow::Borrowed(name);
     }
-    let mut plain = Vec::new();
+    let mut plain = Vec::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         if plain.len() > most {
             break;
@@ -192,7 +200,9 @@ fn push_sign(letter: char, plain: &mut FixedBuffer) {
 
 fn push_letter(letter: char, plain: &mut Vec<u8>) {
     match letter {
-        '\u{4e00}'..='\u{9fff}' => push(letter, plain),
+        '\0'..='\x7f' => plain.push(letter.to_ascii_lowercase() as u8),
+        // Han, which has no other forms.
+        '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{2f7ff}' | '\u{30000}'..='\u{3ffff}' => push(letter, plain),
         _ => match PlainForms::of(letter) {
             Some(forms) => forms.push(letter, plain),
             None => decompose_compatible(letter, |part| match PlainForms::of(part) {
@@ -227,8 +237,11 @@ struct PlainForms {
 static SCRIPTS: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\0', '\u{3400}'));
 /// Ligatures, and letters in the shapes that they have within words.
 static PRESENTATION_FORMS: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{f900}', '\u{10000}'));
-/// Mathematical letters, and those in circles and boxes.
-static ORNAMENTAL_LETTERS: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{1d400}', '\u{1f200}'));
+/// Historic scripts, mathematical letters, and letters in circles and boxes.
+static SUPPLEMENTARY_PLANE: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{10000}', '\u{1f200}'));
+
+/// Han in older encodings.
+static COMPATIBILITY_HAN: LazyLock<PlainForms> = LazyLock::new(|| PlainForms::new('\u{2f800}', '\u{2fa20}'));
 
 impl PlainForms {
     /// Computes the forms from `first` to the character before `end`.
@@ -246,7 +259,8 @@ impl PlainForms {
         match letter {
             ..'\u{3400}' => Some(&SCRIPTS),
             '\u{f900}'..'\u{10000}' => Some(&PRESENTATION_FORMS),
-            '\u{1d400}'..'\u{1f200}' => Some(&ORNAMENTAL_LETTERS),
+            '\u{10000}'..'\u{1f200}' => Some(&SUPPLEMENTARY_PLANE),
+            '\u{2f800}'..'\u{2fa20}' => Some(&COMPATIBILITY_HAN),
             _ => None,
         }
     }
