@@ -12,6 +12,7 @@
 
 mod admin;
 mod check;
+mod disk_faults;
 mod exchange;
 mod kernel_time;
 mod log_reader;

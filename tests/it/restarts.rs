@@ -37,11 +37,11 @@ pub(crate) struct Program<'a> {
 }
 
 /// An answer's status, where it leads, its session cookie or, without one, the cookie of a hand-over, and its body.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     location: String,
-    cookie: Option<String>,
-    body: String,
+    pub(crate) cookie: Option<String>,
+    pub(crate) body: String,
 }
 
 pub(crate) fn set_up() -> tempfile::TempDir {
@@ -71,7 +71,7 @@ pub(crate) fn command(folder: &Path, program: &str) -> Command {
     command
 }
 
-fn log(folder: &Path) -> String {
+pub(crate) fn log(folder: &Path) -> String {
     fs::read_to_string(folder.join("log")).unwrap()
 }
 
@@ -81,7 +81,7 @@ impl<'a> Program<'a> {
         Self::with(folder, serve(folder))
     }
 
-    fn with(folder: &'a Path, mut command: Command) -> Self {
+    pub(crate) fn with(folder: &'a Path, mut command: Command) -> Self {
         let notify = folder.join("notify");
         let _ = fs::remove_file(&notify);
         let manager = UnixDatagram::bind(&notify).unwrap();
@@ -116,7 +116,7 @@ impl<'a> Program<'a> {
 
 impl Program<'_> {
     /// The status once it is known: a shared store is not asked for any number of unknown keys at once.
-    fn known_status(&self, cookie: &str) -> u16 {
+    pub(crate) fn known_status(&self, cookie: &str) -> u16 {
         let begun = Instant::now();
         loop {
             match self.status(cookie) {
@@ -135,7 +135,7 @@ impl Drop for Program<'_> {
 }
 
 /// Asks the program of this folder; `None` if it gave no answer.
-fn ask(folder: &Path, method: &str, target: &str, cookie: &str, body: &str) -> Option<Answer> {
+pub(crate) fn ask(folder: &Path, method: &str, target: &str, cookie: &str, body: &str) -> Option<Answer> {
     ask_at(folder, "localhost:8080", method, target, cookie, body)
 }
 
