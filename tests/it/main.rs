@@ -16,6 +16,7 @@ mod disk_faults;
 mod exchange;
 mod kernel_time;
 mod log_reader;
+mod nemesis;
 mod races;
 mod redis;
 mod restarts;

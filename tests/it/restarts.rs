@@ -105,6 +105,10 @@ impl<'a> Program<'a> {
         self.child.wait().unwrap();
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn sign_in(&self) -> String {
         sign_in(self.folder).unwrap()
     }
