@@ -1,5 +1,6 @@
-//! The file of sessions: durable sign-ins and sign-outs a second, with the disk's own rate beside them, and a start with
-//! a million sessions. `cargo bench --bench session_store [-- SESSIONS]`, in the working folder's file system.
+//! The file of sessions: durable sign-ins and sign-outs a second, with the disk's own rate beside them, the end of one
+//! user's ten thousand sessions, and a start with a million sessions, ten of each user and one of each, and the memory
+//! that they need. `cargo bench --bench session_store [-- SESSIONS]`, in the working folder's file system.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,12 +13,14 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exeunt::session::lifetime::Lifetime;
 use exeunt::session::sign_in::SignIn;
+use exeunt::session::store::SessionStore;
 use exeunt::session::store::sqlite::SqliteStore;
 use exeunt::session::table::{SessionSettings, SessionTable};
 use exeunt::values::client_address::ClientAddress;
@@ -34,8 +37,17 @@ const CLIENTS: usize = 64;
 /// Sign-ins of each client.
 const OF_EACH: usize = 1000;
 const SESSIONS: usize = 1_000_000;
-/// Sessions of one user.
-const OF_A_USER: usize = 10;
+/// Sessions of each user.
+const OF_A_USER: [usize; 2] = [10, 1];
+/// Sessions of a user that end together.
+const TOGETHER: usize = 10_000;
+/// What browsers say of themselves.
+const DEVICES: [&str; 4] = [
+    "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 Version/18.6 Safari/604.1",
+    "curl/8.14.1",
+];
 /// Sign-ins at the same time, while the file is filled.
 const AT_ONCE: usize = 1000;
 
@@ -60,29 +72,28 @@ fn resident() -> usize {
 }
 
 fn table(path: &Path, clock: &Clock) -> SessionTable {
+    table_over(Arc::new(SqliteStore::open(path).unwrap()), clock)
+}
+
+fn table_over(store: Arc<SqliteStore>, clock: &Clock) -> SessionTable {
     let day = Duration::from_secs(24 * 60 * 60);
     let settings = SessionSettings {
         lifetime: Lifetime { idle: day, absolute: day },
-        max_per_user: OF_EACH,
+        max_per_user: TOGETHER,
         capacity: 2 * SESSIONS,
     };
-    SessionTable::over(
-        settings,
-        Arc::new(SqliteStore::open(path).unwrap()),
-        clock.clone(),
-        Arc::new(MacKeys::generate().unwrap()),
-    )
+    SessionTable::over(settings, store, clock.clone(), Arc::new(MacKeys::generate().unwrap()))
 }
 
-fn sign_in(user: usize) -> SignIn {
+fn sign_in(user: usize, number: usize) -> SignIn {
     let name = format!("user{user}");
     let identity = Identity::new(&name, Some(&format!("{name}@example.com")), None, &["staff".to_owned()]).unwrap();
     SignIn {
         user: Arc::new(UserKey { source: "file".into(), subject: name.as_str().into() }),
         identity: Arc::new(identity),
         stamp: None,
-        device: Device::from_user_agent("Firefox/142.0 (Linux)"),
-        address: ClientAddress::Unix,
+        device: Device::from_user_agent(DEVICES[number % DEVICES.len()]),
+        address: ClientAddress::Ip(Ipv4Addr::from(0x0a00_0000 | number as u32 & 0xff_ffff).into()),
         host: None,
     }
 }
@@ -95,8 +106,8 @@ async fn durable(path: &Path) {
         .map(|client| {
             let (table, now) = (Arc::clone(&table), clock.now());
             tokio::spawn(async move {
-                for _ in 0..OF_EACH {
-                    table.open(sign_in(client), now).await.unwrap();
+                for number in 0..OF_EACH {
+                    table.open(sign_in(client, number), now).await.unwrap();
                 }
             })
         })
@@ -110,7 +121,7 @@ async fn durable(path: &Path) {
         .map(|client| {
             let table = Arc::clone(&table);
             tokio::spawn(async move {
-                for session in table.list(&sign_in(client).user) {
+                for session in table.list(&sign_in(client, 0).user) {
                     assert_eq!(table.end_all(vec![session], EndCause::Logout).await.len(), 1);
                 }
             })
@@ -123,26 +134,40 @@ async fn durable(path: &Path) {
     println!("durable sign-outs, {CLIENTS} clients: {:.0} a second", per_second(CLIENTS * OF_EACH, begun));
 }
 
-async fn start(path: &Path, sessions: usize) {
-    let clock = Clock::system();
-    let filled = Arc::new(table(path, &clock));
+/// Signs so many in.
+async fn fill(table: SessionTable, sessions: usize, of_a_user: usize) {
+    let (table, now) = (Arc::new(table), Clock::system().now());
     for first in (0..sessions).step_by(AT_ONCE) {
         let opening: Vec<_> = (first..first + AT_ONCE)
             .map(|number| {
-                let (table, now) = (Arc::clone(&filled), clock.now());
-                tokio::spawn(async move { table.open(sign_in(number / OF_A_USER), now).await.is_ok() })
+                let table = Arc::clone(&table);
+                tokio::spawn(async move { table.open(sign_in(number / of_a_user, number), now).await.is_ok() })
             })
             .collect();
         for opening in opening {
             assert!(opening.await.unwrap());
         }
     }
-    drop(filled);
-    println!("file: {} bytes a session", path.metadata().unwrap().len() as usize / sessions);
+}
+
+/// One transaction for all sessions of a user.
+async fn batch(path: &Path) {
+    let store = Arc::new(SqliteStore::open(path).unwrap());
+    fill(table_over(Arc::clone(&store), &Clock::system()), TOGETHER, TOGETHER).await;
+    let begun = Instant::now();
+    assert_eq!(store.end_all_of(&sign_in(0, 0).user).await.unwrap().len(), TOGETHER);
+    println!("the end of {TOGETHER} sessions of one user, on disk: {:.3} s", begun.elapsed().as_secs_f64());
+}
+
+async fn start(path: &Path, sessions: usize, of_a_user: usize) {
+    let clock = Clock::system();
+    fill(table(path, &clock), sessions, of_a_user).await;
+    println!("{of_a_user} of each user:");
+    println!("  file: {} bytes a session", path.metadata().unwrap().len() as usize / sessions);
     let begun = Instant::now();
     let table = table(path, &clock);
     assert_eq!(table.load_all().await, Ok(sessions));
-    println!("a start with {sessions} sessions: {:.2} s", begun.elapsed().as_secs_f64());
+    println!("  a start with {sessions} sessions: {:.2} s", begun.elapsed().as_secs_f64());
 }
 
 /// Reads the file in a process that has nothing else: what it needs is what the sessions need.
@@ -151,7 +176,7 @@ async fn memory(path: &Path, sessions: usize) {
     let table = table(path, &Clock::system());
     assert_eq!(table.load_all().await, Ok(sessions));
     let each = (resident() - before) / sessions;
-    println!("memory: {each} bytes a session, 16 MiB for pages of the file included");
+    println!("  memory: {each} bytes a session, 16 MiB for pages of the file included");
 }
 
 #[tokio::main]
@@ -166,9 +191,13 @@ async fn main() {
     let folder = tempfile::tempdir_in(".").unwrap();
     println!("fdatasync of 4 KiB, one by one: {:.0} a second", syncs_per_second(folder.path()));
     durable(&folder.path().join("durable.db")).await;
-    let path = folder.path().join("sessions.db");
-    start(&path, sessions).await;
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    let child = child.arg("memory").arg(&path).arg(sessions.to_string());
-    assert!(child.status().unwrap().success());
+    batch(&folder.path().join("batch.db")).await;
+    for of_a_user in OF_A_USER {
+        let path = folder.path().join("sessions.db");
+        start(&path, sessions, of_a_user).await;
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let child = child.arg("memory").arg(&path).arg(sessions.to_string());
+        assert!(child.status().unwrap().success());
+        std::fs::remove_file(&path).unwrap();
+    }
 }

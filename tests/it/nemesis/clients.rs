@@ -114,8 +114,8 @@ impl Clients {
         }
     }
 
-    /// The last sessions once more at every gateway, where all is well again; then the verdict. Not all of them: gateways
-    /// look up only so many unknown keys a second.
+    /// The last sessions once more at every gateway, where all is well again; then the verdict. Not all of them:
+    /// gateways look up only so many unknown keys a second.
     pub fn judge(&self, gateways: &[(&Gateway, &Program<'_>)]) -> Verdict {
         for (number, cookie) in self.cookies.lock().iter().enumerate().rev().take(LAST) {
             for (_, program) in gateways {
