@@ -23,7 +23,7 @@ pub(crate) enum StoreCommand {
     Vacuum(Which),
     /// Copy all sessions into another store, while no gateway runs: to a Redis server, or back into a file
     #[command(after_help = COPY_HELP)]
-    Copy(Copy),
+    Copy(Box<Copy>),
 }
 
 const COPY_HELP: &str = "\

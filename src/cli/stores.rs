@@ -68,25 +68,39 @@ pub(super) async fn connected(
     clock: &Clock,
     keys: &MacKeys,
 ) -> Result<Arc<RedisStore>, String> {
+    let mut last = NotConnected::Unavailable;
     for _ in 0..CONNECTING {
         match RedisStore::connect(address, staleness, clock.clone(), keys).await {
             Ok(store) => return Ok(Arc::new(store)),
-            Err(NotConnected::Unavailable) => tokio::time::sleep(PAUSE).await,
-            Err(NotConnected::Untrusted) => {
-                return Err(format!(
-                    "the certificate of the session store {address} is not trusted; name the file with its \
-                     authority in session.store_ca_file, and in session.store a name that the certificate is for"
-                ));
-            }
-            Err(NotConnected::OtherKeys) => {
-                return Err(format!(
-                    "the sessions on {address} are of gateways with other keys; copy exeunt.key from the state \
-                     folder of one of them to this one's, or empty the store, which signs everybody out"
-                ));
-            }
+            Err(problem) => last = problem,
+        }
+        match last {
+            NotConnected::Unavailable | NotConnected::TooFewReplicas => tokio::time::sleep(PAUSE).await,
+            NotConnected::Untrusted | NotConnected::OtherKeys => break,
         }
     }
-    Err(format!("the session store {address} does not answer; start it, or correct session.store"))
+    Err(refusal(last, address))
+}
+
+fn refusal(problem: NotConnected, address: &RedisAddress) -> String {
+    match problem {
+        NotConnected::Unavailable => {
+            format!("the session store {address} does not answer; start it, or correct session.store")
+        }
+        NotConnected::TooFewReplicas => format!(
+            "fewer than {} replicas confirm what is written to the session store {address}; start them, or write \
+             store_replicas = 0 in [session], where a failover may bring back what has ended",
+            address.replicas()
+        ),
+        NotConnected::Untrusted => format!(
+            "the certificate of the session store {address} is not trusted; name the file with its authority in \
+             session.store_ca_file, and in session.store a name that the certificate is for"
+        ),
+        NotConnected::OtherKeys => format!(
+            "the sessions on {address} are of gateways with other keys; copy exeunt.key from the state folder of one \
+             of them to this one's, or empty the store, which signs everybody out"
+        ),
+    }
 }
 
 impl StoreInUse {

@@ -72,7 +72,8 @@ pub(crate) const SESSION: Schema = Schema {
     table: "session",
     keys: &[
         "idle_timeout", "max_lifetime", "max_per_user", "sessions", "same_site", "cookie", "store",
-        "store_password_file", "store_ca_file", "staleness", "cookie_debts", "max_cookie_header", "share",
+        "store_password_file", "store_ca_file", "store_replicas", "staleness", "cookie_debts", "max_cookie_header",
+        "share",
     ],
     later: &[],
 };

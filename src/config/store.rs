@@ -65,11 +65,14 @@ pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&Store
     let written = item.and_then(|item| item.parse(choice)).unwrap_or_default();
     let span = session.item("staleness").and_then(|item| item.parse(|text| duration::parse(text, &SPANS)));
     let password = session.item("store_password_file").and_then(|item| item.parse(|text| password(folder, text)));
+    let replicas = session.item("store_replicas").and_then(|item| item.number(0, REPLICAS));
+    let replicas = replicas.and_then(|replicas| u32::try_from(replicas).ok());
     let authorities = session.item("store_ca_file").and_then(|item| of_tls(item, &written, folder));
     let store = instead.cloned().unwrap_or(written);
     match store {
         StoreChoice::Redis { address, staleness } => {
             let address = password.into_iter().fold(address, RedisAddress::with_password);
+            let address = replicas.into_iter().fold(address, RedisAddress::with_replicas);
             let authorities = authorities.filter(|_| address.is_tls());
             let address = authorities.iter().fold(address, |address, pem| address.with_authorities(pem));
             StoreChoice::Redis { address, staleness: span.unwrap_or(staleness) }
@@ -78,6 +81,8 @@ pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&Store
     }
 }
 
+/// The most replicas that can be waited for.
+const REPLICAS: u64 = 16;
 /// The longest password.
 const LONGEST_PASSWORD: usize = 4096;
 
@@ -143,7 +148,7 @@ fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
             Err(ValueRefusal::new("must be sqlite: and the path of a file").write(write()))
         }
         "sqlite" => files::resolve(Path::new(""), rest).map(StoreChoice::Sqlite),
-        "redis" | "rediss" | "redis+unix" => server(text),
+        scheme if scheme.starts_with("redis") => server(text),
         _ => Err(ValueRefusal::new(format!("\"{text}\" is not a valid store")).write(write())),
     }
 }
@@ -159,7 +164,8 @@ fn server(text: &str) -> Result<StoreChoice, ValueRefusal> {
                 .write(format!("write \"{}\"", without_password(text))))
         }
         Err(NotAnAddress::Invalid) => Err(ValueRefusal::new("must be the address of a Redis server").write(
-            "write \"redis://HOST:6379/0\", \"rediss://HOST:6379/0\" (TLS) or \"redis+unix:///run/redis/redis.sock\"",
+            "write \"redis://HOST:6379/0\", \"rediss://HOST:6379/0\" (TLS), \"redis+unix:///run/redis/redis.sock\", \
+             \"redis+sentinel://HOST:26379,HOST:26379/NAME\" or \"redis+cluster://HOST:6379,HOST:6379\"",
         )),
     }
 }
@@ -192,6 +198,9 @@ mod tests {
             ("redis://localhost", Some(None)),
             ("rediss://exeunt@redis.test:6380/3", Some(None)),
             ("redis+unix:///run/redis.sock", Some(None)),
+            ("redis+sentinel://a.test,b.test/sessions", Some(None)),
+            ("redis+cluster://a.test,b.test:7000", Some(None)),
+            ("redis+sentinel://a.test", None),
             ("redis://:secret@localhost", None),
             ("redis:localhost", None),
             ("Memory", None),

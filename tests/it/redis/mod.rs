@@ -1,6 +1,10 @@
 //! Gateways that share their sessions on a Redis server: what ends at one ends at all, and while they cannot know of
 //! each other, none lets anybody in.
 
+mod cluster;
+mod failover;
+mod group;
+mod sentinels;
 pub(crate) mod server;
 
 use std::fs;
@@ -16,9 +20,18 @@ const SHOP: &str = "upstream = \"demo\"\n[[route]]\npath = \"/public\"\naccess =
 
 /// A folder with the configuration of a gateway on this server.
 fn gateway_on(server: &RedisServer, staleness: &str) -> tempfile::TempDir {
+    gateway_at(&format!("redis+unix://{}", server.socket().display()), staleness)
+}
+
+/// The same on the store at this address.
+fn gateway_at(store: &str, staleness: &str) -> tempfile::TempDir {
+    gateway_with(&format!("staleness = \"{staleness}\"\nstore = \"{store}\""))
+}
+
+/// The same with these lines of `[session]`.
+fn gateway_with(session: &str) -> tempfile::TempDir {
     let folder = set_up();
-    let session =
-        format!("[session]\nstaleness = \"{staleness}\"\nstore = \"redis+unix://{}\"", server.socket().display());
+    let session = format!("[session]\n{session}");
     let configuration = CONFIGURATION.replace("upstream = \"http://127.0.0.1:9\"", SHOP).replace("[session]", &session);
     fs::write(folder.path().join("config.toml"), configuration).unwrap();
     folder

@@ -1,6 +1,8 @@
-//! A Redis server of one test's own, on a socket in its folder. It is killed with the test.
+//! A Redis server of one test's own, on a socket in its folder and, where that is asked for, on a port of 127.0.0.1. It
+//! is killed with the test.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +14,9 @@ pub(crate) struct RedisServer {
     child: Child,
 }
 
+/// So many ports are tried: another program may take one between its choice and its use.
+const ATTEMPTS: usize = 20;
+
 impl RedisServer {
     /// Starts an empty server, and waits until it is ready.
     pub(crate) fn start(folder: &Path) -> Self {
@@ -22,6 +27,16 @@ impl RedisServer {
     pub(crate) fn start_with(folder: &Path, options: &[&str]) -> Option<Self> {
         let options: Vec<_> = options.iter().map(|option| (*option).to_owned()).collect();
         Some(Self { folder: folder.to_owned(), child: started(folder, &options)?, options })
+    }
+
+    /// The same on a port of 127.0.0.1, which this option names.
+    pub(crate) fn start_on_a_port(folder: &Path, port_option: &str, options: &[&str]) -> (Self, u16) {
+        let tried = (0..ATTEMPTS).find_map(|_| {
+            let port = free_port();
+            let chosen = port.to_string();
+            Some((Self::start_with(folder, &[options, &[port_option, &chosen]].concat())?, port))
+        });
+        tried.expect("redis-server finds no port")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -60,6 +75,10 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn started(folder: &Path, options: &[String]) -> Option<Child> {

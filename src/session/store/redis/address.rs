@@ -1,21 +1,48 @@
-//! Where a server is, as it is written in a configuration.
+//! Where a store is, as it is written in a configuration.
 
 use std::fmt;
 use std::sync::Arc;
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult, TlsCertificates};
 use zeroize::Zeroizing;
 
-/// The schemes of addresses.
-const SCHEMES: [&str; 3] = ["redis", "rediss", "redis+unix"];
+use super::place::Place;
 
-/// The address of a server, the password for it, and who may vouch for it.
+/// The schemes of addresses, what reaches each server, and what the servers are.
+const SCHEMES: [(&str, &str, Kind); 7] = [
+    ("redis", "redis", Kind::Server),
+    ("rediss", "rediss", Kind::Server),
+    ("redis+unix", "redis+unix", Kind::Server),
+    ("redis+sentinel", "redis", Kind::Sentinels),
+    ("rediss+sentinel", "rediss", Kind::Sentinels),
+    ("redis+cluster", "redis", Kind::Cluster),
+    ("rediss+cluster", "rediss", Kind::Cluster),
+];
+/// The port of a Sentinel that has none in its address.
+const SENTINEL: u16 = 26379;
+/// The most Sentinels or nodes in an address.
+const MOST: usize = 32;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Server,
+    Sentinels,
+    Cluster,
+}
+
+/// The address of a server or of several, the password for them, and who may vouch for them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisAddress {
-    url: String,
+    written: String,
+    kind: Kind,
+    /// One for each server that is named.
+    urls: Vec<String>,
+    /// Under which name Sentinels know the servers; empty without Sentinels.
+    name: String,
     password: Option<Zeroizing<String>>,
     /// Certificates (PEM); `None`: the machine's.
     authorities: Option<Arc<[u8]>>,
+    replicas: u32,
 }
 
 /// Why an address is none.
@@ -28,22 +55,39 @@ pub enum NotAnAddress {
 }
 
 impl RedisAddress {
-    /// Reads `redis://HOST:PORT/DATABASE`, `rediss://…` (TLS) or `redis+unix:///PATH`, each with a user's name or
-    /// without.
+    /// Reads `redis://HOST:PORT/DATABASE`, `rediss://…` (TLS) or `redis+unix:///PATH`; of Sentinels
+    /// `redis+sentinel://HOST:PORT,HOST:PORT/NAME/DATABASE`, of a Cluster `redis+cluster://HOST:PORT,HOST:PORT`, and
+    /// those with `rediss+`. Each is with a user's name or without.
     ///
     /// # Errors
     /// [`NotAnAddress`]
-    pub fn parse(url: &str) -> Result<Self, NotAnAddress> {
-        let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    pub fn parse(text: &str) -> Result<Self, NotAnAddress> {
+        let (scheme, rest) = text.split_once("://").ok_or(NotAnAddress::Invalid)?;
+        let known = SCHEMES.iter().find(|(name, ..)| *name == scheme);
+        let (_, reached, kind) = known.ok_or(NotAnAddress::Invalid)?;
         // A fragment could switch off the verification of certificates.
-        if !scheme.is_some_and(|scheme| SCHEMES.contains(&scheme)) || url.contains('#') {
+        if text.contains('#') {
             return Err(NotAnAddress::Invalid);
         }
-        let info = url.into_connection_info().map_err(|_| NotAnAddress::Invalid)?;
-        match info.redis_settings().password() {
-            Some(_) => Err(NotAnAddress::HasPassword),
-            None => Ok(Self { url: url.to_owned(), password: None, authorities: None }),
+        let (urls, name) = match kind {
+            Kind::Server => (vec![text.to_owned()], ""),
+            Kind::Sentinels | Kind::Cluster => several(reached, rest, *kind).ok_or(NotAnAddress::Invalid)?,
+        };
+        for url in &urls {
+            let info = url.as_str().into_connection_info().map_err(|_| NotAnAddress::Invalid)?;
+            if info.redis_settings().password().is_some() {
+                return Err(NotAnAddress::HasPassword);
+            }
         }
+        Ok(Self {
+            written: text.to_owned(),
+            kind: *kind,
+            urls,
+            name: name.to_owned(),
+            password: None,
+            authorities: None,
+            replicas: u32::from(*kind != Kind::Server),
+        })
     }
 
     /// The same, with this password.
@@ -58,13 +102,49 @@ impl RedisAddress {
         Self { authorities: Some(pem.into()), ..self }
     }
 
-    /// Whether it is reached over TLS.
-    pub fn is_tls(&self) -> bool {
-        self.info().is_ok_and(|info| matches!(info.addr(), ConnectionAddr::TcpTls { .. }))
+    /// The same, where so many replicas confirm what counts.
+    #[must_use]
+    pub fn with_replicas(self, replicas: u32) -> Self {
+        Self { replicas, ..self }
     }
 
-    fn info(&self) -> redis::RedisResult<ConnectionInfo> {
-        let info = self.url.as_str().into_connection_info()?;
+    /// How many replicas confirm what counts: one, where a failover may happen.
+    pub fn replicas(&self) -> u32 {
+        self.replicas
+    }
+
+    /// Whether it is reached over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.written.starts_with("rediss")
+    }
+
+    pub(super) fn place(&self) -> RedisResult<Place> {
+        let mut clients = self.urls.iter().map(|url| self.client(url)).collect::<RedisResult<Vec<_>>>()?;
+        Ok(match (self.kind, clients.pop()) {
+            (Kind::Server, Some(client)) => Place::Server(client),
+            (Kind::Sentinels, last) => {
+                clients.extend(last);
+                Place::Sentinels { sentinels: clients, name: self.name.clone() }
+            }
+            (Kind::Server | Kind::Cluster, last) => {
+                clients.extend(last);
+                Place::Cluster { nodes: clients }
+            }
+        })
+    }
+
+    fn client(&self, url: &str) -> RedisResult<Client> {
+        let info = self.info(url)?;
+        let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        let root_cert = self.authorities.as_deref().filter(|_| is_tls).map(<[u8]>::to_vec);
+        match root_cert {
+            Some(_) => Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert }),
+            None => Client::open(info),
+        }
+    }
+
+    fn info(&self, url: &str) -> RedisResult<ConnectionInfo> {
+        let info = url.into_connection_info()?;
         // A request is written at once, and waited for.
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_tcp_settings(tcp);
@@ -72,25 +152,41 @@ impl RedisAddress {
         let settings = info.redis_settings().clone().set_password(password.as_str());
         Ok(info.set_redis_settings(settings))
     }
+}
 
-    pub(super) fn client(&self) -> redis::RedisResult<Client> {
-        let root_cert = self.authorities.as_deref().filter(|_| self.is_tls()).map(<[u8]>::to_vec);
-        match root_cert {
-            Some(_) => Client::build_with_tls(self.info()?, TlsCertificates { client_tls: None, root_cert }),
-            None => Client::open(self.info()?),
-        }
+/// The addresses of several servers, and the name that Sentinels know theirs by.
+fn several<'a>(scheme: &str, rest: &'a str, kind: Kind) -> Option<(Vec<String>, &'a str)> {
+    let (servers, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, hosts) =
+        servers.rsplit_once('@').map_or(("", servers), |(_, hosts)| servers.split_at(servers.len() - hosts.len()));
+    let (name, database) = path.split_once('/').unwrap_or((path, ""));
+    let is_name = |sign: char| sign.is_ascii_alphanumeric() || "._-".contains(sign);
+    let is_sound = match kind {
+        Kind::Sentinels => !name.is_empty() && name.chars().all(is_name),
+        // It has the database 0 alone.
+        Kind::Cluster | Kind::Server => path.is_empty(),
+    };
+    let hosts: Vec<_> = hosts.split(',').collect();
+    if !is_sound || hosts.len() > MOST || rest.contains('?') || hosts.iter().any(|host| host.is_empty()) {
+        return None;
     }
+    let has_port = |host: &str| host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    let url = |host: &&str| match kind {
+        Kind::Sentinels if !has_port(host) => format!("{scheme}://{user}{host}:{SENTINEL}/{database}"),
+        Kind::Sentinels | Kind::Cluster | Kind::Server => format!("{scheme}://{user}{host}/{database}"),
+    };
+    Some((hosts.iter().map(url).collect(), name))
 }
 
 impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)
+        f.write_str(&self.written)
     }
 }
 
 impl fmt::Debug for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RedisAddress({})", self.url)
+        write!(f, "RedisAddress({})", self.written)
     }
 }
 
@@ -100,18 +196,46 @@ mod tests {
 
     #[test]
     fn an_address_has_no_password_and_shows_none() {
-        let sound =
-            ["redis://localhost", "rediss://exeunt@redis.test:6380/3", "redis+unix:///run/redis/redis.sock?db=1"];
+        let sound = [
+            "redis://localhost",
+            "rediss://exeunt@redis.test:6380/3",
+            "redis+unix:///run/redis/redis.sock?db=1",
+            "redis+sentinel://exeunt@a.test,b.test:1/sessions/2",
+            "rediss+cluster://a.test,b.test",
+        ];
         for url in sound {
             let address = RedisAddress::parse(url).unwrap().with_password("open sesame".to_owned().into());
-            assert_eq!(address.info().unwrap().redis_settings().password(), Some("open sesame"));
+            for server in &address.urls {
+                assert_eq!(address.info(server).unwrap().redis_settings().password(), Some("open sesame"));
+            }
             assert_eq!(address.to_string(), url);
             assert!(!format!("{address:?}").contains("sesame"));
-            assert!(address.client().is_ok(), "{url}");
+            assert!(address.place().is_ok(), "{url}");
         }
-        assert_eq!(RedisAddress::parse("redis://:secret@localhost"), Err(NotAnAddress::HasPassword));
-        for url in ["redis://", "redis:localhost", "http://localhost", "rediss://localhost#insecure", "redis://h/x"] {
+        for url in ["redis://:secret@localhost", "redis+sentinel://u:secret@a,b/sessions", "redis+cluster://:s@a"] {
+            assert_eq!(RedisAddress::parse(url), Err(NotAnAddress::HasPassword), "{url}");
+        }
+        let broken = [
+            "redis://", "redis:localhost", "http://localhost", "rediss://localhost#insecure", "redis://h/x",
+            "redis+sentinel://a,b", "redis+sentinel://a,,b/name", "redis+sentinel:///name", "redis+sentinel://a/na me",
+            "redis+sentinel://a/name/x", "redis+cluster://a/1", "redis+cluster://", "redis+cluster://a?protocol=resp3",
+            "rediss+cluster://a#insecure",
+        ];
+        for url in broken {
             assert_eq!(RedisAddress::parse(url), Err(NotAnAddress::Invalid), "{url}");
         }
+    }
+
+    #[test]
+    fn several_servers_are_one_store() {
+        let urls = |text: &str| RedisAddress::parse(text).unwrap().urls;
+        let sentinels = "rediss+sentinel://exeunt@a.test,[::1]:7,[::2]/sessions/3";
+        let want = ["rediss://exeunt@a.test:26379/3", "rediss://exeunt@[::1]:7/3", "rediss://exeunt@[::2]:26379/3"];
+        assert_eq!(urls(sentinels), want);
+        assert_eq!(urls("redis+cluster://a:1,b"), ["redis://a:1/", "redis://b/"]);
+        let replicas = |text: &str| RedisAddress::parse(text).unwrap().replicas();
+        assert_eq!([replicas("redis://a"), replicas("redis+sentinel://a/b"), replicas("redis+cluster://a")], [0, 1, 1]);
+        let many = vec!["a"; MOST + 1].join(",");
+        assert_eq!(RedisAddress::parse(&format!("redis+cluster://{many}")), Err(NotAnAddress::Invalid));
     }
 }

@@ -1,11 +1,12 @@
 -- What all scripts begin with. KEYS[1] is the prefix of every key that is used: with the same braces in it, all of them
--- are in one slot.
+-- are in one slot. KEYS[2] is the stream of events: see invocation() in link.rs.
 --   s:NAME  a session: its user, times, version, about, jar, and the keys of further hosts
 --   k:KEY   the name of the session of a further key
 --   u:USER  the names of a user's sessions
 --   d:KEY   the event of the end of the session of this key
 --   e       the events, a stream
 --   key     the sign of the gateways' keys: all have the same
+--   w       what is written to see whether the replicas have everything
 --   r       what each gateway has read, and how often it has said so
 local P = KEYS[1]
 -- Events that are kept for a gateway that was away. One that missed more asks for each session again.

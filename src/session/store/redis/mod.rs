@@ -1,4 +1,5 @@
-//! Sessions that several gateways share: `store = "redis://…"`.
+//! Sessions that several gateways share: `store = "redis://…"`, and where replicas take over `"redis+sentinel://…"` and
+//! `"redis+cluster://…"`.
 //!
 //! Each gateway answers from its own table, and follows what the others end ([`reader`]). Every change is one script,
 //! so that it is done whole or not at all; an end is answered when no gateway that serves can still let its session in
@@ -8,6 +9,7 @@ mod address;
 mod event_id;
 mod link;
 mod peers;
+mod place;
 mod reader;
 mod records;
 #[cfg(test)]
@@ -18,12 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::Script;
 use tokio::sync::Mutex;
 
 pub use self::address::{NotAnAddress, RedisAddress};
 use self::event_id::EventId;
-use self::link::Link;
+use self::link::{Code, Link};
 pub(crate) use self::peers::LONGEST as LONGEST_STALENESS;
 use self::peers::{Peers, Said};
 use self::reader::{Reader, Recent};
@@ -36,6 +37,8 @@ use crate::values::time::{Clock, WallTime};
 
 /// What all keys begin with. The braces keep them in one slot.
 pub(crate) const PREFIX: &str = "{exeunt}:";
+/// The stream of events.
+const EVENTS: &str = "{exeunt}:e";
 /// Keys in one call of a script: others wait while it runs.
 const TOGETHER: usize = 1000;
 /// How often it is looked whether a gateway that has just started may serve.
@@ -46,17 +49,18 @@ const ASKING: Duration = Duration::from_millis(2);
 /// The scripts. Each begins with `common.lua`.
 #[derive(Debug)]
 struct Scripts {
-    begin: Script,
-    beat: Script,
-    open: Script,
-    load: Script,
-    touch: Script,
-    add_key: Script,
-    set_jar: Script,
-    set_about: Script,
-    end: Script,
-    end_if_idle: Script,
-    end_all_of: Script,
+    begin: Code,
+    beat: Code,
+    open: Code,
+    load: Code,
+    touch: Code,
+    add_key: Code,
+    set_jar: Code,
+    set_about: Code,
+    end: Code,
+    end_if_idle: Code,
+    end_all_of: Code,
+    scan: Code,
 }
 
 impl Scripts {
@@ -67,19 +71,22 @@ impl Scripts {
     const REMEMBERED: u64 = 60 * 60 * 1000;
 
     fn new() -> Self {
-        let script = |code: &str| Script::new(&[include_str!("common.lua"), code].concat());
+        // What has been answered is there after a failover; when sessions were used, and whether idle ones are over, is
+        // known to the gateways as well.
+        let (script, kept) = (|text| Code::new(text, false), |text| Code::new(text, true));
         Self {
             begin: script(include_str!("begin.lua")),
             beat: script(include_str!("beat.lua")),
-            open: script(include_str!("open.lua")),
+            open: kept(include_str!("open.lua")),
             load: script(include_str!("load.lua")),
             touch: script(include_str!("touch.lua")),
-            add_key: script(include_str!("add_key.lua")),
-            set_jar: script(include_str!("set_jar.lua")),
-            set_about: script(include_str!("set_about.lua")),
-            end: script(include_str!("end.lua")),
+            add_key: kept(include_str!("add_key.lua")),
+            set_jar: kept(include_str!("set_jar.lua")),
+            set_about: kept(include_str!("set_about.lua")),
+            end: kept(include_str!("end.lua")),
             end_if_idle: script(include_str!("end_if_idle.lua")),
-            end_all_of: script(include_str!("end_all_of.lua")),
+            end_all_of: kept(include_str!("end_all_of.lua")),
+            scan: script(include_str!("scan.lua")),
         }
     }
 }
@@ -115,6 +122,8 @@ pub enum NotConnected {
     Unavailable,
     /// Its certificate is none that is trusted, or is another server's.
     Untrusted,
+    /// Fewer replicas confirm a write than have to.
+    TooFewReplicas,
     /// The sessions there are of gateways with other keys: they would be taken for those of changed users.
     OtherKeys,
 }
@@ -137,10 +146,10 @@ impl RedisStore {
         clock: Clock,
         keys: &MacKeys,
     ) -> Result<Self, NotConnected> {
-        let client = address.client().map_err(|_| Unavailable)?;
+        let place = address.place().map_err(|_| Unavailable)?;
         let own = SessionId::generate().map_err(|NoRandomness| Unavailable)?.key().handle().to_string();
-        let (link, scripts) = (Link::new(client), Scripts::new());
-        link.check().await?;
+        let (link, scripts) = (Link::new(place, address.replicas()), Scripts::new());
+        link.begin().await?;
         let read = begin(&link, &scripts, &own, keys).await?;
         let shared = Shared {
             link,
@@ -198,7 +207,9 @@ impl RedisStore {
 
     async fn load_some(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
         let Shared { link, scripts, .. } = &self.shared;
-        let found: Vec<Option<Kept>> = link.call(&scripts.load, |call| keys_of(call, keys)).await?;
+        // What is absent is absent for good: a primary that was replaced must not say so.
+        let is_absence = |found: &Vec<Option<Kept>>| found.iter().any(Option::is_none);
+        let found = link.call_confirmed(&scripts.load, |call| keys_of(call, keys), is_absence).await?;
         Ok(found.into_iter().map(|found| found.map(|Kept(record)| record)).collect())
     }
 }
@@ -220,6 +231,12 @@ async fn begin(link: &Link, scripts: &Scripts, own: &str, keys: &MacKeys) -> Res
 /// The numbers that scripts answer for an end; of a session that is not there it is zero.
 const WON: u8 = 1;
 const USED: u8 = 2;
+
+/// The server's own cursor, if it is this server's.
+fn place_in(cursor: &[u8], server: &str) -> Option<u64> {
+    let (number, of) = cursor.split_first_chunk()?;
+    (of == server.as_bytes()).then(|| u64::from_be_bytes(*number))
+}
 
 fn keys_of(call: &mut redis::ScriptInvocation<'_>, keys: &[SessionKey]) {
     keys.iter().for_each(|key| _ = call.arg(word(key)));
@@ -248,11 +265,17 @@ impl SessionStore for RedisStore {
     }
 
     async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
-        let cursor = from.and_then(|Cursor(bytes)| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
-        let (next, names) = self.shared.link.scan(cursor.unwrap_or_default(), about).await?;
-        let names: Vec<_> = names.iter().filter_map(|name| key(name)).collect();
+        let Shared { link, scripts, .. } = &self.shared;
+        // Where a reading stands means nothing to another server.
+        let server = link.server().ok_or(Unavailable)?;
+        let cursor = from.map(|Cursor(bytes)| place_in(&bytes, &server).ok_or(Unavailable)).transpose()?;
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(cursor.unwrap_or_default()).arg(about);
+        let (next, names): (u64, Vec<String>) = link.call(&scripts.scan, arguments).await?;
+        let names = names.iter().filter_map(|name| name.get(PREFIX.len() + 2..));
+        let names: Vec<_> = names.filter_map(key).collect();
         let records = self.load_many(&names).await?.into_iter().flatten().collect();
-        Ok(Page { records, next: (next != 0).then(|| Cursor(next.to_be_bytes().to_vec())) })
+        let cursor = || Cursor([&next.to_be_bytes(), server.as_bytes()].concat());
+        Ok(Page { records, next: (next != 0).then(cursor) })
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable> {

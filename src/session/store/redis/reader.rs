@@ -12,19 +12,19 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, RedisResult, cmd};
+use redis::{FromRedisValue, ParsingError, Pipeline, RedisResult, Value, cmd};
 use tokio::time::timeout;
 
 use super::event_id::EventId;
-use super::link::timed_out;
+use super::link::{self, invocation, timed_out};
 use super::peers::{LEFT, Said, saying};
 use super::records::key;
-use super::{PREFIX, Scripts, Shared};
+use super::{EVENTS, PREFIX, Scripts, Shared};
 use crate::session::store::StoreEvent;
 use crate::values::time::Moment;
 
 /// The most events in one answer.
-const EVENTS: usize = 1000;
+const AT_ONCE: usize = 1000;
 
 /// Where the reading stands.
 #[derive(Debug)]
@@ -32,8 +32,6 @@ pub(super) struct Reader {
     connection: Option<Connection>,
     /// The last event that was read. What the table knows begins there.
     read: EventId,
-    /// Which server it was read from.
-    server: String,
     /// How often this was said.
     count: u64,
     /// Events may have been missed, and the table has not been told.
@@ -48,13 +46,34 @@ struct Connection(MultiplexedConnection);
 type Fields = HashMap<String, String>;
 /// For each stream its events, or nothing at all.
 type Read = Option<Vec<(String, Vec<(EventId, Fields)>)>>;
+/// What one round answers.
+struct Answer {
+    beat: Beat,
+    /// So many have what was said.
+    replicas: u32,
+    read: Read,
+}
+
+impl FromRedisValue for Answer {
+    fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
+        let (beat, replicas, read) = match value {
+            Value::Array(ref answers) if answers.len() == 2 => {
+                let (beat, read) = redis::from_redis_value(value)?;
+                (beat, 0, read)
+            }
+            _ => redis::from_redis_value(value)?,
+        };
+        Ok(Self { beat, replicas, read })
+    }
+}
+
 /// The first event of the stream, its last one, and what all gateways say.
 type Beat = (EventId, EventId, Said);
 
 impl Reader {
     /// From this event on.
     pub(super) fn from(read: EventId) -> Self {
-        Self { connection: None, read, server: String::new(), count: 0, gap: false, promised: None }
+        Self { connection: None, read, count: 0, gap: false, promised: None }
     }
 
     /// Waits for events of others. Whoever calls it has done what the last call returned.
@@ -90,8 +109,9 @@ impl Reader {
         let wait = if hurries { Duration::from_millis(1) } else { shared.staleness / 5 };
         self.count += 1;
         let commands = self.commands(shared, wait);
-        let answer = timeout(wait + shared.staleness, commands.query_async::<(Beat, Read)>(&mut connection));
-        let ((first, last, said), read) = answer.await.unwrap_or_else(|_| Err(timed_out()))?;
+        let answer = timeout(wait + shared.staleness, commands.query_async::<Answer>(&mut connection));
+        let Answer { beat: (first, last, said), replicas, read } = answer.await.unwrap_or_else(|_| Err(timed_out()))?;
+        shared.link.enough(replicas)?;
         shared.peers.note(said, shared.clock.now());
         let missed = first > self.read || last < self.read;
         if missed {
@@ -111,33 +131,36 @@ impl Reader {
 
     fn commands(&self, shared: &Shared, wait: Duration) -> Pipeline {
         let mut commands = redis::pipe();
-        let beat = commands.cmd("EVALSHA").arg(shared.scripts.beat.get_hash()).arg(1).arg(PREFIX);
+        let beat = commands.cmd("EVALSHA").arg(shared.scripts.beat.script.get_hash()).arg(2).arg(PREFIX).arg(EVENTS);
         beat.arg(shared.peers.own()).arg(saying(self.read, self.count, shared.staleness));
         for (name, said) in shared.peers.forgotten(shared.clock.now()) {
             beat.arg(name).arg(said);
         }
+        // A primary that was replaced and does not know it yet has nobody who confirms.
+        if shared.link.replicas() > 0 {
+            commands.add_command(link::wait(shared.link.replicas()));
+        }
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-        let read = commands.cmd("XREAD").arg("COUNT").arg(EVENTS).arg("BLOCK").arg(wait);
-        read.arg("STREAMS").arg(format!("{PREFIX}e")).arg(self.read);
+        let read = commands.cmd("XREAD").arg("COUNT").arg(AT_ONCE).arg("BLOCK").arg(wait);
+        read.arg("STREAMS").arg(EVENTS).arg(self.read);
         commands
     }
 
-    /// Makes the connection. Where it does not lead to the server that it led to before, what that one knew is in
-    /// doubt.
+    /// Makes the connection, to a primary that has enough replicas. Where it does not lead to the server that it led to
+    /// before, what that one knew is in doubt.
     async fn connect(&mut self, shared: &Shared) -> RedisResult<MultiplexedConnection> {
         let ready = async {
-            let mut connection = shared.link.dedicated().await?;
-            shared.scripts.beat.load_async(&mut connection).await?;
-            let server = identity(&mut connection).await?;
-            Ok::<_, redis::RedisError>((connection, server))
+            let (server, mut connection) = shared.link.dedicated().await?;
+            shared.scripts.beat.script.load_async(&mut connection).await?;
+            Ok::<_, redis::RedisError>((server, connection))
         };
-        let (connection, server) = timeout(shared.staleness, ready).await.unwrap_or_else(|_| Err(timed_out()))?;
-        if server != self.server && !self.server.is_empty() {
+        let (server, connection) = timeout(shared.staleness, ready).await.unwrap_or_else(|_| Err(timed_out()))?;
+        if !shared.link.leads_to(&server) {
             tracing::warn!("the session store has restarted, or is another server: every session is asked for again");
             shared.recent.again(shared, &connection).await?;
+            shared.link.lead_to(&server).await;
             self.gap = true;
         }
-        self.server = server;
         self.connection = Some(Connection(connection.clone()));
         Ok(connection)
     }
@@ -146,21 +169,18 @@ impl Reader {
     pub(super) async fn leave(&mut self, shared: &Shared) -> RedisResult<()> {
         shared.trust.set_until(Moment::default());
         self.promised = None;
-        let mut connection = match self.connection.take() {
-            Some(Connection(connection)) => connection,
-            None => shared.link.dedicated().await?,
+        let connection = self.connection.take();
+        let say = async {
+            let mut connection = match connection {
+                Some(Connection(connection)) => connection,
+                None => shared.link.dedicated().await?.1,
+            };
+            let mut command = cmd("HSET");
+            command.arg(format!("{PREFIX}r")).arg(shared.peers.own()).arg(LEFT);
+            command.query_async(&mut connection).await
         };
-        let mut command = cmd("HSET");
-        command.arg(format!("{PREFIX}r")).arg(shared.peers.own()).arg(LEFT);
-        timeout(shared.staleness, command.query_async(&mut connection)).await.unwrap_or_else(|_| Err(timed_out()))
+        timeout(shared.staleness, say).await.unwrap_or_else(|_| Err(timed_out()))
     }
-}
-
-/// The run of the server, and the history of its data: another one is another server, or one that was restarted.
-async fn identity(connection: &mut MultiplexedConnection) -> RedisResult<String> {
-    let info: String = cmd("INFO").arg("everything").query_async(connection).await?;
-    let wanted = |line: &&str| ["run_id:", "master_replid:"].iter().any(|key| line.starts_with(key));
-    Ok(info.lines().filter(wanted).collect::<Vec<_>>().join(" "))
 }
 
 /// The ends that this gateway has asked for: a server that takes over may not know of them.
@@ -184,10 +204,10 @@ impl Recent {
 
     async fn again(&self, shared: &Shared, connection: &MultiplexedConnection) -> RedisResult<()> {
         let names: Vec<_> = self.0.lock().iter().map(|(_, name)| name.clone()).collect();
-        for names in names.chunks(EVENTS) {
-            let mut call = shared.scripts.end.key(PREFIX);
+        for names in names.chunks(AT_ONCE) {
+            let mut call = invocation(&shared.scripts.end.script);
             call.arg(shared.peers.own()).arg(Scripts::REMEMBERED).arg(names);
-            let _: redis::Value = call.invoke_async(&mut connection.clone()).await?;
+            let _: Value = call.invoke_async(&mut connection.clone()).await?;
         }
         Ok(())
     }

@@ -7,8 +7,12 @@ use tokio::time::timeout;
 use super::*;
 use crate::session::store::contract::{further, holds, record};
 
+mod failover_tests;
 #[path = "../../../../tests/it/redis/server.rs"]
 mod server;
+
+#[path = "../../../../tests/it/redis/group.rs"]
+mod group;
 
 use server::RedisServer;
 
@@ -65,28 +69,11 @@ fn certificate(folder: &Path) -> (String, [&'static str; 6]) {
     (made.cert.pem(), options)
 }
 
-/// So many ports are tried: another program may take one between its choice and its use.
-const ATTEMPTS: usize = 20;
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A server on a port of 127.0.0.1, which this option names.
-fn server_on_a_port(folder: &Path, port_option: &str, options: &[&str]) -> (RedisServer, u16) {
-    let tried = (0..ATTEMPTS).find_map(|_| {
-        let port = free_port();
-        let chosen = port.to_string();
-        Some((RedisServer::start_with(folder, &[options, &[port_option, &chosen]].concat())?, port))
-    });
-    tried.expect("redis-server finds no port")
-}
-
 #[tokio::test]
 async fn over_tls_only_a_server_that_is_vouched_for_is_used() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let ((own, options), (others, _)) = (certificate(folder.path()), certificate(elsewhere.path()));
-    let (_server, port) = server_on_a_port(folder.path(), "--tls-port", &options);
+    let (_server, port) = RedisServer::start_on_a_port(folder.path(), "--tls-port", &options);
     let connect = async |host: &str, authority: Option<&str>| {
         let address = RedisAddress::parse(&format!("rediss://{host}:{port}")).unwrap();
         let address = authority.iter().fold(address, |address, pem| address.with_authorities(pem.as_bytes()));
@@ -221,6 +208,20 @@ async fn what_a_restarted_server_has_forgotten_is_ended_again() {
     assert!(restored.load(&ended.name).await.unwrap().is_some());
     told(&one, StoreEvent::Gap).await;
     assert_eq!(restored.load(&ended.name).await, Ok(None));
+}
+
+/// What another server says is believed when its events are followed: an old primary would tell of the past.
+#[tokio::test]
+async fn calls_go_to_the_server_whose_events_are_followed() {
+    let (_folder, mut server) = server();
+    let one = store_on(&server.socket()).await;
+    trusted(&one).await;
+    server.restart_empty();
+    for _ in 0..3 {
+        assert_eq!(one.load(&record("a").name).await, Err(Unavailable));
+    }
+    told(&one, StoreEvent::Gap).await;
+    assert_eq!(one.load(&record("a").name).await, Ok(None));
 }
 
 #[tokio::test]

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use redis::Script;
-
+use super::link::Code;
 use super::peers::{LEFT, said_for};
 use super::{LONGEST_STALENESS, RedisStore};
 use crate::session::store::Unavailable;
@@ -42,7 +41,7 @@ impl RedisStore {
     /// # Errors
     /// [`Unavailable`]: a part of it may be gone.
     pub async fn clear(&self) -> Result<(), Unavailable> {
-        let script = Script::new(&[include_str!("common.lua"), include_str!("clear.lua")].concat());
+        let script = Code::new(include_str!("clear.lua"), true);
         let mut cursor = "0".to_owned();
         loop {
             cursor = self.shared.link.call(&script, |call| _ = call.arg(&cursor)).await?;

@@ -1,0 +1,3 @@
+-- Deleting comes first: see remove().
+redis.call('DEL', P .. 'w')
+redis.call('SET', P .. 'w', '1')

@@ -1,0 +1,49 @@
+//! What replicas have not confirmed does not count: a failover takes back nothing that was answered.
+
+use super::group::primary_with;
+use super::*;
+
+async fn on_port(port: u16, replicas: u32) -> Result<RedisStore, NotConnected> {
+    let address = RedisAddress::parse(&format!("redis://127.0.0.1:{port}")).unwrap().with_replicas(replicas);
+    RedisStore::connect(&address, STALENESS, Clock::system(), &keys('1')).await
+}
+
+#[tokio::test]
+async fn what_was_answered_is_on_a_replica() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut nodes = primary_with(folder.path(), 1);
+    let one = on_port(nodes[0].port, 1).await.unwrap();
+    timeout(PATIENCE, trusted(&one)).await.unwrap();
+    let (ended, doubtful, open) = (record("a"), record("b"), record("c"));
+    one.open(ended.clone()).await.unwrap();
+    one.open(doubtful.clone()).await.unwrap();
+    assert_eq!(one.end(&[ended.name]).await, Ok(vec![End::Won]));
+    // The primary goes on alone: what it says may be taken back.
+    nodes[1].server.signal("STOP");
+    assert_eq!(one.end(&[doubtful.name]).await, Err(Unavailable), "answered without a replica");
+    assert_eq!(one.end_all_of(&doubtful.user).await, Err(Unavailable));
+    assert_eq!(one.open(open.clone()).await, Err(Unavailable));
+    assert_eq!(one.load(&record("nobody").name).await, Err(Unavailable), "absent is for good");
+    following(&one, async {
+        while is_trusted(&one) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    nodes[1].server.signal("CONT");
+    timeout(PATIENCE, trusted(&one)).await.unwrap();
+    assert_eq!(one.load(&record("nobody").name).await, Ok(None));
+    // The replica takes over.
+    nodes[0].server.stop();
+    nodes[1].server.ask("REPLICAOF NO ONE");
+    let other = on_port(nodes[1].port, 0).await.unwrap();
+    assert_eq!(other.load(&ended.name).await, Ok(None), "an end that was answered is taken back");
+}
+
+#[tokio::test]
+async fn a_primary_without_enough_replicas_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = primary_with(folder.path(), 1);
+    assert_eq!(on_port(nodes[0].port, 2).await.unwrap_err(), NotConnected::TooFewReplicas);
+    assert!(on_port(nodes[0].port, 1).await.is_ok());
+}

@@ -1,0 +1,128 @@
+//! A Cluster: three primaries, of which the one that has the store's slot has two replicas. A node takes over, and the
+//! slot moves to another node.
+
+use std::path::Path;
+
+use super::group::{Node, until};
+use super::{becomes, gateway_with, start};
+use crate::restarts::{sign_in, sign_out, status};
+
+const RANGES: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
+const OPTIONS: [&str; 6] =
+    ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"];
+
+struct Cluster {
+    nodes: Vec<Node>,
+    slot: u16,
+    /// The place of the node that has this slot.
+    owner: usize,
+}
+
+impl Cluster {
+    fn start(folder: &Path, replicas: usize) -> Self {
+        let names = 0..RANGES.len() + replicas;
+        let nodes: Vec<_> = names.map(|name| Node::start(folder, &name.to_string(), &OPTIONS)).collect();
+        for (number, (node, (first, last))) in nodes.iter().zip(RANGES).enumerate() {
+            node.server.ask(&format!("CLUSTER SET-CONFIG-EPOCH {}", number + 1));
+            node.server.ask(&format!("CLUSTER ADDSLOTSRANGE {first} {last}"));
+        }
+        for node in &nodes {
+            nodes[0].server.ask(&format!("CLUSTER MEET 127.0.0.1 {}", node.port));
+        }
+        let known = format!("cluster_known_nodes:{}\r\n", nodes.len());
+        until("the nodes do not find each other", || {
+            nodes.iter().all(|node| {
+                let info = node.server.ask("CLUSTER INFO");
+                info.contains(&known) && info.contains("cluster_state:ok")
+            })
+        });
+        let slot = nodes[0].server.ask("CLUSTER KEYSLOT {exeunt}:");
+        let slot = slot.lines().next().unwrap().trim_start_matches(':').parse().unwrap();
+        let owner = RANGES.iter().position(|(first, last)| (*first..=*last).contains(&slot)).unwrap();
+        let cluster = Self { nodes, slot, owner };
+        for replica in &cluster.nodes[RANGES.len()..] {
+            replica.server.ask(&format!("CLUSTER REPLICATE {}", cluster.id(owner)));
+            until("a replica does not follow", || replica.server.ask("INFO replication").contains("link_status:up"));
+        }
+        cluster
+    }
+
+    fn id(&self, node: usize) -> String {
+        let answer = self.nodes[node].server.ask("CLUSTER MYID");
+        answer.lines().nth(1).unwrap().to_owned()
+    }
+
+    /// The folders of two gateways on it.
+    fn gateways(&self, replicas: u32) -> [tempfile::TempDir; 2] {
+        let hosts: Vec<_> = self.nodes[..RANGES.len()].iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+        let session =
+            format!("staleness = \"2s\"\nstore_replicas = {replicas}\nstore = \"redis+cluster://{}\"", hosts.join(","));
+        [gateway_with(&session), gateway_with(&session)]
+    }
+
+    /// Moves so many of the store's keys to another node; whether there were any.
+    fn move_keys(&self, to: usize, count: u32) -> bool {
+        let owner = &self.nodes[self.owner].server;
+        let keys = owner.ask(&format!("CLUSTER GETKEYSINSLOT {} {count}", self.slot));
+        let keys: Vec<_> = keys.split("\r\n").filter(|line| line.starts_with("{exeunt}:")).collect();
+        for key in &keys {
+            let key = key.replace('\0', "\\x00");
+            let moved = owner.ask(&format!("MIGRATE 127.0.0.1 {} \"{key}\" 0 5000", self.nodes[to].port));
+            assert!(moved.starts_with("+OK"), "{moved}");
+        }
+        !keys.is_empty()
+    }
+}
+
+#[test]
+fn a_replica_takes_over_from_a_node_that_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::start(folder.path(), 2);
+    let [a, b] = cluster.gateways(1);
+    let (one, other) = start(&a, &b);
+    let (inside, outside) = (one.sign_in(), one.sign_in());
+    assert_eq!([other.status(&inside), other.status(&outside)], [200, 200]);
+    assert!(sign_out(b.path(), &outside));
+    assert_eq!([one.status(&outside), other.status(&outside)], [401, 401]);
+    let owner = cluster.owner;
+    cluster.nodes[owner].server.stop();
+    for folder in [a.path(), b.path()] {
+        // The known session may be served until the trust is over; in the end it is served by what the new node says.
+        until("no sign-in on the new node", || match sign_in(folder) {
+            Some(late) => sign_out(folder, &late),
+            None => false,
+        });
+        becomes(folder, &inside, 200);
+        becomes(folder, &outside, 401);
+    }
+    drop((one, other));
+}
+
+/// While the slot is on its way neither node has everything: no session is taken for dead, and none is ended.
+#[test]
+fn the_slot_of_the_store_moves_to_another_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(folder.path(), 0);
+    let [a, b] = cluster.gateways(0);
+    let (one, other) = start(&a, &b);
+    let (known, unknown, outside) = (one.sign_in(), one.sign_in(), one.sign_in());
+    assert_eq!(other.status(&known), 200);
+    let (from, to) = (cluster.owner, (cluster.owner + 1) % RANGES.len());
+    let (slot, from_id, to_id) = (cluster.slot, cluster.id(from), cluster.id(to));
+    cluster.nodes[to].server.ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
+    cluster.nodes[from].server.ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
+    assert!(!sign_out(a.path(), &outside), "an end of half of the keys");
+    while cluster.move_keys(to, 1) {
+        assert_eq!(status(b.path(), &unknown), Some(503), "half of the keys are taken for all of them");
+        assert!([Some(200), Some(503)].contains(&status(b.path(), &known)));
+    }
+    for node in [to, from] {
+        cluster.nodes[node].server.ask(&format!("CLUSTER SETSLOT {slot} NODE {to_id}"));
+    }
+    for folder in [a.path(), b.path()] {
+        becomes(folder, &known, 200);
+        becomes(folder, &unknown, 200);
+        becomes(folder, &outside, 401);
+    }
+    drop((one, other));
+}

@@ -1,0 +1,96 @@
+//! Another server takes over: with Sentinels, who is signed in stays signed in, and who has signed out stays out.
+
+use std::path::Path;
+
+use super::group::{Node, primary_with, until};
+use super::sentinels::Sentinels;
+use super::{becomes, gateway_at, start};
+use crate::restarts::{sign_in, sign_out, status, status_of};
+
+/// A primary and two replicas, the Sentinels that look after them, and the folders of two gateways.
+fn looked_after(folder: &Path) -> (Vec<Node>, Sentinels, [tempfile::TempDir; 2]) {
+    let nodes = primary_with(folder, 2);
+    let sentinels = Sentinels::of(folder, &nodes);
+    let gateway = || gateway_at(&sentinels.address(), "2s");
+    let gateways = [gateway(), gateway()];
+    (nodes, sentinels, gateways)
+}
+
+/// Who is signed in and who has signed out, at every gateway, once another server has taken over.
+fn hold(folders: [&Path; 2], inside: &str, outside: &str) {
+    for folder in folders {
+        becomes(folder, inside, 200);
+        never_inside(folder, outside);
+        becomes(folder, outside, 401);
+    }
+}
+
+/// An end that the store has not confirmed yet is 503.
+fn never_inside(folder: &Path, outside: &str) {
+    let status = status(folder, outside);
+    assert!([Some(401), Some(503)].contains(&status), "{status:?}");
+}
+
+#[test]
+fn a_failover_keeps_everybody_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (nodes, sentinels, [a, b]) = looked_after(folder.path());
+    let (one, other) = start(&a, &b);
+    let (inside, outside) = (one.sign_in(), one.sign_in());
+    assert!(sign_out(b.path(), &outside));
+    let before = sentinels.primary(&nodes).port;
+    sentinels.fail_over();
+    until("no other server takes over", || sentinels.primary(&nodes).port != before);
+    hold([a.path(), b.path()], &inside, &outside);
+    // They follow each other on the new one.
+    until("no sign-in on the new server", || match sign_in(a.path()) {
+        Some(late) => {
+            becomes(b.path(), &late, 200);
+            sign_out(b.path(), &late) && status(a.path(), &late) == Some(401)
+        }
+        None => false,
+    });
+    drop((one, other));
+}
+
+#[test]
+fn a_primary_that_hangs_is_replaced_and_changes_nothing_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (nodes, sentinels, [a, b]) = looked_after(folder.path());
+    let (one, other) = start(&a, &b);
+    let (inside, outside, wants_out) = (one.sign_in(), one.sign_in(), one.sign_in());
+    assert!(sign_out(b.path(), &outside));
+    let hangs = sentinels.primary(&nodes);
+    hangs.server.signal("STOP");
+    assert!(!sign_out(a.path(), &wants_out), "answered without a server");
+    assert_eq!(status_of(b.path(), "/public", &inside), Some(200), "public routes go on");
+    until("no other server takes over", || sentinels.primary(&nodes).port != hangs.port);
+    hold([a.path(), b.path()], &inside, &outside);
+    hold([a.path(), b.path()], &inside, &wants_out);
+    // It has all that it had, and says that it is a primary until somebody tells it otherwise.
+    hangs.server.signal("CONT");
+    until("it does not follow", || {
+        [a.path(), b.path()].into_iter().for_each(|folder| never_inside(folder, &wants_out));
+        hangs.server.ask("ROLE").contains("slave")
+    });
+    hold([a.path(), b.path()], &inside, &wants_out);
+    drop((one, other));
+}
+
+#[test]
+fn t77_a_failover_brings_no_ended_session_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut nodes, sentinels, [a, b]) = looked_after(folder.path());
+    let (one, other) = start(&a, &b);
+    let (inside, outside) = (one.sign_in(), one.sign_in());
+    assert_eq!(other.status(&outside), 200);
+    let (primary, replicas) = nodes.split_first_mut().unwrap();
+    replicas.iter().for_each(|replica| replica.server.signal("STOP"));
+    assert!(!sign_out(a.path(), &outside), "answered before a replica has it");
+    // What the primary alone knows is lost.
+    primary.server.stop();
+    replicas.iter().for_each(|replica| replica.server.signal("CONT"));
+    until("no other server takes over", || sentinels.primary(&nodes).port != nodes[0].port);
+    hold([a.path(), b.path()], &inside, &outside);
+    drop((one, other));
+}
