@@ -1,4 +1,4 @@
-//! `exeunt check`, and what `serve` does first: find the configuration, read it, say what is wrong with it.
+//! `exeunt check`, and the first step of `serve`: find the configuration, read it, and report what is wrong with it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,11 +57,11 @@ fn verdict(path: &Path, warnings: &Report, hosts: &OwnHosts) -> String {
 pub(super) struct Loaded {
     pub(super) path: PathBuf,
     pub(super) settings: Settings,
-    /// What the operator should know. Not shown yet.
+    /// Warnings and notes, not shown yet.
     pub(super) warnings: Report,
 }
 
-/// The reasons have been printed.
+/// The configuration is refused, and the problems have been printed.
 pub(super) struct NotLoaded;
 
 /// Finds and reads the configuration. Problems go to standard error.
@@ -69,7 +69,7 @@ pub(super) fn load(which: &Configuration) -> Result<Loaded, NotLoaded> {
     read(which, config::load)
 }
 
-/// The same, for a command about another store than the one that is written.
+/// The same, for a command that uses another store than the configured one.
 pub(super) fn load_for_store(which: &Configuration, store: &StoreChoice) -> Result<Loaded, NotLoaded> {
     read(which, |path| config::load_for_store(path, store))
 }

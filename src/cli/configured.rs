@@ -1,5 +1,5 @@
-//! The configuration for commands other than `serve` and `check`, which need one key each. Other problems of the file
-//! are ignored.
+//! The configuration for commands that need a single key of it. Other problems of the file are ignored; `serve` and
+//! `check` read the whole file.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +13,7 @@ use super::failure::CommandError;
 use crate::config::DEFAULT_FILES;
 use crate::credentials::user_file::{ReadError, read_any};
 
-/// Which configuration is meant.
+/// Selects a configuration.
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConfigFile {
     /// The gateway's configuration file [default: ./config.toml, then /etc/exeunt/config.toml]
@@ -21,7 +21,7 @@ pub(super) struct ConfigFile {
     pub(super) config: Option<PathBuf>,
 }
 
-/// A configuration that is there.
+/// A configuration that exists.
 pub(super) struct FoundConfig {
     path: PathBuf,
     text: String,
@@ -70,7 +70,7 @@ fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
     match read_any(path) {
         Ok((text, metadata)) => Ok(Some((FoundConfig { path: path.to_owned(), text }, metadata))),
         Err(ReadError::Absent) => Ok(None),
-        // Going on would mean another gateway than the one that is served.
+        // Without this file the command could reach another gateway than the one that is meant.
         Err(ReadError::Unfit { message, help }) => Err(CommandError::new(
             format!("{}: {message}", path.display()),
             format!("{help}; or name another file: --config FILE"),

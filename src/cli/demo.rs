@@ -58,7 +58,7 @@ async fn run(demo: &Demo, log: Log) -> Result<(), String> {
         print(&format!("Port {} is in use by another program: using port {}.\n\n", PORTS.start(), address.port()))?;
     }
     print(&welcome(&url))?;
-    // Like the account, its sessions go with the demo.
+    // The sessions are removed with the demo, like the account.
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let kept = (keys::in_memory()?, Some(OpenStore::at(&folder.path().join("sessions.db"))?));
     serve::run(None, settings, kept, log, listeners, signals).await
@@ -71,7 +71,7 @@ fn listen(wanted: Option<SocketAddr>) -> Result<Vec<Listener>, BindError> {
     }
 }
 
-/// Listens at the first of these ports that is free; if none is, it says so of the last.
+/// Listens on the first of these ports that is free; if none is, returns the error of the last.
 fn first_free(ports: impl IntoIterator<Item = u16>) -> Result<Vec<Listener>, BindError> {
     let mut ports = ports.into_iter().peekable();
     loop {
@@ -83,7 +83,7 @@ fn first_free(ports: impl IntoIterator<Item = u16>) -> Result<Vec<Listener>, Bin
     }
 }
 
-/// Both addresses that `localhost` may stand for: on one alone, another program could answer in our place.
+/// Both addresses that `localhost` may resolve to: if only one were bound, another program could answer on the other.
 fn bind_localhost(port: u16) -> Result<Vec<Listener>, BindError> {
     let [four, six] = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
         .map(|address| ListenAddress::Tcp(SocketAddr::new(address, port)));
@@ -101,7 +101,7 @@ fn address_of(listeners: &[Listener]) -> Option<SocketAddr> {
     })
 }
 
-/// What users type.
+/// The URL that users type.
 fn url_of(address: SocketAddr) -> String {
     if address.ip() == IpAddr::from(Ipv4Addr::LOCALHOST) {
         format!("http://localhost:{}", address.port())
@@ -143,7 +143,7 @@ listen = \"\"
 users = {users}
 ";
 
-/// A users' file with the demo account, which goes when it has been read.
+/// A users' file with the demo account, removed when it has been read.
 fn users_file() -> io::Result<NamedTempFile> {
     let password = Password::new(PASSWORD.to_owned()).map_err(|problem| io::Error::other(problem.to_string()))?;
     let hash = password::hash(&password).map_err(|_| io::Error::other("no hash of its password"))?;

@@ -7,12 +7,12 @@ use crate::credentials::problem::FileProblems;
 use crate::credentials::user_file::fields::InvalidField;
 use crate::credentials::user_file::lock::WriteProblem;
 
-/// As it is said to the person: what, and what to do.
+/// The text for the operator: what failed, and what to do.
 #[derive(Debug)]
 pub(super) struct CommandError(pub(super) String);
 
 impl CommandError {
-    /// What failed, and what helps.
+    /// An error with a line of help.
     pub(super) fn new(message: impl fmt::Display, help: impl fmt::Display) -> Self {
         Self(format!("error: {message}\nhelp: {help}"))
     }

@@ -1,4 +1,4 @@
-//! The gateway's keys: of the state folder where there is one, else of this run alone.
+//! The gateway's keys: from the state folder if there is one, else made for this run.
 
 use std::env;
 use std::path::PathBuf;
@@ -13,8 +13,8 @@ pub(super) struct GatewayKeys {
     pub(super) are_kept: bool,
 }
 
-/// The keys of the state folder, made at the first start. Where no folder was named and none can be written, they are
-/// new ones in memory, with a warning: so that a configuration in a read-only folder starts.
+/// The keys of the state folder, made at the first start. If no folder is configured and the default one cannot be
+/// written, new keys are kept in memory, with a warning, so that a configuration in a read-only folder starts.
 pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, String> {
     match (state::open(&resolved(folder)), folder) {
         (Ok(keys), _) => Ok(GatewayKeys { keys, are_kept: true }),
@@ -31,7 +31,7 @@ pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, String> {
 
 /// Random keys for the lifetime of the program.
 pub(super) fn in_memory() -> Result<MacKeys, String> {
-    MacKeys::generate().map_err(|_| "the system gives no random bytes".to_owned())
+    MacKeys::generate().map_err(|_| "the operating system gives no random bytes".to_owned())
 }
 
 /// The problems of existing keys. Nothing is created, and files that this user must not read are skipped.
@@ -43,7 +43,7 @@ pub(super) fn check(folder: &StateFolder) -> Result<(), String> {
     }
 }
 
-/// The folder, where this program runs.
+/// The state folder, as this process sees it.
 pub(super) fn resolved(folder: &StateFolder) -> PathBuf {
     folder.resolve(env::var_os("STATE_DIRECTORY").as_deref())
 }
@@ -51,7 +51,7 @@ pub(super) fn resolved(folder: &StateFolder) -> PathBuf {
 /// The folder that the unit gives the service. An operator's shell does not have it in its environment.
 const STATE_OF_THE_SERVICE: &str = "/var/lib/exeunt";
 
-/// The folder, where the gateway runs.
+/// The state folder, as the service sees it.
 pub(super) fn of_service(folder: &StateFolder) -> PathBuf {
     let state = resolved(folder);
     if state.starts_with("/etc") { PathBuf::from(STATE_OF_THE_SERVICE) } else { state }

@@ -54,13 +54,22 @@ fn sections_of(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// The text below a command's options, line by line: examples and exit codes are not reflowed.
+/// The text below a command's options. Examples keep their lines; paragraphs of one line are reflowed.
 fn remarks(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     let Some(text) = command.get_after_help() else { return Ok(()) };
-    writeln!(page, ".PP\n.nf")?;
-    for line in text.to_string().lines() {
-        // `\&` keeps a line that begins with a dot or an apostrophe from being a request to the formatter.
-        writeln!(page, "\\&{}", line.replace('\\', "\\e").replace('-', "\\-"))?;
+    for block in text.to_string().split("\n\n") {
+        let keeps_lines = block.contains('\n');
+        writeln!(page, ".PP")?;
+        if keeps_lines {
+            writeln!(page, ".nf")?;
+        }
+        for line in block.lines() {
+            // `\&` keeps a line that begins with a dot or an apostrophe from being a request to the formatter.
+            writeln!(page, "\\&{}", line.replace('\\', "\\e").replace('-', "\\-"))?;
+        }
+        if keeps_lines {
+            writeln!(page, ".fi")?;
+        }
     }
-    writeln!(page, ".fi")
+    Ok(())
 }

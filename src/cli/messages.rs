@@ -34,7 +34,7 @@ pub(super) fn write_to(log: &Log) {
     }));
 }
 
-/// Asks the log for its format with every message: a reload may change it.
+/// Uses the log's current format for each message: a reload may change it.
 struct InFormatOf {
     log: Log,
     text: Lines<Full>,

@@ -1,4 +1,4 @@
-//! What an operator types.
+//! The command line.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to people")]
 
@@ -45,7 +45,7 @@ Examples:
   exeunt user set alice --group staff      add somebody who may sign in
   exeunt check                             list everything that is wrong with ./config.toml
   exeunt serve --config /etc/exeunt/config.toml
-  exeunt reload                            make the running one read its configuration and its users anew
+  exeunt reload                            read the configuration and the users again
 
 Exit codes: 0 success, 1 the command failed, 2 wrong arguments, 78 serve refused its configuration";
 
@@ -98,8 +98,8 @@ enum Command {
 }
 
 const SERVE_HELP: &str = "\
-SIGTERM and SIGINT stop it: running exchanges may finish first (limits.drain). SIGHUP makes it read its configuration
-again, as `exeunt reload` does. Messages go to standard error.
+SIGTERM and SIGINT stop it; running requests may finish first (limits.drain). SIGHUP makes it read \
+its configuration again, as `exeunt reload` does. Messages go to standard error.
 
 Examples:
   exeunt serve
@@ -108,8 +108,8 @@ Examples:
 Exit codes: 0 stopped by a signal, 1 it failed, 78 it refused its configuration";
 
 const DEMO_HELP: &str = "\
-There is nothing to configure. It prints its address, an account, and curl lines to try. What it writes is in a
-temporary folder, which goes when it stops: Ctrl-C.
+There is nothing to configure. It prints its address, an account, and curl lines to try. Its \
+files are in a temporary folder, which is removed when it stops (Ctrl-C).
 
 Examples:
   exeunt demo
@@ -130,9 +130,9 @@ Examples:
 Exit codes: 0 no problems, 1 problems";
 
 const RELOAD_HELP: &str = "\
-Requests that are under way finish, unless the new configuration refuses them. Whoever was removed or disabled, or has
-a new password, is signed out; changed groups take effect at once. If anything is wrong with the configuration, nothing
-changes.
+Running requests finish, unless the new configuration refuses them. Users who were removed or \
+disabled, or who have a new password, are signed out; changed groups take effect at once. If \
+anything is wrong with the configuration, nothing changes.
 
 Examples:
   exeunt reload
@@ -142,8 +142,8 @@ Examples:
 Exit codes: 0 reloaded, 1 refused or no gateway is running";
 
 const PRESETS_HELP: &str = "\
-With `preset = \"NAME\"` a route asks its application to end its own session when the gateway's session ends. Keys of
-the route win over those of the preset.
+With `preset = \"NAME\"` a route asks its application to end its own session when the gateway's \
+session ends. Keys of the route override those of the preset.
 
 Examples:
   exeunt presets
@@ -159,7 +159,7 @@ Examples:
   exeunt man | man -l -
   exeunt man > /usr/local/share/man/man1/exeunt.1";
 
-/// Which configuration is meant.
+/// Selects a configuration.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Configuration {
     /// The configuration file [default: ./config.toml, then /etc/exeunt/config.toml]
@@ -190,7 +190,7 @@ fn dispatch(command: Command) -> ExitCode {
     }
 }
 
-/// Help and version are answers, not errors; everything else is wrong usage.
+/// Help and version are results, not errors; everything else is wrong usage.
 fn misused(error: &clap::Error) -> ExitCode {
     let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let printed = error.print();

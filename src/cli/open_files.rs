@@ -1,11 +1,11 @@
-//! How many files the process may open: a connection is one, and so is the one to the application behind it.
+//! The limit of open files: each client's connection is one, and so is its connection to the application.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Files besides connections: listeners, the log, the store.
 const OTHERS: u64 = 64;
 
-/// Asks the system for as many files as it gives, and says what to write where that is less than `connections` need.
+/// Raises the limit as far as the system allows, and warns with the cure if that is not enough for `connections`.
 pub(crate) fn raise_limit(connections: usize) {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
@@ -19,7 +19,7 @@ pub(crate) fn raise_limit(connections: usize) {
     }
 }
 
-/// A connection of a client, and one to an upstream for each.
+/// For each client's connection one to an upstream, and the other files.
 fn needed(connections: usize) -> u64 {
     (connections as u64).saturating_mul(2).saturating_add(OTHERS)
 }

@@ -1,4 +1,4 @@
-//! `exeunt presets`: what is known of well-known applications.
+//! `exeunt presets`: lists and shows the presets for well-known applications.
 
 use std::process::ExitCode;
 
@@ -29,7 +29,7 @@ enum PresetsCommand {
     },
 }
 
-/// Prints them. Exit code 0, or 1 for an unknown name.
+/// Runs the command. Exit code 0, or 1 for an unknown name.
 pub(super) fn run(presets: &Presets) -> ExitCode {
     print::finish(match &presets.command {
         None | Some(PresetsCommand::List) => Ok(list()),
@@ -43,8 +43,9 @@ fn list() -> String {
 }
 
 fn show(name: &str) -> Result<String, CommandError> {
-    let preset = presets::find(name)
-        .ok_or_else(|| CommandError(format!("error: no preset is called \"{name}\": `exeunt presets` lists them")))?;
+    let preset = presets::find(name).ok_or_else(|| {
+        CommandError(format!("error: unknown preset \"{name}\"\nhelp: list the presets: exeunt presets"))
+    })?;
     Ok(format!("# {}: preset = \"{}\"\n{}", preset.title(), preset.name, preset.text))
 }
 

@@ -1,4 +1,4 @@
-//! `exeunt reload`: the running gateway reads its configuration anew.
+//! `exeunt reload`: the running gateway reads its configuration again.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Talking to the gateway that runs, over its admin socket.
+//! Requests to the running gateway, over its admin socket.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use super::configured::ConfigFile;
 use super::failure::CommandError;
 use crate::admin::{DEFAULT_SOCKET, ReloadRefused, Reloaded, client};
 
-/// Which gateway is meant.
+/// Selects a running gateway.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Running {
     /// The gateway's admin socket [default: that of the configuration]
@@ -31,12 +31,12 @@ impl Running {
         Ok(found.beside(listen.as_deref().and_then(|listen| listen.strip_prefix("unix:")).unwrap_or(DEFAULT_SOCKET)))
     }
 
-    /// The one of this configuration.
+    /// The gateway of this configuration.
     pub(super) fn of(config: ConfigFile) -> Self {
         Self { socket: None, config }
     }
 
-    /// Asks it, and gives its answer; a refusal is a failure, in its own words.
+    /// Sends a request and returns the answer; a refusal becomes an error with the gateway's message.
     pub(super) fn ask(&self, method: Method, target: &str) -> Result<Value, CommandError> {
         let (status, answer) = self.request(method, target)?;
         if status.is_success() {
@@ -46,10 +46,10 @@ impl Running {
         Err(CommandError::new(message, "to list the sessions: exeunt session list"))
     }
 
-    /// Has it read its configuration anew.
+    /// Makes the gateway read its configuration again.
     ///
     /// # Errors
-    /// It is not running, or it refused: nothing has changed.
+    /// It is not running, or it refused; nothing has changed.
     pub(super) fn reload(&self) -> Result<Reloaded, Unanswered> {
         let (status, answer) = self.request(Method::POST, "/reload")?;
         let unknown = |_| CommandError::new("the gateway's answer cannot be read", "is it of the same version?");
@@ -57,7 +57,7 @@ impl Running {
             return Ok(serde_json::from_value(answer).map_err(unknown)?);
         }
         let ReloadRefused { report } = serde_json::from_value(answer).map_err(unknown)?;
-        Err(CommandError(format!("{report}the running gateway goes on with its old configuration")).into())
+        Err(CommandError(format!("{report}the running gateway keeps its old configuration")).into())
     }
 
     fn request(&self, method: Method, target: &str) -> Result<(StatusCode, Value), Unanswered> {
@@ -77,12 +77,12 @@ impl Running {
     }
 }
 
-/// Why a gateway has not done what it was asked for.
+/// Why a request to a gateway failed.
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    /// There is none at this socket.
+    /// No gateway listens on this socket.
     NotRunning(PathBuf),
-    /// There is one.
+    /// A gateway listens, and the request failed.
     Failed(CommandError),
 }
 
@@ -104,7 +104,7 @@ impl From<Unanswered> for CommandError {
     }
 }
 
-/// A name as a part of an address.
+/// A name, encoded as a segment of a path.
 pub(super) fn part(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }

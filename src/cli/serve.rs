@@ -1,4 +1,4 @@
-//! `exeunt serve`: from a configuration to a running gateway, and to its end.
+//! `exeunt serve`: starts a gateway from a configuration, runs it, and stops it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
     }
 }
 
-/// The log, which the program's own messages are written to from now on as well.
+/// Opens the log. The program's own messages are written to it as well.
 pub(super) fn open_log(settings: LogSettings) -> Option<Log> {
     match Log::to_standard_error(settings, &Clock::system()) {
         Ok(log) => {
@@ -62,7 +62,7 @@ pub(super) fn open_log(settings: LogSettings) -> Option<Log> {
     }
 }
 
-/// Runs a service on the runtime that the server's settings name, and says why it failed if it did.
+/// Runs a service on a runtime with the server's settings, and reports why it failed if it did.
 pub(super) fn until_stopped(
     server: &ServerSettings,
     log: &Log,
@@ -81,7 +81,7 @@ pub(super) fn until_stopped(
     }
 }
 
-/// Says why the program ends.
+/// Reports why the program ends.
 fn fail(log: &Log, problem: &str) {
     match log.format() {
         Format::Json => tracing::error!("{problem}"),
@@ -90,10 +90,10 @@ fn fail(log: &Log, problem: &str) {
     log.flush(LAST_LINES);
 }
 
-/// How long the last lines may take, where the reader of the log has stopped.
+/// The longest wait for the last lines, if the reader of the log has stopped.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// What is kept from one start to the next.
+/// The state that is kept from one start to the next.
 pub(super) type Kept = (MacKeys, Option<OpenStore>);
 
 async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), String> {
@@ -104,7 +104,7 @@ async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Resul
     let listeners = listener::bind_or_take(&settings.server.listen, &mut inherited);
     let listeners = listeners.map_err(|error| not_listening(&log, &path, &error))?;
     for place in inherited.left() {
-        tracing::warn!(%place, "a socket was handed over that `listen` does not name: nobody accepts there");
+        tracing::warn!(%place, "a socket was handed over that `listen` does not name: no connections are accepted there");
     }
     run(Some(path), settings, kept, log, listeners, signals).await
 }
@@ -140,7 +140,7 @@ pub(super) async fn run(
     let started = (StartValues::of(&settings), Current::of(&settings));
     let (service, store) = start(settings, environment, store).await?;
     let service = Arc::new(service);
-    // Later the working folder may be another one.
+    // The working folder may change later.
     let path = path.map(std::path::absolute).transpose().map_err(|error| error.to_string())?;
     let reload: Option<Arc<dyn Reload>> = path.map(|path| {
         let reloader = Reloader::new(Arc::clone(&service), path, started, log.clone(), clock.clone());
@@ -219,7 +219,7 @@ async fn answer_monitoring(address: Option<SocketAddr>, service: &Arc<Service>) 
     std::future::pending().await
 }
 
-/// SIGHUP: what comes of it is in the log.
+/// Reloads at SIGHUP. The result is in the log.
 fn hung_up(reload: Option<&Arc<dyn Reload>>) {
     match reload {
         Some(reload) => drop(tokio::spawn(Arc::clone(reload).reload())),
@@ -227,7 +227,7 @@ fn hung_up(reload: Option<&Arc<dyn Reload>>) {
     }
 }
 
-/// A reload that the service manager is told of.
+/// A reload that is notified to the service manager.
 #[derive(Debug)]
 struct ManagedReload(Arc<Reloader>);
 
@@ -235,7 +235,8 @@ struct ManagedReload(Arc<Reloader>);
 impl Reload for ManagedReload {
     async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused> {
         let reload = Arc::clone(&self.0) as Arc<dyn Reload>;
-        // To its end, whoever waits: a service manager that hears of no end gives the service up.
+        // In a task of its own, so that it finishes even if the caller goes away: a service manager that does not hear
+        // of the end of a reload considers the service failed.
         let told = tokio::spawn(service_manager::while_reloading(reload.reload()));
         told.await.unwrap_or_else(|error| Err(ReloadRefused { report: format!("error: {error}\n") }))
     }

@@ -1,5 +1,5 @@
-//! What a service manager is told (systemd's `Type=notify`): that the gateway serves, lives, reloads, stops. Where
-//! nobody asked for it by `NOTIFY_SOCKET`, nothing is said.
+//! Notifications to a service manager (systemd's `Type=notify`): ready, watchdog, reloading, stopping. Without
+//! `NOTIFY_SOCKET` nothing is sent.
 
 use std::future::pending;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::proxy::Server;
 
-/// Has a reload run, and says when it begins and ends (sd_notify(3) wants the time with the beginning).
+/// Runs a reload, and notifies its beginning and its end (sd_notify(3) wants the time with the beginning).
 pub(super) async fn while_reloading<T>(reload: impl Future<Output = T>) -> T {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
@@ -20,7 +20,8 @@ pub(super) async fn while_reloading<T>(reload: impl Future<Output = T>) -> T {
     reloaded
 }
 
-/// Says that the server serves, keeps saying that it lives, says when it begins to stop. Over when the server is.
+/// Notifies that the server is ready, pings the watchdog, and notifies when the server begins to stop. Returns when
+/// the server has stopped.
 pub(super) async fn keep_informed(server: &Server) {
     notify(&[NotifyState::Ready]);
     let until_stopped = async {
@@ -34,7 +35,7 @@ pub(super) async fn keep_informed(server: &Server) {
     }
 }
 
-/// Pings as often as the watchdog (`WATCHDOG_USEC`) wants it, while the server drains too; never over.
+/// Pings as often as the watchdog (`WATCHDOG_USEC`) asks for, also while the server drains. Never returns.
 async fn keep_pinging() {
     let Some(period) = sd_notify::watchdog_enabled().and_then(ping_period) else {
         return pending().await;
@@ -43,7 +44,8 @@ async fn keep_pinging() {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // By one of the threads that serve: if all of them are stuck, no ping is sent and the manager restarts us.
+        // On one of the threads that serve: if all of them are stuck, no ping is sent and the manager restarts the
+        // service.
         let sent = tokio::spawn(async { notify(&[NotifyState::Watchdog]) });
         if let Err(error) = sent.await {
             tracing::error!(%error, "the watchdog was not pinged");
@@ -51,9 +53,9 @@ async fn keep_pinging() {
     }
 }
 
-/// Twice within the manager's patience, as sd_watchdog_enabled(3) advises. A patience of zero means no watchdog.
-fn ping_period(patience: Duration) -> Option<Duration> {
-    Some(patience / 2).filter(|period| !period.is_zero())
+/// Twice within the watchdog's timeout, as sd_watchdog_enabled(3) advises. A timeout of zero means no watchdog.
+fn ping_period(timeout: Duration) -> Option<Duration> {
+    Some(timeout / 2).filter(|period| !period.is_zero())
 }
 
 fn notify(states: &[NotifyState<'_>]) {

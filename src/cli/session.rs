@@ -18,7 +18,7 @@ use crate::config;
 use crate::values::invisible::visible;
 
 const LIST_HELP: &str = "\
-A session is listed where all of the given conditions hold.
+Several conditions select the sessions that meet all of them.
 
 Examples:
   exeunt session list
@@ -26,16 +26,17 @@ Examples:
   exeunt session list --address 10.1.0.0/16 --idle-longer-than 30m";
 
 const SHOW_HELP: &str = "\
-Shows who it is, since when, from where and with what, the groups, the hosts that it is open on, and the names of the
-application cookies that the gateway keeps for it. Asking is not activity: the session is not prolonged.
+Shows the user, since when, from where and with which browser, the groups, the hosts that the \
+session is open on, and the names of the application cookies that the gateway keeps for it. This \
+does not count as activity: the session is not prolonged.
 
 Example:
   exeunt session show k3v9a0c2m4x6z8b1";
 
 const REVOKE_HELP: &str = "\
-The sessions are over when this returns: their cookies no longer work, and WebSockets, event streams and downloads
-are closed. Their users can sign in again; to prevent that, disable them first: exeunt user set NAME --disable.
-With conditions, the sessions for which all of them hold end.
+When this returns the sessions have ended: their cookies no longer work, and WebSockets, event \
+streams and downloads are closed. Their users can sign in again; to prevent that, disable them \
+first: exeunt user set NAME --disable. Several conditions select the sessions that meet all of them.
 
 Examples:
   exeunt session revoke k3v9a0c2m4x6z8b1
@@ -44,7 +45,7 @@ Examples:
   exeunt session revoke --idle-longer-than 8h --yes
   exeunt session revoke --all
 
-Exit codes: 0 ended, 1 there is no such session, or the gateway does not answer or has not confirmed it";
+Exit codes: 0 ended, 1 no such session, or the gateway does not answer, or the end is not confirmed";
 
 /// Lists, shows and ends sessions.
 #[derive(Clone, Debug, Subcommand)]
@@ -55,7 +56,7 @@ pub(crate) enum SessionCommand {
     /// Show one session
     #[command(after_help = SHOW_HELP)]
     Show(Show),
-    /// End sessions at once: one, those of a user, or those that some conditions select
+    /// End sessions at once: one, those of a user, or those that meet conditions
     #[command(after_help = REVOKE_HELP)]
     Revoke(Revoke),
 }
@@ -91,7 +92,7 @@ impl FromStr for IpNetOrAddress {
 }
 
 impl Conditions {
-    /// The query that says the same.
+    /// The same conditions as a query of the admin socket.
     fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.user.iter().map(|user| ("user", user)));
@@ -102,7 +103,7 @@ impl Conditions {
         query.finish()
     }
 
-    /// Whether it is a user's name alone: then those count as well that only the store knows.
+    /// The user, if that is the only condition: then sessions that only the store knows are included.
     fn only_user(&self) -> Option<&str> {
         let Self { user, address, idle_longer_than, older_than } = self;
         let alone = address.is_none() && idle_longer_than.is_none() && older_than.is_none();
@@ -239,17 +240,17 @@ fn revoke(arguments: &Revoke) -> Result<String, CommandError> {
     Ok(format!("{}\n", counted(count, "session", "ended")))
 }
 
-/// Asks whether everybody is to be signed out.
+/// Asks whether all users are to be signed out.
 fn confirm() -> Result<(), CommandError> {
     if io::stdin().is_terminal() {
-        eprint!("This signs everybody out. Type yes to go on: ");
+        eprint!("This signs out all users. Type yes to continue: ");
         let mut line = String::new();
         if io::stdin().read_line(&mut line).is_ok() && line.trim() == "yes" {
             return Ok(());
         }
         return Err(CommandError::new("nothing was ended", "type yes, or add --yes"));
     }
-    Err(CommandError::new("--all signs everybody out and needs to be confirmed", "add --yes"))
+    Err(CommandError::new("--all signs out all users and must be confirmed", "add --yes"))
 }
 
 fn json(value: &Value) -> String {
@@ -265,7 +266,7 @@ fn row(session: &Value) -> [String; COLUMNS.len()] {
     })
 }
 
-/// A time that has passed, in its largest unit.
+/// A span of time, in its largest unit.
 fn ago(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s ago"),

@@ -1,4 +1,4 @@
-//! `exeunt store`: looks after the file of sessions.
+//! `exeunt store`: maintains the session store.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,13 +12,13 @@ use super::failure::CommandError;
 use super::store_copy::{self, Copy};
 use super::{Configuration, check, keys, print};
 
-/// Looks after the file of sessions.
+/// Maintains the session store.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Read the whole file and say whether it is sound, also while the gateway runs
+    /// Check the integrity of the whole file, also while the gateway runs
     #[command(after_help = "Examples:\n  exeunt store check\n  exeunt store check --file /root/copy-of-sessions.db")]
     Check(Which),
-    /// Give the room of ended sessions back to the disk, while the gateway does not run
+    /// Return the space of ended sessions to the disk, while the gateway does not run
     #[command(after_help = "Example:\n  systemctl stop exeunt && exeunt store vacuum; systemctl start exeunt")]
     Vacuum(Which),
     /// Copy all sessions into another store, while no gateway runs: to a Redis server, or back into a file
@@ -27,9 +27,9 @@ pub(crate) enum StoreCommand {
 }
 
 const COPY_HELP: &str = "\
-Who is signed in stays signed in, and cookies of applications are kept, if the gateways keep their exeunt.key. What has
-ended is not copied. A relative path starts at the state folder. The password of a Redis server and all else about it is
-that of the configuration, whichever store is written there.
+Users stay signed in, and the cookies of applications are kept, if the gateways keep their \
+exeunt.key. Ended sessions are not copied. A relative path starts at the state folder. The password \
+and other settings of a Redis server come from the configuration, whichever store is set there.
 
 Examples:
   systemctl stop exeunt
@@ -38,7 +38,7 @@ Examples:
 
 Exit codes: 0 copied, 1 it failed and the message says whether a part was copied";
 
-/// Which file is meant.
+/// Selects the file.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Which {
     /// The file [default: that of the configuration]
@@ -67,7 +67,7 @@ fn done(path: Option<&Path>, work: fn(&Path) -> Result<Contents, StoreProblem>) 
 }
 
 impl Which {
-    /// The file; `None` where there is none. A configuration that cannot be read has been reported.
+    /// The file; `None` if sessions are not kept in one. A configuration that cannot be read has been reported.
     fn path(&self) -> Result<Option<PathBuf>, check::NotLoaded> {
         if let Some(file) = &self.file {
             return Ok(Some(file.clone()));

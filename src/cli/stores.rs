@@ -1,4 +1,4 @@
-//! The store of sessions that the configuration chooses.
+//! Opens the session store that the configuration selects.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::values::time::Clock;
 
 use super::keys::{self, GatewayKeys};
 
-/// A store that can be used, and the file of the ends that it has not confirmed.
+/// An open store, and the file of the ends that it has not confirmed.
 pub(super) struct OpenStore {
     place: Place,
     pub(super) pending: PendingEnds,
@@ -25,7 +25,7 @@ pub(super) struct OpenStore {
 enum Place {
     /// In a file, which is open.
     File(Arc<SqliteStore>),
-    /// On a server, which is connected to later.
+    /// On a server; the connection is made later.
     Server { address: RedisAddress, staleness: Duration },
 }
 
@@ -37,19 +37,19 @@ pub(super) enum StoreInUse {
 }
 
 impl OpenStore {
-    /// The store in this file, made if it is not there.
+    /// The store in this file, which is created if it does not exist.
     pub(super) fn at(path: &Path) -> Result<Self, String> {
         let (store, pending) = in_file(path)?;
         Ok(Self { place: Place::File(store), pending })
     }
 
-    /// The store on a server. What it has not confirmed is in this folder.
+    /// The store on a server. Ends that it has not confirmed are kept in this folder.
     fn on(address: &RedisAddress, staleness: Duration, state: &Path) -> Result<Self, String> {
         let pending = pending_of_server(state)?;
         Ok(Self { place: Place::Server { address: address.clone(), staleness }, pending })
     }
 
-    /// Connects to it, where it is on a server: again and again for a while, because both may be starting.
+    /// Connects to the store if it is on a server. Tries several times, because both may be starting.
     pub(super) async fn connect(self, clock: &Clock, keys: &MacKeys) -> Result<(StoreInUse, PendingEnds), String> {
         let Self { place, pending } = self;
         let (address, staleness) = match place {
@@ -61,7 +61,7 @@ impl OpenStore {
     }
 }
 
-/// The store on a server, which is tried again and again for a while.
+/// The store on a server; the connection is tried several times.
 pub(super) async fn connected(
     address: &RedisAddress,
     staleness: Duration,
@@ -111,7 +111,7 @@ impl StoreInUse {
         }
     }
 
-    /// Why the last call failed that did, where that is known.
+    /// The reason of the last failed call, if known.
     pub(super) fn last_problem(&self) -> Option<StoreProblem> {
         match self {
             Self::File(store) => store.last_problem(),
@@ -119,7 +119,7 @@ impl StoreInUse {
         }
     }
 
-    /// Forgets everything that is kept.
+    /// Deletes everything in the store.
     pub(super) async fn clear(&self) -> Result<(), Unavailable> {
         match self {
             Self::File(store) => store.clear().await,
@@ -144,14 +144,14 @@ impl StoreInUse {
     }
 }
 
-/// How often a server is tried at a start.
+/// How many times the connection to a server is tried at the start.
 const CONNECTING: usize = 20;
-/// The pause between two of them.
+/// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The store in a file, made if it is not there, and the ends that it has not confirmed.
+/// The store in a file, which is created if it does not exist, and the ends that it has not confirmed.
 pub(super) fn in_file(path: &Path) -> Result<(Arc<SqliteStore>, PendingEnds), String> {
-    // First: its lock is for both files.
+    // The store first: its lock covers both files.
     let store = SqliteStore::open(path).map_err(|problem| problem.to_string())?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pending");
@@ -168,8 +168,8 @@ fn pending(path: &Path, open: fn(&Path) -> io::Result<PendingEnds>) -> Result<Pe
     open(path).map_err(cannot)
 }
 
-/// Opens the store; `None`: sessions are kept in memory. Where the default was chosen and the state folder cannot keep
-/// anything, they are too, with a warning: so that a configuration in a read-only folder starts.
+/// Opens the store; `None`: sessions are kept in memory. This also happens, with a warning, if no store is configured
+/// and the state folder cannot be written, so that a configuration in a read-only folder starts.
 pub(super) fn open(store: &StoreChoice, folder: &StateFolder, keys: &GatewayKeys) -> Result<Option<OpenStore>, String> {
     let state = keys::resolved(folder);
     if *store == StoreChoice::default() && (!keys.are_kept || is_for_configurations(folder, &state)) {
@@ -186,7 +186,7 @@ pub(super) fn open(store: &StoreChoice, folder: &StateFolder, keys: &GatewayKeys
     }
 }
 
-/// Whether this is the folder of a configuration of the system, which nobody named for data.
+/// Whether this is a folder for configurations of the system, used only because no state folder was configured.
 fn is_for_configurations(folder: &StateFolder, state: &Path) -> bool {
     matches!(folder, StateFolder::Beside(beside) if beside == state) && state.starts_with("/etc")
 }

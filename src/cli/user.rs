@@ -130,7 +130,7 @@ struct UsersFile {
 }
 
 impl UsersFile {
-    /// The gateway that reads this file, as far as a configuration says so: the one that is meant, or the default one.
+    /// The gateway that reads this file according to the given configuration or the default one; `None` if none does.
     fn read_by(self, path: &Path) -> Result<Option<Running>, CommandError> {
         let is_named = self.path.is_some();
         let running = Running::of(self.config.clone());
@@ -144,11 +144,11 @@ impl UsersFile {
     }
 }
 
-/// The name of the users' file where the configuration does not say one.
+/// The name of the users' file if the configuration does not set one.
 const DEFAULT_FILE: &str = "users.toml";
 
 impl UsersFile {
-    /// The one that `exeunt serve` reads, where none is named.
+    /// The given path, else the file that `exeunt serve` reads.
     fn path(self) -> Result<PathBuf, CommandError> {
         if let Some(path) = self.path {
             return Ok(path);
@@ -158,7 +158,7 @@ impl UsersFile {
     }
 }
 
-/// What a command has to say: its result, and what else the person should know.
+/// The output of a command: its result, and notices for the operator.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct CommandOutput {
     result: String,
@@ -190,7 +190,7 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
     let (user, file) = (arguments.user.clone(), arguments.file.clone());
     let path = file.clone().path()?;
     refuse_htpasswd(&path, "-B", &user)?;
-    // Before the lock is taken: typing and hashing take time.
+    // Before the lock is taken, because typing and hashing take time.
     let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
     let password = password.as_ref().map(hash).transpose();
     let password = password.map_err(|_| CommandError::new("the password could not be hashed", "free some memory"))?;
@@ -237,7 +237,7 @@ fn unban(arguments: &UnbanUser) -> Result<CommandOutput, CommandError> {
     Ok(CommandOutput { result: format!("{user}: {followed}\n"), notice: String::new() })
 }
 
-/// Has the gateway that reads this file reload, and says what followed.
+/// Reloads the gateway that reads this file, and reports the result.
 fn followed(
     user: &str,
     done: &str,
@@ -252,15 +252,15 @@ fn followed(
         Some(Ok(reloaded)) => {
             format!("the running gateway has reloaded: {}", counted(reloaded.sessions_ended, "session", "ended"))
         }
-        // Written, and not in force: a program that removes somebody has to see that.
+        // Written but not in force: a script that removes a user must not take this for success.
         Some(Err(Unanswered::Failed(CommandError(problem)))) => {
-            return Err(CommandError(format!("{notice}{problem}\n{written}, but the running gateway does not know")));
+            return Err(CommandError(format!("{notice}{problem}\n{written}, but the running gateway has not read it")));
         }
     };
     Ok(CommandOutput { result: format!("{written}; {effect}\n"), notice })
 }
 
-/// There is a tool for such files already, and it keeps their form.
+/// Refuses to change htpasswd files: the `htpasswd` tool does that and keeps their format.
 fn refuse_htpasswd(path: &Path, option: &str, user: &str) -> Result<(), CommandError> {
     let text = read_any(path).map(|(text, _)| text).unwrap_or_default();
     if !htpasswd::is_htpasswd(path, &text) {
@@ -277,7 +277,7 @@ fn no_such_user(user: &str, path: &Path) -> CommandError {
 }
 
 impl SetUser {
-    /// All problems that can be found before a password is typed.
+    /// Checks everything that can be checked before a password is typed.
     fn check(&self) -> Result<(), CommandError> {
         check_name(&self.user)?;
         let texts = [("an e-mail address", &self.email), ("a display name", &self.name)];
@@ -320,8 +320,8 @@ impl SetUser {
     }
 }
 
-/// Changes the file under its lock. A change that would break the file is refused; what was wrong before does
-/// not stand in the way of mending it, and is said in the notice.
+/// Changes the file under its lock. A change that would make the file invalid is refused; problems that it had before
+/// do not prevent a change, and are reported in the notice.
 fn edit<T>(
     path: &Path,
     user: &str,

@@ -7,7 +7,7 @@ use crate::credentials::user_file::UserEntry;
 
 const TITLES: [&str; 5] = ["USER", "GROUPS", "EMAIL", "NAME", "STATE"];
 
-/// Aligned columns; `-` where a user has nothing. Nothing at all without users.
+/// A table with aligned columns; `-` for empty fields. Empty without users.
 pub(super) fn user_table(entries: &[&UserEntry]) -> String {
     if entries.is_empty() {
         return String::new();
@@ -28,7 +28,7 @@ fn row(entry: &UserEntry) -> [String; TITLES.len()] {
     ]
 }
 
-/// An array of objects, one a line.
+/// A JSON array of objects, one in each line.
 pub(super) fn json(entries: &[&UserEntry]) -> String {
     let objects: Vec<_> = entries.iter().map(|entry| format!("  {}", object(entry))).collect();
     if objects.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", objects.join(",\n")) }

@@ -1,4 +1,4 @@
-//! Where a new password comes from: a person at a terminal, or the first line of standard input.
+//! Reads a new password: from a terminal, or from the first line of standard input.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read};
@@ -13,10 +13,11 @@ use crate::credentials::password::{MAX_PASSWORD, Password};
 pub(super) fn ask(user: &str) -> Result<Password, CommandError> {
     if io::stdin().is_terminal() {
         let first = prompt(&format!("Password for {user}: "))?;
-        let again = prompt("The same again: ")?;
+        let again = prompt("Repeat the password: ")?;
         return twice(first, &again);
     }
-    // Not through the buffered handle of the standard library: that would keep a copy, and take more than a line.
+    // Not through the buffered handle of the standard library: its buffer would keep a copy of the password, and it
+    // would read more than the line.
     let input = io::stdin().as_fd().try_clone_to_owned().map_err(|error| unreadable(&error))?;
     from_line(&mut File::from(input))
 }
@@ -27,12 +28,12 @@ fn prompt(text: &str) -> Result<Zeroizing<String>, CommandError> {
 
 fn twice(first: Zeroizing<String>, again: &Zeroizing<String>) -> Result<Password, CommandError> {
     if first != *again {
-        return Err(CommandError::new("these are two different passwords: nothing was changed", "try again"));
+        return Err(CommandError::new("the two passwords differ: nothing was changed", "try again"));
     }
     Password::new(first).map_err(|problem| CommandError::new(problem, "try again with another one"))
 }
 
-/// The first line, without its end, and not a byte more of the input.
+/// The first line without its line break. Nothing behind it is read.
 fn from_line(input: &mut impl Read) -> Result<Password, CommandError> {
     const HELP: &str = "the password is the first line of standard input: printf '%s\\n' … | exeunt user set NAME; \
                         to keep the old one: --keep-password";
@@ -101,7 +102,7 @@ mod tests {
     fn a_slip_is_noticed() {
         let typed = |text: &str| Zeroizing::new(text.to_owned());
         assert!(twice(typed("one"), &typed("one")).is_ok());
-        assert!(twice(typed("one"), &typed("two")).unwrap_err().0.contains("two different"));
+        assert!(twice(typed("one"), &typed("two")).unwrap_err().0.contains("differ"));
         assert!(twice(typed(""), &typed("")).unwrap_err().0.contains("empty"));
     }
 }

@@ -1,4 +1,4 @@
-//! When the copies of a table are not to be relied on: events of the store may be missing, or the store is not heard of.
+//! Sessions that a table may not rely on: events of the store may be missing, or the store does not answer.
 
 use super::stored_tests::{HERE, look_up, replicas, table, table_over};
 use super::tests::{AT_START, open};
