@@ -7,33 +7,33 @@ use crate::values::credential_stamp::CredentialStamp;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::mac::MacKeys;
 
-/// Whether a user may still sign in, and with what.
+/// Whether a user may still sign in, and the account if so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AccountStatus {
     /// The user does not exist or was removed.
     Removed,
     /// The user may not sign in.
     Disabled,
-    /// The user may.
+    /// The user may sign in.
     Active(Account),
 }
 
-/// What is known of a user who may sign in.
+/// The account of a user who may sign in.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     /// What is shown and sent to applications.
     pub(crate) identity: Arc<Identity>,
-    /// What is stored of the password, in parts.
+    /// The stored password hash, in parts.
     stored: [Vec<u8>; 3],
 }
 
 impl Account {
-    /// Of this user, with this stored password hash, in parts.
+    /// An account with this stored password hash, in parts.
     pub(crate) fn new(identity: Arc<Identity>, stored: [&[u8]; 3]) -> Self {
         Self { identity, stored: stored.map(<[u8]>::to_vec) }
     }
 
-    /// What a session of this user remembers.
+    /// The stamp that a session of this user keeps.
     pub(crate) fn stamp(&self, user: &UserKey, keys: &MacKeys) -> CredentialStamp {
         CredentialStamp::new(user, &self.stored(), keys)
     }

@@ -18,10 +18,11 @@ use crate::credentials::stored_hash::StoredHash;
 use crate::throttle::fair_queue::{FairQueue, QueueFull, QueueLimits, Share, WaiterId};
 use crate::values::reason::Reason;
 
-/// How much nicer the threads are than those that serve: about a tenth of the processor time where both want it.
+/// The niceness of these threads above those that serve: they get about a tenth of the processor time when both are
+/// busy.
 const NICENESS: i32 = 10;
 
-/// How many passwords are checked.
+/// The limits of password checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashingSettings {
     /// At once, each on a thread of its own. Default: one a core, at most 4.
@@ -50,7 +51,7 @@ pub struct PasswordChecker {
 
 struct CheckQueue {
     state: Mutex<CheckQueueState>,
-    /// Told to the threads when there is work, or no more at all.
+    /// Signals the threads that there is a job, or that the checker has closed.
     changed: Condvar,
     computed: AtomicU64,
 }
@@ -70,7 +71,7 @@ impl PasswordChecker {
     /// A checker with these limits.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The operating system cannot create a thread.
     pub fn new(settings: HashingSettings) -> io::Result<Self> {
         let checker = Self::without_threads(settings.waiting);
         (0..settings.threads.get()).try_for_each(|_| checker.start_thread())?;
@@ -87,7 +88,7 @@ impl PasswordChecker {
         self.queue.state.lock().shares.waiting()
     }
 
-    /// The thread ends with the checker.
+    /// Starts a thread, which ends with the checker.
     fn start_thread(&self) -> io::Result<()> {
         let queue = Arc::clone(&self.queue);
         let work = move || {
@@ -132,12 +133,12 @@ impl CheckQueue {
         QueuedCheck { queue: self, number }
     }
 
-    /// Waits for a job and does it; `false` when there will be none any more.
+    /// Waits for a job and does it; `false` when the checker has closed.
     fn serve_next(&self) -> bool {
         let Some((share, job)) = self.next() else { return false };
         self.computed.fetch_add(1, Ordering::Relaxed);
         let Job { hash, password, answer } = job;
-        // A fault in one check costs no thread.
+        // A panic in one check must not end the thread.
         let checked = catch_unwind(AssertUnwindSafe(|| hash.matches(&password))).unwrap_or(Err(HashingFailed));
         self.state.lock().shares.done(share, checked == Ok(true));
         let _ = answer.send(checked.map_err(|HashingFailed| Reason::SignInBusy));
@@ -164,7 +165,7 @@ impl fmt::Debug for CheckQueue {
     }
 }
 
-/// One who waits. Dropped, the place is free again.
+/// A place in the queue, freed when dropped.
 struct QueuedCheck<'a> {
     queue: &'a CheckQueue,
     number: WaiterId,
@@ -183,8 +184,8 @@ fn reason(crowded: QueueFull) -> Reason {
     }
 }
 
-/// Of this thread alone: Linux keeps the priority by thread, whatever the call is named (setpriority(2)). Where a
-/// sandbox forbids it, passwords are checked all the same.
+/// Lowers the priority of this thread alone: on Linux priorities are kept by thread, although the call names processes
+/// (setpriority(2)). If a sandbox forbids it, the priority stays as it is.
 fn lower_priority() {
     let own = getpriority_process(None);
     if let Err(error) = own.and_then(|own| setpriority_process(None, own + NICENESS)) {

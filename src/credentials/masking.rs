@@ -34,7 +34,7 @@ fn is_of_key(sign: char) -> bool {
     sign.is_ascii_alphanumeric() || "_-.\"' \t".contains(sign)
 }
 
-/// The same structure, white space and length in bytes, and nothing else.
+/// Replaces everything but structure and white space by asterisks; the length in bytes stays.
 fn hide(secret: &str) -> String {
     let mut hidden = String::with_capacity(secret.len());
     for character in secret.chars() {

@@ -14,14 +14,14 @@ use crate::values::identity::{Identity, UserKey};
 use crate::values::mac::MacKeys;
 use crate::values::reason::Reason;
 
-/// What a method says to what one request presents.
+/// A method's verdict about the credentials of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The request presents nothing that this method reads: the next one is asked.
+    /// The request has no credentials for this method: the next one is asked.
     Absent,
-    /// It presents something that this method reads, and that does not prove who it is.
+    /// The credentials are for this method, and they are not accepted.
     Refuse(Reason),
-    /// It does: this is who it is.
+    /// The credentials prove that this is the user.
     Accept(Accepted),
 }
 
@@ -36,12 +36,12 @@ pub(crate) struct Accepted {
     pub(crate) method: &'static str,
 }
 
-/// What a method may use while it works.
+/// What a method needs to check credentials.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Means<'a> {
     /// Checks passwords, a few at a time.
     pub(crate) passwords: &'a PasswordChecker,
-    /// Whose share of that this attempt takes.
+    /// The share of the checks that this attempt counts for.
     pub(crate) share: Share,
 }
 
@@ -51,11 +51,10 @@ pub(crate) trait SignInMethod: fmt::Debug + Send + Sync {
     /// Its name in the log. Stable.
     fn name(&self) -> &'static str;
 
-    /// Judges what a request presents. What is counted against whom is not its affair: it is asked only while no ban
-    /// lasts.
+    /// Checks the credentials of a request. Rate limits are not its concern: it is asked only if no ban is in force.
     async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict;
 
-    /// What this method's source says today of somebody who signed in before; `None` of users of another source.
+    /// The current status, in this method's source, of a user who signed in before; `None` for users of other sources.
     fn status_of(&self, user: &UserKey) -> Option<AccountStatus>;
 }
 
@@ -69,10 +68,10 @@ impl SignInMethods {
         Self(methods)
     }
 
-    /// Asks one after the other until one reads what is presented.
+    /// Asks one method after the other until one takes the credentials.
     ///
     /// # Errors
-    /// That method's refusal; [`Reason::CredentialsWrong`] where no method reads it.
+    /// That method's refusal; [`Reason::CredentialsWrong`] if no method takes them.
     pub(crate) async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Result<Accepted, Reason> {
         for method in &self.0 {
             match method.judge(presented, means).await {
@@ -84,12 +83,12 @@ impl SignInMethods {
         Err(Reason::CredentialsWrong)
     }
 
-    /// What a user's source says today. Somebody of a source that no method reads any more has no account.
+    /// The current status of a user. A user of a source that no method reads any more counts as removed.
     pub(crate) fn status_of(&self, user: &UserKey) -> AccountStatus {
         self.0.iter().find_map(|method| method.status_of(user)).unwrap_or(AccountStatus::Removed)
     }
 
-    /// What a session of this user remembers of the password.
+    /// The stamp that a session of this user keeps.
     pub(crate) fn stamp_of(&self, user: &UserKey, keys: &MacKeys) -> Option<CredentialStamp> {
         match self.status_of(user) {
             AccountStatus::Active(account) => Some(account.stamp(user, keys)),

@@ -1,4 +1,4 @@
-//! Passwords and what is stored of them: Argon2id (RFC 9106) in the PHC string format.
+//! Passwords and their stored hashes: Argon2id (RFC 9106) in the PHC string format.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ const SHORTEST_OUTPUT: usize = 16;
 #[cfg_attr(test, derive(PartialEq))]
 pub struct Password {
     prepared: Zeroizing<String>,
-    /// `None` where it is the same.
+    /// The password as it was typed; `None` if that is the same.
     typed: Option<Zeroizing<String>>,
 }
 
@@ -52,19 +52,19 @@ impl Password {
         if typed.is_ascii() {
             return Self { prepared: typed, typed: None };
         }
-        // As long as the longest form, so that no half of it stays behind in memory that was given back.
+        // With the capacity of the longest form: a reallocation would leave a copy in freed memory.
         let mut prepared = Zeroizing::new(String::with_capacity(typed.len() * LONGEST_NFC));
         prepared.extend(typed.chars().map(|sign| if is_space(sign) { ' ' } else { sign }).nfc());
         let typed = (typed != prepared).then_some(typed);
         Self { prepared, typed }
     }
 
-    /// Whether two are one to whoever types them.
+    /// Whether two passwords have the same normal form.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.prepared == other.prepared
     }
 
-    /// How many bytes a new hash takes.
+    /// The number of bytes that a new hash takes in.
     pub(crate) fn length(&self) -> usize {
         self.prepared.len()
     }
@@ -103,7 +103,7 @@ impl fmt::Display for PasswordProblem {
     }
 }
 
-/// What computing a hash takes.
+/// The cost of computing a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Cost {
     /// Memory in KiB (`m`).
@@ -115,11 +115,11 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// What new hashes take: 19 MiB, two passes, one lane (OWASP's first choice for Argon2id).
+    /// The cost of new hashes: 19 MiB, two passes, one lane (OWASP's first choice for Argon2id).
     pub(crate) const NEW: Self = Self { memory_kib: 19_456, passes: 2, lanes: 1 };
 }
 
-/// What is stored of a password. Its `Debug` is blank: the hash allows guessing offline.
+/// A stored hash. Its `Debug` is blank: the hash allows guessing offline.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PasswordHash {
     cost: Cost,
@@ -136,7 +136,7 @@ pub(crate) enum HashProblem {
     NotArgon2id,
     /// Argon2id, but damaged, or of a version or with parameters that are not known here.
     Malformed,
-    /// Computing it would take more than any sign-in may take.
+    /// Computing it would cost more than the limit.
     TooDear,
 }
 
@@ -196,7 +196,7 @@ impl PasswordHash {
         Self { cost, salt: [0; 16].into(), output: [0; 32].into() }
     }
 
-    /// What computing it takes.
+    /// The cost of computing it.
     pub(crate) fn cost(&self) -> Cost {
         self.cost
     }

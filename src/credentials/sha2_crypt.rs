@@ -5,10 +5,10 @@ use sha_crypt::{PasswordVerifier, ShaCrypt, password_hash};
 
 /// The salt's greatest length, in bytes: the scheme looks at no more.
 const MAX_SALT: usize = 16;
-/// The rounds where none are written.
+/// The default number of rounds.
 const USUAL_ROUNDS: u32 = 5000;
 const LEAST_ROUNDS: u32 = 1000;
-/// The dearest hash that is accepted: some two seconds for a long password.
+/// The most expensive hash that is accepted: some two seconds for a long password.
 pub(crate) const MAX_ROUNDS: u32 = 1_000_000;
 
 /// Which digest.
@@ -51,7 +51,7 @@ pub(crate) struct Sha2Hash {
 pub(crate) enum Unusable {
     /// It is damaged.
     Malformed,
-    /// Computing it would take more than any sign-in may take.
+    /// Computing it would cost more than the limit.
     TooDear,
 }
 
@@ -88,7 +88,7 @@ impl Sha2Hash {
         (self.digest, self.rounds)
     }
 
-    /// Whether this is the password; `None` where it cannot be told. Takes half a microsecond for each round.
+    /// Whether this is the password; `None` if the hash cannot be computed. Takes half a microsecond for each round.
     pub(crate) fn matches(&self, password: &[u8]) -> Option<bool> {
         match ShaCrypt::default().verify_password(password, &*self.text) {
             Ok(()) => Some(true),

@@ -1,4 +1,4 @@
-//! What files hold instead of passwords, of every kind that is read.
+//! Stored password hashes of every supported kind.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use crate::credentials::apr1::{self, Apr1Hash};
 use crate::credentials::password::{Cost, HashingFailed, Password, PasswordHash};
 use crate::credentials::sha2_crypt::{self, Digest, Sha2Hash, Unusable};
 
-/// The dearest bcrypt hash that is accepted: some two seconds.
+/// The most expensive bcrypt hash that is accepted: some two seconds.
 const MAX_ROUNDS: u32 = 14;
-/// What a new bcrypt hash takes: some 50 ms.
+/// The cost of new bcrypt hashes: some 50 ms.
 const NEW_ROUNDS: u32 = 10;
-/// The longest password that bcrypt takes whole, in bytes.
+/// The longest password that bcrypt does not truncate, in bytes.
 pub(crate) const MAX_BCRYPT: usize = 71;
 /// How an unsalted SHA-1 begins.
 const SHA1_PREFIX: &str = "{SHA}";
@@ -40,7 +40,7 @@ pub(crate) enum StoredHash {
     Sha1([u8; 20]),
 }
 
-/// What computing a hash takes, in growing order.
+/// The cost of computing a hash, in growing order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Work {
     /// One SHA-1.
@@ -58,7 +58,7 @@ pub(crate) enum Work {
 /// Why the password field of an htpasswd file cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FieldProblem {
-    /// There is nothing.
+    /// The field is empty.
     Empty,
     /// The password itself, or a DES hash: the two cannot be told apart, and neither protects it.
     Unprotected,
@@ -66,7 +66,7 @@ pub(crate) enum FieldProblem {
     UnknownKind,
     /// A known kind, but damaged.
     Malformed,
-    /// Computing it would take more than any sign-in may take.
+    /// Computing it would cost more than the limit.
     TooDear,
 }
 
@@ -144,7 +144,7 @@ impl StoredHash {
         }
     }
 
-    /// What computing it takes.
+    /// The cost of computing it.
     pub(crate) fn work(&self) -> Work {
         match self {
             Self::Argon2id(hash) => Work::Argon2id(hash.cost()),
@@ -202,7 +202,7 @@ impl fmt::Debug for StoredHash {
     }
 }
 
-/// The work that most hashes take; of equally frequent ones the most.
+/// The most frequent cost; the greatest of equally frequent ones.
 pub(crate) fn most_common_work<'a>(hashes: impl Iterator<Item = &'a StoredHash>) -> Work {
     let mut count: HashMap<Work, usize> = HashMap::new();
     for hash in hashes {

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::values::identity::MAX_VALUE;
 
-/// How a name and a password came.
+/// How a name and a password were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CredentialSource {
     /// Typed into the sign-in form.
@@ -18,7 +18,7 @@ pub(crate) enum CredentialSource {
 /// A user name and a password. Neither appears in `Debug`: names are typed into the wrong field, and passwords with
 /// them.
 pub(crate) struct UsernamePassword {
-    /// How they came.
+    /// How they were sent.
     pub(crate) way: CredentialSource,
     /// The name, without white space around it: 1 to [`MAX_VALUE`] bytes.
     pub(crate) user: String,

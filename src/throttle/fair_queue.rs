@@ -1,5 +1,5 @@
-//! Who is next where many want something that only a few can have at a time: fair shares by account, by address and
-//! by site. Pure; for checking passwords, which cost a core's time each.
+//! A fair queue for a scarce resource: shares by account, by address and by site. It decides which waiting job is next
+//! and does no I/O. Used for checking passwords, each of which takes a core for a while.
 //!
 //! Usage is counted for the account, the address and the site: jobs that wait or run now, and jobs that were served
 //! recently, failures more than successes. The client that uses least is next; when no place is free, the last job of
@@ -19,7 +19,7 @@ const ADDRESSES_OF_A_SITE: u32 = 4;
 /// One failure counts as this many successes.
 const FAILURE: u16 = 4;
 
-/// For whom something is asked. The numbers are hashes under a secret key.
+/// The account and the address that a job is counted for. The numbers are hashes under a secret key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
     /// The account.
@@ -28,29 +28,29 @@ pub(crate) struct Share {
     pub(crate) address: u64,
     /// The /48 of IPv6; without one, the address.
     pub(crate) site: u64,
-    /// A known browser with nothing against it.
+    /// Whether it is a known browser without recent failures.
     pub(crate) is_known: bool,
 }
 
-/// How many may wait.
+/// The limits of waiting jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QueueLimits {
-    /// Any client.
+    /// For all clients.
     pub(crate) for_all: usize,
-    /// Known browsers beside them.
+    /// Further places, reserved for known browsers.
     pub(crate) for_known: usize,
 }
 
-/// Why a job has no place.
+/// Why a job was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum QueueFull {
-    /// Others of this account, address or site have theirs.
+    /// This account, address or site uses its share already.
     OwnShare,
-    /// All are taken, each by another client.
+    /// All places are taken by other clients.
     Everywhere,
 }
 
-/// Names one who waits.
+/// Identifies a waiting job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WaiterId(u64);
 
@@ -71,7 +71,7 @@ pub(crate) struct FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// No job waits yet.
+    /// An empty queue.
     pub(crate) fn new(places: QueueLimits) -> Self {
         Self {
             places,
@@ -101,7 +101,7 @@ impl<T> FairQueue<T> {
         (number, lost)
     }
 
-    /// The job whose turn it is. It counts as running until [`Shares::done`] is called.
+    /// Takes the next job. It counts as running until [`FairQueue::done`] is called.
     pub(crate) fn take_turn(&mut self) -> Option<(Share, T)> {
         let known_first = !self.last_was_known;
         let is_known = if known_first { !self.known.is_empty() } else { self.others.is_empty() };
@@ -118,12 +118,12 @@ impl<T> FairQueue<T> {
         self.known.len() + self.others.len()
     }
 
-    /// A job is finished.
+    /// Notes that a job has finished.
     pub(crate) fn done(&mut self, share: Share, went_well: bool) {
         self.usage.served(share, if went_well { 1 } else { FAILURE });
     }
 
-    /// A job stops waiting. Returns it, unless it was taken already.
+    /// Removes a waiting job and returns it, unless it was taken already.
     pub(crate) fn leave(&mut self, number: WaiterId) -> Option<T> {
         let waiting = take(&mut self.known, number).or_else(|| take(&mut self.others, number))?;
         self.usage.leave(waiting.share);
@@ -146,16 +146,16 @@ fn take<T>(lane: &mut Vec<Waiter<T>>, number: WaiterId) -> Option<Waiter<T>> {
     Some(lane.remove(at))
 }
 
-/// What one account, address or site uses.
+/// The use of one account, address or site.
 #[derive(Clone, Copy, Default)]
 struct Counter {
-    /// Waits or runs.
+    /// Jobs that wait or run.
     present: u16,
-    /// Was served, less and less as time passes.
+    /// Jobs that were served, decaying over time.
     served: u16,
 }
 
-/// What each client uses.
+/// The use of every client.
 struct Usage {
     accounts: Box<[Counter]>,
     addresses: Box<[Counter]>,
@@ -189,7 +189,7 @@ impl Usage {
         }
     }
 
-    /// What this share uses in all, as a number to compare.
+    /// The total use of this share, as a number to compare.
     fn of(&self, share: Share) -> u32 {
         let [account, address, site] =
             self.counters(share).map(|Counter { present, served }| u32::from(present) + u32::from(served));

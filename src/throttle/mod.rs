@@ -29,11 +29,11 @@ use crate::values::client_address::{ClientAddress, TrustedProxies};
 use crate::values::known_browser::BrowserId;
 use crate::values::time::Moment;
 
-/// For one account, and for one known browser's tries at it.
+/// For one account, and for one known browser with that account.
 const ACCOUNT: Policy = Policy { free: 5, forget: Duration::from_secs(600) };
-/// For one address: behind it may be a whole office.
+/// For one address, which a whole office may share.
 const ADDRESS: Policy = Policy { free: 20, forget: Duration::from_secs(60) };
-/// For a site of IPv6: behind it may be a whole town.
+/// For a site of IPv6, which a whole town may share.
 const SITE: Policy = Policy { free: 100, forget: Duration::from_secs(12) };
 
 /// Who tries to sign in, before the password is checked.
@@ -41,13 +41,13 @@ const SITE: Policy = Policy { free: 100, forget: Duration::from_secs(12) };
 pub(crate) struct SignInClient<'a> {
     /// The name as typed.
     pub(crate) user: &'a str,
-    /// From where.
+    /// The client's address.
     pub(crate) client: ClientAddress,
     /// The browser, if it has proved that this user signed in with it before.
     pub(crate) known: Option<BrowserId>,
 }
 
-/// No attempt before this moment.
+/// A ban: attempts are refused until it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Banned {
     /// When the next attempt is accepted.
@@ -80,7 +80,7 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Begins an attempt. Until its result is reported to the ticket it counts as a failure, so that concurrent
+    /// Begins an attempt. It counts as a failure until its result is reported to the ticket, so that concurrent
     /// attempts cannot exceed the limit.
     ///
     /// # Errors
@@ -127,8 +127,7 @@ impl Throttle {
         [Some((&self.addresses, key(address))), site.map(|site| (&self.sites, key(site)))]
     }
 
-    /// Forgets what went wrong for this account, in all browsers, or for this address. Answers whether there was
-    /// anything to forget.
+    /// Resets the failures of this account, in all browsers, or of this address. Returns whether there were any.
     pub(crate) fn unban(&self, user: &str, now: Moment) -> bool {
         let owner = self.owner(user);
         let account = [self.accounts.forgive(owner, now), self.known.forgive(owner, now)].contains(&true);
@@ -166,12 +165,12 @@ fn is_banned_by_address(client: ClientAddress) -> bool {
     }
 }
 
-/// One counter of an attempt under way.
+/// One counter of an attempt in progress.
 #[derive(Debug)]
 struct Counted<'a> {
     table: &'a CounterTable,
     key: CounterKey,
-    /// What was not forgotten when it began.
+    /// The failures that counted when it began.
     failures: u16,
     settled: bool,
 }
@@ -182,7 +181,7 @@ impl<'a> Counted<'a> {
         Ok(Self { table, key, failures, settled: false })
     }
 
-    /// Answers the ban that follows.
+    /// Counts a failure and returns the ban that follows.
     fn failed(mut self, ban_max: Duration, now: Moment) -> Option<Banned> {
         self.settled = true;
         self.table.failed(self.key, ban_max, now)
@@ -203,7 +202,7 @@ impl Drop for Counted<'_> {
     }
 }
 
-/// One attempt under way. Dropped without a word it counts for nothing.
+/// An attempt in progress. Dropped without a result it counts for nothing.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Ticket<'a> {
@@ -221,8 +220,8 @@ impl Ticket<'_> {
         self.share
     }
 
-    /// The password was wrong. Answers an address that so much goes wrong behind that it is most likely a proxy of
-    /// the operator's own, worth a line in the log: at most once in the life of the program.
+    /// The password was wrong. Returns an address with so many failures that it is most likely a proxy of the
+    /// operator's, to be reported in the log; at most once in the life of the process.
     pub(crate) fn failed(self, ban_max: Duration, now: Moment) -> Option<ClientAddress> {
         self.account.failed(ban_max, now);
         self.site.and_then(|site| site.failed(ban_max, now));

@@ -1,12 +1,12 @@
-//! What counts as one account and as one address.
+//! Which names count as one account, and which addresses as one client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::values::client_address::ClientAddress;
 
-/// Hosts get a whole /64 of IPv6 and walk through it as they like.
+/// A host usually has a whole /64 of IPv6 and can use any address in it.
 const HOST: u32 = 64;
-/// Sites get a whole /48, 65,536 times as much.
+/// A site usually has a /48: 65,536 such networks.
 const SITE: u32 = 48;
 
 /// An account's name for counting: `John`, `JOHN` and `john ` are one, whatever the source of users makes of them.

@@ -1,4 +1,4 @@
-//! How failures become bans, and how they are forgotten. Pure.
+//! How failures lead to bans, and how they decay. No I/O.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ const FIRST_BAN: Duration = Duration::from_secs(5);
 /// The time to retry after when too many attempts are in progress.
 const CROWDED: Duration = Duration::from_secs(1);
 
-/// What one counter allows.
+/// The limits of one counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Policy {
-    /// This failure is the first that bans.
+    /// The number of the first failure that leads to a ban.
     pub(crate) free: u16,
-    /// One failure is forgotten after so much quiet.
+    /// One failure decays after this time without another.
     pub(crate) forget: Duration,
 }
 
-/// Where one counter stands.
+/// The state of one counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
     /// The end of the ban; without one, the last failure.
     pub(crate) since: Moment,
-    /// Failures that are not forgotten yet.
+    /// Failures that have not decayed yet.
     pub(crate) failures: u16,
-    /// Attempts under way.
+    /// Attempts in progress.
     pub(crate) open: u16,
 }
 
@@ -39,7 +39,7 @@ impl Policy {
 }
 
 impl Standing {
-    /// The same counter at a later moment: quiet has made it forget.
+    /// The same counter at a later moment, with failures decayed.
     pub(super) fn at(mut self, now: Moment, policy: Policy) -> Self {
         let quiet = now.duration_since(self.since);
         let forgotten = quiet.as_millis() / policy.forget.as_millis().max(1);
@@ -77,7 +77,7 @@ impl Standing {
         Self { since: now, failures: 0, open: self.open }
     }
 
-    /// How much would be lost with this counter: failures first, then how fresh it is.
+    /// The counter's value when entries compete for a place: failures first, then how recent it is.
     pub(super) fn weight(&self) -> (u16, Moment) {
         (self.failures.saturating_add(self.open), self.since)
     }

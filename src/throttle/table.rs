@@ -19,7 +19,7 @@ use crate::values::time::Moment;
 const SETS: usize = 2048;
 const WAYS: usize = 8;
 
-/// Names a counter.
+/// The key of a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CounterKey {
     tag: u64,
@@ -67,7 +67,7 @@ impl CounterTable {
         Self { first: SlotSet::default(), further: (1..SETS).map(|_| SlotSet::default()).collect(), policy }
     }
 
-    /// Begins an attempt, unless this counter is closed. Answers how many failures are not forgotten.
+    /// Begins an attempt, unless this counter bans it. Returns the failures that count.
     pub(super) fn begin(&self, key: CounterKey, now: Moment) -> Result<u16, Banned> {
         self.change(key, now, |standing| match standing.closed_until(now, self.policy) {
             Some(until) => Err(Banned { until }),
@@ -78,7 +78,7 @@ impl CounterTable {
         })
     }
 
-    /// Ends an attempt that failed. Answers the ban that follows.
+    /// Ends an attempt that failed. Returns the ban that follows.
     pub(super) fn failed(&self, key: CounterKey, ban_max: Duration, now: Moment) -> Option<Banned> {
         self.change(key, now, |standing| {
             *standing = standing.failed(now, self.policy, ban_max);
@@ -91,7 +91,7 @@ impl CounterTable {
         self.change(key, now, |standing| *standing = standing.succeeded(now));
     }
 
-    /// Ends an attempt of which nothing is known.
+    /// Ends an attempt without a result.
     pub(super) fn abandoned(&self, key: CounterKey) {
         let mut set = self.set(key).lock();
         if let Some(slot) = set.iter_mut().find(|slot| slot.tag == key.tag) {
@@ -107,7 +107,7 @@ impl CounterTable {
         sets.map(|set| set.lock().iter().filter(|slot| slot.tag != 0).count()).sum()
     }
 
-    /// Forgets all failures of an owner, and answers whether there were any.
+    /// Resets all failures of an owner. Returns whether there were any.
     pub(super) fn forgive(&self, owner: u32, now: Moment) -> bool {
         let mut any = false;
         for set in std::iter::once(&self.first).chain(&self.further) {

@@ -1,4 +1,4 @@
-//! `Authorization: Basic` (RFC 7617): what a request says, and what it is asked with.
+//! `Authorization: Basic` (RFC 7617): reading the header, and the challenge.
 
 use data_encoding::BASE64_NOPAD;
 use http::HeaderValue;
@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 use crate::http1::headers::Headers;
 
-/// What the `Authorization` of a request is to us.
+/// The `Authorization` of a request, as far as it concerns the gateway.
 #[derive(Debug)]
 pub(crate) enum Authorization {
-    /// Not ours: there is none, or it is of another scheme, which is the application's affair.
+    /// None, or another scheme, which is left to the application.
     Absent,
     /// The scheme is Basic, but the credentials are malformed.
     Malformed,

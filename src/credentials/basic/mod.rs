@@ -42,7 +42,7 @@ impl SignInMethod for Basic {
         }
     }
 
-    /// The users are those of the form, whose method speaks for them.
+    /// Always `None`: the users are those of the form, whose method answers for them.
     fn status_of(&self, _: &UserKey) -> Option<AccountStatus> {
         None
     }

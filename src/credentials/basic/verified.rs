@@ -28,20 +28,20 @@ use crate::values::time::Moment;
 pub(crate) const VALID: Duration = Duration::from_secs(60);
 /// How long they still distinguish a program from attackers.
 const KNOWN: Duration = Duration::from_secs(60 * 60);
-/// Users that are remembered at the same time; of more, the one who was verified first is forgotten.
+/// The most users that are remembered; beyond that the one who was verified first is dropped.
 const CAPACITY: usize = 10_000;
 
 /// The result of a check, shared by all requests that sent the same credentials meanwhile.
 pub(crate) type Outcome = Result<Arc<Session>, Refusal>;
 
-/// What is known of the credentials of a request.
+/// Whether the credentials of a request were checked before.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// They were right a short while ago.
+    /// They were right a short while ago and count.
     Valid(Arc<Session>),
     /// They were right within the last hour, and have to be checked again.
     Known(BrowserId),
-    /// Nothing.
+    /// Not within the last hour.
     Unknown,
 }
 
@@ -57,9 +57,9 @@ pub(crate) struct Verified {
 #[derive(Debug, Default)]
 struct VerifiedTable {
     by_user: HashMap<Box<str>, VerifiedEntry>,
-    /// All users whose exchanges may still be running.
+    /// All users with requests that may still be running.
     sessions: Vec<Weak<Session>>,
-    /// How often everything was forgotten: what was checked before does not count after.
+    /// Counts how often the table was cleared: a check that began before does not count after.
     forgotten: u64,
 }
 
@@ -71,10 +71,10 @@ struct VerifiedEntry {
     session: Arc<Session>,
 }
 
-/// Whose turn it is to check credentials.
+/// Who checks the credentials.
 #[derive(Debug)]
 pub(crate) enum Turn<'a> {
-    /// The caller's. The outcome has to be told.
+    /// The caller, who has to report the result.
     Check(Check<'a>),
     /// The result of another request with the same credentials; `None` if that was cancelled.
     Wait(watch::Receiver<Option<Outcome>>),
@@ -84,7 +84,7 @@ pub(crate) enum Turn<'a> {
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     verified: &'a Verified,
-    /// What is under way; `None` where it cannot be told from others.
+    /// The key of this check; `None` without a key to compute it with.
     code: Option<String>,
     /// [`Table::forgotten`] when it began.
     forgotten: u64,
@@ -98,7 +98,7 @@ impl Default for Verified {
 }
 
 impl Verified {
-    /// Looks credentials up.
+    /// Looks up credentials.
     pub(crate) fn find(&self, presented: &UsernamePassword, now: Moment) -> Found {
         let table = self.table.lock();
         let Some(entry) = table.by_user.get(presented.user.as_str()) else { return Found::Unknown };
@@ -113,7 +113,7 @@ impl Verified {
         }
     }
 
-    /// Asks for the turn to check credentials: of many requests with the same ones, one checks.
+    /// Decides who checks: of many concurrent requests with the same credentials, one does.
     pub(crate) fn turn(&self, presented: &UsernamePassword) -> Turn<'_> {
         let code = self.code(presented).map(|code| code.encode());
         let (outcome, others) = watch::channel(None);
@@ -126,8 +126,8 @@ impl Verified {
         Turn::Check(Check { verified: self, code, forgotten: self.table.lock().forgotten, outcome })
     }
 
-    /// Forgets codes that are too old, and ends what has been running in the name of one check for `longest`. Answers
-    /// how many connections that were.
+    /// Drops codes that are too old, and cuts connections that have been running for `longest` after one check. Returns
+    /// how many connections were cut.
     pub(crate) fn sweep(&self, longest: Duration, grace: Duration, now: Moment) -> usize {
         let mut table = self.table.lock();
         table.forget_old(now);
@@ -135,12 +135,13 @@ impl Verified {
         table.end(grace, |session| is_over(session).then_some(EndCause::Absolute))
     }
 
-    /// Forgets everything: whoever comes next is checked again. What is under way in the name of somebody for whom
-    /// `is_over` says why ends; the rest goes on. Answers how many connections end. For a reload of the
-    /// users' file, a change to it, or an operator's word.
+    /// Clears the table, so that all credentials are checked again. Connections of users for whom `is_over` returns a
+    /// cause are cut; the others go on. Returns how many were cut. For a reload, a change of the users' file, or an
+    /// operator.
     pub(crate) fn forget(&self, grace: Duration, is_over: impl Fn(&Session) -> Option<EndCause>) -> usize {
         let mut table = self.table.lock();
-        // The marks come before the entries go: a request that has looked its entry up already is cut as well.
+        // The end marks are set before the entries are removed: a request that has looked up its entry already is cut
+        // as well.
         let connections = table.end(grace, is_over);
         table.by_user.clear();
         table.forgotten += 1;
@@ -173,8 +174,8 @@ impl VerifiedTable {
 }
 
 impl Check<'_> {
-    /// Remembers that these credentials are right. `known` is what they were known as before. False if everything was
-    /// forgotten meanwhile: they were compared with what does not count any more, and have to be checked again.
+    /// Remembers that these credentials are right. `known` is the result of the look-up. False if the table was cleared
+    /// meanwhile: the credentials were compared with old users and have to be checked again.
     pub(crate) fn enter(
         &self,
         presented: &UsernamePassword,

@@ -1,4 +1,4 @@
-//! A user's own change of the password, in the users' file.
+//! Changes a user's password in the users' file, for the user.
 
 use std::path::PathBuf;
 
@@ -14,22 +14,22 @@ use crate::credentials::user_file::{UserEntry, Users};
 /// The users' file, as it can be changed while the gateway runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsersFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What becomes of weak hashes in it.
+    /// Whether weak hashes are accepted.
     pub weak: WeakHashes,
 }
 
-/// Why a password could not be changed. Says it to the operator.
+/// Why a password could not be changed. The message is for the operator.
 #[derive(Debug, Error)]
 pub(crate) enum NotChanged {
     /// The file cannot be written, or not be read.
     #[error("{}; {}", .0, .0.help)]
     File(WriteProblem),
-    /// The user in the file is another one than the gateway knows: changed, disabled or gone since it was read.
+    /// The user was changed, disabled or removed in the file since the gateway read it.
     #[error("the users' file has changed since it was read: restart the gateway")]
     Outdated,
-    /// The file's kind of hash does not take the whole of the new password.
+    /// The file's kind of hash would truncate the new password.
     #[error("htpasswd files take passwords of at most {MAX_BCRYPT} bytes")]
     TooLong,
     /// The new password could not be hashed.
@@ -38,15 +38,14 @@ pub(crate) enum NotChanged {
 }
 
 impl UsersFile {
-    /// Whether the file can be replaced by this process. Nothing is written for the answer.
+    /// Whether this process can replace the file. Nothing is written.
     pub(crate) fn is_writable(&self) -> bool {
         lock::may_replace(&self.path)
     }
 
-    /// Gives a user a new password. `known` are the users as the gateway knows them, who proved the old password: if
-    /// the file says something else of this one, it has the last word and nothing is changed. Answers the users of
-    /// the file as it is now. Blocks, for as long as somebody else changes the file (ten seconds at most) and a hash
-    /// takes.
+    /// Gives a user a new password. `known` are the users that the old password was checked against: if this user has
+    /// changed in the file since, nothing is written. Returns the users of the new file. Blocks while another program
+    /// changes the file (at most ten seconds) and for computing a hash.
     ///
     /// # Errors
     /// Nothing was changed.

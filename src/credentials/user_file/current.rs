@@ -1,4 +1,4 @@
-//! The users at this moment: a change of a password replaces them, without anything else being read anew.
+//! The current users: a changed password replaces them without reading anything else again.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use super::Users;
 
-/// The users of one configuration at work.
+/// The users of one configuration.
 #[derive(Debug)]
 pub(crate) struct CurrentUsers(ArcSwap<Users>);
 
@@ -16,12 +16,12 @@ impl CurrentUsers {
         Self(ArcSwap::new(users))
     }
 
-    /// Those who may sign in at this moment.
+    /// The current users.
     pub(crate) fn get(&self) -> Arc<Users> {
         self.0.load_full()
     }
 
-    /// From now on these may.
+    /// Replaces the users.
     pub(crate) fn replace(&self, users: Users) {
         self.0.store(Arc::new(users));
     }

@@ -2,19 +2,19 @@
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, RawString, Table, TableLike, Value};
 
-/// What becomes of one key.
+/// A change of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FieldChange<T> {
     /// It stays as it is.
     #[default]
     Keep,
-    /// It is taken out.
+    /// It is removed.
     Remove,
     /// It gets this value.
     Set(T),
 }
 
-/// What becomes of one user.
+/// A change of one user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UserChange {
     /// The hash to store; `None` keeps the password of a user that exists.
@@ -29,12 +29,12 @@ pub(crate) struct UserChange {
     pub(crate) enabled: FieldChange<bool>,
 }
 
-/// What a change came to.
+/// The result of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChangeOutcome {
     /// The user is new.
     Added,
-    /// The user was there.
+    /// The user existed.
     Changed,
 }
 
@@ -47,7 +47,7 @@ pub(crate) enum EditProblem {
     NoSuchUser,
 }
 
-/// Adds a user, or changes one; answers with the new text.
+/// Adds a user, or changes one. Returns the new text.
 pub(crate) fn set(text: &str, user: &str, change: &UserChange) -> Result<(String, ChangeOutcome), EditProblem> {
     let mut document = parse(text)?;
     if let Some(entry) = users(&mut document)?.and_then(|users| users.get_mut(user)) {
@@ -81,7 +81,7 @@ fn add(mut document: DocumentMut, user: &str, change: &UserChange) -> Result<Str
     Ok(text)
 }
 
-/// Takes a user out, with the comment right above; answers with the new text.
+/// Removes a user and the comment right above. Returns the new text.
 pub(crate) fn remove(text: &str, user: &str) -> Result<String, EditProblem> {
     let mut document = parse(text)?;
     let users = users(&mut document)?.ok_or(EditProblem::NoSuchUser)?;

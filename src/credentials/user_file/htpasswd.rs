@@ -17,7 +17,7 @@ use crate::credentials::user_file::fields::{InvalidField, check_name};
 use crate::credentials::user_file::reader::quoted;
 use crate::values::identity::Identity;
 
-/// What becomes of hashes that a graphics card breaks in a night.
+/// Whether weak hashes are accepted: those that a graphics card breaks in a night.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeakHashes {
     /// The file is refused: `login.allow_weak_hashes = false`.
@@ -53,7 +53,7 @@ fn sign_of(line: &str) -> Option<char> {
     line.chars().find(|sign| [':', '=', '[', '"', '\''].contains(sign))
 }
 
-/// Whether the name alone says so.
+/// Whether the file's name alone says so.
 pub(crate) fn has_htpasswd_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().ends_with("htpasswd"))
 }
@@ -62,15 +62,15 @@ pub(crate) fn has_htpasswd_name(path: &Path) -> bool {
 pub(crate) struct HtpasswdLines {
     /// The users, in the order of their lines.
     pub(crate) entries: Vec<UserEntry>,
-    /// Lines without a user.
+    /// Problems of lines without a valid user.
     pub(crate) bad: Vec<FileProblem>,
-    /// Further lines of a user who is there already.
+    /// Problems of further lines of the same user.
     pub(crate) doubled: Vec<FileProblem>,
     /// The text as it may be shown.
     pub(crate) masked: String,
 }
 
-/// Reads all lines. One that is wrong says nothing about the others.
+/// Reads all lines. A bad line does not affect the others.
 pub(crate) fn read(path: &Path, text: &str, weak: WeakHashes) -> HtpasswdLines {
     let mut reader =
         HtpasswdReader { path, weak, bad: Vec::new(), doubled: Vec::new(), secrets: Vec::new(), seen: HashMap::new() };
@@ -130,7 +130,7 @@ impl HtpasswdReader<'_> {
         };
         let span = start..start + name.len();
         self.secrets.push(span.end + 1..start + line.len());
-        // The first line of a user counts even where its hash is none: that is how some lock an account.
+        // The first line of a user counts even if its hash is invalid: an account may be locked that way.
         let is_new = self.name(name, &span) && self.is_new(name, &span, number);
         // Some programs allow a comment behind a second colon.
         let hash = self.hash(name, rest.split(':').next().unwrap_or_default().trim_end(), &span)?;
@@ -157,7 +157,7 @@ impl HtpasswdReader<'_> {
             Entry::Occupied(taken) => taken.get().clone(),
         };
         if first == name {
-            let message = format!("`{name}` is there already, in line {line}: that line counts");
+            let message = format!("`{name}` is listed already in line {line}, and that line counts");
             let help = "remove this one".to_owned();
             self.doubled.push(FileProblem { span: Some(span.clone()), message, help });
         } else {

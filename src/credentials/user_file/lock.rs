@@ -27,7 +27,7 @@ const NEW_GROUP: &str = "exeunt";
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     path: PathBuf,
-    /// The lock is on the folder: it outlives the file that is replaced, and leaves no litter.
+    /// The lock is on the folder, since the file is replaced, and no lock file has to be removed.
     folder: File,
     folder_path: PathBuf,
 }
@@ -47,7 +47,7 @@ impl WriteProblem {
         Self { message, help: help.to_owned() }
     }
 
-    /// A step that failed: what it was, of what.
+    /// The error of a failed step on a path.
     fn io(step: &str, path: &Path, error: &io::Error) -> Self {
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => "run as the owner of this file and its folder, or with sudo",
@@ -89,7 +89,7 @@ impl LockedFile {
         }
     }
 
-    /// Puts `text` in the place of what is there, durably.
+    /// Replaces the file's content by `text`, durably.
     pub(crate) fn replace(&self, text: &str) -> Result<(), WriteProblem> {
         let write = |error: io::Error| WriteProblem::io("write", &self.path, &error);
         let mut new = Builder::new().prefix(".users-").tempfile_in(&self.folder_path).map_err(write)?;
@@ -122,15 +122,15 @@ impl LockedFile {
     }
 }
 
-/// Lets the gateway's group read a new file. A user who cannot assign files to that group is trying things out with an
-/// own gateway: then the file keeps its group.
+/// Lets the gateway's group read a new file. If this user cannot assign files to that group, the file keeps its group:
+/// the gateway then most likely runs as the same user.
 fn give_to_group(new: &File) {
     if let Ok(Some(group)) = Group::from_name(NEW_GROUP) {
         let _ = fchown(new, None, Some(group.gid.as_raw()));
     }
 }
 
-/// Whether this process may replace a file and keep its owner. Nothing is written: a look at folder and owner.
+/// Whether this process may replace a file and keep its owner, judged by folder and owner. Nothing is written.
 pub(crate) fn may_replace(path: &Path) -> bool {
     let Ok(path) = real_path(path) else { return false };
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
@@ -139,7 +139,7 @@ pub(crate) fn may_replace(path: &Path) -> bool {
     is_own && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
-/// Where links lead to; the path itself where there is nothing yet.
+/// The path with links resolved; unchanged if the file does not exist yet.
 fn real_path(path: &Path) -> Result<PathBuf, WriteProblem> {
     match fs::canonicalize(path) {
         Ok(real) => Ok(real),

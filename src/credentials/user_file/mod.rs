@@ -57,24 +57,24 @@ pub struct UserEntry {
 }
 
 impl UserEntry {
-    /// Who this is to indexes and limits.
+    /// The key of this user in indexes and limits.
     pub(crate) fn key(&self) -> UserKey {
         UserKey { source: SOURCE.into(), subject: self.identity.user().into() }
     }
 }
 
-/// How many users a file has more, less, and with something else about them.
+/// The number of users that were added, changed and removed between two versions of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserChanges {
     /// Users who are new.
     pub added: usize,
-    /// Users with another password, other groups, or anything else.
+    /// Users with another password, other groups, or any other change.
     pub changed: usize,
-    /// Users who are gone.
+    /// Users who were removed.
     pub removed: usize,
 }
 
-/// All users of a file, as of when it was read.
+/// All users of a file, as it was when read.
 #[derive(Clone, Debug)]
 pub struct Users {
     by_name: HashMap<Box<str>, UserEntry>,
@@ -89,7 +89,7 @@ impl Users {
         Self::of(Vec::new())
     }
 
-    /// Reads a file. Where there is none there are no users yet: [`nobody_yet`] says what to type then.
+    /// Reads a file. A missing file has no users: [`no_users_message`] says what to type then.
     ///
     /// Refused, with everything that is wrong: what is neither TOML of this form nor an htpasswd file, a file that
     /// others may read or that anybody but its owner may write, more than [`MAX_USERS`] users, more than [`MAX_FILE`]
@@ -146,7 +146,7 @@ impl Users {
         self.bad_lines.as_ref()
     }
 
-    /// Users who are there twice, in an htpasswd file: the first line counts.
+    /// Users with several lines in an htpasswd file: the first one counts.
     pub fn duplicates(&self) -> Option<&FileProblems> {
         self.doubled.as_ref()
     }
@@ -156,7 +156,7 @@ impl Users {
         self.by_name.get(name)
     }
 
-    /// What is different in another version of the file.
+    /// The changes from this version of the file to another.
     pub fn changes(&self, after: &Self) -> UserChanges {
         let mut changes = UserChanges::default();
         for (_, change) in self.changed_users(after) {
@@ -213,11 +213,11 @@ pub(crate) fn no_users_message(path: &Path) -> String {
     format!("no users yet in {path}: nobody can sign in. Type: exeunt user set NAME --file {path}")
 }
 
-/// Why a file's text is not there.
+/// Why a file could not be read.
 pub(crate) enum ReadError {
     /// The file does not exist.
     Absent,
-    /// There is something, and it is not taken.
+    /// The file exists and is refused.
     Unfit {
         /// What is wrong.
         message: String,
@@ -247,7 +247,7 @@ impl ReadError {
     }
 }
 
-/// Reads a file that [`check_mode`] has nothing against. Of an htpasswd file a line that is not UTF-8 is a bad one.
+/// Reads a file whose mode [`check_mode`] accepts. In an htpasswd file a line that is not UTF-8 is a bad line.
 fn read_file(path: &Path) -> Result<String, ReadError> {
     let (bytes, metadata) = read_bytes(path)?;
     check_mode(path, metadata.permissions().mode())?;

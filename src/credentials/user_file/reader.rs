@@ -1,4 +1,4 @@
-//! From the text of a users' file to its entries, or to everything that is wrong with it.
+//! Reads the text of a `users.toml`: its entries, or all of its problems.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -19,9 +19,9 @@ use crate::values::nearest_word::nearest;
 /// The keys of one user.
 const KEYS: [&str; 5] = ["password", "groups", "email", "name", "enabled"];
 
-/// What is wrong, and the text as it may be shown.
+/// All problems, and the masked text to show them in.
 pub(crate) struct Faults {
-    /// What is wrong, in no particular order.
+    /// The problems, in no particular order.
     pub(crate) problems: Vec<FileProblem>,
     /// The text without its secrets, of the same length.
     pub(crate) masked: String,
@@ -58,7 +58,7 @@ type SpannedValue<'a> = Spanned<DeValue<'a>>;
 struct UserFileReader<'a> {
     text: &'a str,
     problems: Vec<FileProblem>,
-    /// Spans that are not shown: passwords, and whatever stands where it has no meaning.
+    /// Spans that are not shown: passwords, and values of unknown keys.
     secrets: Vec<Range<usize>>,
 }
 
@@ -89,7 +89,7 @@ impl UserFileReader<'_> {
         users.iter().filter_map(|(key, value)| self.user(key, value)).collect()
     }
 
-    /// Names are matched as written, but two that differ in letter case alone are a trap.
+    /// Names are matched as written, but two that differ in letter case alone are refused as a mistake.
     fn report_case_variants(&mut self, users: &DeTable) {
         let mut keys: Vec<_> = users.keys().collect();
         keys.sort_by_key(|key| key.span().start);

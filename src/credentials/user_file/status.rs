@@ -6,7 +6,7 @@ use super::Users;
 use crate::credentials::account_status::{Account, AccountStatus};
 
 impl Users {
-    /// What this file says of the user of this name.
+    /// The status of the user of this name.
     pub(crate) fn status_of(&self, name: &str) -> AccountStatus {
         match self.find(name) {
             None => AccountStatus::Removed,

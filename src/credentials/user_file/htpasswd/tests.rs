@@ -112,7 +112,7 @@ fn the_first_of_two_lines_counts() {
     let users = parse(&format!("alice:{BCRYPT}\nbob:{BCRYPT}\nalice:{other}\n"), WeakHashes::Refuse).unwrap();
     assert_eq!((users.find("alice").unwrap().hash.work(), users.count()), (Work::Bcrypt(4), 2));
     let message = users.duplicates().unwrap().to_string();
-    assert!(message.contains("warning: `alice` is there already, in line 1: that line counts"), "{message}");
+    assert!(message.contains("warning: `alice` is listed already in line 1, and that line counts"), "{message}");
     assert!(message.contains("people.htpasswd:3:1") && !message.contains("$2y$"), "{message}");
     // Even where it is a bad one: that is how some lock an account.
     let users = parse(&format!("alice:!\nalice:{BCRYPT}\nbob:{BCRYPT}\n"), WeakHashes::Refuse).unwrap();
