@@ -112,7 +112,7 @@ fn url_of(address: SocketAddr) -> String {
 
 /// The demo uses an ordinary configuration.
 fn settings(listeners: &[Listener], url: &str) -> Result<Settings, String> {
-    let users = users_file().map_err(|error| format!("the demo account cannot be made: {error}"))?;
+    let users = users_file().map_err(|error| format!("the demo account cannot be created: {error}"))?;
     let listen = listeners.iter().map(|listener| toml::Value::from(listener.address().to_string())).collect();
     let path = toml::Value::from(users.path().to_string_lossy().into_owned());
     let text = CONFIGURATION

@@ -30,7 +30,7 @@ pub(super) fn write_to(log: &Log) {
     std::panic::set_hook(Box::new(|panic| {
         // Without its message, which could contain client data.
         let at = panic.location().map(ToString::to_string);
-        tracing::error!(at, "panicked: a fault of this program ended one exchange; please report it");
+        tracing::error!(at, "panicked: a bug of this program ended one exchange; please report it");
     }));
 }
 

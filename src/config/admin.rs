@@ -1,4 +1,4 @@
-//! `[admin]`: the admin socket. `[metrics]`: the address of monitoring.
+//! `[admin]`: the admin socket. `[metrics]`: the listener for monitoring.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::refusal::ValueRefusal;
 use super::schema;
 use super::server;
 
-/// Reads the path of the socket; `None` if there is to be none.
+/// Reads the settings of the socket; `None` if it is disabled.
 pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> {
     let table = file.table("admin", &schema::ADMIN);
     let group = table.item("group").and_then(|item| item.parse(group)).flatten();
@@ -22,16 +22,16 @@ pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> 
         Some(item) if item.peek() == Some("") => None,
         Some(item) => item.parse(|text| match server::address(text, folder)? {
             ListenAddress::Unix(path) => Ok(path),
-            ListenAddress::Tcp(_) => {
-                Err(ValueRefusal::new("must be a unix socket: it can end sessions, so it is never a TCP port")
-                    .write(format!("write \"unix:{DEFAULT_SOCKET}\", or \"\" for none")))
-            }
+            ListenAddress::Tcp(_) => Err(ValueRefusal::new(
+                "must be a unix socket: whoever reaches it can end sessions, so it cannot be a TCP port",
+            )
+            .write(format!("write \"unix:{DEFAULT_SOCKET}\", or \"\" for none"))),
         }),
     };
     path.map(|path| AdminSettings { path, group })
 }
 
-/// Reads `[metrics]`: where monitoring reads; `None` if nowhere.
+/// Reads `[metrics]`: the address to listen on; `None` if disabled.
 pub(crate) fn monitoring(file: &RawTable<'_>, folder: &Path) -> Option<SocketAddr> {
     let item = file.table("metrics", &schema::METRICS).item("listen")?;
     if item.peek() == Some("") {

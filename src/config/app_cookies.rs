@@ -1,4 +1,4 @@
-//! The cookies of applications: what a route says about them, and the limits in `[session]`.
+//! The cookies of applications: the settings of a route, and the limits in `[session]`.
 
 use crate::vault::rules::{AppCookies, CookieLimits, CookieRules, NamePattern};
 

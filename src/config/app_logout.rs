@@ -1,4 +1,4 @@
-//! `[route.logout]`: how the application of a route ends its own sessions.
+//! `[route.logout]`: how a route's application ends its own sessions.
 
 use http::HeaderName;
 
@@ -35,12 +35,12 @@ pub(crate) fn read(route: &RawTable<'_>, path: Option<&ConfiguredPath>) -> AppLo
     AppLogout { is_known, call, csrf, token, call_on, links, passes_on }
 }
 
-/// A token needs a place, and a place a token.
+/// Checks that the call has a place for the token, and that a place has a token.
 fn check_token(call: &AppCall, token: Option<&TokenSource>, item: &Item<'_>, source: Option<&Item<'_>>) {
     let has_field = token.is_some_and(|token| token.field.is_some());
     match (source, call.takes_token() || has_field) {
         (None, true) => item.location.problem(
-            ValueRefusal::new("{token} stands for a token, and nothing says where it comes from")
+            ValueRefusal::new("{token} stands for a token, and `token_from` is missing")
                 .write("write `token_from = { get = \"/\", find = \"token=([0-9a-f]+)\" }` below it"),
         ),
         (Some(source), false) if token.is_some() => source.location.problem(
@@ -68,7 +68,7 @@ fn csrf(item: &Item<'_>) -> Option<CsrfToken> {
     let field = table.item("field").and_then(|item| item.parse(field));
     if !table.has("header") && !table.has("field") {
         item.location.problem(
-            ValueRefusal::new("says in which cookie the token is, and not where the application expects it again")
+            ValueRefusal::new("names the cookie of the token, but not where the application expects the token")
                 .write("add header = \"X-CSRFToken\", or field = \"csrfmiddlewaretoken\", or both"),
         );
     }
@@ -107,7 +107,7 @@ fn cookie(text: &str) -> Result<Box<str>, ValueRefusal> {
     })
 }
 
-/// A header that shows where a request comes from; none that frames it or says who sends it.
+/// A header for the token: an `x-` header, and none that tells who the user or the client is.
 fn header(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name = HeaderName::from_bytes(text.as_bytes()).ok();
     let is_free = |name: &HeaderName| name.as_str().starts_with("x-") && !name.as_str().starts_with("x-forwarded");

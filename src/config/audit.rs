@@ -11,14 +11,14 @@ use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 use super::schema;
 
-/// The size of a file unless the configuration says something else, and the least and the most.
+/// The size of a file: default, least, most.
 const SIZE: (u64, u64, u64) = (100 * MIB, 4096, 1024 * 1024 * MIB);
 const MIB: u64 = 1024 * 1024;
-/// So many older parts are kept unless the configuration says something else, and at most.
+/// The number of older parts that are kept: default, most.
 const OLDER: (u64, u64) = (10, 1000);
-/// A file of secrets has a few lines.
+/// The largest file of secrets, in bytes.
 const SECRETS: usize = 4096;
-/// A file of certificates may hold all of the machine's.
+/// The largest file of certificates, in bytes: it may hold all of the machine's.
 const CERTIFICATES: usize = 4 * 1024 * 1024;
 
 /// Reads the table.
@@ -49,7 +49,7 @@ fn webhook(table: &RawTable<'_>, folder: &Path) -> Option<WebhookSettings> {
     let endpoint = item.literal(|text| Endpoint::parse(text).map_err(|said| ValueRefusal::of(text, said)))?;
     warn_of_plain_http(&item, &endpoint);
     if !table.has("webhook_secret_file") {
-        let refusal = ValueRefusal::new("needs a secret, by which the receiver knows that a request is genuine");
+        let refusal = ValueRefusal::new("needs a secret, with which the receiver authenticates requests");
         let first = "write `webhook_secret_file = \"webhook.secret\"` below [audit]";
         item.location.problem(refusal.write(first).write("make that file with: openssl rand -hex 32"));
     }

@@ -94,7 +94,7 @@ fn run(text: &str, of: impl Fn(&u8) -> bool) -> usize {
     text.bytes().take_while(|byte| of(byte)).count()
 }
 
-/// A duration as it would be written: `1h30m`.
+/// A duration in the notation of the configuration: `1h30m`.
 pub(crate) fn show(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! From the bytes of a file to its text.
+//! Decodes the bytes of the configuration file.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::{files, syntax};
 /// The text of the file at `path`, which reports call `name`.
 ///
 /// # Errors
-/// Where it is not UTF-8, and how to make it so.
+/// The first place that is not UTF-8, and how to convert the file.
 pub(crate) fn decode(name: &str, path: &Path, bytes: Vec<u8>) -> Result<String, Report> {
     if let Some(big_endian) = utf16(&bytes) {
         let pairs = bytes.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok());

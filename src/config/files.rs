@@ -23,7 +23,7 @@ pub(crate) fn shell(path: &Path) -> String {
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Whether two paths lead to the same file, which may not be there yet.
+/// Whether two paths lead to the same file, which may not exist yet.
 pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     location(one) == location(other)
 }
@@ -37,12 +37,12 @@ fn location(path: &Path) -> PathBuf {
     })
 }
 
-/// The content of a file that must be there.
+/// The content of a file that must exist.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, ValueRefusal> {
     fs::read(path).map_err(|error| unreadable(path, &error))
 }
 
-/// The content of a file that must be there, cut after `limit` bytes.
+/// The content of a file that must exist, truncated after `limit` bytes.
 pub(crate) fn read_up_to(path: &Path, limit: usize) -> Result<Vec<u8>, ValueRefusal> {
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let read = |file: fs::File| {
@@ -81,5 +81,5 @@ fn missing(path: &Path) -> ValueRefusal {
     }
 }
 
-/// How many files of a folder are compared with a name.
+/// The most files of a folder that are compared with a name.
 const MOST_NAMES: usize = 1000;

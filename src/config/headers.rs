@@ -21,7 +21,7 @@ const OF_THE_PROTOCOL: &[&str] = &[
 const OF_THE_GATEWAY: &[&str] =
     &["cookie", "set-cookie", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
 
-/// Headers for the user and the client's address: a fixed value would be wrong for every user.
+/// Headers with the user or the client's address: a fixed value would be wrong.
 const OF_ONE_PERSON: &[&str] = &[
     "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "x-forwarded-email",
     "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-user", "x-real-ip",
@@ -80,7 +80,7 @@ pub(crate) fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result
     Ok(name)
 }
 
-/// A header name for an identity: a usual one too, but none with another meaning.
+/// A header name for an identity: none that already has another meaning.
 pub(crate) fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {

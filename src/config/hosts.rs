@@ -1,4 +1,4 @@
-//! Rules about several own hosts: each has an application, and browsers can reach the one where people sign in.
+//! Rules for several own hosts: each has an application, and browsers can reach the login host.
 
 use crate::gateway::GatewaySettings;
 use crate::values::origin::Host;
@@ -7,7 +7,7 @@ use crate::values::own_hosts::OwnHosts;
 use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 
-/// Applies them.
+/// Applies the rules.
 pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
     without_application(file, settings);
     if settings.share {
@@ -32,7 +32,7 @@ fn without_application(file: &RawTable<'_>, settings: &GatewaySettings) {
     }
 }
 
-/// Warns if browsers of other machines are sent to a name that means their own machine.
+/// Warns if browsers of other machines are sent to a loopback name to sign in.
 fn login_on_this_machine(file: &RawTable<'_>, hosts: &OwnHosts) {
     let (Some(item), Some((login, further))) = (file.item("public_url"), hosts.names().split_first()) else { return };
     let elsewhere = further.iter().find(|host| !host.is_loopback() && !host.as_str().ends_with(".localhost"));

@@ -22,7 +22,7 @@ pub(crate) fn read(file: &RawTable<'_>) -> IdentityHeaders {
     headers
 }
 
-/// What can be written instead of `{user}`.
+/// The help after the first proposal of a template.
 const FIELDS: &str = "or another template with {user}, {email}, {name} or {groups}";
 
 fn preset(item: &Item<'_>) -> Option<&'static str> {

@@ -69,7 +69,7 @@ pub(crate) fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: Tru
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// More than one user's browsers need at once, and not too many for an application.
+/// More than the browsers of one user need, and few enough for an application to handle.
 const REQUESTS_PER_SESSION: usize = 500;
 const MIB: u64 = 1024 * 1024;
 

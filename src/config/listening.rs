@@ -1,4 +1,4 @@
-//! What to write where an address cannot be listened on.
+//! Messages for addresses that cannot be listened on, with the cure.
 
 use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
@@ -70,12 +70,12 @@ fn unix(path: &Path, error: &Error) -> ValueRefusal {
         ErrorKind::NotFound => {
             ValueRefusal::new(format!("folder not found: {folder}")).write(format!("run: mkdir -p {folder}"))
         }
-        ErrorKind::PermissionDenied => ValueRefusal::new(format!("this user cannot make a socket in {folder}"))
+        ErrorKind::PermissionDenied => ValueRefusal::new(format!("this user cannot create a socket in {folder}"))
             .write("write \"unix:/run/exeunt/http.sock\": the service may write in /run/exeunt"),
         ErrorKind::AddrInUse => {
             ValueRefusal::new(format!("another program answers on {shown}")).write("stop it, or write another path")
         }
-        _ => ValueRefusal::new(format!("this socket cannot be made: {error}")),
+        _ => ValueRefusal::new(format!("this socket cannot be created: {error}")),
     }
 }
 

@@ -20,7 +20,7 @@ use super::refusal::ValueRefusal;
 
 /// The longest ban by default.
 const BAN_MAX: Duration = Duration::from_secs(15 * 60);
-/// A ban of more than a day is a lock: disable the user instead.
+/// For longer than a day the user should be disabled instead.
 const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
 /// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known. `file` has the
@@ -101,7 +101,7 @@ fn elsewhere(path: &Path, text: &str) -> Option<String> {
     here.to_str().map(str::to_owned)
 }
 
-/// What is wrong with the file as a whole is said here; what is wrong with its lines is shown with them.
+/// A problem of the file as a whole is this finding; problems of its lines are attached and shown with the lines.
 fn refused(path: &Path, problems: FileProblems) -> ValueRefusal {
     let path = path.display();
     match problems.problems() {

@@ -1,4 +1,4 @@
-//! `[logout]`: what signs out, and where a sign-out leads.
+//! `[logout]`: how users sign out, and where a sign-out leads.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -20,7 +20,7 @@ use super::refusal::ValueRefusal;
 use super::service_user::{self, ServiceUser};
 use super::{Settings, files, listening};
 
-/// How long all names together may take.
+/// The timeout for resolving all names together.
 const LOOKUPS: Duration = Duration::from_secs(3);
 /// The most names that are looked up.
 const MOST_NAMES: usize = 64;
@@ -40,7 +40,7 @@ pub struct Machine {
     pub resolve: Resolve,
     /// The first port that needs no privilege; `None` where the unit gives the service that privilege.
     pub first_port: Option<u16>,
-    /// Whether a gateway is running already, so that its ports are in use by itself.
+    /// Whether a gateway is running already and uses its own ports.
     pub serving: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Request headers that already have a meaning: none of them can carry an identity.
+//! Request headers that already have a meaning and therefore cannot carry an identity.
 
 /// Single names: those of HTTP and of WebDAV, of browsers and their scripts, and of proxies.
 const NAMES: [&str; 77] = [
@@ -13,7 +13,7 @@ const NAMES: [&str; 77] = [
     "x-correlation-id", "x-do-not-track", "x-moz", "x-real-ip", "x-request-id", "x-requested-with",
 ];
 
-/// Families of them.
+/// Prefixes of such names.
 const FAMILIES: [&str; 27] = [
     "accept", "access-control-", "cdn-", "content-", "http-", "http2-", "if-", "proxy-", "sec-", "service-worker",
     "signature", "want-", "x-accel-", "x-amz-", "x-b3-", "x-csrf", "x-exeunt-", "x-forwarded-for", "x-forwarded-host",

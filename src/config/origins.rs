@@ -1,4 +1,4 @@
-//! Hosts and origins, and the usual mistakes with them.
+//! Hosts and origins, with the cures of common mistakes.
 
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 
@@ -27,7 +27,7 @@ pub(crate) fn host(text: &str) -> Result<Host, ValueRefusal> {
     Err(not_a_host(text))
 }
 
-/// Scheme, host and, where it is not the usual one, port.
+/// Scheme, host and, if it is not the default, port.
 pub(crate) fn origin(text: &str) -> Result<Origin, ValueRefusal> {
     Origin::parse(text).ok_or_else(|| explain(text))
 }

@@ -1,4 +1,4 @@
-//! What a configuration says, key by key, so that a reload can tell what has changed.
+//! The keys of a configuration with hashes of their values, so that a reload can report which keys have changed.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -6,7 +6,7 @@ use super::patterns;
 use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 
-/// Reads both. `None` only with a problem found.
+/// Reads both. `None` only if a problem was reported.
 pub(crate) fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPages> {
     let sign_in = match login.item("path") {
         Some(item) => item.parse(|text| path_but(text, LOGIN, LOGOUT, "signs out")),

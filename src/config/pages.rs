@@ -9,7 +9,7 @@ use super::files;
 use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 
-/// Reads both tables. `None` only with a problem found.
+/// Reads both tables. `None` only if a problem was reported.
 pub(crate) fn read(brand: &RawTable<'_>, pages: &RawTable<'_>, folder: &Path) -> Option<PageSettings> {
     let (brand, theme) = (read_brand(brand, folder), theme(pages, folder));
     Some(PageSettings { brand, theme: theme? })

@@ -1,4 +1,4 @@
-//! Presets: what a route says about a well-known application. Each is a file of data in `presets/`.
+//! Presets: the settings of a route for a well-known application. Each is a file in `presets/`.
 
 use std::sync::LazyLock;
 
@@ -30,7 +30,7 @@ const FILES: [(&str, &str); 14] = [
 /// One preset.
 #[derive(Debug)]
 pub(crate) struct Preset {
-    /// What routes call it.
+    /// Its name in routes.
     pub(crate) name: &'static str,
     /// The file, as it is shown.
     pub(crate) text: &'static str,
@@ -62,7 +62,7 @@ pub(crate) fn read(item: &Item<'_>) -> Option<&'static Preset> {
         find(text).ok_or_else(|| {
             let names: Vec<_> = all().iter().map(|preset| preset.name).collect();
             let near = nearest(text, &names).map(|near| format!("did you mean \"{near}\"?"));
-            let refusal = ValueRefusal::new(format!("there is no preset \"{text}\""));
+            let refusal = ValueRefusal::new(format!("\"{text}\" is not a preset"));
             let refusal = near.into_iter().fold(refusal, ValueRefusal::write);
             refusal.write(format!("write one of: {}", names.join(", ")))
         })
@@ -80,7 +80,7 @@ impl Preset {
         self.word("title")
     }
 
-    /// What it reaches, one line.
+    /// What a logout reaches with it, one line.
     pub(crate) fn reaches(&self) -> &str {
         self.word("reaches")
     }

@@ -30,7 +30,7 @@ impl Findings {
         self.found.borrow_mut().push(finding);
     }
 
-    /// All findings, and the parts of the file that no report may show.
+    /// All findings, and the spans that must be hidden in reports.
     pub(crate) fn into_parts(self) -> (Vec<Finding>, Vec<Range<usize>>) {
         (self.found.into_inner(), self.secrets.into_inner())
     }
@@ -79,7 +79,7 @@ pub(crate) struct RawTable<'f> {
     /// Its location.
     pub(crate) location: Location<'f>,
     values: Option<&'f DeTable<'f>>,
-    /// What holds where a key is absent.
+    /// The values of absent keys: those of a preset.
     usual: Option<&'f DeTable<'f>>,
     /// `None` if every key is allowed.
     schema: Option<&'static Schema>,
@@ -122,12 +122,12 @@ impl<'f> RawTable<'f> {
         self.item(key).and_then(|item| item.table(schema)).unwrap_or_else(|| self.empty(key, schema))
     }
 
-    /// A table without values, for what has only usual ones.
+    /// A table without values, to be used with defaults.
     pub(crate) fn empty(&self, key: &str, schema: &'static Schema) -> RawTable<'f> {
         RawTable { location: self.location_of(key, None), values: None, usual: None, schema: Some(schema) }
     }
 
-    /// The value under `key`; where it is absent, the usual one.
+    /// The value under `key`; if it is absent, the default of the preset.
     pub(crate) fn item(&self, key: &str) -> Option<Item<'f>> {
         if let Some(value) = self.values.and_then(|values| values.get(key)) {
             return Some(Item { location: self.location_of(key, Some(value.span())), value: value.get_ref() });
@@ -136,7 +136,7 @@ impl<'f> RawTable<'f> {
         Some(Item { location: self.location_of_missing(key), value: value.get_ref() })
     }
 
-    /// The same table, in which these values hold where a key is absent.
+    /// The same table with these defaults for absent keys.
     pub(crate) fn with_usual(self, usual: Option<&'f DeTable<'f>>) -> Self {
         Self { usual, ..self }
     }
@@ -168,7 +168,7 @@ impl<'f> RawTable<'f> {
         item
     }
 
-    /// Whether a key that was probably meant to be this one has been refused already.
+    /// Whether a key that is probably a misspelling of this one has been refused already.
     pub(crate) fn has_misspelt(&self, key: &str) -> bool {
         let foreign = |name: &str| super::foreign::find(name).is_some_and(|known| known.key == key);
         let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key)) || foreign(name);

@@ -14,12 +14,12 @@ pub(crate) struct ValueRefusal {
 }
 
 impl ValueRefusal {
-    /// A refusal without help yet.
+    /// A refusal without help.
     pub(crate) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), write: Vec::new(), within: None }
     }
 
-    /// A refusal from the error of a value's parser: what is wrong, and after a colon or semicolon what to write.
+    /// A refusal from a parser's message: the problem, and after a colon or semicolon what to write.
     pub(crate) fn of(text: &str, said: &str) -> Self {
         let parts = said.split_once(": ").or_else(|| said.split_once("; "));
         match parts {

@@ -15,11 +15,11 @@ use crate::values::invisible::{excerpt, visible};
 pub enum Severity {
     /// The configuration is refused.
     Problem,
-    /// `check` fails, and the gateway starts: something does not work, and nothing else depends on it.
+    /// `check` fails, but the gateway starts: one thing does not work, and the rest does not depend on it.
     Flaw,
-    /// The configuration is accepted, and the operator should know this.
+    /// The configuration is accepted, with something that the operator should know.
     Warning,
-    /// It means something else than in an earlier version.
+    /// A default that has changed since an earlier version.
     Note,
 }
 
@@ -34,7 +34,7 @@ pub struct Finding {
     pub what: String,
     /// What to write instead, a line each.
     pub write: Vec<String>,
-    /// Where, in bytes of the file's text. `None`: nowhere in particular.
+    /// The place, in bytes of the file's text; `None` for findings without one.
     pub span: Option<Range<usize>>,
     /// Problems of a file that the value names.
     pub(crate) within: Option<FileProblems>,
@@ -89,7 +89,7 @@ impl Report {
         &self.findings
     }
 
-    /// The line of a finding, counted from 1; `None` where it is about nothing that is written.
+    /// The line of a finding, counted from 1; `None` for findings without a place.
     pub fn line(&self, finding: &Finding) -> Option<usize> {
         let before = self.text.get(..finding.span.as_ref()?.start)?;
         Some(1 + before.bytes().filter(|byte| *byte == b'\n').count())
@@ -100,7 +100,7 @@ impl Report {
         self.findings.iter().any(|finding| finding.severity == Severity::Problem)
     }
 
-    /// The whole report as text, colours as ANSI escapes if wanted. Where `check` fails, the last line counts.
+    /// The whole report as text, with ANSI colours if wanted. If `check` fails, the last line counts the findings.
     pub fn render(&self, colour: bool) -> String {
         let text: String = self.findings.iter().map(|finding| self.one(finding, colour)).collect();
         if self.has_flaws() { format!("{text}{} in {}\n", self.counts(), self.file) } else { text }

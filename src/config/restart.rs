@@ -1,4 +1,5 @@
-//! What a running program cannot change: a reload applies everything else, and says which keys wait for a restart.
+//! Settings that cannot change while the program runs: a reload applies all others, and reports which keys need a
+//! restart.
 
 use std::net::SocketAddr;
 
@@ -9,7 +10,7 @@ use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 use super::{Settings, StateFolder, StoreChoice, schema};
 
-/// The values that hold from the start of the program to its end.
+/// The values that were set when the program started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartValues {
     listen: Vec<ListenAddress>,
@@ -22,7 +23,7 @@ pub struct StartValues {
 }
 
 impl StartValues {
-    /// Those of the settings that the program was started with.
+    /// The values of the settings that the program started with.
     pub fn of(settings: &Settings) -> Self {
         Self {
             listen: settings.server.listen.clone(),
@@ -34,7 +35,7 @@ impl StartValues {
         }
     }
 
-    /// Warns of every key that says something else now, and keeps what it said at the start.
+    /// Warns of every such key that has changed, and restores its value of the start.
     pub(super) fn keep(&self, file: &RawTable<'_>, settings: &mut Settings) {
         let now = Self::of(settings);
         let path = |values: &Self| values.admin.as_ref().map(|admin| admin.path.clone());

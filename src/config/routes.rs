@@ -21,7 +21,7 @@ use super::raw::{Item, Location, RawTable};
 use super::refusal::ValueRefusal;
 use super::{app_cookies, app_logout, files, headers, origins, pass_headers, patterns, presets, schema, server};
 
-/// What a route is checked against besides its own table.
+/// The settings that a route is checked against, besides its own table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RouteContext<'a> {
     /// Where relative paths start.
@@ -105,7 +105,7 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
     })
 }
 
-/// Paths of this route whose requests are no activity of the user.
+/// Paths of this route whose requests do not count as activity.
 fn idle_paths(table: &RawTable<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
     let within = |text: &str| {
         let below = if route.is_root() { String::new() } else { route.to_string() };
@@ -173,7 +173,7 @@ fn upstream(text: &str, around: RouteContext<'_>) -> Result<UpstreamAddress, Val
     Ok(address)
 }
 
-/// A port that does not exist, and what precedes it.
+/// A port that is out of range, and the text before it.
 fn impossible_port(text: &str) -> Option<(&str, &str)> {
     let (host, port) = text.strip_prefix("unix:").map_or(text, |_| "").rsplit_once(':')?;
     let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
@@ -287,7 +287,7 @@ fn basic(table: &RawTable<'_>, public_url: Option<&Origin>) -> bool {
     if basic && in_the_clear {
         item.location.warning(
             ValueRefusal::new(
-                "programs send their password with every request, and anybody on the way can read it: http",
+                "programs send the password with every request, and over http anybody on the network path reads it",
             )
             .write("put TLS in front and write public_url = \"https://…\", or remove basic"),
         );

@@ -194,7 +194,7 @@ fn in_two_ways() -> ValueRefusal {
     ValueRefusal::new("can be read as two different paths, so every request for it is refused")
 }
 
-/// The route that answers.
+/// The route that answers a target.
 fn route<'a>(
     host: &Host,
     path: &RequestPath<'_>,

@@ -59,7 +59,7 @@ fn refused(text: &str, error: &ListenAddressError) -> ValueRefusal {
     }
 }
 
-/// The address that was most likely meant.
+/// The address that was probably meant.
 fn meant(text: &str) -> Option<String> {
     let bare = text.trim().split_once("://").map_or(text.trim(), |(_, rest)| rest).trim_end_matches('/');
     let (host, port) = bare.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((bare, "8080"));
@@ -74,7 +74,7 @@ fn meant(text: &str) -> Option<String> {
     is_address.then_some(whole)
 }
 
-/// Whether the system would refuse to open the second of two addresses.
+/// Whether the operating system would refuse to bind both addresses.
 fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
     match (one, other) {
         (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) => {

@@ -1,4 +1,4 @@
-//! `session.store`: where sessions are kept.
+//! `session.store`: the session store.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::refusal::ValueRefusal;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::store::redis::{LONGEST_STALENESS, NotAnAddress, RedisAddress};
 
-/// The file that is used where none is named.
+/// The file that is used by default.
 const FILE: &str = "sessions.db";
 
 /// Where sessions are kept.
@@ -27,7 +27,7 @@ pub enum StoreChoice {
     Redis {
         /// The server.
         address: RedisAddress,
-        /// For how long a gateway may go on without having heard of it.
+        /// How long a gateway may serve without hearing from it.
         staleness: Duration,
     },
 }
@@ -47,7 +47,7 @@ impl StoreChoice {
         }
     }
 
-    /// The file, with this state folder; `None` where there is none.
+    /// The file, with this state folder; `None` for other stores.
     pub(crate) fn file(&self, state: &Path) -> Option<PathBuf> {
         match self {
             Self::Memory | Self::Redis { .. } => None,
@@ -153,7 +153,7 @@ fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
     }
 }
 
-/// How long a gateway may go on without having heard of the server, where nothing is written.
+/// The default of how long a gateway may serve without hearing from the server.
 const STALENESS: Duration = Duration::from_secs(5);
 
 fn server(text: &str) -> Result<StoreChoice, ValueRefusal> {

@@ -1,4 +1,4 @@
-//! What values of TOML are, and how numbers are shown.
+//! The kinds of TOML values, and how numbers are shown.
 
 use toml::de::DeValue;
 

@@ -1,4 +1,4 @@
-//! Keys that a table does not have, and where they belong.
+//! Messages for keys that a table does not have: where they belong, or what was probably meant.
 
 use super::foreign;
 use super::refusal::ValueRefusal;

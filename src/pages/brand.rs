@@ -1,4 +1,4 @@
-//! Whose pages these are: a name, a picture, a colour.
+//! The operator's brand on the pages: name, logo, accent colour.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use super::colour::Colour;
 pub const MAX_LOGO: usize = 256 * 1024;
 /// The longest name, in characters.
 const MAX_NAME: usize = 60;
-/// The green of signs above exits.
+/// The green of emergency exit signs.
 const EXIT_GREEN: &str = "#17694e";
 
 /// Name, picture and colour of every page.
@@ -18,7 +18,7 @@ pub struct Brand {
     pub(crate) name: String,
     /// The accent colour.
     pub(crate) colour: Colour,
-    /// The operator's logo; our own mark beside the name without one.
+    /// The operator's logo; without one the gateway's own is shown beside the name.
     pub(crate) logo: Option<Logo>,
 }
 
@@ -63,8 +63,8 @@ impl std::fmt::Debug for Logo {
 const SVG: &str = "image/svg+xml";
 
 impl Logo {
-    /// Takes the bytes of a picture. What kind it is, its first bytes say, not its name. The error says what is
-    /// wrong.
+    /// Takes the bytes of a picture. Its type is detected from its first bytes, not from the name. The error says what
+    /// is wrong.
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Self, String> {
         if bytes.len() > MAX_LOGO {
             return Err(format!("it has {} bytes; more than {MAX_LOGO} are too many for a logo", bytes.len()));
@@ -90,7 +90,7 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A door that stands open.
+/// The gateway's logo: an open door.
 fn mark(colour: Colour) -> String {
     let ink = colour.readable_text();
     format!(

@@ -20,13 +20,13 @@ pub(super) struct Catalogue(BTreeMap<String, String>);
 type CatalogueEntry = (String, String, Range<usize>);
 
 impl Catalogue {
-    /// Reads a language of our own.
+    /// Reads a built-in language.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<TemplateProblem>> {
         let entries = entries(text)?;
         Ok(Self(entries.into_iter().map(|(key, text, _)| (key, text)).collect()))
     }
 
-    /// This language with texts of a file over it.
+    /// This language with some texts replaced by those of a file.
     ///
     /// # Errors
     /// Keys that do not exist here, and words that have no value here.
@@ -41,7 +41,7 @@ impl Catalogue {
         Ok(Self(texts))
     }
 
-    /// The keys that a file leaves as they are here.
+    /// The keys that a file does not replace.
     pub(super) fn not_in(&self, text: &str) -> Vec<String> {
         let entries = entries(text).unwrap_or_default();
         self.0.keys().filter(|key| !entries.iter().any(|(other, ..)| other == *key)).cloned().collect()
@@ -83,7 +83,7 @@ impl Catalogue {
     }
 }
 
-/// What stands before the next `{word}`, the word, and what stands behind it.
+/// The text before the next `{word}`, the word, and the text behind it.
 fn next_word(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once('{')?;
     let (word, after) = rest.split_once('}')?;

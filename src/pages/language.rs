@@ -1,4 +1,4 @@
-//! Which language a page is in: the reader's browser says what it would like, and gets the nearest there is.
+//! Chooses the language of a page: the best match for the browser's `Accept-Language`.
 
 use http::header::ACCEPT_LANGUAGE;
 
@@ -11,7 +11,7 @@ const MAX_WISHES: usize = 32;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Language(pub(super) usize);
 
-/// The language of `tags` that is liked best; the first one where none is (RFC 9110 12.5.4, RFC 4647 3.4).
+/// The language of `tags` with the highest preference; the first one if none matches (RFC 9110 12.5.4, RFC 4647 3.4).
 pub(super) fn choose(headers: &dyn Headers, tags: &[String]) -> Language {
     let texts = headers.texts(&ACCEPT_LANGUAGE);
     let mut wishes: Vec<_> = texts.flat_map(|line| line.split(',')).filter_map(wish).take(MAX_WISHES).collect();
@@ -20,7 +20,7 @@ pub(super) fn choose(headers: &dyn Headers, tags: &[String]) -> Language {
     Language(found.unwrap_or_default())
 }
 
-/// A range and its weight in thousandths; what weighs nothing is not wanted.
+/// A range and its weight in thousandths; zero means "not acceptable".
 fn wish(text: &str) -> Option<(u16, &str)> {
     let mut parts = text.split(';').map(str::trim);
     let range = parts.next().filter(|range| !range.is_empty())?;
@@ -33,7 +33,7 @@ fn wish(text: &str) -> Option<(u16, &str)> {
     (thousandths > 0).then_some((thousandths, range))
 }
 
-/// The tag itself, else what is left of it piece by piece (`de-AT`: `de`), else a kind of it (`pt`: `pt-br`).
+/// The tag itself, else a shorter one (`de-AT`: `de`), else a regional one (`pt`: `pt-br`).
 fn look_up(range: &str, tags: &[String]) -> Option<usize> {
     if range == "*" {
         return Some(0);

@@ -34,9 +34,9 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 
-/// What the cards of our pages are made of, by day and by night. `style.css` has the same colours.
+/// The background of the pages' cards in the light and the dark scheme. `style.css` has the same colours.
 const PAPER: [&str; 2] = ["#f6f5f1", "#1b1e1d"];
-/// What browsers may do with a picture that is opened as a page: show it, nothing else.
+/// The policy of a picture that is opened as a page: browsers may show it and nothing else.
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// How the pages look, as configured.
@@ -143,7 +143,7 @@ impl Pages {
         self.page(language, status, &Page::Confirm { action, next, user, problem })
     }
 
-    /// The end of a sign-out.
+    /// The goodbye page.
     pub(crate) fn goodbye(&self, language: Language, status: StatusCode, receipt: Option<&Receipt>) -> Reply {
         let unconfirmed = status == StatusCode::SERVICE_UNAVAILABLE;
         self.page(language, status, &Page::Goodbye { receipt, unconfirmed, closes_tabs: false })

@@ -27,7 +27,7 @@ pub(crate) struct SignInForm<'a> {
 /// The sign-in page for a signed-in user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignedInPage<'a> {
-    /// Who that is.
+    /// The user.
     pub(crate) user: &'a str,
     /// Where Continue leads.
     pub(crate) next: &'a str,
@@ -44,7 +44,7 @@ pub(crate) struct SignedInPage<'a> {
 /// The page for changing the own password.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PasswordPage<'a> {
-    /// Whose.
+    /// The user.
     pub(crate) user: &'a str,
     /// The shortest new password, in characters.
     pub(crate) shortest: usize,
@@ -52,21 +52,21 @@ pub(crate) struct PasswordPage<'a> {
     pub(crate) state: PasswordState<'a>,
 }
 
-/// How far the change of a password is.
+/// The state of a change of the password.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PasswordState<'a> {
-    /// It is asked for; with what went wrong at the last try.
+    /// The form, with the problem of the last try.
     Asked(Option<&'a Refusal>),
-    /// It is done, and so many other sessions ended.
+    /// It is done, and this many other sessions ended.
     Done(usize),
-    /// The gateway may not do it.
+    /// The gateway cannot change passwords.
     Fixed,
 }
 
 /// The sessions of a user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionsPage<'a> {
-    /// Whose.
+    /// The user.
     pub(crate) user: &'a str,
     /// The sessions, that of this browser first.
     pub(crate) lines: &'a [SessionLine],
@@ -125,7 +125,7 @@ impl Page<'_> {
         }
     }
 
-    /// What the policy of this page has to let it do.
+    /// What this page's content security policy has to allow.
     pub(super) fn needs(&self) -> Needs {
         match self {
             Self::Login(_) | Self::Password(PasswordPage { state: PasswordState::Asked(_), .. }) => {
@@ -239,7 +239,7 @@ fn render_step(step: &StepReceipt, applications: &[ApplicationReceipt]) -> Value
     context! { result, count => step.count, text => format!("receipt.{name}.{text}"), detail, applications }
 }
 
-/// What became of one application.
+/// The outcome for one application.
 fn render_application(ApplicationReceipt { application, result }: &ApplicationReceipt) -> Value {
     let (text, why) = match result {
         ApplicationOutcome::Failed(failure) => ("failed_call", failure.to_string()),
@@ -254,7 +254,7 @@ fn render_application(ApplicationReceipt { application, result }: &ApplicationRe
 /// What a refused user can do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NextStep {
-    /// Ask for the same page once more.
+    /// Request the same page again.
     Again,
     /// Where a sign-in leads.
     Home,

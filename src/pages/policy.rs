@@ -1,4 +1,4 @@
-//! What browsers may do with our pages (W3C Content Security Policy 3).
+//! The content security policies of the gateway's pages (W3C CSP 3).
 
 use data_encoding::BASE64;
 use http::HeaderValue;
@@ -10,7 +10,7 @@ use super::tabs::CLOSE_TABS;
 /// The script of the sign-in form: a button that shows the password. Without scripts there is no such button.
 pub(super) const SHOW_PASSWORD: &str = include_str!("show_password.js");
 
-/// What a page has to be let do.
+/// What a page needs to be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
     /// It has a form and the script of the form.
@@ -19,7 +19,7 @@ pub(super) enum Needs {
     Form,
     /// It has the script that sends other tabs away, and its worker.
     Worker,
-    /// It is read.
+    /// Nothing: it is only read.
     Nothing,
 }
 

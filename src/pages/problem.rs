@@ -1,4 +1,4 @@
-//! What is wrong with a file that an operator wrote for the pages.
+//! Problems of an operator's templates and texts.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -26,12 +26,12 @@ pub struct BrokenFile {
 }
 
 impl TemplateProblem {
-    /// Something about a place in a file.
+    /// A problem at a place in a file.
     pub(super) fn at(span: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { span: Some(span), message: message.into(), help: help.into() }
     }
 
-    /// Something about a file as a whole.
+    /// A problem of a file as a whole.
     pub(super) fn whole(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { span: None, message: message.into(), help: help.into() }
     }

@@ -10,7 +10,7 @@ use crate::values::application_outcome::CallFailure;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{ApplicationReceipt, Receipt, Step, StepReceipt, StepResult};
 
-/// A receipt whose steps came out in every way.
+/// A receipt with every result of a step.
 pub(super) fn receipt(text: &str) -> Receipt {
     let counted = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
     let failed = StepReceipt { result: StepResult::Failed, ..counted(Step::End, 1) };

@@ -35,13 +35,13 @@ const GERMAN: &str = include_str!("languages/de.toml");
 const MAX_FILE: u64 = 256 * 1024;
 /// The most files of an operator's folder.
 const MAX_FILES: usize = 100;
-/// Execution steps of one page at most: it ends templates that loop forever.
+/// The most execution steps of one page, against templates that loop forever.
 const FUEL: u64 = 100_000;
 
-/// How the pages look and what they say.
+/// Templates, texts and style of the pages.
 #[derive(Clone)]
 pub struct Theme {
-    /// In the order in which they are tried: what an operator overrode, then our own.
+    /// In the order in which they are tried: the operator's, then the built-in ones.
     environments: Vec<Environment<'static>>,
     tags: Vec<String>,
     texts: Vec<Value>,
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Theme {
 type Files = BTreeMap<String, (PathBuf, String)>;
 
 impl Theme {
-    /// Our own look, in English and German.
+    /// The built-in theme, in English and German.
     ///
     /// # Errors
     /// A bug of the gateway.

@@ -1,4 +1,4 @@
-//! Errors within one line: what the line was meant to be.
+//! Errors within one line, and the corrected line.
 
 use std::ops::Range;
 
@@ -97,7 +97,7 @@ fn plain(sign: char) -> Option<char> {
     }
 }
 
-/// Lines of other languages, and the usual errors of this one.
+/// Lines in the syntax of other languages, and common errors in this one.
 pub(super) fn misread(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
     comment(line)
         .or_else(|| block(line))
@@ -131,7 +131,7 @@ fn header(line: &Line<'_>) -> Option<Slip> {
     let content = line.content();
     let name = content.strip_prefix('[')?.trim_matches(['[', ']', ' ', ':']);
     let fits = !name.is_empty() && name.chars().all(is_of_key);
-    let slip = Slip::within(line, line.trimmed_span(), "the name of a table stands between brackets");
+    let slip = Slip::within(line, line.trimmed_span(), "the name of a table must be in brackets");
     fits.then(|| written(slip, &unknown::header(name)))
 }
 
@@ -167,14 +167,14 @@ fn wrong_value(key: &str, value: &str, doubled: bool) -> (String, Option<String>
     let meant = if comment.is_empty() { meant } else { format!("{meant} #{comment}") };
     let what = match bare {
         "" => return (format!("{key} has no value"), None),
-        _ if doubled => format!("between {key} and its value stands one equals sign"),
+        _ if doubled => format!("there must be one equals sign between {key} and its value"),
         _ if is_toml(bare.trim_end_matches([';', ',', ' '])) && bare.ends_with([';', ',']) => {
             "a line ends without a comma or semicolon".to_owned()
         }
         _ if switch(bare).is_some() => "true and false are written in lower case, without quotes".to_owned(),
-        _ if bare.contains("${") => "the value must stand in quotes, and variables are not expanded in it".to_owned(),
-        _ if bare.contains('\\') => "a text with backslashes stands in single quotes".to_owned(),
-        _ => "a text must stand in quotes".to_owned(),
+        _ if bare.contains("${") => "the value must be in quotes, and variables are not expanded in it".to_owned(),
+        _ if bare.contains('\\') => "a text with backslashes must be in single quotes".to_owned(),
+        _ => "a text must be in quotes".to_owned(),
     };
     (what, Some(meant))
 }
@@ -195,7 +195,7 @@ fn of_another_language(line: &Line<'_>) -> Option<Slip> {
     let what = match (is_key(key), content.ends_with(';')) {
         (false, _) => return None,
         (true, true) => "this is a line of nginx: write an equals sign, and no semicolon",
-        (true, false) => "between a key and its value stands an equals sign",
+        (true, false) => "there must be an equals sign between a key and its value",
     };
     Some(pair(slip(what), key, value.trim()))
 }

@@ -105,16 +105,16 @@ fn in_list(text: &str, last: Range<usize>, at: &Range<usize>) -> Option<Slip> {
     let word = text.get(at.clone()).filter(|word| !word.is_empty() && !word.contains(['=', '\n', '"']));
     let line = Line::at(text, at.start);
     if let Some(word) = word {
-        let slip = Slip::within(&line, at.clone(), "a text in a list must stand in quotes");
+        let slip = Slip::within(&line, at.clone(), "a text in a list must be in quotes");
         return Some(slip.write(format!("write `\"{word}\"`")));
     }
     let line = Line::at(text, last.start);
     let value = text.get(last.clone()).filter(|value| !value.contains('\n'))?;
-    let slip = Slip::within(&line, last, "between two values of a list stands a comma");
+    let slip = Slip::within(&line, last, "there must be a comma between two values of a list");
     Some(slip.write(format!("write `{value},`")))
 }
 
-/// A key or a table that is there already.
+/// A key or a table that is set twice.
 pub(super) fn repeated(text: &str, at: &Range<usize>, message: &str) -> Option<Slip> {
     if !message.starts_with("duplicate key") {
         return None;
@@ -143,7 +143,7 @@ fn repeated_table<'a>(
     let further = Line::all(text).filter(|other| other.start > line.start).find(|other| header(other).is_some());
     let end = further.map_or(text.len(), |next| next.start);
     let slip =
-        Slip::within(line, line.trimmed_span(), format!("[{name}] is there twice: first in line {}", first.number));
+        Slip::within(line, line.trimmed_span(), format!("[{name}] is set twice: first in line {}", first.number));
     let slip = Slip { spoiled: line.start..end, ..slip };
     Some(match (was_double, double) {
         (false, true) => slip.write(format!("write `[[{name}]]` in line {}", first.number)),
