@@ -1,4 +1,4 @@
-//! Why a request target has no single reading.
+//! Why a request target is ambiguous.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use super::reason::{Reason, Refusal};
 pub struct Ambiguous(Cow<'static, str>);
 
 impl Ambiguous {
-    /// Because of something that has a name.
+    /// Because of a named construct.
     pub(crate) const fn because(what: &'static str) -> Self {
         Self(Cow::Borrowed(what))
     }
@@ -19,7 +19,7 @@ impl Ambiguous {
         Self(Cow::Owned(bytes.iter().map(|byte| format!("%{byte:02X}")).collect()))
     }
 
-    /// What is to blame: an escape such as `%2F`, or a few words. It never holds anything else of the target.
+    /// The cause: an escape such as `%2F`, or a few words. Nothing else of the target is in it.
     pub(crate) fn detail(&self) -> &str {
         &self.0
     }

@@ -1,32 +1,32 @@
-//! What became of a user's session in one application, when the gateway's session ended.
+//! What happened to a user's session in one application when the gateway's session ended.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// The outcome for one application. Of several, the greatest tells.
+/// The outcome for one application. Of several outcomes the greatest is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ApplicationOutcome {
     /// The application has answered its logout call: its own session is over.
     EndedByCall,
     /// Its cookies are gone, so that nobody opens its session any more. It ends there by its own timeout.
     CookiesDropped,
-    /// The call waits for its turn. The log tells how it came out.
+    /// The call waits in the queue. Its result is in the log.
     Queued,
     /// Too many calls were waiting.
     NotAttempted,
-    /// The call came to nothing. The cookies are gone all the same.
+    /// The call failed. The cookies are gone all the same.
     Failed(CallFailure),
 }
 
-/// Why a logout call came to nothing.
+/// Why a logout call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum CallFailure {
     /// There was no connection to the application.
     Unreachable,
     /// It did not answer in time.
     TimedOut,
-    /// What it sent is no HTTP answer, or the connection broke off.
+    /// Its answer is not valid HTTP, or the connection broke off.
     Broken,
     /// It answered with this status: neither 2xx nor 3xx.
     Status(u16),

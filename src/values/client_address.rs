@@ -1,4 +1,4 @@
-//! The other end of a client's connection, and which proxies in front are believed.
+//! The peer of a client's connection, the client's address, and which proxies in front are trusted.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::affinity;
 
-/// The other end of a client's connection.
+/// The peer of a client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// Over TCP.
@@ -17,7 +17,7 @@ pub enum Peer {
     Unix,
 }
 
-/// Where a request comes from, as far as trusted hops say.
+/// The client's address, according to trusted proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientAddress {
     /// An address; IPv4-mapped IPv6 addresses are shown as IPv4.
@@ -85,7 +85,7 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Whether this hop's word is believed.
+    /// Whether this peer is trusted.
     pub(crate) fn trusts(&self, address: ClientAddress) -> bool {
         match address {
             ClientAddress::Ip(address) => self.networks.iter().any(|network| network.contains(&address)),

@@ -1,4 +1,4 @@
-//! A path that the configuration names, and which paths of requests are meant by it.
+//! A path of the configuration, and the comparison of request paths with it.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ pub struct ConfiguredPath {
     text: Box<str>,
     /// Its escapes decoded.
     literal: Box<[u8]>,
-    /// Its loose form: what the most tolerant programs make of it.
+    /// Its loose form: as the most tolerant programs read it.
     loose: Box<[u8]>,
 }
 
-/// Two are the same that the same requests mean.
+/// Two paths are equal if they match the same requests.
 impl PartialEq for ConfiguredPath {
     fn eq(&self, other: &Self) -> bool {
         self.literal == other.literal

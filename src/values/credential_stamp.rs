@@ -24,7 +24,7 @@ impl CredentialStamp {
         self.0.encode()
     }
 
-    /// Whether the same is stored as when this stamp was made.
+    /// Whether the stored hash is the same as when this stamp was made.
     pub(crate) fn is_of(&self, user: &UserKey, stored: &[&[u8]], keys: &MacKeys) -> bool {
         keys.verify(Purpose::Credential, &parts(user, stored), &self.0)
     }

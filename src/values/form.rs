@@ -15,10 +15,10 @@ const MAX_FIELDS: usize = 64;
 #[derive(Default, Zeroize, ZeroizeOnDrop)]
 pub struct Form(Vec<(String, String)>);
 
-/// What a form says under one name.
+/// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormValue<'a> {
-    /// Nothing.
+    /// The field is absent.
     Absent,
     /// One value.
     One(&'a str),
@@ -30,7 +30,7 @@ pub enum FormValue<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// How a body that is a form is written.
+/// The encoding of a form's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FormType {
     /// `application/x-www-form-urlencoded`
@@ -40,7 +40,7 @@ pub(crate) enum FormType {
 }
 
 impl FormType {
-    /// What a `Content-Type` says; `None` for what is not read here.
+    /// The encoding that a `Content-Type` names; `None` for unsupported ones.
     pub(crate) fn of(content_type: &str) -> Option<Self> {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
@@ -74,12 +74,12 @@ impl Form {
         }
     }
 
-    /// Whether the form says this under this name, perhaps beside something else.
+    /// Whether one of the values of this field is this one.
     pub(crate) fn says(&self, name: &str, value: &str) -> bool {
         self.0.iter().any(|(other, said)| other == name && said == value)
     }
 
-    /// What the form says under any of these names.
+    /// The value of a field with any of these names.
     pub fn field(&self, names: &[&str]) -> FormValue<'_> {
         let mut found = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));
         match (found.next(), found.next()) {

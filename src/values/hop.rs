@@ -1,8 +1,8 @@
-//! The hand-over of a session from the login host to another own host: what the browser carries meanwhile.
+//! The hand-over of a session from the login host to another own host: the secrets that the browser carries.
 //!
-//! Two secrets, on two ways. The hop is a cookie of the host that asked, so it stays in the browser that asked; the
-//! login host learns its hash. The code is in the address to which the login host redirects. Only both together open
-//! anything.
+//! Two secrets, sent in different ways. The hop is a cookie of the host that asked, so it stays in the browser that
+//! asked; the login host learns its hash. The code is in the address to which the login host redirects. Only both
+//! together open anything.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use super::secret::{CookieSecret, NoRandomness, digest_of, is_cookie_value};
 #[derive(Clone)]
 pub(crate) struct Hop(Zeroizing<String>);
 
-/// The SHA-256 of a hop: what the login host is told. It opens nothing.
+/// The SHA-256 of a hop, sent to the login host. It opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HopHash([u8; 32]);
 
@@ -23,7 +23,7 @@ pub(crate) struct HopHash([u8; 32]);
 #[derive(Clone)]
 pub(crate) struct EnterCode(CookieSecret);
 
-/// The SHA-256 of a code: what the gateway knows it by.
+/// The SHA-256 of a code: its key in the gateway's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct EnterKey([u8; 32]);
 
@@ -44,7 +44,7 @@ impl Hop {
         &self.0
     }
 
-    /// What the login host is told.
+    /// The hash that is sent to the login host.
     pub(crate) fn hash(&self) -> HopHash {
         HopHash(digest_of(self.0.as_bytes()))
     }
@@ -73,14 +73,14 @@ impl EnterCode {
         self.0.cookie_value()
     }
 
-    /// What the gateway knows it by.
+    /// Its key in the gateway's table.
     pub(crate) fn key(&self) -> EnterKey {
         EnterKey(self.0.digest())
     }
 }
 
 impl EnterKey {
-    /// The key of the code that stands in an address; `None` for what is no code.
+    /// The key of a code from an address; `None` if it is not a valid code.
     pub(crate) fn of_code(text: &str) -> Option<Self> {
         is_cookie_value(text.as_bytes()).then(|| Self(digest_of(text.as_bytes())))
     }

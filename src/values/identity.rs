@@ -36,11 +36,11 @@ pub struct Identity {
     rendered: Rendered,
 }
 
-/// The lines that tell an application all of it: most requests of a user need them, and they are always the same.
+/// The rendered header lines of an identity, cached: most requests of a user need the same ones.
 #[derive(Clone, Default)]
 struct Rendered(OnceLock<(u64, Box<[u8]>)>);
 
-/// They do not say who somebody is, only how that was told first.
+/// Always equal: a cache is not part of the identity.
 impl PartialEq for Rendered {
     fn eq(&self, _: &Self) -> bool {
         true

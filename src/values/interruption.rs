@@ -1,11 +1,11 @@
-//! Why an answer or a socket ended before it was whole.
+//! Why an answer or a WebSocket ended early.
 
 /// Its id in the access line. Adding one is fine; renaming one breaks operators' alerts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
     /// The session ended: a logout, an expiry, an operator.
     SessionEnded,
-    /// The configuration changed, and by the new one it would not have been let in.
+    /// The configuration changed, and the new one refuses it.
     Refused,
     /// The gateway stops or restarts.
     Stopping,
@@ -13,14 +13,14 @@ pub(crate) enum Interruption {
     ClientGone,
     /// The client sent its body, or took its answer, too slowly.
     ClientTooSlow,
-    /// The upstream's answer broke off, or the upstream closed a socket without a word.
+    /// The upstream's answer broke off, or the upstream closed a WebSocket without a Close frame.
     UpstreamBroke,
     /// The upstream paused for too long in the middle of its answer.
     UpstreamTooSlow,
 }
 
 impl Interruption {
-    /// The word.
+    /// The id.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::SessionEnded => "session_ended",

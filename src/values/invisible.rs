@@ -1,4 +1,4 @@
-//! Characters that show nothing themselves but change how a terminal or a viewer shows the rest.
+//! Invisible characters: they show nothing, but change how a terminal or a viewer shows the text around them.
 
 /// Characters beyond ASCII of the kinds "format" (Cf: directions, joiners, tags) and "separator" (Zl, Zp) of Unicode
 /// 16, first and last of each range. Ranges that are mostly of that kind are taken whole.
@@ -31,7 +31,7 @@ pub fn is_invisible(sign: char) -> bool {
     sign.is_control() || (!sign.is_ascii() && of_format())
 }
 
-/// A sign of the same length in bytes, for reports whose places are counted in bytes.
+/// A replacement of the same length in bytes, so that byte positions in reports stay valid.
 fn in_place_of(sign: char) -> &'static str {
     match sign.len_utf8() {
         1 => "?",
@@ -41,7 +41,7 @@ fn in_place_of(sign: char) -> &'static str {
     }
 }
 
-/// A message of the same length in bytes, without what cannot be seen. Lines stay.
+/// A message of the same length in bytes, with invisible characters replaced. Line breaks stay.
 pub(crate) fn visible(text: &str) -> String {
     without(text, |sign| sign != '\n' && is_invisible(sign))
 }

@@ -25,7 +25,7 @@ const MAX_LENGTH: usize = 512;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BrowserId([u8; ID_LENGTH]);
 
-/// What a browser's cookie says: so far only that it is well formed. [`KnownBrowser::vouches_for`] proves it.
+/// The content of a browser's cookie: well formed, but not verified. [`KnownBrowser::vouches_for`] verifies it.
 #[derive(Clone)]
 pub(crate) struct KnownBrowser {
     id: BrowserId,

@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A place to listen at, as the configuration writes it: `127.0.0.1:8080`, `[::]:80`, `unix:/run/exeunt/http.sock`.
+/// An address to listen on, in the notation of the configuration: `127.0.0.1:8080`, `[::]:80`,
+/// `unix:/run/exeunt/http.sock`.
 ///
 /// Port 0 asks the system for a free port. A relative unix path is kept as it is written; who reads the
 /// configuration joins it to the folder of its file.

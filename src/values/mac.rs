@@ -19,7 +19,7 @@ const KEY_LENGTH: usize = 32;
 /// Keys that one file may hold: a few rotations.
 const MAX_KEYS: usize = 16;
 
-/// What a code vouches for.
+/// The purpose of a code: what it proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A user has signed in with this browser before.

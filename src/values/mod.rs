@@ -1,4 +1,4 @@
-//! Plain words, each parsed once. No I/O, and nothing here knows the engine.
+//! The domain's value types, each parsed once. No I/O, and nothing here knows the engine.
 
 pub(crate) mod affinity;
 pub(crate) mod ambiguous;

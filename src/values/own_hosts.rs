@@ -1,4 +1,4 @@
-//! The host names that this gateway serves, and which of them a `Host` header means.
+//! The host names that this gateway serves, and the match of a `Host` header with them.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ impl HostId {
     /// The login host: the one of `public_url`.
     pub(crate) const LOGIN: Self = Self(0);
 
-    /// The place of this host in lists by host.
+    /// The index of this host in lists by host.
     pub(crate) const fn index(self) -> usize {
         self.0
     }
@@ -31,11 +31,11 @@ impl HostId {
 /// Why a `Host` header names no own host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotOwn {
-    /// There is none: the line is empty.
+    /// The header is empty.
     Missing,
     /// It is not a valid host.
     Malformed,
-    /// It is another host.
+    /// It is a host that is not served.
     Foreign,
 }
 
@@ -83,9 +83,9 @@ impl OwnHosts {
         self.names.iter().map(Host::as_str).chain(aliases).collect::<Vec<_>>().join(", ")
     }
 
-    /// Which own host is meant by the value of a `Host` header, in any letter case.
+    /// The own host that the value of a `Host` header names, in any letter case.
     pub(crate) fn find(&self, header: &str) -> Result<HostId, NotOwn> {
-        // Most clients write the name as we do, without a port, and most gateways have one name.
+        // The common case first: one host name, without a port and in lower case.
         if self.names.first().is_some_and(|login| login.as_str() == header) {
             return Ok(HostId::LOGIN);
         }

@@ -27,7 +27,7 @@ impl OwnPath {
         Ok(Self(path))
     }
 
-    /// Whether programs could take two addresses for one.
+    /// Whether some program could take both addresses for the same.
     pub(crate) fn is_same_when_folded(&self, other: &Self) -> bool {
         self.0.is_same_when_folded(&other.0)
     }
@@ -56,7 +56,7 @@ pub struct OwnPages {
     logout: Vec<OwnPath>,
 }
 
-/// What one of our addresses is for.
+/// The purpose of an address of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnPage<'a> {
     /// The sign-in form.
@@ -76,7 +76,7 @@ impl OwnPages {
         distinct.then_some(Self { login, logout })
     }
 
-    /// Which of our addresses a path means.
+    /// The address of the gateway that a path names, if it does.
     ///
     /// # Errors
     /// Some reading of it is a path of the gateway, and another is not, or is a different one.
@@ -86,7 +86,7 @@ impl OwnPages {
         }
         let loose = self.of_form(path.loose(), ConfiguredPath::is_loosely);
         let literal = match (loose, path.is_plain()) {
-            // For most requests this is the end of it.
+            // Most requests are decided here.
             (None, true) => return Ok(None),
             _ => self.of_form(path.literal(), ConfiguredPath::is),
         };

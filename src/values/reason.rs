@@ -1,4 +1,4 @@
-//! Why something was refused: one word for log, audit, metric and JSON alike.
+//! The reasons of refusals: one stable id for log, audit, metrics and JSON.
 
 use std::borrow::Cow;
 
@@ -149,7 +149,7 @@ impl Reason {
         Self::Internal,
     ];
 
-    /// The word.
+    /// The id.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::TargetAmbiguous => "target_ambiguous",
@@ -244,7 +244,7 @@ impl Reason {
         }
     }
 
-    /// What it means, for the person who reads the answer.
+    /// A message for the reader of the answer.
     pub(crate) const fn message(self) -> &'static str {
         match self {
             Self::TargetAmbiguous => "This address can be read in more than one way, so it was not passed on.",
@@ -307,16 +307,16 @@ impl Reason {
     }
 }
 
-/// A refusal with what there is to say about this one case.
+/// A refusal, with the details of this case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// The stable reason.
     pub(crate) reason: Reason,
-    /// For people; never contains a secret.
+    /// A message for people. It never contains a secret.
     pub(crate) message: Cow<'static, str>,
     /// After how many seconds it may be tried again, where that is known.
     pub(crate) retry_after: Option<u64>,
-    /// What in the request is to blame, in a word for the access line.
+    /// The part of the request that is the cause, for the access line.
     pub(crate) because: Option<Box<str>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a logout did, step by step.
+//! The receipt of a logout: the result of each step.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::mac::{Mac, MacKeys, Purpose};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
-    /// The session is dead in the table and in the store.
+    /// The session is ended in the table and in the store.
     End,
     /// Its live connections are cut.
     Cut,
@@ -24,7 +24,7 @@ pub(crate) enum Step {
     Answer,
 }
 
-/// How a step came out; of several, the greatest tells.
+/// The result of a step. Of several results the greatest is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StepResult {
@@ -32,7 +32,7 @@ pub(crate) enum StepResult {
     Nothing,
     /// Done.
     Done,
-    /// Done, but something that was under way took longer than it was waited for.
+    /// Done, but something in progress took longer than the gateway waits for it.
     TimedOut,
     /// It could not be done.
     Failed,
@@ -66,7 +66,7 @@ pub(crate) struct StepReceipt {
     pub(crate) ms: u64,
 }
 
-/// What became of the session in one application.
+/// What happened to the session in one application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ApplicationReceipt {
     /// The application: its route's host, where it has one, and path.
@@ -169,7 +169,7 @@ impl Receipt {
         }
     }
 
-    /// The step tells of the applications what each of them tells.
+    /// The step's result is the greatest of the applications' outcomes.
     pub(crate) fn judge_applications(&mut self) {
         let failed = |application: &ApplicationReceipt| application.result >= ApplicationOutcome::NotAttempted;
         if let Some(step) = self.steps.iter_mut().find(|step| step.step == Step::Application)

@@ -16,7 +16,7 @@ pub struct Reply {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// The body; empty for redirects.
     pub(crate) body: Bytes,
-    /// Why it refuses, for the access line.
+    /// The reason of a refusal, for the access line.
     pub(crate) reason: Option<Reason>,
 }
 
@@ -46,7 +46,7 @@ impl Reply {
         Self::with_body(status, "application/json", body)
     }
 
-    /// A refusal for this reason, whatever it looks like.
+    /// Marks the reply as a refusal for this reason.
     #[must_use]
     pub(crate) fn refusing(mut self, reason: Reason) -> Self {
         self.reason = Some(reason);

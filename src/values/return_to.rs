@@ -1,4 +1,4 @@
-//! The only thing that a redirect can be made of.
+//! The checked target of a redirect: redirects are made of nothing else.
 //!
 //! The threat is an open redirect: an attacker who chooses where a sign-in or sign-out ends borrows the gateway's name
 //! for a page of their own. So a target from a request is accepted only as a path on this host or as a whole URL of an

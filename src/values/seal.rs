@@ -1,4 +1,4 @@
-//! What a store keeps for us and nobody else may read: sealed with AES-256-GCM (NIST SP 800-38D).
+//! Authenticated encryption of what a store keeps but must not read: AES-256-GCM (NIST SP 800-38D).
 //!
 //! Each purpose and each context, such as a session, has a key of its own, made of the key file's. So the random nonces
 //! of one key are few, and what was sealed for one session opens for no other.

@@ -1,4 +1,4 @@
-//! The secret in the browser's cookie, and the two names under which the session is known elsewhere.
+//! The secret in the browser's cookie, and the two other names of the session: its key and its public handle.
 
 use std::fmt;
 

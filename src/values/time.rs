@@ -1,5 +1,4 @@
-//! The only clock of the program. Everything that depends on time is given a [`Clock`], so that a test turns
-//! the hands itself.
+//! The only clock of the program. Everything that depends on time is given a [`Clock`], so that tests can set it.
 
 use std::ops::Add;
 use std::sync::Arc;
@@ -8,12 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// A moment of monotonic time, in milliseconds. It never goes back. A clock begins with [`BEFORE`], so that what was
-/// there before the program has its moment, too.
+/// A moment of monotonic time, in milliseconds. It never goes back. A clock begins at [`BEFORE`], so that sessions that
+/// are older than the process have valid moments as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
-/// What lies before the beginning of a clock: more than the longest life of a session, in milliseconds.
+/// The range before the start of a clock, in milliseconds: more than the longest lifetime of a session.
 const BEFORE: u64 = 400 * 24 * 60 * 60 * 1000;
 
 impl Moment {
@@ -75,7 +74,7 @@ enum Source {
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Source>);
 
-/// What a manual clock shows as wall time at its start: 2026-01-01T00:00:00Z.
+/// The wall time of a manual clock at its start: 2026-01-01T00:00:00Z.
 const MANUAL_WALL_START: u64 = 1_767_225_600;
 
 impl Clock {
@@ -111,8 +110,8 @@ impl Clock {
         }
     }
 
-    /// The moment of a wall time. What lies ahead was now: a wall clock that was set back makes nothing younger than
-    /// that.
+    /// The moment of a wall time. A time in the future counts as now: a wall clock that was set back must not make
+    /// anything younger than that.
     pub(crate) fn moment_of(&self, wall: WallTime) -> Moment {
         let ago = self.wall().0.saturating_sub(wall.0);
         Moment(self.now().0.saturating_sub(ago.saturating_mul(1000)))
@@ -134,7 +133,7 @@ fn monotonic_millis() -> u64 {
 }
 
 impl ManualClock {
-    /// Turns the clock forward.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual { millis } = &*self.0 {
             millis.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::AcqRel);

@@ -1,4 +1,4 @@
-//! Where an application is reached, as an operator writes it.
+//! The address of an application, in the notation of the configuration.
 
 use std::fmt;
 use std::net::SocketAddr;
