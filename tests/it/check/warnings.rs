@@ -71,7 +71,7 @@ fn each_is_said_under_its_key() {
 fn passwords_over_plain_http_are_worth_a_word() {
     let text = format!("{SOUND}basic = true\n").replace("localhost:8080", "app.test");
     let message = warnings(&text);
-    assert!(message.iter().any(|line| line.starts_with("route[1].basic: programs send their password")), "{message:?}");
+    assert!(message.iter().any(|line| line.starts_with("route[1].basic: programs send the password")), "{message:?}");
 }
 
 #[test]
