@@ -204,6 +204,25 @@ def pgadmin(folder):
     return Recorded(folder, application, port)
 
 
+NODE_RED = """
+module.exports = {{
+  uiHost: '127.0.0.1', uiPort: {port}, userDir: {folder}, flowFile: 'flows.json', credentialSecret: 'x', telemetry: {{enabled: false}},
+  adminAuth: {{type: 'credentials', users: [{{username: 'alice', password: {hashed}, permissions: '*'}}]}},
+}};
+"""
+
+
+def node_red(folder):
+    """Node-RED with a password for its editor."""
+    settings, port = folder / "node-red.js", free_port()
+    node, modules = PYTHON / "node", PYTHON.parent / "node/node_modules"
+    # Given as a line: an argument is seen by everybody.
+    hash_line = "process.stdout.write(require('bcryptjs').hashSync(require('fs').readFileSync(0, 'utf8'), 8))"
+    hashed = subprocess.run([node, "-e", hash_line], check=True, capture_output=True, text=True, input=PASSWORD, cwd=modules.parent).stdout
+    settings.write_text(NODE_RED.format(port=port, folder=json.dumps(str(folder)), hashed=json.dumps(hashed)))
+    return Part(folder, "node-red", [node, modules / "node-red/red.js", "--settings", settings], r"Started flows", port)
+
+
 def dokuwiki(folder):
     """Debian's DokuWiki, with alice as its user."""
     conf, data = folder / "conf", folder / "data"

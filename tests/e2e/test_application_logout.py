@@ -309,3 +309,37 @@ class PgAdmin(AtTheSameAddresses):
         self.assertEqual(self.visitor.get("/logout", *CLICK).status, 303)
         self.assertFalse(self.visitor.is_signed_in())
         self.assertIsNone(self.straight(cookies))
+
+
+class NodeRed(Application):
+    """Its editor keeps a token, in the storage of the browser."""
+
+    preset = "node-red"
+    start = staticmethod(applications.node_red)
+
+    def token(self):
+        fields = {"client_id": "node-red-editor", "grant_type": "password", "scope": "*", "username": "alice", "password": PASSWORD}
+        return self.visitor.post("/auth/token", **fields).json()["access_token"]
+
+    def straight(self, token):
+        """What the editor's settings answer to this token, without the gateway."""
+        arguments = ["--output", "/dev/null", "--write-out", "%{http_code}", "--header", f"Authorization: Bearer {token}"]
+        return applications.straight(self.application.port, "/settings", "none=", *arguments)
+
+    def test_its_own_logout_revokes_the_token_and_signs_out_of_the_gateway(self):
+        token = self.token()
+        authorised = ["--header", f"Authorization: Bearer {token}"]
+        self.assertEqual(self.visitor.get("/settings", *authorised).status, 200)
+        self.assertEqual(self.straight(token), "200")
+        script = ["--header", "X-Requested-With: XMLHttpRequest", "--header", "Sec-Fetch-Mode: cors", *authorised]
+        foreign = self.visitor.post("/auth/revoke", "--header", "Sec-Fetch-Site: cross-site", *script, token=token)
+        self.assertEqual((foreign.status, self.straight(token)), (403, "200"))
+        answer = self.visitor.post("/auth/revoke", "--header", "Sec-Fetch-Site: same-origin", *script, token=token)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(self.straight(token), "401")
+        self.assertFalse(self.visitor.is_signed_in())
+
+    def test_a_logout_of_the_gateway_does_not_reach_the_token(self):
+        token = self.token()
+        self.visitor.sign_out()
+        self.assertEqual(self.straight(token), "200", "if this is not so any more, the preset should say so")
