@@ -163,6 +163,10 @@ class MediaWiki(Application):
         self.assertEqual(receipt["applications"][0]["result"], "ended by call")
         self.assertNotIn('"name":"Alice"', self.application.straight(who, cookies))
 
+    def test_its_own_link_signs_out_of_the_gateway(self):
+        self.assertEqual(self.visitor.get("/index.php?title=Special:UserLogout&returnto=Main+Page", *CLICK).status, 303)
+        self.assertFalse(self.visitor.is_signed_in())
+
 
 class WordPress(Application):
     preset = "wordpress"
@@ -226,22 +230,38 @@ class PhpMyAdmin(Application):
     preset = "phpmyadmin"
     start = staticmethod(applications.phpmyadmin)
 
-    def test_a_logout_ends_its_session_and_the_password_is_gone(self):
+    databases = "/index.php?route=/server/databases"
+
+    def token(self):
         page = self.visitor.get("/index.php?route=/").body.decode()
-        token = re.search(r'name="token" value="([^"]+)"', page)[1]
+        return re.search(r'name="token" value="([^"]+)"', page)[1], page
+
+    def sign_in_there(self):
+        """The cookies that phpMyAdmin gives root."""
+        token, page = self.token()
         session = re.search(r'name="set_session" value="([^"]+)"', page)[1]
         self.visitor.post("/index.php?route=/", pma_username="root", pma_password="", server="1", token=token, set_session=session)
-        databases = "/index.php?route=/server/databases"
-        self.assertIn("information_schema", self.visitor.get(databases).body.decode())
+        self.assertIn("information_schema", self.visitor.get(self.databases).body.decode())
         cookies = self.application.seen()
+        self.assertIn("information_schema", self.application.straight(self.databases, cookies))
+        return cookies
+
+    def test_its_own_form_signs_out_of_both(self):
+        cookies = self.sign_in_there()
+        answer = self.visitor.post("/index.php?route=/logout", "--header", "Sec-Fetch-Site: same-origin", token=self.token()[0])
+        self.assertEqual(answer.json()["applications"][0]["result"], "ended by call")
+        self.assertFalse(self.visitor.is_signed_in())
+        self.assertNotIn("information_schema", self.application.straight(self.databases, cookies))
+
+    def test_a_logout_ends_its_session_and_the_password_is_gone(self):
+        cookies = self.sign_in_there()
         self.assertRegex(cookies, "(^|; )pmaAuth-1=")
         self.assertFalse([name for name in self.in_browser() if name.startswith(("pma", "phpMyAdmin"))])
-        self.assertIn("information_schema", self.application.straight(databases, cookies))
         receipt = self.visitor.sign_out().json()
         self.assertEqual(receipt["applications"][0]["result"], "ended by call")
-        self.assertNotIn("information_schema", self.application.straight(databases, cookies))
+        self.assertNotIn("information_schema", self.application.straight(self.databases, cookies))
         self.visitor.sign_in("bob")
-        self.assertNotIn("information_schema", self.visitor.get(databases).body.decode())
+        self.assertNotIn("information_schema", self.visitor.get(self.databases).body.decode())
 
 
 class Jupyter(AtTheSameAddresses):
