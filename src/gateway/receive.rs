@@ -74,14 +74,21 @@ enum Known {
     AtHand,
     /// With what the store returned, if it was asked, and the verdict on the credentials, if they were checked.
     Settled(Option<Outcome>),
+    /// The store was asked, and did not tell everything.
+    Doubtful,
 }
 
 impl Known {
     fn checked(&self) -> Option<&Outcome> {
         match self {
             Self::Settled(checked) => checked.as_ref(),
-            Self::AtHand => None,
+            Self::AtHand | Self::Doubtful => None,
         }
+    }
+
+    /// Whether a session that others change all the time is as it was when the request came.
+    fn is_fresh(&self) -> bool {
+        matches!(self, Self::Settled(_))
     }
 }
 
@@ -114,35 +121,40 @@ impl Gateway {
         cut: &Arc<Cut>,
         exchange: &mut Exchange,
     ) -> Received {
-        let mut checked = None;
+        let mut known = Known::Settled(None);
         match wait {
             Wait::Load(keys) => {
-                self.load(keys, Provenance::of(peer, head.headers, &self.assembled.load().trusted).client).await
+                let from = Provenance::of(peer, head.headers, &self.assembled.load().trusted).client;
+                if !self.load(keys, from).await {
+                    known = Known::Doubtful;
+                }
             }
             // One of them was planted, and it is unknown which. So both are ended.
             Wait::Conflict(rivals) => {
                 let rivals = Which::These(rivals, EndCause::CookieConflict);
                 self.pipeline.end(rivals, self.unattended()).await;
             }
-            Wait::Check(unchecked) => checked = Some(self.check(&unchecked).await),
+            Wait::Check(unchecked) => known = Known::Settled(Some(self.check(&unchecked).await)),
         }
-        self.judge(head, peer, cut, &Known::Settled(checked), exchange)
+        self.judge(head, peer, cut, &known, exchange)
     }
 
     /// Reads from the store what the table does not know of these keys. What the store does not tell stays unknown.
-    async fn load(&self, keys: Vec<SessionKey>, from: ClientAddress) {
+    /// Whether it told everything.
+    async fn load(&self, keys: Vec<SessionKey>, from: ClientAddress) -> bool {
         let (pipeline, terms) = (self.pipeline.clone(), self.unattended());
         // What turns out to be idle ends, and is audited, even if the client goes away.
         let work = async move {
-            let (now, mut ended) = (pipeline.clock.now(), Vec::new());
+            let (now, mut ended, mut told) = (pipeline.clock.now(), Vec::new(), keys.len() <= MOST_KEYS);
             for key in keys.iter().take(MOST_KEYS) {
-                let _ = pipeline.sessions.load(key, from, now, &mut ended).await;
+                told &= pipeline.sessions.load(key, from, now, &mut ended).await.is_ok();
             }
             if !ended.is_empty() {
                 pipeline.end(Which::Ended(ended), terms).await;
             }
+            told
         };
-        to_the_end(work).await;
+        to_the_end(work).await.unwrap_or(false)
     }
 
     fn judge(
@@ -199,7 +211,7 @@ impl Gateway {
         assembled.merge_slashes(facts.host, &mut facts.target);
         exchange.note_path(facts.target.path().text());
         let asked = assembled.requested(&facts)?;
-        let mut requester = self.requester(&facts, assembled, &mut judged.owed);
+        let mut requester = self.requester(&facts, assembled, &mut judged.owed, known.is_fresh());
         if matches!(known, Known::AtHand) && !requester.unknown.is_empty() {
             return Ok(Received::Wait(Wait::Load(requester.unknown)));
         }

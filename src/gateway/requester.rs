@@ -53,13 +53,24 @@ impl Requester {
 
 impl Gateway {
     /// Looks up whose request this is, and what its browser still holds of sessions that ended without it.
-    pub(super) fn requester(&self, facts: &RequestFacts<'_>, assembled: &Assembled, owed: &mut Owed) -> Requester {
+    /// `is_fresh`: what others have changed was read after the request came.
+    pub(super) fn requester(
+        &self,
+        facts: &RequestFacts<'_>,
+        assembled: &Assembled,
+        owed: &mut Owed,
+        is_fresh: bool,
+    ) -> Requester {
         let (at, debts) = (self.pipeline.clock.now(), &self.pipeline.debts);
         let host = host_name(assembled, facts.host);
         let found = assembled.cookie.read(facts.headers);
         let (mut session, mut rivals, mut others, mut unknown) = (None, Vec::new(), Vec::new(), Vec::new());
         for named in found.named() {
-            match self.sessions().look_up(&named.key, at) {
+            let state = match self.sessions().look_up(&named.key, at) {
+                Found::Outdated(live) if is_fresh => Found::Live(live),
+                state => state,
+            };
+            match state {
                 Found::Live(live) if !named.opens => others.push(live),
                 // A session has several keys, and may be named by more than one of them.
                 Found::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
@@ -70,7 +81,7 @@ impl Gateway {
                     owed.look_into(&over, host);
                     others.push(over);
                 }
-                Found::Unknown => unknown.push(named.key),
+                Found::Outdated(_) | Found::Unknown => unknown.push(named.key),
                 Found::Absent => owed.look_up(&named.key, host, debts),
             }
         }

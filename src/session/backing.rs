@@ -45,6 +45,8 @@ pub struct Backing {
     /// The table has all that the store has, and nobody else writes to it.
     is_whole: AtomicBool,
     epoch: AtomicU32,
+    /// How often other gateways have changed any session.
+    changes: AtomicU32,
     /// The epoch in which every session that the table has is confirmed.
     pub(super) all_confirmed: AtomicU32,
 }
@@ -66,6 +68,7 @@ impl Backing {
             has_cut: AtomicBool::default(),
             is_whole: AtomicBool::default(),
             epoch: AtomicU32::default(),
+            changes: AtomicU32::default(),
             all_confirmed: AtomicU32::default(),
         }
     }
@@ -135,6 +138,17 @@ impl Backing {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// How often other gateways have changed any session: where that is another number after a load than before it,
+    /// what was loaded may be outdated.
+    pub(super) fn changes(&self) -> u32 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    /// Another gateway has changed a session. To be noted before that session is looked for in the table.
+    pub(super) fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub(super) async fn open(&self, session: &Session) -> Result<(), Unavailable> {
         in_time(self.store.open(session.record(&self.clock))).await
     }
@@ -155,13 +169,8 @@ impl Backing {
     /// The session of a record that was loaded in this epoch; `None` if this version, or these keys, cannot read it:
     /// without its application cookies it would be another user's to applications that go by them alone.
     pub(super) fn restored(&self, record: &Record, user: Arc<UserKey>, epoch: Epoch) -> Option<Arc<Session>> {
-        let vault = match record.jar.is_empty() {
-            true => Some(Vault::default()),
-            false => seal::open(&self.keys, Purpose::SealedJar, record.name.as_bytes(), &record.jar)
-                .and_then(|jar| Vault::read(&jar, record.version)),
-        };
-        let session = vault.and_then(|vault| Session::restored(record, user, vault, &self.clock));
-        session.iter().for_each(|session| session.confirm(epoch));
+        let session = self.vault_of(record).and_then(|vault| Session::restored(record, user, vault, &self.clock));
+        session.iter().for_each(|session| session.confirm(epoch, 0));
         if session.is_none() {
             tracing::warn!(
                 session = %record.name.handle(),
@@ -169,6 +178,15 @@ impl Backing {
             );
         }
         session.map(Arc::new)
+    }
+
+    /// The application cookies of a record; `None` if this version, or these keys, cannot read them.
+    pub(super) fn vault_of(&self, record: &Record) -> Option<Vault> {
+        if record.jar.is_empty() {
+            return Some(Vault::default());
+        }
+        let jar = seal::open(&self.keys, Purpose::SealedJar, record.name.as_bytes(), &record.jar)?;
+        Vault::read(&jar, record.version)
     }
 
     /// Writes the application cookies of a session as this version.

@@ -4,6 +4,7 @@
 //! `logout`.
 
 pub(crate) mod backing;
+mod confirmed;
 mod dead;
 mod end_mark;
 mod epoch;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::confirmed::{Confirmed, Standing};
 use super::epoch::Epoch;
 use super::life::Life;
 use super::saved;
@@ -41,8 +42,7 @@ pub struct Session {
     address: ClientAddress,
     affinity: u64,
     created: u32,
-    /// The epoch in which the store was last heard of it.
-    confirmed: AtomicU32,
+    confirmed: Confirmed,
     rare: OnceLock<Box<Rare>>,
 }
 
@@ -57,6 +57,8 @@ struct Rare {
     further: Mutex<Vec<HostKey>>,
     /// The cookies of applications. They go on when the user signs in again.
     vault: Arc<Vault>,
+    /// How often another gateway has changed it.
+    changes: AtomicU32,
 }
 
 impl Session {
@@ -117,7 +119,7 @@ impl Session {
             address,
             affinity,
             created: now.seconds(),
-            confirmed: AtomicU32::default(),
+            confirmed: Confirmed::default(),
             rare: host.map_or_else(OnceLock::new, |host| Box::new(Rare { host: Some(host), ..Rare::default() }).into()),
         }
     }
@@ -162,14 +164,29 @@ impl Session {
         saved::write(&self.identity(), self.stamp(), self.device, self.address, self.host())
     }
 
-    /// The store has it, as was read in this epoch.
-    pub(super) fn confirm(&self, epoch: Epoch) {
-        self.confirmed.fetch_max(epoch.0, Ordering::AcqRel);
+    /// The store has it as it is here, as was read in this epoch, when others had changed it so often.
+    pub(super) fn confirm(&self, epoch: Epoch, changes: u32) {
+        self.confirmed.confirm(epoch);
+        // In this order: whichever of this and a change comes second sees the other.
+        if self.changes() != changes {
+            self.confirmed.outdate();
+        }
     }
 
-    /// Whether the store was heard of it in this epoch.
-    pub(super) fn is_confirmed(&self, epoch: Epoch) -> bool {
-        self.confirmed.load(Ordering::Acquire) == epoch.0
+    /// Another gateway has changed it.
+    pub(super) fn outdate(&self) {
+        self.rare().changes.fetch_add(1, Ordering::SeqCst);
+        self.confirmed.outdate();
+    }
+
+    /// How often another gateway has changed it.
+    pub(super) fn changes(&self) -> u32 {
+        self.rare.get().map_or(0, |rare| rare.changes.load(Ordering::SeqCst))
+    }
+
+    /// How it stands with the store in this epoch.
+    pub(super) fn standing(&self, epoch: Epoch) -> Standing {
+        self.confirmed.standing(epoch)
     }
 
     /// Who is signed in, for indexes and limits.
@@ -317,6 +334,11 @@ impl Session {
             further.push(key);
         }
         live
+    }
+
+    /// Takes out a key of a further host.
+    pub(super) fn take_key(&self, key: &SessionKey) {
+        self.rare.get().into_iter().for_each(|rare| rare.further.lock().retain(|further| further.key != *key));
     }
 
     /// Takes out every other key of a host than this one, which replaces them.

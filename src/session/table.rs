@@ -19,6 +19,7 @@ use dashmap::DashMap;
 
 pub(crate) use self::ends::EndsOfUser;
 use super::backing::Backing;
+use super::confirmed::Standing;
 use super::expiry_queue::ExpiryQueue;
 use super::lifetime::Lifetime;
 use super::record::{Ended, Session};
@@ -106,6 +107,8 @@ pub(crate) enum Found {
     Over(Arc<Session>),
     /// A key of no session.
     Absent,
+    /// A live session that another gateway has changed: see [`SessionTable::load`].
+    Outdated(Arc<Session>),
     /// Only the store can tell: see [`SessionTable::load`].
     Unknown,
 }
@@ -196,7 +199,7 @@ impl SessionTable {
         let session = Arc::new(Session::new(SignIn { user, ..sign_in }, key, now));
         if let Some(backing) = &self.backing {
             // Read before: of what is missed from now on, the session may be a part.
-            session.confirm(backing.epoch());
+            session.confirm(backing.epoch(), 0);
             backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
         }
         reservation.keep();
@@ -224,8 +227,11 @@ impl SessionTable {
             return Found::Over(session);
         }
         match self.expiry(&session, now) {
-            None if self.is_doubtful(&session, now) => Found::Unknown,
-            None => Found::Live(session),
+            None => match self.standing(&session, now) {
+                Standing::Current => Found::Live(session),
+                Standing::Outdated => Found::Outdated(session),
+                Standing::InDoubt => Found::Unknown,
+            },
             Some(EndCause::Idle) if self.backing.is_some() => Found::Unknown,
             Some(_) => Found::Over(session),
         }
@@ -236,7 +242,7 @@ impl SessionTable {
     pub(crate) fn find(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
         match self.look_up(key, now) {
             Found::Live(session) => Some(session),
-            Found::Over(_) | Found::Absent | Found::Unknown => None,
+            Found::Over(_) | Found::Absent | Found::Outdated(_) | Found::Unknown => None,
         }
     }
 
@@ -287,10 +293,13 @@ impl SessionTable {
         users.flat_map(|entry| entry.value().clone()).collect()
     }
 
-    /// Whether the session may have ended at another replica without this one knowing.
-    fn is_doubtful(&self, session: &Session, now: Moment) -> bool {
-        let doubts = |backing: &Backing| !backing.is_trusted(now) || !session.is_confirmed(backing.epoch());
-        self.backing.as_ref().is_some_and(doubts)
+    /// Whether the session may have ended at another replica, or is another one there, without this one knowing.
+    fn standing(&self, session: &Session, now: Moment) -> Standing {
+        match &self.backing {
+            None => Standing::Current,
+            Some(backing) if backing.is_trusted(now) => session.standing(backing.epoch()),
+            Some(_) => Standing::InDoubt,
+        }
     }
 
     fn expiry(&self, session: &Session, now: Moment) -> Option<EndCause> {
@@ -385,6 +394,8 @@ impl Hasher for KeyHasher {
 mod again_tests;
 #[cfg(test)]
 mod cookie_tests;
+#[cfg(test)]
+mod shared_tests;
 #[cfg(test)]
 mod stored_tests;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::changes::Changes;
 use super::saved::{Reader, Writer};
 use super::set_cookie::{SameSite, SetCookie};
 use crate::values::time::WallTime;
@@ -23,6 +24,9 @@ pub(crate) enum Change {
     /// A name or a value.
     Changed,
 }
+
+/// Cookies of one jar, where several gateways have each added some at the same time and without knowing of the others'.
+const MOST_APPLIED: usize = 200;
 
 /// In a store: a cookie of the session.
 const NEVER: u64 = u64::MAX;
@@ -56,7 +60,11 @@ pub(crate) struct Asked<'a> {
 pub(super) struct Jar {
     entries: Vec<Entry>,
     change: Change,
+    changes: Changes<Place>,
 }
+
+/// Name and path: there is one cookie of both.
+type Place = (Box<[u8]>, Box<[u8]>);
 
 impl fmt::Debug for Jar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,6 +83,14 @@ impl Entry {
 
     fn size(&self) -> usize {
         self.name.len() + self.value.len()
+    }
+
+    fn place(&self) -> Place {
+        (self.name.clone(), self.path.clone())
+    }
+
+    fn is_at(&self, (name, path): &Place) -> bool {
+        self.name == *name && self.path == *path
     }
 }
 
@@ -124,15 +140,20 @@ impl Jar {
                 let expires = entry.expires;
                 let before = std::mem::replace(old, entry);
                 let prolonged = is_longer && *old == Entry { expires, ..before };
-                self.note(if prolonged { Change::Prolonged } else { Change::Changed });
+                let place = old.place();
+                if prolonged { self.note(Change::Prolonged) } else { self.note_changed(place) }
             }
             None => {
-                self.note(Change::Changed);
-                self.entries.push(entry);
-                // The sort is stable: what came earlier stays in front.
-                self.entries.sort_by_key(|entry| Reverse(entry.path.len()));
+                self.note_changed(entry.place());
+                self.add(entry);
             }
         }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.entries.push(entry);
+        // The sort is stable: what came earlier stays in front.
+        self.entries.sort_by_key(|entry| Reverse(entry.path.len()));
     }
 
     /// Takes a cookie out. Whether it was there.
@@ -146,14 +167,15 @@ impl Jar {
     }
 
     /// Whether any was taken out.
-    fn retain(&mut self, keep: impl FnMut(&Entry) -> bool) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(keep);
-        let fewer = self.entries.len() < before;
-        if fewer {
-            self.note(Change::Changed);
-        }
-        fewer
+    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> bool {
+        let taken: Vec<_> = self.entries.extract_if(.., |entry| !keep(entry)).collect();
+        taken.iter().for_each(|entry| self.note_changed(entry.place()));
+        !taken.is_empty()
+    }
+
+    fn note_changed(&mut self, place: Place) {
+        self.changes.note(place);
+        self.note(Change::Changed);
     }
 
     fn note(&mut self, change: Change) {
@@ -165,9 +187,10 @@ impl Jar {
         self.change
     }
 
-    /// Writes the cookies, as a store keeps them: from now on it knows all of them.
+    /// Writes the cookies, as a store keeps them: from now on it is taken to know all of them.
     pub(super) fn save(&mut self, to: &mut Writer) {
         self.change = Change::Nothing;
+        self.changes.begin_write();
         to.put_list(&self.entries, |entry, to| {
             [&*entry.name, &entry.value, &entry.path].into_iter().for_each(|bytes| to.put_bytes(bytes));
             to.put_number(u64::from(entry.secure) | u64::from(entry.strict) << 1);
@@ -189,7 +212,40 @@ impl Jar {
                 expires: (expires != NEVER).then_some(WallTime(expires)),
             })
         })?;
-        Some(Self { entries, change: Change::Nothing })
+        Some(Self { entries, ..Self::default() })
+    }
+
+    /// The store has taken them.
+    pub(super) fn saved(&mut self) {
+        self.changes.end_write();
+    }
+
+    /// The store may not have taken them.
+    pub(super) fn not_saved(&mut self) {
+        self.changes.take_back();
+    }
+
+    /// Notes that the store may lack all of them.
+    pub(super) fn note_all_changed(&mut self) {
+        self.entries.iter().for_each(|entry| self.changes.note(entry.place()));
+        self.note(Change::Changed);
+    }
+
+    /// Applies to these cookies, which the store has, what was changed in an older copy of them since that was saved.
+    /// That one of them lives longer is forgotten: the application says so again.
+    pub(super) fn apply(&mut self, older: Self) {
+        for place in older.changes.iter() {
+            let changed = older.entries.iter().find(|entry| entry.is_at(place));
+            let has_room = self.entries.len() < MOST_APPLIED;
+            match (self.entries.iter_mut().find(|entry| entry.is_at(place)), changed) {
+                (Some(ours), Some(changed)) => *ours = changed.clone(),
+                (None, Some(changed)) if has_room => self.add(changed.clone()),
+                (None, _) => {}
+                (Some(_), None) => self.entries.retain(|entry| !entry.is_at(place)),
+            }
+        }
+        self.change = if older.changes.is_empty() { Change::Nothing } else { Change::Changed };
+        self.changes = older.changes;
     }
 
     /// Takes out what has expired.

@@ -7,6 +7,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod browser_cookie;
+mod changes;
 pub(crate) mod debts;
 mod expiry_date;
 pub(crate) mod jar;

@@ -1,9 +1,12 @@
 //! One session's vault: its jars, and what it knows of its browser, for each host.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::browser_cookie::BrowserCookie;
+use super::changes::Changes;
 use super::jar::{Asked, Change, Jar, LARGEST};
 use super::last_jar::LastJar;
 use super::saved::{Reader, Writer};
@@ -20,8 +23,10 @@ const MOST_REMEMBERED: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
     pub(super) hosts: Mutex<Hosts>,
-    /// The version that the store has. Whoever writes the next one, or has another session go on with it, holds it.
-    pub(crate) stored_version: tokio::sync::Mutex<u32>,
+    /// Whoever reads from a store what is newer, writes to it, or has another session go on with the vault, holds this.
+    pub(crate) exchange: tokio::sync::Mutex<()>,
+    /// The version that the store has, as far as is known.
+    stored: AtomicU32,
 }
 
 /// What a vault has for each host name. There are few.
@@ -38,7 +43,7 @@ pub(super) struct Hosts {
 }
 
 /// The cookies of one host.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct HostCookies {
     host: Box<str>,
     pub(super) jar: Jar,
@@ -50,6 +55,8 @@ pub(super) struct HostCookies {
     told: Vec<Box<[u8]>>,
     /// Whether the store knows these lists.
     change: Change,
+    /// What it does not know of what is remembered.
+    changes: Changes<BrowserCookie>,
 }
 
 /// Over a limit: the cookie goes to the browser instead.
@@ -112,6 +119,7 @@ impl Vault {
         let mut hosts = self.hosts.lock();
         if hosts.list.is_empty() && !hosts.is_closed {
             hosts.list = list;
+            hosts.list.iter_mut().for_each(HostCookies::note_all_changed);
             hosts.unsaved = true;
         }
     }
@@ -127,8 +135,8 @@ impl Vault {
         }
     }
 
-    /// Everything, to be given to a store; `None` if it has that already. A store that does not take it has to be
-    /// followed by [`Vault::note_unsaved`].
+    /// Everything, to be given to a store; `None` if it has that already. To be followed by [`Vault::saved`], or by
+    /// [`Vault::note_unsaved`] where the store does not take it.
     pub(crate) fn save(&self) -> Option<Zeroizing<Vec<u8>>> {
         if self.change() == Change::Nothing {
             return None;
@@ -141,14 +149,48 @@ impl Vault {
         Some(to.into_bytes())
     }
 
-    /// The store does not have what [`Vault::save`] gave.
-    pub(crate) fn note_unsaved(&self) {
-        self.hosts.lock().unsaved = true;
+    /// The store has what [`Vault::save`] gave, as this version.
+    pub(crate) fn saved(&self, version: u32) {
+        let mut hosts = self.hosts.lock();
+        hosts.list.iter_mut().for_each(HostCookies::saved);
+        self.stored.store(version, Ordering::Release);
     }
 
-    /// It belongs to another session from now on, of which the store has no cookies.
-    pub(crate) fn note_moved(&self) {
+    /// The store may not have what [`Vault::save`] gave.
+    pub(crate) fn note_unsaved(&self) {
         let mut hosts = self.hosts.lock();
+        hosts.unsaved = true;
+        hosts.list.iter_mut().for_each(HostCookies::not_saved);
+    }
+
+    /// The version that the store has, as far as is known.
+    pub(crate) fn stored_version(&self) -> u32 {
+        self.stored.load(Ordering::Acquire)
+    }
+
+    /// Takes over what the store has. Of what was here only what the store was never given stays, applied to that.
+    pub(crate) fn renew(&self, newer: Self) {
+        let mut hosts = self.hosts.lock();
+        if hosts.is_closed {
+            return;
+        }
+        self.stored.store(newer.stored.into_inner(), Ordering::Release);
+        let mut list = newer.hosts.into_inner().list;
+        for older in hosts.list.drain(..) {
+            match list.iter_mut().find(|newer| newer.host == older.host) {
+                Some(newer) => newer.apply(older),
+                None => list.push(older),
+            }
+        }
+        hosts.list = list;
+    }
+
+    /// It belongs to another session from now on, of which the store has no cookies; or the store has lost what it had
+    /// confirmed. What the store has is this version: everything is written anew.
+    pub(crate) fn note_moved(&self, version: u32) {
+        let mut hosts = self.hosts.lock();
+        self.stored.store(version, Ordering::Release);
+        hosts.list.iter_mut().for_each(HostCookies::note_all_changed);
         hosts.unsaved = !hosts.list.is_empty();
     }
 
@@ -157,7 +199,8 @@ impl Vault {
         let mut from = Reader::new(saved)?;
         let list = from.list(HostCookies::read)?;
         let hosts = Hosts { list, ..Hosts::default() };
-        from.is_at_end().then(|| Self { hosts: Mutex::new(hosts), stored_version: tokio::sync::Mutex::new(version) })
+        let (hosts, stored) = (Mutex::new(hosts), AtomicU32::new(version));
+        from.is_at_end().then(|| Self { hosts, stored, ..Self::default() })
     }
 }
 
@@ -174,8 +217,7 @@ impl Hosts {
     /// What there is of this host; empty at first.
     pub(super) fn at(&mut self, host: &str) -> Option<&mut HostCookies> {
         if self.find(host).is_none() {
-            let (jar, remembered, carried, told, change) = Default::default();
-            self.list.push(HostCookies { host: host.into(), jar, remembered, carried, told, change });
+            self.list.push(HostCookies { host: host.into(), ..HostCookies::default() });
         }
         self.find(host)
     }
@@ -204,6 +246,7 @@ impl HostCookies {
 
     fn save(&mut self, to: &mut Writer) {
         self.change = Change::Nothing;
+        self.changes.begin_write();
         to.put_bytes(self.host.as_bytes());
         self.jar.save(to);
         to.put_list(&self.remembered, BrowserCookie::save);
@@ -217,7 +260,39 @@ impl HostCookies {
         let (jar, remembered) = (Jar::read(from)?, from.list(BrowserCookie::read)?);
         let names = |from: &mut Reader<'_>| from.list(|from| from.bytes().map(Box::from));
         let (carried, told) = (names(from)?, names(from)?);
-        Some(Self { host, jar, remembered, carried, told, change: Change::Nothing })
+        Some(Self { host, jar, remembered, carried, told, ..Self::default() })
+    }
+
+    fn saved(&mut self) {
+        self.jar.saved();
+        self.changes.end_write();
+    }
+
+    fn not_saved(&mut self) {
+        self.jar.not_saved();
+        self.changes.take_back();
+    }
+
+    fn note_all_changed(&mut self) {
+        self.jar.note_all_changed();
+        self.remembered.iter().for_each(|cookie| self.changes.note(cookie.clone()));
+        self.change = Change::Changed;
+    }
+
+    /// Applies to these cookies, which the store has, what was changed in an older copy of them since that was saved.
+    fn apply(&mut self, older: Self) {
+        self.jar.apply(older.jar);
+        for changed in older.changes.iter() {
+            if older.remembered.contains(changed) {
+                self.remember(changed.clone());
+            } else {
+                self.forget(changed);
+            }
+        }
+        older.carried.iter().for_each(|name| _ = self.carry(name));
+        older.told.iter().for_each(|name| _ = self.tell(name));
+        self.changes = older.changes;
+        self.change = older.change;
     }
 
     /// Whether the browser has brought a cookie of this name into this session before; from now on it has.
@@ -244,6 +319,7 @@ impl HostCookies {
             tracing::debug!(host = %self.host, "more cookies of an application than are remembered");
             self.remembered.remove(0);
         }
+        self.changes.note(cookie.clone());
         self.remembered.push(cookie);
         self.change = Change::Changed;
     }
@@ -262,6 +338,7 @@ impl HostCookies {
         let taken: Vec<_> = self.remembered.extract_if(.., |cookie| which(cookie)).collect();
         if !taken.is_empty() {
             self.change = Change::Changed;
+            taken.iter().for_each(|cookie| self.changes.note(cookie.clone()));
         }
         taken
     }

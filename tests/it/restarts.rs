@@ -184,6 +184,11 @@ pub(crate) fn status_of(folder: &Path, target: &str, cookie: &str) -> Option<u16
     ask(folder, "GET", target, cookie, "").map(|answer| answer.status)
 }
 
+/// The status and the body of an answer.
+pub(crate) fn body_of(folder: &Path, target: &str, cookie: &str) -> Option<(u16, String)> {
+    ask(folder, "GET", target, cookie, "").map(|answer| (answer.status, answer.body))
+}
+
 #[test]
 fn a_restart_signs_nobody_out_and_nobody_in() {
     let folder = set_up();

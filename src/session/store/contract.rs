@@ -32,6 +32,7 @@ pub(crate) async fn holds(store: &dyn SessionStore, replica: &dyn SessionStore) 
     one_of_many_that_end_a_session_wins(store, replica).await;
     idle_sessions_end_and_used_ones_do_not(store, replica).await;
     replicas_are_told(store, replica).await;
+    replicas_are_told_of_changes(store, replica).await;
 }
 
 /// Checks a store that keeps notes.
@@ -267,6 +268,27 @@ async fn replicas_are_told(store: &dyn SessionStore, replica: &dyn SessionStore)
     };
     let told = told_during(replica, two.name, ending).await;
     assert_eq!(told, [&one, &two].map(|record| StoreEvent::Ended(record.name)));
+    assert_eq!(caught_up(store, replica).await.len(), 1, "what one did oneself is told");
+}
+
+async fn replicas_are_told_of_changes(store: &dyn SessionStore, replica: &dyn SessionStore) {
+    caught_up(replica, store).await;
+    let session = opened(store, "changed").await.name;
+    let [earlier, later] = [further("a.test"), further("a.test")];
+    let changing = async {
+        assert_eq!(store.set_jar(&session, 1, b"jar").await, Ok(JarWrite::Written));
+        assert_eq!(store.set_jar(&session, 1, b"late").await, Ok(JarWrite::Outdated));
+        assert_eq!(store.add_key(&session, earlier.clone()).await, Ok(true));
+        assert_eq!(store.add_key(&earlier.key, later).await, Ok(true));
+        assert_eq!(store.end(&[session]).await, Ok(vec![End::Won]));
+    };
+    let want = [
+        StoreEvent::JarWritten { session, version: 1 },
+        StoreEvent::KeyAdded { session, replaced: None },
+        StoreEvent::KeyAdded { session, replaced: Some(earlier.key) },
+        StoreEvent::Ended(session),
+    ];
+    assert_eq!(told_during(replica, session, changing).await, want);
     assert_eq!(caught_up(store, replica).await.len(), 1, "what one did oneself is told");
 }
 

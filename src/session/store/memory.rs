@@ -135,6 +135,7 @@ impl SessionStore for MemoryStore {
         record.further.push(key.clone());
         earlier.iter().for_each(|earlier| _ = shared.names.remove(earlier));
         shared.names.insert(key.key, name);
+        shared.tell(self.number, StoreEvent::KeyAdded { session: name, replaced: earlier });
         Ok(true)
     }
 
@@ -146,6 +147,8 @@ impl SessionStore for MemoryStore {
         }
         record.version = version;
         record.jar = jar.to_vec();
+        let written = StoreEvent::JarWritten { session: record.name, version };
+        shared.tell(self.number, written);
         Ok(JarWrite::Written)
     }
 

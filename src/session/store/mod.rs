@@ -81,6 +81,20 @@ pub enum JarWrite {
 pub enum StoreEvent {
     /// It ended the session of this name.
     Ended(SessionKey),
+    /// It wrote this version of a session's jar.
+    JarWritten {
+        /// The name of the session.
+        session: SessionKey,
+        /// The version.
+        version: u32,
+    },
+    /// It gave a session the key of a further host.
+    KeyAdded {
+        /// The name of the session.
+        session: SessionKey,
+        /// The key that the host had before.
+        replaced: Option<SessionKey>,
+    },
     /// Events may have been missed before this one: every session that the table has is to be confirmed by a load
     /// before it is served again. The table does that by itself.
     Gap,

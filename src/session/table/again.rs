@@ -52,7 +52,7 @@ impl SessionTable {
     async fn go_on(&self, earlier: &Arc<Session>, sign_in: &SignIn, now: Moment) -> Result<Again, NotOpened> {
         let Some(vault) = earlier.open_vault() else { return Ok(Again::Over(Vec::new())) };
         // Two sign-ins at the same time follow one another, and no cookies are written meanwhile.
-        let mut stored = vault.stored_version.lock().await;
+        let _exchange = vault.exchange.lock().await;
         if !self.goes_on(earlier, sign_in, now) {
             return Ok(Again::Over(Vec::new()));
         }
@@ -61,7 +61,7 @@ impl SessionTable {
         let sign_in = SignIn { user: self.shared(Arc::clone(&sign_in.user)), ..sign_in.clone() };
         let session = Arc::new(Session::after(earlier, sign_in, id.key(), now));
         if let Some(backing) = &self.backing {
-            session.confirm(backing.epoch());
+            session.confirm(backing.epoch(), 0);
             backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
             if let Some(ended) = self.end_stored(earlier).await {
                 self.take_back(&session).await;
@@ -70,8 +70,7 @@ impl SessionTable {
         }
         reservation.keep();
         if self.put_in_place_of(earlier, &session, now) {
-            *stored = 0;
-            vault.note_moved();
+            vault.note_moved(0);
             let name = Ended { goes_on: true, quiet: true, ..ended_here(earlier) };
             return Ok(Again::Opened(Opened { id, session, evicted: Vec::new() }, name));
         }

@@ -14,7 +14,7 @@ use crate::vault::rules::CookieRules;
 
 const HOST: &str = "app.test";
 
-fn table_over(store: &Arc<FaultyStore>, keys: Arc<MacKeys>) -> SessionTable {
+pub(super) fn table_over(store: &Arc<FaultyStore>, keys: Arc<MacKeys>) -> SessionTable {
     SessionTable::over(settings(), Arc::clone(store) as _, Clock::manual().0, keys)
 }
 
@@ -23,7 +23,7 @@ fn asked() -> Asked<'static> {
 }
 
 /// The application sets cookies.
-fn set(session: &Session, lines: &[&str]) {
+pub(super) fn set(session: &Session, lines: &[&str]) {
     let (rules, learned) = (CookieRules::default(), LearnedNames::default());
     let route = RouteCookies { rules: &rules, learned: &learned };
     let lines = lines.iter().map(|line| line.as_bytes());
@@ -31,19 +31,19 @@ fn set(session: &Session, lines: &[&str]) {
 }
 
 /// What the application gets.
-fn sent(session: &Session) -> String {
+pub(super) fn sent(session: &Session) -> String {
     let (rules, learned) = (CookieRules::default(), LearnedNames::default());
     let route = RouteCookies { rules: &rules, learned: &learned };
     let made = session.vault().map(|vault| vault.request(HOST, asked(), route, b"")).unwrap_or_default();
     String::from_utf8(made.line.unwrap_or_default()).unwrap()
 }
 
-async fn record_of(store: &FaultyStore, session: &Session) -> Record {
+pub(super) async fn record_of(store: &FaultyStore, session: &Session) -> Record {
     store.other().load(session.name()).await.unwrap().unwrap()
 }
 
 /// The session after a crash of the program.
-async fn after_crash(store: &Arc<FaultyStore>, session: &Session) -> Option<Arc<Session>> {
+pub(super) async fn after_crash(store: &Arc<FaultyStore>, session: &Session) -> Option<Arc<Session>> {
     let table = table_over(store, file_keys());
     table.load_all().await.unwrap();
     table.find(session.name(), AT_START)

@@ -1,18 +1,20 @@
-//! The application cookies of sessions, on their way to the store. One write of a session at a time, each the next
-//! version; what changes during one is in the one after it.
+//! The application cookies of sessions, on their way to the store and from it. One write of a session at a time, each
+//! the next version; what changes during one is in the one after it. Where another gateway has written that version,
+//! what was changed here is applied to what that one wrote.
 
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 
 use super::SessionTable;
+use crate::session::backing::Backing;
 use crate::session::record::Session;
-use crate::session::store::{JarWrite, Unavailable};
+use crate::session::store::{JarWrite, Record, Unavailable};
 use crate::vault::jar::Change;
 use crate::vault::store::Vault;
 
 /// How often a version is tried that another write has taken.
-const TRIES: usize = 3;
+const TRIES: usize = 16;
 /// Sessions whose cookies are written at the same time where nobody waits for it.
 const AT_ONCE: usize = 64;
 
@@ -50,18 +52,20 @@ impl SessionTable {
     async fn try_to_save_cookies(&self, session: &Session) -> Result<(), Unavailable> {
         let Some(backing) = &self.backing else { return Ok(()) };
         let Some(vault) = session.vault() else { return Ok(()) };
-        let mut stored = vault.stored_version.lock().await;
+        let _exchange = vault.exchange.lock().await;
         for _ in 0..TRIES {
             let Some(jar) = vault.save() else { return Ok(()) };
             let mut unsaved = Unsaved { vault, armed: true };
+            let version = vault.stored_version() + 1;
             let name = session.successor().unwrap_or(*session.name());
-            match backing.set_jar(&name, *stored + 1, &jar).await? {
-                JarWrite::Written => *stored += 1,
+            match backing.set_jar(&name, version, &jar).await? {
+                JarWrite::Written => vault.saved(version),
                 JarWrite::Gone => {}
                 JarWrite::Outdated => {
                     // A write that was not confirmed was done after all, or another replica was faster.
+                    drop(unsaved);
                     let Some(record) = backing.load(&name).await? else { return Ok(()) };
-                    *stored = record.version;
+                    take_in(backing, vault, &record, version - 1)?;
                     continue;
                 }
             }
@@ -83,4 +87,39 @@ impl SessionTable {
             }
         }
     }
+}
+
+/// The version of a session's cookies that the store has, as far as is known.
+pub(super) fn version_of(session: &Session) -> u32 {
+    session.vault().map_or(0, Vault::stored_version)
+}
+
+/// Has a session have the application cookies of its record. `before`: the version that was known before that was
+/// loaded.
+///
+/// # Errors
+/// They cannot be read: without them it would be another user's session to applications that go by them alone.
+pub(super) async fn renew_cookies(
+    backing: &Backing,
+    session: &Session,
+    record: &Record,
+    before: u32,
+) -> Result<(), Unavailable> {
+    if record.version == 0 && before == 0 {
+        return Ok(());
+    }
+    let Some(vault) = session.open_vault() else { return Ok(()) };
+    let _exchange = vault.exchange.lock().await;
+    take_in(backing, vault, record, before)
+}
+
+/// To be called by whoever has the vault's exchange.
+fn take_in(backing: &Backing, vault: &Vault, record: &Record, before: u32) -> Result<(), Unavailable> {
+    if record.version < before {
+        vault.note_moved(record.version);
+    } else if record.version >= vault.stored_version() {
+        vault.renew(backing.vault_of(record).ok_or(Unavailable)?);
+    }
+    // Otherwise a write has come between the load and this.
+    Ok(())
 }

@@ -8,8 +8,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::SessionTable;
+use super::cookies::{renew_cookies, version_of};
 use super::ends::ended;
 use crate::session::backing::Backing;
+use crate::session::confirmed::Standing;
 use crate::session::dead::{Entry, Mark};
 use crate::session::epoch::Epoch;
 use crate::session::pending::PendingEnds;
@@ -20,7 +22,7 @@ use crate::values::end_cause::EndCause;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// How often a record is loaded again when ends overtake the load.
+/// How often a record is loaded again when ends or changes overtake the load.
 const TRIES: usize = 3;
 /// Sessions in one batch of uses or of confirmations.
 const USES: usize = 1000;
@@ -30,9 +32,10 @@ const PAGE: usize = 10_000;
 const CONFIRMED_AT_ONCE: usize = 5000;
 
 impl SessionTable {
-    /// Loads a key that the table does not know and that a request from this address presents. After that the key is no
-    /// longer [`super::Found::Unknown`], unless the store failed. Sessions that turn out to be idle are ended and
-    /// returned in `ended`.
+    /// Loads a key that the table does not know, or whose session another gateway has changed, and that a request from
+    /// this address presents. After that the key is no longer [`super::Found::Unknown`], unless the store failed, and a
+    /// session that is still [`super::Found::Outdated`] was changed again meanwhile. Sessions that turn out to be idle
+    /// are ended and returned in `ended`.
     ///
     /// # Errors
     /// The store does not answer, the table may not be believed, or too much is asked of the store at this moment.
@@ -62,24 +65,46 @@ impl SessionTable {
         ended: &mut Vec<Ended>,
     ) -> Result<bool, Unavailable> {
         if let Some(session) = self.by_key.get(key).map(|entry| Arc::clone(entry.value())) {
-            ended.extend(self.confirm(backing, std::slice::from_ref(&session)).await?);
-            return self.judge_idle(session, now, ended).await;
+            return self.settle(backing, session, now, ended).await;
         }
         if timeout(PATIENCE, backing.dead.is_owed(key)).await.unwrap_or(true) {
             return Err(Unavailable);
         }
         for _ in 0..TRIES {
-            let (mark, epoch) = (backing.dead.mark(), backing.epoch());
+            let (mark, epoch, changes) = (backing.dead.mark(), backing.epoch(), backing.changes());
             let Some(record) = backing.load(key).await? else { return Ok(false) };
             let Some(session) = self.restored(backing, &record, epoch) else { return Ok(false) };
             match self.restore(backing, &record, session, mark) {
-                Entry::Entered(Some(session)) => return self.judge_idle(session, now, ended).await,
+                Entry::Entered(Some(session)) => {
+                    // A change that came before it was entered has not found it.
+                    if backing.changes() != changes {
+                        session.outdate();
+                    }
+                    return self.settle(backing, session, now, ended).await;
+                }
                 Entry::Dead => return Ok(false),
                 Entry::Entered(None) | Entry::Unconfirmed => return Err(Unavailable),
                 Entry::Overtaken => {}
             }
         }
         Err(Unavailable)
+    }
+
+    /// Has a session of the table be as the store has it, and judges whether it is idle. Whether there is still one.
+    async fn settle(
+        &self,
+        backing: &Backing,
+        session: Arc<Session>,
+        now: Moment,
+        ended: &mut Vec<Ended>,
+    ) -> Result<bool, Unavailable> {
+        for _ in 0..TRIES {
+            ended.extend(self.confirm(backing, std::slice::from_ref(&session)).await?);
+            if session.standing(backing.epoch()) == Standing::Current {
+                break;
+            }
+        }
+        self.judge_idle(session, now, ended).await
     }
 
     /// The session of a record that was loaded in this epoch. It shares its user with the sessions that are there.
@@ -170,21 +195,25 @@ impl SessionTable {
         }
     }
 
-    /// Asks the store for sessions that may have ended without this replica knowing, and ends those that it has not.
+    /// Asks the store for sessions that may have ended, or are others by now, without this replica knowing. Ends those
+    /// that it has not.
     async fn confirm(&self, backing: &Backing, sessions: &[Arc<Session>]) -> Result<Vec<Ended>, Unavailable> {
         let epoch = backing.epoch();
-        let doubtful: Vec<_> = sessions.iter().filter(|session| !session.is_confirmed(epoch)).cloned().collect();
+        let is_doubtful = |session: &&Arc<Session>| session.standing(epoch) != Standing::Current;
+        let doubtful: Vec<_> = sessions.iter().filter(is_doubtful).cloned().collect();
         if doubtful.is_empty() {
             return Ok(Vec::new());
         }
+        let known: Vec<_> = doubtful.iter().map(|session| (session.changes(), version_of(session))).collect();
         let records = backing.load_many(&doubtful).await?;
         let mut gone = Vec::new();
-        for (session, record) in doubtful.iter().zip(records) {
+        for ((session, (changes, version)), record) in doubtful.iter().zip(known).zip(records) {
             match record {
                 Some(record) => {
                     self.enter_missing(session, &record);
                     session.touch(backing.moment_of(record.last_seen));
-                    session.confirm(epoch);
+                    renew_cookies(backing, session, &record, version).await?;
+                    session.confirm(epoch, changes);
                 }
                 None => gone.extend(self.take_out(backing, session.name(), EndCause::Elsewhere)),
             }
@@ -204,7 +233,7 @@ impl SessionTable {
             return Ok(Vec::new());
         }
         let mut doubtful = self.sessions_of(None);
-        doubtful.retain(|session| !session.is_confirmed(epoch));
+        doubtful.retain(|session| session.standing(epoch) == Standing::InDoubt);
         doubtful.truncate(CONFIRMED_AT_ONCE);
         if doubtful.is_empty() {
             backing.all_confirmed.store(epoch.0, Ordering::Release);
@@ -226,10 +255,32 @@ impl SessionTable {
         for event in backing.events().await? {
             match event {
                 StoreEvent::Ended(name) => gone.extend(self.take_out(backing, &name, EndCause::Elsewhere)),
+                StoreEvent::JarWritten { session, version } => {
+                    self.outdate(backing, &session, |session| version_of(session) < version);
+                }
+                StoreEvent::KeyAdded { session, replaced } => {
+                    self.outdate(backing, &session, |_| true);
+                    replaced.iter().for_each(|key| self.remove_key(&session, key));
+                }
                 StoreEvent::Gap => backing.begin_epoch(),
             }
         }
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
+    }
+
+    /// Another gateway has changed a session, if that is news: it is loaded before the next request in its name.
+    fn outdate(&self, backing: &Backing, name: &SessionKey, is_news: impl Fn(&Session) -> bool) {
+        backing.note_change();
+        let session = self.by_key.get(name).map(|entry| Arc::clone(entry.value()));
+        session.iter().filter(|session| is_news(session)).for_each(|session| session.outdate());
+    }
+
+    /// Another gateway has given a session another key in place of this one.
+    fn remove_key(&self, name: &SessionKey, replaced: &SessionKey) {
+        if let Some(session) = self.by_key.get(name).map(|entry| Arc::clone(entry.value())) {
+            session.take_key(replaced);
+            self.by_key.remove_if(replaced, |_, other| Arc::ptr_eq(other, &session));
+        }
     }
 
     /// Cuts what is under way in the name of sessions, where the store has not been heard of for so long that they may

@@ -4,6 +4,7 @@
 mod cluster;
 mod failover;
 mod group;
+mod jars;
 mod sentinels;
 pub(crate) mod server;
 
@@ -34,6 +35,15 @@ fn gateway_with(session: &str) -> tempfile::TempDir {
     let session = format!("[session]\n{session}");
     let configuration = CONFIGURATION.replace("upstream = \"http://127.0.0.1:9\"", SHOP).replace("[session]", &session);
     fs::write(folder.path().join("config.toml"), configuration).unwrap();
+    folder
+}
+
+/// The same, in front of this application.
+fn gateway_to(server: &RedisServer, upstream: &str) -> tempfile::TempDir {
+    let folder = gateway_on(server, "5s");
+    let path = folder.path().join("config.toml");
+    let configuration = fs::read_to_string(&path).unwrap();
+    fs::write(path, configuration.replace(SHOP, &format!("upstream = \"{upstream}\""))).unwrap();
     folder
 }
 

@@ -26,13 +26,18 @@ local function record(key)
     return fields
 end
 
+-- Tells the other gateways.
+local function tell(...)
+    return redis.call('XADD', P .. 'e', 'MAXLEN', '~', EVENTS, '*', ...)
+end
+
 -- Deleting comes first: where Redis has no memory left, a script may go on that has begun with that.
 local function remove(name, replica, remembered)
     local session = P .. 's:' .. name
     local fields = redis.call('HMGET', session, 'u', 'f')
     redis.call('DEL', session)
     redis.call('SREM', P .. 'u:' .. fields[1], name)
-    local event = redis.call('XADD', P .. 'e', 'MAXLEN', '~', EVENTS, '*', 'n', name, 'r', replica)
+    local event = tell('n', name, 'r', replica)
     redis.call('SET', P .. 'd:' .. name, event, 'PX', remembered)
     for key in string.gmatch(fields[2], '([%w_-]+) [^\n]*\n') do
         redis.call('DEL', P .. 'k:' .. key)

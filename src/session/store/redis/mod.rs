@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 pub use self::address::{NotAnAddress, RedisAddress};
 use self::event_id::EventId;
@@ -43,6 +44,8 @@ const EVENTS: &str = "{exeunt}:e";
 const TOGETHER: usize = 1000;
 /// How often it is looked whether a gateway that has just started may serve.
 const FIRST_LOOKS: usize = 1000;
+/// How long a change of a session may take until the others have read it: after that it is answered all the same.
+const ACKNOWLEDGING: Duration = Duration::from_millis(500);
 /// How often the others are asked whether they have read an event.
 const ASKING: Duration = Duration::from_millis(2);
 
@@ -205,6 +208,14 @@ impl RedisStore {
         self.shared.link.call(&self.shared.scripts.open, arguments).await
     }
 
+    /// The same, for what others may be without for a while: their answers are older then, and nobody is let in.
+    async fn known_soon(&self, event: &str, said: Said) {
+        let known = self.known(EventId::parse(event), said);
+        if timeout(ACKNOWLEDGING, known).await.is_err() {
+            tracing::debug!("a gateway on the session store has not read yet what this one changed");
+        }
+    }
+
     async fn load_some(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
         let Shared { link, scripts, .. } = &self.shared;
         // What is absent is absent for good: a primary that was replaced must not say so.
@@ -290,14 +301,21 @@ impl SessionStore for RedisStore {
 
     async fn add_key(&self, session: &SessionKey, HostKey { key, host }: HostKey) -> Result<bool, Unavailable> {
         let arguments = |call: &mut redis::ScriptInvocation<'_>| {
-            call.arg(word(session)).arg(word(&key)).arg(&*host).arg(Scripts::NET);
+            call.arg(self.shared.peers.own()).arg(word(session)).arg(word(&key)).arg(&*host).arg(Scripts::NET);
         };
-        self.shared.link.call(&self.shared.scripts.add_key, arguments).await
+        let (added, said, event): (bool, Said, String) =
+            self.shared.link.call(&self.shared.scripts.add_key, arguments).await?;
+        self.known_soon(&event, said).await;
+        Ok(added)
     }
 
     async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable> {
-        let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(word(session)).arg(version).arg(jar);
-        let written: u8 = self.shared.link.call(&self.shared.scripts.set_jar, arguments).await?;
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| {
+            call.arg(self.shared.peers.own()).arg(word(session)).arg(version).arg(jar);
+        };
+        let (written, said, event): (u8, Said, String) =
+            self.shared.link.call(&self.shared.scripts.set_jar, arguments).await?;
+        self.known_soon(&event, said).await;
         Ok(match written {
             0 => JarWrite::Gone,
             1 => JarWrite::Outdated,

@@ -122,9 +122,9 @@ impl Reader {
         let mut told = Vec::from_iter(std::mem::take(&mut self.gap).then_some(StoreEvent::Gap));
         for (id, fields) in read.into_iter().flatten().flat_map(|(_, events)| events) {
             self.read = self.read.max(id);
-            let others = fields.get("r").is_some_and(|by| by != shared.peers.own());
-            let name = fields.get("n").filter(|_| others).and_then(|word| key(word));
-            told.extend(name.map(StoreEvent::Ended));
+            if fields.get("r").is_some_and(|by| by != shared.peers.own()) {
+                told.extend(event(&fields));
+            }
         }
         Ok(told)
     }
@@ -180,6 +180,19 @@ impl Reader {
             command.query_async(&mut connection).await
         };
         timeout(shared.staleness, say).await.unwrap_or_else(|_| Err(timed_out()))
+    }
+}
+
+/// What an event says; `None` if this version does not know it.
+fn event(fields: &Fields) -> Option<StoreEvent> {
+    let key_in = |field: &str| fields.get(field).and_then(|word| key(word));
+    if let Some(name) = key_in("n") {
+        return Some(StoreEvent::Ended(name));
+    }
+    let session = key_in("c")?;
+    match fields.get("v") {
+        Some(version) => Some(StoreEvent::JarWritten { session, version: version.parse().ok()? }),
+        None => fields.contains_key("x").then(|| StoreEvent::KeyAdded { session, replaced: key_in("x") }),
     }
 }
 

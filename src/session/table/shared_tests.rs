@@ -1,0 +1,197 @@
+//! The application cookies and the keys of a session that several gateways serve: what one has answered the next one
+//! knows, and what both change at the same time is there afterwards.
+
+use futures_util::FutureExt;
+
+use super::cookie_tests::{after_crash, record_of, sent, set, table_over};
+use super::tests::{AT_START, file_keys, open};
+use super::*;
+use crate::session::store::Record;
+use crate::session::store::contract::further;
+use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::values::client_address::ClientAddress;
+
+/// A gateway, and its way to the records.
+struct Gateway {
+    table: SessionTable,
+    store: Arc<FaultyStore>,
+}
+
+impl Gateway {
+    fn over(store: Arc<FaultyStore>) -> Self {
+        Self { table: table_over(&store, file_keys()), store }
+    }
+
+    /// Does what the others have done by now.
+    async fn follow(&self) {
+        while let Some(ended) = self.table.follow().now_or_never() {
+            assert!(ended.unwrap().is_empty());
+        }
+    }
+
+    /// The session of a key, as a request gets it.
+    async fn session(&self, key: &SessionKey) -> Option<Arc<Session>> {
+        if let Found::Unknown | Found::Outdated(_) = self.table.look_up(key, AT_START) {
+            self.table.load(key, ClientAddress::Unix, AT_START, &mut Vec::new()).await.unwrap();
+        }
+        self.table.find(key, AT_START)
+    }
+
+    /// A request, and its answer that sets cookies.
+    async fn answer(&self, key: &SessionKey, lines: &[&str]) {
+        let session = self.session(key).await.unwrap();
+        set(&session, lines);
+        self.table.save_cookies(&session).await;
+    }
+
+    /// The cookies that the application gets with a request.
+    async fn sent(&self, key: &SessionKey) -> String {
+        let mut pairs: Vec<_> = sent(&self.session(key).await.unwrap()).split("; ").map(str::to_owned).collect();
+        pairs.sort();
+        pairs.join("; ")
+    }
+}
+
+/// Two gateways, and a session that both know.
+async fn two() -> (Gateway, Gateway, SessionKey) {
+    let store = FaultyStore::new();
+    let other = Gateway::over(FaultyStore::over(store.other().replica()));
+    let one = Gateway::over(store);
+    let key = open(&one.table, "alice", AT_START).await.id.key();
+    assert!(other.session(&key).await.is_some());
+    (one, other, key)
+}
+
+#[tokio::test]
+async fn what_one_answered_the_next_one_knows() {
+    let (one, other, key) = two().await;
+    for round in 0..4 {
+        let gateways = if round % 2 == 0 { [&one, &other] } else { [&other, &one] };
+        let [sets, gets] = gateways;
+        sets.answer(&key, &[&format!("sid={round}; HttpOnly; Path=/")]).await;
+        gets.follow().await;
+        let loads = gets.store.loads();
+        assert_eq!(gets.sent(&key).await, format!("sid={round}"));
+        assert_eq!(gets.sent(&key).await, format!("sid={round}"));
+        assert_eq!(gets.store.loads(), loads + 1, "it is loaded once, and not again");
+        let loads = sets.store.loads();
+        sets.follow().await;
+        assert_eq!(
+            (sets.sent(&key).await, sets.store.loads()),
+            (format!("sid={round}"), loads),
+            "it wrote that itself"
+        );
+    }
+    one.answer(&key, &["sid=; Max-Age=0; HttpOnly; Path=/"]).await;
+    other.follow().await;
+    assert_eq!(other.sent(&key).await, "");
+}
+
+/// Neither knows of the other's change.
+#[tokio::test]
+async fn what_both_change_at_the_same_time_is_there_afterwards() {
+    let (one, other, key) = two().await;
+    one.answer(&key, &["gone=1; HttpOnly; Path=/", "same=0; HttpOnly; Path=/"]).await;
+    other.follow().await;
+    other.session(&key).await.unwrap();
+    let [here, there] = [one.session(&key).await.unwrap(), other.session(&key).await.unwrap()];
+    set(&here, &["a=1; HttpOnly; Path=/", "same=1; HttpOnly; Path=/", "theme=dark; Path=/"]);
+    set(&there, &["b=2; HttpOnly; Path=/", "gone=; Max-Age=0; HttpOnly; Path=/", "lang=en; Path=/"]);
+    one.table.save_cookies(&here).await;
+    other.table.save_cookies(&there).await;
+    one.follow().await;
+    for gateway in [&one, &other] {
+        assert_eq!(gateway.sent(&key).await, "a=1; b=2; same=1");
+        let session = gateway.session(&key).await.unwrap();
+        assert!(!gateway.table.has_unsaved_cookies(&session));
+        assert_eq!(session.vault().unwrap().remembered("app.test").len(), 2, "what the browser holds of both");
+    }
+    assert_eq!(sent(&after_crash(&one.store, &here).await.unwrap()).len(), "a=1; b=2; same=1".len());
+}
+
+#[tokio::test]
+async fn a_change_is_kept_until_the_store_has_it_whoever_writes_meanwhile() {
+    let (one, other, key) = two().await;
+    let here = one.session(&key).await.unwrap();
+    for (mood, name) in [(Mood::Down, "down"), (Mood::Deaf, "deaf")] {
+        one.store.becomes(mood);
+        set(&here, &[&format!("{name}=1; HttpOnly; Path=/")]);
+        one.table.save_cookies(&here).await;
+        one.store.becomes(Mood::Sound);
+        other.follow().await;
+        other.answer(&key, &[&format!("other={name}; HttpOnly; Path=/")]).await;
+        one.follow().await;
+        assert!(one.sent(&key).await.contains(&format!("{name}=1")));
+        one.table.save_cookies(&here).await;
+        other.follow().await;
+        let sent = other.sent(&key).await;
+        assert!(sent.contains(&format!("{name}=1")) && sent.contains(&format!("other={name}")), "{sent}");
+    }
+}
+
+/// The change comes after the store was read, and before the session is in the table.
+#[tokio::test]
+async fn a_change_is_not_missed_while_the_session_is_loaded() {
+    let (one, _, key) = two().await;
+    let late = Gateway::over(FaultyStore::over(one.store.other().replica()));
+    late.store.becomes(Mood::Late);
+    let mut loading = std::pin::pin!(late.session(&key));
+    assert!(loading.as_mut().now_or_never().is_none());
+    one.answer(&key, &["sid=1; HttpOnly; Path=/"]).await;
+    late.follow().await;
+    late.store.becomes(Mood::Sound);
+    assert_eq!(sent(&loading.await.unwrap()), "sid=1");
+}
+
+/// The same of a session that is in the table: it was read before the second change.
+#[tokio::test]
+async fn a_change_is_not_missed_while_another_one_is_read() {
+    let (one, other, key) = two().await;
+    one.answer(&key, &["sid=1; HttpOnly; Path=/"]).await;
+    other.follow().await;
+    other.store.becomes(Mood::Late);
+    let mut reading = std::pin::pin!(other.session(&key));
+    assert!(reading.as_mut().now_or_never().is_none());
+    one.answer(&key, &["sid=2; HttpOnly; Path=/"]).await;
+    other.follow().await;
+    other.store.becomes(Mood::Sound);
+    assert_eq!(sent(&reading.await.unwrap()), "sid=2");
+}
+
+/// What it had confirmed: as after a failover.
+#[tokio::test]
+async fn a_store_that_lost_a_jar_gets_it_again() {
+    let (one, other, key) = two().await;
+    for value in 1..4 {
+        one.answer(&key, &[&format!("sid={value}; HttpOnly; Path=/")]).await;
+    }
+    let session = one.session(&key).await.unwrap();
+    let lost = Record { version: 0, jar: Vec::new(), ..record_of(&one.store, &session).await };
+    one.store.other().open(lost).await.unwrap();
+    one.store.lose_events();
+    other.store.lose_events();
+    one.follow().await;
+    assert_eq!(one.sent(&key).await, "sid=3");
+    one.table.save_cookies(&session).await;
+    other.follow().await;
+    assert_eq!(other.sent(&key).await, "sid=3");
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_elsewhere_opens_nothing() {
+    let (one, other, key) = two().await;
+    let session = one.session(&key).await.unwrap();
+    let [earlier, later] = [further("shop.test"), further("shop.test")];
+    assert_eq!(one.table.add_key(&session, earlier.clone()).await, Ok(true));
+    other.follow().await;
+    assert!(other.session(&earlier.key).await.is_some());
+    assert_eq!(one.table.add_key(&session, later.clone()).await, Ok(true));
+    other.follow().await;
+    assert!(other.session(&earlier.key).await.is_none(), "the host has another key now");
+    let there = other.session(&later.key).await.unwrap();
+    assert_eq!(there.keys(), [key, later.key]);
+    // Whoever signs out by the first key knows of the other host.
+    one.table.add_key(&session, further("blog.test")).await.unwrap();
+    other.follow().await;
+    assert_eq!(other.session(&key).await.unwrap().keys().len(), 3);
+}

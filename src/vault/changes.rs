@@ -1,0 +1,99 @@
+//! What has changed since a store was last written, entry by entry. Another gateway may have written since: then these
+//! changes are applied to what that one wrote, and nothing else is.
+
+/// Entries of one list. Of one too many the oldest is forgotten: then what another gateway wrote of it counts.
+const MOST: usize = 256;
+
+/// The keys of the entries that were put in, replaced or taken out.
+#[derive(Clone, Debug)]
+pub(super) struct Changes<K> {
+    /// Those that no write has.
+    new: Vec<K>,
+    /// Those that are in the write that is under way.
+    in_write: Vec<K>,
+}
+
+impl<K> Default for Changes<K> {
+    fn default() -> Self {
+        Self { new: Vec::new(), in_write: Vec::new() }
+    }
+}
+
+impl<K: PartialEq> Changes<K> {
+    pub(super) fn note(&mut self, key: K) {
+        if self.new.contains(&key) {
+            return;
+        }
+        if self.new.len() == MOST {
+            self.new.remove(0);
+        }
+        self.new.push(key);
+    }
+
+    /// A write begins that has all of them.
+    pub(super) fn begin_write(&mut self) {
+        self.in_write.append(&mut self.new);
+        let surplus = self.in_write.len().saturating_sub(MOST);
+        self.in_write.drain(..surplus);
+    }
+
+    /// The store has what the write had.
+    pub(super) fn end_write(&mut self) {
+        self.in_write.clear();
+    }
+
+    /// The store may lack what the write had.
+    pub(super) fn take_back(&mut self) {
+        let later = std::mem::replace(&mut self.new, std::mem::take(&mut self.in_write));
+        later.into_iter().for_each(|key| self.note(key));
+    }
+
+    /// All that the store may lack.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &K> {
+        self.in_write.iter().chain(&self.new)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.in_write.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(changes: &Changes<usize>) -> Vec<usize> {
+        changes.iter().copied().collect()
+    }
+
+    #[test]
+    fn what_the_store_may_lack_is_known() {
+        let mut changes = Changes::default();
+        [1, 2, 1].into_iter().for_each(|key| changes.note(key));
+        changes.begin_write();
+        changes.note(3);
+        assert_eq!(all(&changes), [1, 2, 3]);
+        changes.take_back();
+        changes.note(1);
+        assert_eq!(all(&changes), [1, 2, 3]);
+        changes.begin_write();
+        changes.note(2);
+        changes.end_write();
+        assert_eq!(all(&changes), [2], "it was changed during the write");
+        assert!(!changes.is_empty() && Changes::<usize>::default().is_empty());
+    }
+
+    #[test]
+    fn there_is_a_limit() {
+        let mut changes = Changes::default();
+        for key in 0..3 * MOST {
+            changes.note(key);
+            if key % 100 == 0 {
+                changes.begin_write();
+            }
+        }
+        changes.take_back();
+        assert_eq!(changes.iter().count(), MOST);
+        assert_eq!(all(&changes).last(), Some(&(3 * MOST - 1)));
+    }
+}
