@@ -45,7 +45,7 @@ impl Gateway {
                 to_the_end(async move { gateway.sign_in(&asked, body).await }).await
             }
             SignInOut::SignOut(style) => Some(gateway.sign_out(request, &sign_out(request, style), body).await),
-            SignInOut::Offer(wanted) => Some(gateway.offer(request, &wanted)),
+            SignInOut::Offer(wanted) => Some(gateway.offer(request, &wanted).await),
             SignInOut::Enter(entering) => to_the_end(async move { gateway.enter(&asked, &entering).await }).await,
             SignInOut::OwnSessions(session, OwnSessions::List) => Some(gateway.list_own_sessions(request, &session)),
             SignInOut::OwnSessions(session, OwnSessions::End) => {

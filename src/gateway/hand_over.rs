@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 use super::Gateway;
 use super::answers::{self, Audience};
 use super::app_cookies::host_name;
+use super::assembled::Assembled;
 use super::built_in_pages::signed_in_page;
 use super::elsewhere::{self, Asked, Entering};
 use super::sign_in_out::SignInOutRequest;
@@ -18,21 +19,25 @@ use crate::session::hand_over::NotOffered;
 use crate::session::record::Session;
 use crate::session::store::{HostKey, Unavailable};
 use crate::values::end_cause::EndCause;
+use crate::values::hop::{EnterCode, EnterKey, HopHash};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 use crate::values::session_id::SessionId;
 
+/// The session of a code that is one.
+type Handed = Option<Arc<Session>>;
+
 impl Gateway {
     /// Sends a browser back to the host that asked for its session.
-    pub(super) fn offer(&self, request: &SignInOutRequest, asked: &Asked) -> Reply {
-        let (assembled, now) = (&request.assembled, self.pipeline.clock.now());
-        let code = match self.hand_overs.offer(&asked.session, host_name(assembled, asked.host), asked.hop, now) {
+    pub(super) async fn offer(&self, request: &SignInOutRequest, asked: &Asked) -> Reply {
+        let assembled = &request.assembled;
+        let code = match self.code_for(asked, assembled).await {
             Ok(code) => code.encode(),
             Err(problem) => {
                 let reason = match problem {
                     NotOffered::Full => Reason::SignInBusy,
-                    NotOffered::NoRandomness => Reason::StoreUnavailable,
+                    NotOffered::NoRandomness | NotOffered::StoreUnavailable => Reason::StoreUnavailable,
                 };
                 return answers::refusal_for(assembled, request.reader, &reason.into());
             }
@@ -42,17 +47,47 @@ impl Gateway {
         Reply::empty(StatusCode::SEE_OTHER).with(LOCATION, location)
     }
 
+    async fn code_for(&self, asked: &Asked, assembled: &Assembled) -> Result<EnterCode, NotOffered> {
+        let (host, now) = (host_name(assembled, asked.host), self.pipeline.clock.now());
+        let code = self.hand_overs.offer(&asked.session, host, asked.hop, now)?;
+        let shared = self.sessions().share_code(&code.key(), &asked.session, host, asked.hop).await;
+        shared.map_err(|Unavailable| NotOffered::StoreUnavailable)?;
+        Ok(code)
+    }
+
+    /// The live session of a code, which counts no more from then on.
+    async fn redeem(&self, code: &EnterKey, request: &SignInOutRequest, hops: &[HopHash]) -> Result<Handed, Reason> {
+        let (host, now) = (host_name(&request.assembled, request.host), self.pipeline.clock.now());
+        // What others can redeem counts there alone, so that it counts once.
+        let here = self.hand_overs.redeem(code, host, hops, now);
+        if !self.sessions().is_shared() {
+            return Ok(here);
+        }
+        let offer = self.sessions().take_shared_code(code).await.map_err(|Unavailable| Reason::StoreUnavailable)?;
+        let Some(offer) = offer.filter(|offer| offer.is_for(host, hops)) else { return Ok(None) };
+        if !self.load(vec![offer.session], request.client).await {
+            return Err(Reason::StoreUnavailable);
+        }
+        Ok(self.sessions().loaded(&offer.session, now))
+    }
+
     /// Opens the session of a code at this host.
     pub(super) async fn enter(&self, request: &SignInOutRequest, entering: &Entering) -> Reply {
-        let (assembled, now) = (&request.assembled, self.pipeline.clock.now());
+        let assembled = &request.assembled;
         let host = host_name(assembled, request.host);
-        let handed = entering.code.and_then(|code| self.hand_overs.redeem(&code, host, &entering.hops, now));
+        let handed = match &entering.code {
+            Some(code) => self.redeem(code, request, &entering.hops).await,
+            None => Ok(None),
+        };
         let entered = match (handed, &entering.live) {
             // Another tab was faster.
-            (Some(session), Some(live)) if Arc::ptr_eq(&session, live) => Ok((session, None)),
-            (Some(session), _) => self.open_at(host, session, request).await.map(|(session, id)| (session, Some(id))),
-            (None, Some(live)) if !live.has_ended() => Ok((Arc::clone(live), None)),
-            (None, _) => Err(Reason::HandOverRefused),
+            (Ok(Some(session)), Some(live)) if Arc::ptr_eq(&session, live) => Ok((session, None)),
+            (Ok(Some(session)), _) => {
+                self.open_at(host, session, request).await.map(|(session, id)| (session, Some(id)))
+            }
+            (Ok(None) | Err(_), Some(live)) if !live.has_ended() => Ok((Arc::clone(live), None)),
+            (Ok(None), _) => Err(Reason::HandOverRefused),
+            (Err(reason), _) => Err(reason),
         };
         match entered {
             Ok((session, id)) => {

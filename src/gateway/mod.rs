@@ -197,6 +197,7 @@ impl Gateway {
         let over = self.pipeline.end(Which::Expired, terms.clone()).await;
         self.pipeline.end(Which::Owed, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;
+        self.sessions().load_news(&self.upstreams.all_learned()).await;
         self.save_notes().await;
         // What the store does not confirm now is asked for in the next round.
         let gone = self.sessions().confirm_some().await.unwrap_or_default();

@@ -141,7 +141,7 @@ impl Gateway {
 
     /// Reads from the store what the table does not know of these keys. What the store does not tell stays unknown.
     /// Whether it told everything.
-    async fn load(&self, keys: Vec<SessionKey>, from: ClientAddress) -> bool {
+    pub(super) async fn load(&self, keys: Vec<SessionKey>, from: ClientAddress) -> bool {
         let (pipeline, terms) = (self.pipeline.clone(), self.unattended());
         // What turns out to be idle ends, and is audited, even if the client goes away.
         let work = async move {

@@ -19,6 +19,7 @@ use super::store::{
     Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, PATIENCE, Page, Record, SessionStore, StoreEvent, Trust,
     Unavailable, Use,
 };
+use crate::values::hop::EnterKey;
 use crate::values::identity::UserKey;
 use crate::values::mac::{MacKeys, Purpose};
 use crate::values::seal;
@@ -45,6 +46,8 @@ pub struct Backing {
     /// The table has all that the store has, and nobody else writes to it.
     is_whole: AtomicBool,
     epoch: AtomicU32,
+    /// Others have learned names of cookies.
+    pub(super) has_learned: AtomicBool,
     /// How often other gateways have changed any session.
     changes: AtomicU32,
     /// The epoch in which every session that the table has is confirmed.
@@ -68,6 +71,7 @@ impl Backing {
             has_cut: AtomicBool::default(),
             is_whole: AtomicBool::default(),
             epoch: AtomicU32::default(),
+            has_learned: AtomicBool::default(),
             changes: AtomicU32::default(),
             all_confirmed: AtomicU32::default(),
         }
@@ -76,6 +80,11 @@ impl Backing {
     /// Whether the table may be believed at this moment.
     pub(super) fn is_trusted(&self, now: Moment) -> bool {
         self.trust.holds_at(now)
+    }
+
+    /// Whether other gateways write to the store as well.
+    pub(super) fn is_shared(&self) -> bool {
+        !self.trust.is_for_ever()
     }
 
     /// Whether the table could not be believed for so long that what is under way has to be cut, now and not before.
@@ -250,6 +259,18 @@ impl Backing {
 
     pub(super) async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
         in_time(self.store.put_notes(notes)).await
+    }
+
+    pub(super) async fn note(&self, kind: NoteKind, key: &[u8]) -> Result<Option<Note>, Unavailable> {
+        in_time(self.store.note(kind, key)).await
+    }
+
+    pub(super) async fn put_code(&self, code: &EnterKey, content: &[u8], life: Duration) -> Result<(), Unavailable> {
+        in_time(self.store.put_code(code.as_bytes(), content, life)).await
+    }
+
+    pub(super) async fn take_code(&self, code: &EnterKey) -> Result<Option<Vec<u8>>, Unavailable> {
+        in_time(self.store.take_code(code.as_bytes())).await
     }
 
     pub(super) async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::record::Session;
 use crate::values::hop::{EnterCode, EnterKey, HopHash};
 use crate::values::secret::NoRandomness;
+use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
 /// How long a code counts: a browser follows a redirect at once.
@@ -25,9 +26,12 @@ pub(crate) enum NotOffered {
     Full,
     /// The operating system gave no random bytes.
     NoRandomness,
+    /// The store that gateways share has not confirmed it.
+    StoreUnavailable,
 }
 
-/// The codes, each known by its hash. Those of this process: a gateway that shares the store does not know them.
+/// The codes, each known by its hash. Where gateways share a store, codes are there, too, and count there: then these
+/// are what this gateway has handed out, up to the limits.
 #[derive(Debug, Default)]
 pub(crate) struct HandOvers(Mutex<HashMap<EnterKey, Offer>>);
 
@@ -79,6 +83,35 @@ impl HandOvers {
     }
 }
 
+/// What a code of a shared store is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SharedOffer {
+    /// The name of the session.
+    pub(crate) session: SessionKey,
+    /// The browser that asked.
+    pub(crate) hop: HopHash,
+    /// The host that asked.
+    pub(crate) host: Box<str>,
+}
+
+impl SharedOffer {
+    pub(super) fn write(&self) -> Vec<u8> {
+        [self.session.as_bytes().as_slice(), self.hop.as_bytes(), self.host.as_bytes()].concat()
+    }
+
+    pub(super) fn read(kept: &[u8]) -> Option<Self> {
+        let (session, rest) = kept.split_first_chunk()?;
+        let (hop, host) = rest.split_first_chunk()?;
+        let host = std::str::from_utf8(host).ok()?.into();
+        Some(Self { session: SessionKey::from_bytes(*session), hop: HopHash::from_bytes(*hop), host })
+    }
+
+    /// Whether it is for this host, and for a browser with one of these hops.
+    pub(crate) fn is_for(&self, host: &str, hops: &[HopHash]) -> bool {
+        *self.host == *host && hops.contains(&self.hop)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +148,17 @@ mod tests {
             assert_eq!(redeemed.is_some_and(|session| Arc::ptr_eq(&session, &alice)), opens, "{host} {seconds}");
             assert!(offers.redeem(&code, SHOP, &[own], START).is_none(), "{host} {seconds}: it was shown already");
         }
+    }
+
+    #[test]
+    fn what_a_store_keeps_of_a_code_reads_back() {
+        let (own, other) = (hop(), hop());
+        let offer = SharedOffer { session: *session().name(), hop: own, host: SHOP.into() };
+        assert_eq!(SharedOffer::read(&offer.write()).as_ref(), Some(&offer));
+        assert_eq!(SharedOffer::read(&offer.write()[..63]), None);
+        let is_for = |host, hops: &[HopHash]| offer.is_for(host, hops);
+        assert!(is_for(SHOP, &[other, own]) && !is_for(SHOP, &[other]) && !is_for(SHOP, &[]));
+        assert!(!is_for("blog.test", &[own]) && !is_for("", &[own]));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! table does not know is read from the store ([`loading`]), if there is one.
 
 mod again;
+mod codes;
 mod cookies;
 mod ends;
 mod loading;

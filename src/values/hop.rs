@@ -56,6 +56,16 @@ impl HopHash {
         BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
     }
 
+    /// The bytes, for stores.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The hash that a store has kept.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The hash as it stands in an address.
     pub(crate) fn encode(&self) -> String {
         BASE64URL_NOPAD.encode(&self.0)
@@ -83,6 +93,11 @@ impl EnterKey {
     /// The key of a code from an address; `None` if it is not a valid code.
     pub(crate) fn of_code(text: &str) -> Option<Self> {
         is_cookie_value(text.as_bytes()).then(|| Self(digest_of(text.as_bytes())))
+    }
+
+    /// The bytes, for stores.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 }
 

@@ -128,10 +128,12 @@ impl Debts {
         self.change(|table| debts.iter().for_each(|debt| table.note_change(debt.key)));
     }
 
-    /// Takes over what a store has kept, the newest first. What this version cannot read is not owed.
+    /// Takes over what a store has kept, the newest first. What this version cannot read is not owed, nor is what
+    /// stands no longer.
     pub(crate) fn restore(&self, saved: Vec<SavedDebt>) {
+        let oldest = self.oldest();
         self.change(|table| {
-            for SavedDebt { key, at, content } in saved.into_iter().rev() {
+            for SavedDebt { key, at, content } in saved.into_iter().rev().filter(|saved| saved.at >= oldest) {
                 if let Some(hosts) = read(&content) {
                     table.owe(key, at, &hosts);
                     table.unsaved.remove(&key);
@@ -140,9 +142,13 @@ impl Debts {
         });
     }
 
+    fn oldest(&self) -> Moment {
+        self.clock.now().before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed)))
+    }
+
     /// Does something with the table, after what stands no longer was forgotten and before what is too much is.
     fn change<T>(&self, what: impl FnOnce(&mut Table) -> T) -> T {
-        let oldest = self.clock.now().before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed)));
+        let oldest = self.oldest();
         let mut table = self.table.lock();
         table.forget_before(oldest);
         let done = what(&mut table);

@@ -66,11 +66,17 @@ impl LearnedNames {
         self.unsaved.store(true, Ordering::Release);
     }
 
-    /// Notes what a store has kept, as far as it is not known. What this version cannot read is learned again.
+    /// Notes what a store has kept, as far as it is not known. What this version cannot read is learned again. What the
+    /// store lacks, since another gateway has written to it meanwhile, is given to it again.
     pub(crate) fn restore(&self, saved: &[u8]) {
         let pair = |from: &mut Reader<'_>| Some((Box::<[u8]>::from(from.bytes()?), Box::<[u8]>::from(from.bytes()?)));
         let kept = Reader::new(saved).and_then(|mut from| from.list(pair)).unwrap_or_default();
         let mut paths = self.paths.lock();
+        let is_kept = |name: &[u8]| kept.iter().any(|(other, _)| **other == *name);
+        // Two full lists would take turns.
+        if kept.len() < MOST && !paths.keys().all(|name| is_kept(name)) {
+            self.unsaved.store(true, Ordering::Release);
+        }
         for (name, path) in kept {
             if paths.len() < MOST {
                 paths.entry(name).or_insert(path);

@@ -39,8 +39,9 @@ pub(crate) struct Program<'a> {
 /// An answer's status, where it leads, its session cookie or, without one, the cookie of a hand-over, and its body.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    location: String,
+    pub(crate) location: String,
     pub(crate) cookie: Option<String>,
+    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -144,7 +145,14 @@ pub(crate) fn ask(folder: &Path, method: &str, target: &str, cookie: &str, body:
 }
 
 /// The same, under this name.
-fn ask_at(folder: &Path, host: &str, method: &str, target: &str, cookie: &str, body: &str) -> Option<Answer> {
+pub(crate) fn ask_at(
+    folder: &Path,
+    host: &str,
+    method: &str,
+    target: &str,
+    cookie: &str,
+    body: &str,
+) -> Option<Answer> {
     let mut stream = UnixStream::connect(folder.join("http.sock")).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let cookie = if cookie.is_empty() { String::new() } else { format!("Cookie: {cookie}\r\n") };
@@ -163,7 +171,7 @@ fn ask_at(folder: &Path, host: &str, method: &str, target: &str, cookie: &str, b
     let cookie = line("set-cookie: exeunt=").or_else(|| line("set-cookie: exeunt-hop="));
     let cookie = cookie.and_then(|line| line.split([' ', ';']).nth(1)).map(str::to_owned);
     let location = line("location: ").and_then(|line| line.split(' ').nth(1)).unwrap_or_default().to_owned();
-    Some(Answer { status, location, cookie, body: body.to_owned() })
+    Some(Answer { status, location, cookie, head: head.to_owned(), body: body.to_owned() })
 }
 
 pub(crate) fn sign_in(folder: &Path) -> Option<String> {

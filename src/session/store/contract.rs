@@ -1,6 +1,8 @@
 //! What every store promises, as one function over any store. A store's own tests call it with two ways to the same
 //! records, those of two replicas; a store that has no replicas is opened, closed and opened again in its own tests.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 
 use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Use};
@@ -55,6 +57,32 @@ pub(crate) async fn keeps_notes(store: &dyn SessionStore) {
     assert_eq!(store.put_notes(&[]).await, Ok(()));
     store.put_notes(&[note(debt, 1, 0, ""), note(learned, 1, 0, "")]).await.unwrap();
     assert_eq!((store.notes(debt, 9).await, store.notes(learned, 9).await), (Ok(vec![]), Ok(vec![])));
+}
+
+/// Checks a store by which gateways share notes and codes.
+pub(crate) async fn shares_notes(store: &dyn SessionStore, replica: &dyn SessionStore) {
+    let note = Note { kind: NoteKind::Debt, key: vec![7; 32], at: at(10), content: b"\0theirs\xff".to_vec() };
+    assert_eq!(store.put_notes(std::slice::from_ref(&note)).await, Ok(()));
+    assert_eq!(replica.note(NoteKind::Debt, &note.key).await, Ok(Some(note.clone())));
+    assert_eq!(replica.note(NoteKind::Learned, &note.key).await, Ok(None));
+    let many: Vec<_> =
+        (0..1500_u64).map(|key| Note { key: key.to_be_bytes().to_vec(), at: at(key), ..note.clone() }).collect();
+    assert_eq!(store.put_notes(&many).await, Ok(()));
+    let newest: Vec<_> = many.iter().rev().take(1200).cloned().collect();
+    assert_eq!(replica.notes(NoteKind::Debt, 1200).await, Ok(newest));
+    let learned = Note { kind: NoteKind::Learned, key: b"http://upstream".to_vec(), ..note };
+    let last = opened(store, "last").await.name;
+    let work = async {
+        assert_eq!(store.put_notes(std::slice::from_ref(&learned)).await, Ok(()));
+        assert_eq!(store.end(&[last]).await, Ok(vec![End::Won]));
+    };
+    let told = told_during(replica, last, work).await;
+    assert!(told.ends_with(&[StoreEvent::Learned, StoreEvent::Ended(last)]), "{told:?}");
+    let (code, life) = ([9; 32], Duration::from_secs(30));
+    assert_eq!(store.put_code(&code, b"good", life).await, Ok(()));
+    let (ours, theirs) = tokio::join!(store.take_code(&code), replica.take_code(&code));
+    let taken = [ours.unwrap(), theirs.unwrap()];
+    assert_eq!(taken.iter().flatten().collect::<Vec<_>>(), [b"good"], "it counts once");
 }
 
 /// A new session's record.

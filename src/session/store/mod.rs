@@ -95,6 +95,8 @@ pub enum StoreEvent {
         /// The key that the host had before.
         replaced: Option<SessionKey>,
     },
+    /// It has put notes of the kind [`NoteKind::Learned`].
+    Learned,
     /// Events may have been missed before this one: every session that the table has is to be confirmed by a load
     /// before it is served again. The table does that by itself.
     Gap,
@@ -171,6 +173,22 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// The notes of a kind, the newest first, this many at most.
     async fn notes(&self, _kind: NoteKind, _most: usize) -> Result<Vec<Note>, Unavailable> {
         Ok(Vec::new())
+    }
+
+    /// One note. Only asked of a store that replicas share: a table has all notes that it had at its start.
+    async fn note(&self, _kind: NoteKind, _key: &[u8]) -> Result<Option<Note>, Unavailable> {
+        Ok(None)
+    }
+
+    /// Keeps what a code is good for, for so long. Only asked of a store that replicas share, as is
+    /// [`SessionStore::take_code`].
+    async fn put_code(&self, _code: &[u8; 32], _content: &[u8], _life: Duration) -> Result<(), Unavailable> {
+        Err(Unavailable)
+    }
+
+    /// What a code is good for, once.
+    async fn take_code(&self, _code: &[u8; 32]) -> Result<Option<Vec<u8>>, Unavailable> {
+        Err(Unavailable)
     }
 
     /// Waits for events of other replicas and returns them, in order and without a gap since the last call. Without

@@ -72,7 +72,10 @@ impl SessionTable {
         }
         for _ in 0..TRIES {
             let (mark, epoch, changes) = (backing.dead.mark(), backing.epoch(), backing.changes());
-            let Some(record) = backing.load(key).await? else { return Ok(false) };
+            let Some(record) = backing.load(key).await? else {
+                self.load_debt(backing, key).await?;
+                return Ok(false);
+            };
             let Some(session) = self.restored(backing, &record, epoch) else { return Ok(false) };
             match self.restore(backing, &record, session, mark) {
                 Entry::Entered(Some(session)) => {
@@ -82,7 +85,10 @@ impl SessionTable {
                     }
                     return self.settle(backing, session, now, ended).await;
                 }
-                Entry::Dead => return Ok(false),
+                Entry::Dead => {
+                    self.load_debt(backing, key).await?;
+                    return Ok(false);
+                }
                 Entry::Entered(None) | Entry::Unconfirmed => return Err(Unavailable),
                 Entry::Overtaken => {}
             }
@@ -262,7 +268,11 @@ impl SessionTable {
                     self.outdate(backing, &session, |_| true);
                     replaced.iter().for_each(|key| self.remove_key(&session, key));
                 }
-                StoreEvent::Gap => backing.begin_epoch(),
+                StoreEvent::Learned => backing.has_learned.store(true, Ordering::Release),
+                StoreEvent::Gap => {
+                    backing.begin_epoch();
+                    backing.has_learned.store(true, Ordering::Release);
+                }
             }
         }
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())

@@ -1,6 +1,7 @@
 //! What a store keeps besides sessions: what browsers hold of ended ones, and what is learned of applications.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::{join, join_all};
 
@@ -74,19 +75,32 @@ impl SessionTable {
         }
     }
 
+    /// Reads what is owed to the browser that shows the key of no session: another gateway may have ended it.
+    pub(super) async fn load_debt(&self, backing: &Backing, key: &SessionKey) -> Result<(), Unavailable> {
+        let Some(debts) = self.debts.as_ref().filter(|_| backing.is_shared()) else { return Ok(()) };
+        let kept = backing.note(NoteKind::Debt, key.as_bytes()).await?;
+        debts.restore(kept.into_iter().filter_map(|note| saved_debt(backing, note)).collect());
+        Ok(())
+    }
+
     /// Reads what the store has of debts.
     ///
     /// # Errors
     /// The store does not answer.
     pub(crate) async fn load_debts(&self) -> Result<(), Unavailable> {
         let (Some(backing), Some(debts)) = (&self.backing, &self.debts) else { return Ok(()) };
-        let debt = |Note { key, at, content, .. }| {
-            let key = SessionKey::from_bytes(<[u8; 32]>::try_from(key).ok()?);
-            Some(SavedDebt { key, at: backing.moment_of(at), content })
-        };
         let kept = backing.notes(NoteKind::Debt, MOST_DEBTS).await?;
-        debts.restore(kept.into_iter().filter_map(debt).collect());
+        debts.restore(kept.into_iter().filter_map(|note| saved_debt(backing, note)).collect());
         Ok(())
+    }
+
+    /// Reads what others have learned of these lists, if there is anything new.
+    pub(crate) async fn load_news(&self, learned: &Learned) {
+        let Some(backing) = &self.backing else { return };
+        // Before it is read: what comes during that is read the next time.
+        if backing.has_learned.swap(false, Ordering::AcqRel) && self.load_learned(learned).await.is_err() {
+            backing.has_learned.store(true, Ordering::Release);
+        }
     }
 
     /// Reads what the store has of these lists.
@@ -102,6 +116,11 @@ impl SessionTable {
         }
         Ok(())
     }
+}
+
+fn saved_debt(backing: &Backing, Note { key, at, content, .. }: Note) -> Option<SavedDebt> {
+    let key = SessionKey::from_bytes(<[u8; 32]>::try_from(key).ok()?);
+    Some(SavedDebt { key, at: backing.moment_of(at), content })
 }
 
 /// Whether the store has taken them.

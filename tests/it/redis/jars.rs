@@ -10,7 +10,7 @@ use super::server::RedisServer;
 use super::{gateway_to, start};
 use crate::restarts::body_of;
 
-/// Answers `/NAME/VALUE` with a cookie of this name and value, and every request with the cookies that it got. It ends
+/// Answers `/NAME/VALUE` with a cookie of this name and value, which scripts may read if that is its name, and every request with the cookies that it got. It ends
 /// with the test.
 fn set_cookies(stream: UnixStream) -> Option<()> {
     let mut stream = BufReader::new(stream);
@@ -21,6 +21,7 @@ fn set_cookies(stream: UnixStream) -> Option<()> {
     let got = head.lines().find_map(|line| line.strip_prefix("Cookie: ")).unwrap_or_default();
     let path = head.split(' ').nth(1)?;
     let set = match path.trim_matches('/').split_once('/') {
+        Some(("readable", value)) => format!("Set-Cookie: readable={value}; Path=/\r\n"),
         Some((name, value)) => format!("Set-Cookie: {name}={value}; HttpOnly; Path=/\r\n"),
         None => String::new(),
     };
@@ -29,7 +30,7 @@ fn set_cookies(stream: UnixStream) -> Option<()> {
     stream.get_mut().write_all(answer.as_bytes()).ok()
 }
 
-fn start_application(folder: &Path) -> String {
+pub(super) fn start_application(folder: &Path) -> String {
     let path = folder.join("application.sock");
     let listener = UnixListener::bind(&path).unwrap();
     std::thread::spawn(move || {

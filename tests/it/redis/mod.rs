@@ -4,6 +4,7 @@
 mod cluster;
 mod failover;
 mod group;
+mod hosts;
 mod jars;
 mod sentinels;
 pub(crate) mod server;

@@ -4,6 +4,8 @@
 --   k:KEY   the name of the session of a further key
 --   u:USER  the names of a user's sessions
 --   d:KEY   the event of the end of the session of this key
+--   n:KIND  notes by their keys, and n:KIND:age their times
+--   x:CODE  what a code of a hand-over is good for
 --   e       the events, a stream
 --   key     the sign of the gateways' keys: all have the same
 --   w       what is written to see whether the replicas have everything

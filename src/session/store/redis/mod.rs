@@ -8,6 +8,7 @@
 mod address;
 mod event_id;
 mod link;
+mod notes;
 mod peers;
 mod place;
 mod reader;
@@ -30,7 +31,10 @@ pub(crate) use self::peers::LONGEST as LONGEST_STALENESS;
 use self::peers::{Peers, Said};
 use self::reader::{Reader, Recent};
 use self::records::{Kept, key, lines, user, word};
-use super::{Cursor, End, HostKey, IdleEnd, JarWrite, Page, Record, SessionStore, StoreEvent, Trust, Unavailable, Use};
+use super::{
+    Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, Page, Record, SessionStore, StoreEvent, Trust,
+    Unavailable, Use,
+};
 use crate::values::identity::UserKey;
 use crate::values::mac::{Mac, MacKeys, Purpose};
 use crate::values::session_id::{NoRandomness, SessionId, SessionKey};
@@ -64,6 +68,11 @@ struct Scripts {
     end_if_idle: Code,
     end_all_of: Code,
     scan: Code,
+    put_notes: Code,
+    notes: Code,
+    note: Code,
+    put_code: Code,
+    take_code: Code,
 }
 
 impl Scripts {
@@ -90,6 +99,11 @@ impl Scripts {
             end_if_idle: script(include_str!("end_if_idle.lua")),
             end_all_of: kept(include_str!("end_all_of.lua")),
             scan: script(include_str!("scan.lua")),
+            put_notes: script(include_str!("put_notes.lua")),
+            notes: script(include_str!("notes.lua")),
+            note: script(include_str!("note.lua")),
+            put_code: script(include_str!("put_code.lua")),
+            take_code: kept(include_str!("take_code.lua")),
         }
     }
 }
@@ -198,6 +212,14 @@ impl RedisStore {
         Ok(())
     }
 
+    /// The same, for what others may be without for a while: their answers are older then, and nobody is let in.
+    async fn known_soon(&self, event: &str, said: Said) {
+        let known = self.known(EventId::parse(event), said);
+        if timeout(ACKNOWLEDGING, known).await.is_err() {
+            tracing::debug!("a gateway on the session store has not read yet what this one changed");
+        }
+    }
+
     /// False where the session has ended before it began.
     async fn insert(&self, record: Record) -> Result<bool, Unavailable> {
         let Record { name, further, user: whose, created, last_seen, version, about, jar } = record;
@@ -206,14 +228,6 @@ impl RedisStore {
             call.arg(created.0).arg(last_seen.0).arg(version).arg(about).arg(jar);
         };
         self.shared.link.call(&self.shared.scripts.open, arguments).await
-    }
-
-    /// The same, for what others may be without for a while: their answers are older then, and nobody is let in.
-    async fn known_soon(&self, event: &str, said: Said) {
-        let known = self.known(EventId::parse(event), said);
-        if timeout(ACKNOWLEDGING, known).await.is_err() {
-            tracing::debug!("a gateway on the session store has not read yet what this one changed");
-        }
     }
 
     async fn load_some(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
@@ -371,6 +385,26 @@ impl SessionStore for RedisStore {
             }));
         }
         Ok(ends)
+    }
+
+    async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
+        self.shared.put_notes(notes).await
+    }
+
+    async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
+        self.shared.notes(kind, most).await
+    }
+
+    async fn note(&self, kind: NoteKind, key: &[u8]) -> Result<Option<Note>, Unavailable> {
+        self.shared.note(kind, key).await
+    }
+
+    async fn put_code(&self, code: &[u8; 32], content: &[u8], life: Duration) -> Result<(), Unavailable> {
+        self.shared.put_code(code, content, life).await
+    }
+
+    async fn take_code(&self, code: &[u8; 32]) -> Result<Option<Vec<u8>>, Unavailable> {
+        self.shared.take_code(code).await
     }
 
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {

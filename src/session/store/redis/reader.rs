@@ -189,6 +189,9 @@ fn event(fields: &Fields) -> Option<StoreEvent> {
     if let Some(name) = key_in("n") {
         return Some(StoreEvent::Ended(name));
     }
+    if fields.contains_key("o") {
+        return Some(StoreEvent::Learned);
+    }
     let session = key_in("c")?;
     match fields.get("v") {
         Some(version) => Some(StoreEvent::JarWritten { session, version: version.parse().ok()? }),

@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::time::timeout;
 
 use super::*;
-use crate::session::store::contract::{further, holds, record};
+use crate::session::store::contract::{further, holds, keeps_notes, record, shares_notes};
 
 mod failover_tests;
 #[path = "../../../../tests/it/redis/server.rs"]
@@ -44,6 +44,18 @@ async fn the_server_keeps_the_contract() {
     let (_folder, server) = server();
     let (one, other) = (store_on(&server.socket()).await, store_on(&server.socket()).await);
     timeout(PATIENCE, holds(&one, &other)).await.unwrap();
+    timeout(PATIENCE, keeps_notes(&one)).await.unwrap();
+    timeout(PATIENCE, shares_notes(&one, &other)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_lives_no_longer_than_it_may() {
+    let (_folder, server) = server();
+    let one = store_on(&server.socket()).await;
+    one.put_code(&[0; 32], b"good", Duration::from_secs(30)).await.unwrap();
+    let answer = server.ask(&format!("PTTL {PREFIX}x:{}", "A".repeat(43)));
+    let left: u64 = answer.lines().next().unwrap().trim_start_matches(':').parse().unwrap();
+    assert!((1..=30_000).contains(&left), "{answer}");
 }
 
 /// Sessions belong to a key: a gateway with another one would end them.

@@ -1,0 +1,51 @@
+//! Codes that hand a session over to another host, where the next request may come to another gateway.
+
+use std::sync::Arc;
+
+use super::{Found, SessionTable};
+use crate::session::hand_over::{CODE_LIFE, SharedOffer};
+use crate::session::record::Session;
+use crate::session::store::Unavailable;
+use crate::values::hop::{EnterKey, HopHash};
+use crate::values::session_id::SessionKey;
+use crate::values::time::Moment;
+
+impl SessionTable {
+    /// Whether other gateways serve the same sessions.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.backing.as_ref().is_some_and(|backing| backing.is_shared())
+    }
+
+    /// Has every gateway know a code. Without others nothing is done.
+    ///
+    /// # Errors
+    /// The store has not confirmed it: the code must not be handed out.
+    pub(crate) async fn share_code(
+        &self,
+        code: &EnterKey,
+        session: &Session,
+        host: &str,
+        hop: HopHash,
+    ) -> Result<(), Unavailable> {
+        let Some(backing) = self.backing.as_ref().filter(|backing| backing.is_shared()) else { return Ok(()) };
+        let offer = SharedOffer { session: *session.name(), hop, host: host.into() };
+        backing.put_code(code, &offer.write(), CODE_LIFE).await
+    }
+
+    /// What a shared code is good for. It counts no more from then on, whichever gateway it is shown to.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn take_shared_code(&self, code: &EnterKey) -> Result<Option<SharedOffer>, Unavailable> {
+        let Some(backing) = &self.backing else { return Ok(None) };
+        Ok(backing.take_code(code).await?.and_then(|kept| SharedOffer::read(&kept)))
+    }
+
+    /// The live session of a key that was loaded.
+    pub(crate) fn loaded(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
+        match self.look_up(key, now) {
+            Found::Live(session) | Found::Outdated(session) => Some(session),
+            Found::Over(_) | Found::Absent | Found::Unknown => None,
+        }
+    }
+}
