@@ -61,6 +61,38 @@ async fn the_new_password_counts_and_everything_else_of_the_user_ends() {
 }
 
 #[tokio::test]
+async fn the_session_that_changed_the_password_outlives_the_next_reload() {
+    let (harness, _folder) = harness();
+    let own = harness.sign_in("alice").await;
+    assert_eq!(harness.ask("POST", PAGE, &[FORM, &own], CHANGE).await.status, 200);
+    assert_eq!(harness.gateway.review_sessions().await, 0);
+    assert!(harness.is_signed_in(&own));
+}
+
+/// Or the reload would put the old users in force over the new password.
+#[tokio::test]
+async fn a_change_waits_while_a_reload_reads_the_users() {
+    let (harness, folder) = harness();
+    let own = harness.sign_in("alice").await;
+    let (reading, before) = (harness.gateway.hold_users().await, file(&folder));
+    let lines = [FORM, &own];
+    let mut change = Box::pin(harness.ask("POST", PAGE, &lines, CHANGE));
+    assert!(futures_util::poll!(change.as_mut()).is_pending());
+    // Passwords that were typed later have been checked: the old one has been, too.
+    for _ in 0..2 {
+        harness.sign_in("bob").await;
+    }
+    // A paused clock stands still while a file is written, and else goes on at once.
+    tokio::time::pause();
+    assert!(tokio::time::timeout(Duration::from_secs(1), change.as_mut()).await.is_err(), "the users have changed");
+    tokio::time::resume();
+    assert_eq!(file(&folder), before);
+    drop(reading);
+    assert_eq!(change.await.status, 200);
+    assert_ne!(file(&folder), before);
+}
+
+#[tokio::test]
 async fn nothing_changes_without_the_old_password_and_a_fit_new_one() {
     let (harness, folder) = harness();
     let (own, other, before) = (harness.sign_in("alice").await, harness.sign_in("alice").await, file(&folder));
