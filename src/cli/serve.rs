@@ -104,7 +104,10 @@ async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Resul
     let listeners = listener::bind_or_take(&settings.server.listen, &mut inherited);
     let listeners = listeners.map_err(|error| not_listening(&log, &path, &error))?;
     for place in inherited.left() {
-        tracing::warn!(%place, "a socket was handed over that `listen` does not name: no connections are accepted there");
+        tracing::warn!(
+            %place,
+            "a socket was handed over that `listen` does not name: no connections are accepted there"
+        );
     }
     run(Some(path), settings, kept, log, listeners, signals).await
 }
