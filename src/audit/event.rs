@@ -28,6 +28,17 @@ pub(crate) enum Event<'a> {
         /// With what.
         device: Device,
     },
+    /// A session was opened on another own host.
+    HostEntered {
+        /// Who.
+        user: &'a str,
+        /// Which session.
+        session: Option<Handle>,
+        /// From where.
+        client: ClientAddress,
+        /// The host.
+        host: &'a str,
+    },
     /// A sign-in was refused. Programs that ban addresses read this line (`deploy/fail2ban`): what comes from
     /// outside stands at its end, behind everything that they look at.
     SignInRefused {
@@ -102,6 +113,7 @@ impl Event<'_> {
         match self {
             Self::SignInRefused { .. } | Self::LikelyProxy { .. } => true,
             Self::SignedIn { .. }
+            | Self::HostEntered { .. }
             | Self::PasswordChanged { .. }
             | Self::Ended { .. }
             | Self::ApplicationLogout { .. }
@@ -119,7 +131,8 @@ impl Event<'_> {
             Self::Ended { cause, receipt, .. } => metrics.ended(*cause, receipt),
             Self::Reloaded { .. } => metrics.reloaded(false),
             Self::ReloadRefused { .. } => metrics.reloaded(true),
-            Self::PasswordChanged { .. }
+            Self::HostEntered { .. }
+            | Self::PasswordChanged { .. }
             | Self::LikelyProxy { .. }
             | Self::ApplicationLogout { .. }
             | Self::Operation(_) => {}
@@ -137,10 +150,8 @@ impl Event<'_> {
     pub(super) fn write_fields(&self, at: WallTime, line: &mut LogLine<'_>) {
         line.word(key!("time"), &timestamp::rfc3339(at));
         match self {
-            Self::SignedIn { .. }
-            | Self::SignInRefused { .. }
-            | Self::PasswordChanged { .. }
-            | Self::LikelyProxy { .. } => self.write_sign_in(line),
+            Self::SignedIn { .. } | Self::SignInRefused { .. } | Self::LikelyProxy { .. } => self.write_sign_in(line),
+            Self::HostEntered { .. } | Self::PasswordChanged { .. } => self.write_session(line),
             Self::Ended { .. }
             | Self::ApplicationLogout { .. }
             | Self::Reloaded { .. }
@@ -165,13 +176,6 @@ impl Event<'_> {
                 line.word(key!("reason"), reason.id());
                 line.value(key!("user"), user);
             }
-            Self::PasswordChanged { user, session, client, ended } => {
-                line.word(key!("event"), "password_changed");
-                line.value(key!("user"), user);
-                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
-                line.client(key!("client"), *client);
-                line.number(key!("sessions_ended"), *ended as u64);
-            }
             Self::LikelyProxy { client } => {
                 line.word(key!("event"), "likely_proxy");
                 line.client(key!("client"), *client);
@@ -181,7 +185,36 @@ impl Event<'_> {
                 );
                 line.value(key!("write"), format!("trusted_proxies = [\"{client}\"]"));
             }
-            Self::Ended { .. }
+            Self::HostEntered { .. }
+            | Self::PasswordChanged { .. }
+            | Self::Ended { .. }
+            | Self::ApplicationLogout { .. }
+            | Self::Operation(_)
+            | Self::Reloaded { .. }
+            | Self::ReloadRefused { .. } => {}
+        }
+    }
+
+    fn write_session(&self, line: &mut LogLine<'_>) {
+        match self {
+            Self::HostEntered { user, session, client, host } => {
+                line.word(key!("event"), "host_entered");
+                line.value(key!("user"), user);
+                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
+                line.client(key!("client"), *client);
+                line.value(key!("host"), host);
+            }
+            Self::PasswordChanged { user, session, client, ended } => {
+                line.word(key!("event"), "password_changed");
+                line.value(key!("user"), user);
+                line.optional(key!("session"), session.as_ref().map(Handle::as_str));
+                line.client(key!("client"), *client);
+                line.number(key!("sessions_ended"), *ended as u64);
+            }
+            Self::SignedIn { .. }
+            | Self::SignInRefused { .. }
+            | Self::LikelyProxy { .. }
+            | Self::Ended { .. }
             | Self::ApplicationLogout { .. }
             | Self::Operation(_)
             | Self::Reloaded { .. }
@@ -221,6 +254,7 @@ impl Event<'_> {
                 line.number(key!("problems"), *problems as u64);
             }
             Self::SignedIn { .. }
+            | Self::HostEntered { .. }
             | Self::SignInRefused { .. }
             | Self::PasswordChanged { .. }
             | Self::LikelyProxy { .. }

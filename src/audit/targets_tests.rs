@@ -102,6 +102,11 @@ fn of_sessions<'a>(
                 "method": "password", "device": device.to_string() })),
         ),
         (
+            Event::HostEntered { user: "alice", session: Some(id.key().handle()), client, host: "shop.test" },
+            Some(json!({ "event": "host_entered", "user": "alice", "session": handle, "client": "unix",
+                "host": "shop.test" })),
+        ),
+        (
             refused("a\u{1b}[31m\"b"),
             Some(json!({ "event": "sign_in_refused", "client": "unix", "reason": "too_many_attempts",
                 "user": "a\u{1b}[31m\"b" })),

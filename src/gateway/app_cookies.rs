@@ -35,11 +35,11 @@ pub(super) struct Passed {
     pub(super) expire: Vec<BrowserCookie>,
 }
 
-/// What a browser still holds of ended sessions whose keys it shows.
-#[derive(Debug, Default)]
+/// What a browser still holds of ended sessions: of those whose keys it shows, and of those before its live one.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Owed {
     pub(super) cookies: Vec<BrowserCookie>,
-    keys: Vec<SessionKey>,
+    pub(super) keys: Vec<SessionKey>,
     host: Box<str>,
 }
 
@@ -54,6 +54,17 @@ impl Owed {
         }
     }
 
+    /// The same of the key of a live session: what was left over when its browser was told the last time, and was not
+    /// given to it again by this session.
+    pub(super) fn look_up_live(&mut self, key: &SessionKey, session: &Session, host: &str, debts: &Debts) {
+        if debts.is_empty() {
+            return;
+        }
+        self.look_up(key, host, debts);
+        let given = session.vault().map(|vault| vault.remembered(host)).unwrap_or_default();
+        self.cookies.retain(|cookie| !given.contains(cookie));
+    }
+
     /// A session that is over, and has not left the table yet.
     pub(super) fn look_into(&mut self, over: &Session, host: &str) {
         self.cookies.extend(over.vault().map(|vault| vault.remembered(host)).unwrap_or_default());
@@ -62,21 +73,31 @@ impl Owed {
     /// Tells the browser, unless caches may keep this answer.
     pub(super) fn tell(&mut self, assembled: &Assembled, reply: &mut Reply) {
         let no_store = reply.headers.iter().any(|(name, value)| name == CACHE_CONTROL && value == "no-store");
-        if no_store { tell(&self.cookies, assembled, reply) } else { self.keys.clear() }
+        if no_store {
+            self.cookies = tell(&self.cookies, assembled, reply);
+        }
     }
 
-    /// What was looked up is settled, unless the request is to be judged again.
+    /// Takes out what an application's answer will tell the browser.
+    fn take_first(&mut self, assembled: &Assembled) -> Vec<BrowserCookie> {
+        let (_, told) = expire(&self.cookies, assembled.hosts.scheme() == Scheme::Https);
+        self.cookies.drain(..told).collect()
+    }
+
+    /// What was told is settled, unless the request is to be judged again. What is left is told the next time.
     pub(super) fn settle(&self, debts: &Debts) {
-        self.keys.iter().for_each(|key| debts.settle(key, &self.host));
+        self.keys.iter().for_each(|key| debts.leave(key, &self.host, &self.cookies));
     }
 }
 
 /// Makes the browser that gets this answer forget these. The gateway's own cookies come after them: of several
-/// cookies that one answer deletes, curl 7.88, which Debian 12 has, deletes the last one only.
-pub(super) fn tell(cookies: &[BrowserCookie], assembled: &Assembled, reply: &mut Reply) {
-    let lines = expire(cookies, assembled.hosts.scheme() == Scheme::Https);
+/// cookies that one answer deletes, curl 7.88, which Debian 12 has, deletes the last one only. Answers what did not
+/// fit.
+pub(super) fn tell(cookies: &[BrowserCookie], assembled: &Assembled, reply: &mut Reply) -> Vec<BrowserCookie> {
+    let (lines, told) = expire(cookies, assembled.hosts.scheme() == Scheme::Https);
     let first = reply.headers.iter().position(|(name, _)| name == SET_COOKIE).unwrap_or(reply.headers.len());
     reply.headers.splice(first..first, lines.into_iter().map(|line| (SET_COOKIE, line)));
+    cookies.get(told..).unwrap_or_default().to_vec()
 }
 
 /// Makes the application's `Cookie` line. `owed`: what the browser holds of sessions that ended without it.
@@ -84,7 +105,7 @@ pub(super) fn pass(
     facts: &RequestFacts<'_>,
     permit: &Permit,
     cookies: ApplicationCookies,
-    owed: Vec<BrowserCookie>,
+    owed: &mut Owed,
     assembled: &Assembled,
 ) -> Result<Passed, Refusal> {
     let route = permit.route();
@@ -92,11 +113,11 @@ pub(super) fn pass(
         let touched = session.vault().is_some() || !route.learned.is_empty();
         if touched { session.open_vault() } else { None }
     });
-    if vault.is_none() && owed.is_empty() {
-        return Ok(Passed { cookies, expire: owed });
+    if vault.is_none() && owed.cookies.is_empty() {
+        return Ok(Passed { cookies, expire: Vec::new() });
     }
     let line = browsers_line(facts, &cookies);
-    let withheld = withhold(&owed, line);
+    let withheld = withhold(&owed.cookies, line);
     let browsers = withheld.as_deref().unwrap_or(line);
     let made = vault.map_or_else(RequestCookies::default, |vault| {
         let path = facts.target.path().text().as_bytes();
@@ -111,7 +132,7 @@ pub(super) fn pass(
         Some(line) if line.is_empty() => ApplicationCookies::Nothing,
         Some(line) => ApplicationCookies::Line(line),
     };
-    Ok(Passed { cookies, expire: [owed, made.expire].concat() })
+    Ok(Passed { cookies, expire: [owed.take_first(assembled), made.expire].concat() })
 }
 
 /// What the applications of a host keep from scripts and this browser may hold.
@@ -206,7 +227,9 @@ impl Forward {
         let Some(AnswerCookies { passes, expire: further }) = self.judge_cookies(&theirs, request) else {
             return CookieEdits { lines: vec![HeaderEdit::Remove(SET_COOKIE)], expires: false };
         };
-        let expired = expire(&[&*self.expire, &*further].concat(), self.assembled.hosts.scheme() == Scheme::Https);
+        // What does not fit beside what was owed is withheld from the application all the same.
+        let expired = [&*self.expire, &*further].concat();
+        let (expired, _) = expire(&expired, self.assembled.hosts.scheme() == Scheme::Https);
         let passed = theirs.iter().zip(&passes).filter(|(_, passes)| **passes).map(|(line, _)| *line);
         if expired.is_empty() && passed.clone().count() == lines.len() {
             return CookieEdits::default();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::sign_in_out::{OwnSessions, SignInOut, SignInOutRequest};
 use super::sign_out::sign_out;
-use super::{Gateway, answers, app_cookies, to_the_end};
+use super::{Gateway, answers, to_the_end};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
@@ -25,7 +25,7 @@ impl Gateway {
         let done = self.carry_out(&request, body).await;
         let broken_down = || answers::refusal_for(&request.assembled, request.reader, &Reason::Internal.into());
         let mut reply = done.unwrap_or_else(broken_down);
-        app_cookies::tell(&request.forgotten(&self.pipeline.debts), &request.assembled, &mut reply);
+        request.make_forget(&mut reply, &self.pipeline.debts);
         reply
     }
 

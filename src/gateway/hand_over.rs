@@ -12,6 +12,7 @@ use super::assembled::Assembled;
 use super::built_in_pages::signed_in_page;
 use super::elsewhere::{self, Asked, Entering};
 use super::sign_in_out::SignInOutRequest;
+use crate::audit::Event;
 use crate::login::sign_in::take_over_cookies;
 use crate::logout::ending::Carried;
 use crate::logout::run::Which;
@@ -91,6 +92,7 @@ impl Gateway {
         };
         match entered {
             Ok((session, id)) => {
+                request.note_opened(&session);
                 let cookie = id.map(|id| (SET_COOKIE, assembled.cookie.set(&id)));
                 let mut reply = entered_page(request, &session, &entering.next);
                 reply.headers.extend([(SET_COOKIE, assembled.cookie.expire_hop())].into_iter().chain(cookie));
@@ -116,6 +118,9 @@ impl Gateway {
         if !added.map_err(|Unavailable| Reason::StoreUnavailable)? {
             return Err(Reason::HandOverRefused);
         }
+        let (identity, client) = (session.identity(), request.client);
+        let event = Event::HostEntered { user: identity.user(), session: session.handle(), client, host };
+        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
         let others: Vec<_> = request.sessions.iter().filter(|other| !Arc::ptr_eq(other, &session)).cloned().collect();
         if !others.is_empty() {
             take_over_cookies(&session, &others);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Gateway;
-use super::app_cookies;
+use super::app_cookies::{self, Owed};
 use super::assembled::Assembled;
 use super::built_in_pages;
 use super::forward::Forward;
@@ -18,7 +18,6 @@ use crate::routes::access::Access;
 use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::values::reason::Refusal;
-use crate::vault::browser_cookie::BrowserCookie;
 
 /// Whether a request is for such a link, and its sender may have something to end here. Who is not signed in here may
 /// be at an application that asks for nothing, or knows a password by itself.
@@ -36,7 +35,7 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        owed: &[BrowserCookie],
+        owed: &Owed,
     ) -> Result<BuiltInAnswer, Refusal> {
         let ends = matches!(LogoutRequest::read(facts, &assembled.hosts, assembled.logout.get), LogoutRequest::End(_));
         let goes_on = ends && route.logout.passes_on;
@@ -56,14 +55,14 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        owed: &[BrowserCookie],
+        owed: &Owed,
     ) -> Option<Box<Forward>> {
         let hold = requester.session.clone()?.hold(cut)?;
         let Decision::Allow(permit) = permit::decide(facts, &assembled.hosts, route, Some(hold), Proof::Cookie) else {
             return None;
         };
         let resources = resources::edits(facts, route, assembled).ok()?;
-        let passed = app_cookies::pass(facts, &permit, requester.cookies.clone(), owed.to_vec(), assembled).ok()?;
+        let passed = app_cookies::pass(facts, &permit, requester.cookies.clone(), &mut owed.clone(), assembled).ok()?;
         Some(self.forward(facts, permit, resources, passed, requester.at, assembled))
     }
 }

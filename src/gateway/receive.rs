@@ -32,7 +32,6 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
-use crate::vault::browser_cookie::BrowserCookie;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -177,7 +176,7 @@ impl Gateway {
         match &mut received {
             Received::Forward(forward) => forward.generation = generation,
             Received::Answer(reply) => judged.owed.tell(&assembled, reply),
-            Received::BuiltIn(request) => request.owed = std::mem::take(&mut judged.owed.cookies),
+            Received::BuiltIn(request) => request.owed = std::mem::take(&mut judged.owed),
             // It is judged again, and what is owed still is.
             Received::Wait(_) => return received,
         }
@@ -228,8 +227,7 @@ impl Gateway {
         };
         exchange.note_route(route);
         if own_link::is_asked(&facts, &requester, route) {
-            let owed = &judged.owed.cookies;
-            return Ok(self.leave(&facts, requester, route, cut, assembled, owed)?.into());
+            return Ok(self.leave(&facts, requester, route, cut, assembled, &judged.owed)?.into());
         }
         let mut proof = Proof::Cookie;
         if route.basic && requester.session.is_none() {
@@ -249,8 +247,7 @@ impl Gateway {
                 }
             }
         }
-        let owed = std::mem::take(&mut judged.owed.cookies);
-        self.admit(&facts, requester, route, cut, assembled, (proof, owed))
+        self.admit(&facts, requester, route, cut, assembled, (proof, &mut judged.owed))
     }
 
     /// Registers with the session first, and decides only then: an end that comes in between is seen.
@@ -261,7 +258,7 @@ impl Gateway {
         route: &Arc<Route>,
         cut: &Arc<Cut>,
         assembled: &Arc<Assembled>,
-        (proof, owed): (Proof, Vec<BrowserCookie>),
+        (proof, owed): (Proof, &mut Owed),
     ) -> Result<Received, Refusal> {
         service_worker::script(facts, route, &assembled.own_pages)?;
         let known = requester.is_known();
@@ -289,7 +286,6 @@ impl Gateway {
                 if strays {
                     answers::expire_cookies(assembled, &mut reply);
                 }
-                app_cookies::tell(&owed, assembled, &mut reply);
                 Ok(Received::Answer(reply))
             }
         }

@@ -74,6 +74,7 @@ impl Gateway {
                 Found::Live(live) if !named.opens => others.push(live),
                 // A session has several keys, and may be named by more than one of them.
                 Found::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
+                    owed.look_up_live(&named.key, &live, host, debts);
                     session = Some(live);
                 }
                 Found::Live(live) => rivals.push(live),

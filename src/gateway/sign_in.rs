@@ -52,6 +52,7 @@ impl Gateway {
         match self.sign_in_flow(assembled, &assembled.terms()).sign_in(&presented, browser).await {
             Ok(signed_in) => match self.signed_in_too_late(assembled, &signed_in.session).await {
                 None => {
+                    request.note_opened(&signed_in.session);
                     let next = elsewhere::landing(&next, request.host, assembled);
                     self::signed_in(request, &signed_in, &next)
                 }

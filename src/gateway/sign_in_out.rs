@@ -1,11 +1,11 @@
 //! Signing in and out, and what else a user changes: the request for it, with all that the work needs.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::CONTENT_TYPE;
 
 use super::answers::Audience;
-use super::app_cookies;
+use super::app_cookies::{self, Owed};
 use super::assembled::Assembled;
 use super::elsewhere::{Asked, Entering};
 use super::forward::Forward;
@@ -52,7 +52,9 @@ pub(crate) struct SignInOutRequest {
     pub(super) known: Vec<KnownBrowser>,
     pub(super) device: Device,
     /// What the browser has to forget, whatever comes of the request: cookies of sessions that ended without it.
-    pub(super) owed: Vec<BrowserCookie>,
+    pub(super) owed: Owed,
+    /// The session that came of it, where it opened one.
+    pub(super) opened: OnceLock<Arc<Session>>,
     /// Cookies that applications keep from scripts and that this browser may hold: a logout expires them.
     pub(super) held: Vec<BrowserCookie>,
     /// What a logout tells applications of this request, where any of them is asked to sign out.
@@ -98,6 +100,12 @@ impl SignInOutRequest {
             | SignInOut::ChangePassword(_)
             | SignInOut::OwnSessions(_, OwnSessions::End) => self.assembled.login.body_limit,
         }
+    }
+
+    /// Notes the session that the answer gives the browser the key of.
+    pub(super) fn note_opened(&self, session: &Arc<Session>) {
+        // A request opens one.
+        let _ = self.opened.set(Arc::clone(session));
     }
 
     /// The word for the access line.
@@ -150,7 +158,8 @@ pub(super) fn sign_in_out_request(
         leaving,
         onward: None,
         last: None,
-        owed: Vec::new(),
+        owed: Owed::default(),
+        opened: OnceLock::new(),
         assembled: Arc::clone(assembled),
         host: facts.host,
         has_cookie: requester.presented,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use http::header::SET_COOKIE;
 
 use super::Gateway;
-use super::app_cookies::host_name;
+use super::app_cookies::{self, host_name};
 use super::sign_in_out::{SignInOutRequest, read_form};
 use crate::logout::answer::{self, ResponseStyle};
 use crate::logout::browser_request::{BrowserRequest, CookieLine};
@@ -17,7 +18,6 @@ use crate::values::own_hosts::HostId;
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::session_id::SessionKey;
-use crate::vault::browser_cookie::BrowserCookie;
 use crate::vault::debts::Debts;
 use crate::vault::request::withhold;
 
@@ -54,23 +54,32 @@ impl Gateway {
 }
 
 impl SignInOutRequest {
-    /// Cookies of applications that the browser has to forget: those of the sessions that are over now. The answer
-    /// tells it, so nothing of this host is owed to it any more.
-    pub(super) fn forgotten(&self, debts: &Debts) -> Vec<BrowserCookie> {
+    /// Tells the browser to forget cookies of applications: those of the sessions that are over now. What does not fit
+    /// into the answer is told by the next ones: to whoever shows the key of the new session, or else that of the one
+    /// that is over, which the browser then keeps until it knows everything. It opens nothing.
+    pub(super) fn make_forget(&self, reply: &mut Reply, debts: &Debts) {
         let host = host_name(&self.assembled, self.host);
-        let mut all = self.owed.clone();
+        let (mut all, mut over_keys) = (self.owed.cookies.clone(), self.owed.keys.clone());
         for over in self.sessions.iter().filter(|session| session.has_ended()) {
             all.extend(over.vault().map(|vault| vault.remembered(host)).unwrap_or_default());
-            over.keys().iter().for_each(|key| debts.settle(key, host));
+            over_keys.extend(over.keys());
         }
         all.extend(self.held.iter().cloned());
-        all
+        let left = app_cookies::tell(&all, &self.assembled, reply);
+        let opened = self.opened.get().map(|session| session.keys()).unwrap_or_default();
+        let left_to_over = if opened.is_empty() { left.as_slice() } else { &[] };
+        over_keys.iter().for_each(|key| debts.leave(key, host, left_to_over));
+        opened.iter().for_each(|key| debts.leave(key, host, &left));
+        if !left_to_over.is_empty() && !over_keys.is_empty() {
+            let expired = self.assembled.cookie.expire();
+            reply.headers.retain(|(name, line)| name != SET_COOKIE || !expired.contains(line));
+        }
     }
 
     /// What applications hear of a logout, where there are any that are asked to sign out.
     fn for_applications(&self) -> Option<Arc<BrowserRequest>> {
         let mut request = self.leaving.clone()?;
-        if let Some(left) = withhold(&self.owed, &request.cookies.0) {
+        if let Some(left) = withhold(&self.owed.cookies, &request.cookies.0) {
             request.cookies = CookieLine(left);
         }
         Some(Arc::new(request))

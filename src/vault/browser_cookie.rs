@@ -67,21 +67,19 @@ impl BrowserCookie {
     }
 }
 
-/// The `Set-Cookie` lines that make a browser forget these, at most [`MOST_BYTES`]. `https`: whether it speaks https.
-pub(crate) fn expire(cookies: &[BrowserCookie], https: bool) -> Vec<HeaderValue> {
-    let mut room = MOST_BYTES;
-    let mut lines = Vec::new();
-    for line in cookies.iter().flat_map(|cookie| cookie.lines(https)) {
-        match room.checked_sub(line.len()) {
-            Some(rest) => room = rest,
-            None => {
-                tracing::warn!(left = cookies.len(), "not all cookies of an application fit into one answer");
-                break;
-            }
+/// The `Set-Cookie` lines that make a browser forget the first of these, and how many of them: as many as fit into one
+/// answer, and one at least. `https`: whether the browser speaks https.
+pub(crate) fn expire(cookies: &[BrowserCookie], https: bool) -> (Vec<HeaderValue>, usize) {
+    let (mut lines, mut size) = (Vec::new(), 0);
+    for (told, cookie) in cookies.iter().enumerate() {
+        let further: Vec<_> = cookie.lines(https).collect();
+        size += further.iter().map(HeaderValue::len).sum::<usize>();
+        if size > MOST_BYTES && told > 0 {
+            return (lines, told);
         }
-        lines.push(line);
+        lines.extend(further);
     }
-    lines
+    (lines, cookies.len())
 }
 
 #[cfg(test)]
@@ -102,15 +100,21 @@ mod tests {
             ("a=b; Partitioned; Path=/x", true, &["a=; Max-Age=0; Path=/x; Secure; Partitioned"]),
         ];
         for (line, https, want) in cases {
-            assert_eq!(expire(&[cookie(line)], https), want, "{line}");
+            assert_eq!(expire(&[cookie(line)], https).0, want, "{line}");
         }
     }
 
     #[test]
     fn one_answer_has_a_limit() {
         let many: Vec<_> = (0..100).map(|n| cookie(&format!("a{n}{}=b", "x".repeat(80)))).collect();
-        let lines = expire(&many, true);
+        let (lines, told) = expire(&many, true);
         let length: usize = lines.iter().map(HeaderValue::len).sum();
-        assert!(lines.len() > 10 && length <= MOST_BYTES && length > MOST_BYTES - 200, "{length}");
+        assert!(told > 10 && length <= MOST_BYTES && length > MOST_BYTES - 200, "{length}");
+        assert_eq!(lines.len(), told);
+        let of_domain: Vec<_> = (0..100).map(|n| cookie(&format!("a{n}=b; Domain=shop.test"))).collect();
+        let (lines, told) = expire(&of_domain, true);
+        assert_eq!(lines.len(), 2 * told, "both forms of a cookie are in the same answer");
+        let long = cookie(&format!("{}=b", "x".repeat(4000)));
+        assert_eq!(expire(&[long.clone(), long], true).1, 1, "what fits into no answer is in one of its own");
     }
 }

@@ -15,6 +15,10 @@ use crate::values::time::{Clock, Moment};
 
 /// Keys of ended sessions. One more takes the place of the oldest: some 20 MiB at most.
 pub(crate) const MOST: usize = 10_000;
+/// Cookies of one key and host.
+const MOST_COOKIES: usize = 256;
+/// Cookies of a key in the average. Beyond that the oldest keys make room.
+const AVERAGE: usize = 32;
 /// Keys of which the store does not know the last. Beyond that it keeps some debts too long: a browser is told twice.
 const MOST_UNSAVED: usize = 2 * MOST;
 
@@ -32,6 +36,8 @@ pub(crate) struct Debts {
 #[derive(Debug, Default)]
 struct Table {
     by_key: HashMap<SessionKey, Debt>,
+    /// How many cookies there are in all.
+    cookies: usize,
     /// Keys with the moments of their ends, the oldest first.
     order: VecDeque<(Moment, SessionKey)>,
     /// Keys of which the store does not have what is here.
@@ -47,6 +53,12 @@ struct Debt {
     at: Moment,
     /// The cookies of each host.
     hosts: InBrowser,
+}
+
+impl Debt {
+    fn len(&self) -> usize {
+        self.hosts.iter().map(|(_, cookies)| cookies.len()).sum()
+    }
 }
 
 type InBrowser = Vec<(Box<str>, Vec<BrowserCookie>)>;
@@ -105,9 +117,11 @@ impl Debts {
         })
     }
 
-    /// The browser that shows this key has been told to forget the cookies of this host.
-    pub(crate) fn settle(&self, key: &SessionKey, host: &str) {
-        self.change(|table| table.settle(key, host));
+    /// The browser that shows this key has been told to forget the cookies of this host but these. It may be the key of
+    /// the next session, too.
+    pub(crate) fn leave(&self, key: &SessionKey, host: &str, left: &[BrowserCookie]) {
+        let (now, left) = (self.clock.now(), left.get(..MOST_COOKIES).unwrap_or(left));
+        self.change(|table| table.leave(key, host, now, left));
     }
 
     /// What the store does not know of these keys. From now on it is taken to know it: see [`Debts::note_unsaved`].
@@ -152,35 +166,58 @@ impl Debts {
         let mut table = self.table.lock();
         table.forget_before(oldest);
         let done = what(&mut table);
-        while table.by_key.len() > MOST && table.forget_oldest() {}
+        while (table.by_key.len() > MOST || table.cookies > MOST * AVERAGE) && table.forget_oldest() {}
         self.count.store(table.by_key.len(), Ordering::Release);
         done
     }
 }
 
 impl Table {
-    fn owe(&mut self, key: SessionKey, at: Moment, hosts: &[(Box<str>, Vec<BrowserCookie>)]) {
-        match self.by_key.insert(key, Debt { at, hosts: hosts.to_vec() }) {
-            // Noted before the end, and the end came.
-            Some(same) if same.hosts == hosts => {
-                self.by_key.insert(key, same);
-                return;
+    /// Adds these: what was noted before the end, and what was left over from another session, stands.
+    fn owe(&mut self, key: SessionKey, at: Moment, more: &[(Box<str>, Vec<BrowserCookie>)]) {
+        let mut hosts = self.by_key.get(&key).map(|debt| debt.hosts.clone()).unwrap_or_default();
+        for (host, cookies) in more {
+            match hosts.iter_mut().find(|(other, _)| other == host) {
+                Some((_, known)) => {
+                    let missing: Vec<_> = cookies.iter().filter(|cookie| !known.contains(cookie)).cloned().collect();
+                    known.extend(missing);
+                    known.truncate(MOST_COOKIES);
+                }
+                None => hosts.push((host.clone(), cookies.clone())),
             }
-            Some(_) => self.order.retain(|(_, other)| *other != key),
-            None => {}
         }
-        self.order.push_back((at, key));
+        self.put(key, Debt { at, hosts });
+    }
+
+    fn leave(&mut self, key: &SessionKey, host: &str, at: Moment, left: &[BrowserCookie]) {
+        let (mut hosts, at) = self.by_key.get(key).map_or((Vec::new(), at), |debt| (debt.hosts.clone(), debt.at));
+        hosts.retain(|(other, _)| **other != *host);
+        if !left.is_empty() {
+            hosts.push((host.into(), left.to_vec()));
+        }
+        self.put(*key, Debt { at, hosts });
+    }
+
+    fn put(&mut self, key: SessionKey, debt: Debt) {
+        let before = self.by_key.get(&key);
+        if before.map(|before| &before.hosts).unwrap_or(&Vec::new()) == &debt.hosts {
+            return;
+        }
+        if before.is_some() {
+            self.order.retain(|(_, other)| *other != key);
+        }
+        self.take(&key);
+        if !debt.hosts.is_empty() {
+            self.order.push_back((debt.at, key));
+            self.cookies += debt.len();
+            self.by_key.insert(key, debt);
+        }
         self.note_change(key);
     }
 
-    fn settle(&mut self, key: &SessionKey, host: &str) {
-        let Some(debt) = self.by_key.get_mut(key) else { return };
-        debt.hosts.retain(|(other, _)| **other != *host);
-        if debt.hosts.is_empty() {
-            self.by_key.remove(key);
-            self.order.retain(|(_, other)| other != key);
-        }
-        self.note_change(*key);
+    fn take(&mut self, key: &SessionKey) {
+        let gone = self.by_key.remove(key);
+        self.cookies -= gone.map_or(0, |debt| debt.len());
     }
 
     fn forget_before(&mut self, moment: Moment) {
@@ -189,7 +226,7 @@ impl Table {
 
     fn forget_oldest(&mut self) -> bool {
         let Some((_, key)) = self.order.pop_front() else { return false };
-        self.by_key.remove(&key);
+        self.take(&key);
         self.note_change(key);
         true
     }
@@ -249,10 +286,10 @@ mod tests {
         assert!(debts.of(&key(), "app.test").is_empty() && debts.of(&one, "x.test").is_empty());
         assert_eq!(debts.of(&one, "app.test"), owed("a")[0].1);
         assert_eq!(debts.of(&one, "app.test").len(), 1, "asking settles nothing");
-        debts.settle(&one, "app.test");
+        debts.leave(&one, "app.test", &[]);
         assert!(debts.of(&one, "app.test").is_empty());
         assert_eq!(debts.of(&one, "shop.test").len(), 1);
-        debts.settle(&one, "shop.test");
+        debts.leave(&one, "shop.test", &[]);
         hands.advance(Duration::from_secs(60));
         assert_eq!(debts.of(&other, "app.test").len(), 1);
         hands.advance(Duration::from_secs(1));
@@ -295,9 +332,9 @@ mod tests {
         restarted.restore(both);
         assert_eq!(restarted.of(&other, "shop.test"), owed("b")[1].1);
         assert!(restarted.take_unsaved(10).is_empty(), "the store has them");
-        restarted.settle(&one, "app.test");
+        restarted.leave(&one, "app.test", &[]);
         assert_eq!(restarted.take_unsaved(10).len(), 1);
-        restarted.settle(&one, "shop.test");
+        restarted.leave(&one, "shop.test", &[]);
         let settled = restarted.take_unsaved(10);
         assert!(settled.len() == 1 && settled[0].key == one && settled[0].content.is_empty());
         hands.advance(Duration::from_secs(31));

@@ -12,7 +12,7 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    fn line(&self, target: &str) -> String {
+    pub(super) fn line(&self, target: &str) -> String {
         let pairs = self.cookies.iter().filter(|[_, path, _]| target.starts_with(path.as_str()));
         pairs.map(|[name, _, value]| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }

@@ -401,6 +401,7 @@ async fn codes_and_hops_are_in_no_log() {
     let _ = alice.visit(&harness, &code).await;
     let secret = code.split("code=").nth(1).unwrap().split('&').next().unwrap();
     let lines = harness.lines.lock().join("\n");
+    assert!(lines.contains("event=host_entered user=alice session=") && lines.contains("host=shop.test"), "{lines}");
     assert!(lines.contains("/.exeunt/enter") && !lines.contains(secret) && !lines.contains(&hop), "{lines}");
     let Shown::Page(reply) = alice.step(&harness, "GET", "http://blog.test/x", "").await else { panic!() };
     let login = header(&reply, "location").unwrap().to_owned();

@@ -41,6 +41,7 @@ use crate::values::time::{Clock, ManualClock};
 
 mod app_cookies;
 mod app_cookies_kept;
+mod app_cookies_many;
 mod app_cookies_real;
 mod basic;
 mod clearing;
