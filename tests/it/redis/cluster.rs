@@ -60,6 +60,12 @@ impl Cluster {
         [gateway_with(&session), gateway_with(&session)]
     }
 
+    /// How many sessions the node of the slot has.
+    fn sessions(&self) -> usize {
+        let keys = self.nodes[self.owner].server.ask(&format!("CLUSTER GETKEYSINSLOT {} 1000", self.slot));
+        keys.lines().filter(|key| key.starts_with("{exeunt}:s:")).count()
+    }
+
     /// Moves so many of the store's keys to another node; whether there were any.
     fn move_keys(&self, to: usize, count: u32) -> bool {
         let owner = &self.nodes[self.owner].server;
@@ -112,6 +118,7 @@ fn the_slot_of_the_store_moves_to_another_node() {
     cluster.nodes[to].server.ask(&format!("CLUSTER SETSLOT {slot} IMPORTING {from_id}"));
     cluster.nodes[from].server.ask(&format!("CLUSTER SETSLOT {slot} MIGRATING {to_id}"));
     assert!(!sign_out(a.path(), &outside), "an end of half of the keys");
+    assert_eq!(cluster.sessions(), 3, "an end that was refused was done by half");
     while cluster.move_keys(to, 1) {
         assert_eq!(status(b.path(), &unknown), Some(503), "half of the keys are taken for all of them");
         assert!([Some(200), Some(503)].contains(&status(b.path(), &known)));

@@ -275,7 +275,8 @@ impl Link {
 }
 
 /// A call of a script, with the two keys that each of them has. The first one never exists and the second one always
-/// does: so a Cluster that moves their slot to another node refuses the call, and no script sees half of the sessions.
+/// does: so a Cluster that moves their slot to another node refuses the call at once. Without that it would refuse in
+/// the middle of the script, at the first key that is missing, and the script would be done by half.
 pub(super) fn invocation(script: &Script) -> ScriptInvocation<'_> {
     let mut call = script.key(PREFIX);
     call.key(EVENTS);
