@@ -39,8 +39,8 @@ const CALLS_LIMIT: f64 = 2.01;
 /// With a million sessions a request may cost this much more than with a thousand.
 const MANY_SESSIONS_LIMIT: f64 = 1.02;
 
-/// The limit of the costliest path, as a multiple of a signed-in request. The aim is 5.
-const COSTLIEST_PATH_LIMIT: f64 = 7.5;
+/// The limit of the costliest path, as a multiple of a signed-in request.
+const COSTLIEST_PATH_LIMIT: f64 = 5.0;
 
 const HELP: &str = "\
 Counts the instructions of a request: cargo bench --bench instructions [-- OPTIONS] [SCENARIO]...

@@ -34,7 +34,7 @@ const SILENT: bool = false;
 const LOGGING: bool = true;
 
 /// All of them, in the order of the table.
-pub const SCENARIOS: [Scenario; 16] = [
+pub const SCENARIOS: [Scenario; 17] = [
     Scenario::new("page", "signed in, 1,000 sessions", SILENT, 1000, Request::Page),
     Scenario::new("page-logged", "the same, with an access line", LOGGING, 1000, Request::Page),
     Scenario::new("page-million", "signed in, 1,000,000 sessions", SILENT, 1_000_000, Request::Page),
@@ -45,9 +45,10 @@ pub const SCENARIOS: [Scenario; 16] = [
     Scenario::path("path-plain", "a long ordinary path", "/a", "/a"),
     Scenario::path("path-letters", "escaped letters", "/a/", "%d0%91"),
     Scenario::path("path-signs", "escaped signs", "/a/", "%3a"),
-    Scenario::path("path-slashes", "slashes after an ignorable character", "/a%E2%80%8B", "/"),
     Scenario::path("path-wide", "ornamental letters", "/a/", "%f0%9d%90%9a"),
     Scenario::path("path-parameters", "a parameter behind every name", "/a", "/b;c"),
+    Scenario::path("path-names", "names beyond ASCII, each with a parameter", "/a", "/%e3%81%82%e3%81%82;a"),
+    Scenario::path("path-replaced", "signs that are replaced, after a dot segment", "/a/../", "%cd%be.a"),
     Scenario::path("path-blanks", "trailing blanks after a dot segment", "/a/../", "a%A0/"),
     Scenario::path("path-dotted", "names with a dot in front and escaped twice", "/a/", "%25e3aaaaaaaaaaaaaaa/.x"),
     Scenario::path("path-voiced", "letters that consist of two", "/a/", "%e3%81%82"),

@@ -44,13 +44,16 @@ impl NormalForm {
         // more after normalisation, which may reveal a suffix.
         Self::of(signs.as_deref().unwrap_or(decoded), |name| match narrow_letters(trim(name), LONGEST_FORM) {
             Cow::Borrowed(name) => name.into(),
-            Cow::Owned(name) => trim(&name).to_vec().into(),
+            Cow::Owned(mut name) => {
+                name.truncate(trim(&name).len());
+                name.into()
+            }
         })
     }
 
     /// Collects the names of a path, each without its parameters and shortened by `shorten`.
     fn of(decoded: &[u8], shorten: fn(&[u8]) -> Cow<'_, [u8]>) -> Result<Self, Ambiguous> {
-        let mut form = Self::default();
+        let mut form = Self { text: Vec::with_capacity(decoded.len().min(LONGEST_FORM)), forks: false };
         let (mut rest, mut left_out) = (decoded, 0);
         while form.text.len() <= LONGEST_FORM
             && let [first, behind @ ..] = rest
