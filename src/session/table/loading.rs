@@ -113,9 +113,16 @@ impl SessionTable {
         self.judge_idle(session, now, ended).await
     }
 
-    /// The session of a record that was loaded in this epoch. It shares its user with the sessions that are there.
+    /// The session of a record that was loaded in this epoch. It shares its user with the sessions that are there, and
+    /// the identity where that is the same: one is as large as the rest of a session.
     pub(super) fn restored(&self, backing: &Backing, record: &Record, epoch: Epoch) -> Option<Arc<Session>> {
-        backing.restored(record, self.shared(Arc::new(record.user.clone())), epoch)
+        let user = self.shared(Arc::new(record.user.clone()));
+        let session = backing.restored(record, user, epoch)?;
+        let known = self.by_user.get(&record.user).and_then(|sessions| sessions.first().map(|known| known.identity()));
+        if let Some(known) = known.filter(|known| *known == session.identity()) {
+            session.set_identity(known);
+        }
+        Some(session)
     }
 
     /// Ends a session that is idle here, unless it is used elsewhere. Whether there is still one.

@@ -354,7 +354,9 @@ async fn a_start_knows_all_sessions_that_were_kept() {
     assert_eq!(third.load_all().await, Ok(4), "once is enough");
     let stranger = SessionId::generate().unwrap().key();
     assert!(matches!(third.look_up(&stranger, clock.now()), Found::Absent), "strangers cost no call");
-    assert_eq!(third.list(&sign_in("b").user).len(), 3);
+    let of_one = third.list(&sign_in("b").user);
+    assert_eq!(of_one.len(), 3);
+    assert!(of_one.iter().all(|one| Arc::ptr_eq(&one.identity(), &of_one[0].identity())), "an identity for each");
     store.becomes(Mood::Down);
     assert_eq!(third.load_all().await, Err(Unavailable));
     let ended = third.end(&third.find(&further, clock.now()).unwrap(), EndCause::Logout).await.unwrap();
