@@ -47,7 +47,9 @@ impl Gateway {
             SignInOut::SignOut(style) => Some(gateway.sign_out(request, &sign_out(request, style), body).await),
             SignInOut::Offer(wanted) => Some(gateway.offer(request, &wanted).await),
             SignInOut::Enter(entering) => to_the_end(async move { gateway.enter(&asked, &entering).await }).await,
-            SignInOut::OwnSessions(session, OwnSessions::List) => Some(gateway.list_own_sessions(request, &session)),
+            SignInOut::OwnSessions(session, OwnSessions::List) => {
+                Some(gateway.list_own_sessions(request, &session).await)
+            }
             SignInOut::OwnSessions(session, OwnSessions::End) => {
                 let body = body.await;
                 to_the_end(async move { gateway.end_own_sessions(&asked, &session, body).await }).await

@@ -20,6 +20,7 @@ use crate::logout::receipts::is_confirmed;
 use crate::logout::run::Which;
 use crate::pages::{SessionLine, SessionsPage};
 use crate::session::record::Session;
+use crate::session::store::Unavailable;
 use crate::values::end_cause::EndCause;
 use crate::values::form::{Form, FormValue};
 use crate::values::own_hosts::HostId;
@@ -63,7 +64,10 @@ pub(super) fn answer(
 
 impl Gateway {
     /// Shows the sessions of a session's user. Asking does not prolong the session.
-    pub(super) fn list_own_sessions(&self, request: &SignInOutRequest, session: &Arc<Session>) -> Reply {
+    pub(super) async fn list_own_sessions(&self, request: &SignInOutRequest, session: &Arc<Session>) -> Reply {
+        if let Err(Unavailable) = self.sessions().load_all_of(session.user(), 0).await {
+            return answers::refusal_for(&request.assembled, request.reader, &Reason::StoreUnavailable.into());
+        }
         self.own_sessions_page(request, session, true)
     }
 
@@ -75,6 +79,8 @@ impl Gateway {
         body: Result<Bytes, Reason>,
     ) -> Reply {
         let form = body.map_err(Refusal::from).and_then(|body| read_form(request, &body));
+        // What cannot be read is not ended, and the answer says so.
+        let all_known = self.sessions().load_all_of(session.user(), 0).await.is_ok();
         let chosen = match form.and_then(|form| self.chosen(&form, session)) {
             Ok(chosen) => chosen,
             Err(refusal) => return answers::refusal_for(&request.assembled, request.reader, &refusal),
@@ -82,7 +88,7 @@ impl Gateway {
         let own = chosen.iter().any(|other| Arc::ptr_eq(other, session));
         let receipts = self.pipeline.end(Which::These(chosen, EndCause::Everywhere), self.unattended()).await;
         let (ended, receipt) = (receipts.each.len(), receipts.together(0));
-        let confirmed = is_confirmed(&receipt);
+        let confirmed = is_confirmed(&receipt) && all_known;
         let reply = match request.reader {
             Audience::Person(_) if confirmed => Reply::see_other(&ReturnTo::own(ADDRESS)),
             Audience::Person(_) => self.own_sessions_page(request, session, false),

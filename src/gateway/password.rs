@@ -156,6 +156,9 @@ impl Gateway {
     async fn end_others(&self, client: ClientAddress, session: &Arc<Session>) -> usize {
         let user = session.user();
         self.forget_credentials(|other| (other.user() == user).then_some(EndCause::PasswordChanged));
+        if self.sessions().load_all_of(user, 0).await.is_err() {
+            tracing::warn!("the store does not answer: sessions that other gateways opened go on");
+        }
         let mut others = self.sessions().list(user);
         others.retain(|other| !Arc::ptr_eq(other, session));
         let ended = self.pipeline.end(Which::These(others, EndCause::PasswordChanged), self.unattended()).await;

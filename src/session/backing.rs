@@ -171,6 +171,10 @@ impl Backing {
         whole(names.len(), in_time(self.store.load_many(&names)).await?)
     }
 
+    pub(super) async fn load_all_of(&self, user: &UserKey, beyond: usize) -> Result<Vec<Record>, Unavailable> {
+        in_time(self.store.load_all_of(user, beyond)).await
+    }
+
     pub(super) async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
         in_time(self.store.page(from, about)).await
     }

@@ -204,6 +204,8 @@ impl SessionTable {
             backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
         }
         reservation.keep();
+        // Where that fails, those count that this gateway knows.
+        let _ = self.load_all_of(session.user(), self.limits.max_per_user.load(Ordering::Relaxed)).await;
         self.enter_new(&session, now);
         let evicted = self.end_all(self.surplus(&session), EndCause::OneTooMany).await;
         Ok(Opened { id, session, evicted })

@@ -85,6 +85,19 @@ pub(crate) async fn shares_notes(store: &dyn SessionStore, replica: &dyn Session
     assert_eq!(taken.iter().flatten().collect::<Vec<_>>(), [b"good"], "it counts once");
 }
 
+/// Checks a store whose tables do not have everything.
+pub(crate) async fn gives_all_of_a_user(store: &dyn SessionStore, replica: &dyn SessionStore) {
+    let (one, two, bob) = (opened(store, "owner").await, opened(store, "owner").await, opened(store, "other").await);
+    let mut all = replica.load_all_of(&one.user, 1).await.unwrap();
+    let mut want = vec![one.clone(), two];
+    all.sort_by_key(|record| record.name);
+    want.sort_by_key(|record| record.name);
+    assert_eq!(all, want);
+    assert_eq!(replica.load_all_of(&one.user, 2).await, Ok(Vec::new()), "there are no more than that");
+    assert_eq!(replica.load_all_of(&bob.user, 0).await, Ok(vec![bob]));
+    assert_eq!(replica.load_all_of(&record("nobody").user, 0).await, Ok(Vec::new()));
+}
+
 /// A new session's record.
 pub(crate) fn record(user: &str) -> Record {
     Record {

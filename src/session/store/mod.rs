@@ -136,6 +136,12 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// The sessions of several keys.
     async fn load_many(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable>;
 
+    /// The sessions of a user, if there are more than `beyond`. Only asked of a store that replicas share: a table has
+    /// all others.
+    async fn load_all_of(&self, _user: &UserKey, _beyond: usize) -> Result<Vec<Record>, Unavailable> {
+        Ok(Vec::new())
+    }
+
     /// A part of everything that is kept, of about this many records: the first part, or the one that begins there. All
     /// parts have each session at least once that was there when the first one was read and has not ended since.
     async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable>;

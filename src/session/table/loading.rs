@@ -19,6 +19,7 @@ use crate::session::record::{Ended, Session};
 use crate::session::store::{End, PATIENCE, Record, StoreEvent, Unavailable};
 use crate::values::client_address::ClientAddress;
 use crate::values::end_cause::EndCause;
+use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
@@ -111,6 +112,28 @@ impl SessionTable {
             }
         }
         self.judge_idle(session, now, ended).await
+    }
+
+    /// Reads the sessions of a user that other gateways have opened, if there are more than `beyond` in all. Whoever
+    /// lists a user's sessions has to call this before.
+    ///
+    /// # Errors
+    /// The store does not answer, or the table is full.
+    pub(crate) async fn load_all_of(&self, user: &UserKey, beyond: usize) -> Result<(), Unavailable> {
+        let Some(backing) = self.backing.as_ref().filter(|backing| backing.is_shared()) else { return Ok(()) };
+        let (mark, epoch, changes) = (backing.dead.mark(), backing.epoch(), backing.changes());
+        for record in backing.load_all_of(user, beyond).await? {
+            if self.by_key.contains_key(&record.name) {
+                continue;
+            }
+            let Some(session) = self.restored(backing, &record, epoch) else { continue };
+            match self.restore(backing, &record, session, mark) {
+                Entry::Entered(Some(session)) if backing.changes() != changes => session.outdate(),
+                Entry::Entered(Some(_)) | Entry::Dead | Entry::Unconfirmed | Entry::Overtaken => {}
+                Entry::Entered(None) => return Err(Unavailable),
+            }
+        }
+        Ok(())
     }
 
     /// The session of a record that was loaded in this epoch. It shares its user with the sessions that are there, and

@@ -11,14 +11,14 @@ use super::server::RedisServer;
 use super::{gateway_to, start};
 use crate::restarts::{Answer, PATIENCE, ask_at, body_of, sign_out};
 
-const LOGIN: &str = "localhost:8080";
-const SHOP: &str = "shop.localhost:8080";
+pub(super) const LOGIN: &str = "localhost:8080";
+pub(super) const SHOP: &str = "shop.localhost:8080";
 
-fn get(folder: &Path, host: &str, target: &str, cookie: &str) -> Answer {
+pub(super) fn get(folder: &Path, host: &str, target: &str, cookie: &str) -> Answer {
     ask_at(folder, host, "GET", target, cookie, "").unwrap()
 }
 
-fn path(location: &str) -> String {
+pub(super) fn path(location: &str) -> String {
     location.splitn(4, '/').nth(3).map(|rest| format!("/{rest}")).unwrap()
 }
 

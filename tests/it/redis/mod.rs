@@ -3,6 +3,7 @@
 
 mod cluster;
 mod failover;
+mod front;
 mod group;
 mod hosts;
 mod jars;
@@ -206,4 +207,17 @@ fn what_was_answered_survives_a_kill_of_a_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let server = RedisServer::start(folder.path());
     survives_kills(&gateway_on(&server, "1s"));
+}
+
+#[test]
+fn a_server_that_deletes_keys_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path());
+    let gateway = gateway_on(&server, "5s");
+    for (policy, warns) in [("noeviction", false), ("allkeys-lru", true)] {
+        server.ask(&format!("CONFIG SET maxmemory-policy {policy}"));
+        Program::start(gateway.path()).stop();
+        let log = fs::read_to_string(gateway.path().join("log")).unwrap();
+        assert_eq!(log.contains("write maxmemory-policy noeviction"), warns, "{log}");
+    }
 }

@@ -7,6 +7,7 @@
 
 mod address;
 mod event_id;
+mod eviction;
 mod link;
 mod notes;
 mod peers;
@@ -60,6 +61,7 @@ struct Scripts {
     beat: Code,
     open: Code,
     load: Code,
+    load_all_of: Code,
     touch: Code,
     add_key: Code,
     set_jar: Code,
@@ -91,6 +93,7 @@ impl Scripts {
             beat: script(include_str!("beat.lua")),
             open: kept(include_str!("open.lua")),
             load: script(include_str!("load.lua")),
+            load_all_of: script(include_str!("load_all_of.lua")),
             touch: script(include_str!("touch.lua")),
             add_key: kept(include_str!("add_key.lua")),
             set_jar: kept(include_str!("set_jar.lua")),
@@ -287,6 +290,13 @@ impl SessionStore for RedisStore {
             found.extend(self.load_some(keys).await?);
         }
         Ok(found)
+    }
+
+    async fn load_all_of(&self, whose: &UserKey, beyond: usize) -> Result<Vec<Record>, Unavailable> {
+        let Shared { link, scripts, .. } = &self.shared;
+        let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(user(whose)).arg(beyond);
+        let found: Vec<Kept> = link.call(&scripts.load_all_of, arguments).await?;
+        Ok(found.into_iter().map(|Kept(record)| record).collect())
     }
 
     async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {

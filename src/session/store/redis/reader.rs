@@ -16,6 +16,7 @@ use redis::{FromRedisValue, ParsingError, Pipeline, RedisResult, Value, cmd};
 use tokio::time::timeout;
 
 use super::event_id::EventId;
+use super::eviction;
 use super::link::{self, invocation, timed_out};
 use super::peers::{LEFT, Said, saying};
 use super::records::key;
@@ -38,6 +39,8 @@ pub(super) struct Reader {
     gap: bool,
     /// Until when the table may be believed, once it has done what it was told last.
     promised: Option<Moment>,
+    /// By which policy the server deletes keys.
+    eviction: Option<String>,
 }
 
 #[derive(Debug)]
@@ -73,7 +76,7 @@ type Beat = (EventId, EventId, Said);
 impl Reader {
     /// From this event on.
     pub(super) fn from(read: EventId) -> Self {
-        Self { connection: None, read, count: 0, gap: false, promised: None }
+        Self { connection: None, read, count: 0, gap: false, promised: None, eviction: None }
     }
 
     /// Waits for events of others. Whoever calls it has done what the last call returned.
@@ -152,14 +155,20 @@ impl Reader {
         let ready = async {
             let (server, mut connection) = shared.link.dedicated().await?;
             shared.scripts.beat.script.load_async(&mut connection).await?;
-            Ok::<_, redis::RedisError>((server, connection))
+            let eviction = eviction::policy(&mut connection).await?;
+            Ok::<_, redis::RedisError>((server, connection, eviction))
         };
-        let (server, connection) = timeout(shared.staleness, ready).await.unwrap_or_else(|_| Err(timed_out()))?;
+        let (server, connection, eviction) =
+            timeout(shared.staleness, ready).await.unwrap_or_else(|_| Err(timed_out()))?;
         if !shared.link.leads_to(&server) {
             tracing::warn!("the session store has restarted, or is another server: every session is asked for again");
             shared.recent.again(shared, &connection).await?;
             shared.link.lead_to(&server).await;
             self.gap = true;
+        }
+        if eviction != self.eviction {
+            eviction.iter().for_each(|policy| eviction::warn(policy));
+            self.eviction = eviction;
         }
         self.connection = Some(Connection(connection.clone()));
         Ok(connection)

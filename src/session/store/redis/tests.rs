@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::time::timeout;
 
 use super::*;
-use crate::session::store::contract::{further, holds, keeps_notes, record, shares_notes};
+use crate::session::store::contract::{further, gives_all_of_a_user, holds, keeps_notes, record, shares_notes};
 
 mod failover_tests;
 #[path = "../../../../tests/it/redis/server.rs"]
@@ -46,6 +46,7 @@ async fn the_server_keeps_the_contract() {
     timeout(PATIENCE, holds(&one, &other)).await.unwrap();
     timeout(PATIENCE, keeps_notes(&one)).await.unwrap();
     timeout(PATIENCE, shares_notes(&one, &other)).await.unwrap();
+    timeout(PATIENCE, gives_all_of_a_user(&one, &other)).await.unwrap();
 }
 
 #[tokio::test]
