@@ -75,3 +75,22 @@ impl Life {
         successor.as_deref().is_none_or(|current| current == name) && self.ended.set(cause)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::session_id::SessionId;
+
+    #[test]
+    fn what_is_over_is_passed_to_nobody_and_what_was_passed_on_ends_with_the_next() {
+        let [first, next] = [(), ()].map(|()| SessionId::generate().unwrap().key());
+        let life = || Life::new(Arc::new(Identity::new("alice", None, None, &[]).unwrap()), None, Moment::default());
+        let over = life();
+        assert!(over.end_of(&first, EndCause::Logout) && !over.pass_to(next));
+        assert_eq!(over.successor_of(&first), None);
+        let passed = life();
+        assert!(passed.pass_to(next) && passed.successor_of(&first) == Some(next));
+        assert!(!passed.end_of(&first, EndCause::Idle) && !passed.ended.is_set());
+        assert!(passed.end_of(&next, EndCause::Logout) && passed.ended.is_set());
+    }
+}
