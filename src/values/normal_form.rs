@@ -127,10 +127,11 @@ fn trim(name: &[u8]) -> &[u8] {
 
 /// `name::$DATA`, and `name:$I30:$INDEX_ALLOCATION` for a folder.
 fn without_stream(name: &[u8]) -> Option<&[u8]> {
+    name.last().filter(|last| is_of_kind(**last))?;
     let colon = memrchr(b':', name)?;
     let (before, kind) = name.split_at_checked(colon)?;
     let kind = kind.strip_prefix(b":$")?;
-    if kind.is_empty() || !kind.iter().all(|&byte| byte.is_ascii_alphabetic() || byte == b'_') {
+    if kind.is_empty() || !kind.iter().all(|&byte| is_of_kind(byte)) {
         return None;
     }
     let before = match before.split_last_chunk::<4>() {
@@ -138,4 +139,9 @@ fn without_stream(name: &[u8]) -> Option<&[u8]> {
         _ => before,
     };
     before.strip_suffix(b":")
+}
+
+/// Whether a byte may stand in the name of a stream's kind.
+const fn is_of_kind(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
 }

@@ -23,7 +23,7 @@ const LONGEST: usize = 1600;
 /// The most percent signs that are left after decoding once. An address in a path, escaped twice, has some dozens.
 const MOST_PERCENT: usize = 128;
 /// The most names with a dot in front, in a path with dot segments. Browsers resolve dot segments themselves.
-const MOST_DOTTED: usize = 64;
+const MOST_DOTTED: usize = 32;
 
 /// The path of a request: one spelling to be forwarded, and what it could be read as. It begins with a slash.
 #[derive(Clone, Debug, PartialEq, Eq)]

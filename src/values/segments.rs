@@ -31,7 +31,7 @@ const fn is_mark(byte: u8) -> bool {
 }
 
 /// The most separators, escaped ones included, of a path about which there is anything to decide.
-pub(super) const MOST_SEPARATORS: usize = 128;
+pub(super) const MOST_SEPARATORS: usize = 64;
 
 /// Checks how many segments a decoded path has: each of them costs time.
 ///
