@@ -58,7 +58,7 @@ impl AdminSocket {
                     Err(unknown) => unknown.answer(),
                 }
             };
-            // To its end, whoever waits: what an operator has begun is done, and audited.
+            // In a task of its own, so that it is finished and audited even if the caller disconnects.
             async { tokio::spawn(work).await.unwrap_or_else(|_| Reply::json(FAULT, &json!({ "error": "internal" }))) }
         };
         connections::serve(&self.listener, answer).await;

@@ -109,7 +109,7 @@ impl Work<'_> {
         if let Some(path) = choice.file(&self.state) {
             if !path.exists() {
                 return Err(format!(
-                    "there is no session store {}; name the file that the gateway used",
+                    "the session store {} does not exist; name the file that the gateway used",
                     path.display()
                 ));
             }
@@ -148,7 +148,9 @@ impl Work<'_> {
 
     /// A server that no gateway uses.
     async fn server(&self, choice: &StoreChoice, name: &str) -> Result<StoreInUse, String> {
-        let StoreChoice::Redis { address, staleness } = choice else { return Err(format!("{name} is no server")) };
+        let StoreChoice::Redis { address, staleness } = choice else {
+            return Err(format!("{name} must be a Redis server, such as redis://HOST:6379/0"));
+        };
         let store = stores::connected(address, *staleness, &self.clock, &self.keys(address)?).await?;
         if store.is_in_use().await.map_err(|_| format!("{name} does not answer"))? {
             return Err(format!("gateways use {name}; stop them first, so that nothing changes while it is copied"));
@@ -160,7 +162,7 @@ impl Work<'_> {
     fn keys(&self, address: &RedisAddress) -> Result<MacKeys, String> {
         let path = self.state.join(KEY_FILE);
         state::read(&path).map_err(|problem| problem.to_string())?.ok_or_else(|| {
-            format!("there is no key file {}; copy that of the gateways that use {address}", path.display())
+            format!("the key file {} does not exist; copy it from a gateway that uses {address}", path.display())
         })
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> Option<AdminSettings> 
         Some(item) => item.parse(|text| match server::address(text, folder)? {
             ListenAddress::Unix(path) => Ok(path),
             ListenAddress::Tcp(_) => Err(ValueRefusal::new(
-                "must be a unix socket: whoever reaches it can end sessions, so it cannot be a TCP port",
+                "must be a unix socket: every process that can connect to it can end sessions, so TCP is not supported",
             )
             .write(format!("write \"unix:{DEFAULT_SOCKET}\", or \"\" for none"))),
         }),

@@ -7,9 +7,9 @@ use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 use super::{patterns, schema};
 
-/// Conditions of one link: a query with more of them is no link of an application.
+/// The most query conditions that one link may have.
 const MOST_CONDITIONS: usize = 8;
-/// Links of one route: every request to it is compared with each of them.
+/// The most links that one route may have: every request to it is compared with each of them.
 const MOST_LINKS: usize = 16;
 
 const EXAMPLE: &str = "{ path = \"/wp-login.php\", query = { action = \"logout\" } }";

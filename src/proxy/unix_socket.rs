@@ -56,7 +56,7 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
 fn refuse_what_is_in_use(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
-            let message = "there is a file at that path which is no socket: move it away, or choose another path";
+            let message = "the file at that path is not a socket: move it away, or choose another path";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
         Ok(_) => {}

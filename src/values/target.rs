@@ -121,7 +121,7 @@ fn split_absolute_form(head: &str, is_whole: bool) -> Result<(Option<&str>, &str
     }
 }
 
-const NO_PATH: Ambiguous = Ambiguous::because("its beginning, which is no slash");
+const NO_PATH: Ambiguous = Ambiguous::because("its beginning, which is not a slash");
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ mod kernel_time;
 mod log_reader;
 mod nemesis;
 mod races;
+mod random;
 mod redis;
 mod restarts;
 mod rows;

@@ -45,7 +45,7 @@ fn sessions_move_to_a_server_and_back() {
     let there = format!("redis+unix://{}", server.socket().display());
     let visit = visits(folder);
     configure(folder, FILE);
-    refused(folder, &["sqlite:none.db", &there], "there is no session store");
+    refused(folder, &["sqlite:none.db", &there], "none.db does not exist");
     let program = Program::start(folder);
     let [stays, leaves, later] = [(); 3].map(|()| program.sign_in());
     assert!(sign_out(folder, &leaves));
@@ -83,7 +83,7 @@ fn stores_that_are_in_use_or_of_others_are_not_copied() {
     server.ask("CONFIG SET requirepass none");
     let program = Program::start(folder);
     let cookie = program.sign_in();
-    refused(other.path(), &[&there, FILE], "there is no key file");
+    refused(other.path(), &[&there, FILE], "exeunt.key does not exist");
     fs::copy(folder.join("exeunt.key"), other.path().join("exeunt.key")).unwrap();
     refused(other.path(), &[&there, FILE], "stop them first");
     assert_eq!(program.status(&cookie), 200);

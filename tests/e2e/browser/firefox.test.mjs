@@ -72,8 +72,9 @@ describe("Firefox", () => {
       await signOut(closing, tab);
       for (const other of others) await other.waitForPath("/login");
       await tab.waitFor(`document.querySelector("#tabs:not([hidden])")?.textContent.startsWith("2 other open tabs")`);
+      // A page that opens before the worker is gone may be claimed by it.
+      await tab.waitFor(`navigator.serviceWorker.getRegistrations().then((all) => all.length === 0)`);
       const after = await firefox.tab(closing.at("/login"));
-      await after.waitFor(`navigator.serviceWorker.getRegistrations().then((all) => all.length === 0)`);
       assert.equal(await after.evaluate("navigator.serviceWorker.controller === null"), true);
     }
   });

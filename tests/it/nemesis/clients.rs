@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use crate::kernel_time::now;
 use crate::races::history::{At, Ended, History, Lives, Opened, Outcome, Session, Used, Which, Wrongs};
+use crate::random::Random;
 use crate::restarts::{Answer, PATIENCE, Program, ask, command};
 
 /// Debian's libfaketime: it shows a program the wall time that a file says.
@@ -93,9 +94,7 @@ impl Clients {
     pub fn run(&self, gateways: &[&Gateway], clients: u64, nemesis: impl FnOnce()) {
         std::thread::scope(|scope| {
             for seed in 1..=clients {
-                scope.spawn(move || {
-                    Client { all: self, gateways, random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) }.work()
-                });
+                scope.spawn(move || Client { all: self, gateways, random: Random::seeded(seed) }.work());
             }
             // Also where a test fails: its clients must not go on for ever.
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(nemesis));
@@ -144,7 +143,7 @@ impl Clients {
 struct Client<'a> {
     all: &'a Clients,
     gateways: &'a [&'a Gateway],
-    random: u64,
+    random: Random,
 }
 
 impl Client<'_> {
@@ -164,31 +163,23 @@ impl Client<'_> {
         answer
     }
 
-    /// A number below `end` (xorshift).
-    fn random(&mut self, end: usize) -> usize {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        usize::try_from(self.random >> 33).unwrap() % end
-    }
-
     fn act(&mut self) {
-        let gateway = self.gateways[self.random(self.gateways.len())].path();
+        let gateway = self.gateways[self.random.below(self.gateways.len())].path();
         let known = self.all.cookies.lock().len();
-        match self.random(10) {
+        match self.random.below(10) {
             _ if known < 8 => self.sign_in(gateway),
             0..2 => self.sign_in(gateway),
             // Mostly one of the last ones, which somebody else may be using or ending.
             2..4 => {
-                let one = known - 1 - self.random(8);
+                let one = known - 1 - self.random.below(8);
                 self.sign_out(gateway, one);
             }
             4..8 => {
-                let one = known - 1 - self.random(8);
+                let one = known - 1 - self.random.below(8);
                 self.ask(gateway, one);
             }
             _ => {
-                let any = self.random(known);
+                let any = self.random.below(known);
                 self.ask(gateway, any);
             }
         }

@@ -21,6 +21,7 @@ use super::browser::{Browser, Given};
 use super::history::{At, Ended, History, Lives, Opened, Outcome, Used, Which, Wrongs};
 use crate::admin::Office;
 use crate::kernel_time::{Nanos, Timed, now};
+use crate::random::Random;
 use crate::site::answer::request;
 use crate::site::harness::{ABSOLUTE, FORM, IDLE, Site, route, settings};
 
@@ -54,7 +55,7 @@ struct Load {
 struct Client<'a> {
     load: &'a Load,
     connection: Timed,
-    random: u64,
+    random: Random,
 }
 
 /// An answer's status and head.
@@ -141,28 +142,18 @@ fn adapt(settings: &mut Settings) {
 
 impl<'a> Client<'a> {
     fn of(load: &'a Load) -> Self {
-        let mut seed = [0; 8];
-        getrandom::fill(&mut seed).unwrap();
-        Self { load, connection: Timed::to(load.site.address()), random: u64::from_ne_bytes(seed) | 1 }
-    }
-
-    /// A number below `end` (xorshift).
-    fn random(&mut self, end: usize) -> usize {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        usize::try_from(self.random >> 33).unwrap() % end
+        Self { load, connection: Timed::to(load.site.address()), random: Random::new() }
     }
 
     fn act(&mut self) {
         if self.load.operations.fetch_add(1, Ordering::Relaxed) % TURN == TURN - 1 {
             self.load.runtime.block_on(self.load.site.advance(BY));
         }
-        let among = if self.random(2) == 0 { BUSY } else { BROWSERS };
+        let among = if self.random.below(2) == 0 { BUSY } else { BROWSERS };
         let load = self.load;
-        let browser = &load.browsers[self.random(among)];
+        let browser = &load.browsers[self.random.below(among)];
         let _turn = browser.turn.as_ref().map(Mutex::lock);
-        match self.random(1000) {
+        match self.random.below(1000) {
             0..70 => self.sign_in(browser),
             70..110 => self.sign_out(browser, "/logout"),
             110..115 => self.sign_out(browser, "/logout?everywhere=1"),
@@ -206,7 +197,7 @@ impl<'a> Client<'a> {
         let Some(given) = given else { return self.sign_in(browser) };
         let answer = self.use_it(&given, &line, browser.turn.is_some());
         answer.iter().for_each(|answer| browser.take(&answer.head, no_sign_in));
-        if answer.is_some_and(|answer| answer.status == 401) && self.random(2) == 0 {
+        if answer.is_some_and(|answer| answer.status == 401) && self.random.below(2) == 0 {
             self.sign_in(browser);
         }
     }
@@ -218,8 +209,8 @@ impl<'a> Client<'a> {
             return;
         }
         // Mostly one of the last ones.
-        let back = if self.random(2) == 0 { copies.len().min(100) } else { copies.len() };
-        let given = copies[copies.len() - 1 - self.random(back)].clone();
+        let back = if self.random.below(2) == 0 { copies.len().min(100) } else { copies.len() };
+        let given = copies[copies.len() - 1 - self.random.below(back)].clone();
         drop(copies);
         self.use_it(&given, &format!("Cookie: exeunt={}", given.value), false);
     }
@@ -246,8 +237,8 @@ impl<'a> Client<'a> {
     /// Signs somebody in, in place of who may be signed in.
     fn sign_in(&mut self, browser: &Browser) {
         let (before, line) = browser.now();
-        let again = before.as_ref().filter(|_| self.random(4) == 0).map(|before| before.user);
-        let user = again.unwrap_or_else(|| self.random(USERS));
+        let again = before.as_ref().filter(|_| self.random.below(4) == 0).map(|before| before.user);
+        let user = again.unwrap_or_else(|| self.random.below(USERS));
         let from = format!("X-Forwarded-For: 10.0.{}.{}", user / 250, user % 250);
         let asked = self.load.before();
         let body = format!("username={}&password={PASSWORD}", name_of(user));

@@ -63,6 +63,6 @@ impl FromRedisValue for Kept {
                 jar,
             })
         };
-        read().map(Self).ok_or_else(|| "the store has a session that nobody can read".into())
+        read().map(Self).ok_or_else(|| "a session record in the store is not readable".into())
     }
 }
