@@ -2,9 +2,10 @@
 //! those whose record may be loading at this moment.
 //!
 //! Three kinds of tasks meet here: ends, loads, and the task that repeats what the store has not confirmed. An end is
-//! noted before the store is asked for it; a load notes how many ends there were before it asks, and enters what it got
-//! under this lock, if no end since then was about the same session. So an old record never overtakes an end, in
-//! whichever order the store answers.
+//! pending before the store is asked for it, and is noted as over once the store has confirmed it; a load notes how many
+//! ends were over before it asks, and enters what it got under this lock, if no end of the same session is pending or
+//! was over since then. So an old record never overtakes an end, in whichever order the store answers: also that of a
+//! load which began when the end was pending already.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -76,7 +77,7 @@ pub(super) struct Dead {
 #[derive(Debug, Default)]
 struct State {
     pending: HashMap<SessionKey, Pending>,
-    /// The names of those that ended last, the last one at the back.
+    /// Keys of those whose end was over last, the last one at the back.
     recent: VecDeque<SessionKey>,
     /// How many ever ended.
     ended: u64,
@@ -84,18 +85,18 @@ struct State {
 }
 
 impl State {
-    fn note(&mut self, name: SessionKey) {
+    fn note(&mut self, key: SessionKey) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back(name);
+        self.recent.push_back(key);
         self.ended += 1;
     }
 
-    /// Whether this session ended after the mark; `None` if that is not known any more.
-    fn ended_since(&self, name: &SessionKey, mark: Mark) -> Option<bool> {
+    /// Whether the session of this record ended after the mark; `None` if that is not known any more.
+    fn ended_since(&self, record: &Record, mark: Mark) -> Option<bool> {
         let since = usize::try_from(self.ended - mark.0).ok().filter(|since| *since <= self.recent.len())?;
-        Some(self.recent.iter().rev().take(since).any(|other| other == name))
+        Some(self.recent.iter().rev().take(since).any(|ended| record.keys().any(|key| key == ended)))
     }
 }
 
@@ -104,7 +105,6 @@ impl Dead {
     pub(super) fn begin(&self, sessions: &[Arc<Session>]) {
         let mut state = self.state.lock();
         for session in sessions {
-            state.note(*session.name());
             state.pending.insert(*session.name(), Pending::Asked);
         }
     }
@@ -121,6 +121,7 @@ impl Dead {
             if let Some(Pending::Owed(Owed::Unknown(..))) = state.pending.remove(key) {
                 state.unknown -= 1;
             }
+            state.note(*key);
         }
         drop(state);
         self.settled.notify_waiters();
@@ -179,7 +180,7 @@ impl Dead {
         if record.keys().any(|key| state.pending.contains_key(key)) {
             return Entry::Unconfirmed;
         }
-        match state.ended_since(&record.name, mark) {
+        match state.ended_since(record, mark) {
             Some(false) => Entry::Entered(enter()),
             Some(true) => Entry::Dead,
             None => Entry::Overtaken,
@@ -233,6 +234,22 @@ mod tests {
         }
         assert_eq!(dead.enter(&of(&other), after, || 1), Entry::Overtaken);
         assert_eq!(dead.enter(&of(&other), dead.mark(), || 1), Entry::Entered(1), "a load from now on says so itself");
+    }
+
+    /// The store may have been asked by a load before it did what it was asked for by the end.
+    #[test]
+    fn a_load_that_began_while_the_end_was_pending_enters_nothing() {
+        let (dead, one, another) = (Dead::default(), session(), further("shop.test"));
+        let record = Record { further: vec![another.clone()], ..of(&one) };
+        dead.begin(std::slice::from_ref(&one));
+        let before = dead.mark();
+        dead.confirmed([one.name()]);
+        assert_eq!(dead.enter(&record, before, || 1), Entry::Dead);
+        dead.owe_unknown(&[another.key], Moment::default());
+        let before = dead.mark();
+        dead.confirmed([&another.key]);
+        assert_eq!(dead.enter(&record, before, || 1), Entry::Dead, "by whichever of its keys it ended");
+        assert_eq!(dead.enter(&record, dead.mark(), || 1), Entry::Entered(1), "the store says so by now");
     }
 
     #[test]
