@@ -43,23 +43,25 @@ impl SessionTable {
     pub async fn end_all(&self, sessions: Vec<Arc<Session>>, cause: EndCause) -> Vec<Ended> {
         // All marks first: from then on none of them is served, however long the store takes.
         let (mut marked, mut others) = (Vec::new(), Vec::new());
-        for session in sessions {
-            match self.mark(&session, cause) {
+        for session in &sessions {
+            match self.mark(session, cause) {
                 Some(current) => marked.push(current),
                 None => others.push(session),
             }
         }
+        // Those that another caller has ended as well: this answer may leave before that one's.
+        let quiet = wait_for_writes(&sessions);
         let Some(backing) = &self.backing else {
             marked.iter().for_each(|session| self.remove(session));
-            wait_for_writes(&marked).await;
+            quiet.await;
             return marked.into_iter().map(|session| ended(session, cause, End::Won, true)).collect();
         };
         self.withdraw(backing, &marked);
-        let (ends, ()) = tokio::join!(self.ending(backing, &marked, backing.end(&marked)), wait_for_writes(&marked));
+        let (ends, ()) = tokio::join!(self.ending(backing, &marked, backing.end(&marked)), quiet);
         let mut all = self.settled(backing, marked, cause, ends).await;
         for session in others {
             if is_owed(backing, session.name()).await {
-                all.extend(session.ended().map(|cause| ended(session, cause, End::Lost, false)));
+                all.extend(session.ended().map(|cause| ended(Arc::clone(session), cause, End::Lost, false)));
             }
         }
         all
@@ -70,11 +72,12 @@ impl SessionTable {
         let Some(backing) = &self.backing else {
             return EndsOfUser { ended: self.end_all(self.list(user), cause).await, confirmed: true };
         };
-        let marked: Vec<_> = self.list(user).iter().filter_map(|session| self.mark(session, cause)).collect();
+        let sessions = self.list(user);
+        let marked: Vec<_> = sessions.iter().filter_map(|session| self.mark(session, cause)).collect();
         self.withdraw(backing, &marked);
         let epoch = backing.epoch();
         let end = self.ending(backing, &marked, backing.end_all_of(user));
-        let (removed, ()) = tokio::join!(end, wait_for_writes(&marked));
+        let (removed, ()) = tokio::join!(end, wait_for_writes(&sessions));
         let Ok(removed) = removed else {
             return EndsOfUser {
                 ended: self.settled(backing, marked, cause, Err(Unavailable)).await,
@@ -85,14 +88,17 @@ impl SessionTable {
         let won = |session: &Arc<Session>| if names.remove(session.name()) { End::Won } else { End::Lost };
         let ends = marked.iter().map(won).collect();
         let mut all = self.settled(backing, marked, cause, Ok(ends)).await;
+        let mut others = Vec::new();
         for record in removed.iter().filter(|record| names.contains(&record.name)) {
             let session = self.take_out(backing, &record.name, cause).or_else(|| self.restored(backing, record, epoch));
-            all.extend(session.map(|session| {
+            others.extend(session.inspect(|session| {
                 session.mark(cause);
-                self.leave_debts(&session);
-                ended(session, cause, End::Won, true)
+                self.leave_debts(session);
             }));
         }
+        // Of a load that came before the store had ended it.
+        wait_for_writes(&others).await;
+        all.extend(others.into_iter().map(|session| ended(session, cause, End::Won, true)));
         EndsOfUser { ended: all, confirmed: true }
     }
 
@@ -291,10 +297,10 @@ async fn is_owed(backing: &Backing, name: &SessionKey) -> bool {
 /// The longest wait for what was being written when a session ended.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Waits until every write that was announced before the marks were set is made. Such a write waits for nothing: what
-/// takes longer than `PATIENCE` is a thread that does not get its turn.
-pub(super) async fn wait_for_writes(marked: &[Arc<Session>]) {
-    let awaited = || marked.iter().any(|session| session.has_writes());
+/// Waits until every write that was announced before the marks of these sessions were set is made. Such a write waits
+/// for nothing: what takes longer than `PATIENCE` is a thread that does not get its turn.
+pub(super) async fn wait_for_writes(ended: &[Arc<Session>]) {
+    let awaited = || ended.iter().any(|session| session.has_writes());
     let all_quiet = async {
         while awaited() {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::SessionTable;
 use super::cookies::{renew_cookies, version_of};
-use super::ends::ended;
+use super::ends::{ended, wait_for_writes};
 use crate::session::backing::Backing;
 use crate::session::confirmed::Standing;
 use crate::session::dead::{Entry, Mark};
@@ -281,7 +281,8 @@ impl SessionTable {
         Ok(gone)
     }
 
-    /// Waits for what other replicas do, and does the same here. Never returns where there are none.
+    /// Waits for what other replicas do, and does the same here. Never returns where there are none. With the next call
+    /// the store tells the others that it is done: after that nothing more is written in the name of what they ended.
     ///
     /// # Errors
     /// The store does not answer.
@@ -305,6 +306,7 @@ impl SessionTable {
                 }
             }
         }
+        wait_for_writes(&gone).await;
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
     }
 
