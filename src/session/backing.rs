@@ -4,11 +4,9 @@
 //! A table without one is all there is: then no session outlives the process, and nothing here runs.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-use tokio::time::timeout;
 
 use super::dead::Dead;
 use super::epoch::Epoch;
@@ -19,6 +17,7 @@ use super::store::{
     Cursor, End, HostKey, IdleEnd, JarWrite, Note, NoteKind, PATIENCE, Page, Record, SessionStore, StoreEvent, Trust,
     Unavailable, Use,
 };
+use super::sync::{AtomicBool, AtomicU32, timeout};
 use crate::values::hop::EnterKey;
 use crate::values::identity::UserKey;
 use crate::values::mac::{MacKeys, Purpose};

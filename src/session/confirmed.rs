@@ -1,8 +1,9 @@
 //! What the store was last heard of one session: whether it is still there, and whether it is as it is here.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::epoch::Epoch;
+use super::sync::AtomicU32;
 
 /// The last bit: another gateway has changed it since. The others: the epoch in which the store had it.
 #[derive(Debug, Default)]

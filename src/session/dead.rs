@@ -2,19 +2,19 @@
 //! those whose record may be loading at this moment.
 //!
 //! Three kinds of tasks meet here: ends, loads, and the task that repeats what the store has not confirmed. An end is
-//! pending before the store is asked for it, and is noted as over once the store has confirmed it; a load notes how many
-//! ends were over before it asks, and enters what it got under this lock, if no end of the same session is pending or
-//! was over since then. So an old record never overtakes an end, in whichever order the store answers: also that of a
-//! load which began when the end was pending already.
+//! pending before the store is asked for it, and is noted as over once the store has confirmed it; a load notes how
+//! many ends were over before it asks, and enters what it got under this lock, if no end of the same session is pending
+//! or was over since then. So an old record never overtakes an end, in whichever order the store answers: also that of
+//! a load which began when the end was pending already.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::record::Session;
 use super::store::Record;
+use super::sync::Mutex;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 

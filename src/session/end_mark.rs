@@ -6,8 +6,9 @@
 //! nothing.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
+use super::sync::AtomicU32;
 use crate::values::end_cause::EndCause;
 
 /// The low bits count the announced writes; above them is the number of the cause, zero while the session lives.

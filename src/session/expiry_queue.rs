@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use parking_lot::Mutex;
-
+use super::sync::Mutex;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 

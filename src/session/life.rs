@@ -2,13 +2,13 @@
 //! browser: the new session has it too, and the earlier one leaves the table without an end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 
 use super::end_mark::EndMark;
 use super::live::LiveConnections;
+use super::sync::{AtomicU32, Mutex};
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::Identity;

@@ -6,12 +6,13 @@
 //! so whichever comes second sees the other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
+
+use super::sync::{AtomicU64, Mutex};
 
 /// The way to end, from outside, whatever one client connection is doing.
 ///

@@ -6,10 +6,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::store::Unavailable;
+use super::sync::Mutex;
 use crate::throttle::name::network;
 use crate::values::client_address::ClientAddress;
 use crate::values::session_id::SessionKey;

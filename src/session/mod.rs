@@ -20,6 +20,7 @@ pub mod record;
 mod saved;
 pub mod sign_in;
 pub mod store;
+mod sync;
 pub mod table;
 
 pub(crate) use self::end_mark::WriteGuard;

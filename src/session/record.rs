@@ -5,11 +5,9 @@
 //! when they are full), its turn in the sweeper 40 to 75: 314 to 394, under the budget of 400. The user's name and
 //! identity are shared between the sessions of a user.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-
-use parking_lot::Mutex;
 
 use super::confirmed::{Confirmed, Standing};
 use super::epoch::Epoch;
@@ -17,6 +15,7 @@ use super::life::Life;
 use super::saved;
 use super::sign_in::SignIn;
 use super::store::{End, HostKey, Record};
+use super::sync::{AtomicU32, Mutex};
 use crate::values::affinity;
 use crate::values::client_address::ClientAddress;
 use crate::values::credential_stamp::CredentialStamp;

@@ -13,10 +13,8 @@ mod notes;
 
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use dashmap::DashMap;
 
 pub(crate) use self::ends::EndsOfUser;
 use super::backing::Backing;
@@ -26,6 +24,7 @@ use super::lifetime::Lifetime;
 use super::record::{Ended, Session};
 use super::sign_in::SignIn;
 use super::store::{HostKey, SessionStore, Unavailable};
+use super::sync::{AtomicU64, AtomicUsize, DashMap};
 use crate::values::credential_stamp::CredentialStamp;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
@@ -170,7 +169,7 @@ impl SessionTable {
             return;
         }
         // Their turn in the sweep was computed from the longer life.
-        for entry in &self.by_key {
+        for entry in self.by_key.iter() {
             self.expiry_queue.schedule(*entry.key(), self.earliest_end(entry.value()));
         }
     }
@@ -398,6 +397,8 @@ impl Hasher for KeyHasher {
 mod again_tests;
 #[cfg(test)]
 mod cookie_tests;
+#[cfg(test)]
+mod explored_tests;
 #[cfg(test)]
 mod shared_tests;
 #[cfg(test)]

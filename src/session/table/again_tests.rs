@@ -13,7 +13,7 @@ use crate::session::store::faulty::{FaultyStore, Mood};
 use crate::session::store::memory::MemoryStore;
 use crate::values::client_address::ClientAddress;
 
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 fn table_over(store: Arc<dyn SessionStore>) -> SessionTable {
     SessionTable::new(settings(), Some(Backing::new(store, Clock::manual().0, file_keys())))

@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::SessionTable;
 use crate::session::backing::Backing;
 use crate::session::dead::Owed;
 use crate::session::record::{Ended, Session};
 use crate::session::store::{End, Unavailable};
+use crate::session::sync::{sleep, timeout};
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
@@ -303,7 +302,7 @@ pub(super) async fn wait_for_writes(ended: &[Arc<Session>]) {
     let awaited = || ended.iter().any(|session| session.has_writes());
     let all_quiet = async {
         while awaited() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
     };
     if awaited() {

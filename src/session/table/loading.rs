@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use super::SessionTable;
 use super::cookies::{renew_cookies, version_of};
 use super::ends::{ended, wait_for_writes};
@@ -17,6 +15,7 @@ use crate::session::epoch::Epoch;
 use crate::session::pending::PendingEnds;
 use crate::session::record::{Ended, Session};
 use crate::session::store::{End, PATIENCE, Record, StoreEvent, Unavailable};
+use crate::session::sync::timeout;
 use crate::values::client_address::ClientAddress;
 use crate::values::end_cause::EndCause;
 use crate::values::identity::UserKey;

@@ -1,0 +1,17 @@
+//! The locks, atomic numbers, tables and waits that sessions are shared with. In the program these are the usual ones.
+//! In unit tests each access is a point where a scheduler can let another task come first: `explored`.
+
+#[cfg(not(test))]
+pub(super) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+
+#[cfg(not(test))]
+pub(super) use dashmap::DashMap;
+#[cfg(not(test))]
+pub(super) use parking_lot::Mutex;
+#[cfg(not(test))]
+pub(super) use tokio::time::{sleep, timeout};
+
+#[cfg(test)]
+pub(super) mod explored;
+#[cfg(test)]
+pub(super) use self::explored::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, DashMap, Mutex, sleep, timeout};

@@ -1,0 +1,384 @@
+//! The promises of the table in many orders of its tasks, which shuttle chooses: at random, and by priorities that
+//! change at a few points (PCT), which finds what needs few changes at the right places.
+//!
+//! The types are those of the program, with a point before each access (`session::sync`). What is not explored: the
+//! stores' own tasks, weaker orders of memory, patience that ends.
+
+use std::sync::atomic::AtomicBool;
+
+use shuttle::future::block_on;
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::thread;
+
+use super::again_tests::GRACE;
+use super::stored_tests::{HERE, replicas, table_over};
+use super::tests::{AT_START, open, settings, sign_in};
+use super::*;
+use crate::session::hold::Hold;
+use crate::session::live::Cut;
+use crate::session::store::contract::further;
+use crate::session::store::faulty::{FaultyStore, Mood};
+use crate::session::store::{End, SessionStore};
+use crate::session::sync::explored::point;
+
+/// Orders of a scenario, half of them by either scheduler.
+const SCHEDULES: usize = 2000;
+/// One that takes longer waits for something that does not come.
+const MOST_STEPS: usize = 20_000;
+/// Changes of priority that PCT looks for at once, and one.
+const DEPTH: usize = 4;
+/// The same orders in every run.
+const SEED: u64 = 0x6578_6575_6e74;
+
+/// Runs this in many orders. `EXEUNT_SCHEDULES` at build time is another number of them.
+fn explore(scenario: fn()) {
+    let number = option_env!("EXEUNT_SCHEDULES").map_or(SCHEDULES, |number| number.parse().unwrap());
+    run(RandomScheduler::new_from_seed(SEED, number / 2), scenario);
+    run(PctScheduler::new_from_seed(SEED, DEPTH, number / 2), scenario);
+}
+
+fn run(scheduler: impl Scheduler + 'static, scenario: fn()) {
+    let mut config = shuttle::Config::new();
+    config.stack_size = 1 << 19;
+    config.max_steps = shuttle::MaxSteps::FailAfter(MOST_STEPS);
+    config.silence_warnings = true;
+    shuttle::Runner::new(scheduler, config).run(scenario);
+}
+
+/// A table, and what was promised about the sessions in it.
+struct Stage {
+    table: SessionTable,
+    /// From now on the session is not found.
+    known: AtomicBool,
+    /// A sign-out has been answered.
+    answered: AtomicBool,
+    /// Ends that somebody has to report.
+    won: AtomicUsize,
+}
+
+impl Stage {
+    fn new(table: SessionTable) -> Arc<Self> {
+        Arc::new(Self {
+            table,
+            known: AtomicBool::default(),
+            answered: AtomicBool::default(),
+            won: AtomicUsize::default(),
+        })
+    }
+
+    /// Alone, then over a store.
+    fn each(scenario: impl Fn(&Arc<Self>)) {
+        scenario(&Self::new(SessionTable::new(settings(), None)));
+        scenario(&Self::new(table_over(FaultyStore::new())));
+    }
+
+    fn sign_in(&self, user: &str) -> Opened {
+        block_on(open(&self.table, user, AT_START))
+    }
+
+    fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::SeqCst)
+    }
+
+    fn live(&self, key: &SessionKey) -> Option<Arc<Session>> {
+        if let Found::Unknown = self.table.look_up(key, AT_START) {
+            let mut idle = Vec::new();
+            let _ = block_on(self.table.load(key, HERE, AT_START, &mut idle));
+            self.report(&idle);
+        }
+        self.table.find(key, AT_START)
+    }
+
+    /// A request with this key up to its first write, and what holds its connection after that.
+    fn request(&self, key: &SessionKey) -> Option<(Hold, Arc<Cut>)> {
+        let is_late = self.known.load(Ordering::SeqCst);
+        let session = self.live(key);
+        assert!(!(is_late && session.is_some()), "found after the end was known");
+        let (session, cut, is_late) = (session?, Cut::new(), self.is_answered());
+        let hold = session.hold(&cut);
+        assert!(!(is_late && hold.is_some()), "a permit after the answer");
+        let hold = hold?;
+        hold.session().touch(AT_START + Duration::from_secs(1));
+        if let Some(_leave) = hold.begin_write() {
+            assert!(!self.is_answered(), "leave to write after the answer");
+            point();
+            assert!(!self.is_answered(), "written after the answer");
+        }
+        Some((hold, cut))
+    }
+
+    /// What comes after an end, up to its answer.
+    fn report(&self, ended: &[Ended]) {
+        for ended in ended.iter().filter(|ended| !ended.goes_on) {
+            self.won.fetch_add(usize::from(ended.end == End::Won), Ordering::SeqCst);
+            ended.session.cut(GRACE);
+        }
+    }
+
+    fn answer(&self, ended: &[Ended]) {
+        self.report(ended);
+        self.known.store(true, Ordering::SeqCst);
+        self.answered.store(true, Ordering::SeqCst);
+    }
+
+    fn sign_out(&self, session: &Arc<Session>) {
+        let ended = block_on(self.table.end_all(vec![Arc::clone(session)], EndCause::Logout));
+        self.answer(&ended);
+    }
+
+    fn sign_out_everywhere(&self, user: &UserKey) {
+        let ends = block_on(self.table.end_all_of(user, EndCause::Everywhere));
+        self.report(&ends.ended);
+    }
+
+    /// Nothing is left of the sessions of a user, whose keys these are.
+    fn is_over(&self, user: &UserKey, keys: &[SessionKey]) {
+        assert_eq!(self.won.load(Ordering::SeqCst), 1, "an end is reported once");
+        for key in keys {
+            assert!(self.live(key).is_none() && !self.table.by_key.contains_key(key), "a key is left");
+        }
+        assert!(self.table.list(user).is_empty() && self.table.is_empty());
+    }
+}
+
+/// What one task of a scenario does.
+fn task<T: Send + 'static>(
+    stage: &Arc<Stage>,
+    work: impl FnOnce(&Arc<Stage>) -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
+    let stage = Arc::clone(stage);
+    thread::spawn(move || work(&stage))
+}
+
+fn requests(stage: &Arc<Stage>, key: SessionKey) -> thread::JoinHandle<Option<(Hold, Arc<Cut>)>> {
+    task(stage, move |stage| stage.request(&key))
+}
+
+/// What is under way after the end was told to end.
+fn all_cut(requests: impl IntoIterator<Item = thread::JoinHandle<Option<(Hold, Arc<Cut>)>>>) {
+    for request in requests {
+        let held = request.join().unwrap();
+        assert!(held.is_none_or(|(_hold, cut)| cut.signalled().is_some()), "a connection was not cut");
+    }
+}
+
+/// Three sign-outs at the same time, one of all sessions, while requests arrive. Both who found the session answer
+/// after the last write; the third may find that it has left the table.
+#[test]
+fn an_end_reaches_every_request_and_is_reported_once() {
+    explore(|| {
+        Stage::each(|stage| {
+            let Opened { session, .. } = stage.sign_in("alice");
+            let (key, user) = (*session.name(), session.shared_user());
+            let requests = [requests(stage, key), requests(stage, key)];
+            let sign_out = |session: Arc<Session>| task(stage, move |stage| stage.sign_out(&session));
+            let everywhere = task(stage, move |stage| stage.sign_out_everywhere(&user));
+            let ends = [sign_out(Arc::clone(&session)), sign_out(Arc::clone(&session)), everywhere];
+            ends.into_iter().for_each(|end| end.join().unwrap());
+            all_cut(requests);
+            stage.is_over(session.user(), &session.keys());
+        });
+    });
+}
+
+/// A connection that has gone on to somebody else's request is not cut by the end of the session before.
+#[test]
+fn an_end_cuts_nobody_elses_request() {
+    explore(|| {
+        let stage = &Stage::new(SessionTable::new(settings(), None));
+        let (alice, bob) = (stage.sign_in("alice").session, stage.sign_in("bob").session);
+        let theirs = Arc::clone(&alice);
+        let connection = task(stage, move |_| {
+            let cut = Cut::new();
+            drop(theirs.hold(&cut));
+            let hold = bob.hold(&cut);
+            (hold.is_some(), hold, cut)
+        });
+        stage.sign_out(&alice);
+        let (is_held, _hold, cut) = connection.join().unwrap();
+        assert!(is_held && cut.signalled().is_none(), "cut by the end of another session");
+    });
+}
+
+/// A key for a further host, while the session ends.
+#[test]
+fn no_key_of_an_ended_session_is_left() {
+    explore(|| {
+        Stage::each(|stage| {
+            let (session, shop) = (stage.sign_in("alice").session, further("shop.test"));
+            let (one, other, key) = (Arc::clone(&session), Arc::clone(&session), shop.key);
+            let added = task(stage, move |stage| _ = block_on(stage.table.add_key(&one, shop)));
+            let requests = [requests(stage, key)];
+            let end = task(stage, move |stage| stage.sign_out(&other));
+            added.join().unwrap();
+            end.join().unwrap();
+            all_cut(requests);
+            stage.is_over(session.user(), &[*session.name(), key]);
+        });
+    });
+}
+
+/// The user signs in again in the same browser, while a request and a sign-out come with the earlier cookie.
+#[test]
+fn a_sign_in_again_and_an_end_leave_one_of_both() {
+    explore(|| {
+        Stage::each(|stage| {
+            let earlier = stage.sign_in("alice").session;
+            let (one, other) = (Arc::clone(&earlier), Arc::clone(&earlier));
+            let again = task(stage, move |stage| {
+                let (ended, opened) = block_on(stage.table.open_again(&one, sign_in("alice"), AT_START));
+                stage.report(&ended);
+                opened.unwrap()
+            });
+            let requests = [requests(stage, *earlier.name())];
+            let end = task(stage, move |stage| stage.sign_out(&other));
+            end.join().unwrap();
+            let Opened { session, .. } = again.join().unwrap();
+            all_cut(requests);
+            assert!(earlier.has_ended() && stage.live(earlier.name()).is_none());
+            if session.has_ended() {
+                stage.is_over(earlier.user(), &[*earlier.name(), *session.name()]);
+            } else {
+                assert_eq!(stage.won.load(Ordering::SeqCst), 1, "an end is reported once");
+                assert!(stage.live(session.name()).is_some() && stage.table.len() == 1);
+                assert_eq!(session.live_connections(), 0, "it has what acted in the name of the ended one");
+            }
+        });
+    });
+}
+
+/// A gateway loads a session that it does not know, while its user signs out there.
+#[test]
+fn no_load_brings_an_ended_session_back() {
+    explore(|| {
+        let (first, second, _) = replicas();
+        let (session, shop) = (block_on(open(&first, "alice", AT_START)).session, further("shop.test"));
+        let (stage, keys) = (&Stage::new(second), [*session.name(), shop.key]);
+        block_on(first.add_key(&session, shop)).unwrap();
+        let requests = keys.map(|key| requests(stage, key));
+        let user = session.shared_user();
+        let end = task(stage, move |stage| {
+            let ends = block_on(stage.table.end_all_of(&user, EndCause::Everywhere));
+            stage.answer(&ends.ended);
+        });
+        end.join().unwrap();
+        all_cut(requests);
+        stage.is_over(session.user(), &keys);
+    });
+}
+
+/// Two gateways end the same session, one of them while it loads it.
+#[test]
+fn of_two_gateways_one_reports_the_end() {
+    explore(|| {
+        let (first, second, _) = replicas();
+        let session = block_on(open(&first, "alice", AT_START)).session;
+        let (stage, key, user) = (&Stage::new(second), *session.name(), session.shared_user());
+        let requests = [requests(stage, key)];
+        let elsewhere = Arc::clone(&session);
+        let elsewhere = thread::spawn(move || block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
+        let here = task(stage, move |stage| stage.sign_out_everywhere(&user));
+        here.join().unwrap();
+        let ended = elsewhere.join().unwrap();
+        stage.report(&ended);
+        if ended.iter().any(|ended| ended.end == End::Won) {
+            stage.report(&block_on(stage.table.follow()).unwrap());
+        }
+        all_cut(requests);
+        stage.is_over(session.user(), &[key]);
+    });
+}
+
+/// Another gateway ends a session that this one knows, or is loading. From the moment on that it has heard of it,
+/// nobody gets in.
+#[test]
+fn what_ended_elsewhere_is_over_as_soon_as_that_is_known() {
+    explore(|| {
+        let (first, second, _) = replicas();
+        let session = block_on(open(&first, "alice", AT_START)).session;
+        let (stage, key) = (&Stage::new(second), *session.name());
+        let requests = [requests(stage, key), requests(stage, key)];
+        let (elsewhere, user) = (Arc::clone(&session), session.shared_user());
+        let end = task(stage, move |stage| {
+            stage.report(&block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
+            let told = block_on(stage.table.follow()).unwrap();
+            stage.answer(&told);
+        });
+        end.join().unwrap();
+        all_cut(requests);
+        stage.is_over(&user, &[key]);
+    });
+}
+
+/// The same, where the event is lost: from the moment on that this is known.
+#[test]
+fn what_ended_unheard_is_over_as_soon_as_events_may_have_been_missed() {
+    explore(|| {
+        let (first, second, store) = replicas();
+        let session = block_on(open(&first, "alice", AT_START)).session;
+        let (stage, key) = (&Stage::new(second), *session.name());
+        assert!(stage.live(&key).is_some());
+        store.lose_events();
+        block_on(stage.table.follow()).unwrap();
+        let requests = [requests(stage, key)];
+        let (elsewhere, user) = (Arc::clone(&session), session.shared_user());
+        let end = task(stage, move |stage| {
+            stage.report(&block_on(first.end_all(vec![elsewhere], EndCause::Logout)));
+            store.lose_events();
+            block_on(stage.table.follow()).unwrap();
+            stage.known.store(true, Ordering::SeqCst);
+            stage.report(&block_on(stage.table.confirm_some()).unwrap());
+        });
+        end.join().unwrap();
+        all_cut(requests);
+        stage.is_over(&user, &[key]);
+    });
+}
+
+/// The store does not confirm an end, and does later, while requests arrive.
+#[test]
+fn an_end_that_is_not_confirmed_holds_all_the_same() {
+    explore(|| {
+        let store = FaultyStore::new();
+        let stage = &Stage::new(table_over(Arc::clone(&store)));
+        let session = stage.sign_in("alice").session;
+        let (one, key) = (Arc::clone(&session), *session.name());
+        let requests = [requests(stage, key), requests(stage, key)];
+        let end = task(stage, move |stage| {
+            store.becomes(Mood::Down);
+            stage.sign_out(&one);
+            store.becomes(Mood::Sound);
+            assert!(block_on(stage.table.confirm_owed(AT_START)).is_empty());
+        });
+        end.join().unwrap();
+        all_cut(requests);
+        stage.is_over(session.user(), &[key]);
+    });
+}
+
+/// A session's time is up, while a request uses it elsewhere, and its last use is reported to the store.
+#[test]
+fn a_session_is_idle_for_all_or_for_nobody() {
+    explore(|| {
+        let (first, second, store) = replicas();
+        let session = block_on(open(&first, "alice", AT_START)).session;
+        let (stage, key) = (&Stage::new(second), *session.name());
+        assert!(stage.live(&key).is_some());
+        let later = AT_START + stage.table.lifetime().idle;
+        let one = Arc::clone(&session);
+        let used = thread::spawn(move || {
+            one.touch(later);
+            block_on(first.save_uses(later, Duration::ZERO));
+        });
+        let swept = task(stage, move |stage| {
+            let ended = block_on(stage.table.expired(later));
+            stage.report(&ended);
+        });
+        used.join().unwrap();
+        swept.join().unwrap();
+        let is_kept = block_on(store.other().load(&key)).unwrap().is_some();
+        let is_live = stage.table.find(&key, later).is_some();
+        assert_eq!((is_live, stage.table.len()), (is_kept, usize::from(is_kept)));
+        assert_eq!(stage.won.load(Ordering::SeqCst), usize::from(!is_kept));
+    });
+}
