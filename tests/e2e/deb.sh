@@ -135,6 +135,15 @@ starts_and_stops() {
     is 'it stops when told' "$status" 0
 }
 
+# systemd has the socket: exeunt.socket.
+is_upgraded_behind_a_socket() {
+    local reached
+    reached=$(python3 -B tests/e2e/behind_socket.py "$root" /exeunt-2.deb 2> "$work/behind.log") \
+        || fail "an upgrade behind a socket: $(tail -n 3 "$work/behind.log"); $(tail -n 5 "$work/behind_socket.log")"
+    ok "an upgrade behind exeunt.socket: $reached"
+    dpkg_does --install /exeunt-1.deb
+}
+
 upgrades() {
     local before
     before=$(cat "$root/etc/exeunt/"*.toml | sha256sum)
@@ -197,5 +206,6 @@ start_application
 installs
 configure
 starts_and_stops
+is_upgraded_behind_a_socket
 upgrades
 is_removed
