@@ -12,7 +12,7 @@ use shuttle::thread;
 
 use super::again_tests::GRACE;
 use super::stored_tests::{HERE, replicas, table_over};
-use super::tests::{AT_START, open, settings, sign_in};
+use super::tests::{AT_START, file_keys, open, settings, sign_in};
 use super::*;
 use crate::session::hold::Hold;
 use crate::session::live::Cut;
@@ -22,7 +22,7 @@ use crate::session::store::{End, SessionStore};
 use crate::session::sync::explored::point;
 
 /// Orders of a scenario, half of them by either scheduler.
-const SCHEDULES: usize = 2000;
+const SCHEDULES: usize = 5000;
 /// One that takes longer waits for something that does not come.
 const MOST_STEPS: usize = 20_000;
 /// Changes of priority that PCT looks for at once, and one.
@@ -360,18 +360,26 @@ fn an_end_that_is_not_confirmed_holds_all_the_same() {
 #[test]
 fn a_session_is_idle_for_all_or_for_nobody() {
     explore(|| {
-        let (first, second, store) = replicas();
-        let session = block_on(open(&first, "alice", AT_START)).session;
-        let (stage, key) = (&Stage::new(second), *session.name());
+        let ((clock, hands), store) = (Clock::manual(), FaultyStore::new());
+        let other = FaultyStore::over(store.other().replica());
+        let table = |store| SessionTable::over(settings(), store, clock.clone(), file_keys());
+        let (first, stage) = (table(Arc::clone(&store) as _), &Stage::new(table(other)));
+        let session = block_on(open(&first, "alice", clock.now())).session;
+        let key = *session.name();
         assert!(stage.live(&key).is_some());
-        let later = AT_START + stage.table.lifetime().idle;
-        let one = Arc::clone(&session);
+        hands.advance(settings().lifetime.idle);
+        let later = clock.now();
+        let (one, reported) = (Arc::clone(&session), Arc::new(AtomicBool::default()));
+        let was_reported = Arc::clone(&reported);
         let used = thread::spawn(move || {
             one.touch(later);
             block_on(first.save_uses(later, Duration::ZERO));
+            reported.store(true, Ordering::SeqCst);
         });
         let swept = task(stage, move |stage| {
+            let is_used = was_reported.load(Ordering::SeqCst);
             let ended = block_on(stage.table.expired(later));
+            assert!(!is_used || ended.is_empty(), "ended though the store knew of its use");
             stage.report(&ended);
         });
         used.join().unwrap();
