@@ -371,7 +371,7 @@ fn use_until_killed(folder: &Path, killed: &AtomicBool, logouts: &AtomicUsize) -
 /// Kills the program at a random moment, while eight clients sign in and out as fast as they can: as often as
 /// EXEUNT_KILLS says.
 #[test]
-fn what_was_answered_survives_a_kill() {
+fn t76_what_was_answered_survives_a_kill() {
     survives_kills(&set_up());
 }
 

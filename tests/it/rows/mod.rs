@@ -21,7 +21,7 @@ const ROWS: [(char, RangeInclusive<u32>); 12] = [
     ('t', 60..=61),
     ('t', 66..=69),
     ('t', 72..=74),
-    ('t', 77..=78),
+    ('t', 76..=78),
     ('t', 97..=97),
     ('t', 99..=109),
     ('t', 113..=113),
@@ -56,7 +56,7 @@ const WAITING: [(&str, &str); 10] = [
 const LEFT: [(&str, &str); 0] = [];
 
 /// The sources with tests that bear the name of a row.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     include_str!("framing.rs"),
     include_str!("headers.rs"),
     include_str!("identity.rs"),
@@ -66,6 +66,7 @@ const SOURCES: [&str; 13] = [
     include_str!("sessions.rs"),
     include_str!("targets.rs"),
     include_str!("../redis/failover.rs"),
+    include_str!("../restarts.rs"),
     include_str!("../site/failures.rs"),
     include_str!("../site/hostile.rs"),
     include_str!("../site/streams.rs"),
