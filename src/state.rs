@@ -1,7 +1,7 @@
 //! The state folder, and in it the key file: what has to be the same after a restart, and on every replica.
 //!
-//! The keys are made at the first start. To rotate them write a new key above the others; to share them copy the file
-//! to every replica.
+//! The keys are made at the first start, and read again by every reload. To rotate them write a new key above the
+//! others; to share them copy the file to every replica.
 
 use std::fmt;
 use std::fs::{DirBuilder, File};
@@ -22,8 +22,8 @@ const MAX_SIZE: u64 = 64 * 1024;
 /// The head of a new key file.
 const HEAD: &str = "\
 # Keys of Exeunt, one to a line, made at the first start. The first one signs, all of them are accepted: to rotate,
-# write a new one above (openssl rand -hex 32) and restart; take the old one away half a year later.
-# Replicas need the same file.
+# write a new one above (openssl rand -hex 32), type exeunt reload, and remove the old one half a year later. Gateways
+# that share a session store need the same file; with them add the new key below first, and reload all of them.
 ";
 
 /// Why there are no keys.
@@ -33,6 +33,8 @@ pub(crate) enum StateProblem {
     Unusable(PathBuf, String),
     /// There is no key file, and none can be made.
     NotMade(PathBuf, io::Error),
+    /// There is no key file any more.
+    Missing(PathBuf),
 }
 
 impl fmt::Display for StateProblem {
@@ -40,6 +42,12 @@ impl fmt::Display for StateProblem {
         match self {
             Self::Unusable(path, what) => write!(f, "the key file {} cannot be used: {what}", path.display()),
             Self::NotMade(path, error) => write!(f, "the key file {} cannot be made: {error}", path.display()),
+            Self::Missing(path) => write!(
+                f,
+                "the key file {} does not exist any more; restore it from the backup; a restart without it makes a \
+                 new one, and everybody has to sign in again",
+                path.display()
+            ),
         }
     }
 }

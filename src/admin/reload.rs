@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::credentials::user_file::UserChanges;
+use crate::values::mac::KeyChanges;
 
 /// A program that can read its configuration anew.
 #[async_trait]
@@ -21,7 +22,7 @@ pub trait Reload: fmt::Debug + Send + Sync {
 /// What a reload changed.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// Keys of the configuration, by their full names.
+    /// Keys of the configuration, by their full names, and `exeunt.key` if the key file has changed.
     pub changed: Vec<String>,
     /// Users of the users' file.
     pub users: UserChanges,
@@ -29,6 +30,9 @@ pub struct Reloaded {
     pub sessions_ended: usize,
     /// Requests and WebSockets that were under way and that it refuses.
     pub exchanges_cut: usize,
+    /// How the keys of the key file differ from those before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyChanges>,
     /// What the operator should know, as `exeunt check` says it.
     pub warnings: String,
 }
@@ -46,11 +50,15 @@ impl fmt::Display for Reloaded {
         if !self.changed.is_empty() {
             writeln!(f, "changed: {}", self.changed.join(", "))?;
         }
+        if let Some(KeyChanges { added, removed, signs }) = self.keys {
+            let signer = if signs { "another key signs" } else { "the same key signs" };
+            writeln!(f, "keys: {added} added, {removed} removed, {signer}")?;
+        }
         if self.users != UserChanges::default() {
             writeln!(f, "users: {added} added, {changed} changed, {removed} removed")?;
         }
         if self.changed.is_empty() && self.users == UserChanges::default() {
-            writeln!(f, "no key and no user has changed; the files that the configuration names were read anew")?;
+            writeln!(f, "no key and no user has changed; the files that the configuration names were read again")?;
         }
         writeln!(
             f,
@@ -76,12 +84,14 @@ mod tests {
         assert!(nothing.to_string().starts_with("no key and no user has changed"), "{nothing}");
         let users = UserChanges { added: 1, changed: 0, removed: 2 };
         let much = Reloaded {
-            changed: vec!["limits.idle".into(), "route[/a].groups".into()],
+            changed: vec!["limits.idle".into(), "exeunt.key".into()],
             users,
             sessions_ended: 1,
+            keys: Some(KeyChanges { added: 1, removed: 0, signs: true }),
             ..nothing
         };
-        let want = "changed: limits.idle, route[/a].groups\nusers: 1 added, 0 changed, 2 removed\n\
+        let want = "changed: limits.idle, exeunt.key\nkeys: 1 added, 0 removed, another key signs\n\
+             users: 1 added, 0 changed, 2 removed\n\
              1 session ended, 0 requests cut\n";
         assert_eq!(much.to_string(), want);
     }

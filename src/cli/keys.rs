@@ -7,31 +7,33 @@ use crate::config::StateFolder;
 use crate::state::{self, StateProblem};
 use crate::values::mac::MacKeys;
 
-/// The keys, and whether the next start has the same ones.
+/// The keys, and the file that they are from; `None` if the next start has other ones.
 pub(super) struct GatewayKeys {
     pub(super) keys: MacKeys,
-    pub(super) are_kept: bool,
+    pub(super) file: Option<PathBuf>,
 }
 
 /// The keys of the state folder, made at the first start. If no folder is configured and the default one cannot be
 /// written, new keys are kept in memory, with a warning, so that a configuration in a read-only folder starts.
 pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, String> {
-    match (state::open(&resolved(folder)), folder) {
-        (Ok(keys), _) => Ok(GatewayKeys { keys, are_kept: true }),
+    let state = resolved(folder);
+    match (state::open(&state), folder) {
+        (Ok(keys), _) => Ok(GatewayKeys { keys, file: Some(state.join(state::KEY_FILE)) }),
         (Err(problem @ StateProblem::NotMade(..)), StateFolder::Beside(_)) => {
             tracing::warn!(
                 "{problem}; until it can, each restart forgets which browsers are known, and return targets and \
                  receipts of before: write state = \"/var/lib/exeunt\", a folder that the gateway may write"
             );
-            in_memory().map(|keys| GatewayKeys { keys, are_kept: false })
+            in_memory()
         }
         (Err(problem), _) => Err(problem.to_string()),
     }
 }
 
 /// Random keys for the lifetime of the program.
-pub(super) fn in_memory() -> Result<MacKeys, String> {
-    MacKeys::generate().map_err(|_| "the operating system gives no random bytes".to_owned())
+pub(super) fn in_memory() -> Result<GatewayKeys, String> {
+    let keys = MacKeys::generate().map(|keys| GatewayKeys { keys, file: None });
+    keys.map_err(|_| "the operating system gives no random bytes".to_owned())
 }
 
 /// The problems of existing keys. Nothing is created, and files that this user must not read are skipped.

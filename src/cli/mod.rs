@@ -71,7 +71,7 @@ enum Command {
     /// List everything that is wrong with a configuration: line, key, what to write
     #[command(after_help = CHECK_HELP)]
     Check(check::Check),
-    /// Make the running gateway read its configuration and its users again
+    /// Make the running gateway read its configuration, its users and its keys again
     #[command(after_help = RELOAD_HELP)]
     Reload(reload::Reload),
     /// List the presets for well-known applications, or show one
@@ -131,8 +131,9 @@ Exit codes: 0 no problems, 1 problems";
 
 const RELOAD_HELP: &str = "\
 Running requests finish, unless the new configuration refuses them. Users who were removed or \
-disabled, or who have a new password, are signed out; changed groups take effect at once. If \
-anything is wrong with the configuration, nothing changes.
+disabled, or who have a new password, are signed out; changed groups take effect at once. The key \
+file is read again, too: its first key signs, all of them are accepted. If anything is wrong with \
+the configuration or the key file, nothing changes.
 
 Examples:
   exeunt reload

@@ -16,11 +16,11 @@ use crate::proxy::inherited::Inherited;
 use crate::proxy::listener::{self, BindError, Listener};
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Server, Signals};
-use crate::service::{Current, Environment, NotServed, Reloader, Service};
-use crate::values::mac::MacKeys;
+use crate::service::{Current, Environment, NotServed, Reloader, Service, Sources};
 use crate::values::time::Clock;
 
 use super::check::{self, Loaded};
+use super::keys::GatewayKeys;
 use super::stores::{OpenStore, StoreInUse};
 use super::{Configuration, REFUSED_CONFIGURATION, keys, messages, open_files, service_manager, stores};
 
@@ -37,7 +37,7 @@ pub(super) fn command(which: &Configuration) -> ExitCode {
     let server = settings.server.clone();
     let opened = keys::open(&settings.state).and_then(|keys| {
         let store = stores::open(&settings.store, &settings.state, &keys)?;
-        Ok((keys.keys, store))
+        Ok((keys, store))
     });
     match opened {
         Ok((keys, store)) => until_stopped(&server, &log, serve(path, settings, (keys, store), log.clone())),
@@ -94,7 +94,7 @@ fn fail(log: &Log, problem: &str) {
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The state that is kept from one start to the next.
-pub(super) type Kept = (MacKeys, Option<OpenStore>);
+pub(super) type Kept = (GatewayKeys, Option<OpenStore>);
 
 async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.server.connections);
@@ -131,7 +131,7 @@ fn not_listening(log: &Log, path: &Path, error: &BindError) -> String {
 pub(super) async fn run(
     path: Option<PathBuf>,
     settings: Settings,
-    (keys, store): Kept,
+    (GatewayKeys { keys, file }, store): Kept,
     log: Log,
     listeners: Vec<Listener>,
     signals: Signals,
@@ -144,9 +144,11 @@ pub(super) async fn run(
     let (service, store) = start(settings, environment, store).await?;
     let service = Arc::new(service);
     // The working folder may change later.
-    let path = path.map(std::path::absolute).transpose().map_err(|error| error.to_string())?;
-    let reload: Option<Arc<dyn Reload>> = path.map(|path| {
-        let reloader = Reloader::new(Arc::clone(&service), path, started, log.clone(), clock.clone());
+    let absolute = |path: Option<PathBuf>| path.map(std::path::absolute).transpose().map_err(|error| error.to_string());
+    let (path, keys) = (absolute(path)?, absolute(file)?);
+    let reload: Option<Arc<dyn Reload>> = path.map(|configuration| {
+        let sources = Sources { configuration, keys };
+        let reloader = Reloader::new(Arc::clone(&service), sources, started, log.clone(), clock.clone());
         Arc::new(ManagedReload(Arc::new(reloader))) as Arc<dyn Reload>
     });
     let Service { gateway, server, .. } = &*service;

@@ -172,7 +172,7 @@ fn pending(path: &Path, open: fn(&Path) -> io::Result<PendingEnds>) -> Result<Pe
 /// and the state folder cannot be written, so that a configuration in a read-only folder starts.
 pub(super) fn open(store: &StoreChoice, folder: &StateFolder, keys: &GatewayKeys) -> Result<Option<OpenStore>, String> {
     let state = keys::resolved(folder);
-    if *store == StoreChoice::default() && (!keys.are_kept || is_for_configurations(folder, &state)) {
+    if *store == StoreChoice::default() && (keys.file.is_none() || is_for_configurations(folder, &state)) {
         tracing::warn!(
             "sessions are kept in memory, because {} is not for data: a restart signs everybody out; write state = \
              \"/var/lib/exeunt\", a folder that the gateway may write",
@@ -200,7 +200,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let named = StateFolder::Named(folder.path().to_owned());
         let beside = StateFolder::Beside("/etc/exeunt-of-a-test".into());
-        let keys = |are_kept| GatewayKeys { keys: MacKeys::generate().unwrap(), are_kept };
+        let keys = |are_kept: bool| GatewayKeys {
+            keys: MacKeys::generate().unwrap(),
+            file: are_kept.then(|| folder.path().join("exeunt.key")),
+        };
         let kept = |store, folder, are_kept| open(&store, folder, &keys(are_kept)).map(|store| store.is_some());
         assert_eq!(kept(StoreChoice::default(), &named, true), Ok(true));
         assert!(folder.path().join("sessions.db").exists());

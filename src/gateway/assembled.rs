@@ -90,7 +90,7 @@ pub(crate) struct Assembled {
     /// The hosts, or all, whose applications may have service workers in front of our own addresses.
     pub(super) worker_hosts: Vec<Option<Host>>,
     pub(super) clock: Clock,
-    /// What the gateway writes and reads back is signed with these. They outlive the configuration.
+    /// What the gateway writes and reads back is signed with these: those of the key file when it was read last.
     pub(super) keys: Arc<MacKeys>,
 }
 

@@ -41,7 +41,7 @@ pub use self::assembled::GatewaySettings;
 pub(crate) use self::exchange::Exchange;
 pub(crate) use self::forward::Forward;
 pub(crate) use self::receive::Received;
-pub use self::reload::Reloaded;
+pub use self::reload::{ReloadError, Reloaded};
 pub(crate) use self::sign_in_out::SignInOutRequest;
 use crate::audit::Log;
 use crate::credentials::basic::verified::Verified;
@@ -215,7 +215,7 @@ impl Gateway {
         self.sessions().load_debts().await?;
         self.load_learned().await?;
         self.sessions().load_all().await?;
-        self.review_sessions().await;
+        self.review_sessions(None).await;
         Ok(self.sessions().len())
     }
 

@@ -74,7 +74,7 @@ impl Gateway {
         if Arc::ptr_eq(&current, checked_by) {
             return None;
         }
-        let cause = current.review(session)?;
+        let cause = current.review(session, Some(&checked_by.keys))?;
         self.pipeline.end(Which::These(vec![Arc::clone(session)], cause), self.unattended()).await;
         Some(Reason::CredentialsWrong.into())
     }

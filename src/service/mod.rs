@@ -9,10 +9,10 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::runtime::Handle;
 
-pub use self::reloader::{Changes, Current, NotReloaded, Reloader};
+pub use self::reloader::{Changes, Current, NotReloaded, Reloader, Sources};
 use crate::audit::{AuditProblem, Log};
 use crate::config::Settings;
-use crate::gateway::{BuildError, Gateway, GatewayParts, GatewaySettings, Reloaded};
+use crate::gateway::{BuildError, Gateway, GatewayParts, GatewaySettings, ReloadError, Reloaded};
 use crate::proxy::listener::Listener;
 use crate::proxy::settings::ServerSettings;
 use crate::proxy::{Proxy, Server};
@@ -20,7 +20,7 @@ use crate::routes::resolver::Upstreams;
 use crate::sample::Sample;
 use crate::session::pending::PendingEnds;
 use crate::session::store::{SessionStore, Unavailable};
-use crate::values::mac::MacKeys;
+use crate::values::mac::{KeyChanges, MacKeys};
 use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
 
@@ -79,6 +79,8 @@ pub struct Applied {
     pub sessions_ended: usize,
     /// Requests and WebSockets that were under way and are refused by it.
     pub exchanges_cut: usize,
+    /// How the keys differ from those before; `None` if they do not.
+    pub keys: Option<KeyChanges>,
 }
 
 /// Why a configuration cannot be served.
@@ -86,6 +88,8 @@ pub struct Applied {
 pub enum NotServed {
     /// There is no gateway for it.
     Gateway(BuildError),
+    /// The gateway at work does not take it.
+    Reload(ReloadError),
     /// The built-in application cannot start.
     Sample(io::Error),
     /// The store does not give its sessions.
@@ -98,6 +102,7 @@ impl fmt::Display for NotServed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gateway(problem) => problem.fmt(f),
+            Self::Reload(problem) => problem.fmt(f),
             Self::Sample(error) => write!(f, "the sample application cannot start: {error}"),
             Self::Audit(problem) => problem.fmt(f),
             Self::Sessions => f.write_str("the session store cannot be read"),
@@ -157,25 +162,25 @@ impl Service {
 
     /// Serves another configuration from now on: its rules, users, limits and log settings. What is under way goes on
     /// with the one that it began with, unless the new one refuses it: then it is cut. Sessions, wrong passwords that
-    /// were counted, and connections to upstreams that are still there outlive it. One caller at a time.
+    /// were counted, and connections to upstreams that are still there outlive it. Without `keys` those at work stay.
+    /// One caller at a time.
     ///
     /// # Errors
     /// [`NotServed`]; then nothing has changed.
-    pub async fn apply(&self, settings: Settings) -> Result<Applied, NotServed> {
+    pub async fn apply(&self, settings: Settings, keys: Option<MacKeys>) -> Result<Applied, NotServed> {
         start_sample(&self.sample, &settings.gateway, &self.upstreams).map_err(NotServed::Sample)?;
         let Settings { server, gateway, session, log, audit, .. } = settings;
         let targets = self.log.open_targets(&audit, &self.clock).map_err(NotServed::Audit)?;
         let refused_before = self.gateway.refused_again();
-        let reloaded = self.gateway.reload(gateway, session).await;
-        let Reloaded { ended, generation } =
-            reloaded.map_err(|problem| NotServed::Gateway(BuildError::Pages(problem)))?;
+        let reloaded = self.gateway.reload(gateway, session, keys).await;
+        let Reloaded { ended, generation, keys } = reloaded.map_err(NotServed::Reload)?;
         self.log.set(log);
         self.log.set_targets(targets);
         self.proxy.set(&server);
         self.server.set(server);
         self.server.judge_again(generation).await;
         let exchanges_cut = self.gateway.refused_again() - refused_before;
-        Ok(Applied { sessions_ended: ended, exchanges_cut })
+        Ok(Applied { sessions_ended: ended, exchanges_cut, keys })
     }
 }
 

@@ -1,7 +1,7 @@
-//! Reads the configuration of a service anew, and puts it to work or says why not.
+//! Reads the configuration and the keys of a service again, and puts them to work or says why not.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,16 +13,27 @@ use crate::admin::{self, Reload};
 use crate::audit::{Event, Log, Operation};
 use crate::config::{self, Outline, Report, Settings, StartValues};
 use crate::credentials::user_file::{UserChanges, Users};
+use crate::state::{self, KEY_FILE, StateProblem};
+use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
 /// Users that have an event of their own after one reload; all are counted.
 const MOST_NAMED: usize = 1000;
 
-/// A service, and the file that says what it serves.
+/// The files that a reload reads.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The configuration, which names all others.
+    pub configuration: PathBuf,
+    /// The key file; `None` where the keys were made for this run.
+    pub keys: Option<PathBuf>,
+}
+
+/// A service, and the files that say what it serves.
 #[derive(Debug)]
 pub struct Reloader {
     service: Arc<Service>,
-    path: PathBuf,
+    sources: Sources,
     start: StartValues,
     log: Log,
     clock: Clock,
@@ -47,7 +58,7 @@ impl Current {
 /// What a reload changed.
 #[derive(Debug)]
 pub struct Changes {
-    /// Keys of the configuration.
+    /// Keys of the configuration, and the key file's name.
     pub keys: Vec<String>,
     /// Users of its users' file.
     pub users: UserChanges,
@@ -60,18 +71,42 @@ pub struct Changes {
 /// Why nothing was changed.
 #[derive(Debug)]
 pub enum NotReloaded {
-    /// This is wrong with the configuration.
-    Refused(Report),
-    /// It is sound and cannot be served.
+    /// This is wrong with the files.
+    Refused(Refusal),
+    /// They are sound and cannot be served.
     NotServed(NotServed),
     /// The reload broke down.
     Broken,
 }
 
+/// What is wrong with the files of a reload.
+#[derive(Debug, Default)]
+pub struct Refusal {
+    /// With the configuration.
+    configuration: Option<Report>,
+    /// With the key file.
+    keys: Option<String>,
+}
+
+impl Refusal {
+    /// How many problems that are.
+    fn problems(&self) -> usize {
+        self.configuration.iter().map(|report| report.findings().len()).sum::<usize>()
+            + usize::from(self.keys.is_some())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.configuration.iter().try_for_each(|report| report.fmt(f))?;
+        self.keys.iter().try_for_each(|problem| writeln!(f, "error: {problem}"))
+    }
+}
+
 impl fmt::Display for NotReloaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(report) => report.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
             Self::NotServed(problem) => writeln!(f, "error: {problem}"),
             Self::Broken => writeln!(f, "error: the reload broke down: see the log"),
         }
@@ -79,19 +114,19 @@ impl fmt::Display for NotReloaded {
 }
 
 impl Reloader {
-    /// Reloads `service` from the file at `path`. `start` and `current` are of the settings that it was started with.
+    /// Reloads `service` from these files. `start` and `current` are of the settings that it was started with.
     pub fn new(
         service: Arc<Service>,
-        path: PathBuf,
+        sources: Sources,
         (start, current): (StartValues, Current),
         log: Log,
         clock: Clock,
     ) -> Self {
-        Self { service, path, start, log, clock, current: Mutex::new(current) }
+        Self { service, sources, start, log, clock, current: Mutex::new(current) }
     }
 
-    /// Reads everything anew: the configuration and the files that it names. It is run to its end even if the caller
-    /// goes away, and after any other that is under way.
+    /// Reads everything again: the configuration, the files that it names, and the keys. It is run to its end even if
+    /// the caller goes away, and after any other that is under way.
     ///
     /// # Errors
     /// [`NotReloaded`]: then nothing has changed.
@@ -109,13 +144,16 @@ impl Reloader {
                 sessions_ended: applied.sessions_ended,
                 exchanges_cut: applied.exchanges_cut,
             },
-            Err(NotReloaded::Refused(report)) => Event::ReloadRefused { problems: report.findings().len() },
+            Err(NotReloaded::Refused(refusal)) => Event::ReloadRefused { problems: refusal.problems() },
             Err(NotReloaded::NotServed(_) | NotReloaded::Broken) => Event::ReloadRefused { problems: 1 },
         };
         self.log.event(self.clock.wall(), &event);
         match &reloaded {
             Ok(changes) => note_findings(&changes.warnings),
-            Err(NotReloaded::Refused(report)) => note_findings(report),
+            Err(NotReloaded::Refused(Refusal { configuration, keys })) => {
+                configuration.iter().for_each(note_findings);
+                keys.iter().for_each(|problem| tracing::error!("{problem}"));
+            }
             Err(NotReloaded::NotServed(problem)) => tracing::error!("{problem}"),
             Err(NotReloaded::Broken) => {}
         }
@@ -126,19 +164,40 @@ impl Reloader {
         // No user changes a password between the reading of the users' file and its use, or the change would be lost
         // here until the next reload.
         let _reading = self.service.hold_users().await;
-        let (path, start) = (self.path.clone(), self.start.clone());
+        let (sources, start) = (self.sources.clone(), self.start.clone());
         // Files are read, and templates tried: not on a thread that serves.
-        let read = spawn_blocking(move || config::load_again(&path, &start)).await;
-        let (settings, warnings) = read.map_err(|_| NotReloaded::Broken)?.map_err(NotReloaded::Refused)?;
+        let read = spawn_blocking(move || read(&sources, &start)).await;
+        let (settings, warnings, keys) = read.map_err(|_| NotReloaded::Broken)?.map_err(NotReloaded::Refused)?;
         let next = Current::of(&settings);
-        let applied = self.service.apply(settings).await.map_err(NotReloaded::NotServed)?;
-        let (keys, users) = (current.outline.changed(&next.outline), current.users.changes(&next.users));
+        let applied = self.service.apply(settings, keys).await.map_err(NotReloaded::NotServed)?;
+        let (mut keys, users) = (current.outline.changed(&next.outline), current.users.changes(&next.users));
+        if applied.keys.is_some() {
+            keys.push(KEY_FILE.to_owned());
+        }
         for (user, change) in current.users.changed_users(&next.users).take(MOST_NAMED) {
             self.log.event(self.clock.wall(), &Event::Operation(Operation::UserChanged { user, change }));
         }
         *current = next;
         Ok(Changes { keys, users, applied, warnings })
     }
+}
+
+/// Reads all files, so that all that is wrong is said at once.
+fn read(sources: &Sources, start: &StartValues) -> Result<(Settings, Report, Option<MacKeys>), Refusal> {
+    let settings = config::load_again(&sources.configuration, start);
+    let keys = sources.keys.as_deref().map(read_keys).transpose();
+    match (settings, keys) {
+        (Ok((settings, warnings)), Ok(keys)) => Ok((settings, warnings, keys)),
+        (settings, keys) => {
+            let keys = keys.err().map(|problem| problem.to_string());
+            Err(Refusal { configuration: settings.err(), keys })
+        }
+    }
+}
+
+/// The keys of a file that was there at the start: none is made, since other keys would sign everybody out.
+fn read_keys(path: &Path) -> Result<MacKeys, StateProblem> {
+    state::read(path)?.ok_or_else(|| StateProblem::Missing(path.to_owned()))
 }
 
 #[async_trait]
@@ -150,6 +209,7 @@ impl Reload for Reloader {
                 users,
                 sessions_ended: applied.sessions_ended,
                 exchanges_cut: applied.exchanges_cut,
+                keys: applied.keys,
                 warnings: warnings.render(false),
             }),
             Err(problem) => Err(admin::ReloadRefused { report: problem.to_string() }),

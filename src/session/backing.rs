@@ -8,6 +8,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::dead::Dead;
 use super::epoch::Epoch;
 use super::loads::Loads;
@@ -32,7 +34,7 @@ pub struct Backing {
     store: Arc<dyn SessionStore>,
     clock: Clock,
     /// What a store keeps for the gateway alone is sealed with these.
-    keys: Arc<MacKeys>,
+    keys: ArcSwap<MacKeys>,
     pub(super) dead: Dead,
     pub(super) loads: Loads,
     /// The store knows of every use before this second.
@@ -61,7 +63,7 @@ impl Backing {
         Self {
             store,
             clock,
-            keys,
+            keys: ArcSwap::new(keys),
             dead: Dead::default(),
             loads: Loads::default(),
             saved_until,
@@ -74,6 +76,17 @@ impl Backing {
             changes: AtomicU32::default(),
             all_confirmed: AtomicU32::default(),
         }
+    }
+
+    /// Seals with other keys from now on, if the store is not of gateways with other keys: false, and nothing has
+    /// changed.
+    pub(super) async fn use_keys(&self, keys: &Arc<MacKeys>) -> Result<bool, Unavailable> {
+        // The store first: it is the one that can refuse.
+        let accepted = in_time(self.store.use_keys(keys)).await?;
+        if accepted {
+            self.keys.store(Arc::clone(keys));
+        }
+        Ok(accepted)
     }
 
     /// Whether the table may be believed at this moment.
@@ -197,7 +210,7 @@ impl Backing {
         if record.jar.is_empty() {
             return Some(Vault::default());
         }
-        let jar = seal::open(&self.keys, Purpose::SealedJar, record.name.as_bytes(), &record.jar)?;
+        let jar = seal::open(&self.keys.load(), Purpose::SealedJar, record.name.as_bytes(), &record.jar)?;
         Vault::read(&jar, record.version)
     }
 
@@ -208,7 +221,8 @@ impl Backing {
         version: u32,
         jar: &[u8],
     ) -> Result<JarWrite, Unavailable> {
-        let sealed = seal::seal(&self.keys, Purpose::SealedJar, session.as_bytes(), jar).map_err(|_| Unavailable)?;
+        let sealed = seal::seal(&self.keys.load(), Purpose::SealedJar, session.as_bytes(), jar);
+        let sealed = sealed.map_err(|_| Unavailable)?;
         in_time(self.store.set_jar(session, version, &sealed)).await
     }
 

@@ -284,6 +284,15 @@ impl SessionTable {
         }
     }
 
+    /// Secrets are sealed with these keys from now on. False where the store is of gateways with other keys: then
+    /// nothing has changed.
+    pub(crate) async fn use_keys(&self, keys: &Arc<MacKeys>) -> Result<bool, Unavailable> {
+        match &self.backing {
+            Some(backing) => backing.use_keys(keys).await,
+            None => Ok(true),
+        }
+    }
+
     /// The sessions of a user.
     pub fn list(&self, user: &UserKey) -> Vec<Arc<Session>> {
         self.by_user.get(user).map(|sessions| sessions.value().clone()).unwrap_or_default()

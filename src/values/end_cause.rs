@@ -27,11 +27,13 @@ pub enum EndCause {
     UserDisabled,
     /// The user changed the password, in another session or in the users' file.
     PasswordChanged,
+    /// The key that it was opened under is no longer in the key file.
+    KeyRemoved,
 }
 
 impl EndCause {
     /// All of them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Logout,
         Self::Idle,
         Self::Absolute,
@@ -44,6 +46,7 @@ impl EndCause {
         Self::UserRemoved,
         Self::UserDisabled,
         Self::PasswordChanged,
+        Self::KeyRemoved,
     ];
 
     /// The word for log and audit.
@@ -61,6 +64,7 @@ impl EndCause {
             Self::UserRemoved => "user_removed",
             Self::UserDisabled => "user_disabled",
             Self::PasswordChanged => "password_changed",
+            Self::KeyRemoved => "key_removed",
         }
     }
 }

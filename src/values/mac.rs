@@ -7,6 +7,7 @@ use std::fmt;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER, HEXLOWER_PERMISSIVE};
 use ring::hmac;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -40,6 +41,8 @@ pub(crate) enum Purpose {
     SealedJar,
     /// Gateways that share a store have the same keys.
     SharedStore,
+    /// Tells keys apart without showing them.
+    Fingerprint,
 }
 
 impl Purpose {
@@ -54,6 +57,7 @@ impl Purpose {
             Self::ClearingWay => b"exeunt clearing way 1",
             Self::SealedJar => b"exeunt sealed jar 1",
             Self::SharedStore => b"exeunt shared store 1",
+            Self::Fingerprint => b"exeunt fingerprint 1",
         }
     }
 }
@@ -89,6 +93,17 @@ impl fmt::Debug for Mac {
 pub struct MacKeys {
     first: hmac::Key,
     further: Vec<hmac::Key>,
+}
+
+/// How one list of keys differs from another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyChanges {
+    /// Keys that are accepted now, and were not before.
+    pub added: usize,
+    /// Keys that are no longer accepted.
+    pub removed: usize,
+    /// Another key signs.
+    pub signs: bool,
 }
 
 /// Why a text does not hold keys. It repeats nothing of the text.
@@ -143,6 +158,21 @@ impl MacKeys {
 }
 
 impl MacKeys {
+    /// What differs in `after`; `None` if both are the same keys, in whatever order the further ones are.
+    pub(crate) fn changes(&self, after: &Self) -> Option<KeyChanges> {
+        let (old, new) = (self.fingerprints(), after.fingerprints());
+        let missing =
+            |from: &[Mac], of: &[Mac]| of.iter().filter(|key| from.iter().all(|other| other.0 != key.0)).count();
+        let signs = old.first().map(|key| key.0) != new.first().map(|key| key.0);
+        let changes = KeyChanges { added: missing(&old, &new), removed: missing(&new, &old), signs };
+        (changes != KeyChanges::default()).then_some(changes)
+    }
+
+    /// One for each key, the first one first. A fingerprint says nothing about its key.
+    pub(crate) fn fingerprints(&self) -> Vec<Mac> {
+        std::iter::once(&self.first).chain(&self.further).map(|key| code(key, Purpose::Fingerprint, &[])).collect()
+    }
+
     /// For each key, the first one first, another key of this purpose and these parts.
     pub(super) fn derived(&self, purpose: Purpose, parts: &[&[u8]]) -> impl Iterator<Item = hmac::Tag> {
         std::iter::once(&self.first).chain(&self.further).map(move |key| tag(key, purpose, parts))
@@ -239,6 +269,27 @@ mod tests {
         let new = after.sign(Purpose::Receipt, &[b"a"]);
         assert!(after.verify(Purpose::Receipt, &[b"a"], &old) && after.verify(Purpose::Receipt, &[b"a"], &new));
         assert!(!before.verify(Purpose::Receipt, &[b"a"], &new));
+    }
+
+    #[test]
+    fn changes_of_keys_are_counted_and_a_further_key_may_move() {
+        let keys = |digits: &str| {
+            let lines: Vec<_> = digits.chars().map(|digit| String::from(digit).repeat(64)).collect();
+            MacKeys::parse(&lines.join("\n")).unwrap()
+        };
+        let cases = [
+            ("1", "1", None),
+            ("123", "132", None),
+            ("1", "12", Some((1, 0, false))),
+            ("12", "21", Some((0, 0, true))),
+            ("1", "21", Some((1, 0, true))),
+            ("21", "2", Some((0, 1, false))),
+            ("12", "3", Some((1, 2, true))),
+        ];
+        for (before, after, want) in cases {
+            let want = want.map(|(added, removed, signs)| KeyChanges { added, removed, signs });
+            assert_eq!(keys(before).changes(&keys(after)), want, "{before} {after}");
+        }
     }
 
     #[test]

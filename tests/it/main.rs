@@ -15,6 +15,7 @@ mod check;
 mod disk_faults;
 mod exchange;
 mod kernel_time;
+mod key_rotation;
 mod log_reader;
 mod nemesis;
 mod races;

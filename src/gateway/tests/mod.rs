@@ -47,6 +47,7 @@ mod basic;
 mod clearing;
 mod cookies;
 mod hand_over;
+mod key_rotation;
 mod landing;
 mod own_link;
 mod own_sessions;

@@ -28,7 +28,7 @@ fn alice() -> Arc<Users> {
 async fn reload(harness: &Harness, change: impl FnOnce(&mut GatewaySettings)) -> Reloaded {
     let mut settings = GatewaySettings { users: alice(), ..settings() };
     change(&mut settings);
-    harness.gateway.reload(settings, LIMITS).await.unwrap()
+    harness.gateway.reload(settings, LIMITS, None).await.unwrap()
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn shorter_lives_hold_for_sessions_that_are_there_and_longer_ones_too() {
         |idle| SessionSettings { lifetime: Lifetime { idle: Duration::from_secs(idle), ..LIMITS.lifetime }, ..LIMITS };
     let with = async |idle| {
         let settings = GatewaySettings { users: alice(), ..settings() };
-        harness.gateway.reload(settings, limits(idle)).await.unwrap();
+        harness.gateway.reload(settings, limits(idle), None).await.unwrap();
     };
     with(61).await;
     assert!(harness.is_signed_in(&cookie));

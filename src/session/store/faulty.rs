@@ -13,6 +13,7 @@ use super::{
     Unavailable, Use,
 };
 use crate::values::identity::UserKey;
+use crate::values::mac::MacKeys;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
@@ -181,6 +182,10 @@ impl SessionStore for FaultyStore {
 
     async fn notes(&self, kind: NoteKind, most: usize) -> Result<Vec<Note>, Unavailable> {
         self.call(self.store.notes(kind, most)).await
+    }
+
+    async fn use_keys(&self, keys: &MacKeys) -> Result<bool, Unavailable> {
+        self.call(self.store.use_keys(keys)).await
     }
 
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {

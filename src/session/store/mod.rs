@@ -28,6 +28,7 @@ pub use self::note::{Note, NoteKind};
 pub(crate) use self::record::{HostKey, Record};
 pub use self::trust::Trust;
 use crate::values::identity::UserKey;
+use crate::values::mac::MacKeys;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
@@ -195,6 +196,12 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// What a code is good for, once.
     async fn take_code(&self, _code: &[u8; 32]) -> Result<Option<Vec<u8>>, Unavailable> {
         Err(Unavailable)
+    }
+
+    /// These are the gateway's keys from now on; false where the store belongs to gateways with other keys, and then
+    /// nothing has changed.
+    async fn use_keys(&self, _keys: &MacKeys) -> Result<bool, Unavailable> {
+        Ok(true)
     }
 
     /// Waits for events of other replicas and returns them, in order and without a gap since the last call. Without

@@ -30,7 +30,7 @@ fn set_cookies(stream: UnixStream) -> Option<()> {
     stream.get_mut().write_all(answer.as_bytes()).ok()
 }
 
-pub(super) fn start_application(folder: &Path) -> String {
+pub(crate) fn start_application(folder: &Path) -> String {
     let path = folder.join("application.sock");
     let listener = UnixListener::bind(&path).unwrap();
     std::thread::spawn(move || {
@@ -41,7 +41,7 @@ pub(super) fn start_application(folder: &Path) -> String {
     format!("unix:{}", path.display())
 }
 
-fn got(folder: &Path, target: &str, cookie: &str) -> String {
+pub(crate) fn got(folder: &Path, target: &str, cookie: &str) -> String {
     let (status, body) = body_of(folder, target, cookie).unwrap();
     assert_eq!(status, 200, "{target} {body}");
     body

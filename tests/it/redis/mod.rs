@@ -6,7 +6,7 @@ mod failover;
 mod front;
 mod group;
 mod hosts;
-mod jars;
+pub(crate) mod jars;
 mod sentinels;
 pub(crate) mod server;
 
@@ -41,7 +41,7 @@ fn gateway_with(session: &str) -> tempfile::TempDir {
 }
 
 /// The same, in front of this application.
-fn gateway_to(server: &RedisServer, upstream: &str) -> tempfile::TempDir {
+pub(crate) fn gateway_to(server: &RedisServer, upstream: &str) -> tempfile::TempDir {
     let folder = gateway_on(server, "5s");
     let path = folder.path().join("config.toml");
     let configuration = fs::read_to_string(&path).unwrap();
@@ -50,7 +50,7 @@ fn gateway_to(server: &RedisServer, upstream: &str) -> tempfile::TempDir {
 }
 
 /// Starts two gateways with the same keys.
-fn start<'a>(a: &'a tempfile::TempDir, b: &'a tempfile::TempDir) -> (Program<'a>, Program<'a>) {
+pub(crate) fn start<'a>(a: &'a tempfile::TempDir, b: &'a tempfile::TempDir) -> (Program<'a>, Program<'a>) {
     let one = Program::start(a.path());
     fs::copy(a.path().join("exeunt.key"), b.path().join("exeunt.key")).unwrap();
     (one, Program::start(b.path()))

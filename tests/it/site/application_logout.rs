@@ -153,7 +153,7 @@ async fn an_application_that_is_gone_is_told() {
     let gone = format!("http://{}", upstream::dead_port().await);
     let mut settings = super::harness::settings(&[gone]);
     with_logout(&mut settings, CALL);
-    site.apply(settings).await.unwrap();
+    site.apply(settings, None).await.unwrap();
     let receipt = sign_out(&site, &[&cookie]).await;
     assert_eq!(receipt["applications"][0]["result"], "failed: no connection");
 }

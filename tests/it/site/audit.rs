@@ -121,14 +121,14 @@ async fn a_reload_changes_the_targets() {
         settings.audit = AuditSettings { file: Some(file), webhook: None };
         settings
     };
-    site.service().apply(settings()).await.unwrap();
+    site.service().apply(settings(), None).await.unwrap();
     site.sign_in("bob").await;
     until(|| fs::read_to_string(&path).is_ok_and(|text| text.contains("\"user\":\"bob\""))).await;
     assert_eq!(audited.text().lines().count(), 1);
     // A target that cannot be used refuses the reload, and the old ones stay.
     let mut broken = settings();
     broken.audit.file.as_mut().unwrap().path = audited.folder.path().join("no/such.jsonl");
-    let refused = site.service().apply(broken).await.unwrap_err().to_string();
+    let refused = site.service().apply(broken, None).await.unwrap_err().to_string();
     assert!(refused.contains("no/such.jsonl cannot be written"), "{refused}");
     site.sign_in("bob").await;
     until(|| fs::read_to_string(&path).is_ok_and(|text| text.lines().count() == 2)).await;

@@ -10,7 +10,7 @@ use exeunt::audit::{Format, LogSettings};
 use exeunt::config::{Settings, StartValues};
 use exeunt::routes::access::Access;
 use exeunt::routes::settings::RouteSettings;
-use exeunt::service::{Applied, Current, NotReloaded, Reloader};
+use exeunt::service::{Applied, Current, NotReloaded, Reloader, Sources};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::harness::{GRACE, Site, settings, users_without};
@@ -26,7 +26,7 @@ fn with(routes: &[RouteSettings]) -> Settings {
 }
 
 async fn reload(site: &Site, settings: Settings) -> (usize, usize) {
-    let Applied { sessions_ended, exchanges_cut } = site.apply(settings).await.unwrap();
+    let Applied { sessions_ended, exchanges_cut, .. } = site.apply(settings, None).await.unwrap();
     (sessions_ended, exchanges_cut)
 }
 
@@ -137,7 +137,13 @@ async fn what_is_wrong_with_the_files_changes_nothing_and_is_said() {
     let start = (StartValues::of(&started), Current::of(&started));
     let site = Site::with_settings(started);
     let (log, lines) = exeunt::audit::Log::to_memory(LogSettings { format: Format::Text, access: true });
-    let reloader = Arc::new(Reloader::new(site.service(), path, start, log, site.clock.clone()));
+    let reloader = Arc::new(Reloader::new(
+        site.service(),
+        Sources { configuration: path, keys: None },
+        start,
+        log,
+        site.clock.clone(),
+    ));
 
     let broken_line = format!("{ALICE}bob:$2y$04$broken\n");
     let cases = [

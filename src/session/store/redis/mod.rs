@@ -397,6 +397,15 @@ impl SessionStore for RedisStore {
         Ok(ends)
     }
 
+    async fn use_keys(&self, keys: &MacKeys) -> Result<bool, Unavailable> {
+        let Shared { link, scripts, peers, .. } = &self.shared;
+        match begin(link, scripts, peers.own(), keys).await {
+            Ok(_) => Ok(true),
+            Err(NotConnected::OtherKeys) => Ok(false),
+            Err(NotConnected::Unavailable | NotConnected::Untrusted | NotConnected::TooFewReplicas) => Err(Unavailable),
+        }
+    }
+
     async fn put_notes(&self, notes: &[Note]) -> Result<(), Unavailable> {
         self.shared.put_notes(notes).await
     }

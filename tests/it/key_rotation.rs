@@ -1,0 +1,160 @@
+//! The key file is changed while the program runs, and read again by a reload.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Output;
+
+use crate::redis::jars::{got, start_application};
+use crate::redis::server::RedisServer;
+use crate::redis::{gateway_to, start};
+use crate::restarts::{CONFIGURATION, Program, command, log, set_up, sign_in};
+
+/// Has the program of this folder answer on an admin socket.
+fn with_admin_socket(folder: &Path) {
+    let path = folder.join("config.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(path, text.replace("[admin]\nlisten = \"\"", "[admin]\nlisten = \"unix:admin.sock\"")).unwrap();
+}
+
+/// The keys of the file, without its comments.
+fn keys(folder: &Path) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("exeunt.key")).unwrap();
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+fn write_keys(folder: &Path, keys: &[&str]) {
+    fs::write(folder.join("exeunt.key"), keys.join("\n")).unwrap();
+}
+
+/// `exeunt reload`: what it says, on both outputs, and whether it succeeds.
+fn reload(folder: &Path) -> (bool, String) {
+    let mut command = command(folder, env!("CARGO_BIN_EXE_exeunt"));
+    let Output { status, stdout, stderr } =
+        command.stderr(std::process::Stdio::piped()).arg("reload").output().unwrap();
+    (status.success(), String::from_utf8([stdout, stderr].concat()).unwrap())
+}
+
+fn reloads(folder: &Path, want: &str) {
+    let (is_reloaded, said) = reload(folder);
+    assert!(is_reloaded && said.contains(want), "{want}: {said}");
+}
+
+fn is_refused(folder: &Path, want: &str) {
+    let (is_reloaded, said) = reload(folder);
+    assert!(!is_reloaded && said.contains(want), "{want}: {said}");
+}
+
+#[test]
+fn sessions_and_sealed_cookies_outlive_a_rotation_until_their_key_is_removed() {
+    let (folder, new) = (set_up(), "2b".repeat(32));
+    let folder = folder.path();
+    let upstream = format!("upstream = \"{}\"", start_application(folder));
+    fs::write(folder.join("config.toml"), CONFIGURATION.replace("upstream = \"http://127.0.0.1:9\"", &upstream))
+        .unwrap();
+    with_admin_socket(folder);
+    let program = Program::start(folder);
+    let early = program.sign_in();
+    got(folder, "/sid/early", &early);
+
+    let old = keys(folder).remove(0);
+    write_keys(folder, &[&new, &old]);
+    reloads(folder, "keys: 1 added, 0 removed, another key signs\n0 sessions ended");
+    let late = program.sign_in();
+    got(folder, "/sid/late", &late);
+    assert_eq!([got(folder, "/", &early), got(folder, "/", &late)], ["sid=early", "sid=late"]);
+    program.kill();
+    let program = Program::start(folder);
+    assert_eq!([got(folder, "/", &early), got(folder, "/", &late)], ["sid=early", "sid=late"], "from the file");
+
+    write_keys(folder, &[&new]);
+    reloads(folder, "keys: 0 added, 1 removed, the same key signs\n1 session ended");
+    assert_eq!(([program.status(&early), program.status(&late)]), [401, 200]);
+    assert!(log(folder).contains("cause=key_removed"));
+    program.kill();
+    let program = Program::start(folder);
+    assert_eq!((program.status(&early), &*got(folder, "/", &late)), (401, "sid=late"));
+    program.stop();
+}
+
+#[test]
+fn a_reload_with_a_key_file_that_cannot_be_used_changes_nothing() {
+    let folder = set_up();
+    let folder = folder.path();
+    with_admin_socket(folder);
+    let program = Program::start(folder);
+    let cookie = program.sign_in();
+    let (path, old) = (folder.join("exeunt.key"), keys(folder).remove(0));
+    write_keys(folder, &[&old, "secret-of-ours"]);
+    is_refused(folder, "line 2 must be a key");
+    write_keys(folder, &[]);
+    is_refused(folder, "it has no key");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    is_refused(folder, "chmod 600");
+    fs::remove_file(&path).unwrap();
+    is_refused(folder, "does not exist any more; restore it");
+    assert!(!path.exists(), "no other one is made");
+    let configuration = fs::read_to_string(folder.join("config.toml")).unwrap();
+    fs::write(folder.join("config.toml"), format!("{configuration}nonsense = 1\n")).unwrap();
+    let (is_reloaded, said) = reload(folder);
+    assert!(!is_reloaded && said.contains("nonsense") && said.contains("does not exist any more"), "{said}");
+    fs::write(folder.join("config.toml"), configuration).unwrap();
+    assert_eq!(program.status(&cookie), 200);
+
+    fs::write(&path, &old).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    reloads(folder, "no key and no user has changed");
+    assert_eq!(program.status(&cookie), 200);
+    assert!(!log(folder).contains("secret-of-ours"));
+    program.stop();
+}
+
+/// In the order of the handbook: nobody is signed out, whichever gateway a request comes to.
+#[test]
+fn gateways_on_one_store_rotate_one_after_the_other() {
+    let (application, new) = (tempfile::tempdir().unwrap(), "2b".repeat(32));
+    let server = RedisServer::start(application.path());
+    let upstream = start_application(application.path());
+    let gateways = [gateway_to(&server, &upstream), gateway_to(&server, &upstream)];
+    gateways.iter().for_each(|folder| with_admin_socket(folder.path()));
+    // Sessions belong to the password hash.
+    fs::copy(gateways[0].path().join("users.htpasswd"), gateways[1].path().join("users.htpasswd")).unwrap();
+    let (one, other) = start(&gateways[0], &gateways[1]);
+    let [a, b] = gateways.each_ref().map(|folder| folder.path());
+    let old = keys(a).remove(0);
+    let early = one.sign_in();
+    got(a, "/sid/early", &early);
+
+    write_keys(a, &["3c".repeat(32).as_str()]);
+    is_refused(a, "the gateways on the session store sign with a key that is not in the key file");
+    assert_eq!(got(a, "/", &early), "sid=early");
+
+    let mut sessions = vec![(early, "early".to_owned())];
+    let orders = [[&*old, &*new], [&*new, &*old]];
+    for (round, (folder, order)) in orders.iter().flat_map(|order| [(a, order), (b, order)]).enumerate() {
+        write_keys(folder, order);
+        reloads(folder, "keys: ");
+        for at in [a, b] {
+            let (cookie, value) = (sign_in(at).unwrap(), format!("{round}-{}", sessions.len()));
+            got(at, &format!("/sid/{value}"), &cookie);
+            sessions.push((cookie, value));
+        }
+        for (cookie, value) in &sessions {
+            assert_eq!([got(a, "/", cookie), got(b, "/", cookie)], [(); 2].map(|()| format!("sid={value}")));
+        }
+    }
+    drop(other);
+    let other = Program::start(b);
+    for (cookie, value) in &sessions {
+        assert_eq!(got(b, "/", cookie), format!("sid={value}"), "after a restart");
+    }
+
+    [a, b].iter().for_each(|folder| write_keys(folder, &[&new]));
+    // All from before the first gateway signed with the new key, and one from before the second did.
+    reloads(a, "keys: 0 added, 1 removed, the same key signs\n6 sessions ended");
+    reloads(b, "keys: 0 added, 1 removed, the same key signs\n0 sessions ended");
+    let left: Vec<_> = sessions.iter().filter(|(cookie, _)| other.known_status(cookie) == 200).collect();
+    assert_eq!(left.len(), sessions.len() - 6);
+    one.stop();
+    other.stop();
+}
