@@ -3,6 +3,8 @@
 //! The keys are made at the first start, and read again by every reload. To rotate them write a new key above the
 //! others; to share them copy the file to every replica.
 
+pub(crate) mod edit;
+
 use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -22,8 +24,8 @@ const MAX_SIZE: u64 = 64 * 1024;
 /// The head of a new key file.
 const HEAD: &str = "\
 # Keys of Exeunt, one to a line, made at the first start. The first one signs, all of them are accepted: to rotate,
-# write a new one above (openssl rand -hex 32), type exeunt reload, and remove the old one half a year later. Gateways
-# that share a session store need the same file; with them add the new key below first, and reload all of them.
+# exeunt key add --first, and half a year later exeunt key remove. Gateways that share a session store need the same
+# file: see exeunt key add --help.
 ";
 
 /// Why there are no keys.

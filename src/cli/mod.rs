@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 #[cfg(test)]
 mod handbook_tests;
+mod key;
 mod keys;
 mod manual;
 mod messages;
@@ -86,6 +87,9 @@ enum Command {
     /// Check, compact and copy the session store
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// List and rotate the keys of the key file
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_HELP)]
     Completions {
@@ -186,6 +190,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::User(command) => user::run(command),
         Command::Session(command) => session::run(command),
         Command::Store(command) => store::run(command),
+        Command::Key(command) => key::run(command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::manual(),
     }
@@ -217,7 +222,7 @@ mod tests {
     fn every_command_shows_examples() {
         for command in Cli::command()
             .get_subcommands()
-            .filter(|command| !matches!(command.get_name(), "user" | "session" | "store"))
+            .filter(|command| !matches!(command.get_name(), "user" | "session" | "store" | "key"))
         {
             let help = command.clone().render_long_help().to_string();
             assert!(help.contains("Example"), "{}", command.get_name());

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::configured::ConfigFile;
 use super::failure::CommandError;
-use crate::admin::{DEFAULT_SOCKET, ReloadRefused, Reloaded, client};
+use crate::admin::{DEFAULT_SOCKET, ReloadRefused, Reloaded, client, counted};
 
 /// Selects a running gateway.
 #[derive(Clone, Debug, Args)]
@@ -58,6 +58,21 @@ impl Running {
         }
         let ReloadRefused { report } = serde_json::from_value(answer).map_err(unknown)?;
         Err(CommandError(format!("{report}the running gateway keeps its old configuration")).into())
+    }
+
+    /// Makes the gateway read what was just written, and says what followed.
+    ///
+    /// # Errors
+    /// It is running, and refused.
+    pub(super) fn after_writing(&self) -> Result<String, CommandError> {
+        match self.reload() {
+            Ok(reloaded) => Ok(format!(
+                "the running gateway has reloaded: {}",
+                counted(reloaded.sessions_ended, "session", "ended")
+            )),
+            Err(Unanswered::NotRunning(_)) => Ok("no gateway is running: takes effect at the next start".to_owned()),
+            Err(Unanswered::Failed(problem)) => Err(problem),
+        }
     }
 
     fn request(&self, method: Method, target: &str) -> Result<(StatusCode, Value), Unanswered> {

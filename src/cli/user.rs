@@ -11,10 +11,9 @@ use http::Method;
 
 use super::configured::ConfigFile;
 use super::failure::CommandError;
-use super::running::{Running, Unanswered, part};
+use super::running::{Running, part};
 use super::{print, terminal};
 
-use crate::admin::counted;
 use crate::credentials::password::{Password, hash};
 use crate::credentials::problem::FileProblems;
 use crate::credentials::user_file::edit::{self, ChangeOutcome, EditProblem, FieldChange, UserChange};
@@ -246,14 +245,11 @@ fn followed(
     notice: String,
 ) -> Result<CommandOutput, CommandError> {
     let written = format!("{user}: {done} {}", path.display());
-    let effect = match file.read_by(path)?.map(|running| running.reload()) {
+    let effect = match file.read_by(path)?.map(|running| running.after_writing()) {
         None => "takes effect when the gateway that reads this file reloads: exeunt reload".to_owned(),
-        Some(Err(Unanswered::NotRunning(_))) => "no gateway is running: takes effect at the next start".to_owned(),
-        Some(Ok(reloaded)) => {
-            format!("the running gateway has reloaded: {}", counted(reloaded.sessions_ended, "session", "ended"))
-        }
+        Some(Ok(effect)) => effect,
         // Written but not in force: a script that removes a user must not take this for success.
-        Some(Err(Unanswered::Failed(CommandError(problem)))) => {
+        Some(Err(CommandError(problem))) => {
             return Err(CommandError(format!("{notice}{problem}\n{written}, but the running gateway has not read it")));
         }
     };

@@ -173,6 +173,12 @@ impl MacKeys {
         std::iter::once(&self.first).chain(&self.further).map(|key| code(key, Purpose::Fingerprint, &[])).collect()
     }
 
+    /// The same for people: 8 hexadecimal digits each.
+    pub(crate) fn short_fingerprints(&self) -> Vec<String> {
+        let fingerprints = self.fingerprints();
+        fingerprints.iter().filter_map(|key| key.0.first_chunk::<4>()).map(|bytes| HEXLOWER.encode(bytes)).collect()
+    }
+
     /// For each key, the first one first, another key of this purpose and these parts.
     pub(super) fn derived(&self, purpose: Purpose, parts: &[&[u8]]) -> impl Iterator<Item = hmac::Tag> {
         std::iter::once(&self.first).chain(&self.further).map(move |key| tag(key, purpose, parts))

@@ -27,12 +27,16 @@ fn write_keys(folder: &Path, keys: &[&str]) {
     fs::write(folder.join("exeunt.key"), keys.join("\n")).unwrap();
 }
 
-/// `exeunt reload`: what it says, on both outputs, and whether it succeeds.
-fn reload(folder: &Path) -> (bool, String) {
+/// What the program says with these arguments, on both outputs, and whether it succeeds.
+fn said(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = command(folder, env!("CARGO_BIN_EXE_exeunt"));
     let Output { status, stdout, stderr } =
-        command.stderr(std::process::Stdio::piped()).arg("reload").output().unwrap();
+        command.stderr(std::process::Stdio::piped()).args(arguments).output().unwrap();
     (status.success(), String::from_utf8([stdout, stderr].concat()).unwrap())
+}
+
+fn reload(folder: &Path) -> (bool, String) {
+    said(folder, &["reload"])
 }
 
 fn reloads(folder: &Path, want: &str) {
@@ -157,4 +161,64 @@ fn gateways_on_one_store_rotate_one_after_the_other() {
     assert_eq!(left.len(), sessions.len() - 6);
     one.stop();
     other.stop();
+}
+
+/// `exeunt key`: what it says on standard output; panics where it fails.
+fn key(folder: &Path, arguments: &[&str]) -> String {
+    let (is_done, said) = said(folder, &[&["key"], arguments].concat());
+    assert!(is_done, "{arguments:?}: {said}");
+    said
+}
+
+fn key_is_refused(folder: &Path, arguments: &[&str], want: &str) {
+    let before = fs::read(folder.join("exeunt.key")).ok();
+    let (is_done, said) = said(folder, &[&["key"], arguments].concat());
+    assert!(!is_done && said.contains(want), "{want}: {said}");
+    assert_eq!(fs::read(folder.join("exeunt.key")).ok(), before);
+}
+
+/// The fingerprints of the file.
+fn listed(folder: &Path) -> Vec<String> {
+    let list = key(folder, &["list"]);
+    let word = |line: &str| line.split(' ').next().unwrap().to_owned();
+    assert!(list.lines().next().unwrap().ends_with("  signs"), "{list}");
+    list.lines().map(word).collect()
+}
+
+#[test]
+fn the_command_rotates_the_keys_of_a_running_gateway() {
+    let folder = set_up();
+    let folder = folder.path();
+    with_admin_socket(folder);
+    key_is_refused(folder, &["list"], "exeunt.key does not exist");
+    let program = Program::start(folder);
+    let cookie = program.sign_in();
+    let first = listed(folder).remove(0);
+    key_is_refused(folder, &["remove", &first], "this is the key that signs; nothing was changed");
+    key_is_refused(folder, &["use", "00000000"], "no key has this fingerprint");
+
+    let added = key(folder, &["add"]);
+    let second = added.split(':').next().unwrap();
+    assert!(added.contains("has reloaded: 0 sessions ended") && added.contains(&format!("exeunt key use {second}")));
+    assert_eq!(listed(folder), [&first, second]);
+    key(folder, &["use", second]);
+    key(folder, &["use", second]);
+    assert_eq!(listed(folder), [second, &first], "to say it twice changes nothing");
+    let third = key(folder, &["add", "--first"]).split(':').next().unwrap().to_owned();
+    assert_eq!((listed(folder), program.status(&cookie)), (vec![third.clone(), second.to_owned(), first.clone()], 200));
+    let json: serde_json::Value = serde_json::from_str(&key(folder, &["list", "--json"])).unwrap();
+    assert_eq!((&json[0]["key"], &json[0]["signs"], &json[2]["signs"]), (&third.into(), &true.into(), &false.into()));
+
+    assert!(key(folder, &["remove", &first]).contains("has reloaded: 1 session ended"));
+    assert_eq!(program.status(&cookie), 401);
+    let path = folder.join("exeunt.key");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+    assert!(fs::read_to_string(&path).unwrap().starts_with("# Keys of Exeunt"), "comments stay");
+    program.stop();
+    assert!(key(folder, &["add"]).contains("no gateway is running: takes effect at the next start"));
+    let shared = fs::read_to_string(folder.join("config.toml")).unwrap();
+    fs::write(folder.join("config.toml"), shared.replace("[session]", "[session]\nstore = \"redis://127.0.0.1:9\""))
+        .unwrap();
+    key_is_refused(folder, &["add", "--first"], "other gateways do not accept a new key yet");
+    assert!(key(folder, &["add"]).contains("to the other gateways and type exeunt reload"));
 }
