@@ -199,7 +199,7 @@ def main():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, who.OPEN_FILES), most))
     place = Path(tempfile.mkdtemp(prefix="exeunt-bench-"))
-    # Workers of Apache run as nobody.
+    # Workers of Apache run as the user nobody.
     place.chmod(0o755)
     stage = Stage(asked, place)
     try:

@@ -128,7 +128,7 @@ class Application(Contestant):
 
 
 class Direct(Contestant):
-    """Nobody in between: what the load and the application can do."""
+    """No proxy in between: what the load generator and the application can do."""
 
     name = "direct"
 

@@ -70,7 +70,7 @@ def table(part, figures, data):
     head = [" ".join(filter(None, [UNITS[key][0] + ("," if UNITS[key][1] else ""), UNITS[key][1]])) for key in keys]
     lines = [f"## {title.format(**data)}", "", "| | " + " | ".join(head) + " |", "|---" + "|---:" * len(keys) + "|"]
     for name, measured in figures.items():
-        # Nobody is in between: there is no time of a proxy.
+        # There is no proxy in between, and so no time of one.
         cells = ["-" if key == "cpu_us" and name == "direct" else cell(key, measured[key]) for key in keys]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -20,7 +20,7 @@ file_put_contents({log}, json_encode($_COOKIE) . "\\n", FILE_APPEND);
 
 
 def free_port():
-    """A port that nobody listens on: PHP's server does not choose one."""
+    """A free port: PHP's server does not choose one."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -82,7 +82,7 @@ class Php(Part):
 def mariadb(folder):
     """Debian's MariaDB, with an empty password for root, at a socket in the folder and at no port."""
     data = folder / "mariadb"
-    # A server that root starts runs as root, too: nobody else reads the folder of the test.
+    # A server that root starts runs as root, too: no other user can read the folder of the test.
     usual = ["--no-defaults", f"--datadir={data}", f"--user={getpass.getuser()}"]
     install = ["mariadb-install-db", *usual, "--auth-root-authentication-method=normal", "--skip-test-db"]
     subprocess.run(install, check=True, capture_output=True)

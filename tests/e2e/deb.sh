@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=$(realpath "${1:?"the exeunt program to test with"}")
 ((EUID == 0)) || { echo 'FAIL  root is needed, for chroot' >&2; exit 1; }
-# What is mounted below is seen by nobody else, and gone when this ends.
+# What is mounted below is invisible to other processes, and gone when this script ends.
 [[ -n ${OWN_MOUNTS:-} ]] || OWN_MOUNTS=yes exec unshare --mount --propagation private "tests/e2e/${0##*/}" "$program"
 
 mkdir -p "${CARGO_TARGET_DIR:-target}/e2e"

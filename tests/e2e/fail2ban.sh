@@ -1,6 +1,6 @@
 #!/bin/sh
 # The lines of a running gateway, in all formats and under hostile names, read by the real fail2ban with the filter of
-# deploy/fail2ban: who was refused is found, and nobody else.
+# deploy/fail2ban: the filter finds the addresses that were refused, and no others.
 #
 # Usage: tests/e2e/fail2ban.sh PROGRAM
 #
@@ -26,7 +26,7 @@ else
     }
 fi
 
-# The address that is never refused here: whoever finds it was deceived.
+# The address that is never refused here: a filter that finds it was deceived by what a client wrote.
 innocent=203.0.113.66
 password=wrong-horse-battery
 

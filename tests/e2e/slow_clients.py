@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 PATIENCE = 30
-"""Seconds after which whoever is still connected is told of, and everything ends."""
+"""Seconds after which clients that are still connected are reported, and the test ends."""
 AT_ONCE = 500
 """Connections that are opened before those that are there are looked at."""
 

@@ -1,5 +1,5 @@
 """The audit targets of the program: a receiver in another language verifies what it is told, and a disk that takes no
-more keeps nobody from signing out."""
+more prevents no sign-out."""
 
 import base64
 import hashlib

@@ -78,7 +78,7 @@ class Login(TheMeasure):
         self.assertEqual(answer.header("location"), "/login?next=%2Felse%2Fwhere%2F%25E0%25A4%259D%2F")
 
     def test_a_session_is_new_at_every_sign_in(self):
-        """Django keeps the key if the same user signs in again; a new one is safer and nobody can tell."""
+        """Django keeps the key if the same user signs in again; a new one is safer, and the user does not notice."""
         first = self.signed_in().cookie("exeunt")
         for user in ["bob", "bob", "alice"]:
             with self.subTest(user=user):

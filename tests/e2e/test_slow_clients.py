@@ -1,4 +1,4 @@
-"""Ten thousand slow clients keep nobody waiting, cost little, and are ended (RFC 9110 15.5.9)."""
+"""Ten thousand slow clients (slowloris) delay no other client, cost little, and are closed (RFC 9110 15.5.9)."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-//! The program's log, when whoever reads it has fallen asleep.
+//! The program's log while its reader does not read.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -76,7 +76,7 @@ pub fn start_unix(path: &std::path::Path, text: &'static str) {
     });
 }
 
-/// A port that nobody listens on.
+/// A port on which no program listens.
 pub async fn dead_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

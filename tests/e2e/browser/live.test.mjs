@@ -78,6 +78,6 @@ describe("live connections", () => {
     }));
   }
 
-  /** The access line of an exchange in nobody's name. */
+  /** The access line of an exchange without a session. */
   const refused = (path, since) => gateway.exchange(path, since, (line) => line.user === null);
 });

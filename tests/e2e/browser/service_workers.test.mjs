@@ -66,7 +66,7 @@ describe("service workers", () => {
     await test(visitor, gateway().lines.length);
   });
 
-  /** Our pages come from us, to somebody signed in and to nobody. */
+  /** The gateway's pages come from the gateway, with and without a session. */
   async function ourPagesAreOurs(visitor) {
     for (const path of ["/login", "/.exeunt/session", "/.exeunt/goodbye"]) {
       const answer = await visitor.type(path);

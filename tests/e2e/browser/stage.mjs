@@ -51,7 +51,7 @@ export async function openStage({ more = "", write = () => {} } = {}) {
   return { at: (path, name) => gateway.at(path, name), close };
 }
 
-/** A window of its own, in which nobody is signed in. */
+/** A browser context of its own, without a session. */
 export async function openWindow(browser, { theme = "light", size = [1280, 800], locale = "en", ...more } = {}) {
   const [width, height] = size;
   const settings = { colorScheme: theme, viewport: { width, height }, locale, reducedMotion: "reduce", ...more };
@@ -83,7 +83,7 @@ async function fromAnotherSite(page, html) {
   await press(page, page.locator("[data-go]"));
 }
 
-/** An event stream in the name of whoever is signed in, so that there is something to close. */
+/** An event stream of the user who is signed in, so that there is a live connection to cut. */
 async function holdOpen(page, stage) {
   const cookies = await page.context().cookies();
   const Cookie = cookies.map(({ name, value }) => `${name}=${value}`).join("; ");

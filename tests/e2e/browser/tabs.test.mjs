@@ -159,7 +159,7 @@ describe("open tabs after a sign-out", () => {
       assert.deepEqual(await registrations(visitor.page), ["/app/"]);
     }));
 
-  /** A sign-out that leaves the tab alone: nobody asks for the worker. */
+  /** A sign-out that leaves the tab alone: the worker is not requested. */
   const alone = (gateway, name, context) => tabs(gateway, ["/other"], async (visitor, [tab]) => {
     const asked = [];
     visitor.context.on("request", (request) => asked.push(new URL(request.url()).pathname));

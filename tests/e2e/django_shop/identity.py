@@ -5,7 +5,7 @@ from django.contrib.auth.middleware import PersistentRemoteUserMiddleware, Remot
 
 
 class EveryRequest(RemoteUserMiddleware):
-    """Who the header names is signed in; without the header, nobody is."""
+    """The user whom the header names is signed in; without the header, no user is."""
 
     header = "HTTP_REMOTE_USER"
 
@@ -17,7 +17,7 @@ class OnceIsEnough(PersistentRemoteUserMiddleware):
 
 
 class Keepers(RemoteUserBackend):
-    """Whoever the header names keeps the shop: the admin is open to them."""
+    """Every user whom the header names is staff: the admin site is open to them."""
 
     def configure_user(self, request, user, created=True):
         user.is_staff = user.is_superuser = True

@@ -146,7 +146,7 @@ def webdav(stage):
 
 
 def guessing(stage):
-    """Wrong passwords ban, at the form as well, and nobody who is in."""
+    """Wrong passwords lead to a ban, at the form as well; sessions that exist go on."""
     wrong, right = ["--user", f"dave:{WRONG_PASSWORD}"], ["--user", f"dave:{PASSWORD}"]
     assert stage.curl("/dav/f/b", *right) == 200
     answers = [stage.curl("/dav/", *wrong) for _ in range(9)]
@@ -158,7 +158,7 @@ def guessing(stage):
 
 
 def nothing_told(stage):
-    """The application knows everybody's name and nobody's password."""
+    """The application gets the names of users, and no password."""
     reached = stage.server.reached()
     assert {row["user"] for row in reached} == {"alice", "bob", "dave", "j%C3%BCrgen"}, reached
     assert {row["password"] for row in reached} == {"-"}, reached

@@ -53,7 +53,7 @@ LogFormat "{{\\"method\\":\\"%m\\",\\"path\\":\\"%U\\",\\"user\\":\\"%{{X-Forwar
 CustomLog {record} record
 Timeout 20
 
-# git-http-backend takes a push from whoever has a name.
+# git-http-backend accepts a push of any user whose name is set.
 SetEnvIf X-Forwarded-User "^(.+)$" REMOTE_USER=$1
 SetEnv GIT_PROJECT_ROOT {folder}/git
 SetEnv GIT_HTTP_EXPORT_ALL 1

@@ -147,7 +147,7 @@ LEAVERS, WORKERS = 60, 16
 
 
 async def crowd(browser):
-    """Who signs out over the connections that the proxy keeps disturbs nobody else's requests, nor another's sign-out."""
+    """A sign-out over connections that the proxy keeps open affects no request and no sign-out of other users."""
     own = {"Origin": f"https://{NAME}", "Sec-Fetch-Site": "same-origin"}
     stays = await browser.new_session()
     leavers = [await browser.new_session() for _ in range(LEAVERS)]

@@ -39,7 +39,7 @@ class Place:
 
 
 def free_ports(count):
-    """Ports that nobody listens on. Held together for a moment, so that they differ."""
+    """Free ports. They are bound at the same time for a moment, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [listener.getsockname()[1] for listener in sockets]
     for listener in sockets:

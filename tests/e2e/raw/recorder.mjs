@@ -17,7 +17,7 @@ const server = http.createServer((request, response) => {
     response.end(path === "/public" || path.startsWith("/public/") ? "PUBLIC" : "SECRET");
   });
 });
-// What it cannot parse is a request that nobody judged; a connection that ends early is not.
+// What it cannot parse is a request that the gateway has not judged; a connection that ends early is not.
 server.on("clientError", (error, socket) => {
   if (error.code.startsWith("HPE_") && error.code !== "HPE_INVALID_EOF_STATE") write({ broken: error.code });
   socket.destroy();

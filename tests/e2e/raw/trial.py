@@ -49,7 +49,7 @@ AFTER = "/after"
 
 
 class Trial:
-    """Every row, three times: by nobody, by alice, and, where it speaks of identity, by nobody on a public page."""
+    """Every row, three times: without a session, as alice, and, if it is about identity, without one on a public page."""
 
     def __init__(self, folder, start):
         self.problems = []
@@ -92,7 +92,7 @@ class Trial:
             self.judge(who, row, entry, marker)
 
     def prove_alive(self, who, row, marker):
-        """The gateway answers an honest request; alice signs in anew where a row has signed her out."""
+        """The gateway answers an honest request; alice signs in again where a row has signed her out."""
         cookie = self.cookie if who == "alice" else None
         if cookie and self.ask(AFTER, cookie).status == 401:
             self.sign_in()

@@ -48,7 +48,7 @@ fn feed(reader: &mut AnswerReader, bytes: &[u8], cut: usize) -> Result<Option<(A
     Ok(None)
 }
 
-/// Values with every white space as one space: how much of it there is in a folded line is nobody's business.
+/// Values with every run of white space as one space: how much of it a folded line has is not compared.
 fn words(value: &[u8]) -> Vec<&[u8]> {
     value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect()
 }

@@ -1,4 +1,5 @@
-//! Request targets: what is accepted is forwarded in one spelling, and nobody who reads it climbs.
+//! Request targets: what is accepted is forwarded in one spelling, and no reading of it climbs (path
+//! traversal).
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! User files of both forms: whoever is read can be found and told to an application, and nobody's hash is shown.
+//! Users' files of both formats: every user who is read is found by name and has an identity that can be sent to an
+//! application, and no password hash is shown.
 
 #![no_main]
 

@@ -326,7 +326,7 @@ fn the_page_of_mistakes_is_what_check_says() {
     assert_eq!(fs::read_to_string(&page).unwrap(), page_now, "EXEUNT_BLESS=1 writes down what is said now");
 }
 
-/// Whatever is wrong with a file, the values of keys that nobody knows are not shown.
+/// Whatever is wrong with a file, the values of unknown keys are not shown.
 #[test]
 fn secrets_of_other_programs_are_not_shown() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Answers are framed anew: one length, or chunks, or the end of the connection, and nothing that belongs to the
-//! application's own connection.
+//! Answers are framed by the gateway: one length, or chunks, or the end of the connection, and nothing that belongs to
+//! the application's own connection.
 
 use super::harness::{Script, ask, get, says, says_and_closes, site_of};
 use crate::site::answer::Answer;
@@ -144,7 +144,7 @@ async fn a_status_is_passed_on_whatever_it_is() {
     }
 }
 
-/// An application that breaks off has not answered, whoever may take a part for the whole.
+/// An answer that breaks off is not delivered as a complete one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_is_not_passed_off_as_the_whole() {
     let cases = [

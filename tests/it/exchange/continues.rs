@@ -110,7 +110,7 @@ async fn an_answer_may_begin_before_the_body_is_over() {
         let mut client = site.client().await;
         client.say(&request("POST", "/public/x", &["Content-Length: 10"], "")).await;
         let head = client.answer_head().await.unwrap();
-        // Nobody knows yet whether all of the body will be taken.
+        // It is not known yet whether the whole body will be read.
         assert!(head.contains("Connection: close\r\n"), "{head}");
         for piece in ["hello", "world"] {
             client.say(piece).await;

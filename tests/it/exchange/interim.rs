@@ -47,7 +47,7 @@ async fn hints_pass_and_other_interim_answers_do_not() {
     }
 }
 
-/// A hint that brings anything else along brings it to nobody.
+/// An early hint with fields other than links is passed on without them, or not at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hint_carries_nothing_but_links() {
     let lines = [

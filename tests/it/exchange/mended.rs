@@ -85,7 +85,7 @@ async fn what_can_be_read_in_two_ways_is_502() {
     }
 }
 
-/// More than the answer came: it is nobody's, and the connection goes with it.
+/// What comes after the end of an answer is discarded, and the connection is closed.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_behind_an_answer_is_not_read() {
     let second = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";

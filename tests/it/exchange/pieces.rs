@@ -42,7 +42,7 @@ async fn requests_come_byte_by_byte() {
     }
 }
 
-/// A request with its body in one piece: how many chunks there were is nobody's business.
+/// A request with its body in one piece: how it was divided into chunks is not compared.
 fn plain(raw: &str) -> (String, String) {
     let (head, body) = raw.split_once("\r\n\r\n").unwrap();
     if !head.to_ascii_lowercase().contains("transfer-encoding: chunked") {

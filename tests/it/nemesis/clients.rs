@@ -218,7 +218,7 @@ fn outcome(status: Option<u16>) -> Outcome {
     }
 }
 
-/// Now, by the test's clock, which nobody turns.
+/// Now, by the test's clock, which stands still.
 fn at() -> At {
     At { time: now(), clock: Duration::ZERO }
 }

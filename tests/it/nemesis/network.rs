@@ -15,7 +15,7 @@ pub enum Way {
     Open,
     /// They pass a little later.
     Slow,
-    /// Nothing passes and nobody is told, until it is open again: a connection that is half open.
+    /// Nothing passes, and neither side notices, until it is open again: a half-open connection.
     Silent,
     /// Connections break, and new ones at once.
     Cut,

@@ -43,7 +43,7 @@ pub fn path_of(session: usize, user: User, in_order: bool) -> String {
 /// Where everybody may ask.
 pub const PUBLIC: &str = "/public";
 
-/// The path of a request of nobody.
+/// The path of a request without a session.
 pub fn path_of_nobody(in_order: bool) -> &'static str {
     if in_order { "/public/order" } else { "/public/any" }
 }

@@ -17,7 +17,7 @@ pub struct Given {
 
 #[derive(Debug, Default)]
 pub struct Browser {
-    /// It does one thing after the other: whoever uses it holds this.
+    /// It does one thing at a time: a task that uses it holds this.
     pub turn: Option<Mutex<()>>,
     held: Mutex<Held>,
 }

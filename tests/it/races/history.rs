@@ -161,7 +161,7 @@ impl History {
     }
 
     /// What acts in a session's name is over with the last one that it may have gone on in: of two sign-ins with the
-    /// same cookie at the same time it is one of both. Whoever ended the session at that time may have ended the next.
+    /// same cookie at the same time it is one of both. What ended the session at that time may have ended the next one.
     fn succeed(&self, stories: &mut [Story]) {
         stories.iter_mut().for_each(|story| story.quiet = story.over);
         let mut next_of: HashMap<Session, Vec<Session>> = HashMap::new();

@@ -45,7 +45,7 @@ struct Load {
     application: Application,
     browsers: Vec<Browser>,
     history: Mutex<History>,
-    /// Sessions that a browser was given, for whoever has a copy of the cookie.
+    /// Sessions that a browser was given, for requests with a copy of its cookie.
     copies: Mutex<Vec<Given>>,
     operations: AtomicUsize,
     requests: AtomicUsize,

@@ -109,7 +109,7 @@ fn what_ends_at_one_gateway_has_ended_at_the_other_when_that_is_answered() {
         assert_eq!([other.status(&cookie), one.status(&cookie)], [401, 401]);
         stream.ends();
     }
-    // The last one alone: nobody waits for who has stopped.
+    // The last one alone: a gateway that has stopped is not waited for.
     let cookie = one.sign_in();
     one.stop();
     let begun = Instant::now();

@@ -34,7 +34,7 @@ async fn all_refused(lines: &[&str], behind: &str) {
     }
 }
 
-/// A body that nobody reads is not the next request.
+/// A body that the gateway does not read is not taken for the next request (request smuggling).
 #[tokio::test(flavor = "multi_thread")]
 async fn t99_the_body_of_a_request_that_is_answered_here_is_no_request() {
     let (site, echo) = Site::with_echo().await;
@@ -186,7 +186,7 @@ async fn t104_neither_names_nor_lengths_are_empty() {
     .await;
 }
 
-/// What is forgiven in a chunk's line is not passed on: the body is framed anew.
+/// What is tolerated in a chunk's line is not passed on: the body is framed by the gateway.
 #[tokio::test(flavor = "multi_thread")]
 async fn t105_odd_chunk_lines_are_refused_or_written_anew() {
     let bodies = [

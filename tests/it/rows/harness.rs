@@ -50,7 +50,7 @@ pub async fn status(site: &Site, method: &str, target: &str, lines: &[&str]) -> 
     site.client().await.exchange(&request(method, target, lines, "")).await.status
 }
 
-/// Each target is answered 400, whoever asks, and never forwarded.
+/// Each target is answered 400, with and without a session, and never forwarded.
 pub async fn all_refused(targets: &[&str]) {
     let (site, echo) = open_site().await;
     let alice = site.session_of("alice").await;

@@ -20,7 +20,7 @@ async fn t24_a_query_is_no_part_of_the_path() {
     assert_eq!(echo.take(), [""; 0]);
 }
 
-/// No client sends one: whoever does is up to something.
+/// No browser sends a fragment.
 #[tokio::test(flavor = "multi_thread")]
 async fn t25_a_fragment_is_no_part_of_a_target() {
     all_refused(&["/admin#/public/", "/admin?x#/public/", "/public#", "/x#y", "http://app.test/x#y"]).await;

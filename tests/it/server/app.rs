@@ -126,7 +126,7 @@ async fn echo_until_cut(mut stream: Transport, early: Bytes, connection: Arc<Con
     }
 }
 
-/// Listens to nobody.
+/// Ignores its connection.
 async fn keep_for_ever(_stream: Transport) {
     std::future::pending().await
 }

@@ -30,7 +30,7 @@ async fn many_connections_at_once() {
     within(harness.server.reached(0)).await;
 }
 
-/// Whoever does not wait for an answer before the next request has its answers all the same, in order.
+/// A client that sends the next request before it has the answer (pipelining) gets all answers, in order.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_come_together_are_answered_one_after_the_other() {
     let mut harness = Harness::open(local());

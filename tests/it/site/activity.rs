@@ -14,7 +14,7 @@ use super::harness::{IDLE, Site, until};
 use crate::server::client::within;
 use crate::upstream::{self, header};
 
-/// As long as nobody may be idle, almost.
+/// Almost the idle timeout.
 const ALMOST: Duration = IDLE.saturating_sub(Duration::from_secs(1));
 
 /// Waits until this holds for a session of alice.
@@ -95,7 +95,7 @@ async fn who_takes_a_long_answer_is_there() {
     assert!(is_signed_in(&site, &alice).await);
 }
 
-/// However a stream is called, it is cut when nobody was there for too long.
+/// A stream is cut at the idle timeout of its session, whatever its content type is.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_application_pushes_keeps_nobody() {
     let pushes = [
@@ -148,7 +148,8 @@ async fn polls_keep_nobody() {
     }
 }
 
-/// What is sent on a socket of such an address keeps nobody either; on another it does, unless it is a heartbeat.
+/// What a client sends on a WebSocket of such a path (`idle_paths`) does not extend its session; on another path it
+/// does, unless it is a heartbeat.
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_that_only_listen_keep_nobody() {
     const LINES: [&str; 4] = [

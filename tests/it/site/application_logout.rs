@@ -197,7 +197,7 @@ async fn a_token_comes_from_an_api() {
     assert!(app.asked("/api")[1].ends_with("\r\n\r\ntoken=5eaf%2B%5C"), "{:?}", app.asked("/api"));
 }
 
-/// Nobody waits for the application when a session expires: its live connections end meanwhile.
+/// When a session expires, its live connections are cut without waiting for the application.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expiry_asks_in_the_background() {
     let (site, app) = site(&[("/logout", 200, "", "")], CALL).await;
@@ -223,7 +223,7 @@ async fn no_end_waits_for_applications_and_each_is_asked() {
             while let Some(request) = connection.raw_request().await {
                 if request.starts_with("POST /logout ") {
                     asked.fetch_add(1, Ordering::SeqCst);
-                    // Nobody is answered before so many have asked.
+                    // No request is answered before so many have arrived.
                     until(|| asked.load(Ordering::SeqCst) >= AT_ONCE).await;
                 }
                 connection.answer(200, "Set-Cookie: sid=secret; HttpOnly; Path=/\r\n", "").await;

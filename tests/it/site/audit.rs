@@ -95,7 +95,7 @@ async fn signing_in_and_out_and_what_operators_do_is_told_without_any_secret() {
     assert_eq!(events.iter().map(told).collect::<Vec<_>>(), want);
     let done: Vec<_> = events[10..].iter().map(|event| event["done"].as_str().unwrap_or("-")).collect();
     assert_eq!(done, ["yes", "-", "yes", "no", "yes"]);
-    // The kernel says who asked: whoever runs this test.
+    // The kernel says who asked: the user who runs this test.
     assert!(events[10]["operator"].as_str().is_some_and(|name| !name.is_empty() && name != "unknown"));
     let receipt = &events[7]["receipt"];
     assert_eq!((&receipt["logout_id"], &receipt["steps"][0]["result"]), (&events[7]["logout_id"], &"done".into()));

@@ -129,7 +129,7 @@ async fn read_counting(begun: &[u8], reader: &mut (impl AsyncReadExt + Unpin)) -
 async fn stalled(sent: &AtomicU64) -> u64 {
     let mut before = 0;
     loop {
-        // It is the absence of progress that is looked for, and nobody announces an absence.
+        // The test looks for the absence of progress, which causes no event.
         tokio::time::sleep(Duration::from_millis(300)).await;
         match sent.load(Ordering::SeqCst) {
             now if now > 0 && now == before => return now,
@@ -172,12 +172,12 @@ async fn a_form_has_a_limit_however_it_is_framed() {
     assert_eq!(client.one_answer(false).await.unwrap().status, 413);
 }
 
-/// Goes away for good: whoever only says that nothing more comes waits for the answer.
+/// Resets the connection: a client that only closes its own direction still waits for the answer.
 fn leave(client: Client) {
     client.stream.set_zero_linger().unwrap();
 }
 
-/// Whoever goes away is not worked for any longer.
+/// When the client is gone, its exchange with the application is aborted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_ends_the_applications_work() {
     let over = Arc::new(Semaphore::new(0));

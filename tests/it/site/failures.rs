@@ -104,7 +104,7 @@ async fn what_is_no_answer_is_502() {
     }
 }
 
-/// What broke off after its head was passed on ends with the connection: nobody takes a part for the whole.
+/// An answer that breaks off after its head was passed on closes the connection, so that it is not taken for complete.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_an_answer_is_not_passed_off_as_a_whole_one() {
     for head in ["Content-Length: 100", "Transfer-Encoding: chunked"] {

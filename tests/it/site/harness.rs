@@ -285,7 +285,7 @@ impl Drop for Site {
     }
 }
 
-/// Waits until something holds that nobody announces.
+/// Waits until a condition holds that causes no event.
 pub async fn until(holds: impl Fn() -> bool) {
     within(async {
         while !holds() {

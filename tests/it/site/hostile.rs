@@ -1,5 +1,5 @@
-//! T117: applications that answer nonsense, or too much of it. The client gets 502, or a clean answer; nobody hangs, and
-//! a connection that was spoilt is not used again.
+//! T117: applications that answer nonsense, or too much of it. The client gets 502, or a clean answer; no exchange
+//! hangs, and a connection that was spoilt is not used again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

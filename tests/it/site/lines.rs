@@ -24,7 +24,7 @@ async fn busy_site(format: Format) -> Site {
 async fn every_exchange_has_one_line_in_every_format() {
     for format in [Format::Text, Format::Json, Format::Combined] {
         let site = busy_site(format).await;
-        // What one exchange's line has in it, and nobody else's.
+        // What the line of this exchange has, and no other line.
         let exchanges: [(&str, [&str; 3]); 6] = [
             ("/login", ["303", "401", ""]),
             ("/a", ["200", "", ""]),
@@ -98,7 +98,7 @@ async fn exchanges_that_are_cut_have_their_line() {
     }
 }
 
-/// Whoever sent a byte has a line, whatever became of that.
+/// A client that sent a byte has an access line, however its connection ended.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_connection_that_sent_a_byte_has_a_line() {
     let (site, _echo) = Site::with_echo_and(|_| {}).await;

@@ -64,7 +64,7 @@ async fn the_rules_are_those_of_the_gateways_own_address() {
         ("POST", "/bye", &["Accept: application/json"], (302, true, true)),
         ("POST", "/bye", &[BROWSER, "Origin: http://app.test"], (302, true, true)),
         ("GET", "/index?x=y&do=logout", &[site_, mode, dest, BROWSER], (200, true, true)),
-        // Another site asks, or a page that nobody looks at, or a program that may have guessed an address.
+        // Of another site, of a page that is not shown (prefetch), or of a program that may have guessed an address.
         ("GET", "/bye", &["Sec-Fetch-Site: cross-site", mode, dest, BROWSER], (200, false, false)),
         (
             "GET",

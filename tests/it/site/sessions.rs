@@ -58,7 +58,7 @@ async fn nothing_that_is_sent_after_the_answer_reaches_the_application() {
     }
 }
 
-/// Whoever clicks and closes the browser at once: the end is carried through, and written down.
+/// A client that closes the connection right after its sign-out: the session ends all the same, and the end is logged.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_stops_no_logout() {
     let (site, _echo) = Site::with_echo().await;

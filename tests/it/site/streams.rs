@@ -178,7 +178,7 @@ fn user(name: &str) -> exeunt::values::identity::UserKey {
     exeunt::values::identity::UserKey { source: "test".into(), subject: name.into() }
 }
 
-/// Time ends what nobody signs out of: idle, too old, or one too many.
+/// Ends without a sign-out: the idle timeout, the longest life, and one session too many.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_ends_a_session_cuts_its_streams() {
     let mut slow = Slow::answering(STREAM).await;

@@ -156,7 +156,7 @@ async fn sign_out(address: SocketAddr, cookie: String) -> Nanos {
     work.await.unwrap()
 }
 
-/// Asks on one connection until it is told that nobody is signed in.
+/// Asks on one connection until the answer is that of a request without a session.
 async fn keep_asking(site: &Site, cookie: &str, of_round: &str, out: &AtomicBool) {
     let page = request("GET", "/x", &[cookie, of_round], "");
     let mut client = site.client().await;
