@@ -26,9 +26,7 @@ use exeunt::config;
 use exeunt::proxy::listener;
 use exeunt::service::{Environment, Service};
 use exeunt::session::sign_in::SignIn;
-use exeunt::values::client_address::ClientAddress;
-use exeunt::values::device::Device;
-use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::identity::Identity;
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::mac::MacKeys;
 use exeunt::values::time::Clock;
@@ -74,14 +72,7 @@ impl Reload for NoReload {
 
 /// The value of the new session's cookie.
 async fn open(service: &Service, name: &str, clock: &Clock) -> String {
-    let sign_in = SignIn {
-        user: Arc::new(UserKey { source: "file".into(), subject: name.into() }),
-        identity: Arc::new(Identity::new(name, None, None, &[]).unwrap()),
-        stamp: None,
-        device: Device::from_user_agent("Firefox/142.0 (Linux)"),
-        address: ClientAddress::Unix,
-        host: None,
-    };
+    let sign_in = SignIn::of("file", Identity::new(name, None, None, &[]).unwrap());
     service.gateway.sessions().open(sign_in, clock.now()).await.unwrap().id.cookie_value()
 }
 

@@ -26,7 +26,7 @@ use exeunt::session::table::{SessionSettings, SessionTable};
 use exeunt::values::client_address::ClientAddress;
 use exeunt::values::device::Device;
 use exeunt::values::end_cause::EndCause;
-use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::identity::Identity;
 use exeunt::values::mac::MacKeys;
 use exeunt::values::time::Clock;
 
@@ -89,12 +89,9 @@ fn sign_in(user: usize, number: usize) -> SignIn {
     let name = format!("user{user}");
     let identity = Identity::new(&name, Some(&format!("{name}@example.com")), None, &["staff".to_owned()]).unwrap();
     SignIn {
-        user: Arc::new(UserKey { source: "file".into(), subject: name.as_str().into() }),
-        identity: Arc::new(identity),
-        stamp: None,
         device: Device::from_user_agent(DEVICES[number % DEVICES.len()]),
         address: ClientAddress::Ip(Ipv4Addr::from(0x0a00_0000 | number as u32 & 0xff_ffff).into()),
-        host: None,
+        ..SignIn::of("file", identity)
     }
 }
 

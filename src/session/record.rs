@@ -403,14 +403,7 @@ pub(crate) mod tests {
 
     /// A session of alice's.
     pub(crate) fn session() -> Arc<Session> {
-        let sign_in = SignIn {
-            user: Arc::new(UserKey { source: "file".into(), subject: "alice".into() }),
-            identity: Arc::new(Identity::new("alice", None, None, &[]).unwrap()),
-            stamp: None,
-            device: Device::from_user_agent("curl/8"),
-            address: ClientAddress::Unix,
-            host: None,
-        };
+        let sign_in = SignIn::of("file", Identity::new("alice", None, None, &[]).unwrap());
         Arc::new(Session::new(sign_in, SessionId::generate().unwrap().key(), Moment::default()))
     }
 

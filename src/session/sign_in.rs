@@ -23,3 +23,18 @@ pub struct SignIn {
     /// The own host that it was at, where that is not the login host.
     pub host: Option<Box<str>>,
 }
+
+impl SignIn {
+    /// A sign-in of which nothing is known but the user: without a stored password, a browser, or an address. Tests and
+    /// benchmarks open sessions with it.
+    pub fn of(source: &str, identity: Identity) -> Self {
+        Self {
+            user: Arc::new(UserKey { source: source.into(), subject: identity.user().into() }),
+            identity: Arc::new(identity),
+            stamp: None,
+            device: Device::from_user_agent(""),
+            address: ClientAddress::Unix,
+            host: None,
+        }
+    }
+}

@@ -27,9 +27,8 @@ use crate::session::lifetime::Lifetime;
 use crate::session::live::Cut;
 use crate::session::sign_in::SignIn;
 use crate::session::store::SessionStore;
-use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
-use crate::values::device::Device;
-use crate::values::identity::{Identity, UserKey};
+use crate::values::client_address::{Peer, TrustedProxies};
+use crate::values::identity::Identity;
 use crate::values::mac::MacKeys;
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
@@ -242,14 +241,7 @@ impl Harness {
 
     /// A session without a password to be checked, as a `Cookie` line.
     async fn session_of(&self, user: &str) -> String {
-        let sign_in = SignIn {
-            user: Arc::new(UserKey { source: "test".into(), subject: user.into() }),
-            identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
-            stamp: None,
-            device: Device::from_user_agent(""),
-            address: ClientAddress::Unix,
-            host: None,
-        };
+        let sign_in = SignIn::of("test", Identity::new(user, None, None, &[]).unwrap());
         let opened = self.gateway.sessions().open(sign_in, self.gateway.pipeline.clock.now()).await.unwrap();
         format!("Cookie: exeunt={}", opened.id.cookie_value())
     }

@@ -10,8 +10,6 @@ use crate::session::live::Cut;
 use crate::session::store::End;
 use crate::session::store::contract::further;
 use crate::session::store::memory::MemoryStore;
-use crate::values::client_address::ClientAddress;
-use crate::values::device::Device;
 use crate::values::identity::Identity;
 use crate::values::time::WallTime;
 use crate::vault::jar::Asked;
@@ -38,14 +36,7 @@ fn tables() -> [SessionTable; 2] {
 }
 
 pub(super) fn sign_in(user: &str) -> SignIn {
-    SignIn {
-        user: Arc::new(UserKey { source: "file".into(), subject: user.into() }),
-        identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
-        stamp: None,
-        device: Device::from_user_agent("curl/8"),
-        address: ClientAddress::Unix,
-        host: None,
-    }
+    SignIn::of("file", Identity::new(user, None, None, &[]).unwrap())
 }
 
 pub(super) async fn open(table: &SessionTable, user: &str, now: Moment) -> Opened {

@@ -20,10 +20,8 @@ use exeunt::service::{Environment, Service};
 use exeunt::session::pending::PendingEnds;
 use exeunt::session::sign_in::SignIn;
 use exeunt::session::store::SessionStore;
-use exeunt::values::client_address::ClientAddress;
 use exeunt::values::configured_path::ConfiguredPath;
-use exeunt::values::device::Device;
-use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::identity::Identity;
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::mac::MacKeys;
 use exeunt::values::time::{Clock, ManualClock};
@@ -216,14 +214,7 @@ impl Site {
 
     /// The same for somebody with more than a name.
     pub async fn session_as(&self, identity: Identity) -> String {
-        let sign_in = SignIn {
-            user: Arc::new(UserKey { source: "test".into(), subject: identity.user().into() }),
-            identity: Arc::new(identity),
-            stamp: None,
-            device: Device::from_user_agent(""),
-            address: ClientAddress::Unix,
-            host: None,
-        };
+        let sign_in = SignIn::of("test", identity);
         let opened = self.gateway.sessions().open(sign_in, self.clock.now()).await.unwrap();
         assert!(opened.evicted.is_empty());
         let cookie = opened.id.cookie_value();

@@ -6,9 +6,7 @@ use super::*;
 use crate::credentials::username_password::CredentialSource;
 use crate::session::live::Cut;
 use crate::session::sign_in::SignIn;
-use crate::values::client_address::ClientAddress;
-use crate::values::device::Device;
-use crate::values::identity::{Identity, UserKey};
+use crate::values::identity::Identity;
 use crate::values::reason::Reason;
 
 const GRACE: Duration = Duration::from_secs(5);
@@ -19,14 +17,7 @@ fn presented(user: &str, password: &str) -> UsernamePassword {
 }
 
 fn session(user: &str, now: Moment) -> Arc<Session> {
-    let sign_in = SignIn {
-        user: Arc::new(UserKey { source: "test".into(), subject: user.into() }),
-        identity: Arc::new(Identity::new(user, None, None, &[]).unwrap()),
-        stamp: None,
-        device: Device::from_user_agent(""),
-        address: ClientAddress::Unix,
-        host: None,
-    };
+    let sign_in = SignIn::of("test", Identity::new(user, None, None, &[]).unwrap());
     Arc::new(Session::without_key(sign_in, now))
 }
 

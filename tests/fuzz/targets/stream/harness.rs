@@ -14,10 +14,8 @@ use exeunt::gateway::Gateway;
 use exeunt::proxy::{Server, listener};
 use exeunt::service::{Environment, Service};
 use exeunt::session::sign_in::SignIn;
-use exeunt::values::client_address::ClientAddress;
-use exeunt::values::device::Device;
 use exeunt::values::end_cause::EndCause;
-use exeunt::values::identity::{Identity, UserKey};
+use exeunt::values::identity::Identity;
 use exeunt::values::listen_address::ListenAddress;
 use exeunt::values::mac::MacKeys;
 use exeunt::values::time::{Clock, ManualClock};
@@ -96,14 +94,7 @@ impl Harness {
 
     /// The cookie pair of alice.
     pub async fn sign_in(&self) -> String {
-        let sign_in = SignIn {
-            user: Arc::new(UserKey { source: "fuzz".into(), subject: "alice".into() }),
-            identity: Arc::new(Identity::new("alice", None, None, &["staff".into()]).unwrap()),
-            stamp: None,
-            device: Device::from_user_agent(""),
-            address: ClientAddress::Unix,
-            host: None,
-        };
+        let sign_in = SignIn::of("fuzz", Identity::new("alice", None, None, &["staff".into()]).unwrap());
         let opened = self.gateway.sessions().open(sign_in, self.clock.now()).await.unwrap();
         format!("exeunt={}", opened.id.cookie_value())
     }
