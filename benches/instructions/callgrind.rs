@@ -82,6 +82,7 @@ fn ask(request: Request, server: &Role, requests: u32) -> Result<()> {
     let mut client = Client::connect(&server.address)?;
     let mut sessions = server.lines.iter().cycle();
     let mut session = sessions.next().ok_or("no session")?;
+    request.before(session).map(|before| client.ask(&before)).transpose()?;
     for _ in 0..requests {
         let status = client.ask(&request.bytes(session))?;
         if status != request.status() {

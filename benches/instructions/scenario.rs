@@ -16,6 +16,8 @@ pub struct Scenario {
 pub enum Request {
     /// A page of the application, by a browser that is signed in.
     Page,
+    /// The same, after the application has set three cookies that the gateway keeps and adds ([`Request::FILL`]).
+    Vaulted,
     /// The same page by a program: `Host` and our cookie, nothing else.
     Bare,
     /// The page, by a browser that is not signed in.
@@ -34,10 +36,11 @@ const SILENT: bool = false;
 const LOGGING: bool = true;
 
 /// All of them, in the order of the table.
-pub const SCENARIOS: [Scenario; 17] = [
+pub const SCENARIOS: [Scenario; 18] = [
     Scenario::new("page", "signed in, 1,000 sessions", SILENT, 1000, Request::Page),
     Scenario::new("page-logged", "the same, with an access line", LOGGING, 1000, Request::Page),
     Scenario::new("page-million", "signed in, 1,000,000 sessions", SILENT, 1_000_000, Request::Page),
+    Scenario::new("page-vaulted", "signed in, three cookies in the vault", SILENT, 1000, Request::Vaulted),
     Scenario::new("bare-head", "signed in, a program's short head", SILENT, 1000, Request::Bare),
     Scenario::new("stranger", "sent to the sign-in form", SILENT, 1000, Request::Stranger),
     Scenario::new("logout", "a session ends", SILENT, 1000, Request::Logout),
@@ -89,6 +92,16 @@ Accept-Language: en-US,en;q=0.9,de;q=0.8\r\n";
 const APPLICATION_COOKIE: &str = "sessionid=q3fz0w5yk2m1r8x7b6n4v9c0t5h2j1d8";
 
 impl Request {
+    /// The address at which the application sets its three cookies.
+    pub const FILL: &str = "/fill";
+
+    /// What is asked once before the counting, by a browser with this session cookie; `None` for most.
+    pub fn before(self, session: &str) -> Option<Vec<u8>> {
+        let cookie = format!("Cookie: exeunt={session}\r\n\r\n");
+        let line = ["GET ", Self::FILL, " HTTP/1.1\r\n"].concat();
+        (self == Self::Vaulted).then(|| [&line, BROWSER, &cookie].concat().into_bytes())
+    }
+
     /// The bytes of the request of a browser with this session cookie.
     pub fn bytes(self, session: &str) -> Vec<u8> {
         let cookie = match self {
@@ -96,7 +109,9 @@ impl Request {
                 return format!("GET /shop HTTP/1.1\r\nHost: localhost\r\nCookie: exeunt={session}\r\n\r\n").into();
             }
             Self::Stranger => format!("Cookie: {APPLICATION_COOKIE}\r\n"),
-            Self::Page | Self::Logout | Self::Path(..) => format!("Cookie: {APPLICATION_COOKIE}; exeunt={session}\r\n"),
+            Self::Page | Self::Vaulted | Self::Logout | Self::Path(..) => {
+                format!("Cookie: {APPLICATION_COOKIE}; exeunt={session}\r\n")
+            }
         };
         let path;
         let (line, rest) = match self {
@@ -104,7 +119,7 @@ impl Request {
                 path = format!("GET {begin}{} HTTP/1.1", piece.repeat((LONGEST_PATH - begin.len()) / piece.len()));
                 (path.as_str(), "\r\n")
             }
-            Self::Page | Self::Bare | Self::Stranger => ("GET /shop/items/?page=2 HTTP/1.1", "\r\n"),
+            Self::Page | Self::Vaulted | Self::Bare | Self::Stranger => ("GET /shop/items/?page=2 HTTP/1.1", "\r\n"),
             Self::Logout => (
                 "POST /logout HTTP/1.1",
                 "Origin: http://localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
@@ -117,7 +132,7 @@ impl Request {
     /// The status that answers it.
     pub fn status(self) -> u16 {
         match self {
-            Self::Page | Self::Bare | Self::Path(..) => 200,
+            Self::Page | Self::Vaulted | Self::Bare | Self::Path(..) => 200,
             Self::Stranger | Self::Logout => 303,
         }
     }
