@@ -21,6 +21,7 @@ use crate::admission::facts::RequestFacts;
 use crate::admission::service_worker;
 use crate::logout::answer;
 use crate::logout::request::LogoutRequest;
+use crate::logout::sign_out::is_of_browser;
 use crate::pages::{Language, SignInForm, SignedInPage, tabs};
 use crate::session::record::Session;
 use crate::values::form::FormValue;
@@ -239,8 +240,9 @@ fn goodbye(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assemble
     match &requester.session {
         Some(session) => signed_in_page(language, session, (&assembled.login.next, facts.host), false, assembled),
         None => match Receipt::from_query(&query(facts), &assembled.keys) {
-            Some(receipt) if closes_tabs(facts, requester, assembled) => {
-                assembled.pages.goodbye_to_all_tabs(language, &receipt)
+            Some(receipt) if closes_tabs(&receipt, facts, requester, assembled) => {
+                let page = assembled.pages.goodbye_to_all_tabs(language, &receipt);
+                page.with(SET_COOKIE, assembled.cookie.expire_left())
             }
             receipt => assembled.pages.goodbye(language, StatusCode::OK, receipt.as_ref()),
         },
@@ -252,15 +254,16 @@ fn gives_worker(facts: &RequestFacts<'_>, assembled: &Assembled) -> bool {
     assembled.logout.close_tabs && service_worker::is_script(facts)
 }
 
-/// Whether this browser's other tabs are sent to the sign-in page: where it comes from a page of this host, not from a
-/// link that somebody made; where it is certain that nobody is signed in; and not where an application may have a
-/// service worker in the place of ours.
-fn closes_tabs(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> bool {
+/// Whether this browser's other tabs are sent to the sign-in page: where it comes from a page of this host, or was led
+/// over others by this very logout, not where somebody made it follow a link; where it is certain that nobody is signed
+/// in; and not where an application may have a service worker in the place of ours.
+fn closes_tabs(receipt: &Receipt, facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> bool {
     let has_worker = |host: &Option<Host>| {
         host.as_ref().is_none_or(|host| assembled.hosts.names().get(facts.host.index()) == Some(host))
     };
+    let led_back = || is_of_browser(receipt, &assembled.cookie.find_left(facts.headers), &assembled.keys);
     assembled.logout.close_tabs
-        && facts.fetch_site() == Some("same-origin")
+        && (facts.fetch_site() == Some("same-origin") || led_back())
         && requester.is_known().is_ok()
         && !assembled.worker_hosts.iter().any(has_worker)
 }

@@ -11,6 +11,7 @@ use super::header_edits::{HeaderEdit, HeaderEdits};
 use super::headers::Headers;
 use crate::values::hop::Hop;
 use crate::values::known_browser::{KNOWN_DAYS, KnownBrowser};
+use crate::values::mac::Mac;
 use crate::values::origin::Scheme;
 use crate::values::own_path::OwnPath;
 use crate::values::session_id::SessionId;
@@ -22,6 +23,7 @@ pub struct SessionCookie {
     known: String,
     continued: String,
     hop: String,
+    left: String,
     secure: bool,
     same_site: SameSite,
     /// Every name that the session cookie may have in a browser.
@@ -31,11 +33,11 @@ pub struct SessionCookie {
 }
 
 /// What the names of the gateway's other cookies have after the configured name: known browsers, the notice that
-/// Continue came back, and the way to the login host.
-pub const OTHER_COOKIES: [&str; 3] = ["-known", "-continued", "-hop"];
+/// Continue came back, the way to the login host, and the way from a logout over the other hosts.
+pub const OTHER_COOKIES: [&str; 4] = ["-known", "-continued", "-hop", "-left"];
 
-/// How long a browser that was sent to the login host may take to come back from there.
-const HOP_SECONDS: i64 = 120;
+/// How long a browser that was sent over another host may take to come back from there.
+const AWAY_SECONDS: i64 = 120;
 /// Cookies of one kind that are inspected: one is the gateway's, others may have been planted.
 const MAX_KNOWN: usize = 4;
 /// How soon after the page that says who is signed in the same page means that Continue led back to it.
@@ -57,13 +59,13 @@ impl SessionCookie {
     pub fn new(base: &str, scheme: Scheme, same_site: SameSite) -> Self {
         let secure = scheme == Scheme::Https;
         let name = |base: &str| if secure { format!("__Host-{base}") } else { base.to_owned() };
-        let [known, continued, hop] = OTHER_COOKIES.map(|suffix| format!("{base}{suffix}"));
+        let [known, continued, hop, left] = OTHER_COOKIES.map(|suffix| format!("{base}{suffix}"));
         let session_names = spellings(base);
-        let others = [&known, &continued, &hop].into_iter().flat_map(|base| spellings(base));
+        let others = [&known, &continued, &hop, &left].into_iter().flat_map(|base| spellings(base));
         let own_names = session_names.iter().cloned().chain(others).collect();
         let continued = if secure { format!("__Secure-{continued}") } else { continued };
-        let (known, hop) = (name(&known), name(&hop));
-        Self { name: name(base), known, continued, hop, secure, same_site, session_names, own_names }
+        let [known, hop, left] = [known, hop, left].map(|base| name(&base));
+        Self { name: name(base), known, continued, hop, left, secure, same_site, session_names, own_names }
     }
 
     /// The name as it is configured.
@@ -150,18 +152,38 @@ impl SessionCookie {
     /// The `Set-Cookie` line of a browser that is sent to the login host. It comes back from there by a redirect, which
     /// to browsers may be one from another site.
     pub(crate) fn set_hop(&self, hop: &Hop) -> HeaderValue {
-        let mut line = header_value(&self.hop_cookie(hop.cookie_value(), HOP_SECONDS));
+        let mut line = header_value(&self.for_a_way(&self.hop, hop.cookie_value(), AWAY_SECONDS));
         line.set_sensitive(true);
         line
     }
 
     /// The line that expires it.
     pub(crate) fn expire_hop(&self) -> HeaderValue {
-        header_value(&self.hop_cookie("", 0))
+        header_value(&self.for_a_way(&self.hop, "", 0))
     }
 
-    fn hop_cookie<'a>(&'a self, value: &'a str, seconds: i64) -> Cookie<'a> {
-        let mut cookie = self.cookie(&self.hop, value);
+    /// The `Set-Cookie` line of a browser that a logout leads over other hosts: it comes back as one from another site.
+    pub(crate) fn set_left(&self, code: &Mac) -> HeaderValue {
+        let mut line = header_value(&self.for_a_way(&self.left, &code.encode(), AWAY_SECONDS));
+        line.set_sensitive(true);
+        line
+    }
+
+    /// The line that expires it.
+    pub(crate) fn expire_left(&self) -> HeaderValue {
+        header_value(&self.for_a_way(&self.left, "", 0))
+    }
+
+    /// What this browser holds of logouts that led it over other hosts.
+    pub(crate) fn find_left(&self, headers: &dyn Headers) -> Vec<Mac> {
+        let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
+        let ours = pairs.filter(|(name, _)| *name == self.left.as_bytes());
+        ours.filter_map(|(_, value)| Mac::parse(value)).take(MAX_KNOWN).collect()
+    }
+
+    /// A cookie that comes along when a redirect leads back here, whichever site it comes from.
+    fn for_a_way<'a>(&self, name: &'a str, value: &'a str, seconds: i64) -> Cookie<'a> {
+        let mut cookie = self.cookie(name, value);
         cookie.set_same_site(if self.same_site == SameSite::None { SameSite::None } else { SameSite::Lax });
         cookie.set_max_age(cookie::time::Duration::seconds(seconds));
         cookie
@@ -245,7 +267,7 @@ fn split_at_byte(byte: u8, text: &[u8]) -> (&[u8], Option<&[u8]>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::mac::MacKeys;
+    use crate::values::mac::{MacKeys, Purpose};
     use crate::values::time::WallTime;
     use http::HeaderMap;
 
@@ -320,6 +342,22 @@ mod tests {
         let found: Vec<_> = cookie().find_hops(&shown).iter().map(Hop::hash).collect();
         assert_eq!((found, cookie().read(&shown).has_session_cookie()), (vec![hop.hash()], false));
         assert!(cookie().is_set_by(b"EXEUNT-hop=x") && cookie().is_set_by(b"__Secure-exeunt-hop=x"));
+    }
+
+    #[test]
+    fn a_browser_comes_back_from_a_way_over_other_hosts() {
+        let keys = MacKeys::generate().unwrap();
+        let code = keys.sign(Purpose::LeftBrowser, &[b"id"]);
+        let line = cookie().set_left(&code);
+        assert!(!format!("{line:?}").contains(&code.encode()));
+        let want = format!("__Host-exeunt-left={}; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=120", code.encode());
+        assert_eq!(line, want);
+        assert_eq!(cookie().expire_left(), want.replace(&code.encode(), "").replace("=120", "=0"));
+        let shown = format!("exeunt-left={0}; __Host-exeunt-left=x; __Host-exeunt-left={0}", code.encode());
+        let found = cookie().find_left(&headers(COOKIE, &[&shown]));
+        assert_eq!(found.len(), 1, "under its one name");
+        assert!(keys.verify(Purpose::LeftBrowser, &[b"id"], &found[0]));
+        assert!(cookie().is_set_by(b"EXEUNT-left=x"));
     }
 
     #[test]

@@ -244,8 +244,8 @@ mod tests {
         use proptest::prelude::*;
         let value = value().0;
         let words = [
-            "__Host-exeunt", "exeunt", "EXEUNT-known", "-hop", "-continued", "a", "=", ";", "; ", " ", "\t", "\"", ",",
-            &value, "\u{e9}",
+            "__Host-exeunt", "exeunt", "EXEUNT-known", "-hop", "-continued", "-left", "a", "=", ";", "; ", " ", "\t",
+            "\"", ",", &value, "\u{e9}",
         ];
         let words = words.map(str::to_owned);
         let line = proptest::collection::vec(proptest::sample::select(words.to_vec()), 0..14);

@@ -14,7 +14,7 @@ use crate::session::record::Session;
 use crate::values::end_cause::EndCause;
 use crate::values::form::FormValue;
 use crate::values::identity::UserKey;
-use crate::values::mac::MacKeys;
+use crate::values::mac::{Mac, MacKeys, Purpose};
 use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::own_path::OwnPages;
 use crate::values::receipt::Receipt;
@@ -86,14 +86,19 @@ impl SignOut {
         let page = |status| site.pages.goodbye(self.language, status, Some(&receipt));
         let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(site.keys)));
         let last = target.as_ref().unwrap_or(&goodbye);
-        let (target, goodbye) = match (self.way(&receipt, last, site, now), self.style) {
+        let way = self.way(&receipt, last, site, now);
+        // Whoever comes back over other hosts comes as if from another site: the cookie says that it is this browser.
+        let comes_back = way.is_some() && target.is_none() && site.settings.close_tabs;
+        let left = comes_back.then(|| site.cookie.set_left(&left_code(&receipt, site.keys)));
+        let (target, goodbye) = match (way, self.style) {
             (Some(way), ResponseStyle::Navigation) => (Some(way), goodbye),
             // A page leads on: the policy of a page with a form may not let its answer redirect to another origin.
             (Some(way), ResponseStyle::Page) => (None, way),
             _ => (target, goodbye),
         };
         let reply = answer::reply(&receipt, target.as_ref(), self.style, &goodbye, page);
-        answer::with_cleared_cookies(reply, site.cookie.expire(), site.settings)
+        let cookies = site.cookie.expire().into_iter().chain(left).collect();
+        answer::with_cleared_cookies(reply, cookies, site.settings)
     }
 
     /// Over the other hosts, before this last address.
@@ -104,4 +109,13 @@ impl SignOut {
         let last = last.clone().on(&site.hosts.public_origin(self.host)?);
         Way::new(&self.elsewhere, &last, now, site.keys).onward(site.hosts, &site.settings.allowed, site.keys)
     }
+}
+
+/// Whether one of these codes is of the browser whose logout this receipt is about.
+pub(crate) fn is_of_browser(receipt: &Receipt, codes: &[Mac], keys: &MacKeys) -> bool {
+    codes.iter().any(|code| keys.verify(Purpose::LeftBrowser, &[receipt.logout_id.as_bytes()], code))
+}
+
+fn left_code(receipt: &Receipt, keys: &MacKeys) -> Mac {
+    keys.sign(Purpose::LeftBrowser, &[receipt.logout_id.as_bytes()])
 }

@@ -37,6 +37,8 @@ pub(crate) enum Purpose {
     ClearedHost,
     /// The way over the hosts whose data is cleared.
     ClearingWay,
+    /// This browser has signed out and is led over other hosts.
+    LeftBrowser,
     /// The cookies of applications in a store: the key that they are sealed with is made with it.
     SealedJar,
     /// Gateways that share a store have the same keys.
@@ -55,6 +57,7 @@ impl Purpose {
             Self::Credential => b"exeunt credential 1",
             Self::ClearedHost => b"exeunt cleared host 1",
             Self::ClearingWay => b"exeunt clearing way 1",
+            Self::LeftBrowser => b"exeunt left browser 1",
             Self::SealedJar => b"exeunt sealed jar 1",
             Self::SharedStore => b"exeunt shared store 1",
             Self::Fingerprint => b"exeunt fingerprint 1",

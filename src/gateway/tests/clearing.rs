@@ -6,11 +6,16 @@ use super::*;
 const BYE: &str = "http://app.test/logout";
 
 fn clearing() -> Harness {
+    clearing_and(|_| {})
+}
+
+fn clearing_and(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
     harness_with(|settings| {
         on_three_hosts(settings);
         settings.logout.clear_site_data = Some(http::HeaderValue::from_static("\"storage\""));
         let own = settings.hosts.origins().map(OriginPattern::from);
         settings.logout.allowed = AllowedOrigins::new(own);
+        change(settings);
     })
 }
 
@@ -55,6 +60,49 @@ async fn the_data_of_every_host_is_cleared_on_the_way_to_the_goodbye_page() {
     let cookie = harness.sign_in("alice").await;
     let out = harness.ask("POST", "/logout", &[BROWSER, &cookie], "").await;
     assert!(header(&out, "refresh").unwrap().starts_with("0; url=/.exeunt/goodbye?"));
+}
+
+/// `logout.close_tabs` where a logout has led over other hosts: browsers say then that another site sent them.
+#[tokio::test]
+async fn the_browser_that_was_led_back_sends_its_tabs_away_and_no_other() {
+    let harness = clearing_and(|settings| settings.logout.close_tabs = true);
+    let mut browser = everywhere(&harness).await;
+    let mut url = first_stop(&browser.step(&harness, "POST", BYE, "").await);
+    assert!(browser.has(LOGIN, "exeunt-left") && !browser.has(LOGIN, "exeunt"));
+    for _ in [SHOP, BLOG] {
+        let Shown::Page(stop) = browser.step(&harness, "GET", &url, "").await else { panic!() };
+        url = header(&stop, "location").unwrap().to_owned();
+    }
+    let path = url.strip_prefix("http://app.test").unwrap();
+    let mut other = everywhere(&harness).await;
+    other.step(&harness, "POST", BYE, "").await;
+    let (left, others) = (browser.line(LOGIN), other.line(LOGIN));
+    let both = format!("{left}; {}", harness.sign_in("bob").await.strip_prefix("Cookie: ").unwrap());
+    let renamed = left.replace("exeunt-left", "exeunt-Left");
+    let cases = [
+        ("this browser", &*left, true),
+        ("a browser without the cookie", "X-Nothing: x", false),
+        ("with that of another logout", &others, false),
+        ("with a cookie of another name", &renamed, false),
+        ("somebody has signed in", &both, false),
+    ];
+    for (who, line, closes) in cases {
+        let page = harness.ask("GET", path, &[BROWSER, "Sec-Fetch-Site: cross-site", line], "").await;
+        assert_eq!((page.status.as_u16(), text(&page).contains("<script")), (200, closes), "{who}");
+        let expired = page.headers.iter().any(|(_, line)| line.to_str().unwrap().starts_with("exeunt-left=;"));
+        assert_eq!(expired, closes, "{who}: once");
+    }
+    // Neither where nobody asked for it, nor where the logout leads elsewhere or straight to the page.
+    let usual = clearing();
+    let mut browser = everywhere(&usual).await;
+    browser.step(&usual, "POST", BYE, "").await;
+    assert!(!browser.has(LOGIN, "exeunt-left"));
+    let mut browser = everywhere(&harness).await;
+    browser.step(&harness, "POST", BYE, "next=/public/bye").await;
+    assert!(!browser.has(LOGIN, "exeunt-left"));
+    let alice = harness.sign_in("alice").await;
+    let out = harness.ask("POST", "/logout", &[&alice, BROWSER], "").await;
+    assert!(!out.headers.iter().any(|(_, line)| line.to_str().unwrap().contains("-left=")));
 }
 
 /// The link of a stranger's own logout, and what else leads to a stop.

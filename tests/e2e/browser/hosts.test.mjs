@@ -171,7 +171,8 @@ for (const sameSite of ["lax", "strict"]) {
 
 // The header works on trustworthy origins alone, and names below localhost are such.
 describe("several hosts, clear_site_data", () => {
-  const [LOGIN, SHOP] = ["login.localhost", "shop.localhost"];
+  // Of one site, and of another: to a browser the way back from there comes from elsewhere.
+  const [LOGIN, SHOP, BLOG] = ["login.localhost", "shop.localhost", "blog.other.localhost"];
   const parts = [];
   let browser, gateway, door;
   before(async () => {
@@ -179,9 +180,10 @@ describe("several hosts, clear_site_data", () => {
     const application = await Site.start({ "/": PAGE, "/stream": stream });
     door = await FrontDoor.open();
     parts.push(application, door);
-    const text = configuration(door.port, application.url, "lax").replaceAll("login.example.test", LOGIN)
-      .replaceAll("shop.example.test", SHOP);
-    gateway = await Gateway.start(parts[0].folder, `${text}[logout]\nclear_site_data = ["storage"]\n`);
+    let text = configuration(door.port, application.url, "lax");
+    for (const [index, name] of [LOGIN, SHOP, BLOG].entries()) text = text.replaceAll(HOSTS[index], name);
+    text = `${text}[logout]\nclear_site_data = ["storage"]\nclose_tabs = true\n`;
+    gateway = await Gateway.start(parts[0].folder, text);
     door.gateway = gateway;
     parts.push(gateway);
     browser = await openBrowser();
@@ -193,26 +195,74 @@ describe("several hosts, clear_site_data", () => {
 
   const visit = () => Visitor.open(browser, door, SHOP);
 
-  it("a logout on one makes the browser forget the data of all", visiting(visit, async (visitor) => {
-    const { page } = visitor;
+  /** Signed in at all of them. */
+  async function everywhere({ page }) {
     await page.goto(door.at("/", SHOP));
     await page.fill("#username", "alice");
     await page.fill("#password", PASSWORD);
     await page.locator("form button").first().click();
     await page.waitForURL(door.at("/", SHOP));
-    await page.goto(door.at("/", LOGIN));
+    for (const name of [LOGIN, BLOG]) {
+      await page.goto(door.at("/", name));
+      await page.waitForURL(door.at("/", name));
+    }
+  }
+
+  async function signOut({ page }, name) {
+    await page.goto(door.at("/login", name));
+    await press(page, page.locator("form[action='/logout'] button"));
+    await goodbye(page);
+    assert.equal(new URL(page.url()).hostname, name);
+    assert.match(await page.innerText("main"), /alice/);
+  }
+
+  it("a logout on one makes the browser forget the data of all", visiting(visit, async (visitor) => {
+    const { page } = visitor;
+    await everywhere(visitor);
     const stored = async (name) => {
       await page.goto(door.at("/.exeunt/goodbye", name));
       return page.evaluate(() => localStorage.getItem("mine"));
     };
-    for (const name of [LOGIN, SHOP]) assert.equal(await stored(name), "1", `${name} stores something`);
-    await page.goto(door.at("/login", LOGIN));
-    await press(page, page.locator("form[action='/logout'] button"));
-    await goodbye(page);
-    assert.equal(new URL(page.url()).hostname, LOGIN);
-    assert.match(await page.innerText("main"), /alice/);
-    for (const name of [LOGIN, SHOP]) assert.equal(await stored(name), null, `${name} has forgotten it`);
-    const left = (await visitor.context.cookies()).filter(({ name }) => name === "exeunt");
+    for (const name of [LOGIN, SHOP, BLOG]) assert.equal(await stored(name), "1", `${name} stores something`);
+    await signOut(visitor, LOGIN);
+    for (const name of [LOGIN, SHOP, BLOG]) assert.equal(await stored(name), null, `${name} has forgotten it`);
+    const left = (await visitor.context.cookies()).filter(({ name }) => name.startsWith("exeunt")
+      && !name.endsWith("known") && !name.endsWith("continued"));
     assert.deepEqual(left, []);
+  }));
+
+  for (const out of [LOGIN, SHOP]) {
+    it(`open tabs of ${out} leave after the way over the others`, visiting(visit, async (visitor) => {
+      await everywhere(visitor);
+      const [tab, elsewhere] = [await visitor.tab(), await visitor.tab()];
+      await tab.goto(door.at("/", out));
+      await elsewhere.goto(door.at("/", BLOG));
+      await signOut(visitor, out);
+      await tab.waitForURL((url) => url.pathname === "/login");
+      const said = visitor.page.locator("#tabs:visible");
+      assert.equal(await said.innerText(), "1 other open tab was asked to go to the sign-in page");
+      assert.equal(elsewhere.url(), door.at("/", BLOG), "a tab of another host stays");
+      await visitor.page.waitForFunction(async () => !(await navigator.serviceWorker.getRegistrations()).length);
+    }));
+  }
+
+  it("a copy of the goodbye page's address sends no tabs away", visiting(visit, async (visitor) => {
+    await everywhere(visitor);
+    await signOut(visitor, LOGIN);
+    const address = visitor.page.url();
+    const victim = await Visitor.open(browser, door, LOGIN);
+    try {
+      const [tab, page] = [await victim.tab(), victim.page];
+      await tab.goto(door.at("/.exeunt/goodbye", LOGIN));
+      const asked = [];
+      victim.context.on("request", (request) => asked.push(new URL(request.url()).pathname));
+      await page.goto(`data:text/html,${encodeURIComponent(`<a href="${address.replaceAll("&", "&amp;")}">x</a>`)}`);
+      await press(page, page.locator("a"));
+      assert.match(await page.innerText("main"), /alice/);
+      await page.waitForLoadState("networkidle");
+      assert.ok(!asked.includes("/.exeunt/tabs.js"));
+    } finally {
+      await victim.context.close();
+    }
   }));
 });
