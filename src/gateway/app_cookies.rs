@@ -121,7 +121,9 @@ pub(super) fn pass(
     let browsers = withheld.as_deref().unwrap_or(line);
     let made = vault.map_or_else(RequestCookies::default, |vault| {
         let path = facts.target.path().text().as_bytes();
-        vault.request(host_name(assembled, facts.host), asked(path, facts, assembled), of(route), browsers)
+        let host = host_name(assembled, facts.host);
+        let cross_site = || is_cross_site(facts, assembled);
+        vault.request(host, asked_at(path, assembled), of(route), browsers, cross_site)
     });
     let line = made.line.or(withheld);
     if line.as_ref().is_some_and(|line| line.len() > assembled.max_cookie_header) {
@@ -132,7 +134,11 @@ pub(super) fn pass(
         Some(line) if line.is_empty() => ApplicationCookies::Nothing,
         Some(line) => ApplicationCookies::Line(line),
     };
-    Ok(Passed { cookies, expire: [owed.take_first(assembled), made.expire].concat() })
+    let mut expire = made.expire;
+    if !owed.cookies.is_empty() {
+        expire.splice(..0, owed.take_first(assembled));
+    }
+    Ok(Passed { cookies, expire })
 }
 
 /// What the applications of a host keep from scripts and this browser may hold.
@@ -180,10 +186,6 @@ pub(super) fn host_name(assembled: &Assembled, host: HostId) -> &str {
 
 fn of(route: &Route) -> RouteCookies<'_> {
     RouteCookies { rules: &route.cookies, learned: &route.learned }
-}
-
-fn asked<'a>(path: &'a [u8], facts: &RequestFacts<'_>, assembled: &Assembled) -> Asked<'a> {
-    Asked { path, cross_site: is_cross_site(facts, assembled), ..asked_at(path, assembled) }
 }
 
 fn asked_at<'a>(path: &'a [u8], assembled: &Assembled) -> Asked<'a> {

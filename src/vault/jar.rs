@@ -258,6 +258,16 @@ impl Jar {
         self.entries.iter().any(|entry| entry.is_sent(asked))
     }
 
+    /// The bytes that all its pairs take at the end of a line; zero if there are none.
+    pub(super) fn room(&self) -> usize {
+        self.entries.iter().map(|entry| entry.size() + b"; =".len()).sum()
+    }
+
+    /// Whether there are cookies that requests of other sites do not get.
+    pub(super) fn has_strict(&self) -> bool {
+        self.entries.iter().any(|entry| entry.strict)
+    }
+
     /// Adds the pairs that go with a request.
     pub(super) fn put_pairs(&self, asked: Asked<'_>, line: &mut Vec<u8>) {
         for entry in self.entries.iter().filter(|entry| entry.is_sent(asked)) {

@@ -1,7 +1,7 @@
 //! The names of cookies that the applications of one pool keep from scripts. No browser may choose their values. A
 //! store keeps them over a restart.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -21,7 +21,8 @@ const LONGEST_PATH: usize = 512;
 pub(crate) struct LearnedNames {
     /// Most pools have few, and many none: then nothing is locked.
     count: AtomicUsize,
-    paths: Mutex<HashMap<Box<[u8]>, Box<[u8]>>>,
+    /// In order: with so few names that is found sooner than hashed.
+    paths: Mutex<BTreeMap<Box<[u8]>, Box<[u8]>>>,
     /// Whether a store lacks some of them.
     unsaved: AtomicBool,
 }

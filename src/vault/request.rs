@@ -38,13 +38,15 @@ enum Pair {
 }
 
 impl Vault {
-    /// Makes the line of a request to this host, out of the browser's without the gateway's own cookies.
+    /// Makes the line of a request to this host, out of the browser's without the gateway's own cookies. Whether another
+    /// site made the request is only asked where a cookie depends on it.
     pub(crate) fn request(
         &self,
         host: &str,
         asked: Asked<'_>,
         route: RouteCookies<'_>,
         browsers: &[u8],
+        cross_site: impl FnOnce() -> bool,
     ) -> RequestCookies {
         let mut hosts = self.hosts.lock();
         if hosts.is_closed {
@@ -52,22 +54,34 @@ impl Vault {
         }
         bring(&mut hosts, host, asked, route, browsers);
         let Some(cookies) = hosts.at(host) else { return RequestCookies::default() };
-        let mut made = without(browsers, |name| cookies.judge(name, route));
-        let mut ours = Vec::new();
-        cookies.jar.put_pairs(asked, &mut ours);
-        if !ours.is_empty() {
-            let passes = made.line.take().unwrap_or_else(|| browsers.to_vec());
-            let parts = [&*passes, &*ours].into_iter().filter(|part| !part.is_empty());
-            made.line = Some(parts.collect::<Vec<_>>().join(b"; ".as_slice()));
+        let room = cookies.jar.room();
+        let mut made = without(browsers, room, |name| cookies.judge(name, route));
+        if room > 0 {
+            let is_other = made.line.is_some();
+            let mut line = made.line.take().unwrap_or_else(|| copied(browsers, room));
+            let before = line.len();
+            let cross_site = cookies.jar.has_strict() && cross_site();
+            cookies.jar.put_pairs(Asked { cross_site, ..asked }, &mut line);
+            made.line = (is_other || line.len() > before).then_some(line);
         }
         made
     }
 }
 
+/// These bytes, with room for more.
+fn copied(bytes: &[u8], room: usize) -> Vec<u8> {
+    let mut all = Vec::with_capacity(bytes.len() + room);
+    all.extend_from_slice(bytes);
+    all
+}
+
 /// Withholds what a browser still holds of a session that has ended.
 pub(crate) fn withhold(owed: &[BrowserCookie], browsers: &[u8]) -> Option<Vec<u8>> {
+    if owed.is_empty() {
+        return None;
+    }
     let is_owed = |name: &[u8]| owed.iter().any(|cookie| *cookie.name == *name);
-    without(browsers, |name| if is_owed(name) { Pair::Withheld } else { Pair::Passes }).line
+    without(browsers, 0, |name| if is_owed(name) { Pair::Withheld } else { Pair::Passes }).line
 }
 
 impl LastJar {
@@ -96,6 +110,9 @@ pub(crate) fn shows(browsers: &[u8], name: &[u8]) -> bool {
 
 /// Takes the cookies into the jar that the browser may bring, each once in a session.
 fn bring(hosts: &mut Hosts, host: &str, asked: Asked<'_>, route: RouteCookies<'_>, browsers: &[u8]) {
+    if !route.rules.may_carry_any() {
+        return;
+    }
     for pair in pairs(browsers) {
         let name = name_of(pair);
         if route.rules.is_of_browser(name) || !route.rules.may_carry(name) {
@@ -133,29 +150,45 @@ impl HostCookies {
     }
 }
 
-/// The browser's pairs that pass, in order and byte for byte.
-fn without(browsers: &[u8], mut judge: impl FnMut(&[u8]) -> Pair) -> RequestCookies {
-    let (mut line, mut made, mut changed) = (Vec::new(), RequestCookies::default(), false);
-    for pair in pairs(browsers) {
+/// The browser's pairs that pass, in order and byte for byte; with room for so many bytes more.
+fn without(browsers: &[u8], room: usize, mut judge: impl FnMut(&[u8]) -> Pair) -> RequestCookies {
+    let mut made = RequestCookies::default();
+    for (number, pair) in pairs(browsers).enumerate() {
         match judge(name_of(pair)) {
             Pair::Passes => {
-                if !line.is_empty() {
-                    line.extend_from_slice(b"; ");
-                }
-                line.extend_from_slice(pair);
+                made.line.iter_mut().for_each(|line| add(pair, line));
                 continue;
             }
             Pair::Withheld => {}
             Pair::Expired(cookie) => made.expire.push(cookie),
         }
-        changed = true;
+        // Most lines go on as they came. All pairs before the first that is withheld have passed.
+        made.line.get_or_insert_with(|| {
+            let mut line = Vec::with_capacity(browsers.len() + room);
+            pairs(browsers).take(number).for_each(|pair| add(pair, &mut line));
+            line
+        });
     }
-    made.line = changed.then_some(line);
     made
 }
 
+fn add(pair: &[u8], line: &mut Vec<u8>) {
+    if !line.is_empty() {
+        line.extend_from_slice(b"; ");
+    }
+    line.extend_from_slice(pair);
+}
+
 fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
+    let mut rest = Some(line);
+    let parts = std::iter::from_fn(move || {
+        let line = rest?;
+        let split = memchr(b';', line).and_then(|end| line.split_at_checked(end));
+        let (part, others) = split.map_or((line, None), |(part, others)| (part, others.get(1..)));
+        rest = others;
+        Some(part)
+    });
+    parts.map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty())
 }
 
 /// The name of a pair. One without an equals sign is a value alone to browsers and a name to some applications.

@@ -106,6 +106,11 @@ impl CookieRules {
         self.mode != AppCookies::Vault || any(&self.keep, name) || any(&self.browser, name)
     }
 
+    /// Whether there is a name that the browser may bring into a new session.
+    pub(super) fn may_carry_any(&self) -> bool {
+        !self.carry.is_empty()
+    }
+
     /// Whether the browser may bring a cookie of this name into a new session.
     pub(super) fn may_carry(&self, name: &[u8]) -> bool {
         any(&self.carry, name)

@@ -34,7 +34,7 @@ pub(super) fn set(session: &Session, lines: &[&str]) {
 pub(super) fn sent(session: &Session) -> String {
     let (rules, learned) = (CookieRules::default(), LearnedNames::default());
     let route = RouteCookies { rules: &rules, learned: &learned };
-    let made = session.vault().map(|vault| vault.request(HOST, asked(), route, b"")).unwrap_or_default();
+    let made = session.vault().map(|vault| vault.request(HOST, asked(), route, b"", || false)).unwrap_or_default();
     String::from_utf8(made.line.unwrap_or_default()).unwrap()
 }
 
