@@ -7,6 +7,7 @@ use crate::metrics::Metrics;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
+use crate::values::host_receipt::HostOutcome;
 use crate::values::reason::Reason;
 use crate::values::receipt::{ApplicationReceipt, Receipt, StepReceipt};
 use crate::values::session_id::Handle;
@@ -87,6 +88,17 @@ pub(crate) enum Event<'a> {
         /// Which application, and what came of it.
         application: &'a ApplicationReceipt,
     },
+    /// What became of a browser's data for another host of the session that a logout has ended.
+    SiteData {
+        /// Which logout.
+        logout_id: &'a str,
+        /// The host.
+        host: &'a str,
+        /// What became of it.
+        result: HostOutcome,
+        /// The browser's address.
+        client: ClientAddress,
+    },
     /// What an operator or the program itself did.
     Operation(Operation<'a>),
     /// The configuration was read anew, and holds.
@@ -111,7 +123,8 @@ impl Event<'_> {
     /// Whether an unauthenticated client can cause it, in any number.
     pub(super) fn is_strangers(&self) -> bool {
         match self {
-            Self::SignInRefused { .. } | Self::LikelyProxy { .. } => true,
+            // The link to a stop can be followed again and again.
+            Self::SignInRefused { .. } | Self::LikelyProxy { .. } | Self::SiteData { .. } => true,
             Self::SignedIn { .. }
             | Self::HostEntered { .. }
             | Self::PasswordChanged { .. }
@@ -129,6 +142,7 @@ impl Event<'_> {
             Self::SignedIn { .. } => metrics.signed_in(),
             Self::SignInRefused { reason, .. } => metrics.sign_in_refused(*reason),
             Self::Ended { cause, receipt, .. } => metrics.ended(*cause, receipt),
+            Self::SiteData { result, .. } => metrics.site_data(*result),
             Self::Reloaded { .. } => metrics.reloaded(false),
             Self::ReloadRefused { .. } => metrics.reloaded(true),
             Self::HostEntered { .. }
@@ -152,6 +166,13 @@ impl Event<'_> {
         match self {
             Self::SignedIn { .. } | Self::SignInRefused { .. } | Self::LikelyProxy { .. } => self.write_sign_in(line),
             Self::HostEntered { .. } | Self::PasswordChanged { .. } => self.write_session(line),
+            Self::SiteData { logout_id, host, result, client } => {
+                line.word(key!("event"), "site_data");
+                line.value(key!("logout_id"), logout_id);
+                line.value(key!("host"), host);
+                line.word(key!("result"), result.id());
+                line.client(key!("client"), *client);
+            }
             Self::Ended { .. }
             | Self::ApplicationLogout { .. }
             | Self::Reloaded { .. }
@@ -189,6 +210,7 @@ impl Event<'_> {
             | Self::PasswordChanged { .. }
             | Self::Ended { .. }
             | Self::ApplicationLogout { .. }
+            | Self::SiteData { .. }
             | Self::Operation(_)
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. } => {}
@@ -216,6 +238,7 @@ impl Event<'_> {
             | Self::LikelyProxy { .. }
             | Self::Ended { .. }
             | Self::ApplicationLogout { .. }
+            | Self::SiteData { .. }
             | Self::Operation(_)
             | Self::Reloaded { .. }
             | Self::ReloadRefused { .. } => {}
@@ -258,6 +281,7 @@ impl Event<'_> {
             | Self::SignInRefused { .. }
             | Self::PasswordChanged { .. }
             | Self::LikelyProxy { .. }
+            | Self::SiteData { .. }
             | Self::Operation(_) => {}
         }
     }

@@ -34,6 +34,7 @@ use crate::values::application_outcome::ApplicationOutcome;
 use crate::values::client_address::ClientAddress;
 use crate::values::device::Device;
 use crate::values::end_cause::EndCause;
+use crate::values::host_receipt::HostOutcome;
 use crate::values::invisible::is_invisible;
 use crate::values::reason::Reason;
 use crate::values::receipt::{ApplicationReceipt, Receipt, Step, StepReceipt};
@@ -80,6 +81,7 @@ fn receipt() -> Receipt {
         target: None,
         steps,
         applications: Vec::new(),
+        hosts: Vec::new(),
     }
 }
 
@@ -115,6 +117,11 @@ fn of_sessions<'a>(
             Event::PasswordChanged { user: "alice", session: Some(id.key().handle()), client, ended: 3 },
             Some(json!({ "event": "password_changed", "user": "alice", "session": handle, "client": "unix",
                 "sessions_ended": 3 })),
+        ),
+        (
+            Event::SiteData { logout_id: "k3v9", host: "shop.test", result: HostOutcome::Cleared, client },
+            Some(json!({ "event": "site_data", "logout_id": "k3v9", "host": "shop.test", "result": "cleared",
+                "client": "unix" })),
         ),
         (Event::LikelyProxy { client }, None),
         (

@@ -49,8 +49,14 @@ fn refused(log: &Log, user: &str) {
 }
 
 fn ended(log: &Log, user: &str) {
-    let receipt =
-        Receipt { logout_id: "id".into(), user: None, target: None, steps: Vec::new(), applications: Vec::new() };
+    let receipt = Receipt {
+        logout_id: "id".into(),
+        user: None,
+        target: None,
+        steps: Vec::new(),
+        applications: Vec::new(),
+        hosts: Vec::new(),
+    };
     let event = Event::Ended { user, session: None, cause: EndCause::Logout, receipt: &receipt };
     log.event(WallTime(1_767_225_600), &event);
 }

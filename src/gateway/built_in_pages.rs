@@ -9,7 +9,6 @@ use serde_json::json;
 use super::answers::{self, Audience};
 use super::app_cookies;
 use super::assembled::Assembled;
-use super::clear;
 use super::elsewhere;
 use super::enter;
 use super::own_sessions;
@@ -215,7 +214,6 @@ fn further(
     assembled: &Assembled,
 ) -> Result<Reply, Refusal> {
     let reply = match name.to_ascii_lowercase().as_str() {
-        clear::NAME => return Ok(clear::answer(facts, requester, assembled)),
         "goodbye" => goodbye(facts, requester, assembled),
         "session" => {
             requester.is_known()?;

@@ -3,6 +3,7 @@
 use http::header::SET_COOKIE;
 use http::{HeaderValue, Method};
 
+use super::Gateway;
 use super::answers;
 use super::app_cookies::host_name;
 use super::assembled::Assembled;
@@ -10,32 +11,62 @@ use super::requester::Requester;
 use super::sign_in_out::query;
 use crate::admission::clear_site_data::CLEAR_SITE_DATA;
 use crate::admission::facts::RequestFacts;
+use crate::audit::Event;
 use crate::logout::clearing::Way;
+use crate::values::client_address::ClientAddress;
+use crate::values::host_receipt::{HostOutcome, HostReceipt};
+use crate::values::own_path::OwnPage;
+use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 
 /// The name of the address below `/.exeunt/`.
 pub(super) const NAME: &str = "clear";
 
-/// Answers a request for the address. It clears only for a browser that shows the cookie of the session that ended, and
-/// in which nobody is signed in: whoever else gets here is led on, or to the goodbye page.
-pub(super) fn answer(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
-    if *facts.method != Method::GET {
-        return answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET"));
+/// Whether a page of the gateway is this one.
+pub(super) fn is_asked(page: OwnPage<'_>) -> bool {
+    matches!(page, OwnPage::Further(name) if name.eq_ignore_ascii_case(NAME))
+}
+
+impl Gateway {
+    /// Answers a request for the address. It clears only for a browser that shows the cookie of the session that ended,
+    /// and in which nobody is signed in: whoever else gets here is led on, or to the goodbye page.
+    pub(super) fn clear(&self, facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
+        if *facts.method != Method::GET {
+            return answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET"));
+        }
+        let goodbye = || ReturnTo::own("/.exeunt/goodbye");
+        let Some(mut way) = Way::read(&query(facts), assembled.clock.wall(), &assembled.keys) else {
+            return Reply::see_other(&goodbye());
+        };
+        let here = host_name(assembled, facts.host);
+        let cookies = assembled.cookie.read(facts.headers);
+        let arrived = way.arrive(here, cookies.named().map(|named| named.key), &assembled.keys);
+        let clears = arrived == Some(true) && requester.is_nobody();
+        let result = if clears { HostOutcome::Cleared } else { HostOutcome::Kept };
+        if arrived.is_some() {
+            way.note(here, result, &assembled.keys);
+            self.tell_host(way.logout(), here, result, facts.provenance.client);
+        }
+        let onward = way.onward(&assembled.hosts, &assembled.logout.allowed, &assembled.keys);
+        let mut reply = Reply::see_other(&onward.unwrap_or_else(goodbye));
+        if clears {
+            reply.headers.extend(assembled.cookie.expire().into_iter().map(|line| (SET_COOKIE, line)));
+            let data = assembled.logout.clear_site_data.clone();
+            reply.headers.extend(data.map(|data| (CLEAR_SITE_DATA.clone(), data)));
+        }
+        reply
     }
-    let goodbye = || ReturnTo::own("/.exeunt/goodbye");
-    let Some(mut way) = Way::read(&query(facts), assembled.clock.wall(), &assembled.keys) else {
-        return Reply::see_other(&goodbye());
-    };
-    let cookies = assembled.cookie.read(facts.headers);
-    let shown = cookies.named().map(|named| named.key);
-    let is_meant = way.arrive(host_name(assembled, facts.host), shown, &assembled.keys);
-    let onward = way.onward(&assembled.hosts, &assembled.logout.allowed, &assembled.keys);
-    let mut reply = Reply::see_other(&onward.unwrap_or_else(goodbye));
-    if is_meant && requester.is_nobody() {
-        reply.headers.extend(assembled.cookie.expire().into_iter().map(|line| (SET_COOKIE, line)));
-        let data = assembled.logout.clear_site_data.clone();
-        reply.headers.extend(data.map(|data| (CLEAR_SITE_DATA.clone(), data)));
+
+    /// Writes down what became of the data for the hosts that the logout's answer does not lead to.
+    pub(super) fn tell_hosts_left_out(&self, receipt: &Receipt, client: ClientAddress) {
+        for HostReceipt { host, result } in receipt.hosts.iter().filter(|host| host.result.is_failure()) {
+            self.tell_host(&receipt.logout_id, host, *result, client);
+        }
     }
-    reply
+
+    fn tell_host(&self, logout_id: &str, host: &str, result: HostOutcome, client: ClientAddress) {
+        let event = Event::SiteData { logout_id, host, result, client };
+        self.pipeline.log.event(self.pipeline.clock.wall(), &event);
+    }
 }

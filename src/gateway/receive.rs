@@ -7,6 +7,7 @@ use super::app_cookies::{self, Owed, Passed};
 use super::assembled::{Assembled, Requested};
 use super::basic::{BasicCredentials, Unchecked};
 use super::built_in_pages;
+use super::clear;
 use super::exchange::Exchange;
 use super::forward::Forward;
 use super::own_link;
@@ -220,6 +221,9 @@ impl Gateway {
         }
         exchange.note_session(requester.session.as_ref());
         let route = match asked {
+            Requested::OwnPage(page) if clear::is_asked(page) => {
+                return Ok(Received::Answer(self.clear(&facts, &requester, assembled)));
+            }
             Requested::OwnPage(page) => {
                 return Ok(built_in_pages::answer(page, &facts, requester, assembled)?.into());
             }

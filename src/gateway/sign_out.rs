@@ -45,7 +45,10 @@ impl Gateway {
         }
         let site = request.assembled.site();
         let last = request.last.as_ref().filter(|_| is_confirmed(&receipt));
-        if let Some(reply) = last.and_then(|last| last.answer(&request.assembled)) {
+        let passed_on = last.and_then(|last| last.answer(&request.assembled));
+        sign_out.note_hosts(&mut receipt, passed_on.is_none(), &site);
+        self.tell_hosts_left_out(&receipt, request.client);
+        if let Some(reply) = passed_on {
             return answer::with_cleared_cookies(reply, site.cookie.expire(), site.settings);
         }
         let next = answer::requested(form.as_ref(), &request.query);

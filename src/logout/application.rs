@@ -21,7 +21,8 @@ use crate::vault::jar::Asked;
 use crate::vault::last_jar::LastJar;
 use crate::vault::rules::AppCookies;
 
-/// The applications of a configuration of which it is known how they end their sessions: by a call, or not.
+/// The applications of a configuration of which it is known how they end their sessions, by a call or not, and those
+/// that look after their cookies themselves.
 #[derive(Debug)]
 pub(crate) struct Applications {
     routes: Vec<Arc<Route>>,
@@ -38,6 +39,8 @@ pub(crate) enum Due {
     PassOn(Arc<PassedOn>),
     /// Its cookies are dropped, and that is all.
     Dropped(Box<str>),
+    /// Its cookies are not known, and may be in the browser.
+    Unknown(Box<str>),
 }
 
 /// An ended session, as far as its applications are concerned.
@@ -60,7 +63,8 @@ pub(crate) struct Leaving<'a> {
 impl Applications {
     /// Those among these routes.
     pub(crate) fn new(routes: &[Arc<Route>], heads: Arc<HeadRules>, hosts: OwnHosts) -> Self {
-        let routes = routes.iter().filter(|route| route.logout.is_known).cloned().collect();
+        let counts = |route: &&Arc<Route>| route.logout.is_known || route.cookies.mode == AppCookies::Pass;
+        let routes = routes.iter().filter(counts).cloned().collect();
         Self { routes, heads, hosts }
     }
 
@@ -80,7 +84,21 @@ impl Applications {
                 .map(|host| (host, leaving.browser)),
         );
         let each = self.routes.iter().flat_map(|route| jars.iter().map(move |(jar, browser)| (route, *jar, *browser)));
-        each.filter_map(|(route, jar, browser)| self.due_at(route, jar, browser, leaving)).collect()
+        let mut due: Vec<_> =
+            each.filter_map(|(route, jar, browser)| self.due_at(route, jar, browser, leaving)).collect();
+        due.extend(self.unknown(leaving.session));
+        due
+    }
+
+    /// The applications that look after their cookies themselves, at the hosts that the session was open on.
+    fn unknown(&self, session: &Session) -> impl Iterator<Item = Due> {
+        let login = self.hosts.names().first().map_or("", |host| host.as_str());
+        let hosts = session.hosts(login);
+        let is_there = move |route: &&Arc<Route>| {
+            let is_at = |host: &Host| hosts.iter().any(|open| **open == *host.as_str());
+            route.cookies.mode == AppCookies::Pass && route.host.as_ref().is_none_or(is_at)
+        };
+        self.routes.iter().filter(is_there).map(|route| Due::Unknown(route.name.clone()))
     }
 
     /// The browser's request, if it came to this host.
@@ -109,12 +127,13 @@ impl Applications {
         let https = self.hosts.scheme() == Scheme::Https;
         let asked = Asked { path: path.as_bytes(), https, cross_site: false, now: leaving.now };
         let in_browser = route.cookies.mode != AppCookies::Vault;
+        let is_unknown = route.cookies.mode == AppCookies::Pass;
         let browser_has = in_browser && browser.is_some_and(|browser| !browser.cookies.is_empty());
         if !jar.has_for(asked) && !browser_has {
             return None;
         }
         if call.is_none() || !route.logout.call_on.contains(&leaving.cause) {
-            return Some(Due::Dropped(route.name.clone()));
+            return (!is_unknown).then(|| Due::Dropped(route.name.clone()));
         }
         Some(Due::Call(Box::new(Call {
             route: Arc::clone(route),
@@ -215,6 +234,7 @@ pub(super) mod tests {
             Leaving { session: &session, cause, jars, browser: browser.as_ref(), passed_on: None, now: WallTime(0) };
         let shown = |due: Due| match due {
             Due::Dropped(name) => format!("dropped {name}"),
+            Due::Unknown(name) => format!("unknown {name}"),
             Due::Call(call) => format!("{} {:?}", call.application(), call.from),
             Due::PassOn(request) => format!("passed on {}", request.application()),
         };
@@ -257,6 +277,41 @@ pub(super) mod tests {
                 let has = |part: &&str| told.to_ascii_lowercase().contains(&part.to_ascii_lowercase());
                 assert!(told.starts_with(&format!("{name}/ ")) && parts.iter().all(has), "{told} {want}");
             }
+        }
+    }
+
+    /// No cookie is claimed to be gone that the gateway has never looked at.
+    #[test]
+    fn an_application_that_keeps_its_cookies_is_named() {
+        let pass = |host: &str| {
+            let mut settings = route("/app", Access::SignedIn);
+            settings.cookies.mode = AppCookies::Pass;
+            settings.host = Host::parse(host);
+            settings
+        };
+        let with_call = || {
+            let mut settings = route_with_call("POST /logout");
+            settings.cookies.mode = AppCookies::Pass;
+            settings
+        };
+        let jars = [last("app.test", &["sid=1; Path=/"])];
+        let anywhere = || RouteSettings { host: None, ..pass("app.test") };
+        let cases: [(RouteSettings, EndCause, bool, &[&str]); 6] = [
+            (anywhere(), EndCause::Logout, true, &["unknown /app"]),
+            (anywhere(), EndCause::Idle, false, &["unknown /app"]),
+            (pass("app.test"), EndCause::Logout, true, &["unknown app.test/app"]),
+            (pass("shop.test"), EndCause::Logout, true, &[]),
+            (with_call(), EndCause::Idle, false, &["unknown /"]),
+            (with_call(), EndCause::Logout, true, &["/ ", "unknown /"]),
+        ];
+        for (route, cause, browser, want) in cases {
+            let mut settings = route;
+            if settings.logout.call.is_some() && cause != EndCause::Logout {
+                settings.logout.call_on = vec![EndCause::Logout];
+            }
+            let told = due(&applications(vec![settings]), cause, &jars, browser);
+            assert_eq!(told.len(), want.len(), "{told:?} {want:?}");
+            assert!(told.iter().zip(want).all(|(told, want)| told.starts_with(want)), "{told:?} {want:?}");
         }
     }
 

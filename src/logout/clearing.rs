@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::answer::NEXT;
 use crate::values::form::{Form, FormValue};
+use crate::values::host_receipt::HostOutcome;
 use crate::values::mac::{Mac, MacKeys, Purpose};
 use crate::values::origin::Host;
 use crate::values::own_hosts::OwnHosts;
+use crate::values::receipt::Receipt;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
@@ -18,7 +20,7 @@ use crate::values::time::WallTime;
 /// Where every stop is.
 const ADDRESS: &str = "/.exeunt/clear";
 /// Stops of one way. A session that was open on more hosts leaves the rest as it is.
-const MOST_STOPS: usize = 8;
+pub(super) const MOST_STOPS: usize = 8;
 /// How long a way may take.
 const LIFE: Duration = Duration::from_secs(120);
 /// Stands between the parts of a list of stops, and in none of them.
@@ -35,19 +37,27 @@ struct Stop {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     until: WallTime,
+    logout: Box<str>,
     stops: Vec<Stop>,
     next: Box<str>,
 }
 
 impl Way {
-    /// Over the hosts of these keys, and then to `next`, a whole URL.
-    pub(crate) fn new(keys: &[(SessionKey, Box<str>)], next: &ReturnTo, now: WallTime, by: &MacKeys) -> Self {
+    /// Over the hosts of these keys, and then to `next`, a whole URL, as a part of the logout with this id.
+    pub(crate) fn new(
+        logout: &str,
+        keys: &[(SessionKey, Box<str>)],
+        next: &ReturnTo,
+        now: WallTime,
+        by: &MacKeys,
+    ) -> Self {
         let until = WallTime(now.0.saturating_add(LIFE.as_secs()));
         let stop = |(key, host): &(SessionKey, Box<str>)| {
             let code = by.sign(Purpose::ClearedHost, &stop_parts(key, host, &until.0.to_be_bytes())).encode().into();
             Stop { host: host.clone(), code }
         };
-        Self { until, stops: keys.iter().take(MOST_STOPS).map(stop).collect(), next: next.to_string().into() }
+        let stops = keys.iter().take(MOST_STOPS).map(stop).collect();
+        Self { until, logout: logout.into(), stops, next: next.to_string().into() }
     }
 
     /// Reads what [`Way::onward`] wrote. `None` for what somebody else wrote, and for what is too old.
@@ -62,13 +72,19 @@ impl Way {
         while let (Some(host), Some(code)) = (parts.next(), parts.next()) {
             stops.push(Stop { host: host.into(), code: code.into() });
         }
-        let way = Self { until, stops, next: field(&NEXT)?.into() };
+        let way = Self { until, logout: field(&["logout"])?.into(), stops, next: field(&NEXT)?.into() };
         let mac = Mac::parse(field(&["mac"])?.as_bytes())?;
         (way.until > now && way.is_signed(&mac, by)).then_some(way)
     }
 
-    /// Takes the stops of this host out of the way. Whether one of them is for a cookie that the browser shows.
-    pub(crate) fn arrive(&mut self, host: &str, shown: impl Iterator<Item = SessionKey>, by: &MacKeys) -> bool {
+    /// The logout that it is a part of.
+    pub(crate) fn logout(&self) -> &str {
+        &self.logout
+    }
+
+    /// Takes the stops of this host out of the way. Whether one of them is for a cookie that the browser shows; `None`
+    /// where there is no stop for this host.
+    pub(crate) fn arrive(&mut self, host: &str, shown: impl Iterator<Item = SessionKey>, by: &MacKeys) -> Option<bool> {
         let (here, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.stops).into_iter().partition(|stop| *stop.host == *host);
         self.stops = left;
@@ -77,18 +93,38 @@ impl Way {
         let is_meant = |key: SessionKey| {
             codes.iter().any(|code| by.verify(Purpose::ClearedHost, &stop_parts(&key, host, &until), code))
         };
-        shown.take(MOST_STOPS).any(is_meant)
+        (!here.is_empty()).then(|| shown.take(MOST_STOPS).any(is_meant))
     }
 
-    /// The next stop or, after the last one and where that is no own host any more, the target, if people may be sent
-    /// there.
-    pub(crate) fn onward(&self, hosts: &OwnHosts, allowed: &AllowedOrigins, by: &MacKeys) -> Option<ReturnTo> {
+    /// Notes what became of the data for a host on the receipt that the way leads to, where it leads to one.
+    pub(crate) fn note(&mut self, host: &str, result: HostOutcome, by: &MacKeys) {
+        let Some((page, query)) = self.next.split_once('?') else { return };
+        let receipt = Form::parse(query.as_bytes()).ok().and_then(|query| Receipt::from_query(&query, by));
+        if let Some(mut receipt) = receipt {
+            receipt.note_host(host, result);
+            self.next = format!("{page}?{}", receipt.to_query(by)).into();
+        }
+    }
+
+    /// The next stop or, after the last one, the target, if people may be sent there. Hosts that are not served any more
+    /// are passed by.
+    pub(crate) fn onward(mut self, hosts: &OwnHosts, allowed: &AllowedOrigins, by: &MacKeys) -> Option<ReturnTo> {
         let served = |stop: &Stop| hosts.public_origin(hosts.host_id(&Host::parse(&stop.host)?)?);
-        let Some(origin) = self.stops.first().and_then(served) else { return ReturnTo::parse(&self.next, allowed) };
-        let (until, stops) = (self.until.0.to_string(), self.stops());
-        let mac = self.sign(by).encode();
-        let fields = [("until", &*until), ("stops", &*stops), ("next", &*self.next), ("mac", &*mac)];
-        Some(ReturnTo::own_query(ADDRESS, &fields).on(&origin))
+        while let Some(stop) = self.stops.first() {
+            if let Some(origin) = served(stop) {
+                return Some(self.address(by).on(&origin));
+            }
+            let gone = self.stops.remove(0);
+            self.note(&gone.host, HostOutcome::NotVisited, by);
+        }
+        ReturnTo::parse(&self.next, allowed)
+    }
+
+    fn address(&self, by: &MacKeys) -> ReturnTo {
+        let (until, stops, mac) = (self.until.0.to_string(), self.stops(), self.sign(by).encode());
+        let fields =
+            [("until", &*until), ("logout", &*self.logout), ("stops", &*stops), ("next", &*self.next), ("mac", &*mac)];
+        ReturnTo::own_query(ADDRESS, &fields)
     }
 
     fn stops(&self) -> String {
@@ -98,12 +134,13 @@ impl Way {
 
     fn sign(&self, by: &MacKeys) -> Mac {
         let (until, stops) = (self.until.0.to_be_bytes(), self.stops());
-        by.sign(Purpose::ClearingWay, &[&until, stops.as_bytes(), self.next.as_bytes()])
+        by.sign(Purpose::ClearingWay, &[&until, self.logout.as_bytes(), stops.as_bytes(), self.next.as_bytes()])
     }
 
     fn is_signed(&self, mac: &Mac, by: &MacKeys) -> bool {
         let (until, stops) = (self.until.0.to_be_bytes(), self.stops());
-        by.verify(Purpose::ClearingWay, &[&until, stops.as_bytes(), self.next.as_bytes()], mac)
+        let parts: [&[u8]; 4] = [&until, self.logout.as_bytes(), stops.as_bytes(), self.next.as_bytes()];
+        by.verify(Purpose::ClearingWay, &parts, mac)
     }
 }
 
@@ -140,11 +177,11 @@ mod tests {
     impl Bench {
         fn way(&self) -> Way {
             let next = ReturnTo::parse("https://app.test/bye?x=1", &self.allowed).unwrap();
-            Way::new(&[(self.shop, "shop.test".into()), (self.blog, "blog.test".into())], &next, NOW, &self.by)
+            Way::new("id", &[(self.shop, "shop.test".into()), (self.blog, "blog.test".into())], &next, NOW, &self.by)
         }
 
         fn onward(&self, way: &Way) -> String {
-            way.onward(&self.hosts, &self.allowed, &self.by).unwrap().to_string()
+            way.clone().onward(&self.hosts, &self.allowed, &self.by).unwrap().to_string()
         }
 
         fn read(&self, address: &str, now: WallTime) -> Option<Way> {
@@ -160,7 +197,7 @@ mod tests {
         for (host, key) in [("shop.test", bench.shop), ("blog.test", bench.blog)] {
             assert!(address.starts_with(&format!("https://{host}/.exeunt/clear?")), "{address}");
             let mut way = bench.read(&address, NOW).unwrap();
-            assert!(way.arrive(host, [key].into_iter(), &bench.by), "{host}");
+            assert_eq!(way.arrive(host, [key].into_iter(), &bench.by), Some(true), "{host}");
             address = bench.onward(&way);
         }
         assert_eq!(address, "https://app.test/bye?x=1");
@@ -173,17 +210,17 @@ mod tests {
         let stranger = SessionId::generate().unwrap().key();
         let address = bench.onward(&bench.way());
         let cases = [
-            ("the browser of the logout", "shop.test", bench.shop, true),
-            ("another browser", "shop.test", stranger, false),
-            ("the cookie of another host", "shop.test", bench.blog, false),
-            ("another host", "blog.test", bench.shop, false),
-            ("a host that is no stop", "app.test", bench.shop, false),
+            ("the browser of the logout", "shop.test", bench.shop, Some(true)),
+            ("another browser", "shop.test", stranger, Some(false)),
+            ("the cookie of another host", "shop.test", bench.blog, Some(false)),
+            ("another host", "blog.test", bench.shop, Some(false)),
+            ("a host that is no stop", "app.test", bench.shop, None),
         ];
         for (what, host, key, clears) in cases {
             let mut way = bench.read(&address, NOW).unwrap();
             assert_eq!(way.arrive(host, [key].into_iter(), &bench.by), clears, "{what}");
         }
-        assert!(!bench.way().arrive("shop.test", std::iter::empty(), &bench.by), "no cookie");
+        assert_eq!(bench.way().arrive("shop.test", std::iter::empty(), &bench.by), Some(false), "no cookie");
     }
 
     #[test]
@@ -197,6 +234,7 @@ mod tests {
             ("app.test%2Fbye", "evil.test%2Fbye"),
             ("shop.test%7E", "blog.test%7E"),
             ("until=1120", "until=9999"),
+            ("logout=id", "logout=ie"),
             ("mac=", "mac=A"),
             ("&next=", "&rd=x&next="),
             ("&mac", "&amac"),
@@ -216,7 +254,7 @@ mod tests {
         let bench = bench();
         let next = ReturnTo::own("/");
         let keys: Vec<_> = (0..99).map(|number| (bench.shop, format!("h{number}.test").into())).collect();
-        let way = Way::new(&keys, &next, NOW, &bench.by);
+        let way = Way::new("id", &keys, &next, NOW, &bench.by);
         assert_eq!((way.stops.len(), bench.onward(&way).as_str()), (MOST_STOPS, "/"));
     }
 }

@@ -69,7 +69,7 @@ fn both(mut one: Receipt, other: Receipt) -> Receipt {
 fn nobody(logout_id: String, cookies: usize) -> Receipt {
     let step = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
     let steps = vec![step(Step::End, 0), step(Step::Cut, 0), step(Step::Cookies, 0), step(Step::Answer, cookies)];
-    Receipt { logout_id, user: None, target: None, steps, applications: Vec::new() }
+    Receipt { logout_id, user: None, target: None, steps, applications: Vec::new(), hosts: Vec::new() }
 }
 
 /// Whether the end itself is confirmed. What an application answers to its logout call does not change that the session
@@ -88,7 +88,14 @@ mod tests {
         let steps = [Step::End, Step::Cut, Step::Cookies, Step::Answer].into_iter().zip(counts);
         let steps = steps.map(|(step, count)| StepReceipt::counted(step, count, Duration::from_millis(3))).collect();
         let applications = Vec::new();
-        Receipt { logout_id: "id".into(), user: Some(user.into()), target: None, steps, applications }
+        Receipt {
+            logout_id: "id".into(),
+            user: Some(user.into()),
+            target: None,
+            steps,
+            applications,
+            hosts: Vec::new(),
+        }
     }
 
     fn together(each: Vec<Receipt>, confirmed: bool) -> (Option<String>, Vec<usize>, bool) {

@@ -103,8 +103,8 @@ impl Pipeline {
     async fn carry_out(&self, ending: Ending, id: &str, begun: Moment) -> Receipt {
         let session = &ending.ended.session;
         let user = Some(session.identity().user().to_owned());
-        let (steps, applications) = Default::default();
-        let mut receipt = Receipt { logout_id: id.to_owned(), user, target: None, steps, applications };
+        let (steps, applications, hosts) = Default::default();
+        let mut receipt = Receipt { logout_id: id.to_owned(), user, target: None, steps, applications, hosts };
         let (mut since, mut jars) = (begun, Vec::new());
         for step in plan(&ending) {
             let (name, count, result) = match step {
@@ -154,6 +154,9 @@ impl Pipeline {
             match due {
                 Due::Dropped(application) => {
                     ApplicationReceipt { application, result: ApplicationOutcome::CookiesDropped }
+                }
+                Due::Unknown(application) => {
+                    ApplicationReceipt { application, result: ApplicationOutcome::CookiesRemain }
                 }
                 Due::PassOn(request) => self.calls.pass_on(&request, part).await,
                 Due::Call(call) if at_once => self.calls.make(*call, part).await,

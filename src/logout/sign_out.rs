@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::{self, ResponseStyle};
-use super::clearing::Way;
+use super::clearing::{MOST_STOPS, Way};
 use super::ending::{Carried, Terms};
 use super::receipts::is_confirmed;
 use super::run::{Pipeline, Which};
@@ -13,8 +13,10 @@ use crate::pages::{Language, Pages};
 use crate::session::record::Session;
 use crate::values::end_cause::EndCause;
 use crate::values::form::FormValue;
+use crate::values::host_receipt::HostOutcome;
 use crate::values::identity::UserKey;
 use crate::values::mac::{Mac, MacKeys, Purpose};
+use crate::values::origin::Host;
 use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::own_path::OwnPages;
 use crate::values::receipt::Receipt;
@@ -78,6 +80,23 @@ impl SignOut {
         pipeline.end_as(id, all, terms).await.added_to(receipt)
     }
 
+    /// Notes on which other hosts the browser is to forget what it stores, and whether the answer leads it there.
+    pub(crate) fn note_hosts(&self, receipt: &mut Receipt, may_lead: bool, site: &Site<'_>) {
+        let leads = may_lead && is_confirmed(receipt) && self.is_led();
+        for (index, (_, host)) in self.elsewhere.iter().enumerate() {
+            let is_served = Host::parse(host).and_then(|host| site.hosts.host_id(&host)).is_some();
+            let is_next = leads && is_served && index < MOST_STOPS;
+            if receipt.hosts.iter().all(|known| known.host != *host) {
+                receipt.note_host(host, if is_next { HostOutcome::Next } else { HostOutcome::NotVisited });
+            }
+        }
+    }
+
+    /// Whether the answer is one that a browser follows.
+    fn is_led(&self) -> bool {
+        matches!(self.style, ResponseStyle::Navigation | ResponseStyle::Page)
+    }
+
     /// Says goodbye, and where to go from here: `next`, if that is a target that people may be sent to.
     pub(crate) fn answer(&self, mut receipt: Receipt, next: FormValue<'_>, site: &Site<'_>, now: WallTime) -> Reply {
         let next = answer::next(next, &site.settings.allowed, site.hosts, site.own_pages);
@@ -103,11 +122,12 @@ impl SignOut {
 
     /// Over the other hosts, before this last address.
     fn way(&self, receipt: &Receipt, last: &ReturnTo, site: &Site<'_>, now: WallTime) -> Option<ReturnTo> {
-        if self.elsewhere.is_empty() || !is_confirmed(receipt) {
+        if self.elsewhere.is_empty() || !is_confirmed(receipt) || !self.is_led() {
             return None;
         }
         let last = last.clone().on(&site.hosts.public_origin(self.host)?);
-        Way::new(&self.elsewhere, &last, now, site.keys).onward(site.hosts, &site.settings.allowed, site.keys)
+        Way::new(&receipt.logout_id, &self.elsewhere, &last, now, site.keys)
+            .onward(site.hosts, &site.settings.allowed, site.keys)
     }
 }
 

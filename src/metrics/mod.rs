@@ -15,6 +15,7 @@ use http::StatusCode;
 use self::histogram::Histogram;
 pub use self::text::Gauges;
 use crate::values::end_cause::EndCause;
+use crate::values::host_receipt::HostOutcome;
 use crate::values::reason::Reason;
 use crate::values::receipt::{Receipt, Step, StepResult};
 
@@ -123,10 +124,17 @@ impl Metrics {
     /// Counts the end of a session, and what was done.
     pub(crate) fn ended(&self, cause: EndCause, receipt: &Receipt) {
         self.ended.add(cause as usize, 1);
-        for step in &receipt.steps {
-            if let Some(results) = self.steps.get(step.step as usize) {
-                results.add(step.result as usize, 1);
-            }
+        receipt.steps.iter().for_each(|step| self.step(step.step, step.result));
+    }
+
+    /// Counts what became of a browser's data for a further host, as a step of its logout.
+    pub(crate) fn site_data(&self, outcome: HostOutcome) {
+        self.step(Step::Hosts, if outcome.is_failure() { StepResult::Failed } else { StepResult::Done });
+    }
+
+    fn step(&self, step: Step, result: StepResult) {
+        if let Some(results) = self.steps.get(step as usize) {
+            results.add(result as usize, 1);
         }
     }
 
@@ -185,8 +193,8 @@ mod tests {
         metrics.audit_lost(AuditTarget::Webhook, 5);
         metrics.audit_retry(AuditTarget::Webhook);
         let step = StepReceipt::counted(Step::Cut, 2, Duration::ZERO);
-        let (steps, applications) = (vec![step], Vec::new());
-        let receipt = Receipt { logout_id: "id".into(), user: None, target: None, steps, applications };
+        let (steps, applications, hosts) = (vec![step], Vec::new(), Vec::new());
+        let receipt = Receipt { logout_id: "id".into(), user: None, target: None, steps, applications, hosts };
         metrics.ended(EndCause::Revoked, &receipt);
         let lines = lines(&metrics);
         for want in [

@@ -7,6 +7,7 @@ use minijinja::{Value, context};
 use super::policy::{Needs, SHOW_PASSWORD};
 use super::tabs::CLOSE_TABS;
 use crate::values::application_outcome::ApplicationOutcome;
+use crate::values::host_receipt::HostReceipt;
 use crate::values::own_path;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{ApplicationReceipt, Receipt, Step, StepReceipt, StepResult};
@@ -212,13 +213,13 @@ fn render_ago(time: Duration) -> Value {
 }
 
 fn render_receipt(receipt: &Receipt) -> Value {
-    let steps: Vec<Value> = receipt.steps.iter().map(|step| render_step(step, &receipt.applications)).collect();
+    let steps: Vec<Value> = receipt.steps.iter().map(|step| render_step(step, receipt)).collect();
     let nobody = receipt.steps.iter().any(|step| step.step == Step::End && step.result == StepResult::Nothing);
     context! { id => receipt.logout_id.as_str(), user => receipt.user.as_deref(), nobody, steps }
 }
 
 /// A step's result, and the name of the text that says it.
-fn render_step(step: &StepReceipt, applications: &[ApplicationReceipt]) -> Value {
+fn render_step(step: &StepReceipt, receipt: &Receipt) -> Value {
     let name = step.step.id();
     let (result, text) = match (step.result, step.count) {
         (StepResult::Failed, _) => ("failed", "failed"),
@@ -234,9 +235,17 @@ fn render_step(step: &StepReceipt, applications: &[ApplicationReceipt]) -> Value
         (Step::End, "failed") | (_, "late") => Some(format!("receipt.{name}.why")),
         _ => None,
     };
-    let applications = if step.step == Step::Application { applications } else { &[] };
-    let applications: Vec<Value> = applications.iter().map(render_application).collect();
+    let applications: Vec<Value> = match step.step {
+        Step::Application => receipt.applications.iter().map(render_application).collect(),
+        Step::Hosts => receipt.hosts.iter().map(render_host).collect(),
+        Step::End | Step::Cut | Step::Cookies | Step::Answer => Vec::new(),
+    };
     context! { result, count => step.count, text => format!("receipt.{name}.{text}"), detail, applications }
+}
+
+/// The outcome for one host, in the form of that for an application.
+fn render_host(HostReceipt { host, result }: &HostReceipt) -> Value {
+    context! { name => &**host, text => format!("receipt.hosts.{}", result.id()), why => "" }
 }
 
 /// The outcome for one application.
@@ -245,6 +254,7 @@ fn render_application(ApplicationReceipt { application, result }: &ApplicationRe
         ApplicationOutcome::Failed(failure) => ("failed_call", failure.to_string()),
         ApplicationOutcome::EndedByCall
         | ApplicationOutcome::CookiesDropped
+        | ApplicationOutcome::CookiesRemain
         | ApplicationOutcome::Queued
         | ApplicationOutcome::NotAttempted => (result.id(), String::new()),
     };

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::page::{Page, PasswordPage, PasswordState, SessionLine, SessionsPage, SignInForm, SignedInPage};
 use crate::values::application_outcome::ApplicationOutcome::{
-    CookiesDropped, EndedByCall, Failed, NotAttempted, Queued,
+    CookiesDropped, CookiesRemain, EndedByCall, Failed, NotAttempted, Queued,
 };
 use crate::values::application_outcome::CallFailure;
+use crate::values::host_receipt::{HostOutcome, HostReceipt};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{ApplicationReceipt, Receipt, Step, StepReceipt, StepResult};
 
@@ -16,15 +17,17 @@ pub(super) fn receipt(text: &str) -> Receipt {
     let failed = StepReceipt { result: StepResult::Failed, ..counted(Step::End, 1) };
     let late = StepReceipt { result: StepResult::TimedOut, ..counted(Step::Cut, 1) };
     let refused = StepReceipt { result: StepResult::Failed, ..counted(Step::Application, 1) };
+    let kept = StepReceipt { result: StepResult::Failed, ..counted(Step::Hosts, 1) };
     let done = Step::ALL.into_iter();
     let steps = done
         .flat_map(|step| [counted(step, 0), counted(step, 1), counted(step, 3)])
-        .chain([failed, late, refused])
+        .chain([failed, late, refused, kept])
         .collect();
-    let outcomes = [EndedByCall, CookiesDropped, Queued, NotAttempted, Failed(CallFailure::TimedOut)];
+    let outcomes = [EndedByCall, CookiesDropped, CookiesRemain, Queued, NotAttempted, Failed(CallFailure::TimedOut)];
     let line = |result| ApplicationReceipt { application: text.into(), result };
     let applications = outcomes.map(line).into();
-    Receipt { logout_id: text.to_owned(), user: Some(text.to_owned()), target: None, steps, applications }
+    let hosts = HostOutcome::ALL.map(|result| HostReceipt { host: text.into(), result }).into();
+    Receipt { logout_id: text.to_owned(), user: Some(text.to_owned()), target: None, steps, applications, hosts }
 }
 
 /// The pages of a user with one session, with several, and with more than are shown.

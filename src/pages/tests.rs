@@ -131,8 +131,14 @@ fn a_name_is_escaped_like_everything_else() {
 fn the_receipt_is_in_words() {
     let step = |step, count| StepReceipt::counted(step, count, std::time::Duration::ZERO);
     let steps = vec![step(Step::End, 1), step(Step::Cut, 3), step(Step::Answer, 0)];
-    let receipt =
-        Receipt { logout_id: "k3f9".into(), user: Some("alice".into()), target: None, steps, applications: Vec::new() };
+    let receipt = Receipt {
+        logout_id: "k3f9".into(),
+        user: Some("alice".into()),
+        target: None,
+        steps,
+        applications: Vec::new(),
+        hosts: Vec::new(),
+    };
     let pages = pages();
     let english = pages.goodbye(Language(0), StatusCode::OK, Some(&receipt));
     for words in

@@ -11,6 +11,8 @@ pub(crate) enum ApplicationOutcome {
     EndedByCall,
     /// Its cookies are gone, so that nobody opens its session any more. It ends there by its own timeout.
     CookiesDropped,
+    /// The gateway does not know its cookies (`app_cookies = "pass"`): the browser may keep them, and with them the session.
+    CookiesRemain,
     /// The call waits in the queue. Its result is in the log.
     Queued,
     /// Too many calls were waiting.
@@ -35,6 +37,7 @@ pub(crate) enum CallFailure {
 }
 
 const DROPPED: &str = "cookies dropped";
+const REMAIN: &str = "cookies may remain";
 const ENDED: &str = "ended by call";
 const QUEUED: &str = "queued";
 const NOT_ATTEMPTED: &str = "not attempted";
@@ -46,6 +49,7 @@ impl ApplicationOutcome {
         Some(match text {
             ENDED => Self::EndedByCall,
             DROPPED => Self::CookiesDropped,
+            REMAIN => Self::CookiesRemain,
             QUEUED => Self::Queued,
             NOT_ATTEMPTED => Self::NotAttempted,
             other => Self::Failed(CallFailure::parse(other.strip_prefix(FAILED)?)?),
@@ -57,6 +61,7 @@ impl ApplicationOutcome {
         match self {
             Self::EndedByCall => "ended_by_call",
             Self::CookiesDropped => "cookies_dropped",
+            Self::CookiesRemain => "cookies_remain",
             Self::Queued => "queued",
             Self::NotAttempted => "not_attempted",
             Self::Failed(_) => "failed",
@@ -69,6 +74,7 @@ impl fmt::Display for ApplicationOutcome {
         match self {
             Self::EndedByCall => f.write_str(ENDED),
             Self::CookiesDropped => f.write_str(DROPPED),
+            Self::CookiesRemain => f.write_str(REMAIN),
             Self::Queued => f.write_str(QUEUED),
             Self::NotAttempted => f.write_str(NOT_ATTEMPTED),
             Self::Failed(failure) => write!(f, "{FAILED}{failure}"),
@@ -122,6 +128,7 @@ mod tests {
         let outcomes = [
             (EndedByCall, "ended by call"),
             (CookiesDropped, "cookies dropped"),
+            (CookiesRemain, "cookies may remain"),
             (Queued, "queued"),
             (NotAttempted, "not attempted"),
             (Failed(CallFailure::Unreachable), "failed: no connection"),

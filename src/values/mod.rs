@@ -12,6 +12,7 @@ pub(crate) mod escapes;
 pub(crate) mod fixed_buffer;
 pub mod form;
 pub(crate) mod hop;
+pub(crate) mod host_receipt;
 pub mod identity;
 pub(crate) mod interruption;
 pub mod invisible;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::application_outcome::ApplicationOutcome;
 use super::form::{Form, FormValue};
+use super::host_receipt::{HostOutcome, HostReceipt};
 use super::mac::{Mac, MacKeys, Purpose};
 
 /// A step of the logout pipeline, in its order (docs/sessions-and-logout.md).
@@ -22,6 +23,8 @@ pub(crate) enum Step {
     Application,
     /// The browser forgets the gateway's cookies.
     Answer,
+    /// The browser is led over the other hosts of the session, to clear what it stores for them.
+    Hosts,
 }
 
 /// The result of a step. Of several results the greatest is reported.
@@ -90,11 +93,15 @@ pub(crate) struct Receipt {
     /// none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) applications: Vec<ApplicationReceipt>,
+    /// What became of the browser's data for each other host that the session was open on, where it is to be cleared.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hosts: Vec<HostReceipt>,
 }
 
 impl Step {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 5] = [Self::End, Self::Cut, Self::Cookies, Self::Application, Self::Answer];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::End, Self::Cut, Self::Cookies, Self::Application, Self::Answer, Self::Hosts];
 
     /// The word for it.
     pub(crate) const fn id(self) -> &'static str {
@@ -104,6 +111,7 @@ impl Step {
             Self::Cookies => "cookies",
             Self::Application => "application",
             Self::Answer => "answer",
+            Self::Hosts => "hosts",
         }
     }
 }
@@ -117,6 +125,10 @@ const MAC: &str = "mac";
 /// What a query calls the applications: an address has room for so many. The log has all of them.
 const APPLICATIONS: [&str; 8] = ["app1", "app2", "app3", "app4", "app5", "app6", "app7", "app8"];
 
+/// What it calls the hosts: all that a way leads over, and some more.
+const HOSTS: [&str; 12] =
+    ["host1", "host2", "host3", "host4", "host5", "host6", "host7", "host8", "host9", "host10", "host11", "host12"];
+
 impl Receipt {
     /// The receipt as a query, for the page that a redirect leads to. Only for receipts without a failure.
     pub(crate) fn to_query(&self, keys: &MacKeys) -> String {
@@ -126,6 +138,7 @@ impl Receipt {
             query.append_pair(step.step.id(), &step.count.to_string());
         }
         query.extend_pairs(APPLICATIONS.iter().zip(self.applications.iter().map(ApplicationReceipt::text)));
+        query.extend_pairs(HOSTS.iter().zip(self.hosts.iter().map(HostReceipt::text)));
         query.extend_pairs(self.user.iter().map(|user| (USER, user)));
         query.append_pair(MAC, &keys.sign(Purpose::Receipt, &bytes(&self.parts())).encode());
         query.finish()
@@ -146,8 +159,10 @@ impl Receipt {
             target: None,
             steps: Step::ALL.into_iter().filter_map(step).collect(),
             applications,
+            hosts: HOSTS.iter().map_while(|name| HostReceipt::read(field(name)?)).collect(),
         };
         receipt.judge_applications();
+        receipt.judge_hosts();
         let mac = Mac::parse(field(MAC)?.as_bytes())?;
         keys.verify(Purpose::Receipt, &bytes(&receipt.parts()), &mac).then_some(receipt)
     }
@@ -158,7 +173,34 @@ impl Receipt {
         let applications = self.applications.iter().take(APPLICATIONS.len());
         // In pairs, like the steps: a list with one part more ends with a name.
         let applications = applications.flat_map(|application| ["app".to_owned(), application.text()]);
-        std::iter::once(self.logout_id.clone()).chain(steps).chain(applications).chain(self.user.clone()).collect()
+        let hosts = self.hosts.iter().take(HOSTS.len()).flat_map(|host| ["host".to_owned(), host.text()]);
+        let told = steps.chain(applications).chain(hosts);
+        std::iter::once(self.logout_id.clone()).chain(told).chain(self.user.clone()).collect()
+    }
+
+    /// Notes what became of the browser's data for a host, which may be there already.
+    pub(crate) fn note_host(&mut self, host: &str, result: HostOutcome) {
+        match self.hosts.iter_mut().find(|known| *known.host == *host) {
+            Some(known) => known.result = result,
+            None => self.hosts.push(HostReceipt { host: host.into(), result }),
+        }
+        self.judge_hosts();
+    }
+
+    /// The step counts the hosts whose data is cleared.
+    fn judge_hosts(&mut self) {
+        if self.hosts.is_empty() {
+            return;
+        }
+        let count = self.hosts.iter().filter(|host| host.result == HostOutcome::Cleared).count();
+        let mut line = StepReceipt::counted(Step::Hosts, count, Duration::ZERO);
+        if self.hosts.iter().any(|host| host.result.is_failure()) {
+            line.result = StepResult::Failed;
+        }
+        match self.steps.iter_mut().find(|step| step.step == Step::Hosts) {
+            Some(step) => *step = line,
+            None => self.steps.push(line),
+        }
     }
 
     /// Adds what became of an application, which may be there already.
@@ -220,7 +262,8 @@ mod tests {
         let steps = [1, 3, 2, 1, 0].into_iter().zip(Step::ALL);
         let steps = steps.map(|(count, step)| StepReceipt::counted(step, count, Duration::ZERO)).collect();
         let id = "k3f9x2m7qhw4zz5a".to_owned();
-        Receipt { logout_id: id, user: user.map(str::to_owned), target: None, steps, applications: Vec::new() }
+        let (user, applications, hosts) = (user.map(str::to_owned), Vec::new(), Vec::new());
+        Receipt { logout_id: id, user, target: None, steps, applications, hosts }
     }
 
     fn application(name: &str, result: ApplicationOutcome) -> ApplicationReceipt {
@@ -264,6 +307,35 @@ mod tests {
         }
         (0..20).for_each(|number| told.add_application(application(&number.to_string(), EndedByCall)));
         assert_eq!(read(&told.to_query(&keys), &keys).unwrap().applications, told.applications[..8]);
+    }
+
+    #[test]
+    fn hosts_survive_a_redirect() {
+        use HostOutcome::{Cleared, Kept, Next, NotVisited};
+        let keys = MacKeys::generate().unwrap();
+        let mut told = receipt(Some("alice"));
+        let step = |told: &Receipt| told.steps.last().map(|step| (step.step, step.result, step.count)).unwrap();
+        for (host, result, want) in [
+            ("shop.test", Next, (Step::Hosts, StepResult::Nothing, 0)),
+            ("blog.test", Next, (Step::Hosts, StepResult::Nothing, 0)),
+            ("shop.test", Cleared, (Step::Hosts, StepResult::Done, 1)),
+            ("blog.test", Kept, (Step::Hosts, StepResult::Failed, 1)),
+            ("blog.test", Cleared, (Step::Hosts, StepResult::Done, 2)),
+            ("[::1]", NotVisited, (Step::Hosts, StepResult::Failed, 2)),
+        ] {
+            told.note_host(host, result);
+            assert_eq!(step(&told), want, "{host} {result:?}");
+            let query = told.to_query(&keys);
+            assert_eq!(read(&query, &keys), Some(told.clone()), "{query}");
+        }
+        let query = told.to_query(&keys);
+        for (from, to) in [("not_visited", "cleared"), ("shop.test", "evil.test"), ("host3=", "host4=")] {
+            let other = query.replace(from, to);
+            assert_ne!(other, query);
+            assert_eq!(read(&other, &keys), None, "{other}");
+        }
+        (0..20).for_each(|number| told.note_host(&number.to_string(), NotVisited));
+        assert_eq!(read(&told.to_query(&keys), &keys).unwrap().hosts, told.hosts[..12]);
     }
 
     #[test]

@@ -105,6 +105,49 @@ async fn the_browser_that_was_led_back_sends_its_tabs_away_and_no_other() {
     assert!(!out.headers.iter().any(|(_, line)| line.to_str().unwrap().contains("-left=")));
 }
 
+/// The receipt names every host: those that are cleared, those that are not, and why.
+#[tokio::test]
+async fn the_receipt_tells_what_became_of_the_data_of_each_host() {
+    let harness = clearing();
+    let mut browser = everywhere(&harness).await;
+    let out = browser.step(&harness, "POST", BYE, "").await;
+    assert!(out.text().contains("is cleared next") && out.text().contains("shop.test: not visited yet"), "{out:?}");
+    // Somebody has signed in at the shop again meanwhile.
+    let mut url = first_stop(&out);
+    let bob = harness.ask("POST", "/login", &["Host: shop.test", FORM], "username=bob&password=wonder+land").await;
+    let both = format!("{}; {}", browser.line(SHOP), cookie_line(&bob).strip_prefix("Cookie: ").unwrap());
+    let path = url.strip_prefix("http://shop.test").unwrap().to_owned();
+    let stop = harness.ask("GET", &path, &["Host: shop.test", BROWSER, &both], "").await;
+    url = header(&stop, "location").unwrap().to_owned();
+    let page = browser.visit(&harness, &url).await.text();
+    for told in ["shop.test: kept, since", "blog.test: cleared", "may remain"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    let changed = url.replace("kept", "cleared");
+    assert_ne!(changed, url, "the receipt is on the way");
+    assert!(!browser.visit(&harness, &changed).await.text().contains("shop.test: cleared"), "nobody else writes it");
+    // All of them.
+    let mut browser = everywhere(&harness).await;
+    let url = first_stop(&browser.step(&harness, "POST", BYE, "").await);
+    let page = browser.visit(&harness, &url).await.text();
+    assert!(page.contains("for 2 other sites is cleared") && page.contains("shop.test: cleared"), "{page}");
+    // A program goes nowhere, and is told so.
+    let line = everywhere(&harness).await.line(LOGIN);
+    let out = harness.ask("POST", "/logout", &[&line, "Accept: application/json"], "").await;
+    let json: serde_json::Value = serde_json::from_str(&text(&out)).unwrap();
+    assert_eq!(json["hosts"][1], serde_json::json!({ "host": "blog.test", "result": "not_visited" }));
+    let step = json["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!((&step["step"], &step["result"], &step["count"]), (&"hosts".into(), &"failed".into(), &0.into()));
+    // The log and the metrics have each once.
+    let lines = harness.lines.lock().join("\n");
+    let told = |host: &str, result: &str| {
+        let line = format!("host={host} result={result}");
+        lines.lines().filter(|text| text.contains("event=site_data") && text.contains(&line)).count()
+    };
+    assert_eq!([told(SHOP, "cleared"), told(BLOG, "cleared")], [1, 2], "{lines}");
+    assert_eq!([told(SHOP, "kept"), told(SHOP, "not_visited"), told(BLOG, "not_visited")], [1, 1, 1], "{lines}");
+}
+
 /// The link of a stranger's own logout, and what else leads to a stop.
 #[tokio::test]
 async fn a_stop_clears_nothing_of_anybody_else() {
