@@ -106,8 +106,8 @@ impl Way {
         }
     }
 
-    /// The next stop or, after the last one, the target, if people may be sent there. Hosts that are not served any more
-    /// are passed by.
+    /// The next stop or, after the last one, the target, if people may be sent there. Hosts that are not served any
+    /// more are passed by.
     pub(crate) fn onward(mut self, hosts: &OwnHosts, allowed: &AllowedOrigins, by: &MacKeys) -> Option<ReturnTo> {
         let served = |stop: &Stop| hosts.public_origin(hosts.host_id(&Host::parse(&stop.host)?)?);
         while let Some(stop) = self.stops.first() {

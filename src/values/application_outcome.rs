@@ -11,7 +11,7 @@ pub(crate) enum ApplicationOutcome {
     EndedByCall,
     /// Its cookies are gone, so that nobody opens its session any more. It ends there by its own timeout.
     CookiesDropped,
-    /// The gateway does not know its cookies (`app_cookies = "pass"`): the browser may keep them, and with them the session.
+    /// The gateway does not know its cookies (`app_cookies = "pass"`): the browser may keep them, and so its session.
     CookiesRemain,
     /// The call waits in the queue. Its result is in the log.
     Queued,

@@ -38,8 +38,8 @@ enum Pair {
 }
 
 impl Vault {
-    /// Makes the line of a request to this host, out of the browser's without the gateway's own cookies. Whether another
-    /// site made the request is only asked where a cookie depends on it.
+    /// Makes the line of a request to this host, out of the browser's without the gateway's own cookies. Whether
+    /// another site made the request is only asked where a cookie depends on it.
     pub(crate) fn request(
         &self,
         host: &str,
