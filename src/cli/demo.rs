@@ -21,6 +21,8 @@ use super::{keys, serve};
 /// The account of the demo. Always the same, so that copied commands keep working. It protects nothing: behind it is
 /// only the sample application, reachable from this machine only.
 const USER: &str = "alice";
+/// Whoever uses the same browser after her.
+const OTHER: &str = "bob";
 const PASSWORD: &str = "wonderland";
 
 /// Ports that are tried, first to last.
@@ -143,12 +145,14 @@ listen = \"\"
 users = {users}
 ";
 
-/// A users' file with the demo account, removed when it has been read.
+/// A users' file with the demo accounts, removed when it has been read.
 fn users_file() -> io::Result<NamedTempFile> {
     let password = Password::new(PASSWORD.to_owned()).map_err(|problem| io::Error::other(problem.to_string()))?;
     let hash = password::hash(&password).map_err(|_| io::Error::other("no hash of its password"))?;
     let mut file = NamedTempFile::new()?;
-    writeln!(file, "[users.{USER}]\npassword = \"{hash}\"\ngroups = [\"staff\"]")?;
+    for user in [USER, OTHER] {
+        writeln!(file, "[users.{user}]\npassword = \"{hash}\"\ngroups = [\"staff\"]")?;
+    }
     Ok(file)
 }
 
@@ -159,14 +163,14 @@ fn print(text: &str) -> Result<(), String> {
 
 /// What to try. Every line that begins with `curl` is run by a test.
 fn welcome(url: &str) -> String {
-    WELCOME.replace("{url}", url).replace("{user}", USER).replace("{password}", PASSWORD)
+    WELCOME.replace("{url}", url).replace("{user}", USER).replace("{password}", PASSWORD).replace("{other}", OTHER)
 }
 
 const WELCOME: &str = "\
 Exeunt demo: a small shop behind the gateway, reachable from this machine only.
 
   Address   {url}
-  Account   {user}, password {password}
+  Account   {user}, password {password}; for somebody else: {other}, with the same
 
 In a browser: sign in, fill the cart, open the live prices, and sign out in another window.
 With curl, in another terminal:
