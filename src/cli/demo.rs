@@ -233,7 +233,7 @@ mod tests {
         for url in ["http://localhost:8080", "http://[::1]:8080", "http://127.0.0.2:8080"] {
             let settings = settings(&listeners, url).unwrap();
             assert_eq!(settings.public_url.to_string(), url);
-            assert_eq!(settings.gateway.users.count(), 1);
+            assert_eq!(settings.gateway.users.count(), 2);
         }
     }
 }
