@@ -12,6 +12,7 @@ use crate::values::device::Device;
 use crate::values::origin::{Authority, Origin};
 use crate::values::own_hosts::{HostId, NotOwn, OwnHosts};
 use crate::values::reason::{Reason, Refusal};
+use crate::values::remembered_key::RememberedKey;
 use crate::values::target::{ASTERISK, Target};
 
 static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
@@ -39,6 +40,8 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) authority: &'a str,
     /// Header lines as they came.
     pub(crate) headers: &'a dyn Headers,
+    /// The session cookie that its connection showed last, if it came over one.
+    pub(crate) last_key: Option<&'a RememberedKey>,
     /// Where the request comes from.
     pub(crate) provenance: Provenance,
     /// The method of a method override header, which some applications use instead of the request line's.
@@ -71,6 +74,7 @@ impl<'a> RequestFacts<'a> {
             host,
             authority,
             headers: head.headers,
+            last_key: head.last_key,
             provenance,
             method_override: method_override(head.headers),
             websocket: asks_for_websocket(head.headers),

@@ -123,7 +123,7 @@ impl Forward {
     /// stored by shared caches.
     #[cfg(test)]
     pub(crate) fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
-        let request = RequestHead { method: &Method::GET, target: b"/", headers: &HeaderMap::new() };
+        let request = RequestHead { method: &Method::GET, target: b"/", headers: &HeaderMap::new(), last_key: None };
         let cookies = self.answer_cookies(headers, request);
         self.assembled.heads.response(status, headers, &self.permit, &self.context, cookies).into_owned()
     }

@@ -63,7 +63,7 @@ impl Gateway {
     ) -> Requester {
         let (at, debts) = (self.pipeline.clock.now(), &self.pipeline.debts);
         let host = host_name(assembled, facts.host);
-        let found = assembled.cookie.read(facts.headers);
+        let found = assembled.cookie.read_with(facts.headers, facts.last_key);
         let (mut session, mut rivals, mut others, mut unknown) = (None, Vec::new(), Vec::new(), Vec::new());
         for named in found.named() {
             let state = match self.sessions().look_up(&named.key, at) {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, Method, request};
 
+use crate::values::remembered_key::RememberedKey;
+
 /// The header lines of one message.
 pub trait Headers: fmt::Debug + Sync {
     /// The value of the next line of this name, and where to ask for the one behind it. The first is found from 0; no
@@ -64,12 +66,14 @@ pub(crate) struct RequestHead<'a> {
     pub(crate) target: &'a [u8],
     /// The lines after it.
     pub(crate) headers: &'a dyn Headers,
+    /// The session cookie that its connection showed last, if it came over one.
+    pub(crate) last_key: Option<&'a RememberedKey>,
 }
 
 impl<'a> RequestHead<'a> {
     /// Parts that a map is among, and the target that belongs to them.
     pub(crate) fn of(parts: &'a request::Parts, target: &'a [u8]) -> Self {
-        Self { method: &parts.method, target, headers: &parts.headers }
+        Self { method: &parts.method, target, headers: &parts.headers, last_key: None }
     }
 }
 

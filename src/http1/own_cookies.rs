@@ -10,6 +10,7 @@ use memchr::memchr;
 use super::cookie::{OwnName, SessionCookie, split_pair};
 use super::header_edits::put_parts;
 use super::headers::Headers;
+use crate::values::remembered_key::RememberedKey;
 use crate::values::session_id::SessionKey;
 
 /// A session that a request names.
@@ -68,14 +69,15 @@ impl OwnCookies {
         self.kept
     }
 
-    fn note(&mut self, name: OwnName, value: &[u8]) {
+    fn note(&mut self, name: OwnName, value: &[u8], last: Option<&RememberedKey>) {
         let opens = match name {
             OwnName::Session => true,
             OwnName::OtherSpelling => false,
             OwnName::NoSession => return,
         };
         self.presented = true;
-        let named = SessionKey::of_cookie_value(value).map(|key| NamedSession { key, opens });
+        let key = last.map_or_else(|| SessionKey::of_cookie_value(value), |last| last.of_cookie_value(value));
+        let named = key.map(|key| NamedSession { key, opens });
         match (named, self.first) {
             (None, _) => self.malformed |= opens,
             (Some(named), None) => self.first = Some(named),
@@ -97,13 +99,18 @@ impl ApplicationCookies {
 impl SessionCookie {
     /// Reads the cookie lines of a request, all of them as one (RFC 9113 8.2.3).
     pub fn read(&self, headers: &dyn Headers) -> OwnCookies {
+        self.read_with(headers, None)
+    }
+
+    /// The same. `last` is what the connection of the request showed last, which needs no hash.
+    pub(crate) fn read_with(&self, headers: &dyn Headers, last: Option<&RememberedKey>) -> OwnCookies {
         let mut found = OwnCookies::default();
         let mut lines = headers.lines(&COOKIE);
         let (first, second) = (lines.next(), lines.next());
         let mut changed = second.is_some();
         let mut kept = Vec::new();
         for line in first.into_iter().chain(second).chain(lines) {
-            self.read_line(line, &mut found, &mut changed, &mut kept);
+            self.read_line(line, last, &mut found, &mut changed, &mut kept);
         }
         if changed {
             found.kept = if kept.is_empty() { ApplicationCookies::Nothing } else { ApplicationCookies::Line(kept) };
@@ -112,14 +119,21 @@ impl SessionCookie {
     }
 
     /// `changed`: whether what is kept differs from what came, so that it has to be written down.
-    fn read_line(&self, line: &[u8], found: &mut OwnCookies, changed: &mut bool, kept: &mut Vec<u8>) {
+    fn read_line(
+        &self,
+        line: &[u8],
+        last: Option<&RememberedKey>,
+        found: &mut OwnCookies,
+        changed: &mut bool,
+        kept: &mut Vec<u8>,
+    ) {
         let part = |from: usize, to: usize| line.get(from..to).unwrap_or_default();
         let (mut run, mut at) = (0, 0);
         while at <= line.len() {
             let end = memchr(b';', part(at, line.len())).map_or(line.len(), |length| at + length);
             let (name, value) = split_pair(part(at, end));
             if let Some(own) = self.own_name(name) {
-                found.note(own, value);
+                found.note(own, value, last);
                 keep(part(run, at), kept, line.len());
                 (run, *changed) = (end + 1, true);
             }

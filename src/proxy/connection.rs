@@ -12,6 +12,7 @@ use super::connection_state::{CloseReason, ConnectionState, ConnectionTimeouts, 
 use crate::session::live::Cut;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
+use crate::values::remembered_key::RememberedKey;
 use crate::values::time::{Clock, Moment};
 
 /// One client connection.
@@ -40,6 +41,7 @@ pub struct Connection {
     waited_to_send: AtomicU64,
     /// The client has had its time for the body.
     body_is_late: AtomicBool,
+    last_key: RememberedKey,
 }
 
 /// No exchange is under way that a permit was made for.
@@ -69,6 +71,7 @@ impl Connection {
             waited_for_body: AtomicU64::new(0),
             waited_to_send: AtomicU64::new(0),
             body_is_late: AtomicBool::new(false),
+            last_key: RememberedKey::default(),
         })
     }
 
@@ -80,6 +83,11 @@ impl Connection {
     /// The way to end, from outside, what this connection is doing.
     pub fn cut(&self) -> &Arc<Cut> {
         &self.cut
+    }
+
+    /// The session cookie that came over it last.
+    pub(super) fn last_key(&self) -> &RememberedKey {
+        &self.last_key
     }
 
     /// Whether the gateway is stopping: the answer should say `Connection: close`.

@@ -53,9 +53,10 @@ impl fmt::Debug for Proxy {
 impl Application for Proxy {
     async fn exchange(&self, client: &mut Client, request: &Request) -> ExchangeOutcome {
         let connection = client.connection();
-        let (mut record, mut received) = self.gateway.receive(request.head(), connection.peer(), connection.cut());
+        let (mut record, mut received) =
+            self.gateway.receive(request.head_over(connection), connection.peer(), connection.cut());
         loop {
-            let (gateway, head, peer) = (&self.gateway, request.head(), connection.peer());
+            let (gateway, head, peer) = (&self.gateway, request.head_over(connection), connection.peer());
             // Boxed, so that what is forwarded does not carry the room of what is answered here.
             received = match received {
                 Received::Wait(wait) => Box::pin(gateway.resume(wait, head, peer, connection.cut(), &mut record)).await,

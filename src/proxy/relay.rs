@@ -169,7 +169,7 @@ impl Relay<'_> {
         }
         self.judged = generation;
         let connection = self.client.connection();
-        let judged = self.gateway.judge_again(self.request.head(), connection.peer(), self.forward);
+        let judged = self.gateway.judge_again(self.request.head_over(connection), connection.peer(), self.forward);
         connection.note_judged(generation);
         match judged {
             Err(reason) if self.sending.is_untouched() => Err(ExchangeFailure::Refused(reason)),

@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use http::{Method, Version};
 
+use super::connection::Connection;
 use super::wire::SentFraming;
 use crate::http1::body::BodyReader;
 use crate::http1::head_lines::{HeadFields, Span};
@@ -55,7 +56,12 @@ impl Request {
 
     /// What the gateway judges.
     pub(super) fn head(&self) -> RequestHead<'_> {
-        RequestHead { method: &self.method, target: self.target(), headers: &self.fields }
+        RequestHead { method: &self.method, target: self.target(), headers: &self.fields, last_key: None }
+    }
+
+    /// The same, with what is remembered of the connection that it came over.
+    pub(super) fn head_over<'a>(&'a self, connection: &'a Connection) -> RequestHead<'a> {
+        RequestHead { last_key: Some(connection.last_key()), ..self.head() }
     }
 
     /// Whether pipelined data after it is unambiguously another request: a program that honours a length which the

@@ -27,6 +27,7 @@ pub mod own_path;
 pub(crate) mod readings;
 pub(crate) mod reason;
 pub(crate) mod receipt;
+pub(crate) mod remembered_key;
 pub(crate) mod reply;
 pub mod return_to;
 pub(crate) mod seal;

@@ -77,7 +77,7 @@ pub(super) fn answered(forward: &Forward, asked: &HeaderMap, target: &str, set: 
     let lines = set.iter().map(|line| (SET_COOKIE, line.parse().unwrap()));
     let answer: HeaderMap = lines.chain([("content-type".parse().unwrap(), "image/png".parse().unwrap())]).collect();
     let mut out = BytesMut::new();
-    let request = RequestHead { method: &http::Method::GET, target: target.as_bytes(), headers: asked };
+    let request = RequestHead { method: &http::Method::GET, target: target.as_bytes(), headers: asked, last_key: None };
     forward.put_response(&mut out, StatusCode::OK, &fields(&answer), request);
     let bytes = [b"GET / HTTP/1.1\r\nHost: x\r\n", &*out, b"\r\n"].concat();
     let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
