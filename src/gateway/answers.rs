@@ -100,7 +100,7 @@ pub(super) fn with_headers_of(mut page: Reply, refusal: Reply) -> Reply {
     page
 }
 
-/// What somebody gets at an address of ours who has to sign in for it: browsers the form, programs 401.
+/// The answer at an address of the gateway that needs a sign-in: the form for browsers, 401 for programs.
 pub(super) fn ask_login_again(assembled: &Assembled, facts: &RequestFacts<'_>) -> Reply {
     let reason = Reason::SignInRequired;
     match facts.is_browser() {

@@ -44,7 +44,7 @@ pub(super) struct Owed {
 }
 
 impl Owed {
-    /// Looks up what is owed to the browser that shows this key.
+    /// Looks up the cookies that the browser with this key has still to be told to delete.
     pub(super) fn look_up(&mut self, key: &SessionKey, host: &str, debts: &Debts) {
         let cookies = debts.of(key, host);
         if !cookies.is_empty() {
@@ -229,7 +229,7 @@ impl Forward {
         let Some(AnswerCookies { passes, expire: further }) = self.judge_cookies(&theirs, request) else {
             return CookieEdits { lines: vec![HeaderEdit::Remove(SET_COOKIE)], expires: false };
         };
-        // What does not fit beside what was owed is withheld from the application all the same.
+        // What does not fit beside what was owed is withheld from the application nevertheless.
         let expired = [&*self.expire, &*further].concat();
         let (expired, _) = expire(&expired, self.assembled.hosts.scheme() == Scheme::Https);
         let passed = theirs.iter().zip(&passes).filter(|(_, passes)| **passes).map(|(line, _)| *line);

@@ -165,7 +165,7 @@ impl Assembled {
         }
     }
 
-    /// On which terms sessions end of which nobody waits for the rest of the logout.
+    /// The terms of ends where no browser waits for the rest of the logout.
     pub(super) fn terms(&self) -> Terms {
         Terms::unattended(&self.logout, &self.applications)
     }

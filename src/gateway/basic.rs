@@ -129,8 +129,8 @@ impl Gateway {
         Some(outcome)
     }
 
-    /// Forgets whose credentials were right, so that everybody's are checked anew, and ends what goes on in the name
-    /// of those for whom `is_over` says why. Answers how many connections that were. For a reload of the users.
+    /// Forgets which credentials were right, so that all are checked again, and ends the connections of users for whom
+    /// `is_over` gives a cause. Returns how many connections that were. For a reload of the users.
     pub(crate) fn forget_credentials(&self, is_over: impl Fn(&Session) -> Option<EndCause>) -> usize {
         self.basic.forget(self.assembled.load().logout.grace, is_over)
     }

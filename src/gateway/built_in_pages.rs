@@ -253,8 +253,8 @@ fn gives_worker(facts: &RequestFacts<'_>, assembled: &Assembled) -> bool {
 }
 
 /// Whether this browser's other tabs are sent to the sign-in page: where it comes from a page of this host, or was led
-/// over others by this very logout, not where somebody made it follow a link; where it is certain that nobody is signed
-/// in; and not where an application may have a service worker in the place of ours.
+/// over others by this very logout, not where another site made it follow a link; where it is certain that no user is
+/// signed in; and not where an application's service worker may have replaced the gateway's.
 fn closes_tabs(receipt: &Receipt, facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> bool {
     let has_worker = |host: &Option<Host>| {
         host.as_ref().is_none_or(|host| assembled.hosts.names().get(facts.host.index()) == Some(host))

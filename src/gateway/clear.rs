@@ -30,7 +30,7 @@ pub(super) fn is_asked(page: OwnPage<'_>) -> bool {
 
 impl Gateway {
     /// Answers a request for the address. It clears only for a browser that shows the cookie of the session that ended,
-    /// and in which nobody is signed in: whoever else gets here is led on, or to the goodbye page.
+    /// and in which no user is signed in: any other browser is redirected on, or to the goodbye page.
     pub(super) fn clear(&self, facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
         if *facts.method != Method::GET {
             return answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET"));

@@ -2,8 +2,8 @@
 //!
 //! The host that asks gives the browser a cookie of its own, the hop, and sends it to the login host with the hash of
 //! it. There the user signs in, or is signed in, and the browser comes back with a code. The code counts once, for half
-//! a minute, at this host, and together with the hop: nobody can give their own session to another browser, and whoever
-//! learns a code has no use for it.
+//! a minute, at this host, and together with the hop: no user can give their own session to another browser, and a code
+//! alone is of no use to an attacker.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ pub(super) fn asks_elsewhere(assembled: &Assembled, host: HostId) -> bool {
     assembled.share && host != HostId::LOGIN
 }
 
-/// Sends a browser to the login host, from where it comes back to `next`. `switch`: to sign in as somebody else.
+/// Sends a browser to the login host, from where it comes back to `next`. `switch`: to sign in as another user.
 ///
 /// # Errors
 /// [`Reason::StoreUnavailable`], as at a sign-in: the operating system gives no random bytes.
@@ -106,8 +106,8 @@ fn further_host(target: &ReturnTo, assembled: &Assembled) -> Option<HostId> {
     assembled.hosts.host_id(&origin.host).filter(|host| *host != HostId::LOGIN)
 }
 
-/// Where somebody who is signed in at this host goes on to get to `next`: to the pages of other own hosts by way of
-/// their [`ADDRESS`].
+/// Where a user who is signed in at this host is sent to get to `next`: to the pages of other own hosts by way of their
+/// [`ADDRESS`].
 pub(super) fn landing(next: &ReturnTo, host: HostId, assembled: &Assembled) -> ReturnTo {
     match further_host(next, assembled) {
         Some(other) if assembled.share && host == HostId::LOGIN => {

@@ -128,8 +128,8 @@ impl Forward {
         self.assembled.heads.response(status, headers, &self.permit, &self.context, cookies).into_owned()
     }
 
-    /// Asks for leave to write the head, or bytes of a tunnel, towards the application: to be asked for anew right
-    /// before each write, which must not wait. `None`: the session has ended, and nothing may leave in its name.
+    /// Asks for permission to write the head, or bytes of a tunnel, to the application: to be called again right before
+    /// each write, which must not wait. `None`: the session has ended, and nothing may be sent for it.
     pub(crate) fn begin_write(&self) -> Option<WriteGuard<'_>> {
         self.permit.begin_write()
     }

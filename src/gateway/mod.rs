@@ -107,7 +107,7 @@ pub struct Gateway {
     passwords: PasswordChecker,
     throttle: Throttle,
     basic: Verified,
-    /// Held while the users' file is read anew or changed, so that the newest is what counts.
+    /// Held while the users' file is read again or changed, so that the latest content takes effect.
     changing_users: tokio::sync::Mutex<()>,
     pipeline: Pipeline,
     upstreams: Arc<Upstreams>,

@@ -47,7 +47,7 @@ impl Gateway {
         Ok(answer)
     }
 
-    /// The permit to go on, as for every other request of this session. Without one the session ends all the same.
+    /// The permit to go on, as for every other request of this session. Without one the session ends nevertheless.
     fn onward(
         &self,
         facts: &RequestFacts<'_>,

@@ -131,7 +131,7 @@ impl Gateway {
         Ok(self.end_others(request.client, session).await)
     }
 
-    /// Writes the new password down. Nobody else reads or changes the users meanwhile.
+    /// Writes the new password to the users' file. The users are neither read nor changed elsewhere meanwhile.
     async fn store(&self, change: PasswordChange, known: Arc<Users>) -> Result<(), Refusal> {
         let _changing = self.changing_users.lock().await;
         let assembled = self.assembled.load_full();

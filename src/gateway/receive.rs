@@ -178,7 +178,7 @@ impl Gateway {
             Received::Forward(forward) => forward.generation = generation,
             Received::Answer(reply) => judged.owed.tell(&assembled, reply),
             Received::BuiltIn(request) => request.owed = std::mem::take(&mut judged.owed),
-            // It is judged again, and what is owed still is.
+            // The request is judged again, and finds the same cookies to delete.
             Received::Wait(_) => return received,
         }
         judged.owed.settle(&self.pipeline.debts);

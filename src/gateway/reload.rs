@@ -94,8 +94,8 @@ impl Gateway {
             }
             gateway.sessions().set_limits(sessions);
             gateway.pipeline.debts.set_lifetime(assembled.cookie_debts);
-            // First, so that nobody is missed: whoever signs in from now on is judged by the new configuration, and
-            // whoever signed in before is among those who are looked at next.
+            // First, so that no session is missed: a sign-in from now on is judged by the new configuration, and
+            // sessions from before are among those that are checked next.
             gateway.assembled.store(Arc::new(assembled));
             let ended = gateway.review_sessions(Some(&before)).await;
             // Last: an exchange that reads the new number finds all of the above in force.
@@ -138,7 +138,7 @@ impl Gateway {
     }
 }
 
-/// Why a session is over though nobody ended it.
+/// Why a reload ends a session that was not signed out.
 const CAUSES: [EndCause; 4] =
     [EndCause::UserRemoved, EndCause::UserDisabled, EndCause::PasswordChanged, EndCause::KeyRemoved];
 

@@ -40,7 +40,7 @@ impl Requester {
         if self.unknown.is_empty() { Ok(()) } else { Err(Reason::StoreUnavailable) }
     }
 
-    /// Whether nobody is signed in, as far as is known.
+    /// Whether no user is signed in, as far as is known.
     pub(super) fn is_nobody(&self) -> bool {
         self.session.is_none() && self.rivals.is_empty() && self.unknown.is_empty()
     }

@@ -36,8 +36,8 @@ pub(crate) struct SignInOutRequest {
     pub(super) host: HostId,
     /// Every session that the request names, for as long as it is in the table.
     pub(super) sessions: Vec<Arc<Session>>,
-    /// Whose the one live session is that the request opens. A session that is over counts for nothing, also where it
-    /// has not been swept yet: with the cookie of one, nobody can end others. Of two live ones, one was planted.
+    /// The user of the one live session that the request opens. An ended session does not count, even if it has not
+    /// been swept yet: its cookie cannot be used to end others. Of two live ones, one was planted.
     pub(super) live_user: Option<UserKey>,
     /// The keys that it shows and that the store could not be asked about.
     pub(super) unknown: Vec<SessionKey>,

@@ -58,8 +58,8 @@ impl Gateway {
 
 impl SignInOutRequest {
     /// Tells the browser to forget cookies of applications: those of the sessions that are over now. What does not fit
-    /// into the answer is told by the next ones: to whoever shows the key of the new session, or else that of the one
-    /// that is over, which the browser then keeps until it knows everything. It opens nothing.
+    /// into the answer is told by the next ones: to the browser that shows the key of the new session, or else that of
+    /// the ended one, which the browser then keeps until it has been told everything. That key opens no session.
     pub(super) fn make_forget(&self, reply: &mut Reply, debts: &Debts) {
         let host = host_name(&self.assembled, self.host);
         let (mut all, mut over_keys) = (self.owed.cookies.clone(), self.owed.keys.clone());

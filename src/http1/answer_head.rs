@@ -7,7 +7,7 @@
 //! is a guess, so nothing further is read from that connection. An ambiguous head (a bare CR, two different lengths, an
 //! unknown transfer coding) is refused.
 //!
-//! Nothing of the framing is passed on: the body is framed anew for the client.
+//! Nothing of the framing is passed on: the body is framed again for the client.
 
 use memchr::memchr;
 

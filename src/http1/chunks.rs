@@ -1,5 +1,5 @@
 //! The framing of a body in chunks (RFC 9112 7.1), read as strictly as it is written, and taken away: what is passed on
-//! is framed anew, without extensions and trailers.
+//! is framed again, without extensions and trailers.
 //!
 //! What some parsers tolerate and others do not (white space after a size, a bare LF, endless extensions) is refused in
 //! a request. Some old applications pad the size with spaces: in a response that is tolerated, and its connection is

@@ -174,7 +174,7 @@ impl HeadLines {
     /// The next line of a name, in any case, from the one at `from` on.
     fn find(&self, bytes: &[u8], name: &[u8], from: usize) -> Option<(usize, &HeadLine)> {
         let mark = mark(name);
-        // Nobody asks for a second line without having found the first.
+        // A caller looks for a second line only after it found the first.
         let among = if from == 0 { self.marks } else { self.repeated };
         if among & 1 << mark == 0 { None } else { self.search(bytes, name, mark, from) }
     }
@@ -287,7 +287,8 @@ pub(crate) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
 }
 
-/// Whether a connection goes on after a message (RFC 9112 9.3): a `close` is heard in any company.
+/// Whether a connection goes on after a message (RFC 9112 9.3): a `close` counts whatever other options stand beside
+/// it.
 pub(super) fn keeps_alive(lines: &HeadLines, bytes: &[u8], is_old: bool) -> bool {
     let mut asked = !is_old;
     for value in lines.known(bytes, KnownName::Connection) {

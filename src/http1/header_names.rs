@@ -1,4 +1,4 @@
-//! Which request headers belong to the gateway: no client header speaks for it.
+//! Which request headers only the gateway may set: those that a client sends are removed.
 //!
 //! Applications behind CGI, WSGI and the like see `X-Forwarded-User` and `X_Forwarded_User` as one name, and some fold
 //! more characters than that. Deny lists of spellings have failed in other products, so a name is forwarded only if it

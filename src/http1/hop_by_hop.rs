@@ -1,5 +1,5 @@
 //! The header lines that concern one connection alone (RFC 9110 7.6.1) go no further, and the framing with them: every
-//! message is framed anew.
+//! message is framed again.
 
 use super::head_lines::{HeadFields, HeadLine, items};
 use super::known_name::KnownName;

@@ -17,7 +17,7 @@ pub(crate) struct Provenance {
     pub(crate) scheme: Option<Scheme>,
     /// Whether the connection's other end is one of the trusted proxies.
     pub(crate) by_trusted_proxy: bool,
-    /// The addresses of everybody on the way, as trusted proxies tell them, where that is more than the client's own.
+    /// The addresses of the client and of all proxies, as trusted proxies report them, if more than the client's own.
     pub(crate) chain: Option<HeaderValue>,
 }
 

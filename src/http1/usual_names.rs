@@ -1,5 +1,5 @@
-//! The names that most heads consist of. A line that begins with one of them is recognised by a comparison, and nobody
-//! has to look at each byte of its name.
+//! The names that most heads consist of. A line that begins with one of them is recognised by a comparison, without
+//! looking at each byte of its name.
 
 use super::header_name_bytes::{mark, same_as_plain};
 use super::known_name::KnownName;

@@ -80,7 +80,7 @@ impl Calls {
         };
         let (calls, part, turns) = (Arc::clone(self), part.clone(), Arc::clone(&call.route().call_turns));
         tokio::spawn(async move {
-            // Nobody closes it.
+            // The semaphore is never closed, so this cannot fail.
             let turn = turns.acquire().await;
             drop(place);
             calls.make(call, &part).await;
@@ -145,7 +145,7 @@ mod tests {
     impl ApplicationClient for Slow {
         async fn send(&self, _: &Pool, _: u64, _: OwnRequest) -> Result<OwnAnswer, CallFailure> {
             self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            // Whoever may begin has begun meanwhile.
+            // All calls that may begin have begun after this.
             for _ in 0..10 {
                 tokio::task::yield_now().await;
             }

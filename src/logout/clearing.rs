@@ -1,8 +1,9 @@
 //! A logout makes a browser forget what it stores for every host on which the session was open.
 //!
-//! `Clear-Site-Data` speaks for the host that sends it alone. So the browser is led over the others, one after the
-//! other, and then to where the logout leads. The gateway signs the way, and each stop for the cookie that this browser
-//! has from the session that ended: a link that a stranger makes, of an own logout, clears nothing of anybody else's.
+//! `Clear-Site-Data` clears only the host that sends it. So the browser is led over the others, one after the other,
+//! and then to where the logout leads. The gateway signs the way, and each stop for the cookie that this browser has
+//! from the session that ended: a link that an attacker takes from their own logout clears nothing in another user's
+//! browser.
 
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ impl Way {
         Self { until, logout: logout.into(), stops, next: next.to_string().into() }
     }
 
-    /// Reads what [`Way::onward`] wrote. `None` for what somebody else wrote, and for what is too old.
+    /// Reads what [`Way::onward`] wrote. `None` if the gateway did not sign it, or if it is too old.
     pub(crate) fn read(query: &Form, now: WallTime, by: &MacKeys) -> Option<Self> {
         let field = |names: &[&str]| match query.field(names) {
             FormValue::One(text) => Some(text),

@@ -21,7 +21,7 @@ pub(crate) struct PassedOn {
     route: Arc<Route>,
     session: Arc<Session>,
     affinity: u64,
-    /// Taken by whoever sends it.
+    /// Taken by the task that sends it.
     request: Mutex<Option<(OwnRequest, oneshot::Receiver<Bytes>)>>,
     body: Mutex<Option<oneshot::Sender<Bytes>>>,
     answer: OnceLock<OwnAnswer>,
@@ -62,7 +62,7 @@ impl PassedOn {
     pub(crate) fn give_body(&self, body: Option<Bytes>) {
         let sender = self.body.lock().take();
         if let (Some(sender), Some(body)) = (sender, body) {
-            // Nobody waits for it any more where that took too long.
+            // If it took too long, the receiver is gone, and that is no error.
             let _ = sender.send(body);
         }
     }

@@ -173,8 +173,8 @@ impl Pipeline {
     }
 }
 
-/// How many cookies of applications there were. What the browser holds of them is owed to it since the end; the answer
-/// settles that if this browser waits for it.
+/// How many cookies of applications there were. The browser is to be told to delete those that it has; the answer does
+/// that if this browser waits for it.
 fn cookies_of(session: &Session) -> usize {
     let Closed { dropped, in_browser } = session.close_vault();
     dropped + in_browser.iter().map(|(_, cookies)| cookies.len()).sum::<usize>()

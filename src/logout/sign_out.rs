@@ -106,7 +106,7 @@ impl SignOut {
         let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(site.keys)));
         let last = target.as_ref().unwrap_or(&goodbye);
         let way = self.way(&receipt, last, site, now);
-        // Whoever comes back over other hosts comes as if from another site: the cookie says that it is this browser.
+        // A browser that returns by way of other hosts seems to come from another site: the cookie identifies it.
         let comes_back = way.is_some() && target.is_none() && site.settings.close_tabs;
         let left = comes_back.then(|| site.cookie.set_left(&left_code(&receipt, site.keys)));
         let (target, goodbye) = match (way, self.style) {

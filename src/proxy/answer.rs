@@ -115,7 +115,8 @@ impl Relay<'_> {
         }
     }
 
-    /// An interim answer is a sign of life, and gives the application its time anew. Few are anything for the client.
+    /// An interim answer shows that the application is at work, and starts its time limit again. Few of them are passed
+    /// on to the client.
     fn interim_came(&mut self, head: &AnswerHead) -> Result<(), ExchangeFailure> {
         let AnswerProgress::Awaited(_, interims) = &mut self.answer else { return Err(ExchangeFailure::Broken) };
         *interims += 1;

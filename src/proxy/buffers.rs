@@ -22,7 +22,7 @@ pub(super) fn take() -> BytesMut {
     spare.unwrap_or_else(|| BytesMut::with_capacity(ROOM))
 }
 
-/// Keeps a buffer for the next who needs one, if nobody else has a part of it, and empties it.
+/// Empties a buffer and keeps it for later use, unless a part of it is still in use elsewhere.
 pub(super) fn give_back(buffer: &mut BytesMut) {
     let mut buffer = std::mem::take(buffer);
     buffer.clear();

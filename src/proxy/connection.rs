@@ -34,7 +34,7 @@ pub struct Connection {
     judged: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
-    /// Millisecond of the clock since which the client owes more of its body; `u64::MAX`: it owes none.
+    /// Millisecond of the clock since which more of the client's body is awaited; `u64::MAX`: none is.
     body_awaited_since: AtomicU64,
     /// Milliseconds that this exchange has waited for its client until now: for a body, and until it took an answer.
     waited_for_body: AtomicU64,
@@ -154,10 +154,10 @@ impl Connection {
         self.enter(ConnectionState::Idle) && !self.is_draining()
     }
 
-    /// From now on the client owes more of its body.
+    /// From now on more of the client's body is awaited.
     pub(super) fn await_body(&self) {
         let now = self.clock.now().millis();
-        // Asked again while it is owed, it is owed since the first time.
+        // A second call while it is awaited does not extend the client's time.
         let _ = self.body_awaited_since.compare_exchange(u64::MAX, now, Ordering::AcqRel, Ordering::Acquire);
     }
 
@@ -190,7 +190,7 @@ impl Connection {
         self.go_on(|_| next)
     }
 
-    /// The head is whole. How long an exchange runs is nobody's business, so the clock is not asked.
+    /// The head is whole. An exchange has no limit of time as a whole, so the clock is not read.
     pub(super) fn begin_exchange(&self) -> bool {
         self.go_on(|word| StateWord::new(ConnectionState::Exchange, word.since_ms()))
     }
@@ -234,13 +234,13 @@ impl Connection {
         self.end_by(self.clock.now() + grace);
     }
 
-    /// From now on the application owes the head of an answer, or the next piece of it, within `patience`.
+    /// From now on the application has to send the head of an answer, or its next piece, within `patience`.
     pub(super) fn answer_within(&self, patience: Duration) {
         let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX) & !FRESH;
         self.answer_by.store(FRESH | patience, Ordering::Release);
     }
 
-    /// The application owes nothing, or nothing any more.
+    /// Nothing is awaited from the application, or no longer.
     pub(super) fn answer_came(&self) {
         self.answer_by.store(u64::MAX, Ordering::Release);
     }
@@ -284,7 +284,7 @@ impl Connection {
         }
     }
 
-    /// Ends the connection if its time is up; a state that it left at the same moment is not held against it.
+    /// Ends the connection if its time is up, unless it left the state that timed out at the same moment.
     pub(super) fn sweep(&self, now: Moment, limits: &ConnectionTimeouts) {
         self.sweep_answer(now);
         self.sweep_body(now, limits);

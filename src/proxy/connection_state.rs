@@ -87,7 +87,7 @@ impl ConnectionTimeouts {
         }
     }
 
-    /// Whether a client that owes more of its body has had its time.
+    /// Whether a client that has more of its body to send has used up its time.
     pub(super) fn body_is_too_slow(&self, waited: Waited) -> bool {
         self.is_too_slow(self.body, waited)
     }

@@ -108,7 +108,7 @@ impl Connector {
 }
 
 impl<'a> Dispatch<'a> {
-    /// The exchange that this permit is for. `anew`: it takes no connection that was used before.
+    /// The exchange that this permit is for. `anew`: it does not reuse a connection.
     pub(super) fn new(forward: &'a Forward, request: &Request, anew: bool) -> Self {
         let touches = request_touches_connection(request.fields());
         let sharing = if touches { Sharing::Owner } else { Sharing::Everybody };

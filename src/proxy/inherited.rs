@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
 
-/// Sockets that nobody has taken yet.
+/// Sockets that have not been taken yet.
 #[derive(Debug, Default)]
 pub struct Inherited {
     tcp: Vec<(SocketAddr, TcpListener)>,
@@ -23,7 +23,7 @@ impl Inherited {
     pub fn from_environment() -> io::Result<Self> {
         let (mut sockets, mut inherited) = (ListenFd::from_env(), Self::default());
         for at in 0..sockets.len() {
-            // What is no TCP socket stays for the second try.
+            // A socket that is not a TCP socket stays for the second try.
             if let Ok(Some(listener)) = sockets.take_tcp_listener(at) {
                 inherited.tcp.push((listener.local_addr()?, listener));
             } else if let Some(listener) = sockets.take_unix_listener(at)? {
@@ -44,7 +44,7 @@ impl Inherited {
         Some(self.unix.swap_remove(at).1)
     }
 
-    /// Where else sockets were handed over: nobody accepts there.
+    /// The addresses of sockets that were handed over and not taken: no connection is accepted there.
     pub fn left(&self) -> Vec<String> {
         let tcp = self.tcp.iter().map(|(address, _)| address.to_string());
         tcp.chain(self.unix.iter().map(|(path, _)| format!("unix:{}", path.display()))).collect()

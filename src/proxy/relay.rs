@@ -89,7 +89,7 @@ pub(super) struct StartedAnswer {
     pub(super) goes_on: bool,
 }
 
-/// What the application owes while its answer is awaited.
+/// What the gateway waits for from the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaiting {
     /// Nothing: the client has its own time for the request.
@@ -212,7 +212,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Begins the application's time where it owes something new.
+    /// Starts the application's time limit if it is now expected to do something else.
     fn awaits(&mut self, owes: Awaiting) {
         if matches!(self.answer, AnswerProgress::Awaited(..)) && self.awaiting != owes {
             self.awaiting = owes;

@@ -30,7 +30,7 @@ pub(super) struct Sending {
     in_chunks: bool,
     /// Everything from the first byte on is still at hand.
     is_whole: bool,
-    /// The upstream takes no more. It may have answered all the same.
+    /// The upstream takes no more. It may have answered nevertheless.
     pub(super) is_broken: bool,
 }
 
@@ -81,7 +81,7 @@ impl Sending {
         self.is_whole
     }
 
-    /// Begins anew, on another connection.
+    /// Starts over, for another connection.
     pub(super) fn rewind(&mut self) {
         (self.written, self.flushed, self.head_has_left, self.is_broken) = (0, true, false, false);
     }

@@ -118,7 +118,7 @@ where
     after
 }
 
-/// Runs the rest of the connection. The cut is its own business: it has words to say before it goes.
+/// Runs the rest of the connection. It handles a cut itself, since it sends a closing message first.
 async fn hand_over(client: Client, take_over: UpgradeHandler, connection: &Arc<Connection>) {
     if !connection.enter(ConnectionState::HandedOver) {
         return;

@@ -106,7 +106,7 @@ impl TunnelRules for SocketRules<'_> {
 
     fn check(&self) {
         let generation = self.gateway.generation();
-        // Nobody else writes it: a tunnel is polled by one task.
+        // There is one writer: a tunnel is polled by one task.
         if self.judged.swap(generation, Ordering::Relaxed) == generation {
             return;
         }

@@ -35,7 +35,7 @@ impl UpstreamStream {
     /// Connects in plain text.
     ///
     /// # Errors
-    /// Nobody listens there, or not within `patience`.
+    /// The connection was refused, or not made within `patience`.
     pub(super) async fn connect(address: &EndpointAddress, patience: Duration) -> Result<Self, ConnectError> {
         let transport = match address {
             EndpointAddress::Tcp(address) => {
@@ -49,7 +49,7 @@ impl UpstreamStream {
         Ok(Self::Plain(transport))
     }
 
-    /// Whether nothing came and the other side has not closed: what comes while nobody asked answers nobody.
+    /// Whether nothing came and the other side has not closed: bytes that come without a request answer none.
     pub(super) fn is_silent(&mut self) -> bool {
         let mut byte = [0];
         match self {
@@ -70,7 +70,7 @@ impl UpstreamStream {
             Self::Tls(stream) => (stream.id(), true),
         };
         match recv(socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
-            // Over TLS there may be something that is no answer, such as a ticket for the next session.
+            // Over TLS the bytes may be no part of an answer: a ticket for the next session, for instance.
             Ok(count) => count > 0 && over_tls,
             Err(error) => error == Errno::EAGAIN,
         }

@@ -11,7 +11,7 @@ use crate::values::target::Target;
 /// What `[route.logout]` says.
 #[derive(Clone, Debug)]
 pub struct AppLogout {
-    /// Whether it is known how the application ends its sessions, be it without a call.
+    /// Whether it is known how the application ends its sessions, including when that needs no call.
     pub is_known: bool,
     /// The call; `None` where there is none to make.
     pub call: Option<AppCall>,

@@ -31,12 +31,12 @@ pub(crate) struct Endpoint {
     address: EndpointAddress,
     server_name: Option<Box<str>>,
     id: u64,
-    /// Milliseconds of the moment until which it rests; zero while it is thought well.
+    /// Until when it is paused, in milliseconds of the clock; zero: it is not paused.
     rests_until: AtomicU64,
 }
 
 impl Endpoint {
-    /// An endpoint that nothing is known of yet. With a server name it is reached over TLS.
+    /// An endpoint whose health is not known yet. With a server name it is reached over TLS.
     pub(crate) fn new(address: EndpointAddress, server_name: Option<&str>) -> Self {
         Self {
             id: id_of(&address, server_name),
@@ -66,17 +66,17 @@ impl Endpoint {
         self.rests_until.store((now + REST).millis(), Ordering::Relaxed);
     }
 
-    /// Ends a rest early: it has been reached.
+    /// Ends a pause early, after a connection succeeded.
     pub(crate) fn connected(&self) {
         if self.rests_until.load(Ordering::Relaxed) != 0 {
             self.rests_until.store(0, Ordering::Relaxed);
         }
     }
 
-    /// Milliseconds of the moment at which its rest ends, zero if it does not rest.
+    /// When its pause ends, in milliseconds of the clock; zero: it is not paused.
     pub(super) fn rest_ends(&self, clock: &Clock) -> u64 {
         let until = self.rests_until.load(Ordering::Relaxed);
-        // Most never rested, and what time it is makes no difference to them.
+        // Most endpoints are never paused, so the clock is not read for them.
         if until != 0 && until > clock.now().millis() { until } else { 0 }
     }
 }

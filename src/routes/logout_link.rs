@@ -18,7 +18,7 @@ impl LogoutLink {
         Self { path, query }
     }
 
-    /// Whether a request is for it, in any reading of its path: whoever is signed out for another page signs in again.
+    /// Whether a request is for it, in any reading of its path. A match by mistake costs the user one more sign-in.
     pub(crate) fn is(&self, target: &Target<'_>) -> bool {
         self.is_at(target.path()) && (self.query.is_empty() || self.is_said(target.query().unwrap_or_default()))
     }

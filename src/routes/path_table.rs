@@ -15,7 +15,7 @@ pub(crate) struct Scope {
     pub(crate) host: Option<Host>,
     /// The paths it covers.
     pub(crate) path: ConfiguredPath,
-    /// Whether the application behind it knows letters by their case, and names by their last dot.
+    /// Whether the application behind it distinguishes upper and lower case, and names with a trailing dot.
     pub(crate) case_sensitive: bool,
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct UpstreamSettings {
     pub(crate) response_timeout: Duration,
     /// The longest silence within the body of a response: of an event stream, or of a download that pauses. 1 h.
     pub(crate) stream_timeout: Duration,
-    /// Who may vouch for upstreams that are reached over TLS.
+    /// The certificate authorities trusted for upstreams over TLS.
     pub(crate) trust: Arc<UpstreamTrust>,
 }
 
@@ -73,9 +73,9 @@ impl Pool {
         self.upstreams.iter().any(|upstream| upstream.listens_at(port))
     }
 
-    /// The endpoint for an exchange, out of those that it has not tried: the same for the same `affinity` (a hash
-    /// of the session, or of the client's address) as long as that one is well. If all are resting, the one whose
-    /// rest ends first.
+    /// The endpoint for an exchange, out of those that it has not tried: the same for the same `affinity` (a hash of
+    /// the session, or of the client's address) as long as that one can be connected to. If all are paused after a
+    /// failure, the one whose pause ends first.
     ///
     /// `None` when nothing is left to try, or no name has been resolved yet.
     pub(crate) fn pick(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
@@ -109,12 +109,12 @@ impl Pool {
                 }
             }
         };
-        // Late or not: what there is then is what there is.
+        // After a timeout too, the addresses known by then are used.
         let _ = timeout(self.settings.connect_timeout, first).await;
         self.pick(affinity, tried)
     }
 
-    /// Rests an endpoint that could not be connected to.
+    /// Pauses an endpoint that could not be connected to.
     pub(crate) fn failed_to_connect(&self, endpoint: &Endpoint) {
         endpoint.failed_to_connect(self.clock.now());
     }

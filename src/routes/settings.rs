@@ -32,7 +32,7 @@ pub struct RouteSettings {
     pub basic: bool,
     /// Where the application is. At least one.
     pub upstreams: Vec<UpstreamAddress>,
-    /// Who vouches for upstreams over TLS.
+    /// The certificate authorities trusted for upstreams over TLS.
     pub trust: Arc<UpstreamTrust>,
     /// The limit of making a connection to the application.
     pub connect_timeout: Duration,
@@ -43,15 +43,15 @@ pub struct RouteSettings {
     /// Whether the application is asked for `%2F`, `%3F` and the like and for `//` literally, where all readings of
     /// the path lead here.
     pub opaque: bool,
-    /// Whether the application knows letters by their case, and names by their last dot.
+    /// Whether the application distinguishes upper and lower case, and names with a trailing dot.
     pub case_sensitive: bool,
     /// The methods that are passed on.
     pub methods: Methods,
     /// Whether requests of other sites that could change something are refused.
     pub refuse_cross_site: bool,
-    /// Origins besides our own whose pages may open a WebSocket here.
+    /// Origins besides the gateway's own whose pages may open a WebSocket here.
     pub origins: Vec<Origin>,
-    /// Whether the application's service workers may stand in front of our own addresses.
+    /// Whether the application's service workers may control the gateway's own addresses.
     pub service_workers: bool,
     /// Changes to every request that is forwarded.
     pub request_headers: HeaderEdits,

@@ -39,15 +39,15 @@ pub(crate) struct Route {
     /// Whether the application is asked for `%2F`, `%3F` and the like and for `//` literally, where all readings of
     /// the path lead here.
     pub(crate) opaque: bool,
-    /// Whether the application knows letters by their case, and names by their last dot.
+    /// Whether the application distinguishes upper and lower case, and names with a trailing dot.
     pub(crate) case_sensitive: bool,
     /// The methods that are passed on.
     pub(crate) methods: Methods,
     /// Whether requests of other sites that could change something are refused.
     pub(crate) refuse_cross_site: bool,
-    /// Origins besides our own whose pages may open a WebSocket here.
+    /// Origins besides the gateway's own whose pages may open a WebSocket here.
     pub(crate) origins: Vec<Origin>,
-    /// Whether the application's service workers may stand in front of our own addresses.
+    /// Whether the application's service workers may control the gateway's own addresses.
     pub(crate) service_workers: bool,
     /// Changes to every request that is forwarded.
     pub(crate) request_headers: HeaderEdits,

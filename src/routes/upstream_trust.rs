@@ -1,4 +1,4 @@
-//! Who may vouch for an upstream that is reached over TLS.
+//! Which certificate authorities are trusted for upstreams over TLS.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,7 +24,7 @@ pub enum BadCertificates {
     /// No `BEGIN CERTIFICATE` in it.
     #[error("contains no certificate; remove this line, or name a file with the authority's certificate (PEM)")]
     Empty,
-    /// Something in it is no PEM, or no certificate that can be used as an authority.
+    /// The file has invalid PEM, or a certificate that cannot be used as an authority.
     #[error("holds a certificate that cannot be read; write PEM certificates only into it")]
     Unreadable,
 }
