@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::application::Application;
+use super::client::Client;
 use super::connection::Connection;
 use super::listener::Listener;
 use super::refusal::no_room;
@@ -61,7 +62,8 @@ where
     let connection = Connection::new(peer, shared.clock.clone(), Arc::clone(&shared.draining));
     match shared.table.enter(&connection) {
         Ok(slot) => {
-            tokio::spawn(serve(Arc::clone(shared), transport, connection, slot));
+            let client = Client::new(transport, Arc::clone(&connection));
+            tokio::spawn(serve(Arc::clone(shared), client, connection, slot));
         }
         Err(reason) => turn_away(shared, transport, reason),
     }

@@ -20,39 +20,80 @@ use super::shared::Shared;
 use super::transport::Transport;
 use crate::values::reason::Reason;
 
-/// Serves one connection to its end, and gives its place back when the socket is closed.
-pub(super) async fn serve<A>(
-    shared: Arc<Shared<A>>,
-    transport: Transport,
-    connection: Arc<Connection>,
-    slot: ConnectionSlot,
-) where
-    A: Application,
-{
-    serve_requests(&shared, Client::new(transport, Arc::clone(&connection)), &connection).await;
-    drop(slot);
+/// What remains to be done on a connection that takes no further request.
+enum Remaining {
+    /// Nothing.
+    Nothing,
+    /// To refuse an invalid head, and to close.
+    Refuse(Reason),
+    /// To run what it was handed over to.
+    HandOver(UpgradeHandler),
+    /// To close so that the last answer arrives.
+    Close,
 }
 
-async fn serve_requests<A>(shared: &Shared<A>, mut client: Client, connection: &Arc<Connection>)
+/// Serves one connection to its end, and gives its place back when the socket is closed.
+///
+/// Not an `async fn`: the future of one holds its arguments twice, and this one lives as long as an idle connection.
+#[expect(clippy::manual_async_fn, reason = "see above")]
+pub(super) fn serve<A>(
+    shared: Arc<Shared<A>>,
+    mut client: Client,
+    connection: Arc<Connection>,
+    slot: ConnectionSlot,
+) -> impl Future<Output = ()> + Send
 where
     A: Application,
 {
-    while request_comes(&mut client, connection).await {
+    async move {
+        match serve_requests(&shared, &mut client, &connection).await {
+            Remaining::Nothing => drop(client),
+            remaining => Box::pin(finish(&shared, client, &connection, remaining)).await,
+        }
+        drop(slot);
+    }
+}
+
+async fn serve_requests<A>(shared: &Shared<A>, client: &mut Client, connection: &Arc<Connection>) -> Remaining
+where
+    A: Application,
+{
+    while request_comes(client, connection).await {
         let limits = shared.settings.load().head;
-        let request = match read_head(&mut client, &limits).await {
+        let received = match read_head(client, &limits) {
+            Ok(received) => received,
+            Err(unfinished) => unfinished.read_rest(client, &limits).await,
+        };
+        let request = match received {
             ReceivedHead::Request(request) => request,
-            ReceivedHead::Refused(reason) => return Box::pin(refuse(shared, client, connection, reason)).await,
-            ReceivedHead::Gone => return shared.app.left(connection.peer(), &client.input),
+            ReceivedHead::Refused(reason) => return Remaining::Refuse(reason),
+            ReceivedHead::Gone => {
+                shared.app.left(connection.peer(), &client.input);
+                return Remaining::Nothing;
+            }
         };
         // Boxed, so that an idle connection does not carry the room of a busy one.
-        match Box::pin(exchange(shared, &mut client, connection, request)).await {
+        match Box::pin(exchange(shared, client, connection, request)).await {
             ExchangeOutcome::Again if connection.enter_idle() => {}
-            ExchangeOutcome::HandedOver(take_over) => return Box::pin(hand_over(client, take_over, connection)).await,
-            ExchangeOutcome::Close if !connection.is_draining() => {
-                return Box::pin(lingering_close(client.into_parts().0, connection)).await;
-            }
-            ExchangeOutcome::Again | ExchangeOutcome::Close | ExchangeOutcome::Gone => return,
+            ExchangeOutcome::HandedOver(take_over) => return Remaining::HandOver(take_over),
+            ExchangeOutcome::Close if !connection.is_draining() => return Remaining::Close,
+            ExchangeOutcome::Again | ExchangeOutcome::Close | ExchangeOutcome::Gone => return Remaining::Nothing,
         }
+    }
+    Remaining::Nothing
+}
+
+async fn finish<A: Application>(
+    shared: &Shared<A>,
+    client: Client,
+    connection: &Arc<Connection>,
+    remaining: Remaining,
+) {
+    match remaining {
+        Remaining::Nothing => {}
+        Remaining::Refuse(reason) => refuse(shared, client, connection, reason).await,
+        Remaining::HandOver(take_over) => hand_over(client, take_over, connection).await,
+        Remaining::Close => lingering_close(client.into_parts().0, connection).await,
     }
 }
 

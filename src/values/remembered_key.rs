@@ -14,9 +14,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use super::secret::COOKIE_VALUE_LENGTH;
 use super::session_id::SessionKey;
 
-/// The last session cookie of one connection.
+/// The last session cookie of one connection. Boxed: many connections show none.
 #[derive(Default)]
-pub(crate) struct RememberedKey(Mutex<Option<Remembered>>);
+pub(crate) struct RememberedKey(Mutex<Option<Box<Remembered>>>);
 
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct Remembered {
@@ -34,13 +34,13 @@ impl RememberedKey {
         let padded = padded(value)?;
         // The requests of a connection are judged one after the other: nobody waits for this lock.
         let mut remembered = self.0.lock();
-        if let Some(Remembered { value, key }) = remembered.as_ref()
-            && bool::from(value.as_slice().ct_eq(&padded))
+        if let Some(last) = remembered.as_deref()
+            && bool::from(last.value.as_slice().ct_eq(&padded))
         {
-            return Some(*key);
+            return Some(last.key);
         }
         let key = SessionKey::of_cookie_value(value)?;
-        *remembered = Some(Remembered { value: padded, key });
+        *remembered = Some(Box::new(Remembered { value: padded, key }));
         Some(key)
     }
 }
