@@ -9,7 +9,7 @@
 //! | `GET /sessions/{handle}` | one session, with its hosts and the names of the cookies that are kept for it |
 //! | `DELETE /sessions?…` | ends those that the same query selects, and answers how many; all of them with `all=yes` |
 //! | `DELETE /sessions/{handle}` | ends one session, and answers the receipt |
-//! | `POST /reload` | reads the configuration anew, and answers what changed; 422 with all problems if it is refused |
+//! | `POST /reload` | reads the configuration again, and answers what changed; 422 with all problems if it is refused |
 //! | `DELETE /users/{user}/sessions` | ends all sessions of a user, and answers the receipts |
 
 mod answer;

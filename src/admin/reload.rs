@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::credentials::user_file::UserChanges;
 use crate::values::mac::KeyChanges;
 
-/// A program that can read its configuration anew.
+/// A program that can read its configuration again.
 #[async_trait]
 pub trait Reload: fmt::Debug + Send + Sync {
     /// Reads it and puts it to work, after any other reload that is under way.

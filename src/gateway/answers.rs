@@ -23,7 +23,7 @@ use crate::values::return_to::ReturnTo;
 /// Seconds after which something that is too much at this moment may be tried again.
 const RETRY_SECONDS: u16 = 2;
 
-/// Who reads an answer.
+/// The kind of client that an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
     /// A browser: pages, in this language.
@@ -33,7 +33,7 @@ pub(super) enum Audience {
 }
 
 impl Audience {
-    /// Who sent these headers.
+    /// The kind of client that sent these headers.
     pub(super) fn of(headers: &dyn Headers, assembled: &Assembled) -> Self {
         let is_browser = facts::is_browser(headers);
         if is_browser { Self::Person(assembled.pages.language(headers)) } else { Self::Program }

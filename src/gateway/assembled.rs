@@ -39,7 +39,7 @@ use crate::{login, logout};
 pub struct GatewaySettings {
     /// The host names that are served.
     pub hosts: OwnHosts,
-    /// Whose `X-Forwarded-*` is believed.
+    /// The proxies whose `X-Forwarded-*` is trusted.
     pub trusted: TrustedProxies,
     /// The addresses that the gateway answers itself.
     pub own_pages: OwnPages,
@@ -57,7 +57,7 @@ pub struct GatewaySettings {
     pub login: login::settings::LoginSettings,
     /// The sign-out settings.
     pub logout: logout::settings::LogoutSettings,
-    /// How our own pages look.
+    /// How the gateway's own pages look.
     pub pages: pages::PageSettings,
     /// Exchanges that may run in the name of one session at the same time, WebSockets and event streams among them.
     pub requests_per_session: usize,
@@ -65,7 +65,7 @@ pub struct GatewaySettings {
     pub cookies: CookieLimits,
 }
 
-/// A configuration at work.
+/// A configuration in force.
 #[derive(Debug)]
 pub(crate) struct Assembled {
     pub(super) hosts: OwnHosts,
@@ -87,7 +87,7 @@ pub(crate) struct Assembled {
     pub(super) cookie_debts: Duration,
     /// What is learned of the applications of each host, or of all hosts.
     pub(super) learned: Vec<(Option<Host>, Arc<LearnedNames>)>,
-    /// The hosts, or all, whose applications may have service workers in front of our own addresses.
+    /// The hosts, or all, whose applications may have service workers that control the gateway's own addresses.
     pub(super) worker_hosts: Vec<Option<Host>>,
     pub(super) clock: Clock,
     /// What the gateway writes and reads back is signed with these: those of the key file when it was read last.
@@ -97,7 +97,7 @@ pub(crate) struct Assembled {
 /// What a request asks for.
 #[derive(Debug)]
 pub(super) enum Requested<'a> {
-    /// A page of our own.
+    /// One of the gateway's own pages.
     OwnPage(OwnPage<'a>),
     /// Something of an application.
     Route(&'a Arc<Route>),
@@ -183,7 +183,7 @@ impl Assembled {
     }
 
     /// Settles which path is forwarded where one has empty segments: with them where the route passes such paths on
-    /// literally, elsewhere without. Our own addresses do not know the difference.
+    /// literally, elsewhere without. It makes no difference for the gateway's own addresses.
     pub(super) fn merge_slashes(&self, host: HostId, target: &mut Target<'_>) {
         let Some(merged) = target.path().merged() else { return };
         let merge = match self.at(host, &merged) {

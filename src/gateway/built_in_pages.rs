@@ -200,7 +200,7 @@ fn confirm_page(
     let identity = requester.session.as_ref().map(|session| session.identity());
     let user = identity.as_ref().map(|identity| identity.user());
     let language = assembled.pages.language(facts.headers);
-    // At an application's own link the button is for our own address.
+    // At an application's own link the button is for the gateway's own address.
     let path = facts.target.path();
     let is_ours = matches!(assembled.own_pages.find(path), Ok(Some(_)));
     let action = if is_ours { path.text() } else { assembled.own_pages.logout() };

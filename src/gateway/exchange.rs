@@ -105,9 +105,9 @@ impl ClientText {
     }
 }
 
-/// What a request's words need in most cases.
+/// The room that a request's logged fields need in most cases.
 const ROOM: usize = 256;
-/// What a line has room for, of one word.
+/// The most that a line takes of one field, in bytes.
 const MAX_WORD: usize = 1024;
 
 /// Queries are not logged, wherever they stand.

@@ -100,7 +100,7 @@ impl fmt::Display for BuildError {
     }
 }
 
-/// Everything that outlives a configuration, and the configuration at work.
+/// Everything that outlives a configuration, and the configuration in force.
 #[derive(Debug)]
 pub struct Gateway {
     assembled: ArcSwap<Assembled>,

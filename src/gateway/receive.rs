@@ -74,7 +74,7 @@ enum Known {
     AtHand,
     /// With what the store returned, if it was asked, and the verdict on the credentials, if they were checked.
     Settled(Option<Outcome>),
-    /// The store was asked, and did not tell everything.
+    /// The store was asked, and did not answer everything.
     Doubtful,
 }
 

@@ -1,4 +1,4 @@
-//! Another configuration at work: what holds from then on, and whose session is over because of it.
+//! Another configuration takes effect: what holds from then on, and whose session is over because of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -61,8 +61,8 @@ impl fmt::Display for ReloadError {
 }
 
 impl Gateway {
-    /// Puts another configuration to work. Requests that come from now on are judged by it, sessions of people who may
-    /// not sign in any more or whose password was replaced end, and all others get the identity that their source
+    /// Puts another configuration into force. Requests that come from now on are judged by it, sessions of people who
+    /// may not sign in any more or whose password was replaced end, and all others get the identity that their source
     /// has for them now. What is under way is to be judged again: [`Gateway::judge_again`]. Without `keys` those at
     /// work stay. To be called by one caller at a time.
     ///

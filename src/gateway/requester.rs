@@ -20,7 +20,7 @@ pub(super) struct Requester {
     pub(super) session: Option<Arc<Session>>,
     /// Two and more of them: none counts.
     pub(super) rivals: Vec<Arc<Session>>,
-    /// Live sessions under other spellings of our name, and sessions that are over: they only end.
+    /// Live sessions under other spellings of the cookie's name, and sessions that are over: they only end.
     others: Vec<Arc<Session>>,
     /// Keys that only the store knows.
     pub(super) unknown: Vec<SessionKey>,

@@ -108,7 +108,7 @@ impl SignInOutRequest {
         let _ = self.opened.set(Arc::clone(session));
     }
 
-    /// The word for the access line.
+    /// The action, as the access line names it.
     pub(crate) fn note(&self) -> &'static str {
         match self.action {
             SignInOut::SignIn => "sign_in",

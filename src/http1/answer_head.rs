@@ -261,7 +261,7 @@ impl AnswerReader {
             return Err(BrokenAnswer);
         }
         let none = matches!(status, 100..=199 | 204 | 304);
-        // Who announces a body where there is none may send one.
+        // An application that announces a body where none is allowed may send one.
         self.mended |= match announced {
             AnswerBody::Chunked => none,
             AnswerBody::Length(length) => none && status != 304 && length > 0,

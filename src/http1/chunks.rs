@@ -24,13 +24,13 @@ pub struct ChunkReader {
     leniency: Leniency,
 }
 
-/// What becomes of small mistakes.
+/// Whether small mistakes are tolerated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Leniency {
     #[default]
     Strict,
     Lenient,
-    /// It was needed.
+    /// Lenient, and a mistake was tolerated.
     Forgave,
 }
 
@@ -188,7 +188,7 @@ impl ChunkReader {
     }
 }
 
-/// Stays for one more byte of text, as long as there are not too many.
+/// Stays in its state for one more byte of text, up to the limit.
 fn limited(count: &mut usize, most: usize, byte: u8, state: ChunkState) -> Result<ChunkState, BrokenChunks> {
     *count += 1;
     let text = byte == b'\t' || (byte >= b' ' && byte != 0x7f);

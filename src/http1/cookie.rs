@@ -1,5 +1,5 @@
-//! Our own cookies: their names, and how they are written and expired in an answer. What a request holds of them is
-//! read in [`super::own_cookies`].
+//! The gateway's own cookies: their names, and how they are written and expired in an answer. What a request holds of
+//! them is read in [`super::own_cookies`].
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ const MAX_KNOWN: usize = 4;
 /// How soon after the page that says who is signed in the same page means that Continue led back to it.
 const CONTINUED_SECONDS: i64 = 10;
 
-/// What a cookie's name is to us.
+/// What a cookie's name means to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnName {
     /// The one name that opens sessions.

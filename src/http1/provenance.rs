@@ -8,12 +8,12 @@ use super::headers::{Headers, text};
 use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::origin::Scheme;
 
-/// What the way to us says about a request.
+/// What the connection and trusted proxies say about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Provenance {
     /// The client.
     pub(crate) client: ClientAddress,
-    /// What the client speaks to the first believed hop, if a believed hop says so.
+    /// The scheme between the client and the first trusted hop, if a trusted hop reports it.
     pub(crate) scheme: Option<Scheme>,
     /// Whether the connection's other end is one of the trusted proxies.
     pub(crate) by_trusted_proxy: bool,
@@ -28,7 +28,7 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 impl Provenance {
-    /// Walks from the connection's other end towards the client, for as long as the hop that speaks is trusted.
+    /// Walks from the connection's other end towards the client, for as long as the reporting hop is trusted.
     pub(crate) fn of(peer: Peer, headers: &dyn Headers, trusted: &TrustedProxies) -> Self {
         let mut client = match peer {
             Peer::Tcp(address) => ClientAddress::Ip(address.ip().to_canonical()),

@@ -1,4 +1,4 @@
-//! What somebody sends to change the own password, and which passwords are taken.
+//! The form by which users change their own password, and which passwords are accepted.
 
 use zeroize::Zeroizing;
 

@@ -63,7 +63,7 @@ pub(crate) struct SignedIn {
 }
 
 impl SignInFlow<'_> {
-    /// Signs somebody in.
+    /// Signs a user in.
     ///
     /// # Errors
     /// The refusal; an attempt that was refused is in the log.
@@ -79,8 +79,8 @@ impl SignInFlow<'_> {
         Ok(signed_in)
     }
 
-    /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves
-    /// nobody without a session. What the same user has under way in it goes on in the new one.
+    /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves no
+    /// user without a session. What the same user has under way in it goes on in the new one.
     async fn open(&self, accepted: Accepted, browser: Browser<'_>) -> Result<SignedIn, Refusal> {
         let Accepted { user, identity, method } = accepted;
         let stamp = self.attempts.methods.stamp_of(&user, self.keys);
@@ -103,7 +103,7 @@ impl SignInFlow<'_> {
         Ok(SignedIn { session, cookies: vec![self.cookie.set(&id)] })
     }
 
-    /// What tells the browser from strangers at its next sign-in. Without random bytes it stays unknown.
+    /// The cookie by which the browser is recognised at its next sign-in. `None` if there are no random bytes.
     fn make_known(&self, user: &str, before: Option<&KnownBrowser>) -> Option<HeaderValue> {
         let known = KnownBrowser::after_sign_in(before, &folded(user), self.keys, self.pipeline.clock.wall());
         known.ok().map(|known| self.cookie.set_known(&known))

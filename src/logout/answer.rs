@@ -32,10 +32,10 @@ pub(crate) fn wants_everywhere(form: &Form) -> bool {
     matches!(form.field(&["everywhere"]), FormValue::One("1" | "on" | "true"))
 }
 
-/// What a redirect target is to us.
+/// How the gateway treats a redirect target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Unsafe, absent, given twice, or an address of our own: the default applies.
+    /// Unsafe, absent, given twice, or one of the gateway's own addresses: the default applies.
     Ignored,
     /// It would sign out again.
     Logout,
@@ -107,7 +107,7 @@ pub(crate) fn reply(
     }
 }
 
-/// Adds what makes the browser forget us.
+/// Adds the lines that expire the gateway's cookies and, where it is configured, `Clear-Site-Data`.
 pub(crate) fn with_cleared_cookies(mut reply: Reply, expired: Vec<HeaderValue>, settings: &LogoutSettings) -> Reply {
     reply.headers.extend(expired.into_iter().map(|line| (SET_COOKIE, line)));
     reply.headers.extend(settings.clear_site_data.clone().map(|value| (CLEAR_SITE_DATA.clone(), value)));

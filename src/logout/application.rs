@@ -361,7 +361,7 @@ pub(super) mod tests {
         assert_eq!(body, "token=x");
     }
 
-    /// Without a browser there is no token, and any pair of equal ones is as good.
+    /// Without a browser there is no token, and any pair of equal ones serves.
     #[test]
     fn a_call_without_a_browser_has_a_token_of_its_own() {
         let (lines, body) = made(false);

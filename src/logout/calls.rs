@@ -1,4 +1,4 @@
-//! Who makes the logout calls, and when: at once where a browser waits, in turns elsewhere.
+//! How the logout calls are made, and when: at once where a browser waits, in turns elsewhere.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};

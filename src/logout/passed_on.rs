@@ -1,4 +1,5 @@
-//! A request to the application's own logout link: it ends our session first, and goes on to the application after.
+//! A request to the application's own logout link: it ends the gateway's session first, and goes on to the application
+//! after.
 //!
 //! As a logout call it leaves in the name of a session that has ended: of the one that it ended itself, and once.
 

@@ -8,7 +8,7 @@ use bytes::BytesMut;
 const ROOM: usize = 4 * 1024;
 /// Larger ones are given back to the system.
 const MOST_ROOM: usize = 16 * 1024;
-/// So many a thread keeps.
+/// How many a thread keeps.
 const MOST: usize = 64;
 
 thread_local! {

@@ -49,7 +49,7 @@ pub struct Client {
     pub(super) bound: Option<Box<AuthenticatedConnection>>,
 }
 
-/// So much is read first: most heads are no larger.
+/// How much is read first: most heads are no larger.
 const FIRST_ROOM: usize = 2048;
 /// As much of a body as is read at once.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -319,7 +319,7 @@ impl Client {
             self.transport.reset_when_dropped();
             return ExchangeOutcome::Gone;
         }
-        // What the system does not take now is lost: it is a part of nothing.
+        // What the system does not take now is lost: the response is incomplete anyway.
         let _ = self.transport.try_write(&self.out);
         ExchangeOutcome::Close
     }

@@ -11,7 +11,7 @@ pub(super) enum ConnectionState {
     Silent,
     /// The first byte of a request came, its head is not complete.
     Head,
-    /// A request is being answered. Who answers it keeps its time.
+    /// A request is being answered. The code that answers it watches its time limit.
     Exchange,
     /// A request is being answered, and its client takes nothing.
     Stalled,
@@ -32,7 +32,7 @@ pub(super) enum CloseReason {
     SilentTimeout,
     /// Its request's head took too long.
     HeadTimeout,
-    /// It stood idle for too long.
+    /// It was idle for too long.
     IdleTimeout,
     /// Its client took nothing for too long.
     SendTimeout,

@@ -1,4 +1,4 @@
-//! The life of a request: judged by the gateway, sent to an upstream, answered.
+//! The steps of a request: judged by the gateway, sent to an upstream, answered.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// What stands between clients and upstreams, for [`super::Server::open`].
+    /// The proxy between clients and upstreams, for [`super::Server::open`].
     pub fn new(gateway: Arc<Gateway>, settings: &ServerSettings, clock: Clock) -> Arc<Self> {
         let connector = Arc::new(Connector::new(clock, settings.upstream_idle));
         gateway.calls_by(Arc::new(OwnRequests::new(&connector)));

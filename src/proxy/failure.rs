@@ -1,4 +1,4 @@
-//! What an exchange with an upstream can fail of.
+//! How an exchange with an upstream can fail.
 
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
@@ -16,7 +16,7 @@ pub(super) enum ExchangeFailure {
     TooSlow,
     /// The client disconnected: nothing to answer.
     ClientGone,
-    /// The body of the request is none.
+    /// The body of the request is invalid.
     Body(Reason),
     /// The session ended before the request had left.
     SessionEnded,

@@ -1,7 +1,7 @@
 //! Connections to upstreams that are kept for the next request.
 //!
-//! A table of our own, under one short lock: a connection is taken out, or put back, in one step, and no task or timer
-//! waits on it meanwhile. The sweep of the deadlines closes what has stood too long.
+//! A table under one lock that is held briefly: a connection is taken out, or put back, in one step, and no task or
+//! timer waits on it meanwhile. The sweep of the deadlines closes connections that were idle too long.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,7 +17,7 @@ use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::record::Session;
 use crate::values::time::Moment;
 
-/// What connections are shared by: where they lead, and who vouched for the other end.
+/// Which connections are interchangeable: those with the same endpoint and the same trusted authorities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct UpstreamKey {
     endpoint: u64,
@@ -40,8 +40,8 @@ pub(super) struct AuthenticatedConnection {
     pub(super) stream: UpstreamStream,
 }
 
-/// A request that may not be sent twice takes a connection only if it was used so recently: one that the application
-/// has closed is not met then.
+/// A request that may not be sent twice takes a connection only if it was used so recently: so it does not get one that
+/// the application has just closed.
 const JUST_USED: Duration = Duration::from_secs(1);
 /// Kept in all.
 const MOST: usize = 1024;
@@ -52,7 +52,7 @@ const MOST_EACH: usize = 256;
 #[derive(Debug)]
 pub(super) struct IdleConnections {
     kept: Mutex<KeptConnections>,
-    /// How many milliseconds one may stand.
+    /// How many milliseconds one may be idle.
     limit: AtomicU64,
 }
 
@@ -95,7 +95,7 @@ impl IdleConnections {
         idle
     }
 
-    /// From now on a connection that is kept may stand for so long.
+    /// From now on a kept connection may be idle for this long.
     pub(super) fn set_limit(&self, limit: Duration) {
         self.limit.store(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -119,7 +119,7 @@ impl IdleConnections {
 
     /// Keeps a connection that was used until now. `promised`: so long the upstream said that it keeps it.
     pub(super) fn put(&self, key: UpstreamKey, mut stream: UpstreamStream, now: Moment, promised: Option<Duration>) {
-        // A second earlier than the upstream, so that a request does not meet its close.
+        // A second earlier than the upstream, so that no request is sent while the upstream closes.
         let promised = promised.map_or(Duration::MAX, |promised| promised.saturating_sub(Duration::from_secs(1)));
         let limit = Duration::from_millis(self.limit.load(Ordering::Relaxed)).min(promised);
         if limit.is_zero() || !stream.is_silent() {
@@ -135,7 +135,7 @@ impl IdleConnections {
         drop(too_many);
     }
 
-    /// Closes what has stood too long, and what the other side has closed.
+    /// Closes connections that were idle too long, and those that the other side has closed.
     pub(super) fn sweep(&self, now: Moment) {
         let mut over = Vec::new();
         let mut kept = self.kept.lock();

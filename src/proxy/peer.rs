@@ -1,4 +1,4 @@
-//! From an endpoint to the engine's word for it.
+//! From an endpoint to the engine's type for it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::routes::endpoint::{Endpoint, EndpointAddress};
 use crate::routes::pool::UpstreamSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 
-/// The engine's word for an endpoint.
+/// The engine's type for an endpoint.
 ///
 /// Over TLS the name is always set, since the engine checks no certificate without one, and certificate and name
 /// are always checked; a name that is an address must be in the certificate as one. HTTP/1.1 only, and

@@ -256,7 +256,7 @@ impl Relay<'_> {
         is_saving
     }
 
-    /// That a client takes a long answer is a sign of life; the beginning of it was noted with the request.
+    /// A client that takes a long answer is active; the beginning of it was noted with the request.
     fn note_activity(&mut self, sent: bool) {
         if let AnswerProgress::Begun(begun) = &mut self.answer
             && sent

@@ -43,7 +43,7 @@ pub enum TunnelPeer {
     Upstream,
 }
 
-/// What a tunnel asks those who opened it.
+/// What a tunnel needs from the code that opened it.
 pub trait TunnelRules {
     /// Holds back the end of the session for the length of one write.
     type WriteGuard<'a>
@@ -63,7 +63,7 @@ pub trait TunnelRules {
     fn close_message(&self) -> CloseMessage;
 }
 
-/// The last word of a tunnel that is cut.
+/// The Close frame of a tunnel that is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseMessage {
     /// 1008 (policy violation), "session ended".
@@ -72,7 +72,7 @@ pub enum CloseMessage {
     NoLongerAllowed,
     /// 1012 (service restart): clients reconnect.
     Restart,
-    /// 1001 (going away), for who does not know 1012.
+    /// 1001 (going away), for peers that may not know 1012.
     GoingAway,
 }
 
@@ -191,7 +191,7 @@ where
         }
     }
 
-    /// Says goodbye to both and closes both.
+    /// Sends both a Close frame and closes both.
     async fn close(&mut self) {
         self.to_client.end_after_frame(self.rules.close_message().frame());
         self.to_upstream.end_now(&masked_close_1001());
@@ -221,7 +221,7 @@ where
     }
 
     /// Each step of it is announced to the session. Once that has ended nothing moves here until the cut comes, and
-    /// after the cut only our own last word.
+    /// after the cut only the gateway's Close frame.
     fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<FlowEnd> {
         let write_guard = match self.to_upstream.complete {
             true => None,
@@ -418,7 +418,7 @@ fn poll_discard<R: AsyncRead + Unpin>(context: &mut Context<'_>, reader: &mut R)
 /// attacker-controlled, and the peer only needs the mask to be present (RFC 6455 5.3, 10.3).
 fn masked_close_1001() -> [u8; 8] {
     let mut key = [0; 4];
-    // Without randomness a key of zeroes is as good.
+    // Without random bytes a key of zeroes serves the same purpose.
     let _ = getrandom::fill(&mut key);
     let [high, low] = 1001u16.to_be_bytes();
     let [first, second, third, fourth] = key;

@@ -41,7 +41,7 @@ pub(super) fn live_page(html: String) -> Response<Body> {
     with(page(StatusCode::OK, html), CONTENT_SECURITY_POLICY, HeaderValue::from_static(LIVE_POLICY))
 }
 
-/// A file that is the same for everybody.
+/// A file that is the same for every visitor.
 pub(super) fn file(content_type: &'static str, text: &'static str) -> Response<Body> {
     let response = content(StatusCode::OK, content_type, text);
     with(response, CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"))

@@ -5,7 +5,7 @@ use super::goods::{COUNT, GOODS, Good};
 /// The most of one good.
 const MOST: u8 = 99;
 
-/// What somebody wants to buy.
+/// What a visitor wants to buy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cart([u8; COUNT]);
 

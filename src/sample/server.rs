@@ -50,6 +50,6 @@ async fn serve_one(stream: TcpStream, shop: Arc<Shop>) {
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    // Whoever broke the connection knows why; nobody else needs to.
+    // A broken connection is ordinary for a sample application, and needs no report.
     let _ = builder.serve_connection(TokioIo::new(stream), answer).with_upgrades().await;
 }

@@ -25,9 +25,9 @@ pub(super) enum ShopPath {
     Language,
     /// The shop's own way out.
     Logout,
-    /// About the shop; open to everybody.
+    /// About the shop; needs no sign-in.
     About,
-    /// The style of all pages; open to everybody.
+    /// The style of all pages; needs no sign-in.
     Style,
 }
 

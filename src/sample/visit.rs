@@ -10,7 +10,8 @@ use super::visitors::VisitorId;
 /// The shop's own session cookie.
 pub(super) const SESSION_COOKIE: &str = "shopsession";
 
-/// The user's name comes in this header, from whoever stands in front. Believed, as legacy applications do.
+/// The header with the user's name, set by the proxy in front. It is trusted without a check, as legacy applications
+/// do.
 const USER: &str = "x-forwarded-user";
 
 /// One request, as far as all pages care.
@@ -20,7 +21,7 @@ pub(super) struct Visit<'a> {
     pub(crate) path: &'a str,
     /// All that came with it.
     pub(crate) headers: &'a HeaderMap,
-    /// Who it is, if somebody in front has said so.
+    /// The user's name, if a proxy in front has sent it.
     pub(crate) user: Option<String>,
     /// What to speak.
     pub(crate) language: ShopLanguage,

@@ -52,7 +52,7 @@ async fn serve_socket(upgrade: OnUpgrade, mut ticks: Ticks) {
     let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
     let config = config.read_buffer_size(MAX_MESSAGE).write_buffer_size(0).max_write_buffer_size(64 * 1024);
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, Some(config)).await;
-    // The client is gone, or too slow: there is nobody to tell.
+    // The client is gone, or too slow: the error cannot be reported to it.
     let _ = send_ticks(&mut socket, &mut ticks).await;
 }
 

@@ -86,7 +86,7 @@ pub struct Applied {
 /// Why a configuration cannot be served.
 #[derive(Debug)]
 pub enum NotServed {
-    /// There is no gateway for it.
+    /// No gateway can be built from it.
     Gateway(BuildError),
     /// The gateway at work does not take it.
     Reload(ReloadError),

@@ -37,7 +37,7 @@ pub struct Reloader {
     start: StartValues,
     log: Log,
     clock: Clock,
-    /// What is at work. Whoever reloads holds it: one after the other.
+    /// What is at work. Locked during a reload, so that reloads run one after the other.
     current: Mutex<Current>,
 }
 
@@ -195,7 +195,7 @@ fn read(sources: &Sources, start: &StartValues) -> Result<(Settings, Report, Opt
     }
 }
 
-/// The keys of a file that was there at the start: none is made, since other keys would sign everybody out.
+/// The keys of a file that was there at the start: none is made, since other keys would sign every user out.
 fn read_keys(path: &Path) -> Result<MacKeys, StateProblem> {
     state::read(path)?.ok_or_else(|| StateProblem::Missing(path.to_owned()))
 }

@@ -44,7 +44,7 @@ pub struct Backing {
     trust: Arc<Trust>,
     /// What was under way has been cut, since the table could be believed last.
     has_cut: AtomicBool,
-    /// The table has all that the store has, and nobody else writes to it.
+    /// The table has all that the store has, and the store has no other writer.
     is_whole: AtomicBool,
     epoch: AtomicU32,
     /// Others have learned names of cookies.
@@ -145,7 +145,7 @@ impl Backing {
     }
 
     /// Whether a key that the table does not have is of no session, without asking the store. While an end is not
-    /// confirmed that is not known: its session has left the table, and its keys must not look like a stranger's.
+    /// confirmed that is not known: its session has left the table, and its keys must not look unknown.
     pub(super) fn is_absent(&self, key: &SessionKey) -> bool {
         self.loads.is_absent(key) || self.is_whole.load(Ordering::Acquire) && !self.dead.has_pending()
     }

@@ -1,4 +1,4 @@
-//! Sessions on their way to another own host: codes that the login host has handed out and that nobody has shown yet.
+//! Sessions on their way to another own host: codes that the login host has issued and that no browser has shown yet.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,8 +69,8 @@ impl HandOvers {
         Ok(code)
     }
 
-    /// The live session of a code, which counts no more from then on, whoever shows it: for the host and the browser
-    /// that it was made for.
+    /// The live session of a code, for the host and the browser that it was made for. The code is invalid afterwards,
+    /// whichever browser showed it.
     pub(crate) fn redeem(&self, code: &EnterKey, host: &str, hops: &[HopHash], now: Moment) -> Option<Arc<Session>> {
         let offer = self.0.lock().remove(code)?;
         let is_meant = offer.until > now && *offer.host == *host && hops.contains(&offer.hop);

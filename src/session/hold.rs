@@ -42,8 +42,8 @@ impl Hold {
         &self.identity
     }
 
-    /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
-    /// session has ended.
+    /// Asks for permission to write a head, or bytes of a tunnel: to be called again right before each write. `None`:
+    /// the session has ended.
     pub fn begin_write(&self) -> Option<WriteGuard<'_>> {
         self.session.life().ended.begin_write()
     }

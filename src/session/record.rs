@@ -80,7 +80,7 @@ impl Session {
         *life.stamp.lock() = sign_in.stamp;
         life.touch(now);
         let (host, vault) = (sign_in.host.clone(), Arc::clone(&earlier.rare().vault));
-        // The first one of all: however often somebody signs in again, no others are kept.
+        // The very first one: however often the user signs in again, no other record is kept.
         let first = earlier.rare().first.as_ref().unwrap_or(earlier);
         let rare = Rare { first: Some(Arc::clone(first)), host, vault, ..Rare::default() };
         Self { rare: Box::new(rare).into(), ..Self::new(sign_in, name, now) }
@@ -207,8 +207,7 @@ impl Session {
         *self.life().stamp.lock()
     }
 
-    /// From now on this is who is signed in. Exchanges that have their permit already are judged again by whoever
-    /// calls this.
+    /// From now on this is who is signed in. The caller has exchanges judged again that have their permit already.
     pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
         self.life().identity.store(identity);
     }
@@ -325,7 +324,7 @@ impl Session {
         self.life().ended.is_awaited()
     }
 
-    /// Adds the key of another own host, unless the session has ended, or another one goes on in its place.
+    /// Adds the key of another own host, unless the session has ended or was replaced by another one.
     pub(super) fn add_key(&self, key: HostKey) -> bool {
         let mut further = self.rare().further.lock();
         let live = !self.has_ended() && !self.is_succeeded();

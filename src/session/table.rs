@@ -160,7 +160,7 @@ impl SessionTable {
     }
 
     /// From now on these limits hold, for the sessions that are there as well. Where there are more than the new limits
-    /// allow, nobody is signed out: the next sign-in counts.
+    /// allow, no user is signed out: the limits apply at the next sign-in.
     pub fn set_limits(&self, settings: SessionSettings) {
         let before = self.lifetime();
         self.limits.set(settings);
@@ -353,7 +353,7 @@ impl SessionTable {
     /// Takes out a session whose end mark is set.
     fn remove(&self, session: &Arc<Session>) {
         // First: a browser whose key is not found any more is told at once what it has to forget. With the next answer
-        // it may have the key of somebody else.
+        // it may get the key of another user's session.
         self.leave_debts(session);
         self.strike_out(session);
     }

@@ -70,12 +70,12 @@ pub(crate) struct SavedDebt {
     pub(crate) key: SessionKey,
     /// When it ended.
     pub(crate) at: Moment,
-    /// The cookies; empty where nothing is owed any more.
+    /// The cookies; empty if none is left to delete.
     pub(crate) content: Vec<u8>,
 }
 
 impl Debts {
-    /// Nothing is owed, and debts stand for no time.
+    /// No debts, and a lifetime of zero.
     pub(crate) fn new(clock: Clock) -> Self {
         let (count, lifetime, table) = Default::default();
         Self { clock, count, lifetime, table }
@@ -100,7 +100,7 @@ impl Debts {
         self.change(|table| keys.iter().for_each(|key| table.owe(*key, now, cookies)));
     }
 
-    /// Whether nothing is owed.
+    /// Whether there are no debts.
     pub(crate) fn is_empty(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
     }
@@ -142,8 +142,8 @@ impl Debts {
         self.change(|table| debts.iter().for_each(|debt| table.note_change(debt.key)));
     }
 
-    /// Takes over what a store has kept, the newest first. What this version cannot read is not owed, nor is what
-    /// stands no longer.
+    /// Takes over what a store has kept, the newest first. Debts that this version cannot read or that have expired are
+    /// left out.
     pub(crate) fn restore(&self, saved: Vec<SavedDebt>) {
         let oldest = self.oldest();
         self.change(|table| {

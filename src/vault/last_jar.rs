@@ -1,5 +1,5 @@
 //! What an ended session leaves behind of one host's cookies: enough for the one call that ends the application's own
-//! session, and then nobody has them any more.
+//! session, after which they are dropped.
 
 use super::jar::{Asked, Jar};
 use super::set_cookie::SetCookie;

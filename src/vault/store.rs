@@ -23,7 +23,8 @@ const MOST_REMEMBERED: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
     pub(super) hosts: Mutex<Hosts>,
-    /// Whoever reads from a store what is newer, writes to it, or has another session go on with the vault, holds this.
+    /// Held while newer cookies are read from a store, while they are written to it, and while another session takes
+    /// over the vault.
     pub(crate) exchange: tokio::sync::Mutex<()>,
     /// The version that the store has, as far as is known.
     stored: AtomicU32,
@@ -66,7 +67,7 @@ pub(super) struct Full;
 /// The application cookies of a session that has ended.
 #[derive(Debug, Default)]
 pub(crate) struct Closed {
-    /// How many were in the gateway: nobody has them any more.
+    /// How many cookies the gateway had, and dropped.
     pub(crate) dropped: usize,
     /// What the browser holds, for each host.
     pub(crate) in_browser: Vec<(Box<str>, Vec<BrowserCookie>)>,
@@ -91,7 +92,7 @@ impl Vault {
         self.hosts.lock().in_browser()
     }
 
-    /// Takes out what the jars had when they were closed. From now on nobody has it but the caller.
+    /// Takes out what the jars had when they were closed. From now on only the caller has it.
     pub(crate) fn take_left(&self) -> Vec<LastJar> {
         std::mem::take(&mut self.hosts.lock().left)
     }
@@ -186,7 +187,7 @@ impl Vault {
     }
 
     /// It belongs to another session from now on, of which the store has no cookies; or the store has lost what it had
-    /// confirmed. What the store has is this version: everything is written anew.
+    /// confirmed. What the store has is this version: everything is written again.
     pub(crate) fn note_moved(&self, version: u32) {
         let mut hosts = self.hosts.lock();
         self.stored.store(version, Ordering::Release);
@@ -343,8 +344,8 @@ impl HostCookies {
         taken
     }
 
-    /// Whether the browser is to be told now that it has no say about a name: once in a session is enough, since what
-    /// it sends all the same is withheld.
+    /// Whether the browser is to be told now that it cannot set a cookie of this name: once in a session is enough,
+    /// since what it still sends is withheld.
     pub(super) fn tell(&mut self, name: &[u8]) -> bool {
         let is_new = !self.told.iter().any(|told| **told == *name) && self.told.len() < MOST_REMEMBERED;
         if is_new {

@@ -340,7 +340,7 @@ async fn caught_up(store: &dyn SessionStore, replica: &dyn SessionStore) -> Vec<
 }
 
 /// What a store is told while another one works, up to this end. It is asked all the time, as by a gateway: an end is
-/// not answered before everybody knows of it.
+/// not answered before all connections know of it.
 async fn told_during(store: &dyn SessionStore, last: SessionKey, work: impl Future<Output = ()>) -> Vec<StoreEvent> {
     let (mut told, mut work) = (Vec::new(), std::pin::pin!(work.fuse()));
     let mut works = true;

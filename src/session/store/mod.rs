@@ -32,10 +32,10 @@ use crate::values::mac::MacKeys;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// How long a store may take for an answer. What it was asked for may be done later all the same.
+/// How long a store may take for an answer. What it was asked for may still be done later.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The store did not confirm, or not in time. What was asked for may have been done all the same.
+/// The store did not confirm, or not in time. What was asked for may have been done nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 

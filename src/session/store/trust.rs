@@ -35,7 +35,7 @@ impl Trust {
         self.until.store(until.millis(), Ordering::Release);
     }
 
-    /// Whether nobody else writes to the store.
+    /// Whether this process is the store's only writer.
     pub(crate) fn is_for_ever(&self) -> bool {
         self.until.load(Ordering::Acquire) == u64::MAX
     }

@@ -2,8 +2,9 @@
 //! Outside of its executions, in all other tests, a point does nothing.
 //!
 //! Shuttle runs its tasks in turn on one thread. So what has no points is one step to it, which is right as long as it
-//! waits for nobody: a guard of a table or of another lock must not be held across a point. Accesses are explored as if
-//! they were sequentially consistent; what a weaker order of memory allows beyond that is not seen. Time does not pass.
+//! waits for no other task: a guard of a table or of another lock must not be held across a point. Accesses are
+//! explored as if they were sequentially consistent; what a weaker order of memory allows beyond that is not seen. Time
+//! does not pass.
 
 use std::collections::hash_map::RandomState;
 use std::fmt::{self, Debug};

@@ -29,8 +29,8 @@ impl SessionTable {
     }
 
     /// Opens a session of the user of an earlier one in the same browser, and ends that one. What was under way goes on
-    /// in the new one's name, unless somebody else ends the earlier one at the same time, or the store does not confirm
-    /// its end. Answers what became of the earlier one, too.
+    /// in the new one's name, unless another request ends the earlier one at the same time, or the store does not
+    /// confirm its end. Answers what became of the earlier one, too.
     pub(crate) async fn open_again(
         &self,
         earlier: &Arc<Session>,
@@ -75,7 +75,7 @@ impl SessionTable {
             return Ok(Again::Opened(Opened { id, session, evicted: Vec::new() }, name));
         }
         self.take_back(&session).await;
-        // The store has told whoever set the mark that the session had ended before: the rest is to be done here.
+        // The store has told the call that set the mark that the session had ended before: the rest is to be done here.
         let ended = self.backing.is_some().then(|| ended_here(earlier));
         Ok(Again::Over(ended.into_iter().collect()))
     }
@@ -95,7 +95,7 @@ impl SessionTable {
         goes_on
     }
 
-    /// Ends an earlier session in the store, and nowhere else: `None`. If somebody else was faster, or if the store
+    /// Ends an earlier session in the store, and nowhere else: `None`. If another request was faster, or if the store
     /// does not confirm it, the session is over, as after every end.
     async fn end_stored(&self, earlier: &Arc<Session>) -> Option<Vec<Ended>> {
         let backing = self.backing.as_ref()?;
@@ -112,12 +112,12 @@ impl SessionTable {
         (!is_free).then(|| if is_marked { ended } else { Vec::new() })
     }
 
-    /// Takes a session out of the store again whose key nobody has.
+    /// Removes a session from the store whose key no browser has received.
     async fn take_back(&self, session: &Arc<Session>) {
         let Some(backing) = &self.backing else { return };
         backing.dead.begin(std::slice::from_ref(session));
         let ends = backing.end(std::slice::from_ref(session)).await;
-        // It is nobody's session, and there is nothing else to do for it.
+        // No browser has the session, so nothing else is to be done for it.
         drop(self.settled(backing, vec![Arc::clone(session)], EndCause::SignedInAgain, ends).await);
     }
 }

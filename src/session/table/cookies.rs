@@ -15,7 +15,7 @@ use crate::vault::store::Vault;
 
 /// How often a version is tried that another write has taken.
 const TRIES: usize = 16;
-/// Sessions whose cookies are written at the same time where nobody waits for it.
+/// Sessions whose cookies are written at the same time while no request waits for it.
 const AT_ONCE: usize = 64;
 
 /// While this lives, the store may lack what a vault gave: also if the caller goes away.
@@ -39,8 +39,8 @@ impl SessionTable {
     }
 
     /// Writes the application cookies of a session, if the store does not have them. A store that does not take them
-    /// delays whoever waits, and no more: the application has done its part already. The next change, or the next
-    /// report of uses, is another try.
+    /// only delays the caller: the application has done its part already. The next change, or the next report of uses,
+    /// is another try.
     pub(crate) async fn save_cookies(&self, session: &Session) {
         if let Err(Unavailable) = self.try_to_save_cookies(session).await {
             tracing::warn!("the session store does not take an application's cookies: a restart would lose them");
@@ -75,7 +75,7 @@ impl SessionTable {
         Err(Unavailable)
     }
 
-    /// Writes all that nobody waited for.
+    /// Writes all cookies that no request waited for.
     pub(super) async fn save_all_cookies(&self, sessions: &[Arc<Session>]) {
         let is_unsaved =
             |session: &&Arc<Session>| session.vault().is_some_and(|vault| vault.change() != Change::Nothing);
@@ -113,7 +113,7 @@ pub(super) async fn renew_cookies(
     take_in(backing, vault, record, before)
 }
 
-/// To be called by whoever has the vault's exchange.
+/// The caller must hold the vault's `exchange` lock.
 fn take_in(backing: &Backing, vault: &Vault, record: &Record, before: u32) -> Result<(), Unavailable> {
     if record.version < before {
         vault.note_moved(record.version);

@@ -145,7 +145,7 @@ impl SessionTable {
         Ok(self.end_as_told(backing, over).await)
     }
 
-    /// The store has ended them: here the mark comes last, and the store decides who ended them, whoever sets the mark.
+    /// The store has ended them: here the mark comes last, and the store, not the mark, decides which call ended them.
     async fn end_as_told(&self, backing: &Backing, over: Vec<(Arc<Session>, End)>) -> Vec<Ended> {
         let mut over = over;
         over.retain(|(session, _)| {

@@ -28,7 +28,7 @@ const TRIES: usize = 3;
 const USES: usize = 1000;
 /// Sessions in one page of a start.
 const PAGE: usize = 10_000;
-/// Sessions that are confirmed in one go after events were missed, where nobody uses them.
+/// How many unused sessions are confirmed in one batch after events were missed.
 const CONFIRMED_AT_ONCE: usize = 5000;
 
 impl SessionTable {
@@ -51,7 +51,7 @@ impl SessionTable {
         if !backing.is_trusted(now) {
             return Err(Unavailable);
         }
-        // Sessions that are known are no guesses: their confirmation is not counted against an address.
+        // The key of a known session was not guessed: its confirmation does not count towards the address's limit.
         let from = (!self.by_key.contains_key(key)).then_some(from);
         backing.loads.ask(key, from, now, self.fetch(backing, key, now, ended)).await
     }
@@ -113,8 +113,8 @@ impl SessionTable {
         self.judge_idle(session, now, ended).await
     }
 
-    /// Reads the sessions of a user that other gateways have opened, if there are more than `beyond` in all. Whoever
-    /// lists a user's sessions has to call this before.
+    /// Reads the sessions of a user that other gateways have opened, if there are more than `beyond` in all. To be
+    /// called before a user's sessions are listed.
     ///
     /// # Errors
     /// The store does not answer, or the table is full.
@@ -203,7 +203,7 @@ impl SessionTable {
     }
 
     /// Reads everything that the store has: what makes a start. Sessions beyond the capacity are entered too: a restart
-    /// with a lower limit signs nobody out. Returns how many there are.
+    /// with a lower limit signs no user out. Returns how many there are.
     ///
     /// # Errors
     /// The store does not answer.
@@ -256,8 +256,8 @@ impl SessionTable {
         Ok(gone.into_iter().map(|session| ended(session, EndCause::Elsewhere, End::Lost, true)).collect())
     }
 
-    /// After events were missed: confirms some of the sessions that nobody has used since, so that their connections do
-    /// not outlive them. Returns those that have ended.
+    /// After events were missed: confirms some of the sessions that have not been used since, so that their connections
+    /// do not outlive them. Returns those that have ended.
     ///
     /// # Errors
     /// The store does not answer. What is not confirmed stays so, and is not served.

@@ -24,7 +24,7 @@ const MOST_DEBTS: usize = debts::MOST + TOGETHER;
 pub(crate) type Learned = [(String, Arc<LearnedNames>)];
 
 impl SessionTable {
-    /// What the browser of a session holds that has ended is owed to it.
+    /// Notes which application cookies the browser of an ended session has still to be told to delete: the debts to it.
     pub(super) fn leave_debts(&self, session: &Session) {
         if let Some(debts) = &self.debts {
             debts.owe(&session.keys(), &session.close_vault().in_browser);
@@ -39,8 +39,8 @@ impl SessionTable {
         }
     }
 
-    /// Has the store end these sessions, and first what is owed to their browsers: so a crash in between forgets no
-    /// debt. What it does not take is given to it again.
+    /// Has the store end these sessions, and first write the cookies that their browsers have to be told to delete: so
+    /// a crash in between loses no debt. What it does not take is given to it again.
     pub(super) async fn ending<T>(
         &self,
         backing: &Backing,
@@ -75,7 +75,7 @@ impl SessionTable {
         }
     }
 
-    /// Reads what is owed to the browser that shows the key of no session: another gateway may have ended it.
+    /// Reads the debts to a browser whose key opens no session: another gateway may have ended it.
     pub(super) async fn load_debt(&self, backing: &Backing, key: &SessionKey) -> Result<(), Unavailable> {
         let Some(debts) = self.debts.as_ref().filter(|_| backing.is_shared()) else { return Ok(()) };
         let kept = backing.note(NoteKind::Debt, key.as_bytes()).await?;

@@ -66,7 +66,7 @@ impl Drop for Writer {
 
 /// What is asked of the thread.
 trait Call: Send {
-    /// Whether somebody still waits for the answer.
+    /// Whether the caller still waits for the answer.
     fn is_awaited(&self) -> bool;
     /// Does it, in a transaction. It may be done again, after the transaction was undone.
     fn work(&mut self, file: &Connection) -> rusqlite::Result<()>;
@@ -92,7 +92,7 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Call for Asked<T
 
     fn answer(self: Box<Self>, committed: bool) {
         let done = self.done.filter(|_| committed).ok_or(Unavailable);
-        // Where nobody waits any more, the answer is lost: the caller was told that it is not sure.
+        // A caller that stopped waiting was told that the outcome is unknown, so the answer may be lost.
         let _ = self.answer.send(done);
     }
 }
