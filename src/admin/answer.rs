@@ -121,7 +121,7 @@ fn matching(filter: &SessionFilter, gateway: &Gateway) -> Vec<Arc<Session>> {
     sessions
 }
 
-/// Ending every session has to be asked for in so many words.
+/// Ending every session has to be requested explicitly.
 fn selected(filter: SessionFilter) -> Result<SessionFilter, UnknownRequest> {
     if filter.is_everything() && !filter.all { Err(UnknownRequest::Everything) } else { Ok(filter) }
 }

@@ -13,7 +13,7 @@ pub(crate) const SHORTEST: usize = 8;
 /// A change that could be made, if the old password is right.
 #[derive(Debug)]
 pub(crate) struct PasswordChange {
-    /// Who wants it, with the old password.
+    /// The user, with the old password.
     pub(crate) presented: UsernamePassword,
     /// The new one.
     pub(crate) new: Password,

@@ -22,7 +22,7 @@ const CODE: usize = 22;
 /// What decides where a sign-in may lead, under one configuration.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReturnTargets<'a> {
-    /// Where people go who did not come from anywhere.
+    /// Where users are sent who did not come from another page.
     pub(crate) default: &'a ReturnTo,
     /// The origins of the gateway itself.
     pub(crate) own_origins: &'a AllowedOrigins,

@@ -43,7 +43,7 @@ pub(crate) struct SignInFlow<'a> {
 pub(crate) struct Browser<'a> {
     /// Where it is.
     pub(crate) client: ClientAddress,
-    /// What people call it.
+    /// The name under which users know it.
     pub(crate) device: Device,
     /// The own host that it signs in at, where that is not the login host.
     pub(crate) host: Option<&'a str>,

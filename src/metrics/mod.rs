@@ -58,7 +58,7 @@ impl AuditTarget {
     /// All of them.
     pub(crate) const ALL: [Self; 2] = [Self::File, Self::Webhook];
 
-    /// The word for it.
+    /// Its name as a label.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::File => "file",

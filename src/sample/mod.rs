@@ -1,8 +1,8 @@
 //! The built-in sample application: a small shop as legacy applications are. `exeunt demo` shows it, and a route
 //! with `upstream = "demo"` leads to it.
 //!
-//! It knows nothing of the gateway. It believes the `X-Forwarded-User` that it is sent, keeps a cart on the server
-//! under an HttpOnly cookie of its own, the language in a cookie that scripts may read, has its own way out at
+//! It has no code for the gateway. It trusts the `X-Forwarded-User` that it is sent, keeps a cart on the server under
+//! an HttpOnly cookie of its own, the language in a cookie that scripts may read, has its own way out at
 //! `/accounts/logout/`, and keeps connections open for live prices: whatever a logout has to deal with.
 
 mod answer;

@@ -16,8 +16,8 @@ use super::{Shop, handlers};
 
 /// Connections at the same time; more wait in the system's queue.
 const CONNECTIONS: usize = 1024;
-/// Longer than the gateway keeps an idle connection (60 s): the one who sends closes first, so that no request
-/// meets a connection that is just being closed.
+/// Longer than the gateway keeps an idle connection (60 s): the side that sends requests closes first, so that no
+/// request meets a connection that is just being closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// The largest head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;

@@ -23,7 +23,7 @@ pub(super) struct Visit<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// The user's name, if a proxy in front has sent it.
     pub(crate) user: Option<String>,
-    /// What to speak.
+    /// The language of the answer.
     pub(crate) language: ShopLanguage,
     /// What the session cookie says, known or not.
     pub(crate) visitor: Option<VisitorId>,

@@ -88,13 +88,13 @@ pub struct Applied {
 pub enum NotServed {
     /// No gateway can be built from it.
     Gateway(BuildError),
-    /// The gateway at work does not take it.
+    /// The running gateway cannot take it over.
     Reload(ReloadError),
     /// The built-in application cannot start.
     Sample(io::Error),
     /// The store does not give its sessions.
     Sessions,
-    /// Events cannot be told where they should be.
+    /// Events cannot be sent to the configured receiver.
     Audit(AuditProblem),
 }
 

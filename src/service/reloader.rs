@@ -1,4 +1,4 @@
-//! Reads the configuration and the keys of a service again, and puts them to work or says why not.
+//! Reads the configuration and the keys of a service again, and applies them or reports why it cannot.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub struct Reloader {
     start: StartValues,
     log: Log,
     clock: Clock,
-    /// What is at work. Locked during a reload, so that reloads run one after the other.
+    /// The configuration in force. Locked during a reload, so that reloads run one after the other.
     current: Mutex<Current>,
 }
 

@@ -42,7 +42,7 @@ pub struct Backing {
     /// Where ends that the store has not confirmed survive a crash.
     pending: OnceLock<Arc<PendingEnds>>,
     trust: Arc<Trust>,
-    /// What was under way has been cut, since the table could be believed last.
+    /// Requests under way have been cut since the table was last known to be current.
     has_cut: AtomicBool,
     /// The table has all that the store has, and the store has no other writer.
     is_whole: AtomicBool,
@@ -89,7 +89,7 @@ impl Backing {
         Ok(accepted)
     }
 
-    /// Whether the table may be believed at this moment.
+    /// Whether the table is known to be current at this moment.
     pub(super) fn is_trusted(&self, now: Moment) -> bool {
         self.trust.holds_at(now)
     }
@@ -99,7 +99,8 @@ impl Backing {
         !self.trust.is_for_ever()
     }
 
-    /// Whether the table could not be believed for so long that what is under way has to be cut, now and not before.
+    /// Whether requests under way have to be cut now, and not before, because the table may have been out of date for
+    /// too long.
     pub(super) fn has_to_cut(&self, now: Moment) -> bool {
         let lost = self.trust.is_lost_at(now);
         !self.has_cut.swap(lost, Ordering::Relaxed) && lost

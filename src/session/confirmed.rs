@@ -9,7 +9,7 @@ use super::sync::AtomicU32;
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(AtomicU32);
 
-/// How a session stands with the store.
+/// Whether the store has confirmed a session, or another gateway has changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// As it is here.

@@ -1,4 +1,4 @@
-//! The end of a session and the writes that are announced in its name, in one word.
+//! The end of a session and the writes that are announced in its name, in one atomic integer.
 //!
 //! An exchange announces that it is about to write a head, writes, and withdraws the announcement. Announcing adds one
 //! to the word and reads the mark in the same atomic step, so an end and a write cannot miss each other: either the

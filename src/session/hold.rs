@@ -37,7 +37,8 @@ impl Hold {
         &self.session
     }
 
-    /// Who is signed in, as it was when the exchange was registered: who is judged is who is sent on.
+    /// Who is signed in, as it was when the exchange was registered: the user who is judged is the user whose identity
+    /// is sent on.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }

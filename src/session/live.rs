@@ -49,7 +49,7 @@ impl Cut {
         self.ask(BY_SESSION, grace);
     }
 
-    /// Asks the exchange to end, because it would not be let in any more: its configuration has changed.
+    /// Asks the exchange to end, because the changed configuration would refuse it.
     pub fn signal_refused(&self, grace: Duration) {
         self.ask(BY_RULES, grace);
     }

@@ -183,7 +183,7 @@ impl Session {
         self.rare.get().map_or(0, |rare| rare.changes.load(Ordering::SeqCst))
     }
 
-    /// How it stands with the store in this epoch.
+    /// Whether the store has confirmed it in this epoch, or another gateway has changed it.
     pub(super) fn standing(&self, epoch: Epoch) -> Standing {
         self.confirmed.standing(epoch)
     }

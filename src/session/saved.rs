@@ -55,7 +55,7 @@ pub(super) fn write(
     bytes
 }
 
-/// Reads it. `None` for what no version up to this one wrote: such a session is as good as none.
+/// Reads it. `None` for what no version up to this one wrote: such a session is treated as absent.
 pub(super) fn read(user: Arc<UserKey>, about: &[u8]) -> Option<SignIn> {
     let (&FORM, json) = about.split_first()? else { return None };
     let saved: Saved = serde_json::from_slice(json).ok()?;

@@ -384,7 +384,7 @@ impl Drop for SlotReservation<'_> {
     }
 }
 
-/// Keys are SHA-256 hashes of our own random bits: their first bytes are as good a hash as any.
+/// Keys are SHA-256 hashes of the gateway's own random bits: their first bytes serve as the table's hash.
 #[derive(Default)]
 struct KeyHasher(u64);
 

@@ -1,4 +1,4 @@
-//! What becomes of each `Set-Cookie` of an application's answer.
+//! How each `Set-Cookie` of an application's answer is handled.
 
 use super::browser_cookie::BrowserCookie;
 use super::jar::Asked;
@@ -8,7 +8,7 @@ use super::set_cookie::SetCookie;
 use super::store::{Hosts, Vault};
 use crate::values::time::WallTime;
 
-/// What becomes of the cookies of an answer.
+/// How the cookies of an answer are handled.
 #[derive(Debug, Default)]
 pub(crate) struct AnswerCookies {
     /// For each line, in their order, whether the browser gets it.

@@ -10,7 +10,7 @@ use super::set_cookie::SetCookie;
 /// Deletions in one answer, in bytes: proxies in front have small buffers.
 const MOST_BYTES: usize = 3 * 1024;
 
-/// Name, path and domain: what tells one cookie of a browser from another.
+/// Name, path and domain: what identifies a cookie in a browser.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct BrowserCookie {
     pub(super) name: Box<[u8]>,
@@ -68,7 +68,7 @@ impl BrowserCookie {
 }
 
 /// The `Set-Cookie` lines that make a browser forget the first of these, and how many of them: as many as fit into one
-/// answer, and one at least. `https`: whether the browser speaks https.
+/// answer, and one at least. `https`: whether the browser uses https.
 pub(crate) fn expire(cookies: &[BrowserCookie], https: bool) -> (Vec<HeaderValue>, usize) {
     let (mut lines, mut size) = (Vec::new(), 0);
     for (told, cookie) in cookies.iter().enumerate() {

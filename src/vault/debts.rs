@@ -28,7 +28,7 @@ pub(crate) struct Debts {
     clock: Clock,
     /// Most gateways have none: then nothing is locked.
     count: AtomicUsize,
-    /// How long a debt stands, in seconds.
+    /// How long a debt is kept, in seconds.
     lifetime: AtomicU64,
     table: Mutex<Table>,
 }
@@ -81,7 +81,7 @@ impl Debts {
         Self { clock, count, lifetime, table }
     }
 
-    /// From now on debts stand this long.
+    /// From now on debts are kept this long.
     pub(crate) fn set_lifetime(&self, lifetime: Duration) {
         self.lifetime.store(lifetime.as_secs(), Ordering::Relaxed);
     }
@@ -160,7 +160,7 @@ impl Debts {
         self.clock.now().before(Duration::from_secs(self.lifetime.load(Ordering::Relaxed)))
     }
 
-    /// Does something with the table, after what stands no longer was forgotten and before what is too much is.
+    /// Makes a change to the table: expired debts are removed before it, and those over the limit after it.
     fn change<T>(&self, what: impl FnOnce(&mut Table) -> T) -> T {
         let oldest = self.oldest();
         let mut table = self.table.lock();
@@ -173,7 +173,7 @@ impl Debts {
 }
 
 impl Table {
-    /// Adds these: what was noted before the end, and what was left over from another session, stands.
+    /// Adds these: what was noted before the end, and what was left over from another session, is kept.
     fn owe(&mut self, key: SessionKey, at: Moment, more: &[(Box<str>, Vec<BrowserCookie>)]) {
         let mut hosts = self.by_key.get(&key).map(|debt| debt.hosts.clone()).unwrap_or_default();
         for (host, cookies) in more {

@@ -19,7 +19,7 @@ pub(crate) enum Change {
     /// Nothing.
     #[default]
     Nothing,
-    /// Only that a cookie lives longer.
+    /// Only that the lifetime of a cookie was extended.
     Prolonged,
     /// A name or a value.
     Changed,
@@ -47,7 +47,7 @@ struct Entry {
 pub(crate) struct Asked<'a> {
     /// The canonical path.
     pub(crate) path: &'a [u8],
-    /// Whether browsers speak https.
+    /// Whether browsers use https.
     pub(crate) https: bool,
     /// Whether a page of another site made it.
     pub(crate) cross_site: bool,

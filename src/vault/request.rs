@@ -20,7 +20,7 @@ pub(crate) struct RouteCookies<'a> {
     pub(crate) learned: &'a LearnedNames,
 }
 
-/// What becomes of a request's cookies.
+/// How a request's cookies are handled.
 #[derive(Debug, Default)]
 pub(crate) struct RequestCookies {
     /// The line that the application gets, empty for none; `None` where the browser's goes on as it came.
@@ -29,7 +29,7 @@ pub(crate) struct RequestCookies {
     pub(crate) expire: Vec<BrowserCookie>,
 }
 
-/// What becomes of one pair of the browser's.
+/// How one pair of the browser's is handled.
 enum Pair {
     Passes,
     Withheld,
@@ -85,7 +85,7 @@ pub(crate) fn withhold(owed: &[BrowserCookie], browsers: &[u8]) -> Option<Vec<u8
 }
 
 impl LastJar {
-    /// The `Cookie` line of a request: those pairs of the browser about which it has a say, then those of the jar.
+    /// The `Cookie` line of a request: the browser's pairs for cookies that it keeps itself, then those of the jar.
     pub(crate) fn line(&self, asked: Asked<'_>, route: RouteCookies<'_>, browsers: &[u8]) -> Vec<u8> {
         let has_a_say = |name: &[u8]| {
             !self.jar.has(name) && (route.rules.is_of_browser(name) || route.learned.path_of(name).is_none())

@@ -85,7 +85,7 @@ fn any(patterns: &[NamePattern], name: &[u8]) -> bool {
 }
 
 impl CookieRules {
-    /// Where a cookie of a session is kept. `https`: whether browsers speak https.
+    /// Where a cookie of a session is kept. `https`: whether browsers use https.
     pub(super) fn destination(&self, cookie: &SetCookie<'_>, https: bool) -> Destination {
         if any(&self.keep, cookie.name) {
             return Destination::Kept;
@@ -101,7 +101,7 @@ impl CookieRules {
         if eligible { Destination::Vault } else { Destination::Browser }
     }
 
-    /// Whether the browser has a say about a cookie of this name.
+    /// Whether the browser may set a cookie of this name.
     pub(super) fn is_of_browser(&self, name: &[u8]) -> bool {
         self.mode != AppCookies::Vault || any(&self.keep, name) || any(&self.browser, name)
     }

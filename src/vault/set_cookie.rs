@@ -52,7 +52,7 @@ impl<'a> SetCookie<'a> {
         Some(cookie)
     }
 
-    /// Of an attribute that stands twice the last one counts.
+    /// If an attribute is given twice the last one counts.
     fn take(&mut self, attribute: &[u8], value: &'a [u8]) {
         match attribute {
             b"path" => self.path = value.starts_with(b"/").then_some(value),
@@ -110,7 +110,7 @@ fn split(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
 }
 
-/// A number of seconds. More than fits is as good as for ever.
+/// A number of seconds. A number too large to represent becomes the largest, or the smallest, that can be.
 fn seconds(value: &[u8]) -> Option<i64> {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {

@@ -74,7 +74,8 @@ pub(crate) struct Closed {
 }
 
 impl Vault {
-    /// Forgets the jars of a session whose end mark is set. Nothing enters them from now on. Every call tells the same.
+    /// Forgets the jars of a session whose end mark is set. Nothing enters them from now on. Further calls return the
+    /// same.
     pub(crate) fn close(&self) -> Closed {
         let mut hosts = self.hosts.lock();
         hosts.is_closed = true;

@@ -61,7 +61,7 @@ impl FaultyStore {
         })
     }
 
-    /// Loses the events that were not fetched yet, and tells that it did.
+    /// Loses the events that were not fetched yet, and reports the loss.
     pub(crate) fn lose_events(&self) {
         self.store.lose_events();
     }

@@ -68,7 +68,7 @@ impl MemoryStore {
         Self::joined(Arc::clone(&self.shared))
     }
 
-    /// Loses the events that were not fetched yet, and tells that it did.
+    /// Loses the events that were not fetched yet, and reports the loss.
     pub(crate) fn lose_events(&self) {
         let mut events = self.events.try_lock().unwrap();
         while events.try_recv().is_ok() {}

@@ -103,7 +103,7 @@ pub enum StoreEvent {
     Gap,
 }
 
-/// Where a reading of the whole store stands. Only the store that made it reads it.
+/// The position of a reading of the whole store. Only the store that made it reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(pub(crate) Vec<u8>);
 
@@ -208,7 +208,7 @@ pub trait SessionStore: Send + Sync + std::fmt::Debug {
     /// other replicas it never returns. Called by a single task.
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable>;
 
-    /// Until when a table over this store may be believed. Asked for once.
+    /// Until when a table over this store is known to be current. Asked for once.
     fn trust(&self) -> Arc<Trust>;
 
     /// How long an end may take to be confirmed: where gateways share the store, all of them have to know.

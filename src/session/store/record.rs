@@ -1,4 +1,4 @@
-//! A session as stores keep it: bytes and wall-clock times, nothing that lives.
+//! A session as stores keep it: bytes and wall-clock times, without run-time state.
 
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;

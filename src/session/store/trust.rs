@@ -1,6 +1,6 @@
-//! Until when a table may be believed without asking its store.
+//! Until when a table may be used without asking its store.
 //!
-//! A store that others write to as well has to learn in time what they ended. While it cannot be sure of that, the
+//! A store with further writers has to learn in time which sessions they ended. While it cannot be sure of that, the
 //! table opens nothing: requests of sessions are answered with 503, until the store trusts its connection again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use crate::values::time::Moment;
 
-/// The moment from which on the table may not be believed any more. The store moves it, every request reads it.
+/// The moment from which on the table may be out of date. The store moves it, every request reads it.
 #[derive(Debug)]
 pub struct Trust {
     until: AtomicU64,
-    /// What is under way may go on for so long after that.
+    /// How long after that requests under way may go on.
     grace: Duration,
 }
 
@@ -22,14 +22,15 @@ impl Trust {
         Self { until: AtomicU64::new(u64::MAX), grace: Duration::ZERO }
     }
 
-    /// Of a store that has not heard of the others yet.
-    /// Connections that are under way are cut this long after the trust has ended.
+    /// Of a store that has not received the events of other writers yet. Connections that are under way are cut this
+    /// long after the trust has ended.
     #[cfg_attr(not(any(test, feature = "engine")), expect(dead_code, reason = "no store that gateways share"))]
     pub(crate) const fn not_yet(grace: Duration) -> Self {
         Self { until: AtomicU64::new(0), grace }
     }
 
-    /// The table may be believed before this moment, and not from it on. It can also be an earlier one than before.
+    /// The table may be used before this moment, and not from it on. The moment may also be earlier than the one
+    /// before.
     #[cfg_attr(not(any(test, feature = "engine")), expect(dead_code, reason = "no store that gateways share"))]
     pub(crate) fn set_until(&self, until: Moment) {
         self.until.store(until.millis(), Ordering::Release);
@@ -40,12 +41,12 @@ impl Trust {
         self.until.load(Ordering::Acquire) == u64::MAX
     }
 
-    /// Whether the table may be believed at this moment.
+    /// Whether the table may be used at this moment.
     pub(crate) fn holds_at(&self, now: Moment) -> bool {
         now.millis() < self.until.load(Ordering::Acquire)
     }
 
-    /// Whether it has ended so long ago that nothing may go on that began before.
+    /// Whether the trust ended so long ago that requests from before it ended have to be cut.
     pub(crate) fn is_lost_at(&self, now: Moment) -> bool {
         !self.holds_at(now.before(self.grace))
     }

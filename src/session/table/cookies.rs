@@ -33,7 +33,8 @@ impl Drop for Unsaved<'_> {
 }
 
 impl SessionTable {
-    /// Whether cookies of applications have changed that the store does not know. That one lives longer does not count.
+    /// Whether cookies of applications have changed that the store does not know. A longer lifetime alone does not
+    /// count.
     pub(crate) fn has_unsaved_cookies(&self, session: &Session) -> bool {
         self.backing.is_some() && session.vault().is_some_and(|vault| vault.change() == Change::Changed)
     }

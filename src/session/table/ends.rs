@@ -196,7 +196,8 @@ impl SessionTable {
         all
     }
 
-    /// Takes the keys of sessions that the table has, believed or not, out of these, and answers the sessions.
+    /// Takes the keys of sessions that the table has, even if it may be out of date, out of these, and returns the
+    /// sessions.
     pub(crate) fn take_entered(&self, keys: &mut Vec<SessionKey>) -> Vec<Arc<Session>> {
         let mut entered = Vec::new();
         keys.retain(|key| {
@@ -272,7 +273,8 @@ impl SessionTable {
 
     /// Takes a session out that the store has ended.
     pub(super) fn take_out(&self, backing: &Backing, name: &SessionKey, cause: EndCause) -> Option<Arc<Session>> {
-        // Noted first: an old record that is entered after this is seen to be dead, one entered before is found here.
+        // Noted first: an old record that is entered after this is recognised as ended, one entered before is found
+        // here.
         backing.dead.ended_elsewhere(*name);
         let session = self.by_key.get(name).map(|entry| Arc::clone(entry.value()))?;
         session.mark_alone(cause).then(|| self.remove(&session));
@@ -306,7 +308,7 @@ pub(super) async fn wait_for_writes(ended: &[Arc<Session>]) {
         }
     };
     if awaited() {
-        // The end goes on in any case, and its receipt tells.
+        // The end goes on in any case, and its receipt lists writes that are still under way.
         let _ = timeout(PATIENCE, all_quiet).await;
     }
 }

@@ -38,7 +38,7 @@ impl SessionTable {
     /// are ended and returned in `ended`.
     ///
     /// # Errors
-    /// The store does not answer, the table may not be believed, or too much is asked of the store at this moment.
+    /// The store does not answer, the table may be out of date, or the store has too many requests at this moment.
     /// Nothing is known about the key.
     pub(crate) async fn load(
         &self,

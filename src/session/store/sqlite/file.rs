@@ -1,4 +1,4 @@
-//! Opening the file: what it has to be, and what an operator is told where it is not.
+//! Opening the file: what it must be, and the messages to the operator if it is not.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::notes;
 use super::records::{SCHEMA, UPGRADES, VERSION};
 
-/// What tells our files from others of SQLite (`application_id`): "Exnt".
+/// The `application_id` that marks SQLite files of this program: "Exnt".
 const APPLICATION: i64 = 0x4578_6e74;
 
 /// How long a write waits for an operator who reads or copies the file.
@@ -54,7 +54,7 @@ impl StoreProblem {
         Self::with(path, &format!("is damaged ({how})"), &help)
     }
 
-    /// What SQLite says, in an operator's words.
+    /// An error of SQLite, in terms that an operator knows.
     pub(super) fn of(path: &Path, error: &Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::damaged(path, error),
@@ -91,7 +91,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, StoreProblem> {
     let connection = Connection::open_with_flags(path, flags).map_err(problem)?;
     connection.busy_timeout(PATIENCE).map_err(problem)?;
     connection.set_prepared_statement_cache_capacity(32);
-    // Where it cannot be written, SQLite opens it for reading without a word.
+    // Where it cannot be written, SQLite opens it read-only and reports no error.
     if connection.is_readonly("main").map_err(problem)? {
         return Err(StoreProblem::with(path, "cannot be written: it is read-only", WRITABLE));
     }

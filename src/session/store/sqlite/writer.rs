@@ -100,7 +100,8 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Call for Asked<T
 fn work_off(mut file: Connection, mut waiting: mpsc::Receiver<Box<dyn Call>>, errors: &Mutex<Option<Error>>) {
     let mut calls = Vec::with_capacity(TOGETHER);
     while waiting.blocking_recv_many(&mut calls, TOGETHER) > 0 {
-        // Its caller was told that it is not confirmed and asks again: what waited too long is not done twice.
+        // Its caller was told that it is not confirmed, and retries. Leaving out calls that waited too long avoids
+        // doing them twice.
         calls.retain(|call| call.is_awaited());
         if commit(&mut file, &mut calls).is_ok() {
             calls.drain(..).for_each(|call| call.answer(true));
