@@ -18,7 +18,7 @@ const MAX_ANSWER: usize = 1024 * 1024 * 1024;
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why there is no response.
+/// Why the admin socket gave no response.
 #[derive(Debug)]
 pub enum NoAnswer {
     /// Nothing listens there, or it refuses this user.

@@ -16,7 +16,7 @@ use crate::gateway::Gateway;
 use crate::proxy::unix_socket::{self, SocketFile};
 use crate::values::reply::Reply;
 
-/// What a fault of the program is answered with.
+/// The answer to an internal error of the program.
 const FAULT: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 
 /// The bound socket. Its file goes with it.

@@ -1,4 +1,4 @@
-//! What is under way when the configuration changes is judged again, by the new one.
+//! Requests under way when the configuration changes are judged again, by the new one.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

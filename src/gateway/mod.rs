@@ -82,7 +82,7 @@ pub struct GatewayParts {
     pub upstreams: Arc<Upstreams>,
 }
 
-/// Why there is no gateway for a configuration.
+/// Why no gateway can be built from a configuration.
 #[derive(Debug)]
 pub enum BuildError {
     /// The gateway's own pages cannot be shown.
@@ -114,7 +114,7 @@ pub struct Gateway {
     generation: AtomicU64,
     /// Sessions on their way to another own host.
     hand_overs: HandOvers,
-    /// How much was refused that was under way.
+    /// How many requests under way were refused after a reload.
     refused_again: AtomicUsize,
 }
 

@@ -1,4 +1,4 @@
-//! A sign-out: what it ends, what applications hear of it, and what the browser has to forget.
+//! A sign-out: what it ends, what applications receive of it, and what the browser has to delete.
 
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl SignInOutRequest {
         }
     }
 
-    /// What applications hear of a logout, where there are any that are asked to sign out.
+    /// What applications receive of a logout, if any of them is asked to sign out.
     fn for_applications(&self) -> Option<Arc<BrowserRequest>> {
         let mut request = self.leaving.clone()?;
         if let Some(left) = withhold(&self.owed.cookies, &request.cookies.0) {

@@ -55,7 +55,7 @@ pub(super) enum OwnName {
 }
 
 impl SessionCookie {
-    /// The cookie `base`: with the prefix `__Host-` and `Secure` where browsers speak https.
+    /// The cookie `base`: with the prefix `__Host-` and `Secure` where browsers use https.
     pub fn new(base: &str, scheme: Scheme, same_site: SameSite) -> Self {
         let secure = scheme == Scheme::Https;
         let name = |base: &str| if secure { format!("__Host-{base}") } else { base.to_owned() };
@@ -237,7 +237,7 @@ fn spellings(base: &str) -> BTreeSet<String> {
 }
 
 fn header_value(cookie: &Cookie<'_>) -> HeaderValue {
-    // Cookie names are checked by the configuration, and our values are base64url.
+    // Cookie names are checked by the configuration, and the gateway's values are base64url.
     HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static("invalid=; Max-Age=0"))
 }
 

@@ -18,7 +18,8 @@ use crate::values::session_id::SessionKey;
 pub struct NamedSession {
     /// Its key.
     pub key: SessionKey,
-    /// Whether it stands under the one name that opens sessions. Under any other spelling of our name it only ends.
+    /// Whether it stands under the one name that opens sessions. Under any other spelling of the name the session can
+    /// only be ended.
     pub opens: bool,
 }
 
@@ -51,13 +52,13 @@ impl OwnCookies {
         self.first.into_iter().chain(self.further.iter().copied())
     }
 
-    /// Whether there is a cookie under any spelling of our name.
+    /// Whether there is a cookie under any spelling of the gateway's name.
     pub fn has_session_cookie(&self) -> bool {
         self.presented
     }
 
-    /// Whether something stands under the name that opens sessions which is not the one value that we set: it should
-    /// go from the browser.
+    /// Whether something stands under the name that opens sessions which is not the one value that the gateway set: it
+    /// should go from the browser.
     pub fn has_unusable(&self) -> bool {
         let mut opening = self.named().filter(|named| named.opens);
         let first = opening.next();
@@ -188,7 +189,7 @@ mod tests {
         cookie().read(&headers)
     }
 
-    /// A value that could be ours, and the session that it names.
+    /// A value that the gateway could have set, and the session that it names.
     fn value() -> (String, SessionKey) {
         let id = SessionId::generate().unwrap();
         (id.cookie_value(), id.key())

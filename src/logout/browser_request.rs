@@ -1,18 +1,18 @@
-//! A browser's request to sign out, as far as the applications that are called hear of it.
+//! A browser's request to sign out, as far as it is passed to the applications that are called.
 
 use std::fmt;
 
 use crate::values::client_address::ClientAddress;
 use crate::values::origin::Scheme;
 
-/// A browser's request to sign out, as far as applications hear of it.
+/// A browser's request to sign out, as far as it is passed to applications.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BrowserRequest {
     /// The own host that it came to.
     pub(crate) host: Box<str>,
     /// Its `Host`, as the browser wrote it.
     pub(crate) authority: Box<str>,
-    /// What the browser speaks.
+    /// The scheme of its address, as the browser sees it.
     pub(crate) scheme: Scheme,
     /// Where it came from.
     pub(crate) client: ClientAddress,

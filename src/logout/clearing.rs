@@ -24,7 +24,7 @@ const ADDRESS: &str = "/.exeunt/clear";
 pub(super) const MOST_STOPS: usize = 8;
 /// How long a way may take.
 const LIFE: Duration = Duration::from_secs(120);
-/// Stands between the parts of a list of stops, and in none of them.
+/// Separates the parts of a list of stops; no part contains it.
 const BETWEEN: char = '~';
 
 /// A host, and the code for the cookie that the browser has from it.
@@ -145,7 +145,7 @@ impl Way {
     }
 }
 
-/// What the code of a stop vouches for.
+/// What the code of a stop authenticates.
 fn stop_parts<'a>(key: &'a SessionKey, host: &'a str, until: &'a [u8; 8]) -> [&'a [u8]; 3] {
     [key.as_bytes(), host.as_bytes(), until]
 }

@@ -24,7 +24,7 @@ pub struct Gauges {
     pub sessions: usize,
     /// Open client connections.
     pub connections: usize,
-    /// Whether the session table may be used: not where its store has not been heard of for too long.
+    /// Whether the session table may be used: not if its store has not answered for too long.
     pub store_trusted: bool,
     /// Bytes that wait for the audit file.
     pub audit_file_waiting: usize,

@@ -212,7 +212,7 @@ async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure
     if failure.is_the_upstreams() {
         tracing::warn!(?failure, "an exchange failed");
     } else {
-        // Nothing that clients can do fills the log: the access line tells it.
+        // What clients can cause is only in the access line, so that they cannot fill the log.
         tracing::debug!(?failure, "an exchange failed");
     }
     client.connection().answer_came();

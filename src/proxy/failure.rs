@@ -3,7 +3,7 @@
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
 
-/// Why there is no response from the application, or only an incomplete one.
+/// Why the application's response is missing or incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExchangeFailure {
     /// No connection: refused, no route, no address, no TLS, or not within `connect_timeout`.
@@ -49,7 +49,8 @@ impl ExchangeFailure {
         }
     }
 
-    /// Whether the operator should hear of it. Nothing that clients can do fills the log: the access line tells it.
+    /// Whether it is logged for the operator. What clients can cause is only in the access line, so that they cannot
+    /// fill the log.
     pub(super) fn is_the_upstreams(self) -> bool {
         matches!(self, Self::Unreachable | Self::Lost | Self::Broken | Self::TooSlow)
     }

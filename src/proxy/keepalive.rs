@@ -1,4 +1,4 @@
-//! TCP keep-alive, towards clients and upstreams: a peer that vanished without a word, or whose connection a firewall
+//! TCP keep-alive, towards clients and upstreams: a peer that vanished without closing, or whose connection a firewall
 //! has forgotten, is noticed after two minutes, however long a silence is allowed.
 
 use std::time::Duration;

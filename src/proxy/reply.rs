@@ -1,4 +1,4 @@
-//! The one way out for the head of an answer, and answers of our own.
+//! The one way out for the head of an answer, and the gateway's own answers.
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -37,7 +37,7 @@ pub(super) fn put_head(
     keeps
 }
 
-/// Writes an answer of our own.
+/// Writes one of the gateway's own answers.
 pub(super) async fn answer(client: &mut Client, request: &Request, reply: Reply) -> ExchangeOutcome {
     client.record.iter_mut().for_each(|record| record.note_reply(&reply));
     client.pass_over_body();

@@ -71,7 +71,7 @@ impl Request {
         self.framing == SentFraming::Nothing && !self.is_old && matches!(self.method, Method::GET | Method::HEAD)
     }
 
-    /// The version of HTTP that its client speaks.
+    /// The version of HTTP that its client uses.
     pub(super) fn version(&self) -> Version {
         if self.is_old { Version::HTTP_10 } else { Version::HTTP_11 }
     }

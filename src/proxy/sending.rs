@@ -21,7 +21,7 @@ use crate::values::reason::Reason;
 pub(super) struct Sending {
     bytes: BytesMut,
     written: usize,
-    /// Of what was written, nothing waits on our side of the socket.
+    /// Of what was written, nothing waits on the gateway's side of the socket.
     flushed: bool,
     /// The length of the head.
     head: usize,
@@ -47,7 +47,7 @@ const MOST_KEPT: usize = 64 * 1024;
 
 impl Sending {
     /// The request as the application gets it: the client's lines without those that concern its connection alone, then
-    /// edited by the permit, so that nothing which a client nominates removes what we say.
+    /// edited by the permit, so that nothing which a client nominates removes what the gateway adds.
     pub(super) fn new(client: &mut Client, request: &Request, forward: &Forward, is_socket: bool) -> Self {
         let target = forward.target().unwrap_or_else(|| request.target());
         let method = request.method().as_str().as_bytes();

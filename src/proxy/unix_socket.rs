@@ -1,4 +1,4 @@
-//! Binding a unix socket: with the mode that we choose, in the place of a leftover, and gone with its listener.
+//! Binding a unix socket: with a chosen mode, replacing one that was left over, and removed with its listener.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, access};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-/// Connections that the system keeps for us until they are accepted.
+/// Connections that the system queues until they are accepted.
 pub(crate) const BACKLOG: i32 = 4096;
 
 /// Binds a socket at a path, for its owner and, with this mode, a group. To be called within a tokio runtime.
@@ -79,7 +79,7 @@ fn staging_path(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(format!(".{:08x}", u32::from_ne_bytes(random))))
 }
 
-/// The file of a unix socket, removed when dropped if it is still the one that we made.
+/// The file of a unix socket, removed when dropped if it is still the one that was made here.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,

@@ -19,7 +19,7 @@ use super::keepalive;
 use super::transport::Transport;
 use crate::routes::endpoint::EndpointAddress;
 
-/// Why there is no connection.
+/// Why no connection could be made.
 pub(super) type ConnectError = Box<dyn Error + Send + Sync>;
 
 /// A connection to an upstream.

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::http1::header_edits::put_line;
 
-/// How a body is framed. There is one way for each message, and it is ours.
+/// How a body is framed. Each message has one framing, chosen by the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SentFraming {
     /// There is none, and nothing is said about one.

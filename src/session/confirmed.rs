@@ -1,4 +1,4 @@
-//! What the store was last heard of one session: whether it is still there, and whether it is as it is here.
+//! What the store last reported of one session: whether it still exists, and whether it is the same as here.
 
 use std::sync::atomic::Ordering;
 

@@ -42,7 +42,7 @@ impl Owed {
     }
 }
 
-/// Where an end stands with the store.
+/// How far the store has confirmed an end.
 #[derive(Debug)]
 enum Pending {
     /// It is being asked.
@@ -151,7 +151,7 @@ impl Dead {
     }
 
     /// Up to this many ends that the store has not confirmed, to be retried: each must then be confirmed or marked as
-    /// owed.
+    /// pending again.
     pub(super) fn take_owed(&self, most: usize) -> Vec<Owed> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();

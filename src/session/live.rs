@@ -1,4 +1,4 @@
-//! What is under way in a session's name, and how its end reaches it.
+//! The exchanges of a session that are under way, and how the session's end reaches them.
 //!
 //! Two places write here: the exchange that begins or finishes, and the end of the session. Both take the
 //! session's own short lock, and neither waits while it is held. Correctness does not rest on the list: an

@@ -179,7 +179,7 @@ impl SessionTable {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether sessions may be looked up: not where the store has not been heard of for too long.
+    /// Whether sessions may be looked up: not if the store has not answered for too long.
     pub(crate) fn is_trusted(&self, now: Moment) -> bool {
         self.backing.as_ref().is_none_or(|backing| backing.is_trusted(now))
     }

@@ -21,7 +21,7 @@ const LONGEST_PATH: usize = 512;
 pub(crate) struct LearnedNames {
     /// Most pools have few, and many none: then nothing is locked.
     count: AtomicUsize,
-    /// In order: with so few names that is found sooner than hashed.
+    /// Sorted: with so few names a search is faster than hashing.
     paths: Mutex<BTreeMap<Box<[u8]>, Box<[u8]>>>,
     /// Whether a store lacks some of them.
     unsaved: AtomicBool,

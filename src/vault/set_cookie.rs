@@ -8,7 +8,7 @@ use crate::values::time::WallTime;
 /// What `SameSite` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum SameSite {
-    /// Nothing, `Lax`, or a word that browsers do not know.
+    /// Nothing, `Lax`, or a value that browsers do not know.
     #[default]
     Usual,
     Strict,

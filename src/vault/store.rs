@@ -351,7 +351,7 @@ impl HostCookies {
         let is_new = !self.told.iter().any(|told| **told == *name) && self.told.len() < MOST_REMEMBERED;
         if is_new {
             self.told.push(name.into());
-            // Twice is no harm: that may be written with the next change.
+            // Telling it twice is harmless, so this may be written with the next change.
             self.change = self.change.max(Change::Prolonged);
         }
         is_new

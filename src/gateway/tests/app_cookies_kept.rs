@@ -1,4 +1,4 @@
-//! What is known of the cookies of applications when the gateway has started anew: what browsers hold of ended
+//! What is known of the cookies of applications when the gateway has been restarted: what browsers hold of ended
 //! sessions, and which names no browser has a say about.
 
 use super::app_cookies::{Browser, SESSION, alice};

@@ -22,7 +22,7 @@ async fn grafana_has_a_readable_twin_and_a_socket() {
     assert!(!browser.has("grafana_session_expiry"));
 }
 
-/// Jenkins and Django remember a user for weeks: the cookie ends with the session all the same.
+/// Jenkins and Django remember a user for weeks: the cookie ends with the session nevertheless.
 #[tokio::test]
 async fn what_remembers_a_user_for_weeks_ends_with_the_session() {
     let harness = harness();

@@ -1,4 +1,5 @@
-//! A logout makes a browser forget what it stores for every host of the session, and nobody else's browser anything.
+//! A logout makes a browser forget what it stores for every host of the session, and makes no other browser forget
+//! anything.
 
 use super::hand_over::{ALICE, BLOG, Browser, LOGIN, SHOP, Shown, on_three_hosts};
 use super::*;
@@ -92,7 +93,7 @@ async fn the_browser_that_was_led_back_sends_its_tabs_away_and_no_other() {
         let expired = page.headers.iter().any(|(_, line)| line.to_str().unwrap().starts_with("exeunt-left=;"));
         assert_eq!(expired, closes, "{who}: once");
     }
-    // Neither where nobody asked for it, nor where the logout leads elsewhere or straight to the page.
+    // Neither where it is not configured, nor where the logout leads elsewhere or straight to the page.
     let usual = clearing();
     let mut browser = everywhere(&usual).await;
     browser.step(&usual, "POST", BYE, "").await;
@@ -112,7 +113,7 @@ async fn the_receipt_tells_what_became_of_the_data_of_each_host() {
     let mut browser = everywhere(&harness).await;
     let out = browser.step(&harness, "POST", BYE, "").await;
     assert!(out.text().contains("is cleared next") && out.text().contains("shop.test: not visited yet"), "{out:?}");
-    // Somebody has signed in at the shop again meanwhile.
+    // A user has signed in at the shop again meanwhile.
     let mut url = first_stop(&out);
     let bob = harness.ask("POST", "/login", &["Host: shop.test", FORM], "username=bob&password=wonder+land").await;
     let both = format!("{}; {}", browser.line(SHOP), cookie_line(&bob).strip_prefix("Cookie: ").unwrap());
@@ -148,7 +149,7 @@ async fn the_receipt_tells_what_became_of_the_data_of_each_host() {
     assert_eq!([told(SHOP, "kept"), told(SHOP, "not_visited"), told(BLOG, "not_visited")], [1, 1, 1], "{lines}");
 }
 
-/// The link of a stranger's own logout, and what else leads to a stop.
+/// The link of an attacker's own logout, and what else leads to a stop.
 #[tokio::test]
 async fn a_stop_clears_nothing_of_anybody_else() {
     let harness = clearing();

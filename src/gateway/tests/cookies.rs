@@ -17,7 +17,7 @@ fn dead() -> String {
     format!("exeunt={}", SessionId::generate().unwrap().cookie_value())
 }
 
-/// Lines as browsers and clients send them where something else stands beside our cookie.
+/// Lines as browsers and clients send them where there are others beside the gateway's cookie.
 fn with_strays(own: &str) -> Vec<String> {
     let value = own.split('=').nth(1).unwrap();
     let quoted = format!("exeunt=\"{value}\"");

@@ -1,4 +1,4 @@
-//! One session on several own hosts: a browser that is sent from host to host, and what strangers try on the way.
+//! One session on several own hosts: a browser that is sent from host to host, and what attackers try on the way.
 
 use std::collections::BTreeMap;
 
@@ -196,7 +196,7 @@ async fn a_code_opens_nothing_for_anybody_else() {
         assert!(matches!(alice.go(&harness, "POST", "http://app.test/login", ALICE).await, Shown::Application));
         let code = alice.code(&harness, "http://shop.test/x").await;
         let mut thief = Browser::default();
-        // A stranger has a hop of their own.
+        // An attacker has a hop of their own.
         let _ = thief.visit(&harness, "http://shop.test/x").await;
         let tried = match attack {
             "replay" => {
@@ -227,7 +227,7 @@ async fn a_code_opens_nothing_for_anybody_else() {
     }
 }
 
-/// A page of a stranger leads a browser to a code of the stranger's own session.
+/// An attacker's page leads a browser to a code of the attacker's own session.
 #[tokio::test]
 async fn nobody_gives_their_own_session_to_another_browser() {
     let harness = several();
@@ -264,7 +264,7 @@ async fn the_way_leads_nowhere_else() {
             assert!(alice.way.iter().all(own) && !shown.text().contains("evil"), "{url}: {:?} {shown:?}", alice.way);
         }
     }
-    // A host that is none of ours is asked for nothing, and a page of the login host needs no code.
+    // No code is made for a host that is not the gateway's, nor for a page of the login host.
     for next in ["https://other.test/", "http://app.test/x", "/x"] {
         let url = format!("/login?hop={hop}&next={next}");
         let reply = harness.ask("GET", &url, &[BROWSER, &alice.line(LOGIN)], "").await;

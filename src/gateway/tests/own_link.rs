@@ -55,7 +55,7 @@ async fn of_two_that_were_judged_alive_one_leaves() {
     assert!(!harness.is_signed_in(&alice));
 }
 
-/// It would leave in the name of a session that somebody else has ended.
+/// It would leave in the name of a session that another request has ended.
 #[tokio::test]
 async fn what_was_judged_before_another_end_does_not_leave() {
     let (harness, sent) = with_link();

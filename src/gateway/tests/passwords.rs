@@ -159,7 +159,7 @@ async fn the_page_is_shown_and_linked_where_it_can_do_something() {
     let done = harness.ask("POST", PAGE, &[FORM, BROWSER, &own], CHANGE).await;
     assert!(text(&done).contains("Your password is changed") && text(&done).contains("nowhere else"));
 
-    // Somebody who is in no file, and a file that is gone with its folder.
+    // A user who is in no file, and a file that is gone with its folder.
     let stranger = harness.session_of("bob").await;
     assert!(text(&page(&[&stranger]).await).contains("cannot be changed here") && !linked(&stranger).await);
     let reply = harness.ask("POST", PAGE, &[FORM, &stranger], CHANGE).await;

@@ -1,4 +1,4 @@
-//! Another configuration for a gateway that is at work.
+//! Another configuration for a running gateway.
 
 use std::sync::LazyLock;
 
@@ -20,7 +20,7 @@ fn file(text: &str) -> Arc<Users> {
     Arc::new(Users::parse("users.toml".as_ref(), text).unwrap())
 }
 
-/// alice in her group, and nobody else.
+/// alice in her group, and no other user.
 fn alice() -> Arc<Users> {
     file(&user("alice", &HASHES[0], "groups = [\"staff\"]"))
 }

@@ -90,7 +90,7 @@ fn chains() -> impl Iterator<Item = Vec<Habit>> {
     of_one.chain(three)
 }
 
-/// Whether a program that takes this for the path would be somewhere else than where we looked.
+/// Whether a program that takes this for the path would use another path than the one that was checked.
 fn is_elsewhere(path: &str) -> bool {
     let path = path.trim_end_matches('/');
     let below = |own: &str| path == own || path.starts_with(&format!("{own}/"));

@@ -112,7 +112,7 @@ async fn nobody_is_let_in_or_signed_out_by_a_passing_error() {
     }
 }
 
-/// A sign-in ends the session before it in the same browser: not while nobody can tell which that is.
+/// A sign-in ends the session before it in the same browser: not while it is unknown which that is.
 #[tokio::test(start_paused = true)]
 async fn a_sign_in_that_cannot_end_the_session_before_it_is_refused() {
     let (first, second, store) = two();

@@ -298,7 +298,7 @@ async fn all_pages_have_every_session(store: &dyn SessionStore) {
     }
 }
 
-/// Everything that the other did, in order, and nothing of one's own.
+/// Everything that the other did, in order, and none of the store's own changes.
 async fn replicas_are_told(store: &dyn SessionStore, replica: &dyn SessionStore) {
     caught_up(replica, store).await;
     caught_up(store, replica).await;

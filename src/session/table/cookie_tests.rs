@@ -1,4 +1,5 @@
-//! The application cookies of sessions in a store: what was answered is there after a crash, and nobody else reads it.
+//! The application cookies of sessions in a store: what was answered is there after a crash, and no other session reads
+//! it.
 
 use futures_util::FutureExt;
 
@@ -104,7 +105,7 @@ async fn the_store_sees_no_cookie_and_another_key_opens_no_session() {
     for clear in [b"secret-1".as_slice(), b"sid", HOST.as_bytes()] {
         assert!(!jar.windows(clear.len()).any(|bytes| bytes == clear));
     }
-    // Without its jar, or with that of somebody else, a session would be another one to the application.
+    // Without its jar, or with that of another session, a session would be another one to the application.
     let backing = table.backing.as_ref().unwrap();
     let moved = Record { jar: jar.clone(), version: 1, ..record_of(&store, &other).await };
     let restored = |record: &Record| backing.restored(record, Arc::new(record.user.clone()), backing.epoch());
@@ -142,7 +143,7 @@ async fn a_save_that_is_given_up_is_repeated() {
     assert!(table.save_cookies(&session).now_or_never().is_none());
     assert!(table.has_unsaved_cookies(&session));
     store.becomes(Mood::Sound);
-    // It was done all the same: the next version is another one than the vault knows.
+    // It was done nevertheless: the next version is another one than the vault knows.
     assert_eq!(record_of(&store, &session).await.version, 1);
     set(&session, &["sid=2; HttpOnly; Path=/"]);
     table.save_cookies(&session).await;

@@ -52,7 +52,7 @@ struct Stage {
     known: AtomicBool,
     /// A sign-out has been answered.
     answered: AtomicBool,
-    /// Ends that somebody has to report.
+    /// Ends that a caller has to report.
     won: AtomicUsize,
 }
 
@@ -181,7 +181,7 @@ fn an_end_reaches_every_request_and_is_reported_once() {
     });
 }
 
-/// A connection that has gone on to somebody else's request is not cut by the end of the session before.
+/// A connection that has gone on to another user's request is not cut by the end of the session before.
 #[test]
 fn an_end_cuts_nobody_elses_request() {
     explore(|| {
@@ -289,8 +289,8 @@ fn of_two_gateways_one_reports_the_end() {
     });
 }
 
-/// Another gateway ends a session that this one knows, or is loading. From the moment on that it has heard of it,
-/// nobody gets in.
+/// Another gateway ends a session that this one knows, or is loading. From the moment it learns of the end, no request
+/// gets in.
 #[test]
 fn what_ended_elsewhere_is_over_as_soon_as_that_is_known() {
     explore(|| {

@@ -324,8 +324,8 @@ impl SessionTable {
         }
     }
 
-    /// Cuts what is under way in the name of sessions, where the store has not been heard of for so long that they may
-    /// have ended elsewhere. None of them is ended by that. Returns how many connections were cut.
+    /// Cuts the exchanges of sessions if the store has not answered for so long that they may have ended elsewhere.
+    /// None of them is ended by that. Returns how many connections were cut.
     pub(crate) fn cut_doubtful(&self, now: Moment, grace: Duration) -> usize {
         if !self.backing.as_ref().is_some_and(|backing| backing.has_to_cut(now)) {
             return 0;

@@ -190,7 +190,7 @@ async fn a_key_that_was_replaced_elsewhere_opens_nothing() {
     assert!(other.session(&earlier.key).await.is_none(), "the host has another key now");
     let there = other.session(&later.key).await.unwrap();
     assert_eq!(there.keys(), [key, later.key]);
-    // Whoever signs out by the first key knows of the other host.
+    // A sign-out by the first key includes the other host.
     one.table.add_key(&session, further("blog.test")).await.unwrap();
     other.follow().await;
     assert_eq!(other.session(&key).await.unwrap().keys().len(), 3);

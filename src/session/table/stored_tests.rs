@@ -332,7 +332,7 @@ async fn what_expired_while_nobody_ran_ends_when_it_is_loaded() {
     assert!(ended.len() == 1 && ended[0].cause == EndCause::Absolute && ended[0].end == End::Won);
 }
 
-/// An event is lost: here nobody knows that the session has ended.
+/// An event is lost: here it is unknown that the session has ended.
 #[tokio::test]
 async fn a_start_knows_all_sessions_that_were_kept() {
     let (first, second, store) = replicas();

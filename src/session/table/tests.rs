@@ -218,8 +218,8 @@ async fn the_ends_of_a_batch_wait_once_and_not_for_ever() {
     }
 }
 
-/// What its browser holds is owed to whoever shows its key as soon as the session cannot be found, not only once the
-/// end is done: a sign-in in between would be told nothing, and take the cookies over.
+/// What its browser holds is owed to the browser that shows its key as soon as the session cannot be found, not only
+/// once the end is done: a sign-in in between would be told nothing, and take the cookies over.
 #[tokio::test]
 async fn a_session_that_is_not_found_has_left_its_debts() {
     for table in tables() {
