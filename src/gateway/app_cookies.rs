@@ -238,7 +238,7 @@ impl Forward {
         }
         let add = |line: HeaderValue| HeaderEdit::Add(SET_COOKIE, line);
         let expires = !expired.is_empty();
-        // First what is to be forgotten, so that what the application sets stays.
+        // Deletions first, so that they do not remove what the application sets.
         let mut edits = HeaderEdits::from([HeaderEdit::Remove(SET_COOKIE)]);
         edits.extend(expired.into_iter().map(add));
         edits.extend(passed.filter_map(|line| HeaderValue::from_bytes(line).ok()).map(add));

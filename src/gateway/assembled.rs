@@ -49,7 +49,7 @@ pub struct GatewaySettings {
     pub share: bool,
     /// The identity headers that applications get.
     pub identity: IdentityHeaders,
-    /// What is behind the gateway.
+    /// The applications behind the gateway.
     pub routes: Vec<RouteSettings>,
     /// Who may sign in.
     pub users: Arc<Users>,

@@ -19,7 +19,7 @@ impl Gateway {
         mut request: Box<SignInOutRequest>,
         body: impl Future<Output = Result<Bytes, Reason>>,
     ) -> Reply {
-        // What was not written down does not go on.
+        // A request that could not be written down is not passed on.
         request.onward = None;
         let request = Arc::<SignInOutRequest>::from(request);
         let done = self.carry_out(&request, body).await;

@@ -54,7 +54,7 @@ pub(super) fn asks_elsewhere(assembled: &Assembled, host: HostId) -> bool {
 /// Sends a browser to the login host, from where it comes back to `next`. `switch`: to sign in as another user.
 ///
 /// # Errors
-/// [`Reason::StoreUnavailable`], as at a sign-in: the operating system gives no random bytes.
+/// [`Reason::StoreUnavailable`], as at a sign-in: the operating system returned no random bytes.
 pub(super) fn begin(
     facts: &RequestFacts<'_>,
     next: &ReturnTo,

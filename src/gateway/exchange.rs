@@ -1,4 +1,4 @@
-//! One request and its answer, from the gateway's side: what the access line will say, and the way out.
+//! One request and its answer, from the gateway's side: what the access line will contain, and how the answer is sent.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(crate) struct Exchange {
     meter: Option<Box<Meter>>,
 }
 
-/// What is counted of an exchange.
+/// Counts and times one exchange.
 #[derive(Debug)]
 struct Meter {
     metrics: Arc<Metrics>,

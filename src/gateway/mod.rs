@@ -87,7 +87,7 @@ pub struct GatewayParts {
 pub enum BuildError {
     /// The gateway's own pages cannot be shown.
     Pages(BrokenPages),
-    /// The system gives no threads to check passwords.
+    /// The operating system refuses threads for checking passwords.
     Threads(io::Error),
 }
 
@@ -122,7 +122,7 @@ impl Gateway {
     /// A gateway that serves this configuration.
     ///
     /// # Errors
-    /// Its pages are broken, or the system gives no threads.
+    /// Its pages are invalid, or the operating system refuses threads.
     pub fn new(settings: GatewaySettings, sessions: SessionSettings, parts: GatewayParts) -> Result<Self, BuildError> {
         let GatewayParts { log, clock, keys, store, upstreams } = parts;
         let assembled = Assembled::new(settings, Arc::clone(&keys), &upstreams, &clock).map_err(BuildError::Pages)?;

@@ -48,7 +48,7 @@ impl Gateway {
         }
     }
 
-    /// What is counted since the start.
+    /// The metrics, counted since the start.
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         self.pipeline.log.metrics()
     }

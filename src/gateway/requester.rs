@@ -28,7 +28,7 @@ pub(super) struct Requester {
     pub(super) presented: bool,
     /// There is one that should go from the browser.
     pub(super) strays: bool,
-    /// What is left for the application.
+    /// The cookies that are passed to the application.
     pub(super) cookies: ApplicationCookies,
     /// When that was looked up.
     pub(super) at: Moment,

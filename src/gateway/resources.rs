@@ -42,7 +42,7 @@ fn conditions(
     let Some(conditions) = Conditions::read(text)? else { return Ok(None) };
     let changed = conditions.with_tags(|tag| match destination::resource(tag, facts, &assembled.hosts)? {
         Resource::Ours(target) => address(target, facts, route, assembled),
-        // Nothing here: no application has an answer to such a condition.
+        // Passed on unchanged: no application here can check a condition on a resource elsewhere.
         Resource::Foreign => Ok(tag.to_owned()),
     })?;
     Ok(Some(HeaderEdit::Set(IF.clone(), value(&changed)?)))

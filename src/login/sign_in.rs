@@ -41,7 +41,7 @@ pub(crate) struct SignInFlow<'a> {
 /// The browser, or program, that signs in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Browser<'a> {
-    /// Where it is.
+    /// Its address.
     pub(crate) client: ClientAddress,
     /// The name under which users know it.
     pub(crate) device: Device,

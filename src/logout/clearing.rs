@@ -34,7 +34,7 @@ struct Stop {
     code: Box<str>,
 }
 
-/// What is left of a way.
+/// The stops that a browser has yet to visit, and where it is led after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     until: WallTime,

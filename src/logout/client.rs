@@ -29,7 +29,7 @@ impl fmt::Debug for OwnRequest {
     }
 }
 
-/// What is looked at of an answer.
+/// The parts of an answer that are inspected.
 #[derive(Default)]
 pub(crate) struct OwnAnswer {
     /// The status.

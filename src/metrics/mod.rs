@@ -163,7 +163,7 @@ impl Metrics {
         self.audit_retries.add(target as usize, 1);
     }
 
-    /// All of it as text, with what is measured at this moment.
+    /// All metrics as text, including the values that are measured at this moment.
     pub(crate) fn to_text(self: &Arc<Self>, gauges: Gauges) -> String {
         text::of(self, gauges)
     }

@@ -17,7 +17,7 @@ use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
 use crate::values::receipt::{Step, StepResult};
 
-/// What is measured when it is asked for.
+/// Values that are measured at the time of the request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauges {
     /// Live sessions.

@@ -92,7 +92,7 @@ pub enum NotServed {
     Reload(ReloadError),
     /// The built-in application cannot start.
     Sample(io::Error),
-    /// The store does not give its sessions.
+    /// The sessions cannot be read from the store.
     Sessions,
     /// Events cannot be sent to the configured receiver.
     Audit(AuditProblem),

@@ -182,7 +182,7 @@ impl Reloader {
     }
 }
 
-/// Reads all files, so that all that is wrong is said at once.
+/// Reads all files, so that all problems are reported at once.
 fn read(sources: &Sources, start: &StartValues) -> Result<(Settings, Report, Option<MacKeys>), Refusal> {
     let settings = config::load_again(&sources.configuration, start);
     let keys = sources.keys.as_deref().map(read_keys).transpose();
