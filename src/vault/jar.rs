@@ -34,8 +34,10 @@ const NEVER: u64 = u64::MAX;
 /// One cookie.
 #[derive(Clone, PartialEq, Eq)]
 struct Entry {
-    name: Box<[u8]>,
-    value: Zeroizing<Vec<u8>>,
+    /// `name=value`, as it stands in a line.
+    pair: Zeroizing<Vec<u8>>,
+    /// The length of the name, in bytes.
+    name: usize,
     path: Box<[u8]>,
     secure: bool,
     strict: bool,
@@ -74,6 +76,14 @@ impl fmt::Debug for Jar {
 }
 
 impl Entry {
+    fn name(&self) -> &[u8] {
+        self.pair.get(..self.name).unwrap_or_default()
+    }
+
+    fn value(&self) -> &[u8] {
+        self.pair.get(self.name + b"=".len()..).unwrap_or_default()
+    }
+
     fn is_sent(&self, asked: Asked<'_>) -> bool {
         covers(&self.path, asked.path)
             && (asked.https || !self.secure)
@@ -82,15 +92,19 @@ impl Entry {
     }
 
     fn size(&self) -> usize {
-        self.name.len() + self.value.len()
+        self.pair.len() - b"=".len()
     }
 
     fn place(&self) -> Place {
-        (self.name.clone(), self.path.clone())
+        (self.name().into(), self.path.clone())
     }
 
     fn is_at(&self, (name, path): &Place) -> bool {
-        self.name == *name && self.path == *path
+        self.is_called(name, path)
+    }
+
+    fn is_called(&self, name: &[u8], path: &[u8]) -> bool {
+        self.name() == name && *self.path == *path
     }
 }
 
@@ -106,16 +120,16 @@ impl Jar {
 
     /// Name and value of one cookie, in bytes; `None` if it is not there.
     pub(super) fn size_of(&self, name: &[u8], path: &[u8]) -> Option<usize> {
-        self.entries.iter().find(|entry| *entry.name == *name && *entry.path == *path).map(Entry::size)
+        self.entries.iter().find(|entry| entry.is_called(name, path)).map(Entry::size)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.entries.iter().map(|entry| &*entry.name)
+        self.entries.iter().map(Entry::name)
     }
 
     /// The path of the first cookie of a name.
     pub(super) fn path_of(&self, name: &[u8]) -> Option<&[u8]> {
-        self.entries.iter().find(|entry| *entry.name == *name).map(|entry| &*entry.path)
+        self.entries.iter().find(|entry| entry.name() == name).map(|entry| &*entry.path)
     }
 
     pub(super) fn has(&self, name: &[u8]) -> bool {
@@ -126,14 +140,14 @@ impl Jar {
     pub(super) fn put(&mut self, cookie: &SetCookie<'_>, asked: Asked<'_>) {
         let path = cookie.path(asked.path);
         let entry = Entry {
-            name: cookie.name.into(),
-            value: Zeroizing::new(cookie.value.to_vec()),
+            pair: pair(cookie.name, cookie.value),
+            name: cookie.name.len(),
             path: path.into(),
             secure: cookie.secure,
             strict: cookie.same_site == SameSite::Strict,
             expires: cookie.expires(asked.now),
         };
-        match self.entries.iter_mut().find(|old| *old.name == *cookie.name && *old.path == *path) {
+        match self.entries.iter_mut().find(|old| old.is_called(cookie.name, path)) {
             Some(old) if *old == entry => {}
             Some(old) => {
                 let is_longer = old.expires.is_some_and(|before| entry.expires.is_none_or(|now| now >= before));
@@ -158,12 +172,12 @@ impl Jar {
 
     /// Takes a cookie out. Whether it was there.
     pub(super) fn remove(&mut self, name: &[u8], path: &[u8]) -> bool {
-        self.retain(|entry| *entry.name != *name || *entry.path != *path)
+        self.retain(|entry| !entry.is_called(name, path))
     }
 
     /// Takes out all cookies of a name, whatever their path.
     pub(super) fn remove_name(&mut self, name: &[u8]) {
-        self.retain(|entry| *entry.name != *name);
+        self.retain(|entry| entry.name() != name);
     }
 
     /// Whether any was taken out.
@@ -192,7 +206,7 @@ impl Jar {
         self.change = Change::Nothing;
         self.changes.begin_write();
         to.put_list(&self.entries, |entry, to| {
-            [&*entry.name, &entry.value, &entry.path].into_iter().for_each(|bytes| to.put_bytes(bytes));
+            [entry.name(), entry.value(), &entry.path].into_iter().for_each(|bytes| to.put_bytes(bytes));
             to.put_number(u64::from(entry.secure) | u64::from(entry.strict) << 1);
             to.put_number(entry.expires.map_or(NEVER, |expires| expires.0));
         });
@@ -204,8 +218,8 @@ impl Jar {
             let [name, value, path] = [from.bytes()?, from.bytes()?, from.bytes()?];
             let (flags, expires) = (from.number()?, from.number()?);
             Some(Entry {
-                name: name.into(),
-                value: Zeroizing::new(value.to_vec()),
+                pair: pair(name, value),
+                name: name.len(),
                 path: path.into(),
                 secure: flags & 1 != 0,
                 strict: flags & 2 != 0,
@@ -260,7 +274,7 @@ impl Jar {
 
     /// The bytes that all its pairs take at the end of a line; zero if there are none.
     pub(super) fn room(&self) -> usize {
-        self.entries.iter().map(|entry| entry.size() + b"; =".len()).sum()
+        self.entries.iter().map(|entry| b"; ".len() + entry.pair.len()).sum()
     }
 
     /// Whether there are cookies that requests of other sites do not get.
@@ -274,11 +288,14 @@ impl Jar {
             if !line.is_empty() {
                 line.extend_from_slice(b"; ");
             }
-            line.extend_from_slice(&entry.name);
-            line.push(b'=');
-            line.extend_from_slice(&entry.value);
+            line.extend_from_slice(&entry.pair);
         }
     }
+}
+
+/// A cookie as it stands in a line.
+fn pair(name: &[u8], value: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([name, b"=", value].concat())
 }
 
 /// Whether a cookie with this path goes with a request (RFC 6265 5.1.4).

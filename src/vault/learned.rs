@@ -2,7 +2,7 @@
 //! store keeps them over a restart.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -19,8 +19,8 @@ const LONGEST_PATH: usize = 512;
 /// Names, each with the path under which a browser may hold it.
 #[derive(Debug, Default)]
 pub(crate) struct LearnedNames {
-    /// Most pools have few, and many none: then nothing is locked.
-    count: AtomicUsize,
+    /// A bit for the hash of every name: a name without its bit is not among them, and nothing is locked.
+    seen: AtomicU64,
     /// Sorted: with so few names a search is faster than hashing.
     paths: Mutex<BTreeMap<Box<[u8]>, Box<[u8]>>>,
     /// Whether a store lacks some of them.
@@ -42,7 +42,7 @@ impl LearnedNames {
             *known = path.into();
         } else if paths.len() < MOST {
             paths.insert(name.into(), path.into());
-            self.count.store(paths.len(), Ordering::Release);
+            self.seen.fetch_or(bit(name), Ordering::Release);
         } else {
             return;
         }
@@ -80,15 +80,15 @@ impl LearnedNames {
         }
         for (name, path) in kept {
             if paths.len() < MOST {
+                self.seen.fetch_or(bit(&name), Ordering::Release);
                 paths.entry(name).or_insert(path);
             }
         }
-        self.count.store(paths.len(), Ordering::Release);
     }
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Ordering::Acquire) == 0
+        self.seen.load(Ordering::Acquire) == 0
     }
 
     /// Those that a browser may hold: what it shows, and what it does not show at every address.
@@ -103,8 +103,15 @@ impl LearnedNames {
 
     /// The path of a name; `None` for a name that is not known.
     pub(super) fn path_of(&self, name: &[u8]) -> Option<Box<[u8]>> {
-        if self.is_empty() { None } else { self.paths.lock().get(name).cloned() }
+        let may_be = self.seen.load(Ordering::Acquire) & bit(name) != 0;
+        if may_be { self.paths.lock().get(name).cloned() } else { None }
     }
+}
+
+/// One of 64 bits, which names that differ in their length or at one of their ends mostly do not share.
+fn bit(name: &[u8]) -> u64 {
+    let [first, last] = [name.first(), name.last()].map(|byte| usize::from(byte.copied().unwrap_or_default()));
+    1 << ((name.len() + 7 * first + 19 * last) % 64)
 }
 
 #[cfg(test)]
@@ -122,7 +129,7 @@ mod tests {
         assert_eq!(names.held_by(|_| false), [BrowserCookie::of_host(b"sid", b"/shop")]);
         assert_eq!(names.held_by(|name| name == b"php").len(), 2);
         (0..2 * MOST).for_each(|number| names.note(number.to_string().as_bytes(), b"/"));
-        assert_eq!(names.count.load(Ordering::Relaxed), MOST);
+        assert_eq!(names.paths.lock().len(), MOST);
         assert!(names.path_of(b"sid").is_some() && names.path_of(b"511").is_none());
     }
 
