@@ -24,8 +24,6 @@ const NO_STRING_INSTRUCTIONS: &str =
 pub struct Counted {
     /// Instructions.
     pub instructions: f64,
-    /// Those of them that are SHA-256 in software.
-    pub hash: f64,
     /// Calls of the system: what was received and sent, and how often the process waited.
     pub receives: f64,
     pub sends: f64,
@@ -49,7 +47,6 @@ pub fn count_request(scenario: &Scenario, upstream: &str, keep: Option<&Path>) -
     let each = |part: fn(&Counted) -> f64| (part(&many) - part(&few)) / f64::from(MANY - FEW);
     Ok(Counted {
         instructions: each(|counted| counted.instructions),
-        hash: each(|counted| counted.hash),
         receives: each(|counted| counted.receives),
         sends: each(|counted| counted.sends),
         waits: each(|counted| counted.waits),
@@ -73,8 +70,7 @@ fn run(scenario: &Scenario, upstream: &str, requests: u32, file: &Path) -> Resul
     let profile = fs::read_to_string(file)?;
     let calls = |function| calls(&profile, function) as f64;
     let (receives, sends, waits) = (calls("recv"), calls("send"), calls("epoll_wait"));
-    let hash = cost(&profile, "sha256_block_data_order") as f64;
-    Ok(Counted { instructions: total(&profile)? as f64, hash, receives, sends, waits })
+    Ok(Counted { instructions: total(&profile)? as f64, receives, sends, waits })
 }
 
 /// Asks so often, and insists on the right answer.
@@ -99,22 +95,6 @@ fn ask(request: Request, server: &Role, requests: u32) -> Result<()> {
 fn total(profile: &str) -> Result<u64> {
     let line = profile.lines().find_map(|line| line.strip_prefix("totals: "));
     Ok(line.ok_or("a profile without a sum")?.trim().parse()?)
-}
-
-/// The instructions of the functions themselves that have this in their names: a line has a place and a number of
-/// instructions, and the one behind `calls=` is of what was called.
-fn cost(profile: &str, part: &str) -> u64 {
-    let numbers = numbers(profile, |name| name.contains(part));
-    let (mut is_it, mut is_called, mut sum) = (false, false, 0);
-    for line in profile.lines() {
-        if let Some(function) = line.strip_prefix("fn=") {
-            is_it = function.split(' ').next().is_some_and(|number| numbers.contains(&number));
-        } else if let Some((_, count)) = line.split_once(' ').filter(|_| is_it && !is_called && !line.contains('=')) {
-            sum += count.parse().unwrap_or(0);
-        }
-        is_called = line.starts_with("calls=");
-    }
-    sum
 }
 
 /// The numbers of functions. The first time that a profile names a function it gives it a number, by which it is called

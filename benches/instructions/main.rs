@@ -56,9 +56,6 @@ Exits with 1 if a request costs more than it may.
   --keep FOLDER    leave callgrind's profiles there: read them with callgrind_annotate FILE
   --list           names all scenarios
   --help           this text
-
-Callgrind emulates a processor without instructions for SHA-256, so that the hash of the session cookie is counted as
-software does it. On a processor that has them it takes some 200.
 ";
 
 /// What was asked for on the command line.
@@ -114,7 +111,6 @@ fn count_all(asked: &Asked) -> Result<ExitCode> {
     let all_of = |name| counted.iter().find(|(other, _)| *other == name).map(|&(_, each)| each);
     let of = |name| all_of(name).map(|each| each.instructions);
     let page = all_of("page");
-    page.iter().for_each(|page| println!("of a signed-in request SHA-256 in software: {:.0}", page.hash));
     let both = |one, other| of(one).zip(of(other));
     let paths = counted.iter().filter(|(name, _)| name.starts_with(PATHS)).map(|&(_, each)| each.instructions);
     let costliest = paths.reduce(f64::max).zip(of("page")).map(|(costliest, page)| costliest / page);
