@@ -1,6 +1,6 @@
 //! Which sessions may be over by now: one ordered queue, not a timer for each session.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::sync::Mutex;
 use crate::values::session_id::SessionKey;
@@ -9,20 +9,72 @@ use crate::values::time::Moment;
 /// Keys by the second at which their session should be checked again. A session that ended early leaves its entry here
 /// until then.
 #[derive(Debug, Default)]
-pub(super) struct ExpiryQueue(Mutex<BTreeSet<(u32, SessionKey)>>);
+pub(super) struct ExpiryQueue(Mutex<BTreeMap<u32, Vec<SessionKey>>>);
+
+/// A full list grows by this part of its length: doubled, a third of the memory of all lists would be unused.
+const GROWTH: usize = 8;
 
 impl ExpiryQueue {
     pub(super) fn schedule(&self, key: SessionKey, at: Moment) {
-        self.0.lock().insert((at.seconds(), key));
+        let mut entries = self.0.lock();
+        let keys = entries.entry(at.seconds()).or_default();
+        if keys.len() == keys.capacity() {
+            keys.reserve_exact((keys.len() / GROWTH).max(1));
+        }
+        keys.push(key);
     }
 
-    /// Takes out what is due, up to this many.
+    /// Takes out what is due, up to this many, each key once: it may have been scheduled several times.
     pub(super) fn due(&self, now: Moment, most: usize) -> Vec<SessionKey> {
         let mut entries = self.0.lock();
         let mut due = Vec::new();
-        while due.len() < most && entries.first().is_some_and(|(second, _)| *second <= now.seconds()) {
-            due.extend(entries.pop_first().map(|(_, key)| key));
+        while let Some(mut first) = entries.first_entry().filter(|first| *first.key() <= now.seconds()) {
+            let keys = first.get_mut();
+            due.extend(keys.drain(keys.len().saturating_sub(most - due.len())..));
+            if !keys.is_empty() {
+                break;
+            }
+            first.remove();
         }
+        due.sort_unstable();
+        due.dedup();
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_once_the_earliest_first_and_no_more_at_a_time_than_asked() {
+        let (queue, key) = (ExpiryQueue::default(), |number: u8| SessionKey::from_bytes([number; 32]));
+        let at = Moment::from_seconds;
+        for (number, second) in [(1, 20), (2, 10), (3, 10), (4, 30), (5, 20)] {
+            queue.schedule(key(number), at(second));
+        }
+        let due = |now, most| queue.due(at(now), most);
+        assert_eq!(due(9, 9), []);
+        assert_eq!(due(29, 3).len(), 3);
+        assert_eq!(due(29, 0), []);
+        assert_eq!(due(29, 3).len(), 1);
+        assert_eq!(due(29, 3), []);
+        assert_eq!(due(30, 1), [key(4)]);
+        for number in (0..100).chain(0..100) {
+            queue.schedule(key(number), at(40 + u32::from(number % 2)));
+        }
+        assert_eq!(due(41, 200), (0..100).map(key).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn at_most_an_eighth_of_a_long_list_is_unused() {
+        let queue = ExpiryQueue::default();
+        for number in 0..1000_u32 {
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&number.to_le_bytes());
+            queue.schedule(SessionKey::from_bytes(bytes), Moment::from_seconds(1));
+        }
+        let entries = queue.0.lock();
+        assert!(entries[&1].capacity() <= 1000 + 1000 / GROWTH);
     }
 }

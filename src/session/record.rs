@@ -39,7 +39,6 @@ pub struct Session {
     own_life: Life,
     device: Device,
     address: ClientAddress,
-    affinity: u64,
     created: u32,
     confirmed: Confirmed,
     rare: OnceLock<Box<Rare>>,
@@ -62,14 +61,24 @@ struct Rare {
 
 impl Session {
     pub(super) fn new(sign_in: SignIn, name: SessionKey, now: Moment) -> Self {
-        Self::made(sign_in, name.affinity(), name, now)
+        // The sign-in's parts one by one: as one field its size would be rounded up.
+        let SignIn { user, identity, stamp, device, address, host } = sign_in;
+        Self {
+            name,
+            user,
+            own_life: Life::new(identity, stamp, now),
+            device,
+            address,
+            created: now.seconds(),
+            confirmed: Confirmed::default(),
+            rare: host.map_or_else(OnceLock::new, |host| Box::new(Rare { host: Some(host), ..Rare::default() }).into()),
+        }
     }
 
     /// What requests register with that prove with every one who sends them (HTTP Basic): it has no key, so no cookie
     /// opens it, and it is in no table.
     pub(crate) fn without_key(sign_in: SignIn, now: Moment) -> Self {
-        let affinity = affinity::of(&[sign_in.user.source.as_bytes(), sign_in.user.subject.as_bytes()]);
-        Self::made(sign_in, affinity, NO_KEY, now)
+        Self::new(sign_in, NO_KEY, now)
     }
 
     /// A session of the same user in the same browser as an earlier one, whose life goes on in it as soon as it is
@@ -105,22 +114,6 @@ impl Session {
     /// Whether the user has signed in again in the same browser: another session goes on in place of this one.
     pub(crate) fn is_succeeded(&self) -> bool {
         self.successor().is_some()
-    }
-
-    fn made(sign_in: SignIn, affinity: u64, name: SessionKey, now: Moment) -> Self {
-        // The sign-in's parts one by one: as one field its size would be rounded up.
-        let SignIn { user, identity, stamp, device, address, host } = sign_in;
-        Self {
-            name,
-            user,
-            own_life: Life::new(identity, stamp, now),
-            device,
-            address,
-            affinity,
-            created: now.seconds(),
-            confirmed: Confirmed::default(),
-            rare: host.map_or_else(OnceLock::new, |host| Box::new(Rare { host: Some(host), ..Rare::default() }).into()),
-        }
     }
 
     /// A session of this user that a store has kept, with its application cookies. `None` if its record is of a later
@@ -247,9 +240,13 @@ impl Session {
         (self.name != NO_KEY).then(|| self.name.handle())
     }
 
-    /// A number that stays the same for this session, to choose the same upstream by.
+    /// A number that stays the same for this session, or for this user where there is no key, to choose the same
+    /// upstream by.
     pub(crate) fn affinity(&self) -> u64 {
-        self.affinity
+        if self.name == NO_KEY {
+            return affinity::of(&[self.user.source.as_bytes(), self.user.subject.as_bytes()]);
+        }
+        self.name.affinity()
     }
 
     /// The cookies of applications, where there are any. A session without a key has none.
@@ -429,6 +426,6 @@ pub(crate) mod tests {
     #[test]
     fn the_record_keeps_its_budget() {
         let counts = 2 * size_of::<usize>();
-        assert!(size_of::<Session>() + counts <= 200, "{}", size_of::<Session>());
+        assert!(size_of::<Session>() + counts <= 192, "{}", size_of::<Session>());
     }
 }
