@@ -308,7 +308,7 @@ pub(super) async fn wait_for_writes(ended: &[Arc<Session>]) {
         }
     };
     if awaited() {
-        // The end goes on in any case, and its receipt lists writes that are still under way.
+        // The end goes on in any case, and its receipt says whether all writes have ended.
         let _ = timeout(PATIENCE, all_quiet).await;
     }
 }
