@@ -30,7 +30,7 @@ pub enum Request {
 }
 
 /// The longest path with escapes that the gateway accepts, in bytes. It may have 64 slashes.
-const LONGEST_PATH: usize = 1500;
+const LONGEST_PATH: usize = 1400;
 
 const SILENT: bool = false;
 const LOGGING: bool = true;

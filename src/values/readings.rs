@@ -18,8 +18,8 @@ use super::normal_form::{LONGEST_FORM, NormalForm};
 use super::segments::{self, DOUBLED};
 
 /// The longest path, in bytes, about which there is anything to decide. Most file systems have names of 255 bytes,
-/// which take 765 where all of them are escaped: one of them fits, and nearly as much before it.
-const LONGEST: usize = 1500;
+/// which take 765 where all of them are escaped: one of them fits, and 600 bytes before it.
+const LONGEST: usize = 1400;
 /// The most percent signs that are left after decoding once. An address in a path, escaped twice, has some dozens.
 const MOST_PERCENT: usize = 128;
 /// The most names with a dot in front, in a path with dot segments. Browsers resolve dot segments themselves.
