@@ -62,6 +62,12 @@ where
     let connection = Connection::new(peer, shared.clock.clone(), Arc::clone(&shared.draining));
     match shared.table.enter(&connection) {
         Ok(slot) => {
+            if connection.is_draining() {
+                // It may have been entered after the server told all others.
+                let drain = shared.settings.load().drain;
+                connection.end_within(drain);
+                connection.cut().signal(drain);
+            }
             let client = Client::new(transport, Arc::clone(&connection));
             tokio::spawn(serve(Arc::clone(shared), client, connection, slot));
         }

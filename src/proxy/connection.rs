@@ -95,6 +95,12 @@ impl Connection {
         self.draining.load(Ordering::Acquire)
     }
 
+    /// Whether its client has not sent anything yet. When the server stops, it has a moment to do so
+    /// ([`ConnectionTimeouts::while_stopping`]).
+    pub(super) fn is_awaiting_first(&self) -> bool {
+        self.state() == ConnectionState::Silent
+    }
+
     /// Bytes that the client has sent in this exchange, head included.
     pub(crate) fn bytes_in(&self) -> u64 {
         self.bytes_in.load(Ordering::Relaxed)

@@ -73,6 +73,9 @@ pub(super) struct Waited {
 /// Lingering close: how long a client that gets no further response may go on sending, so that it can read the last one
 /// before the system resets the connection.
 const LINGER: Duration = Duration::from_secs(2);
+/// While the server stops: how long after it was accepted a connection may send its first byte. Its client sends at once
+/// if it has a request, and a connection that is opened in advance does not delay the stop.
+const FIRST_WHILE_STOPPING: Duration = Duration::from_secs(1);
 
 impl ConnectionTimeouts {
     pub(super) fn of(settings: &ServerSettings) -> Self {
@@ -85,6 +88,11 @@ impl ConnectionTimeouts {
             body: settings.body_timeout,
             min_rate: settings.min_rate,
         }
+    }
+
+    /// The same while the server stops.
+    pub(super) fn while_stopping(self) -> Self {
+        Self { silent: self.silent.min(FIRST_WHILE_STOPPING), ..self }
     }
 
     /// Whether a client that has more of its body to send has used up its time.

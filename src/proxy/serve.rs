@@ -112,11 +112,16 @@ async fn refuse<A: Application>(shared: &Shared<A>, mut client: Client, connecti
 /// Waits for the first byte of a request, with no buffer and no exchange alive. False: the connection is over.
 async fn request_comes(client: &mut Client, connection: &Connection) -> bool {
     let comes = poll_fn(|context| {
-        // A connection accepted while the server was closing is in no list: the flag covers it.
-        if connection.is_draining() || poll_over(connection, context).is_ready() {
+        let ended = connection.poll_ended(context).is_ready();
+        let cut = connection.cut().poll_signalled(context).is_ready();
+        // The cut of a server that stops does not concern what was sent before its client could know.
+        if ended || cut && !connection.is_draining() {
             return Poll::Ready(false);
         }
-        client.poll_comes(context)
+        match client.poll_comes(context) {
+            Poll::Pending if connection.is_draining() && !connection.is_awaiting_first() => Poll::Ready(false),
+            comes => comes,
+        }
     })
     .await;
     comes && connection.begin_head(client.input.len())
@@ -216,12 +221,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn none_is_taken_while_the_door_closes_nor_after_a_cut() {
-        let (mut client, _clients, connection) = with_a_request(true).await;
-        assert!(!request_comes(&mut client, &connection).await);
+    async fn none_is_taken_after_a_cut() {
         let (mut client, _clients, connection) = with_a_request(false).await;
         connection.cut().signal(Duration::from_secs(5));
         assert!(!request_comes(&mut client, &connection).await);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_takes_what_was_sent_and_waits_for_new_connections_alone() {
+        let (mut client, mut clients, connection) = with_a_request(true).await;
+        connection.cut().signal(Duration::from_secs(5));
+        assert!(request_comes(&mut client, &connection).await);
+        client.input.clear();
+        connection.enter(ConnectionState::Idle);
+        assert!(!request_comes(&mut client, &connection).await);
+        connection.enter(ConnectionState::Silent);
+        {
+            let mut waiting = pin!(request_comes(&mut client, &connection));
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        clients.write_all(b"GET").await.unwrap();
+        assert!(request_comes(&mut client, &connection).await);
     }
 
     #[tokio::test]

@@ -117,7 +117,8 @@ impl Server {
     }
 
     /// Begins to stop: no connection is accepted any more, idle ones are closed, running exchanges may finish
-    /// within `drain`, upgraded connections and event streams are cut. Calling it again changes nothing.
+    /// within `drain`, clients that have just connected may send their request, upgraded connections and event streams
+    /// are cut. Calling it again changes nothing.
     pub fn stop(&self) {
         self.control.stop();
     }
@@ -171,12 +172,14 @@ impl std::fmt::Debug for Sweep {
 impl Control {
     fn sweep(&self) {
         let now = self.clock.now();
-        self.table.sweep(now, &ConnectionTimeouts::of(&self.settings.load()));
+        let limits = ConnectionTimeouts::of(&self.settings.load());
+        let is_stopping = self.draining.load(Ordering::Acquire);
+        self.table.sweep(now, &if is_stopping { limits.while_stopping() } else { limits });
         (self.application.0)(now);
     }
 
     /// The flag first, the connections after: one that comes in between sees the flag. The cut closes what is
-    /// idle or streaming; exchanges have until the end.
+    /// idle or streaming; exchanges have until the end, and connections that have sent nothing yet a moment to begin one.
     fn stop(&self) {
         if self.draining.swap(true, Ordering::AcqRel) {
             return;
@@ -187,6 +190,7 @@ impl Control {
             connection.end_by(end);
             connection.cut().signal(drain);
         });
+        self.sweep();
         self.stop.send_replace(true);
     }
 

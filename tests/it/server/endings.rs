@@ -63,6 +63,7 @@ async fn a_drain_lets_exchanges_finish_and_closes_the_rest() {
     let (mut idle, mut silent) = (Client::of(&harness).await, Client::of(&harness).await);
     idle.get("/hello").await;
     within(harness.server.reached(3)).await;
+    harness.clock_handle.advance(Duration::from_secs(1));
     harness.server.stop();
     assert_eq!(idle.rest().await, "");
     assert_eq!(silent.rest().await, "");
@@ -72,6 +73,23 @@ async fn a_drain_lets_exchanges_finish_and_closes_the_rest() {
     assert!(busy.rest().await.ends_with("waited"));
     within(harness.server.stopped()).await;
     assert!(TcpStream::connect(harness.tcp_address()).await.is_err(), "nobody listens any more");
+}
+
+/// Its client could not know of the stop, and programs seldom repeat a request on their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_just_accepted_gets_its_answer_during_a_drain() {
+    let harness = Harness::open(local());
+    let (mut new, mut silent) = (Client::of(&harness).await, Client::of(&harness).await);
+    within(harness.server.reached(2)).await;
+    harness.server.stop();
+    new.ask("/hello").await;
+    let answer = new.rest().await;
+    assert!(answer.ends_with("hello"), "{answer}");
+    within(harness.server.reached(1)).await;
+    let (time, message) = turning(&harness, silent.rest()).await;
+    assert_eq!(message, "");
+    assert!(time <= Duration::from_secs(2), "{time:?}");
+    within(harness.server.stopped()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
