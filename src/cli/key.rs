@@ -28,7 +28,7 @@ pub(crate) enum KeyCommand {
     /// Sign with another key of the file
     #[command(after_help = USE_HELP)]
     Use(OneKey),
-    /// Remove a key: what it has signed is no longer accepted
+    /// Remove a key: everything signed or sealed with it becomes invalid
     #[command(after_help = REMOVE_HELP)]
     Remove(OneKey),
 }

@@ -106,8 +106,8 @@ fn further_host(target: &ReturnTo, assembled: &Assembled) -> Option<HostId> {
     assembled.hosts.host_id(&origin.host).filter(|host| *host != HostId::LOGIN)
 }
 
-/// Where a user who is signed in at this host is sent to get to `next`: to the pages of other own hosts by way of their
-/// [`ADDRESS`].
+/// The address that a user who is signed in at this host is redirected to in order to reach `next`. Pages of other own
+/// hosts are reached through [`ADDRESS`] on the host concerned.
 pub(super) fn landing(next: &ReturnTo, host: HostId, assembled: &Assembled) -> ReturnTo {
     match further_host(next, assembled) {
         Some(other) if assembled.share && host == HostId::LOGIN => {

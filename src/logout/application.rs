@@ -361,7 +361,7 @@ pub(super) mod tests {
         assert_eq!(body, "token=x");
     }
 
-    /// Without a browser there is no token, and any pair of equal ones serves.
+    /// Without a browser there is no CSRF token to take over. Django accepts every token that cookie and form agree on.
     #[test]
     fn a_call_without_a_browser_has_a_token_of_its_own() {
         let (lines, body) = made(false);

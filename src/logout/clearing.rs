@@ -83,8 +83,8 @@ impl Way {
         &self.logout
     }
 
-    /// Takes the stops of this host out of the way. Whether one of them is for a cookie that the browser shows; `None`
-    /// where there is no stop for this host.
+    /// Removes the stops of this host from the way. Whether one of them is for a cookie that the browser sent; `None`
+    /// if the way has no stop for this host.
     pub(crate) fn arrive(&mut self, host: &str, shown: impl Iterator<Item = SessionKey>, by: &MacKeys) -> Option<bool> {
         let (here, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.stops).into_iter().partition(|stop| *stop.host == *host);
@@ -215,7 +215,7 @@ mod tests {
             ("another browser", "shop.test", stranger, Some(false)),
             ("the cookie of another host", "shop.test", bench.blog, Some(false)),
             ("another host", "blog.test", bench.shop, Some(false)),
-            ("a host that is no stop", "app.test", bench.shop, None),
+            ("a host without a stop", "app.test", bench.shop, None),
         ];
         for (what, host, key, clears) in cases {
             let mut way = bench.read(&address, NOW).unwrap();

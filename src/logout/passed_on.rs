@@ -63,7 +63,7 @@ impl PassedOn {
     pub(crate) fn give_body(&self, body: Option<Bytes>) {
         let sender = self.body.lock().take();
         if let (Some(sender), Some(body)) = (sender, body) {
-            // If it took too long, the receiver is gone, and that is no error.
+            // The receiver is gone if the body came too late: it is not needed any more.
             let _ = sender.send(body);
         }
     }

@@ -37,8 +37,8 @@ impl Hold {
         &self.session
     }
 
-    /// Who is signed in, as it was when the exchange was registered: the user who is judged is the user whose identity
-    /// is sent on.
+    /// The identity at the moment when the exchange was registered, so that the rules and the identity headers use the
+    /// same one.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }

@@ -34,7 +34,7 @@ macro_rules! with_points {
         pub(in crate::session) struct $name(atomic::$name);
 
         impl $name {
-            #[allow(dead_code, reason = "one of these always begins with its default")]
+            #[allow(dead_code, reason = "not every one of these types is made with a value")]
             pub(in crate::session) const fn new(value: $number) -> Self {
                 Self(atomic::$name::new(value))
             }
