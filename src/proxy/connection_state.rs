@@ -73,8 +73,8 @@ pub(super) struct Waited {
 /// Lingering close: how long a client that gets no further response may go on sending, so that it can read the last one
 /// before the system resets the connection.
 const LINGER: Duration = Duration::from_secs(2);
-/// While the server stops: how long after it was accepted a connection may send its first byte. Its client sends at once
-/// if it has a request, and a connection that is opened in advance does not delay the stop.
+/// While the server stops: how long after it was accepted a connection may send its first byte. Clients that have a
+/// request send it at once, and a connection that was opened in advance does not delay the stop.
 const FIRST_WHILE_STOPPING: Duration = Duration::from_secs(1);
 
 impl ConnectionTimeouts {

@@ -179,7 +179,8 @@ impl Control {
     }
 
     /// The flag first, the connections after: one that comes in between sees the flag. The cut closes what is
-    /// idle or streaming; exchanges have until the end, and connections that have sent nothing yet a moment to begin one.
+    /// idle or streaming; exchanges have until the end, and connections that have sent nothing yet have a moment to
+    /// begin one.
     fn stop(&self) {
         if self.draining.swap(true, Ordering::AcqRel) {
             return;
