@@ -1,52 +1,54 @@
 //! # Exeunt: an authentication gateway whose logout really logs out
 //!
-//! This page is the map. Exeunt is a reverse proxy in front of any web application: it signs people in, tells the
-//! application who they are, and, when they sign out, makes sure they are out.
+//! An overview of the crate. Exeunt is a reverse proxy in front of any web application: it signs users in, passes
+//! their identity to the application, and ends everything that belongs to a session when the user signs out.
 //!
 //! ## The life of a request
 //!
-//! 1. `proxy` accepts the connection and reads the head, strictly and under a deadline ([`http1::request_head`]): what
-//!    is no request, or has no single framing, is answered here. Nobody reads the head again.
-//! 2. `gateway::receive` turns the head into [`admission::facts::RequestFacts`]. An odd target or host goes no further.
-//! 3. One step a line: is it a page of our own? which route covers it? whose session is it? register with the
-//!    session, then read its end mark; decide.
+//! 1. `proxy` accepts the connection and reads the head, strictly and under a deadline ([`http1::request_head`]): a
+//!    head that is malformed or has ambiguous framing is refused here. No other code parses the head.
+//! 2. `gateway::receive` turns the head into [`admission::facts::RequestFacts`]. An ambiguous target or an unknown host
+//!    is refused here.
+//! 3. It answers the gateway's own pages; for other targets it finds the route and the session, registers the request
+//!    with the session, then reads the session's end mark, then decides.
 //! 4. *Allow* is a [`admission::permit::Permit`], *ask to sign in* and *refuse* are answers. Without a permit no
 //!    request reaches an upstream, and permits are made in one place.
-//! 5. `proxy` chooses an upstream from the permit and takes a connection to it, a kept one or a new one. The lines that
-//!    concern the client's connection alone go first, then the permit edits the head, so that a client's `Connection:`
-//!    line undoes nothing. Right before each write of the head the session's end mark is read again.
-//! 6. One task moves the request up and the answer down (`proxy::relay`). While it runs it is registered with the
-//!    session: the session's end cuts it.
-//! 7. On the way back the head is read as strictly ([`http1::answer_head`]), let out by one function, and the body is
-//!    framed anew; cookies of ours are removed from the answer and private pages are kept out of caches.
-//! 8. One access line; the registration is dropped.
+//! 5. `proxy` chooses an upstream from the permit and takes a pooled connection to it or opens a new one. Hop-by-hop
+//!    headers are removed first, then the permit edits the head, so that a client's `Connection:` header cannot remove
+//!    what the permit adds. Right before each write of the head the session's end mark is read again.
+//! 6. One task relays the request to the upstream and the answer to the client (`proxy::relay`). While it runs it is
+//!    registered with the session: the session's end aborts it.
+//! 7. The answer's head is parsed as strictly ([`http1::answer_head`]) and written by one function, and the body is
+//!    framed again; cookies under the gateway's names are removed from the answer, and private pages are kept out of
+//!    caches.
+//! 8. One line is written to the access log, and the registration is dropped.
 //!
 //! ## The order of the modules
 //!
-//! A module names only modules above it in the list at the end of this page; `tests/tidy.rs` reads that list.
-//! A crate that reaches the outside has one home: the engine in `proxy`, the gateway's HTML in `pages`, the clock
-//! in `values::time`. `sample` is an application of its own, with its own pages, and knows nothing of the rest.
-//! Parts that come with later versions have their place in the list of the design: jwt before pages.
+//! A module uses only modules above it in the list of declarations below; `tests/tidy` enforces it.
+//! Each outside dependency is used in one module: the engine in `proxy`, the HTML templates in `pages`, the clock in
+//! `values::time`. `sample` is a separate application with its own pages and uses no other module.
 //!
-//! ## What always holds
+//! ## Invariants
 //!
 //! 1. Once a logout has been answered, no permit is made for that session any more.
-//! 2. A request reaches an upstream only with a permit; the logout call of an ended session is the one exception
-//!    ([`logout::application`]), or in its place the request to the application's own link that ended it.
-//! 3. The bytes that were judged are the bytes that are forwarded ([`values::target`]).
-//! 4. No client header speaks for the gateway ([`http1::header_names`]).
+//! 2. A request reaches an upstream only with a permit. The one exception is the request that ends the application's
+//!    own session: the logout call ([`logout::application`]), or the user's request to the application's logout link,
+//!    which is passed on after it has ended the session.
+//! 3. The target that was checked is forwarded byte for byte ([`values::target`]).
+//! 4. A client cannot send the headers in which the gateway passes the identity ([`http1::header_names`]).
 //! 5. A redirect is made only of a checked target ([`values::return_to`]).
 //! 6. Errors fail closed.
 //! 7. No secret is written anywhere; tables know a cookie by the hash of its value ([`values::session_id`]).
 //! 8. Logout needs nothing: without a session it still clears cookies and ends on the same page.
 //! 9. Every wait, queue, body, header and table has a limit, with a documented default.
-//! 10. A stranger's request leaves nothing behind.
+//! 10. A request without a session creates no state that outlives it, except in tables of fixed size.
 //! 11. No upstream connection carries one user's authentication to another.
 
-// What is `pub` is what the program, its tests, benches and fuzz targets use. All else is `pub(crate)`, so that the
-// compiler finds what nobody uses any more.
+// Only what the program, its tests, benches and fuzz targets use is `pub`. Everything else is `pub(crate)`, so that
+// the compiler reports unused code.
 #![cfg_attr(feature = "engine", deny(unreachable_pub))]
-// Without the engine half of the crate has no caller.
+// Without the engine, much of the crate has no caller.
 #![cfg_attr(
     not(feature = "engine"),
     allow(dead_code, unused_imports, reason = "the parts that call them need the engine")

@@ -1,4 +1,4 @@
-//! Arguments in, exit code out.
+//! The program `exeunt`: passes the arguments to [`exeunt::cli::run`] and returns its exit code.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // The one TLS implementation. Whoever was first, it is this one: nothing else is compiled in.
+    // An error says that a provider is installed already. It can only be this one: no other is compiled in.
     let _ = rustls::crypto::ring::default_provider().install_default();
     exeunt::cli::run(std::env::args_os())
 }

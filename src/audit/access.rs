@@ -1,4 +1,4 @@
-//! The line of one exchange.
+//! The access line: what is logged of one exchange.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,36 +12,36 @@ use crate::values::client_address::ClientAddress;
 use crate::values::interruption::Interruption;
 use crate::values::time::WallTime;
 
-/// The fields of an access line. The query is not logged: it may hold secrets. Values from outside are bytes and are
-/// escaped when they are written.
+/// The fields of an access line. The query is not logged: it may contain secrets. Untrusted values are kept as received
+/// and escaped when they are written.
 pub(crate) struct AccessLine<'a> {
-    /// When the answer was done.
+    /// When the answer was complete.
     pub(crate) at: WallTime,
-    /// The client, if the head got so far.
+    /// The client's address; `None` if the head could not be parsed far enough to determine it.
     pub(crate) client: Option<ClientAddress>,
-    /// Who was signed in.
+    /// The name of the signed-in user.
     pub(crate) user: Option<&'a str>,
-    /// The method.
+    /// The request method.
     pub(crate) method: &'a str,
-    /// The `Host` as the client wrote it.
+    /// The `Host` header as received.
     pub(crate) host: &'a [u8],
-    /// The path in the form that was judged, or as received where it was refused.
+    /// The path in its canonical form, or as received if the target was refused.
     pub(crate) path: &'a [u8],
-    /// The answer's status; `None` where there was no answer.
+    /// The status of the answer; `None` if none was sent.
     pub(crate) status: Option<StatusCode>,
-    /// Bytes that went to the client, head included.
+    /// Bytes sent to the client, head included.
     pub(crate) bytes: u64,
-    /// From the head to the end of the answer.
+    /// The time from the end of the request head to the end of the answer.
     pub(crate) took: Duration,
-    /// The route that covered it.
+    /// The route that matched.
     pub(crate) route: Option<&'a str>,
-    /// Why it was refused, or the gateway's own page that answered.
+    /// The reason id of a refusal, or the name of the gateway's own page that answered.
     pub(crate) note: Option<&'static str>,
-    /// Why the answer or the socket ended before it was whole.
+    /// Why the answer or the WebSocket ended early.
     pub(crate) cut: Option<Interruption>,
-    /// The names that are served, where the one that was asked for is not.
+    /// The host names that are served, if the requested one is not among them.
     pub(crate) served: Option<&'a str>,
-    /// What in the request is to blame, where it was refused for a part of it.
+    /// The part of the request that caused the refusal, such as a header name.
     pub(crate) because: Option<&'a str>,
     /// `User-Agent`, for the combined format.
     pub(crate) agent: &'a [u8],
@@ -50,7 +50,7 @@ pub(crate) struct AccessLine<'a> {
 }
 
 impl AccessLine<'_> {
-    /// Appends the line.
+    /// Appends the line to `out`.
     pub(super) fn write(&self, format: Format, stamp: &mut CachedTimestamp, out: &mut Vec<u8>) {
         match format {
             Format::Text => self.pairs(LogLine::begin(out, false), stamp),
@@ -88,8 +88,8 @@ impl AccessLine<'_> {
         line.end();
     }
 
-    /// The combined log format of the Apache server, which every log reader knows. What that has no place for stands
-    /// behind it, and only where there is something to say.
+    /// The combined log format of Apache httpd, which log analysers read. Fields that it does not have follow at the
+    /// end as `key="value"`, if they have a value.
     fn combined(&self, stamp: &mut CachedTimestamp, out: &mut Vec<u8>) {
         match self.client {
             Some(client) => client.write_to(out),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn no_field_moves_a_terminal_and_no_line_grows_without_end() {
+    fn control_characters_are_escaped_and_long_values_are_cut_in_every_format() {
         let long = ODD.repeat(2000);
         let odd = AccessLine {
             user: Some(&long),

@@ -1,4 +1,4 @@
-//! What happened to sessions, whatever the access log says.
+//! The audit events, and the log line of each. They are written even where access lines are disabled.
 
 use super::line::{LogLine, key};
 use super::operation::Operation;
@@ -13,117 +13,117 @@ use crate::values::receipt::{ApplicationReceipt, Receipt, StepReceipt};
 use crate::values::session_id::Handle;
 use crate::values::time::WallTime;
 
-/// One event. Names and reasons are stable.
+/// One event. The names of events and fields are stable: operators search for them.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
     /// A user signed in.
     SignedIn {
-        /// Who.
+        /// The user's name.
         user: &'a str,
         /// The new session.
         session: Option<Handle>,
-        /// From where.
+        /// The client's address.
         client: ClientAddress,
-        /// By which sign-in method.
+        /// The sign-in method.
         method: &'static str,
-        /// With what.
+        /// Browser and operating system, from `User-Agent`.
         device: Device,
     },
-    /// A session was opened on another own host.
+    /// An existing session was extended to another host of the gateway.
     HostEntered {
-        /// Who.
+        /// The user's name.
         user: &'a str,
-        /// Which session.
+        /// The session.
         session: Option<Handle>,
-        /// From where.
+        /// The client's address.
         client: ClientAddress,
         /// The host.
         host: &'a str,
     },
-    /// A sign-in was refused. Programs that ban addresses read this line (`deploy/fail2ban`): what comes from
-    /// outside stands at its end, behind everything that they look at.
+    /// A sign-in was refused. Programs that ban addresses parse this line (`deploy/fail2ban`): the name, which the
+    /// client chooses, comes last, after everything that they match.
     SignInRefused {
-        /// The name that was tried.
+        /// The user name that was tried.
         user: &'a str,
-        /// From where.
+        /// The client's address.
         client: ClientAddress,
-        /// Why.
+        /// The reason.
         reason: Reason,
     },
-    /// A user has changed the own password.
+    /// A user changed their own password.
     PasswordChanged {
-        /// Who.
+        /// The user's name.
         user: &'a str,
-        /// In which session, which goes on.
+        /// The session in which it was changed; it continues.
         session: Option<Handle>,
-        /// From where.
+        /// The client's address.
         client: ClientAddress,
-        /// How many other sessions ended because of it.
+        /// The number of other sessions that ended because of it.
         ended: usize,
     },
-    /// Many sign-ins fail from one private address: most likely it is a proxy that is missing in `trusted_proxies`.
+    /// Many sign-ins fail from one private address: most likely a proxy that is missing in `trusted_proxies`.
     LikelyProxy {
         /// The address.
         client: ClientAddress,
     },
     /// A session ended.
     Ended {
-        /// Whose.
+        /// The user's name.
         user: &'a str,
-        /// Which.
+        /// The session.
         session: Option<Handle>,
-        /// Why.
+        /// Why it ended.
         cause: EndCause,
-        /// What was done.
+        /// The result of each step of the logout.
         receipt: &'a Receipt,
     },
     /// An application was asked to end its own session.
     ApplicationLogout {
-        /// Whose.
+        /// The user's name.
         user: &'a str,
-        /// Which session of the gateway has ended.
+        /// The gateway's session that ended.
         session: Option<Handle>,
-        /// As part of which logout.
+        /// The id of the logout, as in [`Self::Ended`].
         logout_id: &'a str,
-        /// Which application, and what came of it.
+        /// The application, and the result.
         application: &'a ApplicationReceipt,
     },
-    /// What became of a browser's data for another host of the session that a logout has ended.
+    /// The result of clearing the browser's data on one of the further hosts of an ended session.
     SiteData {
-        /// Which logout.
+        /// The id of the logout, as in [`Self::Ended`].
         logout_id: &'a str,
         /// The host.
         host: &'a str,
-        /// What became of it.
+        /// The result.
         result: HostOutcome,
         /// The browser's address.
         client: ClientAddress,
     },
-    /// What an operator or the program itself did.
+    /// An operator's request, or a start or stop of the program.
     Operation(Operation<'a>),
-    /// The configuration was read anew, and holds.
+    /// A reload of the configuration succeeded.
     Reloaded {
-        /// The keys that have another value.
+        /// The configuration keys whose value changed.
         keys: &'a [String],
-        /// Users who are new, who have changed, who are gone.
+        /// The numbers of users added, changed and removed.
         users: [usize; 3],
-        /// Sessions that ended because of it.
+        /// The number of sessions that ended because of it.
         sessions_ended: usize,
-        /// Exchanges that were under way and are refused by it.
+        /// The number of exchanges in progress that the new configuration refuses.
         exchanges_cut: usize,
     },
-    /// The configuration was read anew, and nothing has changed.
+    /// A reload was refused because of mistakes in the configuration; the previous one stays in use.
     ReloadRefused {
-        /// How many things are wrong with it. Each is a message of its own.
+        /// The number of mistakes. Each is logged as a message.
         problems: usize,
     },
 }
 
 impl Event<'_> {
-    /// Whether an unauthenticated client can cause it, in any number.
+    /// Whether an unauthenticated client can cause any number of such events.
     pub(super) fn is_strangers(&self) -> bool {
         match self {
-            // The link to a stop can be followed again and again.
+            // The link by which a host clears its data can be requested any number of times.
             Self::SignInRefused { .. } | Self::LikelyProxy { .. } | Self::SiteData { .. } => true,
             Self::SignedIn { .. }
             | Self::HostEntered { .. }
@@ -136,7 +136,7 @@ impl Event<'_> {
         }
     }
 
-    /// Counts it.
+    /// Adds the event to the metrics.
     pub(super) fn count(&self, metrics: &Metrics) {
         match self {
             Self::SignedIn { .. } => metrics.signed_in(),
@@ -160,7 +160,7 @@ impl Event<'_> {
         line.end();
     }
 
-    /// Appends the fields to a line that has none yet.
+    /// Appends the fields, the time first, to an empty line.
     pub(super) fn write_fields(&self, at: WallTime, line: &mut LogLine<'_>) {
         line.word(key!("time"), &timestamp::rfc3339(at));
         match self {

@@ -1,4 +1,4 @@
-//! The audit file: appended to, rotated by size, and opened anew where another program has moved it away.
+//! The audit file. Lines are appended; it is rotated by size, and created again when another program has moved it.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -7,45 +7,45 @@ use std::path::{Path, PathBuf};
 
 use super::settings::FileSettings;
 
-/// Who may read it: its owner, who writes it, and its group.
+/// Read and write for the owner, read for the group.
 const MODE: u32 = 0o640;
 
-/// The file, and its older parts: `audit.jsonl.1` is the youngest of them.
+/// The file and its rotated parts: `audit.jsonl.1` is the most recent one.
 #[derive(Debug)]
 pub(super) struct RotatingFile {
     settings: FileSettings,
     open: Option<File>,
 }
 
-/// Lines that could not be written.
+/// Not all lines could be written.
 #[derive(Debug)]
 pub(super) struct NotWritten {
-    /// Bytes at the beginning that were written before: whole lines.
+    /// The number of bytes written before the error; they are complete lines.
     pub(super) written: usize,
-    /// Why not all.
+    /// The error of the first line that could not be written.
     pub(super) error: io::Error,
 }
 
 impl RotatingFile {
-    /// Opens it, or makes it.
+    /// Opens the file, or creates it.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The file cannot be opened for writing, or is not a regular file.
     pub(super) fn open(settings: FileSettings) -> io::Result<Self> {
         let mut file = Self { settings, open: None };
         file.current()?;
         Ok(file)
     }
 
-    /// Where it is.
+    /// The path of the current file.
     pub(super) fn path(&self) -> &Path {
         &self.settings.path
     }
 
-    /// Appends whole lines. No part of a line stays in the file where that fails.
+    /// Appends complete lines. A line that cannot be written completely is removed from the file.
     ///
     /// # Errors
-    /// [`NotWritten`]: the rest can be tried again.
+    /// [`NotWritten`]; the caller can try the remaining lines again.
     pub(super) fn append(&mut self, lines: &[u8]) -> Result<(), NotWritten> {
         let mut written = 0;
         while let Some(rest) = lines.get(written..).filter(|rest| !rest.is_empty()) {
@@ -54,7 +54,7 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Appends as many lines as the file may still have, and says how many bytes that is.
+    /// Appends as many lines as fit below the size limit, after a rotation if none fits. Returns their size in bytes.
     fn append_some(&mut self, lines: &[u8]) -> io::Result<usize> {
         let (limit, sync) = (self.settings.size, self.settings.sync);
         let mut before = self.current()?.metadata()?.len();
@@ -64,19 +64,19 @@ impl RotatingFile {
             before = 0;
             piece = whole_lines(lines, limit);
         }
-        // One line alone may be longer than a file should be.
+        // A single line may exceed the size limit.
         let piece = if piece.is_empty() { first_line(lines) } else { piece };
         let mut file = self.current()?;
         let done = file.write_all(piece).and_then(|()| if sync { file.sync_data() } else { Ok(()) });
         if let Err(error) = done {
-            // The lines will be written again: none of them may stand there already, or half of one.
+            // The caller will write these lines again: nothing of this attempt may stay in the file.
             let _ = file.set_len(before);
             return Err(error);
         }
         Ok(piece.len())
     }
 
-    /// The file at the path: another one than before, where somebody has moved or removed that.
+    /// The file at the path: opened again if another program has moved or removed the one that was open.
     fn current(&mut self) -> io::Result<&File> {
         let path = &self.settings.path;
         let same = |open: &File| Ok::<_, io::Error>(is_same(&open.metadata()?, &fs::metadata(path)?));
@@ -109,13 +109,13 @@ fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    // Opening a pipe would wait for its reader.
+    // Opening a named pipe for writing would block until it has a reader.
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
     match OpenOptions::new().read(true).append(true).create_new(true).mode(MODE).open(path) {
         Ok(file) => {
-            // Whatever the umask takes away: the group reads it.
+            // Independent of the umask, which may have removed the group's permission.
             file.set_permissions(Permissions::from_mode(MODE))?;
             sync_folder(path)?;
             Ok(file)
@@ -129,7 +129,7 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// A crash may have left half a line: what follows has to begin on its own.
+/// Ends a line that a crash left incomplete, so that the next one starts on its own line.
 fn end_last_line(mut file: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
     let mut last = [b'\n'];
@@ -145,13 +145,13 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// New and changed names are on the disk after this.
+/// Syncs the folder of `path`, so that created and renamed files survive a power failure.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 
-/// As many whole lines as fit into so many bytes.
+/// As many complete lines as fit into `room` bytes.
 fn whole_lines(lines: &[u8], room: u64) -> &[u8] {
     let most = lines.get(..usize::try_from(room).unwrap_or(usize::MAX)).unwrap_or(lines);
     let end = memchr::memrchr(b'\n', most).map_or(0, |at| at + 1);
@@ -182,10 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn it_rotates_by_size_and_keeps_so_many_parts() {
+    fn it_rotates_by_size_and_keeps_the_configured_number_of_parts() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = RotatingFile::open(settings(folder.path(), 8, 2)).unwrap();
-        // The sixth line alone is longer than a file may be.
+        // The last line alone exceeds the size limit.
         for line in ["aa\n", "bb\n", "cc\n", "dd\nee\n", "f\ng\nh\n", "iiiiiiiiiiii\n"] {
             file.append(line.as_bytes()).unwrap();
             assert!(files(folder.path()).iter().all(|(_, text)| text.len() <= 8 || text.lines().count() == 1));
@@ -195,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn its_group_reads_it_whatever_the_umask_is() {
+    fn the_group_can_read_it_with_any_umask() {
         let folder = tempfile::tempdir().unwrap();
         let file = RotatingFile::open(settings(folder.path(), 8, 0)).unwrap();
         assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o640);
     }
 
     #[test]
-    fn a_file_that_was_moved_away_is_made_anew() {
+    fn a_file_that_was_moved_or_removed_is_created_again() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = RotatingFile::open(settings(folder.path(), 100, 2)).unwrap();
         file.append(b"one\n").unwrap();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_of_a_crash_stays_alone() {
+    fn a_line_that_a_crash_left_incomplete_is_ended() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("audit.jsonl"), "{\"time\":").unwrap();
         RotatingFile::open(settings(folder.path(), 100, 0)).unwrap().append(b"whole\n").unwrap();
@@ -223,12 +223,12 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_said_and_can_be_tried_again() {
+    fn lines_that_could_not_be_written_are_reported_and_can_be_tried_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         let mut file = RotatingFile::open(settings(folder.path(), 4, 1)).unwrap();
         file.append(b"one\n").unwrap();
-        // The second line needs a rotation, and its place is taken.
+        // The second line needs a rotation, which fails: a folder has the name of the rotated part.
         fs::create_dir(folder.path().join("audit.jsonl.1")).unwrap();
         let failed = file.append(b"two\nxxx\n").unwrap_err();
         assert_eq!(failed.written, 0, "{failed:?}");

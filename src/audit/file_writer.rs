@@ -1,4 +1,4 @@
-//! The thread that writes the audit file. Whoever tells an event never waits for the disk.
+//! The thread that writes the audit file. Callers queue an event and never wait for the disk.
 
 use std::io;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use super::timestamp;
 use crate::metrics::{AuditTarget, Metrics};
 use crate::values::time::{Clock, Moment};
 
-/// What could not be written is tried again after this.
+/// The time between attempts to write.
 const RETRY: Duration = Duration::from_secs(1);
-/// While it cannot be written, it is said this often.
+/// The time between log messages while the file cannot be written.
 const REMINDER: Duration = Duration::from_secs(60);
 
-/// Hands events to the thread. Dropping it ends the thread, once it has written what waits.
+/// Queues events for the thread. Dropping it ends the thread, after it has written the queued events.
 #[derive(Debug)]
 pub(super) struct FileTarget {
     queue: Arc<LineQueue>,
@@ -30,17 +30,17 @@ impl FileTarget {
     /// Opens the file and starts the thread.
     ///
     /// # Errors
-    /// The file cannot be written, or the system gives no thread.
+    /// The file cannot be written, or the thread cannot be started.
     pub(super) fn open(settings: FileSettings, clock: &Clock, metrics: &Arc<Metrics>) -> io::Result<Self> {
         let file = RotatingFile::open(settings)?;
         let queue = Arc::<LineQueue>::default();
-        let writer =
-            Writer { file, queue: Arc::clone(&queue), clock: clock.clone(), metrics: Arc::clone(metrics), told: None };
+        let (lines, clock, counted) = (Arc::clone(&queue), clock.clone(), Arc::clone(metrics));
+        let writer = Writer { file, queue: lines, clock, metrics: counted, reported: None };
         thread::Builder::new().name("audit-file".into()).spawn(move || writer.run())?;
         Ok(Self { queue, metrics: Arc::clone(metrics) })
     }
 
-    /// Hands over an event; without room it is lost, and counted.
+    /// Queues an event. If the queue is full, the event is dropped and counted.
     pub(super) fn push(&self, record: &AuditRecord) {
         let mut line = Vec::with_capacity(record.json.len() + 1);
         line.extend_from_slice(&record.json);
@@ -50,12 +50,12 @@ impl FileTarget {
         }
     }
 
-    /// Waits until everything is written, but not longer than this.
+    /// Waits until every queued event is written, at most for `patience`.
     pub(super) fn flush(&self, patience: Duration) {
         self.queue.flush(patience);
     }
 
-    /// Bytes that wait.
+    /// The size of the queued events in bytes.
     pub(super) fn waiting(&self) -> usize {
         self.queue.waiting()
     }
@@ -72,8 +72,8 @@ struct Writer {
     queue: Arc<LineQueue>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    /// When it was last said that the file cannot be written; `None` as long as it can.
-    told: Option<Moment>,
+    /// When the last message about a failure was logged; `None` while the file can be written.
+    reported: Option<Moment>,
 }
 
 impl Writer {
@@ -81,14 +81,14 @@ impl Writer {
         let (mut lines, mut no_access) = (Vec::new(), Vec::new());
         while let Some(lost) = self.queue.take(&mut lines, &mut no_access) {
             self.write(&lines);
-            // Behind those that came before them.
+            // After the lines that were queued before the queue was full.
             if lost != DroppedLines::default() {
                 self.write(&self.gap(lost.events));
             }
         }
     }
 
-    /// Writes whole lines, however long that takes: meanwhile further ones wait in the queue, as long as it has room.
+    /// Writes complete lines, and repeats until it succeeds or the queue is closed: further lines wait in the queue.
     fn write(&mut self, lines: &[u8]) {
         let mut done = 0;
         while let Some(rest) = lines.get(done..).filter(|rest| !rest.is_empty()) {
@@ -97,16 +97,16 @@ impl Writer {
             self.metrics.audit_written(AuditTarget::File, count(rest.get(..written).unwrap_or_default()));
             done += written;
             match result {
-                Ok(()) => self.tell_success(),
+                Ok(()) => self.report_success(),
                 Err(NotWritten { error, .. }) => {
-                    self.tell_failure(&error);
+                    self.report_failure(&error);
                     self.metrics.audit_retry(AuditTarget::File);
                     if self.queue.closes_within(RETRY)
                         && self.file.append(lines.get(done..).unwrap_or_default()).is_err()
                     {
                         let lost = count(lines.get(done..).unwrap_or_default());
                         self.metrics.audit_lost(AuditTarget::File, lost);
-                        tracing::error!(lost, "the audit file could not be written up to the end");
+                        tracing::error!(lost, "the audit file could not be written: the remaining events are lost");
                         return;
                     }
                 }
@@ -114,7 +114,7 @@ impl Writer {
         }
     }
 
-    /// Says how many events are missing here.
+    /// A line that says how many events were dropped at this point.
     fn gap(&self, lost: u64) -> Vec<u8> {
         let mut out = Vec::new();
         let mut line = LogLine::begin(&mut out, true);
@@ -125,23 +125,23 @@ impl Writer {
         out
     }
 
-    fn tell_failure(&mut self, error: &io::Error) {
+    fn report_failure(&mut self, error: &io::Error) {
         let now = self.clock.now();
-        if self.told.is_some_and(|told| now.duration_since(told) < REMINDER) {
+        if self.reported.is_some_and(|reported| now.duration_since(reported) < REMINDER) {
             return;
         }
-        self.told = Some(now);
+        self.reported = Some(now);
         let (path, waiting) = (self.file.path().display(), self.queue.waiting());
         tracing::error!(
             %path, %error, waiting,
-            "the audit file cannot be written: events wait in memory, and are lost once 4 MiB wait; make room, or \
-             correct [audit] file"
+            "the audit file cannot be written: events are queued in memory, and dropped when 4 MiB are queued; free \
+             disk space, or correct [audit] file"
         );
     }
 
-    fn tell_success(&mut self) {
-        if self.told.take().is_some() {
-            tracing::warn!(path = %self.file.path().display(), "the audit file is written again");
+    fn report_success(&mut self) {
+        if self.reported.take().is_some() {
+            tracing::warn!(path = %self.file.path().display(), "the audit file can be written again");
         }
     }
 }

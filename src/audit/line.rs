@@ -1,5 +1,5 @@
-//! How lines are written: `key=value` text, or one JSON object, as bytes into a buffer that is used again. Whatever
-//! comes from outside is escaped and cut here, the same way in every format.
+//! Writes log lines, as `key=value` text or as one JSON object, into a reusable buffer. Untrusted values are escaped
+//! and truncated here, in the same way in every format.
 
 use std::fmt::Write;
 
@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::values::client_address::ClientAddress;
 use crate::values::invisible::is_invisible;
 
-/// The longest value of a line, in bytes as it is written; the rest of it is not logged.
+/// The maximum length of a value as it is written, in bytes; the rest is not logged.
 const MAX_VALUE: usize = 1024;
 
-/// A key as lines have it, what separates it from the value before it included. [`key!`] makes one.
+/// A key in each format, with the separator before it. Made by [`key!`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LineKey {
     pub(super) text: &'static str,
@@ -35,7 +35,7 @@ pub(super) struct LogLine<'a> {
 }
 
 impl<'a> LogLine<'a> {
-    /// A line of text, or of JSON, behind what is in the buffer.
+    /// Begins a line of text or JSON at the end of the buffer.
     pub(super) fn begin(out: &'a mut Vec<u8>, json: bool) -> Self {
         if json {
             out.push(b'{');
@@ -43,7 +43,7 @@ impl<'a> LogLine<'a> {
         Self { out, json, empty: true }
     }
 
-    /// A word that the gateway chose itself, which needs no escaping.
+    /// Appends a value that the gateway itself defines and that needs no escaping.
     pub(super) fn word(&mut self, key: LineKey, word: &str) {
         self.key(key);
         self.quotes();
@@ -51,7 +51,7 @@ impl<'a> LogLine<'a> {
         self.quotes();
     }
 
-    /// A value as received: text, or bytes that should be text.
+    /// Appends an untrusted value, escaped. Bytes that are not UTF-8 become U+FFFD.
     pub(super) fn value(&mut self, key: LineKey, value: impl AsRef<[u8]>) {
         self.key(key);
         let value = value.as_ref();
@@ -62,7 +62,7 @@ impl<'a> LogLine<'a> {
         }
     }
 
-    /// The same, where there is one.
+    /// Appends the value if there is one, else the sign for no value.
     pub(super) fn optional(&mut self, key: LineKey, value: Option<impl AsRef<[u8]>>) {
         match value {
             Some(value) => self.value(key, value),
@@ -70,7 +70,7 @@ impl<'a> LogLine<'a> {
         }
     }
 
-    /// Where a request comes from: every line has it, and needs no formatting for it.
+    /// Appends a client's address, without the cost of `Display`: every access line has one.
     pub(super) fn client(&mut self, key: LineKey, client: ClientAddress) {
         self.key(key);
         self.quotes();
@@ -78,26 +78,26 @@ impl<'a> LogLine<'a> {
         self.quotes();
     }
 
-    /// A value with parts of its own, in a line of JSON.
+    /// Appends a structured value; only for lines of JSON.
     pub(super) fn json(&mut self, key: LineKey, value: &impl Serialize) {
         self.key(key);
         let text = serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec());
         message(&text, true, self.out);
     }
 
-    /// A number.
+    /// Appends a number.
     pub(super) fn number(&mut self, key: LineKey, value: u64) {
         self.key(key);
         decimal(value, self.out);
     }
 
-    /// No value.
+    /// Appends the sign for no value: `null` in JSON, `-` in text.
     pub(super) fn nothing(&mut self, key: LineKey) {
         self.key(key);
         self.out.extend_from_slice(if self.json { b"null" } else { b"-" });
     }
 
-    /// The end of the line.
+    /// Ends the line.
     pub(super) fn end(self) {
         self.out.extend_from_slice(if self.json { b"}\n" } else { b"\n" });
     }
@@ -115,14 +115,15 @@ impl<'a> LogLine<'a> {
     }
 }
 
-/// Appends a value between quotes, so that it stays on its line and inside its quotes, and moves no terminal.
+/// Appends an escaped value between quotes: it can end neither the line nor the quotes, and contains no terminal
+/// control characters.
 pub(super) fn quoted(value: &[u8], json: bool, out: &mut Vec<u8>) {
     out.push(b'"');
     escaped(value, json, out);
     out.push(b'"');
 }
 
-/// Appends a value as it stands between quotes.
+/// Appends an escaped value, without the quotes around it.
 pub(super) fn escaped(value: &[u8], json: bool, out: &mut Vec<u8>) {
     if value.len() <= MAX_VALUE && all(value, is_plain) {
         return out.extend_from_slice(value);
@@ -156,8 +157,8 @@ fn write_sign(character: char, json: bool, sign: &mut String) {
     }
 }
 
-/// Appends a message of the program: what it has in it from outside may move no terminal either. Its colours, where
-/// there are any, are our own.
+/// Appends a message of the program. Control characters in it are escaped, except line ends and ESC: those are the
+/// line structure and the colours that the formatter wrote.
 pub(super) fn message(text: &[u8], json: bool, out: &mut Vec<u8>) {
     let mut sign = String::new();
     for character in String::from_utf8_lossy(text).chars() {
@@ -171,18 +172,18 @@ pub(super) fn message(text: &[u8], json: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// Neither ended nor changed by quotes.
+/// Whether the byte needs no escape between quotes.
 fn is_plain(byte: u8) -> bool {
     (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
 }
 
-/// Needs no quotes. One dash alone is the sign for no value.
+/// Whether the value needs no quotes. A single dash does: without them it is the sign for no value.
 fn is_bare(value: &[u8]) -> bool {
     let plain = |byte: u8| is_plain(byte) & (byte != b' ') & (byte != b'=');
     (1..=MAX_VALUE).contains(&value.len()) && value != b"-" && all(value, plain)
 }
 
-/// Without an early exit, so that the compiler can vectorise it.
+/// Whether the predicate holds for each byte. There is no early exit, so that the compiler can vectorise the loop.
 fn all(value: &[u8], holds: impl Fn(u8) -> bool) -> bool {
     value.iter().fold(true, |before, &byte| before & holds(byte))
 }
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_from_outside_leaves_its_line() {
+    fn untrusted_values_are_escaped_in_both_formats() {
         let write = |line: &mut LogLine<'_>| {
             line.value(key!("user"), ODD);
             line.number(key!("n"), 30);
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_from_a_dash() {
+    fn an_absent_value_differs_from_a_dash() {
         let write = |line: &mut LogLine<'_>| {
             line.optional(key!("user"), Some("-"));
             line.optional(key!("note"), None::<&str>);
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_are_cut_at_a_character_however_they_are_written() {
+    fn long_values_are_cut_at_a_character_boundary_in_both_formats() {
         for value in ["x".repeat(5000), "ä".repeat(5000), "\u{202e}".repeat(5000), "\"".repeat(5000)] {
             for json in [false, true] {
                 let written = line(json, |line| line.value(key!("v"), &value));
@@ -256,14 +257,14 @@ mod tests {
     }
 
     #[test]
-    fn messages_keep_their_lines_and_colours_alone() {
+    fn messages_keep_line_ends_and_colours_but_no_other_control_character() {
         let mut out = Vec::new();
         message("\u{1b}[31mWARN\u{1b}[0m \u{202e}x\u{7f}\n".as_bytes(), false, &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), "\u{1b}[31mWARN\u{1b}[0m \\u{202e}x\\u{7f}\n");
     }
 
     #[test]
-    fn numbers_are_written_as_everywhere() {
+    fn numbers_are_written_in_decimal() {
         for number in [0, 7, 10, 65_535, u64::MAX] {
             let mut out = b"x".to_vec();
             decimal(number, &mut out);

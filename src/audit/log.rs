@@ -1,4 +1,4 @@
-//! The way out for lines.
+//! The log: access lines, events and messages, written to standard error by one thread.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -19,10 +19,10 @@ use super::timestamp::{self, CachedTimestamp};
 use crate::metrics::Metrics;
 use crate::values::time::{Clock, WallTime};
 
-/// Access lines are written in pieces of this many bytes, so that an event waits for no more than one of them.
+/// Access lines are written in pieces of at most this many bytes, so that an event waits for one piece at most.
 const PIECE: usize = 64 * 1024;
 
-/// Writes lines. Cheap to clone.
+/// A handle of the log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Log(Arc<LogInner>);
 
@@ -31,7 +31,7 @@ struct LogInner {
     current: Arc<CurrentSettings>,
     metrics: Arc<Metrics>,
     sink: Sink,
-    /// Where events go besides; `None` before the first configuration.
+    /// Further targets of events; `None` until a configuration has been loaded.
     audit: ArcSwapOption<AuditTargets>,
 }
 
@@ -42,7 +42,7 @@ enum Sink {
 }
 
 impl Drop for LogInner {
-    /// When the last of those who make lines is gone, the thread writes the rest and ends.
+    /// After the last handle is dropped, the thread writes the rest of the queue and ends.
     fn drop(&mut self) {
         if let Sink::Thread(queue) = &self.sink {
             queue.close();
@@ -50,7 +50,7 @@ impl Drop for LogInner {
     }
 }
 
-/// Where a thread makes its lines.
+/// The buffer in which a thread formats its access lines.
 #[derive(Default)]
 struct LineBuffer {
     line: Vec<u8>,
@@ -58,16 +58,22 @@ struct LineBuffer {
 }
 
 thread_local! {
-    static DRAFT: RefCell<LineBuffer> = RefCell::default();
+    static BUFFER: RefCell<LineBuffer> = RefCell::default();
 }
 
 impl Log {
-    /// To standard error, by a thread of its own.
+    /// A log that a dedicated thread writes to standard error.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
     pub fn to_standard_error(settings: LogSettings, clock: &Clock) -> io::Result<Self> {
         Self::to(settings, clock, io::stderr())
     }
 
-    /// To `output`, by a thread of its own.
+    /// A log that a dedicated thread writes to `output`.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
     pub(crate) fn to(settings: LogSettings, clock: &Clock, output: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, current) = (Arc::new(LineQueue::default()), Arc::new(CurrentSettings::new(settings)));
         let log = Self::over(current, Sink::Thread(Arc::clone(&queue)));
@@ -77,7 +83,7 @@ impl Log {
         Ok(log)
     }
 
-    /// To memory, for tests.
+    /// A log in memory, for tests, and the lines that it collects.
     pub fn to_memory(settings: LogSettings) -> (Self, Arc<Mutex<Vec<String>>>) {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let current = Arc::new(CurrentSettings::new(settings));
@@ -88,22 +94,22 @@ impl Log {
         Self(Arc::new(LogInner { current, metrics: Arc::default(), sink, audit: ArcSwapOption::empty() }))
     }
 
-    /// What is counted of events and requests, whether lines are written of them or not.
+    /// The metrics to which events and requests are added, also where no line is written for them.
     pub(crate) fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
     }
 
-    /// Writes all further lines like this.
+    /// Changes the settings for all further lines.
     pub(crate) fn set(&self, settings: LogSettings) {
         self.0.current.set(settings);
     }
 
-    /// How lines are written.
+    /// The current settings.
     pub(crate) fn settings(&self) -> LogSettings {
         self.0.current.get()
     }
 
-    /// The format of lines.
+    /// The current format.
     pub(crate) fn format(&self) -> Format {
         self.settings().format
     }
@@ -113,20 +119,20 @@ impl Log {
         self.settings().access
     }
 
-    /// Writes the line of an exchange: one buffer for all lines of a thread, and no wake-up while the writing thread is
-    /// active.
+    /// Writes the access line of an exchange. It is formatted in a buffer of the thread, and the writing thread is not
+    /// woken while it is active.
     pub(crate) fn access(&self, line: &AccessLine<'_>) {
         let LogSettings { format, access: true } = self.settings() else { return };
-        // A thread that ends has no draft any more.
-        let _ = DRAFT.try_with(|draft| {
-            let draft = &mut *draft.borrow_mut();
-            draft.line.clear();
-            line.write(format, &mut draft.stamp, &mut draft.line);
-            self.push(Rank::Access, &draft.line);
+        // An error says that the thread is ending and its buffer is gone.
+        let _ = BUFFER.try_with(|buffer| {
+            let buffer = &mut *buffer.borrow_mut();
+            buffer.line.clear();
+            line.write(format, &mut buffer.stamp, &mut buffer.line);
+            self.push(Rank::Access, &buffer.line);
         });
     }
 
-    /// Writes the line of an event, and counts it.
+    /// Writes the line of an event, adds it to the metrics, and passes it to the audit targets.
     pub(crate) fn event(&self, at: WallTime, event: &Event<'_>) {
         event.count(&self.0.metrics);
         let mut line = Vec::with_capacity(256);
@@ -137,10 +143,10 @@ impl Log {
         }
     }
 
-    /// Opens the targets of these settings; `None` where they are in use already.
+    /// Opens the audit targets of these settings; `None` if those in use have the same settings.
     ///
     /// # Errors
-    /// One of them cannot be used.
+    /// A target cannot be opened.
     pub(crate) fn open_targets(
         &self,
         settings: &AuditSettings,
@@ -150,25 +156,25 @@ impl Log {
         if in_use { Ok(None) } else { AuditTargets::open(settings.clone(), clock, &self.0.metrics).map(Some) }
     }
 
-    /// Sends all further events to these targets as well, and to no others.
+    /// Replaces the audit targets for all further events; `None` keeps those in use.
     pub(crate) fn set_targets(&self, targets: Option<AuditTargets>) {
         if let Some(targets) = targets {
             self.0.audit.store(Some(Arc::new(targets)));
         }
     }
 
-    /// What waits for the audit targets: bytes for the file, events for the webhook.
+    /// How much is queued for the audit targets: bytes for the file, events for the webhook.
     pub(crate) fn audit_waiting(&self) -> [usize; 2] {
         self.0.audit.load().as_ref().map_or([0; 2], |targets| targets.waiting())
     }
 
-    /// The output for the program's own messages: in the same order as the other lines, and without blocking on the
-    /// reader.
+    /// The writer for the program's own messages. They go through the same queue as the other lines: the order is kept,
+    /// and a slow reader of standard error does not block.
     pub(crate) fn messages(&self) -> Messages {
         Messages(self.clone())
     }
 
-    /// Waits until everything is written, but not longer than this.
+    /// Waits until everything queued is written, at most for `patience` for each target and for the log.
     pub(crate) fn flush(&self, patience: Duration) {
         if let Some(targets) = &*self.0.audit.load() {
             targets.flush(patience);
@@ -181,14 +187,14 @@ impl Log {
 
     fn push(&self, rank: Rank, line: &[u8]) {
         match &self.0.sink {
-            // Those that do not fit are counted there.
+            // The queue counts lines that do not fit.
             Sink::Thread(queue) => _ = queue.push(rank, line),
             Sink::Memory(lines) => lines.lock().push(String::from_utf8_lossy(line).trim_end().to_owned()),
         }
     }
 }
 
-/// Takes whole messages of the program, one a call.
+/// A writer for messages of the program. Each call of `write` is one complete message.
 #[derive(Debug)]
 pub struct Messages(Log);
 
@@ -205,7 +211,7 @@ impl Write for Messages {
     }
 }
 
-/// Writes what comes, events first, until nothing can come any more.
+/// The loop of the writing thread: writes events first, then access lines, until the queue is closed and empty.
 fn write_all(
     queue: &LineQueue,
     mut output: impl Write,
@@ -219,7 +225,7 @@ fn write_all(
             overflow(lost, clock.wall(), current.get().format, &mut events);
         }
         let piece = first_lines(access.get(written..).unwrap_or_default());
-        // There is nowhere to report to that standard error is gone.
+        // An error of standard error cannot be reported anywhere.
         let _ = output.write_all(&events).and_then(|()| output.write_all(piece));
         written += piece.len();
         if written == access.len() {
@@ -229,7 +235,7 @@ fn write_all(
     }
 }
 
-/// Says how many lines there was no room for.
+/// Appends a line that says how many lines were dropped.
 fn overflow(lost: DroppedLines, at: WallTime, format: Format, out: &mut Vec<u8>) {
     let mut line = LogLine::begin(out, format == Format::Json);
     line.word(key!("time"), &timestamp::rfc3339(at));
@@ -239,7 +245,7 @@ fn overflow(lost: DroppedLines, at: WallTime, format: Format, out: &mut Vec<u8>)
     line.end();
 }
 
-/// Whole lines, a piece of them.
+/// Complete lines, at most [`PIECE`] bytes of them.
 fn first_lines(lines: &[u8]) -> &[u8] {
     let Some(most) = lines.get(..PIECE) else { return lines };
     let end = memchr::memrchr(b'\n', most).map_or(PIECE, |at| at + 1);

@@ -1,29 +1,29 @@
-//! How lines are written, and whether.
+//! The settings of the log: the format, and whether access lines are written.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// `key=value`.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object for each line.
     Json,
     /// Access lines in the combined log format, events as text.
     Combined,
 }
 
-/// What `[log]` says.
+/// The settings of `[log]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
     /// The format.
     pub format: Format,
-    /// Whether exchanges are logged; events always are.
+    /// Whether access lines are written. Events always are.
     pub access: bool,
 }
 
-/// The settings that hold at this moment, in one byte: a reload changes them while every thread writes lines.
+/// The current settings in one byte: a reload changes them while other threads write lines.
 #[derive(Debug)]
 pub(super) struct CurrentSettings(AtomicU8);
 
@@ -45,12 +45,12 @@ impl CurrentSettings {
         format | if settings.access { ACCESS } else { 0 }
     }
 
-    /// Puts other settings in their place.
+    /// Replaces the settings.
     pub(super) fn set(&self, settings: LogSettings) {
         self.0.store(Self::byte(settings), Ordering::Relaxed);
     }
 
-    /// Nothing else is read because of what stands here, so no order is asked for.
+    /// The current settings. The byte guards no other memory, so `Relaxed` is enough.
     pub(super) fn get(&self) -> LogSettings {
         let byte = self.0.load(Ordering::Relaxed);
         let format = match byte & (JSON | COMBINED) {

@@ -1,11 +1,11 @@
-//! What happened, for operators: one line an exchange, one line an event, on standard error.
+//! The log on standard error, with one line for each exchange and each event, and the audit targets of events.
 //!
-//! Lines are formatted where the facts are known, and written by one thread. Its queues are bounded: a log that is not
-//! read must not stop the gateway, so lines that do not fit are dropped and counted. Events have a queue of their own
-//! and go before access lines.
+//! Lines are formatted by the caller and written by one thread. Its queues are bounded: a log that is not read must not
+//! block the gateway, so lines that do not fit are dropped and counted. Events have a separate queue and are written
+//! before access lines.
 //!
-//! Events go to the [`targets`] of `[audit]` as well, each by a thread of its own with a bounded queue: no full disk
-//! and no slow receiver delays a sign-in or a logout.
+//! Events also go to the [`targets`] of `[audit]`. Each has its own thread and bounded queue, so that a full disk or a
+//! slow receiver does not delay a sign-in or a logout.
 
 mod access;
 mod event;

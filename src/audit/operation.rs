@@ -1,58 +1,58 @@
-//! What operators did, and the program itself: events that concern no single session.
+//! Events that concern no single session: requests of operators, changed users, start and stop of the program.
 
 use super::line::{LogLine, key};
 
-/// What was done. Names are stable.
+/// One operation. The names of events and fields are stable: operators search for them.
 #[derive(Debug)]
 pub(crate) enum Operation<'a> {
-    /// Somebody asked at the admin socket for something that changes the gateway.
+    /// A request at the admin socket that changes state.
     Asked {
-        /// Who, by the name that the system has for the user at the other end.
+        /// The operating system's name for the user of the connected process.
         operator: &'a str,
-        /// What for.
+        /// What was requested.
         act: Act,
-        /// A session, a user, an address; `None` where it is about everything.
+        /// The session, user or address that it concerns; `None` if it concerns the whole gateway.
         about: Option<&'a str>,
-        /// Whether it was done. `false`: there was nothing to do, or it was refused.
+        /// Whether anything was changed; `false` if there was nothing to change, or the request was refused.
         done: bool,
-        /// Sessions that ended because of it.
+        /// The number of sessions that ended because of it.
         sessions_ended: usize,
     },
-    /// A reload found another entry in the users' file.
+    /// A reload found a changed entry in the users file.
     UserChanged {
-        /// Whose.
+        /// The user's name.
         user: &'a str,
-        /// What about it.
+        /// The kind of change.
         change: UserChange,
     },
-    /// The gateway has begun to serve.
+    /// The gateway accepts connections.
     Started {
-        /// Which version of it.
+        /// The version of the program.
         version: &'static str,
-        /// How many sessions it has from before.
+        /// The number of sessions loaded from the store.
         sessions: usize,
     },
     /// The gateway has stopped.
     Stopped,
 }
 
-/// What an operator can ask for.
+/// The requests of operators that change state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// To end one session.
+    /// End one session.
     RevokeSession,
-    /// To end all sessions of a user.
+    /// End all sessions of a user.
     RevokeUser,
-    /// To end all sessions that a query selects.
+    /// End all sessions that a query selects.
     RevokeSelected,
-    /// To end a ban.
+    /// Remove a ban.
     Unban,
-    /// To read the configuration anew.
+    /// Reload the configuration.
     Reload,
 }
 
 impl Act {
-    /// The word for it.
+    /// The stable name in log lines.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::RevokeSession => "revoke_session",
@@ -64,19 +64,19 @@ impl Act {
     }
 }
 
-/// How a user's entry changed.
+/// How the entry of a user changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UserChange {
-    /// It is new.
+    /// The user is new.
     Added,
-    /// The password, the groups, or anything else.
+    /// The password, the groups or another field changed.
     Changed,
-    /// It is gone.
+    /// The user was removed.
     Removed,
 }
 
 impl UserChange {
-    /// The word for it.
+    /// The stable name in log lines.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::Added => "added",

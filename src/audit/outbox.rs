@@ -1,5 +1,5 @@
-//! Events that wait for their delivery. Those that unauthenticated clients cause wait apart and go last: no number of
-//! refused sign-ins keeps the end of a session from being told.
+//! The events queued for delivery to a webhook. Events that unauthenticated clients can cause have a smaller queue and
+//! are delivered last, so that a flood of refused sign-ins does not displace the end of a session.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use tokio::sync::Notify;
 
 use super::record::AuditRecord;
 
-/// Events that may wait.
+/// The capacity of the queue, in events.
 const ROOM: usize = 10_000;
-/// Events that unauthenticated clients caused and that may wait.
+/// The capacity of the queue for events that unauthenticated clients can cause.
 const STRANGERS_ROOM: usize = 1000;
 
 /// The two queues.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     state: Mutex<OutboxState>,
-    /// An event was put in, or the outbox was closed.
+    /// Notified when an event is added or the outbox is closed.
     changed: Notify,
-    /// Nothing is left to be delivered.
+    /// Notified when everything is delivered.
     empty: Condvar,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Outbox {
 struct OutboxState {
     own: VecDeque<AuditRecord>,
     strangers: VecDeque<AuditRecord>,
-    /// Whether one has been taken out and is not done.
+    /// Whether an event was taken out and [`Outbox::done`] has not been called yet.
     under_way: bool,
     closed: bool,
 }
@@ -40,7 +40,7 @@ impl OutboxState {
 }
 
 impl Outbox {
-    /// Puts an event behind the others. `false` if there is no room.
+    /// Adds an event to its queue; `false` if the queue is full.
     pub(super) fn push(&self, record: &AuditRecord) -> bool {
         let mut state = self.state.lock();
         let (queue, room) = match record.is_strangers {
@@ -55,7 +55,8 @@ impl Outbox {
         fits
     }
 
-    /// Waits for the next event; `None` when there is none any more and none will come. Then [`Self::done`] is due.
+    /// Waits for the next event; `None` when the outbox is closed and empty. After an event the caller has to call
+    /// [`Self::done`].
     pub(super) async fn next(&self) -> Option<AuditRecord> {
         loop {
             {
@@ -73,7 +74,7 @@ impl Outbox {
         }
     }
 
-    /// The event that was taken out last is delivered or given up.
+    /// Marks the event that was taken out last as delivered or given up.
     pub(super) fn done(&self) {
         let mut state = self.state.lock();
         state.under_way = false;
@@ -82,27 +83,27 @@ impl Outbox {
         }
     }
 
-    /// Events that wait, the one that is under way included.
+    /// The number of queued events, including one that is being delivered.
     pub(super) fn waiting(&self) -> usize {
         self.state.lock().waiting()
     }
 
-    /// Waits until nothing is left, but not longer than this.
+    /// Waits until every event is delivered or given up, at most for `patience`.
     pub(super) fn flush(&self, patience: Duration) {
         let mut state = self.state.lock();
         self.empty.wait_while_for(&mut state, |state| state.waiting() > 0, patience);
     }
 
-    /// No further events will come, and nobody waits for attempts any more.
+    /// Closes the outbox: no further events are added, and pauses between attempts end.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.changed.notify_one();
     }
 
-    /// Waits for as long as this, unless the outbox is closed. Whether it is.
+    /// Waits until the outbox is closed, at most for `patience`. Returns whether it is closed.
     pub(super) async fn closes_within(&self, patience: Duration) -> bool {
         let closed = async {
-            // Events that come meanwhile wake this up too.
+            // An added event notifies as well, hence the loop.
             while !self.state.lock().closed {
                 self.changed.notified().await;
             }
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_strangers_cause_goes_last_and_takes_little_room() {
+    async fn events_of_unauthenticated_clients_go_last_and_have_a_smaller_queue() {
         let outbox = Outbox::default();
         let taken = (0..3 * ROOM).filter(|number| outbox.push(&record(*number, true))).count();
         assert_eq!(taken, STRANGERS_ROOM);
@@ -137,7 +138,7 @@ mod tests {
         outbox.close();
         assert!(outbox.closes_within(Duration::from_secs(60)).await);
         assert_eq!(outbox.next().await.unwrap().id, "1");
-        assert_eq!(outbox.waiting(), 1, "it is under way");
+        assert_eq!(outbox.waiting(), 1, "the event that is being delivered is counted");
         outbox.done();
         outbox.flush(Duration::from_secs(60));
         assert!(outbox.next().await.is_none());

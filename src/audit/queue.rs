@@ -1,33 +1,33 @@
 //! The queues between the threads that format lines and the one thread that writes them. There are two, both bounded,
-//! since a log that is not read must not stop the gateway: events go before access lines and have space of their own,
-//! so that no load of requests displaces a sign-in or a receipt. Lines that do not fit are counted.
+//! since a log that is not read must not block the gateway: events are written before access lines and have a separate
+//! capacity, so that a flood of requests displaces no sign-in and no receipt. Lines that do not fit are counted.
 
 use std::mem;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// Bytes of events that may wait.
+/// The capacity for events, in bytes.
 pub(super) const EVENT_ROOM: usize = 4 * 1024 * 1024;
-/// The part of it that events of unauthenticated clients may take.
+/// The part of [`EVENT_ROOM`] that events of unauthenticated clients may fill.
 const STRANGERS_ROOM: usize = EVENT_ROOM / 2;
-/// Bytes of access lines that may wait.
+/// The capacity for access lines, in bytes.
 pub(super) const ACCESS_ROOM: usize = 2 * 1024 * 1024;
-/// With this many bytes of access lines the writer does not wait for the tick.
+/// When this many bytes of access lines are queued, the writer does not wait for the end of the tick.
 const PROMPT: usize = ACCESS_ROOM / 4;
-/// Access lines of one such time are written together.
+/// Access lines that arrive within this time are written together.
 const TICK: Duration = Duration::from_millis(50);
-/// Buffers of a quiet time are not larger.
+/// Larger buffers are shrunk to this size when the queues are empty, in bytes.
 const KEPT: usize = 64 * 1024;
 
-/// Which lines are written first, and which are dropped first when the space is used up.
+/// The kind of a line. It decides which lines are written first, and which are dropped first when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rank {
-    /// What happened to a session.
+    /// An audit event.
     Event,
     /// An event that unauthenticated clients can cause, or a message of the program.
     Stranger,
-    /// One exchange.
+    /// An access line.
     Access,
 }
 
@@ -35,11 +35,11 @@ pub(super) enum Rank {
 #[derive(Debug, Default)]
 pub(super) struct LineQueue {
     state: Mutex<LineQueueState>,
-    /// Something is to be written.
+    /// Notified when there is something to write.
     comes: Condvar,
-    /// Nothing is left to be written.
+    /// Notified when everything is written.
     done: Condvar,
-    /// No further lines will come.
+    /// Notified when the queue is closed.
     closes: Condvar,
 }
 
@@ -49,22 +49,22 @@ struct LineQueueState {
     access: Vec<u8>,
     lost: DroppedLines,
     writer: Writer,
-    /// A thread waits for the queues to be empty.
+    /// Whether a thread waits for the queues to be empty.
     hurry: bool,
     closed: bool,
 }
 
-/// Lines that were left out.
+/// The numbers of lines that were dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct DroppedLines {
     pub(super) events: u64,
     pub(super) access: u64,
 }
 
-/// What the writing thread does.
+/// The state of the writing thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Writer {
-    /// It writes, or gathers what comes within a tick.
+    /// It writes, or collects the access lines of a tick.
     #[default]
     Busy,
     /// It sleeps until it is woken.
@@ -72,7 +72,7 @@ enum Writer {
 }
 
 impl LineQueue {
-    /// Puts a line, or several, behind the others of its rank. `false` if there is no room.
+    /// Adds one or more complete lines to the queue of the rank; `false` if they do not fit.
     pub(super) fn push(&self, rank: Rank, line: &[u8]) -> bool {
         let mut state = self.state.lock();
         let (queue, room) = match rank {
@@ -94,26 +94,26 @@ impl LineQueue {
         true
     }
 
-    /// Bytes of events that wait.
+    /// The size of the queued events in bytes.
     pub(super) fn waiting(&self) -> usize {
         self.state.lock().events.len()
     }
 
-    /// Waits for as long as this, unless the queue is closed. Whether it is.
+    /// Waits until the queue is closed, at most for `patience`. Returns whether it is closed.
     pub(super) fn closes_within(&self, patience: Duration) -> bool {
         let mut state = self.state.lock();
         self.closes.wait_while_for(&mut state, |state| !state.closed, patience);
         state.closed
     }
 
-    /// No further lines will come: the queues hold the rest.
+    /// Closes the queue: no further lines are added, and the writer ends when it is empty.
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.comes.notify_one();
         self.closes.notify_all();
     }
 
-    /// Waits until everything is written, but not longer than this.
+    /// Waits until everything is written, at most for `patience` without progress.
     pub(super) fn flush(&self, patience: Duration) {
         let mut state = self.state.lock();
         while !(state.is_empty() && state.writer == Writer::Resting) {
@@ -125,8 +125,8 @@ impl LineQueue {
         }
     }
 
-    /// Waits for lines and hands them over: events at once, access lines by the tick, `access` only where it has been
-    /// emptied. `None` when there is nothing any more and nothing will come.
+    /// Waits for lines and moves them into the buffers: events at once, access lines at the end of a tick. `access` is
+    /// filled only if the caller has emptied it. `None` when the queue is closed and empty.
     pub(super) fn take(&self, events: &mut Vec<u8>, access: &mut Vec<u8>) -> Option<DroppedLines> {
         events.clear();
         let mut state = self.state.lock();
@@ -141,8 +141,8 @@ impl LineQueue {
         (!over).then(|| mem::take(&mut state.lost))
     }
 
-    /// Lets a tick pass in which access lines come together. Where none did, rests until a line comes, which is then
-    /// written at once.
+    /// Waits for the end of a tick, unless something is urgent. If nothing was queued by then, sleeps until a line
+    /// comes, which is then written at once.
     fn gather(&self, state: &mut MutexGuard<'_, LineQueueState>) {
         while !state.is_urgent() && !self.comes.wait_for(state, TICK).timed_out() {}
         while state.is_empty() && !state.closed {

@@ -1,4 +1,4 @@
-//! An event as the audit targets get it: one JSON object with the fields of the log line, an id and the whole receipt.
+//! An event for the audit targets: one JSON object with the fields of the log line, an id and the complete receipt.
 
 use bytes::Bytes;
 use data_encoding::BASE32_NOPAD;
@@ -7,19 +7,19 @@ use super::event::Event;
 use super::line::{LogLine, key};
 use crate::values::time::WallTime;
 
-/// One event, on its way to the targets.
+/// One event, serialised for the targets.
 #[derive(Clone, Debug)]
 pub(super) struct AuditRecord {
-    /// Names this event. A receiver that knows it already has got it twice.
+    /// The id of the event, by which a receiver recognises a repeated delivery.
     pub(super) id: String,
-    /// The object, without the end of its line.
+    /// The JSON object, without a line end.
     pub(super) json: Bytes,
     /// Whether unauthenticated clients can cause any number of such events.
     pub(super) is_strangers: bool,
 }
 
 impl AuditRecord {
-    /// Of an event; `None` for one that says nothing about anybody.
+    /// Serialises an event; `None` for [`Event::LikelyProxy`], a hint for operators that belongs into the log only.
     pub(super) fn of(event: &Event<'_>, at: WallTime) -> Option<Self> {
         if matches!(event, Event::LikelyProxy { .. }) {
             return None;
@@ -38,10 +38,10 @@ impl AuditRecord {
     }
 }
 
-/// 26 letters and digits: 128 random bits.
+/// 128 random bits as 26 characters of base32.
 fn new_id() -> String {
     let mut bytes = [0; 16];
-    // Without random bytes the event is still told, and two may have one id.
+    // If the system's random source fails, the event is still delivered, with an id that may not be unique.
     let _ = getrandom::fill(&mut bytes);
     BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
 }

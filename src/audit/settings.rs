@@ -1,4 +1,4 @@
-//! What `[audit]` says.
+//! The settings of `[audit]`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,56 +9,56 @@ use zeroize::Zeroizing;
 
 use crate::outbound::Endpoint;
 
-/// Where events go besides the log.
+/// The targets of events besides the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditSettings {
-    /// A file.
+    /// The audit file.
     pub file: Option<FileSettings>,
-    /// A server that is told of each event.
+    /// The webhook.
     pub webhook: Option<WebhookSettings>,
 }
 
-/// A file that rotates.
+/// The settings of the audit file, which is rotated by size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSettings {
-    /// Its path. Older parts of it are beside it, with a number at the end of their names.
+    /// The path of the current file. Rotated parts are beside it, with a number appended to the name.
     pub path: PathBuf,
-    /// It has at most this many bytes.
+    /// The size in bytes at which the file is rotated.
     pub size: u64,
-    /// So many older parts are kept.
+    /// The number of rotated parts that are kept.
     pub older: u32,
-    /// Whether what was written is on the disk before the next events are written.
+    /// Whether each write is synced to the disk before the next one.
     pub sync: bool,
 }
 
-/// A server that is told of each event.
+/// The settings of the webhook, to which each event is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookSettings {
-    /// Where to.
+    /// The address of the receiver.
     pub(crate) endpoint: Endpoint,
-    /// What requests are signed with.
+    /// The keys with which requests are signed.
     pub(crate) secrets: WebhookSecrets,
-    /// Who may have signed the server's certificate; `None`: whom the machine trusts.
+    /// The certificate authorities trusted for the receiver; `None` for those of the operating system.
     pub(crate) authorities: Option<Vec<CertificateDer<'static>>>,
 }
 
-/// Secrets that the receiver knows too: each request is signed with all of them, so that they can be changed one after
-/// the other.
+/// Signing keys shared with the receiver. Each request is signed with all of them, so that a key can be rotated without
+/// a gap.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct WebhookSecrets(Vec<Zeroizing<Vec<u8>>>);
 
-/// Before the base64 of a secret, by the Standard Webhooks specification.
+/// The prefix of a secret in base64, by the Standard Webhooks specification.
 const PREFIX: &str = "whsec_";
-/// The shortest and the longest secret in bytes, by the same.
+/// The minimum and maximum length of a secret in bytes, by the same specification.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
-/// So many secrets at most.
+/// The maximum number of secrets.
 const MOST: usize = 4;
 
 impl WebhookSecrets {
-    /// Reads the content of a file: a secret in each line.
+    /// Parses the content of a secrets file: one secret for each line, in base64 after `whsec_`, or as plain text.
     ///
     /// # Errors
-    /// What is wrong with it, and after a colon what to write.
+    /// A message for the operator: what is wrong, and after a colon what to write.
     pub(crate) fn parse(content: &[u8]) -> Result<Self, &'static str> {
         let text =
             std::str::from_utf8(content).map_err(|_| "is not text: write a line made by openssl rand -hex 32")?;
@@ -71,7 +71,7 @@ impl WebhookSecrets {
         }
     }
 
-    /// Each of them.
+    /// The secrets as bytes.
     pub(super) fn each(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(|secret| secret.as_slice())
     }

@@ -1,4 +1,4 @@
-//! Where events go besides the log.
+//! The targets of events besides the log: the audit file and the webhook.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::webhook::{Backoff, WebhookTarget};
 use crate::metrics::Metrics;
 use crate::values::time::{Clock, WallTime};
 
-/// The targets of one configuration. Dropping it ends them, once they have got what waits.
+/// The targets of one configuration. Dropping it stops their threads, after they have written the queued events.
 #[derive(Debug)]
 pub struct AuditTargets {
     settings: AuditSettings,
@@ -25,10 +25,10 @@ pub struct AuditTargets {
 /// Why a target cannot be used.
 #[derive(Debug, Error)]
 pub enum AuditProblem {
-    /// The file.
+    /// The audit file cannot be opened or its thread not be started; the second field is its path.
     #[error("the audit file {1} cannot be written: {0}; see [audit] file")]
     File(io::Error, String),
-    /// The webhook.
+    /// The webhook's client or thread could not be started.
     #[error("the audit webhook cannot be used: {0}; see [audit] webhook")]
     Webhook(io::Error),
 }
@@ -57,7 +57,7 @@ impl AuditTargets {
         &self.settings
     }
 
-    /// Hands over an event. Nobody is waited for.
+    /// Queues an event for each target, without blocking.
     pub(super) fn push(&self, at: WallTime, event: &Event<'_>) {
         if self.file.is_none() && self.webhook.is_none() {
             return;
@@ -67,13 +67,13 @@ impl AuditTargets {
         self.webhook.iter().for_each(|webhook| webhook.push(&record));
     }
 
-    /// Waits until everything is written and told, but for each target not longer than this.
+    /// Waits until every queued event is written or delivered, at most for `patience` for each target.
     pub(super) fn flush(&self, patience: Duration) {
         self.file.iter().for_each(|file| file.flush(patience));
         self.webhook.iter().for_each(|webhook| webhook.flush(patience));
     }
 
-    /// What waits: bytes for the file, events for the webhook.
+    /// How much is queued: bytes for the file, events for the webhook.
     pub(super) fn waiting(&self) -> [usize; 2] {
         [self.file.as_ref().map_or(0, FileTarget::waiting), self.webhook.as_ref().map_or(0, WebhookTarget::waiting)]
     }

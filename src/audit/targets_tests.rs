@@ -1,4 +1,4 @@
-//! Events as the audit targets get them: a real file, and a real receiver over http and https.
+//! Tests of the audit targets, with a real file and a real receiver over http and https.
 
 use std::convert::Infallible;
 use std::fs;
@@ -43,7 +43,7 @@ use crate::values::time::{Clock, WallTime};
 
 const NOW: WallTime = WallTime(1_767_225_600);
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
-/// So long that only a test that hangs runs into it.
+/// A limit that only a hanging test reaches.
 const PATIENCE: Duration = Duration::from_secs(60);
 const AT_ONCE: Backoff = Backoff { first: Duration::from_millis(1), most: Duration::from_millis(1) };
 
@@ -89,7 +89,7 @@ fn refused(user: &str) -> Event<'_> {
     Event::SignInRefused { user, client: ClientAddress::Unix, reason: Reason::TooManyAttempts }
 }
 
-/// Every event of a session, and what the targets get of it besides its time and its id.
+/// Every event of a session, and the fields that the targets receive besides time and id; `None` for nothing.
 fn of_sessions<'a>(
     receipt: &'a Receipt,
     application: &'a ApplicationReceipt,
@@ -137,7 +137,7 @@ fn of_sessions<'a>(
     ]
 }
 
-/// The same of every other event.
+/// The same for every other event.
 fn of_operations() -> Vec<(Event<'static>, Option<Value>)> {
     let asked = Operation::Asked {
         operator: "root",
@@ -171,7 +171,7 @@ fn of_operations() -> Vec<(Event<'static>, Option<Value>)> {
 }
 
 #[test]
-fn each_event_has_its_fields_and_an_id_of_its_own() {
+fn each_event_has_its_fields_and_a_unique_id() {
     let folder = tempfile::tempdir().unwrap();
     let (targets, metrics) = open(file_in(folder.path()));
     let (receipt, id) = (receipt(), SessionId::generate().unwrap());
@@ -194,13 +194,14 @@ fn each_event_has_its_fields_and_an_id_of_its_own() {
     assert_eq!(count(&metrics, "exeunt_audit_events_total{target=\"file\",result=\"written\"}"), want.len() as u64);
     let text = fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
     assert!(!text.lines().any(|line| line.chars().any(is_invisible)), "{text}");
-    // The secret of the session, and its key, are in no line.
+    // No line contains the session id.
     assert!(!text.contains(&id.cookie_value()));
 }
 
-/// A file that cannot be written delays nobody, loses nothing while there is room, and says so in numbers.
+/// A file that cannot be written does not block the caller, no event is lost while the queue has room, and lost ones
+/// are counted.
 #[test]
-fn what_cannot_be_written_waits_and_is_written_later() {
+fn events_wait_while_the_file_cannot_be_written_and_are_written_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let (targets, metrics) = open(file_in(folder.path()));
@@ -214,7 +215,7 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     while retries() == 0 {
         std::thread::yield_now();
     }
-    // More than there is room for: it returns at once, all the same.
+    // More than the queue can hold: `push` must not block.
     let name = "n".repeat(1000);
     for _ in 0..10_000 {
         targets.push(NOW, &refused(&name));
@@ -232,13 +233,13 @@ fn what_cannot_be_written_waits_and_is_written_later() {
     assert_eq!((gap.len(), &gap[0]["dropped"]), (1, &json!(lost)));
 }
 
-/// What the receiver got: the event, if its signature is genuine.
+/// A request that the receiver accepted, with a valid signature.
 struct Received {
     id: String,
     event: Value,
 }
 
-/// A server that answers with these statuses, one after the other, and then with 204.
+/// A server that answers with the given statuses in turn, and then with 204.
 struct Receiver {
     address: SocketAddr,
     received: UnboundedReceiver<Received>,
@@ -269,7 +270,7 @@ impl Receiver {
                 tokio::spawn(async move {
                     match tls {
                         Some(tls) => {
-                            // A client that does not trust this server goes away here.
+                            // A client that does not trust the certificate ends the handshake.
                             let Ok(stream) = tls.accept(stream).await else { return };
                             converse(stream, answer).await;
                         }
@@ -293,7 +294,7 @@ where
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await;
 }
 
-/// What the receiver does by the Standard Webhooks specification.
+/// Verifies a request as the Standard Webhooks specification says.
 async fn verified(request: Request<Incoming>) -> Received {
     let line = |name: &str| request.headers()[name].to_str().unwrap().to_owned();
     let (id, time, signature) = (line("webhook-id"), line("webhook-timestamp"), line("webhook-signature"));
@@ -314,7 +315,7 @@ fn hook(url: &str, authorities: Option<Vec<CertificateDer<'static>>>) -> AuditSe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_is_told_in_order_and_again_until_it_takes_an_event() {
+async fn events_are_delivered_in_order_and_retried_until_accepted() {
     let mut receiver = Receiver::start(&[500, 404, 302], None).await;
     let (targets, metrics) = open(hook(&format!("http://{}/hook?x=1", receiver.address), None));
     let receipt = receipt();
@@ -337,7 +338,7 @@ async fn a_receiver_is_told_in_order_and_again_until_it_takes_an_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_is_gone_delays_nobody_and_costs_its_events_alone() {
+async fn an_unreachable_receiver_does_not_block_and_its_events_are_counted_as_lost() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let (targets, metrics) = open(hook(&format!("http://{gone}/"), None));
     targets.push(NOW, &Event::Operation(Operation::Stopped));
@@ -362,7 +363,7 @@ fn server() -> (tokio_rustls::TlsAcceptor, CertificateDer<'static>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_https_only_a_receiver_with_the_right_certificate_is_told() {
+async fn over_https_events_go_only_to_a_receiver_with_a_trusted_certificate() {
     let ((acceptor, own), (_, others)) = (server(), server());
     let mut receiver = Receiver::start(&[], Some(acceptor)).await;
     let url = format!("https://{}/", receiver.address);

@@ -1,4 +1,4 @@
-//! The log as its reader sees it.
+//! Tests of the log through a pipe, as the reader of standard error sees it.
 
 use std::io::{PipeReader, Read, pipe};
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn ended(log: &Log, user: &str) {
     log.event(WallTime(1_767_225_600), &event);
 }
 
-/// What the reader gets who wakes up now, when all lines have been made.
+/// Drops the log and reads everything that was written, for a reader that begins only now.
 fn read_all(log: Log, mut reader: PipeReader) -> Vec<String> {
     drop(log);
     let mut text = String::new();
@@ -75,7 +75,7 @@ fn events_of(lines: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn no_load_of_requests_pushes_an_event_out() {
+fn a_flood_of_requests_displaces_no_event() {
     for format in [Format::Text, Format::Json, Format::Combined] {
         let (log, reader) = log(format);
         for number in 0..12_000 {
@@ -94,7 +94,7 @@ fn no_load_of_requests_pushes_an_event_out() {
 #[test]
 fn events_go_before_access_lines() {
     let (log, reader) = log(Format::Text);
-    // More than the pipe and the piece that is being written hold.
+    // More than the pipe and the piece that is being written can hold.
     for _ in 0..3000 {
         request(&log, "/cheap");
     }
@@ -106,7 +106,7 @@ fn events_go_before_access_lines() {
 }
 
 #[test]
-fn what_is_dropped_is_counted_in_the_chosen_format_with_a_time() {
+fn dropped_lines_are_counted_in_the_configured_format_with_a_time() {
     for format in [Format::Text, Format::Json, Format::Combined] {
         let (log, reader) = log(format);
         for _ in 0..30_000 {
@@ -133,9 +133,9 @@ fn what_is_dropped_is_counted_in_the_chosen_format_with_a_time() {
     }
 }
 
-/// Any number of events of unauthenticated clients displaces no end of a session.
+/// Events of unauthenticated clients, however many, displace no `session_ended`.
 #[test]
-fn a_full_queue_of_refusals_has_room_for_receipts() {
+fn refusals_leave_room_for_receipts_in_the_queue() {
     let (log, reader) = log(Format::Text);
     let name = "n".repeat(1000);
     for _ in 0..5000 {
@@ -165,7 +165,7 @@ fn flushing_waits_until_everything_is_written() {
 }
 
 #[test]
-fn messages_of_the_program_wait_in_the_same_queue() {
+fn messages_of_the_program_go_through_the_same_queue() {
     use std::io::Write;
     let (log, reader) = log(Format::Json);
     let message = "{\"message\":\"a \u{202e}\u{7f} b\"}\n";
@@ -179,7 +179,7 @@ fn messages_of_the_program_wait_in_the_same_queue() {
     assert!(lines[1000].contains("session_ended"), "in order");
 }
 
-/// A reload changes the format and whether exchanges are logged, for all who write lines at that moment.
+/// A reload changes the format and whether access lines are written, in every handle of the log.
 #[test]
 fn settings_change_while_lines_are_written() {
     for format in [Format::Text, Format::Json, Format::Combined] {

@@ -1,4 +1,4 @@
-//! Times as lines have them.
+//! The timestamps of log lines, in UTC.
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ fn timestamp_of(at: WallTime) -> Timestamp {
     i64::try_from(at.0).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
 }
 
-/// The last time that was written, since many lines have the same.
+/// A cache of the last formatted timestamp: many lines have the same one.
 #[derive(Debug, Default)]
 pub(super) struct CachedTimestamp {
     at: Option<(WallTime, fn(WallTime) -> String)>,
@@ -26,7 +26,7 @@ pub(super) struct CachedTimestamp {
 }
 
 impl CachedTimestamp {
-    /// A time, written by `format`.
+    /// The time, formatted by `format`.
     pub(super) fn of(&mut self, at: WallTime, format: fn(WallTime) -> String) -> &str {
         let known = self.at.is_some_and(|(known, by)| known == at && std::ptr::fn_addr_eq(by, format));
         if !known {

@@ -1,7 +1,7 @@
-//! The thread that tells a server of each event, one request for each, in order.
+//! The thread that sends each event to a server: one request for each event, in order, with retries.
 //!
-//! Requests are those of the Standard Webhooks specification: `webhook-id`, `webhook-timestamp`, and
-//! `webhook-signature`, the HMAC-SHA256 of these two and of the body.
+//! Requests follow the Standard Webhooks specification, with the headers `webhook-id`, `webhook-timestamp`, and
+//! `webhook-signature`, the HMAC-SHA256 of the other two and of the body.
 
 use std::io;
 use std::sync::Arc;
@@ -21,22 +21,22 @@ use crate::metrics::{AuditTarget, Metrics};
 use crate::outbound::{Client, NoAnswer};
 use crate::values::time::{Clock, WallTime};
 
-/// The longest that the receiver may take to answer.
+/// The timeout of one attempt.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// An event is given up after this many attempts.
+/// The maximum number of attempts for one event.
 const ATTEMPTS: u32 = 12;
 
-/// How long attempts wait for each other.
+/// The pauses between attempts (exponential backoff).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
-    /// After the first; after each further one twice as long,
+    /// The pause after the first attempt; it doubles with each further one.
     pub(super) first: Duration,
-    /// but not longer than this.
+    /// The maximum pause.
     pub(super) most: Duration,
 }
 
 impl Backoff {
-    /// All attempts take some five minutes.
+    /// With these pauses all attempts take about five minutes.
     pub(super) const USUAL: Self = Self { first: Duration::from_millis(500), most: Duration::from_secs(60) };
 
     fn after(self, attempt: u32) -> Duration {
@@ -44,7 +44,7 @@ impl Backoff {
     }
 }
 
-/// Hands events to the thread. Dropping it ends the thread, once it has tried each that waits.
+/// Queues events for the thread. Dropping it ends the thread, after one attempt for each queued event.
 #[derive(Debug)]
 pub(super) struct WebhookTarget {
     outbox: Arc<Outbox>,
@@ -55,7 +55,7 @@ impl WebhookTarget {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The certificates cannot be used, or the system gives no thread.
+    /// The certificates cannot be used, or the thread cannot be started.
     pub(super) fn open(
         settings: WebhookSettings,
         backoff: Backoff,
@@ -72,19 +72,19 @@ impl WebhookTarget {
         Ok(Self { outbox, metrics: Arc::clone(metrics) })
     }
 
-    /// Hands over an event; without room it is lost, and counted.
+    /// Queues an event. If the queue is full, the event is dropped and counted.
     pub(super) fn push(&self, record: &AuditRecord) {
         if !self.outbox.push(record) {
             self.metrics.audit_lost(AuditTarget::Webhook, 1);
         }
     }
 
-    /// Waits until every event is delivered or given up, but not longer than this.
+    /// Waits until every queued event is delivered or given up, at most for `patience`.
     pub(super) fn flush(&self, patience: Duration) {
         self.outbox.flush(patience);
     }
 
-    /// Events that wait.
+    /// The number of queued events.
     pub(super) fn waiting(&self) -> usize {
         self.outbox.waiting()
     }
@@ -122,13 +122,13 @@ impl Courier {
         }
     }
 
-    /// Tries until the event is delivered; `false` if it is given up.
+    /// Sends an event, with retries; `false` if it is given up. `down` says whether the last attempt of all failed.
     async fn deliver(&mut self, record: &AuditRecord, down: &mut bool) -> bool {
         for attempt in 0..ATTEMPTS {
             let failure = match timeout(PATIENCE, self.send(record)).await {
                 Ok(Ok(status)) if status.is_success() => {
                     if std::mem::take(down) {
-                        tracing::warn!("the audit webhook takes events again");
+                        tracing::warn!("the audit webhook accepts events again");
                     }
                     return true;
                 }
@@ -138,7 +138,7 @@ impl Courier {
             };
             if !std::mem::replace(down, true) {
                 let waiting = self.outbox.waiting();
-                tracing::error!(failure, waiting, "the audit webhook takes no events: they are kept and sent again");
+                tracing::error!(failure, waiting, "the audit webhook accepts no events: they are queued for a retry");
             }
             if attempt + 1 == ATTEMPTS || self.outbox.closes_within(self.backoff.after(attempt)).await {
                 tracing::error!(failure, id = record.id, "an event was not delivered to the audit webhook");
@@ -159,7 +159,7 @@ const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// The lines that tell the receiver who sent this and when: a copy that is sent later is too old.
+/// The headers that authenticate the sender and the time of sending, by which the receiver refuses replays.
 fn signed(id: &str, at: WallTime, body: &Bytes, keys: &[hmac::Key]) -> Vec<(HeaderName, HeaderValue)> {
     let time = at.0.to_string();
     let message = [id.as_bytes(), b".", time.as_bytes(), b".", body].concat();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_wait_longer_and_longer_but_not_for_ever() {
+    fn pauses_between_attempts_grow_up_to_a_limit() {
         let seconds = |attempt| Backoff::USUAL.after(attempt).as_secs_f32();
         assert_eq!([0, 1, 2, 6, 7, 11, 40].map(seconds), [0.5, 1.0, 2.0, 32.0, 60.0, 60.0, 60.0]);
         let all: f32 = (0..ATTEMPTS - 1).map(seconds).sum();

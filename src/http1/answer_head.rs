@@ -1,13 +1,13 @@
-//! The head of an application's answer: where it ends, how long its body is, and whether its connection may be used
-//! again.
+//! The head of an application's answer: where it ends, how its body is framed, and whether its connection may be
+//! reused.
 //!
-//! Requests come from untrusted clients and are read strictly; responses come from programs that the operator chose,
-//! some of them old. Known harmless mistakes are normalised here: a folded line is joined, a bare LF ends a line, a
-//! repeated equal length counts once. But the program that wrote such a message may read it differently: where it ends
-//! is a guess, so nothing further is read from that connection. An ambiguous head (a bare CR, two different lengths, an
-//! unknown transfer coding) is refused.
+//! Requests come from untrusted clients and are parsed strictly; answers come from applications that the operator
+//! chose, some of them old. Known harmless mistakes are normalised here: a folded line is joined, a bare LF ends a
+//! line, a repeated equal length counts once. Since the application may itself read such a message differently, the end
+//! of the message is not certain, and the connection is not reused. An ambiguous head (a bare CR, two different
+//! lengths, an unknown transfer coding) is refused.
 //!
-//! Nothing of the framing is passed on: the body is framed again for the client.
+//! The framing is not passed on: the body is framed again for the client.
 
 use memchr::memchr;
 
@@ -15,68 +15,68 @@ use super::head_lines::{self, HeadLine, HeadLines, NameRead, Span, items};
 use super::known_name::KnownName;
 use super::request_head::HeadLimits;
 
-/// What a request asked for, as far as its answer is read by it.
+/// The properties of the request on which the parsing of its answer depends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AnswerContext {
-    /// Whether it was a HEAD: the answer has no body.
+    /// Whether it was a HEAD request: the answer has no body.
     pub by_head: bool,
-    /// Whether it asked for another protocol: the answer may be a 101.
+    /// Whether it asked for another protocol with `Upgrade`: the answer may be a 101.
     pub upgrade: bool,
 }
 
 /// How the body of an answer is framed (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerBody {
-    /// There is none.
+    /// No body.
     #[default]
     Empty,
-    /// This many bytes (`Content-Length`).
+    /// A body of this many bytes (`Content-Length`).
     Length(u64),
-    /// In chunks.
+    /// The chunked transfer coding.
     Chunked,
-    /// It ends with the connection.
+    /// The body ends when the connection is closed.
     UntilClose,
 }
 
-/// The head of an answer, an interim one (1xx) or the last.
+/// The head of an interim answer (1xx) or of the final one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerHead {
-    /// Where the body begins.
+    /// The length of the head in bytes: the offset at which the body begins.
     pub end: usize,
-    /// Three digits, at least 100.
+    /// The status code, 100 to 999.
     pub status: u16,
-    /// Where the reason phrase is.
+    /// The range of the reason phrase.
     pub(crate) reason: Span,
-    /// Whether it is HTTP/1.0.
+    /// Whether the version is HTTP/1.0.
     pub is_old: bool,
-    /// What the head says of the body, also where none follows: an answer to HEAD and a 304 tell how long it would be.
+    /// The framing in the head, also if no body follows: an answer to HEAD and a 304 announce the length of a GET.
     pub announced: AnswerBody,
-    /// The body that follows.
+    /// The framing of the body that follows.
     pub body: AnswerBody,
-    /// Whether another request may be sent when the body is over.
+    /// Whether the connection may be reused after the body.
     pub reusable: bool,
-    /// The lines after the status line.
+    /// The header fields.
     pub lines: HeadLines,
 }
 
-/// It is not a valid response, or it is ambiguous.
+/// The head is not a valid response, is ambiguous, or exceeds a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenAnswer;
 
-/// Reads the heads of one response: interim ones, then the final one. Every byte is inspected once, except in folded
-/// lines.
+/// An incremental parser of the heads of one response: interim ones, then the final one. Every byte is inspected once,
+/// except in folded lines.
 #[derive(Debug, Default)]
 pub struct AnswerReader {
     asked: AnswerContext,
-    /// Whether something had to be normalised, in this head or in one before it.
+    /// Whether something had to be normalised, in this head or in an interim one before it.
     mended: bool,
-    /// Where the line begins that is not whole yet.
+    /// The offset of the first incomplete line.
     line: usize,
-    /// Up to here there is no further LF.
+    /// The offset up to which the bytes were searched for LF.
     looked: usize,
     status: Option<StatusLine>,
     lines: HeadLines,
-    /// Up to where control characters were counted, and how many ends of lines are behind that.
+    /// The offset up to which control characters were checked, and the number of bytes in line ends after it.
     counted: usize,
     ends: usize,
 }
@@ -89,18 +89,19 @@ struct StatusLine {
 }
 
 impl AnswerReader {
-    /// A reader for the answer to such a request.
+    /// A parser for the answer to a request with these properties.
     pub fn new(asked: AnswerContext) -> Self {
         Self { asked, ..Self::default() }
     }
 
-    /// Goes on with `bytes`: everything that came of this head until now. `None`: more has to come. Folded lines are
-    /// joined in place, so that every value is one range of `bytes`; what is between the ranges means nothing then.
+    /// Continues with `bytes`, everything received of this head so far. Returns `None` if the head is incomplete.
+    /// Folded lines are joined in place, so that every value is one range of `bytes`; bytes between the ranges are
+    /// undefined afterwards.
     ///
-    /// After an interim head the same reader goes on with what is behind it.
+    /// After an interim head the same parser continues with the bytes after it.
     ///
     /// # Errors
-    /// No valid answer. The connection cannot be used again.
+    /// [`BrokenAnswer`]; the connection cannot be used any more.
     pub fn feed(&mut self, bytes: &mut [u8], limits: &HeadLimits) -> Result<Option<AnswerHead>, BrokenAnswer> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
@@ -118,13 +119,13 @@ impl AnswerReader {
         if bytes.len() >= limits.size || self.is_no_status_line(bytes) { Err(BrokenAnswer) } else { Ok(None) }
     }
 
-    /// Whether this cannot become a valid response: another protocol is detected at once instead of after a timeout.
+    /// Whether the bytes cannot become a status line: another protocol is detected at once instead of after a timeout.
     fn is_no_status_line(&self, bytes: &[u8]) -> bool {
         const BEGIN: &[u8] = b"HTTP/1.";
         self.status.is_none() && !bytes.iter().zip(BEGIN).all(|(byte, want)| byte == want)
     }
 
-    /// Whether this line ends the head.
+    /// Parses one line. Returns whether it ends the head.
     fn read_line(
         &mut self,
         bytes: &mut [u8],
@@ -134,7 +135,7 @@ impl AnswerReader {
     ) -> Result<bool, BrokenAnswer> {
         let line = bytes.get(start..end).unwrap_or_default();
         let (text, bare) = line.strip_suffix(b"\r").map_or((line, true), |text| (text, false));
-        // A line feed alone ends the line, a carriage return alone does not.
+        // A bare LF ends the line; a bare CR is refused by `check_characters`.
         self.mended |= bare;
         self.ends += line.len() + 1 - text.len();
         match (&self.status, text.first()) {
@@ -150,8 +151,8 @@ impl AnswerReader {
         Ok(false)
     }
 
-    /// No control characters but tabs and the ends of lines, up to `end`. Most heads come whole and are looked at in
-    /// one go.
+    /// Refuses control characters other than tabs and line ends, up to `end`. Most heads arrive in one piece and are
+    /// checked in one pass.
     fn check_characters(&mut self, bytes: &[u8], end: usize) -> Result<(), BrokenAnswer> {
         let from = std::mem::replace(&mut self.counted, end);
         let ends = std::mem::take(&mut self.ends);
@@ -159,7 +160,7 @@ impl AnswerReader {
         if head_lines::is_text_with_ends(piece, ends) { Ok(()) } else { Err(BrokenAnswer) }
     }
 
-    /// `name: value`. White space before the colon is taken away (RFC 9112 5.1).
+    /// Parses `name: value`. White space before the colon is removed (RFC 9112 5.1).
     fn field(&mut self, text: &[u8], start: usize, limits: &HeadLimits) -> Result<(), BrokenAnswer> {
         if self.lines.len() >= limits.fields {
             return Err(BrokenAnswer);
@@ -186,7 +187,7 @@ impl AnswerReader {
         if length > 0 {
             let value = line.value.range();
             let to = if value.is_empty() { value.start } else { value.end + 1 };
-            // What is folded begins behind the end of its line: there is room.
+            // The folded text comes after a line end, so there is space for the blank before it.
             if let Some(space) = bytes.get_mut(value.end).filter(|_| !value.is_empty()) {
                 *space = b' ';
             }
@@ -196,7 +197,7 @@ impl AnswerReader {
         Ok(())
     }
 
-    /// The whole head. The reader starts over, but remembers that something had to be normalised.
+    /// Makes the complete head and resets the parser, except for `mended`.
     fn finish(&mut self, bytes: &[u8], end: usize) -> Result<AnswerHead, BrokenAnswer> {
         self.check_characters(bytes, end)?;
         let StatusLine { status, reason, is_old } = self.status.take().ok_or(BrokenAnswer)?;
@@ -211,11 +212,11 @@ impl AnswerReader {
         Ok(AnswerHead { end, status, reason, is_old, announced, body, reusable: goes_on && !self.mended, lines })
     }
 
-    /// How the head frames its message.
+    /// The framing that the header fields announce.
     fn announced(&mut self, lines: &HeadLines, bytes: &[u8], is_old: bool) -> Result<AnswerBody, BrokenAnswer> {
         let length = self.length(lines, bytes)?;
         let chunked = self.is_chunked(lines, bytes)?;
-        // HTTP/1.0 has no chunked coding, and a length beside it is a mistake.
+        // HTTP/1.0 has no chunked coding, and a length beside the coding is a mistake.
         self.mended |= chunked && (is_old || length.is_some());
         Ok(match (chunked, length) {
             (true, _) => AnswerBody::Chunked,
@@ -224,23 +225,23 @@ impl AnswerReader {
         })
     }
 
-    /// One length, even if repeated with the same value (RFC 9112 6.3).
+    /// The content length. Repeated equal values count as one (RFC 9112 6.3).
     fn length(&mut self, lines: &HeadLines, bytes: &[u8]) -> Result<Option<u64>, BrokenAnswer> {
         let mut length = None;
         for value in lines.known(bytes, KnownName::ContentLength) {
             for one in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-                let told = head_lines::length(one).ok_or(BrokenAnswer)?;
+                let value = head_lines::length(one).ok_or(BrokenAnswer)?;
                 self.mended |= length.is_some() || one.len() > 1 && one.starts_with(b"0");
-                if length.is_some_and(|known| known != told) {
+                if length.is_some_and(|known| known != value) {
                     return Err(BrokenAnswer);
                 }
-                length = Some(told);
+                length = Some(value);
             }
         }
         Ok(length)
     }
 
-    /// Whether the body has the chunked transfer coding, once. `identity` means no coding.
+    /// Whether the body has the chunked transfer coding. `identity` means no coding; any other coding is refused.
     fn is_chunked(&mut self, lines: &HeadLines, bytes: &[u8]) -> Result<bool, BrokenAnswer> {
         let mut chunked = false;
         for value in lines.known(bytes, KnownName::TransferEncoding) {
@@ -255,13 +256,13 @@ impl AnswerReader {
         Ok(chunked)
     }
 
-    /// The body that follows (RFC 9112 6.3).
+    /// The framing of the body that follows (RFC 9112 6.3).
     fn body(&mut self, status: u16, announced: AnswerBody) -> Result<AnswerBody, BrokenAnswer> {
         if status == 101 && !self.asked.upgrade {
             return Err(BrokenAnswer);
         }
         let none = matches!(status, 100..=199 | 204 | 304);
-        // An application that announces a body where none is allowed may send one.
+        // An application that announces a body where none is allowed may send it.
         self.mended |= match announced {
             AnswerBody::Chunked => none,
             AnswerBody::Length(length) => none && status != 304 && length > 0,
@@ -296,12 +297,12 @@ impl StatusLine {
 }
 
 impl AnswerHead {
-    /// Whether another answer follows: this one only says that it takes time, or what to fetch meanwhile.
+    /// Whether it is an interim answer, after which another one follows. A 101 is final.
     pub fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
     }
 
-    /// How many seconds an application says that it keeps an idle connection open.
+    /// The `timeout` of the `Keep-Alive` header: the seconds for which the application keeps an idle connection open.
     pub(crate) fn keep_alive_timeout(&self, bytes: &[u8]) -> Option<u64> {
         if !self.lines.has(KnownName::KeepAlive) {
             return None;

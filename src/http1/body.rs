@@ -1,22 +1,22 @@
-//! How much of a message's body has come, and which of its bytes are the body's own.
+//! Tracks how much of a message body has been received, and separates its data from its framing.
 
 use super::answer_head::AnswerBody;
 use super::chunks::{BrokenChunks, ChunkPiece, ChunkReader};
 use super::request_head::BodyFraming;
 
-/// Follows a body to its end. What comes after that belongs to the next message.
+/// The state of a body that is being received. Bytes after its end belong to the next message.
 #[derive(Clone, Copy, Debug)]
 pub enum BodyReader {
-    /// This many bytes are still to come.
+    /// The number of bytes still to be received.
     Length(u64),
-    /// Chunks are to come.
+    /// The chunked transfer coding.
     Chunked(ChunkReader),
-    /// It ends with the connection.
+    /// The body ends when the connection is closed.
     UntilClose,
 }
 
 impl BodyReader {
-    /// The body of a request with this framing.
+    /// The body of a request.
     pub fn new(framing: BodyFraming) -> Self {
         match framing {
             BodyFraming::Empty => Self::Length(0),
@@ -35,7 +35,7 @@ impl BodyReader {
         }
     }
 
-    /// Goes over bytes that came.
+    /// Processes received bytes.
     ///
     /// # Errors
     /// The chunked framing is invalid.
@@ -46,7 +46,7 @@ impl BodyReader {
         }
     }
 
-    /// Goes over bytes that came, to the end of the next data in them. Behind the body nothing is taken.
+    /// Processes received bytes up to the end of the next piece of data. Bytes after the body are not consumed.
     ///
     /// # Errors
     /// The chunked framing is invalid.
@@ -63,7 +63,7 @@ impl BodyReader {
         Ok(ChunkPiece { data: 0..taken, taken })
     }
 
-    /// Whether all of it has been received. A body that ends with the connection is complete only when that closes.
+    /// Whether the complete body has been received. `false` for a body that ends with the connection.
     pub fn is_over(&self) -> bool {
         match self {
             Self::Length(left) => *left == 0,
@@ -72,7 +72,7 @@ impl BodyReader {
         }
     }
 
-    /// Whether its framing was a little wrong: nothing further is read from such a connection.
+    /// Whether a mistake in its framing was tolerated. Such a connection must not be reused.
     pub fn was_lenient(&self) -> bool {
         matches!(self, Self::Chunked(chunks) if chunks.was_lenient())
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_over_when_all_of_it_has_come() {
+    fn a_body_is_over_when_all_of_it_was_received() {
         let cases: [(BodyFraming, &[&str], bool); 6] = [
             (BodyFraming::Empty, &[], true),
             (BodyFraming::Length(5), &["hel"], false),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_told_from_framing_and_from_what_follows() {
+    fn data_is_separated_from_framing_and_from_the_next_message() {
         use AnswerBody::*;
         let cases: [(AnswerBody, &str, &str, &str); 4] = [
             (Empty, "more", "", "more"),

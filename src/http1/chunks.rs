@@ -1,30 +1,30 @@
-//! The framing of a body in chunks (RFC 9112 7.1), read as strictly as it is written, and taken away: what is passed on
-//! is framed again, without extensions and trailers.
+//! A strict parser of the chunked transfer coding (RFC 9112 7.1). It removes the framing: the body is framed again when
+//! it is passed on, without extensions and trailers.
 //!
-//! What some parsers tolerate and others do not (white space after a size, a bare LF, endless extensions) is refused in
-//! a request. Some old applications pad the size with spaces: in a response that is tolerated, and its connection is
-//! not used again.
+//! Deviations that some parsers tolerate (white space after a size, a bare LF, endless extensions) are refused in a
+//! request, since they allow request smuggling. Some old applications pad the size with spaces: in a response that is
+//! tolerated, and the connection is not reused.
 
 use std::ops::Range;
 
 use super::header_name_bytes::is_token;
 
-/// Reads the framing of one body. The data in the chunks is not inspected.
+/// The parser state of one body. The data in the chunks is not inspected.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChunkReader {
     state: ChunkState,
-    /// Bytes of the chunk that are still to come.
+    /// The number of bytes of the current chunk still to be received.
     left: u64,
-    /// Digits of the size that is being read.
+    /// The number of digits of the current size.
     digits: u8,
-    /// Bytes of extensions in this body.
+    /// The total size of extensions in this body, in bytes.
     extensions: usize,
-    /// Bytes of the trailer section.
+    /// The size of the trailer section in bytes.
     trailers: usize,
     leniency: Leniency,
 }
 
-/// Whether small mistakes are tolerated.
+/// Whether known harmless mistakes are tolerated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Leniency {
     #[default]
@@ -34,21 +34,21 @@ enum Leniency {
     Forgave,
 }
 
-/// What was gone over, and what of it is the body's own.
+/// The result of one step of the parser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkPiece {
-    /// Data. Empty where there was nothing but framing.
+    /// The range of the data in the input; empty if there was only framing.
     pub data: Range<usize>,
-    /// All that was gone over.
+    /// The number of consumed bytes, framing included.
     pub taken: usize,
 }
 
-/// What comes next.
+/// The part of the coding that is expected next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum ChunkState {
     #[default]
     Size,
-    /// White space behind a size.
+    /// White space after a size.
     Blank,
     Extension,
     SizeLineFeed,
@@ -67,23 +67,23 @@ enum ChunkState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BrokenChunks;
 
-/// Digits of a size at most: no body has a chunk of 2^60 bytes.
+/// The maximum number of hexadecimal digits of a size: a chunk is shorter than 2^60 bytes.
 const MAX_DIGITS: u8 = 15;
-/// Bytes of chunk extensions in one body at most. They have no legitimate use here; many of them only cause work.
+/// The maximum total size of chunk extensions in one body, in bytes. They have no legitimate use here.
 const MAX_EXTENSIONS: usize = 4096;
-/// Bytes of a trailer section at most. It is not passed on.
+/// The maximum size of a trailer section in bytes. It is not passed on.
 const MAX_TRAILERS: usize = 8192;
 
 impl ChunkReader {
-    /// A reader for an answer, which may be a little wrong.
+    /// A parser for an answer, which tolerates known harmless mistakes.
     pub(crate) fn lenient() -> Self {
         Self { leniency: Leniency::Lenient, ..Self::default() }
     }
 
-    /// Goes over `bytes`. Answers how many of them belong to the body.
+    /// Processes `bytes`. Returns how many of them belong to the body.
     ///
     /// # Errors
-    /// The body has no single end any more.
+    /// The framing is invalid: the end of the body is unknown.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<usize, BrokenChunks> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty() && self.state != ChunkState::Over) {
@@ -92,10 +92,10 @@ impl ChunkReader {
         Ok(at)
     }
 
-    /// Goes over `bytes` to the end of the next data in them, of all of them where there is none, or of the body.
+    /// Processes `bytes` up to the end of the next piece of data, or of the input, or of the body.
     ///
     /// # Errors
-    /// The body has no single end any more.
+    /// The framing is invalid: the end of the body is unknown.
     pub(crate) fn step(&mut self, bytes: &[u8]) -> Result<ChunkPiece, BrokenChunks> {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at).filter(|_| self.state != ChunkState::Over) {
@@ -109,19 +109,20 @@ impl ChunkReader {
         Ok(ChunkPiece { data: at..at, taken: at })
     }
 
-    /// Whether something was tolerated: the end of this body is a guess.
+    /// Whether a mistake was tolerated. The application may see another end of the body, so the connection must not be
+    /// reused.
     pub(crate) fn was_lenient(&self) -> bool {
         self.leniency == Leniency::Forgave
     }
 
-    /// Whether the body is over.
+    /// Whether the end of the body was reached.
     pub fn is_over(&self) -> bool {
         self.state == ChunkState::Over
     }
 
-    /// Skips data, of which this many bytes are available.
-    fn pass_over(&mut self, there: usize) -> usize {
-        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(there);
+    /// Consumes at most `available` bytes of data, and returns how many.
+    fn pass_over(&mut self, available: usize) -> usize {
+        let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(available);
         self.left -= count as u64;
         if self.left == 0 {
             self.state = ChunkState::DataReturn;
@@ -188,7 +189,7 @@ impl ChunkReader {
     }
 }
 
-/// Stays in its state for one more byte of text, up to the limit.
+/// Counts a byte and returns `state`; refuses control characters and more than `most` bytes.
 fn limited(count: &mut usize, most: usize, byte: u8, state: ChunkState) -> Result<ChunkState, BrokenChunks> {
     *count += 1;
     let text = byte == b'\t' || (byte >= b' ' && byte != 0x7f);
@@ -200,7 +201,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// How much belongs to the body, and whether it is over. Fed whole and byte by byte.
+    /// The number of bytes in the body, and whether it is complete. Parsed in one piece and byte by byte.
     fn read(bytes: &[u8]) -> Result<(usize, bool), BrokenChunks> {
         let mut whole = ChunkReader::default();
         let read = whole.feed(bytes).map(|taken| (taken, whole.is_over()));
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_bodies_end_where_they_end() {
+    fn the_end_of_a_complete_body_is_found() {
         let cases = [
             ("0\r\n\r\n", 5),
             ("5\r\nhello\r\n0\r\n\r\nGET / HTTP/1.1\r\n", 15),
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_bodies_wait() {
+    fn incomplete_bodies_are_not_over() {
         for bytes in ["", "5", "5\r\nhel", "5\r\nhello\r\n", "0\r\n", "0\r\n\r", "0\r\nX: y\r\n"] {
             assert_eq!(read(bytes.as_bytes()), Ok((bytes.len(), false)), "{bytes:?}");
         }
@@ -245,7 +246,7 @@ mod tests {
         }
     }
 
-    /// The content of a body, read at once and byte by byte, and whether something was tolerated.
+    /// The data of a body, parsed in one piece and byte by byte, and whether a mistake was tolerated.
     fn data(mut reader: ChunkReader, bytes: &[u8]) -> Result<(Vec<u8>, bool), BrokenChunks> {
         let mut by_bytes = reader;
         let (mut data, mut at) = (Vec::new(), 0);
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn data_is_what_is_left_without_the_framing() {
+    fn the_data_is_returned_without_the_framing() {
         let cases: [(&str, &str); 4] = [
             ("5;x\r\nhel\n\r\r\n0\r\nX: y\r\n\r\nmore", "hel\n\r"),
             ("1\r\na\r\n1\r\nb\r\n2\r\n", "ab"),
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_forgiven_what_a_request_is_not() {
+    fn known_mistakes_are_tolerated_in_answers_only() {
         let forgiven = [
             "5  \r\nhello\r\n0 \r\n\r\n", "5 ;x\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n",
             "5\r\nhello\n0\r\n\r\n", "5;x\nhello\n0\nX: y\n\n", "5\t\nhello\r\n0\r\n\r\n",
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_data_has_a_limit() {
+    fn extensions_and_trailers_are_limited() {
         let extensions = |each: usize, chunks: usize| format!("1;{}\r\nx\r\n", "e".repeat(each)).repeat(chunks);
         assert!(read(extensions(MAX_EXTENSIONS, 1).as_bytes()).is_ok());
         assert!(read(extensions(MAX_EXTENSIONS + 1, 1).as_bytes()).is_err());
@@ -308,7 +309,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is framed as the standard says comes to its end, in whichever pieces it comes.
+        /// Every body that is framed as the standard says is parsed to its end, however it is split into pieces.
         #[test]
         fn framed_bodies_are_read(chunks in proptest::collection::vec("[ -~\r\n]{1,40}", 0..6), cut in 1usize..50) {
             let framed: String = chunks.iter().map(|chunk| format!("{:x}\r\n{chunk}\r\n", chunk.len())).collect();

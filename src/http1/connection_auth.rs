@@ -1,7 +1,7 @@
-//! Authentication that belongs to a connection instead of a request.
+//! Authentication schemes that authenticate a connection instead of a request.
 //!
-//! NTLM, and Negotiate where it carries NTLM, authenticate the TCP connection: the next request on it is made as that
-//! user. A connection that has carried one of them must never be used for another user.
+//! NTLM, and Negotiate with NTLM inside, authenticate the TCP connection: further requests on it are made as that user.
+//! A connection that has carried one of them must not be reused for another user.
 
 use http::HeaderName;
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
@@ -15,20 +15,20 @@ const SCHEMES: [&str; 2] = ["NTLM", "Negotiate"];
 static CREDENTIALS: [HeaderName; 2] = [AUTHORIZATION, PROXY_AUTHORIZATION];
 static CHALLENGES: [HeaderName; 2] = [WWW_AUTHENTICATE, PROXY_AUTHENTICATE];
 
-/// Whether a request carries credentials that may authenticate the connection it is sent on.
+/// Whether a request carries credentials that may authenticate its upstream connection.
 pub(crate) fn request_touches_connection(headers: &dyn Headers) -> bool {
     CREDENTIALS.iter().any(|name| headers.lines(name).any(names_scheme))
 }
 
-/// Whether a response offers, or goes on with, an authentication of the connection it came on.
+/// Whether a response offers or continues the authentication of its connection.
 ///
-/// The challenges of several schemes may share a line (RFC 9110 11.6.1), so every element of the list counts.
+/// One header may contain the challenges of several schemes (RFC 9110 11.6.1), so every list element is checked.
 pub(crate) fn response_touches_connection(headers: &dyn Headers) -> bool {
     let offers = |value: &[u8]| value.split(|&byte| byte == b',').any(names_scheme);
     CHALLENGES.iter().any(|name| headers.lines(name).any(offers))
 }
 
-/// Whether an element begins with one of the schemes as a whole word.
+/// Whether a list element begins with one of the schemes as a complete word.
 fn names_scheme(element: &[u8]) -> bool {
     let element = element.trim_ascii();
     let word = element.split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();

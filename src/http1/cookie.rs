@@ -1,5 +1,5 @@
-//! The gateway's own cookies: their names, and how they are written and expired in an answer. What a request holds of
-//! them is read in [`super::own_cookies`].
+//! The gateway's own cookies: their names, and the `Set-Cookie` headers that set and expire them. Requests are parsed
+//! in [`super::own_cookies`].
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::values::origin::Scheme;
 use crate::values::own_path::OwnPath;
 use crate::values::session_id::SessionId;
 
-/// The names that one configured cookie name stands for, and how the cookie is set.
+/// The names of all cookies of the gateway, derived from one configured name, and their attributes.
 #[derive(Clone, Debug)]
 pub struct SessionCookie {
     name: String,
@@ -26,36 +26,38 @@ pub struct SessionCookie {
     left: String,
     secure: bool,
     same_site: SameSite,
-    /// Every name that the session cookie may have in a browser.
+    /// Every name that the session cookie may have in a browser: with and without the prefixes.
     session_names: BTreeSet<String>,
-    /// Those, and the names of the other cookies.
+    /// `session_names`, followed by the names of the other cookies.
     own_names: Vec<String>,
 }
 
-/// What the names of the gateway's other cookies have after the configured name: known browsers, the notice that
-/// Continue came back, the way to the login host, and the way from a logout over the other hosts.
+/// The suffixes of the gateway's other cookies: known browsers (the exemption from bans), the mark that detects a
+/// "Continue" that leads back to the sign-in page, the hand-over from the login host, and the chain of redirects over
+/// the other hosts after a logout.
 pub const OTHER_COOKIES: [&str; 4] = ["-known", "-continued", "-hop", "-left"];
 
-/// How long a browser that was sent over another host may take to come back from there.
+/// The lifetime of a cookie that waits for the browser to return from another host, in seconds.
 const AWAY_SECONDS: i64 = 120;
-/// Cookies of one kind that are inspected: one is the gateway's, others may have been planted.
+/// The maximum number of cookies of one name that are checked: one is the gateway's, others may have been planted.
 const MAX_KNOWN: usize = 4;
-/// How soon after the page that says who is signed in the same page means that Continue led back to it.
+/// If the page that says who is signed in is requested again within this time, "Continue" has led back to it. In
+/// seconds.
 const CONTINUED_SECONDS: i64 = 10;
 
-/// What a cookie's name means to the gateway.
+/// The kind of a cookie of the gateway, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnName {
-    /// The one name that opens sessions.
+    /// The exact name of the session cookie, the only one by which sessions are found.
     Session,
-    /// Any other spelling of it: it opens nothing.
+    /// The session cookie in another case or with another prefix. Sessions are not found by it.
     OtherSpelling,
-    /// Any other cookie of the gateway, in any spelling.
+    /// Another cookie of the gateway, in any case and with any prefix.
     NoSession,
 }
 
 impl SessionCookie {
-    /// The cookie `base`: with the prefix `__Host-` and `Secure` where browsers use https.
+    /// The cookies for the configured name `base`: with the prefix `__Host-` and `Secure` if the scheme is https.
     pub fn new(base: &str, scheme: Scheme, same_site: SameSite) -> Self {
         let secure = scheme == Scheme::Https;
         let name = |base: &str| if secure { format!("__Host-{base}") } else { base.to_owned() };
@@ -68,43 +70,43 @@ impl SessionCookie {
         Self { name: name(base), known, continued, hop, left, secure, same_site, session_names, own_names }
     }
 
-    /// The name as it is configured.
+    /// The configured name.
     pub fn base(&self) -> &str {
         self.name.strip_prefix("__Host-").unwrap_or(&self.name)
     }
 
-    /// The same cookie under another name.
+    /// The same cookies for another configured name.
     pub fn with_base(&self, base: &str) -> Self {
         let scheme = if self.secure { Scheme::Https } else { Scheme::Http };
         Self::new(base, scheme, self.same_site)
     }
 
-    /// What the browser shows of earlier sign-ins. What is not well formed is passed over.
+    /// The well-formed known-browser cookies of a request, at most [`MAX_KNOWN`].
     pub(crate) fn find_known(&self, headers: &dyn Headers) -> Vec<KnownBrowser> {
         let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         let ours = pairs.filter(|(name, _)| *name == self.known.as_bytes());
         ours.filter_map(|(_, value)| KnownBrowser::parse(value)).take(MAX_KNOWN).collect()
     }
 
-    /// What this browser holds of sign-ins at the login host that it was sent to.
+    /// The well-formed hand-over cookies of a request, at most [`MAX_KNOWN`].
     pub(crate) fn find_hops(&self, headers: &dyn Headers) -> Vec<Hop> {
         let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         let ours = pairs.filter(|(name, _)| *name == self.hop.as_bytes());
         ours.filter_map(|(_, value)| Hop::parse(value)).take(MAX_KNOWN).collect()
     }
 
-    /// Whether this browser was shown "You are signed in" a few seconds ago.
+    /// Whether this browser was shown the page "You are signed in" within the last seconds.
     pub(crate) fn has_continued(&self, headers: &dyn Headers) -> bool {
         let mut pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         pairs.any(|(name, _)| name == self.continued.as_bytes())
     }
 
-    /// Whether a `Set-Cookie` line sets or expires a cookie of the gateway.
+    /// Whether the `Set-Cookie` value of an application sets or expires a cookie of the gateway.
     pub(crate) fn is_set_by(&self, line: &[u8]) -> bool {
         self.own_name(name_as_sent(line)).is_some()
     }
 
-    /// The edits after which an application's response neither sets nor expires a cookie of the gateway.
+    /// Appends the edits that remove the gateway's cookies from the `Set-Cookie` headers of an application.
     pub fn response_edits(&self, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if !headers.has(&SET_COOKIE) {
             return;
@@ -118,7 +120,7 @@ impl SessionCookie {
         }
     }
 
-    /// The `Set-Cookie` line of a new session: no `Max-Age`, so it goes when the browser is closed.
+    /// The `Set-Cookie` value of a new session. It has no `Max-Age`, so browsers delete it when they are closed.
     pub(crate) fn set(&self, id: &SessionId) -> HeaderValue {
         let value = id.cookie_value();
         let mut cookie = self.cookie(&self.name, &value);
@@ -128,7 +130,7 @@ impl SessionCookie {
         line
     }
 
-    /// The `Set-Cookie` line that makes a browser known. It outlives the session, and a sign-out too.
+    /// The `Set-Cookie` value that makes a browser known for [`KNOWN_DAYS`]. A sign-out does not expire it.
     pub(crate) fn set_known(&self, known: &KnownBrowser) -> HeaderValue {
         let value = known.cookie_value();
         let mut cookie = self.cookie(&self.known, &value);
@@ -139,7 +141,7 @@ impl SessionCookie {
         line
     }
 
-    /// The `Set-Cookie` line that records, for a few seconds and for this page only, that this browser was shown who is
+    /// The `Set-Cookie` value that records, for a few seconds and for this page only, that the browser was shown who is
     /// signed in.
     pub(crate) fn set_continued(&self, page: &OwnPath) -> HeaderValue {
         let mut cookie = self.cookie(&self.continued, "1");
@@ -149,39 +151,40 @@ impl SessionCookie {
         header_value(&cookie)
     }
 
-    /// The `Set-Cookie` line of a browser that is sent to the login host. It comes back from there by a redirect, which
-    /// to browsers may be one from another site.
+    /// The `Set-Cookie` value for a browser that is redirected to the login host. It returns by a redirect that may be
+    /// cross-site.
     pub(crate) fn set_hop(&self, hop: &Hop) -> HeaderValue {
         let mut line = header_value(&self.for_a_way(&self.hop, hop.cookie_value(), AWAY_SECONDS));
         line.set_sensitive(true);
         line
     }
 
-    /// The line that expires it.
+    /// The `Set-Cookie` value that expires the cookie of [`Self::set_hop`].
     pub(crate) fn expire_hop(&self) -> HeaderValue {
         header_value(&self.for_a_way(&self.hop, "", 0))
     }
 
-    /// The `Set-Cookie` line of a browser that a logout leads over other hosts: it comes back as one from another site.
+    /// The `Set-Cookie` value for a browser that a logout redirects over the other hosts. It returns by a redirect that
+    /// may be cross-site.
     pub(crate) fn set_left(&self, code: &Mac) -> HeaderValue {
         let mut line = header_value(&self.for_a_way(&self.left, &code.encode(), AWAY_SECONDS));
         line.set_sensitive(true);
         line
     }
 
-    /// The line that expires it.
+    /// The `Set-Cookie` value that expires the cookie of [`Self::set_left`].
     pub(crate) fn expire_left(&self) -> HeaderValue {
         header_value(&self.for_a_way(&self.left, "", 0))
     }
 
-    /// What this browser holds of logouts that led it over other hosts.
+    /// The well-formed cookies of [`Self::set_left`] in a request, at most [`MAX_KNOWN`].
     pub(crate) fn find_left(&self, headers: &dyn Headers) -> Vec<Mac> {
         let pairs = headers.lines(&COOKIE).flat_map(pairs).map(split_pair);
         let ours = pairs.filter(|(name, _)| *name == self.left.as_bytes());
         ours.filter_map(|(_, value)| Mac::parse(value)).take(MAX_KNOWN).collect()
     }
 
-    /// A cookie that comes along when a redirect leads back here, whichever site it comes from.
+    /// A cookie that the browser also sends on cross-site redirects: never `SameSite=Strict`.
     fn for_a_way<'a>(&self, name: &'a str, value: &'a str, seconds: i64) -> Cookie<'a> {
         let mut cookie = self.cookie(name, value);
         cookie.set_same_site(if self.same_site == SameSite::None { SameSite::None } else { SameSite::Lax });
@@ -189,15 +192,15 @@ impl SessionCookie {
         cookie
     }
 
-    /// Whether browsers withhold the session cookie from whatever another site leads to.
+    /// Whether browsers withhold the session cookie from cross-site navigations (`SameSite=Strict`).
     pub(crate) fn is_strict(&self) -> bool {
         self.same_site == SameSite::Strict
     }
 
-    /// The lines that expire every session cookie of the gateway that the browser may hold.
+    /// The `Set-Cookie` values that expire every session cookie of the gateway that the browser may hold.
     pub(crate) fn expire(&self) -> Vec<HeaderValue> {
         let expired = |name: &String| {
-            // Browsers accept a prefixed cookie only with `Secure`, both to set and to expire it.
+            // Browsers require `Secure` of prefixed cookies, also in order to expire them.
             let mut cookie = self.cookie(name, "");
             cookie.set_secure(self.secure || name.starts_with("__"));
             cookie.set_same_site(self.same_site);
@@ -221,8 +224,8 @@ impl SessionCookie {
     }
 }
 
-/// The name under which a browser will send the cookie of a `Set-Cookie` line. One without a name is sent as its bare
-/// value, and that is read as a pair again: `=exeunt=x` comes back as `exeunt=x`.
+/// The name under which a browser will send the cookie of a `Set-Cookie` value. A cookie without a name is sent as its
+/// bare value, which may look like a pair again: `=exeunt=x` is sent as `exeunt=x`.
 fn name_as_sent(line: &[u8]) -> &[u8] {
     let mut pair = split_at_byte(b';', line).0.trim_ascii();
     while let Some(rest) = pair.strip_prefix(b"=") {
@@ -231,13 +234,13 @@ fn name_as_sent(line: &[u8]) -> &[u8] {
     split_pair(pair).0
 }
 
-/// A cookie's name in all the forms that browsers treat differently.
+/// A cookie name without and with each prefix that browsers treat specially (RFC 6265bis 4.1.3).
 fn spellings(base: &str) -> BTreeSet<String> {
     BTreeSet::from([base.to_owned(), format!("__Host-{base}"), format!("__Secure-{base}")])
 }
 
 fn header_value(cookie: &Cookie<'_>) -> HeaderValue {
-    // Cookie names are checked by the configuration, and the gateway's values are base64url.
+    // Always valid: the configuration has checked the name, and the values are base64url.
     HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static("invalid=; Max-Age=0"))
 }
 
@@ -251,14 +254,13 @@ fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A pair's name and value, without the blanks around them.
+/// Name and value of a pair, without the white space around them.
 pub(super) fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
     let (name, value) = split_at_byte(b'=', pair);
     (name.trim_ascii(), value.unwrap_or_default().trim_ascii())
 }
 
-/// What is before the first such byte, and what is behind it if there is one. Cookie lines are long, and every request
-/// has one.
+/// The text before and after the first such byte. It uses `memchr`, since most requests have a long `Cookie` header.
 fn split_at_byte(byte: u8, text: &[u8]) -> (&[u8], Option<&[u8]>) {
     let split = memchr::memchr(byte, text).and_then(|at| text.split_at_checked(at));
     split.map_or((text, None), |(before, rest)| (before, rest.get(1..)))
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn an_application_cannot_set_our_cookie() {
+    fn an_application_cannot_set_the_gateways_cookies() {
         let ours = [
             "__Host-exeunt=x; Path=/", " EXEUNT =; Max-Age=0", "\t__Secure-exeunt\t=x", "exeunt", "exeunt; Path=/",
             "=exeunt", "=exeunt=x", " = exeunt = x", "==exeunt=x", "=__host-exeunt-known=x", "exeunt-known",
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn set_and_expired_in_one_form() {
+    fn cookies_are_set_and_expired_with_the_same_attributes() {
         let id = SessionId::generate().unwrap();
         let value = id.cookie_value();
         let set = cookie().set(&id);
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_comes_back_from_another_site_and_is_kept_for_two_minutes() {
+    fn the_hand_over_cookie_is_lax_and_expires_after_two_minutes() {
         let hop = Hop::generate().unwrap();
         let value = hop.cookie_value();
         let line = cookie().set_hop(&hop);
@@ -345,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_comes_back_from_a_way_over_other_hosts() {
+    fn the_cookie_of_a_logout_over_other_hosts_is_lax_and_expires_after_two_minutes() {
         let keys = MacKeys::generate().unwrap();
         let code = keys.sign(Purpose::LeftBrowser, &[b"id"]);
         let line = cookie().set_left(&code);
@@ -355,7 +357,7 @@ mod tests {
         assert_eq!(cookie().expire_left(), want.replace(&code.encode(), "").replace("=120", "=0"));
         let shown = format!("exeunt-left={0}; __Host-exeunt-left=x; __Host-exeunt-left={0}", code.encode());
         let found = cookie().find_left(&headers(COOKIE, &[&shown]));
-        assert_eq!(found.len(), 1, "under its one name");
+        assert_eq!(found.len(), 1, "only under its exact name");
         assert!(keys.verify(Purpose::LeftBrowser, &[b"id"], &found[0]));
         assert!(cookie().is_set_by(b"EXEUNT-left=x"));
     }

@@ -1,14 +1,14 @@
-//! As much of a refused head as can be read: enough to answer in the right form, and for the access line. Nothing is
-//! decided by it.
+//! A tolerant parser for heads that were refused. Its result is used only for the form of the answer (HTML or JSON) and
+//! for the access line.
 
 use http::{HeaderName, HeaderValue, Method, request};
 
-/// Lines that are inspected.
+/// The maximum number of header fields that are read.
 const MAX_LINES: usize = 100;
-/// What is kept of a target.
+/// The maximum length of the target in bytes; the rest is cut off.
 const MAX_TARGET: usize = 2048;
 
-/// Reads what can be read of `head`: the parts, with `/` for a target, and the target's bytes as far as they are kept.
+/// Parses `head` as far as possible. Returns the parts, with `/` as the URI, and the raw target.
 pub(crate) fn read(head: &[u8]) -> (request::Parts, &[u8]) {
     let mut lines = head.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end).skip_while(|line| line.is_empty());
     let mut words = lines.next().unwrap_or_default().split(|&byte| byte == b' ');
@@ -17,7 +17,7 @@ pub(crate) fn read(head: &[u8]) -> (request::Parts, &[u8]) {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = method.unwrap_or_default();
     let fields = lines.take(MAX_LINES).take_while(|line| !line.is_empty()).filter_map(field);
-    // Lines that do not fit into the map are not needed either.
+    // Fields beyond the capacity of the map are not needed.
     fields.for_each(|(name, value)| drop(parts.headers.try_append(name, value)));
     (parts, target.get(..MAX_TARGET).unwrap_or(target))
 }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_read_is_read() {
+    fn the_valid_parts_of_a_malformed_head_are_read() {
         let (parts, target) =
             read(b"\r\nGET /a b HTTP/1.1\r\nAccept: text/html\r\nno colon\nX: \0\r\nHost: a\r\n\r\nX: y");
         assert_eq!((parts.method, target), (Method::GET, b"/a".as_slice()));
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut() {
+    fn target_and_fields_are_limited() {
         let head = format!("GET /{} HTTP/1.1\r\n{}", "a".repeat(100_000), "X: y\r\n".repeat(100_000));
         let (parts, target) = read(head.as_bytes());
         assert_eq!((target.len(), parts.headers.len()), (MAX_TARGET, MAX_LINES));

@@ -1,7 +1,7 @@
-//! The lines of a head as ranges of the bytes that came: read once, copied never.
+//! The header fields of a message as ranges of the receive buffer: parsed once and never copied.
 //!
-//! A reader records the range of every name and value, and which of the names are known ones. The bytes are passed to
-//! each query.
+//! The parser records the range of every name and value, and the [`KnownName`] of each. The bytes themselves are passed
+//! to each query.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use super::headers::Headers;
 use super::known_name::KnownName;
 use super::usual_names::usual_name;
 
-/// A range of a head.
+/// A range of the bytes of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
     start: u32,
@@ -23,18 +23,18 @@ pub struct Span {
 }
 
 impl Span {
-    /// This range. Nothing that is longer than a head may be is ever noted.
+    /// The range. Offsets are always below `u32::MAX`, since the size of heads is limited.
     pub(super) fn new(range: Range<usize>) -> Self {
         let narrow = |at| u32::try_from(at).unwrap_or(u32::MAX);
         Self { start: narrow(range.start), end: narrow(range.end) }
     }
 
-    /// As a range of indices.
+    /// The range as indices.
     pub(crate) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
-    /// What is there.
+    /// The bytes in the range.
     pub fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.range()).unwrap_or_default()
     }
@@ -43,7 +43,7 @@ impl Span {
 /// The name at the beginning of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NameRead {
-    /// Zero where there is no name.
+    /// The length of the name; zero if there is none.
     pub(super) length: usize,
     is_plain: bool,
     known: KnownName,
@@ -51,7 +51,7 @@ pub(super) struct NameRead {
 }
 
 impl NameRead {
-    /// Most lines begin with a usual name.
+    /// Reads the name. Usual names, which most lines have, are found in a table.
     pub(super) fn of(line: &[u8]) -> Self {
         if let Some((name, mark, known)) = usual_name(line) {
             return Self { length: name.len(), is_plain: true, known, mark };
@@ -62,23 +62,23 @@ impl NameRead {
     }
 }
 
-/// One line, without the white space around its value.
+/// One header field. The range of the value excludes surrounding white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLine {
-    /// Which name it is.
+    /// The name, if it is a known one.
     pub known: KnownName,
-    /// Whether the name is the same however an application folds it.
+    /// Whether the name is plain: no application normalises it to another name.
     pub is_plain: bool,
-    /// The name's [`mark`].
+    /// The [`mark`] of the name.
     mark: u8,
-    /// Where the name is, as it was written.
+    /// The range of the name, in its original case.
     pub name: Span,
-    /// Where the value is.
+    /// The range of the value.
     pub value: Span,
 }
 
 impl HeadLine {
-    /// A line that stands at `start`, with this name; its value begins `gap` bytes behind that.
+    /// The field of a line at the offset `start`; the value begins `gap` bytes after the name.
     pub(super) fn read(line: &[u8], start: usize, name: NameRead, gap: usize) -> Self {
         let NameRead { length, is_plain, known, mark } = name;
         let value = line.get(length + gap..).unwrap_or_default();
@@ -93,35 +93,34 @@ impl HeadLine {
         }
     }
 
-    /// Whether its name is this one, in any case.
+    /// Whether the field has this name, compared without case.
     fn is_called(&self, bytes: &[u8], name: &[u8]) -> bool {
         let own = self.name.of(bytes);
         if self.is_plain { same_as_plain(own, name) } else { own.eq_ignore_ascii_case(name) }
     }
 
-    /// Whether nothing but a colon and at most one blank stands before the value, and nothing behind it. The line ends
-    /// at `end`.
+    /// Whether the value follows after a colon and at most one space, and ends at `end`, the end of the line.
     pub(super) fn is_usual(&self, end: usize) -> bool {
         let (name, value) = (self.name.range(), self.value.range());
         value.end == end && value.start <= name.end + b": ".len()
     }
 }
 
-/// The lines of a head, in their order.
+/// The header fields of a head, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeadLines {
     lines: Vec<HeadLine>,
-    /// Whether every line has to be rewritten: some are folded or have unusual line ends.
+    /// Whether the lines have to be written again from their parts: some are folded or have unusual line ends.
     are_odd: bool,
-    /// A bit for the mark of every name that there is: most questions are answered by it.
+    /// A bit for the mark of every name: a filter that answers most queries for absent names.
     marks: u64,
-    /// The same for the marks of more than one line.
+    /// The same for the marks that more than one line has.
     repeated: u64,
-    /// The same for the names that are known.
+    /// A bit for every [`KnownName`].
     known: u32,
 }
 
-/// Room for the lines of most heads.
+/// The initial capacity, enough for most heads.
 const USUAL_LINES: usize = 24;
 
 impl HeadLines {
@@ -145,41 +144,41 @@ impl HeadLines {
         self.lines.last_mut()
     }
 
-    /// How many there are.
+    /// The number of fields.
     pub(crate) fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no field.
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// All of them.
+    /// The fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = &HeadLine> {
         self.lines.iter()
     }
 
-    /// Whether there is a line of a known name.
+    /// Whether there is a field with a known name.
     pub fn has(&self, known: KnownName) -> bool {
         self.known & 1 << known as u32 != 0
     }
 
-    /// The values of all lines of a known name.
+    /// The values of all fields with a known name.
     pub(crate) fn known<'a>(&'a self, bytes: &'a [u8], known: KnownName) -> impl Iterator<Item = &'a [u8]> {
         let lines = if self.has(known) { self.lines.as_slice() } else { &[] };
         lines.iter().filter(move |line| line.known == known).map(|line| line.value.of(bytes))
     }
 
-    /// The next line of a name, in any case, from the one at `from` on.
+    /// The first field with this name, compared without case, at index `from` or later.
     fn find(&self, bytes: &[u8], name: &[u8], from: usize) -> Option<(usize, &HeadLine)> {
         let mark = mark(name);
-        // A caller looks for a second line only after it found the first.
+        // Callers search from a later index only after they have found a field of this name.
         let among = if from == 0 { self.marks } else { self.repeated };
         if among & 1 << mark == 0 { None } else { self.search(bytes, name, mark, from) }
     }
 
-    /// Apart, so that asking for what is not there costs little.
+    /// A separate function that is not inlined, so that the common query for an absent name stays small.
     #[inline(never)]
     fn search(&self, bytes: &[u8], name: &[u8], mark: u8, from: usize) -> Option<(usize, &HeadLine)> {
         let is_it = |line: &HeadLine| line.mark == mark && line.is_called(bytes, name);
@@ -187,8 +186,7 @@ impl HeadLines {
         self.lines.get(at).map(|line| (at, line))
     }
 
-    /// The lines as a map, for tests. What such a map cannot hold is left out: the readers let nothing of that kind
-    /// pass.
+    /// The fields as a map, for tests. Fields that a map cannot hold are left out; the parsers accept none of them.
     #[cfg(test)]
     pub(crate) fn to_map(&self, bytes: &Bytes) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.lines.len() + USUAL_LINES);
@@ -203,7 +201,7 @@ impl HeadLines {
     }
 }
 
-/// Lines with the bytes that they are ranges of.
+/// Header fields together with the bytes of the head.
 #[derive(Clone, Debug)]
 pub struct HeadFields {
     bytes: Bytes,
@@ -211,26 +209,26 @@ pub struct HeadFields {
 }
 
 impl HeadFields {
-    /// These lines of this head.
+    /// Joins the bytes of a head and its fields.
     pub(crate) fn new(bytes: Bytes, lines: HeadLines) -> Self {
         Self { bytes, lines }
     }
 
-    /// The head.
+    /// The bytes of the head.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Where its lines are.
+    /// The ranges of the fields.
     pub fn lines(&self) -> &HeadLines {
         &self.lines
     }
 
-    /// Writes the lines that `keeps` says, in their order and byte for byte. Lines that stand together are written
-    /// together.
+    /// Writes the fields that `keeps` selects, in their order and byte for byte. Consecutive fields are written in one
+    /// piece.
     pub(crate) fn put(&self, to: &mut BytesMut, mut keeps: impl FnMut(&HeadLine) -> bool) {
         if self.lines.are_odd {
-            return self.lines.iter().filter(|line| keeps(line)).for_each(|line| self.put_anew(to, line));
+            return self.lines.iter().filter(|line| keeps(line)).for_each(|line| self.put_normalised(to, line));
         }
         let mut run: Option<usize> = None;
         for line in self.lines.iter() {
@@ -245,13 +243,13 @@ impl HeadFields {
             }
         }
         if let Some(from) = run {
-            // Behind the last line there is the empty one.
+            // The empty line after the last field is not copied.
             let end = self.bytes.len().saturating_sub(b"\r\n".len());
             to.extend_from_slice(self.bytes.get(from..end).unwrap_or_default());
         }
     }
 
-    fn put_anew(&self, to: &mut BytesMut, line: &HeadLine) {
+    fn put_normalised(&self, to: &mut BytesMut, line: &HeadLine) {
         for part in [line.name.of(&self.bytes), b": ", line.value.of(&self.bytes), b"\r\n"] {
             to.extend_from_slice(part);
         }
@@ -269,30 +267,29 @@ impl Headers for HeadFields {
     }
 }
 
-/// Whether there are no control characters but tabs and the ends of lines, which are so many bytes.
+/// Whether the head has no control characters except tabs and `ends` bytes of line ends.
 pub(super) fn is_text_with_ends(head: &[u8], ends: usize) -> bool {
     let is_control = |byte: u8| (byte < b' ') & (byte != b'\t') | (byte == 0x7f);
-    // Most heads hold nothing else that is not printable ASCII, which is told sooner.
+    // Counting the bytes outside of printable ASCII is faster, and enough for most heads.
     count(head, |byte| byte.wrapping_sub(b' ') > b'~' - b' ') == ends || count(head, is_control) == ends
 }
 
-/// In pieces whose count fits into a byte, so that the compiler compares many bytes at once.
+/// Counts in pieces whose count fits into a byte, so that the compiler can vectorise the loop.
 fn count(bytes: &[u8], counts: impl Fn(u8) -> bool) -> usize {
     let of_piece = |piece: &[u8]| piece.iter().fold(0_u8, |count, &byte| count + u8::from(counts(byte)));
     bytes.chunks(240).map(|piece| usize::from(of_piece(piece))).sum()
 }
 
-/// The items of a header that is a list, without the empty ones (RFC 9110 5.6.1).
+/// The elements of a comma-separated list, without empty ones (RFC 9110 5.6.1).
 pub(crate) fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
 }
 
-/// Whether a connection goes on after a message (RFC 9112 9.3): a `close` counts whatever other options stand beside
-/// it.
+/// Whether a connection persists after a message (RFC 9112 9.3). `close` has precedence over all other options.
 pub(super) fn keeps_alive(lines: &HeadLines, bytes: &[u8], is_old: bool) -> bool {
     let mut asked = !is_old;
     for value in lines.known(bytes, KnownName::Connection) {
-        // What most browsers say.
+        // The value that most browsers send.
         if value == b"keep-alive" {
             asked = true;
             continue;
@@ -307,7 +304,7 @@ pub(super) fn keeps_alive(lines: &HeadLines, bytes: &[u8], is_old: bool) -> bool
     asked
 }
 
-/// A length in decimal digits, below 2^63: larger values overflow in other programs.
+/// Parses a length in decimal digits, below 2^63: larger values overflow in other programs.
 pub(super) fn length(digits: &[u8]) -> Option<u64> {
     let add = |length: i64, byte: &u8| {
         let digit = byte.is_ascii_digit().then(|| i64::from(byte - b'0'))?;
@@ -351,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_written_as_it_came() {
+    fn kept_fields_are_written_byte_for_byte() {
         let head = b"X: a \r\nY:b\r\nZ:\tc\r\nx: d\r\n\r\n";
         let cases = [
             ("", "X: a \r\nY:b\r\nZ:\tc\r\nx: d\r\n"),
@@ -370,13 +367,13 @@ mod tests {
             fields.lines.mark_odd();
             written.clear();
             fields.put(&mut written, keeps);
-            let anew = want.replace(": a ", ": a").replace("Y:b", "Y: b").replace(":\t", ": ");
-            assert_eq!(written, anew, "without {left_out}");
+            let normalised = want.replace(": a ", ": a").replace("Y:b", "Y: b").replace(":\t", ": ");
+            assert_eq!(written, normalised, "without {left_out}");
         }
     }
 
     #[test]
-    fn a_connection_goes_on_where_both_sides_know_it() {
+    fn a_connection_persists_by_version_and_options() {
         let cases = [
             ("", false, true),
             ("", true, false),
@@ -393,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_fit_into_everybodys_numbers() {
+    fn lengths_are_decimal_and_below_two_to_the_63() {
         let cases = [
             ("0", Some(0)),
             ("9223372036854775807", Some(i64::MAX as u64)),

@@ -1,4 +1,4 @@
-//! Changes to a head as values: rules say what, the engine's glue does it.
+//! Edits of header fields as values: rules produce them, and the code that writes the head applies them.
 
 use std::borrow::Cow;
 
@@ -7,19 +7,19 @@ use bytes::BytesMut;
 use http::HeaderMap;
 use http::{HeaderName, HeaderValue};
 
-/// One change.
+/// One edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderEdit {
-    /// Every line of this name goes.
+    /// Removes every field with this name.
     Remove(HeaderName),
-    /// Every line of this name goes, and this one takes their place.
+    /// Replaces every field with this name by one.
     Set(HeaderName, HeaderValue),
-    /// One more line.
+    /// Adds a field.
     Add(HeaderName, HeaderValue),
 }
 
 impl HeaderEdit {
-    /// The name whose lines go; `None` where they stay.
+    /// The name whose existing fields are removed, if any are.
     fn replaced(&self) -> Option<&HeaderName> {
         match self {
             Self::Remove(name) | Self::Set(name, _) => Some(name),
@@ -27,7 +27,7 @@ impl HeaderEdit {
         }
     }
 
-    /// The line that comes.
+    /// The field that is added.
     fn added(&self) -> Option<(&HeaderName, &HeaderValue)> {
         match self {
             Self::Set(name, value) | Self::Add(name, value) => Some((name, value)),
@@ -35,7 +35,7 @@ impl HeaderEdit {
         }
     }
 
-    /// Makes the change in a map: for tests.
+    /// Applies the edit to a map, for tests.
     #[cfg(test)]
     pub(crate) fn apply(&self, headers: &mut HeaderMap) {
         match self {
@@ -46,16 +46,16 @@ impl HeaderEdit {
     }
 }
 
-/// Changes in the order in which they are made.
+/// Edits in the order in which they are applied.
 pub(crate) type HeaderEdits = Vec<HeaderEdit>;
 
-/// Whether the lines of this name, in any case, go.
+/// Whether the edits remove the existing fields with this name, compared without case.
 pub fn replaces(edits: &[HeaderEdit], name: &[u8]) -> bool {
     let is_it = |other: &HeaderName| other.as_str().len() == name.len() && name.eq_ignore_ascii_case(other.as_ref());
     edits.iter().filter_map(HeaderEdit::replaced).any(is_it)
 }
 
-/// The lines that are there when all changes have been made, behind those that were there before.
+/// The fields that all edits together add, without those that a later edit removes again.
 pub(crate) fn added(edits: &[HeaderEdit]) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
     edits.iter().enumerate().filter_map(|(at, edit)| {
         let later = edits.get(at + 1..).unwrap_or_default();
@@ -63,7 +63,7 @@ pub(crate) fn added(edits: &[HeaderEdit]) -> impl Iterator<Item = (&HeaderName, 
     })
 }
 
-/// Writes these lines.
+/// Writes the fields that the edits add.
 pub(crate) fn put_added(edits: &[HeaderEdit], to: &mut BytesMut) {
     added(edits).for_each(|(name, value)| put_line(to, name, value.as_bytes()));
 }
@@ -76,7 +76,7 @@ pub(crate) fn put_line(to: &mut BytesMut, name: &HeaderName, value: &[u8]) {
     put_parts(to, &[b": ", value, b"\r\n"]);
 }
 
-/// A name as people write it.
+/// A name in title case, for messages.
 pub fn spelled(name: &HeaderName) -> String {
     let mut letters = name.as_str().as_bytes().to_vec();
     capitalise(&mut letters);
@@ -93,12 +93,12 @@ fn capitalise(name: &mut [u8]) {
     }
 }
 
-/// Writes these parts of lines.
+/// Writes the parts one after another.
 pub(crate) fn put_parts(to: &mut BytesMut, parts: &[&[u8]]) {
     parts.iter().for_each(|part| to.extend_from_slice(part));
 }
 
-/// Edits, and those that are made after them.
+/// Both lists of edits as one, `later` after `edits`.
 pub(crate) fn one_after_the_other<'a>(
     edits: Cow<'a, [HeaderEdit]>,
     later: Cow<'a, [HeaderEdit]>,
@@ -115,9 +115,9 @@ mod tests {
     use super::*;
     use http::header::COOKIE;
 
-    /// However they are made, on a map or while a head is written.
+    /// On a map and while a head is written.
     #[test]
-    fn edits_are_made_in_their_order() {
+    fn edits_are_applied_in_their_order() {
         let (a, b) = (|| HeaderName::from_static("a-one"), || HeaderName::from_static("b"));
         let value = HeaderValue::from_static;
         use HeaderEdit::{Add, Remove, Set};
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_does_what_it_says() {
+    fn remove_set_and_add_change_a_map() {
         let value = HeaderValue::from_static;
         let cases = [
             (HeaderEdit::Remove(COOKIE), vec![]),

@@ -1,17 +1,20 @@
-//! The bytes of header names (RFC 9110 5.6.2): what may be in one, which names are plain, and whether two of them are
-//! the same in any case.
+//! The bytes of header names (RFC 9110 5.6.2): which bytes are allowed, which names are plain, and a comparison without
+//! case.
+//!
+//! A name is *plain* if it consists of letters, digits and single hyphens between them: no application normalises such
+//! a name to another one.
 
-/// What is known of a name, read from its beginning: at its beginning or behind a hyphen, where a plain name does not
-/// end.
+/// The states of the automaton that reads a name. This one: at the beginning or after a hyphen, where a plain name
+/// cannot end.
 const OPEN: u8 = 0;
-/// Behind a letter or a digit: plain so far.
+/// After a letter or digit: plain so far.
 const PLAIN: u8 = 1;
-/// There is something that some application folds.
+/// A token that is not plain: some applications normalise it.
 const ODD: u8 = 2;
-/// Behind its end: this byte is in no name.
+/// The byte is not allowed in a name, which therefore ends before it.
 const END: u8 = 3;
 
-/// For each of the first three states, what each byte leads to.
+/// The next state by state and byte.
 static NEXT: [[u8; 256]; 3] = [next(OPEN), next(PLAIN), next(ODD)];
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a byte is below 256")]
@@ -37,13 +40,13 @@ fn step(state: u8, byte: u8) -> u8 {
     NEXT.as_flattened().get(usize::from(state) << 8 | usize::from(byte)).copied().unwrap_or(END)
 }
 
-/// Whether a byte may be in a name or a method.
+/// Whether a byte is allowed in a token, such as a header name or a method (RFC 9110 5.6.2).
 pub(crate) fn is_token(byte: u8) -> bool {
     step(OPEN, byte) != END
 }
 
-/// How long the name is at the beginning of a line, and whether it is plain ([`is_plain`]). Every byte of every name is
-/// looked at here, and nowhere else.
+/// The length of the name at the beginning of a line, and whether it is plain ([`is_plain`]). This is the only place
+/// that inspects each byte of a name.
 pub(crate) fn measure(line: &[u8]) -> (usize, bool) {
     let (mut state, mut length) = (OPEN, 0);
     for &byte in line {
@@ -57,13 +60,14 @@ pub(crate) fn measure(line: &[u8]) -> (usize, bool) {
     (length, state == PLAIN)
 }
 
-/// Whether a name is the same however an application folds it: letters, digits and single hyphens between them.
+/// Whether a name consists of letters, digits and single hyphens between them, so that no application normalises it to
+/// another name.
 pub(crate) fn is_plain(name: &[u8]) -> bool {
     measure(name) == (name.len(), true)
 }
 
-/// Whether two names are the same in any case, of which one at least is plain and both are tokens. With the bit of the
-/// letter case set, a plain name differs from every other token.
+/// Whether two tokens, at least one of them plain, are equal without case. Ignoring the bit of the letter case is exact
+/// for them: a plain name differs in another bit from every other token.
 pub(crate) fn same_as_plain(plain: &[u8], other: &[u8]) -> bool {
     const CASE: u64 = 0x2020_2020_2020_2020;
     let same = |one: u64, other: u64| (one ^ other) & !CASE == 0;
@@ -76,13 +80,13 @@ pub(crate) fn same_as_plain(plain: &[u8], other: &[u8]) -> bool {
     begin
         && match (plain.last_chunk(), other.last_chunk()) {
             _ if rest.is_empty() => true,
-            // It overlaps the word before it.
+            // The last eight bytes; they overlap the previous word.
             (Some(end), Some(other_end)) => same(word(end), word(other_end)),
             _ => same(short_word(plain), short_word(other)),
         }
 }
 
-/// Fewer than eight bytes as a word. It tells names of one length apart.
+/// Fewer than eight bytes as a word. Different names of the same length have different words.
 fn short_word(name: &[u8]) -> u64 {
     match (name.first_chunk(), name.last_chunk()) {
         (Some(begin), Some(end)) => u64::from(u32::from_ne_bytes(*begin)) << 32 | u64::from(u32::from_ne_bytes(*end)),
@@ -90,8 +94,8 @@ fn short_word(name: &[u8]) -> u64 {
     }
 }
 
-/// A number below 64 for a name in any case. Names that differ in their length, their first or their last character
-/// mostly have different ones, so that one word tells of a whole head which names are certainly not in it.
+/// A hash of a name, below 64 and independent of case, made of its length, first and last character. One `u64` with a
+/// bit for each mark is a filter for the names of a whole head.
 pub(crate) const fn mark(name: &[u8]) -> u8 {
     let length = (name.len() & 63) as u8;
     let [first, .., last] = name else { return length };
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_measured_to_its_end() {
+    fn the_length_of_a_name_and_whether_it_is_plain_are_found() {
         let cases = [
             ("Host: a", (4, true)),
             ("x-2-y", (5, true)),
@@ -132,9 +136,9 @@ mod tests {
         }
     }
 
-    /// All names of a few characters, those among them that differ in the bit of the letter case alone.
+    /// All pairs of token characters, among them those that differ only in the bit of the letter case.
     #[test]
-    fn a_plain_name_is_itself_in_any_case_and_no_other_token() {
+    fn a_plain_name_equals_itself_in_any_case_and_no_other_token() {
         let tokens: Vec<u8> = (0..=u8::MAX).filter(|&byte| is_token(byte)).collect();
         let plain = tokens.iter().filter(|&&byte| is_plain(&[b'x', byte, b'x']));
         for (one, other) in plain.flat_map(|one| tokens.iter().map(move |other| (*one, *other))) {

@@ -1,9 +1,9 @@
-//! Which request headers only the gateway may set: those that a client sends are removed.
+//! The request headers that only the gateway may set. They are removed from what a client sends.
 //!
-//! Applications behind CGI, WSGI and the like see `X-Forwarded-User` and `X_Forwarded_User` as one name, and some fold
-//! more characters than that. Deny lists of spellings have failed in other products, so a name is forwarded only if it
-//! is plain (letters, digits, single inner hyphens: folding cannot change it), and a plain name is dropped if it
-//! belongs to the gateway.
+//! Applications behind CGI, WSGI and similar interfaces see `X-Forwarded-User` and `X_Forwarded_User` as one name, and
+//! some normalise more characters. Deny lists of spellings have failed in other products, so a name is forwarded only
+//! if it is plain (letters, digits, single inner hyphens: normalisation cannot change it), and a plain name is removed
+//! if it belongs to the gateway.
 
 use http::HeaderName;
 
@@ -14,20 +14,20 @@ use super::removed_headers::{self, FAMILIES, NAMES, OF_THE_CONNECTION};
 /// The names that are removed from every forwarded request, on public routes too.
 #[derive(Clone, Debug)]
 pub struct OwnHeaders {
-    /// What this configuration adds to the fixed list, sorted.
+    /// The names that the configuration adds to the fixed list, sorted.
     configured: Vec<Box<str>>,
     lengths: Lengths,
 }
 
-/// Names for a quick look: most others are dismissed by it.
+/// A set of names with a filter that rejects most other names at little cost.
 #[derive(Clone, Debug)]
 pub(crate) struct NameSet {
-    /// With the bit of its mark each.
+    /// Each name with the bit of its mark.
     names: Vec<(u64, HeaderName)>,
     marks: u64,
 }
 
-/// By the first three letters, a bit for every length that some name has.
+/// A filter: for a hash of the first three letters, a bit for the length of every name that begins with them.
 #[derive(Clone, Debug)]
 struct Lengths(Box<[u64; 1024]>);
 
@@ -51,27 +51,27 @@ impl Lengths {
 }
 
 impl NameSet {
-    /// These names.
+    /// A set of these names.
     pub(crate) fn new(names: Vec<HeaderName>) -> Self {
         let names: Vec<_> = names.into_iter().map(|name| (mark_bit(&name), name)).collect();
         Self { marks: names.iter().fold(0, |marks, (mark, _)| marks | mark), names }
     }
 
-    /// Those of them that a head has.
+    /// The names of the set that the head has.
     pub(crate) fn present<'a>(&'a self, headers: &'a dyn Headers) -> impl Iterator<Item = &'a HeaderName> {
         let marks = headers.marks();
         let present = self.names.iter().filter(move |(mark, name)| marks & mark != 0 && headers.has(name));
         present.map(|(_, name)| name)
     }
 
-    /// Whether this is one of them.
+    /// Whether the name is in the set.
     pub(crate) fn contains(&self, name: &HeaderName) -> bool {
         self.marks & mark_bit(name) != 0 && self.names.iter().any(|(_, own)| own == name)
     }
 }
 
 impl OwnHeaders {
-    /// The fixed list, and the names under which this configuration sends the identity, with those beside them.
+    /// The fixed list, and the headers in which this configuration sends the identity, each with its related names.
     pub fn new(identity: impl IntoIterator<Item = HeaderName>) -> Self {
         let taken = |name: HeaderName| removed_headers::related_to(&name).chain([name.to_string()]).collect::<Vec<_>>();
         let mut configured: Vec<Box<str>> = identity.into_iter().flat_map(taken).map(String::into).collect();
@@ -86,12 +86,12 @@ impl OwnHeaders {
         Self { configured, lengths }
     }
 
-    /// Whether a request header of this name, in any case, may not reach an upstream.
+    /// Whether a client's header of this name, in any case, must be removed.
     pub fn claims(&self, name: &[u8]) -> bool {
         !is_plain(name) || self.claims_plain(name)
     }
 
-    /// The same of a name that is known to be plain.
+    /// Like [`Self::claims`], for a name that is known to be plain.
     pub(crate) fn claims_plain(&self, name: &[u8]) -> bool {
         self.lengths.may_have(name) && self.lists(&lower_case(name))
     }
@@ -101,12 +101,12 @@ impl OwnHeaders {
     }
 }
 
-/// A name that is plain in lower case.
+/// A plain name in lower case.
 fn lower_case(name: &[u8]) -> String {
     name.iter().map(|byte| char::from(byte.to_ascii_lowercase())).collect()
 }
 
-/// A number for the first three characters, in any case; `None` for names that have no three.
+/// A hash of the first three characters, independent of case; `None` for shorter names.
 fn letters(name: &[u8]) -> Option<usize> {
     let [first, second, third, ..] = name else { return None };
     let [first, second, third] = [first, second, third].map(|letter| usize::from(letter & 31));
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_spelling_of_an_identity_header_is_ours() {
+    fn every_spelling_of_an_identity_header_is_removed() {
         let own = OwnHeaders::new([HeaderName::from_static("x-webauth-user")]);
         let spellings = [
             "X-Forwarded-User", "X-FORWARDED-USER", "X_Forwarded_User", "X-Forwarded_User", "X_Forwarded-User",
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_browsers_and_applications_need_passes() {
+    fn headers_of_browsers_and_applications_pass() {
         let own = OwnHeaders::new([]);
         let names = [
             "host", "user-agent", "accept", "accept-language", "cookie", "content-type", "content-length",

@@ -1,5 +1,4 @@
-//! Header lines by name, however they are kept: rules ask, and do not care whether a head is a map or ranges of the
-//! bytes that came.
+//! Access to header fields by name, independent of their representation: a map, or ranges of the receive buffer.
 
 use std::fmt;
 
@@ -7,20 +6,20 @@ use http::{HeaderMap, HeaderName, Method, request};
 
 use crate::values::remembered_key::RememberedKey;
 
-/// The header lines of one message.
+/// The header fields of one message.
 pub trait Headers: fmt::Debug + Sync {
-    /// The value of the next line of this name, and where to ask for the one behind it. The first is found from 0; no
-    /// other place is asked for that was not answered.
+    /// The value of the next field with this name, and the position from which to search for the one after it. `from`
+    /// is 0 for the first, else a position that an earlier call with the same name returned.
     fn next_line(&self, name: &HeaderName, from: usize) -> Option<(&[u8], usize)>;
 
-    /// A bit for the [`mark`](super::header_name_bytes::mark) of every name that there may be.
+    /// A filter: a bit for the [`mark`](super::header_name_bytes::mark) of every name that may be present.
     fn marks(&self) -> u64 {
         u64::MAX
     }
 }
 
 impl dyn Headers + '_ {
-    /// The values of all lines of a name.
+    /// The values of all fields with this name.
     pub(crate) fn lines<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
         let mut from = 0;
         std::iter::from_fn(move || {
@@ -30,48 +29,48 @@ impl dyn Headers + '_ {
         })
     }
 
-    /// The lines of a name that are text.
+    /// The values of all fields with this name that are printable ASCII.
     pub(crate) fn texts<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a str> {
         self.lines(name).filter_map(text)
     }
 
-    /// Whether there is a line of this name.
+    /// Whether there is a field with this name.
     pub(crate) fn has(&self, name: &HeaderName) -> bool {
         self.next_line(name, 0).is_some()
     }
 
-    /// The value of the first line of a name.
+    /// The value of the first field with this name.
     pub(crate) fn first(&self, name: &HeaderName) -> Option<&[u8]> {
         self.next_line(name, 0).map(|(value, _)| value)
     }
 
-    /// The value of the one line of a name; `None` where there are more.
+    /// The value of the only field with this name; `None` if there are several.
     pub(crate) fn single(&self, name: &HeaderName) -> Option<&[u8]> {
         let (value, behind) = self.next_line(name, 0)?;
         self.next_line(name, behind).is_none().then_some(value)
     }
 
-    /// The same, where it is text.
+    /// Like [`Self::single`], if the value is printable ASCII.
     pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.single(name).and_then(text)
     }
 }
 
-/// The head of a request, however it is kept.
+/// The head of a request, independent of its representation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestHead<'a> {
-    /// What is to be done.
+    /// The method.
     pub(crate) method: &'a Method,
     /// The target of the request line, byte for byte.
     pub(crate) target: &'a [u8],
-    /// The lines after it.
+    /// The header fields.
     pub(crate) headers: &'a dyn Headers,
-    /// The session cookie that its connection showed last, if it came over one.
+    /// The last session cookie of its connection, with its key; `None` if the request did not come from a connection.
     pub(crate) last_key: Option<&'a RememberedKey>,
 }
 
 impl<'a> RequestHead<'a> {
-    /// Parts that a map is among, and the target that belongs to them.
+    /// The head of `parts`, with the raw target.
     pub(crate) fn of(parts: &'a request::Parts, target: &'a [u8]) -> Self {
         Self { method: &parts.method, target, headers: &parts.headers, last_key: None }
     }
@@ -83,7 +82,7 @@ impl Headers for HeaderMap {
     }
 }
 
-/// A value that is printable ASCII and tabs alone.
+/// The value as text, if it consists of printable ASCII and tabs.
 pub(crate) fn text(value: &[u8]) -> Option<&str> {
     let is_text = value.iter().fold(true, |all, &byte| all & (byte == b'\t' || matches!(byte, b' '..=b'~')));
     std::str::from_utf8(value).ok().filter(|_| is_text)
@@ -99,7 +98,7 @@ mod tests {
     use crate::http1::request_head::{HeadLimits, HeadReader};
 
     #[test]
-    fn lines_are_found_however_they_are_kept() {
+    fn fields_are_found_in_both_representations() {
         let bytes = Bytes::from_static(b"GET / HTTP/1.1\r\nHOST: a\r\naccept: b \r\nX: y\r\nAccept: \xe9\r\n\r\n");
         let head = HeadReader::default().feed(&bytes, &HeadLimits { size: 1000, fields: 9 }).unwrap().unwrap();
         let map = head.lines.to_map(&bytes);
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_what_can_be_printed() {
+    fn text_is_printable_ascii_and_tabs() {
         for value in [b"".as_slice(), b"a b\t~"] {
             assert_eq!(text(value).map(str::as_bytes), Some(value));
         }

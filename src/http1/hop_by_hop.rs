@@ -1,17 +1,17 @@
-//! The header lines that concern one connection alone (RFC 9110 7.6.1) go no further, and the framing with them: every
-//! message is framed again.
+//! Hop-by-hop headers (RFC 9110 7.6.1). They are not forwarded, and neither are the framing headers: every message is
+//! framed again.
 
 use super::head_lines::{HeadFields, HeadLine, items};
 use super::known_name::KnownName;
 
-/// Which lines of one head concern its connection.
+/// The hop-by-hop headers of one head.
 #[derive(Debug)]
 pub(crate) struct HopByHop<'a> {
     nominated: Vec<&'a [u8]>,
 }
 
 impl<'a> HopByHop<'a> {
-    /// What this head says about it.
+    /// Reads the `Connection` headers of a head.
     pub(crate) fn of(head: &'a HeadFields) -> Self {
         let mut nominated = Vec::new();
         for value in head.lines().known(head.bytes(), KnownName::Connection).filter(|value| !is_usual(value)) {
@@ -20,7 +20,7 @@ impl<'a> HopByHop<'a> {
         Self { nominated }
     }
 
-    /// Whether this line, of this name, is one of them.
+    /// Whether the field, whose name is `name`, is a hop-by-hop header.
     pub(crate) fn is_one(&self, line: &HeadLine, name: &[u8]) -> bool {
         let fixed = match line.known {
             KnownName::Connection
@@ -43,7 +43,7 @@ impl<'a> HopByHop<'a> {
     }
 }
 
-/// What nearly every head says of its connection names nothing that is not one of them anyway.
+/// Whether a connection option is one of the common ones, which name no further header.
 fn is_usual(name: &[u8]) -> bool {
     let is = |usual: &&[u8]| name.eq_ignore_ascii_case(usual);
     name == b"keep-alive" || [b"keep-alive".as_slice(), b"close", b"upgrade", b"te"].iter().any(is)
@@ -56,7 +56,7 @@ mod tests {
     use bytes::Bytes;
 
     #[test]
-    fn what_concerns_one_connection_is_known() {
+    fn fixed_and_nominated_headers_are_hop_by_hop() {
         let head = "GET / HTTP/1.1\r\nConnection: keep-alive, X-Debug\r\nconnection: x-second,,TE\r\nKeep-Alive: a\r\n\
                     Transfer-Encoding: chunked\r\nTrailer: x\r\nTE: b\r\nUpgrade: c\r\nProxy-Connection: d\r\n\
                     Proxy-Authenticate: e\r\nX-DEBUG: f\r\nX-Second: g\r\nX-Third: h\r\n\

@@ -1,5 +1,5 @@
-//! A random name of this running gateway, which it writes into every request that it forwards: one that comes back to
-//! it went in a circle.
+//! Loop detection: a random id of the running gateway is added to every forwarded request, and a request that already
+//! has it is refused.
 
 use bytes::BytesMut;
 use data_encoding::BASE32_NOPAD;
@@ -9,18 +9,18 @@ use super::header_edits::put_parts;
 use super::headers::Headers;
 use crate::values::secret::NoRandomness;
 
-/// The header that carries it. `Via` would do, but nginx compresses nothing for requests that have one.
+/// The header with the id. `Via` is not used, since nginx does not compress answers to requests that have one.
 pub(crate) static X_EXEUNT_INSTANCE: HeaderName = HeaderName::from_static("x-exeunt-instance");
 
-/// 80 random bits. No secret: applications see it.
+/// The id: 80 random bits in base32. It is not secret: applications see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InstanceId(HeaderValue);
 
 impl InstanceId {
-    /// A new name from the operating system's generator.
+    /// A new id from the operating system's random source.
     ///
     /// # Errors
-    /// The operating system returns no random bytes.
+    /// The random source fails.
     pub(crate) fn generate() -> Result<Self, NoRandomness> {
         let mut bytes = [0; 10];
         getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
@@ -33,7 +33,7 @@ impl InstanceId {
         headers.lines(&X_EXEUNT_INSTANCE).any(|name| self.0 == *name)
     }
 
-    /// Writes the line.
+    /// Writes the header.
     pub(crate) fn put(&self, to: &mut BytesMut) {
         put_parts(to, &[b"X-Exeunt-Instance: ", self.0.as_bytes(), b"\r\n"]);
     }
@@ -45,7 +45,7 @@ mod tests {
     use http::HeaderMap;
 
     #[test]
-    fn a_request_that_was_marked_is_known_again() {
+    fn a_forwarded_request_is_recognised() {
         let (own, other) = (InstanceId::generate().unwrap(), InstanceId::generate().unwrap());
         assert_ne!(own, other);
         let mut headers = HeaderMap::new();
@@ -53,7 +53,7 @@ mod tests {
         headers.append(&X_EXEUNT_INSTANCE, own.0.clone());
         assert!(own.has_forwarded(&headers) && !other.has_forwarded(&headers));
         headers.append(&X_EXEUNT_INSTANCE, HeaderValue::from_static("x"));
-        assert!(own.has_forwarded(&headers), "every line is looked at");
+        assert!(own.has_forwarded(&headers), "every field is checked");
         let mut line = BytesMut::new();
         own.put(&mut line);
         assert_eq!(line, format!("X-Exeunt-Instance: {}\r\n", own.0.to_str().unwrap()));

@@ -1,8 +1,9 @@
-//! The names of header lines that every reader of a head knows.
+//! The header names that the parsers of heads recognise.
 
 use super::header_name_bytes::same_as_plain;
 
-/// Names that decide how a message is read, and what becomes of its connection. Rules know many more; they ask by name.
+/// The headers on which the framing of a message and the reuse of its connection depend, and a few frequent ones. Rules
+/// look up other headers by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownName {
     /// `Connection`
@@ -33,14 +34,14 @@ pub enum KnownName {
     TransferEncoding,
     /// `Upgrade`
     Upgrade,
-    /// Any other
+    /// Any other name
     Other,
 }
 
 impl KnownName {
-    /// Which of them this name is, in any case.
+    /// The known name that equals `name` without case, or [`Self::Other`].
     pub(crate) fn of(name: &[u8]) -> Self {
-        // Length and first letter leave at most one.
+        // At most one known name has this length and first letter.
         let (known, text): (_, &[u8]) = match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
             (2, Some(b't')) => (Self::Te, b"te"),
             (4, Some(b'h')) => (Self::Host, b"host"),
@@ -67,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_known_in_any_case() {
+    fn names_are_recognised_in_any_case() {
         use KnownName::*;
         let cases = [
             ("Connection", Connection),

@@ -1,15 +1,14 @@
-//! What an answer's `Content-Type` may be taken for.
+//! Classifies answers by `Content-Type`: push streams and pages.
 //!
-//! One line with one type is the rule. Where there are several, separated by commas or on lines of their own, browsers
-//! and programs differ about which one counts (WHATWG Fetch, "extract a MIME type"), so that all of them count here.
+//! If there are several types, separated by commas or in several headers, browsers and programs differ about which one
+//! applies (WHATWG Fetch, "extract a MIME type"), so each of them is considered here.
 
 use http::header::CONTENT_TYPE;
 use memchr::memchr;
 
 use super::headers::Headers;
 
-/// Types of answers that go on for as long as the application likes: event streams, pictures that replace each other,
-/// records one after another.
+/// Types of answers without a foreseeable end: event streams, motion pictures, sequences of records.
 const PUSHED: [&[u8]; 13] = [
     b"text/event-stream", b"multipart/x-mixed-replace", b"application/x-ndjson", b"application/ndjson",
     b"application/json-seq", b"application/geo+json-seq", b"application/stream+json", b"application/x-json-stream",
@@ -17,22 +16,22 @@ const PUSHED: [&[u8]; 13] = [
     b"application/x-dom-event-stream",
 ];
 
-/// Types that a browser shows as a page with scripts and forms.
+/// Types that a browser displays as a page with scripts and forms.
 const PAGES: [&[u8]; 2] = [b"text/html", b"application/xhtml+xml"];
 
-/// Written down, and still no type: browsers look at the body and guess (WHATWG MIME Sniffing 7).
+/// Types for which browsers guess the type from the body (WHATWG MIME Sniffing 7).
 const UNKNOWN: [&[u8]; 3] = [b"unknown/unknown", b"application/unknown", b"*/*"];
 
-/// What most pages say behind their type, letter by letter.
+/// The most common parameters after `text/html`, for a fast comparison.
 const USUAL_PARAMETERS: [&[u8]; 3] = [b"; charset=utf-8", b"; charset=UTF-8", b""];
 
-/// Whether an answer may be one that its application pushes for as long as it likes.
+/// Whether an answer may be a push stream: one that its application continues for an unlimited time.
 pub(crate) fn is_push_stream(headers: &dyn Headers) -> bool {
     let is_pushed = |line: &[u8]| types(line).any(|one| is_one_of(one, &PUSHED));
     headers.lines(&CONTENT_TYPE).any(|line| !is_usual_page(line) && is_pushed(line))
 }
 
-/// Whether a browser may show an answer as a page: HTML, XHTML, or a body whose type it has to guess.
+/// Whether a browser may display an answer as a page: HTML, XHTML, or a body whose type it has to guess.
 pub(crate) fn may_be_page(headers: &dyn Headers) -> bool {
     let mut typed = false;
     for line in headers.lines(&CONTENT_TYPE) {
@@ -44,12 +43,12 @@ pub(crate) fn may_be_page(headers: &dyn Headers) -> bool {
     !typed
 }
 
-/// Whether this is what most pages say: nothing else has to be asked then.
+/// Whether the value is one of the most common ones of pages, which need no further parsing.
 fn is_usual_page(line: &[u8]) -> bool {
     line.strip_prefix(b"text/html").is_some_and(|parameters| USUAL_PARAMETERS.contains(&parameters))
 }
 
-/// All types of a line, without their parameters.
+/// All types of a value, without their parameters.
 fn types(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|&byte| byte == b',').map(|one| without_parameters(one).trim_ascii())
 }
@@ -62,7 +61,7 @@ fn is_one_of(one: &[u8], known: &[&[u8]]) -> bool {
     known.iter().any(|known| one.eq_ignore_ascii_case(known))
 }
 
-/// `type/subtype`, whatever they are.
+/// Whether it has the form `type/subtype`.
 fn is_type(one: &[u8]) -> bool {
     let slash = one.iter().position(|&byte| byte == b'/');
     slash.is_some_and(|at| at > 0 && at + 1 < one.len()) && !one.contains(&b' ')
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn any_line_and_any_type_of_it_may_be_a_stream() {
+    fn each_type_in_each_header_may_be_a_stream() {
         let cases: [(&[&str], bool); 16] = [
             (&[], false),
             (&["text/event-stream"], true),
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_what_a_browser_may_show_as_one() {
+    fn everything_that_a_browser_may_display_as_a_page_is_a_page() {
         let cases: [(&[&str], bool); 16] = [
             (&[], true),
             (&[""], true),

@@ -1,30 +1,29 @@
-//! Request headers that name another method than the request line does. Clients behind networks that let nothing but
-//! GET and POST pass send them, and applications obey them: WordPress deletes a page by a POST with one.
+//! Method override headers. Clients in networks that allow only GET and POST send another method in them, and
+//! applications obey: WordPress deletes a page on a POST with `X-HTTP-Method-Override: DELETE`.
 
 use http::{HeaderName, Method};
 
 use super::header_name_bytes::mark;
 use super::headers::Headers;
 
-/// The names that applications obey. In any other spelling they are removed as names that are not plain
-/// (`http1::header_names`).
+/// The names that applications obey. Other spellings are removed, since they are not plain (`http1::header_names`).
 static NAMES: [HeaderName; 3] = [
     HeaderName::from_static("x-http-method-override"),
     HeaderName::from_static("x-http-method"),
     HeaderName::from_static("x-method-override"),
 ];
 
-/// The marks of these names: hardly any head has one of them.
+/// The marks of these names, as a filter: few heads have one of them.
 const MARKS: u64 = 1 << mark(b"x-http-method-override") | 1 << mark(b"x-http-method") | 1 << mark(b"x-method-override");
 
-/// Why a head names no single method.
+/// The override headers contradict each other, are repeated, or name no valid method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSingleMethod;
 
-/// The method that a head names beside the one of its request line. Applications compare it in capitals.
+/// The method in the override headers of a head, in upper case, as applications compare it.
 ///
 /// # Errors
-/// It is given twice, or is not a valid method.
+/// [`NoSingleMethod`].
 pub(crate) fn method_override(headers: &dyn Headers) -> Result<Option<Method>, NoSingleMethod> {
     if headers.marks() & MARKS == 0 {
         return Ok(None);
@@ -45,14 +44,14 @@ mod tests {
     use http::HeaderValue;
 
     #[test]
-    fn every_name_has_its_mark() {
+    fn the_filter_has_the_mark_of_each_name() {
         for name in &NAMES {
             assert_ne!(MARKS & 1 << mark(name.as_ref()), 0, "{name}");
         }
     }
 
     #[test]
-    fn one_method_is_named_once() {
+    fn a_single_valid_override_is_accepted() {
         const ONE: &str = "x-http-method-override";
         let cases: [(&[(&str, &str)], Result<Option<&str>, NoSingleMethod>); 14] = [
             (&[], Ok(None)),

@@ -1,5 +1,5 @@
-//! HTTP/1.1 on the wire: heads, bodies and header fields, read strictly and written in one way. No I/O, and nothing
-//! here knows the engine.
+//! HTTP/1.1 on the wire: strict parsers and one writer for heads, bodies and header fields. Without I/O, and
+//! independent of the engine.
 
 pub mod answer_head;
 pub mod body;

@@ -1,7 +1,7 @@
-//! What a request's `Connection` line may name.
+//! Checks which headers a request's `Connection` header nominates as hop-by-hop.
 //!
-//! It lists the headers that concern only the next hop, and every proxy removes them (RFC 9110 7.6.1). A client that
-//! lists `Host`, `Cookie` or `Sec-Fetch-Site` there wants a header removed after it was checked and before it is used.
+//! Every proxy removes the nominated headers (RFC 9110 7.6.1). By nominating `Host`, `Cookie` or `Sec-Fetch-Site`, an
+//! attacker could have a header removed after it was checked and before it is used.
 
 use http::header::CONNECTION;
 
@@ -9,7 +9,7 @@ use super::head_lines::items;
 use super::header_name_bytes::is_token;
 use super::headers::Headers;
 
-/// Headers that are judged here, or that mean something to an application, and belong to no connection.
+/// End-to-end headers: those that the gateway checks, or on which applications rely.
 const END_TO_END: [&str; 44] = [
     "authorization", "cache-control", "cookie", "cookie2", "date", "depth", "destination", "dnt", "early-data",
     "expect", "forwarded", "from", "host", "if", "last-event-id", "lock-token", "max-forwards", "origin", "overwrite",
@@ -19,16 +19,16 @@ const END_TO_END: [&str; 44] = [
     "x-http-method", "x-http-method-override", "x-method-override", "x-moz", "x-purpose", "x-requested-with",
 ];
 
-/// Families of them.
+/// Prefixes of further end-to-end headers.
 const FAMILIES: [&str; 5] = ["accept", "access-control-", "content-", "if-", "sec-"];
 
-/// Names in one request at most: each one costs a search through all lines.
+/// The maximum number of nominated names: each one costs a search through all fields.
 const MOST: usize = 10;
 
-/// Whether the `Connection` lines of a request name an end-to-end header, something that is not a valid name, or too
-/// many names.
+/// Whether the `Connection` headers of a request name an end-to-end header, an invalid name, or more than [`MOST`]
+/// names.
 pub(crate) fn nominates_end_to_end(headers: &dyn Headers) -> bool {
-    // What nearly every request says needs no second look.
+    // Nearly every request has one of these values.
     let is_usual = |line: &[u8]| line == b"keep-alive" || line == b"close";
     if headers.lines(&CONNECTION).all(is_usual) {
         return false;
@@ -50,7 +50,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     #[test]
-    fn a_connection_line_names_nothing_that_is_judged() {
+    fn end_to_end_headers_cannot_be_nominated() {
         let cases: [(&[&str], bool); 24] = [
             (&[], false),
             (&["keep-alive"], false),

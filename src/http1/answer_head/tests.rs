@@ -1,4 +1,4 @@
-//! What is read of answers, whole and byte by byte.
+//! Tests of the answer parser, with complete input and byte by byte.
 
 use super::*;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ const LIMITS: HeadLimits = HeadLimits { size: 400, fields: 5 };
 const HEAD: AnswerContext = AnswerContext { by_head: true, upgrade: false };
 const UPGRADE: AnswerContext = AnswerContext { by_head: false, upgrade: true };
 
-/// What was read, in words: it does not depend on where the bytes are.
+/// A parsed head with its texts, independent of the offsets in the input.
 #[derive(Debug, PartialEq)]
 struct Read {
     head: AnswerHead,
@@ -15,23 +15,23 @@ struct Read {
     lines: Vec<(String, String)>,
 }
 
-fn told(head: AnswerHead, bytes: &[u8]) -> Read {
+fn with_texts(head: AnswerHead, bytes: &[u8]) -> Read {
     let text = |span: Span| span.of(bytes).iter().copied().map(char::from).collect::<String>();
     let lines = head.lines.iter().map(|line| (text(line.name), text(line.value))).collect();
     Read { reason: text(head.reason), lines, head }
 }
 
-/// Fed whole and byte by byte, which must come to the same.
+/// Parses the text in one piece and byte by byte; the results must be equal.
 fn read_as(asked: AnswerContext, text: &[u8]) -> Result<Option<Read>, BrokenAnswer> {
     let mut bytes = text.to_vec();
     let whole = AnswerReader::new(asked).feed(&mut bytes, &LIMITS);
-    let whole = whole.map(|head| head.map(|head| told(head, &bytes)));
+    let whole = whole.map(|head| head.map(|head| with_texts(head, &bytes)));
     let mut reader = AnswerReader::new(asked);
     let mut bytes = Vec::new();
     let mut by_bytes = Ok(None);
     for byte in text {
         bytes.push(*byte);
-        by_bytes = reader.feed(&mut bytes, &LIMITS).map(|head| head.map(|head| told(head, &bytes)));
+        by_bytes = reader.feed(&mut bytes, &LIMITS).map(|head| head.map(|head| with_texts(head, &bytes)));
         if by_bytes != Ok(None) {
             break;
         }
@@ -66,7 +66,7 @@ fn the_status_line_is_read() {
 }
 
 #[test]
-fn what_is_no_answer_is_none() {
+fn malformed_answers_are_refused() {
     let cases = [
         "220 mail.example.com ESMTP\r\n", "\r\nHTTP/1.1 200 OK\r\n", "HTTP/2.0 200 OK\r\n", "HTTP/1.2 200 OK\r\n",
         "http/1.1 200 OK\r\n", "HTTP/1.1  200 OK\r\n", "HTTP/1.1\t200 OK\r\n", "HTTP/1.1 20 OK\r\n",
@@ -85,7 +85,7 @@ fn what_is_no_answer_is_none() {
     }
 }
 
-/// Lines, body, and whether the connection may be used again.
+/// Header fields, framing, and whether the connection may be reused.
 #[test]
 fn bodies_end_where_the_standard_says() {
     use AnswerBody::*;
@@ -98,18 +98,18 @@ fn bodies_end_where_the_standard_says() {
         ("transfer-encoding: Chunked\r\n", Ok((Chunked, true))),
         ("Content-Length: 5\r\nConnection: close\r\n", Ok((Length(5), false))),
         ("Connection: x\r\nConnection: y, Close\r\nTransfer-Encoding: chunked\r\n", Ok((Chunked, false))),
-        // One length, told twice.
+        // One length, repeated.
         ("Content-Length: 5, 5\r\n", Ok((Length(5), false))),
         ("Content-Length: 5\r\nContent-Length: 5\r\n", Ok((Length(5), false))),
         ("Content-Length: 05\r\n", Ok((Length(5), false))),
         ("Content-Length: 5, 05\r\n", Ok((Length(5), false))),
-        // Two.
+        // Different lengths.
         ("Content-Length: 5, 6\r\n", broken),
         ("Content-Length: 5\r\nContent-Length: 6\r\n", broken),
         ("Content-Length: 5\r\nContent-Length:\r\n", broken),
         ("Content-Length: 5,\r\n", broken),
         ("Transfer-Encoding: chunked\r\nContent-Length: 5, 6\r\n", broken),
-        // None.
+        // Not a valid length.
         ("Content-Length:\r\n", broken),
         ("Content-Length: -5\r\n", broken),
         ("Content-Length: +5\r\n", broken),
@@ -118,7 +118,7 @@ fn bodies_end_where_the_standard_says() {
         ("Content-Length: 0x5\r\n", broken),
         ("Content-Length: 9223372036854775808\r\n", broken),
         ("Content-Length: 99999999999999999999999999\r\n", broken),
-        // Chunked coding takes precedence over a length, and an empty value means no coding.
+        // The chunked coding takes precedence over a length, and an empty value means no coding.
         ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", Ok((Chunked, false))),
         ("Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", Ok((Chunked, false))),
         ("Transfer-Encoding: identity\r\nContent-Length: 5\r\n", Ok((Length(5), false))),
@@ -146,7 +146,7 @@ fn bodies_end_where_the_standard_says() {
 }
 
 #[test]
-fn old_servers_keep_connections_only_where_they_say_so() {
+fn http10_connections_are_reused_only_with_keep_alive() {
     use AnswerBody::*;
     let cases = [
         ("Content-Length: 5\r\n", Length(5), false),
@@ -161,7 +161,7 @@ fn old_servers_keep_connections_only_where_they_say_so() {
     }
 }
 
-/// What has no body has none, whatever its head announces.
+/// Some answers never have a body, whatever the head announces.
 #[test]
 fn some_answers_have_no_body() {
     use AnswerBody::*;
@@ -189,7 +189,7 @@ fn some_answers_have_no_body() {
 }
 
 #[test]
-fn another_protocol_is_spoken_only_where_it_was_asked_for() {
+fn a_101_is_accepted_only_after_an_upgrade_request() {
     let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n";
     assert_eq!(one(AnswerContext::default(), text), Err(BrokenAnswer));
     assert_eq!(one(HEAD, text), Err(BrokenAnswer));
@@ -219,7 +219,7 @@ fn a_fold_is_a_space_and_a_line_feed_ends_a_line() {
             assert!(!read.head.reusable, "{lines:?}");
         }
     }
-    // What is folded counts.
+    // The folded text is part of the value.
     let folded = one(AnswerContext::default(), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 2\r\n\r\n");
     assert_eq!(folded, Err(BrokenAnswer));
     let close =
@@ -239,14 +239,14 @@ fn one_reader_reads_interim_answers_and_the_last() {
         for (at, text) in heads.iter().enumerate().skip(first) {
             let head = reader.feed(&mut bytes, &LIMITS).unwrap().unwrap();
             assert_eq!((head.end, head.is_interim()), (text.len(), at < 2));
-            assert!(head.status < 200 || head.reusable == reusable, "what was mended before is not forgotten");
+            assert!(head.status < 200 || head.reusable == reusable, "a mistake in an interim head counts");
             bytes.drain(..head.end);
         }
     }
 }
 
 #[test]
-fn a_head_has_a_size() {
+fn the_head_is_limited_in_size_and_fields() {
     let field = |length: usize| format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "a".repeat(length));
     let least = field(0).len();
     assert_eq!(read(&field(400 - least)).unwrap().unwrap().head.end, 400);
@@ -258,7 +258,7 @@ fn a_head_has_a_size() {
 }
 
 #[test]
-fn an_application_says_how_long_it_waits() {
+fn the_keep_alive_timeout_is_read() {
     let cases = [
         ("", None),
         ("Keep-Alive: timeout=5, max=100\r\n", Some(5)),
@@ -276,8 +276,8 @@ fn an_application_says_how_long_it_waits() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// A head that is accepted here is read by httparse, with the same tolerances, with the same end and the same
-    /// lines.
+    /// Differential test: httparse, with the same tolerances, finds the same end and the same fields in every accepted
+    /// head.
     #[test]
     fn agrees_with_another_parser(
         line in "HTTP/1[.][01] [12][0-9]{2}( [aO]{0,2})?(\r\n|\n)",
