@@ -1,7 +1,7 @@
-//! The gateway's cookies in a request's cookie lines, and what is left of these for the application, in one pass.
+//! Finds the gateway's cookies in the `Cookie` headers of a request, and removes them for the application, in one pass.
 //!
-//! A line is read as RFC 6265 says: pairs between semicolons; quotes and `$Version` have no meaning. Every value is
-//! inspected; their number is bounded by the size of the head.
+//! A header is parsed as RFC 6265 says: pairs between semicolons; quotes and `$Version` have no meaning. Every value is
+//! checked; their number is bounded by the size of the head.
 
 use bytes::BytesMut;
 use http::header::COOKIE;
@@ -13,20 +13,20 @@ use super::headers::Headers;
 use crate::values::remembered_key::RememberedKey;
 use crate::values::session_id::SessionKey;
 
-/// A session that a request names.
+/// A session id in a cookie of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedSession {
-    /// Its key.
+    /// The key of the session.
     pub key: SessionKey,
-    /// Whether it stands under the one name that opens sessions. Under any other spelling of the name the session can
-    /// only be ended.
+    /// Whether the cookie has the exact name of the session cookie. Under another spelling of the name, the session is
+    /// not used and can only be ended.
     pub opens: bool,
 }
 
 /// The gateway's cookies in one request.
 #[derive(Debug, Default)]
 pub struct OwnCookies {
-    /// Most requests name one, and it costs no memory of its own.
+    /// The first session, without an allocation: most requests name only one.
     first: Option<NamedSession>,
     further: Vec<NamedSession>,
     presented: bool,
@@ -34,38 +34,38 @@ pub struct OwnCookies {
     kept: ApplicationCookies,
 }
 
-/// The cookies that the application gets: all of the browser's in order and byte for byte, except the gateway's.
+/// The cookies for the application: those of the browser in order and byte for byte, without the gateway's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ApplicationCookies {
-    /// There is one line or none, without a cookie of the gateway.
+    /// The request has at most one `Cookie` header, without a cookie of the gateway: it is forwarded unchanged.
     #[default]
     Untouched,
-    /// One line with all the others.
+    /// The value of the one `Cookie` header that replaces those of the request.
     Line(Vec<u8>),
-    /// There are no other cookies.
+    /// There are no cookies besides the gateway's.
     Nothing,
 }
 
 impl OwnCookies {
-    /// Every session named by a well-formed value under one of the gateway's cookie names, in order.
+    /// Every session named by a well-formed value in a session cookie of any spelling, in order.
     pub fn named(&self) -> impl Iterator<Item = NamedSession> {
         self.first.into_iter().chain(self.further.iter().copied())
     }
 
-    /// Whether there is a cookie under any spelling of the gateway's name.
+    /// Whether there is a session cookie in any spelling, well-formed or not.
     pub fn has_session_cookie(&self) -> bool {
         self.presented
     }
 
-    /// Whether something stands under the name that opens sessions which is not the one value that the gateway set: it
-    /// should go from the browser.
+    /// Whether the session cookie has a malformed value or several different ones. At most one is from the gateway, so
+    /// the browser's cookie should be expired.
     pub fn has_unusable(&self) -> bool {
         let mut opening = self.named().filter(|named| named.opens);
         let first = opening.next();
         self.malformed || opening.any(|other| Some(other) != first)
     }
 
-    /// Takes out what is left for the application.
+    /// Returns the cookies for the application.
     pub fn into_application_cookies(self) -> ApplicationCookies {
         self.kept
     }
@@ -89,7 +89,7 @@ impl OwnCookies {
 }
 
 impl ApplicationCookies {
-    /// Writes the line, where it is another one than came.
+    /// Writes the `Cookie` header, if it replaces those of the request.
     pub(crate) fn put(&self, to: &mut BytesMut) {
         if let Self::Line(line) = self {
             put_parts(to, &[b"Cookie: ", line, b"\r\n"]);
@@ -98,12 +98,13 @@ impl ApplicationCookies {
 }
 
 impl SessionCookie {
-    /// Reads the cookie lines of a request, all of them as one (RFC 9113 8.2.3).
+    /// Parses the `Cookie` headers of a request. Several are read as one, joined by semicolons (RFC 9113 8.2.3).
     pub fn read(&self, headers: &dyn Headers) -> OwnCookies {
         self.read_with(headers, None)
     }
 
-    /// The same. `last` is what the connection of the request showed last, which needs no hash.
+    /// Like [`Self::read`]. `last` is the last session cookie of the connection, whose key does not have to be computed
+    /// again.
     pub(crate) fn read_with(&self, headers: &dyn Headers, last: Option<&RememberedKey>) -> OwnCookies {
         let mut found = OwnCookies::default();
         let mut lines = headers.lines(&COOKIE);
@@ -119,7 +120,8 @@ impl SessionCookie {
         found
     }
 
-    /// `changed`: whether what is kept differs from what came, so that it has to be written down.
+    /// Parses one header. `changed` says whether the kept cookies differ from the received ones, so that they are
+    /// copied to `kept`.
     fn read_line(
         &self,
         line: &[u8],
@@ -146,7 +148,7 @@ impl SessionCookie {
     }
 }
 
-/// Adds a run of pairs.
+/// Appends a run of pairs, without separators at its ends.
 fn keep(run: &[u8], kept: &mut Vec<u8>, room: usize) {
     let is_edge = |byte: &u8| byte.is_ascii_whitespace() || *byte == b';';
     let from = run.iter().position(|byte| !is_edge(byte)).unwrap_or(run.len());
@@ -173,7 +175,7 @@ mod tests {
         SessionCookie::new("exeunt", Scheme::Https, SameSite::Lax)
     }
 
-    /// The lines that the application gets.
+    /// The `Cookie` headers that the application receives.
     fn left(kept: ApplicationCookies, came: &HeaderMap) -> Vec<String> {
         let text = |line: &[u8]| String::from_utf8(line.to_vec()).unwrap();
         match kept {
@@ -189,14 +191,14 @@ mod tests {
         cookie().read(&headers)
     }
 
-    /// A value that the gateway could have set, and the session that it names.
+    /// A well-formed cookie value, and the key of its session.
     fn value() -> (String, SessionKey) {
         let id = SessionId::generate().unwrap();
         (id.cookie_value(), id.key())
     }
 
     #[test]
-    fn every_value_under_our_names_is_looked_at() {
+    fn every_value_under_the_gateways_names_is_checked() {
         let ((a, key_a), (b, key_b)) = (value(), value());
         let own = format!("__Host-exeunt={a}");
         let opens = NamedSession { key: key_a, opens: true };
@@ -246,16 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_values_hide_none() {
+    fn a_hundred_values_are_all_found() {
         let values: Vec<_> = (0..100).map(|_| value()).collect();
         let pairs: Vec<_> = values.iter().map(|(value, _)| format!("__Host-exeunt={value}")).collect();
         let found = read(&[&pairs[..50].join(";"), &pairs[50..].join("; a=b; ")]);
         assert!(found.named().map(|named| named.key).eq(values.iter().map(|(_, key)| *key)));
     }
 
-    /// Against a reading that is written the long way.
+    /// Compared with a simple parser.
     #[test]
-    fn whatever_the_lines_are_every_session_is_found_and_nothing_of_ours_kept() {
+    fn in_arbitrary_headers_every_session_is_found_and_no_own_cookie_kept() {
         use proptest::prelude::*;
         let value = value().0;
         let words = [
@@ -298,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_presented_is_known() {
+    fn a_session_cookie_is_recognised_in_any_spelling() {
         let cases = [
             ("a=b", false),
             ("exeunt-known=x", false),
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_application_gets_the_others_byte_for_byte() {
+    fn the_application_gets_the_other_cookies_byte_for_byte() {
         let cases: [(&[&str], &[&str]); 13] = [
             (&[], &[]),
             (&["a=b;  c=\"d;e\" ;"], &["a=b;  c=\"d;e\" ;"]),

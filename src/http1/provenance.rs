@@ -1,4 +1,4 @@
-//! Where a request comes from: the connection's other end, or what a trusted proxy in front says.
+//! The origin of a request: the peer of the connection, or the client that trusted proxies in front report.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -8,27 +8,27 @@ use super::headers::{Headers, text};
 use crate::values::client_address::{ClientAddress, Peer, TrustedProxies};
 use crate::values::origin::Scheme;
 
-/// What the connection and trusted proxies say about a request.
+/// The origin of a request, from its connection and the headers of trusted proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Provenance {
-    /// The client.
+    /// The client's address.
     pub(crate) client: ClientAddress,
     /// The scheme between the client and the first trusted hop, if a trusted hop reports it.
     pub(crate) scheme: Option<Scheme>,
-    /// Whether the connection's other end is one of the trusted proxies.
+    /// Whether the peer of the connection is a trusted proxy.
     pub(crate) by_trusted_proxy: bool,
-    /// The addresses of the client and of all proxies, as trusted proxies report them, if more than the client's own.
+    /// The value for `X-Forwarded-For`: the addresses of the client and of the proxies, as trusted proxies report them.
     pub(crate) chain: Option<HeaderValue>,
 }
 
-/// Hops that are read from a trusted proxy's `X-Forwarded-For`; the rest is not trusted.
+/// The maximum number of hops that are read from `X-Forwarded-For`; the rest is not trusted.
 const MAX_HOPS: usize = 32;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 impl Provenance {
-    /// Walks from the connection's other end towards the client, for as long as the reporting hop is trusted.
+    /// Walks the hops from the peer of the connection towards the client, as long as the reporting hop is trusted.
     pub(crate) fn of(peer: Peer, headers: &dyn Headers, trusted: &TrustedProxies) -> Self {
         let mut client = match peer {
             Peer::Tcp(address) => ClientAddress::Ip(address.ip().to_canonical()),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_believed_by_default() {
+    fn no_proxy_is_trusted_by_default() {
         let got = provenance(&[], "192.0.2.7:1000", &["127.0.0.1"], "https");
         let client = ClientAddress::Ip("192.0.2.7".parse().unwrap());
         assert_eq!(got, Provenance { client, scheme: None, by_trusted_proxy: false, chain: None });

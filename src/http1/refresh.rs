@@ -1,8 +1,8 @@
-//! The header `Refresh: 0; url=...`, as browsers read it (WHATWG HTML, "shared declarative refresh steps").
+//! Parses the header `Refresh: 0; url=...` as browsers do (WHATWG HTML, "shared declarative refresh steps").
 
 use std::ops::Range;
 
-/// Where in a value of `Refresh` its address stands; `None` if there is none.
+/// The range of the address in a value of `Refresh`; `None` if it has none.
 pub(crate) fn address(value: &[u8]) -> Option<Range<usize>> {
     let mut reader = RefreshReader { value, at: 0 };
     reader.skip(|byte| byte.is_ascii_whitespace());
@@ -30,7 +30,7 @@ impl RefreshReader<'_> {
         self.value.get(self.at).copied()
     }
 
-    /// Skips bytes of a kind, and tells how many.
+    /// Skips the bytes that `of_kind` accepts, and returns their number.
     fn skip(&mut self, of_kind: impl Fn(u8) -> bool) -> usize {
         let begin = self.at;
         while self.next().is_some_and(&of_kind) {
@@ -45,7 +45,7 @@ impl RefreshReader<'_> {
         skipped
     }
 
-    /// Skips `url =`, if it is there as a whole: without it, `url` is how the address begins.
+    /// Skips `url =`, if it is complete: without the equals sign, `url` is the beginning of the address.
     fn skip_label(&mut self) {
         let begin = self.at;
         if !self.value.get(begin..begin + 3).is_some_and(|word| word.eq_ignore_ascii_case(b"url")) {

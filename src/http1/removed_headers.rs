@@ -1,12 +1,12 @@
-//! The request headers that are removed from client requests: under these names proxies and sign-in systems send
-//! applications the identity and address of the client, or the original request.
+//! The list of headers that are removed from client requests: in them, proxies and sign-in systems send applications
+//! the identity and address of the client, or the original request.
 //!
-//! The list is fixed, and the annotated `config.toml` shows it. An application trusts such a header because some other
-//! product in front of it would have set it; here none has, so that a client's value is only a claim.
+//! The list is fixed, and the annotated `config.toml` shows it. An application that trusts such a header expects it
+//! from a proxy in front; here no proxy has set it, so a client could forge it.
 
 use http::HeaderName;
 
-/// Beginnings of names: the whole family is removed.
+/// Prefixes: every name that begins with one of them is removed.
 pub const FAMILIES: [&str; 39] = [
     "cf-access-", "cf-connecting-", "fly-forwarded-", "forwarded-", "http-", "iv-", "l5d-", "mellon-", "oam-", "oidc-",
     "remote-", "shib-", "sm-", "ssl-client-", "tailscale-user-", "wl-proxy-", "x-amzn-mtls-", "x-amzn-oidc-",
@@ -38,14 +38,14 @@ pub const NAMES: [&str; 108] = [
     "x-vercel-proxied-for",
 ];
 
-/// Names of one connection (RFC 9110 7.6.1). No route can let them pass.
+/// Hop-by-hop headers (RFC 9110 7.6.1). A route cannot exempt them (`pass_headers`).
 pub const OF_THE_CONNECTION: [&str; 7] =
     ["http2-settings", "keep-alive", "proxy", "proxy-authorization", "proxy-connection", "te", "trailer"];
 
-/// Families that belong to this gateway, or to CGI's way of naming headers. No route can let them pass either.
+/// Prefixes of the gateway itself, and of the form in which CGI passes headers. A route cannot exempt them either.
 const NEVER_PASSED: [&str; 2] = ["http-", "x-exeunt-"];
 
-/// The suffixes under which an application is likely to read further parts of the identity.
+/// The suffixes of headers in which an application is likely to read further parts of the identity.
 const RELATED: [&str; 8] = ["user", "username", "name", "login", "email", "groups", "roles", "id"];
 
 /// Whether a plain name in lower case is on the list.
@@ -53,12 +53,13 @@ pub(crate) fn lists(name: &str) -> bool {
     is_listed(&NAMES, name) || is_listed(&OF_THE_CONNECTION, name) || family_of(name).is_some()
 }
 
-/// Whether a route may let a name of the list pass.
+/// Whether a route may exempt a listed name from the removal.
 pub(crate) fn may_pass(name: &str) -> bool {
     !is_listed(&OF_THE_CONNECTION, name) && !family_of(name).is_some_and(|family| NEVER_PASSED.contains(&family))
 }
 
-/// The names beside a configured identity header: `X-WEBAUTH-USER` takes `X-WEBAUTH-EMAIL` and its like with it.
+/// The names related to a configured identity header, which are removed as well: for `X-WEBAUTH-USER` also
+/// `X-WEBAUTH-EMAIL`.
 pub(crate) fn related_to(configured: &HeaderName) -> impl Iterator<Item = String> {
     let name = configured.as_str();
     let stem = name.rfind('-').and_then(|end| name.get(..=end)).map(str::to_owned);
@@ -66,7 +67,8 @@ pub(crate) fn related_to(configured: &HeaderName) -> impl Iterator<Item = String
     stems.flat_map(|stem| RELATED.map(|word| format!("{stem}{word}")))
 }
 
-/// The family of a name. None begins with another one, so that only the last one before it can be its own.
+/// The prefix that a name begins with. No prefix begins with another one, so only the last one that sorts before the
+/// name can match.
 fn family_of(name: &str) -> Option<&'static str> {
     let after = FAMILIES.partition_point(|family| *family <= name);
     let family = FAMILIES.get(after.checked_sub(1)?)?;
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lists_are_sorted_and_nothing_is_listed_twice() {
+    fn the_lists_are_sorted_and_no_name_is_listed_twice() {
         assert!(FAMILIES.is_sorted() && NAMES.is_sorted() && OF_THE_CONNECTION.is_sorted());
         for family in FAMILIES {
             let others = FAMILIES.iter().filter(|other| **other != family).chain(&NAMES).chain(&OF_THE_CONNECTION);
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_the_connection_or_ours_never_passes() {
+    fn hop_by_hop_headers_and_the_gateways_own_cannot_be_exempted() {
         for name in ["te", "proxy", "proxy-authorization", "x-exeunt-user", "http-remote-user"] {
             assert!(lists(name) && !may_pass(name), "{name}");
         }
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_name_has_a_stem_and_takes_no_family_with_it() {
+    fn the_names_related_to_a_configured_one_are_found() {
         let related = |name: &'static str| related_to(&HeaderName::from_static(name)).collect::<Vec<_>>();
         let webauth = related("x-token-user");
         assert!(
@@ -121,6 +123,6 @@ mod tests {
         );
         assert_eq!(related("x-user").len(), 2 * RELATED.len());
         assert!(!related("x-user").contains(&"x-csrftoken".to_owned()));
-        assert_eq!(related("account").first().map(String::as_str), Some("account-user"), "without a stem, its own");
+        assert_eq!(related("account").first().map(String::as_str), Some("account-user"), "it is its own stem");
     }
 }

@@ -1,9 +1,9 @@
-//! The first reading of a request: where its head ends, and how long its body is.
+//! The parser of request heads: where a head ends, and how its body is framed.
 //!
-//! Done on the bytes as received, and as strictly as RFC 9112 is written. What lenient parsers tolerate (bare LF,
-//! spaces within a target, a length beside a transfer coding, folded lines) is read differently by another program in
-//! front or behind, which is how request smuggling works. The result is kept as ranges, so that the head is not parsed
-//! again; a test compares it with httparse.
+//! It works on the bytes as received, and is as strict as RFC 9112. What lenient parsers tolerate (bare LF, spaces
+//! within a target, a length beside a transfer coding, folded lines) is read differently by other proxies and servers,
+//! which is how request smuggling works. The result is kept as ranges, so that the head is not parsed again; a test
+//! compares it with httparse.
 
 use http::uri::Authority;
 use memchr::memchr;
@@ -14,61 +14,62 @@ use super::known_name::KnownName;
 use crate::values::reason::Reason;
 use crate::values::target::{ASTERISK, Target};
 
-/// How large a head may be.
+/// The limits of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Bytes, the request line included.
+    /// The maximum size in bytes, including the request line.
     pub size: usize,
-    /// Lines after the request line.
+    /// The maximum number of header fields.
     pub fields: usize,
 }
 
-/// How a body is framed (RFC 9112 6.3).
+/// How the body of a request is framed (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodyFraming {
-    /// There is none.
+    /// No body.
     #[default]
     Empty,
-    /// This many bytes (`Content-Length`).
+    /// A body of this many bytes (`Content-Length`).
     Length(u64),
-    /// In chunks.
+    /// The chunked transfer coding.
     Chunked,
 }
 
-/// A whole head.
+/// A complete request head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Where the body begins.
+    /// The length of the head in bytes: the offset at which the body begins.
     pub end: usize,
-    /// What the body is.
+    /// The framing of the body.
     pub framing: BodyFraming,
-    /// Where the method is.
+    /// The range of the method.
     pub method: Span,
-    /// Where the target is.
+    /// The range of the target.
     pub target: Span,
-    /// Whether it is HTTP/1.0.
+    /// Whether the version is HTTP/1.0.
     pub is_old: bool,
-    /// Whether the client wants the connection to go on after the answer.
+    /// Whether the client wants to reuse the connection after the answer.
     pub(crate) keeps_alive: bool,
-    /// The lines after the request line.
+    /// The header fields.
     pub lines: HeadLines,
 }
 
-/// Reads a head piece by piece. Every byte is inspected once.
+/// An incremental parser of one request head. Every byte is inspected once.
 #[derive(Debug, Default)]
 pub struct HeadReader {
-    /// Where the line begins that is not whole yet.
+    /// The offset of the first incomplete line.
     line: usize,
-    /// Up to here there is no further LF.
+    /// The offset up to which the bytes were searched for LF.
     looked: usize,
+    /// The number of complete lines.
     lines: usize,
-    /// Empty lines before the request line.
+    /// The number of empty lines before the request line.
     blank: u8,
     begun: bool,
     old_version: bool,
     method: Span,
     target: Span,
-    /// What a target in absolute form goes to.
+    /// The authority of a target in absolute form.
     authority: Option<Box<[u8]>>,
     host: bool,
     fields: HeadLines,
@@ -76,19 +77,20 @@ pub struct HeadReader {
     chunked: bool,
 }
 
-/// Empty lines before a request line that are passed over (RFC 9112 2.2): old clients send some after a form.
+/// The number of empty lines that are ignored before a request line (RFC 9112 2.2): old clients send some after a form.
 const BLANK_LINES: u8 = 2;
 
 impl HeadReader {
-    /// Goes on with `bytes`: everything that came of this request until now. `None`: more has to come.
+    /// Continues with `bytes`, everything received of this request so far. Returns `None` if the head is incomplete.
     ///
     /// # Errors
-    /// The reason of the refusal. The connection must be closed after it: where the next request begins is unknown.
+    /// The reason of the refusal. The connection must be closed: the start of the next request is unknown.
     pub fn feed(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<Head>, Reason> {
         while let Some(at) = memchr(b'\n', bytes.get(self.looked..).unwrap_or_default()) {
             let end = self.looked + at;
             if end >= limits.size {
-                // Refused below as if the line had not ended: the reason is the same however the bytes come.
+                // Refused below as if the line had not ended, so that the reason does not depend on how the bytes are
+                // split into reads.
                 break;
             }
             let start = std::mem::replace(&mut self.line, end + 1);
@@ -104,7 +106,8 @@ impl HeadReader {
         if bytes.len() >= limits.size { Err(self.too_large()) } else { Ok(None) }
     }
 
-    /// Whether this cannot become a valid request: another protocol is detected at once instead of after a timeout.
+    /// Refuses bytes that cannot become a request line: another protocol is detected at once instead of after a
+    /// timeout.
     fn check_unfinished(&self, bytes: &[u8]) -> Result<(), Reason> {
         match bytes.get(self.line) {
             Some(&first) if !self.begun && first != b'\r' && !is_token(first) => Err(Reason::HeadMalformed),
@@ -130,7 +133,7 @@ impl HeadReader {
         })
     }
 
-    /// Whether this line, which stands at `start`, ends the head.
+    /// Parses the line at the offset `start`. Returns whether it ends the head.
     fn read_line(&mut self, line: &[u8], start: usize, limits: &HeadLimits) -> Result<bool, Reason> {
         match (self.begun, line.is_empty()) {
             (true, true) => Ok(true),
@@ -144,7 +147,7 @@ impl HeadReader {
         }
     }
 
-    /// `method SP target SP version`, and not a space more (RFC 9112 3).
+    /// Parses `method SP target SP version` with exactly these two spaces (RFC 9112 3).
     fn request_line(&mut self, line: &[u8], start: usize) -> Result<(), Reason> {
         let (method, target, version) = words(line).ok_or(Reason::HeadMalformed)?;
         if method.is_empty() || !method.iter().all(|&byte| is_token(byte)) {
@@ -174,7 +177,8 @@ impl HeadReader {
         Ok(())
     }
 
-    /// One `Host`, without a user name, and the authority of a target in absolute form to the letter (RFC 9112 3.2.2).
+    /// Allows one `Host`, without user information, and byte for byte equal to the authority of a target in absolute
+    /// form (RFC 9112 3.2.2).
     fn host(&mut self, host: &[u8]) -> Result<(), Reason> {
         let same = self.authority.as_deref().is_none_or(|authority| authority == host);
         if self.host || !same || host.contains(&b'@') {
@@ -184,13 +188,13 @@ impl HeadReader {
         Ok(())
     }
 
-    /// No control characters except tabs and line ends. A whole head is checked in one pass.
+    /// Refuses control characters except tabs and line ends. The complete head is checked in one pass.
     fn check_characters(&self, head: &[u8]) -> Result<(), Reason> {
-        // Every line ends with a carriage return and a line feed: one more is within a line.
+        // Every line ends with CR and LF: any further control character is inside a line.
         if head_lines::is_text_with_ends(head, 2 * self.lines) { Ok(()) } else { Err(Reason::HeadMalformed) }
     }
 
-    /// `name: value` (RFC 9112 5). A line that begins with a space has no name, so folding is refused here as well.
+    /// Parses `name: value` (RFC 9112 5). A folded line begins with white space, so it has no name and is refused.
     fn field(&mut self, text: &[u8], start: usize, limits: &HeadLimits) -> Result<(), Reason> {
         if self.fields.len() >= limits.fields {
             return Err(Reason::HeadTooLarge);
@@ -202,7 +206,7 @@ impl HeadReader {
         }
         let line = HeadLine::read(text, start, read, 1);
         if !line.is_usual(start + text.len()) {
-            // Servers differ about tabs around a value, and about more blanks than one.
+            // Servers treat tabs and repeated spaces around a value differently: the field is written again.
             self.fields.mark_odd();
         }
         self.fields.push(line);
@@ -218,7 +222,7 @@ impl HeadReader {
         }
     }
 
-    /// Digits alone, once. A leading zero is a way to be read as an octal number.
+    /// Allows one length, in digits only. A leading zero is refused, since some programs read it as octal.
     fn content_length(&mut self, value: &[u8]) -> Result<(), Reason> {
         let length = head_lines::length(value).filter(|_| value.len() == 1 || !value.starts_with(b"0"));
         match (self.length, length) {
@@ -230,7 +234,7 @@ impl HeadReader {
         }
     }
 
-    /// The chunked transfer coding, once: the only one that is accepted in a request.
+    /// Allows the chunked transfer coding, once, and no other coding.
     fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Reason> {
         if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
             return Err(Reason::HeadMalformed);
@@ -239,7 +243,7 @@ impl HeadReader {
         Ok(())
     }
 
-    /// One length, told in one way (RFC 9112 6.3).
+    /// The framing; several lengths, or a length beside the chunked coding, are refused (RFC 9112 6.3).
     fn framing(&self) -> Result<BodyFraming, Reason> {
         match (self.length, self.chunked) {
             (None, false) => Ok(BodyFraming::Empty),
@@ -251,7 +255,7 @@ impl HeadReader {
     }
 }
 
-/// The three words of a request line. Every version that there is has the same length.
+/// The three parts of a request line. All valid versions have the same length.
 fn words(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (words, version) = line.split_at_checked(line.len().checked_sub(b" HTTP/1.1".len())?)?;
     let at = words.iter().position(|&byte| byte == b' ')?;
@@ -259,18 +263,18 @@ fn words(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     memchr(b' ', target).is_none().then_some((method, target, version.strip_prefix(b" ")?))
 }
 
-/// Whether a target could be one: graphic ASCII without a fragment, and anything beyond ASCII in a query. What its path
-/// means is judged later.
+/// Whether the bytes of a target are allowed: visible ASCII without `#`, and also non-ASCII bytes in the query. The
+/// path is checked later.
 fn is_target(target: &[u8]) -> bool {
     let (path, query) = target.split_at(memchr(b'?', target).unwrap_or(target.len()));
     let in_query = |byte: u8| (byte > b' ') & (byte != 0x7f) & (byte != b'#');
-    // Without stopping at the first odd one, so that the compiler compares many bytes at once.
+    // There is no early exit, so that the compiler can vectorise the loops.
     !target.is_empty()
         && path.iter().fold(true, |sound, &byte| sound & in_query(byte) & byte.is_ascii())
         && query.iter().fold(true, |sound, &byte| sound & in_query(byte))
 }
 
-/// The authority of a target in absolute form (RFC 9112 3.2.2). The only other accepted form is a path.
+/// The authority of a target in absolute form (RFC 9112 3.2.2). The only other accepted form is a path (origin form).
 fn authority(target: &[u8]) -> Result<&[u8], Reason> {
     let authority = Target::authority_of(target).map_err(|_| Reason::TargetAmbiguous)?;
     let authority = authority.filter(|authority| Authority::try_from(*authority).is_ok());

@@ -1,10 +1,11 @@
-//! The names that most heads consist of. A line that begins with one of them is recognised by a comparison, without
-//! looking at each byte of its name.
+//! A perfect hash table of the most frequent header names. A line that begins with one of them is recognised by one
+//! comparison, without inspecting each byte of its name.
 
 use super::header_name_bytes::{mark, same_as_plain};
 use super::known_name::KnownName;
 
-/// What requests of browsers and answers of applications say most, all of it plain. All others are read byte by byte.
+/// The most frequent names in requests of browsers and answers of applications. All are plain. Other names are read
+/// byte by byte.
 const NAMES: [(&[u8], KnownName); 43] = [
     (b"host", KnownName::Host),
     (b"cookie", KnownName::Cookie),
@@ -51,7 +52,7 @@ const NAMES: [(&[u8], KnownName); 43] = [
     (b"strict-transport-security", KnownName::Other),
 ];
 
-/// The names, each at its [`place`]. No header has the empty name of the other places.
+/// The names, each at its [`place`]. Free places have the empty name, which no header has.
 static BY_PLACE: [(&[u8], KnownName); 256] = by_place();
 
 #[expect(clippy::indexing_slicing, reason = "the compiler runs this, and a place is below 256")]
@@ -67,15 +68,15 @@ const fn by_place() -> [(&'static [u8], KnownName); 256] {
     table
 }
 
-/// Where a name stands in the table, in any case: a hash of its mark and its third last character that differs for all
-/// of them. A test finds the two that have the same one when names are added.
+/// The index of a name in the table, independent of case: a hash of its mark and its third last character that is
+/// different for each of [`NAMES`]. A test finds collisions when names are added.
 const fn place(name: &[u8], mark: u8) -> Option<u8> {
     let [.., third_last, _, _] = name else { return None };
     Some(mark.wrapping_add((*third_last & 31).wrapping_mul(15)))
 }
 
-/// The name at the beginning of a line, with its mark, and which it is, if it is a usual one that is found quickly. It
-/// is plain then, unless there is a control character in it, for which the whole head is refused anyway.
+/// The name at the beginning of a line, with its mark and [`KnownName`], if it is in the table. Such a name is plain,
+/// unless it contains a control character, for which the whole head is refused anyway.
 pub(super) fn usual_name(line: &[u8]) -> Option<(&[u8], u8, KnownName)> {
     let name = line.get(..colon(line)?)?;
     let mark = mark(name);
@@ -83,13 +84,13 @@ pub(super) fn usual_name(line: &[u8]) -> Option<(&[u8], u8, KnownName)> {
     same_as_plain(usual, name).then_some((name, mark, *known))
 }
 
-/// Where the first colon of a line is, if that is within the words that it begins with: to look there takes less than a
-/// search that is made for long texts.
+/// The position of the first colon of a line, if it is in the first [`LONGEST`] bytes and in a complete word of eight
+/// bytes. For such short texts this is faster than `memchr`.
 fn colon(line: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let (words, _) = line.as_chunks();
     for (at, word) in words.iter().take(LONGEST / 8).enumerate() {
-        // A byte that is a colon becomes zero, and the lowest zero sets its highest bit, and none below it.
+        // Each colon becomes a zero byte. The lowest bit set in `found` is the highest bit of the lowest zero byte.
         let zeros = u64::from_le_bytes(*word) ^ (ONES * u64::from(b':'));
         let found = zeros.wrapping_sub(ONES) & !zeros & (ONES << 7);
         if found != 0 {
@@ -99,7 +100,7 @@ fn colon(line: &[u8]) -> Option<usize> {
     None
 }
 
-/// No usual name is longer.
+/// The maximum length of the names in the table, in bytes.
 const LONGEST: usize = 32;
 
 #[cfg(test)]
@@ -109,7 +110,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn usual_names_are_plain_and_are_what_the_long_way_finds() {
+    fn the_table_agrees_with_reading_byte_by_byte() {
         for (name, known) in NAMES {
             assert_eq!((measure(name), KnownName::of(name)), ((name.len(), true), known), "{name:?}");
             for name in [name.to_vec(), name.to_ascii_uppercase()] {
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colon_is_found_in_the_words_that_a_line_begins_with() {
+    fn the_first_colon_is_found() {
         let line = |at: usize, length: usize| -> Vec<u8> {
             (0..length).map(|place| if place >= at { b':' } else { [b';', 0xba, b'9', 0][place % 4] }).collect()
         };
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_left_to_the_long_way() {
+    fn other_names_are_not_found_in_the_table() {
         for line in
             ["", ":", ": abcdefgh", "host", "host : abcd", "hos: abcd", "hosts: abcd", "x_y: abcd", "cookie\u{e4}: a"]
         {
@@ -141,7 +142,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_usual_is_measured_the_same(
+        fn a_name_found_in_the_table_is_plain_and_has_the_same_length(
             line in "[a-zA-Z-]{1,2}[a-zA-Z0-9._ -]{0,20}:.{0,9}|(?i)(host|accept|dnt)_?: .{8}",
         ) {
             if let Some((name, _, known)) = usual_name(line.as_bytes()) {

@@ -1,4 +1,4 @@
-//! Whether a request asks for a WebSocket (RFC 6455 4.1, 4.2.1), and whether it asks correctly.
+//! Recognises and checks WebSocket handshakes (RFC 6455 4.1, 4.2.1).
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
@@ -8,7 +8,7 @@ use http::{HeaderName, Method, Version};
 use super::head_lines::items;
 use super::headers::Headers;
 
-/// Why a request for a WebSocket is refused.
+/// Why a WebSocket handshake is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BadWebSocketRequest {
     /// Not `GET`, or not HTTP/1.1, or without `Host`: 400.
@@ -17,15 +17,15 @@ pub(crate) enum BadWebSocketRequest {
     Key,
     /// Another version than 13: 426 with `Sec-WebSocket-Version: 13` (RFC 6455 4.2.2).
     Version,
-    /// It announces a body, which would become the first bytes of the tunnel: 400.
+    /// The request has a body, which would become the first bytes of the tunnel: 400.
     Body,
 }
 
-/// Whether a request asks for a WebSocket: `Upgrade: websocket`, nominated by `Connection`. Other upgrades are not
+/// Whether a request is a WebSocket handshake: `Upgrade: websocket`, nominated by `Connection`. Other upgrades are not
 /// forwarded.
 ///
 /// # Errors
-/// It asks, but not as RFC 6455 says.
+/// It is one, but violates RFC 6455.
 pub(crate) fn is_websocket_request(
     method: &Method,
     version: Version,
@@ -50,7 +50,7 @@ pub(crate) fn is_websocket_request(
     Ok(true)
 }
 
-/// Whether a header whose value is a list of words has this one, in any letter case, on any of its lines.
+/// Whether a header that is a list of tokens contains `token`, compared without case, in any of its fields.
 pub(crate) fn has_token(headers: &dyn Headers, name: &HeaderName, token: &str) -> bool {
     headers.lines(name).flat_map(items).any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
 }
@@ -86,7 +86,7 @@ mod tests {
         is_websocket_request(&Method::GET, Version::HTTP_11, &headers(lines))
     }
 
-    /// The good request with one line replaced, or left out where the value is empty.
+    /// The valid request with one header replaced, or removed if the value is empty.
     fn with(name: &'static str, value: &'static str) -> Vec<(&'static str, &'static str)> {
         let mut lines: Vec<_> = GOOD.into_iter().filter(|line| line.0 != name).collect();
         if !value.is_empty() {
@@ -105,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn other_requests_are_none() {
+    fn other_requests_are_not_handshakes() {
         for lines in [with("upgrade", ""), with("upgrade", "h2c"), with("connection", "keep-alive")] {
             assert_eq!(judge(&lines), Ok(false), "{lines:?}");
         }
     }
 
     #[test]
-    fn a_wrong_handshake_is_refused() {
+    fn an_invalid_handshake_is_refused() {
         let cases = [
             (with("host", ""), NoHandshake),
             (with("sec-websocket-version", ""), BadVersion),

@@ -1,14 +1,14 @@
-//! How long things took, in buckets.
+//! A histogram of durations.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Counters;
 
-/// The upper bounds of the buckets, in milliseconds. What took longer is in one more.
+/// The upper bounds of the buckets, in milliseconds. One more bucket has the longer durations.
 const BOUNDS: [u32; 13] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 10_000, 60_000];
 
-/// Durations, counted by bucket, and their sum.
+/// The number of durations in each bucket, and their sum.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
     counts: Counters<{ BOUNDS.len() + 1 }>,
@@ -17,7 +17,7 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
-    /// Counts one.
+    /// Adds a duration.
     pub(super) fn add(&self, took: Duration) {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let bucket = BOUNDS.iter().position(|bound| millis <= u64::from(*bound)).unwrap_or(BOUNDS.len());
@@ -25,7 +25,7 @@ impl Histogram {
         self.sum.fetch_add(millis, Ordering::Relaxed);
     }
 
-    /// The sum in seconds, and how many are in each bucket, with its upper bound in seconds.
+    /// The sum in seconds, and for each bucket its upper bound in seconds and its count.
     pub(super) fn read(&self) -> (f64, Vec<(f64, u64)>) {
         let bounds = BOUNDS.iter().map(|bound| f64::from(*bound) / 1000.0).chain([f64::INFINITY]);
         let buckets = bounds.enumerate().map(|(at, bound)| (bound, self.counts.get(at)));

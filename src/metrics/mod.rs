@@ -1,7 +1,7 @@
-//! What operators measure: numbers that every part adds to, and their text for Prometheus.
+//! Counters to which every module adds, and their text for Prometheus.
 //!
-//! Counting is one addition in memory, without a lock. Requests are measured only where `[metrics]` asks for it, since
-//! that reads the clock twice a request.
+//! Counting is one atomic addition, without a lock. Requests are measured only if `[metrics]` is configured, since that
+//! reads the clock twice for each request.
 
 mod histogram;
 mod text;
@@ -19,10 +19,10 @@ use crate::values::host_receipt::HostOutcome;
 use crate::values::reason::Reason;
 use crate::values::receipt::{Receipt, Step, StepResult};
 
-/// The classes of status codes, and of exchanges that ended without one.
+/// The classes of status codes; `none` for exchanges that ended without an answer.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// One counter for each of `N` things.
+/// `N` counters, found by index.
 #[derive(Debug)]
 struct Counters<const N: usize>([AtomicU64; N]);
 
@@ -35,7 +35,7 @@ impl<const N: usize> Default for Counters<N> {
 impl<const N: usize> Counters<N> {
     fn add(&self, at: usize, count: u64) {
         if let Some(counter) = self.0.get(at) {
-            // A sum needs no order: nothing is read because of it.
+            // The counters guard no other memory, so `Relaxed` is enough.
             counter.fetch_add(count, Ordering::Relaxed);
         }
     }
@@ -45,20 +45,20 @@ impl<const N: usize> Counters<N> {
     }
 }
 
-/// Where events go besides the log.
+/// The targets of events besides the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuditTarget {
     /// The audit file.
     File,
-    /// The server that is told of each event.
+    /// The webhook.
     Webhook,
 }
 
 impl AuditTarget {
-    /// All of them.
+    /// All targets.
     pub(crate) const ALL: [Self; 2] = [Self::File, Self::Webhook];
 
-    /// Its name as a label.
+    /// The name of the target as a label.
     pub(crate) const fn id(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -67,7 +67,7 @@ impl AuditTarget {
     }
 }
 
-/// Everything that is counted since the start of the program.
+/// All counters since the start of the program.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     measures_requests: AtomicBool,
@@ -87,17 +87,17 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Whether requests are measured from now on.
+    /// Enables or disables the measurement of requests.
     pub(crate) fn measure_requests(&self, wanted: bool) {
         self.measures_requests.store(wanted, Ordering::Relaxed);
     }
 
-    /// Whether requests are measured: otherwise no clock is read for it.
+    /// Whether requests are measured. If not, callers do not read the clock.
     pub(crate) fn measures_requests(&self) -> bool {
         self.measures_requests.load(Ordering::Relaxed)
     }
 
-    /// Counts an exchange; without a status it ended before an answer was sent.
+    /// Counts an exchange; `status` is `None` if it ended before an answer was sent.
     pub(crate) fn request(&self, status: Option<StatusCode>, refused: Option<Reason>, took: Duration) {
         self.requests.add(status.map_or(0, |status| usize::from(status.as_u16() / 100)), 1);
         self.durations.add(took);
@@ -106,7 +106,7 @@ impl Metrics {
         }
     }
 
-    /// Counts an answer of an upstream, whose head took so long.
+    /// Counts an answer of an upstream; `took` is the time until its head was received.
     pub(crate) fn upstream_answered(&self, took: Duration) {
         self.upstreams.add(took);
     }
@@ -116,18 +116,18 @@ impl Metrics {
         self.signed_in.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a sign-in that was refused.
+    /// Counts a refused sign-in.
     pub(crate) fn sign_in_refused(&self, reason: Reason) {
         self.sign_in_refused.add(reason as usize, 1);
     }
 
-    /// Counts the end of a session, and what was done.
+    /// Counts the end of a session, and the result of each step.
     pub(crate) fn ended(&self, cause: EndCause, receipt: &Receipt) {
         self.ended.add(cause as usize, 1);
         receipt.steps.iter().for_each(|step| self.step(step.step, step.result));
     }
 
-    /// Counts what became of a browser's data for a further host, as a step of its logout.
+    /// Counts the clearing of a browser's data on a further host, as a step of its logout.
     pub(crate) fn site_data(&self, outcome: HostOutcome) {
         self.step(Step::Hosts, if outcome.is_failure() { StepResult::Failed } else { StepResult::Done });
     }
@@ -143,27 +143,27 @@ impl Metrics {
         self.reloads.add(usize::from(refused), 1);
     }
 
-    /// Counts lines of the log that were dropped.
+    /// Counts log lines that were dropped.
     pub(crate) fn dropped_lines(&self, count: u64) {
         self.dropped_lines.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Counts events that an audit target has.
+    /// Counts events that were written or delivered to an audit target.
     pub(crate) fn audit_written(&self, target: AuditTarget, count: u64) {
         self.audit_written.add(target as usize, count);
     }
 
-    /// Counts events that an audit target will never have.
+    /// Counts events that were dropped or given up for an audit target.
     pub(crate) fn audit_lost(&self, target: AuditTarget, count: u64) {
         self.audit_lost.add(target as usize, count);
     }
 
-    /// Counts an attempt that failed and will be made again.
+    /// Counts a failed attempt that will be repeated.
     pub(crate) fn audit_retry(&self, target: AuditTarget) {
         self.audit_retries.add(target as usize, 1);
     }
 
-    /// All metrics as text, including the values that are measured at this moment.
+    /// All metrics in the text format of Prometheus. `gauges` are the values that are not counters.
     pub(crate) fn to_text(self: &Arc<Self>, gauges: Gauges) -> String {
         text::of(self, gauges)
     }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_is_in_the_text() {
+    fn the_text_has_every_counter() {
         let metrics = Arc::new(Metrics::default());
         metrics.request(Some(StatusCode::OK), None, Duration::from_millis(3));
         metrics.request(Some(StatusCode::FORBIDDEN), Some(Reason::GroupMissing), Duration::from_millis(40));
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    /// A counter is found by the number of its variant: it must be inside the table.
+    /// A counter is found by the discriminant of its variant, which must be a valid index.
     #[test]
     fn every_variant_has_a_counter() {
         assert!(Reason::ALL.iter().all(|reason| (*reason as usize) < Reason::ALL.len()));

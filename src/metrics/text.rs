@@ -1,4 +1,4 @@
-//! The text that Prometheus reads (OpenMetrics 1.0). The names are stable.
+//! The text format for Prometheus (OpenMetrics 1.0). The names are stable.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use crate::values::end_cause::EndCause;
 use crate::values::reason::Reason;
 use crate::values::receipt::{Step, StepResult};
 
-/// Values that are measured at the time of the request.
+/// Values that are measured when the metrics are requested.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gauges {
     /// Live sessions.
     pub sessions: usize,
     /// Open client connections.
     pub connections: usize,
-    /// Whether the session table may be used: not if its store has not answered for too long.
+    /// Whether the session table may be used; `false` if the store has not answered for too long.
     pub store_trusted: bool,
-    /// Bytes that wait for the audit file.
+    /// The size of the queue for the audit file, in bytes.
     pub audit_file_waiting: usize,
-    /// Events that wait for the audit webhook.
+    /// The length of the queue for the audit webhook, in events.
     pub audit_webhook_waiting: usize,
-    /// Passwords that wait to be checked.
+    /// The number of queued password checks.
     pub passwords_waiting: usize,
-    /// Logout calls to applications that wait for their turn.
+    /// The number of queued logout calls to applications.
     pub calls_waiting: usize,
 }
 
-/// One look at everything.
+/// The counters and gauges of one request for the metrics.
 #[derive(Debug)]
 struct Scrape {
     metrics: Arc<Metrics>,

@@ -1,4 +1,4 @@
-//! Connections to a server: TCP, and TLS above it.
+//! Opens connections to a server, with TLS for https.
 
 use std::fmt;
 use std::io;
@@ -19,7 +19,7 @@ use super::endpoint::Endpoint;
 /// Connects to one address.
 pub(super) struct Connector {
     endpoint: Endpoint,
-    /// `None` over plain http.
+    /// `None` for plain http.
     tls: Option<TlsConnector>,
 }
 
@@ -33,15 +33,18 @@ impl Connector {
         &self.endpoint
     }
 
-    /// A new connection, over which HTTP/1.1 is spoken.
+    /// Opens a connection for HTTP/1.1.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or the TLS handshake failed.
     pub(super) async fn connect(&self) -> io::Result<SendRequest<Full<Bytes>>> {
         let Endpoint { host, port, .. } = &self.endpoint;
         let stream = TcpStream::connect((host.as_str(), *port)).await?;
-        // A request is written at once, and waited for.
+        // Each request is written in one piece, so Nagle's algorithm would only delay it.
         stream.set_nodelay(true)?;
         match (&self.tls, &self.endpoint.server_name) {
-            (Some(tls), Some(name)) => speak(tls.connect(name.clone(), stream).await?).await,
-            (Some(_), None) | (None, _) => speak(stream).await,
+            (Some(tls), Some(name)) => handshake(tls.connect(name.clone(), stream).await?).await,
+            (Some(_), None) | (None, _) => handshake(stream).await,
         }
     }
 }
@@ -52,9 +55,11 @@ impl fmt::Debug for Connector {
     }
 }
 
-async fn speak(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<SendRequest<Full<Bytes>>> {
+async fn handshake(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> io::Result<SendRequest<Full<Bytes>>> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // It ends with the sender. What it fails with, the sender says too.
+    // The task ends when the sender is dropped. Its errors are also reported by the sender.
     tokio::spawn(async { _ = connection.await });
     Ok(sender)
 }
@@ -63,7 +68,7 @@ fn tls(authorities: Option<&[CertificateDer<'static>]>) -> io::Result<TlsConnect
     let mut roots = RootCertStore::empty();
     match authorities {
         Some(own) => own.iter().try_for_each(|one| roots.add(one.clone())).map_err(io::Error::other)?,
-        // Certificates that cannot be read are left out: fewer are trusted, never more.
+        // Certificates that cannot be parsed are ignored: that never trusts more.
         None => _ = roots.add_parsable_certificates(rustls_native_certs::load_native_certs()?),
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,4 +1,4 @@
-//! The address of a server, taken apart once.
+//! The parsed URL of a server to which the gateway sends requests.
 
 use std::fmt;
 
@@ -6,28 +6,28 @@ use http::{HeaderValue, Uri};
 use rustls::pki_types::ServerName;
 use url::{Host, Url};
 
-/// The longest address.
+/// The maximum length of a URL in bytes.
 const LONGEST: usize = 2048;
 
-/// Where requests go.
+/// The destination of requests.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
-    /// The name that the certificate has to have; `None` over plain http.
+    /// The name that the server's certificate must have; `None` for plain http.
     pub(super) server_name: Option<ServerName<'static>>,
-    /// What is resolved and connected to.
+    /// The host name or address to connect to.
     pub(super) host: String,
     pub(super) port: u16,
-    /// `Host`.
+    /// The value of the `Host` header.
     pub(super) authority: HeaderValue,
-    /// Path and query.
+    /// The request target: path and query.
     pub(super) target: Uri,
 }
 
 impl Endpoint {
-    /// Reads an address.
+    /// Parses an http or https URL without user information and fragment.
     ///
     /// # Errors
-    /// What is wrong with it, and after a colon what to write.
+    /// A message for the operator: what is wrong, and after a colon what to write.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let wrong = "must be an address: write \"https://audit.example.com/exeunt\"";
         let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST).ok_or(wrong)?;
@@ -55,7 +55,7 @@ impl Endpoint {
         Ok(Self { server_name, host, port, authority, target })
     }
 
-    /// Whether others on the network path can read and change what is sent.
+    /// Whether requests travel unencrypted over a network: plain http to a host other than loopback.
     pub(crate) fn is_exposed(&self) -> bool {
         let is_loopback = self.host == "localhost"
             || self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
@@ -63,7 +63,7 @@ impl Endpoint {
     }
 }
 
-/// Without path and query: they may hold a token.
+/// Without path and query, which may contain a token.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.server_name.is_some() { "https" } else { "http" };
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_taken_apart() {
+    fn urls_are_parsed() {
         let cases = [
             ("https://audit.test/a?b=c", "audit.test", 443, "audit.test", "/a?b=c", true),
             ("http://127.0.0.1:9000", "127.0.0.1", 9000, "127.0.0.1:9000", "/", false),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_exposed_unless_it_stays_on_the_machine() {
+    fn plain_http_is_exposed_except_to_loopback() {
         for (text, exposed) in [
             ("http://audit.test/", true),
             ("http://10.0.0.1/", true),

@@ -1,5 +1,5 @@
-//! Requests that the gateway makes on its own account, to servers that its operator names: webhooks. Redirects are not
-//! followed, and a certificate is always checked.
+//! The HTTP client for requests that the gateway itself makes to servers in its configuration: webhooks. Redirects are
+//! not followed, and certificates are always verified.
 
 mod connect;
 mod endpoint;
@@ -17,15 +17,15 @@ use rustls::pki_types::CertificateDer;
 use self::connect::Connector;
 pub(crate) use self::endpoint::Endpoint;
 
-/// The largest body of an answer after which the connection is used again. None is looked at.
+/// The maximum size of an answer's body, in bytes, after which the connection is reused. Bodies are discarded.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// Why there is no answer.
+/// Why a request was not answered.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
-    /// No connection, or not to who it should be.
+    /// The server cannot be reached, or its certificate is not accepted.
     Unreachable(io::Error),
-    /// The connection broke off, or what came is not valid HTTP.
+    /// The connection was closed early, or the answer is not valid HTTP.
     Broken(hyper::Error),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-/// Sends requests to one address, one after the other, over a connection that is kept in between.
+/// A client for one URL. It sends requests one after another over a kept connection.
 #[derive(Debug)]
 pub(crate) struct Client {
     connector: Connector,
@@ -46,8 +46,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// To this address. With `authorities`, a server's certificate has to be of one of these; otherwise of one that the
-    /// machine trusts.
+    /// A client for `endpoint`. The server's certificate must be issued by one of `authorities`, or, without them, by
+    /// one that the operating system trusts.
     ///
     /// # Errors
     /// The certificates cannot be used.
@@ -55,11 +55,12 @@ impl Client {
         Ok(Self { connector: Connector::new(endpoint, authorities)?, kept: None })
     }
 
-    /// Posts JSON. A kept connection that turns out to be closed is replaced, so the same body may arrive twice. The
-    /// caller keeps the time: dropping this closes the connection.
+    /// Sends a POST request with a body of JSON, and returns the status of the answer. If a kept connection fails, the
+    /// request is repeated on a new one, so the server may receive it twice. There is no timeout: the caller sets one,
+    /// and dropping the future closes the connection.
     ///
     /// # Errors
-    /// [`NoAnswer`]; any status is an answer.
+    /// [`NoAnswer`]. Every status is a success.
     pub(crate) async fn post(
         &mut self,
         lines: &[(HeaderName, HeaderValue)],
@@ -80,7 +81,7 @@ impl Client {
         status
     }
 
-    /// The status, and whether the answer was read to its end.
+    /// Returns the status, and whether the body was read to its end.
     async fn send(
         &self,
         connection: &mut SendRequest<Full<Bytes>>,

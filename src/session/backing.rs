@@ -1,7 +1,7 @@
-//! The store behind a table: sessions become records here, times become wall-clock times, and every call has a
-//! deadline.
+//! The store behind the session table. This module converts sessions to records and times to wall-clock times, and
+//! gives every call of the store a timeout.
 //!
-//! A table without one is all there is: then no session outlives the process, and nothing here runs.
+//! A table can exist without a store: then nothing here is used, and sessions end with the process.
 
 use std::io;
 use std::sync::atomic::Ordering;
@@ -28,35 +28,35 @@ use crate::values::session_id::SessionKey;
 use crate::values::time::{Clock, Moment, WallTime};
 use crate::vault::store::Vault;
 
-/// A store, and what its table has to know about it.
+/// A store, and the state that its session table needs about it.
 #[derive(Debug)]
 pub struct Backing {
     store: Arc<dyn SessionStore>,
     clock: Clock,
-    /// What a store keeps for the gateway alone is sealed with these.
+    /// The keys with which secrets in the store are sealed.
     keys: ArcSwap<MacKeys>,
     pub(super) dead: Dead,
     pub(super) loads: Loads,
-    /// The store knows of every use before this second.
+    /// Every use of a session before this second has been written to the store.
     pub(super) saved_until: AtomicU32,
-    /// Where ends that the store has not confirmed survive a crash.
+    /// The file that keeps ends which the store has not confirmed, over a crash.
     pending: OnceLock<Arc<PendingEnds>>,
     trust: Arc<Trust>,
-    /// Requests under way have been cut since the table was last known to be current.
+    /// Whether requests in progress have been cut since the table was last known to be current.
     has_cut: AtomicBool,
-    /// The table has all that the store has, and the store has no other writer.
+    /// Whether the table has every session of the store, and no other gateway writes to it.
     is_whole: AtomicBool,
     epoch: AtomicU32,
-    /// Others have learned names of cookies.
+    /// Whether other gateways have learned names of cookies that this one has not read yet.
     pub(super) has_learned: AtomicBool,
-    /// How often other gateways have changed any session.
+    /// The number of changes of sessions by other gateways.
     changes: AtomicU32,
-    /// The epoch in which every session that the table has is confirmed.
+    /// The epoch in which every session in the table is confirmed.
     pub(super) all_confirmed: AtomicU32,
 }
 
 impl Backing {
-    /// Sessions are kept by this store, with the wall time of this clock, and secrets sealed with these keys.
+    /// Makes the backing for a store. `clock` converts times, `keys` seal secrets.
     pub(crate) fn new(store: Arc<dyn SessionStore>, clock: Clock, keys: Arc<MacKeys>) -> Self {
         let saved_until = AtomicU32::new(clock.now().seconds());
         let trust = store.trust();
@@ -78,10 +78,10 @@ impl Backing {
         }
     }
 
-    /// Seals with other keys from now on, if the store is not of gateways with other keys: false, and nothing has
-    /// changed.
+    /// Replaces the keys with which secrets are sealed. Returns `false`, and changes nothing, if the store belongs to
+    /// gateways with other keys.
     pub(super) async fn use_keys(&self, keys: &Arc<MacKeys>) -> Result<bool, Unavailable> {
-        // The store first: it is the one that can refuse.
+        // The store first, since it may refuse.
         let accepted = in_time(self.store.use_keys(keys)).await?;
         if accepted {
             self.keys.store(Arc::clone(keys));
@@ -89,7 +89,7 @@ impl Backing {
         Ok(accepted)
     }
 
-    /// Whether the table is known to be current at this moment.
+    /// Whether the table is known to be current at `now`.
     pub(super) fn is_trusted(&self, now: Moment) -> bool {
         self.trust.holds_at(now)
     }
@@ -99,32 +99,32 @@ impl Backing {
         !self.trust.is_for_ever()
     }
 
-    /// Whether requests under way have to be cut now, and not before, because the table may have been out of date for
-    /// too long.
+    /// Whether requests in progress have to be cut because the table may have been out of date for too long. `true`
+    /// only once until the table is current again.
     pub(super) fn has_to_cut(&self, now: Moment) -> bool {
         let lost = self.trust.is_lost_at(now);
         !self.has_cut.swap(lost, Ordering::Relaxed) && lost
     }
 
-    /// Takes over the ends that an earlier run of the program could not have confirmed: none of their sessions is
-    /// served, and the store is asked for them again.
+    /// Takes over the ends that the store did not confirm to an earlier run of the program. Their sessions are not
+    /// served, and the ends are repeated.
     pub(super) fn take_over(&self, pending: PendingEnds) {
         let (now, wall) = (self.clock.now(), self.clock.wall());
         for (key, until) in pending.all() {
             self.dead.owe_unknown(&[key], now + Duration::from_secs(until.0.saturating_sub(wall.0)));
         }
-        // A second file would be a mistake of the caller, and the first one stays.
+        // Called once. In case of a second call the first file stays in use.
         let _ = self.pending.set(Arc::new(pending));
     }
 
-    /// Has these ends survive a crash, until they are confirmed.
+    /// Writes ends to the file, so that they survive a crash until they are confirmed.
     pub(super) async fn note_pending(&self, keys: Vec<SessionKey>, until: Moment) {
         let until = self.clock.wall_at(until);
         let ends = keys.into_iter().map(|key| (key, until)).collect::<Vec<_>>();
         self.with_pending(move |pending| pending.note(&ends)).await;
     }
 
-    /// These ends are confirmed.
+    /// Removes confirmed ends from the file.
     pub(super) async fn forget_pending(&self, keys: Vec<SessionKey>) {
         if !keys.is_empty() {
             self.with_pending(move |pending| pending.forget(&keys)).await;
@@ -133,20 +133,21 @@ impl Backing {
 
     async fn with_pending(&self, work: impl FnOnce(&PendingEnds) -> io::Result<()> + Send + 'static) {
         let Some(pending) = self.pending.get().map(Arc::clone) else { return };
-        // It waits for the disk: not on a thread that serves.
+        // It waits for the disk, so it must not run on a thread of the runtime.
         let done = tokio::task::spawn_blocking(move || work(&pending)).await;
         if let Ok(Err(error)) = done {
-            tracing::error!(%error, "the file of unconfirmed ends cannot be written: a crash would forget them");
+            tracing::error!(%error, "the file of unconfirmed ends cannot be written: they would be lost in a crash");
         }
     }
 
-    /// The table has read everything.
+    /// Records that the table has read every session of the store.
     pub(super) fn note_whole(&self) {
         self.is_whole.store(self.trust.is_for_ever(), Ordering::Release);
     }
 
-    /// Whether a key that the table does not have is of no session, without asking the store. While an end is not
-    /// confirmed that is not known: its session has left the table, and its keys must not look unknown.
+    /// Whether it is known, without asking the store, that a key which the table does not have belongs to no session.
+    /// While an end is unconfirmed this is not known: the session has left the table, but its keys must not be reported
+    /// as unknown.
     pub(super) fn is_absent(&self, key: &SessionKey) -> bool {
         self.loads.is_absent(key) || self.is_whole.load(Ordering::Acquire) && !self.dead.has_pending()
     }
@@ -155,18 +156,18 @@ impl Backing {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    /// Events may have been missed.
+    /// Begins a new epoch, because events may have been missed.
     pub(super) fn begin_epoch(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How often other gateways have changed any session: where that is another number after a load than before it,
-    /// what was loaded may be outdated.
+    /// The number of changes of sessions by other gateways. If it differs before and after a load, the loaded record
+    /// may be outdated.
     pub(super) fn changes(&self) -> u32 {
         self.changes.load(Ordering::SeqCst)
     }
 
-    /// Another gateway has changed a session. To be noted before that session is looked for in the table.
+    /// Counts a change by another gateway. To be called before the session is looked up in the table.
     pub(super) fn note_change(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
@@ -192,15 +193,16 @@ impl Backing {
         in_time(self.store.page(from, about)).await
     }
 
-    /// The session of a record that was loaded in this epoch; `None` if this version, or these keys, cannot read it:
-    /// without its application cookies it would be another user's to applications that go by them alone.
+    /// The session of a record that was loaded in this epoch; `None` if this version or these keys cannot read it.
+    /// Without its application cookies a session must not be served: an application that only knows its own cookies
+    /// would take it for another user's.
     pub(super) fn restored(&self, record: &Record, user: Arc<UserKey>, epoch: Epoch) -> Option<Arc<Session>> {
         let session = self.vault_of(record).and_then(|vault| Session::restored(record, user, vault, &self.clock));
         session.iter().for_each(|session| session.confirm(epoch, 0));
         if session.is_none() {
             tracing::warn!(
                 session = %record.name.handle(),
-                "a session of the store cannot be read: it is of a later version, or the key file is another one"
+                "a session in the store cannot be read: it was written by a later version, or with another key file"
             );
         }
         session.map(Arc::new)
@@ -215,7 +217,7 @@ impl Backing {
         Vault::read(&jar, record.version)
     }
 
-    /// Writes the application cookies of a session as this version.
+    /// Writes the application cookies of a session, as this version of them.
     pub(super) async fn set_jar(
         &self,
         session: &SessionKey,
@@ -227,7 +229,7 @@ impl Backing {
         in_time(self.store.set_jar(session, version, &sealed)).await
     }
 
-    /// The moment of a time that the store knows.
+    /// Converts a wall-clock time of the store.
     pub(super) fn moment_of(&self, wall: WallTime) -> Moment {
         self.clock.moment_of(wall)
     }
@@ -257,7 +259,8 @@ impl Backing {
         self.end_in_time(self.store.end_all_of(user)).await
     }
 
-    /// Ends those that have not been used on any replica after `cut_off`.
+    /// Ends the sessions that have not been used on any replica after `cut_off`. For others the result is the moment of
+    /// their last use.
     pub(super) async fn end_if_idle(
         &self,
         sessions: &[Arc<Session>],
@@ -295,7 +298,7 @@ impl Backing {
         in_time(self.store.notes(kind, most)).await
     }
 
-    /// The time that a store knows of a moment.
+    /// Converts a moment to a wall-clock time for the store.
     pub(super) fn wall_at(&self, moment: Moment) -> WallTime {
         self.clock.wall_at(moment)
     }
@@ -308,12 +311,12 @@ impl Backing {
         timeout(self.store.longest_end(), answer).await.unwrap_or(Err(Unavailable))
     }
 
-    /// How long an end may take.
+    /// The timeout for an end.
     pub(super) fn longest_end(&self) -> Duration {
         self.store.longest_end()
     }
 
-    /// What other replicas did, whenever that is.
+    /// Waits for changes by other replicas, without a timeout.
     pub(super) async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable> {
         self.store.events().await
     }
@@ -327,7 +330,7 @@ async fn in_time<T>(answer: impl Future<Output = Result<T, Unavailable>>) -> Res
     timeout(PATIENCE, answer).await.unwrap_or(Err(Unavailable))
 }
 
-/// A store that has no answer for each entry of a batch has confirmed nothing.
+/// Treats the answer to a batch as a failure unless it has one entry for each request.
 fn whole<T>(asked: usize, answers: Vec<T>) -> Result<Vec<T>, Unavailable> {
     if answers.len() == asked { Ok(answers) } else { Err(Unavailable) }
 }

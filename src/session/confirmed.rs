@@ -1,32 +1,33 @@
-//! What the store last reported of one session: whether it still exists, and whether it is the same as here.
+//! Whether the store has confirmed a session, and whether the copy in the table is up to date.
 
 use std::sync::atomic::Ordering;
 
 use super::epoch::Epoch;
 use super::sync::AtomicU32;
 
-/// The last bit: another gateway has changed it since. The others: the epoch in which the store had it.
+/// The lowest bit says that another gateway has changed the session since. The other bits are the epoch in which the
+/// store had it.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(AtomicU32);
 
-/// Whether the store has confirmed a session, or another gateway has changed it.
+/// How the copy of a session in the table relates to the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// As it is here.
+    /// It is up to date.
     Current,
-    /// Another gateway has changed its cookies or its keys.
+    /// Another gateway has changed the cookies or the keys.
     Outdated,
-    /// It may have ended.
+    /// The session may have ended.
     InDoubt,
 }
 
 const OUTDATED: u32 = 1;
 
 impl Confirmed {
-    /// The store had it in this epoch, as it is here.
+    /// Records that the store had the session in this epoch, with the same content.
     pub(super) fn confirm(&self, Epoch(epoch): Epoch) {
         let later = |known: u32| Some((known >> 1).max(epoch) << 1);
-        // It always has a later value.
+        // The closure never returns `None`, so the update cannot fail.
         let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
     }
 
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_confirmed_is_so_in_its_epoch_until_it_is_changed() {
+    fn a_session_is_current_in_its_epoch_until_it_is_changed() {
         let (confirmed, [first, second]) = (Confirmed::default(), [Epoch(0), Epoch(1)]);
         assert_eq!(confirmed.standing(first), Standing::Current);
         assert_eq!(confirmed.standing(second), Standing::InDoubt);

@@ -1,11 +1,11 @@
 //! Sessions that ended here and must not come back from the store: those whose end the store has not confirmed, and
-//! those whose record may be loading at this moment.
+//! those whose record may be loading at the same time.
 //!
-//! Three kinds of tasks meet here: ends, loads, and the task that repeats what the store has not confirmed. An end is
-//! pending before the store is asked for it, and is noted as over once the store has confirmed it; a load notes how
-//! many ends were over before it asks, and enters what it got under this lock, if no end of the same session is pending
-//! or was over since then. So an old record never overtakes an end, in whichever order the store answers: also that of
-//! a load which began when the end was pending already.
+//! Three kinds of tasks use it concurrently: ends, loads, and the task that repeats unconfirmed ends. An end is pending
+//! before the store is asked for it, and is recorded as over once the store has confirmed it. A load reads the number
+//! of confirmed ends before it asks, and enters its record under this lock, if no end of the same session is pending or
+//! was confirmed since then. So an old record never overtakes an end, in whichever order the store answers, and also if
+//! the load began while the end was pending.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,18 +18,20 @@ use super::sync::Mutex;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// Ends that are remembered for loads under way. A load that is overtaken by more of them is tried again.
+/// The number of confirmed ends that are remembered for loads in progress. A load during which more were confirmed is
+/// repeated.
 const RECENT: usize = 4096;
-/// Keys that are remembered of logouts whose session could not be loaded. Beyond this number, in a longer outage, the
+/// The maximum number of unconfirmed logouts whose session could not be loaded. Beyond it, in a longer outage, the
 /// response still says that the end is not confirmed, but it is not retried.
 pub(super) const MOST_UNKNOWN: usize = 10_000;
 
 /// An end that the store has not confirmed.
 #[derive(Clone, Debug)]
 pub(super) enum Owed {
-    /// Of this session.
+    /// The end of this session.
     Known(Arc<Session>),
-    /// Of the session of this key, which could not be loaded; not for longer than until this moment.
+    /// The end of the session with this key, which could not be loaded. It is dropped at this moment, when the session
+    /// has expired.
     Unknown(SessionKey, Moment),
 }
 
@@ -42,29 +44,29 @@ impl Owed {
     }
 }
 
-/// How far the store has confirmed an end.
+/// The state of an unconfirmed end.
 #[derive(Debug)]
 enum Pending {
-    /// It is being asked.
+    /// The store is being asked.
     Asked,
-    /// It has not confirmed, and is asked again.
+    /// The store did not confirm it and will be asked again.
     Owed(Owed),
 }
 
-/// How many ends there were: what a load notes before it asks.
+/// The number of confirmed ends, which a load reads before it asks the store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark(u64);
 
-/// What a load may do with a record.
+/// The result of entering a loaded record into the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry<T> {
     /// It was entered.
     Entered(T),
     /// Its session has ended meanwhile.
     Dead,
-    /// Its end is not confirmed.
+    /// The end of its session is not confirmed.
     Unconfirmed,
-    /// Unknown by now: load it again.
+    /// Too many ends were confirmed meanwhile to tell: the record has to be loaded again.
     Overtaken,
 }
 
@@ -77,10 +79,11 @@ pub(super) struct Dead {
 #[derive(Debug, Default)]
 struct State {
     pending: HashMap<SessionKey, Pending>,
-    /// Keys of those whose end was over last, the last one at the back.
+    /// The keys of the sessions whose ends were confirmed last, the most recent at the back.
     recent: VecDeque<SessionKey>,
-    /// How many ever ended.
+    /// The number of all ends that were confirmed.
     ended: u64,
+    /// The number of pending [`Owed::Unknown`].
     unknown: usize,
 }
 
@@ -93,7 +96,7 @@ impl State {
         self.ended += 1;
     }
 
-    /// Whether the session of this record ended after the mark; `None` if that is not known any more.
+    /// Whether the session of this record ended after the mark; `None` if that can no longer be determined.
     fn ended_since(&self, record: &Record, mark: Mark) -> Option<bool> {
         let since = usize::try_from(self.ended - mark.0).ok().filter(|since| *since <= self.recent.len())?;
         Some(self.recent.iter().rev().take(since).any(|ended| record.keys().any(|key| key == ended)))
@@ -101,7 +104,7 @@ impl State {
 }
 
 impl Dead {
-    /// Notes that these sessions end: before the store is asked.
+    /// Records that these sessions are about to end. To be called before the store is asked.
     pub(super) fn begin(&self, sessions: &[Arc<Session>]) {
         let mut state = self.state.lock();
         for session in sessions {
@@ -109,12 +112,12 @@ impl Dead {
         }
     }
 
-    /// Notes that another replica ended a session.
+    /// Records that another replica ended a session.
     pub(super) fn ended_elsewhere(&self, name: SessionKey) {
         self.state.lock().note(name);
     }
 
-    /// The store has confirmed these.
+    /// Records that the store has confirmed the ends of the sessions with these keys.
     pub(super) fn confirmed<'a>(&self, keys: impl IntoIterator<Item = &'a SessionKey>) {
         let mut state = self.state.lock();
         for key in keys {
@@ -127,7 +130,7 @@ impl Dead {
         self.settled.notify_waiters();
     }
 
-    /// The store was asked and has not confirmed these.
+    /// Records that the store did not confirm these ends.
     pub(super) fn owe(&self, ends: impl IntoIterator<Item = Owed>) {
         let mut state = self.state.lock();
         for owed in ends {
@@ -138,7 +141,7 @@ impl Dead {
         self.settled.notify_waiters();
     }
 
-    /// The sessions of these keys are to end, and cannot be loaded. Where there are too many of them, the rest is not
+    /// Records the ends of the sessions with these keys, which cannot be loaded. Beyond [`MOST_UNKNOWN`] they are not
     /// remembered.
     pub(super) fn owe_unknown(&self, keys: &[SessionKey], until: Moment) {
         let mut state = self.state.lock();
@@ -150,8 +153,8 @@ impl Dead {
         }
     }
 
-    /// Up to this many ends that the store has not confirmed, to be retried: each must then be confirmed or marked as
-    /// pending again.
+    /// Takes at most `most` unconfirmed ends for a retry. The caller must then call [`Self::confirmed`] or
+    /// [`Self::owe`] for each.
     pub(super) fn take_owed(&self, most: usize) -> Vec<Owed> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();
@@ -164,17 +167,17 @@ impl Dead {
         taken
     }
 
-    /// Whether there is an end that the store has not confirmed yet.
+    /// Whether any end is not confirmed yet.
     pub(super) fn has_pending(&self) -> bool {
         !self.state.lock().pending.is_empty()
     }
 
-    /// How many ends there are at this moment.
+    /// The current number of confirmed ends.
     pub(super) fn mark(&self) -> Mark {
         Mark(self.state.lock().ended)
     }
 
-    /// Enters the session of a record that was loaded after this mark.
+    /// Calls `enter` for a record that was loaded after this mark, unless its session has ended or may have.
     pub(super) fn enter<T>(&self, record: &Record, mark: Mark, enter: impl FnOnce() -> T) -> Entry<T> {
         let state = self.state.lock();
         if record.keys().any(|key| state.pending.contains_key(key)) {
@@ -187,12 +190,12 @@ impl Dead {
         }
     }
 
-    /// Whether the end of the session of this key is not confirmed. Waits while the store is being asked.
+    /// Whether the end of the session with this key failed to be confirmed. Waits while the store is being asked.
     pub(super) async fn is_owed(&self, key: &SessionKey) -> bool {
         loop {
             let settled = self.settled.notified();
             let mut settled = std::pin::pin!(settled);
-            // Before looking, so that what happens between looking and waiting is not missed.
+            // Enabled before the state is read, so that a change between reading and waiting is not missed.
             settled.as_mut().enable();
             match self.state.lock().pending.get(key) {
                 None => return false,
@@ -225,7 +228,7 @@ mod tests {
         assert_eq!(dead.enter(&of(&one), dead.mark(), || 1), Entry::Unconfirmed);
         dead.confirmed([one.name()]);
         assert_eq!(dead.enter(&of(&one), before, || 1), Entry::Dead);
-        assert_eq!(dead.enter(&of(&other), before, || 1), Entry::Entered(1), "it is about its session alone");
+        assert_eq!(dead.enter(&of(&other), before, || 1), Entry::Entered(1), "an end concerns only its own session");
         let after = dead.mark();
         dead.ended_elsewhere(*other.name());
         assert_eq!(dead.enter(&of(&other), after, || 1), Entry::Dead);
@@ -233,10 +236,10 @@ mod tests {
             dead.ended_elsewhere(record("x").name);
         }
         assert_eq!(dead.enter(&of(&other), after, || 1), Entry::Overtaken);
-        assert_eq!(dead.enter(&of(&other), dead.mark(), || 1), Entry::Entered(1), "a load from now on says so itself");
+        assert_eq!(dead.enter(&of(&other), dead.mark(), || 1), Entry::Entered(1), "a load that begins now is current");
     }
 
-    /// The store may have been asked by a load before it did what it was asked for by the end.
+    /// The store may have answered the load before it processed the end.
     #[test]
     fn a_load_that_began_while_the_end_was_pending_enters_nothing() {
         let (dead, one, another) = (Dead::default(), session(), further("shop.test"));
@@ -248,12 +251,12 @@ mod tests {
         dead.owe_unknown(&[another.key], Moment::default());
         let before = dead.mark();
         dead.confirmed([&another.key]);
-        assert_eq!(dead.enter(&record, before, || 1), Entry::Dead, "by whichever of its keys it ended");
-        assert_eq!(dead.enter(&record, dead.mark(), || 1), Entry::Entered(1), "the store says so by now");
+        assert_eq!(dead.enter(&record, before, || 1), Entry::Dead, "by whichever of the keys the session was ended");
+        assert_eq!(dead.enter(&record, dead.mark(), || 1), Entry::Entered(1), "a load that begins now is current");
     }
 
     #[test]
-    fn what_is_owed_is_taken_once_and_found_by_any_key() {
+    fn an_unconfirmed_end_is_taken_once_and_found_by_any_key() {
         let (dead, one) = (Dead::default(), session());
         let another = further("shop.test");
         let further = another.key;
@@ -269,18 +272,18 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_fills_no_memory() {
+    fn unconfirmed_ends_are_limited() {
         let dead = Dead::default();
         for _ in 0..MOST_UNKNOWN + 9 {
             dead.owe_unknown(&[record("x").name], Moment::default());
         }
         assert_eq!(dead.take_owed(usize::MAX).len(), MOST_UNKNOWN);
         dead.owe_unknown(&[record("x").name], Moment::default());
-        assert_eq!(dead.take_owed(usize::MAX).len(), 1, "those that were taken have left their place");
+        assert_eq!(dead.take_owed(usize::MAX).len(), 1, "taken ends no longer count");
     }
 
     #[tokio::test]
-    async fn who_asks_waits_for_the_store() {
+    async fn is_owed_waits_for_the_store() {
         let (dead, one) = (Dead::default(), session());
         assert!(!dead.is_owed(one.name()).await);
         dead.begin(std::slice::from_ref(&one));

@@ -1,5 +1,6 @@
-//! How often events of other replicas may have been missed.
+//! Epochs between possible losses of events of other replicas.
 
-/// What the table entered or confirmed in an earlier epoch may have ended since.
+/// The number of times that events may have been missed. A session that was last confirmed in an earlier epoch may have
+/// ended since.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Epoch(pub(super) u32);

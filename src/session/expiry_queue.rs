@@ -1,4 +1,4 @@
-//! Which sessions may be over by now: one ordered queue, not a timer for each session.
+//! The queue of sessions that may have expired: one ordered queue instead of a timer for each session.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,13 @@ use super::sync::Mutex;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// Keys by the second at which their session should be checked again. A session that ended early leaves its entry here
-/// until then.
+/// Keys by the second at which their session has to be checked. The entry of a session that ended early stays until
+/// then.
 #[derive(Debug, Default)]
 pub(super) struct ExpiryQueue(Mutex<BTreeMap<u32, Vec<SessionKey>>>);
 
-/// A full list grows by this part of its length: doubled, a third of the memory of all lists would be unused.
+/// A full list grows by its length divided by this number. With doubling, a third of the memory of all lists would be
+/// unused on average.
 const GROWTH: usize = 8;
 
 impl ExpiryQueue {
@@ -24,7 +25,7 @@ impl ExpiryQueue {
         keys.push(key);
     }
 
-    /// Takes out what is due, up to this many, each key once: it may have been scheduled several times.
+    /// Removes and returns at most `most` due entries. A key that was scheduled several times is returned once.
     pub(super) fn due(&self, now: Moment, most: usize) -> Vec<SessionKey> {
         let mut entries = self.0.lock();
         let mut due = Vec::new();
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_comes_once_the_earliest_first_and_no_more_at_a_time_than_asked() {
+    fn due_keys_are_returned_once_in_order_and_at_most_as_many_as_asked_for() {
         let (queue, key) = (ExpiryQueue::default(), |number: u8| SessionKey::from_bytes([number; 32]));
         let at = Moment::from_seconds;
         for (number, second) in [(1, 20), (2, 10), (3, 10), (4, 30), (5, 20)] {

@@ -1,4 +1,5 @@
-//! Sessions on their way to another own host: codes that the login host has issued and that no browser has shown yet.
+//! The hand-over of sessions to another host of the gateway: codes that the login host has issued and that have not
+//! been redeemed yet.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,42 +13,42 @@ use crate::values::secret::NoRandomness;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// How long a code counts: a browser follows a redirect at once.
+/// The lifetime of a code: a browser follows a redirect at once.
 pub(crate) const CODE_LIFE: Duration = Duration::from_secs(30);
-/// Codes that are on their way at the same time.
+/// The maximum number of outstanding codes.
 const MOST: usize = 10_000;
-/// Codes of one session that are on their way at the same time: some tabs of a browser that starts.
+/// The maximum number of outstanding codes of one session, enough for the tabs of a browser that starts.
 const MOST_OF_SESSION: usize = 32;
 
-/// Why no code was handed out.
+/// Why no code was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotOffered {
-    /// Too many are on their way.
+    /// Too many codes are outstanding.
     Full,
-    /// The operating system gave no random bytes.
+    /// The system's random source failed.
     NoRandomness,
-    /// The store that gateways share has not confirmed it.
+    /// The shared store has not confirmed the code.
     StoreUnavailable,
 }
 
-/// The codes, each known by its hash. Where gateways share a store, codes are there, too, and count there: then these
-/// are what this gateway has handed out, up to the limits.
+/// The outstanding codes by their hashes. If gateways share a store, codes are redeemed there, and these are only the
+/// ones that this gateway has issued, for the limits.
 #[derive(Debug, Default)]
 pub(crate) struct HandOvers(Mutex<HashMap<EnterKey, Offer>>);
 
-/// What one code is good for.
+/// The session of a code, and the conditions for redeeming it.
 #[derive(Debug)]
 struct Offer {
     session: Arc<Session>,
-    /// The host that asked.
+    /// The host that requested the code.
     host: Box<str>,
-    /// The browser that asked.
+    /// The hash of the hop cookie of the browser that requested it.
     hop: HopHash,
     until: Moment,
 }
 
 impl HandOvers {
-    /// A code for this host, and for the browser with this hop.
+    /// Issues a code for this host, and for the browser with this hop cookie.
     pub(crate) fn offer(
         &self,
         session: &Arc<Session>,
@@ -69,28 +70,28 @@ impl HandOvers {
         Ok(code)
     }
 
-    /// The live session of a code, for the host and the browser that it was made for. The code is invalid afterwards,
-    /// whichever browser showed it.
+    /// The live session of a code, if it was issued for this host and this browser. The code is invalid afterwards,
+    /// even if another host or browser presented it.
     pub(crate) fn redeem(&self, code: &EnterKey, host: &str, hops: &[HopHash], now: Moment) -> Option<Arc<Session>> {
         let offer = self.0.lock().remove(code)?;
         let is_meant = offer.until > now && *offer.host == *host && hops.contains(&offer.hop);
         (is_meant && !offer.session.has_ended()).then_some(offer.session)
     }
 
-    /// Forgets the codes whose time is up.
+    /// Removes expired codes.
     pub(crate) fn sweep(&self, now: Moment) {
         self.0.lock().retain(|_, offer| offer.until > now);
     }
 }
 
-/// What a code of a shared store is good for.
+/// The content of a code in a shared store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SharedOffer {
     /// The name of the session.
     pub(crate) session: SessionKey,
-    /// The browser that asked.
+    /// The hash of the hop cookie of the browser that requested the code.
     pub(crate) hop: HopHash,
-    /// The host that asked.
+    /// The host that requested the code.
     pub(crate) host: Box<str>,
 }
 
@@ -106,7 +107,7 @@ impl SharedOffer {
         Some(Self { session: SessionKey::from_bytes(*session), hop: HopHash::from_bytes(*hop), host })
     }
 
-    /// Whether it is for this host, and for a browser with one of these hops.
+    /// Whether the code was issued for this host, and for a browser with one of these hop cookies.
     pub(crate) fn is_for(&self, host: &str, hops: &[HopHash]) -> bool {
         *self.host == *host && hops.contains(&self.hop)
     }
@@ -126,9 +127,9 @@ mod tests {
         Hop::generate().unwrap().hash()
     }
 
-    /// One guard a row: red without it.
+    /// Each row fails without one of the guards.
     #[test]
-    fn a_code_opens_one_session_once_at_its_host_for_its_browser_in_time() {
+    fn a_code_is_redeemed_once_on_its_host_by_its_browser_before_it_expires() {
         let (own, other) = (hop(), hop());
         let cases: [(&str, &[HopHash], u64, bool); 8] = [
             (SHOP, &[own], 0, true),
@@ -146,12 +147,12 @@ mod tests {
             let later = START + Duration::from_secs(seconds);
             let redeemed = offers.redeem(&code, host, hops, later);
             assert_eq!(redeemed.is_some_and(|session| Arc::ptr_eq(&session, &alice)), opens, "{host} {seconds}");
-            assert!(offers.redeem(&code, SHOP, &[own], START).is_none(), "{host} {seconds}: it was shown already");
+            assert!(offers.redeem(&code, SHOP, &[own], START).is_none(), "{host} {seconds}: redeemed twice");
         }
     }
 
     #[test]
-    fn what_a_store_keeps_of_a_code_reads_back() {
+    fn the_content_of_a_code_in_a_store_reads_back() {
         let (own, other) = (hop(), hop());
         let offer = SharedOffer { session: *session().name(), hop: own, host: SHOP.into() };
         assert_eq!(SharedOffer::read(&offer.write()).as_ref(), Some(&offer));
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_and_the_code_of_a_dead_session_open_nothing() {
+    fn unknown_codes_and_codes_of_ended_sessions_are_refused() {
         let (offers, alice, own) = (HandOvers::default(), session(), hop());
         let code = offers.offer(&alice, SHOP, own, START).unwrap().key();
         assert!(offers.redeem(&EnterCode::generate().unwrap().key(), SHOP, &[own], START).is_none());
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_nobody_fills_it_alone() {
+    fn outstanding_codes_are_limited_in_total_and_for_each_session() {
         let (offers, alice, bob) = (HandOvers::default(), session(), session());
         for _ in 0..MOST_OF_SESSION {
             offers.offer(&alice, SHOP, hop(), START).unwrap();
@@ -183,7 +184,7 @@ mod tests {
         }
         assert_eq!(offers.offer(&bob, SHOP, hop(), START).unwrap_err(), NotOffered::Full);
         let later = START + CODE_LIFE;
-        assert!(offers.offer(&bob, SHOP, hop(), later).is_ok(), "what is over makes room");
+        assert!(offers.offer(&bob, SHOP, hop(), later).is_ok(), "expired codes are removed");
         assert_eq!(offers.0.lock().len(), 1);
         offers.sweep(later + CODE_LIFE);
         assert!(offers.0.lock().is_empty());

@@ -1,4 +1,4 @@
-//! An exchange that acts in a session's name, for as long as it does.
+//! The registration of an exchange with its session, for the duration of the exchange.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use super::record::Session;
 use crate::values::identity::Identity;
 
 impl Session {
-    /// Registers an exchange of a connection, then reads the end mark: `None` if the session has ended, so a
-    /// logout between the look-up and this moment is not missed.
+    /// Registers an exchange of a connection, and reads the end mark afterwards, so that a logout between the lookup
+    /// and the registration is not missed. `None` if the session has ended.
     pub fn hold(self: Arc<Self>, cut: &Arc<Cut>) -> Option<Hold> {
         let among = self.life().live.register(cut);
         let hold = Hold { identity: self.identity(), session: self, cut: Arc::clone(cut), among };
@@ -17,7 +17,7 @@ impl Session {
     }
 }
 
-/// The proof that an exchange is registered with a session that had not ended. Dropped, it deregisters.
+/// The proof that an exchange is registered with a session that had not ended. Dropping it ends the registration.
 #[derive(Debug)]
 pub struct Hold {
     session: Arc<Session>,
@@ -27,7 +27,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// How many exchanges were registered with the session when this one was, itself included.
+    /// The number of exchanges that were registered with the session, including this one, when it was registered.
     pub(crate) fn among(&self) -> usize {
         self.among
     }
@@ -37,13 +37,12 @@ impl Hold {
         &self.session
     }
 
-    /// The identity at the moment when the exchange was registered, so that the rules and the identity headers use the
-    /// same one.
+    /// The identity when the exchange was registered: rules and identity headers of one request use the same one.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Asks for permission to write a head, or bytes of a tunnel: to be called again right before each write. `None`:
+    /// Requests the permission to write a head, or bytes of a tunnel. To be called right before each write. `None` if
     /// the session has ended.
     pub fn begin_write(&self) -> Option<WriteGuard<'_>> {
         self.session.life().ended.begin_write()
@@ -51,7 +50,7 @@ impl Hold {
 }
 
 impl Drop for Hold {
-    /// The cut ends with its exchange: between two requests a connection belongs to no session.
+    /// Resets the cut as well: between two requests a connection belongs to no session.
     fn drop(&mut self) {
         self.session.life().live.deregister(&self.cut);
         self.cut.disarm();

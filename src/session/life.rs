@@ -1,5 +1,5 @@
-//! What exchanges go by while they act in a session's name. It goes on when the user signs in again in the same
-//! browser: the new session has it too, and the earlier one leaves the table without an end.
+//! The part of a session that exchanges in progress use. It is shared with the new session when the user signs in again
+//! in the same browser: the earlier session then leaves the table without ending.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,16 +15,16 @@ use crate::values::identity::Identity;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// One, for all sessions that follow one another.
+/// The state shared by a session and its successors after repeated sign-ins.
 #[derive(Debug)]
 pub(super) struct Life {
-    /// A reload exchanges it, while requests act in its name.
+    /// A reload can replace it while requests are in progress.
     pub(super) identity: ArcSwap<Identity>,
     pub(super) stamp: Mutex<Option<CredentialStamp>>,
     last_seen: AtomicU32,
     pub(super) ended: EndMark,
     pub(super) live: LiveConnections,
-    /// The name of the session that is in the table, unless it is the first one.
+    /// The name of the session that is in the table; `None` if it is the first one.
     successor: Mutex<Option<Box<SessionKey>>>,
 }
 
@@ -46,15 +46,16 @@ impl Life {
 
     pub(super) fn touch(&self, now: Moment) {
         let now = now.seconds();
-        // Most requests of one second find it noted already; a load is cheaper than a write to a shared line.
+        // Most requests find the current second noted already, and a load is cheaper than a write to a shared cache
+        // line.
         if self.last_seen.load(Ordering::Relaxed) < now {
             self.last_seen.fetch_max(now, Ordering::Relaxed);
         }
     }
 
-    /// From now on it belongs to the session of this name. False if it is over.
+    /// Passes this state to the session with this name. `false` if it has ended.
     ///
-    /// An end sets the mark first and asks for the name after, so whichever comes second sees the other.
+    /// An end also takes the lock of the name before it sets the mark, so one of the two sees the other.
     pub(super) fn pass_to(&self, name: SessionKey) -> bool {
         let mut successor = self.successor.lock();
         let goes_on = !self.ended.is_set();
@@ -64,12 +65,13 @@ impl Life {
         goes_on
     }
 
-    /// The name of the session that it belongs to, if that is not this one.
+    /// The name of the session to which the state belongs, if that is another one than `name`.
     pub(super) fn successor_of(&self, name: &SessionKey) -> Option<SessionKey> {
         self.successor.lock().as_deref().filter(|current| *current != name).copied()
     }
 
-    /// Sets the end mark, unless it belongs to another session than this one. True for the one caller that set it.
+    /// Sets the end mark, unless the state belongs to another session than `name`. `true` for the one caller that set
+    /// it.
     pub(super) fn end_of(&self, name: &SessionKey, cause: EndCause) -> bool {
         let successor = self.successor.lock();
         successor.as_deref().is_none_or(|current| current == name) && self.ended.set(cause)
@@ -82,7 +84,7 @@ mod tests {
     use crate::values::session_id::SessionId;
 
     #[test]
-    fn what_is_over_is_passed_to_nobody_and_what_was_passed_on_ends_with_the_next() {
+    fn an_ended_life_is_not_passed_on_and_a_passed_one_ends_with_the_successor() {
         let [first, next] = [(), ()].map(|()| SessionId::generate().unwrap().key());
         let life = || Life::new(Arc::new(Identity::new("alice", None, None, &[]).unwrap()), None, Moment::default());
         let over = life();

@@ -1,22 +1,22 @@
-//! When a session's life is over. Computed from what happened and the current settings, never stored, so that
-//! a shorter timeout takes effect on sessions that are there already.
+//! The expiry of sessions. It is computed from the times of a session and the current settings, and never stored, so
+//! that a shorter timeout also applies to existing sessions.
 
 use std::time::Duration;
 
 use crate::values::end_cause::EndCause;
 use crate::values::time::Moment;
 
-/// How long sessions live.
+/// The timeouts of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
-    /// Without a request for this long a session ends. Whole seconds.
+    /// The idle timeout, in whole seconds: a session ends when it was not used for this long.
     pub idle: Duration,
-    /// After this long it ends however much it is used. Whole seconds.
+    /// The absolute lifetime, in whole seconds: a session ends at this age, even if it is in use.
     pub absolute: Duration,
 }
 
 impl Lifetime {
-    /// Whether a session is over at `now`, and why.
+    /// Why a session has expired at `now`; `None` if it has not.
     pub(crate) fn expiry(&self, created: Moment, last_seen: Moment, now: Moment) -> Option<EndCause> {
         if now.duration_since(created) >= self.absolute {
             Some(EndCause::Absolute)
@@ -27,7 +27,7 @@ impl Lifetime {
         }
     }
 
-    /// The earliest moment at which a session could be over if nothing more happens to it.
+    /// The moment at which a session expires if it is not used any more.
     pub(crate) fn earliest_end(&self, created: Moment, last_seen: Moment) -> Moment {
         (created + self.absolute).min(last_seen + self.idle)
     }
@@ -48,7 +48,7 @@ mod tests {
             (0, 299, 299, None),
             (0, 299, 300, Some(EndCause::Absolute)),
             (0, 0, 4000, Some(EndCause::Absolute)),
-            // A clock that went back ends nothing early and prolongs nothing.
+            // Times in the future, after a clock that went back, do not expire a session.
             (100, 100, 50, None),
         ];
         for (created, last_seen, now, want) in cases {

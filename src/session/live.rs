@@ -1,9 +1,8 @@
-//! The exchanges of a session that are under way, and how the session's end reaches them.
+//! The exchanges of a session that are in progress, and the signal by which the session's end cuts them.
 //!
-//! Two places write here: the exchange that begins or finishes, and the end of the session. Both take the
-//! session's own short lock, and neither waits while it is held. Correctness does not rest on the list: an
-//! exchange registers first and reads the end mark after, an end sets the mark first and reads the list after,
-//! so whichever comes second sees the other.
+//! Exchanges that begin or finish and the end of the session access the list concurrently. Both hold the session's lock
+//! only briefly, and never across an `await`. An exchange registers first and reads the end mark afterwards; an end
+//! sets the mark first and reads the list afterwards. So one of the two always sees the other.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,14 +13,14 @@ use futures_util::task::AtomicWaker;
 
 use super::sync::{AtomicU64, Mutex};
 
-/// The way to end, from outside, whatever one client connection is doing.
+/// A signal that asks the exchange of a client connection to end.
 ///
-/// One a connection, shared by its exchanges in turn. It is polled by one task at a time: the one that serves
-/// the connection. What the end of a session asks for is over with the exchange that acted in its name; what is asked
-/// for otherwise, because the gateway stops, stays.
+/// Each connection has one, which its exchanges use one after another. It is polled only by the task that serves the
+/// connection. A signal from the end of a session is reset with the exchange; one from a stop of the gateway stays.
 #[derive(Debug, Default)]
 pub struct Cut {
-    /// Who asked, whether it is a stream, and the shortest grace: one word, so that all of it changes together.
+    /// The reasons of the signal, whether the exchange is a stream, and the shortest grace. All in one word, so that
+    /// they change together.
     word: AtomicU64,
     waker: AtomicWaker,
 }
@@ -39,7 +38,8 @@ impl Cut {
         Arc::new(Self::default())
     }
 
-    /// Asks the connection to end within `grace`, at once if it is streaming, whatever it does from now on.
+    /// Asks the connection to end within `grace`, at once if it is streaming. The signal also applies to later
+    /// exchanges of the connection.
     pub fn signal(&self, grace: Duration) {
         self.ask(BY_GATEWAY, grace);
     }
@@ -54,28 +54,28 @@ impl Cut {
         self.ask(BY_RULES, grace);
     }
 
-    /// Whether that was asked, and no more than that.
+    /// Whether the changed configuration is the only reason of the signal.
     pub fn is_refused(&self) -> bool {
         let word = self.word.load(Ordering::Acquire);
         word & BY_RULES != 0 && word & (BY_SESSION | BY_GATEWAY) == 0
     }
 
-    fn ask(&self, who: u64, grace: Duration) {
+    fn ask(&self, reason: u64, grace: Duration) {
         let grace = u64::try_from(grace.as_millis()).unwrap_or(GRACE).min(GRACE);
         self.change(|word| {
             let earlier = if is_signalled(word) { word & GRACE } else { GRACE };
-            (word & !GRACE) | who | grace.min(earlier)
+            (word & !GRACE) | reason | grace.min(earlier)
         });
         self.waker.wake();
     }
 
-    /// From now on this exchange has no grace: it carries an upgraded connection or an event stream.
+    /// Records that the exchange is an upgraded connection or an event stream: it has no grace.
     pub fn set_streaming(&self) {
         self.change(|word| word | STREAMING);
         self.waker.wake();
     }
 
-    /// The exchange is over: what concerned it alone is forgotten.
+    /// Resets the signal at the end of an exchange, except for a stop of the gateway.
     pub(crate) fn disarm(&self) {
         if self.word.load(Ordering::Acquire) != 0 {
             let kept = |word| if word & BY_GATEWAY == 0 { 0 } else { word & (BY_GATEWAY | GRACE) };
@@ -84,19 +84,19 @@ impl Cut {
     }
 
     fn change(&self, change: impl Fn(u64) -> u64) {
-        // It always changes, so it never fails.
+        // The closure never returns `None`, so the update cannot fail.
         let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |word| Some(change(word)));
     }
 
-    /// The grace of an exchange that was asked to end, zero for a stream; `None` before that.
+    /// The grace of an exchange that was asked to end, zero for a stream; `None` if it was not.
     pub(crate) fn signalled(&self) -> Option<Duration> {
         let word = self.word.load(Ordering::Acquire);
         let grace = if word & STREAMING == 0 { word & GRACE } else { 0 };
         is_signalled(word).then_some(Duration::from_millis(grace))
     }
 
-    /// Ready with the grace once the end was asked for. Registers the task first and looks after, so that a
-    /// signal between the two is not lost.
+    /// Ready with the grace once the exchange was asked to end. The waker is registered before the word is read, so
+    /// that a signal between the two is not lost.
     pub fn poll_signalled(&self, context: &mut Context<'_>) -> Poll<Duration> {
         self.waker.register(context.waker());
         match self.signalled() {
@@ -110,12 +110,12 @@ const fn is_signalled(word: u64) -> bool {
     word & (BY_SESSION | BY_GATEWAY | BY_RULES) != 0
 }
 
-/// The connections that act in one session's name at this moment.
+/// The cuts of all exchanges of one session that are in progress.
 #[derive(Debug, Default)]
 pub(super) struct LiveConnections(Mutex<Vec<Arc<Cut>>>);
 
 impl LiveConnections {
-    /// Answers how many there are now.
+    /// Adds a cut, and returns the number of cuts.
     pub(super) fn register(&self, cut: &Arc<Cut>) -> usize {
         let mut cuts = self.0.lock();
         cuts.push(Arc::clone(cut));
@@ -129,8 +129,8 @@ impl LiveConnections {
         }
     }
 
-    /// Signals all of them and answers how many. The lock is held, so that a connection which has gone on to
-    /// another session's exchange is not on the list any more when its cut is signalled.
+    /// Signals all exchanges, and returns their number. The lock is held meanwhile, so that a connection that has moved
+    /// on to an exchange of another session is no longer in the list.
     pub(super) fn cut_all(&self, grace: Duration) -> usize {
         let cuts = self.0.lock();
         cuts.iter().for_each(|cut| cut.signal_end_of_session(grace));
@@ -149,7 +149,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn what_a_session_asked_for_is_over_with_its_exchange() {
+    fn the_signal_of_a_session_is_reset_with_the_exchange() {
         let (cut, live) = (Cut::new(), LiveConnections::default());
         live.register(&cut);
         cut.set_streaming();
@@ -159,11 +159,11 @@ mod tests {
         assert_eq!(cut.signalled(), None);
         live.register(&cut);
         live.cut_all(SECOND);
-        assert_eq!(cut.signalled(), Some(SECOND), "the next exchange is no stream");
+        assert_eq!(cut.signalled(), Some(SECOND), "the next exchange is not a stream");
     }
 
     #[test]
-    fn what_the_gateway_asked_for_stays_and_the_shortest_grace_counts() {
+    fn the_signal_of_a_stop_stays_and_the_shortest_grace_applies() {
         let (cut, live) = (Cut::new(), LiveConnections::default());
         live.register(&cut);
         cut.signal(2 * SECOND);

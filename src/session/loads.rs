@@ -1,5 +1,5 @@
-//! How often the store is asked for keys that the table does not know: once for each, however many requests show it,
-//! and so often for one address, however many keys it makes up.
+//! Limits the lookups in the store of keys that the table does not have: one at a time for each key, however many
+//! requests present it, and a rate limit for each client address, so that made-up keys do not load the store.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,25 +15,26 @@ use crate::values::client_address::ClientAddress;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// Keys that are loaded at the same time at most. For one more, the store counts as busy.
+/// The maximum number of concurrent lookups. Beyond it the store counts as unavailable.
 const AT_ONCE: usize = 1024;
-/// Keys that one address may make up at once, and after how many milliseconds it may make up another one. Keys of
-/// sessions that there are cost nothing.
+/// The number of unknown keys that one address may present at once. Keys of existing sessions do not count.
 const BURST: u64 = 100;
+/// The time in milliseconds after which an address may present another unknown key.
 const PAUSE: u64 = 100;
-/// Counters of addresses. Those that share one share its limit.
+/// The number of counters for addresses. Addresses with the same counter share its limit.
 const ADDRESSES: usize = 4096;
-/// Keys that are known to be absent, which is for good: some 512 KiB. Tests make thousands of tables.
+/// The number of entries for keys known to be absent, which they stay forever: 512 KiB. Fewer in tests, which make
+/// thousands of tables.
 const ABSENT: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 
 type Flight = OnceCell<Result<(), Unavailable>>;
 
-/// What limits the questions to the store.
+/// The lookups in progress, and the state of the limits.
 pub(super) struct Loads {
     flights: Mutex<HashMap<SessionKey, Arc<Flight>>>,
-    /// For each address the moment at which its keys are paid for, in milliseconds.
+    /// For each address the theoretical arrival time of the rate limit, in milliseconds (GCRA).
     paid: Box<[AtomicU64]>,
-    /// At the place of a key its fingerprint.
+    /// A hash table with the fingerprints of absent keys; a new one overwrites the old one at its place.
     absent: Box<[AtomicU64]>,
     hasher: RandomState,
 }
@@ -51,13 +52,13 @@ impl Default for Loads {
             flights: Mutex::default(),
             paid: zeros(ADDRESSES),
             absent: zeros(ABSENT),
-            // Random keys of this process: an attacker cannot know which keys share an entry.
+            // Randomly keyed, so that an attacker cannot know which keys share an entry.
             hasher: RandomState::new(),
         }
     }
 }
 
-/// A question that is being asked. When the last one who waits for it has gone, it is forgotten.
+/// A caller that waits for a lookup. When the last one is dropped, the lookup is removed.
 struct Asking<'a> {
     loads: &'a Loads,
     key: SessionKey,
@@ -67,7 +68,7 @@ struct Asking<'a> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let mut flights = self.loads.flights.lock();
-        // This one and the map's. Others come and go under the same lock.
+        // Two references are this one and the map's. The number changes only under this lock.
         if Arc::strong_count(&self.flight) == 2 || self.flight.initialized() {
             flights.remove(&self.key);
         }
@@ -75,11 +76,11 @@ impl Drop for Asking<'_> {
 }
 
 impl Loads {
-    /// Asks by `fetch`, which answers whether there is a session, unless the same key is being asked for: then this
-    /// waits for that answer. Counted against this address, where there is one, if there is no session.
+    /// Looks a key up with `fetch`, which returns whether the session exists. If a lookup of the same key is in
+    /// progress, waits for its result instead. A lookup that finds no session counts against the limit of `from`.
     ///
     /// # Errors
-    /// The store does not answer, or too much is asked of it at this moment.
+    /// The store does not answer, or a limit is exceeded.
     pub(super) async fn ask(
         &self,
         key: &SessionKey,
@@ -93,7 +94,7 @@ impl Loads {
             match found {
                 Ok(true) => from.into_iter().for_each(|from| self.refund(from)),
                 Ok(false) => self.note_absent(key),
-                // A failing store must not count against the client's address.
+                // A failure of the store does not count against the client's address.
                 Err(Unavailable) => from.into_iter().for_each(|from| self.refund(from)),
             }
             found.map(|_| ())
@@ -132,12 +133,12 @@ impl Loads {
 
     fn place(&self, key: &SessionKey) -> (Option<&AtomicU64>, u64) {
         let hash = self.hasher.hash_one(key);
-        // Another key with the same one is as likely as a guess of a key's half.
+        // 63 bits of the key: a collision is as unlikely as guessing half of a key.
         let fingerprint = key.affinity() | 1;
         (self.absent.get(hash as usize % ABSENT), fingerprint)
     }
 
-    /// Takes a question out of an address's share.
+    /// Counts a lookup against the limit of an address; `false` if the limit is exceeded.
     fn pay(&self, from: ClientAddress, now: Moment) -> bool {
         let paid = |until: u64| {
             let next = until.max(now.millis()) + PAUSE;
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_is_asked_for_once_however_many_show_it() {
+    async fn concurrent_lookups_of_a_key_ask_the_store_once() {
         let (loads, one, asked, answer) = (Loads::default(), key(), Cell::new(0), Notify::new());
         let fetch = || async {
             asked.set(asked.get() + 1);
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_goes_away_leaves_the_question_to_the_next() {
+    async fn a_dropped_lookup_is_continued_by_the_next_waiter() {
         let (loads, one) = (Loads::default(), key());
         let mut first = Box::pin(loads.ask(&one, Some(address(1)), NOW, pending()));
         assert!(futures_util::poll!(first.as_mut()).is_pending());
@@ -208,11 +209,11 @@ mod tests {
         drop(first);
         assert_eq!(second.await, Ok(()));
         let abandoned = Box::pin(loads.ask(&one, Some(address(1)), NOW, pending()));
-        assert!(abandoned.now_or_never().is_none() && loads.flights.lock().is_empty(), "nothing is left of it");
+        assert!(abandoned.now_or_never().is_none() && loads.flights.lock().is_empty(), "it is removed");
     }
 
     #[tokio::test]
-    async fn made_up_keys_are_bounded_and_real_ones_are_not() {
+    async fn lookups_of_unknown_keys_are_rate_limited_for_each_address() {
         let loads = Loads::default();
         let ask = |from, at, found| {
             let one = key();
@@ -220,20 +221,20 @@ mod tests {
             async move { loads.ask(&one, Some(from), at, ready(found)).await.is_ok() }
         };
         for _ in 0..3 * BURST {
-            assert!(ask(address(1), NOW, Ok(true)).await, "sessions that there are cost nothing");
-            assert!(!ask(address(1), NOW, Err(Unavailable)).await, "nor does a store that is down");
+            assert!(ask(address(1), NOW, Ok(true)).await, "existing sessions do not count");
+            assert!(!ask(address(1), NOW, Err(Unavailable)).await, "failures of the store do not count");
         }
         for _ in 0..BURST {
             assert!(ask(address(1), NOW, Ok(false)).await);
         }
-        assert!(!ask(address(1), NOW, Ok(true)).await, "strangers load the store without bound");
-        assert!(ask(address(2), NOW, Ok(false)).await, "sessions_of pays alone");
+        assert!(!ask(address(1), NOW, Ok(true)).await, "beyond the burst a lookup is refused");
+        assert!(ask(address(2), NOW, Ok(false)).await, "each address has its own limit");
         let later = NOW + Duration::from_millis(PAUSE);
         assert!(ask(address(1), later, Ok(false)).await && !ask(address(1), later, Ok(false)).await);
     }
 
     #[tokio::test]
-    async fn so_many_at_once_and_no_more() {
+    async fn concurrent_lookups_are_limited() {
         let loads = Loads::default();
         let mut waiting: Vec<_> = (0..AT_ONCE)
             .map(|number| {

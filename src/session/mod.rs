@@ -1,7 +1,7 @@
-//! Who is signed in. One owner of every session: [`table::SessionTable`].
+//! Sessions. The one owner of every session is [`table::SessionTable`].
 //!
-//! Nothing here acts on an end: the caller that ends a session gets it back as [`record::Ended`] and passes it to
-//! `logout`.
+//! This module only ends sessions. The caller that ends one receives it as [`record::Ended`] and passes it to `logout`,
+//! which carries out the steps of the logout.
 
 pub(crate) mod backing;
 mod confirmed;

@@ -1,8 +1,8 @@
-//! Ends that the store has not confirmed, on disk: a crash must not forget them.
+//! A file with the ends that the store has not confirmed, so that they survive a crash.
 //!
-//! A file of fixed size beside the store. All of it is written when it is made, so that an end can be noted on a disk
-//! that is full. An entry is 48 bytes: the key, until when its session could live at most (seconds since 1970, little
-//! endian), and the first eight bytes of the SHA-256 of both. What has another checksum is an empty place.
+//! It has a fixed size and is written completely when it is created, so that an end can be recorded on a full disk. An
+//! entry has 48 bytes: the key, the time until which the session could be live (seconds since 1970, little endian), and
+//! the first eight bytes of the SHA-256 of both. An entry with a wrong checksum is free.
 
 use std::collections::HashMap;
 #[cfg(feature = "engine")]
@@ -20,15 +20,15 @@ use super::dead::MOST_UNKNOWN;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// Bytes of an entry.
+/// The size of an entry in bytes.
 const ENTRY: usize = 48;
-/// Bytes of the file.
+/// The size of the file in bytes.
 const SIZE: usize = MOST_UNKNOWN * ENTRY;
 
-/// The end of the session of this key, which need not be asked for after this time.
+/// The key of an ended session, and the time at which it has expired in any case: then the end is dropped.
 pub(super) type PendingEnd = (SessionKey, WallTime);
 
-/// The file.
+/// The open file, and an index of its entries.
 #[derive(Debug)]
 pub struct PendingEnds {
     file: File,
@@ -42,10 +42,10 @@ struct Places {
 }
 
 impl PendingEnds {
-    /// Opens the file, or makes it.
+    /// Opens the file, or creates it.
     ///
     /// # Errors
-    /// It cannot be read and written, or there is no room to make it.
+    /// The file cannot be read or written, or the disk is full.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut content = Vec::with_capacity(SIZE);
@@ -66,10 +66,11 @@ impl PendingEnds {
         Ok(Self { file, places: places.into() })
     }
 
-    /// The same, for this process alone, where no lock of a store keeps others away.
+    /// Like [`Self::open`], with an exclusive lock on the file. For stores that do not lock out other gateways
+    /// themselves.
     ///
     /// # Errors
-    /// The same, or another gateway uses it.
+    /// As for [`Self::open`], or another gateway uses the file.
     pub fn open_alone(path: &Path) -> io::Result<Self> {
         let ends = Self::open(path)?;
         flock(&ends.file, FlockOperation::NonBlockingLockExclusive)
@@ -77,21 +78,21 @@ impl PendingEnds {
         Ok(ends)
     }
 
-    /// What is noted.
+    /// All recorded ends.
     pub(super) fn all(&self) -> Vec<PendingEnd> {
         self.places.lock().taken.iter().map(|(key, (_, until))| (*key, *until)).collect()
     }
 
-    /// The keys of the sessions whose ends are noted.
+    /// The keys of the sessions whose ends are recorded.
     #[cfg(feature = "engine")]
     pub fn keys(&self) -> HashSet<SessionKey> {
         self.places.lock().taken.keys().copied().collect()
     }
 
-    /// Notes these; when this returns, the disk has them.
+    /// Records ends, and syncs them to the disk.
     ///
     /// # Errors
-    /// The disk does not take them, or the file is full.
+    /// The file cannot be written, or is full.
     pub(super) fn note(&self, ends: &[PendingEnd]) -> io::Result<()> {
         let mut places = self.places.lock();
         for (key, until) in ends {
@@ -106,10 +107,11 @@ impl PendingEnds {
         self.file.sync_data()
     }
 
-    /// Forgets these. A crash may bring them back: to end a session twice does no harm.
+    /// Removes ends, without a sync. A crash may bring them back, which is harmless: ending a session twice has no
+    /// effect.
     ///
     /// # Errors
-    /// The disk does not take that.
+    /// The file cannot be written.
     pub(super) fn forget(&self, keys: &[SessionKey]) -> io::Result<()> {
         let mut places = self.places.lock();
         for key in keys {
@@ -153,7 +155,7 @@ mod tests {
     use crate::session::store::contract::record;
 
     #[test]
-    fn what_was_noted_is_there_again_and_what_was_forgotten_is_not() {
+    fn recorded_ends_survive_a_restart_and_removed_ones_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pending");
         let (one, other) = ((record("a").name, WallTime(5)), (record("b").name, WallTime(6)));
@@ -161,7 +163,7 @@ mod tests {
         assert!(ends.all().is_empty());
         let size = path.metadata().unwrap();
         assert_eq!(size.len(), SIZE as u64);
-        assert!(size.blocks() * 512 >= size.len(), "room on the disk is taken when the file is made");
+        assert!(size.blocks() * 512 >= size.len(), "the space is allocated when the file is created");
         ends.note(&[one, other, one]).unwrap();
         ends.note(&[one]).unwrap();
         drop(ends);
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_is_an_empty_place_and_a_full_file_says_so() {
+    fn a_torn_entry_is_free_and_a_full_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pending");
         let ends = PendingEnds::open(&path).unwrap();

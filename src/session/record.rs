@@ -1,9 +1,9 @@
-//! One session. Shared by everything that acts in its name.
+//! One session, shared by the table and the exchanges that use it.
 //!
-//! Size of a plain local user's session, in bytes: the record at most 192 (its `Arc` and the key of the
-//! sign-in included), its place in the key index 43 to 86 (the table doubles when it is full), its entry in the expiry
-//! queue about 36. The user's name and identity are shared between the sessions of a user. `cargo bench --bench
-//! session_store` measures what a session takes in all; the handbook has the figure.
+//! Size of a session of a plain local user, in bytes: the record at most 192 (with its `Arc` and the key of the
+//! sign-in), its entry in the key index 43 to 86 (the table doubles when it is full), its entry in the expiry queue
+//! about 36. The user's name and identity are shared between the sessions of a user. `cargo bench --bench
+//! session_store` measures the total; the handbook has the figure.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -27,15 +27,15 @@ use crate::values::time::{Clock, Moment};
 use crate::vault::last_jar::LastJar;
 use crate::vault::store::{Closed, Vault};
 
-/// In place of a key: nothing has this hash.
+/// The name of a session without a key. No cookie value has this hash.
 const NO_KEY: SessionKey = SessionKey::from_bytes([0; 32]);
 
-/// A session: who is signed in, since when, and whether that is over.
+/// A session: who is signed in, since when, and whether it has ended.
 #[derive(Debug)]
 pub struct Session {
     name: SessionKey,
     user: Arc<UserKey>,
-    /// See [`Session::life`].
+    /// Used only by the first of several successive sessions: see [`Session::life`].
     own_life: Life,
     device: Device,
     address: ClientAddress,
@@ -44,24 +44,24 @@ pub struct Session {
     rare: OnceLock<Box<Rare>>,
 }
 
-/// What many sessions never have.
+/// The fields that many sessions never need, allocated on first use.
 #[derive(Debug, Default)]
 struct Rare {
-    /// The session whose life goes on in this one.
+    /// The first of the sessions that this one succeeds; its `own_life` is shared.
     first: Option<Arc<Session>>,
-    /// The own host of the sign-in, where that is not the login host.
+    /// The host of the sign-in, if it is not the login host.
     host: Option<Box<str>>,
     /// The keys of further hosts.
     further: Mutex<Vec<HostKey>>,
-    /// The cookies of applications. They go on when the user signs in again.
+    /// The cookies of applications. Shared with the successor when the user signs in again.
     vault: Arc<Vault>,
-    /// How often another gateway has changed it.
+    /// The number of changes by other gateways.
     changes: AtomicU32,
 }
 
 impl Session {
     pub(super) fn new(sign_in: SignIn, name: SessionKey, now: Moment) -> Self {
-        // The sign-in's parts one by one: as one field its size would be rounded up.
+        // The parts of the sign-in are separate fields: as one field, its size would be rounded up.
         let SignIn { user, identity, stamp, device, address, host } = sign_in;
         Self {
             name,
@@ -75,49 +75,49 @@ impl Session {
         }
     }
 
-    /// What requests register with that prove with every one who sends them (HTTP Basic): it has no key, so no cookie
-    /// opens it, and it is in no table.
+    /// A session for requests that each carry their credentials (HTTP Basic). It has no key, so no cookie names it, and
+    /// it is not in the table.
     pub(crate) fn without_key(sign_in: SignIn, now: Moment) -> Self {
         Self::new(sign_in, NO_KEY, now)
     }
 
-    /// A session of the same user in the same browser as an earlier one, whose life goes on in it as soon as it is
-    /// passed on.
+    /// A session that succeeds an earlier one of the same user in the same browser. It shares the earlier one's life,
+    /// which [`Self::follow`] passes to it.
     pub(super) fn after(earlier: &Arc<Self>, sign_in: SignIn, name: SessionKey, now: Moment) -> Self {
         let life = earlier.life();
         life.identity.store(Arc::clone(&sign_in.identity));
         *life.stamp.lock() = sign_in.stamp;
         life.touch(now);
         let (host, vault) = (sign_in.host.clone(), Arc::clone(&earlier.rare().vault));
-        // The very first one: however often the user signs in again, no other record is kept.
+        // The first session of the series, so that those in between are not kept in memory.
         let first = earlier.rare().first.as_ref().unwrap_or(earlier);
         let rare = Rare { first: Some(Arc::clone(first)), host, vault, ..Rare::default() };
         Self { rare: Box::new(rare).into(), ..Self::new(sign_in, name, now) }
     }
 
-    /// What exchanges go by: after a sign-in again that of the session before.
+    /// The state that exchanges use. A successor shares that of the first session.
     pub(super) fn life(&self) -> &Life {
         let first = self.rare.get().and_then(|rare| rare.first.as_ref());
         first.map_or(&self.own_life, |first| &first.own_life)
     }
 
-    /// Passes the life of the earlier session on to this one. False if it is over.
+    /// Passes the life of the earlier session to this one. `false` if that has ended.
     pub(super) fn follow(&self, earlier: &Self) -> bool {
         earlier.life().pass_to(self.name)
     }
 
-    /// The name of the session that goes on in place of this one, if there is one.
+    /// The name of the session that has succeeded this one, if any.
     pub(super) fn successor(&self) -> Option<SessionKey> {
         self.life().successor_of(&self.name)
     }
 
-    /// Whether the user has signed in again in the same browser: another session goes on in place of this one.
+    /// Whether another session has succeeded this one, because the user signed in again in the same browser.
     pub(crate) fn is_succeeded(&self) -> bool {
         self.successor().is_some()
     }
 
-    /// A session of this user that a store has kept, with its application cookies. `None` if its record is of a later
-    /// version, or broken. No wall clock that was set back makes it younger than it was at its last use.
+    /// A session from the record in a store, with its application cookies. `None` if the record was written by a later
+    /// version or is damaged. A wall clock that was set back does not make the session younger than at its last use.
     pub(super) fn restored(record: &Record, user: Arc<UserKey>, vault: Vault, clock: &Clock) -> Option<Self> {
         let sign_in = saved::read(user, &record.about)?;
         let last_seen = clock.moment_of(record.last_seen);
@@ -136,7 +136,7 @@ impl Session {
         Some(session)
     }
 
-    /// What a store keeps of a session that was just made.
+    /// The record of a new session for the store.
     pub(super) fn record(&self, clock: &Clock) -> Record {
         let created = clock.wall_at(self.created());
         Record {
@@ -151,37 +151,37 @@ impl Session {
         }
     }
 
-    /// What is known of the sign-in, as stores keep it.
+    /// The data of the sign-in, serialised for the store.
     pub(super) fn about(&self) -> Vec<u8> {
         saved::write(&self.identity(), self.stamp(), self.device, self.address, self.host())
     }
 
-    /// The store has it as it is here, as was read in this epoch, when others had changed it so often.
+    /// Records that a load in this epoch found the session unchanged. `changes` is [`Self::changes`] before that load.
     pub(super) fn confirm(&self, epoch: Epoch, changes: u32) {
         self.confirmed.confirm(epoch);
-        // In this order: whichever of this and a change comes second sees the other.
+        // `outdate` counts first and marks afterwards, so a concurrent change is not lost.
         if self.changes() != changes {
             self.confirmed.outdate();
         }
     }
 
-    /// Another gateway has changed it.
+    /// Records that another gateway has changed the session.
     pub(super) fn outdate(&self) {
         self.rare().changes.fetch_add(1, Ordering::SeqCst);
         self.confirmed.outdate();
     }
 
-    /// How often another gateway has changed it.
+    /// The number of changes by other gateways.
     pub(super) fn changes(&self) -> u32 {
         self.rare.get().map_or(0, |rare| rare.changes.load(Ordering::SeqCst))
     }
 
-    /// Whether the store has confirmed it in this epoch, or another gateway has changed it.
+    /// How the session relates to its record in the store.
     pub(super) fn standing(&self, epoch: Epoch) -> Standing {
         self.confirmed.standing(epoch)
     }
 
-    /// Who is signed in, for indexes and limits.
+    /// The key of the user, for indexes and limits.
     pub(crate) fn user(&self) -> &UserKey {
         &self.user
     }
@@ -190,22 +190,22 @@ impl Session {
         Arc::clone(&self.user)
     }
 
-    /// Who is signed in, for people and applications, as the user's source says it at this moment.
+    /// The current identity of the user, for display and for applications. A reload can change it.
     pub fn identity(&self) -> Arc<Identity> {
         self.life().identity.load_full()
     }
 
-    /// What was stored of the user's password at the sign-in, or when it was last changed in this session's name.
+    /// The stamp of the user's password at the sign-in, or after the last change of the password in this session.
     pub(crate) fn stamp(&self) -> Option<CredentialStamp> {
         *self.life().stamp.lock()
     }
 
-    /// From now on this is who is signed in. The caller has exchanges judged again that have their permit already.
+    /// Replaces the identity. The caller must check the exchanges in progress against the rules again.
     pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
         self.life().identity.store(identity);
     }
 
-    /// From now on the session belongs to this password.
+    /// Replaces the stamp after a change of the password.
     pub(super) fn set_stamp(&self, stamp: CredentialStamp) {
         *self.life().stamp.lock() = Some(stamp);
     }
@@ -215,33 +215,32 @@ impl Session {
         self.device
     }
 
-    /// Where the sign-in came from.
+    /// The client's address at the sign-in.
     pub(crate) fn address(&self) -> ClientAddress {
         self.address
     }
 
-    /// When the sign-in was.
+    /// The moment of the sign-in.
     pub(crate) fn created(&self) -> Moment {
         Moment::from_seconds(self.created)
     }
 
-    /// When the session was last used, to the second.
+    /// The moment of the last use, in whole seconds.
     pub fn last_seen(&self) -> Moment {
         self.life().last_seen()
     }
 
-    /// The key of the sign-in: what stores know the session by.
+    /// The key of the sign-in, which identifies the session in stores.
     pub(super) fn name(&self) -> &SessionKey {
         &self.name
     }
 
-    /// The public name of the session; `None` for one without a key.
+    /// The public handle of the session; `None` for one without a key.
     pub fn handle(&self) -> Option<Handle> {
         (self.name != NO_KEY).then(|| self.name.handle())
     }
 
-    /// A number that stays the same for this session, or for this user where there is no key, to choose the same
-    /// upstream by.
+    /// A number for sticky load balancing: constant for the session, or for the user if the session has no key.
     pub(crate) fn affinity(&self) -> u64 {
         if self.name == NO_KEY {
             return affinity::of(&[self.user.source.as_bytes(), self.user.subject.as_bytes()]);
@@ -249,12 +248,12 @@ impl Session {
         self.name.affinity()
     }
 
-    /// The cookies of applications, where there are any. A session without a key has none.
+    /// The vault, if it exists already. A session without a key has none.
     pub(crate) fn vault(&self) -> Option<&Vault> {
         self.rare.get().map(|rare| &*rare.vault)
     }
 
-    /// The same, made where it is missing.
+    /// The vault, created if necessary; `None` for a session without a key.
     pub(crate) fn open_vault(&self) -> Option<&Vault> {
         (self.name != NO_KEY).then(|| &*self.rare().vault)
     }
@@ -263,65 +262,65 @@ impl Session {
         self.rare.get_or_init(Box::default)
     }
 
-    /// Forgets the cookies of applications in the gateway. The mark is set: an answer that comes later finds the vault
-    /// closed, whether there was one or not.
+    /// Removes the cookies of applications. The end mark must be set: an answer that comes later finds the vault
+    /// closed, even if it did not exist before.
     pub(crate) fn close_vault(&self) -> Closed {
         self.open_vault().map(Vault::close).unwrap_or_default()
     }
 
-    /// Takes out what the jars had at the end, for the calls to applications.
+    /// Takes the content of the jars at the end of the session, for the logout calls to applications.
     pub(crate) fn take_last_jars(&self) -> Vec<LastJar> {
         self.vault().map(Vault::take_left).unwrap_or_default()
     }
 
-    /// Whether the end mark is set. It is never taken back.
+    /// Whether the end mark is set. It is never reset.
     pub fn has_ended(&self) -> bool {
         self.life().ended.is_set()
     }
 
-    /// Why it ended; `None` while it lives.
+    /// Why the session ended; `None` while it is live.
     pub(crate) fn ended(&self) -> Option<EndCause> {
         self.life().ended.cause()
     }
 
-    /// How many connections act in its name at this moment.
+    /// The number of connections that currently use the session.
     pub fn live_connections(&self) -> usize {
         self.life().live.count()
     }
 
-    /// Notes that the session is used. Never brings one back: there is nothing here to insert into.
+    /// Records a use of the session. It changes only this record, so it cannot bring an ended session back.
     pub(crate) fn touch(&self, now: Moment) {
         self.life().touch(now);
     }
 
-    /// Asks everything that acts in the session's name to end, and answers how many connections that were.
+    /// Asks all connections that use the session to end, and returns their number.
     pub(crate) fn cut(&self, grace: Duration) -> usize {
         self.life().live.cut_all(grace)
     }
 
-    /// Ends a session that is not in the table: only its mark and its connections remain. Returns how many connections
-    /// were cut, `None` if another caller has ended it.
+    /// Ends a session that is not in the table: sets its mark and cuts its connections. Returns the number of
+    /// connections, zero if another caller has ended it.
     pub(crate) fn end_without_key(&self, cause: EndCause, grace: Duration) -> usize {
         if self.mark(cause) { self.cut(grace) } else { 0 }
     }
 
-    /// Sets the end mark, which is that of its successor as well. True for the one caller that set it: it has to take
-    /// the successor out, if there is one by then.
+    /// Sets the end mark, which a successor shares. `true` for the one caller that set it: it has to remove the
+    /// successor, if there is one, from the table.
     pub(super) fn mark(&self, cause: EndCause) -> bool {
         self.life().ended.set(cause)
     }
 
-    /// The same, unless there is a successor: that one goes on.
+    /// Like [`Self::mark`], unless there is a successor, which continues.
     pub(super) fn mark_alone(&self, cause: EndCause) -> bool {
         self.life().end_of(&self.name, cause)
     }
 
-    /// Whether a write in its name is announced and not finished.
+    /// Whether an announced write is not finished.
     pub(super) fn has_writes(&self) -> bool {
         self.life().ended.is_awaited()
     }
 
-    /// Adds the key of another own host, unless the session has ended or was replaced by another one.
+    /// Adds the key of a further host. `false` if the session has ended or has a successor.
     pub(super) fn add_key(&self, key: HostKey) -> bool {
         let mut further = self.rare().further.lock();
         let live = !self.has_ended() && !self.is_succeeded();
@@ -331,12 +330,12 @@ impl Session {
         live
     }
 
-    /// Takes out a key of a further host.
+    /// Removes a key of a further host.
     pub(super) fn take_key(&self, key: &SessionKey) {
         self.rare.get().into_iter().for_each(|rare| rare.further.lock().retain(|further| further.key != *key));
     }
 
-    /// Takes out every other key of a host than this one, which replaces them.
+    /// Removes and returns every other key of the host of `by`, which replaces them.
     pub(super) fn take_replaced(&self, by: &HostKey) -> Vec<SessionKey> {
         let is_replaced = |other: &mut HostKey| other.host == by.host && other.key != by.key;
         self.rare().further.lock().extract_if(.., is_replaced).map(|replaced| replaced.key).collect()
@@ -346,14 +345,14 @@ impl Session {
         self.rare.get()?.host.as_deref()
     }
 
-    /// Every key, with the host whose cookie it is of. `login` is the login host.
+    /// Every key, with the host of its cookie. `login` is the login host.
     pub(crate) fn host_keys(&self, login: &str) -> Vec<(SessionKey, Box<str>)> {
         let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
         let first = (self.name, self.host().unwrap_or(login).into());
         std::iter::once(first).chain(further.into_iter().map(|HostKey { key, host }| (key, host))).collect()
     }
 
-    /// The names of the own hosts that have a cookie of it, that of the sign-in first. `login` is the login host.
+    /// The hosts that have a cookie of the session, that of the sign-in first. `login` is the login host.
     pub(crate) fn hosts(&self, login: &str) -> Vec<Box<str>> {
         let mut hosts: Vec<Box<str>> = Vec::new();
         for (_, host) in self.host_keys(login) {
@@ -364,30 +363,30 @@ impl Session {
         hosts
     }
 
-    /// Every key that opens it, the first one first.
+    /// Every key, that of the sign-in first.
     pub(crate) fn keys(&self) -> Vec<SessionKey> {
         let further = self.rare.get().map(|rare| rare.further.lock().clone()).unwrap_or_default();
         std::iter::once(self.name).chain(further.into_iter().map(|further| further.key)).collect()
     }
 }
 
-/// A session that has ended, and why. Its holder must run the rest of the logout.
+/// A session that has ended, and why. The caller must run the remaining steps of the logout.
 #[derive(Clone, Debug)]
 #[must_use = "an ended session still has connections to cut and an audit line to write: give it to logout::Pipeline"]
 pub struct Ended {
-    /// The session, marked.
+    /// The session, with its end mark set.
     pub(crate) session: Arc<Session>,
-    /// Why.
+    /// The cause.
     pub(crate) cause: EndCause,
-    /// Who ended it. If another replica did, the rest of the logout is its task, and only the session's connections
-    /// here are cut.
+    /// Whether this replica ended it. If another one did, that one runs the remaining steps, and only the session's
+    /// connections to this replica are cut.
     pub(crate) end: End,
     /// Whether the store has confirmed the end.
     pub(crate) confirmed: bool,
-    /// Whether all writes that were announced in its name were made, or given up, in time.
+    /// Whether all announced writes were finished or given up in time.
     pub(crate) quiet: bool,
-    /// Only its name ended: what acts in it, and the cookies of applications, have gone over to the next session of the
-    /// same user in the same browser.
+    /// Whether only the name ended: the exchanges in progress and the cookies of applications have moved to the next
+    /// session of the same user in the same browser.
     pub(crate) goes_on: bool,
 }
 
@@ -397,7 +396,7 @@ pub(crate) mod tests {
     use crate::values::session_id::SessionId;
     use crate::values::time::WallTime;
 
-    /// A session of alice's.
+    /// A session of alice.
     pub(crate) fn session() -> Arc<Session> {
         let sign_in = SignIn::of("file", Identity::new("alice", None, None, &[]).unwrap());
         Arc::new(Session::new(sign_in, SessionId::generate().unwrap().key(), Moment::default()))
@@ -410,7 +409,7 @@ pub(crate) mod tests {
         let kept = Session { created: clock.now().seconds(), ..Arc::into_inner(session()).unwrap() }.record(&clock);
         let kept = Record { last_seen: WallTime(kept.created.0 + 1800), ..kept };
         hands.advance(hour);
-        // Half an hour was the last use, whatever wall time the next start finds.
+        // At its last use the session was half an hour old, whatever the wall clock shows at the next start.
         for (set_back, age, idle) in [(0, 3600, 1800), (1800, 1800, 0), (3600, 1800, 0), (36_000, 1800, 0)] {
             let ahead = |time: WallTime| WallTime(time.0 + set_back);
             let moved = Record { created: ahead(kept.created), last_seen: ahead(kept.last_seen), ..kept.clone() };
@@ -424,7 +423,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_record_keeps_its_budget() {
+    fn the_record_has_the_documented_size() {
         let counts = 2 * size_of::<usize>();
         assert!(size_of::<Session>() + counts <= 192, "{}", size_of::<Session>());
     }

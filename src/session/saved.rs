@@ -1,5 +1,5 @@
-//! What only the gateway reads of a kept session: who signed in, with what, from where. One byte says in which form the
-//! rest is written, so that a later version still reads what this one wrote.
+//! The serialised data of a sign-in in the record of a session: user, device and address. Stores do not parse it. The
+//! first byte is the version of the format, so that a later version can still read what this one wrote.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::values::credential_stamp::CredentialStamp;
 use crate::values::device::Device;
 use crate::values::identity::{Identity, UserKey};
 
-/// The form of this version: JSON.
+/// The current version of the format: JSON.
 const FORM: u8 = 1;
 
 #[derive(Serialize, Deserialize)]
@@ -31,7 +31,7 @@ struct Saved {
     host: Option<Box<str>>,
 }
 
-/// Writes what is known of a sign-in.
+/// Serialises the data of a sign-in.
 pub(super) fn write(
     identity: &Identity,
     stamp: Option<CredentialStamp>,
@@ -50,12 +50,12 @@ pub(super) fn write(
         host: host.map(Into::into),
     };
     let mut bytes = vec![FORM];
-    // Strings into memory: nothing that can fail.
+    // Serialising strings into memory cannot fail.
     let _ = serde_json::to_writer(&mut bytes, &saved);
     bytes
 }
 
-/// Reads it. `None` for what no version up to this one wrote: such a session is treated as absent.
+/// Parses the data. `None` if the format is of a later version or damaged: such a session is treated as absent.
 pub(super) fn read(user: Arc<UserKey>, about: &[u8]) -> Option<SignIn> {
     let (&FORM, json) = about.split_first()? else { return None };
     let saved: Saved = serde_json::from_slice(json).ok()?;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn this_form_is_read_for_ever() {
+    fn version_one_of_the_format_stays_readable() {
         let kept = br#"?{"user":"zoe","email":"z@a.test","groups":["staff"],"device":"curl","address":"10.0.0.1"}"#;
         let mut kept = kept.to_vec();
         kept[0] = 1;
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_does_not_know_is_no_session() {
+    fn later_versions_and_damaged_data_are_not_read() {
         let sound = write(
             &Identity::new("a", None, None, &[]).unwrap(),
             None,

@@ -1,4 +1,4 @@
-//! From a sign-in to a session: what is known when it begins.
+//! The data of a sign-in, from which a session is made.
 
 use std::sync::Arc;
 
@@ -7,26 +7,25 @@ use crate::values::credential_stamp::CredentialStamp;
 use crate::values::device::Device;
 use crate::values::identity::{Identity, UserKey};
 
-/// What is known at a sign-in.
+/// The data of a sign-in.
 #[derive(Clone, Debug)]
 pub struct SignIn {
-    /// Who, for indexes and limits.
+    /// The key of the user, for indexes and limits.
     pub user: Arc<UserKey>,
-    /// The user, for people and applications.
+    /// The identity of the user, for display and for applications.
     pub identity: Arc<Identity>,
-    /// What was stored of the user's password; `None` where nothing is.
+    /// The stamp of the user's stored password; `None` if the method stores none.
     pub stamp: Option<CredentialStamp>,
-    /// The browser's name for users.
+    /// Browser and operating system.
     pub device: Device,
-    /// Where the sign-in came from.
+    /// The client's address.
     pub address: ClientAddress,
-    /// The own host that it was at, where that is not the login host.
+    /// The host of the sign-in, if it is not the login host.
     pub host: Option<Box<str>>,
 }
 
 impl SignIn {
-    /// A sign-in of which nothing is known but the user: without a stored password, a browser, or an address. Tests and
-    /// benchmarks open sessions with it.
+    /// A sign-in without a stored password, browser and address, for tests and benchmarks.
     pub fn of(source: &str, identity: Identity) -> Self {
         Self {
             user: Arc::new(UserKey { source: source.into(), subject: identity.user().into() }),

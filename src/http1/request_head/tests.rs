@@ -1,11 +1,11 @@
-//! Heads that are requests, and heads that are not.
+//! Tests of the request parser: valid and malformed heads.
 
 use super::*;
 use proptest::prelude::*;
 
 const LIMITS: HeadLimits = HeadLimits { size: 400, fields: 5 };
 
-/// Fed whole and byte by byte, which must come to the same.
+/// Parses the bytes in one piece and byte by byte; the results must be equal.
 fn read(bytes: &[u8]) -> Result<Option<Head>, Reason> {
     let whole = HeadReader::default().feed(bytes, &LIMITS);
     let mut reader = HeadReader::default();
@@ -14,9 +14,8 @@ fn read(bytes: &[u8]) -> Result<Option<Head>, Reason> {
     whole
 }
 
-/// What is at the ranges is what the line says.
 #[test]
-fn ranges_are_where_things_are() {
+fn the_ranges_of_all_parts_are_found() {
     let bytes = b"\r\nBREW /a?b HTTP/1.1\r\nHost: a\r\nX-Y:\t b \t\r\nCookie:\r\nConnection: x, close\r\n\r\nbody";
     let head = read(bytes).unwrap().unwrap();
     assert_eq!((head.method.of(bytes), head.target.of(bytes)), (b"BREW".as_slice(), b"/a?b".as_slice()));
@@ -42,7 +41,7 @@ fn framing(fields: &str) -> Result<BodyFraming, Reason> {
 }
 
 #[test]
-fn bodies_have_one_length_told_in_one_way() {
+fn the_framing_of_a_body_is_unambiguous() {
     use BodyFraming::*;
     let bad = Err(Reason::HeadMalformed);
     let cases = [
@@ -81,7 +80,7 @@ fn bodies_have_one_length_told_in_one_way() {
 }
 
 #[test]
-fn what_is_no_head_is_refused_and_says_why() {
+fn malformed_heads_are_refused_with_a_reason() {
     use Reason::*;
     let cases: [(&str, Reason); 33] = [
         ("\u{16}", HeadMalformed),
@@ -123,14 +122,14 @@ fn what_is_no_head_is_refused_and_says_why() {
     }
 }
 
-/// Every byte of a path and of a query is passed on as it came, or refused with a reason.
+/// Every byte of a path and of a query is passed on unchanged, or refused with a reason.
 #[test]
 fn every_byte_of_a_target_is_passed_on_or_refused() {
     let verdict = |target: &[u8]| {
         let head = [b"GET ", target, b" HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
         read(&head)?.ok_or(Reason::HeadMalformed)?;
         let target = Target::parse(target).map_err(|_| Reason::TargetAmbiguous)?;
-        assert!(target.rewritten().is_none(), "as it came");
+        assert!(target.rewritten().is_none(), "passed on unchanged");
         Ok(())
     };
     for byte in 0..=u8::MAX {
@@ -153,7 +152,7 @@ fn every_byte_of_a_target_is_passed_on_or_refused() {
 }
 
 #[test]
-fn a_request_goes_to_one_place() {
+fn target_and_host_name_one_destination() {
     let (target, head) = (Err(Reason::TargetAmbiguous), Err(Reason::HeadMalformed));
     let cases = [
         ("/", "Host: a\r\n", Ok(())),
@@ -185,7 +184,7 @@ fn a_request_goes_to_one_place() {
 }
 
 #[test]
-fn a_head_has_a_size() {
+fn the_head_is_limited_in_size_and_fields() {
     let line = |length: usize| format!("GET /{} HTTP/1.1\r\n", "a".repeat(length));
     assert_eq!(read(line(400).as_bytes()), Err(Reason::TargetTooLong));
     let field = |length: usize| format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(length));
@@ -193,7 +192,7 @@ fn a_head_has_a_size() {
     let fits = field(400 - field(0).len());
     assert_eq!(read(fits.as_bytes()).unwrap().unwrap().end, 400);
     assert_eq!(read(field(401 - field(0).len()).as_bytes()), Err(Reason::HeadTooLarge));
-    // Whatever else is wrong with a line beyond the limit, and however it comes.
+    // The reason is the same if the line beyond the limit has another mistake, and however it is split.
     let bare = field(400).replace("\r\n\r\n", "\n");
     assert_eq!(read(bare.as_bytes()), Err(Reason::HeadTooLarge));
     assert_eq!(read(format!("({}", line(400)).as_bytes()), Err(Reason::HeadMalformed));
@@ -203,7 +202,7 @@ fn a_head_has_a_size() {
 }
 
 #[test]
-fn usual_heads_pass_and_what_follows_is_left() {
+fn common_heads_pass_and_end_before_the_body() {
     let cases = [
         ("GET / HTTP/1.1\r\n\r\n", Some(18)),
         ("\r\nGET / HTTP/1.0\r\n\r\n", Some(20)),
@@ -225,10 +224,10 @@ fn usual_heads_pass_and_what_follows_is_left() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// What passes here is read by the engine's parser with the same end and the same fields; the rest it may read
-    /// as it likes, since it never gets it.
+    /// Differential test: httparse finds the same end and the same fields in every accepted head. Refused heads are
+    /// not compared: no other parser receives them.
     #[test]
-    fn agrees_with_the_parser(
+    fn agrees_with_another_parser(
         line in "(\r\n)?[GP]ET? /a?b? HTTP/1.1\r\n",
         fields in "((X|Content-Length|Host|)( ?):[ \t]?[a5\u{e4}\0]{0,2}(\r\n|\n|\r\n\r\n)){0,6}(\r\n)?",
     ) {
@@ -246,7 +245,7 @@ proptest! {
 }
 
 #[test]
-fn blanks_around_a_value_are_not_passed_on() {
+fn white_space_around_a_value_is_not_passed_on() {
     let cases = [
         ("Host: a\r\nX:b\r\n", "Host: a\r\nX:b\r\n"),
         ("Host: \ta\t \r\nX: b\r\n", "Host: a\r\nX: b\r\n"),

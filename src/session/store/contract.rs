@@ -1,5 +1,5 @@
-//! What every store promises, as one function over any store. A store's own tests call it with two ways to the same
-//! records, those of two replicas; a store that has no replicas is opened, closed and opened again in its own tests.
+//! The test suite of the contract of [`SessionStore`]. The tests of each store run it, with the connections of two
+//! replicas to the same records. Restarts of stores without replicas are tested in their own tests.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ const SIGN_IN: WallTime = WallTime(1_767_225_600);
 
 /// Checks a store for a single process: `store` serves as both connections, and there are no events.
 pub(crate) async fn holds_alone(store: &dyn SessionStore) {
-    what_is_opened_is_loaded_by_every_key(store).await;
+    opened_sessions_are_loaded_by_every_key(store).await;
     a_host_has_one_key(store).await;
-    what_is_absent_stays_absent(store).await;
-    uses_go_forward_and_never_make_a_session(store).await;
-    what_is_known_of_a_sign_in_is_replaced(store).await;
+    absent_sessions_stay_absent(store).await;
+    uses_only_move_forward_and_never_create_a_session(store).await;
+    the_data_of_a_sign_in_is_replaced(store).await;
     jars_are_written_one_version_after_the_other(store).await;
     one_of_many_that_end_a_session_wins(store, store).await;
-    everybody_else_keeps_the_sessions(store).await;
+    other_users_keep_their_sessions(store).await;
     idle_sessions_end_and_used_ones_do_not(store, store).await;
     nothing_brings_an_ended_session_back(store).await;
-    big_batches_have_an_answer_for_each(store).await;
+    batches_have_one_answer_for_each_entry(store).await;
     all_pages_have_every_session(store).await;
 }
 
@@ -37,7 +37,7 @@ pub(crate) async fn holds(store: &dyn SessionStore, replica: &dyn SessionStore) 
     replicas_are_told_of_changes(store, replica).await;
 }
 
-/// Checks a store that keeps notes.
+/// Checks the notes of a store.
 pub(crate) async fn keeps_notes(store: &dyn SessionStore) {
     let note = |kind, key: u8, second, content: &str| Note {
         kind,
@@ -59,7 +59,7 @@ pub(crate) async fn keeps_notes(store: &dyn SessionStore) {
     assert_eq!((store.notes(debt, 9).await, store.notes(learned, 9).await), (Ok(vec![]), Ok(vec![])));
 }
 
-/// Checks a store by which gateways share notes and codes.
+/// Checks a store in which gateways share notes and codes.
 pub(crate) async fn shares_notes(store: &dyn SessionStore, replica: &dyn SessionStore) {
     let note = Note { kind: NoteKind::Debt, key: vec![7; 32], at: at(10), content: b"\0theirs\xff".to_vec() };
     assert_eq!(store.put_notes(std::slice::from_ref(&note)).await, Ok(()));
@@ -82,10 +82,10 @@ pub(crate) async fn shares_notes(store: &dyn SessionStore, replica: &dyn Session
     assert_eq!(store.put_code(&code, b"good", life).await, Ok(()));
     let (ours, theirs) = tokio::join!(store.take_code(&code), replica.take_code(&code));
     let taken = [ours.unwrap(), theirs.unwrap()];
-    assert_eq!(taken.iter().flatten().collect::<Vec<_>>(), [b"good"], "it counts once");
+    assert_eq!(taken.iter().flatten().collect::<Vec<_>>(), [b"good"], "a code is redeemed once");
 }
 
-/// Checks a store whose tables do not have everything.
+/// Checks a store whose gateways do not load every session into their tables.
 pub(crate) async fn gives_all_of_a_user(store: &dyn SessionStore, replica: &dyn SessionStore) {
     let (one, two, bob) = (opened(store, "owner").await, opened(store, "owner").await, opened(store, "other").await);
     let mut all = replica.load_all_of(&one.user, 1).await.unwrap();
@@ -98,7 +98,7 @@ pub(crate) async fn gives_all_of_a_user(store: &dyn SessionStore, replica: &dyn 
     assert_eq!(replica.load_all_of(&record("nobody").user, 0).await, Ok(Vec::new()));
 }
 
-/// A new session's record.
+/// The record of a new session.
 pub(crate) fn record(user: &str) -> Record {
     Record {
         name: key(),
@@ -135,7 +135,7 @@ async fn load(store: &dyn SessionStore, key: &SessionKey) -> Option<Record> {
     store.load(key).await.unwrap()
 }
 
-async fn what_is_opened_is_loaded_by_every_key(store: &dyn SessionStore) {
+async fn opened_sessions_are_loaded_by_every_key(store: &dyn SessionStore) {
     let mut record = Record { further: vec![further("a.test"), further("b.test")], ..record("alice") };
     store.open(record.clone()).await.unwrap();
     let later = further("c.test");
@@ -165,7 +165,7 @@ async fn a_host_has_one_key(store: &dyn SessionStore) {
     assert_eq!(load(store, &other.further[0].key).await, Some(other), "another session has lost its key");
 }
 
-async fn what_is_absent_stays_absent(store: &dyn SessionStore) {
+async fn absent_sessions_stay_absent(store: &dyn SessionStore) {
     let unknown = key();
     assert_eq!(load(store, &unknown).await, None);
     store.touch(&[Use { session: unknown, at: SIGN_IN }]).await.unwrap();
@@ -177,7 +177,7 @@ async fn what_is_absent_stays_absent(store: &dyn SessionStore) {
     assert_eq!(load(store, &unknown).await, None);
 }
 
-async fn uses_go_forward_and_never_make_a_session(store: &dyn SessionStore) {
+async fn uses_only_move_forward_and_never_create_a_session(store: &dyn SessionStore) {
     let (one, other) = (opened(store, "alice").await, opened(store, "bob").await);
     let uses = [(one.name, 60), (key(), 60), (other.name, 30), (other.name, 20)];
     store.touch(&uses.map(|(session, second)| Use { session, at: at(second) })).await.unwrap();
@@ -186,7 +186,7 @@ async fn uses_go_forward_and_never_make_a_session(store: &dyn SessionStore) {
     assert_eq!(load(store, &other.name).await, Some(Record { last_seen: at(30), ..other }));
 }
 
-async fn what_is_known_of_a_sign_in_is_replaced(store: &dyn SessionStore) {
+async fn the_data_of_a_sign_in_is_replaced(store: &dyn SessionStore) {
     let (alice, bob) = (opened(store, "alice").await, opened(store, "bob").await);
     assert_eq!(store.set_about(&alice.name, b"another").await, Ok(true));
     assert_eq!(load(store, &alice.name).await, Some(Record { about: b"another".to_vec(), ..alice }));
@@ -224,7 +224,7 @@ async fn one_of_many_that_end_a_session_wins(store: &dyn SessionStore, replica: 
     }
 }
 
-async fn everybody_else_keeps_the_sessions(store: &dyn SessionStore) {
+async fn other_users_keep_their_sessions(store: &dyn SessionStore) {
     let user = "leaver";
     let (one, two, bob) = (opened(store, user).await, opened(store, user).await, opened(store, "bob").await);
     let namesake = UserKey { source: "ldap".into(), subject: user.into() };
@@ -262,7 +262,7 @@ async fn nothing_brings_an_ended_session_back(store: &dyn SessionStore) {
     assert_eq!((load(store, &record.name).await, load(store, &further.key).await), (None, None));
 }
 
-async fn big_batches_have_an_answer_for_each(store: &dyn SessionStore) {
+async fn batches_have_one_answer_for_each_entry(store: &dyn SessionStore) {
     let mut names = Vec::new();
     for _ in 0..100 {
         names.push(opened(store, "many").await.name);
@@ -276,7 +276,7 @@ async fn big_batches_have_an_answer_for_each(store: &dyn SessionStore) {
     assert_eq!((ends.len(), lost), (101, vec![unknown]));
 }
 
-/// Pages of different sizes, while sessions come and go.
+/// Pages of different sizes, while other sessions are opened and ended.
 async fn all_pages_have_every_session(store: &dyn SessionStore) {
     let mut lasting =
         vec![Record { further: vec![further("a.test"), further("b.test")], jar: b"jar".to_vec(), ..record("pages") }];
@@ -298,7 +298,7 @@ async fn all_pages_have_every_session(store: &dyn SessionStore) {
     }
 }
 
-/// Everything that the other did, in order, and none of the store's own changes.
+/// Events are received in order, and a store does not receive those of its own changes.
 async fn replicas_are_told(store: &dyn SessionStore, replica: &dyn SessionStore) {
     caught_up(replica, store).await;
     caught_up(store, replica).await;
@@ -309,7 +309,7 @@ async fn replicas_are_told(store: &dyn SessionStore, replica: &dyn SessionStore)
     };
     let told = told_during(replica, two.name, ending).await;
     assert_eq!(told, [&one, &two].map(|record| StoreEvent::Ended(record.name)));
-    assert_eq!(caught_up(store, replica).await.len(), 1, "what one did oneself is told");
+    assert_eq!(caught_up(store, replica).await.len(), 1, "a store received its own events");
 }
 
 async fn replicas_are_told_of_changes(store: &dyn SessionStore, replica: &dyn SessionStore) {
@@ -330,17 +330,17 @@ async fn replicas_are_told_of_changes(store: &dyn SessionStore, replica: &dyn Se
         StoreEvent::Ended(session),
     ];
     assert_eq!(told_during(replica, session, changing).await, want);
-    assert_eq!(caught_up(store, replica).await.len(), 1, "what one did oneself is told");
+    assert_eq!(caught_up(store, replica).await.len(), 1, "a store received its own events");
 }
 
-/// What a store is told until it knows all that the other has done.
+/// The events of a store until it has received everything that `replica` has done.
 async fn caught_up(store: &dyn SessionStore, replica: &dyn SessionStore) -> Vec<StoreEvent> {
     let last = opened(replica, "last").await.name;
     told_during(store, last, async { assert_eq!(replica.end(&[last]).await, Ok(vec![End::Won])) }).await
 }
 
-/// What a store is told while another one works, up to this end. It is asked all the time, as by a gateway: an end is
-/// not answered before all connections know of it.
+/// The events of a store while `work` runs, up to the end of `last`. Events are read all the time, as a gateway does:
+/// an end is not answered before all gateways have read it.
 async fn told_during(store: &dyn SessionStore, last: SessionKey, work: impl Future<Output = ()>) -> Vec<StoreEvent> {
     let (mut told, mut work) = (Vec::new(), std::pin::pin!(work.fuse()));
     let mut works = true;

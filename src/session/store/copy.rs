@@ -1,4 +1,4 @@
-//! Everything that one store keeps, into another one, while no gateway uses either of them.
+//! Copies the content of one store into another, while no gateway uses either of them.
 
 use std::collections::HashSet;
 
@@ -7,31 +7,32 @@ use futures_util::future::join_all;
 use super::{Cursor, NoteKind, SessionStore, Unavailable};
 use crate::values::session_id::SessionKey;
 
-/// Sessions that are asked for at the same time: stores do them together.
+/// The number of sessions in a page, which are written concurrently so that stores can batch them.
 const TOGETHER: usize = 1000;
 
-/// What has been copied.
+/// The result of a copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
-    /// Sessions that the other store has now.
+    /// The number of copied sessions.
     pub sessions: usize,
-    /// Sessions that are over: their end was not confirmed by the first store, or the other one knows of it.
+    /// The number of sessions that were left out because they have ended: the source has not confirmed their end, or
+    /// the target knows of it.
     pub over: usize,
-    /// Notes: debts of browsers, and names of cookies.
+    /// The number of copied notes: cookies to expire in browsers, and learned names of cookies.
     pub notes: usize,
 }
 
-/// Which store failed. What was copied before that is in the other one.
+/// Which store failed. The target keeps what was copied before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyFailed {
-    /// The one that is read.
+    /// The source.
     Reading,
-    /// The one that is written.
+    /// The target.
     Writing,
 }
 
-/// Copies everything but the sessions of these keys, whose ends the first store has not confirmed. `progress` is told
-/// again and again how many sessions there are by now.
+/// Copies everything except the sessions with the keys in `ended`, whose ends the source has not confirmed. `progress`
+/// is called after each page with the number of sessions copied so far.
 ///
 /// # Errors
 /// [`CopyFailed`]
@@ -42,7 +43,7 @@ pub async fn copy(
     mut progress: impl FnMut(usize),
 ) -> Result<Copied, CopyFailed> {
     let mut copied = Copied { notes: copy_notes(from, to).await?, ..Copied::default() };
-    // A store may give a session twice. It has as many entries as the stores have sessions.
+    // A store may return a session twice. The set grows to the number of sessions in the store.
     let mut seen = HashSet::new();
     let mut at = None;
     loop {
@@ -84,7 +85,7 @@ async fn copy_notes(from: &dyn SessionStore, to: &dyn SessionStore) -> Result<us
 /// Whether a store has no session.
 ///
 /// # Errors
-/// It does not answer.
+/// The store does not answer.
 pub async fn is_empty(store: &dyn SessionStore) -> Result<bool, Unavailable> {
     let mut at: Option<Cursor> = None;
     loop {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_is_copied_but_what_has_ended() {
+    async fn everything_except_ended_sessions_is_copied() {
         let (from, to) = (MemoryStore::new(), MemoryStore::new());
         assert_eq!(is_empty(&to).await, Ok(true));
         let mut kept = Vec::new();

@@ -1,4 +1,5 @@
-//! A store that a test controls: it fails, lags until it is released, or lets another replica come first.
+//! A store whose failures a test controls: it fails, delays its answers until it is released, or lets another replica
+//! act first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,20 +18,20 @@ use crate::values::mac::MacKeys;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// How calls go from now on.
+/// The behaviour of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// They are done.
+    /// They succeed.
     Sound,
-    /// They are not done, and it says so.
+    /// They fail without effect.
     Down,
-    /// They are done, but the answer is lost.
+    /// They take effect, but fail.
     Deaf,
-    /// They wait until the mood changes, and are done then.
+    /// They wait until the behaviour changes, and are carried out then.
     Lagging,
-    /// Operations are done, and their results wait until the mood changes. Events of others arrive at once.
+    /// They are carried out at once, and answered when the behaviour changes. Events of others arrive at once.
     Late,
-    /// Another replica ends every session just before.
+    /// Another replica ends the sessions just before each call.
     Beaten,
 }
 
@@ -61,12 +62,12 @@ impl FaultyStore {
         })
     }
 
-    /// Loses the events that were not fetched yet, and reports the loss.
+    /// Drops the events that were not read yet, and reports a gap.
     pub(crate) fn lose_events(&self) {
         self.store.lose_events();
     }
 
-    /// Another replica's way to the same records.
+    /// The connection of another replica to the same records.
     pub(crate) fn other(&self) -> &MemoryStore {
         &self.other
     }
@@ -75,19 +76,19 @@ impl FaultyStore {
         self.mood.send_replace(mood);
     }
 
-    /// Holds the next call until the sender is dropped, and no other.
+    /// Delays only the next call, until the returned sender is dropped.
     pub(crate) fn hold_next(&self) -> oneshot::Sender<()> {
         let (sender, receiver) = oneshot::channel();
         *self.held.lock() = Some(receiver);
         sender
     }
 
-    /// How often it was asked for sessions, for one or for several.
+    /// The number of loads, of one session or of several.
     pub(crate) fn loads(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
     }
 
-    /// The sizes of the batches that were to end.
+    /// The sizes of the batches of ends.
     pub(crate) fn ends(&self) -> Vec<usize> {
         self.ends.lock().clone()
     }
@@ -111,7 +112,7 @@ impl FaultyStore {
         }
     }
 
-    /// Lets another replica come first.
+    /// Lets another replica end the sessions first.
     async fn beaten(&self, sessions: &[SessionKey]) {
         if *self.mood.borrow() == Mood::Beaten {
             self.other.end(sessions).await.unwrap();

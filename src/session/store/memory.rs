@@ -1,5 +1,5 @@
-//! The contract in its simplest form: records in the memory of the process, shared by all replicas of a test. What the
-//! other stores do is compared with it.
+//! The simplest store, for tests: records in the memory of the process, shared by all replicas of a test. It is the
+//! reference for the other stores.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -17,7 +17,7 @@ use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// One replica's way to the records.
+/// The connection of one replica to the records.
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
     shared: Arc<Mutex<Shared>>,
@@ -63,12 +63,12 @@ impl MemoryStore {
         Self::joined(Arc::default())
     }
 
-    /// Another replica's way to the same records.
+    /// The connection of another replica to the same records.
     pub(crate) fn replica(&self) -> Self {
         Self::joined(Arc::clone(&self.shared))
     }
 
-    /// Loses the events that were not fetched yet, and reports the loss.
+    /// Drops the events that were not read yet, and reports a gap.
     pub(crate) fn lose_events(&self) {
         let mut events = self.events.try_lock().unwrap();
         while events.try_recv().is_ok() {}

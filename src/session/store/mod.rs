@@ -1,7 +1,7 @@
-//! Where sessions outlive the process, and where replicas learn what the others did. One contract for all stores;
-//! `contract` checks it, whatever the store.
+//! Stores, in which sessions survive a restart, and by which replicas learn each other's changes. All stores have one
+//! contract, [`SessionStore`]; the tests in `contract` check it for each.
 //!
-//! `store = "memory"` does not use a store: there is only the table ([`super::backing`]).
+//! `store = "memory"` uses no store: there is only the session table ([`super::backing`]).
 
 #[cfg(test)]
 pub(crate) mod contract;
@@ -32,19 +32,20 @@ use crate::values::mac::MacKeys;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// How long a store may take for an answer. What it was asked for may still be done later.
+/// The timeout for a call of a store. The call may still take effect later.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The store did not confirm, or not in time. What was asked for may have been done nevertheless.
+/// The store did not confirm a call, or not in time. The call may have taken effect nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 
-/// Who removed a session: of all that try at the same time, one runs the rest of the logout.
+/// Whether this call removed a session. Of several concurrent calls only the one that removed it runs the remaining
+/// steps of the logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// This call.
+    /// This call removed it.
     Won,
-    /// Another replica ended it, or it never existed.
+    /// Another call or replica ended it, or it never existed.
     Lost,
 }
 
@@ -53,165 +54,167 @@ pub enum End {
 pub enum IdleEnd {
     /// It has ended.
     Ended(End),
-    /// It was used at this time, by way of another replica, and goes on.
+    /// Another replica reported its use at this time, so it stays live.
     Used(WallTime),
 }
 
-/// A session was used.
+/// The use of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// Its name.
+    /// A key of the session.
     pub(crate) session: SessionKey,
-    /// When.
+    /// The time of the use.
     pub(crate) at: WallTime,
 }
 
-/// Whether a jar was written.
+/// The result of writing a jar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JarWrite {
-    /// It was the next version.
+    /// It was written: its version was the next one.
     Written,
-    /// Another replica has written this version already: load the session, apply the change to that jar, retry.
+    /// Another replica has written this version. The caller loads the session, applies its change to the loaded jar,
+    /// and retries.
     Outdated,
     /// The session has ended.
     Gone,
 }
 
-/// What another replica did.
+/// A change by another replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreEvent {
-    /// It ended the session of this name.
+    /// The session with this name was ended.
     Ended(SessionKey),
-    /// It wrote this version of a session's jar.
+    /// The jar of a session was written.
     JarWritten {
         /// The name of the session.
         session: SessionKey,
         /// The version.
         version: u32,
     },
-    /// It gave a session the key of a further host.
+    /// The key of a further host was added to a session.
     KeyAdded {
         /// The name of the session.
         session: SessionKey,
-        /// The key that the host had before.
+        /// The previous key of the host, which is no longer valid.
         replaced: Option<SessionKey>,
     },
-    /// It has put notes of the kind [`NoteKind::Learned`].
+    /// Notes of the kind [`NoteKind::Learned`] were written.
     Learned,
-    /// Events may have been missed before this one: every session that the table has is to be confirmed by a load
-    /// before it is served again. The table does that by itself.
+    /// Events before this one may have been missed: the table confirms each of its sessions by a load before it serves
+    /// it again.
     Gap,
 }
 
-/// The position of a reading of the whole store. Only the store that made it reads it.
+/// A position in a scan of the whole store. Its content is private to the store that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor(pub(crate) Vec<u8>);
 
-/// A part of all that a store keeps.
+/// One page of a scan of the whole store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Some records, in no particular order.
+    /// Records in no particular order.
     pub(crate) records: Vec<Record>,
-    /// Where the next part begins; `None` after the last one.
+    /// The position of the next page; `None` after the last one.
     pub(crate) next: Option<Cursor>,
 }
 
-/// What every store does. A call returns when the store is sure: what it has confirmed is so after a crash.
+/// A durable store of sessions. When a call has returned successfully, its effect survives a crash. Every call fails
+/// with [`Unavailable`] if the store does not confirm it.
 ///
-/// Sessions are found by any of their keys. A call about a session that is not there changes nothing, and no call but
-/// [`SessionStore::open`] ever makes one. A batch has one answer for each of its entries, in their order; it is one
-/// transaction where the store has any.
+/// Sessions are found by any of their keys. A call for an absent session changes nothing, and only
+/// [`SessionStore::open`] and [`SessionStore::take_over`] create one. A batch has one answer for each of its entries,
+/// in their order; it is one transaction if the store has transactions.
 #[async_trait]
 pub trait SessionStore: Send + Sync + std::fmt::Debug {
-    /// Keeps a new session.
+    /// Stores a new session.
     async fn open(&self, record: Record) -> Result<(), Unavailable>;
 
-    /// Keeps a session of another store, of which this one may know more: false if it has ended here.
+    /// Stores a session that was copied from another store. `false` if this store knows that it has ended.
     async fn take_over(&self, record: Record) -> Result<bool, Unavailable> {
         self.open(record).await.map(|()| true)
     }
 
-    /// The session of a key. `None` is for good: a key that nothing is kept of never opens a session later.
+    /// The session with this key. `None` is final: an absent key never gets a session later, so callers may cache it.
     async fn load(&self, key: &SessionKey) -> Result<Option<Record>, Unavailable>;
 
-    /// The sessions of several keys.
+    /// The sessions with these keys.
     async fn load_many(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable>;
 
-    /// The sessions of a user, if there are more than `beyond`. Only asked of a store that replicas share: a table has
-    /// all others.
+    /// The sessions of a user, if there are more than `beyond`, else nothing. Only called on a store that replicas
+    /// share; otherwise the table has all sessions.
     async fn load_all_of(&self, _user: &UserKey, _beyond: usize) -> Result<Vec<Record>, Unavailable> {
         Ok(Vec::new())
     }
 
-    /// A part of everything that is kept, of about this many records: the first part, or the one that begins there. All
-    /// parts have each session at least once that was there when the first one was read and has not ended since.
+    /// A page of about this many records: the first one, or the one at `from`. All pages together have, at least once,
+    /// each session that existed when the first page was read and has not ended since.
     async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable>;
 
-    /// Notes when sessions were used. An earlier time than the one that is kept changes nothing.
+    /// Updates the time of the last use of sessions. An earlier time than the stored one changes nothing.
     async fn touch(&self, uses: &[Use]) -> Result<(), Unavailable>;
 
-    /// Gives a session the key of a further host, in place of the one that it had for this host. False if it has ended.
+    /// Adds the key of a further host to a session, and removes the previous key of that host. `false` if the session
+    /// has ended.
     async fn add_key(&self, session: &SessionKey, key: HostKey) -> Result<bool, Unavailable>;
 
-    /// Keeps a jar as this version, if that is one more than the version that is kept.
+    /// Stores a jar, if `version` is the stored version plus one.
     async fn set_jar(&self, session: &SessionKey, version: u32, jar: &[u8]) -> Result<JarWrite, Unavailable>;
 
-    /// Keeps another [`Record::about`]. False if the session has ended.
+    /// Replaces [`Record::about`]. `false` if the session has ended.
     async fn set_about(&self, session: &SessionKey, about: &[u8]) -> Result<bool, Unavailable>;
 
-    /// Forgets sessions for good.
+    /// Ends sessions: removes their records permanently.
     async fn end(&self, sessions: &[SessionKey]) -> Result<Vec<End>, Unavailable>;
 
-    /// Forgets every session of a user for good, and gives those that this call removed. It is about all that the store
-    /// keeps, not only about what a table knows.
+    /// Ends every session of a user in the store, also those that no table has loaded. Returns the records that this
+    /// call removed.
     async fn end_all_of(&self, user: &UserKey) -> Result<Vec<Record>, Unavailable>;
 
-    /// Forgets those of these sessions that were last used at `cut_off` or before.
+    /// Ends those of the sessions that were last used at `cut_off` or before.
     async fn end_if_idle(&self, sessions: &[SessionKey], cut_off: WallTime) -> Result<Vec<IdleEnd>, Unavailable>;
 
-    /// Keeps these notes, each in place of the one of its kind and key. An empty one is forgotten. Of two calls the
-    /// later one counts, and what is asked for after this is done after it.
+    /// Stores notes; each replaces the note with the same kind and key. A note with empty content is removed. Calls are
+    /// carried out in the order in which they were made.
     ///
-    /// A store that leaves this out keeps none.
+    /// The default keeps no notes.
     async fn put_notes(&self, _notes: &[Note]) -> Result<(), Unavailable> {
         Ok(())
     }
 
-    /// The notes of a kind, the newest first, this many at most.
+    /// At most `most` notes of a kind, the newest first.
     async fn notes(&self, _kind: NoteKind, _most: usize) -> Result<Vec<Note>, Unavailable> {
         Ok(Vec::new())
     }
 
-    /// One note. Only asked of a store that replicas share: a table has all notes that it had at its start.
+    /// One note. Only called on a store that replicas share; otherwise the table has loaded all notes at its start.
     async fn note(&self, _kind: NoteKind, _key: &[u8]) -> Result<Option<Note>, Unavailable> {
         Ok(None)
     }
 
-    /// Keeps what a code is good for, for so long. Only asked of a store that replicas share, as is
+    /// Stores the content of a hand-over code for the time `life`. Only called on a store that replicas share, like
     /// [`SessionStore::take_code`].
     async fn put_code(&self, _code: &[u8; 32], _content: &[u8], _life: Duration) -> Result<(), Unavailable> {
         Err(Unavailable)
     }
 
-    /// What a code is good for, once.
+    /// Removes a hand-over code and returns its content. Of several calls only one receives it.
     async fn take_code(&self, _code: &[u8; 32]) -> Result<Option<Vec<u8>>, Unavailable> {
         Err(Unavailable)
     }
 
-    /// These are the gateway's keys from now on; false where the store belongs to gateways with other keys, and then
-    /// nothing has changed.
+    /// Announces new keys of the gateway. `false`, without effect, if the store belongs to gateways with other keys.
     async fn use_keys(&self, _keys: &MacKeys) -> Result<bool, Unavailable> {
         Ok(true)
     }
 
-    /// Waits for events of other replicas and returns them, in order and without a gap since the last call. Without
-    /// other replicas it never returns. Called by a single task.
+    /// Waits for events of other replicas and returns them, in order and without a gap since the last call. Never
+    /// returns if there are no other replicas. Called by a single task.
     async fn events(&self) -> Result<Vec<StoreEvent>, Unavailable>;
 
-    /// Until when a table over this store is known to be current. Asked for once.
+    /// The time until which the table is known to be current. Called once.
     fn trust(&self) -> Arc<Trust>;
 
-    /// How long an end may take to be confirmed: where gateways share the store, all of them have to know.
+    /// The timeout for an end. It is longer if gateways share the store, since all of them have to acknowledge it.
     fn longest_end(&self) -> Duration {
         PATIENCE
     }

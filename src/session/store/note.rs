@@ -1,32 +1,32 @@
-//! What a store keeps besides sessions.
+//! Notes: small records that a store keeps besides sessions.
 
 use crate::values::time::WallTime;
 
-/// What a note is about. The numbers are in stores.
+/// The kind of a note. The numbers are part of the format of stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum NoteKind {
-    /// What a browser holds of the ended session of a key.
+    /// The cookies of applications that a browser still has to expire, by a key of its ended session.
     Debt = 1,
-    /// The names of cookies that the applications of a list of upstreams keep from scripts.
+    /// The learned names of `HttpOnly` cookies of applications, by upstream pool.
     Learned = 2,
 }
 
 impl NoteKind {
-    /// Each of them.
+    /// All kinds.
     #[cfg(feature = "engine")]
     pub(super) const ALL: [Self; 2] = [Self::Debt, Self::Learned];
 }
 
-/// Bytes under a key. A store returns them unchanged.
+/// Content under a key. A store returns it unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// What it is about.
+    /// The kind.
     pub(crate) kind: NoteKind,
-    /// What it is found by.
+    /// The key, unique within the kind.
     pub(crate) key: Vec<u8>,
-    /// How old it is.
+    /// The time at which it was written, for its order and expiry.
     pub(crate) at: WallTime,
-    /// What it says.
+    /// The content; an empty one removes the note.
     pub(crate) content: Vec<u8>,
 }

@@ -1,10 +1,10 @@
-//! A session as stores keep it: bytes and wall-clock times, without run-time state.
+//! The stored form of a session: bytes and wall-clock times, without run-time state.
 
 use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// A key, and the own host whose cookie it is of.
+/// A key, and the host of the gateway whose cookie has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostKey {
     /// The key.
@@ -13,7 +13,7 @@ pub struct HostKey {
     pub(crate) host: Box<str>,
 }
 
-/// What a store keeps of one session. It indexes keys and user, compares times and versions, and returns the rest
+/// The record of one session. A store indexes keys and user, compares times and versions, and returns the rest
 /// unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -21,22 +21,22 @@ pub struct Record {
     pub(crate) name: SessionKey,
     /// The keys of further hosts, at most one for each, in the order in which they were added.
     pub(crate) further: Vec<HostKey>,
-    /// Whose session it is.
+    /// The user.
     pub(crate) user: UserKey,
-    /// When the sign-in was.
+    /// The time of the sign-in.
     pub(crate) created: WallTime,
-    /// When the session was last used, as far as the store knows.
+    /// The time of the last use that was reported to the store.
     pub(crate) last_seen: WallTime,
-    /// The version of the jar: zero at the sign-in, then one more with every change.
+    /// The version of the jar: zero at the sign-in, raised by one with every change.
     pub(crate) version: u32,
-    /// Who signed in, from where: written and read by [`crate::session::record::Session`] alone.
+    /// The data of the sign-in in the format of `session::saved`.
     pub(crate) about: Vec<u8>,
-    /// The application's cookies, sealed; empty at the sign-in.
+    /// The cookies of applications, sealed; empty at the sign-in.
     pub(crate) jar: Vec<u8>,
 }
 
 impl Record {
-    /// Every key that opens the session.
+    /// Every key of the session, that of the sign-in first.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &SessionKey> {
         std::iter::once(&self.name).chain(self.further.iter().map(|further| &further.key))
     }

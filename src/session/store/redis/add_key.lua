@@ -1,4 +1,4 @@
--- the gateway, a key of the session, the new key, its host, net
+-- Arguments: the gateway, a key of the session, the new key, its host, the expiry of the new key in milliseconds.
 local name = name_of(ARGV[2])
 if not name then return { 0, {}, '' } end
 local session, kept, replaced = P .. 's:' .. name, '', ''

@@ -1,4 +1,4 @@
-//! Where a store is, as it is written in a configuration.
+//! The address of a Redis store in the configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::place::Place;
 
-/// The schemes of addresses, what reaches each server, and what the servers are.
+/// The schemes of addresses, the scheme for each single server, and the kind of the servers.
 const SCHEMES: [(&str, &str, Kind); 7] = [
     ("redis", "redis", Kind::Server),
     ("rediss", "rediss", Kind::Server),
@@ -18,9 +18,9 @@ const SCHEMES: [(&str, &str, Kind); 7] = [
     ("redis+cluster", "redis", Kind::Cluster),
     ("rediss+cluster", "rediss", Kind::Cluster),
 ];
-/// The port of a Sentinel that has none in its address.
+/// The default port of a Sentinel.
 const SENTINEL: u16 = 26379;
-/// The most Sentinels or nodes in an address.
+/// The maximum number of Sentinels or nodes in an address.
 const MOST: usize = 32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,34 +30,34 @@ enum Kind {
     Cluster,
 }
 
-/// The address of a server or of several, the password for them, and who may vouch for them.
+/// The address of one or several servers, the password for them, and the trusted certificate authorities.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisAddress {
     written: String,
     kind: Kind,
-    /// One for each server that is named.
+    /// A URL for each server in the address.
     urls: Vec<String>,
-    /// Under which name Sentinels know the servers; empty without Sentinels.
+    /// The name of the primary in the Sentinels' configuration; empty without Sentinels.
     name: String,
     password: Option<Zeroizing<String>>,
-    /// Certificates (PEM); `None`: the machine's.
+    /// The trusted certificates (PEM); `None` for those of the operating system.
     authorities: Option<Arc<[u8]>>,
     replicas: u32,
 }
 
-/// Why an address is none.
+/// Why an address is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAnAddress {
-    /// It has a password in it.
+    /// It contains a password, which would be shown in logs.
     HasPassword,
-    /// Nothing can be connected to it.
+    /// It does not have one of the supported forms.
     Invalid,
 }
 
 impl RedisAddress {
-    /// Reads `redis://HOST:PORT/DATABASE`, `rediss://…` (TLS) or `redis+unix:///PATH`; of Sentinels
-    /// `redis+sentinel://HOST:PORT,HOST:PORT/NAME/DATABASE`, of a Cluster `redis+cluster://HOST:PORT,HOST:PORT`, and
-    /// those with `rediss+`. Each is with a user's name or without.
+    /// Parses `redis://HOST:PORT/DATABASE`, `rediss://…` (TLS) or `redis+unix:///PATH`; for Sentinels
+    /// `redis+sentinel://HOST:PORT,HOST:PORT/NAME/DATABASE`, for a Cluster `redis+cluster://HOST:PORT,HOST:PORT`, or
+    /// these two with `rediss+` for TLS. `USER@` may precede the hosts.
     ///
     /// # Errors
     /// [`NotAnAddress`]
@@ -90,30 +90,31 @@ impl RedisAddress {
         })
     }
 
-    /// The same, with this password.
+    /// Sets the password.
     #[must_use]
     pub fn with_password(self, password: Zeroizing<String>) -> Self {
         Self { password: Some(password), ..self }
     }
 
-    /// The same, where these certificates (PEM) alone are trusted.
+    /// Trusts only these certificates (PEM).
     #[must_use]
     pub fn with_authorities(self, pem: &[u8]) -> Self {
         Self { authorities: Some(pem.into()), ..self }
     }
 
-    /// The same, where so many replicas confirm what counts.
+    /// Sets the number of Redis replicas that have to confirm important writes.
     #[must_use]
     pub fn with_replicas(self, replicas: u32) -> Self {
         Self { replicas, ..self }
     }
 
-    /// How many replicas confirm what counts: one, where a failover may happen.
+    /// The number of Redis replicas that have to confirm important writes. The default is one with Sentinels or a
+    /// Cluster, which can fail over, and zero for a single server.
     pub fn replicas(&self) -> u32 {
         self.replicas
     }
 
-    /// Whether it is reached over TLS.
+    /// Whether connections use TLS.
     pub fn is_tls(&self) -> bool {
         self.written.starts_with("rediss")
     }
@@ -145,7 +146,7 @@ impl RedisAddress {
 
     fn info(&self, url: &str) -> RedisResult<ConnectionInfo> {
         let info = url.into_connection_info()?;
-        // A request is written at once, and waited for.
+        // Each request is written in one piece, so Nagle's algorithm would only delay it.
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_tcp_settings(tcp);
         let Some(password) = &self.password else { return Ok(info) };
@@ -154,7 +155,7 @@ impl RedisAddress {
     }
 }
 
-/// The addresses of several servers, and the name that Sentinels know theirs by.
+/// The URLs of several servers, and the name of the primary for Sentinels.
 fn several<'a>(scheme: &str, rest: &'a str, kind: Kind) -> Option<(Vec<String>, &'a str)> {
     let (servers, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, hosts) =
@@ -163,7 +164,7 @@ fn several<'a>(scheme: &str, rest: &'a str, kind: Kind) -> Option<(Vec<String>, 
     let is_name = |sign: char| sign.is_ascii_alphanumeric() || "._-".contains(sign);
     let is_sound = match kind {
         Kind::Sentinels => !name.is_empty() && name.chars().all(is_name),
-        // It has the database 0 alone.
+        // A Cluster has only the database 0, so there is no path.
         Kind::Cluster | Kind::Server => path.is_empty(),
     };
     let hosts: Vec<_> = hosts.split(',').collect();
@@ -195,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_no_password_and_shows_none() {
+    fn addresses_with_a_password_are_refused_and_none_is_displayed() {
         let sound = [
             "redis://localhost",
             "rediss://exeunt@redis.test:6380/3",
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn several_servers_are_one_store() {
+    fn an_address_can_have_several_servers() {
         let urls = |text: &str| RedisAddress::parse(text).unwrap().urls;
         let sentinels = "rediss+sentinel://exeunt@a.test,[::1]:7,[::2]/sessions/3";
         let want = ["rediss://exeunt@a.test:26379/3", "rediss://exeunt@[::1]:7/3", "rediss://exeunt@[::2]:26379/3"];

@@ -1,4 +1,4 @@
--- the gateway, what it says of itself, pairs of a gateway and what it said last before it fell silent
+-- Arguments: the gateway, its heartbeat, then pairs of a silent gateway and its last heartbeat, which are removed.
 -- Deleting comes first: see remove().
 redis.call('HDEL', P .. 'r', ARGV[1])
 redis.call('HSET', P .. 'r', ARGV[1], ARGV[2])
@@ -8,7 +8,7 @@ end
 local first = redis.call('XRANGE', P .. 'e', '-', '+', 'COUNT', 1)[1]
 local last = redis.call('XREVRANGE', P .. 'e', '+', '-', 'COUNT', 1)[1]
 if not first then
-    -- An empty stream tells nobody that it was emptied.
+    -- An empty stream would not show that it was emptied: start it again with an event that concerns no session.
     local event = redis.call('XADD', P .. 'e', '*', 'j', ARGV[1])
     return { event, event, replicas() }
 end

@@ -1,4 +1,4 @@
--- the gateway, the sign of its keys, and whether this replaces that of the keys before
+-- Arguments: the gateway, the fingerprint of its keys, and whether it replaces the stored fingerprint ('1').
 if ARGV[3] == '1' then
     redis.call('SET', P .. 'key', ARGV[2])
 else

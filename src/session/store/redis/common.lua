@@ -1,17 +1,17 @@
--- What all scripts begin with. KEYS[1] is the prefix of every key that is used: with the same braces in it, all of them
--- are in one slot. KEYS[2] is the stream of events: see invocation() in link.rs.
+-- The common beginning of all scripts. KEYS[1] is the prefix of every key that is used: with the same hash tag in it,
+-- all of them are in one slot. KEYS[2] is the stream of events: see invocation() in link.rs.
 --   s:NAME  a session: its user, times, version, about, jar, and the keys of further hosts
---   k:KEY   the name of the session of a further key
+--   k:KEY   the name of the session with a further key
 --   u:USER  the names of a user's sessions
---   d:KEY   the event of the end of the session of this key
+--   d:KEY   the event that ended the session with this key
 --   n:KIND  notes by their keys, and n:KIND:age their times
---   x:CODE  what a code of a hand-over is good for
+--   x:CODE  the content of a hand-over code
 --   e       the events, a stream
---   key     the sign of the gateways' keys: all have the same
---   w       what is written to see whether the replicas have everything
---   r       what each gateway has read, and how often it has said so
+--   key     the fingerprint of the gateways' keys: all gateways have the same
+--   w       written in order to wait until the replicas have received everything
+--   r       for each gateway its last heartbeat: the last event that it has read, and a counter
 local P = KEYS[1]
--- Events that are kept for a gateway that was away. One that missed more asks for each session again.
+-- The number of events that are kept. A gateway that missed more has to confirm each session again.
 local EVENTS = 100000
 
 local function name_of(key)
@@ -28,12 +28,13 @@ local function record(key)
     return fields
 end
 
--- Tells the other gateways.
+-- Appends an event for the other gateways.
 local function tell(...)
     return redis.call('XADD', P .. 'e', 'MAXLEN', '~', EVENTS, '*', ...)
 end
 
--- Deleting comes first: where Redis has no memory left, a script may go on that has begun with that.
+-- Deleting comes first: when Redis has reached maxmemory, it refuses a script whose first write needs memory, but lets
+-- a script continue that has begun with a deletion.
 local function remove(name, replica, remembered)
     local session = P .. 's:' .. name
     local fields = redis.call('HMGET', session, 'u', 'f')

@@ -1,4 +1,4 @@
--- the gateway, for how long an end is remembered, keys
+-- Arguments: the gateway, the time in milliseconds for which the ends are remembered, then keys of sessions.
 local ends = {}
 for at = 3, #ARGV do
     local name = name_of(ARGV[at])

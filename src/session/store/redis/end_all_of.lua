@@ -1,7 +1,7 @@
--- the gateway, for how long an end is remembered, the user
+-- Arguments: the gateway, the time in milliseconds for which the ends are remembered, the user.
 local ended = {}
 for at, name in ipairs(redis.call('SMEMBERS', P .. 'u:' .. ARGV[3])) do
-    -- One that only its time to live has ended is still in the list.
+    -- A session whose key has expired is still in the set.
     local fields = record(name)
     if fields then
         table.insert(ended, fields)
@@ -9,6 +9,7 @@ for at, name in ipairs(redis.call('SMEMBERS', P .. 'u:' .. ARGV[3])) do
     end
 end
 redis.call('DEL', P .. 'u:' .. ARGV[3])
--- Also what others have ended before: all of this user's sessions are over once this event was read.
+-- The last event also covers sessions that others have ended before: when it was read, all sessions of the user are
+-- known to have ended.
 local last = redis.call('XREVRANGE', P .. 'e', '+', '-', 'COUNT', 1)
 return { replicas(), last[1] and last[1][1] or '', ended }

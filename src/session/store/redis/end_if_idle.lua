@@ -1,4 +1,4 @@
--- the gateway, for how long an end is remembered, cut-off, keys
+-- Arguments: the gateway, the time in milliseconds for which the ends are remembered, the cut-off, keys of sessions.
 local ends = {}
 for at = 4, #ARGV do
     local name = name_of(ARGV[at])

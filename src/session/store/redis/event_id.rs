@@ -1,10 +1,10 @@
-//! The number of an event in the stream.
+//! The id of an event in a Redis stream.
 
 use std::fmt;
 
 use redis::{FromRedisValue, ParsingError, RedisWrite, ToRedisArgs, Value};
 
-/// Milliseconds, and a number among the events of one.
+/// A time in milliseconds, and a sequence number among the events of the same millisecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EventId(u64, u64);
 
@@ -30,6 +30,6 @@ impl ToRedisArgs for EventId {
 impl FromRedisValue for EventId {
     fn from_redis_value(value: Value) -> Result<Self, ParsingError> {
         let text: String = redis::from_redis_value(value)?;
-        Self::parse(&text).ok_or_else(|| "no number of an event".into())
+        Self::parse(&text).ok_or_else(|| "not the id of a stream entry".into())
     }
 }

@@ -1,14 +1,14 @@
-//! Whether a server deletes keys when its memory is full: sessions would end by themselves.
+//! Detects servers that evict keys when their memory is full, which would end sessions.
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, cmd};
 
-/// The one policy under which a full server refuses to take more, and deletes nothing.
+/// The policy under which a full server refuses writes and evicts nothing.
 const KEEPS_ALL: &str = "noeviction";
 
-/// The policy by which a server deletes keys; `None` where it deletes none.
+/// The policy by which a server evicts keys; `None` if it evicts none.
 pub(super) async fn policy(connection: &mut MultiplexedConnection) -> RedisResult<Option<String>> {
-    // CONFIG GET is not for every user.
+    // Not CONFIG GET, for which many users have no permission.
     let info: String = cmd("INFO").arg("memory").query_async(connection).await?;
     Ok(policy_in(&info).map(str::to_owned))
 }
@@ -18,7 +18,7 @@ fn policy_in(info: &str) -> Option<&str> {
     policy.filter(|policy| *policy != KEEPS_ALL)
 }
 
-/// Tells operators of it.
+/// Logs a warning for operators.
 pub(super) fn warn(policy: &str) {
     tracing::warn!(
         "the server of the session store deletes keys when its memory is full (maxmemory-policy {policy}): that ends \
@@ -31,13 +31,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_deletes_keys_is_told_from_one_that_does_not() {
+    fn a_server_that_evicts_keys_is_detected() {
         let cases =
             [("noeviction", None), ("allkeys-lru", Some("allkeys-lru")), ("volatile-ttl", Some("volatile-ttl"))];
         for (policy, want) in cases {
             let info = format!("# Memory\r\nmaxmemory:0\r\nmaxmemory_policy:{policy}\r\nmem_clients:8\r\n");
             assert_eq!(policy_in(&info), want);
         }
-        assert_eq!(policy_in("maxmemory:0"), None, "a server that does not say it");
+        assert_eq!(policy_in("maxmemory:0"), None, "a server that does not report its policy");
     }
 }

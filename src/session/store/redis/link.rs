@@ -1,8 +1,8 @@
-//! The way to the server: one connection that all calls share, made again when it breaks, and one on which replicas are
-//! waited for.
+//! The connections to the server: one that all calls share and that is opened again when it fails, and one for waiting
+//! until the replicas have confirmed writes.
 //!
-//! Calls go to the server whose events are followed, and to no other: after a failover the old primary may still be
-//! there, and what it says may be long over.
+//! Calls go only to the server whose events are followed: after a failover the old primary may still answer, with
+//! outdated data.
 
 use std::error::Error;
 use std::io;
@@ -20,17 +20,17 @@ use super::place::{Place, problem};
 use super::{EVENTS, NotConnected, PREFIX};
 use crate::session::store::Unavailable;
 
-/// How long a connection may take to be made.
+/// The timeout for opening a connection.
 const CONNECTING: Duration = Duration::from_secs(1);
-/// How long an answer may take: less than callers wait, so that the next call gets a new connection.
+/// The timeout for an answer: shorter than that of the callers, so that the next call gets a new connection.
 const ANSWERING: Duration = Duration::from_millis(1500);
-/// How long replicas may take to confirm a write, in milliseconds.
+/// The timeout for the confirmation of a write by the replicas, in milliseconds.
 const CONFIRMING: u64 = 1000;
 
-/// A run of a server, and the history of its data.
+/// Identifies a run of a server (`run_id`) and the history of its data (`master_replid`).
 pub(super) type Server = Arc<str>;
 
-/// A script, and whether its call counts only when the replicas have what it wrote.
+/// A script, and whether its calls succeed only if the replicas have confirmed the writes.
 #[derive(Debug)]
 pub(super) struct Code {
     pub(super) script: Script,
@@ -38,34 +38,36 @@ pub(super) struct Code {
 }
 
 impl Code {
-    /// After what all scripts begin with.
+    /// A script with the common beginning before `text`.
     pub(super) fn new(text: &str, is_confirmed: bool) -> Self {
         Self { script: Script::new(&[include_str!("common.lua"), text].concat()), is_confirmed }
     }
 }
 
-/// A connection, and the server that it leads to.
+/// A connection, and the identity of its server.
 #[derive(Clone)]
 struct Connection {
     server: Server,
     redis: MultiplexedConnection,
 }
 
-/// Where the server is, and the connections to it.
+/// The location of the server, and the connections to it.
 pub(super) struct Link {
     place: Place,
-    /// So many replicas confirm.
+    /// The number of replicas that have to confirm writes.
     replicas: u32,
     confirm: Script,
     /// The server whose events are followed.
     leader: parking_lot::Mutex<Option<Server>>,
-    /// The number of the connection, so that nobody gives up one that another call has made anew.
+    /// The shared connection and its number: a call that fails does not close one that was opened after its own.
     current: Mutex<(u64, Option<Connection>)>,
-    /// Whoever waits for the replicas does it for all that have written before.
+    /// The connection on which one call at a time waits for the replicas, for all calls that have written before.
     waiting: Mutex<Option<Connection>>,
-    /// How many have asked for that, and up to which of them it has been done.
+    /// The number of calls that wait or have waited for the replicas, and up to which of them the replicas have
+    /// confirmed.
     asked: AtomicU64,
     done: AtomicU64,
+    /// Whether the last call failed, so that only changes are logged.
     fails: AtomicBool,
 }
 
@@ -90,12 +92,12 @@ impl Link {
         }
     }
 
-    /// So many replicas have to confirm what counts.
+    /// The number of replicas that have to confirm writes.
     pub(super) fn replicas(&self) -> u32 {
         self.replicas
     }
 
-    /// A connection of one's own, for calls that wait, to a server that is the primary of enough replicas.
+    /// Opens a separate connection for blocking calls, to a server that is the primary of enough replicas.
     pub(super) async fn dedicated(&self) -> RedisResult<(Server, MultiplexedConnection)> {
         let Connection { server, mut redis } = self.connect(None).await?;
         self.replicated(&mut redis).await?;
@@ -105,7 +107,7 @@ impl Link {
     /// Connects to the server for the first time.
     ///
     /// # Errors
-    /// It cannot be used, or there is somebody else.
+    /// The server cannot be reached, its certificate is not trusted, or it has too few replicas.
     pub(super) async fn begin(&self) -> Result<(), NotConnected> {
         let first = self.connect(Some(ANSWERING)).await;
         let is_untrusted = first.as_ref().is_err_and(is_untrusted);
@@ -126,7 +128,7 @@ impl Link {
         self.leader.lock().clone()
     }
 
-    /// From now on calls go to this server.
+    /// Directs all further calls to this server.
     pub(super) async fn lead_to(&self, server: &Server) {
         *self.leader.lock() = Some(Arc::clone(server));
         let mut current = self.current.lock().await;
@@ -138,7 +140,7 @@ impl Link {
     async fn connect(&self, answering: Option<Duration>) -> RedisResult<Connection> {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECTING)).set_response_timeout(answering);
-        // With everything that follows the connection itself: the password, the number of the database.
+        // The timeout includes the commands after connecting: authentication, and the selection of the database.
         let connecting = async {
             let mut redis = self.place.connect(&config).await?;
             Ok(Connection { server: identity(&mut redis).await?, redis })
@@ -155,7 +157,7 @@ impl Link {
         self.call_confirmed(code, arguments, |_| code.is_confirmed).await
     }
 
-    /// Runs a script. Some answers count only from the primary of enough replicas.
+    /// Runs a script. If `needs_replicas` says so of the answer, the call succeeds only if enough replicas confirm it.
     pub(super) async fn call_confirmed<T: FromRedisValue>(
         &self,
         code: &Code,
@@ -172,7 +174,7 @@ impl Link {
         Ok(answer)
     }
 
-    /// What all gateways say.
+    /// Reads the heartbeats of all gateways.
     pub(super) async fn others(&self) -> Result<Said, Unavailable> {
         let mut command = cmd("HGETALL");
         command.arg(format!("{PREFIX}r"));
@@ -180,7 +182,7 @@ impl Link {
         self.noted(said).map(|(_, said)| said)
     }
 
-    /// Waits until enough replicas of this server have everything that was written before.
+    /// Waits until enough replicas of this server have received everything that was written before.
     async fn confirmed(&self, server: &Server) -> RedisResult<()> {
         let ticket = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
         let mut waiting = self.waiting.lock().await;
@@ -201,7 +203,8 @@ impl Link {
         Ok(())
     }
 
-    /// Writes on this connection, and waits until enough replicas have it, and so everything before it.
+    /// Writes on this connection, and waits until enough replicas have received it, and so everything before it. `WAIT`
+    /// covers only the writes of its own connection.
     async fn replicated(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         if self.replicas == 0 {
             return Ok(());
@@ -211,7 +214,7 @@ impl Link {
         self.enough(replicas)
     }
 
-    /// Whether so many replicas are enough.
+    /// An error, unless this number of replicas is enough.
     pub(super) fn enough(&self, replicas: u32) -> RedisResult<()> {
         match replicas >= self.replicas {
             true => Ok(()),
@@ -219,7 +222,7 @@ impl Link {
         }
     }
 
-    /// The answer, and the server that gave it.
+    /// Runs a command on the shared connection. Returns the answer, and the server that gave it.
     async fn run<T>(
         &self,
         ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
@@ -255,7 +258,7 @@ impl Link {
         Ok((current.0, connection))
     }
 
-    /// Has the log tell when the store begins to fail, and when it is back.
+    /// Logs when the store begins to fail, and when it answers again.
     pub(super) fn noted<T>(&self, answer: RedisResult<T>) -> Result<T, Unavailable> {
         match answer {
             Ok(answer) => {
@@ -274,35 +277,36 @@ impl Link {
     }
 }
 
-/// A call of a script, with the two keys that each of them has. The first one never exists and the second one always
-/// does: so a Cluster that moves their slot to another node refuses the call at once. Without that it would refuse in
-/// the middle of the script, at the first key that is missing, and the script would be done by half.
+/// A call of a script, with the two keys that all scripts have. The first key never exists and the second one always
+/// does: so while a Cluster moves their slot to another node, it refuses the call at once. Otherwise it would fail in
+/// the middle of the script, at the first key that is missing, after a part of the writes.
 pub(super) fn invocation(script: &Script) -> ScriptInvocation<'_> {
     let mut call = script.key(PREFIX);
     call.key(EVENTS);
     call
 }
 
-/// Waits for so many replicas.
+/// The command that waits until this number of replicas have received the writes of the connection.
 pub(super) fn wait(replicas: u32) -> redis::Cmd {
     let mut command = cmd("WAIT");
     command.arg(replicas).arg(CONFIRMING);
     command
 }
 
-/// The run of the server, and the history of its data: another one is another server, or one that was restarted.
+/// Reads the identity of the server. It changes with a failover and with a restart.
 async fn identity(connection: &mut MultiplexedConnection) -> RedisResult<Server> {
     let info: String = cmd("INFO").arg("everything").query_async(connection).await?;
     let wanted = |line: &&str| ["run_id:", "master_replid:"].iter().any(|key| line.starts_with(key));
     Ok(info.lines().filter(wanted).collect::<Vec<_>>().join(" ").into())
 }
 
-/// The server is not the one that has the store, or not now: a new connection may find that one.
+/// Whether the error says that another server has the store, or that this one is loading its data. A new connection may
+/// find the right one.
 fn is_elsewhere(error: &RedisError) -> bool {
     error.is_cluster_error() || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "LOADING"))
 }
 
-/// The server's certificate is not one of the authorities that are trusted, or has another name.
+/// Whether the error says that the server's certificate is not from a trusted authority, or has another name.
 fn is_untrusted(error: &RedisError) -> bool {
     let cause = error.source().and_then(|cause| cause.downcast_ref::<Arc<dyn Error + Send + Sync>>());
     let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>()).and_then(io::Error::get_ref);

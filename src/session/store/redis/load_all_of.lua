@@ -1,6 +1,6 @@
--- the user, and more than how many sessions they have to have
+-- Arguments: the user, and the number of sessions up to which nothing is returned.
 local found, names = {}, redis.call('SMEMBERS', P .. 'u:' .. ARGV[1])
 if #names <= tonumber(ARGV[2]) then return found end
--- One that only its time to live has ended is still in the list.
+-- A session whose key has expired is still in the set.
 for _, name in ipairs(names) do table.insert(found, record(name) or nil) end
 return found

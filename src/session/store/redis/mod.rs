@@ -1,9 +1,9 @@
-//! Sessions that several gateways share: `store = "redis://…"`, and where replicas take over `"redis+sentinel://…"` and
+//! The store that several gateways share: `store = "redis://…"`, or with automatic failover `"redis+sentinel://…"` and
 //! `"redis+cluster://…"`.
 //!
-//! Each gateway answers from its own table, and follows what the others end ([`reader`]). Every change is one script,
-//! so that it is done whole or not at all; an end is answered when no gateway that serves can still let its session in
-//! ([`peers`]). All keys of the store begin with [`PREFIX`].
+//! Each gateway answers from its own table, and follows the events of the others ([`reader`]). Every change is one
+//! script, so that it is atomic. An end is answered when every gateway that still serves has read it ([`peers`]). All
+//! keys of the store begin with [`PREFIX`].
 
 mod address;
 mod event_id;
@@ -41,17 +41,18 @@ use crate::values::mac::{Mac, MacKeys, Purpose};
 use crate::values::session_id::{NoRandomness, SessionId, SessionKey};
 use crate::values::time::{Clock, WallTime};
 
-/// What all keys begin with. The braces keep them in one slot.
+/// The prefix of all keys. The braces are a hash tag, which keeps the keys in one slot of a Cluster.
 pub(crate) const PREFIX: &str = "{exeunt}:";
 /// The stream of events.
 const EVENTS: &str = "{exeunt}:e";
-/// Keys in one call of a script: others wait while it runs.
+/// The maximum number of keys in one call of a script, which blocks the server while it runs.
 const TOGETHER: usize = 1000;
-/// How often it is looked whether a gateway that has just started may serve.
+/// The number of checks, at the start, whether the gateway may serve.
 const FIRST_LOOKS: usize = 1000;
-/// How long a change of a session may take until the others have read it: after that it is answered all the same.
+/// The time for which a change of a session waits until the other gateways have read it. After that it is answered
+/// anyway.
 const ACKNOWLEDGING: Duration = Duration::from_millis(500);
-/// How often the others are asked whether they have read an event.
+/// The interval of the checks whether the other gateways have read an event.
 const ASKING: Duration = Duration::from_millis(2);
 
 /// The scripts. Each begins with `common.lua`.
@@ -78,15 +79,16 @@ struct Scripts {
 }
 
 impl Scripts {
-    /// When a session that nobody uses or ends any more is deleted by the server itself, in milliseconds: later than
-    /// the longest life that can be configured.
+    /// The time to live of a session on the server, in milliseconds: longer than the longest configurable lifetime. It
+    /// only removes sessions that no gateway has ended.
     const NET: u64 = 366 * 24 * 60 * 60 * 1000;
-    /// For how long the server remembers of a key that its session has ended, in milliseconds: for late calls.
+    /// The time for which the server remembers that the session with a key has ended, in milliseconds. It protects
+    /// against late calls.
     const REMEMBERED: u64 = 60 * 60 * 1000;
 
     fn new() -> Self {
-        // What has been answered is there after a failover; when sessions were used, and whether idle ones are over, is
-        // known to the gateways as well.
+        // `kept`: the write must survive a failover, so the replicas have to confirm it. Uses of sessions and the ends
+        // of idle ones need not: the gateways know them as well.
         let (script, kept) = (|text| Code::new(text, false), |text| Code::new(text, true));
         Self {
             begin: script(include_str!("begin.lua")),
@@ -111,7 +113,7 @@ impl Scripts {
     }
 }
 
-/// What calls and the reader have in common.
+/// The state that calls and the reader share.
 #[derive(Debug)]
 struct Shared {
     link: Link,
@@ -123,28 +125,29 @@ struct Shared {
     clock: Clock,
 }
 
-/// A store on a Redis server, or one that speaks its protocol.
+/// A store on a Redis server, or on one with the same protocol, such as Valkey.
 #[derive(Debug)]
 pub struct RedisStore {
     shared: Shared,
     reader: Mutex<Reader>,
-    /// Whoever asks what the others have read: the answer is for all who wait.
+    /// Held by the call that reads the heartbeats of the other gateways, for all calls that wait.
     asking: Mutex<()>,
 }
 
-/// What became of an end: whether this call did it, or when the session was used; and its event.
+/// The answer of a script for an end: its kind ([`WON`], [`USED`] or zero), and its event or the time of the last use.
 type Done = (u8, String);
 
 /// Why a store cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotConnected {
-    /// The server cannot be reached, or refuses.
+    /// The server cannot be reached, or refuses the connection.
     Unavailable,
-    /// Its certificate is none that is trusted, or is another server's.
+    /// The server's certificate is not trusted, or has another name.
     Untrusted,
-    /// Fewer replicas confirm a write than have to.
+    /// Fewer replicas than required confirm a write.
     TooFewReplicas,
-    /// The sessions there are of gateways with other keys: they would be taken for those of changed users.
+    /// The store belongs to gateways with other keys. The password stamps of its sessions could not be verified, so all
+    /// of them would end.
     OtherKeys,
 }
 
@@ -155,8 +158,8 @@ impl From<Unavailable> for NotConnected {
 }
 
 impl RedisStore {
-    /// Connects to the server at this address, where there may be sessions already. The table that is filled from the
-    /// store has to be filled after this.
+    /// Connects to the server. The session table must be filled after this call, so that no event is missed.
+    /// `staleness` is the time for which this gateway may use its table after its last heartbeat.
     ///
     /// # Errors
     /// [`NotConnected`]
@@ -183,7 +186,7 @@ impl RedisStore {
         Ok(Self { shared, reader: Mutex::new(Reader::from(read)), asking: Mutex::default() })
     }
 
-    /// Waits until the table may be believed for the first time, for a while.
+    /// Waits, for a limited time, until the table is trusted for the first time.
     pub async fn first_trusted(&self) {
         for _ in 0..FIRST_LOOKS {
             if self.shared.trust.holds_at(self.shared.clock.now()) {
@@ -193,14 +196,14 @@ impl RedisStore {
         }
     }
 
-    /// Stops serving: from now on the table is not believed any more, and no other gateway waits for this one.
+    /// Leaves the group of gateways at a stop: the table is no longer trusted, and no other gateway waits for this one.
     pub async fn leave(&self) {
-        // Nobody follows any more.
+        // Events are not followed any more, so the lock is free.
         let left = self.reader.lock().await.leave(&self.shared).await;
         let _ = self.shared.link.noted(left);
     }
 
-    /// Waits until no gateway that serves can be without this event. `said` is what they said after it.
+    /// Waits until every gateway that still serves has read this event. `said` are the heartbeats after the event.
     async fn known(&self, event: Option<EventId>, said: Said) -> Result<(), Unavailable> {
         let Shared { link, peers, clock, .. } = &self.shared;
         peers.note(said, clock.now());
@@ -215,15 +218,15 @@ impl RedisStore {
         Ok(())
     }
 
-    /// The same, for what others may be without for a while: their answers are older then, and nobody is let in.
+    /// Like [`Self::known`], with a timeout, for changes that others may miss for a while without letting anyone in.
     async fn known_soon(&self, event: &str, said: Said) {
         let known = self.known(EventId::parse(event), said);
         if timeout(ACKNOWLEDGING, known).await.is_err() {
-            tracing::debug!("a gateway on the session store has not read yet what this one changed");
+            tracing::debug!("another gateway on the session store has not read a change of this one yet");
         }
     }
 
-    /// False where the session has ended before it began.
+    /// `false` if the store remembers that the session has ended.
     async fn insert(&self, record: Record) -> Result<bool, Unavailable> {
         let Record { name, further, user: whose, created, last_seen, version, about, jar } = record;
         let arguments = |call: &mut redis::ScriptInvocation<'_>| {
@@ -235,14 +238,14 @@ impl RedisStore {
 
     async fn load_some(&self, keys: &[SessionKey]) -> Result<Vec<Option<Record>>, Unavailable> {
         let Shared { link, scripts, .. } = &self.shared;
-        // What is absent is absent for good: a primary that was replaced must not say so.
+        // Callers cache that a key is absent, so the answer of a primary that was replaced must not be used.
         let is_absence = |found: &Vec<Option<Kept>>| found.iter().any(Option::is_none);
         let found = link.call_confirmed(&scripts.load, |call| keys_of(call, keys), is_absence).await?;
         Ok(found.into_iter().map(|found| found.map(|Kept(record)| record)).collect())
     }
 }
 
-/// The event to begin with, where the sessions are of gateways with these keys.
+/// Checks that the store belongs to gateways with these keys. Returns the event after which the reader begins.
 async fn begin(link: &Link, scripts: &Scripts, own: &str, keys: &MacKeys) -> Result<EventId, NotConnected> {
     let sign = keys.sign(Purpose::SharedStore, &[]).encode();
     let ask = |replace: u8| link.call(&scripts.begin, move |call| _ = call.arg(own).arg(sign.clone()).arg(replace));
@@ -251,16 +254,16 @@ async fn begin(link: &Link, scripts: &Scripts, own: &str, keys: &MacKeys) -> Res
     if !verified {
         return Err(NotConnected::OtherKeys);
     }
-    // An earlier key of the same gateways.
+    // The stored fingerprint may be of an earlier key of the same gateways: replace it.
     let _: (EventId, String) = ask(1).await?;
     Ok(event)
 }
 
-/// The numbers that scripts answer for an end; of a session that is not there it is zero.
+/// The kinds of answers of a script for an end. Zero is an absent session.
 const WON: u8 = 1;
 const USED: u8 = 2;
 
-/// The server's own cursor, if it is this server's.
+/// The server's cursor of a scan, if it was issued by this server.
 fn place_in(cursor: &[u8], server: &str) -> Option<u64> {
     let (number, of) = cursor.split_first_chunk()?;
     (of == server.as_bytes()).then(|| u64::from_be_bytes(*number))
@@ -301,7 +304,7 @@ impl SessionStore for RedisStore {
 
     async fn page(&self, from: Option<Cursor>, about: usize) -> Result<Page, Unavailable> {
         let Shared { link, scripts, .. } = &self.shared;
-        // Where a reading stands means nothing to another server.
+        // The cursor of a scan is only valid on the server that issued it.
         let server = link.server().ok_or(Unavailable)?;
         let cursor = from.map(|Cursor(bytes)| place_in(&bytes, &server).ok_or(Unavailable)).transpose()?;
         let arguments = |call: &mut redis::ScriptInvocation<'_>| _ = call.arg(cursor.unwrap_or_default()).arg(about);
@@ -387,7 +390,7 @@ impl SessionStore for RedisStore {
                 call.arg(peers.own()).arg(Scripts::REMEMBERED).arg(cut_off.0);
                 keys_of(call, sessions);
             };
-            // Nobody was told that these have ended: the others learn of it in their own time.
+            // No client was told that these sessions have ended, so the call does not wait for the other gateways.
             let done: Vec<Done> = link.call(&scripts.end_if_idle, arguments).await?;
             ends.extend(done.into_iter().map(|(what, seen)| match (what, seen.parse()) {
                 (USED, Ok(seen)) => IdleEnd::Used(WallTime(seen)),
@@ -436,7 +439,7 @@ impl SessionStore for RedisStore {
     }
 
     fn longest_end(&self) -> Duration {
-        // A gateway that was killed is waited for until it would have stopped serving.
+        // A gateway that was killed is waited for until its table would no longer be trusted.
         self.shared.staleness + Duration::from_secs(2)
     }
 }

@@ -1,4 +1,4 @@
--- the kind, from the newest on which one and how many
+-- Arguments: the kind, the rank of the first note from the newest, the number of notes.
 local known, notes = P .. 'n:' .. ARGV[1], {}
 local keys = redis.call('ZREVRANGE', known .. ':age', ARGV[2], ARGV[2] + ARGV[3] - 1, 'WITHSCORES')
 for at = 1, #keys, 2 do

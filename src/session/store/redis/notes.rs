@@ -1,4 +1,4 @@
-//! What gateways share besides sessions: notes, and codes that hand a session over to another host.
+//! Shared data besides sessions: notes, and the codes by which sessions are handed over to another host.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use super::Shared;
 use crate::session::store::{Note, NoteKind, Unavailable};
 use crate::values::time::WallTime;
 
-/// Notes of one kind: the oldest make room.
+/// The maximum number of notes of one kind. The oldest are removed.
 const MOST: usize = 20_000;
-/// Notes in one call of a script: others wait while it runs.
+/// The maximum number of notes in one call of a script, which blocks the server while it runs.
 const TOGETHER: usize = 500;
 
 /// The key, the time and the content of a note.

@@ -1,4 +1,4 @@
--- name, net, further, user, created, last seen, version, about, jar
+-- Arguments: the name, the expiry in milliseconds, the further keys, the user, created, last seen, version, about, jar.
 local name, net, further, user = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if redis.call('EXISTS', P .. 'd:' .. name) == 1 then return 0 end
 local session = P .. 's:' .. name

@@ -1,9 +1,9 @@
-//! The other gateways on the same store: what they have read, and whether they still serve.
+//! The other gateways on the same store: which events they have read, and whether they still serve.
 //!
-//! Each says again and again which event it has read up to, and counts how often it said so. Only from what it last
-//! said, and not for longer than `staleness`, may it believe its table. So an end is known wherever a session is served
-//! once each of them has read it, or has said nothing new for that long. No clock of the server is in this: what has
-//! changed is seen, and how long ago that was is measured here.
+//! Each gateway writes heartbeats with the last event that it has read and a counter. It trusts its table for at most
+//! `staleness` after its last heartbeat. So once each gateway has read an end, or has written no new heartbeat for that
+//! time, no gateway serves the ended session. No clock of the server is involved: this gateway observes when a
+//! heartbeat changes, and measures the time since then with its own clock.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use parking_lot::Mutex;
 use super::event_id::EventId;
 use crate::values::time::Moment;
 
-/// What a gateway says when it stops: nobody has to wait for it.
+/// The heartbeat of a gateway that has stopped: no other gateway waits for it.
 pub(super) const LEFT: &str = "left";
-/// After so many times `staleness` a gateway that says nothing new is forgotten by the server as well.
+/// After this multiple of `staleness` without a new heartbeat, a gateway is removed from the server.
 const FORGOTTEN: u32 = 10;
 
-/// The longest time that a gateway may believe its table without a word.
+/// The maximum of `staleness`.
 pub(crate) const LONGEST: Duration = Duration::from_secs(60);
 
-/// What gateways say, by their names.
+/// Heartbeats by the names of gateways.
 pub(super) type Said = HashMap<String, String>;
 
 #[derive(Debug)]
@@ -32,8 +32,9 @@ pub(super) struct Peers {
 
 #[derive(Debug)]
 struct Peer {
+    /// The last heartbeat.
     said: String,
-    /// When that was seen first.
+    /// When it was first seen.
     since: Moment,
 }
 
@@ -47,8 +48,8 @@ impl Peers {
         &self.own
     }
 
-    /// Takes note of what the server has of all gateways. One that it has nothing of may have been forgotten with
-    /// everything else, and still serve.
+    /// Records the heartbeats of all gateways on the server. A known gateway that is missing is kept: the server may
+    /// have lost its data while that gateway still serves.
     pub(super) fn note(&self, said: Said, now: Moment) {
         let mut others = self.others.lock();
         for (name, said) in said.into_iter().filter(|(name, _)| *name != self.own) {
@@ -60,7 +61,8 @@ impl Peers {
         others.retain(|_, peer| now.duration_since(peer.since) < peer.staleness() * (FORGOTTEN + 1));
     }
 
-    /// Whether this event has been read by every gateway that serves, as far as was noted after the event.
+    /// Whether every gateway that still serves has read this event. [`Self::note`] must have been called with
+    /// heartbeats from after the event.
     pub(super) fn have_read(&self, event: EventId, now: Moment) -> bool {
         self.others
             .lock()
@@ -68,7 +70,7 @@ impl Peers {
             .all(|peer| peer.said == LEFT || now.duration_since(peer.since) >= peer.staleness() || peer.has_read(event))
     }
 
-    /// Those that have long been silent, and what they said last.
+    /// The gateways that have been silent for long, with their last heartbeats.
     pub(super) fn forgotten(&self, now: Moment) -> Vec<(String, String)> {
         let others = self.others.lock();
         let silent = others.iter().filter(|(_, peer)| now.duration_since(peer.since) >= peer.staleness() * FORGOTTEN);
@@ -77,7 +79,7 @@ impl Peers {
 }
 
 impl Peer {
-    /// Each gateway has its own setting.
+    /// The setting of that gateway: each may have another one.
     fn staleness(&self) -> Duration {
         said_for(&self.said).unwrap_or(LONGEST).min(LONGEST)
     }
@@ -88,14 +90,14 @@ impl Peer {
     }
 }
 
-/// For how long a gateway that said this may believe its table from then on.
+/// The time for which a gateway trusts its table after this heartbeat.
 pub(super) fn said_for(said: &str) -> Option<Duration> {
     let millis = said.split(' ').nth(2).and_then(|millis| millis.parse().ok());
     millis.map(Duration::from_millis)
 }
 
-/// What this gateway says: up to where it has read, how often it has said so, and for how many milliseconds it may
-/// believe its table from then on.
+/// The heartbeat of this gateway: the last event that it has read, a counter, and the time in milliseconds for which it
+/// trusts its table afterwards.
 pub(super) fn saying(read: EventId, count: u64, staleness: Duration) -> String {
     format!("{read} {count} {}", staleness.as_millis())
 }
@@ -117,9 +119,9 @@ mod tests {
     }
 
     #[test]
-    fn everybody_who_serves_has_to_have_read_it() {
+    fn every_serving_gateway_has_to_have_read_an_event() {
         let peers = Peers::new("me".into());
-        assert!(peers.have_read(event(9), at(0)), "nobody else is there");
+        assert!(peers.have_read(event(9), at(0)), "there is no other gateway");
         let first = [("me", "1-1 1 9"), ("a", "8-1 1 5000"), ("b", "9-1 1 5000"), ("gone", LEFT), ("later", "?")];
         peers.note(said(&first), at(10));
         assert!(!peers.have_read(event(9), at(10)));
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_has_closed_its_door_and_who_speaks_has_not() {
+    fn a_silent_gateway_no_longer_serves_and_one_with_heartbeats_does() {
         let peers = Peers::new("me".into());
         for second in 10..20 {
             let busy = saying(event(1), second.into(), Duration::from_secs(5));
@@ -136,7 +138,7 @@ mod tests {
         }
         peers.note(said(&[]), at(20));
         assert!(!peers.have_read(event(2), at(23)), "a gateway that the server has lost still serves");
-        assert!(!peers.have_read(event(2), at(24)), "what this version cannot read is silent for long");
+        assert!(!peers.have_read(event(2), at(24)), "the longest staleness is assumed for an unreadable heartbeat");
         assert!(peers.have_read(event(2), at(70)));
         assert_eq!(peers.forgotten(at(99)), [("busy".to_owned(), "1-1 19 5000".to_owned())]);
         peers.note(said(&[]), at(1000));

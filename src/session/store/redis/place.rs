@@ -1,8 +1,8 @@
-//! Which server has the store: the one that is named, or the one that Sentinels or the nodes of a Cluster name.
+//! Finds the server with the store: the configured one, or the one that Sentinels or the nodes of a Cluster name.
 //!
-//! All Sentinels, or all nodes, are asked at once, and the first that names a server which says that it is a primary
-//! counts: one that hangs keeps nobody waiting. That it still is the primary is known when its replicas have confirmed
-//! a write ([`super::link`]).
+//! All Sentinels or nodes are asked at the same time, and the first answer that names a server which reports to be a
+//! primary is used, so that one that hangs causes no delay. Whether it still is the primary is known when its replicas
+//! have confirmed a write ([`super::link`]).
 
 use std::collections::HashSet;
 use std::io;
@@ -14,17 +14,17 @@ use tokio::task::JoinSet;
 
 use super::PREFIX;
 
-/// How long a Sentinel or a node may take for its answer.
+/// The timeout for the answer of a Sentinel or a node.
 const ANSWERING: Duration = Duration::from_millis(500);
 
-/// Where the store is.
+/// The location of the store.
 #[derive(Clone)]
 pub(super) enum Place {
-    /// On this server.
+    /// A single server.
     Server(Client),
-    /// On the primary of this name, which Sentinels know.
+    /// The primary with this name, which Sentinels monitor.
     Sentinels { sentinels: Vec<Client>, name: String },
-    /// On the node of a Cluster that has the slot of the store's keys.
+    /// The node of a Cluster that has the slot of the store's keys.
     Cluster { nodes: Vec<Client> },
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Place {
 type Told = (String, u16);
 
 impl Place {
-    /// Connects to the server that has the store at this moment.
+    /// Connects to the server that currently has the store.
     pub(super) async fn connect(&self, config: &AsyncConnectionConfig) -> RedisResult<MultiplexedConnection> {
         let mut answers = JoinSet::new();
         match self {
@@ -66,7 +66,7 @@ impl Place {
     }
 }
 
-/// A connection to this server, if it says that it is a primary.
+/// Connects to a server, if it reports to be a primary.
 async fn primary_at(info: ConnectionInfo, config: &AsyncConnectionConfig) -> RedisResult<MultiplexedConnection> {
     let client = Client::open(info)?;
     let mut connection = client.get_multiplexed_async_connection_with_config(config).await?;
@@ -77,12 +77,12 @@ async fn primary_at(info: ConnectionInfo, config: &AsyncConnectionConfig) -> Red
     }
 }
 
-/// The same way to another server: over TLS if this one is, as the same user, with the same authorities.
+/// The connection settings of another server: the same TLS settings and user as for the one that was asked.
 fn elsewhere(info: &ConnectionInfo, to: String, at: u16) -> ConnectionInfo {
     let mut addr = info.addr().clone();
     match &mut addr {
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => (*host, *port) = (to, at),
-        // An address has no sockets of Sentinels or nodes.
+        // Addresses of Sentinels and nodes are never Unix sockets.
         ConnectionAddr::Unix(_) => {}
         _ => {}
     }
@@ -93,7 +93,8 @@ fn briefly() -> AsyncConnectionConfig {
     AsyncConnectionConfig::new().set_connection_timeout(Some(ANSWERING)).set_response_timeout(Some(ANSWERING))
 }
 
-/// The primary of this name. A Sentinel is asked without a password, and with the servers' own if it wants one.
+/// The primary with this name. The Sentinel is asked without a password, and if it requires one, with that of the
+/// servers.
 async fn primary_of(sentinel: &Client, name: &str) -> RedisResult<Told> {
     let info = sentinel.get_connection_info().clone().set_redis_settings(redis::RedisConnectionInfo::default());
     match ask_sentinel(&Client::open(info)?, name).await {
@@ -102,7 +103,7 @@ async fn primary_of(sentinel: &Client, name: &str) -> RedisResult<Told> {
     }
 }
 
-/// Sentinels have no databases.
+/// The client without the selection of a database, which Sentinels do not have.
 fn without_database(sentinel: &Client) -> RedisResult<Client> {
     let info = sentinel.get_connection_info().clone();
     let settings = info.redis_settings().clone().set_db(0);
@@ -117,7 +118,7 @@ async fn ask_sentinel(sentinel: &Client, name: &str) -> RedisResult<Told> {
     told.ok_or_else(|| problem("a Sentinel knows no primary of the name in session.store"))
 }
 
-/// The node that has the store, as this node knows it.
+/// The node that has the store, according to this node.
 async fn owner_by(node: &Client) -> RedisResult<Told> {
     let mut connection = node.get_multiplexed_async_connection_with_config(&briefly()).await?;
     let mut commands = redis::pipe();
@@ -125,7 +126,7 @@ async fn owner_by(node: &Client) -> RedisResult<Told> {
     let (slot, ranges): (u16, Vec<Vec<Value>>) = commands.query_async(&mut connection).await?;
     let owner = ranges.iter().find_map(|range| owner_in(range, slot));
     match (owner, node.get_connection_info().addr()) {
-        // The host that was asked.
+        // An empty host means the host that was asked.
         (Some((host, port)), ConnectionAddr::Tcp(asked, _) | ConnectionAddr::TcpTls { host: asked, .. })
             if host.is_empty() =>
         {
@@ -136,7 +137,7 @@ async fn owner_by(node: &Client) -> RedisResult<Told> {
     }
 }
 
-/// The host and port of a range of slots, if this slot is in it.
+/// The host and port of the owner of a range of slots, if `slot` is in it.
 fn owner_in(range: &[Value], slot: u16) -> Option<Told> {
     let [first, last, Value::Array(node), ..] = range else { return None };
     let number = |value: &Value| match value {

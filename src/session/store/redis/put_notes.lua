@@ -1,4 +1,4 @@
--- the gateway, the kind, how many are kept, times keys contents
+-- Arguments: the gateway, the kind, the maximum number of notes, then a time, a key and a content for each note.
 local kind, known = ARGV[2], P .. 'n:' .. ARGV[2]
 for at = 4, #ARGV, 3 do
     if ARGV[at + 2] == '' then
@@ -14,5 +14,5 @@ if surplus > 0 then
     local oldest = redis.call('ZPOPMIN', known .. ':age', surplus)
     for at = 1, #oldest, 2 do redis.call('HDEL', known, oldest[at]) end
 end
--- What is owed is asked for when a browser comes for it; what is learned every gateway has to have.
+-- Debts are read when they are needed; learned names have to be known to every gateway, so an event is sent for them.
 return kind == '2' and tell('o', kind, 'r', ARGV[1]) or ''

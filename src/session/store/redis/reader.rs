@@ -1,12 +1,12 @@
-//! Follows the events of the other gateways, and moves the trust in the table.
+//! Follows the events of the other gateways, and extends the trust in the table.
 //!
-//! One connection of its own, and on it again and again two commands in one go: what this gateway has read is said
-//! ([`super::peers`]), and what is new is waited for. What came back says how the store was after they were sent; so
-//! the table may be believed until `staleness` after that moment, once it has done what the events say.
+//! On a separate connection it repeats two commands in one pipeline: the heartbeat of this gateway ([`super::peers`]),
+//! and a blocking read of new events. The answer shows the state of the store after they were sent, so the table is
+//! trusted until `staleness` after that moment, once the events have been applied.
 //!
-//! Events may have been missed where the stream does not reach back to the last one that was read, or has less than
-//! that; and where this is another server, or the same one after a restart: it may have lost what it had confirmed.
-//! Then the table is told of a gap, and the ends of the last minutes are asked for again, before it is believed.
+//! Events may have been missed if the stream no longer has the last event that was read, or ends before it, and if the
+//! server is another one or was restarted, since it may have lost confirmed writes. Then a gap is reported to the
+//! table, and the ends of the last minutes are repeated, before the table is trusted again.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -24,22 +24,22 @@ use super::{EVENTS, PREFIX, Scripts, Shared};
 use crate::session::store::StoreEvent;
 use crate::values::time::Moment;
 
-/// The most events in one answer.
+/// The maximum number of events in one answer.
 const AT_ONCE: usize = 1000;
 
-/// Where the reading stands.
+/// The state of the reader.
 #[derive(Debug)]
 pub(super) struct Reader {
     connection: Option<Connection>,
-    /// The last event that was read. What the table knows begins there.
+    /// The last event that was read.
     read: EventId,
-    /// How often this was said.
+    /// The counter of heartbeats.
     count: u64,
-    /// Events may have been missed, and the table has not been told.
+    /// Whether events may have been missed and this was not reported to the table yet.
     gap: bool,
-    /// Until when the table may be believed, once it has done what it was told last.
+    /// The moment until which the table is trusted once it has applied the events that were returned last.
     promised: Option<Moment>,
-    /// By which policy the server deletes keys.
+    /// The policy by which the server evicts keys, if it does.
     eviction: Option<String>,
 }
 
@@ -47,12 +47,12 @@ pub(super) struct Reader {
 struct Connection(MultiplexedConnection);
 
 type Fields = HashMap<String, String>;
-/// For each stream its events, or nothing at all.
+/// The events of each stream; `None` if there are none.
 type Read = Option<Vec<(String, Vec<(EventId, Fields)>)>>;
-/// What one round answers.
+/// The answer to one round of commands.
 struct Answer {
     beat: Beat,
-    /// So many have what was said.
+    /// The number of replicas that have the heartbeat.
     replicas: u32,
     read: Read,
 }
@@ -70,16 +70,16 @@ impl FromRedisValue for Answer {
     }
 }
 
-/// The first event of the stream, its last one, and what all gateways say.
+/// The first event of the stream, the last one, and the heartbeats of all gateways.
 type Beat = (EventId, EventId, Said);
 
 impl Reader {
-    /// From this event on.
+    /// A reader of the events after this one.
     pub(super) fn from(read: EventId) -> Self {
         Self { connection: None, read, count: 0, gap: false, promised: None, eviction: None }
     }
 
-    /// Waits for events of others. Whoever calls it has done what the last call returned.
+    /// Waits for events of other gateways. The caller must have applied the events of the previous call.
     pub(super) async fn next(&mut self, shared: &Shared) -> RedisResult<Vec<StoreEvent>> {
         if let Some(until) = self.promised.take() {
             shared.trust.set_until(until);
@@ -107,7 +107,7 @@ impl Reader {
             Some(Connection(connection)) => connection.clone(),
             None => self.connect(shared).await?,
         };
-        // Whoever is not trusted does not wait for events that may be long in coming; and a gap is told at once.
+        // Without trust the read does not block, so that the heartbeat is answered at once; a gap is reported at once.
         let hurries = self.gap || !shared.trust.holds_at(shared.clock.now());
         let wait = if hurries { Duration::from_millis(1) } else { shared.staleness / 5 };
         self.count += 1;
@@ -118,7 +118,7 @@ impl Reader {
         shared.peers.note(said, shared.clock.now());
         let missed = first > self.read || last < self.read;
         if missed {
-            tracing::warn!("events of the session store were missed: every session is asked for again");
+            tracing::warn!("events of the session store were missed: every session is confirmed again");
             self.gap = true;
             self.read = last;
         }
@@ -139,7 +139,7 @@ impl Reader {
         for (name, said) in shared.peers.forgotten(shared.clock.now()) {
             beat.arg(name).arg(said);
         }
-        // A primary that was replaced and does not know it yet has nobody who confirms.
+        // A primary that was replaced without knowing it gets no confirmation from its replicas.
         if shared.link.replicas() > 0 {
             commands.add_command(link::wait(shared.link.replicas()));
         }
@@ -149,8 +149,8 @@ impl Reader {
         commands
     }
 
-    /// Makes the connection, to a primary that has enough replicas. Where it does not lead to the server that it led to
-    /// before, what that one knew is in doubt.
+    /// Connects to a primary that has enough replicas. If it is another server than before, writes that the earlier one
+    /// had confirmed may be lost.
     async fn connect(&mut self, shared: &Shared) -> RedisResult<MultiplexedConnection> {
         let ready = async {
             let (server, mut connection) = shared.link.dedicated().await?;
@@ -161,7 +161,7 @@ impl Reader {
         let (server, connection, eviction) =
             timeout(shared.staleness, ready).await.unwrap_or_else(|_| Err(timed_out()))?;
         if !shared.link.leads_to(&server) {
-            tracing::warn!("the session store has restarted, or is another server: every session is asked for again");
+            tracing::warn!("the session store has restarted, or is another server: every session is confirmed again");
             shared.recent.again(shared, &connection).await?;
             shared.link.lead_to(&server).await;
             self.gap = true;
@@ -174,7 +174,7 @@ impl Reader {
         Ok(connection)
     }
 
-    /// Tells the others that this gateway serves no more, and makes it so.
+    /// Withdraws the trust in the table, then tells the other gateways that this one has left.
     pub(super) async fn leave(&mut self, shared: &Shared) -> RedisResult<()> {
         shared.trust.set_until(Moment::default());
         self.promised = None;
@@ -192,7 +192,7 @@ impl Reader {
     }
 }
 
-/// What an event says; `None` if this version does not know it.
+/// Parses an event; `None` if it is of a kind that this version does not know.
 fn event(fields: &Fields) -> Option<StoreEvent> {
     let key_in = |field: &str| fields.get(field).and_then(|word| key(word));
     if let Some(name) = key_in("n") {
@@ -208,12 +208,13 @@ fn event(fields: &Fields) -> Option<StoreEvent> {
     }
 }
 
-/// The ends that this gateway has asked for: a server that takes over may not know of them.
+/// The recent ends of this gateway, which are repeated on a server that takes over: it may not know of them.
 #[derive(Debug, Default)]
 pub(super) struct Recent(parking_lot::Mutex<VecDeque<(Moment, String)>>);
 
-/// For how long they are kept, and how many of them.
+/// The time for which recent ends are kept.
 const KEPT: Duration = Duration::from_secs(600);
+/// The maximum number of recent ends.
 const MOST: usize = 100_000;
 
 impl Recent {

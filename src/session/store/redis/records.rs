@@ -1,4 +1,4 @@
-//! Records as the scripts write and read them.
+//! The conversion of records to and from the arguments and answers of scripts.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// A key, as it is written in the names of the server's keys.
+/// A session key in base64url, as in the names of the server's keys.
 pub(super) fn word(key: &SessionKey) -> String {
     BASE64URL_NOPAD.encode(key.as_bytes())
 }
@@ -20,15 +20,15 @@ pub(super) fn key(word: &str) -> Option<SessionKey> {
     Some(SessionKey::from_bytes(bytes.try_into().ok()?))
 }
 
-/// A user, as they are named in the names of the server's keys. A source has no zero in its name.
+/// A user as in the names of the server's keys. The name of a source contains no NUL.
 pub(super) fn user(UserKey { source, subject }: &UserKey) -> String {
     format!("{source}\0{subject}")
 }
 
-/// The keys of further hosts, a line for each.
+/// The keys of further hosts, one on each line.
 pub(super) fn lines(further: &[HostKey]) -> String {
     further.iter().fold(String::new(), |mut lines, HostKey { key, host }| {
-        // Writing to memory does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(lines, "{} {host}", word(key));
         lines
     })
@@ -42,7 +42,7 @@ fn further(lines: &str) -> Option<Vec<HostKey>> {
     lines.lines().map(one).collect()
 }
 
-/// A record that a script answers.
+/// A record in the answer of a script.
 pub(super) struct Kept(pub(super) Record);
 
 type Fields = (String, String, u64, u64, u32, Vec<u8>, Vec<u8>, String);

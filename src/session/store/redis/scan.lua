@@ -1,2 +1,2 @@
--- where to begin, about how many
+-- Arguments: the cursor, the approximate number of keys.
 return redis.call('SCAN', ARGV[1], 'MATCH', P .. 's:*', 'COUNT', ARGV[2])

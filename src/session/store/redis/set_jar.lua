@@ -1,4 +1,4 @@
--- the gateway, a key of the session, version, jar
+-- Arguments: the gateway, a key of the session, the version, the jar.
 local name = name_of(ARGV[2])
 if not name then return { 0, {}, '' } end
 local session = P .. 's:' .. name

@@ -1,4 +1,4 @@
--- the code's hash
+-- Argument: the hash of the code.
 local content = redis.call('GET', P .. 'x:' .. ARGV[1])
 redis.call('DEL', P .. 'x:' .. ARGV[1])
 return content or ''

@@ -1,4 +1,4 @@
-//! The contract on a real server, and what becomes of gateways that are silent, or were away.
+//! Tests with a real server: the contract, silent gateways, and gateways that missed events.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ mod group;
 
 use server::RedisServer;
 
-/// So long that only what hangs runs into it.
+/// A limit that only a hanging test reaches.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STALENESS: Duration = Duration::from_secs(2);
 
@@ -50,7 +50,7 @@ async fn the_server_keeps_the_contract() {
 }
 
 #[tokio::test]
-async fn a_code_lives_no_longer_than_it_may() {
+async fn a_code_expires_on_the_server() {
     let (_folder, server) = server();
     let one = store_on(&server.socket()).await;
     one.put_code(&[0; 32], b"good", Duration::from_secs(30)).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_code_lives_no_longer_than_it_may() {
     assert!((1..=30_000).contains(&left), "{answer}");
 }
 
-/// Sessions belong to a key: a gateway with another one would end them.
+/// A gateway with other keys would end all sessions.
 #[tokio::test]
 async fn gateways_on_one_server_have_the_same_keys() {
     let (_folder, server) = server();
@@ -83,7 +83,7 @@ fn certificate(folder: &Path) -> (String, [&'static str; 6]) {
 }
 
 #[tokio::test]
-async fn over_tls_only_a_server_that_is_vouched_for_is_used() {
+async fn over_tls_only_a_server_with_a_trusted_certificate_is_used() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let ((own, options), (others, _)) = (certificate(folder.path()), certificate(elsewhere.path()));
     let (_server, port) = RedisServer::start_on_a_port(folder.path(), "--tls-port", &options);
@@ -101,7 +101,7 @@ async fn over_tls_only_a_server_that_is_vouched_for_is_used() {
     }
 }
 
-/// Has a store follow the other gateways until work is done.
+/// Lets a store follow the other gateways until `work` is done.
 async fn following<T>(store: &RedisStore, work: impl Future<Output = T>) -> T {
     let follow = async {
         loop {
@@ -118,7 +118,7 @@ fn is_trusted(store: &RedisStore) -> bool {
     store.trust().holds_at(store.shared.clock.now())
 }
 
-/// The other has read everything and may be believed.
+/// Waits until a store has read all events and its table is trusted.
 async fn trusted(store: &RedisStore) {
     following(store, async {
         while !is_trusted(store) {
@@ -129,7 +129,7 @@ async fn trusted(store: &RedisStore) {
 }
 
 #[tokio::test]
-async fn an_end_waits_for_whoever_serves_and_for_no_longer() {
+async fn an_end_waits_for_serving_gateways_and_not_for_others() {
     let (_folder, server) = server();
     let (one, other) = (store_on(&server.socket()).await, store_on(&server.socket()).await);
     trusted(&other).await;
@@ -137,16 +137,16 @@ async fn an_end_waits_for_whoever_serves_and_for_no_longer() {
     for record in [&first, &second, &third] {
         one.open(record.clone()).await.unwrap();
     }
-    // It follows: it knows.
+    // The other gateway follows the events, so it acknowledges.
     assert_eq!(following(&other, one.end(&[first.name])).await, Ok(vec![End::Won]));
     trusted(&other).await;
-    // It serves and does not follow: until it has stopped serving.
+    // It serves and does not follow: the end waits until its table is no longer trusted.
     let names = [second.name];
     let mut end = std::pin::pin!(one.end(&names));
     assert!(timeout(STALENESS / 4, &mut end).await.is_err() && is_trusted(&other), "answered while others serve it");
     assert_eq!(timeout(PATIENCE, end).await.unwrap(), Ok(vec![End::Won]));
     assert!(!is_trusted(&other), "it still serves");
-    // From then on nobody waits for it; nor for one that says that it stops.
+    // From then on no end waits for it, nor for a gateway that has left.
     let quickly = STALENESS / 2;
     assert_eq!(timeout(quickly, one.end_all_of(&third.user)).await.unwrap().unwrap().len(), 1);
     trusted(&other).await;
@@ -157,7 +157,7 @@ async fn an_end_waits_for_whoever_serves_and_for_no_longer() {
     assert_eq!(timeout(quickly, one.end(&[late.name, late.name])).await.unwrap(), Ok(vec![End::Won, End::Lost]));
 }
 
-/// Whoever ends a session second is not told before everybody knows, either.
+/// The second of two ends of one session is not answered earlier, either.
 #[tokio::test]
 async fn the_loser_waits_as_the_winner_does() {
     let (_folder, server) = server();
@@ -170,16 +170,16 @@ async fn the_loser_waits_as_the_winner_does() {
     let mut first = std::pin::pin!(one.end(&names));
     assert!(timeout(STALENESS / 8, &mut first).await.is_err());
     let mut second = std::pin::pin!(two.end(&keys));
-    assert!(timeout(STALENESS / 8, &mut second).await.is_err(), "it is answered while others serve it");
+    assert!(timeout(STALENESS / 8, &mut second).await.is_err(), "answered while others serve it");
     let ends = following(&other, async { tokio::join!(first, second) }).await;
     assert_eq!(ends, (Ok(vec![End::Won]), Ok(vec![End::Lost])));
 }
 
-/// What a store is told until there is this.
+/// The events of a store up to this one.
 async fn told(store: &RedisStore, event: StoreEvent) -> Vec<StoreEvent> {
     let mut told = Vec::new();
     while !told.contains(&event) {
-        // While the server is away it is asked again.
+        // While the server is down, reading fails and is repeated.
         told.extend(timeout(PATIENCE, store.events()).await.unwrap().unwrap_or_default());
     }
     told
@@ -193,7 +193,7 @@ async fn a_server_that_was_emptied_or_restarted_leaves_a_gap() {
     assert_eq!(server.ask("FLUSHALL").lines().next(), Some("+OK"));
     assert_eq!(told(&other, StoreEvent::Gap).await, [StoreEvent::Gap]);
     trusted(&other).await;
-    // More events than are kept.
+    // The stream loses events that were not read.
     for _ in 0..5 {
         one.open(record("a")).await.unwrap();
         assert_eq!(one.end_all_of(&record("a").user).await.unwrap().len(), 1);
@@ -206,9 +206,9 @@ async fn a_server_that_was_emptied_or_restarted_leaves_a_gap() {
     trusted(&other).await;
 }
 
-/// A server that lost what it had confirmed: as after a failover, or with a copy of earlier data.
+/// A server that lost confirmed writes, as after a failover or with an old copy of the data.
 #[tokio::test]
-async fn what_a_restarted_server_has_forgotten_is_ended_again() {
+async fn ends_that_a_restarted_server_has_lost_are_repeated() {
     let (_folder, mut server) = server();
     let one = store_on(&server.socket()).await;
     trusted(&one).await;
@@ -223,7 +223,7 @@ async fn what_a_restarted_server_has_forgotten_is_ended_again() {
     assert_eq!(restored.load(&ended.name).await, Ok(None));
 }
 
-/// What another server says is believed when its events are followed: an old primary would tell of the past.
+/// The answers of another server are used only once its events are followed: an old primary has outdated data.
 #[tokio::test]
 async fn calls_go_to_the_server_whose_events_are_followed() {
     let (_folder, mut server) = server();
@@ -251,7 +251,7 @@ async fn a_full_server_still_takes_ends() {
 }
 
 #[tokio::test]
-async fn trust_ends_with_the_connection_and_is_back_with_it() {
+async fn trust_ends_with_the_connection_and_returns_with_it() {
     let (_folder, server) = server();
     let one = store_on(&server.socket()).await;
     trusted(&one).await;

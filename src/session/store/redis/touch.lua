@@ -1,4 +1,4 @@
--- pairs of a name and a time
+-- Arguments: pairs of the name of a session and a time.
 for at = 1, #ARGV, 2 do
     local session = P .. 's:' .. ARGV[at]
     local seen = redis.call('HGET', session, 'l')

@@ -1,4 +1,4 @@
-//! What operators do with the store: find out whether gateways use it, and empty it.
+//! Operations for operators: find out whether gateways use the store, and empty it.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use super::peers::{LEFT, said_for};
 use super::{LONGEST_STALENESS, RedisStore};
 use crate::session::store::Unavailable;
 
-/// How often it is looked whether a gateway has said something new.
+/// The interval of the checks for new heartbeats.
 const LOOKING: Duration = Duration::from_millis(50);
-/// How much later than it should a gateway may say it.
+/// The tolerance for late heartbeats.
 const LATE: Duration = Duration::from_millis(500);
 
 impl RedisStore {
-    /// Whether gateways use it: whether one says something new within twice the time after which it should.
+    /// Whether any gateway uses the store: whether one writes a new heartbeat within twice its interval.
     ///
     /// # Errors
-    /// [`Unavailable`]
+    /// [`Unavailable`]: the server does not answer.
     pub async fn is_in_use(&self) -> Result<bool, Unavailable> {
         let link = &self.shared.link;
         let mut first = link.others().await?;
@@ -36,10 +36,10 @@ impl RedisStore {
         Ok(false)
     }
 
-    /// Forgets everything that is kept.
+    /// Deletes all content.
     ///
     /// # Errors
-    /// [`Unavailable`]: a part of it may be gone.
+    /// [`Unavailable`]: the server does not answer. A part of the content may have been deleted.
     pub async fn clear(&self) -> Result<(), Unavailable> {
         let script = Code::new(include_str!("clear.lua"), true);
         let mut cursor = "0".to_owned();

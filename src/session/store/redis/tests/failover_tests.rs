@@ -1,4 +1,4 @@
-//! What replicas have not confirmed does not count: a failover takes back nothing that was answered.
+//! Tests with a replica: a failover loses no write that was answered, since the replica has to confirm it.
 
 use super::group::primary_with;
 use super::*;
@@ -9,7 +9,7 @@ async fn on_port(port: u16, replicas: u32) -> Result<RedisStore, NotConnected> {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_on_a_replica() {
+async fn answered_writes_are_on_a_replica() {
     let folder = tempfile::tempdir().unwrap();
     let mut nodes = primary_with(folder.path(), 1);
     let one = on_port(nodes[0].port, 1).await.unwrap();
@@ -18,12 +18,12 @@ async fn what_was_answered_is_on_a_replica() {
     one.open(ended.clone()).await.unwrap();
     one.open(doubtful.clone()).await.unwrap();
     assert_eq!(one.end(&[ended.name]).await, Ok(vec![End::Won]));
-    // The primary goes on alone: what it says may be taken back.
+    // The primary is without its replica: its writes may be lost in a failover.
     nodes[1].server.signal("STOP");
     assert_eq!(one.end(&[doubtful.name]).await, Err(Unavailable), "answered without a replica");
     assert_eq!(one.end_all_of(&doubtful.user).await, Err(Unavailable));
     assert_eq!(one.open(open.clone()).await, Err(Unavailable));
-    assert_eq!(one.load(&record("nobody").name).await, Err(Unavailable), "absent is for good");
+    assert_eq!(one.load(&record("nobody").name).await, Err(Unavailable), "absence is cached");
     following(&one, async {
         while is_trusted(&one) {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -37,7 +37,7 @@ async fn what_was_answered_is_on_a_replica() {
     nodes[0].server.stop();
     nodes[1].server.ask("REPLICAOF NO ONE");
     let other = on_port(nodes[1].port, 0).await.unwrap();
-    assert_eq!(other.load(&ended.name).await, Ok(None), "an end that was answered is taken back");
+    assert_eq!(other.load(&ended.name).await, Ok(None), "an answered end was lost");
 }
 
 #[tokio::test]
