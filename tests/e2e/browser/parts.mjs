@@ -4,7 +4,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -122,13 +122,19 @@ ${closeTabs ? "close_tabs = true" : ""}
 format = "json"
 `;
 
+function makeUsers(folder) {
+  for (const name of ["alice", "bob"]) {
+    const set = ["user", "set", name, "--file", "users.toml"];
+    execFileSync(EXEUNT, set, { cwd: folder, input: `${PASSWORD}\n`, stdio: ["pipe", "ignore", "inherit"] });
+  }
+}
+
 /** The gateway in front of `upstream`, or with a whole configuration as text; alice and bob may sign in. */
 export class Gateway extends Part {
-  static async start(folder, settings) {
-    for (const name of ["alice", "bob"]) {
-      const set = ["user", "set", name, "--file", "users.toml"];
-      execFileSync(EXEUNT, set, { cwd: folder, input: `${PASSWORD}\n`, stdio: ["pipe", "ignore", "inherit"] });
-    }
+  /** With users and keys of its own, or with those of the gateway in the folder `other`. */
+  static async start(folder, settings, other) {
+    if (other) for (const name of ["users.toml", "exeunt.key"]) copyFileSync(join(other, name), join(folder, name));
+    else makeUsers(folder);
     const text = typeof settings === "string" ? settings : configuration(settings);
     writeFileSync(join(folder, "config.toml"), text);
     return new Gateway([EXEUNT, "serve"], { cwd: folder }).listening(/listening.*?127\.0\.0\.1:(\d+)/);
