@@ -16,6 +16,7 @@ pub(crate) fn rules(table: &RawTable<'_>) -> CookieRules {
         keep: patterns(table, "keep_cookies"),
         carry: patterns(table, "carry_cookies"),
         browser: patterns(table, "browser_cookies"),
+        script: patterns(table, "script_cookies"),
     }
 }
 

@@ -30,8 +30,8 @@ pub(crate) const ROUTE: Schema = Schema {
     keys: &[
         "host", "path", "upstream", "upstream_host", "upstream_ca_file", "access", "groups", "basic", "methods",
         "encoded", "case_sensitive", "cross_site", "origins", "service_workers", "cache", "idle_paths", "pass_headers",
-        "headers", "response_timeout", "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies", "logout",
-        "preset",
+        "headers", "response_timeout", "app_cookies", "keep_cookies", "carry_cookies", "browser_cookies",
+        "script_cookies", "logout", "preset",
     ],
     later: &["connection_auth", "activity"],
 };

@@ -13,7 +13,6 @@ use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 use crate::http1::headers::{Headers, RequestHead};
 use crate::http1::own_cookies::ApplicationCookies;
 use crate::logout::browser_request::{BrowserRequest, CookieLine};
-use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::origin::{Origin, Scheme};
 use crate::values::own_hosts::HostId;
@@ -24,7 +23,7 @@ use crate::vault::answer::{self, AnswerCookies};
 use crate::vault::browser_cookie::{BrowserCookie, expire};
 use crate::vault::debts::Debts;
 use crate::vault::jar::Asked;
-use crate::vault::request::{RequestCookies, RouteCookies, shows, withhold};
+use crate::vault::request::{RequestCookies, shows, withhold};
 use crate::vault::rules::AppCookies;
 use crate::vault::store::Vault;
 
@@ -110,7 +109,8 @@ pub(super) fn pass(
 ) -> Result<Passed, Refusal> {
     let route = permit.route();
     let vault = permit.session().filter(|_| route.cookies.mode != AppCookies::Pass).and_then(|session| {
-        let touched = session.vault().is_some() || !route.learned.is_empty();
+        let known = !route.learned.is_empty() || route.cookies.has_script_cookies();
+        let touched = session.vault().is_some() || known;
         if touched { session.open_vault() } else { None }
     });
     if vault.is_none() && owed.cookies.is_empty() {
@@ -123,7 +123,7 @@ pub(super) fn pass(
         let path = facts.target.path().text().as_bytes();
         let host = host_name(assembled, facts.host);
         let cross_site = || is_cross_site(facts, assembled);
-        vault.request(host, asked_at(path, assembled), of(route), browsers, cross_site)
+        vault.request(host, asked_at(path, assembled), route.known_cookies(), browsers, cross_site)
     });
     let line = made.line.or(withheld);
     if line.as_ref().is_some_and(|line| line.len() > assembled.max_cookie_header) {
@@ -182,10 +182,6 @@ fn browsers_line<'a>(facts: &'a RequestFacts<'_>, cookies: &'a ApplicationCookie
 /// The name of an own host, by which vaults know it: its number changes with the configuration.
 pub(super) fn host_name(assembled: &Assembled, host: HostId) -> &str {
     assembled.hosts.names().get(host.index()).map_or("", |host| host.as_str())
-}
-
-fn of(route: &Route) -> RouteCookies<'_> {
-    RouteCookies { rules: &route.cookies, learned: &route.learned }
 }
 
 fn asked_at<'a>(path: &'a [u8], assembled: &Assembled) -> Asked<'a> {
@@ -258,10 +254,10 @@ impl Forward {
         let lines = lines.iter().copied();
         let vault: Option<&Vault> = self.session().and_then(|session| session.open_vault());
         let Some(vault) = vault else {
-            answer::learn(asked, of(route), lines);
+            answer::learn(asked, route.known_cookies(), lines);
             return Some(all_pass());
         };
         let browser_has = |name: &[u8]| request.headers.lines(&COOKIE).any(|line| shows(line, name));
-        vault.answer(host_name(&self.assembled, self.host), asked, of(route), lines, browser_has)
+        vault.answer(host_name(&self.assembled, self.host), asked, route.known_cookies(), lines, browser_has)
     }
 }

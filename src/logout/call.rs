@@ -21,7 +21,7 @@ use crate::values::identity::Identity;
 use crate::values::time::WallTime;
 use crate::vault::jar::Asked;
 use crate::vault::last_jar::LastJar;
-use crate::vault::request::{RouteCookies, value_in};
+use crate::vault::request::value_in;
 
 /// The longest that an application may take, its token included.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -115,8 +115,7 @@ impl Call {
     }
 
     fn cookies(&self, path: &str) -> Vec<u8> {
-        let route = RouteCookies { rules: &self.route.cookies, learned: &self.route.learned };
-        self.jar.line(self.asked(path), route, &self.browsers.0)
+        self.jar.line(self.asked(path), self.route.known_cookies(), &self.browsers.0)
     }
 
     fn asked<'a>(&self, path: &'a str) -> Asked<'a> {

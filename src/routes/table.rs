@@ -17,6 +17,7 @@ use crate::values::origin::{Authority, Host, Origin};
 use crate::values::own_hosts::{HostId, OwnHosts};
 use crate::values::readings::RequestPath;
 use crate::vault::learned::LearnedNames;
+use crate::vault::request::RouteCookies;
 use crate::vault::rules::CookieRules;
 
 /// One `[[route]]`.
@@ -67,6 +68,13 @@ pub(crate) struct Route {
     pub(crate) logout: AppLogout,
     /// The turns of such calls that no browser waits for.
     pub(crate) call_turns: Arc<Semaphore>,
+}
+
+impl Route {
+    /// What is known of its application's cookies.
+    pub(crate) fn known_cookies(&self) -> RouteCookies<'_> {
+        RouteCookies { rules: &self.cookies, learned: &self.learned, path: self.path.as_str().as_bytes() }
+    }
 }
 
 /// Every route, by own host and path: a route with a host wins over one without, then the longest path. What no

@@ -18,6 +18,8 @@ pub(crate) struct RouteCookies<'a> {
     pub(crate) rules: &'a CookieRules,
     /// The names that the application keeps from scripts.
     pub(crate) learned: &'a LearnedNames,
+    /// The path of the route, without a slash at the end.
+    pub(crate) path: &'a [u8],
 }
 
 /// How a request's cookies are handled.
@@ -53,6 +55,7 @@ impl Vault {
             return RequestCookies::default();
         }
         bring(&mut hosts, host, asked, route, browsers);
+        remember_scripts(&mut hosts, host, route, browsers);
         let Some(cookies) = hosts.at(host) else { return RequestCookies::default() };
         let room = cookies.jar.room();
         let mut made = without(browsers, room, |name| cookies.judge(name, route));
@@ -127,6 +130,29 @@ fn bring(hosts: &mut Hosts, host: &str, asked: Asked<'_>, route: RouteCookies<'_
         if let Some(cookie) = SetCookie::parse(&line) {
             // What does not fit is withheld like every other cookie of a learned name.
             let _ = hosts.put(host, &cookie, asked);
+        }
+    }
+}
+
+/// Remembers the cookies that scripts of the application have made, so that the browser forgets them at the end of the
+/// session like those that the application has set. Scripts that name no path make them for the one of their page,
+/// which is `/` or the route's in general.
+fn remember_scripts(hosts: &mut Hosts, host: &str, route: RouteCookies<'_>, browsers: &[u8]) {
+    if !route.rules.has_script_cookies() {
+        return;
+    }
+    for name in pairs(browsers).map(name_of) {
+        // A name that the application keeps from scripts is not theirs: the browser has no say about it.
+        if !route.rules.is_of_script(name) || route.learned.path_of(name).is_some() {
+            continue;
+        }
+        let Some(cookies) = hosts.at(host) else { continue };
+        if cookies.jar.has(name) || cookies.is_remembered(name) {
+            continue;
+        }
+        let further = Some(route.path).filter(|path| !path.is_empty());
+        for path in [b"/".as_slice()].into_iter().chain(further) {
+            cookies.remember(BrowserCookie::of_host(name, path));
         }
     }
 }
@@ -214,7 +240,8 @@ mod tests {
         let learned = LearnedNames::default();
         learned.note(b"sid", b"/");
         learned.note(b"other", b"/");
-        String::from_utf8(last.line(ASKED, RouteCookies { rules, learned: &learned }, browsers.as_bytes())).unwrap()
+        let route = RouteCookies { rules, learned: &learned, path: b"" };
+        String::from_utf8(last.line(ASKED, route, browsers.as_bytes())).unwrap()
     }
 
     #[test]

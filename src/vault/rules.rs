@@ -49,6 +49,8 @@ pub struct CookieRules {
     pub carry: Vec<NamePattern>,
     /// Those that stay in the browser, whatever they say.
     pub browser: Vec<NamePattern>,
+    /// Those that scripts of the application make: no answer sets them, and they expire at the logout as well.
+    pub script: Vec<NamePattern>,
 }
 
 /// Where a cookie is kept.
@@ -104,6 +106,16 @@ impl CookieRules {
     /// Whether the browser may set a cookie of this name.
     pub(super) fn is_of_browser(&self, name: &[u8]) -> bool {
         self.mode != AppCookies::Vault || any(&self.keep, name) || any(&self.browser, name)
+    }
+
+    /// Whether there is a name of cookies that scripts make.
+    pub(crate) fn has_script_cookies(&self) -> bool {
+        !self.script.is_empty()
+    }
+
+    /// Whether a script makes the cookie of this name, and a logout does not leave it alone.
+    pub(super) fn is_of_script(&self, name: &[u8]) -> bool {
+        any(&self.script, name) && !any(&self.keep, name)
     }
 
     /// Whether there is a name that the browser may bring into a new session.

@@ -42,6 +42,7 @@ mod app_cookies;
 mod app_cookies_kept;
 mod app_cookies_many;
 mod app_cookies_real;
+mod app_cookies_script;
 mod basic;
 mod clearing;
 mod cookies;

@@ -26,7 +26,7 @@ fn asked() -> Asked<'static> {
 /// The application sets cookies.
 pub(super) fn set(session: &Session, lines: &[&str]) {
     let (rules, learned) = (CookieRules::default(), LearnedNames::default());
-    let route = RouteCookies { rules: &rules, learned: &learned };
+    let route = RouteCookies { rules: &rules, learned: &learned, path: b"" };
     let lines = lines.iter().map(|line| line.as_bytes());
     session.open_vault().unwrap().answer(HOST, asked(), route, lines, |_| false).unwrap();
 }
@@ -34,7 +34,7 @@ pub(super) fn set(session: &Session, lines: &[&str]) {
 /// What the application gets.
 pub(super) fn sent(session: &Session) -> String {
     let (rules, learned) = (CookieRules::default(), LearnedNames::default());
-    let route = RouteCookies { rules: &rules, learned: &learned };
+    let route = RouteCookies { rules: &rules, learned: &learned, path: b"" };
     let made = session.vault().map(|vault| vault.request(HOST, asked(), route, b"", || false)).unwrap_or_default();
     String::from_utf8(made.line.unwrap_or_default()).unwrap()
 }

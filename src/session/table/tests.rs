@@ -228,7 +228,7 @@ async fn a_session_that_is_not_found_has_left_its_debts() {
         let table = table.with_debts(&debts);
         let opened = open(&table, "alice", AT_START).await;
         let asked = Asked { path: b"/", https: false, cross_site: false, now: WallTime(0) };
-        let route = RouteCookies { rules: &CookieRules::default(), learned: &LearnedNames::default() };
+        let route = RouteCookies { rules: &CookieRules::default(), learned: &LearnedNames::default(), path: b"" };
         let lines = [&b"theme=dark"[..]].into_iter();
         opened.session.open_vault().unwrap().answer("app.test", asked, route, lines, |_| false).unwrap();
         let hold = Arc::clone(&opened.session).hold(&Cut::new()).unwrap();
