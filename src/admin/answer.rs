@@ -1,4 +1,4 @@
-//! From a request to an answer.
+//! Reads requests to the admin socket, runs them, and makes the answers.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::session::store::Unavailable;
 use crate::values::receipt::Receipt;
 use crate::values::reply::Reply;
 
-/// What an operator asks for.
+/// A request to the admin socket.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum AdminRequest<'a> {
     Health,
@@ -27,27 +27,27 @@ pub(super) enum AdminRequest<'a> {
     Reload,
     Sessions(SessionFilter),
     Session(Cow<'a, str>),
-    /// Those that the query selects, and the query.
+    /// Ends the sessions that the filter selects. The text is the query, for the audit log.
     RevokeSelected(SessionFilter, &'a str),
     Revoke(Cow<'a, str>),
     RevokeAllOf(Cow<'a, str>),
 }
 
-/// Why a request is none of these.
+/// Why a request is not valid.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum UnknownRequest {
     /// Unknown path.
     Address,
-    /// There is, and this is the method for it.
+    /// A known path, with another method. Holds the right one.
     Method(&'static str),
-    /// The query or the path cannot be read.
+    /// The query or the path is malformed.
     Malformed,
-    /// It would end every session, and does not say that this is meant.
+    /// It would end every session, without `all=yes`.
     Everything,
 }
 
 impl<'a> AdminRequest<'a> {
-    /// Reads a request's first line.
+    /// Reads method and address of a request.
     pub(super) fn read(method: &Method, uri: &'a Uri) -> Result<Self, UnknownRequest> {
         let parts: Vec<_> = uri.path().split('/').skip(1).collect();
         let text = |part: &'a str| percent_decode_str(part).decode_utf8().map_err(|_| UnknownRequest::Malformed);
@@ -68,7 +68,7 @@ impl<'a> AdminRequest<'a> {
         if method == wanted { Ok(asked) } else { Err(UnknownRequest::Method(wanted)) }
     }
 
-    /// Does it, and notes who asked where it changes something.
+    /// Runs a request. If it changes something, the operator is noted in the audit log.
     pub(super) async fn answer(
         self,
         gateway: &Arc<Gateway>,
@@ -121,7 +121,7 @@ fn matching(filter: &SessionFilter, gateway: &Gateway) -> Vec<Arc<Session>> {
     sessions
 }
 
-/// Ending every session has to be requested explicitly.
+/// Refuses an empty filter without `all=yes`.
 fn selected(filter: SessionFilter) -> Result<SessionFilter, UnknownRequest> {
     if filter.is_everything() && !filter.all { Err(UnknownRequest::Everything) } else { Ok(filter) }
 }
@@ -181,12 +181,12 @@ impl UnknownRequest {
         match self {
             Self::Address => refused(StatusCode::NOT_FOUND, "no_route", "Unknown address."),
             Self::Everything => {
-                let message = "This would end every session: name which ones, or say all=yes.";
+                let message = "This would end every session: add a filter, or all=yes.";
                 refused(StatusCode::BAD_REQUEST, "too_much", message)
             }
-            Self::Malformed => refused(StatusCode::BAD_REQUEST, "malformed", "This address cannot be read."),
+            Self::Malformed => refused(StatusCode::BAD_REQUEST, "malformed", "This address is malformed."),
             Self::Method(method) => {
-                let message = "This address takes another method.";
+                let message = "This address requires another method.";
                 refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
                     .with(ALLOW, HeaderValue::from_static(method))
             }

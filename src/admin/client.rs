@@ -1,4 +1,4 @@
-//! The other end of the operator's socket: one request, one answer.
+//! The client of the admin socket: one request, one answer.
 
 use std::fmt;
 use std::io;
@@ -13,22 +13,22 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-/// The largest answer, in bytes: a few million sessions.
+/// The maximum size of an answer, in bytes: enough for a few million sessions.
 const MAX_ANSWER: usize = 1024 * 1024 * 1024;
-/// The longest wait for an answer.
+/// Timeout for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why the admin socket gave no response.
+/// Why there was no answer.
 #[derive(Debug)]
 pub enum NoAnswer {
-    /// Nothing listens there, or it refuses this user.
+    /// No program listens on the socket, or this user may not connect.
     Unreachable(io::Error),
-    /// The listener did not respond in time, or not in the expected format.
+    /// There was no valid answer in time.
     Broken(String),
 }
 
 impl NoAnswer {
-    /// Whether no program listens there.
+    /// Whether no program listens on the socket.
     pub fn is_absence(&self) -> bool {
         use io::ErrorKind::{ConnectionRefused, NotFound};
         matches!(self, Self::Unreachable(error) if matches!(error.kind(), NotFound | ConnectionRefused))
@@ -47,7 +47,7 @@ impl fmt::Display for NoAnswer {
 /// Sends one request to the socket at `path` and waits for the answer's status and JSON.
 ///
 /// # Errors
-/// [`NoAnswer`]; an answer that refuses is an answer.
+/// [`NoAnswer`]. An answer with an error status is not an error here.
 pub async fn ask(path: &Path, method: Method, target: &str) -> Result<(StatusCode, Value), NoAnswer> {
     let stream = UnixStream::connect(path).await.map_err(NoAnswer::Unreachable)?;
     let answer = tokio::time::timeout(PATIENCE, exchange(stream, method, target));
@@ -69,7 +69,7 @@ async fn exchange(stream: UnixStream, method: Method, target: &str) -> Result<(S
     tokio::pin!(exchange);
     tokio::select! {
         answer = &mut exchange => answer,
-        // The connection is done when its last byte is read: the answer may still wait to be taken apart.
+        // The connection may end when its last byte has been read, before the answer has been processed.
         _ = connection => exchange.await,
     }
 }

@@ -1,4 +1,4 @@
-//! Connections of operators and of monitoring: few, short, and each a task of its own.
+//! Connections of operators and of monitoring: few and short, each in its own task.
 
 use std::convert::Infallible;
 use std::io;
@@ -19,22 +19,22 @@ use tokio::sync::Semaphore;
 use super::operator::Operator;
 use crate::values::reply::Reply;
 
-/// Connections at the same time; further ones wait.
+/// The maximum number of concurrent connections; further ones wait.
 const CONNECTIONS: usize = 16;
-/// The longest life of a connection.
+/// The maximum duration of a connection.
 const LIFE: Duration = Duration::from_secs(30);
-/// A pause after a connection that could not be accepted: there may be no file descriptor left.
+/// The pause after a failed accept, for instance without free file descriptors.
 const RECOVER: Duration = Duration::from_millis(100);
 
-/// Where connections come from.
+/// A listener.
 pub(super) trait Listen: Sync {
     /// A connection.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Waits for the next one.
+    /// Waits for the next connection.
     fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Who is at the other end, where the kernel says it.
+    /// The user at the other end, if the kernel knows it.
     fn operator(stream: &Self::Stream) -> Operator;
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn serve<L: Listen, F>(
             });
             let conversation =
                 http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
-            // A client that disconnects, or stays for too long, is not an error.
+            // A client that disconnects or exceeds the time is not an error.
             let _ = tokio::time::timeout(LIFE, conversation).await;
         });
     }

@@ -1,4 +1,4 @@
-//! Which sessions an operator means.
+//! Filters that select sessions.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use crate::session::record::Session;
 use crate::values::client_address::ClientAddress;
 
-/// What sessions have to be; all of it, where several things are asked for.
+/// A filter; sessions have to meet all of its conditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SessionFilter {
     /// Of the users with this name.
@@ -20,11 +20,12 @@ pub(super) struct SessionFilter {
     pub(super) idle: Option<Duration>,
     /// Opened at least this long ago.
     pub(super) age: Option<Duration>,
-    /// That every session is meant has been said: without a filter nothing is ended otherwise.
+    /// Whether `all=yes` was given, without which an empty filter ends nothing.
     pub(super) all: bool,
 }
 
-/// The query cannot be read, or asks for something unknown: a filter that is left out would mean more sessions.
+/// The query is malformed or has an unknown condition. It is refused, since ignoring a condition would select more
+/// sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadFilter;
 
@@ -48,13 +49,13 @@ impl SessionFilter {
         Ok(filter)
     }
 
-    /// Whether nothing is asked for: every session is meant.
+    /// Whether there is no condition, so that every session is selected.
     pub(super) fn is_everything(&self) -> bool {
         let Self { user, network, idle, age, all: _ } = self;
         user.is_none() && network.is_none() && idle.is_none() && age.is_none()
     }
 
-    /// Whether a session is meant, of this age and idle for this long. The user is not looked at.
+    /// Whether a session with this age and idle time is selected. The user is not compared.
     pub(super) fn matches(&self, session: &Session, (age, idle): (Duration, Duration)) -> bool {
         let from = |network: IpNet| match session.address() {
             ClientAddress::Ip(address) => network.contains(&address),
@@ -66,7 +67,7 @@ impl SessionFilter {
     }
 }
 
-/// Given twice, it is unknown which is meant.
+/// A repeated condition is refused.
 fn once<T>(place: &mut Option<T>, value: T) -> Result<(), BadFilter> {
     if place.replace(value).is_some() { Err(BadFilter) } else { Ok(()) }
 }
@@ -112,7 +113,7 @@ mod tests {
             ("idle=301", false),
             ("age=600&idle=300", true),
             ("age=601&idle=300", false),
-            // The session of the test came over a unix socket.
+            // The test's session was opened over a unix socket.
             ("address=0.0.0.0/0", false),
         ];
         for (query, want) in cases {

@@ -1,6 +1,6 @@
-//! `[metrics]`: what monitoring reads, over TCP. Nothing there changes anything, and nothing names a user.
+//! `[metrics]`: metrics and health checks over TCP. They change nothing and contain no user names.
 //!
-//! | request | what it answers |
+//! | request | answer |
 //! |---|---|
 //! | `GET /metrics` | all metrics, as text for Prometheus (OpenMetrics) |
 //! | `GET /healthz` | 200 as long as the program runs |
@@ -33,24 +33,24 @@ pub struct Monitoring {
 }
 
 impl Monitoring {
-    /// Binds it. To be called within a tokio runtime.
+    /// Binds the listener. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         Ok(Self { listener, accepting: Arc::new(AtomicBool::new(true)) })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves forever. From the end of `stopping` on it reports that the gateway is not ready.
+    /// Serves forever. After `stopping` has finished, it reports that the gateway is not ready.
     pub async fn serve(
         self,
         gateway: Arc<Gateway>,
@@ -74,7 +74,7 @@ impl Monitoring {
     }
 }
 
-/// What is asked of the gateway at this moment.
+/// The state of the gateway at the time of a request.
 #[derive(Clone, Copy, Debug)]
 struct State {
     accepting: bool,
@@ -83,7 +83,7 @@ struct State {
 
 fn answer(method: &Method, path: &str, gateway: &Gateway, state: State) -> Reply {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return not_here(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Only GET and HEAD are answered here.")
+        return not_here(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Only GET and HEAD are allowed here.")
             .with(ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     match path {
@@ -93,7 +93,7 @@ fn answer(method: &Method, path: &str, gateway: &Gateway, state: State) -> Reply
         }
         "/healthz" => Reply::json(StatusCode::OK, &json!({ "status": "running" })),
         "/readyz" => readiness(state),
-        _ => not_here(StatusCode::NOT_FOUND, "no_route", "Here are /metrics, /healthz and /readyz."),
+        _ => not_here(StatusCode::NOT_FOUND, "no_route", "The addresses here are /metrics, /healthz and /readyz."),
     }
 }
 
@@ -103,7 +103,7 @@ fn readiness(state: State) -> Reply {
     let body = json!({
         "status": if ready { "ready" } else { "not_ready" },
         "checks": {
-            // It would not run with another one.
+            // The gateway does not start with an invalid one.
             "configuration": "ok",
             "listeners": word(state.accepting, "stopping"),
             "store": word(state.gauges.store_trusted, "unavailable"),

@@ -1,19 +1,19 @@
-//! Who asks at the admin socket: the kernel says which user the program at the other end runs as.
+//! The operator at the admin socket: the user of the program at the other end, according to the kernel.
 
 use nix::unistd::{Uid, User};
 
 use crate::audit::{Act, Operation};
 use crate::gateway::Gateway;
 
-/// The user at the other end; `None` where the kernel does not say.
+/// The id of the user at the other end; `None` if the kernel does not know it.
 pub(super) type Operator = Option<u32>;
 
-/// What came of a request that changes something.
+/// The result of a request that changes something.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Done {
-    /// Whether there was something to do, and it was done.
+    /// Whether something was changed.
     pub(super) done: bool,
-    /// Sessions that ended because of it.
+    /// The number of sessions that it ended.
     pub(super) sessions_ended: usize,
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn note(
     gateway.note_operation(Operation::Asked { operator: &operator, act, about, done, sessions_ended });
 }
 
-/// The user's name, else the number. The lookup may ask a directory server: not on a thread that serves.
+/// The user's name, else the id. The lookup may query a directory server, so it runs on a blocking thread.
 async fn name(operator: Operator) -> String {
     let Some(number) = operator else { return "unknown".to_owned() };
     let found = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(number)).ok().flatten());

@@ -1,4 +1,4 @@
-//! What an operator has the running program do with its configuration. How that is done, the socket does not know.
+//! The interface through which the admin socket reloads the configuration of the running program.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::values::mac::KeyChanges;
 /// A program that can read its configuration again.
 #[async_trait]
 pub trait Reload: fmt::Debug + Send + Sync {
-    /// Reads it and puts it to work, after any other reload that is under way.
+    /// Reads the configuration and applies it, after any other reload in progress.
     ///
     /// # Errors
     /// The configuration is refused; then nothing has changed.
@@ -24,23 +24,23 @@ pub trait Reload: fmt::Debug + Send + Sync {
 pub struct Reloaded {
     /// Keys of the configuration, by their full names, and `exeunt.key` if the key file has changed.
     pub changed: Vec<String>,
-    /// Users of the users' file.
+    /// The changes of users in the users' file.
     pub users: UserChanges,
-    /// Sessions that ended because of it.
+    /// The number of sessions that it ended.
     pub sessions_ended: usize,
-    /// Requests and WebSockets that were under way and that it refuses.
+    /// The number of running requests and WebSockets that it cut.
     pub exchanges_cut: usize,
-    /// How the keys of the key file differ from those before.
+    /// The changes of the keys in the key file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyChanges>,
-    /// What the operator should know, as `exeunt check` says it.
+    /// Warnings, in the form of `exeunt check`.
     pub warnings: String,
 }
 
 /// Why nothing was changed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ReloadRefused {
-    /// All problems, as `exeunt check` says them.
+    /// All problems, in the form of `exeunt check`.
     pub report: String,
 }
 

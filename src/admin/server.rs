@@ -19,7 +19,7 @@ use crate::values::reply::Reply;
 /// The answer to an internal error of the program.
 const FAULT: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 
-/// The bound socket. Its file goes with it.
+/// The bound socket. Its file is removed when it is dropped.
 #[derive(Debug)]
 pub struct AdminSocket {
     listener: UnixListener,
@@ -28,17 +28,17 @@ pub struct AdminSocket {
 }
 
 impl AdminSocket {
-    /// Binds it: mode 0600, or 0660 where a group may connect. To be called within a tokio runtime.
+    /// Binds the socket with mode 0600, or 0660 if a group may connect. To be called within a tokio runtime.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the operating system.
     pub fn bind(settings: &AdminSettings) -> io::Result<Self> {
         let mode = if settings.group.is_some() { 0o660 } else { 0o600 };
         let (listener, file) = unix_socket::bind(&settings.path, mode, settings.group)?;
         Ok(Self { listener, ready: Arc::new(AtomicBool::new(true)), _file: file })
     }
 
-    /// Serves forever. From the end of `stopping` on it reports that the gateway is not ready.
+    /// Serves forever. After `stopping` has finished, it reports that the gateway is not ready.
     pub async fn serve(self, gateway: Arc<Gateway>, reload: Arc<dyn Reload>, stopping: impl Future<Output = ()>) {
         let notice = async {
             stopping.await;
@@ -58,7 +58,7 @@ impl AdminSocket {
                     Err(unknown) => unknown.answer(),
                 }
             };
-            // In a task of its own, so that it is finished and audited even if the caller disconnects.
+            // In its own task, so that it is completed and audited even if the caller disconnects.
             async { tokio::spawn(work).await.unwrap_or_else(|_| Reply::json(FAULT, &json!({ "error": "internal" }))) }
         };
         connections::serve(&self.listener, answer).await;

@@ -1,8 +1,8 @@
 //! What a browser may cache of a response to a signed-in user.
 //!
-//! After the sign-out another user may use the same browser. Pages come back by the back button, from the back/forward
-//! cache and the disk; images and scripts from the memory cache, which ignores `Vary`. So pages are not stored at all,
-//! and everything else is revalidated each time. A response that the application declares public keeps its lifetime.
+//! After the sign-out another user may use the same browser. The back button shows pages from the back/forward cache or
+//! the disk; images and scripts come from the memory cache, which ignores `Vary`. So pages are not stored at all, and
+//! everything else is revalidated each time. A response that the application declares public keeps its lifetime.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,8 @@ use crate::http1::header_edits::{HeaderEdit, HeaderEdits};
 use crate::http1::headers::Headers;
 use crate::http1::media_type::may_be_page;
 
-/// Headers that tell caches between us and the browser what `Cache-Control` does not (RFC 9213 and its forerunners).
+/// Headers with a cache policy for shared caches between the gateway and the browser, which takes precedence over
+/// `Cache-Control` there (RFC 9213 and earlier headers of vendors).
 pub(crate) static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
     HeaderName::from_static("cdn-cache-control"),
     HeaderName::from_static("cloudflare-cdn-cache-control"),
@@ -24,7 +25,7 @@ pub(crate) static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
     HeaderName::from_static("x-accel-expires"),
 ];
 
-/// An answer to a request that was made in the name of a session.
+/// An answer to a request that was forwarded with a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignedInAnswer<'a> {
     /// Its status.
@@ -35,27 +36,27 @@ pub(crate) struct SignedInAnswer<'a> {
     pub(crate) is_navigation: bool,
     /// Whether the route is public.
     pub(crate) is_public_route: bool,
-    /// Whether there is one of [`FOR_CACHES_BETWEEN`].
+    /// Whether it has one of [`FOR_CACHES_BETWEEN`].
     pub(crate) speaks_to_caches_between: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum CachePolicy {
-    /// Nothing is kept.
+    /// The response is not stored.
     Nothing,
-    /// The application's own header is strict enough, or declares the response public.
+    /// The application's own header is kept: it is strict enough, or declares the response public.
     AsItIs,
-    /// The browser keeps it as long as the application said; shared caches do not.
+    /// The browser stores it for the lifetime that the application set; shared caches do not.
     ByTheBrowser(HeaderValue),
-    /// It is kept, and asked for again before it is used.
+    /// It is stored, and revalidated before each use.
     AskedForAgain(HeaderValue),
 }
 
-/// What most pages get.
+/// The edit for most pages.
 static NO_STORE: [HeaderEdit; 1] = [HeaderEdit::Set(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
 impl SignedInAnswer<'_> {
-    /// The edits that keep this response from the next user of the browser.
+    /// The edits that hide this response from the next user of the browser.
     pub(crate) fn protection(&self) -> Cow<'static, [HeaderEdit]> {
         let mut edits = HeaderEdits::new();
         let control = match self.cache_policy() {
@@ -66,7 +67,7 @@ impl SignedInAnswer<'_> {
             CachePolicy::ByTheBrowser(value) => Some(value),
             CachePolicy::AskedForAgain(value) => {
                 edits.extend(varying_by_cookie(self.headers));
-                // For caches that know no `Cache-Control`.
+                // For HTTP/1.0 caches, which do not know `Cache-Control`.
                 if self.headers.has(&EXPIRES) {
                     edits.push(HeaderEdit::Set(EXPIRES, HeaderValue::from_static("0")));
                 }
@@ -115,12 +116,12 @@ impl<'a> CacheControl<'a> {
         self.0.iter().any(|directive| named(directive, &[name]))
     }
 
-    /// Whether the application means the answer for more than one person.
+    /// Whether the application declares the answer cacheable for several users.
     fn is_for_everybody(&self) -> bool {
         self.has("public") || self.has("s-maxage") || self.has("immutable") && !self.has("private")
     }
 
-    /// The same lifetime for the one browser that asked.
+    /// The same lifetime, for the browser's own cache only.
     fn for_the_browser(&self) -> HeaderValue {
         let of_shared_caches = ["public", "private", "s-maxage", "proxy-revalidate"];
         let kept = self.0.iter().copied().filter(|directive| !named(directive, &of_shared_caches));
@@ -129,7 +130,7 @@ impl<'a> CacheControl<'a> {
     }
 }
 
-/// The elements of a list, whose commas may also stand within quotes.
+/// The elements of a list; commas within quotes do not separate them.
 fn elements(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     line.split(move |sign| {
@@ -236,7 +237,7 @@ mod tests {
             }
         }
         let two = [("content-type", "text/css"), ("cache-control", "max-age=60"), ("cache-control", "public")];
-        assert_eq!(told(200, &two, false, false)[0].as_deref(), Some("private, max-age=60"), "all lines count");
+        assert_eq!(told(200, &two, false, false)[0].as_deref(), Some("private, max-age=60"), "all lines are read");
     }
 
     #[test]

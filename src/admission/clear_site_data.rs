@@ -1,15 +1,15 @@
-//! What an application may not make a browser forget.
+//! Removes `"cookies"` from an application's `Clear-Site-Data`.
 
 use http::{HeaderName, HeaderValue};
 
 use crate::http1::header_edits::HeaderEdit;
 use crate::http1::headers::{Headers, text};
 
-/// The header that makes a browser forget.
+/// The header with which a site makes a browser delete its data.
 pub(crate) static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// An application may clear its data in a browser, but not cookies: browsers delete those of the whole domain, the
-/// gateway's included, and the session would go on here without its cookie (W3C Clear Site Data 3.1).
+/// The edit that removes the cookie directives. Browsers would delete the cookies of the whole domain, the gateway's
+/// included, while the session would go on here without its cookie (W3C Clear Site Data 3.1).
 pub(crate) fn without_cookies(headers: &dyn Headers) -> Option<HeaderEdit> {
     let lines = || headers.lines(&CLEAR_SITE_DATA).map(|line| text(line).unwrap_or(""));
     let kinds = || lines().flat_map(|line| line.split(',')).map(str::trim);

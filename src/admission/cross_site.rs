@@ -1,10 +1,10 @@
-//! CSRF protection: which requests may change something because the user wanted it, and not another web site.
+//! CSRF protection: whether a state-changing request comes from the user's own action or from another web site.
 //!
-//! The threat: a page of another site makes a signed-in user's browser send a request here, with its cookies: it signs
-//! the user out, or in as another user. Browsers say where a request comes from: in `Sec-Fetch-Site`, which scripts
-//! cannot forge, over https and on loopback; in `Origin` with every POST, everywhere. A request with neither does not
-//! come from a browser, and carries only its sender's own cookies. There is no token and no list of exceptions:
-//! exceptions matched by path are how this check has been bypassed elsewhere.
+//! The threat: a page of another site makes a signed-in user's browser send a request here, with its cookies, that
+//! signs the user out, or in as another user. Browsers state the initiator of a request: in `Sec-Fetch-Site`, which
+//! scripts cannot forge, over https and on loopback; in `Origin` with every POST. A request with neither does not come
+//! from a browser, and has only its sender's own cookies. There is no token and no list of exceptions: exceptions by
+//! path have been used to bypass this check in other products.
 
 use http::Method;
 
@@ -13,7 +13,7 @@ use crate::values::origin::Origin;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
 
-/// Whether a request that changes something may act. Addresses of our own ask, and routes that say so.
+/// Checks a state-changing request, for the gateway's own addresses and for routes with `cross_site = "refuse-unsafe"`.
 pub(crate) fn change(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match (facts.fetch_site(), facts.origin()) {
         (Some("same-origin" | "none"), _) => Ok(()),
@@ -25,7 +25,7 @@ pub(crate) fn change(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), R
     }
 }
 
-/// Whether a POST may sign out: as [`change`], or from another own origin.
+/// Checks a POST that signs out: like [`change`], but pages of the gateway's other origins may send it too.
 pub(crate) fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<(), Reason> {
     match facts.origin() {
         Some(Ok(origin)) if is_own_page(facts, hosts, &origin) => Ok(()),
@@ -36,18 +36,18 @@ pub(crate) fn logout_post(facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<
 /// What a GET of a logout path does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogoutByGet {
-    /// A person clicked our link or typed the address: it ends the session.
+    /// The user clicked a link of this site or typed the address: it ends the session.
     End,
-    /// A person came from somewhere else, or the browser does not say: it asks.
+    /// The user came from another site, or the browser does not state the initiator: the user is asked.
     Confirm,
-    /// No person asked for it: it does nothing.
+    /// It is no navigation by a user: it does nothing.
     Refuse(Reason),
 }
 
 /// What `logout.get` allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GetPolicy {
-    /// A navigation of our own ends the session.
+    /// A same-origin navigation ends the session.
     #[default]
     Navigate,
     /// A navigation always asks first.
@@ -75,8 +75,8 @@ pub(crate) fn logout_get(facts: &RequestFacts<'_>, policy: GetPolicy) -> LogoutB
     }
 }
 
-/// Whether a page may open a WebSocket in the name of a session. Sockets know no same-origin policy: any page may
-/// try, and the cookie would go along.
+/// Checks a WebSocket handshake with a session. The same-origin policy does not apply to WebSockets: any page can open
+/// one, and the browser sends the cookie.
 pub(crate) fn socket(facts: &RequestFacts<'_>, hosts: &OwnHosts, allowed: &[Origin]) -> Result<(), Reason> {
     match facts.origin() {
         None => Ok(()),
@@ -85,19 +85,18 @@ pub(crate) fn socket(facts: &RequestFacts<'_>, hosts: &OwnHosts, allowed: &[Orig
     }
 }
 
-/// Whether a page is one that is served through here: at the address that this request came to, or at an own host
-/// under the public address. Another port of an own host is another program, which cookies do not tell apart.
+/// Whether an origin is one of the gateway's: that of this request's address, or the public origin of one of its hosts.
+/// Another port of such a host is another program, although browsers send it the same cookies.
 fn is_own_page(facts: &RequestFacts<'_>, hosts: &OwnHosts, origin: &Origin) -> bool {
     facts.comes_from_own_address(origin, hosts) || hosts.origins().any(|own| own == *origin)
 }
 
-/// Whether a method asks for something without changing it (RFC 9110 9.2.1), as far as own addresses go.
+/// Whether a method only reads (RFC 9110 9.2.1), among those that the gateway's own addresses accept.
 pub(crate) fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Whether a method is registered as safe (RFC 9110 16.1.1): what an application does on one is its own doing. An
-/// unknown method may change anything.
+/// Whether a method is registered as safe (RFC 9110 16.1.1). An unknown method counts as unsafe.
 pub(crate) fn is_safe(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "QUERY" | "REPORT" | "SEARCH")
 }
@@ -140,7 +139,7 @@ mod tests {
     const LOGOUT_ONLY: Allowed = (false, true);
     const NEITHER: Allowed = (false, false);
 
-    /// `public_url`, what a browser sends as `Origin`, what `Host` a proxy in front makes of it.
+    /// `public_url`, the browser's `Origin`, and the `Host` that arrives through a proxy in front.
     const ORIGINS: [(&str, &str, &str, Allowed); 41] = [
         // nginx's $host (no port), $http_host (unchanged), $host:$server_port, and the gateway without a proxy.
         ("http://app.test:8080", "http://app.test:8080", "app.test", SIGN_IN),
@@ -157,7 +156,7 @@ mod tests {
         ("http://app.test", "http://app.test", "app.test:8080", SIGN_IN),
         ("http://app.test", "http://app.test:80", "app.test", SIGN_IN),
         ("http://app.test:80", "http://app.test", "app.test:80", SIGN_IN),
-        // TLS ends in front.
+        // TLS is terminated by a proxy in front.
         ("https://app.test", "https://app.test", "app.test", SIGN_IN),
         ("https://app.test", "https://app.test", "app.test:443", SIGN_IN),
         ("https://app.test", "https://app.test:443", "app.test", SIGN_IN),
@@ -174,12 +173,12 @@ mod tests {
         ("http://app.test:8080", "http://evil.test:8080", "app.test", NEITHER),
         ("http://app.test:8080", "http://app.test.evil.test", "app.test", NEITHER),
         ("http://app.test:8080", "http://evil.app.test:8080", "app.test", NEITHER),
-        // The root's dot, empty ports, upper case.
+        // Trailing dots, empty ports, upper case.
         ("http://app.test:8080", "http://app.test.:8080", "app.test.", SIGN_IN),
         ("http://app.test:8080", "http://app.test.:8080", "app.test.:8080", SIGN_IN),
         ("http://app.test", "http://app.test", "app.test:", SIGN_IN),
         ("http://app.test", "http://app.test", "APP.Test", SIGN_IN),
-        // The names of this machine are one host, and three origins.
+        // The names of loopback are one host, and three origins.
         ("http://localhost:8080", "http://localhost.:8080", "localhost.", SIGN_IN),
         ("http://localhost:8080", "http://127.0.0.1:8080", "127.0.0.1", SIGN_IN),
         ("http://localhost:8080", "http://127.0.0.1:8080", "localhost", NEITHER),

@@ -1,5 +1,5 @@
-//! The further resources that a WebDAV request names in its head: where COPY and MOVE write to (`Destination`, RFC 4918
-//! 10.3), and what the conditions of an `If` are about (10.4).
+//! The further resources that a WebDAV request names in its head: the target of COPY and MOVE (`Destination`, RFC 4918
+//! 10.3), and the resources in the conditions of `If` (10.4).
 
 use http::HeaderName;
 use memchr::memchr;
@@ -10,15 +10,15 @@ use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::target::Target;
 
-/// Where COPY and MOVE write to.
+/// The target of COPY and MOVE.
 pub(crate) static DESTINATION: HeaderName = HeaderName::from_static("destination");
-/// Conditions, some of them about other resources.
+/// Conditions, which may concern other resources than the request's.
 pub(crate) static IF: HeaderName = HeaderName::from_static("if");
 
-/// The target that `Destination` names; nothing where there is none.
+/// The target in `Destination`; `None` without that header.
 ///
 /// # Errors
-/// It is given twice, names another server, or is ambiguous.
+/// The header is repeated, names another server, or is ambiguous.
 pub(crate) fn read<'a>(facts: &RequestFacts<'a>, hosts: &OwnHosts) -> Result<Option<Target<'a>>, Refusal> {
     if !facts.headers.has(&DESTINATION) {
         return Ok(None);
@@ -30,19 +30,19 @@ pub(crate) fn read<'a>(facts: &RequestFacts<'a>, hosts: &OwnHosts) -> Result<Opt
     }
 }
 
-/// What an address of such a header leads to.
+/// The resource that such a header names.
 #[derive(Debug)]
 pub(crate) enum Resource<'a> {
-    /// Something here.
+    /// A resource of this gateway.
     Ours(Target<'a>),
-    /// Another server.
+    /// A resource of another server.
     Foreign,
 }
 
-/// Reads an address: a path, or a whole one of the origin that was asked.
+/// Reads an address: a path, or an absolute URL.
 ///
 /// # Errors
-/// It cannot be read in one way.
+/// Programs would read it in different ways.
 pub(crate) fn resource<'a>(text: &'a str, facts: &RequestFacts<'_>, hosts: &OwnHosts) -> Result<Resource<'a>, Refusal> {
     let unclear = || Refusal::from(Reason::DestinationRefused);
     if !text.starts_with('/') {
@@ -56,7 +56,7 @@ pub(crate) fn resource<'a>(text: &'a str, facts: &RequestFacts<'_>, hosts: &OwnH
     Target::parse(text.as_bytes()).map(Resource::Ours).map_err(|_| unclear())
 }
 
-/// An `If` header, taken apart at the tags that say which resource its conditions are about.
+/// An `If` header, split at the tags that name the resources of its conditions.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Conditions<'a>(Vec<Part<'a>>);
 
@@ -70,10 +70,10 @@ pub(crate) enum Part<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    /// Reads the header's value; nothing where it has no tags.
+    /// Reads the header's value; `None` if it has no tags.
     ///
     /// # Errors
-    /// A list, a tag or a text in it has no end.
+    /// A list, a tag or a quoted string is not closed.
     pub(crate) fn read(value: &'a str) -> Result<Option<Self>, Reason> {
         let mut parts = Vec::new();
         let mut rest = value;
@@ -96,10 +96,10 @@ impl<'a> Conditions<'a> {
         Ok(tagged.then_some(Self(parts)))
     }
 
-    /// The value with other addresses in its tags.
+    /// The value with the addresses in its tags replaced by those that `change` returns.
     ///
     /// # Errors
-    /// What `change` says of one of them.
+    /// The first error of `change`.
     pub(crate) fn with_tags<E>(&self, mut change: impl FnMut(&'a str) -> Result<String, E>) -> Result<String, E> {
         let mut value = String::new();
         for part in &self.0 {
@@ -116,7 +116,7 @@ impl<'a> Conditions<'a> {
     }
 }
 
-/// How long a list is that begins here: `(` up to its `)`, which may stand within `<…>` or `"…"` too.
+/// The length of the list that begins here, from `(` to its `)`. A `)` within `<…>` or `"…"` does not end it.
 fn list(text: Option<&str>) -> Option<usize> {
     let bytes = text?.as_bytes();
     let mut at = 1;

@@ -1,4 +1,4 @@
-//! Everything a rule may look at, parsed once and without the engine.
+//! The facts about a request that rules decide on, parsed once and independent of pingora.
 
 use http::header::{ACCEPT, EXPECT, HOST, ORIGIN, UPGRADE, USER_AGENT};
 use http::{HeaderName, Method};
@@ -19,7 +19,7 @@ static X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with"
 static SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 static SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 static SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-/// Under these names browsers say that they fetch ahead of a person's wish.
+/// The headers with which browsers mark a prefetch.
 static PREFETCH: [HeaderName; 4] = [
     HeaderName::from_static("sec-purpose"),
     HeaderName::from_static("purpose"),
@@ -27,27 +27,27 @@ static PREFETCH: [HeaderName; 4] = [
     HeaderName::from_static("x-moz"),
 ];
 
-/// One request, as far as rules care.
+/// The facts about one request.
 #[derive(Debug)]
 pub(crate) struct RequestFacts<'a> {
-    /// The method: none that is never passed on. Whether this one is, routes say.
+    /// The method. Methods that are never passed on were refused before; the route decides on all others.
     pub(crate) method: &'a Method,
     /// The target, in all its readings.
     pub(crate) target: Target<'a>,
-    /// The own host that was asked.
+    /// The gateway's host that the request is for.
     pub(crate) host: HostId,
     /// The `Host` as the client wrote it, port included.
     pub(crate) authority: &'a str,
-    /// Header lines as they came.
+    /// The header lines, unchanged.
     pub(crate) headers: &'a dyn Headers,
-    /// The session cookie that its connection showed last, if it came over one.
+    /// The last session cookie on this connection; `None` for a request without a connection.
     pub(crate) last_key: Option<&'a RememberedKey>,
     /// Where the request comes from.
     pub(crate) provenance: Provenance,
-    /// The method of a method override header, which some applications use instead of the request line's.
+    /// The method in a method override header, which some applications obey instead of the request line.
     pub(crate) method_override: Result<Option<Method>, NoSingleMethod>,
     websocket: bool,
-    /// Whether an `OPTIONS` asks about the whole server, and not about a target (RFC 9112 3.2.4).
+    /// Whether it is `OPTIONS *`, which concerns the whole server (RFC 9112 3.2.4).
     pub(crate) asks_server: bool,
 }
 
@@ -55,7 +55,7 @@ impl<'a> RequestFacts<'a> {
     /// Reads a head. `provenance` is where it comes from.
     ///
     /// # Errors
-    /// The refusal that the client gets: nothing that fails here is forwarded.
+    /// The refusal for the client.
     pub(crate) fn read(head: RequestHead<'a>, provenance: Provenance, hosts: &OwnHosts) -> Result<Self, Refusal> {
         let asks_server = head.target == ASTERISK && *head.method == Method::OPTIONS;
         let target = if asks_server { Target::parse(b"/")? } else { Target::parse(head.target)? };
@@ -87,12 +87,12 @@ impl<'a> RequestFacts<'a> {
         self.headers.header(name)
     }
 
-    /// Whether a browser shows the answer as a page.
+    /// Whether the request is a page navigation by a browser, so that the answer is HTML.
     pub(crate) fn is_browser(&self) -> bool {
         is_browser(self.headers)
     }
 
-    /// Whether the client asks for JSON by name.
+    /// Whether the client explicitly accepts JSON.
     pub(crate) fn wants_json(&self) -> bool {
         accepts(self.headers, "application/json")
     }
@@ -107,7 +107,8 @@ impl<'a> RequestFacts<'a> {
         self.header(&SEC_FETCH_SITE)
     }
 
-    /// Whether a script or a part of a page asks, in a browser: no person and no program of its own.
+    /// Whether a browser sends it for a script or subresource of a page: it is neither a navigation nor another
+    /// program.
     pub(crate) fn comes_from_page(&self) -> bool {
         self.headers.has(&X_REQUESTED_WITH) || self.has_fetch_metadata() && self.fetch_site() != Some("none")
     }
@@ -117,22 +118,22 @@ impl<'a> RequestFacts<'a> {
         Device::from_user_agent(self.header(&USER_AGENT).unwrap_or(""))
     }
 
-    /// Whether a document is navigated to, in a tab or window of its own.
+    /// Whether it is the navigation of a whole tab or window (not of a frame).
     pub(crate) fn is_document_navigation(&self) -> bool {
         self.header(&SEC_FETCH_MODE) == Some("navigate") && self.header(&SEC_FETCH_DEST) == Some("document")
     }
 
-    /// Whether the browser fetches ahead of a person's wish.
+    /// Whether it is a prefetch.
     pub(crate) fn is_prefetch(&self) -> bool {
         PREFETCH.iter().any(|name| self.headers.has(name))
     }
 
-    /// The `Origin` header: absent, an origin, or something that is none (`null` too).
+    /// The `Origin` header: absent, an origin, or an error for everything else (also `null`).
     pub(crate) fn origin(&self) -> Option<Result<Origin, ()>> {
         self.headers.has(&ORIGIN).then(|| self.header(&ORIGIN).and_then(Origin::of_header).ok_or(()))
     }
 
-    /// Whether an origin is the one that a page at this request's own address has.
+    /// Whether an origin is that of this request's own address.
     pub(crate) fn comes_from_own_address(&self, origin: &Origin, hosts: &OwnHosts) -> bool {
         Authority::of_header(self.authority).is_some_and(|authority| hosts.is_origin_of(&authority, origin))
     }
@@ -147,7 +148,7 @@ fn asks_for_websocket(headers: &dyn Headers) -> bool {
     headers.header(&UPGRADE).is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
 }
 
-/// Whether a browser shows the answer as a page; everything else is a program and gets JSON.
+/// Whether the request is a page navigation by a browser. Everything else counts as a program and gets JSON.
 pub(crate) fn is_browser(headers: &dyn Headers) -> bool {
     match headers.single(&SEC_FETCH_MODE) {
         Some(mode) => mode == b"navigate",
@@ -169,7 +170,7 @@ fn accepts(headers: &dyn Headers, media_type: &str) -> bool {
         .any(|range| range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type)))
 }
 
-/// The one `Host`. An absolute target has to name the same authority.
+/// The value of `Host`, which must be present once. An absolute target has to name the same authority.
 fn authority<'a>(headers: &'a dyn Headers, target: &Target<'_>) -> Result<&'a str, Refusal> {
     let Some(host) = headers.header(&HOST) else {
         return Err(if headers.has(&HOST) { Reason::HeadMalformed } else { Reason::HostMissing }.into());
@@ -180,7 +181,8 @@ fn authority<'a>(headers: &'a dyn Headers, target: &Target<'_>) -> Result<&'a st
     }
 }
 
-/// The response does not list the served names: behind a proxy on this machine every client seems to be local.
+/// The answer does not list the names that are served: not even for local clients, since behind a proxy on this machine
+/// every client seems to be local.
 fn not_own(problem: NotOwn) -> Refusal {
     match problem {
         NotOwn::Missing => Reason::HostMissing.into(),
@@ -189,8 +191,7 @@ fn not_own(problem: NotOwn) -> Refusal {
     }
 }
 
-/// The one expectation there is (RFC 9110 10.1.1). How long the body is, was judged before the head was parsed
-/// (`http1::request_head`).
+/// Accepts 100-continue, the only registered expectation (RFC 9110 10.1.1).
 fn check_expectation(headers: &dyn Headers) -> Result<(), Refusal> {
     let expected = |value: &[u8]| value.eq_ignore_ascii_case(b"100-continue");
     if headers.lines(&EXPECT).all(expected) { Ok(()) } else { Err(Reason::ExpectationUnknown.into()) }

@@ -1,4 +1,4 @@
-//! `X-Forwarded-*`: where a request comes from. Only the gateway writes these headers.
+//! The `X-Forwarded-*` headers. Applications receive only those that the gateway writes.
 
 use bytes::BytesMut;
 use http::HeaderValue;
@@ -9,7 +9,7 @@ use crate::http1::provenance::Provenance;
 use crate::values::client_address::ClientAddress;
 use crate::values::origin::Scheme;
 
-/// Where a request comes from, for the application.
+/// The values of `X-Forwarded-*` for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Forwarded {
     client: ClientAddress,
@@ -19,7 +19,7 @@ pub(crate) struct Forwarded {
 }
 
 impl Forwarded {
-    /// Where this request comes from. `public` is the public origin, unless a trusted proxy says more.
+    /// The values for a client's request. `public` is the scheme unless a trusted proxy sends another one.
     pub(super) fn of(facts: &RequestFacts<'_>, public: Scheme) -> Self {
         Self::new(&facts.provenance, facts.authority, public)
     }
@@ -33,24 +33,24 @@ impl Forwarded {
         }
     }
 
-    /// Where a request comes from that the gateway makes itself in the name of this client.
+    /// The values for a request that the gateway makes itself on behalf of this client.
     pub(crate) fn told(client: ClientAddress, scheme: Scheme, authority: &str) -> Self {
         Self { client, chain: None, scheme, host: authority.into() }
     }
 
-    /// The origin of the pages there.
+    /// The origin of the address that the client requested.
     pub(super) fn origin(&self) -> String {
         let host = self.host.trim_end_matches(':');
         let default = format!(":{}", default_port(self.scheme));
         format!("{}://{}", self.scheme.as_str(), host.strip_suffix(&default).unwrap_or(host))
     }
 
-    /// The `Host` that was asked, as the client wrote it.
+    /// The `Host` of the request, as the client wrote it.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Writes `X-Forwarded-*` from what we know ourselves.
+    /// Writes the headers.
     pub(super) fn put(&self, to: &mut BytesMut) {
         match (&self.chain, self.client) {
             (Some(chain), _) => put_parts(to, &[b"X-Forwarded-For: ", chain.as_bytes(), b"\r\n"]),

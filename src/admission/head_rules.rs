@@ -1,4 +1,4 @@
-//! The rules for the heads of forwarded requests and their answers, as one configuration sets them.
+//! The rules of one configuration for the heads of forwarded requests and their answers.
 
 use http::HeaderName;
 
@@ -16,9 +16,9 @@ use crate::http1::instance_id::InstanceId;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::own_path::OwnPages;
 
-/// Response headers with which one application would decide for every address of its host, including the gateway's:
-/// alternative services (RFC 7838) and failure reports (W3C Network Error Logging). `Reporting-Endpoints` concerns its
-/// own document only, and passes.
+/// Response headers that are removed since they apply to the whole host, including the gateway's own addresses:
+/// alternative services (RFC 7838) and failure reports (W3C Network Error Logging). `Reporting-Endpoints` applies to
+/// its own document only and is passed on.
 static OF_THE_WHOLE_HOST: [HeaderName; 3] =
     [HeaderName::from_static("alt-svc"), HeaderName::from_static("nel"), HeaderName::from_static("report-to")];
 
@@ -27,17 +27,17 @@ static OF_THE_WHOLE_HOST: [HeaderName; 3] =
 pub(crate) struct HeadRules {
     pub(super) own: OwnHeaders,
     pub(super) identity: IdentityHeaders,
-    /// That of the identity headers.
+    /// [`IdentityHeaders::form`], the key under which an identity caches its rendered headers.
     pub(super) identity_form: u64,
     pub(super) removed: NameSet,
-    /// The names in an answer that are looked at, those that are removed among them.
+    /// The names of all answer headers that the rules inspect or remove.
     pub(super) noticed: NameSet,
     pub(super) hosts: OwnHosts,
     pub(super) own_pages: OwnPages,
     pub(super) instance: Option<InstanceId>,
 }
 
-/// What the rules remember of a request, for its answer too.
+/// What the rules keep of a request until its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestContext {
     pub(super) forwarded: Forwarded,
@@ -48,7 +48,7 @@ pub(crate) struct RequestContext {
 }
 
 impl HeadRules {
-    /// Rules that send the identity under these headers.
+    /// Rules that send the identity in these headers.
     pub(crate) fn new(identity: IdentityHeaders, hosts: OwnHosts, own_pages: OwnPages) -> Self {
         let own = OwnHeaders::new(identity.names().cloned());
         let removed: Vec<_> = identity.names().chain(&OF_THE_WHOLE_HOST).cloned().collect();
@@ -57,7 +57,7 @@ impl HeadRules {
         Self {
             noticed: NameSet::new(removed.iter().cloned().chain(edited).collect()),
             removed: NameSet::new(removed),
-            // Without random bytes a loop ends when it has used up the connections.
+            // Without random bytes, loops are not detected and end at the limits for connections.
             instance: InstanceId::generate().ok(),
             own,
             identity_form: identity.form(),
@@ -67,12 +67,12 @@ impl HeadRules {
         }
     }
 
-    /// Whether a request was forwarded by this gateway already: an upstream of its route leads here.
+    /// Whether this gateway has already forwarded the request: the upstream of its route leads back here.
     pub(crate) fn is_loop(&self, headers: &dyn Headers) -> bool {
         self.instance.as_ref().is_some_and(|instance| instance.has_forwarded(headers))
     }
 
-    /// What is remembered of a request.
+    /// What the rules keep of a request.
     pub(crate) fn context(&self, facts: &RequestFacts<'_>, permit: &Permit) -> RequestContext {
         RequestContext {
             forwarded: Forwarded::of(facts, self.hosts.scheme()),

@@ -1,4 +1,4 @@
-//! The identity headers that the application gets.
+//! The identity headers that applications receive.
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
@@ -7,19 +7,19 @@ use crate::http1::header_edits::{put_parts, spelled};
 use crate::values::affinity;
 use crate::values::identity::{Identity, IdentityField};
 
-/// The headers of `[identity]`, in order. All of them are removed from every request before these are set.
+/// The headers of `[identity]`, in order. They are removed from every client's request before they are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdentityHeaders(Vec<IdentityHeader>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct IdentityHeader {
     name: HeaderName,
-    /// The beginning of its line.
+    /// The name and the colon, as they are written.
     begin: Box<str>,
     template: Template,
 }
 
-/// The value of one header: text with fields in it. A header whose field the user does not have is not sent.
+/// The value of one header: text with fields in it. If the user has no value for a field, the header is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(Vec<TemplatePart>);
 
@@ -73,23 +73,23 @@ impl IdentityHeaders {
         other.0.into_iter().for_each(|IdentityHeader { name, template, .. }| self.insert(name, template));
     }
 
-    /// The names: a client's headers of these names are never believed.
+    /// The names of the headers.
     pub(crate) fn names(&self) -> impl Iterator<Item = &HeaderName> {
         self.0.iter().map(|header| &header.name)
     }
 
-    /// A number for what applications are told, the same for the same headers.
+    /// A hash of names and templates: equal sets of headers have the same.
     pub(crate) fn form(&self) -> u64 {
         let parts: Vec<_> = self.0.iter().map(|header| format!("{}{:?}\n", header.begin, header.template)).collect();
         affinity::of(&[parts.concat().as_bytes()])
     }
 
-    /// Writes who this is.
+    /// Writes the headers for an identity.
     pub(crate) fn put(&self, identity: &Identity, to: &mut BytesMut) {
         for IdentityHeader { begin, template, .. } in &self.0 {
             let mut put = |value: &HeaderValue| put_parts(to, &[begin.as_bytes(), value.as_bytes(), b"\r\n"]);
             if let [TemplatePart::Field(field)] = template.0.as_slice() {
-                // The usual template is one field, whose value is there already.
+                // Most templates are a single field, whose value is already encoded.
                 identity.header(*field).into_iter().for_each(put);
             } else if let Some(value) = template.render(identity) {
                 put(&value);
@@ -99,12 +99,12 @@ impl IdentityHeaders {
 }
 
 impl Template {
-    /// Reads `{user}`, `{email}`, `{name}`, `{groups}` and text around them. The error says what is wrong.
+    /// Reads a text with the fields `{user}`, `{email}`, `{name}` and `{groups}`. The error says what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            let (name, behind) = after.split_once('}').ok_or("has a brace that is not closed")?;
+            let (name, behind) = after.split_once('}').ok_or("has a brace without its closing brace")?;
             let field = IdentityField::parse(name).ok_or_else(|| format!("names an unknown field, {{{name}}}"))?;
             pieces.extend((!before.is_empty()).then(|| TemplatePart::Text(before.to_owned())));
             pieces.push(TemplatePart::Field(field));
@@ -121,7 +121,7 @@ impl Template {
     }
 
     fn render(&self, identity: &Identity) -> Option<HeaderValue> {
-        // The usual template is one field, whose value is there already.
+        // Most templates are a single field, whose value is already encoded.
         if let [TemplatePart::Field(field)] = self.0.as_slice() {
             return identity.header(*field).cloned();
         }

@@ -1,4 +1,5 @@
-//! May this request pass, and as whom? Rules are pure: facts in, a decision out.
+//! Access decisions: whether a request may pass, and with which identity. Rules are pure functions: facts in, a
+//! decision out.
 
 pub(crate) mod cache_protection;
 pub(crate) mod clear_site_data;

@@ -1,5 +1,5 @@
-//! The proof that a request may reach an upstream. Made here, and only from a route that asks for nothing or a
-//! session that was registered with and had not ended.
+//! The permit, without which no request reaches an upstream. It is made only here, from a public route or from a
+//! session that the exchange has registered with and that had not ended afterwards.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::values::identity::Identity;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
 
-/// A request may go to this route's upstream, in this session's name. As long as it lives, the exchange is
-/// registered with the session.
+/// The permission to forward a request to this route's upstream, with this session. The exchange is registered with the
+/// session for the lifetime of the permit.
 #[derive(Debug)]
 pub(crate) struct Permit {
     route: Arc<Route>,
@@ -30,29 +30,29 @@ impl Permit {
         &self.route
     }
 
-    /// The session in whose name it goes.
+    /// The session of the request.
     pub(crate) fn session(&self) -> Option<&Arc<Session>> {
         self.hold.as_ref().map(Hold::session)
     }
 
-    /// How that was proved.
+    /// The kind of credentials that the request presented.
     pub(crate) fn proof(&self) -> Proof {
         self.proof
     }
 
-    /// Who is signed in, as it was judged.
+    /// The identity at the time of the decision.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.hold.as_ref().map(Hold::identity)
     }
 
-    /// Asks for leave to write a head, or bytes of a tunnel: to be asked for anew right before each write. `None`: the
-    /// session has ended, and nothing may leave in its name.
+    /// Announces a write of a head, or of bytes of a tunnel; to be called again right before each write. `None` if the
+    /// session has ended: then nothing may be written.
     pub(crate) fn begin_write(&self) -> Option<WriteGuard<'_>> {
         self.hold.as_ref().map_or_else(|| Some(WriteGuard::nobody()), Hold::begin_write)
     }
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Debug)]
 pub(crate) enum Decision {
     /// It is forwarded.
@@ -63,16 +63,16 @@ pub(crate) enum Decision {
     Refuse(Reason),
 }
 
-/// How a request proves whose it is.
+/// The kind of credentials that a request presents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// By the session cookie, if at all.
+    /// A session cookie, or none.
     Cookie,
-    /// By a name and a password of its own (HTTP Basic).
+    /// A name and a password in the request (HTTP Basic).
     Basic,
 }
 
-/// Decides a request to a route, with the session that its cookie proved.
+/// Decides about a request to a route, with the session that its credentials name.
 pub(crate) fn decide(
     facts: &RequestFacts<'_>,
     hosts: &OwnHosts,
@@ -87,19 +87,19 @@ pub(crate) fn decide(
     }
 }
 
-/// Whether somebody may send a request to a route.
+/// Whether a user may send a request to a route.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Judgement {
     /// It may be forwarded.
     Allow,
-    /// Somebody has to sign in first.
+    /// The user has to sign in first.
     AskLogin,
     /// It is refused.
     Refuse(Reason),
 }
 
-/// Judges a request to a route, for whoever is signed in and has proved it so. What runs when the rules change is
-/// judged again by this.
+/// Judges a request to a route by an identity and the kind of its credentials. After a reload, running exchanges are
+/// judged again by it.
 pub(crate) fn judge(
     facts: &RequestFacts<'_>,
     hosts: &OwnHosts,
@@ -129,12 +129,12 @@ pub(crate) fn judge(
 /// What a route requires of every request, with or without a session.
 fn passes(facts: &RequestFacts<'_>, hosts: &OwnHosts, route: &Route, proof: Proof) -> Result<(), Reason> {
     let other = facts.method_override.as_ref().map_err(|NoSingleMethod| Reason::HeadMalformed)?;
-    // Which of both an application obeys is its own affair, so that both have to be allowed.
+    // The application may obey either of both, so both have to be allowed.
     let mut methods = [Some(facts.method), other.as_ref()].into_iter().flatten();
     if !methods.clone().all(|method| route.methods.allow(method)) {
         return Err(Reason::MethodNotAllowed);
     }
-    // Browsers send a password that they know from any page, and no `SameSite` holds it back as it does a cookie.
+    // Browsers send remembered Basic credentials with requests of any page; nothing like `SameSite` prevents it.
     if (route.refuse_cross_site || proof == Proof::Basic) && !methods.all(cross_site::is_safe) {
         return cross_site::change(facts, hosts);
     }

@@ -1,8 +1,8 @@
-//! Redirects that would lead around the gateway.
+//! Rewrites redirects to an application's internal address.
 //!
-//! An application that does not know its public address answers `Location: http://localhost:9000/dir/`: a browser that
-//! follows it cannot get there, or gets there without us. An address whose authority is the application's own becomes
-//! the one that the browser asked.
+//! An application that does not know its public address answers `Location: http://localhost:9000/dir/`. A browser
+//! cannot reach that, or reaches it past the gateway. An address with the application's own authority is rewritten to
+//! the origin that the browser requested.
 
 use http::header::{CONTENT_LOCATION, LOCATION, REFRESH};
 use http::{HeaderName, HeaderValue};
@@ -15,27 +15,27 @@ use crate::routes::table::Route;
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 
-/// The headers of an answer that lead a browser somewhere.
+/// The headers of an answer that contain an address to rewrite.
 pub(crate) static LEADING: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, REFRESH];
 
-/// What the application's own addresses are, and what they become.
+/// What decides which addresses are the application's own, and how they are rewritten.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PublicAddress<'a> {
-    /// Whose application answers.
+    /// The route of the answer.
     pub(crate) route: &'a Route,
     /// The hosts that are served here.
     pub(crate) hosts: &'a OwnHosts,
-    /// The `Host` that the browser asked, port included.
+    /// The `Host` of the request, port included.
     pub(crate) asked: &'a str,
 }
 
 impl PublicAddress<'_> {
-    /// Adds the edits that make every line of one of the [`LEADING`] headers lead here.
+    /// Adds the edits that rewrite every line of one of the [`LEADING`] headers.
     pub(crate) fn edit(&self, name: &HeaderName, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if *name == REFRESH
             && let Some(joined) = joined(name, headers)
         {
-            // Browsers read all lines of it as one.
+            // Browsers join all lines of this header.
             let rewritten = self.rewritten(name, &joined);
             edits.extend(rewritten.map(|value| HeaderEdit::Set(name.clone(), value)));
             return;
@@ -74,8 +74,8 @@ impl PublicAddress<'_> {
             || self.route.pool.is_at(*scheme, host, *port)
     }
 
-    /// The application took the host that it was asked for and the port that it listens at, or a plain scheme where
-    /// browsers speak TLS.
+    /// An address at one of the gateway's hosts that the application has put together wrongly: with the port that it
+    /// listens on, or with http although browsers use https.
     fn of_an_own_host(&self, absolute: &AbsoluteAddress) -> Option<Origin> {
         let asked = self.asked_origin()?;
         let id = self.hosts.host_id(&absolute.host)?;
@@ -87,7 +87,7 @@ impl PublicAddress<'_> {
             .then_some(public)
     }
 
-    /// The origin that the browser asked. A proxy in front may have cut the port off.
+    /// The origin that the browser requested. If a proxy in front has removed the port, it is that of `public_url`.
     fn asked_origin(&self) -> Option<Origin> {
         let asked = Authority::parse(self.asked)?;
         let public = self.hosts.public_origin(self.hosts.host_id(&asked.host)?)?;
@@ -95,7 +95,7 @@ impl PublicAddress<'_> {
     }
 }
 
-/// The lines of a header as one; `None` where there is only one.
+/// All lines of a header, joined; `None` if there is only one.
 fn joined(name: &HeaderName, headers: &dyn Headers) -> Option<Vec<u8>> {
     let lines: Vec<_> = headers.lines(name).collect();
     (lines.len() > 1).then(|| lines.join(b", ".as_slice()))
@@ -107,13 +107,13 @@ struct AbsoluteAddress {
     scheme: Scheme,
     host: Host,
     port: u16,
-    /// How many bytes scheme and authority are.
+    /// The length of scheme and authority, in bytes.
     length: usize,
 }
 
 impl AbsoluteAddress {
-    /// `None` for everything else, and for addresses that only some programs read as having this authority: with
-    /// userinfo, a backslash or control characters.
+    /// `None` if it is not an absolute http or https URL, or if programs would read its authority in different ways:
+    /// with userinfo, a backslash or control characters.
     fn read(text: &[u8]) -> Option<Self> {
         let colon = text.iter().position(|&byte| byte == b':')?;
         let scheme = Scheme::parse(std::str::from_utf8(text.get(..colon)?).ok()?)?;
@@ -142,7 +142,7 @@ mod tests {
     use http::HeaderMap;
     use tokio::runtime::Handle;
 
-    /// What becomes of a `Location`, behind a public address and before an application.
+    /// The `Location` that the browser receives, with this public URL, upstream and requested host.
     fn seen(public: &str, upstream: &str, asked: &str, location: &str) -> String {
         told(public, upstream, None, asked, &LOCATION, location)
     }
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(refresh("3;URL='http://localhost:9000/x'; y"), "3;URL='https://wiki.test/x'; y");
         assert_eq!(refresh("0; url=/x"), "0; url=/x");
         assert_eq!(refresh("5"), "5");
-        assert_eq!(refresh("0 | url=http://localhost:9000/x"), "0, url=https://wiki.test/x", "lines are read as one");
+        assert_eq!(refresh("0 | url=http://localhost:9000/x"), "0, url=https://wiki.test/x", "the lines are joined");
         assert_eq!(refresh("0 | url=/x"), "0 | url=/x");
     }
 }

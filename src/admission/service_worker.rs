@@ -1,4 +1,4 @@
-//! An application's service worker must not answer for us.
+//! Keeps applications' service workers away from the gateway's own addresses.
 //!
 //! A service worker intercepts requests between pages and the network, for every address below its scope. One at `/`
 //! could show a sign-in form of its own at `/login`, or suppress a sign-out. Browsers send `Service-Worker: script`
@@ -13,17 +13,17 @@ use crate::values::own_path::OwnPages;
 use crate::values::readings::RequestPath;
 use crate::values::reason::Reason;
 
-/// The answer's header that widens a worker's scope.
+/// The response header that widens a worker's scope.
 pub(crate) static SERVICE_WORKER_ALLOWED: HeaderName = HeaderName::from_static("service-worker-allowed");
 static SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
 
-/// Whether a browser fetches the script of a worker to register it.
+/// Whether a browser requests the script of a worker to register it.
 pub(crate) fn is_script(facts: &RequestFacts<'_>) -> bool {
     facts.headers.has(&SERVICE_WORKER)
 }
 
-/// Refuses the script of a worker that could stand in front of our addresses, unless the route trusts its application
-/// with that.
+/// Refuses the script of a worker whose scope could cover the gateway's addresses, unless the route allows that
+/// (`service_workers`).
 pub(crate) fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) -> Result<(), Reason> {
     if route.service_workers || !is_script(facts) {
         return Ok(());
@@ -34,8 +34,8 @@ pub(crate) fn script(facts: &RequestFacts<'_>, route: &Route, pages: &OwnPages) 
     if covers { Err(Reason::ServiceWorker) } else { Ok(()) }
 }
 
-/// Whether a `Service-Worker-Allowed` would give a worker our addresses, or may be read in more than one way. Browsers
-/// resolve it against the script's address, and some take a comma for the end of the value.
+/// Whether a `Service-Worker-Allowed` could widen a scope to the gateway's addresses, or is ambiguous. Browsers resolve
+/// it against the script's address, and some end the value at a comma.
 pub(crate) fn widens(allowed: &str, pages: &OwnPages) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'~' | b'-');
     let climbs = || allowed.split('/').any(|segment| matches!(segment, "." | ".."));

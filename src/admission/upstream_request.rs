@@ -1,4 +1,4 @@
-//! The head of a request as its application gets it.
+//! The head of a request as it is sent to the application.
 
 use std::borrow::Cow;
 
@@ -18,12 +18,12 @@ use crate::http1::own_cookies::ApplicationCookies;
 use crate::routes::table::Route;
 use crate::values::identity::Identity;
 
-/// What of the client's own words goes on in another form.
+/// Parts of the client's head that are forwarded in another form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rewritten<'a> {
-    /// The further resources that it names, as the application knows them.
+    /// Edits of the headers that name further resources (WebDAV).
     pub(crate) resources: &'a [HeaderEdit],
-    /// Its cookies.
+    /// The cookies for the application.
     pub(crate) cookies: &'a ApplicationCookies,
 }
 
@@ -35,9 +35,9 @@ impl<'a> Rewritten<'a> {
 }
 
 impl HeadRules {
-    /// Writes the lines of a request as it leaves, without its framing. Of the client's lines those of its connection
-    /// go, those that it nominates, and what clients may not say; then come the operator's, then ours, so that nothing
-    /// stands over what we tell.
+    /// Writes the header lines of a forwarded request, without its framing. Removed from the client's are hop-by-hop
+    /// headers, those that `Connection` nominates, and those that only the gateway may set. The operator's edits
+    /// follow, and the gateway's own headers come last, so that nothing overrides them.
     pub(crate) fn put_request(
         &self,
         to: &mut BytesMut,
@@ -81,8 +81,8 @@ impl HeadRules {
         }
     }
 
-    /// Writes the lines of a request that the gateway makes itself in the name of a user, to sign out: as a page of the
-    /// application at this address would make it.
+    /// Writes the header lines of a logout call, which the gateway makes on behalf of a user, as a page of the
+    /// application at this address would send them.
     pub(crate) fn put_own(
         &self,
         to: &mut BytesMut,
@@ -111,15 +111,15 @@ impl HeadRules {
     }
 }
 
-/// Whether a line may hold a password for the gateway, used or not: applications must not see it.
+/// Whether a line has Basic credentials, which may be for the gateway: applications must not receive them.
 fn is_our_password(name: &[u8], value: &[u8]) -> bool {
     name.eq_ignore_ascii_case(AUTHORIZATION.as_str().as_bytes()) && is_basic(value)
 }
 
-/// A removed header may matter to an application, so its name is reported.
+/// Logs the names of removed headers, for operators whose application misses one.
 fn note_removed(route: &Route, claims: &[&[u8]]) {
     let names = || {
         claims.iter().map(|name| name.to_ascii_lowercase().escape_ascii().to_string()).collect::<Vec<_>>().join(", ")
     };
-    tracing::debug!(route = %route.name, removed = %names(), "request headers that no client can set");
+    tracing::debug!(route = %route.name, removed = %names(), "removed request headers that clients may not set");
 }

@@ -1,4 +1,4 @@
-//! The head of an application's answer as the browser gets it.
+//! The head of an application's answer as it is sent to the browser.
 
 use std::borrow::Cow;
 
@@ -19,17 +19,17 @@ use crate::http1::hop_by_hop::HopByHop;
 use crate::routes::access::Access;
 use crate::routes::table::Route;
 
-/// What becomes of an answer's cookies.
+/// The edits of an answer's cookies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CookieEdits {
     /// The edits of its `Set-Cookie` lines.
     pub(crate) lines: HeaderEdits,
-    /// Whether they make the browser forget a cookie: then nobody may keep the answer.
+    /// Whether they make the browser delete a cookie: then the answer must not be cached.
     pub(crate) expires: bool,
 }
 
 impl HeadRules {
-    /// Writes the lines of an answer as it is passed on, without its framing.
+    /// Writes the header lines of a forwarded answer, without its framing.
     pub(crate) fn put_response(
         &self,
         to: &mut BytesMut,
@@ -48,7 +48,7 @@ impl HeadRules {
         put_added(&edits, to);
     }
 
-    /// The lines of the answer to a request that has ended its session, as they are passed on.
+    /// The header lines of a forwarded answer to a request that has ended its own session.
     pub(crate) fn last_answer(
         &self,
         status: StatusCode,
@@ -71,7 +71,7 @@ impl HeadRules {
         lines
     }
 
-    /// The edits of an answer as it is passed on. The operator's own come last.
+    /// The edits of a forwarded answer. The operator's come last.
     pub(crate) fn response<'a>(
         &self,
         status: StatusCode,
@@ -111,7 +111,7 @@ impl HeadRules {
         one_after_the_other(edits, Cow::Borrowed(&route.response_headers))
     }
 
-    /// What becomes of one header of an answer.
+    /// The edit of one header of an answer.
     fn edit(
         &self,
         name: &HeaderName,
@@ -130,7 +130,7 @@ impl HeadRules {
         }
     }
 
-    /// Whether an answer would let a service worker stand in front of our addresses.
+    /// Whether an answer would widen a service worker's scope to the gateway's addresses.
     fn is_widened(&self, headers: &dyn Headers, route: &Route) -> bool {
         let widens = |scope| service_worker::widens(scope, &self.own_pages);
         !route.service_workers && headers.header(&SERVICE_WORKER_ALLOWED).is_none_or(widens)

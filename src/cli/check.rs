@@ -1,4 +1,4 @@
-//! `exeunt check`, and the first step of `serve`: find the configuration, read it, and report what is wrong with it.
+//! `exeunt check`, and the first step of `serve`: finds the configuration, reads it, and reports its problems.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -39,8 +39,7 @@ pub(super) fn command(check: &Check) -> ExitCode {
     }
 }
 
-/// The last lines for a configuration that is accepted. Answers to clients never list the served names: operators find
-/// them here.
+/// The last lines for an accepted configuration. They list the served host names, which answers to clients never do.
 fn verdict(path: &Path, warnings: &Report, hosts: &OwnHosts) -> String {
     let accepted = if warnings.findings().is_empty() { "" } else { "accepted, with " };
     format!(
@@ -53,7 +52,7 @@ fn verdict(path: &Path, warnings: &Report, hosts: &OwnHosts) -> String {
     )
 }
 
-/// A configuration that can be used.
+/// An accepted configuration.
 pub(super) struct Loaded {
     pub(super) path: PathBuf,
     pub(super) settings: Settings,

@@ -1,5 +1,5 @@
-//! The configuration for commands that need a single key of it. Other problems of the file are ignored; `serve` and
-//! `check` read the whole file.
+//! The configuration for commands that need a single key of it. They ignore other problems of the file, which `serve`
+//! and `check` report.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -28,8 +28,8 @@ pub(super) struct FoundConfig {
 }
 
 impl ConfigFile {
-    /// Reads the given file, else the first default one that exists. For the latter, root gets a warning if another
-    /// user owns it.
+    /// Reads the given file, else the first existing default one. For the latter, root gets a warning if another user
+    /// owns it.
     pub(super) fn read(&self) -> Result<Option<FoundConfig>, CommandError> {
         if let Some(path) = &self.config {
             let absent =
@@ -43,14 +43,14 @@ impl ConfigFile {
 }
 
 impl FoundConfig {
-    /// The text of this key of this table.
+    /// The string under a key of a table.
     pub(super) fn text_at(&self, table: &str, key: &str) -> Option<String> {
         let (root, _) = DeTable::parse_recoverable(&self.text);
         let table = root.get_ref().get(table)?.get_ref().as_table()?;
         Some(table.get(key)?.get_ref().as_str()?.to_owned())
     }
 
-    /// A path of this configuration: relative ones start at its folder.
+    /// Resolves a path of this configuration: relative ones start at its folder.
     pub(super) fn beside(&self, path: &str) -> PathBuf {
         self.path.with_file_name(path)
     }
@@ -70,7 +70,7 @@ fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
     match read_any(path) {
         Ok((text, metadata)) => Ok(Some((FoundConfig { path: path.to_owned(), text }, metadata))),
         Err(ReadError::Absent) => Ok(None),
-        // Without this file the command could reach another gateway than the one that is meant.
+        // Without this file the command could reach another gateway than the intended one.
         Err(ReadError::Unfit { message, help }) => Err(CommandError::new(
             format!("{}: {message}", path.display()),
             format!("{help}; or name another file: --config FILE"),
@@ -78,8 +78,8 @@ fn read(path: &Path) -> Result<Option<(FoundConfig, Metadata)>, CommandError> {
     }
 }
 
-/// The warning for root before it follows a configuration that another user wrote or can replace: it decides which
-/// files are written and which socket is used.
+/// The warning for root about a configuration that another user can change: the file decides which files are written
+/// and which socket is used.
 pub(super) fn foreign(path: &Path, metadata: &Metadata, who: Uid) -> Option<String> {
     let link = path.symlink_metadata().map(|link| link.uid());
     let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
@@ -90,7 +90,7 @@ pub(super) fn foreign(path: &Path, metadata: &Metadata, who: Uid) -> Option<Stri
     let name = name.map_or_else(|| format!("user {other}"), |user| user.name);
     let path = path.display();
     Some(format!(
-        "warning: {path} is not owned by root: {name} can change it, and this command follows it as root\n\
+        "warning: {path} is not owned by root: {name} can change it, and this command uses it as root\n\
          help: name the file (--config FILE), or run this as {name}\n"
     ))
 }
@@ -135,7 +135,7 @@ mod tests {
         symlink(&file, &link).unwrap();
         let told = |path: &Path, who: u32| foreign(path, &path.metadata().unwrap(), Uid::from_raw(who));
         let owner = file.metadata().unwrap().uid();
-        assert!(told(&file, owner.max(1)).is_none(), "whoever is not root may follow it");
+        assert!(told(&file, owner.max(1)).is_none(), "other users get no warning");
         assert_eq!(told(&file, 0).is_some(), owner != 0);
         if !Uid::effective().is_root() {
             return;
@@ -144,6 +144,6 @@ mod tests {
         assert!([&file, &link].iter().all(|path| told(path, 0).unwrap().contains("nobody")));
         chown(&file, Some(0), None).unwrap();
         chown(folder.path(), Some(65_533), None).unwrap();
-        assert!(told(&file, 0).unwrap().contains("user 65533"), "who may exchange it");
+        assert!(told(&file, 0).unwrap().contains("user 65533"), "the owner of the folder can replace it");
     }
 }

@@ -18,17 +18,17 @@ use crate::values::listen_address::ListenAddress;
 use super::stores::OpenStore;
 use super::{keys, serve};
 
-/// The account of the demo. Always the same, so that copied commands keep working. It protects nothing: behind it is
-/// only the sample application, reachable from this machine only.
+/// The account of the demo. It is always the same, so that copied commands keep working. It protects only the sample
+/// application, which is reachable from this machine only.
 const USER: &str = "alice";
-/// Whoever uses the same browser after her.
+/// A second user, to try out another user in the same browser.
 const OTHER: &str = "bob";
 const PASSWORD: &str = "wonderland";
 
-/// Ports that are tried, first to last.
+/// The ports that are tried, in this order.
 const PORTS: std::ops::RangeInclusive<u16> = 8080..=8099;
 
-/// How the demo is started.
+/// The arguments of `exeunt demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Where to listen; loopback only [default: port 8080 of localhost, or the next free one]
@@ -36,7 +36,7 @@ pub(crate) struct Demo {
     listen: Option<SocketAddr>,
 }
 
-/// The account is public, so the demo must not be reachable from other machines.
+/// Refuses other addresses than loopback: the account is public, so the demo must not be reachable from other machines.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| "write an address and a port: 127.0.0.1:8080".to_owned())?;
     let ours = address.ip().is_loopback();
@@ -90,7 +90,7 @@ fn bind_localhost(port: u16) -> Result<Vec<Listener>, BindError> {
     let [four, six] = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)]
         .map(|address| ListenAddress::Tcp(SocketAddr::new(address, port)));
     match listener::bind(&[four.clone(), six.clone()]) {
-        // A machine without IPv6.
+        // IPv6 is not available.
         Err(error) if error.address == six && error.cause.kind() != io::ErrorKind::AddrInUse => listener::bind(&[four]),
         bound => bound,
     }
@@ -103,7 +103,7 @@ fn address_of(listeners: &[Listener]) -> Option<SocketAddr> {
     })
 }
 
-/// The URL that users type.
+/// The URL for browsers.
 fn url_of(address: SocketAddr) -> String {
     if address.ip() == IpAddr::from(Ipv4Addr::LOCALHOST) {
         format!("http://localhost:{}", address.port())
@@ -112,7 +112,7 @@ fn url_of(address: SocketAddr) -> String {
     }
 }
 
-/// The demo uses an ordinary configuration.
+/// The demo's configuration, read like any other.
 fn settings(listeners: &[Listener], url: &str) -> Result<Settings, String> {
     let users = users_file().map_err(|error| format!("the demo account cannot be created: {error}"))?;
     let listen = listeners.iter().map(|listener| toml::Value::from(listener.address().to_string())).collect();
@@ -145,7 +145,7 @@ listen = \"\"
 users = {users}
 ";
 
-/// A users' file with the demo accounts, removed when it has been read.
+/// A users' file with the demo accounts, removed when dropped.
 fn users_file() -> io::Result<NamedTempFile> {
     let password = Password::new(PASSWORD.to_owned()).map_err(|problem| io::Error::other(problem.to_string()))?;
     let hash = password::hash(&password).map_err(|_| io::Error::other("no hash of its password"))?;
@@ -161,7 +161,7 @@ fn print(text: &str) -> Result<(), String> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("standard output: {error}"))
 }
 
-/// What to try. Every line that begins with `curl` is run by a test.
+/// The message at the start. A test runs every line that begins with `curl`.
 fn welcome(url: &str) -> String {
     WELCOME.replace("{url}", url).replace("{user}", USER).replace("{password}", PASSWORD).replace("{other}", OTHER)
 }
@@ -170,7 +170,7 @@ const WELCOME: &str = "\
 Exeunt demo: a small shop behind the gateway, reachable from this machine only.
 
   Address   {url}
-  Account   {user}, password {password}; for somebody else: {other}, with the same
+  Accounts  {user} and {other}, both with the password {password}
 
 In a browser: sign in, fill the cart, open the live prices, and sign out in another window.
 With curl, in another terminal:

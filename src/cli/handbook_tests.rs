@@ -1,4 +1,4 @@
-//! The tables of `docs/` say what the program does: each is compared with the list in the code, both ways.
+//! Compares the tables of `docs/` with the lists in the code, in both directions.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,14 +23,14 @@ const OPERATION: &str = include_str!("../audit/operation.rs");
 const LOG: &str = include_str!("../audit/log.rs");
 const INTERRUPTION: &str = include_str!("../values/interruption.rs");
 
-/// The rows of the table whose head begins like this, each as its cells.
+/// The rows of the table whose head begins with this text, each as its cells.
 fn table<'a>(page: &'a str, head: &str) -> Vec<Vec<&'a str>> {
     let begins = page.find(&format!("\n| {head} ")).unwrap_or_else(|| panic!("no table with the head {head}"));
     let lines = page[begins + 1..].lines().skip(2).take_while(|line| line.starts_with('|'));
     lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
 
-/// What stands between backquotes.
+/// The texts between backquotes.
 fn quoted(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
@@ -40,7 +40,7 @@ fn column(page: &str, head: &str, at: usize) -> Vec<String> {
     table(page, head).iter().flat_map(|row| quoted(row[at])).map(str::to_owned).collect()
 }
 
-/// Compares as sets, and finds what stands there twice.
+/// Compares as sets, and finds duplicates.
 fn compare(what: &str, documented: Vec<String>, code: impl IntoIterator<Item = impl Into<String>>) {
     let unique: BTreeSet<String> = documented.iter().cloned().collect();
     assert_eq!(documented.len(), unique.len(), "{what}: a row stands there twice: {documented:?}");
@@ -135,7 +135,7 @@ fn the_modules_stand_in_their_order() {
     assert_eq!(column(ARCHITECTURE, "module", 0), declared.collect::<Vec<_>>());
 }
 
-/// Examples show what they are about; the rest is filled in.
+/// Examples are parts of a configuration; the rest is filled in here.
 #[test]
 fn every_configuration_would_start() {
     let pages = [HANDBOOK, include_str!("../../README.md")];
@@ -189,7 +189,7 @@ fn check_link(root: &str, page: &str, link: &str) {
     let (file, heading) = link.split_once('#').unwrap_or((link, ""));
     let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
     let path = if file.is_empty() { format!("{root}{page}") } else { format!("{root}{folder}/{file}") };
-    assert!(Path::new(&path).exists(), "{page}: {link} leads nowhere");
+    assert!(Path::new(&path).exists(), "{page}: {link} does not exist");
     if !heading.is_empty() {
         let text = std::fs::read_to_string(&path).unwrap();
         let mut anchors = text.lines().filter(|line| line.starts_with('#')).map(anchor);
@@ -197,7 +197,7 @@ fn check_link(root: &str, page: &str, link: &str) {
     }
 }
 
-/// A heading's address, as forges make it.
+/// A heading's anchor, as GitHub and others make it.
 fn anchor(heading: &str) -> String {
     let kept = |sign: &char| sign.is_alphanumeric() || " -_".contains(*sign);
     heading.trim_start_matches('#').trim().to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-")

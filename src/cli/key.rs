@@ -22,7 +22,7 @@ pub(crate) enum KeyCommand {
     /// List the keys by their fingerprints; the first one signs, all are accepted
     #[command(after_help = LIST_HELP)]
     List(ListKeys),
-    /// Add a new key, which is accepted and does not sign yet
+    /// Add a new key, which is accepted but does not sign yet
     #[command(after_help = ADD_HELP)]
     Add(AddKey),
     /// Sign with another key of the file
@@ -34,14 +34,14 @@ pub(crate) enum KeyCommand {
 }
 
 const LIST_HELP: &str = "\
-A fingerprint says nothing about its key. Gateways that share a session store need the same keys: compare \
+A fingerprint reveals nothing about its key. Gateways that share a session store need the same keys: compare \
 the output of this command.
 
 Example:
   exeunt key list";
 
 const ADD_HELP: &str = "\
-A running gateway reloads, and nobody is signed out. To rotate the key of a single gateway, use --first. Where \
+A running gateway reloads, and nobody is signed out. To rotate the key of a single gateway, use --first. If \
 several gateways share a session store, each has to accept the new key before any of them signs with it.
 
 Examples:
@@ -52,7 +52,7 @@ Examples:
   exeunt key use FINGERPRINT               #          3. on each of them";
 
 const USE_HELP: &str = "\
-A running gateway reloads, and nobody is signed out. Where several gateways share a session store, all of them \
+A running gateway reloads, and nobody is signed out. If several gateways share a session store, all of them \
 must accept this key first: see `exeunt key add --help`.
 
 Example:
@@ -79,7 +79,7 @@ pub(crate) struct ListKeys {
 /// The arguments of `exeunt key add`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AddKey {
-    /// Sign with the new key at once; only where no other gateway shares the session store
+    /// Sign with the new key at once; only if no other gateway shares the session store
     #[arg(long)]
     first: bool,
     #[command(flatten)]
@@ -104,7 +104,7 @@ pub(super) fn run(command: KeyCommand) -> ExitCode {
         KeyCommand::Use(OneKey { key, which }) => (which, Work::Change(KeyChange::Use(key))),
         KeyCommand::Remove(OneKey { key, which }) => (which, Work::Change(KeyChange::Remove(key))),
     };
-    // What is wrong with the configuration has been said.
+    // The problems of the configuration have been printed.
     let Ok(Loaded { settings, .. }) = check::load(&which) else { return ExitCode::FAILURE };
     let file = KeyFile {
         path: keys::of_service(&settings.state).join(KEY_FILE),
@@ -117,7 +117,7 @@ pub(super) fn run(command: KeyCommand) -> ExitCode {
     })
 }
 
-/// What a command does.
+/// The action of a command.
 enum Work {
     List { json: bool },
     Change(KeyChange),
@@ -183,7 +183,7 @@ impl KeyFile {
         CommandError::new(format!("{}: {problem}; nothing was changed", self.path.display()), help)
     }
 
-    /// What is left to do.
+    /// The next step for the operator.
     fn next(&self, change: &KeyChange, key: &str) -> String {
         match change {
             KeyChange::Add { first: false } if self.is_shared => format!(

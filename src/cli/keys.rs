@@ -1,4 +1,4 @@
-//! The gateway's keys: from the state folder if there is one, else made for this run.
+//! The gateway's keys: from the key file in the state folder, or made for this run.
 
 use std::env;
 use std::path::PathBuf;
@@ -7,22 +7,22 @@ use crate::config::StateFolder;
 use crate::state::{self, StateProblem};
 use crate::values::mac::MacKeys;
 
-/// The keys, and the file that they are from; `None` if the next start has other ones.
+/// The keys, and their file; `None` if they are only for this run.
 pub(super) struct GatewayKeys {
     pub(super) keys: MacKeys,
     pub(super) file: Option<PathBuf>,
 }
 
-/// The keys of the state folder, made at the first start. If no folder is configured and the default one cannot be
-/// written, new keys are kept in memory, with a warning, so that a configuration in a read-only folder starts.
+/// The keys of the state folder, made at the first start. If no folder is configured and the default one is not
+/// writable, new keys are kept in memory, with a warning, so that a configuration in a read-only folder starts.
 pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, String> {
     let state = resolved(folder);
     match (state::open(&state), folder) {
         (Ok(keys), _) => Ok(GatewayKeys { keys, file: Some(state.join(state::KEY_FILE)) }),
         (Err(problem @ StateProblem::NotMade(..)), StateFolder::Beside(_)) => {
             tracing::warn!(
-                "{problem}; until it can, each restart forgets which browsers are known, and return targets and \
-                 receipts of before: write state = \"/var/lib/exeunt\", a folder that the gateway may write"
+                "{problem}; so after each restart known browsers, return targets and receipts are no longer valid: \
+                write state = \"/var/lib/exeunt\", or another folder that the gateway may write to"
             );
             in_memory()
         }
@@ -33,7 +33,7 @@ pub(super) fn open(folder: &StateFolder) -> Result<GatewayKeys, String> {
 /// Random keys for the lifetime of the program.
 pub(super) fn in_memory() -> Result<GatewayKeys, String> {
     let keys = MacKeys::generate().map(|keys| GatewayKeys { keys, file: None });
-    keys.map_err(|_| "the operating system gives no random bytes".to_owned())
+    keys.map_err(|_| "the operating system returned no random bytes".to_owned())
 }
 
 /// The problems of existing keys. Nothing is created, and files that this user must not read are skipped.
@@ -50,7 +50,7 @@ pub(super) fn resolved(folder: &StateFolder) -> PathBuf {
     folder.resolve(env::var_os("STATE_DIRECTORY").as_deref())
 }
 
-/// The folder that the unit gives the service. An operator's shell does not have it in its environment.
+/// The state directory of the systemd unit, which is not in the environment of an operator's shell.
 const STATE_OF_THE_SERVICE: &str = "/var/lib/exeunt";
 
 /// The state folder, as the service sees it.

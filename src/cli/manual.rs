@@ -1,4 +1,4 @@
-//! `exeunt completions` and `exeunt man`, generated from the same description as the commands themselves.
+//! `exeunt completions` and `exeunt man`, generated from the definitions of the commands.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -39,7 +39,7 @@ fn page() -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Every command as a section of the page, its own commands behind it.
+/// A section of the page for every command, followed by its subcommands.
 fn sections_of(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
     for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
         let name = command.get_bin_name().unwrap_or(command.get_name());
@@ -64,7 +64,7 @@ fn remarks(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
             writeln!(page, ".nf")?;
         }
         for line in block.lines() {
-            // `\&` keeps a line that begins with a dot or an apostrophe from being a request to the formatter.
+            // Without `\&`, a line that begins with a dot or an apostrophe would be a roff request.
             writeln!(page, "\\&{}", line.replace('\\', "\\e").replace('-', "\\-"))?;
         }
         if keeps_lines {

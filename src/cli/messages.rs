@@ -1,4 +1,4 @@
-//! The program's own messages: lines of the log, in its format.
+//! Writes the program's own messages to the log, in its format.
 
 use std::io::{self, IsTerminal};
 
@@ -13,9 +13,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::audit::{Format, Log};
 
-/// Sends the program's own messages to the log, the engine's warnings included: as JSON where the log is JSON, so that
-/// a collector can parse every line. Writing never blocks on the reader. `RUST_LOG` raises the level of the program
-/// only: below warnings the engine would write whole heads, cookies included.
+/// Writes the program's own messages to the log, including pingora's warnings; as JSON if the log is JSON, so that a
+/// collector can parse every line. Writing never blocks on the reader. `RUST_LOG` only changes the level of the
+/// program: below warnings pingora would log whole heads, including cookies.
 pub(super) fn write_to(log: &Log) {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,exeunt=info"));
     let discreet = filter_fn(|of| *of.level() <= Level::WARN || of.target().starts_with("exeunt"));
@@ -25,10 +25,10 @@ pub(super) fn write_to(log: &Log) {
         .event_format(InFormatOf::new(log.clone()))
         .with_writer(move || messages.messages())
         .with_ansi(io::stderr().is_terminal());
-    // A subscriber is already set only when this runs within another program.
+    // It fails only if a subscriber is already set, when this runs within another program.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     std::panic::set_hook(Box::new(|panic| {
-        // Without its message, which could contain client data.
+        // The panic's message is not logged, since it could contain client data.
         let at = panic.location().map(ToString::to_string);
         tracing::error!(at, "panicked: a bug of this program ended one exchange; please report it");
     }));

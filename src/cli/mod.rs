@@ -1,6 +1,6 @@
 //! The command line.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to people")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands print their results")]
 
 mod check;
 mod configured;
@@ -35,7 +35,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-/// `serve` refused its configuration (`EX_CONFIG` of sysexits.h): a service manager need not try again.
+/// `serve` refused its configuration (`EX_CONFIG` of sysexits.h), so that a service manager does not restart it.
 const REFUSED_CONFIGURATION: u8 = 78;
 /// The arguments are wrong.
 const USAGE: u8 = 2;
@@ -43,8 +43,8 @@ const USAGE: u8 = 2;
 const AFTER_HELP: &str = "\
 Examples:
   exeunt demo                              try it: the gateway in front of a sample application
-  exeunt user set alice --group staff      add somebody who may sign in
-  exeunt check                             list everything that is wrong with ./config.toml
+  exeunt user set alice --group staff      add a user
+  exeunt check                             list all problems of ./config.toml
   exeunt serve --config /etc/exeunt/config.toml
   exeunt reload                            read the configuration and the users again
 
@@ -52,8 +52,8 @@ Exit codes: 0 success, 1 the command failed, 2 wrong arguments, 78 serve refused
 
 /// An authentication gateway whose logout really logs out
 ///
-/// Exeunt is a reverse proxy in front of web applications: it signs people in, tells the applications who they are,
-/// and when they sign out it ends their sessions and live connections before it answers.
+/// Exeunt is a reverse proxy in front of web applications: it signs users in, sends their identity to the applications,
+/// and when they sign out, it ends their sessions and live connections before it answers.
 #[derive(Debug, Parser)]
 #[command(name = "exeunt", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -69,7 +69,7 @@ enum Command {
     /// Run a demo: the gateway in front of a sample application, on this machine only
     #[command(after_help = DEMO_HELP)]
     Demo(demo::Demo),
-    /// List everything that is wrong with a configuration: line, key, what to write
+    /// List all problems of a configuration: line, key, what to write
     #[command(after_help = CHECK_HELP)]
     Check(check::Check),
     /// Make the running gateway read its configuration, its users and its keys again

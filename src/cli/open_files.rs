@@ -1,11 +1,11 @@
-//! The limit of open files: each client's connection is one, and so is its connection to the application.
+//! The limit of open files, to which connections of clients and to applications count.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Files besides connections: listeners, the log, the store.
 const OTHERS: u64 = 64;
 
-/// Raises the limit as far as the system allows, and warns with the cure if that is not enough for `connections`.
+/// Raises the limit as far as the system allows, and warns if that is not enough for `connections`.
 pub(crate) fn raise_limit(connections: usize) {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
@@ -19,7 +19,7 @@ pub(crate) fn raise_limit(connections: usize) {
     }
 }
 
-/// For each client's connection one to an upstream, and the other files.
+/// The number of files for the clients' connections, as many connections to upstreams, and other files.
 fn needed(connections: usize) -> u64 {
     (connections as u64).saturating_mul(2).saturating_add(OTHERS)
 }

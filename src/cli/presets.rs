@@ -18,7 +18,7 @@ pub(crate) struct Presets {
 
 #[derive(Clone, Debug, Subcommand)]
 enum PresetsCommand {
-    /// List them: what each reaches, and the version that it was tried with
+    /// List all presets: what each reaches, and the version that it was tried with
     #[command(after_help = "Example:\n  exeunt presets list")]
     List,
     /// Show what a preset sets, to be changed in a route

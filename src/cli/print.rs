@@ -1,11 +1,11 @@
-//! How a command ends: its result on standard output, or the reason why there is none on standard error.
+//! Prints the result of a command on standard output, or its error on standard error.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::failure::CommandError;
 
-/// The end of a command: its result on standard output, or why there is none on standard error.
+/// Prints the result or the error of a command, and returns its exit code.
 pub(super) fn finish(result: Result<String, CommandError>) -> ExitCode {
     match result {
         Ok(result) => to_standard_output(result.as_bytes()),

@@ -52,7 +52,8 @@ impl Running {
     /// It is not running, or it refused; nothing has changed.
     pub(super) fn reload(&self) -> Result<Reloaded, Unanswered> {
         let (status, answer) = self.request(Method::POST, "/reload")?;
-        let unknown = |_| CommandError::new("the gateway's answer cannot be read", "is it of the same version?");
+        let unknown =
+            |_| CommandError::new("the gateway's answer cannot be read", "check that both have the same version");
         if status.is_success() {
             return Ok(serde_json::from_value(answer).map_err(unknown)?);
         }
@@ -60,10 +61,10 @@ impl Running {
         Err(CommandError(format!("{report}the running gateway keeps its old configuration")).into())
     }
 
-    /// Makes the gateway read what was just written, and says what followed.
+    /// Makes the gateway reload after a file was written, and returns the result as text.
     ///
     /// # Errors
-    /// It is running, and refused.
+    /// It is running, and has refused.
     pub(super) fn after_writing(&self) -> Result<String, CommandError> {
         match self.reload() {
             Ok(reloaded) => Ok(format!(
@@ -119,7 +120,7 @@ impl From<Unanswered> for CommandError {
     }
 }
 
-/// A name, encoded as a segment of a path.
+/// Encodes a name as a path segment.
 pub(super) fn part(name: &str) -> String {
     utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }

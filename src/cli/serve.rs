@@ -56,7 +56,7 @@ pub(super) fn open_log(settings: LogSettings) -> Option<Log> {
             Some(log)
         }
         Err(error) => {
-            eprintln!("error: no thread for the log: {error}");
+            eprintln!("error: cannot create a thread for the log: {error}");
             None
         }
     }
@@ -68,7 +68,7 @@ pub(super) fn until_stopped(
     log: &Log,
     service: impl Future<Output = Result<(), String>>,
 ) -> ExitCode {
-    let served = server.runtime().map_err(|error| format!("no threads: {error}"));
+    let served = server.runtime().map_err(|error| format!("cannot create threads: {error}"));
     match served.and_then(|runtime| runtime.block_on(service)) {
         Ok(()) => {
             log.flush(LAST_LINES);
@@ -90,7 +90,7 @@ fn fail(log: &Log, problem: &str) {
     log.flush(LAST_LINES);
 }
 
-/// The longest wait for the last lines, if the reader of the log has stopped.
+/// Timeout for writing the last lines at the end, in case the reader of the log has stopped.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The state that is kept from one start to the next.
@@ -98,7 +98,7 @@ pub(super) type Kept = (GatewayKeys, Option<OpenStore>);
 
 async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Result<(), String> {
     open_files::raise_limit(settings.server.connections);
-    let signals = Signals::install().map_err(|error| format!("signals cannot be taken over: {error}"))?;
+    let signals = Signals::install().map_err(|error| format!("cannot install the signal handlers: {error}"))?;
     let mut inherited = Inherited::from_environment()
         .map_err(|error| format!("the sockets that were handed over (LISTEN_FDS) cannot be used: {error}"))?;
     let listeners = listener::bind_or_take(&settings.server.listen, &mut inherited);
@@ -106,7 +106,7 @@ async fn serve(path: PathBuf, settings: Settings, kept: Kept, log: Log) -> Resul
     for place in inherited.left() {
         tracing::warn!(
             %place,
-            "a socket was handed over that `listen` does not name: no connections are accepted there"
+            "a handed-over socket is not in `listen`: no connections are accepted on it"
         );
     }
     run(Some(path), settings, kept, log, listeners, signals).await
@@ -126,8 +126,8 @@ fn not_listening(log: &Log, path: &Path, error: &BindError) -> String {
     }
 }
 
-/// Runs with these listeners, in place of those that the settings name, until the server is closed. A reload reads the
-/// file at `path`, where there is one.
+/// Runs with these listeners, in place of those in the settings, until the server has stopped. A reload reads the file
+/// at `path`; without it there is no reload.
 pub(super) async fn run(
     path: Option<PathBuf>,
     settings: Settings,
@@ -180,7 +180,7 @@ pub(super) async fn run(
 /// A service, and its store.
 type Started = (Service, Option<StoreInUse>);
 
-/// Starts a service, with the sessions of the store where there is one.
+/// Starts a service, with the sessions of the store if there is one.
 async fn start(settings: Settings, environment: Environment, store: Option<OpenStore>) -> Result<Started, String> {
     let Some(store) = store else {
         let service = Service::start(settings, environment).map_err(|error| error.to_string())?;
@@ -202,7 +202,7 @@ async fn answer_operators(admin: Option<(AdminSettings, Arc<dyn Reload>)>, gatew
         match AdminSocket::bind(&settings) {
             Ok(socket) => socket.serve(gateway, reload, server.stopping()).await,
             Err(error) => {
-                tracing::error!(path = %settings.path.display(), %error, "no admin socket; see [admin] listen")
+                tracing::error!(path = %settings.path.display(), %error, "cannot open the admin socket: see [admin]")
             }
         }
     }
@@ -218,13 +218,13 @@ async fn answer_monitoring(address: Option<SocketAddr>, service: &Arc<Service>) 
                 let open_connections = move || of.server.connections();
                 monitoring.serve(Arc::clone(&service.gateway), open_connections, service.server.stopping()).await;
             }
-            Err(error) => tracing::error!(%address, %error, "no metrics; see [metrics] listen"),
+            Err(error) => tracing::error!(%address, %error, "cannot listen for metrics; see [metrics] listen"),
         }
     }
     std::future::pending().await
 }
 
-/// Reloads at SIGHUP. The result is in the log.
+/// Reloads at SIGHUP, and logs the result.
 fn hung_up(reload: Option<&Arc<dyn Reload>>) {
     match reload {
         Some(reload) => drop(tokio::spawn(Arc::clone(reload).reload())),
@@ -232,7 +232,7 @@ fn hung_up(reload: Option<&Arc<dyn Reload>>) {
     }
 }
 
-/// A reload that is notified to the service manager.
+/// A reload that notifies the service manager.
 #[derive(Debug)]
 struct ManagedReload(Arc<Reloader>);
 
@@ -240,8 +240,8 @@ struct ManagedReload(Arc<Reloader>);
 impl Reload for ManagedReload {
     async fn reload(self: Arc<Self>) -> Result<Reloaded, ReloadRefused> {
         let reload = Arc::clone(&self.0) as Arc<dyn Reload>;
-        // In a task of its own, so that it finishes even if the caller goes away: a service manager that does not hear
-        // of the end of a reload considers the service failed.
+        // In its own task, so that it is completed even if the caller disconnects: a service manager that is not
+        // notified of the end of a reload considers the service failed.
         let told = tokio::spawn(service_manager::while_reloading(reload.reload()));
         told.await.unwrap_or_else(|error| Err(ReloadRefused { report: format!("error: {error}\n") }))
     }

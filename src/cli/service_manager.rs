@@ -13,7 +13,7 @@ use crate::proxy::Server;
 pub(super) async fn while_reloading<T>(reload: impl Future<Output = T>) -> T {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => notify(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::warn!(%error, "the service manager is not told of the reload"),
+        Err(error) => tracing::warn!(%error, "the service manager cannot be notified of the reload"),
     }
     let reloaded = reload.await;
     notify(&[NotifyState::Ready]);
@@ -44,8 +44,7 @@ async fn keep_pinging() {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // On one of the threads that serve: if all of them are stuck, no ping is sent and the manager restarts the
-        // service.
+        // On one of the worker threads: if all of them hang, no ping is sent and the manager restarts the service.
         let sent = tokio::spawn(async { notify(&[NotifyState::Watchdog]) });
         if let Err(error) = sent.await {
             tracing::error!(%error, "the watchdog was not pinged");

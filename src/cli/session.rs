@@ -1,4 +1,4 @@
-//! `exeunt session`: who is signed in at the running gateway, and how to change that.
+//! `exeunt session`: lists, shows and ends the sessions of the running gateway.
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -26,15 +26,15 @@ Examples:
   exeunt session list --address 10.1.0.0/16 --idle-longer-than 30m";
 
 const SHOW_HELP: &str = "\
-Shows the user, since when, from where and with which browser, the groups, the hosts that the \
-session is open on, and the names of the application cookies that the gateway keeps for it. This \
-does not count as activity: the session is not prolonged.
+Shows the user and groups, the time, address and browser of the sign-in, the hosts that the session \
+is open on, and the names of the application cookies that the gateway keeps for it. This does not \
+count as activity: the session's idle time goes on.
 
 Example:
   exeunt session show k3v9a0c2m4x6z8b1";
 
 const REVOKE_HELP: &str = "\
-When this returns the sessions have ended: their cookies no longer work, and WebSockets, event \
+When this returns, the sessions have ended: their cookies no longer work, and WebSockets, event \
 streams and downloads are closed. Their users can sign in again; to prevent that, disable them \
 first: exeunt user set NAME --disable. Several conditions select the sessions that meet all of them.
 
@@ -50,7 +50,7 @@ Exit codes: 0 ended, 1 no such session, or the gateway does not answer, or the e
 /// Lists, shows and ends sessions.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum SessionCommand {
-    /// List who is signed in, the last sign-in first
+    /// List the sessions, the latest sign-in first
     #[command(after_help = LIST_HELP)]
     List(List),
     /// Show one session
@@ -61,7 +61,7 @@ pub(crate) enum SessionCommand {
     Revoke(Revoke),
 }
 
-/// Which sessions are meant.
+/// Conditions that select sessions.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Conditions {
     /// Only those of this user
@@ -207,7 +207,7 @@ fn show(arguments: &Show) -> Result<String, CommandError> {
     Ok(lines.map(|(title, text)| format!("{title:12} {}\n", visible(&text))).collect())
 }
 
-/// A text, or the texts of a list.
+/// A string, or the strings of a list.
 fn words(value: Option<&Value>) -> String {
     let texts = match value {
         Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
@@ -266,7 +266,7 @@ fn row(session: &Value) -> [String; COLUMNS.len()] {
     })
 }
 
-/// A span of time, in its largest unit.
+/// How long ago something was, in the largest unit.
 fn ago(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s ago"),

@@ -67,7 +67,7 @@ fn done(path: Option<&Path>, work: fn(&Path) -> Result<Contents, StoreProblem>) 
 }
 
 impl Which {
-    /// The file; `None` if sessions are not kept in one. A configuration that cannot be read has been reported.
+    /// The file; `None` if sessions are not kept in a file. Problems of the configuration have been printed.
     fn path(&self) -> Result<Option<PathBuf>, check::NotLoaded> {
         if let Some(file) = &self.file {
             return Ok(Some(file.clone()));

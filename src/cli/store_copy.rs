@@ -1,4 +1,4 @@
-//! `exeunt store copy`: what one store keeps, into another one.
+//! `exeunt store copy`: copies the content of a session store into another one.
 
 use std::collections::HashSet;
 use std::fs;
@@ -26,18 +26,18 @@ use super::{Configuration, keys, print};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Copy {
-    /// The store that is read, written as in session.store: sqlite:PATH or redis://HOST:6379/0
+    /// The store to read, in the syntax of session.store: sqlite:PATH or redis://HOST:6379/0
     from: StoreName,
-    /// The store that is written
+    /// The store to write to
     to: StoreName,
-    /// Delete everything that is in TO first
+    /// Delete everything in TO first
     #[arg(long)]
     replace: bool,
     #[command(flatten)]
     which: Configuration,
 }
 
-/// A store that keeps something, and how it was written.
+/// A persistent store, and its name as it was given.
 #[derive(Clone, Debug)]
 struct StoreName {
     text: String,
@@ -50,14 +50,14 @@ impl std::str::FromStr for StoreName {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse()? {
             StoreChoice::Memory => {
-                Err("nothing is kept in memory; write sqlite:PATH or redis://HOST:6379/0".to_owned())
+                Err("a store in memory cannot be copied; write sqlite:PATH or redis://HOST:6379/0".to_owned())
             }
             choice => Ok(Self { text: text.to_owned(), choice }),
         }
     }
 }
 
-/// How often it is said how far it is.
+/// The interval of progress messages.
 const NEWS: Duration = Duration::from_secs(2);
 
 /// Runs the command. Exit code 0, or 1 with what is wrong on standard error.
@@ -75,7 +75,7 @@ pub(super) fn run(command: &Copy) -> ExitCode {
     })
 }
 
-/// What both stores have in common.
+/// The common data of both stores.
 struct Work<'a> {
     state: PathBuf,
     names: (&'a str, &'a str),
@@ -98,13 +98,13 @@ impl Work<'_> {
         };
         let copied = copy::copy(&*from.store(), &*target.store(), &ended, progress).await;
         let copied = copied.map_err(|failed| self.failed(failed, (&from, &target)))?;
-        // When it is closed, its files are whole.
+        // The files are complete only after the store is closed.
         drop(target);
         files.iter().for_each(|file| give(file));
         Ok(copied)
     }
 
-    /// The store that is read, and the sessions in it that are over.
+    /// Opens the store to read. Also returns the sessions in it that have ended.
     async fn source(&self, choice: &StoreChoice) -> Result<(StoreInUse, HashSet<SessionKey>), String> {
         if let Some(path) = choice.file(&self.state) {
             if !path.exists() {
@@ -116,13 +116,13 @@ impl Work<'_> {
             let (store, pending) = stores::in_file(&path)?;
             return Ok((StoreInUse::File(store), pending.keys()));
         }
-        // First: while a gateway with this state folder runs, it is locked.
+        // Opened first, since a running gateway with this state folder holds its lock.
         let pending = stores::pending_of_server(&self.state)?;
         let store = self.server(choice, self.names.0).await?;
         Ok((store, pending.keys()))
     }
 
-    /// The store that is written, which has nothing in it; and its files.
+    /// Opens the store to write to, which must be empty. Also returns its files.
     async fn target(&self, choice: &StoreChoice, replace: bool) -> Result<(StoreInUse, Vec<PathBuf>), String> {
         let (store, files) = match choice.file(&self.state) {
             Some(path) => {
@@ -146,7 +146,7 @@ impl Work<'_> {
         Ok((store, files))
     }
 
-    /// A server that no gateway uses.
+    /// Connects to a server that no gateway uses.
     async fn server(&self, choice: &StoreChoice, name: &str) -> Result<StoreInUse, String> {
         let StoreChoice::Redis { address, staleness } = choice else {
             return Err(format!("{name} must be a Redis server, such as redis://HOST:6379/0"));
@@ -158,7 +158,7 @@ impl Work<'_> {
         Ok(StoreInUse::Server(store))
     }
 
-    /// The keys of the gateways: a server remembers which ones it belongs to.
+    /// The keys of the gateways. A server accepts only gateways with the keys that it was first used with.
     fn keys(&self, address: &RedisAddress) -> Result<MacKeys, String> {
         let path = self.state.join(KEY_FILE);
         state::read(&path).map_err(|problem| problem.to_string())?.ok_or_else(|| {
@@ -185,7 +185,7 @@ impl Work<'_> {
     }
 }
 
-/// Files that root has made are the gateway's, whose folder this is.
+/// Gives files that root has created to the owner of their folder, which is the gateway's user.
 fn give(file: &Path) {
     let owner = |path: &Path| fs::metadata(path).map(|metadata| (metadata.uid(), metadata.gid()));
     let Some(folder) = file.parent() else { return };

@@ -15,17 +15,17 @@ use crate::values::time::Clock;
 
 use super::keys::{self, GatewayKeys};
 
-/// An open store, and the file of the ends that it has not confirmed.
+/// An open store, and its file of pending ends.
 pub(super) struct OpenStore {
     place: Place,
     pub(super) pending: PendingEnds,
 }
 
-/// Where a store is.
+/// The location of a store.
 enum Place {
-    /// In a file, which is open.
+    /// An open file.
     File(Arc<SqliteStore>),
-    /// On a server; the connection is made later.
+    /// A server, which is connected later.
     Server { address: RedisAddress, staleness: Duration },
 }
 
@@ -43,7 +43,7 @@ impl OpenStore {
         Ok(Self { place: Place::File(store), pending })
     }
 
-    /// The store on a server. Ends that it has not confirmed are kept in this folder.
+    /// The store on a server. Pending ends are kept in this folder.
     fn on(address: &RedisAddress, staleness: Duration, state: &Path) -> Result<Self, String> {
         let pending = pending_of_server(state)?;
         Ok(Self { place: Place::Server { address: address.clone(), staleness }, pending })
@@ -61,7 +61,7 @@ impl OpenStore {
     }
 }
 
-/// The store on a server; the connection is tried several times.
+/// Connects to the store on a server, with several attempts.
 pub(super) async fn connected(
     address: &RedisAddress,
     staleness: Duration,
@@ -127,7 +127,7 @@ impl StoreInUse {
         }
     }
 
-    /// Waits until sessions can be served.
+    /// Waits until the sessions of the store may be used.
     pub(super) async fn ready(&self) {
         match self {
             Self::File(_) => {}
@@ -135,7 +135,7 @@ impl StoreInUse {
         }
     }
 
-    /// Tells other gateways that this one has stopped.
+    /// Announces to the other gateways that this one stops.
     pub(super) async fn leave(&self) {
         match self {
             Self::File(_) => {}
@@ -144,21 +144,21 @@ impl StoreInUse {
     }
 }
 
-/// How many times the connection to a server is tried at the start.
+/// The number of attempts to connect to a server at the start.
 const CONNECTING: usize = 20;
-/// The pause between two tries.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The store in a file, which is created if it does not exist, and the ends that it has not confirmed.
+/// Opens the store in a file, which is created if it does not exist, and its pending ends.
 pub(super) fn in_file(path: &Path) -> Result<(Arc<SqliteStore>, PendingEnds), String> {
-    // The store first: its lock covers both files.
+    // The store is opened first, since its lock protects both files.
     let store = SqliteStore::open(path).map_err(|problem| problem.to_string())?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pending");
     Ok((Arc::new(store), pending(&PathBuf::from(beside), PendingEnds::open)?))
 }
 
-/// The ends that a server has not confirmed to the gateway with this state folder.
+/// The pending ends of a server, for the gateway with this state folder.
 pub(super) fn pending_of_server(state: &Path) -> Result<PendingEnds, String> {
     pending(&state.join("redis.pending"), PendingEnds::open_alone)
 }
@@ -168,14 +168,14 @@ fn pending(path: &Path, open: fn(&Path) -> io::Result<PendingEnds>) -> Result<Pe
     open(path).map_err(cannot)
 }
 
-/// Opens the store; `None`: sessions are kept in memory. This also happens, with a warning, if no store is configured
-/// and the state folder cannot be written, so that a configuration in a read-only folder starts.
+/// Opens the store; `None` if sessions are kept in memory. That also happens, with a warning, if no store is configured
+/// and the state folder is not writable, so that a configuration in a read-only folder starts.
 pub(super) fn open(store: &StoreChoice, folder: &StateFolder, keys: &GatewayKeys) -> Result<Option<OpenStore>, String> {
     let state = keys::resolved(folder);
     if *store == StoreChoice::default() && (keys.file.is_none() || is_for_configurations(folder, &state)) {
         tracing::warn!(
-            "sessions are kept in memory, because {} is not for data: a restart signs everybody out; write state = \
-             \"/var/lib/exeunt\", a folder that the gateway may write",
+            "sessions are kept in memory, because {} is not for data: a restart signs all users out; write state = \
+            \"/var/lib/exeunt\", or another folder that the gateway may write to",
             state.display()
         );
         return Ok(None);
@@ -186,7 +186,7 @@ pub(super) fn open(store: &StoreChoice, folder: &StateFolder, keys: &GatewayKeys
     }
 }
 
-/// Whether this is a folder for configurations of the system, used only because no state folder was configured.
+/// Whether this is a system folder for configurations, used only because no state folder is configured.
 fn is_for_configurations(folder: &StateFolder, state: &Path) -> bool {
     matches!(folder, StateFolder::Beside(beside) if beside == state) && state.starts_with("/etc")
 }

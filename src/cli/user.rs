@@ -75,7 +75,7 @@ pub(crate) struct SetUser {
     /// The display name sent to applications; "" removes it [default: as before]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Leave the password of an existing user as it is
+    /// Keep the password of an existing user
     #[arg(long)]
     keep_password: bool,
     /// Disable the user: no more sign-ins, everything else is kept
@@ -172,7 +172,7 @@ pub(crate) fn run(command: UserCommand) -> ExitCode {
     }))
 }
 
-/// Where a password comes from: the user's name in, the password out.
+/// Asks for the password of the user with this name.
 type PasswordPrompt<'a> = &'a mut dyn FnMut(&str) -> Result<Password, CommandError>;
 
 fn execute(command: UserCommand, ask: PasswordPrompt) -> Result<CommandOutput, CommandError> {
@@ -189,7 +189,7 @@ fn set(arguments: SetUser, ask: PasswordPrompt) -> Result<CommandOutput, Command
     let (user, file) = (arguments.user.clone(), arguments.file.clone());
     let path = file.clone().path()?;
     refuse_htpasswd(&path, "-B", &user)?;
-    // Before the lock is taken, because typing and hashing take time.
+    // Before the lock is taken, since typing and hashing take time.
     let password = if arguments.keep_password { None } else { Some(ask(&user)?) };
     let password = password.as_ref().map(hash).transpose();
     let password = password.map_err(|_| CommandError::new("the password could not be hashed", "free some memory"))?;
@@ -248,7 +248,7 @@ fn followed(
     let effect = match file.read_by(path)?.map(|running| running.after_writing()) {
         None => "takes effect when the gateway that reads this file reloads: exeunt reload".to_owned(),
         Some(Ok(effect)) => effect,
-        // Written but not in force: a script that removes a user must not take this for success.
+        // Written but not in effect: a script that removes a user must not take this for success.
         Some(Err(CommandError(problem))) => {
             return Err(CommandError(format!("{notice}{problem}\n{written}, but the running gateway has not read it")));
         }

@@ -39,12 +39,12 @@ pub(crate) fn monitoring(file: &RawTable<'_>, folder: &Path) -> Option<SocketAdd
     }
     item.parse(|text| match server::address(text, folder)? {
         ListenAddress::Tcp(address) => Ok(address),
-        ListenAddress::Unix(_) => Err(ValueRefusal::new("must be a TCP address: Prometheus reads no unix sockets")
+        ListenAddress::Unix(_) => Err(ValueRefusal::new("must be a TCP address: Prometheus cannot read unix sockets")
             .write("write \"127.0.0.1:9464\", or \"\" for none")),
     })
 }
 
-/// The number of a group of this machine; `None` for an empty name.
+/// The id of a group of this system; `None` for an empty name.
 fn group(text: &str) -> Result<Option<u32>, ValueRefusal> {
     if text.is_empty() {
         return Ok(None);

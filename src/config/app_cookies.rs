@@ -36,7 +36,7 @@ fn patterns(table: &RawTable<'_>, key: &str) -> Vec<NamePattern> {
     let read = |text: &str| {
         NamePattern::parse(text).ok_or_else(|| {
             ValueRefusal::new(format!("\"{text}\" is not the name of a cookie"))
-                .write("write \"sessionid\", or \"wordpress_logged_in_*\" for all names that begin so")
+                .write("write \"sessionid\", or \"wordpress_logged_in_*\" for all names with this beginning")
         })
     };
     table.list(key).iter().filter_map(|item| item.parse(read)).collect()

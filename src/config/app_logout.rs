@@ -12,7 +12,7 @@ use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 use super::{logout_links, schema};
 
-/// Reads the table of a route with this path, and what its preset says.
+/// Reads the table of a route with this path, and the values of its preset.
 pub(crate) fn read(route: &RawTable<'_>, path: Option<&ConfiguredPath>) -> AppLogout {
     let preset = route.item("preset").and_then(|item| item.peek()).and_then(presets::find).and_then(Preset::route);
     let table = match route.has("logout") {
@@ -20,7 +20,7 @@ pub(crate) fn read(route: &RawTable<'_>, path: Option<&ConfiguredPath>) -> AppLo
         false => route.empty("logout", &schema::ROUTE_LOGOUT),
     };
     let table = table.with_usual(preset.and_then(|preset| presets::table(preset, "logout")));
-    // The addresses of a preset are below the path of the route.
+    // The paths of a preset are relative to the path of the route.
     let prefix = |key| path.filter(|path| !path.is_root() && !table.has(key));
     let call = table.item("call").and_then(|item| item.literal(|text| call(text, prefix("call"), path)));
     let csrf = table.item("csrf").and_then(|item| csrf(&item));
@@ -35,7 +35,7 @@ pub(crate) fn read(route: &RawTable<'_>, path: Option<&ConfiguredPath>) -> AppLo
     AppLogout { is_known, call, csrf, token, call_on, links, passes_on }
 }
 
-/// Checks that the call has a place for the token, and that a place has a token.
+/// Checks that a call with a placeholder has a token, and that a token has a placeholder or a field.
 fn check_token(call: &AppCall, token: Option<&TokenSource>, item: &Item<'_>, source: Option<&Item<'_>>) {
     let has_field = token.is_some_and(|token| token.field.is_some());
     match (source, call.takes_token() || has_field) {
@@ -44,8 +44,8 @@ fn check_token(call: &AppCall, token: Option<&TokenSource>, item: &Item<'_>, sou
                 .write("write `token_from = { get = \"/\", find = \"token=([0-9a-f]+)\" }` below it"),
         ),
         (Some(source), false) if token.is_some() => source.location.problem(
-            ValueRefusal::new("the call has no place for the token")
-                .write("write {token} where it stands in the address of call")
+            ValueRefusal::new("the call does not use the token")
+                .write("write {token} at its place in the address of `call`")
                 .write("or name the field of a POST that takes it: field = \"token\""),
         ),
         (Some(_) | None, _) => {}
@@ -86,9 +86,7 @@ fn token(item: &Item<'_>, prefix: Option<&ConfiguredPath>, route: Option<&Config
     TokenSource::new(get, find, field)
         .map_err(|problem| {
             let refusal = ValueRefusal::new(format!("is not a regular expression: {problem}"));
-            found
-                .location
-                .problem(refusal.write("write \"token=([0-9a-f]+)\": the token is what the brackets enclose"));
+            found.location.problem(refusal.write("write \"token=([0-9a-f]+)\": the token is the part in parentheses"));
         })
         .ok()
 }
@@ -107,7 +105,7 @@ fn cookie(text: &str) -> Result<Box<str>, ValueRefusal> {
     })
 }
 
-/// A header for the token: an `x-` header, and none that tells who the user or the client is.
+/// A header for the token: an `x-` header that does not identify the user or the client.
 fn header(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name = HeaderName::from_bytes(text.as_bytes()).ok();
     let is_free = |name: &HeaderName| name.as_str().starts_with("x-") && !name.as_str().starts_with("x-forwarded");

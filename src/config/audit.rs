@@ -1,4 +1,4 @@
-//! `[audit]`: where events go besides the log.
+//! `[audit]`: further receivers of events besides the log.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 use super::schema;
 
-/// The size of a file: default, least, most.
+/// The size of a file: default, minimum, maximum.
 const SIZE: (u64, u64, u64) = (100 * MIB, 4096, 1024 * 1024 * MIB);
 const MIB: u64 = 1024 * 1024;
-/// The number of older parts that are kept: default, most.
+/// The number of older parts that are kept: default, maximum.
 const OLDER: (u64, u64) = (10, 1000);
-/// The largest file of secrets, in bytes.
+/// The maximum size of a file with secrets, in bytes.
 const SECRETS: usize = 4096;
-/// The largest file of certificates, in bytes: it may hold all of the machine's.
+/// The maximum size of a file with certificates, in bytes: it may have all of the system's.
 const CERTIFICATES: usize = 4 * 1024 * 1024;
 
 /// Reads the table.

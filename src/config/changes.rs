@@ -32,13 +32,13 @@ pub(crate) fn note(file: &RawTable<'_>, since: Version) {
     let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
     routes.iter().for_each(of_route);
     if file.find("session", "store").is_none() {
-        let what = "sessions are kept in a file now and survive a restart, where they were kept in memory";
+        let what = "sessions are kept in a file now and survive a restart; they were kept in memory before";
         let session = file.item("session").map_or_else(|| file.location_of_missing("session"), |item| item.location);
         session.note(ValueRefusal::new(what).write("write store = \"memory\" below [session] to keep no file"));
     }
     if let Some(item) = file.find("identity", "custom") {
         let what =
-            "request headers that look like one of these are removed now: with X-WEBAUTH-USER all names in -user";
+            "request headers with similar names are removed now: with X-WEBAUTH-USER all names that end with -user";
         item.location
             .note(ValueRefusal::new(what).write("list those that applications need in pass_headers of their route"));
     }
@@ -59,7 +59,7 @@ fn of_route(route: &RawTable<'_>) {
     of_path(route);
 }
 
-/// Where applications share a host by path, it matters how a path is read.
+/// Notes of paths, which matter if applications share a host by path.
 fn of_path(route: &RawTable<'_>) {
     let Some(item) = route.item("path").filter(|item| item.peek() != Some("/")) else { return };
     let path = item.peek().unwrap_or_default();
@@ -69,7 +69,7 @@ fn of_path(route: &RawTable<'_>) {
             .note(ValueRefusal::new(what).write("write case_sensitive = true if the applications tell them apart"));
     }
     if !route.has("encoded") {
-        let what = "escapes such as %2F and %3F below this path reach the application now, where they were refused";
+        let what = "escapes such as %2F and %3F below this path reach the application now; they were refused before";
         item.location
             .note(ValueRefusal::new(what).write("write encoded = \"refuse\" if the application checks paths itself"));
     }

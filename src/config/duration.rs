@@ -54,7 +54,7 @@ fn explain(text: &str) -> ValueRefusal {
     }
 }
 
-/// The time that was meant by a text such as `1.5 hours` or `2W`.
+/// The time that a text such as `1.5 hours` or `2W` probably means.
 fn meant(text: &str) -> Option<Duration> {
     const SPELT: [(&[&str], u64); 6] = [
         (&["ms", "msec", "millisecond", "milliseconds"], MILLISECOND),

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::report::{Finding, Report, Severity};
 use super::{files, syntax};
 
-/// The text of the file at `path`, which reports call `name`.
+/// The text of the file at `path`; `name` is its name in reports.
 ///
 /// # Errors
-/// The first place that is not UTF-8, and how to convert the file.
+/// A report with the first place that is not UTF-8, and how to convert the file.
 pub(crate) fn decode(name: &str, path: &Path, bytes: Vec<u8>) -> Result<String, Report> {
     if let Some(big_endian) = utf16(&bytes) {
         let pairs = bytes.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok());
@@ -24,7 +24,7 @@ pub(crate) fn decode(name: &str, path: &Path, bytes: Vec<u8>) -> Result<String, 
         let (before, rest) = error.as_bytes().split_at_checked(sound).unwrap_or_default();
         let odd = rest.first().copied().unwrap_or_default();
         let before = String::from_utf8_lossy(before).into_owned();
-        // Latin-1 is the encoding of most such files.
+        // Most such files are Latin-1.
         let text: String = before.chars().chain(rest.iter().map(|&byte| char::from(byte))).collect();
         let what =
             format!("this file is not UTF-8: here is the byte {odd:02X}, which is \"{}\" in Latin-1", char::from(odd));

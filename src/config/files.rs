@@ -23,7 +23,7 @@ pub(crate) fn shell(path: &Path) -> String {
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Whether two paths lead to the same file, which may not exist yet.
+/// Whether two paths name the same file, which may not exist yet.
 pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     location(one) == location(other)
 }
@@ -81,5 +81,5 @@ fn missing(path: &Path) -> ValueRefusal {
     }
 }
 
-/// The most files of a folder that are compared with a name.
+/// The maximum number of files of a folder that are compared with a name.
 const MOST_NAMES: usize = 1000;

@@ -1,13 +1,13 @@
-//! Keys of other gateways and web servers, and what they are called here.
+//! Keys of other gateways and web servers, and their names in this configuration.
 
-/// A key that another program has.
+/// A key of another program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Foreign {
     /// Its name there.
     pub(crate) word: &'static str,
-    /// The table that has the key here; empty for the file itself.
+    /// The table of the key in this configuration; empty for the file itself.
     pub(crate) table: &'static str,
-    /// Its name here.
+    /// Its name in this configuration.
     pub(crate) key: &'static str,
     shape: Shape,
 }
@@ -54,7 +54,7 @@ const fn foreign(word: &'static str, table: &'static str, key: &'static str, sha
     Foreign { word, table, key, shape }
 }
 
-/// Keys that have no counterpart, and why none is needed.
+/// Keys without a counterpart, with the reason.
 const NEEDLESS: [(&[&str], &str); 4] = [
     (
         &["cookie_secret", "session_secret", "jwt_secret", "secret", "secret_key"],
@@ -71,7 +71,7 @@ const NEEDLESS: [(&[&str], &str); 4] = [
     ),
 ];
 
-/// What a key of another program is called here.
+/// The counterpart of a key of another program.
 pub(crate) fn find(word: &str) -> Option<Foreign> {
     KNOWN.into_iter().find(|known| known.word == word)
 }
@@ -82,7 +82,7 @@ pub(crate) fn needless(word: &str) -> Option<&'static str> {
 }
 
 impl Foreign {
-    /// The value as it is written here.
+    /// The value in the syntax of this configuration.
     pub(crate) fn value(&self, text: &str) -> String {
         let bare = text.trim_matches(['"', '\'']);
         match self.shape {
@@ -97,7 +97,7 @@ impl Foreign {
     }
 }
 
-/// An address to listen on, or a port alone, as `listen` is written.
+/// An address to listen on, or a port alone, in the syntax of `listen`.
 pub(crate) fn listen(text: &str) -> String {
     let bare = text.trim_matches(['"', '\'']);
     let is_port = bare.bytes().all(|byte| byte.is_ascii_digit());

@@ -29,7 +29,7 @@ pub(crate) fn check(file: &RawTable<'_>, users: &Users, path: &Path) {
             None if groups.is_empty() => {
                 refusal.write("no user of this file has a group; in an htpasswd file no user can: use a users.toml")
             }
-            None => refusal.write(format!("write {}, groups that it has", listed(&groups))),
+            None => refusal.write(format!("write {}, which are the groups in it", listed(&groups))),
         };
         let file = files::shell(path);
         item.location.warning(

@@ -11,17 +11,17 @@ use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 use super::{meanings, schema};
 
-/// Hop-by-hop fields (RFC 9110 7.6.1) and message framing: never edited.
+/// Hop-by-hop headers (RFC 9110 7.6.1) and message framing, which cannot be edited.
 const OF_THE_PROTOCOL: &[&str] = &[
     "connection", "content-length", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization",
     "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 ];
 
-/// Headers that the gateway sets on requests, besides its own family and the configured identity.
+/// Headers that the gateway sets on requests, besides those with its prefix and the configured identity headers.
 const OF_THE_GATEWAY: &[&str] =
     &["cookie", "set-cookie", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
 
-/// Headers with the user or the client's address: a fixed value would be wrong.
+/// Headers with the user or the client's address, for which a fixed value would be wrong.
 const OF_ONE_PERSON: &[&str] = &[
     "forwarded", "remote-email", "remote-groups", "remote-name", "remote-user", "x-forwarded-email",
     "x-forwarded-groups", "x-forwarded-preferred-username", "x-forwarded-user", "x-real-ip",
@@ -50,7 +50,7 @@ fn additions(table: &RawTable<'_>, identity: &IdentityHeaders) -> Vec<HeaderEdit
     let entries = added.iter().flat_map(RawTable::entries);
     entries
         .filter_map(|entry| {
-            // It may be a credential for the application.
+            // The value may be a credential for the application.
             entry.item.location.hide();
             let name = editable(entry.name, identity).map_err(|refusal| entry.location.problem(refusal)).ok();
             let value =
@@ -80,7 +80,7 @@ pub(crate) fn not_written_here(text: &str, identity: &IdentityHeaders) -> Result
     Ok(name)
 }
 
-/// A header name for an identity: none that already has another meaning.
+/// A header name for an identity, without another meaning.
 pub(crate) fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
     let name = name(text)?;
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
@@ -88,7 +88,7 @@ pub(crate) fn for_identity(text: &str) -> Result<HeaderName, ValueRefusal> {
             .write("write \"X-WEBAUTH-USER\", or another name of letters, digits and hyphens"));
     }
     if meanings::has_one(name.as_str()) {
-        return Err(ValueRefusal::new(format!("{text} means something else to applications"))
+        return Err(ValueRefusal::new(format!("{text} has another meaning for applications"))
             .write("write \"X-WEBAUTH-USER\", or another name that has no meaning yet"));
     }
     Ok(name)

@@ -1,4 +1,4 @@
-//! Rules for several own hosts: each has an application, and browsers can reach the login host.
+//! Rules for several hosts of the gateway: each has an application, and browsers can reach the login host.
 
 use crate::gateway::GatewaySettings;
 use crate::values::origin::Host;
@@ -15,7 +15,7 @@ pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
     }
 }
 
-/// Warns of a further host that no route is for.
+/// Warns of a host without a route.
 fn without_application(file: &RawTable<'_>, settings: &GatewaySettings) {
     if settings.routes.iter().any(|route| route.host.is_none()) {
         return;
@@ -32,15 +32,15 @@ fn without_application(file: &RawTable<'_>, settings: &GatewaySettings) {
     }
 }
 
-/// Warns if browsers of other machines are sent to a loopback name to sign in.
+/// Warns if browsers on other machines are redirected to a loopback name to sign in.
 fn login_on_this_machine(file: &RawTable<'_>, hosts: &OwnHosts) {
     let (Some(item), Some((login, further))) = (file.item("public_url"), hosts.names().split_first()) else { return };
     let elsewhere = further.iter().find(|host| !host.is_loopback() && !host.as_str().ends_with(".localhost"));
     if let Some(host) = elsewhere.filter(|_| login.is_loopback()) {
         item.location.warning(
-            ValueRefusal::new(format!("browsers that ask {host} are sent to {login} to sign in: to their own machine"))
+            ValueRefusal::new(format!("browsers at {host} are sent to {login} to sign in, which is their own machine"))
                 .write(format!("write \"https://{host}\", or another name by which browsers reach this gateway"))
-                .write("or share = false below [session]: then people sign in on each host"),
+                .write("or share = false below [session]: then users sign in on each host"),
         );
     }
 }

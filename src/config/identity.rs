@@ -1,4 +1,4 @@
-//! `[identity]`: the headers that tell the application who is signed in.
+//! `[identity]`: the headers that identify the user to the application.
 
 use http::HeaderName;
 
@@ -22,7 +22,7 @@ pub(crate) fn read(file: &RawTable<'_>) -> IdentityHeaders {
     headers
 }
 
-/// The help after the first proposal of a template.
+/// The second part of the help for a template.
 const FIELDS: &str = "or another template with {user}, {email}, {name} or {groups}";
 
 fn preset(item: &Item<'_>) -> Option<&'static str> {

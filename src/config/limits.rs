@@ -15,17 +15,17 @@ use super::schema;
 /// The limits of several modules, from one table.
 #[derive(Debug)]
 pub(crate) struct LimitSettings {
-    /// The client side.
+    /// The network side.
     pub(crate) server: ServerSettings,
     /// Timeout for connecting to an application.
     pub(crate) connect_timeout: Duration,
     /// Timeout for an application's response to begin.
     pub(crate) response_timeout: Duration,
-    /// The largest sign-in form, in bytes.
+    /// The maximum size of a sign-in form, in bytes.
     pub(crate) login_body: usize,
-    /// The longest URL of the sign-in page with a return target, in bytes.
+    /// The maximum length of the sign-in page's URL with a return target, in bytes.
     pub(crate) return_size: usize,
-    /// Concurrent exchanges of one session.
+    /// The maximum number of concurrent exchanges of one session.
     pub(crate) requests_per_session: usize,
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn read(file: &RawTable<'_>, listen: Vec<ListenAddress>, trusted: Tru
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// More than the browsers of one user need, and few enough for an application to handle.
+/// More than the browsers of one user need, and few enough for an application.
 const REQUESTS_PER_SESSION: usize = 500;
 const MIB: u64 = 1024 * 1024;
 

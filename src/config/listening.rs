@@ -1,4 +1,4 @@
-//! Messages for addresses that cannot be listened on, with the cure.
+//! Messages for addresses that cannot be listened on, with what to do.
 
 use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
@@ -8,7 +8,7 @@ use crate::values::listen_address::ListenAddress;
 
 use super::refusal::ValueRefusal;
 
-/// How many ports above one in use are tried.
+/// The number of higher ports that are tried if one is in use.
 const FURTHER: u16 = 20;
 
 /// Why the system refused an address, and what to write instead.
@@ -41,19 +41,19 @@ fn tcp(socket: SocketAddr, error: &Error) -> ValueRefusal {
     }
 }
 
-/// A port that needs a privilege.
+/// The message for a privileged port.
 pub(crate) fn privileged(socket: SocketAddr) -> ValueRefusal {
     let other = SocketAddr::new(socket.ip(), 8080);
     ValueRefusal::new(format!("port {} needs a privilege: ports below 1024 are reserved", socket.port()))
         .write(format!("write \"{}\", a port above 1023", free(other).unwrap_or(other)))
-        .write("or allow it to the service: `systemctl edit exeunt`, and add under [Service] the lines")
+        .write("or give the service the privilege: `systemctl edit exeunt`, and add under [Service] the lines")
         .write("AmbientCapabilities=CAP_NET_BIND_SERVICE")
         .write("CapabilityBoundingSet=CAP_NET_BIND_SERVICE")
         .write("PrivateUsers=no")
-        .write("or, where no service manager starts it: setcap cap_net_bind_service=+ep /usr/bin/exeunt")
+        .write("or, without a service manager: setcap cap_net_bind_service=+ep /usr/bin/exeunt")
 }
 
-/// The same address, or the same with one of the next ports, that is free now.
+/// The same address with the first free port from its own on, if there is one.
 fn free(socket: SocketAddr) -> Option<SocketAddr> {
     first_free(socket, |socket| TcpListener::bind(socket).is_ok())
 }

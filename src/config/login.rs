@@ -18,13 +18,12 @@ use super::limits::LimitSettings;
 use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 
-/// The longest ban by default.
+/// The default of the longest ban.
 const BAN_MAX: Duration = Duration::from_secs(15 * 60);
-/// For longer than a day the user should be disabled instead.
+/// The limits of the longest ban. For more than a day, the user should be disabled instead.
 const BANS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY;
 
-/// Reads where a sign-in leads. `own` are the gateway's own origins; `None` while they are not known. `file` has the
-/// users.
+/// Reads the table. `own` are the gateway's own origins; `None` if they are not known. `file` is the users' file.
 pub(crate) fn read(
     table: &RawTable<'_>,
     own: Option<&AllowedOrigins>,
@@ -81,8 +80,11 @@ pub(crate) fn users(table: &RawTable<'_>, folder: &Path) -> Option<(UsersFile, U
     if users.weak() > 0 {
         let have = if users.weak() == 1 { "user has a weak hash" } else { "users have weak hashes" };
         item.location.warning(
-            ValueRefusal::new(format!("{} {have}: from a stolen file the passwords are quickly found", users.weak()))
-                .write(format!("type: htpasswd -B {} NAME, for each of them", path.display())),
+            ValueRefusal::new(format!(
+                "{} {have}: from a stolen file the passwords can be recovered quickly",
+                users.weak()
+            ))
+            .write(format!("type: htpasswd -B {} NAME, for each of them", path.display())),
         );
     }
     Some((UsersFile { path, weak }, users))
@@ -95,13 +97,13 @@ fn weak_hashes(table: &RawTable<'_>) -> WeakHashes {
     }
 }
 
-/// The file that a relative path names from the current folder.
+/// The existing file that a relative path names from the current folder.
 fn elsewhere(path: &Path, text: &str) -> Option<String> {
     let here = fs::canonicalize(text).ok().filter(|here| !path.exists() && here.is_file())?;
     here.to_str().map(str::to_owned)
 }
 
-/// A problem of the file as a whole is this finding; problems of its lines are attached and shown with the lines.
+/// The finding for a refused file. Problems of single lines are attached to it and shown with the lines.
 fn refused(path: &Path, problems: FileProblems) -> ValueRefusal {
     let path = path.display();
     match problems.problems() {

@@ -1,4 +1,4 @@
-//! `[logout]`: how users sign out, and where a sign-out leads.
+//! `[logout]`: how users sign out, and the target of a sign-out.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::refusal::ValueRefusal;
 const ON_GET: [(&str, GetPolicy); 3] =
     [("navigate", GetPolicy::Navigate), ("confirm", GetPolicy::Confirm), ("never", GetPolicy::Never)];
 
-/// Reads the table. `own` are the gateway's own origins; `None` while they are not known.
+/// Reads the table. `own` are the gateway's own origins; `None` if they are not known.
 pub(crate) fn read(table: &RawTable<'_>, own: Option<&[OriginPattern]>) -> LogoutSettings {
     let others = allowed_origins(table);
     let allowed = AllowedOrigins::new(own.into_iter().flatten().cloned().chain(others));

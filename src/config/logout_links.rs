@@ -1,4 +1,4 @@
-//! `paths` of `[route.logout]`: the application's own links to sign out.
+//! `paths` of `[route.logout]`: the application's own logout links.
 
 use crate::routes::logout_link::LogoutLink;
 use crate::values::configured_path::ConfiguredPath;
@@ -7,9 +7,9 @@ use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 use super::{patterns, schema};
 
-/// The most query conditions that one link may have.
+/// The maximum number of query conditions of one link.
 const MOST_CONDITIONS: usize = 8;
-/// The most links that one route may have: every request to it is compared with each of them.
+/// The maximum number of links of one route: every request to it is compared with each of them.
 const MOST_LINKS: usize = 16;
 
 const EXAMPLE: &str = "{ path = \"/wp-login.php\", query = { action = \"logout\" } }";
@@ -22,23 +22,23 @@ pub(crate) fn read(
 ) -> Vec<LogoutLink> {
     let items = table.list("paths");
     if let Some(one_too_many) = items.get(MOST_LINKS) {
-        let refusal = ValueRefusal::new(format!("{MOST_LINKS} paths are the most that a route may have"));
+        let refusal = ValueRefusal::new(format!("{MOST_LINKS} paths are the maximum for a route"));
         one_too_many.location.problem(refusal.write("remove this one, or another"));
     }
     items.iter().filter_map(|item| link(item, prefix, route)).collect()
 }
 
-/// Whether a request to one of them reaches the application as well.
+/// Whether requests to the links are also forwarded to the application.
 pub(crate) fn passes_on(table: &RawTable<'_>) -> bool {
     let Some(item) = table.item("also") else { return false };
     if table.item("paths").is_none() {
-        let refusal = ValueRefusal::new("nothing is passed on: there are no paths");
+        let refusal = ValueRefusal::new("has no effect without paths");
         item.location.warning(refusal.write("write `paths = [\"/accounts/logout/\"]` beside it"));
     }
     item.word(&[("application", true)]).unwrap_or_default()
 }
 
-/// A path, or a table with a path and what the query says.
+/// A path, or a table with a path and conditions on the query.
 fn link(item: &Item<'_>, prefix: Option<&ConfiguredPath>, route: Option<&ConfiguredPath>) -> Option<LogoutLink> {
     let read = |text: &str| path(text, prefix, route);
     if item.peek().is_some() {
@@ -55,7 +55,7 @@ fn link(item: &Item<'_>, prefix: Option<&ConfiguredPath>, route: Option<&Configu
 fn query(item: &Item<'_>) -> Option<Vec<(Box<str>, Box<str>)>> {
     let conditions = item.open_table()?.entries();
     if conditions.is_empty() || conditions.len() > MOST_CONDITIONS {
-        let refusal = ValueRefusal::new(format!("must say one to {MOST_CONDITIONS} things"));
+        let refusal = ValueRefusal::new(format!("must have 1 to {MOST_CONDITIONS} conditions"));
         item.location.problem(refusal.write("write { action = \"logout\" }"));
     }
     let read = conditions.iter().map(|entry| Some((entry.name.into(), entry.item.text()?.into())));
@@ -78,7 +78,7 @@ fn path(
     within(path.as_str(), route).map(|()| path)
 }
 
-/// What is not below the route's path is not the route's application.
+/// Refuses a path outside the route's: it does not reach the route's application.
 pub(super) fn within(path: &str, route: Option<&ConfiguredPath>) -> Result<(), ValueRefusal> {
     match route.filter(|route| !route.is_root() && !route.covers(path.as_bytes())) {
         None => Ok(()),
@@ -93,7 +93,7 @@ mod tests {
     use crate::routes::app_logout::AppLogout;
     use crate::values::target::Target;
 
-    /// What these lines mean, or what is wrong with them.
+    /// The settings of these lines, or their problems.
     fn read(lines: &str) -> Result<AppLogout, String> {
         let text = format!(
             "listen = ['127.0.0.1:80']\npublic_url = 'http://localhost'\n[login]\nusers = 'u.toml'\n\
@@ -130,7 +130,7 @@ mod tests {
             ("paths = [{ path = '/app/x', form = { a = 'b' } }]", "form"),
             ("paths = [7]", "a path in quotes, or a table"),
             ("paths = ['/app/bye']\nalso = 'app'", "write \"application\""),
-            (&format!("paths = [{}]", "'/app/bye', ".repeat(17)), "are the most"),
+            (&format!("paths = [{}]", "'/app/bye', ".repeat(17)), "are the maximum"),
         ] {
             let report = read(lines).expect_err(lines);
             assert!(report.contains(want), "{report}");

@@ -1,5 +1,5 @@
-//! Checks that need the machine: whether the ports are free, the names resolve, and the service's user can read the
-//! files. Only `exeunt check` makes them; a start fails by itself.
+//! Checks of the system that the gateway runs on: whether ports are free, names resolve, and the service's user can
+//! read the files. Only `exeunt check` makes them; `exeunt serve` meets the same problems by itself.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,30 +22,30 @@ use super::{Settings, files, listening};
 
 /// The timeout for resolving all names together.
 const LOOKUPS: Duration = Duration::from_secs(3);
-/// The most names that are looked up.
+/// The maximum number of names that are looked up.
 const MOST_NAMES: usize = 64;
 
-/// The folder that the unit gives the service.
+/// The runtime directory of the systemd unit.
 const RUNTIME_FOLDER: &str = "/run/exeunt";
 
-/// How a name and a port are resolved.
+/// A function that resolves a name and a port.
 pub(crate) type Resolve = fn(&str, u16) -> io::Result<()>;
 
-/// The machine that a configuration is checked on.
+/// The system that a configuration is checked on.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// The user that the service manager starts the gateway as, where it is not the one who checks.
+    /// The user of the systemd unit, if it is not the user who checks.
     pub service: Option<ServiceUser>,
-    /// How upstreams' names are resolved.
+    /// Resolves the names of upstreams.
     pub resolve: Resolve,
-    /// The first port that needs no privilege; `None` where the unit gives the service that privilege.
+    /// The first unprivileged port; `None` if the unit gives the service the privilege for all ports.
     pub first_port: Option<u16>,
-    /// Whether a gateway is running already and uses its own ports.
+    /// Whether a gateway is already running and uses its ports.
     pub serving: bool,
 }
 
 impl Machine {
-    /// This machine, for the configuration at `path`.
+    /// This system, for the configuration at `path`.
     pub(crate) fn this(path: &Path) -> Self {
         let resolve = |name: &str, port: u16| (name, port).to_socket_addrs().map(drop);
         Self {
@@ -56,7 +56,7 @@ impl Machine {
         }
     }
 
-    /// Checks everything that the settings need from this machine.
+    /// Makes all checks.
     pub(super) fn look(&self, file: &RawTable<'_>, settings: &Settings, path: &Path) {
         let running = self.serving || settings.admin.as_ref().is_some_and(|admin| is_running(&admin.path));
         self.listeners(file, &settings.server.listen, running);
@@ -72,12 +72,12 @@ impl Machine {
         let is_reserved = |port: u16| self.first_port.is_some_and(|first| (1..first).contains(&port));
         for (item, address) in items.iter().zip(listen) {
             match (listener::probe(address, listen), address) {
-                // By the running gateway, as far as can be determined.
+                // Most likely in use by the running gateway itself.
                 (Err(error), _) if running && error.kind() == io::ErrorKind::AddrInUse => {}
-                // The user who checks lacks the privilege that the service has.
+                // The service has this privilege, although the user who checks does not.
                 (Err(error), ListenAddress::Tcp(_))
                     if self.first_port.is_none() && error.kind() == io::ErrorKind::PermissionDenied => {}
-                // The service manager makes this folder for the service.
+                // The service manager creates this folder for the service.
                 (Err(error), ListenAddress::Unix(path))
                     if path.starts_with(RUNTIME_FOLDER) && error.kind() != io::ErrorKind::AddrInUse => {}
                 (Err(error), _) => item.location.flaw(listening::refused(address, &error)),
@@ -89,7 +89,7 @@ impl Machine {
         }
     }
 
-    /// A name that does not resolve is a warning only: it may resolve by the time it is needed.
+    /// Warns of names that do not resolve. It is no problem, since a name may resolve later.
     fn names(&self, upstreams: &[(Item<'_>, UpstreamAddress)]) {
         let mut names: BTreeMap<(String, u16), Option<io::Result<()>>> = BTreeMap::new();
         for (_, address) in upstreams {
@@ -123,12 +123,12 @@ impl Machine {
         }
     }
 
-    /// Resolves all names at once, and waits for all of them together.
+    /// Resolves all names concurrently, with one timeout for all.
     fn resolve(&self, names: &mut BTreeMap<(String, u16), Option<io::Result<()>>>) {
         let (sender, answers) = mpsc::channel();
         for name in names.keys().cloned() {
             let (sender, resolve) = (sender.clone(), self.resolve);
-            // A late answer is dropped: the process ends soon.
+            // The process does not wait for threads with late answers.
             thread::spawn(move || {
                 let answer = resolve(&name.0, name.1);
                 let _ = sender.send(Some((name, answer)));
@@ -166,14 +166,14 @@ fn is_serving() -> bool {
     })
 }
 
-/// Every upstream with its place.
+/// All upstreams with their locations.
 fn upstreams<'f>(file: &RawTable<'f>) -> Vec<(Item<'f>, UpstreamAddress)> {
     let routes = file.item("route").map(|item| item.again()).unwrap_or_default();
     let items = routes.iter().filter_map(|route| route.item("upstream")).flat_map(|item| item.one_or_list());
     items.filter_map(|item| Some((item.clone(), UpstreamAddress::parse(item.peek()?).ok()?))).collect()
 }
 
-/// The files that the gateway reads, as the service's user sees them.
+/// Checks that the service's user can read the files of the configuration.
 fn readable(file: &RawTable<'_>, path: &Path, service: &ServiceUser) {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let of_store = [("session", "store_password_file"), ("session", "store_ca_file")];

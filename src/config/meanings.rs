@@ -1,6 +1,6 @@
 //! Request headers that already have a meaning and therefore cannot carry an identity.
 
-/// Single names: those of HTTP and of WebDAV, of browsers and their scripts, and of proxies.
+/// Names of HTTP, WebDAV, browsers, scripts, and proxies.
 const NAMES: [&str; 77] = [
     "a-im", "alt-used", "authorization", "available-dictionary", "brief", "cache-control", "client-ip", "connection",
     "cookie", "cookie2", "correlation-id", "dasl", "date", "dav", "depth", "destination", "device-memory",
@@ -21,10 +21,10 @@ const FAMILIES: [&str; 27] = [
     "x-xsrf",
 ];
 
-/// Set by the gateway: the only name within a family above that carries a user.
+/// The only name with one of these prefixes that identifies a user; the gateway sets it.
 const EXCEPTIONS: [&str; 1] = ["x-forwarded-preferred-username"];
 
-/// Whether the header with this lower-case name has another meaning than a user.
+/// Whether the header with this lower-case name has a meaning other than identifying a user.
 pub(crate) fn has_one(name: &str) -> bool {
     let listed = NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family));
     listed && !EXCEPTIONS.contains(&name)

@@ -1,16 +1,16 @@
-//! Values of the wrong type, and placeholders: what was meant.
+//! The probable meaning of values with a wrong type, and of placeholders.
 
 use toml::de::DeValue;
 
 use super::refusal::ValueRefusal;
 use super::schema;
 
-/// A text as TOML writes it.
+/// A string in TOML syntax.
 pub(crate) fn quoted(text: &str) -> String {
     if text.contains(['"', '\\']) { format!("'{text}'") } else { format!("\"{text}\"") }
 }
 
-/// The text that was meant by another value.
+/// The string that a value of another type probably means.
 pub(crate) fn text(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::Array(values) if values.len() == 1 => match values.first()?.get_ref() {
@@ -22,7 +22,7 @@ pub(crate) fn text(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// The list that was meant by a single value.
+/// The list that a single value probably means.
 pub(crate) fn list(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(format!("[{}]", quoted(text))),
@@ -30,7 +30,7 @@ pub(crate) fn list(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// The switch that was meant.
+/// The boolean that a value probably means.
 pub(crate) fn switch(value: &DeValue<'_>) -> Option<String> {
     let word = match value {
         DeValue::String(text) => text.to_ascii_lowercase(),
@@ -44,7 +44,7 @@ pub(crate) fn switch(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// The number that was meant by a text such as `20` or `32k`. In sizes a k is 1024, elsewhere 1000.
+/// The number that a string such as `20` or `32k` probably means. For sizes a k is 1024, otherwise 1000.
 pub(crate) fn number(key: &str, text: &str) -> Option<u64> {
     let bare: String = text.chars().filter(|sign| !" _'".contains(*sign)).collect();
     let end = bare.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(bare.len());
@@ -61,7 +61,7 @@ pub(crate) fn number(key: &str, text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// Refuses a text with a variable or template placeholder. `key` is the full path of its key.
+/// Refuses a string with a variable or template placeholder. `key` is the full path of its key.
 pub(crate) fn placeholder(key: &str, text: &str) -> Option<ValueRefusal> {
     let is_name = |rest: &str| rest.starts_with(|sign: char| sign.is_ascii_uppercase() || sign == '_');
     let begins = ["${", "{env.", "{$", "$ENV{", "{{", "$("].iter().any(|mark| text.contains(mark));

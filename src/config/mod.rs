@@ -89,29 +89,29 @@ use raw::{Findings, RawTable};
 /// A checked configuration: the settings of every module.
 #[derive(Debug)]
 pub struct Settings {
-    /// The client side: listeners and their limits.
+    /// The network side: listeners and their limits.
     pub server: ServerSettings,
-    /// Routes, users and all else that decides on requests.
+    /// Routes, users and everything else that decides about requests.
     pub gateway: GatewaySettings,
-    /// Lifetimes and numbers of sessions.
+    /// Lifetimes and maximum numbers of sessions.
     pub session: SessionSettings,
-    /// Where they are kept.
+    /// The session store.
     pub store: StoreChoice,
     /// The log's format.
     pub log: LogSettings,
-    /// Where events go besides the log.
+    /// Further receivers of events besides the log.
     pub audit: AuditSettings,
-    /// The admin socket; `None` if there is to be none.
+    /// The admin socket; `None` if it is disabled.
     pub admin: Option<AdminSettings>,
-    /// Where monitoring reads; `None` if nowhere.
+    /// The address of the listener for monitoring; `None` if it is disabled.
     pub monitoring: Option<SocketAddr>,
     /// The URL that users enter in the browser.
     pub public_url: Origin,
     /// The users' file; it may not exist yet.
     pub users_file: PathBuf,
-    /// Where the state folder is.
+    /// The state folder.
     pub state: StateFolder,
-    /// What is written, key by key.
+    /// The keys of the file, with hashes of their values.
     pub outline: Outline,
 }
 
@@ -123,20 +123,20 @@ pub(crate) fn find() -> Option<PathBuf> {
     DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists())
 }
 
-/// Reads a configuration file. With the settings come the warnings.
+/// Reads a configuration file. The report has the warnings.
 ///
 /// # Errors
-/// Everything that is wrong with it, or that it cannot be read.
+/// A report of all problems, or that the file cannot be read.
 pub fn load(path: &Path) -> Result<(Settings, Report), Report> {
     load_with(path, None)
 }
 
-/// Reads the configuration of a program that runs. What only a restart changes stays as it was at the start, with a
-/// warning.
+/// Reads the configuration again for a running program. Settings that need a restart keep their values of the start,
+/// with a warning.
 ///
 /// # Errors
-/// Everything that is wrong with it. A single line of a users' file that cannot be used is enough: at a start it would
-/// keep one user out, here it would sign somebody out who is at work.
+/// A report of all problems. An invalid line of the users' file is a problem here: at a start it only keeps one user
+/// out, but at a reload it would sign that user out.
 pub fn load_again(path: &Path, start: &StartValues) -> Result<(Settings, Report), Report> {
     load_with(path, Some(start)).and_then(refuse_flaws)
 }
@@ -151,19 +151,19 @@ fn load_with(path: &Path, start: Option<&StartValues>) -> Result<(Settings, Repo
     parse_on(Purpose { start, ..Purpose::default() }, &name, &text, &path)
 }
 
-/// What a configuration is read for, besides its settings.
+/// The purpose for which a configuration is read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Purpose<'a> {
-    /// To be checked, with these looks at the machine.
+    /// For `check`, with these further checks.
     look: Option<&'a Look>,
-    /// To be put to work in a program that was started with these values.
+    /// For a reload of a program that was started with these values.
     start: Option<&'a StartValues>,
-    /// For this store, in place of the one that is written.
+    /// With this store in place of the configured one.
     store: Option<&'a StoreChoice>,
 }
 
-/// Reads a configuration file for a command about another store than the one that is written: with the password and all
-/// else that is written about stores.
+/// Reads a configuration file for a command about another store than the configured one, with the configured password
+/// and other settings of stores.
 ///
 /// # Errors
 /// As [`load`].
@@ -173,26 +173,26 @@ pub(crate) fn load_for_store(path: &Path, store: &StoreChoice) -> Result<(Settin
     parse_on(Purpose { store: Some(store), ..Purpose::default() }, &name, &text, &path)
 }
 
-/// What `check` looks at besides the file itself.
+/// The checks of `check` besides the file itself.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// The machine that the gateway is to run on.
+    /// The system that the gateway is to run on.
     pub machine: Machine,
     /// The version that the configuration was written for, if the changes since are to be noted.
     pub since: Option<Version>,
 }
 
-/// Reads a configuration file, and makes the further checks. Nothing is changed.
+/// Reads a configuration file and makes the further checks. Nothing is changed.
 ///
 /// # Errors
-/// As [`load`]. Findings about the machine are in the report that comes with the settings.
+/// As [`load`]. Findings about the system are in the report beside the settings.
 pub fn check(path: &Path, look: &Look) -> Result<(Settings, Report), Report> {
     let name = path.display().to_string();
     let (text, path) = read_file(&name, path)?;
     parse_on(Purpose { look: Some(look), ..Purpose::default() }, &name, &text, &path)
 }
 
-/// The text of a file and its absolute path: messages about files hold from any folder.
+/// The text of a file and its absolute path, so that messages about files do not depend on the current folder.
 fn read_file(name: &str, path: &Path) -> Result<(String, PathBuf), Report> {
     let unreadable = |error| Report::unreadable(name, &error);
     let bytes = fs::read(path).map_err(unreadable)?;
@@ -200,10 +200,10 @@ fn read_file(name: &str, path: &Path) -> Result<(String, PathBuf), Report> {
     Ok((text, std::path::absolute(path).map_err(unreadable)?))
 }
 
-/// Reads a configuration from `text`, shown as `name`; relative paths start at `folder`.
+/// Reads a configuration from `text`; `name` is its name in reports, and relative paths start at `folder`.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// A report of all problems.
 pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Settings, Report), Report> {
     parse_on(Purpose::default(), name, text, &folder.join("config.toml"))
 }
@@ -234,13 +234,13 @@ fn parse_on(purpose: Purpose<'_>, name: &str, text: &str, path: &Path) -> Result
     }
 }
 
-/// Reads a time as the configuration has it: "30s", "1h30m", "7d".
+/// Reads a duration in the syntax of the configuration: "30s", "1h30m", "7d".
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let read = duration::parse(text, &(Duration::ZERO..=Duration::MAX));
     read.map_err(|refusal| format!("{}; {}", refusal.what, refusal.write.join("; ")))
 }
 
-/// Explains a failed bind: the line of the configuration at `path`, and what to write.
+/// Explains a failed bind, with the line of the configuration at `path` and what to write.
 pub(crate) fn not_listening(path: &Path, error: &BindError) -> Report {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).unwrap_or_default();
@@ -295,8 +295,8 @@ fn read(file: &RawTable<'_>, folder: &Path, store: Option<&StoreChoice>) -> Opti
     })
 }
 
-/// Reads what decides on requests. Without `public_url` the served hosts are unknown, and checks against them are
-/// skipped.
+/// Reads the settings that decide about requests. Without a valid `public_url` the served hosts are unknown, and checks
+/// against them are skipped.
 fn gateway(
     file: &RawTable<'_>,
     folder: &Path,

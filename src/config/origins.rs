@@ -1,4 +1,4 @@
-//! Hosts and origins, with the cures of common mistakes.
+//! Hosts and origins, with help for common mistakes.
 
 use crate::values::origin::{Authority, Host, Origin, Scheme};
 

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use toml::de::{DeTable, DeValue};
 
-/// The keys of a configuration, each with a hash of its value: values may be secret, and none is kept here.
+/// The keys of a configuration, each with a hash of its value, since values may be secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Outline(BTreeMap<String, u64>);
 
@@ -52,13 +52,13 @@ fn enter_table(table: &DeTable<'_>, within: &str, keys: &mut BTreeMap<String, u6
     }
 }
 
-/// The host and path of a route: where it stands in the file says nothing.
+/// The host and path of a route, which identify it independently of its position in the file.
 fn name_of(route: &DeTable<'_>) -> String {
     let text = |key: &str| route.get(key).and_then(|value| value.get_ref().as_str());
     format!("{}{}", text("host").unwrap_or_default(), text("path").unwrap_or("/"))
 }
 
-/// By what is said, wherever it stands and however it is spelled.
+/// Hashes a value, independently of its position and spelling.
 fn hash(value: &DeValue<'_>, hasher: &mut DefaultHasher) {
     match value {
         DeValue::String(text) => (0, text).hash(hasher),

@@ -1,4 +1,4 @@
-//! `login.path` and `logout.paths`: the paths that the gateway answers itself, on every host.
+//! `login.path` and `logout.paths`: the gateway's own paths, on every host.
 
 use crate::values::own_path::{LOGIN, LOGOUT, OwnPage, OwnPages, OwnPath, RESERVED, is_reserved};
 
@@ -23,7 +23,7 @@ pub(crate) fn read(login: &RawTable<'_>, logout: &RawTable<'_>) -> Option<OwnPag
         let location = sign_in_item.or_else(|| logout.item("paths"))?.location;
         let what = format!("{} cannot both sign in and sign out", sign_in?);
         location
-            .problem(ValueRefusal::new(what).write(format!("write {free}, or other paths than the other page has")));
+            .problem(ValueRefusal::new(what).write(format!("write {free}, or paths that the other page does not use")));
     }
     pages
 }
@@ -67,7 +67,7 @@ fn sign_out(item: &Item<'_>) -> Option<Vec<OwnPath>> {
     Some(paths)
 }
 
-/// Why a sign-out must not lead to this page of the gateway; `None` if it can.
+/// Why a sign-out must not lead to this page of the gateway; `None` if it may.
 pub(crate) fn objection_after_logout(page: OwnPage<'_>, path: &str) -> Option<ValueRefusal> {
     match page {
         OwnPage::Logout => {

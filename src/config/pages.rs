@@ -1,4 +1,4 @@
-//! `[brand]` and `[pages]`: the look of the gateway's own pages.
+//! `[brand]` and `[pages]`: the appearance of the gateway's own pages.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ fn logo(text: &str, folder: &Path) -> Result<Logo, ValueRefusal> {
 
 fn theme(table: &RawTable<'_>, folder: &Path) -> Option<Theme> {
     let Some(item) = table.item("dir") else {
-        // The built-in files are tested: this does not fail.
+        // The built-in files are tested, so this does not fail.
         return Theme::built_in().ok();
     };
     let path = item.parse(|text| files::resolve(folder, text))?;

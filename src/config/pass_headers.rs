@@ -1,4 +1,4 @@
-//! `pass_headers`: exceptions of one route from the removal of request headers.
+//! `pass_headers`: request headers that a route passes on although they are removed by default.
 
 use http::HeaderName;
 
@@ -14,7 +14,7 @@ use super::raw::{Item, RawTable};
 use super::refusal::ValueRefusal;
 use super::{headers, schema};
 
-/// Reads the list of a route, whose requests have these edits.
+/// Reads the list of a route with these edits of requests.
 pub(crate) fn read(
     route: &RawTable<'_>,
     identity: &IdentityHeaders,

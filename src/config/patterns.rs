@@ -1,12 +1,12 @@
-//! Paths that were meant as patterns. Paths are never patterns, so such a route would match nothing.
+//! Paths that look like patterns. Paths are plain text, so such a route would match nothing.
 
 use super::refusal::ValueRefusal;
 
-/// Why a path with wildcards, a regular expression or blanks around it is refused; `None` where it is a plain one.
+/// Why a path with wildcards, a regular expression or surrounding spaces is refused; `None` for a plain one.
 pub(crate) fn refused(text: &str) -> Option<ValueRefusal> {
     if text != text.trim() && !text.trim().is_empty() {
         return Some(
-            ValueRefusal::new("has blanks at its beginning or end").write(format!("write \"{}\"", text.trim())),
+            ValueRefusal::new("has spaces at its beginning or end").write(format!("write \"{}\"", text.trim())),
         );
     }
     let expression = text.starts_with(['^', '~']) || text.ends_with('$') || text.contains(['\\', '{', '|']);
@@ -24,7 +24,7 @@ fn plain(text: &str) -> String {
     let bare = text.trim_start_matches(['^', '~', '*', '=', ' ']);
     let end = bare.find(['*', '(', '[', '{', '$', '|', '+', '?', '\\']).unwrap_or(bare.len());
     let (literal, rest) = bare.split_at_checked(end).unwrap_or((bare, ""));
-    // The dot of `.*`, and the segment that goes on behind the literal text.
+    // Leaves out the dot of `.*`, and an incomplete last segment.
     let whole = rest.is_empty() || rest == "$";
     let literal = if whole { literal } else { literal.rsplit_once('/').map_or("", |(folders, _)| folders) };
     let literal = literal.trim_end_matches('/');

@@ -32,14 +32,14 @@ const FILES: [(&str, &str); 14] = [
 pub(crate) struct Preset {
     /// Its name in routes.
     pub(crate) name: &'static str,
-    /// The file, as it is shown.
+    /// The text of the file.
     pub(crate) text: &'static str,
     root: DeTable<'static>,
 }
 
 static PRESETS: LazyLock<Vec<Preset>> = LazyLock::new(|| {
     let read = |&(name, text): &(&'static str, &'static str)| {
-        // A test reads every one of them.
+        // A test reads all of them, so none has errors.
         let (root, _) = DeTable::parse_recoverable(text);
         Preset { name, text, root: root.into_inner() }
     };
@@ -80,12 +80,12 @@ impl Preset {
         self.word("title")
     }
 
-    /// What a logout reaches with it, one line.
+    /// What a logout reaches with it, in one line.
     pub(crate) fn reaches(&self) -> &str {
         self.word("reaches")
     }
 
-    /// The version that it was tried with, or that it was not.
+    /// The version that it was tried with, or "not tried".
     pub(crate) fn tried(&self) -> &str {
         self.word("tried")
     }

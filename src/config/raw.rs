@@ -1,5 +1,5 @@
-//! The TOML tree with the location of every value. Readers take values out of it; what does not fit becomes a finding,
-//! and reading goes on, so that one run reports every problem.
+//! The TOML tree with the location of every value. Readers take values out of it; an invalid value becomes a finding,
+//! and reading continues, so that one run reports every problem.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -52,17 +52,17 @@ impl Location<'_> {
         self.findings.add(Severity::Problem, self, refusal);
     }
 
-    /// Reports a flaw: `check` fails, and the gateway starts.
+    /// Reports a flaw: `check` fails, but the gateway starts.
     pub(crate) fn flaw(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Flaw, self, refusal);
     }
 
-    /// Marks a possible secret: reports show asterisks.
+    /// Marks a possible secret, which reports show as asterisks.
     pub(crate) fn hide(&self) {
         self.findings.secrets.borrow_mut().extend(self.span.clone());
     }
 
-    /// Reports a changed meaning.
+    /// Reports a changed default.
     pub(crate) fn note(&self, refusal: ValueRefusal) {
         self.findings.add(Severity::Note, self, refusal);
     }
@@ -79,7 +79,7 @@ pub(crate) struct RawTable<'f> {
     /// Its location.
     pub(crate) location: Location<'f>,
     values: Option<&'f DeTable<'f>>,
-    /// The values of absent keys: those of a preset.
+    /// The values of absent keys, from a preset.
     usual: Option<&'f DeTable<'f>>,
     /// `None` if every key is allowed.
     schema: Option<&'static Schema>,
@@ -168,7 +168,7 @@ impl<'f> RawTable<'f> {
         item
     }
 
-    /// Whether a key that is probably a misspelling of this one has been refused already.
+    /// Whether a probable misspelling of this key has already been refused.
     pub(crate) fn has_misspelt(&self, key: &str) -> bool {
         let foreign = |name: &str| super::foreign::find(name).is_some_and(|known| known.key == key);
         let meant = |name: &str| self.schema.is_some_and(|schema| schema.means(name) == Some(key)) || foreign(name);
@@ -209,7 +209,8 @@ impl<'f> RawTable<'f> {
         Location { key, span, findings: self.location.findings }
     }
 
-    /// Refuses every key that the schema does not have. The value of an unknown key may be a secret.
+    /// Refuses every key that the schema does not have. The value of an unknown key is hidden, since it may be a
+    /// secret.
     fn without_unknown_keys(self) -> Self {
         let Some(schema) = self.schema else { return self };
         for (key, value) in self.values.into_iter().flat_map(DeTable::iter) {
@@ -217,7 +218,7 @@ impl<'f> RawTable<'f> {
             if schema.keys.contains(&name) {
                 continue;
             }
-            // The location of a table is its header, which contains the key. The content of a table may be anything.
+            // The span of a table is its header, which contains the key, so the values in the table are hidden.
             let has_header = has_tables(value.get_ref()) && value.span().start < key.span().end;
             let refusal = unknown::unknown(name, schema);
             self.location_of(name, Some(key.span())).problem(if has_header {
@@ -335,7 +336,7 @@ impl<'f> Item<'f> {
         }
     }
 
-    /// The tables of a list that has been read already: their keys are not checked again.
+    /// The tables of a list that has already been read: their keys are not checked again.
     pub(crate) fn again(&self) -> Vec<RawTable<'f>> {
         let DeValue::Array(values) = self.value else { return Vec::new() };
         self.numbered(values.iter()).iter().filter_map(Item::open_table).collect()
@@ -346,7 +347,7 @@ impl<'f> Item<'f> {
         self.table_or("a table", None, schema)
     }
 
-    /// A table with known keys; `wanted` says what the value may be, and `example` is one.
+    /// A table with known keys; `wanted` describes the allowed values for messages, with an `example`.
     pub(crate) fn table_or(
         &self,
         wanted: &str,

@@ -5,11 +5,11 @@ use crate::credentials::problem::FileProblems;
 /// Why a value is refused: what is wrong with it, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ValueRefusal {
-    /// What is wrong, one line.
+    /// What is wrong, in one line.
     pub(crate) what: String,
-    /// What to write, a line each.
+    /// What to write, one proposal in each line.
     pub(crate) write: Vec<String>,
-    /// What is wrong with a file that the value names.
+    /// Problems of a file that the value names.
     pub(crate) within: Option<Box<FileProblems>>,
 }
 

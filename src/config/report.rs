@@ -1,4 +1,4 @@
-//! The findings of a configuration and how they are shown: file, line, caret, the key's full path, what is wrong, what
+//! The findings of a configuration, and their report: file, line, caret, the key's full path, what is wrong, and what
 //! to write.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::values::invisible::{excerpt, visible};
 pub enum Severity {
     /// The configuration is refused.
     Problem,
-    /// `check` fails, but the gateway starts: one thing does not work, and the rest does not depend on it.
+    /// `check` fails, but the gateway starts: something does not work that nothing else depends on.
     Flaw,
     /// The configuration is accepted, with something that the operator should know.
     Warning,
@@ -28,11 +28,11 @@ pub enum Severity {
 pub struct Finding {
     /// How serious it is.
     pub severity: Severity,
-    /// The key's full path, `route[2].path`; entries are counted from 1. Empty: the file as a whole.
+    /// The key's full path, `route[2].path`, with entries counted from 1; empty for the file as a whole.
     pub key: String,
-    /// What is wrong, one line.
+    /// What is wrong, in one line.
     pub what: String,
-    /// What to write instead, a line each.
+    /// What to write instead, one proposal in each line.
     pub write: Vec<String>,
     /// The place, in bytes of the file's text; `None` for findings without one.
     pub span: Option<Range<usize>>,
@@ -58,7 +58,7 @@ pub struct Report {
 impl Report {
     /// Sorts the findings by place, and drops warnings if there are problems. `file` is the name that is shown.
     pub(crate) fn new(file: impl Into<String>, text: impl Into<String>, mut findings: Vec<Finding>) -> Self {
-        // Problems are shown alone: a warning beside them would be read as one more reason.
+        // Problems are shown without warnings, which would be read as further reasons.
         if findings.iter().any(|finding| finding.severity == Severity::Problem) {
             findings.retain(|finding| finding.severity == Severity::Problem);
         }
@@ -77,7 +77,7 @@ impl Report {
             severity: Severity::Problem,
             key: String::new(),
             what: format!("the configuration cannot be read: {error}"),
-            write: vec!["name the file that is meant: --config FILE".to_owned()],
+            write: vec!["name another file: --config FILE".to_owned()],
             span: None,
             within: None,
         };
@@ -149,7 +149,7 @@ impl Report {
     }
 }
 
-/// Hides what precedes the `@` of a URL, byte for byte: reports are kept in journals.
+/// Masks user information before the `@` of a URL, byte by byte, since reports end up in journals.
 fn without_passwords(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

@@ -18,7 +18,7 @@ pub struct StartValues {
     monitoring: Option<SocketAddr>,
     state: StateFolder,
     store: StoreChoice,
-    /// Under another name the cookies of live sessions would reach the applications.
+    /// The session cookie's name: if it changed, the cookies of live sessions would reach the applications.
     cookie: String,
 }
 
@@ -35,7 +35,7 @@ impl StartValues {
         }
     }
 
-    /// Warns of every such key that has changed, and restores its value of the start.
+    /// Warns of every such key that has changed, and restores the value of the start.
     pub(super) fn keep(&self, file: &RawTable<'_>, settings: &mut Settings) {
         let now = Self::of(settings);
         let path = |values: &Self| values.admin.as_ref().map(|admin| admin.path.clone());
@@ -72,7 +72,7 @@ mod tests {
     const BEFORE: &str = "listen = ['127.0.0.1:80']\npublic_url = 'http://localhost'\n[[route]]\n\
                           upstream = 'http://127.0.0.1:9'\n[login]\nusers = 'u.toml'\n[session]\nmax_per_user = 3\n";
 
-    /// The keys that are warned of, with their lines, and the name of the cookie.
+    /// The keys with a warning, with their lines, and the name of the cookie.
     fn changed(text: &str) -> (Vec<String>, String) {
         let folder = std::path::Path::new("/nowhere");
         let (settings, _) = parse("config.toml", BEFORE, folder).unwrap();

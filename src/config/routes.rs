@@ -1,4 +1,4 @@
-//! `[[route]]`: the applications, and who may use them.
+//! `[[route]]`: the applications, and access to them.
 
 use std::cell::LazyCell;
 use std::path::Path;
@@ -21,24 +21,24 @@ use super::raw::{Item, Location, RawTable};
 use super::refusal::ValueRefusal;
 use super::{app_cookies, app_logout, files, headers, origins, pass_headers, patterns, presets, schema, server};
 
-/// The settings that a route is checked against, besides its own table.
+/// Other settings that a route is checked against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RouteContext<'a> {
     /// Where relative paths start.
     pub(crate) folder: &'a Path,
-    /// The gateway's listeners, which no route may lead back to, and the timeouts of upstreams.
+    /// The gateway's listeners, which must not be an upstream, and the timeouts of upstreams.
     pub(crate) limits: &'a LimitSettings,
-    /// The public URL, which no route may lead back to either.
+    /// The public URL, which must not be an upstream either.
     pub(crate) public_url: Option<&'a Origin>,
-    /// The admin socket, which no route may lead to.
+    /// The admin socket, which must not be an upstream.
     pub(crate) admin: Option<&'a Path>,
     /// The identity headers, which nothing else may set.
     pub(crate) identity: &'a IdentityHeaders,
-    /// The machine's CA certificates, read only if a route needs them.
+    /// The system's CA certificates, read only if a route needs them.
     pub(crate) machine: &'a LazyCell<Arc<UpstreamTrust>>,
 }
 
-/// Reads all routes, each with its place in the file.
+/// Reads all routes, each with its location in the file.
 pub(crate) fn read<'f>(file: &RawTable<'f>, around: RouteContext<'_>) -> Vec<(Location<'f>, RouteSettings)> {
     let Some(item) = file.item("route") else {
         if !file.has_misspelt("route") {
@@ -105,7 +105,7 @@ fn route(table: &RawTable<'_>, around: RouteContext<'_>) -> Option<RouteSettings
     })
 }
 
-/// Paths of this route whose requests do not count as activity.
+/// Reads the paths of this route whose requests do not count as activity.
 fn idle_paths(table: &RawTable<'_>, route: &ConfiguredPath) -> Vec<ConfiguredPath> {
     let within = |text: &str| {
         let below = if route.is_root() { String::new() } else { route.to_string() };
@@ -206,7 +206,7 @@ fn own_sockets<'a>(around: RouteContext<'a>) -> impl Iterator<Item = &'a Path> {
     listeners.chain(around.admin)
 }
 
-/// The names that the system or browsers resolve to this machine (RFC 6761 6.3, Debian's hosts file).
+/// Whether the system or browsers resolve a name to this machine (RFC 6761 6.3, Debian's hosts file).
 fn is_this_machine(host: &Host) -> bool {
     let name = host.as_str();
     name.ends_with(".localhost")
@@ -215,7 +215,7 @@ fn is_this_machine(host: &Host) -> bool {
 
 fn authority(text: &str) -> Result<Authority, ValueRefusal> {
     Authority::parse(text).ok_or_else(|| {
-        ValueRefusal::new(format!("\"{text}\" is not a valid Host header: it must be a name, and a port if need be"))
+        ValueRefusal::new(format!("\"{text}\" is not a valid Host header: it must be a name, with a port if needed"))
             .write("write \"app.internal\" or \"app.internal:8080\"")
     })
 }
@@ -271,7 +271,7 @@ fn access(table: &RawTable<'_>) -> Option<Access> {
     let groups: Vec<String> = item.list()?.iter().filter_map(|item| item.parse(group)).collect();
     if groups.is_empty() {
         item.location.problem(
-            ValueRefusal::new("names no group, so everybody would be refused")
+            ValueRefusal::new("names no group, so every user would be refused")
                 .write("write [\"staff\"], or remove this line to admit every user"),
         );
         return None;
@@ -279,7 +279,7 @@ fn access(table: &RawTable<'_>) -> Option<Access> {
     Some(Access::Groups(groups))
 }
 
-/// Whether programs may send name and password with every request.
+/// Whether HTTP Basic is allowed.
 fn basic(table: &RawTable<'_>, public_url: Option<&Origin>) -> bool {
     let Some(item) = table.item("basic") else { return false };
     let basic = item.switch().unwrap_or(false);
@@ -287,7 +287,7 @@ fn basic(table: &RawTable<'_>, public_url: Option<&Origin>) -> bool {
     if basic && in_the_clear {
         item.location.warning(
             ValueRefusal::new(
-                "programs send the password with every request, and over http anybody on the network path reads it",
+                "programs send the password with every request, and over http anyone on the network path can read it",
             )
             .write("put TLS in front and write public_url = \"https://…\", or remove basic"),
         );
@@ -298,7 +298,7 @@ fn basic(table: &RawTable<'_>, public_url: Option<&Origin>) -> bool {
 fn group(text: &str) -> Result<String, ValueRefusal> {
     let sound = !text.trim().is_empty() && !text.chars().any(char::is_control);
     sound.then(|| text.to_owned()).ok_or_else(|| {
-        ValueRefusal::new("is not a valid name of a group").write("write \"staff\", or the name of another group")
+        ValueRefusal::new("is not a valid group name").write("write \"staff\", or the name of another group")
     })
 }
 

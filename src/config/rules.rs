@@ -32,7 +32,7 @@ pub(crate) fn check(file: &RawTable<'_>, settings: &GatewaySettings) {
     }
 }
 
-/// Refuses two routes with the same host and path: only one of them could ever answer. If the served hosts are
+/// Refuses two routes with the same host and path, since only one of them could be used. If the served hosts are
 /// unknown, names are compared as written.
 pub(crate) fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts: Option<&OwnHosts>) {
     let same_host = |one: &RouteSettings, other: &RouteSettings| match (&one.host, &other.host, hosts) {
@@ -49,7 +49,7 @@ pub(crate) fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts:
         } else if let Some((twin, other)) = earlier.find(|(_, other)| are_confused(route, other)) {
             location.problem(
                 ValueRefusal::new(format!(
-                    "applications that ignore letter case, or dots and blanks, read {} as {}, the path of {}",
+                    "applications that ignore letter case, or dots and spaces, read {} as {}, the path of {}",
                     route.path, other.path, twin.key
                 ))
                 .write("if the applications do not, write case_sensitive = true in both routes; else remove one"),
@@ -82,21 +82,21 @@ pub(crate) fn refuse_circles(
     }
 }
 
-/// Refuses a route at a path that the gateway answers itself: no request would reach its application.
+/// Refuses a route at one of the gateway's own paths: no request would reach its application.
 pub(crate) fn refuse_hidden(routes: &[(Location<'_>, RouteSettings)], own_pages: Option<&OwnPages>) {
     for (location, route) in routes {
         let path = route.path.to_string();
         let asked = RequestPath::read(&path).ok();
         let found = own_pages.zip(asked.as_ref()).map(|(pages, path)| pages.find(path));
         let (what, key) = match found {
-            Some(Ok(Some(OwnPage::Logout))) => ("signs people out", "`paths = [\"/.exeunt/logout\"]` in [logout]"),
+            Some(Ok(Some(OwnPage::Logout))) => ("it signs users out", "`paths = [\"/.exeunt/logout\"]` in [logout]"),
             // In some reading it is a path of the gateway.
-            Some(Ok(Some(OwnPage::Login)) | Err(_)) => ("signs people in", "`path = \"/.exeunt/login\"` in [login]"),
+            Some(Ok(Some(OwnPage::Login)) | Err(_)) => ("it signs users in", "`path = \"/.exeunt/login\"` in [login]"),
             Some(Ok(Some(OwnPage::Further(_)) | None)) | None => continue,
         };
         location.problem(
             ValueRefusal::new(format!(
-                "the gateway itself answers {path} ({what}): this application would never get it"
+                "the gateway itself answers {path} ({what}): no request for it would reach this application"
             ))
             .write(format!("write {key} to move the gateway's page, or another path here")),
         );
@@ -108,7 +108,7 @@ fn are_confused(one: &RouteSettings, other: &RouteSettings) -> bool {
     one.path.is_same_when_folded(&other.path) && !(one.case_sensitive && other.case_sensitive)
 }
 
-/// Warns if nothing is known to speak TLS for an https address.
+/// Warns if `public_url` is https and no proxy in front is known that could terminate TLS.
 fn tls_in_front(location: &Location<'_>, settings: &GatewaySettings) {
     let nobody = settings.trusted.networks.is_empty() && !settings.trusted.unix;
     if settings.hosts.scheme() == Scheme::Https && nobody {
@@ -153,7 +153,7 @@ fn after_login(location: &Location<'_>, settings: &GatewaySettings) {
     location.problem(refusal.write("write \"/\", or the path of another page of an application"));
 }
 
-/// A sign-out must lead to a public page, and to none that signs out again.
+/// A sign-out must lead to a public page that does not sign out again.
 fn after_logout(location: &Location<'_>, next: &ReturnTo, settings: &GatewaySettings) {
     let ours = |origin: &Origin| settings.hosts.origins().any(|own| own == *origin);
     let mut hosts = settings.hosts.names().iter().filter(|host| match next.origin() {

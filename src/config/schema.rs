@@ -1,9 +1,9 @@
-//! The keys of the file: those of this version, and those of later versions. The latter are refused by name, so that
-//! no operator relies on a protection that does not exist yet.
+//! The keys of the file: those of this version, and those planned for later versions. The latter have a message of
+//! their own, so that no operator relies on a protection that does not exist yet.
 
 use crate::values::nearest_word::nearest;
 
-/// The keys that one table may hold.
+/// The keys of one table.
 #[derive(Debug)]
 pub struct Schema {
     /// The table's name; empty for the file itself.
@@ -40,7 +40,7 @@ pub(crate) const ROUTE: Schema = Schema {
 pub(crate) const ROUTE_LOGOUT: Schema =
     Schema { table: "route.logout", keys: &["call", "csrf", "token_from", "call_on", "paths", "also"], later: &[] };
 
-/// An entry of `paths` of `[route.logout]` that is more than a path.
+/// An entry of `paths` of `[route.logout]` that is a table.
 pub(crate) const LOGOUT_LINK: Schema = Schema { table: "paths", keys: &["path", "query"], later: &[] };
 
 /// `csrf` of `[route.logout]`.
@@ -60,7 +60,7 @@ pub(crate) const REQUEST_HEADERS: Schema =
 pub(crate) const RESPONSE_HEADERS: Schema =
     Schema { table: "route.headers.response", keys: &["add", "remove"], later: &[] };
 
-/// An entry of `pass_headers` that is more than a name.
+/// An entry of `pass_headers` that is a table.
 pub(crate) const PASS_HEADER: Schema = Schema { table: "pass_headers", keys: &["name", "from"], later: &[] };
 
 /// `[identity]`
@@ -132,7 +132,7 @@ pub const ALL: &[&Schema] = &[
 ];
 
 impl Schema {
-    /// The key that a misspelt one is most similar to, if any.
+    /// The key that a misspelt one probably means.
     pub(crate) fn means(&self, word: &str) -> Option<&'static str> {
         let stranger = !self.keys.contains(&word) && !self.later.contains(&word);
         stranger.then(|| nearest(word, self.keys)).flatten()

@@ -59,7 +59,7 @@ fn refused(text: &str, error: &ListenAddressError) -> ValueRefusal {
     }
 }
 
-/// The address that was probably meant.
+/// The address that a text probably means.
 fn meant(text: &str) -> Option<String> {
     let bare = text.trim().split_once("://").map_or(text.trim(), |(_, rest)| rest).trim_end_matches('/');
     let (host, port) = bare.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((bare, "8080"));
@@ -87,10 +87,9 @@ fn collide(one: &ListenAddress, other: &ListenAddress) -> bool {
     }
 }
 
-/// Whether connecting to `target` may reach one of these listeners. Connecting to `0.0.0.0` is connecting to
-/// this machine.
+/// Whether a connection to `target` may reach one of these listeners. A connection to `0.0.0.0` reaches this machine.
 pub(crate) fn reaches(target: &SocketAddr, listen: &[ListenAddress]) -> bool {
-    // IPv4 within IPv6 is the same address to the system.
+    // An IPv4-mapped IPv6 address is the same as the IPv4 address.
     let target_ip = target.ip().to_canonical();
     listen.iter().any(|address| match address {
         ListenAddress::Tcp(own) => {
@@ -111,8 +110,8 @@ pub(crate) fn public_url(file: &RawTable<'_>) -> Option<Origin> {
     let url = item.parse(origins::public_url)?;
     if url.scheme == Scheme::Http && !url.host.is_loopback() {
         item.location.warning(
-            ValueRefusal::new("over plain http everybody on the network path can read passwords and cookies")
-                .write(format!("write \"https://{}\", and let a proxy in front speak TLS", url.host)),
+            ValueRefusal::new("over plain http anyone on the network path can read passwords and cookies")
+                .write(format!("write \"https://{}\", with a proxy in front that terminates TLS", url.host)),
         );
     }
     Some(url)
@@ -176,7 +175,7 @@ fn is_nearly_everybody(network: &IpNet) -> bool {
     network.prefix_len() < least
 }
 
-/// Mapped addresses (RFC 4291 2.5.5.2): peers are compared in IPv4 form, so this would never match.
+/// IPv4-mapped addresses (RFC 4291 2.5.5.2) would never match, since peers are compared in IPv4 form.
 fn is_ipv4_within_ipv6(network: &IpNet) -> bool {
     matches!(network, IpNet::V6(network) if network.addr().to_ipv4_mapped().is_some())
 }

@@ -1,4 +1,4 @@
-//! The user of the systemd unit, and which files it can read.
+//! The user of the systemd unit, and the files that it can read.
 
 use std::ffi::CString;
 use std::fs;
@@ -9,26 +9,26 @@ use nix::unistd::{Uid, User, getgrouplist};
 
 use super::refusal::ValueRefusal;
 
-/// The unit's own names.
+/// The user and the configuration file of the unit.
 const NAME: &str = "exeunt";
 const FILE: &str = "/etc/exeunt/config.toml";
-/// Where a unit is changed.
+/// The folders with drop-in files of the unit.
 const DROP_INS: [&str; 3] =
     ["/etc/systemd/system/exeunt.service.d", "/run/systemd/system/exeunt.service.d", "/etc/systemd/system"];
 
-/// A user by number, with all groups.
+/// A user by id, with all groups.
 #[derive(Clone, Debug)]
 pub struct ServiceUser {
-    /// The name of its group, for advice.
+    /// The name of its group, for messages.
     pub group: String,
-    /// The number.
+    /// The user id.
     pub uid: u32,
-    /// The numbers of its groups.
+    /// The ids of its groups.
     pub groups: Vec<u32>,
 }
 
 impl ServiceUser {
-    /// The unit's user, if root checks the configuration of the unit. Other users check for themselves.
+    /// The unit's user, if root checks the configuration of the unit; `None` for other users, who check as themselves.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let is_asked = is_of_unit(path) && Uid::effective().is_root();
         let user = User::from_name(NAME).ok().flatten().filter(|_| is_asked)?;
@@ -37,7 +37,7 @@ impl ServiceUser {
         Some(Self { group: NAME.to_owned(), uid: user.uid.as_raw(), groups })
     }
 
-    /// Why this user cannot read a file that is there; `None` where it can.
+    /// Why this user cannot read an existing file; `None` if it can.
     pub(super) fn objection(&self, path: &Path) -> Option<ValueRefusal> {
         let path = fs::canonicalize(path).ok()?;
         let closed = path.ancestors().skip(1).filter(|folder| !self.may(folder, 1)).last();
@@ -70,12 +70,12 @@ impl ServiceUser {
     }
 }
 
-/// Whether this is the configuration that the unit serves.
+/// Whether this is the configuration of the unit.
 fn is_of_unit(path: &Path) -> bool {
     path.exists() && fs::canonicalize(path).ok() == fs::canonicalize(FILE).ok()
 }
 
-/// The first port that needs no privilege; `None` where the unit has it, and serves the configuration at `path`.
+/// The first unprivileged port; `None` if `path` is the configuration of the unit and the unit has the privilege.
 pub(super) fn first_port(path: &Path) -> Option<u16> {
     let folders = DROP_INS.iter().filter_map(|folder| fs::read_dir(folder).ok());
     let files = folders.flatten().flatten().map(|entry| entry.path());

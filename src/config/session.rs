@@ -1,4 +1,4 @@
-//! `[session]`: lifetimes and numbers of sessions, and the cookie.
+//! `[session]`: lifetimes and maximum numbers of sessions, and the cookie.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use super::duration::{self, ONE_DAY, ONE_HOUR, ONE_SECOND};
 use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 
-/// The highest limit for sessions: some 4 GiB of records.
+/// The highest value of `sessions`: about 4 GiB of records.
 const MOST_SESSIONS: u64 = 10_000_000;
-/// The longest cookie name.
+/// The maximum length of the cookie's name.
 const LONGEST_NAME: usize = 64;
 
 const SAME_SITE: [(&str, SameSite); 3] =
@@ -25,7 +25,7 @@ const SAME_SITE: [(&str, SameSite); 3] =
 /// Reads the limits of sessions.
 pub(crate) fn read(table: &RawTable<'_>) -> SessionSettings {
     let absolute = span(table, "max_lifetime").unwrap_or(ONE_HOUR.saturating_mul(12));
-    // A shorter lifetime alone shortens both.
+    // A shorter max_lifetime without an idle_timeout also shortens the latter's default.
     let idle = span(table, "idle_timeout").unwrap_or(ONE_HOUR.min(absolute));
     let lifetime = Lifetime { idle, absolute };
     check_lifetimes(table, lifetime);
@@ -46,12 +46,12 @@ pub(crate) fn cookie(table: &RawTable<'_>, public_url: Option<&Origin>) -> Optio
 }
 
 fn span(table: &RawTable<'_>, key: &str) -> Option<Duration> {
-    // More than a year is a mistake.
+    // More than a year is most likely a mistake.
     const LIMITS: RangeInclusive<Duration> = ONE_SECOND..=ONE_DAY.saturating_mul(365);
     table.item(key)?.parse(|text| duration::parse(text, &LIMITS).and_then(whole_seconds))
 }
 
-/// Sessions count in whole seconds.
+/// The times of sessions are kept in whole seconds.
 fn whole_seconds(duration: Duration) -> Result<Duration, ValueRefusal> {
     let whole = Duration::from_secs(duration.as_secs().max(1));
     match duration.subsec_millis() {
@@ -90,11 +90,11 @@ fn cookie_name(text: &str) -> Result<String, ValueRefusal> {
         let head = text.get(..prefix.len()).unwrap_or_default();
         if head.eq_ignore_ascii_case(prefix) {
             let name = text.get(prefix.len()..).unwrap_or_default();
-            return Err(ValueRefusal::new("the prefix is added automatically where public_url is https")
+            return Err(ValueRefusal::new("the prefix is added automatically if public_url is https")
                 .write(format!("write \"{name}\"")));
         }
     }
-    // A subset of RFC 6265 4.1.1 that every program reads alike.
+    // A subset of RFC 6265 4.1.1 that all programs read in the same way.
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if text.is_empty() || text.len() > LONGEST_NAME || !text.bytes().all(sound) {
         return Err(ValueRefusal::new(format!("\"{text}\" is not a valid cookie name"))

@@ -1,4 +1,4 @@
-//! `state`: the folder for data that must survive a restart.
+//! `state`: the folder for data that are kept over a restart.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -8,12 +8,12 @@ use super::files;
 use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 
-/// Where the state folder is.
+/// The location of the state folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StateFolder {
     /// The folder that the configuration names.
     Named(PathBuf),
-    /// The service manager's folder, otherwise the configuration's own.
+    /// The service manager's folder, else the configuration's own.
     Beside(PathBuf),
 }
 
@@ -30,7 +30,7 @@ impl StateFolder {
     }
 }
 
-/// Reads the state folder. One that does not exist is made at the start.
+/// Reads the state folder. If it does not exist, the start creates it.
 pub(crate) fn read(file: &RawTable<'_>, folder: &Path) -> StateFolder {
     let named = file.item("state").and_then(|item| item.parse(|text| named(folder, text)));
     named.map_or_else(|| StateFolder::Beside(folder.to_owned()), StateFolder::Named)
@@ -40,7 +40,7 @@ fn named(folder: &Path, text: &str) -> Result<PathBuf, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     if path.exists() && !path.is_dir() {
         let refusal = ValueRefusal::new(format!("{} must be a folder", path.display()));
-        return Err(refusal.write("write \"/var/lib/exeunt\", or another folder that the gateway may write"));
+        return Err(refusal.write("write \"/var/lib/exeunt\", or another folder that the gateway may write to"));
     }
     Ok(path)
 }

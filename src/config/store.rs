@@ -13,21 +13,21 @@ use super::refusal::ValueRefusal;
 use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::store::redis::{LONGEST_STALENESS, NotAnAddress, RedisAddress};
 
-/// The file that is used by default.
+/// The default file.
 const FILE: &str = "sessions.db";
 
-/// Where sessions are kept.
+/// The session store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChoice {
-    /// In memory: a restart ends all of them.
+    /// In memory: a restart ends all sessions.
     Memory,
-    /// In this file; a relative path starts at the state folder.
+    /// A SQLite file; a relative path starts at the state folder.
     Sqlite(PathBuf),
-    /// On this server, for several gateways.
+    /// A Redis server, which several gateways can share.
     Redis {
         /// The server.
         address: RedisAddress,
-        /// How long a gateway may serve without hearing from it.
+        /// How long a gateway may use its session table without an answer of the server.
         staleness: Duration,
     },
 }
@@ -39,7 +39,7 @@ impl Default for StoreChoice {
 }
 
 impl StoreChoice {
-    /// Whether both are one store, with this state folder.
+    /// Whether both are the same store, with this state folder.
     pub(crate) fn is_same(&self, other: &Self, state: &Path) -> bool {
         match (self.file(state), other.file(state)) {
             (Some(file), Some(other)) => file.canonicalize().unwrap_or(file) == other.canonicalize().unwrap_or(other),
@@ -56,11 +56,11 @@ impl StoreChoice {
     }
 }
 
-/// Reads the choice of `[session]`, or that of a command in its place. Relative paths start at this folder.
+/// Reads the store of `[session]`, or uses `instead`, the store of a command. Relative paths start at this folder.
 pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&StoreChoice>) -> StoreChoice {
     const SPANS: RangeInclusive<Duration> = ONE_SECOND..=LONGEST_STALENESS;
     let item = session.item("store");
-    // It may have a password in it, which is refused.
+    // It may contain a password, which is refused below.
     item.iter().filter(|item| item.peek().is_some_and(|text| text.contains('@'))).for_each(|item| item.location.hide());
     let written = item.and_then(|item| item.parse(choice)).unwrap_or_default();
     let span = session.item("staleness").and_then(|item| item.parse(|text| duration::parse(text, &SPANS)));
@@ -81,12 +81,12 @@ pub(super) fn read(session: &RawTable<'_>, folder: &Path, instead: Option<&Store
     }
 }
 
-/// The most replicas that can be waited for.
+/// The maximum number of replicas that can be waited for.
 const REPLICAS: u64 = 16;
-/// The longest password.
+/// The maximum length of a password, in bytes.
 const LONGEST_PASSWORD: usize = 4096;
 
-/// The first line of a file.
+/// Reads the first line of a file.
 fn password(folder: &Path, text: &str) -> Result<Zeroizing<String>, ValueRefusal> {
     let path = files::resolve(folder, text)?;
     let content = Zeroizing::new(files::read_up_to(&path, LONGEST_PASSWORD)?);
@@ -98,7 +98,7 @@ fn password(folder: &Path, text: &str) -> Result<Zeroizing<String>, ValueRefusal
     }
 }
 
-/// The certificates for a server that is reached over TLS. For another one a file would promise what does not happen.
+/// The certificates for a server over TLS. Without TLS the file is refused, since it would have no effect.
 fn of_tls(item: Item<'_>, store: &StoreChoice, folder: &Path) -> Option<Vec<u8>> {
     let is_plain = matches!(store, StoreChoice::Redis { address, .. } if !address.is_tls());
     if is_plain {
@@ -109,7 +109,7 @@ fn of_tls(item: Item<'_>, store: &StoreChoice, folder: &Path) -> Option<Vec<u8>>
     item.parse(|text| certificates(folder, text))
 }
 
-/// The longest file of certificates.
+/// The maximum size of a file with certificates, in bytes.
 const CERTIFICATES: usize = 1 << 20;
 
 fn certificates(folder: &Path, text: &str) -> Result<Vec<u8>, ValueRefusal> {
@@ -124,7 +124,7 @@ fn certificates(folder: &Path, text: &str) -> Result<Vec<u8>, ValueRefusal> {
 impl std::str::FromStr for StoreChoice {
     type Err = String;
 
-    /// Reads a store as it is written in a configuration.
+    /// Reads a store in the syntax of the configuration.
     fn from_str(text: &str) -> Result<Self, String> {
         choice(text).map_err(|refusal| format!("{}; {}", refusal.what, refusal.write.join("; ")))
     }
@@ -133,7 +133,7 @@ impl std::str::FromStr for StoreChoice {
 fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
     let write = || {
         format!(
-            "write \"sqlite:{FILE}\"; \"redis://HOST:6379\", where several gateways share sessions; or \"memory\", \
+            "write \"sqlite:{FILE}\"; \"redis://HOST:6379\", if several gateways share sessions; or \"memory\", \
              where a restart may sign everybody out"
         )
     };
@@ -153,7 +153,7 @@ fn choice(text: &str) -> Result<StoreChoice, ValueRefusal> {
     }
 }
 
-/// The default of how long a gateway may serve without hearing from the server.
+/// The default of `staleness`.
 const STALENESS: Duration = Duration::from_secs(5);
 
 fn server(text: &str) -> Result<StoreChoice, ValueRefusal> {
@@ -170,7 +170,7 @@ fn server(text: &str) -> Result<StoreChoice, ValueRefusal> {
     }
 }
 
-/// The same address with the user's name alone, if there is one.
+/// The same address without the password; the user name stays.
 fn without_password(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").unwrap_or(("redis", text));
     let (user, place) = rest.rsplit_once('@').unwrap_or(("", rest));

@@ -24,7 +24,7 @@ pub(crate) fn has_tables(value: &DeValue<'_>) -> bool {
     }
 }
 
-/// What a value is, in words.
+/// The type of a value, for messages.
 pub(crate) fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",

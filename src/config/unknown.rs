@@ -1,10 +1,10 @@
-//! Messages for keys that a table does not have: where they belong, or what was probably meant.
+//! Messages for unknown keys: the table that they belong to, or the key that is probably meant.
 
 use super::foreign;
 use super::refusal::ValueRefusal;
 use super::schema::{self, Schema};
 
-/// Why a key is refused, and where it belongs.
+/// The message for an unknown key, with the table that it belongs to.
 pub(crate) fn unknown(name: &str, schema: &Schema) -> ValueRefusal {
     let place = header(schema.table);
     let not_here =
@@ -48,7 +48,7 @@ pub(crate) fn of_table(mut refusal: ValueRefusal) -> ValueRefusal {
     refusal
 }
 
-/// The tables that take this key.
+/// The tables with this key.
 fn owners(name: &str) -> impl Iterator<Item = &'static Schema> {
     let is_table = schema::ALL.iter().any(|schema| schema.table == name);
     // The keys of a route's inner tables have no meaning elsewhere.
@@ -62,7 +62,7 @@ pub(crate) fn is_known(name: &str) -> bool {
     schema::ALL.iter().any(of_schema) || foreign::find(name).is_some()
 }
 
-/// A table's name as it stands in the file.
+/// The header of a table in the file.
 pub(crate) fn header(table: &str) -> String {
     match table {
         "" => "the file".to_owned(),
@@ -71,7 +71,7 @@ pub(crate) fn header(table: &str) -> String {
     }
 }
 
-/// Where a line of this table is added.
+/// The place at which a line of this table is added.
 pub(crate) fn place_in(table: &str) -> String {
     if table.is_empty() { "top of the file".to_owned() } else { format!("end of {}", header(table)) }
 }

@@ -7,7 +7,7 @@ use crate::values::credential_stamp::CredentialStamp;
 use crate::values::identity::{Identity, UserKey};
 use crate::values::mac::MacKeys;
 
-/// Whether a user may still sign in, and the account if so.
+/// Whether a user may still sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AccountStatus {
     /// The user does not exist or was removed.
@@ -21,7 +21,7 @@ pub(crate) enum AccountStatus {
 /// The account of a user who may sign in.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Account {
-    /// What is shown and sent to applications.
+    /// The identity, as it is shown and sent to applications.
     pub(crate) identity: Arc<Identity>,
     /// The stored password hash, in parts.
     stored: [Vec<u8>; 3],
@@ -33,7 +33,7 @@ impl Account {
         Self { identity, stored: stored.map(<[u8]>::to_vec) }
     }
 
-    /// The stamp that a session of this user keeps.
+    /// The credential stamp for a new session of this user.
     pub(crate) fn stamp(&self, user: &UserKey, keys: &MacKeys) -> CredentialStamp {
         CredentialStamp::new(user, &self.stored(), keys)
     }
@@ -42,7 +42,7 @@ impl Account {
         self.stored.each_ref().map(Vec::as_slice)
     }
 
-    /// Whether the password is the one that a session was opened with.
+    /// Whether the password is still the one that a session with this stamp was opened with.
     pub(crate) fn has_password_of(&self, stamp: &CredentialStamp, user: &UserKey, keys: &MacKeys) -> bool {
         stamp.is_of(user, &self.stored(), keys)
     }

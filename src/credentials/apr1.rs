@@ -1,14 +1,14 @@
-//! Apache's MD5 scheme, `$apr1$salt$hash`: a thousand rounds of MD5, which a graphics card makes by the million in a
-//! second. Read for the sake of old files, never written.
+//! Apache's MD5 scheme, `$apr1$salt$hash`: a thousand rounds of MD5. It is weak, since a graphics card computes
+//! millions of such hashes a second. Read for old files, never written.
 
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// How such a hash begins.
+/// The prefix of such a hash.
 pub(crate) const PREFIX: &str = "$apr1$";
 
-/// The salt's greatest length, in bytes.
+/// The maximum length of the salt, in bytes.
 const MAX_SALT: usize = 8;
 /// The hash's length, in characters.
 const LENGTH: usize = 22;
@@ -22,7 +22,7 @@ pub(crate) struct Apr1Hash {
 }
 
 impl Apr1Hash {
-    /// The hash in parts.
+    /// The parts of the hash.
     pub(super) fn parts(&self) -> [&[u8]; 3] {
         [b"apr1", self.salt.as_bytes(), self.text.as_bytes()]
     }
@@ -77,7 +77,7 @@ fn md5(parts: &[&[u8]]) -> Zeroizing<[u8; 16]> {
     Zeroizing::new(digest.finalize().into())
 }
 
-/// The scheme's own base 64: three bytes each, from all over the digest, lowest bits first.
+/// The scheme's own base64: three bytes in each group, taken from different positions of the digest, lowest bits first.
 fn encoded(digest: &[u8; 16]) -> String {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = digest.map(u32::from);
     let groups = [(a, g, m), (b, h, n), (c, i, o), (d, j, p), (e, k, f), (0, 0, l)];

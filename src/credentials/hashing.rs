@@ -1,5 +1,5 @@
 //! Checks passwords without letting unauthenticated clients exhaust the CPU: a few at a time, at a lower priority than
-//! the threads that serve requests; some wait in fair shares ([`shares`]); the rest is refused at once.
+//! the threads that serve requests. A limited number waits in fair shares ([`shares`]); the rest is refused at once.
 //!
 //! [`shares`]: crate::throttle::shares
 
@@ -25,10 +25,10 @@ const NICENESS: i32 = 10;
 /// The limits of password checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashingSettings {
-    /// At once, each on a thread of its own. Default: one a core, at most 4.
+    /// The number of concurrent checks, each on its own thread. Default: one for each core, at most 4.
     pub(crate) threads: NonZero<usize>,
-    /// Waiting for their turn; further ones are refused with [`Reason::SignInCrowded`] or [`Reason::SignInBusy`].
-    /// Default: 256, and 64 known browsers.
+    /// The maximum number of waiting checks; further ones are refused with [`Reason::SignInCrowded`] or
+    /// [`Reason::SignInBusy`]. Default: 256, and 64 more from known browsers.
     pub(crate) waiting: QueueLimits,
 }
 
@@ -42,8 +42,8 @@ impl Default for HashingSettings {
 
 /// Checks passwords against stored hashes.
 ///
-/// A client that disconnects drops the future and with it its place, so that no hash is computed for it; a check that
-/// has begun is finished.
+/// When a client disconnects, its future is dropped and leaves the queue, so that no hash is computed for it; a check
+/// that has begun is finished.
 #[derive(Debug)]
 pub struct PasswordChecker {
     queue: Arc<CheckQueue>,
@@ -83,7 +83,7 @@ impl PasswordChecker {
         Self { queue: Arc::new(CheckQueue { state, changed: Condvar::new(), computed: AtomicU64::default() }) }
     }
 
-    /// How many passwords wait to be checked.
+    /// The number of passwords that wait to be checked.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.state.lock().shares.waiting()
     }
@@ -104,10 +104,10 @@ impl PasswordChecker {
         self.queue.computed.load(Ordering::Relaxed)
     }
 
-    /// Whether this is the password of a hash. Computed on one of the threads, when it is this share's turn.
+    /// Whether this is the password of a hash. It is computed on one of the threads, when it is this share's turn.
     ///
     /// # Errors
-    /// Too many wait.
+    /// Too many checks are waiting.
     pub(crate) async fn matches(&self, hash: StoredHash, password: Password, share: Share) -> Result<bool, Reason> {
         let (answer, answered) = oneshot::channel();
         let _place = self.queue.enter(share, Job { hash, password, answer });
@@ -127,7 +127,7 @@ impl CheckQueue {
         let (number, lost) = self.state.lock().shares.enter(share, job);
         self.changed.notify_one();
         if let Some((job, crowded)) = lost {
-            // The receiver may have stopped waiting.
+            // The receiver may be gone: its client has disconnected.
             let _ = job.answer.send(Err(reason(crowded)));
         }
         QueuedCheck { queue: self, number }

@@ -26,10 +26,10 @@ fn typed(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.to_owned())
 }
 
-/// Of a single client.
+/// The share of a single client.
 const SHARE: Share = Share { account: 1, address: 1, site: 1, is_known: false };
 
-/// One at a time.
+/// A checker that computes one hash at a time.
 fn checker(waiting: usize) -> PasswordChecker {
     let waiting = QueueLimits { for_all: waiting, for_known: 0 };
     PasswordChecker::new(HashingSettings { threads: NonZero::<usize>::MIN, waiting }).unwrap()
@@ -74,7 +74,7 @@ async fn without_users_a_name_costs_what_a_new_hash_costs() {
     assert_eq!((verdict, checker.computed()), (Err(Reason::CredentialsWrong), 1));
 }
 
-/// Nothing is computed before there is a thread.
+/// The checker has no thread at first, so that the queue fills.
 #[tokio::test]
 async fn a_full_queue_refuses_and_a_caller_who_left_is_not_served() {
     let users = users();
@@ -93,13 +93,13 @@ async fn a_full_queue_refuses_and_a_caller_who_left_is_not_served() {
     let waiting = users.verify(&checker, "alice", typed("open sesame"), SHARE);
     checker.start_thread().unwrap();
     assert!(waiting.await.is_ok(), "its place was given back");
-    assert_eq!(checker.computed(), 1, "nobody waited for the first one any more");
+    assert_eq!(checker.computed(), 1, "no hash for the cancelled check");
 }
 
-/// 96 of one account or of random names, and 20 users who come last, from the account's address or another.
+/// 96 attempts on one account or on random names, and then 20 users, from the same address or another one.
 #[tokio::test]
 async fn real_passwords_are_checked_in_fair_shares() {
-    // bcrypt with its least cost: a millisecond.
+    // bcrypt with its minimum cost takes a millisecond.
     let hash = "$2y$04$kdobx0du3W5uscfIgeVS0uHM65Dfc09xmpm6upiSeD3A5RXBnoNX2";
     let text: String = (0..=20).map(|number| format!("user{number}:{hash}\n")).collect();
     let users = Users::parse_any("htpasswd".as_ref(), &text, WeakHashes::Refuse).unwrap();
@@ -119,7 +119,7 @@ async fn real_passwords_are_checked_in_fair_shares() {
                 async move { (is_person, users.verify(checker, &name, typed("open sesame"), share).await) }
             })
             .collect();
-        assert!(asked.next().now_or_never().is_none(), "all have a place, and none its turn");
+        assert!(asked.next().now_or_never().is_none(), "all are queued, and none is computed yet");
         checker.start_thread().unwrap();
         let answered: Vec<_> = asked.collect().await;
         assert!(answered.iter().all(|(person, verdict)| !person || verdict.is_ok()));
@@ -128,7 +128,7 @@ async fn real_passwords_are_checked_in_fair_shares() {
     }
 }
 
-/// Where the priority can be seen: in the sixth line of fields behind the thread's name (proc_pid_stat(5)).
+/// The niceness is the field 19 of a thread's stat file (proc_pid_stat(5)).
 #[test]
 fn the_threads_stand_back() {
     let checker = checker(1);
@@ -143,15 +143,18 @@ fn the_threads_stand_back() {
         stats.iter().map(of).collect::<Vec<_>>()
     };
     let own = getpriority_process(None).unwrap();
-    // The thread does so itself, a moment after it was started.
+    // The thread lowers its priority itself, a moment after it was started.
     while !niceness().contains(&(true, (own + NICENESS).min(19))) {
         thread::yield_now();
     }
-    assert!(niceness().iter().all(|&(passwords, nice)| passwords || nice == own), "no other thread does");
+    assert!(
+        niceness().iter().all(|&(passwords, nice)| passwords || nice == own),
+        "the other threads keep their priority"
+    );
     drop(checker);
 }
 
-/// A weak reference tells when the last thread has let go.
+/// A weak reference shows when the last thread has dropped the queue.
 #[test]
 fn the_threads_end_with_the_checker() {
     let checker = checker(1);

@@ -1,8 +1,8 @@
-//! Hides secrets in the text of a file, so that lines of it can be shown with what is wrong with them.
+//! Masks secrets in the text of a file, so that its lines can be shown in messages.
 
 use std::ops::Range;
 
-/// Hides the spans behind asterisks, one a byte, so that all other spans stay where they are.
+/// Replaces the bytes of these spans by asterisks, so that all other spans stay where they are.
 pub(crate) fn mask(text: &str, secrets: &[Range<usize>]) -> String {
     let mut masked = text.to_owned();
     for span in secrets {
@@ -14,9 +14,8 @@ pub(crate) fn mask(text: &str, secrets: &[Range<usize>]) -> String {
     masked
 }
 
-/// Hides everything that could be a value, in a text that cannot be read as TOML: all letters, digits and signs
-/// but those of a key before the first `=` of a line, and those of table headers and comments. A line of htpasswd may
-/// have its `=` within the hash.
+/// Masks everything that could be a value in a text that is not valid TOML: all letters, digits and signs except in
+/// keys before the first `=` of a line, table headers and comments. In an htpasswd file the `=` may be within a hash.
 pub(crate) fn mask_values(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -34,7 +33,7 @@ fn is_of_key(sign: char) -> bool {
     sign.is_ascii_alphanumeric() || "_-.\"' \t".contains(sign)
 }
 
-/// Replaces everything but structure and white space by asterisks; the length in bytes stays.
+/// Replaces everything except structure and white space by asterisks; the length in bytes does not change.
 fn hide(secret: &str) -> String {
     let mut hidden = String::with_capacity(secret.len());
     for character in secret.chars() {

@@ -28,9 +28,9 @@ pub(crate) enum Verdict {
 /// An authenticated user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
-    /// Who, for indexes and limits.
+    /// The user's key in indexes and limits.
     pub(crate) user: UserKey,
-    /// The user, for people and applications.
+    /// The identity, as it is shown and sent to applications.
     pub(crate) identity: Arc<Identity>,
     /// The name of the method, for the log.
     pub(crate) method: &'static str,
@@ -51,7 +51,7 @@ pub(crate) trait SignInMethod: fmt::Debug + Send + Sync {
     /// Its name in the log. Stable.
     fn name(&self) -> &'static str;
 
-    /// Checks the credentials of a request. Rate limits are not its concern: it is asked only if no ban is in force.
+    /// Checks the credentials of a request. The caller enforces rate limits and bans before.
     async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Verdict;
 
     /// The current status, in this method's source, of a user who signed in before; `None` for users of other sources.
@@ -68,10 +68,10 @@ impl SignInMethods {
         Self(methods)
     }
 
-    /// Asks one method after the other until one takes the credentials.
+    /// Asks one method after the other, until one does not answer [`Verdict::Absent`].
     ///
     /// # Errors
-    /// That method's refusal; [`Reason::CredentialsWrong`] if no method takes them.
+    /// That method's refusal; [`Reason::CredentialsWrong`] if all answer [`Verdict::Absent`].
     pub(crate) async fn judge(&self, presented: &UsernamePassword, means: Means<'_>) -> Result<Accepted, Reason> {
         for method in &self.0 {
             match method.judge(presented, means).await {
@@ -88,7 +88,7 @@ impl SignInMethods {
         self.0.iter().find_map(|method| method.status_of(user)).unwrap_or(AccountStatus::Removed)
     }
 
-    /// The stamp that a session of this user keeps.
+    /// The credential stamp for a new session of this user; `None` if the user may not sign in.
     pub(crate) fn stamp_of(&self, user: &UserKey, keys: &MacKeys) -> Option<CredentialStamp> {
         match self.status_of(user) {
             AccountStatus::Active(account) => Some(account.stamp(user, keys)),

@@ -11,14 +11,14 @@ use zeroize::Zeroizing;
 /// The longest password, in bytes.
 pub(crate) const MAX_PASSWORD: usize = 1024;
 
-/// The most expensive hash that is accepted, so that one user's sign-ins cannot exhaust the CPU.
+/// The maximum cost of a hash, so that one user's sign-ins cannot exhaust the CPU.
 const DEAREST: Cost = Cost { memory_kib: 256 * 1024, passes: 16, lanes: 16 };
 
 /// The shortest output that is accepted, in bytes.
 const SHORTEST_OUTPUT: usize = 16;
 
-/// A password as typed: 1 to [`MAX_PASSWORD`] bytes of UTF-8. It is hashed in the form of RFC 8265 (OpaqueString): NFC,
-/// and every kind of space is a plain one, so that a password is the same on every keyboard. Wiped from memory when
+/// A password: 1 to [`MAX_PASSWORD`] bytes of UTF-8. It is hashed in the form of RFC 8265 (OpaqueString): NFC, with
+/// every kind of space replaced by an ASCII space, so that it does not depend on the keyboard. Wiped from memory when
 /// dropped.
 #[derive(Clone)]
 #[cfg_attr(test, derive(PartialEq))]
@@ -69,12 +69,12 @@ impl Password {
         self.prepared.len()
     }
 
-    /// How many characters it has, as people count them when they type: letters with their accents are one.
+    /// The number of characters; in NFC a letter with its accents is one.
     pub(crate) fn characters(&self) -> usize {
         self.prepared.chars().count()
     }
 
-    /// Its bytes as new hashes take them; then, where they differ, as typed: for hashes of tools that know no form.
+    /// Its bytes in normal form; then, if they differ, as typed: other tools hash passwords without normalisation.
     pub(super) fn forms(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(&self.prepared).chain(&self.typed).map(|form| form.as_bytes())
     }
@@ -83,7 +83,7 @@ impl Password {
 /// NFC makes no text longer than this many times its length in UTF-8 (Unicode Standard Annex 15, Stability).
 const LONGEST_NFC: usize = 3;
 
-/// The spaces of Unicode beside the plain one (general category Zs).
+/// The spaces of Unicode (general category Zs) other than the ASCII space.
 fn is_space(sign: char) -> bool {
     matches!(sign, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
@@ -110,16 +110,16 @@ pub(crate) struct Cost {
     pub(crate) memory_kib: u32,
     /// Passes over that memory (`t`).
     pub(crate) passes: u32,
-    /// Lanes (`p`). They cost no time: one thread computes them all.
+    /// Lanes (`p`). They do not change the time, since one thread computes them all.
     pub(crate) lanes: u32,
 }
 
 impl Cost {
-    /// The cost of new hashes: 19 MiB, two passes, one lane (OWASP's first choice for Argon2id).
+    /// The cost of new hashes: 19 MiB, two passes, one lane (as OWASP recommends for Argon2id).
     pub(crate) const NEW: Self = Self { memory_kib: 19_456, passes: 2, lanes: 1 };
 }
 
-/// A stored hash. Its `Debug` is blank: the hash allows guessing offline.
+/// A stored hash. `Debug` does not show it, since it allows guessing offline.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PasswordHash {
     cost: Cost,
@@ -130,11 +130,11 @@ pub(crate) struct PasswordHash {
 /// Why a stored text is not a supported hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HashProblem {
-    /// Not a hash at all: most likely the password itself.
+    /// It is no password hash; most likely it is the password itself.
     NotAHash,
-    /// A hash of another kind.
+    /// It is a hash of another kind.
     NotArgon2id,
-    /// Argon2id, but damaged, or of a version or with parameters that are not known here.
+    /// It is Argon2id, but damaged, or with an unknown version or parameter.
     Malformed,
     /// Computing it would cost more than the limit.
     TooDear,
@@ -148,7 +148,7 @@ impl fmt::Display for HashProblem {
             Self::Malformed => f.write_str("it is a damaged Argon2id hash, or not one of version 19"),
             Self::TooDear => write!(
                 f,
-                "computing this hash takes too much: at most m={}, t={}, p={}",
+                "computing this hash costs too much: at most m={}, t={}, p={}",
                 DEAREST.memory_kib, DEAREST.passes, DEAREST.lanes
             ),
         }
@@ -190,7 +190,7 @@ impl PasswordHash {
         if within { Ok(self) } else { Err(HashProblem::TooDear) }
     }
 
-    /// A hash of this cost that no password matches: it is computed for unknown users, so that the response takes the
+    /// A hash of this cost that no password matches. It is computed for unknown users, so that their response takes the
     /// same time as for known ones.
     pub(crate) fn decoy(cost: Cost) -> Self {
         Self { cost, salt: [0; 16].into(), output: [0; 32].into() }
@@ -201,7 +201,7 @@ impl PasswordHash {
         self.cost
     }
 
-    /// The hash in parts; another cost with the same salt gives another output.
+    /// The parts of the hash. The cost is not among them: with the same salt, another cost gives another output.
     pub(super) fn parts(&self) -> [&[u8]; 3] {
         [b"argon2id", &self.salt, &self.output]
     }
@@ -253,8 +253,8 @@ mod tests {
         assert_ne!(hash(&password("correct horse")).unwrap(), text, "the salt is random");
     }
 
-    /// Made with Python's argon2-cffi (the reference implementation in C), so that our reading of the format is
-    /// not only checked against our own writing.
+    /// Made with Python's argon2-cffi (the reference implementation in C), so that the reader is not only tested
+    /// with hashes that this module has written.
     const FOREIGN: &str = "$argon2id$v=19$m=4096,t=3,p=2$Al+DzmitUdNWrBWbV5tMsA$bdpA7nXDIRdfC2HspcBEw1nNAj7IsvDM";
 
     #[test]

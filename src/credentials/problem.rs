@@ -1,6 +1,6 @@
-//! What is wrong with a file of users, all of it at once, the way a compiler says it: what, where, what to write.
+//! All problems of a users' file in one report, as compilers show them: what is wrong, where, and what to write.
 //!
-//! A line of this file may hold a password hash, or a plain-text password: it is masked before it comes here.
+//! Lines of such a file may contain a password hash or a plain-text password: they are masked before they come here.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,13 +10,13 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use crate::values::invisible::{excerpt, visible};
 
-/// How many problems are shown; of the rest only the number.
+/// The maximum number of problems that are shown; the rest is counted.
 const SHOWN: usize = 50;
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileProblem {
-    /// Where, in bytes of the file; `None` where it is about the file as a whole.
+    /// The position, in bytes of the file; `None` if the problem concerns the whole file.
     pub(crate) span: Option<Range<usize>>,
     /// What is wrong.
     pub(crate) message: String,
@@ -31,7 +31,7 @@ pub struct FileProblems {
     /// The file's text, of the same length, without secrets.
     masked: String,
     problems: Vec<FileProblem>,
-    /// They keep no user from signing in.
+    /// Whether they are shown as warnings, since they keep no user from signing in.
     are_warnings: bool,
 }
 
@@ -91,7 +91,7 @@ impl FileProblems {
         group.element(Level::HELP.message(&problem.help))
     }
 
-    /// The lines that a span touches: the renderer need not see the rest of a large file.
+    /// The lines of a span, so that the renderer does not process the rest of a large file.
     fn excerpt(&self, span: Range<usize>) -> Option<Excerpt<'_>> {
         let (before, _) = self.masked.split_at_checked(span.start)?;
         let (within, after) = self.masked.get(span.start..)?.split_at_checked(span.len())?;

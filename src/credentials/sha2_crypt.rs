@@ -1,14 +1,14 @@
 //! SHA-crypt (Ulrich Drepper's scheme of glibc): `$5$` over SHA-256, `$6$` over SHA-512, as `htpasswd -2` and `-5`,
-//! `mkpasswd` and `openssl passwd` write them. Read for the sake of old files, never written.
+//! `mkpasswd` and `openssl passwd` write them. Read for existing files, never written.
 
 use sha_crypt::{PasswordVerifier, ShaCrypt, password_hash};
 
-/// The salt's greatest length, in bytes: the scheme looks at no more.
+/// The maximum length of the salt, in bytes: the scheme ignores the rest.
 const MAX_SALT: usize = 16;
 /// The default number of rounds.
 const USUAL_ROUNDS: u32 = 5000;
 const LEAST_ROUNDS: u32 = 1000;
-/// The most expensive hash that is accepted: some two seconds for a long password.
+/// The maximum number of rounds: about two seconds for a long password.
 pub(crate) const MAX_ROUNDS: u32 = 1_000_000;
 
 /// Which digest.
@@ -21,7 +21,7 @@ pub(crate) enum Digest {
 }
 
 impl Digest {
-    /// How such a hash begins.
+    /// The prefix of such a hash.
     pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Sha256 => "$5$",
@@ -83,12 +83,12 @@ impl Sha2Hash {
         &self.text
     }
 
-    /// Which digest, and how many rounds of it.
+    /// The digest and the number of rounds.
     pub(crate) fn work(&self) -> (Digest, u32) {
         (self.digest, self.rounds)
     }
 
-    /// Whether this is the password; `None` if the hash cannot be computed. Takes half a microsecond for each round.
+    /// Whether this is the password; `None` if the hash cannot be computed. Takes half a microsecond a round.
     pub(crate) fn matches(&self, password: &[u8]) -> Option<bool> {
         match ShaCrypt::default().verify_password(password, &*self.text) {
             Ok(()) => Some(true),

@@ -11,21 +11,21 @@ use crate::credentials::apr1::{self, Apr1Hash};
 use crate::credentials::password::{Cost, HashingFailed, Password, PasswordHash};
 use crate::credentials::sha2_crypt::{self, Digest, Sha2Hash, Unusable};
 
-/// The most expensive bcrypt hash that is accepted: some two seconds.
+/// The maximum cost of a bcrypt hash: about two seconds.
 const MAX_ROUNDS: u32 = 14;
-/// The cost of new bcrypt hashes: some 50 ms.
+/// The cost of new bcrypt hashes: about 50 ms.
 const NEW_ROUNDS: u32 = 10;
 /// The longest password that bcrypt does not truncate, in bytes.
 pub(crate) const MAX_BCRYPT: usize = 71;
-/// How an unsalted SHA-1 begins.
+/// The prefix of an unsalted SHA-1.
 const SHA1_PREFIX: &str = "{SHA}";
 
-/// A hash. Its `Debug` is blank: it allows guessing offline.
+/// A stored hash. `Debug` does not show it, since it allows guessing offline.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum StoredHash {
     /// Argon2id: what `exeunt user set` writes.
     Argon2id(PasswordHash),
-    /// bcrypt: what `htpasswd -B` writes. Passwords count to their 72nd byte.
+    /// bcrypt: what `htpasswd -B` writes. It ignores what follows the 72nd byte of a password.
     Bcrypt {
         /// The binary logarithm of the number of rounds.
         rounds: u32,
@@ -40,12 +40,12 @@ pub(crate) enum StoredHash {
     Sha1([u8; 20]),
 }
 
-/// The cost of computing a hash, in growing order.
+/// The cost of computing a hash, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Work {
     /// One SHA-1.
     Sha1,
-    /// A thousand MD5.
+    /// A thousand rounds of MD5.
     Apr1,
     /// This many rounds of this digest.
     Sha2(Digest, u32),
@@ -62,7 +62,7 @@ pub(crate) enum FieldProblem {
     Empty,
     /// The password itself, or a DES hash: the two cannot be told apart, and neither protects it.
     Unprotected,
-    /// A hash of a kind that is not read here.
+    /// A hash of an unsupported kind.
     UnknownKind,
     /// A known kind, but damaged.
     Malformed,
@@ -75,11 +75,11 @@ impl fmt::Display for FieldProblem {
         match self {
             Self::Empty => f.write_str("it is empty"),
             Self::Unprotected => f.write_str("it is a DES hash, or the password itself"),
-            Self::UnknownKind => f.write_str("it is a hash of a kind that is not read here"),
+            Self::UnknownKind => f.write_str("it is a hash of a kind that is not supported"),
             Self::Malformed => f.write_str("it is a damaged hash"),
             Self::TooDear => write!(
                 f,
-                "computing this hash takes too much: at most a cost of {MAX_ROUNDS}, or rounds={} of SHA-crypt",
+                "computing this hash costs too much: at most a cost of {MAX_ROUNDS}, or rounds={} of SHA-crypt",
                 sha2_crypt::MAX_ROUNDS
             ),
         }
@@ -123,7 +123,7 @@ impl StoredHash {
     }
 
     /// The field to store for a new password in an htpasswd file: bcrypt, which every server that reads such files
-    /// knows, of at most [`MAX_BCRYPT`] bytes of it.
+    /// supports. The password must have at most [`MAX_BCRYPT`] bytes.
     pub(crate) fn new_field(password: &Password) -> Result<String, HashingFailed> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|_| HashingFailed)?;
@@ -132,7 +132,7 @@ impl StoredHash {
         Ok(hash.format_for_version(bcrypt::Version::TwoY))
     }
 
-    /// A hash of this cost that no password matches: it is computed for unknown users, so that the response takes the
+    /// A hash of this cost that no password matches. It is computed for unknown users, so that their response takes the
     /// same time as for known ones.
     pub(crate) fn decoy(work: Work) -> Self {
         match work {
@@ -163,7 +163,7 @@ impl StoredHash {
         matches!(self, Self::Apr1(_) | Self::Sha1(_))
     }
 
-    /// The hash in parts, for a code over it: two hashes that differ, differ in one of them.
+    /// The parts of the hash, for a MAC: two different hashes differ in at least one part.
     pub(crate) fn parts(&self) -> [&[u8]; 3] {
         match self {
             Self::Argon2id(hash) => hash.parts(),
@@ -175,7 +175,7 @@ impl StoredHash {
     }
 
     /// Computes the password's hash and compares. Blocks for as long as [`StoredHash::work`] says; twice as long for a
-    /// password that is typed in another Unicode form than NFC and does not match in that.
+    /// password that was not typed in NFC and does not match in NFC.
     pub(crate) fn matches(&self, password: &Password) -> Result<bool, HashingFailed> {
         for form in password.forms() {
             if self.matches_bytes(form)? {
@@ -322,7 +322,7 @@ mod tests {
         let [typed, typed_apart] = ["Gr\u{fc}\u{df}e", "Gru\u{308}\u{df}e"].map(password);
         assert_eq!((composed.matches(&typed), composed.matches(&typed_apart)), (Ok(true), Ok(true)));
         assert_eq!(decomposed.matches(&typed_apart), Ok(true), "the bytes as typed");
-        assert_eq!(decomposed.matches(&typed), Ok(false), "nobody can know how it was typed then");
+        assert_eq!(decomposed.matches(&typed), Ok(false), "the form of the original input is unknown");
         assert_eq!(composed.matches(&password("Grusse")), Ok(false));
     }
 }

@@ -15,8 +15,7 @@ pub(crate) enum CredentialSource {
     Basic,
 }
 
-/// A user name and a password. Neither appears in `Debug`: names are typed into the wrong field, and passwords with
-/// them.
+/// A user name and a password. `Debug` shows neither: users sometimes type their password into the field for the name.
 pub(crate) struct UsernamePassword {
     /// How they were sent.
     pub(crate) way: CredentialSource,

@@ -20,7 +20,7 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 
-/// Seconds after which something that is too much at this moment may be tried again.
+/// `Retry-After` of a temporary overload, in seconds.
 const RETRY_SECONDS: u16 = 2;
 
 /// The kind of client that an answer is for.
@@ -28,7 +28,7 @@ const RETRY_SECONDS: u16 = 2;
 pub(super) enum Audience {
     /// A browser: pages, in this language.
     Person(Language),
-    /// curl, a script of a page: JSON.
+    /// A program such as curl, or a script of a page: JSON.
     Program,
 }
 
@@ -58,7 +58,8 @@ pub(super) fn refusal_for(assembled: &Assembled, reader: Audience, refusal: &Ref
     refusal_with(assembled, reader, refusal, None)
 }
 
-/// The refusal of a page that another account may see: browsers are shown the way there and back.
+/// The refusal of a page that another account may see. For browsers it links to the sign-in form for another account,
+/// which leads back to the page.
 pub(super) fn refuse_account(assembled: &Assembled, facts: &RequestFacts<'_>, reason: Reason) -> Reply {
     let back = encoded(assembled, facts, back(assembled, facts));
     let switch = login_address(assembled, back.as_deref(), true).to_string();
@@ -89,7 +90,7 @@ pub(super) fn refusal_with(assembled: &Assembled, reader: Audience, refusal: &Re
     }
 }
 
-/// A page with what a refusal's headers say besides its body.
+/// Adds the status and headers of a refusal to a page.
 pub(super) fn with_headers_of(mut page: Reply, refusal: Reply) -> Reply {
     let carried: Vec<_> = refusal
         .headers
@@ -109,12 +110,12 @@ pub(super) fn ask_login_again(assembled: &Assembled, facts: &RequestFacts<'_>) -
     }
 }
 
-/// What the whole server can do (`OPTIONS *`): what a route passes on where nothing else is said.
+/// The answer to `OPTIONS *`: the methods that a route passes on by default.
 pub(super) fn whole_server() -> Reply {
     Reply::empty(StatusCode::NO_CONTENT).with(ALLOW, Methods::default().list())
 }
 
-/// 405, where these methods are allowed.
+/// 405 with the allowed methods.
 pub(super) fn method_not_allowed(assembled: &Assembled, facts: &RequestFacts<'_>, allow: HeaderValue) -> Reply {
     refuse(assembled, facts.headers, &Reason::MethodNotAllowed.into()).with(ALLOW, allow)
 }
@@ -139,8 +140,8 @@ pub(super) fn ask_login(assembled: &Assembled, facts: &RequestFacts<'_>, route: 
     if has_sent_bearer(facts) { reply.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")) } else { reply }
 }
 
-/// The response to refused credentials: browsers are redirected to the form, as without any; programs get the reason,
-/// and the challenge where other credentials may help.
+/// The response to refused credentials: browsers are redirected to the form, as without credentials; programs get the
+/// reason, and a challenge if other credentials may help.
 pub(super) fn refuse_credentials(
     assembled: &Assembled,
     facts: &RequestFacts<'_>,
@@ -154,8 +155,8 @@ pub(super) fn refuse_credentials(
     }
 }
 
-/// Asks a program for a name and a password where the route offers that. The scripts and pictures of a page are not
-/// asked: the browser would open a window of its own for a password, which no sign-out makes it forget.
+/// Adds a Basic challenge for programs if the route allows Basic. Subresources of a page get none: the browser would
+/// open its password dialog, and no sign-out can make it forget that password.
 fn challenged(reply: Reply, assembled: &Assembled, facts: &RequestFacts<'_>, route: &Route) -> Reply {
     if !route.basic || facts.comes_from_page() {
         return reply;
@@ -170,7 +171,7 @@ fn link_to(login: &ReturnTo) -> HeaderValue {
     HeaderValue::try_from(format!("<{login}>; rel=\"login\"")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Whether a client presents a token (RFC 6750): it knows the scheme, and learns that the token opens nothing here.
+/// Whether a client presents a bearer token (RFC 6750): it knows the scheme, and is told that the token is not valid.
 fn has_sent_bearer(facts: &RequestFacts<'_>) -> bool {
     let scheme = |value: &[u8]| value.split(|&byte| byte == b' ').next().map(<[u8]>::to_ascii_lowercase);
     facts.headers.lines(&AUTHORIZATION).any(|value| scheme(value).as_deref() == Some(b"bearer"))
@@ -181,7 +182,7 @@ pub(super) fn expire_cookies(assembled: &Assembled, reply: &mut Reply) {
     reply.headers.extend(assembled.cookie.expire().into_iter().map(|line| (SET_COOKIE, line)));
 }
 
-/// The page to come back to: the one that was asked for or, where that was no page, the one it was asked from.
+/// The page to return to: the requested one or, if the request is not a page navigation, the page that sent it.
 fn back(assembled: &Assembled, facts: &RequestFacts<'_>) -> Option<ReturnTo> {
     if cross_site::is_read(facts.method) {
         return Some(ReturnTo::of_target(&facts.target));
@@ -202,7 +203,7 @@ fn login_address(assembled: &Assembled, back: Option<&str>, switch: bool) -> Ret
         let fields = switch.then_some(("switch", "1")).into_iter().chain(back.map(|back| ("next", back)));
         ReturnTo::own_form(login, &fields.collect::<Vec<_>>())
     };
-    // A page to come back to that is too long for proxies in front is left out.
+    // Proxies in front may refuse long addresses: then the return target is left out.
     let whole = address(back);
     if whole.path_and_query().len() <= assembled.login.return_size { whole } else { address(None) }
 }

@@ -1,5 +1,5 @@
-//! The cookies of applications on their way through: which of them an application gets, which of them the browser gets,
-//! and what a browser is told to forget.
+//! The cookies of applications in forwarded requests and answers: which of them the application gets, which the browser
+//! gets, and which the browser has to delete.
 
 use http::header::{CACHE_CONTROL, COOKIE, ORIGIN, REFERER, SET_COOKIE};
 use http::{HeaderName, HeaderValue};
@@ -27,14 +27,15 @@ use crate::vault::request::{RequestCookies, shows, withhold};
 use crate::vault::rules::AppCookies;
 use crate::vault::store::Vault;
 
-/// What the application gets of a request's cookies, and what its answer tells the browser to forget.
+/// The cookies that the application gets, and those that the browser has to delete with its answer.
 #[derive(Debug)]
 pub(super) struct Passed {
     pub(super) cookies: ApplicationCookies,
     pub(super) expire: Vec<BrowserCookie>,
 }
 
-/// What a browser still holds of ended sessions: of those whose keys it shows, and of those before its live one.
+/// Cookies of ended sessions that the browser has still to delete: of the sessions whose keys it sends, and of those
+/// before its live one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Owed {
     pub(super) cookies: Vec<BrowserCookie>,
@@ -53,8 +54,8 @@ impl Owed {
         }
     }
 
-    /// The same of the key of a live session: what was left over when its browser was told the last time, and was not
-    /// given to it again by this session.
+    /// The same for the key of a live session: cookies that did not fit into earlier answers, and that this session has
+    /// not set again.
     pub(super) fn look_up_live(&mut self, key: &SessionKey, session: &Session, host: &str, debts: &Debts) {
         if debts.is_empty() {
             return;
@@ -64,12 +65,12 @@ impl Owed {
         self.cookies.retain(|cookie| !given.contains(cookie));
     }
 
-    /// A session that is over, and has not left the table yet.
+    /// The same for a session that has ended and is still in the table.
     pub(super) fn look_into(&mut self, over: &Session, host: &str) {
         self.cookies.extend(over.vault().map(|vault| vault.remembered(host)).unwrap_or_default());
     }
 
-    /// Tells the browser, unless caches may keep this answer.
+    /// Adds the deletions to an answer, unless caches may store it.
     pub(super) fn tell(&mut self, assembled: &Assembled, reply: &mut Reply) {
         let no_store = reply.headers.iter().any(|(name, value)| name == CACHE_CONTROL && value == "no-store");
         if no_store {
@@ -77,21 +78,21 @@ impl Owed {
         }
     }
 
-    /// Takes out what an application's answer will tell the browser.
+    /// Takes the deletions that fit into an application's answer.
     fn take_first(&mut self, assembled: &Assembled) -> Vec<BrowserCookie> {
         let (_, told) = expire(&self.cookies, assembled.hosts.scheme() == Scheme::Https);
         self.cookies.drain(..told).collect()
     }
 
-    /// What was told is settled, unless the request is to be judged again. What is left is told the next time.
+    /// Removes the debts whose deletions have been added, unless the request is to be judged again. The rest follows in
+    /// later answers.
     pub(super) fn settle(&self, debts: &Debts) {
         self.keys.iter().for_each(|key| debts.leave(key, &self.host, &self.cookies));
     }
 }
 
-/// Makes the browser that gets this answer forget these. The gateway's own cookies come after them: of several
-/// cookies that one answer deletes, curl 7.88, which Debian 12 has, deletes the last one only. Answers what did not
-/// fit.
+/// Adds deletions of these cookies to an answer. The gateway's own cookies come after them: of several cookies that
+/// one answer deletes, curl 7.88 (Debian 12) deletes only the last one. Returns those that did not fit.
 pub(super) fn tell(cookies: &[BrowserCookie], assembled: &Assembled, reply: &mut Reply) -> Vec<BrowserCookie> {
     let (lines, told) = expire(cookies, assembled.hosts.scheme() == Scheme::Https);
     let first = reply.headers.iter().position(|(name, _)| name == SET_COOKIE).unwrap_or(reply.headers.len());
@@ -99,7 +100,7 @@ pub(super) fn tell(cookies: &[BrowserCookie], assembled: &Assembled, reply: &mut
     cookies.get(told..).unwrap_or_default().to_vec()
 }
 
-/// Makes the application's `Cookie` line. `owed`: what the browser holds of sessions that ended without it.
+/// Makes the application's `Cookie` line. `owed` are the browser's cookies of ended sessions.
 pub(super) fn pass(
     facts: &RequestFacts<'_>,
     permit: &Permit,
@@ -141,7 +142,7 @@ pub(super) fn pass(
     Ok(Passed { cookies, expire })
 }
 
-/// What the applications of a host keep from scripts and this browser may hold.
+/// The learned HttpOnly cookies of a host's applications that this browser may have.
 pub(super) fn held(facts: &RequestFacts<'_>, assembled: &Assembled) -> Vec<BrowserCookie> {
     let name = host_name(assembled, facts.host);
     let of_host = assembled.learned.iter().filter(|(host, _)| host.as_ref().is_none_or(|host| host.as_str() == name));
@@ -155,7 +156,7 @@ pub(super) fn held(facts: &RequestFacts<'_>, assembled: &Assembled) -> Vec<Brows
     held
 }
 
-/// What a logout tells applications of its request; `None` where none of them is asked to sign out.
+/// The parts of a logout request for logout calls; `None` if no application has one.
 pub(super) fn leaving(
     facts: &RequestFacts<'_>,
     cookies: &ApplicationCookies,
@@ -179,7 +180,7 @@ fn browsers_line<'a>(facts: &'a RequestFacts<'_>, cookies: &'a ApplicationCookie
     }
 }
 
-/// The name of an own host, by which vaults know it: its number changes with the configuration.
+/// The name of a host, which is its key in vaults: its number changes with the configuration.
 pub(super) fn host_name(assembled: &Assembled, host: HostId) -> &str {
     assembled.hosts.names().get(host.index()).map_or("", |host| host.as_str())
 }
@@ -189,7 +190,7 @@ fn asked_at<'a>(path: &'a [u8], assembled: &Assembled) -> Asked<'a> {
     Asked { path, https, cross_site: false, now: assembled.clock.wall() }
 }
 
-/// Whether a page of another site made a request. Where browsers do not say so, its address tells.
+/// Whether a page of another site made a request: by `Sec-Fetch-Site`, else by `Origin` or `Referer`.
 fn is_cross_site(facts: &RequestFacts<'_>, assembled: &Assembled) -> bool {
     let foreign = |name: &HeaderName| {
         let origin = facts.header(name).map(|text| Origin::of_header(origin_of(text)))?;
@@ -211,9 +212,9 @@ fn origin_of(address: &str) -> &str {
 }
 
 impl Forward {
-    /// The edits of an answer's cookies. `request` is what was asked.
+    /// The edits of an answer's cookies. `request` is the head that was forwarded.
     pub(super) fn answer_cookies(&self, headers: &dyn Headers, request: RequestHead<'_>) -> CookieEdits {
-        // Cookies in this answer belong to a user who is no longer signed in.
+        // The session has ended: its answer sets no cookie.
         if self.has_ended() {
             return CookieEdits { lines: vec![HeaderEdit::Remove(SET_COOKIE)], expires: false };
         }
@@ -225,7 +226,7 @@ impl Forward {
         let Some(AnswerCookies { passes, expire: further }) = self.judge_cookies(&theirs, request) else {
             return CookieEdits { lines: vec![HeaderEdit::Remove(SET_COOKIE)], expires: false };
         };
-        // What does not fit beside what was owed is withheld from the application nevertheless.
+        // Cookies that do not fit are deleted later; the application does not get them in any case.
         let expired = [&*self.expire, &*further].concat();
         let (expired, _) = expire(&expired, self.assembled.hosts.scheme() == Scheme::Https);
         let passed = theirs.iter().zip(&passes).filter(|(_, passes)| **passes).map(|(line, _)| *line);

@@ -1,4 +1,5 @@
-//! Everything made of one configuration, swapped whole. Sessions, live connections and warm pools outlive it.
+//! All parts of the gateway that belong to one configuration; a reload replaces them together. Sessions, connections
+//! and the pools of upstream connections are kept over a reload.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,24 +35,24 @@ use crate::vault::learned::LearnedNames;
 use crate::vault::rules::CookieLimits;
 use crate::{login, logout};
 
-/// What the gateway is made of, as configured.
+/// The settings of the gateway.
 #[derive(Debug)]
 pub struct GatewaySettings {
     /// The host names that are served.
     pub hosts: OwnHosts,
     /// The proxies whose `X-Forwarded-*` is trusted.
     pub trusted: TrustedProxies,
-    /// The addresses that the gateway answers itself.
+    /// The gateway's own addresses.
     pub own_pages: OwnPages,
     /// The session cookie.
     pub cookie: SessionCookie,
-    /// Whether a session of the login host is open on the other own hosts, too.
+    /// Whether a session of the login host is also open on the other hosts of the gateway.
     pub share: bool,
     /// The identity headers that applications get.
     pub identity: IdentityHeaders,
     /// The applications behind the gateway.
     pub routes: Vec<RouteSettings>,
-    /// Who may sign in.
+    /// The users who may sign in.
     pub users: Arc<Users>,
     /// The sign-in settings.
     pub login: login::settings::LoginSettings,
@@ -59,13 +60,13 @@ pub struct GatewaySettings {
     pub logout: logout::settings::LogoutSettings,
     /// How the gateway's own pages look.
     pub pages: pages::PageSettings,
-    /// Exchanges that may run in the name of one session at the same time, WebSockets and event streams among them.
+    /// The maximum number of concurrent exchanges of one session, WebSockets and event streams included.
     pub requests_per_session: usize,
     /// The limits of applications' cookies.
     pub cookies: CookieLimits,
 }
 
-/// A configuration in force.
+/// The parts that belong to the current configuration.
 #[derive(Debug)]
 pub(crate) struct Assembled {
     pub(super) hosts: OwnHosts,
@@ -85,26 +86,26 @@ pub(crate) struct Assembled {
     pub(super) requests_per_session: usize,
     pub(super) max_cookie_header: usize,
     pub(super) cookie_debts: Duration,
-    /// What is learned of the applications of each host, or of all hosts.
+    /// The cookie names learned from the applications of each host, or of all hosts.
     pub(super) learned: Vec<(Option<Host>, Arc<LearnedNames>)>,
     /// The hosts, or all, whose applications may have service workers that control the gateway's own addresses.
     pub(super) worker_hosts: Vec<Option<Host>>,
     pub(super) clock: Clock,
-    /// What the gateway writes and reads back is signed with these: those of the key file when it was read last.
+    /// The keys that sign what the gateway sends to browsers and reads back, as of the last read of the key file.
     pub(super) keys: Arc<MacKeys>,
 }
 
-/// What a request asks for.
+/// What a request is for.
 #[derive(Debug)]
 pub(super) enum Requested<'a> {
     /// One of the gateway's own pages.
     OwnPage(OwnPage<'a>),
-    /// Something of an application.
+    /// An application.
     Route(&'a Arc<Route>),
 }
 
 impl Assembled {
-    /// Puts a configuration to work. Upstreams that are known already keep their connections.
+    /// Makes the parts of a configuration. Upstreams that are already in use keep their connections.
     pub(crate) fn new(
         settings: GatewaySettings,
         keys: Arc<MacKeys>,
@@ -165,12 +166,12 @@ impl Assembled {
         }
     }
 
-    /// The terms of ends where no browser waits for the rest of the logout.
+    /// The terms for ends that no client waits for.
     pub(super) fn terms(&self) -> Terms {
         Terms::unattended(&self.logout, &self.applications)
     }
 
-    /// What the answer to a sign-out is made of.
+    /// The parts that the answer to a sign-out needs.
     pub(super) fn site(&self) -> Site<'_> {
         Site {
             settings: &self.logout,
@@ -182,8 +183,8 @@ impl Assembled {
         }
     }
 
-    /// Settles which path is forwarded where one has empty segments: with them where the route passes such paths on
-    /// literally, elsewhere without. It makes no difference for the gateway's own addresses.
+    /// Removes empty segments from the path that is forwarded, unless the route passes such paths on literally. For the
+    /// gateway's own addresses it makes no difference.
     pub(super) fn merge_slashes(&self, host: HostId, target: &mut Target<'_>) {
         let Some(merged) = target.path().merged() else { return };
         let merge = match self.at(host, &merged) {
@@ -196,12 +197,12 @@ impl Assembled {
         }
     }
 
-    /// The meaning of a request's path, in all its readings.
+    /// What a request is for, in all readings of its path.
     pub(super) fn requested<'a>(&'a self, facts: &'a RequestFacts<'_>) -> Result<Requested<'a>, Refusal> {
         self.at(facts.host, facts.target.path())
     }
 
-    /// The same for any path of an own host.
+    /// The same for any path of a host.
     pub(super) fn at<'a>(&'a self, host: HostId, path: &'a RequestPath<'_>) -> Result<Requested<'a>, Refusal> {
         match self.own_pages.find(path)? {
             Some(page) => Ok(Requested::OwnPage(page)),

@@ -22,16 +22,16 @@ use crate::values::known_browser::BrowserId;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::time::Moment;
 
-/// What the credentials of a request come to.
+/// The result of looking up the credentials of a request.
 #[derive(Debug)]
 pub(super) enum BasicCredentials {
-    /// There are none that count here.
+    /// There are none for this route.
     Absent,
-    /// They are right.
+    /// They have been verified.
     Right(Arc<Session>),
-    /// They open nothing.
+    /// They are refused.
     Refused(Refusal),
-    /// They have to be checked, which takes its time: [`Gateway::check`].
+    /// They have to be checked: see [`Gateway::check`].
     Unchecked(Box<Unchecked>),
 }
 
@@ -39,14 +39,15 @@ pub(super) enum BasicCredentials {
 #[derive(Debug)]
 pub(crate) struct Unchecked {
     presented: UsernamePassword,
-    /// What they were known as a while ago.
+    /// The program that was verified with them within the last hour.
     known: Option<BrowserId>,
     client: ClientAddress,
     device: Device,
 }
 
 impl Gateway {
-    /// What the credentials of a request without a session come to. `checked` is what a check of them came to.
+    /// Looks up the credentials of a request without a session. `checked` is the result if they have been checked for
+    /// this request.
     pub(super) fn credentials(
         &self,
         facts: &RequestFacts<'_>,
@@ -96,7 +97,7 @@ impl Gateway {
     /// `None` if the users changed meanwhile.
     async fn check_now(&self, unchecked: &Unchecked, check: Check<'_>) -> Option<Outcome> {
         let Unchecked { presented, known, client, device } = unchecked;
-        // The same check may have finished a moment ago.
+        // Another request may just have finished the same check.
         let outcome = match self.basic.find(presented, self.pipeline.clock.now()) {
             Found::Valid(session) => Ok(session),
             Found::Known(_) | Found::Unknown => {
@@ -129,13 +130,13 @@ impl Gateway {
         Some(outcome)
     }
 
-    /// Forgets which credentials were right, so that all are checked again, and ends the connections of users for whom
-    /// `is_over` gives a cause. Returns how many connections that were. For a reload of the users.
+    /// Clears the verified credentials, so that all are checked again, and ends the connections of users for whom
+    /// `is_over` returns a cause. Returns how many ended. For a reload of the users.
     pub(crate) fn forget_credentials(&self, is_over: impl Fn(&Session) -> Option<EndCause>) -> usize {
         self.basic.forget(self.assembled.load().logout.grace, is_over)
     }
 
-    /// What attempts to sign in are judged with.
+    /// The parts that attempts to sign in need.
     pub(super) fn attempts<'a>(&'a self, assembled: &'a Assembled) -> Attempts<'a> {
         Attempts {
             methods: &assembled.methods,

@@ -1,4 +1,4 @@
-//! The addresses that the gateway answers itself.
+//! The gateway's own addresses.
 
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ fn login(facts: &RequestFacts<'_>, requester: Requester, assembled: &Arc<Assembl
         Method::GET | Method::HEAD => Ok(login_or_elsewhere(facts, requester, assembled)?),
         Method::POST => {
             cross_site::change(facts, &assembled.hosts)?;
-            // A sign-in ends the session before it, whichever that is.
+            // A sign-in ends the browser's earlier session, so that has to be known.
             requester.is_known()?;
             Ok(BuiltInAnswer::Pending(sign_in_out_request(SignInOut::SignIn, facts, requester, assembled)))
         }
@@ -70,7 +70,7 @@ fn login(facts: &RequestFacts<'_>, requester: Requester, assembled: &Arc<Assembl
     }
 }
 
-/// The page, unless the sign-in is to happen at another host, or has happened for another one.
+/// The sign-in page, or the hand-over of a session between hosts.
 fn login_or_elsewhere(
     facts: &RequestFacts<'_>,
     requester: Requester,
@@ -92,7 +92,7 @@ fn login_or_elsewhere(
     })
 }
 
-/// Signs out, or asks whether that is meant.
+/// Signs out, or asks for confirmation.
 pub(super) fn logout(
     facts: &RequestFacts<'_>,
     requester: Requester,
@@ -142,8 +142,8 @@ fn login_page(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assem
     }
 }
 
-/// If the application has a page of its own at this address, Continue ends up here again. A cookie of a few seconds
-/// tells.
+/// If the application has a page of its own at this address, "Continue" leads back here. A cookie of a few seconds
+/// detects that.
 fn signed_in_at_login(
     language: Language,
     session: &Session,
@@ -156,7 +156,7 @@ fn signed_in_at_login(
         .with(SET_COOKIE, assembled.cookie.set_continued(assembled.own_pages.login()))
 }
 
-/// Whether the address could be an application's, and was neither typed nor reloaded.
+/// Whether the address could be meant for an application, and was neither typed nor reloaded.
 fn may_be_meant_for_an_application(facts: &RequestFacts<'_>) -> bool {
     let reloaded = facts.header(&CACHE_CONTROL).is_some_and(|value| matches!(value, "no-cache" | "max-age=0"));
     !is_reserved(facts.target.path().text()) && facts.fetch_site() != Some("none") && !reloaded
@@ -169,7 +169,7 @@ fn login_fields(next: &str, user: Option<&str>, assembled: &Assembled) -> Reply 
     Reply::json(StatusCode::OK, &body)
 }
 
-/// `next` is where Continue leads, on which host.
+/// `next` is the target of "Continue".
 pub(super) fn signed_in_page(
     language: Language,
     session: &Session,
@@ -200,7 +200,7 @@ fn confirm_page(
     let identity = requester.session.as_ref().map(|session| session.identity());
     let user = identity.as_ref().map(|identity| identity.user());
     let language = assembled.pages.language(facts.headers);
-    // At an application's own link the button is for the gateway's own address.
+    // On an application's own logout link, the form is sent to the gateway's own logout address.
     let path = facts.target.path();
     let is_ours = matches!(assembled.own_pages.find(path), Ok(Some(_)));
     let action = if is_ours { path.text() } else { assembled.own_pages.logout() };
@@ -232,7 +232,7 @@ fn further(
     })
 }
 
-/// The end of a sign-out by link. A user who signed in meanwhile is not shown as signed out.
+/// The goodbye page, where a sign-out by link ends. If a user has signed in meanwhile, the page says so.
 fn goodbye(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     let language = assembled.pages.language(facts.headers);
     match &requester.session {
@@ -252,9 +252,9 @@ fn gives_worker(facts: &RequestFacts<'_>, assembled: &Assembled) -> bool {
     assembled.logout.close_tabs && service_worker::is_script(facts)
 }
 
-/// Whether this browser's other tabs are sent to the sign-in page: where it comes from a page of this host, or was led
-/// over others by this very logout, not where another site made it follow a link; where it is certain that no user is
-/// signed in; and not where an application's service worker may have replaced the gateway's.
+/// Whether this browser's other tabs are sent to the sign-in page. The request has to come from a page of this host, or
+/// from this logout's redirects over other hosts, not from a link of another site; it has to be certain that no user is
+/// signed in; and no application's service worker may have replaced the gateway's.
 fn closes_tabs(receipt: &Receipt, facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> bool {
     let has_worker = |host: &Option<Host>| {
         host.as_ref().is_none_or(|host| assembled.hosts.names().get(facts.host.index()) == Some(host))
@@ -266,7 +266,7 @@ fn closes_tabs(receipt: &Receipt, facts: &RequestFacts<'_>, requester: &Requeste
         && !assembled.worker_hosts.iter().any(has_worker)
 }
 
-/// Who is signed in. Asking does not prolong the session.
+/// The current user and session. A request for it does not count as activity.
 fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
     let Some(session) = &requester.session else {
         let refusal = Refusal::from(Reason::SignInRequired);
@@ -275,7 +275,7 @@ fn session(facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assemble
     let identity = session.identity();
     let host = assembled.hosts.names().get(facts.host.index()).map(|host| host.as_str());
     let hosts = session.hosts(app_cookies::host_name(assembled, HostId::LOGIN));
-    // Developer tools do not show what the gateway keeps.
+    // Developer tools do not show the cookies that the gateway keeps.
     let cookies = session.vault().zip(host).map(|(vault, host)| vault.names(host)).unwrap_or_default();
     let body = json!({
         "user": identity.user(), "email": identity.email(), "name": identity.name(), "groups": identity.groups(),

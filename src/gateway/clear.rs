@@ -1,4 +1,4 @@
-//! `/.exeunt/clear`: a stop on the way that makes a browser forget what it stores for every host of a session.
+//! `/.exeunt/clear`: clears the data that a browser stores for one host of a session, and redirects to the next host.
 
 use http::header::SET_COOKIE;
 use http::{HeaderValue, Method};
@@ -29,8 +29,8 @@ pub(super) fn is_asked(page: OwnPage<'_>) -> bool {
 }
 
 impl Gateway {
-    /// Answers a request for the address. It clears only for a browser that shows the cookie of the session that ended,
-    /// and in which no user is signed in: any other browser is redirected on, or to the goodbye page.
+    /// Answers a request for the address. Data are cleared only if the browser sends the cookie of the ended session
+    /// and no user is signed in; any other browser is only redirected, to the next host or to the goodbye page.
     pub(super) fn clear(&self, facts: &RequestFacts<'_>, requester: &Requester, assembled: &Assembled) -> Reply {
         if *facts.method != Method::GET {
             return answers::method_not_allowed(assembled, facts, HeaderValue::from_static("GET"));
@@ -58,7 +58,7 @@ impl Gateway {
         reply
     }
 
-    /// Writes down what became of the data for the hosts that the logout's answer does not lead to.
+    /// Logs the hosts that the logout's answer does not redirect to.
     pub(super) fn tell_hosts_left_out(&self, receipt: &Receipt, client: ClientAddress) {
         for HostReceipt { host, result } in receipt.hosts.iter().filter(|host| host.result.is_failure()) {
             self.tell_host(&receipt.logout_id, host, *result, client);

@@ -1,5 +1,5 @@
-//! Carries out what a request asks that signs in or out or changes something else of its user: slow work that must not
-//! stop half-way because the client disconnects.
+//! Runs requests that sign in or out or change something else of their user: slow work that must not stop half-way when
+//! the client disconnects.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
 impl Gateway {
-    /// Signs in or out. What it begins to end or to open is finished even if the caller goes away. `body` gives what
-    /// arrives of the request's body, or why it does not; a logout waits for it only when everything is over.
+    /// Signs in or out. Ends and sign-ins that have begun are completed even if the caller's future is dropped. `body`
+    /// returns the request's body, or why it did not arrive; a logout waits for it only after the sessions have ended.
     pub(crate) async fn sign_in_or_out(
         self: &Arc<Self>,
         mut request: Box<SignInOutRequest>,
         body: impl Future<Output = Result<Bytes, Reason>>,
     ) -> Reply {
-        // A request that could not be written down is not passed on.
+        // A request that could not be prepared for the application is not forwarded.
         request.onward = None;
         let request = Arc::<SignInOutRequest>::from(request);
         let done = self.carry_out(&request, body).await;

@@ -1,9 +1,9 @@
-//! The way of a session from the login host to another own host.
+//! Redirects that bring a session from the login host to another host of the gateway.
 //!
-//! The host that asks gives the browser a cookie of its own, the hop, and sends it to the login host with the hash of
-//! it. There the user signs in, or is signed in, and the browser comes back with a code. The code counts once, for half
-//! a minute, at this host, and together with the hop: no user can give their own session to another browser, and a code
-//! alone is of no use to an attacker.
+//! The requesting host gives the browser a cookie, the hop, and redirects it to the login host with the hash of the
+//! hop. There the user signs in, or is signed in already, and the browser is redirected back with a code. The code is
+//! valid once, for half a minute, at the requesting host, and only together with the hop: no user can give their own
+//! session to another browser, and a code alone is of no use to an attacker.
 
 use std::sync::Arc;
 
@@ -19,39 +19,39 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 
-/// The address that browsers come back to.
+/// The address to which browsers return.
 const ADDRESS: &str = "/.exeunt/enter";
-/// What the login host's address calls the hash of a hop.
+/// The parameter with the hash of a hop, at the login host.
 const HOP: &str = "hop";
-/// What the address calls the code.
+/// The parameter with the code.
 pub(super) const CODE: &str = "code";
 
-/// What the login host is asked for.
+/// A request at the login host for a session at another host.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) session: Arc<Session>,
-    /// The host that asks.
+    /// The requesting host.
     pub(super) host: HostId,
     pub(super) hop: HopHash,
     pub(super) next: ReturnTo,
 }
 
-/// What a browser brings back.
+/// A browser that returns to the requesting host.
 #[derive(Clone, Debug)]
 pub(super) struct Entering {
     pub(super) code: Option<EnterKey>,
     pub(super) hops: Vec<HopHash>,
     pub(super) next: ReturnTo,
-    /// The session that is open here already.
+    /// The session that is already open at this host.
     pub(super) live: Option<Arc<Session>>,
 }
 
-/// Whether people who want to use this host sign in at the login host.
+/// Whether users of this host sign in at the login host.
 pub(super) fn asks_elsewhere(assembled: &Assembled, host: HostId) -> bool {
     assembled.share && host != HostId::LOGIN
 }
 
-/// Sends a browser to the login host, from where it comes back to `next`. `switch`: to sign in as another user.
+/// Redirects a browser to the login host, from where it returns to `next`; with `switch`, to sign in as another user.
 ///
 /// # Errors
 /// [`Reason::StoreUnavailable`], as at a sign-in: the operating system returned no random bytes.
@@ -61,7 +61,7 @@ pub(super) fn begin(
     switch: bool,
     assembled: &Assembled,
 ) -> Result<Reply, Reason> {
-    // The tabs of a browser use one hop: with another one the codes of all others would be void.
+    // All tabs of a browser share one hop: a new one would make the codes of the other tabs invalid.
     let known = assembled.cookie.find_hops(facts.headers).into_iter().next();
     let hop = known.map_or_else(|| Hop::generate().map_err(|_| Reason::StoreUnavailable), Ok)?;
     let login = login_address(facts.host, next, hop.hash(), switch, assembled);
@@ -75,18 +75,18 @@ fn login_address(host: HostId, next: &ReturnTo, hop: HopHash, switch: bool, asse
         let fields = switch.then_some(("switch", "1")).into_iter().chain([("next", &*next), (HOP, &*hop)]);
         at(ReturnTo::own_form(login, &fields.collect::<Vec<_>>()), HostId::LOGIN, assembled)
     };
-    // A page to come back to that is too long for proxies in front is left out.
+    // Proxies in front may refuse long addresses: then the return target is left out.
     let whole = address(next);
     let fits = whole.path_and_query().len() <= assembled.login.return_size;
     if fits { whole } else { address(&ReturnTo::own("/")) }
 }
 
-/// The target, as an address of this host where it is a path.
+/// The target; a path becomes an address of this host.
 fn at(target: ReturnTo, host: HostId, assembled: &Assembled) -> ReturnTo {
     assembled.hosts.public_origin(host).iter().fold(target, |target, origin| target.on(origin))
 }
 
-/// What a request for the sign-in page asks for in the name of another own host.
+/// Reads the request for a session at another host from a request for the sign-in page.
 pub(super) fn asked(
     facts: &RequestFacts<'_>,
     query: &Form,
@@ -100,14 +100,14 @@ pub(super) fn asked(
     Some(Asked { session: Arc::clone(session), host, hop, next: next.clone() })
 }
 
-/// The own host of a target, if it is not the login host.
+/// The host of a target, if it is one of the gateway's other than the login host.
 fn further_host(target: &ReturnTo, assembled: &Assembled) -> Option<HostId> {
     let origin = target.origin().filter(|origin| assembled.own_origins.contains(origin))?;
     assembled.hosts.host_id(&origin.host).filter(|host| *host != HostId::LOGIN)
 }
 
-/// The address that a user who is signed in at this host is redirected to in order to reach `next`. Pages of other own
-/// hosts are reached through [`ADDRESS`] on the host concerned.
+/// The address to which a user who is signed in at this host is redirected to reach `next`. Pages of the gateway's
+/// other hosts are reached through [`ADDRESS`] on their host.
 pub(super) fn landing(next: &ReturnTo, host: HostId, assembled: &Assembled) -> ReturnTo {
     match further_host(next, assembled) {
         Some(other) if assembled.share && host == HostId::LOGIN => {
@@ -118,13 +118,13 @@ pub(super) fn landing(next: &ReturnTo, host: HostId, assembled: &Assembled) -> R
     }
 }
 
-/// The address of another own host that this code belongs to.
+/// The address, on the requesting host, at which the code is redeemed.
 pub(super) fn address_with(code: &str, asked: &Asked, assembled: &Assembled) -> ReturnTo {
     let next = assembled.return_targets().encode(&asked.next.path_only(), asked.host);
     at(ReturnTo::own_query(ADDRESS, &[(CODE, code), ("next", &next)]), asked.host, assembled)
 }
 
-/// The address of this host where a code can be asked for once more.
+/// The address of this host at which another code can be requested.
 pub(super) fn address_again(next: &ReturnTo, host: HostId, assembled: &Assembled) -> ReturnTo {
     ReturnTo::own_query(ADDRESS, &[("next", &assembled.return_targets().encode(next, host))])
 }

@@ -1,4 +1,4 @@
-//! `/.exeunt/enter`: where a browser comes back to from the login host.
+//! `/.exeunt/enter`: the address to which a browser returns from the login host.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::values::reason::{Reason, Refusal};
 /// The name of the address below `/.exeunt/`.
 pub(super) const NAME: &str = "enter";
 
-/// Answers a request for the address: with a code it opens the session of the code, without one it asks for a code.
+/// Answers a request for the address: with a code it opens the code's session; without one it requests a code.
 pub(super) fn answer(
     facts: &RequestFacts<'_>,
     requester: Requester,

@@ -1,4 +1,4 @@
-//! One request and its answer, from the gateway's side: what the access line will contain, and how the answer is sent.
+//! One request and its answer: the fields of its access line, and its metrics.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::values::reason::{Reason, Refusal};
 use crate::values::reply::Reply;
 use crate::values::time::{Clock, Moment};
 
-/// Writes the access line when it is dropped, and counts the exchange, so that an exchange which is cut has both, too.
+/// Writes the access line and counts the exchange when it is dropped, so that an exchange which is cut has both, too.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     record: Option<Box<AccessRecord>>,
@@ -31,7 +31,7 @@ struct Meter {
     metrics: Arc<Metrics>,
     clock: Clock,
     begun: Moment,
-    /// When the request was handed to an upstream that has not answered yet.
+    /// When the request was sent to an upstream that has not answered yet.
     handed_over: Option<Moment>,
     status: Option<StatusCode>,
     refused: Option<Reason>,
@@ -70,7 +70,8 @@ struct AccessRecord {
     bytes: u64,
 }
 
-/// What the client wrote, in one buffer, which lives longer than the head: `Host`, `User-Agent`, `Referer`, path.
+/// Texts of the client that the access line needs after the head is gone, in one buffer: `Host`, `User-Agent`,
+/// `Referer`, path.
 #[derive(Debug, Default)]
 struct ClientText {
     bytes: Vec<u8>,
@@ -105,18 +106,17 @@ impl ClientText {
     }
 }
 
-/// The room that a request's logged fields need in most cases.
+/// The initial size of the buffer, which is enough for most requests.
 const ROOM: usize = 256;
-/// The most that a line takes of one field, in bytes.
+/// The maximum length of one logged field, in bytes.
 const MAX_WORD: usize = 1024;
 
-/// Queries are not logged, wherever they stand.
+/// Removes the query of an address: queries are not logged.
 fn without_query(address: &[u8]) -> &[u8] {
     memchr::memchr2(b'?', b'#', address).and_then(|end| address.get(..end)).unwrap_or(address)
 }
 
-/// A user name and a password are not logged where a client writes them into an address: `http://u:p@host/`,
-/// `u:p@host`. A path may have an `@`.
+/// Removes a user name and a password from an address (`http://u:p@host/`, `u:p@host`). A path may contain an `@`.
 fn without_user(address: &[u8]) -> &[u8] {
     if memchr::memchr(b'@', address).is_none() {
         return address;
@@ -133,7 +133,7 @@ fn without_user(address: &[u8]) -> &[u8] {
 }
 
 impl Exchange {
-    /// Begins an exchange. Its fields are only collected when access lines are enabled.
+    /// Begins an exchange. Its fields are only collected if access lines are enabled.
     pub(super) fn begin(log: &Log, clock: &Clock, head: RequestHead<'_>) -> Self {
         let meter = Meter::begin(log, clock);
         if !log.wants_access() {
@@ -158,27 +158,27 @@ impl Exchange {
         Self { record: Some(Box::new(record)), meter }
     }
 
-    /// Notes where it comes from.
+    /// Notes the client's address.
     pub(super) fn note_client(&mut self, client: ClientAddress) {
         self.change(|record| record.client = Some(client));
     }
 
-    /// Notes the path as it is judged.
+    /// Notes the canonical path.
     pub(super) fn note_path(&mut self, path: &str) {
         self.change(|record| record.words.set_path(path.as_bytes()));
     }
 
-    /// Notes whose it is.
+    /// Notes the session.
     pub(super) fn note_session(&mut self, session: Option<&Arc<Session>>) {
         self.change(|record| record.session = session.cloned());
     }
 
-    /// Notes the route that covers it.
+    /// Notes the route.
     pub(super) fn note_route(&mut self, route: &Arc<Route>) {
         self.change(|record| record.route = Some(Arc::clone(route)));
     }
 
-    /// Notes why it was refused.
+    /// Notes the reason of a refusal.
     pub(crate) fn refused(&mut self, reason: Reason) {
         if let Some(meter) = &mut self.meter {
             meter.refused = Some(reason);
@@ -186,27 +186,27 @@ impl Exchange {
         self.note(reason.id());
     }
 
-    /// Notes something about it, the gateway's page that answered for one.
+    /// Notes a word about it, such as the gateway's own page that answered.
     pub(crate) fn note(&mut self, note: &'static str) {
         self.change(|record| record.note = Some(note));
     }
 
-    /// Notes why the answer, or the socket, ended before it was whole. What is noted first is the cause.
+    /// Notes why the answer or the WebSocket was interrupted. The first note counts.
     pub(crate) fn cut(&mut self, why: Interruption) {
         self.change(|record| record.cut = record.cut.or(Some(why)));
     }
 
-    /// Notes the names that are served, for a request that asked for none of them.
+    /// Notes the names that are served, for a request with another `Host`.
     pub(super) fn note_served_hosts(&mut self, hosts: &OwnHosts) {
         self.change(|record| record.served = Some(hosts.list().into()));
     }
 
-    /// Notes what in the request is to blame for the refusal, if that is known.
+    /// Notes the part of the request that caused the refusal, if known.
     pub(super) fn note_refusal(&mut self, refusal: &Refusal) {
         self.change(|record| record.detail = refusal.because.clone());
     }
 
-    /// Notes an answer of the gateway's own, and why it refuses.
+    /// Notes an answer of the gateway itself, with the reason if it is a refusal.
     pub(crate) fn note_reply(&mut self, reply: &Reply) {
         self.answered(reply.status);
         reply.reason.iter().for_each(|&reason| self.refused(reason));
@@ -220,7 +220,7 @@ impl Exchange {
         self.change(|record| record.status = Some(status));
     }
 
-    /// Notes that the request goes to an upstream.
+    /// Notes that the request is being sent to an upstream.
     pub(crate) fn handed_over(&mut self) {
         if let Some(meter) = &mut self.meter {
             meter.handed_over = Some(meter.clock.now());
@@ -236,7 +236,7 @@ impl Exchange {
         }
     }
 
-    /// Counts this many bytes of the body as sent.
+    /// Counts bytes of the answer's body as sent.
     pub(crate) fn sent(&mut self, bytes: u64) {
         self.change(|record| record.bytes = record.bytes.saturating_add(bytes));
     }

@@ -1,4 +1,4 @@
-//! A request that may go on: what the proxy needs to carry it.
+//! An allowed request, with everything that the proxy needs to forward it.
 
 use std::sync::Arc;
 
@@ -25,8 +25,7 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::vault::browser_cookie::BrowserCookie;
 
-/// No larger than this: of the next size the allocator makes and frees a page for every request, where there is only
-/// one at a time.
+/// The maximum size: with only one request at a time, the allocator would create and free a page for every larger one.
 const _: () = assert!(size_of::<Forward>() <= 256);
 
 /// A permit, and the rules under which it was made.
@@ -41,11 +40,11 @@ pub(crate) struct Forward {
     pub(super) affinity: u64,
     pub(super) resources: HeaderEdits,
     pub(super) cookies: ApplicationCookies,
-    /// What the browser is told to forget.
+    /// The cookies that the browser has to delete.
     pub(super) expire: Box<[BrowserCookie]>,
     pub(super) host: HostId,
     pub(super) is_idle: bool,
-    /// That of the configuration under which the permit was made.
+    /// The generation of the configuration under which the permit was made.
     pub(super) generation: u64,
 }
 
@@ -55,17 +54,17 @@ impl Forward {
         &self.permit.route().pool
     }
 
-    /// The route that it goes by.
+    /// The route of the request.
     pub(super) fn route(&self) -> &Arc<Route> {
         self.permit.route()
     }
 
-    /// What is remembered of the request.
+    /// What the rules keep of the request.
     pub(super) fn context(&self) -> &RequestContext {
         &self.context
     }
 
-    /// Of which configuration the permit is: see [`super::Gateway::generation`].
+    /// The generation of the permit's configuration: see [`super::Gateway::generation`].
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -75,7 +74,7 @@ impl Forward {
         self.affinity
     }
 
-    /// The request target to write where it differs from the one that came.
+    /// The request target to write, if it differs from the client's.
     pub(crate) fn target(&self) -> Option<&[u8]> {
         self.target.as_deref()
     }
@@ -85,7 +84,7 @@ impl Forward {
         self.websocket
     }
 
-    /// Whether doing it twice is doing it once (RFC 9110 9.2.2), whichever method the application obeys.
+    /// Whether the request is idempotent (RFC 9110 9.2.2), with the request line's method and with an override.
     pub(crate) fn may_repeat(&self) -> bool {
         self.may_repeat
     }
@@ -95,19 +94,19 @@ impl Forward {
         self.is_idle
     }
 
-    /// The session in whose name it goes.
+    /// The session of the request.
     pub(crate) fn session(&self) -> Option<&Arc<Session>> {
         self.permit.session()
     }
 
-    /// Writes the lines of the request as it leaves, without its framing.
+    /// Writes the header lines of the forwarded request, without its framing.
     pub(crate) fn put_request(&self, to: &mut BytesMut, head: &HeadFields) {
         let rewritten = Rewritten { resources: &self.resources, cookies: &self.cookies };
         self.assembled.heads.put_request(to, head, &self.permit, &self.context, rewritten);
     }
 
-    /// Writes the lines of the forwarded response to this request, without its framing. None of them is a cookie of
-    /// the gateway: an application's response may be stored by shared caches.
+    /// Writes the header lines of the forwarded response, without its framing. They never set a cookie of the gateway,
+    /// since shared caches may store an application's response.
     pub(crate) fn put_response(
         &self,
         to: &mut BytesMut,
@@ -119,8 +118,8 @@ impl Forward {
         self.assembled.heads.put_response(to, status, head, &self.permit, &self.context, cookies);
     }
 
-    /// The edits of the forwarded response. None of them is a cookie of the gateway: an application's response may be
-    /// stored by shared caches.
+    /// The edits of the forwarded response. They never set a cookie of the gateway, since shared caches may store an
+    /// application's response.
     #[cfg(test)]
     pub(crate) fn response_edits(&self, status: StatusCode, headers: &dyn Headers) -> HeaderEdits {
         let request = RequestHead { method: &Method::GET, target: b"/", headers: &HeaderMap::new(), last_key: None };
@@ -128,8 +127,8 @@ impl Forward {
         self.assembled.heads.response(status, headers, &self.permit, &self.context, cookies).into_owned()
     }
 
-    /// Asks for permission to write the head, or bytes of a tunnel, to the application: to be called again right before
-    /// each write, which must not wait. `None`: the session has ended, and nothing may be sent for it.
+    /// Announces a write of the head, or of bytes of a tunnel, to the application; to be called again right before each
+    /// write, which must not wait. `None` if the session has ended: then nothing may be written.
     pub(crate) fn begin_write(&self) -> Option<WriteGuard<'_>> {
         self.permit.begin_write()
     }
@@ -139,7 +138,7 @@ impl Forward {
         self.permit.session().is_some_and(|session| session.has_ended())
     }
 
-    /// The answer to a request with these headers where the upstream gave none that can be passed on.
+    /// The answer to a request with these headers if the upstream gave none that can be forwarded.
     pub(crate) fn upstream_failed(&self, headers: &dyn Headers, reason: Reason) -> Reply {
         answers::refuse(&self.assembled, headers, &reason.into())
     }

@@ -1,4 +1,4 @@
-//! Handing a session over from the login host to another own host ([`super::elsewhere`] is the way).
+//! Hands a session over from the login host to another host; [`super::elsewhere`] has the redirects.
 
 use std::sync::Arc;
 
@@ -26,11 +26,11 @@ use crate::values::reply::Reply;
 use crate::values::return_to::ReturnTo;
 use crate::values::session_id::SessionId;
 
-/// The session of a code that is one.
+/// The session of a valid code.
 type Handed = Option<Arc<Session>>;
 
 impl Gateway {
-    /// Sends a browser back to the host that asked for its session.
+    /// Redirects a browser back to the requesting host.
     pub(super) async fn offer(&self, request: &SignInOutRequest, asked: &Asked) -> Reply {
         let assembled = &request.assembled;
         let code = match self.code_for(asked, assembled).await {
@@ -56,10 +56,10 @@ impl Gateway {
         Ok(code)
     }
 
-    /// The live session of a code, which counts no more from then on.
+    /// Redeems a code, which is valid once, for its live session.
     async fn redeem(&self, code: &EnterKey, request: &SignInOutRequest, hops: &[HopHash]) -> Result<Handed, Reason> {
         let (host, now) = (host_name(&request.assembled, request.host), self.pipeline.clock.now());
-        // What others can redeem counts there alone, so that it counts once.
+        // A code that other gateways can redeem is redeemed in the shared store, so that it is valid only once.
         let here = self.hand_overs.redeem(code, host, hops, now);
         if !self.sessions().is_shared() {
             return Ok(here);
@@ -81,7 +81,7 @@ impl Gateway {
             None => Ok(None),
         };
         let entered = match (handed, &entering.live) {
-            // Another tab was faster.
+            // Another tab has opened it already.
             (Ok(Some(session)), Some(live)) if Arc::ptr_eq(&session, live) => Ok((session, None)),
             (Ok(Some(session)), _) => {
                 self.open_at(host, session, request).await.map(|(session, id)| (session, Some(id)))
@@ -105,7 +105,7 @@ impl Gateway {
         }
     }
 
-    /// Gives the session a key for this host. As with a sign-in, every other session ends that the request names.
+    /// Gives the session a key for this host. As at a sign-in, all other sessions that the request names end.
     async fn open_at(
         &self,
         host: &str,
@@ -132,7 +132,8 @@ impl Gateway {
     }
 }
 
-/// On to the page. Where browsers withhold the cookie from what another site leads to, this page leads there.
+/// The redirect to the page. If the cookie is `SameSite=Strict`, browsers would not send it after a redirect from
+/// another site, so a page of this host leads there.
 fn entered_page(request: &SignInOutRequest, session: &Session, next: &ReturnTo) -> Reply {
     match request.reader {
         Audience::Person(language) if request.assembled.cookie.is_strict() => {

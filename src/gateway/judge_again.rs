@@ -1,4 +1,4 @@
-//! Requests under way when the configuration changes are judged again, by the new one.
+//! Running exchanges are judged again when the configuration changes.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use crate::values::client_address::Peer;
 use crate::values::reason::{Reason, Refusal};
 
 impl Gateway {
-    /// How often the configuration has changed. It is read before a request is judged, and counted on when everything
-    /// else of a reload is in force: what was judged under a lower number may have been judged by what does not hold
-    /// any more.
+    /// Counts how often the configuration has changed. It is read before a request is judged, and incremented after all
+    /// else of a reload has taken effect: a request that was judged under a lower number may have been judged by an
+    /// outdated configuration.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Judges a running exchange as if its head came now: by the rules and for the identity that hold at this moment.
+    /// Judges a running exchange as if its head came now, by the current rules and identity.
     ///
     /// # Errors
     /// Why it would be refused.
@@ -33,12 +33,12 @@ impl Gateway {
         })
     }
 
-    /// How many exchanges were refused when they were judged again, since the start.
+    /// The number of running exchanges that were refused after reloads, since the start.
     pub fn refused_again(&self) -> usize {
         self.refused_again.load(Ordering::Relaxed)
     }
 
-    /// For how long an exchange may go on that was refused while it ran: as after the end of its session.
+    /// How long a running exchange may continue after it was refused: as long as after the end of its session.
     pub fn grace(&self) -> Duration {
         self.assembled.load().logout.grace
     }

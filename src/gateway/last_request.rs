@@ -1,5 +1,5 @@
-//! The request to an application's own logout link, on its way to the application: written down while the session is
-//! alive, sent by the logout after the end, and the answer.
+//! A request to an application's own logout link: its head is written while the session is alive, and sent by the
+//! logout after the end; and the application's answer.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::vault::answer::is_deletion;
 
-/// What is left of such a request when its exchange is not registered with the session any more: the end would cut it.
+/// Such a request, whose exchange is no longer registered with the session, since the end would cut it.
 #[derive(Debug)]
 pub(super) struct LastRequest {
     request: Arc<PassedOn>,
@@ -30,7 +30,7 @@ pub(super) struct LastRequest {
 }
 
 impl LastRequest {
-    /// The request with this head, whose lines are `fields`, as its permit lets it go on. The permit ends here.
+    /// The request with this head, whose lines are `fields`, as its permit allows it. The permit is dropped here.
     pub(super) fn written(forward: &Forward, head: RequestHead<'_>, fields: &HeadFields) -> Option<Self> {
         let target = String::from_utf8(forward.target().unwrap_or(head.target).to_vec()).ok()?;
         let mut lines = BytesMut::new();
@@ -45,12 +45,12 @@ impl LastRequest {
         &self.request
     }
 
-    /// What the browser has sent behind the head.
+    /// Provides the body that the browser has sent.
     pub(super) fn give_body(&self, body: &Result<Bytes, Reason>) {
         self.request.give_body(body.as_ref().ok().cloned());
     }
 
-    /// The application's answer, if it has signed out: what it tells the browser to forget, and no other cookie.
+    /// The application's answer, if it has signed the user out. Of its cookies only deletions are kept.
     pub(super) fn answer(&self, assembled: &Assembled) -> Option<Reply> {
         let answer = self.request.answer()?;
         let (status, head) = (StatusCode::from_u16(answer.status).ok()?, answer.head.as_ref()?);

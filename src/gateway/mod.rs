@@ -1,4 +1,4 @@
-//! The gateway as one thing, without the engine: a head goes in, and out comes a permit to forward it or an answer.
+//! The gateway without the network: it takes a request head and returns a permit to forward it, or an answer.
 
 mod answers;
 mod app_cookies;
@@ -61,31 +61,31 @@ use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 use crate::vault::debts::Debts;
 
-/// Runs a future to its end, even if its caller is dropped: ends that have begun are completed and audited. `None` if
-/// it panicked.
+/// Runs a future to completion even if its caller's future is dropped, so that ends that have begun are completed and
+/// audited. `None` if it panicked.
 async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     tokio::spawn(work).await.ok()
 }
 
-/// What a gateway needs besides its configuration, from its start to its end.
+/// The parts that a gateway needs besides its configuration, for its whole lifetime.
 #[derive(Clone, Debug)]
 pub struct GatewayParts {
-    /// Where lines are written.
+    /// The log.
     pub log: Log,
     /// The time.
     pub clock: Clock,
-    /// What the gateway writes and reads back is signed with these.
+    /// The keys that sign what the gateway sends to browsers and reads back.
     pub keys: Arc<MacKeys>,
-    /// Where sessions outlive the process; without it they are in memory alone.
+    /// The session store; without it sessions are in memory only.
     pub store: Option<Arc<dyn SessionStore>>,
-    /// The upstreams of all configurations: their connections and their health outlive each of these.
+    /// The upstreams, which are kept over a reload with their connections and health.
     pub upstreams: Arc<Upstreams>,
 }
 
 /// Why no gateway can be built from a configuration.
 #[derive(Debug)]
 pub enum BuildError {
-    /// The gateway's own pages cannot be shown.
+    /// The gateway's own pages are invalid.
     Pages(BrokenPages),
     /// The operating system refuses threads for checking passwords.
     Threads(io::Error),
@@ -95,31 +95,31 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pages(problem) => problem.fmt(f),
-            Self::Threads(error) => write!(f, "no threads: {error}"),
+            Self::Threads(error) => write!(f, "cannot create threads for checking passwords: {error}"),
         }
     }
 }
 
-/// Everything that outlives a configuration, and the configuration in force.
+/// The current configuration, and everything that is kept over a reload.
 #[derive(Debug)]
 pub struct Gateway {
     assembled: ArcSwap<Assembled>,
     passwords: PasswordChecker,
     throttle: Throttle,
     basic: Verified,
-    /// Held while the users' file is read again or changed, so that the latest content takes effect.
+    /// Held while the users' file is read or changed, so that the latest content takes effect.
     changing_users: tokio::sync::Mutex<()>,
     pipeline: Pipeline,
     upstreams: Arc<Upstreams>,
     generation: AtomicU64,
-    /// Sessions on their way to another own host.
+    /// Codes for handing sessions over to other hosts.
     hand_overs: HandOvers,
-    /// How many requests under way were refused after a reload.
+    /// The number of running exchanges that were refused after reloads.
     refused_again: AtomicUsize,
 }
 
 impl Gateway {
-    /// A gateway that serves this configuration.
+    /// A gateway with this configuration.
     ///
     /// # Errors
     /// Its pages are invalid, or the operating system refuses threads.
@@ -152,7 +152,7 @@ impl Gateway {
         })
     }
 
-    /// From now on applications are asked to sign out by way of this.
+    /// Sets the client that makes logout calls.
     pub(crate) fn calls_by(&self, client: Arc<dyn ApplicationClient>) {
         self.pipeline.calls.set_client(client);
     }
@@ -169,44 +169,41 @@ impl Gateway {
         }
     }
 
-    /// Saves what the answer to this request has changed in its session's application cookies; `None` if nothing. The
-    /// head of the answer leaves after that.
+    /// Saves the changes of the session's application cookies by the answer to this request; `None` if there are none.
+    /// The head of the answer is sent after that.
     pub(crate) fn save_cookies<'a>(&'a self, forward: &'a Forward) -> Option<BoxFuture<'a, ()>> {
         let session = forward.session().filter(|session| self.sessions().has_unsaved_cookies(session))?;
         Some(Box::pin(self.sessions().save_cookies(session)))
     }
 
-    /// The context for ends that no request waits for.
+    /// The terms for ends that no client waits for.
     fn unattended(&self) -> Terms {
         self.assembled.load().terms()
     }
 
-    /// Ends the sessions whose time is up, and answers how many that were. Asks the store again for the ends that it
-    /// has not confirmed, and tells it when sessions were used.
+    /// Ends expired sessions and returns how many. Retries the ends that the store has not confirmed, and saves when
+    /// sessions were used.
     pub async fn reap(&self) -> usize {
         let (terms, now) = (self.unattended(), self.pipeline.clock.now());
         self.basic.sweep(self.sessions().lifetime().absolute, terms.settings.grace, now);
         self.hand_overs.sweep(now);
         let cut = self.sessions().cut_doubtful(now, terms.settings.grace);
         if cut > 0 {
-            tracing::warn!(
-                cut,
-                "connections of sessions were cut: the session store has not been heard of for too long"
-            );
+            tracing::warn!(cut, "connections of sessions were cut: the session store has not answered for too long");
         }
         let over = self.pipeline.end(Which::Expired, terms.clone()).await;
         self.pipeline.end(Which::Owed, terms).await;
         self.sessions().save_uses(now, USES_SAVED).await;
         self.sessions().load_news(&self.upstreams.all_learned()).await;
         self.save_notes().await;
-        // What the store does not confirm now is asked for in the next round.
+        // Sessions that the store does not confirm now are retried in the next round.
         let gone = self.sessions().confirm_some().await.unwrap_or_default();
         self.pipeline.end(Which::Ended(gone), self.unattended()).await;
         over.each.len()
     }
 
-    /// Reads the sessions that the store has kept, and ends those of people who may not sign in any more or have
-    /// another password now. To be called before requests come. Answers how many sessions there are then.
+    /// Loads the sessions of the store, and ends those of users who may not sign in any more or have a new password. To
+    /// be called before requests are accepted. Returns the number of sessions that are left.
     ///
     /// # Errors
     /// The store does not answer.
@@ -219,7 +216,7 @@ impl Gateway {
         Ok(self.sessions().len())
     }
 
-    /// Tells the store when sessions were used, and whatever else it lacks, before the program ends.
+    /// Saves when sessions were used, and all other changes, before the program ends.
     pub async fn save_all_uses(&self) {
         self.sessions().save_uses(self.pipeline.clock.now(), Duration::ZERO).await;
         self.save_notes().await;
@@ -253,10 +250,9 @@ impl Gateway {
     }
 }
 
-/// How often the last use of sessions is reported to the store. After a crash a session may become idle this much
-/// earlier.
+/// The interval at which the last use of sessions is saved. After a crash a session may expire this much earlier.
 const USES_SAVED: Duration = Duration::from_secs(10);
-/// After this a store that did not answer is asked again what others did.
+/// The pause before the events of a store that did not answer are requested again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

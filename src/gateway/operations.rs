@@ -1,4 +1,4 @@
-//! What operators ask for while the gateway runs.
+//! Operations of the admin socket.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use crate::values::identity::UserKey;
 use crate::values::own_hosts::HostId;
 use crate::values::receipt::Receipt;
 
-/// Sessions that end together.
+/// The number of sessions that end in one batch.
 const AT_ONCE: usize = 1000;
 
 impl Gateway {
-    /// Forgets the wrong passwords of an account, or those from an address. Answers whether there were any.
+    /// Clears the count of wrong passwords of an account or of an address. Returns whether there was one.
     pub(crate) fn unban(&self, user: &str) -> bool {
         self.throttle.unban(user, self.pipeline.clock.now())
     }
@@ -34,7 +34,7 @@ impl Gateway {
         sessions
     }
 
-    /// What monitoring measures at this moment, with so many open connections of clients.
+    /// The current gauges for monitoring, with this number of open client connections.
     pub(crate) fn gauges(&self, connections: usize) -> Gauges {
         let [audit_file_waiting, audit_webhook_waiting] = self.pipeline.log.audit_waiting();
         Gauges {
@@ -53,18 +53,19 @@ impl Gateway {
         self.pipeline.log.metrics()
     }
 
-    /// Writes what an operator did to the audit log.
+    /// Writes an operation to the audit log.
     pub(crate) fn note_operation(&self, operation: Operation<'_>) {
         self.pipeline.log.event(self.pipeline.clock.wall(), &Event::Operation(operation));
     }
 
-    /// How long ago a session's sign-in was, and its last use.
+    /// The time since a session's sign-in, and since its last use.
     pub(crate) fn ages(&self, session: &Session) -> (Duration, Duration) {
         let now = self.pipeline.clock.now();
         (now.duration_since(session.created()), now.duration_since(session.last_seen()))
     }
 
-    /// Ends the session of this handle; `None` if there is none. It ends, and is audited, even if the caller goes away.
+    /// Ends the session of this handle; `None` if there is none. It is completed and audited even if the caller's
+    /// future is dropped.
     pub(crate) async fn revoke(self: &Arc<Self>, handle: &str) -> Option<Receipt> {
         let (gateway, handle) = (Arc::clone(self), handle.to_owned());
         let revoke = async move {
@@ -74,8 +75,8 @@ impl Gateway {
         to_the_end(revoke).await.flatten()
     }
 
-    /// The session of this handle. A handle is a hash: with many sessions looking for it takes a while, so no thread
-    /// that serves does it.
+    /// The session of this handle. A handle is a hash, and all sessions are searched for it: with many sessions that
+    /// takes a while, so it runs on a blocking thread.
     pub(crate) async fn session_of_handle(self: &Arc<Self>, handle: &str) -> Option<Arc<Session>> {
         let (gateway, handle) = (Arc::clone(self), handle.to_owned());
         let search = move || {
@@ -85,17 +86,17 @@ impl Gateway {
         tokio::task::spawn_blocking(search).await.ok().flatten()
     }
 
-    /// The hosts that a session is open on, each with the names of the cookies that are kept for it.
+    /// The hosts that a session is open on, each with the names of its vaulted cookies.
     pub(crate) fn cookies_of(&self, session: &Session) -> Vec<(Box<str>, Vec<String>)> {
         let hosts = session.hosts(host_name(&self.assembled.load(), HostId::LOGIN)).into_iter();
         let names = |host: &str| session.vault().map(|vault| vault.names(host)).unwrap_or_default();
         hosts.map(|host| (host.clone(), names(&host))).collect()
     }
 
-    /// Ends these sessions. Answers how many have ended, and whether the store has confirmed it.
+    /// Ends these sessions. Returns how many have ended, and whether the store has confirmed it.
     pub(crate) async fn revoke_selected(&self, sessions: Vec<Arc<Session>>) -> (usize, bool) {
         let (mut ended, mut confirmed) = (0, true);
-        // A receipt for each of a million sessions at once would take much memory.
+        // Receipts of a million sessions at once would take much memory.
         for some in sessions.chunks(AT_ONCE) {
             let receipts = self.revoke_each(some.to_vec()).await;
             ended += receipts.len();
@@ -104,11 +105,11 @@ impl Gateway {
         (ended, confirmed)
     }
 
-    /// Ends every session of a user, in the same way, and what programs do with the user's password at this moment.
-    /// What the store keeps counts, also where this gateway does not know it.
+    /// Ends every session of a user, also those that only the store knows, and the running requests with the user's
+    /// Basic credentials.
     ///
     /// # Errors
-    /// The store has not confirmed that these are all. Those that this gateway knows have ended here.
+    /// The store has not confirmed that there are no others. Those that this gateway knows have ended here.
     pub(crate) async fn revoke_all_of(&self, user: &str) -> Result<Vec<Receipt>, Unavailable> {
         self.forget_credentials(|session| (session.identity().user() == user).then_some(EndCause::Revoked));
         let of_the_file = UserKey { source: SOURCE.into(), subject: user.into() };

@@ -1,5 +1,5 @@
-//! The application's own logout link (`[route.logout] paths`): a request to it signs out here, under the rules of the
-//! gateway's own logout paths, and goes on to the application where that is wanted.
+//! The application's own logout link (`[route.logout] paths`): a request to it signs out of the gateway, under the
+//! rules of the gateway's own logout paths, and is then forwarded to the application if so configured.
 
 use std::sync::Arc;
 
@@ -19,15 +19,15 @@ use crate::routes::table::Route;
 use crate::session::live::Cut;
 use crate::values::reason::Refusal;
 
-/// Whether a request is for such a link, and its sender may have something to end here. Who is not signed in here may
-/// be at an application that asks for nothing, or knows a password by itself.
+/// Whether a request is for such a link, and may have a session to end here. Without one it is handled like any other
+/// request: the route may be public, or its application may have a sign-in of its own.
 pub(super) fn is_asked(facts: &RequestFacts<'_>, requester: &Requester, route: &Route) -> bool {
     let needs_session = route.access != Access::Public && !route.basic;
     route.logout.is_link(&facts.target) && (requester.session.is_some() || needs_session)
 }
 
 impl Gateway {
-    /// Signs out, as at a logout path of the gateway.
+    /// Signs out, as on a logout path of the gateway.
     pub(super) fn leave(
         &self,
         facts: &RequestFacts<'_>,
@@ -47,7 +47,8 @@ impl Gateway {
         Ok(answer)
     }
 
-    /// The permit to go on, as for every other request of this session. Without one the session ends nevertheless.
+    /// The permit to forward it, as for any other request of this session. Without a permit the session ends
+    /// nevertheless.
     fn onward(
         &self,
         facts: &RequestFacts<'_>,

@@ -1,4 +1,4 @@
-//! `/.exeunt/sessions`: users see where they are signed in, and end sessions that they do not recognise or need.
+//! `/.exeunt/sessions`: users see their own sessions, and can end them.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -32,12 +32,12 @@ use crate::values::return_to::ReturnTo;
 pub(super) const NAME: &str = "sessions";
 /// Its address.
 pub(super) const ADDRESS: &str = "/.exeunt/sessions";
-/// The sessions that are shown at most; all others can still be ended, together.
+/// The maximum number of sessions that are shown; the others can only be ended all together.
 const MOST_SHOWN: usize = 100;
-/// The value of `end` that means every session but the one that asks.
+/// The value of `end` for all sessions except the current one.
 const OTHERS: &str = "others";
 
-/// Answers a request for the page, or takes its form.
+/// Answers a request for the page, or a submission of its form.
 pub(super) fn answer(
     facts: &RequestFacts<'_>,
     requester: Requester,
@@ -63,7 +63,7 @@ pub(super) fn answer(
 }
 
 impl Gateway {
-    /// Shows the sessions of a session's user. Asking does not prolong the session.
+    /// Shows the sessions of a session's user. This does not count as activity.
     pub(super) async fn list_own_sessions(&self, request: &SignInOutRequest, session: &Arc<Session>) -> Reply {
         if let Err(Unavailable) = self.sessions().load_all_of(session.user(), 0).await {
             return answers::refusal_for(&request.assembled, request.reader, &Reason::StoreUnavailable.into());
@@ -71,7 +71,7 @@ impl Gateway {
         self.own_sessions_page(request, session, true)
     }
 
-    /// Ends sessions of the same user, those of no other.
+    /// Ends sessions of the same user only.
     pub(super) async fn end_own_sessions(
         &self,
         request: &SignInOutRequest,
@@ -79,7 +79,7 @@ impl Gateway {
         body: Result<Bytes, Reason>,
     ) -> Reply {
         let form = body.map_err(Refusal::from).and_then(|body| read_form(request, &body));
-        // What cannot be read is not ended, and the answer says so.
+        // Sessions that cannot be loaded are not ended, and the answer says so.
         let all_known = self.sessions().load_all_of(session.user(), 0).await.is_ok();
         let chosen = match form.and_then(|form| self.chosen(&form, session)) {
             Ok(chosen) => chosen,
@@ -103,7 +103,7 @@ impl Gateway {
         if own { with_cleared_cookies(reply, assembled.cookie.expire(), &assembled.logout) } else { reply }
     }
 
-    /// The sessions that a form names. One that has ended meanwhile is none: nothing is left to do about it.
+    /// The sessions that a form names. One that has ended meanwhile is left out.
     fn chosen(&self, form: &Form, session: &Arc<Session>) -> Result<Vec<Arc<Session>>, Refusal> {
         let FormValue::One(end) = form.field(&["end"]) else {
             return Err(Refusal { message: NOTHING_NAMED.into(), ..Refusal::from(Reason::FormMalformed) });
@@ -117,11 +117,11 @@ impl Gateway {
         Ok(sessions)
     }
 
-    /// The page, or the same for a program. `confirmed`: whether the store has confirmed what was ended just now.
+    /// The page, or its data as JSON for a program. `confirmed` says whether the store has confirmed the ends.
     fn own_sessions_page(&self, request: &SignInOutRequest, session: &Arc<Session>, confirmed: bool) -> Reply {
         let mut sessions = self.sessions().list(session.user());
         sessions.retain(|other| !other.has_ended());
-        // The one that asks comes first, then those that were used last.
+        // The current one comes first, then the most recently used.
         sessions.sort_by_key(|other| (!Arc::ptr_eq(other, session), Reverse(other.last_seen())));
         let hidden = sessions.len().saturating_sub(MOST_SHOWN);
         let login = host_name(&request.assembled, HostId::LOGIN);
@@ -166,6 +166,6 @@ fn line_json(line: &SessionLine) -> Value {
     })
 }
 
-/// To a form without one `end`.
+/// The message for a form that does not have exactly one `end`.
 const NOTHING_NAMED: &str = "Send end=SESSION, with a name from GET /.exeunt/sessions, or end=others for all sessions \
                              but this one.";

@@ -1,4 +1,4 @@
-//! `/.exeunt/password`: a user of the file changes the own password.
+//! `/.exeunt/password`: users of the users' file change their passwords.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) const NAME: &str = "password";
 /// Its address.
 const ADDRESS: &str = "/.exeunt/password";
 
-/// Where this user may change the own password; `None` where that is not possible.
+/// The page on which this user can change the password; `None` if that is not possible.
 pub(super) fn address(session: &Session, assembled: &Assembled) -> Option<&'static str> {
     let file = assembled.login.change_password.as_ref();
     file.is_some_and(|file| is_of_file(session) && file.is_writable()).then_some(ADDRESS)
@@ -43,7 +43,7 @@ fn is_of_file(session: &Session) -> bool {
     *session.user().source == *SOURCE
 }
 
-/// Answers a request for the page, or takes the form.
+/// Answers a request for the page, or a submission of its form.
 pub(super) fn answer(
     facts: &RequestFacts<'_>,
     requester: Requester,
@@ -77,7 +77,7 @@ pub(super) fn answer(
     }))
 }
 
-/// What a program has to send.
+/// The fields of the form, for programs.
 fn fields(session: &Session, possible: bool) -> Reply {
     let fields = ["old", "password", "again"];
     let identity = session.identity();
@@ -91,8 +91,8 @@ fn page<'a>(identity: &'a Identity, state: PasswordState<'a>) -> PasswordPage<'a
 }
 
 impl Gateway {
-    /// Changes the password of a session's user: the file first, then what the gateway knows; then everything ends
-    /// that was opened with the old one, but this session.
+    /// Changes the password of a session's user: in the file, then in the gateway; then ends everything that was opened
+    /// with the old one, except this session.
     pub(super) async fn change_password(
         &self,
         request: &SignInOutRequest,
@@ -112,7 +112,7 @@ impl Gateway {
         body: Result<Bytes, Reason>,
     ) -> Result<usize, Refusal> {
         let assembled = &request.assembled;
-        // Taken before the old password is checked: if the users change from here on, it was checked against others.
+        // Loaded before the old password is checked: if the users change after that, the change is refused.
         let known_users = assembled.users.get();
         let form = body.map_err(Refusal::from).and_then(|body| read_form(request, &body))?;
         let change = password::read(&form, session.identity().user())?;
@@ -123,7 +123,7 @@ impl Gateway {
             return Err(Reason::SignInRequired.into());
         }
         self.store(change, known_users).await?;
-        // The session that stays belongs to the new password, or the next reload would end it.
+        // This session gets the stamp of the new password, or the next reload would end it.
         let assembled = self.assembled.load();
         if let Some(stamp) = assembled.methods.stamp_of(session.user(), &assembled.keys) {
             self.sessions().set_stamp(session, stamp).await;
@@ -131,7 +131,7 @@ impl Gateway {
         Ok(self.end_others(request.client, session).await)
     }
 
-    /// Writes the new password to the users' file. The users are neither read nor changed elsewhere meanwhile.
+    /// Writes the new password to the users' file. A lock keeps reloads and other changes of the users out meanwhile.
     async fn store(&self, change: PasswordChange, known: Arc<Users>) -> Result<(), Refusal> {
         let _changing = self.changing_users.lock().await;
         let assembled = self.assembled.load_full();
@@ -145,19 +145,19 @@ impl Gateway {
             }
             Ok(Err(NotChanged::TooLong)) => Err(Reason::NewPasswordUnfit.into()),
             Ok(Err(problem)) => {
-                tracing::warn!(%problem, "a password was not changed");
+                tracing::warn!(%problem, "a password could not be changed");
                 Err(Reason::PasswordNotChanged.into())
             }
             Err(_) => Err(Reason::Internal.into()),
         }
     }
 
-    /// Ends everything else of this user, and answers how many sessions that were.
+    /// Ends all other sessions of this user, and returns how many.
     async fn end_others(&self, client: ClientAddress, session: &Arc<Session>) -> usize {
         let user = session.user();
         self.forget_credentials(|other| (other.user() == user).then_some(EndCause::PasswordChanged));
         if self.sessions().load_all_of(user, 0).await.is_err() {
-            tracing::warn!("the store does not answer: sessions that other gateways opened go on");
+            tracing::warn!("the session store does not answer: sessions that other gateways opened were not ended");
         }
         let mut others = self.sessions().list(user);
         others.retain(|other| !Arc::ptr_eq(other, session));
@@ -181,7 +181,7 @@ fn changed(request: &SignInOutRequest, session: &Session, ended: usize) -> Reply
     }
 }
 
-/// Browsers get the form again, and what was wrong; programs the reason.
+/// Browsers get the form again with the problem; programs get the reason.
 fn form_again(request: &SignInOutRequest, session: &Session, problem: &Refusal) -> Reply {
     let refusal = answers::refusal_for(&request.assembled, Audience::Program, problem);
     match request.reader {

@@ -1,4 +1,4 @@
-//! What becomes of a request, one step a line.
+//! The decision about a request, step by step.
 
 use std::sync::Arc;
 
@@ -34,16 +34,16 @@ use crate::values::reply::Reply;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Debug)]
 pub(crate) enum Received {
-    /// It goes to an upstream.
+    /// Forward it to an upstream.
     Forward(Box<Forward>),
-    /// This is the answer.
+    /// Send this answer.
     Answer(Reply),
-    /// It signs in or out: read the body, then [`Gateway::sign_in_or_out`].
+    /// It signs in or out: read the body, then call [`Gateway::sign_in_or_out`].
     BuiltIn(Box<SignInOutRequest>),
-    /// Not known yet: see [`Gateway::resume`].
+    /// Not decided yet: call [`Gateway::resume`].
     Wait(Wait),
 }
 
@@ -56,25 +56,25 @@ impl From<BuiltInAnswer> for Received {
     }
 }
 
-/// What has to be done before a request can be judged.
+/// What has to be waited for before a request can be judged.
 #[derive(Debug)]
 pub(crate) enum Wait {
-    /// It shows keys that only the store knows.
+    /// Its session keys are not in the table: the store has to be asked.
     Load(Vec<SessionKey>),
-    /// It shows the cookies of several live sessions, which end first.
+    /// It has the cookies of several live sessions, which have to end first.
     Conflict(Vec<Arc<Session>>),
-    /// It shows credentials that have to be checked.
+    /// Its credentials have to be checked.
     Check(Box<Unchecked>),
 }
 
-/// What is known of a request's keys and credentials.
+/// What has been looked up for a request's keys and credentials.
 #[derive(Debug)]
 enum Known {
-    /// What the tables know.
+    /// Only what is in memory.
     AtHand,
-    /// With what the store returned, if it was asked, and the verdict on the credentials, if they were checked.
+    /// Also the store's answer, if it was asked, and the result for the credentials, if they were checked.
     Settled(Option<Outcome>),
-    /// The store was asked, and did not answer everything.
+    /// The store was asked, and did not answer completely.
     Doubtful,
 }
 
@@ -86,7 +86,7 @@ impl Known {
         }
     }
 
-    /// Whether a session that others change all the time is as it was when the request came.
+    /// Whether changes by other gateways have been read since the request came.
     fn is_fresh(&self) -> bool {
         matches!(self, Self::Settled(_))
     }
@@ -96,23 +96,22 @@ impl Known {
 #[derive(Debug)]
 struct Judged<'a> {
     known: &'a Known,
-    /// What its browser has to forget.
+    /// The cookies that its browser has to delete.
     owed: Owed,
 }
 
-/// Keys of one request that the store is asked about; a browser shows one or two.
+/// The maximum number of keys of one request that the store is asked about; a browser sends one or two.
 const MOST_KEYS: usize = 16;
 
 impl Gateway {
-    /// Judges a head. `cut` is the way to end this connection. It waits for nothing: what has to be waited for is in
-    /// the answer.
+    /// Judges a head, without waiting: what has to be waited for is returned. `cut` ends this connection.
     pub(crate) fn receive(&self, head: RequestHead<'_>, peer: Peer, cut: &Arc<Cut>) -> (Exchange, Received) {
         let mut exchange = Exchange::begin(&self.pipeline.log, &self.pipeline.clock, head);
         let received = self.judge(head, peer, cut, &Known::AtHand, &mut exchange);
         (exchange, received)
     }
 
-    /// Waits for what a head has to wait for, and judges it again.
+    /// Waits for what [`Gateway::receive`] has returned, and judges the head again.
     pub(crate) async fn resume(
         &self,
         wait: Wait,
@@ -129,7 +128,7 @@ impl Gateway {
                     known = Known::Doubtful;
                 }
             }
-            // One of them was planted, and it is unknown which. So both are ended.
+            // One of them may have been planted (session fixation), and it is unknown which: all of them end.
             Wait::Conflict(rivals) => {
                 let rivals = Which::These(rivals, EndCause::CookieConflict);
                 self.pipeline.end(rivals, self.unattended()).await;
@@ -139,11 +138,10 @@ impl Gateway {
         self.judge(head, peer, cut, &known, exchange)
     }
 
-    /// Reads from the store what the table does not know of these keys. What the store does not tell stays unknown.
-    /// Whether it told everything.
+    /// Loads the sessions of these keys from the store. Returns whether the store answered for all of them.
     pub(super) async fn load(&self, keys: Vec<SessionKey>, from: ClientAddress) -> bool {
         let (pipeline, terms) = (self.pipeline.clone(), self.unattended());
-        // What turns out to be idle ends, and is audited, even if the client goes away.
+        // Sessions that turn out to be expired end, and are audited, even if the client disconnects.
         let work = async move {
             let (now, mut ended, mut told) = (pipeline.clock.now(), Vec::new(), keys.len() <= MOST_KEYS);
             for key in keys.iter().take(MOST_KEYS) {
@@ -165,7 +163,7 @@ impl Gateway {
         known: &Known,
         exchange: &mut Exchange,
     ) -> Received {
-        // Before anything that a reload changes: what is judged by something older is judged again.
+        // Read before anything that a reload changes: a request that was judged by older rules is judged again.
         let generation = self.generation();
         let assembled = self.assembled.load_full();
         let mut judged = Judged { known, owed: Owed::default() };
@@ -178,7 +176,7 @@ impl Gateway {
             Received::Forward(forward) => forward.generation = generation,
             Received::Answer(reply) => judged.owed.tell(&assembled, reply),
             Received::BuiltIn(request) => request.owed = std::mem::take(&mut judged.owed),
-            // The request is judged again, and finds the same cookies to delete.
+            // The request will be judged again, and then finds the same cookies to delete.
             Received::Wait(_) => return received,
         }
         judged.owed.settle(&self.pipeline.debts);
@@ -215,7 +213,7 @@ impl Gateway {
         if matches!(known, Known::AtHand) && !requester.unknown.is_empty() {
             return Ok(Received::Wait(Wait::Load(requester.unknown)));
         }
-        // A logout ends them anyway, and one that is refused ends nothing.
+        // A logout ends them anyway, and a refused logout must not end anything.
         if !requester.rivals.is_empty() && !matches!(asked, Requested::OwnPage(OwnPage::Logout)) {
             return Ok(Received::Wait(Wait::Conflict(requester.rivals)));
         }
@@ -254,7 +252,7 @@ impl Gateway {
         self.admit(&facts, requester, route, cut, assembled, (proof, &mut judged.owed))
     }
 
-    /// Registers with the session first, and decides only then: an end that comes in between is seen.
+    /// Registers with the session before the decision, so that an end in between is noticed.
     fn admit(
         &self,
         facts: &RequestFacts<'_>,

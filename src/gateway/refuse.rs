@@ -13,7 +13,7 @@ use crate::values::reply::Reply;
 use crate::values::target::Target;
 
 impl Gateway {
-    /// The answer to a head that was refused before it was parsed, and its access line. `head` is what came of it.
+    /// The answer to a head that was refused before it was parsed, and its access line. `head` are the received bytes.
     pub(crate) fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
         let assembled = self.assembled.load_full();
         let (parts, target) = half_head::read(head);
@@ -27,7 +27,7 @@ impl Gateway {
         reply
     }
 
-    /// The access line of a client that went away in the middle of a head. `head` is what came of it.
+    /// The access line of a client that disconnected in the middle of a head. `head` are the received bytes.
     pub(crate) fn left(&self, peer: Peer, head: &[u8]) {
         let assembled = self.assembled.load_full();
         let (parts, target) = half_head::read(head);
@@ -38,7 +38,7 @@ impl Gateway {
     }
 }
 
-/// The refusal, and what in the target is to blame where the target is.
+/// The refusal, with the part of the target that caused it, if the target did.
 fn refusal(reason: Reason, target: &[u8]) -> Refusal {
     let ambiguous = if reason == Reason::TargetAmbiguous { Target::parse(target).err() } else { None };
     ambiguous.map_or_else(|| reason.into(), Refusal::from)

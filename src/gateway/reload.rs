@@ -1,4 +1,4 @@
-//! Another configuration takes effect: what holds from then on, and whose session is over because of it.
+//! Reload: another configuration takes effect, and sessions that it does not allow any more end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,25 +17,25 @@ use crate::session::table::SessionSettings;
 use crate::values::end_cause::EndCause;
 use crate::values::mac::{KeyChanges, MacKeys};
 
-/// What a reload came to.
+/// The result of a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reloaded {
-    /// Sessions that ended, because their users were removed or disabled or have another password now.
+    /// The number of sessions that ended because their users were removed or disabled or have a new password.
     pub ended: usize,
-    /// The number of this configuration: see [`Gateway::generation`].
+    /// The generation of this configuration: see [`Gateway::generation`].
     pub generation: u64,
-    /// How the keys differ from those before.
+    /// The changes of the keys.
     pub keys: Option<KeyChanges>,
 }
 
-/// Why a configuration is not put to work.
+/// Why a configuration cannot take effect.
 #[derive(Debug)]
 pub enum ReloadError {
-    /// The gateway's own pages cannot be shown.
+    /// The gateway's own pages are invalid.
     Pages(BrokenPages),
-    /// The sessions of the store are of gateways that sign with a key that is not among the new ones.
+    /// The gateways on the shared store sign with a key that is not among the new ones.
     OtherKeys,
-    /// The store has to learn of the new keys, and does not answer.
+    /// The new keys have to be announced in the store, and the store does not answer.
     Store,
 }
 
@@ -61,10 +61,10 @@ impl fmt::Display for ReloadError {
 }
 
 impl Gateway {
-    /// Puts another configuration into force. Requests that come from now on are judged by it, sessions of people who
-    /// may not sign in any more or whose password was replaced end, and all others get the identity that their source
-    /// has for them now. What is under way is to be judged again: [`Gateway::judge_again`]. Without `keys` those at
-    /// work stay. To be called by one caller at a time.
+    /// Makes another configuration take effect. New requests are judged by it. Sessions of users who may not sign in
+    /// any more or have a new password end, and all others get the user's current identity. The caller has to judge
+    /// running exchanges again ([`Gateway::judge_again`]). Without `keys` the current ones stay. Only one caller at a
+    /// time.
     ///
     /// # Errors
     /// [`ReloadError`]; nothing was changed.
@@ -79,7 +79,7 @@ impl Gateway {
         let next = keys.as_ref().map_or(&before, |(keys, _)| keys);
         let assembled = Assembled::new(settings, Arc::clone(next), &self.upstreams, &self.pipeline.clock);
         let assembled = assembled.map_err(ReloadError::Pages)?;
-        // The last step that can refuse: from here on everything is put to work.
+        // The last step that can fail: everything after it takes effect.
         if let Some((keys, _)) = &keys
             && !self.sessions().use_keys(keys).await?
         {
@@ -88,35 +88,35 @@ impl Gateway {
         let keys = keys.map(|(_, changes)| changes);
         let gateway = Arc::clone(self);
         let put_to_work = to_the_end(async move {
-            // Of upstreams that were not in use.
+            // Also for upstreams that were not in use before.
             if gateway.load_learned().await.is_err() {
-                tracing::warn!("the session store does not say which cookies applications keep from scripts");
+                tracing::warn!("the session store does not answer: names of HttpOnly cookies are not loaded");
             }
             gateway.sessions().set_limits(sessions);
             gateway.pipeline.debts.set_lifetime(assembled.cookie_debts);
-            // First, so that no session is missed: a sign-in from now on is judged by the new configuration, and
-            // sessions from before are among those that are checked next.
+            // Before the sessions are reviewed, so that none is missed: a later sign-in is judged by the new
+            // configuration, and an earlier session is among those that are reviewed next.
             gateway.assembled.store(Arc::new(assembled));
             let ended = gateway.review_sessions(Some(&before)).await;
-            // Last: an exchange that reads the new number finds all of the above in force.
+            // Last, so that an exchange which reads the new number sees all of the above.
             let generation = gateway.generation.fetch_add(1, Ordering::AcqRel) + 1;
             Reloaded { ended, generation, keys }
         });
-        // It does not break down, and if it did the old number would stand: everything is judged again at the next
-        // reload.
+        // The task does not panic; if it did, the old number would stay, and everything would be judged again at the
+        // next reload.
         Ok(put_to_work.await.unwrap_or(Reloaded { ended: 0, generation: self.generation(), keys }))
     }
 
-    /// Keeps users from changing their passwords, until the guard is dropped.
+    /// Blocks changes of passwords until the guard is dropped.
     pub(crate) async fn hold_users(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.changing_users.lock().await
     }
 
-    /// Ends the sessions that the configuration does not allow any more, and renews all others. `before` are the keys
-    /// that were at work before a reload.
+    /// Ends the sessions that the configuration does not allow any more, and updates all others. `before` are the keys
+    /// before a reload.
     pub(super) async fn review_sessions(self: &Arc<Self>, before: Option<&Arc<MacKeys>>) -> usize {
         let (gateway, before) = (Arc::clone(self), before.cloned());
-        // A stamp is computed for each of perhaps a million sessions: not on a thread that serves.
+        // A stamp is computed for each of perhaps a million sessions, so this runs on a blocking thread.
         let over = spawn_blocking(move || gateway.sessions_that_are_over(before.as_deref())).await.unwrap_or_default();
         let mut ended = 0;
         for (cause, sessions) in over {
@@ -138,13 +138,13 @@ impl Gateway {
     }
 }
 
-/// Why a reload ends a session that was not signed out.
+/// The causes for which a reload ends sessions.
 const CAUSES: [EndCause; 4] =
     [EndCause::UserRemoved, EndCause::UserDisabled, EndCause::PasswordChanged, EndCause::KeyRemoved];
 
 impl Assembled {
-    /// Gives a session the identity that its user has by this configuration; or answers why it is over. Where the
-    /// stamp is of a key that is among `before` alone, the password is the same and the key was removed.
+    /// Gives a session the current identity of its user, or returns the cause of its end. A stamp that matches only
+    /// with a key of `before` means that the password is the same and the key was removed.
     pub(super) fn review(&self, session: &Session, before: Option<&MacKeys>) -> Option<EndCause> {
         let account = match self.methods.status_of(session.user()) {
             AccountStatus::Removed => return Some(EndCause::UserRemoved),

@@ -1,4 +1,4 @@
-//! Whose request it is: the sessions that its cookies name.
+//! The sender of a request: the sessions that its cookies name.
 
 use std::sync::Arc;
 
@@ -13,34 +13,35 @@ use crate::values::reason::Reason;
 use crate::values::session_id::SessionKey;
 use crate::values::time::Moment;
 
-/// Who sends a request, as far as its cookies tell.
+/// The sender of a request, according to its cookies.
 #[derive(Debug)]
 pub(super) struct Requester {
-    /// The one live session under the name that opens sessions.
+    /// The one live session under the session cookie's exact name.
     pub(super) session: Option<Arc<Session>>,
-    /// Two and more of them: none counts.
+    /// Two or more such sessions: none of them counts.
     pub(super) rivals: Vec<Arc<Session>>,
-    /// Live sessions under other spellings of the cookie's name, and sessions that are over: they only end.
+    /// Live sessions under other spellings of the cookie's name, and ended sessions: a logout ends them, and they do
+    /// not sign anybody in.
     others: Vec<Arc<Session>>,
-    /// Keys that only the store knows.
+    /// Keys that are not in the table: the store may know them.
     pub(super) unknown: Vec<SessionKey>,
-    /// There is a cookie with one of the gateway's names.
+    /// Whether there is a cookie with one of the gateway's names.
     pub(super) presented: bool,
-    /// There is one that should go from the browser.
+    /// Whether there is one that the browser should delete.
     pub(super) strays: bool,
     /// The cookies that are passed to the application.
     pub(super) cookies: ApplicationCookies,
-    /// When that was looked up.
+    /// The time of the lookup.
     pub(super) at: Moment,
 }
 
 impl Requester {
-    /// Fails where the store could not be asked whose request this is.
+    /// Fails if the store could not be asked for one of the request's keys.
     pub(super) fn is_known(&self) -> Result<(), Reason> {
         if self.unknown.is_empty() { Ok(()) } else { Err(Reason::StoreUnavailable) }
     }
 
-    /// Whether no user is signed in, as far as is known.
+    /// Whether it is certain that no user is signed in.
     pub(super) fn is_nobody(&self) -> bool {
         self.session.is_none() && self.rivals.is_empty() && self.unknown.is_empty()
     }
@@ -52,8 +53,8 @@ impl Requester {
 }
 
 impl Gateway {
-    /// Looks up whose request this is, and what its browser still holds of sessions that ended without it.
-    /// `is_fresh`: what others have changed was read after the request came.
+    /// Looks up the sender of a request, and the cookies of ended sessions that its browser still has. `is_fresh` says
+    /// that changes by other gateways have been read since the request came.
     pub(super) fn requester(
         &self,
         facts: &RequestFacts<'_>,
@@ -72,7 +73,7 @@ impl Gateway {
             };
             match state {
                 Found::Live(live) if !named.opens => others.push(live),
-                // A session has several keys, and may be named by more than one of them.
+                // A request may have several keys of one session.
                 Found::Live(live) if session.as_ref().is_none_or(|first| Arc::ptr_eq(first, &live)) => {
                     owed.look_up_live(&named.key, &live, host, debts);
                     session = Some(live);

@@ -1,4 +1,5 @@
-//! What else a request names besides its target: judged like the target, and told to the application in its own terms.
+//! Further resources that a request names besides its target (WebDAV): they are judged like the target, and rewritten
+//! to the application's own address.
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use crate::routes::table::Route;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::target::Target;
 
-/// Judges the further resources of a request that goes to this route: they have to be the route's in every reading. The
-/// edits name them as the application knows itself.
+/// Judges the further resources of a request to this route: they have to belong to the route in every reading. The
+/// edits rewrite them to the address under which the application is requested.
 pub(super) fn edits(
     facts: &RequestFacts<'_>,
     route: &Arc<Route>,
@@ -42,13 +43,13 @@ fn conditions(
     let Some(conditions) = Conditions::read(text)? else { return Ok(None) };
     let changed = conditions.with_tags(|tag| match destination::resource(tag, facts, &assembled.hosts)? {
         Resource::Ours(target) => address(target, facts, route, assembled),
-        // Passed on unchanged: no application here can check a condition on a resource elsewhere.
+        // Forwarded unchanged: an application cannot check a condition on a resource of another server.
         Resource::Foreign => Ok(tag.to_owned()),
     })?;
     Ok(Some(HeaderEdit::Set(IF.clone(), value(&changed)?)))
 }
 
-/// The address of a resource of this route, by the scheme and the `Host` that the application is asked with.
+/// The address of a resource of this route, with the scheme and the `Host` of the forwarded request.
 fn address(
     mut target: Target<'_>,
     facts: &RequestFacts<'_>,

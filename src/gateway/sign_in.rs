@@ -1,4 +1,4 @@
-//! A sign-in: the form is read, the password checked, the session opened, and the browser sent on.
+//! A sign-in: reads the form, checks the password, opens the session, and redirects the browser.
 
 use std::sync::Arc;
 
@@ -62,9 +62,9 @@ impl Gateway {
         }
     }
 
-    /// Ends a session whose password was checked by a configuration that was replaced meanwhile and that the new one
-    /// refuses. The sign-in opens the session first and looks after, a reload replaces the configuration first and
-    /// looks at the sessions after: one of both sees the other.
+    /// Ends the new session if a reload has replaced the users meanwhile and the new ones do not allow it. The sign-in
+    /// opens the session and then compares the configuration; a reload replaces the configuration and then reviews the
+    /// sessions: so at least one of both notices the other.
     async fn signed_in_too_late(
         self: &Arc<Self>,
         checked_by: &Arc<Assembled>,
@@ -90,7 +90,7 @@ impl Gateway {
     }
 }
 
-/// On to the target; programs that ask for it get JSON.
+/// The redirect to the target, or JSON for programs that accept it explicitly.
 fn signed_in(request: &SignInOutRequest, signed_in: &SignedIn, next: &ReturnTo) -> Reply {
     let reply = if request.wants_json && request.reader == Audience::Program {
         let body = json!({ "user": signed_in.session.identity().user(), "next": next.to_string() });
@@ -101,7 +101,7 @@ fn signed_in(request: &SignInOutRequest, signed_in: &SignedIn, next: &ReturnTo) 
     signed_in.cookies.iter().fold(reply, |reply, cookie| reply.with(SET_COOKIE, cookie.clone()))
 }
 
-/// Browsers get the form again, with the name in it and what was wrong; programs the reason.
+/// Browsers get the form again with the name and the problem; programs get the reason.
 fn form_again(request: &SignInOutRequest, user: &str, next: &ReturnTo, problem: &Refusal) -> Reply {
     let assembled = &request.assembled;
     let refusal = answers::refusal_for(assembled, Audience::Program, problem);

@@ -1,4 +1,4 @@
-//! Signing in and out, and what else a user changes: the request for it, with all that the work needs.
+//! Requests that sign in or out or change something else of their user, with all data that the work needs.
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,67 +28,68 @@ use crate::values::reply::Reply;
 use crate::values::session_id::SessionKey;
 use crate::vault::browser_cookie::BrowserCookie;
 
-/// An answer that changes something: it may need the body, and it takes its time.
+/// A request whose answer changes something: it may need the body, and may be slow.
 #[derive(Debug)]
 pub(crate) struct SignInOutRequest {
     pub(super) action: SignInOut,
     pub(super) assembled: Arc<Assembled>,
     pub(super) host: HostId,
-    /// Every session that the request names, for as long as it is in the table.
+    /// Every session that the request names and that is in the table.
     pub(super) sessions: Vec<Arc<Session>>,
-    /// The user of the one live session that the request opens. An ended session does not count, even if it has not
-    /// been swept yet: its cookie cannot be used to end others. Of two live ones, one was planted.
+    /// The user of the one live session of the request. An ended session does not count, even if it is still in the
+    /// table: its cookie must not end other sessions. Two live ones do not count either, since one of them may be
+    /// planted.
     pub(super) live_user: Option<UserKey>,
-    /// The keys that it shows and that the store could not be asked about.
+    /// Keys of the request that the store could not look up.
     pub(super) unknown: Vec<SessionKey>,
     /// Whether it has a cookie of the gateway, valid or not.
     pub(super) has_cookie: bool,
     pub(super) query: Form,
-    /// How the body is written; `None` for a type that is not read.
+    /// The format of the body; `None` for an unsupported content type.
     pub(super) form: Option<FormType>,
     pub(super) reader: Audience,
     pub(super) wants_json: bool,
     pub(super) client: ClientAddress,
     pub(super) known: Vec<KnownBrowser>,
     pub(super) device: Device,
-    /// What the browser has to forget, whatever comes of the request: cookies of sessions that ended without it.
+    /// The cookies of ended sessions that the browser has to delete, whatever the answer is.
     pub(super) owed: Owed,
-    /// The session that came of it, where it opened one.
+    /// The session that the request has opened, if any.
     pub(super) opened: OnceLock<Arc<Session>>,
-    /// Cookies that applications keep from scripts and that this browser may hold: a logout expires them.
+    /// The learned HttpOnly cookies of applications that this browser may have: a logout expires them.
     pub(super) held: Vec<BrowserCookie>,
-    /// What a logout tells applications of this request, where any of them is asked to sign out.
+    /// The parts of a logout request for logout calls, if there is any to make.
     pub(super) leaving: Option<BrowserRequest>,
-    /// The permit of a logout that goes on to an application whose link it is.
+    /// The permit of a request to an application's own logout link that is to be forwarded.
     pub(super) onward: Option<Box<Forward>>,
-    /// The same, written down.
+    /// The same request, ready to be sent.
     pub(super) last: Option<LastRequest>,
 }
 
-/// What is to be done.
+/// The action.
 #[derive(Clone, Debug)]
 pub(super) enum SignInOut {
     /// Check a name and a password.
     SignIn,
-    /// End the session, and answer in this manner.
+    /// End the sessions, and answer in this style.
     SignOut(ResponseStyle),
-    /// Give the session's user another password.
+    /// Change the password of the session's user.
     ChangePassword(Arc<Session>),
     /// Show the sessions of a session's user, or end some of them.
     OwnSessions(Arc<Session>, OwnSessions),
-    /// Send a browser back to the host that asked for its session.
+    /// Redirect a browser back to the host that requested its session.
     Offer(Asked),
     /// Open the session of a code at this host.
     Enter(Entering),
 }
 
 impl SignInOutRequest {
-    /// Writes down what goes on to an application, while the session is alive: `fields` are the lines of `head`.
+    /// Writes the request for the application while the session is alive; `fields` are the lines of `head`.
     pub(crate) fn write_down(&mut self, head: RequestHead<'_>, fields: &HeadFields) {
         self.last = self.onward.take().and_then(|forward| LastRequest::written(&forward, head, fields));
     }
 
-    /// The largest body that is read, in bytes; zero where none is needed.
+    /// The maximum size of the body, in bytes; zero if none is needed.
     pub(crate) fn body_limit(&self) -> usize {
         match self.action {
             SignInOut::SignOut(ResponseStyle::Navigation)
@@ -102,9 +103,9 @@ impl SignInOutRequest {
         }
     }
 
-    /// Notes the session that the answer gives the browser the key of.
+    /// Notes the session whose cookie the answer sets.
     pub(super) fn note_opened(&self, session: &Arc<Session>) {
-        // A request opens one.
+        // A request opens at most one.
         let _ = self.opened.set(Arc::clone(session));
     }
 
@@ -120,19 +121,19 @@ impl SignInOutRequest {
     }
 }
 
-/// Either is an answer; one is still to be made.
+/// An answer, or a request whose answer is still to be made.
 #[derive(Debug)]
 pub(super) enum BuiltInAnswer {
     Answer(Reply),
     Pending(Box<SignInOutRequest>),
 }
 
-/// What is asked of the page of one's own sessions.
+/// The action of the sessions page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnSessions {
-    /// To show the sessions.
+    /// Show the sessions.
     List,
-    /// To end one, or all others.
+    /// End one, or all others.
     End,
 }
 
@@ -189,6 +190,6 @@ pub(super) fn read_form(request: &SignInOutRequest, body: &[u8]) -> Result<Form,
     }
 }
 
-/// To a form of another type, `multipart/form-data` for instance, or of none.
+/// The message for a body of another content type, such as `multipart/form-data`, or of none.
 const OTHER_TYPE: &str = "Send username, password and next as application/x-www-form-urlencoded (curl -d), or as one \
-                          object of application/json: other content types are not read here.";
+                          object of application/json: other content types are not supported.";

@@ -1,4 +1,4 @@
-//! A sign-out: what it ends, what applications receive of it, and what the browser has to delete.
+//! A sign-out: the sessions that it ends, the logout calls to applications, and the cookies that the browser deletes.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::vault::debts::Debts;
 use crate::vault::request::withhold;
 
 impl Gateway {
-    /// Ends what the request names, and more where it asks for it; answers when that is over.
+    /// Ends the sessions that the request names, or all of the user if it asks for that, and then answers.
     pub(super) async fn sign_out(
         &self,
         request: &SignInOutRequest,
@@ -33,10 +33,10 @@ impl Gateway {
         let end = sign_out.end(&self.pipeline, terms.clone());
         let (mut receipt, body) = match &request.last {
             None => (end.await, body.await),
-            // The application waits for the body. The end does not.
+            // Only the request to the application waits for the body; the end does not.
             Some(last) => tokio::join!(end, body.inspect(|body| last.give_body(body))),
         };
-        // A body that says nothing usable is none.
+        // An unusable body counts as none.
         let form = body.ok().and_then(|body| read_form(request, &body).ok());
         if form.iter().chain([&request.query]).any(answer::wants_everywhere)
             && let Some(user) = request.live_user.clone()
@@ -57,9 +57,9 @@ impl Gateway {
 }
 
 impl SignInOutRequest {
-    /// Tells the browser to forget cookies of applications: those of the sessions that are over now. What does not fit
-    /// into the answer is told by the next ones: to the browser that shows the key of the new session, or else that of
-    /// the ended one, which the browser then keeps until it has been told everything. That key opens no session.
+    /// Adds deletions of the ended sessions' application cookies to the answer. What does not fit is noted as a debt of
+    /// the new session's key, or else of the ended one's. In the second case the browser keeps the ended session's
+    /// cookie until all debts are settled; that cookie opens no session.
     pub(super) fn make_forget(&self, reply: &mut Reply, debts: &Debts) {
         let host = host_name(&self.assembled, self.host);
         let (mut all, mut over_keys) = (self.owed.cookies.clone(), self.owed.keys.clone());
@@ -79,7 +79,7 @@ impl SignInOutRequest {
         }
     }
 
-    /// What applications receive of a logout, if any of them is asked to sign out.
+    /// The parts of the request for logout calls, if there is any to make.
     fn for_applications(&self) -> Option<Arc<BrowserRequest>> {
         let mut request = self.leaving.clone()?;
         if let Some(left) = withhold(&self.owed.cookies, &request.cookies.0) {
@@ -89,7 +89,7 @@ impl SignInOutRequest {
     }
 }
 
-/// What the request ends, and how its answer looks.
+/// The sessions that the request ends, and the style of its answer.
 pub(super) fn sign_out(request: &SignInOutRequest, style: ResponseStyle) -> SignOut {
     SignOut {
         sessions: request.sessions.clone(),
@@ -106,7 +106,8 @@ pub(super) fn sign_out(request: &SignInOutRequest, style: ResponseStyle) -> Sign
     }
 }
 
-/// The cookies of other hosts that the sessions of a request are open on, where their data is to be cleared as well.
+/// The keys and names of other hosts that the sessions of a request are open on, if their data is to be cleared as
+/// well.
 fn elsewhere_open(request: &SignInOutRequest) -> Vec<(SessionKey, Box<str>)> {
     let assembled = &request.assembled;
     if assembled.logout.clear_site_data.is_none() {

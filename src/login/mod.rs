@@ -1,4 +1,4 @@
-//! From a proof to a session.
+//! Signing in: from credentials to a session.
 
 pub(crate) mod password;
 pub(crate) mod return_target;

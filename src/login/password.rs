@@ -1,4 +1,4 @@
-//! The form by which users change their own password, and which passwords are accepted.
+//! The form with which users change their passwords, and the rules for new passwords.
 
 use zeroize::Zeroizing;
 
@@ -7,23 +7,23 @@ use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 use crate::values::form::{Form, FormValue};
 use crate::values::reason::Reason;
 
-/// The shortest new password, in characters (NIST SP 800-63B 5.1.1.2).
+/// The minimum length of a new password, in characters (NIST SP 800-63B 5.1.1.2).
 pub(crate) const SHORTEST: usize = 8;
 
-/// A change that could be made, if the old password is right.
+/// A requested change, whose old password is not verified yet.
 #[derive(Debug)]
 pub(crate) struct PasswordChange {
-    /// The user, with the old password.
+    /// The user name and the old password.
     pub(crate) presented: UsernamePassword,
-    /// The new one.
+    /// The new password.
     pub(crate) new: Password,
 }
 
-/// Reads a form: `old`, `password` and, typed again, `again`. Programs may leave the last one out.
+/// Reads a form: `old`, `password` and, to confirm it, `again`, which programs may leave out.
 ///
 /// # Errors
-/// [`Reason::FormMalformed`] where a field is missing or given twice; [`Reason::NewPasswordsDiffer`];
-/// [`Reason::NewPasswordUnfit`] where the new one is too short, too long, the old one, or the user's name.
+/// [`Reason::FormMalformed`] if a field is missing or repeated; [`Reason::NewPasswordsDiffer`];
+/// [`Reason::NewPasswordUnfit`] if the new password is too short, too long, the old one, or the user's name.
 pub(crate) fn read(form: &Form, user: &str) -> Result<PasswordChange, Reason> {
     let (FormValue::One(old), FormValue::One(new)) = (form.field(&["old"]), form.field(&["password"])) else {
         return Err(Reason::FormMalformed);
@@ -60,7 +60,7 @@ mod tests {
             ("old=x&password=12345678", Ok(())),
             ("old=x&password=1234567", Err(NewPasswordUnfit)),
             ("old=x&password=", Err(NewPasswordUnfit)),
-            // Eight letters, whatever their accents take; and seven.
+            // Eight letters with accents, which take sixteen bytes; then seven.
             ("old=x&password=%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC%C3%BC", Ok(())),
             ("old=x&password=u%CC%88u%CC%88u%CC%88u%CC%88u%CC%88u%CC%88u%CC%88", Err(NewPasswordUnfit)),
             ("old=open+sesame&password=open+sesame", Err(NewPasswordUnfit)),

@@ -1,7 +1,7 @@
-//! Where a sign-in leads, and how that is written down until then.
+//! Where a sign-in leads, and how that target is encoded in the sign-in form.
 //!
-//! What an attacker can write is checked by [`ReturnTo`]. A page that was requested here, and accepted here, is
-//! returned unchanged: where that check would refuse it, it is written as base64url with a MAC.
+//! [`ReturnTo`] checks every target that an attacker could have written. A requested page that the gateway has accepted
+//! must be reached unchanged: if that check would refuse it, it is encoded as base64url with a MAC.
 
 use data_encoding::BASE64URL_NOPAD;
 
@@ -14,30 +14,30 @@ use crate::values::own_path::OwnPages;
 use crate::values::return_to::{AllowedOrigins, ReturnTo};
 use crate::values::target::Target;
 
-/// Begins what only the gateway writes: no path and no address begins like this.
+/// The prefix of an encoded target: neither a path nor a URL begins with it.
 const MARK: char = '.';
-/// Characters of a code.
+/// The length of a MAC, in characters.
 const CODE: usize = 22;
 
-/// What decides where a sign-in may lead, under one configuration.
+/// The parts of one configuration that decide where a sign-in may lead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ReturnTargets<'a> {
-    /// Where users are sent who did not come from another page.
+    /// The target for users who did not come from another page.
     pub(crate) default: &'a ReturnTo,
     /// The origins of the gateway itself.
     pub(crate) own_origins: &'a AllowedOrigins,
     /// The hosts that are served.
     pub(crate) hosts: &'a OwnHosts,
-    /// The gateway's own addresses, to which no sign-in leads.
+    /// The gateway's own addresses: a sign-in does not lead there.
     pub(crate) own_pages: &'a OwnPages,
-    /// The applications.
+    /// The routes.
     pub(crate) routes: &'a RouteTable,
-    /// What the gateway writes itself is signed with these.
+    /// The keys of the MAC.
     pub(crate) keys: &'a MacKeys,
 }
 
 impl ReturnTargets<'_> {
-    /// The target of a sign-in on this host: what was asked for, if it is a page of an application, or the default.
+    /// The target of a sign-in on this host: the requested page, if it is one of an application, or the default.
     pub(crate) fn of(&self, field: FormValue<'_>, host: HostId) -> ReturnTo {
         let own = match field {
             FormValue::One(text) => self.read(text, host),
@@ -46,7 +46,7 @@ impl ReturnTargets<'_> {
         own.or_else(|| self.checked(field, host)).unwrap_or_else(|| self.default.clone())
     }
 
-    /// How a target is written so that [`ReturnTargets::of`] reads it again.
+    /// Encodes a target so that [`ReturnTargets::of`] can read it.
     pub(crate) fn encode(&self, target: &ReturnTo, host: HostId) -> String {
         let text = target.to_string();
         if self.checked(FormValue::One(&text), host).as_ref() == Some(target) {
@@ -63,7 +63,7 @@ impl ReturnTargets<'_> {
         }
     }
 
-    /// Whether it is an application's own logout link, behind which a sign-in would be over at once.
+    /// Whether it is an application's own logout link, which would end the new session at once.
     fn signs_out(&self, target: &ReturnTo, host: HostId) -> bool {
         let host = target.origin().map_or(Some(host), |origin| self.hosts.host_id(&origin.host));
         let path = target.path_and_query().split('#').next().unwrap_or_default();
@@ -71,7 +71,8 @@ impl ReturnTargets<'_> {
         matches!(self.routes.find(host, asked.path()), Ok(Some(route)) if route.logout.is_link(&asked))
     }
 
-    /// Reads what the gateway wrote. The routes may have changed since: it still has to be an application's page.
+    /// Reads a target that the gateway encoded. It still has to be an application's page, since routes may have
+    /// changed.
     fn read(&self, text: &str, host: HostId) -> Option<ReturnTo> {
         let (code, text) = text.strip_prefix(MARK)?.split_at_checked(CODE)?;
         let text = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;

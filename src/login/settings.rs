@@ -1,4 +1,4 @@
-//! What `[login]` says.
+//! The settings of `[login]`.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ pub struct LoginSettings {
     pub next: ReturnTo,
     /// The longest ban that wrong passwords lead to.
     pub ban_max: Duration,
-    /// The longest address that leads to the form and back to what was asked for, in bytes.
+    /// The maximum length of the sign-in form's address with the encoded target, in bytes.
     pub return_size: usize,
     /// The largest form that is read, in bytes.
     pub body_limit: usize,
-    /// The users' file, if people may change their own passwords in it.
+    /// The users' file, if users may change their passwords in it.
     pub change_password: Option<UsersFile>,
 }

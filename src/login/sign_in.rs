@@ -1,5 +1,5 @@
-//! From a name and a password to a session: the attempt, the new session, the end of those that the browser had, and
-//! what makes the browser known.
+//! A sign-in with a name and a password: the attempt, the new session, the end of the browser's earlier sessions, and
+//! the cookie that makes the browser known.
 
 use std::sync::Arc;
 
@@ -23,18 +23,18 @@ use crate::values::mac::MacKeys;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::time::WallTime;
 
-/// What a sign-in needs of the gateway.
+/// The parts of the gateway that a sign-in needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SignInFlow<'a> {
     /// Judges the attempt.
     pub(crate) attempts: Attempts<'a>,
-    /// The sessions, and how they end.
+    /// Opens and ends sessions.
     pub(crate) pipeline: &'a Pipeline,
-    /// On which terms sessions end.
+    /// The terms on which earlier sessions end.
     pub(crate) terms: &'a Terms,
     /// How the session cookie is written.
     pub(crate) cookie: &'a SessionCookie,
-    /// What makes a browser known is signed with these.
+    /// The keys of the cookie that makes a browser known.
     pub(crate) keys: &'a MacKeys,
 }
 
@@ -43,13 +43,13 @@ pub(crate) struct SignInFlow<'a> {
 pub(crate) struct Browser<'a> {
     /// Its address.
     pub(crate) client: ClientAddress,
-    /// The name under which users know it.
+    /// Its name for users, such as "Firefox on Linux".
     pub(crate) device: Device,
-    /// The own host that it signs in at, where that is not the login host.
+    /// The host that it signs in at; `None` for the login host.
     pub(crate) host: Option<&'a str>,
-    /// What it brings from earlier sign-ins.
+    /// The known-browser cookies that it sends.
     pub(crate) known: &'a [KnownBrowser],
-    /// The sessions that it names, which the new one replaces.
+    /// The sessions that its cookies name; the new one replaces them.
     pub(crate) sessions: &'a [Arc<Session>],
 }
 
@@ -66,7 +66,7 @@ impl SignInFlow<'_> {
     /// Signs a user in.
     ///
     /// # Errors
-    /// The refusal; an attempt that was refused is in the log.
+    /// The refusal, which is already in the log.
     pub(crate) async fn sign_in(
         &self,
         presented: &UsernamePassword,
@@ -79,8 +79,8 @@ impl SignInFlow<'_> {
         Ok(signed_in)
     }
 
-    /// Opens the new session first and ends the previous one of this browser after it: a failure in between leaves no
-    /// user without a session. What the same user has under way in it goes on in the new one.
+    /// Opens the new session before it ends the previous one of this browser, so that a failure in between leaves the
+    /// user with a session. Requests of the same user that are running in the previous one go on in the new one.
     async fn open(&self, accepted: Accepted, browser: Browser<'_>) -> Result<SignedIn, Refusal> {
         let Accepted { user, identity, method } = accepted;
         let stamp = self.attempts.methods.stamp_of(&user, self.keys);
@@ -110,8 +110,8 @@ impl SignInFlow<'_> {
     }
 }
 
-/// At a further host, too, the same user in the same browser keeps the cookies of applications. Those of another user
-/// end with their session.
+/// Moves the application cookies of the same user's earlier sessions in this browser to the new session. Those of
+/// another user end with their session.
 pub(crate) fn take_over_cookies(session: &Session, earlier: &[Arc<Session>]) {
     let of_user = earlier.iter().filter(|earlier| earlier.user() == session.user() && !earlier.has_ended());
     for earlier in of_user.filter_map(|earlier| earlier.vault()) {
@@ -119,7 +119,7 @@ pub(crate) fn take_over_cookies(session: &Session, earlier: &[Arc<Session>]) {
     }
 }
 
-/// What proves that this user signed in with this browser before.
+/// The cookie that proves that this user has signed in with this browser before.
 pub(crate) fn known_as<'a>(
     user: &str,
     known: &'a [KnownBrowser],

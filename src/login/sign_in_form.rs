@@ -9,7 +9,7 @@ use crate::values::reason::Reason;
 /// Reads a form: a user name and a password, each given once.
 ///
 /// # Errors
-/// [`Reason::FormMalformed`] where a field is missing, given twice, or longer than any name.
+/// [`Reason::FormMalformed`] if a field is missing, repeated, or too long.
 pub(crate) fn read(form: &Form) -> Result<UsernamePassword, Reason> {
     let (FormValue::One(user), FormValue::One(password)) = (form.field(&["username"]), form.field(&["password"]))
     else {

@@ -1,5 +1,4 @@
-//! One attempt to sign in, whatever it is made with: whether a ban lasts, who it is, and what follows from a wrong
-//! password.
+//! One attempt to sign in, by any method: bans, the check of the credentials, and the count of wrong passwords.
 
 use std::time::Duration;
 
@@ -14,28 +13,28 @@ use crate::values::known_browser::BrowserId;
 use crate::values::reason::{Reason, Refusal};
 use crate::values::time::Clock;
 
-/// What attempts are judged with.
+/// The parts of the gateway that an attempt needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempts<'a> {
     /// The methods, in their order.
     pub(crate) methods: &'a SignInMethods,
     /// Checks passwords, a few at a time.
     pub(crate) passwords: &'a PasswordChecker,
-    /// Counts what went wrong.
+    /// Counts wrong passwords, and bans.
     pub(crate) throttle: &'a Throttle,
     /// Proxies in front, which are not banned.
     pub(crate) trusted: &'a TrustedProxies,
     /// The longest ban that wrong passwords lead to.
     pub(crate) ban_max: Duration,
-    /// Where refused attempts are written.
+    /// The log, in which every attempt is written.
     pub(crate) log: &'a Log,
     /// The time.
     pub(crate) clock: &'a Clock,
 }
 
 impl Attempts<'_> {
-    /// Authenticates the presented credentials. `known` is the browser or the program, if it has proved that this user
-    /// signed in with it before: its attempts have a counter of their own.
+    /// Authenticates the presented credentials. `known` is the browser or program, if it has proved that this user has
+    /// signed in with it before: its attempts are counted separately.
     ///
     /// # Errors
     /// The refusal, which is written to the log.
@@ -90,7 +89,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// The one answer while a ban lasts, whatever the password.
+    /// The refusal during a ban, whether the password is right or wrong.
     fn banned(&self, banned: Banned) -> Refusal {
         let wait = banned.until.duration_since(self.clock.now());
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

@@ -1,4 +1,4 @@
-//! Where a logout ends: the target, and the answer that leads there.
+//! The answer to a logout: the redirect target, and the style of the answer.
 
 use http::header::SET_COOKIE;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -15,10 +15,10 @@ use crate::values::target::Target;
 
 static CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
-/// The names under which a request says where to go. `rd` is what other gateways call it.
+/// The parameters with the redirect target. `rd` is the name in other gateways.
 pub(crate) const NEXT: [&str; 2] = ["next", "rd"];
 
-/// What a request says about where to go: the form goes before the query.
+/// The requested redirect target: from the form, else from the query.
 pub(crate) fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> FormValue<'a> {
     match form.map(|form| form.field(&NEXT)) {
         None | Some(FormValue::Absent) => query.field(&NEXT),
@@ -26,8 +26,7 @@ pub(crate) fn requested<'a>(form: Option<&'a Form>, query: &'a Form) -> FormValu
     }
 }
 
-/// Whether a form or a query asks for the end of all sessions of the user: `everywhere=1`, or `on`, as a check box says
-/// it.
+/// Whether a form or a query asks to end all sessions of the user: `everywhere=1`, or `on`, the value of a check box.
 pub(crate) fn wants_everywhere(form: &Form) -> bool {
     matches!(form.field(&["everywhere"]), FormValue::One("1" | "on" | "true"))
 }
@@ -35,7 +34,7 @@ pub(crate) fn wants_everywhere(form: &Form) -> bool {
 /// How the gateway treats a redirect target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Unsafe, absent, given twice, or one of the gateway's own addresses: the default applies.
+    /// Unsafe, absent, repeated, or one of the gateway's own addresses: the default applies.
     Ignored,
     /// It would sign out again.
     Logout,
@@ -59,7 +58,7 @@ pub(crate) fn next(field: FormValue<'_>, allowed: &AllowedOrigins, hosts: &OwnHo
     }
 }
 
-/// Where a logout leads; `None` is the goodbye page. First that applies: a safe `next`, `logout.next`, goodbye.
+/// The redirect target of a logout: a safe `next`, else `logout.next`, else `None` for the goodbye page.
 pub(crate) fn target(next: Next, settings: &LogoutSettings) -> Option<ReturnTo> {
     match next {
         Next::Page(target) => Some(target),
@@ -68,20 +67,20 @@ pub(crate) fn target(next: Next, settings: &LogoutSettings) -> Option<ReturnTo> 
     }
 }
 
-/// How the answer to a logout looks.
+/// The style of the answer to a logout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ResponseStyle {
-    /// After a GET by a person: a redirect always, since a reload of a page would log out again.
+    /// After a GET by a browser: always a redirect, since reloading a page would sign out again.
     Navigation,
-    /// After a POST by a person.
+    /// After a POST by a browser.
     Page,
     /// After a POST by a program.
     Program,
-    /// After a POST that asks for JSON by name: the receipt, whatever the target.
+    /// After a POST that explicitly accepts JSON: the receipt, even if there is a target.
     Json,
 }
 
-/// The answer: on to the target or the goodbye page, which is at `goodbye` and made by `page`.
+/// The answer: a redirect to the target, or the goodbye page, which is at `goodbye` and rendered by `page`.
 pub(crate) fn reply(
     receipt: &Receipt,
     target: Option<&ReturnTo>,
@@ -97,8 +96,8 @@ pub(crate) fn reply(
         (_, _) if status != StatusCode::OK => page(status),
         (_, Some(target)) => Reply::see_other(target),
         (ResponseStyle::Navigation, None) => Reply::see_other(goodbye),
-        // A reload would send the form again, and sign out a user who has signed in by then: the browser is redirected
-        // to the same page under an address of its own.
+        // Reloading would send the form again, and sign out a user who has signed in meanwhile: so the browser is
+        // redirected to the goodbye page's own address.
         (ResponseStyle::Page, None) => {
             let refresh = HeaderValue::try_from(format!("0; url={goodbye}"));
             refresh.into_iter().fold(page(status), |page, refresh| page.with(http::header::REFRESH, refresh))

@@ -1,7 +1,7 @@
-//! Which applications a session has used, and the call that ends the session of each of them.
+//! The applications that a session has used, and how the application's own session is ended.
 //!
-//! It is the one request that leaves in the name of a session after its end: with the cookies that the session left
-//! behind, and once.
+//! The logout call is the only request that is sent for a session after its end: once, with the application cookies
+//! that the session had.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use crate::vault::jar::Asked;
 use crate::vault::last_jar::LastJar;
 use crate::vault::rules::AppCookies;
 
-/// The applications of a configuration of which it is known how they end their sessions, by a call or not, and those
-/// that look after their cookies themselves.
+/// The routes of a configuration whose logout is configured, with or without a call, and those that manage their
+/// cookies themselves (`app_cookies = "pass"`).
 #[derive(Debug)]
 pub(crate) struct Applications {
     routes: Vec<Arc<Route>>,
@@ -33,13 +33,13 @@ pub(crate) struct Applications {
 /// What is to be done about one application.
 #[derive(Debug)]
 pub(crate) enum Due {
-    /// This call is made.
+    /// A logout call.
     Call(Box<Call>),
-    /// The browser has asked the application itself: that goes on, and is the call.
+    /// The browser has requested the application's own logout link: that request is forwarded in place of a call.
     PassOn(Arc<PassedOn>),
-    /// Its cookies are dropped, and that is all.
+    /// Only its cookies are dropped.
     Dropped(Box<str>),
-    /// Its cookies are not known, and may be in the browser.
+    /// Its cookies are not known, and may remain in the browser.
     Unknown(Box<str>),
 }
 
@@ -50,18 +50,18 @@ pub(crate) struct Leaving<'a> {
     pub(crate) session: &'a Session,
     /// Why it has ended.
     pub(crate) cause: EndCause,
-    /// The cookies that it left behind.
+    /// The application cookies that it had.
     pub(crate) jars: &'a [LastJar],
-    /// The request that asked for it, if a browser made one.
+    /// The browser's logout request, if there is one.
     pub(crate) browser: Option<&'a Arc<BrowserRequest>>,
-    /// The same request, where it goes on to an application.
+    /// The same request, if it is forwarded to an application.
     pub(crate) passed_on: Option<&'a Arc<PassedOn>>,
     /// The time.
     pub(crate) now: WallTime,
 }
 
 impl Applications {
-    /// Those among these routes.
+    /// The applications of these routes.
     pub(crate) fn new(routes: &[Arc<Route>], heads: Arc<HeadRules>, hosts: OwnHosts) -> Self {
         let counts = |route: &&Arc<Route>| route.logout.is_known || route.cookies.mode == AppCookies::Pass;
         let routes = routes.iter().filter(counts).cloned().collect();
@@ -73,7 +73,7 @@ impl Applications {
         self.routes.is_empty()
     }
 
-    /// What is to be done about each application that the session has used: each that has cookies.
+    /// What is to be done for each application that the session has used, that is, that has set cookies.
     pub(crate) fn due(&self, leaving: Leaving<'_>) -> Vec<Due> {
         let mut jars: Vec<_> = leaving.jars.iter().map(|jar| (jar, self.browser_at(jar.host(), leaving))).collect();
         let browsers_host = leaving.browser.map(|browser| LastJar::empty(&browser.host));
@@ -90,7 +90,7 @@ impl Applications {
         due
     }
 
-    /// The applications that look after their cookies themselves, at the hosts that the session was open on.
+    /// The applications that manage their cookies themselves, at the hosts that the session was open on.
     fn unknown(&self, session: &Session) -> impl Iterator<Item = Due> {
         let login = self.hosts.names().first().map_or("", |host| host.as_str());
         let hosts = session.hosts(login);
@@ -148,7 +148,7 @@ impl Applications {
         })))
     }
 
-    /// Where a call comes from, as the application is told.
+    /// The `X-Forwarded-*` values of a call.
     fn from(&self, jar: &LastJar, browser: Option<&Arc<BrowserRequest>>, session: &Session) -> Option<Forwarded> {
         Some(match browser {
             Some(browser) => Forwarded::told(browser.client, browser.scheme, &browser.authority),
@@ -159,7 +159,7 @@ impl Applications {
         })
     }
 
-    /// The public origin of a host; `None` for one that is not served any more.
+    /// The public origin of a host; `None` for one that is no longer served.
     fn origin_of(&self, host: &str) -> Option<Origin> {
         self.hosts.public_origin(self.hosts.host_id(&Host::parse(host)?)?)
     }
@@ -186,7 +186,7 @@ pub(super) mod tests {
     use crate::values::time::Clock;
     use http::HeaderName;
 
-    /// A route whose application is asked to sign out so.
+    /// A route with this logout call.
     pub(in super::super) fn route_with_call(call: &str) -> RouteSettings {
         let mut settings = route("/", Access::SignedIn);
         settings.logout.call = Some(AppCall::parse(call).unwrap());
@@ -194,7 +194,7 @@ pub(super) mod tests {
         settings
     }
 
-    /// What is known of these routes.
+    /// The applications of these routes.
     pub(in super::super) fn applications(routes: Vec<RouteSettings>) -> Applications {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let upstreams = Upstreams::new(runtime.handle().clone());
@@ -219,7 +219,7 @@ pub(super) mod tests {
         }
     }
 
-    /// What a session leaves behind at a host: these cookies.
+    /// The last jar of a host, with these cookies.
     pub(in super::super) fn last(host: &str, lines: &[&str]) -> LastJar {
         let asked = Asked { path: b"/", https: true, cross_site: false, now: WallTime(0) };
         let mut jar = LastJar::empty(host);
@@ -227,7 +227,7 @@ pub(super) mod tests {
         jar
     }
 
-    /// What is due of these jars, with or without a browser.
+    /// What is to be done for these jars, with or without a browser's request.
     fn due(of: &Applications, cause: EndCause, jars: &[LastJar], browser: bool) -> Vec<String> {
         let (session, browser) = (session(), browser.then(|| Arc::new(browser_request())));
         let leaving =
@@ -280,7 +280,7 @@ pub(super) mod tests {
         }
     }
 
-    /// No cookie is claimed to be gone that the gateway has never looked at.
+    /// The receipt does not claim that cookies are gone which the gateway does not manage.
     #[test]
     fn an_application_that_keeps_its_cookies_is_named() {
         let pass = |host: &str| {
@@ -326,7 +326,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The lines and the form of a call with a token in a cookie, a header and a field.
+    /// The header lines and the form of a call with a token in a cookie, a header and a field.
     fn made(browser: bool) -> (String, String) {
         let mut route = route_with_call("POST /logout?next=%2F");
         let (header, field) = (Some(HeaderName::from_static("x-csrftoken")), Some("token".into()));
@@ -361,7 +361,7 @@ pub(super) mod tests {
         assert_eq!(body, "token=x");
     }
 
-    /// Without a browser there is no CSRF token to take over. Django accepts every token that cookie and form agree on.
+    /// Without a browser there is no CSRF token to copy. Django accepts any token that is the same in cookie and form.
     #[test]
     fn a_call_without_a_browser_has_a_token_of_its_own() {
         let (lines, body) = made(false);
@@ -370,6 +370,6 @@ pub(super) mod tests {
         let cookies = format!("Cookie: sid=1; csrftoken={token}\r\n");
         assert!(lines.contains(&cookies) && lines.contains(&format!("X-Csrftoken: {token}\r\n")), "{lines}");
         assert!(lines.contains("Host: app.test\r\nOrigin: https://app.test\r\n"), "{lines}");
-        assert_ne!(made(false).1, body, "a new one each time");
+        assert_ne!(made(false).1, body, "every call has a new token");
     }
 }

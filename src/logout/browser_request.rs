@@ -1,26 +1,26 @@
-//! A browser's request to sign out, as far as it is passed to the applications that are called.
+//! The parts of a browser's logout request that logout calls need.
 
 use std::fmt;
 
 use crate::values::client_address::ClientAddress;
 use crate::values::origin::Scheme;
 
-/// A browser's request to sign out, as far as it is passed to applications.
+/// The parts of a browser's logout request that logout calls need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BrowserRequest {
-    /// The own host that it came to.
+    /// The host that it was for.
     pub(crate) host: Box<str>,
     /// Its `Host`, as the browser wrote it.
     pub(crate) authority: Box<str>,
     /// The scheme of its address, as the browser sees it.
     pub(crate) scheme: Scheme,
-    /// Where it came from.
+    /// The client's address.
     pub(crate) client: ClientAddress,
     /// Its cookies without those of the gateway.
     pub(crate) cookies: CookieLine,
 }
 
-/// A `Cookie` line, which is not shown.
+/// The value of a `Cookie` line; `Debug` does not show it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct CookieLine(pub(crate) Vec<u8>);
 

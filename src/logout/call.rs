@@ -1,4 +1,4 @@
-//! One logout call: the token, where the application gives one, and the request.
+//! One logout call: the request for a token, if the application needs one, and the call itself.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::vault::jar::Asked;
 use crate::vault::last_jar::LastJar;
 use crate::vault::request::value_in;
 
-/// The longest that an application may take, its token included.
+/// Timeout of a logout call, the request for the token included.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is needed to call one application in the name of a user.
+/// The logout call to one application on behalf of a user.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(super) route: Arc<Route>,
@@ -42,7 +42,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// What receipts call the application.
+    /// The application's name in receipts.
     pub(crate) fn application(&self) -> &str {
         &self.route.name
     }
@@ -123,7 +123,7 @@ impl Call {
     }
 }
 
-/// Whether an application says with this status that it has done what it was asked for.
+/// Whether this status means that the application has signed the user out.
 pub(super) fn is_success(status: u16) -> bool {
     (200..400).contains(&status)
 }
@@ -134,7 +134,7 @@ fn put_cookies(lines: &mut BytesMut, cookies: &[u8]) {
     }
 }
 
-/// The value of the cookie, which is added where it is missing.
+/// The value of the CSRF cookie; a random one is added if the cookie is missing.
 fn double_submit(csrf: &CsrfToken, cookies: &mut Vec<u8>) -> Result<String, CallFailure> {
     let name = csrf.cookie.as_bytes();
     if let Some(known) = value_in(cookies, name).and_then(|value| std::str::from_utf8(value).ok()) {

@@ -1,4 +1,4 @@
-//! How the logout calls are made, and when: at once where a browser waits, in turns elsewhere.
+//! When logout calls are made: at once if a browser waits for them, otherwise from a queue.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,30 +12,30 @@ use crate::values::application_outcome::ApplicationOutcome;
 use crate::values::receipt::ApplicationReceipt;
 use crate::values::time::Clock;
 
-/// Calls that wait for their turn, in all. Each has the cookies of one session for one host.
+/// The maximum number of queued calls. Each holds the cookies of one session for one host.
 const WAITING: usize = 10_000;
 
-/// The way to the applications, and the calls that wait for it.
+/// Makes logout calls, and counts those in the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     client: OnceLock<Arc<dyn ApplicationClient>>,
     waiting: AtomicUsize,
 }
 
-/// What a call is a part of.
+/// The logout that a call belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct PartOf {
-    /// The logout.
+    /// The id of the logout.
     pub(crate) logout_id: String,
     /// The session.
     pub(crate) session: Arc<Session>,
-    /// Where the outcome is written.
+    /// The log for the outcome.
     pub(crate) log: Log,
     /// The time.
     pub(crate) clock: Clock,
 }
 
-/// One of the places in the queue.
+/// A place in the queue, freed when dropped.
 struct Place(Arc<Calls>);
 
 impl Drop for Place {
@@ -45,7 +45,7 @@ impl Drop for Place {
 }
 
 impl Calls {
-    /// From now on calls are made by this client. The first one stays.
+    /// Sets the client that makes the calls. Later clients are ignored.
     pub(crate) fn set_client(&self, client: Arc<dyn ApplicationClient>) {
         self.client.get_or_init(|| client);
     }
@@ -61,7 +61,7 @@ impl Calls {
         receipt
     }
 
-    /// Sends the browser's own request on.
+    /// Forwards the browser's own request.
     pub(crate) async fn pass_on(&self, request: &PassedOn, part: &PartOf) -> ApplicationReceipt {
         let application = request.application().into();
         let Some(client) = self.client.get() else {
@@ -72,7 +72,7 @@ impl Calls {
         receipt
     }
 
-    /// Makes a call when it is its turn, if there is room for it to wait.
+    /// Queues a call, if the queue is not full.
     pub(crate) fn queue(self: &Arc<Self>, call: Call, part: &PartOf) -> ApplicationReceipt {
         let application = call.application().into();
         let Some(place) = self.place() else {
@@ -89,7 +89,7 @@ impl Calls {
         ApplicationReceipt { application, result: ApplicationOutcome::Queued }
     }
 
-    /// How many calls wait for their turn.
+    /// The number of queued calls.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
@@ -133,7 +133,7 @@ mod tests {
     use crate::values::end_cause::EndCause;
     use crate::values::time::WallTime;
 
-    /// An application that is slow, and counts.
+    /// A slow application that counts its concurrent calls.
     #[derive(Debug, Default)]
     struct Slow {
         now: AtomicUsize,
@@ -145,7 +145,7 @@ mod tests {
     impl ApplicationClient for Slow {
         async fn send(&self, _: &Pool, _: u64, _: OwnRequest) -> Result<OwnAnswer, CallFailure> {
             self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            // All calls that may begin have begun after this.
+            // After these yields all calls that may run concurrently have begun.
             for _ in 0..10 {
                 tokio::task::yield_now().await;
             }

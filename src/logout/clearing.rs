@@ -1,9 +1,9 @@
-//! A logout makes a browser forget what it stores for every host on which the session was open.
+//! After a logout, clears the data that a browser stores for every host on which the session was open.
 //!
-//! `Clear-Site-Data` clears only the host that sends it. So the browser is led over the others, one after the other,
-//! and then to where the logout leads. The gateway signs the way, and each stop for the cookie that this browser has
-//! from the session that ended: a link that an attacker takes from their own logout clears nothing in another user's
-//! browser.
+//! `Clear-Site-Data` clears only the host that sends it. So the browser is redirected to the other hosts, one after the
+//! other, and then to the target of the logout. The gateway signs the list of hosts. Each stop has a code for the
+//! session cookie that this browser has at that host: a link that an attacker copies from their own logout clears
+//! nothing in another user's browser.
 
 use std::time::Duration;
 
@@ -18,23 +18,23 @@ use crate::values::return_to::{AllowedOrigins, ReturnTo};
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// Where every stop is.
+/// The path of every stop.
 const ADDRESS: &str = "/.exeunt/clear";
-/// Stops of one way. A session that was open on more hosts leaves the rest as it is.
+/// The maximum number of stops. If the session was open on more hosts, the others are not cleared.
 pub(super) const MOST_STOPS: usize = 8;
-/// How long a way may take.
+/// How long the signed list is valid.
 const LIFE: Duration = Duration::from_secs(120);
-/// Separates the parts of a list of stops; no part contains it.
+/// Separates the parts of the list; no part contains it.
 const BETWEEN: char = '~';
 
-/// A host, and the code for the cookie that the browser has from it.
+/// A host, and the code for the session cookie that the browser has there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stop {
     host: Box<str>,
     code: Box<str>,
 }
 
-/// The stops that a browser has yet to visit, and where it is led after them.
+/// The hosts that a browser still has to visit, and the target after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     until: WallTime,
@@ -44,7 +44,7 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// Over the hosts of these keys, and then to `next`, a whole URL, as a part of the logout with this id.
+    /// The stops at the hosts of these keys, and then `next`, an absolute URL, for the logout with this id.
     pub(crate) fn new(
         logout: &str,
         keys: &[(SessionKey, Box<str>)],
@@ -61,7 +61,7 @@ impl Way {
         Self { until, logout: logout.into(), stops, next: next.to_string().into() }
     }
 
-    /// Reads what [`Way::onward`] wrote. `None` if the gateway did not sign it, or if it is too old.
+    /// Reads what [`Way::onward`] has written. `None` if the signature is not valid, or too old.
     pub(crate) fn read(query: &Form, now: WallTime, by: &MacKeys) -> Option<Self> {
         let field = |names: &[&str]| match query.field(names) {
             FormValue::One(text) => Some(text),
@@ -78,13 +78,13 @@ impl Way {
         (way.until > now && way.is_signed(&mac, by)).then_some(way)
     }
 
-    /// The logout that it is a part of.
+    /// The id of its logout.
     pub(crate) fn logout(&self) -> &str {
         &self.logout
     }
 
-    /// Removes the stops of this host from the way. Whether one of them is for a cookie that the browser sent; `None`
-    /// if the way has no stop for this host.
+    /// Removes the stops at this host. Returns whether one of them is for a cookie that the browser sent; `None` if
+    /// there is no stop at this host.
     pub(crate) fn arrive(&mut self, host: &str, shown: impl Iterator<Item = SessionKey>, by: &MacKeys) -> Option<bool> {
         let (here, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.stops).into_iter().partition(|stop| *stop.host == *host);
@@ -97,7 +97,7 @@ impl Way {
         (!here.is_empty()).then(|| shown.take(MOST_STOPS).any(is_meant))
     }
 
-    /// Notes what became of the data for a host on the receipt that the way leads to, where it leads to one.
+    /// Writes the outcome for a host into the receipt in the target, if the target has one.
     pub(crate) fn note(&mut self, host: &str, result: HostOutcome, by: &MacKeys) {
         let Some((page, query)) = self.next.split_once('?') else { return };
         let receipt = Form::parse(query.as_bytes()).ok().and_then(|query| Receipt::from_query(&query, by));
@@ -107,8 +107,8 @@ impl Way {
         }
     }
 
-    /// The next stop or, after the last one, the target, if people may be sent there. Hosts that are not served any
-    /// more are passed by.
+    /// The address of the next stop or, after the last one, the target, if it is an allowed one. Hosts that are no
+    /// longer served are skipped.
     pub(crate) fn onward(mut self, hosts: &OwnHosts, allowed: &AllowedOrigins, by: &MacKeys) -> Option<ReturnTo> {
         let served = |stop: &Stop| hosts.public_origin(hosts.host_id(&Host::parse(&stop.host)?)?);
         while let Some(stop) = self.stops.first() {
@@ -145,7 +145,7 @@ impl Way {
     }
 }
 
-/// What the code of a stop authenticates.
+/// The parts that the code of a stop authenticates.
 fn stop_parts<'a>(key: &'a SessionKey, host: &'a str, until: &'a [u8; 8]) -> [&'a [u8]; 3] {
     [key.as_bytes(), host.as_bytes(), until]
 }
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(address, "https://app.test/bye?x=1");
     }
 
-    /// Each row is red without its guard.
+    /// Each row fails without its guard.
     #[test]
     fn nothing_is_cleared_for_a_strangers_link() {
         let bench = bench();

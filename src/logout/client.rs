@@ -1,4 +1,4 @@
-//! What carries the logout calls to the applications: the way to upstreams, without a client's request.
+//! The interface by which logout calls are sent to upstreams, without a client's request.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ pub(crate) struct OwnRequest {
     pub(crate) method: Method,
     /// Path and query.
     pub(crate) target: String,
-    /// Its lines, without those of the framing.
+    /// Its header lines, without the framing.
     pub(crate) lines: BytesMut,
-    /// Its form; empty for GET.
+    /// The body, a form; empty for GET.
     pub(crate) body: Bytes,
 }
 
-/// It has the cookies of a user.
+/// Does not show the header lines, which have the cookies of a user.
 impl fmt::Debug for OwnRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.target.split('?').next().unwrap_or_default())
@@ -38,27 +38,27 @@ pub(crate) struct OwnAnswer {
     pub(crate) set_cookies: Vec<Vec<u8>>,
     /// Whether the body is JSON.
     pub(crate) is_json: bool,
-    /// The beginning of the body, as far as a token is looked for in it.
+    /// The beginning of the body, in which a token is searched for.
     pub(crate) body: Vec<u8>,
-    /// Whether that is all of the body.
+    /// Whether that is the whole body.
     pub(crate) is_whole: bool,
-    /// The lines of the head.
+    /// The header lines.
     pub(crate) head: Option<HeadFields>,
 }
 
-/// Its body may hold a token.
+/// Does not show the body, which may contain a token.
 impl fmt::Debug for OwnAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)
     }
 }
 
-/// Sends requests to upstreams. Redirects are not followed, and nothing is sent twice.
+/// Sends requests to upstreams. It does not follow redirects and does not retry.
 #[async_trait]
 pub(crate) trait ApplicationClient: fmt::Debug + Send + Sync {
-    /// Sends one, and reads the answer to its end. The caller keeps the time.
+    /// Sends a request and reads the whole answer. The caller sets a timeout.
     ///
     /// # Errors
-    /// There was no answer.
+    /// Why there was no answer.
     async fn send(&self, pool: &Pool, affinity: u64, request: OwnRequest) -> Result<OwnAnswer, CallFailure>;
 }

@@ -1,4 +1,4 @@
-//! Everything that is known of one end: the steps of a logout are planned from this alone.
+//! The input from which the steps of a logout are planned.
 
 use std::sync::Arc;
 
@@ -8,44 +8,44 @@ use super::passed_on::PassedOn;
 use super::settings::LogoutSettings;
 use crate::session::record::Ended;
 
-/// A session that has ended, and the terms on which the rest of its logout runs.
+/// A session that has ended, and the terms for the rest of its logout.
 #[derive(Clone, Debug)]
 pub(crate) struct Ending {
-    /// The session, why it ended, and who ended it.
+    /// The session, the cause, and whether this gateway ended it.
     pub(crate) ended: Ended,
     /// The terms.
     pub(crate) terms: Terms,
 }
 
-/// The configuration under which sessions end, and the request that asked for it.
+/// The configuration for the end of sessions, and the request that caused it.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
-    /// What `[logout]` says.
+    /// The settings of `[logout]`.
     pub(crate) settings: Arc<LogoutSettings>,
     /// The applications that are asked to end their own sessions.
     pub(crate) applications: Arc<Applications>,
-    /// What the browser's request carried; `None` where no browser waits for the answer.
+    /// The parts of the request that the answer depends on; `None` if no client waits for the answer.
     pub(crate) request: Option<Carried>,
 }
 
-/// What the request carried that the answer has to take back.
+/// The parts of a request that the answer depends on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Carried {
-    /// Cookies of the gateway that the answer expires.
+    /// The number of the gateway's cookies that the answer expires.
     pub(crate) cookies: usize,
-    /// The browser's logout, for the calls to applications that it waits for; `None` where it asked for something else.
+    /// The browser's logout request, for logout calls; `None` if the request was for something else.
     pub(crate) browser: Option<Arc<BrowserRequest>>,
-    /// The request itself, where it was for an application's own logout link and goes on to it.
+    /// The request, if it is for an application's own logout link and is forwarded to it.
     pub(crate) passed_on: Option<Arc<PassedOn>>,
 }
 
 impl Terms {
-    /// No request waits for the result.
+    /// The terms for an end that no client waits for.
     pub(crate) fn unattended(settings: &Arc<LogoutSettings>, applications: &Arc<Applications>) -> Self {
         Self { settings: Arc::clone(settings), applications: Arc::clone(applications), request: None }
     }
 
-    /// A browser, or a program with a cookie, waits for the answer.
+    /// The same terms for an end that this client waits for.
     pub(crate) fn answered(self, request: Carried) -> Self {
         Self { request: Some(request), ..self }
     }

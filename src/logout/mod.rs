@@ -1,9 +1,9 @@
-//! From a session to nothing, everywhere.
+//! Ending sessions: everything that follows from the end of a session.
 //!
-//! Whatever the cause, sessions end by [`run::Pipeline::end`]: `session` ends them and hands each over as
-//! [`crate::session::record::Ended`]; what is left to do is the [`plan`] of its [`ending`], carried out step by step
-//! and told by the [`receipts`]. The [`application`]s that a session has used are asked to end their own sessions. A
-//! [`request`] to a logout path leads to a [`sign_out`]; [`answer`] is what its browser is told.
+//! Sessions end by [`run::Pipeline::end`] for every cause: `session` ends them and returns each as
+//! [`crate::session::record::Ended`]; the [`plan`] of its [`ending`] lists the further steps, which are run in order
+//! and reported in the [`receipts`]. The [`application`]s that a session has used are asked to end their own sessions.
+//! A [`request`] to a logout path leads to a [`sign_out`]; [`answer`] makes the response.
 
 pub mod answer;
 pub(crate) mod application;

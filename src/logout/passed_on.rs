@@ -1,7 +1,8 @@
-//! A request to the application's own logout link: it ends the gateway's session first, and goes on to the application
-//! after.
+//! A request to the application's own logout link: it ends the gateway's session first, and is then forwarded to the
+//! application.
 //!
-//! As a logout call it leaves in the name of a session that has ended: of the one that it ended itself, and once.
+//! Like a logout call, it is sent for a session that has ended: only for the one that it has ended itself, and only
+//! once.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +18,7 @@ use crate::routes::table::Route;
 use crate::session::record::Session;
 use crate::values::application_outcome::{ApplicationOutcome, CallFailure};
 
-/// The request, and what became of it.
+/// The request, and its outcome.
 pub(crate) struct PassedOn {
     route: Arc<Route>,
     session: Arc<Session>,
@@ -28,7 +29,7 @@ pub(crate) struct PassedOn {
     answer: OnceLock<OwnAnswer>,
 }
 
-/// Its request and its answer have the cookies of a user.
+/// Does not show request and answer, which have the cookies of a user.
 impl fmt::Debug for PassedOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PassedOn").field("route", &self.route.name).finish_non_exhaustive()
@@ -36,7 +37,7 @@ impl fmt::Debug for PassedOn {
 }
 
 impl PassedOn {
-    /// A request that was judged while this session was alive, without its body.
+    /// A request that was allowed before this session ended, without its body.
     pub(crate) fn new(route: &Arc<Route>, session: &Arc<Session>, affinity: u64, request: OwnRequest) -> Self {
         let (sender, receiver) = oneshot::channel();
         Self {
@@ -49,26 +50,26 @@ impl PassedOn {
         }
     }
 
-    /// What receipts call the application.
+    /// The application's name in receipts.
     pub(crate) fn application(&self) -> &str {
         &self.route.name
     }
 
-    /// Whether it is for the application of this route, in the name of this session.
+    /// Whether it is for the application of this route, and of this session.
     pub(super) fn is_of(&self, session: &Session, route: &Arc<Route>) -> bool {
         std::ptr::eq(&*self.session, session) && Arc::ptr_eq(&self.route, route)
     }
 
-    /// Gives it the body that the browser has sent, or takes it back where there is none.
+    /// Provides the body that the browser has sent; without one the request is not forwarded.
     pub(crate) fn give_body(&self, body: Option<Bytes>) {
         let sender = self.body.lock().take();
         if let (Some(sender), Some(body)) = (sender, body) {
-            // The receiver is gone if the body came too late: it is not needed any more.
+            // The receiver is gone if the body came too late.
             let _ = sender.send(body);
         }
     }
 
-    /// Sends it, when its body is here. The second time nothing is sent.
+    /// Sends the request as soon as its body has arrived. It is sent at most once.
     pub(super) async fn send(&self, client: &dyn ApplicationClient) -> ApplicationOutcome {
         let Some((mut request, body)) = self.request.lock().take() else { return ApplicationOutcome::NotAttempted };
         let sent = async {
@@ -88,7 +89,7 @@ impl PassedOn {
         }
     }
 
-    /// The application's answer, if it has signed out and all of its answer has come.
+    /// The application's complete answer, if the application has signed the user out.
     pub(crate) fn answer(&self) -> Option<&OwnAnswer> {
         self.answer.get().filter(|answer| answer.is_whole)
     }

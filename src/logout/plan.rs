@@ -5,31 +5,31 @@ use std::time::Duration;
 use super::ending::Ending;
 use crate::session::store::End;
 
-/// One step, with all that it needs.
+/// One step, with its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Tell how the end itself came out: it cannot be undone or prevented any more.
+    /// Report the result of the end itself, which has already happened.
     End {
         /// Whether the store has confirmed it.
         confirmed: bool,
     },
-    /// Ask everything that acts in the session's name to end.
+    /// Cut the session's exchanges.
     Cut {
-        /// How long an exchange that has begun may take. Streams have no grace.
+        /// How long an exchange that has begun may continue. Streams are cut at once.
         grace: Duration,
-        /// Whether nothing was being written any more when the end was answered.
+        /// Whether no write was in progress any more when the end was answered.
         quiet: bool,
     },
-    /// Forget the cookies of applications.
+    /// Drop the cookies of applications.
     Cookies,
     /// Ask the applications to end their own sessions.
     Applications {
-        /// Whether a browser waits for it: it is done at once.
+        /// Whether a browser waits for it, so that the calls are not queued.
         at_once: bool,
     },
-    /// Make the browser forget.
+    /// Make the browser delete the gateway's cookies.
     Answer {
-        /// How many cookies the answer expires.
+        /// The number of cookies that the answer expires.
         cookies: usize,
     },
     /// Write the receipt to the audit log.
@@ -38,9 +38,8 @@ pub(crate) enum Step {
 
 /// The steps, in order.
 ///
-/// A replica that lost the race for a session only cuts its own connections: the winner does the rest and audits it.
-/// Where a user has signed in again in the same browser, what acts in the session's name goes on, and so do the cookies
-/// of applications.
+/// A replica that lost the race for a session only cuts its own connections; the winner does the rest and audits it. If
+/// the user has signed in again in the same browser, exchanges and the cookies of applications move to the new session.
 pub(crate) fn plan(Ending { ended, terms }: &Ending) -> Vec<Step> {
     let end = Step::End { confirmed: ended.confirmed };
     let (won, all) = (ended.end == End::Won, !ended.goes_on);
@@ -81,10 +80,10 @@ mod tests {
             (Won, true, true, &browser, false, &[sure, cut, Cookies, answer, Audit]),
             (Won, true, true, &None, false, &[sure, cut, Cookies, Audit]),
             (Won, true, false, &browser, false, &[sure, late, Cookies, answer, Audit]),
-            // Everything is done and told, and the end is asked for again.
+            // Every step runs, and the end is retried later.
             (Won, false, true, &browser, false, &[unsure, cut, Cookies, answer, Audit]),
             (Won, false, true, &None, false, &[unsure, cut, Cookies, Audit]),
-            // Applications are asked to sign out: a browser's logout waits for it, nothing else does.
+            // Applications are called: a browser's logout waits for it, other ends do not.
             (Won, true, true, &browser, true, &[sure, cut, Cookies, at_once, answer, Audit]),
             (Won, false, false, &browser, true, &[unsure, late, Cookies, at_once, answer, Audit]),
             (Won, true, true, &signs_in, true, &[sure, cut, Cookies, later, answer, Audit]),
@@ -103,7 +102,7 @@ mod tests {
                 let terms = Terms { settings: Arc::new(settings()), applications, request: request.clone() };
                 let mut ending = Ending { ended, terms };
                 assert_eq!(plan(&ending), want, "{end:?} {confirmed} {request:?} {calls} {cause:?}");
-                // Nothing but the name of the session is over.
+                // Only the session's keys end; the rest moves to the new session.
                 ending.ended.goes_on = true;
                 let want = want.iter().filter(|step| matches!(step, Step::End { .. } | Answer { .. } | Audit));
                 assert!(plan(&ending).iter().eq(want), "{end:?} {request:?} {calls}: goes on");

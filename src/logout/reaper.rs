@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
 
-/// How often sessions are looked over: connections of one that is over end within a second.
+/// The interval between two rounds, so that the connections of an expired session end within a second.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Rounds that may be under way at the same time, because a store or an application takes its time.
+/// The maximum number of concurrent rounds: a slow store or application delays the end of a round.
 const ROUNDS: usize = 16;
 
-/// Begins a round every [`INTERVAL`], forever, without waiting for earlier rounds: expired sessions end on time,
-/// however long the applications of earlier ones take.
+/// Begins a round every [`INTERVAL`], forever, without waiting for earlier rounds, so that expired sessions end on time
+/// even if applications are slow.
 pub(crate) async fn keep_reaping<F>(mut round: impl FnMut() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -22,7 +22,7 @@ where
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // With this many in progress the next tick continues: expired sessions are refused meanwhile.
+        // At the maximum this tick is skipped; expired sessions are refused anyway.
         if let Ok(turn) = Arc::clone(&turns).try_acquire_owned() {
             let round = round();
             tokio::spawn(async move {

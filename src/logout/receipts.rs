@@ -1,4 +1,4 @@
-//! What one call of the pipeline did: a receipt for each session, or one about all of them.
+//! The result of one call of the pipeline: a receipt for each session, or one for all of them.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use crate::values::receipt::{Receipt, Step, StepReceipt, StepResult};
 /// The receipts of sessions that ended together.
 #[derive(Debug)]
 pub(crate) struct Receipts {
-    /// The id that all of them have.
+    /// The id of the logout, which all receipts share.
     pub(crate) id: String,
     /// One for each session.
     pub(crate) each: Vec<Receipt>,
-    /// Whether the store has confirmed that no further session is meant.
+    /// Whether the store has confirmed that there are no further sessions to end.
     pub(crate) confirmed: bool,
 }
 
 impl Receipts {
-    /// Nothing is known about what was done.
+    /// The result if it is unknown what was done.
     pub(super) fn unconfirmed() -> Self {
         Self { id: new_id(), each: Vec::new(), confirmed: false }
     }
 
-    /// One receipt for all of them, or for none, when only the browser's cookies are expired.
+    /// One receipt for all sessions. Without a session it only reports the expired cookies of the browser.
     pub(crate) fn together(self, cookies: usize) -> Receipt {
         let Self { id, each, confirmed } = self;
         let receipt = each.into_iter().reduce(both).unwrap_or_else(|| nobody(id, cookies));
         checked(receipt, confirmed)
     }
 
-    /// The receipt of a logout, of which these are a later part.
+    /// Adds these receipts to that of the logout which they are a later part of.
     pub(super) fn added_to(self, receipt: Receipt) -> Receipt {
         checked(self.each.into_iter().fold(receipt, both), self.confirmed)
     }
 }
 
-/// A receipt that says so if the store has not confirmed the end of all that was meant.
+/// Marks the receipt as unconfirmed if the store has not confirmed all ends.
 fn checked(mut receipt: Receipt, confirmed: bool) -> Receipt {
     if let Some(end) = receipt.steps.iter_mut().find(|step| step.step == Step::End && !confirmed) {
         end.result = StepResult::Failed;
@@ -44,15 +44,15 @@ fn checked(mut receipt: Receipt, confirmed: bool) -> Receipt {
     receipt
 }
 
-/// A new name for a logout.
+/// A new id for a logout.
 pub(super) fn new_id() -> String {
     let mut id = [0; 10];
-    // Without randomness ids repeat, and that is all: they open nothing.
+    // Without random bytes ids repeat, which is harmless: they grant no access.
     let _ = getrandom::fill(&mut id);
     BASE32_NOPAD.encode(&id).to_ascii_lowercase()
 }
 
-/// One receipt for both. The cookies are the same; the user's name is kept only if it is the same in all.
+/// Merges two receipts of one browser, whose cookies are counted once. The user's name is kept only if it is the same.
 fn both(mut one: Receipt, other: Receipt) -> Receipt {
     one.user = one.user.filter(|user| other.user.as_ref() == Some(user));
     for more in other.steps.iter().filter(|more| more.step != Step::Answer) {
@@ -72,8 +72,7 @@ fn nobody(logout_id: String, cookies: usize) -> Receipt {
     Receipt { logout_id, user: None, target: None, steps, applications: Vec::new(), hosts: Vec::new() }
 }
 
-/// Whether the end itself is confirmed. What an application answers to its logout call does not change that the session
-/// is over.
+/// Whether the end itself is confirmed. The answers of applications to logout calls do not matter for that.
 pub(crate) fn is_confirmed(receipt: &Receipt) -> bool {
     receipt.steps.iter().all(|step| step.step != Step::End || step.result != StepResult::Failed)
 }
@@ -115,7 +114,7 @@ mod tests {
         assert_eq!(
             together(vec![], false),
             (None, vec![0, 0, 0, 1], false),
-            "what could not be asked is not confirmed"
+            "an end that the store could not be asked for is not confirmed"
         );
         assert_eq!(together(vec![one], false), (alice, vec![1, 2, 4, 1], false));
     }
@@ -130,7 +129,7 @@ mod tests {
         }
     }
 
-    /// A session that ended at another replica, for instance, has no such step.
+    /// Some receipts have no such step, for instance that of a session which ended at another replica.
     #[test]
     fn the_applications_of_all_are_told() {
         use ApplicationOutcome::{EndedByCall, Failed, Queued};
@@ -148,7 +147,7 @@ mod tests {
         let each =
             vec![with(&[("/a", EndedByCall)]), receipt("alice", [1, 0, 0, 1]), with(&[("/a", failed), ("/b", Queued)])];
         let whole = Receipts { id: "id".into(), each, confirmed: true }.together(1);
-        assert!(is_confirmed(&whole), "an application does not keep a session alive");
+        assert!(is_confirmed(&whole), "a failed logout call does not matter");
         let step = whole.steps.iter().find(|step| step.step == Step::Application).unwrap();
         assert_eq!((step.count, step.result), (3, StepResult::Failed));
         let told: Vec<_> = whole.applications.iter().map(|line| (&*line.application, line.result)).collect();

@@ -1,4 +1,4 @@
-//! What a request to a logout path asks for, and whether it may.
+//! What a request to a logout path asks for, and whether it is allowed.
 
 use http::Method;
 
@@ -8,16 +8,16 @@ use crate::admission::facts::RequestFacts;
 use crate::values::own_hosts::OwnHosts;
 use crate::values::reason::Reason;
 
-/// What becomes of a request to a logout path.
+/// The decision about a request to a logout path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogoutRequest {
-    /// It ends every session that it names.
+    /// It ends every session that its cookies name.
     End(ResponseStyle),
-    /// It ends nothing. The person is asked, and told why where something else was sent than a click.
+    /// It ends nothing. The user is asked, and told the reason if the request was refused.
     Confirm(Option<Reason>),
-    /// It ends nothing.
+    /// It is refused, and ends nothing.
     Refuse(Reason),
-    /// There is GET and POST.
+    /// It is neither GET nor POST.
     MethodNotAllowed,
 }
 
@@ -27,7 +27,7 @@ impl LogoutRequest {
         match *facts.method {
             Method::POST => match cross_site::logout_post(facts, hosts) {
                 Ok(()) => Self::End(style_of_post(facts)),
-                // A person who did want it has the button.
+                // The user may have meant it, and can press the button.
                 Err(reason) if facts.is_browser() => Self::Confirm(Some(reason)),
                 Err(reason) => Self::Refuse(reason),
             },

@@ -29,37 +29,37 @@ const AT_ONCE: usize = 64;
 /// Which sessions are to end.
 #[derive(Debug)]
 pub(crate) enum Which {
-    /// These.
+    /// These sessions.
     These(Vec<Arc<Session>>, EndCause),
-    /// All that a request names: these, and those of these keys, which the store could not be asked about.
+    /// All that a request names: these sessions, and those of these keys, which the store could not look up.
     Named(Vec<Arc<Session>>, Vec<SessionKey>),
-    /// All of a user, at whichever replica.
+    /// All sessions of a user, at every replica.
     AllOf(UserKey, EndCause),
-    /// All whose time is up.
+    /// All expired sessions.
     Expired,
-    /// All that the store was asked to end and has not confirmed.
+    /// All pending ends, which the store has not confirmed.
     Owed,
-    /// These have ended already, to make room or at another replica.
+    /// Sessions that have already ended, at the limit for a user or at another replica.
     Ended(Vec<Ended>),
 }
 
-/// Ends sessions, and runs what is left of their logouts. Cheap to clone.
+/// Ends sessions, and runs the steps that follow. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     /// The sessions.
     pub sessions: Arc<SessionTable>,
-    /// What browsers hold of sessions that ended without them.
+    /// Cookies to expire in browsers whose sessions ended without them.
     pub(crate) debts: Arc<Debts>,
-    /// The way to applications that are asked to sign out.
+    /// The logout calls.
     pub(crate) calls: Arc<Calls>,
-    /// Where receipts are written.
+    /// The log for receipts.
     pub log: Log,
     /// The time.
     pub clock: Clock,
 }
 
 impl Pipeline {
-    /// Ends these sessions and runs the plan of each. What has begun is completed and audited, even if the caller is
+    /// Ends these sessions and runs the plan of each. It is completed and audited even if the caller's future is
     /// dropped.
     pub(crate) async fn end(&self, which: Which, terms: Terms) -> Receipts {
         self.end_as(receipts::new_id(), which, terms).await
@@ -68,7 +68,7 @@ impl Pipeline {
     /// The same, as a part of the logout with this id.
     pub(super) async fn end_as(&self, id: String, which: Which, terms: Terms) -> Receipts {
         let pipeline = self.clone();
-        // A panic in there confirms nothing.
+        // After a panic nothing counts as confirmed.
         let run = tokio::spawn(async move { pipeline.run(id, which, terms).await });
         run.await.unwrap_or_else(|_| Receipts::unconfirmed())
     }
@@ -81,13 +81,13 @@ impl Pipeline {
         Receipts { id, each, confirmed }
     }
 
-    /// The ends themselves. Nothing after this can prevent or undo them.
+    /// Ends the sessions. Nothing that follows can prevent or undo it.
     async fn mark(&self, which: Which, now: Moment) -> EndsOfUser {
         let confirmed = |ended| EndsOfUser { ended, confirmed: true };
         match which {
             Which::These(sessions, cause) => confirmed(self.sessions.end_all(sessions, cause).await),
             Which::Named(mut sessions, mut unknown) => {
-                // What is not known of these is only whether they have ended elsewhere.
+                // These keys are in the table; only whether they have ended at another replica is unknown.
                 sessions.extend(self.sessions.take_entered(&mut unknown));
                 self.sessions.owe_end_of(&unknown, now).await;
                 let ended = self.sessions.end_all(sessions, EndCause::Logout).await;
@@ -173,19 +173,19 @@ impl Pipeline {
     }
 }
 
-/// How many cookies of applications there were. The browser is to be told to delete those that it has; the answer does
-/// that if this browser waits for it.
+/// The number of application cookies. If the browser waits for the answer, the answer expires those that it has;
+/// otherwise they are noted as debts.
 fn cookies_of(session: &Session) -> usize {
     let Closed { dropped, in_browser } = session.close_vault();
     dropped + in_browser.iter().map(|(_, cookies)| cookies.len()).sum::<usize>()
 }
 
-/// How many applications have ended their own sessions.
+/// The number of applications that have ended their own sessions.
 fn ended_by_call(applications: &[ApplicationReceipt]) -> usize {
     applications.iter().filter(|application| application.result == ApplicationOutcome::EndedByCall).count()
 }
 
-/// Runs `work` for each, this many at a time; the results are in the order of the inputs.
+/// Runs `work` for each, at most [`AT_ONCE`] concurrently; the results are in the order of the inputs.
 async fn in_parallel<A, B, F: Future<Output = B>>(all: impl Iterator<Item = A>, work: impl Fn(A) -> F) -> Vec<B> {
     stream::iter(all).map(work).buffered(AT_ONCE).collect().await
 }
@@ -201,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_for_somebody_elses_application() {
         let meeting = Barrier::new(AT_ONCE);
-        // Each of them is done when all of them have begun.
+        // None of them finishes before all of them have begun.
         let done = in_parallel(0..2 * AT_ONCE, |number| {
             let meeting = &meeting;
             async move {
@@ -209,7 +209,7 @@ mod tests {
                 number
             }
         });
-        assert!(done.await.into_iter().eq(0..2 * AT_ONCE), "in their order");
+        assert!(done.await.into_iter().eq(0..2 * AT_ONCE), "in the order of the inputs");
     }
 
     #[tokio::test]

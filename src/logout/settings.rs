@@ -1,4 +1,4 @@
-//! What `[logout]` says.
+//! The settings of `[logout]`.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::values::return_to::{AllowedOrigins, ReturnTo};
 pub struct LogoutSettings {
     /// What a GET of a logout path may do.
     pub get: GetPolicy,
-    /// The target after a sign-out; without it the goodbye page.
+    /// The redirect target after a sign-out; `None` for the goodbye page.
     pub next: Option<ReturnTo>,
-    /// Where `next` of a request may lead: the own origins and `logout.allowed_origins`.
+    /// The origins that a request's `next` may lead to: the gateway's own and `logout.allowed_origins`.
     pub allowed: AllowedOrigins,
-    /// How long an exchange that began before the end may take to finish. Streams have no grace.
+    /// How long an exchange that began before the end may continue. Streams are cut at once.
     pub grace: Duration,
-    /// The value of `Clear-Site-Data`, where something is configured.
+    /// The value of `Clear-Site-Data`, if configured.
     pub clear_site_data: Option<HeaderValue>,
     /// Whether the goodbye page sends other tabs of its host to the sign-in page.
     pub close_tabs: bool,

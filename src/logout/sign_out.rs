@@ -1,4 +1,4 @@
-//! Signing out: every session that a request names ends first, then the answer is made.
+//! Signing out: ends every session that a request names, then makes the answer.
 
 use std::sync::Arc;
 
@@ -25,44 +25,44 @@ use crate::values::return_to::ReturnTo;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// A sign-out that may be done.
+/// A sign-out that is allowed.
 #[derive(Clone, Debug)]
 pub(crate) struct SignOut {
-    /// Every session that the request names. There may be none: logout needs nothing.
+    /// Every session that the request names; it may be empty.
     pub(crate) sessions: Vec<Arc<Session>>,
-    /// The keys that it shows and that the store could not be asked about.
+    /// Keys of the request that the store could not look up.
     pub(crate) unknown: Vec<SessionKey>,
-    /// What the answer has to take back.
+    /// The parts of the request that the answer depends on.
     pub(crate) carried: Carried,
-    /// How the answer looks.
+    /// The style of the answer.
     pub(crate) style: ResponseStyle,
-    /// In which language.
+    /// The language of its page.
     pub(crate) language: Language,
-    /// The own host that was asked.
+    /// The host of the request.
     pub(crate) host: HostId,
-    /// The cookies of the other hosts that the sessions were open on, whose data this browser is to forget.
+    /// The keys and names of the other hosts that the sessions were open on, whose data the browser is to clear.
     pub(crate) elsewhere: Vec<(SessionKey, Box<str>)>,
 }
 
-/// The parts of a configuration that the answer is made of.
+/// The parts of a configuration that the answer needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Site<'a> {
-    /// What `[logout]` says.
+    /// The settings of `[logout]`.
     pub(crate) settings: &'a LogoutSettings,
     /// The host names that are served.
     pub(crate) hosts: &'a OwnHosts,
-    /// The addresses that the gateway answers itself.
+    /// The gateway's own addresses.
     pub(crate) own_pages: &'a OwnPages,
-    /// How they look.
+    /// Renders the pages.
     pub(crate) pages: &'a Pages,
     /// The session cookie.
     pub(crate) cookie: &'a SessionCookie,
-    /// What the goodbye page's receipt is signed with.
+    /// The keys of the signature of the goodbye page's receipt.
     pub(crate) keys: &'a MacKeys,
 }
 
 impl SignOut {
-    /// Ends what the request names. It ends, and is audited, even if the client goes away.
+    /// Ends the sessions that the request names. This is completed and audited even if the client disconnects.
     pub(crate) async fn end(&self, pipeline: &Pipeline, terms: Terms) -> Receipt {
         let named = Which::Named(self.sessions.clone(), self.unknown.clone());
         pipeline.end(named, terms.answered(self.carried.clone())).await.together(self.carried.cookies)
@@ -80,7 +80,8 @@ impl SignOut {
         pipeline.end_as(id, all, terms).await.added_to(receipt)
     }
 
-    /// Notes on which other hosts the browser is to forget what it stores, and whether the answer leads it there.
+    /// Notes in the receipt on which other hosts the browser's data is to be cleared, and whether the answer redirects
+    /// there.
     pub(crate) fn note_hosts(&self, receipt: &mut Receipt, may_lead: bool, site: &Site<'_>) {
         let leads = may_lead && is_confirmed(receipt) && self.is_led();
         for (index, (_, host)) in self.elsewhere.iter().enumerate() {
@@ -92,12 +93,12 @@ impl SignOut {
         }
     }
 
-    /// Whether the answer is one that a browser follows.
+    /// Whether the answer is a redirect for a browser.
     fn is_led(&self) -> bool {
         matches!(self.style, ResponseStyle::Navigation | ResponseStyle::Page)
     }
 
-    /// Says goodbye, and where to go from here: `next`, if that is a target that people may be sent to.
+    /// Makes the answer. `next` is the requested redirect target, which is used only if it is allowed.
     pub(crate) fn answer(&self, mut receipt: Receipt, next: FormValue<'_>, site: &Site<'_>, now: WallTime) -> Reply {
         let next = answer::next(next, &site.settings.allowed, site.hosts, site.own_pages);
         let target = answer::target(next, site.settings);
@@ -106,12 +107,13 @@ impl SignOut {
         let goodbye = ReturnTo::own(&format!("/.exeunt/goodbye?{}", receipt.to_query(site.keys)));
         let last = target.as_ref().unwrap_or(&goodbye);
         let way = self.way(&receipt, last, site, now);
-        // A browser that returns by way of other hosts seems to come from another site: the cookie identifies it.
+        // After redirects over other hosts the browser's request looks cross-site, so a cookie identifies the browser.
         let comes_back = way.is_some() && target.is_none() && site.settings.close_tabs;
         let left = comes_back.then(|| site.cookie.set_left(&left_code(&receipt, site.keys)));
         let (target, goodbye) = match (way, self.style) {
             (Some(way), ResponseStyle::Navigation) => (Some(way), goodbye),
-            // A page leads on: the policy of a page with a form may not let its answer redirect to another origin.
+            // A page leads to the next host: `form-action` of the submitting page could forbid a redirect to another
+            // origin.
             (Some(way), ResponseStyle::Page) => (None, way),
             _ => (target, goodbye),
         };
@@ -120,7 +122,7 @@ impl SignOut {
         answer::with_cleared_cookies(reply, cookies, site.settings)
     }
 
-    /// Over the other hosts, before this last address.
+    /// The redirects over the other hosts before the last address; `None` if there are none.
     fn way(&self, receipt: &Receipt, last: &ReturnTo, site: &Site<'_>, now: WallTime) -> Option<ReturnTo> {
         if self.elsewhere.is_empty() || !is_confirmed(receipt) || !self.is_led() {
             return None;
@@ -131,7 +133,7 @@ impl SignOut {
     }
 }
 
-/// Whether one of these codes is of the browser whose logout this receipt is about.
+/// Whether one of these codes belongs to the browser of this receipt's logout.
 pub(crate) fn is_of_browser(receipt: &Receipt, codes: &[Mac], keys: &MacKeys) -> bool {
     codes.iter().any(|code| keys.verify(Purpose::LeftBrowser, &[receipt.logout_id.as_bytes()], code))
 }

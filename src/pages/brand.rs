@@ -8,7 +8,7 @@ use super::colour::Colour;
 pub const MAX_LOGO: usize = 256 * 1024;
 /// The longest name, in characters.
 const MAX_NAME: usize = 60;
-/// The green of emergency exit signs.
+/// The default accent colour: the green of emergency exit signs.
 const EXIT_GREEN: &str = "#17694e";
 
 /// Name, picture and colour of every page.
@@ -30,7 +30,7 @@ impl Default for Brand {
 }
 
 impl Brand {
-    /// A name that fits a page. The error says what to write.
+    /// Checks a name: 1 to [`MAX_NAME`] characters. The error says what to write.
     pub(crate) fn parse_name(text: &str) -> Result<String, String> {
         let fitting: String = text.trim().chars().filter(|sign| !sign.is_control()).take(MAX_NAME).collect();
         let fitting = fitting.trim();

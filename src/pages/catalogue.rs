@@ -16,7 +16,7 @@ use crate::values::nearest_word::nearest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Catalogue(BTreeMap<String, String>);
 
-/// A text, its dotted key, and where it stands.
+/// A dotted key, its text, and its position in the file, in bytes.
 type CatalogueEntry = (String, String, Range<usize>);
 
 impl Catalogue {
@@ -29,7 +29,7 @@ impl Catalogue {
     /// This language with some texts replaced by those of a file.
     ///
     /// # Errors
-    /// Keys that do not exist here, and words that have no value here.
+    /// Keys that this language does not have, and `{word}`s that its text has no value for.
     pub(super) fn overlaid(&self, text: &str) -> Result<Self, Vec<TemplateProblem>> {
         let entries = entries(text)?;
         let problems: Vec<_> = entries.iter().filter_map(|entry| self.problem(entry)).collect();

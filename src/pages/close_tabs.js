@@ -9,10 +9,10 @@
   const script = "/.exeunt/tabs.js", scope = location.origin + "/";
   const there = (await workers.getRegistrations()).find((other) => other.scope === scope);
   if (there) {
-    // A worker of an application stays as it is.
+    // A worker that belongs to an application is not replaced.
     const theirs = [there.installing, there.waiting, there.active].filter(Boolean);
     if (!theirs.length || theirs.some((other) => new URL(other.scriptURL).pathname !== script)) return;
   }
-  // At one address the browser would bring the registration back that an open page still uses, and run nothing.
+  // With a constant address the browser would revive a registration that an open page still uses, and run nothing.
   await workers.register(script + "?" + crypto.randomUUID(), { scope: "/", updateViaCache: "none" });
 })().catch(() => {});

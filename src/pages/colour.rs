@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The least contrast of text with what is behind it (WCAG 2.2, 1.4.3).
+/// The minimum contrast of text with its background (WCAG 2.2, 1.4.3).
 const READABLE: f64 = 4.5;
 /// Steps between a colour and black or white.
 const STEPS: u16 = 64;
@@ -42,12 +42,12 @@ impl Colour {
         (one.max(two) + 0.05) / (one.min(two) + 0.05)
     }
 
-    /// Black or white, whichever is read better on this colour.
+    /// Black or white, whichever has more contrast with this colour.
     pub(crate) fn readable_text(self) -> Self {
         if self.contrast(WHITE) >= self.contrast(BLACK) { WHITE } else { BLACK }
     }
 
-    /// This colour, or the nearest one on the way to black or white that can be read on `paper`.
+    /// This colour, or the nearest one on the way to black or white that has enough contrast with `paper`.
     pub(crate) fn readable_on(self, paper: Self) -> Self {
         let end = paper.readable_text();
         let steps = (0..=STEPS).map(|step| self.mixed(end, step));

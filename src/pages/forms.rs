@@ -1,4 +1,5 @@
-//! Where the forms of an operator's templates lead. The policy of pages with a form stops none of them: `check` warns.
+//! Where the forms of an operator's templates are sent. Pages with a form have no `form-action` in their policy, so
+//! browsers do not stop a form that is sent to another site: `check` warns of it.
 
 use super::page::Page;
 use super::problem::TemplateProblem;
@@ -25,18 +26,18 @@ pub(super) fn form_problems(page: &Page<'_>, html: &str) -> Vec<TemplateProblem>
 }
 
 fn elsewhere(template: &str, target: &str) -> TemplateProblem {
-    let what = format!("a form of {template} leads to {target}: what is typed into it goes there");
+    let what = format!("a form of {template} is sent to {target}, with all that is typed into it");
     TemplateProblem::whole(what, "leave action and formaction out, or name an address of the gateway")
 }
 
 fn loses_fragment(template: &str) -> TemplateProblem {
     let what =
-        format!("the form of {template} has an action: what stands behind # in an address is lost at the sign-in");
-    TemplateProblem::whole(what, "write <form method=\"post\">: without action it goes to the address of its own page")
+        format!("the form of {template} has an action: the fragment of an address (#...) is lost at the sign-in");
+    TemplateProblem::whole(what, "write <form method=\"post\">: without action it goes to its own page's address")
 }
 
-/// Whether browsers take this for an address of another site (WHATWG URL 4.4): with a scheme, or with two slashes of
-/// either kind, whatever blanks stand before or within.
+/// Whether browsers read this as an address of another site (WHATWG URL 4.4): it has a scheme, or begins with two
+/// slashes or backslashes, leading spaces and all tabs and newlines ignored.
 fn is_elsewhere(target: &str) -> bool {
     let target: String = target.trim().chars().filter(|sign| !sign.is_control()).collect();
     let scheme = target.split_once(':').is_some_and(|(scheme, _)| {
@@ -59,7 +60,7 @@ impl<'a> Tag<'a> {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// The value of an attribute: of two with one name the first counts.
+    /// The value of an attribute; the first one if the name is repeated.
     fn value(&self, name: &str) -> Option<&'a str> {
         self.attributes.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
@@ -83,7 +84,7 @@ fn tags(html: &str) -> Vec<Tag<'_>> {
     found
 }
 
-/// The attributes of a tag, and what stands behind it.
+/// The attributes of a tag, and the text after it.
 fn attributes(text: &str) -> (Vec<(&str, &str)>, &str) {
     let (mut found, mut rest) = (Vec::new(), text);
     loop {
@@ -101,7 +102,7 @@ fn attributes(text: &str) -> (Vec<(&str, &str)>, &str) {
     }
 }
 
-/// A value in quotes or without, and what stands behind it.
+/// A value in quotes or without, and the text after it.
 fn value_of(text: &str) -> (&str, &str) {
     for quote in ['"', '\''] {
         if let Some(quoted) = text.strip_prefix(quote) {
@@ -130,7 +131,7 @@ mod tests {
 
     fn messages(page: &Page<'_>, html: &str) -> Vec<&'static str> {
         let kind =
-            |problem: TemplateProblem| if problem.message.contains(" leads to ") { "elsewhere" } else { "fragment" };
+            |problem: TemplateProblem| if problem.message.contains(" is sent to ") { "elsewhere" } else { "fragment" };
         form_problems(page, html).into_iter().map(kind).collect()
     }
 

@@ -5,23 +5,24 @@ use http::header::ACCEPT_LANGUAGE;
 use crate::http1::headers::Headers;
 
 /// Language ranges that are read; browsers send a handful.
-const MAX_WISHES: usize = 32;
+const MAX_RANGES: usize = 32;
 
 /// One of the languages of the [`super::Pages`] that chose it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Language(pub(super) usize);
 
-/// The language of `tags` with the highest preference; the first one if none matches (RFC 9110 12.5.4, RFC 4647 3.4).
+/// The language of `tags` that the client prefers most; the first one if none matches (RFC 9110 12.5.4, RFC 4647 3.4).
 pub(super) fn choose(headers: &dyn Headers, tags: &[String]) -> Language {
     let texts = headers.texts(&ACCEPT_LANGUAGE);
-    let mut wishes: Vec<_> = texts.flat_map(|line| line.split(',')).filter_map(wish).take(MAX_WISHES).collect();
-    wishes.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-    let found = wishes.iter().find_map(|(_, range)| look_up(range, tags));
+    let mut ranges: Vec<_> =
+        texts.flat_map(|line| line.split(',')).filter_map(language_range).take(MAX_RANGES).collect();
+    ranges.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    let found = ranges.iter().find_map(|(_, range)| look_up(range, tags));
     Language(found.unwrap_or_default())
 }
 
 /// A range and its weight in thousandths; zero means "not acceptable".
-fn wish(text: &str) -> Option<(u16, &str)> {
+fn language_range(text: &str) -> Option<(u16, &str)> {
     let mut parts = text.split(';').map(str::trim);
     let range = parts.next().filter(|range| !range.is_empty())?;
     let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
@@ -87,9 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn many_wishes_are_not_all_looked_at() {
+    fn only_the_first_ranges_are_read() {
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT_LANGUAGE, format!("{}de", "xx,".repeat(MAX_WISHES)).parse().unwrap());
+        headers.insert(ACCEPT_LANGUAGE, format!("{}de", "xx,".repeat(MAX_RANGES)).parse().unwrap());
         assert_eq!(choose(&headers, &["en".to_owned(), "de".to_owned()]), Language(0));
     }
 }

@@ -36,7 +36,7 @@ use crate::values::reply::Reply;
 
 /// The background of the pages' cards in the light and the dark scheme. `style.css` has the same colours.
 const PAPER: [&str; 2] = ["#f6f5f1", "#1b1e1d"];
-/// The policy of a picture that is opened as a page: browsers may show it and nothing else.
+/// The content security policy of the logo where it is opened as a document: an SVG must not run scripts.
 const PICTURE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// How the pages look, as configured.
@@ -48,14 +48,14 @@ pub struct PageSettings {
     pub theme: Theme,
 }
 
-/// Addresses that pages lead to.
+/// Addresses that pages link to.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     /// The sign-in path.
     pub(crate) login: String,
     /// The sign-out path.
     pub(crate) logout: String,
-    /// Where a sign-in leads.
+    /// Where a sign-in leads without a `next`.
     pub(crate) home: String,
 }
 
@@ -115,7 +115,7 @@ impl Pages {
         self.page(language, StatusCode::OK, &Page::SignedIn(page))
     }
 
-    /// The page for changing the own password.
+    /// The page on which users change their passwords.
     pub(crate) fn password(&self, language: Language, page: PasswordPage<'_>) -> Reply {
         let status = match page.state {
             PasswordState::Asked(Some(problem)) => problem.reason.status(),
@@ -130,7 +130,7 @@ impl Pages {
         self.page(language, status, &Page::Sessions(page))
     }
 
-    /// Asks whether to sign out; `problem` is why it was not done.
+    /// Asks whether to sign out; `problem` is why the request did not sign out.
     pub(crate) fn confirm(
         &self,
         language: Language,
@@ -155,12 +155,12 @@ impl Pages {
         self.page(language, StatusCode::OK, &goodbye)
     }
 
-    /// The worker of that script.
+    /// The service worker of that script.
     pub(crate) fn tabs_worker(&self) -> Reply {
         tabs::reply(&self.tabs_worker)
     }
 
-    /// A refusal. `switch` is the sign-in form that leads back to what was asked for.
+    /// A refusal. `switch` is the address of the sign-in form that leads back to the requested page.
     pub(crate) fn refused(&self, language: Language, refusal: &Refusal, switch: Option<&str>) -> Reply {
         self.page(language, refusal.reason.status(), &Page::Refused { refusal, switch })
     }
@@ -177,7 +177,7 @@ impl Pages {
     }
 
     fn page(&self, language: Language, status: StatusCode, page: &Page<'_>) -> Reply {
-        // Our own templates were tried with every page: there is always a body.
+        // The built-in templates have been rendered with every page, so there is always a body.
         let body = self.theme.render(language, page, &self.around).unwrap_or_default();
         Reply::with_body(status, "text/html; charset=utf-8", body)
             .with(CONTENT_SECURITY_POLICY, self.policies.of(page.needs()).clone())
@@ -188,7 +188,7 @@ impl Pages {
     }
 }
 
-/// Where the style is, and the style.
+/// The address of the style sheet, and its text for pages that include it.
 fn stylesheet(at: &str, text: &str) -> Value {
     context! { at, text => Value::from_safe_string(text.to_owned()) }
 }
@@ -199,7 +199,7 @@ fn around(brand: Value, style: Value, addresses: &Addresses) -> Value {
     context! { brand, style, login, logout, home }
 }
 
-/// The accent colour as the style sheet wants it: as it is where it is an area, and readable where it is text.
+/// The accent colour's variables of the style sheet: unchanged for areas, with enough contrast for text.
 fn colours(accent: Colour) -> String {
     let readable = |paper: &str| Colour::parse(paper).map_or(accent, |paper| accent.readable_on(paper));
     let [day, night] = PAPER.map(readable);
@@ -212,7 +212,7 @@ fn colours(accent: Colour) -> String {
     )
 }
 
-/// An address below `/.exeunt/` that changes with what is there: it may be kept for a while.
+/// An address below `/.exeunt/` that changes with its content, so that browsers may cache it.
 fn versioned(name: &str, content: &[u8]) -> String {
     let digest = BASE32_NOPAD.encode(&Sha256::digest(content)).to_ascii_lowercase();
     format!("/.exeunt/{name}?v={}", digest.get(..8).unwrap_or_default())

@@ -21,7 +21,7 @@ pub(crate) struct SignInForm<'a> {
     pub(crate) next: &'a str,
     /// The name that was typed before.
     pub(crate) user: &'a str,
-    /// What went wrong at the last try.
+    /// Why the last attempt failed.
     pub(crate) problem: Option<&'a Refusal>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct SignInForm<'a> {
 pub(crate) struct SignedInPage<'a> {
     /// The user.
     pub(crate) user: &'a str,
-    /// Where Continue leads.
+    /// Where the button "Continue" leads.
     pub(crate) next: &'a str,
     /// The sign-in form for another user.
     pub(crate) switch: &'a str,
@@ -38,11 +38,11 @@ pub(crate) struct SignedInPage<'a> {
     pub(crate) came_back: bool,
     /// Where the user's sessions are shown.
     pub(crate) sessions: &'a str,
-    /// Where the user may change the own password; `None` where that is not possible.
+    /// The page for changing the password; `None` where passwords cannot be changed.
     pub(crate) password: Option<&'a str>,
 }
 
-/// The page for changing the own password.
+/// The page on which users change their passwords.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PasswordPage<'a> {
     /// The user.
@@ -56,9 +56,9 @@ pub(crate) struct PasswordPage<'a> {
 /// The state of a change of the password.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PasswordState<'a> {
-    /// The form, with the problem of the last try.
+    /// The form, with the reason why the last attempt failed.
     Asked(Option<&'a Refusal>),
-    /// It is done, and this many other sessions ended.
+    /// The password has been changed, and this many other sessions ended.
     Done(usize),
     /// The gateway cannot change passwords.
     Fixed,
@@ -75,14 +75,14 @@ pub(crate) struct SessionsPage<'a> {
     pub(crate) hidden: usize,
     /// Whether the store has confirmed the ends that were asked for just now.
     pub(crate) confirmed: bool,
-    /// Whether there is more than one own host, so that it is of interest which of them a session is on.
+    /// Whether the gateway has more than one host: only then are the hosts of each session shown.
     pub(crate) several_hosts: bool,
 }
 
-/// One session of them.
+/// One session on that page.
 #[derive(Clone, Debug)]
 pub(crate) struct SessionLine {
-    /// Its public name.
+    /// Its handle, which is safe to show.
     pub(crate) handle: String,
     /// Whether it is the session of this browser.
     pub(crate) current: bool,
@@ -195,8 +195,8 @@ fn render_line(line: &SessionLine) -> Value {
     context! { handle, current, device, address, since, used, connections, hosts => hosts.join(", ") }
 }
 
-/// How long ago something was, in the largest unit of which there is at least one (of days: two), and the name of the
-/// text that says it.
+/// The key of the text for how long ago something was, and its number: in the largest unit that gives at least one (in
+/// days from two on).
 fn render_ago(time: Duration) -> Value {
     let minutes = time.as_secs() / 60;
     let (count, unit) = match minutes {
@@ -218,7 +218,7 @@ fn render_receipt(receipt: &Receipt) -> Value {
     context! { id => receipt.logout_id.as_str(), user => receipt.user.as_deref(), nobody, steps }
 }
 
-/// A step's result, and the name of the text that says it.
+/// A step's result, and the key of its text.
 fn render_step(step: &StepReceipt, receipt: &Receipt) -> Value {
     let name = step.step.id();
     let (result, text) = match (step.result, step.count) {
@@ -228,7 +228,7 @@ fn render_step(step: &StepReceipt, receipt: &Receipt) -> Value {
         (StepResult::Done, 1) => ("done", "one"),
         (StepResult::Done, _) => ("done", "other"),
     };
-    // Only the cut waits for anything that can be late.
+    // Only the step that closes connections waits for something that can be late.
     let name = if text == "late" { Step::Cut.id() } else { name };
     let detail = match (step.step, text) {
         (_, "one" | "other") => Some(format!("receipt.{name}.detail")),
@@ -266,11 +266,11 @@ fn render_application(ApplicationReceipt { application, result }: &ApplicationRe
 enum NextStep {
     /// Request the same page again.
     Again,
-    /// Where a sign-in leads.
+    /// Go to where a sign-in leads without a `next`.
     Home,
     /// The sign-in form.
     Login,
-    /// The sign-in form that they came from.
+    /// The sign-in form whose data were refused.
     LoginAgain,
     /// The sign-in form, for another account.
     Switch,

@@ -7,19 +7,19 @@ use sha2::{Digest, Sha256};
 
 use super::tabs::CLOSE_TABS;
 
-/// The script of the sign-in form: a button that shows the password. Without scripts there is no such button.
+/// The script of the sign-in form adds a button that shows the password. The form works without it.
 pub(super) const SHOW_PASSWORD: &str = include_str!("show_password.js");
 
-/// What a page needs to be allowed.
+/// What the content security policy of a page has to allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
     /// It has a form and the script of the form.
     FormAndScript,
     /// It has a form.
     Form,
-    /// It has the script that sends other tabs away, and its worker.
+    /// It has the script that sends other tabs to the sign-in page, and its service worker.
     Worker,
-    /// Nothing: it is only read.
+    /// Neither a form nor a script.
     Nothing,
 }
 
@@ -33,8 +33,8 @@ pub(super) struct Policies {
 }
 
 impl Policies {
-    /// The policies of pages with this style. It may also stand in the page itself, for those that are shown where
-    /// the style sheet cannot be asked for.
+    /// The policies of pages with this style sheet. Its hash is allowed too, for pages that include it because they are
+    /// shown under a host where the style sheet cannot be requested.
     pub(super) fn new(style: &str) -> Result<Self, InvalidHeaderValue> {
         let always = format!(
             "default-src 'none'; style-src 'self' {}; img-src 'self'; base-uri 'none'; frame-ancestors 'none'",

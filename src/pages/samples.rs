@@ -11,7 +11,7 @@ use crate::values::host_receipt::{HostOutcome, HostReceipt};
 use crate::values::reason::{Reason, Refusal};
 use crate::values::receipt::{ApplicationReceipt, Receipt, Step, StepReceipt, StepResult};
 
-/// A receipt with every result of a step.
+/// A receipt with every result that a step can have.
 pub(super) fn receipt(text: &str) -> Receipt {
     let counted = |step, count| StepReceipt::counted(step, count, Duration::ZERO);
     let failed = StepReceipt { result: StepResult::Failed, ..counted(Step::End, 1) };
@@ -30,7 +30,7 @@ pub(super) fn receipt(text: &str) -> Receipt {
     Receipt { logout_id: text.to_owned(), user: Some(text.to_owned()), target: None, steps, applications, hosts }
 }
 
-/// The pages of a user with one session, with several, and with more than are shown.
+/// The sessions pages of users with one session, with several, and with more than the page shows.
 fn sessions(text: &str, each: &mut impl FnMut(Page<'_>)) {
     let one = [session(text, 0)];
     let lines = [0, 60, 300, 3600, 90_000, 200_000, 90_000 * 40].map(|seconds| session(text, seconds));

@@ -10,7 +10,8 @@
   button.className = "reveal";
   button.setAttribute("aria-controls", password.id);
   button.addEventListener("click", () => show(password.type === "password"));
-  // Browsers remember what was typed into text fields, and offer to keep what was typed into password fields.
+  // Hidden before it is sent: browsers put the content of text fields into their form history, and offer to save
+  // that of password fields.
   password.form.addEventListener("submit", () => show(false));
   show(false);
   password.after(button);

@@ -1,7 +1,7 @@
 //! The goodbye page sends open tabs to the sign-in page (`logout.close_tabs`).
 //!
-//! Its script registers a service worker for the whole site, which is unregistered before it does anything else, and
-//! answers no request. Browsers run one only where the connection is trusted.
+//! Its script registers a service worker for the whole site, which unregisters itself before it does anything else, and
+//! answers no request. Browsers run service workers in secure contexts only (https, or loopback).
 
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -27,7 +27,7 @@ pub(super) fn worker(pages: &OwnPages) -> Bytes {
     format!("const login = {}, own = {};\n{WORKER}", json!(pages.login().as_str()), json!(own)).into()
 }
 
-/// The answer to whoever registers it.
+/// The worker's script as an answer, allowed to control the whole site.
 pub(super) fn reply(script: &Bytes) -> Reply {
     Reply::with_body(StatusCode::OK, "text/javascript; charset=utf-8", script.clone())
         .with(SERVICE_WORKER_ALLOWED.clone(), HeaderValue::from_static("/"))

@@ -1,13 +1,13 @@
-// Sends the open tabs of this site to the sign-in page, once, after a sign-out. It answers no request, and nothing of it
-// stays.
+// Sends the open tabs of this site to the sign-in page, once, after a sign-out. It answers no request, and it is
+// unregistered at once.
 const isOwn = (url) => {
   const path = new URL(url).pathname.toLowerCase().replace(/(.)\/$/, "$1");
   return own.includes(path) || path.startsWith("/.exeunt/");
 };
 oninstall = () => skipWaiting();
 onactivate = (event) => event.waitUntil((async () => {
-  // Tabs that are not claimed cannot be sent anywhere. After unregister() they are still claimed; and before it they
-  // could not be waited for, since they wait until this function is over.
+  // navigate() works on claimed tabs only, and unregister() leaves them claimed. Navigations are not waited for: the
+  // requests of claimed tabs wait until this function has returned.
   await clients.claim();
   await registration.unregister();
   const all = await clients.matchAll({ type: "window", includeUncontrolled: true });

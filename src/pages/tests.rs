@@ -16,7 +16,7 @@ fn pages() -> Pages {
     pages_of(Brand::default())
 }
 
-/// The body, with the slashes of addresses as they are meant.
+/// The body, with escaped slashes decoded.
 fn text(reply: &Reply) -> String {
     std::str::from_utf8(&reply.body).unwrap().replace("&#x2f;", "/")
 }
@@ -62,7 +62,7 @@ fn each_page_may_do_what_it_has_to_and_nothing_else() {
         let reply = pages.page(Language(0), StatusCode::OK, &page);
         let (text, policy) = (text(&reply), header(&reply, "content-security-policy"));
         assert!(!policy.contains("unsafe") && policy.contains("base-uri 'none'"), "{policy}");
-        // A form's redirects are held against form-action, so a page with a form must not have one.
+        // Browsers apply form-action to the redirects that follow a form, so pages with a form have none.
         assert_eq!(policy.contains("form-action 'self'"), !text.contains("<form"), "{page:?}");
         let script = text.split("<script").nth(1).map(|rest| rest.split('>').nth(1).unwrap());
         assert_eq!(script.is_some(), policy.contains("script-src"), "{page:?}");
@@ -93,7 +93,7 @@ fn the_script_that_closes_tabs_is_the_one_that_its_policy_names_and_its_worker_s
     assert!(script.contains("/.exeunt/tabs.js") && text(&reply).contains("data-one=\"1 other open tab "));
     let worker = pages.tabs_worker();
     assert!(text(&worker).starts_with("const login = \"/Sign-In\", own = [\"/sign-in\",\"/logout\",\"/bye\"];\n"));
-    assert!(!text(&worker).contains("onfetch") && !text(&worker).contains("onmessage"), "it answers nothing");
+    assert!(!text(&worker).contains("onfetch") && !text(&worker).contains("onmessage"), "it handles no event");
     assert_eq!(header(&worker, "service-worker-allowed"), "/");
     assert_eq!(header(&worker, "content-security-policy"), "default-src 'none'");
     assert_eq!(header(&worker, "cache-control"), "no-store");
@@ -235,5 +235,5 @@ fn a_page_under_a_foreign_name_brings_its_style_along() {
     let text = text(&reply);
     let style = text.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
     assert!(header(&reply, "content-security-policy").contains(&digest(style)));
-    assert!(!text.contains("/.exeunt/"), "nothing is asked for that is not there");
+    assert!(!text.contains("/.exeunt/"), "nothing is requested that this host does not serve");
 }

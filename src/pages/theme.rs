@@ -63,7 +63,7 @@ impl Theme {
     /// The built-in theme, in English and German.
     ///
     /// # Errors
-    /// A bug of the gateway.
+    /// Problems in the built-in files, which would be a bug of the gateway.
     pub fn built_in() -> Result<Self, Vec<BrokenFile>> {
         Self::of(&Files::new())
     }
@@ -95,8 +95,8 @@ impl Theme {
         language::choose(headers, &self.tags)
     }
 
-    /// A page. `around` are the common variables. An operator's template may still fail on values that it was not tried
-    /// with: then the built-in one is used.
+    /// Renders a page. `around` has the common variables. An operator's template can still fail with values that the
+    /// samples do not have: then the built-in one is used.
     pub(super) fn render(&self, language: Language, page: &Page<'_>, around: &Value) -> Option<String> {
         let values = self.values(language, page, around)?;
         self.environments.iter().find_map(|environment| render(environment, page, &values).ok())
@@ -151,7 +151,7 @@ impl Theme {
     }
 }
 
-/// Adds what is new about a file.
+/// Adds the problems of a file that are not known yet.
 fn note(found: &mut Vec<BrokenFile>, broken: BrokenFile) {
     match found.iter_mut().find(|other| other.path == broken.path) {
         Some(other) => {
@@ -171,12 +171,12 @@ fn is_template(name: &str) -> bool {
     name.ends_with(".html")
 }
 
-/// Our templates, those of the folder over them.
+/// The built-in templates, overridden by those of the folder.
 fn environment(files: &Files) -> Result<Environment<'static>, Vec<BrokenFile>> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_debug(true);
-    // Without markers of its own, the usual syntax cannot be refused.
+    // The builder fails on invalid delimiters only, and the default ones are used.
     environment.set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default());
     environment.set_fuel(Some(FUEL));
     let ours = TEMPLATES.iter().filter(|(name, _)| !files.contains_key(*name));
@@ -270,7 +270,7 @@ fn broken_file(error: &Error, page: &str, files: &Files) -> BrokenFile {
     let name = error.name().unwrap_or(page);
     let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
     let message = format!("{}{detail}", error.kind());
-    let help = format!("it was found while {page} was tried with sample values");
+    let help = format!("found while rendering {page} with sample values");
     match files.get(name) {
         Some((path, text)) => {
             let problem =
@@ -300,7 +300,7 @@ fn read_folder(folder: &Path) -> Result<Files, Vec<BrokenFile>> {
     })?;
     if entries.len() > MAX_FILES {
         let what = format!("there are more than {MAX_FILES} files");
-        return Err(vec![unreadable(folder, what, "give the pages a folder of their own")]);
+        return Err(vec![unreadable(folder, what, "use a folder that contains the pages' files only")]);
     }
     let (mut files, mut broken) = (Files::new(), Vec::new());
     for path in entries.into_iter().map(|entry| entry.path()) {
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn forms_of_templates_are_looked_at() {
-        assert_eq!(Theme::built_in().unwrap().form_problems(), [], "ours lead where they should");
+        assert_eq!(Theme::built_in().unwrap().form_problems(), [], "the forms of the built-in templates are correct");
         let theme = with(&[
             ("login.html", "<form method=\"post\" action=\"{{ login }}\"></form>"),
             ("goodbye.html", "{% include \"search.html\" %}"),
@@ -400,7 +400,7 @@ mod tests {
         let message: Vec<_> = theme.form_problems().iter().map(|problem| problem.message.as_str()).collect();
         let [fragment, elsewhere] = message[..] else { panic!("{message:?}") };
         assert!(fragment.contains("form of login.html has an action"), "{fragment}");
-        assert!(elsewhere.contains("goodbye.html leads to https://search.test/"), "{elsewhere}");
+        assert!(elsewhere.contains("goodbye.html is sent to https://search.test/"), "{elsewhere}");
     }
 
     #[test]

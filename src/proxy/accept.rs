@@ -1,4 +1,4 @@
-//! The accept loop: one a listener. It never spins and never ends before the server closes.
+//! The accept loop, one for each listener. It does not spin on errors, and runs until the server closes.
 
 use std::io;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use super::transport::Transport;
 use crate::values::client_address::Peer;
 use crate::values::reason::Reason;
 
-/// The pause after an error that will come again at once, such as too many open files.
+/// The pause after an error that would recur at once, such as too many open files.
 const BACK_OFF: Duration = Duration::from_millis(100);
-/// How long a client that was turned away may take to read why.
+/// How long a refused client may take to read the answer.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 
-/// Accepts until the server closes, then releases the listener: a unix socket's file goes with it.
+/// Accepts until the server closes, then drops the listener, which removes a unix socket's file.
 pub(super) async fn accept_loop<A>(shared: Arc<Shared<A>>, listener: Listener)
 where
     A: Application,
@@ -49,7 +49,7 @@ where
     }
 }
 
-/// The client was gone before it was accepted: the next one may be fine.
+/// Whether the error concerns only one client, which has disconnected before it was accepted.
 fn concerns_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
@@ -63,7 +63,7 @@ where
     match shared.table.enter(&connection) {
         Ok(slot) => {
             if connection.is_draining() {
-                // It may have been entered after the server told all others.
+                // The server may have begun to stop before this connection was in the table.
                 let drain = shared.settings.load().drain;
                 connection.end_within(drain);
                 connection.cut().signal(drain);
@@ -75,8 +75,8 @@ where
     }
 }
 
-/// Answers 503. A few such clients get the time to read it; in a flood the response is written and the connection
-/// dropped.
+/// Answers 503. A limited number of such clients gets time to read it; beyond that the answer is written and the
+/// connection dropped at once.
 fn turn_away<A>(shared: &Arc<Shared<A>>, mut transport: Transport, reason: Reason)
 where
     A: Application,
@@ -93,7 +93,7 @@ where
             while transport.read(&mut waste).await? > 0 {}
             Ok::<(), io::Error>(())
         };
-        // Reading to its end or not: the client had its time.
+        // The client has had its time, whether it has read the answer or not.
         let _ = tokio::time::timeout(REFUSAL_TIME, until_gone).await;
         drop(turn);
     });

@@ -1,4 +1,4 @@
-//! The head of an application's answer on its way to the client.
+//! Forwards the head of an application's answer to the client.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::http1::connection_auth::response_touches_connection;
 use crate::http1::head_lines::{HeadFields, Span};
 use crate::http1::media_type::is_push_stream;
 
-/// Room for what is added to the head of most answers.
+/// Extra capacity for what is added to the head of most answers, in bytes.
 const ROOM_BESIDE: usize = 256;
-/// Interim answers (1xx) that one exchange may have.
+/// The maximum number of interim answers (1xx) in one exchange.
 const MAX_INTERIM: u8 = 32;
 
 impl Relay<'_> {
@@ -37,7 +37,7 @@ impl Relay<'_> {
         match self.handshake.filter(|_| status == StatusCode::SWITCHING_PROTOCOLS) {
             Some(handshake) if handshake.is_accepted_by(&fields) => self.switch(status, head.reason, &fields),
             Some(_) => {
-                tracing::warn!("a 101 that does not accept the WebSocket it answers");
+                tracing::warn!("an upstream answered a WebSocket handshake with an invalid 101");
                 return Err(ExchangeFailure::Broken);
             }
             None => {
@@ -60,7 +60,7 @@ impl Relay<'_> {
         Ok(())
     }
 
-    /// Lets the 101 out: what follows is another protocol.
+    /// Forwards the 101, after which the connection has another protocol.
     fn switch(&mut self, status: StatusCode, reason: Span, fields: &HeadFields) {
         let reason = reason.of(fields.bytes());
         let put_lines = |to: &mut BytesMut| self.forward.put_response(to, status, fields, self.request.head());
@@ -72,9 +72,9 @@ impl Relay<'_> {
         self.saving = self.gateway.save_cookies(self.forward);
     }
 
-    /// The one function that lets the head of an application's answer out, whichever way it came: what the application
-    /// says about its own connection goes, and what the permit changes is changed. Answers whether the client's
-    /// connection goes on, and whether this is something that the application pushes.
+    /// The only function that forwards the head of an application's answer: hop-by-hop headers are removed and the
+    /// permit's edits applied. Returns whether the client's connection is kept, and whether the answer is pushed by the
+    /// application (an event stream).
     fn send_head(
         &mut self,
         status: StatusCode,
@@ -101,7 +101,7 @@ impl Relay<'_> {
         (keeps, is_push)
     }
 
-    /// How the body is framed for the client, whatever framed it until here.
+    /// The framing of the body towards the client, which does not depend on the upstream's framing.
     fn framing(&self, head: &AnswerHead, status: StatusCode) -> SentFraming {
         let none = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         match (head.body, head.announced) {
@@ -115,8 +115,8 @@ impl Relay<'_> {
         }
     }
 
-    /// An interim answer shows that the application is at work, and starts its time limit again. Few of them are passed
-    /// on to the client.
+    /// An interim answer shows that the application is working, so its timeout starts again. Only some of them are
+    /// forwarded to the client.
     fn interim_came(&mut self, head: &AnswerHead) -> Result<(), ExchangeFailure> {
         let AnswerProgress::Awaited(_, interims) = &mut self.answer else { return Err(ExchangeFailure::Broken) };
         *interims += 1;
@@ -131,8 +131,8 @@ impl Relay<'_> {
         Ok(())
     }
 
-    /// 100 goes on where it is asked for, and 103 with nothing but links: a line that says more would reach the browser
-    /// past everything that is judged in an answer.
+    /// 100 is forwarded if the client expects it, and 103 with `Link` lines only: other lines would reach the browser
+    /// without the rules for answers.
     fn put_interim(&mut self, head: &AnswerHead) {
         let (bytes, out) = (&self.upstream.input, &mut self.client.out);
         let only_links = || {

@@ -1,4 +1,4 @@
-//! What the server serves.
+//! The interface of what the server serves.
 
 use super::client::Client;
 use super::outcome::ExchangeOutcome;
@@ -9,18 +9,18 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::time::Moment;
 
-/// The application of the server: it answers requests, and gives the responses to invalid heads.
+/// Answers requests, and makes the responses to invalid heads.
 pub trait Application: Send + Sync + 'static {
     /// Answers one request. The future is dropped when the connection has to end.
     fn exchange(&self, client: &mut Client, request: &Request) -> impl Future<Output = ExchangeOutcome> + Send;
 
-    /// The response to a head that was refused as invalid. `head` is what was received of it from `peer`.
+    /// The response to a head that was refused as invalid. `head` are the bytes received from `peer`.
     fn refuse(&self, peer: Peer, head: &[u8], reason: Reason) -> Reply {
         let _ = (peer, head);
         plain(reason)
     }
 
-    /// A client went away, or was sent away, in the middle of a head.
+    /// Called when a client disconnects or times out in the middle of a head.
     fn left(&self, peer: Peer, head: &[u8]) {
         let _ = (peer, head);
     }

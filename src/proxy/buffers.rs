@@ -1,28 +1,28 @@
-//! Buffers that are used again: an idle connection holds none, and a request does not ask the allocator for each.
+//! A pool of buffers, so that idle connections hold none and requests do not allocate new ones.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// What a spare buffer has room for: most heads, and a small body behind them.
+/// The capacity of a new buffer, in bytes: enough for most heads with a small body.
 const ROOM: usize = 4 * 1024;
-/// Larger ones are given back to the system.
+/// The maximum capacity of a pooled buffer, in bytes; larger ones are freed.
 const MOST_ROOM: usize = 16 * 1024;
-/// How many a thread keeps.
+/// The maximum number of pooled buffers in each thread.
 const MOST: usize = 64;
 
 thread_local! {
     static SPARE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty buffer.
+/// Takes an empty buffer.
 pub(super) fn take() -> BytesMut {
-    // A thread that ends has no spare buffers any more.
+    // A thread that is ending has already dropped its pool.
     let spare = SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten();
     spare.unwrap_or_else(|| BytesMut::with_capacity(ROOM))
 }
 
-/// Empties a buffer and keeps it for later use, unless a part of it is still in use elsewhere.
+/// Clears a buffer and returns it to the pool, unless a part of it is still in use elsewhere.
 pub(super) fn give_back(buffer: &mut BytesMut) {
     let mut buffer = std::mem::take(buffer);
     buffer.clear();

@@ -1,4 +1,4 @@
-//! The client's side of a connection: what was read of it and not used yet, and what is still to be sent to it.
+//! The client's side of a connection: received bytes that are not processed yet, and bytes that are still to be sent.
 //!
 //! An idle connection holds no buffer.
 
@@ -24,36 +24,36 @@ use crate::http1::body::BodyReader;
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
 
-/// A client, from its first byte to its last.
+/// A client, for the lifetime of its connection.
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
     connection: Arc<Connection>,
-    /// Read, and not used yet.
+    /// Received and not processed yet.
     pub(super) input: BytesMut,
     /// To be sent.
     pub(super) out: BytesMut,
-    /// What is still to come of the body of the present request.
+    /// The rest of the current request's body.
     pub(super) body: BodyReader,
-    /// Writes the access line of the present exchange when it is dropped.
+    /// Writes the access line of the current exchange when it is dropped.
     pub(super) record: Option<Exchange>,
-    /// The head of the final answer is among what was sent, or is to be.
+    /// Whether the head of the final answer has been sent or put into `out`.
     pub(super) has_answer: bool,
-    /// It ends with the connection.
+    /// Whether the answer ends with the connection.
     pub(super) ends_by_close: bool,
-    /// The answer that is being sent is an event stream in chunks, which ends with its last chunk whatever happens.
+    /// Whether the answer is an event stream in chunks, which gets its last chunk even if it is cut.
     pub(super) chunked_stream: bool,
-    /// The client has closed its direction.
+    /// Whether the client has closed its sending direction.
     pub(super) is_half_closed: bool,
-    /// A connection to an upstream that one of its requests has authenticated: only for its owner.
+    /// A connection to an upstream that one of this client's requests has authenticated (NTLM, Negotiate).
     pub(super) bound: Option<Box<AuthenticatedConnection>>,
 }
 
-/// How much is read first: most heads are no larger.
+/// The size of the first read, in bytes: enough for most heads.
 const FIRST_ROOM: usize = 2048;
-/// As much of a body as is read at once.
+/// The maximum size of one read of a body, in bytes.
 pub(super) const PIECE: usize = 64 * 1024;
-/// Of small chunks so much is gathered before it is passed on.
+/// Small chunks are collected up to this size before they are forwarded, in bytes.
 const GATHERED: usize = 16 * 1024;
 
 impl Client {
@@ -73,17 +73,17 @@ impl Client {
         }
     }
 
-    /// What is known of the connection.
+    /// The shared state of the connection.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
     }
 
-    /// The bare connection, and what was read of it and not used.
+    /// The connection, and the received bytes that are not processed yet.
     pub(super) fn into_parts(self) -> (Transport, Bytes) {
         (self.transport, self.input.freeze())
     }
 
-    /// Waits for the first byte of a request without holding a buffer. False: the client has closed.
+    /// Waits for the first byte of a request without holding a buffer. False if the client has closed.
     pub(super) fn poll_comes(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         if !self.input.is_empty() {
             return Poll::Ready(true);
@@ -93,13 +93,13 @@ impl Client {
         }
         let read = self.poll_read(context);
         if read.is_pending() {
-            // The readiness was a leftover of bytes that were read since.
+            // The readiness was outdated: its bytes have already been read.
             buffers::give_back(&mut self.input);
         }
         read.map(|read| read.is_ok_and(|count| count > 0))
     }
 
-    /// Reads more into `input`; zero at the end of what the client sends.
+    /// Reads more into `input`; zero at the end of the client's data.
     pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.input.capacity() == 0 {
             self.input = buffers::take();
@@ -118,10 +118,11 @@ impl Client {
         Ok(count)
     }
 
-    /// Looks whether the client goes away while it waits for its answer. What it sends meanwhile is the next request.
+    /// Checks whether the client disconnects while it waits for its answer. What it sends meanwhile belongs to the next
+    /// request.
     ///
     /// # Errors
-    /// The connection broke.
+    /// The connection is lost.
     pub(super) fn poll_leaves(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         if !self.input.is_empty() || self.is_half_closed {
             return Ok(());
@@ -135,10 +136,10 @@ impl Client {
         }
     }
 
-    /// Moves more of the request's body to `to`, in chunks or as it is. False: all of it was moved.
+    /// Moves more of the request's body to `to`, chunked or unchanged. False if all of it has been moved.
     ///
     /// # Errors
-    /// It is broken, too slow, or ended early.
+    /// The body is malformed, too slow, or incomplete.
     pub(super) fn poll_body(
         &mut self,
         context: &mut Context<'_>,
@@ -168,7 +169,7 @@ impl Client {
         }
     }
 
-    /// Reads straight to where a body of known length goes, else into `input`.
+    /// Reads a body of known length directly into its destination, any other into `input`.
     fn poll_read_body(
         &mut self,
         context: &mut Context<'_>,
@@ -186,7 +187,7 @@ impl Client {
         Poll::Ready(self.note_read(read))
     }
 
-    /// Takes from `input` what belongs to the body. True: that was the rest of it.
+    /// Takes the part of `input` that belongs to the body. True if the body is complete.
     pub(super) fn take_body(&mut self, to: &mut BytesMut, in_chunks: bool) -> Result<bool, Reason> {
         let enough = to.len() + GATHERED;
         while !self.input.is_empty() && !self.body.is_over() && to.len() < enough {
@@ -201,7 +202,7 @@ impl Client {
         Ok(self.body.is_over())
     }
 
-    /// Skips what has been received of an unwanted body. Returns true if the next request follows it.
+    /// Skips the received part of an unwanted body. True if the next request follows.
     pub(super) fn pass_over_body(&mut self) -> bool {
         let mut waste = BytesMut::new();
         while !self.input.is_empty() && !self.body.is_over() {
@@ -213,10 +214,10 @@ impl Client {
         self.body.is_over()
     }
 
-    /// Sends what is to be sent, and keeps the time that the client takes nothing.
+    /// Sends `out`, and records the time during which the client takes nothing.
     ///
     /// # Errors
-    /// It takes nothing any more.
+    /// The client has closed the connection.
     pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {
             let sent = Pin::new(&mut self.transport).poll_write(context, &self.out);
@@ -235,7 +236,7 @@ impl Client {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends `bytes` behind what is still to be sent.
+    /// Sends `out`, and then `bytes`.
     ///
     /// # Errors
     /// The client is gone.
@@ -244,7 +245,7 @@ impl Client {
         self.send_rest().await
     }
 
-    /// Sends what is still to be sent.
+    /// Sends `out`.
     ///
     /// # Errors
     /// The client is gone.
@@ -252,10 +253,10 @@ impl Client {
         poll_fn(|context| self.poll_send(context)).await
     }
 
-    /// Reads the body of a form, at most `limit` bytes of it. Asks for it where the client waits to be asked.
+    /// Reads the body of a form, at most `limit` bytes. Sends 100-continue first if the client expects it.
     ///
     /// # Errors
-    /// It is too large, too slow or broken.
+    /// The body is too large, too slow, or malformed.
     pub(super) async fn read_form(&mut self, request: &Request, limit: usize) -> Result<Bytes, Reason> {
         if limit == 0 || self.body.is_over() {
             return Ok(Bytes::new());
@@ -275,12 +276,12 @@ impl Client {
         Ok(form.freeze())
     }
 
-    /// Notes why the exchange did not come to its end.
+    /// Notes why the exchange was interrupted.
     pub(super) fn note_cut(&mut self, why: Interruption) {
         self.record.iter_mut().for_each(|record| record.cut(why));
     }
 
-    /// Ends an exchange where it is. An event stream gets its last chunk, so that a reader sees an end and asks again.
+    /// Cuts an exchange. An event stream gets its last chunk, so that its reader sees a regular end and reconnects.
     pub(super) fn cut_short(&mut self, ending: CloseReason) {
         self.note_cut(match ending {
             CloseReason::SendTimeout => Interruption::ClientTooSlow,
@@ -290,14 +291,14 @@ impl Client {
         });
         if self.chunked_stream && ending == CloseReason::Cut {
             wire::put_last_chunk(&mut self.out);
-            // What the system does not take now is lost: this is the end.
+            // What the system does not accept now is lost, since the connection is about to be closed.
             if let Ok(count) = self.transport.try_write(&self.out) {
                 self.connection.count_out(count);
             }
         }
     }
 
-    /// The exchange is over: its line is written, and nothing of it is left for the next.
+    /// Finishes the exchange: writes its access line and resets the state for the next one.
     pub(super) fn finish(&mut self) {
         (self.has_answer, self.chunked_stream) = (false, false);
         self.connection.forget_judged();
@@ -312,14 +313,14 @@ impl Client {
         }
     }
 
-    /// Aborts a response in a way that clients cannot take for its end: with a length or chunked coding, closing in the
-    /// middle suffices; if the response ends with the connection, only a reset does.
+    /// Aborts a response so that clients cannot mistake it for a complete one: with a length or chunked coding, closing
+    /// in the middle suffices; if the response ends with the connection, the connection has to be reset.
     pub(super) fn break_off(&mut self) -> ExchangeOutcome {
         if self.ends_by_close {
             self.transport.reset_when_dropped();
             return ExchangeOutcome::Gone;
         }
-        // What the system does not take now is lost: the response is incomplete anyway.
+        // What the system does not accept now is lost; the response is incomplete anyway.
         let _ = self.transport.try_write(&self.out);
         ExchangeOutcome::Close
     }
@@ -329,12 +330,12 @@ impl Client {
     }
 }
 
-/// Reads what is there to `buffer`, which has room.
+/// Reads available bytes into `buffer`, which must have spare capacity.
 pub(super) fn poll_read_into<R, B>(reader: &mut R, buffer: &mut B, context: &mut Context<'_>) -> Poll<io::Result<usize>>
 where
     R: AsyncRead + Unpin + ?Sized,
     B: BufMut + ?Sized,
 {
-    // The future keeps nothing between two polls.
+    // The future has no state between two polls, so it can be dropped.
     pin!(reader.read_buf(buffer)).poll(context)
 }

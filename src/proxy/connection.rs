@@ -1,5 +1,5 @@
-//! What is known about one client connection while it lives, shared by the task that serves it, by the sweep
-//! that keeps its deadlines, and by the exchange that runs on it.
+//! The state of one client connection, shared by the task that serves it, the sweep that enforces its deadlines, and
+//! the exchange that runs on it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,33 +23,34 @@ pub struct Connection {
     clock: Clock,
     draining: Arc<AtomicBool>,
     state: AtomicU64,
-    /// Millisecond of the clock at which the connection ends whatever it does; `u64::MAX`: none.
+    /// The time at which the connection ends in any state, in milliseconds of the clock; `u64::MAX` for none.
     end_by: AtomicU64,
-    /// Millisecond of the clock by which the head of the application's response is due, or the next piece of it;
-    /// `u64::MAX`: nothing is due, [`OVERDUE`]: the time is up, with [`FRESH`]: this many milliseconds from the next
+    /// The deadline for the head of the application's response, or for its next piece, in milliseconds of the clock.
+    /// `u64::MAX` for none; [`OVERDUE`] if it has passed; with [`FRESH`] it is a duration that starts at the next
     /// sweep.
     answer_by: AtomicU64,
     waker: AtomicWaker,
-    /// The number of the configuration by which the running exchange was judged; [`NOTHING_JUDGED`] between exchanges.
+    /// The generation of the configuration by which the running exchange was judged; [`NOTHING_JUDGED`] between
+    /// exchanges.
     judged: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
-    /// Millisecond of the clock since which more of the client's body is awaited; `u64::MAX`: none is.
+    /// Since when more of the client's body is awaited, in milliseconds of the clock; `u64::MAX` if nothing is awaited.
     body_awaited_since: AtomicU64,
-    /// Milliseconds that this exchange has waited for its client until now: for a body, and until it took an answer.
+    /// How long this exchange has waited for its client so far, in milliseconds: for the body, and for the client to
+    /// take the answer.
     waited_for_body: AtomicU64,
     waited_to_send: AtomicU64,
-    /// The client has had its time for the body.
+    /// Whether the time for the body is over.
     body_is_late: AtomicBool,
     last_key: RememberedKey,
 }
 
-/// No exchange is under way that a permit was made for.
+/// No exchange with a permit is running.
 const NOTHING_JUDGED: u64 = u64::MAX;
-/// Never a real deadline: no patience is that short.
+/// The deadline has passed. Real deadlines are never zero.
 const OVERDUE: u64 = 0;
-/// Marks a deadline that has not been started: the sweep starts it, so that the clock is not read for each piece of a
-/// response.
+/// Marks a deadline that the next sweep has to start, so that the clock is not read for each piece of a response.
 const FRESH: u64 = 1 << 63;
 
 impl Connection {
@@ -75,38 +76,38 @@ impl Connection {
         })
     }
 
-    /// Who is at the other end.
+    /// The peer.
     pub fn peer(&self) -> Peer {
         self.peer
     }
 
-    /// The way to end, from outside, what this connection is doing.
+    /// The signal that cuts what this connection is doing.
     pub fn cut(&self) -> &Arc<Cut> {
         &self.cut
     }
 
-    /// The session cookie that came over it last.
+    /// The last session cookie on this connection.
     pub(super) fn last_key(&self) -> &RememberedKey {
         &self.last_key
     }
 
-    /// Whether the gateway is stopping: the answer should say `Connection: close`.
+    /// Whether the gateway is stopping, so that the answer should have `Connection: close`.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Whether its client has not sent anything yet. When the server stops, it has a moment to do so
+    /// Whether its client has not sent anything yet. When the server stops, such a client gets a short time to do so
     /// ([`ConnectionTimeouts::while_stopping`]).
     pub(super) fn is_awaiting_first(&self) -> bool {
         self.state() == ConnectionState::Silent
     }
 
-    /// Bytes that the client has sent in this exchange, head included.
+    /// The number of bytes that the client has sent in this exchange, head included.
     pub(crate) fn bytes_in(&self) -> u64 {
         self.bytes_in.load(Ordering::Relaxed)
     }
 
-    /// Bytes that were written to the client in this exchange, head included.
+    /// The number of bytes that were written to the client in this exchange, head included.
     pub(crate) fn bytes_out(&self) -> u64 {
         self.bytes_out.load(Ordering::Relaxed)
     }
@@ -119,7 +120,7 @@ impl Connection {
         self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A new exchange begins with the first bytes of its head: this many have been received already.
+    /// Begins a new exchange, with this many bytes of its head received.
     pub(super) fn begin_head(&self, bytes: usize) -> bool {
         self.bytes_in.store(bytes as u64, Ordering::Relaxed);
         self.bytes_out.store(0, Ordering::Relaxed);
@@ -130,17 +131,17 @@ impl Connection {
         self.enter(ConnectionState::Head)
     }
 
-    /// The running exchange was judged by this configuration.
+    /// Notes that the running exchange was judged by this configuration.
     pub(super) fn note_judged(&self, generation: u64) {
         self.judged.store(generation, Ordering::Release);
     }
 
-    /// The exchange is over, and there is nothing to judge.
+    /// Notes that the exchange is over and need not be judged again.
     pub(super) fn forget_judged(&self) {
         self.note_judged(NOTHING_JUDGED);
     }
 
-    /// Whether the running exchange was judged by an older configuration than this. It is woken to be judged again.
+    /// Whether the running exchange was judged by an older configuration than this; if so, wakes it to be judged again.
     pub(super) fn wake_if_judged_before(&self, generation: u64) -> bool {
         let is_before = self.judged.load(Ordering::Acquire) < generation;
         if is_before {
@@ -149,37 +150,37 @@ impl Connection {
         is_before
     }
 
-    /// The exchange is over, and with it its cut. False: the connection closes.
+    /// Ends the exchange and its cut. False if the connection has to be closed.
     pub(super) fn enter_idle(&self) -> bool {
         if self.is_draining() {
             return false;
         }
         self.cut.disarm();
         self.end_by.store(u64::MAX, Ordering::Release);
-        // A server that begins to stop sets the flag before it sets a time: one that was just taken back is not missed.
+        // A stopping server sets the flag before the deadline, so that a deadline which was just reset is not missed.
         self.enter(ConnectionState::Idle) && !self.is_draining()
     }
 
-    /// From now on more of the client's body is awaited.
+    /// Starts to wait for more of the client's body.
     pub(super) fn await_body(&self) {
         let now = self.clock.now().millis();
         // A second call while it is awaited does not extend the client's time.
         let _ = self.body_awaited_since.compare_exchange(u64::MAX, now, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// More of the body came.
+    /// Notes that more of the body has arrived.
     pub(super) fn body_came(&self) {
         let since = self.body_awaited_since.swap(u64::MAX, Ordering::AcqRel);
         let waited = if since == u64::MAX { 0 } else { self.clock.now().millis().saturating_sub(since) };
         self.waited_for_body.fetch_add(waited, Ordering::Relaxed);
     }
 
-    /// What is wrong with the body of the request.
+    /// The problem of the request's body, if it is too slow.
     pub(super) fn body_fault(&self) -> Option<Reason> {
         self.body_is_late.load(Ordering::Acquire).then_some(Reason::BodyTooSlow)
     }
 
-    /// The client takes again what is sent to it.
+    /// Notes that the client takes data again.
     pub(super) fn client_reads_again(&self) {
         let word = StateWord(self.state.load(Ordering::Acquire));
         if word.state() == ConnectionState::Stalled {
@@ -189,14 +190,14 @@ impl Connection {
         self.enter(ConnectionState::Exchange);
     }
 
-    /// Goes on to `state`, as of now; false if the connection was ended meanwhile.
+    /// Changes to `state` at the current time; false if the connection was ended meanwhile.
     pub(super) fn enter(&self, state: ConnectionState) -> bool {
         let next = StateWord::new(state, self.clock.now().millis());
         self.forgive_stall(next.since_ms());
         self.go_on(|_| next)
     }
 
-    /// The head is whole. An exchange has no limit of time as a whole, so the clock is not read.
+    /// Notes that the head is complete. An exchange has no time limit as a whole, so the clock is not read.
     pub(super) fn begin_exchange(&self) -> bool {
         self.go_on(|word| StateWord::new(ConnectionState::Exchange, word.since_ms()))
     }
@@ -209,7 +210,8 @@ impl Connection {
         self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, unless_ended).is_ok()
     }
 
-    /// While its client takes nothing the application is not read, so that time is not its own.
+    /// Extends the application's deadline by the time in which its client took nothing, since the application was not
+    /// read meanwhile.
     fn forgive_stall(&self, now_ms: u64) {
         let word = StateWord(self.state.load(Ordering::Acquire));
         if word.state() == ConnectionState::Stalled {
@@ -223,30 +225,30 @@ impl Connection {
         StateWord(self.state.load(Ordering::Acquire)).state()
     }
 
-    /// Ends the connection. The first reason stays.
+    /// Ends the connection. The first reason counts.
     pub(super) fn end(&self, ending: CloseReason) {
         if self.enter(ConnectionState::Ended(ending)) {
             self.waker.wake();
         }
     }
 
-    /// Ends the connection at `moment` whatever it does then; an earlier such moment stays.
+    /// Ends the connection at `moment` in any state; an earlier such deadline stays.
     pub(super) fn end_by(&self, moment: Moment) {
         self.end_by.fetch_min(moment.millis(), Ordering::AcqRel);
     }
 
-    /// Gives what is running this long from now.
+    /// Ends what is running after this time.
     pub(super) fn end_within(&self, grace: Duration) {
         self.end_by(self.clock.now() + grace);
     }
 
-    /// From now on the application has to send the head of an answer, or its next piece, within `patience`.
+    /// Sets the deadline for the head of the application's answer, or its next piece, to `patience` from now.
     pub(super) fn answer_within(&self, patience: Duration) {
         let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX) & !FRESH;
         self.answer_by.store(FRESH | patience, Ordering::Release);
     }
 
-    /// Nothing is awaited from the application, or no longer.
+    /// Clears the deadline of the application.
     pub(super) fn answer_came(&self) {
         self.answer_by.store(u64::MAX, Ordering::Release);
     }
@@ -256,7 +258,7 @@ impl Connection {
         self.answer_by.load(Ordering::Acquire) == OVERDUE
     }
 
-    /// Wakes the exchange whose answer is overdue. One that comes at the same moment has come.
+    /// Wakes the exchange if its answer is overdue. An answer that arrives at the same time is in time.
     fn sweep_answer(&self, now: Moment) {
         if self.state() != ConnectionState::Exchange {
             return;
@@ -264,7 +266,7 @@ impl Connection {
         let by = self.answer_by.load(Ordering::Acquire);
         if by != u64::MAX && by & FRESH != 0 {
             let due = now.millis().saturating_add(by & !FRESH);
-            // If a piece came at this moment, its own patience begins at the next sweep.
+            // If a piece arrives at this moment, its own deadline starts at the next sweep.
             let _ = self.answer_by.compare_exchange(by, due, Ordering::AcqRel, Ordering::Acquire);
             return;
         }
@@ -274,7 +276,7 @@ impl Connection {
         }
     }
 
-    /// Wakes the exchange whose client does not send its body, or lets it trickle.
+    /// Wakes the exchange if its client sends the body too slowly.
     fn sweep_body(&self, now: Moment, limits: &ConnectionTimeouts) {
         let since = self.body_awaited_since.load(Ordering::Acquire);
         if since == u64::MAX {
@@ -290,7 +292,7 @@ impl Connection {
         }
     }
 
-    /// Ends the connection if its time is up, unless it left the state that timed out at the same moment.
+    /// Ends the connection if its time is over, unless it leaves that state at the same moment.
     pub(super) fn sweep(&self, now: Moment, limits: &ConnectionTimeouts) {
         self.sweep_answer(now);
         self.sweep_body(now, limits);
@@ -308,7 +310,7 @@ impl Connection {
         }
     }
 
-    /// Ready once the connection was ended. Polled by the task that serves it, and by no other.
+    /// Ready once the connection has been ended. Only the task that serves it may poll this.
     pub(super) fn poll_ended(&self, context: &mut Context<'_>) -> Poll<CloseReason> {
         self.waker.register(context.waker());
         match self.state() {
@@ -318,7 +320,7 @@ impl Connection {
     }
 }
 
-/// Ready when what runs on a connection must stop now. A cut with grace only sets the time by which it must be over.
+/// Ready when what runs on a connection must stop now. A cut with grace only sets its deadline.
 pub(super) fn poll_interrupted(connection: &Connection, context: &mut Context<'_>) -> Poll<CloseReason> {
     if let Poll::Ready(ending) = connection.poll_ended(context) {
         return Poll::Ready(ending);

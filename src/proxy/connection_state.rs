@@ -1,48 +1,48 @@
-//! What a connection is doing, since when, and how long it may.
+//! The states of a connection, and how long each may last.
 
 use std::time::Duration;
 
 use super::settings::ServerSettings;
 
-/// What a connection is doing at this moment.
+/// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {
-    /// Accepted; no byte came yet.
+    /// Accepted; no byte has been received.
     Silent,
-    /// The first byte of a request came, its head is not complete.
+    /// The first byte of a request has been received; its head is incomplete.
     Head,
-    /// A request is being answered. The code that answers it watches its time limit.
+    /// A request is being answered. The exchange has its own deadlines.
     Exchange,
-    /// A request is being answered, and its client takes nothing.
+    /// A request is being answered, and its client takes no data.
     Stalled,
     /// Between two requests.
     Idle,
-    /// Everything was sent; what the client may still send is thrown away.
+    /// Everything has been sent; what the client still sends is discarded.
     Lingering,
-    /// The raw connection was handed over.
+    /// The connection has been handed over, for instance to a WebSocket tunnel.
     HandedOver,
-    /// Over, for this reason.
+    /// Ended for this reason.
     Ended(CloseReason),
 }
 
-/// Why a connection was ended from this side.
+/// Why the gateway ended a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CloseReason {
-    /// It never sent a byte.
+    /// The client sent no byte.
     SilentTimeout,
-    /// Its request's head took too long.
+    /// The head took too long.
     HeadTimeout,
-    /// It was idle for too long.
+    /// The connection was idle for too long.
     IdleTimeout,
-    /// Its client took nothing for too long.
+    /// The client took no data for too long.
     SendTimeout,
-    /// The time after the last answer is over.
+    /// The lingering close has ended.
     LingerOver,
-    /// It was asked to end, and its grace is over.
+    /// The grace after a cut is over.
     GraceOver,
     /// It was cut without grace.
     Cut,
-    /// The server closed at once.
+    /// The server stopped at once.
     Stopped,
 }
 
@@ -55,26 +55,26 @@ pub(super) struct ConnectionTimeouts {
     send: Duration,
     linger: Duration,
     body: Duration,
-    /// Bytes a second, either way.
+    /// In bytes per second, either direction.
     min_rate: u64,
 }
 
-/// How long a client was waited for.
+/// How long an exchange has waited for its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Waited {
-    /// This time, without a sign of it.
+    /// The current pause.
     pub(super) pause: Duration,
-    /// Before, in the same exchange.
+    /// The sum of earlier pauses in the same exchange.
     pub(super) before: Duration,
-    /// What it has sent or taken in that exchange.
+    /// The bytes that the client has sent or taken in the exchange.
     pub(super) bytes: u64,
 }
 
-/// Lingering close: how long a client that gets no further response may go on sending, so that it can read the last one
-/// before the system resets the connection.
+/// The duration of a lingering close: how long a client that gets no further response may go on sending, so that it can
+/// read the last one before the system resets the connection.
 const LINGER: Duration = Duration::from_secs(2);
-/// While the server stops: how long after it was accepted a connection may send its first byte. Clients that have a
-/// request send it at once, and a connection that was opened in advance does not delay the stop.
+/// While the server stops: how long after it was accepted a connection may send its first byte. Clients with a request
+/// send it at once; connections that were opened in advance must not delay the stop.
 const FIRST_WHILE_STOPPING: Duration = Duration::from_secs(1);
 
 impl ConnectionTimeouts {
@@ -95,18 +95,19 @@ impl ConnectionTimeouts {
         Self { silent: self.silent.min(FIRST_WHILE_STOPPING), ..self }
     }
 
-    /// Whether a client that has more of its body to send has used up its time.
+    /// Whether a client sends its body too slowly.
     pub(super) fn body_is_too_slow(&self, waited: Waited) -> bool {
         self.is_too_slow(self.body, waited)
     }
 
-    /// A pause has a limit, and so has the sum of all pauses: the same, plus a second for every `min_rate` bytes.
+    /// A single pause is limited to `limit`, and the sum of all pauses to `limit` plus a second for every `min_rate`
+    /// bytes.
     fn is_too_slow(&self, limit: Duration, waited: Waited) -> bool {
         let earned = Duration::from_secs(waited.bytes / self.min_rate.max(1));
         waited.pause >= limit || waited.pause + waited.before >= limit + earned
     }
 
-    /// The end of a connection that is in `state`, if its time is up.
+    /// The reason to close a connection in `state`, if its time is over.
     pub(super) fn close_reason(&self, state: ConnectionState, waited: Waited) -> Option<CloseReason> {
         let (limit, ending) = match state {
             ConnectionState::Silent => (self.silent, CloseReason::SilentTimeout),
@@ -120,11 +121,11 @@ impl ConnectionTimeouts {
     }
 }
 
-/// A state and the millisecond of its beginning in one word, so that both change together.
+/// A state and its beginning (in milliseconds of the clock) in one word, so that both change atomically.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StateWord(pub(super) u64);
 
-/// Every state that a word can hold, by its number.
+/// All states, in the order of their numbers in a word.
 const STATES: [ConnectionState; 15] = [
     ConnectionState::Silent,
     ConnectionState::Head,

@@ -1,4 +1,4 @@
-//! The connections that are open: how many may be, which of them have overstayed, and when all are gone.
+//! The table of open connections: enforces limits and deadlines, and reports when all are closed.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) struct ConnectionTable {
     changed: Notify,
 }
 
-/// How many connections there may be.
+/// The maximum numbers of connections.
 #[derive(Debug)]
 pub(super) struct ConnectionLimits {
     all: usize,
@@ -40,7 +40,8 @@ impl ConnectionLimits {
         Self { all: *connections, each: *connections_per_address, trusted: trusted.clone() }
     }
 
-    /// The address under which a connection is counted. Loopback and proxies in front stand for many clients.
+    /// The address under which a connection is counted; `None` for loopback and proxies in front, which have many
+    /// clients.
     fn counts_as(&self, peer: Peer) -> Option<IpAddr> {
         let Peer::Tcp(address) = peer else { return None };
         let address = address.ip().to_canonical();
@@ -57,7 +58,7 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// One connection's place in the table, given back when dropped.
+/// A connection's slot in the table, freed when dropped.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     table: Arc<ConnectionTable>,
@@ -77,15 +78,15 @@ impl ConnectionTable {
         })
     }
 
-    /// From now on these limits hold. Connections that are open stay.
+    /// Replaces the limits. Open connections stay.
     pub(super) fn set_limits(&self, limits: ConnectionLimits) {
         self.limits.store(Arc::new(limits));
     }
 
-    /// A place for one more connection.
+    /// Adds a connection.
     ///
     /// # Errors
-    /// No free place: in all, or for this address.
+    /// A limit is reached: of all connections, or for this address.
     pub(super) fn enter(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<ConnectionSlot, Reason> {
         let limits = self.limits.load();
         let one_more = |open| (open < limits.all).then_some(open + 1);
@@ -99,7 +100,7 @@ impl ConnectionTable {
             let mut count = self.by_address.entry(address).or_default();
             *count += 1;
             if *count > limits.each {
-                // The place gives back what it counted, and locks the same entry for it.
+                // The slot's drop locks the same entry.
                 drop(count);
                 return Err(Reason::AddressBusy);
             }
@@ -113,7 +114,7 @@ impl ConnectionTable {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Ends what has overstayed.
+    /// Ends the connections whose time is over.
     pub(super) fn sweep(&self, now: Moment, limits: &ConnectionTimeouts) {
         self.for_each(|connection| connection.sweep(now, limits));
     }
@@ -122,7 +123,7 @@ impl ConnectionTable {
         self.connections.iter().for_each(|entry| act(entry.value()));
     }
 
-    /// How many connections this holds of.
+    /// The number of connections for which `holds` is true.
     pub(super) fn count_if(&self, holds: impl Fn(&Connection) -> bool) -> usize {
         self.connections.iter().filter(|entry| holds(entry.value())).count()
     }

@@ -1,4 +1,5 @@
-//! One exchange's way to its upstream: which endpoint, a kept connection or a new one, and what becomes of it after.
+//! Gets an upstream connection for an exchange: chooses the endpoint, reuses an idle connection or opens a new one, and
+//! returns it to the pool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::routes::endpoint::{Endpoint, Tried};
 use crate::routes::pool::{Pool, UpstreamSettings};
 use crate::values::time::Clock;
 
-/// Makes connections to upstreams, and keeps them.
+/// Opens connections to upstreams, and keeps idle ones.
 pub(super) struct Connector {
     transport: TransportConnector,
     authorities: OwnAuthorities,
@@ -27,22 +28,22 @@ pub(super) struct Connector {
     clock: Clock,
 }
 
-/// A connection to an upstream, and what was read of it and not used yet.
+/// A connection to an upstream, with received bytes that are not processed yet.
 #[derive(Debug)]
 pub(super) struct UpstreamConnection {
     pub(super) stream: UpstreamStream,
     pub(super) input: BytesMut,
-    /// It has carried a request before: the upstream may close it at any moment.
+    /// Whether it was used before: the upstream may close such a connection at any moment.
     pub(super) reused: bool,
     key: UpstreamKey,
 }
 
-/// Who may use a connection after this exchange.
+/// Which exchanges may reuse a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sharing {
-    /// Every exchange with the same endpoint.
+    /// All exchanges with the same endpoint.
     Everybody,
-    /// Only exchanges of the same session on the same client connection: it was authenticated, or may have been.
+    /// Only exchanges of the same session on the same client connection, since the connection may be authenticated.
     Owner,
 }
 
@@ -51,7 +52,7 @@ pub(super) struct Dispatch<'a> {
     forward: &'a Forward,
     tried: Tried,
     sharing: Sharing,
-    /// Only a new connection will do.
+    /// Whether only a new connection is used.
     anew: bool,
     may_repeat: bool,
 }
@@ -66,10 +67,10 @@ impl Connector {
         }
     }
 
-    /// Makes a new connection. An endpoint that cannot be reached rests for a while.
+    /// Opens a new connection. If that fails, the endpoint is paused for a while.
     pub(super) async fn connect(&self, pool: &Pool, endpoint: &Endpoint) -> Result<UpstreamConnection, ()> {
         let stream = self.stream(endpoint, pool.settings()).await.map_err(|error| {
-            tracing::warn!(place = ?endpoint.address(), %error, "no connection to an upstream");
+            tracing::warn!(place = ?endpoint.address(), %error, "cannot connect to an upstream");
             pool.failed_to_connect(endpoint);
         })?;
         endpoint.connected();
@@ -85,7 +86,7 @@ impl Connector {
         Ok(UpstreamStream::Tls(self.transport.new_stream(&peer).await?))
     }
 
-    /// Gives a connection back that may carry another request.
+    /// Returns a connection that can be reused.
     pub(super) fn release(
         &self,
         client: &mut Client,
@@ -101,21 +102,21 @@ impl Connector {
             (Sharing::Owner, Some(owner)) => {
                 client.bound = Some(Box::new(AuthenticatedConnection { key, owner: Arc::clone(owner), stream }));
             }
-            // It has no owner: it is closed.
+            // Without a session it has no owner, so it is closed.
             (Sharing::Owner, None) => {}
         }
     }
 }
 
 impl<'a> Dispatch<'a> {
-    /// The exchange that this permit is for. `anew`: it does not reuse a connection.
+    /// The dispatch of a permitted request. With `anew` it does not reuse a connection.
     pub(super) fn new(forward: &'a Forward, request: &Request, anew: bool) -> Self {
         let touches = request_touches_connection(request.fields());
         let sharing = if touches { Sharing::Owner } else { Sharing::Everybody };
         Self { forward, tried: Tried::NOTHING, sharing, anew, may_repeat: forward.may_repeat() }
     }
 
-    /// Whether sending the request twice does no harm.
+    /// Whether the request is idempotent.
     pub(super) fn may_repeat(&self) -> bool {
         self.may_repeat
     }
@@ -124,15 +125,15 @@ impl<'a> Dispatch<'a> {
         self.sharing
     }
 
-    /// The request is sent a second time: on a new connection, so that it does not meet another one that is closing.
+    /// Prepares to send the request again: on a new connection, since another idle one may be closing too.
     pub(super) fn again(&mut self) {
         self.anew = true;
     }
 
-    /// A connection. A failed connect moves on to the next endpoint, whatever the method is: nothing was sent.
+    /// Gets a connection. After a failed connect the next endpoint is tried, with any method, since nothing was sent.
     ///
     /// # Errors
-    /// No endpoint is left, or no name has an address.
+    /// No endpoint is left, or no name is resolved.
     pub(super) async fn connect(
         &mut self,
         connector: &Connector,
@@ -147,7 +148,7 @@ impl<'a> Dispatch<'a> {
             if let Some(kept) = self.kept(connector, client, &endpoint) {
                 return Ok(kept);
             }
-            // Boxed: most exchanges find a connection, and none should carry the room of making one.
+            // Boxed, since this large future is rarely needed: most exchanges reuse a connection.
             match Box::pin(connector.connect(pool, &endpoint)).await {
                 Ok(made) => return Ok(made),
                 Err(()) => self.tried.insert(&endpoint),
@@ -155,7 +156,7 @@ impl<'a> Dispatch<'a> {
         }
     }
 
-    /// A kept connection: the owner's own, or a shared one.
+    /// An idle connection: the owner's authenticated one, or a shared one.
     fn kept(&mut self, connector: &Connector, client: &mut Client, endpoint: &Endpoint) -> Option<UpstreamConnection> {
         if self.anew {
             return None;
@@ -172,7 +173,7 @@ impl<'a> Dispatch<'a> {
         Some(UpstreamConnection { stream, input: BytesMut::new(), reused: true, key })
     }
 
-    /// The connection that an earlier request of the same session has authenticated.
+    /// The connection that was authenticated by an earlier request of the same session.
     fn take_authenticated(&self, client: &mut Client, key: UpstreamKey) -> Option<UpstreamStream> {
         let session = self.forward.session()?;
         let bound = client.bound.take_if(|bound| bound.key == key && Arc::ptr_eq(&bound.owner, session))?;

@@ -24,7 +24,7 @@ use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 use crate::values::time::{Clock, Moment};
 
-/// A gateway, and the way to its upstreams.
+/// A gateway, with its connections to upstreams.
 pub struct Proxy {
     gateway: Arc<Gateway>,
     connector: Arc<Connector>,
@@ -38,7 +38,7 @@ impl Proxy {
         Arc::new(Self { gateway, connector })
     }
 
-    /// From now on these settings hold for connections to upstreams.
+    /// Replaces the settings for connections to upstreams.
     pub fn set(&self, settings: &ServerSettings) {
         self.connector.idle.set_limit(settings.upstream_idle);
     }
@@ -57,7 +57,7 @@ impl Application for Proxy {
             self.gateway.receive(request.head_over(connection), connection.peer(), connection.cut());
         loop {
             let (gateway, head, peer) = (&self.gateway, request.head_over(connection), connection.peer());
-            // Boxed, so that what is forwarded does not carry the room of what is answered here.
+            // Boxed, so that the future of forwarded requests does not include the large one of built-in answers.
             received = match received {
                 Received::Wait(wait) => Box::pin(gateway.resume(wait, head, peer, connection.cut(), &mut record)).await,
                 Received::Forward(forward) => {
@@ -100,7 +100,7 @@ impl Proxy {
         own.write_down(request.head(), request.fields());
         client.record.iter_mut().for_each(|record| record.note(own.note()));
         let limit = own.body_limit();
-        // Not awaited here: a logout ends its session first, and reads after that.
+        // The body is not awaited here: a logout ends its session before it reads the body.
         let reply = self.gateway.sign_in_or_out(own, client.read_form(request, limit)).await;
         reply::answer(client, request, reply).await
     }
@@ -118,7 +118,7 @@ impl Proxy {
         }
     }
 
-    /// Chooses an upstream and relays. Once, or twice where a kept connection was closing.
+    /// Chooses an upstream and relays; a second time if a reused connection was just closing.
     async fn attempt(
         &self,
         client: &mut Client,
@@ -164,7 +164,7 @@ impl Proxy {
         }
     }
 
-    /// Gives the upstream's connection to the next, and sends the rest of the answer.
+    /// Returns the upstream's connection to the pool, and sends the rest of the answer.
     async fn answered(&self, client: &mut Client, forward: &Forward, answered: CompletedAnswer) -> ExchangeOutcome {
         let CompletedAnswer { keeps, upstream, sharing, promised } = answered;
         if let Some(upstream) = upstream {
@@ -180,7 +180,7 @@ impl Proxy {
         }
     }
 
-    /// Leaves the rest to the tunnel, which holds the permit for as long as it runs.
+    /// Hands the connections over to the tunnel, which holds the permit as long as it runs.
     async fn switch(
         &self,
         client: &mut Client,
@@ -207,12 +207,12 @@ impl Proxy {
     }
 }
 
-/// Ends a failed exchange: with a response of the gateway, if none was sent yet and the client still waits.
+/// Ends a failed exchange: with a response of the gateway, if none has begun and the client still waits.
 async fn fail(client: &mut Client, request: &Request, forward: &Forward, failure: ExchangeFailure) -> ExchangeOutcome {
     if failure.is_the_upstreams() {
         tracing::warn!(?failure, "an exchange failed");
     } else {
-        // What clients can cause is only in the access line, so that they cannot fill the log.
+        // Failures that clients can cause are only in the access line, so that they cannot fill the log.
         tracing::debug!(?failure, "an exchange failed");
     }
     client.connection().answer_came();

@@ -1,4 +1,4 @@
-//! How an exchange with an upstream can fail.
+//! Failures of an exchange with an upstream.
 
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
@@ -6,21 +6,21 @@ use crate::values::reason::Reason;
 /// Why the application's response is missing or incomplete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ExchangeFailure {
-    /// No connection: refused, no route, no address, no TLS, or not within `connect_timeout`.
+    /// No connection: refused, unreachable, not resolved, TLS failed, or not within `connect_timeout`.
     Unreachable,
-    /// The connection broke before a byte of an answer came.
+    /// The connection was lost before any byte of an answer.
     Lost,
-    /// The answer broke off, or what came was no answer.
+    /// The answer is incomplete or invalid.
     Broken,
-    /// Silent for `response_timeout`, or it did not take the request for as long.
+    /// The upstream sent nothing, or did not take the request, for `response_timeout`.
     TooSlow,
-    /// The client disconnected: nothing to answer.
+    /// The client disconnected.
     ClientGone,
     /// The body of the request is invalid.
     Body(Reason),
-    /// The session ended before the request had left.
+    /// The session ended before the request was sent.
     SessionEnded,
-    /// The configuration changed before the request had left, and by the new one it is refused.
+    /// The configuration changed before the request was sent, and the new one refuses it.
     Refused(Reason),
 }
 
@@ -37,7 +37,7 @@ impl ExchangeFailure {
         }
     }
 
-    /// What the access line says of an answer that has begun.
+    /// The interruption, for the access line of an answer that has begun.
     pub(super) fn interruption(self) -> Interruption {
         match self {
             Self::Unreachable | Self::Lost | Self::Broken => Interruption::UpstreamBroke,
@@ -49,8 +49,8 @@ impl ExchangeFailure {
         }
     }
 
-    /// Whether it is logged for the operator. What clients can cause is only in the access line, so that they cannot
-    /// fill the log.
+    /// Whether the upstream has caused it, so that it is logged. Failures that clients can cause are only in the access
+    /// line, so that they cannot fill the log.
     pub(super) fn is_the_upstreams(self) -> bool {
         matches!(self, Self::Unreachable | Self::Lost | Self::Broken | Self::TooSlow)
     }

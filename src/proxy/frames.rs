@@ -1,4 +1,4 @@
-//! Where one WebSocket frame ends and the next begins (RFC 6455 5.2).
+//! The boundaries of WebSocket frames (RFC 6455 5.2).
 //!
 //! Only headers are inspected: a tunnel forwards frames unchanged, but may insert one of its own only at a boundary.
 
@@ -11,16 +11,16 @@ pub(crate) struct FrameTracker {
 
 #[derive(Debug)]
 enum FrameState {
-    /// `have` bytes of a header are known; at a boundary, none.
+    /// `have` bytes of a header have been read; none at a boundary.
     Header { bytes: [u8; LENGTH_END], have: usize },
-    /// `left` bytes of masking key and payload are to come.
+    /// `left` bytes of masking key and payload are outstanding.
     Payload { left: u64, is_activity: bool },
 }
 
-/// Two fixed bytes and eight of length: as much of a header as is inspected. The masking key counts as payload.
+/// The inspected part of a header: two fixed bytes and up to eight bytes of length. The masking key counts as payload.
 const LENGTH_END: usize = 10;
 
-/// Applications keep their sockets open with data frames of so few bytes.
+/// The maximum payload of a heartbeat, in bytes: applications keep their sockets open with such data frames.
 const HEARTBEAT: u64 = 2;
 
 const BOUNDARY: FrameState = FrameState::Header { bytes: [0; LENGTH_END], have: 0 };
@@ -28,30 +28,30 @@ const BOUNDARY: FrameState = FrameState::Header { bytes: [0; LENGTH_END], have: 
 /// A piece of a frame, or the rest of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FramePiece {
-    /// How many bytes it has.
+    /// Its length in bytes.
     pub(crate) length: usize,
-    /// Whether it belongs to a data frame that says something about a person: control frames do not, nor do heartbeats
-    /// of at most [`HEARTBEAT`] bytes; `false` where that is not known yet.
+    /// Whether it belongs to a data frame that counts as activity of the user. Control frames do not, nor do heartbeats
+    /// of at most [`HEARTBEAT`] bytes; `false` if that is not known yet.
     pub(crate) is_activity: bool,
 }
 
 impl FrameTracker {
-    /// At the boundary before the first frame.
+    /// A tracker before the first frame.
     pub(crate) fn at_start() -> Self {
         Self { state: BOUNDARY, closes: false }
     }
 
-    /// Whether the bytes so far are whole frames.
+    /// Whether the bytes so far are complete frames.
     pub(crate) fn at_boundary(&self) -> bool {
         matches!(self.state, FrameState::Header { have: 0, .. })
     }
 
-    /// Whether a Close frame has begun: what ends after it ends in order.
+    /// Whether a Close frame has begun: an end after that is a regular one.
     pub(crate) fn closes(&self) -> bool {
         self.closes
     }
 
-    /// Takes from `bytes` what belongs to the present frame. Everything, if the frame does not end in them.
+    /// Reads the part of `bytes` that belongs to the current frame; all of it if the frame does not end there.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> FramePiece {
         let mut rest = bytes;
         while let Some((&first, after)) = rest.split_first() {
@@ -84,7 +84,7 @@ impl FrameTracker {
         }
     }
 
-    /// Takes all of `bytes`; whether any of them are activity.
+    /// Reads all of `bytes`. Returns whether any of them count as activity.
     pub(crate) fn take_all(&mut self, mut bytes: &[u8]) -> bool {
         let mut any_activity = false;
         while !bytes.is_empty() {
@@ -99,7 +99,7 @@ impl FrameTracker {
 /// The opcode of a Close frame.
 const CLOSE: u8 = 8;
 
-/// What follows a header of which `have` bytes are known; `None` while its length is not.
+/// The payload state after a header of which `have` bytes have been read; `None` while its length is unknown.
 fn payload_of(header: &[u8; LENGTH_END], have: usize) -> Option<FrameState> {
     let [first, second, extended @ ..] = header;
     let (length, end) = match second & 0x7f {
@@ -108,7 +108,7 @@ fn payload_of(header: &[u8; LENGTH_END], have: usize) -> Option<FrameState> {
         short => (u64::from(short), 2),
     };
     let masking_key = if second & 0x80 == 0 { 0 } else { 4 };
-    // Control frames have the highest bit of the opcode (5.5); what is reserved for data counts as data.
+    // Control frames have the highest bit of the opcode set (5.5); reserved non-control opcodes count as data.
     let is_activity = first & 0x08 == 0 && length > HEARTBEAT;
     (have >= end).then_some(FrameState::Payload { left: length.saturating_add(masking_key), is_activity })
 }
@@ -133,7 +133,7 @@ mod tests {
             }
         }
         let body = payload + if masked { 4 } else { 0 };
-        // 0x81 looks like a header wherever the tracker has lost count.
+        // If the tracker loses count, 0x81 looks like a header.
         bytes.extend(std::iter::repeat_n(0x81, body));
         bytes
     }

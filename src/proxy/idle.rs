@@ -1,7 +1,7 @@
-//! Connections to upstreams that are kept for the next request.
+//! The pool of idle connections to upstreams.
 //!
-//! A table under one lock that is held briefly: a connection is taken out, or put back, in one step, and no task or
-//! timer waits on it meanwhile. The sweep of the deadlines closes connections that were idle too long.
+//! A table under one lock that is held briefly. There is no task or timer for each idle connection: the sweep of the
+//! deadlines closes those that were idle for too long.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -17,7 +17,7 @@ use crate::routes::upstream_trust::UpstreamTrust;
 use crate::session::record::Session;
 use crate::values::time::Moment;
 
-/// Which connections are interchangeable: those with the same endpoint and the same trusted authorities.
+/// The key of interchangeable connections: the same endpoint and the same trusted authorities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct UpstreamKey {
     endpoint: u64,
@@ -25,14 +25,14 @@ pub(super) struct UpstreamKey {
 }
 
 impl UpstreamKey {
-    /// The endpoint's number has its server name in it; what is reached in plain text has none.
+    /// The endpoint's id includes its server name; endpoints in plain text have none.
     pub(super) fn of(endpoint: &Endpoint, trust: &UpstreamTrust) -> Self {
         Self { endpoint: endpoint.id(), trust: trust.id() }
     }
 }
 
-/// A connection that one of its requests has authenticated. It serves the session of that request, on the client's
-/// connection that it came on.
+/// A connection that one of its requests has authenticated (NTLM, Negotiate). It is only used for that request's
+/// session and client connection.
 #[derive(Debug)]
 pub(super) struct AuthenticatedConnection {
     pub(super) key: UpstreamKey,
@@ -40,30 +40,30 @@ pub(super) struct AuthenticatedConnection {
     pub(super) stream: UpstreamStream,
 }
 
-/// A request that may not be sent twice takes a connection only if it was used so recently: so it does not get one that
-/// the application has just closed.
+/// A request that is not idempotent only reuses a connection that was used within this time, so that it does not get
+/// one that the application is just closing.
 const JUST_USED: Duration = Duration::from_secs(1);
-/// Kept in all.
+/// The maximum number of idle connections.
 const MOST: usize = 1024;
-/// Kept to one endpoint.
+/// The maximum number of idle connections to one endpoint.
 const MOST_EACH: usize = 256;
 
 /// The idle upstream connections.
 #[derive(Debug)]
 pub(super) struct IdleConnections {
     kept: Mutex<KeptConnections>,
-    /// How many milliseconds one may be idle.
+    /// How long a connection may be idle, in milliseconds.
     limit: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct KeptConnections {
-    /// By endpoint, the one that was used last at the end.
+    /// By endpoint, the most recently used one last.
     shelves: HashMap<UpstreamKey, VecDeque<KeptConnection>, BuildHasherDefault<KeyHasher>>,
     count: usize,
 }
 
-/// The numbers of a key come from configuration and are spread already.
+/// A trivial hasher: the numbers of a key are hashes already, and come from the configuration.
 #[derive(Default)]
 struct KeyHasher(u64);
 
@@ -95,13 +95,13 @@ impl IdleConnections {
         idle
     }
 
-    /// From now on a kept connection may be idle for this long.
+    /// Sets how long a connection may be idle.
     pub(super) fn set_limit(&self, limit: Duration) {
         self.limit.store(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// A living connection, the one that was used last. For what may not be sent again only if that was just now, and
-    /// the system itself is asked whether it lives.
+    /// Takes the most recently used open connection. For a request that is not idempotent it must have been used just
+    /// now, and the operating system is asked whether it is still open.
     pub(super) fn take(&self, key: UpstreamKey, now: Moment, may_repeat: bool) -> Option<UpstreamStream> {
         let oldest = if may_repeat { Duration::MAX } else { JUST_USED };
         loop {
@@ -117,9 +117,9 @@ impl IdleConnections {
         }
     }
 
-    /// Keeps a connection that was used until now. `promised`: so long the upstream said that it keeps it.
+    /// Adds a connection that was used until now. `promised` is the upstream's keep-alive timeout, if it sent one.
     pub(super) fn put(&self, key: UpstreamKey, mut stream: UpstreamStream, now: Moment, promised: Option<Duration>) {
-        // A second earlier than the upstream, so that no request is sent while the upstream closes.
+        // A second less than the upstream's, so that no request is sent while the upstream closes.
         let promised = promised.map_or(Duration::MAX, |promised| promised.saturating_sub(Duration::from_secs(1)));
         let limit = Duration::from_millis(self.limit.load(Ordering::Relaxed)).min(promised);
         if limit.is_zero() || !stream.is_silent() {
@@ -131,11 +131,11 @@ impl IdleConnections {
         kept.shelves.entry(key).or_default().push_back(one);
         kept.count += 1;
         drop(kept);
-        // Closed without the lock.
+        // Closed after the lock is released.
         drop(too_many);
     }
 
-    /// Closes connections that were idle too long, and those that the other side has closed.
+    /// Closes connections that were idle for too long, or that the upstream has closed.
     pub(super) fn sweep(&self, now: Moment) {
         let mut over = Vec::new();
         let mut kept = self.kept.lock();
@@ -161,7 +161,7 @@ impl IdleConnections {
 }
 
 impl KeptConnections {
-    /// Removes the least recently used one when a limit is reached: of its endpoint, or of all.
+    /// If a limit is reached, removes the least recently used connection: of this endpoint, or of all.
     fn make_room(&mut self, key: UpstreamKey) -> Option<KeptConnection> {
         let full = self.shelves.get(&key).is_some_and(|shelf| shelf.len() >= MOST_EACH);
         let from = if full { key } else { self.least_recent().filter(|_| self.count >= MOST)? };
@@ -197,7 +197,7 @@ mod tests {
             Self { idle: IdleConnections::new(LIMIT), clock, clock_handle }
         }
 
-        /// Keeps a new connection, and gives its other end.
+        /// Adds a new connection, and returns its other end.
         fn keep(&self, key: UpstreamKey, promised: Option<Duration>) -> UnixStream {
             let (ours, theirs) = UnixStream::pair().unwrap();
             self.idle.put(key, UpstreamStream::Plain(Transport::Unix(ours)), self.clock.now(), promised);
@@ -242,9 +242,9 @@ mod tests {
         table.clock_handle.advance(Duration::from_secs(4));
         assert_eq!(table.idle.count(), 2);
         table.idle.sweep(table.clock.now());
-        assert_eq!(table.idle.count(), 1, "the upstream said five seconds");
+        assert_eq!(table.idle.count(), 1, "the upstream's timeout is five seconds");
         table.clock_handle.advance(LIMIT - Duration::from_secs(4));
-        assert!(!table.takes(ONE, true), "also before a sweep");
+        assert!(!table.takes(ONE, true), "not even before a sweep");
         assert_eq!(table.idle.count(), 0);
     }
 
@@ -255,7 +255,7 @@ mod tests {
         let talkative = table.keep(ONE, None);
         talkative.writable().await.unwrap();
         talkative.try_write(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-        // What has happened to a socket is known when the system has told.
+        // The runtime learns of the close when the system reports it.
         while table.idle.count() > 0 {
             tokio::task::yield_now().await;
             table.idle.sweep(table.clock.now());
@@ -264,7 +264,7 @@ mod tests {
         assert!(table.takes(ONE, true));
     }
 
-    /// Without a turn of the runtime, which would tell.
+    /// The runtime does not run in between, so only the system knows of the close.
     #[tokio::test]
     async fn what_may_not_be_repeated_meets_no_connection_that_was_closed_just_now() {
         let table = Harness::new();

@@ -1,5 +1,5 @@
-//! Sockets that a service manager listens at and hands over (sd_listen_fds(3)). They stay open while the program
-//! restarts: connections wait meanwhile, and none is refused.
+//! Socket activation: listening sockets that a service manager hands over (sd_listen_fds(3)). They stay open while the
+//! program restarts, so that connections wait and none is refused.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -16,14 +16,14 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// What was handed over to this process; nothing, where it was not started that way. To be called once.
+    /// The sockets that were handed over to this process, if any. To be called once.
     ///
     /// # Errors
-    /// Something else than a listening stream socket was handed over.
+    /// Something other than a listening stream socket was handed over.
     pub fn from_environment() -> io::Result<Self> {
         let (mut sockets, mut inherited) = (ListenFd::from_env(), Self::default());
         for at in 0..sockets.len() {
-            // A socket that is not a TCP socket stays for the second try.
+            // A socket that is not a TCP socket is tried as a unix socket next.
             if let Ok(Some(listener)) = sockets.take_tcp_listener(at) {
                 inherited.tcp.push((listener.local_addr()?, listener));
             } else if let Some(listener) = sockets.take_unix_listener(at)? {

@@ -1,20 +1,20 @@
-//! TCP keep-alive, towards clients and upstreams: a peer that vanished without closing, or whose connection a firewall
-//! has forgotten, is noticed after two minutes, however long a silence is allowed.
+//! TCP keep-alive towards clients and upstreams: a peer that has vanished without closing, or whose connection a
+//! firewall has dropped, is detected after two minutes, even where longer pauses are allowed.
 
 use std::time::Duration;
 
-/// Silence before the first probe.
+/// The idle time before the first probe.
 const IDLE: Duration = Duration::from_secs(60);
-/// Between two probes.
+/// The interval between two probes.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// Unanswered probes before the connection is given up.
+/// The number of unanswered probes after which the connection is closed.
 const PROBES: u32 = 4;
 
-/// For sockets that are opened here.
+/// For sockets that the gateway opens.
 pub(super) const FOR_SOCKETS: socket2::TcpKeepalive =
     socket2::TcpKeepalive::new().with_time(IDLE).with_interval(INTERVAL).with_retries(PROBES);
 
-/// For sockets that the engine opens.
+/// For sockets that pingora opens.
 pub(super) const FOR_THE_ENGINE: pingora::protocols::TcpKeepalive = pingora::protocols::TcpKeepalive {
     idle: IDLE,
     interval: INTERVAL,

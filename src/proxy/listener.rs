@@ -1,4 +1,4 @@
-//! Binding the places where clients connect.
+//! Binds the addresses at which clients connect.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::unix_socket::{self, SocketFile};
 use crate::values::client_address::Peer;
 use crate::values::listen_address::ListenAddress;
 
-/// A bound socket that clients can connect to already; connections wait until they are accepted.
+/// A bound socket to which clients can already connect; connections wait until they are accepted.
 #[derive(Debug)]
 pub struct Listener {
     address: ListenAddress,
@@ -25,34 +25,34 @@ pub struct Listener {
 #[derive(Debug)]
 enum Accepting {
     Tcp(TcpListener),
-    // The file goes after the socket: declared later, dropped later.
+    // The file is removed after the socket is closed, since fields are dropped in the order of their declaration.
     Unix(UnixListener, #[expect(dead_code, reason = "it removes the file when dropped")] Option<SocketFile>),
 }
 
-/// A place that cannot be listened at, and why.
+/// Why the gateway cannot listen on an address.
 #[derive(Debug, Error)]
 #[error("cannot listen on {address}: {cause}")]
 pub struct BindError {
-    /// The place.
+    /// The address.
     pub(crate) address: ListenAddress,
-    /// What the system said.
+    /// The error of the operating system.
     pub(crate) cause: io::Error,
 }
 
-/// Owner and group may connect.
+/// The mode of a unix socket: owner and group may connect.
 const SOCKET_MODE: u32 = 0o660;
-/// Binds all places, or none. To be called within a tokio runtime.
+/// Binds all addresses, or none. To be called within a tokio runtime.
 ///
 /// # Errors
-/// The first place that cannot be bound. What was bound before is released.
+/// The first address that cannot be bound. Those that were bound before are released.
 pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, BindError> {
     bind_or_take(addresses, &mut Inherited::default())
 }
 
-/// As [`bind`], but what was handed over for a place is taken instead.
+/// Like [`bind`], but takes a handed-over socket for an address if there is one.
 ///
 /// # Errors
-/// As [`bind`].
+/// Like [`bind`].
 pub fn bind_or_take(addresses: &[ListenAddress], inherited: &mut Inherited) -> Result<Vec<Listener>, BindError> {
     let mut bind_one = |address: &ListenAddress| {
         let listener = match address {
@@ -70,10 +70,10 @@ pub fn bind_or_take(addresses: &[ListenAddress], inherited: &mut Inherited) -> R
     addresses.iter().map(&mut bind_one).collect()
 }
 
-/// Whether a place of these could be bound now. No client can connect meanwhile, and nothing stays.
+/// Checks whether `address`, one of `all`, could be bound now. It binds without listening, and releases the address.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the operating system.
 pub(crate) fn probe(address: &ListenAddress, all: &[ListenAddress]) -> io::Result<()> {
     match address {
         ListenAddress::Tcp(socket) => bound(*socket, takes_ipv4(*socket, all)).map(drop),
@@ -81,7 +81,7 @@ pub(crate) fn probe(address: &ListenAddress, all: &[ListenAddress]) -> io::Resul
     }
 }
 
-/// An IPv6 socket takes IPv4 as well, unless an IPv4 place with the same port is listened at.
+/// An IPv6 socket accepts IPv4 as well, unless an IPv4 address with the same port is listened on.
 fn takes_ipv4(address: SocketAddr, all: &[ListenAddress]) -> bool {
     let same_port_ipv4 = |other: &ListenAddress| match other {
         ListenAddress::Tcp(other) => other.is_ipv4() && other.port() == address.port(),
@@ -123,7 +123,7 @@ fn taken_tcp(listener: std::net::TcpListener) -> io::Result<Listener> {
     Ok(Listener { address: ListenAddress::Tcp(listener.local_addr()?), socket: Accepting::Tcp(listener) })
 }
 
-/// Its file is the service manager's, and stays.
+/// Its file belongs to the service manager and is not removed.
 fn taken_unix(path: &Path, listener: std::os::unix::net::UnixListener) -> io::Result<Listener> {
     listener.set_nonblocking(true)?;
     let socket = Accepting::Unix(UnixListener::from_std(listener)?, None);
@@ -136,12 +136,12 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
 }
 
 impl Listener {
-    /// Where it listens: with the port that the system chose, where port 0 was asked for.
+    /// The address at which it listens. Port 0 is replaced by the port that the system has chosen.
     pub(crate) fn address(&self) -> &ListenAddress {
         &self.address
     }
 
-    /// The next connection. Cancelling it loses none.
+    /// Accepts the next connection. Cancel-safe.
     pub(super) async fn accept(&self) -> io::Result<(Transport, Peer)> {
         match &self.socket {
             Accepting::Tcp(listener) => {
@@ -174,7 +174,7 @@ mod tests {
         let path = folder.path().join("http.sock");
         let listeners = bind(&unix(&path)).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o660);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the staged name is gone");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the temporary name is gone");
         drop(listeners);
         assert!(!path.exists());
     }

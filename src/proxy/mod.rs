@@ -1,6 +1,6 @@
-//! Between clients and upstreams. Towards clients: listeners, the life of a connection, its deadlines, and the stop.
-//! Towards upstreams: connections, kept ones and new ones, which the engine makes: it is named nowhere else. Between
-//! them the exchange: one request and its answer in one task.
+//! The network side of the proxy. Towards clients: listeners, connections with their deadlines, graceful shutdown.
+//! Towards upstreams: new and pooled connections; pingora, which opens those over TLS, is used in no other module.
+//! Between them the exchange: one request and its answer in one task.
 
 mod accept;
 mod answer;

@@ -1,4 +1,4 @@
-//! How an exchange ended, and what its connection does next.
+//! The outcome of an exchange for its client connection.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,22 +8,22 @@ use bytes::Bytes;
 use super::connection::Connection;
 use super::transport::Transport;
 
-/// What an exchange came to.
+/// The outcome of an exchange.
 pub enum ExchangeOutcome {
-    /// The client may ask again.
+    /// The connection is kept for the next request.
     Again,
-    /// The connection was handed over.
+    /// The connection is handed over.
     HandedOver(UpgradeHandler),
-    /// Nothing more is to be said.
+    /// The connection is closed after the answer.
     Close,
-    /// It was ended from this side, or its client is gone.
+    /// The gateway has ended the connection, or the client is gone.
     Gone,
 }
 
-/// The rest of a connection, as a task of its own.
+/// The rest of a handed-over connection.
 pub type ConnectionTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What makes the rest of a connection: it gets the raw stream, the bytes that the client sent after its
-/// handshake and that were read already (they come before everything that the stream still gives), and the
-/// connection with its cut, which it must watch itself. It is dropped when the connection is ended without grace.
+/// Takes over a connection. It gets the stream, the bytes after the handshake that have already been read from it, and
+/// the connection with its cut, which it must watch itself. Its task is dropped when the connection is ended without
+/// grace.
 pub type UpgradeHandler = Box<dyn FnOnce(Transport, Bytes, Arc<Connection>) -> ConnectionTask + Send>;

@@ -1,5 +1,5 @@
-//! Requests that the gateway makes itself: on new connections to the same upstreams, with the same trust, one answer
-//! read to its end.
+//! Requests that the gateway makes itself (logout calls), on new connections to the same upstreams and with the same
+//! trusted authorities.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use crate::routes::endpoint::Tried;
 use crate::routes::pool::Pool;
 use crate::values::application_outcome::CallFailure;
 
-/// The largest head of an answer.
+/// The limits of an answer's head.
 const HEAD: HeadLimits = HeadLimits { size: 64 * 1024, fields: 256 };
-/// So much of a body is looked at; the rest is not waited for.
+/// The maximum number of bytes of a body that are read; the rest is ignored.
 const BODY: usize = 1024 * 1024;
-/// Interim answers (1xx) before the answer.
+/// The maximum number of interim answers (1xx).
 const INTERIM: usize = 32;
-/// Read in one go.
+/// The size of one read, in bytes.
 const PIECE: usize = 16 * 1024;
 
-/// The way of the gateway's own requests.
+/// Sends the gateway's own requests.
 pub(super) struct OwnRequests(Arc<Connector>);
 
 impl OwnRequests {
@@ -39,7 +39,7 @@ impl OwnRequests {
         Self(Arc::clone(connector))
     }
 
-    /// A new connection: a kept one may be closing, and what is sent here is sent once.
+    /// Opens a new connection: an idle one may be closing, and these requests are not retried.
     async fn connect(&self, pool: &Pool, affinity: u64) -> Result<UpstreamConnection, CallFailure> {
         let mut tried = Tried::NOTHING;
         loop {
@@ -62,7 +62,7 @@ impl fmt::Debug for OwnRequests {
 impl ApplicationClient for OwnRequests {
     async fn send(&self, pool: &Pool, affinity: u64, request: OwnRequest) -> Result<OwnAnswer, CallFailure> {
         let mut upstream = self.connect(pool, affinity).await?;
-        // An upstream that stops reading may have answered already.
+        // An upstream that stops reading may already have answered.
         let sent = upstream.stream.write_all(&bytes_of(&request)).await.is_ok();
         if sent {
             upstream.stream.flush().await.map_err(|_| CallFailure::Broken)?;
@@ -103,7 +103,7 @@ async fn read(upstream: &mut UpstreamConnection) -> Result<OwnAnswer, CallFailur
             answer.is_whole = true;
             break;
         }
-        // What is missing of a body changes nothing about its status; a token may be there already.
+        // If the body is incomplete, the status still counts, and the token may already be in it.
         match read_more(upstream).await {
             Ok(0) => answer.is_whole = matches!(body, BodyReader::UntilClose),
             Ok(_) => continue,
@@ -114,7 +114,7 @@ async fn read(upstream: &mut UpstreamConnection) -> Result<OwnAnswer, CallFailur
     Ok(answer)
 }
 
-/// The head of the answer, behind interim ones.
+/// The head of the final answer, after interim ones.
 async fn read_head(upstream: &mut UpstreamConnection) -> Result<AnswerHead, CallFailure> {
     let mut reader = AnswerReader::new(AnswerContext::default());
     for _ in 0..INTERIM {

@@ -1,4 +1,4 @@
-//! From an endpoint to the engine's type for it.
+//! Converts an endpoint to pingora's type.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,14 +14,13 @@ use crate::routes::endpoint::{Endpoint, EndpointAddress};
 use crate::routes::pool::UpstreamSettings;
 use crate::routes::upstream_trust::UpstreamTrust;
 
-/// The engine's type for an endpoint.
+/// Pingora's type for an endpoint.
 ///
-/// Over TLS the name is always set, since the engine checks no certificate without one, and certificate and name
-/// are always checked; a name that is an address must be in the certificate as one. HTTP/1.1 only, and
-/// no upgrades: WebSockets are opened without the engine.
+/// Over TLS the name is always set, since pingora does not verify certificates without one. Certificate and name are
+/// always verified; for an IP address the certificate must contain that address. HTTP/1.1 only.
 ///
 /// # Errors
-/// The path of a unix socket is too long for one; configured addresses are not.
+/// The path of a unix socket is too long; paths in the configuration are checked before.
 pub(crate) fn http_peer(
     endpoint: &Endpoint,
     settings: &UpstreamSettings,
@@ -43,15 +42,15 @@ pub(crate) fn http_peer(
     Ok(peer)
 }
 
-/// The authorities of `upstream_ca_file`s in the engine's form, made once for each set.
+/// The authorities of `upstream_ca_file`s in pingora's form, made once for each set.
 ///
-/// With its own certificate authorities a route costs more for each new TLS connection: the engine then makes a new
-/// client configuration for every one, without session resumption. Requests on kept connections cost the same.
+/// With its own certificate authorities, a route's new TLS connections cost more: pingora makes a client configuration
+/// for each of them, without session resumption. Requests on reused connections cost the same.
 #[derive(Default)]
 pub(crate) struct OwnAuthorities(Mutex<HashMap<u64, Arc<CaType>>>);
 
 impl OwnAuthorities {
-    /// Those of this trust; `None` where the machine's are used, which the engine knows.
+    /// The authorities for pingora; `None` for the system's, which are pingora's default.
     fn get(&self, trust: &UpstreamTrust) -> Option<Arc<CaType>> {
         let own = trust.own_certificates()?;
         let mut known = self.0.lock();
@@ -100,7 +99,7 @@ mod tests {
         assert_eq!(peer(&endpoint(Some("app.test")), &own).get_ca().unwrap().len(), 1);
         assert!(peer(&endpoint(None), &own).get_ca().is_none());
         assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::platform()).get_ca().is_none());
-        // With an empty list the engine refuses every certificate.
+        // With an empty list pingora refuses every certificate.
         assert!(peer(&endpoint(Some("app.test")), &UpstreamTrust::none()).get_ca().unwrap().is_empty());
     }
 }

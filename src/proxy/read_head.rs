@@ -1,4 +1,4 @@
-//! A request on its way in: a head that trickles costs a small buffer.
+//! Reads the head of a request. A slow head only holds a small buffer.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -10,31 +10,31 @@ use super::request::Request;
 use crate::http1::request_head::{HeadLimits, HeadReader};
 use crate::values::reason::Reason;
 
-/// What became of waiting for a head.
+/// The result of reading a head.
 pub(super) enum ReceivedHead {
-    /// A head that has one reading.
+    /// A valid head.
     Request(Request),
-    /// Not a valid request. Where the next one would begin is unknown.
+    /// An invalid head. Where the next request would begin is unknown.
     Refused(Reason),
     /// The connection is over.
     Gone,
 }
 
-/// A head of which more has to come. Boxed where it waits, so that an idle connection does not carry its room.
+/// An incomplete head. It is boxed, so that the future of an idle connection does not include it.
 pub(super) struct UnfinishedHead(HeadReader);
 
-/// Reads the head that the client's `input` begins with. What was refused stays there.
+/// Reads a head from the beginning of the client's `input`. A refused head stays there.
 ///
 /// # Errors
-/// More of it has to come.
+/// The head is incomplete.
 pub(super) fn read_head(client: &mut Client, limits: &HeadLimits) -> Result<ReceivedHead, Box<UnfinishedHead>> {
     let mut reader = HeadReader::default();
     read_on(&mut reader, client, limits).ok_or_else(|| Box::new(UnfinishedHead(reader)))
 }
 
 impl UnfinishedHead {
-    /// Reads until the head is whole. The sweep keeps its time. What was refused, or broke off, stays in the client's
-    /// `input`.
+    /// Reads until the head is complete. The sweep enforces its deadline. A refused or incomplete head stays in the
+    /// client's `input`.
     pub(super) async fn read_rest(mut self: Box<Self>, client: &mut Client, limits: &HeadLimits) -> ReceivedHead {
         loop {
             match read_more(client).await {
@@ -49,7 +49,7 @@ impl UnfinishedHead {
     }
 }
 
-/// Goes on with what came. `None`: more of the head has to come.
+/// Continues with the received bytes. `None` if the head is still incomplete.
 fn read_on(reader: &mut HeadReader, client: &mut Client, limits: &HeadLimits) -> Option<ReceivedHead> {
     let head = match reader.feed(&client.input, limits) {
         Ok(head) => head?,
@@ -57,7 +57,7 @@ fn read_on(reader: &mut HeadReader, client: &mut Client, limits: &HeadLimits) ->
     };
     let body = Request::body(&head);
     let behind = client.input.get(head.end..).unwrap_or_default();
-    // A request that is invalid from the start is answered before the gateway sees it.
+    // A body that is already known to be invalid is refused before the gateway judges the request.
     if body.clone().feed(behind).is_err() {
         return Some(ReceivedHead::Refused(Reason::BodyMalformed));
     }
@@ -65,7 +65,7 @@ fn read_on(reader: &mut HeadReader, client: &mut Client, limits: &HeadLimits) ->
     Some(ReceivedHead::Request(Request::take(&mut client.input, head)))
 }
 
-/// At least one more byte, unless the connection was ended from this side, or by the client (`None`).
+/// Reads at least one more byte. Fails if the gateway or the client (`None`) has ended the connection.
 async fn read_more(client: &mut Client) -> Result<(), Option<CloseReason>> {
     poll_fn(|context| match poll_interrupted(client.connection(), context) {
         Poll::Ready(ending) => Poll::Ready(Err(Some(ending))),

@@ -16,7 +16,7 @@ use super::wire::{self, Persistence, SentFraming};
 use crate::values::reason::Reason;
 use crate::values::reply::Reply;
 
-/// The reason only, for clients that do not accept a page.
+/// The answer with only the reason, for clients that do not accept HTML.
 pub(super) fn plain(reason: Reason) -> Reply {
     Reply::json(reason.status(), &json!({ "error": reason.id(), "message": reason.message() }))
 }
@@ -26,7 +26,7 @@ pub(super) fn no_room(reason: Reason) -> BytesMut {
     closing_answer(plain(reason).with(RETRY_AFTER, HeaderValue::from_static("1")))
 }
 
-/// An answer as it goes over the wire, after which the connection is closed.
+/// The bytes of an answer after which the connection is closed.
 pub(super) fn closing_answer(reply: Reply) -> BytesMut {
     let mut bytes = BytesMut::new();
     let reason = reply.status.canonical_reason().unwrap_or_default().as_bytes();
@@ -37,7 +37,7 @@ pub(super) fn closing_answer(reply: Reply) -> BytesMut {
     bytes
 }
 
-/// Sends an answer, for as long as the connection is not ended. A client that does not read it misses it.
+/// Sends an answer, until the connection is ended.
 pub(super) async fn send(transport: &mut Transport, connection: &Connection, bytes: &[u8]) {
     let mut write = pin!(transport.write_all(bytes));
     poll_fn(|context| match poll_interrupted(connection, context) {

@@ -1,5 +1,5 @@
-//! One request and its answer, both ways at once in one task: what can be moved is moved, and nothing is read that has
-//! no place to go.
+//! Relays one request and its answer in both directions at once, in one task. Nothing is read before what was read
+//! earlier has been written.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,26 +22,26 @@ use crate::http1::answer_head::{AnswerContext, AnswerReader};
 use crate::http1::body::BodyReader;
 use crate::http1::request_head::HeadLimits;
 
-/// The largest head of an answer.
+/// The limits of an answer's head.
 const HEAD: HeadLimits = HeadLimits { size: 64 * 1024, fields: 256 };
 
-/// What an exchange came to.
+/// The outcome of a relayed exchange.
 pub(super) enum RelayOutcome {
-    /// The whole answer came.
+    /// The answer is complete.
     Answered(CompletedAnswer),
     /// The application has opened the WebSocket.
     Switched(UpstreamConnection),
 }
 
-/// What follows a whole answer.
+/// The state after a complete answer.
 pub(super) struct CompletedAnswer {
-    /// The client was told to retry.
+    /// Whether the client's connection is kept.
     pub(super) keeps: bool,
     /// The connection to the upstream, if another request may be sent on it.
     pub(super) upstream: Option<UpstreamConnection>,
-    /// Who may send it.
+    /// Which exchanges may use that connection.
     pub(super) sharing: Sharing,
-    /// How long the upstream said that it waits for it.
+    /// The upstream's keep-alive timeout, if it sent one.
     pub(super) promised: Option<Duration>,
 }
 
@@ -58,45 +58,45 @@ pub(super) struct Relay<'a> {
     pub(super) handshake: Option<&'a Handshake>,
     pub(super) answer: AnswerProgress,
     pub(super) awaiting: Awaiting,
-    /// The number of the configuration by which the exchange was judged.
+    /// The generation of the configuration by which the exchange was judged.
     pub(super) judged: u64,
-    /// The head of the answer waits for this: cookies of the application are being saved.
+    /// The saving of the application's cookies, for which the head of the answer waits.
     pub(super) saving: Option<BoxFuture<'a, ()>>,
 }
 
-/// How far the answer is.
+/// The progress of the answer.
 pub(super) enum AnswerProgress {
-    /// Its head is to come, after this many interim ones.
+    /// Its head is awaited, after this many interim ones.
     Awaited(AnswerReader, u8),
-    /// Its head was let out.
+    /// Its head was forwarded.
     Begun(StartedAnswer),
-    /// The 101 was let out.
+    /// The 101 was forwarded.
     Switched,
 }
 
-/// An answer whose head was let out.
+/// An answer whose head was forwarded.
 pub(super) struct StartedAnswer {
     pub(super) body: BodyReader,
-    /// What ends with the connection has ended.
+    /// Whether a body that ends with the connection has ended.
     pub(super) has_ended: bool,
     pub(super) in_chunks: bool,
     pub(super) keeps: bool,
     pub(super) reusable: bool,
     pub(super) promised: Option<Duration>,
-    /// It comes when the application likes: that the client takes it says nothing about the person.
+    /// Whether the application pushes the answer (an event stream): then reading it does not count as activity.
     pub(super) is_push: bool,
-    /// Its beginning was sent.
+    /// Whether its beginning has been sent.
     pub(super) goes_on: bool,
 }
 
 /// What the gateway waits for from the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaiting {
-    /// Nothing: the client has its own time for the request.
+    /// Nothing: the client is sending the request, with its own deadline.
     Nothing,
-    /// That it takes a piece of the request.
+    /// That it accepts more of the request.
     Taking,
-    /// An answer: it has the whole request.
+    /// An answer: the request is complete.
     Answer,
 }
 
@@ -113,11 +113,11 @@ impl StartedAnswer {
 }
 
 impl Relay<'_> {
-    /// Moves everything until the answer is whole; then comes [`Relay::end`]. What came last of it is still to be sent:
-    /// the upstream is not kept waiting for that.
+    /// Relays until the answer has been received completely; [`Relay::end`] comes next. The last part of it is still to
+    /// be sent to the client, for which the upstream's connection is not needed.
     ///
     /// # Errors
-    /// Why it is not.
+    /// Why the answer is not complete.
     pub(super) async fn run(&mut self) -> Result<(), ExchangeFailure> {
         self.client.connection().note_judged(self.judged);
         poll_fn(|context| self.poll(context)).await
@@ -126,7 +126,7 @@ impl Relay<'_> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ExchangeFailure>> {
         self.check_rules()?;
         self.check_times()?;
-        // Each goes as far as it can, and neither waits for the other.
+        // Each direction proceeds as far as it can without waiting for the other.
         self.poll_request(context)?;
         self.poll_answer(context)?;
         if self.is_over() && self.saving.is_none() {
@@ -144,7 +144,7 @@ impl Relay<'_> {
         }
     }
 
-    /// What it came to.
+    /// The outcome.
     pub(super) fn end(self) -> RelayOutcome {
         let Self { client, sending, upstream, sharing, answer, .. } = self;
         client.connection().answer_came();
@@ -154,14 +154,14 @@ impl Relay<'_> {
             && !begun.body.was_lenient()
             && client.body.is_over()
             && !sending.is_broken
-            // Data after the response belongs to no request.
+            // Data after the response belong to no request, so the connection cannot be reused.
             && upstream.input.is_empty();
         let upstream = reusable.then_some(upstream);
         RelayOutcome::Answered(CompletedAnswer { keeps: begun.keeps, upstream, sharing, promised: begun.promised })
     }
 
-    /// If the configuration has changed, the exchange is judged again: before its head has left as if it came now,
-    /// after that it is cut.
+    /// If the configuration has changed, judges the exchange again. A refused request is answered as if it came now, if
+    /// its head has not been sent yet; otherwise it is cut.
     fn check_rules(&mut self) -> Result<(), ExchangeFailure> {
         let generation = self.gateway.generation();
         if generation == self.judged {
@@ -181,12 +181,12 @@ impl Relay<'_> {
         }
     }
 
-    /// The sweep has the time; it wakes this task when something is too late.
+    /// Checks the deadlines, which the sweep enforces by waking this task.
     fn check_times(&self) -> Result<(), ExchangeFailure> {
         if self.client.connection().answer_is_overdue() { Err(ExchangeFailure::TooSlow) } else { Ok(()) }
     }
 
-    /// Moves the request until it is sent, or has to wait.
+    /// Relays the request until it is complete or has to wait.
     fn poll_request(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeFailure> {
         loop {
             match self.sending.poll_send(context, &mut self.upstream.stream, self.forward) {
@@ -212,7 +212,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Starts the application's time limit if it is now expected to do something else.
+    /// Restarts the application's deadline if it is now waited for something else.
     fn awaits(&mut self, owes: Awaiting) {
         if matches!(self.answer, AnswerProgress::Awaited(..)) && self.awaiting != owes {
             self.awaiting = owes;
@@ -226,7 +226,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Moves the answer until it is whole, or has to wait.
+    /// Relays the answer until it is complete or has to wait.
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeFailure> {
         loop {
             self.digest()?;
@@ -256,7 +256,7 @@ impl Relay<'_> {
         is_saving
     }
 
-    /// A client that takes a long answer is active; the beginning of it was noted with the request.
+    /// Reading a long answer counts as activity. Its beginning does not count again, since the request did.
     fn note_activity(&mut self, sent: bool) {
         if let AnswerProgress::Begun(begun) = &mut self.answer
             && sent
@@ -268,7 +268,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Reads more from the upstream: straight to where it goes, if it needs no other framing.
+    /// Reads more from the upstream: directly into the client's output if the framing is the same.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let UpstreamConnection { stream, input, .. } = &mut self.upstream;
         let begun = match &mut self.answer {
@@ -299,14 +299,14 @@ impl Relay<'_> {
         read
     }
 
-    /// More of the answer came: the next piece has its own time.
+    /// Sets the deadline for the next piece of the answer.
     pub(super) fn piece_came(&self) {
         if matches!(self.answer, AnswerProgress::Begun(_)) {
             self.client.connection().answer_within(self.forward.pool().settings().stream_timeout);
         }
     }
 
-    /// The upstream has closed (`cleanly`), or its connection broke.
+    /// The upstream has closed (`cleanly`), or its connection was lost.
     fn upstream_is_done(&mut self, cleanly: bool) -> Result<(), ExchangeFailure> {
         match &mut self.answer {
             AnswerProgress::Awaited(_, 0) if self.upstream.input.is_empty() => Err(ExchangeFailure::Lost),
@@ -323,7 +323,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Turns what came into what goes out.
+    /// Converts received bytes of the answer into bytes for the client.
     fn digest(&mut self) -> Result<(), ExchangeFailure> {
         while !self.upstream.input.is_empty() {
             match &mut self.answer {
@@ -348,7 +348,7 @@ impl Relay<'_> {
         Ok(())
     }
 
-    /// A client that has only closed its own direction gets its answer, but no stream that would never end.
+    /// A client that has closed only its sending direction still gets its answer, but not an endless stream.
     fn watch_client(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeFailure> {
         if self.client.body.is_over() {
             self.client.poll_leaves(context).map_err(|_| ExchangeFailure::ClientGone)?;

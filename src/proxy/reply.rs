@@ -1,4 +1,4 @@
-//! The one way out for the head of an answer, and the gateway's own answers.
+//! Writes the head of a final answer, and the gateway's own answers.
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -9,8 +9,8 @@ use super::request::Request;
 use super::wire::{self, Persistence, SentFraming};
 use crate::values::reply::Reply;
 
-/// Lets the head of a final answer out. The client learns from it how the body is framed, and whether the connection
-/// goes on: true if it does.
+/// Writes the head of a final answer, with the framing of the body. Returns whether the connection is kept, which the
+/// head tells the client.
 pub(super) fn put_head(
     client: &mut Client,
     request: &Request,
@@ -19,10 +19,10 @@ pub(super) fn put_head(
     framing: SentFraming,
 ) -> bool {
     let keeps = request.keeps_alive()
-        // What comes behind a handshake that was declined may be meant for the other protocol.
+        // Bytes after a declined handshake may be of the other protocol.
         && !request.is_upgrade()
         && framing != SentFraming::UntilClose
-        // What is still to come of the request would be taken for the next one.
+        // The rest of the request's body would be read as the next request.
         && client.body.is_over()
         && (client.input.is_empty() || request.may_be_followed())
         && !client.connection().is_draining();

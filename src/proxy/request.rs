@@ -1,4 +1,4 @@
-//! A request that came: its head as it was read.
+//! A received request, without its body.
 
 use bytes::BytesMut;
 use http::{Method, Version};
@@ -23,10 +23,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// Takes a head from the bytes that came; what is behind it stays.
+    /// Takes a head from the received bytes; what follows it stays.
     pub(super) fn take(bytes: &mut BytesMut, head: Head) -> Self {
         let text = bytes.split_to(head.end).freeze();
-        // The reader lets no other methods pass than those that are words.
+        // The reader accepts only tokens as methods, so this does not fail.
         let method = Method::from_bytes(head.method.of(&text)).unwrap_or_default();
         let says_length = head.lines.known(&text, KnownName::ContentLength).next().is_some();
         let framing = match head.framing {
@@ -49,24 +49,23 @@ impl Request {
         &self.method
     }
 
-    /// Its lines.
+    /// Its header lines.
     pub fn fields(&self) -> &HeadFields {
         &self.fields
     }
 
-    /// What the gateway judges.
+    /// The head, for the gateway's rules.
     pub(super) fn head(&self) -> RequestHead<'_> {
         RequestHead { method: &self.method, target: self.target(), headers: &self.fields, last_key: None }
     }
 
-    /// The same, with what is remembered of the connection that it came over.
+    /// The same, with the last session cookie of its connection.
     pub(super) fn head_over<'a>(&'a self, connection: &'a Connection) -> RequestHead<'a> {
         RequestHead { last_key: Some(connection.last_key()), ..self.head() }
     }
 
-    /// Whether pipelined data after it is unambiguously another request: a program that honours a length which the
-    /// gateway does not would read it as part of this one (request smuggling). Such a client has to retry on another
-    /// connection.
+    /// Whether pipelined data after it are unambiguously another request. If not, a program that honours a length which
+    /// the gateway ignores would read them as part of this request (request smuggling), so the connection is closed.
     pub(super) fn may_be_followed(&self) -> bool {
         self.framing == SentFraming::Nothing && !self.is_old && matches!(self.method, Method::GET | Method::HEAD)
     }
@@ -86,17 +85,17 @@ impl Request {
         BodyReader::new(head.framing)
     }
 
-    /// Whether it was sent by a client of HTTP/1.0, which knows neither chunks nor interim answers.
+    /// Whether the client uses HTTP/1.0, which has neither chunked coding nor interim answers.
     pub(super) fn is_http10(&self) -> bool {
         self.is_old
     }
 
-    /// Whether its client wants to ask again on the same connection.
+    /// Whether its client wants to keep the connection.
     pub(super) fn keeps_alive(&self) -> bool {
         self.keeps_alive
     }
 
-    /// Whether its client sends the body only when it is asked to, or after a while.
+    /// Whether its client waits for 100-continue before it sends the body.
     pub(super) fn expects_continue(&self) -> bool {
         !self.is_old && self.has(KnownName::Expect)
     }
@@ -110,7 +109,7 @@ impl Request {
         self.has(KnownName::Upgrade)
     }
 
-    /// Whether its answer has a head alone.
+    /// Whether it is HEAD, whose answer has no body.
     pub(super) fn is_head(&self) -> bool {
         self.method == Method::HEAD
     }

@@ -1,23 +1,22 @@
-//! When a request is sent once more.
+//! Decides when a request is sent a second time.
 
-/// What is known of an attempt whose connection was lost before a byte of an answer came.
+/// An attempt whose connection was lost before any byte of an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FailedAttempt {
-    /// The connection was used before: the upstream may have closed it before it saw the request.
+    /// Whether the connection was reused: the upstream may have closed it before it received the request.
     pub(super) reused: bool,
-    /// The request may be repeated without harm (RFC 9110 9.2.2).
+    /// Whether the request is idempotent (RFC 9110 9.2.2).
     pub(super) may_repeat: bool,
-    /// All of the request body that was read is still at hand.
+    /// Whether the whole part of the body that was read is still buffered.
     pub(super) body_at_hand: bool,
-    /// It has been sent a second time already.
+    /// Whether it has already been sent a second time.
     pub(super) sent_again: bool,
 }
 
-/// Whether the request is sent a second time, on a new connection: only if sending it twice does no harm, only
-/// where the likely reason is that the kept connection was closing, and only once.
+/// Whether the request is sent a second time, on a new connection: only if it is idempotent, only if a reused
+/// connection was lost, which was most likely just closing, and only once.
 ///
-/// An exchange whose connection could not be made is another matter: nothing was sent, so it may always go to the
-/// next endpoint.
+/// After a failed connect nothing has been sent, so the next endpoint is tried with any request.
 pub(super) fn may_send_again(attempt: FailedAttempt) -> bool {
     attempt.reused && attempt.may_repeat && attempt.body_at_hand && !attempt.sent_again
 }

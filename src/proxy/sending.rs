@@ -1,4 +1,4 @@
-//! A request on its way to an upstream: its head, and the body as it comes.
+//! Sends a request to an upstream: its head, and the body as it arrives.
 
 use std::io;
 use std::pin::Pin;
@@ -16,21 +16,21 @@ use super::wire::{self, Persistence, SentFraming};
 use crate::gateway::Forward;
 use crate::values::reason::Reason;
 
-/// What is sent, and how far that is.
+/// The bytes to send, and how many have been sent.
 #[derive(Debug)]
 pub(super) struct Sending {
     bytes: BytesMut,
     written: usize,
-    /// Of what was written, nothing waits on the gateway's side of the socket.
+    /// Whether everything written has been flushed.
     flushed: bool,
-    /// The length of the head.
+    /// The length of the head, in bytes.
     head: usize,
-    /// The whole head is the system's.
+    /// Whether the whole head has been handed to the system.
     head_has_left: bool,
     in_chunks: bool,
-    /// Everything from the first byte on is still at hand.
+    /// Whether everything from the first byte on is still buffered.
     is_whole: bool,
-    /// The upstream takes no more. It may have answered nevertheless.
+    /// Whether writing has failed. The upstream may have answered nevertheless.
     pub(super) is_broken: bool,
 }
 
@@ -40,14 +40,14 @@ impl Drop for Sending {
     }
 }
 
-/// Room for what is added to the head of most requests.
+/// Extra capacity for what is added to the head of most requests, in bytes.
 const ROOM_BESIDE: usize = 1024;
-/// Of a request that may have to be sent again so much is kept.
+/// The maximum size of a request that is buffered to be sent again, in bytes.
 const MOST_KEPT: usize = 64 * 1024;
 
 impl Sending {
-    /// The request as the application gets it: the client's lines without those that concern its connection alone, then
-    /// edited by the permit, so that nothing which a client nominates removes what the gateway adds.
+    /// The request for the application. Hop-by-hop headers are removed before the permit's edits, so that nothing which
+    /// a client nominates in `Connection` removes what the gateway adds.
     pub(super) fn new(client: &mut Client, request: &Request, forward: &Forward, is_socket: bool) -> Self {
         let target = forward.target().unwrap_or_else(|| request.target());
         let method = request.method().as_str().as_bytes();
@@ -66,17 +66,17 @@ impl Sending {
             is_whole: true,
             is_broken: false,
         };
-        // A small body leaves with its head. What is wrong with it shows when more of it is asked for.
+        // A small body is sent together with the head. An error in it is reported by the next read.
         let _ = client.take_body(&mut sending.bytes, sending.in_chunks);
         sending
     }
 
-    /// Whether nothing of it was written.
+    /// Whether nothing has been written yet.
     pub(super) fn is_untouched(&self) -> bool {
         self.written == 0 && !self.head_has_left
     }
 
-    /// Whether all of it can be sent once more.
+    /// Whether all of it can be sent again.
     pub(super) fn is_whole(&self) -> bool {
         self.is_whole
     }
@@ -86,10 +86,10 @@ impl Sending {
         (self.written, self.flushed, self.head_has_left, self.is_broken) = (0, true, false, false);
     }
 
-    /// Writes what is to be written. Each write of the head, the first and any further, is announced to the session and
-    /// not made once that has ended: after a logout's answer no byte of a head is given to the system.
+    /// Writes the buffered bytes. Each write of the head is announced to the session, and not made once the session has
+    /// ended: after a logout's answer no byte of a head is handed to the system.
     ///
-    /// Ready when all of it is the system's.
+    /// Ready when everything has been handed to the system.
     ///
     /// # Errors
     /// The session has ended. An upstream that stops reading is not an error here: it may have answered already.
@@ -111,7 +111,7 @@ impl Sending {
         Poll::Ready(Ok(()))
     }
 
-    /// One write, and what pushes it to the system.
+    /// One write, and its flush.
     fn poll_write(&mut self, context: &mut Context<'_>, stream: &mut UpstreamStream) -> Poll<io::Result<()>> {
         let rest = self.bytes.get(self.written..).unwrap_or_default();
         if !rest.is_empty() {
@@ -130,10 +130,10 @@ impl Sending {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes more of the body from the client. `repeatable`: what was sent is kept as long as it is little.
+    /// Takes more of the body from the client. With `repeatable`, sent bytes are kept up to [`MOST_KEPT`].
     ///
     /// # Errors
-    /// The body is none.
+    /// The body is invalid.
     pub(super) fn poll_fill(
         &mut self,
         context: &mut Context<'_>,

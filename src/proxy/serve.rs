@@ -1,4 +1,4 @@
-//! The life of one connection: wait for a request, have it answered, wait for the next.
+//! Serves one connection: waits for a request, has it answered, and waits for the next.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -24,17 +24,17 @@ use crate::values::reason::Reason;
 enum Remaining {
     /// Nothing.
     Nothing,
-    /// To refuse an invalid head, and to close.
+    /// Refuse an invalid head, and close.
     Refuse(Reason),
-    /// To run what it was handed over to.
+    /// Run the task to which it was handed over.
     HandOver(UpgradeHandler),
-    /// To close so that the last answer arrives.
+    /// Close so that the last answer arrives (lingering close).
     Close,
 }
 
-/// Serves one connection to its end, and gives its place back when the socket is closed.
+/// Serves one connection to its end, and frees its slot after the socket is closed.
 ///
-/// Not an `async fn`: the future of one holds its arguments twice, and this one lives as long as an idle connection.
+/// Not an `async fn`, whose future would hold its arguments twice: this one exists for each idle connection.
 #[expect(clippy::manual_async_fn, reason = "see above")]
 pub(super) fn serve<A>(
     shared: Arc<Shared<A>>,
@@ -72,7 +72,7 @@ where
                 return Remaining::Nothing;
             }
         };
-        // Boxed, so that an idle connection does not carry the room of a busy one.
+        // Boxed, so that the future of an idle connection does not include the large one of an exchange.
         match Box::pin(exchange(shared, client, connection, request)).await {
             ExchangeOutcome::Again if connection.enter_idle() => {}
             ExchangeOutcome::HandedOver(take_over) => return Remaining::HandOver(take_over),
@@ -104,17 +104,17 @@ async fn refuse<A: Application>(shared: &Shared<A>, mut client: Client, connecti
         send(client.transport(), connection, &answer).await;
         lingering_close(client.into_parts().0, connection).await;
     } else {
-        // Best effort: the client may have stopped reading.
+        // The client may have stopped reading, which is no error here.
         let _ = client.transport().try_write(&answer);
     }
 }
 
-/// Waits for the first byte of a request, with no buffer and no exchange alive. False: the connection is over.
+/// Waits for the first byte of a request, without a buffer or an exchange. False if the connection has ended.
 async fn request_comes(client: &mut Client, connection: &Connection) -> bool {
     let comes = poll_fn(|context| {
         let ended = connection.poll_ended(context).is_ready();
         let cut = connection.cut().poll_signalled(context).is_ready();
-        // The cut of a server that stops does not concern what was sent before its client could know.
+        // When the server stops, the cut does not concern requests that clients sent before they could know of it.
         if ended || cut && !connection.is_draining() {
             return Poll::Ready(false);
         }
@@ -127,14 +127,14 @@ async fn request_comes(client: &mut Client, connection: &Connection) -> bool {
     comes && connection.begin_head(client.input.len())
 }
 
-/// Ready when the connection was ended or cut, with or without grace: between requests there is nothing to finish.
+/// Ready when the connection was ended or cut; a grace does not matter, since between requests nothing is running.
 fn poll_over(connection: &Connection, context: &mut Context<'_>) -> Poll<()> {
     let ended = connection.poll_ended(context).is_ready();
     let cut = connection.cut().poll_signalled(context).is_ready();
     if ended || cut { Poll::Ready(()) } else { Poll::Pending }
 }
 
-/// One request and its answer. Whatever ends the connection drops the exchange, and with it both sides.
+/// One request and its answer. When the connection is ended, the exchange is dropped, which closes both sides.
 async fn exchange<A>(
     shared: &Shared<A>,
     client: &mut Client,
@@ -156,7 +156,7 @@ where
         .await
     };
     let after = answered.unwrap_or_else(|ending| {
-        tracing::debug!(peer = ?connection.peer(), ?ending, "exchange ended from this side");
+        tracing::debug!(peer = ?connection.peer(), ?ending, "exchange ended by the gateway");
         client.cut_short(ending);
         ExchangeOutcome::Gone
     });
@@ -164,7 +164,7 @@ where
     after
 }
 
-/// Runs the rest of the connection. It handles a cut itself, since it sends a closing message first.
+/// Runs the task to which the connection was handed over. It handles a cut itself, since it sends a Close frame first.
 async fn hand_over(client: Client, take_over: UpgradeHandler, connection: &Arc<Connection>) {
     if !connection.enter(ConnectionState::HandedOver) {
         return;
@@ -178,8 +178,8 @@ async fn hand_over(client: Client, take_over: UpgradeHandler, connection: &Arc<C
     .await;
 }
 
-/// Closes a connection so that the last answer arrives: closing while the client still sends makes the system
-/// reset the connection, and the answer is lost with it.
+/// Closes a connection so that the last answer arrives: closing while the client still sends would make the system
+/// reset the connection, and the answer could be lost.
 async fn lingering_close(mut transport: Transport, connection: &Connection) {
     if !connection.enter(ConnectionState::Lingering) || transport.shutdown().await.is_err() {
         return;

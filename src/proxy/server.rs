@@ -1,4 +1,4 @@
-//! The server: listeners, connections, deadlines, and the way all of it stops.
+//! The server: listeners, connections, deadlines, and graceful shutdown.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,25 +20,25 @@ use super::sparse_log::SparseLog;
 use crate::values::listen_address::ListenAddress;
 use crate::values::time::{Clock, Moment};
 
-/// The running client side: accepts, serves and, when told, stops. Dropping it stops at once.
+/// A running server. Dropping it stops it at once.
 #[derive(Debug)]
 pub struct Server {
     control: Control,
     addresses: Vec<ListenAddress>,
-    /// Closed when the last of the server's own tasks is over: each holds a receiver.
+    /// Closed when the last of the server's tasks has ended: each of them holds a receiver.
     running: watch::Sender<()>,
 }
 
-/// Clients beyond the limit that get time to read their 503, at the same time.
+/// The maximum number of refused clients that get time to read their 503 at the same time.
 const REFUSALS_AT_ONCE: usize = 64;
-/// The longest wait for exchanges to be judged again: a thread that does not get its turn for so long.
+/// Timeout for exchanges to be judged again, in case a thread does not run for that long.
 const JUDGED_WITHIN: Duration = Duration::from_millis(500);
-/// How often the deadlines are checked, which is their precision.
+/// The interval at which deadlines are checked, and so their precision.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 impl Server {
-    /// Starts to serve on `listeners`; to be called within a tokio runtime. Of `settings`, what concerns
-    /// binding and threads was used before.
+    /// Starts to serve on `listeners`; to be called within a tokio runtime. The settings for binding and threads have
+    /// been used before and are ignored here.
     pub fn open<A>(settings: ServerSettings, listeners: Vec<Listener>, app: Arc<A>, clock: Clock) -> Self
     where
         A: Application,
@@ -76,12 +76,12 @@ impl Server {
         Self { control, addresses, running }
     }
 
-    /// Where it listens, in the order of the listeners.
+    /// The addresses of its listeners, in their order.
     pub fn addresses(&self) -> &[ListenAddress] {
         &self.addresses
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.control.table.open()
     }
@@ -91,20 +91,19 @@ impl Server {
         self.control.table.reach(connections).await;
     }
 
-    /// Looks at every deadline now instead of at the next tick. For tests that turn the clock.
+    /// Checks all deadlines now. For tests that advance the clock.
     pub fn sweep(&self) {
         self.control.sweep();
     }
 
-    /// From now on these settings hold, for open connections as well. What concerns binding and threads does not
-    /// change.
+    /// Replaces the settings, also for open connections, except those for binding and threads.
     pub fn set(&self, settings: ServerSettings) {
         self.control.table.set_limits(ConnectionLimits::of(&settings));
         self.control.settings.store(Arc::new(settings));
     }
 
-    /// Has everything that was judged by an older configuration than this judged again. Answers when that is done; what
-    /// is connecting to its upstream at this moment may be judged later, before its head leaves.
+    /// Has all running exchanges judged again that were judged by an older configuration, and waits until that is done.
+    /// An exchange that is just connecting to its upstream may be judged later, before its head is sent.
     pub async fn judge_again(&self, generation: u64) {
         let is_awaited = |connection: &Connection| connection.wake_if_judged_before(generation);
         let all_judged = async {
@@ -112,18 +111,18 @@ impl Server {
                 sleep(Duration::from_millis(1)).await;
             }
         };
-        // Late or not, none of them leaves without: an exchange looks before each of its steps.
+        // After a timeout they are still judged: an exchange checks the generation before each step.
         let _ = timeout(JUDGED_WITHIN, all_judged).await;
     }
 
-    /// Begins to stop: no connection is accepted any more, idle ones are closed, running exchanges may finish
-    /// within `drain`, clients that have just connected may send their request, upgraded connections and event streams
-    /// are cut. Calling it again changes nothing.
+    /// Begins a graceful shutdown: no connection is accepted any more, idle ones are closed, running exchanges may
+    /// finish within `drain`, clients that have just connected may send their request, upgraded connections and event
+    /// streams are cut. Calling it again has no effect.
     pub fn stop(&self) {
         self.control.stop();
     }
 
-    /// Stops at once, whatever is running.
+    /// Stops at once, without waiting for running exchanges.
     pub fn stop_now(&self) {
         self.control.stop_now();
     }
@@ -131,11 +130,11 @@ impl Server {
     /// Waits until the server begins to stop.
     pub(crate) async fn stopping(&self) {
         let mut stopping = self.control.stop.subscribe();
-        // The sender lives in `control`: this cannot fail.
+        // The sender is in `control`, so this cannot fail.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 
-    /// Waits until the server was stopped and everything is over: no listener, no connection is left.
+    /// Waits until the server was stopped and all listeners and connections are closed.
     pub async fn stopped(&self) {
         self.running.closed().await;
         self.control.table.empty().await;
@@ -148,7 +147,7 @@ impl Drop for Server {
     }
 }
 
-/// The handles by which the server is stopped and its deadlines are kept.
+/// What is needed to stop the server and to check its deadlines.
 #[derive(Clone, Debug)]
 struct Control {
     table: Arc<ConnectionTable>,
@@ -159,7 +158,7 @@ struct Control {
     application: Sweep,
 }
 
-/// What else is swept with the connections.
+/// A function of the application that is called at every sweep.
 #[derive(Clone)]
 struct Sweep(Arc<dyn Fn(Moment) + Send + Sync>);
 
@@ -178,9 +177,9 @@ impl Control {
         (self.application.0)(now);
     }
 
-    /// The flag first, the connections after: one that comes in between sees the flag. The cut closes what is
-    /// idle or streaming; exchanges have until the end, and connections that have sent nothing yet have a moment to
-    /// begin one.
+    /// Sets the flag before it cuts the connections: a connection that is added in between sees the flag. The cut
+    /// closes idle connections and streams; exchanges may run until the deadline, and connections that have sent
+    /// nothing yet get a short time to begin one.
     fn stop(&self) {
         if self.draining.swap(true, Ordering::AcqRel) {
             return;
@@ -209,13 +208,13 @@ fn spawn_holding(runs: watch::Receiver<()>, task: impl Future<Output = ()> + Sen
     });
 }
 
-/// Keeps all deadlines until the server was stopped and the last connection is gone.
+/// Checks all deadlines until the server was stopped and the last connection is closed.
 async fn sweep_until_empty(control: Control) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let over = async {
         let mut stopping = control.stop.subscribe();
-        // The sender lives in `control`: this cannot fail.
+        // The sender is in `control`, so this cannot fail.
         let _ = stopping.wait_for(|stopping| *stopping).await;
         control.table.empty().await;
     };

@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! The state that all connections of a server share.
 
 use std::io;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::values::listen_address::ListenAddress;
 use crate::values::reason::Reason;
 use crate::values::time::Clock;
 
-/// What all connections share.
+/// The state that all connections share.
 #[derive(Debug)]
 pub(super) struct Shared<A> {
     pub(super) app: Arc<A>,
-    /// Those that hold at this moment: a reload exchanges them.
+    /// The current settings; a reload replaces them.
     pub(super) settings: Arc<ArcSwap<ServerSettings>>,
     pub(super) clock: Clock,
     pub(super) table: Arc<ConnectionTable>,
-    /// True once the server closes: the accept loops look here.
+    /// True once the server stops; for the accept loops.
     pub(super) stopping: watch::Receiver<bool>,
-    /// The same for connections, which look often and wait for nothing.
+    /// The same for connections, which read it often and do not wait for it.
     pub(super) draining: Arc<AtomicBool>,
-    /// Clients that are being turned away at the same time.
+    /// Limits the refused clients that get time to read their answer.
     pub(super) refusals: Arc<Semaphore>,
     pub(super) refusal_log: SparseLog,
     pub(super) accept_log: SparseLog,

@@ -1,4 +1,4 @@
-//! The signals of the process: how an operator, or systemd, stops or reloads the gateway.
+//! The signals with which an operator or systemd stops or reloads the gateway.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::server::Server;
 
-/// The process's signals, taken over from the system's defaults: from here on a hang-up does not kill.
+/// The handlers of SIGTERM, SIGINT and SIGHUP.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -15,11 +15,11 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over. The first thing to do within the runtime: what comes before has the default
-    /// effect.
+    /// Installs the handlers. It should be called first within the runtime, since earlier signals have their default
+    /// effect and end the process.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// The error of the operating system.
     pub fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -28,8 +28,8 @@ impl Signals {
         })
     }
 
-    /// Runs the server until it is stopped: the first SIGTERM or SIGINT drains it, the second stops it at once.
-    /// Each SIGHUP calls `reload`, which must not block.
+    /// Waits until the server is stopped: the first SIGTERM or SIGINT begins a graceful shutdown, the second stops it
+    /// at once. Each SIGHUP calls `reload`, which must not block.
     pub async fn run(mut self, server: &Server, mut reload: impl FnMut()) {
         let mut stops = 0_u32;
         loop {

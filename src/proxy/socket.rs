@@ -1,4 +1,4 @@
-//! The handshake of a WebSocket (RFC 6455 4), as far as a proxy takes part in it.
+//! The opening handshake of a WebSocket (RFC 6455 4), and the rules of an open one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,18 +16,18 @@ use crate::session::WriteGuard;
 use crate::values::interruption::Interruption;
 use crate::values::reason::Reason;
 
-/// A handshake that is asked for as it should be.
+/// A valid handshake of a client.
 #[derive(Debug)]
 pub(super) struct Handshake {
-    /// The only right answer to its key.
+    /// The value of `Sec-WebSocket-Accept` for its key.
     accept: String,
 }
 
 impl Handshake {
-    /// The handshake that a request asks for, if it does.
+    /// The handshake in a request; `None` if the request has none.
     ///
     /// # Errors
-    /// It asks for one, but not as RFC 6455 says.
+    /// The handshake violates RFC 6455.
     pub(super) fn of(request: &Request, forward: &Forward) -> Result<Option<Self>, Reason> {
         if !forward.is_websocket() {
             return Ok(None);
@@ -45,7 +45,7 @@ impl Handshake {
         }
     }
 
-    /// Whether a 101 is what a client must find in it (RFC 6455 4.1).
+    /// Whether a 101 is a valid answer to it (RFC 6455 4.1).
     pub(super) fn is_accepted_by(&self, headers: &dyn Headers) -> bool {
         has_token(headers, &UPGRADE, "websocket")
             && has_token(headers, &CONNECTION, "upgrade")
@@ -53,14 +53,14 @@ impl Handshake {
     }
 }
 
-/// What a WebSocket may, as long as it is open: the permit under which it was opened says it.
+/// The rules of an open WebSocket, from the permit under which it was opened.
 pub(super) struct SocketRules<'a> {
     gateway: Arc<Gateway>,
-    /// What asked for it: it is judged again when the configuration changes.
+    /// The request of the handshake, which is judged again when the configuration changes.
     request: Request,
     forward: Box<Forward>,
     connection: &'a Connection,
-    /// The number of the configuration by which it was judged.
+    /// The generation of the configuration by which it was judged.
     judged: AtomicU64,
 }
 
@@ -76,12 +76,12 @@ impl<'a> SocketRules<'a> {
         Self { gateway, request, forward, connection, judged: AtomicU64::new(judged) }
     }
 
-    /// Whether it is the gateway that stops, and not the session.
+    /// Whether the gateway stops, and the session has not ended.
     fn is_restart(&self) -> bool {
         self.connection.is_draining() && !self.forward.has_ended()
     }
 
-    /// Why the tunnel ended before its peers wanted it to.
+    /// The interruption, if the gateway has ended the tunnel.
     pub(super) fn interruption(&self, end: &TunnelEnd) -> Option<Interruption> {
         match end.cause {
             TunnelEndCause::Cut if self.is_restart() => Some(Interruption::Stopping),
@@ -106,7 +106,7 @@ impl TunnelRules for SocketRules<'_> {
 
     fn check(&self) {
         let generation = self.gateway.generation();
-        // There is one writer: a tunnel is polled by one task.
+        // Only one task polls a tunnel, so there is one writer.
         if self.judged.swap(generation, Ordering::Relaxed) == generation {
             return;
         }
@@ -133,8 +133,7 @@ impl TunnelRules for SocketRules<'_> {
     }
 }
 
-/// Whether a client knows the status 1012, which is younger than the protocol. Browsers that were still made when it
-/// came do.
+/// Whether a client knows the close code 1012, which was registered after the RFC: all but old browsers do.
 fn knows_restart(headers: &dyn Headers) -> bool {
     const OLD: [&str; 3] = ["MSIE ", "Trident/", "Edge/"];
     let agent = headers.texts(&USER_AGENT).next().unwrap_or_default();

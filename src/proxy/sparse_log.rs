@@ -1,22 +1,23 @@
-//! Log messages of what may happen thousands of times a second.
+//! Rate-limited log messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::values::time::Clock;
 
-/// Says something at most once in a while, and how often it happened in between.
+/// Limits how often an event is logged, and counts the occurrences in between.
 #[derive(Debug, Default)]
 pub(super) struct SparseLog {
     silent_until_ms: AtomicU64,
     unsaid: AtomicU64,
 }
 
-/// One line in this time, for what can happen thousands of times a second.
+/// The minimum interval between two lines.
 const ONE_LINE_IN: Duration = Duration::from_secs(10);
 
 impl SparseLog {
-    /// How many times it happened since the last line, this time included, if now is the time for a line.
+    /// Counts an occurrence. If a line is due, returns the number of occurrences since the last line, this one
+    /// included.
     pub(super) fn due(&self, clock: &Clock) -> Option<u64> {
         self.unsaid.fetch_add(1, Ordering::Relaxed);
         let now = clock.now();

@@ -11,7 +11,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// An accepted connection, as the system gave it.
+/// A TCP or unix socket connection.
 #[derive(Debug)]
 pub enum Transport {
     /// Over TCP.
@@ -21,7 +21,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Ready when there may be something to read: bytes, or the end.
+    /// Ready when there may be something to read: bytes, or the end of the stream.
     pub(super) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(stream) => stream.poll_read_ready(context),
@@ -29,15 +29,15 @@ impl Transport {
         }
     }
 
-    /// The system resets the connection instead of closing it, where there is such a thing.
+    /// Makes the system reset the connection instead of closing it (TCP only).
     pub(super) fn reset_when_dropped(&self) {
         if let Self::Tcp(stream) = self {
-            // If it cannot be set, the connection is gone already.
+            // It fails only if the connection is already gone.
             let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 
-    /// Reads what is there, without waiting and without asking to be woken.
+    /// Reads available bytes, without waiting and without registering a waker.
     pub(super) fn try_read(&self, buffer: &mut impl BufMut) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_read_buf(buffer),
@@ -45,7 +45,7 @@ impl Transport {
         }
     }
 
-    /// Sends what the system takes at once, without waiting. For last words.
+    /// Sends what the system accepts at once, without waiting. For final messages before a close.
     pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),

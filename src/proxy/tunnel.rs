@@ -1,8 +1,7 @@
-//! Two connections joined after a WebSocket handshake: bytes as they come, both ways at once, until one side ends
-//! or the session does.
+//! Tunnels a WebSocket after its handshake: copies bytes in both directions until one side closes or the session ends.
 //!
-//! Nothing is allocated while the connections are idle: a piece is read onto the stack and written on at once,
-//! and only what the other side does not take is kept, so one direction holds one piece at most.
+//! Nothing is allocated while the connections are idle: a piece is read onto the stack and written at once, and only
+//! what the other side does not accept is kept, so each direction holds at most one piece.
 
 use std::future::poll_fn;
 use std::mem::MaybeUninit;
@@ -18,11 +17,11 @@ use tokio::time::{sleep, timeout};
 use super::frames::FrameTracker;
 use crate::session::live::Cut;
 
-/// How much is read at once.
+/// The size of one read, in bytes.
 const PIECE: usize = 8 * 1024;
-/// How long the Close frame of a cut may take, with all waiting for frame boundaries and slow readers in it.
+/// Timeout for the Close frames of a cut, including the wait for frame boundaries and slow readers.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long, after one side has ended, the other direction may be silent before both are closed.
+/// After one side has closed: the longest pause in the other direction before both are closed.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// One of the two connections of a tunnel.
@@ -30,33 +29,33 @@ const LINGER: Duration = Duration::from_secs(10);
 pub struct Side<S> {
     /// The connection.
     pub stream: S,
-    /// What was read from it together with the handshake, to be forwarded first.
+    /// Bytes after the handshake that have already been read, to be forwarded first.
     pub already_read: Bytes,
 }
 
-/// Who sent something, or ended first.
+/// One of the two peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunnelPeer {
-    /// The browser or program that asked for the WebSocket.
+    /// The browser or program that opened the WebSocket.
     Client,
     /// The application.
     Upstream,
 }
 
-/// What a tunnel needs from the code that opened it.
+/// The rules of a tunnel.
 pub trait TunnelRules {
-    /// Holds back the end of the session for the length of one write.
+    /// Delays the end of the session for the duration of one write.
     type WriteGuard<'a>
     where
         Self: 'a;
 
-    /// Announces a write to the upstream; `None`: the session has ended, and nothing more of it goes there.
+    /// Announces a write to the upstream; `None` if the session has ended: then nothing may be written.
     fn begin_write(&self) -> Option<Self::WriteGuard<'_>>;
 
-    /// Called whenever something may have happened: cuts the tunnel if it would not be opened any more.
+    /// Called at every wake-up: cuts the tunnel if the current configuration does not allow it any more.
     fn check(&self);
 
-    /// The client has sent something that says that a person is there.
+    /// Called when the client has sent data that count as activity of the user.
     fn note_activity(&self);
 
     /// The close frame for the client when the tunnel is cut.
@@ -77,7 +76,7 @@ pub enum CloseMessage {
 }
 
 impl CloseMessage {
-    /// The Close frame (RFC 6455 5.5.1, 7.4.1; 1012 is in the registry since).
+    /// The bytes of the Close frame (RFC 6455 5.5.1, 7.4.1; 1012 is in the IANA registry).
     const fn frame(self) -> &'static [u8] {
         match self {
             Self::SessionEnded => b"\x88\x0f\x03\xf0session ended",
@@ -91,7 +90,7 @@ impl CloseMessage {
 /// Why a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunnelEndCause {
-    /// This peer closed its connection or lost it.
+    /// This peer closed or lost its connection.
     Ended(TunnelPeer),
     /// The session ended, or the gateway stops.
     Cut,
@@ -100,9 +99,9 @@ pub enum TunnelEndCause {
 /// How a tunnel ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TunnelEnd {
-    /// Why.
+    /// The cause.
     pub cause: TunnelEndCause,
-    /// Whether one of the peers said so before, with a Close frame.
+    /// Whether one of the peers had sent a Close frame.
     pub in_order: bool,
     /// Bytes that were written to the client.
     pub to_client: u64,
@@ -110,11 +109,11 @@ pub struct TunnelEnd {
     pub to_upstream: u64,
 }
 
-/// Joins the two connections until one of them ends or `cut` is signalled; returns when both are closed.
+/// Tunnels between the two connections until one of them closes or `cut` is signalled; returns when both are closed.
 ///
-/// After a cut the client gets the rest of the frame it is in, then a Close frame; nothing that it sends is forwarded
-/// any more, and what the upstream has not taken yet is forgotten. The upstream gets Close 1001, if it is not in the
-/// middle of a frame. All of this is over within half a second, with or without the Close frames.
+/// After a cut the client gets the rest of its current frame and then a Close frame. Nothing that it sends is forwarded
+/// any more, and what the upstream has not taken yet is discarded. The upstream gets Close 1001, unless it is in the
+/// middle of a frame. All of this ends within half a second, with or without the Close frames.
 pub async fn run<C, U, R>(client: Side<C>, upstream: Side<U>, cut: &Arc<Cut>, rules: &R) -> TunnelEnd
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -131,7 +130,7 @@ where
     };
     let cause = tunnel.join(cut).await;
     if cause == TunnelEndCause::Cut {
-        // Too slow for a Close frame: closed without one.
+        // After the timeout the connections are closed without a Close frame.
         let _ = timeout(CLOSE_TIMEOUT, tunnel.close()).await;
     }
     let Tunnel { to_client, to_upstream, .. } = tunnel;
@@ -167,7 +166,7 @@ where
         }
     }
 
-    /// One direction has ended: what the other still carries is delivered, as long as it moves.
+    /// After one direction has ended, delivers what the other still carries, as long as it does not stall.
     async fn finish(&mut self, cut: &Cut, first: TunnelPeer) -> TunnelEndCause {
         loop {
             let before = (self.to_client.written, self.to_upstream.written);
@@ -198,9 +197,8 @@ where
         poll_fn(|context| self.poll_closed(context)).await;
     }
 
-    /// Ready when both directions have ended and both peers have closed. What they still send is read and
-    /// forgotten: a connection that is dropped with unread bytes is reset, and the reset may overtake the last
-    /// bytes that its peer has not read yet.
+    /// Ready when both directions have ended and both peers have closed. What they still send is discarded: a
+    /// connection that is dropped with unread bytes is reset, and then its peer may lose the last bytes.
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let to_upstream = self.poll_to_upstream(context).is_ready();
         let to_client = self.poll_to_client(context).is_ready();
@@ -220,8 +218,8 @@ where
             .map(|end| if end == FlowEnd::Reader { TunnelPeer::Upstream } else { TunnelPeer::Client })
     }
 
-    /// Each step of it is announced to the session. Once that has ended nothing moves here until the cut comes, and
-    /// after the cut only the gateway's Close frame.
+    /// Each step is announced to the session. After the end of the session nothing is written until the cut, and after
+    /// the cut only the gateway's Close frame.
     fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<FlowEnd> {
         let write_guard = match self.to_upstream.complete {
             true => None,
@@ -241,12 +239,12 @@ where
     }
 }
 
-/// Which end of a direction came to its end first.
+/// Which end of a direction has ended first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FlowEnd {
-    /// Nothing more comes; everything was delivered.
+    /// The reader is at its end, and everything was delivered.
     Reader,
-    /// Nothing more can be delivered.
+    /// The writer is closed.
     Writer,
 }
 
@@ -254,13 +252,13 @@ enum FlowEnd {
 #[derive(Debug)]
 struct Flow {
     tracker: FrameTracker,
-    /// Read and not yet taken by the writer.
+    /// Bytes that were read and are not written yet.
     pending: BytesMut,
-    /// Bytes written and not yet flushed.
+    /// Whether written bytes are not flushed yet.
     unflushed: bool,
-    /// Nothing more is read.
+    /// Whether nothing more is read.
     complete: bool,
-    /// What to write instead of the next frame.
+    /// The Close frame to write in place of the next frame.
     close_frame: Option<&'static [u8]>,
     end: Option<FlowEnd>,
     written: u64,
@@ -281,14 +279,14 @@ impl Flow {
         }
     }
 
-    /// Stops at the next boundary, with this frame as the last.
+    /// Stops at the next frame boundary, with this frame as the last.
     fn end_after_frame(&mut self, frame: &'static [u8]) {
         if !self.complete {
             self.close_frame = Some(frame);
         }
     }
 
-    /// Stops here, with this frame as the last if this is a boundary. What was not taken yet is forgotten.
+    /// Stops at once, with this frame as the last if this is a frame boundary. Pending bytes are discarded.
     fn end_now(&mut self, frame: &[u8]) {
         let is_boundary = !self.complete && self.tracker.at_boundary() && self.pending.is_empty();
         self.pending.clear();
@@ -298,7 +296,7 @@ impl Flow {
         self.complete = true;
     }
 
-    /// Moves what can be moved. Ready when this direction has ended, and again whenever it is asked after that.
+    /// Copies what can be copied. Ready when this direction has ended; it may be polled again after that.
     fn poll<R, W>(
         &mut self,
         context: &mut Context<'_>,
@@ -318,7 +316,7 @@ impl Flow {
                 self.pending.extend_from_slice(frame);
                 self.complete = true;
             } else if self.complete && self.end.is_none() {
-                // A failure means that the writer is gone already: no difference to the reader's end.
+                // If it fails, the writer is already gone, which does not matter at the end of the reader.
                 let _ = ready!(Pin::new(&mut *writer).poll_shutdown(context));
                 self.end = Some(FlowEnd::Reader);
             } else if self.end.is_none() && self.poll_read_on(context, reader, writer, &active).is_pending() {
@@ -344,7 +342,7 @@ impl Flow {
         Poll::Ready(())
     }
 
-    /// Reads one piece and writes on at once what the writer takes.
+    /// Reads one piece and writes at once what the writer accepts.
     fn poll_read_on<R, W>(
         &mut self,
         context: &mut Context<'_>,
@@ -372,7 +370,7 @@ impl Flow {
         Poll::Ready(())
     }
 
-    /// Follows the frames. Before a Close frame of the gateway only the rest of the present one is taken.
+    /// Tracks the frames. Before a Close frame of the gateway only the rest of the current frame is taken.
     fn take<'bytes>(&mut self, bytes: &'bytes [u8], active: impl Fn()) -> &'bytes [u8] {
         if self.close_frame.is_some() {
             let piece = self.tracker.take(bytes);
@@ -395,14 +393,14 @@ impl Flow {
     }
 
     fn poll_flush<W: AsyncWrite + Unpin>(&mut self, context: &mut Context<'_>, writer: &mut W) {
-        // A failure shows at the next write.
+        // An error is reported by the next write.
         if self.unflushed && Pin::new(writer).poll_flush(context).is_ready() {
             self.unflushed = false;
         }
     }
 }
 
-/// Reads and forgets until the end.
+/// Reads and discards until the end.
 fn poll_discard<R: AsyncRead + Unpin>(context: &mut Context<'_>, reader: &mut R) -> Poll<()> {
     loop {
         let mut space = [MaybeUninit::uninit(); PIECE];

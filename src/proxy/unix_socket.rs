@@ -1,4 +1,4 @@
-//! Binding a unix socket: with a chosen mode, replacing one that was left over, and removed with its listener.
+//! Binds a unix socket with a given mode, replaces a stale one, and removes the file with its listener.
 
 use std::fs;
 use std::io;
@@ -10,16 +10,16 @@ use nix::unistd::{AccessFlags, access};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-/// Connections that the system queues until they are accepted.
+/// The length of the system's queue of connections that are not accepted yet.
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// Binds a socket at a path, for its owner and, with this mode, a group. To be called within a tokio runtime.
+/// Binds a socket at a path with this mode and group. To be called within a tokio runtime.
 ///
-/// Clients cannot connect before `listen`, and the name appears with the right mode by the rename: at no moment does
-/// the umask of the process matter, and at none does a restart leave the path without a socket.
+/// The socket is bound under a temporary name and renamed after its mode is set. So it never has the mode of the umask,
+/// and the path has a socket at any time during a restart. Clients cannot connect before `listen`.
 ///
 /// # Errors
-/// What the system says, or that something is at that path which must stay.
+/// The error of the operating system, or that a file at this path must not be replaced.
 pub(crate) fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(UnixListener, SocketFile)> {
     refuse_what_is_in_use(path)?;
     let staging = staging_path(path)?;
@@ -31,7 +31,7 @@ pub(crate) fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(Un
         .and_then(|()| socket.listen(BACKLOG))
         .and_then(|()| fs::rename(&staging, path));
     if let Err(error) = listening {
-        // The staged name is useless now; the first error is the one to report.
+        // Removing the temporary file may fail as well; the first error is reported.
         let _ = fs::remove_file(&staging);
         return Err(error);
     }
@@ -39,10 +39,10 @@ pub(crate) fn bind(path: &Path, mode: u32, group: Option<u32>) -> io::Result<(Un
     Ok((UnixListener::from_std(socket.into())?, file))
 }
 
-/// Whether a socket could be bound at a path, as far as can be told without making one.
+/// Checks whether a socket could be bound at a path, without creating one.
 ///
 /// # Errors
-/// What the system says, or that something is at that path which must stay.
+/// The error of the operating system, or that a file at this path must not be replaced.
 pub(crate) fn probe(path: &Path) -> io::Result<()> {
     refuse_what_is_in_use(path)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -52,7 +52,7 @@ pub(crate) fn probe(path: &Path) -> io::Result<()> {
     access(folder, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from)
 }
 
-/// A socket without a listener is a leftover and may be replaced; anything else at that path must not.
+/// A socket without a listener is stale and may be replaced; any other file must not.
 fn refuse_what_is_in_use(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
@@ -99,7 +99,7 @@ fn file_identity(path: &Path) -> io::Result<(u64, u64)> {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if file_identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            // It may have gone a moment ago: then there is nothing to remove.
+            // It may already have been removed.
             let _ = fs::remove_file(&self.path);
         }
     }

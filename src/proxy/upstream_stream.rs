@@ -1,4 +1,4 @@
-//! The stream of a connection to an upstream. In plain text it is the socket itself; over TLS it is the engine's.
+//! The stream of a connection to an upstream: in plain text the socket itself, over TLS pingora's stream.
 
 use std::error::Error;
 use std::io;
@@ -19,7 +19,7 @@ use super::keepalive;
 use super::transport::Transport;
 use crate::routes::endpoint::EndpointAddress;
 
-/// Why no connection could be made.
+/// Why a connection could not be opened.
 pub(super) type ConnectError = Box<dyn Error + Send + Sync>;
 
 /// A connection to an upstream.
@@ -35,7 +35,7 @@ impl UpstreamStream {
     /// Connects in plain text.
     ///
     /// # Errors
-    /// The connection was refused, or not made within `patience`.
+    /// The connection was refused, or not established within `patience`.
     pub(super) async fn connect(address: &EndpointAddress, patience: Duration) -> Result<Self, ConnectError> {
         let transport = match address {
             EndpointAddress::Tcp(address) => {
@@ -49,7 +49,7 @@ impl UpstreamStream {
         Ok(Self::Plain(transport))
     }
 
-    /// Whether nothing came and the other side has not closed: bytes that come without a request answer none.
+    /// Whether the connection is open and has received nothing: bytes without a request make it unusable.
     pub(super) fn is_silent(&mut self) -> bool {
         let mut byte = [0];
         match self {
@@ -63,14 +63,14 @@ impl UpstreamStream {
         }
     }
 
-    /// Whether the other side has not closed, by a question to the system: what the runtime knows may be a moment old.
+    /// Whether the other side has not closed. It asks the system, since the runtime's information may be outdated.
     pub(super) fn is_open(&self) -> bool {
         let (socket, over_tls) = match self {
             Self::Plain(transport) => (transport.as_raw_fd(), false),
             Self::Tls(stream) => (stream.id(), true),
         };
         match recv(socket, &mut [0], MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
-            // Over TLS the bytes may be no part of an answer: a ticket for the next session, for instance.
+            // Over TLS the bytes may be other records than data, such as a session ticket.
             Ok(count) => count > 0 && over_tls,
             Err(error) => error == Errno::EAGAIN,
         }

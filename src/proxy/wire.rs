@@ -1,4 +1,4 @@
-//! Heads and bodies as they go over the wire.
+//! Writes heads and bodies.
 
 use std::fmt::Write;
 
@@ -10,33 +10,33 @@ use crate::http1::header_edits::put_line;
 /// How a body is framed. Each message has one framing, chosen by the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SentFraming {
-    /// There is none, and nothing is said about one.
+    /// There is no body, and no header for one.
     Nothing,
-    /// This many bytes: those that follow or, in response to HEAD, those that would.
+    /// `Content-Length`; in response to HEAD the length of the body that GET would have.
     Length(u64),
-    /// In chunks.
+    /// Chunked coding.
     Chunked,
-    /// It ends with the connection.
+    /// The body ends with the connection.
     UntilClose,
 }
 
-/// The word for a client that waits to be asked for its body.
+/// The interim answer for a client that expects 100-continue.
 pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What is said about the connection.
+/// The persistence of the connection, and its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Persistence {
-    /// Nothing: it goes on, as always in HTTP/1.1.
+    /// It is kept, without a header, as is the default in HTTP/1.1.
     Usual,
-    /// To a client of HTTP/1.0, which has to be told.
+    /// It is kept, with a header for clients of HTTP/1.0.
     KeepAlive,
-    /// It is closed behind this message.
+    /// It is closed after this message.
     Close,
     /// It becomes a WebSocket.
     WebSocket,
 }
 
-/// The head of a request, with these lines in it.
+/// Writes the head of a request with these lines.
 pub(super) fn put_request(
     to: &mut BytesMut,
     (method, target): (&[u8], &[u8]),
@@ -50,7 +50,7 @@ pub(super) fn put_request(
     put_rest(to, put_lines, framing, persistence);
 }
 
-/// The head of an answer, with these lines in it.
+/// Writes the head of an answer with these lines.
 pub(super) fn put_answer(
     to: &mut BytesMut,
     (status, reason): (StatusCode, &[u8]),
@@ -84,7 +84,7 @@ fn put_rest(to: &mut BytesMut, put_lines: impl FnOnce(&mut BytesMut), framing: S
 }
 
 fn put_decimal(to: &mut BytesMut, mut number: u64) {
-    // No number is longer.
+    // No u64 is longer.
     let mut digits = [b'0'; 20];
     let mut length = 0;
     for place in digits.iter_mut().rev() {
@@ -98,12 +98,13 @@ fn put_decimal(to: &mut BytesMut, mut number: u64) {
     to.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }
 
-/// These lines.
+/// Writes header lines.
 pub(super) fn put_headers<'a>(to: &mut BytesMut, headers: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>) {
     headers.into_iter().for_each(|(name, value)| put_line(to, name, value.as_bytes()));
 }
 
-/// Data of a body, as one chunk or unchanged. Empty data is not written as a chunk: that would be the last one.
+/// Writes data of a body, as one chunk or unchanged. Empty data are not written, since an empty chunk would be the
+/// last.
 pub(super) fn put_data(to: &mut BytesMut, data: &[u8], in_chunks: bool) {
     if in_chunks && !data.is_empty() {
         // Writing to memory does not fail.
@@ -115,7 +116,7 @@ pub(super) fn put_data(to: &mut BytesMut, data: &[u8], in_chunks: bool) {
     }
 }
 
-/// The end of a body in chunks. Trailers are not passed on.
+/// Writes the last chunk of a body. Trailers are not forwarded.
 pub(super) fn put_last_chunk(to: &mut BytesMut) {
     to.extend_from_slice(b"0\r\n\r\n");
 }

@@ -1,6 +1,6 @@
 //! Who may use a route.
 
-/// What a route asks of a request.
+/// What a route requires of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Nothing. A signed-in user's identity is still sent to the application.

@@ -8,22 +8,22 @@ use super::logout_link::LogoutLink;
 use crate::values::end_cause::EndCause;
 use crate::values::target::Target;
 
-/// What `[route.logout]` says.
+/// The settings of `[route.logout]`.
 #[derive(Clone, Debug)]
 pub struct AppLogout {
-    /// Whether it is known how the application ends its sessions, including when that needs no call.
+    /// Whether the configuration says how the application ends its sessions, even if that takes no call.
     pub is_known: bool,
-    /// The call; `None` where there is none to make.
+    /// The call; `None` if the application needs none.
     pub call: Option<AppCall>,
-    /// How it shows that no other site made it.
+    /// The token against CSRF that the application expects in the call.
     pub csrf: Option<CsrfToken>,
-    /// Where the application gives a token that the call needs.
+    /// Where to get a token (nonce) that the application expects in the call.
     pub token: Option<TokenSource>,
-    /// The ends of sessions after which it is made.
+    /// The causes of ends after which the call is made.
     pub call_on: Vec<EndCause>,
-    /// The addresses of the application that sign out of the gateway as well.
+    /// The application's own logout links: a request to one of them also signs out of the gateway.
     pub links: Vec<LogoutLink>,
-    /// Whether a request to one of these reaches the application, once the session has ended.
+    /// Whether a request to one of these links is still forwarded after the session has ended.
     pub passes_on: bool,
 }
 
@@ -48,7 +48,7 @@ impl AppLogout {
     }
 }
 
-/// The request that signs out.
+/// The logout call: the request that signs a user out of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppCall {
     /// GET or POST.
@@ -57,7 +57,7 @@ pub struct AppCall {
     pub(crate) target: Box<str>,
 }
 
-/// In the target of a call: the token.
+/// The placeholder of the token in the target of a call.
 pub(crate) const TOKEN: &str = "{token}";
 /// The longest target, in bytes.
 const LONGEST: usize = 2048;
@@ -79,12 +79,12 @@ impl AppCall {
         Self { target: format!("{prefix}{}", self.target).into(), ..self }
     }
 
-    /// Its path.
+    /// The path of its target.
     pub(crate) fn path(&self) -> &str {
         path_of(&self.target)
     }
 
-    /// Whether its address has a place for a token.
+    /// Whether its target has a placeholder for a token.
     pub(crate) fn takes_token(&self) -> bool {
         self.target.contains(TOKEN)
     }
@@ -101,7 +101,8 @@ pub(crate) fn path_of(target: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
-/// A path and a query as they go into a request line.
+/// Checks a path with an optional query: at most [`LONGEST`] bytes, escaped as in a request line. The error says what
+/// to write.
 pub(crate) fn read_target(text: &str) -> Result<Box<str>, String> {
     if !text.starts_with('/') {
         return Err(format!("a path starts with a slash: write \"/{text}\""));
@@ -109,12 +110,12 @@ pub(crate) fn read_target(text: &str) -> Result<Box<str>, String> {
     let plain = text.replace(TOKEN, "");
     let is_sent = |byte: u8| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte);
     if text.len() > LONGEST || !plain.bytes().all(is_sent) {
-        return Err("blanks, braces and the like must be escaped in an address: write %20 for a blank".to_owned());
+        return Err("spaces, braces and the like must be escaped in an address: write %20 for a space".to_owned());
     }
     Ok(text.into())
 }
 
-/// The token of a double submit: the same value in a cookie and in the request.
+/// A double-submit token against CSRF: the same value in a cookie and in the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CsrfToken {
     /// The cookie.
@@ -125,29 +126,30 @@ pub struct CsrfToken {
     pub(crate) field: Option<Box<str>>,
 }
 
-/// Where a token comes from.
+/// Where the token of a logout call comes from.
 #[derive(Clone, Debug)]
 pub struct TokenSource {
-    /// The page, or the API, that has it: path and query.
+    /// The page or API endpoint that contains it: path and query.
     pub(crate) get: Box<str>,
-    /// Finds it: the first group, or all of the match.
+    /// Matches it: the first capture group, or the whole match if there is no group.
     find: Regex,
-    /// The field of the call's form that takes it.
+    /// The form field of the call that carries it.
     pub(crate) field: Option<Box<str>>,
 }
 
-/// The size of a compiled expression, in bytes.
+/// The maximum size of a compiled regular expression, in bytes.
 const REGEX_SIZE: usize = 256 * 1024;
 
 impl TokenSource {
-    /// A source. The error is what is wrong with the expression, a line.
+    /// A source. The error is one line that says what is wrong with the regular expression.
     pub(crate) fn new(get: Box<str>, find: &str, field: Option<Box<str>>) -> Result<Self, String> {
         let find = RegexBuilder::new(find).size_limit(REGEX_SIZE).dfa_size_limit(REGEX_SIZE).build();
         let last_line = |text: String| text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
         find.map(|find| Self { get, find, field }).map_err(|error| last_line(error.to_string()))
     }
 
-    /// The token in an answer. In JSON it is one part of a text between quotes, and read as such.
+    /// The token in an answer, at most [`LONGEST`] bytes. In JSON the match is within a string, whose escapes are
+    /// decoded.
     pub(crate) fn find(&self, body: &[u8], is_json: bool) -> Option<String> {
         let captures = self.find.captures(body)?;
         let found = captures.get(1).or_else(|| captures.get(0))?.as_bytes();

@@ -1,4 +1,4 @@
-//! One place where an application is reached, and what is known of it.
+//! One endpoint of an upstream, and whether connecting to it has failed lately.
 
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::values::affinity;
 use crate::values::time::{Clock, Moment};
 
-/// How long an endpoint that could not be connected to is left alone while there are others.
+/// How long an endpoint is not chosen after a connection to it failed, as long as there are others.
 pub(crate) const REST: Duration = Duration::from_secs(10);
 
 /// How many endpoints one exchange tries to connect to.
@@ -24,14 +24,14 @@ pub(crate) enum EndpointAddress {
     Unix(PathBuf),
 }
 
-/// One place of an upstream: shared by all routes that name it, and the same object for as long as the name
-/// resolves to it.
+/// One endpoint of an upstream: shared by all routes that name the upstream, and the same object for as long as the
+/// name resolves to its address.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     address: EndpointAddress,
     server_name: Option<Box<str>>,
     id: u64,
-    /// Until when it is paused, in milliseconds of the clock; zero: it is not paused.
+    /// The end of its pause after a failure, in milliseconds of the clock; zero if it is not paused.
     rests_until: AtomicU64,
 }
 
@@ -56,12 +56,12 @@ impl Endpoint {
         self.server_name.as_deref()
     }
 
-    /// The same number for the same place and name, also in the next run.
+    /// A number that depends on address and server name only, so that it is the same after a restart.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// Leaves the endpoint alone for [`REST`], as long as there are others.
+    /// Pauses the endpoint for [`REST`], as long as there are others.
     pub(crate) fn failed_to_connect(&self, now: Moment) {
         self.rests_until.store((now + REST).millis(), Ordering::Relaxed);
     }
@@ -73,7 +73,7 @@ impl Endpoint {
         }
     }
 
-    /// When its pause ends, in milliseconds of the clock; zero: it is not paused.
+    /// The end of its pause, in milliseconds of the clock; zero if it is not paused.
     pub(super) fn rest_ends(&self, clock: &Clock) -> u64 {
         let until = self.rests_until.load(Ordering::Relaxed);
         // Most endpoints are never paused, so the clock is not read for them.
@@ -100,10 +100,10 @@ pub(crate) struct Tried {
 }
 
 impl Tried {
-    /// The beginning.
+    /// No endpoint.
     pub(crate) const NOTHING: Self = Self { ids: [0; MAX_CONNECTS], count: 0 };
 
-    /// Notes an endpoint; without effect once there are [`MAX_CONNECTS`].
+    /// Adds an endpoint; without effect once there are [`MAX_CONNECTS`].
     pub(crate) fn insert(&mut self, endpoint: &Endpoint) {
         if let Some(free) = self.ids.get_mut(self.count) {
             *free = endpoint.id();
@@ -121,7 +121,7 @@ impl Tried {
         self.count == 0
     }
 
-    /// Whether no further endpoint is to be tried.
+    /// Whether [`MAX_CONNECTS`] endpoints have been tried.
     pub(crate) fn is_full(&self) -> bool {
         self.count == MAX_CONNECTS
     }

@@ -1,11 +1,11 @@
-//! The addresses at which an application signs its users out itself: its own logout links.
+//! An application's own logout links: the addresses at which it signs its users out.
 
 use crate::values::configured_path::ConfiguredPath;
 use crate::values::form::Form;
 use crate::values::readings::RequestPath;
 use crate::values::target::Target;
 
-/// One address.
+/// One logout link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutLink {
     path: ConfiguredPath,
@@ -13,12 +13,13 @@ pub struct LogoutLink {
 }
 
 impl LogoutLink {
-    /// The address of this path, whose query says all of this.
+    /// A link with this path, and with all of these names and values in its query.
     pub(crate) fn new(path: ConfiguredPath, query: Vec<(Box<str>, Box<str>)>) -> Self {
         Self { path, query }
     }
 
-    /// Whether a request is for it, in any reading of its path. A match by mistake costs the user one more sign-in.
+    /// Whether a request is for this link, in any reading of its path: a false match only costs the user another
+    /// sign-in.
     pub(crate) fn is(&self, target: &Target<'_>) -> bool {
         self.is_at(target.path()) && (self.query.is_empty() || self.is_said(target.query().unwrap_or_default()))
     }
@@ -27,7 +28,7 @@ impl LogoutLink {
         self.path.is(path.literal()) || self.path.is(path.strict()) || self.path.is_loosely(path.loose())
     }
 
-    /// Of a name that is there twice applications read one or the other.
+    /// If a name is repeated, any of its values counts: applications differ in which one they read.
     fn is_said(&self, query: &[u8]) -> bool {
         let Ok(form) = Form::parse(query) else { return false };
         self.query.iter().all(|(name, value)| form.says(name, value))

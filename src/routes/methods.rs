@@ -10,10 +10,10 @@ const REGISTERED: [&str; 37] = [
     "UNCHECKOUT", "UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
 ];
 
-/// Never forwarded: they are meant for the proxy, reveal what it adds, or are not methods of HTTP/1.1.
+/// Never forwarded: TRACE reveals headers that the gateway adds, CONNECT is meant for proxies, PRI is part of HTTP/2.
 const NEVER: [&str; 3] = ["TRACE", "CONNECT", "PRI"];
 
-/// Whether a method is one that no route passes on.
+/// Whether no route may pass on this method.
 pub(crate) fn is_never_passed(method: &Method) -> bool {
     NEVER.contains(&method.as_str())
 }
@@ -36,7 +36,7 @@ impl Methods {
     /// These methods.
     pub fn new(names: Vec<Method>) -> Self {
         let list = names.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-        // Methods are tokens: every list of them is a value of a header.
+        // Methods are tokens, so a list of them is always a valid header value.
         let allow = HeaderValue::try_from(list).unwrap_or_else(|_| HeaderValue::from_static(""));
         Self { names, allow }
     }
@@ -50,7 +50,7 @@ impl Methods {
             return Err(format!("{upper} is never passed on: remove it"));
         }
         if upper != text && REGISTERED.contains(&upper.as_str()) {
-            return Err(format!("upper and lower case differ in methods: write \"{upper}\""));
+            return Err(format!("methods are case-sensitive: write \"{upper}\""));
         }
         Ok(token)
     }

@@ -1,11 +1,11 @@
-//! Headers that are removed from every request, but that a route lets pass.
+//! Request headers that are removed by default, and that a route passes on (`pass_headers`).
 
 use http::HeaderName;
 
 /// Who may send such a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// One of `trusted_proxies`, when it is the other end of the connection.
+    /// The peer of the connection, if it is one of `trusted_proxies`.
     TrustedProxy,
     /// Any client.
     Anybody,
@@ -16,12 +16,12 @@ pub enum Sender {
 pub struct PassHeaders(Vec<(HeaderName, Sender)>);
 
 impl PassHeaders {
-    /// These.
+    /// These headers, with their senders.
     pub fn new(headers: Vec<(HeaderName, Sender)>) -> Self {
         Self(headers)
     }
 
-    /// Whether a header passes that came over a connection of a trusted proxy, or not.
+    /// Whether a header is passed on. `by_trusted_proxy` says whether a trusted proxy sent it.
     pub(crate) fn pass(&self, name: &HeaderName, by_trusted_proxy: bool) -> bool {
         let passes = |sender: Sender| sender == Sender::Anybody || by_trusted_proxy;
         self.0.iter().any(|(known, sender)| known == name && passes(*sender))

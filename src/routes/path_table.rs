@@ -1,4 +1,4 @@
-//! Which entry of a list covers a path, whatever programs make of that path.
+//! Which entry of a list covers a path, in all readings of that path by different programs.
 
 use std::cmp::Reverse;
 
@@ -11,11 +11,11 @@ use crate::values::readings::RequestPath;
 /// Where an entry applies.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    /// The own host it is for; every own host without one.
+    /// The host that it is for; `None` for every host of the gateway.
     pub(crate) host: Option<Host>,
     /// The paths it covers.
     pub(crate) path: ConfiguredPath,
-    /// Whether the application behind it distinguishes upper and lower case, and names with a trailing dot.
+    /// Whether the application behind it distinguishes letter case, and names with and without a trailing dot.
     pub(crate) case_sensitive: bool,
 }
 
@@ -26,14 +26,15 @@ pub(crate) struct PathTable<T> {
 }
 
 impl<T: Clone> PathTable<T> {
-    /// Entries for the own hosts. Of two with one host and path the first counts.
+    /// A table for the gateway's hosts. If two entries have the same host and path, the first one counts.
     pub(crate) fn new(hosts: &OwnHosts, entries: &[(Scope, T)]) -> Self {
         let of_host = |id: usize| {
             let applies = |(scope, _): &&(Scope, T)| {
                 scope.host.as_ref().is_none_or(|host| hosts.host_id(host).is_some_and(|own| own.index() == id))
             };
             let mut entries: Vec<_> = entries.iter().filter(applies).cloned().collect();
-            // Of two that differ in letter case alone, what everything is brought to is meant.
+            // Of two paths that differ in letter case only, the one in lower case comes first, since requests are
+            // matched in lower case.
             entries.sort_by_key(|(Scope { host, path, .. }, _)| {
                 (host.is_none(), Reverse(path.length()), !path.is_loose())
             });
@@ -42,7 +43,7 @@ impl<T: Clone> PathTable<T> {
         Self { by_host: (0..hosts.count()).map(of_host).collect() }
     }
 
-    /// The entry that covers a path of an own host.
+    /// The entry that covers a path of a host.
     ///
     /// # Errors
     /// The path's readings lead to different entries.

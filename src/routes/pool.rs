@@ -1,4 +1,4 @@
-//! The upstreams of one route: which of them serves an exchange.
+//! The upstreams of one route, and the choice of one for each exchange.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use super::upstream_trust::UpstreamTrust;
 use crate::values::origin::{Host, Scheme};
 use crate::values::time::Clock;
 
-/// How a route's upstreams are spoken to.
+/// Timeouts and trusted certificate authorities for a route's upstreams.
 #[derive(Clone, Debug)]
 pub(crate) struct UpstreamSettings {
-    /// Limit of making one connection, its TLS handshake included, and of waiting for a name's first address. An
-    /// exchange may try three. 5 s.
+    /// Timeout for one connection attempt, its TLS handshake included, and for the first resolution of a name.
+    /// An exchange makes at most [`MAX_CONNECTS`](super::endpoint::MAX_CONNECTS) attempts. Default: 5 s.
     pub(crate) connect_timeout: Duration,
-    /// The longest time from the end of a request to the head of its response, and the longest time that an upstream
-    /// may refuse to take a piece of the request. 60 s.
+    /// The longest time from the end of a request to the head of its response, and the longest time without
+    /// progress while a request is sent. Default: 60 s.
     pub(crate) response_timeout: Duration,
-    /// The longest silence within the body of a response: of an event stream, or of a download that pauses. 1 h.
+    /// The longest time without data within the body of a response, such as an event stream. Default: 1 h.
     pub(crate) stream_timeout: Duration,
     /// The certificate authorities trusted for upstreams over TLS.
     pub(crate) trust: Arc<UpstreamTrust>,
 }
 
 impl UpstreamSettings {
-    /// The documented defaults, with this trust.
+    /// The default timeouts, with these certificate authorities.
     pub(crate) fn new(trust: Arc<UpstreamTrust>) -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
@@ -53,17 +53,17 @@ impl Pool {
         Self { upstreams: upstreams.into(), settings, clock }
     }
 
-    /// How its upstreams are spoken to.
+    /// Its timeouts and trusted certificate authorities.
     pub(crate) fn settings(&self) -> &UpstreamSettings {
         &self.settings
     }
 
-    /// Whether an address with this scheme, host and port leads to one of its upstreams, around the gateway.
+    /// Whether an address with this scheme, host and port is that of one of its upstreams, bypassing the gateway.
     pub(crate) fn is_at(&self, scheme: Scheme, host: &Host, port: u16) -> bool {
         self.upstreams.iter().any(|upstream| upstream.is_at(scheme, host, port))
     }
 
-    /// The scheme of its upstreams: that of the first, should they differ.
+    /// The scheme of its upstreams; of the first one if they differ.
     pub(crate) fn scheme(&self) -> Scheme {
         self.upstreams.first().map_or(Scheme::Http, |upstream| upstream.scheme())
     }
@@ -73,11 +73,11 @@ impl Pool {
         self.upstreams.iter().any(|upstream| upstream.listens_at(port))
     }
 
-    /// The endpoint for an exchange, out of those that it has not tried: the same for the same `affinity` (a hash of
-    /// the session, or of the client's address) as long as that one can be connected to. If all are paused after a
-    /// failure, the one whose pause ends first.
+    /// The endpoint for an exchange, among those that it has not tried: always the same one for an `affinity` (a hash
+    /// of the session, or of the client's address) as long as it is not paused after a failure. If all are paused, the
+    /// one whose pause ends first.
     ///
-    /// `None` when nothing is left to try, or no name has been resolved yet.
+    /// `None` if no endpoint is left to try, or no name has been resolved yet.
     pub(crate) fn pick(&self, affinity: u64, tried: &Tried) -> Option<Arc<Endpoint>> {
         if tried.is_full() {
             return None;
@@ -109,7 +109,7 @@ impl Pool {
                 }
             }
         };
-        // After a timeout too, the addresses known by then are used.
+        // The addresses that are known by then are used, also after a timeout.
         let _ = timeout(self.settings.connect_timeout, first).await;
         self.pick(affinity, tried)
     }
@@ -120,8 +120,8 @@ impl Pool {
     }
 }
 
-/// Rendezvous hashing: every endpoint draws a number for this affinity, the highest wins. A new endpoint takes
-/// only what it wins, one that goes leaves the others alone.
+/// The score of an endpoint in rendezvous hashing; the highest one is chosen. When an endpoint is added or removed,
+/// only the affinities that it gains or loses move.
 fn score(affinity: u64, id: u64) -> u64 {
     // The finaliser of splitmix64: every bit of the input reaches every bit of the output.
     let mut mixed = (affinity ^ id).wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -1,7 +1,7 @@
-//! From an upstream's name to its endpoints, in the background.
+//! Resolves the names of upstreams to endpoints, in the background.
 //!
-//! The engine would resolve synchronously, on the thread that serves requests, and panic on a failure. Here every
-//! upstream that is a name has one task of its own, which lives as long as a route uses the upstream.
+//! pingora would resolve synchronously, on the thread that serves requests, and panic on a failure. Here each
+//! upstream with a name has a task, which runs as long as a route uses the upstream.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,13 +20,13 @@ use crate::values::origin::{Host, Scheme};
 use crate::values::upstream_address::UpstreamAddress;
 use crate::vault::learned::LearnedNames;
 
-/// How old an answer becomes before the name is resolved again.
+/// The interval between two resolutions of a name.
 const REFRESH: Duration = Duration::from_secs(30);
-/// The pause after a failure, as long as there has been no answer at all.
+/// The interval as long as no resolution has succeeded.
 const RETRY: Duration = Duration::from_secs(2);
-/// How long one answer is waited for.
+/// Timeout of one resolution.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many addresses of one name are used; the lowest ones, so that a rotated answer changes nothing.
+/// The maximum number of addresses of one name. The lowest ones are used, so that round-robin DNS changes nothing.
 const MAX_ADDRESSES: usize = 16;
 
 /// One configured upstream and the endpoints that it has at present.
@@ -34,39 +34,38 @@ const MAX_ADDRESSES: usize = 16;
 pub(crate) struct Upstream {
     address: UpstreamAddress,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
-    /// Whether the first resolution has ended, well or not.
+    /// Whether the first resolution has ended, with or without success.
     attempted: watch::Sender<bool>,
 }
 
-/// All upstreams in use. It outlives a reload, and with it what is known of each endpoint: its health, and which
-/// of its connections may still be shared.
+/// All upstreams in use. They are kept over a reload, with the state of each endpoint: its health and its kept
+/// connections.
 #[derive(Debug)]
 pub struct Upstreams {
     in_use: Mutex<HashMap<UpstreamAddress, Weak<Upstream>>>,
-    /// What is learned of the applications behind each list of upstreams.
+    /// The cookie names learned from the applications behind each list of upstreams.
     learned: Mutex<HashMap<Box<[UpstreamAddress]>, Weak<LearnedNames>>>,
-    /// The turns of logout calls to each list of upstreams.
+    /// Limits the concurrent logout calls to each list of upstreams.
     call_turns: Mutex<HashMap<Box<[UpstreamAddress]>, Weak<Semaphore>>>,
     sample: OnceLock<SocketAddr>,
     runtime: Handle,
 }
 
 impl Upstreams {
-    /// None yet. The tasks that resolve names run on `runtime`.
+    /// An empty set. The tasks that resolve names run on `runtime`.
     pub fn new(runtime: Handle) -> Self {
         let (in_use, learned, call_turns) = Default::default();
         Self { in_use, learned, call_turns, sample: OnceLock::new(), runtime }
     }
 
-    /// The built-in sample application has been started and listens here. To be called before an upstream names it:
-    /// one that does so earlier leads nowhere.
+    /// Sets the address at which the built-in sample application listens. Call it before [`Self::get`] is asked for
+    /// the sample: otherwise that upstream has no endpoint.
     pub(crate) fn sample_listens_at(&self, address: SocketAddr) {
-        // It is started once in the life of the process.
+        // The sample is started once per process.
         self.sample.get_or_init(|| address);
     }
 
-    /// The upstream of this address: the one that is in use already, or a new one whose name begins to be
-    /// resolved now.
+    /// The upstream with this address: the one that is already in use, or a new one, whose resolution is started.
     pub(crate) fn get(&self, address: &UpstreamAddress) -> Arc<Upstream> {
         let mut in_use = self.in_use.lock();
         if let Some(upstream) = in_use.get(address).and_then(Weak::upgrade) {
@@ -84,28 +83,28 @@ impl Upstreams {
 }
 
 impl Upstreams {
-    /// The names of cookies that the applications at these addresses keep from scripts, as far as they are known.
+    /// The learned names of the cookies that the applications at these addresses set as HttpOnly.
     pub(crate) fn learned(&self, addresses: &[UpstreamAddress]) -> Arc<LearnedNames> {
         one_for(&self.learned, addresses, LearnedNames::default)
     }
 
-    /// What is learned of every list of upstreams in use.
+    /// The learned names for every list of upstreams in use.
     pub(crate) fn all_learned(&self) -> Vec<(String, Arc<LearnedNames>)> {
         let text = |list: &[UpstreamAddress]| list.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let known = self.learned.lock();
         known.iter().filter_map(|(list, names)| Some((text(list), names.upgrade()?))).collect()
     }
 
-    /// The turns of logout calls to these addresses that no browser waits for.
+    /// Limits the concurrent logout calls to these addresses, of those that no browser waits for.
     pub(crate) fn call_turns(&self, addresses: &[UpstreamAddress]) -> Arc<Semaphore> {
         one_for(&self.call_turns, addresses, || Semaphore::new(CALLS_AT_ONCE))
     }
 }
 
-/// Logout calls to one list of upstreams at the same time, of those that no browser waits for.
+/// The maximum number of concurrent logout calls to one list of upstreams, of those that no browser waits for.
 const CALLS_AT_ONCE: usize = 8;
 
-/// What there is one of for each list of upstreams, for as long as a route has that list.
+/// The value that all routes with this list of upstreams share; a new one if no route has it yet.
 fn one_for<T>(
     known: &Mutex<HashMap<Box<[UpstreamAddress]>, Weak<T>>>,
     addresses: &[UpstreamAddress],
@@ -136,13 +135,13 @@ impl Upstream {
         }
     }
 
-    /// How it is spoken to.
+    /// http or https.
     pub(super) fn scheme(&self) -> Scheme {
         if self.address.is_tls() { Scheme::Https } else { Scheme::Http }
     }
 
-    /// Whether an address with this scheme, host and port leads here: by the configured name, or by one of the
-    /// addresses that it has. A port that is not written is the scheme's own, as this upstream's may be.
+    /// Whether an address with this scheme, host and port is that of this upstream: by its configured name, or by one
+    /// of its resolved addresses. The default ports of http and https match each other.
     pub(super) fn is_at(&self, scheme: Scheme, host: &Host, port: u16) -> bool {
         let named = match &self.address {
             UpstreamAddress::Tcp { scheme: own, host: named, port: at } => {
@@ -158,7 +157,7 @@ impl Upstream {
         named || self.endpoints().iter().any(at)
     }
 
-    /// Whether it listens at this port. Programs at a unix socket have none, and name the usual one.
+    /// Whether it listens on this port. Applications on a unix socket use their scheme's default port in addresses.
     pub(super) fn listens_at(&self, port: u16) -> bool {
         match &self.address {
             UpstreamAddress::Tcp { port: own, .. } => *own == port,
@@ -172,18 +171,19 @@ impl Upstream {
         self.endpoints.load()
     }
 
-    /// Ends as soon as the first resolution has ended, well or not. The caller sets the limit.
+    /// Waits until the first resolution has ended, with or without success. The caller sets a timeout.
     pub(super) async fn first_attempt(&self) {
-        // It fails only without a sender, and `self` is the sender.
+        // It fails only if the sender is dropped, and `self` owns the sender.
         let _ = self.attempted.subscribe().wait_for(|attempted| *attempted).await;
     }
 
-    /// Takes an answer over, or keeps the last good one. An endpoint that is named again stays the same object.
+    /// Applies the result of a resolution; after a failure the last addresses stay. An address that was there before
+    /// keeps its endpoint object.
     fn accept(&self, answer: io::Result<Vec<SocketAddr>>) {
         match answer {
             Ok(addresses) if !addresses.is_empty() => self.endpoints.store(Arc::new(self.renew(addresses))),
-            Ok(_) => tracing::warn!(upstream = %self.address, "the name has no address"),
-            Err(error) => tracing::warn!(upstream = %self.address, %error, "the name is not resolved"),
+            Ok(_) => tracing::warn!(upstream = %self.address, "the name resolves to no address"),
+            Err(error) => tracing::warn!(upstream = %self.address, %error, "the name cannot be resolved"),
         }
         self.attempted.send_replace(true);
     }

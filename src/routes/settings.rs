@@ -1,4 +1,4 @@
-//! What one `[[route]]` says.
+//! The settings of one `[[route]]`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::vault::rules::CookieRules;
 /// One route as configured.
 #[derive(Clone, Debug)]
 pub struct RouteSettings {
-    /// The own host it is for; every own host without one.
+    /// The host that it is for; `None` for every host of the gateway.
     pub host: Option<Host>,
     /// The paths it covers.
     pub path: ConfiguredPath,
@@ -30,53 +30,53 @@ pub struct RouteSettings {
     pub access: Access,
     /// Whether programs may send name and password with every request (HTTP Basic).
     pub basic: bool,
-    /// Where the application is. At least one.
+    /// Where the application is reached. Never empty.
     pub upstreams: Vec<UpstreamAddress>,
     /// The certificate authorities trusted for upstreams over TLS.
     pub trust: Arc<UpstreamTrust>,
-    /// The limit of making a connection to the application.
+    /// Timeout for connecting to the application.
     pub connect_timeout: Duration,
-    /// The limit of waiting for the head of an answer.
+    /// Timeout for the head of an answer.
     pub response_timeout: Duration,
-    /// The `Host` that the application gets, where that is not the client's.
+    /// The `Host` that the application receives; `None` for the client's.
     pub upstream_host: Option<Authority>,
-    /// Whether the application is asked for `%2F`, `%3F` and the like and for `//` literally, where all readings of
-    /// the path lead here.
+    /// Whether escapes such as `%2F` and `%3F`, and `//`, are forwarded literally if all readings of the path lead to
+    /// this route (`encoded = "opaque"`).
     pub opaque: bool,
-    /// Whether the application distinguishes upper and lower case, and names with a trailing dot.
+    /// Whether the application distinguishes letter case, and names with and without a trailing dot.
     pub case_sensitive: bool,
     /// The methods that are passed on.
     pub methods: Methods,
-    /// Whether requests of other sites that could change something are refused.
+    /// Whether cross-site requests with an unsafe method are refused.
     pub refuse_cross_site: bool,
     /// Origins besides the gateway's own whose pages may open a WebSocket here.
     pub origins: Vec<Origin>,
     /// Whether the application's service workers may control the gateway's own addresses.
     pub service_workers: bool,
-    /// Changes to every request that is forwarded.
+    /// Headers to add to or remove from every forwarded request.
     pub request_headers: HeaderEdits,
-    /// Changes to every answer that is passed on.
+    /// Headers to add to or remove from every forwarded answer.
     pub response_headers: HeaderEdits,
-    /// Request headers that would be removed, and pass here.
+    /// Request headers that are removed by default, and that this route passes on.
     pub pass_headers: PassHeaders,
-    /// Whether the application alone says what browsers keep of its answers.
+    /// Whether the application's `Cache-Control` is passed on unchanged.
     pub keeps_cache_control: bool,
-    /// Addresses that pages ask for by themselves: that they are asked for keeps no session.
+    /// Paths that pages poll: requests to them do not count as activity of a session.
     pub idle_paths: Vec<ConfiguredPath>,
-    /// Where the application's cookies are kept.
+    /// How the application's cookies are handled (`app_cookies`).
     pub cookies: CookieRules,
     /// How the application ends its own sessions.
     pub logout: AppLogout,
 }
 
 impl RouteSettings {
-    /// Which requests it is for.
+    /// The requests that the route is for.
     pub(crate) fn scope(&self) -> Scope {
         Scope { host: self.host.clone(), path: self.path.clone(), case_sensitive: self.case_sensitive }
     }
 
-    /// The route, with its upstreams out of those that are known already: their connections and their health
-    /// outlive a configuration.
+    /// Makes the route. Upstreams that are already in use are shared, so that their connections and their health are
+    /// kept over a reload.
     pub(crate) fn assemble(self, upstreams: &Upstreams, clock: &Clock) -> Route {
         let addresses = self.upstreams.iter().map(|address| upstreams.get(address)).collect();
         let settings = UpstreamSettings {

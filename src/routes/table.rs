@@ -23,9 +23,9 @@ use crate::vault::rules::CookieRules;
 /// One `[[route]]`.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// What the log calls it: its host, where it has one, and its path.
+    /// Its name in the log: its host, if it has one, and its path.
     pub(crate) name: Box<str>,
-    /// The own host it is for; every own host without one.
+    /// The host that it is for; `None` for every host of the gateway.
     pub(crate) host: Option<Host>,
     /// The paths it covers.
     pub(crate) path: ConfiguredPath,
@@ -35,56 +35,56 @@ pub(crate) struct Route {
     pub(crate) basic: bool,
     /// The applications behind it.
     pub(crate) pool: Arc<Pool>,
-    /// The `Host` that the application gets, where that is not the client's.
+    /// The `Host` that the application receives; `None` for the client's.
     pub(crate) upstream_host: Option<Authority>,
-    /// Whether the application is asked for `%2F`, `%3F` and the like and for `//` literally, where all readings of
-    /// the path lead here.
+    /// Whether escapes such as `%2F` and `%3F`, and `//`, are forwarded literally if all readings of the path lead to
+    /// this route (`encoded = "opaque"`).
     pub(crate) opaque: bool,
-    /// Whether the application distinguishes upper and lower case, and names with a trailing dot.
+    /// Whether the application distinguishes letter case, and names with and without a trailing dot.
     pub(crate) case_sensitive: bool,
     /// The methods that are passed on.
     pub(crate) methods: Methods,
-    /// Whether requests of other sites that could change something are refused.
+    /// Whether cross-site requests with an unsafe method are refused.
     pub(crate) refuse_cross_site: bool,
     /// Origins besides the gateway's own whose pages may open a WebSocket here.
     pub(crate) origins: Vec<Origin>,
     /// Whether the application's service workers may control the gateway's own addresses.
     pub(crate) service_workers: bool,
-    /// Changes to every request that is forwarded.
+    /// Headers to add to or remove from every forwarded request.
     pub(crate) request_headers: HeaderEdits,
-    /// Changes to every answer that is passed on.
+    /// Headers to add to or remove from every forwarded answer.
     pub(crate) response_headers: HeaderEdits,
-    /// Request headers that would be removed, and pass here.
+    /// Request headers that are removed by default, and that this route passes on.
     pub(crate) pass_headers: PassHeaders,
-    /// Whether the application alone says what browsers keep of its answers.
+    /// Whether the application's `Cache-Control` is passed on unchanged.
     pub(crate) keeps_cache_control: bool,
-    /// Addresses that pages ask for by themselves: that they are asked for keeps no session.
+    /// Paths that pages poll: requests to them do not count as activity of a session.
     pub(crate) idle_paths: Vec<ConfiguredPath>,
-    /// Where the application's cookies are kept.
+    /// How the application's cookies are handled (`app_cookies`).
     pub(crate) cookies: CookieRules,
-    /// The names of cookies that it keeps from scripts.
+    /// The learned names of cookies that the application sets as HttpOnly.
     pub(crate) learned: Arc<LearnedNames>,
-    /// How it ends its own sessions.
+    /// How the application ends its own sessions.
     pub(crate) logout: AppLogout,
-    /// The turns of such calls that no browser waits for.
+    /// Limits the concurrent logout calls that no browser waits for.
     pub(crate) call_turns: Arc<Semaphore>,
 }
 
 impl Route {
-    /// What is known of its application's cookies.
+    /// The rules and learned names of its application's cookies.
     pub(crate) fn known_cookies(&self) -> RouteCookies<'_> {
         RouteCookies { rules: &self.cookies, learned: &self.learned, path: self.path.as_str().as_bytes() }
     }
 }
 
-/// Every route, by own host and path: a route with a host wins over one without, then the longest path. What no
-/// route covers is not forwarded at all.
+/// All routes, by host and path: a route with a host wins over one without, then the longest path. A request that no
+/// route covers is not forwarded.
 #[derive(Debug)]
 pub(crate) struct RouteTable(PathTable<Arc<Route>>);
 
 impl RouteTable {
-    /// Routes for the own hosts. The configuration has refused two of one host and path, and hosts that are not
-    /// own ones.
+    /// A table for the gateway's hosts. The configuration refuses two routes with the same host and path, and hosts
+    /// that are not the gateway's.
     pub(crate) fn new(hosts: &OwnHosts, routes: &[Arc<Route>]) -> Self {
         let scope = |route: &Route| Scope {
             host: route.host.clone(),
@@ -95,7 +95,7 @@ impl RouteTable {
         Self(PathTable::new(hosts, &entries))
     }
 
-    /// The route that covers a path of an own host.
+    /// The route that covers a path of a host.
     ///
     /// # Errors
     /// The path's readings lead to different routes, or it has escapes that the route does not pass on.

@@ -9,19 +9,19 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use thiserror::Error;
 
-/// The certificates that upstreams are checked against: the machine's, or those of `upstream_ca_file` alone.
+/// The certificate authorities that upstreams are verified against: the system's, or only those of `upstream_ca_file`.
 ///
-/// The check cannot be switched off.
+/// Verification cannot be switched off.
 pub struct UpstreamTrust {
     id: u64,
-    /// `None`: the machine's.
+    /// `None` for the system's.
     own: Option<Vec<CertificateDer<'static>>>,
 }
 
 /// What is wrong with a file of certificates, as the end of a sentence that begins with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BadCertificates {
-    /// No `BEGIN CERTIFICATE` in it.
+    /// The file has no `BEGIN CERTIFICATE`.
     #[error("contains no certificate; remove this line, or name a file with the authority's certificate (PEM)")]
     Empty,
     /// The file has invalid PEM, or a certificate that cannot be used as an authority.
@@ -30,8 +30,8 @@ pub enum BadCertificates {
 }
 
 impl UpstreamTrust {
-    /// The machine's own authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name. Certificates that
-    /// cannot be read are left out: fewer are trusted, never more.
+    /// The system's authorities, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`. Certificates that cannot be read are
+    /// left out.
     pub(crate) fn platform() -> Arc<Self> {
         Self::of(None)
     }
@@ -41,7 +41,7 @@ impl UpstreamTrust {
         Self::of(Some(Vec::new()))
     }
 
-    /// The certificates of a PEM file, and no others.
+    /// Only the certificates of a PEM file.
     ///
     /// # Errors
     /// The file holds no certificate, or one that cannot be used.
@@ -64,13 +64,13 @@ impl UpstreamTrust {
         Arc::new(Self { id: hasher.finish(), own })
     }
 
-    /// The same number for the same own certificates. Connections that were made under different trust are never
-    /// shared: their group is made of this number too.
+    /// A number that identifies the certificates. It is part of the key of the connection pool, so that connections
+    /// that were verified against different authorities are never shared.
     pub(crate) fn id(&self) -> u64 {
         self.id
     }
 
-    /// The certificates of `upstream_ca_file`; `None` where the machine's are used.
+    /// The certificates of `upstream_ca_file`; `None` for the system's.
     pub(crate) fn own_certificates(&self) -> Option<&[CertificateDer<'static>]> {
         self.own.as_deref()
     }

@@ -13,17 +13,17 @@ use super::language::{self, ShopLanguage};
 use super::visit::SESSION_COOKIE;
 use super::visitors::VisitorId;
 
-/// A whole body, or one that never ends.
+/// A complete body, or an endless stream.
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// No scripts, no foreign resources, no frames.
+/// The content security policy: no scripts, no resources of other sites, no frames.
 const POLICY: &str = "default-src 'none'; style-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-/// The same for the one page with a script, which opens connections of its own.
+/// The same for the one page with a script, which opens connections.
 const LIVE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// An answer of this type with this content.
+/// An answer with this content type and content.
 pub(super) fn content(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Full::new(body.into()).boxed_unsync());
     *response.status_mut() = status;
@@ -41,13 +41,13 @@ pub(super) fn live_page(html: String) -> Response<Body> {
     with(page(StatusCode::OK, html), CONTENT_SECURITY_POLICY, HeaderValue::from_static(LIVE_POLICY))
 }
 
-/// A file that is the same for every visitor.
+/// A file, the same for all visitors.
 pub(super) fn file(content_type: &'static str, text: &'static str) -> Response<Body> {
     let response = content(StatusCode::OK, content_type, text);
     with(response, CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"))
 }
 
-/// The next request is a GET of this page.
+/// A 303 to this page.
 pub(super) fn see_other(page: &'static str) -> Response<Body> {
     let response = content(StatusCode::SEE_OTHER, "text/plain", "");
     with(response, LOCATION, HeaderValue::from_static(page))
@@ -58,25 +58,25 @@ pub(super) fn refusal(status: StatusCode, text: &'static str) -> Response<Body> 
     content(status, "text/plain; charset=utf-8", text)
 }
 
-/// No room at present.
+/// A 503: a limit is reached.
 pub(super) fn full() -> Response<Body> {
     let response = refusal(StatusCode::SERVICE_UNAVAILABLE, "the shop is full\n");
     with(response, RETRY_AFTER, HeaderValue::from_static("10"))
 }
 
-/// A place that does not answer this method.
+/// A 405.
 pub(super) fn wrong_method(allowed: &'static str) -> Response<Body> {
     let response = refusal(StatusCode::METHOD_NOT_ALLOWED, "not with this method\n");
     with(response, ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// With a header line, in place of those of that name.
+/// Sets a header, replacing lines of the same name.
 pub(super) fn with(mut response: Response<Body>, name: HeaderName, value: HeaderValue) -> Response<Body> {
     response.headers_mut().insert(name, value);
     response
 }
 
-/// With the session cookie of this visitor, or without any: then the browser forgets the one it has.
+/// Sets the session cookie of this visitor, or expires it.
 pub(super) fn with_visitor(response: Response<Body>, visitor: Option<VisitorId>) -> Response<Body> {
     let mut cookie = Cookie::new(SESSION_COOKIE, visitor.map_or_else(String::new, VisitorId::cookie_value));
     cookie.set_http_only(true);
@@ -86,7 +86,7 @@ pub(super) fn with_visitor(response: Response<Body>, visitor: Option<VisitorId>)
     with_cookie(response, cookie)
 }
 
-/// With the cookie that remembers a language.
+/// Sets the language cookie.
 pub(super) fn with_language(response: Response<Body>, language: ShopLanguage) -> Response<Body> {
     let mut cookie = Cookie::new(language::COOKIE, language.code());
     cookie.set_max_age(cookie::time::Duration::days(365));

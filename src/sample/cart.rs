@@ -1,40 +1,40 @@
-//! A cart: how many of each good.
+//! A cart: the number of each good.
 
 use super::goods::{COUNT, GOODS, Good};
 
-/// The most of one good.
+/// The maximum number of one good.
 const MOST: u8 = 99;
 
-/// What a visitor wants to buy.
+/// A cart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cart([u8; COUNT]);
 
 impl Cart {
-    /// One more of the good at this place of the list; no effect at 99.
+    /// Adds one of the good at this position of the list; no effect at 99.
     pub(crate) fn add(&mut self, position: usize) {
         if let Some(count) = self.0.get_mut(position) {
             *count = (*count + 1).min(MOST);
         }
     }
 
-    /// None of it any more.
+    /// Removes a good.
     pub(crate) fn remove(&mut self, position: usize) {
         if let Some(count) = self.0.get_mut(position) {
             *count = 0;
         }
     }
 
-    /// What is in it, with how many there are.
+    /// The goods in it, with their numbers.
     pub(crate) fn lines(&self) -> impl Iterator<Item = (&'static Good, u32)> {
         GOODS.iter().zip(self.0).filter(|(_, count)| *count > 0).map(|(good, count)| (good, u32::from(count)))
     }
 
-    /// How many things are in it.
+    /// The number of things in it.
     pub(crate) fn count(&self) -> u32 {
         self.lines().map(|(_, count)| count).sum()
     }
 
-    /// What they cost by the list, in cents.
+    /// The total of the list prices, in cents.
     pub(crate) fn cents(&self) -> u32 {
         self.lines().map(|(good, count)| good.cents * count).sum()
     }

@@ -1,9 +1,9 @@
-//! The cookies that a request brings.
+//! The cookies of a request.
 
 use http::HeaderMap;
 use http::header::COOKIE;
 
-/// Every cookie of a request, in order, as far as it is text.
+/// All cookies of a request that are text, in order.
 pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))

@@ -12,7 +12,7 @@ use hyper::body::Frame;
 use super::answer::{self, Body};
 use super::ticker::{Ticker, Ticks, message};
 
-/// An answer that goes on until the client leaves or the shop closes.
+/// An answer that continues until the client disconnects or the shop closes.
 pub(super) fn answer(ticker: &Ticker) -> Response<Body> {
     let Some(ticks) = ticker.listen() else { return answer::full() };
     let events = StreamBody::new(stream::unfold(ticks, next_event));

@@ -1,11 +1,11 @@
-//! What is sold, and the prices of each moment.
+//! The goods and their live prices.
 
 use super::language::ShopLanguage;
 
-/// Something to buy.
+/// A good.
 #[derive(Debug)]
 pub(super) struct Good {
-    /// Its name in forms and live prices.
+    /// Its id in forms and live prices.
     pub(crate) id: &'static str,
     /// Its list price in cents.
     pub(crate) cents: u32,
@@ -34,10 +34,10 @@ impl Good {
     }
 }
 
-/// How many there are.
+/// The number of goods.
 pub(super) const COUNT: usize = 6;
 
-/// Everything there is.
+/// All goods.
 pub(super) const GOODS: [Good; COUNT] = [
     Good {
         id: "skull",
@@ -77,7 +77,7 @@ pub(super) const GOODS: [Good; COUNT] = [
     },
 ];
 
-/// The place of a good in the list, by its id.
+/// The position of a good in the list, by its id.
 pub(super) fn position(id: &str) -> Option<usize> {
     GOODS.iter().position(|good| good.id == id)
 }

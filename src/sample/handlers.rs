@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! Answers requests.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::visitors::VisitorId;
 use super::{event_stream, goods, websocket};
 use crate::values::form::{Form, FormValue};
 
-/// The largest form, in bytes, and how long it may take to arrive.
+/// The maximum size of a form, in bytes, and the timeout for receiving it.
 const MAX_FORM: usize = 4096;
 const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -50,7 +50,7 @@ where
     }
 }
 
-/// What a place shows.
+/// Answers a GET.
 fn show(shop: &Shop, shop_path: ShopPath, visit: &Visit<'_>) -> Response<Body> {
     let page = |html| answer::page(StatusCode::OK, html);
     match shop_path {
@@ -71,7 +71,7 @@ fn show(shop: &Shop, shop_path: ShopPath, visit: &Visit<'_>) -> Response<Body> {
     }
 }
 
-/// What a place does with a form.
+/// Answers a POST.
 fn take(shop: &Shop, shop_path: ShopPath, form: &Form, headers: &HeaderMap) -> Response<Body> {
     let visit = Visit::of("", headers);
     match shop_path {
@@ -85,7 +85,7 @@ fn take(shop: &Shop, shop_path: ShopPath, form: &Form, headers: &HeaderMap) -> R
     }
 }
 
-/// A page of the visitor's cart. Who has none gets one, and the cookie for it.
+/// A page with the visitor's cart. A new visitor gets an empty cart and a cookie.
 fn with_cart(shop: &Shop, visit: &Visit<'_>, html: impl FnOnce(&Cart) -> String) -> Response<Body> {
     let page = |cart| answer::page(StatusCode::OK, html(cart));
     match enter(shop, visit, |_| ()) {
@@ -112,8 +112,8 @@ fn change_cart(shop: &Shop, visit: &Visit<'_>, form: &Form) -> Response<Body> {
     }
 }
 
-/// The visitor's cart after a change, and the visitor's number if it is a new one. A number that the shop has not
-/// given, or has forgotten, is not taken over.
+/// The visitor's cart after a change, and the visitor's id if it is new. An unknown id is not adopted (session
+/// fixation).
 fn enter(shop: &Shop, visit: &Visit<'_>, change: impl Fn(&mut Cart)) -> Option<(Cart, Option<VisitorId>)> {
     let known = visit.visitor.and_then(|id| shop.visitors.with_cart(id, &change));
     if let Some(cart) = known {

@@ -1,10 +1,10 @@
-//! The language of a visitor: what the cookie says, else what the browser asks for.
+//! The language of a visitor: from the cookie, else from the browser.
 
 use http::header::{ACCEPT_LANGUAGE, HeaderMap};
 
 use super::cookies::cookie;
 
-/// The cookie that keeps it, readable by scripts.
+/// The name of its cookie, which scripts can read.
 pub(super) const COOKIE: &str = "lang";
 
 /// A language of the shop.
@@ -18,7 +18,7 @@ pub(super) enum ShopLanguage {
 }
 
 impl ShopLanguage {
-    /// The language of a short name.
+    /// The language with a short name.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
             "en" => Some(Self::English),
@@ -42,7 +42,7 @@ impl ShopLanguage {
         chosen.or_else(|| asked.and_then(first_known)).unwrap_or_default()
     }
 
-    /// An amount of cents as people of this language write it.
+    /// An amount of cents, formatted for this language.
     pub(crate) fn money(self, cents: u32) -> String {
         let (whole, rest) = (cents / 100, cents % 100);
         match self {
@@ -52,7 +52,7 @@ impl ShopLanguage {
     }
 }
 
-/// Browsers name languages in the order of preference; that is all this shop looks at.
+/// The first known language. Browsers list languages in the order of preference, so the weights are ignored.
 fn first_known(accepted: &str) -> Option<ShopLanguage> {
     accepted
         .split(',')

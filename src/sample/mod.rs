@@ -1,9 +1,9 @@
-//! The built-in sample application: a small shop as legacy applications are. `exeunt demo` shows it, and a route
-//! with `upstream = "demo"` leads to it.
+//! The built-in sample application: a small shop in the style of a legacy application, for `exeunt demo` and for routes
+//! with `upstream = "demo"`.
 //!
-//! It has no code for the gateway. It trusts the `X-Forwarded-User` that it is sent, keeps a cart on the server under
-//! an HttpOnly cookie of its own, the language in a cookie that scripts may read, has its own way out at
-//! `/accounts/logout/`, and keeps connections open for live prices: whatever a logout has to deal with.
+//! It has no code for the gateway, and everything that a logout has to deal with: it trusts `X-Forwarded-User`, keeps a
+//! cart on the server under its own HttpOnly cookie and the language in a cookie that scripts can read, has its own
+//! logout at `/accounts/logout/`, and keeps connections open for live prices.
 
 mod answer;
 mod cart;
@@ -33,7 +33,7 @@ use pages::ShopPages;
 use ticker::Ticker;
 use visitors::Visitors;
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 struct Shop {
     pages: ShopPages,
@@ -42,7 +42,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// A shop whose prices move when the sender counts on.
+    /// A shop whose prices change with the counter of this sender.
     fn new() -> io::Result<(Self, watch::Sender<u64>)> {
         let (ticks, tick) = watch::channel(0);
         let pages = ShopPages::new().map_err(io::Error::other)?;
@@ -50,7 +50,7 @@ impl Shop {
     }
 }
 
-/// The running sample. Dropping it closes everything at once.
+/// The running sample application. Dropping it closes all connections at once.
 #[derive(Debug)]
 pub struct Sample {
     address: SocketAddr,
@@ -58,13 +58,13 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Opens the shop at a port of 127.0.0.1 that the system chooses; to be called within a tokio runtime.
+    /// Starts the shop on a free port of 127.0.0.1; to be called within a tokio runtime.
     ///
     /// At most 1,024 connections, 256 live streams and 1,000 carts: further connections wait, further streams are
     /// answered 503, and a new cart takes the place of the one that was not used for the longest time.
     ///
     /// # Errors
-    /// When the system gives no port.
+    /// The error of the operating system.
     pub fn start() -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -75,7 +75,7 @@ impl Sample {
         Ok(Self { address, serving })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

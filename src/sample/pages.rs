@@ -44,7 +44,7 @@ impl ShopPages {
     /// Reads the templates.
     ///
     /// # Errors
-    /// One of them is broken; a test reads them all.
+    /// A template is invalid; a test reads all of them.
     pub(crate) fn new() -> Result<Self, Error> {
         let mut environment = Environment::new();
         for (name, source) in TEMPLATES {
@@ -80,7 +80,7 @@ impl ShopPages {
         self.render("cart.html", visit, context! { lines => Serde(lines), count => cart.count(), total })
     }
 
-    /// What came with the request.
+    /// The headers of the request.
     pub(crate) fn headers(&self, visit: &Visit<'_>) -> String {
         let text = |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), lossy(value));
         let headers: Vec<_> = visit.headers.iter().map(text).collect();
@@ -94,7 +94,7 @@ impl ShopPages {
         self.render("ticker.html", visit, context! { lines => Serde(lines) })
     }
 
-    /// Asks whether to leave.
+    /// The logout form.
     pub(crate) fn logout(&self, visit: &Visit<'_>) -> String {
         self.render("logout.html", visit, context! {})
     }
@@ -104,7 +104,7 @@ impl ShopPages {
         self.render("about.html", visit, context! {})
     }
 
-    /// Nothing is here.
+    /// The page for unknown addresses.
     pub(crate) fn missing(&self, visit: &Visit<'_>) -> String {
         self.render("missing.html", visit, context! {})
     }
@@ -117,7 +117,7 @@ impl ShopPages {
     }
 }
 
-/// The same for programs: every name with its value, or with a list where it came more than once.
+/// The headers as JSON: every name with its value, or with a list if it is repeated.
 pub(super) fn headers_json(headers: &HeaderMap, user: Option<&str>) -> String {
     let values = |name: &HeaderName| {
         let mut values: Vec<_> = headers.get_all(name).iter().map(lossy).collect();

@@ -1,4 +1,4 @@
-//! Accepting connections, and the clock that moves the prices.
+//! Accepts connections, and changes the prices every second.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::{Shop, handlers};
 
-/// Connections at the same time; more wait in the system's queue.
+/// The maximum number of concurrent connections; further ones wait in the system's queue.
 const CONNECTIONS: usize = 1024;
-/// Longer than the gateway keeps an idle connection (60 s): the side that sends requests closes first, so that no
-/// request meets a connection that is just being closed.
+/// Longer than the gateway keeps an idle connection (60 s), so that the client closes first, and no request is sent on
+/// a connection that is just being closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// The largest head of a request, in bytes.
+/// The maximum size of a request's head, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 /// The time between two prices.
 const TICK: Duration = Duration::from_secs(1);
-/// After a failed accept (no file descriptor left, as a rule) the next one fails as well.
+/// The pause after a failed accept, most often without free file descriptors, so that the next one would fail as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves for ever. Dropping the future closes all connections: the streams end because `ticks` goes with it.
+/// Serves forever. Dropping the future closes all connections; the streams end since `ticks` is dropped with it.
 pub(super) async fn serve(listener: TcpListener, shop: Arc<Shop>, ticks: watch::Sender<u64>) {
     let mut connections = JoinSet::new();
     let mut clock = interval(TICK);
@@ -50,6 +50,6 @@ async fn serve_one(stream: TcpStream, shop: Arc<Shop>) {
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(MAX_HEAD);
-    // A broken connection is ordinary for a sample application, and needs no report.
+    // Lost connections are normal and not reported.
     let _ = builder.serve_connection(TokioIo::new(stream), answer).with_upgrades().await;
 }

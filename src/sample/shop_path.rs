@@ -2,16 +2,16 @@
 
 use http::Method;
 
-/// What a path stands for.
+/// An address of the shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ShopPath {
     /// The goods.
     Catalogue,
     /// The cart: shown, and changed by a form.
     Cart,
-    /// What came with the request, for people.
+    /// The headers of the request, as a page.
     Headers,
-    /// The same for programs.
+    /// The same as JSON.
     HeadersJson,
     /// Live prices.
     Ticker,
@@ -23,7 +23,7 @@ pub(super) enum ShopPath {
     EventStream,
     /// The form that chooses the language.
     Language,
-    /// The shop's own way out.
+    /// The shop's own logout.
     Logout,
     /// About the shop; needs no sign-in.
     About,
@@ -32,7 +32,7 @@ pub(super) enum ShopPath {
 }
 
 impl ShopPath {
-    /// The place of a path; `None` where there is nothing.
+    /// The address of a path; `None` for unknown paths.
     pub(crate) fn find(path: &str) -> Option<Self> {
         Some(match path {
             "/" => Self::Catalogue,
@@ -51,7 +51,7 @@ impl ShopPath {
         })
     }
 
-    /// What `Allow` says.
+    /// The value of `Allow`.
     pub(crate) fn methods(self) -> &'static str {
         match self {
             Self::Cart | Self::Logout => "GET, HEAD, POST",
@@ -66,7 +66,7 @@ impl ShopPath {
     }
 }
 
-/// Pages that the language form may lead back to; anything else leads to the catalogue.
+/// The page that the language form leads back to: the catalogue for everything else than these pages.
 pub(super) fn page_to_return_to(path: &str) -> &'static str {
     const PAGES: [&str; 6] = ["/", "/cart", "/headers", "/ticker", "/accounts/logout/", "/public/"];
     PAGES.into_iter().find(|page| *page == path).unwrap_or("/")

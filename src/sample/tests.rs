@@ -47,7 +47,7 @@ impl Harness {
         self.ask("GET", path, lines, "").await
     }
 
-    /// A first visit; answers the `Cookie` line of the new session.
+    /// A first visit; returns the `Cookie` line of the new session.
     async fn enter(&self) -> String {
         let set = self.get("/", &[]).await.cookie_set().unwrap();
         assert!(set.contains("; HttpOnly") && set.contains("; SameSite=Lax") && set.contains("; Path=/"), "{set}");
@@ -121,7 +121,7 @@ async fn the_shops_own_way_out_ends_its_session_by_post_alone() {
     let set = left.cookie_set().unwrap();
     assert!(set.starts_with("shopsession=; ") && set.contains("Max-Age=0"), "{set}");
     let after = harness.get("/cart", &[&me]).await;
-    assert!(after.text.contains("nothing in your cart") && after.cookie_set().is_some(), "the number is dead");
+    assert!(after.text.contains("nothing in your cart") && after.cookie_set().is_some(), "the old id is not accepted");
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn it_listens_on_loopback_until_it_is_dropped() {
     let mut open = tokio::net::TcpStream::connect(address).await.unwrap();
     drop(sample);
     let mut rest = Vec::new();
-    // Closed or reset: what counts is that it is over.
+    // Closed or reset, either is fine.
     let _ = tokio::io::AsyncReadExt::read_to_end(&mut open, &mut rest).await;
     assert!(rest.is_empty());
     assert!(tokio::net::TcpStream::connect(address).await.is_err());

@@ -1,4 +1,4 @@
-//! What the pages say, in two languages.
+//! The texts of the pages in two languages.
 
 use serde::Serialize;
 
@@ -74,31 +74,31 @@ const ENGLISH: Texts = Texts {
     sign_out: "Sign out",
     other_language: "Deutsch",
     other_language_code: "de",
-    buy: "Into the cart",
+    buy: "Add to cart",
     remove: "Remove",
-    how_many: "Number",
+    how_many: "Quantity",
     price: "Price",
     total: "Total",
     cart_empty: "There is nothing in your cart yet.",
     cart_where: "The cart is kept on the server, under the cookie “shopsession”, which scripts cannot read.",
     own_logout: "Leave the shop and empty the cart",
     ticker_about: "These prices move once a second, over connections that stay open. Sign out in another window and \
-        see what becomes of them.",
+        watch them end.",
     over_websocket: "WebSocket",
     over_events: "Server-sent events",
     connecting: "connecting …",
     live: "live",
     ended: "ended",
-    needs_script: "Live prices need a script.",
-    headers_about: "All that reached the shop with this request. It believes X-Forwarded-User, so whoever stands in \
-        front must not let visitors write it. The gateway's own cookie is not among these.",
+    needs_script: "Live prices need JavaScript.",
+    headers_about: "All headers that the shop received with this request. The shop trusts X-Forwarded-User, so the \
+    proxy in front must not let visitors set it. The gateway's own cookie is not among these.",
     header: "Header",
     value: "Value",
     cookies: "Cookies",
-    no_cookies: "The request brought no cookies.",
+    no_cookies: "The request has no cookies.",
     logout_title: "Leave the shop?",
-    logout_about: "This is the shop's own way out: it forgets your cart and its own session. Whoever signed you in \
-        does not hear of it.",
+    logout_about: "This is the shop's own logout: it deletes your cart and its own session. The gateway that signed \
+    you in does not learn of it.",
     logout_button: "Leave the shop",
     about_text: "We have furnished murders, shipwrecks and happy endings since 1599. Skulls are our speciality.",
     about_open: "This page is open to everybody, signed in or not.",
@@ -112,7 +112,7 @@ const GERMAN: Texts = Texts {
     motto: "Alles für die Bühne",
     catalogue: "Katalog",
     cart: "Warenkorb",
-    ticker: "Preise live",
+    ticker: "Live-Preise",
     headers: "Deine Anfrage",
     about: "Über uns",
     hello: "Guten Abend,",
@@ -130,22 +130,22 @@ const GERMAN: Texts = Texts {
     cart_where: "Der Warenkorb liegt auf dem Server, unter dem Cookie „shopsession“, das kein Skript lesen kann.",
     own_logout: "Den Laden verlassen und den Warenkorb leeren",
     ticker_about: "Diese Preise ändern sich jede Sekunde, über Verbindungen, die offen bleiben. Melde dich in einem \
-        anderen Fenster ab und sieh, was aus ihnen wird.",
+        anderen Fenster ab und sieh zu, wie sie enden.",
     over_websocket: "WebSocket",
     over_events: "Server-sent events",
     connecting: "verbinde …",
     live: "live",
     ended: "beendet",
-    needs_script: "Preise live brauchen ein Skript.",
-    headers_about: "Alles, was mit dieser Anfrage im Laden ankam. Er glaubt X-Forwarded-User; wer davor steht, darf \
-        Besucher das also nicht schreiben lassen. Das Cookie des Gateways selbst ist nicht dabei.",
-    header: "Kopfzeile",
+    needs_script: "Live-Preise brauchen JavaScript.",
+    headers_about: "Alle Header, die der Laden mit dieser Anfrage bekam. Er vertraut X-Forwarded-User, also darf der \
+    Proxy davor Besucher diesen Header nicht setzen lassen. Das Cookie des Gateways selbst ist nicht dabei.",
+    header: "Header",
     value: "Wert",
     cookies: "Cookies",
-    no_cookies: "Die Anfrage brachte keine Cookies mit.",
+    no_cookies: "Die Anfrage hat keine Cookies.",
     logout_title: "Den Laden verlassen?",
-    logout_about: "Das ist der eigene Ausgang des Ladens: Er vergisst deinen Warenkorb und seine eigene Sitzung. Wer \
-        dich angemeldet hat, erfährt davon nichts.",
+    logout_about: "Das ist die eigene Abmeldung des Ladens: Sie löscht deinen Warenkorb und seine eigene Sitzung. Das \
+    Gateway, das dich angemeldet hat, erfährt davon nichts.",
     logout_button: "Den Laden verlassen",
     about_text: "Seit 1599 statten wir Morde, Schiffbrüche und glückliche Enden aus. Schädel sind unsere Spezialität.",
     about_open: "Diese Seite steht allen offen, ob angemeldet oder nicht.",

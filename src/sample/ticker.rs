@@ -7,17 +7,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::goods;
 
-/// Streams at the same time.
+/// The maximum number of concurrent streams.
 const STREAMS: usize = 256;
 
-/// Where streams come from.
+/// Makes streams of ticks.
 #[derive(Debug)]
 pub(super) struct Ticker {
     tick: watch::Receiver<u64>,
     places: Arc<Semaphore>,
 }
 
-/// One listener. It takes one of the places as long as it lives.
+/// One stream. It counts against the limit until it is dropped.
 #[derive(Debug)]
 pub(super) struct Ticks {
     tick: watch::Receiver<u64>,
@@ -30,19 +30,19 @@ impl Ticker {
         Self { tick, places: Arc::new(Semaphore::new(STREAMS)) }
     }
 
-    /// A new listener; `None` where there are 256 already.
+    /// A new stream; `None` if the limit is reached.
     pub(crate) fn listen(&self) -> Option<Ticks> {
         let shop_path = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let mut tick = self.tick.clone();
-        // The first price comes at once.
+        // The first tick is returned at once.
         tick.mark_changed();
         Some(Ticks { tick, _place: shop_path })
     }
 }
 
 impl Ticks {
-    /// The next tick: at once the first time, then at each change. A slow listener misses ticks, and none is kept
-    /// for it. `None` when the shop closes.
+    /// Waits for the next tick; the first one is returned at once. A slow listener misses ticks, since none is queued.
+    /// `None` when the shop closes.
     pub(crate) async fn next(&mut self) -> Option<u64> {
         self.tick.changed().await.ok()?;
         Some(*self.tick.borrow_and_update())

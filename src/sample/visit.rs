@@ -1,4 +1,4 @@
-//! What a request says of who sends it.
+//! The data of a request that all pages need.
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
@@ -10,22 +10,22 @@ use super::visitors::VisitorId;
 /// The shop's own session cookie.
 pub(super) const SESSION_COOKIE: &str = "shopsession";
 
-/// The header with the user's name, set by the proxy in front. It is trusted without a check, as legacy applications
-/// do.
+/// The header with the user's name, set by the proxy in front. It is trusted without a check, as in legacy
+/// applications.
 const USER: &str = "x-forwarded-user";
 
-/// One request, as far as all pages care.
+/// The data of one request that all pages need.
 #[derive(Debug)]
 pub(super) struct Visit<'a> {
-    /// The path that was asked for.
+    /// The requested path.
     pub(crate) path: &'a str,
-    /// All that came with it.
+    /// Its headers.
     pub(crate) headers: &'a HeaderMap,
     /// The user's name, if a proxy in front has sent it.
     pub(crate) user: Option<String>,
     /// The language of the answer.
     pub(crate) language: ShopLanguage,
-    /// What the session cookie says, known or not.
+    /// The id in the session cookie, known or not.
     pub(crate) visitor: Option<VisitorId>,
 }
 

@@ -1,4 +1,4 @@
-//! The shop's own sessions: carts in memory, under random numbers that browsers keep in a cookie.
+//! The shop's own sessions: carts in memory, under random ids that browsers keep in a cookie.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use parking_lot::Mutex;
 
 use super::cart::Cart;
 
-/// Carts at the same time.
+/// The maximum number of carts.
 const CAPACITY: usize = 1000;
 
-/// The number of one visitor, which opens the cart. Not printed.
+/// The id of a visitor, which gives access to the cart. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct VisitorId([u8; 16]);
 
@@ -45,7 +45,7 @@ pub(super) struct Visitors(Mutex<CartTable>);
 #[derive(Debug, Default)]
 struct CartTable {
     carts: HashMap<VisitorId, StoredCart>,
-    /// Counts every use, so that the oldest is known without a clock.
+    /// Counts every use, to find the least recently used cart.
     uses: u64,
 }
 
@@ -56,8 +56,8 @@ struct StoredCart {
 }
 
 impl Visitors {
-    /// A new visitor with an empty cart, in place of the one that did nothing for the longest time where the table
-    /// is full. `None` where the system gives no random numbers.
+    /// Adds a visitor with an empty cart; in a full table it replaces the least recently used one. `None` if the system
+    /// returns no random bytes.
     pub(crate) fn enter(&self) -> Option<VisitorId> {
         let id = VisitorId::random()?;
         let mut table = self.0.lock();
@@ -71,7 +71,7 @@ impl Visitors {
         Some(id)
     }
 
-    /// The cart of a visitor, after `change`; `None` if there is no such visitor (any more).
+    /// Applies `change` to a visitor's cart and returns the cart; `None` for an unknown visitor.
     pub(crate) fn with_cart(&self, id: VisitorId, change: impl FnOnce(&mut Cart)) -> Option<Cart> {
         let mut table = self.0.lock();
         table.uses += 1;
@@ -82,7 +82,7 @@ impl Visitors {
         Some(kept.cart)
     }
 
-    /// Forgets a visitor.
+    /// Removes a visitor.
     pub(crate) fn leave(&self, id: VisitorId) {
         self.0.lock().carts.remove(&id);
     }

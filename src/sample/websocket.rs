@@ -17,14 +17,14 @@ use super::answer::{self, Body};
 use super::ticker::{Ticker, Ticks, message};
 use crate::http1::websocket_request::is_websocket_request;
 
-/// What a listener may say, in bytes: nothing of it is read.
+/// The maximum size of a client's message, in bytes; messages are ignored.
 const MAX_MESSAGE: usize = 4096;
-/// How long a listener may take to take a price.
+/// Timeout for sending one price.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Accepts a handshake, and sends prices until the client leaves or the shop closes.
+/// Accepts a handshake, and sends prices until the client disconnects or the shop closes.
 pub(super) fn answer<B>(ticker: &Ticker, mut request: Request<B>) -> Response<Body> {
     let Some(accept) = accept_value(request.method(), request.version(), request.headers()) else {
         let refusal = answer::refusal(StatusCode::UPGRADE_REQUIRED, "this address speaks WebSocket, version 13\n");
@@ -40,7 +40,7 @@ pub(super) fn answer<B>(ticker: &Ticker, mut request: Request<B>) -> Response<Bo
     answer::with(response, SEC_WEBSOCKET_ACCEPT, accept)
 }
 
-/// The answer to a sound handshake's key.
+/// The value of `Sec-WebSocket-Accept` for a valid handshake.
 fn accept_value(method: &Method, version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
     is_websocket_request(method, version, headers).ok().filter(|asks| *asks)?;
     let key = headers.get(SEC_WEBSOCKET_KEY)?;
@@ -56,7 +56,7 @@ async fn serve_socket(upgrade: OnUpgrade, mut ticks: Ticks) {
     let _ = send_ticks(&mut socket, &mut ticks).await;
 }
 
-/// Sends every tick. Reading goes on meanwhile: that is what answers pings and notices the end.
+/// Sends every tick. It also reads, which answers pings and detects the end.
 async fn send_ticks(socket: &mut Socket, ticks: &mut Ticks) -> Option<()> {
     loop {
         tokio::select! {

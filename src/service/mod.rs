@@ -1,5 +1,5 @@
-//! The one place where a configuration becomes a gateway that serves: the program, the tests, the fuzz targets and the
-//! benchmarks begin here, and a reload changes here what was built.
+//! Builds a running gateway from a configuration, for the program, tests, fuzz targets and benchmarks, and applies
+//! another configuration at a reload.
 
 mod reloader;
 
@@ -24,35 +24,35 @@ use crate::values::mac::{KeyChanges, MacKeys};
 use crate::values::time::Clock;
 use crate::values::upstream_address::UpstreamAddress;
 
-/// What a service needs besides its configuration, from its start to its end.
+/// The parts that a service needs besides its configuration, for its whole lifetime.
 #[derive(Debug)]
 pub struct Environment {
-    /// Where lines are written.
+    /// The log.
     pub log: Log,
     /// The time.
     pub clock: Clock,
-    /// What the gateway writes and reads back is signed with these.
+    /// The keys that sign what the gateway sends to browsers and reads back.
     pub keys: MacKeys,
-    /// Where clients connect: these, whatever the settings name.
+    /// The listeners. The addresses in the settings are ignored.
     pub listeners: Vec<Listener>,
 }
 
-/// A gateway that serves. Dropping it stops at once.
+/// A running gateway. Dropping it stops it at once.
 #[derive(Debug)]
 pub struct Service {
-    /// Sessions, and the rules that requests are judged by.
+    /// The sessions, and the rules for requests.
     pub gateway: Arc<Gateway>,
-    /// The client side.
+    /// The network side.
     pub server: Server,
     proxy: Arc<Proxy>,
     log: Log,
     clock: Clock,
     upstreams: Arc<Upstreams>,
-    /// The built-in application, from the first configuration on that has a route to it.
+    /// The built-in sample application; started by the first configuration with a route to it.
     sample: OnceLock<Sample>,
 }
 
-/// A service that no request reaches yet.
+/// A service that does not accept requests yet.
 struct Prepared {
     gateway: Arc<Gateway>,
     proxy: Arc<Proxy>,
@@ -72,14 +72,14 @@ impl Prepared {
     }
 }
 
-/// What came of another configuration.
+/// The result of applying another configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// Sessions that ended because of it.
+    /// The number of sessions that it ended.
     pub sessions_ended: usize,
-    /// Requests and WebSockets that were under way and are refused by it.
+    /// The number of running requests and WebSockets that it cut.
     pub exchanges_cut: usize,
-    /// How the keys differ from those before; `None` if they do not.
+    /// The changes of the keys; `None` without changes.
     pub keys: Option<KeyChanges>,
 }
 
@@ -88,7 +88,7 @@ pub struct Applied {
 pub enum NotServed {
     /// No gateway can be built from it.
     Gateway(BuildError),
-    /// The running gateway cannot take it over.
+    /// The running gateway cannot apply it.
     Reload(ReloadError),
     /// The built-in application cannot start.
     Sample(io::Error),
@@ -111,8 +111,8 @@ impl fmt::Display for NotServed {
 }
 
 impl Service {
-    /// Begins to serve a configuration; to be called within a tokio runtime. What the settings say of threads, of the
-    /// admin socket and of the state folder is used elsewhere.
+    /// Starts a gateway with a configuration; to be called within a tokio runtime. The settings of threads, the admin
+    /// socket and the state folder are used elsewhere.
     ///
     /// # Errors
     /// [`NotServed`]
@@ -120,8 +120,8 @@ impl Service {
         Self::prepare(settings, environment, None).map(Prepared::serve)
     }
 
-    /// As [`Service::start`], with the sessions that this store has kept and the ends that it has not confirmed:
-    /// both are read before the first request is.
+    /// Like [`Service::start`], with the sessions of this store and the pending ends, which are both loaded before the
+    /// first request.
     ///
     /// # Errors
     /// [`NotServed`]
@@ -132,7 +132,7 @@ impl Service {
     ) -> Result<Self, NotServed> {
         let prepared = Self::prepare(settings, environment, Some(store))?;
         let sessions = prepared.gateway.load_sessions(pending).await.map_err(|Unavailable| NotServed::Sessions)?;
-        tracing::info!(sessions, "sessions of the store");
+        tracing::info!(sessions, "sessions loaded from the store");
         Ok(prepared.serve())
     }
 
@@ -155,15 +155,15 @@ impl Service {
         Ok(Prepared { gateway, proxy, server, listeners, clock, log, upstreams, sample })
     }
 
-    /// Keeps users from changing their passwords, until the guard is dropped.
+    /// Blocks changes of passwords until the guard is dropped.
     pub(crate) async fn hold_users(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.gateway.hold_users().await
     }
 
-    /// Serves another configuration from now on: its rules, users, limits and log settings. What is under way goes on
-    /// with the one that it began with, unless the new one refuses it: then it is cut. Sessions, wrong passwords that
-    /// were counted, and connections to upstreams that are still there outlive it. Without `keys` those at work stay.
-    /// One caller at a time.
+    /// Applies another configuration: its rules, users, limits and log settings. Running exchanges go on with the one
+    /// that they began with, unless the new one refuses them: then they are cut. Sessions, counts of wrong passwords,
+    /// and connections to upstreams that are still used are kept. Without `keys` the current ones stay. Only one caller
+    /// at a time.
     ///
     /// # Errors
     /// [`NotServed`]; then nothing has changed.
@@ -184,7 +184,7 @@ impl Service {
     }
 }
 
-/// Starts the built-in application with the first configuration that has a route to it, before the route is made.
+/// Starts the built-in application if the configuration has a route to it, before the route is made.
 fn start_sample(sample: &OnceLock<Sample>, settings: &GatewaySettings, upstreams: &Upstreams) -> io::Result<()> {
     let leads_there = settings.routes.iter().any(|route| route.upstreams.contains(&UpstreamAddress::Sample));
     if leads_there && sample.get().is_none() {

@@ -1,4 +1,4 @@
-//! Reads the configuration and the keys of a service again, and applies them or reports why it cannot.
+//! Reads the configuration and the keys of a service again, and applies them or reports all problems.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,19 +17,19 @@ use crate::state::{self, KEY_FILE, StateProblem};
 use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
-/// Users that have an event of their own after one reload; all are counted.
+/// The maximum number of changed users with an event in the audit log after one reload; all are counted.
 const MOST_NAMED: usize = 1000;
 
 /// The files that a reload reads.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// The configuration, which names all others.
+    /// The configuration, which names all other files.
     pub configuration: PathBuf,
-    /// The key file; `None` where the keys were made for this run.
+    /// The key file; `None` if the keys were made for this run.
     pub keys: Option<PathBuf>,
 }
 
-/// A service, and the files that say what it serves.
+/// A service, with the files of its configuration.
 #[derive(Debug)]
 pub struct Reloader {
     service: Arc<Service>,
@@ -37,11 +37,11 @@ pub struct Reloader {
     start: StartValues,
     log: Log,
     clock: Clock,
-    /// The configuration in force. Locked during a reload, so that reloads run one after the other.
+    /// The current configuration. Locked during a reload, so that reloads run one after the other.
     current: Mutex<Current>,
 }
 
-/// What a reload compares with.
+/// The values that a reload compares with.
 #[derive(Debug)]
 pub struct Current {
     outline: Outline,
@@ -49,7 +49,7 @@ pub struct Current {
 }
 
 impl Current {
-    /// Of these settings.
+    /// The values of these settings.
     pub fn of(settings: &Settings) -> Self {
         Self { outline: settings.outline.clone(), users: Arc::clone(&settings.gateway.users) }
     }
@@ -60,36 +60,36 @@ impl Current {
 pub struct Changes {
     /// Keys of the configuration, and the key file's name.
     pub keys: Vec<String>,
-    /// Users of its users' file.
+    /// The changes of users in the users' file.
     pub users: UserChanges,
-    /// What became of sessions and of what was under way.
+    /// The effects on sessions and running exchanges.
     pub applied: Applied,
-    /// What the operator should know: of what waits for a restart, too.
+    /// Warnings, also about changes that need a restart.
     pub warnings: Report,
 }
 
 /// Why nothing was changed.
 #[derive(Debug)]
 pub enum NotReloaded {
-    /// This is wrong with the files.
+    /// The files have problems.
     Refused(Refusal),
-    /// They are sound and cannot be served.
+    /// The files are valid, and the gateway cannot apply them.
     NotServed(NotServed),
-    /// The reload broke down.
+    /// The reload has panicked.
     Broken,
 }
 
-/// What is wrong with the files of a reload.
+/// The problems of the files.
 #[derive(Debug, Default)]
 pub struct Refusal {
-    /// With the configuration.
+    /// Those of the configuration.
     configuration: Option<Report>,
-    /// With the key file.
+    /// That of the key file.
     keys: Option<String>,
 }
 
 impl Refusal {
-    /// How many problems that are.
+    /// The number of problems.
     fn problems(&self) -> usize {
         self.configuration.iter().map(|report| report.findings().len()).sum::<usize>()
             + usize::from(self.keys.is_some())
@@ -108,13 +108,13 @@ impl fmt::Display for NotReloaded {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::NotServed(problem) => writeln!(f, "error: {problem}"),
-            Self::Broken => writeln!(f, "error: the reload broke down: see the log"),
+            Self::Broken => writeln!(f, "error: the reload failed with an internal error: see the log"),
         }
     }
 }
 
 impl Reloader {
-    /// Reloads `service` from these files. `start` and `current` are of the settings that it was started with.
+    /// A reloader of `service` from these files. `start` and `current` are of the settings that it was started with.
     pub fn new(
         service: Arc<Service>,
         sources: Sources,
@@ -125,8 +125,8 @@ impl Reloader {
         Self { service, sources, start, log, clock, current: Mutex::new(current) }
     }
 
-    /// Reads everything again: the configuration, the files that it names, and the keys. It is run to its end even if
-    /// the caller goes away, and after any other that is under way.
+    /// Reads everything again: the configuration, the files that it names, and the keys. It runs after any other reload
+    /// in progress, and is completed even if the caller's future is dropped.
     ///
     /// # Errors
     /// [`NotReloaded`]: then nothing has changed.
@@ -161,11 +161,11 @@ impl Reloader {
     }
 
     async fn read_and_apply(&self, current: &mut Current) -> Result<Changes, NotReloaded> {
-        // No user changes a password between the reading of the users' file and its use, or the change would be lost
-        // here until the next reload.
+        // No password may be changed between the reading of the users' file and its use, or the change would have no
+        // effect here until the next reload.
         let _reading = self.service.hold_users().await;
         let (sources, start) = (self.sources.clone(), self.start.clone());
-        // Files are read, and templates tried: not on a thread that serves.
+        // Reading files and rendering templates blocks, so it runs on a blocking thread.
         let read = spawn_blocking(move || read(&sources, &start)).await;
         let (settings, warnings, keys) = read.map_err(|_| NotReloaded::Broken)?.map_err(NotReloaded::Refused)?;
         let next = Current::of(&settings);
@@ -195,7 +195,7 @@ fn read(sources: &Sources, start: &StartValues) -> Result<(Settings, Report, Opt
     }
 }
 
-/// The keys of a file that was there at the start: none is made, since other keys would sign every user out.
+/// The keys of a file that existed at the start. It is not created here, since new keys would sign every user out.
 fn read_keys(path: &Path) -> Result<MacKeys, StateProblem> {
     state::read(path)?.ok_or_else(|| StateProblem::Missing(path.to_owned()))
 }
@@ -217,7 +217,7 @@ impl Reload for Reloader {
     }
 }
 
-/// A line for each, whatever the format of the log is.
+/// Logs each finding in one line, in the format of the log.
 fn note_findings(report: &Report) {
     for finding in report.findings() {
         let line = report.line(finding);

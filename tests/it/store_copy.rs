@@ -91,7 +91,7 @@ fn stores_that_are_in_use_or_of_others_are_not_copied() {
     fs::write(other.path().join("exeunt.key"), "0".repeat(64)).unwrap();
     refused(other.path(), &[&there, FILE], "other keys");
     refused(folder, &[&there, &there], "are the same store");
-    refused(folder, &["memory", &there], "nothing is kept in memory");
+    refused(folder, &["memory", &there], "a store in memory cannot be copied");
     refused(folder, &["redis://u:secret@localhost", FILE], "password must not be in the address");
     // Of a gateway that was killed nothing new is heard.
     copied(folder, &[&there, FILE], "sessions 1");

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::CommandError;
 use crate::credentials::password::{MAX_PASSWORD, Password};
 
-/// Asks twice on a terminal; reads one line where standard input is something else.
+/// Asks twice on a terminal; otherwise reads one line of standard input.
 pub(super) fn ask(user: &str) -> Result<Password, CommandError> {
     if io::stdin().is_terminal() {
         let first = prompt(&format!("Password for {user}: "))?;
@@ -33,7 +33,7 @@ fn twice(first: Zeroizing<String>, again: &Zeroizing<String>) -> Result<Password
     Password::new(first).map_err(|problem| CommandError::new(problem, "try again with another one"))
 }
 
-/// The first line without its line break. Nothing behind it is read.
+/// Reads the first line without its line break, and nothing after it.
 fn from_line(input: &mut impl Read) -> Result<Password, CommandError> {
     const HELP: &str = "the password is the first line of standard input: printf '%s\\n' … | exeunt user set NAME; \
                         to keep the old one: --keep-password";

@@ -1,4 +1,4 @@
-//! The command as an operator runs it, on files of its own.
+//! The command as an operator runs it, on temporary files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -16,7 +16,7 @@ struct Program {
     command: UserCommand,
 }
 
-/// A folder with a users' file, and the command as it is typed.
+/// A temporary folder with a users' file.
 struct Harness {
     folder: tempfile::TempDir,
 }
@@ -34,7 +34,7 @@ impl Harness {
         fs::read_to_string(self.path()).unwrap()
     }
 
-    /// Runs a command line; `password` is what is typed when asked, and being asked without one is a failure.
+    /// Runs a command line; `password` is the answer to the prompt. A prompt without one is a failure.
     fn run(&self, line: &[&str], password: Option<&str>) -> Result<CommandOutput, String> {
         let path = self.path();
         let words = [&["exeunt"], line, &["--file", path.to_str().unwrap()]].concat();
@@ -84,7 +84,7 @@ async fn a_user_is_added_changed_and_removed() {
     assert!(harness.signs_in("alice", "another").await && !harness.signs_in("alice", "open sesame").await);
     let table = "USER   GROUPS      EMAIL              NAME           STATE\n\
                  alice  staff,shop  alice@example.com  Alice Liddell  enabled\n";
-    assert_eq!(harness.output(&["list"], None), table, "what was not given stayed");
+    assert_eq!(harness.output(&["list"], None), table, "other fields are kept");
 
     let output = harness.output(&["remove", "alice"], None);
     assert_eq!(
@@ -145,8 +145,8 @@ fn a_change_that_would_break_the_file_is_not_written() {
     harness.output(&["set", "alice"], Some("x"));
     let before = harness.text();
     let reason = harness.run(&["set", "Alice"], Some("x")).unwrap_err();
-    let want = "error: `Alice` and `alice` of line 1 differ in letter case alone: nothing was written\n\
-                help: keep one of them: people type either";
+    let want = "error: `Alice` and `alice` of line 1 differ in letter case only: nothing was written\n\
+                help: remove one of them: users type either spelling";
     assert_eq!((reason.as_str(), harness.text()), (want, before));
 }
 

@@ -1,4 +1,4 @@
-//! Hides possible secrets in a text that is not valid TOML: the values of unknown keys.
+//! Masks possible secrets in a text that is not valid TOML: the values of unknown keys.
 
 use super::super::unknown::is_known;
 use super::line::Line;
@@ -6,11 +6,11 @@ use super::line::Line;
 /// The same text, of the same length, with asterisks for the values of unknown keys.
 pub(crate) fn concealed(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    // Whether the lines belong to the value of an unknown key.
+    // Whether the current lines belong to the value of an unknown key.
     let mut secret = false;
     let mut end = 0;
     for line in Line::all(text) {
-        // The ends of lines, whatever they are.
+        // The end of the line, in whatever form.
         shown.push_str(text.get(end..line.start).unwrap_or(""));
         end = line.span().end;
         secret = conceal(&line, secret, &mut shown);
@@ -19,7 +19,7 @@ pub(crate) fn concealed(text: &str) -> String {
     shown
 }
 
-/// Whether the next line may go on with a secret.
+/// Whether the next line may continue a secret.
 fn conceal(line: &Line<'_>, secret: bool, shown: &mut String) -> bool {
     let content = line.content();
     if content.is_empty() || content.starts_with('#') || is_header(content) {
@@ -36,7 +36,7 @@ fn conceal(line: &Line<'_>, secret: bool, shown: &mut String) -> bool {
             shown.push_str(&without_inner_secrets(value));
             false
         }
-        // A value that goes on: of a key that is known, as far as it can be told.
+        // A continued value, most likely of a known key.
         (true, _) if !secret => {
             shown.push_str(&without_inner_secrets(line.text));
             false
@@ -57,7 +57,7 @@ fn is_header(content: &str) -> bool {
     content.starts_with('[') && !content.contains(['"', '\'', ',', '=']) && content.len() < 80
 }
 
-/// Where the key of a line ends.
+/// The end of the key in a line.
 fn key_end(text: &str) -> usize {
     let of_key = |sign: char| sign.is_ascii_alphanumeric() || "_-.\"'".contains(sign);
     let indent = text.len() - text.trim_start().len();
@@ -65,7 +65,7 @@ fn key_end(text: &str) -> usize {
     key.map_or(text.len(), |length| indent + length)
 }
 
-/// A value with tables in it: `{ known = 1, unknown = ** }`.
+/// A value with inline tables: `{ known = 1, unknown = ** }`.
 fn without_inner_secrets(value: &str) -> String {
     let mut shown = String::with_capacity(value.len());
     let mut quote = None;

@@ -13,16 +13,16 @@ use super::Slip;
 /// One line of a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'a> {
-    /// Where it begins, in bytes.
+    /// Its beginning, in bytes of the text.
     pub(crate) start: usize,
-    /// Without its end.
+    /// Its text, without the line break.
     pub(crate) text: &'a str,
-    /// Counted from 1.
+    /// Its number, counted from 1.
     pub(crate) number: usize,
 }
 
 impl<'a> Line<'a> {
-    /// The line that this byte belongs to; the end of a line belongs to it.
+    /// The line that contains this byte; a line break belongs to the line before it.
     pub(crate) fn at(text: &'a str, at: usize) -> Self {
         let before = text.get(..at).unwrap_or(text);
         let start = before.rfind('\n').map_or(0, |end| end + 1);
@@ -40,25 +40,25 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// Where it stands.
+    /// Its span.
     pub(crate) fn span(&self) -> Range<usize> {
         self.start..self.start + self.text.len()
     }
 
-    /// Where its content stands, without blanks around it.
+    /// The span of its content, without surrounding spaces.
     pub(crate) fn trimmed_span(&self) -> Range<usize> {
         let indent = self.text.len() - self.text.trim_start().len();
         let start = self.start + indent;
         start..start + self.text.trim().len()
     }
 
-    /// Its content, without blanks around it.
+    /// Its content, without surrounding spaces.
     pub(crate) fn content(&self) -> &'a str {
         self.text.trim()
     }
 }
 
-/// Characters that editors and web pages substitute for plain ones.
+/// Finds characters that editors and web pages substitute for ASCII ones.
 pub(super) fn odd_character(line: &Line<'_>) -> Option<Slip> {
     let is_odd = |sign: char| !sign.is_ascii() && plain(sign) != Some(sign);
     let (at, odd) = line.text.char_indices().find(|(_, sign)| is_odd(*sign))?;
@@ -68,7 +68,7 @@ pub(super) fn odd_character(line: &Line<'_>) -> Option<Slip> {
     }
     let name = match odd {
         '\u{feff}' | '\u{200b}'..='\u{200f}' => "an invisible character",
-        sign if sign.is_whitespace() => "a no-break space or another space that is not a plain one",
+        sign if sign.is_whitespace() => "a no-break space or another special space",
         sign if is_invisible(sign) => "an invisible character",
         _ => "a typographic quote",
     };
@@ -85,7 +85,7 @@ fn column(line: &Line<'_>, at: usize) -> usize {
     line.text.get(..at - line.start).unwrap_or("").chars().count() + 1
 }
 
-/// The character that was meant; `None` where it should not be there at all.
+/// The ASCII character that is probably meant; `None` if the character should be removed.
 fn plain(sign: char) -> Option<char> {
     match sign {
         '“' | '”' | '„' | '‟' | '«' | '»' | '″' => Some('"'),
@@ -97,7 +97,7 @@ fn plain(sign: char) -> Option<char> {
     }
 }
 
-/// Lines in the syntax of other languages, and common errors in this one.
+/// Finds lines in the syntax of other languages, and common errors.
 pub(super) fn misread(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
     comment(line)
         .or_else(|| block(line))
@@ -113,7 +113,7 @@ fn comment(line: &Line<'_>) -> Option<Slip> {
     Some(written(Slip::within(line, line.trimmed_span(), "a comment begins with #"), &format!("# {said}")))
 }
 
-/// The frame of a block: `server {`, `}`, `{`.
+/// The beginning or end of a block: `server {`, `}`, `{`.
 fn block(line: &Line<'_>) -> Option<Slip> {
     let content = line.content().trim_end_matches([';', ',']);
     let opens = content.ends_with('{') && !content.contains('=');
@@ -135,7 +135,7 @@ fn header(line: &Line<'_>) -> Option<Slip> {
     fits.then(|| written(slip, &unknown::header(name)))
 }
 
-/// `key = value` with something wrong about it.
+/// An invalid `key = value`.
 fn assignment(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
     let (left, right) = line.text.split_once('=')?;
     let key = left.trim().trim_end_matches([':', '+', '?']).trim();
@@ -160,7 +160,7 @@ fn assignment(line: &Line<'_>, at: &Range<usize>) -> Option<Slip> {
     })
 }
 
-/// The problem of a value, and what to write; `None` without a value.
+/// The problem of a value, and its correction if there is a value.
 fn wrong_value(key: &str, value: &str, doubled: bool) -> (String, Option<String>) {
     let (bare, comment) = value.split_once(" #").map_or((value, ""), |(bare, comment)| (bare.trim_end(), comment));
     let meant = as_toml(bare);
@@ -200,7 +200,7 @@ fn of_another_language(line: &Line<'_>) -> Option<Slip> {
     Some(pair(slip(what), key, value.trim()))
 }
 
-/// A pair of another language, as this one writes it.
+/// A pair of another language, in TOML syntax.
 fn pair(slip: Slip, key: &str, value: &str) -> Slip {
     let value = value.trim_end_matches([';', ',']).trim_end();
     match (schema::FILE.keys.contains(&key), value, foreign::find(key)) {
@@ -216,7 +216,7 @@ fn written(slip: Slip, line: &str) -> Slip {
     slip.write(format!("write `{line}`"))
 }
 
-/// A value as TOML writes it: what is one already stays, anything else is a text.
+/// A value in TOML syntax: a valid one stays, anything else becomes a string.
 fn as_toml(value: &str) -> String {
     let bare = value.trim().trim_end_matches([';', ',']).trim_end();
     if let Some(switch) = switch(bare) {
@@ -225,7 +225,7 @@ fn as_toml(value: &str) -> String {
     if let Some(number) = meant::number("", bare).filter(|_| bare.ends_with(['k', 'K', 'M', 'b', 'B'])) {
         return number.to_string();
     }
-    // A bracket or a quote too many at the end is left out.
+    // Without a superfluous bracket or quote at the end.
     let shorter = (0..3).filter_map(|cut| bare.get(..bare.len().checked_sub(cut)?));
     if let Some(sound) =
         shorter.take_while(|shorter| bare.get(shorter.len()..).is_some_and(is_closing)).find(|it| is_toml(it))

@@ -1,7 +1,7 @@
-//! Errors of syntax: all of them at once, in plain words.
+//! Explains syntax errors, all of them in one report.
 //!
 //! The parser recovers from an error, but most of its later errors follow from the first. So the first one is
-//! explained, the lines that it spoils are left out, and the rest is read again.
+//! explained, its lines are left out, and the rest is parsed again.
 
 mod conceal;
 mod line;
@@ -18,27 +18,27 @@ use super::report::{Finding, Severity};
 pub(crate) use conceal::concealed;
 pub(crate) use line::Line;
 
-/// Mistakes reported for one file at most.
+/// The maximum number of reported errors in one file.
 const MOST: usize = 50;
 
-/// The help where what is to be written cannot be shown.
-const UNREPEATED: &str = "write the value in quotes, behind an equals sign: key = \"value\"";
+/// The help if the corrected line cannot be shown, since it may have a secret.
+const UNREPEATED: &str = "write the value in quotes, after an equals sign: key = \"value\"";
 
-/// An error of syntax.
+/// A syntax error.
 #[derive(Debug, PartialEq, Eq)]
 struct Slip {
-    /// What the help replaces.
+    /// The span that the help replaces.
     span: Range<usize>,
     /// What is wrong.
     what: String,
-    /// What to write, a line each.
+    /// What to write, one proposal in each line.
     write: Vec<String>,
     /// The lines to leave out when the rest is parsed.
     spoiled: Range<usize>,
 }
 
 impl Slip {
-    /// An error that concerns no more than its own line.
+    /// An error that concerns only its own line.
     fn within(line: &Line<'_>, span: Range<usize>, what: impl Into<String>) -> Self {
         Self { span, what: what.into(), write: Vec::new(), spoiled: line.span() }
     }
@@ -49,7 +49,7 @@ impl Slip {
     }
 }
 
-/// Every mistake of a text, first line first; none where it is TOML.
+/// All syntax errors of a text, in the order of its lines.
 pub(crate) fn findings(text: &str) -> Vec<Finding> {
     let shown = concealed(text);
     let mut rest = text.to_owned();
@@ -61,7 +61,7 @@ pub(crate) fn findings(text: &str) -> Vec<Finding> {
         let left = blanked(&rest, &slip.spoiled);
         let Slip { span, what, mut write, .. } = slip;
         if shown.get(span.clone()) != rest.get(span.clone()) {
-            // The value may be a secret: it is not repeated.
+            // The value may be a secret, so it is not repeated.
             write.iter_mut().filter(|help| help.starts_with("write `")).for_each(|help| UNREPEATED.clone_into(help));
         }
         found.push(Finding {
@@ -72,7 +72,7 @@ pub(crate) fn findings(text: &str) -> Vec<Finding> {
             span: Some(span),
             within: None,
         });
-        // An error that does not go away would be found without end.
+        // If leaving lines out changes nothing, the same error would be found forever.
         match left {
             Some(left) => rest = left,
             None => break,
@@ -81,7 +81,7 @@ pub(crate) fn findings(text: &str) -> Vec<Finding> {
     found
 }
 
-/// The same text with spaces in these lines, so that all places stay. `None` where nothing changes.
+/// The same text with these lines replaced by spaces, so that all positions stay. `None` if nothing changes.
 fn blanked(text: &str, lines: &Range<usize>) -> Option<String> {
     let spoiled = text.get(lines.clone())?;
     let blank: String =

@@ -1,4 +1,4 @@
-//! Errors that concern several lines: open brackets and quotes, keys and tables that are set twice.
+//! Errors that concern several lines: unclosed brackets and quotes, keys and tables that are set twice.
 
 use std::ops::Range;
 
@@ -43,13 +43,13 @@ fn quote(text: &str, tokens: &[Token], at: usize) -> Option<Slip> {
         spoiled: line.start..span.end,
         ..Slip::within(&line, span.start..span.start + raw.len(), format!("this {quote} is not closed"))
     };
-    // A list goes on behind its value.
+    // The rest of a list follows the value.
     let text = raw.trim_end_matches([',', ']']);
     let rest = raw.get(text.len()..).unwrap_or("");
     Some(if quote.len() == 1 { slip.write(format!("write `{text}{quote}{rest}`")) } else { slip })
 }
 
-/// The bracket of a value that is open before this byte.
+/// The innermost bracket of a value that is open before this byte.
 fn innermost(tokens: &[Token], at: usize) -> Option<usize> {
     let mut open: Vec<usize> = Vec::new();
     let mut fresh = true;
@@ -76,7 +76,7 @@ fn last_before(tokens: &[Token], at: usize) -> Option<Range<usize>> {
     before.next().map(|token| token.span().start()..token.span().end())
 }
 
-/// Whether a table begins in this line, or a key at this byte or behind.
+/// Whether a table begins in this line, or a key at or after this byte.
 fn begins_something(line: &Line<'_>, at: usize) -> bool {
     let content = line.content();
     let is_header = content.starts_with('[') && content.ends_with(']') && !content.contains(['"', '\'', ',']);
@@ -84,7 +84,7 @@ fn begins_something(line: &Line<'_>, at: usize) -> bool {
     is_header || (is_entry && at <= line.trimmed_span().start + content.find('=').unwrap_or(0))
 }
 
-/// A bracket whose content ends with `last`.
+/// The error for a bracket whose content ends with `last`.
 fn bracket(text: &str, open: usize, last: Range<usize>) -> Slip {
     let line = Line::at(text, open);
     let closing = if text.get(open..).is_some_and(|rest| rest.starts_with('{')) { "}" } else { "]" };
@@ -100,7 +100,7 @@ fn bracket(text: &str, open: usize, last: Range<usize>) -> Slip {
     slip(open..last.end).write(format!("write `{}{closing}`", content.trim_end_matches([',', ' '])))
 }
 
-/// A value of a list without quotes, or without a comma before it.
+/// The error for a list's value without quotes, or without a comma before it.
 fn in_list(text: &str, last: Range<usize>, at: &Range<usize>) -> Option<Slip> {
     let word = text.get(at.clone()).filter(|word| !word.is_empty() && !word.contains(['=', '\n', '"']));
     let line = Line::at(text, at.start);
@@ -114,7 +114,7 @@ fn in_list(text: &str, last: Range<usize>, at: &Range<usize>) -> Option<Slip> {
     Some(slip.write(format!("write `{value},`")))
 }
 
-/// A key or a table that is set twice.
+/// The error for a key or a table that is set twice.
 pub(super) fn repeated(text: &str, at: &Range<usize>, message: &str) -> Option<Slip> {
     if !message.starts_with("duplicate key") {
         return None;
@@ -152,7 +152,7 @@ fn repeated_table<'a>(
     })
 }
 
-/// The name of a table, and whether it is one of several.
+/// The name of a table, and whether it is an entry of an array (`[[name]]`).
 fn header<'a>(line: &Line<'a>) -> Option<(&'a str, bool)> {
     let content = line.content().split('#').next()?.trim_end();
     let inner = content.strip_prefix('[')?.strip_suffix(']')?;
@@ -160,7 +160,7 @@ fn header<'a>(line: &Line<'a>) -> Option<(&'a str, bool)> {
     Some((double.unwrap_or(inner).trim(), double.is_some()))
 }
 
-/// Where the value ends that begins in the line at `start`.
+/// The end of the value that begins in the line at `start`.
 fn entry_end(text: &str, start: usize) -> usize {
     let tokens = Source::new(text).lex().into_vec();
     let mut depth = 0_usize;

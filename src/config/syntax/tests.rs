@@ -1,10 +1,10 @@
-//! What is said of each slip, and that no secret is repeated.
+//! The messages for syntax errors, which repeat no secret.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What is said about each mistake: where, and what to write.
+/// The findings of a text: the place, the message, and what to write.
 fn told(text: &str) -> Vec<(String, String, String)> {
     let shown = |finding: &Finding| {
         let span = finding.span.clone().unwrap();

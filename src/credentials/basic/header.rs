@@ -44,7 +44,7 @@ pub(crate) fn is_basic(value: &[u8]) -> bool {
 
 const SCHEME: &[u8] = b"basic";
 
-/// `Basic dXNlcjpwYXNz`: the scheme, blanks, and base64 of `user:password`, with its padding or without.
+/// `Basic dXNlcjpwYXNz`: the scheme, spaces, and base64 of `user:password`, with or without padding.
 fn presented(value: &[u8]) -> Option<UsernamePassword> {
     let credentials = value.trim_ascii().get(SCHEME.len()..)?;
     let encoded = credentials.strip_prefix(b" ")?.trim_ascii();
@@ -59,8 +59,8 @@ fn presented(value: &[u8]) -> Option<UsernamePassword> {
 
 const MAX_PADDING: usize = 2;
 
-/// UTF-8, as the challenge says, or else Latin-1, as programs send it that do not look: what is not UTF-8 can be
-/// nothing else.
+/// Decodes UTF-8, which the challenge asks for; what is not valid UTF-8 is taken as Latin-1, which some programs send
+/// in spite of the challenge.
 fn text(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {
     match std::str::from_utf8(&bytes) {
         Ok(text) => Zeroizing::new(text.to_owned()),
@@ -68,8 +68,8 @@ fn text(bytes: Zeroizing<Vec<u8>>) -> Zeroizing<String> {
     }
 }
 
-/// The challenge (RFC 7617 2) for programs at this host: they keep one password for a realm. A host's name needs no
-/// escape in quotes.
+/// The challenge (RFC 7617 2). The realm is the host, since programs keep one password for each realm; a host name
+/// needs no escaping within quotes.
 pub(crate) fn challenge(host: &str) -> HeaderValue {
     let challenge = HeaderValue::try_from(format!("Basic realm=\"{host}\", charset=\"UTF-8\""));
     challenge.unwrap_or_else(|_| HeaderValue::from_static("Basic realm=\"\", charset=\"UTF-8\""))
@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(message(&[value]), want, "{}", value.escape_ascii());
         }
         let long = format!("Basic {}", BASE64_NOPAD.encode(format!("{}:b", "a".repeat(257)).as_bytes()));
-        assert_eq!(message(&[long.as_bytes()]), "malformed", "nobody has such a name");
+        assert_eq!(message(&[long.as_bytes()]), "malformed", "longer than any user name");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The second sign-in method: HTTP Basic (RFC 7617) against the users' file, on routes that say `basic = true`. For
-//! programs that keep no cookies: git, Subversion, Mercurial, WebDAV and CalDAV clients, Docker.
+//! The second sign-in method: HTTP Basic (RFC 7617) against the users' file, on routes with `basic = true`, for
+//! programs without cookies: git, Subversion, Mercurial, WebDAV and CalDAV clients, Docker.
 //!
 //! [`header`] reads the credentials out of a request. They are checked once, like those of the sign-in form, and then
 //! remembered for a minute by [`verified`]: such programs send them with every request.
@@ -18,7 +18,7 @@ use crate::credentials::user_file::method::check;
 use crate::credentials::username_password::{CredentialSource, UsernamePassword};
 use crate::values::identity::UserKey;
 
-/// The users of a file, whose programs send name and password with every request.
+/// HTTP Basic against the users of a file.
 #[derive(Debug)]
 pub(crate) struct Basic(Arc<CurrentUsers>);
 
@@ -42,7 +42,7 @@ impl SignInMethod for Basic {
         }
     }
 
-    /// Always `None`: the users are those of the form, whose method answers for them.
+    /// Always `None`: these users have signed in with the form, whose method knows their status.
     fn status_of(&self, _: &UserKey) -> Option<AccountStatus> {
         None
     }

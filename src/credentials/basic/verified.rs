@@ -1,13 +1,13 @@
-//! Credentials that were checked a short while ago, so that a program which sends them with every request costs one
-//! hash a minute and not one a request.
+//! A cache of verified credentials, so that a program which sends them with every request costs one password hash a
+//! minute, not one a request.
 //!
-//! Of a password, only a MAC under a random key of this process ([`MacKeys`]) is kept: it proves that the same
-//! credentials came again. Only right credentials are kept, one entry a user, so that unauthenticated clients cannot
-//! fill the table. The MAC leaves the table an hour after it was last verified; within that hour it still distinguishes
-//! its program from attackers, who cannot lock it out by wrong passwords.
+//! An entry has a MAC of the credentials under a random key of this process ([`MacKeys`]), never the password. Only
+//! correct credentials are kept, one entry for each user, so that unauthenticated clients cannot fill the table. An
+//! entry is dropped an hour after it was last verified; until then it distinguishes its program from attackers, whose
+//! wrong passwords cannot lock it out.
 //!
-//! Requests register with a session without a key: no cookie opens it and no list shows it, but the connections of a
-//! user who loses access are cut as usual ([`Verified::forget`]).
+//! Requests register with a session without a key: no cookie names it and no list shows it, but when the user loses
+//! access, the connections are cut as usual ([`Verified::forget`]).
 
 use std::collections::{HashMap, hash_map};
 use std::sync::{Arc, Weak};
@@ -24,31 +24,31 @@ use crate::values::mac::{Mac, MacKeys, Purpose};
 use crate::values::reason::Refusal;
 use crate::values::time::Moment;
 
-/// How long credentials count without being checked again.
+/// How long credentials are accepted without being checked again.
 pub(crate) const VALID: Duration = Duration::from_secs(60);
-/// How long they still distinguish a program from attackers.
+/// How long they distinguish a program from attackers.
 const KNOWN: Duration = Duration::from_secs(60 * 60);
-/// The most users that are remembered; beyond that the one who was verified first is dropped.
+/// The maximum number of entries; beyond that the one that was verified first is dropped.
 const CAPACITY: usize = 10_000;
 
-/// The result of a check, shared by all requests that sent the same credentials meanwhile.
+/// The result of a check, shared by all requests that sent the same credentials while it ran.
 pub(crate) type Outcome = Result<Arc<Session>, Refusal>;
 
 /// Whether the credentials of a request were checked before.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// They were right a short while ago and count.
+    /// They were verified less than [`VALID`] ago and are accepted.
     Valid(Arc<Session>),
-    /// They were right within the last hour, and have to be checked again.
+    /// They were verified within the last hour, and have to be checked again.
     Known(BrowserId),
-    /// Not within the last hour.
+    /// They were not verified within the last hour.
     Unknown,
 }
 
-/// The credentials that were checked, and those that are being checked.
+/// The credentials that were verified, and those that are being checked.
 #[derive(Debug)]
 pub(crate) struct Verified {
-    /// Without random bytes for a key every request is checked.
+    /// `None` if the system has no random bytes for a key: then every request is checked.
     keys: Option<MacKeys>,
     table: Mutex<VerifiedTable>,
     under_way: Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>,
@@ -59,7 +59,7 @@ struct VerifiedTable {
     by_user: HashMap<Box<str>, VerifiedEntry>,
     /// All users with requests that may still be running.
     sessions: Vec<Weak<Session>>,
-    /// Counts how often the table was cleared: a check that began before does not count after.
+    /// Counts how often the table was cleared: the result of a check that began before is not entered afterwards.
     forgotten: u64,
 }
 
@@ -84,7 +84,7 @@ pub(crate) enum Turn<'a> {
 #[derive(Debug)]
 pub(crate) struct Check<'a> {
     verified: &'a Verified,
-    /// The key of this check; `None` without a key to compute it with.
+    /// The MAC of the credentials; `None` without a key to compute it with.
     code: Option<String>,
     /// [`Table::forgotten`] when it began.
     forgotten: u64,
@@ -126,8 +126,8 @@ impl Verified {
         Turn::Check(Check { verified: self, code, forgotten: self.table.lock().forgotten, outcome })
     }
 
-    /// Drops codes that are too old, and cuts connections that have been running for `longest` after one check. Returns
-    /// how many connections were cut.
+    /// Drops entries that are too old, and cuts connections that have lasted for `longest` since their check. Returns
+    /// how many were cut.
     pub(crate) fn sweep(&self, longest: Duration, grace: Duration, now: Moment) -> usize {
         let mut table = self.table.lock();
         table.forget_old(now);
@@ -174,8 +174,8 @@ impl VerifiedTable {
 }
 
 impl Check<'_> {
-    /// Remembers that these credentials are right. `known` is the result of the look-up. False if the table was cleared
-    /// meanwhile: the credentials were compared with old users and have to be checked again.
+    /// Adds verified credentials. `known` is the result of the lookup. False if the table was cleared meanwhile: the
+    /// credentials were compared with outdated users and have to be checked again.
     pub(crate) fn enter(
         &self,
         presented: &UsernamePassword,

@@ -1,4 +1,4 @@
-//! Changes a user's password in the users' file, for the user.
+//! Changes a password in the users' file, at the request of its user.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,10 @@ use crate::credentials::user_file::htpasswd::{self, WeakHashes};
 use crate::credentials::user_file::lock::{self, LockedFile, WriteProblem};
 use crate::credentials::user_file::{UserEntry, Users};
 
-/// The users' file, as it can be changed while the gateway runs.
+/// A users' file in which users can change their passwords while the gateway runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsersFile {
-    /// Its path.
+    /// The path of the file.
     pub path: PathBuf,
     /// Whether weak hashes are accepted.
     pub weak: WeakHashes,
@@ -23,13 +23,13 @@ pub struct UsersFile {
 /// Why a password could not be changed. The message is for the operator.
 #[derive(Debug, Error)]
 pub(crate) enum NotChanged {
-    /// The file cannot be written, or not be read.
+    /// The file cannot be read or written.
     #[error("{}; {}", .0, .0.help)]
     File(WriteProblem),
     /// The user was changed, disabled or removed in the file since the gateway read it.
     #[error("the users' file has changed since it was read: restart the gateway")]
     Outdated,
-    /// The file's kind of hash would truncate the new password.
+    /// bcrypt, the hash of htpasswd files, would truncate the new password.
     #[error("htpasswd files take passwords of at most {MAX_BCRYPT} bytes")]
     TooLong,
     /// The new password could not be hashed.
@@ -38,17 +38,17 @@ pub(crate) enum NotChanged {
 }
 
 impl UsersFile {
-    /// Whether this process can replace the file. Nothing is written.
+    /// Whether this process could replace the file. Nothing is written.
     pub(crate) fn is_writable(&self) -> bool {
         lock::may_replace(&self.path)
     }
 
-    /// Gives a user a new password. `known` are the users that the old password was checked against: if this user has
-    /// changed in the file since, nothing is written. Returns the users of the new file. Blocks while another program
-    /// changes the file (at most ten seconds) and for computing a hash.
+    /// Sets a user's new password. `known` has the users that the old password was checked against: if the file's entry
+    /// of this user has changed since, nothing is written. Returns the users of the new file. Blocks while another
+    /// program changes the file (at most ten seconds), and while a hash is computed.
     ///
     /// # Errors
-    /// Nothing was changed.
+    /// The password was not changed.
     pub(crate) fn change_password(&self, known: &Users, user: &str, new: &Password) -> Result<Users, NotChanged> {
         let file = LockedFile::lock(&self.path).map_err(NotChanged::File)?;
         let before = file.read().map_err(NotChanged::File)?;
@@ -103,7 +103,7 @@ mod tests {
         fs::read_to_string(&file.path).unwrap()
     }
 
-    /// Whether the file lets this user in with this password.
+    /// Whether the file accepts this password of this user.
     fn opens(file: &UsersFile, user: &str, typed: &str) -> bool {
         let users = Users::parse_any(&file.path, &text(file), file.weak).unwrap();
         users.find(user).is_some_and(|user| user.hash.matches(&password(typed)) == Ok(true))
@@ -150,7 +150,7 @@ mod tests {
         assert!(!opens(&file, "alice", &"a".repeat(70)) && opens(&file, "alice", &"a".repeat(71)));
     }
 
-    /// An operator who gives a user another password, or disables the user, has the last word.
+    /// If an operator changes the password or disables the user meanwhile, the operator's change stays.
     #[test]
     fn what_the_file_says_meanwhile_counts() {
         let folder = tempfile::tempdir().unwrap();
@@ -165,7 +165,7 @@ mod tests {
         }
         fs::write(&file.path, entry(&old, "groups = ['new']\n")).unwrap();
         let users = file.change_password(&users, "alice", &password("something new")).unwrap();
-        assert!(users.find("alice").unwrap().identity.is_in("new"), "other changes stand in nobody's way");
+        assert!(users.find("alice").unwrap().identity.is_in("new"), "changes of other fields are kept");
     }
 
     #[test]
@@ -176,6 +176,6 @@ mod tests {
         let gone = UsersFile { path: folder.path().join("none/users.toml"), ..file };
         assert!(!gone.is_writable());
         let problem = gone.change_password(&users, "alice", &password("x")).unwrap_err();
-        assert!(problem.to_string().contains("make the folder first"), "{problem}");
+        assert!(problem.to_string().contains("create the folder first"), "{problem}");
     }
 }

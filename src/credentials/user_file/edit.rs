@@ -5,12 +5,12 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, RawString, Table, TableLi
 /// A change of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FieldChange<T> {
-    /// It stays as it is.
+    /// The key is not changed.
     #[default]
     Keep,
-    /// It is removed.
+    /// The key is removed.
     Remove,
-    /// It gets this value.
+    /// The key is set to this value.
     Set(T),
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn set(text: &str, user: &str, change: &UserChange) -> Result<(String
     added.map(|text| (text, ChangeOutcome::Added))
 }
 
-/// A new user comes last: at the very end, below the comments there.
+/// Appends a new user at the end of the file, below the comments there.
 fn add(mut document: DocumentMut, user: &str, change: &UserChange) -> Result<String, EditProblem> {
     if let Some(Item::Value(Value::InlineTable(users))) = document.get_mut("users") {
         let mut entry = InlineTable::new();
@@ -92,8 +92,8 @@ pub(crate) fn remove(text: &str, user: &str) -> Result<String, EditProblem> {
     Ok(document.to_string())
 }
 
-/// What stands above a user's header, but apart from it by an empty line, is about the file or about several
-/// users: it moves on to the next user, or to the end.
+/// Comments that an empty line separates from the removed user's header concern the file or several users: they are
+/// kept, above the next user or at the end.
 fn keep_comments(document: &mut DocumentMut, removed: &Table) {
     let above = removed.decor().prefix().and_then(RawString::as_str).unwrap_or_default();
     let kept = above.get(..last_empty_line(above)).unwrap_or_default();
@@ -115,7 +115,7 @@ fn keep_comments(document: &mut DocumentMut, removed: &Table) {
     }
 }
 
-/// Where the last empty line begins; 0 where there is none.
+/// The position of the last empty line; 0 if there is none.
 fn last_empty_line(text: &str) -> usize {
     let mut start = 0;
     let mut last = 0;
@@ -156,7 +156,7 @@ fn one<T>(entry: &mut dyn TableLike, key: &str, change: &FieldChange<T>, value: 
     }
 }
 
-/// Gives a key a value and leaves the comment behind it where it is.
+/// Sets a key and keeps the comment at the end of its line.
 fn put(entry: &mut dyn TableLike, key: &str, mut value: Value) {
     match entry.get_mut(key).and_then(Item::as_value_mut) {
         Some(old) => {

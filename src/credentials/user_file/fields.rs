@@ -1,13 +1,13 @@
-//! What may stand in a users' file: names, groups, e-mail addresses.
+//! The valid values of a users' file: names, groups, e-mail addresses.
 
 use thiserror::Error;
 
 use crate::values::identity::{Identity, IdentityProblem, MAX_GROUPS};
 
-/// Why a text cannot stand in a users' file. [`InvalidField::help`] says what to write instead.
+/// Why a value is not valid in a users' file. [`InvalidField::help`] says what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum InvalidField {
-    /// Nothing is written there. Which field, as the beginning of a sentence.
+    /// The value is empty. Holds the name of the field, as the beginning of a sentence.
     #[error("{0} is empty")]
     Empty(String),
     /// It has control characters.
@@ -47,22 +47,22 @@ impl InvalidField {
     pub(crate) fn help(&self) -> String {
         match self {
             Self::Empty(_) => "leave it out, or fill it in".to_owned(),
-            Self::ControlCharacter { .. } => "write it without".to_owned(),
+            Self::ControlCharacter { .. } => "remove that character".to_owned(),
             Self::TooLong { .. } => "write a shorter one".to_owned(),
             Self::OuterSpace { text, .. } => format!("write \"{}\"", text.trim().escape_debug()),
-            Self::GroupsTooLong => "no application could receive them: keep those that one needs".to_owned(),
+            Self::GroupsTooLong => "they do not fit into a header: remove groups that no application needs".to_owned(),
             Self::NotUtf8 => "save the file as UTF-8".to_owned(),
         }
     }
 }
 
-/// The beginning of a text, on one line.
+/// The beginning of a text, escaped to one line.
 fn shown(text: &str) -> String {
     text.chars().take(40).collect::<String>().escape_debug().to_string()
 }
 
-/// Whether this is a valid user name: 1 to 256 bytes, no control characters, no white space at its ends (which would be
-/// lost on the way to the application, and `" bob"` would be `bob` there).
+/// Checks a user name: 1 to 256 bytes, no control characters, no leading or trailing white space (which is removed from
+/// header values: the application would see `" bob"` as `bob`).
 ///
 /// # Errors
 /// Why not.
@@ -70,7 +70,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), InvalidField> {
     check_text("a user's name", name)
 }
 
-/// Whether this can be an e-mail address, a display name or a group; `what` says which in the message.
+/// Checks an e-mail address, a display name or a group; `what` names the field in the message.
 ///
 /// # Errors
 /// Why not.
@@ -88,10 +88,10 @@ pub(crate) fn check_text(what: &str, text: &str) -> Result<(), InvalidField> {
     })
 }
 
-/// Whether a user can be in all of these groups, each of which is valid by itself.
+/// Checks that the groups of a user, each of which is valid, are not too long together.
 ///
 /// # Errors
-/// They are too long together.
+/// They are longer than [`MAX_GROUPS`] bytes.
 pub(crate) fn check_groups(user: &str, groups: &[String]) -> Result<(), InvalidField> {
     let each_valid = groups.iter().all(|group| check_text("", group).is_ok());
     let all_valid = Identity::new(user, None, None, groups) != Err(IdentityProblem::TooLong);

@@ -1,5 +1,5 @@
-//! htpasswd files, as Apache's `htpasswd` writes them: one `name:hash` a line. Users in such a file have only a name,
-//! no groups and no e-mail address.
+//! htpasswd files, as Apache's `htpasswd` writes them: a `name:hash` on each line. Users in such a file have no groups
+//! and no e-mail address.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,17 +17,17 @@ use crate::credentials::user_file::fields::{InvalidField, check_name};
 use crate::credentials::user_file::reader::quoted;
 use crate::values::identity::Identity;
 
-/// Whether weak hashes are accepted: those that a graphics card breaks in a night.
+/// Whether weak hashes (unsalted SHA-1 and Apache's MD5) are accepted: a graphics card breaks them in a night.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeakHashes {
     /// The file is refused: `login.allow_weak_hashes = false`.
     Refuse,
-    /// They are read.
+    /// They are accepted: `login.allow_weak_hashes = true`.
     Accept,
 }
 
-/// Whether a file of this name and content is an htpasswd file, and not TOML. Names may hold `=`, quotes and brackets:
-/// so the whole text decides, and not its first sign.
+/// Whether a file of this name and content is an htpasswd file, not TOML. User names may contain `=`, quotes and
+/// brackets, so the whole text decides and not its first character.
 pub(crate) fn is_htpasswd(path: &Path, text: &str) -> bool {
     if has_htpasswd_name(path) {
         return true;
@@ -37,7 +37,7 @@ pub(crate) fn is_htpasswd(path: &Path, text: &str) -> bool {
     looks_so && DeTable::parse(text).is_err()
 }
 
-/// Whether a hash stands behind the first colon.
+/// Whether a hash follows the first colon.
 fn has_hash(line: &str) -> bool {
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     line.split_once(':').is_some_and(|(_, rest)| {
@@ -48,17 +48,17 @@ fn has_hash(line: &str) -> bool {
     })
 }
 
-/// The sign that tells the two forms apart, where the line has an everyday name.
+/// The character that distinguishes the two formats, if the line begins with a usual name.
 fn sign_of(line: &str) -> Option<char> {
     line.chars().find(|sign| [':', '=', '[', '"', '\''].contains(sign))
 }
 
-/// Whether the file's name alone says so.
+/// Whether the file has the name of an htpasswd file.
 pub(crate) fn has_htpasswd_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().ends_with("htpasswd"))
 }
 
-/// What a file holds.
+/// The content of a file.
 pub(crate) struct HtpasswdLines {
     /// The users, in the order of their lines.
     pub(crate) entries: Vec<UserEntry>,
@@ -66,7 +66,7 @@ pub(crate) struct HtpasswdLines {
     pub(crate) bad: Vec<FileProblem>,
     /// Problems of further lines of the same user.
     pub(crate) doubled: Vec<FileProblem>,
-    /// The text as it may be shown.
+    /// The text without its secrets, of the same length.
     pub(crate) masked: String,
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn read(path: &Path, text: &str, weak: WeakHashes) -> HtpasswdLines {
     let mut reader =
         HtpasswdReader { path, weak, bad: Vec::new(), doubled: Vec::new(), secrets: Vec::new(), seen: HashMap::new() };
     let mut entries = Vec::new();
-    // What some editors begin a file with.
+    // Some editors begin a file with a byte order mark.
     let mut start = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     let lines = text.get(start..).unwrap_or_default();
     for (line, number) in lines.split_inclusive('\n').zip(1_usize..) {
@@ -86,8 +86,8 @@ pub(crate) fn read(path: &Path, text: &str, weak: WeakHashes) -> HtpasswdLines {
     HtpasswdLines { entries, bad, doubled, masked: mask(text, &secrets) }
 }
 
-/// The text with another hash for this user, in the line that counts; `None` where there is no such line. What stands
-/// behind a second colon stays.
+/// Replaces the hash of this user in the user's first line, which is the one that counts; `None` if there is no such
+/// line. What follows a second colon is kept.
 pub(crate) fn with_hash(text: &str, user: &str, hash: &str) -> Option<String> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -112,7 +112,7 @@ struct HtpasswdReader<'a> {
     bad: Vec<FileProblem>,
     doubled: Vec<FileProblem>,
     secrets: Vec<Range<usize>>,
-    /// The name in small letters, the name, and its line.
+    /// By the name in lower case: the name, and the number of its line.
     seen: HashMap<String, (String, usize)>,
 }
 
@@ -130,9 +130,9 @@ impl HtpasswdReader<'_> {
         };
         let span = start..start + name.len();
         self.secrets.push(span.end + 1..start + line.len());
-        // The first line of a user counts even if its hash is invalid: an account may be locked that way.
+        // The first line of a user counts even if its hash is invalid: some operators lock accounts that way.
         let is_new = self.name(name, &span) && self.is_new(name, &span, number);
-        // Some programs allow a comment behind a second colon.
+        // Some programs allow a comment after a second colon.
         let hash = self.hash(name, rest.split(':').next().unwrap_or_default().trim_end(), &span)?;
         let identity = Identity::new(name, None, None, &[]).ok().filter(|_| is_new)?;
         Some(UserEntry { hash, identity: Arc::new(identity), enabled: true })
@@ -146,8 +146,8 @@ impl HtpasswdReader<'_> {
         checked.map_err(|invalid| self.report(span.clone(), invalid.to_string(), invalid.help())).is_ok()
     }
 
-    /// The first line of a user counts, as it does for nginx and Apache. Names that differ in letter case alone are
-    /// two users to those, but not to every application.
+    /// The first line of a user counts, as in nginx and Apache. Those two treat names that differ in letter case only
+    /// as two users, but not every application does: such names are reported.
     fn is_new(&mut self, name: &str, span: &Range<usize>, number: usize) -> bool {
         let (first, line) = match self.seen.entry(name.to_lowercase()) {
             Entry::Vacant(free) => {
@@ -161,8 +161,8 @@ impl HtpasswdReader<'_> {
             let help = "remove this one".to_owned();
             self.doubled.push(FileProblem { span: Some(span.clone()), message, help });
         } else {
-            let message = format!("`{name}` and `{first}` of line {line} differ in letter case alone");
-            self.report(span.clone(), message, "keep one of them: people type either".to_owned());
+            let message = format!("`{name}` and `{first}` of line {line} differ in letter case only");
+            self.report(span.clone(), message, "remove one of them: users type either spelling".to_owned());
         }
         false
     }
@@ -172,10 +172,10 @@ impl HtpasswdReader<'_> {
         match StoredHash::parse_field(text) {
             Ok(hash) if hash.is_weak() && self.weak == WeakHashes::Refuse => {
                 let message = format!(
-                    "the hash of `{}` is weak: from a stolen file the password is quickly found",
+                    "the hash of `{}` is weak: from a stolen file the password can be recovered quickly",
                     name.escape_debug()
                 );
-                let help = format!("type: {renew}; until everybody has a new one: [login] allow_weak_hashes = true");
+                let help = format!("type: {renew}; or until then: [login] allow_weak_hashes = true");
                 self.report(span.clone(), message, help);
                 None
             }

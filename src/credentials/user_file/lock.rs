@@ -1,5 +1,5 @@
-//! Replacing a users' file as a whole: readers see the old text or the new one, two writers lose nothing, and
-//! the file keeps its owner, group and mode. (Access control lists and extended attributes are not kept.)
+//! Replaces a users' file atomically: readers see the old text or the new one, concurrent writers do not overwrite each
+//! other, and the file keeps its owner, group and mode. (Access control lists and extended attributes are not kept.)
 
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::credentials::user_file::{ReadError, read_any};
 
-/// How often the lock is tried, and the pause after each try: ten seconds in all.
+/// The number of attempts to take the lock, and the pause after each: ten seconds in total.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -27,7 +27,7 @@ const NEW_GROUP: &str = "exeunt";
 #[derive(Debug)]
 pub(crate) struct LockedFile {
     path: PathBuf,
-    /// The lock is on the folder, since the file is replaced, and no lock file has to be removed.
+    /// The folder is locked, not the file: the file is replaced, and a lock file would have to be removed.
     folder: File,
     folder_path: PathBuf,
 }
@@ -51,8 +51,8 @@ impl WriteProblem {
     fn io(step: &str, path: &Path, error: &io::Error) -> Self {
         let help = match error.kind() {
             io::ErrorKind::PermissionDenied => "run as the owner of this file and its folder, or with sudo",
-            io::ErrorKind::NotFound => "make the folder first, or name another file: --file FILE",
-            io::ErrorKind::StorageFull => "make room: nothing was changed",
+            io::ErrorKind::NotFound => "create the folder first, or name another file: --file FILE",
+            io::ErrorKind::StorageFull => "free some space: nothing was changed",
             _ => "nothing was changed",
         };
         Self::new(format!("cannot {step} {}: {error}", path.display()), help)
@@ -60,8 +60,8 @@ impl WriteProblem {
 }
 
 impl LockedFile {
-    /// Locks a file, which need not exist; its folder must. A link is followed to the file itself. Waits at
-    /// most ten seconds for another writer.
+    /// Locks a file, which need not exist, while its folder must. Symbolic links are followed. Waits at most ten
+    /// seconds for another writer.
     pub(crate) fn lock(path: &Path) -> Result<Self, WriteProblem> {
         Self::lock_within(path, TRIES)
     }
@@ -100,8 +100,8 @@ impl LockedFile {
         self.folder.sync_all().map_err(write)
     }
 
-    /// Gives the new file the owner, group and mode of the old one. The owner first: changing it may clear mode bits,
-    /// and until the mode is set no other user can open the file.
+    /// Gives the new file the owner, group and mode of the old one. The mode is set last: changing the owner may clear
+    /// mode bits, and until then no other user can open the file.
     fn copy_ownership(&self, new: &File) -> Result<(), WriteProblem> {
         let keep = |error: io::Error| WriteProblem::io("keep owner, group and mode of", &self.path, &error);
         let mode = match fs::metadata(&self.path) {
@@ -122,8 +122,8 @@ impl LockedFile {
     }
 }
 
-/// Lets the gateway's group read a new file. If this user cannot assign files to that group, the file keeps its group:
-/// the gateway then most likely runs as the same user.
+/// Gives a new file to the gateway's group, which may read it. If this user may not do that, the file keeps its group:
+/// most likely the gateway runs as this user.
 fn give_to_group(new: &File) {
     if let Ok(Some(group)) = Group::from_name(NEW_GROUP) {
         let _ = fchown(new, None, Some(group.gid.as_raw()));
@@ -145,8 +145,8 @@ fn real_path(path: &Path) -> Result<PathBuf, WriteProblem> {
         Ok(real) => Ok(real),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(WriteProblem::io("find", path, &error)),
         Err(_) if path.is_symlink() => {
-            let message = format!("{} is a link that leads nowhere", path.display());
-            Err(WriteProblem::new(message, "remove the link, or make the file it points to"))
+            let message = format!("{} is a broken symbolic link", path.display());
+            Err(WriteProblem::new(message, "remove the link, or create the file that it points to"))
         }
         Err(_) => Ok(path.to_owned()),
     }
@@ -187,7 +187,7 @@ mod tests {
         replace(&path, "new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no litter");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
         let folder = folder();
         let path = folder.path().join("users.toml");
         fs::write(&path, "old").unwrap();
-        // Only root can change a file's owner; for any other user it stays.
+        // Only root can change a file's owner.
         let given = chown(&path, Some(12), Some(34)).is_ok();
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         let before = fs::metadata(&path).unwrap();
@@ -212,7 +212,7 @@ mod tests {
         let (link, real) = (folder.path().join("link"), folder.path().join("real.toml"));
         symlink("real.toml", &link).unwrap();
         let nowhere = replace(&link, "x").unwrap_err();
-        assert!(nowhere.contains("leads nowhere"), "{nowhere}");
+        assert!(nowhere.contains("broken symbolic link"), "{nowhere}");
         fs::write(&real, "old").unwrap();
         replace(&link, "new").unwrap();
         assert!(link.is_symlink());
@@ -234,6 +234,6 @@ mod tests {
     fn a_missing_folder_is_said() {
         let folder = folder();
         let problem = replace(&folder.path().join("none/users.toml"), "x").unwrap_err();
-        assert!(problem.contains("make the folder first"), "{problem}");
+        assert!(problem.contains("create the folder first"), "{problem}");
     }
 }

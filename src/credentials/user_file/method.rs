@@ -16,7 +16,7 @@ use crate::throttle::fair_queue::Share;
 use crate::values::identity::UserKey;
 use crate::values::reason::Reason;
 
-/// The users of a file, who sign in with the form.
+/// The sign-in form, against the users of a file.
 #[derive(Debug)]
 pub(crate) struct UserFile(Arc<CurrentUsers>);
 
@@ -45,7 +45,7 @@ impl SignInMethod for UserFile {
     }
 }
 
-/// Checks a name and a password against a file of users, for the method of this name.
+/// Checks a name and a password against the users of a file; `method` is the name of the method that asks.
 pub(crate) async fn check(
     users: &Users,
     presented: &UsernamePassword,
@@ -59,14 +59,15 @@ pub(crate) async fn check(
 }
 
 impl Users {
-    /// The user of this name, if this is the password.
+    /// The user with this name and password.
     ///
-    /// One hash is computed whether the user exists, is disabled, or not, so that the response time reveals nothing.
-    /// (Users whose stored hashes differ in kind or cost can be told apart; for unknown names the most common cost is
-    /// used.) The password's length is checked first: that reveals nothing about users.
+    /// One hash is computed even if the user is disabled or does not exist, so that the response time does not reveal
+    /// which users exist. (For unknown names the most common cost of the file is used, so users whose hashes differ
+    /// from it in kind or cost can be distinguished.) The password's length is checked first, which reveals nothing
+    /// about users.
     ///
     /// # Errors
-    /// [`Reason::CredentialsWrong`], or that too many wait.
+    /// [`Reason::CredentialsWrong`], or the reason why no check could be queued.
     pub(crate) async fn verify(
         &self,
         passwords: &PasswordChecker,

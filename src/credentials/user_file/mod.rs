@@ -8,7 +8,7 @@
 //! name     = "Alice Liddell"
 //! enabled  = true
 //!
-//! [users."bob@example.com"]                       # odd names in quotes
+//! [users."bob@example.com"]                       # other names in quotes
 //! password = "…"
 //! ```
 //! Names are matched exactly, case-sensitively.
@@ -38,19 +38,21 @@ use crate::credentials::problem::{FileProblem, FileProblems};
 use crate::credentials::stored_hash::{StoredHash, Work, most_common_work};
 use crate::values::identity::{Identity, UserKey};
 
-/// The most users that one file holds.
+/// The maximum number of users in one file.
 pub(crate) const MAX_USERS: usize = 100_000;
 /// The largest file, in bytes.
 pub(crate) const MAX_FILE: u64 = 64 * 1024 * 1024;
+/// What to do about a file above these limits.
+pub(crate) const TOO_MANY: &str = "remove users: larger files are not supported";
 /// The [`UserKey::source`] of these users.
 pub(crate) const SOURCE: &str = "file";
 
 /// One user of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserEntry {
-    /// What is stored of the password.
+    /// The stored hash of the password.
     pub(crate) hash: StoredHash,
-    /// What is shown and sent to applications.
+    /// The identity, as it is shown and sent to applications.
     pub identity: Arc<Identity>,
     /// Whether this user may sign in.
     pub(crate) enabled: bool,
@@ -74,7 +76,7 @@ pub struct UserChanges {
     pub removed: usize,
 }
 
-/// All users of a file, as it was when read.
+/// All users of a file, as of the time it was read.
 #[derive(Clone, Debug)]
 pub struct Users {
     by_name: HashMap<Box<str>, UserEntry>,
@@ -89,11 +91,11 @@ impl Users {
         Self::of(Vec::new())
     }
 
-    /// Reads a file. A missing file has no users: [`no_users_message`] says what to type then.
+    /// Reads a file. A missing file counts as one without users: [`no_users_message`] says what to type then.
     ///
-    /// Refused, with everything that is wrong: what is neither TOML of this form nor an htpasswd file, a file that
-    /// others may read or that anybody but its owner may write, more than [`MAX_USERS`] users, more than [`MAX_FILE`]
-    /// bytes. Of an htpasswd file single lines may be bad: [`Users::bad_lines`].
+    /// The errors are all problems of the file: it is neither such a TOML file nor an htpasswd file, others than its
+    /// owner and group may read it, others than its owner may write it, it has more than [`MAX_USERS`] users or more
+    /// than [`MAX_FILE`] bytes. Invalid lines of an htpasswd file are not errors: see [`Users::bad_lines`].
     pub(crate) fn load(path: &Path, weak: WeakHashes) -> Result<Self, FileProblems> {
         match read_file(path) {
             Ok(text) => Self::parse_any(path, &text, weak),
@@ -110,13 +112,13 @@ impl Users {
         let HtpasswdLines { entries, mut bad, doubled, masked } = htpasswd::read(path, text, weak);
         if entries.len() > MAX_USERS {
             let message = format!("{} users: this file holds at most {MAX_USERS}", entries.len());
-            bad.push(FileProblem { span: Some(0..0), message, help: "keep so many people in a directory".to_owned() });
+            bad.push(FileProblem { span: Some(0..0), message, help: TOO_MANY.to_owned() });
         }
         let problems = |problems: Vec<FileProblem>| {
             (!problems.is_empty()).then(|| FileProblems::new(path, masked.clone(), problems))
         };
         let bad_lines = problems(bad);
-        // With nothing but bad lines, the file has no users.
+        // If all lines are invalid, the file is refused.
         match bad_lines {
             Some(problems) if entries.is_empty() || entries.len() > MAX_USERS => Err(problems),
             bad_lines => {
@@ -146,7 +148,7 @@ impl Users {
         self.bad_lines.as_ref()
     }
 
-    /// Users with several lines in an htpasswd file: the first one counts.
+    /// The problems of users with several lines in an htpasswd file, of which the first one counts.
     pub fn duplicates(&self) -> Option<&FileProblems> {
         self.doubled.as_ref()
     }
@@ -169,7 +171,7 @@ impl Users {
         changes
     }
 
-    /// The same, user by user.
+    /// The changes of each user from this version of the file to another.
     pub(crate) fn changed_users<'a>(&'a self, after: &'a Self) -> impl Iterator<Item = (&'a str, UserChange)> {
         let in_both = after.by_name.iter().filter_map(|(name, entry)| match self.find(name) {
             None => Some((&**name, UserChange::Added)),
@@ -180,12 +182,12 @@ impl Users {
         in_both.chain(gone.map(|name| (&**name, UserChange::Removed)))
     }
 
-    /// How many users there are, the disabled ones included.
+    /// The number of users, the disabled ones included.
     pub fn count(&self) -> usize {
         self.by_name.len()
     }
 
-    /// How many of them have a weak hash.
+    /// The number of users with a weak hash.
     pub fn weak(&self) -> usize {
         self.by_name.values().filter(|entry| entry.hash.is_weak()).count()
     }
@@ -197,7 +199,7 @@ impl Users {
         entries
     }
 
-    /// A hash to compute for a name that does not exist: as much work as most of the file's.
+    /// The hash to compute for an unknown name: of the most common cost in the file.
     pub(crate) fn decoy(&self) -> StoredHash {
         StoredHash::decoy(self.common_work)
     }
@@ -239,8 +241,8 @@ impl ReadError {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Absent,
             io::ErrorKind::PermissionDenied => Self::unusable(
-                "this file may not be read",
-                "run as a user who may, or give the file that user's group: chgrp GROUP FILE",
+                "permission denied",
+                "run as a user who may read this file, or give it to that user's group: chgrp GROUP FILE",
             ),
             _ => Self::unusable(format!("this file cannot be read: {error}"), "see what is at this path: ls -l"),
         }
@@ -262,7 +264,7 @@ pub(crate) fn read_any(path: &Path) -> Result<(String, Metadata), ReadError> {
 }
 
 fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
-    // Looked at before it is opened: opening a pipe would wait for a writer.
+    // Checked before it is opened: opening a named pipe would wait for a writer.
     if !path.metadata().map_err(|error| ReadError::failed(&error))?.is_file() {
         return Err(ReadError::unusable("not a regular file", "write \"users.toml\", or the name of another file"));
     }
@@ -272,7 +274,7 @@ fn read_bytes(path: &Path) -> Result<(Vec<u8>, Metadata), ReadError> {
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| ReadError::failed(&error))?;
     if bytes.len() as u64 > MAX_FILE {
         let message = format!("this file is larger than {} MiB", MAX_FILE / 1024 / 1024);
-        return Err(ReadError::unusable(message, "keep so many people in a directory"));
+        return Err(ReadError::unusable(message, TOO_MANY));
     }
     Ok((bytes, metadata))
 }

@@ -12,7 +12,7 @@ use crate::credentials::password::PasswordHash;
 use crate::credentials::problem::FileProblem;
 use crate::credentials::stored_hash::StoredHash;
 use crate::credentials::user_file::fields::{InvalidField, check_groups, check_name, check_text};
-use crate::credentials::user_file::{MAX_USERS, UserEntry};
+use crate::credentials::user_file::{MAX_USERS, TOO_MANY, UserEntry};
 use crate::values::identity::Identity;
 use crate::values::nearest_word::nearest;
 
@@ -46,9 +46,9 @@ pub(crate) fn read(text: &str) -> Result<Vec<UserEntry>, Faults> {
 fn not_toml(error: &toml::de::Error) -> FileProblem {
     let help = match error.message() {
         "duplicate key" => "keep one of them",
-        _ => "one table a user: [users.alice], and below it password = \"…\", groups = [\"…\"]",
+        _ => "write a table for each user: [users.alice], and below it password = \"…\", groups = [\"…\"]",
     };
-    let message = format!("this is not TOML: {}", error.message());
+    let message = format!("this is not valid TOML: {}", error.message());
     FileProblem { span: error.span(), message, help: help.to_owned() }
 }
 
@@ -83,13 +83,13 @@ impl UserFileReader<'_> {
         };
         if users.len() > MAX_USERS {
             let message = format!("{} users: this file holds at most {MAX_USERS}", users.len());
-            self.report(key.span(), message, "keep so many people in a directory".to_owned());
+            self.report(key.span(), message, TOO_MANY.to_owned());
         }
         self.report_case_variants(users);
         users.iter().filter_map(|(key, value)| self.user(key, value)).collect()
     }
 
-    /// Names are matched as written, but two that differ in letter case alone are refused as a mistake.
+    /// Names are case-sensitive, but two that differ in letter case only are refused as a mistake.
     fn report_case_variants(&mut self, users: &DeTable) {
         let mut keys: Vec<_> = users.keys().collect();
         keys.sort_by_key(|key| key.span().start);
@@ -97,8 +97,8 @@ impl UserFileReader<'_> {
         for key in keys {
             let Some(first) = seen.insert(key.get_ref().to_lowercase(), key) else { continue };
             let (first, line) = (first.get_ref(), self.line(first.span().start));
-            let message = format!("`{}` and `{first}` of line {line} differ in letter case alone", key.get_ref());
-            self.report(key.span(), message, "keep one of them: people type either".to_owned());
+            let message = format!("`{}` and `{first}` of line {line} differ in letter case only", key.get_ref());
+            self.report(key.span(), message, "remove one of them: users type either spelling".to_owned());
         }
     }
 
@@ -188,7 +188,7 @@ impl UserFileReader<'_> {
         self.report(key.span(), format!("unknown key `{}`", key.get_ref().escape_debug()), help);
     }
 
-    /// Of a table its values, not itself: the span of `[users.alice]` is that of its name.
+    /// Masks a value. In a table only the values are masked, since the span of `[users.alice]` is that of its name.
     fn hide(&mut self, value: &SpannedValue) {
         match value.get_ref().as_table() {
             Some(table) => table.values().for_each(|value| self.hide(value)),
@@ -211,7 +211,7 @@ impl UserFileReader<'_> {
     }
 }
 
-/// A name as a TOML key and as a word of a shell's command line.
+/// A name, quoted where needed so that it is both a TOML key and a word of a shell's command line.
 pub(crate) fn quoted(name: &str) -> String {
     let bare = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
     if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("\"{}\"", name.escape_debug()) }

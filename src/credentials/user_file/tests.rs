@@ -7,7 +7,7 @@ use crate::credentials::password::Cost;
 
 const HASH: &str = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$V1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dX";
 
-/// Reads a text in which `HASH` stands for a sound hash.
+/// Reads a text in which `HASH` stands for a valid hash.
 fn parse(text: &str) -> Result<Users, FileProblems> {
     Users::parse("users.toml".as_ref(), &text.replace("HASH", HASH))
 }
@@ -67,18 +67,18 @@ fn a_strangers_name_costs_what_most_hashes_cost() {
     assert_eq!(decoy(&["m=8,t=1", "m=64,t=1"]), (64, 1));
 }
 
-const NOT_TOML: &str = "one table a user: [users.alice], and below it password = \"…\", groups = [\"…\"]";
+const NOT_TOML: &str = "write a table for each user: [users.alice], and below it password = \"…\", groups = [\"…\"]";
 const SET_ALICE: &str = "type: exeunt user set alice";
 const GROUPS: &str = "write a list of names: groups = [\"staff\", \"admins\"]";
 
-/// A broken text, and what is said about it: the underlined part, what is wrong, what to write.
+/// An invalid text and its messages: the underlined part, what is wrong, what to write.
 type Case = (&'static str, &'static [(&'static str, &'static str, &'static str)]);
 
 const CASES: [Case; 23] = [
-    ("[users.alice\n", &[("", "this is not TOML: unclosed table, expected `]`", NOT_TOML)]),
+    ("[users.alice\n", &[("", "this is not valid TOML: unclosed table, expected `]`", NOT_TOML)]),
     (
         "[users.alice]\npassword = 'HASH'\n[users.alice]\n",
-        &[("alice", "this is not TOML: duplicate key", "keep one of them")],
+        &[("alice", "this is not valid TOML: duplicate key", "keep one of them")],
     ),
     ("users = 1\n", &[("users", "`users` must be a table", "write [users.NAME]")]),
     ("[user.bob]\n", &[("user", "unknown key `user`", "did you mean `users`?")]),
@@ -116,7 +116,7 @@ const CASES: [Case; 23] = [
         "[users.alice]\npassword = '$argon2id$v=19$m=2097152,t=1,p=1$c2FsdHNhbHQ$V1dXV1dXV1dXV1dXV1dXV1dXV1dXV1dX'\n",
         &[(
             "password",
-            "`password` cannot be used: computing this hash takes too much: at most m=262144, t=16, p=16",
+            "`password` cannot be used: computing this hash costs too much: at most m=262144, t=16, p=16",
             SET_ALICE,
         )],
     ),
@@ -134,7 +134,7 @@ const CASES: [Case; 23] = [
         &[
             ("1", "a group must be a text in quotes", GROUPS),
             ("''", "a group is empty", "leave it out, or fill it in"),
-            ("\"a\\tb\"", "a group cannot be \"a\\tb\": it has a control character in it", "write it without"),
+            ("\"a\\tb\"", "a group cannot be \"a\\tb\": it has a control character in it", "remove that character"),
             ("' c'", "a group cannot be \" c\": it begins or ends with a space", "write \"c\""),
         ],
     ),
@@ -144,7 +144,7 @@ const CASES: [Case; 23] = [
             (
                 "\"a\\r\\nX-Admin: 1\"",
                 "`email` cannot be \"a\\r\\nX-Admin: 1\": it has a control character in it",
-                "write it without",
+                "remove that character",
             ),
             ("7", "`name` must be a text in quotes", "write it in quotes: name = \"…\""),
         ],
@@ -157,8 +157,8 @@ const CASES: [Case; 23] = [
         "[users.alice]\npassword = 'HASH'\n[users.ALICE]\npassword = 'HASH'\n",
         &[(
             "ALICE",
-            "`ALICE` and `alice` of line 1 differ in letter case alone",
-            "keep one of them: people type either",
+            "`ALICE` and `alice` of line 1 differ in letter case only",
+            "remove one of them: users type either spelling",
         )],
     ),
     ("[users.'']\npassword = 'HASH'\n", &[("''", "a user's name is empty", "leave it out, or fill it in")]),
@@ -168,7 +168,11 @@ const CASES: [Case; 23] = [
     ),
     (
         "[users.\"a\\u0000b\"]\npassword = 'HASH'\n",
-        &[("\"a\\u0000b\"", "a user's name cannot be \"a\\0b\": it has a control character in it", "write it without")],
+        &[(
+            "\"a\\u0000b\"",
+            "a user's name cannot be \"a\\0b\": it has a control character in it",
+            "remove that character",
+        )],
     ),
 ];
 

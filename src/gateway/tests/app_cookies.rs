@@ -1,11 +1,11 @@
-//! The cookies of applications, seen from a browser and from the application behind the gateway.
+//! The cookies of applications, as a browser and an application behind the gateway see them.
 
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE};
 
 use super::*;
 use crate::vault::rules::{AppCookies, CookieLimits, CookieRules, NamePattern};
 
-/// A browser: it keeps cookies by name and path, and sends all whose path covers the address.
+/// A browser: it keeps cookies by name and path, and sends those whose path matches.
 #[derive(Clone, Default)]
 pub(super) struct Browser {
     pub(super) cookies: Vec<[String; 3]>,
@@ -51,7 +51,7 @@ impl Browser {
         reply
     }
 
-    /// Asks the application, which sets these cookies. What it gets of the browser's cookies.
+    /// Requests a page of the application, which sets these cookies. Returns the cookies that the application received.
     pub(super) fn visit(&mut self, harness: &Harness, target: &str, set: &[&str]) -> String {
         self.visit_with(harness, target, &[], set)
     }
@@ -72,7 +72,7 @@ impl Browser {
     }
 }
 
-/// The head of an answer with these cookies, as the browser gets it.
+/// The head of an answer with these cookies, as the browser receives it.
 pub(super) fn answered(forward: &Forward, asked: &HeaderMap, target: &str, set: &[&str]) -> HeaderMap {
     let lines = set.iter().map(|line| (SET_COOKIE, line.parse().unwrap()));
     let answer: HeaderMap = lines.chain([("content-type".parse().unwrap(), "image/png".parse().unwrap())]).collect();
@@ -118,7 +118,7 @@ async fn what_scripts_may_not_read_stays_in_the_gateway() {
     assert!(!browser.has("theme") && !browser.has("exeunt"), "{:?}", browser.cookies);
     assert_eq!(browser.visit(&harness, "/public/x", &[]), "", "no session, no vault");
     browser.sign_in(&harness, "bob").await;
-    assert_eq!(browser.visit(&harness, "/x", &[]), "", "the next user gets nothing of the first one's");
+    assert_eq!(browser.visit(&harness, "/x", &[]), "", "the next user has none of the first user's cookies");
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_browser_has_no_say_about_a_cookie_of_the_gateway() {
     browser.visit(&harness, "/x", &[SESSION]);
     browser.keep(["sid=planted; Path=/", "a=b; Path=/"]);
     assert_eq!(browser.visit(&harness, "/x", &[]), "a=b; sid=1");
-    assert!(!browser.has("sid"), "it is told to forget it");
+    assert!(!browser.has("sid"), "the browser deletes it");
     // From a public page before the sign-in, as PHP does without a new id (session fixation).
     let mut victim = Browser::default();
     victim.keep(["sid=planted; Path=/", "a=b; Path=/"]);
@@ -148,9 +148,9 @@ async fn an_anonymous_cart_survives_the_sign_in_where_it_may() {
     assert!(browser.has("sid"));
     browser.sign_in(&harness, "alice").await;
     assert_eq!(browser.visit(&harness, "/x", &[]), "sid=1");
-    assert!(!browser.has("sid"), "it is the gateway's now");
+    assert!(!browser.has("sid"), "it is in the jar now");
     browser.keep(["sid=planted; Path=/"]);
-    assert_eq!(browser.visit(&harness, "/x", &[]), "sid=1", "once in a session");
+    assert_eq!(browser.visit(&harness, "/x", &[]), "sid=1", "taken over once in a session");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn one_name_is_in_one_place() {
     browser.visit(&harness, "/x", &[SESSION]);
     let forward = harness.forward("/x", &[&format!("Cookie: {}", browser.line("/x"))]);
     let answer = answered(&forward, &HeaderMap::new(), "/x", &["sid=; Max-Age=0; Path=/"]);
-    assert!(!answer.contains_key(SET_COOKIE), "and no other");
+    assert!(!answer.contains_key(SET_COOKIE), "other browsers get no deletion");
     assert_eq!(browser.visit(&harness, "/x", &[]), "");
 }
 
@@ -200,11 +200,11 @@ async fn track_and_pass_leave_cookies_in_the_browser() {
         assert_eq!(browser.visit(&harness, "/x", &[]), "sid=1; theme=dark; language=de");
         browser.sign_out(&harness).await;
         assert_eq!((browser.has("sid"), browser.has("theme")), (survives, survives), "{mode:?}");
-        assert!(browser.has("language"), "what is to be kept is kept");
+        assert!(browser.has("language"), "cookies of keep_cookies are kept");
     }
 }
 
-/// Whatever ends the first user's session.
+/// For every cause that ends the first user's session.
 #[tokio::test]
 async fn another_user_of_the_browser_never_carries_the_first_ones_cookies() {
     for end in ["switch", "idle", "revoke", "swept"] {
@@ -231,7 +231,7 @@ async fn another_user_of_the_browser_never_carries_the_first_ones_cookies() {
         drop(harness.gateway.revoke_all_of("alice").await);
         if page == "/public/x" {
             assert_eq!(browser.visit(&harness, page, &["sid=anonymous; HttpOnly; Path=/"]), "");
-            assert_eq!(browser.visit(&harness, page, &[]), "sid=anonymous", "it begins anew");
+            assert_eq!(browser.visit(&harness, page, &[]), "sid=anonymous", "a fresh anonymous session");
         } else {
             browser.ask(&harness, "GET", page, "").await;
             assert!(!browser.has("sid"), "{page}");
@@ -273,7 +273,7 @@ async fn limits_of_the_jar_and_of_the_line() {
     let half = |name: &str| format!("{name}={}; HttpOnly; Path=/", "x".repeat(5000));
     browser.visit(&harness, "/x", &[&half("a"), &half("b")]);
     let lines = [format!("Cookie: {}", browser.line("/x"))];
-    let Received::Answer(reply) = harness.receive("GET", "/x", &[&lines[0]]) else { panic!("never cut short") };
+    let Received::Answer(reply) = harness.receive("GET", "/x", &[&lines[0]]) else { panic!("never truncated") };
     assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (400, &"cookies_too_long".into()));
     let mut browser = alice(&harness).await;
     let many: Vec<_> = (0..60).map(|number| format!("c{number}=1; HttpOnly; Path=/")).collect();
@@ -302,7 +302,7 @@ async fn strict_cookies_do_not_come_along_from_other_sites() {
     }
     let socket = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
     let lines = [&socket[..], &["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Origin: http://app.test"]].concat();
-    assert_eq!(browser.visit_with(&harness, "/x", &lines, &[]), "s=1; l=2", "handshakes have them, too");
+    assert_eq!(browser.visit_with(&harness, "/x", &lines, &[]), "s=1; l=2", "handshakes have them too");
 }
 
 #[tokio::test]
@@ -313,5 +313,5 @@ async fn a_logout_without_a_session_expires_what_the_applications_keep_from_scri
     browser.keep(["script=1; Path=/"]);
     browser.sign_out(&harness).await;
     assert!(!browser.has("sid") && !browser.has("deep"), "{:?}", browser.cookies);
-    assert!(browser.has("readable") && browser.has("script"), "what scripts made is left alone");
+    assert!(browser.has("readable") && browser.has("script"), "cookies that scripts made are left alone");
 }

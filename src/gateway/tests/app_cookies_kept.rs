@@ -1,5 +1,5 @@
-//! What is known of the cookies of applications when the gateway has been restarted: what browsers hold of ended
-//! sessions, and which names no browser has a say about.
+//! What the gateway knows about application cookies after a restart: the cookies of ended sessions that browsers still
+//! have, and the learned names.
 
 use super::app_cookies::{Browser, SESSION, alice};
 use super::*;
@@ -8,7 +8,7 @@ use crate::session::store::faulty::{FaultyStore, Mood};
 use crate::values::end_cause::EndCause;
 use crate::vault::rules::AppCookies;
 
-/// What outlives the process.
+/// The state that is kept over a restart.
 struct Kept {
     keys: Arc<MacKeys>,
     store: Arc<FaultyStore>,
@@ -22,7 +22,7 @@ fn kept(mode: AppCookies) -> Kept {
 }
 
 impl Kept {
-    /// The program starts, at this time of its clock. One that ran before was killed.
+    /// Starts the gateway at this time of its clock. The previous one was killed.
     async fn start(&self, after: Duration) -> Harness {
         let harness = harness_with_keys(Arc::clone(&self.keys), Some(Arc::clone(&self.store) as _), |settings| {
             settings.routes.iter_mut().for_each(|route| route.cookies.mode = self.mode);
@@ -35,7 +35,7 @@ impl Kept {
 }
 
 impl Harness {
-    /// What the proxy does before the head of an answer leaves.
+    /// Saves the cookies, as the proxy does before it sends the head of an answer.
     async fn save_cookies(&self) {
         for session in self.gateway.sessions().sessions_of(None) {
             self.gateway.sessions().save_cookies(&session).await;
@@ -45,7 +45,7 @@ impl Harness {
 
 const IDLE: Duration = Duration::from_secs(601);
 
-/// Whatever ends the first user's session, and though the program is killed right after that.
+/// For every cause that ends the first user's session, even if the program is killed right after that.
 #[tokio::test(start_paused = true)]
 async fn another_user_never_carries_the_first_ones_cookies_after_a_restart() {
     for end in [
@@ -89,11 +89,11 @@ async fn another_user_never_carries_the_first_ones_cookies_after_a_restart() {
         assert!(!browser.has("sid"), "{end}");
         assert_eq!(browser.visit(&second, "/x", &[]), "", "{end}");
         second.gateway.reap().await;
-        assert_eq!(kept.store.notes(NoteKind::Debt, 9).await, Ok(Vec::new()), "{end}: it is settled");
+        assert_eq!(kept.store.notes(NoteKind::Debt, 9).await, Ok(Vec::new()), "{end}: the debt is settled");
     }
 }
 
-/// A logout is confirmed: its debts are in the store although the browser may not get the answer.
+/// When a logout is confirmed, its debts are in the store, since the browser may not get the answer.
 #[tokio::test]
 async fn a_browser_that_misses_the_answer_is_told_after_a_restart() {
     let kept = kept(AppCookies::Track);
@@ -107,10 +107,10 @@ async fn a_browser_that_misses_the_answer_is_told_after_a_restart() {
     let second = kept.start(Duration::ZERO).await;
     let mut other = browser.clone();
     assert_eq!(browser.visit(&second, "/public/x", &[]), "");
-    assert!(!browser.has("sid"), "it is told");
+    assert!(!browser.has("sid"), "the browser deletes it");
     second.gateway.reap().await;
-    assert_eq!(kept.store.notes(NoteKind::Debt, 9).await, Ok(Vec::new()), "and then nothing is owed");
-    assert_eq!(other.visit(&second, "/public/x", &[]), "sid=1", "somebody who copied the key is told once");
+    assert_eq!(kept.store.notes(NoteKind::Debt, 9).await, Ok(Vec::new()), "no debt is left");
+    assert_eq!(other.visit(&second, "/public/x", &[]), "sid=1", "the deletion is sent once");
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn debts_are_forgotten_in_the_store_as_well() {
     assert_eq!(kept.store.notes(NoteKind::Debt, 9).await, Ok(Vec::new()));
 }
 
-/// Planted before the sign-in, after a restart: the application has not set that cookie again yet.
+/// A cookie planted before the sign-in, after a restart in which the application has not set it again yet.
 #[tokio::test]
 async fn what_applications_keep_from_scripts_is_known_after_a_restart() {
     let kept = kept(AppCookies::Vault);

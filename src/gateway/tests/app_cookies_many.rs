@@ -1,4 +1,4 @@
-//! A browser that has to forget more cookies than one answer has room for.
+//! A browser that has to delete more cookies than fit into one answer.
 
 use http::header::SET_COOKIE;
 
@@ -6,7 +6,7 @@ use super::app_cookies::{Browser, alice, with_rules};
 use super::*;
 use crate::vault::rules::AppCookies;
 
-/// The most bytes of deletions in one answer.
+/// The maximum size of deletions in one answer, in bytes.
 const MOST: usize = 3 * 1024;
 
 fn deletions(reply: &Reply) -> usize {
@@ -19,7 +19,7 @@ impl Browser {
         self.cookies.iter().filter(|[name, _, _]| !name.starts_with("exeunt")).count()
     }
 
-    /// Asks until nothing more is told; how often that was.
+    /// Sends requests until no more deletions come; returns how many.
     async fn ask_until_all_is_told(&mut self, harness: &Harness, target: &str) -> usize {
         for answers in 1..20 {
             let reply = self.ask(harness, "GET", target, "").await;
@@ -28,11 +28,11 @@ impl Browser {
                 return answers;
             }
         }
-        panic!("it is told for ever");
+        panic!("the deletions never end");
     }
 }
 
-/// A browser that has 200 cookies of names that the application keeps from scripts.
+/// A browser with 200 cookies that the application has set as HttpOnly.
 async fn with_200_learned_cookies(harness: &Harness) -> Browser {
     let mut browser = Browser::default();
     let lines: Vec<_> = (0..200).map(|number| format!("learned-{number}=1; HttpOnly; Path=/")).collect();
@@ -56,7 +56,7 @@ async fn what_does_not_fit_into_the_answer_to_a_logout_is_told_by_the_next_ones(
     let mut other = browser.clone();
     assert!(browser.ask_until_all_is_told(&harness, "/x").await > 1);
     assert_eq!(browser.has_of_application(), 0);
-    assert_eq!(other.ask_until_all_is_told(&harness, "/x").await, 1, "it was told");
+    assert_eq!(other.ask_until_all_is_told(&harness, "/x").await, 1, "all were deleted before");
     assert_eq!(other.ask(&harness, "GET", "/.exeunt/session", "").await.status, 401, "the cookie opens nothing");
 }
 
@@ -72,11 +72,11 @@ async fn what_is_left_reaches_no_application_of_the_next_user() {
         browser.sign_in(&harness, "bob").await;
         let left = browser.has_of_application();
         assert!(left > 0 && left < 32, "{left}");
-        // The application gives bob one of the same name.
+        // The application sets one of the same name for bob.
         let (last, of_bob) = (format!("{long}31"), format!("{long}31=bob; Path=/"));
-        assert!(browser.has(&last), "not told yet");
-        assert_eq!(browser.visit(&harness, "/public/x", &[&of_bob]), "", "{mode:?}: alice's went on");
-        assert!(browser.has_of_application() > 2, "one more answer is too small for all of it");
+        assert!(browser.has(&last), "not deleted yet");
+        assert_eq!(browser.visit(&harness, "/public/x", &[&of_bob]), "", "{mode:?}: alice's reached the application");
+        assert!(browser.has_of_application() > 2, "they do not fit into one more answer");
         for _ in 0..3 {
             assert_eq!(browser.visit(&harness, "/x", &[]), format!("{last}=bob"), "{mode:?}");
         }
@@ -86,7 +86,7 @@ async fn what_is_left_reaches_no_application_of_the_next_user() {
     }
 }
 
-/// What was not told is not settled: an answer that caches may keep says nothing.
+/// Debts that were not sent stay: an answer that caches may store has no deletions.
 #[tokio::test]
 async fn a_refusal_tells_it_too() {
     let harness = with_rules(|rules| rules.mode = AppCookies::Track);
@@ -94,7 +94,7 @@ async fn a_refusal_tells_it_too() {
     browser.visit(&harness, "/x", &["mine=alice; Path=/"]);
     drop(harness.gateway.revoke_all_of("alice").await);
     browser.ask(&harness, "GET", "/.exeunt/style.css", "").await;
-    assert!(browser.has("mine"), "it is kept by caches");
+    assert!(browser.has("mine"), "caches may store that answer");
     browser.ask(&harness, "FIND", "/public/x", "").await;
     browser.ask(&harness, "GET", "/x", "").await;
     assert!(!browser.has("mine"));

@@ -1,11 +1,11 @@
-//! What applications in the field do with cookies, each as a small fake.
+//! How real applications use cookies, each as a small fake.
 
 use super::app_cookies::{Browser, SESSION, alice, names, with_rules};
 use super::*;
 use crate::vault::rules::AppCookies;
 
-/// Grafana keeps a session that scripts may not read and a twin of another name that they do read, to know when it
-/// expires; its live updates come by a socket.
+/// Grafana sets a HttpOnly session cookie and a readable one of another name, from which scripts read its expiry; its
+/// live updates use a WebSocket.
 #[tokio::test]
 async fn grafana_has_a_readable_twin_and_a_socket() {
     let harness = harness();
@@ -22,7 +22,7 @@ async fn grafana_has_a_readable_twin_and_a_socket() {
     assert!(!browser.has("grafana_session_expiry"));
 }
 
-/// Jenkins and Django remember a user for weeks: the cookie ends with the session nevertheless.
+/// The remember-me cookies of Jenkins and Django last for weeks, but end with the session here.
 #[tokio::test]
 async fn what_remembers_a_user_for_weeks_ends_with_the_session() {
     let harness = harness();
@@ -35,8 +35,8 @@ async fn what_remembers_a_user_for_weeks_ends_with_the_session() {
     assert_eq!(browser.visit(&harness, "/", &[]), "", "not even for the same user");
 }
 
-/// Django, with a token that scripts may not read (CSRF_COOKIE_HTTPONLY): it is in the form as well, and the check
-/// compares both. And double submit, with one that scripts copy to a header.
+/// Django with a HttpOnly token (CSRF_COOKIE_HTTPONLY), which is compared with the one in the form; and double submit,
+/// with a token that scripts copy to a header.
 #[tokio::test]
 async fn tokens_against_forgery_reach_the_application_in_either_form() {
     let harness = harness();
@@ -48,10 +48,10 @@ async fn tokens_against_forgery_reach_the_application_in_either_form() {
     assert!(browser.has("XSRF-TOKEN"), "a script reads it");
     assert_eq!(browser.visit(&harness, "/form", &[]), "XSRF-TOKEN=x; csrftoken=t");
     browser.visit(&harness, "/", &["XSRF-TOKEN=y; Path=/"]);
-    assert_eq!(browser.visit(&harness, "/form", &[]), "XSRF-TOKEN=y; csrftoken=t", "once, and the new one");
+    assert_eq!(browser.visit(&harness, "/form", &[]), "XSRF-TOKEN=y; csrftoken=t", "the new token, once");
 }
 
-/// PHP takes an id that the browser brings, and sets none if it has one. The application's own form signs in with it.
+/// PHP adopts a session id that the browser sends, and then sets none. The application's own form signs in with it.
 #[tokio::test]
 async fn an_own_sign_in_form_does_not_take_a_planted_id() {
     let harness = harness();
@@ -67,7 +67,7 @@ async fn an_own_sign_in_form_does_not_take_a_planted_id() {
     assert_eq!(browser.visit(&harness, "/account", &[]), "", "bob is asked to sign in there");
 }
 
-/// The state of a sign-in at another site comes back with a POST from there: the browser has to have it.
+/// A sign-in at another site returns with a POST from there, which needs the state cookie in the browser.
 #[tokio::test]
 async fn a_state_cookie_for_another_site_stays_in_the_browser_and_expires_at_the_end() {
     let harness = harness();
@@ -80,7 +80,7 @@ async fn a_state_cookie_for_another_site_stays_in_the_browser_and_expires_at_the
     assert!(!browser.has("state"));
 }
 
-/// A program on another port of the host has the browser's cookies, and no others: such a route says `track`.
+/// A program on another port of the host gets the browser's cookies only: such a route needs `track`.
 #[tokio::test]
 async fn a_cookie_for_another_port_is_in_the_browser_where_it_is_tracked() {
     for (mode, browsers) in [(AppCookies::Track, true), (AppCookies::Vault, false)] {
@@ -92,5 +92,5 @@ async fn a_cookie_for_another_port_is_in_the_browser_where_it_is_tracked() {
     let harness = with_rules(|rules| rules.browser = names(&["sid"]));
     let mut browser = alice(&harness).await;
     browser.visit(&harness, "/x", &[SESSION, "other=1; HttpOnly; Path=/"]);
-    assert!(browser.has("sid") && !browser.has("other"), "or names that one");
+    assert!(browser.has("sid") && !browser.has("other"), "or it is listed in browser_cookies");
 }

@@ -1,4 +1,4 @@
-//! Name and password with every request.
+//! HTTP Basic: name and password with every request.
 
 use data_encoding::BASE64;
 
@@ -9,7 +9,7 @@ fn line(user: &str, password: &str) -> String {
     format!("Authorization: Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
 }
 
-/// `/dav` offers it to all users, `/dav/staff` to a group, `/dav/open` is public; `/` does not offer it.
+/// `/dav` allows Basic for all users, `/dav/staff` for a group, `/dav/open` is public; `/` does not allow it.
 fn harness() -> Harness {
     harness_with(|settings| {
         let basic = |path, access| RouteSettings { basic: true, ..route(path, access) };
@@ -21,7 +21,7 @@ fn harness() -> Harness {
     })
 }
 
-/// The identity that the application gets, or the status and the reason.
+/// The forwarded request's headers, or the status and the reason.
 async fn outcome(harness: &Harness, method: &str, target: &str, lines: &[&str]) -> Result<HeaderMap, (u16, String)> {
     match harness.receive_later(method, target, lines).await {
         Received::Forward(forward) => Ok(sent(&forward, &head(method, lines).headers)),
@@ -59,7 +59,7 @@ async fn a_program_is_known_by_its_password() {
     assert_eq!(harness.gateway.passwords.computed(), hashes, "checked once");
     harness.clock.advance(Duration::from_secs(60));
     assert_eq!(user(&harness, "/dav/x", &[&alice]).await, Ok("alice".to_owned()));
-    assert_eq!(harness.gateway.passwords.computed(), hashes + 1, "and once a minute");
+    assert_eq!(harness.gateway.passwords.computed(), hashes + 1, "checked once a minute");
     assert!(harness.gateway.sessions().is_empty(), "there is no session");
     let lines = harness.lines.lock().clone();
     let signed_in: Vec<_> = lines.iter().filter(|line| line.contains("event=signed_in")).collect();
@@ -98,7 +98,7 @@ async fn nobody_passes_without_the_right_password() {
     assert_eq!(user(&harness, "/dav/x", &[&alice, &alice]).await, Err((400, "head_malformed".to_owned())));
 }
 
-/// Browsers get the form; parts of a page are not asked for a password.
+/// Browsers get the form; subresources of a page get no challenge.
 #[tokio::test]
 async fn programs_are_challenged_and_browsers_are_not() {
     const CHALLENGE: Option<&str> = Some("Basic realm=\"app.test\", charset=\"UTF-8\"");
@@ -121,7 +121,7 @@ async fn programs_are_challenged_and_browsers_are_not() {
         let reply = reply(&harness, "/dav/x", lines).await;
         assert_eq!((reply.status.as_u16(), header(&reply, "www-authenticate")), (status, challenge), "{lines:?}");
     }
-    assert_eq!(header(&reply(&harness, "/x", &[]).await, "www-authenticate"), None, "not where it is not offered");
+    assert_eq!(header(&reply(&harness, "/x", &[]).await, "www-authenticate"), None, "a route without Basic");
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn wrong_passwords_ban_as_they_do_at_the_form() {
     assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()));
 }
 
-/// Guessing attackers do not lock out a program that was verified within the last hour.
+/// Attackers who guess passwords do not lock out a program that was verified within the last hour.
 #[tokio::test]
 async fn a_program_that_was_right_before_is_counted_alone() {
     let harness = harness();
@@ -155,13 +155,13 @@ async fn a_program_that_was_right_before_is_counted_alone() {
     for _ in 0..9 {
         reply(&harness, "/dav/x", &[&wrong]).await;
     }
-    assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()), "a ban touches nobody who is in");
+    assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()), "verified programs are not banned");
     harness.clock.advance(Duration::from_secs(60));
     for _ in 0..9 {
         reply(&harness, "/dav/x", &[&wrong]).await;
     }
     assert_eq!(reply(&harness, "/dav/x", &[&wrong]).await.status, 429);
-    assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()), "nor when it is checked anew");
+    assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()), "nor when they are checked again");
 }
 
 #[tokio::test]
@@ -187,12 +187,12 @@ async fn a_session_counts_before_credentials() {
     for authorization in [line("alice", "wonder land"), line("alice", "wrong"), "Authorization: Basic ?".to_owned()] {
         let told = outcome(&harness, "GET", "/dav/x", &[&cookie, &authorization]).await.unwrap();
         assert_eq!(told["x-forwarded-user"], "bob", "{authorization}");
-        assert!(!told.contains_key("authorization"), "{authorization} stays with us");
+        assert!(!told.contains_key("authorization"), "{authorization} is not forwarded");
     }
     assert_eq!(harness.gateway.passwords.computed(), hashes);
     harness.ask("POST", "/logout", &[&cookie], "").await;
     let alice = line("alice", "wonder land");
-    assert_eq!(user(&harness, "/dav/x", &[&cookie, &alice]).await, Ok("alice".to_owned()), "a dead cookie is none");
+    assert_eq!(user(&harness, "/dav/x", &[&cookie, &alice]).await, Ok("alice".to_owned()), "a dead session's cookie");
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn only_basic_is_kept_from_applications_and_only_where_it_is_offered() {
         told.get("authorization").is_some()
     };
     assert!(passes("/dav/x", "Authorization: Bearer x").await);
-    assert!(passes("/x", &alice).await, "the application's own affair");
+    assert!(passes("/x", &alice).await, "the application may use it itself");
     for authorization in
         [&alice, "Authorization: bAsIc YTpi", "Authorization: Basic\tYTpi", "Authorization: Basic,YTpi"]
     {
@@ -213,7 +213,7 @@ async fn only_basic_is_kept_from_applications_and_only_where_it_is_offered() {
     }
 }
 
-/// Browsers send a password that they know from every page, other sites' pages included.
+/// Browsers send remembered Basic credentials with requests of any page, also of other sites.
 #[tokio::test]
 async fn other_sites_change_nothing_with_a_password_that_the_browser_knows() {
     let harness = harness();
@@ -245,7 +245,7 @@ async fn other_sites_change_nothing_with_a_password_that_the_browser_knows() {
     }
     let cookie = harness.sign_in("bob").await;
     let other = outcome(&harness, "POST", "/dav/x", &[&cookie, "Sec-Fetch-Site: cross-site"]).await;
-    assert!(other.is_ok(), "a cookie is held back by SameSite; see cross_site");
+    assert!(other.is_ok(), "SameSite protects a cookie; see cross_site");
 }
 
 /// Exchanges of a removed user are cut, and the next request is verified again.

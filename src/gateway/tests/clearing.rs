@@ -1,5 +1,4 @@
-//! A logout makes a browser forget what it stores for every host of the session, and makes no other browser forget
-//! anything.
+//! A logout clears the data that its browser stores for every host of the session, and nothing in other browsers.
 
 use super::hand_over::{ALICE, BLOG, Browser, LOGIN, SHOP, Shown, on_three_hosts};
 use super::*;
@@ -20,7 +19,7 @@ fn clearing_and(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
     })
 }
 
-/// Signed in at three hosts.
+/// A browser that is signed in at three hosts.
 async fn everywhere(harness: &Harness) -> Browser {
     let mut browser = Browser::default();
     browser.arrive(harness, "http://shop.test/x", "alice").await;
@@ -28,7 +27,7 @@ async fn everywhere(harness: &Harness) -> Browser {
     browser
 }
 
-/// The first stop that the answer to a sign-out leads to.
+/// The first redirect of the answer to a sign-out.
 fn first_stop(shown: &Shown) -> String {
     let Shown::Page(page) = shown else { panic!("{shown:?}") };
     header(page, "refresh").unwrap().strip_prefix("0; url=").unwrap().to_owned()
@@ -45,17 +44,17 @@ async fn the_data_of_every_host_is_cleared_on_the_way_to_the_goodbye_page() {
         assert!(url.starts_with(&format!("http://{host}/.exeunt/clear?")), "{url}");
         let Shown::Page(stop) = browser.step(&harness, "GET", &url, "").await else { panic!() };
         assert_eq!((stop.status.as_u16(), header(&stop, "clear-site-data")), (303, Some("\"storage\"")), "{host}");
-        assert!(!browser.has(host, "exeunt"), "{host} keeps a dead cookie");
+        assert!(!browser.has(host, "exeunt"), "{host} keeps the cookie of the ended session");
         url = header(&stop, "location").unwrap().to_owned();
     }
     assert!(url.starts_with("http://app.test/.exeunt/goodbye?receipt="), "{url}");
     assert!(browser.visit(&harness, &url).await.text().contains("Goodbye, alice."));
-    // To the target, where there is one.
+    // With a target the redirects end there.
     let mut browser = everywhere(&harness).await;
     let out = browser.step(&harness, "POST", "http://app.test/logout", "next=/public/bye").await;
     assert!(matches!(browser.visit(&harness, &first_stop(&out)).await, Shown::Application));
     assert_eq!(browser.way.last().map(String::as_str), Some("http://app.test/public/bye"));
-    // Programs get their receipt, and a session of one host needs no way.
+    // Programs get a receipt, and a session at one host needs no redirects.
     let out = harness.ask("POST", "/logout", &[&everywhere(&harness).await.line(LOGIN)], "").await;
     assert_eq!((out.status.as_u16(), header(&out, "refresh")), (200, None));
     let cookie = harness.sign_in("alice").await;
@@ -63,7 +62,7 @@ async fn the_data_of_every_host_is_cleared_on_the_way_to_the_goodbye_page() {
     assert!(header(&out, "refresh").unwrap().starts_with("0; url=/.exeunt/goodbye?"));
 }
 
-/// `logout.close_tabs` where a logout has led over other hosts: browsers say then that another site sent them.
+/// `logout.close_tabs` after redirects over other hosts: browsers mark the last request as cross-site then.
 #[tokio::test]
 async fn the_browser_that_was_led_back_sends_its_tabs_away_and_no_other() {
     let harness = clearing_and(|settings| settings.logout.close_tabs = true);
@@ -93,7 +92,7 @@ async fn the_browser_that_was_led_back_sends_its_tabs_away_and_no_other() {
         let expired = page.headers.iter().any(|(_, line)| line.to_str().unwrap().starts_with("exeunt-left=;"));
         assert_eq!(expired, closes, "{who}: once");
     }
-    // Neither where it is not configured, nor where the logout leads elsewhere or straight to the page.
+    // Not if it is not configured, and not if the logout has a target or no redirects over other hosts.
     let usual = clearing();
     let mut browser = everywhere(&usual).await;
     browser.step(&usual, "POST", BYE, "").await;
@@ -106,14 +105,14 @@ async fn the_browser_that_was_led_back_sends_its_tabs_away_and_no_other() {
     assert!(!out.headers.iter().any(|(_, line)| line.to_str().unwrap().contains("-left=")));
 }
 
-/// The receipt names every host: those that are cleared, those that are not, and why.
+/// The receipt names every host, with the reason for those that are not cleared.
 #[tokio::test]
 async fn the_receipt_tells_what_became_of_the_data_of_each_host() {
     let harness = clearing();
     let mut browser = everywhere(&harness).await;
     let out = browser.step(&harness, "POST", BYE, "").await;
     assert!(out.text().contains("is cleared next") && out.text().contains("shop.test: not visited yet"), "{out:?}");
-    // A user has signed in at the shop again meanwhile.
+    // A user has signed in at the shop meanwhile.
     let mut url = first_stop(&out);
     let bob = harness.ask("POST", "/login", &["Host: shop.test", FORM], "username=bob&password=wonder+land").await;
     let both = format!("{}; {}", browser.line(SHOP), cookie_line(&bob).strip_prefix("Cookie: ").unwrap());
@@ -121,25 +120,25 @@ async fn the_receipt_tells_what_became_of_the_data_of_each_host() {
     let stop = harness.ask("GET", &path, &["Host: shop.test", BROWSER, &both], "").await;
     url = header(&stop, "location").unwrap().to_owned();
     let page = browser.visit(&harness, &url).await.text();
-    for told in ["shop.test: kept, since", "blog.test: cleared", "may remain"] {
+    for told in ["shop.test: kept, because", "blog.test: cleared", "may remain"] {
         assert!(page.contains(told), "{told}: {page}");
     }
     let changed = url.replace("kept", "cleared");
-    assert_ne!(changed, url, "the receipt is on the way");
-    assert!(!browser.visit(&harness, &changed).await.text().contains("shop.test: cleared"), "nobody else writes it");
-    // All of them.
+    assert_ne!(changed, url, "the address contains the receipt");
+    assert!(!browser.visit(&harness, &changed).await.text().contains("shop.test: cleared"), "a changed receipt");
+    // All hosts are cleared.
     let mut browser = everywhere(&harness).await;
     let url = first_stop(&browser.step(&harness, "POST", BYE, "").await);
     let page = browser.visit(&harness, &url).await.text();
-    assert!(page.contains("for 2 other sites is cleared") && page.contains("shop.test: cleared"), "{page}");
-    // A program goes nowhere, and is told so.
+    assert!(page.contains("for 2 other sites was cleared") && page.contains("shop.test: cleared"), "{page}");
+    // A program is not redirected, and its receipt says so.
     let line = everywhere(&harness).await.line(LOGIN);
     let out = harness.ask("POST", "/logout", &[&line, "Accept: application/json"], "").await;
     let json: serde_json::Value = serde_json::from_str(&text(&out)).unwrap();
     assert_eq!(json["hosts"][1], serde_json::json!({ "host": "blog.test", "result": "not_visited" }));
     let step = json["steps"].as_array().unwrap().last().unwrap();
     assert_eq!((&step["step"], &step["result"], &step["count"]), (&"hosts".into(), &"failed".into(), &0.into()));
-    // The log and the metrics have each once.
+    // The log and the metrics have each host once.
     let lines = harness.lines.lock().join("\n");
     let told = |host: &str, result: &str| {
         let line = format!("host={host} result={result}");
@@ -149,7 +148,7 @@ async fn the_receipt_tells_what_became_of_the_data_of_each_host() {
     assert_eq!([told(SHOP, "kept"), told(SHOP, "not_visited"), told(BLOG, "not_visited")], [1, 1, 1], "{lines}");
 }
 
-/// The link of an attacker's own logout, and what else leads to a stop.
+/// The link of an attacker's own logout, and other links to a stop.
 #[tokio::test]
 async fn a_stop_clears_nothing_of_anybody_else() {
     let harness = clearing();
@@ -178,7 +177,7 @@ async fn a_stop_clears_nothing_of_anybody_else() {
     assert_eq!((header(&late, "clear-site-data"), header(&late, "location")), (None, Some("/.exeunt/goodbye")));
 }
 
-/// Who has signed in again meanwhile keeps what is stored.
+/// If a user has signed in again meanwhile, the data are kept.
 #[tokio::test]
 async fn a_stop_clears_nothing_where_somebody_is_signed_in() {
     let harness = clearing();

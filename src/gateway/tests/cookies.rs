@@ -1,10 +1,10 @@
-//! What a request's cookies name: the one live session counts, of two both end, and a logout ends them all.
+//! The sessions that a request's cookies name: one live session counts, two both end, and a logout ends all of them.
 
 use super::*;
 use crate::session::store::HostKey;
 use crate::values::session_id::SessionId;
 
-/// A line of these pairs.
+/// A `Cookie` line with these pairs.
 fn line(pairs: &[&str]) -> String {
     format!("Cookie: {}", pairs.join("; "))
 }
@@ -17,7 +17,7 @@ fn dead() -> String {
     format!("exeunt={}", SessionId::generate().unwrap().cookie_value())
 }
 
-/// Lines as browsers and clients send them where there are others beside the gateway's cookie.
+/// `Cookie` lines with other cookies beside the gateway's, as browsers and clients send them.
 fn with_strays(own: &str) -> Vec<String> {
     let value = own.split('=').nth(1).unwrap();
     let quoted = format!("exeunt=\"{value}\"");
@@ -83,13 +83,13 @@ async fn after_a_conflict_the_request_has_no_session() {
     let Received::Forward(public) = harness.receive_later("GET", "/public/x", &[&both]).await else { panic!() };
     assert!(public.session().is_none());
     let edits = format!("{:?}", public.response_edits(StatusCode::OK, &HeaderMap::new()));
-    assert!(!edits.contains("set-cookie"), "what caches may keep expires nobody's cookie: {edits}");
+    assert!(!edits.contains("set-cookie"), "an answer that caches may store sets no cookie: {edits}");
     let reply = harness.ask("GET", "/x", &[&both], "").await;
     assert_eq!(reply.status, 401);
     assert!(header(&reply, "set-cookie").unwrap().contains("Max-Age=0"));
     assert_eq!(header(&reply, "cache-control"), Some("no-store"));
     let again = harness.sign_in("alice").await;
-    assert!(harness.is_signed_in(&line(&[pair(&alice), pair(&again), pair(&bob)])), "nobody is locked out");
+    assert!(harness.is_signed_in(&line(&[pair(&alice), pair(&again), pair(&bob)])), "both can sign in again");
 }
 
 /// A session has a key for each host: two of them are one session.
@@ -116,7 +116,7 @@ async fn one_name_opens_and_all_spellings_end() {
         let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
         let other = pair(&bob).replacen("__Host-exeunt", spelling, 1);
         assert!(!harness.is_signed_in(&line(&[&other])), "{spelling}");
-        assert!(harness.is_signed_in(&line(&[&other, pair(&alice)])), "it is no rival either");
+        assert!(harness.is_signed_in(&line(&[&other, pair(&alice)])), "it is no conflict");
         assert!(harness.is_signed_in(&bob));
         let reply = harness.ask("POST", "/logout", &[&line(&[&other, pair(&alice)])], "").await;
         let receipt = json(&reply);
@@ -142,7 +142,7 @@ async fn a_logout_ends_every_session_that_is_named() {
             || (json(&reply)["steps"][0]["count"] == 2 && json(&reply)["user"] == "alice");
         assert!(counted, "{}", text(&reply));
         assert!(!harness.is_signed_in(&one) && !harness.is_signed_in(&other) && harness.is_signed_in(&bob));
-        assert_eq!(harness.lines.lock().join("\n").matches("cause=logout").count(), 2, "each has its line");
+        assert_eq!(harness.lines.lock().join("\n").matches("cause=logout").count(), 2, "each session has its log line");
     }
 }
 
@@ -162,7 +162,7 @@ async fn a_logout_that_is_refused_ends_nothing() {
     for (method, lines, status) in refused {
         let reply = harness.ask(method, "/logout", &[lines, &[&*both]].concat(), "").await;
         assert_eq!((reply.status.as_u16(), header(&reply, "set-cookie")), (status, None), "{method} {lines:?}");
-        assert!(!text(&reply).contains("alice") && !text(&reply).contains("bob"), "neither of them is told");
+        assert!(!text(&reply).contains("alice") && !text(&reply).contains("bob"), "no user name is shown");
         assert!(harness.is_signed_in(&alice) && harness.is_signed_in(&bob), "{method} {lines:?}");
     }
 }
@@ -175,7 +175,7 @@ async fn a_sign_in_ends_all_that_its_request_names() {
     let named = line(&[&other, "__Host-exeunt=\"x", pair(&alice)]);
     let wrong = harness.ask("POST", "/login", &[FORM, &named], "username=alice&password=wrong").await;
     assert_eq!(wrong.status, 401);
-    assert!(harness.is_signed_in(&alice) && harness.is_signed_in(&bob), "nobody signed in");
+    assert!(harness.is_signed_in(&alice) && harness.is_signed_in(&bob), "the sign-in failed, so both sessions stay");
     let reply = harness.ask("POST", "/login", &[FORM, &named], "username=alice&password=wonder+land").await;
     let new = cookie_line(&reply);
     assert!(!harness.is_signed_in(&alice) && !harness.is_signed_in(&bob) && harness.is_signed_in(&new));
@@ -194,7 +194,7 @@ async fn a_sign_in_while_two_are_live_leaves_the_new_one_alone() {
     assert!(harness.is_signed_in(&line(&[pair(&alice), pair(&new), pair(&bob)])));
 }
 
-/// Shared caches in front: only responses that they must not store expire or set a cookie of the gateway.
+/// With shared caches in front: only responses that they must not store set or expire a cookie of the gateway.
 #[tokio::test]
 async fn whatever_sets_or_expires_a_cookie_of_ours_is_never_stored() {
     let harness = harness();

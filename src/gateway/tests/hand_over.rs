@@ -1,4 +1,4 @@
-//! One session on several own hosts: a browser that is sent from host to host, and what attackers try on the way.
+//! One session on several hosts: a browser that is redirected from host to host, and attacks on that.
 
 use std::collections::BTreeMap;
 
@@ -25,11 +25,11 @@ fn several() -> Harness {
 #[derive(Clone, Default)]
 pub(super) struct Browser {
     cookies: BTreeMap<String, BTreeMap<String, String>>,
-    /// The addresses that the last visit led over.
+    /// The addresses of the last visit, in order.
     pub(super) way: Vec<String>,
 }
 
-/// What a visit ended with.
+/// The last answer of a visit.
 #[derive(Debug)]
 pub(super) enum Shown {
     Application,
@@ -75,7 +75,7 @@ impl Browser {
         self.cookies.get(host).is_some_and(|cookies| cookies.contains_key(name))
     }
 
-    /// One request, without following anything.
+    /// One request; redirects are not followed.
     pub(super) async fn step(&mut self, harness: &Harness, method: &str, url: &str, body: &'static str) -> Shown {
         let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
         let (path, host_line, line) = (format!("/{path}"), format!("Host: {host}"), self.line(host));
@@ -103,14 +103,14 @@ impl Browser {
             let next = if next.starts_with('/') { format!("http://{host}{next}") } else { next };
             shown = self.step(harness, "GET", &next, "").await;
         }
-        panic!("a circle: {:?}", self.way)
+        panic!("a redirect loop: {:?}", self.way)
     }
 
     pub(super) async fn visit(&mut self, harness: &Harness, url: &str) -> Shown {
         self.go(harness, "GET", url, "").await
     }
 
-    /// Fills in the form that is shown.
+    /// Fills in the shown form and sends it.
     async fn sign_in(&mut self, harness: &Harness, form: &Shown, user: &str) -> Shown {
         let next = form.text().split("name=\"next\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
         let fields = [("username", user), ("password", "wonder land"), ("next", &next.replace("&amp;", "&"))];
@@ -119,7 +119,7 @@ impl Browser {
         self.go(harness, "POST", &url, body.leak()).await
     }
 
-    /// A visit of a host by way of the login form.
+    /// Visits a host and signs in at the login form.
     pub(super) async fn arrive(&mut self, harness: &Harness, url: &str, user: &str) {
         let form = self.visit(harness, url).await;
         assert!(form.status() == 200 && self.way.last().unwrap().starts_with("http://app.test/login?"), "{form:?}");
@@ -128,7 +128,7 @@ impl Browser {
         assert_eq!(self.way.last().map(String::as_str), Some(url));
     }
 
-    /// Goes up to the address with the code, and does not ask for it.
+    /// Follows the redirects up to the address with the code, without requesting it.
     async fn code(&mut self, harness: &Harness, url: &str) -> String {
         self.way.clear();
         let Shown::Page(reply) = self.step(harness, "GET", url, "").await else { panic!("no question") };
@@ -149,7 +149,7 @@ async fn who_is_signed_in_at_one_host_is_so_at_all_and_out_at_all() {
     let harness = several();
     let mut browser = Browser::default();
     browser.arrive(&harness, "http://shop.test/x?y=z", "alice").await;
-    assert!(!browser.has(SHOP, "exeunt-hop"), "the hop has served");
+    assert!(!browser.has(SHOP, "exeunt-hop"), "the hop is deleted after use");
     for url in ["http://blog.test/", "http://app.test/x"] {
         assert!(matches!(browser.visit(&harness, url).await, Shown::Application), "{:?}", browser.way);
     }
@@ -182,12 +182,12 @@ async fn every_page_is_come_back_to_as_it_was_asked_for() {
         browser.arrive(&harness, &url, "alice").await;
         browser.cookies.remove(SHOP);
         assert!(matches!(browser.visit(&harness, &url).await, Shown::Application), "{:?}", browser.way);
-        assert_eq!(browser.way.last(), Some(&url), "without a form as well");
-        assert_eq!(harness.gateway.sessions().sessions_of(None)[0].keys().len(), 2, "the host has one key");
+        assert_eq!(browser.way.last(), Some(&url), "the same without a form");
+        assert_eq!(harness.gateway.sessions().sessions_of(None)[0].keys().len(), 2, "one key for each host");
     }
 }
 
-/// Each row is red without its guard.
+/// Each row fails without its guard.
 #[tokio::test]
 async fn a_code_opens_nothing_for_anybody_else() {
     for attack in ["replay", "other host", "no hop", "other hop", "late", "ended", "changed", "twice"] {
@@ -196,7 +196,7 @@ async fn a_code_opens_nothing_for_anybody_else() {
         assert!(matches!(alice.go(&harness, "POST", "http://app.test/login", ALICE).await, Shown::Application));
         let code = alice.code(&harness, "http://shop.test/x").await;
         let mut thief = Browser::default();
-        // An attacker has a hop of their own.
+        // The attacker's browser has its own hop.
         let _ = thief.visit(&harness, "http://shop.test/x").await;
         let tried = match attack {
             "replay" => {
@@ -223,11 +223,11 @@ async fn a_code_opens_nothing_for_anybody_else() {
         };
         assert!(is_refused(&tried), "{attack}: {tried:?}");
         assert!(!thief.has(SHOP, "exeunt") && !thief.has(BLOG, "exeunt"), "{attack}");
-        assert!(tried.text().contains("href=\"/.exeunt/enter?next="), "{attack}: nothing to do next: {tried:?}");
+        assert!(tried.text().contains("href=\"/.exeunt/enter?next="), "{attack}: no link to try again: {tried:?}");
     }
 }
 
-/// An attacker's page leads a browser to a code of the attacker's own session.
+/// An attacker's page sends a browser to a code of the attacker's own session (login CSRF).
 #[tokio::test]
 async fn nobody_gives_their_own_session_to_another_browser() {
     let harness = several();
@@ -235,7 +235,7 @@ async fn nobody_gives_their_own_session_to_another_browser() {
     alice.arrive(&harness, "http://shop.test/x", "alice").await;
     assert!(matches!(mallory.go(&harness, "POST", "http://app.test/login", BOB).await, Shown::Application));
     let code = mallory.code(&harness, "http://shop.test/x").await;
-    assert!(matches!(alice.visit(&harness, &code).await, Shown::Application), "she stays who she is");
+    assert!(matches!(alice.visit(&harness, &code).await, Shown::Application), "her own session stays");
     let own = json(&harness.ask("GET", "/.exeunt/session", &["Host: shop.test", &alice.line(SHOP)], "").await);
     assert_eq!(own["user"], "alice");
     let mut carol = Browser::default();
@@ -264,7 +264,7 @@ async fn the_way_leads_nowhere_else() {
             assert!(alice.way.iter().all(own) && !shown.text().contains("evil"), "{url}: {:?} {shown:?}", alice.way);
         }
     }
-    // No code is made for a host that is not the gateway's, nor for a page of the login host.
+    // No code is made for a host that is not the gateway's, or for a page of the login host.
     for next in ["https://other.test/", "http://app.test/x", "/x"] {
         let url = format!("/login?hop={hop}&next={next}");
         let reply = harness.ask("GET", &url, &[BROWSER, &alice.line(LOGIN)], "").await;
@@ -280,7 +280,7 @@ async fn a_browser_without_cookies_is_told_and_not_sent_in_circles() {
     let code = alice.code(&harness, "http://shop.test/x").await;
     alice.cookies.remove(SHOP);
     let shown = alice.visit(&harness, &code).await;
-    assert!(is_refused(&shown) && shown.text().contains("keeps no cookies"), "{shown:?}");
+    assert!(is_refused(&shown) && shown.text().contains("does not store cookies"), "{shown:?}");
 }
 
 #[tokio::test]
@@ -310,7 +310,7 @@ async fn somebody_else_signs_in_on_all_hosts() {
     assert_eq!((&own["user"], harness.gateway.sessions().len()), (&"bob".into(), 1));
 }
 
-/// A session that was opened at a further host ends when another one is opened there.
+/// A session that was opened at another host ends when a new one is opened there.
 #[tokio::test]
 async fn what_the_host_had_before_ends() {
     let harness = several();
@@ -337,7 +337,7 @@ async fn programs_sign_in_where_they_are() {
     assert!(matches!(received, Received::Forward(_)));
     let head = harness.ask("HEAD", "/.exeunt/enter", &["Host: shop.test"], "").await;
     assert_eq!((head.status.as_u16(), header(&head, "allow")), (405, Some("GET")));
-    assert_eq!(harness.ask("GET", "/.exeunt/enter", &[], "").await.status, 404, "the login host enters nothing");
+    assert_eq!(harness.ask("GET", "/.exeunt/enter", &[], "").await.status, 404, "the login host has no such address");
 }
 
 #[tokio::test]
@@ -357,7 +357,7 @@ async fn without_sharing_each_host_is_for_itself() {
     assert_eq!(browser.visit(&harness, "http://shop.test/.exeunt/enter").await.status(), 404);
 }
 
-/// Browsers withhold such a cookie from a redirect that came from another site.
+/// Browsers do not send such a cookie after a redirect from another site.
 #[tokio::test]
 async fn a_strict_cookie_is_sent_from_a_page_of_its_own_host() {
     let harness = harness_with(|settings| {
@@ -371,7 +371,7 @@ async fn a_strict_cookie_is_sent_from_a_page_of_its_own_host() {
     assert!(matches!(alice.visit(&harness, "http://shop.test/x").await, Shown::Application));
 }
 
-/// A key that the store has not confirmed is not sent to the browser.
+/// If the store has not confirmed a key, it is not sent to the browser.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_confirm_opens_nothing_here() {
     for mood in [Mood::Down, Mood::Deaf, Mood::Lagging] {
@@ -390,7 +390,7 @@ async fn a_store_that_does_not_confirm_opens_nothing_here() {
     }
 }
 
-/// What a reader of the log must not learn.
+/// Readers of the log must not learn these secrets.
 #[tokio::test]
 async fn codes_and_hops_are_in_no_log() {
     let harness = several();

@@ -1,4 +1,4 @@
-//! A reload with other keys: what an older key has signed or sealed is accepted for as long as it is in the file.
+//! A reload with other keys: an older key is accepted for signatures and seals as long as it is in the file.
 
 use std::sync::LazyLock;
 
@@ -6,10 +6,10 @@ use super::app_cookies::{Browser, SESSION, alice};
 use super::*;
 use crate::session::store::faulty::{FaultyStore, Mood};
 
-/// Always with the same password hashes: sessions belong to them.
+/// The same password hashes in every test, since stamps of sessions depend on them.
 static PEOPLE: LazyLock<Arc<Users>> = LazyLock::new(|| Arc::new(users()));
 
-/// One key for each digit, in this order.
+/// A key for each digit, in this order.
 fn keys(digits: &str) -> MacKeys {
     let lines: Vec<_> = digits.chars().map(|digit| String::from(digit).repeat(64)).collect();
     MacKeys::parse(&lines.join("\n")).unwrap()
@@ -26,7 +26,7 @@ async fn reload(harness: &Harness, digits: &str) -> Result<Reloaded, ReloadError
     harness.gateway.reload(settings, LIMITS, Some(keys(digits))).await
 }
 
-/// What the proxy does before the head of an answer leaves.
+/// Sets a cookie and saves it, as the proxy does before it sends the head of an answer.
 async fn set(harness: &Harness, browser: &mut Browser, cookie: &str) {
     browser.visit(harness, "/x", &[cookie]);
     for session in harness.gateway.sessions().sessions_of(None) {
@@ -34,7 +34,7 @@ async fn set(harness: &Harness, browser: &mut Browser, cookie: &str) {
     }
 }
 
-/// How many sessions a gateway with these keys can read of a store.
+/// The number of sessions that a gateway with these keys can read from a store.
 async fn readable(digits: &str, store: &Arc<FaultyStore>) -> usize {
     let harness = harness_with(digits, store);
     harness.gateway.sessions().load_all().await.unwrap();
@@ -70,7 +70,7 @@ async fn sessions_end_with_the_key_that_they_were_opened_under() {
     assert!(lines.contains("cause=key_removed") && !lines.contains("cause=password_changed"), "{lines}");
 }
 
-/// The receipt stands for all that is signed: the keys of one configuration sign and verify everything.
+/// The receipt as an example: the same keys sign and verify everything that browsers send back.
 #[tokio::test]
 async fn what_browsers_bring_back_is_accepted_while_its_key_is_in_the_file() {
     let harness = harness_with("1", &FaultyStore::new());

@@ -16,7 +16,7 @@ fn form_field(page: &Reply) -> String {
     field.split('"').next().unwrap().to_owned()
 }
 
-/// From the address that was asked for to where the sign-in leads, with a wrong password in between.
+/// Where a sign-in leads after a request for this target, with a wrong password in between.
 async fn comes_back_to(harness: &Harness, target: &str) -> String {
     let reply = harness.ask("GET", target, &[BROWSER], "").await;
     let location = header(&reply, "location").unwrap().to_owned();
@@ -28,7 +28,7 @@ async fn comes_back_to(harness: &Harness, target: &str) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
     };
     let wrong = harness.ask("POST", "/login", &[FORM, BROWSER], body("wrong").leak()).await;
-    assert_eq!(form_field(&wrong), next, "a wrong password loses nothing");
+    assert_eq!(form_field(&wrong), next, "the target is kept after a wrong password");
     let right = harness.ask("POST", "/login", &[FORM, BROWSER], body("wonder land").leak()).await;
     header(&right, "location").unwrap().to_owned()
 }
@@ -48,7 +48,7 @@ async fn a_target_that_was_judged_comes_back_as_it_was() {
         let body: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         let login = body["login"].as_str().unwrap().to_owned();
         let reply = harness.ask("POST", &login, &[FORM], SIGN_IN).await;
-        assert_eq!(header(&reply, "location"), Some(target), "programs too");
+        assert_eq!(header(&reply, "location"), Some(target), "the same for programs");
     }
     assert_eq!(comes_back_to(&harness(), "/%41?b=c").await, "/A?b=c", "in the spelling that is forwarded");
 }
@@ -83,7 +83,7 @@ async fn nobody_else_can_write_such_a_target() {
     {
         assert_eq!(lands(&one, stranger).await, "/", "{stranger}");
     }
-    // A sign-out has no use for it.
+    // A sign-out does not accept it.
     let out = one.ask("POST", "/logout", &[FORM], format!("next={ours}").leak()).await;
     assert_eq!(header(&out, "location"), None);
 }

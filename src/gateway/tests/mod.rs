@@ -1,4 +1,4 @@
-//! The table of answers (who asks what how, and what comes back), against the whole gateway without the engine.
+//! Requests and their answers, with the whole gateway except the network.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ mod tabs;
 mod telling;
 mod throttling;
 
-/// What a browser says on plain http beyond loopback: no fetch metadata.
+/// A browser on plain http beyond loopback, which sends no fetch metadata.
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 
@@ -135,7 +135,7 @@ fn harness_with(change: impl FnOnce(&mut GatewaySettings)) -> Harness {
     harness_over(None, change)
 }
 
-/// A gateway whose sessions this store keeps.
+/// A gateway with this session store.
 fn harness_over(store: Option<Arc<dyn SessionStore>>, change: impl FnOnce(&mut GatewaySettings)) -> Harness {
     harness_with_keys(Arc::new(MacKeys::generate().unwrap()), store, change)
 }
@@ -177,7 +177,7 @@ fn head(method: &str, lines: &[&str]) -> request::Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-/// A head with these lines, as it comes over the wire.
+/// A head with these lines, as it is read from a connection.
 fn fields(headers: &HeaderMap) -> HeadFields {
     let mut head = b"GET / HTTP/1.1\r\n".to_vec();
     for (name, value) in headers {
@@ -188,13 +188,13 @@ fn fields(headers: &HeaderMap) -> HeadFields {
     HeadFields::new(bytes, read.lines)
 }
 
-/// The lines that the application gets of a request with these.
+/// The header lines that the application receives for a request with these.
 fn sent(forward: &Forward, headers: &HeaderMap) -> HeaderMap {
     let mut lines = BytesMut::new();
     forward.put_request(&mut lines, &fields(headers));
     let bytes = [b"GET / HTTP/1.1\r\n", &*lines, b"\r\n"].concat();
     let read = HeadReader::default().feed(&bytes, &HeadLimits { size: 1 << 20, fields: 1000 }).unwrap().unwrap();
-    assert_eq!(read.end, bytes.len(), "lines and nothing else: {:?}", String::from_utf8_lossy(&bytes));
+    assert_eq!(read.end, bytes.len(), "only header lines: {:?}", String::from_utf8_lossy(&bytes));
     read.lines.to_map(&bytes.into())
 }
 
@@ -207,7 +207,7 @@ impl Harness {
         self.receive_on(&Cut::new(), method, target, lines).await
     }
 
-    /// What becomes of a request on this connection, once all that it waits for is done.
+    /// The decision about a request on this connection, after everything that it waits for.
     async fn receive_on(&self, cut: &Arc<Cut>, method: &str, target: &str, lines: &[&str]) -> Received {
         let (lines, peer) = (head(method, lines), Peer::Unix);
         let head = RequestHead::of(&lines, target.as_bytes());
@@ -218,7 +218,7 @@ impl Harness {
         received
     }
 
-    /// The gateway's own answer, whatever it takes.
+    /// The gateway's own answer, after everything that it waits for.
     async fn ask(&self, method: &str, target: &str, lines: &[&str], body: &'static str) -> Reply {
         match self.receive_later(method, target, lines).await {
             Received::Answer(reply) => reply,
@@ -240,14 +240,14 @@ impl Harness {
         matches!(self.receive("GET", "/x", &[cookie]), Received::Forward(_))
     }
 
-    /// A session without a password to be checked, as a `Cookie` line.
+    /// Opens a session without checking a password, and returns its `Cookie` line.
     async fn session_of(&self, user: &str) -> String {
         let sign_in = SignIn::of("test", Identity::new(user, None, None, &[]).unwrap());
         let opened = self.gateway.sessions().open(sign_in, self.gateway.pipeline.clock.now()).await.unwrap();
         format!("Cookie: exeunt={}", opened.id.cookie_value())
     }
 
-    /// Signs in and gives the `Cookie` line to send from then on.
+    /// Signs in and returns the `Cookie` line.
     async fn sign_in(&self, user: &'static str) -> String {
         let body =
             if user == "bob" { "username=bob&password=wonder+land" } else { "username=alice&password=wonder+land" };
@@ -257,7 +257,7 @@ impl Harness {
     }
 }
 
-/// Lets everything run that can.
+/// Lets all tasks run that can.
 async fn until_idle() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -273,7 +273,7 @@ fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
     reply.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.to_str().unwrap())
 }
 
-/// The body, with the one escape undone that the templates use for harmless slashes.
+/// The body, with the templates' escape of slashes undone.
 fn text(reply: &Reply) -> String {
     std::str::from_utf8(&reply.body).unwrap().replace("&#x2f;", "/")
 }

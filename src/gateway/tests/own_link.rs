@@ -1,4 +1,4 @@
-//! The application's own logout link, where two requests for it are judged before either of them ends the session.
+//! The application's own logout link, with two requests for it that are judged before either of them ends the session.
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -10,7 +10,7 @@ use crate::routes::pool::Pool;
 use crate::values::application_outcome::CallFailure;
 use crate::values::configured_path::ConfiguredPath;
 
-/// Notes what would be sent to the application.
+/// A client that records what would be sent to the application.
 #[derive(Debug, Default)]
 struct Sent(Mutex<Vec<String>>);
 
@@ -35,7 +35,7 @@ fn with_link() -> (Harness, Arc<Sent>) {
 }
 
 impl Harness {
-    /// A request for the link that has been judged and written down.
+    /// A request for the link that has been judged and is ready to be sent.
     fn judged(&self, cookie: &str) -> Box<SignInOutRequest> {
         let Received::BuiltIn(mut request) = self.receive("POST", "/bye", &[cookie]) else { panic!("no logout") };
         let lines = head("POST", &[cookie]);
@@ -55,7 +55,7 @@ async fn of_two_that_were_judged_alive_one_leaves() {
     assert!(!harness.is_signed_in(&alice));
 }
 
-/// It would leave in the name of a session that another request has ended.
+/// It would be sent for a session that another request has ended.
 #[tokio::test]
 async fn what_was_judged_before_another_end_does_not_leave() {
     let (harness, sent) = with_link();
@@ -66,7 +66,7 @@ async fn what_was_judged_before_another_end_does_not_leave() {
     assert_eq!((reply.status.as_u16(), sent.0.lock().len()), (200, 0));
 }
 
-/// The exchange that ends a session is not one of those that the end cuts.
+/// The end does not cut the exchange that has asked for it.
 #[tokio::test]
 async fn the_end_does_not_cut_who_asked_for_it() {
     let (harness, sent) = with_link();

@@ -4,12 +4,12 @@ use super::*;
 
 const PAGE: &str = "/.exeunt/sessions";
 
-/// What the page tells a program.
+/// The page's data for a program.
 async fn listed(harness: &Harness, cookie: &str) -> serde_json::Value {
     json(&harness.ask("GET", PAGE, &[cookie], "").await)
 }
 
-/// The public name of a cookie's own session.
+/// The handle of a cookie's session.
 async fn handle(harness: &Harness, cookie: &str) -> String {
     listed(harness, cookie).await["sessions"][0]["session"].as_str().unwrap().to_owned()
 }
@@ -51,14 +51,14 @@ async fn one_or_all_others_end_and_nobody_elses() {
     let named = handle(&harness, &one).await;
     let reply = end(&harness, &[&own], &named).await;
     assert_eq!((reply.status.as_u16(), &json(&reply)["sessions_ended"]), (200, &1.into()));
-    assert!(cut.signalled().is_some(), "what ran in its name is cut");
+    assert!(cut.signalled().is_some(), "its exchange is cut");
     assert_eq!([&own, &one, &bob].map(|cookie| harness.is_signed_in(cookie)), [true, false, true]);
     let again = end(&harness, &[&own], &named).await;
     assert_eq!((again.status.as_u16(), &json(&again)["sessions_ended"]), (200, &0.into()));
 
     let foreign = handle(&harness, &bob).await;
     assert_eq!(json(&end(&harness, &[&own], &foreign).await)["sessions_ended"], 0);
-    assert!(harness.is_signed_in(&bob), "a handle of another user's session names nothing");
+    assert!(harness.is_signed_in(&bob), "a handle of another user's session has no effect");
 
     let two = harness.sign_in("alice").await;
     let reply = end(&harness, &[&own, BROWSER], "others").await;
@@ -118,7 +118,7 @@ async fn a_logout_everywhere_ends_all_sessions_of_the_user() {
         assert_eq!(live, [false, !everywhere, true], "{target} {body}");
         let lines = harness.lines.lock().join("\n");
         let id = format!("logout_id={}", receipt["logout_id"].as_str().unwrap());
-        assert_eq!(lines.matches(&id).count(), 1 + usize::from(everywhere), "one logout, one id: {lines}");
+        assert_eq!(lines.matches(&id).count(), 1 + usize::from(everywhere), "one logout has one id: {lines}");
     }
 }
 
@@ -129,7 +129,7 @@ async fn a_cookie_of_an_ended_session_ends_no_other() {
     assert_eq!(harness.ask("POST", "/logout", &[&old], "").await.status, 200);
     assert_eq!(harness.ask("POST", "/logout?everywhere=1", &[&old], "").await.status, 200);
     assert!(harness.is_signed_in(&other));
-    // Neither does one whose time is up and that is still in the table.
+    // Neither does an expired session that is still in the table.
     harness.clock.advance(Duration::from_secs(500));
     let new = harness.sign_in("alice").await;
     harness.clock.advance(Duration::from_secs(101));

@@ -1,4 +1,4 @@
-//! What passes to the application, and as whose request.
+//! Which requests are forwarded, and with which identity.
 
 use super::*;
 
@@ -11,7 +11,7 @@ async fn a_protected_address_asks_browsers_to_sign_in_and_tells_programs() {
 
     let program = harness.ask("GET", "/a/b?c=d", &[], "").await;
     assert_eq!(program.status, 401);
-    assert_eq!(header(&program, "www-authenticate"), None, "clients fall over a scheme that they do not know");
+    assert_eq!(header(&program, "www-authenticate"), None, "an unknown scheme crashes some clients");
     assert_eq!(header(&program, "link"), Some("</login?next=%2Fa%2Fb%3Fc%3Dd>; rel=\"login\""));
     assert_eq!(json(&program)["error"], "sign_in_required");
     assert_eq!(json(&program)["login"], "/login?next=%2Fa%2Fb%3Fc%3Dd");

@@ -1,4 +1,4 @@
-//! A user changes the own password.
+//! Users change their passwords.
 
 use data_encoding::BASE64;
 
@@ -9,7 +9,7 @@ use crate::credentials::user_file::htpasswd::WeakHashes;
 const CHANGE: &str = "old=wonder+land&password=something+new&again=something+new";
 const PAGE: &str = "/.exeunt/password";
 
-/// With the users of all tests in a file of their own.
+/// A gateway with the usual users, in a file that can be written.
 fn harness() -> (Harness, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.toml");
@@ -47,13 +47,13 @@ async fn the_new_password_counts_and_everything_else_of_the_user_ends() {
     assert_eq!((reply.status.as_u16(), &json(&reply)["sessions_ended"]), (200, &1.into()));
     assert_eq!(header(&reply, "cache-control"), Some("no-store"));
     assert_eq!([&own, &other, &bob].map(|cookie| harness.is_signed_in(cookie)), [true, false, true]);
-    assert!(cut.signalled().is_some(), "what was begun with the old password is cut");
+    assert!(cut.signalled().is_some(), "exchanges of the old password are cut");
     let dav = harness.receive_later("GET", "/dav/x", &[&basic]).await;
     assert!(matches!(&dav, Received::Answer(reply) if reply.status == 401), "{dav:?}");
     assert_eq!((signs_in(&harness, "wonder land").await, signs_in(&harness, "something new").await), (false, true));
     let there = Users::parse("users.toml".as_ref(), &file(&folder)).unwrap();
     let typed = Password::new("something new".to_owned()).unwrap();
-    assert_eq!(there.find("alice").unwrap().hash.matches(&typed), Ok(true), "after a restart, too");
+    assert_eq!(there.find("alice").unwrap().hash.matches(&typed), Ok(true), "it is in the file");
     let lines = harness.lines.lock().join("\n");
     assert!(lines.contains("event=password_changed user=alice") && lines.contains("sessions_ended=1"), "{lines}");
     assert!(lines.contains("cause=password_changed"), "{lines}");
@@ -69,7 +69,7 @@ async fn the_session_that_changed_the_password_outlives_the_next_reload() {
     assert!(harness.is_signed_in(&own));
 }
 
-/// Or the reload would put the old users in force over the new password.
+/// Otherwise the reload would restore the old password.
 #[tokio::test]
 async fn a_change_waits_while_a_reload_reads_the_users() {
     let (harness, folder) = harness();
@@ -78,13 +78,13 @@ async fn a_change_waits_while_a_reload_reads_the_users() {
     let lines = [FORM, &own];
     let mut change = Box::pin(harness.ask("POST", PAGE, &lines, CHANGE));
     assert!(futures_util::poll!(change.as_mut()).is_pending());
-    // Passwords that were typed later have been checked: the old one has been, too.
+    // Two later checks have finished, so the check of the old password has finished too.
     for _ in 0..2 {
         harness.sign_in("bob").await;
     }
-    // A paused clock stands still while a file is written, and else goes on at once.
+    // A paused clock advances as soon as nothing else runs, but not while a file is written.
     tokio::time::pause();
-    assert!(tokio::time::timeout(Duration::from_secs(1), change.as_mut()).await.is_err(), "the users have changed");
+    assert!(tokio::time::timeout(Duration::from_secs(1), change.as_mut()).await.is_err(), "the change did not wait");
     tokio::time::resume();
     assert_eq!(file(&folder), before);
     drop(reading);
@@ -117,7 +117,7 @@ async fn nothing_changes_without_the_old_password_and_a_fit_new_one() {
     let reply = harness.ask("POST", PAGE, &[FORM], CHANGE).await;
     assert_eq!((reply.status.as_u16(), &json(&reply)["error"]), (401, &"sign_in_required".into()));
     let basic = format!("Authorization: Basic {}", BASE64.encode(b"alice:wonder land"));
-    assert_eq!(harness.ask("POST", PAGE, &[FORM, &basic], CHANGE).await.status, 401, "a session is asked for");
+    assert_eq!(harness.ask("POST", PAGE, &[FORM, &basic], CHANGE).await.status, 401, "Basic is not enough");
     assert_eq!(harness.ask("DELETE", PAGE, &[&own], "").await.status, 405);
     assert!(harness.is_signed_in(&other));
     assert_eq!(file(&folder), before);
@@ -135,7 +135,7 @@ async fn guesses_at_the_old_password_ban_as_sign_ins_do() {
     assert_eq!((reply.status.as_u16(), header(&reply, "retry-after")), (429, Some("5")));
     let page = harness.ask("POST", PAGE, &[FORM, BROWSER, &own], CHANGE).await;
     assert!(text(&page).contains("You can try again in 5 s."), "{}", text(&page));
-    assert!(!signs_in(&harness, "wonder land").await, "one count for both");
+    assert!(!signs_in(&harness, "wonder land").await, "both count together");
     assert!(harness.is_signed_in(&own));
 }
 
@@ -157,9 +157,9 @@ async fn the_page_is_shown_and_linked_where_it_can_do_something() {
     assert_eq!(wrong.status, 401);
     assert!(text(&wrong).contains("The current password is wrong.") && !text(&wrong).contains("something"));
     let done = harness.ask("POST", PAGE, &[FORM, BROWSER, &own], CHANGE).await;
-    assert!(text(&done).contains("Your password is changed") && text(&done).contains("nowhere else"));
+    assert!(text(&done).contains("Your password has been changed") && text(&done).contains("nowhere else"));
 
-    // A user who is in no file, and a file that is gone with its folder.
+    // A user who is not in the file, and a file whose folder is gone.
     let stranger = harness.session_of("bob").await;
     assert!(text(&page(&[&stranger]).await).contains("cannot be changed here") && !linked(&stranger).await);
     let reply = harness.ask("POST", PAGE, &[FORM, &stranger], CHANGE).await;
@@ -171,7 +171,7 @@ async fn the_page_is_shown_and_linked_where_it_can_do_something() {
     assert_eq!(off.ask("GET", PAGE, &[&cookie], "").await.status, 404, "it is switched off");
 }
 
-/// An operator's word in the file counts, whatever the gateway has read before.
+/// A change by the operator in the file counts, even if the gateway has not read it yet.
 #[tokio::test]
 async fn a_user_whom_the_operator_has_changed_changes_nothing() {
     let (harness, folder) = harness();
@@ -183,7 +183,7 @@ async fn a_user_whom_the_operator_has_changed_changes_nothing() {
     assert_eq!(file(&folder), disabled);
 }
 
-/// Of two changes with the same old password one is made.
+/// Of two concurrent changes with the same old password only one succeeds.
 #[tokio::test]
 async fn two_changes_at_once_are_one() {
     let (harness, _folder) = harness();

@@ -1,5 +1,4 @@
-//! What holds of every request, tried with very many that a machine made of the pieces of attacks. The dice are the
-//! same every time.
+//! Properties of all requests, tested with many that are generated from pieces of attacks. The seed is fixed.
 
 use http::{HeaderName, HeaderValue};
 use url::Url;
@@ -33,7 +32,7 @@ impl Dice {
         }
     }
 
-    /// Nine of ten start like a path, and half of them in a public place.
+    /// Nine of ten start like a path, and half of those on a public route.
     fn target(&mut self, text: &mut String) {
         const STARTS: [&str; 10] =
             ["/", "/", "/", "/public/", "/public/", "/public", "/public/a/", "/staff/", "http://app.test/", ""];
@@ -48,7 +47,7 @@ impl Dice {
         self.pieces(text, &PIECES, 6);
     }
 
-    /// A path, an address of an allowed origin, or something that would like to be one.
+    /// A path, an address of an allowed origin, or an imitation of one.
     fn redirect(&mut self, text: &mut String) {
         const STARTS: [&str; 10] = [
             "/", "/a", "https://app.test", "https://x.app.test", "HTTPS://APP.test", "http://port.test:8080", "https:",
@@ -65,7 +64,7 @@ impl Dice {
         self.pieces(text, &PIECES, 5);
     }
 
-    /// A name of the gateway's in a spelling that some application takes for it.
+    /// The name of one of the gateway's headers, in a spelling that some application takes for it.
     fn owned_name(&mut self) -> String {
         const OWNED: [&str; 18] = [
             "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
@@ -146,7 +145,7 @@ async fn what_is_judged_is_what_is_forwarded() {
     assert!(forwarded > 10_000, "only {forwarded} were forwarded");
 }
 
-/// A path as a text line holds it.
+/// A path as a log line shows it.
 fn logged(path: &str) -> String {
     let bare = !path.contains(['"', '=']);
     if bare { format!(" path={path} ") } else { format!(" path=\"{}\" ", path.replace('"', "\\\"")) }
@@ -165,7 +164,7 @@ fn a_million_redirects_stay_where_they_may_lead() {
         let location = target.header_value();
         let location = location.to_str().unwrap();
         let Ok(url) = base.join(location) else {
-            assert!(location.contains("xn--"), "{text}: no browser opens a name that is no punycode");
+            assert!(location.contains("xn--"), "{text}: browsers refuse a name that is not valid punycode");
             continue;
         };
         let below = url.host_str().unwrap().ends_with(".app.test");

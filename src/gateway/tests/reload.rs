@@ -1,4 +1,4 @@
-//! Another configuration for a running gateway.
+//! A running gateway with a new configuration.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::*;
 
 const ALICE: &str = "username=alice&password=wonder+land";
-/// Of alice's password, and of another one.
+/// The hashes of alice's password and of another one.
 static HASHES: LazyLock<[String; 2]> = LazyLock::new(|| {
     ["wonder land", "looking glass"].map(|text| password::hash(&Password::new(text.to_owned()).unwrap()).unwrap())
 });
@@ -20,7 +20,7 @@ fn file(text: &str) -> Arc<Users> {
     Arc::new(Users::parse("users.toml".as_ref(), text).unwrap())
 }
 
-/// alice in her group, and no other user.
+/// Only alice, in her group.
 fn alice() -> Arc<Users> {
     file(&user("alice", &HASHES[0], "groups = [\"staff\"]"))
 }
@@ -60,7 +60,7 @@ fn word(text: &str) -> String {
     text.split(' ').next().unwrap().to_owned()
 }
 
-/// The password was right when it was typed.
+/// The password was right when the sign-in began.
 #[tokio::test]
 async fn a_sign_in_that_began_before_opens_nothing_for_who_is_gone_since() {
     for (users, want) in [(user("bob", &HASHES[0], ""), 401), (user("alice", &HASHES[0], ""), 303)] {
@@ -81,7 +81,7 @@ async fn a_sign_in_that_began_before_opens_nothing_for_who_is_gone_since() {
         );
         if want == 303 {
             let cookie = cookie_line(&reply);
-            assert!(!matches!(harness.receive("GET", "/staff", &[&cookie]), Received::Forward(_)), "groups of before");
+            assert!(!matches!(harness.receive("GET", "/staff", &[&cookie]), Received::Forward(_)), "the old groups");
         }
     }
 }
@@ -136,14 +136,14 @@ async fn shorter_lives_hold_for_sessions_that_are_there_and_longer_ones_too() {
     assert!(harness.is_signed_in(&cookie));
     harness.clock.advance(Duration::from_secs(60));
     with(60).await;
-    assert_eq!((harness.gateway.reap().await, harness.gateway.sessions().len()), (1, 0), "not only at its old time");
+    assert_eq!((harness.gateway.reap().await, harness.gateway.sessions().len()), (1, 0), "the new limit applies");
     let cookie = harness.sign_in("alice").await;
     with(3600).await;
     harness.clock.advance(Duration::from_secs(1800));
     assert_eq!((harness.gateway.reap().await, harness.is_signed_in(&cookie)), (0, true));
 }
 
-/// Sign-ins are counted, and known browsers known, over a reload.
+/// Counts of wrong passwords and known browsers are kept over a reload.
 #[tokio::test]
 async fn a_ban_outlives_a_reload() {
     let harness = harness_with(|settings| settings.users = alice());
@@ -155,7 +155,7 @@ async fn a_ban_outlives_a_reload() {
     assert_eq!(harness.ask("POST", "/login", &[FORM], ALICE).await.status, 429);
 }
 
-/// What was checked by the old file does not count for a minute more, and what runs in its name ends.
+/// Credentials that were verified by the old file are checked again at once, and their exchanges are cut.
 #[tokio::test]
 async fn programs_that_send_a_password_are_checked_by_the_new_file() {
     let basic = ["Authorization: Basic YWxpY2U6d29uZGVyIGxhbmQ="];

@@ -15,7 +15,7 @@ fn dav() -> Harness {
     })
 }
 
-/// What the application gets of a header, or why nothing goes there.
+/// The header as the application receives it, or the reason of the refusal.
 fn told(harness: &Harness, method: &str, target: &str, lines: &[&str], name: &str) -> Result<String, Reason> {
     match harness.receive(method, target, lines) {
         Received::Forward(forward) => {
@@ -59,7 +59,7 @@ async fn a_destination_is_a_target_of_the_same_route() {
     let foreign = told(&harness, "COPY", "/dav/a", &["Destination: http://evil.test/dav/b"], "destination");
     assert_eq!(foreign, Err(Reason::DestinationForeign));
     assert_eq!(Reason::DestinationForeign.status(), StatusCode::BAD_GATEWAY);
-    // Without a Host of its own the application is asked with the client's.
+    // Without `upstream_host` the application gets the client's Host.
     let plain = told(&harness, "MOVE", "/a", &["Destination: /b"], "destination");
     assert_eq!(plain.as_deref(), Ok("http://app.test/b"));
 }

@@ -1,4 +1,4 @@
-//! Sessions over time, and how many there may be.
+//! Expiry of sessions, and their limits.
 
 use super::*;
 
@@ -11,7 +11,7 @@ async fn sessions_end_by_time_and_their_end_is_written() {
     harness.clock.advance(Duration::from_secs(599));
     assert_eq!(harness.ask("GET", "/.exeunt/session", &[&alice], "").await.status, 200);
     harness.clock.advance(Duration::from_secs(1));
-    assert!(!harness.is_signed_in(&alice), "asking who I am prolonged the session");
+    assert!(!harness.is_signed_in(&alice), "a request for /.exeunt/session counted as activity");
     harness.clock.advance(Duration::from_secs(10));
     assert_eq!(harness.gateway.reap().await, 1);
     let lines = harness.lines.lock().join("\n");
@@ -40,7 +40,7 @@ async fn nobody_is_created_for_a_stranger() {
     assert!(harness.gateway.sessions().is_empty());
 }
 
-/// An operator's program that goes away while a head is being written: what it asked for is done, and audited.
+/// If an operator's program disconnects while a head is being written, the revocation is completed and audited.
 #[tokio::test(start_paused = true)]
 async fn a_revoke_that_its_caller_abandons_is_finished() {
     for all in [false, true] {
@@ -69,7 +69,7 @@ async fn a_revoke_that_its_caller_abandons_is_finished() {
     }
 }
 
-/// A late step is reported, and does not delay the end without limit.
+/// A late write is reported, and delays the end only for a limited time.
 #[tokio::test(start_paused = true)]
 async fn a_receipt_says_what_did_not_leave_in_time() {
     let harness = harness();

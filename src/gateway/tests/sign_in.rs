@@ -1,4 +1,4 @@
-//! Signing in: the form, the target, what opens nothing.
+//! Signing in: the form, the target, and refused attempts.
 
 use super::*;
 
@@ -128,7 +128,7 @@ async fn a_planted_cookie_does_not_survive_the_sign_in() {
     assert!(harness.is_signed_in(&own) && !harness.is_signed_in(&planted));
     let again = harness.ask("POST", "/login", &[FORM, &own], "username=bob&password=wonder+land").await;
     let again = cookie_line(&again);
-    assert!(harness.is_signed_in(&again) && !harness.is_signed_in(&own), "the session before it lives on");
+    assert!(harness.is_signed_in(&again) && !harness.is_signed_in(&own), "the earlier session is still alive");
 }
 
 #[tokio::test]

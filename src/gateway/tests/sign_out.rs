@@ -1,4 +1,4 @@
-//! Signing out: what ends, where it leads, who may ask for it.
+//! Signing out: the sessions that end, the target, and which requests are allowed.
 
 use super::*;
 
@@ -85,12 +85,12 @@ async fn a_get_of_logout_does_what_a_person_meant() {
     for (from, to) in [("alice", "mallory"), ("end=1", "end=9"), ("mac=", "mac=x"), ("receipt=", "receipt=1")] {
         let crafted = harness.ask("GET", &goodbye.replace(from, to), &[BROWSER], "").await;
         let page = text(&crafted);
-        assert!(crafted.status == 200 && page.contains("Your session on this browser is over."), "{page}");
+        assert!(crafted.status == 200 && page.contains("Your session in this browser has ended."), "{page}");
         assert!(!page.contains("What was ended") && !page.contains("mallory") && !page.contains("alice"), "{page}");
     }
     let bob = harness.sign_in("bob").await;
     let page = harness.ask("GET", goodbye, &[&bob, BROWSER], "").await;
-    assert!(text(&page).contains("You are signed in as") && harness.is_signed_in(&bob), "a reload tells what is");
+    assert!(text(&page).contains("You are signed in as") && harness.is_signed_in(&bob), "the new session is shown");
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn an_exchange_in_flight_sets_no_cookie_after_the_logout() {
     assert!(forward.response_edits(StatusCode::OK, &answer).contains(&HeaderEdit::Remove(http::header::SET_COOKIE)));
 }
 
-/// A body may take its time, or never come: the session is over by then.
+/// The session ends before the body is read, which may be slow or never arrive.
 #[tokio::test]
 async fn a_logout_ends_before_it_reads_its_body() {
     let harness = harness();
@@ -130,12 +130,12 @@ async fn a_logout_ends_before_it_reads_its_body() {
         let alice = harness.sign_in("alice").await;
         let Received::BuiltIn(own) = harness.receive("POST", "/logout", &[&alice, FORM]) else { panic!() };
         let body = async {
-            assert!(!harness.is_signed_in(&alice), "the body is read first");
-            assert!(harness.lines.lock().join("\n").contains("cause=logout"), "it is audited before, too");
+            assert!(!harness.is_signed_in(&alice), "it waits for the body");
+            assert!(harness.lines.lock().join("\n").contains("cause=logout"), "it is audited before that, too");
             Ok(Bytes::from(format!("next={next}")))
         };
         let reply = harness.gateway.sign_in_or_out(own, body).await;
-        assert_eq!(header(&reply, "location"), (next == "/bye").then_some(next), "the target is read all the same");
+        assert_eq!(header(&reply, "location"), (next == "/bye").then_some(next), "the target is still read");
         harness.lines.lock().clear();
     }
     let alice = harness.sign_in("alice").await;
@@ -144,5 +144,5 @@ async fn a_logout_ends_before_it_reads_its_body() {
     assert!(futures_util::poll!(abandoned.as_mut()).is_pending());
     drop(abandoned);
     until_idle().await;
-    assert!(!harness.is_signed_in(&alice), "whoever goes away meanwhile is signed out");
+    assert!(!harness.is_signed_in(&alice), "a client that disconnects is signed out");
 }

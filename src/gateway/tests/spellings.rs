@@ -1,5 +1,5 @@
-//! Paths that are passed on literally, against programs that read them in every other way; and every spelling of a
-//! path, against the route of that path.
+//! Paths that are forwarded literally, with programs behind that normalise them in different ways; and all spellings of
+//! a path, with the route of that path.
 
 use percent_encoding::percent_decode;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use crate::values::configured_path::ConfiguredPath;
 use crate::values::own_hosts::HostId;
 use crate::values::target::Target;
 
-/// What one program does to a path before it looks at it.
+/// How a program normalises a path before it uses it.
 #[derive(Clone, Copy, Debug)]
 enum Habit {
     Decode,
@@ -81,7 +81,7 @@ fn without_dots(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
-/// Three programs in a row, each with a habit of its own, or five of one habit.
+/// Three programs in a row with different habits, or five with the same.
 fn chains() -> impl Iterator<Item = Vec<Habit>> {
     let of_one = HABITS.into_iter().map(|habit| vec![habit; 5]);
     let three = HABITS.into_iter().flat_map(|one| {
@@ -90,7 +90,7 @@ fn chains() -> impl Iterator<Item = Vec<Habit>> {
     of_one.chain(three)
 }
 
-/// Whether a program that takes this for the path would use another path than the one that was checked.
+/// Whether a program that reads this path would reach something else than what was checked.
 fn is_elsewhere(path: &str) -> bool {
     let path = path.trim_end_matches('/');
     let below = |own: &str| path == own || path.starts_with(&format!("{own}/"));
@@ -124,7 +124,7 @@ async fn whatever_stands_behind_us_is_where_we_looked() {
     }
 }
 
-/// The paths of one configuration, and whose they are.
+/// The paths of one configuration, with their owners.
 struct Paths {
     own: OwnPages,
     routes: PathTable<usize>,
@@ -136,7 +136,7 @@ const SEGMENTS: [&str; 14] = [
 ];
 
 impl Paths {
-    /// Two to six routes and two own addresses, none of them like another.
+    /// Two to six routes and two addresses of the gateway, all different.
     fn random(dice: &mut Dice) -> Self {
         let mut configured: Vec<ConfiguredPath> = vec![ConfiguredPath::parse("/").unwrap()];
         let own = loop {
@@ -173,7 +173,7 @@ fn random_path(dice: &mut Dice) -> String {
     (0..=dice.below(3)).map(|_| format!("/{}", dice.pick(&SEGMENTS))).collect()
 }
 
-/// Every spelling of a text with one place of it written otherwise, in all ways that some program takes for the same.
+/// Every spelling of a text that differs in one position and that some program treats as the same.
 fn spellings(text: &str) -> Vec<String> {
     let decoded = percent_decode(text.as_bytes()).decode_utf8().unwrap().into_owned();
     let escaped =
@@ -196,7 +196,7 @@ fn spellings(text: &str) -> Vec<String> {
         if letter == '/' {
             let slashes = ["//", "/./", "/x/../", "%2F", "%5C", "%255c", "/%2F", "%EF%BC%BC", "/%E2%80%8B/"];
             instead.extend(slashes.map(str::to_owned));
-            // Behind a name.
+            // After a name.
             let ends = [
                 ";x", ";", "%3Bx", "%253B", ".", ".%20.", "%20", "%C2%A0", "::$DATA", ":$i30:$INDEX_ALLOCATION",
                 "%EF%BC%9B",

@@ -1,5 +1,5 @@
-//! The gateway over a store that fails, that lags, or that another gateway uses as well: it fails closed, tells the
-//! truth and loses no end.
+//! The gateway with a store that fails, lags, or is shared with another gateway: it fails closed, reports correctly and
+//! loses no end.
 
 use super::*;
 use crate::session::store::faulty::{FaultyStore, Mood};
@@ -12,7 +12,7 @@ fn harness_and_store() -> (Harness, Arc<FaultyStore>) {
     (harness_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), |_| {}), store)
 }
 
-/// Two gateways over the same records; what the first does, the second has to be told.
+/// Two gateways on the same store; the second has to follow the events of the first.
 fn two() -> (Harness, Harness, Arc<FaultyStore>) {
     let first = MemoryStore::new();
     let store = FaultyStore::over(first.replica());
@@ -25,7 +25,7 @@ impl Harness {
         self.lines.lock().iter().filter(|line| line.contains(what)).count()
     }
 
-    /// A request that goes on for as long as what is answered here lives, and its connection.
+    /// A running request, which lasts until the returned value is dropped, and its connection.
     async fn running(&self, cookie: &str) -> (Box<Forward>, Arc<Cut>) {
         let cut = Cut::new();
         match self.receive_on(&cut, "GET", "/x", &[cookie]).await {
@@ -42,7 +42,7 @@ impl Harness {
         }
     }
 
-    /// Does what another gateway has done.
+    /// Applies the events of the other gateway.
     async fn catch_up(&self) {
         let ended = self.gateway.sessions().follow().now_or_never().expect("something was done").unwrap();
         self.gateway.pipeline.end(Which::Ended(ended), self.gateway.unattended()).await;
@@ -64,7 +64,7 @@ async fn a_logout_that_is_not_confirmed_is_told_and_still_ends_here() {
         let receipt = json(&reply);
         assert_eq!((reply.status.as_u16(), &receipt["steps"][0]["result"]), (503, &"failed".into()), "{mood:?}");
         assert!(expires_cookies(&reply) && header(&reply, "location").is_none(), "{mood:?}");
-        assert_eq!(cut.signalled(), Some(Duration::from_secs(5)), "{mood:?}: what runs in its name is cut");
+        assert_eq!(cut.signalled(), Some(Duration::from_secs(5)), "{mood:?}: its exchange is cut");
         assert_eq!(harness.said("cause=logout"), 1);
         for _ in 0..2 {
             assert_eq!(harness.status("/x", &alice).await, 503, "{mood:?}");
@@ -74,18 +74,14 @@ async fn a_logout_that_is_not_confirmed_is_told_and_still_ends_here() {
             harness.gateway.reap().await;
         }
         store.becomes(Mood::Sound);
-        assert_eq!(harness.status("/x", &alice).await, 503, "the store has it, and it is still refused");
+        assert_eq!(harness.status("/x", &alice).await, 503, "the store still has it, but it is refused");
         harness.gateway.reap().await;
-        assert_eq!(
-            (harness.status("/x", &alice).await, harness.said("session_ended")),
-            (401, 1),
-            "it is asked for again"
-        );
+        assert_eq!((harness.status("/x", &alice).await, harness.said("session_ended")), (401, 1), "the end is retried");
         assert_eq!(harness.ask("POST", "/logout", &[&alice], "").await.status, 200);
     }
 }
 
-/// A session that the table does not know, and a store that does not tell.
+/// A session that is not in the table, and a store that does not answer.
 #[tokio::test(start_paused = true)]
 async fn nobody_is_let_in_or_signed_out_by_a_passing_error() {
     for mood in FAILING {
@@ -96,23 +92,23 @@ async fn nobody_is_let_in_or_signed_out_by_a_passing_error() {
         assert_eq!((refused.status.as_u16(), &json(&refused)["error"]), (503, &"store_unavailable".into()), "{mood:?}");
         assert!(header(&refused, "retry-after").is_some() && header(&refused, "set-cookie").is_none(), "{mood:?}");
         assert_eq!(second.status("/.exeunt/session", &alice).await, 503);
-        assert_eq!(second.status("/login", &alice).await, 200, "the form is there");
+        assert_eq!(second.status("/login", &alice).await, 200, "the form is shown");
         let public = match second.receive_later("GET", "/public/x", &[&alice]).await {
             Received::Forward(forward) => forward,
             other => panic!("{other:?}"),
         };
-        assert!(public.session().is_none(), "public routes go on, in nobody's name");
+        assert!(public.session().is_none(), "public routes go on without a session");
         let body = "username=bob&password=wonder+land";
         let sign_in = second.ask("POST", "/login", &[FORM, &alice], body).await;
-        assert_eq!(sign_in.status, 503, "a sign-in that cannot end the session before it");
+        assert_eq!(sign_in.status, 503, "a sign-in that cannot end the earlier session");
         assert_eq!(second.ask("POST", "/login", &[FORM], body).await.status, 503);
-        assert_eq!(second.status("/x", "Accept: */*").await, 401, "strangers are told as ever");
+        assert_eq!(second.status("/x", "Accept: */*").await, 401, "requests without a session are answered as usual");
         store.becomes(Mood::Sound);
         assert_eq!(second.status("/x", &alice).await, 200, "{mood:?}: nothing was lost");
     }
 }
 
-/// A sign-in ends the session before it in the same browser: not while it is unknown which that is.
+/// A sign-in ends the earlier session of its browser, so it is refused while that session cannot be looked up.
 #[tokio::test(start_paused = true)]
 async fn a_sign_in_that_cannot_end_the_session_before_it_is_refused() {
     let (first, second, store) = two();
@@ -123,7 +119,7 @@ async fn a_sign_in_that_cannot_end_the_session_before_it_is_refused() {
     drop(held);
     assert_eq!(second.ask("POST", "/login", &[FORM, &alice], body).await.status, 303);
     first.catch_up().await;
-    assert_eq!(first.status("/x", &alice).await, 401, "the session before it has ended");
+    assert_eq!(first.status("/x", &alice).await, 401, "the earlier session has ended");
 }
 
 #[tokio::test]
@@ -135,14 +131,14 @@ async fn a_logout_of_a_session_that_cannot_be_loaded_is_done_later() {
     assert!(reply.status == 503 && expires_cookies(&reply));
     assert_eq!((second.said("session_ended"), json(&reply)["steps"][0]["result"] == "failed"), (0, true));
     store.becomes(Mood::Sound);
-    assert_eq!(second.status("/x", &alice).await, 503, "who has signed out is not let in because the store is back");
+    assert_eq!(second.status("/x", &alice).await, 503, "a signed-out session is still refused when the store is back");
     second.gateway.reap().await;
     assert_eq!((second.status("/x", &alice).await, second.said("user=alice")), (401, 1));
     first.catch_up().await;
     assert_eq!((first.status("/x", &alice).await, first.said("session_ended")), (401, 0), "one receipt for one end");
 }
 
-/// The client disconnects after the request: the end still completes.
+/// The client disconnects after the request, and the end is still completed.
 #[tokio::test]
 async fn a_client_that_goes_away_stops_no_logout() {
     let (harness, store) = harness_and_store();
@@ -153,11 +149,11 @@ async fn a_client_that_goes_away_stops_no_logout() {
     let mut logout = Box::pin(harness.ask("POST", "/logout", &lines, ""));
     assert!(futures_util::poll!(logout.as_mut()).is_pending());
     until_idle().await;
-    assert!(futures_util::poll!(logout.as_mut()).is_pending(), "an end is answered that is not kept");
+    assert!(futures_util::poll!(logout.as_mut()).is_pending(), "the answer came before the end was stored");
     drop(logout);
     store.becomes(Mood::Sound);
     until_idle().await;
-    assert_eq!((harness.said("cause=logout"), cut.signalled().is_some()), (1, true), "the rest was left undone");
+    assert_eq!((harness.said("cause=logout"), cut.signalled().is_some()), (1, true), "the further steps were not run");
     assert_eq!(harness.status("/x", &alice).await, 401);
 }
 
@@ -185,7 +181,7 @@ async fn whoever_loses_the_race_answers_cuts_and_leaves_the_rest_to_the_winner()
     assert_eq!((harness.said("session_ended"), &json(&reply)["user"]), (0, &"alice".into()));
 }
 
-/// Idle at both, swept at both: one of them writes it down.
+/// It is idle and swept at both; only one of them logs the end.
 #[tokio::test]
 async fn a_session_that_is_idle_everywhere_ends_once() {
     let (first, second, _) = two();
@@ -199,7 +195,7 @@ async fn a_session_that_is_idle_everywhere_ends_once() {
     assert_eq!((first.status("/x", &alice).await, second.status("/x", &alice).await), (401, 401));
 }
 
-/// A session that is found to be idle by a request ends like one that is swept.
+/// A session that a request finds expired ends like one that is swept.
 #[tokio::test]
 async fn what_a_request_finds_idle_is_written_down() {
     let (harness, _) = harness_and_store();
@@ -240,7 +236,7 @@ async fn an_operator_ends_what_only_the_store_knows() {
     assert_eq!(first.status("/x", &there).await, 401);
 }
 
-/// What others ended meanwhile would go on here.
+/// Otherwise sessions that other gateways have ended meanwhile would go on here.
 #[tokio::test]
 async fn what_is_under_way_is_cut_once_the_store_was_silent_for_too_long() {
     let (harness, store) = harness_and_store();
@@ -265,7 +261,7 @@ async fn what_is_under_way_is_cut_once_the_store_was_silent_for_too_long() {
     assert!(later.signalled().is_some(), "the second silence");
 }
 
-/// The table has the session, and cannot tell whether it has ended elsewhere: here it has.
+/// The session is in the table, and it is unknown whether it has ended at another gateway: here the logout ends it.
 #[tokio::test]
 async fn a_logout_while_the_table_is_not_believed_ends_its_session_here() {
     let (harness, store) = harness_and_store();
@@ -275,7 +271,7 @@ async fn a_logout_while_the_table_is_not_believed_ends_its_session_here() {
     store.trust().set_until(now);
     store.becomes(Mood::Down);
     assert_eq!(harness.ask("POST", "/logout", &[&alice], "").await.status, 503);
-    assert!(cut.signalled().is_some(), "what runs in its name goes on");
+    assert!(cut.signalled().is_some(), "its exchange was not cut");
     store.trust().set_until(now + Duration::from_secs(60));
     store.becomes(Mood::Sound);
     assert_eq!(harness.status("/x", &alice).await, 503, "it is served again before its end is confirmed");

@@ -1,4 +1,5 @@
-//! `logout.close_tabs`: when the goodbye page has the script that sends other tabs away, and who gets its worker.
+//! `logout.close_tabs`: when the goodbye page has the script that sends other tabs to the sign-in page, and when the
+//! worker's script is served.
 
 use super::*;
 use crate::session::store::faulty::{FaultyStore, Mood};
@@ -12,15 +13,15 @@ fn closing() -> Harness {
     harness_with(|settings| settings.logout.close_tabs = true)
 }
 
-/// Signs out, and gives the address of the goodbye page.
+/// Signs out, and returns the address of the goodbye page.
 async fn goodbye(harness: &Harness) -> &'static str {
     let alice = harness.sign_in("alice").await;
     let page = harness.ask("POST", "/logout", &[&alice, BROWSER], "").await;
-    assert!(!text(&page).contains("<script"), "it moves on by itself");
+    assert!(!text(&page).contains("<script"), "the first page redirects by itself");
     header(&page, "refresh").unwrap().strip_prefix("0; url=").unwrap().to_owned().leak()
 }
 
-/// Whether it has the script.
+/// Whether the page has the script.
 async fn has_script(harness: &Harness, target: &str, lines: &[&str]) -> bool {
     let page = harness.ask("GET", target, &[&[BROWSER], lines].concat(), "").await;
     assert_eq!(page.status, 200);
@@ -40,7 +41,7 @@ async fn the_script_comes_with_a_receipt_from_our_own_sign_out_to_nobody() {
     }
     assert!(!has_script(&harness, address, &[]).await, "a browser that does not say where it comes from");
     assert!(!has_script(&harness, "/.exeunt/goodbye", &[FROM_US]).await, "no receipt");
-    assert!(!has_script(&harness, &address.replace("end=1", "end=2"), &[FROM_US]).await, "a receipt of somebody else");
+    assert!(!has_script(&harness, &address.replace("end=1", "end=2"), &[FROM_US]).await, "another logout's receipt");
     let bob = harness.sign_in("bob").await;
     assert!(!has_script(&harness, address, &[FROM_US, &bob]).await, "somebody is signed in");
 }
@@ -62,7 +63,7 @@ async fn the_worker_is_for_browsers_that_register_it() {
     assert_eq!((worker.status.as_u16(), header(&worker, "service-worker-allowed")), (200, Some("/")));
     assert!(text(&worker).starts_with("const login = \"/login\""));
     assert_eq!(harness.ask("GET", WORKER, &[FROM_US], "").await.status, 404, "not as a script of a page");
-    assert_eq!(usual.ask("GET", WORKER, &[REGISTERS, FROM_US], "").await.status, 404, "not where nobody wants it");
+    assert_eq!(usual.ask("GET", WORKER, &[REGISTERS, FROM_US], "").await.status, 404, "not without close_tabs");
     let address = goodbye(&usual).await;
     assert!(!has_script(&usual, address, &[FROM_US]).await);
 }

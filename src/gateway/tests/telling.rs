@@ -1,4 +1,4 @@
-//! Messages for users, programs and operators.
+//! Messages to users, programs and operators.
 
 use super::*;
 

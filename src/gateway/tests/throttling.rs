@@ -58,7 +58,7 @@ fn known_pair(reply: &Reply) -> String {
     pairs.into_iter().find(|pair| pair.starts_with("exeunt-known=")).unwrap()
 }
 
-/// One browser, two users; an attacker gets both accounts banned from elsewhere.
+/// One browser with two users, while an attacker gets both accounts banned from another address.
 #[tokio::test]
 async fn a_browser_is_known_for_each_of_its_users() {
     const RIGHT: [&str; 2] = ["username=alice&password=wonder+land", "username=BOB&password=wonder+land"];
@@ -88,11 +88,7 @@ async fn a_browser_is_known_for_each_of_its_users() {
     for _ in 0..9 {
         sign_in(&[], "username=alice&password=wrong").await;
     }
-    assert_eq!(
-        sign_in(&[&format!("Cookie: {both}")], RIGHT[0]).await.status,
-        429,
-        "half a year later it is a stranger"
-    );
+    assert_eq!(sign_in(&[&format!("Cookie: {both}")], RIGHT[0]).await.status, 429, "half a year later it is unknown");
 }
 
 #[tokio::test]

@@ -203,7 +203,7 @@ for (const name of ["goodbye", "goodbye-by-link", "login", "login-wrong", "signe
       }));
 
 for (const [name, locale, farewell, close] of [
-  ["goodbye", "en", "Goodbye, alice.", "Close other tabs of these applications: an open page keeps working as the next person who signs in."],
+  ["goodbye", "en", "Goodbye, alice.", "Close other tabs of these applications: an open page acts for the next person who signs in."],
   ["goodbye-by-link", "de", "Auf Wiedersehen, alice.", "Schließen Sie andere Tabs dieser Anwendungen"],
 ])
   test(`${name}, ${locale}: it names who was signed in, and a crafted link shows nobody's text`, () =>

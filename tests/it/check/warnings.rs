@@ -38,10 +38,7 @@ fn each_is_said_under_its_key() {
         (format!("trusted_proxies = [\"10.0.0.7\"]\n{https}"), None),
         (format!("{SOUND}path = \"/app\"\n"), Some("public_url: a sign-in on localhost leads to /,")),
         (format!("{SOUND}host = \"shop.localhost\"\n"), Some("public_url: a sign-in on localhost leads to /,")),
-        (
-            format!("hosts = [\"shop.test\"]\n{SOUND}"),
-            Some("public_url: browsers that ask shop.test are sent to local"),
-        ),
+        (format!("hosts = [\"shop.test\"]\n{SOUND}"), Some("public_url: browsers at shop.test are sent to local")),
         (format!("hosts = [\"shop.test\"]\n{SOUND}[session]\nshare = false\n"), None),
         (format!("hosts = [\"shop.localhost\"]\n{SOUND}"), None),
         (
@@ -90,7 +87,7 @@ fn forms_of_own_templates_that_lead_astray_are_named() {
     write("<form method=\"post\" action=\"{{ login }}\"></form>");
     assert!(message().starts_with("the form of login.html has an action"), "{}", message());
     write("<form method=\"post\" action=\"https://evil.test/{{ login }}\"></form>");
-    assert!(message().starts_with("a form of login.html leads to https://evil.test//login"), "{}", message());
+    assert!(message().starts_with("a form of login.html is sent to https://evil.test//login"), "{}", message());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One check for many requests, and nothing that outlives its reason.
+//! One check serves many requests, and its result ends when its user loses access.
 
 use futures_util::FutureExt;
 
@@ -24,7 +24,7 @@ fn session(user: &str, now: Moment) -> Arc<Session> {
 fn check<'a>(verified: &'a Verified, presented: &UsernamePassword) -> Check<'a> {
     match verified.turn(presented) {
         Turn::Check(check) => check,
-        Turn::Wait(_) => panic!("somebody else checks"),
+        Turn::Wait(_) => panic!("another request checks"),
     }
 }
 
@@ -67,7 +67,7 @@ fn credentials_count_for_a_minute_and_are_known_for_an_hour() {
         assert_eq!(found(&verified, user, password, after(seconds)), want, "{user} {password} {seconds}");
     }
     assert_eq!(verified.sweep(Duration::from_secs(7200), GRACE, after(3600)), 0);
-    assert!(verified.table.lock().by_user.is_empty(), "nothing of it is left");
+    assert!(verified.table.lock().by_user.is_empty(), "the entry is dropped");
     let other = Verified::default();
     assert_eq!(found(&other, "alice", "open sesame", START), "unknown", "another process, another key");
 }
@@ -104,8 +104,8 @@ async fn of_many_with_the_same_credentials_one_checks() {
     let second = check(&verified, &alice);
     let Turn::Wait(others) = verified.turn(&alice) else { panic!() };
     drop(second);
-    assert!(outcome(others).await.is_none(), "whoever checked went away");
-    assert!(matches!(verified.turn(&alice), Turn::Check(_)), "somebody else takes over");
+    assert!(outcome(others).await.is_none(), "the check was cancelled");
+    assert!(matches!(verified.turn(&alice), Turn::Check(_)), "another request takes over");
     assert!(verified.under_way.lock().is_empty());
 }
 
@@ -116,7 +116,7 @@ fn who_is_gone_is_cut_and_who_stays_is_not() {
     let sessions = users.map(|user| enter(&verified, user, "x", START));
     let cuts = users.map(|_| Cut::new());
     let _holds = [0, 1].map(|at| Arc::clone(&sessions[at]).hold(&cuts[at]).unwrap());
-    // A second check of the same user: what runs in the name of the first is not forgotten.
+    // After a second check of the same user, the requests of the first one are still found.
     enter(&verified, "alice", "x", START + VALID);
     let checked = check(&verified, &presented("carol", "x"));
     let cut = verified.forget(GRACE, |session| (session.identity().user() == "alice").then_some(EndCause::Revoked));

@@ -1,4 +1,4 @@
-//! htpasswd files as people have them, and what is said about them.
+//! htpasswd files as they are found in practice, and the messages about them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -75,18 +75,18 @@ fn weak_hashes_are_read_where_the_operator_says_so() {
     assert!(users.weak() == 0 && users.find("alice").is_none() && users.find("carol").is_some());
     let report = users.bad_lines().unwrap().to_string();
     let want = "\
-error: the hash of `alice` is weak: from a stolen file the password is quickly found
+error: the hash of `alice` is weak: from a stolen file the password can be recovered quickly
  --> people.htpasswd:1:1
   |
 1 | alice:*************************************
   | ^^^^^
   |
-  = help: type: htpasswd -B people.htpasswd alice; until everybody has a new one: [login] allow_weak_hashes = true";
+  = help: type: htpasswd -B people.htpasswd alice; or until then: [login] allow_weak_hashes = true";
     assert!(report.starts_with(want), "{report}");
     assert!(report.contains("of `bob` is weak") && !report.contains("carol"), "{report}");
 }
 
-/// Written by `htpasswd -nbB -C 4`, each line as it came.
+/// Lines written by `htpasswd -nbB -C 4`.
 #[test]
 fn names_are_as_people_have_them() {
     let names =
@@ -114,7 +114,7 @@ fn the_first_of_two_lines_counts() {
     let message = users.duplicates().unwrap().to_string();
     assert!(message.contains("warning: `alice` is listed already in line 1, and that line counts"), "{message}");
     assert!(message.contains("people.htpasswd:3:1") && !message.contains("$2y$"), "{message}");
-    // Even where it is a bad one: that is how some lock an account.
+    // Even if it is invalid: some operators lock accounts that way.
     let users = parse(&format!("alice:!\nalice:{BCRYPT}\nbob:{BCRYPT}\n"), WeakHashes::Refuse).unwrap();
     assert!(users.find("alice").is_none() && users.duplicates().is_some() && users.bad_lines().is_some());
 }
@@ -135,7 +135,7 @@ fn a_bad_line_keeps_nobody_else_out() {
         assert!(message.contains(part), "{part} is not in\n{message}");
     }
     assert!(!message.contains("hunter2"), "{message}");
-    assert!(parse("alice:hunter2\n", WeakHashes::Refuse).is_err(), "there is nobody else");
+    assert!(parse("alice:hunter2\n", WeakHashes::Refuse).is_err(), "the file has no other user");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn everything_wrong_is_told_at_once_and_nothing_secret() {
         "error: the password of `bob` cannot be used: it is a DES hash, or the password itself",
         "error: the password of `carol` cannot be used: it is empty",
         "error: a user's name is empty\n --> people.htpasswd:5:1",
-        "error: `ALICE` and `alice` of line 2 differ in letter case alone",
+        "error: `ALICE` and `alice` of line 2 differ in letter case only",
         "error: the password of `ALICE` cannot be used: it is a damaged hash",
         "it has a control character in it",
     ] {
