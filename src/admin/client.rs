@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 /// The maximum size of an answer, in bytes: enough for a few million sessions.
 const MAX_ANSWER: usize = 1024 * 1024 * 1024;
 /// Timeout for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there was no answer.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl fmt::Display for NoAnswer {
 /// [`NoAnswer`]. An answer with an error status is not an error here.
 pub async fn ask(path: &Path, method: Method, target: &str) -> Result<(StatusCode, Value), NoAnswer> {
     let stream = UnixStream::connect(path).await.map_err(NoAnswer::Unreachable)?;
-    let answer = tokio::time::timeout(PATIENCE, exchange(stream, method, target));
+    let answer = tokio::time::timeout(TIMEOUT, exchange(stream, method, target));
     let answer = answer.await.map_err(|_| NoAnswer::Broken("it took too long".to_owned()))?;
     answer.map_err(|error| NoAnswer::Broken(error.to_string()))
 }

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_is_who_accepts_and_has_a_store() {
+    fn ready_means_accepting_and_with_a_store() {
         for (accepting, store_trusted, want) in [(true, true, 200), (false, true, 503), (true, false, 503)] {
             let gauges = Gauges { store_trusted, ..Gauges::default() };
             let reply = readiness(State { accepting, gauges });

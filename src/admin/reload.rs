@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changed_is_said_in_a_few_lines() {
+    fn changes_are_reported_in_a_few_lines() {
         let nothing = Reloaded::default();
         assert!(nothing.to_string().starts_with("no key and no user has changed"), "{nothing}");
         let users = UserChanges { added: 1, changed: 0, removed: 2 };

@@ -15,7 +15,7 @@ use crate::http1::media_type::may_be_page;
 
 /// Headers with a cache policy for shared caches between the gateway and the browser, which takes precedence over
 /// `Cache-Control` there (RFC 9213 and earlier headers of vendors).
-pub(crate) static FOR_CACHES_BETWEEN: [HeaderName; 7] = [
+pub(crate) static TARGETED_CACHE_HEADERS: [HeaderName; 7] = [
     HeaderName::from_static("cdn-cache-control"),
     HeaderName::from_static("cloudflare-cdn-cache-control"),
     HeaderName::from_static("netlify-cdn-cache-control"),
@@ -36,8 +36,8 @@ pub(crate) struct SignedInAnswer<'a> {
     pub(crate) is_navigation: bool,
     /// Whether the route is public.
     pub(crate) is_public_route: bool,
-    /// Whether it has one of [`FOR_CACHES_BETWEEN`].
-    pub(crate) speaks_to_caches_between: bool,
+    /// Whether it has one of [`TARGETED_CACHE_HEADERS`].
+    pub(crate) has_targeted_cache_header: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +45,11 @@ enum CachePolicy {
     /// The response is not stored.
     Nothing,
     /// The application's own header is kept: it is strict enough, or declares the response public.
-    AsItIs,
+    Unchanged,
     /// The browser stores it for the lifetime that the application set; shared caches do not.
-    ByTheBrowser(HeaderValue),
+    BrowserOnly(HeaderValue),
     /// It is stored, and revalidated before each use.
-    AskedForAgain(HeaderValue),
+    Revalidate(HeaderValue),
 }
 
 /// The edit for most pages.
@@ -60,12 +60,12 @@ impl SignedInAnswer<'_> {
     pub(crate) fn protection(&self) -> Cow<'static, [HeaderEdit]> {
         let mut edits = HeaderEdits::new();
         let control = match self.cache_policy() {
-            CachePolicy::AsItIs if self.is_public_route => return Cow::Owned(edits),
-            CachePolicy::AsItIs => None,
-            CachePolicy::Nothing if !self.speaks_to_caches_between => return Cow::Borrowed(&NO_STORE),
+            CachePolicy::Unchanged if self.is_public_route => return Cow::Owned(edits),
+            CachePolicy::Unchanged => None,
+            CachePolicy::Nothing if !self.has_targeted_cache_header => return Cow::Borrowed(&NO_STORE),
             CachePolicy::Nothing => Some(HeaderValue::from_static("no-store")),
-            CachePolicy::ByTheBrowser(value) => Some(value),
-            CachePolicy::AskedForAgain(value) => {
+            CachePolicy::BrowserOnly(value) => Some(value),
+            CachePolicy::Revalidate(value) => {
                 edits.extend(varying_by_cookie(self.headers));
                 // For HTTP/1.0 caches, which do not know `Cache-Control`.
                 if self.headers.has(&EXPIRES) {
@@ -75,8 +75,8 @@ impl SignedInAnswer<'_> {
             }
         };
         edits.extend(control.map(|value| HeaderEdit::Set(CACHE_CONTROL, value)));
-        if self.speaks_to_caches_between {
-            edits.extend(FOR_CACHES_BETWEEN.iter().cloned().map(HeaderEdit::Remove));
+        if self.has_targeted_cache_header {
+            edits.extend(TARGETED_CACHE_HEADERS.iter().cloned().map(HeaderEdit::Remove));
         }
         Cow::Owned(edits)
     }
@@ -88,17 +88,17 @@ impl SignedInAnswer<'_> {
         }
         let control = CacheControl::of(self.headers);
         if control.has("no-store") {
-            CachePolicy::AsItIs
-        } else if control.is_for_everybody() {
+            CachePolicy::Unchanged
+        } else if control.is_for_several_users() {
             if self.is_public_route {
-                CachePolicy::AsItIs
+                CachePolicy::Unchanged
             } else {
-                CachePolicy::ByTheBrowser(control.for_the_browser())
+                CachePolicy::BrowserOnly(control.for_the_browser())
             }
         } else {
             let unchanged = control.has("no-transform");
             let value = if unchanged { "private, no-cache, no-transform" } else { "private, no-cache" };
-            CachePolicy::AskedForAgain(HeaderValue::from_static(value))
+            CachePolicy::Revalidate(HeaderValue::from_static(value))
         }
     }
 }
@@ -117,7 +117,7 @@ impl<'a> CacheControl<'a> {
     }
 
     /// Whether the application declares the answer cacheable for several users.
-    fn is_for_everybody(&self) -> bool {
+    fn is_for_several_users(&self) -> bool {
         self.has("public") || self.has("s-maxage") || self.has("immutable") && !self.has("private")
     }
 
@@ -178,7 +178,7 @@ mod tests {
             headers: &headers,
             is_navigation: navigation,
             is_public_route: public,
-            speaks_to_caches_between: false,
+            has_targeted_cache_header: false,
         };
         answer.protection().iter().for_each(|edit| edit.apply(&mut headers));
         [CACHE_CONTROL, VARY].map(|name| {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_not_stored_whatever_the_application_says() {
+    fn pages_are_never_stored() {
         for message in ["", "public, max-age=0", "s-maxage=60", "immutable", "private", "no-cache", "max-age=60"] {
             for kind in ["text/html;charset=utf-8", "application/xhtml+xml", "TEXT/HTML", ""] {
                 for public in [false, true] {
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_asked_for_again_unless_it_is_for_everybody() {
+    fn everything_else_is_revalidated_unless_it_is_public() {
         const AGAIN: &str = "private, no-cache";
         let cases = [
             ("", AGAIN, AGAIN),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_that_is_confirmed_is_not_discarded() {
+    fn a_304_does_not_discard_the_cached_copy() {
         assert_eq!(told(304, &[], true, false)[0].as_deref(), Some("private, no-cache"));
         assert_eq!(
             told(304, &control("text/html", "max-age=60"), false, false)[0].as_deref(),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn vary_keeps_what_the_application_says() {
+    fn vary_keeps_the_applications_value() {
         let cases: [(&[&'static str], &str); 6] = [
             (&[], "Cookie"),
             (&["Accept-Encoding"], "Accept-Encoding, Cookie"),
@@ -267,11 +267,11 @@ mod tests {
     }
 
     #[test]
-    fn caches_between_are_told_nothing_else() {
+    fn shared_caches_get_no_other_policy() {
         for public in [false, true] {
             let mut headers: HeaderMap = [(CONTENT_TYPE, HeaderValue::from_static("text/css"))].into_iter().collect();
             headers.insert(EXPIRES, HeaderValue::from_static("Thu, 01 Jan 2037 00:00:00 GMT"));
-            FOR_CACHES_BETWEEN
+            TARGETED_CACHE_HEADERS
                 .iter()
                 .for_each(|name| drop(headers.insert(name, HeaderValue::from_static("max-age=60"))));
             let after = |headers: &HeaderMap| {
@@ -281,16 +281,16 @@ mod tests {
                     headers,
                     is_navigation,
                     is_public_route: public,
-                    speaks_to_caches_between: true,
+                    has_targeted_cache_header: true,
                 };
                 let mut headers = headers.clone();
                 answer.protection().iter().for_each(|edit| edit.apply(&mut headers));
                 headers
             };
             let told = after(&headers);
-            assert!(!FOR_CACHES_BETWEEN.iter().any(|name| told.contains_key(name)) && told[EXPIRES] == "0");
+            assert!(!TARGETED_CACHE_HEADERS.iter().any(|name| told.contains_key(name)) && told[EXPIRES] == "0");
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
-            assert_eq!(FOR_CACHES_BETWEEN.iter().all(|name| after(&headers).contains_key(name)), public);
+            assert_eq!(TARGETED_CACHE_HEADERS.iter().all(|name| after(&headers).contains_key(name)), public);
         }
     }
 }

@@ -107,7 +107,7 @@ mod tests {
     use crate::admission::facts::tests::{facts, hosts, request};
 
     #[test]
-    fn posts_of_other_sites_do_nothing() {
+    fn cross_site_posts_are_refused() {
         let cases: [(&[&str], bool, bool); 14] = [
             (&[], true, true),
             (&["Sec-Fetch-Site: same-origin"], true, true),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_get_signs_out_only_where_a_person_asked_for_it() {
+    fn a_get_signs_out_only_after_a_navigation_of_the_user() {
         use GetPolicy::{Confirm as Ask, Navigate, Never};
         use LogoutByGet::{Confirm, End, Refuse};
         const NAVIGATION: &str = "Sec-Fetch-Mode: navigate";
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_open_for_our_pages_and_for_programs() {
+    fn sockets_open_for_the_gateways_origins_and_for_programs() {
         let allowed = [Origin::parse("https://dash.test").unwrap()];
         let cases: [(&[&str], bool); 9] = [
             (&[], true),

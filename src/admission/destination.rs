@@ -140,7 +140,7 @@ mod tests {
     use crate::admission::facts::tests::{facts, hosts, request};
 
     #[test]
-    fn a_destination_is_here_or_elsewhere() {
+    fn a_destination_is_local_or_foreign() {
         use Reason::{DestinationForeign, DestinationRefused, HeadMalformed};
         let cases: [(&[&str], Result<Option<&str>, Reason>); 15] = [
             (&[], Ok(None)),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_told_from_tokens() {
+    fn tags_are_distinguished_from_tokens() {
         let upper = |value: &str| {
             let conditions = Conditions::read(value)?;
             Ok(conditions.map(|some| some.with_tags(|tag| Ok::<_, Reason>(tag.to_uppercase())).unwrap()))

@@ -269,7 +269,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_foreign_host_is_told_what_to_do_and_no_name() {
+    fn an_unknown_host_gets_help_and_no_served_name() {
         let head = request("GET", "/", &["Host: evil.test"]);
         let refusal = facts(&head, &hosts()).unwrap_err();
         assert!(refusal.message.contains("exeunt check"), "{}", refusal.message);
@@ -289,7 +289,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn browsers_are_told_from_programs() {
+    fn browsers_are_distinguished_from_programs() {
         let cases: [(&[&str], bool); 8] = [
             (&["Sec-Fetch-Mode: navigate"], true),
             (&["Sec-Fetch-Mode: navigate", "Accept: application/json"], true),

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_request_comes_from_is_told_by_us() {
+    fn forwarded_headers_are_set_by_the_gateway() {
         let provenance = |scheme| Provenance {
             client: ClientAddress::Ip("192.0.2.7".parse().unwrap()),
             scheme,

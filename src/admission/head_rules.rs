@@ -2,13 +2,13 @@
 
 use http::HeaderName;
 
-use super::cache_protection::FOR_CACHES_BETWEEN;
+use super::cache_protection::TARGETED_CACHE_HEADERS;
 use super::clear_site_data::CLEAR_SITE_DATA;
 use super::facts::RequestFacts;
 use super::forwarded::Forwarded;
 use super::identity_headers::IdentityHeaders;
 use super::permit::Permit;
-use super::public_address::LEADING;
+use super::public_address::ADDRESS_HEADERS;
 use super::service_worker::SERVICE_WORKER_ALLOWED;
 use crate::http1::header_names::{NameSet, OwnHeaders};
 use crate::http1::headers::Headers;
@@ -19,7 +19,7 @@ use crate::values::own_path::OwnPages;
 /// Response headers that are removed since they apply to the whole host, including the gateway's own addresses:
 /// alternative services (RFC 7838) and failure reports (W3C Network Error Logging). `Reporting-Endpoints` applies to
 /// its own document only and is passed on.
-static OF_THE_WHOLE_HOST: [HeaderName; 3] =
+static HOST_WIDE_HEADERS: [HeaderName; 3] =
     [HeaderName::from_static("alt-svc"), HeaderName::from_static("nel"), HeaderName::from_static("report-to")];
 
 /// The rules for heads of one configuration.
@@ -51,9 +51,12 @@ impl HeadRules {
     /// Rules that send the identity in these headers.
     pub(crate) fn new(identity: IdentityHeaders, hosts: OwnHosts, own_pages: OwnPages) -> Self {
         let own = OwnHeaders::new(identity.names().cloned());
-        let removed: Vec<_> = identity.names().chain(&OF_THE_WHOLE_HOST).cloned().collect();
-        let edited =
-            LEADING.iter().chain(&FOR_CACHES_BETWEEN).chain([&CLEAR_SITE_DATA, &SERVICE_WORKER_ALLOWED]).cloned();
+        let removed: Vec<_> = identity.names().chain(&HOST_WIDE_HEADERS).cloned().collect();
+        let edited = ADDRESS_HEADERS
+            .iter()
+            .chain(&TARGETED_CACHE_HEADERS)
+            .chain([&CLEAR_SITE_DATA, &SERVICE_WORKER_ALLOWED])
+            .cloned();
         Self {
             noticed: NameSet::new(removed.iter().cloned().chain(edited).collect()),
             removed: NameSet::new(removed),

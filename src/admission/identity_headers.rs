@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_send_what_the_user_has() {
+    fn presets_send_the_existing_fields() {
         let alice = Identity::new("alice", Some("a@x"), Some("Alice"), &["b".into(), "a".into()]).unwrap();
         let mut headers = IdentityHeaders::preset("x-forwarded").unwrap();
         assert_eq!(

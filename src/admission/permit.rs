@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_may_use_what() {
+    fn access_depends_on_route_and_user() {
         let staff = Identity::new("alice", None, None, &["staff".into()]).unwrap();
         let nobody = Identity::new("bob", None, None, &["Staff".into(), "staffing".into()]).unwrap();
         let groups = || Access::Groups(vec!["admins".into(), "staff".into()]);

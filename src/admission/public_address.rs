@@ -16,7 +16,7 @@ use crate::values::origin::{Authority, Host, Origin, Scheme};
 use crate::values::own_hosts::OwnHosts;
 
 /// The headers of an answer that contain an address to rewrite.
-pub(crate) static LEADING: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, REFRESH];
+pub(crate) static ADDRESS_HEADERS: [HeaderName; 3] = [LOCATION, CONTENT_LOCATION, REFRESH];
 
 /// What decides which addresses are the application's own, and how they are rewritten.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct PublicAddress<'a> {
 }
 
 impl PublicAddress<'_> {
-    /// Adds the edits that rewrite every line of one of the [`LEADING`] headers.
+    /// Adds the edits that rewrite every line of one of the [`ADDRESS_HEADERS`] headers.
     pub(crate) fn edit(&self, name: &HeaderName, headers: &dyn Headers, edits: &mut HeaderEdits) {
         if *name == REFRESH
             && let Some(joined) = joined(name, headers)
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_leads_to_the_application_leads_here() {
+    async fn the_applications_own_addresses_are_rewritten() {
         let (local, named) = ("http://localhost:9000", "http://app.internal");
         let cases = [
             (local, "http://localhost:9000/dir/", "https://wiki.test/dir/"),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_other_address_is_left_alone() {
+    async fn other_addresses_are_not_rewritten() {
         let kept = [
             "/dir/", "dir", "?x", "", "//localhost:9000/x", "http:/localhost:9000/", "http:localhost:9000",
             "http://u@localhost:9000/", "http://localhost:9000@evil.test/", "http://localhost:9000\\x",
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_browser_stays_at_the_port_and_the_name_that_it_asked() {
+    async fn redirects_keep_the_requested_port_and_name() {
         let cases = [
             ("http://localhost:8080", "localhost:8080", "http://localhost:9000/x", "http://localhost:8080/x"),
             ("http://localhost:8080", "localhost", "http://localhost:9000/x", "http://localhost:8080/x"),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_host_that_the_application_is_asked_for_is_its_own() {
+    async fn the_upstream_host_counts_as_the_applications_own() {
         let told = |host, location| {
             told("https://wiki.test", "http://127.0.0.1:9000", Some(host), "wiki.test", &LOCATION, location)
         };
@@ -237,14 +237,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_line_leads_here() {
+    async fn every_line_is_rewritten() {
         let two = "http://localhost:9000/x | /y | http://evil.test/ | http://localhost:9000/z";
         let want = "https://wiki.test/x | /y | http://evil.test/ | https://wiki.test/z";
         assert_eq!(seen("https://wiki.test", "http://localhost:9000", "wiki.test", two), want);
     }
 
     #[tokio::test]
-    async fn a_refresh_leads_here_in_every_spelling() {
+    async fn a_refresh_is_rewritten_in_every_spelling() {
         let refresh = |value| told("https://wiki.test", "http://localhost:9000", None, "wiki.test", &REFRESH, value);
         assert_eq!(refresh("0; url=http://localhost:9000/x"), "0; url=https://wiki.test/x");
         assert_eq!(refresh("3;URL='http://localhost:9000/x'; y"), "3;URL='https://wiki.test/x'; y");

@@ -49,7 +49,7 @@ mod tests {
     use crate::values::own_path::OwnPath;
 
     #[test]
-    fn a_scope_covers_us_if_one_of_our_addresses_begins_with_it() {
+    fn a_scope_covers_the_gateway_if_one_of_its_addresses_begins_with_it() {
         let path = |text| OwnPath::parse(text).unwrap();
         let pages = OwnPages::new(path("/auth/login"), vec![path("/auth/logout")]).unwrap();
         let covering = [

@@ -58,7 +58,7 @@ impl HeadRules {
                     matches!(cookies, ApplicationCookies::Untouched) && !replaces(&route.request_headers, name)
                 }
                 _ if hop.is_one(line, name) || replaces(&edits, name) => false,
-                _ if route.basic && is_our_password(name, line.value.of(head.bytes())) => false,
+                _ if route.basic && is_basic_credentials(name, line.value.of(head.bytes())) => false,
                 _ if self.is_claim(line, name, route, asked.by_trusted_proxy) => {
                     claims.push(name);
                     false
@@ -112,7 +112,7 @@ impl HeadRules {
 }
 
 /// Whether a line has Basic credentials, which may be for the gateway: applications must not receive them.
-fn is_our_password(name: &[u8], value: &[u8]) -> bool {
+fn is_basic_credentials(name: &[u8], value: &[u8]) -> bool {
     name.eq_ignore_ascii_case(AUTHORIZATION.as_str().as_bytes()) && is_basic(value)
 }
 

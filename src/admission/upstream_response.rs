@@ -6,11 +6,11 @@ use bytes::BytesMut;
 use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::cache_protection::{FOR_CACHES_BETWEEN, SignedInAnswer};
+use super::cache_protection::{SignedInAnswer, TARGETED_CACHE_HEADERS};
 use super::clear_site_data::{self, CLEAR_SITE_DATA};
 use super::head_rules::{HeadRules, RequestContext};
 use super::permit::Permit;
-use super::public_address::{LEADING, PublicAddress};
+use super::public_address::{ADDRESS_HEADERS, PublicAddress};
 use super::service_worker::{self, SERVICE_WORKER_ALLOWED};
 use crate::http1::head_lines::{HeadFields, HeadLine};
 use crate::http1::header_edits::{HeaderEdit, HeaderEdits, added, one_after_the_other, put_added, replaces};
@@ -92,16 +92,16 @@ impl HeadRules {
         cookies: CookieEdits,
     ) -> Cow<'a, [HeaderEdit]> {
         let CookieEdits { lines: mut edits, expires } = cookies;
-        let mut speaks_to_caches_between = false;
+        let mut has_targeted_cache_header = false;
         for name in self.noticed.present(headers) {
-            speaks_to_caches_between |= FOR_CACHES_BETWEEN.contains(name);
+            has_targeted_cache_header |= TARGETED_CACHE_HEADERS.contains(name);
             self.edit(name, headers, route, asked, &mut edits);
         }
         let mut edits = Cow::Owned(edits);
         if is_signed_in && !route.keeps_cache_control && !status.is_informational() {
             let is_public_route = route.access == Access::Public;
             let is_navigation = asked.is_navigation;
-            let answer = SignedInAnswer { status, headers, is_navigation, is_public_route, speaks_to_caches_between };
+            let answer = SignedInAnswer { status, headers, is_navigation, is_public_route, has_targeted_cache_header };
             edits = one_after_the_other(edits, answer.protection());
         }
         if expires {
@@ -124,7 +124,7 @@ impl HeadRules {
             edits.push(HeaderEdit::Remove(name.clone()));
         } else if *name == CLEAR_SITE_DATA {
             edits.extend(clear_site_data::without_cookies(headers));
-        } else if LEADING.contains(name) {
+        } else if ADDRESS_HEADERS.contains(name) {
             let public = PublicAddress { route, hosts: &self.hosts, asked: asked.forwarded.host() };
             public.edit(name, headers, edits);
         }

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_one_that_is_there_says_it() {
+    fn the_first_existing_file_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = ["first.toml", "second.toml"].map(|name| folder.path().join(name));
         let found = || first_of([&first, &second]).unwrap().map(|(found, _)| found);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_passed_over() {
+    fn an_unreadable_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let CommandError(reason) = first_of([folder.path(), Path::new("/dev/null")]).err().unwrap();
         assert!(reason.contains("not a regular file") && reason.contains("--config FILE"), "{reason}");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn root_hears_of_a_configuration_of_somebody_else() {
+    fn root_is_warned_of_another_users_configuration() {
         let folder = tempfile::tempdir().unwrap();
         let [file, link] = ["config.toml", "link.toml"].map(|name| folder.path().join(name));
         fs::write(&file, "").unwrap();

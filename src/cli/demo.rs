@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_else_can_reach_it() {
+    fn it_only_listens_on_loopback() {
         for text in ["127.0.0.1:0", "127.9.9.9:80", "[::1]:8080"] {
             assert!(loopback(text).is_ok(), "{text}");
         }
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_taken_port_is_passed_over() {
+    async fn a_port_in_use_is_skipped() {
         let held = listen(Some("127.0.0.1:0".parse().unwrap())).unwrap();
         let taken = address_of(&held).unwrap().port();
         let found = first_free([taken, 0]).unwrap();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_configuration_is_sound() {
+    async fn its_configuration_is_valid() {
         let listeners = listen(Some("127.0.0.1:0".parse().unwrap())).unwrap();
         for url in ["http://localhost:8080", "http://[::1]:8080", "http://127.0.0.2:8080"] {
             let settings = settings(&listeners, url).unwrap();

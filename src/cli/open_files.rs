@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_much_as_the_system_gives() {
+    fn the_limit_is_raised_as_far_as_allowed() {
         raise_limit(1);
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         assert_eq!(soft, hard);

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_configuration_says_which_socket() {
+    fn the_socket_comes_from_the_configuration() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         let socket = || Running { socket: None, config: ConfigFile { config: Some(file.clone()) } }.socket().ok();

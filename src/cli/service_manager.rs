@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pings_come_twice_in_the_time_allowed() {
+    fn the_watchdog_is_pinged_twice_in_its_timeout() {
         assert_eq!(ping_period(Duration::from_secs(30)), Some(Duration::from_secs(15)));
         assert_eq!(ping_period(Duration::ZERO), None);
     }

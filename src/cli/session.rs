@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_end_has_to_be_said() {
+    fn revoke_needs_a_selection() {
         for line in ["revoke --all", "revoke a", "revoke --user a", "revoke --user a --older-than 1h"] {
             assert!(read(line).is_ok(), "{line}");
         }

@@ -158,7 +158,7 @@ impl Work<'_> {
         Ok(StoreInUse::Server(store))
     }
 
-    /// The keys of the gateways. A server accepts only gateways with the keys that it was first used with.
+    /// The keys of the gateways, by which a server recognises those that it belongs to.
     fn keys(&self, address: &RedisAddress) -> Result<MacKeys, String> {
         let path = self.state.join(KEY_FILE);
         state::read(&path).map_err(|problem| problem.to_string())?.ok_or_else(|| {

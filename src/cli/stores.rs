@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_is_kept_where_it_belongs() {
+    fn the_store_is_chosen_by_configuration_and_folder() {
         let folder = tempfile::tempdir().unwrap();
         let named = StateFolder::Named(folder.path().to_owned());
         let beside = StateFolder::Beside("/etc/exeunt-of-a-test".into());

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned_and_no_cell_moves_a_terminal() {
+    fn columns_are_aligned_and_control_characters_escaped() {
         let rows = [["al\u{1b}[2Jice".to_owned(), "1".to_owned()], ["\u{202e}b".to_owned(), "22".to_owned()]];
         assert_eq!(aligned(["USER", "N"], &rows), "USER       N\nal?[2Jice  1\n\u{fffd}b         22\n");
     }

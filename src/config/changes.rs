@@ -1,4 +1,4 @@
-//! What an upgrade changes for a configuration: defaults that differ from those of an earlier version, where the file
+//! What an upgrade changes for a configuration: defaults that differ from those of an earlier version, if the file
 //! relies on them. `exeunt check --since` reports them.
 
 use std::str::FromStr;
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_as_people_write_them() {
+    fn common_notations_of_versions_are_read() {
         for text in ["0.1", "0.1.0", "v0.1.7"] {
             assert_eq!(text.parse(), Ok(Version(0, 1)), "{text}");
         }

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_understood_as_they_are_said() {
+    fn common_notations_of_times_are_understood() {
         let cases = [
             ("1.5h", Some("1h30m")),
             ("90 minutes", Some("1h30m")),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_reads_back() {
+    fn shown_durations_parse_back() {
         for text in ["0s", "1ms", "1s", "1h30m", "2d3h4m5s6ms"] {
             assert_eq!(show(read(text).unwrap()), text);
         }

@@ -71,7 +71,7 @@ fn missing(path: &Path) -> ValueRefusal {
     let refusal = ValueRefusal::new(format!("file not found: {}", path.display()));
     let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
     let names = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let names: Vec<String> = names.take(MOST_NAMES).collect();
+    let names: Vec<String> = names.take(MAX_NAMES).collect();
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let near = nearest(name, &names.iter().map(String::as_str).collect::<Vec<_>>());
     let near = near.map(|near| path.with_file_name(near)).filter(|near| near.is_file());
@@ -82,4 +82,4 @@ fn missing(path: &Path) -> ValueRefusal {
 }
 
 /// The maximum number of files of a folder that are compared with a name.
-const MOST_NAMES: usize = 1000;
+const MAX_NAMES: usize = 1000;

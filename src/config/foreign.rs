@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_one_leads_to_a_key_of_this_version() {
+    fn every_foreign_key_has_a_counterpart() {
         for known in KNOWN {
             let schema = schema::ALL.iter().find(|schema| schema.table == known.table);
             assert!(schema.is_some_and(|schema| schema.keys.contains(&known.key)), "{known:?}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_written_as_they_are_here() {
+    fn values_are_converted_to_this_syntax() {
         let cases = [
             ("proxy_pass", "http://127.0.0.1:9000", "\"http://127.0.0.1:9000\""),
             ("server_name", "a.test b.test", "[\"a.test\", \"b.test\"]"),

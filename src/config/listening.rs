@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_taken_is_not_proposed() {
+    fn a_port_in_use_is_not_proposed() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let taken = listener.local_addr().unwrap();
         let refusal = refused(&ListenAddress::Tcp(taken), &ErrorKind::AddrInUse.into());

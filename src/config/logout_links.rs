@@ -8,9 +8,9 @@ use super::refusal::ValueRefusal;
 use super::{patterns, schema};
 
 /// The maximum number of query conditions of one link.
-const MOST_CONDITIONS: usize = 8;
+const MAX_CONDITIONS: usize = 8;
 /// The maximum number of links of one route: every request to it is compared with each of them.
-const MOST_LINKS: usize = 16;
+const MAX_LINKS: usize = 16;
 
 const EXAMPLE: &str = "{ path = \"/wp-login.php\", query = { action = \"logout\" } }";
 
@@ -21,8 +21,8 @@ pub(crate) fn read(
     route: Option<&ConfiguredPath>,
 ) -> Vec<LogoutLink> {
     let items = table.list("paths");
-    if let Some(one_too_many) = items.get(MOST_LINKS) {
-        let refusal = ValueRefusal::new(format!("{MOST_LINKS} paths are the maximum for a route"));
+    if let Some(one_too_many) = items.get(MAX_LINKS) {
+        let refusal = ValueRefusal::new(format!("{MAX_LINKS} paths are the maximum for a route"));
         one_too_many.location.problem(refusal.write("remove this one, or another"));
     }
     items.iter().filter_map(|item| link(item, prefix, route)).collect()
@@ -54,8 +54,8 @@ fn link(item: &Item<'_>, prefix: Option<&ConfiguredPath>, route: Option<&Configu
 
 fn query(item: &Item<'_>) -> Option<Vec<(Box<str>, Box<str>)>> {
     let conditions = item.open_table()?.entries();
-    if conditions.is_empty() || conditions.len() > MOST_CONDITIONS {
-        let refusal = ValueRefusal::new(format!("must have 1 to {MOST_CONDITIONS} conditions"));
+    if conditions.is_empty() || conditions.len() > MAX_CONDITIONS {
+        let refusal = ValueRefusal::new(format!("must have 1 to {MAX_CONDITIONS} conditions"));
         item.location.problem(refusal.write("write { action = \"logout\" }"));
     }
     let read = conditions.iter().map(|entry| Some((entry.name.into(), entry.item.text()?.into())));
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn problems_are_reported() {
         for (lines, want) in [
             ("paths = ['/bye']", "write /app/bye"),
             ("paths = ['bye']", "write \"/bye\""),

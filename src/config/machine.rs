@@ -23,7 +23,7 @@ use super::{Settings, files, listening};
 /// The timeout for resolving all names together.
 const LOOKUPS: Duration = Duration::from_secs(3);
 /// The maximum number of names that are looked up.
-const MOST_NAMES: usize = 64;
+const MAX_NAMES: usize = 64;
 
 /// The runtime directory of the systemd unit.
 const RUNTIME_FOLDER: &str = "/run/exeunt";
@@ -95,7 +95,7 @@ impl Machine {
         for (_, address) in upstreams {
             if let UpstreamAddress::Tcp { host, port, .. } = address
                 && host.ip().is_none()
-                && names.len() < MOST_NAMES
+                && names.len() < MAX_NAMES
             {
                 names.insert((host.as_str().to_owned(), *port), None);
             }

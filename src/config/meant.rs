@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_with_units_are_understood() {
+    fn numbers_with_units_are_converted() {
         let cases = [
             ("fields", "20", Some(20)),
             ("connections", "20k", Some(20_000)),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_told_from_texts() {
+    fn placeholders_are_distinguished_from_texts() {
         for text in ["${APP}", "http://${APP}:80", "$APP", "{env.APP}", "{$APP}", "{{ app }}", "$(hostname)"] {
             assert!(placeholder("route[1].upstream", text).is_some(), "{text}");
         }

@@ -312,7 +312,7 @@ fn gateway(
     let of_routes = routes.iter().filter_map(|(_, route)| route.host.clone());
     let hosts = public_url.map(|url| OwnHosts::new(url, of_routes.chain(further)));
     rules::refuse_duplicates(&routes, hosts.as_ref());
-    rules::refuse_circles(&routes, hosts.as_ref(), &limits.server.listen);
+    rules::refuse_loops(&routes, hosts.as_ref(), &limits.server.listen);
     let [login, logout] = [&schema::LOGIN, &schema::LOGOUT].map(|schema| file.table(schema.table, schema));
     let users = login::users(&login, folder);
     let own_pages = own_pages::read(&login, &logout);

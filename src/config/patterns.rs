@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_led_back_to_their_plain_beginning() {
+    fn patterns_are_replaced_by_their_literal_prefix() {
         let cases = [
             ("/app/*", Some("/app")),
             ("/app/**", Some("/app")),

@@ -112,7 +112,7 @@ mod tests {
     use crate::config::parse;
 
     #[test]
-    fn every_preset_is_valid_and_says_what_it_reaches() {
+    fn every_preset_is_valid_and_documented() {
         for preset in all() {
             assert!(DeTable::parse_recoverable(preset.text).1.is_empty(), "{}", preset.name);
             let lines = [preset.title(), preset.reaches(), preset.tried()];
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_of_the_route_wins() {
+    fn a_key_of_the_route_overrides_the_preset() {
         let text = "listen = ['127.0.0.1:80']\npublic_url = 'http://localhost'\n[login]\nusers = 'u.toml'\n\
                     [[route]]\nupstream = 'http://127.0.0.1:9'\npreset = 'jenkins'\nencoded = 'refuse'\n\
                     [route.logout]\ncall_on = ['logout']\n\

@@ -277,7 +277,7 @@ impl<'f> Item<'f> {
             let found = words.iter().find(|(word, _)| *word == text);
             found.map(|(_, value)| *value).ok_or_else(|| {
                 let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                not_a_word(text, &names)
+                unknown_keyword(text, &names)
             })
         })
     }
@@ -400,7 +400,7 @@ impl<'f> Item<'f> {
     }
 }
 
-fn not_a_word(text: &str, words: &[&str]) -> ValueRefusal {
+fn unknown_keyword(text: &str, words: &[&str]) -> ValueRefusal {
     let listed: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
     let refusal = ValueRefusal::new(format!("\"{text}\" is not a valid value"));
     let refusal = match nearest(text, words) {

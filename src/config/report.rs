@@ -180,7 +180,7 @@ mod tests {
     use crate::values::invisible::is_invisible;
 
     #[test]
-    fn passwords_in_addresses_are_not_shown_and_nothing_moves() {
+    fn passwords_in_addresses_are_masked() {
         let cases = [
             ("a = \"http://user:pä@ss@app:80/x\" # b", "a = \"http://***********@app:80/x\" # b"),
             ("https://a.test b@c http://@d", "https://a.test b@c http://@d"),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_file_moves_a_terminal() {
+    fn control_characters_of_a_file_are_escaped() {
         let odd = "a\u{90}\u{1b}[31m\u{7f}\u{202e}ä";
         let finding = Finding {
             severity: Severity::Problem,
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_only_where_wanted() {
+    fn colours_are_optional() {
         let report = Report::unreadable("f", &io::ErrorKind::NotFound.into());
         assert!(!report.render(false).contains('\u{1b}') && report.render(true).contains('\u{1b}'));
         assert!(report.to_string().ends_with("1 problem in f\n"));

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_restart_is_named_with_its_line_and_the_rest_is_not() {
+    fn keys_that_need_a_restart_are_reported_with_their_line() {
         let admin = format!("{BEFORE}[admin]\nlisten = 'unix:/run/a.sock'\n");
         let cases = [
             (BEFORE.to_owned(), vec![]),

@@ -309,7 +309,7 @@ mod tests {
     use crate::config::parse;
 
     #[test]
-    fn a_route_waits_as_long_as_it_says_or_as_the_limits_say() {
+    fn a_route_overrides_the_response_timeout() {
         let text = "listen = ['127.0.0.1:80']\npublic_url = 'http://localhost'\n[login]\nusers = 'u.toml'\n\
                     [limits]\nresponse_timeout = '7s'\n[[route]]\nupstream = 'http://127.0.0.1:9'\n\
                     [[route]]\npath = '/reports'\nupstream = 'http://127.0.0.1:9'\nresponse_timeout = '5m'\n";

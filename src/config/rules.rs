@@ -60,7 +60,7 @@ pub(crate) fn refuse_duplicates(routes: &[(Location<'_>, RouteSettings)], hosts:
 
 /// Refuses an upstream with the name of a served host and a port of the gateway: a loop. A loop under another name is
 /// detected when the request comes back.
-pub(crate) fn refuse_circles(
+pub(crate) fn refuse_loops(
     routes: &[(Location<'_>, RouteSettings)],
     hosts: Option<&OwnHosts>,
     listen: &[ListenAddress],

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_of_the_pen_find_their_key() {
+    fn misspelt_keys_are_found() {
         let cases = [
             (&ROUTE, "upstrem", Some("upstream")),
             (&ROUTE, "Path", Some("path")),

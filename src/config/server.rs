@@ -162,7 +162,7 @@ fn network(text: &str) -> Result<IpNet, ValueRefusal> {
         )
         .write("write \"10.0.0.7\" or \"10.0.0.0/24\""));
     }
-    if is_nearly_everybody(&network) {
+    if is_too_large(&network) {
         return Err(ValueRefusal::new("would trust nearly every address of the internet")
             .write("write \"10.0.0.7\", the proxy's own address"));
     }
@@ -170,7 +170,7 @@ fn network(text: &str) -> Result<IpNet, ValueRefusal> {
 }
 
 /// Larger than any private network: 10.0.0.0/8, fc00::/7.
-fn is_nearly_everybody(network: &IpNet) -> bool {
+fn is_too_large(network: &IpNet) -> bool {
     let least = if network.addr().is_ipv4() { 8 } else { 7 };
     network.prefix_len() < least
 }
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trust_has_bounds() {
+    fn trusted_networks_are_limited_in_size() {
         for good in ["10.0.0.0/8", "127.0.0.1", "::1", "fc00::/7", "192.168.0.0/16", "10.1.2.3/32"] {
             assert!(network(good).is_ok(), "{good}");
         }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_back_to_ourselves_are_seen() {
+    fn upstreams_that_lead_back_to_the_gateway_are_detected() {
         let cases = [
             ("0.0.0.0:80", "127.0.0.1:80", true),
             ("[::]:80", "127.0.0.1:80", true),

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes_say_who_may_read() {
+    fn modes_decide_about_access() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("users.toml");
         fs::write(&file, "").unwrap();

@@ -15,7 +15,7 @@ use super::raw::RawTable;
 use super::refusal::ValueRefusal;
 
 /// The highest value of `sessions`: about 4 GiB of records.
-const MOST_SESSIONS: u64 = 10_000_000;
+const MAX_SESSIONS: u64 = 10_000_000;
 /// The maximum length of the cookie's name.
 const LONGEST_NAME: usize = 64;
 
@@ -32,7 +32,7 @@ pub(crate) fn read(table: &RawTable<'_>) -> SessionSettings {
     SessionSettings {
         lifetime,
         max_per_user: number(table, "max_per_user", 10_000).unwrap_or(20),
-        capacity: number(table, "sessions", MOST_SESSIONS).unwrap_or(1_000_000),
+        capacity: number(table, "sessions", MAX_SESSIONS).unwrap_or(1_000_000),
     }
 }
 

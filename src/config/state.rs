@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_comes_first_then_the_service_manager() {
+    fn the_configured_folder_overrides_the_service_managers() {
         let named = StateFolder::Named("/srv/state".into());
         let beside = StateFolder::Beside("/etc/exeunt".into());
         let cases = [

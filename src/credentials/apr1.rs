@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_no_hash() {
+    fn damaged_hashes_are_refused() {
         let (_, text) = VECTORS[0];
         let odd =
             [&text[..text.len() - 1], &text[6..], "$apr1$", "$apr1$$", "$apr1$toolongsalt$aaaaaaaaaaaaaaaaaaaaaa"];

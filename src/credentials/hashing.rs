@@ -34,9 +34,9 @@ pub struct HashingSettings {
 
 impl Default for HashingSettings {
     fn default() -> Self {
-        const MOST: NonZero<usize> = NonZero::new(4).unwrap();
+        const MAX_THREADS: NonZero<usize> = NonZero::new(4).unwrap();
         let cores = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-        Self { threads: cores.min(MOST), waiting: QueueLimits { for_all: 256, for_known: 64 } }
+        Self { threads: cores.min(MAX_THREADS), waiting: QueueLimits { for_all: 256, for_known: 64 } }
     }
 }
 

@@ -55,7 +55,7 @@ async fn right_wrong_unknown_and_disabled_compute_one_hash_each() {
 }
 
 #[tokio::test]
-async fn impossible_passwords_are_wrong_for_everybody() {
+async fn impossible_passwords_are_wrong_for_all_users() {
     let (users, checker) = (users(), checker(1));
     for name in ["alice", "bob"] {
         for password in [String::new(), "a".repeat(password::MAX_PASSWORD + 1)] {
@@ -67,7 +67,7 @@ async fn impossible_passwords_are_wrong_for_everybody() {
 }
 
 #[tokio::test]
-async fn without_users_a_name_costs_what_a_new_hash_costs() {
+async fn without_users_a_name_costs_a_new_hash() {
     let (users, checker) = (Users::none(), checker(1));
     assert_eq!(users.decoy().work(), Work::Argon2id(password::Cost::NEW));
     let verdict = users.verify(&checker, "alice", typed("x"), SHARE).await;
@@ -76,7 +76,7 @@ async fn without_users_a_name_costs_what_a_new_hash_costs() {
 
 /// The checker has no thread at first, so that the queue fills.
 #[tokio::test]
-async fn a_full_queue_refuses_and_a_caller_who_left_is_not_served() {
+async fn a_full_queue_refuses_and_a_cancelled_check_is_not_run() {
     let users = users();
     let checker = PasswordChecker::without_threads(QueueLimits { for_all: 1, for_known: 0 });
     let mut context = Context::from_waker(Waker::noop());
@@ -130,7 +130,7 @@ async fn real_passwords_are_checked_in_fair_shares() {
 
 /// The niceness is the field 19 of a thread's stat file (proc_pid_stat(5)).
 #[test]
-fn the_threads_stand_back() {
+fn the_threads_have_a_lower_priority() {
     let checker = checker(1);
     let of_thread = |folder: std::fs::DirEntry| std::fs::read_to_string(folder.path().join("stat")).ok();
     let niceness = || {

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_keep_every_byte_in_its_place() {
+    fn masks_keep_the_positions_of_all_bytes() {
         let text = "password = \"Grüße\"\nemail = \"a\"\n";
         assert_eq!(mask(text, &[11..20, 29..32]), "password = \"*******\"\nemail = \"*\"\n");
         assert_eq!(mask(text, &[]), text);

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 pub(crate) const MAX_PASSWORD: usize = 1024;
 
 /// The maximum cost of a hash, so that one user's sign-ins cannot exhaust the CPU.
-const DEAREST: Cost = Cost { memory_kib: 256 * 1024, passes: 16, lanes: 16 };
+const MAX_COST: Cost = Cost { memory_kib: 256 * 1024, passes: 16, lanes: 16 };
 
 /// The shortest output that is accepted, in bytes.
 const SHORTEST_OUTPUT: usize = 16;
@@ -137,7 +137,7 @@ pub(crate) enum HashProblem {
     /// It is Argon2id, but damaged, or with an unknown version or parameter.
     Malformed,
     /// Computing it would cost more than the limit.
-    TooDear,
+    TooExpensive,
 }
 
 impl fmt::Display for HashProblem {
@@ -146,10 +146,10 @@ impl fmt::Display for HashProblem {
             Self::NotAHash => f.write_str("not a password hash"),
             Self::NotArgon2id => f.write_str("it is a hash, but not an Argon2id one"),
             Self::Malformed => f.write_str("it is a damaged Argon2id hash, or not one of version 19"),
-            Self::TooDear => write!(
+            Self::TooExpensive => write!(
                 f,
                 "computing this hash costs too much: at most m={}, t={}, p={}",
-                DEAREST.memory_kib, DEAREST.passes, DEAREST.lanes
+                MAX_COST.memory_kib, MAX_COST.passes, MAX_COST.lanes
             ),
         }
     }
@@ -186,8 +186,8 @@ impl PasswordHash {
 
     fn affordable(self) -> Result<Self, HashProblem> {
         let Cost { memory_kib, passes, lanes } = self.cost;
-        let within = memory_kib <= DEAREST.memory_kib && passes <= DEAREST.passes && lanes <= DEAREST.lanes;
-        if within { Ok(self) } else { Err(HashProblem::TooDear) }
+        let within = memory_kib <= MAX_COST.memory_kib && passes <= MAX_COST.passes && lanes <= MAX_COST.lanes;
+        if within { Ok(self) } else { Err(HashProblem::TooExpensive) }
     }
 
     /// A hash of this cost that no password matches. It is computed for unknown users, so that their response takes the
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_hash_reads_back_and_knows_its_password() {
+    fn a_new_hash_parses_and_matches_its_password() {
         let text = hash(&password("correct horse")).unwrap();
         assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
         let stored = PasswordHash::parse(&text).unwrap();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_usable_hash_is_refused() {
+    fn unsupported_hashes_are_refused() {
         let with = |from: &str, to: &str| FOREIGN.replace(from, to);
         let cases = [
             ("hunter2".to_owned(), HashProblem::NotAHash),
@@ -278,9 +278,9 @@ mod tests {
             (with("v=19$", ""), HashProblem::Malformed),
             (with("m=4096", "m=x"), HashProblem::Malformed),
             (with("p=2", "p=2,data=AAAA"), HashProblem::Malformed),
-            (with("m=4096", "m=262145"), HashProblem::TooDear),
-            (with("t=3", "t=17"), HashProblem::TooDear),
-            (with("p=2", "p=17"), HashProblem::TooDear),
+            (with("m=4096", "m=262145"), HashProblem::TooExpensive),
+            (with("t=3", "t=17"), HashProblem::TooExpensive),
+            (with("p=2", "p=17"), HashProblem::TooExpensive),
         ];
         for (text, want) in cases {
             assert_eq!(PasswordHash::parse(&text), Err(want), "{text}");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_prints_a_password_or_a_hash() {
+    fn debug_shows_no_password_and_no_hash() {
         let stored = PasswordHash::parse(FOREIGN).unwrap();
         assert_eq!(format!("{:?} {stored:?}", password("secret")), "Password(…) PasswordHash(…)");
     }

@@ -6,8 +6,8 @@ use sha_crypt::{PasswordVerifier, ShaCrypt, password_hash};
 /// The maximum length of the salt, in bytes: the scheme ignores the rest.
 const MAX_SALT: usize = 16;
 /// The default number of rounds.
-const USUAL_ROUNDS: u32 = 5000;
-const LEAST_ROUNDS: u32 = 1000;
+const DEFAULT_ROUNDS: u32 = 5000;
+const MIN_ROUNDS: u32 = 1000;
 /// The maximum number of rounds: about two seconds for a long password.
 pub(crate) const MAX_ROUNDS: u32 = 1_000_000;
 
@@ -52,7 +52,7 @@ pub(crate) enum Unusable {
     /// It is damaged.
     Malformed,
     /// Computing it would cost more than the limit.
-    TooDear,
+    TooExpensive,
 }
 
 impl Sha2Hash {
@@ -61,7 +61,7 @@ impl Sha2Hash {
         let fields = text.strip_prefix(digest.prefix()).ok_or(Unusable::Malformed)?;
         let (rounds, fields) = match fields.strip_prefix("rounds=").and_then(|fields| fields.split_once('$')) {
             Some((rounds, fields)) => (read_rounds(rounds)?, fields),
-            None => (USUAL_ROUNDS, fields),
+            None => (DEFAULT_ROUNDS, fields),
         };
         let (salt, hash) = fields.split_once('$').ok_or(Unusable::Malformed)?;
         let whole = salt.len() <= MAX_SALT && hash.len() == digest.length();
@@ -101,9 +101,9 @@ impl Sha2Hash {
 fn read_rounds(text: &str) -> Result<u32, Unusable> {
     let plain = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
     match (plain, text.parse::<u32>()) {
-        (true, Ok(LEAST_ROUNDS..=MAX_ROUNDS)) => text.parse().map_err(|_| Unusable::Malformed),
-        (true, Ok(0..LEAST_ROUNDS)) | (false, _) => Err(Unusable::Malformed),
-        (true, _) => Err(Unusable::TooDear),
+        (true, Ok(MIN_ROUNDS..=MAX_ROUNDS)) => text.parse().map_err(|_| Unusable::Malformed),
+        (true, Ok(0..MIN_ROUNDS)) | (false, _) => Err(Unusable::Malformed),
+        (true, _) => Err(Unusable::TooExpensive),
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_or_too_dear_is_no_hash() {
+    fn damaged_and_too_expensive_hashes_are_refused() {
         let good = VECTORS[3].2;
         let rounds = |rounds: &str| good.replace("rounds=1000", &format!("rounds={rounds}"));
         for (text, want) in [
@@ -189,9 +189,9 @@ mod tests {
             (rounds("+5000"), Unusable::Malformed),
             (rounds("05000"), Unusable::Malformed),
             (rounds(""), Unusable::Malformed),
-            (rounds("1000001"), Unusable::TooDear),
-            (rounds("999999999"), Unusable::TooDear),
-            (rounds("99999999999999999999"), Unusable::TooDear),
+            (rounds("1000001"), Unusable::TooExpensive),
+            (rounds("999999999"), Unusable::TooExpensive),
+            (rounds("99999999999999999999"), Unusable::TooExpensive),
         ] {
             assert_eq!(parse(&text).err(), Some(want), "{text}");
         }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn decoys_are_well_formed_and_open_nothing() {
+    fn decoys_are_well_formed_and_match_no_password() {
         for digest in [Digest::Sha256, Digest::Sha512] {
             let decoy = Sha2Hash::decoy(digest, 1000);
             assert!(parse(&decoy.text).is_ok_and(|hash| hash == decoy));

@@ -60,14 +60,14 @@ pub(crate) enum Work {
 pub(crate) enum FieldProblem {
     /// The field is empty.
     Empty,
-    /// The password itself, or a DES hash: the two cannot be told apart, and neither protects it.
+    /// The password itself, or a DES hash: the two cannot be distinguished, and both are unprotected.
     Unprotected,
     /// A hash of an unsupported kind.
     UnknownKind,
     /// A known kind, but damaged.
     Malformed,
     /// Computing it would cost more than the limit.
-    TooDear,
+    TooExpensive,
 }
 
 impl fmt::Display for FieldProblem {
@@ -77,7 +77,7 @@ impl fmt::Display for FieldProblem {
             Self::Unprotected => f.write_str("it is a DES hash, or the password itself"),
             Self::UnknownKind => f.write_str("it is a hash of a kind that is not supported"),
             Self::Malformed => f.write_str("it is a damaged hash"),
-            Self::TooDear => write!(
+            Self::TooExpensive => write!(
                 f,
                 "computing this hash costs too much: at most a cost of {MAX_ROUNDS}, or rounds={} of SHA-crypt",
                 sha2_crypt::MAX_ROUNDS
@@ -100,7 +100,7 @@ impl StoredHash {
         {
             Sha2Hash::parse(digest, text).map(Self::Sha2).map_err(|problem| match problem {
                 Unusable::Malformed => FieldProblem::Malformed,
-                Unusable::TooDear => FieldProblem::TooDear,
+                Unusable::TooExpensive => FieldProblem::TooExpensive,
             })
         } else if let Some(digest) = text.strip_prefix(SHA1_PREFIX) {
             let digest = BASE64.decode(digest.as_bytes()).ok().and_then(|digest| digest.try_into().ok());
@@ -118,7 +118,7 @@ impl StoredHash {
         match parts.get_cost() {
             rounds @ 4..=MAX_ROUNDS => Ok(Self::Bcrypt { rounds, text: text.into() }),
             0..4 => Err(FieldProblem::Malformed),
-            _ => Err(FieldProblem::TooDear),
+            _ => Err(FieldProblem::TooExpensive),
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
     const SHA256: &str = "$5$bzXMvy0twefzrm9V$PNxSS7nbtKQj0AVDapP0AkCG4ExfLAPDzmTAPcWFHyD";
 
     #[test]
-    fn hashes_that_differ_have_other_parts() {
+    fn different_hashes_have_different_parts() {
         let argon2id = |salt: &str| {
             let text = format!("$argon2id$v=19$m=19456,t=2,p=1${salt}$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
             StoredHash::Argon2id(PasswordHash::parse(&text).unwrap())
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_htpasswd_writes_is_read() {
+    fn hashes_of_htpasswd_are_read() {
         for (text, work, weak) in [
             (BCRYPT.to_owned(), Work::Bcrypt(4), false),
             (BCRYPT.replace("$2y", "$2b"), Work::Bcrypt(4), false),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn decoys_take_the_work_and_open_nothing() {
+    fn decoys_take_the_same_work_and_match_no_password() {
         let sha2 = [Work::Sha2(Digest::Sha256, 1000), Work::Sha2(Digest::Sha512, 5000)];
         let further = [Work::Sha1, Work::Apr1, Work::Bcrypt(4), Work::Bcrypt(14), Work::Argon2id(Cost::NEW)];
         for work in sha2.into_iter().chain(further) {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_protects_nothing_is_refused() {
+    fn unprotected_passwords_are_refused() {
         let cases = [
             (String::new(), FieldProblem::Empty),
             ("sesame".to_owned(), FieldProblem::Unprotected),
@@ -292,14 +292,14 @@ mod tests {
             ("$1$ab$x".to_owned(), FieldProblem::UnknownKind),
             ("$y$j9T$x".to_owned(), FieldProblem::UnknownKind),
             (SHA256[..60].to_owned(), FieldProblem::Malformed),
-            (SHA256.replace("$5$", "$5$rounds=2000000$"), FieldProblem::TooDear),
+            (SHA256.replace("$5$", "$5$rounds=2000000$"), FieldProblem::TooExpensive),
             (BCRYPT.replace("$2y", "$2x"), FieldProblem::UnknownKind),
             ("{SSHA}AAAA".to_owned(), FieldProblem::UnknownKind),
             ("{SHA}AAAA".to_owned(), FieldProblem::Malformed),
             (BCRYPT[..59].to_owned(), FieldProblem::Malformed),
             (BCRYPT.replace("$04$", "$03$"), FieldProblem::Malformed),
             (BCRYPT.replace("$04$", "$xx$"), FieldProblem::Malformed),
-            (BCRYPT.replace("$04$", "$15$"), FieldProblem::TooDear),
+            (BCRYPT.replace("$04$", "$15$"), FieldProblem::TooExpensive),
             (APR1[..20].to_owned(), FieldProblem::Malformed),
         ];
         for (text, want) in cases {
@@ -309,7 +309,7 @@ mod tests {
 
     /// Hashes of one password, in its composed form (NFC) and in the decomposed one that old tools used unchanged.
     #[test]
-    fn the_form_of_letters_does_not_matter() {
+    fn the_unicode_form_of_a_password_does_not_matter() {
         const COMPOSED: &str = concat!(
             "$6$rounds=1000$abcdefgh$",
             "GH1d6corYCQUIm3RIhq24MxNMRPtnnE0J5ypkalHQoe9WtgBK9TcEGbdqWk7yKmyJf7fgbQ0gtszxA32IuB.j1"

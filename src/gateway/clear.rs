@@ -42,7 +42,7 @@ impl Gateway {
         let here = host_name(assembled, facts.host);
         let cookies = assembled.cookie.read(facts.headers);
         let arrived = way.arrive(here, cookies.named().map(|named| named.key), &assembled.keys);
-        let clears = arrived == Some(true) && requester.is_nobody();
+        let clears = arrived == Some(true) && requester.is_certainly_anonymous();
         let result = if clears { HostOutcome::Cleared } else { HostOutcome::Kept };
         if arrived.is_some() {
             way.note(here, result, &assembled.keys);

@@ -33,7 +33,7 @@ pub(super) const NAME: &str = "sessions";
 /// Its address.
 pub(super) const ADDRESS: &str = "/.exeunt/sessions";
 /// The maximum number of sessions that are shown; the others can only be ended all together.
-const MOST_SHOWN: usize = 100;
+const MAX_SHOWN: usize = 100;
 /// The value of `end` for all sessions except the current one.
 const OTHERS: &str = "others";
 
@@ -123,10 +123,10 @@ impl Gateway {
         sessions.retain(|other| !other.has_ended());
         // The current one comes first, then the most recently used.
         sessions.sort_by_key(|other| (!Arc::ptr_eq(other, session), Reverse(other.last_seen())));
-        let hidden = sessions.len().saturating_sub(MOST_SHOWN);
+        let hidden = sessions.len().saturating_sub(MAX_SHOWN);
         let login = host_name(&request.assembled, HostId::LOGIN);
         let several_hosts = request.assembled.hosts.count() > 1;
-        let lines: Vec<_> = sessions.iter().take(MOST_SHOWN).map(|other| self.line(other, session, login)).collect();
+        let lines: Vec<_> = sessions.iter().take(MAX_SHOWN).map(|other| self.line(other, session, login)).collect();
         let identity = session.identity();
         let user = identity.user();
         match request.reader {

@@ -101,7 +101,7 @@ struct Judged<'a> {
 }
 
 /// The maximum number of keys of one request that the store is asked about; a browser sends one or two.
-const MOST_KEYS: usize = 16;
+const MAX_REQUEST_KEYS: usize = 16;
 
 impl Gateway {
     /// Judges a head, without waiting: what has to be waited for is returned. `cut` ends this connection.
@@ -143,8 +143,8 @@ impl Gateway {
         let (pipeline, terms) = (self.pipeline.clone(), self.unattended());
         // Sessions that turn out to be expired end, and are audited, even if the client disconnects.
         let work = async move {
-            let (now, mut ended, mut told) = (pipeline.clock.now(), Vec::new(), keys.len() <= MOST_KEYS);
-            for key in keys.iter().take(MOST_KEYS) {
+            let (now, mut ended, mut told) = (pipeline.clock.now(), Vec::new(), keys.len() <= MAX_REQUEST_KEYS);
+            for key in keys.iter().take(MAX_REQUEST_KEYS) {
                 told &= pipeline.sessions.load(key, from, now, &mut ended).await.is_ok();
             }
             if !ended.is_empty() {

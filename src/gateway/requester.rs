@@ -42,7 +42,7 @@ impl Requester {
     }
 
     /// Whether it is certain that no user is signed in.
-    pub(super) fn is_nobody(&self) -> bool {
+    pub(super) fn is_certainly_anonymous(&self) -> bool {
         self.session.is_none() && self.rivals.is_empty() && self.unknown.is_empty()
     }
 

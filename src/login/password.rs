@@ -50,7 +50,7 @@ mod tests {
     use crate::credentials::password::MAX_PASSWORD;
 
     #[test]
-    fn which_passwords_are_taken() {
+    fn new_passwords_are_checked() {
         use Reason::*;
         let long = format!("old=x&password={}", "a".repeat(MAX_PASSWORD + 1));
         let cases = [

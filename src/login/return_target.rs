@@ -80,7 +80,7 @@ impl ReturnTargets<'_> {
         if !self.keys.verify(Purpose::ReturnTarget, &[self.name_of(host), &text], &code) {
             return None;
         }
-        // A path on this host, or a page of another own host.
+        // A path on this host, or a page of another host of the gateway.
         let (origin, rest) = match text.strip_prefix(b"/") {
             Some(_) => (None, &*text),
             None => {

@@ -121,7 +121,7 @@ mod tests {
     use crate::values::return_to::OriginPattern;
 
     #[test]
-    fn where_a_logout_leads() {
+    fn the_target_of_a_logout_is_checked() {
         let hosts = OwnHosts::new(&Origin::parse("https://app.test").unwrap(), Host::parse("shop.test"));
         let patterns = hosts.origins().map(OriginPattern::from).chain(OriginPattern::parse("https://other.test"));
         let allowed = AllowedOrigins::new(patterns);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_goes_before_the_query() {
+    fn the_form_overrides_the_query() {
         let form = |text: &str| Form::parse(text.as_bytes()).unwrap();
         let query = form("next=/query");
         assert_eq!(requested(Some(&form("next=/form")), &query), FormValue::One("/form"));

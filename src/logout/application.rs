@@ -242,7 +242,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_application_is_asked_if_the_session_has_its_cookies() {
+    fn an_application_is_called_if_the_session_has_its_cookies() {
         let (alike, track) = (
             || route_with_call("POST /logout"),
             || {
@@ -316,7 +316,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn after_other_ends_than_configured_its_cookies_are_dropped() {
+    fn after_other_causes_only_its_cookies_are_dropped() {
         let mut route = route_with_call("POST /logout");
         route.logout.call_on = vec![EndCause::Logout];
         let (of, jars) = (applications(vec![route]), [last("app.test", &["sid=1; Path=/"])]);
@@ -342,7 +342,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_call_has_the_words_of_the_browser() {
+    fn a_call_has_the_headers_of_the_browser() {
         let (lines, body) = made(true);
         for line in [
             "Host: app.test:8443",

@@ -24,7 +24,7 @@ use crate::vault::last_jar::LastJar;
 use crate::vault::request::value_in;
 
 /// Timeout of a logout call, the request for the token included.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The logout call to one application on behalf of a user.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Call {
 
     /// Makes the call.
     pub(crate) async fn make(mut self, client: &dyn ApplicationClient) -> ApplicationOutcome {
-        match timeout(PATIENCE, self.ask(client)).await {
+        match timeout(TIMEOUT, self.ask(client)).await {
             Ok(Ok(())) => ApplicationOutcome::EndedByCall,
             Ok(Err(failure)) => ApplicationOutcome::Failed(failure),
             Err(_) => ApplicationOutcome::Failed(CallFailure::TimedOut),

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_wait() {
+    fn the_queue_is_limited() {
         let calls = Arc::new(Calls::default());
         let places: Vec<_> = (0..WAITING).map_while(|_| calls.place()).collect();
         assert!(places.len() == WAITING && calls.place().is_none());

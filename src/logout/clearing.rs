@@ -21,7 +21,7 @@ use crate::values::time::WallTime;
 /// The path of every stop.
 const ADDRESS: &str = "/.exeunt/clear";
 /// The maximum number of stops. If the session was open on more hosts, the others are not cleared.
-pub(super) const MOST_STOPS: usize = 8;
+pub(super) const MAX_STOPS: usize = 8;
 /// How long the signed list is valid.
 const LIFE: Duration = Duration::from_secs(120);
 /// Separates the parts of the list; no part contains it.
@@ -57,7 +57,7 @@ impl Way {
             let code = by.sign(Purpose::ClearedHost, &stop_parts(key, host, &until.0.to_be_bytes())).encode().into();
             Stop { host: host.clone(), code }
         };
-        let stops = keys.iter().take(MOST_STOPS).map(stop).collect();
+        let stops = keys.iter().take(MAX_STOPS).map(stop).collect();
         Self { until, logout: logout.into(), stops, next: next.to_string().into() }
     }
 
@@ -94,7 +94,7 @@ impl Way {
         let is_meant = |key: SessionKey| {
             codes.iter().any(|code| by.verify(Purpose::ClearedHost, &stop_parts(&key, host, &until), code))
         };
-        (!here.is_empty()).then(|| shown.take(MOST_STOPS).any(is_meant))
+        (!here.is_empty()).then(|| shown.take(MAX_STOPS).any(is_meant))
     }
 
     /// Writes the outcome for a host into the receipt in the target, if the target has one.
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_leads_over_every_host_to_the_target() {
+    fn a_chain_leads_over_every_host_to_the_target() {
         let bench = bench();
         let mut address = bench.onward(&bench.way());
         for (host, key) in [("shop.test", bench.shop), ("blog.test", bench.blog)] {
@@ -206,7 +206,7 @@ mod tests {
 
     /// Each row fails without its guard.
     #[test]
-    fn nothing_is_cleared_for_a_strangers_link() {
+    fn a_copied_link_clears_nothing() {
         let bench = bench();
         let stranger = SessionId::generate().unwrap().key();
         let address = bench.onward(&bench.way());
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_gateway_wrote_a_short_while_ago_is_a_way() {
+    fn only_a_recent_chain_of_the_gateway_is_accepted() {
         let bench = bench();
         let address = bench.onward(&bench.way());
         for (later, counts) in [(0, true), (119, true), (120, false), (10_000, false)] {
@@ -251,11 +251,11 @@ mod tests {
     }
 
     #[test]
-    fn a_way_is_short_and_passes_hosts_that_are_gone() {
+    fn a_chain_is_limited_and_skips_hosts_that_are_not_served() {
         let bench = bench();
         let next = ReturnTo::own("/");
         let keys: Vec<_> = (0..99).map(|number| (bench.shop, format!("h{number}.test").into())).collect();
         let way = Way::new("id", &keys, &next, NOW, &bench.by);
-        assert_eq!((way.stops.len(), bench.onward(&way).as_str()), (MOST_STOPS, "/"));
+        assert_eq!((way.stops.len(), bench.onward(&way).as_str()), (MAX_STOPS, "/"));
     }
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::call::{PATIENCE, is_success};
+use super::call::{TIMEOUT, is_success};
 use super::client::{ApplicationClient, OwnAnswer, OwnRequest};
 use crate::routes::table::Route;
 use crate::session::record::Session;
@@ -77,7 +77,7 @@ impl PassedOn {
             request.body = body;
             client.send(&self.route.pool, self.affinity, request).await.map(Some)
         };
-        match timeout(PATIENCE, sent).await {
+        match timeout(TIMEOUT, sent).await {
             Ok(Ok(Some(answer))) if is_success(answer.status) => {
                 let _ = self.answer.set(answer);
                 ApplicationOutcome::EndedByCall

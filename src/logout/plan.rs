@@ -66,7 +66,7 @@ mod tests {
     use crate::values::end_cause::EndCause;
 
     #[test]
-    fn what_follows_from_which_end() {
+    fn each_end_has_its_steps() {
         use End::{Lost, Won};
         use Step::{Answer, Audit, Cookies, Cut};
         let grace = settings().grace;

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_round_waits_for_none_before_it_and_there_are_not_too_many() {
+    async fn rounds_overlap_up_to_a_limit() {
         let begun = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&begun);
         let stuck = move || {

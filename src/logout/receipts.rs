@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn one_receipt_is_about_all() {
+    fn receipts_are_merged() {
         let (one, two, bob) =
             (receipt("alice", [1, 2, 4, 1]), receipt("alice", [1, 3, 2, 1]), receipt("bob", [1, 0, 0, 1]));
         let alice = Some("alice".to_owned());
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_failed_is_not_hidden_among_others() {
+    fn a_failed_step_is_not_hidden_by_others() {
         let mut failed = receipt("alice", [1, 0, 0, 1]);
         failed.steps[0].result = StepResult::Failed;
         for each in [vec![failed.clone(), receipt("alice", [1, 0, 0, 1])], vec![receipt("alice", [1, 0, 0, 1]), failed]]
@@ -131,7 +131,7 @@ mod tests {
 
     /// Some receipts have no such step, for instance that of a session which ended at another replica.
     #[test]
-    fn the_applications_of_all_are_told() {
+    fn the_applications_of_all_sessions_are_listed() {
         use ApplicationOutcome::{EndedByCall, Failed, Queued};
         let failed = Failed(CallFailure::TimedOut);
         let with = |results: &[(&str, ApplicationOutcome)]| {

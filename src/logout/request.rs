@@ -56,7 +56,7 @@ mod tests {
     use crate::admission::facts::tests::{facts, hosts, request};
 
     #[test]
-    fn what_is_asked_for() {
+    fn requests_are_decided() {
         const BROWSER: &str = "Accept: text/html";
         const FOREIGN: &str = "Origin: http://evil.test";
         const CLICK: [&str; 3] =

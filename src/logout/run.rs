@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn nobody_waits_for_somebody_elses_application() {
+    async fn sessions_do_not_wait_for_each_others_applications() {
         let meeting = Barrier::new(AT_ONCE);
         // None of them finishes before all of them have begun.
         let done = in_parallel(0..2 * AT_ONCE, |number| {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_so_many_at_a_time() {
+    async fn concurrency_is_limited() {
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let count = |_| async {
             most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::answer::{self, ResponseStyle};
-use super::clearing::{MOST_STOPS, Way};
+use super::clearing::{MAX_STOPS, Way};
 use super::ending::{Carried, Terms};
 use super::receipts::is_confirmed;
 use super::run::{Pipeline, Which};
@@ -86,7 +86,7 @@ impl SignOut {
         let leads = may_lead && is_confirmed(receipt) && self.is_led();
         for (index, (_, host)) in self.elsewhere.iter().enumerate() {
             let is_served = Host::parse(host).and_then(|host| site.hosts.host_id(&host)).is_some();
-            let is_next = leads && is_served && index < MOST_STOPS;
+            let is_next = leads && is_served && index < MAX_STOPS;
             if receipt.hosts.iter().all(|known| known.host != *host) {
                 receipt.note_host(host, if is_next { HostOutcome::Next } else { HostOutcome::NotVisited });
             }

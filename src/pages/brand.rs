@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pictures_are_told_by_their_bytes() {
+    fn pictures_are_detected_by_their_bytes() {
         let cases: [(&[u8], Option<&str>); 10] = [
             (b"\x89PNG\r\n\x1a\nrest", Some("image/png")),
             (b"\xff\xd8\xff\xe0", Some("image/jpeg")),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_mark_is_a_picture_too() {
+    fn the_default_logo_is_a_picture() {
         let picture = Brand::default().picture();
         assert_eq!(Logo::parse(picture.bytes.to_vec()).unwrap(), picture);
     }

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_take_their_values_and_values_stay_text() {
+    fn values_are_inserted_into_texts_and_escaped() {
         assert_eq!(rendered(&built_in_catalogue(), "{{ t('a.plain', more=1) }}").unwrap(), "Hello");
         assert_eq!(
             rendered(&built_in_catalogue(), "{{ t('a.values', one='<b>{two}', two=2) }}").unwrap(),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_shown_is_refused_with_its_place() {
+    fn invalid_texts_are_refused_with_their_position() {
         let cases = [
             ("[a]\nplane = \"x\"", 12..15, "did you mean a.plain?"),
             ("[a]\nvalues = \"{one} {three}\"", 13..28, "this text takes: {one}, {two}"),

@@ -102,7 +102,7 @@ mod tests {
 
     /// Ratios as the W3C's own examples and well-known checkers give them.
     #[test]
-    fn contrast_is_that_of_the_standard() {
+    fn contrast_follows_the_standard() {
         let cases = [
             ("#000", "#fff", 21.0),
             ("#fff", "#fff", 1.0),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn ink_is_what_can_be_read() {
+    fn the_text_colour_has_enough_contrast() {
         let cases = [("#17694e", WHITE), ("#ffd400", BLACK), ("#fff", BLACK), ("#000", WHITE), ("#e4572e", BLACK)];
         for (text, want) in cases {
             assert_eq!(colour(text).readable_text(), want, "{text}");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weak_colour_is_made_readable_and_a_strong_one_left_alone() {
+    fn a_colour_with_low_contrast_is_changed_and_others_are_not() {
         let cases = [("#17694e", "#fff", true), ("#ffd400", "#fff", false), ("#17694e", "#1b1e1d", false)];
         for (text, paper, stays) in cases {
             let (given, paper) = (colour(text), colour(paper));

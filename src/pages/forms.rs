@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_that_lead_elsewhere_or_lose_the_fragment_are_told() {
+    fn forms_to_other_sites_or_without_the_fragment_are_reported() {
         let cases: [(&str, &[&str]); 18] = [
             ("<form method=post>", &[]),
             ("<form method=post action>", &[]),

@@ -54,7 +54,7 @@ mod tests {
     use http::HeaderMap;
 
     #[test]
-    fn the_best_liked_language_there_is() {
+    fn the_most_preferred_known_language_is_chosen() {
         let tags = ["en", "de", "pt-br"].map(str::to_owned);
         let cases = [
             ("", "en"),

@@ -32,7 +32,7 @@ fn german() -> http::HeaderMap {
 }
 
 #[test]
-fn every_page_escapes_what_it_is_given() {
+fn every_page_escapes_its_values() {
     let pages = pages();
     let evil = "\"><script>alert(1)</script>";
     let mut seen = 0;
@@ -56,7 +56,7 @@ fn digest(text: &str) -> String {
 }
 
 #[test]
-fn each_page_may_do_what_it_has_to_and_nothing_else() {
+fn each_page_has_the_strictest_policy() {
     let pages = pages();
     samples::each("sample", |page| {
         let reply = pages.page(Language(0), StatusCode::OK, &page);
@@ -72,7 +72,7 @@ fn each_page_may_do_what_it_has_to_and_nothing_else() {
 }
 
 #[test]
-fn the_script_of_the_form_is_the_one_that_its_policy_names() {
+fn the_script_of_the_form_matches_its_policy() {
     let pages = pages();
     let reply = pages.login(Language(0), StatusCode::OK, FORM);
     let body = std::str::from_utf8(&reply.body).unwrap();
@@ -84,7 +84,7 @@ fn the_script_of_the_form_is_the_one_that_its_policy_names() {
 }
 
 #[test]
-fn the_script_that_closes_tabs_is_the_one_that_its_policy_names_and_its_worker_spares_our_pages() {
+fn the_script_that_closes_tabs_matches_its_policy_and_its_worker_skips_the_gateways_pages() {
     let pages = pages();
     let reply = pages.goodbye_to_all_tabs(Language(0), &samples::receipt("x"));
     let body = std::str::from_utf8(&reply.body).unwrap();
@@ -100,7 +100,7 @@ fn the_script_that_closes_tabs_is_the_one_that_its_policy_names_and_its_worker_s
 }
 
 #[test]
-fn the_sign_in_form_says_where_to_and_goes_to_its_own_address() {
+fn the_sign_in_form_shows_the_host_and_posts_to_its_own_address() {
     let pages = pages();
     let english = text(&pages.login(Language(0), StatusCode::OK, SignInForm { site: "wiki.example.com", ..FORM }));
     assert!(english.contains("to wiki.example.com") && english.contains("<form method=\"post\">"), "{english}");
@@ -109,7 +109,7 @@ fn the_sign_in_form_says_where_to_and_goes_to_its_own_address() {
 }
 
 #[test]
-fn who_came_back_is_told_why_and_what_to_write() {
+fn a_user_who_came_back_sees_why_and_what_to_write() {
     let pages = pages();
     let page = SignedInPage { user: "alice", next: "/", switch: "/", came_back: false, sessions: "", password: None };
     let usual = text(&pages.signed_in(Language(0), page));
@@ -128,7 +128,7 @@ fn a_name_is_escaped_like_everything_else() {
 }
 
 #[test]
-fn the_receipt_is_in_words() {
+fn the_receipt_is_rendered_as_text() {
     let step = |step, count| StepReceipt::counted(step, count, std::time::Duration::ZERO);
     let steps = vec![step(Step::End, 1), step(Step::Cut, 3), step(Step::Answer, 0)];
     let receipt = Receipt {
@@ -153,7 +153,7 @@ fn the_receipt_is_in_words() {
 }
 
 #[test]
-fn an_end_that_is_not_confirmed_says_so() {
+fn an_unconfirmed_end_is_shown() {
     let page = pages().goodbye(Language(0), StatusCode::SERVICE_UNAVAILABLE, Some(&samples::receipt("x")));
     assert!(text(&page).contains("role=\"alert\"") && text(&page).contains("not confirmed"));
     for why in ["The session store did not answer.", "It was being handed to the application,"] {
@@ -163,7 +163,7 @@ fn an_end_that_is_not_confirmed_says_so() {
 }
 
 #[test]
-fn a_refusal_says_what_to_do_next() {
+fn a_refusal_offers_next_steps() {
     let pages = pages();
     let page = |reason: Reason, switch| text(&pages.refused(Language(0), &reason.into(), switch));
     assert!(page(Reason::UpstreamUnreachable, None).contains("href=\"\">Try again"));
@@ -176,7 +176,7 @@ fn a_refusal_says_what_to_do_next() {
 }
 
 #[test]
-fn every_reason_has_its_words_in_german_too() {
+fn every_reason_has_a_german_text() {
     let pages = pages();
     for reason in Reason::ALL {
         let page = pages.refused(pages.language(&german()), &reason.into(), None);
@@ -204,7 +204,7 @@ fn the_colour_is_readable_in_every_role() {
 }
 
 #[test]
-fn style_and_logo_can_be_kept_and_run_nothing() {
+fn style_and_logo_can_be_cached_and_run_no_script() {
     let pages = pages();
     assert!(text(&pages.style()).starts_with(":root { --accent: #17694e;"));
     assert_eq!(header(&pages.style(), "cache-control"), "public, max-age=3600");
@@ -220,7 +220,7 @@ fn style_and_logo_can_be_kept_and_run_nothing() {
 }
 
 #[test]
-fn an_own_logo_stands_alone() {
+fn a_custom_logo_replaces_the_name() {
     let logo = Logo::parse(b"\x89PNG\r\n\x1a\n".to_vec()).unwrap();
     let own = pages_of(Brand { name: "Shop".to_owned(), logo: Some(logo), ..Brand::default() });
     let page = own.login(Language(0), StatusCode::OK, FORM);
@@ -229,7 +229,7 @@ fn an_own_logo_stands_alone() {
 }
 
 #[test]
-fn a_page_under_a_foreign_name_brings_its_style_along() {
+fn a_page_of_an_unknown_host_includes_its_style() {
     let pages = pages();
     let reply = pages.refused(Language(0), &Reason::HostNotServed.into(), None);
     let text = text(&reply);

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_pages_render_in_every_language() {
+    fn the_built_in_pages_render_in_every_language() {
         let theme = Theme::built_in().unwrap();
         assert_eq!(theme.tags, ["en", "de"]);
         assert!(rendered(&theme, 0).contains("<html lang=\"en\"") && rendered(&theme, 0).contains("Sign out"));
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn english_and_german_say_the_same_things() {
+    fn english_and_german_have_the_same_keys() {
         let (english, german) = (Catalogue::parse(ENGLISH).unwrap(), Catalogue::parse(GERMAN).unwrap());
         assert_eq!(english.not_in(GERMAN), Vec::<String>::new());
         assert_eq!(german.not_in(ENGLISH), Vec::<String>::new());
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_goes_over_our_own() {
+    fn a_folder_overrides_the_built_in_theme() {
         let theme = with(&[
             ("signed_in.html", "{% include \"imprint.html\" %} {{ t('login.title') }} {{ brand.name }}"),
             ("imprint.html", "Imprint of {{ user }}"),
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_of_templates_are_looked_at() {
+    fn forms_of_templates_are_checked() {
         assert_eq!(Theme::built_in().unwrap().form_problems(), [], "the forms of the built-in templates are correct");
         let theme = with(&[
             ("login.html", "<form method=\"post\" action=\"{{ login }}\"></form>"),
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_named_with_its_place() {
+    fn broken_templates_are_reported_with_their_position() {
         let cases: [(&str, &str, Option<&str>, &str); 9] = [
             ("login.html", "<p>{{ usr }}</p>", Some("usr"), "undefined value"),
             ("login.html", "{% if user %}\n{{ nxt }}{% endif %}", Some("nxt"), "undefined value"),
@@ -433,13 +433,13 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_fails_after_all_costs_its_look_only() {
+    fn a_failing_template_falls_back_to_the_built_in_one() {
         let theme = with(&[("signed_in.html", "{% if user == \"alice\" %}{{ gone }}{% endif %}Hello")]).unwrap();
         assert!(rendered(&theme, 0).contains("You are signed in"));
     }
 
     #[test]
-    fn a_folder_that_is_none_is_a_problem() {
+    fn a_path_that_is_not_a_folder_is_a_problem() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Theme::with_folder(&folder.path().join("gone")).is_err());
         fs::write(folder.path().join("login.html"), b"\xff").unwrap();

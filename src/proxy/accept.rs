@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_lost_client_is_passed_over_at_once() {
+    fn only_errors_of_one_client_are_ignored_at_once() {
         assert!(concerns_one_client(&io::ErrorKind::ConnectionAborted.into()));
         assert!(!concerns_one_client(&io::Error::from_raw_os_error(libc::EMFILE)));
     }

@@ -19,7 +19,7 @@ use crate::http1::head_lines::{HeadFields, Span};
 use crate::http1::media_type::is_push_stream;
 
 /// Extra capacity for what is added to the head of most answers, in bytes.
-const ROOM_BESIDE: usize = 256;
+const EXTRA_CAPACITY: usize = 256;
 /// The maximum number of interim answers (1xx) in one exchange.
 const MAX_INTERIM: u8 = 32;
 
@@ -94,7 +94,7 @@ impl Relay<'_> {
         if self.client.out.capacity() == 0 {
             self.client.out = buffers::take();
         }
-        self.client.out.reserve(ROOM_BESIDE + fields.bytes().len() + self.upstream.input.len());
+        self.client.out.reserve(EXTRA_CAPACITY + fields.bytes().len() + self.upstream.input.len());
         let keeps = reply::put_head(self.client, self.request, (status, reason), put_lines, framing);
         self.saving = self.gateway.save_cookies(self.forward);
         self.client.chunked_stream = is_push && framing == SentFraming::Chunked;

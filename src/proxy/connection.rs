@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_begins_in_time_is_not_taken_for_silence() {
+    fn a_request_that_begins_in_time_does_not_time_out() {
         let (clock, clock_handle) = Clock::manual();
         let connection = connection(&clock);
         clock_handle.advance(Duration::from_secs(9));
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_overdue_until_something_is_begun_anew() {
+    fn an_answer_is_overdue_until_a_new_deadline_is_set() {
         let (clock, clock_handle) = Clock::manual();
         let connection = connection(&clock);
         let sweep = || connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn while_its_client_takes_nothing_no_answer_is_overdue() {
+    fn an_answer_is_not_overdue_while_its_client_stalls() {
         let (clock, clock_handle) = Clock::manual();
         let connection = connection(&clock);
         let sweep = || connection.sweep(clock.now(), &ConnectionTimeouts::of(&ServerSettings::default()));
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_on_after_the_end() {
+    fn an_ended_connection_changes_no_state() {
         let (clock, _) = Clock::manual();
         let connection = connection(&clock);
         connection.end(CloseReason::Stopped);

@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_keeps_both() {
+    fn a_word_holds_state_and_time() {
         for state in STATES {
             let word = StateWord::new(state, 123_456_789);
             assert_eq!((word.state(), word.since_ms()), (state, 123_456_789));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn each_stage_has_its_own_time() {
+    fn each_state_has_its_own_timeout() {
         let settings = ServerSettings {
             silent_timeout: Duration::from_secs(1),
             head_timeout: Duration::from_secs(2),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_trickles_has_had_its_time_as_well() {
+    fn slow_clients_time_out() {
         let settings =
             ServerSettings { body_timeout: Duration::from_secs(60), min_rate: 100, ..ServerSettings::default() };
         let limits = ConnectionTimeouts::of(&settings);

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_share_and_gets_it_back() {
+    fn connections_of_an_address_are_limited_and_freed() {
         let table = table(100, 2);
         let slots = [enter(&table, "192.0.2.7").unwrap(), enter(&table, "192.0.2.7").unwrap()];
         assert_eq!(enter(&table, "192.0.2.7").unwrap_err(), Reason::AddressBusy);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_and_proxies_have_no_share_but_all_have_a_limit() {
+    fn loopback_and_proxies_are_only_limited_in_total() {
         for many in ["127.0.0.1", "[::1]", "10.1.2.3", "unix"] {
             let table = table(2, 1);
             let _places = [enter(&table, many).unwrap(), enter(&table, many).unwrap()];

@@ -53,7 +53,7 @@ pub(super) struct Dispatch<'a> {
     tried: Tried,
     sharing: Sharing,
     /// Whether only a new connection is used.
-    anew: bool,
+    only_new: bool,
     may_repeat: bool,
 }
 
@@ -109,11 +109,11 @@ impl Connector {
 }
 
 impl<'a> Dispatch<'a> {
-    /// The dispatch of a permitted request. With `anew` it does not reuse a connection.
-    pub(super) fn new(forward: &'a Forward, request: &Request, anew: bool) -> Self {
+    /// The dispatch of a permitted request. With `only_new` it does not reuse a connection.
+    pub(super) fn new(forward: &'a Forward, request: &Request, only_new: bool) -> Self {
         let touches = request_touches_connection(request.fields());
         let sharing = if touches { Sharing::Owner } else { Sharing::Everybody };
-        Self { forward, tried: Tried::NOTHING, sharing, anew, may_repeat: forward.may_repeat() }
+        Self { forward, tried: Tried::NOTHING, sharing, only_new, may_repeat: forward.may_repeat() }
     }
 
     /// Whether the request is idempotent.
@@ -127,7 +127,7 @@ impl<'a> Dispatch<'a> {
 
     /// Prepares to send the request again: on a new connection, since another idle one may be closing too.
     pub(super) fn again(&mut self) {
-        self.anew = true;
+        self.only_new = true;
     }
 
     /// Gets a connection. After a failed connect the next endpoint is tried, with any method, since nothing was sent.
@@ -158,7 +158,7 @@ impl<'a> Dispatch<'a> {
 
     /// An idle connection: the owner's authenticated one, or a shared one.
     fn kept(&mut self, connector: &Connector, client: &mut Client, endpoint: &Endpoint) -> Option<UpstreamConnection> {
-        if self.anew {
+        if self.only_new {
             return None;
         }
         let key = UpstreamKey::of(endpoint, &self.forward.pool().settings().trust);

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn data_and_control_are_told_apart() {
+    fn data_and_control_frames_are_distinguished() {
         for opcode in 0..16 {
             let mut tracker = FrameTracker::at_start();
             assert_eq!(tracker.take_all(&frame(opcode, true, 20)), opcode < 8, "opcode {opcode}");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_nobody_can_send_does_not_overflow() {
+    fn the_largest_length_does_not_overflow() {
         let mut tracker = FrameTracker::at_start();
         let mut bytes = vec![0x82, 0xff];
         bytes.extend([0xff; 8]);
@@ -176,7 +176,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_split_gives_the_same_boundaries(
+        fn boundaries_do_not_depend_on_the_reads(
             frames in prop::collection::vec(
                 (0u8..16, any::<bool>(), prop_oneof![0usize..300, 65_000usize..66_000]),
                 1..6,

@@ -44,9 +44,9 @@ pub(super) struct AuthenticatedConnection {
 /// one that the application is just closing.
 const JUST_USED: Duration = Duration::from_secs(1);
 /// The maximum number of idle connections.
-const MOST: usize = 1024;
+const MAX_CONNECTIONS: usize = 1024;
 /// The maximum number of idle connections to one endpoint.
-const MOST_EACH: usize = 256;
+const MAX_PER_ENDPOINT: usize = 256;
 
 /// The idle upstream connections.
 #[derive(Debug)]
@@ -163,8 +163,8 @@ impl IdleConnections {
 impl KeptConnections {
     /// If a limit is reached, removes the least recently used connection: of this endpoint, or of all.
     fn make_room(&mut self, key: UpstreamKey) -> Option<KeptConnection> {
-        let full = self.shelves.get(&key).is_some_and(|shelf| shelf.len() >= MOST_EACH);
-        let from = if full { key } else { self.least_recent().filter(|_| self.count >= MOST)? };
+        let full = self.shelves.get(&key).is_some_and(|shelf| shelf.len() >= MAX_PER_ENDPOINT);
+        let from = if full { key } else { self.least_recent().filter(|_| self.count >= MAX_CONNECTIONS)? };
         let one = self.shelves.get_mut(&from)?.pop_front()?;
         self.count -= 1;
         Some(one)
@@ -212,7 +212,7 @@ mod tests {
     const ONE: UpstreamKey = UpstreamKey { endpoint: 1, trust: 1 };
 
     #[tokio::test]
-    async fn one_is_taken_once_and_by_its_own_alone() {
+    async fn a_connection_is_taken_once_and_by_its_own_key_only() {
         let table = Harness::new();
         let _end = table.keep(ONE, None);
         assert!(
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_not_be_repeated_takes_only_what_was_just_used() {
+    async fn non_idempotent_requests_reuse_recent_connections_only() {
         let table = Harness::new();
         let _end = table.keep(ONE, None);
         table.clock_handle.advance(Duration::from_millis(1001));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_stood_too_long_is_closed() {
+    async fn connections_that_are_idle_for_too_long_are_closed() {
         let table = Harness::new();
         let _ends = [table.keep(ONE, None), table.keep(ONE, Some(Duration::from_secs(5)))];
         assert!(table.keep(ONE, Some(Duration::from_secs(1))).try_write(b"x").is_err(), "closed at once");
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_closed_or_speaks_unasked_is_not_used() {
+    async fn closed_connections_and_those_with_unrequested_data_are_not_used() {
         let table = Harness::new();
         drop(table.keep(ONE, None));
         let talkative = table.keep(ONE, None);
@@ -266,7 +266,7 @@ mod tests {
 
     /// The runtime does not run in between, so only the system knows of the close.
     #[tokio::test]
-    async fn what_may_not_be_repeated_meets_no_connection_that_was_closed_just_now() {
+    async fn non_idempotent_requests_get_no_just_closed_connection() {
         let table = Harness::new();
         drop(table.keep(ONE, None));
         assert!(!table.takes(ONE, false));
@@ -275,20 +275,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_is_room_for_so_many_and_the_least_recent_goes() {
+    async fn a_full_pool_drops_the_least_recent_connection() {
         let table = Harness::new();
         let mut ends = Vec::new();
-        for number in 0..MOST as u64 + 1 {
+        for number in 0..MAX_CONNECTIONS as u64 + 1 {
             ends.push(table.keep(UpstreamKey { endpoint: number, trust: 1 }, None));
             table.clock_handle.advance(Duration::from_millis(1));
         }
-        assert_eq!(table.idle.count(), MOST);
+        assert_eq!(table.idle.count(), MAX_CONNECTIONS);
         assert!(
             !table.takes(UpstreamKey { endpoint: 0, trust: 1 }, true)
                 && table.takes(UpstreamKey { endpoint: 1, trust: 1 }, true)
         );
         let table = Harness::new();
-        let ends: Vec<_> = (0..=MOST_EACH).map(|_| table.keep(ONE, None)).collect();
-        assert_eq!((table.idle.count(), ends.len()), (MOST_EACH, MOST_EACH + 1));
+        let ends: Vec<_> = (0..=MAX_PER_ENDPOINT).map(|_| table.keep(ONE, None)).collect();
+        assert_eq!((table.idle.count(), ends.len()), (MAX_PER_ENDPOINT, MAX_PER_ENDPOINT + 1));
     }
 }

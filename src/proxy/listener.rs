@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_has_the_mode_we_choose_and_goes_with_its_listener() {
+    async fn a_socket_has_its_mode_and_is_removed_with_its_listener() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let listeners = bind(&unix(&path)).unwrap();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_leftover_is_replaced_a_living_socket_is_not() {
+    async fn a_stale_socket_is_replaced_and_one_in_use_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let leftover = std::os::unix::net::UnixListener::bind(&path).unwrap();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_successors_socket_stays() {
+    async fn the_socket_of_another_process_is_not_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("http.sock");
         let listeners = bind(&unix(&path)).unwrap();

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_one_whole_answer() {
+    fn a_refusal_is_a_complete_answer() {
         for reason in [Reason::TooManyConnections, Reason::HeadTooSlow, Reason::HeadTooLarge] {
             let bytes = no_room(reason);
             let mut headers = [httparse::EMPTY_HEADER; 16];

@@ -41,9 +41,9 @@ impl Drop for Sending {
 }
 
 /// Extra capacity for what is added to the head of most requests, in bytes.
-const ROOM_BESIDE: usize = 1024;
+const EXTRA_CAPACITY: usize = 1024;
 /// The maximum size of a request that is buffered to be sent again, in bytes.
-const MOST_KEPT: usize = 64 * 1024;
+const MAX_KEPT: usize = 64 * 1024;
 
 impl Sending {
     /// The request for the application. Hop-by-hop headers are removed before the permit's edits, so that nothing which
@@ -53,7 +53,7 @@ impl Sending {
         let method = request.method().as_str().as_bytes();
         let persistence = if is_socket { Persistence::WebSocket } else { Persistence::Usual };
         let mut bytes = buffers::take();
-        bytes.reserve(ROOM_BESIDE + request.fields().bytes().len());
+        bytes.reserve(EXTRA_CAPACITY + request.fields().bytes().len());
         let put_lines = |to: &mut BytesMut| forward.put_request(to, request.fields());
         wire::put_request(&mut bytes, (method, target), put_lines, request.framing(), persistence);
         let mut sending = Self {
@@ -130,7 +130,7 @@ impl Sending {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes more of the body from the client. With `repeatable`, sent bytes are kept up to [`MOST_KEPT`].
+    /// Takes more of the body from the client. With `repeatable`, sent bytes are kept up to [`MAX_KEPT`].
     ///
     /// # Errors
     /// The body is invalid.
@@ -140,7 +140,7 @@ impl Sending {
         client: &mut Client,
         repeatable: bool,
     ) -> Poll<Result<(), Reason>> {
-        if !repeatable || self.bytes.len() > MOST_KEPT {
+        if !repeatable || self.bytes.len() > MAX_KEPT {
             self.is_whole = false;
             self.bytes.clear();
             (self.written, self.head) = (0, 0);

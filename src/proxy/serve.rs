@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_stops_takes_what_was_sent_and_waits_for_new_connections_alone() {
+    async fn a_stopping_server_takes_sent_requests_and_waits_for_new_connections_only() {
         let (mut client, mut clients, connection) = with_a_request(true).await;
         connection.cut().signal(Duration::from_secs(5));
         assert!(request_comes(&mut client, &connection).await);
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn readiness_that_is_left_over_is_no_request_and_an_idle_connection_holds_no_buffer() {
+    async fn outdated_readiness_is_no_request_and_an_idle_connection_has_no_buffer() {
         let (mut client, mut clients, connection) = with_a_request(false).await;
         client.transport().read_exact(&mut [0; 3]).await.unwrap();
         {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_leaves_is_no_request() {
+    async fn a_client_that_disconnects_sends_no_request() {
         let (mut client, clients, connection) = with_a_request(false).await;
         client.transport().read_exact(&mut [0; 3]).await.unwrap();
         drop(clients);

@@ -151,7 +151,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     #[test]
-    fn old_browsers_do_not_know_of_restarts() {
+    fn old_browsers_do_not_know_the_restart_code() {
         let cases = [
             ("Mozilla/5.0 (Windows NT 10.0; Trident/7.0; rv:11.0) like Gecko", false),
             ("Mozilla/5.0 (Windows NT 10.0) Chrome/64.0.3282.140 Safari/537.36 Edge/18.17763", false),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_the_standard_has_the_accept_of_the_standard() {
+    fn the_example_of_the_rfc_is_accepted() {
         assert_eq!(accept_of(b"dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

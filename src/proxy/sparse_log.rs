@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flood_is_one_line() {
+    fn repeated_events_are_one_line() {
         let (clock, clock_handle) = Clock::manual();
         let log = SparseLog::default();
         assert_eq!(log.due(&clock), Some(1));

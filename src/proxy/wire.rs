@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_framed_in_one_way() {
+    fn a_message_has_exactly_one_framing() {
         use SentFraming::*;
         let cases = [
             (Nothing, Persistence::Usual, "\r\n"),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn no_data_is_no_chunk() {
+    fn empty_data_are_not_a_chunk() {
         let mut bytes = BytesMut::new();
         put_data(&mut bytes, b"", true);
         put_data(&mut bytes, b"hello, world", true);

@@ -1,4 +1,4 @@
-//! How a route's application ends its own sessions: the call that the gateway makes in the name of a user whose session
+//! How a route's application ends its own sessions: the call that the gateway makes on behalf of a user whose session
 //! has ended, and the application's own links to sign out.
 
 use http::{HeaderName, Method};
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_found_where_it_stands() {
+    fn a_token_is_found() {
         let source = |find| TokenSource::new("/x".into(), find, None).unwrap();
         let cases = [
             ("sectok=([0-9a-f]+)", "a?do=logout&amp;sectok=5eaf\"", false, Some("5eaf")),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_is_valid_and_small() {
+    fn regular_expressions_are_limited_in_size() {
         for find in ["(", "[a", "a{1000}{1000}"] {
             let problem = TokenSource::new("/x".into(), find, None).unwrap_err();
             assert!(!problem.is_empty() && !problem.contains('\n'), "{problem}");

@@ -10,7 +10,7 @@ use crate::values::affinity;
 use crate::values::time::{Clock, Moment};
 
 /// How long an endpoint is not chosen after a connection to it failed, as long as there are others.
-pub(crate) const REST: Duration = Duration::from_secs(10);
+pub(crate) const PAUSE: Duration = Duration::from_secs(10);
 
 /// How many endpoints one exchange tries to connect to.
 pub(crate) const MAX_CONNECTS: usize = 3;
@@ -32,7 +32,7 @@ pub(crate) struct Endpoint {
     server_name: Option<Box<str>>,
     id: u64,
     /// The end of its pause after a failure, in milliseconds of the clock; zero if it is not paused.
-    rests_until: AtomicU64,
+    paused_until: AtomicU64,
 }
 
 impl Endpoint {
@@ -42,7 +42,7 @@ impl Endpoint {
             id: id_of(&address, server_name),
             address,
             server_name: server_name.map(Into::into),
-            rests_until: AtomicU64::new(0),
+            paused_until: AtomicU64::new(0),
         }
     }
 
@@ -61,21 +61,21 @@ impl Endpoint {
         self.id
     }
 
-    /// Pauses the endpoint for [`REST`], as long as there are others.
+    /// Pauses the endpoint for [`PAUSE`], as long as there are others.
     pub(crate) fn failed_to_connect(&self, now: Moment) {
-        self.rests_until.store((now + REST).millis(), Ordering::Relaxed);
+        self.paused_until.store((now + PAUSE).millis(), Ordering::Relaxed);
     }
 
     /// Ends a pause early, after a connection succeeded.
     pub(crate) fn connected(&self) {
-        if self.rests_until.load(Ordering::Relaxed) != 0 {
-            self.rests_until.store(0, Ordering::Relaxed);
+        if self.paused_until.load(Ordering::Relaxed) != 0 {
+            self.paused_until.store(0, Ordering::Relaxed);
         }
     }
 
     /// The end of its pause, in milliseconds of the clock; zero if it is not paused.
-    pub(super) fn rest_ends(&self, clock: &Clock) -> u64 {
-        let until = self.rests_until.load(Ordering::Relaxed);
+    pub(super) fn pause_ends(&self, clock: &Clock) -> u64 {
+        let until = self.paused_until.load(Ordering::Relaxed);
         // Most endpoints are never paused, so the clock is not read for them.
         if until != 0 && until > clock.now().millis() { until } else { 0 }
     }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn identity_is_place_and_name() {
+    fn an_id_depends_on_address_and_server_name() {
         let address = || EndpointAddress::Tcp("10.0.0.1:443".parse().unwrap());
         let plain = Endpoint::new(address(), None);
         let tls = Endpoint::new(address(), Some("app.test"));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn three_are_tried_and_no_more() {
+    fn at_most_three_endpoints_are_tried() {
         let all = [1, 2, 3, 4].map(|n| endpoint(&format!("10.0.0.{n}:80")));
         let mut tried = Tried::NOTHING;
         assert!(tried.is_empty());

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn which_requests_are_for_it() {
+    fn requests_for_a_link_are_matched() {
         let (plain, dokuwiki) = (link("/accounts/logout/", &[]), link("/doku.php", &[("do", "logout")]));
         let php_my_admin = link("/index.php", &[("route", "/logout"), ("server", "1")]);
         let cases = [

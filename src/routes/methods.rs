@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_named_is_not_passed() {
+    fn unlisted_methods_are_refused() {
         let method = |name: &str| name.parse::<Method>().unwrap();
         let usual = Methods::default();
         for name in REGISTERED {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_names_say_what_to_write() {
+    fn invalid_names_have_help() {
         let cases = [
             ("", "not a valid method"),
             ("GET POST", "not a valid method"),

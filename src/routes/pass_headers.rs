@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_passes_from_whom_the_route_believes() {
+    fn a_header_passes_from_the_allowed_senders() {
         let [host, scheme] = ["x-original-host", "x-scheme"].map(HeaderName::from_static);
         let passed = PassHeaders::new(vec![(host.clone(), Sender::TrustedProxy), (scheme.clone(), Sender::Anybody)]);
         let cases = [(&host, true, true), (&host, false, false), (&scheme, true, true), (&scheme, false, true)];

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_entry_names_is_not_found() {
+    fn unmatched_paths_are_not_found() {
         let table = table(&["/app"]);
         assert_eq!(find(&table, "app.test", "/app/x"), Ok(Some("/app")));
         for path in ["/", "/apple", "/x/app", "/x%2520", "/x%2Fapp"] {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn letter_case_counts_where_it_is_said() {
+    fn letter_case_counts_if_configured() {
         let usual = table(&["/", "/Admin", "/admin"]);
         let sensitive = table(&["!/", "!/Admin", "/admin"]);
         let cases = [

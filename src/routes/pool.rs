@@ -85,7 +85,7 @@ impl Pool {
         let mut best: Option<(_, Arc<Endpoint>)> = None;
         for upstream in &self.upstreams {
             for endpoint in upstream.endpoints().iter().filter(|endpoint| !tried.contains(endpoint)) {
-                let rank = (endpoint.rest_ends(&self.clock), Reverse(score(affinity, endpoint.id())));
+                let rank = (endpoint.pause_ends(&self.clock), Reverse(score(affinity, endpoint.id())));
                 if best.as_ref().is_none_or(|(lowest, _)| rank < *lowest) {
                     best = Some((rank, Arc::clone(endpoint)));
                 }
@@ -132,7 +132,7 @@ fn score(affinity: u64, id: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::endpoint::REST;
+    use super::super::endpoint::PAUSE;
     use super::super::resolver::Upstreams;
     use super::*;
     use crate::values::upstream_address::UpstreamAddress;
@@ -188,18 +188,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_endpoint_rests_and_comes_back() {
+    async fn a_failed_endpoint_is_paused_and_used_again_later() {
         let (clock, clock_handle) = Clock::manual();
         let pool = pool(2, clock);
         let first = pool.pick(7, &NOTHING).unwrap();
         pool.failed_to_connect(&first);
         assert_ne!(pool.pick(7, &NOTHING).unwrap().id(), first.id());
-        clock_handle.advance(REST);
+        clock_handle.advance(PAUSE);
         assert_eq!(pool.pick(7, &NOTHING).unwrap().id(), first.id());
     }
 
     #[tokio::test]
-    async fn an_endpoint_that_is_reached_ends_its_rest() {
+    async fn a_successful_connect_ends_a_pause() {
         let pool = pool(2, Clock::manual().0);
         let first = pool.pick(7, &NOTHING).unwrap();
         pool.failed_to_connect(&first);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_all_rest_the_one_whose_rest_ends_first_is_taken() {
+    async fn of_paused_endpoints_the_one_whose_pause_ends_first_is_chosen() {
         let (clock, clock_handle) = Clock::manual();
         let pool = pool(2, clock);
         let first = pool.pick(7, &NOTHING).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_for_a_name_while_there_is_another_place() {
+    async fn an_unresolved_name_is_skipped_if_there_is_another_endpoint() {
         let pool = pool_of(&["http://no-such-name.invalid:9", "http://10.0.0.1"], Clock::system());
         assert!(pool.choose(7, &NOTHING).now_or_never().unwrap().is_some());
     }

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_is_named_again_is_the_same_object() {
+    fn a_resolved_address_keeps_its_endpoint() {
         let upstream = upstream("http://app.test");
         upstream.accept(Ok(addresses(&["10.0.0.1", "10.0.0.2"])));
         let first = upstream.endpoints().first().cloned().unwrap();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_sample_is_where_it_was_started_and_nowhere_before() {
+    async fn the_sample_has_its_address_after_it_was_started() {
         let upstreams = Upstreams::new(Handle::current());
         let early = upstreams.get(&UpstreamAddress::Sample);
         early.first_attempt().await;
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_in_use_is_shared_and_the_rest_forgotten() {
+    async fn upstreams_in_use_are_shared_and_others_dropped() {
         let upstreams = Upstreams::new(Handle::current());
         let [one, other, third] =
             ["http://10.0.0.1", "http://10.0.0.2", "http://10.0.0.3"].map(|text| UpstreamAddress::parse(text).unwrap());

@@ -146,7 +146,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_route_waits_as_long_as_it_is_told_to() {
+    async fn a_route_uses_its_timeouts() {
         let (connect_timeout, response_timeout) = (Duration::from_secs(7), Duration::from_secs(11));
         let settings = RouteSettings { connect_timeout, response_timeout, ..route("/", Access::SignedIn) };
         let route = settings.assemble(&Upstreams::new(Handle::current()), &Clock::system());

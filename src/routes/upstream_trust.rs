@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn trust_is_told_apart_by_its_certificates() {
+    fn trust_is_identified_by_its_certificates() {
         let (one, other) = (authority(), authority());
         let id = |pem: &str| UpstreamTrust::from_pem(pem.as_bytes()).unwrap().id();
         assert_eq!(id(&one), id(&one));

@@ -3,7 +3,7 @@
 use super::goods::{COUNT, GOODS, Good};
 
 /// The maximum number of one good.
-const MOST: u8 = 99;
+const MAX_COUNT: u8 = 99;
 
 /// A cart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,7 +13,7 @@ impl Cart {
     /// Adds one of the good at this position of the list; no effect at 99.
     pub(crate) fn add(&mut self, position: usize) {
         if let Some(count) = self.0.get_mut(position) {
-            *count = (*count + 1).min(MOST);
+            *count = (*count + 1).min(MAX_COUNT);
         }
     }
 
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cart_counts_and_has_an_end() {
+    fn a_cart_counts_up_to_a_limit() {
         let mut cart = Cart::default();
         cart.add(0);
         cart.add(5);
@@ -56,6 +56,6 @@ mod tests {
         cart.add(COUNT);
         assert_eq!((cart.count(), cart.cents()), (1, 1250));
         (0..200).for_each(|_| cart.add(5));
-        assert_eq!(cart.count(), u32::from(MOST));
+        assert_eq!(cart.count(), u32::from(MAX_COUNT));
     }
 }

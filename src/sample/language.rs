@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_goes_first_then_the_browser() {
+    fn the_cookie_overrides_the_browsers_language() {
         assert_eq!(of(None, None), ShopLanguage::English);
         assert_eq!(of(None, Some("fr-FR, DE-at;q=0.8, en")), ShopLanguage::German);
         assert_eq!(of(Some("a=b; lang=en"), Some("de")), ShopLanguage::English);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn money_is_written_as_people_write_it() {
+    fn amounts_are_formatted_for_the_language() {
         assert_eq!(ShopLanguage::English.money(1205), "€12.05");
         assert_eq!(ShopLanguage::German.money(90), "0,90\u{a0}€");
     }

@@ -66,7 +66,7 @@ impl ShopAnswer {
 }
 
 #[tokio::test]
-async fn a_cart_lives_on_the_server_under_a_cookie() {
+async fn a_cart_is_kept_on_the_server_under_a_cookie() {
     let harness = Harness::open();
     let me = harness.enter().await;
     for form in ["add=skull", "add=skull", "add=bear"] {
@@ -84,7 +84,7 @@ async fn a_cart_lives_on_the_server_under_a_cookie() {
 }
 
 #[tokio::test]
-async fn a_number_that_the_shop_did_not_give_is_not_taken_over() {
+async fn an_unknown_visitor_id_is_not_adopted() {
     let harness = Harness::open();
     let planted = "0123456789abcdef0123456789abcdef";
     let answer = harness.ask("POST", "/cart", &[&format!("Cookie: shopsession={planted}")], "add=bear").await;
@@ -94,7 +94,7 @@ async fn a_number_that_the_shop_did_not_give_is_not_taken_over() {
 }
 
 #[tokio::test]
-async fn odd_forms_change_nothing() {
+async fn invalid_forms_change_nothing() {
     let harness = Harness::open();
     let me = harness.enter().await;
     let long = "add=bear&x=".repeat(800);
@@ -109,7 +109,7 @@ async fn odd_forms_change_nothing() {
 }
 
 #[tokio::test]
-async fn the_shops_own_way_out_ends_its_session_by_post_alone() {
+async fn the_shops_own_logout_requires_post() {
     let harness = Harness::open();
     let me = harness.enter().await;
     harness.ask("POST", "/cart", &[&me], "add=bear").await;
@@ -136,7 +136,7 @@ async fn the_language_is_in_a_cookie_that_scripts_may_read() {
 }
 
 #[tokio::test]
-async fn every_page_is_whole_in_both_languages_and_escapes_what_it_is_told() {
+async fn every_page_is_complete_in_both_languages_and_escapes_its_values() {
     let harness = Harness::open();
     let evil = "<script>alert(1)</script>";
     let told = [format!("X-Forwarded-User: {evil}"), format!("X-Other: {evil}"), format!("Cookie: c={evil}")];
@@ -163,7 +163,7 @@ async fn only_the_page_with_live_prices_has_a_script() {
 }
 
 #[tokio::test]
-async fn it_shows_what_it_was_sent() {
+async fn it_shows_the_received_headers() {
     let harness = Harness::open();
     let lines = ["X-Forwarded-User: alice", "X-Twice: 1", "X-Twice: 2", "Cookie: lang=en; a=b"];
     let json: serde_json::Value = serde_json::from_str(&harness.get("/headers.json", &lines).await.text).unwrap();
@@ -177,7 +177,7 @@ async fn it_shows_what_it_was_sent() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_the_wrong_method_405() {
+async fn unknown_addresses_are_404_and_wrong_methods_405() {
     let harness = Harness::open();
     assert_eq!(harness.get("/nowhere", &[]).await.status, 404);
     let cases = [("POST", "/", "GET, HEAD"), ("GET", "/language", "POST"), ("DELETE", "/cart", "GET, HEAD, POST")];

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_listener_hears_at_once_then_each_change_then_the_end() {
+    async fn a_stream_yields_at_once_then_each_change_then_the_end() {
         let (sender, tick) = watch::channel(7);
         let ticker = Ticker::new(tick);
         let mut ticks = ticker.listen().unwrap();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn listeners_have_a_limit_and_give_their_place_back() {
+    fn streams_have_a_limit_and_free_their_slot() {
         let (_sender, tick) = watch::channel(0);
         let ticker = Ticker::new(tick);
         let mut all: Vec<_> = std::iter::from_fn(|| ticker.listen()).take(STREAMS + 1).collect();

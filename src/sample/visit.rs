@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_says_who_it_is() {
+    fn a_request_has_user_language_and_visitor() {
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, "a=1;lang=de; b; a=2".parse().unwrap());
         headers.insert(USER, "J%C3%BCrgen".parse().unwrap());

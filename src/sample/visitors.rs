@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_shop_forgets_who_did_nothing_for_longest() {
+    fn a_full_shop_replaces_the_least_recently_used_cart() {
         let visitors = Visitors::default();
         let (first, second) = (visitors.enter().unwrap(), visitors.enter().unwrap());
         (2..CAPACITY).for_each(|_| _ = visitors.enter());

@@ -18,7 +18,7 @@ use crate::values::mac::MacKeys;
 use crate::values::time::Clock;
 
 /// The maximum number of changed users with an event in the audit log after one reload; all are counted.
-const MOST_NAMED: usize = 1000;
+const MAX_NAMED: usize = 1000;
 
 /// The files that a reload reads.
 #[derive(Clone, Debug)]
@@ -174,7 +174,7 @@ impl Reloader {
         if applied.keys.is_some() {
             keys.push(KEY_FILE.to_owned());
         }
-        for (user, change) in current.users.changed_users(&next.users).take(MOST_NAMED) {
+        for (user, change) in current.users.changed_users(&next.users).take(MAX_NAMED) {
             self.log.event(self.clock.wall(), &Event::Operation(Operation::UserChanged { user, change }));
         }
         *current = next;

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_password_are_refused() {
+    fn invalid_passwords_are_refused() {
         let long = "a".repeat(MAX_PASSWORD + 1);
         let cases: [(&[u8], &str); 5] = [
             (b"", "the password is empty"),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_noticed() {
+    fn two_different_passwords_are_refused() {
         let typed = |text: &str| Zeroizing::new(text.to_owned());
         assert!(twice(typed("one"), &typed("one")).is_ok());
         assert!(twice(typed("one"), &typed("two")).unwrap_err().0.contains("differ"));

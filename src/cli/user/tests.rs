@@ -117,7 +117,7 @@ async fn without_a_new_password_the_old_one_stays() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_a_password_is_asked_for() {
+fn invalid_arguments_are_refused_before_the_password_prompt() {
     let harness = Harness::new();
     let cases = [
         (vec!["set", ""], "a user's name is empty"),
@@ -151,7 +151,7 @@ fn a_change_that_would_break_the_file_is_not_written() {
 }
 
 #[test]
-fn a_broken_file_can_be_mended_user_by_user() {
+fn a_broken_file_can_be_corrected_user_by_user() {
     let harness = Harness::new();
     fs::write(harness.path(), "[users.alice]\npassword = 'hunter2'\n\n[users.bob]\n").unwrap();
     fs::set_permissions(harness.path(), fs::Permissions::from_mode(0o640)).unwrap();
@@ -185,7 +185,7 @@ fn comments_and_mode_survive() {
 }
 
 #[test]
-fn nothing_is_lost_when_many_write_at_once() {
+fn concurrent_writers_lose_nothing() {
     let harness = Harness::new();
     let users: Vec<_> = (0..8).map(|at| format!("user{at}")).collect();
     std::thread::scope(|scope| {

@@ -19,7 +19,7 @@ pub(crate) use conceal::concealed;
 pub(crate) use line::Line;
 
 /// The maximum number of reported errors in one file.
-const MOST: usize = 50;
+const MAX_ERRORS: usize = 50;
 
 /// The help if the corrected line cannot be shown, since it may have a secret.
 const UNREPEATED: &str = "write the value in quotes, after an equals sign: key = \"value\"";
@@ -54,7 +54,7 @@ pub(crate) fn findings(text: &str) -> Vec<Finding> {
     let shown = concealed(text);
     let mut rest = text.to_owned();
     let mut found = Vec::new();
-    while found.len() < MOST {
+    while found.len() < MAX_ERRORS {
         let (_, errors) = DeTable::parse_recoverable(&rest);
         let Some(first) = errors.iter().min_by_key(|error| error.span().map(|span| span.start)) else { break };
         let slip = explain(&rest, first);

@@ -14,7 +14,7 @@ fn told(text: &str) -> Vec<(String, String, String)> {
 }
 
 #[test]
-fn every_slip_is_named_with_what_to_write() {
+fn every_syntax_error_has_a_message_and_help() {
     let cases = [
         ("path = “/app”\n", "path = “/app”", "a typographic quote (U+201C)", "write `path = \"/app\"`"),
         ("path\u{a0}= \"/\"\n", "path\u{a0}= \"/\"", "column 5 has a no-break space", "write `path = \"/\"`"),
@@ -64,7 +64,7 @@ fn every_slip_is_named_with_what_to_write() {
 }
 
 #[test]
-fn all_of_them_are_told_at_once_and_nothing_twice() {
+fn all_errors_are_reported_once() {
     let text = "listen = [\"127.0.0.1:8080\"\npublic_url = http://localhost:8080\n\n[[route]]\npath: /\n\
                 upstream = “http://127.0.0.1:9000”\n[login]\nusers = \"users.toml\nusers = \"b\"\n";
     let lines: Vec<usize> =

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_counts() {
+    fn several_authorization_lines_are_refused() {
         const ALICE: &[u8] = b"Basic YWxpY2U6eA==";
         assert_eq!(message(&[]), "absent");
         assert_eq!(message(&[b"Bearer x", b"Digest y"]), "absent");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_challenge_says_what_to_send() {
+    fn the_challenge_has_realm_and_charset() {
         assert_eq!(challenge("app.test"), "Basic realm=\"app.test\", charset=\"UTF-8\"");
         assert_eq!(challenge("[::1]"), "Basic realm=\"[::1]\", charset=\"UTF-8\"");
     }

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_toml_file_one_hash_changes() {
+    fn only_one_hash_of_a_toml_file_changes() {
         let folder = tempfile::tempdir().unwrap();
         let old = password::hash(&password("open sesame")).unwrap();
         let before = format!("# people\n[users.alice] # since 2019\npassword = '{old}' # May\ngroups = ['a']\n");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_htpasswd_file_one_hash_changes_and_other_servers_can_read_it() {
+    fn only_one_hash_of_an_htpasswd_file_changes_to_a_common_kind() {
         let folder = tempfile::tempdir().unwrap();
         let alice = StoredHash::new_field(&password("open sesame")).unwrap();
         let before = format!("# people\nbob:{alice}\nalice:{alice}:a comment\r\nalice:x\n");
@@ -152,7 +152,7 @@ mod tests {
 
     /// If an operator changes the password or disables the user meanwhile, the operator's change stays.
     #[test]
-    fn what_the_file_says_meanwhile_counts() {
+    fn a_meanwhile_changed_file_takes_precedence() {
         let folder = tempfile::tempdir().unwrap();
         let [old, other] = ["open sesame", "another one"].map(|text| password::hash(&password(text)).unwrap());
         let entry = |hash: &str, more: &str| format!("[users.alice]\npassword = '{hash}'\n{more}");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_is_told() {
+    fn a_file_that_cannot_be_written_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let (file, users) = file(folder.path(), "users.toml", "");
         assert!(file.is_writable());

@@ -237,7 +237,7 @@ password = "$b"
     }
 
     #[test]
-    fn what_cannot_be_changed_is_said() {
+    fn impossible_changes_are_reported() {
         let change = UserChange { email: FieldChange::Remove, ..UserChange::default() };
         assert_eq!(set(FILE, "carol", &change), Err(EditProblem::NoSuchUser));
         assert_eq!(remove(FILE, "carol"), Err(EditProblem::NoSuchUser));

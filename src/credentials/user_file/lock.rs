@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_is_not_for_everybody() {
+    fn a_new_file_is_not_readable_by_others() {
         let folder = folder();
         let path = folder.path().join("users.toml");
         assert_eq!(LockedFile::lock(&path).unwrap().read().unwrap(), "");
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_said() {
+    fn a_missing_folder_is_reported() {
         let folder = folder();
         let problem = replace(&folder.path().join("none/users.toml"), "x").unwrap_err();
         assert!(problem.contains("create the folder first"), "{problem}");

@@ -35,7 +35,7 @@ fn users_are_read_as_written() {
 }
 
 #[test]
-fn every_way_to_write_a_table_is_read() {
+fn every_form_of_a_table_is_read() {
     for text in [
         "users = { alice = { password = 'HASH' } }",
         "[users]\nalice = { password = 'HASH' }",
@@ -51,7 +51,7 @@ fn every_way_to_write_a_table_is_read() {
 }
 
 #[test]
-fn a_strangers_name_costs_what_most_hashes_cost() {
+fn an_unknown_name_costs_the_most_common_hash() {
     let text = |costs: &[&str]| -> String {
         let user = |(at, cost)| format!("[users.u{at}]\npassword = '{}'\n", HASH.replace("m=8,t=1", cost));
         costs.iter().copied().enumerate().map(user).collect()
@@ -177,7 +177,7 @@ const CASES: [Case; 23] = [
 ];
 
 #[test]
-fn everything_that_is_wrong_is_said() {
+fn all_problems_are_reported() {
     for (text, want) in CASES {
         let text = text.replace("HASH", HASH);
         let problems = parse(&text).unwrap_err();
@@ -205,7 +205,7 @@ fn long_values_are_shown_in_part() {
 }
 
 #[test]
-fn the_report_reads_like_a_compilers() {
+fn the_report_has_the_form_of_a_compilers() {
     let text = "# The shop.\n[users.alice]\npasword = 'hunter2'\n\n[users]\nbob = { password = 'HASH', grups = [] }\n";
     let want = "\
 error: user `alice` has no password
@@ -273,7 +273,7 @@ fn a_file_that_others_can_use_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_of_text_is_refused() {
+fn files_that_are_not_text_are_refused() {
     assert!(load(0o640, b"\xff").unwrap_err().contains("this file is not UTF-8"));
     let large = vec![b'#'; usize::try_from(MAX_FILE).unwrap() + 1];
     assert!(load(0o640, &large).unwrap_err().contains("this file is larger than 64 MiB"));
@@ -283,7 +283,7 @@ fn what_is_no_file_of_text_is_refused() {
 }
 
 #[test]
-fn a_missing_file_is_nobody_yet() {
+fn a_missing_file_has_no_users() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(Users::load(&folder.path().join("users.toml"), WeakHashes::Refuse).unwrap().count(), 0);
     let line = "no users yet in users.toml: nobody can sign in. Type: exeunt user set NAME --file users.toml";

@@ -103,7 +103,7 @@ pub(super) async fn alice(harness: &Harness) -> Browser {
 }
 
 #[tokio::test]
-async fn what_scripts_may_not_read_stays_in_the_gateway() {
+async fn http_only_cookies_stay_in_the_gateway() {
     let harness = harness();
     let mut browser = alice(&harness).await;
     assert_eq!(browser.visit(&harness, "/x", &[SESSION, "theme=dark; Path=/"]), "");
@@ -122,7 +122,7 @@ async fn what_scripts_may_not_read_stays_in_the_gateway() {
 }
 
 #[tokio::test]
-async fn a_browser_has_no_say_about_a_cookie_of_the_gateway() {
+async fn a_browser_cannot_override_a_vaulted_cookie() {
     let harness = harness();
     let mut browser = alice(&harness).await;
     browser.visit(&harness, "/x", &[SESSION]);
@@ -154,7 +154,7 @@ async fn an_anonymous_cart_survives_the_sign_in_where_it_may() {
 }
 
 #[tokio::test]
-async fn one_name_is_in_one_place() {
+async fn a_name_is_either_in_the_jar_or_in_the_browser() {
     let harness = harness();
     let mut browser = alice(&harness).await;
     browser.visit(&harness, "/x", &["a=readable; Path=/"]);
@@ -283,7 +283,7 @@ async fn limits_of_the_jar_and_of_the_line() {
 }
 
 #[tokio::test]
-async fn strict_cookies_do_not_come_along_from_other_sites() {
+async fn strict_cookies_are_not_sent_with_cross_site_requests() {
     let harness = harness();
     let mut browser = alice(&harness).await;
     browser.visit(&harness, "/x", &["s=1; HttpOnly; SameSite=Strict; Path=/", "l=2; HttpOnly; Path=/"]);
@@ -306,7 +306,7 @@ async fn strict_cookies_do_not_come_along_from_other_sites() {
 }
 
 #[tokio::test]
-async fn a_logout_without_a_session_expires_what_the_applications_keep_from_scripts() {
+async fn a_logout_without_a_session_expires_learned_cookies() {
     let harness = harness();
     let mut browser = Browser::default();
     browser.visit(&harness, "/public/x", &[SESSION, "deep=1; HttpOnly; Path=/public", "readable=1; Path=/"]);

@@ -95,7 +95,7 @@ async fn another_user_never_carries_the_first_ones_cookies_after_a_restart() {
 
 /// When a logout is confirmed, its debts are in the store, since the browser may not get the answer.
 #[tokio::test]
-async fn a_browser_that_misses_the_answer_is_told_after_a_restart() {
+async fn a_browser_that_misses_the_answer_gets_deletions_after_a_restart() {
     let kept = kept(AppCookies::Track);
     let first = kept.start(Duration::ZERO).await;
     let mut browser = alice(&first).await;
@@ -114,7 +114,7 @@ async fn a_browser_that_misses_the_answer_is_told_after_a_restart() {
 }
 
 #[tokio::test]
-async fn debts_are_forgotten_in_the_store_as_well() {
+async fn settled_debts_are_deleted_from_the_store() {
     let kept = kept(AppCookies::Track);
     let first = kept.start(Duration::ZERO).await;
     alice(&first).await.visit(&first, "/x", &[SESSION]);
@@ -127,7 +127,7 @@ async fn debts_are_forgotten_in_the_store_as_well() {
 
 /// A cookie planted before the sign-in, after a restart in which the application has not set it again yet.
 #[tokio::test]
-async fn what_applications_keep_from_scripts_is_known_after_a_restart() {
+async fn learned_names_are_known_after_a_restart() {
     let kept = kept(AppCookies::Vault);
     let first = kept.start(Duration::ZERO).await;
     alice(&first).await.visit(&first, "/x", &[SESSION]);

@@ -7,7 +7,7 @@ use super::*;
 use crate::vault::rules::AppCookies;
 
 /// The maximum size of deletions in one answer, in bytes.
-const MOST: usize = 3 * 1024;
+const MAX_DELETIONS: usize = 3 * 1024;
 
 fn deletions(reply: &Reply) -> usize {
     let lines = reply.headers.iter().filter(|(name, _)| name == SET_COOKIE).map(|(_, line)| line.to_str().unwrap());
@@ -20,10 +20,10 @@ impl Browser {
     }
 
     /// Sends requests until no more deletions come; returns how many.
-    async fn ask_until_all_is_told(&mut self, harness: &Harness, target: &str) -> usize {
+    async fn ask_until_all_is_deleted(&mut self, harness: &Harness, target: &str) -> usize {
         for answers in 1..20 {
             let reply = self.ask(harness, "GET", target, "").await;
-            assert!(deletions(&reply) <= MOST, "{}", deletions(&reply));
+            assert!(deletions(&reply) <= MAX_DELETIONS, "{}", deletions(&reply));
             if deletions(&reply) == 0 {
                 return answers;
             }
@@ -45,23 +45,23 @@ async fn with_200_learned_cookies(harness: &Harness) -> Browser {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_the_answer_to_a_logout_is_told_by_the_next_ones() {
+async fn deletions_that_do_not_fit_are_sent_in_later_answers() {
     let harness = harness();
     let mut browser = with_200_learned_cookies(&harness).await;
     let reply = browser.ask(&harness, "POST", "/logout", "").await;
     let told = deletions(&reply);
-    assert!(told <= MOST && told > MOST - 100, "{told}");
+    assert!(told <= MAX_DELETIONS && told > MAX_DELETIONS - 100, "{told}");
     let left = browser.has_of_application();
     assert!(left > 50 && browser.has("exeunt"), "{left}: nothing shows which browser it is");
     let mut other = browser.clone();
-    assert!(browser.ask_until_all_is_told(&harness, "/x").await > 1);
+    assert!(browser.ask_until_all_is_deleted(&harness, "/x").await > 1);
     assert_eq!(browser.has_of_application(), 0);
-    assert_eq!(other.ask_until_all_is_told(&harness, "/x").await, 1, "all were deleted before");
+    assert_eq!(other.ask_until_all_is_deleted(&harness, "/x").await, 1, "all were deleted before");
     assert_eq!(other.ask(&harness, "GET", "/.exeunt/session", "").await.status, 401, "the cookie opens nothing");
 }
 
 #[tokio::test]
-async fn what_is_left_reaches_no_application_of_the_next_user() {
+async fn cookies_to_delete_do_not_reach_the_application() {
     for mode in [AppCookies::Track, AppCookies::Vault] {
         let harness = with_rules(|rules| rules.mode = mode);
         let mut browser = alice(&harness).await;
@@ -88,7 +88,7 @@ async fn what_is_left_reaches_no_application_of_the_next_user() {
 
 /// Debts that were not sent stay: an answer that caches may store has no deletions.
 #[tokio::test]
-async fn a_refusal_tells_it_too() {
+async fn a_refusal_has_deletions_too() {
     let harness = with_rules(|rules| rules.mode = AppCookies::Track);
     let mut browser = alice(&harness).await;
     browser.visit(&harness, "/x", &["mine=alice; Path=/"]);

@@ -7,7 +7,7 @@ use crate::vault::rules::AppCookies;
 /// Grafana sets a HttpOnly session cookie and a readable one of another name, from which scripts read its expiry; its
 /// live updates use a WebSocket.
 #[tokio::test]
-async fn grafana_has_a_readable_twin_and_a_socket() {
+async fn grafana_has_a_readable_cookie_and_a_websocket() {
     let harness = harness();
     let mut browser = alice(&harness).await;
     let set = ["grafana_session=s; HttpOnly; Path=/; Max-Age=99", "grafana_session_expiry=9; Path=/; Max-Age=99"];
@@ -24,7 +24,7 @@ async fn grafana_has_a_readable_twin_and_a_socket() {
 
 /// The remember-me cookies of Jenkins and Django last for weeks, but end with the session here.
 #[tokio::test]
-async fn what_remembers_a_user_for_weeks_ends_with_the_session() {
+async fn remember_me_cookies_end_with_the_session() {
     let harness = harness();
     let mut browser = alice(&harness).await;
     let remember = "remember-me=alice; HttpOnly; Path=/; Max-Age=1209600; Expires=Wed, 01 Jan 2098 00:00:00 GMT";
@@ -38,7 +38,7 @@ async fn what_remembers_a_user_for_weeks_ends_with_the_session() {
 /// Django with a HttpOnly token (CSRF_COOKIE_HTTPONLY), which is compared with the one in the form; and double submit,
 /// with a token that scripts copy to a header.
 #[tokio::test]
-async fn tokens_against_forgery_reach_the_application_in_either_form() {
+async fn csrf_tokens_reach_the_application_in_cookie_and_form() {
     let harness = harness();
     let mut browser = alice(&harness).await;
     browser.visit(&harness, "/", &["csrftoken=t; HttpOnly; Path=/; SameSite=Lax; Max-Age=31449600"]);
@@ -53,7 +53,7 @@ async fn tokens_against_forgery_reach_the_application_in_either_form() {
 
 /// PHP adopts a session id that the browser sends, and then sets none. The application's own form signs in with it.
 #[tokio::test]
-async fn an_own_sign_in_form_does_not_take_a_planted_id() {
+async fn an_applications_sign_in_form_does_not_adopt_a_planted_id() {
     let harness = harness();
     let mut browser = Browser::default();
     browser.visit(&harness, "/public/x", &["PHPSESSID=anonymous; HttpOnly; Path=/"]);

@@ -43,7 +43,7 @@ async fn reply(harness: &Harness, target: &str, lines: &[&str]) -> Reply {
 }
 
 #[tokio::test]
-async fn a_program_is_known_by_its_password() {
+async fn a_program_is_authenticated_by_its_password() {
     let harness = harness();
     let alice = line("alice", "wonder land");
     let told = outcome(&harness, "PROPFIND", "/dav/x", &[&alice]).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_program_is_known_by_its_password() {
 }
 
 #[tokio::test]
-async fn nobody_passes_without_the_right_password() {
+async fn a_request_needs_the_right_password() {
     let harness = harness();
     let wrong = Err((401, "credentials_wrong".to_owned()));
     let cases = [
@@ -125,7 +125,7 @@ async fn programs_are_challenged_and_browsers_are_not() {
 }
 
 #[tokio::test]
-async fn wrong_passwords_ban_as_they_do_at_the_form() {
+async fn wrong_passwords_ban_like_those_of_the_form() {
     let harness = harness();
     let wrong = line("alice", "wrong");
     for _ in 0..5 {
@@ -148,7 +148,7 @@ async fn wrong_passwords_ban_as_they_do_at_the_form() {
 
 /// Attackers who guess passwords do not lock out a program that was verified within the last hour.
 #[tokio::test]
-async fn a_program_that_was_right_before_is_counted_alone() {
+async fn a_program_that_was_verified_before_is_counted_separately() {
     let harness = harness();
     let (right, wrong) = (line("alice", "wonder land"), line("alice", "wrong"));
     assert_eq!(user(&harness, "/dav/x", &[&right]).await, Ok("alice".to_owned()));
@@ -165,7 +165,7 @@ async fn a_program_that_was_right_before_is_counted_alone() {
 }
 
 #[tokio::test]
-async fn many_requests_at_once_are_one_attempt() {
+async fn concurrent_requests_are_one_attempt() {
     let harness = harness();
     for (password, status) in [("wrong", 401), ("wonder land", 200)] {
         let (alice, hashes) = (line("alice", password), harness.gateway.passwords.computed());
@@ -196,7 +196,7 @@ async fn a_session_counts_before_credentials() {
 }
 
 #[tokio::test]
-async fn only_basic_is_kept_from_applications_and_only_where_it_is_offered() {
+async fn only_basic_credentials_are_withheld_and_only_on_basic_routes() {
     let harness = harness();
     let cookie = harness.sign_in("bob").await;
     let alice = line("alice", "wonder land");
@@ -215,7 +215,7 @@ async fn only_basic_is_kept_from_applications_and_only_where_it_is_offered() {
 
 /// Browsers send remembered Basic credentials with requests of any page, also of other sites.
 #[tokio::test]
-async fn other_sites_change_nothing_with_a_password_that_the_browser_knows() {
+async fn other_sites_cannot_use_remembered_basic_credentials() {
     let harness = harness();
     let alice = line("alice", "wonder land");
     let allowed = async |method, lines: &[&str]| {
@@ -250,7 +250,7 @@ async fn other_sites_change_nothing_with_a_password_that_the_browser_knows() {
 
 /// Exchanges of a removed user are cut, and the next request is verified again.
 #[tokio::test]
-async fn whoever_is_forgotten_is_cut() {
+async fn cleared_credentials_cut_their_exchanges() {
     let harness = harness();
     let (alice, cut) = (line("alice", "wonder land"), Cut::new());
     let received = harness.receive_on(&cut, "GET", "/dav/x", &[&alice]).await;

@@ -34,7 +34,7 @@ fn first_stop(shown: &Shown) -> String {
 }
 
 #[tokio::test]
-async fn the_data_of_every_host_is_cleared_on_the_way_to_the_goodbye_page() {
+async fn the_data_of_every_host_is_cleared_before_the_goodbye_page() {
     let harness = clearing();
     let mut browser = everywhere(&harness).await;
     let out = browser.step(&harness, "POST", BYE, "").await;
@@ -64,7 +64,7 @@ async fn the_data_of_every_host_is_cleared_on_the_way_to_the_goodbye_page() {
 
 /// `logout.close_tabs` after redirects over other hosts: browsers mark the last request as cross-site then.
 #[tokio::test]
-async fn the_browser_that_was_led_back_sends_its_tabs_away_and_no_other() {
+async fn only_the_browser_of_the_logout_closes_its_tabs() {
     let harness = clearing_and(|settings| settings.logout.close_tabs = true);
     let mut browser = everywhere(&harness).await;
     let mut url = first_stop(&browser.step(&harness, "POST", BYE, "").await);
@@ -107,7 +107,7 @@ async fn the_browser_that_was_led_back_sends_its_tabs_away_and_no_other() {
 
 /// The receipt names every host, with the reason for those that are not cleared.
 #[tokio::test]
-async fn the_receipt_tells_what_became_of_the_data_of_each_host() {
+async fn the_receipt_has_the_outcome_for_each_host() {
     let harness = clearing();
     let mut browser = everywhere(&harness).await;
     let out = browser.step(&harness, "POST", BYE, "").await;
@@ -150,7 +150,7 @@ async fn the_receipt_tells_what_became_of_the_data_of_each_host() {
 
 /// The link of an attacker's own logout, and other links to a stop.
 #[tokio::test]
-async fn a_stop_clears_nothing_of_anybody_else() {
+async fn a_stop_clears_nothing_in_another_browser() {
     let harness = clearing();
     let (mut mallory, alice) = (everywhere(&harness).await, everywhere(&harness).await);
     let own = mallory.clone();
@@ -179,7 +179,7 @@ async fn a_stop_clears_nothing_of_anybody_else() {
 
 /// If a user has signed in again meanwhile, the data are kept.
 #[tokio::test]
-async fn a_stop_clears_nothing_where_somebody_is_signed_in() {
+async fn a_stop_clears_nothing_while_a_user_is_signed_in() {
     let harness = clearing();
     let mut browser = everywhere(&harness).await;
     let dead = browser.line(SHOP);

@@ -31,7 +31,7 @@ fn with_strays(own: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_stray_cookie_locks_nobody_out_and_saves_no_session() {
+async fn stray_cookies_neither_lock_out_nor_prevent_a_logout() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     for cookie in with_strays(pair(&alice)) {
@@ -52,7 +52,7 @@ async fn a_stray_cookie_locks_nobody_out_and_saves_no_session() {
 }
 
 #[tokio::test]
-async fn of_two_live_sessions_both_end() {
+async fn two_live_sessions_in_one_request_both_end() {
     let asks: [(&str, &str, &[&str]); 6] = [
         ("GET", "/x", &[]),
         ("GET", "/x", &[BROWSER]),
@@ -110,7 +110,7 @@ fn https() -> Harness {
 }
 
 #[tokio::test]
-async fn one_name_opens_and_all_spellings_end() {
+async fn only_the_exact_name_signs_in_and_all_spellings_end() {
     for spelling in ["exeunt", "EXEUNT", "__Secure-exeunt", "__host-exeunt"] {
         let harness = https();
         let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
@@ -183,7 +183,7 @@ async fn a_sign_in_ends_all_that_its_request_names() {
 }
 
 #[tokio::test]
-async fn a_sign_in_while_two_are_live_leaves_the_new_one_alone() {
+async fn a_sign_in_with_two_live_sessions_keeps_only_the_new_one() {
     let harness = harness();
     let (alice, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     let both = line(&[pair(&alice), pair(&bob)]);
@@ -196,7 +196,7 @@ async fn a_sign_in_while_two_are_live_leaves_the_new_one_alone() {
 
 /// With shared caches in front: only responses that they must not store set or expire a cookie of the gateway.
 #[tokio::test]
-async fn whatever_sets_or_expires_a_cookie_of_ours_is_never_stored() {
+async fn answers_with_the_gateways_cookies_are_never_stored() {
     let harness = harness();
     let asks: [(&str, &str, &[&str], &str); 12] = [
         ("GET", "/x", &[], ""),

@@ -145,7 +145,7 @@ fn is_refused(shown: &Shown) -> bool {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_at_one_host_is_so_at_all_and_out_at_all() {
+async fn a_session_is_open_on_all_hosts_and_ends_on_all() {
     let harness = several();
     let mut browser = Browser::default();
     browser.arrive(&harness, "http://shop.test/x?y=z", "alice").await;
@@ -174,7 +174,7 @@ async fn who_is_signed_in_at_one_host_is_so_at_all_and_out_at_all() {
 }
 
 #[tokio::test]
-async fn every_page_is_come_back_to_as_it_was_asked_for() {
+async fn every_page_is_returned_to_unchanged() {
     for target in ["/", "/x?y=z&a=b", "/wiki/What%3F%2Fis", "/a//b", "/a?b=%0Ac", "/a?next=//evil.test"] {
         let harness = several();
         let mut browser = Browser::default();
@@ -189,7 +189,7 @@ async fn every_page_is_come_back_to_as_it_was_asked_for() {
 
 /// Each row fails without its guard.
 #[tokio::test]
-async fn a_code_opens_nothing_for_anybody_else() {
+async fn a_code_is_useless_for_another_browser() {
     for attack in ["replay", "other host", "no hop", "other hop", "late", "ended", "changed", "twice"] {
         let harness = several();
         let mut alice = Browser::default();
@@ -229,7 +229,7 @@ async fn a_code_opens_nothing_for_anybody_else() {
 
 /// An attacker's page sends a browser to a code of the attacker's own session (login CSRF).
 #[tokio::test]
-async fn nobody_gives_their_own_session_to_another_browser() {
+async fn a_session_cannot_be_planted_in_another_browser() {
     let harness = several();
     let (mut mallory, mut alice) = (Browser::default(), Browser::default());
     alice.arrive(&harness, "http://shop.test/x", "alice").await;
@@ -246,7 +246,7 @@ async fn nobody_gives_their_own_session_to_another_browser() {
 const BOB: &str = "username=bob&password=wonder+land";
 
 #[tokio::test]
-async fn the_way_leads_nowhere_else() {
+async fn the_hand_over_leads_to_served_hosts_only() {
     let harness = several();
     let mut alice = Browser::default();
     let _ = alice.go(&harness, "POST", "http://app.test/login", ALICE).await;
@@ -273,7 +273,7 @@ async fn the_way_leads_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_browser_without_cookies_is_told_and_not_sent_in_circles() {
+async fn a_browser_without_cookies_gets_an_error_and_no_redirect_loop() {
     let harness = several();
     let mut alice = Browser::default();
     let _ = alice.go(&harness, "POST", "http://app.test/login", ALICE).await;
@@ -284,7 +284,7 @@ async fn a_browser_without_cookies_is_told_and_not_sent_in_circles() {
 }
 
 #[tokio::test]
-async fn two_tabs_arrive_both() {
+async fn both_of_two_tabs_return() {
     let harness = several();
     let mut alice = Browser::default();
     let _ = alice.go(&harness, "POST", "http://app.test/login", ALICE).await;
@@ -299,7 +299,7 @@ async fn two_tabs_arrive_both() {
 }
 
 #[tokio::test]
-async fn somebody_else_signs_in_on_all_hosts() {
+async fn another_user_signs_in_on_all_hosts() {
     let harness = several();
     let mut browser = Browser::default();
     browser.arrive(&harness, "http://shop.test/x", "alice").await;
@@ -312,7 +312,7 @@ async fn somebody_else_signs_in_on_all_hosts() {
 
 /// A session that was opened at another host ends when a new one is opened there.
 #[tokio::test]
-async fn what_the_host_had_before_ends() {
+async fn the_earlier_session_of_a_host_ends() {
     let harness = several();
     let mut browser = Browser::default();
     let _ = browser.step(&harness, "POST", "http://shop.test/login", BOB).await;
@@ -326,7 +326,7 @@ async fn what_the_host_had_before_ends() {
 }
 
 #[tokio::test]
-async fn programs_sign_in_where_they_are() {
+async fn programs_sign_in_for_one_host_only() {
     let harness = several();
     let refused = harness.ask("GET", "/x", &["Host: shop.test"], "").await;
     assert_eq!((refused.status.as_u16(), &json(&refused)["login"]), (401, &"/login?next=%2Fx".into()));
@@ -341,7 +341,7 @@ async fn programs_sign_in_where_they_are() {
 }
 
 #[tokio::test]
-async fn without_sharing_each_host_is_for_itself() {
+async fn without_sharing_each_host_has_its_own_session() {
     let harness = harness_with(|settings| {
         on_three_hosts(settings);
         settings.share = false;
@@ -373,7 +373,7 @@ async fn a_strict_cookie_is_sent_from_a_page_of_its_own_host() {
 
 /// If the store has not confirmed a key, it is not sent to the browser.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_does_not_confirm_opens_nothing_here() {
+async fn an_unconfirmed_key_is_not_sent_to_the_browser() {
     for mood in [Mood::Down, Mood::Deaf, Mood::Lagging] {
         let store = FaultyStore::new();
         let harness = harness_over(Some(Arc::clone(&store) as Arc<dyn SessionStore>), on_three_hosts);

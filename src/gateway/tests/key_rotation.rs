@@ -42,7 +42,7 @@ async fn readable(digits: &str, store: &Arc<FaultyStore>) -> usize {
 }
 
 #[tokio::test]
-async fn jars_are_sealed_with_the_first_key_and_opened_with_each() {
+async fn jars_are_sealed_with_the_first_key_and_opened_with_any() {
     let store = FaultyStore::new();
     let harness = harness_with("1", &store);
     let mut browser = alice(&harness).await;
@@ -72,7 +72,7 @@ async fn sessions_end_with_the_key_that_they_were_opened_under() {
 
 /// The receipt as an example: the same keys sign and verify everything that browsers send back.
 #[tokio::test]
-async fn what_browsers_bring_back_is_accepted_while_its_key_is_in_the_file() {
+async fn signatures_are_accepted_while_their_key_is_in_the_file() {
     let harness = harness_with("1", &FaultyStore::new());
     let alice = harness.sign_in("alice").await;
     let own = ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", &alice];

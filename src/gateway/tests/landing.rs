@@ -34,7 +34,7 @@ async fn comes_back_to(harness: &Harness, target: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_target_that_was_judged_comes_back_as_it_was() {
+async fn a_judged_target_is_kept_unchanged() {
     let long = format!("/a?q={}", "x".repeat(2000));
     let escapes = format!("/a?q={}", "%0A".repeat(640));
     let targets = [
@@ -54,7 +54,7 @@ async fn a_target_that_was_judged_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_for_a_proxy_leads_to_the_default() {
+async fn a_target_that_is_too_long_leads_to_the_default() {
     let long = format!("/a?q={}", "%0A".repeat(1000));
     let reply = harness().ask("GET", &long, &[BROWSER], "").await;
     assert_eq!(header(&reply, "location"), Some("/login"));
@@ -64,7 +64,7 @@ async fn what_is_too_long_for_a_proxy_leads_to_the_default() {
 }
 
 #[tokio::test]
-async fn nobody_else_can_write_such_a_target() {
+async fn a_forged_target_is_not_accepted() {
     let (one, other) = (harness(), harness());
     let signed = async |harness: &Harness, target: &str| {
         next_of(header(&harness.ask("GET", target, &[BROWSER], "").await, "location").unwrap())
@@ -89,7 +89,7 @@ async fn nobody_else_can_write_such_a_target() {
 }
 
 #[tokio::test]
-async fn a_question_about_the_whole_server_is_answered_here() {
+async fn options_for_the_whole_server_is_not_forwarded() {
     let harness = harness();
     let reply = harness.ask("OPTIONS", "*", &[], "").await;
     assert_eq!(reply.status, StatusCode::NO_CONTENT);

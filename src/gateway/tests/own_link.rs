@@ -45,7 +45,7 @@ impl Harness {
 }
 
 #[tokio::test]
-async fn of_two_that_were_judged_alive_one_leaves() {
+async fn of_two_judged_requests_only_one_is_sent() {
     let (harness, sent) = with_link();
     let alice = harness.session_of("alice").await;
     let both = [harness.judged(&alice), harness.judged(&alice)];
@@ -57,7 +57,7 @@ async fn of_two_that_were_judged_alive_one_leaves() {
 
 /// It would be sent for a session that another request has ended.
 #[tokio::test]
-async fn what_was_judged_before_another_end_does_not_leave() {
+async fn a_request_judged_before_another_end_is_not_sent() {
     let (harness, sent) = with_link();
     let alice = harness.session_of("alice").await;
     let request = harness.judged(&alice);
@@ -68,7 +68,7 @@ async fn what_was_judged_before_another_end_does_not_leave() {
 
 /// The end does not cut the exchange that has asked for it.
 #[tokio::test]
-async fn the_end_does_not_cut_who_asked_for_it() {
+async fn the_end_does_not_cut_its_own_request() {
     let (harness, sent) = with_link();
     let alice = harness.session_of("alice").await;
     let request = harness.judged(&alice);

@@ -20,7 +20,7 @@ async fn end(harness: &Harness, lines: &[&str], what: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn the_own_sessions_are_listed_and_nobody_elses() {
+async fn only_the_users_own_sessions_are_listed() {
     let harness = harness();
     let (alice, _bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     harness.clock.advance(Duration::from_secs(90));
@@ -41,7 +41,7 @@ async fn the_own_sessions_are_listed_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn one_or_all_others_end_and_nobody_elses() {
+async fn one_or_all_other_sessions_of_the_user_end() {
     let harness = harness();
     let (own, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     let one = harness.sign_in("alice").await;
@@ -72,7 +72,7 @@ async fn one_or_all_others_end_and_nobody_elses() {
 }
 
 #[tokio::test]
-async fn only_the_users_own_pages_may_ask() {
+async fn only_pages_of_the_same_origin_may_end_sessions() {
     let harness = harness();
     let (own, other) = (harness.sign_in("alice").await, harness.sign_in("alice").await);
     let cases: [(&[&str], &str, u16, &str); 6] = [

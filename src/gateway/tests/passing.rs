@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_protected_address_asks_browsers_to_sign_in_and_tells_programs() {
+async fn a_protected_address_redirects_browsers_and_answers_programs_401() {
     let harness = harness();
     let page = harness.ask("GET", "/a/b?c=d", &[BROWSER], "").await;
     assert_eq!((page.status.as_u16(), header(&page, "location")), (303, Some("/login?next=%2Fa%2Fb%3Fc%3Dd")));
@@ -24,7 +24,7 @@ async fn a_protected_address_asks_browsers_to_sign_in_and_tells_programs() {
 }
 
 #[tokio::test]
-async fn a_missing_group_and_a_missing_route_are_told_apart() {
+async fn a_missing_group_and_a_missing_route_have_different_reasons() {
     let harness = harness();
     let bob = harness.sign_in("bob").await;
     let refused = harness.ask("GET", "/staff/x", &[&bob], "").await;
@@ -38,7 +38,7 @@ async fn a_missing_group_and_a_missing_route_are_told_apart() {
 }
 
 #[tokio::test]
-async fn the_application_hears_of_the_user_from_us_alone() {
+async fn identity_headers_come_from_the_gateway_only() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     let spoof = "X_Forwarded_User: root";
@@ -56,7 +56,7 @@ async fn the_application_hears_of_the_user_from_us_alone() {
 }
 
 #[tokio::test]
-async fn the_debug_log_names_what_was_removed_and_no_value() {
+async fn the_debug_log_has_names_of_removed_headers_and_no_values() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let writer = Arc::clone(&told);
     let subscriber = tracing_subscriber::fmt()
@@ -91,7 +91,7 @@ impl io::Write for LogWriter {
 }
 
 #[tokio::test]
-async fn what_may_be_done_twice_is_what_every_method_allows() {
+async fn a_request_is_idempotent_if_all_its_methods_are() {
     let harness = harness();
     let cases = [("GET", "X: y", true), ("PUT", "X: y", true), ("POST", "X: y", false)];
     let overrides = [("GET", "X-HTTP-Method-Override: GET", false), ("PUT", "X-Method-Override: PUT", false)];
@@ -104,7 +104,7 @@ async fn what_may_be_done_twice_is_what_every_method_allows() {
 }
 
 #[tokio::test]
-async fn our_addresses_are_never_forwarded_in_any_spelling() {
+async fn the_gateways_addresses_are_never_forwarded_in_any_spelling() {
     let harness = harness_with(|settings| settings.routes = vec![route("/", Access::Public)]);
     for target in [
         "/logout", "/logout/", "/LOGOUT", "/%6cogout", "/./logout", "/a/../logout", "/login", "/Login/", "/.exeunt/x",
@@ -128,7 +128,7 @@ async fn a_path_parameter_cannot_choose_another_route() {
 }
 
 #[tokio::test]
-async fn a_service_worker_cannot_answer_for_us() {
+async fn a_service_worker_cannot_cover_the_gateways_pages() {
     const SCRIPT: &str = "Service-Worker: script";
     let harness = harness_with(|settings| {
         settings.routes = vec![route("/", Access::Public), route("/trusted", Access::Public)];
@@ -147,7 +147,7 @@ async fn a_service_worker_cannot_answer_for_us() {
 }
 
 #[tokio::test]
-async fn another_site_changes_nothing_where_a_route_says_so() {
+async fn cross_site_requests_are_refused_if_the_route_says_so() {
     let careful = RouteSettings { refuse_cross_site: true, ..route("/public/form", Access::Public) };
     let harness = harness_with(|settings| settings.routes.push(careful));
     let (own, evil) = ("Origin: http://app.test", "Origin: http://evil.test");
@@ -169,7 +169,7 @@ async fn another_site_changes_nothing_where_a_route_says_so() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_opens_no_socket_in_the_name_of_a_session() {
+async fn another_site_cannot_open_a_websocket_with_a_session() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     let (own, evil) = ("Origin: http://app.test", "Origin: http://evil.test");
@@ -193,7 +193,7 @@ async fn a_page_of_another_site_opens_no_socket_in_the_name_of_a_session() {
 }
 
 #[tokio::test]
-async fn an_application_may_be_asked_under_another_name() {
+async fn an_application_can_have_another_host_name() {
     let inner =
         RouteSettings { upstream_host: Authority::parse("inner.test:81"), ..route("/public/in", Access::Public) };
     let harness = harness_with(|settings| settings.routes.push(inner));

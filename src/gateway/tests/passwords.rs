@@ -34,7 +34,7 @@ async fn signs_in(harness: &Harness, password: &str) -> bool {
 }
 
 #[tokio::test]
-async fn the_new_password_counts_and_everything_else_of_the_user_ends() {
+async fn a_new_password_takes_effect_and_ends_everything_else() {
     let (harness, folder) = harness();
     let (own, bob) = (harness.sign_in("alice").await, harness.sign_in("bob").await);
     let other = harness.sign_in("alice").await;
@@ -93,7 +93,7 @@ async fn a_change_waits_while_a_reload_reads_the_users() {
 }
 
 #[tokio::test]
-async fn nothing_changes_without_the_old_password_and_a_fit_new_one() {
+async fn a_change_needs_the_old_password_and_a_valid_new_one() {
     let (harness, folder) = harness();
     let (own, other, before) = (harness.sign_in("alice").await, harness.sign_in("alice").await, file(&folder));
     let cases: [(&[&str], &str, u16, &str); 9] = [
@@ -124,7 +124,7 @@ async fn nothing_changes_without_the_old_password_and_a_fit_new_one() {
 }
 
 #[tokio::test]
-async fn guesses_at_the_old_password_ban_as_sign_ins_do() {
+async fn wrong_old_passwords_ban_like_wrong_sign_ins() {
     let (harness, _folder) = harness();
     let own = harness.sign_in("alice").await;
     for _ in 0..5 {
@@ -140,7 +140,7 @@ async fn guesses_at_the_old_password_ban_as_sign_ins_do() {
 }
 
 #[tokio::test]
-async fn the_page_is_shown_and_linked_where_it_can_do_something() {
+async fn the_page_is_linked_only_if_passwords_can_be_changed() {
     let (harness, folder) = harness();
     let own = harness.sign_in("alice").await;
     let page = async |lines: &[&str]| harness.ask("GET", PAGE, &[&[BROWSER], lines].concat(), "").await;
@@ -173,7 +173,7 @@ async fn the_page_is_shown_and_linked_where_it_can_do_something() {
 
 /// A change by the operator in the file counts, even if the gateway has not read it yet.
 #[tokio::test]
-async fn a_user_whom_the_operator_has_changed_changes_nothing() {
+async fn a_user_changed_by_the_operator_cannot_change_the_password() {
     let (harness, folder) = harness();
     let own = harness.sign_in("alice").await;
     let disabled = file(&folder).replace("[users.bob]", "enabled = false\n[users.bob]");
@@ -185,7 +185,7 @@ async fn a_user_whom_the_operator_has_changed_changes_nothing() {
 
 /// Of two concurrent changes with the same old password only one succeeds.
 #[tokio::test]
-async fn two_changes_at_once_are_one() {
+async fn only_one_of_two_concurrent_changes_succeeds() {
     let (harness, _folder) = harness();
     let own = harness.sign_in("alice").await;
     let lines = [FORM, &own];

@@ -119,7 +119,7 @@ fn a_million_targets_have_one_spelling_or_none() {
 }
 
 #[tokio::test]
-async fn what_is_judged_is_what_is_forwarded() {
+async fn the_forwarded_target_is_the_judged_one() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     let heads = [head("GET", &[]), head("GET", &[&alice])];
@@ -179,7 +179,7 @@ fn a_million_redirects_stay_where_they_may_lead() {
 }
 
 #[tokio::test]
-async fn no_client_speaks_for_the_gateway() {
+async fn clients_cannot_forge_headers_of_the_gateway() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     let mut dice = Dice(4);

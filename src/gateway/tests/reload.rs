@@ -32,7 +32,7 @@ async fn reload(harness: &Harness, change: impl FnOnce(&mut GatewaySettings)) ->
 }
 
 #[tokio::test]
-async fn users_who_are_gone_or_have_another_password_lose_their_sessions_and_others_keep_them() {
+async fn a_reload_ends_sessions_of_removed_users_and_changed_passwords_only() {
     let staff = "groups = [\"staff\"]";
     let cases = [
         (user("alice", &HASHES[0], staff), None, true),
@@ -62,7 +62,7 @@ fn word(text: &str) -> String {
 
 /// The password was right when the sign-in began.
 #[tokio::test]
-async fn a_sign_in_that_began_before_opens_nothing_for_who_is_gone_since() {
+async fn a_sign_in_during_a_reload_is_judged_by_the_new_users() {
     for (users, want) in [(user("bob", &HASHES[0], ""), 401), (user("alice", &HASHES[0], ""), 303)] {
         let harness = harness_with(|settings| settings.users = alice());
         let Received::BuiltIn(request) = harness.receive("POST", "/login", &[FORM]) else { panic!("a sign-in") };
@@ -87,7 +87,7 @@ async fn a_sign_in_that_began_before_opens_nothing_for_who_is_gone_since() {
 }
 
 #[tokio::test]
-async fn what_is_under_way_is_judged_by_the_new_rules() {
+async fn running_exchanges_are_judged_by_the_new_rules() {
     type Change = fn(&mut GatewaySettings);
     let keep: Change = |_| {};
     let cases: [(&str, bool, Change, Result<(), Reason>); 8] = [
@@ -122,7 +122,7 @@ async fn what_is_under_way_is_judged_by_the_new_rules() {
 }
 
 #[tokio::test]
-async fn shorter_lives_hold_for_sessions_that_are_there_and_longer_ones_too() {
+async fn changed_lifetimes_apply_to_existing_sessions() {
     let harness = harness_with(|settings| settings.users = alice());
     let cookie = harness.sign_in("alice").await;
     harness.clock.advance(Duration::from_secs(60));

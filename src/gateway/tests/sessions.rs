@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn sessions_end_by_time_and_their_end_is_written() {
+async fn sessions_expire_and_their_end_is_audited() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     harness.clock.advance(Duration::from_secs(599));
@@ -32,7 +32,7 @@ async fn one_session_too_many_and_a_full_table() {
 }
 
 #[tokio::test]
-async fn nobody_is_created_for_a_stranger() {
+async fn anonymous_requests_create_no_session() {
     let harness = harness();
     for target in ["/x", "/public/x", "/login", "/.exeunt/session", "/.exeunt/goodbye", "/logout"] {
         drop(harness.receive("GET", target, &[BROWSER]));
@@ -42,7 +42,7 @@ async fn nobody_is_created_for_a_stranger() {
 
 /// If an operator's program disconnects while a head is being written, the revocation is completed and audited.
 #[tokio::test(start_paused = true)]
-async fn a_revoke_that_its_caller_abandons_is_finished() {
+async fn a_revocation_completes_after_its_caller_disconnects() {
     for all in [false, true] {
         let harness = harness();
         let alice = harness.sign_in("alice").await;
@@ -71,7 +71,7 @@ async fn a_revoke_that_its_caller_abandons_is_finished() {
 
 /// A late write is reported, and delays the end only for a limited time.
 #[tokio::test(start_paused = true)]
-async fn a_receipt_says_what_did_not_leave_in_time() {
+async fn a_receipt_reports_a_late_write() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     let forward = harness.forward("/x", &[&alice]);

@@ -48,7 +48,7 @@ async fn signing_in_leads_to_a_checked_target() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_and_odd_forms_open_nothing() {
+async fn wrong_credentials_and_invalid_forms_open_no_session() {
     let harness = harness();
     let cases: [(&[&str], &str, u16, &str); 9] = [
         (&[FORM], "username=alice&password=wrong", 401, "credentials_wrong"),
@@ -103,7 +103,7 @@ async fn json_signs_in_as_a_form_does() {
 }
 
 #[tokio::test]
-async fn other_content_types_are_told_what_to_send() {
+async fn other_content_types_are_refused_with_help() {
     let harness = harness();
     let part = "--x\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nalice\r\n--x--\r\n";
     for line in ["Content-Type: multipart/form-data; boundary=x", "Content-Type: text/plain", "X-None: 1"] {
@@ -132,7 +132,7 @@ async fn a_planted_cookie_does_not_survive_the_sign_in() {
 }
 
 #[tokio::test]
-async fn an_application_may_have_login_and_logout_for_itself() {
+async fn an_application_can_have_its_own_login_and_logout() {
     let usual = harness();
     let moved = harness_with(|settings| {
         let path = |text| OwnPath::parse(text).unwrap();
@@ -156,7 +156,7 @@ async fn an_application_may_have_login_and_logout_for_itself() {
 }
 
 #[tokio::test]
-async fn the_form_says_which_host_and_comes_again_with_its_target() {
+async fn the_form_shows_the_host_and_keeps_its_target() {
     let other = Host::parse("wiki.test").unwrap();
     let harness = harness_with(|settings| {
         settings.hosts = OwnHosts::new(&Origin::parse("http://app.test").unwrap(), [other]);
@@ -185,7 +185,7 @@ async fn the_form_says_which_host_and_comes_again_with_its_target() {
 }
 
 #[tokio::test]
-async fn continue_that_comes_back_says_what_to_write() {
+async fn continue_that_leads_back_shows_the_configuration() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     let page = harness.ask("GET", "/login?next=/a", &[BROWSER, &alice], "").await;

@@ -51,7 +51,7 @@ async fn a_logout_leads_to_a_checked_target() {
 }
 
 #[tokio::test]
-async fn a_get_of_logout_does_what_a_person_meant() {
+async fn a_get_of_logout_ends_asks_or_refuses_by_its_origin() {
     const OWN: [&str; 3] = ["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
     let harness = harness();
     let alice = harness.sign_in("alice").await;
@@ -94,7 +94,7 @@ async fn a_get_of_logout_does_what_a_person_meant() {
 }
 
 #[tokio::test]
-async fn another_site_cannot_sign_anybody_out() {
+async fn another_site_cannot_sign_a_user_out() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     for line in ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Origin: http://evil.test", "Origin: null"]

@@ -98,7 +98,7 @@ fn is_elsewhere(path: &str) -> bool {
 }
 
 #[tokio::test]
-async fn whatever_stands_behind_us_is_where_we_looked() {
+async fn normalising_applications_stay_within_the_judged_route() {
     let harness = harness_with(|settings| {
         settings.routes = vec![route("/", Access::Public), route("/staff", Access::SignedIn)];
     });

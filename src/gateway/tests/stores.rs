@@ -54,7 +54,7 @@ fn expires_cookies(reply: &Reply) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_logout_that_is_not_confirmed_is_told_and_still_ends_here() {
+async fn an_unconfirmed_logout_is_reported_and_ends_locally() {
     for mood in FAILING {
         let (harness, store) = harness_and_store();
         let alice = harness.session_of("alice").await;
@@ -83,7 +83,7 @@ async fn a_logout_that_is_not_confirmed_is_told_and_still_ends_here() {
 
 /// A session that is not in the table, and a store that does not answer.
 #[tokio::test(start_paused = true)]
-async fn nobody_is_let_in_or_signed_out_by_a_passing_error() {
+async fn a_transient_error_neither_admits_nor_signs_out() {
     for mood in FAILING {
         let (first, second, store) = two();
         let alice = first.session_of("alice").await;
@@ -140,7 +140,7 @@ async fn a_logout_of_a_session_that_cannot_be_loaded_is_done_later() {
 
 /// The client disconnects after the request, and the end is still completed.
 #[tokio::test]
-async fn a_client_that_goes_away_stops_no_logout() {
+async fn a_logout_completes_after_its_client_disconnects() {
     let (harness, store) = harness_and_store();
     let alice = harness.session_of("alice").await;
     let (_running, cut) = harness.running(&alice).await;
@@ -158,7 +158,7 @@ async fn a_client_that_goes_away_stops_no_logout() {
 }
 
 #[tokio::test]
-async fn a_session_ends_at_every_gateway_and_is_written_down_once() {
+async fn a_session_ends_at_every_gateway_and_is_audited_once() {
     let (first, second, _) = two();
     let alice = first.session_of("alice").await;
     let (_running, cut) = second.running(&alice).await;
@@ -171,7 +171,7 @@ async fn a_session_ends_at_every_gateway_and_is_written_down_once() {
 }
 
 #[tokio::test]
-async fn whoever_loses_the_race_answers_cuts_and_leaves_the_rest_to_the_winner() {
+async fn the_loser_of_a_race_only_cuts_its_own_connections() {
     let (harness, store) = harness_and_store();
     let alice = harness.session_of("alice").await;
     let (_running, cut) = harness.running(&alice).await;
@@ -197,7 +197,7 @@ async fn a_session_that_is_idle_everywhere_ends_once() {
 
 /// A session that a request finds expired ends like one that is swept.
 #[tokio::test]
-async fn what_a_request_finds_idle_is_written_down() {
+async fn a_session_that_a_request_finds_idle_is_audited() {
     let (harness, _) = harness_and_store();
     let alice = harness.session_of("alice").await;
     harness.clock.advance(Duration::from_secs(600));
@@ -205,7 +205,7 @@ async fn what_a_request_finds_idle_is_written_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_reaper_waits_for_nobody() {
+async fn the_reaper_does_not_wait_for_slow_ends() {
     let (harness, store) = harness_and_store();
     harness.session_of("alice").await;
     harness.clock.advance(Duration::from_secs(300));
@@ -225,7 +225,7 @@ async fn the_reaper_waits_for_nobody() {
 }
 
 #[tokio::test]
-async fn an_operator_ends_what_only_the_store_knows() {
+async fn an_operator_ends_sessions_that_only_the_store_has() {
     let (first, second, store) = two();
     let there = first.sign_in("alice").await;
     store.becomes(Mood::Down);
@@ -238,7 +238,7 @@ async fn an_operator_ends_what_only_the_store_knows() {
 
 /// Otherwise sessions that other gateways have ended meanwhile would go on here.
 #[tokio::test]
-async fn what_is_under_way_is_cut_once_the_store_was_silent_for_too_long() {
+async fn exchanges_are_cut_when_the_store_is_silent_for_too_long() {
     let (harness, store) = harness_and_store();
     let alice = harness.session_of("alice").await;
     let (_running, cut) = harness.running(&alice).await;
@@ -263,7 +263,7 @@ async fn what_is_under_way_is_cut_once_the_store_was_silent_for_too_long() {
 
 /// The session is in the table, and it is unknown whether it has ended at another gateway: here the logout ends it.
 #[tokio::test]
-async fn a_logout_while_the_table_is_not_believed_ends_its_session_here() {
+async fn a_logout_with_an_untrusted_table_ends_its_session_locally() {
     let (harness, store) = harness_and_store();
     let alice = harness.session_of("alice").await;
     let (_running, cut) = harness.running(&alice).await;

@@ -31,7 +31,7 @@ async fn has_script(harness: &Harness, target: &str, lines: &[&str]) -> bool {
 }
 
 #[tokio::test]
-async fn the_script_comes_with_a_receipt_from_our_own_sign_out_to_nobody() {
+async fn the_script_needs_a_receipt_the_same_origin_and_no_session() {
     let harness = closing();
     let address = goodbye(&harness).await;
     assert!(has_script(&harness, address, &[FROM_US]).await);
@@ -47,7 +47,7 @@ async fn the_script_comes_with_a_receipt_from_our_own_sign_out_to_nobody() {
 }
 
 #[tokio::test]
-async fn an_application_that_may_have_a_worker_in_front_of_us_keeps_it() {
+async fn a_host_with_allowed_service_workers_gets_no_script() {
     let harness = harness_with(|settings| {
         settings.logout.close_tabs = true;
         settings.routes[1].service_workers = true;
@@ -69,7 +69,7 @@ async fn the_worker_is_for_browsers_that_register_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_nobody_knows_who_is_signed_in_tabs_stay() {
+async fn tabs_stay_while_it_is_unknown_who_is_signed_in() {
     let store = FaultyStore::new();
     let over: Arc<dyn SessionStore> = Arc::clone(&store) as _;
     let harness = harness_over(Some(over), |settings| settings.logout.close_tabs = true);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn the_log_says_what_happened_and_no_secret() {
+async fn the_log_has_the_events_and_no_secret() {
     let harness = harness();
     let alice = harness.sign_in("alice").await;
     drop(harness.forward("/x?token=geheim", &[&alice, "Referer: http://app.test/y?token=geheim"]));
@@ -24,7 +24,7 @@ async fn the_log_says_what_happened_and_no_secret() {
 }
 
 #[tokio::test]
-async fn people_read_their_language_and_programs_english() {
+async fn browsers_get_their_language_and_programs_english() {
     let harness = harness();
     let german = "Accept-Language: de-AT,de;q=0.9,en;q=0.5";
     let page = harness.ask("GET", "/login", &[BROWSER, german], "").await;
@@ -38,7 +38,7 @@ async fn people_read_their_language_and_programs_english() {
 }
 
 #[tokio::test]
-async fn who_may_not_see_a_page_is_led_to_another_account_and_back() {
+async fn a_user_without_access_is_offered_another_account() {
     let harness = harness();
     let bob = harness.sign_in("bob").await;
     let page = harness.ask("GET", "/staff/x?y=1", &[&bob, BROWSER], "").await;
@@ -50,7 +50,7 @@ async fn who_may_not_see_a_page_is_led_to_another_account_and_back() {
 }
 
 #[tokio::test]
-async fn style_and_logo_are_for_everybody() {
+async fn style_and_logo_are_public() {
     let harness = harness();
     for (target, kind) in [("/.exeunt/style.css", "text/css; charset=utf-8"), ("/.exeunt/logo", "image/svg+xml")] {
         let reply = harness.ask("GET", target, &[], "").await;

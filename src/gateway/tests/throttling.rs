@@ -31,7 +31,7 @@ async fn a_banned_account_has_one_answer_and_costs_no_hash() {
 }
 
 #[tokio::test]
-async fn bans_touch_no_session_and_no_known_browser() {
+async fn bans_do_not_affect_sessions_and_known_browsers() {
     let harness = harness();
     let reply = harness.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await;
     let session = cookie_line(&reply);
@@ -92,7 +92,7 @@ async fn a_browser_is_known_for_each_of_its_users() {
 }
 
 #[tokio::test]
-async fn the_known_cookie_is_no_session_and_stays_with_us() {
+async fn the_known_cookie_is_no_session_and_is_not_forwarded() {
     let harness = harness();
     let reply = harness.ask("POST", "/login", &[FORM], "username=alice&password=wonder+land").await;
     let known = reply.headers.iter().filter(|(name, _)| name == http::header::SET_COOKIE).nth(1).unwrap();
@@ -109,7 +109,7 @@ async fn the_known_cookie_is_no_session_and_stays_with_us() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_nobody_named_is_pointed_out_once() {
+async fn a_likely_proxy_is_reported_once() {
     let harness = harness();
     for number in 0..30 {
         let body = format!("username=user{number}&password=wrong");

@@ -60,7 +60,7 @@ async fn nothing_that_is_sent_after_the_answer_reaches_the_application() {
 
 /// A client that closes the connection right after its sign-out: the session ends all the same, and the end is logged.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_goes_away_stops_no_logout() {
+async fn a_logout_completes_after_its_client_disconnects() {
     let (site, _echo) = Site::with_echo().await;
     let written = || site.lines().iter().filter(|line| line.contains("cause=logout")).count();
     for round in 1..=20 {

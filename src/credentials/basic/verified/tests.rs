@@ -48,7 +48,7 @@ fn found(verified: &Verified, user: &str, password: &str, now: Moment) -> &'stat
 }
 
 #[test]
-fn credentials_count_for_a_minute_and_are_known_for_an_hour() {
+fn credentials_are_valid_for_a_minute_and_known_for_an_hour() {
     let verified = Verified::default();
     enter(&verified, "alice", "open sesame", START);
     let after = |seconds| START + Duration::from_secs(seconds);
@@ -73,7 +73,7 @@ fn credentials_count_for_a_minute_and_are_known_for_an_hour() {
 }
 
 #[test]
-fn a_user_has_one_entry_and_the_table_an_end() {
+fn a_user_has_one_entry_and_the_table_is_limited() {
     let verified = Verified::default();
     enter(&verified, "alice", "Gr\u{fc}\u{df}e", START);
     enter(&verified, "alice", "Gru\u{308}\u{df}e", START);
@@ -89,7 +89,7 @@ fn a_user_has_one_entry_and_the_table_an_end() {
 }
 
 #[tokio::test]
-async fn of_many_with_the_same_credentials_one_checks() {
+async fn only_one_of_many_requests_with_the_same_credentials_checks() {
     let verified = Verified::default();
     let alice = presented("alice", "x");
     let first = check(&verified, &alice);
@@ -110,7 +110,7 @@ async fn of_many_with_the_same_credentials_one_checks() {
 }
 
 #[test]
-fn who_is_gone_is_cut_and_who_stays_is_not() {
+fn removed_users_are_cut_and_others_are_not() {
     let verified = Verified::default();
     let users = ["alice", "bob"];
     let sessions = users.map(|user| enter(&verified, user, "x", START));
@@ -132,7 +132,7 @@ fn who_is_gone_is_cut_and_who_stays_is_not() {
 }
 
 #[test]
-fn nothing_runs_for_ever_in_the_name_of_one_check() {
+fn exchanges_end_some_time_after_their_check() {
     let verified = Verified::default();
     let alice = enter(&verified, "alice", "x", START);
     let cut = Cut::new();

@@ -18,7 +18,7 @@ fn parse(text: &str, weak: WeakHashes) -> Result<Users, FileProblems> {
 }
 
 #[test]
-fn the_form_is_seen_by_name_or_by_content() {
+fn the_format_is_detected_by_name_or_content() {
     let cases = [
         ("users.toml", "[users.alice]\npassword = 'a:b'\n", false),
         ("users.toml", "users.\"a:b\".password = 'x'\n", false),
@@ -57,7 +57,7 @@ fn a_user_has_a_name_and_a_password_and_nothing_else() {
 }
 
 #[test]
-fn a_strangers_name_takes_the_work_that_most_take() {
+fn an_unknown_name_takes_the_most_common_work() {
     let decoy = |lines: &[&str]| {
         let text: String = lines.iter().zip(0..).map(|(hash, number)| format!("u{number}:{hash}\n")).collect();
         parse(&text, WeakHashes::Accept).unwrap().decoy().work()
@@ -68,7 +68,7 @@ fn a_strangers_name_takes_the_work_that_most_take() {
 }
 
 #[test]
-fn weak_hashes_are_read_where_the_operator_says_so() {
+fn weak_hashes_are_accepted_if_configured() {
     let text = format!("alice:{APR1}\nbob:{SHA1}\ncarol:{BCRYPT}\n");
     assert_eq!(parse(&text, WeakHashes::Accept).unwrap().weak(), 2);
     let users = parse(&text, WeakHashes::Refuse).unwrap();
@@ -88,7 +88,7 @@ error: the hash of `alice` is weak: from a stolen file the password can be recov
 
 /// Lines written by `htpasswd -nbB -C 4`.
 #[test]
-fn names_are_as_people_have_them() {
+fn common_forms_of_names_are_read() {
     let names =
         ["a=b", "\"q\"", "'q'", "[x]", "[users.alice]", "a#b", "CORP\\\\bob", "jürgen", "a,b;c", "{SHA}", "$2y$"];
     let text: String = names.iter().map(|name| format!("{name}:{BCRYPT}\n")).collect();
@@ -99,7 +99,7 @@ fn names_are_as_people_have_them() {
 }
 
 #[test]
-fn blanks_at_the_end_and_a_mark_at_the_beginning_are_of_editors() {
+fn trailing_spaces_and_a_byte_order_mark_are_ignored() {
     let text = format!("\u{feff}alice:{BCRYPT} \t\r\nbob:{BCRYPT}  :a comment\n   \ncarol:{BCRYPT}");
     let users = parse(&text, WeakHashes::Refuse).unwrap();
     assert!(["alice", "bob", "carol"].iter().all(|name| users.find(name).is_some()));
@@ -120,7 +120,7 @@ fn the_first_of_two_lines_counts() {
 }
 
 #[test]
-fn a_bad_line_keeps_nobody_else_out() {
+fn a_bad_line_only_affects_its_own_user() {
     let text =
         format!("alice:{BCRYPT}\nbob:hunter2\nhunter2\ncarol:{APR1}\nALICE:{BCRYPT}\ndave:{BCRYPT}\nalice:hunter2\n");
     let users = parse(&text, WeakHashes::Refuse).unwrap();
@@ -154,7 +154,7 @@ fn a_line_that_is_not_utf8_is_a_bad_one() {
 }
 
 #[test]
-fn everything_wrong_is_told_at_once_and_nothing_secret() {
+fn all_problems_are_reported_without_secrets() {
     let text = "hunter2\nalice:hunter2\nbob:sEzy2QcO5NhGM\ncarol:\n:hunter2\nALICE:$2y$04$hunter2\n\ttab:hunter2\n";
     let report = parse(text, WeakHashes::Accept).unwrap_err().to_string();
     for part in [
@@ -177,7 +177,7 @@ fn everything_wrong_is_told_at_once_and_nothing_secret() {
 }
 
 #[test]
-fn the_same_modes_as_for_every_file_of_users() {
+fn modes_are_checked_as_for_every_users_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("people");
     fs::write(&path, format!("alice:{BCRYPT}\n")).unwrap();
