@@ -1,5 +1,5 @@
-//! The locks, atomic numbers, tables and waits that sessions are shared with. In the program these are the usual ones.
-//! In unit tests each access is a point where a scheduler can let another task come first: `explored`.
+//! The synchronisation types that this module uses. In the program they are the usual ones. In unit tests each access
+//! is a scheduling point for the exploration of interleavings: see `explored`.
 
 #[cfg(not(test))]
 pub(super) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};

@@ -1,8 +1,8 @@
-//! All sessions, by key and by user. The only place that makes a session or ends one.
+//! The table of all sessions, by key and by user. The only place that creates or ends a session.
 //!
-//! The order is what makes the promise. A sign-in: store, then table, then answer. An end ([`ends`]): mark, table,
-//! store, then answer. A look-up reads the table and the mark; nothing that looks up or touches ever inserts. What the
-//! table does not know is read from the store ([`loading`]), if there is one.
+//! The guarantee that an answered logout is final rests on the order of steps. A sign-in: store, then table, then
+//! answer. An end ([`ends`]): mark, table, store, then answer. A lookup reads the table and the mark; lookups and
+//! touches never insert. A session that is not in the table is loaded from the store ([`loading`]), if there is one.
 
 mod again;
 mod codes;
@@ -33,21 +33,21 @@ use crate::values::session_id::{SessionId, SessionKey};
 use crate::values::time::{Clock, Moment};
 use crate::vault::debts::Debts;
 
-/// Limits of the table.
+/// The limits of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSettings {
-    /// How long sessions live.
+    /// The timeouts of sessions.
     pub lifetime: Lifetime,
-    /// Sessions of one user; one more ends the least recently used.
+    /// The maximum number of sessions of one user; a further sign-in ends the least recently used.
     pub max_per_user: usize,
-    /// Sessions in all; one more is refused.
+    /// The maximum number of sessions; further sign-ins are refused.
     pub capacity: usize,
 }
 
-/// The limits that hold at this moment: a reload changes them, while requests look sessions up.
+/// The current limits: a reload changes them while requests look sessions up.
 #[derive(Debug)]
 struct CurrentLimits {
-    /// `idle` and `absolute` in seconds, in one word, so that both change together.
+    /// `idle` in the high and `absolute` in the low half, in seconds. One word, so that both change together.
     lifetime: AtomicU64,
     max_per_user: AtomicUsize,
     capacity: AtomicUsize,
@@ -76,40 +76,40 @@ impl CurrentLimits {
     }
 }
 
-/// Why no session was made.
+/// Why no session was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotOpened {
     /// The table is full.
     Full,
     /// The store did not confirm it.
     StoreUnavailable,
-    /// The operating system gave no random bytes.
+    /// The system's random source failed.
     NoRandomness,
 }
 
-/// A new session: the secret for the browser, and the sessions that were ended to make room.
+/// A new session.
 #[derive(Debug)]
 pub struct Opened {
-    /// What the browser gets.
+    /// The session id for the cookie.
     pub id: SessionId,
     /// The session.
     pub(crate) session: Arc<Session>,
-    /// Sessions of the same user that were one too many.
+    /// The sessions of the same user that were ended because of `max_per_user`.
     pub evicted: Vec<Ended>,
 }
 
-/// What the table knows of a key.
+/// The result of looking a key up in the table.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A session that is live.
+    /// The session is live.
     Live(Arc<Session>),
-    /// A session that is over, and has not left the table yet.
+    /// The session has ended or expired, and is still in the table.
     Over(Arc<Session>),
-    /// A key of no session.
+    /// There is no session with this key.
     Absent,
-    /// A live session that another gateway has changed: see [`SessionTable::load`].
+    /// The session is live, and another gateway has changed it: it has to be loaded again ([`SessionTable::load`]).
     Outdated(Arc<Session>),
-    /// Only the store can tell: see [`SessionTable::load`].
+    /// The store has to be asked ([`SessionTable::load`]).
     Unknown,
 }
 
@@ -120,15 +120,15 @@ pub struct SessionTable {
     by_user: DashMap<Arc<UserKey>, Vec<Arc<Session>>>,
     count: AtomicUsize,
     expiry_queue: ExpiryQueue,
-    /// Where sessions outlive the process; without it the table is all there is.
+    /// The store; without one sessions end with the process.
     backing: Option<Backing>,
-    /// What browsers hold of sessions that ended without them.
+    /// The cookies to be expired in browsers whose sessions ended without a request of theirs.
     debts: Option<Arc<Debts>>,
     limits: CurrentLimits,
 }
 
 impl SessionTable {
-    /// An empty table, over a store or alone.
+    /// An empty table, with a store or without.
     pub fn new(settings: SessionSettings, backing: Option<Backing>) -> Self {
         Self {
             by_key: DashMap::default(),
@@ -141,7 +141,7 @@ impl SessionTable {
         }
     }
 
-    /// The same, which notes what browsers hold of the sessions that end.
+    /// Records in `debts` the cookies that browsers hold of sessions that end.
     pub(crate) fn with_debts(self, debts: &Arc<Debts>) -> Self {
         if self.backing.is_some() {
             debts.keep();
@@ -149,18 +149,18 @@ impl SessionTable {
         Self { debts: Some(Arc::clone(debts)), ..self }
     }
 
-    /// An empty table over this store, which keeps secrets sealed with these keys.
+    /// An empty table with this store, in which secrets are sealed with these keys.
     pub fn over(settings: SessionSettings, store: Arc<dyn SessionStore>, clock: Clock, keys: Arc<MacKeys>) -> Self {
         Self::new(settings, Some(Backing::new(store, clock, keys)))
     }
 
-    /// How long sessions live.
+    /// The current timeouts.
     pub fn lifetime(&self) -> Lifetime {
         self.limits.lifetime()
     }
 
-    /// From now on these limits hold, for the sessions that are there as well. Where there are more than the new limits
-    /// allow, no user is signed out: the limits apply at the next sign-in.
+    /// Replaces the limits. New timeouts apply to existing sessions as well. If there are more sessions than the new
+    /// limits allow, none is ended: these limits apply at the next sign-in.
     pub fn set_limits(&self, settings: SessionSettings) {
         let before = self.lifetime();
         self.limits.set(settings);
@@ -168,18 +168,18 @@ impl SessionTable {
         if idle >= before.idle && absolute >= before.absolute {
             return;
         }
-        // Their turn in the sweep was computed from the longer life.
+        // The queue has the times of the longer timeouts.
         for entry in self.by_key.iter() {
             self.expiry_queue.schedule(*entry.key(), self.earliest_end(entry.value()));
         }
     }
 
-    /// How many sessions there are.
+    /// The number of sessions.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Whether sessions may be looked up: not if the store has not answered for too long.
+    /// Whether the table may be used at `now`; `false` if the store has not answered for too long.
     pub(crate) fn is_trusted(&self, now: Moment) -> bool {
         self.backing.as_ref().is_none_or(|backing| backing.is_trusted(now))
     }
@@ -189,8 +189,11 @@ impl SessionTable {
         self.len() == 0
     }
 
-    /// Opens a session, always with a new id (against session fixation). Ends the least recently used sessions of a
-    /// user who has too many.
+    /// Opens a session, always with a new id (against session fixation). Ends the least recently used sessions of the
+    /// user beyond `max_per_user`.
+    ///
+    /// # Errors
+    /// [`NotOpened`]
     pub async fn open(&self, sign_in: SignIn, now: Moment) -> Result<Opened, NotOpened> {
         let id = SessionId::generate().map_err(|_| NotOpened::NoRandomness)?;
         let reservation = self.reserve()?;
@@ -198,12 +201,12 @@ impl SessionTable {
         let user = self.shared(sign_in.user);
         let session = Arc::new(Session::new(SignIn { user, ..sign_in }, key, now));
         if let Some(backing) = &self.backing {
-            // Read before: of what is missed from now on, the session may be a part.
+            // The epoch is read before the store is asked: events that are missed from now on may concern the session.
             session.confirm(backing.epoch(), 0);
             backing.open(&session).await.map_err(|Unavailable| NotOpened::StoreUnavailable)?;
         }
         reservation.keep();
-        // Where that fails, those count that this gateway knows.
+        // If this fails, only the sessions that this gateway knows are counted.
         let _ = self.load_all_of(session.user(), self.limits.max_per_user.load(Ordering::Relaxed)).await;
         self.enter_new(&session, now);
         let evicted = self.end_all(self.surplus(&session), EndCause::OneTooMany).await;
@@ -216,8 +219,8 @@ impl SessionTable {
         self.expiry_queue.schedule(*session.name(), self.lifetime().earliest_end(now, now));
     }
 
-    /// What is known of a key. A session whose time is up is over, swept or not; with a store it may have been used at
-    /// another replica.
+    /// Looks a key up. An expired session is over even if the sweep has not ended it yet; with a store, an idle one may
+    /// have been used at another replica.
     pub(crate) fn look_up(&self, key: &SessionKey, now: Moment) -> Found {
         let Some(session) = self.by_key.get(key).map(|entry| Arc::clone(entry.value())) else {
             return match &self.backing {
@@ -248,8 +251,8 @@ impl SessionTable {
         }
     }
 
-    /// Gives a session the key of a further own host, in place of the one that it had for this host. False if it has
-    /// ended.
+    /// Adds the key of a further host to a session, and removes the previous key of that host. `false` if the session
+    /// has ended.
     ///
     /// # Errors
     /// The store has not confirmed it: the key must not be sent to the browser.
@@ -273,8 +276,8 @@ impl SessionTable {
         added
     }
 
-    /// From now on the session belongs to this password, also after a restart. Where the store does not confirm that,
-    /// the session ends with the next restart.
+    /// Replaces the password stamp of a session, also in the store. If the store does not confirm it, the session ends
+    /// with the next restart.
     pub(crate) async fn set_stamp(&self, session: &Session, stamp: CredentialStamp) {
         session.set_stamp(stamp);
         if let Some(backing) = &self.backing
@@ -284,8 +287,11 @@ impl SessionTable {
         }
     }
 
-    /// Secrets are sealed with these keys from now on. False where the store is of gateways with other keys: then
-    /// nothing has changed.
+    /// Replaces the keys with which secrets are sealed. `false`, without effect, if the store belongs to gateways with
+    /// other keys.
+    ///
+    /// # Errors
+    /// The store does not answer.
     pub(crate) async fn use_keys(&self, keys: &Arc<MacKeys>) -> Result<bool, Unavailable> {
         match &self.backing {
             Some(backing) => backing.use_keys(keys).await,
@@ -293,18 +299,18 @@ impl SessionTable {
         }
     }
 
-    /// The sessions of a user.
+    /// The sessions of a user in the table.
     pub fn list(&self, user: &UserKey) -> Vec<Arc<Session>> {
         self.by_user.get(user).map(|sessions| sessions.value().clone()).unwrap_or_default()
     }
 
-    /// All sessions, or those of the users with this name from any source, in no particular order.
+    /// All sessions in the table, or those of the users with this name from any source, in no particular order.
     pub fn sessions_of(&self, user: Option<&str>) -> Vec<Arc<Session>> {
         let users = self.by_user.iter().filter(|entry| user.is_none_or(|user| *entry.key().subject == *user));
         users.flat_map(|entry| entry.value().clone()).collect()
     }
 
-    /// Whether the session may have ended at another replica, or is another one there, without this one knowing.
+    /// How the session relates to its record in the store.
     fn standing(&self, session: &Session, now: Moment) -> Standing {
         match &self.backing {
             None => Standing::Current,
@@ -321,7 +327,7 @@ impl SessionTable {
         self.lifetime().earliest_end(session.created(), session.last_seen())
     }
 
-    /// The same user, out of the memory of the sessions that are there already.
+    /// The user key that existing sessions of the user share, to save memory.
     fn shared(&self, user: Arc<UserKey>) -> Arc<UserKey> {
         let known = self.by_user.get(&user).map(|sessions| Arc::clone(sessions.key()));
         known.unwrap_or(user)
@@ -334,31 +340,31 @@ impl SessionTable {
         reserved.map(|_| SlotReservation(&self.count)).map_err(|_| NotOpened::Full)
     }
 
-    /// Enters a session in its user's list.
+    /// Adds a session to the list of its user.
     fn enter_user(&self, session: &Arc<Session>) {
         self.by_user.entry(session.shared_user()).or_default().push(Arc::clone(session));
     }
 
-    /// The sessions that must go because the user has this one.
+    /// The sessions that have to end because of `max_per_user`, now that the user has this one.
     fn surplus(&self, session: &Arc<Session>) -> Vec<Arc<Session>> {
         let sessions = self.list(session.user());
         let mut others: Vec<_> = sessions.iter().filter(|other| !Arc::ptr_eq(other, session)).cloned().collect();
         let surplus = sessions.len().saturating_sub(self.limits.max_per_user.load(Ordering::Relaxed));
-        // Each time is read once: requests go on meanwhile.
+        // Cached, since concurrent requests change the times during the sort.
         others.sort_by_cached_key(|other| other.last_seen());
         others.truncate(surplus);
         others
     }
 
-    /// Takes out a session whose end mark is set.
+    /// Removes a session whose end mark is set.
     fn remove(&self, session: &Arc<Session>) {
-        // First: a browser whose key is not found any more is told at once what it has to forget. With the next answer
-        // it may get the key of another user's session.
+        // The debts are recorded first: once the key is not found any more, the next answer has to expire the cookies,
+        // since it may already set the cookie of another user's session.
         self.leave_debts(session);
         self.strike_out(session);
     }
 
-    /// Takes a session out of all lists.
+    /// Removes a session from all indexes.
     fn strike_out(&self, session: &Arc<Session>) {
         let was_there = session.keys().iter().filter_map(|key| self.by_key.remove(key)).count() > 0;
         if let Some(mut sessions) = self.by_user.get_mut(session.user()) {
@@ -369,7 +375,7 @@ impl SessionTable {
     }
 }
 
-/// A place in the table, given back unless it is kept.
+/// A reserved slot of the table, released when it is dropped unless it is kept.
 struct SlotReservation<'a>(&'a AtomicUsize);
 
 impl SlotReservation<'_> {
@@ -384,7 +390,7 @@ impl Drop for SlotReservation<'_> {
     }
 }
 
-/// Keys are SHA-256 hashes of the gateway's own random bits: their first bytes serve as the table's hash.
+/// The hash function of the table: the first bytes of the key, which is a SHA-256 hash of random bits.
 #[derive(Default)]
 struct KeyHasher(u64);
 

@@ -1,10 +1,9 @@
-//! The same types as in the program, behind a point before each access: there shuttle decides which task goes on.
-//! Outside of its executions, in all other tests, a point does nothing.
+//! The types of the program with a scheduling point before each access, at which shuttle decides which task continues.
+//! In tests that do not run under shuttle a point does nothing.
 //!
-//! Shuttle runs its tasks in turn on one thread. So what has no points is one step to it, which is right as long as it
-//! waits for no other task: a guard of a table or of another lock must not be held across a point. Accesses are
-//! explored as if they were sequentially consistent; what a weaker order of memory allows beyond that is not seen. Time
-//! does not pass.
+//! Shuttle runs its tasks in turn on one thread. Code without points is one step, which is correct as long as it does
+//! not wait for another task: the guard of a table or of another lock must not be held across a point. Accesses are
+//! explored as sequentially consistent; effects of weaker memory orders are not found. Time does not pass.
 
 use std::collections::hash_map::RandomState;
 use std::fmt::{self, Debug};
@@ -21,7 +20,7 @@ fn is_explored() -> bool {
     shuttle::current::try_get_current_task().is_some()
 }
 
-/// Another task may go on here.
+/// A scheduling point.
 pub(in crate::session) fn point() {
     if is_explored() {
         shuttle::thread::sleep(Duration::ZERO);
@@ -103,7 +102,7 @@ impl<K, V, S> Deref for DashMap<K, V, S> {
     }
 }
 
-/// Where time does not pass, no patience ends.
+/// Under shuttle time does not pass, so the timeout never expires.
 pub(in crate::session) async fn timeout<F: Future>(patience: Duration, work: F) -> Result<F::Output, Elapsed> {
     if is_explored() { Ok(work.await) } else { tokio::time::timeout(patience, work).await }
 }

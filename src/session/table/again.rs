@@ -1,5 +1,5 @@
-//! A sign-in of a user who is signed in already in the same browser: the new session goes on with the connections and
-//! the application cookies of the earlier one. Only the earlier one's name and keys end.
+//! The sign-in of a user who is already signed in in the same browser: the new session takes over the connections and
+//! the application cookies of the earlier one. Only the name and the keys of the earlier one end.
 
 use std::sync::Arc;
 
@@ -12,25 +12,25 @@ use crate::values::end_cause::EndCause;
 use crate::values::session_id::SessionId;
 use crate::values::time::Moment;
 
-/// Whether an earlier session goes on in a new one.
+/// The result of continuing an earlier session in a new one.
 #[derive(Debug)]
 enum Again {
-    /// It does.
+    /// The new session, and the end of the earlier one's name.
     Opened(Opened, Ended),
-    /// It is over, with all that acts in its name.
+    /// The earlier session cannot be continued; it has ended, and its connections have to be cut.
     Over(Vec<Ended>),
 }
 
 impl SessionTable {
-    /// Whether a sign-in goes on with an earlier session of the same browser: it is live, and of the same user.
+    /// Whether a sign-in continues an earlier session of the same browser: whether that is live and of the same user.
     pub(crate) fn goes_on(&self, earlier: &Session, sign_in: &SignIn, now: Moment) -> bool {
         let is_live = !earlier.has_ended() && !earlier.is_succeeded() && self.expiry(earlier, now).is_none();
         is_live && earlier.user() == &*sign_in.user
     }
 
-    /// Opens a session of the user of an earlier one in the same browser, and ends that one. What was under way goes on
-    /// in the new one's name, unless another request ends the earlier one at the same time, or the store does not
-    /// confirm its end. Answers what became of the earlier one, too.
+    /// Opens a session that continues an earlier one of the same user in the same browser. Connections in progress move
+    /// to the new one, unless another request ends the earlier one at the same time, or the store does not confirm its
+    /// end. The first part of the result are the ends for the caller to act on.
     pub(crate) async fn open_again(
         &self,
         earlier: &Arc<Session>,
@@ -47,11 +47,13 @@ impl SessionTable {
         }
     }
 
+    /// Continues an earlier session in a new one.
+    ///
     /// # Errors
-    /// No session was made, and the earlier one lives.
+    /// No session was opened, and the earlier one is still live.
     async fn go_on(&self, earlier: &Arc<Session>, sign_in: &SignIn, now: Moment) -> Result<Again, NotOpened> {
         let Some(vault) = earlier.open_vault() else { return Ok(Again::Over(Vec::new())) };
-        // Two sign-ins at the same time follow one another, and no cookies are written meanwhile.
+        // Serialises concurrent sign-ins, and excludes writes of application cookies.
         let _exchange = vault.exchange.lock().await;
         if !self.goes_on(earlier, sign_in, now) {
             return Ok(Again::Over(Vec::new()));
@@ -75,15 +77,16 @@ impl SessionTable {
             return Ok(Again::Opened(Opened { id, session, evicted: Vec::new() }, name));
         }
         self.take_back(&session).await;
-        // The store has told the call that set the mark that the session had ended before: the rest is to be done here.
+        // The call that set the mark was told by the store that the session had already ended, so the remaining steps
+        // of the logout are the task of this one.
         let ended = self.backing.is_some().then(|| ended_here(earlier));
         Ok(Again::Over(ended.into_iter().collect()))
     }
 
-    /// Enters the new session, and strikes out the earlier one, whose life goes on in it. False if that is over: then
-    /// neither is left.
+    /// Enters the new session and removes the earlier one, whose life it takes over. `false` if the earlier one has
+    /// ended: then neither is in the table.
     fn put_in_place_of(&self, earlier: &Arc<Session>, session: &Arc<Session>, now: Moment) -> bool {
-        // Before the life is passed on: an end that comes right after finds the new session.
+        // Entered before the life is passed on, so that an end right afterwards finds the new session.
         self.enter_new(session, now);
         let goes_on = session.follow(earlier);
         if goes_on {
@@ -95,8 +98,8 @@ impl SessionTable {
         goes_on
     }
 
-    /// Ends an earlier session in the store, and nowhere else: `None`. If another request was faster, or if the store
-    /// does not confirm it, the session is over, as after every end.
+    /// Ends an earlier session in the store only. Returns `None` if that succeeded. If another request was faster, or
+    /// the store does not confirm it, the session has ended, and the ends for the caller are returned.
     async fn end_stored(&self, earlier: &Arc<Session>) -> Option<Vec<Ended>> {
         let backing = self.backing.as_ref()?;
         let (one, cause) = (std::slice::from_ref(earlier), EndCause::SignedInAgain);
@@ -112,12 +115,12 @@ impl SessionTable {
         (!is_free).then(|| if is_marked { ended } else { Vec::new() })
     }
 
-    /// Removes a session from the store whose key no browser has received.
+    /// Removes a session from the store that was not given to the browser.
     async fn take_back(&self, session: &Arc<Session>) {
         let Some(backing) = &self.backing else { return };
         backing.dead.begin(std::slice::from_ref(session));
         let ends = backing.end(std::slice::from_ref(session)).await;
-        // No browser has the session, so nothing else is to be done for it.
+        // No browser has the session, so there is nothing else to end.
         drop(self.settled(backing, vec![Arc::clone(session)], EndCause::SignedInAgain, ends).await);
     }
 }

@@ -1,5 +1,4 @@
-//! A sign-in again in the same browser: what goes on in the new session, and what an end that comes at the same time
-//! makes of it.
+//! Tests of repeated sign-ins in the same browser: what the new session takes over, and concurrent ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,19 +18,19 @@ fn table_over(store: Arc<dyn SessionStore>) -> SessionTable {
     SessionTable::new(settings(), Some(Backing::new(store, Clock::manual().0, file_keys())))
 }
 
-/// A table alone, and one over a store: what they promise is the same.
+/// A table without a store, and one with a store. They behave in the same way.
 fn tables() -> [SessionTable; 2] {
     [SessionTable::new(settings(), None), table_over(Arc::new(MemoryStore::new()))]
 }
 
-/// The new session, and what became of the earlier one.
+/// Signs alice in again. Returns the new session and the ends.
 async fn again(table: &SessionTable, earlier: &Arc<Session>) -> (Opened, Vec<Ended>) {
     let (over, opened) = table.open_again(earlier, sign_in("alice"), AT_START).await;
     (opened.unwrap(), over)
 }
 
 #[tokio::test]
-async fn what_is_under_way_goes_on_and_ends_with_the_new_session() {
+async fn connections_move_to_the_new_session_and_end_with_it() {
     for table in tables() {
         let first = open(&table, "alice", AT_START).await;
         let shop = further("shop.test");
@@ -45,7 +44,7 @@ async fn what_is_under_way_goes_on_and_ends_with_the_new_session() {
         assert!(table.find(&second.id.key(), AT_START).is_some());
         assert!(cut.signalled().is_none() && hold.begin_write().is_some(), "it was cut");
         assert_eq!((table.len(), second.session.live_connections()), (1, 1));
-        assert_eq!(table.add_key(&first.session, shop).await, Ok(false), "a key for a name that is over");
+        assert_eq!(table.add_key(&first.session, shop).await, Ok(false), "a key was added to an ended name");
 
         let ended = table.end(&second.session, EndCause::Logout).await.unwrap();
         assert_eq!(ended.session.cut(GRACE), 1);
@@ -54,7 +53,7 @@ async fn what_is_under_way_goes_on_and_ends_with_the_new_session() {
     }
 }
 
-/// A logout that was on its way with the earlier cookie ends what goes on in its place.
+/// A logout with the earlier cookie ends the session that has succeeded it.
 #[tokio::test]
 async fn an_end_by_the_earlier_name_ends_the_new_session() {
     for table in tables() {
@@ -78,12 +77,12 @@ async fn a_use_of_the_earlier_one_keeps_the_new_one_alive() {
 }
 
 #[tokio::test]
-async fn who_is_over_or_somebody_else_or_gone_on_already_passes_nothing_on() {
+async fn expired_foreign_and_already_succeeded_sessions_are_not_continued() {
     for table in tables() {
         let (first, bob) = (open(&table, "alice", AT_START).await, open(&table, "bob", AT_START).await);
         let idle = Moment::from_seconds(61);
         assert!(!table.goes_on(&first.session, &sign_in("alice"), idle), "it is idle");
-        assert!(!table.goes_on(&bob.session, &sign_in("alice"), AT_START), "it is somebody else's");
+        assert!(!table.goes_on(&bob.session, &sign_in("alice"), AT_START), "it is another user's");
         let (_, over) = again(&table, &bob.session).await;
         assert!(over.is_empty() && table.find(&bob.id.key(), AT_START).is_some());
         let (second, _) = again(&table, &first.session).await;
@@ -94,9 +93,9 @@ async fn who_is_over_or_somebody_else_or_gone_on_already_passes_nothing_on() {
     }
 }
 
-/// Another gateway was faster, or the store does not say that the earlier one has ended: it is over as after any end.
+/// Another gateway was faster, or the store does not confirm the end of the earlier session: it has ended as usual.
 #[tokio::test(start_paused = true)]
-async fn an_end_that_this_call_did_not_make_passes_nothing_on() {
+async fn a_session_that_another_call_ended_is_not_continued() {
     for (mood, end) in [(Mood::Beaten, End::Lost), (Mood::Down, End::Won)] {
         let store = FaultyStore::new();
         let table = table_over(Arc::clone(&store) as _);
@@ -111,7 +110,7 @@ async fn an_end_that_this_call_did_not_make_passes_nothing_on() {
             store.becomes(mood);
         }
         if mood == Mood::Down {
-            // The new session is in the store; what comes after that fails.
+            // Opening the new session succeeds; the calls after it fail.
             let open = store.hold_next();
             assert!(futures_util::poll!(both.as_mut()).is_pending());
             store.becomes(mood);
@@ -125,11 +124,11 @@ async fn an_end_that_this_call_did_not_make_passes_nothing_on() {
         store.becomes(Mood::Sound);
         table.confirm_owed(AT_START).await;
         let kept = table_over(store).load_all().await.unwrap();
-        assert_eq!(kept, usize::from(opened.is_ok()), "{mood:?}: nothing else is in the store");
+        assert_eq!(kept, usize::from(opened.is_ok()), "{mood:?}: no other session is in the store");
     }
 }
 
-/// The earlier one is ended here while the store is asked: the one who signs in has a session, and nothing else lives.
+/// The earlier session is ended by a logout while the store is asked: only the new session is live afterwards.
 #[tokio::test]
 async fn an_end_at_the_same_time_wins() {
     for everything in [false, true] {
@@ -155,9 +154,9 @@ async fn an_end_at_the_same_time_wins() {
     }
 }
 
-/// In every order that the scheduler produces, an end that comes while a user signs in again leaves nothing behind.
+/// An end and a repeated sign-in in real threads leave the table consistent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_and_a_sign_in_again_never_miss_each_other() {
+async fn an_end_and_a_repeated_sign_in_never_miss_each_other() {
     for round in 0..400 {
         let table = Arc::new(SessionTable::new(settings(), None));
         let first = open(&table, "alice", AT_START).await;
@@ -178,23 +177,23 @@ async fn an_end_and_a_sign_in_again_never_miss_each_other() {
 }
 
 #[tokio::test]
-async fn a_full_table_and_a_full_list_of_a_user() {
+async fn repeated_sign_ins_keep_to_the_limits() {
     for table in tables() {
         let first = open(&table, "alice", AT_START).await;
         let (_, _) = (open(&table, "alice", AT_START).await, open(&table, "alice", AT_START).await);
         let (second, _) = again(&table, &first.session).await;
-        assert!(second.evicted.is_empty() && table.len() == 3, "the earlier one makes room");
+        assert!(second.evicted.is_empty() && table.len() == 3, "the earlier one does not count");
         for _ in 0..2 {
             open(&table, "bob", AT_START).await;
         }
         let (over, opened) = table.open_again(&second.session, sign_in("alice"), AT_START).await;
         assert!(over.is_empty() && matches!(opened, Err(NotOpened::Full)));
-        assert!(table.find(&second.id.key(), AT_START).is_some() && table.len() == 5, "the earlier one lives");
+        assert!(table.find(&second.id.key(), AT_START).is_some() && table.len() == 5, "the earlier one is live");
     }
 }
 
 #[tokio::test]
-async fn after_a_restart_the_new_one_is_there() {
+async fn the_new_session_survives_a_restart() {
     let store = Arc::new(MemoryStore::new());
     let table = table_over(Arc::new(store.replica()));
     let first = open(&table, "alice", AT_START).await;

@@ -1,4 +1,4 @@
-//! Codes that hand a session over to another host, where the next request may come to another gateway.
+//! Hand-over codes in a shared store: the request that redeems a code may reach another gateway.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ impl SessionTable {
         self.backing.as_ref().is_some_and(|backing| backing.is_shared())
     }
 
-    /// Has every gateway know a code. Without others nothing is done.
+    /// Writes a code to the shared store. Does nothing if the store is not shared.
     ///
     /// # Errors
-    /// The store has not confirmed it: the code must not be handed out.
+    /// The store has not confirmed it: the code must not be issued.
     pub(crate) async fn share_code(
         &self,
         code: &EnterKey,
@@ -32,7 +32,7 @@ impl SessionTable {
         backing.put_code(code, &offer.write(), CODE_LIFE).await
     }
 
-    /// What a shared code is good for. It counts no more from then on, whichever gateway it is shown to.
+    /// Removes a code from the shared store and returns its content. It cannot be redeemed again on any gateway.
     ///
     /// # Errors
     /// The store does not answer.
@@ -41,7 +41,7 @@ impl SessionTable {
         Ok(backing.take_code(code).await?.and_then(|kept| SharedOffer::read(&kept)))
     }
 
-    /// The live session of a key that was loaded.
+    /// The live session with a key, after a load.
     pub(crate) fn loaded(&self, key: &SessionKey, now: Moment) -> Option<Arc<Session>> {
         match self.look_up(key, now) {
             Found::Live(session) | Found::Outdated(session) => Some(session),

@@ -1,4 +1,4 @@
-//! Opening the file: what it must be, and the messages to the operator if it is not.
+//! Opens and checks the database file, with messages for the operator if it cannot be used.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -16,10 +16,11 @@ use super::records::{SCHEMA, UPGRADES, VERSION};
 /// The `application_id` that marks SQLite files of this program: "Exnt".
 const APPLICATION: i64 = 0x4578_6e74;
 
-/// How long a write waits for an operator who reads or copies the file.
+/// The timeout for a lock of another program, such as one that copies the file (`busy_timeout`).
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How the file is used. FULL: an answer is given when the disk has it. The rest is about damaged and foreign files.
+/// The settings of the connection. With `synchronous = FULL` a commit is on the disk when it returns. The last two
+/// protect against damaged and foreign files.
 const USE: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -29,7 +30,7 @@ PRAGMA cell_size_check = ON;
 PRAGMA trusted_schema = OFF;
 ";
 
-/// Why a file cannot be used: what is wrong, and what an operator can do.
+/// Why a file cannot be used, as a message for the operator: what is wrong, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreProblem(String);
 
@@ -54,7 +55,7 @@ impl StoreProblem {
         Self::with(path, &format!("is damaged ({how})"), &help)
     }
 
-    /// An error of SQLite, in terms that an operator knows.
+    /// The message for an error of SQLite.
     pub(super) fn of(path: &Path, error: &Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::damaged(path, error),
@@ -70,13 +71,13 @@ impl StoreProblem {
 
 const WRITABLE: &str = "the gateway's user must be able to write the file and its folder";
 
-/// Held by the one process that uses a file.
+/// The lock of the one process that uses a file, released when it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
-/// A file that is ready for use.
+/// An open and checked file.
 pub(super) struct OpenFile {
     pub(super) connection: Connection,
     pub(super) lock: Lock,
@@ -84,14 +85,14 @@ pub(super) struct OpenFile {
 
 pub(super) fn open(path: &Path) -> Result<OpenFile, StoreProblem> {
     let lock = lock(path)?;
-    // SQLite's own files beside it get the same mode.
+    // SQLite creates its own files beside it with the same mode.
     private(path).map_err(|error| StoreProblem::cannot(path, "be opened", &error))?;
     let problem = |error: Error| StoreProblem::of(path, &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(problem)?;
     connection.busy_timeout(PATIENCE).map_err(problem)?;
     connection.set_prepared_statement_cache_capacity(32);
-    // Where it cannot be written, SQLite opens it read-only and reports no error.
+    // SQLite opens a file without write permission read-only, without an error.
     if connection.is_readonly("main").map_err(problem)? {
         return Err(StoreProblem::with(path, "cannot be written: it is read-only", WRITABLE));
     }
@@ -102,7 +103,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, StoreProblem> {
     Ok(OpenFile { connection, lock })
 }
 
-/// A file that this user alone can read, new or not.
+/// Opens a file, or creates it with permissions for this user only.
 fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
@@ -123,7 +124,7 @@ fn lock(path: &Path) -> Result<Lock, StoreProblem> {
     }
 }
 
-/// The lock is on a file of its own, so that operators may look inside the other one.
+/// The path of the lock file. It is a separate file, so that operators can read the database with `sqlite3`.
 fn lock_file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -134,7 +135,7 @@ fn number(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
     connection.query_row(sql, [], |row| row.get(0))
 }
 
-/// Makes the tables of a file that has nothing in it yet.
+/// Creates the tables in an empty file.
 fn make(connection: &Connection) -> rusqlite::Result<()> {
     if number(connection, "SELECT count(*) FROM sqlite_schema")? > 0
         || number(connection, "PRAGMA application_id")? != 0
@@ -145,7 +146,7 @@ fn make(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {} {numbers} COMMIT;", notes::SCHEMA))
 }
 
-/// Brings the tables of an earlier version to the form of this one.
+/// Migrates the tables of an earlier version step by step.
 fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
     for (form, change) in (1..).zip(UPGRADES) {
         if number(connection, "PRAGMA user_version")? == form {
@@ -156,7 +157,7 @@ fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Refuses what no version up to this one made.
+/// Refuses files of other programs and of later versions.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreProblem> {
     let problem = |error: Error| StoreProblem::of(path, &error);
     let application = number(connection, "PRAGMA application_id").map_err(problem)?;

@@ -1,8 +1,8 @@
-//! Sessions in one file on disk, for one gateway: `store = "sqlite:PATH"`.
+//! The store in an SQLite file, for one gateway: `store = "sqlite:PATH"`.
 //!
-//! One thread has the file ([`writer`]): it takes what waits, does all of it in one transaction, and answers when that
-//! is on disk. So many logouts at the same time share one wait for the disk, and what was answered survives a crash.
-//! The file is locked ([`file`]), because a second gateway would not learn of the ends here.
+//! One thread owns the file ([`writer`]): it carries out all queued calls in one transaction, and answers them after
+//! the commit is on the disk. So concurrent logouts share one sync, and answered calls survive a crash. The file is
+//! locked ([`file`]), because a second gateway would not learn of the ends of this one.
 
 mod file;
 mod notes;
@@ -29,7 +29,7 @@ use crate::values::identity::UserKey;
 use crate::values::session_id::SessionKey;
 use crate::values::time::WallTime;
 
-/// A store in one file. Dropping it waits until everything that was asked for is done.
+/// A store in one file. Dropping it waits until all queued calls are done.
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
@@ -37,25 +37,25 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, or makes it. Its folder has to be there.
+    /// Opens the file, or creates it in an existing folder.
     ///
     /// # Errors
-    /// [`StoreProblem`]: nothing was changed.
+    /// [`StoreProblem`]. A file that is refused is not changed.
     pub fn open(path: &Path) -> Result<Self, StoreProblem> {
         let OpenFile { connection, lock } = file::open(path)?;
         let writer = Writer::start(connection, lock).map_err(|error| StoreProblem::cannot(path, "be used", &error))?;
         Ok(Self { path: path.to_owned(), writer })
     }
 
-    /// Forgets everything that is kept.
+    /// Deletes all content.
     ///
     /// # Errors
-    /// [`Unavailable`]: nothing was changed.
+    /// [`Unavailable`]: the transaction failed, and nothing was deleted.
     pub async fn clear(&self) -> Result<(), Unavailable> {
         self.run(|file| file.execute_batch("DELETE FROM session; DELETE FROM further; DELETE FROM note")).await
     }
 
-    /// Why the last call failed that did, with what an operator can do.
+    /// The problem of the last call that failed, since it was last asked for.
     pub fn last_problem(&self) -> Option<StoreProblem> {
         self.writer.last_error().map(|error| StoreProblem::of(&self.path, &error))
     }

@@ -1,11 +1,11 @@
-//! Notes as rows. Each function is a part of a transaction.
+//! Notes as rows. The functions run inside a transaction of the caller.
 
 use rusqlite::{Connection, Result, params};
 
 use super::records::{seconds, time};
 use crate::session::store::{Note, NoteKind};
 
-/// Their table.
+/// The table of notes.
 pub(super) const SCHEMA: &str = "
 CREATE TABLE note (
     kind INTEGER NOT NULL,

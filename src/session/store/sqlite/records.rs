@@ -1,4 +1,4 @@
-//! Records as rows. Each function is a part of a transaction.
+//! Records as rows. The functions run inside a transaction of the caller.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -10,18 +10,18 @@ use crate::values::time::WallTime;
 
 type Result<T> = rusqlite::Result<T>;
 
-/// The number of this form of the tables (`user_version`).
+/// The current version of the schema (`user_version`).
 pub(super) const VERSION: i64 = 3;
 
-/// What makes the next form of each earlier one, from form 1 on.
+/// The migrations from each version of the schema to the next, from version 1 on.
 pub(super) const UPGRADES: [&str; 2] = [
-    // The host of a key.
+    // Version 2 has the host of each key.
     "ALTER TABLE further ADD COLUMN host TEXT NOT NULL DEFAULT ''",
     notes::SCHEMA,
 ];
 const _: () = assert!(UPGRADES.len() as i64 + 1 == VERSION);
 
-/// The tables of a new file. `further` has the keys of further hosts.
+/// The tables for sessions in a new file. `further` has the keys of further hosts.
 pub(super) const SCHEMA: &str = "
 CREATE TABLE session (
     id INTEGER PRIMARY KEY,
@@ -46,7 +46,7 @@ CREATE TABLE further (
 
 const COLUMNS: &str = "id, name, source, subject, created, last_seen, version, about, jar";
 
-/// A row's number.
+/// The row id of a session.
 type Id = i64;
 
 fn id_of(file: &Connection, key: &SessionKey) -> Result<Option<Id>> {
@@ -72,7 +72,7 @@ fn insert_key(file: &Connection, id: Id, HostKey { key, host }: &HostKey) -> Res
     file.prepare_cached(sql)?.execute(params![id, key.as_bytes(), host]).map(drop)
 }
 
-/// A key, of a row whose first column it is and whose second one is its host.
+/// Reads a key and its host from the first two columns of a row.
 fn key_of(row: &Row<'_>) -> Result<HostKey> {
     Ok(HostKey { key: SessionKey::from_bytes(row.get(0)?), host: row.get_ref(1)?.as_str()?.into() })
 }
@@ -92,7 +92,7 @@ fn record(file: &Connection, id: Id) -> Result<Record> {
     Ok(record)
 }
 
-/// A record without its further keys, and its number.
+/// Reads a record without its further keys, and its row id.
 fn record_of(row: &Row<'_>) -> Result<(Id, Record)> {
     let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_str()?.into());
     let record = Record {
@@ -108,7 +108,7 @@ fn record_of(row: &Row<'_>) -> Result<(Id, Record)> {
     Ok((row.get(0)?, record))
 }
 
-/// A page in the order of the rows' numbers. A cursor is the number of the last row that was read.
+/// A page in the order of the row ids. The cursor is the id of the last row that was read.
 pub(super) fn page(file: &Connection, from: Option<&Cursor>, about: usize) -> Result<Page> {
     let after = from.and_then(|Cursor(id)| id.as_slice().try_into().ok()).map_or(Id::MIN, Id::from_be_bytes);
     let about = i64::try_from(about).unwrap_or(i64::MAX);

@@ -1,4 +1,4 @@
-//! The contract, also across a close; and what is said of files that cannot be used.
+//! Tests of the contract, also after a restart, and of the messages for files that cannot be used.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -23,7 +23,7 @@ async fn the_file_keeps_the_contract() {
 }
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_a_restart() {
+async fn answered_calls_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
     let (stays, ends) = (Record { further: vec![further("shop.test")], ..record("alice") }, record("bob"));
@@ -39,9 +39,9 @@ async fn what_was_answered_is_there_after_a_restart() {
     assert_eq!(store.page(None, 10).await.unwrap().records, [stays]);
 }
 
-/// A file as the first version made it, with a session in it.
+/// A file with the schema of version 1 and a session in it.
 #[tokio::test]
-async fn a_file_of_an_earlier_version_is_read_and_brought_up_to_date() {
+async fn a_file_of_an_earlier_version_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
     let kept = record("alice");
@@ -59,7 +59,7 @@ async fn a_file_of_an_earlier_version_is_read_and_brought_up_to_date() {
     }
 }
 
-/// Many calls at once share transactions, and each gets its own answer.
+/// Concurrent calls share transactions, and each gets its own answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_at_the_same_time_do_not_mix() {
     let folder = tempfile::tempdir().unwrap();
@@ -69,7 +69,7 @@ async fn calls_at_the_same_time_do_not_mix() {
         async move {
             let record = record(&number.to_string());
             store.open(record.clone()).await.unwrap();
-            // A second time it cannot be opened: those that share its transaction must not notice.
+            // Opening it twice fails: the other calls in its transaction must not be affected.
             assert_eq!(store.open(record.clone()).await, Err(Unavailable));
             assert_eq!(store.load(&record.name).await, Ok(Some(record.clone())));
             assert_eq!(store.end(&[record.name]).await, Ok(vec![End::Won]));
@@ -82,7 +82,7 @@ async fn calls_at_the_same_time_do_not_mix() {
 }
 
 #[tokio::test]
-async fn a_full_disk_loses_nothing_and_lets_nobody_in() {
+async fn a_full_disk_loses_no_session_and_opens_none() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
     let kept = record("alice");
@@ -99,7 +99,7 @@ async fn a_full_disk_loses_nothing_and_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn what_waited_too_long_is_not_opened() {
+async fn a_call_whose_caller_timed_out_is_not_carried_out() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
     let (began, begun) = std::sync::mpsc::channel::<()>();
@@ -149,7 +149,7 @@ async fn a_file_that_cannot_be_used_is_refused_and_stays_as_it_is() {
         fs::write(&path, &content).unwrap();
         match SqliteStore::open(&path) {
             Err(problem) => assert!(problem.to_string().contains(want), "{problem}"),
-            // Damage behind the first page is found by the reading at the start.
+            // Damage after the first page is found when the sessions are loaded at the start.
             Ok(store) => {
                 assert_eq!(want, "");
                 assert_eq!(store.page(None, 10).await, Err(Unavailable));
@@ -165,9 +165,9 @@ async fn a_file_that_cannot_be_used_is_refused_and_stays_as_it_is() {
     assert!(message(&path).contains("cannot be opened"));
 }
 
-/// The work is done, and the transaction fails.
+/// The work succeeds, and the commit fails.
 #[tokio::test]
-async fn what_is_not_committed_is_not_answered_as_done() {
+async fn a_failed_commit_is_not_answered_as_done() {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("sessions.db")).unwrap();
     let broken = "CREATE TABLE other (a REFERENCES session (id) DEFERRABLE INITIALLY DEFERRED); \
@@ -177,7 +177,7 @@ async fn what_is_not_committed_is_not_answered_as_done() {
 }
 
 #[tokio::test]
-async fn an_operator_checks_it_at_any_time_and_makes_it_smaller_while_it_is_not_used() {
+async fn the_file_can_be_checked_at_any_time_and_vacuumed_while_it_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");
     assert!(upkeep::check(&path).is_err() && upkeep::vacuum(&path).is_err() && !path.exists());

@@ -1,4 +1,4 @@
-//! What operators do with the file: check it, and make it smaller.
+//! Operations for operators: check the file, and reduce its size.
 
 use std::path::Path;
 
@@ -6,21 +6,21 @@ use rusqlite::{Connection, Error, OpenFlags};
 
 use super::file::{self, StoreProblem};
 
-/// What is in a sound file.
+/// The content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// Sessions that have not ended.
+    /// The number of sessions.
     pub sessions: u64,
-    /// Users that they belong to.
+    /// The number of their users.
     pub users: u64,
-    /// The size of the file.
+    /// The size of the file in bytes.
     pub bytes: u64,
 }
 
-/// Reads the whole file, also while a gateway uses it. Nothing is changed.
+/// Checks the integrity of the file, also while a gateway uses it. Nothing is changed.
 ///
 /// # Errors
-/// [`StoreProblem`]: it is damaged, or no file of sessions.
+/// [`StoreProblem`]: the file is damaged, or not a session store.
 pub fn check(path: &Path) -> Result<Contents, StoreProblem> {
     let problem = |error: Error| StoreProblem::of(path, &error);
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(problem)?;
@@ -45,12 +45,12 @@ fn contents(connection: &Connection) -> rusqlite::Result<Contents> {
     })
 }
 
-/// Gives the room of ended sessions back to the disk, while no gateway uses the file. Returns what is in it.
+/// Returns the unused space of the file to the file system (`VACUUM`), while no gateway uses it. Returns its content.
 ///
 /// # Errors
-/// [`StoreProblem`]: it cannot be used, or a gateway uses it.
+/// [`StoreProblem`]: the file cannot be used, or a gateway uses it.
 pub fn vacuum(path: &Path) -> Result<Contents, StoreProblem> {
-    // What is not there is not made.
+    // First, since opening would create a missing file.
     check(path)?;
     let opened = file::open(path)?;
     let problem = |error: Error| StoreProblem::of(path, &error);

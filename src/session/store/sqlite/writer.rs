@@ -1,4 +1,5 @@
-//! The thread that has the file. What waits for it is done in one transaction, and answered when that is on disk.
+//! The thread that owns the file. It carries out all queued calls in one transaction, and answers them after the
+//! commit.
 
 use std::io;
 use std::sync::Arc;
@@ -11,12 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::file::Lock;
 use crate::session::store::Unavailable;
 
-/// Calls that wait. One more is answered at once: the store is busy.
+/// The capacity of the queue. Beyond it calls fail at once.
 const WAITING: usize = 4096;
-/// Calls in one transaction.
+/// The maximum number of calls in one transaction.
 const TOGETHER: usize = 1024;
 
-/// The way to the thread.
+/// The handle of the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     calls: Option<mpsc::Sender<Box<dyn Call>>>,
@@ -25,7 +26,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It keeps the lock for as long as it has the file.
+    /// Starts the thread, which holds the lock until it ends.
     pub(super) fn start(connection: Connection, lock: Lock) -> io::Result<Self> {
         let (calls, waiting) = mpsc::channel(WAITING);
         let last_error = Arc::<Mutex<Option<Error>>>::default();
@@ -41,8 +42,8 @@ impl Writer {
         self.last_error.lock().take()
     }
 
-    /// Has the thread do this work, in a transaction with other calls. It is done even if the caller goes away, once it
-    /// has begun.
+    /// Runs `work` on the thread, in a transaction with other calls. If the caller is dropped, work that has begun is
+    /// still finished, and queued work is not carried out.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -56,7 +57,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // The thread does what waits, and ends.
+        // Closing the queue lets the thread finish the queued calls and end.
         self.calls.take();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -64,13 +65,13 @@ impl Drop for Writer {
     }
 }
 
-/// What is asked of the thread.
+/// A queued call.
 trait Call: Send {
     /// Whether the caller still waits for the answer.
     fn is_awaited(&self) -> bool;
-    /// Does it, in a transaction. It may be done again, after the transaction was undone.
+    /// Does the work in a transaction. It is repeated if that transaction was rolled back.
     fn work(&mut self, file: &Connection) -> rusqlite::Result<()>;
-    /// Answers it, after the transaction.
+    /// Answers the call after the transaction.
     fn answer(self: Box<Self>, committed: bool);
 }
 
@@ -92,7 +93,7 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Call for Asked<T
 
     fn answer(self: Box<Self>, committed: bool) {
         let done = self.done.filter(|_| committed).ok_or(Unavailable);
-        // A caller that stopped waiting was told that the outcome is unknown, so the answer may be lost.
+        // A caller that timed out already knows that the outcome is unknown, so the answer may be dropped.
         let _ = self.answer.send(done);
     }
 }
@@ -100,13 +101,12 @@ impl<T: Send, F: Fn(&Connection) -> rusqlite::Result<T> + Send> Call for Asked<T
 fn work_off(mut file: Connection, mut waiting: mpsc::Receiver<Box<dyn Call>>, errors: &Mutex<Option<Error>>) {
     let mut calls = Vec::with_capacity(TOGETHER);
     while waiting.blocking_recv_many(&mut calls, TOGETHER) > 0 {
-        // Its caller was told that it is not confirmed, and retries. Leaving out calls that waited too long avoids
-        // doing them twice.
+        // The caller of a call that timed out retries, so carrying it out as well would do the work twice.
         calls.retain(|call| call.is_awaited());
         if commit(&mut file, &mut calls).is_ok() {
             calls.drain(..).for_each(|call| call.answer(true));
         }
-        // One of them cannot be done: the others must not suffer for it.
+        // One call failed: repeat each in its own transaction, so that the others succeed.
         for mut call in calls.drain(..) {
             let committed = commit(&mut file, std::slice::from_mut(&mut call));
             let done = committed.is_ok();
